@@ -1,0 +1,226 @@
+//! What a key may do.
+
+use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+const LONGEST_SCOPE: usize = 64;
+const MOST_SCOPES: usize = 64;
+const ALL: &str = "*";
+
+/// One permission of a key, in the embedder's own words: `agents:read`.
+///
+/// 1 to 64 printable ASCII characters without space, `"` and `\` (RFC 6749 §3.3), and not `*`.
+///
+/// ```
+/// use tower_api_keys::Scope;
+///
+/// assert_eq!(Scope::new("agents:read")?.as_str(), "agents:read");
+/// assert!(Scope::new("two words").is_err());
+/// # Ok::<(), tower_api_keys::InvalidScope>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Scope(Cow<'static, str>);
+
+impl Scope {
+    /// Managing keys by key. It has to be named on a key: no key has it because it has [all](Scopes::all) scopes.
+    pub const KEYS_MANAGE: Self = Self(Cow::Borrowed("keys:manage"));
+
+    /// A scope of the embedder's.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] if the text is not of the form above.
+    pub fn new(scope: impl Into<String>) -> Result<Self, InvalidScope> {
+        let scope = scope.into();
+        let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        if scope.is_empty() || scope.len() > LONGEST_SCOPE || scope == ALL || !scope.bytes().all(printable) {
+            return Err(InvalidScope(()));
+        }
+        Ok(Self(Cow::Owned(scope)))
+    }
+
+    /// The scope as the embedder wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scope({:?})", self.as_str())
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = InvalidScope;
+
+    fn try_from(scope: String) -> Result<Self, Self::Error> {
+        Self::new(scope)
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.0.into_owned()
+    }
+}
+
+/// What a key may do: everything its owner may, or a set of named scopes.
+///
+/// *All* leaves out [`Scope::KEYS_MANAGE`], which must be named. An empty set allows nothing. The text form, also used
+/// by serde, is the list RFC 6749 uses, separated by single spaces, with `*` for all.
+///
+/// ```
+/// use tower_api_keys::{Scope, Scopes};
+///
+/// let read = Scope::new("agents:read")?;
+/// assert!(Scopes::all().allows(&read));
+/// assert!(!Scopes::all().allows(&Scope::KEYS_MANAGE));
+/// assert!(Scopes::all().with(Scope::KEYS_MANAGE).allows(&Scope::KEYS_MANAGE));
+///
+/// let narrow: Scopes = "agents:read agents:write".parse()?;
+/// assert!(narrow.is_within(&Scopes::all()));
+/// assert!(!Scopes::all().is_within(&narrow));
+/// # Ok::<(), tower_api_keys::InvalidScope>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Scopes {
+    all: bool,
+    named: BTreeSet<Scope>,
+}
+
+impl Scopes {
+    /// Everything the owner may do, except managing keys.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { all: true, named: BTreeSet::new() }
+    }
+
+    /// Nothing at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { all: false, named: BTreeSet::new() }
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(mut self, scope: Scope) -> Self {
+        self.named.insert(scope);
+        self
+    }
+
+    /// Whether everything but [`Scope::KEYS_MANAGE`] is allowed without being named.
+    #[must_use]
+    pub const fn is_all(&self) -> bool {
+        self.all
+    }
+
+    /// The scopes that are named, in order.
+    pub fn named(&self) -> impl Iterator<Item = &Scope> {
+        self.named.iter()
+    }
+
+    /// Whether a key with these scopes may do what `scope` names.
+    #[must_use]
+    pub fn allows(&self, scope: &Scope) -> bool {
+        (self.all && *scope != Scope::KEYS_MANAGE) || self.named.contains(scope)
+    }
+
+    /// Whether `wider` allows all that these allow.
+    #[must_use]
+    pub fn is_within(&self, wider: &Self) -> bool {
+        (wider.all || !self.all) && self.named.iter().all(|scope| wider.allows(scope))
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self { all: false, named: scopes.into_iter().collect() }
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.all.then_some(ALL);
+        for (index, scope) in all.into_iter().chain(self.named.iter().map(Scope::as_str)).enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Scopes {
+    type Err = InvalidScope;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut scopes = Self::none();
+        for word in text.split(' ').filter(|_| !text.is_empty()) {
+            if word == ALL {
+                scopes.all = true;
+            } else {
+                scopes.named.insert(Scope::new(word)?);
+            }
+        }
+        if scopes.named.len() > MOST_SCOPES { Err(InvalidScope(())) } else { Ok(scopes) }
+    }
+}
+
+impl TryFrom<String> for Scopes {
+    type Error = InvalidScope;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Scopes> for String {
+    fn from(scopes: Scopes) -> Self {
+        scopes.to_string()
+    }
+}
+
+/// The text is no scope, or a list of more than 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a scope has 1 to 64 printable ASCII characters without space, quote and backslash, is not `*`, and a key has at most 64 of them")]
+pub struct InvalidScope(());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_never_means_managing_keys() {
+        assert!(!Scopes::all().allows(&Scope::KEYS_MANAGE));
+        assert!(!Scopes::all().with(Scope::KEYS_MANAGE).is_within(&Scopes::all()));
+        assert!(Scopes::all().is_within(&Scopes::all().with(Scope::KEYS_MANAGE)));
+    }
+
+    #[test]
+    fn none_is_none() {
+        assert!(!Scopes::none().allows(&Scope::new("a").unwrap()));
+        assert_eq!(Scopes::none().to_string(), "");
+        assert_eq!("".parse::<Scopes>().unwrap(), Scopes::none());
+    }
+
+    #[test]
+    fn text_survives() {
+        for text in ["", "*", "* keys:manage", "a b:c"] {
+            assert_eq!(text.parse::<Scopes>().unwrap().to_string(), text);
+        }
+        for text in [" ", "a  b", "a\tb", "a\"b", "é"] {
+            assert!(text.parse::<Scopes>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Points in time, and the only place that reads the clock.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ::time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+const NANOS_PER_MILLI: i128 = 1_000_000;
+
+/// A point in time: whole milliseconds since 1970-01-01T00:00:00Z, between the years 1970 and 9999.
+///
+/// Text and serde use RFC 3339 in UTC.
+///
+/// ```
+/// use tower_api_keys::Timestamp;
+///
+/// let noon: Timestamp = "2026-03-01T12:00:00Z".parse()?;
+/// assert_eq!(noon.as_millis(), 1_772_366_400_000);
+/// assert_eq!(noon.to_string(), "2026-03-01T12:00:00Z");
+/// # Ok::<(), tower_api_keys::TimestampError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const MIN: Self = Self(0);
+
+    /// The last millisecond of the year 9999, the last one RFC 3339 can write.
+    pub const MAX: Self = Self(253_402_300_799_999);
+
+    /// A point so many milliseconds after 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// [`TimestampError`] outside of [`Timestamp::MIN`]`..=`[`Timestamp::MAX`].
+    pub const fn from_millis(millis: i64) -> Result<Self, TimestampError> {
+        if millis < Self::MIN.0 || millis > Self::MAX.0 {
+            return Err(TimestampError(()));
+        }
+        Ok(Self(millis))
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This point moved forward, at most to [`Timestamp::MAX`].
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis).min(Self::MAX.0))
+    }
+
+    /// This point moved back, at most to [`Timestamp::MIN`].
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis).max(Self::MIN.0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * NANOS_PER_MILLI)
+            .map_err(|_| fmt::Error)?
+            .format(&Rfc3339)
+            .map_err(|_| fmt::Error)?;
+        f.pad(&text)
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError(()))?;
+        let millis = time.unix_timestamp_nanos().div_euclid(NANOS_PER_MILLI);
+        i64::try_from(millis).map_err(|_| TimestampError(())).and_then(Self::from_millis)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The text or number is no point in time between the years 1970 and 9999.
+#[derive(Debug, thiserror::Error)]
+#[error("not an RFC 3339 time between the years 1970 and 9999")]
+pub struct TimestampError(());
+
+/// Where the time comes from. Nothing else in this crate reads the wall clock.
+///
+/// An implementation may be asked from any thread, on every request: it should answer in nanoseconds and never move
+/// back. [`SystemClock`] is the default; the feature `test-util` has a `ManualClock`.
+///
+/// ```
+/// use tower_api_keys::{Clock, Timestamp};
+///
+/// #[derive(Debug)]
+/// struct Frozen(Timestamp);
+///
+/// impl Clock for Frozen {
+///     fn now(&self) -> Timestamp {
+///         self.0
+///     }
+/// }
+/// ```
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The present.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the operating system, which on this node never moves back: where the wall clock is set to an earlier
+/// time, this one stands until the wall clock has caught up. An expired key stays expired.
+#[derive(Debug, Default)]
+pub struct SystemClock {
+    latest: AtomicI64,
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX).min(Timestamp::MAX.0);
+        // Written only when the millisecond turns: cores share the line, they do not fight for it.
+        let latest = self.latest.load(Ordering::Relaxed);
+        if millis > latest {
+            self.latest.fetch_max(millis, Ordering::Relaxed);
+        }
+        Timestamp(millis.max(latest))
+    }
+}
+
+/// A clock that moves only when told to: no test needs to sleep.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_api_keys::{Clock, ManualClock, Timestamp};
+///
+/// let clock = ManualClock::at("2026-03-01T12:00:00Z".parse()?);
+/// clock.advance(Duration::from_secs(90));
+/// assert_eq!(clock.now().to_string(), "2026-03-01T12:01:30Z");
+/// # Ok::<(), tower_api_keys::TimestampError>(())
+/// ```
+#[cfg(any(test, feature = "test-util"))]
+#[derive(Debug)]
+pub struct ManualClock {
+    millis: AtomicI64,
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl ManualClock {
+    /// A clock that stands at `start`.
+    #[must_use]
+    pub fn at(start: Timestamp) -> Self {
+        Self { millis: AtomicI64::new(start.0) }
+    }
+
+    /// Moves the clock forward, at most to [`Timestamp::MAX`].
+    pub fn advance(&self, duration: Duration) {
+        let moved = self.now().saturating_add(duration);
+        self.millis.store(moved.0, Ordering::SeqCst);
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.millis.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn years_outside_of_1970_to_9999_are_refused() {
+        for text in ["1969-12-31T23:59:59Z", "+010000-01-01T00:00:00Z", "tomorrow", ""] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+        assert!(Timestamp::from_millis(-1).is_err());
+        assert!(Timestamp::from_millis(Timestamp::MAX.as_millis() + 1).is_err());
+    }
+
+    #[test]
+    fn the_last_millisecond_survives_its_text() {
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::MAX.to_string().parse::<Timestamp>().unwrap(), Timestamp::MAX);
+    }
+
+    #[test]
+    fn arithmetic_stops_at_the_ends() {
+        assert_eq!(Timestamp::MAX.saturating_add(Duration::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN.saturating_sub(Duration::MAX), Timestamp::MIN);
+    }
+
+    #[test]
+    fn the_system_clock_stands_when_the_wall_clock_goes_back() {
+        let clock = SystemClock::default();
+        let ahead = clock.now().saturating_add(Duration::from_secs(3600));
+        clock.latest.store(ahead.as_millis(), Ordering::Relaxed);
+        assert_eq!(clock.now(), ahead);
+    }
+}
