@@ -193,7 +193,9 @@ impl From<Scopes> for String {
 
 /// The text is no scope, or a list of more than 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a scope has 1 to 64 printable ASCII characters without space, quote and backslash, is not `*`, and a key has at most 64 of them")]
+#[error(
+    "a scope has 1 to 64 printable ASCII characters without space, quote and backslash, is not `*`, and a key has at most 64 of them"
+)]
 pub struct InvalidScope(());
 
 #[cfg(test)]
