@@ -3,14 +3,21 @@
 #![forbid(unsafe_code)]
 
 mod owner;
+mod principal;
 mod scope;
 mod time;
 
-pub mod key;
-
+pub mod audit;
 pub mod hash;
+pub mod key;
+pub mod record;
+pub mod store;
+pub mod usage;
 
 pub use owner::{InvalidId, KeyKind, OrganizationId, Owner, TeamId, UserId};
+#[cfg(any(test, feature = "test-util"))]
+pub use principal::FakePrincipal;
+pub use principal::{Principal, TeamAccess, TeamRefused};
 pub use scope::{InvalidScope, Scope, Scopes};
 #[cfg(any(test, feature = "test-util"))]
 pub use time::ManualClock;
