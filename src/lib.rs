@@ -10,10 +10,12 @@ mod time;
 pub mod audit;
 pub mod hash;
 pub mod key;
+pub mod manage;
 pub mod record;
 pub mod store;
 pub mod usage;
 
+pub use manage::{Actor, IssueKey, IssuedKey, KeyManager};
 pub use owner::{InvalidId, KeyKind, OrganizationId, Owner, TeamId, UserId};
 #[cfg(any(test, feature = "test-util"))]
 pub use principal::FakePrincipal;

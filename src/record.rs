@@ -18,6 +18,7 @@ pub use actor_id::{ActorId, InvalidActorId, SystemLabel};
 pub use labels::{InvalidLabels, Labels};
 pub use name::{InvalidName, KeyName};
 pub use owner_status::{Hold, OwnerStatus, OwnerStatusRow};
+pub(crate) use row::labels_text;
 pub use row::{CorruptRow, KeyRow};
 
 /// All that is known of one key, except how it is used, which lives beside the record and never in it.
