@@ -43,7 +43,7 @@ pub use change::{
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use guarded::{guarded, guarded_change};
 pub use head::{Changes, Head, HeadCell};
-pub(crate) use lease::Lease;
+pub(crate) use lease::{Lease, Moment};
 pub use memory::MemoryStore;
 pub use query::{EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey};
 
