@@ -4,20 +4,24 @@
 
 mod owner;
 mod principal;
+mod random;
 mod scope;
 mod time;
 
 pub mod audit;
+pub mod auth;
 pub mod hash;
 pub mod key;
 pub mod record;
 pub mod store;
 pub mod usage;
 
+pub use auth::Authenticator;
 pub use owner::{InvalidId, KeyKind, OrganizationId, Owner, TeamId, UserId};
 #[cfg(any(test, feature = "test-util"))]
 pub use principal::FakePrincipal;
 pub use principal::{Principal, TeamAccess, TeamRefused};
+pub use random::RandomnessError;
 pub use scope::{InvalidScope, Scope, Scopes};
 #[cfg(any(test, feature = "test-util"))]
 pub use time::ManualClock;

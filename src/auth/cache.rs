@@ -72,8 +72,6 @@ pub(super) struct Proof {
     pub(super) fingerprint: [u8; 16],
     pub(super) principal: Principal,
     pub(super) owner: OwnerRef,
-    /// Whether the record is good but for its expiry. What is not good is never current.
-    pub(super) is_good: bool,
 }
 
 /// Taken before a record is read from the store.
@@ -107,29 +105,25 @@ impl ProofCache {
     }
 
     pub(super) fn ticket(&self, id: &KeyId) -> Ticket {
-        Ticket {
-            epoch: self.epoch.load(Ordering::Acquire),
-            stripe: *self.stripe(id),
-            owners: self.owners().changes,
-        }
+        Ticket { epoch: self.epoch.load(Ordering::Acquire), stripe: *self.stripe(id), owners: self.owners().changes }
     }
 
     /// Remembers a proof, and the record beside it if no change that was applied since the ticket concerns it.
-    pub(super) fn remember(&self, id: KeyId, ticket: Ticket, proof: Proof) {
+    ///
+    /// The record must be good, but for its expiry: only what may be accepted is remembered as current.
+    pub(super) fn remember(&self, id: KeyId, ticket: Ticket, proof: Proof) -> Arc<Entry> {
         // Invalidation takes the same locks: it comes before, and the ticket shows it, or after, and finds the entry.
         let stripe = self.stripe(&id);
         let mut owners = self.owners();
         let unchanged = *stripe == ticket.stripe && owners.changes == ticket.owners;
-        let (usage, known) = match self.entries.get(&id) {
-            Some(entry) => (Arc::clone(&entry.usage), self.is_current(&entry)),
-            None => (Arc::new(KeyUsage::new(id)), false),
-        };
-        if known && !unchanged {
+        let usage = match self.entries.get(&id) {
             // Somebody read a later record meanwhile.
-            return;
-        }
+            Some(entry) if !unchanged && self.is_current(&entry) => return entry,
+            Some(entry) => Arc::clone(&entry.usage),
+            None => Arc::new(KeyUsage::new(id)),
+        };
         let owner = owners.cell(proof.owner);
-        let entry = Entry {
+        let entry = Arc::new(Entry {
             digest: proof.digest,
             prefix: proof.prefix,
             fingerprint: proof.fingerprint,
@@ -138,9 +132,10 @@ impl ProofCache {
             usage,
             owner_changes: owner.changes.load(Ordering::Acquire),
             owner,
-            epoch: AtomicU64::new(if unchanged && proof.is_good { ticket.epoch } else { STALE }),
-        };
-        self.entries.insert(id, Arc::new(entry));
+            epoch: AtomicU64::new(if unchanged { ticket.epoch } else { STALE }),
+        });
+        self.entries.insert(id, Arc::clone(&entry));
+        entry
     }
 
     pub(super) fn key_changed(&self, id: &KeyId) {

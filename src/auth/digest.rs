@@ -2,6 +2,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 /// What the cache keeps instead of a secret: its keyed BLAKE3 hash, under a random key of this process.
+#[derive(Clone)]
 pub(super) struct Digest([u64; 4]);
 
 /// The key under which secrets are digested, for as long as the process runs.
