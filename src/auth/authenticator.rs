@@ -14,6 +14,7 @@ use super::{
     AuthError, AuthErrorKind, AuthSettings, AuthSetupError, Freshness,
     cache::{Entry, ProofCache},
     digest::{Digest, DigestKey},
+    lease_keeper::LeaseKeeper,
     log_reader::LogReader,
     upkeep::Upkeep,
 };
@@ -62,6 +63,7 @@ pub(super) struct Inner<R> {
     pub(super) find_wait: Duration,
     pub(super) cache: Arc<ProofCache>,
     pub(super) log: Arc<LogReader<R>>,
+    pub(super) lease_keeper: LeaseKeeper,
     pub(super) usage: Option<Arc<UsageRecorder>>,
     pub(super) upkeep: Option<Arc<dyn Upkeep>>,
     digest_key: DigestKey,
@@ -117,6 +119,7 @@ impl<R: KeyReader> Authenticator<R> {
             find_wait: settings.find_wait,
             cache,
             log: Arc::new(log),
+            lease_keeper: LeaseKeeper::default(),
             usage: wiring.usage,
             upkeep: wiring.upkeep,
             digest_key: DigestKey::new(random_bytes()?),

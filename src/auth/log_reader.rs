@@ -73,9 +73,6 @@ impl<R: KeyReader> LogReader<R> {
 
     /// Waits for a read of the change log that begins after this call, and for the cache to know what it brought.
     pub(super) async fn read(self: &Arc<Self>) -> Result<Currency, Arc<StoreError>> {
-        if self.is_current_now() {
-            return Ok(Currency::Tracked);
-        }
         let (sender, receiver) = oneshot::channel();
         let start = {
             let mut reads = self.reads();

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use super::{AuthError, AuthErrorKind, authenticator::Inner, cache::Proof, digest::Digest, log_reader::Currency};
+use super::{
+    AuthError, AuthErrorKind, Freshness, authenticator::Inner, cache::Proof, digest::Digest, log_reader::Currency,
+};
 use crate::{
     audit::Action,
     hash::{TagErrorKind, VerifyError, VerifyErrorKind},
@@ -30,6 +32,7 @@ impl<R: KeyReader> Inner<R> {
         digest: Digest,
         source: Source,
     ) -> Result<Principal, AuthError> {
+        self.start_background_work();
         let (id, key) = (key.id(), Arc::new(key));
         // The hash that the text was found to match: a proof, by this check or by an earlier one.
         let mut proved = None;
@@ -94,6 +97,16 @@ impl<R: KeyReader> Inner<R> {
         self.verdict(&known).map_err(AuthError::new)?;
         let now = self.principal(&known);
         if now.is_same_caller(principal) { Ok(now) } else { Err(AuthError::new(AuthErrorKind::Invalid)) }
+    }
+
+    /// Every key is checked slowly once, inside of a runtime: the place to start what runs beside the checks.
+    fn start_background_work(&self) {
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.start();
+        }
+        if let Freshness::Bounded(bound) = self.freshness {
+            self.lease_keeper.start(&self.log, bound);
+        }
     }
 
     /// Waits until what the cache says is current enough for a request that arrived before this call.

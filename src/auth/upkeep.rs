@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use super::UsageFlusher;
 use crate::{
     audit::{Action, Event, EventRow, Subject},
     hash::{Hasher, KeyHash},
@@ -21,6 +22,9 @@ const REPORT_AGAIN: Duration = Duration::from_secs(3_600);
 
 /// What an authenticator sets right or reports in passing. Nobody waits for it and no request fails by it.
 pub(crate) trait Upkeep: Send + Sync {
+    /// Starts what runs at intervals, once.
+    fn start(&self);
+
     /// Replaces a stored hash, which the key was just found to match, by a stronger one.
     fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash);
 
@@ -32,12 +36,13 @@ pub(crate) trait Upkeep: Send + Sync {
 pub(crate) struct StoreUpkeep<S> {
     store: Arc<S>,
     timeout: Duration,
+    flusher: Arc<UsageFlusher<S>>,
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
 }
 
 impl<S: KeyStore> StoreUpkeep<S> {
-    pub(crate) fn new(store: Arc<S>, timeout: Duration) -> Self {
-        Self { store, timeout, reports: Mutex::default() }
+    pub(crate) fn new(store: Arc<S>, timeout: Duration, flusher: Arc<UsageFlusher<S>>) -> Self {
+        Self { store, timeout, flusher, reports: Mutex::default() }
     }
 
     fn is_due(&self, id: KeyId, action: &Action, now: Timestamp) -> bool {
@@ -57,6 +62,10 @@ impl<S: KeyStore> StoreUpkeep<S> {
 }
 
 impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
+    fn start(&self) {
+        self.flusher.start();
+    }
+
     fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash) {
         let (store, timeout) = (Arc::clone(&self.store), self.timeout);
         tokio::spawn(async move {
