@@ -155,6 +155,12 @@ impl<R: KeyReader> Authenticator<R> {
         self.0.hasher.forget_answers();
     }
 
+    /// Argon2 runs begun so far by this authenticator and the manager beside it: first uses, new keys, better hashes.
+    #[must_use]
+    pub fn argon2_runs(&self) -> u64 {
+        self.0.hasher.runs()
+    }
+
     /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
     pub(crate) fn check(&self, candidate: &[u8], source: &Source) -> Check {
         // Where the store knows its head, it is read before the entry is looked at: what the entry says is then as
