@@ -24,8 +24,9 @@ for source in fuzz/fuzz_targets/*.rs; do
   # New inputs go to the target folder; the seeds in the repository are only read.
   found=$target_dir/fuzz/$name
   mkdir -p "$found" fuzz/artifacts
-  echo "fuzzing $name for $seconds s"
-  "$target_dir/$host/debug/$name" "$found" "fuzz/corpus/$name" \
+  binary=$target_dir/$host/debug/$name
+  echo "fuzzing $name for $seconds s; a crash runs again with: $binary <file>"
+  "$binary" "$found" "fuzz/corpus/$name" \
     -dict=fuzz/dict -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -max_len=512 \
     -artifact_prefix="fuzz/artifacts/$name-" -print_final_stats=1 -verbosity=0
 done
