@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, runs every check, and says what it ran. Asks nothing; leaves the working tree as it was.
 # The last lines are the test runner's own summary. Exit status 0: every check passed.
+# No step may use `check && …`: behind `&&` a failure would not stop the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,9 +22,11 @@ tools() {
   cargo clippy --version || rustup component add clippy
   # SQLite is bundled as C source, libFuzzer as C++ source.
   if ! { command -v cc && command -v c++; }; then
-    install=(apt-get install -y --no-install-recommends gcc g++ libc6-dev)
-    if ! command -v apt-get >/dev/null; then echo "install a C and a C++ compiler (cc and c++)"; return 1; fi
-    if [ "$(id -u)" = 0 ]; then apt-get update -q && "${install[@]}"; else sudo -n apt-get update -q && sudo -n "${install[@]}"; fi
+    command -v apt-get >/dev/null || { echo "install a C and a C++ compiler (cc and c++)"; return 1; }
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+    "${as_root[@]}" apt-get update -q
+    "${as_root[@]}" apt-get install -q -y --no-install-recommends gcc g++ libc6-dev
   fi
   rustc --version
   cargo nextest --version 2>/dev/null || echo "cargo-nextest is not installed: cargo test runs the tests"
@@ -35,7 +38,10 @@ fetch() {
 }
 
 shell_syntax() {
-  for script in .ci/run scripts/*.sh; do bash -n "$script" && echo "$script"; done
+  for script in .ci/run scripts/*.sh; do
+    echo "$script"
+    bash -n "$script"
+  done
 }
 
 format() {
@@ -50,13 +56,19 @@ clippy_no_features() { cargo clippy --locked --all-targets --no-default-features
 feature_combinations() {
   local names name rest
   names=$(awk '/^\[/ { inside = $0 == "[features]" } inside && $2 == "=" && $1 != "default" { print $1 }' Cargo.toml)
-  cargo clippy --locked --quiet --all-targets -- -D warnings && echo "default"
-  cargo clippy --locked --quiet --lib --no-default-features -- -D warnings && echo "none"
+  combination "default" --all-targets
+  combination "none" --lib --no-default-features
   for name in $names; do
-    cargo clippy --locked --quiet --lib --no-default-features --features "$name" -- -D warnings && echo "$name"
     rest=$(grep -vx "$name" <<<"$names" | paste -sd, -)
-    cargo clippy --locked --quiet --lib --no-default-features --features "$rest" -- -D warnings && echo "all but $name"
+    combination "$name" --lib --no-default-features --features "$name"
+    combination "all but $name" --lib --no-default-features --features "$rest"
   done
+}
+
+combination() {
+  echo "$1"
+  shift
+  cargo clippy --locked --quiet "$@" -- -D warnings
 }
 
 build_examples() { cargo build --locked --all-features --examples; }

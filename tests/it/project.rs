@@ -103,7 +103,9 @@ fn list<'a>(deny: &'a toml::Table, section: &str, key: &str) -> &'a [toml::Value
 /// The `crate = "name"` or `crate = "name@version"` of each entry of a list in `[bans]`.
 fn crates<'a>(deny: &'a toml::Table, key: &str) -> BTreeSet<&'a str> {
     let entries = list(deny, "bans", key).iter();
-    entries.map(|entry| entry["crate"].as_str().unwrap_or_else(|| panic!("deny.toml: {entry:?} lacks `crate`"))).collect()
+    entries
+        .map(|entry| entry["crate"].as_str().unwrap_or_else(|| panic!("deny.toml: {entry:?} lacks `crate`")))
+        .collect()
 }
 
 fn refused_licences(packages: &[Value], deny: &toml::Table) -> Vec<String> {
