@@ -86,6 +86,10 @@ fn surround(key: &str, text: &[u8]) {
     let secret = key.len() - 48;
     let cut = text.first().map_or(0, |&cut| usize::from(cut));
     let text = String::from_utf8_lossy(text);
+    // A secret alone, without an id before it, is not looked for: the text must not bring this one along.
+    if text.contains(&key[secret..secret + 36]) {
+        return;
+    }
     let whole = format!("{text}{key}{text}");
     assert!(contains_key(&whole));
     assert!(!redact(&whole).contains(&key[secret..]));
