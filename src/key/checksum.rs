@@ -73,7 +73,7 @@ mod tests {
         };
         for &covered in &alphabet {
             for &first in alphabet.iter().filter(|&&first| first != covered) {
-                // Unnoticed if the checksum of the swapped text differs by just what the swap did to its first character.
+                // Unnoticed if the checksum changes by just what the swap did to its first character.
                 let moved = u32::from(value(covered) ^ value(first)) << 18;
                 assert_ne!(syndrome(&[covered ^ first], 0), moved, "{covered} {first}");
             }

@@ -61,12 +61,6 @@ impl fmt::Display for MalformedKey {
 
 impl std::error::Error for MalformedKey {}
 
-impl From<MalformedReason> for MalformedKey {
-    fn from(reason: MalformedReason) -> Self {
-        Self::new(reason)
-    }
-}
-
 /// Who issues credentials that begin so. Cloning allocates nothing.
 #[derive(Clone)]
 pub(super) enum Issuer {

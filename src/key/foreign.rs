@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{error::Issuer, layout::LOOKED_AT};
+use super::error::Issuer;
 
 const MOST_REGISTERED: usize = 16;
 const SHORTEST_PREFIX: usize = 3;
 const LONGEST_PREFIX: usize = 32;
 const LONGEST_ISSUER: usize = 64;
+/// From so many characters on, JSON in base64url is taken for a token without finding its dots.
+const LONG: usize = 128;
 
 /// Prefixes the embedder registered, the longest first.
 #[derive(Clone, Debug, Default)]
@@ -93,9 +95,9 @@ fn is_aws_access_key(text: &[u8]) -> bool {
         && rest.iter().take(16).all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
-/// `{"` in base64url, and the dots between the parts. Of a long one the second dot is beyond what is looked at.
+/// `{"` in base64url, and the dots between the parts. Of a long one the second dot may be beyond what is looked at.
 fn is_json_web_token(text: &[u8]) -> bool {
-    text.starts_with(b"eyJ") && (text.len() >= LOOKED_AT || text.iter().filter(|&&byte| byte == b'.').count() >= 2)
+    text.starts_with(b"eyJ") && (text.len() >= LONG || text.iter().filter(|&&byte| byte == b'.').count() >= 2)
 }
 
 /// A prefix of another service cannot be registered.

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Every part is a multiple of three bytes, so no character has spare bits and a key has exactly one text: 74
-//! characters, up to 91 with a brand. A scanner in any language can check a key offline. The checksum finds slips of the
-//! hand and authenticates nothing.
+//! characters, up to 91 with a brand. A scanner in any language can check a key offline. The checksum finds slips of
+//! the hand and authenticates nothing.
 //!
 //! ```
 //! use tower_api_keys::{KeyKind, key::KeyFormat};

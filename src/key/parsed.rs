@@ -10,7 +10,7 @@ use super::{
 };
 use crate::KeyKind;
 
-/// A well-formed key: prefix, lengths, characters and checksum are right. Whether anybody issued it is another question.
+/// A well-formed key: prefix, lengths, characters and checksum are right. Whether anybody issued it is another matter.
 ///
 /// Borrows the text it was parsed from and copies nothing of the secret. `Debug` shows prefix and id only; there is no
 /// `Clone`, `Display`, `PartialEq` or `Serialize`.

@@ -42,7 +42,8 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(redacted)
 }
 
-/// Whether a piece of the text looks like a key of any brand, or like one with at least 8 characters of its secret left.
+/// Whether a piece of the text looks like a key of any brand, or like what is left of one: 8 characters of its secret
+/// are enough.
 ///
 /// Names and labels that people give are refused by it.
 ///
@@ -73,7 +74,7 @@ fn secrets(text: &str, shortest: usize) -> impl Iterator<Item = Range<usize>> {
             length >= shortest
         } else {
             // The prefix was cut off, with or without part of the id.
-            id_length >= SHORTEST_FRAGMENT && id_length <= ID_LENGTH && length >= RANDOM_LENGTH
+            (SHORTEST_FRAGMENT..=ID_LENGTH).contains(&id_length) && length >= RANDOM_LENGTH
         };
         found.then(|| dot + 1..dot + 1 + length)
     })

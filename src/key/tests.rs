@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::{
+    checksum::checksum,
     layout::{LONGEST_KEY, SHORTEST_KEY, TAIL_LENGTH},
     *,
 };
@@ -116,6 +117,32 @@ fn other_kind_or_brand_before_the_same_secret_is_refused() {
     for prefix in ["team", "b_user", "c_user", "b_team", "abcdefghijklmnop_user"] {
         let reason = format.parse(KEY.replace("user", prefix).as_bytes()).unwrap_err().reason();
         assert_eq!(reason, MalformedReason::Checksum, "{prefix}");
+    }
+}
+
+#[test]
+fn right_checksum_excuses_nothing_else() {
+    let format = KeyFormat::unbranded().accepting("acme").unwrap();
+    let sealed = |covered: &[u8]| [covered, &checksum(covered)].concat();
+    let covered = BRANDED[..BRANDED.len() - 4].as_bytes();
+    assert!(format.parse(&sealed(covered)).is_ok());
+    for at in 0..covered.len() {
+        for byte in [b'=', b'+', b'.', b' ', b'~', 0, 0xff] {
+            let mut covered = covered.to_vec();
+            if covered[at] != byte {
+                covered[at] = byte;
+                assert!(format.parse(&sealed(&covered)).is_err(), "{byte} at {at}");
+            }
+        }
+    }
+    for prefix in ["acme-team", "acmexteam", "acme_root", "_team", "Team", "acm_team", "acme1_team", "acme\0_team"] {
+        let text = BRANDED.replace("acme_team", prefix);
+        let text = sealed(text[..text.len() - 4].as_bytes());
+        assert_eq!(format.parse(&text).unwrap_err().reason(), MalformedReason::UnknownPrefix, "{prefix:?}");
+    }
+    for (from, to) in [("team.", "team-"), ("Lx.", "Lx-")] {
+        let text = BRANDED.replace(from, to);
+        assert!(format.parse(&sealed(text[..text.len() - 4].as_bytes())).is_err(), "{to}");
     }
 }
 
