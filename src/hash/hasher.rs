@@ -1,14 +1,6 @@
 //! Makes hashes and checks texts against them.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use getrandom::SysRng;
 use rand_core::TryRng;
@@ -20,15 +12,16 @@ use tokio::{
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    argon2id::{self, Memory, OUTPUT_LENGTH, SALT_LENGTH},
+    argon2id::{Memory, SALT_LENGTH},
     config::{HasherConfig, HasherSetupError},
     error::{HashError, HashErrorKind, TagError, TagErrorKind, VerifyError, VerifyErrorKind},
     key_hash::KeyHash,
     params::{AcceptedParams, Argon2Params},
-    pepper::{Pepper, PepperId, Peppers},
+    pepper::{PepperId, Peppers},
     pool::{Job, Limits, Pool, Refused, Urgency},
     runs::{Answer, Next, Question, Runs},
-    tag::{TagKey, key_check_value},
+    tag::key_check_value,
+    work::{Meter, Secrets, Work},
 };
 
 /// New hashes that may wait for a thread. They are next in line, so these are gone in the time of a few runs.
@@ -124,11 +117,7 @@ impl Hasher {
     /// know.
     pub fn check_tag(&self, text: &str, stored: &KeyHash) -> Result<(), TagError> {
         let secrets = self.0.secrets.get(&stored.pepper()).ok_or(TagError::new(TagErrorKind::UnknownPepper))?;
-        if secrets.tag_key.tag(text).matches(stored.tag()).into() {
-            Ok(())
-        } else {
-            Err(TagError::new(TagErrorKind::Mismatch))
-        }
+        if secrets.tag(text).matches(stored.tag()).into() { Ok(()) } else { Err(TagError::new(TagErrorKind::Mismatch)) }
     }
 
     /// Proves that the whole text of a key is the one that was hashed. `id` is the public id in the text.
@@ -192,7 +181,7 @@ impl Hasher {
     /// Argon2 runs begun so far, of every kind.
     #[must_use]
     pub fn runs(&self) -> u64 {
-        self.0.meter.runs.load(Ordering::Relaxed)
+        self.0.meter.runs()
     }
 
     /// Runs of every kind that wait for a thread.
@@ -211,10 +200,10 @@ impl Hasher {
         let question = self.0.question(text, stored);
         loop {
             let job = || {
-                let run = self.0.run(secrets, stored.params(), text, *stored.salt());
+                let work = self.0.work(secrets, stored.params(), text, *stored.salt());
                 let expected = *stored.output();
                 move |memory: &mut Memory| {
-                    let matches: bool = run.hash(memory).ok()?.ct_eq(&expected).into();
+                    let matches: bool = work.run(memory).ok()?.ct_eq(&expected).into();
                     Some(if matches { Answer::Match } else { Answer::Mismatch })
                 }
             };
@@ -246,10 +235,10 @@ impl Hasher {
         SysRng.try_fill_bytes(&mut salt).map_err(|error| HashError::caused(HashErrorKind::Randomness, error))?;
         let (sender, receiver) = oneshot::channel();
         let queued = self.0.pool.submit(urgency, || {
-            let run = self.0.run(secrets, params, text, salt);
+            let work = self.0.work(secrets, params, text, salt);
             Job::new(move |memory| {
                 if !sender.is_closed() {
-                    let _ = sender.send(run.hash(memory));
+                    let _ = sender.send(work.run(memory));
                 }
             })
         });
@@ -263,7 +252,7 @@ impl Hasher {
         let output = outcome
             .map_err(|error| HashError::caused(HashErrorKind::Failed, error))?
             .map_err(|error| HashError::caused(HashErrorKind::Failed, error))?;
-        Ok(KeyHash::assemble(params, salt, *output, secrets.tag_key.tag(text), pepper))
+        Ok(KeyHash::assemble(params, salt, *output, secrets.tag(text), pepper))
     }
 }
 
@@ -310,54 +299,12 @@ impl Inner {
         question
     }
 
-    fn run(&self, secrets: &Secrets, params: Argon2Params, text: &str, salt: [u8; SALT_LENGTH]) -> Run {
-        Run {
-            pepper: secrets.pepper.clone(),
-            params,
-            text: Zeroizing::new(text.to_owned()),
-            salt,
-            meter: Arc::clone(&self.meter),
-        }
+    fn work(&self, secrets: &Secrets, params: Argon2Params, text: &str, salt: [u8; SALT_LENGTH]) -> Work {
+        Work::new(secrets, params, text, salt, &self.meter)
     }
 
     fn retry_after(&self) -> Duration {
         self.check_wait.max(Duration::from_secs(1))
-    }
-}
-
-struct Secrets {
-    pepper: Option<Arc<Pepper>>,
-    tag_key: TagKey,
-}
-
-impl Secrets {
-    fn new(pepper: Option<Arc<Pepper>>) -> Self {
-        Self { tag_key: TagKey::new(pepper.as_deref()), pepper }
-    }
-}
-
-#[derive(Default)]
-struct Meter {
-    runs: AtomicU64,
-    #[cfg(test)]
-    panic_next: std::sync::atomic::AtomicBool,
-}
-
-/// All that a thread needs for one run, and nothing that keeps the pool alive.
-struct Run {
-    pepper: Option<Arc<Pepper>>,
-    params: Argon2Params,
-    text: Zeroizing<String>,
-    salt: [u8; SALT_LENGTH],
-    meter: Arc<Meter>,
-}
-
-impl Run {
-    fn hash(&self, memory: &mut Memory) -> Result<Zeroizing<[u8; OUTPUT_LENGTH]>, argon2::Error> {
-        self.meter.runs.fetch_add(1, Ordering::Relaxed);
-        #[cfg(test)]
-        assert!(!self.meter.panic_next.swap(false, Ordering::Relaxed), "injected");
-        argon2id::hash(self.pepper.as_deref(), self.params, &self.text, &self.salt, memory)
     }
 }
 

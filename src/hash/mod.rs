@@ -29,6 +29,7 @@ mod pepper;
 mod pool;
 mod runs;
 mod tag;
+mod work;
 
 pub use config::{HasherConfig, HasherSetupError, HasherSetupErrorKind};
 pub use error::{HashError, HashErrorKind, TagError, TagErrorKind, VerifyError, VerifyErrorKind};

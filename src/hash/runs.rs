@@ -89,7 +89,7 @@ impl Runs {
         // Held while the run is queued: however soon that run ends, it finds the entry made here. No code takes this
         // lock while it holds the pool's.
         let mut state = self.lock();
-        if let Some(answered) = state.answers.get(&question).filter(|answered| answered.is_remembered(now)) {
+        if let Some(answered) = state.answers.get(&question).filter(|answered| is_remembered(answered.at, now)) {
             return Next::Answered(answered.answer);
         }
         if let Some(run) = state.under_way.get(&id) {
@@ -127,11 +127,11 @@ impl Runs {
 impl State {
     fn remember(&mut self, question: Question, answered: Answered) {
         while let Some(&(oldest, at)) = self.order.front() {
-            let fresh = self.answers.get(&oldest).is_some_and(|kept| kept.is_remembered(answered.at));
-            if fresh && self.order.len() < REMEMBERED {
+            if is_remembered(at, answered.at) && self.order.len() < REMEMBERED {
                 break;
             }
             self.order.pop_front();
+            // A question can be answered twice before the first answer is forgotten; the second has its own time.
             if self.answers.get(&oldest).is_some_and(|kept| kept.at == at) {
                 self.answers.remove(&oldest);
             }
@@ -141,10 +141,8 @@ impl State {
     }
 }
 
-impl Answered {
-    fn is_remembered(self, now: Instant) -> bool {
-        now.saturating_duration_since(self.at) < REMEMBERED_FOR
-    }
+fn is_remembered(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) < REMEMBERED_FOR
 }
 
 /// A run from the moment it is queued. Dropping it ends it, with an answer or without one: after a panic, or because
@@ -173,5 +171,49 @@ impl Drop for Run {
         drop(state);
         // Last, so that whoever is woken and asks again does not find the run that ended.
         self.outcome.send_replace(self.answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(number: usize) -> Question {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&number.to_be_bytes());
+        Question::new(digest)
+    }
+
+    fn answered(at: Instant) -> Answered {
+        Answered { answer: Answer::Match, at }
+    }
+
+    #[test]
+    fn the_oldest_answer_makes_room_for_one_too_many() {
+        let mut state = State::default();
+        let now = Instant::now();
+        (0..=REMEMBERED).for_each(|number| state.remember(question(number), answered(now)));
+        assert_eq!((state.answers.len(), state.order.len()), (REMEMBERED, REMEMBERED));
+        assert!(!state.answers.contains_key(&question(0)) && state.answers.contains_key(&question(1)));
+    }
+
+    #[test]
+    fn an_answer_past_its_time_is_removed_by_the_next_one() {
+        let mut state = State::default();
+        let now = Instant::now();
+        state.remember(question(0), answered(now));
+        state.remember(question(1), answered(now + REMEMBERED_FOR));
+        assert_eq!((state.answers.len(), state.order.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_second_answer_is_not_removed_with_the_first() {
+        let mut state = State::default();
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        state.remember(question(0), answered(now));
+        state.remember(question(0), answered(later));
+        state.remember(question(1), answered(now + REMEMBERED_FOR));
+        assert!(state.answers.contains_key(&question(0)));
     }
 }

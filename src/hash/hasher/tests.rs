@@ -1,14 +1,17 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::mpsc::{Sender, channel},
+    sync::{
+        atomic::Ordering,
+        mpsc::{Sender, channel},
+    },
     task::{Context, Poll, Waker},
 };
 
 use argon2::{Algorithm, Argon2, PasswordHash, PasswordVerifier, Version};
 
 use super::*;
-use crate::hash::HasherSetupErrorKind;
+use crate::hash::{HasherSetupErrorKind, Pepper, tag::TagKey};
 
 mod load;
 

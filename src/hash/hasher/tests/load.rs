@@ -17,6 +17,20 @@ async fn a_thousand_first_uses_of_one_key_are_one_run() {
     assert_eq!(hasher.runs(), 1 + 1);
 }
 
+/// Whoever comes late finds the answer: the number of runs does not depend on the order of threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn first_uses_from_many_threads_are_one_run() {
+    let hasher = hasher(config().with_threads(2));
+    let stored = hasher.hash("right").await.unwrap();
+    let mut checks = tokio::task::JoinSet::new();
+    for _ in 0..1_000 {
+        let (hasher, stored) = (hasher.clone(), stored.clone());
+        checks.spawn(async move { verdict(hasher.verify(ID, "right", &stored).await) });
+    }
+    assert!(checks.join_all().await.iter().all(Option::is_none));
+    assert_eq!(hasher.runs(), 1 + 1);
+}
+
 #[tokio::test]
 async fn a_wrong_text_among_first_uses_neither_shares_nor_poisons() {
     for wrong_at in [0, 50, 99] {
