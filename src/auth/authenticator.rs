@@ -21,6 +21,7 @@ use super::{
 use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId, LocatedKey, MalformedReason, ParsedKey},
+    log::log,
     principal::Principal,
     random::random_bytes,
     store::{KeyReader, Lease, Moment},
@@ -254,6 +255,7 @@ impl<R: KeyReader> Inner<R> {
             return Err(self.refuse(error, Some(*entry.principal.key_id()), source));
         }
         self.count_success(entry, source, now);
+        log!(trace, key = entry.principal.key_id().as_str(), "a key was accepted");
         Ok(entry.principal.clone())
     }
 
@@ -269,7 +271,13 @@ impl<R: KeyReader> Inner<R> {
             AuthErrorKind::Malformed(reason) => Some(reason),
             _ => None,
         };
-        self.count_refusal(key, error.kind().code(), reason, source);
+        let code = error.kind().code();
+        self.count_refusal(key, code, reason, source);
+        if error.kind().is_temporary() {
+            log!(warn, code, error = &error as &dyn std::error::Error, "a key could not be checked");
+        } else {
+            log!(debug, code, reason = reason.map(MalformedReason::code), "a key was refused");
+        }
         error
     }
 
