@@ -1,0 +1,36 @@
+//! What several tests need.
+
+pub mod hooked;
+
+use std::sync::Arc;
+
+use tower_api_keys::{
+    Actor, ApiKeys, ManualClock, Timestamp,
+    hash::{Argon2Params, HasherConfig},
+    store::KeyStore,
+};
+
+/// Where tests' clocks begin: 2026-03-01T12:00:00Z.
+pub fn noon() -> Timestamp {
+    Timestamp::from_millis(1_772_366_400_000).unwrap()
+}
+
+/// A clock that stands at noon.
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(noon()))
+}
+
+/// Hashes that cost microseconds: for tests that are not about the hash.
+pub fn cheap() -> HasherConfig {
+    HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET)
+}
+
+/// Keys with cheap hashes and a clock that stands.
+pub async fn keys<S: KeyStore>(store: S, clock: &Arc<ManualClock>) -> ApiKeys<S> {
+    ApiKeys::builder(store).hasher(cheap()).clock(clock.clone()).build().await.unwrap()
+}
+
+/// Who may do everything.
+pub fn system() -> Actor {
+    Actor::system("test").unwrap()
+}
