@@ -164,19 +164,16 @@ impl<R: KeyReader> Authenticator<R> {
 
     /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
     pub(crate) fn check(&self, candidate: &[u8], source: &Source) -> Check {
-        // Where the store knows its head, it is read before the entry is looked at: what the entry says is then as
-        // current as the head.
-        let is_current = self.0.is_current_now();
-        if let Some(located) = self.0.format.locate(candidate)
-            && let Some(entry) = self.0.cache.entry(located.id())
-        {
-            if !self.0.proves(&entry, &located) {
-                let error = self.0.parse(candidate).err().unwrap_or(AuthError::new(AuthErrorKind::Invalid));
-                let key = matches!(error.kind(), AuthErrorKind::Invalid).then(|| *entry.principal.key_id());
-                return Check::Ready(Err(self.0.refuse(error, key, source)));
-            }
-            if is_current && self.0.cache.is_current(&entry) {
-                return Check::Ready(self.0.judge(&entry, source));
+        if let Some(located) = self.0.format.locate(candidate) {
+            // First whether the store has anything new, then the entry: it is then as current as the answer.
+            let is_current = self.0.is_current_now();
+            if let Some(entry) = self.0.cache.entry(located.id()) {
+                if !self.0.proves(&entry, &located) {
+                    return Check::Ready(Err(self.0.refuse_unproved(candidate, &entry, source)));
+                }
+                if is_current && self.0.cache.is_current(&entry) {
+                    return Check::Ready(self.0.judge(&entry, source));
+                }
             }
         }
         match self.0.parse(candidate) {
@@ -238,6 +235,14 @@ impl<R: KeyReader> Inner<R> {
         // The digest covers the secret and its checksum; the prefix, which both do not tell apart for certain, is
         // compared by itself. It is not secret.
         entry.prefix == key.prefix() && entry.digest.matches(&self.digest(key.secret())).is_ok()
+    }
+
+    /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
+    fn refuse_unproved(&self, candidate: &[u8], entry: &Entry, source: &Source) -> AuthError {
+        match self.parse(candidate) {
+            Err(malformed) => self.refuse(malformed, None, source),
+            Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(*entry.principal.key_id()), source),
+        }
     }
 
     fn parse<'a>(&self, candidate: &'a [u8]) -> Result<ParsedKey<'a>, AuthError> {
