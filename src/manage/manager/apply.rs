@@ -1,8 +1,5 @@
 use std::time::Duration;
 
-use getrandom::SysRng;
-use rand_core::TryRng;
-
 use super::KeyManager;
 use crate::{
     audit::{Action, Event, EventRow, Subject},
@@ -12,6 +9,7 @@ use crate::{
         policy::DenialReason,
     },
     owner::Owner,
+    random::random_bytes,
     record::OwnerStatus,
     store::{
         AuditedWrite, Change, ChangeId, Conflict, EventQuery, Guard, KeyQuery, KeyStore, Lease, StoreError,
@@ -120,10 +118,8 @@ impl<S: KeyStore> KeyManager<S> {
 }
 
 fn new_change_id() -> Result<ChangeId, ManageError> {
-    let mut bytes = [0; 16];
-    let filled = SysRng.try_fill_bytes(&mut bytes);
-    filled.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
-    Ok(ChangeId::from_bytes(bytes))
+    let bytes = random_bytes().map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
+    Ok(ChangeId::from_bytes(*bytes))
 }
 
 struct EndOnDrop<'a>(&'a Lease);

@@ -19,7 +19,8 @@ use crate::{
     record::KeyRow,
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
-        Lease, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Write,
+        Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
+        Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -140,6 +141,7 @@ pub(super) struct Bench {
     pub(super) store: Arc<Faulty>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) lease: Arc<Lease>,
+    monotonic: Instant,
     pub(super) manager: KeyManager<Faulty>,
 }
 
@@ -158,7 +160,7 @@ impl Bench {
             timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),
         });
-        Self { store, clock, lease, manager }
+        Self { store, clock, lease, monotonic: Instant::now(), manager }
     }
 
     /// A key that is in the store without having been issued; nobody holds its text.
@@ -219,12 +221,17 @@ impl Bench {
 
     /// Lets the node believe that it knows how things stand.
     pub(super) fn renew_lease(&self) {
-        self.lease.renew(Instant::now());
+        self.lease.renew(self.moment());
         assert!(self.has_lease());
     }
 
     pub(super) fn has_lease(&self) -> bool {
-        self.lease.is_valid(Instant::now(), Duration::from_secs(3_600))
+        self.lease.is_valid(self.moment(), Duration::from_secs(3_600))
+    }
+
+    /// Both clocks stand still: nothing but a change ends a lease here.
+    fn moment(&self) -> Moment {
+        Moment { monotonic: self.monotonic, wall: self.clock.now() }
     }
 }
 

@@ -168,7 +168,7 @@ async fn team_key_is_issued_though_its_creator_leaves_and_not_by_them_afterwards
 async fn idempotency_key_issues_one_key() {
     let bench = Bench::new();
     let request = || alice_key().idempotency_key("3f1c5a4e");
-    bench.manager.issue(request(), &person("alice")).await.unwrap();
+    let _ = bench.manager.issue(request(), &person("alice")).await.unwrap();
     assert_eq!(refusal(&bench, request(), &person("alice")).await, ManageErrorKind::Replay);
 }
 
@@ -176,7 +176,7 @@ async fn idempotency_key_issues_one_key() {
 async fn idempotency_key_means_nothing_to_others() {
     let bench = Bench::new();
     let request = |owner| IssueKey::of(user(owner)).idempotency_key("3f1c5a4e");
-    bench.manager.issue(request("alice"), &person("alice")).await.unwrap();
+    let _ = bench.manager.issue(request("alice"), &person("alice")).await.unwrap();
     assert!(bench.manager.issue(request("bob"), &person("bob")).await.is_ok());
     let globex = OrganizationId::new("globex").unwrap();
     let abroad = bench.manager.for_organization(globex.clone());
