@@ -8,12 +8,16 @@ mod scope;
 mod time;
 
 pub mod audit;
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod hash;
 pub mod key;
+pub mod middleware;
 pub mod record;
 pub mod store;
 pub mod usage;
 
+pub use middleware::ApiKeyLayer;
 pub use owner::{InvalidId, KeyKind, OrganizationId, Owner, TeamId, UserId};
 #[cfg(any(test, feature = "test-util"))]
 pub use principal::FakePrincipal;
