@@ -47,6 +47,11 @@ impl Principal {
         Self(Arc::new(claims))
     }
 
+    /// Whether both are proved by the same key of the same owner.
+    pub(crate) fn is_same_caller(&self, other: &Self) -> bool {
+        self.0.key == other.0.key && self.0.owner == other.0.owner && self.0.organization == other.0.organization
+    }
+
     pub(crate) fn proved_by(&self) -> u64 {
         self.0.proved_by
     }

@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, num::NonZero, ops::RangeInclusive, thread, time::Duration};
 
 use super::{params::Argon2Params, pepper::Peppers};
+use crate::random::RandomnessError;
 
 /// How a [`Hasher`](super::Hasher) hashes. Values that make no sense are refused by
 /// [`Hasher::new`](super::Hasher::new).
@@ -117,7 +118,7 @@ impl Default for HasherConfig {
 #[derive(Debug)]
 pub struct HasherSetupError {
     kind: HasherSetupErrorKind,
-    source: Option<getrandom::Error>,
+    source: Option<RandomnessError>,
 }
 
 impl HasherSetupError {
@@ -127,7 +128,7 @@ impl HasherSetupError {
         self.kind
     }
 
-    pub(super) const fn randomness(source: getrandom::Error) -> Self {
+    pub(super) const fn randomness(source: RandomnessError) -> Self {
         Self { kind: HasherSetupErrorKind::Randomness, source: Some(source) }
     }
 }

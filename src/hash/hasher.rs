@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use getrandom::SysRng;
-use rand_core::TryRng;
 use subtle::ConstantTimeEq;
 use tokio::{
     sync::oneshot,
@@ -23,6 +21,7 @@ use super::{
     tag::key_check_value,
     work::{Meter, Secrets, Work},
 };
+use crate::random::random_bytes;
 
 /// New hashes that may wait for a thread. They are next in line, so these are gone in the time of a few runs.
 const ISSUE_PLACES: usize = 16;
@@ -76,8 +75,7 @@ impl Hasher {
     /// randomness.
     pub fn new(config: HasherConfig) -> Result<Self, HasherSetupError> {
         config.refuse_nonsense()?;
-        let mut question_key = Zeroizing::new([0; blake3::KEY_LEN]);
-        SysRng.try_fill_bytes(question_key.as_mut_slice()).map_err(HasherSetupError::randomness)?;
+        let question_key = random_bytes().map_err(HasherSetupError::randomness)?;
         let none = (None, Secrets::new(None));
         let known = config.peppers.known().map(|(id, pepper)| (Some(id), Secrets::new(Some(Arc::clone(pepper)))));
         Ok(Self(Arc::new(Inner {
@@ -231,8 +229,7 @@ impl Hasher {
         pepper: Option<PepperId>,
     ) -> Result<KeyHash, HashError> {
         let secrets = self.0.secrets.get(&pepper).ok_or(HashError::new(HashErrorKind::Corrupt))?;
-        let mut salt = [0; SALT_LENGTH];
-        SysRng.try_fill_bytes(&mut salt).map_err(|error| HashError::caused(HashErrorKind::Randomness, error))?;
+        let salt = *random_bytes().map_err(|error| HashError::caused(HashErrorKind::Randomness, error))?;
         let (sender, receiver) = oneshot::channel();
         let queued = self.0.pool.submit(urgency, || {
             let work = self.0.work(secrets, params, text, salt);

@@ -1,7 +1,5 @@
 //! How the keys of one service look.
 
-use getrandom::SysRng;
-use rand_core::TryRng;
 use zeroize::Zeroizing;
 
 use super::{
@@ -15,7 +13,10 @@ use super::{
     plaintext::{PlaintextKey, empty_text},
     prefix::{InvalidBrand, Prefixes},
 };
-use crate::KeyKind;
+use crate::{
+    owner::KeyKind,
+    random::{RandomnessError, random_bytes},
+};
 
 /// How the keys of one service look: the brand it issues, and the brands it accepts.
 ///
@@ -94,10 +95,8 @@ impl KeyFormat {
     /// # Errors
     /// [`RandomnessError`] if the operating system gives none. There is no other source to fall back to.
     pub fn generate(&self, kind: KeyKind) -> Result<PlaintextKey, RandomnessError> {
-        let mut id = [0; ID_BYTES];
-        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-        SysRng.try_fill_bytes(&mut id).map_err(RandomnessError)?;
-        SysRng.try_fill_bytes(secret.as_mut_slice()).map_err(RandomnessError)?;
+        let id = random_bytes::<ID_BYTES>()?;
+        let secret = random_bytes::<SECRET_BYTES>()?;
         Ok(self.assemble(kind, &id, &secret))
     }
 
@@ -180,17 +179,3 @@ impl Default for KeyFormat {
         Self::unbranded()
     }
 }
-
-/// The operating system gave no randomness, so no key was made.
-///
-/// ```
-/// use tower_api_keys::{KeyKind, key::{KeyFormat, PlaintextKey, RandomnessError}};
-///
-/// fn new_key() -> Result<PlaintextKey, RandomnessError> {
-///     KeyFormat::unbranded().generate(KeyKind::User)
-/// }
-/// # assert!(new_key().is_ok());
-/// ```
-#[derive(Debug, thiserror::Error)]
-#[error("the operating system gave no randomness")]
-pub struct RandomnessError(#[source] getrandom::Error);

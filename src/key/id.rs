@@ -24,6 +24,10 @@ use super::layout::{ID_BYTES, ID_LENGTH, all_base64url, encode};
 pub struct KeyId([u8; ID_LENGTH]);
 
 impl KeyId {
+    /// The key of principals made up for tests.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) const FAKE: Self = Self(*b"fakefakefakefakefake");
+
     /// The id that is written so.
     ///
     /// # Errors

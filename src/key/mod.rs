@@ -42,7 +42,7 @@ mod tests;
 
 pub use error::{MalformedKey, MalformedReason};
 pub use foreign::{InvalidForeignPrefix, InvalidForeignPrefixKind};
-pub use format::{KeyFormat, RandomnessError};
+pub use format::KeyFormat;
 pub use id::{InvalidKeyId, KeyId};
 pub(crate) use parsed::LocatedKey;
 pub use parsed::ParsedKey;

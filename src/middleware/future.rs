@@ -130,10 +130,7 @@ impl Question {
         Poll::Ready(match self {
             Self::Key { check, carried, settings } => match ready!(check.as_mut().poll(cx)) {
                 Ok(principal) => Ok(settings.admit(request, principal, *carried)),
-                Err(error) => {
-                    report::failed_check(&error);
-                    Err(settings.presenter.refuse(Refusal::from(&error), request.headers()))
-                }
+                Err(error) => Err(settings.presenter.refuse(Refusal::from(&error), request.headers())),
             },
             Self::Membership { answer } => match ready!(answer.as_mut().poll(cx)) {
                 Ok(true) => Ok(Finish::default()),

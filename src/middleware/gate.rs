@@ -13,7 +13,6 @@ use super::{
     credentials::{self, Fault, Reading},
     future::{Question, ResponseFuture, Waiting},
     refusal::Refusal,
-    report,
     settings::Settings,
 };
 use crate::{
@@ -86,7 +85,6 @@ where
                 ResponseFuture::inner(self.inner.call(request), finish)
             }
             Check::Ready(Err(error)) => {
-                report::failed_check(&error);
                 ResponseFuture::refused(settings.presenter.refuse(Refusal::from(&error), request.headers()))
             }
             Check::Pending(check) => {

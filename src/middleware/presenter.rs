@@ -27,10 +27,14 @@ struct Presented;
 pub(crate) struct Presenter {
     realm: Realm,
     vary: HeaderValue,
-    body: Option<Arc<dyn Fn(&Refusal) -> RejectionBody + Send + Sync>>,
+    body: Option<OwnBody>,
     /// Whether a refusal looks different here from one that knows no layer.
     is_default: bool,
 }
+
+/// An embedder's own shape of refusals.
+#[derive(Clone)]
+struct OwnBody(Arc<dyn Fn(&Refusal) -> RejectionBody + Send + Sync>);
 
 impl Presenter {
     pub(crate) fn set_realm(&mut self, realm: Realm) {
@@ -44,7 +48,7 @@ impl Presenter {
     }
 
     pub(crate) fn set_body(&mut self, body: impl Fn(&Refusal) -> RejectionBody + Send + Sync + 'static) {
-        self.body = Some(Arc::new(body));
+        self.body = Some(OwnBody(Arc::new(body)));
         self.is_default = false;
     }
 
@@ -99,7 +103,7 @@ impl Presenter {
         if code.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, retry_seconds(refusal).into());
         }
-        let body = self.body.as_ref().map_or_else(|| problem(refusal), |body| body(refusal));
+        let body = self.body.as_ref().map_or_else(|| problem(refusal), |OwnBody(body)| body(refusal));
         headers.insert(CONTENT_TYPE, body.content_type);
         headers.extend(body.headers);
         if let Some(status) = body.status {

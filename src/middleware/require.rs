@@ -58,11 +58,25 @@ pub struct RequireKeyLayer {
 struct Rules {
     kind: Option<KeyKind>,
     scopes: Vec<Scope>,
-    team: Option<Arc<dyn Fn(&Parts) -> Option<TeamId> + Send + Sync>>,
-    membership: Option<Arc<dyn Fn(UserId, TeamId) -> Answer + Send + Sync>>,
+    team: Option<Arc<dyn TeamOf>>,
+    membership: Option<Membership>,
 }
 
-/// A type of its own only because the full one does not fit a line.
+/// The team that a request is about: a function of it.
+trait TeamOf: Send + Sync {
+    fn team_of(&self, request: &Parts) -> Option<TeamId>;
+}
+
+impl<F: Fn(&Parts) -> Option<TeamId> + Send + Sync> TeamOf for F {
+    fn team_of(&self, request: &Parts) -> Option<TeamId> {
+        self(request)
+    }
+}
+
+/// Whether a user is a member of a team.
+#[derive(Clone)]
+struct Membership(Arc<dyn Fn(UserId, TeamId) -> Answer + Send + Sync>);
+
 struct Answer(BoxFuture<'static, Result<bool, Box<dyn Error + Send + Sync>>>);
 
 impl RequireKeyLayer {
@@ -105,10 +119,10 @@ impl RequireKeyLayer {
         Fut: Future<Output = Result<bool, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.rules().membership = Some(Arc::new(move |user, team| {
+        self.rules().membership = Some(Membership(Arc::new(move |user, team| {
             let answer = is_member(user, team);
             Answer(Box::pin(async move { answer.await.map_err(Into::into) }))
-        }));
+        })));
         self
     }
 
@@ -200,15 +214,17 @@ impl Rules {
         if !self.scopes.iter().all(|scope| principal.allows(scope)) {
             return Verdict::Refused(RefusalCode::InsufficientScope);
         }
-        let Some(team_of) = &self.team else {
+        let Some(team) = &self.team else {
             return Verdict::Allowed;
         };
-        let Some(team) = team_of(request) else {
+        let Some(team) = team.team_of(request) else {
             return Verdict::Refused(RefusalCode::WrongTeam);
         };
         match (principal.access_to(&team), &self.membership) {
             (TeamAccess::Granted, _) => Verdict::Allowed,
-            (TeamAccess::AskMembership(user), Some(is_member)) => Verdict::Ask(is_member(user.clone(), team)),
+            (TeamAccess::AskMembership(user), Some(Membership(is_member))) => {
+                Verdict::Ask(is_member(user.clone(), team))
+            }
             // Nobody to ask: a user's key does not pass unasked.
             (TeamAccess::AskMembership(_), None) | (TeamAccess::Refused, _) => Verdict::Refused(RefusalCode::WrongTeam),
         }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
 
 use super::{
@@ -10,8 +12,6 @@ use super::{
     refusal::Refusal,
 };
 use crate::{principal::Principal, usage::Source};
-
-use std::sync::Arc;
 
 /// What an [`ApiKeyLayer`](super::ApiKeyLayer) was told.
 #[derive(Clone)]

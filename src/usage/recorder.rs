@@ -238,10 +238,10 @@ mod tests {
         let format = crate::key::KeyFormat::unbranded();
         for _ in 0..MOST_COUNTS + 50 {
             let key = format.generate(crate::KeyKind::User).unwrap();
-            recorder.refusal(Some(key.id()), Outcome::refused("invalid_key"), &source, at(1));
+            recorder.refusal(Some(key.id()), Outcome::refused("invalid_key", None), &source, at(1));
         }
         assert_eq!(lock(&recorder.counts).len(), MOST_COUNTS + 1);
-        let other = (None, Outcome::refused("invalid_key"), Source::other());
+        let other = (None, Outcome::refused("invalid_key", None), Source::other());
         assert_eq!(lock(&recorder.counts)[&other].count, 50);
     }
 }

@@ -2,9 +2,10 @@ use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
-use crate::time::Timestamp;
+use crate::{key::MalformedReason, time::Timestamp};
 
-/// How a request that showed a key ended: `success`, or the code of its refusal, such as `key_revoked`.
+/// How a request that showed a key ended: `success`, or the code of its refusal, such as `key_revoked`, for a text that
+/// is no key with the reason: `malformed_key.truncated`.
 ///
 /// ```
 /// use tower_api_keys::usage::Outcome;
@@ -18,8 +19,11 @@ impl Outcome {
     /// The key was accepted.
     pub const SUCCESS: Self = Self(Cow::Borrowed("success"));
 
-    pub(crate) const fn refused(code: &'static str) -> Self {
-        Self(Cow::Borrowed(code))
+    pub(crate) fn refused(code: &'static str, reason: Option<MalformedReason>) -> Self {
+        Self(match reason {
+            Some(reason) => Cow::Owned(format!("{code}.{}", reason.code())),
+            None => Cow::Borrowed(code),
+        })
     }
 
     /// The word as it is stored.

@@ -5,7 +5,7 @@ use std::{
     future::pending,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -30,30 +30,32 @@ fn keyed() -> Request<Full<Bytes>> {
 async fn readiness_is_the_inner_services() {
     let (inner, mut handle) = mock::pair::<Request<()>, Response<Full<Bytes>>>();
     let gate = gate(inner, &Script::accepting(), |_| {});
-    let mut service = tokio_test_task(gate);
+    let mut service = Polled(gate);
     handle.allow(0);
-    assert!(service.poll_ready().is_pending());
+    assert!(service.poll_ready::<()>().is_pending());
     handle.allow(1);
-    assert!(service.poll_ready().is_ready());
+    assert!(service.poll_ready::<()>().is_ready());
     handle.send_error("down");
-    service.call_and_drop();
-    assert!(matches!(service.poll_ready(), Poll::Ready(Err(_))));
+    assert!(matches!(service.poll_ready::<()>(), Poll::Ready(Err(_))));
 }
 
 /// Polls a service without a runtime.
 struct Polled<S>(S);
 
-fn tokio_test_task<S>(service: S) -> Polled<S> {
-    Polled(service)
-}
-
-impl<S: Service<Request<()>>> Polled<S> {
-    fn poll_ready(&mut self) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(&mut Context::from_waker(std::task::Waker::noop()))
+impl<S> Polled<S> {
+    fn poll_ready<B>(&mut self) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<Request<B>>,
+    {
+        self.0.poll_ready(&mut Context::from_waker(Waker::noop()))
     }
 
-    fn call_and_drop(&mut self) {
-        drop(self.0.call(Request::new(())));
+    fn ready_call<B>(&mut self, request: Request<B>) -> S::Future
+    where
+        S: Service<Request<B>>,
+    {
+        assert!(self.poll_ready::<B>().is_ready());
+        self.0.call(request)
     }
 }
 
@@ -101,9 +103,10 @@ async fn an_unready_service_stays_unready_after_a_pending_check() {
     let _waiting_too = service.call(keyed());
 }
 
-struct Body1(Arc<()>);
+/// A body that panics when it is polled, and tells by its count whether it is still there.
+struct Unread(#[expect(dead_code, reason = "held, not read")] Arc<()>);
 
-impl Body for Body1 {
+impl Body for Unread {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -112,15 +115,15 @@ impl Body for Body1 {
     }
 }
 
-fn with_body(held: &Arc<()>) -> Request<Body1> {
-    keyed().map(|_| Body1(Arc::clone(held)))
+fn with_body(held: &Arc<()>) -> Request<Unread> {
+    keyed().map(|_| Unread(Arc::clone(held)))
 }
 
-fn poll<S, ResB>(future: &mut Pin<Box<ResponseFuture<S, Body1>>>) -> bool
+fn poll<S, ResB>(future: &mut Pin<Box<ResponseFuture<S, Unread>>>) -> bool
 where
-    S: Service<Request<Body1>, Response = Response<ResB>>,
+    S: Service<Request<Unread>, Response = Response<ResB>>,
 {
-    future.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
 #[test]
@@ -137,7 +140,7 @@ fn a_dropped_wait_gives_everything_back() {
     });
     let inner = Inner::new();
     let alive = inner.alive.clone();
-    let mut service = Polled2(gate(inner, &script, |_| {}));
+    let mut service = Polled(gate(inner, &script, |_| {}));
     let mut future = Box::pin(service.ready_call(with_body(&held)));
     assert!(!poll(&mut future));
     assert!(!poll(&mut future));
@@ -149,23 +152,11 @@ fn a_dropped_wait_gives_everything_back() {
     assert_eq!(Arc::strong_count(&check), checks - 1);
 }
 
-struct Polled2<S>(S);
-
-impl<S> Polled2<S> {
-    fn ready_call<B>(&mut self, request: Request<B>) -> S::Future
-    where
-        S: Service<Request<B>>,
-    {
-        assert!(self.0.poll_ready(&mut Context::from_waker(std::task::Waker::noop())).is_ready());
-        self.0.call(request)
-    }
-}
-
 #[test]
 fn a_refused_request_is_dropped_unread_before_its_answer_is_polled() {
     let held = Arc::new(());
     let script = Script::refusing(|| AuthError::new(AuthErrorKind::Invalid));
-    let mut service = Polled2(gate(Inner::new(), &script, |_| {}));
+    let mut service = Polled(gate(Inner::new(), &script, |_| {}));
     let mut future = Box::pin(service.ready_call(with_body(&held)));
     assert_eq!(Arc::strong_count(&held), 1);
     assert!(poll(&mut future));
@@ -177,7 +168,7 @@ fn a_request_refused_after_a_wait_is_dropped_unread() {
     let script = Script::new(|| Check::Pending(Box::pin(async { Err(AuthError::new(AuthErrorKind::Invalid)) })));
     let inner = Inner::new();
     let alive = inner.alive.clone();
-    let mut service = Polled2(gate(inner, &script, |_| {}));
+    let mut service = Polled(gate(inner, &script, |_| {}));
     let mut future = Box::pin(service.ready_call(with_body(&held)));
     assert!(poll(&mut future));
     assert_eq!((Arc::strong_count(&held), alive.load(Ordering::SeqCst)), (1, 1));
@@ -209,7 +200,7 @@ async fn a_mock_service_is_called_once_and_its_answer_comes_back() {
 #[test]
 fn futures_are_send_over_services_that_are() {
     fn is_send<T: Send>(_: &T) {}
-    let mut service = Polled2(gate(Inner::new(), &Script::accepting(), |_| {}));
+    let mut service = Polled(gate(Inner::new(), &Script::accepting(), |_| {}));
     is_send(&service.ready_call(keyed()));
 }
 
@@ -223,12 +214,11 @@ fn nothing_but_the_inner_service_has_to_be_send() {
             Ok::<_, Infallible>(Response::new(std::rc::Rc::new(())))
         }
     });
-    let mut service = Polled2(gate(inner, &Script::accepting(), |_| {}));
+    let mut service = Polled(gate(inner, &Script::accepting(), |_| {}));
     let future = std::pin::pin!(service.ready_call(keyed().map(|_| ())));
-    assert!(future.poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready());
+    assert!(future.poll(&mut Context::from_waker(Waker::noop())).is_ready());
 }
 
-/// A membership that is asked and never answers.
 #[test]
 fn a_dropped_question_of_membership_gives_everything_back() {
     let held = Arc::new(());
@@ -237,7 +227,7 @@ fn a_dropped_question_of_membership_gives_everything_back() {
         .membership(|_, _| pending::<Result<bool, Infallible>>());
     let inner = Inner::new();
     let alive = inner.alive.clone();
-    let mut service = Polled2(tower::Layer::layer(&layer, inner));
+    let mut service = Polled(tower::Layer::layer(&layer, inner));
     let mut request = with_body(&held);
     request.extensions_mut().insert(proved_by(OURS, "alice"));
     let mut future = Box::pin(service.ready_call(request));

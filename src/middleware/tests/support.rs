@@ -45,6 +45,8 @@ pub(super) fn proved_by(id: u64, user: &str) -> Principal {
     })
 }
 
+/// Code, reason and source of a refusal.
+type Counted = (&'static str, Option<MalformedReason>, String);
 type Answer = dyn Fn() -> Check + Send + Sync;
 
 /// Answers every check alike and remembers what it was asked and told.
@@ -53,7 +55,7 @@ pub(super) struct Script {
     answer: Arc<Answer>,
     format: KeyFormat,
     pub(super) checked: Arc<Mutex<Vec<String>>>,
-    pub(super) refused: Arc<Mutex<Vec<(&'static str, Option<MalformedReason>, String)>>>,
+    pub(super) refused: Arc<Mutex<Vec<Counted>>>,
 }
 
 impl Script {

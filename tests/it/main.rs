@@ -1,0 +1,20 @@
+//! The integration tests, in one binary: it links once.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod architecture;
+mod bounded;
+mod checking;
+mod leaks;
+mod memory_use;
+mod model;
+mod project;
+mod support;
+mod usage;
