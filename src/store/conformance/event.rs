@@ -108,7 +108,7 @@ pub async fn events_are_found_by_each_condition<S: KeyStore>(candidate: &Candida
 /// The clause is not met.
 pub async fn events_come_in_pages<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    let marked = |n: u64| EventRow { source: (n % 2 == 0).then(|| "even".to_owned()), ..scene.event(at(0)) };
+    let marked = |n: u64| EventRow { source: n.is_multiple_of(2).then(|| "even".to_owned()), ..scene.event(at(0)) };
     candidate.append(&(0..12).map(marked).collect::<Vec<_>>()).await?;
     let even = EventQuery { source: Some("even".into()), ..EventQuery::all(scene.organization()) };
     for query in [EventQuery::all(scene.organization()), even] {

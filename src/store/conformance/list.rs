@@ -240,7 +240,7 @@ pub async fn a_listed_key_is_whole<S: KeyStore>(candidate: &Candidate<'_, S>) ->
 fn spread(scene: &Scene, count: usize) -> Result<Vec<Sample>, Unmet> {
     let end = Timestamp::MIN.as_millis();
     let key = |n: usize| {
-        let late = i64::from(n % 4 == 0) - i64::from(n % 4 == 1);
+        let late = i64::from(n.is_multiple_of(4)) - i64::from(n % 4 == 1);
         Ok(scene.key()?.with(|row| {
             row.created_at += late;
             row.expires_at = (n % 3 == 2).then_some(end);

@@ -2,7 +2,7 @@ use std::{error::Error, fmt, future::Future, panic::AssertUnwindSafe, time::Dura
 
 use futures_util::FutureExt;
 
-use super::Unmet;
+use super::{Unmet, UnmetKind};
 
 /// How long a clause may take. Far more than any of them needs: who waits so long waits for ever.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -100,7 +100,10 @@ impl Report {
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
                 Verdict::Failed(format!("panicked: {text}"))
             }
-            Ok(Ok(Err(unmet))) => unmet.into_verdict(),
+            Ok(Ok(Err(unmet))) => match unmet.kind() {
+                UnmetKind::Failed => Verdict::Failed(unmet.to_string()),
+                UnmetKind::NotApplicable => Verdict::NotApplicable(unmet.to_string()),
+            },
             Ok(Ok(Ok(()))) => Verdict::Passed,
         };
         self.clauses.push(Clause { number, title, verdict });

@@ -1,6 +1,5 @@
 use std::{error::Error, fmt};
 
-use super::Verdict;
 use crate::store::{Applied, Conflict, StoreError, StoreErrorKind};
 
 /// Why a clause did not pass.
@@ -61,13 +60,6 @@ impl Unmet {
     #[must_use]
     pub const fn kind(&self) -> UnmetKind {
         self.kind
-    }
-
-    pub(super) fn into_verdict(self) -> Verdict {
-        match self.kind {
-            UnmetKind::Failed => Verdict::Failed(self.text),
-            UnmetKind::NotApplicable => Verdict::NotApplicable(self.text),
-        }
     }
 }
 
