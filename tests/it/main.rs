@@ -12,6 +12,7 @@
 mod architecture;
 mod bounded;
 mod checking;
+mod http;
 mod leaks;
 mod memory_use;
 mod model;
