@@ -6,7 +6,6 @@ use std::{
 use super::staged::{Logged, Staged};
 use crate::{
     audit::EventRow,
-    key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Head, KeyQuery, ListedKey, Liveness,
