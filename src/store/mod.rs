@@ -24,7 +24,7 @@ mod lease;
 mod memory;
 mod query;
 #[cfg(feature = "sqlite")]
-pub mod sqlite;
+mod sqlite;
 
 use std::{future::Future, sync::Arc};
 
@@ -46,6 +46,8 @@ pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::Lease;
 pub use memory::MemoryStore;
 pub use query::{EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 
 /// What checking keys needs of a store.
 ///

@@ -115,3 +115,60 @@ broken! {
     a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9";
     unused_keys_left_out_are_noticed: WantsUse breaks "S42";
 }
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use std::{env, fs, path::PathBuf, process};
+
+    use tower_api_keys::store::{
+        KeyStore,
+        conformance::{check_reader, check_store},
+        sqlite::SqliteStore,
+    };
+
+    /// A folder of its own, gone with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = env::temp_dir().join(format!("tower-api-keys-conformance-{name}-{}", process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_keeps_the_contract() {
+        let folder = Folder::new("file");
+        let store = SqliteStore::open(folder.0.join("keys.db")).await.unwrap();
+        check_store(&store).await.into_result().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_exclusive_file_keeps_the_contract() {
+        let folder = Folder::new("exclusive");
+        let store = SqliteStore::open_exclusive(folder.0.join("keys.db")).await.unwrap();
+        check_store(&store).await.into_result().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_in_memory_keeps_the_contract() {
+        check_store(&SqliteStore::in_memory().await.unwrap()).await.into_result().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_another_handle_writes_keeps_the_contract() {
+        let folder = Folder::new("two-handles");
+        let file = folder.0.join("keys.db");
+        let (reader, writer) = (SqliteStore::open(&file).await.unwrap(), SqliteStore::open(&file).await.unwrap());
+        let (reader, writer) = (&reader, &writer);
+        let apply = |change| async move { writer.apply(&change).await };
+        check_reader(reader, apply).await.into_result().unwrap();
+    }
+}

@@ -11,3 +11,5 @@
 
 #[cfg(feature = "conformance")]
 mod conformance;
+#[cfg(feature = "sqlite")]
+mod sqlite;
