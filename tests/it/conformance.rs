@@ -121,9 +121,8 @@ mod sqlite {
     use std::{env, fs, path::PathBuf, process};
 
     use tower_api_keys::store::{
-        KeyStore,
+        KeyStore, SqliteStore,
         conformance::{check_reader, check_store},
-        sqlite::SqliteStore,
     };
 
     /// A folder of its own, gone with it.
