@@ -5,6 +5,7 @@ use std::{
 
 use crate::{
     audit::EventRow,
+    key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Head, KeyQuery, ListedKey, Liveness,
