@@ -1,4 +1,12 @@
 //! API keys for tower services.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `axum` (default) | extractors for axum |
+//! | `sqlite` | the SQLite store |
+//! | `tracing` | spans and events |
+//! | `conformance` | the conformance kit for stores |
+//! | `test-util` | stand-ins for tests |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
