@@ -21,6 +21,7 @@ use super::{
 use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId, LocatedKey, MalformedReason, ParsedKey},
+    log::log,
     principal::Principal,
     random::random_bytes,
     store::{KeyReader, Lease, Moment},
@@ -163,19 +164,16 @@ impl<R: KeyReader> Authenticator<R> {
 
     /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
     pub(crate) fn check(&self, candidate: &[u8], source: &Source) -> Check {
-        // Where the store knows its head, it is read before the entry is looked at: what the entry says is then as
-        // current as the head.
-        let is_current = self.0.is_current_now();
-        if let Some(located) = self.0.format.locate(candidate)
-            && let Some(entry) = self.0.cache.entry(located.id())
-        {
-            if !self.0.proves(&entry, &located) {
-                let error = self.0.parse(candidate).err().unwrap_or(AuthError::new(AuthErrorKind::Invalid));
-                let key = matches!(error.kind(), AuthErrorKind::Invalid).then(|| *entry.principal.key_id());
-                return Check::Ready(Err(self.0.refuse(error, key, source)));
-            }
-            if is_current && self.0.cache.is_current(&entry) {
-                return Check::Ready(self.0.judge(&entry, source));
+        if let Some(located) = self.0.format.locate(candidate) {
+            // First whether the store has anything new, then the entry: it is then as current as the answer.
+            let is_current = self.0.is_current_now();
+            if let Some(entry) = self.0.cache.entry(located.id()) {
+                if !self.0.proves(&entry, &located) {
+                    return Check::Ready(Err(self.0.refuse_unproved(candidate, &entry, source)));
+                }
+                if is_current && self.0.cache.is_current(&entry) {
+                    return Check::Ready(self.0.judge(&entry, source));
+                }
             }
         }
         match self.0.parse(candidate) {
@@ -239,6 +237,14 @@ impl<R: KeyReader> Inner<R> {
         entry.prefix == key.prefix() && entry.digest.matches(&self.digest(key.secret())).is_ok()
     }
 
+    /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
+    fn refuse_unproved(&self, candidate: &[u8], entry: &Entry, source: &Source) -> AuthError {
+        match self.parse(candidate) {
+            Err(malformed) => self.refuse(malformed, None, source),
+            Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(*entry.principal.key_id()), source),
+        }
+    }
+
     fn parse<'a>(&self, candidate: &'a [u8]) -> Result<ParsedKey<'a>, AuthError> {
         self.format.parse(candidate).map_err(|malformed| {
             let kind = AuthErrorKind::Malformed(malformed.reason());
@@ -254,6 +260,7 @@ impl<R: KeyReader> Inner<R> {
             return Err(self.refuse(error, Some(*entry.principal.key_id()), source));
         }
         self.count_success(entry, source, now);
+        log!(trace, key = entry.principal.key_id().as_str(), "a key was accepted");
         Ok(entry.principal.clone())
     }
 
@@ -269,7 +276,13 @@ impl<R: KeyReader> Inner<R> {
             AuthErrorKind::Malformed(reason) => Some(reason),
             _ => None,
         };
-        self.count_refusal(key, error.kind().code(), reason, source);
+        let code = error.kind().code();
+        self.count_refusal(key, code, reason, source);
+        if error.kind().is_temporary() {
+            log!(warn, code, error = &error as &dyn std::error::Error, "a key could not be checked");
+        } else {
+            log!(debug, code, reason = reason.map(MalformedReason::code), "a key was refused");
+        }
         error
     }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    log::log,
     store::{KeyStore, StoreError, guarded_change},
     usage::UsageRecorder,
 };
@@ -63,8 +64,10 @@ impl<S: KeyStore> UsageFlusher<S> {
             loop {
                 tokio::time::sleep(interval).await;
                 let Some(flusher) = running.0.upgrade() else { break };
-                // A failure is repeated at the next turn; the counts wait, bounded.
-                let _ = flusher.flush().await;
+                if let Err(_error) = flusher.flush().await {
+                    // Repeated at the next turn; the counts wait, bounded.
+                    log!(warn, error = &_error as &dyn std::error::Error, "usage could not be written");
+                }
             }
         });
     }

@@ -9,6 +9,7 @@ use crate::{
     audit::{Action, Event, EventRow, Subject},
     hash::{Hasher, KeyHash},
     key::{KeyId, PlaintextKey},
+    log::log,
     record::{ActorId, SystemLabel},
     store::{KeyStore, OwnerRef, RehashedKey, guarded_change},
     time::Timestamp,
@@ -81,6 +82,7 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
     }
 
     fn report(&self, action: Action, id: KeyId, owner: OwnerRef, now: Timestamp) {
+        log!(warn, action = action.as_str(), key = id.as_str(), "something is wrong with a stored key");
         let Ok(label) = SystemLabel::new("authenticator") else { return };
         if !self.is_due(id, &action, now) {
             return;

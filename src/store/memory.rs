@@ -68,7 +68,7 @@ impl KeyReader for MemoryStore {
 impl KeyStore for MemoryStore {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
         let mut tables = self.tables();
-        let applied = tables.apply(change)?;
+        let applied = staged::apply(&mut tables, change)?;
         self.head.set(tables.head());
         Ok(applied)
     }

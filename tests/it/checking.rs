@@ -16,7 +16,9 @@ use tower_api_keys::{
 };
 
 use crate::support::{
-    clock, hooked::{Fault, Hooked, Hooks}, keys, noon, system,
+    clock,
+    hooked::{Fault, Hooked, Hooks},
+    keys, noon, system,
 };
 
 /// A service with one team key, its store's hooks and the store behind them.
@@ -33,14 +35,9 @@ async fn service() -> Service {
     let hooked = Hooked::new(store.clone());
     let hooks = hooked.hooks.clone();
     let keys = keys(hooked, &clock).await;
-    let key = issue(&keys).await;
+    let key = issue(&keys, team("blue")).await;
     hooks.reset();
     Service { keys, hooks, store, clock, key }
-}
-
-async fn issue<S: KeyStore>(keys: &ApiKeys<S>) -> PlaintextKey {
-    let request = IssueKey::team(TeamId::new("blue").unwrap());
-    keys.manager().issue(request, &system()).await.unwrap().into_plaintext()
 }
 
 impl Service {
@@ -334,14 +331,17 @@ async fn a_corrupt_record_is_reported_once_and_says_nothing_against_the_key() {
     }
     service.hooks.heal();
     assert_eq!(service.check_key().await, Ok(()));
-    let query = EventQuery { action: Some(Action::KEY_UNREADABLE.as_str().into()), ..EventQuery::all(OrganizationId::single()) };
+    let query = EventQuery {
+        action: Some(Action::KEY_UNREADABLE.as_str().into()),
+        ..EventQuery::all(OrganizationId::single())
+    };
     assert_eq!(service.store.events(&query).await.unwrap().rows.len(), 1);
 }
 
 #[tokio::test]
 async fn a_store_that_finds_another_keys_record_hands_it_to_nobody() {
     let service = service().await;
-    let other = issue(&service.keys).await;
+    let other = issue(&service.keys, team("blue")).await;
     let row = service.store.find(&other.id()).await.unwrap().unwrap();
     service.hooks.alter(move |found| *found = row.clone());
     assert_eq!(service.check_key().await, Err(AuthErrorKind::CorruptRecord));
@@ -350,7 +350,7 @@ async fn a_store_that_finds_another_keys_record_hands_it_to_nobody() {
 #[tokio::test]
 async fn a_hash_moved_onto_another_record_proves_nothing() {
     let service = service().await;
-    let other = issue(&service.keys).await;
+    let other = issue(&service.keys, team("blue")).await;
     let own = service.store.find(&service.key.id()).await.unwrap().unwrap().key;
     let id = other.id();
     service.hooks.alter(move |found| {
@@ -374,7 +374,8 @@ async fn a_text_that_matches_the_tag_and_not_the_hash_is_reported() {
     service.hooks.alter(move |found| found.key.hash.clone_from(&hash));
     assert_eq!(service.check_key().await, Err(AuthErrorKind::Invalid));
     tokio::task::yield_now().await;
-    let query = EventQuery { action: Some(Action::KEY_FORGED.as_str().into()), ..EventQuery::all(OrganizationId::single()) };
+    let query =
+        EventQuery { action: Some(Action::KEY_FORGED.as_str().into()), ..EventQuery::all(OrganizationId::single()) };
     assert_eq!(service.store.events(&query).await.unwrap().rows.len(), 1);
 }
 
@@ -406,7 +407,7 @@ async fn a_key_made_on_one_node_works_on_another_at_once() {
     let (store, clock) = (Arc::new(MemoryStore::new()), clock());
     let (here, there) = (keys(store.clone(), &clock).await, keys(store, &clock).await);
     for _ in 0..3 {
-        let key = issue(&here).await;
+        let key = issue(&here, team("blue")).await;
         assert!(there.authenticator().authenticate(key.expose_secret()).await.is_ok());
     }
 }

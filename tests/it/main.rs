@@ -10,4 +10,11 @@
 )]
 
 mod architecture;
+mod bounded;
+mod checking;
+mod leaks;
+mod memory_use;
+mod model;
 mod project;
+mod support;
+mod usage;

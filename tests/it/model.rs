@@ -95,7 +95,13 @@ fn scopes(which: usize) -> Scopes {
 }
 
 /// Plays one history in an organization of its own. `nodes` check every key, the first as well as the others.
-async fn play<S: KeyStore>(keys: &ApiKeys<S>, nodes: &[Authenticator<S>], clock: &Arc<ManualClock>, steps: Vec<Step>, run: usize) {
+async fn play<S: KeyStore>(
+    keys: &ApiKeys<S>,
+    nodes: &[Authenticator<S>],
+    clock: &Arc<ManualClock>,
+    steps: Vec<Step>,
+    run: usize,
+) {
     let organization = OrganizationId::from(run as u64);
     let manager = keys.manager_for(organization.clone());
     let owners = [
@@ -194,7 +200,11 @@ async fn play<S: KeyStore>(keys: &ApiKeys<S>, nodes: &[Authenticator<S>], clock:
                 assert!(matches!(error.kind(), AuthErrorKind::Malformed(_)));
             }
             // There is no key yet.
-            Step::Revoke { .. } | Step::Narrow { .. } | Step::Expire { .. } | Step::Check { .. } | Step::CheckAltered { .. } => {}
+            Step::Revoke { .. }
+            | Step::Narrow { .. }
+            | Step::Expire { .. }
+            | Step::Check { .. }
+            | Step::CheckAltered { .. } => {}
         }
     }
 }

@@ -1,16 +1,19 @@
 use std::collections::HashMap;
 
-use super::tables::Tables;
+use super::tables::{Logged, Tables, Written, is_live};
 use crate::{
     audit::EventRow,
     key::KeyId,
     record::{Hold, KeyRow, OwnerStatusRow},
-    store::{AuditedWrite, Conflict, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write, WriteOutcome},
+    store::{
+        Applied, AuditedWrite, Change, Conflict, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write,
+        WriteOutcome,
+    },
     time::Timestamp,
 };
 
 /// A change at work: what it wrote so far, beside the tables it will be put into if all of it fits.
-pub(super) struct Staged<'a> {
+struct Staged<'a> {
     tables: &'a Tables,
     at: Timestamp,
     keys: HashMap<String, KeyRow>,
@@ -19,24 +22,29 @@ pub(super) struct Staged<'a> {
     log: Vec<Logged>,
 }
 
-/// What a row of the change log names.
-#[derive(Clone, Debug)]
-pub(super) enum Logged {
-    Key(KeyId),
-    Owner(OwnerRef),
+/// Does a change, or nothing.
+pub(super) fn apply(tables: &mut Tables, change: &Change) -> Result<Applied, StoreError> {
+    if let Some(applied) = tables.done(change)? {
+        return Ok(applied);
+    }
+    let mut staged = Staged::new(tables, change.at);
+    staged.check(&change.guards)?;
+    let outcomes = change.writes.iter().map(|audited| staged.write(audited)).collect::<Result<_, _>>()?;
+    let (written, applied) = (staged.into_written(), Applied { outcomes });
+    tables.commit(change, written, applied.clone());
+    Ok(applied)
 }
 
 impl<'a> Staged<'a> {
-    pub(super) fn new(tables: &'a Tables, at: Timestamp) -> Self {
+    fn new(tables: &'a Tables, at: Timestamp) -> Self {
         Self { tables, at, keys: HashMap::new(), owners: HashMap::new(), events: Vec::new(), log: Vec::new() }
     }
 
-    /// Keys, owners, events and rows of the log to put into the tables.
-    pub(super) fn into_parts(self) -> (Vec<KeyRow>, HashMap<OwnerRef, OwnerStatusRow>, Vec<EventRow>, Vec<Logged>) {
-        (self.keys.into_values().collect(), self.owners, self.events, self.log)
+    fn into_written(self) -> Written {
+        Written { keys: self.keys.into_values().collect(), owners: self.owners, events: self.events, log: self.log }
     }
 
-    pub(super) fn check(&self, guards: &[Guard]) -> Result<(), StoreError> {
+    fn check(&self, guards: &[Guard]) -> Result<(), StoreError> {
         for (place, guard) in guards.iter().enumerate() {
             let (holds, conflict) = match guard {
                 Guard::Live(id) => (self.key(id).is_some_and(|key| is_live(key, self.at)), Conflict::Guard(place)),
@@ -53,7 +61,7 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    pub(super) fn write(&mut self, audited: &AuditedWrite) -> Result<WriteOutcome, StoreError> {
+    fn write(&mut self, audited: &AuditedWrite) -> Result<WriteOutcome, StoreError> {
         let outcome = match &audited.write {
             Write::Insert(row) => self.insert(row),
             Write::Update(update) => self.update(update),
@@ -140,9 +148,4 @@ impl<'a> Staged<'a> {
         self.log.push(Logged::Owner(owner.clone()));
         Ok(WriteOutcome::Written)
     }
-}
-
-/// Neither revoked nor expired.
-pub(super) fn is_live(key: &KeyRow, now: Timestamp) -> bool {
-    key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now.as_millis() < end)
 }

@@ -3,9 +3,9 @@ use std::{
     ops::Bound,
 };
 
-use super::staged::{Logged, Staged};
 use crate::{
     audit::EventRow,
+    key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Head, KeyQuery, ListedKey, Liveness,
@@ -34,6 +34,22 @@ pub(super) struct Tables {
     usage: HashMap<Option<String>, Vec<UsageRow>>,
     writers: HashMap<[u8; 16], i64>,
     meta: HashMap<String, Vec<u8>>,
+}
+
+/// What a change wrote, to be put in place.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) keys: Vec<KeyRow>,
+    pub(super) owners: HashMap<OwnerRef, OwnerStatusRow>,
+    pub(super) events: Vec<EventRow>,
+    pub(super) log: Vec<Logged>,
+}
+
+/// What a row of the change log names.
+#[derive(Clone, Debug)]
+pub(super) enum Logged {
+    Key(KeyId),
+    Owner(OwnerRef),
 }
 
 /// A change that was applied.
@@ -90,33 +106,30 @@ impl Tables {
         Changes::Changed { head: now, keys, owners }
     }
 
-    pub(super) fn apply(&mut self, change: &Change) -> Result<Applied, StoreError> {
+    /// What a change of this id did, if it was applied.
+    pub(super) fn done(&self, change: &Change) -> Result<Option<Applied>, StoreError> {
         if let Some(done) = self.changes.get(&change.id) {
-            return Ok(done.applied.clone());
+            return Ok(Some(done.applied.clone()));
         }
         if change.dedupe.as_ref().is_some_and(|dedupe| self.dedupes.contains(dedupe)) {
             return Err(StoreError::conflict(Conflict::Replay));
         }
-        let mut staged = Staged::new(self, change.at);
-        staged.check(&change.guards)?;
-        let mut applied = Applied { outcomes: Vec::new() };
-        for audited in &change.writes {
-            applied.outcomes.push(staged.write(audited)?);
-        }
-        let (keys, owners, events, log) = staged.into_parts();
+        Ok(None)
+    }
 
-        for row in keys {
+    /// Puts what a change wrote in place. Nothing here can fail.
+    pub(super) fn commit(&mut self, change: &Change, written: Written, applied: Applied) {
+        for row in written.keys {
             self.order.insert((row.created_at, row.id.clone()));
             self.keys.insert(row.id.clone(), row);
         }
-        self.owners.extend(owners);
-        self.append_events(&events);
-        for logged in log {
+        self.owners.extend(written.owners);
+        self.append_events(&written.events);
+        for logged in written.log {
             self.log(change.id, logged);
         }
         self.dedupes.extend(change.dedupe.clone());
-        self.changes.insert(change.id, Done { at: change.at, applied: applied.clone(), dedupe: change.dedupe.clone() });
-        Ok(applied)
+        self.changes.insert(change.id, Done { at: change.at, applied, dedupe: change.dedupe.clone() });
     }
 
     fn log(&mut self, change: ChangeId, logged: Logged) {
@@ -240,8 +253,13 @@ impl Tables {
     }
 }
 
+/// Neither revoked nor expired.
+pub(super) fn is_live(key: &KeyRow, now: Timestamp) -> bool {
+    key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now.as_millis() < end)
+}
+
 fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
-    let live = super::staged::is_live(key, now);
+    let live = is_live(key, now);
     key.organization == query.organization.as_str()
         && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
         && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())

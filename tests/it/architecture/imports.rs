@@ -311,7 +311,8 @@ fn skip_item(tokens: &[TokenTree], module: &Path, found: &mut Contents) -> usize
 
 /// Reads `a::{b, c as d, e::*}`.
 fn read_use(tokens: &[TokenTree], prefix: &Path, module: &Path, public: bool, found: &mut Contents) {
-    for branch in tokens.split(|token| is(Some(token), ',')) {
+    // Behind a trailing comma nothing follows.
+    for branch in tokens.split(|token| is(Some(token), ',')).filter(|branch| !branch.is_empty()) {
         let mut segments = prefix.clone();
         let mut name = None;
         let mut at = 0;

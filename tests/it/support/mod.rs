@@ -1,12 +1,15 @@
 //! What several tests need.
 
 pub mod hooked;
+pub mod secrets;
 
 use std::sync::Arc;
 
 use tower_api_keys::{
-    Actor, ApiKeys, ManualClock, Timestamp,
+    Actor, ApiKeys, ManualClock, Owner, TeamId, Timestamp, UserId,
     hash::{Argon2Params, HasherConfig},
+    key::PlaintextKey,
+    manage::IssueKey,
     store::KeyStore,
 };
 
@@ -27,10 +30,28 @@ pub fn cheap() -> HasherConfig {
 
 /// Keys with cheap hashes and a clock that stands.
 pub async fn keys<S: KeyStore>(store: S, clock: &Arc<ManualClock>) -> ApiKeys<S> {
+    secrets::capture_log();
     ApiKeys::builder(store).hasher(cheap()).clock(clock.clone()).build().await.unwrap()
 }
 
 /// Who may do everything.
 pub fn system() -> Actor {
     Actor::system("test").unwrap()
+}
+
+/// A new key, remembered by the search for leaks.
+pub async fn issue<S: KeyStore>(keys: &ApiKeys<S>, owner: impl Into<Owner>) -> PlaintextKey {
+    let issued = keys.manager().issue(IssueKey::of(owner.into()), &system()).await.unwrap();
+    secrets::remember(issued.plaintext().expose_secret());
+    issued.into_plaintext()
+}
+
+/// A user.
+pub fn user(id: &str) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+/// A team.
+pub fn team(id: &str) -> TeamId {
+    TeamId::new(id).unwrap()
 }
