@@ -57,8 +57,8 @@
 //!
 //! # Stores, and what a request waits for
 //!
-//! The first use of a key on a node waits for a look-up and an Argon2id run: 13 ms with the default profile, on one core of
-//! a 2-core AMD EPYC. Every later use waits only to know what changed in the store meanwhile:
+//! The first use of a key on a node waits for a look-up and an Argon2id run: 13 ms with the default profile, on one core
+//! of a 2-core AMD EPYC. Every later use waits only to know what changed in the store meanwhile:
 //!
 //! | store | mode | a later use waits for |
 //! |---|---|---|
@@ -70,8 +70,8 @@
 //!
 //! # Debug builds
 //!
-//! Cargo ignores the profiles of dependencies. Copy these lines into your own `Cargo.toml`: without them a hash took 393 ms
-//! in a debug build, with them 13 ms, on the same machine.
+//! Cargo ignores the profiles of dependencies. Copy these lines into your own `Cargo.toml`: without them a hash took
+//! 393 ms in a debug build, with them 13 ms, on the same machine.
 //!
 //! ```toml
 //! [profile.dev.package.argon2]
