@@ -43,6 +43,26 @@ fn many_may_make_and_migrate_a_file_together() {
     assert_eq!(versions, 1);
 }
 
+#[test]
+fn of_many_who_want_a_new_file_for_themselves_one_gets_it() {
+    const OPENERS: usize = 4;
+    let folder = Folder::new();
+    let barrier = Arc::new(Barrier::new(OPENERS));
+    let open = |_| {
+        let (path, barrier) = (folder.file(), Arc::clone(&barrier));
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            barrier.wait();
+            runtime.block_on(SqliteStore::open_exclusive(path))
+        })
+    };
+    let threads: Vec<_> = (0..OPENERS).map(open).collect();
+    let opened: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert_eq!(opened.iter().filter(|opened| opened.is_ok()).count(), 1);
+    let refused = opened.iter().filter_map(|opened| opened.as_ref().err());
+    assert!(refused.into_iter().all(|error| error.kind() == SqliteOpenErrorKind::InUse));
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let folder = Folder::new();
