@@ -186,7 +186,7 @@ async fn a_restored_backup_is_noticed() {
         store.apply(&change(number, insert(number))).await.unwrap();
     }
     store.apply(&change(3, revoke(1))).await.unwrap();
-    let backup = folder.0.join("backup.db");
+    let backup = folder.0.path().join("backup.db");
     sql(&folder.file()).execute("vacuum into ?1", [backup.to_str().unwrap()]).unwrap();
     store.apply(&change(4, revoke(2))).await.unwrap();
     let lost = store.head_now();

@@ -17,7 +17,7 @@ async fn only_the_owner_may_read_and_write_the_files() {
     let store = SqliteStore::open(folder.file()).await.unwrap();
     store.apply(&change(1, insert(1))).await.unwrap();
     for name in ["keys.db", "keys.db-wal", "keys.db-shm"] {
-        let mode = fs::metadata(folder.0.join(name)).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.0.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
@@ -106,7 +106,7 @@ async fn a_table_of_somebody_else_under_a_name_of_ours_is_refused_and_left_alone
 async fn a_path_is_nothing_but_a_path() {
     let folder = Folder::new();
     for name in [":memory:", "file:keys.db?mode=memory"] {
-        let path = folder.0.join(name);
+        let path = folder.0.path().join(name);
         let store = SqliteStore::open(&path).await.unwrap();
         store.apply(&change(1, insert(1))).await.unwrap();
         drop(store);
