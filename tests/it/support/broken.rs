@@ -144,7 +144,9 @@ impl BrokenStore {
             for audited in &change.writes {
                 match &audited.write {
                     Write::Insert(row) => memory.ids.push(KeyId::new(&row.id).unwrap()),
-                    Write::Update(KeyUpdate { id, expires_at, scopes, .. }) if *expires_at != None || scopes == "*" => {
+                    Write::Update(KeyUpdate { id, expires_at, scopes, .. })
+                        if expires_at.is_some() || scopes == "*" =>
+                    {
                         memory.aged.push(*id);
                     }
                     Write::Update(KeyUpdate { id, .. }) => memory.scoped.push(*id),
