@@ -89,7 +89,7 @@ pub trait KeyStore: KeyReader {
     /// the guards are read.
     ///
     /// # Errors
-    /// [`Conflict`] if a guard or a write does not fit what stands; unavailable if nothing was done; outcome unknown if
+    /// [`Conflict`](super::Conflict) if a guard or a write does not fit what stands; unavailable if nothing was done; outcome unknown if
     /// it may have been: then repeat the same change.
     fn apply(&self, change: &Change) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 

@@ -12,8 +12,14 @@ const LARGEST_JUMP: Duration = Duration::from_millis(200);
 /// How long what this node knows of the store may be used without asking again: for a stated time from the start of a
 /// read of the change log. A change made by this node ends it before the change returns.
 #[derive(Debug, Default)]
-pub(crate) struct Lease {
-    read: Mutex<Option<Moment>>,
+pub(crate) struct Lease(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The start of the last read that was applied.
+    read: Option<Moment>,
+    /// When the lease was ended last: a read that began before does not bring it back.
+    ended: Option<Instant>,
 }
 
 /// A moment by both clocks.
@@ -26,33 +32,34 @@ pub(crate) struct Moment {
 impl Lease {
     /// A read of the log that began at `start` was applied.
     pub(crate) fn renew(&self, start: Moment) {
-        let mut read = self.lock();
-        if read.is_none_or(|read| read.monotonic < start.monotonic) {
-            *read = Some(start);
+        let mut state = self.lock();
+        let is_later = state.read.is_none_or(|read| read.monotonic < start.monotonic);
+        if is_later && state.ended.is_none_or(|ended| ended < start.monotonic) {
+            state.read = Some(start);
         }
     }
 
     /// Ends it: the next request asks the store.
     pub(crate) fn void(&self) {
-        *self.lock() = None;
+        *self.lock() = State { read: None, ended: Some(Instant::now()) };
     }
 
     /// Whether a read began within the last `bound`.
     pub(crate) fn is_valid(&self, now: Moment, bound: Duration) -> bool {
-        let mut read = self.lock();
-        let Some(start) = *read else { return false };
+        let mut state = self.lock();
+        let Some(start) = state.read else { return false };
         let elapsed = now.monotonic.saturating_duration_since(start.monotonic);
         let by_wall = now.wall.as_millis().saturating_sub(start.wall.as_millis());
         let by_monotonic = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
         if u128::from(by_wall.abs_diff(by_monotonic)) > LARGEST_JUMP.as_millis() {
-            *read = None;
+            state.read = None;
             return false;
         }
         elapsed < bound
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Moment>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,6 +93,17 @@ mod tests {
         let (lease, start) = leased();
         lease.void();
         assert!(!lease.is_valid(start, BOUND));
+    }
+
+    #[test]
+    fn a_read_that_began_before_an_own_change_does_not_bring_it_back() {
+        let (lease, start) = leased();
+        lease.void();
+        lease.renew(start);
+        assert!(!lease.is_valid(start, BOUND));
+        let later = Moment { monotonic: Instant::now() + Duration::from_millis(1), ..start };
+        lease.renew(later);
+        assert!(lease.is_valid(later, BOUND));
     }
 
     #[test]
