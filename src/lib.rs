@@ -19,13 +19,17 @@ mod time;
 
 pub mod audit;
 pub mod auth;
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod hash;
 pub mod key;
+pub mod middleware;
 pub mod record;
 pub mod store;
 pub mod usage;
 
 pub use auth::Authenticator;
+pub use middleware::ApiKeyLayer;
 pub use owner::{InvalidId, KeyKind, OrganizationId, Owner, TeamId, UserId};
 #[cfg(any(test, feature = "test-util"))]
 pub use principal::FakePrincipal;
