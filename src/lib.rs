@@ -10,6 +10,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod api_keys;
 mod log;
 mod owner;
 mod principal;
@@ -23,12 +24,15 @@ pub mod auth;
 pub mod axum;
 pub mod hash;
 pub mod key;
+pub mod manage;
 pub mod middleware;
 pub mod record;
 pub mod store;
 pub mod usage;
 
+pub use api_keys::{ApiKeys, ApiKeysBuilder, SetupError};
 pub use auth::Authenticator;
+pub use manage::{Actor, IssueKey, IssuedKey, KeyManager};
 pub use middleware::ApiKeyLayer;
 pub use owner::{InvalidId, KeyKind, OrganizationId, Owner, TeamId, UserId};
 #[cfg(any(test, feature = "test-util"))]

@@ -12,4 +12,5 @@ pub use key_record::{KeyRecord, Revocation};
 pub use labels::{InvalidLabels, Labels};
 pub use name::{InvalidName, KeyName};
 pub use owner_status::{Hold, OwnerStatus, OwnerStatusRow};
+pub(crate) use row::labels_text;
 pub use row::{CorruptRow, KeyRow};

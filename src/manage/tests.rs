@@ -1,0 +1,7 @@
+mod changes;
+mod faults;
+mod fixture;
+mod issue;
+mod lists;
+mod owners;
+mod table_of_rights;
