@@ -25,7 +25,7 @@ mod lease;
 mod memory;
 mod query;
 #[cfg(feature = "sqlite")]
-pub mod sqlite;
+mod sqlite;
 
 pub use any::AnyStore;
 pub use change::{
@@ -38,3 +38,5 @@ pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::{Lease, Moment};
 pub use memory::MemoryStore;
 pub use query::{EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOpenError, SqliteOpenErrorKind, SqliteStore};

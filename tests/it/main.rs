@@ -12,9 +12,12 @@
 mod architecture;
 mod bounded;
 mod checking;
+mod examples;
 mod leaks;
 mod memory_use;
 mod model;
 mod project;
 mod support;
 mod usage;
+#[cfg(feature = "sqlite")]
+mod sqlite;
