@@ -70,6 +70,11 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_example_runs() {
+        main().unwrap();
+    }
+
     async fn fetch(path: &str, caller: ActingAs) -> (StatusCode, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = routes().layer(caller).oneshot(request).await.unwrap();
