@@ -232,7 +232,8 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         let (keys, hasher) = self.assemble()?;
         for (id, value) in hasher.key_check_values() {
             let name = format!("pepper {}", id.as_u32());
-            let stands = guarded_change(timeout, store.put_meta_if_absent(&name, &value)).await.map_err(Cause::Store)?;
+            let stands =
+                guarded_change(timeout, store.put_meta_if_absent(&name, &value)).await.map_err(Cause::Store)?;
             if stands != value {
                 return Err(Cause::WrongPepper(id).into());
             }
@@ -251,7 +252,8 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         }
         let hasher = Hasher::new(settings.hasher.clone()).map_err(AuthSetupError::from).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
-        let (lease, usage, timeout) = (Arc::<Lease>::default(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
+        let (lease, usage, timeout) =
+            (Arc::<Lease>::default(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
         let flusher =
             Arc::new(UsageFlusher::new(Arc::clone(&self.store), Arc::clone(&usage), self.usage_interval, timeout));
         let manager = KeyManager::new(ManagerParts {
@@ -302,6 +304,8 @@ enum Cause {
     Store(#[source] StoreError),
     #[error("usage is written every 100 ms to once a day")]
     UsageInterval,
-    #[error("pepper {0} is not the one the keys in this store were hashed with: give this node the same pepper as the others")]
+    #[error(
+        "pepper {0} is not the one the keys in this store were hashed with: give this node the same pepper as the others"
+    )]
     WrongPepper(PepperId),
 }

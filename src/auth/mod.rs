@@ -20,4 +20,4 @@ pub(crate) use authenticator::{Check, Wiring};
 pub use error::{AuthError, AuthErrorKind};
 pub(crate) use flusher::UsageFlusher;
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
-pub(crate) use upkeep::{StoreUpkeep, Upkeep};
+pub(crate) use upkeep::StoreUpkeep;

@@ -107,12 +107,6 @@ impl<'a> LocatedKey<'a> {
         self.id
     }
 
-    /// The kind the prefix names.
-    #[inline]
-    pub(crate) const fn kind(&self) -> KeyKind {
-        self.prefix.kind()
-    }
-
     /// Which accepted prefix the text has.
     #[inline]
     pub(crate) const fn prefix(&self) -> PrefixIndex {

@@ -3,17 +3,16 @@
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use tower_api_keys::{
-    ApiKeys, ManualClock, UserId,
+    ApiKeys, ManualClock,
     auth::{AuthErrorKind, Freshness},
     key::PlaintextKey,
-    manage::IssueKey,
     store::{KeyStore, MemoryStore},
 };
 
 use crate::support::{
     cheap, clock,
     hooked::{Fault, Hooked, Hooks},
-    keys, system,
+    issue, keys, system, user,
 };
 
 /// Long enough for any test to be over, so that only what a test does ends a lease.
@@ -31,8 +30,7 @@ async fn node(store: &Arc<MemoryStore>, clock: &Arc<ManualClock>) -> Node {
     hooks.hides_head.store(true, Ordering::SeqCst);
     let builder = ApiKeys::builder(hooked).hasher(cheap()).clock(clock.clone());
     let keys = builder.freshness(Freshness::Bounded(BOUND)).build().await.unwrap();
-    let request = IssueKey::user(UserId::new("alice").unwrap());
-    let key = keys.manager().issue(request, &system()).await.unwrap().into_plaintext();
+    let key = issue(&keys, user("alice")).await;
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
     hooks.reset();
     Node { keys, hooks, key }

@@ -2,9 +2,13 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{
+    FutureExt,
+    future::{join, join_all},
+    poll,
+};
 use tower_api_keys::{
-    ApiKeys, Authenticator, KeyKind, ManualClock, OrganizationId, TeamId, UserId,
+    ApiKeys, Authenticator, KeyKind, ManualClock, OrganizationId,
     audit::{Action, Event, EventRow, Subject},
     auth::AuthErrorKind,
     key::{KeyFormat, KeyId, PlaintextKey},
@@ -18,7 +22,7 @@ use tower_api_keys::{
 use crate::support::{
     clock,
     hooked::{Fault, Hooked, Hooks},
-    keys, noon, system,
+    issue, keys, noon, system, team, user,
 };
 
 /// A service with one team key, its store's hooks and the store behind them.
@@ -68,7 +72,7 @@ impl Service {
 }
 
 fn write_elsewhere(store: &MemoryStore, id: u8, write: Write) {
-    let subject = Subject::Owner(TeamId::new("blue").unwrap().into());
+    let subject = Subject::Owner(team("blue").into());
     let actor = ActorId::System(SystemLabel::new("elsewhere").unwrap());
     let event = EventRow::from(&Event::new(OrganizationId::single(), noon(), actor, Action::OWNER_HELD, subject));
     let writes = vec![AuditedWrite { write, event }];
@@ -77,7 +81,7 @@ fn write_elsewhere(store: &MemoryStore, id: u8, write: Write) {
 }
 
 fn blue() -> OwnerRef {
-    OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("blue").unwrap().into() }
+    OwnerRef { organization: OrganizationId::single(), owner: team("blue").into() }
 }
 
 /// A well-formed key with the same id and another secret.
@@ -215,7 +219,7 @@ async fn an_expired_key_is_refused_from_the_very_millisecond() {
     let service = service().await;
     let at = noon().saturating_add(std::time::Duration::from_millis(10));
     let key = service.keys.manager();
-    let request = IssueKey::user(UserId::new("alice").unwrap()).expires_at(at);
+    let request = IssueKey::user(user("alice")).expires_at(at);
     let key = key.issue(request, &system()).await.unwrap().into_plaintext();
     service.clock.advance(std::time::Duration::from_millis(9));
     assert_eq!(service.check(key.expose_secret()).await, Ok(()));
@@ -282,7 +286,7 @@ async fn a_thousand_simultaneous_first_uses_cost_one_hash() {
     let (wrong, runs) = (wrong_secret(&service.key), service.runs());
     let authenticator = service.authenticator();
     let right = join_all((0..1_000).map(|_| authenticator.authenticate(service.key.expose_secret())));
-    let (right, wrong) = futures_util::join!(right, authenticator.authenticate(&wrong));
+    let (right, wrong) = join(right, authenticator.authenticate(&wrong)).await;
     assert!(right.iter().all(Result::is_ok));
     assert_eq!(wrong.unwrap_err().kind(), AuthErrorKind::Invalid);
     assert_eq!(service.runs(), runs + 1);
@@ -297,7 +301,7 @@ async fn a_dropped_first_use_costs_the_others_nothing() {
         authenticator.forget_proofs();
         let mut dropped = Box::pin(authenticator.authenticate(service.key.expose_secret()));
         for _ in 0..polls {
-            let _ = futures_util::poll!(&mut dropped);
+            let _ = poll!(&mut dropped);
             tokio::task::yield_now().await;
         }
         drop(dropped);
@@ -421,7 +425,7 @@ fn a_node_survives_the_runtime_it_was_made_in() {
         // A read of the log is under way when the runtime ends.
         service.hooks.fail("changes_since", Fault::Hang, 1);
         let mut lost = Box::pin(async { service.check_key().await });
-        assert!(futures_util::poll!(&mut lost).is_pending());
+        assert!(poll!(&mut lost).is_pending());
         tokio::task::yield_now().await;
         drop(lost);
         service

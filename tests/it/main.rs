@@ -6,18 +6,19 @@
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test fails by panicking"
+    unreachable_pub,
+    reason = "a test fails by panicking, and nobody imports from here"
 )]
 
 mod architecture;
 mod bounded;
 mod checking;
+mod conformance;
 mod examples;
 mod leaks;
 mod memory_use;
 mod model;
 mod project;
+mod sqlite;
 mod support;
 mod usage;
-#[cfg(feature = "sqlite")]
-mod sqlite;

@@ -9,10 +9,10 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     manage::{IssueKey, ManageErrorKind},
     record::Hold,
-    store::{AnyStore, KeyStore, MemoryStore},
+    store::{AnyStore, KeyStore, MemoryStore, SqliteStore},
 };
 
-use crate::support::{clock, keys, system};
+use crate::support::{clock, keys, secrets::scratch, system};
 
 /// One thing that happens. Places are indexes into the keys issued so far.
 #[derive(Clone, Debug)]
@@ -211,11 +211,18 @@ async fn play<S: KeyStore>(
 
 /// Plays so many histories on one store, which several nodes share.
 fn play_histories<S: KeyStore + Clone>(histories: usize, store: impl AsyncFnOnce() -> S) {
+    play_histories_on(histories, async || {
+        let store = store().await;
+        [store.clone(), store]
+    });
+}
+
+fn play_histories_on<S: KeyStore>(histories: usize, stores: impl AsyncFnOnce() -> [S; 2]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let clock = clock();
     let (here, there) = runtime.block_on(async {
-        let store = store().await;
-        (keys(store.clone(), &clock).await, keys(store, &clock).await)
+        let [here, there] = stores().await;
+        (keys(here, &clock).await, keys(there, &clock).await)
     });
     let nodes = [here.authenticator(), there.authenticator()];
     let mut runner = TestRunner::new_with_rng(
@@ -240,6 +247,27 @@ fn memory_answers_like_the_model() {
 #[test]
 fn any_store_answers_like_the_model() {
     play_histories(1_000, async || AnyStore::new(MemoryStore::new()));
+}
+
+#[test]
+fn sqlite_in_memory_answers_like_the_model() {
+    play_histories(1_000, async || SqliteStore::in_memory().await.unwrap());
+}
+
+#[test]
+fn a_sqlite_file_of_one_process_answers_like_the_model() {
+    let folder = scratch();
+    play_histories(500, async || SqliteStore::open_exclusive(folder.path().join("keys.db")).await.unwrap());
+}
+
+/// The nodes have a handle each, as two processes would.
+#[test]
+fn a_shared_sqlite_file_answers_like_the_model() {
+    let folder = scratch();
+    play_histories_on(500, async || {
+        let path = folder.path().join("keys.db");
+        [SqliteStore::open(&path).await.unwrap(), SqliteStore::open(&path).await.unwrap()]
+    });
 }
 
 /// The error of a change that a model forbids names the reason.

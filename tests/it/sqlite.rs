@@ -12,6 +12,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use crate::support::secrets::{Scratch, scratch};
 use tower_api_keys::{
     OrganizationId, Timestamp,
     audit::EventRow,
@@ -20,26 +21,16 @@ use tower_api_keys::{
     store::{AuditedWrite, Change, ChangeId, Write},
 };
 
-/// A folder of its own, gone with it.
-struct Folder(PathBuf);
+/// A folder of its own.
+struct Folder(Scratch);
 
 impl Folder {
     fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("tower-api-keys-sqlite-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(scratch())
     }
 
     fn file(&self) -> PathBuf {
-        self.0.join("keys.db")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.path().join("keys.db")
     }
 }
 

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use tower_api_keys::{
-    ApiKeys, OrganizationId, UserId,
-    key::PlaintextKey,
-    manage::IssueKey,
+    OrganizationId,
     store::{KeyQuery, KeyStore, ListedKey, MemoryStore},
 };
 
 use crate::support::{
     clock,
     hooked::{Fault, Hooked},
-    keys, noon, system,
+    issue, keys, noon, system, user,
 };
 
 async fn listed(store: &impl KeyStore) -> ListedKey {
