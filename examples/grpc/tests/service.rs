@@ -1,4 +1,5 @@
 //! What a gRPC client meets, over a real connection.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -159,7 +159,8 @@ async fn usage_is_in_the_file_after_it_stopped() {
             assert_eq!(quickstart.whoami(&[("x-api-key", key)]).status, 200);
         }
     }
-    let keys = open(&quickstart.stop(Signal::TERM)).await;
+    let folder = quickstart.stop(Signal::TERM);
+    let keys = open(&folder).await;
     let listed = keys.manager().list(ListKeys::all(), &system()).await.unwrap().keys;
     let counted: Vec<_> =
         listed.into_iter().map(|key| (key.owner.to_string(), key.usage.map(|usage| usage.successes))).collect();
