@@ -1,18 +1,11 @@
 //! A store of one's own: what each method has to do, over the plainest database there is, tables behind one lock.
 //!
-//! For a real one, `let mut next = tables.clone()` is `begin`, `*tables = next` is `commit`, and going out of scope in
-//! between is `rollback`. Take the lock that orders the change log before anything is read: guards that are read from an
-//! older snapshot let keys be issued for an owner who was suspended meanwhile.
-//!
-//! ```sh
-//! cargo run --example custom_store --features conformance
-//! ```
+//! For a real one, `tables.clone()` is `begin` and `*tables = next` is `commit`. Take the lock that orders the change log
+//! before anything is read: under guards read from an older snapshot, keys are issued for owners just suspended.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
 
+use tokio::sync::Mutex;
 use tower_api_keys::{
     Timestamp,
     audit::EventRow,
@@ -23,7 +16,7 @@ use tower_api_keys::{
         KeyReader, KeyStore, KeyUpdate, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey,
         StoreError, Write, WriteOutcome, conformance::check_store,
     },
-    usage::{UsageBatch, UsageRow, UsageTotals},
+    usage::{UsageBatch, UsageTotals},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -36,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// A whole store.
 #[derive(Default)]
-pub struct TableStore(Mutex<Tables>);
+pub(crate) struct TableStore(Mutex<Tables>);
 
 #[derive(Clone, Default)]
 struct Tables {
@@ -50,26 +43,20 @@ struct Tables {
     done: BTreeMap<ChangeId, (Timestamp, Option<String>, Applied)>,
     events: Vec<EventRow>,
     last_event: i64,
-    usage: Vec<UsageRow>,
+    /// A database would keep a row for each key, outcome and source, and add up when it lists.
+    usage: BTreeMap<Option<String>, UsageTotals>,
     writers: BTreeMap<[u8; 16], i64>,
     meta: BTreeMap<String, Vec<u8>>,
 }
 
-impl TableStore {
-    fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl KeyReader for TableStore {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        // Both under one lock: key and status are of one moment.
-        let tables = self.tables();
+        let tables = self.0.lock().await;
         Ok(tables.keys.get(id.as_str()).map(|key| FoundKey { key: key.clone(), owner: tables.owner_of(key) }))
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-        let tables = self.tables();
+        let tables = self.0.lock().await;
         let now = tables.head.unwrap_or(Head::EMPTY);
         if head == Some(now) {
             return Ok(Changes::Unchanged);
@@ -91,7 +78,7 @@ impl KeyReader for TableStore {
 
 impl KeyStore for TableStore {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.0.lock().await;
         if let Some((_, _, applied)) = tables.done.get(&change.id) {
             return Ok(applied.clone());
         }
@@ -102,7 +89,7 @@ impl KeyStore for TableStore {
     }
 
     async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.0.lock().await;
         let key = tables.keys.get_mut(id.as_str()).filter(|key| key.hash == old && key.revoked_at.is_none());
         let Some(key) = key else { return Ok(false) };
         (key.hash, key.tag, key.pepper_id) = (new.hash.clone(), new.tag, new.pepper_id);
@@ -110,7 +97,7 @@ impl KeyStore for TableStore {
     }
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
-        let tables = self.tables();
+        let tables = self.0.lock().await;
         let place = |key: &KeyRow| (key.created_at, key.id.clone());
         let after = query.after.map(|cursor| (cursor.created_at.as_millis(), cursor.id.as_str().to_owned()));
         let wanted = |key: &&KeyRow| {
@@ -126,7 +113,7 @@ impl KeyStore for TableStore {
         let listed = found.into_iter().map(|key| ListedKey {
             key: key.clone(),
             owner: tables.owner_of(key),
-            usage: tables.totals(&key.id),
+            usage: tables.usage.get(&Some(key.id.clone())).copied().unwrap_or_default(),
         });
         // None, never used, is less than any time.
         let unused = |listed: &ListedKey| query.unused_since.is_none_or(|at| listed.usage.last_success_at < Some(at));
@@ -134,53 +121,54 @@ impl KeyStore for TableStore {
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.0.lock().await;
         if tables.writers.get(&batch.writer).is_some_and(|last| batch.sequence <= *last) {
             return Ok(());
         }
         tables.writers.insert(batch.writer, batch.sequence);
-        // A database would add each row to the sum of its key, outcome and source.
-        tables.usage.extend(batch.rows.iter().cloned());
+        for row in &batch.rows {
+            let totals = tables.usage.entry(row.key.clone()).or_default();
+            let (count, last_at) = match row.outcome.as_str() {
+                "success" => (&mut totals.successes, &mut totals.last_success_at),
+                _ => (&mut totals.failures, &mut totals.last_failure_at),
+            };
+            *count += row.count;
+            *last_at = Timestamp::from_millis(row.last_at).ok().max(*last_at);
+        }
         Ok(())
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.0.lock().await;
         events.iter().for_each(|event| tables.append(event));
         Ok(())
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        let whose = query.owner.as_ref().map(|owner| (owner.kind().as_str(), owner.id()));
         let wanted = |event: &&EventRow| {
             event.organization == query.organization.as_str()
                 && query.after.is_none_or(|after| event.sequence > after)
                 && query.key.is_none_or(|key| event.key.as_deref() == Some(key.as_str()))
-                && query
-                    .owner
-                    .as_ref()
-                    .is_none_or(|owner| event.owner_kind == owner.kind().as_str() && event.owner == owner.id())
+                && whose.is_none_or(|whose| whose == (event.owner_kind.as_str(), event.owner.as_str()))
                 && query.actor.as_ref().is_none_or(|actor| event.actor == actor.to_string())
                 && query.action.as_ref().is_none_or(|action| event.action == *action)
                 && (query.source.is_none() || event.source == query.source)
                 && query.from.is_none_or(|from| event.at >= from.as_millis())
                 && query.until.is_none_or(|until| event.at < until.as_millis())
         };
-        Ok(page(self.tables().events.iter().filter(wanted).cloned(), query.limit))
+        Ok(page(self.0.lock().await.events.iter().filter(wanted).cloned(), query.limit))
     }
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(self.tables().meta.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
+        Ok(self.0.lock().await.meta.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        let mut tables = self.tables();
+        let tables = &mut *self.0.lock().await;
         let (events, changes) = (tables.events.len(), tables.done.len());
-        if let Some(before) = prune.events_before {
-            tables.events.retain(|event| event.at >= before.as_millis());
-        }
-        if let Some(before) = prune.changes_before {
-            tables.done.retain(|_, (at, _, _)| *at >= before);
-        }
+        tables.events.retain(|event| prune.events_before.is_none_or(|before| event.at >= before.as_millis()));
+        tables.done.retain(|_, (at, _, _)| prune.changes_before.is_none_or(|before| *at >= before));
         let surplus = prune.keep_log_rows.map_or(0, |keep| tables.log.len().saturating_sub(keep as usize));
         tables.log.drain(..surplus);
         Ok(Pruned {
@@ -193,8 +181,7 @@ impl KeyStore for TableStore {
 
 impl Tables {
     fn apply(&mut self, change: &Change) -> Result<Applied, Conflict> {
-        let used = |word: &String| self.done.values().any(|(_, dedupe, _)| dedupe.as_ref() == Some(word));
-        if change.dedupe.as_ref().is_some_and(used) {
+        if change.dedupe.is_some() && self.done.values().any(|(_, dedupe, _)| *dedupe == change.dedupe) {
             return Err(Conflict::Replay);
         }
         for (place, guard) in change.guards.iter().enumerate() {
@@ -213,12 +200,13 @@ impl Tables {
     }
 
     fn check(&self, guard: &Guard, now: Timestamp, conflict: Conflict) -> Result<(), Conflict> {
+        let active = OwnerStatusRow::default();
         let succeeds = |key: &KeyRow, id: &KeyId| key.replaces.as_deref() == Some(id.as_str()) && is_live(key, now);
         match guard {
             Guard::Live(id) if self.keys.get(id.as_str()).is_some_and(|key| is_live(key, now)) => Ok(()),
             Guard::NoLiveSuccessor(id) if self.keys.values().any(|key| succeeds(key, id)) => Err(Conflict::Successor),
             Guard::NoLiveSuccessor(_) => Ok(()),
-            Guard::OwnerActive(owner) if self.owner(owner) == OwnerStatusRow::default() => Ok(()),
+            Guard::OwnerActive(owner) if self.owners.get(owner).is_none_or(|status| *status == active) => Ok(()),
             // Also for a guard of a newer version of the crate: what this store does not know, it does not promise.
             _ => Err(conflict),
         }
@@ -227,9 +215,7 @@ impl Tables {
     fn write(&mut self, write: &Write, change: &Change) -> Result<WriteOutcome, Conflict> {
         match write {
             Write::Insert(row) if self.keys.contains_key(&row.id) => return Err(Conflict::IdTaken),
-            Write::Insert(row) => {
-                self.keys.insert(row.id.clone(), row.clone());
-            }
+            Write::Insert(row) => drop(self.keys.insert(row.id.clone(), row.clone())),
             Write::Update(update) => self.update(update, change.id)?,
             Write::Revoke { organization, id, by } => {
                 let key = self.key(organization.as_str(), id)?;
@@ -240,7 +226,7 @@ impl Tables {
                 self.log(change.id, Some(*id), None);
             }
             Write::Owner(owner, step) => {
-                let before = self.owner(owner);
+                let before = self.owners.get(owner).copied().unwrap_or_default();
                 let after = stepped(before, *step, change.at.as_millis())?;
                 if after == before {
                     return Ok(WriteOutcome::Unchanged);
@@ -272,16 +258,11 @@ impl Tables {
     }
 
     fn key(&mut self, organization: &str, id: &KeyId) -> Result<&mut KeyRow, Conflict> {
-        let key = self.keys.get_mut(id.as_str()).filter(|key| key.organization == organization);
-        key.ok_or(Conflict::Missing)
-    }
-
-    fn owner(&self, owner: &OwnerRef) -> OwnerStatusRow {
-        self.owners.get(owner).copied().unwrap_or_default()
+        self.keys.get_mut(id.as_str()).filter(|key| key.organization == organization).ok_or(Conflict::Missing)
     }
 
     fn owner_of(&self, key: &KeyRow) -> OwnerStatusRow {
-        OwnerRef::of(key).map(|owner| self.owner(&owner)).unwrap_or_default()
+        OwnerRef::of(key).and_then(|owner| self.owners.get(&owner).copied()).unwrap_or_default()
     }
 
     fn log(&mut self, change: ChangeId, key: Option<KeyId>, owner: Option<OwnerRef>) {
@@ -294,20 +275,6 @@ impl Tables {
     fn append(&mut self, event: &EventRow) {
         self.last_event += 1;
         self.events.push(EventRow { sequence: self.last_event, ..event.clone() });
-    }
-
-    fn totals(&self, id: &str) -> UsageTotals {
-        let mut totals = UsageTotals::default();
-        for row in self.usage.iter().filter(|row| row.key.as_deref() == Some(id)) {
-            let last = Timestamp::from_millis(row.last_at).ok();
-            let (count, last_at) = match row.outcome.as_str() {
-                "success" => (&mut totals.successes, &mut totals.last_success_at),
-                _ => (&mut totals.failures, &mut totals.last_failure_at),
-            };
-            *count += row.count;
-            *last_at = last.max(*last_at);
-        }
-        totals
     }
 }
 
@@ -328,6 +295,5 @@ fn is_live(key: &KeyRow, now: Timestamp) -> bool {
 }
 
 fn page<T>(mut found: impl Iterator<Item = T>, limit: u16) -> Page<T> {
-    let rows: Vec<T> = found.by_ref().take(limit.into()).collect();
-    Page { rows, more: found.next().is_some() }
+    Page { rows: found.by_ref().take(limit.into()).collect(), more: found.next().is_some() }
 }

@@ -12,6 +12,7 @@ use std::{
     error::Error,
     io::{self, Write, stdout},
     net::SocketAddr,
+    time::Duration,
 };
 
 use axum::{
@@ -21,7 +22,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::sleep};
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, Owner, Principal, TeamId, UserId,
     manage::ListKeys,
@@ -34,11 +35,11 @@ const NOT_SHOWN: &str = "quickstart, not shown yet";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let stop = stop_signal()?;
+    let (stop, give_up) = (stop_signal(Duration::ZERO)?, stop_signal(Duration::from_secs(5))?);
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
     // The port comes first: a start that cannot serve makes no keys.
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await;
-    let listener = listener.map_err(|error| format!("PORT={port} cannot be listened on: {error}"))?;
+    let bound = TcpListener::bind(format!("127.0.0.1:{port}")).await;
+    let listener = bound.map_err(|error| format!("PORT={port} cannot be listened on: {error}"))?;
     let address = listener.local_addr()?;
 
     let keys = ApiKeys::new(SqliteStore::open(FILE).await.map_err(|error| error.to_string())?)?;
@@ -47,7 +48,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     say(&format!("Listening on http://{address} until Ctrl-C."))?;
 
     let app = Router::new().route("/whoami", get(whoami)).route("/intake/{name}", post(intake)).layer(keys.layer());
-    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    let served = axum::serve(listener, app).with_graceful_shutdown(stop).into_future();
+    // Requests under way are finished; a client that stalls is waited for five seconds.
+    tokio::select! { ended = served => ended?, () = give_up => () }
 
     // Writes what was counted since the last flush: without it, the last seconds of usage are lost.
     keys.shutdown().await?;
@@ -99,17 +102,16 @@ fn say(text: &str) -> io::Result<()> {
     stdout().flush()
 }
 
-/// Ends when the service is asked to stop. Signals are caught from this call on, not from the first poll.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
+/// Ends so long after the service is asked to stop. Signals are caught from this call on, not from the first poll.
+fn stop_signal(later: Duration) -> io::Result<impl Future<Output = ()> + Send> {
+    #[cfg(unix)]
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    #[cfg(unix)]
+    let (mut ctrl_c, mut close) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    #[cfg(windows)]
+    let (mut ctrl_c, mut close) = (tokio::signal::windows::ctrl_c()?, tokio::signal::windows::ctrl_close()?);
     Ok(async move {
-        tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
+        tokio::select! { _ = ctrl_c.recv() => (), _ = close.recv() => () }
+        sleep(later).await;
     })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
-    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

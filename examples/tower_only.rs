@@ -48,6 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut stop = pin!(tokio::signal::ctrl_c());
     loop {
         let stream = tokio::select! {
+            biased; // In this order: Ctrl-C is listened to before the first connection, and never starved by them.
             stopped = &mut stop => break stopped?,
             accepted = listener.accept() => accepted?.0,
         };

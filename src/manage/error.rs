@@ -10,15 +10,16 @@ use crate::{
 /// [`OutcomeUnknown`](ManageErrorKind::OutcomeUnknown).
 ///
 /// ```
-/// # async fn example(manager: tower_api_keys::KeyManager<tower_api_keys::store::MemoryStore>)
-/// # -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
 /// use tower_api_keys::{Actor, key::KeyId, manage::ManageErrorKind};
 ///
 /// let nobody = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
 /// let error = manager.find(&nobody, &Actor::system("nightly job")?).await.unwrap_err();
 /// assert_eq!(error.kind(), ManageErrorKind::NotFound);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct ManageError {

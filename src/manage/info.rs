@@ -13,15 +13,16 @@ use crate::{
 /// What people may see of a key: all of its record but the hash. It serializes.
 ///
 /// ```
-/// # async fn example(manager: tower_api_keys::KeyManager<tower_api_keys::store::MemoryStore>)
-/// # -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
 /// use tower_api_keys::{Actor, manage::ListKeys};
 ///
 /// for key in manager.list(ListKeys::all(), &Actor::system("report")?).await?.keys {
 ///     println!("{} {} last used {:?}", key.redacted, key.name, key.usage.and_then(|usage| usage.last_success_at));
 /// }
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -101,8 +102,8 @@ impl KeyInfo {
 /// Some of the keys a list asks for.
 ///
 /// ```
-/// # async fn example(manager: tower_api_keys::KeyManager<tower_api_keys::store::MemoryStore>)
-/// # -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
 /// use tower_api_keys::{Actor, manage::ListKeys};
 ///
 /// let actor = Actor::system("report")?;
@@ -110,8 +111,9 @@ impl KeyInfo {
 /// while let Some(next) = page.next {
 ///     page = manager.list(ListKeys::all().after(next), &actor).await?;
 /// }
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -142,16 +144,20 @@ pub enum Effect {
 /// A key that is revoked, by this call or before it.
 ///
 /// ```
-/// # async fn example(manager: tower_api_keys::KeyManager<tower_api_keys::store::MemoryStore>, id: tower_api_keys::key::KeyId)
-/// # -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
+/// # let id = issued.info().id;
 /// use tower_api_keys::{Actor, manage::Effect};
 ///
 /// let revoked = manager.revoke(&id, &Actor::system("leak response")?).await?;
 /// if revoked.effect() == Effect::Already {
 ///     println!("revoked before, at {:?} by {:?}", revoked.info().revoked_at, revoked.info().revoked_by);
 /// }
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {

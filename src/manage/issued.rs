@@ -6,15 +6,16 @@ use crate::key::PlaintextKey;
 /// A key that was just made, with its text, which exists nowhere else and cannot be had again.
 ///
 /// ```
-/// # async fn example(manager: tower_api_keys::KeyManager<tower_api_keys::store::MemoryStore>)
-/// # -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
 /// use tower_api_keys::{Actor, IssueKey, UserId};
 ///
 /// let issued = manager.issue(IssueKey::user(UserId::new("alice")?), &Actor::system("first start")?).await?;
 /// println!("{}", issued.plaintext().expose_secret()); // the only time
 /// assert!(format!("{issued:?}").contains("[REDACTED]"));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// It cannot be copied or serialized by accident:

@@ -32,8 +32,8 @@ use crate::{
 /// a change, the same change is repeated until it says so, three times at most; it is never made twice.
 ///
 /// ```
-/// # async fn example(manager: tower_api_keys::KeyManager<tower_api_keys::store::MemoryStore>)
-/// # -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
 /// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Plan, Rights, TeamRole}};
 ///
 /// let engineering = TeamId::new("engineering")?;
@@ -44,8 +44,9 @@ use crate::{
 /// println!("{}", issued.plaintext().expose_secret()); // the only time
 ///
 /// manager.revoke(&issued.info().id, &alice).await?;
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct KeyManager<S>(Arc<ManagerParts<S>>);
 

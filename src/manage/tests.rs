@@ -4,4 +4,5 @@ mod fixture;
 mod issue;
 mod lists;
 mod owners;
+mod policies;
 mod table_of_rights;

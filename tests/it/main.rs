@@ -15,6 +15,7 @@ mod bounded;
 mod checking;
 mod conformance;
 mod examples;
+mod http;
 mod leaks;
 mod memory_use;
 mod model;

@@ -6,13 +6,8 @@ mod like_memory;
 mod opening;
 mod plain_sql;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::path::{Path, PathBuf};
 
-use crate::support::secrets::{Scratch, scratch};
 use tower_api_keys::{
     OrganizationId, Timestamp,
     audit::EventRow,
@@ -20,6 +15,8 @@ use tower_api_keys::{
     record::KeyRow,
     store::{AuditedWrite, Change, ChangeId, Write},
 };
+
+use crate::support::secrets::{Scratch, scratch};
 
 /// A folder of its own.
 struct Folder(Scratch);

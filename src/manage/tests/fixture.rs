@@ -15,7 +15,7 @@ use crate::{
     audit::EventRow,
     hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, KeyId},
-    manage::{Actor, ManagerParts, Rights, TableOfRights},
+    manage::{Actor, ManagerParts, Policy, Rights, TableOfRights},
     record::KeyRow,
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
@@ -147,6 +147,10 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::with_policy(TableOfRights)
+    }
+
+    pub(super) fn with_policy(policy: impl Policy) -> Self {
         let store = Arc::new(Faulty::default());
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
@@ -155,7 +159,7 @@ impl Bench {
             hasher: HASHER.clone(),
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            policy: Arc::new(TableOfRights),
+            policy: Arc::new(policy),
             lease: Arc::clone(&lease),
             timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),

@@ -1,5 +1,7 @@
 use std::{
-    fs, io,
+    fs,
+    hash::{BuildHasher, RandomState},
+    io,
     path::Path,
     sync::{Mutex, PoisonError},
     thread,
@@ -16,9 +18,6 @@ pub(super) enum Role {
     Reader,
     Writer,
 }
-
-/// How long to wait before asking again whether a lock is free, where SQLite itself does not wait.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// Creates the file, readable and writable by its owner only, unless there is one. SQLite gives the two files beside it
 /// the same mode.
@@ -39,25 +38,46 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
 
 /// Opens a file that exists. `patience` is how long each statement waits for a lock.
 pub(super) fn connect(path: &Path, role: Role, patience: Duration) -> Result<Connection, rusqlite::Error> {
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(patience)?;
     match role {
-        // A wall: nothing on this connection is meant to write.
-        Role::Reader => connection.execute_batch("pragma query_only = on")?,
-        Role::Writer => use_wal(&connection, patience)?,
-        Role::Exclusive => {
-            // Before the first look into the file: then SQLite takes the lock at that look and keeps it.
-            connection.query_row("pragma locking_mode = exclusive", [], |_| Ok(()))?;
-            use_wal(&connection, patience)?;
+        Role::Exclusive => patiently(patience, || connect_alone(path)),
+        Role::Reader => {
+            let connection = open(path, patience)?;
+            // A wall: nothing on this connection is meant to write.
+            connection.execute_batch("pragma query_only = on")?;
+            Ok(connection)
+        }
+        Role::Writer => {
+            let connection = open(path, patience)?;
+            // SQLite does not wait for the lock this takes: two processes that make the file together meet here.
+            patiently(patience, || use_wal(&connection))?;
+            prepare_to_write(&connection)?;
+            Ok(connection)
         }
     }
-    if role != Role::Reader {
-        keep_statements(&connection);
-        // A commit is on the disk before it is answered. Counts of usage share the connection and its fsync: one a flush.
-        connection.execute_batch("pragma synchronous = full")?;
-    }
+}
+
+/// One attempt to take the file. A failed one keeps the lock it has got, in the way of whoever has got more: it has to
+/// be closed, and begun anew.
+fn connect_alone(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = open(path, Duration::ZERO)?;
+    // Before the first look into the file: then SQLite takes the lock at that look and keeps it.
+    connection.query_row("pragma locking_mode = exclusive", [], |_| Ok(()))?;
+    use_wal(&connection)?;
+    prepare_to_write(&connection)?;
     Ok(connection)
+}
+
+fn open(path: &Path, patience: Duration) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(patience)?;
+    Ok(connection)
+}
+
+fn prepare_to_write(connection: &Connection) -> Result<(), rusqlite::Error> {
+    keep_statements(connection);
+    // A commit is on the disk before it is answered. Counts of usage share the connection and its fsync: one a flush.
+    connection.execute_batch("pragma synchronous = full")
 }
 
 /// A database in the memory of the process.
@@ -73,15 +93,24 @@ fn keep_statements(connection: &Connection) {
 }
 
 /// Write-ahead logging: readers never wait for the writer. A property of the file, set once.
-fn use_wal(connection: &Connection, patience: Duration) -> Result<(), rusqlite::Error> {
+fn use_wal(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let mode: String = connection.query_row("pragma journal_mode = wal", [], |row| row.get(0))?;
+    if mode == "wal" { Ok(()) } else { Err(without_wal()) }
+}
+
+/// Tries again while somebody else has a lock.
+fn patiently<T>(
+    patience: Duration,
+    mut attempt: impl FnMut() -> Result<T, rusqlite::Error>,
+) -> Result<T, rusqlite::Error> {
     let deadline = Instant::now() + patience;
     loop {
-        // SQLite does not wait for this lock itself: two processes that make the file together meet here.
-        match connection.query_row("pragma journal_mode = wal", [], |row| row.get::<_, String>(0)) {
-            Ok(mode) if mode == "wal" => return Ok(()),
-            Ok(_) => return Err(without_wal()),
-            Err(error) if is_busy(&error) && Instant::now() < deadline => thread::sleep(PAUSE),
-            Err(error) => return Err(error),
+        match attempt() {
+            // Pauses differ, so that two who are in each other's way do not stay in step.
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1 + RandomState::new().hash_one(()) % 10));
+            }
+            attempted => return attempted,
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What the README promises of its first command.
 
-use std::{net::TcpListener, process::Command};
+use std::{
+    io::Write,
+    net::{TcpListener, TcpStream},
+    process::Command,
+};
 
 use rustix::process::Signal;
 use tempfile::{TempDir, tempdir};
@@ -145,10 +149,20 @@ fn stops_at_either_signal() {
 #[test]
 fn a_silent_connection_does_not_keep_it_from_stopping() {
     let quickstart = first_start();
-    let silent = std::net::TcpStream::connect(&quickstart.address).unwrap();
+    let silent = TcpStream::connect(&quickstart.address).unwrap();
     quickstart.whoami(&[]);
     quickstart.stop(Signal::TERM);
     drop(silent);
+}
+
+/// Takes the five seconds that the example waits for it.
+#[test]
+fn a_stalled_request_does_not_keep_it_from_stopping() {
+    let quickstart = first_start();
+    let mut stalled = TcpStream::connect(&quickstart.address).unwrap();
+    stalled.write_all(b"GET /who").unwrap();
+    quickstart.whoami(&[]);
+    quickstart.stop(Signal::TERM);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ async fn only_the_owner_may_read_and_write_the_files() {
     let store = SqliteStore::open(folder.file()).await.unwrap();
     store.apply(&change(1, insert(1))).await.unwrap();
     for name in ["keys.db", "keys.db-wal", "keys.db-shm"] {
-        let mode = fs::metadata(folder.0.join(name)).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.0.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
@@ -41,6 +41,26 @@ fn many_may_make_and_migrate_a_file_together() {
     let versions: i64 =
         sql(&folder.file()).query_row("select count(*) from api_key_schema", [], |row| row.get(0)).unwrap();
     assert_eq!(versions, 1);
+}
+
+#[test]
+fn of_many_who_want_a_new_file_for_themselves_one_gets_it() {
+    const OPENERS: usize = 4;
+    let folder = Folder::new();
+    let barrier = Arc::new(Barrier::new(OPENERS));
+    let open = |_| {
+        let (path, barrier) = (folder.file(), Arc::clone(&barrier));
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            barrier.wait();
+            runtime.block_on(SqliteStore::open_exclusive(path))
+        })
+    };
+    let threads: Vec<_> = (0..OPENERS).map(open).collect();
+    let opened: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert_eq!(opened.iter().filter(|opened| opened.is_ok()).count(), 1);
+    let refused = opened.iter().filter_map(|opened| opened.as_ref().err());
+    assert!(refused.into_iter().all(|error| error.kind() == SqliteOpenErrorKind::InUse));
 }
 
 #[tokio::test]
@@ -106,7 +126,7 @@ async fn a_table_of_somebody_else_under_a_name_of_ours_is_refused_and_left_alone
 async fn a_path_is_nothing_but_a_path() {
     let folder = Folder::new();
     for name in [":memory:", "file:keys.db?mode=memory"] {
-        let path = folder.0.join(name);
+        let path = folder.0.path().join(name);
         let store = SqliteStore::open(&path).await.unwrap();
         store.apply(&change(1, insert(1))).await.unwrap();
         drop(store);

@@ -42,6 +42,8 @@ pub struct Hooks {
     /// Whether the head is known at once.
     pub hides_head: std::sync::atomic::AtomicBool,
     heads: AtomicUsize,
+    /// What usage was handed to the store.
+    pub usage: Mutex<Vec<UsageBatch>>,
 }
 
 type Interruption = Box<dyn FnOnce() + Send>;
@@ -171,6 +173,7 @@ impl<S: KeyStore> KeyStore for Hooked<S> {
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.hooks.usage.lock().unwrap().push(batch.clone());
         hooked!(self, "record_usage", self.inner.record_usage(batch))
     }
 
