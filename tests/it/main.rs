@@ -14,6 +14,7 @@ mod architecture;
 mod bounded;
 mod checking;
 mod conformance;
+mod examples;
 mod http;
 mod leaks;
 mod memory_use;
