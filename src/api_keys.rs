@@ -54,7 +54,6 @@ impl<S: KeyStore> ApiKeys<S> {
     }
 
     /// Keys with settings.
-    #[must_use]
     pub fn builder(store: S) -> ApiKeysBuilder<S> {
         ApiKeysBuilder::new(store)
     }

@@ -78,6 +78,7 @@ pub struct AuditedWrite {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a change has one to fifty of them and is built once")]
 #[non_exhaustive]
 pub enum Write {
     /// A new key. A key of this id is a conflict, whatever it holds.

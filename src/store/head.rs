@@ -114,7 +114,7 @@ impl HeadCell {
             let high = self.high.load(Ordering::Relaxed);
             let low = self.low.load(Ordering::Relaxed);
             fence(Ordering::Acquire);
-            if before % 2 == 0 && self.sequence.load(Ordering::Relaxed) == before {
+            if before.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == before {
                 return Head { position, change: (u128::from(high) << 64 | u128::from(low)).to_be_bytes() };
             }
             std::hint::spin_loop();

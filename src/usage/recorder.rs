@@ -24,7 +24,7 @@ pub(crate) struct UsageRecorder {
     writer: [u8; 16],
     /// Cells whose count left zero since the last flush.
     used: Mutex<Vec<Arc<KeyUsage>>>,
-    counts: Mutex<HashMap<(Option<KeyId>, Outcome, Source), Count>>,
+    counts: Mutex<HashMap<Place, Count>>,
     unwritten: Mutex<Unwritten>,
 }
 
@@ -36,6 +36,14 @@ pub(crate) struct KeyUsage {
     count: AtomicU64,
     first_at: AtomicI64,
     last_at: AtomicI64,
+}
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    key: Option<KeyId>,
+    outcome: Outcome,
+    source: Source,
 }
 
 #[derive(Debug)]
@@ -84,9 +92,9 @@ impl UsageRecorder {
 
     fn count(&self, key: Option<KeyId>, outcome: Outcome, source: &Source, now: Timestamp) {
         let mut counts = lock(&self.counts);
-        let mut place = (key, outcome, source.clone());
+        let mut place = Place { key, outcome, source: source.clone() };
         if counts.len() >= MOST_COUNTS && !counts.contains_key(&place) {
-            place = (None, place.1, Source::other());
+            place = Place { key: None, outcome: place.outcome, source: Source::other() };
         }
         let count = counts.entry(place).or_insert(Count { count: 0, first_at: now, last_at: now });
         count.count += 1;
@@ -117,7 +125,7 @@ impl UsageRecorder {
         let used = mem::take(&mut *lock(&self.used));
         let counts = mem::take(&mut *lock(&self.counts));
         let successes = used.iter().filter_map(|usage| usage.drain());
-        let counts = counts.into_iter().map(|((key, outcome, source), count)| UsageRow {
+        let counts = counts.into_iter().map(|(Place { key, outcome, source }, count)| UsageRow {
             key: key.map(|key| key.as_str().to_owned()),
             outcome: outcome.as_str().to_owned(),
             source: source.as_str().to_owned(),
@@ -241,7 +249,7 @@ mod tests {
             recorder.refusal(Some(key.id()), Outcome::refused("invalid_key", None), &source, at(1));
         }
         assert_eq!(lock(&recorder.counts).len(), MOST_COUNTS + 1);
-        let other = (None, Outcome::refused("invalid_key", None), Source::other());
+        let other = Place { key: None, outcome: Outcome::refused("invalid_key", None), source: Source::other() };
         assert_eq!(lock(&recorder.counts)[&other].count, 50);
     }
 }
