@@ -1,17 +1,135 @@
-//! API keys for tower services.
+//! API keys for services built on tower: personal keys that stop with their person, team keys that outlive whoever made
+//! them.
+//!
+//! Three promises, kept together:
+//!
+//! - **At rest a key is an Argon2id hash.** Its text is shown once, when it is issued.
+//! - **The hash is paid for once.** When a node first meets a key it runs Argon2id; from then on it remembers that this
+//!   text matched that hash. A wrong secret is refused without a run, but for one in 4.3 billion.
+//! - **A revoked key is refused at once, on every node.** What is remembered is a proof and never a permission:
+//!   revocation, expiry, owner and scopes are judged on every request.
+//!
+//! Not in here: OAuth, JWT, sessions, rate limits, TLS, and a user directory. Who is in which team, with which role and
+//! which plan, is for the embedding service to say.
+//!
+//! # A service in 25 lines
+//!
+#![cfg_attr(all(feature = "axum", feature = "sqlite"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "axum", feature = "sqlite")), doc = "```ignore")]
+//! use axum::{Router, routing::get};
+//! use tower_api_keys::{Actor, ApiKeys, IssueKey, Owner, Principal, TeamId, manage::ListKeys, store::SqliteStore};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let keys = ApiKeys::new(SqliteStore::open("keys.db").await?)?;
+//!     let (manager, setup) = (keys.manager(), Actor::system("first start")?);
+//!     if manager.list(ListKeys::all(), &setup).await?.keys.is_empty() {
+//!         let request = IssueKey::team(TeamId::new("engineering")?).named("GitHub Actions - production");
+//!         let issued = manager.issue(request, &setup).await?;
+//!         println!("curl -H 'x-api-key: {}' http://127.0.0.1:3000/whoami", issued.plaintext().expose_secret());
+//!     }
+//!     let app = Router::new().route("/whoami", get(whoami)).layer(keys.layer());
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     axum::serve(listener, app).with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) }).await?;
+//!     Ok(keys.shutdown().await?) // writes the last counts of usage
+//! }
+//!
+//! async fn whoami(principal: Principal) -> String {
+//!     match principal.owner() {
+//!         Owner::User(user) => format!("user {user}\n"),
+//!         Owner::Team(team) => format!("team {team}\n"),
+//!     }
+//! }
+//! ```
+//!
+//! # Where to look
+//!
+//! | to | see |
+//! |---|---|
+//! | configure keys: brand, peppers, freshness, limits | [`ApiKeys::builder`] |
+//! | protect a service; refusals, and what each code means | [`middleware`], [`ApiKeyLayer`] |
+//! | know who calls, and whether a team is within reach | [`Principal`] |
+//! | issue, list, narrow and revoke keys; the table of rights | [`manage`], [`KeyManager`] |
+//! | check keys outside of HTTP, or again during a stream | [`Authenticator`] |
+//! | read or scan for the text of a key | [`key`] |
+//! | choose what a hash costs; peppers | [`hash`] |
+//! | choose a store, or write one | [`store`] |
+//!
+//! # Stores, and what a request waits for
+//!
+//! The first use of a key on a node waits for a look-up and an Argon2id run: 13 ms with the default profile, on one core
+//! of a 2-core AMD EPYC. Every later use waits only to know what changed in the store meanwhile:
+//!
+//! | store | mode | a later use waits for |
+//! |---|---|---|
+//! | [`MemoryStore`](store::MemoryStore) | strict | nothing |
+//! | `SqliteStore::open_exclusive`, one process | strict | nothing |
+//! | `SqliteStore::open`, shared by processes | strict | one read of one row, about 2 µs on that machine |
+//! | a store behind a network | strict | the next read of its change log, which all waiting requests share |
+//! | any | [bounded](auth::Freshness::Bounded) | nothing; a revoked key may be accepted until the bound is over |
+//!
+//! # Debug builds
+//!
+//! Cargo ignores the profiles of dependencies. Copy these lines into your own `Cargo.toml`: without them a hash took
+//! 393 ms in a debug build, with them 13 ms, on the same machine.
+//!
+//! ```toml
+//! [profile.dev.package.argon2]
+//! opt-level = 3
+//!
+//! [profile.dev.package.blake2]
+//! opt-level = 3
+//! ```
+//!
+//! # Features
+//!
+//! A feature adds to the API and never changes what is there.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal` |
+//! | `sqlite` | `SqliteStore`, with SQLite built from bundled source: a C compiler is needed |
+//! | `tracing` | log lines for what an operator should know, never with a key |
+//! | `conformance` | the conformance kit, for stores of your own |
+//! | `test-util` | `Principal::fake`, `acting_as`, `ManualClock`: for tests |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod api_keys;
+mod log;
 mod owner;
+mod principal;
+mod random;
 mod scope;
 mod time;
 
-pub mod key;
-
+pub mod audit;
+pub mod auth;
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod hash;
+pub mod key;
+pub mod manage;
+pub mod middleware;
+pub mod record;
+pub mod store;
+pub mod usage;
 
+pub use api_keys::{ApiKeys, ApiKeysBuilder, SetupError};
+pub use auth::Authenticator;
+pub use manage::{Actor, IssueKey, IssuedKey, KeyManager};
+pub use middleware::ApiKeyLayer;
 pub use owner::{InvalidId, KeyKind, OrganizationId, Owner, TeamId, UserId};
+#[cfg(any(test, feature = "test-util"))]
+pub use principal::FakePrincipal;
+pub use principal::{Principal, TeamAccess, TeamRefused};
+pub use random::RandomnessError;
 pub use scope::{InvalidScope, Scope, Scopes};
 #[cfg(any(test, feature = "test-util"))]
 pub use time::ManualClock;
 pub use time::{Clock, SystemClock, Timestamp, TimestampError};
+
+/// Compiles the Rust code of the README.
+#[cfg(all(doctest, feature = "axum", feature = "sqlite"))]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,0 +1,299 @@
+//! A store of one's own: what each method has to do, over the plainest database there is, tables behind one lock.
+//!
+//! For a real one, `tables.clone()` is `begin` and `*tables = next` is `commit`. Take the lock that orders the change log
+//! before anything is read: under guards read from an older snapshot, keys are issued for owners just suspended.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::Mutex;
+use tower_api_keys::{
+    Timestamp,
+    audit::EventRow,
+    key::KeyId,
+    record::{Hold, KeyRow, OwnerStatusRow},
+    store::{
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery,
+        KeyReader, KeyStore, KeyUpdate, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey,
+        StoreError, Write, WriteOutcome, conformance::check_store,
+    },
+    usage::{UsageBatch, UsageTotals},
+};
+
+#[tokio::main(flavor = "current_thread")]
+#[allow(clippy::print_stdout, reason = "the report is what this program is for")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let report = check_store(&TableStore::default()).await;
+    println!("{report}");
+    Ok(report.into_result()?)
+}
+
+/// A whole store.
+#[derive(Default)]
+pub(crate) struct TableStore(Mutex<Tables>);
+
+#[derive(Clone, Default)]
+struct Tables {
+    keys: BTreeMap<String, KeyRow>,
+    owners: BTreeMap<OwnerRef, OwnerStatusRow>,
+    /// Keys and owners. Insertions, names, labels, hashes and counts need not be in it.
+    log: Vec<(Head, Option<KeyId>, Option<OwnerRef>)>,
+    /// Kept beside the log, which may be pruned to nothing.
+    head: Option<Head>,
+    /// What was applied, to answer a change that is repeated.
+    done: BTreeMap<ChangeId, (Timestamp, Option<String>, Applied)>,
+    events: Vec<EventRow>,
+    last_event: i64,
+    /// A database would keep a row for each key, outcome and source, and add up when it lists.
+    usage: BTreeMap<Option<String>, UsageTotals>,
+    writers: BTreeMap<[u8; 16], i64>,
+    meta: BTreeMap<String, Vec<u8>>,
+}
+
+impl KeyReader for TableStore {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        let tables = self.0.lock().await;
+        Ok(tables.keys.get(id.as_str()).map(|key| FoundKey { key: key.clone(), owner: tables.owner_of(key) }))
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        let tables = self.0.lock().await;
+        let now = tables.head.unwrap_or(Head::EMPTY);
+        if head == Some(now) {
+            return Ok(Changes::Unchanged);
+        }
+        // Position and id: after a restore from a backup, another change may have the same position.
+        let known = tables.log.iter().position(|(row, _, _)| Some(*row) == head);
+        let Some(known) = known else { return Ok(Changes::Reset { head: now }) };
+        let news = || tables.log.iter().skip(known + 1);
+        let keys = news().filter_map(|(_, key, _)| *key).collect();
+        let owners = news().filter_map(|(_, _, owner)| owner.clone()).collect();
+        Ok(Changes::Changed { head: now, keys, owners })
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        // It must not wait, and a lock may: each request reads the log instead.
+        None
+    }
+}
+
+impl KeyStore for TableStore {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        let mut tables = self.0.lock().await;
+        if let Some((_, _, applied)) = tables.done.get(&change.id) {
+            return Ok(applied.clone());
+        }
+        let mut next = tables.clone();
+        let applied = next.apply(change).map_err(StoreError::conflict)?;
+        *tables = next;
+        Ok(applied)
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        let mut tables = self.0.lock().await;
+        let key = tables.keys.get_mut(id.as_str()).filter(|key| key.hash == old && key.revoked_at.is_none());
+        let Some(key) = key else { return Ok(false) };
+        (key.hash, key.tag, key.pepper_id) = (new.hash.clone(), new.tag, new.pepper_id);
+        Ok(true)
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        let tables = self.0.lock().await;
+        let place = |key: &KeyRow| (key.created_at, key.id.clone());
+        let after = query.after.map(|cursor| (cursor.created_at.as_millis(), cursor.id.as_str().to_owned()));
+        let wanted = |key: &&KeyRow| {
+            key.organization == query.organization.as_str()
+                && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
+                && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
+                && query.maker.is_none_or(|maker| key.created_with.as_deref() == Some(maker.as_str()))
+                && query.liveness.is_none_or(|liveness| is_live(key, now) == (liveness == Liveness::Live))
+                && after.as_ref().is_none_or(|after| place(key) > *after)
+        };
+        let mut found: Vec<&KeyRow> = tables.keys.values().filter(wanted).collect();
+        found.sort_unstable_by_key(|key| place(key));
+        let listed = found.into_iter().map(|key| ListedKey {
+            key: key.clone(),
+            owner: tables.owner_of(key),
+            usage: tables.usage.get(&Some(key.id.clone())).copied().unwrap_or_default(),
+        });
+        // None, never used, is less than any time.
+        let unused = |listed: &ListedKey| query.unused_since.is_none_or(|at| listed.usage.last_success_at < Some(at));
+        Ok(page(listed.filter(unused), query.limit))
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let mut tables = self.0.lock().await;
+        if tables.writers.get(&batch.writer).is_some_and(|last| batch.sequence <= *last) {
+            return Ok(());
+        }
+        tables.writers.insert(batch.writer, batch.sequence);
+        for row in &batch.rows {
+            let totals = tables.usage.entry(row.key.clone()).or_default();
+            let (count, last_at) = match row.outcome.as_str() {
+                "success" => (&mut totals.successes, &mut totals.last_success_at),
+                _ => (&mut totals.failures, &mut totals.last_failure_at),
+            };
+            *count += row.count;
+            *last_at = Timestamp::from_millis(row.last_at).ok().max(*last_at);
+        }
+        Ok(())
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        let mut tables = self.0.lock().await;
+        events.iter().for_each(|event| tables.append(event));
+        Ok(())
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        let whose = query.owner.as_ref().map(|owner| (owner.kind().as_str(), owner.id()));
+        let wanted = |event: &&EventRow| {
+            event.organization == query.organization.as_str()
+                && query.after.is_none_or(|after| event.sequence > after)
+                && query.key.is_none_or(|key| event.key.as_deref() == Some(key.as_str()))
+                && whose.is_none_or(|whose| whose == (event.owner_kind.as_str(), event.owner.as_str()))
+                && query.actor.as_ref().is_none_or(|actor| event.actor == actor.to_string())
+                && query.action.as_ref().is_none_or(|action| event.action == *action)
+                && (query.source.is_none() || event.source == query.source)
+                && query.from.is_none_or(|from| event.at >= from.as_millis())
+                && query.until.is_none_or(|until| event.at < until.as_millis())
+        };
+        Ok(page(self.0.lock().await.events.iter().filter(wanted).cloned(), query.limit))
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.0.lock().await.meta.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        let tables = &mut *self.0.lock().await;
+        let (events, changes) = (tables.events.len(), tables.done.len());
+        tables.events.retain(|event| prune.events_before.is_none_or(|before| event.at >= before.as_millis()));
+        tables.done.retain(|_, (at, _, _)| prune.changes_before.is_none_or(|before| *at >= before));
+        let surplus = prune.keep_log_rows.map_or(0, |keep| tables.log.len().saturating_sub(keep as usize));
+        tables.log.drain(..surplus);
+        Ok(Pruned {
+            events: (events - tables.events.len()) as u64,
+            log_rows: surplus as u64,
+            changes: (changes - tables.done.len()) as u64,
+        })
+    }
+}
+
+impl Tables {
+    fn apply(&mut self, change: &Change) -> Result<Applied, Conflict> {
+        if change.dedupe.is_some() && self.done.values().any(|(_, dedupe, _)| *dedupe == change.dedupe) {
+            return Err(Conflict::Replay);
+        }
+        for (place, guard) in change.guards.iter().enumerate() {
+            self.check(guard, change.at, Conflict::Guard(place))?;
+        }
+        let mut applied = Applied { outcomes: Vec::new() };
+        for AuditedWrite { write, event } in &change.writes {
+            let outcome = self.write(write, change)?;
+            applied.outcomes.push(outcome);
+            if outcome == WriteOutcome::Written {
+                self.append(event);
+            }
+        }
+        self.done.insert(change.id, (change.at, change.dedupe.clone(), applied.clone()));
+        Ok(applied)
+    }
+
+    fn check(&self, guard: &Guard, now: Timestamp, conflict: Conflict) -> Result<(), Conflict> {
+        let active = OwnerStatusRow::default();
+        let succeeds = |key: &KeyRow, id: &KeyId| key.replaces.as_deref() == Some(id.as_str()) && is_live(key, now);
+        match guard {
+            Guard::Live(id) if self.keys.get(id.as_str()).is_some_and(|key| is_live(key, now)) => Ok(()),
+            Guard::NoLiveSuccessor(id) if self.keys.values().any(|key| succeeds(key, id)) => Err(Conflict::Successor),
+            Guard::NoLiveSuccessor(_) => Ok(()),
+            Guard::OwnerActive(owner) if self.owners.get(owner).is_none_or(|status| *status == active) => Ok(()),
+            // Also for a guard of a newer version of the crate: what this store does not know, it does not promise.
+            _ => Err(conflict),
+        }
+    }
+
+    fn write(&mut self, write: &Write, change: &Change) -> Result<WriteOutcome, Conflict> {
+        match write {
+            Write::Insert(row) if self.keys.contains_key(&row.id) => return Err(Conflict::IdTaken),
+            Write::Insert(row) => drop(self.keys.insert(row.id.clone(), row.clone())),
+            Write::Update(update) => self.update(update, change.id)?,
+            Write::Revoke { organization, id, by } => {
+                let key = self.key(organization.as_str(), id)?;
+                if key.revoked_at.is_some() {
+                    return Ok(WriteOutcome::Unchanged);
+                }
+                (key.revoked_at, key.revoked_by) = (Some(change.at.as_millis()), Some(by.clone()));
+                self.log(change.id, Some(*id), None);
+            }
+            Write::Owner(owner, step) => {
+                let before = self.owners.get(owner).copied().unwrap_or_default();
+                let after = stepped(before, *step, change.at.as_millis())?;
+                if after == before {
+                    return Ok(WriteOutcome::Unchanged);
+                }
+                self.owners.insert(owner.clone(), after);
+                self.log(change.id, None, Some(owner.clone()));
+            }
+            _ => return Err(Conflict::Missing),
+        }
+        Ok(WriteOutcome::Written)
+    }
+
+    fn update(&mut self, update: &KeyUpdate, change: ChangeId) -> Result<(), Conflict> {
+        let key = self.key(update.organization.as_str(), &update.id)?;
+        if key.revoked_at.is_some() {
+            return Err(Conflict::Revoked);
+        }
+        if key.version != update.expected_version {
+            return Err(Conflict::Version);
+        }
+        let matters = key.scopes != update.scopes || key.expires_at != update.expires_at;
+        (key.name, key.labels) = (update.name.clone(), update.labels.clone());
+        (key.scopes, key.expires_at) = (update.scopes.clone(), update.expires_at);
+        key.version += 1;
+        if matters {
+            self.log(change, Some(update.id), None);
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, organization: &str, id: &KeyId) -> Result<&mut KeyRow, Conflict> {
+        self.keys.get_mut(id.as_str()).filter(|key| key.organization == organization).ok_or(Conflict::Missing)
+    }
+
+    fn owner_of(&self, key: &KeyRow) -> OwnerStatusRow {
+        OwnerRef::of(key).and_then(|owner| self.owners.get(&owner).copied()).unwrap_or_default()
+    }
+
+    fn log(&mut self, change: ChangeId, key: Option<KeyId>, owner: Option<OwnerRef>) {
+        let position = self.head.unwrap_or(Head::EMPTY).position + 1;
+        let head = self.head.insert(Head { position, change: change.to_bytes() });
+        self.log.push((*head, key, owner));
+        self.log.drain(..self.log.len().saturating_sub(1_000));
+    }
+
+    fn append(&mut self, event: &EventRow) {
+        self.last_event += 1;
+        self.events.push(EventRow { sequence: self.last_event, ..event.clone() });
+    }
+}
+
+/// What stands after a step; a status that stood already keeps its time.
+fn stepped(mut status: OwnerStatusRow, step: OwnerChange, now: i64) -> Result<OwnerStatusRow, Conflict> {
+    let since = match step {
+        OwnerChange::Close => &mut status.closed_at,
+        _ if status.closed_at.is_some() => return Err(Conflict::OwnerClosed),
+        OwnerChange::Hold(Hold::Plan) | OwnerChange::Lift(Hold::Plan) => &mut status.plan_held_at,
+        OwnerChange::Hold(_) | OwnerChange::Lift(_) => &mut status.suspended_at,
+    };
+    *since = if matches!(step, OwnerChange::Lift(_)) { None } else { since.or(Some(now)) };
+    Ok(status)
+}
+
+fn is_live(key: &KeyRow, now: Timestamp) -> bool {
+    key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now.as_millis() < end)
+}
+
+fn page<T>(mut found: impl Iterator<Item = T>, limit: u16) -> Page<T> {
+    Page { rows: found.by_ref().take(limit.into()).collect(), more: found.next().is_some() }
+}

@@ -1,0 +1,133 @@
+//! What a gRPC client meets, over a real connection.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::Code;
+use tower_api_keys::{
+    Actor, ApiKeys, IssueKey, KeyKind, OrganizationId, Owner, TeamId, Timestamp, UserId,
+    audit::{Action, Event, EventRow, Subject},
+    key::{KeyFormat, PlaintextKey},
+    record::{ActorId, KeyRow, SystemLabel},
+    store::{AuditedWrite, Change, ChangeId, KeyStore, MemoryStore, Write},
+};
+
+struct Running {
+    keys: ApiKeys<Arc<MemoryStore>>,
+    store: Arc<MemoryStore>,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+async fn start() -> Running {
+    let store = Arc::new(MemoryStore::new());
+    let keys = ApiKeys::new(store.clone()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let served = keys.clone();
+    let server = tokio::spawn(async move { grpc::serve(&served, listener, async { drop(stopped.await) }).await });
+    Running { keys, store, address, stop, server }
+}
+
+impl Running {
+    async fn issue(&self, owner: impl Into<Owner>) -> PlaintextKey {
+        self.keys.manager().issue(IssueKey::of(owner.into()), &system()).await.unwrap().into_plaintext()
+    }
+
+    async fn ask(&self, key: Option<&str>) -> Result<String, (Code, String)> {
+        let answer = grpc::who_am_i(self.address, key).await;
+        answer.map_err(|status| (status.code(), status.message().to_owned()))
+    }
+}
+
+fn system() -> Actor {
+    Actor::system("test").unwrap()
+}
+
+fn refused(code: Code, message: &str) -> Result<String, (Code, String)> {
+    Err((code, message.to_owned()))
+}
+
+#[tokio::test]
+async fn a_key_says_whose_call_it_is() {
+    let running = start().await;
+    let user = running.issue(UserId::new("alice").unwrap()).await;
+    let team = running.issue(TeamId::new("engineering").unwrap()).await;
+    assert_eq!(running.ask(Some(user.expose_secret())).await.unwrap(), "user alice");
+    assert_eq!(running.ask(Some(team.expose_secret())).await.unwrap(), "team engineering");
+}
+
+#[tokio::test]
+async fn no_key_is_unauthenticated() {
+    let message = "The request has no API key; send one in the header Authorization, after the word Bearer and a \
+                   space, or in the header x-api-key.";
+    assert_eq!(start().await.ask(None).await, refused(Code::Unauthenticated, message));
+}
+
+#[tokio::test]
+async fn another_services_key_is_unauthenticated() {
+    let key = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
+    let message = "The API key is not valid; check that the right key is configured, or create a new one.";
+    assert_eq!(start().await.ask(Some(key.expose_secret())).await, refused(Code::Unauthenticated, message));
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_unauthenticated_at_once() {
+    let running = start().await;
+    let key = running.issue(UserId::new("alice").unwrap()).await;
+    running.ask(Some(key.expose_secret())).await.unwrap();
+    running.keys.manager().revoke(&key.id(), &system()).await.unwrap();
+    let message = "The API key was revoked; use another one, or create a new one.";
+    assert_eq!(running.ask(Some(key.expose_secret())).await, refused(Code::Unauthenticated, message));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_checked_is_unavailable_not_unauthenticated() {
+    let running = start().await;
+    let key = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
+    insert_unreadable(&running.store, &key).await;
+    let (code, _) = running.ask(Some(key.expose_secret())).await.unwrap_err();
+    assert_eq!(code, Code::Unavailable);
+}
+
+#[tokio::test]
+async fn the_server_stops_when_told() {
+    let running = start().await;
+    running.ask(None).await.unwrap_err();
+    running.stop.send(()).unwrap();
+    running.server.await.unwrap().unwrap();
+    assert!(TcpListener::bind(running.address).await.is_ok());
+}
+
+/// A record whose hash is none.
+async fn insert_unreadable(store: &MemoryStore, key: &PlaintextKey) {
+    let row = KeyRow {
+        organization: OrganizationId::single().as_str().to_owned(),
+        id: key.id().as_str().to_owned(),
+        kind: "user".to_owned(),
+        owner: "alice".to_owned(),
+        name: String::new(),
+        labels: "{}".to_owned(),
+        hash: "none".to_owned(),
+        tag: [0; 4],
+        pepper_id: None,
+        scopes: "*".to_owned(),
+        created_by: "system:test".to_owned(),
+        created_with: None,
+        created_at: 0,
+        expires_at: None,
+        revoked_at: None,
+        revoked_by: None,
+        replaces: None,
+        version: 1,
+    };
+    let (at, actor) = (Timestamp::MIN, ActorId::System(SystemLabel::new("test").unwrap()));
+    let subject = Subject::Key(key.id(), UserId::new("alice").unwrap().into());
+    let event = EventRow::from(&Event::new(OrganizationId::single(), at, actor, Action::KEY_ISSUED, subject));
+    let writes = vec![AuditedWrite { write: Write::Insert(row), event }];
+    let change = Change { id: ChangeId::from_bytes([1; 16]), at, writes, guards: vec![], dedupe: None };
+    store.apply(&change).await.unwrap();
+}

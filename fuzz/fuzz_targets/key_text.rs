@@ -1,0 +1,144 @@
+//! One key has one text: whatever is not exactly a key is refused, and no text makes the reader panic.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use tower_api_keys::{
+    KeyKind,
+    key::{KeyFormat, contains_key, redact},
+};
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const PREFIXES: [&str; 4] = ["user", "team", "acme_user", "acme_team"];
+
+static FORMAT: LazyLock<KeyFormat> =
+    LazyLock::new(|| KeyFormat::branded("acme").expect("a good brand").accepting_unbranded());
+
+// The input is read as it is; then its first bytes make a key, which the rest changes and surrounds.
+fuzz_target!(|data: &[u8]| {
+    read(data);
+    hide(&String::from_utf8_lossy(data));
+    if let Some((&choice, rest)) = data.split_first()
+        && let Some((random, rest)) = rest.split_at_checked(15 + 33)
+    {
+        let key = key(PREFIXES[usize::from(choice) % PREFIXES.len()], &random[..15], &random[15..]);
+        assert!(FORMAT.parse(key.as_bytes()).is_ok(), "a key was refused: {key}");
+        read(key.as_bytes());
+        change(&key, rest);
+        surround(&key, rest);
+    }
+});
+
+/// What is accepted is what an independent reader accepts, and nothing of it gets lost.
+fn read(text: &[u8]) {
+    let parsed = FORMAT.parse(text);
+    assert_eq!(parsed.is_ok(), is_key(text), "{}", text.escape_ascii());
+    match parsed {
+        Ok(parsed) => {
+            let whole = parsed.expose_secret();
+            assert_eq!(whole.as_bytes(), text);
+            let prefix = whole.split('.').next().unwrap_or_default();
+            let secret = std::str::from_utf8(parsed.secret()).expect("a secret is ASCII");
+            assert_eq!(format!("{prefix}.{}.{secret}", parsed.id()), whole);
+            assert_eq!(prefix.ends_with("team"), parsed.kind() == KeyKind::Team);
+            assert!(FORMAT.begins_like_a_key(text));
+
+            let plaintext = parsed.to_plaintext();
+            assert_eq!(plaintext.expose_secret(), whole);
+            assert_eq!((plaintext.id(), plaintext.kind()), (parsed.id(), parsed.kind()));
+            for shown in [plaintext.redacted(), format!("{plaintext:?}"), format!("{parsed:?}")] {
+                assert!(!shown.contains(secret));
+            }
+        }
+        Err(error) => {
+            assert_eq!(FORMAT.parse(text).err().map(|again| again.reason()), Some(error.reason()));
+            let _ = (error.to_string(), error.reason().code(), error.reason().advice(), error.issuer());
+        }
+    }
+}
+
+/// A key with one byte replaced, inserted or removed, or two neighbours swapped, is no key.
+fn change(key: &str, how: &[u8]) {
+    let &[kind, position, byte, ..] = how else { return };
+    let mut changed = key.as_bytes().to_vec();
+    let position = usize::from(position) % changed.len();
+    match kind % 4 {
+        0 => changed[position] = byte,
+        1 => changed.insert(position, byte),
+        2 => drop(changed.remove(position)),
+        _ => changed.swap(position, (position + 1) % key.len()),
+    }
+    assert!(changed == key.as_bytes() || FORMAT.parse(&changed).is_err(), "{key} and {}", changed.escape_ascii());
+    read(&changed);
+}
+
+/// A redacted text holds no key, and redacting it again changes nothing.
+fn hide(text: &str) {
+    let redacted = redact(text);
+    assert!(!contains_key(&redacted), "{redacted:?}");
+    assert_eq!(redact(&redacted), redacted);
+    assert!(!contains_key(text) || text != redacted, "{text:?}");
+}
+
+/// A key is found wherever it stands, and so is one that lost its beginning or its end.
+fn surround(key: &str, text: &[u8]) {
+    let secret = key.len() - 48;
+    let cut = text.first().map_or(0, |&cut| usize::from(cut));
+    let text = String::from_utf8_lossy(text);
+    // A secret alone, without an id before it, is not looked for: the text must not bring this one along.
+    if text.contains(&key[secret..secret + 36]) {
+        return;
+    }
+    let whole = format!("{text}{key}{text}");
+    assert!(contains_key(&whole));
+    assert!(!redact(&whole).contains(&key[secret..]));
+    hide(&whole);
+
+    // At least 8 characters of the id, or of the secret, are left.
+    let beginning_lost = format!("{text} {} {text}", &key[secret - 21 + cut % 13..]);
+    assert!(contains_key(&beginning_lost));
+    assert!(!redact(&beginning_lost).contains(&key[secret..]));
+    let left = &key[..secret + 8 + cut % 40];
+    let end_lost = format!("{text} {left} {text}");
+    assert!(contains_key(&end_lost));
+    assert!(!redact(&end_lost).contains(left));
+}
+
+/// The description of a key, written a second time.
+fn is_key(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let parts: Vec<&str> = text.split('.').collect();
+    let &[prefix, id, secret] = parts.as_slice() else { return false };
+    let base64url = |part: &str| part.bytes().all(|byte| ALPHABET.contains(&byte));
+    PREFIXES.contains(&prefix)
+        && (id.len(), secret.len()) == (20, 48)
+        && base64url(id)
+        && base64url(secret)
+        && text[text.len() - 4..] == checksum(&text[..text.len() - 4])
+}
+
+fn key(prefix: &str, id: &[u8], secret: &[u8]) -> String {
+    let covered = format!("{prefix}.{}.{}", encode(id), encode(secret));
+    let checksum = checksum(&covered);
+    covered + &checksum
+}
+
+fn encode(bytes: &[u8]) -> String {
+    let group = |three: &[u8]| three.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte));
+    let character = |bits: u32| char::from(ALPHABET[(bits & 63) as usize]);
+    let characters = |bits: u32| [18, 12, 6, 0].map(|shift| character(bits >> shift));
+    bytes.chunks_exact(3).flat_map(|three| characters(group(three))).collect()
+}
+
+/// The low 24 bits of CRC-32 (IEEE 802.3), bit by bit.
+fn checksum(text: &str) -> String {
+    let mut crc = u32::MAX;
+    for byte in text.bytes() {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = crc >> 1 ^ 0xEDB8_8320 * (crc & 1);
+        }
+    }
+    encode(&(!crc).to_be_bytes()[1..])
+}

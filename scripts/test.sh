@@ -1,0 +1,180 @@
+#!/usr/bin/env bash
+# Installs what is missing, runs every check, and says what it ran. Asks nothing; leaves the working tree as it was.
+# The last lines are the test runner's own summary. Exit status 0: every check passed.
+# No step may use `check && …`: behind `&&` a failure would not stop the script.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# One target folder for all steps. Nobody debugs these builds: without debug information they are half the size.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
+logs=$CARGO_TARGET_DIR/check-logs
+rm -rf "$logs" && mkdir -p "$logs"
+
+# The small packages that stand beside the published one, each with its own lock file.
+shopt -s nullglob
+examples=(examples/*/Cargo.toml)
+nested=("${examples[@]}" fuzz/Cargo.toml)
+
+tools() {
+  command -v cargo >/dev/null || { echo "cargo is missing: install Rust first, https://rustup.rs"; return 1; }
+  cargo fmt --version || rustup component add rustfmt
+  cargo clippy --version || rustup component add clippy
+  # SQLite is bundled as C source, libFuzzer as C++ source.
+  if ! { command -v cc && command -v c++; }; then
+    command -v apt-get >/dev/null || { echo "install a C and a C++ compiler (cc and c++)"; return 1; }
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+    "${as_root[@]}" apt-get update -q
+    "${as_root[@]}" apt-get install -q -y --no-install-recommends gcc g++ libc6-dev
+  fi
+  rustc --version
+  cargo nextest --version 2>/dev/null || echo "cargo-nextest is not installed: cargo test runs the tests"
+}
+
+fetch() {
+  cargo fetch --locked
+  for manifest in "${nested[@]}"; do cargo fetch --locked --manifest-path "$manifest"; done
+}
+
+shell_syntax() {
+  for script in .ci/run scripts/*.sh; do
+    echo "$script"
+    bash -n "$script"
+  done
+}
+
+format() {
+  cargo fmt --all --check
+  for manifest in "${nested[@]}"; do cargo fmt --manifest-path "$manifest" --check; done
+}
+
+clippy_all_features() { cargo clippy --locked --all-targets --all-features -- -D warnings; }
+clippy_no_features() { cargo clippy --locked --all-targets --no-default-features -- -D warnings; }
+
+# Nothing, the default, each feature alone, and all but each: finds what is used without the feature that brings it.
+feature_combinations() {
+  local names name rest
+  names=$(awk '/^\[/ { inside = $0 == "[features]" } inside && $2 == "=" && $1 != "default" { print $1 }' Cargo.toml)
+  combination "default" --all-targets
+  combination "none" --lib --no-default-features
+  for name in $names; do
+    rest=$(grep -vx "$name" <<<"$names" | paste -sd, -)
+    combination "$name" --lib --no-default-features --features "$name"
+    combination "all but $name" --lib --no-default-features --features "$rest"
+  done
+}
+
+combination() {
+  echo "$1"
+  shift
+  cargo clippy --locked --quiet "$@" -- -D warnings
+}
+
+build_examples() { cargo build --locked --all-features --examples; }
+check_benches() { cargo check --locked --all-features --benches; }
+
+unit_and_integration_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked --all-features --no-fail-fast 2>&1 | tee "$logs/tests"
+  else
+    cargo test --locked --all-features --no-fail-fast --lib --bins --tests 2>&1 | tee "$logs/tests"
+  fi
+}
+
+doc_tests() { cargo test --locked --all-features --doc 2>&1 | tee "$logs/doc-tests"; }
+
+nested_examples() {
+  for manifest in "${examples[@]}"; do
+    cargo clippy --locked --manifest-path "$manifest" --all-targets -- -D warnings
+    cargo test --locked --manifest-path "$manifest" 2>&1 | tee -a "$logs/nested-tests"
+  done
+  [ ${#examples[@]} -gt 0 ] || echo "there are none"
+}
+
+documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps; }
+
+# A fresh clone has to be clean; somebody at work on the project may package what is not committed yet.
+package() {
+  if [ "${CI:-}" = true ]; then cargo package --locked; else cargo package --locked --allow-dirty; fi
+}
+
+# Licences, duplicates, sources and declared Rust versions are checked by tests/it/project.rs against deny.toml, which
+# needs no tool. cargo-deny reads the same file.
+dependencies() {
+  if cargo deny --version 2>/dev/null; then
+    cargo deny --all-features check bans licenses sources
+  else
+    echo "cargo-deny is not installed: tests/it/project.rs checks licences, duplicates and sources against deny.toml"
+  fi
+}
+
+oldest_rust() {
+  local version
+  version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  if rustup toolchain list 2>/dev/null | grep -q "^$version"; then
+    cargo "+$version" check --locked --all-features
+  else
+    echo "Rust $version is not installed: tests/it/project.rs compares what each dependency declares with it"
+  fi
+}
+
+fuzz() { ./scripts/fuzz.sh 10; }
+
+report=()
+running=
+begun=0
+
+run() {
+  running="$*"
+  begun=$SECONDS
+  printf '\n=== %s\n' "${running//_/ }"
+  "$@"
+  report+=("$(printf '  passed %5d s  %s' $((SECONDS - begun)) "${running//_/ }")")
+  running=
+}
+
+# The test runner's summary is the last thing said, if it was reached; a failure elsewhere is never hidden behind it.
+finish() {
+  local status=$?
+  printf '\nWhat ran, on %s cores:\n' "$(nproc 2>/dev/null || echo some)"
+  [ ${#report[@]} -eq 0 ] || printf '%s\n' "${report[@]}"
+  [ -z "$running" ] || printf '  FAILED %5d s  %s\n' $((SECONDS - begun)) "${running//_/ }"
+  printf '         %5d s  altogether\n' "$SECONDS"
+  for kind in doc-tests nested-tests; do
+    [ ! -s "$logs/$kind" ] || sed -n "s/^test result: /$kind: /p" "$logs/$kind"
+  done
+  [ ! -s "$logs/tests" ] || summary
+  if [ "$status" -ne 0 ] && [ "$running" != unit_and_integration_tests ]; then echo "FAILED: ${running//_/ }"; fi
+  exit "$status"
+}
+
+summary() {
+  if grep -q '^ *Summary \[' "$logs/tests"; then
+    # Behind the summary the runner names the tests that failed.
+    sed -n '/^ *Summary \[/,$p' "$logs/tests"
+  else
+    grep '^test result: ' "$logs/tests" || true
+    awk '/^test result: / { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$logs/tests"
+  fi
+}
+
+trap finish EXIT
+
+run tools
+run fetch
+run shell_syntax
+run format
+run clippy_all_features
+run clippy_no_features
+run feature_combinations
+run check_benches
+run build_examples
+run unit_and_integration_tests
+run doc_tests
+run nested_examples
+run documentation
+run package
+run dependencies
+run oldest_rust
+run fuzz

@@ -1,0 +1,230 @@
+use std::{borrow::Cow, fmt};
+
+use serde::Serialize;
+
+use crate::{
+    key::KeyId,
+    owner::{KeyKind, OrganizationId, Owner},
+    record::{ActorId, CorruptRow},
+    time::Timestamp,
+};
+
+/// What was done, in two words: `key.issued`. An open set: a newer version of this crate may write more.
+///
+/// ```
+/// use tower_api_keys::audit::Action;
+///
+/// assert_eq!(Action::KEY_REVOKED.as_str(), "key.revoked");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Action(Cow<'static, str>);
+
+impl Action {
+    /// The expiry of a key was set or moved.
+    pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed("key.expiry_set"));
+    /// A text matched a key's tag and not its hash: a guess of one in 4.3 billion, or made by a reader of the database.
+    pub const KEY_FORGED: Self = Self(Cow::Borrowed("key.forged"));
+    /// A key was made.
+    pub const KEY_ISSUED: Self = Self(Cow::Borrowed("key.issued"));
+    /// The scopes of a key were narrowed.
+    pub const KEY_NARROWED: Self = Self(Cow::Borrowed("key.narrowed"));
+    /// The labels of a key were changed.
+    pub const KEY_RELABELLED: Self = Self(Cow::Borrowed("key.relabelled"));
+    /// A key was renamed.
+    pub const KEY_RENAMED: Self = Self(Cow::Borrowed("key.renamed"));
+    /// A key was revoked.
+    pub const KEY_REVOKED: Self = Self(Cow::Borrowed("key.revoked"));
+    /// The stored record of a key cannot be read; its calls get 503.
+    pub const KEY_UNREADABLE: Self = Self(Cow::Borrowed("key.unreadable"));
+    /// An owner was closed for good.
+    pub const OWNER_CLOSED: Self = Self(Cow::Borrowed("owner.closed"));
+    /// A hold was put on an owner.
+    pub const OWNER_HELD: Self = Self(Cow::Borrowed("owner.held"));
+    /// A hold was lifted from an owner.
+    pub const OWNER_LIFTED: Self = Self(Cow::Borrowed("owner.lifted"));
+
+    /// The words as they are stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an event is about.
+///
+/// ```
+/// use tower_api_keys::{Owner, TeamId, audit::Subject};
+///
+/// let subject = Subject::Owner(Owner::Team(TeamId::new("engineering")?));
+/// assert!(matches!(subject, Subject::Owner(_)));
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// A key, and whose it is.
+    Key(KeyId, Owner),
+    /// A user or a team.
+    Owner(Owner),
+}
+
+/// One line of the audit trail.
+///
+/// ```
+/// use tower_api_keys::audit::{Action, Event, EventRow};
+/// # let row = EventRow::example();
+///
+/// let event = Event::try_from(&row)?;
+/// assert_eq!(event.action, Action::KEY_ISSUED);
+/// assert_eq!(event.actor.to_string(), "user:alice");
+/// # Ok::<(), tower_api_keys::record::CorruptRow>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// Its place in the log of its store; 0 before it is written.
+    pub sequence: i64,
+    /// The customer it concerns.
+    pub organization: OrganizationId,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: ActorId,
+    /// What was done.
+    pub action: Action,
+    /// To whom or what.
+    pub subject: Subject,
+    /// What stood before, if something changed.
+    pub before: Option<String>,
+    /// What stands since, if something changed.
+    pub after: Option<String>,
+    /// From where it was asked, if the embedder says.
+    pub source: Option<String>,
+}
+
+impl Event {
+    /// An event that is not written yet, with nothing before, after or of its source.
+    #[must_use]
+    pub fn new(organization: OrganizationId, at: Timestamp, actor: ActorId, action: Action, subject: Subject) -> Self {
+        Self { sequence: 0, organization, at, actor, action, subject, before: None, after: None, source: None }
+    }
+
+    /// This event, with what stood before and what stands since.
+    #[must_use]
+    pub fn with_change(mut self, before: Option<String>, after: Option<String>) -> Self {
+        (self.before, self.after) = (before, after);
+        self
+    }
+}
+
+/// An event as stores keep it. A store sets [`sequence`](Self::sequence) and writes the rest as it is given.
+///
+/// ```
+/// use tower_api_keys::audit::{Event, EventRow};
+/// # let row = EventRow::example();
+///
+/// assert_eq!(EventRow::from(&Event::try_from(&row)?), row);
+/// # Ok::<(), tower_api_keys::record::CorruptRow>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its place in the log: set by the store, greater than that of any event written before.
+    pub sequence: i64,
+    /// [`OrganizationId`].
+    pub organization: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// [`ActorId`].
+    pub actor: String,
+    /// [`Action`].
+    pub action: String,
+    /// [`KeyId`], if it is about a key.
+    pub key: Option<String>,
+    /// `user` or `team`: the owner it is about, or of the key it is about.
+    pub owner_kind: String,
+    /// The owner's id.
+    pub owner: String,
+    /// What stood before.
+    pub before: Option<String>,
+    /// What stands since.
+    pub after: Option<String>,
+    /// From where.
+    pub source: Option<String>,
+}
+
+impl EventRow {
+    /// A row for documentation and tests of this crate.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn example() -> Self {
+        Self {
+            sequence: 1,
+            organization: "default".into(),
+            at: 1_772_366_400_000,
+            actor: "user:alice".into(),
+            action: "key.issued".into(),
+            key: Some("AAAAAAAAAAAAAAAAAAAA".into()),
+            owner_kind: "team".into(),
+            owner: "engineering".into(),
+            before: None,
+            after: None,
+            source: None,
+        }
+    }
+}
+
+impl From<&Event> for EventRow {
+    fn from(event: &Event) -> Self {
+        let (key, owner) = match &event.subject {
+            Subject::Key(id, owner) => (Some(id.as_str().to_owned()), owner),
+            Subject::Owner(owner) => (None, owner),
+        };
+        Self {
+            sequence: event.sequence,
+            organization: event.organization.as_str().to_owned(),
+            at: event.at.as_millis(),
+            actor: event.actor.to_string(),
+            action: event.action.as_str().to_owned(),
+            key,
+            owner_kind: owner.kind().as_str().to_owned(),
+            owner: owner.id().to_owned(),
+            before: event.before.clone(),
+            after: event.after.clone(),
+            source: event.source.clone(),
+        }
+    }
+}
+
+impl TryFrom<&EventRow> for Event {
+    type Error = CorruptRow;
+
+    fn try_from(row: &EventRow) -> Result<Self, Self::Error> {
+        let kind = match row.owner_kind.as_str() {
+            "user" => KeyKind::User,
+            "team" => KeyKind::Team,
+            _ => return Err(CorruptRow::new("owner_kind")),
+        };
+        let owner = Owner::new(kind, &row.owner).map_err(|_| CorruptRow::new("owner"))?;
+        let key = row.key.as_deref().map(KeyId::new).transpose().map_err(|_| CorruptRow::new("key"))?;
+        Ok(Self {
+            sequence: row.sequence,
+            organization: OrganizationId::new(&row.organization).map_err(|_| CorruptRow::new("organization"))?,
+            at: Timestamp::from_millis(row.at).map_err(|_| CorruptRow::new("at"))?,
+            actor: row.actor.parse().map_err(|_| CorruptRow::new("actor"))?,
+            action: Action(Cow::Owned(row.action.clone())),
+            subject: match key {
+                Some(id) => Subject::Key(id, owner),
+                None => Subject::Owner(owner),
+            },
+            before: row.before.clone(),
+            after: row.after.clone(),
+            source: row.source.clone(),
+        })
+    }
+}

@@ -1,0 +1,294 @@
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
+use super::{
+    AuthError, AuthErrorKind, AuthSettings, AuthSetupError, Freshness,
+    cache::{Entry, ProofCache},
+    digest::{Digest, DigestKey},
+    lease_keeper::LeaseKeeper,
+    log_reader::LogReader,
+    upkeep::Upkeep,
+};
+use crate::{
+    hash::Hasher,
+    key::{KeyFormat, KeyId, LocatedKey, MalformedReason, ParsedKey},
+    log::log,
+    principal::Principal,
+    random::random_bytes,
+    store::{KeyReader, Lease, Moment},
+    time::{Clock, Timestamp},
+    usage::{Outcome, Source, UsageRecorder},
+};
+
+/// Tells authenticators of one process apart. 0 is nobody.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Checks keys against a store.
+///
+/// Cheap to clone; clones share what they remember. [`ApiKeys`](crate::ApiKeys) has one that also counts usage and
+/// improves old hashes; one made here only reads, which is enough for a node that only checks.
+///
+/// ```
+/// use tower_api_keys::{Authenticator, auth::{AuthErrorKind, AuthSettings}, store::MemoryStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let authenticator = Authenticator::new(MemoryStore::new(), AuthSettings::new())?;
+/// let unknown = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
+/// let error = authenticator.authenticate(unknown).await.unwrap_err();
+/// assert_eq!(error.kind(), AuthErrorKind::Invalid);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Authenticator<R>(Arc<Inner<R>>);
+
+pub(super) struct Inner<R> {
+    pub(super) id: u64,
+    pub(super) format: KeyFormat,
+    pub(super) hasher: Hasher,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) freshness: Freshness,
+    pub(super) lease: Arc<Lease>,
+    pub(super) store: Arc<R>,
+    pub(super) store_timeout: Duration,
+    pub(super) finds: Semaphore,
+    pub(super) find_wait: Duration,
+    pub(super) cache: Arc<ProofCache>,
+    pub(super) log: Arc<LogReader<R>>,
+    pub(super) lease_keeper: LeaseKeeper,
+    pub(super) usage: Option<Arc<UsageRecorder>>,
+    pub(super) upkeep: Option<Arc<dyn Upkeep>>,
+    digest_key: DigestKey,
+}
+
+/// What an authenticator shares with the other parts of [`ApiKeys`](crate::ApiKeys).
+pub(crate) struct Wiring {
+    pub(crate) hasher: Hasher,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) usage: Option<Arc<UsageRecorder>>,
+    pub(crate) upkeep: Option<Arc<dyn Upkeep>>,
+}
+
+/// A key being checked.
+pub(crate) enum Check {
+    /// Decided without waiting.
+    Ready(Result<Principal, AuthError>),
+    /// The store has to be asked, or the key to be hashed.
+    Pending(BoxFuture<'static, Result<Principal, AuthError>>),
+}
+
+impl<R: KeyReader> Authenticator<R> {
+    /// An authenticator that only reads: it counts no usage, leaves old hashes as they are and writes no events.
+    ///
+    /// # Errors
+    /// [`AuthSetupError`] if a setting is out of range, or if the operating system gives no randomness.
+    pub fn new(store: R, settings: AuthSettings) -> Result<Self, AuthSetupError> {
+        let hasher = Hasher::new(settings.hasher.clone())?;
+        let wiring = Wiring { hasher, lease: Arc::default(), usage: None, upkeep: None };
+        Self::wired(Arc::new(store), settings, wiring)
+    }
+
+    pub(crate) fn wired(store: Arc<R>, settings: AuthSettings, wiring: Wiring) -> Result<Self, AuthSetupError> {
+        settings.check()?;
+        let cache = Arc::new(ProofCache::new(settings.proofs));
+        let log = LogReader::new(
+            Arc::clone(&store),
+            Arc::clone(&cache),
+            Arc::clone(&settings.clock),
+            Arc::clone(&wiring.lease),
+            settings.read_timeout(),
+        );
+        Ok(Self(Arc::new(Inner {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            format: settings.format,
+            hasher: wiring.hasher,
+            clock: settings.clock,
+            freshness: settings.freshness,
+            lease: wiring.lease,
+            store,
+            store_timeout: settings.store_timeout,
+            finds: Semaphore::new(settings.finds),
+            find_wait: settings.find_wait,
+            cache,
+            log: Arc::new(log),
+            lease_keeper: LeaseKeeper::default(),
+            usage: wiring.usage,
+            upkeep: wiring.upkeep,
+            digest_key: DigestKey::new(random_bytes()?),
+        })))
+    }
+
+    /// Who has this key. For callers that are not HTTP; [`ApiKeyLayer`](crate::ApiKeyLayer) does the same for requests.
+    ///
+    /// Needs a tokio runtime with time, unless the key was proved before and the store knows its head at once. Dropping
+    /// the future is harmless.
+    ///
+    /// # Errors
+    /// [`AuthError`]; of its kinds, those that are [temporary](AuthErrorKind::is_temporary) say nothing against the key.
+    pub async fn authenticate(&self, text: &str) -> Result<Principal, AuthError> {
+        match self.check(text.as_bytes(), &Source::default()) {
+            Check::Ready(result) => result,
+            Check::Pending(pending) => pending.await,
+        }
+    }
+
+    /// Whether the key that proved this principal is still good, and what it may do now. For streams and sockets that
+    /// outlive the request they began with.
+    ///
+    /// # Errors
+    /// [`AuthError`] as for a request with the key; [`AuthErrorKind::Invalid`] if the key is gone or changed hands.
+    pub async fn recheck(&self, principal: &Principal) -> Result<Principal, AuthError> {
+        self.0.recheck(principal).await
+    }
+
+    /// Forgets every proof: the next check of each key runs Argon2id again. To measure what that costs.
+    pub fn forget_proofs(&self) {
+        self.0.cache.forget_proofs();
+        self.0.hasher.forget_answers();
+    }
+
+    /// Argon2 runs begun so far by this authenticator and the manager beside it: first uses, new keys, better hashes.
+    #[must_use]
+    pub fn argon2_runs(&self) -> u64 {
+        self.0.hasher.runs()
+    }
+
+    /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
+    pub(crate) fn check(&self, candidate: &[u8], source: &Source) -> Check {
+        if let Some(located) = self.0.format.locate(candidate) {
+            // First whether the store has anything new, then the entry: it is then as current as the answer.
+            let is_current = self.0.is_current_now();
+            if let Some(entry) = self.0.cache.entry(located.id()) {
+                if !self.0.proves(&entry, &located) {
+                    return Check::Ready(Err(self.0.refuse_unproved(candidate, &entry, source)));
+                }
+                if is_current && self.0.cache.is_current(&entry) {
+                    return Check::Ready(self.0.judge(&entry, source));
+                }
+            }
+        }
+        match self.0.parse(candidate) {
+            Err(error) => Check::Ready(Err(self.0.refuse(error, None, source))),
+            Ok(key) => Check::Pending(Box::pin(Arc::clone(&self.0).check_slowly(
+                key.to_plaintext(),
+                key.prefix(),
+                self.0.digest(key.secret()),
+                source.clone(),
+            ))),
+        }
+    }
+
+    /// Counts a request that was refused before any key was found in it.
+    pub(crate) fn refused(&self, code: &'static str, reason: Option<MalformedReason>, source: &Source) {
+        self.0.count_refusal(None, code, reason, source);
+    }
+
+    pub(crate) fn format(&self) -> &KeyFormat {
+        &self.0.format
+    }
+
+    /// What the principals it proved carry.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+}
+
+impl<R> Clone for Authenticator<R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<R> fmt::Debug for Authenticator<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator").field("freshness", &self.0.freshness).finish_non_exhaustive()
+    }
+}
+
+impl<R: KeyReader> Inner<R> {
+    /// Whether what the cache says is current enough for a request that arrives now.
+    pub(super) fn is_current_now(&self) -> bool {
+        match self.freshness {
+            Freshness::Strict => self.log.is_current_now(),
+            Freshness::Bounded(bound) => self.lease.is_valid(self.moment(), bound),
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { monotonic: Instant::now(), wall: self.clock.now() }
+    }
+
+    pub(super) fn digest(&self, secret: &[u8; 48]) -> Digest {
+        self.digest_key.digest(secret)
+    }
+
+    fn proves(&self, entry: &Entry, key: &LocatedKey<'_>) -> bool {
+        // The digest covers the secret and its checksum; the prefix, which both do not tell apart for certain, is
+        // compared by itself. It is not secret.
+        entry.prefix == key.prefix() && entry.digest.matches(&self.digest(key.secret())).is_ok()
+    }
+
+    /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
+    fn refuse_unproved(&self, candidate: &[u8], entry: &Entry, source: &Source) -> AuthError {
+        match self.parse(candidate) {
+            Err(malformed) => self.refuse(malformed, None, source),
+            Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(*entry.principal.key_id()), source),
+        }
+    }
+
+    fn parse<'a>(&self, candidate: &'a [u8]) -> Result<ParsedKey<'a>, AuthError> {
+        self.format.parse(candidate).map_err(|malformed| {
+            let kind = AuthErrorKind::Malformed(malformed.reason());
+            AuthError::new(kind).with_source(malformed)
+        })
+    }
+
+    /// The verdict on a proved key whose record is current.
+    pub(super) fn judge(&self, entry: &Entry, source: &Source) -> Result<Principal, AuthError> {
+        let now = self.clock.now();
+        if entry.expires_at.is_some_and(|end| now >= end) {
+            let error = AuthError::new(AuthErrorKind::Expired);
+            return Err(self.refuse(error, Some(*entry.principal.key_id()), source));
+        }
+        self.count_success(entry, source, now);
+        log!(trace, key = entry.principal.key_id().as_str(), "a key was accepted");
+        Ok(entry.principal.clone())
+    }
+
+    pub(super) fn count_success(&self, entry: &Entry, source: &Source, now: Timestamp) {
+        if let Some(usage) = &self.usage {
+            usage.success(&entry.usage, source, now);
+        }
+    }
+
+    /// Counts a refusal on its way out. `key` only if a record of that id is in the store.
+    pub(super) fn refuse(&self, error: AuthError, key: Option<KeyId>, source: &Source) -> AuthError {
+        let reason = match error.kind() {
+            AuthErrorKind::Malformed(reason) => Some(reason),
+            _ => None,
+        };
+        let code = error.kind().code();
+        self.count_refusal(key, code, reason, source);
+        if error.kind().is_temporary() {
+            log!(warn, code, error = &error as &dyn std::error::Error, "a key could not be checked");
+        } else {
+            log!(debug, code, reason = reason.map(MalformedReason::code), "a key was refused");
+        }
+        error
+    }
+
+    fn count_refusal(&self, key: Option<KeyId>, code: &'static str, reason: Option<MalformedReason>, source: &Source) {
+        if let Some(usage) = &self.usage {
+            usage.refusal(key, Outcome::refused(code, reason), source, self.clock.now());
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use quick_cache::sync::Cache;
+
+use super::digest::Digest;
+use crate::{
+    key::{KeyId, PrefixIndex},
+    principal::Principal,
+    store::OwnerRef,
+    time::Timestamp,
+    usage::KeyUsage,
+};
+
+const STRIPES: usize = 64;
+
+/// No epoch ever has this number: an entry with it is not current.
+const STALE: u64 = 0;
+
+/// Keys that were proved on this node: a text that matched a hash, and the record as it was read last.
+///
+/// A proof is never a permission. It holds as long as the stored hash does, while the record beside it counts only as
+/// long as it is [current](Entry::is_current): a change marks it unknown and leaves the proof.
+pub(super) struct ProofCache {
+    entries: Cache<KeyId, Arc<Entry>>,
+    /// What a record read from the store must not be older than. Taken before the read, compared when it is remembered.
+    stripes: Box<[Mutex<u64>]>,
+    hasher: RandomState,
+    owners: Mutex<Owners>,
+    epoch: AtomicU64,
+}
+
+#[derive(Default)]
+struct Owners {
+    changes: u64,
+    cells: HashMap<OwnerRef, Weak<OwnerCell>>,
+    /// The number of cells at which dead ones are swept out.
+    sweep_at: usize,
+}
+
+/// Shared by all entries of one owner.
+pub(super) struct OwnerCell {
+    changes: AtomicU64,
+}
+
+/// One proved key.
+pub(super) struct Entry {
+    pub(super) digest: Digest,
+    pub(super) prefix: PrefixIndex,
+    /// Of the hash that was matched.
+    pub(super) fingerprint: [u8; 16],
+    pub(super) principal: Principal,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) usage: Arc<KeyUsage>,
+    owner: Arc<OwnerCell>,
+    /// The owner's changes when the record was read.
+    owner_changes: u64,
+    /// The epoch in which the record was read, or stale.
+    epoch: AtomicU64,
+}
+
+/// What is remembered of a key.
+pub(super) struct Proof {
+    pub(super) digest: Digest,
+    pub(super) prefix: PrefixIndex,
+    pub(super) fingerprint: [u8; 16],
+    pub(super) principal: Principal,
+    pub(super) owner: OwnerRef,
+}
+
+/// Taken before a record is read from the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    epoch: u64,
+    stripe: u64,
+    owners: u64,
+}
+
+impl ProofCache {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            entries: Cache::new(capacity),
+            stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            hasher: RandomState::new(),
+            owners: Mutex::default(),
+            epoch: AtomicU64::new(STALE + 1),
+        }
+    }
+
+    pub(super) fn entry(&self, id: &[u8; 20]) -> Option<Arc<Entry>> {
+        self.entries.get(id)
+    }
+
+    /// Whether nothing changed about the entry's key and owner since its record was read, as far as the changes that
+    /// were applied tell.
+    pub(super) fn is_current(&self, entry: &Entry) -> bool {
+        entry.epoch.load(Ordering::Acquire) == self.epoch.load(Ordering::Acquire)
+            && entry.owner.changes.load(Ordering::Acquire) == entry.owner_changes
+    }
+
+    pub(super) fn ticket(&self, id: &KeyId) -> Ticket {
+        Ticket { epoch: self.epoch.load(Ordering::Acquire), stripe: *self.stripe(id), owners: self.owners().changes }
+    }
+
+    /// Remembers a proof, and the record beside it if no change that was applied since the ticket concerns it.
+    ///
+    /// The record must be good, but for its expiry: only what may be accepted is remembered as current.
+    pub(super) fn remember(&self, id: KeyId, ticket: Ticket, proof: Proof) -> Arc<Entry> {
+        // Invalidation takes the same locks: it comes before, and the ticket shows it, or after, and finds the entry.
+        let stripe = self.stripe(&id);
+        let mut owners = self.owners();
+        let unchanged = *stripe == ticket.stripe && owners.changes == ticket.owners;
+        let usage = match self.entries.get(&id) {
+            // Somebody read a later record meanwhile.
+            Some(entry) if !unchanged && self.is_current(&entry) => return entry,
+            Some(entry) => Arc::clone(&entry.usage),
+            None => Arc::new(KeyUsage::new(id)),
+        };
+        let owner = owners.cell(proof.owner);
+        let entry = Arc::new(Entry {
+            digest: proof.digest,
+            prefix: proof.prefix,
+            fingerprint: proof.fingerprint,
+            expires_at: proof.principal.expires_at(),
+            principal: proof.principal,
+            usage,
+            owner_changes: owner.changes.load(Ordering::Acquire),
+            owner,
+            epoch: AtomicU64::new(if unchanged { ticket.epoch } else { STALE }),
+        });
+        self.entries.insert(id, Arc::clone(&entry));
+        entry
+    }
+
+    pub(super) fn key_changed(&self, id: &KeyId) {
+        let mut stripe = self.stripe(id);
+        *stripe += 1;
+        if let Some(entry) = self.entries.peek(id) {
+            entry.epoch.store(STALE, Ordering::Release);
+        }
+    }
+
+    pub(super) fn owner_changed(&self, owner: &OwnerRef) {
+        let mut owners = self.owners();
+        owners.changes += 1;
+        if let Some(cell) = owners.cells.get(owner).and_then(Weak::upgrade) {
+            cell.changes.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Everything may have changed: no record is known any more, every proof still is.
+    pub(super) fn all_changed(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn forget_proofs(&self) {
+        self.all_changed();
+        self.entries.clear();
+    }
+
+    fn stripe(&self, id: &KeyId) -> MutexGuard<'_, u64> {
+        let hash = self.hasher.hash_one(id) as usize;
+        #[expect(clippy::indexing_slicing, reason = "a remainder is less than the length, which is 64")]
+        let stripe = &self.stripes[hash % STRIPES];
+        stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn owners(&self) -> MutexGuard<'_, Owners> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owners {
+    fn cell(&mut self, owner: OwnerRef) -> Arc<OwnerCell> {
+        if let Some(cell) = self.cells.get(&owner).and_then(Weak::upgrade) {
+            return cell;
+        }
+        if self.cells.len() >= self.sweep_at {
+            self.cells.retain(|_, cell| cell.strong_count() > 0);
+            self.sweep_at = (self.cells.len() * 2).max(1_024);
+        }
+        let cell = Arc::new(OwnerCell { changes: AtomicU64::new(0) });
+        self.cells.insert(owner, Arc::downgrade(&cell));
+        cell
+    }
+}

@@ -1,0 +1,121 @@
+use std::{error::Error, fmt, time::Duration};
+
+use crate::key::MalformedReason;
+
+/// Why a text was not accepted as a key. What a client may be told is in [`kind`](Self::kind); `source` is for logs.
+///
+/// ```
+/// # async fn example(authenticator: tower_api_keys::Authenticator<tower_api_keys::store::MemoryStore>) {
+/// use tower_api_keys::auth::AuthErrorKind;
+///
+/// let error = authenticator.authenticate("not a key").await.unwrap_err();
+/// assert!(matches!(error.kind(), AuthErrorKind::Malformed(_)));
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct AuthError {
+    kind: AuthErrorKind,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The kinds of [`AuthError`].
+///
+/// ```
+/// use tower_api_keys::auth::AuthErrorKind;
+///
+/// assert!(AuthErrorKind::Overloaded.is_temporary());
+/// assert!(!AuthErrorKind::Revoked.is_temporary());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthErrorKind {
+    /// The stored record of the key cannot be read.
+    CorruptRecord,
+    /// The key's time is over. Only a caller who has the key is told.
+    Expired,
+    /// Unknown id, wrong secret, or another kind of key: nobody is told which.
+    Invalid,
+    /// The text is no key, and why.
+    Malformed(MalformedReason),
+    /// The owner is held or closed. Only a caller who has the key is told.
+    OwnerSuspended,
+    /// Too many keys are being checked for the first time. Nothing is wrong with this one, as far as is known.
+    Overloaded,
+    /// The key was revoked. Only a caller who has the key is told.
+    Revoked,
+    /// The store could not say how things stand.
+    StoreUnavailable,
+}
+
+impl AuthErrorKind {
+    /// Whether the same key may be accepted a moment later: the answer is 503, and no reason to throw the key away.
+    #[must_use]
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable)
+    }
+
+    /// The code that refusals and counts carry.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::CorruptRecord => "corrupt_record",
+            Self::Expired => "key_expired",
+            Self::Invalid => "invalid_key",
+            Self::Malformed(_) => "malformed_key",
+            Self::OwnerSuspended => "owner_suspended",
+            Self::Overloaded => "overloaded",
+            Self::Revoked => "key_revoked",
+            Self::StoreUnavailable => "store_unavailable",
+        }
+    }
+}
+
+impl AuthError {
+    pub(crate) const fn new(kind: AuthErrorKind) -> Self {
+        Self { kind, retry_after: None, source: None }
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub(crate) const fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.retry_after = retry_after;
+        self
+    }
+
+    /// What a client may be told.
+    #[must_use]
+    pub const fn kind(&self) -> AuthErrorKind {
+        self.kind
+    }
+
+    /// When to ask again, if it is temporary and there is a guess.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            AuthErrorKind::CorruptRecord => "the stored record of the key cannot be read",
+            AuthErrorKind::Expired => "the key has expired",
+            AuthErrorKind::Invalid => "the key is not valid",
+            AuthErrorKind::Malformed(_) => "the text is not a key",
+            AuthErrorKind::OwnerSuspended => "the owner of the key is suspended",
+            AuthErrorKind::Overloaded => "too many keys are being checked",
+            AuthErrorKind::Revoked => "the key was revoked",
+            AuthErrorKind::StoreUnavailable => "the key store is unavailable",
+        })
+    }
+}
+
+impl Error for AuthError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

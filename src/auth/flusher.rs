@@ -1,0 +1,85 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    log::log,
+    store::{KeyStore, StoreError, guarded_change},
+    usage::UsageRecorder,
+};
+
+/// Writes what was counted to the store, at an interval and when asked.
+pub(crate) struct UsageFlusher<S> {
+    store: Arc<S>,
+    recorder: Arc<UsageRecorder>,
+    interval: Duration,
+    timeout: Duration,
+    is_running: AtomicBool,
+    /// One flush at a time: batches are written in order, each until it is acknowledged.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl<S: KeyStore> UsageFlusher<S> {
+    pub(crate) fn new(store: Arc<S>, recorder: Arc<UsageRecorder>, interval: Duration, timeout: Duration) -> Self {
+        Self {
+            store,
+            recorder,
+            interval,
+            timeout,
+            is_running: AtomicBool::new(false),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Writes everything that was counted before this call.
+    ///
+    /// # Errors
+    /// Those of [`KeyStore::record_usage`]. The counts are kept; the next flush repeats the batch that failed, and a store
+    /// that has it already counts it once.
+    pub(crate) async fn flush(&self) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().await;
+        while let Some(batch) = self.recorder.next_batch() {
+            guarded_change(self.timeout, self.store.record_usage(&batch)).await?;
+            self.recorder.acknowledge(batch.sequence);
+        }
+        Ok(())
+    }
+
+    /// Starts flushing at the interval, unless that is under way, for as long as somebody holds the flusher. Does nothing
+    /// outside of a tokio runtime.
+    pub(crate) fn start(self: &Arc<Self>) {
+        if self.is_running.load(Ordering::Relaxed) || tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        if self.is_running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let running = Running(Arc::downgrade(self));
+        let interval = self.interval;
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                let Some(flusher) = running.0.upgrade() else { break };
+                if let Err(_error) = flusher.flush().await {
+                    // Repeated at the next turn; the counts wait, bounded.
+                    log!(warn, error = &_error as &dyn std::error::Error, "usage could not be written");
+                }
+            }
+        });
+    }
+}
+
+/// Ends with its runtime: then another one may start it again.
+struct Running<S>(std::sync::Weak<UsageFlusher<S>>);
+
+impl<S> Drop for Running<S> {
+    fn drop(&mut self) {
+        if let Some(flusher) = self.0.upgrade() {
+            flusher.is_running.store(false, Ordering::Release);
+        }
+    }
+}

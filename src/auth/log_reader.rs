@@ -1,0 +1,161 @@
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::cache::ProofCache;
+use crate::{
+    store::{Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError, guarded},
+    time::Clock,
+};
+
+/// Brings what the store's change log says into the cache. Reads are shared: whoever asks while one is under way waits
+/// for the next, which begins after they asked.
+pub(super) struct LogReader<R> {
+    store: Arc<R>,
+    cache: Arc<ProofCache>,
+    clock: Arc<dyn Clock>,
+    lease: Arc<Lease>,
+    timeout: Duration,
+    /// The head up to which changes are in the cache, once there is one.
+    applied: HeadCell,
+    is_applied: AtomicBool,
+    reads: Mutex<Reads>,
+}
+
+struct Waiter(oneshot::Sender<Result<Currency, Arc<StoreError>>>);
+
+#[derive(Default)]
+struct Reads {
+    is_running: bool,
+    waiting: Vec<Waiter>,
+}
+
+/// What a read of the change log proves of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Currency {
+    /// What is marked current, is.
+    Tracked,
+    /// Nothing: the store keeps no log.
+    Untracked,
+}
+
+impl<R: KeyReader> LogReader<R> {
+    pub(super) fn new(
+        store: Arc<R>,
+        cache: Arc<ProofCache>,
+        clock: Arc<dyn Clock>,
+        lease: Arc<Lease>,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            store,
+            cache,
+            clock,
+            lease,
+            timeout,
+            applied: HeadCell::new(Head::EMPTY),
+            is_applied: AtomicBool::new(false),
+            reads: Mutex::default(),
+        }
+    }
+
+    /// Whether the store can say at once that it has nothing new.
+    pub(super) fn is_current_now(&self) -> bool {
+        self.store.head_now().is_some_and(|head| self.applied() == Some(head))
+    }
+
+    /// Waits for a read of the change log that begins after this call, and for the cache to know what it brought.
+    pub(super) async fn read(self: &Arc<Self>) -> Result<Currency, Arc<StoreError>> {
+        let (sender, receiver) = oneshot::channel();
+        let start = {
+            let mut reads = self.reads();
+            reads.waiting.push(Waiter(sender));
+            !mem::replace(&mut reads.is_running, true)
+        };
+        if start {
+            // Not the request's own future: whoever drops that must not take the others' read away.
+            tokio::spawn(Running { reader: Arc::clone(self), is_done: false }.run());
+        }
+        receiver.await.unwrap_or_else(|_| Err(Arc::new(StoreError::unavailable("the read of the change log was lost"))))
+    }
+
+    async fn read_once(&self) -> Result<Currency, StoreError> {
+        let start = Moment { monotonic: Instant::now(), wall: self.clock.now() };
+        let changes = guarded(self.timeout, self.store.changes_since(self.applied())).await?;
+        let head = match changes {
+            Changes::Untracked => return Ok(Currency::Untracked),
+            Changes::Unchanged => None,
+            Changes::Changed { head, keys, owners } => {
+                keys.iter().for_each(|key| self.cache.key_changed(key));
+                owners.iter().for_each(|owner| self.cache.owner_changed(owner));
+                Some(head)
+            }
+            Changes::Reset { head } => {
+                self.cache.all_changed();
+                Some(head)
+            }
+        };
+        if let Some(head) = head {
+            // After the cache knows: who sees this head sees what it brought.
+            self.applied.set(head);
+            self.is_applied.store(true, Ordering::Release);
+        }
+        self.lease.renew(start);
+        Ok(Currency::Tracked)
+    }
+
+    fn applied(&self) -> Option<Head> {
+        self.is_applied.load(Ordering::Acquire).then(|| self.applied.head())
+    }
+
+    fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The one task that reads. However it ends, by running out of work, by a panic or with its runtime, nobody waits for it
+/// in vain and the next to ask starts another.
+struct Running<R: KeyReader> {
+    reader: Arc<LogReader<R>>,
+    is_done: bool,
+}
+
+impl<R: KeyReader> Running<R> {
+    async fn run(mut self) {
+        while let Some(waiting) = self.next() {
+            let result = self.reader.read_once().await.map_err(Arc::new);
+            for waiter in waiting {
+                // Who does not wait any more has dropped the request.
+                let _ = waiter.0.send(result.clone());
+            }
+        }
+    }
+
+    /// Who waits for the next read; nobody ends the task, in the same breath.
+    fn next(&mut self) -> Option<Vec<Waiter>> {
+        let mut reads = self.reader.reads();
+        if reads.waiting.is_empty() {
+            reads.is_running = false;
+            self.is_done = true;
+            return None;
+        }
+        Some(mem::take(&mut reads.waiting))
+    }
+}
+
+impl<R: KeyReader> Drop for Running<R> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let mut reads = self.reader.reads();
+            reads.is_running = false;
+            reads.waiting.clear();
+        }
+    }
+}

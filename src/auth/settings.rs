@@ -1,0 +1,187 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    hash::{HasherConfig, HasherSetupError},
+    key::KeyFormat,
+    random::RandomnessError,
+    time::{Clock, SystemClock},
+};
+
+const MOST_PROOFS: usize = 100_000_000;
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// How an [`Authenticator`](super::Authenticator) checks keys.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_api_keys::auth::{AuthSettings, Freshness};
+///
+/// let settings = AuthSettings::new().with_freshness(Freshness::Strict).with_store_timeout(Duration::from_secs(2));
+/// ```
+#[derive(Clone, Debug)]
+pub struct AuthSettings {
+    pub(crate) format: KeyFormat,
+    pub(crate) hasher: HasherConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) freshness: Freshness,
+    pub(crate) proofs: usize,
+    pub(crate) finds: usize,
+    pub(crate) find_wait: Duration,
+    pub(crate) store_timeout: Duration,
+}
+
+/// How current a key's record must be when a request is judged by it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_api_keys::auth::Freshness;
+///
+/// assert_ne!(Freshness::default(), Freshness::Bounded(Duration::from_secs(1)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Freshness {
+    /// As of a read of the store's change log that began at most so long ago: no request waits for the store, and a
+    /// revoked key may be accepted until then. If the store cannot be read for longer, requests are refused with 503.
+    /// At least 100 ms.
+    Bounded(Duration),
+    /// As of a read of the store's change log that began after the request arrived: a revoked key is refused at once,
+    /// on every node. The default.
+    #[default]
+    Strict,
+}
+
+impl AuthSettings {
+    /// Unbranded keys, the standard hash, no pepper, the system's clock, strict, 100,000 proofs, 64 look-ups at a time of
+    /// which one waits at most a second for its turn, 5 seconds for each answer of the store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            format: KeyFormat::unbranded(),
+            hasher: HasherConfig::new(),
+            clock: Arc::new(SystemClock::default()),
+            freshness: Freshness::Strict,
+            proofs: 100_000,
+            finds: 64,
+            find_wait: Duration::from_secs(1),
+            store_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// Which brand keys are issued with and which are accepted. Default: none and only unbranded ones.
+    #[must_use]
+    pub fn with_format(mut self, format: KeyFormat) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Hash profile, peppers, hashing threads and their queue. Default: [`HasherConfig::new`].
+    #[must_use]
+    pub fn with_hasher(mut self, hasher: HasherConfig) -> Self {
+        self.hasher = hasher;
+        self
+    }
+
+    /// Where the time comes from. Default: [`SystemClock`].
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How current records must be. Default: [`Freshness::Strict`]; a bound lets a revoked key in until it is over.
+    #[must_use]
+    pub fn with_freshness(mut self, freshness: Freshness) -> Self {
+        self.freshness = freshness;
+        self
+    }
+
+    /// How many proved keys are remembered, 1 to 100,000,000; a key on top costs an Argon2 run each time it was
+    /// forgotten. Default: 100,000.
+    #[must_use]
+    pub fn with_proofs(mut self, proofs: usize) -> Self {
+        self.proofs = proofs;
+        self
+    }
+
+    /// How many keys are looked up in the store at a time, at least 1, and how long one waits for its turn before it is
+    /// refused as overloaded, at most an hour. Default: 64 and a second.
+    #[must_use]
+    pub fn with_look_ups(mut self, at_a_time: usize, wait: Duration) -> Self {
+        (self.finds, self.find_wait) = (at_a_time, wait);
+        self
+    }
+
+    /// How long one answer of the store may take before the request is refused as unavailable: more than nothing, at most
+    /// an hour. Default: 5 seconds.
+    #[must_use]
+    pub fn with_store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
+        self
+    }
+
+    /// How long a read of the change log may take: half of a bound, so that one that fails leaves time for another.
+    pub(super) fn read_timeout(&self) -> Duration {
+        match self.freshness {
+            Freshness::Bounded(bound) => self.store_timeout.min(bound / 2),
+            Freshness::Strict => self.store_timeout,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), AuthSetupError> {
+        let ranges = [
+            (self.proofs >= 1 && self.proofs <= MOST_PROOFS, "proofs are 1 to 100,000,000"),
+            (self.finds >= 1 && self.finds <= 100_000, "look-ups at a time are 1 to 100,000"),
+            (self.find_wait <= LONGEST, "a look-up waits an hour at most"),
+            (!self.store_timeout.is_zero() && self.store_timeout <= LONGEST, "the store has at most an hour to answer"),
+            (
+                !matches!(self.freshness, Freshness::Bounded(bound) if bound < Duration::from_millis(100) || bound > LONGEST),
+                "a bound of freshness is 100 ms to an hour",
+            ),
+        ];
+        match ranges.into_iter().find(|(holds, _)| !holds) {
+            Some((_, rule)) => Err(AuthSetupError(Cause::OutOfRange(rule))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The settings do not make an [`Authenticator`](super::Authenticator).
+///
+/// ```
+/// use tower_api_keys::{Authenticator, auth::AuthSettings, store::MemoryStore};
+///
+/// let error = Authenticator::new(MemoryStore::new(), AuthSettings::new().with_proofs(0)).unwrap_err();
+/// assert_eq!(error.to_string(), "a setting is out of range: proofs are 1 to 100,000,000");
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct AuthSetupError(Cause);
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error("a setting is out of range: {0}")]
+    OutOfRange(&'static str),
+    #[error(transparent)]
+    Hasher(HasherSetupError),
+    #[error(transparent)]
+    Randomness(RandomnessError),
+}
+
+impl From<HasherSetupError> for AuthSetupError {
+    fn from(error: HasherSetupError) -> Self {
+        Self(Cause::Hasher(error))
+    }
+}
+
+impl From<RandomnessError> for AuthSetupError {
+    fn from(error: RandomnessError) -> Self {
+        Self(Cause::Randomness(error))
+    }
+}

@@ -1,0 +1,228 @@
+use std::sync::Arc;
+
+use super::{
+    AuthError, AuthErrorKind, Freshness, authenticator::Inner, cache::Proof, digest::Digest, log_reader::Currency,
+};
+use crate::{
+    audit::Action,
+    hash::{TagErrorKind, VerifyError, VerifyErrorKind},
+    key::{KeyId, PlaintextKey, PrefixIndex},
+    principal::{Claims, Principal},
+    record::{KeyRecord, OwnerStatus},
+    store::{FoundKey, KeyReader, OwnerRef, StoreError, StoreErrorKind, guarded},
+    usage::Source,
+};
+
+/// How often a check begins anew because things changed under it. Each time costs a look-up at most; more in a row than
+/// this is a store that does not keep its promises.
+const MOST_ROUNDS: usize = 8;
+
+/// A record and its owner's status, as of one moment.
+struct Known {
+    record: KeyRecord,
+    owner: OwnerStatus,
+}
+
+impl<R: KeyReader> Inner<R> {
+    /// Checks a well-formed key for which the cache alone does not do.
+    pub(super) async fn check_slowly(
+        self: Arc<Self>,
+        key: PlaintextKey,
+        prefix: PrefixIndex,
+        digest: Digest,
+        source: Source,
+    ) -> Result<Principal, AuthError> {
+        self.start_background_work();
+        let (id, key) = (key.id(), Arc::new(key));
+        // The hash that the text was found to match: a proof, by this check or by an earlier one.
+        let mut proved = None;
+        for _ in 0..MOST_ROUNDS {
+            let currency = self.current().await.map_err(|error| self.refuse(error, None, &source))?;
+            if let Some(entry) = self.cache.entry(id.as_bytes()) {
+                if entry.prefix != prefix || entry.digest.matches(&digest).is_err() {
+                    return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
+                }
+                if currency == Currency::Tracked && self.cache.is_current(&entry) {
+                    return self.judge(&entry, &source);
+                }
+                proved = proved.or(Some(entry.fingerprint));
+            }
+            let ticket = self.cache.ticket(&id);
+            let known = match self.find(&id).await {
+                Ok(Some(known)) if known.record.kind() == key.kind() => known,
+                Ok(Some(_)) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source)),
+                Ok(None) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), None, &source)),
+                Err(error) => return Err(self.refuse(error, None, &source)),
+            };
+            let fingerprint = known.record.hash.fingerprint();
+            let is_proved = proved == Some(fingerprint);
+            if !is_proved {
+                self.check_tag(&key, &known).map_err(|error| self.refuse(error, Some(id), &source))?;
+            }
+            // Judged before Argon2id, and told only to who has the key as far as the tag can tell.
+            let verdict = self.verdict(&known);
+            if let Err(kind) = verdict {
+                return Err(self.refuse(AuthError::new(kind), Some(id), &source));
+            }
+            if !is_proved {
+                self.prove(&key, &known).await.map_err(|error| self.refuse(error, Some(id), &source))?;
+                proved = Some(fingerprint);
+            }
+            let proof = self.proof(&known, prefix, digest.clone(), fingerprint);
+            let principal = proof.principal.clone();
+            let entry = self.cache.remember(id, ticket, proof);
+            if is_proved {
+                // The record was read after this request arrived, and nothing was waited for since.
+                self.count_success(&entry, &source, self.clock.now());
+                return Ok(principal);
+            }
+            // The run took its time: what was read before it may have changed.
+        }
+        let error = StoreError::unavailable("the key's record changed each time it was read");
+        Err(self.refuse(AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error), Some(id), &source))
+    }
+
+    pub(super) async fn recheck(self: &Arc<Self>, principal: &Principal) -> Result<Principal, AuthError> {
+        let id = *principal.key_id();
+        let currency = self.current().await?;
+        if let Some(entry) = self.cache.entry(id.as_bytes())
+            && currency == Currency::Tracked
+            && self.cache.is_current(&entry)
+            && entry.principal.is_same_caller(principal)
+        {
+            let expired = entry.expires_at.is_some_and(|end| self.clock.now() >= end);
+            return if expired { Err(AuthError::new(AuthErrorKind::Expired)) } else { Ok(entry.principal.clone()) };
+        }
+        let known = self.find(&id).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
+        self.verdict(&known).map_err(AuthError::new)?;
+        let now = self.principal(&known);
+        if now.is_same_caller(principal) { Ok(now) } else { Err(AuthError::new(AuthErrorKind::Invalid)) }
+    }
+
+    /// Every key is checked slowly once, inside of a runtime: the place to start what runs beside the checks.
+    fn start_background_work(&self) {
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.start();
+        }
+        if let Freshness::Bounded(bound) = self.freshness {
+            self.lease_keeper.start(&self.log, bound);
+        }
+    }
+
+    /// Waits until what the cache says is current enough for a request that arrived before this call.
+    async fn current(&self) -> Result<Currency, AuthError> {
+        if self.is_current_now() {
+            return Ok(Currency::Tracked);
+        }
+        self.log.read().await.map_err(|error| AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error))
+    }
+
+    async fn find(&self, id: &KeyId) -> Result<Option<Known>, AuthError> {
+        let turn = tokio::time::timeout(self.find_wait, self.finds.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(AuthError::new(AuthErrorKind::Overloaded));
+        };
+        match guarded(self.store_timeout, self.store.find(id)).await {
+            Ok(None) => Ok(None),
+            Ok(Some(found)) => self.known(id, found).map(Some),
+            Err(error) => {
+                let kind = match error.kind() {
+                    StoreErrorKind::Corrupt => AuthErrorKind::CorruptRecord,
+                    _ => AuthErrorKind::StoreUnavailable,
+                };
+                Err(AuthError::new(kind).with_source(error))
+            }
+        }
+    }
+
+    fn known(&self, id: &KeyId, found: FoundKey) -> Result<Known, AuthError> {
+        let record = KeyRecord::try_from(&found.key);
+        let owner = OwnerStatus::try_from(&found.owner);
+        match record.and_then(|record| owner.map(|owner| Known { record, owner })) {
+            Ok(known) if known.record.id == *id => Ok(known),
+            // A store that folds case or trims would hand one key's record to another.
+            Ok(_) => {
+                Err(AuthError::new(AuthErrorKind::CorruptRecord).with_source("the store found another key's record"))
+            }
+            Err(corrupt) => {
+                self.report(Action::KEY_UNREADABLE, *id, OwnerRef::of(&found.key));
+                Err(AuthError::new(AuthErrorKind::CorruptRecord).with_source(corrupt))
+            }
+        }
+    }
+
+    fn check_tag(&self, key: &PlaintextKey, known: &Known) -> Result<(), AuthError> {
+        self.hasher.check_tag(key.expose_secret(), &known.record.hash).map_err(|error| match error.kind() {
+            TagErrorKind::Mismatch => AuthError::new(AuthErrorKind::Invalid),
+            _ => self.unreadable(known).with_source(error),
+        })
+    }
+
+    fn verdict(&self, known: &Known) -> Result<(), AuthErrorKind> {
+        if known.record.revoked.is_some() {
+            return Err(AuthErrorKind::Revoked);
+        }
+        if known.record.is_expired(self.clock.now()) {
+            return Err(AuthErrorKind::Expired);
+        }
+        if known.owner.is_active() { Ok(()) } else { Err(AuthErrorKind::OwnerSuspended) }
+    }
+
+    /// Runs Argon2id, or joins a run of the same text.
+    async fn prove(&self, key: &Arc<PlaintextKey>, known: &Known) -> Result<(), AuthError> {
+        let stored = &known.record.hash;
+        let verified = self.hasher.verify(*known.record.id.as_bytes(), key.expose_secret(), stored).await;
+        verified.map_err(|error| self.unproved(known, error))?;
+        if let Some(upkeep) = &self.upkeep
+            && self.hasher.wants_rehash(stored)
+        {
+            upkeep.rehash(self.hasher.clone(), Arc::clone(key), stored.clone());
+        }
+        Ok(())
+    }
+
+    fn unproved(&self, known: &Known, error: VerifyError) -> AuthError {
+        match error.kind() {
+            VerifyErrorKind::Mismatch => {
+                self.report(Action::KEY_FORGED, known.record.id, Some(known.owner_ref()));
+                AuthError::new(AuthErrorKind::Invalid)
+            }
+            VerifyErrorKind::Corrupt => self.unreadable(known).with_source(error),
+            _ => AuthError::new(AuthErrorKind::Overloaded).with_retry_after(error.retry_after()).with_source(error),
+        }
+    }
+
+    fn unreadable(&self, known: &Known) -> AuthError {
+        self.report(Action::KEY_UNREADABLE, known.record.id, Some(known.owner_ref()));
+        AuthError::new(AuthErrorKind::CorruptRecord)
+    }
+
+    fn report(&self, action: Action, id: KeyId, owner: Option<OwnerRef>) {
+        if let (Some(upkeep), Some(owner)) = (&self.upkeep, owner) {
+            upkeep.report(action, id, owner, self.clock.now());
+        }
+    }
+
+    fn proof(&self, known: &Known, prefix: PrefixIndex, digest: Digest, fingerprint: [u8; 16]) -> Proof {
+        Proof { digest, prefix, fingerprint, principal: self.principal(known), owner: known.owner_ref() }
+    }
+
+    fn principal(&self, known: &Known) -> Principal {
+        let record = &known.record;
+        Principal::new(Claims {
+            organization: record.organization.clone(),
+            owner: record.owner.clone(),
+            key: record.id,
+            key_name: record.name.as_str().into(),
+            scopes: record.scopes.clone(),
+            expires_at: record.expires_at,
+            proved_by: self.id,
+        })
+    }
+}
+
+impl Known {
+    fn owner_ref(&self) -> OwnerRef {
+        OwnerRef { organization: self.record.organization.clone(), owner: self.record.owner.clone() }
+    }
+}

@@ -1,0 +1,97 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::UsageFlusher;
+use crate::{
+    audit::{Action, Event, EventRow, Subject},
+    hash::{Hasher, KeyHash},
+    key::{KeyId, PlaintextKey},
+    log::log,
+    record::{ActorId, SystemLabel},
+    store::{KeyStore, OwnerRef, RehashedKey, guarded_change},
+    time::Timestamp,
+};
+
+/// The most (key, action) pairs whose last report is remembered.
+const MOST_REPORTS: usize = 1_024;
+
+/// The same thing about the same key is reported once in so long: who can cause a report cannot fill the trail.
+const REPORT_AGAIN: Duration = Duration::from_secs(3_600);
+
+/// What an authenticator sets right or reports in passing. Nobody waits for it and no request fails by it.
+pub(crate) trait Upkeep: Send + Sync {
+    /// Starts what runs at intervals, once.
+    fn start(&self);
+
+    /// Replaces a stored hash, which the key was just found to match, by a stronger one.
+    fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash);
+
+    /// Writes an event that accompanies no change.
+    fn report(&self, action: Action, id: KeyId, owner: OwnerRef, now: Timestamp);
+}
+
+/// Upkeep by way of a store.
+pub(crate) struct StoreUpkeep<S> {
+    store: Arc<S>,
+    timeout: Duration,
+    flusher: Arc<UsageFlusher<S>>,
+    reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
+}
+
+impl<S: KeyStore> StoreUpkeep<S> {
+    pub(crate) fn new(store: Arc<S>, timeout: Duration, flusher: Arc<UsageFlusher<S>>) -> Self {
+        Self { store, timeout, flusher, reports: Mutex::default() }
+    }
+
+    fn is_due(&self, id: KeyId, action: &Action, now: Timestamp) -> bool {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if reports.len() >= MOST_REPORTS {
+            reports.retain(|_, last| now < last.saturating_add(REPORT_AGAIN));
+        }
+        match reports.get(&(id, action.clone())) {
+            Some(last) if now < last.saturating_add(REPORT_AGAIN) => false,
+            None if reports.len() >= MOST_REPORTS => false,
+            _ => {
+                reports.insert((id, action.clone()), now);
+                true
+            }
+        }
+    }
+}
+
+impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
+    fn start(&self) {
+        self.flusher.start();
+    }
+
+    fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash) {
+        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        tokio::spawn(async move {
+            // A failure costs nothing: the next node to check the key for the first time tries again.
+            let Ok(new) = hasher.rehash(key.expose_secret(), &stored).await else { return };
+            let new = RehashedKey {
+                hash: new.phc().to_owned(),
+                tag: new.tag().to_bytes(),
+                pepper_id: new.pepper().map(|id| id.as_u32().into()),
+            };
+            let _ = guarded_change(timeout, store.rehash(&key.id(), stored.phc(), &new)).await;
+        });
+    }
+
+    fn report(&self, action: Action, id: KeyId, owner: OwnerRef, now: Timestamp) {
+        log!(warn, action = action.as_str(), key = id.as_str(), "something is wrong with a stored key");
+        let Ok(label) = SystemLabel::new("authenticator") else { return };
+        if !self.is_due(id, &action, now) {
+            return;
+        }
+        let subject = Subject::Key(id, owner.owner);
+        let event = EventRow::from(&Event::new(owner.organization, now, ActorId::System(label), action, subject));
+        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        tokio::spawn(async move {
+            let _ = guarded_change(timeout, store.append_events(&[event])).await;
+        });
+    }
+}

@@ -1,0 +1,187 @@
+//! How keys are hashed and how much of the machine that may take.
+
+use std::{error::Error, fmt, num::NonZero, ops::RangeInclusive, thread, time::Duration};
+
+use super::{params::Argon2Params, pepper::Peppers};
+use crate::random::RandomnessError;
+
+/// How a [`Hasher`](super::Hasher) hashes. Values that make no sense are refused by
+/// [`Hasher::new`](super::Hasher::new).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_api_keys::hash::{Argon2Params, Hasher, HasherConfig};
+///
+/// let config = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(Duration::from_secs(2));
+/// let hasher = Hasher::new(config)?;
+/// assert!(Hasher::new(HasherConfig::new().with_threads(0)).is_err());
+/// # Ok::<(), tower_api_keys::hash::HasherSetupError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HasherConfig {
+    pub(super) params: Argon2Params,
+    pub(super) accepted: Vec<Argon2Params>,
+    pub(super) peppers: Peppers,
+    pub(super) threads: usize,
+    pub(super) queue: usize,
+    pub(super) check_wait: Duration,
+}
+
+impl HasherConfig {
+    const THREADS: RangeInclusive<usize> = 1..=1_024;
+    const QUEUE: RangeInclusive<usize> = 1..=65_536;
+    const CHECK_WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
+
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            params: Argon2Params::STANDARD,
+            accepted: vec![Argon2Params::LOW_MEMORY, Argon2Params::MACHINE_SECRET, Argon2Params::STANDARD],
+            peppers: Peppers::none(),
+            threads: thread::available_parallelism().map_or(1, NonZero::get).min(*Self::THREADS.end()),
+            queue: 256,
+            check_wait: Duration::from_secs(1),
+        }
+    }
+
+    /// The cost of new hashes. Default: [`Argon2Params::STANDARD`]. Stronger ones reach existing keys as these are
+    /// used; weaker ones never do.
+    #[must_use]
+    pub fn with_params(mut self, params: Argon2Params) -> Self {
+        self.params = params;
+        self
+    }
+
+    /// The profiles that stored hashes may have: a stored cost from the least to the most of these, and of the cost of
+    /// new hashes, is run. Default: the three that [`Argon2Params`] names.
+    ///
+    /// The most decides how much memory whoever can write to the database makes each thread take.
+    #[must_use]
+    pub fn with_accepted(mut self, accepted: impl IntoIterator<Item = Argon2Params>) -> Self {
+        self.accepted = accepted.into_iter().collect();
+        self
+    }
+
+    /// The peppers. Default: [`Peppers::none`].
+    #[must_use]
+    pub fn with_peppers(mut self, peppers: Peppers) -> Self {
+        self.peppers = peppers;
+        self
+    }
+
+    /// Threads that hash, 1 to 1,024, each with the memory of one run. Default: the cores. More than the cores makes
+    /// hashing slower.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Checks that may wait for a thread, 1 to 65,536. Default: 256. One more is refused at once. Issuing has places of
+    /// its own.
+    #[must_use]
+    pub fn with_queue(mut self, queue: usize) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// The longest that a check waits, 1 ms to 60 s. Default: 1 s. It is also when a refused caller is told to come
+    /// back, though never sooner than after 1 s.
+    #[must_use]
+    pub fn with_check_wait(mut self, wait: Duration) -> Self {
+        self.check_wait = wait;
+        self
+    }
+
+    pub(super) fn refuse_nonsense(&self) -> Result<(), HasherSetupError> {
+        let kind = if !Self::CHECK_WAIT.contains(&self.check_wait) {
+            HasherSetupErrorKind::CheckWait
+        } else if !Self::QUEUE.contains(&self.queue) {
+            HasherSetupErrorKind::Queue
+        } else if !Self::THREADS.contains(&self.threads) {
+            HasherSetupErrorKind::Threads
+        } else {
+            return Ok(());
+        };
+        Err(HasherSetupError { kind, source: None })
+    }
+}
+
+impl Default for HasherConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A [`Hasher`](super::Hasher) cannot be made.
+#[derive(Debug)]
+pub struct HasherSetupError {
+    kind: HasherSetupErrorKind,
+    source: Option<RandomnessError>,
+}
+
+impl HasherSetupError {
+    /// What is wrong.
+    #[must_use]
+    pub const fn kind(&self) -> HasherSetupErrorKind {
+        self.kind
+    }
+
+    pub(super) const fn randomness(source: RandomnessError) -> Self {
+        Self { kind: HasherSetupErrorKind::Randomness, source: Some(source) }
+    }
+}
+
+impl fmt::Display for HasherSetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            HasherSetupErrorKind::CheckWait => "a check waits 1 millisecond to 60 seconds for its hash",
+            HasherSetupErrorKind::Queue => "1 to 65536 checks may wait for a hashing thread",
+            HasherSetupErrorKind::Randomness => "the operating system gave no randomness",
+            HasherSetupErrorKind::Threads => "there are 1 to 1024 hashing threads",
+        })
+    }
+}
+
+impl Error for HasherSetupError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// Why a [`Hasher`](super::Hasher) cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HasherSetupErrorKind {
+    /// [`HasherConfig::with_check_wait`] is outside of its range.
+    CheckWait,
+    /// [`HasherConfig::with_queue`] is outside of its range.
+    Queue,
+    /// The operating system gave no randomness.
+    Randomness,
+    /// [`HasherConfig::with_threads`] is outside of its range.
+    Threads,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_and_absurd_values_are_refused() {
+        use HasherSetupErrorKind::{CheckWait, Queue, Threads};
+        let config = HasherConfig::new;
+        for (config, expected) in [
+            (config().with_threads(0), Threads),
+            (config().with_threads(1_025), Threads),
+            (config().with_queue(0), Queue),
+            (config().with_queue(65_537), Queue),
+            (config().with_check_wait(Duration::ZERO), CheckWait),
+            (config().with_check_wait(Duration::from_secs(61)), CheckWait),
+        ] {
+            assert_eq!(config.refuse_nonsense().unwrap_err().kind(), expected);
+        }
+        assert!(config().refuse_nonsense().is_ok());
+    }
+}

@@ -1,0 +1,222 @@
+//! Why a text was not hashed or not accepted.
+
+use std::{error::Error, fmt, time::Duration};
+
+/// The tag refuses the text, or cannot be computed.
+///
+/// ```
+/// use tower_api_keys::hash::{Hasher, HasherConfig, KeyHash, TagErrorKind};
+///
+/// let hasher = Hasher::new(HasherConfig::new())?;
+/// let phc = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// let stored = KeyHash::from_parts(phc, [0; 4], None)?;
+/// let error = hasher.check_tag("user.some.text", &stored).unwrap_err();
+/// assert_eq!(error.kind(), TagErrorKind::Mismatch);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct TagError(TagErrorKind);
+
+impl TagError {
+    /// Why.
+    #[must_use]
+    pub const fn kind(&self) -> TagErrorKind {
+        self.0
+    }
+
+    pub(super) const fn new(kind: TagErrorKind) -> Self {
+        Self(kind)
+    }
+}
+
+impl fmt::Display for TagError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            TagErrorKind::Mismatch => "the text does not match the stored tag",
+            TagErrorKind::UnknownPepper => "the stored hash names a pepper that is not known",
+        })
+    }
+}
+
+impl Error for TagError {}
+
+/// Why a tag refuses a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TagErrorKind {
+    /// The text is not that of this key.
+    Mismatch,
+    /// The record names a pepper this node does not know: the record is corrupt, or the node's configuration is.
+    UnknownPepper,
+}
+
+/// A text was not found to match a stored hash.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// use tower_api_keys::hash::{Argon2Params, Hasher, HasherConfig, VerifyErrorKind};
+///
+/// let hasher = Hasher::new(HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET))?;
+/// let stored = hasher.hash("user.right.text").await?;
+/// let error = hasher.verify(*b"some-public-id-of-20", "user.wrong.text", &stored).await.unwrap_err();
+/// assert_eq!(error.kind(), VerifyErrorKind::Mismatch);
+/// assert_eq!(error.retry_after(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct VerifyError(Reason<VerifyErrorKind>);
+
+impl VerifyError {
+    /// Why.
+    #[must_use]
+    pub const fn kind(&self) -> VerifyErrorKind {
+        self.0.kind
+    }
+
+    /// When to ask again, if the kind is [`VerifyErrorKind::Overloaded`]. At least 1 s.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    pub(super) const fn new(kind: VerifyErrorKind) -> Self {
+        Self(Reason::new(kind))
+    }
+
+    pub(super) fn overloaded(retry_after: Duration) -> Self {
+        Self(Reason { retry_after: Some(retry_after), ..Reason::new(VerifyErrorKind::Overloaded) })
+    }
+
+    pub(super) fn failed(source: impl Error + Send + Sync + 'static) -> Self {
+        Self(Reason::caused(VerifyErrorKind::Failed, source))
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.kind {
+            VerifyErrorKind::Corrupt => "the stored hash names a pepper or a cost that is not accepted",
+            VerifyErrorKind::Failed => "the hashing run failed",
+            VerifyErrorKind::Mismatch => "the text does not match the stored hash",
+            VerifyErrorKind::Overloaded => "too many hashes wait",
+        })
+    }
+}
+
+impl Error for VerifyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Why a text was not found to match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VerifyErrorKind {
+    /// The record names a pepper this node does not know, or a cost outside of what it accepts.
+    Corrupt,
+    /// The run panicked, found no memory, or lost its thread. Nothing is known about the text.
+    Failed,
+    /// The text is not that of this key.
+    Mismatch,
+    /// The queue is full or the wait was over. Nothing is known about the text.
+    Overloaded,
+}
+
+/// A text was not hashed.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// use tower_api_keys::hash::{HashErrorKind, Hasher, HasherConfig, KeyHash};
+///
+/// let hasher = Hasher::new(HasherConfig::new())?;
+/// let phc = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// let unknown_pepper = KeyHash::from_parts(phc, [0; 4], Some(7))?;
+/// let error = hasher.rehash("user.some.text", &unknown_pepper).await.unwrap_err();
+/// assert_eq!(error.kind(), HashErrorKind::Corrupt);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct HashError(Reason<HashErrorKind>);
+
+impl HashError {
+    /// Why.
+    #[must_use]
+    pub const fn kind(&self) -> HashErrorKind {
+        self.0.kind
+    }
+
+    /// When to ask again, if the kind is [`HashErrorKind::Overloaded`]. At least 1 s.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    pub(super) const fn new(kind: HashErrorKind) -> Self {
+        Self(Reason::new(kind))
+    }
+
+    pub(super) fn overloaded(retry_after: Duration) -> Self {
+        Self(Reason { retry_after: Some(retry_after), ..Reason::new(HashErrorKind::Overloaded) })
+    }
+
+    pub(super) fn caused(kind: HashErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
+        Self(Reason::caused(kind, source))
+    }
+}
+
+impl fmt::Display for HashError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.kind {
+            HashErrorKind::Corrupt => "the stored hash names a pepper or a cost that is not accepted",
+            HashErrorKind::Failed => "the hashing run failed",
+            HashErrorKind::Overloaded => "too many hashes wait",
+            HashErrorKind::Randomness => "the operating system gave no randomness",
+        })
+    }
+}
+
+impl Error for HashError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Why a text was not hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HashErrorKind {
+    /// The hash to replace names a pepper this node does not know, or a cost outside of what it accepts.
+    Corrupt,
+    /// The run panicked, found no memory, or lost its thread.
+    Failed,
+    /// All places are taken or the wait was over.
+    Overloaded,
+    /// The operating system gave no randomness for the salt.
+    Randomness,
+}
+
+#[derive(Debug)]
+struct Reason<K> {
+    kind: K,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl<K> Reason<K> {
+    const fn new(kind: K) -> Self {
+        Self { kind, retry_after: None, source: None }
+    }
+
+    fn caused(kind: K, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { kind, retry_after: None, source: Some(Box::new(source)) }
+    }
+
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

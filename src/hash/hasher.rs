@@ -1,0 +1,309 @@
+//! Makes hashes and checks texts against them.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use subtle::ConstantTimeEq;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{
+    argon2id::{Memory, SALT_LENGTH},
+    config::{HasherConfig, HasherSetupError},
+    error::{HashError, HashErrorKind, TagError, TagErrorKind, VerifyError, VerifyErrorKind},
+    key_hash::KeyHash,
+    params::{AcceptedParams, Argon2Params},
+    pepper::{PepperId, Peppers},
+    pool::{Job, Limits, Pool, Refused, Urgency},
+    runs::{Answer, Next, Question, Runs},
+    tag::key_check_value,
+    work::{Meter, Secrets, Work},
+};
+use crate::random::random_bytes;
+
+/// New hashes that may wait for a thread. They are next in line, so these are gone in the time of a few runs.
+const ISSUE_PLACES: usize = 16;
+
+/// Re-hashes that may wait for a thread. The next use of the key asks again.
+const REHASH_PLACES: usize = 16;
+
+/// The longest that issuing and re-hashing wait: far more than 16 runs take, unless the machine is stuck.
+const HASH_WAIT: Duration = Duration::from_secs(10);
+
+/// Makes hashes and checks texts against them, on threads of its own. Cheap to clone.
+///
+/// - There is one thread for each core, by default, with memory for one run. Threads start with the first runs and end
+///   when the last clone is dropped. On Linux they run at nice 19.
+/// - New hashes go first, checks next, re-hashing when nothing else waits. Each has a bounded number of places; when
+///   they are taken the answer is an error at once.
+/// - Checks of one text against one hash that meet share one run, and for 30 seconds its answer. Of different texts for
+///   one public id, one at a time is queued.
+/// - A caller that stops waiting leaves its run in the queue. When it asks again, it finds the run or its answer.
+///
+/// Memory in use is that of the threads, plus about 200 bytes for each run that waits and 100 for each of at most 4,096
+/// remembered answers.
+///
+/// The asynchronous methods need a tokio runtime with time enabled, and panic without one.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// use tower_api_keys::hash::{Argon2Params, Hasher, HasherConfig};
+///
+/// let hasher = Hasher::new(HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET))?;
+/// let stored = hasher.hash("user.right.text").await?;
+///
+/// // A wrong text is refused by its tag: no run of Argon2.
+/// assert!(hasher.check_tag("user.wrong.text", &stored).is_err());
+/// assert_eq!(hasher.runs(), 1);
+///
+/// hasher.check_tag("user.right.text", &stored)?;
+/// hasher.verify(*b"some-public-id-of-20", "user.right.text", &stored).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Hasher(Arc<Inner>);
+
+impl Hasher {
+    /// A hasher. No thread is started yet and no memory is taken.
+    ///
+    /// # Errors
+    /// [`HasherSetupError`] if a number in the configuration makes no sense, or if the operating system gives no
+    /// randomness.
+    pub fn new(config: HasherConfig) -> Result<Self, HasherSetupError> {
+        config.refuse_nonsense()?;
+        let question_key = random_bytes().map_err(HasherSetupError::randomness)?;
+        let none = (None, Secrets::new(None));
+        let known = config.peppers.known().map(|(id, pepper)| (Some(id), Secrets::new(Some(Arc::clone(pepper)))));
+        Ok(Self(Arc::new(Inner {
+            secrets: std::iter::once(none).chain(known).collect(),
+            accepted: AcceptedParams::spanning(config.params, &config.accepted),
+            params: config.params,
+            peppers: config.peppers,
+            check_wait: config.check_wait,
+            question_key,
+            pool: Pool::new(Limits {
+                threads: config.threads,
+                issue: ISSUE_PLACES,
+                check: config.queue,
+                rehash: REHASH_PLACES,
+            }),
+            runs: Arc::default(),
+            meter: Arc::default(),
+        })))
+    }
+
+    /// The hash of the whole text of a new key, with the current pepper and cost.
+    ///
+    /// Goes before every check. Dropping the future gives up the place.
+    ///
+    /// # Errors
+    /// [`HashErrorKind::Overloaded`] if 16 others wait or it took 10 s, [`HashErrorKind::Randomness`],
+    /// [`HashErrorKind::Failed`].
+    pub async fn hash(&self, text: &str) -> Result<KeyHash, HashError> {
+        self.make(Urgency::Issue, text, self.0.params, self.0.peppers.current_id()).await
+    }
+
+    /// Refuses a text that cannot be that of the key, in under a microsecond. A text that is not refused has proved
+    /// nothing: it goes on to [`Hasher::verify`].
+    ///
+    /// # Errors
+    /// [`TagErrorKind::Mismatch`], or [`TagErrorKind::UnknownPepper`] if the record names a pepper this node does not
+    /// know.
+    pub fn check_tag(&self, text: &str, stored: &KeyHash) -> Result<(), TagError> {
+        let secrets = self.0.secrets.get(&stored.pepper()).ok_or(TagError::new(TagErrorKind::UnknownPepper))?;
+        if secrets.tag(text).matches(stored.tag()).into() { Ok(()) } else { Err(TagError::new(TagErrorKind::Mismatch)) }
+    }
+
+    /// Proves that the whole text of a key is the one that was hashed. `id` is the public id in the text.
+    ///
+    /// Asked again within 30 s it answers without a run. A proof is not a permission: whether the key is revoked is
+    /// not known here. Dropping the future is harmless; the run stays in the queue.
+    ///
+    /// # Errors
+    /// - [`VerifyErrorKind::Mismatch`]: another text.
+    /// - [`VerifyErrorKind::Overloaded`]: at once if the queue is full, or after
+    ///   [`HasherConfig::with_check_wait`].
+    /// - [`VerifyErrorKind::Corrupt`]: a pepper this node does not know, or a cost it does not accept. Found out before
+    ///   any memory is taken.
+    /// - [`VerifyErrorKind::Failed`]: the run panicked or found no memory. Only those who waited for that run see it.
+    pub async fn verify(&self, id: [u8; 20], text: &str, stored: &KeyHash) -> Result<(), VerifyError> {
+        let secrets = self.0.accept(stored).ok_or(VerifyError::new(VerifyErrorKind::Corrupt))?;
+        match timeout(self.0.check_wait, self.answer(secrets, id, text, stored)).await {
+            Ok(Ok(Answer::Match)) => Ok(()),
+            Ok(Ok(Answer::Mismatch)) => Err(VerifyError::new(VerifyErrorKind::Mismatch)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(VerifyError::overloaded(self.0.retry_after())),
+        }
+    }
+
+    /// The stored hash is behind: its pepper is older than the current one, or its cost is weaker than the current one.
+    ///
+    /// Upward only, so that nodes with different configurations never undo each other's work. A cost is weaker if it is
+    /// less in one respect and not more in the other; no pepper is older than every pepper.
+    #[must_use]
+    pub fn wants_rehash(&self, stored: &KeyHash) -> bool {
+        self.0.accept(stored).is_some() && self.0.improved(stored) != (stored.params(), stored.pepper())
+    }
+
+    /// A new hash of a text that [`Hasher::verify`] found to match `stored`, with the newer pepper and the stronger
+    /// cost of the two.
+    ///
+    /// Waits until nothing else does. Dropping the future gives up the place.
+    ///
+    /// # Errors
+    /// As [`Hasher::hash`], and [`HashErrorKind::Corrupt`] if `stored` is not one this node can check.
+    pub async fn rehash(&self, text: &str, stored: &KeyHash) -> Result<KeyHash, HashError> {
+        self.0.accept(stored).ok_or(HashError::new(HashErrorKind::Corrupt))?;
+        let (params, pepper) = self.0.improved(stored);
+        self.make(Urgency::Rehash, text, params, pepper).await
+    }
+
+    /// For each known pepper, 16 bytes that tell it from every other and reveal nothing about it.
+    ///
+    /// The first node to know a pepper leaves its value in the store; a node whose value under the same id differs has
+    /// a wrong pepper, and must not start.
+    #[must_use]
+    pub fn key_check_values(&self) -> Vec<(PepperId, [u8; 16])> {
+        self.0.peppers.known().map(|(id, pepper)| (id, key_check_value(pepper))).collect()
+    }
+
+    /// Forgets the answers of runs that ended, so that the next check of every key costs a run again.
+    pub fn forget_answers(&self) {
+        self.0.runs.forget_answers();
+    }
+
+    /// Argon2 runs begun so far, of every kind.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.0.meter.runs()
+    }
+
+    /// Runs of every kind that wait for a thread.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.0.pool.queued()
+    }
+
+    async fn answer(
+        &self,
+        secrets: &Secrets,
+        id: [u8; 20],
+        text: &str,
+        stored: &KeyHash,
+    ) -> Result<Answer, VerifyError> {
+        let question = self.0.question(text, stored);
+        loop {
+            let job = || {
+                let work = self.0.work(secrets, stored.params(), text, *stored.salt());
+                let expected = *stored.output();
+                move |memory: &mut Memory| {
+                    let matches: bool = work.run(memory).ok()?.ct_eq(&expected).into();
+                    Some(if matches { Answer::Match } else { Answer::Mismatch })
+                }
+            };
+            match self.0.runs.ask(&self.0.pool, id, question, Instant::now().into_std(), job) {
+                Next::Answered(answer) => return Ok(answer),
+                Next::Join(mut outcome) => {
+                    // Either way the run has ended; one that failed left no answer.
+                    let answer = outcome.wait_for(Option::is_some).await.map_err(VerifyError::failed)?;
+                    return answer.ok_or(VerifyError::new(VerifyErrorKind::Failed));
+                }
+                Next::WaitForTurn(mut outcome) => {
+                    let _ = outcome.wait_for(Option::is_some).await;
+                }
+                Next::Refused(Refused::Full) => return Err(VerifyError::overloaded(self.0.retry_after())),
+                Next::Refused(Refused::NoThread(error)) => return Err(VerifyError::failed(error)),
+            }
+        }
+    }
+
+    async fn make(
+        &self,
+        urgency: Urgency,
+        text: &str,
+        params: Argon2Params,
+        pepper: Option<PepperId>,
+    ) -> Result<KeyHash, HashError> {
+        let secrets = self.0.secrets.get(&pepper).ok_or(HashError::new(HashErrorKind::Corrupt))?;
+        let salt = *random_bytes().map_err(|error| HashError::caused(HashErrorKind::Randomness, error))?;
+        let (sender, receiver) = oneshot::channel();
+        let queued = self.0.pool.submit(urgency, || {
+            let work = self.0.work(secrets, params, text, salt);
+            Job::new(move |memory| {
+                if !sender.is_closed() {
+                    let _ = sender.send(work.run(memory));
+                }
+            })
+        });
+        queued.map_err(|refused| match refused {
+            Refused::Full => HashError::overloaded(self.0.retry_after()),
+            Refused::NoThread(error) => HashError::caused(HashErrorKind::Failed, error),
+        })?;
+        let Ok(outcome) = timeout(HASH_WAIT, receiver).await else {
+            return Err(HashError::overloaded(self.0.retry_after()));
+        };
+        let output = outcome
+            .map_err(|error| HashError::caused(HashErrorKind::Failed, error))?
+            .map_err(|error| HashError::caused(HashErrorKind::Failed, error))?;
+        Ok(KeyHash::assemble(params, salt, *output, secrets.tag(text), pepper))
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher")
+            .field("params", &self.0.params)
+            .field("peppers", &self.0.peppers)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    params: Argon2Params,
+    accepted: AcceptedParams,
+    peppers: Peppers,
+    secrets: BTreeMap<Option<PepperId>, Secrets>,
+    check_wait: Duration,
+    question_key: Zeroizing<[u8; blake3::KEY_LEN]>,
+    pool: Pool,
+    runs: Arc<Runs>,
+    meter: Arc<Meter>,
+}
+
+impl Inner {
+    /// What it takes to run the stored hash, if it may be run.
+    fn accept(&self, stored: &KeyHash) -> Option<&Secrets> {
+        self.secrets.get(&stored.pepper()).filter(|_| self.accepted.contains(stored.params()))
+    }
+
+    fn improved(&self, stored: &KeyHash) -> (Argon2Params, Option<PepperId>) {
+        let stronger = self.params.is_stronger_than(stored.params());
+        let params = if stronger { self.params } else { stored.params() };
+        (params, stored.pepper().max(self.peppers.current_id()))
+    }
+
+    /// The whole text counts, not the id: a wrong text with the id of a key is another question. So does the hash: after
+    /// a re-hash, and after a restored backup, what was proved before is not asked.
+    fn question(&self, text: &str, stored: &KeyHash) -> Question {
+        let mut hasher = blake3::Hasher::new_keyed(&self.question_key);
+        hasher.update(&stored.fingerprint()).update(text.as_bytes());
+        let question = Question::new(*hasher.finalize().as_bytes());
+        hasher.zeroize();
+        question
+    }
+
+    fn work(&self, secrets: &Secrets, params: Argon2Params, text: &str, salt: [u8; SALT_LENGTH]) -> Work {
+        Work::new(secrets, params, text, salt, &self.meter)
+    }
+
+    fn retry_after(&self) -> Duration {
+        self.check_wait.max(Duration::from_secs(1))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! What a record stores instead of a key.
+
+use std::{fmt, sync::Arc};
+
+use base64ct::{Base64Unpadded, Encoding};
+use phc::PasswordHash;
+
+use super::{
+    argon2id::{OUTPUT_LENGTH, SALT_LENGTH},
+    params::Argon2Params,
+    pepper::PepperId,
+    tag::Tag,
+};
+
+/// The longest text [`KeyHash`] writes has 100 characters.
+const LONGEST_PHC: usize = 128;
+
+/// What a record stores instead of a key: a PHC string of Argon2id, the [`Tag`], and the id of the pepper of both.
+///
+/// A value of this type has a PHC string in exactly the form this crate writes: `$argon2id$v=19$m=…,t=…,p=1$salt$hash`
+/// with 16 bytes of salt and 32 of hash, and costs within [`Argon2Params`].
+///
+/// It does not implement `PartialEq`: a text is checked by [`Hasher`](super::Hasher), and whether a record still has
+/// the hash it had before is asked by [`KeyHash::fingerprint`].
+///
+/// ```
+/// use tower_api_keys::hash::{Argon2Params, CorruptHashKind, KeyHash};
+///
+/// let phc = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// let hash = KeyHash::from_parts(phc, [1, 2, 3, 4], None)?;
+/// assert_eq!(hash.phc(), phc);
+/// assert_eq!(hash.params(), Argon2Params::MACHINE_SECRET);
+///
+/// let four_gib = phc.replace("m=64", "m=4194304");
+/// let error = KeyHash::from_parts(&four_gib, [1, 2, 3, 4], None).unwrap_err();
+/// assert_eq!(error.kind(), CorruptHashKind::Params);
+/// # Ok::<(), tower_api_keys::hash::CorruptHash>(())
+/// ```
+///
+/// ```compile_fail,E0369
+/// # fn same(a: tower_api_keys::hash::KeyHash, b: tower_api_keys::hash::KeyHash) -> bool {
+/// a == b
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct KeyHash {
+    phc: Arc<str>,
+    tag: Tag,
+    pepper: Option<PepperId>,
+    params: Argon2Params,
+    salt: [u8; SALT_LENGTH],
+    output: [u8; OUTPUT_LENGTH],
+}
+
+impl KeyHash {
+    /// A hash as a store kept it: the PHC string, the tag, and the number of the pepper if there was one.
+    ///
+    /// No memory is taken for what the string asks for, whatever it asks.
+    ///
+    /// # Errors
+    /// [`CorruptHash`] for every string that this crate does not write.
+    pub fn from_parts(phc: &str, tag: [u8; 4], pepper: Option<u32>) -> Result<Self, CorruptHash> {
+        // Length and alphabet first: nothing behind this line sees more than a few bytes of unknown origin.
+        if phc.len() > LONGEST_PHC || !phc.is_ascii() {
+            return Err(CorruptHash::new(CorruptHashKind::Syntax));
+        }
+        let parsed = PasswordHash::new(phc).map_err(CorruptHash::syntax)?;
+        if parsed.algorithm.as_str() != "argon2id" {
+            return Err(CorruptHash::new(CorruptHashKind::Algorithm));
+        }
+        if parsed.version != Some(19) {
+            return Err(CorruptHash::new(CorruptHashKind::Version));
+        }
+        let cost = |name: &str| parsed.params.get_decimal(name);
+        let params = match (cost("m"), cost("t"), cost("p")) {
+            (Some(memory_kib), Some(iterations), Some(1)) => Argon2Params::new(memory_kib, iterations).ok(),
+            _ => None,
+        }
+        .ok_or(CorruptHash::new(CorruptHashKind::Params))?;
+        let salt = parsed.salt.as_ref().and_then(|salt| <[u8; SALT_LENGTH]>::try_from(salt.as_ref()).ok());
+        let salt = salt.ok_or(CorruptHash::new(CorruptHashKind::Salt))?;
+        let output = parsed.hash.as_ref().and_then(|hash| <[u8; OUTPUT_LENGTH]>::try_from(hash.as_bytes()).ok());
+        let output = output.ok_or(CorruptHash::new(CorruptHashKind::Output))?;
+
+        let pepper = pepper.map(PepperId::new);
+        let hash = Self::assemble(params, salt, output, Tag::from_bytes(tag), pepper);
+        // One hash has one text: order, key ids, associated data and anything else unread differ here.
+        if *hash.phc == *phc { Ok(hash) } else { Err(CorruptHash::new(CorruptHashKind::Syntax)) }
+    }
+
+    /// The PHC string for a store to keep.
+    #[must_use]
+    pub fn phc(&self) -> &str {
+        &self.phc
+    }
+
+    /// The tag for a store to keep.
+    #[must_use]
+    pub const fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// The pepper that the hash and the tag were made with.
+    #[must_use]
+    pub const fn pepper(&self) -> Option<PepperId> {
+        self.pepper
+    }
+
+    /// The cost that the hash was made with.
+    #[must_use]
+    pub const fn params(&self) -> Argon2Params {
+        self.params
+    }
+
+    /// Answers "is it the hash it was before?" in 16 bytes of BLAKE3 over all parts. It proves nothing about any text.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_derive_key("tower-api-keys v1 hash fingerprint");
+        // Parts of fixed length first, so that no two hashes feed the same bytes.
+        hasher.update(&self.tag.to_bytes());
+        hasher.update(&[u8::from(self.pepper.is_some())]);
+        hasher.update(&self.pepper.map_or(0, PepperId::as_u32).to_be_bytes());
+        hasher.update(self.phc.as_bytes());
+        let mut fingerprint = [0; 16];
+        hasher.finalize_xof().fill(&mut fingerprint);
+        fingerprint
+    }
+
+    pub(super) fn assemble(
+        params: Argon2Params,
+        salt: [u8; SALT_LENGTH],
+        output: [u8; OUTPUT_LENGTH],
+        tag: Tag,
+        pepper: Option<PepperId>,
+    ) -> Self {
+        let (mut salt_text, mut output_text) = ([0; 22], [0; 43]);
+        let phc = format!(
+            "$argon2id$v=19$m={},t={},p=1${}${}",
+            params.memory_kib(),
+            params.iterations(),
+            // 16 and 32 bytes always fit 22 and 43 characters. An empty field could never pass for a hash.
+            Base64Unpadded::encode(&salt, &mut salt_text).unwrap_or_default(),
+            Base64Unpadded::encode(&output, &mut output_text).unwrap_or_default(),
+        );
+        Self { phc: phc.into(), tag, pepper, params, salt, output }
+    }
+
+    pub(super) const fn salt(&self) -> &[u8; SALT_LENGTH] {
+        &self.salt
+    }
+
+    pub(super) const fn output(&self) -> &[u8; OUTPUT_LENGTH] {
+        &self.output
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyHash").field("params", &self.params).field("pepper", &self.pepper).finish_non_exhaustive()
+    }
+}
+
+/// A stored hash that this crate did not write. The record is damaged, or somebody changed it.
+///
+/// ```
+/// use tower_api_keys::hash::{CorruptHashKind, KeyHash};
+///
+/// let error = KeyHash::from_parts("$2b$10$bcrypt", [0; 4], None).unwrap_err();
+/// assert_eq!(error.to_string(), "the stored hash is not an argon2id hash of this crate: syntax");
+/// ```
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the stored hash is not an argon2id hash of this crate: {}", kind.as_str())]
+pub struct CorruptHash {
+    kind: CorruptHashKind,
+    source: Option<phc::Error>,
+}
+
+impl CorruptHash {
+    /// The part that is wrong.
+    #[must_use]
+    pub const fn kind(&self) -> CorruptHashKind {
+        self.kind
+    }
+
+    const fn new(kind: CorruptHashKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    const fn syntax(source: phc::Error) -> Self {
+        Self { kind: CorruptHashKind::Syntax, source: Some(source) }
+    }
+}
+
+/// The part of a stored hash that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CorruptHashKind {
+    /// Another algorithm than `argon2id`.
+    Algorithm,
+    /// Not 32 bytes of hash.
+    Output,
+    /// A cost is missing or outside of [`Argon2Params`], or parallelism is not 1.
+    Params,
+    /// Not 16 bytes of salt.
+    Salt,
+    /// No PHC string, or not in the one form this crate writes.
+    Syntax,
+    /// Another version than 19 (0x13).
+    Version,
+}
+
+impl CorruptHashKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Algorithm => "algorithm",
+            Self::Output => "output",
+            Self::Params => "params",
+            Self::Salt => "salt",
+            Self::Syntax => "syntax",
+            Self::Version => "version",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

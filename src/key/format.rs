@@ -1,0 +1,181 @@
+//! How the keys of one service look.
+
+use zeroize::Zeroizing;
+
+use super::{
+    checksum::checksum,
+    diagnose::diagnose,
+    error::MalformedKey,
+    foreign::{ForeignPrefixes, InvalidForeignPrefix},
+    id::KeyId,
+    layout::{ID_BYTES, RANDOM_LENGTH, SECRET_BYTES, all_base64url, encode, split},
+    parsed::{LocatedKey, ParsedKey},
+    plaintext::{PlaintextKey, empty_text},
+    prefix::{InvalidBrand, Prefixes},
+};
+use crate::{
+    owner::KeyKind,
+    random::{RandomnessError, random_bytes},
+};
+
+/// How the keys of one service look: the brand it issues, and the brands it accepts.
+///
+/// The default has no brand: `user.…` and `team.…`. A brand tells people and secret scanners whose key they found. A
+/// service that is renamed issues the new brand and goes on accepting the old one, so no key dies of it:
+///
+/// ```
+/// use tower_api_keys::{KeyKind, key::KeyFormat};
+///
+/// let old = KeyFormat::branded("acme")?;
+/// let key = old.generate(KeyKind::User)?;
+///
+/// let new = KeyFormat::branded("globex")?.accepting("acme")?;
+/// assert!(new.parse(key.expose_secret().as_bytes()).is_ok());
+/// assert!(new.generate(KeyKind::User)?.expose_secret().starts_with("globex_user."));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeyFormat {
+    prefixes: Prefixes,
+    foreign: ForeignPrefixes,
+}
+
+impl KeyFormat {
+    /// Keys that begin with `user.` or `team.`.
+    #[must_use]
+    pub fn unbranded() -> Self {
+        Self { prefixes: Prefixes::unbranded(), foreign: ForeignPrefixes::default() }
+    }
+
+    /// Keys that begin with `<brand>_user.` or `<brand>_team.`. Others are accepted only if the format is told so.
+    ///
+    /// # Errors
+    /// [`InvalidBrand`] unless the brand has 1 to 16 lower-case ASCII letters and digits and begins with a letter.
+    pub fn branded(brand: &str) -> Result<Self, InvalidBrand> {
+        Ok(Self { prefixes: Prefixes::branded(brand)?, foreign: ForeignPrefixes::default() })
+    }
+
+    /// Accepts the keys of another brand too, 16 brands at most in all.
+    ///
+    /// # Errors
+    /// [`InvalidBrand`] if the brand is not of the form [`branded`](Self::branded) asks for, or one too many.
+    pub fn accepting(self, brand: &str) -> Result<Self, InvalidBrand> {
+        Ok(Self { prefixes: self.prefixes.accepting(brand)?, ..self })
+    }
+
+    /// Accepts keys without a brand too.
+    #[must_use]
+    pub fn accepting_unbranded(self) -> Self {
+        Self { prefixes: self.prefixes.accepting_unbranded(), ..self }
+    }
+
+    /// Names the issuer of texts that begin so, for the reason people are given when they send one. 16 at most;
+    /// GitHub, GitLab, Stripe, OpenAI, Anthropic, Slack, AWS and JSON web tokens are known already.
+    ///
+    /// Changes no decision: what begins with an accepted prefix and a dot is never taken for a foreign credential, and
+    /// whatever is not a key is refused in any case.
+    ///
+    /// ```
+    /// use tower_api_keys::key::KeyFormat;
+    ///
+    /// let format = KeyFormat::unbranded().with_foreign_prefix("old_", "the previous key system")?;
+    /// assert_eq!(format.parse(b"old_3f9a").unwrap_err().issuer(), Some("the previous key system"));
+    /// # Ok::<(), tower_api_keys::key::InvalidForeignPrefix>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidForeignPrefix`] unless the prefix has 3 to 32 printable ASCII characters and the issuer 1 to 64 bytes
+    /// without control characters, or if it is one too many.
+    pub fn with_foreign_prefix(self, prefix: &str, issuer: &str) -> Result<Self, InvalidForeignPrefix> {
+        Ok(Self { foreign: self.foreign.with(prefix, issuer)?, ..self })
+    }
+
+    /// A new key of the brand to issue, from the operating system's randomness: 120 bits of id, 264 bits of secret.
+    ///
+    /// # Errors
+    /// [`RandomnessError`] if the operating system gives none. There is no other source to fall back to.
+    pub fn generate(&self, kind: KeyKind) -> Result<PlaintextKey, RandomnessError> {
+        let id = random_bytes::<ID_BYTES>()?;
+        let secret = random_bytes::<SECRET_BYTES>()?;
+        Ok(self.assemble(kind, &id, &secret))
+    }
+
+    /// Reads a key: all of the text, without trimming, without allocating.
+    ///
+    /// Takes bytes because the value of a header is bytes. A text too long to be a key is looked at for 256 bytes only.
+    ///
+    /// ```
+    /// use tower_api_keys::key::{KeyFormat, MalformedReason};
+    ///
+    /// let key = b"user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
+    /// assert_eq!(KeyFormat::unbranded().parse(key)?.id().as_str(), "AAECAwQFBgcICQoLDA0O");
+    ///
+    /// let cut = KeyFormat::unbranded().parse(&key[..70]).unwrap_err();
+    /// assert_eq!(cut.reason(), MalformedReason::Truncated);
+    /// # Ok::<(), tower_api_keys::key::MalformedKey>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MalformedKey`] with the first reason that fits.
+    pub fn parse<'a>(&self, text: &'a [u8]) -> Result<ParsedKey<'a>, MalformedKey> {
+        self.well_formed(text).ok_or_else(|| diagnose(&self.prefixes, &self.foreign, text))
+    }
+
+    /// Whether the text begins with an accepted prefix and a dot: meant as a key of this service, well-formed or not.
+    ///
+    /// ```
+    /// use tower_api_keys::key::KeyFormat;
+    ///
+    /// assert!(KeyFormat::unbranded().begins_like_a_key(b"team.and-so-on"));
+    /// assert!(!KeyFormat::unbranded().begins_like_a_key(b"eyJhbGciOiJIUzI1NiJ9.e30.c2ln"));
+    /// ```
+    #[must_use]
+    pub fn begins_like_a_key(&self, text: &[u8]) -> bool {
+        self.prefixes.begin(text)
+    }
+
+    /// Finds the parts of what may be a key: length, accepted prefix, both dots. Characters and checksum go unchecked.
+    #[inline]
+    pub(crate) fn locate<'a>(&self, text: &'a [u8]) -> Option<LocatedKey<'a>> {
+        let parts = split(text)?;
+        let prefix = self.prefixes.index(parts.prefix)?;
+        Some(LocatedKey { id: parts.id, secret: parts.secret, prefix })
+    }
+
+    fn well_formed<'a>(&self, text: &'a [u8]) -> Option<ParsedKey<'a>> {
+        let LocatedKey { id, secret, prefix } = self.locate(text)?;
+        let id = KeyId::from_bytes(id)?;
+        let (covered, stated) = text.split_last_chunk()?;
+        if !all_base64url(secret) || checksum(covered) != *stated {
+            return None;
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        Some(ParsedKey { text, id, secret, prefix })
+    }
+
+    /// The key of the brand to issue that is made of these random bytes.
+    pub(super) fn assemble(&self, kind: KeyKind, id: &[u8; ID_BYTES], secret: &[u8; SECRET_BYTES]) -> PlaintextKey {
+        let id = KeyId::encode(id);
+        let mut secret_text = Zeroizing::new([0; RANDOM_LENGTH]);
+        let mut text = empty_text();
+        let brand = self.prefixes.issued();
+        if !brand.is_empty() {
+            text.push_str(brand);
+            text.push('_');
+        }
+        text.push_str(kind.as_str());
+        text.push('.');
+        text.push_str(id.as_str());
+        text.push('.');
+        text.push_str(encode(secret, secret_text.as_mut_slice()));
+        let checksum = checksum(text.as_bytes());
+        text.extend(checksum.map(char::from));
+        PlaintextKey::from_text(text, id, kind)
+    }
+}
+
+impl Default for KeyFormat {
+    fn default() -> Self {
+        Self::unbranded()
+    }
+}

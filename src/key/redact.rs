@@ -1,0 +1,144 @@
+//! Keys inside other texts: in names, in user agents, in lines on their way to a log.
+
+use std::{borrow::Cow, ops::Range};
+
+use super::layout::{ID_LENGTH, KIND_LENGTH, RANDOM_LENGTH, is_base64url};
+
+const REDACTED: &str = "[REDACTED]";
+
+/// From so many characters on, part of a secret is worth hiding from people and refusing as a name.
+const SHORTEST_FRAGMENT: usize = 8;
+
+/// The text with `[REDACTED]` in place of the secret of every piece that looks like a key of any brand.
+///
+/// Finds whole keys, keys that lost their end down to a single character of secret, and keys that lost their prefix.
+/// Borrows where nothing had to be replaced. Looks at the whole text once, whatever its length.
+///
+/// ```
+/// use tower_api_keys::{KeyKind, key::{KeyFormat, redact}};
+///
+/// let key = KeyFormat::branded("acme")?.generate(KeyKind::User)?;
+/// let line = format!("curl -H 'x-api-key: {}' localhost", key.expose_secret());
+/// assert_eq!(redact(&line), format!("curl -H 'x-api-key: {}' localhost", key.redacted()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Security
+/// A last net for texts that should hold no key. It knows keys by their shape, so a secret alone, without its id,
+/// passes.
+#[must_use]
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let mut redacted = String::new();
+    let mut kept = 0;
+    for secret in secrets(text, 1) {
+        redacted.push_str(text.get(kept..secret.start).unwrap_or_default());
+        redacted.push_str(REDACTED);
+        kept = secret.end;
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    redacted.push_str(text.get(kept..).unwrap_or_default());
+    Cow::Owned(redacted)
+}
+
+/// Whether a piece of the text looks like a key of any brand, or like what is left of one: 8 characters of its secret
+/// are enough.
+///
+/// Names and labels that people give are refused by it.
+///
+/// ```
+/// use tower_api_keys::{KeyKind, key::{KeyFormat, contains_key}};
+///
+/// let key = KeyFormat::unbranded().generate(KeyKind::Team)?;
+/// assert!(contains_key(&format!("CI {}", key.expose_secret())));
+/// assert!(!contains_key(&format!("CI {}", key.redacted())));
+/// assert!(!contains_key("GitHub Actions - production"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn contains_key(text: &str) -> bool {
+    secrets(text, SHORTEST_FRAGMENT).next().is_some()
+}
+
+/// Where secrets of at least so many characters stand, in order and apart from each other.
+fn secrets(text: &str, shortest: usize) -> impl Iterator<Item = Range<usize>> {
+    // Bounds are beside dots and between base64url characters, so they never cut a character in two.
+    let dots = text.bytes().enumerate().filter(|&(_, byte)| byte == b'.').map(|(dot, _)| dot);
+    dots.filter_map(move |dot| {
+        let (before, after) = text.as_bytes().split_at_checked(dot)?;
+        let after = after.get(1..)?;
+        let length = after.iter().take_while(|&&byte| is_base64url(byte)).count();
+        let id_length = before.iter().rev().take_while(|&&byte| is_base64url(byte)).count();
+        let found = if id_length == ID_LENGTH && ends_with_kind(before.get(..dot - ID_LENGTH)?) {
+            length >= shortest
+        } else {
+            // The prefix was cut off, with or without part of the id.
+            (SHORTEST_FRAGMENT..=ID_LENGTH).contains(&id_length) && length >= RANDOM_LENGTH
+        };
+        found.then(|| dot + 1..dot + 1 + length)
+    })
+}
+
+fn ends_with_kind(text: &[u8]) -> bool {
+    let Some((rest, b'.')) = text.split_last().map(|(last, rest)| (rest, *last)) else { return false };
+    rest.last_chunk::<KIND_LENGTH>()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(b"user") || kind.eq_ignore_ascii_case(b"team"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "acme_team.__79_Pv6-fj39vX08_Lx.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gI2ut";
+    const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gI2ut";
+
+    #[test]
+    fn secret_is_replaced_wherever_the_key_stands() {
+        for (before, after) in
+            [("", ""), ("x-api-key: ", "\r\n"), ("é", "é"), ("(", ")."), ("a.b.c ", ".d.e"), ("x", "=")]
+        {
+            let redacted = format!("{before}acme_team.__79_Pv6-fj39vX08_Lx.[REDACTED]{after}");
+            assert_eq!(redact(&format!("{before}{KEY}{after}")), redacted);
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_text_is_redacted() {
+        let text = format!("{KEY} and {KEY},{KEY}");
+        assert!(!redact(&text).contains(&SECRET[..8]));
+        assert_eq!(redact(&text).matches(REDACTED).count(), 3);
+    }
+
+    #[test]
+    fn key_in_the_wrong_case_without_brand_or_cut_off_is_redacted() {
+        for text in [KEY.to_uppercase(), KEY.replace("acme_", ""), KEY.replace("acme_team.", ""), KEY[..40].to_owned()]
+        {
+            let redacted = redact(&text);
+            assert!(redacted.ends_with("Lx.[REDACTED]") || redacted.ends_with("LX.[REDACTED]"), "{text} {redacted}");
+        }
+    }
+
+    #[test]
+    fn text_without_a_key_is_borrowed() {
+        for text in ["", ".", "..", "user.", "user.profile.settings_page", "curl/8.5.0", "a.b.c", "team.é.ü", "1.2.3.4"]
+        {
+            assert!(matches!(redact(text), Cow::Borrowed(borrowed) if borrowed == text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn fragment_counts_from_8_characters_of_secret_on() {
+        let id = "acme_team.__79_Pv6-fj39vX08_Lx.".len();
+        assert!(!contains_key(&KEY[..id + 7]));
+        assert!(contains_key(&KEY[..id + 8]));
+        assert!(contains_key(KEY));
+    }
+
+    #[test]
+    fn ordinary_names_are_no_keys() {
+        for name in ["GitHub Actions - production", "team.platform.deployments", "v1.2.3", "user.name@example.com"] {
+            assert!(!contains_key(name), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+use super::rights::{Plan, Rights, TeamRole};
+use crate::{
+    key::KeyId,
+    owner::{InvalidId, OrganizationId, Owner, TeamId, UserId},
+    principal::Principal,
+    record::{ActorId, SystemLabel},
+    scope::Scopes,
+};
+
+/// Who asks for something to be done to keys: a person, a key, or the service itself. Made by the embedder from what it
+/// has proved, never from anything in a request body.
+///
+/// ```
+/// use tower_api_keys::{Actor, TeamId, UserId, manage::{Plan, Rights, TeamRole}};
+///
+/// let rights = Rights::none().team(TeamId::new("blue")?, TeamRole::Owner, Plan::Enterprise);
+/// let alice = Actor::user(UserId::new("alice")?, rights);
+/// assert_eq!(alice.id().to_string(), "user:alice");
+///
+/// let first_start = Actor::system("first start")?;
+/// assert_eq!(first_start.id().to_string(), "system:first start");
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Actor {
+    who: Who,
+    rights: Rights,
+}
+
+#[derive(Clone, Debug)]
+enum Who {
+    Key { id: KeyId, organization: OrganizationId, owner: Owner, scopes: Scopes },
+    System(SystemLabel),
+    User { user: UserId, organization: OrganizationId },
+}
+
+impl Actor {
+    /// A person, with the rights they have at this moment, in the only organization unless
+    /// [told otherwise](Self::in_organization).
+    #[must_use]
+    pub fn user(user: UserId, rights: Rights) -> Self {
+        Self { who: Who::User { user, organization: OrganizationId::single() }, rights }
+    }
+
+    /// A key, with the rights its owner has at this moment, in the key's own organization.
+    ///
+    /// A user's key needs what the user may do now: look it up as for [`Actor::user`]. A team's key acts as an admin of
+    /// its own team and as nothing else; of the rights given, only its team's plan counts
+    /// ([`Rights::team_plan`]).
+    ///
+    /// ```
+    /// # fn example(principal: tower_api_keys::Principal) {
+    /// use tower_api_keys::{Actor, Owner, manage::{Plan, Rights}};
+    ///
+    /// let rights = match principal.owner() {
+    ///     Owner::User(_user) => Rights::none(), // from the directory, in earnest
+    ///     Owner::Team(team) => Rights::none().team_plan(team.clone(), Plan::Business),
+    /// };
+    /// let actor = Actor::key(&principal, rights);
+    /// # }
+    /// ```
+    ///
+    /// # Security
+    /// The key does nothing at all unless [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it.
+    #[must_use]
+    pub fn key(principal: &Principal, owner_rights: Rights) -> Self {
+        let rights = match principal.owner() {
+            Owner::User(_) => owner_rights,
+            Owner::Team(team) => Rights::none().team(team.clone(), TeamRole::Admin, owner_rights.plan_of(team)),
+        };
+        let who = Who::Key {
+            id: *principal.key_id(),
+            organization: principal.organization().clone(),
+            owner: principal.owner().clone(),
+            scopes: principal.scopes().clone(),
+        };
+        Self { who, rights }
+    }
+
+    /// The service itself: its first start, its command line, a job. It may do anything in the organization of the
+    /// manager it is given to; the label stands in the audit trail.
+    ///
+    /// # Errors
+    /// [`InvalidId`] if the label is empty, longer than 128 bytes or has a control character.
+    pub fn system(label: impl AsRef<str>) -> Result<Self, InvalidId> {
+        Ok(Self { who: Who::System(SystemLabel::new(label)?), rights: Rights::none() })
+    }
+
+    /// This person, in this organization. Keys have their organization and the system has the manager's: for them this
+    /// changes nothing.
+    #[must_use]
+    pub fn in_organization(mut self, to: OrganizationId) -> Self {
+        if let Who::User { organization, .. } = &mut self.who {
+            *organization = to;
+        }
+        self
+    }
+
+    /// Who it is, as records and events keep it.
+    #[must_use]
+    pub fn id(&self) -> ActorId {
+        match &self.who {
+            Who::Key { id, .. } => ActorId::Key(*id),
+            Who::System(label) => ActorId::System(label.clone()),
+            Who::User { user, .. } => ActorId::User(user.clone()),
+        }
+    }
+
+    /// The customer it belongs to; none for the system.
+    #[must_use]
+    pub const fn organization(&self) -> Option<&OrganizationId> {
+        match &self.who {
+            Who::Key { organization, .. } | Who::User { organization, .. } => Some(organization),
+            Who::System(_) => None,
+        }
+    }
+
+    /// The person whose rights it has: itself, or the owner of the key.
+    #[must_use]
+    pub const fn user_id(&self) -> Option<&UserId> {
+        match &self.who {
+            Who::Key { owner: Owner::User(user), .. } | Who::User { user, .. } => Some(user),
+            Who::Key { .. } | Who::System(_) => None,
+        }
+    }
+
+    /// The key that acts, if it is one.
+    #[must_use]
+    pub const fn key_id(&self) -> Option<&KeyId> {
+        match &self.who {
+            Who::Key { id, .. } => Some(id),
+            Who::System(_) | Who::User { .. } => None,
+        }
+    }
+
+    /// The scopes of the key that acts, if it is one.
+    #[must_use]
+    pub const fn scopes(&self) -> Option<&Scopes> {
+        match &self.who {
+            Who::Key { scopes, .. } => Some(scopes),
+            Who::System(_) | Who::User { .. } => None,
+        }
+    }
+
+    /// Whether the service itself acts.
+    #[must_use]
+    pub const fn is_system(&self) -> bool {
+        matches!(self.who, Who::System(_))
+    }
+
+    /// Whether it has the rights of an admin of the organization.
+    #[must_use]
+    pub const fn is_org_admin(&self) -> bool {
+        self.rights.is_org_admin()
+    }
+
+    /// Its role in a team, if it has one.
+    #[must_use]
+    pub fn role_in(&self, team: &TeamId) -> Option<TeamRole> {
+        self.rights.role_in(team)
+    }
+
+    /// The plan of a team, as far as was said.
+    #[must_use]
+    pub fn plan_of(&self, team: &TeamId) -> Plan {
+        self.rights.plan_of(team)
+    }
+
+    /// Whose keys it may have something to do with: its own and those of its teams.
+    pub(super) fn owners(&self) -> impl Iterator<Item = Owner> {
+        let user = self.user_id().cloned().map(Owner::User);
+        user.into_iter().chain(self.rights.teams().cloned().map(Owner::Team))
+    }
+
+    /// The user or team that must be active for it to act: none for the system.
+    pub(super) fn standing_on(&self) -> Option<Owner> {
+        match &self.who {
+            Who::Key { owner, .. } => Some(owner.clone()),
+            Who::System(_) => None,
+            Who::User { user, .. } => Some(Owner::User(user.clone())),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+use std::{error::Error, fmt, time::Duration};
+
+use super::policy::{Denial, DenialReason};
+use crate::{
+    hash::{HashError, HashErrorKind},
+    store::{Conflict, StoreError, StoreErrorKind},
+};
+
+/// Why keys were not managed as asked. Nothing was changed, unless the kind is
+/// [`OutcomeUnknown`](ManageErrorKind::OutcomeUnknown).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, key::KeyId, manage::ManageErrorKind};
+///
+/// let nobody = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+/// let error = manager.find(&nobody, &Actor::system("nightly job")?).await.unwrap_err();
+/// assert_eq!(error.kind(), ManageErrorKind::NotFound);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ManageError {
+    kind: ManageErrorKind,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The kinds of [`ManageError`].
+///
+/// ```
+/// use tower_api_keys::manage::{InvalidInput, ManageErrorKind};
+///
+/// assert_ne!(ManageErrorKind::Invalid(InvalidInput::Name), ManageErrorKind::NotFound);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ManageErrorKind {
+    /// Somebody else changed the same thing at the same time. Look again.
+    Conflict,
+    /// The stored record of the key cannot be read.
+    CorruptRecord,
+    /// The actor may not do this.
+    Denied(Denial),
+    /// The new key could not be hashed.
+    HashFailed,
+    /// What was asked for makes no sense.
+    Invalid(InvalidInput),
+    /// The key is revoked, which is final.
+    KeyRevoked,
+    /// There is nothing of this name that the actor may see.
+    NotFound,
+    /// Nobody knows whether it was done: the store never said, though it was asked several times.
+    OutcomeUnknown,
+    /// Too many keys are being made.
+    Overloaded,
+    /// The user or team is closed, which is final.
+    OwnerClosed,
+    /// The user or team the key is for is suspended, or held by its plan.
+    OwnerHeld,
+    /// The operating system gave no randomness.
+    Randomness,
+    /// A key was issued under this idempotency key before.
+    Replay,
+    /// The store could not be asked.
+    StoreUnavailable,
+}
+
+/// What makes no sense. The source of the error says more, where there is more to say.
+///
+/// ```
+/// use tower_api_keys::manage::InvalidInput;
+///
+/// assert_eq!(InvalidInput::ExpiryPast.to_string(), "an expiry lies in the future: to end a key now, revoke it");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidInput {
+    /// The new expiry is later than the present one.
+    ExpiryLater,
+    /// The expiry is now or in the past.
+    ExpiryPast,
+    /// The idempotency key is empty or longer than 256 bytes.
+    IdempotencyKey,
+    /// The labels break a rule of [`Labels`](crate::record::Labels).
+    Labels,
+    /// The name breaks a rule of [`KeyName`](crate::record::KeyName).
+    Name,
+    /// A page has 1 to 1,000 keys.
+    PageSize,
+    /// There are more than 64 scopes.
+    Scopes,
+    /// The new scopes are not within the old ones.
+    ScopesWider,
+}
+
+impl ManageError {
+    pub(super) const fn new(kind: ManageErrorKind) -> Self {
+        Self { kind, retry_after: None, source: None }
+    }
+
+    pub(super) fn denied(reason: DenialReason) -> Self {
+        Self::new(ManageErrorKind::Denied(reason.into()))
+    }
+
+    pub(super) const fn not_found() -> Self {
+        Self::new(ManageErrorKind::NotFound)
+    }
+
+    pub(super) const fn invalid(what: InvalidInput) -> Self {
+        Self::new(ManageErrorKind::Invalid(what))
+    }
+
+    pub(super) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> ManageErrorKind {
+        self.kind
+    }
+
+    /// When to ask again, if it is [overloaded](ManageErrorKind::Overloaded).
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl From<StoreError> for ManageError {
+    fn from(error: StoreError) -> Self {
+        let kind = match error.kind() {
+            // Without a source: what is absent and what is hidden look the same.
+            StoreErrorKind::Conflict(Conflict::Missing) => return Self::not_found(),
+            StoreErrorKind::Conflict(Conflict::OwnerClosed) => ManageErrorKind::OwnerClosed,
+            StoreErrorKind::Conflict(Conflict::Replay) => ManageErrorKind::Replay,
+            StoreErrorKind::Conflict(Conflict::Revoked) => ManageErrorKind::KeyRevoked,
+            StoreErrorKind::Conflict(
+                Conflict::Guard(_) | Conflict::IdTaken | Conflict::Successor | Conflict::Version,
+            ) => ManageErrorKind::Conflict,
+            StoreErrorKind::Corrupt => ManageErrorKind::CorruptRecord,
+            StoreErrorKind::OutcomeUnknown => ManageErrorKind::OutcomeUnknown,
+            StoreErrorKind::Unavailable => ManageErrorKind::StoreUnavailable,
+        };
+        Self::new(kind).with_source(error)
+    }
+}
+
+impl From<HashError> for ManageError {
+    fn from(error: HashError) -> Self {
+        let kind = match error.kind() {
+            HashErrorKind::Overloaded => ManageErrorKind::Overloaded,
+            HashErrorKind::Randomness => ManageErrorKind::Randomness,
+            HashErrorKind::Corrupt | HashErrorKind::Failed => ManageErrorKind::HashFailed,
+        };
+        Self { retry_after: error.retry_after(), ..Self::new(kind).with_source(error) }
+    }
+}
+
+impl fmt::Display for ManageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            ManageErrorKind::Conflict => "somebody else changed the same thing meanwhile: look at it and ask again",
+            ManageErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
+            ManageErrorKind::Denied(denial) => return write!(f, "denied: {denial}"),
+            ManageErrorKind::HashFailed => "the new key could not be hashed and was not made: ask again",
+            ManageErrorKind::Invalid(what) => return what.fmt(f),
+            ManageErrorKind::KeyRevoked => "the key is revoked, which is final: issue a new one",
+            ManageErrorKind::NotFound => "there is no such key, user or team that this actor may see",
+            ManageErrorKind::OutcomeUnknown => {
+                "the key store never said whether the change was made: look at the key, and if it is a new one, revoke \
+                 it, before asking again"
+            }
+            ManageErrorKind::Overloaded => "too many keys are being made: ask again in a moment",
+            ManageErrorKind::OwnerClosed => "the user or team is closed for good: it has no more keys",
+            ManageErrorKind::OwnerHeld => "the user or team is suspended or held by its plan: lift the hold first",
+            ManageErrorKind::Randomness => "the operating system gave no randomness, so nothing was changed",
+            ManageErrorKind::Replay => {
+                "a key was issued under this idempotency key before: if its text is lost, revoke it and issue another \
+                 one under a new idempotency key"
+            }
+            ManageErrorKind::StoreUnavailable => "the key store is unavailable, nothing was changed: ask again",
+        })
+    }
+}
+
+impl Error for ManageError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl fmt::Display for InvalidInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ExpiryLater => "the expiry of a key can only be moved to an earlier time",
+            Self::ExpiryPast => "an expiry lies in the future: to end a key now, revoke it",
+            Self::IdempotencyKey => "an idempotency key has 1 to 256 bytes",
+            Self::Labels => "the labels are not valid",
+            Self::Name => "the name is not valid",
+            Self::PageSize => "a page has 1 to 1000 keys",
+            Self::Scopes => "a key has at most 64 scopes",
+            Self::ScopesWider => "the scopes of a key can only become fewer: issue a new key for more",
+        })
+    }
+}

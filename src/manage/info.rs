@@ -1,0 +1,190 @@
+use serde::Serialize;
+
+use crate::{
+    key::KeyId,
+    owner::{KeyKind, OrganizationId, Owner},
+    record::{ActorId, KeyName, KeyRecord, Labels, OwnerStatus},
+    scope::Scopes,
+    store::KeyCursor,
+    time::Timestamp,
+    usage::UsageTotals,
+};
+
+/// What people may see of a key: all of its record but the hash. It serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, manage::ListKeys};
+///
+/// for key in manager.list(ListKeys::all(), &Actor::system("report")?).await?.keys {
+///     println!("{} {} last used {:?}", key.redacted, key.name, key.usage.and_then(|usage| usage.last_success_at));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KeyInfo {
+    /// The customer it belongs to.
+    pub organization: OrganizationId,
+    /// The public middle part of its text.
+    pub id: KeyId,
+    /// Personal, or a team's.
+    pub kind: KeyKind,
+    /// The user or the team whose permissions it carries.
+    pub owner: Owner,
+    /// Its text with `[REDACTED]` in place of the secret, and without the brand, which is not stored.
+    pub redacted: String,
+    /// What people call it; may be empty.
+    pub name: KeyName,
+    /// Where it is installed, when it is due, which ticket asked for it.
+    pub labels: Labels,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Who made it.
+    pub created_by: ActorId,
+    /// The key that made it, if one did.
+    pub created_with: Option<KeyId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The first moment at which it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// By whom; unknown if somebody's plain SQL did it.
+    pub revoked_by: Option<ActorId>,
+    /// The key it succeeds.
+    pub replaces: Option<KeyId>,
+    /// 1 when it was made, one more with each change of name, labels, scopes or expiry.
+    pub version: i64,
+    /// Whether its owner is held or closed.
+    pub owner_status: OwnerStatus,
+    /// How it was used. None if the actor may not see that, and in the answer of a change, which does not look.
+    pub usage: Option<UsageTotals>,
+}
+
+impl KeyInfo {
+    pub(super) fn new(record: KeyRecord, owner_status: OwnerStatus, usage: Option<UsageTotals>) -> Self {
+        let kind = record.kind();
+        let (revoked_at, revoked_by) = record.revoked.map(|revoked| (revoked.at, revoked.by)).unzip();
+        Self {
+            redacted: format!("{kind}.{}.[REDACTED]", record.id),
+            organization: record.organization,
+            id: record.id,
+            kind,
+            owner: record.owner,
+            name: record.name,
+            labels: record.labels,
+            scopes: record.scopes,
+            created_by: record.created_by,
+            created_with: record.created_with,
+            created_at: record.created_at,
+            expires_at: record.expires_at,
+            revoked_at,
+            revoked_by: revoked_by.flatten(),
+            replaces: record.replaces,
+            version: record.version,
+            owner_status,
+            usage,
+        }
+    }
+
+    /// Whether a request with it is accepted at `now`: neither revoked nor expired, and its owner neither held nor
+    /// closed.
+    #[must_use]
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end) && self.owner_status.is_active()
+    }
+}
+
+/// Some of the keys a list asks for.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, manage::ListKeys};
+///
+/// let actor = Actor::system("report")?;
+/// let mut page = manager.list(ListKeys::all(), &actor).await?;
+/// while let Some(next) = page.next {
+///     page = manager.list(ListKeys::all().after(next), &actor).await?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyPage {
+    /// The keys, by time of creation, then id.
+    pub keys: Vec<KeyInfo>,
+    /// Keys whose stored records cannot be read; requests with them get 503.
+    pub unreadable: Vec<KeyId>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<KeyCursor>,
+}
+
+/// Whether a change did something.
+///
+/// ```
+/// use tower_api_keys::manage::Effect;
+///
+/// assert_ne!(Effect::Already, Effect::Done);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It was so already: nothing was written.
+    Already,
+    /// It is so now.
+    Done,
+}
+
+/// A key that is revoked, by this call or before it.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
+/// # let id = issued.info().id;
+/// use tower_api_keys::{Actor, manage::Effect};
+///
+/// let revoked = manager.revoke(&id, &Actor::system("leak response")?).await?;
+/// if revoked.effect() == Effect::Already {
+///     println!("revoked before, at {:?} by {:?}", revoked.info().revoked_at, revoked.info().revoked_by);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    info: KeyInfo,
+    effect: Effect,
+}
+
+impl Revoked {
+    pub(super) const fn new(info: KeyInfo, effect: Effect) -> Self {
+        Self { info, effect }
+    }
+
+    /// The key.
+    #[must_use]
+    pub const fn info(&self) -> &KeyInfo {
+        &self.info
+    }
+
+    /// The key, kept.
+    #[must_use]
+    pub fn into_info(self) -> KeyInfo {
+        self.info
+    }
+
+    /// Whether this call revoked it.
+    #[must_use]
+    pub const fn effect(&self) -> Effect {
+        self.effect
+    }
+}

@@ -1,0 +1,73 @@
+use std::fmt;
+
+use super::info::KeyInfo;
+use crate::key::PlaintextKey;
+
+/// A key that was just made, with its text, which exists nowhere else and cannot be had again.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, IssueKey, UserId};
+///
+/// let issued = manager.issue(IssueKey::user(UserId::new("alice")?), &Actor::system("first start")?).await?;
+/// println!("{}", issued.plaintext().expose_secret()); // the only time
+/// assert!(format!("{issued:?}").contains("[REDACTED]"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It cannot be copied or serialized by accident:
+///
+/// ```compile_fail
+/// fn needs_clone<T: Clone>() {}
+/// needs_clone::<tower_api_keys::IssuedKey>();
+/// ```
+/// ```compile_fail
+/// fn needs_serialize<T: serde::Serialize>() {}
+/// needs_serialize::<tower_api_keys::IssuedKey>();
+/// ```
+/// ```compile_fail
+/// fn needs_display<T: std::fmt::Display>() {}
+/// needs_display::<tower_api_keys::IssuedKey>();
+/// ```
+/// ```
+/// fn needs_debug<T: std::fmt::Debug + Send + Sync>() {}
+/// needs_debug::<tower_api_keys::IssuedKey>();
+/// ```
+#[must_use = "the text of the key is here and nowhere else"]
+pub struct IssuedKey {
+    plaintext: PlaintextKey,
+    info: KeyInfo,
+}
+
+impl IssuedKey {
+    pub(super) const fn new(plaintext: PlaintextKey, info: KeyInfo) -> Self {
+        Self { plaintext, info }
+    }
+
+    /// The text of the key.
+    #[must_use]
+    pub const fn plaintext(&self) -> &PlaintextKey {
+        &self.plaintext
+    }
+
+    /// The text of the key, kept.
+    #[must_use]
+    pub fn into_plaintext(self) -> PlaintextKey {
+        self.plaintext
+    }
+
+    /// All else about it.
+    #[must_use]
+    pub const fn info(&self) -> &KeyInfo {
+        &self.info
+    }
+}
+
+impl fmt::Debug for IssuedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedKey").field("plaintext", &self.plaintext).field("info", &self.info).finish()
+    }
+}

@@ -1,0 +1,178 @@
+mod apply;
+mod change;
+mod issue;
+mod owner;
+mod read;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    actor::Actor,
+    error::ManageError,
+    policy::{Decision, DenialReason, KeyAction, Policy, Target},
+};
+use crate::{
+    hash::Hasher,
+    key::{KeyFormat, KeyId},
+    owner::{OrganizationId, Owner},
+    record::{KeyRecord, OwnerStatus},
+    scope::Scope,
+    store::{FoundKey, KeyStore, Lease, OwnerRef, guarded},
+    time::Clock,
+};
+
+/// Looks after the keys of one organization. Cheap to clone.
+///
+/// Every call names its [`Actor`], and first of all looks at who that is: in another organization than the manager's,
+/// everything is not found; a key without [`keys:manage`](Scope::KEYS_MANAGE) is denied everything. Then the
+/// [`Policy`] decides.
+///
+/// A change and its line of the audit trail are committed together, under the condition that whoever makes it is still
+/// active at that moment: neither held nor closed, and if it is a key, live. When the store does not say whether it made
+/// a change, the same change is repeated until it says so, three times at most; it is never made twice.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Plan, Rights, TeamRole}};
+///
+/// let engineering = TeamId::new("engineering")?;
+/// let rights = Rights::none().team(engineering.clone(), TeamRole::Admin, Plan::Business);
+/// let alice = Actor::user(UserId::new("alice")?, rights);
+///
+/// let issued = manager.issue(IssueKey::team(engineering).named("GitHub Actions - production"), &alice).await?;
+/// println!("{}", issued.plaintext().expose_secret()); // the only time
+///
+/// manager.revoke(&issued.info().id, &alice).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct KeyManager<S>(Arc<ManagerParts<S>>);
+
+/// What a [`KeyManager`] is made of.
+pub(crate) struct ManagerParts<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) hasher: Hasher,
+    pub(crate) format: KeyFormat,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) policy: Arc<dyn Policy>,
+    /// Ended by each change before it returns, so that this node sees its own changes at once.
+    pub(crate) lease: Arc<Lease>,
+    /// For each call of the store.
+    pub(crate) timeout: Duration,
+    pub(crate) organization: OrganizationId,
+}
+
+impl<S> KeyManager<S> {
+    pub(crate) fn new(parts: ManagerParts<S>) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The same for another organization.
+    pub(crate) fn for_organization(&self, organization: OrganizationId) -> Self {
+        Self::new(ManagerParts {
+            store: Arc::clone(&self.0.store),
+            hasher: self.0.hasher.clone(),
+            format: self.0.format.clone(),
+            clock: Arc::clone(&self.0.clock),
+            policy: Arc::clone(&self.0.policy),
+            lease: Arc::clone(&self.0.lease),
+            timeout: self.0.timeout,
+            organization,
+        })
+    }
+
+    /// Whose keys it looks after.
+    #[must_use]
+    pub fn organization(&self) -> &OrganizationId {
+        &self.0.organization
+    }
+
+    /// What no policy can allow: to reach another organization, or to manage with a key that is not meant for it.
+    fn admit(&self, actor: &Actor) -> Result<(), ManageError> {
+        if actor.organization().is_some_and(|organization| *organization != self.0.organization) {
+            return Err(ManageError::not_found());
+        }
+        if actor.scopes().is_some_and(|scopes| !scopes.allows(&Scope::KEYS_MANAGE)) {
+            return Err(ManageError::denied(DenialReason::InsufficientScope));
+        }
+        Ok(())
+    }
+
+    fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
+        self.0.policy.decide(actor, action, target)
+    }
+
+    fn allows(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> bool {
+        self.decide(actor, action, target) == Decision::Allow
+    }
+
+    /// Whether the policy lets the actor do this to something it may know of.
+    fn permit(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<(), ManageError> {
+        match self.decide(actor, action, target) {
+            Decision::Allow => Ok(()),
+            Decision::Deny(reason) => Err(ManageError::denied(reason)),
+            Decision::Hide => Err(ManageError::not_found()),
+        }
+    }
+
+    fn owner_ref(&self, owner: &Owner) -> OwnerRef {
+        OwnerRef { organization: self.0.organization.clone(), owner: owner.clone() }
+    }
+}
+
+impl<S: KeyStore> KeyManager<S> {
+    /// The key of this id, if the actor may do this to it.
+    async fn load(
+        &self,
+        id: &KeyId,
+        actor: &Actor,
+        action: KeyAction,
+    ) -> Result<(KeyRecord, OwnerStatus), ManageError> {
+        let found = guarded(self.0.timeout, self.0.store.find(id)).await?;
+        let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
+        let found = found.ok_or_else(ManageError::not_found)?;
+        let (record, status) = match read(&found) {
+            Ok(read) => read,
+            Err(error) if self.may_know_of(actor, &found) => return Err(error),
+            Err(_) => return Err(ManageError::not_found()),
+        };
+        let target = Target::key(&record);
+        // Whoever may not see a key is not told either what else they may not do to it.
+        if !self.allows(actor, KeyAction::See, &target) {
+            return Err(ManageError::not_found());
+        }
+        self.permit(actor, action, &target)?;
+        Ok((record, status))
+    }
+
+    /// Whether the actor may see the keys of the owner of a row that cannot be read.
+    fn may_know_of(&self, actor: &Actor, found: &FoundKey) -> bool {
+        match OwnerRef::of(&found.key) {
+            Some(of) => self.allows(actor, KeyAction::See, &Target::Owner(&of.owner)),
+            None => self.allows(actor, KeyAction::See, &Target::Organization),
+        }
+    }
+}
+
+/// The nouns of two rows.
+fn read(found: &FoundKey) -> Result<(KeyRecord, OwnerStatus), ManageError> {
+    let corrupt = |error| ManageError::new(super::error::ManageErrorKind::CorruptRecord).with_source(error);
+    Ok((KeyRecord::try_from(&found.key).map_err(corrupt)?, OwnerStatus::try_from(&found.owner).map_err(corrupt)?))
+}
+
+impl<S> Clone for KeyManager<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S> fmt::Debug for KeyManager<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyManager")
+            .field("organization", &self.0.organization)
+            .field("policy", &self.0.policy)
+            .finish_non_exhaustive()
+    }
+}

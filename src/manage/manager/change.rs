@@ -1,0 +1,199 @@
+use super::{KeyManager, apply::Wanted};
+use crate::{
+    audit::{Action, Subject},
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::{InvalidInput, ManageError, ManageErrorKind},
+        info::{Effect, KeyInfo, Revoked},
+        policy::KeyAction,
+    },
+    record::{KeyName, KeyRecord, KeyRow, Labels, Revocation, labels_text},
+    scope::Scopes,
+    store::{KeyStore, KeyUpdate, Write, WriteOutcome},
+    time::Timestamp,
+};
+
+/// What the audit trail says of an edit.
+struct Edited {
+    action: Action,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+impl<S: KeyStore> KeyManager<S> {
+    /// Gives a key another name. The same name again writes nothing.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, conflict, corrupt record, store unavailable,
+    /// outcome unknown.
+    pub async fn rename(&self, id: &KeyId, name: &str, actor: &Actor) -> Result<KeyInfo, ManageError> {
+        self.admit(actor)?;
+        let name = KeyName::new(name).map_err(|error| ManageError::invalid(InvalidInput::Name).with_source(error))?;
+        self.update(id, actor, KeyAction::Rename, |record, _| {
+            let before = std::mem::replace(&mut record.name, name.clone());
+            Ok((before != name).then(|| Edited {
+                action: Action::KEY_RENAMED,
+                before: Some(before.as_str().to_owned()),
+                after: Some(name.as_str().to_owned()),
+            }))
+        })
+        .await
+    }
+
+    /// Gives a key these labels instead of all it has. The same labels again write nothing.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: as for [`rename`](Self::rename).
+    pub async fn relabel(&self, id: &KeyId, labels: Labels, actor: &Actor) -> Result<KeyInfo, ManageError> {
+        self.admit(actor)?;
+        self.update(id, actor, KeyAction::Relabel, |record, _| {
+            let before = std::mem::replace(&mut record.labels, labels.clone());
+            Ok((before != labels).then(|| Edited {
+                action: Action::KEY_RELABELLED,
+                before: Some(labels_text(&before)),
+                after: Some(labels_text(&labels)),
+            }))
+        })
+        .await
+    }
+
+    /// Leaves a key these of its scopes, from the next request on. The same scopes again write nothing.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: as for [`rename`](Self::rename); invalid unless the scopes are within those it has.
+    pub async fn narrow_scopes(&self, id: &KeyId, scopes: Scopes, actor: &Actor) -> Result<KeyInfo, ManageError> {
+        self.admit(actor)?;
+        // Read back as a store will read it back: a set built step by step can be too large.
+        let scopes = scopes.to_string().parse::<Scopes>();
+        let scopes = scopes.map_err(|error| ManageError::invalid(InvalidInput::Scopes).with_source(error))?;
+        self.update(id, actor, KeyAction::Narrow, |record, _| {
+            if !scopes.is_within(&record.scopes) {
+                return Err(ManageError::invalid(InvalidInput::ScopesWider));
+            }
+            let before = std::mem::replace(&mut record.scopes, scopes.clone());
+            Ok((before != scopes).then(|| Edited {
+                action: Action::KEY_NARROWED,
+                before: Some(before.to_string()),
+                after: Some(scopes.to_string()),
+            }))
+        })
+        .await
+    }
+
+    /// Lets a key end at a time that is yet to come, and earlier than what it has. The same time again writes nothing.
+    ///
+    /// To end a key now, [`revoke`](Self::revoke) it: that says who did.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: as for [`rename`](Self::rename); invalid if the time is now, past, or later than what it
+    /// has.
+    pub async fn expire_at(&self, id: &KeyId, at: Timestamp, actor: &Actor) -> Result<KeyInfo, ManageError> {
+        self.admit(actor)?;
+        self.update(id, actor, KeyAction::Expire, |record, now| {
+            if at <= now {
+                return Err(ManageError::invalid(InvalidInput::ExpiryPast));
+            }
+            if record.expires_at.is_some_and(|end| at > end) {
+                return Err(ManageError::invalid(InvalidInput::ExpiryLater));
+            }
+            let before = record.expires_at.replace(at);
+            Ok((before != Some(at)).then(|| Edited {
+                action: Action::KEY_EXPIRY_SET,
+                before: before.map(|end| end.to_string()),
+                after: Some(at.to_string()),
+            }))
+        })
+        .await
+    }
+
+    /// Ends a key for good, from the next request on. A key that is revoked stays as it is, and the answer says so.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found, corrupt record, store unavailable, outcome unknown. After the last two it
+    /// may be asked again: revoking twice does no harm.
+    pub async fn revoke(&self, id: &KeyId, actor: &Actor) -> Result<Revoked, ManageError> {
+        self.admit(actor)?;
+        let (mut record, status) = self.load(id, actor, KeyAction::Revoke).await?;
+        if record.revoked.is_some() {
+            return Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Already));
+        }
+        let at = self.0.clock.now();
+        let wanted = Wanted {
+            at,
+            write: Write::Revoke { organization: self.0.organization.clone(), id: *id, by: actor.id().to_string() },
+            action: Action::KEY_REVOKED,
+            subject: Subject::Key(*id, record.owner.clone()),
+            before: None,
+            after: None,
+            new_owner: None,
+            dedupe: None,
+        };
+        match self.apply(actor, wanted).await? {
+            WriteOutcome::Written => {
+                record.revoked = Some(Revocation { at, by: Some(actor.id()) });
+                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Done))
+            }
+            WriteOutcome::Unchanged => {
+                // Somebody else was quicker: say who.
+                let (record, status) = self.load(id, actor, KeyAction::Revoke).await?;
+                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Already))
+            }
+        }
+    }
+
+    /// Reads a key, lets `edit` change what may be changed, and writes that, unless there is nothing to write. If the
+    /// key was changed between the two, does it all once more: what still makes sense and is still allowed is done.
+    async fn update(
+        &self,
+        id: &KeyId,
+        actor: &Actor,
+        action: KeyAction,
+        edit: impl Fn(&mut KeyRecord, Timestamp) -> Result<Option<Edited>, ManageError>,
+    ) -> Result<KeyInfo, ManageError> {
+        match self.update_once(id, actor, action, &edit).await {
+            Err(error) if error.kind() == ManageErrorKind::Conflict => self.update_once(id, actor, action, &edit).await,
+            done => done,
+        }
+    }
+
+    async fn update_once(
+        &self,
+        id: &KeyId,
+        actor: &Actor,
+        action: KeyAction,
+        edit: &impl Fn(&mut KeyRecord, Timestamp) -> Result<Option<Edited>, ManageError>,
+    ) -> Result<KeyInfo, ManageError> {
+        let (mut record, status) = self.load(id, actor, action).await?;
+        if record.revoked.is_some() {
+            return Err(ManageError::new(ManageErrorKind::KeyRevoked));
+        }
+        let at = self.0.clock.now();
+        let Some(Edited { action, before, after }) = edit(&mut record, at)? else {
+            return Ok(KeyInfo::new(record, status, None));
+        };
+        let row = KeyRow::from(&record);
+        let update = KeyUpdate {
+            organization: self.0.organization.clone(),
+            id: *id,
+            expected_version: record.version,
+            name: row.name,
+            labels: row.labels,
+            scopes: row.scopes,
+            expires_at: row.expires_at,
+        };
+        let wanted = Wanted {
+            at,
+            write: Write::Update(update),
+            action,
+            subject: Subject::Key(*id, record.owner.clone()),
+            before,
+            after,
+            new_owner: None,
+            dedupe: None,
+        };
+        self.apply(actor, wanted).await?;
+        record.version += 1;
+        Ok(KeyInfo::new(record, status, None))
+    }
+}

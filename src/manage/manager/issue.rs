@@ -1,0 +1,130 @@
+use super::{KeyManager, apply::Wanted};
+use crate::{
+    audit::{Action, Subject},
+    key::PlaintextKey,
+    manage::{
+        actor::Actor,
+        error::{InvalidInput, ManageError, ManageErrorKind},
+        info::KeyInfo,
+        issued::IssuedKey,
+        policy::{DenialReason, KeyAction, Target},
+        request::IssueKey,
+    },
+    record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus},
+    scope::{Scope, Scopes},
+    store::{KeyStore, Write},
+    time::Timestamp,
+};
+
+const LONGEST_IDEMPOTENCY_KEY: usize = 256;
+
+impl<S: KeyStore> KeyManager<S> {
+    /// Makes a key. Its text leaves in the answer, once; the store gets a hash of it.
+    ///
+    /// A key that acts gives only scopes it has itself, and never [`keys:manage`](Scope::KEYS_MANAGE), which people and
+    /// the system name.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of), invalid, owner held or closed,
+    /// replay, overloaded, hash failed, randomness, store unavailable, outcome unknown.
+    pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
+        self.admit(actor)?;
+        let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
+        self.permit(actor, KeyAction::Issue, &target)?;
+        refuse_to_widen(actor, &request.scopes)?;
+
+        let at = self.0.clock.now();
+        let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
+        let labels = Labels::new(request.labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
+        // Read back as a store will read it back: a set built step by step can be too large.
+        let scopes = request.scopes.to_string().parse::<Scopes>();
+        let scopes = scopes.map_err(|error| invalid(InvalidInput::Scopes).with_source(error))?;
+        if request.expires_at.is_some_and(|end| end <= at) {
+            return Err(invalid(InvalidInput::ExpiryPast));
+        }
+        let dedupe = request.idempotency_key.map(|key| self.dedupe(&key, actor)).transpose()?;
+
+        let generated = self.0.format.generate(request.owner.kind());
+        let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
+        let record = KeyRecord {
+            organization: self.0.organization.clone(),
+            id: plaintext.id(),
+            owner: request.owner,
+            name,
+            labels,
+            hash: self.0.hasher.hash(plaintext.expose_secret()).await?,
+            scopes,
+            created_by: actor.id(),
+            created_with: actor.key_id().copied(),
+            created_at: at,
+            expires_at: request.expires_at,
+            revoked: None,
+            replaces: None,
+            version: 1,
+        };
+        self.insert(plaintext, record, actor, dedupe).await
+    }
+
+    async fn insert(
+        &self,
+        plaintext: PlaintextKey,
+        record: KeyRecord,
+        actor: &Actor,
+        dedupe: Option<String>,
+    ) -> Result<IssuedKey, ManageError> {
+        let wanted = Wanted {
+            at: record.created_at,
+            write: Write::Insert(KeyRow::from(&record)),
+            action: Action::KEY_ISSUED,
+            subject: Subject::Key(record.id, record.owner.clone()),
+            before: None,
+            after: Some(summary(&record)),
+            new_owner: Some(record.owner.clone()),
+            dedupe,
+        };
+        self.apply(actor, wanted).await?;
+        // Its owner was active at the moment of commit.
+        Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
+    }
+
+    /// What the store keeps of an idempotency key: nobody's is met by another actor's, or in another organization.
+    fn dedupe(&self, key: &str, actor: &Actor) -> Result<String, ManageError> {
+        if key.is_empty() || key.len() > LONGEST_IDEMPOTENCY_KEY {
+            return Err(invalid(InvalidInput::IdempotencyKey));
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("tower-api-keys v1 idempotency key");
+        for part in [self.0.organization.as_str(), &actor.id().to_string(), key] {
+            // With the length of each, so that no two lists of parts read the same.
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+/// What no policy can allow a key: to give more than it has, or to make another key that manages keys.
+fn refuse_to_widen(actor: &Actor, scopes: &Scopes) -> Result<(), ManageError> {
+    match actor.scopes() {
+        Some(own) if scopes.allows(&Scope::KEYS_MANAGE) || !scopes.is_within(own) => {
+            Err(ManageError::denied(DenialReason::ScopesTooWide))
+        }
+        _ => Ok(()),
+    }
+}
+
+const fn invalid(what: InvalidInput) -> ManageError {
+    ManageError::invalid(what)
+}
+
+/// What the audit trail says of a new key, because all of it can change later.
+fn summary(record: &KeyRecord) -> String {
+    #[derive(serde::Serialize)]
+    struct Summary<'a> {
+        name: &'a KeyName,
+        labels: &'a Labels,
+        scopes: &'a Scopes,
+        expires_at: Option<Timestamp>,
+    }
+    let KeyRecord { name, labels, scopes, expires_at, .. } = record;
+    // Fails only on maps whose keys are no strings; these are strings.
+    serde_json::to_string(&Summary { name, labels, scopes, expires_at: *expires_at }).unwrap_or_default()
+}

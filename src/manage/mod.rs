@@ -1,0 +1,48 @@
+//! Looking after keys: who may make, see and end which, and the changes themselves.
+//!
+//! A [`KeyManager`] does what an [`Actor`] asks, if the [`Policy`] allows it. What an actor cannot see is
+//! [not found](ManageErrorKind::NotFound), whether it exists or not; what it sees and may not do is
+//! [denied](ManageErrorKind::Denied), with a reason and what would change it. Every change is written together with its
+//! line of the audit trail, or not at all.
+//!
+//! The default policy, [`TableOfRights`]:
+//!
+//! | | self | member of the team | Team Admin, Team Owner | org admin |
+//! |---|---|---|---|---|
+//! | personal key: issue, rename, relabel, narrow, expire | yes | - | - | no |
+//! | personal key: see with usage, revoke | yes | - | - | yes |
+//! | team key: see | - | yes | yes | yes |
+//! | team key: see usage | - | no | yes | yes |
+//! | team key: issue (plan Business or Enterprise) | - | no | yes | yes |
+//! | team key: rename, relabel, narrow, expire, revoke (any plan) | - | no | yes | yes |
+//! | owner: hold, lift, close | no | no | no | yes |
+//!
+//! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
+//! owner may at that moment, if [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it, and grants no scope it does
+//! not have itself.
+
+mod actor;
+mod error;
+mod info;
+mod issued;
+mod lint;
+mod manager;
+mod policy;
+mod request;
+mod rights;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use actor::Actor;
+pub use error::{InvalidInput, ManageError, ManageErrorKind};
+pub use info::{Effect, KeyInfo, KeyPage, Revoked};
+pub use issued::IssuedKey;
+pub use lint::{NameAdvice, lint_name};
+pub use manager::KeyManager;
+pub(crate) use manager::ManagerParts;
+pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
+pub use request::{IssueKey, ListKeys};
+pub use rights::{Plan, Rights, TeamRole};
+pub use table::TableOfRights;

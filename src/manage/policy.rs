@@ -1,0 +1,260 @@
+use std::fmt;
+
+use super::actor::Actor;
+use crate::{
+    key::KeyId,
+    owner::Owner,
+    record::{ActorId, KeyRecord},
+    scope::Scopes,
+};
+
+/// Who may do what. The default is the [table of rights](super::TableOfRights).
+///
+/// Asked for every call, and for every key of a list. A policy decides about roles and plans; what it allows still does
+/// not let a key act without [`keys:manage`](crate::Scope::KEYS_MANAGE), let it grant scopes it does not have, let
+/// anybody reach another organization, or let somebody act who is suspended.
+///
+/// ```
+/// use tower_api_keys::{Actor, manage::{Decision, DenialReason, KeyAction, Policy, TableOfRights, Target}};
+///
+/// /// The table, but nobody makes personal keys.
+/// #[derive(Debug)]
+/// struct TeamKeysOnly;
+///
+/// impl Policy for TeamKeysOnly {
+///     fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
+///         match (action, target.owner()) {
+///             (KeyAction::Issue, Some(tower_api_keys::Owner::User(_))) => {
+///                 Decision::Deny(DenialReason::Custom("Personal keys are not offered here."))
+///             }
+///             _ => TableOfRights.decide(actor, action, target),
+///         }
+///     }
+/// }
+/// ```
+pub trait Policy: fmt::Debug + Send + Sync + 'static {
+    /// Whether this actor may do this to that.
+    ///
+    /// Actions and targets grow: what is not known should be denied.
+    fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision;
+}
+
+/// What an actor wants to do.
+///
+/// ```
+/// use tower_api_keys::manage::KeyAction;
+///
+/// assert_ne!(KeyAction::See, KeyAction::SeeUsage);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyAction {
+    /// Close a user or a team for good.
+    Close,
+    /// Set an earlier expiry of a key.
+    Expire,
+    /// Put a hold on a user or a team.
+    Hold,
+    /// Make a key.
+    Issue,
+    /// Lift a hold from a user or a team.
+    Lift,
+    /// Take scopes from a key.
+    Narrow,
+    /// Change the labels of a key.
+    Relabel,
+    /// Change the name of a key.
+    Rename,
+    /// Revoke a key.
+    Revoke,
+    /// See that a key exists, and all about it except how it is used. Of an owner or the organization: list its keys.
+    See,
+    /// See how a key is used.
+    SeeUsage,
+}
+
+/// What an actor wants to do it to.
+///
+/// ```
+/// use tower_api_keys::{Owner, TeamId, manage::Target};
+///
+/// let blue = Owner::Team(TeamId::new("blue")?);
+/// assert_eq!(Target::Owner(&blue).owner(), Some(&blue));
+/// assert_eq!(Target::Organization.owner(), None);
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target<'a> {
+    /// A key that exists.
+    #[non_exhaustive]
+    Key {
+        /// Which.
+        id: &'a KeyId,
+        /// Whose.
+        owner: &'a Owner,
+        /// Who made it.
+        created_by: &'a ActorId,
+        /// The key that made it, if one did.
+        created_with: Option<&'a KeyId>,
+    },
+    /// A key to be made.
+    #[non_exhaustive]
+    NewKey {
+        /// For whom.
+        owner: &'a Owner,
+        /// With these scopes.
+        scopes: &'a Scopes,
+    },
+    /// All keys of the organization.
+    Organization,
+    /// A user or a team.
+    Owner(&'a Owner),
+}
+
+impl<'a> Target<'a> {
+    /// The user or team it is or belongs to.
+    #[must_use]
+    pub const fn owner(&self) -> Option<&'a Owner> {
+        match self {
+            Self::Key { owner, .. } | Self::NewKey { owner, .. } | Self::Owner(owner) => Some(owner),
+            Self::Organization => None,
+        }
+    }
+
+    pub(super) const fn key(record: &'a KeyRecord) -> Self {
+        Self::Key {
+            id: &record.id,
+            owner: &record.owner,
+            created_by: &record.created_by,
+            created_with: record.created_with.as_ref(),
+        }
+    }
+}
+
+/// What a [`Policy`] says.
+///
+/// ```
+/// use tower_api_keys::manage::{Decision, DenialReason};
+///
+/// assert_ne!(Decision::Deny(DenialReason::InsufficientRole), Decision::Hide);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Allow,
+    /// No, and the actor is told why: it may know that the target exists.
+    Deny(DenialReason),
+    /// No, and the actor is not told that the target exists.
+    Hide,
+}
+
+/// Why an actor may not do what it asked for.
+///
+/// ```
+/// use tower_api_keys::manage::DenialReason;
+///
+/// assert_eq!(DenialReason::PlanRequired.code(), "plan_required");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DenialReason {
+    /// The person, or the owner of the key that acts, is suspended, held or closed.
+    ActorInactive,
+    /// The key that acts is revoked or has expired.
+    ActorKeyDead,
+    /// A reason of the embedder's own policy: a sentence for the person who asked.
+    Custom(&'static str),
+    /// The role in the team or the organization is not enough.
+    InsufficientRole,
+    /// The key that acts does not have the scope `keys:manage` named on it.
+    InsufficientScope,
+    /// Only the person whose key it is may do this.
+    NotYourKey,
+    /// The team's plan does not include keys of its own.
+    PlanRequired,
+    /// A key may grant only scopes that it has itself, and never `keys:manage`.
+    ScopesTooWide,
+}
+
+impl DenialReason {
+    /// A word for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::ActorInactive => "actor_inactive",
+            Self::ActorKeyDead => "actor_key_dead",
+            Self::Custom(_) => "denied",
+            Self::InsufficientRole => "insufficient_role",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::NotYourKey => "not_your_key",
+            Self::PlanRequired => "plan_required",
+            Self::ScopesTooWide => "scopes_too_wide",
+        }
+    }
+}
+
+/// A no, with the reason, a sentence for the person who asked, and what would change it.
+///
+/// ```
+/// use tower_api_keys::manage::{Denial, DenialReason};
+///
+/// let denial = Denial::from(DenialReason::PlanRequired);
+/// assert_eq!(denial.sentence(), "Team API keys are not included.");
+/// assert_eq!(denial.remedy(), "Upgrade to Business or Enterprise to create team-scoped service keys.");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denial(DenialReason);
+
+impl Denial {
+    /// The reason.
+    #[must_use]
+    pub const fn reason(self) -> DenialReason {
+        self.0
+    }
+
+    /// What is the matter, in a sentence.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self.0 {
+            DenialReason::ActorInactive => "This account is suspended or closed.",
+            DenialReason::ActorKeyDead => "The key that asks is revoked or has expired.",
+            DenialReason::Custom(sentence) => sentence,
+            DenialReason::InsufficientRole => "Your role does not allow this.",
+            DenialReason::InsufficientScope => "This key may not manage keys.",
+            DenialReason::NotYourKey => "Only the person whose key it is may do this.",
+            DenialReason::PlanRequired => "Team API keys are not included.",
+            DenialReason::ScopesTooWide => {
+                "A key can give another key only scopes that it has, and never `keys:manage`."
+            }
+        }
+    }
+
+    /// What would change it, in a sentence. Empty for a [custom](DenialReason::Custom) reason.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self.0 {
+            DenialReason::ActorInactive => "Ask an admin of the organization to reinstate it.",
+            DenialReason::ActorKeyDead => "Use a live key.",
+            DenialReason::Custom(_) => "",
+            DenialReason::InsufficientRole => "Ask an admin of the team or the organization.",
+            DenialReason::InsufficientScope => "Use a key on which a person has named the scope `keys:manage`.",
+            DenialReason::NotYourKey => "Ask that person, or revoke the key.",
+            DenialReason::PlanRequired => "Upgrade to Business or Enterprise to create team-scoped service keys.",
+            DenialReason::ScopesTooWide => "Ask for fewer scopes, or let a person make the key.",
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())?;
+        if self.remedy().is_empty() { Ok(()) } else { write!(f, " {}", self.remedy()) }
+    }
+}
+
+impl From<DenialReason> for Denial {
+    fn from(reason: DenialReason) -> Self {
+        Self(reason)
+    }
+}

@@ -1,0 +1,170 @@
+use std::fmt;
+
+use crate::{
+    key::{KeyId, redact},
+    owner::{Owner, TeamId, UserId},
+    record::ActorId,
+    scope::Scopes,
+    store::{KeyCursor, Liveness},
+    time::Timestamp,
+};
+
+/// A key to be made. What is said here is checked by [`KeyManager::issue`](super::KeyManager::issue).
+///
+/// ```
+/// use tower_api_keys::{IssueKey, Scope, TeamId};
+///
+/// let request = IssueKey::team(TeamId::new("engineering")?)
+///     .named("GitHub Actions - production")
+///     .labelled("ticket", "OPS-1234")
+///     .scopes([Scope::new("agents:read")?].into_iter().collect())
+///     .expires_at("2027-01-01T00:00:00Z".parse()?)
+///     .idempotency_key("3f1c5a4e");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is made before `KeyManager::issue`"]
+pub struct IssueKey {
+    pub(super) owner: Owner,
+    pub(super) name: String,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) scopes: Scopes,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) idempotency_key: Option<String>,
+}
+
+impl IssueKey {
+    /// A personal key: it carries this user's permissions and stops when they leave.
+    pub fn user(user: UserId) -> Self {
+        Self::of(Owner::User(user))
+    }
+
+    /// A team key: it reaches this team and outlives whoever makes it.
+    pub fn team(team: TeamId) -> Self {
+        Self::of(Owner::Team(team))
+    }
+
+    /// A key of this owner.
+    pub fn of(owner: Owner) -> Self {
+        Self {
+            owner,
+            name: String::new(),
+            labels: Vec::new(),
+            scopes: Scopes::all(),
+            expires_at: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// What people call it: rules are with [`KeyName`](crate::record::KeyName), advice with
+    /// [`lint_name`](super::lint_name). Default: empty.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// One more label: rules are with [`Labels`](crate::record::Labels). Default: none.
+    pub fn labelled(mut self, label: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.push((label.into(), value.into()));
+        self
+    }
+
+    /// What it may do. Default: [`Scopes::all`], everything its owner may, except managing keys.
+    pub fn scopes(mut self, scopes: Scopes) -> Self {
+        self.scopes = scopes;
+        self
+    }
+
+    /// The first moment at which it is refused. Default: none.
+    pub fn expires_at(mut self, at: Timestamp) -> Self {
+        self.expires_at = Some(at);
+        self
+    }
+
+    /// Makes a repeat of this request harmless: a second key under the same 1 to 256 bytes, by the same actor in the
+    /// same organization, is refused as [a replay](super::ManageErrorKind::Replay). Default: none.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+}
+
+/// People paste keys into the wrong field: what they wrote is shown without secrets.
+impl fmt::Debug for IssueKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssueKey")
+            .field("owner", &self.owner)
+            .field("name", &redact(&self.name))
+            .field("scopes", &self.scopes)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which keys to list: of all that the actor may see, or of one owner. All conditions hold together.
+///
+/// ```
+/// use tower_api_keys::{TeamId, manage::ListKeys, store::Liveness};
+///
+/// let live = ListKeys::of(TeamId::new("engineering")?).with_liveness(Liveness::Live).with_limit(20);
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is read before `KeyManager::list`"]
+pub struct ListKeys {
+    pub(super) owner: Option<Owner>,
+    pub(super) creator: Option<ActorId>,
+    pub(super) maker: Option<KeyId>,
+    pub(super) liveness: Option<Liveness>,
+    pub(super) unused_since: Option<Timestamp>,
+    pub(super) after: Option<KeyCursor>,
+    pub(super) limit: u16,
+}
+
+impl ListKeys {
+    /// Every key of the organization that the actor may see.
+    pub const fn all() -> Self {
+        Self { owner: None, creator: None, maker: None, liveness: None, unused_since: None, after: None, limit: 100 }
+    }
+
+    /// The keys of this user or team. If the actor may not see them, the answer is *not found*.
+    pub fn of(owner: impl Into<Owner>) -> Self {
+        Self { owner: Some(owner.into()), ..Self::all() }
+    }
+
+    /// Only those made by this user, key or part of the system.
+    pub fn with_creator(mut self, creator: ActorId) -> Self {
+        self.creator = Some(creator);
+        self
+    }
+
+    /// Only those made with this key.
+    pub const fn with_maker(mut self, key: KeyId) -> Self {
+        self.maker = Some(key);
+        self
+    }
+
+    /// Only live ones, or only dead ones. A key is dead if it is revoked or expired.
+    pub const fn with_liveness(mut self, liveness: Liveness) -> Self {
+        self.liveness = Some(liveness);
+        self
+    }
+
+    /// Only those that were not accepted at or after this time. Leaves out keys whose usage the actor may not see.
+    pub const fn unused_since(mut self, time: Timestamp) -> Self {
+        self.unused_since = Some(time);
+        self
+    }
+
+    /// The page that follows one that ended here.
+    pub const fn after(mut self, cursor: KeyCursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// At most so many keys, 1 to 1,000. Default: 100.
+    pub const fn with_limit(mut self, limit: u16) -> Self {
+        self.limit = limit;
+        self
+    }
+}

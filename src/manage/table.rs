@@ -1,0 +1,76 @@
+use super::{
+    actor::Actor,
+    policy::{Decision, DenialReason, KeyAction, Policy, Target},
+};
+use crate::owner::{Owner, TeamId, UserId};
+
+/// The default [`Policy`]: the table on the [module's page](super). What it does not name is refused.
+///
+/// ```
+/// use tower_api_keys::{Actor, Owner, UserId, manage::{Decision, KeyAction, Policy, Rights, TableOfRights, Target}};
+///
+/// let alice = Actor::user(UserId::new("alice")?, Rights::none());
+/// let bob = Owner::User(UserId::new("bob")?);
+/// assert_eq!(TableOfRights.decide(&alice, KeyAction::Close, &Target::Owner(&bob)), Decision::Hide);
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TableOfRights;
+
+impl Policy for TableOfRights {
+    fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
+        if !is_meant_for(action, target) {
+            return Decision::Hide;
+        }
+        if actor.is_system() {
+            return Decision::Allow;
+        }
+        match target.owner() {
+            Some(Owner::User(user)) => of_user(actor, action, user),
+            Some(Owner::Team(team)) => of_team(actor, action, team),
+            None if actor.is_org_admin() => Decision::Allow,
+            None => Decision::Deny(DenialReason::InsufficientRole),
+        }
+    }
+}
+
+/// Whether the action can be done to such a target at all.
+const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
+    use KeyAction::{Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, See, SeeUsage};
+    match target {
+        Target::Key { .. } => matches!(action, Expire | Narrow | Relabel | Rename | Revoke | See | SeeUsage),
+        Target::NewKey { .. } => matches!(action, Issue),
+        Target::Organization => matches!(action, See | SeeUsage),
+        Target::Owner(_) => matches!(action, Close | Hold | Lift | See | SeeUsage),
+    }
+}
+
+/// A person and their personal keys.
+fn of_user(actor: &Actor, action: KeyAction, user: &UserId) -> Decision {
+    use KeyAction::{Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, See, SeeUsage};
+    let is_self = actor.user_id() == Some(user);
+    match action {
+        See | SeeUsage | Revoke if is_self || actor.is_org_admin() => Decision::Allow,
+        Expire | Issue | Narrow | Relabel | Rename if is_self => Decision::Allow,
+        Close | Hold | Lift if actor.is_org_admin() => Decision::Allow,
+        _ if is_self => Decision::Deny(DenialReason::InsufficientRole),
+        _ if actor.is_org_admin() => Decision::Deny(DenialReason::NotYourKey),
+        _ => Decision::Hide,
+    }
+}
+
+/// A team and its keys.
+fn of_team(actor: &Actor, action: KeyAction, team: &TeamId) -> Decision {
+    use KeyAction::{Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, See, SeeUsage};
+    let role = actor.role_in(team);
+    let manages = actor.is_org_admin() || role.is_some_and(|role| role.manages_keys());
+    match action {
+        See if manages || role.is_some() => Decision::Allow,
+        Expire | Narrow | Relabel | Rename | Revoke | SeeUsage if manages => Decision::Allow,
+        Issue if manages && actor.plan_of(team).includes_team_keys() => Decision::Allow,
+        Issue if manages => Decision::Deny(DenialReason::PlanRequired),
+        Close | Hold | Lift if actor.is_org_admin() => Decision::Allow,
+        _ if manages || role.is_some() => Decision::Deny(DenialReason::InsufficientRole),
+        _ => Decision::Hide,
+    }
+}

@@ -1,0 +1,95 @@
+use std::task::{Context, Poll};
+
+use http::Request;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::anonymous::Anonymous;
+use crate::principal::Principal;
+
+/// A stand-in for [`ApiKeyLayer`](super::ApiKeyLayer) in tests of handlers: every request comes from `principal`.
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use tower_api_keys::{Principal, middleware::acting_as};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let whoami = service_fn(async |request: Request<()>| {
+///     Ok::<_, std::io::Error>(request.extensions().get::<Principal>().map(|caller| caller.owner().to_string()))
+/// });
+/// let ci = Principal::fake().team("engineering")?.build();
+/// let answer = acting_as(ci).layer(whoami).oneshot(Request::new(())).await?;
+/// assert_eq!(answer.as_deref(), Some("team engineering"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub const fn acting_as(principal: Principal) -> ActingAs {
+    ActingAs(Some(principal))
+}
+
+/// As [`acting_as`], for requests without a key that an [optional](super::ApiKeyLayer::optional) layer lets through.
+#[must_use]
+pub const fn acting_as_nobody() -> ActingAs {
+    ActingAs(None)
+}
+
+/// The layer that [`acting_as`] makes.
+///
+/// ```
+/// use tower_api_keys::{Principal, middleware::{ActingAs, acting_as}};
+///
+/// let layer: ActingAs = acting_as(Principal::fake().build());
+/// ```
+#[derive(Clone, Debug)]
+pub struct ActingAs(Option<Principal>);
+
+impl<S> Layer<S> for ActingAs {
+    type Service = ActingAsService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ActingAsService { inner, principal: self.0.clone() }
+    }
+}
+
+/// What [`ActingAs`] makes of a service.
+///
+/// ```
+/// use tower::Layer;
+/// use tower_api_keys::middleware::{ActingAsService, acting_as_nobody};
+///
+/// fn for_nobody<S>(service: S) -> ActingAsService<S> {
+///     acting_as_nobody().layer(service)
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ActingAsService<S> {
+    inner: S,
+    principal: Option<Principal>,
+}
+
+impl<S: Service<Request<B>>, B> Service<Request<B>> for ActingAsService<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        let extensions = request.extensions_mut();
+        match &self.principal {
+            Some(principal) => {
+                extensions.insert(principal.clone());
+            }
+            None => {
+                extensions.remove::<Principal>();
+                extensions.insert(Anonymous);
+            }
+        }
+        self.inner.call(request)
+    }
+}

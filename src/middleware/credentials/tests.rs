@@ -1,0 +1,267 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
+
+/// A reading with the key spelled out, which tests may.
+#[derive(Debug, PartialEq)]
+enum Read {
+    Bearer(String),
+    KeyHeader(String),
+    Both(String),
+    Nothing,
+    Refused(Fault),
+}
+
+use Read::{Bearer, Both, KeyHeader, Nothing, Refused};
+
+const AMBIGUOUS: Read = Refused(Fault::Ambiguous);
+const EMPTY: Read = Refused(Fault::Malformed(MalformedReason::Empty));
+const NO_SCHEME: Read = Refused(Fault::Malformed(MalformedReason::MissingScheme));
+
+fn read_with(names: &KeyHeaders, foreign: ForeignBearer, lines: &[(&str, &[u8])]) -> Read {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_bytes(value).unwrap());
+    }
+    match read(&headers, names, &KeyFormat::unbranded(), foreign) {
+        Reading::Nothing => Nothing,
+        Reading::Refused(fault) => Refused(fault),
+        Reading::Candidate { text, carried } => {
+            let text = String::from_utf8_lossy(text).into_owned();
+            match (carried.authorization, carried.key_header) {
+                (true, true) => Both(text),
+                (true, false) => Bearer(text),
+                (false, true) => KeyHeader(text),
+                (false, false) => panic!("a candidate from nowhere"),
+            }
+        }
+    }
+}
+
+fn read_lines(lines: &[(&str, &str)]) -> Read {
+    let lines: Vec<_> = lines.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    read_with(&KeyHeaders::default(), ForeignBearer::Refuse, &lines)
+}
+
+fn bearer(text: &str) -> Read {
+    Bearer(text.into())
+}
+
+#[test]
+fn authorization_is_read_as_scheme_and_candidate() {
+    let k = KEY;
+    for (value, expected) in [
+        (format!("Bearer {k}"), bearer(k)),
+        (format!("bearer {k}"), bearer(k)),
+        (format!("BEARER {k}"), bearer(k)),
+        (format!("bEaReR {k}"), bearer(k)),
+        (format!("Bearer   {k}"), bearer(k)),
+        (format!(" \t Bearer {k}"), bearer(k)),
+        (format!("Bearer {k} \t "), bearer(k)),
+        // A tab is no separator: what is left of it makes the candidate malformed.
+        (format!("Bearer\t{k}"), bearer(&format!("\t{k}"))),
+        (format!("Bearer \t{k}"), bearer(&format!("\t{k}"))),
+        (format!("Bearer {k} {k}"), bearer(&format!("{k} {k}"))),
+        (format!("Bearer {k}, Bearer {k}"), bearer(&format!("{k}, Bearer {k}"))),
+        (format!("Bearer Bearer {k}"), bearer(&format!("Bearer {k}"))),
+        ("Bearer x".into(), bearer("x")),
+        ("Bearer".into(), EMPTY),
+        ("bearer".into(), EMPTY),
+        ("Bearer ".into(), EMPTY),
+        ("Bearer \t ".into(), EMPTY),
+        // Other schemes are none of our business.
+        ("Basic dXNlcjpwYXNz".into(), Nothing),
+        ("Digest username=\"a\"".into(), Nothing),
+        (format!("Basic {k}"), Nothing),
+        ("Bearerx".into(), Nothing),
+        (format!("Bearer:{k}"), Nothing),
+        (format!("Bearer={k}"), Nothing),
+        ("Beare".into(), Nothing),
+        (String::new(), Nothing),
+        (" \t ".into(), Nothing),
+        ("eyJhbGciOiJIUzI1NiJ9.e30.c2ln".into(), Nothing),
+        // A key is told from another credential by its prefix, however much of it is there.
+        (k.into(), NO_SCHEME),
+        (format!("  {k}"), NO_SCHEME),
+        ("user.".into(), NO_SCHEME),
+        ("team.x y".into(), NO_SCHEME),
+        (format!("Token {k}"), NO_SCHEME),
+        (format!("token\t{k}"), NO_SCHEME),
+        (format!("ApiKey   {k}"), NO_SCHEME),
+        (format!("APIKEY {k}"), NO_SCHEME),
+        ("Token abc".into(), Nothing),
+        ("ApiKey".into(), Nothing),
+        (format!("Token token={k}"), Nothing),
+        (format!("Tokens {k}"), Nothing),
+    ] {
+        assert_eq!(read_lines(&[("authorization", &value)]), expected, "{value:?}");
+    }
+}
+
+#[test]
+fn the_whole_value_of_x_api_key_is_the_candidate() {
+    let k = KEY;
+    for (value, expected) in [
+        (k.to_owned(), KeyHeader(k.into())),
+        (format!("\t {k} \t"), KeyHeader(k.into())),
+        (format!("Bearer {k}"), KeyHeader(format!("Bearer {k}"))),
+        ("x".into(), KeyHeader("x".into())),
+        (String::new(), EMPTY),
+        (" \t".into(), EMPTY),
+    ] {
+        assert_eq!(read_lines(&[("x-api-key", &value)]), expected, "{value:?}");
+    }
+}
+
+#[test]
+fn two_candidates_are_one_only_if_they_are_equal_and_not_empty() {
+    let (k, b) = (KEY, format!("Bearer {KEY}"));
+    for (authorization, x_api_key, expected) in [
+        (b.as_str(), k, Both(k.into())),
+        (&b, "  \t", AMBIGUOUS),
+        (&b, " user.other", AMBIGUOUS),
+        (&b, &k[..73], AMBIGUOUS),
+        (&b, &format!("\t{k} "), Both(k.into())),
+        ("Bearer", "", AMBIGUOUS),
+        ("Bearer", k, AMBIGUOUS),
+        ("Bearer x", "x", Both("x".into())),
+        ("Bearer x", "X", AMBIGUOUS),
+        ("Basic x", k, KeyHeader(k.into())),
+        ("Basic x", "", EMPTY),
+        ("", k, KeyHeader(k.into())),
+        (k, k, NO_SCHEME),
+        (&format!("Token {k}"), k, NO_SCHEME),
+    ] {
+        let lines = [("authorization", authorization), ("x-api-key", x_api_key)];
+        assert_eq!(read_lines(&lines), expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn a_header_that_comes_twice_is_refused_even_if_both_lines_are_equal() {
+    let b = format!("Bearer {KEY}");
+    for lines in [
+        [("authorization", b.as_str()), ("Authorization", b.as_str())],
+        [("authorization", &b), ("authorization", "Basic x")],
+        [("authorization", "Basic x"), ("authorization", "Basic y")],
+        [("authorization", ""), ("authorization", &b)],
+        [("x-api-key", KEY), ("X-API-Key", KEY)],
+        [("x-api-key", ""), ("x-api-key", "")],
+    ] {
+        assert_eq!(read_lines(&lines), AMBIGUOUS, "{lines:?}");
+    }
+    assert_eq!(read_lines(&[("x-api-key", KEY), ("authorization", &b), ("x-api-key", "other")]), AMBIGUOUS);
+}
+
+#[test]
+fn other_headers_carry_no_keys() {
+    for name in ["cookie", "proxy-authorization", "api-key", "x-api-keys", "x-auth-token"] {
+        assert_eq!(read_lines(&[(name, KEY)]), Nothing, "{name}");
+    }
+    assert_eq!(read_lines(&[]), Nothing);
+}
+
+#[test]
+fn a_header_that_is_not_read_is_not_even_counted() {
+    let b = format!("Bearer {KEY}");
+    let twice: [(&str, &[u8]); 3] = [("authorization", b.as_bytes()), ("x-api-key", b"a"), ("x-api-key", b"b")];
+    assert_eq!(read_with(&KeyHeaders::only_bearer(), ForeignBearer::Refuse, &twice), bearer(KEY));
+
+    let schemeless: [(&str, &[u8]); 3] =
+        [("authorization", KEY.as_bytes()), ("authorization", b"a"), ("x-api-key", b"b")];
+    let x_api_key = KeyHeaders::only_x_api_key();
+    assert_eq!(read_with(&x_api_key, ForeignBearer::Refuse, &schemeless), KeyHeader("b".into()));
+}
+
+#[test]
+fn another_header_may_take_the_place_of_x_api_key() {
+    let names = KeyHeaders::bearer_and(HeaderName::from_static("x-acme-key")).unwrap();
+    let read = |lines: &[(&str, &[u8])]| read_with(&names, ForeignBearer::Refuse, lines);
+    assert_eq!(read(&[("x-acme-key", b"a"), ("x-api-key", b"b")]), KeyHeader("a".into()));
+    assert_eq!(read(&[("x-acme-key", b"a"), ("authorization", b"Bearer b")]), AMBIGUOUS);
+    assert_eq!(read(&[("x-api-key", b"b")]), Nothing);
+}
+
+#[test]
+fn a_foreign_bearer_text_can_be_left_to_others() {
+    let read = |lines: &[(&str, &str)]| {
+        let lines: Vec<_> = lines.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        read_with(&KeyHeaders::default(), ForeignBearer::Ignore, &lines)
+    };
+    let jwt = "Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln";
+    for (value, expected) in [
+        (jwt.to_owned(), Nothing),
+        ("Bearer".into(), Nothing),
+        ("Bearer \teyJ".into(), Nothing),
+        ("Bearer User.x".into(), Nothing),
+        (format!("Bearer {KEY}"), bearer(KEY)),
+        ("Bearer team.".into(), bearer("team.")),
+        ("Bearer\tuser.x".into(), bearer("\tuser.x")),
+        (KEY.into(), NO_SCHEME),
+        (format!("Token {KEY}"), NO_SCHEME),
+    ] {
+        assert_eq!(read(&[("authorization", &value)]), expected, "{value:?}");
+    }
+    assert_eq!(read(&[("authorization", jwt), ("x-api-key", KEY)]), KeyHeader(KEY.into()));
+    assert_eq!(read(&[("authorization", jwt), ("x-api-key", "")]), EMPTY);
+    assert_eq!(read(&[("authorization", jwt), ("authorization", jwt)]), AMBIGUOUS);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_candidates_like_any_other() {
+    let both: [(&str, &[u8]); 2] = [("authorization", b"Bearer \xff\xfe"), ("x-api-key", b"\xff\xfe")];
+    let default = KeyHeaders::default();
+    assert_eq!(read_with(&default, ForeignBearer::Refuse, &both), Both("\u{fffd}\u{fffd}".into()));
+    assert_eq!(read_with(&default, ForeignBearer::Refuse, &[("authorization", b"\x80")]), Nothing);
+    // A no-break space is not trimmed.
+    let padded: [(&str, &[u8]); 1] = [("x-api-key", b"\xa0x\xa0")];
+    assert_eq!(read_with(&default, ForeignBearer::Refuse, &padded), KeyHeader("\u{fffd}x\u{fffd}".into()));
+}
+
+/// Bytes that a header can have, often close to what means something here.
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        Just(b"Bearer".to_vec()),
+        Just(b"token".to_vec()),
+        Just(b"ApiKey".to_vec()),
+        Just(b" ".to_vec()),
+        Just(b"\t".to_vec()),
+        Just(KEY.as_bytes().to_vec()),
+        Just(b"team.".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..12),
+    ];
+    proptest::collection::vec(word, 0..6).prop_map(|words| {
+        words.concat().into_iter().filter(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f)).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_header_makes_the_reader_panic_or_invent_a_key(
+        authorization in proptest::collection::vec(value(), 0..3),
+        x_api_key in proptest::collection::vec(value(), 0..3),
+        ignore: bool,
+    ) {
+        let mut headers = HeaderMap::new();
+        for (name, values) in [("authorization", &authorization), ("x-api-key", &x_api_key)] {
+            for value in values {
+                headers.append(name, HeaderValue::from_bytes(value).unwrap());
+            }
+        }
+        let foreign = if ignore { ForeignBearer::Ignore } else { ForeignBearer::Refuse };
+        match read(&headers, &KeyHeaders::default(), &KeyFormat::unbranded(), foreign) {
+            Reading::Candidate { text, carried } => {
+                prop_assert!(authorization.len() < 2 && x_api_key.len() < 2);
+                prop_assert!(!text.is_empty());
+                let holds = |values: &[Vec<u8>]| values[0].windows(text.len()).any(|window| window == text);
+                prop_assert!(!carried.authorization || holds(&authorization));
+                prop_assert!(!carried.key_header || holds(&x_api_key));
+                prop_assert_eq!(carried.key_header, !x_api_key.is_empty());
+            }
+            Reading::Nothing => prop_assert!(authorization.len() < 2 && x_api_key.is_empty()),
+            Reading::Refused(_) => prop_assert!(!authorization.is_empty() || !x_api_key.is_empty()),
+        }
+    }
+}

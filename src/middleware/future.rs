@@ -1,0 +1,151 @@
+use std::{
+    error::Error,
+    fmt,
+    future::{Future, Ready, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{
+    body::ResponseBody,
+    code::RefusalCode,
+    credentials::Carried,
+    refusal::Refusal,
+    report,
+    settings::{Finish, Settings},
+};
+use crate::{auth::AuthError, principal::Principal};
+
+pin_project! {
+    /// The future of the services of this module. Fails only if the inner service does.
+    ///
+    /// Dropped, it gives back the request, the inner service that was ready for it, and its place in whatever check it
+    /// waited for.
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        // In a box, so that the request costs no room in the future of a request that need not wait.
+        Waiting { waiting: Option<Box<Waiting<S, B>>> },
+        Inner { #[pin] future: S::Future, finish: Finish },
+        Refused { #[pin] response: Ready<Box<Response<Bytes>>> },
+    }
+}
+
+/// A request whose fate is not known yet, and the service that is ready for it.
+pub(crate) struct Waiting<S, B> {
+    pub(crate) question: Question,
+    pub(crate) service: S,
+    pub(crate) request: Request<B>,
+}
+
+pub(crate) enum Question {
+    /// Whose key is it?
+    Key { check: BoxFuture<'static, Result<Principal, AuthError>>, carried: Carried, settings: Arc<Settings> },
+    /// Is the user a member of the team?
+    Membership { answer: BoxFuture<'static, Result<bool, Box<dyn Error + Send + Sync>>> },
+}
+
+impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
+    pub(crate) const fn inner(future: S::Future, finish: Finish) -> Self {
+        Self { state: State::Inner { future, finish } }
+    }
+
+    pub(crate) fn refused(response: Response<Bytes>) -> Self {
+        Self { state: State::refused(response) }
+    }
+
+    pub(crate) fn waiting(waiting: Waiting<S, B>) -> Self {
+        Self { state: State::Waiting { waiting: Some(Box::new(waiting)) } }
+    }
+}
+
+impl<S: Service<Request<B>>, B> State<S, B> {
+    fn refused(response: Response<Bytes>) -> Self {
+        Self::Refused { response: ready(Box::new(response)) }
+    }
+}
+
+impl<S, B, ResB> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<ResB>>,
+{
+    type Output = Result<Response<ResponseBody<ResB>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Inner { future, finish } => {
+                    let response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(finish.apply(response)));
+                }
+                StateProj::Refused { response } => {
+                    return response.poll(cx).map(|response| Ok(response.map(ResponseBody::refusal)));
+                }
+                StateProj::Waiting { waiting: slot } => {
+                    // Empty only if the check panicked and the future is polled once more: nothing can come of it.
+                    let Some(mut waiting) = slot.take() else {
+                        return Poll::Pending;
+                    };
+                    match waiting.question.poll(&mut waiting.request, cx) {
+                        Poll::Pending => {
+                            *slot = Some(waiting);
+                            return Poll::Pending;
+                        }
+                        Poll::Ready(Err(response)) => State::refused(response),
+                        Poll::Ready(Ok(finish)) => {
+                            let Waiting { mut service, request, .. } = *waiting;
+                            State::Inner { future: service.call(request), finish }
+                        }
+                    }
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl Question {
+    /// Once answered, makes the request what the inner service is to see, or is refused.
+    fn poll<B>(&mut self, request: &mut Request<B>, cx: &mut Context<'_>) -> Poll<Result<Finish, Response<Bytes>>> {
+        Poll::Ready(match self {
+            Self::Key { check, carried, settings } => match ready!(check.as_mut().poll(cx)) {
+                Ok(principal) => Ok(settings.admit(request, principal, *carried)),
+                Err(error) => Err(settings.presenter.refuse(Refusal::from(&error), request.headers())),
+            },
+            Self::Membership { answer } => match ready!(answer.as_mut().poll(cx)) {
+                Ok(true) => Ok(Finish::default()),
+                Ok(false) => Err(Refusal::new(RefusalCode::WrongTeam).into_response_to(request.headers())),
+                Err(error) => {
+                    report::failed_membership(&*error);
+                    Err(Refusal::new(RefusalCode::StoreUnavailable).into_response_to(request.headers()))
+                }
+            },
+        })
+    }
+}
+
+impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+use http::{
+    HeaderName, HeaderValue,
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHORIZATION, TE,
+        TRANSFER_ENCODING, UPGRADE,
+    },
+};
+
+pub(crate) static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// What a server needs for itself, and what browsers send unasked.
+const RESERVED: [HeaderName; 10] = [
+    AUTHORIZATION,
+    CONNECTION,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    COOKIE,
+    HOST,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Which headers of a request carry keys. The default is both `Authorization: Bearer` and `x-api-key`.
+///
+/// A header that is not read is none of the layer's business: it reaches the inner service as it came.
+///
+/// ```
+/// use http::HeaderName;
+/// use tower_api_keys::middleware::KeyHeaders;
+///
+/// let headers = KeyHeaders::bearer_and(HeaderName::from_static("x-acme-key"))?;
+/// assert_ne!(headers, KeyHeaders::default());
+/// assert!(KeyHeaders::only(http::header::COOKIE).is_err());
+/// # Ok::<(), tower_api_keys::middleware::InvalidKeyHeader>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHeaders {
+    bearer: bool,
+    key_header: Option<HeaderName>,
+}
+
+impl KeyHeaders {
+    /// `Authorization: Bearer`, and no other.
+    #[must_use]
+    pub const fn only_bearer() -> Self {
+        Self { bearer: true, key_header: None }
+    }
+
+    /// `x-api-key`, and no other.
+    #[must_use]
+    pub fn only_x_api_key() -> Self {
+        Self { bearer: false, key_header: Some(X_API_KEY.clone()) }
+    }
+
+    /// A header of this name, whose whole value is the key, and no other.
+    ///
+    /// # Errors
+    /// [`InvalidKeyHeader`] for headers that mean something else: `Authorization`, `Cookie`, `Host` and the like.
+    pub fn only(name: HeaderName) -> Result<Self, InvalidKeyHeader> {
+        Ok(Self { bearer: false, key_header: Some(key_header(name)?) })
+    }
+
+    /// `Authorization: Bearer`, and a header of this name in the place of `x-api-key`.
+    ///
+    /// # Errors
+    /// [`InvalidKeyHeader`] as for [`only`](Self::only).
+    pub fn bearer_and(name: HeaderName) -> Result<Self, InvalidKeyHeader> {
+        Ok(Self { bearer: true, key_header: Some(key_header(name)?) })
+    }
+
+    pub(crate) const fn reads_bearer(&self) -> bool {
+        self.bearer
+    }
+
+    pub(crate) const fn key_header(&self) -> Option<&HeaderName> {
+        self.key_header.as_ref()
+    }
+
+    /// The names, for `Vary`.
+    pub(crate) fn vary(&self) -> HeaderValue {
+        match (self.bearer, &self.key_header) {
+            (true, Some(name)) if *name == X_API_KEY => HeaderValue::from_static("authorization, x-api-key"),
+            // Names of headers are always values of headers; `*` would be right for any.
+            (true, Some(name)) => HeaderValue::try_from(format!("authorization, {name}"))
+                .unwrap_or_else(|_| HeaderValue::from_static("*")),
+            (_, None) => HeaderValue::from_static("authorization"),
+            (false, Some(name)) => name.clone().into(),
+        }
+    }
+
+    /// What a request without a key is told: what happened, and which headers are read here.
+    pub(crate) fn advice(&self) -> String {
+        const BEARER: &str = "in the header Authorization, after the word Bearer and a space";
+        match (self.bearer, &self.key_header) {
+            (true, Some(name)) => format!("The request has no API key; send one {BEARER}, or in the header {name}."),
+            (_, None) => format!("The request has no API key; send one {BEARER}."),
+            (false, Some(name)) => format!("The request has no API key; send one in the header {name}."),
+        }
+    }
+}
+
+impl Default for KeyHeaders {
+    fn default() -> Self {
+        Self { bearer: true, key_header: Some(X_API_KEY.clone()) }
+    }
+}
+
+fn key_header(name: HeaderName) -> Result<HeaderName, InvalidKeyHeader> {
+    if RESERVED.contains(&name) { Err(InvalidKeyHeader(())) } else { Ok(name) }
+}
+
+/// The header means something else and cannot carry keys.
+///
+/// ```
+/// use tower_api_keys::middleware::KeyHeaders;
+///
+/// let error = KeyHeaders::only(http::header::HOST).unwrap_err();
+/// assert_eq!(error.to_string(), "this header means something else and cannot carry keys");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this header means something else and cannot carry keys")]
+pub struct InvalidKeyHeader(());

@@ -1,0 +1,226 @@
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    body::ResponseBody,
+    credentials::ForeignBearer,
+    future::ResponseFuture,
+    gate::Gate,
+    headers::KeyHeaders,
+    presenter::RejectionBody,
+    realm::{InvalidRealm, Realm},
+    refusal::Refusal,
+    settings::Settings,
+};
+use crate::{auth::Authenticator, store::KeyReader, usage::Source};
+
+/// Lets requests with a good key through to the inner service, with a [`Principal`](crate::Principal) in their
+/// extensions, and answers all others itself.
+///
+/// Works over any tower service with `http` types. Cheap to clone. Which requests have which answer is the table of
+/// [`RefusalCode`](super::RefusalCode).
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower::{Layer, Service};
+/// use tower_api_keys::{ApiKeyLayer, Principal, store::KeyReader};
+///
+/// async fn hello(request: Request<String>) -> Result<Response<String>, std::convert::Infallible> {
+///     let caller = request.extensions().get::<Principal>().map(|principal| principal.owner().to_string());
+///     Ok(Response::new(format!("hello, {}", caller.as_deref().unwrap_or("nobody"))))
+/// }
+///
+/// fn app<R: KeyReader>(layer: ApiKeyLayer<R>) -> impl Service<Request<String>> {
+///     layer.layer(tower::service_fn(hello))
+/// }
+/// ```
+///
+/// # Order with other layers
+/// Trace layers and [`MarkKeysSensitive`](super::MarkKeysSensitive) go outside, so that refusals are traced and no trace
+/// shows a key. CORS layers go outside too: `OPTIONS` is not special here, and a preflight request carries no key.
+///
+/// # Nesting
+/// Inside of another layer of the same `ApiKeys` a request that no longer carries a key is accepted as whom the outer
+/// layer proved. A principal that another `ApiKeys` proved never passes: it is replaced, removed, or refused.
+///
+/// # Security
+/// Query strings, cookies and bodies are never read. What the inner service sees no longer holds the key, unless
+/// [`keep_credentials`](Self::keep_credentials) says so. The body of a refused request is never polled.
+pub struct ApiKeyLayer<R> {
+    authenticator: Authenticator<R>,
+    settings: Arc<Settings>,
+}
+
+impl<R> ApiKeyLayer<R> {
+    pub(crate) fn new(authenticator: Authenticator<R>) -> Self {
+        Self { authenticator, settings: Arc::default() }
+    }
+
+    /// Lets requests *without* a key through, as nobody's; by default they are refused. A bad key is refused all the
+    /// same: it is never taken for none.
+    ///
+    /// The inner service must ask who calls: a request may have no [`Principal`](crate::Principal). Answers to nobody
+    /// carry no `Vary` of this layer's; an answer that may be cached and depends on who asks needs one.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.settings().optional = true;
+        self
+    }
+
+    /// What to do with a Bearer text that does not begin with an accepted prefix: refuse it, the default, or leave it
+    /// to the inner service, so that sessions and older keys live beside these.
+    #[must_use]
+    pub fn foreign_bearer(mut self, foreign: ForeignBearer) -> Self {
+        self.settings().foreign_bearer = foreign;
+        self
+    }
+
+    /// Which headers carry keys; by default `Authorization: Bearer` and `x-api-key`.
+    #[must_use]
+    pub fn key_headers(mut self, headers: KeyHeaders) -> Self {
+        let settings = self.settings();
+        settings.presenter.set_headers(&headers);
+        settings.missing = Refusal::missing(headers.advice());
+        settings.headers = headers;
+        self
+    }
+
+    /// Leaves the key in the request, marked sensitive, for an inner service that passes it on. By default it is removed.
+    ///
+    /// A layer of the same `ApiKeys` further in then finds the key again, and checks and counts it again.
+    ///
+    /// # Security
+    /// The inner service can log, store or forward the key.
+    #[must_use]
+    pub fn keep_credentials(mut self) -> Self {
+        self.settings().keep_credentials = true;
+        self
+    }
+
+    /// The realm of the Bearer challenge, `api` by default: what people call the space that a key opens.
+    ///
+    /// # Errors
+    /// [`InvalidRealm`] unless it has 1 to 128 printable ASCII characters without quotes and backslashes.
+    pub fn realm(mut self, realm: &str) -> Result<Self, InvalidRealm> {
+        self.settings().presenter.set_realm(Realm::new(realm)?);
+        Ok(self)
+    }
+
+    /// What requests through this layer are counted under, none by default.
+    #[must_use]
+    pub fn source(mut self, source: Source) -> Self {
+        self.settings().source = source;
+        self
+    }
+
+    /// Gives refusals a body of the embedder's own, here and where an inner service answers with a [`Refusal`].
+    ///
+    /// Status, challenge, `Cache-Control: no-store`, `Vary` and `Retry-After` stay as they are unless the
+    /// [`RejectionBody`] names others. gRPC calls are not affected. The function runs once for each refusal, on the
+    /// thread that serves the request.
+    ///
+    /// ```
+    /// # use tower_api_keys::{ApiKeyLayer, middleware::RejectionBody};
+    /// # fn example<R>(layer: ApiKeyLayer<R>) -> ApiKeyLayer<R> {
+    /// layer.with_rejection(|refusal| {
+    ///     let kind = if refusal.code().status() == 403 { "permission_error" } else { "authentication_error" };
+    ///     let message = refusal.detail();
+    ///     RejectionBody::json(format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"{message}"}}}}"#))
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_rejection<F>(mut self, body: F) -> Self
+    where
+        F: Fn(&Refusal) -> RejectionBody + Send + Sync + 'static,
+    {
+        self.settings().presenter.set_body(body);
+        self
+    }
+
+    /// Whether answers to requests by `x-api-key` get `Vary` and, unless they say otherwise, `Cache-Control: private`;
+    /// they do by default.
+    ///
+    /// # Security
+    /// Shared caches keep answers to `Authorization` apart (RFC 9111 §3.5) and know nothing of `x-api-key`. Turned off,
+    /// a cache in front of the service may give one caller's answer to another.
+    #[must_use]
+    pub fn private_responses(mut self, private: bool) -> Self {
+        self.settings().private_responses = private;
+        self
+    }
+
+    fn settings(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+}
+
+impl<R> Clone for ApiKeyLayer<R> {
+    fn clone(&self) -> Self {
+        Self { authenticator: self.authenticator.clone(), settings: Arc::clone(&self.settings) }
+    }
+}
+
+impl<R> fmt::Debug for ApiKeyLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeyLayer").field("key_headers", &self.settings.headers).finish_non_exhaustive()
+    }
+}
+
+impl<S, R> Layer<S> for ApiKeyLayer<R> {
+    type Service = ApiKeyService<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let Self { authenticator, settings } = self.clone();
+        ApiKeyService(Gate { inner, authenticator, settings })
+    }
+}
+
+/// What [`ApiKeyLayer`] makes of a service.
+///
+/// ```
+/// use tower::Layer;
+/// use tower_api_keys::{ApiKeyLayer, middleware::ApiKeyService};
+///
+/// fn protected<S, R>(layer: &ApiKeyLayer<R>, service: S) -> ApiKeyService<S, R> {
+///     layer.layer(service)
+/// }
+/// ```
+pub struct ApiKeyService<S, R>(Gate<S, Authenticator<R>>);
+
+impl<S: Clone, R> Clone for ApiKeyService<S, R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: fmt::Debug, R> fmt::Debug for ApiKeyService<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeyService").field("inner", &self.0.inner).finish_non_exhaustive()
+    }
+}
+
+impl<S, R, B, ResB> Service<Request<B>> for ApiKeyService<S, R>
+where
+    S: Service<Request<B>, Response = Response<ResB>> + Clone,
+    R: KeyReader,
+{
+    type Response = Response<ResponseBody<ResB>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Service::<Request<B>>::poll_ready(&mut self.0, cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
+        self.0.call(request)
+    }
+}

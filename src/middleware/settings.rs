@@ -1,0 +1,105 @@
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
+
+use super::{
+    anonymous::Anonymous,
+    body::ResponseBody,
+    caching,
+    credentials::{Carried, ForeignBearer},
+    headers::KeyHeaders,
+    presenter::Presenter,
+    refusal::Refusal,
+};
+use crate::{principal::Principal, usage::Source};
+
+/// What an [`ApiKeyLayer`](super::ApiKeyLayer) was told.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) optional: bool,
+    pub(crate) foreign_bearer: ForeignBearer,
+    pub(crate) headers: KeyHeaders,
+    pub(crate) keep_credentials: bool,
+    pub(crate) private_responses: bool,
+    pub(crate) source: Source,
+    pub(crate) presenter: Presenter,
+    pub(crate) missing: Refusal,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let headers = KeyHeaders::default();
+        Self {
+            optional: false,
+            foreign_bearer: ForeignBearer::default(),
+            keep_credentials: false,
+            private_responses: true,
+            source: Source::default(),
+            presenter: Presenter::default(),
+            missing: Refusal::missing(headers.advice()),
+            headers,
+        }
+    }
+}
+
+impl Settings {
+    /// Makes the request what the inner service is to see: no key, but whom it proved.
+    pub(crate) fn admit<B>(
+        self: &Arc<Self>,
+        request: &mut Request<B>,
+        principal: Principal,
+        carried: Carried,
+    ) -> Finish {
+        self.take_key(request.headers_mut(), carried);
+        request.extensions_mut().insert(principal);
+        self.finish(carried.key_header && self.private_responses)
+    }
+
+    /// As [`admit`](Self::admit), for a request without a key: no principal of other origin passes for one of ours.
+    pub(crate) fn admit_anonymous<B>(self: &Arc<Self>, request: &mut Request<B>) -> Finish {
+        request.extensions_mut().remove::<Principal>();
+        request.extensions_mut().insert(Anonymous);
+        self.finish(false)
+    }
+
+    /// What remains to be done to the answer to a request that was let through as it is.
+    pub(crate) fn finish(self: &Arc<Self>, protect: bool) -> Finish {
+        // Counting references is work for all cores at once: done only where the answer needs it.
+        let needed = protect || !self.presenter.is_default();
+        Finish { settings: needed.then(|| Arc::clone(self)), protect }
+    }
+
+    fn take_key(&self, headers: &mut HeaderMap, carried: Carried) {
+        let authorization = carried.authorization.then_some(&AUTHORIZATION);
+        let key_header = self.headers.key_header().filter(|_| carried.key_header);
+        for name in authorization.into_iter().chain(key_header) {
+            if !self.keep_credentials {
+                headers.remove(name);
+            } else if let Some(value) = headers.get_mut(name) {
+                HeaderValue::set_sensitive(value, true);
+            }
+        }
+    }
+}
+
+/// What remains to be done to the answer of the inner service.
+#[derive(Default)]
+pub(crate) struct Finish {
+    settings: Option<Arc<Settings>>,
+    /// The key came in a header that shared caches do not know.
+    protect: bool,
+}
+
+impl Finish {
+    pub(crate) fn apply<B>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
+        let response = response.map(ResponseBody::inner);
+        let Some(settings) = &self.settings else {
+            return response;
+        };
+        let mut response = settings.presenter.present(response);
+        if self.protect {
+            caching::protect(response.headers_mut(), settings.presenter.vary());
+        }
+        response
+    }
+}

@@ -1,0 +1,384 @@
+//! Every row of the table of refusals: status, headers and body, to the byte.
+
+use std::{sync::atomic::AtomicBool, time::Duration};
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::support::*;
+use crate::{
+    auth::{AuthError, AuthErrorKind},
+    key::MalformedReason,
+    middleware::{KeyHeaders, Refusal, RefusalCode, RejectionBody, realm::Realm, settings::Settings},
+};
+
+const BEARER: (&str, &str) = ("authorization", "Bearer user.AAECAwQFBgcICQoLDA0O.SECRETSECRET");
+
+/// The answer as it should be; `rest` is `detail` and what follows it in the body.
+fn refused(status: u16, title: &str, challenge: Option<&str>, retry_after: Option<u64>, rest: &str) -> String {
+    let retry_after = retry_after.map(|seconds| format!("retry-after: {seconds}\n")).unwrap_or_default();
+    let challenge = challenge.map(|challenge| format!("www-authenticate: {challenge}\n")).unwrap_or_default();
+    format!(
+        "{status}\ncache-control: no-store\ncontent-type: application/problem+json\n{retry_after}\
+         vary: authorization, x-api-key\n{challenge}\n\
+         {{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},{rest}}}"
+    )
+}
+
+fn unauthorized(detail: &str, code: &str) -> String {
+    let rest = format!("\"detail\":\"{detail}\",\"code\":\"{code}\"");
+    refused(401, "Unauthorized", Some("Bearer realm=\"api\", error=\"invalid_token\""), None, &rest)
+}
+
+async fn answer_to(script: Script, lines: &[(&str, &str)]) -> String {
+    text(send(gate(Inner::new(), &script, |_| {}), request(lines)).await).await
+}
+
+async fn answer_when(kind: AuthErrorKind) -> String {
+    answer_to(Script::refusing(move || AuthError::new(kind)), &[BEARER]).await
+}
+
+#[tokio::test]
+async fn ambiguous_credentials_are_a_bad_request() {
+    let expected = refused(
+        400,
+        "Bad Request",
+        Some("Bearer realm=\"api\", error=\"invalid_request\""),
+        None,
+        "\"detail\":\"The request has more than one API key or sends a header twice; send one key, once.\",\
+         \"code\":\"ambiguous_credentials\"",
+    );
+    for lines in [
+        [BEARER, ("x-api-key", KEY)],
+        [BEARER, ("x-api-key", "")],
+        [BEARER, BEARER],
+        [("x-api-key", KEY), ("x-api-key", KEY)],
+    ] {
+        let script = Script::accepting();
+        assert_eq!(answer_to(script.clone(), &lines).await, expected, "{lines:?}");
+        assert!(script.checked.lock().unwrap().is_empty());
+        assert_eq!(*script.refused.lock().unwrap(), [("ambiguous_credentials", None, String::new())]);
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_key_is_told_no_error_code() {
+    let expected = refused(
+        401,
+        "Unauthorized",
+        Some("Bearer realm=\"api\""),
+        None,
+        "\"detail\":\"The request has no API key; send one in the header Authorization, after the word Bearer and a \
+         space, or in the header x-api-key.\",\"code\":\"missing_credentials\"",
+    );
+    for lines in [&[][..], &[("authorization", "Basic dXNlcg==")], &[("cookie", KEY)]] {
+        let script = Script::accepting();
+        assert_eq!(answer_to(script.clone(), lines).await, expected, "{lines:?}");
+        assert_eq!(*script.refused.lock().unwrap(), [("missing_credentials", None, String::new())]);
+    }
+}
+
+#[tokio::test]
+async fn what_the_reader_finds_malformed_is_never_checked() {
+    for (lines, reason) in [
+        ([("authorization", KEY)], MalformedReason::MissingScheme),
+        ([("authorization", "Token user.x")], MalformedReason::MissingScheme),
+        ([("authorization", "Bearer ")], MalformedReason::Empty),
+        ([("x-api-key", "")], MalformedReason::Empty),
+    ] {
+        let script = Script::accepting();
+        let rest = format!("malformed_key\",\"reason\":\"{}", reason.code());
+        assert_eq!(answer_to(script.clone(), &lines).await, unauthorized(reason.advice(), &rest), "{lines:?}");
+        assert!(script.checked.lock().unwrap().is_empty());
+        assert_eq!(*script.refused.lock().unwrap(), [("malformed_key", Some(reason), String::new())]);
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_key_is_told_why() {
+    for reason in [
+        MalformedReason::Alphabet,
+        MalformedReason::BearerInside,
+        MalformedReason::Checksum,
+        MalformedReason::ForeignCredential,
+        MalformedReason::Placeholder,
+        MalformedReason::Quotes,
+        MalformedReason::TooLong,
+        MalformedReason::Truncated,
+        MalformedReason::UnknownPrefix,
+        MalformedReason::Whitespace,
+    ] {
+        let rest = format!("malformed_key\",\"reason\":\"{}", reason.code());
+        assert_eq!(answer_when(AuthErrorKind::Malformed(reason)).await, unauthorized(reason.advice(), &rest));
+    }
+}
+
+#[tokio::test]
+async fn an_invalid_key_is_unauthorized() {
+    let detail = "The API key is not valid; check that the right key is configured, or create a new one.";
+    assert_eq!(answer_when(AuthErrorKind::Invalid).await, unauthorized(detail, "invalid_key"));
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_unauthorized() {
+    let detail = "The API key was revoked; use another one, or create a new one.";
+    assert_eq!(answer_when(AuthErrorKind::Revoked).await, unauthorized(detail, "key_revoked"));
+}
+
+#[tokio::test]
+async fn an_expired_key_is_unauthorized() {
+    let detail = "The API key has expired; use another one, or create a new one.";
+    assert_eq!(answer_when(AuthErrorKind::Expired).await, unauthorized(detail, "key_expired"));
+}
+
+#[tokio::test]
+async fn a_key_of_a_suspended_owner_is_unauthorized() {
+    let detail = "The user or team that owns this API key is suspended; ask an administrator of the organization.";
+    assert_eq!(answer_when(AuthErrorKind::OwnerSuspended).await, unauthorized(detail, "owner_suspended"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_checked_is_unavailable_and_never_unauthorized() {
+    for (kind, detail, code) in [
+        (
+            AuthErrorKind::Overloaded,
+            "The service is busy checking API keys; keep the key and try again in a moment.",
+            "overloaded",
+        ),
+        (
+            AuthErrorKind::StoreUnavailable,
+            "API keys cannot be checked at the moment; keep the key and try again.",
+            "store_unavailable",
+        ),
+        (
+            AuthErrorKind::CorruptRecord,
+            "The record of this API key cannot be read at the moment; keep the key, try again later, and tell the \
+             operator of the service if it goes on.",
+            "corrupt_record",
+        ),
+    ] {
+        let rest = format!("\"detail\":\"{detail}\",\"code\":\"{code}\"");
+        assert_eq!(answer_when(kind).await, refused(503, "Service Unavailable", None, Some(1), &rest));
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_in_whole_seconds_rounded_up_and_at_least_one() {
+    for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (59_999, "60")] {
+        let error =
+            move || AuthError::new(AuthErrorKind::Overloaded).with_retry_after(Some(Duration::from_millis(millis)));
+        let response = send(gate(Inner::new(), &Script::refusing(error), |_| {}), request(&[BEARER])).await;
+        assert_eq!(response.headers()["retry-after"], seconds, "{millis}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_forbidden() {
+    for (code, detail) in [
+        (
+            RefusalCode::InsufficientScope,
+            "The API key lacks a scope that this request needs; use a key that has it, or have one made.",
+        ),
+        (
+            RefusalCode::WrongKeyKind,
+            "This kind of API key is not accepted here; use a personal key in the place of a team key, or a team key \
+             in the place of a personal one.",
+        ),
+        (
+            RefusalCode::WrongTeam,
+            "The API key does not reach this team; use one of the team's own keys, or ask to become a member.",
+        ),
+        (
+            RefusalCode::PlanRequired,
+            "The plan does not include this; upgrade it, or ask an administrator of the organization.",
+        ),
+        (
+            RefusalCode::InsufficientRole,
+            "Your role does not allow this; ask an administrator of the team or the organization.",
+        ),
+    ] {
+        let rest = format!("\"detail\":\"{detail}\",\"code\":\"{}\"", code.as_str());
+        let challenge = Some("Bearer realm=\"api\", error=\"insufficient_scope\"");
+        let expected = refused(403, "Forbidden", challenge, None, &rest);
+        assert_eq!(text(Refusal::new(code).into_response()).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_layer_is_an_internal_error() {
+    let expected = refused(
+        500,
+        "Internal Server Error",
+        None,
+        None,
+        "\"detail\":\"The service is not set up to check API keys here; this is no fault of the key, so tell the \
+         operator of the service.\",\"code\":\"misconfigured\"",
+    );
+    assert_eq!(text(Refusal::new(RefusalCode::Misconfigured).into_response()).await, expected);
+}
+
+#[tokio::test]
+async fn the_refusal_is_in_the_extensions_of_the_response() {
+    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Malformed(MalformedReason::Checksum)));
+    let response = send(gate(Inner::new(), &script, |_| {}), request(&[BEARER])).await;
+    let refusal = response.extensions().get::<Refusal>().unwrap();
+    assert_eq!((refusal.code(), refusal.reason()), (RefusalCode::MalformedKey, Some(MalformedReason::Checksum)));
+}
+
+#[tokio::test]
+async fn nothing_of_the_request_is_echoed() {
+    let marks = ["SECRETSECRET", "dXNlcg", "canary", "grpc-canary"];
+    let hostile = [
+        ("authorization", "Bearer user.SECRETSECRET<script>"),
+        ("accept", "canary"),
+        ("content-type", "application/grpc+grpc-canary"),
+    ];
+    let kinds =
+        [AuthErrorKind::Invalid, AuthErrorKind::Malformed(MalformedReason::Alphabet), AuthErrorKind::Overloaded];
+    for kind in kinds {
+        for lines in [&hostile[..2], &hostile[..], &[("authorization", "Basic dXNlcg=="), ("accept", "canary")]] {
+            let error = move || AuthError::new(kind).with_source("SECRETSECRET");
+            let script = Script::refusing(error);
+            let response = send(gate(Inner::new(), &script, |_| {}), request(lines)).await;
+            let debug = format!("{response:?}");
+            let text = text(response).await;
+            for mark in marks {
+                assert!(!text.contains(mark) && !debug.contains(mark), "{mark} in {text} {debug}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_grpc_call_is_refused_in_trailers() {
+    let message = "The API key was revoked; use another one, or create a new one.";
+    let grpc = ("content-type", "application/grpc+proto");
+    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
+    let response = send(gate(Inner::new(), &script, |_| {}), request(&[BEARER, grpc])).await;
+    assert!(http_body::Body::is_end_stream(response.body()));
+    let expected = format!("200\ncontent-type: application/grpc\ngrpc-message: {message}\ngrpc-status: 16\n\n");
+    assert_eq!(text(response).await, expected);
+}
+
+#[tokio::test]
+async fn grpc_statuses_are_those_of_the_protocol() {
+    let grpc = ("content-type", "application/grpc");
+    let status = async |script: Script, lines: &[(&str, &str)]| {
+        let response = send(gate(Inner::new(), &script, |_| {}), request(lines)).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        response.headers()["grpc-status"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(status(Script::accepting(), &[grpc]).await, "16");
+    assert_eq!(status(Script::accepting(), &[grpc, BEARER, BEARER]).await, "3");
+    for (kind, expected) in [
+        (AuthErrorKind::Malformed(MalformedReason::Quotes), "16"),
+        (AuthErrorKind::Invalid, "16"),
+        (AuthErrorKind::Expired, "16"),
+        (AuthErrorKind::OwnerSuspended, "16"),
+        (AuthErrorKind::Overloaded, "14"),
+        (AuthErrorKind::StoreUnavailable, "14"),
+        (AuthErrorKind::CorruptRecord, "14"),
+    ] {
+        let script = Script::refusing(move || AuthError::new(kind));
+        assert_eq!(status(script, &[grpc, BEARER]).await, expected, "{kind:?}");
+    }
+    for (code, expected) in [
+        (RefusalCode::InsufficientRole, "7"),
+        (RefusalCode::InsufficientScope, "7"),
+        (RefusalCode::PlanRequired, "7"),
+        (RefusalCode::WrongKeyKind, "7"),
+        (RefusalCode::WrongTeam, "7"),
+        (RefusalCode::Misconfigured, "13"),
+    ] {
+        let response = Refusal::new(code).into_response_to(request(&[grpc]).headers());
+        assert_eq!(response.headers()["grpc-status"], expected, "{code}");
+    }
+}
+
+fn like_anthropic(refusal: &Refusal) -> RejectionBody {
+    let text = format!(r#"{{"type":"error","error":{{"type":"{}"}}}}"#, refusal.code());
+    RejectionBody::json(text)
+}
+
+#[tokio::test]
+async fn a_rejection_replaces_the_body_and_nothing_else() {
+    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
+    let change = |settings: &mut Settings| settings.presenter.set_body(like_anthropic);
+    let expected = "401\ncache-control: no-store\ncontent-type: application/json\nvary: authorization, x-api-key\n\
+                    www-authenticate: Bearer realm=\"api\", error=\"invalid_token\"\n\n\
+                    {\"type\":\"error\",\"error\":{\"type\":\"key_revoked\"}}";
+    assert_eq!(text(send(gate(Inner::new(), &script, change), request(&[BEARER])).await).await, expected);
+}
+
+#[tokio::test]
+async fn a_rejection_may_name_another_status_and_headers_but_no_success() {
+    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Overloaded));
+    let answer = async |status: StatusCode| {
+        let body = move |_: &Refusal| {
+            RejectionBody::json("{}")
+                .with_status(status)
+                .with_header(HeaderName::from_static("retry-after"), HeaderValue::from_static("9"))
+        };
+        send(gate(Inner::new(), &script, |settings| settings.presenter.set_body(body)), request(&[BEARER])).await
+    };
+    let response = answer(StatusCode::from_u16(529).unwrap()).await;
+    assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (529, &HeaderValue::from_static("9")));
+    for status in [StatusCode::OK, StatusCode::FOUND, StatusCode::CONTINUE] {
+        assert_eq!(answer(status).await.status(), StatusCode::SERVICE_UNAVAILABLE, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn realm_and_names_of_headers_are_those_of_the_layer() {
+    let change = |settings: &mut Settings| {
+        let headers = KeyHeaders::only(HeaderName::from_static("x-acme-key")).unwrap();
+        settings.presenter.set_realm(Realm::new("Acme").unwrap());
+        settings.presenter.set_headers(&headers);
+        settings.missing = Refusal::missing(headers.advice());
+        settings.headers = headers;
+    };
+    let response = send(gate(Inner::new(), &Script::accepting(), change), request(&[BEARER])).await;
+    assert_eq!(response.headers()["vary"], "x-acme-key");
+    assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"Acme\"");
+    assert!(text(response).await.contains("The request has no API key; send one in the header x-acme-key."));
+}
+
+#[tokio::test]
+async fn a_refusal_from_within_gets_the_shape_of_the_layer() {
+    let inner = Inner::answering(|| {
+        let mut response = Refusal::new(RefusalCode::PlanRequired).into_response::<String>().map(|_| "default".into());
+        response.headers_mut().insert("content-length", HeaderValue::from_static("7"));
+        response.headers_mut().insert("x-request-id", HeaderValue::from_static("1"));
+        response
+    });
+    let change = |settings: &mut Settings| {
+        settings.presenter.set_realm(Realm::new("Acme").unwrap());
+        settings.presenter.set_body(like_anthropic);
+    };
+    let expected = "403\ncache-control: no-store\ncontent-type: application/json\nvary: authorization, x-api-key\n\
+                    www-authenticate: Bearer realm=\"Acme\", error=\"insufficient_scope\"\nx-request-id: 1\n\n\
+                    {\"type\":\"error\",\"error\":{\"type\":\"plan_required\"}}";
+    assert_eq!(text(send(gate(inner, &Script::accepting(), change), request(&[BEARER])).await).await, expected);
+}
+
+#[tokio::test]
+async fn an_outer_layer_leaves_the_shape_of_an_inner_one() {
+    let refused = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
+    let inner = gate(Inner::new(), &refused, |_| {});
+    let ran = std::sync::Arc::new(AtomicBool::new(false));
+    let seen = ran.clone();
+    let outer = gate(
+        tower::ServiceBuilder::new().map_response(|response: http::Response<_>| response).service(inner),
+        &Script::accepting(),
+        |settings| {
+            settings.keep_credentials = true;
+            settings.presenter.set_body(move |refusal| {
+                seen.store(true, std::sync::atomic::Ordering::SeqCst);
+                like_anthropic(refusal)
+            });
+        },
+    );
+    let response = tower::ServiceExt::oneshot(outer, request(&[BEARER])).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert!(!ran.load(std::sync::atomic::Ordering::SeqCst));
+}

@@ -1,0 +1,5 @@
+mod answers;
+mod layer;
+mod polling;
+mod require;
+mod support;

@@ -1,0 +1,188 @@
+//! A scripted authenticator, a service that insists on being ready, and shorthands.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
+use tower::{Service, ServiceExt};
+
+use crate::{
+    auth::{AuthError, Check},
+    key::{KeyFormat, KeyId, MalformedReason},
+    middleware::{
+        body::ResponseBody,
+        gate::{Authenticate, Gate},
+        settings::Settings,
+    },
+    owner::{OrganizationId, Owner, UserId},
+    principal::{Claims, Principal},
+    scope::Scopes,
+    usage::Source,
+};
+
+pub(super) const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
+pub(super) const OURS: u64 = 7;
+
+/// A principal that the authenticator of this id proved.
+pub(super) fn proved_by(id: u64, user: &str) -> Principal {
+    Principal::new(Claims {
+        organization: OrganizationId::single(),
+        owner: Owner::User(UserId::new(user).unwrap()),
+        key: KeyId::new("AAECAwQFBgcICQoLDA0O").unwrap(),
+        key_name: "".into(),
+        scopes: Scopes::all(),
+        expires_at: None,
+        proved_by: id,
+    })
+}
+
+/// Code, reason and source of a refusal.
+type Counted = (&'static str, Option<MalformedReason>, String);
+type Answer = dyn Fn() -> Check + Send + Sync;
+
+/// Answers every check alike and remembers what it was asked and told.
+#[derive(Clone)]
+pub(super) struct Script {
+    answer: Arc<Answer>,
+    format: KeyFormat,
+    pub(super) checked: Arc<Mutex<Vec<String>>>,
+    pub(super) refused: Arc<Mutex<Vec<Counted>>>,
+}
+
+impl Script {
+    pub(super) fn new(answer: impl Fn() -> Check + Send + Sync + 'static) -> Self {
+        let format = KeyFormat::unbranded();
+        Self { answer: Arc::new(answer), format, checked: Arc::default(), refused: Arc::default() }
+    }
+
+    pub(super) fn accepting() -> Self {
+        Self::new(|| Check::Ready(Ok(proved_by(OURS, "alice"))))
+    }
+
+    pub(super) fn refusing(error: impl Fn() -> AuthError + Send + Sync + 'static) -> Self {
+        Self::new(move || Check::Ready(Err(error())))
+    }
+}
+
+impl Authenticate for Script {
+    fn check(&self, candidate: &[u8], _source: &Source) -> Check {
+        self.checked.lock().unwrap().push(String::from_utf8_lossy(candidate).into_owned());
+        (self.answer)()
+    }
+
+    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, source: &Source) {
+        self.refused.lock().unwrap().push((code, reason, source.as_str().to_owned()));
+    }
+
+    fn format(&self) -> &KeyFormat {
+        &self.format
+    }
+
+    fn id(&self) -> u64 {
+        OURS
+    }
+}
+
+/// What the inner service saw of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) headers: HeaderMap,
+    pub(super) user: Option<String>,
+}
+
+/// Answers 200 with `response`; panics if it is called without having been polled ready since its last call.
+pub(super) struct Inner {
+    ready: bool,
+    pub(super) seen: Arc<Mutex<Vec<Seen>>>,
+    pub(super) alive: Arc<AtomicUsize>,
+    pub(super) answer: Arc<dyn Fn() -> Response<Full<Bytes>> + Send + Sync>,
+}
+
+impl Inner {
+    pub(super) fn new() -> Self {
+        Self::answering(|| Response::new(Full::from("hello")))
+    }
+
+    pub(super) fn answering(answer: impl Fn() -> Response<Full<Bytes>> + Send + Sync + 'static) -> Self {
+        let alive = Arc::new(AtomicUsize::new(1));
+        Self { ready: false, seen: Arc::default(), alive, answer: Arc::new(answer) }
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+impl Clone for Inner {
+    fn clone(&self) -> Self {
+        self.alive.fetch_add(1, Ordering::SeqCst);
+        Self { ready: false, seen: self.seen.clone(), alive: self.alive.clone(), answer: self.answer.clone() }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl<B> Service<Request<B>> for Inner {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "called without being ready");
+        let user =
+            request.extensions().get::<Principal>().and_then(|caller| caller.user()).map(|user| user.to_string());
+        self.seen.lock().unwrap().push(Seen { headers: request.headers().clone(), user });
+        ready(Ok((self.answer)()))
+    }
+}
+
+pub(super) fn gate<S>(inner: S, script: &Script, change: impl FnOnce(&mut Settings)) -> Gate<S, Script> {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    Gate { inner, authenticator: script.clone(), settings: Arc::new(settings) }
+}
+
+pub(super) fn request(lines: &[(&str, &str)]) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::from("a body"));
+    for (name, value) in lines {
+        request
+            .headers_mut()
+            .append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    request
+}
+
+pub(super) async fn send<S>(service: S, request: Request<Full<Bytes>>) -> Response<ResponseBody<Full<Bytes>>>
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<ResponseBody<Full<Bytes>>>, Error = Infallible>,
+{
+    service.oneshot(request).await.unwrap()
+}
+
+/// The whole answer as text: status, headers by name, an empty line, body.
+pub(super) async fn text(response: Response<ResponseBody<Full<Bytes>>>) -> String {
+    let (parts, body) = response.into_parts();
+    let mut lines: Vec<_> =
+        parts.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
+    lines.sort();
+    let body = body.collect().await.unwrap().to_bytes();
+    format!("{}\n{}\n{}", parts.status.as_u16(), lines.concat(), std::str::from_utf8(&body).unwrap())
+}

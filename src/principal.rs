@@ -1,0 +1,330 @@
+//! Who calls: what a checked key proves.
+
+use std::{fmt, future::Future, sync::Arc};
+
+#[cfg(any(test, feature = "test-util"))]
+use crate::owner::InvalidId;
+use crate::{
+    key::KeyId,
+    owner::{KeyKind, OrganizationId, Owner, TeamId, UserId},
+    scope::{Scope, Scopes},
+    time::Timestamp,
+};
+
+/// The caller of a request: a user or a team, proved by a key that was good when the request arrived.
+///
+/// Cheap to clone. [`ApiKeyLayer`](crate::ApiKeyLayer) puts it into the request's extensions. For streams and sockets
+/// that outlive their request, ask [`Authenticator::recheck`](crate::Authenticator::recheck) now and then.
+///
+/// ```
+/// use tower_api_keys::{Owner, Principal};
+///
+/// fn greet(principal: &Principal) -> String {
+///     match principal.owner() {
+///         Owner::User(user) => format!("hello, {user}"),
+///         Owner::Team(team) => format!("hello, team {team}"),
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Principal(Arc<Claims>);
+
+/// What a [`Principal`] is made of.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    pub(crate) organization: OrganizationId,
+    pub(crate) owner: Owner,
+    pub(crate) key: KeyId,
+    pub(crate) key_name: Box<str>,
+    pub(crate) scopes: Scopes,
+    pub(crate) expires_at: Option<Timestamp>,
+    /// Which authenticator proved it; 0 for none, as in tests.
+    pub(crate) proved_by: u64,
+}
+
+impl Principal {
+    pub(crate) fn new(claims: Claims) -> Self {
+        Self(Arc::new(claims))
+    }
+
+    /// Whether both are proved by the same key of the same owner.
+    pub(crate) fn is_same_caller(&self, other: &Self) -> bool {
+        self.0.key == other.0.key && self.0.owner == other.0.owner && self.0.organization == other.0.organization
+    }
+
+    pub(crate) fn proved_by(&self) -> u64 {
+        self.0.proved_by
+    }
+
+    /// The customer the key belongs to.
+    #[must_use]
+    pub fn organization(&self) -> &OrganizationId {
+        &self.0.organization
+    }
+
+    /// The user or the team whose permissions the caller has.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.0.owner
+    }
+
+    /// Personal, or a team's.
+    #[must_use]
+    pub fn kind(&self) -> KeyKind {
+        self.0.owner.kind()
+    }
+
+    /// The user, if the key is personal.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserId> {
+        match self.owner() {
+            Owner::User(user) => Some(user),
+            Owner::Team(_) => None,
+        }
+    }
+
+    /// The team, if the key is a team's.
+    #[must_use]
+    pub fn team(&self) -> Option<&TeamId> {
+        match self.owner() {
+            Owner::User(_) => None,
+            Owner::Team(team) => Some(team),
+        }
+    }
+
+    /// The public id of the key: what logs may show.
+    #[must_use]
+    pub fn key_id(&self) -> &KeyId {
+        &self.0.key
+    }
+
+    /// What people call the key; may be empty. As of the moment this node last read the key's record.
+    #[must_use]
+    pub fn key_name(&self) -> &str {
+        &self.0.key_name
+    }
+
+    /// What the key may do.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.scopes
+    }
+
+    /// Whether the key may do what `scope` names.
+    #[must_use]
+    pub fn allows(&self, scope: &Scope) -> bool {
+        self.scopes().allows(scope)
+    }
+
+    /// The first moment at which the key is refused, if it has one.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.0.expires_at
+    }
+
+    /// Whether this caller may work on what belongs to `team`.
+    ///
+    /// A team key reaches its own team and no other. A user's key reaches the teams the user is a member of, and only
+    /// the embedder knows which: there is no way to let one pass without asking.
+    ///
+    /// ```
+    /// use tower_api_keys::{Principal, TeamAccess, TeamId};
+    ///
+    /// fn may_read(principal: &Principal, team: &TeamId, is_member: impl Fn(&str) -> bool) -> bool {
+    ///     match principal.access_to(team) {
+    ///         TeamAccess::Granted => true,
+    ///         TeamAccess::Refused => false,
+    ///         TeamAccess::AskMembership(user) => is_member(user.as_str()),
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn access_to(&self, team: &TeamId) -> TeamAccess<'_> {
+        match self.owner() {
+            Owner::User(user) => TeamAccess::AskMembership(user),
+            Owner::Team(own) if own == team => TeamAccess::Granted,
+            Owner::Team(_) => TeamAccess::Refused,
+        }
+    }
+
+    /// [`access_to`](Self::access_to) with the question answered by `membership`, which is asked for user keys only.
+    ///
+    /// ```
+    /// # async fn example(principal: tower_api_keys::Principal) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tower_api_keys::{TeamId, UserId};
+    ///
+    /// async fn is_member(user: UserId, team: &TeamId) -> Result<bool, std::io::Error> {
+    ///     Ok(user.as_str() == "alice" && team.as_str() == "engineering") // a query, in earnest
+    /// }
+    ///
+    /// let team = TeamId::new("engineering")?;
+    /// principal.authorize_team(&team, |user| is_member(user, &team)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TeamRefused::NotAllowed`] if the answer is no, [`TeamRefused::Unknown`] if `membership` failed.
+    pub async fn authorize_team<F, Fut, E>(&self, team: &TeamId, membership: F) -> Result<(), TeamRefused<E>>
+    where
+        F: FnOnce(UserId) -> Fut,
+        Fut: Future<Output = Result<bool, E>>,
+    {
+        let allowed = match self.access_to(team) {
+            TeamAccess::Granted => true,
+            TeamAccess::Refused => false,
+            TeamAccess::AskMembership(user) => membership(user.clone()).await.map_err(TeamRefused::Unknown)?,
+        };
+        if allowed { Ok(()) } else { Err(TeamRefused::NotAllowed) }
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("organization", self.organization())
+            .field("owner", self.owner())
+            .field("key_id", self.key_id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What [`Principal::access_to`] says.
+///
+/// ```
+/// use tower_api_keys::{TeamAccess, UserId};
+///
+/// let alice = UserId::new("alice")?;
+/// assert_ne!(TeamAccess::AskMembership(&alice), TeamAccess::Granted);
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TeamAccess<'a> {
+    /// Ask the embedder's directory whether this user is a member of the team.
+    AskMembership(&'a UserId),
+    /// The team's own key.
+    Granted,
+    /// Another team's key.
+    Refused,
+}
+
+/// Why [`Principal::authorize_team`] did not say yes.
+///
+/// ```
+/// use tower_api_keys::TeamRefused;
+///
+/// let refused: TeamRefused<std::io::Error> = TeamRefused::NotAllowed;
+/// assert_eq!(refused.to_string(), "the key does not reach this team");
+/// ```
+#[derive(Debug, thiserror::Error)]
+pub enum TeamRefused<E> {
+    /// Another team's key, or a user who is no member: 403.
+    #[error("the key does not reach this team")]
+    NotAllowed,
+    /// The membership could not be looked up: 503, not a refusal.
+    #[error("the team's members could not be looked up")]
+    Unknown(#[source] E),
+}
+
+/// Principals that no key proves, for tests of handlers.
+///
+/// ```
+/// use tower_api_keys::{Principal, Scope};
+///
+/// let ci = Principal::fake().team("engineering")?.scopes([Scope::new("agents:read")?].into_iter().collect()).build();
+/// assert_eq!(ci.owner().to_string(), "team engineering");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(any(test, feature = "test-util"))]
+#[derive(Debug)]
+pub struct FakePrincipal(Claims);
+
+#[cfg(any(test, feature = "test-util"))]
+impl Principal {
+    /// Starts a principal for a test: user `alice` of the only organization, all scopes, unless told otherwise.
+    #[must_use]
+    pub fn fake() -> FakePrincipal {
+        FakePrincipal(Claims {
+            organization: OrganizationId::single(),
+            owner: Owner::User(UserId::new("alice").unwrap_or_else(|_| UserId::from(0_u32))),
+            key: KeyId::FAKE,
+            key_name: "fake".into(),
+            scopes: Scopes::all(),
+            expires_at: None,
+            proved_by: 0,
+        })
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl FakePrincipal {
+    /// A personal key of this user.
+    ///
+    /// # Errors
+    /// [`InvalidId`] as for [`UserId::new`].
+    pub fn user(mut self, user: &str) -> Result<Self, InvalidId> {
+        self.0.owner = Owner::User(UserId::new(user)?);
+        Ok(self)
+    }
+
+    /// A key of this team.
+    ///
+    /// # Errors
+    /// [`InvalidId`] as for [`TeamId::new`].
+    pub fn team(mut self, team: &str) -> Result<Self, InvalidId> {
+        self.0.owner = Owner::Team(TeamId::new(team)?);
+        Ok(self)
+    }
+
+    /// In this organization.
+    #[must_use]
+    pub fn organization(mut self, organization: OrganizationId) -> Self {
+        self.0.organization = organization;
+        self
+    }
+
+    /// With these scopes instead of all.
+    #[must_use]
+    pub fn scopes(mut self, scopes: Scopes) -> Self {
+        self.0.scopes = scopes;
+        self
+    }
+
+    /// The principal.
+    #[must_use]
+    pub fn build(self) -> Principal {
+        Principal::new(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_team_key_reaches_its_own_team_only() {
+        let blue = Principal::fake().team("blue").unwrap().build();
+        assert_eq!(blue.access_to(&TeamId::new("blue").unwrap()), TeamAccess::Granted);
+        assert_eq!(blue.access_to(&TeamId::new("red").unwrap()), TeamAccess::Refused);
+    }
+
+    #[tokio::test]
+    async fn a_user_key_never_passes_unasked() {
+        let alice = Principal::fake().user("alice").unwrap().build();
+        let team = TeamId::new("blue").unwrap();
+        assert!(matches!(alice.access_to(&team), TeamAccess::AskMembership(user) if user.as_str() == "alice"));
+        let answer = |answer: Result<bool, &'static str>| alice.authorize_team(&team, move |_| async move { answer });
+        assert!(answer(Ok(true)).await.is_ok());
+        assert!(matches!(answer(Ok(false)).await, Err(TeamRefused::NotAllowed)));
+        assert!(matches!(answer(Err("down")).await, Err(TeamRefused::Unknown("down"))));
+    }
+
+    #[tokio::test]
+    async fn a_team_key_asks_no_membership() {
+        let blue = Principal::fake().team("blue").unwrap().build();
+        let asked = |_| async { Err::<bool, _>("asked") };
+        assert!(blue.authorize_team(&TeamId::new("blue").unwrap(), asked).await.is_ok());
+        let refused = blue.authorize_team(&TeamId::new("red").unwrap(), asked).await;
+        assert!(matches!(refused, Err(TeamRefused::NotAllowed)));
+    }
+}

@@ -1,0 +1,16 @@
+//! What is kept about a key: [`KeyRecord`], its parts, and the plain rows in which stores keep it.
+
+mod actor_id;
+mod key_record;
+mod labels;
+mod name;
+mod owner_status;
+mod row;
+
+pub use actor_id::{ActorId, InvalidActorId, SystemLabel};
+pub use key_record::{KeyRecord, Revocation};
+pub use labels::{InvalidLabels, Labels};
+pub use name::{InvalidName, KeyName};
+pub use owner_status::{Hold, OwnerStatus, OwnerStatusRow};
+pub(crate) use row::labels_text;
+pub use row::{CorruptRow, KeyRow};

@@ -1,0 +1,102 @@
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    key::KeyId,
+    owner::{InvalidId, UserId},
+};
+
+/// Who did something, as records and events keep it: `user:alice`, `key:<id>` or `system:<label>`.
+///
+/// ```
+/// use tower_api_keys::{UserId, record::ActorId};
+///
+/// let actor = ActorId::User(UserId::new("alice")?);
+/// assert_eq!(actor.to_string(), "user:alice");
+/// assert_eq!("user:alice".parse::<ActorId>().ok(), Some(actor));
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ActorId {
+    /// A key that manages keys.
+    Key(KeyId),
+    /// The service itself: its first start, its command line, a job.
+    System(SystemLabel),
+    /// A person.
+    User(UserId),
+}
+
+impl fmt::Display for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(id) => write!(f, "key:{id}"),
+            Self::System(label) => write!(f, "system:{}", label.as_str()),
+            Self::User(user) => write!(f, "user:{user}"),
+        }
+    }
+}
+
+impl FromStr for ActorId {
+    type Err = InvalidActorId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let actor = match text.split_once(':') {
+            Some(("key", id)) => KeyId::new(id).ok().map(Self::Key),
+            Some(("system", label)) => SystemLabel::new(label).ok().map(Self::System),
+            Some(("user", user)) => UserId::new(user).ok().map(Self::User),
+            _ => None,
+        };
+        actor.ok_or(InvalidActorId(()))
+    }
+}
+
+impl TryFrom<String> for ActorId {
+    type Error = InvalidActorId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ActorId> for String {
+    fn from(actor: ActorId) -> Self {
+        actor.to_string()
+    }
+}
+
+/// The text names no user, key or part of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an actor is `user:`, `key:` or `system:` and an id")]
+pub struct InvalidActorId(());
+
+/// Which part of the service acts by itself: `first start`, `command line`, `nightly job`.
+///
+/// 1 to 128 bytes without control characters.
+///
+/// ```
+/// use tower_api_keys::record::SystemLabel;
+///
+/// assert_eq!(SystemLabel::new("first start")?.as_str(), "first start");
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SystemLabel(Arc<str>);
+
+impl SystemLabel {
+    /// A label.
+    ///
+    /// # Errors
+    /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
+    pub fn new(label: impl AsRef<str>) -> Result<Self, InvalidId> {
+        // The same rule as for the embedder's ids.
+        UserId::new(label).map(|id| Self(id.as_str().into()))
+    }
+
+    /// The label as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,81 @@
+use super::{ActorId, KeyName, Labels};
+use crate::{
+    hash::KeyHash,
+    key::KeyId,
+    owner::{KeyKind, OrganizationId, Owner},
+    scope::Scopes,
+    time::Timestamp,
+};
+
+/// All that is known of one key, except how it is used, which lives beside the record and never in it.
+///
+/// ```
+/// use tower_api_keys::{KeyKind, record::{KeyRecord, KeyRow}};
+/// # let row = KeyRow::example();
+///
+/// let record = KeyRecord::try_from(&row)?;
+/// assert_eq!(record.kind(), KeyKind::Team);
+/// assert_eq!(KeyRow::from(&record), row);
+/// # Ok::<(), tower_api_keys::record::CorruptRow>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct KeyRecord {
+    /// The customer it belongs to.
+    pub organization: OrganizationId,
+    /// The public middle part of its text.
+    pub id: KeyId,
+    /// The user or the team whose permissions it carries.
+    pub owner: Owner,
+    /// What people call it; may be empty.
+    pub name: KeyName,
+    /// Where it is installed, when it is due, which ticket asked for it.
+    pub labels: Labels,
+    /// What is stored instead of its text.
+    pub hash: KeyHash,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Who made it. A creator's status never matters to a team key.
+    pub created_by: ActorId,
+    /// The key that made it, if one did.
+    pub created_with: Option<KeyId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The first moment at which it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked, and by whom.
+    pub revoked: Option<Revocation>,
+    /// The key it succeeds.
+    pub replaces: Option<KeyId>,
+    /// 1 when it is made, one more with each update. Revoking is no update.
+    pub version: i64,
+}
+
+/// When and by whom a key was revoked. There is no way back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// When.
+    pub at: Timestamp,
+    /// By whom; unknown if somebody's plain SQL did it.
+    pub by: Option<ActorId>,
+}
+
+impl KeyRecord {
+    /// Personal, or a team's.
+    #[must_use]
+    pub const fn kind(&self) -> KeyKind {
+        self.owner.kind()
+    }
+
+    /// Whether it is neither revoked nor expired at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && !self.is_expired(now)
+    }
+
+    /// Whether its time is over: it is refused from the very millisecond it names.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| now >= end)
+    }
+}

@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::misleads;
+use crate::key::contains_key;
+
+const MOST_LABELS: usize = 16;
+const LONGEST_LABEL: usize = 32;
+const LONGEST_VALUE: usize = 128;
+
+/// Up to 16 short pairs that say what a name cannot: where a key is installed, when its rotation is due, which ticket
+/// asked for it.
+///
+/// A label has 1 to 32 characters of `a-z`, `0-9`, `-`, `_` and `.`; a value has at most 128 characters, none of them a
+/// control or text direction character, and contains no key.
+///
+/// ```
+/// use tower_api_keys::record::Labels;
+///
+/// let labels = Labels::new([("installed", "ci.example.com"), ("ticket", "OPS-1234")])?;
+/// assert_eq!(labels.value("ticket"), Some("OPS-1234"));
+/// # Ok::<(), tower_api_keys::record::InvalidLabels>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
+pub struct Labels(BTreeMap<String, String>);
+
+impl Labels {
+    /// Labels and their values; of a label that is given twice, the last value.
+    ///
+    /// # Errors
+    /// [`InvalidLabels`] if there are more than 16 or one breaks a rule above.
+    pub fn new<L: Into<String>, V: Into<String>>(
+        labels: impl IntoIterator<Item = (L, V)>,
+    ) -> Result<Self, InvalidLabels> {
+        let mut kept = BTreeMap::new();
+        for (label, value) in labels {
+            let (label, value) = (label.into(), value.into());
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+            if label.is_empty() || label.len() > LONGEST_LABEL || !label.bytes().all(plain) {
+                return Err(InvalidLabels("a label has 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`"));
+            }
+            if value.chars().count() > LONGEST_VALUE || value.chars().any(misleads) || contains_key(&value) {
+                return Err(InvalidLabels(
+                    "a label's value has at most 128 characters, no control or text direction characters, and no key",
+                ));
+            }
+            kept.insert(label, value);
+            if kept.len() > MOST_LABELS {
+                return Err(InvalidLabels("a key has at most 16 labels"));
+            }
+        }
+        Ok(Self(kept))
+    }
+
+    /// The value of a label.
+    #[must_use]
+    pub fn value(&self, label: &str) -> Option<&str> {
+        self.0.get(label).map(String::as_str)
+    }
+
+    /// All labels with their values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(label, value)| (label.as_str(), value.as_str()))
+    }
+}
+
+impl TryFrom<BTreeMap<String, String>> for Labels {
+    type Error = InvalidLabels;
+
+    fn try_from(labels: BTreeMap<String, String>) -> Result<Self, Self::Error> {
+        Self::new(labels)
+    }
+}
+
+impl From<Labels> for BTreeMap<String, String> {
+    fn from(labels: Labels) -> Self {
+        labels.0
+    }
+}
+
+/// The pairs cannot be a key's labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidLabels(&'static str);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixteen_labels_are_enough() {
+        let labels = |count: usize| (0..count).map(|index| (format!("label{index}"), "value"));
+        assert!(Labels::new(labels(16)).is_ok());
+        assert!(Labels::new(labels(17)).is_err());
+    }
+
+    #[test]
+    fn bad_labels_and_values_are_refused() {
+        for (label, value) in [("", "v"), ("Upper", "v"), ("l", "two\nlines"), ("l", "a\u{202e}b")] {
+            assert!(Labels::new([(label, value)]).is_err(), "{label:?} {value:?}");
+        }
+        assert!(Labels::new([("l", "v".repeat(129))]).is_err());
+        assert!(Labels::new([("l".repeat(33), "v")]).is_err());
+    }
+}

@@ -1,0 +1,107 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::contains_key;
+
+const LONGEST_NAME: usize = 100;
+
+/// What people call a key: at most 100 characters, may be empty.
+///
+/// Control characters and the characters that reorder or hide text (bidirectional controls, zero width) are refused,
+/// and so is a name that contains a key: names are shown, logged and exported.
+///
+/// ```
+/// use tower_api_keys::record::KeyName;
+///
+/// assert_eq!(KeyName::new("GitHub Actions - production")?.as_str(), "GitHub Actions - production");
+/// assert!(KeyName::new("two\nlines").is_err());
+/// # Ok::<(), tower_api_keys::record::InvalidName>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyName(Box<str>);
+
+impl KeyName {
+    /// A name.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if it breaks a rule above.
+    pub fn new(name: impl AsRef<str>) -> Result<Self, InvalidName> {
+        let name = name.as_ref();
+        if name.chars().count() > LONGEST_NAME {
+            return Err(InvalidName("has at most 100 characters"));
+        }
+        if name.chars().any(misleads) {
+            return Err(InvalidName("has no control or text direction characters"));
+        }
+        if contains_key(name) {
+            return Err(InvalidName("contains no key: names are shown to other people"));
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for KeyName {
+    type Error = InvalidName;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(name)
+    }
+}
+
+impl From<KeyName> for String {
+    fn from(name: KeyName) -> Self {
+        name.0.into()
+    }
+}
+
+/// The text cannot be a key's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key's name {0}")]
+pub struct InvalidName(&'static str);
+
+/// Whether a character can make a text look like another one: controls, line and paragraph separators, bidirectional
+/// controls (Unicode TR 9) and zero-width characters.
+pub(super) fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_characters_are_enough() {
+        assert!(KeyName::new("é".repeat(100)).is_ok());
+        assert!(KeyName::new("é".repeat(101)).is_err());
+        assert_eq!(KeyName::new("").unwrap(), KeyName::default());
+    }
+
+    #[test]
+    fn a_name_that_misleads_is_refused() {
+        for name in ["a\0b", "a\u{202e}b", "a\u{2066}b", "a\u{200b}b", "a\u{7f}", "a\u{85}b", "\u{feff}a"] {
+            assert!(KeyName::new(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_contains_a_key_is_refused() {
+        let key = crate::key::KeyFormat::unbranded().generate(crate::KeyKind::User).unwrap();
+        let error = KeyName::new(format!("mine: {}", key.expose_secret())).unwrap_err();
+        assert!(!error.to_string().contains(key.id().as_str()));
+    }
+}

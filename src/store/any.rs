@@ -1,0 +1,117 @@
+use std::{fmt, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use super::{
+    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
+    Pruned, RehashedKey, StoreError,
+};
+use crate::{audit::EventRow, key::KeyId, time::Timestamp, usage::UsageBatch};
+
+/// A store chosen at run time: from a configuration file, say. Cheap to clone; each call that waits costs one allocation.
+///
+/// ```
+/// use tower_api_keys::store::{AnyStore, KeyReader, MemoryStore};
+///
+/// let store = AnyStore::new(MemoryStore::new());
+/// assert!(store.head_now().is_some());
+/// ```
+#[derive(Clone)]
+pub struct AnyStore(Arc<dyn ErasedStore>);
+
+impl AnyStore {
+    /// Any store, as this one.
+    pub fn new<S: KeyStore>(store: S) -> Self {
+        Self(Arc::new(store))
+    }
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyStore").finish_non_exhaustive()
+    }
+}
+
+/// [`KeyStore`] with boxed futures.
+macro_rules! erased {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        trait ErasedStore: Send + Sync {
+            fn head_now(&self) -> Option<Head>;
+            $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>>;)*
+        }
+
+        impl<S: KeyStore> ErasedStore for S {
+            fn head_now(&self) -> Option<Head> {
+                KeyReader::head_now(self)
+            }
+
+            $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
+                Box::pin(erased!(@call $name)(self, $($arg),*))
+            })*
+        }
+    };
+    (@call find) => { KeyReader::find };
+    (@call changes_since) => { KeyReader::changes_since };
+    (@call $name:ident) => { KeyStore::$name };
+}
+
+erased! {
+    find(id: &'a KeyId) -> Option<FoundKey>;
+    changes_since(head: Option<Head>) -> Changes;
+    apply(change: &'a Change) -> Applied;
+    rehash(id: &'a KeyId, old: &'a str, new: &'a RehashedKey) -> bool;
+    list(query: &'a KeyQuery, now: Timestamp) -> Page<ListedKey>;
+    record_usage(batch: &'a UsageBatch) -> ();
+    append_events(events: &'a [EventRow]) -> ();
+    events(query: &'a EventQuery) -> Page<EventRow>;
+    put_meta_if_absent(name: &'a str, value: &'a [u8]) -> Vec<u8>;
+    prune(prune: &'a Prune) -> Pruned;
+}
+
+impl KeyReader for AnyStore {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        self.0.find(id).await
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        self.0.changes_since(head).await
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        self.0.head_now()
+    }
+}
+
+impl KeyStore for AnyStore {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        self.0.apply(change).await
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        self.0.rehash(id, old, new).await
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        self.0.list(query, now).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.0.record_usage(batch).await
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        self.0.append_events(events).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        self.0.events(query).await
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.0.put_meta_if_absent(name, value).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        self.0.prune(prune).await
+    }
+}

@@ -1,0 +1,269 @@
+use std::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+
+use crate::{
+    audit::EventRow,
+    key::KeyId,
+    owner::{KeyKind, OrganizationId, Owner},
+    record::{Hold, KeyRow},
+    time::Timestamp,
+};
+
+/// One to fifty writes with their events, done all or none.
+///
+/// ```
+/// use tower_api_keys::{Timestamp, audit::EventRow, record::KeyRow, store::{Applied, AuditedWrite, Change, ChangeId}};
+/// use tower_api_keys::store::{KeyStore, MemoryStore, Write, WriteOutcome};
+/// # let (row, event) = (KeyRow::example(), EventRow::example());
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let change = Change {
+///     id: ChangeId::from_bytes([7; 16]),
+///     at: Timestamp::from_millis(row.created_at)?,
+///     writes: vec![AuditedWrite { write: Write::Insert(row), event }],
+///     guards: vec![],
+///     dedupe: None,
+/// };
+/// let store = MemoryStore::new();
+/// assert_eq!(store.apply(&change).await?, Applied { outcomes: vec![WriteOutcome::Written] });
+/// assert_eq!(store.apply(&change).await?, Applied { outcomes: vec![WriteOutcome::Written] }); // the first one's answer
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Names the change, so that it can be repeated when its outcome is unknown.
+    pub id: ChangeId,
+    /// The present, as the guards see it.
+    pub at: Timestamp,
+    /// What to write, in this order. 1 to 50.
+    pub writes: Vec<AuditedWrite>,
+    /// What must hold at the moment of commit.
+    pub guards: Vec<Guard>,
+    /// A key under which a client repeats its request: a second change with the same one is refused as
+    /// [`Conflict::Replay`](super::Conflict::Replay). 1 to 256 bytes.
+    pub dedupe: Option<String>,
+}
+
+/// A write and the event that tells of it, which is written if and only if the write changed something.
+///
+/// ```
+/// use tower_api_keys::{audit::EventRow, record::KeyRow, store::{AuditedWrite, Write}};
+/// # let (row, event) = (KeyRow::example(), EventRow::example());
+///
+/// let issue = AuditedWrite { write: Write::Insert(row), event };
+/// assert!(matches!(issue.write, Write::Insert(_)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditedWrite {
+    /// What to write.
+    pub write: Write,
+    /// What the audit trail says of it.
+    pub event: EventRow,
+}
+
+/// One write.
+///
+/// ```
+/// use tower_api_keys::{OrganizationId, key::KeyId, store::Write};
+///
+/// let revoke = Write::Revoke {
+///     organization: OrganizationId::single(),
+///     id: KeyId::new("AAAAAAAAAAAAAAAAAAAA")?,
+///     by: "user:alice".into(),
+/// };
+/// assert!(matches!(revoke, Write::Revoke { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a change has one to fifty of them and is built once")]
+#[non_exhaustive]
+pub enum Write {
+    /// A new key. A key of this id is a conflict, whatever it holds.
+    Insert(KeyRow),
+    /// New values for what may change about a living key.
+    Update(KeyUpdate),
+    /// Revokes a key at the change's time. A key that is revoked stays as it is: unchanged, and no conflict.
+    Revoke {
+        /// Whose key.
+        organization: OrganizationId,
+        /// Which.
+        id: KeyId,
+        /// [`ActorId`](crate::record::ActorId) of who revokes it.
+        by: String,
+    },
+    /// Holds, lifts or closes an owner at the change's time.
+    Owner(OwnerRef, OwnerChange),
+}
+
+/// New values for what may change about a living key, under the version they were decided on.
+///
+/// ```
+/// use tower_api_keys::{OrganizationId, key::KeyId, store::KeyUpdate};
+///
+/// let rename = KeyUpdate {
+///     organization: OrganizationId::single(),
+///     id: KeyId::new("AAAAAAAAAAAAAAAAAAAA")?,
+///     expected_version: 1,
+///     name: "Monday cron".into(),
+///     labels: "{}".into(),
+///     scopes: "*".into(),
+///     expires_at: None,
+/// };
+/// assert_eq!(rename.expected_version, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUpdate {
+    /// Whose key.
+    pub organization: OrganizationId,
+    /// Which.
+    pub id: KeyId,
+    /// The version that was read; another one is a conflict. The update adds one.
+    pub expected_version: i64,
+    /// As in [`KeyRow`].
+    pub name: String,
+    /// As in [`KeyRow`].
+    pub labels: String,
+    /// As in [`KeyRow`].
+    pub scopes: String,
+    /// As in [`KeyRow`].
+    pub expires_at: Option<i64>,
+}
+
+/// A user or a team of an organization.
+///
+/// ```
+/// use tower_api_keys::{OrganizationId, TeamId, store::OwnerRef};
+///
+/// let team = OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("engineering")?.into() };
+/// assert_eq!(team.owner.id(), "engineering");
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnerRef {
+    /// The customer.
+    pub organization: OrganizationId,
+    /// The user or team.
+    pub owner: Owner,
+}
+
+impl OwnerRef {
+    /// The owner of a key; none if the row's organization, kind or owner cannot be read.
+    #[must_use]
+    pub fn of(key: &KeyRow) -> Option<Self> {
+        let kind = match key.kind.as_str() {
+            "user" => KeyKind::User,
+            "team" => KeyKind::Team,
+            _ => return None,
+        };
+        let organization = OrganizationId::new(&key.organization).ok()?;
+        Some(Self { organization, owner: Owner::new(kind, &key.owner).ok()? })
+    }
+}
+
+/// What happens to an owner. A hold that stands, a lift of one that does not, and a second close are unchanged, and no
+/// conflict; holding or lifting a closed owner is one.
+///
+/// ```
+/// use tower_api_keys::{record::Hold, store::OwnerChange};
+///
+/// assert_ne!(OwnerChange::Hold(Hold::Suspended), OwnerChange::Lift(Hold::Suspended));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnerChange {
+    /// Closes it for good.
+    Close,
+    /// Puts a hold on it.
+    Hold(Hold),
+    /// Lifts a hold, and no other.
+    Lift(Hold),
+}
+
+/// What must hold at the moment of commit, before the writes.
+///
+/// ```
+/// use tower_api_keys::{key::KeyId, store::Guard};
+///
+/// let old = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+/// let begin_rotation = [Guard::Live(old), Guard::NoLiveSuccessor(old)];
+/// assert_ne!(begin_rotation[0], begin_rotation[1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Guard {
+    /// The key exists and is neither revoked nor expired at the change's time.
+    Live(KeyId),
+    /// No key that is live at the change's time replaces this one.
+    NoLiveSuccessor(KeyId),
+    /// The owner is neither held nor closed.
+    OwnerActive(OwnerRef),
+}
+
+/// What [`KeyStore::apply`](super::KeyStore::apply) did, one outcome for each write.
+///
+/// ```
+/// use tower_api_keys::store::{Applied, WriteOutcome};
+///
+/// let applied = Applied { outcomes: vec![WriteOutcome::Written] };
+/// assert_eq!(applied.outcomes.len(), 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// In the order of the writes.
+    pub outcomes: Vec<WriteOutcome>,
+}
+
+/// What one write did.
+///
+/// ```
+/// use tower_api_keys::store::WriteOutcome;
+///
+/// assert_ne!(WriteOutcome::Unchanged, WriteOutcome::Written);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// What it asks for stood already: a second revoke, a second hold. Nothing and no event was written.
+    Unchanged,
+    /// It is written, and so is its event.
+    Written,
+}
+
+/// Names a change: 16 random bytes.
+///
+/// ```
+/// use tower_api_keys::store::ChangeId;
+///
+/// assert_eq!(ChangeId::from_bytes([0; 16]).to_string(), "AAAAAAAAAAAAAAAAAAAAAA");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangeId([u8; 16]);
+
+impl ChangeId {
+    /// A change's name from its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl fmt::Display for ChangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
+    }
+}
+
+impl fmt::Debug for ChangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChangeId({self})")
+    }
+}

@@ -1,0 +1,148 @@
+use std::{fmt, future::Future};
+
+use futures_util::future::BoxFuture;
+
+use super::{
+    scene::{Scene, at},
+    unmet::{Unmet, same},
+};
+use crate::{
+    audit::EventRow,
+    key::KeyId,
+    store::{
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
+        Pruned, StoreError, WriteOutcome,
+    },
+    time::Timestamp,
+    usage::{UsageBatch, UsageTotals},
+};
+
+/// A reader or a store that is being checked, and the way to change what it reads.
+///
+/// ```
+/// use tower_api_keys::store::{MemoryStore, conformance::{Candidate, find}};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = MemoryStore::new();
+/// find::an_absent_key_is_not_found(&Candidate::store(&store)).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Candidate<'a, R> {
+    subject: &'a R,
+    apply: Box<dyn Fn(Change) -> BoxFuture<'a, Result<Applied, StoreError>> + Send + Sync + 'a>,
+}
+
+impl<'a, R: KeyReader> Candidate<'a, R> {
+    /// A reader, and how to apply a change to the database behind it.
+    pub fn reader<F>(reader: &'a R, apply: impl Fn(Change) -> F + Send + Sync + 'a) -> Self
+    where
+        F: Future<Output = Result<Applied, StoreError>> + Send + 'a,
+    {
+        Self { subject: reader, apply: Box::new(move |change| Box::pin(apply(change))) }
+    }
+
+    pub(super) fn subject(&self) -> &'a R {
+        self.subject
+    }
+
+    /// Applies a change, whatever comes of it.
+    pub(super) async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        (self.apply)(change.clone()).await
+    }
+
+    /// Applies a change that must be done.
+    pub(super) async fn outcomes(&self, change: &Change) -> Result<Vec<WriteOutcome>, Unmet> {
+        let applied = self.apply(change).await.map_err(|error| Unmet::call("apply", &error))?;
+        Ok(applied.outcomes)
+    }
+
+    /// Applies a change whose every write must be written.
+    pub(super) async fn written(&self, change: &Change) -> Result<(), Unmet> {
+        let expected = vec![WriteOutcome::Written; change.writes.len()];
+        same("the outcomes of a change", &self.outcomes(change).await?, &expected)
+    }
+
+    pub(super) async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, Unmet> {
+        self.subject.find(id).await.map_err(|error| Unmet::call("find", &error))
+    }
+
+    /// A key that must be there.
+    pub(super) async fn found(&self, id: &KeyId) -> Result<FoundKey, Unmet> {
+        self.find(id).await?.ok_or_else(|| Unmet::failed(format!("expected to find the key {id}, saw none")))
+    }
+
+    pub(super) async fn since(&self, head: Option<Head>) -> Result<Changes, Unmet> {
+        self.subject.changes_since(head).await.map_err(|error| Unmet::call("changes_since", &error))
+    }
+
+    /// The head of the log, if the store keeps one.
+    pub(super) async fn head_if_tracked(&self) -> Result<Option<Head>, Unmet> {
+        match self.since(None).await? {
+            Changes::Reset { head } => Ok(Some(head)),
+            Changes::Untracked => Ok(None),
+            seen => Err(Unmet::failed(format!("the log since no head: expected a reset, saw {seen:?}"))),
+        }
+    }
+
+    /// The head of the log; the clause does not apply to a store without one.
+    pub(super) async fn head(&self) -> Result<Head, Unmet> {
+        self.head_if_tracked().await?.ok_or_else(|| Unmet::not_applicable("the store keeps no change log"))
+    }
+}
+
+impl<'a, S: KeyStore> Candidate<'a, S> {
+    /// A store.
+    pub fn store(store: &'a S) -> Self {
+        Self::reader(store, move |change: Change| async move { store.apply(&change).await })
+    }
+
+    /// All events of the scene's organization.
+    pub(super) async fn events(&self, scene: &Scene) -> Result<Vec<EventRow>, Unmet> {
+        let query = EventQuery { limit: 1_000, ..EventQuery::all(scene.organization()) };
+        Ok(self.events_page(&query).await?.rows)
+    }
+
+    pub(super) async fn events_page(&self, query: &EventQuery) -> Result<Page<EventRow>, Unmet> {
+        self.subject.events(query).await.map_err(|error| Unmet::call("events", &error))
+    }
+
+    pub(super) async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Unmet> {
+        self.subject.list(query, now).await.map_err(|error| Unmet::call("list", &error))
+    }
+
+    /// The ids that a query finds, in order.
+    pub(super) async fn listed(&self, query: &KeyQuery, now: Timestamp) -> Result<Vec<String>, Unmet> {
+        Ok(self.list(query, now).await?.rows.into_iter().map(|listed| listed.key.id).collect())
+    }
+
+    /// How the scene's only key was used.
+    pub(super) async fn usage(&self, scene: &Scene) -> Result<UsageTotals, Unmet> {
+        let listed = self.list(&scene.query(), at(0)).await?.rows.pop();
+        Ok(listed.ok_or_else(|| Unmet::failed("expected `list` to give the key, saw nothing"))?.usage)
+    }
+
+    pub(super) async fn record(&self, batch: &UsageBatch) -> Result<(), Unmet> {
+        self.subject.record_usage(batch).await.map_err(|error| Unmet::call("record_usage", &error))
+    }
+
+    pub(super) async fn append(&self, events: &[EventRow]) -> Result<(), Unmet> {
+        self.subject.append_events(events).await.map_err(|error| Unmet::call("append_events", &error))
+    }
+
+    pub(super) async fn put_meta(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, Unmet> {
+        let put = self.subject.put_meta_if_absent(name, value).await;
+        put.map_err(|error| Unmet::call("put_meta_if_absent", &error))
+    }
+
+    pub(super) async fn prune(&self, prune: &Prune) -> Result<Pruned, Unmet> {
+        self.subject.prune(prune).await.map_err(|error| Unmet::call("prune", &error))
+    }
+}
+
+impl<R> fmt::Debug for Candidate<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidate").finish_non_exhaustive()
+    }
+}

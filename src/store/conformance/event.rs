@@ -1,0 +1,161 @@
+//! Events: the audit trail.
+
+use super::{
+    Candidate, Unmet,
+    scene::{Scene, at},
+    unmet::{ensure, made, same},
+};
+use crate::{
+    audit::EventRow,
+    owner::KeyKind,
+    store::{EventQuery, KeyStore, Page},
+};
+
+/// Events are numbered in the order they were written, each above every one before, from changes and appended alike.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn events_are_numbered_in_order<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    // Times that fall show that it is not time that orders.
+    let events: Vec<EventRow> = (0..8).map(|n| scene.event(at(100 - n))).collect();
+    let (first, second) = events.split_at(5);
+    let change = scene.insert(&scene.keys(2)?);
+    candidate.append(first).await?;
+    candidate.written(&change).await?;
+    candidate.append(&[]).await?;
+    candidate.append(second).await?;
+    let written = change.writes.iter().map(|audited| &audited.event);
+    let expected: Vec<EventRow> = first.iter().chain(written).chain(second).cloned().collect();
+    let seen = candidate.events(&scene).await?;
+    let sequences: Vec<i64> = seen.iter().map(|event| event.sequence).collect();
+    ensure("sequences that grow", sequences.is_sorted_by(|one, next| one < next), &sequences)?;
+    same("the events, their sequence aside", &unnumbered(seen), &expected)
+}
+
+/// An event comes back as it was written, every column set or not, byte by byte.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn an_event_comes_back<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let full = EventRow {
+        actor: "system:nightly job".into(),
+        action: "somebody.else's_%action".into(),
+        key: Some(scene.word()),
+        owner_kind: "user".into(),
+        owner: " O'Brien ".into(),
+        before: Some(String::new()),
+        after: Some("caf\u{e9} e\u{301} \u{1f511}\n\"{}\"".into()),
+        source: Some("10.0.0.1".into()),
+        ..scene.event(at(1))
+    };
+    let bare = EventRow { after: None, ..scene.event(at(2)) };
+    let events = [full, bare];
+    candidate.append(&events).await?;
+    same("the events, their sequence aside", &unnumbered(candidate.events(&scene).await?), &events.to_vec())
+}
+
+/// Each condition of a query finds its events and no other, and all hold together: a time from is included, a time
+/// until is not.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn events_are_found_by_each_condition<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (key, maker) = (scene.id()?, scene.id()?);
+    let rows = [
+        EventRow { key: Some(key.as_str().to_owned()), ..scene.event(at(10)) },
+        EventRow { owner_kind: "user".into(), source: Some("intake".into()), ..scene.event(at(20)) },
+        EventRow { owner: "research".into(), actor: format!("key:{maker}"), ..scene.event(at(30)) },
+        EventRow { action: "owner.held".into(), actor: "system:job".into(), ..scene.event(at(40)) },
+        EventRow {
+            action: "OWNER.HELD".into(),
+            actor: "user:Alice".into(),
+            source: Some("Intake".into()),
+            ..scene.event(at(40))
+        },
+        EventRow { actor: "user:alice ".into(), source: Some("int_ke".into()), ..scene.event(at(50)) },
+    ];
+    candidate.append(&rows).await?;
+    let all = || EventQuery::all(scene.organization());
+    let alice = || made("user:alice".parse());
+    let user = scene.owner_named(KeyKind::User, "engineering")?.owner;
+    let research = scene.owner_named(KeyKind::Team, "research")?.owner;
+    let cases: [(&str, EventQuery, &[usize]); 14] = [
+        ("no condition", all(), &[0, 1, 2, 3, 4, 5]),
+        ("a key", EventQuery { key: Some(key), ..all() }, &[0]),
+        ("a key without events", EventQuery { key: Some(maker), ..all() }, &[]),
+        ("a user", EventQuery { owner: Some(user), ..all() }, &[1]),
+        ("a team", EventQuery { owner: Some(research.clone()), ..all() }, &[2]),
+        ("an actor", EventQuery { actor: Some(alice()?), ..all() }, &[0, 1]),
+        ("a key as actor", EventQuery { actor: Some(made(format!("key:{maker}").parse())?), ..all() }, &[2]),
+        ("an action", EventQuery { action: Some("owner.held".into()), ..all() }, &[3]),
+        ("a source", EventQuery { source: Some("intake".into()), ..all() }, &[1]),
+        ("a wildcard as source", EventQuery { source: Some("int_ke".into()), ..all() }, &[5]),
+        ("a time from", EventQuery { from: Some(at(30)), ..all() }, &[2, 3, 4, 5]),
+        ("a time until", EventQuery { until: Some(at(30)), ..all() }, &[0, 1]),
+        ("both times", EventQuery { from: Some(at(20)), until: Some(at(40)), ..all() }, &[1, 2]),
+        ("two conditions", EventQuery { actor: Some(alice()?), owner: Some(research), ..all() }, &[]),
+    ];
+    for (what, query, places) in cases {
+        let page = candidate.events_page(&query).await?;
+        let place = |seen: &EventRow| rows.iter().position(|row| row.after == seen.after);
+        let seen: Vec<Option<usize>> = page.rows.iter().map(place).collect();
+        let expected: Vec<Option<usize>> = places.iter().copied().map(Some).collect();
+        same(&format!("which of six events are found by {what}"), &seen, &expected)?;
+        same(&format!("whether more follow those found by {what}"), &page.more, &false)?;
+    }
+    Ok(())
+}
+
+/// Events come in pages of the asked size, each after the last one's end, with a word on whether more follow.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn events_come_in_pages<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let marked = |n: u64| EventRow { source: n.is_multiple_of(2).then(|| "even".to_owned()), ..scene.event(at(0)) };
+    candidate.append(&(0..12).map(marked).collect::<Vec<_>>()).await?;
+    let even = EventQuery { source: Some("even".into()), ..EventQuery::all(scene.organization()) };
+    for query in [EventQuery::all(scene.organization()), even] {
+        let whole = candidate.events_page(&query).await?.rows;
+        for limit in [1, 2, 3, 4, 12, 1_000] {
+            let (mut seen, mut after) = (Vec::new(), None);
+            for size in whole.chunks(limit.into()).map(<[_]>::len) {
+                let Page { rows, more } = candidate.events_page(&EventQuery { limit, after, ..query.clone() }).await?;
+                same(&format!("the size of a page of at most {limit}"), &rows.len(), &size)?;
+                after = rows.last().map(|event| event.sequence);
+                seen.extend(rows);
+                same(&format!("`more` of a page of at most {limit}"), &more, &(seen.len() < whole.len()))?;
+            }
+            same(&format!("all pages of at most {limit}"), &seen, &whole)?;
+            let end = candidate.events_page(&EventQuery { limit, after, ..query.clone() }).await?;
+            same("the page after the last event", &end, &Page { rows: Vec::new(), more: false })?;
+        }
+    }
+    Ok(())
+}
+
+/// Another organization's events are invisible, whatever the conditions.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn foreign_events_are_invisible<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let key = scene.id()?;
+    let event = EventRow { key: Some(key.as_str().to_owned()), ..scene.event(at(1)) };
+    candidate.append(&[event]).await?;
+    let all = EventQuery::all(elsewhere.organization());
+    let owner = Some(scene.owner().owner);
+    for query in [all.clone(), EventQuery { key: Some(key), ..all.clone() }, EventQuery { owner, ..all }] {
+        let page = candidate.events_page(&query).await?;
+        same("what an organization without events sees", &page, &Page { rows: Vec::new(), more: false })?;
+    }
+    Ok(())
+}
+
+fn unnumbered(mut events: Vec<EventRow>) -> Vec<EventRow> {
+    events.iter_mut().for_each(|event| event.sequence = 0);
+    events
+}

@@ -1,0 +1,153 @@
+//! Guards: what must hold at the moment of commit.
+
+use super::{
+    Candidate, Unmet,
+    scene::{Sample, Scene, at},
+    unmet::{conflicts, same},
+};
+use crate::{
+    owner::KeyKind,
+    record::Hold,
+    store::{Change, Conflict, Guard, KeyStore, OwnerChange, OwnerRef, Write},
+    time::Timestamp,
+};
+
+/// `Live` holds for a key that is neither absent nor revoked nor expired, which it is from the very millisecond of its
+/// expiry.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn live_means_neither_absent_nor_revoked_nor_expired<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let mortal = scene.key()?.with(|row| row.expires_at = Some(at(1_000).as_millis()));
+    let (live, revoked, absent) = (scene.key()?, scene.key()?, scene.key()?);
+    candidate.written(&scene.insert([&mortal, &live, &revoked])).await?;
+    candidate.written(&scene.change(at(1), vec![revoked.revoke()])).await?;
+    let cases = [
+        ("a live key", &live, 1_000, true),
+        ("a key a millisecond before its expiry", &mortal, 999, true),
+        ("a key at its expiry", &mortal, 1_000, false),
+        ("a key after its expiry", &mortal, 1_001, false),
+        ("a revoked key", &revoked, 1_000, false),
+        ("an absent key", &absent, 1_000, false),
+    ];
+    for (what, key, now, holds) in cases {
+        let expected = (!holds).then_some(Conflict::Guard(0));
+        guarded(candidate, &scene, at(now), Guard::Live(key.id), what, expected).await?;
+    }
+    Ok(())
+}
+
+/// `NoLiveSuccessor` holds unless a key that replaces this one is neither revoked nor expired; the conflict is its own.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn one_live_successor_is_enough<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let old = scene.key()?;
+    let heir = |expires_at: Option<Timestamp>| {
+        Ok(scene.key()?.with(|row| {
+            row.replaces = Some(old.row.id.clone());
+            row.expires_at = expires_at.map(Timestamp::as_millis);
+        }))
+    };
+    let guard = || Guard::NoLiveSuccessor(old.id);
+    candidate.written(&scene.insert([&old])).await?;
+    guarded(candidate, &scene, at(1), guard(), "a key nobody replaces", None).await?;
+    let mortal: Sample = heir(Some(at(1_000)))?;
+    candidate.written(&scene.insert([&mortal])).await?;
+    let taken = Some(Conflict::Successor);
+    guarded(candidate, &scene, at(999), guard(), "a successor a millisecond before its expiry", taken).await?;
+    guarded(candidate, &scene, at(1_000), guard(), "a successor at its expiry", None).await?;
+    let second = heir(None)?;
+    candidate.written(&scene.insert([&second])).await?;
+    guarded(candidate, &scene, at(1_000), guard(), "a dead and a live successor", taken).await?;
+    candidate.written(&scene.change(at(1_000), vec![second.revoke()])).await?;
+    guarded(candidate, &scene, at(1_000), guard(), "only dead successors", None).await
+}
+
+/// `OwnerActive` holds for an owner nobody ever held and for one that was lifted, not under either hold, nor after
+/// closing; other owners do not matter.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn active_means_neither_held_nor_closed<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let owner = scene.owner_named(KeyKind::Team, "research")?;
+    let namesake = scene.owner_named(KeyKind::User, "research")?;
+    let guard = |owner: &OwnerRef| Guard::OwnerActive(owner.clone());
+    let held = Some(Conflict::Guard(0));
+    guarded(candidate, &scene, at(1), guard(&owner), "an owner nobody ever held", None).await?;
+    for hold in [Hold::Plan, Hold::Suspended] {
+        let steps = [(OwnerChange::Hold(hold), held), (OwnerChange::Lift(hold), None)];
+        for (step, expected) in steps {
+            candidate.written(&scene.change(at(1), vec![Write::Owner(owner.clone(), step)])).await?;
+            guarded(candidate, &scene, at(1), guard(&owner), &format!("an owner after {step:?}"), expected).await?;
+        }
+    }
+    candidate.written(&scene.change(at(1), vec![Write::Owner(owner.clone(), OwnerChange::Close)])).await?;
+    guarded(candidate, &scene, at(1), guard(&owner), "a closed owner", held).await?;
+    guarded(candidate, &scene, at(1), guard(&namesake), "another owner of the same id", None).await
+}
+
+/// The conflict says which guard does not hold, by its place, and nothing is written.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn the_guard_that_fails_is_named<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (live, new, absent) = (scene.key()?, scene.key()?, scene.id()?);
+    candidate.written(&scene.insert([&live])).await?;
+    let events = candidate.events(&scene).await?;
+    for place in 0..4 {
+        let holds = [Guard::Live(live.id), Guard::OwnerActive(scene.owner()), Guard::NoLiveSuccessor(live.id)];
+        let mut guards = holds.to_vec();
+        guards.insert(place, Guard::Live(absent));
+        let change = Change { guards, ..scene.insert([&new]) };
+        conflicts("a guard that does not hold", candidate.apply(&change).await, Conflict::Guard(place))?;
+        same("a key that a refused change would insert", &candidate.find(&new.id).await?, &None)?;
+        same("the events after a refused change", &candidate.events(&scene).await?, &events)?;
+    }
+    Ok(())
+}
+
+/// Guards look at what stands before the writes, and all of them must hold.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn guards_come_before_the_writes<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (old, absent) = (scene.key()?, scene.key()?);
+    let new = scene.key()?.with(|row| row.replaces = Some(old.row.id.clone()));
+    candidate.written(&scene.insert([&old])).await?;
+    let guards = vec![Guard::Live(absent.id)];
+    let change = Change { guards, ..scene.insert([&absent]) };
+    conflicts("a guard on what the change itself inserts", candidate.apply(&change).await, Conflict::Guard(0))?;
+    let guards = vec![Guard::Live(old.id), Guard::NoLiveSuccessor(old.id), Guard::OwnerActive(scene.owner())];
+    let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
+    let writes = vec![new.insert(), old.revoke(), hold];
+    candidate.written(&Change { guards, ..scene.change(at(1), writes) }).await
+}
+
+/// Inserts a key under one guard.
+async fn guarded<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+    scene: &Scene,
+    now: Timestamp,
+    guard: Guard,
+    what: &str,
+    expected: Option<Conflict>,
+) -> Result<(), Unmet> {
+    let key = scene.key()?;
+    let change = Change { guards: vec![guard.clone()], ..scene.change(now, vec![key.insert()]) };
+    let seen = candidate.apply(&change).await;
+    match (expected, seen) {
+        (Some(expected), seen) => conflicts(&format!("{guard:?} for {what}"), seen, expected),
+        (None, Ok(_)) => Ok(()),
+        (None, Err(error)) => {
+            Err(Unmet::failed(format!("{guard:?} for {what}: expected it to hold, saw {:?}", error.kind())))
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The change log.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use futures_util::future::{join, try_join, try_join_all};
+use tokio::task::yield_now;
+
+use super::{
+    Candidate, Unmet,
+    scene::{Sample, Scene, at},
+    unmet::{ensure, same},
+};
+use crate::{
+    key::KeyId,
+    record::Hold,
+    store::{Change, Changes, Head, KeyReader, KeyUpdate, OwnerChange, OwnerRef, Write},
+};
+
+/// A store keeps a change log or does not: if it says `Untracked` once, it says so always, and has no head.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_log_is_kept_or_not<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let tracked = candidate.head_if_tracked().await?.is_some();
+    let unknown = Head { position: 1, change: scene.bytes() };
+    candidate.written(&scene.insert([&scene.key()?])).await?;
+    for head in [None, Some(unknown), Some(Head::EMPTY)] {
+        let seen = candidate.since(head).await?;
+        ensure("the same as before about keeping a log", (seen != Changes::Untracked) == tracked, seen)?;
+    }
+    let now = candidate.subject().head_now();
+    ensure("no `head_now` without a log", tracked || now.is_none(), now)
+}
+
+/// No head, and a head that the log does not have, are answered by a reset: an id that differs at a known position, a
+/// position ahead of the log.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn an_unknown_head_is_a_reset<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let keys = scene.keys(2)?;
+    candidate.written(&scene.insert(&keys)).await?;
+    for key in &keys {
+        candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
+    }
+    let head = candidate.head().await?;
+    let cases = [
+        ("no head", None),
+        ("the last position with another id", Some(Head { change: scene.bytes(), ..head })),
+        ("an earlier position with another id", Some(Head { position: head.position - 1, change: scene.bytes() })),
+        ("a position ahead", Some(Head { position: head.position + 1, change: scene.bytes() })),
+        ("a position ahead with the last id", Some(Head { position: head.position + 1, ..head })),
+        ("a position far ahead", Some(Head { position: i64::MAX, change: scene.bytes() })),
+        ("a negative position", Some(Head { position: -1, change: scene.bytes() })),
+    ];
+    for (what, unknown) in cases {
+        same(&format!("the log since {what}"), &candidate.since(unknown).await?, &Changes::Reset { head })?;
+    }
+    Ok(())
+}
+
+/// At the head, nothing is new, however often one asks.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn nothing_is_new_at_the_head<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    same("the log since its head", &at_the_head(candidate).await?, &Changes::Unchanged)?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
+    for _ in 0..3 {
+        same("the log since its head", &at_the_head(candidate).await?, &Changes::Unchanged)?;
+    }
+    Ok(())
+}
+
+async fn at_the_head<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<Changes, Unmet> {
+    let head = candidate.head().await?;
+    candidate.since(Some(head)).await
+}
+
+/// A revocation is in the log when it returns.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_revocation_is_logged<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    logged_key(candidate, "a revocation", &key.id, &scene.change(at(1), vec![key.revoke()])).await
+}
+
+/// A new expiry is in the log: set, moved either way, and taken away.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn an_expiry_is_logged<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    let ends = [Some(at(2_000)), Some(at(1_000)), Some(at(3_000)), None];
+    for (version, end) in (1..).zip(ends) {
+        let update = KeyUpdate { expires_at: end.map(|end| end.as_millis()), ..key.update(version) };
+        let change = scene.change(at(1), vec![Write::Update(update)]);
+        logged_key(candidate, &format!("an expiry set to {end:?}"), &key.id, &change).await?;
+    }
+    Ok(())
+}
+
+/// New scopes are in the log, fewer and more.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn scopes_are_logged<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    for (version, scopes) in (1..).zip(["intake:write", "", "intake:write keys:manage"]) {
+        let update = KeyUpdate { scopes: scopes.to_owned(), ..key.update(version) };
+        let change = scene.change(at(1), vec![Write::Update(update)]);
+        logged_key(candidate, &format!("scopes set to {scopes:?}"), &key.id, &change).await?;
+    }
+    Ok(())
+}
+
+/// An owner's hold, its lift and the closing are in the log.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn an_owner_s_status_is_logged<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let steps = [
+        OwnerChange::Hold(Hold::Plan),
+        OwnerChange::Hold(Hold::Suspended),
+        OwnerChange::Lift(Hold::Plan),
+        OwnerChange::Lift(Hold::Suspended),
+        OwnerChange::Close,
+    ];
+    for step in steps {
+        let before = candidate.head().await?;
+        candidate.written(&scene.change(at(1), vec![Write::Owner(scene.owner(), step)])).await?;
+        let news = News::since(candidate, before).await?;
+        ensure(&format!("{step:?} to be in the log"), news.tells_of_owner(&scene.owner()), &news)?;
+    }
+    Ok(())
+}
+
+/// A reader a few changes behind is told which keys and owners changed, in commit order, and the head moves forward
+/// with each.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn changes_come_in_commit_order<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let keys = scene.keys(6)?;
+    candidate.written(&scene.insert(&keys)).await?;
+    let mut heads = vec![candidate.head().await?];
+    for key in keys.iter().rev() {
+        candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
+        let head = candidate.head().await?;
+        let moved = heads.last().is_some_and(|last| head.position > last.position && head.change != last.change);
+        ensure("the head to move forward, to another id", moved, (&heads, head))?;
+        heads.push(head);
+    }
+    let last = candidate.head().await?;
+    for (place, head) in heads.iter().enumerate().take(keys.len()) {
+        let Changes::Changed { head, keys: told, .. } = candidate.since(Some(*head)).await? else {
+            return Err(Unmet::failed(format!(
+                "expected to be told what changed since {place} changes, saw otherwise"
+            )));
+        };
+        same("the head that comes with what changed", &head, &last)?;
+        let mine: Vec<KeyId> = told.into_iter().filter(|id| keys.iter().any(|key| key.id == *id)).collect();
+        let expected: Vec<KeyId> = keys.iter().rev().skip(place).map(|key| key.id).collect();
+        ensure(&format!("{expected:?} at the end of what changed"), mine.ends_with(&expected), mine)?;
+    }
+    Ok(())
+}
+
+/// A reader more than a thousand changes behind is told of all of them, or of a reset.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_reader_far_behind_misses_nothing<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let before = candidate.head().await?;
+    let keys = scene.keys(1_050)?;
+    for some in keys.chunks(50) {
+        candidate.written(&scene.insert(some)).await?;
+        candidate.written(&scene.change(at(1), some.iter().map(Sample::revoke).collect())).await?;
+    }
+    let news = News::since(candidate, before).await?;
+    let missing = keys.iter().filter(|key| !news.tells_of_key(&key.id)).count();
+    same("how many of 1,050 revocations a reader far behind is not told of", &missing, &0)
+}
+
+/// `head_now`, if there is one, is the head of the log, and moves before a change returns.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn head_now_is_current<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    if candidate.subject().head_now().is_none() {
+        return Err(Unmet::not_applicable("the store's head cannot be known without waiting"));
+    }
+    let keys = scene.keys(4)?;
+    candidate.written(&scene.insert(&keys)).await?;
+    for key in &keys {
+        candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
+        let now = candidate.subject().head_now();
+        same("`head_now` after a revocation returned", &now, &Some(candidate.head().await?))?;
+    }
+    Ok(())
+}
+
+/// What the log tells of is found: no `find` is older than a read of the log that returned before it began.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_find_is_never_older_than_the_log<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let keys = scene.keys(32)?;
+    candidate.written(&scene.insert(&keys)).await?;
+    let mut head = candidate.head().await?;
+    let done = AtomicBool::new(false);
+    let writer = async {
+        let result = revoke_each(candidate, &scene, &keys).await;
+        done.store(true, Ordering::Release);
+        result
+    };
+    let reader = async {
+        let mut last = false;
+        while !last {
+            last = done.load(Ordering::Acquire);
+            let news = News::since(candidate, head).await?;
+            for key in keys.iter().filter(|key| matches!(&news, News::These { keys, .. } if keys.contains(&key.id))) {
+                let revoked = candidate.found(&key.id).await?.key.revoked_at;
+                ensure("a key to be revoked once the log has told of it", revoked.is_some(), revoked)?;
+            }
+            head = news.head().unwrap_or(head);
+            yield_now().await;
+        }
+        Ok(())
+    };
+    let (written, read) = join(writer, reader).await;
+    written.and(read)
+}
+
+async fn revoke_each<R: KeyReader>(candidate: &Candidate<'_, R>, scene: &Scene, keys: &[Sample]) -> Result<(), Unmet> {
+    for key in keys {
+        candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
+        yield_now().await;
+    }
+    Ok(())
+}
+
+/// A reader that follows the log while many write at once misses nothing.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_follower_misses_nothing<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let keys = scene.keys(32)?;
+    candidate.written(&scene.insert(&keys)).await?;
+    let mut head = candidate.head().await?;
+    let done = AtomicBool::new(false);
+    let writers = async {
+        let result = try_join_all(keys.chunks(4).map(|some| revoke_each(candidate, &scene, some))).await;
+        done.store(true, Ordering::Release);
+        result
+    };
+    let follower = async {
+        let (mut told, mut last) = (BTreeSet::new(), false);
+        while !last {
+            last = done.load(Ordering::Acquire);
+            let news = News::since(candidate, head).await?;
+            told.extend(keys.iter().map(|key| key.id).filter(|id| news.tells_of_key(id)));
+            head = news.head().unwrap_or(head);
+            yield_now().await;
+        }
+        Ok(told.len())
+    };
+    let (_, told) = try_join(writers, follower).await?;
+    same("how many of 32 revocations a follower of the log was told of", &told, &keys.len())
+}
+
+/// What a read of the log says to one who wants to miss nothing.
+#[derive(Debug)]
+enum News {
+    All { head: Head },
+    Nothing,
+    These { head: Head, keys: Vec<KeyId>, owners: Vec<OwnerRef> },
+}
+
+impl News {
+    async fn since<R: KeyReader>(candidate: &Candidate<'_, R>, head: Head) -> Result<Self, Unmet> {
+        match candidate.since(Some(head)).await? {
+            Changes::Changed { head, keys, owners } => Ok(Self::These { head, keys, owners }),
+            Changes::Reset { head } => Ok(Self::All { head }),
+            Changes::Unchanged => Ok(Self::Nothing),
+            Changes::Untracked => Err(Unmet::not_applicable("the store keeps no change log")),
+        }
+    }
+
+    fn head(&self) -> Option<Head> {
+        match self {
+            Self::All { head } | Self::These { head, .. } => Some(*head),
+            Self::Nothing => None,
+        }
+    }
+
+    fn tells_of_key(&self, id: &KeyId) -> bool {
+        match self {
+            Self::All { .. } => true,
+            Self::Nothing => false,
+            Self::These { keys, .. } => keys.contains(id),
+        }
+    }
+
+    fn tells_of_owner(&self, owner: &OwnerRef) -> bool {
+        match self {
+            Self::All { .. } => true,
+            Self::Nothing => false,
+            Self::These { owners, .. } => owners.contains(owner),
+        }
+    }
+}
+
+async fn logged_key<R: KeyReader>(
+    candidate: &Candidate<'_, R>,
+    what: &str,
+    id: &KeyId,
+    change: &Change,
+) -> Result<(), Unmet> {
+    let before = candidate.head().await?;
+    candidate.written(change).await?;
+    let news = News::since(candidate, before).await?;
+    ensure(&format!("{what} to be in the log"), news.tells_of_key(id), &news)
+}

@@ -1,0 +1,88 @@
+//! The store contract, clause by clause, for whoever writes a store.
+//!
+//! Each clause has a number and a function here. [`check_store`] tries all of them, [`check_reader`] those of
+//! [`KeyReader`]; a test of one's own store is one line:
+//!
+//! ```
+//! use tower_api_keys::store::{MemoryStore, conformance::check_store};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! let store = MemoryStore::new();
+//! check_store(&store).await.into_result()?; // in a test: `.unwrap()`, which prints the report
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it needs and what it leaves behind
+//! - A Tokio runtime with its time driver.
+//! - A database that may hold other data and may have been checked before: each clause works in organizations of its own
+//!   with random names. Nothing else may write to the database meanwhile.
+//! - It leaves some thousand keys, events and counts in those organizations, and forgets what a real database does not
+//!   have, events and results of changes from the first second of 1970, and what it can spare, rows of the change log:
+//!   readers start anew then.
+//! - It can show what a store does, not what it does in a crash, under another process or in another thread. Kill the
+//!   process that writes to a store of files, and look at what is left.
+//!
+//! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same.
+
+mod candidate;
+pub mod event;
+pub mod find;
+pub mod guard;
+pub mod list;
+pub mod log;
+pub mod meta;
+pub mod owner;
+pub mod prune;
+pub mod race;
+pub mod rehash;
+pub mod repeat;
+mod report;
+mod scene;
+mod table;
+mod unmet;
+pub mod usage;
+pub mod write;
+
+use std::future::Future;
+
+use super::{Applied, Change, KeyReader, KeyStore, StoreError};
+
+pub use candidate::Candidate;
+pub use report::{Clause, Report, Verdict};
+pub use unmet::{Unmet, UnmetKind};
+
+/// Tries the clauses of [`KeyReader`]. `apply` does a change to the database behind the reader, by whatever means:
+/// through the store that writes to it, or in plain SQL. Of changes, these clauses need only the writes: no guards, no
+/// idempotency, no events.
+///
+/// ```
+/// use tower_api_keys::store::{KeyStore, MemoryStore, conformance::check_reader};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let store = MemoryStore::new();
+/// let (reader, writer) = (&store, &store);
+/// check_reader(reader, |change| async move { writer.apply(&change).await }).await.into_result()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_reader<'a, R, F>(reader: &'a R, apply: impl Fn(Change) -> F + Send + Sync + 'a) -> Report
+where
+    R: KeyReader,
+    F: Future<Output = Result<Applied, StoreError>> + Send + 'a,
+{
+    let mut report = Report::default();
+    table::reader_clauses(&Candidate::reader(reader, apply), &mut report).await;
+    report
+}
+
+/// Tries every clause of [`KeyReader`] and [`KeyStore`].
+pub async fn check_store<S: KeyStore>(store: &S) -> Report {
+    let candidate = Candidate::store(store);
+    let mut report = Report::default();
+    table::reader_clauses(&candidate, &mut report).await;
+    table::store_clauses(&candidate, &mut report).await;
+    report
+}

@@ -1,0 +1,133 @@
+//! Forgetting what is old.
+
+use super::{
+    Candidate, Unmet,
+    scene::{Scene, ancient, at},
+    unmet::{conflicts, ensure, same},
+};
+use crate::{
+    record::Hold,
+    store::{Change, Changes, Conflict, KeyStore, OwnerChange, Prune, Pruned, Write, WriteOutcome},
+    usage::UsageBatch,
+};
+
+/// A prune that asks for nothing forgets nothing.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn the_default_forgets_nothing<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let change = scene.insert([&scene.key()?]);
+    candidate.written(&change).await?;
+    candidate.append(&[scene.event(ancient(1))]).await?;
+    let events = candidate.events(&scene).await?;
+    same("what was forgotten", &candidate.prune(&Prune::default()).await?, &Pruned::default())?;
+    same("the events", &candidate.events(&scene).await?, &events)?;
+    same("the change, repeated", &candidate.outcomes(&change).await?, &vec![WriteOutcome::Written])
+}
+
+/// Events before the time are forgotten, those at it and after stay, and new ones are numbered above all that ever
+/// were.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn old_events_are_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let young = [scene.event(ancient(1_000)), scene.event(at(0))];
+    let old = [scene.event(ancient(998)), scene.event(ancient(999))];
+    candidate.append(&young).await?;
+    candidate.append(&old).await?;
+    let last = candidate.events(&scene).await?.last().map(|event| event.sequence);
+    let pruned = candidate.prune(&Prune { events_before: Some(ancient(1_000)), ..Prune::default() }).await?;
+    ensure("two events or more to be forgotten", pruned.events >= 2, pruned)?;
+    let mut left = candidate.events(&scene).await?;
+    left.iter_mut().for_each(|event| event.sequence = 0);
+    same("the events that are left, their sequence aside", &left, &young.to_vec())?;
+    candidate.append(&[scene.event(at(1))]).await?;
+    let next = candidate.events(&scene).await?.last().map(|event| event.sequence);
+    ensure(&format!("a number above {last:?} for the next event"), next > last, next)
+}
+
+/// All rows of the log but the last are forgotten, the head stays, and a reader behind the last is told of everything
+/// or of a reset.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn the_log_is_shortened_and_keeps_its_head<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let keys = scene.keys(5)?;
+    candidate.written(&scene.insert(&keys)).await?;
+    for keep in [2, 0] {
+        let mut heads = vec![candidate.head().await?];
+        let owner = scene.owner_named(crate::owner::KeyKind::User, &format!("keep {keep}"))?;
+        for (millis, hold) in [(1, Hold::Plan), (2, Hold::Suspended)] {
+            let write = Write::Owner(owner.clone(), OwnerChange::Hold(hold));
+            candidate.written(&scene.change(at(millis), vec![write])).await?;
+            heads.push(candidate.head().await?);
+        }
+        candidate.written(&scene.change(at(3), vec![Write::Owner(owner.clone(), OwnerChange::Close)])).await?;
+        let head = candidate.head().await?;
+        candidate.prune(&Prune { keep_log_rows: Some(keep), ..Prune::default() }).await?;
+        same("the head after the log was shortened", &candidate.head().await?, &head)?;
+        same("the log since that head", &candidate.since(Some(head)).await?, &Changes::Unchanged)?;
+        if let Some(now) = candidate.subject().head_now() {
+            same("`head_now` after the log was shortened", &now, &head)?;
+        }
+        for behind in heads {
+            let news = candidate.since(Some(behind)).await?;
+            let told = matches!(&news, Changes::Reset { .. })
+                || matches!(&news, Changes::Changed { owners, .. } if owners.contains(&owner));
+            ensure("a reader behind a shortened log to be told all or to start anew", told, news)?;
+        }
+    }
+    let key = scene.key()?;
+    candidate.written(&scene.change(at(4), vec![key.insert(), key.revoke()])).await?;
+    ensure("the log to go on", candidate.since(Some(candidate.head().await?)).await? == Changes::Unchanged, "otherwise")
+}
+
+/// Results and idempotency keys of changes before the time are forgotten, those at it and after stay.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let change = |millis, dedupe: &str| {
+        let change = scene.change(ancient(millis), vec![scene.key()?.insert()]);
+        Ok::<_, Unmet>(Change { dedupe: Some(dedupe.to_owned()), ..change })
+    };
+    let (old_word, young_word) = (scene.word(), scene.word());
+    let (old, young) = (change(999, &old_word)?, change(1_000, &young_word)?);
+    candidate.written(&old).await?;
+    candidate.written(&young).await?;
+    let pruned = candidate.prune(&Prune { changes_before: Some(ancient(1_000)), ..Prune::default() }).await?;
+    ensure("one change or more to be forgotten", pruned.changes >= 1, pruned)?;
+    same("the younger change, repeated", &candidate.outcomes(&young).await?, &vec![WriteOutcome::Written])?;
+    let again = candidate.apply(&change(2_000, &young_word)?).await;
+    conflicts("the younger idempotency key", again, Conflict::Replay)?;
+    conflicts("the older change, applied anew", candidate.apply(&old).await, Conflict::IdTaken)?;
+    candidate.written(&change(2_000, &old_word)?).await
+}
+
+/// Whatever is forgotten, keys, their owners' status, their use and what stands under names stay.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn what_lives_is_not_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?.with(|row| row.created_at = ancient(1).as_millis());
+    let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
+    candidate.written(&scene.change(ancient(1), vec![key.insert(), hold])).await?;
+    let revoked = scene.key()?;
+    candidate.written(&scene.change(ancient(2), vec![revoked.insert(), revoked.revoke()])).await?;
+    let used = super::usage::row(&key, "success", "", 1, 1, 1);
+    let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![used] };
+    candidate.record(&batch).await?;
+    let name = scene.word();
+    candidate.put_meta(&name, b"first").await?;
+    let before = candidate.list(&scene.query(), at(0)).await?;
+    let time = Some(ancient(1_000));
+    candidate.prune(&Prune { events_before: time, keep_log_rows: Some(0), changes_before: time }).await?;
+    candidate.record(&batch).await?;
+    same("the list of keys", &candidate.list(&scene.query(), at(0)).await?, &before)?;
+    same("what stands under a name", &candidate.put_meta(&name, b"second").await?, &b"first".to_vec())
+}

@@ -1,0 +1,106 @@
+//! Counts of use.
+
+use super::{
+    Candidate, Unmet,
+    scene::{Sample, Scene, at},
+    unmet::same,
+};
+use crate::{
+    store::KeyStore,
+    usage::{UsageBatch, UsageRow, UsageTotals},
+};
+
+/// Counts add up over batches, outcomes, sources and writers, and the last use is the latest of all, whichever came
+/// last.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn counts_add_up<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    same("how a key that nobody used was used", &candidate.usage(&scene).await?, &UsageTotals::default())?;
+    let (one, other) = (scene.bytes(), scene.bytes());
+    let rows = vec![
+        row(&key, "success", "intake", 3, 10, 20),
+        row(&key, "success", "api", 1, 5, 40),
+        row(&key, "invalid_key", "intake", 2, 11, 12),
+        row(&key, "key_expired", "intake", 1, 9, 9),
+    ];
+    candidate.record(&UsageBatch { writer: one, sequence: 1, rows }).await?;
+    let rows = vec![row(&key, "success", "intake", 10, 1, 2), row(&key, "invalid_key", "", 5, 30, 50)];
+    candidate.record(&UsageBatch { writer: other, sequence: 1, rows }).await?;
+    let rows = vec![row(&key, "success", "intake", 100, 60, 70)];
+    candidate.record(&UsageBatch { writer: one, sequence: 2, rows }).await?;
+    let rows = vec![row(&key, "success", "intake", 1_000, 15, 16), row(&key, "success", "api", 1, 3, 3)];
+    candidate.record(&UsageBatch { writer: one, sequence: 3, rows }).await?;
+    let expected =
+        UsageTotals { successes: 1_115, last_success_at: Some(at(70)), failures: 8, last_failure_at: Some(at(50)) };
+    same("the totals", &candidate.usage(&scene).await?, &expected)
+}
+
+/// A batch counts once: the same sequence of the same writer again, or an older one, adds nothing.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_batch_counts_once<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let writer = scene.bytes();
+    let batch = |sequence| UsageBatch { writer, sequence, rows: vec![row(&key, "success", "", 1, 1, 1)] };
+    for (sequence, expected) in [(1, 1), (1, 1), (2, 2), (3, 3), (2, 3), (1, 3), (3, 3), (4, 4)] {
+        candidate.record(&batch(sequence)).await?;
+        let seen = candidate.usage(&scene).await?.successes;
+        same(&format!("the count after the batch {sequence}"), &seen, &expected)?;
+    }
+    candidate.record(&UsageBatch { writer: scene.bytes(), ..batch(1) }).await?;
+    same("the count after another writer's batch", &candidate.usage(&scene).await?.successes, &5)
+}
+
+/// Counts of no key, or of a key the store does not have, are taken like others, with all that come with them.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn counts_without_a_key_are_taken<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let writer = scene.bytes();
+    for sequence in 1..=2 {
+        let rows = vec![
+            UsageRow { key: None, ..row(&key, "missing_credentials", "intake", 9, 1, 2) },
+            row(&scene.key()?, "invalid_key", "intake", 9, 1, 2),
+            row(&key, "success", "intake", 1, 1, 2),
+        ];
+        candidate.record(&UsageBatch { writer, sequence, rows }).await?;
+    }
+    candidate.record(&UsageBatch { writer, sequence: 3, rows: Vec::new() }).await?;
+    let expected = UsageTotals { successes: 2, last_success_at: Some(at(2)), ..UsageTotals::default() };
+    same("the totals of the key among them", &candidate.usage(&scene).await?, &expected)
+}
+
+/// Being used leaves a key's record and its events as they are.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn use_leaves_the_record_alone<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let (before, events) = (candidate.found(&key.id).await?, candidate.events(&scene).await?);
+    let rows = vec![row(&key, "success", "", 1, 1, 1)];
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+    same("a key after it was used", &candidate.found(&key.id).await?, &before)?;
+    same("the events after a key was used", &candidate.events(&scene).await?, &events)
+}
+
+pub(super) fn row(key: &Sample, outcome: &str, source: &str, count: i64, first: u64, last: u64) -> UsageRow {
+    UsageRow {
+        key: Some(key.row.id.clone()),
+        outcome: outcome.to_owned(),
+        source: source.to_owned(),
+        count,
+        first_at: at(first).as_millis(),
+        last_at: at(last).as_millis(),
+    }
+}
+
+async fn inserted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(Scene, Sample), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    Ok((scene, key))
+}

@@ -1,0 +1,192 @@
+use std::{future::Future, sync::Arc};
+
+use super::{
+    change::{Applied, Change},
+    error::StoreError,
+    head::{Changes, Head},
+    query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey},
+};
+use crate::{
+    audit::EventRow,
+    key::KeyId,
+    record::{KeyRow, OwnerStatusRow},
+    time::Timestamp,
+    usage::UsageBatch,
+};
+
+/// What checking keys needs of a store.
+///
+/// ```
+/// use tower_api_keys::{key::KeyId, store::{KeyReader, MemoryStore}};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = MemoryStore::new();
+/// let absent = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+/// assert!(store.find(&absent).await?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait KeyReader: Send + Sync + 'static {
+    /// The key with exactly this id, dead or alive, and the status of its owner, as of one snapshot that is never older
+    /// than a read of the change log that returned before this call began.
+    ///
+    /// # Errors
+    /// Unavailable, or corrupt if the row cannot be brought into the form of a [`KeyRow`].
+    fn find(&self, id: &KeyId) -> impl Future<Output = Result<Option<FoundKey>, StoreError>> + Send;
+
+    /// What was committed after `head`, in commit order; [`Changes::Reset`] if `head` is none, is unknown to this store
+    /// or lies too far back to tell (more than 1,000 changes, say).
+    ///
+    /// The answer tells of every change committed before this call began.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn changes_since(&self, head: Option<Head>) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+
+    /// The head of the change log if it can be known at once, for every change committed before this call on any node;
+    /// else none. It is asked on each request, on the thread that serves it: it must not wait, and should take no more
+    /// than a few microseconds.
+    fn head_now(&self) -> Option<Head>;
+}
+
+/// A key and the status of its owner, as of one moment.
+///
+/// ```
+/// use tower_api_keys::{record::{KeyRow, OwnerStatusRow}, store::FoundKey};
+/// # let row = KeyRow::example();
+///
+/// let found = FoundKey { key: row, owner: OwnerStatusRow::default() };
+/// assert!(found.owner.closed_at.is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The key.
+    pub key: KeyRow,
+    /// Its owner's status; the default if there is no row of it.
+    pub owner: OwnerStatusRow,
+}
+
+/// What managing keys needs of a store, beside reading. There are no default bodies: whoever implements this has
+/// thought of everything in it.
+///
+/// ```
+/// use tower_api_keys::store::{KeyStore, MemoryStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = MemoryStore::new();
+/// assert_eq!(store.put_meta_if_absent("colour", b"blue").await?, b"blue");
+/// assert_eq!(store.put_meta_if_absent("colour", b"red").await?, b"blue");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait KeyStore: KeyReader {
+    /// Does the 1 to 50 writes of a change and writes their events, all or none, if every guard holds at the moment of
+    /// commit. A change whose id was applied before is not applied again: the answer is the first one's.
+    ///
+    /// Writes are done in order, each seeing those before it, under the lock that orders the change log, taken before
+    /// the guards are read.
+    ///
+    /// # Errors
+    /// [`Conflict`](super::Conflict) if a guard or a write does not fit what stands; unavailable if nothing was done; outcome unknown if
+    /// it may have been: then repeat the same change.
+    fn apply(&self, change: &Change) -> impl Future<Output = Result<Applied, StoreError>> + Send;
+
+    /// Replaces hash, tag and pepper id of a key if the stored hash is still `old` and the key is not revoked. No
+    /// version, no event, nothing in the change log: the key means the same as before. Whether it was replaced.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey)
+    -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Keys of one organization with owner status and usage, by time of creation, then id; strong by owner and creator:
+    /// a key whose `apply` returned is found.
+    ///
+    /// # Errors
+    /// Unavailable, or corrupt.
+    fn list(
+        &self,
+        query: &KeyQuery,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Page<ListedKey>, StoreError>> + Send;
+
+    /// Adds counts, all or none; nothing if this writer's sequence was added before. Never touches a key's record.
+    ///
+    /// # Errors
+    /// Unavailable, or outcome unknown: then repeat the same batch.
+    fn record_usage(&self, batch: &UsageBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes events that accompany no change, all or none.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn append_events(&self, events: &[EventRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Events of one organization in log order.
+    ///
+    /// # Errors
+    /// Unavailable, or corrupt.
+    fn events(&self, query: &EventQuery) -> impl Future<Output = Result<Page<EventRow>, StoreError>> + Send;
+
+    /// Keeps these bytes under this name unless there are some already. What stands then.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+
+    /// Forgets what is old: events, rows of the change log, results of changes.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn prune(&self, prune: &Prune) -> impl Future<Output = Result<Pruned, StoreError>> + Send;
+}
+
+impl<S: KeyReader> KeyReader for Arc<S> {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        S::find(self, id).await
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        S::changes_since(self, head).await
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        S::head_now(self)
+    }
+}
+
+impl<S: KeyStore> KeyStore for Arc<S> {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        S::apply(self, change).await
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        S::rehash(self, id, old, new).await
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        S::list(self, query, now).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        S::record_usage(self, batch).await
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        S::append_events(self, events).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        S::events(self, query).await
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        S::put_meta_if_absent(self, name, value).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        S::prune(self, prune).await
+    }
+}

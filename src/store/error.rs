@@ -1,0 +1,125 @@
+use std::{error::Error, fmt};
+
+/// Why a store did not do what it was asked.
+///
+/// ```
+/// use tower_api_keys::store::{StoreError, StoreErrorKind};
+///
+/// let error = StoreError::unavailable(std::io::Error::other("connection refused"));
+/// assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+/// assert_eq!(error.to_string(), "the key store is unavailable");
+/// ```
+#[derive(Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The kinds of [`StoreError`].
+///
+/// ```
+/// use tower_api_keys::store::{Conflict, StoreErrorKind};
+///
+/// assert_ne!(StoreErrorKind::Conflict(Conflict::IdTaken), StoreErrorKind::Unavailable);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The change does not fit what stands; nothing was done.
+    Conflict(Conflict),
+    /// What is stored cannot be read as what it should be.
+    Corrupt,
+    /// The change may have been done or not. Repeat it, with the same id, to know.
+    OutcomeUnknown,
+    /// The store could not be asked, or refused to write; nothing was done.
+    Unavailable,
+}
+
+/// What did not fit.
+///
+/// ```
+/// use tower_api_keys::store::Conflict;
+///
+/// assert_eq!(Conflict::Guard(0).to_string(), "a guard of the change does not hold");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// A guard does not hold; which, by its place in the change. [`Conflict::Successor`] is told apart.
+    Guard(usize),
+    /// A key of this id exists.
+    IdTaken,
+    /// No key of this id exists in this organization.
+    Missing,
+    /// The owner is closed for good: it cannot be held or lifted.
+    OwnerClosed,
+    /// Another change with the same idempotency key was applied.
+    Replay,
+    /// The key is revoked: it cannot be updated.
+    Revoked,
+    /// The key has a live successor already.
+    Successor,
+    /// The key was updated since it was read.
+    Version,
+}
+
+impl StoreError {
+    /// The change does not fit what stands.
+    #[must_use]
+    pub fn conflict(conflict: Conflict) -> Self {
+        Self { kind: StoreErrorKind::Conflict(conflict), source: None }
+    }
+
+    /// What is stored cannot be read.
+    pub fn corrupt(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Corrupt, source: Some(source.into()) }
+    }
+
+    /// The change may have been done.
+    pub fn outcome_unknown(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::OutcomeUnknown, source: Some(source.into()) }
+    }
+
+    /// The store could not be asked; nothing was done.
+    pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Unavailable, source: Some(source.into()) }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            StoreErrorKind::Conflict(conflict) => conflict.fmt(f),
+            StoreErrorKind::Corrupt => f.write_str("a stored record cannot be read"),
+            StoreErrorKind::OutcomeUnknown => f.write_str("the key store did not say whether the change was made"),
+            StoreErrorKind::Unavailable => f.write_str("the key store is unavailable"),
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Guard(_) => "a guard of the change does not hold",
+            Self::IdTaken => "a key of this id exists",
+            Self::Missing => "no key of this id exists",
+            Self::OwnerClosed => "the owner is closed for good",
+            Self::Replay => "another change with the same idempotency key was made",
+            Self::Revoked => "the key is revoked",
+            Self::Successor => "the key has a live successor",
+            Self::Version => "the key was updated meanwhile",
+        })
+    }
+}

@@ -1,0 +1,149 @@
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicI64, AtomicU64, Ordering, fence},
+};
+
+use super::OwnerRef;
+use crate::key::KeyId;
+
+/// The end of a store's change log: the position of the last change, and a random id that tells it from another change
+/// that had the same position in another life of the store (before a backup was restored, a commit lost).
+///
+/// ```
+/// use tower_api_keys::store::Head;
+///
+/// let before = Head { position: 7, change: [1; 16] };
+/// let restored = Head { position: 7, change: [2; 16] };
+/// assert_ne!(before, restored);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// How many changes there were; 0 for an empty log.
+    pub position: i64,
+    /// Random, one for each change; zeros for an empty log.
+    pub change: [u8; 16],
+}
+
+impl Head {
+    /// The head of a log in which nothing was ever written.
+    pub const EMPTY: Self = Self { position: 0, change: [0; 16] };
+}
+
+/// What happened since a head.
+///
+/// ```
+/// use tower_api_keys::store::{Changes, Head};
+///
+/// assert_ne!(Changes::Unchanged, Changes::Reset { head: Head::EMPTY });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// These keys and owners changed. Repeats are harmless.
+    Changed {
+        /// The head now.
+        head: Head,
+        /// Keys whose revocation, expiry, scopes or owner changed.
+        keys: Vec<KeyId>,
+        /// Owners whose status changed.
+        owners: Vec<OwnerRef>,
+    },
+    /// The store cannot tell: whatever was read before may have changed.
+    Reset {
+        /// The head now.
+        head: Head,
+    },
+    /// Nothing: the head is the one that was given.
+    Unchanged,
+    /// The store keeps no log: each request has to read its key's record again.
+    Untracked,
+}
+
+/// A [`Head`] that many threads read and few write, without a lock for readers: for stores whose head lives in the
+/// process.
+///
+/// ```
+/// use tower_api_keys::store::{Head, HeadCell};
+///
+/// let cell = HeadCell::new(Head::EMPTY);
+/// cell.set(Head { position: 1, change: [7; 16] });
+/// assert_eq!(cell.head().position, 1);
+/// ```
+#[derive(Debug)]
+pub struct HeadCell {
+    writer: Mutex<()>,
+    /// Odd while a writer is at work; readers retry then (a sequence lock).
+    sequence: AtomicU64,
+    position: AtomicI64,
+    high: AtomicU64,
+    low: AtomicU64,
+}
+
+impl HeadCell {
+    /// A cell that holds this head.
+    #[must_use]
+    pub fn new(head: Head) -> Self {
+        let (high, low) = halves(head.change);
+        Self {
+            writer: Mutex::new(()),
+            sequence: AtomicU64::new(0),
+            position: AtomicI64::new(head.position),
+            high: AtomicU64::new(high),
+            low: AtomicU64::new(low),
+        }
+    }
+
+    /// Replaces the head. Whoever asks later sees this one or a later one.
+    pub fn set(&self, head: Head) {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (high, low) = halves(head.change);
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.position.store(head.position, Ordering::Relaxed);
+        self.high.store(high, Ordering::Relaxed);
+        self.low.store(low, Ordering::Relaxed);
+        self.sequence.store(sequence.wrapping_add(2), Ordering::Release);
+    }
+
+    /// The head that was set last.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        loop {
+            let before = self.sequence.load(Ordering::Acquire);
+            let position = self.position.load(Ordering::Relaxed);
+            let high = self.high.load(Ordering::Relaxed);
+            let low = self.low.load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
+            if before.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == before {
+                return Head { position, change: (u128::from(high) << 64 | u128::from(low)).to_be_bytes() };
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+fn halves(change: [u8; 16]) -> (u64, u64) {
+    let whole = u128::from_be_bytes(change);
+    ((whole >> 64) as u64, whole as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_never_sees_half_of_a_head() {
+        let head = |position: i64| Head { position, change: u128::from(position as u64).to_be_bytes() };
+        let cell = HeadCell::new(Head::EMPTY);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..=100_000).for_each(|position| cell.set(head(position))));
+            let mut last = 0;
+            while last < 100_000 {
+                let seen = cell.head();
+                assert_eq!(seen, head(seen.position));
+                assert!(seen.position >= last);
+                last = seen.position;
+            }
+        });
+    }
+}

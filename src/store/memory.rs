@@ -1,0 +1,105 @@
+mod staged;
+mod tables;
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use self::tables::Tables;
+use super::{
+    Applied, Change, Changes, EventQuery, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey, Page,
+    Prune, Pruned, RehashedKey, StoreError,
+};
+use crate::{audit::EventRow, key::KeyId, time::Timestamp, usage::UsageBatch};
+
+/// Keys in the memory of the process, gone when it ends: for tests, demonstrations and the contract's plain reading.
+///
+/// ```
+/// use tower_api_keys::{ApiKeys, store::MemoryStore};
+///
+/// let keys = ApiKeys::new(MemoryStore::new())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+    head: HeadCell,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { tables: Mutex::default(), head: HeadCell::new(Head::EMPTY) }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // Each change is prepared beside the tables and put in place at the end: a panic leaves no half of one.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+impl KeyReader for MemoryStore {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        Ok(self.tables().find(id.as_str()))
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        Ok(self.tables().changes_since(head))
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        Some(self.head.head())
+    }
+}
+
+impl KeyStore for MemoryStore {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        let mut tables = self.tables();
+        let applied = staged::apply(&mut tables, change)?;
+        self.head.set(tables.head());
+        Ok(applied)
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        Ok(self.tables().rehash(id.as_str(), old, new))
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        Ok(self.tables().list(query, now))
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.tables().record_usage(batch);
+        Ok(())
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        self.tables().append_events(events);
+        Ok(())
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        Ok(self.tables().events(query))
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.tables().put_meta_if_absent(name, value))
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        Ok(self.tables().prune(prune))
+    }
+}

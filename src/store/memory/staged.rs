@@ -1,0 +1,151 @@
+use std::collections::HashMap;
+
+use super::tables::{Logged, Tables, Written, is_live};
+use crate::{
+    audit::EventRow,
+    key::KeyId,
+    record::{Hold, KeyRow, OwnerStatusRow},
+    store::{
+        Applied, AuditedWrite, Change, Conflict, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write,
+        WriteOutcome,
+    },
+    time::Timestamp,
+};
+
+/// A change at work: what it wrote so far, beside the tables it will be put into if all of it fits.
+struct Staged<'a> {
+    tables: &'a Tables,
+    at: Timestamp,
+    keys: HashMap<String, KeyRow>,
+    owners: HashMap<OwnerRef, OwnerStatusRow>,
+    events: Vec<EventRow>,
+    log: Vec<Logged>,
+}
+
+/// Does a change, or nothing.
+pub(super) fn apply(tables: &mut Tables, change: &Change) -> Result<Applied, StoreError> {
+    if let Some(applied) = tables.done(change)? {
+        return Ok(applied);
+    }
+    let mut staged = Staged::new(tables, change.at);
+    staged.check(&change.guards)?;
+    let outcomes = change.writes.iter().map(|audited| staged.write(audited)).collect::<Result<_, _>>()?;
+    let (written, applied) = (staged.into_written(), Applied { outcomes });
+    tables.commit(change, written, applied.clone());
+    Ok(applied)
+}
+
+impl<'a> Staged<'a> {
+    fn new(tables: &'a Tables, at: Timestamp) -> Self {
+        Self { tables, at, keys: HashMap::new(), owners: HashMap::new(), events: Vec::new(), log: Vec::new() }
+    }
+
+    fn into_written(self) -> Written {
+        Written { keys: self.keys.into_values().collect(), owners: self.owners, events: self.events, log: self.log }
+    }
+
+    fn check(&self, guards: &[Guard]) -> Result<(), StoreError> {
+        for (place, guard) in guards.iter().enumerate() {
+            let (holds, conflict) = match guard {
+                Guard::Live(id) => (self.key(id).is_some_and(|key| is_live(key, self.at)), Conflict::Guard(place)),
+                Guard::NoLiveSuccessor(id) => {
+                    let succeeds = |key: &KeyRow| key.replaces.as_deref() == Some(id.as_str());
+                    (!self.tables.keys().any(|key| succeeds(key) && is_live(key, self.at)), Conflict::Successor)
+                }
+                Guard::OwnerActive(owner) => (self.owner(owner) == OwnerStatusRow::default(), Conflict::Guard(place)),
+            };
+            if !holds {
+                return Err(StoreError::conflict(conflict));
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, audited: &AuditedWrite) -> Result<WriteOutcome, StoreError> {
+        let outcome = match &audited.write {
+            Write::Insert(row) => self.insert(row),
+            Write::Update(update) => self.update(update),
+            Write::Revoke { organization, id, by } => self.revoke(organization.as_str(), id, by),
+            Write::Owner(owner, change) => self.change_owner(owner, *change),
+        }
+        .map_err(StoreError::conflict)?;
+        if outcome == WriteOutcome::Written {
+            self.events.push(audited.event.clone());
+        }
+        Ok(outcome)
+    }
+
+    fn key(&self, id: &KeyId) -> Option<&KeyRow> {
+        self.keys.get(id.as_str()).or_else(|| self.tables.key(id.as_str()))
+    }
+
+    fn key_of(&self, organization: &str, id: &KeyId) -> Result<KeyRow, Conflict> {
+        self.key(id).filter(|key| key.organization == organization).cloned().ok_or(Conflict::Missing)
+    }
+
+    fn owner(&self, owner: &OwnerRef) -> OwnerStatusRow {
+        self.owners.get(owner).copied().unwrap_or_else(|| self.tables.owner(owner))
+    }
+
+    fn insert(&mut self, row: &KeyRow) -> Result<WriteOutcome, Conflict> {
+        if self.keys.contains_key(&row.id) || self.tables.key(&row.id).is_some() {
+            return Err(Conflict::IdTaken);
+        }
+        self.keys.insert(row.id.clone(), KeyRow { version: 1, ..row.clone() });
+        Ok(WriteOutcome::Written)
+    }
+
+    fn update(&mut self, update: &KeyUpdate) -> Result<WriteOutcome, Conflict> {
+        let before = self.key_of(update.organization.as_str(), &update.id)?;
+        if before.revoked_at.is_some() {
+            return Err(Conflict::Revoked);
+        }
+        if before.version != update.expected_version {
+            return Err(Conflict::Version);
+        }
+        if before.scopes != update.scopes || before.expires_at != update.expires_at {
+            self.log.push(Logged::Key(update.id));
+        }
+        let after = KeyRow {
+            name: update.name.clone(),
+            labels: update.labels.clone(),
+            scopes: update.scopes.clone(),
+            expires_at: update.expires_at,
+            version: before.version + 1,
+            ..before
+        };
+        self.keys.insert(after.id.clone(), after);
+        Ok(WriteOutcome::Written)
+    }
+
+    fn revoke(&mut self, organization: &str, id: &KeyId, by: &str) -> Result<WriteOutcome, Conflict> {
+        let before = self.key_of(organization, id)?;
+        if before.revoked_at.is_some() {
+            return Ok(WriteOutcome::Unchanged);
+        }
+        let after = KeyRow { revoked_at: Some(self.at.as_millis()), revoked_by: Some(by.to_owned()), ..before };
+        self.keys.insert(after.id.clone(), after);
+        self.log.push(Logged::Key(*id));
+        Ok(WriteOutcome::Written)
+    }
+
+    fn change_owner(&mut self, owner: &OwnerRef, change: OwnerChange) -> Result<WriteOutcome, Conflict> {
+        let before = self.owner(owner);
+        let mut after = before;
+        let now = Some(self.at.as_millis());
+        match change {
+            OwnerChange::Close => after.closed_at = before.closed_at.or(now),
+            _ if before.closed_at.is_some() => return Err(Conflict::OwnerClosed),
+            OwnerChange::Hold(Hold::Plan) => after.plan_held_at = before.plan_held_at.or(now),
+            OwnerChange::Hold(Hold::Suspended) => after.suspended_at = before.suspended_at.or(now),
+            OwnerChange::Lift(Hold::Plan) => after.plan_held_at = None,
+            OwnerChange::Lift(Hold::Suspended) => after.suspended_at = None,
+        }
+        if after == before {
+            return Ok(WriteOutcome::Unchanged);
+        }
+        self.owners.insert(owner.clone(), after);
+        self.log.push(Logged::Owner(owner.clone()));
+        Ok(WriteOutcome::Written)
+    }
+}

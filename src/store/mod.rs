@@ -1,0 +1,42 @@
+//! Where keys are kept: the contract every store fulfils, and the stores of this crate.
+//!
+//! [`KeyReader`] is enough for a node that only checks keys; [`KeyStore`] adds what managing them needs. A store for
+//! another database implements the one or both with plain `async fn`s and proves itself with the conformance kit
+//! (feature `conformance`), whose clauses are the fine print of this page.
+//!
+//! # Contract
+//! - Ids and all other text are compared and kept **byte by byte**. No case folding, no trimming, no `LIKE`.
+//! - A store **never reads the clock and never invents an id**: times and ids are arguments.
+//! - A write that returned **survives a crash** and is seen by every read that begins later, on any node.
+//! - The **change log** carries every change of a key's revocation, expiry, scopes or owner and of an owner's status, in
+//!   both directions, in commit order, whoever made it: databases write it by trigger.
+//! - Nothing **un-revokes** a key. No write of this trait touches a revocation once it stands.
+//! - A future may be **dropped** at any await point; what it began is then done whole or not at all.
+
+mod any;
+mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod contract;
+mod error;
+mod guarded;
+mod head;
+mod lease;
+mod memory;
+mod query;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+pub use any::AnyStore;
+pub use change::{
+    Applied, AuditedWrite, Change, ChangeId, Guard, KeyUpdate, OwnerChange, OwnerRef, Write, WriteOutcome,
+};
+pub use contract::{FoundKey, KeyReader, KeyStore};
+pub use error::{Conflict, StoreError, StoreErrorKind};
+pub(crate) use guarded::{guarded, guarded_change};
+pub use head::{Changes, Head, HeadCell};
+pub(crate) use lease::{Lease, Moment};
+pub use memory::MemoryStore;
+pub use query::{EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOpenError, SqliteOpenErrorKind, SqliteStore};

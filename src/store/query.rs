@@ -1,0 +1,228 @@
+use crate::{
+    key::KeyId,
+    owner::{OrganizationId, Owner},
+    record::{ActorId, KeyRow, OwnerStatusRow},
+    time::Timestamp,
+    usage::UsageTotals,
+};
+
+/// Which keys to list. All conditions hold together.
+///
+/// ```
+/// use tower_api_keys::{OrganizationId, TeamId, store::KeyQuery};
+///
+/// let query = KeyQuery {
+///     owner: Some(TeamId::new("engineering")?.into()),
+///     limit: 20,
+///     ..KeyQuery::all(OrganizationId::single())
+/// };
+/// assert!(query.creator.is_none());
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyQuery {
+    /// Of this organization.
+    pub organization: OrganizationId,
+    /// Of this user or team.
+    pub owner: Option<Owner>,
+    /// Made by this user, key or part of the system.
+    pub creator: Option<ActorId>,
+    /// Made with this key.
+    pub maker: Option<KeyId>,
+    /// Live or dead at the `now` of the query. A key is dead if it is revoked or expired.
+    pub liveness: Option<Liveness>,
+    /// Not used successfully at or after this time, or never.
+    pub unused_since: Option<Timestamp>,
+    /// After this key in the order of the list.
+    pub after: Option<KeyCursor>,
+    /// At most so many, 1 to 1,000.
+    pub limit: u16,
+}
+
+impl KeyQuery {
+    /// All keys of an organization, 100 a page.
+    #[must_use]
+    pub fn all(organization: OrganizationId) -> Self {
+        Self {
+            organization,
+            owner: None,
+            creator: None,
+            maker: None,
+            liveness: None,
+            unused_since: None,
+            after: None,
+            limit: 100,
+        }
+    }
+}
+
+/// Neither revoked nor expired, or one of the two.
+///
+/// ```
+/// use tower_api_keys::store::Liveness;
+///
+/// assert_ne!(Liveness::Dead, Liveness::Live);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// Revoked or expired.
+    Dead,
+    /// Neither.
+    Live,
+}
+
+/// A place in a list of keys: after the key with this time of creation and id.
+///
+/// ```
+/// use tower_api_keys::{Timestamp, key::KeyId, store::KeyCursor};
+///
+/// let cursor = KeyCursor { created_at: Timestamp::MIN, id: KeyId::new("AAAAAAAAAAAAAAAAAAAA")? };
+/// assert_eq!(cursor.created_at.as_millis(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyCursor {
+    /// The key's time of creation.
+    pub created_at: Timestamp,
+    /// The key.
+    pub id: KeyId,
+}
+
+/// A key as a list shows it.
+///
+/// ```
+/// use tower_api_keys::{record::{KeyRow, OwnerStatusRow}, store::ListedKey, usage::UsageTotals};
+/// # let row = KeyRow::example();
+///
+/// let listed = ListedKey { key: row, owner: OwnerStatusRow::default(), usage: UsageTotals::default() };
+/// assert_eq!(listed.usage.successes, 0);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedKey {
+    /// The key.
+    pub key: KeyRow,
+    /// Its owner's status.
+    pub owner: OwnerStatusRow,
+    /// How it was used, over all outcomes and sources.
+    pub usage: UsageTotals,
+}
+
+/// Which events to read. All conditions hold together.
+///
+/// ```
+/// use tower_api_keys::{OrganizationId, store::EventQuery};
+///
+/// let query = EventQuery { action: Some("key.revoked".into()), ..EventQuery::all(OrganizationId::single()) };
+/// assert_eq!(query.limit, 100);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Of this organization.
+    pub organization: OrganizationId,
+    /// About this key.
+    pub key: Option<KeyId>,
+    /// About this user or team, or a key of theirs.
+    pub owner: Option<Owner>,
+    /// By this user, key or part of the system.
+    pub actor: Option<ActorId>,
+    /// [`Action`](crate::audit::Action), its words.
+    pub action: Option<String>,
+    /// From this source.
+    pub source: Option<String>,
+    /// At or after this time.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+    /// After the event with this place in the log.
+    pub after: Option<i64>,
+    /// At most so many, 1 to 1,000.
+    pub limit: u16,
+}
+
+impl EventQuery {
+    /// All events of an organization, 100 a page.
+    #[must_use]
+    pub fn all(organization: OrganizationId) -> Self {
+        Self {
+            organization,
+            key: None,
+            owner: None,
+            actor: None,
+            action: None,
+            source: None,
+            from: None,
+            until: None,
+            after: None,
+            limit: 100,
+        }
+    }
+}
+
+/// Part of a list.
+///
+/// ```
+/// use tower_api_keys::store::Page;
+///
+/// let page = Page { rows: vec![1, 2, 3], more: false };
+/// assert_eq!(page.rows.len(), 3);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What was found, in order.
+    pub rows: Vec<T>,
+    /// Whether more follows.
+    pub more: bool,
+}
+
+/// The new hash of a key whose text did not change.
+///
+/// ```
+/// use tower_api_keys::store::RehashedKey;
+///
+/// let new = RehashedKey { hash: "$argon2id$…".into(), tag: [1, 2, 3, 4], pepper_id: Some(2) };
+/// assert_eq!(new.pepper_id, Some(2));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RehashedKey {
+    /// As in [`KeyRow`].
+    pub hash: String,
+    /// As in [`KeyRow`].
+    pub tag: [u8; 4],
+    /// As in [`KeyRow`].
+    pub pepper_id: Option<i64>,
+}
+
+/// What to forget. The default forgets nothing.
+///
+/// ```
+/// use tower_api_keys::store::Prune;
+///
+/// let prune = Prune { keep_log_rows: Some(100_000), ..Prune::default() };
+/// assert!(prune.events_before.is_none());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prune {
+    /// Events before this time.
+    pub events_before: Option<Timestamp>,
+    /// All rows of the change log but so many of the last; a reader further behind gets a reset. The head stays.
+    pub keep_log_rows: Option<u32>,
+    /// Results and idempotency keys of changes before this time; such a change would be applied again.
+    pub changes_before: Option<Timestamp>,
+}
+
+/// How much was forgotten.
+///
+/// ```
+/// use tower_api_keys::store::Pruned;
+///
+/// assert_eq!(Pruned::default().events, 0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Events.
+    pub events: u64,
+    /// Rows of the change log.
+    pub log_rows: u64,
+    /// Results of changes.
+    pub changes: u64,
+}

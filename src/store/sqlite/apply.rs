@@ -1,0 +1,112 @@
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    event_rows::insert_event,
+    failure::{Failure, corrupt_column},
+    transaction::{begin, commit},
+    writes::write,
+};
+use crate::{
+    store::{Applied, Change, ChangeId, Conflict, Guard, WriteOutcome},
+    time::Timestamp,
+};
+
+pub(super) fn apply(connection: &mut Connection, change: &Change) -> Result<Applied, Failure> {
+    // The lock that orders the log, taken before anything is read.
+    let transaction = begin(connection)?;
+    if let Some(applied) = applied_before(&transaction, change.id)? {
+        return Ok(applied);
+    }
+    if let Some(dedupe) = &change.dedupe
+        && is_replay(&transaction, dedupe)?
+    {
+        return Err(Conflict::Replay.into());
+    }
+    for (place, guard) in change.guards.iter().enumerate() {
+        check(&transaction, place, guard, change.at)?;
+    }
+    let mut applied = Applied { outcomes: Vec::with_capacity(change.writes.len()) };
+    for audited in &change.writes {
+        let outcome = write(&transaction, &audited.write, change.at)?;
+        if outcome == WriteOutcome::Written {
+            insert_event(&transaction, &audited.event)?;
+        }
+        applied.outcomes.push(outcome);
+    }
+    remember(&transaction, change, &applied)?;
+    commit(transaction)?;
+    Ok(applied)
+}
+
+const APPLIED: &str = "select outcomes from api_key_changes where id = ?1";
+
+fn applied_before(connection: &Connection, id: ChangeId) -> Result<Option<Applied>, rusqlite::Error> {
+    let outcomes: Option<String> =
+        connection.prepare_cached(APPLIED)?.query_row([id.to_bytes()], |row| row.get(0)).optional()?;
+    outcomes
+        .map(|letters| letters.chars().map(outcome).collect())
+        .transpose()
+        .map(|outcomes| outcomes.map(|outcomes| Applied { outcomes }))
+}
+
+fn outcome(letter: char) -> Result<WriteOutcome, rusqlite::Error> {
+    match letter {
+        'u' => Ok(WriteOutcome::Unchanged),
+        'w' => Ok(WriteOutcome::Written),
+        _ => Err(corrupt_column(0, "no outcome has this letter")),
+    }
+}
+
+const IS_REPLAY: &str = "select exists (select 1 from api_key_changes where dedupe = ?1)";
+
+fn is_replay(connection: &Connection, dedupe: &str) -> Result<bool, rusqlite::Error> {
+    connection.prepare_cached(IS_REPLAY)?.query_row([dedupe], |row| row.get(0))
+}
+
+const REMEMBER: &str = "insert into api_key_changes (id, at, dedupe, outcomes) values (?1, ?2, ?3, ?4)";
+
+fn remember(connection: &Connection, change: &Change, applied: &Applied) -> Result<(), rusqlite::Error> {
+    let letter = |outcome: &WriteOutcome| match outcome {
+        WriteOutcome::Unchanged => 'u',
+        WriteOutcome::Written => 'w',
+    };
+    let outcomes: String = applied.outcomes.iter().map(letter).collect();
+    let row = params![change.id.to_bytes(), change.at.as_millis(), change.dedupe, outcomes];
+    connection.prepare_cached(REMEMBER)?.execute(row)?;
+    Ok(())
+}
+
+const IS_LIVE: &str = "\
+    select exists (\
+        select 1 from api_keys where id = ?1 and revoked_at is null and (expires_at is null or ?2 < expires_at)\
+    )";
+const HAS_LIVE_SUCCESSOR: &str = "\
+    select exists (\
+        select 1 from api_keys where replaces = ?1 and revoked_at is null and (expires_at is null or ?2 < expires_at)\
+    )";
+const IS_HELD: &str = "\
+    select exists (\
+        select 1 from api_key_owners where organization = ?1 and kind = ?2 and id = ?3 \
+        and (suspended_at is not null or plan_held_at is not null or closed_at is not null)\
+    )";
+
+fn check(connection: &Connection, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
+    let at = at.as_millis();
+    let (holds, conflict) = match guard {
+        Guard::Live(id) => {
+            let is_live = connection.prepare_cached(IS_LIVE)?.query_row(params![id.as_str(), at], |row| row.get(0))?;
+            (is_live, Conflict::Guard(place))
+        }
+        Guard::NoLiveSuccessor(id) => {
+            let mut statement = connection.prepare_cached(HAS_LIVE_SUCCESSOR)?;
+            let has_one: bool = statement.query_row(params![id.as_str(), at], |row| row.get(0))?;
+            (!has_one, Conflict::Successor)
+        }
+        Guard::OwnerActive(of) => {
+            let owner = params![of.organization.as_str(), of.owner.kind().as_str(), of.owner.id()];
+            let is_held: bool = connection.prepare_cached(IS_HELD)?.query_row(owner, |row| row.get(0))?;
+            (!is_held, Conflict::Guard(place))
+        }
+    };
+    if holds { Ok(()) } else { Err(conflict.into()) }
+}

@@ -1,0 +1,125 @@
+use std::{
+    fs,
+    hash::{BuildHasher, RandomState},
+    io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Everything, in a file nobody else may open meanwhile.
+    Exclusive,
+    Reader,
+    Writer,
+}
+
+/// Creates the file, readable and writable by its owner only, unless there is one. SQLite gives the two files beside it
+/// the same mode.
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
+    // To close a file ends all locks this process has on it, those of other connections too. Only a file that was just
+    // made is opened here, and nobody of this store opens it before it is closed.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        opened => opened.map(drop),
+    }
+}
+
+/// Opens a file that exists. `patience` is how long each statement waits for a lock.
+pub(super) fn connect(path: &Path, role: Role, patience: Duration) -> Result<Connection, rusqlite::Error> {
+    match role {
+        Role::Exclusive => patiently(patience, || connect_alone(path)),
+        Role::Reader => {
+            let connection = open(path, patience)?;
+            // A wall: nothing on this connection is meant to write.
+            connection.execute_batch("pragma query_only = on")?;
+            Ok(connection)
+        }
+        Role::Writer => {
+            let connection = open(path, patience)?;
+            // SQLite does not wait for the lock this takes: two processes that make the file together meet here.
+            patiently(patience, || use_wal(&connection))?;
+            prepare_to_write(&connection)?;
+            Ok(connection)
+        }
+    }
+}
+
+/// One attempt to take the file. A failed one keeps the lock it has got, in the way of whoever has got more: it has to
+/// be closed, and begun anew.
+fn connect_alone(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = open(path, Duration::ZERO)?;
+    // Before the first look into the file: then SQLite takes the lock at that look and keeps it.
+    connection.query_row("pragma locking_mode = exclusive", [], |_| Ok(()))?;
+    use_wal(&connection)?;
+    prepare_to_write(&connection)?;
+    Ok(connection)
+}
+
+fn open(path: &Path, patience: Duration) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(patience)?;
+    Ok(connection)
+}
+
+fn prepare_to_write(connection: &Connection) -> Result<(), rusqlite::Error> {
+    keep_statements(connection);
+    // A commit is on the disk before it is answered. Counts of usage share the connection and its fsync: one a flush.
+    connection.execute_batch("pragma synchronous = full")
+}
+
+/// A database in the memory of the process.
+pub(super) fn connect_to_memory() -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open_in_memory()?;
+    keep_statements(&connection);
+    Ok(connection)
+}
+
+/// Room for every statement the store has.
+fn keep_statements(connection: &Connection) {
+    connection.set_prepared_statement_cache_capacity(64);
+}
+
+/// Write-ahead logging: readers never wait for the writer. A property of the file, set once.
+fn use_wal(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let mode: String = connection.query_row("pragma journal_mode = wal", [], |row| row.get(0))?;
+    if mode == "wal" { Ok(()) } else { Err(without_wal()) }
+}
+
+/// Tries again while somebody else has a lock.
+fn patiently<T>(
+    patience: Duration,
+    mut attempt: impl FnMut() -> Result<T, rusqlite::Error>,
+) -> Result<T, rusqlite::Error> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match attempt() {
+            // Pauses differ, so that two who are in each other's way do not stay in step.
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1 + RandomState::new().hash_one(()) % 10));
+            }
+            attempted => return attempted,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+fn without_wal() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+    rusqlite::Error::SqliteFailure(code, Some("the file system does not support write-ahead logging".to_owned()))
+}

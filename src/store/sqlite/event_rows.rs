@@ -1,0 +1,110 @@
+use rusqlite::{Connection, Row, named_params, params};
+
+use super::{
+    failure::Failure,
+    list::{one_more, page},
+    transaction::{begin, commit},
+};
+use crate::{
+    audit::EventRow,
+    store::{EventQuery, Page},
+    time::Timestamp,
+};
+
+const INSERT: &str = "\
+    insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner, before, after, source) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+/// Writes an event in somebody's transaction. Writers stand in line, so that numbers are in commit order.
+pub(super) fn insert_event(connection: &Connection, event: &EventRow) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(INSERT)?.execute(params![
+        event.organization,
+        event.at,
+        event.actor,
+        event.action,
+        event.key,
+        event.owner_kind,
+        event.owner,
+        event.before,
+        event.after,
+        event.source,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn append_events(connection: &mut Connection, events: &[EventRow]) -> Result<(), Failure> {
+    let transaction = begin(connection)?;
+    for event in events {
+        insert_event(&transaction, event)?;
+    }
+    commit(transaction)
+}
+
+/// Events that an index answers in order: the conditions given to the macro are what the index begins with. All others
+/// are checked on the rows it yields. Without the hint SQLite reads the whole table for a small organization beside a
+/// large one, once somebody ran `analyze`.
+macro_rules! events {
+    ($($indexed:literal),*) => {
+        concat!(
+            "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
+             from api_key_events where likelihood(organization = :organization, 0.01)",
+            $(" and ", $indexed,)*
+            " and sequence > :after_sequence \
+             and (:key is null or key_id = :key) \
+             and (:kind is null or owner_kind = :kind) and (:owner is null or owner = :owner) \
+             and (:actor is null or actor = :actor) and (:action is null or action = :action) \
+             and (:source is null or source = :source) \
+             and (:from is null or at >= :from) and (:until is null or at < :until) \
+             order by sequence limit :limit"
+        )
+    };
+}
+
+pub(super) const EVENTS: &str = events!();
+pub(super) const EVENTS_OF_KEY: &str = events!("key_id = :key");
+pub(super) const EVENTS_OF_OWNER: &str = events!("owner_kind = :kind", "owner = :owner");
+pub(super) const EVENTS_OF_ACTOR: &str = events!("actor = :actor");
+
+pub(super) fn events(connection: &Connection, query: &EventQuery) -> Result<Page<EventRow>, Failure> {
+    // By the condition that leaves fewest events.
+    let sql = match query {
+        EventQuery { key: Some(_), .. } => EVENTS_OF_KEY,
+        EventQuery { owner: Some(_), .. } => EVENTS_OF_OWNER,
+        EventQuery { actor: Some(_), .. } => EVENTS_OF_ACTOR,
+        _ => EVENTS,
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":organization": query.organization.as_str(),
+            ":after_sequence": query.after.unwrap_or(i64::MIN),
+            ":key": query.key.as_ref().map(|key| key.as_str()),
+            ":kind": query.owner.as_ref().map(|owner| owner.kind().as_str()),
+            ":owner": query.owner.as_ref().map(|owner| owner.id()),
+            ":actor": query.actor.as_ref().map(ToString::to_string),
+            ":action": query.action,
+            ":source": query.source,
+            ":from": query.from.map(Timestamp::as_millis),
+            ":until": query.until.map(Timestamp::as_millis),
+            ":limit": one_more(query.limit),
+        },
+        event_row,
+    )?;
+    Ok(page(rows.collect::<Result<_, _>>()?, query.limit))
+}
+
+fn event_row(row: &Row<'_>) -> Result<EventRow, rusqlite::Error> {
+    Ok(EventRow {
+        sequence: row.get(0)?,
+        organization: row.get(1)?,
+        at: row.get(2)?,
+        actor: row.get(3)?,
+        action: row.get(4)?,
+        key: row.get(5)?,
+        owner_kind: row.get(6)?,
+        owner: row.get(7)?,
+        before: row.get(8)?,
+        after: row.get(9)?,
+        source: row.get(10)?,
+    })
+}

@@ -1,0 +1,97 @@
+use rusqlite::{Connection, Row, named_params};
+
+use super::{
+    failure::Failure,
+    key_rows::{FOUND_COLUMNS, found_columns, found_key, keys_and_owners},
+};
+use crate::{
+    store::{KeyQuery, ListedKey, Liveness, Page},
+    time::Timestamp,
+    usage::UsageTotals,
+};
+
+/// A list that an index answers in order: the conditions given to the macro are what the index begins with. All others
+/// are checked on the rows it yields.
+macro_rules! list {
+    ($($indexed:literal),*) => {
+        concat!(
+            "select ", found_columns!(), ", \
+             (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
+             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
+             (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
+             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success')",
+            keys_and_owners!(),
+            "where k.organization = :organization",
+            $(" and ", $indexed,)*
+            " and (k.created_at, k.id) > (:after, :after_id) \
+             and (:kind is null or k.kind = :kind) and (:owner is null or k.owner = :owner) \
+             and (:creator is null or k.created_by = :creator) \
+             and (:maker is null or k.created_with = :maker) \
+             and (:live is null or :live = (k.revoked_at is null and (k.expires_at is null or :now < k.expires_at))) \
+             and (:unused_since is null or not exists (\
+                select 1 from api_key_usage u \
+                where u.key_id = k.id and u.outcome = 'success' and u.last_at >= :unused_since)) \
+             order by k.created_at, k.id limit :limit"
+        )
+    };
+}
+
+pub(super) const LIST_ALL: &str = list!();
+pub(super) const LIST_OF_OWNER: &str = list!("k.kind = :kind", "k.owner = :owner");
+pub(super) const LIST_OF_CREATOR: &str = list!("k.created_by = :creator");
+pub(super) const LIST_OF_MAKER: &str = list!("k.created_with = :maker");
+
+pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Failure> {
+    // By the condition that leaves fewest keys.
+    let sql = match query {
+        KeyQuery { maker: Some(_), .. } => LIST_OF_MAKER,
+        KeyQuery { owner: Some(_), .. } => LIST_OF_OWNER,
+        KeyQuery { creator: Some(_), .. } => LIST_OF_CREATOR,
+        _ => LIST_ALL,
+    };
+    let (after, after_id) = match &query.after {
+        Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
+        None => (i64::MIN, ""),
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(
+        named_params! {
+            ":organization": query.organization.as_str(),
+            ":kind": query.owner.as_ref().map(|owner| owner.kind().as_str()),
+            ":owner": query.owner.as_ref().map(|owner| owner.id()),
+            ":creator": query.creator.as_ref().map(ToString::to_string),
+            ":maker": query.maker.as_ref().map(|maker| maker.as_str()),
+            ":live": query.liveness.map(|liveness| liveness == Liveness::Live),
+            ":unused_since": query.unused_since.map(Timestamp::as_millis),
+            ":now": now.as_millis(),
+            ":after": after,
+            ":after_id": after_id,
+            ":limit": one_more(query.limit),
+        },
+        listed_key,
+    )?;
+    Ok(page(rows.collect::<Result<_, _>>()?, query.limit))
+}
+
+fn listed_key(row: &Row<'_>) -> Result<ListedKey, rusqlite::Error> {
+    let found = found_key(row)?;
+    let count = |place: usize| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(FOUND_COLUMNS + place)?.unwrap_or(0));
+    let time = |place: usize| {
+        let millis: Option<i64> = row.get(FOUND_COLUMNS + place)?;
+        Ok::<_, rusqlite::Error>(millis.and_then(|millis| Timestamp::from_millis(millis).ok()))
+    };
+    let usage =
+        UsageTotals { successes: count(0)?, last_success_at: time(1)?, failures: count(2)?, last_failure_at: time(3)? };
+    Ok(ListedKey { key: found.key, owner: found.owner, usage })
+}
+
+/// How many rows to ask for in order to know whether there are more.
+pub(super) fn one_more(limit: u16) -> i64 {
+    i64::from(limit) + 1
+}
+
+pub(super) fn page<T>(mut rows: Vec<T>, limit: u16) -> Page<T> {
+    let more = rows.len() > usize::from(limit);
+    rows.truncate(limit.into());
+    Page { rows, more }
+}

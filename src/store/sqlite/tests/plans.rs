@@ -1,0 +1,63 @@
+use super::super::{
+    event_rows::{EVENTS, EVENTS_OF_ACTOR, EVENTS_OF_KEY, EVENTS_OF_OWNER},
+    list::{LIST_ALL, LIST_OF_CREATOR, LIST_OF_MAKER, LIST_OF_OWNER},
+    schema::{MIGRATIONS, migrate},
+};
+
+/// 10,000 keys and events of 100 owners and 10 creators in two organizations.
+const FILL: &str = "\
+    with recursive n (n) as (select 0 union all select n + 1 from n where n < 9999) \
+    insert into api_keys select printf('%020d', n), 'organization' || (n % 2), 'team', 'team' || (n % 100), '', '{}', 'hash', \
+        x'00000000', null, '*', 'user:' || (n % 10), iif(n % 5 = 0, printf('%020d', n / 100), null), n / 3, null, \
+        iif(n % 7 = 0, 1, null), null, null, 1 from n;
+    insert into api_key_owners select organization, kind, owner, 1, null, null from api_keys \
+        group by organization, kind, owner;
+    insert into api_key_usage select id, 'success', '', 1, 1, 1 from api_keys;
+    insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
+        select organization, created_at, created_by, 'key.issued', id, kind, owner from api_keys;";
+
+fn plan(connection: &rusqlite::Connection, sql: &str) -> String {
+    let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+    let mut rows = statement.raw_query();
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        lines.push(row.get::<_, String>(3).unwrap());
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn lists_are_read_from_an_index_in_their_order() {
+    let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+    migrate(&mut connection, MIGRATIONS).unwrap();
+    connection.execute_batch(FILL).unwrap();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        for (sql, index) in [
+            (LIST_ALL, "k USING INDEX api_keys_by_organization (organization=? AND (created_at,id)>(?,?))"),
+            (
+                LIST_OF_OWNER,
+                "k USING INDEX api_keys_by_owner (organization=? AND kind=? AND owner=? AND (created_at,id)>(?,?))",
+            ),
+            (
+                LIST_OF_CREATOR,
+                "k USING INDEX api_keys_by_creator (organization=? AND created_by=? AND (created_at,id)>(?,?))",
+            ),
+            (
+                LIST_OF_MAKER,
+                "k USING INDEX api_keys_by_maker (organization=? AND created_with=? AND (created_at,id)>(?,?))",
+            ),
+            (EVENTS, "USING INDEX api_key_events_by_organization (organization=? AND rowid>?)"),
+            (EVENTS_OF_KEY, "USING INDEX api_key_events_by_key (key_id=? AND rowid>?)"),
+            (
+                EVENTS_OF_OWNER,
+                "USING INDEX api_key_events_by_owner (organization=? AND owner_kind=? AND owner=? AND rowid>?)",
+            ),
+            (EVENTS_OF_ACTOR, "USING INDEX api_key_events_by_actor (organization=? AND actor=? AND rowid>?)"),
+        ] {
+            let plan = plan(&connection, sql);
+            assert!(plan.contains(index), "{statistics}\n{plan}");
+            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+use rusqlite::{Connection, params};
+
+use super::{
+    failure::Failure,
+    transaction::{begin, commit},
+};
+use crate::usage::UsageBatch;
+
+const NEXT: &str = "\
+    insert into api_key_usage_writers (writer, sequence) values (?1, ?2) \
+    on conflict (writer) do update set sequence = excluded.sequence where excluded.sequence > sequence";
+const ADD: &str = "\
+    insert into api_key_usage (key_id, outcome, source, count, first_at, last_at) values (?1, ?2, ?3, ?4, ?5, ?6) \
+    on conflict (key_id, outcome, source) do update set count = count + excluded.count, \
+        first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)";
+
+pub(super) fn record_usage(connection: &mut Connection, batch: &UsageBatch) -> Result<(), Failure> {
+    // Sequences begin at 1.
+    if batch.sequence < 1 {
+        return Ok(());
+    }
+    let transaction = begin(connection)?;
+    if transaction.prepare_cached(NEXT)?.execute(params![batch.writer, batch.sequence])? == 0 {
+        return Ok(());
+    }
+    for row in &batch.rows {
+        let key = row.key.as_deref().unwrap_or_default();
+        let row = params![key, row.outcome, row.source, row.count, row.first_at, row.last_at];
+        transaction.prepare_cached(ADD)?.execute(row)?;
+    }
+    commit(transaction)
+}

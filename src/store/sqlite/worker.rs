@@ -1,0 +1,123 @@
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{failure::Failure, local_head::LocalHead};
+use crate::store::StoreError;
+
+/// Jobs that wait for a connection. Who comes when it is full waits to get in; callers bound that wait.
+const QUEUE: usize = 256;
+
+/// A thread with a connection, which does one job after the other.
+///
+/// A job that began is finished, whether somebody still waits for it or not; one nobody waits for does not begin.
+#[derive(Clone)]
+pub(super) struct Worker {
+    jobs: mpsc::Sender<Job>,
+}
+
+struct Job(Box<dyn FnOnce(&mut Desk) + Send>);
+
+/// What the thread works with.
+struct Desk {
+    connection: Connection,
+    head: Option<Arc<LocalHead>>,
+}
+
+/// Why a job has no answer.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("the database thread has ended")]
+    NeverBegan,
+    #[error("the database thread panicked")]
+    Panicked,
+}
+
+impl Worker {
+    /// Starts the thread, which ends when all workers that stand for it are dropped. If the head of the change log is
+    /// kept in the process, it is kept up to date after each job.
+    pub(super) fn start(
+        name: &str,
+        connection: Connection,
+        head: Option<Arc<LocalHead>>,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
+        let (jobs, mut queue) = mpsc::channel(QUEUE);
+        let mut desk = Desk { connection, head };
+        let work = move || {
+            while let Some(Job(job)) = queue.blocking_recv() {
+                job(&mut desk);
+            }
+        };
+        Ok((Self { jobs }, thread::Builder::new().name(name.to_owned()).spawn(work)?))
+    }
+
+    /// Does what changes nothing.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(job).await.unwrap_or_else(|lost| Err(StoreError::unavailable(lost)))
+    }
+
+    /// Does what changes something: where nobody can say whether it did, the error says so.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(job).await.unwrap_or_else(|lost| match lost {
+            Lost::NeverBegan => Err(StoreError::unavailable(lost)),
+            Lost::Panicked => Err(StoreError::outcome_unknown(lost)),
+        })
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<Result<T, StoreError>, Lost> {
+        let (answer, answered) = oneshot::channel();
+        let job = Job(Box::new(move |desk: &mut Desk| {
+            if answer.is_closed() {
+                return;
+            }
+            // A transaction that is dropped on the way out is rolled back: a panic leaves nothing half-done.
+            let outcome = catch_unwind(AssertUnwindSafe(|| job(&mut desk.connection)));
+            if !desk.connection.is_autocommit() {
+                // Fails only if SQLite has rolled back by itself.
+                let _ = desk.connection.execute_batch("rollback");
+            }
+            if let Some(head) = &desk.head {
+                head.refresh(&desk.connection);
+            }
+            // Nobody may be waiting any more.
+            let _ = answer.send(outcome.map_err(|_| Lost::Panicked));
+        }));
+        self.jobs.send(job).await.map_err(|_| Lost::NeverBegan)?;
+        let outcome = answered.await.unwrap_or(Err(Lost::Panicked))?;
+        Ok(outcome.map_err(Failure::into_store_error))
+    }
+}
+
+/// Waits, when it is dropped, until threads have ended and their files are closed. To be dropped after their workers.
+#[derive(Default)]
+pub(super) struct Threads(Vec<JoinHandle<()>>);
+
+impl Threads {
+    pub(super) fn push(&mut self, thread: JoinHandle<()>) {
+        self.0.push(thread);
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        for thread in self.0.drain(..) {
+            // What a thread that panicked did is told to whoever waited for it.
+            let _ = thread.join();
+        }
+    }
+}

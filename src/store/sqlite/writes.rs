@@ -1,0 +1,141 @@
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::Failure;
+use crate::{
+    key::KeyId,
+    owner::OrganizationId,
+    record::{Hold, KeyRow, OwnerStatusRow},
+    store::{Conflict, KeyUpdate, OwnerChange, OwnerRef, Write, WriteOutcome},
+    time::Timestamp,
+};
+
+/// One write of a change, in its transaction. The change log is the triggers' business.
+pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Result<WriteOutcome, Failure> {
+    match write {
+        Write::Insert(row) => insert(connection, row),
+        Write::Update(update) => self::update(connection, update),
+        Write::Revoke { organization, id, by } => revoke(connection, organization, id, by, at),
+        Write::Owner(owner, change) => change_owner(connection, owner, *change, at),
+    }
+}
+
+const INSERT: &str = "\
+    insert into api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, \
+        created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 1) \
+    on conflict (id) do nothing";
+
+fn insert(connection: &Connection, row: &KeyRow) -> Result<WriteOutcome, Failure> {
+    let inserted = connection.prepare_cached(INSERT)?.execute(params![
+        row.organization,
+        row.id,
+        row.kind,
+        row.owner,
+        row.name,
+        row.labels,
+        row.hash,
+        row.tag,
+        row.pepper_id,
+        row.scopes,
+        row.created_by,
+        row.created_with,
+        row.created_at,
+        row.expires_at,
+        row.revoked_at,
+        row.revoked_by,
+        row.replaces,
+    ])?;
+    if inserted == 0 { Err(Conflict::IdTaken.into()) } else { Ok(WriteOutcome::Written) }
+}
+
+const STATE: &str = "select revoked_at is not null, version from api_keys where organization = ?1 and id = ?2";
+const UPDATE: &str = "\
+    update api_keys set name = ?3, labels = ?4, scopes = ?5, expires_at = ?6, version = version + 1 \
+    where organization = ?1 and id = ?2";
+
+fn update(connection: &Connection, update: &KeyUpdate) -> Result<WriteOutcome, Failure> {
+    let (organization, id) = (update.organization.as_str(), update.id.as_str());
+    let state: Option<(bool, i64)> = connection
+        .prepare_cached(STATE)?
+        .query_row([organization, id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (is_revoked, version) = state.ok_or(Conflict::Missing)?;
+    if is_revoked {
+        return Err(Conflict::Revoked.into());
+    }
+    if version != update.expected_version {
+        return Err(Conflict::Version.into());
+    }
+    let row = params![organization, id, update.name, update.labels, update.scopes, update.expires_at];
+    connection.prepare_cached(UPDATE)?.execute(row)?;
+    Ok(WriteOutcome::Written)
+}
+
+const REVOKE: &str = "\
+    update api_keys set revoked_at = ?3, revoked_by = ?4 where organization = ?1 and id = ?2 and revoked_at is null";
+const EXISTS: &str = "select exists (select 1 from api_keys where organization = ?1 and id = ?2)";
+
+fn revoke(
+    connection: &Connection,
+    organization: &OrganizationId,
+    id: &KeyId,
+    by: &str,
+    at: Timestamp,
+) -> Result<WriteOutcome, Failure> {
+    let (organization, id) = (organization.as_str(), id.as_str());
+    if connection.prepare_cached(REVOKE)?.execute(params![organization, id, at.as_millis(), by])? > 0 {
+        return Ok(WriteOutcome::Written);
+    }
+    let exists: bool = connection.prepare_cached(EXISTS)?.query_row([organization, id], |row| row.get(0))?;
+    if exists { Ok(WriteOutcome::Unchanged) } else { Err(Conflict::Missing.into()) }
+}
+
+const STATUS: &str = "\
+    select suspended_at, plan_held_at, closed_at from api_key_owners \
+    where organization = ?1 and kind = ?2 and id = ?3";
+const UPDATE_STATUS: &str = "\
+    update api_key_owners set suspended_at = ?4, plan_held_at = ?5, closed_at = ?6 \
+    where organization = ?1 and kind = ?2 and id = ?3";
+const INSERT_STATUS: &str = "\
+    insert into api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+    values (?1, ?2, ?3, ?4, ?5, ?6)";
+
+fn change_owner(
+    connection: &Connection,
+    of: &OwnerRef,
+    change: OwnerChange,
+    at: Timestamp,
+) -> Result<WriteOutcome, Failure> {
+    let (organization, kind, id) = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
+    let stored = connection
+        .prepare_cached(STATUS)?
+        .query_row([organization, kind, id], |row| {
+            Ok(OwnerStatusRow { suspended_at: row.get(0)?, plan_held_at: row.get(1)?, closed_at: row.get(2)? })
+        })
+        .optional()?;
+    let before = stored.unwrap_or_default();
+    let after = after(before, change, at)?;
+    if after == before {
+        return Ok(WriteOutcome::Unchanged);
+    }
+    // Two statements rather than `on conflict do update`, for which the triggers would log the owner twice.
+    let sql = if stored.is_some() { UPDATE_STATUS } else { INSERT_STATUS };
+    let row = params![organization, kind, id, after.suspended_at, after.plan_held_at, after.closed_at];
+    connection.prepare_cached(sql)?.execute(row)?;
+    Ok(WriteOutcome::Written)
+}
+
+/// The status after a change of it.
+fn after(before: OwnerStatusRow, change: OwnerChange, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
+    let now = Some(at.as_millis());
+    let mut after = before;
+    match change {
+        OwnerChange::Close => after.closed_at = before.closed_at.or(now),
+        _ if before.closed_at.is_some() => return Err(Conflict::OwnerClosed),
+        OwnerChange::Hold(Hold::Plan) => after.plan_held_at = before.plan_held_at.or(now),
+        OwnerChange::Hold(Hold::Suspended) => after.suspended_at = before.suspended_at.or(now),
+        OwnerChange::Lift(Hold::Plan) => after.plan_held_at = None,
+        OwnerChange::Lift(Hold::Suspended) => after.suspended_at = None,
+    }
+    Ok(after)
+}

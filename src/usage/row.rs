@@ -1,0 +1,111 @@
+use std::{borrow::Cow, fmt};
+
+use serde::Serialize;
+
+use crate::{key::MalformedReason, time::Timestamp};
+
+/// How a request that showed a key ended: `success`, or the code of its refusal, such as `key_revoked`, for a text that
+/// is no key with the reason: `malformed_key.truncated`.
+///
+/// ```
+/// use tower_api_keys::usage::Outcome;
+///
+/// assert_eq!(Outcome::SUCCESS.as_str(), "success");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Outcome(Cow<'static, str>);
+
+impl Outcome {
+    /// The key was accepted.
+    pub const SUCCESS: Self = Self(Cow::Borrowed("success"));
+
+    pub(crate) fn refused(code: &'static str, reason: Option<MalformedReason>) -> Self {
+        Self(match reason {
+            Some(reason) => Cow::Owned(format!("{code}.{}", reason.code())),
+            None => Cow::Borrowed(code),
+        })
+    }
+
+    /// The word as it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A count of requests with the same key, outcome and source, as stores keep it.
+///
+/// In a batch, `count` is what came since the batch before. In a store it is the sum, `first_at` the least and `last_at`
+/// the greatest of all batches.
+///
+/// ```
+/// use tower_api_keys::usage::UsageRow;
+///
+/// let row = UsageRow {
+///     key: Some("AAAAAAAAAAAAAAAAAAAA".into()),
+///     outcome: "success".into(),
+///     source: "intake".into(),
+///     count: 3,
+///     first_at: 1_772_366_400_000,
+///     last_at: 1_772_366_401_000,
+/// };
+/// assert!(row.first_at <= row.last_at);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsageRow {
+    /// [`KeyId`](crate::key::KeyId); none for a refusal that names no key in the store.
+    pub key: Option<String>,
+    /// [`Outcome`].
+    pub outcome: String,
+    /// From where: the label of the layer that checked it, at most 128 bytes, empty if it has none.
+    pub source: String,
+    /// How many requests, at least 1.
+    pub count: i64,
+    /// When the first of them came, in milliseconds since 1970.
+    pub first_at: i64,
+    /// When the last of them came, in milliseconds since 1970.
+    pub last_at: i64,
+}
+
+/// What one writer counted since its last batch. A store that sees the same `(writer, sequence)` again does nothing.
+///
+/// ```
+/// use tower_api_keys::usage::UsageBatch;
+///
+/// let batch = UsageBatch { writer: [7; 16], sequence: 1, rows: Vec::new() };
+/// assert_eq!(batch.sequence, 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageBatch {
+    /// Random, new for each start of a process.
+    pub writer: [u8; 16],
+    /// 1 for a writer's first batch, one more for each that follows.
+    pub sequence: i64,
+    /// The counts.
+    pub rows: Vec<UsageRow>,
+}
+
+/// How a key has been used so far: sums over outcomes and sources.
+///
+/// ```
+/// use tower_api_keys::usage::UsageTotals;
+///
+/// assert_eq!(UsageTotals::default().last_success_at, None); // never used
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UsageTotals {
+    /// Requests that were accepted.
+    pub successes: i64,
+    /// When the last of them came: what people call *last used*.
+    pub last_success_at: Option<Timestamp>,
+    /// Requests that were refused: a wrong secret, or a dead key that somebody still tries.
+    pub failures: i64,
+    /// When the last of them came.
+    pub last_failure_at: Option<Timestamp>,
+}

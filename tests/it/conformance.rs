@@ -1,0 +1,173 @@
+//! The stores of this crate and of the example keep the contract; stores with one fault each break the clauses that
+//! speak of it and no other.
+
+use std::sync::Arc;
+
+use tower_api_keys::store::{
+    AnyStore, KeyStore, MemoryStore,
+    conformance::{Clause, Verdict, check_reader, check_store},
+};
+
+#[path = "support/broken.rs"]
+mod broken;
+#[path = "../../examples/custom_store.rs"]
+#[allow(dead_code, reason = "the program's own main")]
+mod custom_store;
+
+use broken::{BrokenStore, Fault};
+
+#[tokio::test]
+async fn the_memory_store_keeps_the_contract() {
+    check_store(&MemoryStore::new()).await.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn a_shared_store_keeps_the_contract() {
+    check_store(&Arc::new(MemoryStore::new())).await.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn a_store_chosen_at_run_time_keeps_the_contract() {
+    check_store(&AnyStore::new(MemoryStore::new())).await.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn the_example_store_keeps_the_contract() {
+    check_store(&custom_store::TableStore::default()).await.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn a_store_can_be_checked_again() {
+    let store = MemoryStore::new();
+    for _ in 0..2 {
+        check_store(&store).await.into_result().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_reader_is_checked_without_being_a_store() {
+    let store = MemoryStore::new();
+    let (reader, writer) = (&store, &store);
+    let report = check_reader(reader, |change| async move { writer.apply(&change).await }).await;
+    assert!(report.clauses().all(|clause| clause.number().starts_with('R')));
+    report.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn a_store_without_a_log_keeps_the_contract() {
+    let report = check_store(&BrokenStore::new(Fault::KeepsNoLog)).await;
+    let applies = |clause: &&Clause| !matches!(clause.verdict(), Verdict::NotApplicable(_));
+    assert!(report.clauses().filter(applies).count() > 70);
+    report.into_result().unwrap();
+}
+
+/// The numbers of the clauses that a store with this fault breaks.
+async fn broken_by(fault: Fault) -> String {
+    let report = check_store(&BrokenStore::new(fault)).await;
+    report.failed().collect::<Vec<_>>().join(" ")
+}
+
+/// One test for each fault, so that a report names the fault.
+macro_rules! broken {
+    ($($name:ident: $fault:ident breaks $clauses:literal;)*) => {$(
+        #[tokio::test(start_paused = true)]
+        async fn $name() {
+            assert_eq!(broken_by(Fault::$fault).await, $clauses);
+        }
+    )*};
+}
+
+broken! {
+    a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63";
+    a_log_without_its_head_is_noticed: BeheadsTheLog breaks "S51";
+    counting_twice_is_noticed: CountsRepeats breaks "S30 S53 S62";
+    revoking_a_foreign_key_is_noticed: CrossesOrganizations breaks "S8";
+    ids_of_any_case_are_noticed: FoldsCase breaks "R2";
+    an_expiry_not_in_the_log_is_noticed: ForgetsExpiries breaks "R15";
+    a_lift_not_in_the_log_is_noticed: ForgetsLifts breaks "R17";
+    scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
+    a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25";
+    an_ignored_idempotency_key_is_noticed: IgnoresDedupe breaks "S17 S52 S58";
+    an_ignored_hold_is_noticed: IgnoresHolds breaks "S16 S20 S61";
+    an_ignored_successor_is_noticed: IgnoresSuccessors breaks "S19 S57";
+    an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56";
+    events_of_a_millisecond_too_many_are_noticed: IncludesUntil breaks "S35";
+    a_list_a_millisecond_late_is_noticed: ListsLate breaks "S41";
+    a_log_without_ids_is_noticed: LooksAtPositionsOnly breaks "R12";
+    keys_lost_between_pages_are_noticed: LosesTies breaks "S43";
+    a_guard_a_millisecond_late_is_noticed: LivesLate breaks "S18";
+    a_wrong_guard_named_is_noticed: NamesTheFirstGuard breaks "S21";
+    overwritten_bytes_are_noticed: OverwritesMeta breaks "S46 S47 S48 S53";
+    a_panic_is_noticed: Panics breaks "S46 S47 S48 S53";
+    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53";
+    a_remembered_failure_is_noticed: RemembersFailures breaks "S16";
+    a_rehash_of_anything_is_noticed: RehashesAnything breaks "S27";
+    two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
+    a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54";
+    a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22";
+    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63";
+    a_stale_head_is_noticed: StaleHead breaks "R20 S51";
+    trimmed_text_is_noticed: Trims breaks "R4";
+    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63";
+    an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54";
+    a_lift_of_every_hold_is_noticed: LiftsBoth breaks "R6 R17 S14 S23 S24";
+    a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18";
+    a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9";
+    unused_keys_left_out_are_noticed: WantsUse breaks "S42";
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use std::{env, fs, path::PathBuf, process};
+
+    use tower_api_keys::store::{
+        KeyStore, SqliteStore,
+        conformance::{check_reader, check_store},
+    };
+
+    /// A folder of its own, gone with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = env::temp_dir().join(format!("tower-api-keys-conformance-{name}-{}", process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_keeps_the_contract() {
+        let folder = Folder::new("file");
+        let store = SqliteStore::open(folder.0.join("keys.db")).await.unwrap();
+        check_store(&store).await.into_result().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_exclusive_file_keeps_the_contract() {
+        let folder = Folder::new("exclusive");
+        let store = SqliteStore::open_exclusive(folder.0.join("keys.db")).await.unwrap();
+        check_store(&store).await.into_result().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_in_memory_keeps_the_contract() {
+        check_store(&SqliteStore::in_memory().await.unwrap()).await.into_result().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_another_handle_writes_keeps_the_contract() {
+        let folder = Folder::new("two-handles");
+        let file = folder.0.join("keys.db");
+        let (reader, writer) = (SqliteStore::open(&file).await.unwrap(), SqliteStore::open(&file).await.unwrap());
+        let (reader, writer) = (&reader, &writer);
+        let apply = |change| async move { writer.apply(&change).await };
+        check_reader(reader, apply).await.into_result().unwrap();
+    }
+}

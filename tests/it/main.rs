@@ -1,0 +1,25 @@
+//! The integration tests, in one binary: it links once.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nobody imports from here"
+)]
+
+mod architecture;
+mod bounded;
+mod checking;
+mod conformance;
+mod examples;
+mod http;
+mod leaks;
+mod memory_use;
+mod model;
+mod project;
+mod sqlite;
+mod support;
+mod usage;

@@ -1,0 +1,282 @@
+//! Random histories against a model small enough to be obviously right: the inner service would run only for a key whose
+//! text matches and whose record and owner are good at that moment, whatever happened before, on every store.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use proptest::{collection::vec, prelude::*, sample::Index, strategy::Strategy, test_runner::TestRunner};
+use tower_api_keys::{
+    ApiKeys, Authenticator, Clock, ManualClock, OrganizationId, Owner, Scope, Scopes, TeamId, Timestamp, UserId,
+    auth::AuthErrorKind,
+    manage::{IssueKey, ManageErrorKind},
+    record::Hold,
+    store::{AnyStore, KeyStore, MemoryStore, SqliteStore},
+};
+
+use crate::support::{clock, keys, secrets::scratch, system};
+
+/// One thing that happens. Places are indexes into the keys issued so far.
+#[derive(Clone, Debug)]
+enum Step {
+    Issue { owner: usize, lives_for: Option<u64> },
+    Revoke { key: Index },
+    Narrow { key: Index, to: usize },
+    Expire { key: Index, after: u64 },
+    Hold { owner: usize, hold: Hold },
+    Lift { owner: usize, hold: Hold },
+    Close { owner: usize },
+    Wait { millis: u64 },
+    Check { key: Index },
+    CheckAltered { key: Index, at: Index },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let owner = 0..3_usize;
+    let hold = prop_oneof![Just(Hold::Plan), Just(Hold::Suspended)];
+    prop_oneof![
+        3 => (owner.clone(), proptest::option::of(1..50_u64)).prop_map(|(owner, lives_for)| Step::Issue { owner, lives_for }),
+        2 => any::<Index>().prop_map(|key| Step::Revoke { key }),
+        1 => (any::<Index>(), 0..3_usize).prop_map(|(key, to)| Step::Narrow { key, to }),
+        1 => (any::<Index>(), 1..50_u64).prop_map(|(key, after)| Step::Expire { key, after }),
+        2 => (owner.clone(), hold.clone()).prop_map(|(owner, hold)| Step::Hold { owner, hold }),
+        2 => (owner.clone(), hold).prop_map(|(owner, hold)| Step::Lift { owner, hold }),
+        1 => owner.prop_map(|owner| Step::Close { owner }),
+        2 => (1..40_u64).prop_map(|millis| Step::Wait { millis }),
+        8 => any::<Index>().prop_map(|key| Step::Check { key }),
+        1 => (any::<Index>(), any::<Index>()).prop_map(|(key, at)| Step::CheckAltered { key, at }),
+    ]
+}
+
+/// What is known of a key.
+struct ModelKey {
+    text: String,
+    id: tower_api_keys::key::KeyId,
+    owner: usize,
+    revoked: bool,
+    expires_at: Option<Timestamp>,
+    scopes: Scopes,
+}
+
+#[derive(Default)]
+struct ModelOwner {
+    holds: BTreeSet<Hold>,
+    closed: bool,
+}
+
+impl ModelOwner {
+    fn is_active(&self) -> bool {
+        self.holds.is_empty() && !self.closed
+    }
+}
+
+/// The reference: what an answer has to be.
+struct Model {
+    owners: [ModelOwner; 3],
+    keys: Vec<ModelKey>,
+}
+
+impl Model {
+    fn verdict(&self, key: &ModelKey, now: Timestamp) -> Result<(), AuthErrorKind> {
+        match key {
+            ModelKey { revoked: true, .. } => Err(AuthErrorKind::Revoked),
+            ModelKey { expires_at: Some(end), .. } if now >= *end => Err(AuthErrorKind::Expired),
+            key if !self.owners[key.owner].is_active() => Err(AuthErrorKind::OwnerSuspended),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn scopes(which: usize) -> Scopes {
+    let scope = |name: &str| Scope::new(name).unwrap();
+    match which {
+        0 => Scopes::none(),
+        1 => Scopes::from_iter([scope("agents:read")]),
+        _ => Scopes::from_iter([scope("agents:read"), scope("agents:write")]),
+    }
+}
+
+/// Plays one history in an organization of its own. `nodes` check every key, the first as well as the others.
+async fn play<S: KeyStore>(
+    keys: &ApiKeys<S>,
+    nodes: &[Authenticator<S>],
+    clock: &Arc<ManualClock>,
+    steps: Vec<Step>,
+    run: usize,
+) {
+    let organization = OrganizationId::from(run as u64);
+    let manager = keys.manager_for(organization.clone());
+    let owners = [
+        Owner::User(UserId::new("alice").unwrap()),
+        Owner::Team(TeamId::new("blue").unwrap()),
+        // The same name as the user's: another owner all the same.
+        Owner::Team(TeamId::new("alice").unwrap()),
+    ];
+    let (mut model, actor) = (Model { owners: Default::default(), keys: Vec::new() }, system());
+    for step in steps {
+        let now = clock.now();
+        match step {
+            Step::Issue { owner, lives_for } => {
+                let mut request = IssueKey::of(owners[owner].clone());
+                let expires_at = lives_for.map(|millis| now.saturating_add(Duration::from_millis(millis)));
+                if let Some(at) = expires_at {
+                    request = request.expires_at(at);
+                }
+                let issued = manager.issue(request, &actor).await;
+                assert_eq!(issued.is_ok(), model.owners[owner].is_active(), "{:?}", issued.err());
+                if let Ok(issued) = issued {
+                    model.keys.push(ModelKey {
+                        text: issued.plaintext().expose_secret().to_owned(),
+                        id: issued.plaintext().id(),
+                        owner,
+                        revoked: false,
+                        expires_at,
+                        scopes: Scopes::all(),
+                    });
+                }
+            }
+            Step::Hold { owner, hold } => {
+                let result = manager.hold(&owners[owner], hold, &actor).await;
+                assert_eq!(result.is_ok(), !model.owners[owner].closed);
+                if result.is_ok() {
+                    model.owners[owner].holds.insert(hold);
+                }
+            }
+            Step::Lift { owner, hold } => {
+                let result = manager.lift(&owners[owner], hold, &actor).await;
+                assert_eq!(result.is_ok(), !model.owners[owner].closed);
+                if result.is_ok() {
+                    model.owners[owner].holds.remove(&hold);
+                }
+            }
+            Step::Close { owner } => {
+                manager.close(&owners[owner], &actor).await.unwrap();
+                model.owners[owner].closed = true;
+            }
+            Step::Wait { millis } => clock.advance(Duration::from_millis(millis)),
+            Step::Revoke { key } if !model.keys.is_empty() => {
+                let key = key.get(&model.keys);
+                manager.revoke(&key.id, &actor).await.unwrap();
+                let id = key.id;
+                model.keys.iter_mut().filter(|key| key.id == id).for_each(|key| key.revoked = true);
+            }
+            Step::Narrow { key, to } if !model.keys.is_empty() => {
+                let place = key.index(model.keys.len());
+                let key = &mut model.keys[place];
+                let result = manager.narrow_scopes(&key.id, scopes(to), &actor).await;
+                assert_eq!(result.is_ok(), !key.revoked && scopes(to).is_within(&key.scopes), "{:?}", result.err());
+                if result.is_ok() {
+                    key.scopes = scopes(to);
+                }
+            }
+            Step::Expire { key, after } if !model.keys.is_empty() => {
+                let place = key.index(model.keys.len());
+                let (key, at) = (&mut model.keys[place], now.saturating_add(Duration::from_millis(after)));
+                let is_earlier = key.expires_at.is_none_or(|end| at <= end);
+                let result = manager.expire_at(&key.id, at, &actor).await;
+                assert_eq!(result.is_ok(), !key.revoked && is_earlier, "{:?}", result.err());
+                if result.is_ok() {
+                    key.expires_at = Some(at);
+                }
+            }
+            Step::Check { key } if !model.keys.is_empty() => {
+                let key = key.get(&model.keys);
+                for node in nodes {
+                    let answer = node.authenticate(&key.text).await;
+                    let expected = model.verdict(key, clock.now());
+                    assert_eq!(answer.as_ref().map(|_| ()).map_err(|error| error.kind()), expected);
+                    if let Ok(principal) = answer {
+                        assert_eq!(principal.organization(), &organization);
+                        assert_eq!(principal.owner(), &owners[key.owner]);
+                        assert_eq!(principal.key_id(), &key.id);
+                        assert_eq!(principal.scopes(), &key.scopes);
+                    }
+                }
+            }
+            Step::CheckAltered { key, at } if !model.keys.is_empty() => {
+                let mut text = key.get(&model.keys).text.clone().into_bytes();
+                let at = at.index(text.len());
+                text[at] = if text[at] == b'A' { b'B' } else { b'A' };
+                let text = String::from_utf8(text).unwrap();
+                let error = nodes[0].authenticate(&text).await.unwrap_err();
+                assert!(matches!(error.kind(), AuthErrorKind::Malformed(_)));
+            }
+            // There is no key yet.
+            Step::Revoke { .. }
+            | Step::Narrow { .. }
+            | Step::Expire { .. }
+            | Step::Check { .. }
+            | Step::CheckAltered { .. } => {}
+        }
+    }
+}
+
+/// Plays so many histories on one store, which several nodes share.
+fn play_histories<S: KeyStore + Clone>(histories: usize, store: impl AsyncFnOnce() -> S) {
+    play_histories_on(histories, async || {
+        let store = store().await;
+        [store.clone(), store]
+    });
+}
+
+fn play_histories_on<S: KeyStore>(histories: usize, stores: impl AsyncFnOnce() -> [S; 2]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let clock = clock();
+    let (here, there) = runtime.block_on(async {
+        let [here, there] = stores().await;
+        (keys(here, &clock).await, keys(there, &clock).await)
+    });
+    let nodes = [here.authenticator(), there.authenticator()];
+    let mut runner = TestRunner::new_with_rng(
+        ProptestConfig { cases: histories as u32, failure_persistence: None, ..ProptestConfig::default() },
+        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+    );
+    let run = std::cell::Cell::new(0);
+    runner
+        .run(&vec(step(), 1..24), |steps| {
+            run.set(run.get() + 1);
+            runtime.block_on(play(&here, &nodes, &clock, steps, run.get()));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn memory_answers_like_the_model() {
+    play_histories(10_000, async || Arc::new(MemoryStore::new()));
+}
+
+#[test]
+fn any_store_answers_like_the_model() {
+    play_histories(1_000, async || AnyStore::new(MemoryStore::new()));
+}
+
+#[test]
+fn sqlite_in_memory_answers_like_the_model() {
+    play_histories(1_000, async || SqliteStore::in_memory().await.unwrap());
+}
+
+#[test]
+fn a_sqlite_file_of_one_process_answers_like_the_model() {
+    let folder = scratch();
+    play_histories(500, async || SqliteStore::open_exclusive(folder.path().join("keys.db")).await.unwrap());
+}
+
+/// The nodes have a handle each, as two processes would.
+#[test]
+fn a_shared_sqlite_file_answers_like_the_model() {
+    let folder = scratch();
+    play_histories_on(500, async || {
+        let path = folder.path().join("keys.db");
+        [SqliteStore::open(&path).await.unwrap(), SqliteStore::open(&path).await.unwrap()]
+    });
+}
+
+/// The error of a change that a model forbids names the reason.
+#[tokio::test]
+async fn a_dead_key_cannot_be_narrowed() {
+    let clock = clock();
+    let keys = keys(MemoryStore::new(), &clock).await;
+    let issued = keys.manager().issue(IssueKey::user(UserId::new("alice").unwrap()), &system()).await.unwrap();
+    keys.manager().revoke(&issued.plaintext().id(), &system()).await.unwrap();
+    let error = keys.manager().narrow_scopes(&issued.plaintext().id(), Scopes::none(), &system()).await.unwrap_err();
+    assert_eq!(error.kind(), ManageErrorKind::KeyRevoked);
+}

@@ -1,0 +1,69 @@
+//! `SqliteStore` as its users see it.
+
+mod contract;
+mod crash;
+mod like_memory;
+mod opening;
+mod plain_sql;
+
+use std::path::{Path, PathBuf};
+
+use tower_api_keys::{
+    OrganizationId, Timestamp,
+    audit::EventRow,
+    key::KeyId,
+    record::KeyRow,
+    store::{AuditedWrite, Change, ChangeId, Write},
+};
+
+use crate::support::secrets::{Scratch, scratch};
+
+/// A folder of its own.
+struct Folder(Scratch);
+
+impl Folder {
+    fn new() -> Self {
+        Self(scratch())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("keys.db")
+    }
+}
+
+/// Somebody else's connection to the file.
+fn sql(path: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(path).unwrap()
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_772_366_400_000).unwrap()
+}
+
+fn id(number: u32) -> KeyId {
+    KeyId::new(&format!("{number:0>20}")).unwrap()
+}
+
+fn key(number: u32) -> KeyRow {
+    KeyRow { id: id(number).as_str().to_owned(), ..KeyRow::example() }
+}
+
+fn change(number: u32, write: Write) -> Change {
+    let mut name = [0; 16];
+    name[..4].copy_from_slice(&number.to_be_bytes());
+    Change {
+        id: ChangeId::from_bytes(name),
+        at: now(),
+        writes: vec![AuditedWrite { write, event: EventRow::example() }],
+        guards: vec![],
+        dedupe: None,
+    }
+}
+
+fn insert(number: u32) -> Write {
+    Write::Insert(key(number))
+}
+
+fn revoke(number: u32) -> Write {
+    Write::Revoke { organization: OrganizationId::single(), id: id(number), by: "user:bob".into() }
+}

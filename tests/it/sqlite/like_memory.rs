@@ -1,0 +1,315 @@
+//! `MemoryStore` is the plain reading of the contract: whatever is done to both, both answer the same.
+
+use proptest::prelude::*;
+use tower_api_keys::{
+    KeyKind, OrganizationId, Owner, TeamId, Timestamp,
+    audit::EventRow,
+    record::{ActorId, Hold, KeyRow},
+    store::{
+        AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, KeyCursor, KeyQuery, KeyReader, KeyStore,
+        KeyUpdate, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey, SqliteStore, Write,
+    },
+    usage::{UsageBatch, UsageRow},
+};
+
+use super::id;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Apply(Change),
+    Rehash(u32, String, RehashedKey),
+    Usage(UsageBatch),
+    Append(Vec<EventRow>),
+    Meta(String, Vec<u8>),
+    Prune(Prune),
+}
+
+fn organization() -> impl Strategy<Value = OrganizationId> {
+    prop_oneof![4 => Just("default"), 1 => Just("other")].prop_map(|name| OrganizationId::new(name).unwrap())
+}
+
+fn owner() -> impl Strategy<Value = Owner> {
+    let kind = prop_oneof![Just(KeyKind::User), Just(KeyKind::Team)];
+    (kind, prop_oneof![Just("a"), Just("A")]).prop_map(|(kind, id)| Owner::new(kind, id).unwrap())
+}
+
+fn number() -> impl Strategy<Value = u32> {
+    0..4_u32
+}
+
+fn at() -> impl Strategy<Value = i64> {
+    0..6_i64
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just("user:a"), Just("user:A"), Just("team \u{e9}\u{0}'")].prop_map(String::from)
+}
+
+prop_compose! {
+    fn key()(
+        (number, organization, owner) in (number(), organization(), owner()),
+        (name, hash, created_by) in (text(), text(), text()),
+        (created_with, replaces) in (proptest::option::of(number()), proptest::option::of(number())),
+        (created_at, expires_at, revoked_at) in (at(), proptest::option::of(at()), proptest::option::weighted(0.1, at())),
+        pepper_id in proptest::option::of(0..3_i64),
+    ) -> KeyRow {
+        KeyRow {
+            organization: organization.as_str().into(),
+            id: id(number).as_str().into(),
+            kind: owner.kind().as_str().into(),
+            owner: owner.id().into(),
+            name,
+            hash,
+            created_by,
+            created_with: created_with.map(|number| id(number).as_str().into()),
+            replaces: replaces.map(|number| id(number).as_str().into()),
+            created_at,
+            expires_at,
+            revoked_at,
+            pepper_id,
+            ..KeyRow::example()
+        }
+    }
+}
+
+fn owner_ref() -> impl Strategy<Value = OwnerRef> {
+    (organization(), owner()).prop_map(|(organization, owner)| OwnerRef { organization, owner })
+}
+
+fn write() -> impl Strategy<Value = Write> {
+    let owner_change = prop_oneof![
+        1 => Just(OwnerChange::Close),
+        4 => Just(OwnerChange::Hold(Hold::Plan)),
+        4 => Just(OwnerChange::Hold(Hold::Suspended)),
+        4 => Just(OwnerChange::Lift(Hold::Plan)),
+        4 => Just(OwnerChange::Lift(Hold::Suspended)),
+    ];
+    let update = (organization(), number(), 1..3_i64, text(), text(), proptest::option::of(at()));
+    prop_oneof![
+        4 => key().prop_map(Write::Insert),
+        2 => update.prop_map(|(organization, number, expected_version, name, scopes, expires_at)| {
+            Write::Update(KeyUpdate {
+                organization,
+                id: id(number),
+                expected_version,
+                name,
+                labels: "{}".into(),
+                scopes,
+                expires_at,
+            })
+        }),
+        2 => (organization(), number(), text())
+            .prop_map(|(organization, number, by)| Write::Revoke { organization, id: id(number), by }),
+        2 => (owner_ref(), owner_change).prop_map(|(owner, change)| Write::Owner(owner, change)),
+    ]
+}
+
+fn guard() -> impl Strategy<Value = Guard> {
+    prop_oneof![
+        number().prop_map(|number| Guard::Live(id(number))),
+        number().prop_map(|number| Guard::NoLiveSuccessor(id(number))),
+        owner_ref().prop_map(Guard::OwnerActive),
+    ]
+}
+
+prop_compose! {
+    fn event()(
+        (organization, owner, at) in (organization(), owner(), at()),
+        (actor, action, source) in (text(), text(), proptest::option::of(text())),
+        key in proptest::option::of(number()),
+    ) -> EventRow {
+        EventRow {
+            organization: organization.as_str().into(),
+            at,
+            actor,
+            action,
+            key: key.map(|number| id(number).as_str().into()),
+            owner_kind: owner.kind().as_str().into(),
+            owner: owner.id().into(),
+            before: source.clone(),
+            source,
+            ..EventRow::example()
+        }
+    }
+}
+
+prop_compose! {
+    fn change()(
+        number in 0..40_u8,
+        at in at(),
+        writes in prop::collection::vec((write(), event()), 1..4),
+        guards in prop::collection::vec(guard(), 0..2),
+        dedupe in proptest::option::weighted(0.2, text()),
+    ) -> Change {
+        let writes = writes.into_iter().map(|(write, event)| AuditedWrite { write, event }).collect();
+        Change { id: ChangeId::from_bytes([number; 16]), at: time(at), writes, guards, dedupe }
+    }
+}
+
+fn usage() -> impl Strategy<Value = UsageRow> {
+    let outcome = prop_oneof![Just("success"), Just("key_revoked"), Just("invalid_key")];
+    (proptest::option::of(number()), outcome, text(), 1..9_i64, at(), at()).prop_map(
+        |(key, outcome, source, count, one, other)| UsageRow {
+            key: key.map(|number| id(number).as_str().into()),
+            outcome: outcome.into(),
+            source,
+            count,
+            first_at: one.min(other),
+            last_at: one.max(other),
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rehashed = (text(), proptest::option::of(0..3_i64)).prop_map(|(hash, pepper_id)| RehashedKey {
+        hash,
+        tag: [9; 4],
+        pepper_id,
+    });
+    let before = || proptest::option::of(at().prop_map(time));
+    prop_oneof![
+        12 => change().prop_map(Step::Apply),
+        2 => (number(), text(), rehashed).prop_map(|(number, old, new)| Step::Rehash(number, old, new)),
+        2 => (0..2_u8, 0..4_i64, prop::collection::vec(usage(), 0..4))
+            .prop_map(|(writer, sequence, rows)| Step::Usage(UsageBatch { writer: [writer; 16], sequence, rows })),
+        1 => prop::collection::vec(event(), 0..3).prop_map(Step::Append),
+        1 => (text(), prop::collection::vec(any::<u8>(), 0..3)).prop_map(|(name, value)| Step::Meta(name, value)),
+        1 => (before(), proptest::option::of(0..4_u32), before()).prop_map(|(events_before, keep_log_rows, changes_before)| {
+            Step::Prune(Prune { events_before, keep_log_rows, changes_before })
+        }),
+    ]
+}
+
+fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
+}
+
+prop_compose! {
+    fn key_query()(
+        (organization, owner) in (organization(), proptest::option::of(owner())),
+        creator in proptest::option::of(prop_oneof![Just("user:a"), Just("user:A")]),
+        maker in proptest::option::of(number()),
+        liveness in proptest::option::of(prop_oneof![Just(Liveness::Dead), Just(Liveness::Live)]),
+        unused_since in proptest::option::of(at()),
+        after in proptest::option::of((at(), number())),
+        limit in 1..4_u16,
+    ) -> KeyQuery {
+        KeyQuery {
+            organization,
+            owner,
+            creator: creator.map(|text| text.parse::<ActorId>().unwrap()),
+            maker: maker.map(id),
+            liveness,
+            unused_since: unused_since.map(time),
+            after: after.map(|(at, number)| KeyCursor { created_at: time(at), id: id(number) }),
+            limit,
+        }
+    }
+}
+
+prop_compose! {
+    fn event_query()(
+        (organization, owner) in (organization(), proptest::option::of(owner())),
+        actor in proptest::option::of(prop_oneof![Just("user:a"), Just("user:A")]),
+        key in proptest::option::of(number()),
+        (action, source) in (proptest::option::of(text()), proptest::option::of(text())),
+        (from, until, after) in (proptest::option::of(at()), proptest::option::of(at()), proptest::option::of(0..9_i64)),
+        limit in 1..4_u16,
+    ) -> EventQuery {
+        EventQuery {
+            organization,
+            key: key.map(id),
+            owner,
+            actor: actor.map(|text| text.parse::<ActorId>().unwrap()),
+            action,
+            source,
+            from: from.map(time),
+            until: until.map(time),
+            after,
+            limit,
+        }
+    }
+}
+
+/// What a step answered, in words.
+async fn run(store: &impl KeyStore, step: &Step) -> String {
+    match step {
+        Step::Apply(change) => match store.apply(change).await {
+            Ok(applied) => format!("{applied:?}"),
+            Err(error) => format!("{:?}", error.kind()),
+        },
+        Step::Rehash(number, old, new) => format!("{:?}", store.rehash(&id(*number), old, new).await.unwrap()),
+        Step::Usage(batch) => format!("{:?}", store.record_usage(batch).await.unwrap()),
+        Step::Append(events) => format!("{:?}", store.append_events(events).await.unwrap()),
+        Step::Meta(name, value) => format!("{:?}", store.put_meta_if_absent(name, value).await.unwrap()),
+        Step::Prune(prune) => format!("{:?}", store.prune(prune).await.unwrap()),
+    }
+}
+
+/// The log since each head, without the random part.
+async fn log(store: &impl KeyReader, heads: &[Option<Head>]) -> Vec<String> {
+    let mut log = Vec::new();
+    for head in heads {
+        log.push(match store.changes_since(*head).await.unwrap() {
+            Changes::Changed { head, keys, owners } => format!("{} {keys:?} {owners:?}", head.position),
+            Changes::Reset { head } => format!("reset {}", head.position),
+            other => format!("{other:?}"),
+        });
+    }
+    log
+}
+
+async fn compare(steps: &[Step], keys: &[KeyQuery], events: &[EventQuery]) {
+    let memory = MemoryStore::new();
+    let sqlite = SqliteStore::in_memory().await.unwrap();
+    let (mut memory_heads, mut sqlite_heads) = (vec![None, memory.head_now()], vec![None, sqlite.head_now()]);
+    for step in steps {
+        assert_eq!(run(&sqlite, step).await, run(&memory, step).await, "{step:?}");
+        memory_heads.push(memory.head_now());
+        sqlite_heads.push(sqlite.head_now());
+    }
+    for number in 0..4 {
+        assert_eq!(sqlite.find(&id(number)).await.unwrap(), memory.find(&id(number)).await.unwrap());
+    }
+    assert_eq!(log(&sqlite, &sqlite_heads).await, log(&memory, &memory_heads).await);
+    let all = |name: &str| OrganizationId::new(name).unwrap();
+    for query in keys.iter().cloned().chain([KeyQuery::all(all("default")), KeyQuery::all(all("other"))]) {
+        for now in [0, 3, 6] {
+            let [one, other] = [sqlite.list(&query, time(now)).await, memory.list(&query, time(now)).await];
+            assert_eq!(one.unwrap(), other.unwrap(), "{query:?} at {now}");
+        }
+    }
+    for query in events.iter().cloned().chain([EventQuery::all(all("default")), EventQuery::all(all("other"))]) {
+        assert_eq!(sqlite.events(&query).await.unwrap(), memory.events(&query).await.unwrap(), "{query:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn both_stores_answer_the_same(
+        steps in prop::collection::vec(step(), 1..30),
+        keys in prop::collection::vec(key_query(), 4),
+        events in prop::collection::vec(event_query(), 4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(compare(&steps, &keys, &events));
+    }
+}
+
+#[test]
+fn an_owner_is_found_by_kind_and_id() {
+    // A user and a team of one name are two.
+    let team = OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("a").unwrap().into() };
+    let hold = Write::Owner(team, OwnerChange::Hold(Hold::Plan));
+    let row = KeyRow { kind: "user".into(), owner: "a".into(), id: id(1).as_str().into(), ..KeyRow::example() };
+    let event = EventRow::example();
+    let writes = [Write::Insert(row), hold].map(|write| AuditedWrite { write, event: event.clone() }).to_vec();
+    let change = Change { id: ChangeId::from_bytes([1; 16]), at: Timestamp::MIN, writes, guards: vec![], dedupe: None };
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        let store = SqliteStore::in_memory().await.unwrap();
+        store.apply(&change).await.unwrap();
+        assert_eq!(store.find(&id(1)).await.unwrap().unwrap().owner, Default::default());
+    });
+}

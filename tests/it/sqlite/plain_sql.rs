@@ -1,0 +1,168 @@
+//! What people do to the tables by hand.
+
+use tower_api_keys::{
+    OrganizationId, TeamId,
+    record::Hold,
+    store::{Changes, Head, KeyReader, KeyStore, OwnerChange, OwnerRef, SqliteStore, Write},
+};
+
+use super::{Folder, change, id, insert, revoke, sql};
+
+fn team(name: &str) -> OwnerRef {
+    OwnerRef { organization: OrganizationId::single(), owner: TeamId::new(name).unwrap().into() }
+}
+
+/// Keys 1 and 2, a team that is held and one that is not.
+async fn filled(folder: &Folder) -> SqliteStore {
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    for number in [1, 2] {
+        store.apply(&change(number, insert(number))).await.unwrap();
+    }
+    let hold = |name: &str, change| Write::Owner(team(name), change);
+    store.apply(&change(3, hold("held", OwnerChange::Hold(Hold::Plan)))).await.unwrap();
+    store.apply(&change(4, hold("lifted", OwnerChange::Hold(Hold::Plan)))).await.unwrap();
+    store.apply(&change(5, hold("lifted", OwnerChange::Lift(Hold::Plan)))).await.unwrap();
+    store
+}
+
+/// What a statement on a filled file adds to the log, as another handle on it sees it.
+async fn logged(statement: &str) -> Changes {
+    let folder = Folder::new();
+    let store = filled(&folder).await;
+    let before = store.head_now().unwrap();
+    assert_eq!(before.position, 3);
+    sql(&folder.file()).execute_batch(statement).unwrap();
+    let changes = store.changes_since(Some(before)).await.unwrap();
+    if let Changes::Changed { head, .. } = &changes {
+        assert_eq!(store.head_now(), Some(*head), "{statement}");
+        assert_ne!(before.change, head.change, "{statement}");
+    }
+    changes
+}
+
+#[tokio::test]
+async fn a_key_that_changes_what_it_means_is_in_the_log() {
+    let other = "insert or replace into api_keys select id, organization, kind, owner, name, labels, hash, tag, pepper_id, \
+        scopes, created_by, created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version from api_keys \
+        where id like '%1'";
+    for (statement, numbers) in [
+        ("update api_keys set revoked_at = 7 where id like '%1'", vec![1]),
+        ("update api_keys set revoked_at = 7, revoked_by = 'user:x'", vec![1, 2]),
+        ("update api_keys set expires_at = 7 where id like '%2'", vec![2]),
+        ("update api_keys set scopes = '' where id like '%2'", vec![2]),
+        ("update api_keys set owner = 'sales' where id like '%2'", vec![2]),
+        ("update api_keys set kind = 'user' where id like '%2'", vec![2]),
+        ("update api_keys set organization = 'other' where id like '%2'", vec![2]),
+        ("update api_keys set id = '00000000000000000003' where id like '%2'", vec![2, 3]),
+        ("update or replace api_keys set id = '00000000000000000001' where id like '%2'", vec![2, 1]),
+        ("delete from api_keys where id like '%2'", vec![2]),
+        (other, vec![1]),
+        ("pragma recursive_triggers = on; delete from api_keys", vec![1, 2]),
+        ("update api_keys set name = 'x', scopes = 'y' where id like '%1'", vec![1]),
+    ] {
+        let Changes::Changed { mut keys, owners, .. } = logged(statement).await else { panic!("{statement}") };
+        keys.sort_unstable();
+        let mut expected: Vec<_> = numbers.into_iter().map(id).collect();
+        expected.sort_unstable();
+        assert_eq!((keys, owners), (expected, vec![]), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_taken_back_by_hand_is_in_the_log() {
+    let folder = Folder::new();
+    let store = filled(&folder).await;
+    store.apply(&change(6, revoke(1))).await.unwrap();
+    let revoked = store.head_now();
+    sql(&folder.file()).execute("update api_keys set revoked_at = null, revoked_by = null", []).unwrap();
+    let Changes::Changed { keys, .. } = store.changes_since(revoked).await.unwrap() else { panic!() };
+    assert_eq!(keys, [id(1)]);
+}
+
+#[tokio::test]
+async fn a_key_that_means_the_same_is_not_in_the_log() {
+    for statement in [
+        "update api_keys set name = 'x', labels = '{\"a\":\"b\"}', version = version + 1",
+        "update api_keys set hash = 'x', tag = x'01020304', pepper_id = 7",
+        "update api_keys set revoked_at = revoked_at, expires_at = expires_at, scopes = scopes, owner = owner",
+        "insert into api_keys select '00000000000000000003', organization, kind, owner, name, labels, hash, tag, \
+            pepper_id, scopes, created_by, created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version \
+            from api_keys where id like '%1'",
+        "insert into api_key_usage values ('00000000000000000001', 'success', '', 1, 1, 1)",
+        "begin; update api_keys set revoked_at = 7; rollback",
+        "insert into api_key_owners values ('default', 'team', 'new', null, null, null)",
+        "update api_key_owners set plan_held_at = plan_held_at",
+        "delete from api_key_owners where id = 'lifted'",
+    ] {
+        assert_eq!(logged(statement).await, Changes::Unchanged, "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn an_owner_whose_status_changes_is_in_the_log() {
+    for (statement, names) in [
+        ("insert into api_key_owners values ('default', 'team', 'new', 7, null, null)", vec!["new"]),
+        ("update api_key_owners set suspended_at = 7", vec!["held", "lifted"]),
+        ("update api_key_owners set plan_held_at = null where id = 'held'", vec!["held"]),
+        ("update api_key_owners set closed_at = 7 where id = 'held'", vec!["held"]),
+        ("update api_key_owners set id = 'new' where id = 'held'", vec!["held", "new"]),
+        ("delete from api_key_owners where id = 'held'", vec!["held"]),
+        ("insert or replace into api_key_owners values ('default', 'team', 'held', null, null, null)", vec!["held"]),
+    ] {
+        let Changes::Changed { keys, mut owners, .. } = logged(statement).await else { panic!("{statement}") };
+        owners.sort();
+        let expected: Vec<_> = names.into_iter().map(team).collect();
+        assert_eq!((keys, owners), (vec![], expected), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_tell_begins_anew() {
+    for statement in [
+        // An id that is none.
+        "update api_keys set id = 'x' where id like '%1'",
+        "update api_key_owners set kind = 'robot', suspended_at = 7",
+        // Rows that are gone, or another life's.
+        "update api_keys set revoked_at = 7; delete from api_key_log",
+        "update api_keys set revoked_at = 7; delete from api_key_log where position = 4",
+        "update api_keys set revoked_at = 7; update api_key_log set change = randomblob(16)",
+        "update api_key_head set change = randomblob(16)",
+        "update api_key_head set position = 1",
+        "update api_key_head set position = 9223372036854775807",
+        "update api_key_head set position = -9223372036854775808",
+    ] {
+        assert!(matches!(logged(statement).await, Changes::Reset { .. }), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_more_than_a_thousand_changes_behind_begins_anew() {
+    let folder = Folder::new();
+    let store = filled(&folder).await;
+    let before = store.head_now();
+    let many = |count: u32| {
+        format!(
+            "with recursive n (n) as (select 1 union all select n + 1 from n where n < {count}) \
+             insert into api_key_owners select 'default', 'team', 'mass {count} ' || n, 7, null, null from n"
+        )
+    };
+    sql(&folder.file()).execute(&many(1_000), []).unwrap();
+    let Changes::Changed { head, owners, .. } = store.changes_since(before).await.unwrap() else { panic!() };
+    assert_eq!((owners.len(), head.position), (1_000, 1_003));
+
+    sql(&folder.file()).execute(&many(1), []).unwrap();
+    assert!(matches!(store.changes_since(before).await.unwrap(), Changes::Reset { head } if head.position == 1_004));
+    let Changes::Changed { owners, .. } = store.changes_since(Some(head)).await.unwrap() else { panic!() };
+    assert_eq!(owners.len(), 1);
+    assert!(matches!(store.changes_since(Some(Head::EMPTY)).await.unwrap(), Changes::Reset { .. }));
+    assert!(matches!(store.changes_since(None).await.unwrap(), Changes::Reset { .. }));
+}
+
+#[tokio::test]
+async fn a_log_without_its_beginning_begins_anew_for_whoever_saw_nothing() {
+    let folder = Folder::new();
+    let store = filled(&folder).await;
+    assert!(matches!(store.changes_since(Some(Head::EMPTY)).await.unwrap(), Changes::Changed { .. }));
+    sql(&folder.file()).execute("delete from api_key_log where position = 1", []).unwrap();
+    assert!(matches!(store.changes_since(Some(Head::EMPTY)).await.unwrap(), Changes::Reset { .. }));
+}

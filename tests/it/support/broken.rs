@@ -1,0 +1,436 @@
+//! Stores with one fault each, around a sound one.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::task::yield_now;
+use tower_api_keys::{
+    Timestamp,
+    audit::EventRow,
+    key::KeyId,
+    record::{Hold, OwnerStatusRow},
+    store::{
+        Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyCursor, KeyQuery,
+        KeyReader, KeyStore, KeyUpdate, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned,
+        RehashedKey, StoreError, StoreErrorKind, Write, WriteOutcome,
+    },
+    usage::UsageBatch,
+};
+
+/// What is wrong with a [`BrokenStore`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A repeated change is done again.
+    AppliesTwice,
+    /// The change log keeps its head in its rows.
+    BeheadsTheLog,
+    /// A batch of counts that is repeated counts again.
+    CountsRepeats,
+    /// Another organization's keys can be revoked.
+    CrossesOrganizations,
+    /// Ids are found in any case.
+    FoldsCase,
+    /// An expiry is not in the log.
+    ForgetsExpiries,
+    /// Lifts are not in the log.
+    ForgetsLifts,
+    /// Scopes are not in the log.
+    ForgetsScopes,
+    /// The status of an owner is never there.
+    ForgetsStatus,
+    /// Idempotency keys are ignored.
+    IgnoresDedupe,
+    /// Whether an owner is active is not looked at.
+    IgnoresHolds,
+    /// Whether a key has a live successor is not looked at.
+    IgnoresSuccessors,
+    /// The version of an update is ignored.
+    IgnoresVersions,
+    /// Events until a time include those at it.
+    IncludesUntil,
+    /// A key lives for a millisecond too long.
+    ListsLate,
+    /// Positions of the log are compared without their ids.
+    LooksAtPositionsOnly,
+    /// Keys of one millisecond fall between pages.
+    LosesTies,
+    /// A guard lets keys live for a millisecond too long.
+    LivesLate,
+    /// Names the first guard, whichever fails.
+    NamesTheFirstGuard,
+    /// Whoever writes a name last is told that it stands.
+    OverwritesMeta,
+    /// It panics when asked for bytes under a name.
+    Panics,
+    /// It never answers a prune.
+    PrunesForEver,
+    /// A failed change stays failed.
+    RemembersFailures,
+    /// A re-hash ignores which hash stands.
+    RehashesAnything,
+    /// Key and status are read one after the other.
+    ReadsTwice,
+    /// A second revocation says that it was written.
+    RevokesTwice,
+    /// The log leaves out its last row and tells its head.
+    SkipsLateCommits,
+    /// Each write of a change is a change, and others come between.
+    SplitsChanges,
+    /// `head_now` is that of before.
+    StaleHead,
+    /// Names lose their outer spaces.
+    Trims,
+    /// Every event is written twice.
+    WritesEventsTwice,
+    /// What changes nothing has an event.
+    WritesIdleEvents,
+    /// No fault: a store need not keep a log.
+    KeepsNoLog,
+    /// One hold's lift lifts the other one too.
+    LiftsBoth,
+    /// Whoever is behind starts anew.
+    ResetsAlways,
+    /// A revoked key that is used is revoked no more.
+    RevivesTheUsed,
+    /// Keys that were never used are not among the unused.
+    WantsUse,
+}
+
+/// A store with a fault.
+pub(crate) struct BrokenStore {
+    sound: MemoryStore,
+    fault: Fault,
+    memory: Mutex<Memory>,
+}
+
+/// What the faults need to go wrong.
+#[derive(Default)]
+struct Memory {
+    ids: Vec<KeyId>,
+    used: Vec<String>,
+    scoped: Vec<KeyId>,
+    aged: Vec<KeyId>,
+    lifted: Vec<OwnerRef>,
+    failed: Vec<(ChangeId, Conflict)>,
+    head: Option<Head>,
+    beheaded: Option<Head>,
+    number: u128,
+}
+
+impl BrokenStore {
+    pub(crate) fn new(fault: Fault) -> Self {
+        Self { sound: MemoryStore::new(), fault, memory: Mutex::default() }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
+        work(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Bytes nobody had.
+    fn fresh(&self) -> [u8; 16] {
+        let number = self.memory(|memory| {
+            memory.number += 1;
+            memory.number
+        });
+        (u128::MAX - number).to_be_bytes()
+    }
+
+    /// Notes what the log will leave out, as of the last change that touched it.
+    fn note(&self, change: &Change) {
+        self.memory(|memory| {
+            for audited in &change.writes {
+                match &audited.write {
+                    Write::Insert(row) => memory.ids.push(KeyId::new(&row.id).unwrap()),
+                    Write::Update(KeyUpdate { id, expires_at, scopes, .. })
+                        if expires_at.is_some() || scopes == "*" =>
+                    {
+                        memory.aged.push(*id);
+                    }
+                    Write::Update(KeyUpdate { id, .. }) => memory.scoped.push(*id),
+                    Write::Revoke { id, .. } => {
+                        memory.aged.retain(|aged| aged != id);
+                        memory.scoped.retain(|scoped| scoped != id);
+                    }
+                    Write::Owner(owner, OwnerChange::Lift(_)) => memory.lifted.push(owner.clone()),
+                    Write::Owner(owner, _) => memory.lifted.retain(|lifted| lifted != owner),
+                    _ => {}
+                }
+            }
+        });
+    }
+
+    async fn altered(&self, change: &Change) -> Change {
+        let mut change = change.clone();
+        match self.fault {
+            Fault::AppliesTwice => change.id = ChangeId::from_bytes(self.fresh()),
+            Fault::CrossesOrganizations => {
+                for audited in &mut change.writes {
+                    if let Write::Revoke { organization, id, .. } = &mut audited.write {
+                        let Ok(Some(found)) = self.sound.find(id).await else { continue };
+                        *organization = found.key.organization.parse().unwrap();
+                    }
+                }
+            }
+            Fault::IgnoresDedupe => change.dedupe = None,
+            Fault::IgnoresHolds | Fault::IgnoresSuccessors => {
+                for guard in &mut change.guards {
+                    if matches!(guard, Guard::OwnerActive(_)) == self.is(Fault::IgnoresHolds)
+                        && !matches!(guard, Guard::Live(_))
+                    {
+                        *guard = Guard::NoLiveSuccessor(KeyId::new("a-key-nobody-follows").unwrap());
+                    }
+                }
+            }
+            Fault::IgnoresVersions => {
+                for audited in &mut change.writes {
+                    if let Write::Update(update) = &mut audited.write {
+                        let Ok(Some(found)) = self.sound.find(&update.id).await else { continue };
+                        update.expected_version = found.key.version;
+                    }
+                }
+            }
+            Fault::LivesLate => {
+                let mut guards = Vec::new();
+                for guard in &change.guards {
+                    let Guard::Live(id) = guard else { continue };
+                    let found = self.sound.find(id).await.unwrap();
+                    let dying = found.is_some_and(|found| {
+                        found.key.expires_at == Some(change.at.as_millis()) && found.key.revoked_at.is_none()
+                    });
+                    if dying {
+                        guards.push(guard.clone());
+                    }
+                }
+                change.guards.retain(|guard| !guards.contains(guard));
+            }
+            Fault::Trims => {
+                for audited in &mut change.writes {
+                    if let Write::Insert(row) = &mut audited.write {
+                        row.name = row.name.trim().to_owned();
+                    }
+                }
+            }
+            _ => {}
+        }
+        change
+    }
+
+    async fn split(&self, change: &Change) -> Result<Applied, StoreError> {
+        let mut outcomes = Vec::new();
+        for (place, audited) in change.writes.iter().enumerate() {
+            let mut id = change.id.to_bytes();
+            id[0] ^= u8::try_from(place).unwrap();
+            let first = place == 0;
+            let part = Change {
+                id: ChangeId::from_bytes(id),
+                at: change.at,
+                writes: vec![audited.clone()],
+                guards: if first { change.guards.clone() } else { Vec::new() },
+                dedupe: change.dedupe.clone().filter(|_| first),
+            };
+            outcomes.extend(self.sound.apply(&part).await?.outcomes);
+            yield_now().await;
+        }
+        Ok(Applied { outcomes })
+    }
+
+    async fn damaged(&self, change: &Change, result: Result<Applied, StoreError>) -> Result<Applied, StoreError> {
+        let events = |only: Option<WriteOutcome>, applied: &Applied| -> Vec<EventRow> {
+            let writes = change.writes.iter().zip(&applied.outcomes);
+            writes.filter(|(_, seen)| Some(**seen) == only).map(|(audited, _)| audited.event.clone()).collect()
+        };
+        match (self.fault, result) {
+            (Fault::LiftsBoth, Ok(applied)) => {
+                let mut all = change.clone();
+                all.id = ChangeId::from_bytes(self.fresh());
+                all.writes.retain(|audited| matches!(audited.write, Write::Owner(_, OwnerChange::Lift(_))));
+                for audited in &mut all.writes {
+                    if let Write::Owner(_, OwnerChange::Lift(hold)) = &mut audited.write {
+                        *hold = if *hold == Hold::Plan { Hold::Suspended } else { Hold::Plan };
+                    }
+                }
+                // What it must not do it does in silence: a closed owner has no lift.
+                let _ = self.sound.apply(&all).await;
+                Ok(applied)
+            }
+            (Fault::NamesTheFirstGuard, Err(error))
+                if matches!(error.kind(), StoreErrorKind::Conflict(Conflict::Guard(_))) =>
+            {
+                Err(StoreError::conflict(Conflict::Guard(0)))
+            }
+            (Fault::RemembersFailures, Err(error)) => {
+                if let StoreErrorKind::Conflict(conflict) = error.kind() {
+                    self.memory(|memory| memory.failed.push((change.id, conflict)));
+                }
+                Err(error)
+            }
+            (Fault::RevokesTwice, Ok(mut applied)) => {
+                for (audited, outcome) in change.writes.iter().zip(&mut applied.outcomes) {
+                    if matches!(audited.write, Write::Revoke { .. }) {
+                        *outcome = WriteOutcome::Written;
+                    }
+                }
+                Ok(applied)
+            }
+            (Fault::WritesEventsTwice, Ok(applied)) => {
+                self.sound.append_events(&events(Some(WriteOutcome::Written), &applied)).await?;
+                Ok(applied)
+            }
+            (Fault::WritesIdleEvents, Ok(applied)) => {
+                self.sound.append_events(&events(Some(WriteOutcome::Unchanged), &applied)).await?;
+                Ok(applied)
+            }
+            (_, result) => result,
+        }
+    }
+}
+
+impl KeyReader for BrokenStore {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        let mut found = self.sound.find(id).await?;
+        if self.is(Fault::FoldsCase) && found.is_none() {
+            let ids = self.memory(|memory| memory.ids.clone());
+            let like = ids.iter().find(|like| like.as_str().eq_ignore_ascii_case(id.as_str()));
+            if let Some(like) = like {
+                return self.sound.find(like).await;
+            }
+        }
+        if self.is(Fault::ForgetsStatus) {
+            found = found.map(|found| FoundKey { owner: OwnerStatusRow::default(), ..found });
+        }
+        if self.is(Fault::RevivesTheUsed) {
+            let used = self.memory(|memory| memory.used.contains(&id.as_str().to_owned()));
+            if let Some(found) = found.as_mut().filter(|_| used) {
+                (found.key.revoked_at, found.key.revoked_by) = (None, None);
+            }
+        }
+        if self.is(Fault::ReadsTwice) {
+            yield_now().await;
+            let owner = self.sound.find(id).await?.map(|later| later.owner);
+            found = found.map(|found| FoundKey { owner: owner.unwrap_or_default(), ..found });
+        }
+        Ok(found)
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        if self.is(Fault::BeheadsTheLog) {
+            let now = self.sound.head_now();
+            if self.memory(|memory| memory.beheaded == now) && head.is_none() {
+                return Ok(Changes::Reset { head: Head::EMPTY });
+            }
+        }
+        if self.is(Fault::LooksAtPositionsOnly) {
+            let now = self.sound.head_now();
+            if head.is_some() && head.map(|head| head.position) == now.map(|now| now.position) {
+                return Ok(Changes::Unchanged);
+            }
+        }
+        let mut changes = self.sound.changes_since(head).await?;
+        match &changes {
+            _ if self.is(Fault::KeepsNoLog) => return Ok(Changes::Untracked),
+            Changes::Changed { head, .. } if self.is(Fault::ResetsAlways) => return Ok(Changes::Reset { head: *head }),
+            _ => {}
+        }
+        if let Changes::Changed { keys, owners, .. } = &mut changes {
+            self.memory(|memory| match self.fault {
+                Fault::ForgetsExpiries => keys.retain(|key| !memory.aged.contains(key)),
+                Fault::ForgetsLifts => owners.retain(|owner| !memory.lifted.contains(owner)),
+                Fault::ForgetsScopes => keys.retain(|key| !memory.scoped.contains(key)),
+                Fault::SkipsLateCommits if keys.len() > 1 => keys.truncate(keys.len() - 1),
+                _ => {}
+            });
+        }
+        Ok(changes)
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        match self.fault {
+            Fault::KeepsNoLog => None,
+            Fault::StaleHead => self.memory(|memory| memory.head),
+            _ => self.sound.head_now(),
+        }
+    }
+}
+
+impl KeyStore for BrokenStore {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        let failed = self.memory(|memory| memory.failed.iter().find(|(id, _)| *id == change.id).copied());
+        if let Some((_, conflict)) = failed {
+            return Err(StoreError::conflict(conflict));
+        }
+        if self.is(Fault::SplitsChanges) {
+            return self.split(change).await;
+        }
+        let head = self.sound.head_now();
+        let result = self.sound.apply(&self.altered(change).await).await;
+        if result.is_ok() {
+            self.note(change);
+            self.memory(|memory| memory.head = head);
+        }
+        self.damaged(change, result).await
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        let found = self.sound.find(id).await?;
+        match found {
+            Some(found) if self.is(Fault::RehashesAnything) => self.sound.rehash(id, &found.key.hash, new).await,
+            _ => self.sound.rehash(id, old, new).await,
+        }
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        let mut query = query.clone();
+        if self.is(Fault::LosesTies) {
+            let last = KeyId::new("zzzzzzzzzzzzzzzzzzzz").unwrap();
+            query.after = query.after.map(|cursor| KeyCursor { id: last, ..cursor });
+        }
+        let late = std::time::Duration::from_millis(1);
+        let now = if self.is(Fault::ListsLate) { now.saturating_sub(late) } else { now };
+        let mut page = self.sound.list(&query, now).await?;
+        if self.is(Fault::WantsUse) && query.unused_since.is_some() {
+            page.rows.retain(|listed| listed.usage.last_success_at.is_some());
+        }
+        Ok(page)
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let mut batch = batch.clone();
+        self.memory(|memory| memory.used.extend(batch.rows.iter().filter_map(|row| row.key.clone())));
+        if self.is(Fault::CountsRepeats) {
+            batch.writer = self.fresh();
+        }
+        self.sound.record_usage(&batch).await
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        self.sound.append_events(events).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        let mut query = query.clone();
+        if self.is(Fault::IncludesUntil) {
+            query.until = query.until.map(|until| until.saturating_add(std::time::Duration::from_millis(1)));
+        }
+        self.sound.events(&query).await
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        assert!(!self.is(Fault::Panics), "no bytes today");
+        let stands = self.sound.put_meta_if_absent(name, value).await?;
+        Ok(if self.is(Fault::OverwritesMeta) { value.to_vec() } else { stands })
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        if self.is(Fault::PrunesForEver) {
+            std::future::pending::<()>().await;
+        }
+        let pruned = self.sound.prune(prune).await?;
+        if prune.keep_log_rows == Some(0) {
+            self.memory(|memory| memory.beheaded = self.sound.head_now());
+        }
+        Ok(pruned)
+    }
+}

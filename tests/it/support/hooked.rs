@@ -1,0 +1,195 @@
+//! A store in front of another one, which counts calls and fails them on demand.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tower_api_keys::{
+    Timestamp,
+    audit::EventRow,
+    key::KeyId,
+    store::{
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
+        Pruned, RehashedKey, StoreError,
+    },
+    usage::UsageBatch,
+};
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is refused: the store is unavailable.
+    Error,
+    /// It never ends.
+    Hang,
+    /// It panics.
+    Panic,
+    /// It is done, and then nobody says so.
+    DoneUnsaid,
+}
+
+/// Calls of a store, by name.
+#[derive(Default)]
+pub struct Hooks {
+    fault: Mutex<Option<(&'static str, Fault, usize)>>,
+    calls: Mutex<Vec<&'static str>>,
+    alter: Mutex<Option<Alter>>,
+    before: Mutex<Option<(&'static str, usize, Interruption)>>,
+    /// Whether the head is known at once.
+    pub hides_head: std::sync::atomic::AtomicBool,
+    heads: AtomicUsize,
+    /// What usage was handed to the store.
+    pub usage: Mutex<Vec<UsageBatch>>,
+}
+
+type Interruption = Box<dyn FnOnce() + Send>;
+type Alter = Box<dyn Fn(&mut FoundKey) + Send>;
+
+impl Hooks {
+    /// The next `times` calls of this name fail like this.
+    pub fn fail(&self, call: &'static str, fault: Fault, times: usize) {
+        *self.fault.lock().unwrap() = Some((call, fault, times));
+    }
+
+    /// Whatever is found is altered.
+    pub fn alter(&self, alter: impl Fn(&mut FoundKey) + Send + 'static) {
+        *self.alter.lock().unwrap() = Some(Box::new(alter));
+    }
+
+    /// Does something just before the call of this name that comes after `skip` others of it.
+    pub fn before(&self, call: &'static str, skip: usize, interruption: impl FnOnce() + Send + 'static) {
+        *self.before.lock().unwrap() = Some((call, skip, Box::new(interruption)));
+    }
+
+    /// Nothing fails and nothing is altered any more.
+    pub fn heal(&self) {
+        *self.fault.lock().unwrap() = None;
+        *self.alter.lock().unwrap() = None;
+    }
+
+    /// The calls so far, without reads of a head that is known at once.
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// How many calls of this name.
+    pub fn count(&self, call: &str) -> usize {
+        self.calls().iter().filter(|name| **name == call).count()
+    }
+
+    /// Forgets the calls so far.
+    pub fn reset(&self) {
+        self.calls.lock().unwrap().clear();
+    }
+
+    fn enter(&self, call: &'static str) -> Option<Fault> {
+        self.calls.lock().unwrap().push(call);
+        let interruption = {
+            let mut before = self.before.lock().unwrap();
+            match &mut *before {
+                Some((name, skip, _)) if *name == call && *skip > 0 => {
+                    *skip -= 1;
+                    None
+                }
+                Some((name, ..)) if *name == call => before.take(),
+                _ => None,
+            }
+        };
+        if let Some((_, _, interruption)) = interruption {
+            interruption();
+        }
+        let mut fault = self.fault.lock().unwrap();
+        match &mut *fault {
+            Some((name, kind, times)) if *name == call && *times > 0 => {
+                *times -= 1;
+                Some(*kind)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The store in front.
+pub struct Hooked<S> {
+    inner: S,
+    pub hooks: Arc<Hooks>,
+}
+
+impl<S> Hooked<S> {
+    pub fn new(inner: S) -> Self {
+        Self { inner, hooks: Arc::default() }
+    }
+}
+
+macro_rules! hooked {
+    ($self:ident, $name:literal, $call:expr) => {
+        match $self.hooks.enter($name) {
+            None => $call.await,
+            Some(Fault::Error) => Err(StoreError::unavailable("the test says so")),
+            Some(Fault::Hang) => pending().await,
+            Some(Fault::Panic) => panic!("the test says so"),
+            Some(Fault::DoneUnsaid) => {
+                $call.await?;
+                Err(StoreError::outcome_unknown("the test says so"))
+            }
+        }
+    };
+}
+
+impl<S: KeyReader> KeyReader for Hooked<S> {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        let mut found = hooked!(self, "find", self.inner.find(id))?;
+        if let (Some(found), Some(alter)) = (&mut found, &*self.hooks.alter.lock().unwrap()) {
+            alter(found);
+        }
+        Ok(found)
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        hooked!(self, "changes_since", self.inner.changes_since(head))
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        self.hooks.heads.fetch_add(1, Ordering::SeqCst);
+        if self.hooks.hides_head.load(Ordering::SeqCst) { None } else { self.inner.head_now() }
+    }
+}
+
+impl<S: KeyStore> KeyStore for Hooked<S> {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        hooked!(self, "apply", self.inner.apply(change))
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        hooked!(self, "rehash", self.inner.rehash(id, old, new))
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        hooked!(self, "list", self.inner.list(query, now))
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.hooks.usage.lock().unwrap().push(batch.clone());
+        hooked!(self, "record_usage", self.inner.record_usage(batch))
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        hooked!(self, "append_events", self.inner.append_events(events))
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        hooked!(self, "events", self.inner.events(query))
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        hooked!(self, "put_meta_if_absent", self.inner.put_meta_if_absent(name, value))
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        hooked!(self, "prune", self.inner.prune(prune))
+    }
+}

@@ -1,0 +1,57 @@
+//! What several tests need.
+
+pub mod hooked;
+pub mod secrets;
+
+use std::sync::Arc;
+
+use tower_api_keys::{
+    Actor, ApiKeys, ManualClock, Owner, TeamId, Timestamp, UserId,
+    hash::{Argon2Params, HasherConfig},
+    key::PlaintextKey,
+    manage::IssueKey,
+    store::KeyStore,
+};
+
+/// Where tests' clocks begin: 2026-03-01T12:00:00Z.
+pub fn noon() -> Timestamp {
+    Timestamp::from_millis(1_772_366_400_000).unwrap()
+}
+
+/// A clock that stands at noon.
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(noon()))
+}
+
+/// Hashes that cost microseconds: for tests that are not about the hash.
+pub fn cheap() -> HasherConfig {
+    HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET)
+}
+
+/// Keys with cheap hashes and a clock that stands.
+pub async fn keys<S: KeyStore>(store: S, clock: &Arc<ManualClock>) -> ApiKeys<S> {
+    secrets::capture_log();
+    ApiKeys::builder(store).hasher(cheap()).clock(clock.clone()).build().await.unwrap()
+}
+
+/// Who may do everything.
+pub fn system() -> Actor {
+    Actor::system("test").unwrap()
+}
+
+/// A new key, remembered by the search for leaks.
+pub async fn issue<S: KeyStore>(keys: &ApiKeys<S>, owner: impl Into<Owner>) -> PlaintextKey {
+    let issued = keys.manager().issue(IssueKey::of(owner.into()), &system()).await.unwrap();
+    secrets::remember(issued.plaintext().expose_secret());
+    issued.into_plaintext()
+}
+
+/// A user.
+pub fn user(id: &str) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+/// A team.
+pub fn team(id: &str) -> TeamId {
+    TeamId::new(id).unwrap()
+}

@@ -1,0 +1,60 @@
+//! Where tests keep what must not leak, so that one test can search everything the others left behind.
+//!
+//! Nothing is kept unless the environment names a folder: see `leaks.rs`.
+
+use std::{fs::OpenOptions, io::Write, path::PathBuf, sync::Once};
+
+/// Names the folder.
+pub const FOLDER: &str = "TOWER_API_KEYS_TEST_LEAKS";
+
+/// The folder, if this run is searched for leaks.
+pub fn folder() -> Option<PathBuf> {
+    std::env::var_os(FOLDER).map(PathBuf::from)
+}
+
+/// Remembers the text of a key, and sends the log of this process to the folder from now on.
+pub fn remember(text: &str) {
+    let Some(folder) = folder() else { return };
+    capture_log();
+    let mut file = OpenOptions::new().create(true).append(true).open(folder.join("secrets")).unwrap();
+    // One write for each line: several processes append.
+    file.write_all(format!("{text}\n").as_bytes()).unwrap();
+}
+
+/// Writes every event of the process, down to TRACE, to the folder.
+pub fn capture_log() {
+    static ONCE: Once = Once::new();
+    let Some(folder) = folder() else { return };
+    ONCE.call_once(|| {
+        let path = folder.join(format!("log.{}", std::process::id()));
+        let file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(std::sync::Mutex::new(file))
+            .init();
+    });
+}
+
+/// A folder for files of a test: kept in the searched folder if there is one, else gone with the handle.
+pub fn scratch() -> Scratch {
+    match folder() {
+        Some(folder) => Scratch::Kept(tempfile::Builder::new().prefix("files.").tempdir_in(folder).unwrap().keep()),
+        None => Scratch::Gone(tempfile::tempdir().unwrap()),
+    }
+}
+
+/// See [`scratch`].
+pub enum Scratch {
+    Gone(tempfile::TempDir),
+    Kept(PathBuf),
+}
+
+impl Scratch {
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Gone(folder) => folder.path(),
+            Self::Kept(folder) => folder,
+        }
+    }
+}
