@@ -13,8 +13,8 @@ use tower_api_keys::{
     record::{Hold, KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery,
-        KeyReader, KeyStore, KeyUpdate, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey,
-        StoreError, Write, WriteOutcome, conformance::check_store,
+        KeyReader, KeyStore, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
+        Write, WriteOutcome, conformance::check_store,
     },
     usage::{UsageBatch, UsageTotals},
 };
@@ -27,7 +27,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(report.into_result()?)
 }
 
-/// A whole store.
 #[derive(Default)]
 pub(crate) struct TableStore(Mutex<Tables>);
 
@@ -52,7 +51,10 @@ struct Tables {
 impl KeyReader for TableStore {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
         let tables = self.0.lock().await;
-        Ok(tables.keys.get(id.as_str()).map(|key| FoundKey { key: key.clone(), owner: tables.owner_of(key) }))
+        Ok(tables
+            .keys
+            .get(id.as_str())
+            .map(|key| FoundKey { key: key.clone(), owner: tables.status(OwnerRef::of(key).as_ref()) }))
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
@@ -83,17 +85,16 @@ impl KeyStore for TableStore {
             return Ok(applied.clone());
         }
         let mut next = tables.clone();
-        let applied = next.apply(change).map_err(StoreError::conflict)?;
-        *tables = next;
-        Ok(applied)
+        next.apply(change).map_err(StoreError::conflict).inspect(|_| *tables = next)
     }
 
     async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
         let mut tables = self.0.lock().await;
-        let key = tables.keys.get_mut(id.as_str()).filter(|key| key.hash == old && key.revoked_at.is_none());
-        let Some(key) = key else { return Ok(false) };
-        (key.hash, key.tag, key.pepper_id) = (new.hash.clone(), new.tag, new.pepper_id);
-        Ok(true)
+        let mut key = tables.keys.get_mut(id.as_str()).filter(|key| key.hash == old && key.revoked_at.is_none());
+        if let Some(key) = &mut key {
+            (key.hash, key.tag, key.pepper_id) = (new.hash.clone(), new.tag, new.pepper_id);
+        }
+        Ok(key.is_some())
     }
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
@@ -112,12 +113,16 @@ impl KeyStore for TableStore {
         found.sort_unstable_by_key(|key| place(key));
         let listed = found.into_iter().map(|key| ListedKey {
             key: key.clone(),
-            owner: tables.owner_of(key),
+            owner: tables.status(OwnerRef::of(key).as_ref()),
             usage: tables.usage.get(&Some(key.id.clone())).copied().unwrap_or_default(),
         });
         // None, never used, is less than any time.
         let unused = |listed: &ListedKey| query.unused_since.is_none_or(|at| listed.usage.last_success_at < Some(at));
         Ok(page(listed.filter(unused), query.limit))
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        Ok(self.0.lock().await.status(Some(owner)))
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
@@ -200,13 +205,12 @@ impl Tables {
     }
 
     fn check(&self, guard: &Guard, now: Timestamp, conflict: Conflict) -> Result<(), Conflict> {
-        let active = OwnerStatusRow::default();
         let succeeds = |key: &KeyRow, id: &KeyId| key.replaces.as_deref() == Some(id.as_str()) && is_live(key, now);
         match guard {
             Guard::Live(id) if self.keys.get(id.as_str()).is_some_and(|key| is_live(key, now)) => Ok(()),
             Guard::NoLiveSuccessor(id) if self.keys.values().any(|key| succeeds(key, id)) => Err(Conflict::Successor),
             Guard::NoLiveSuccessor(_) => Ok(()),
-            Guard::OwnerActive(owner) if self.owners.get(owner).is_none_or(|status| *status == active) => Ok(()),
+            Guard::OwnerActive(owner) if self.status(Some(owner)) == OwnerStatusRow::default() => Ok(()),
             // Also for a guard of a newer version of the crate: what this store does not know, it does not promise.
             _ => Err(conflict),
         }
@@ -216,7 +220,22 @@ impl Tables {
         match write {
             Write::Insert(row) if self.keys.contains_key(&row.id) => return Err(Conflict::IdTaken),
             Write::Insert(row) => drop(self.keys.insert(row.id.clone(), row.clone())),
-            Write::Update(update) => self.update(update, change.id)?,
+            Write::Update(update) => {
+                let key = self.key(update.organization.as_str(), &update.id)?;
+                if key.revoked_at.is_some() {
+                    return Err(Conflict::Revoked);
+                }
+                if key.version != update.expected_version {
+                    return Err(Conflict::Version);
+                }
+                let matters = key.scopes != update.scopes || key.expires_at != update.expires_at;
+                (key.name, key.labels) = (update.name.clone(), update.labels.clone());
+                (key.scopes, key.expires_at) = (update.scopes.clone(), update.expires_at);
+                key.version += 1;
+                if matters {
+                    self.log(change.id, Some(update.id), None);
+                }
+            }
             Write::Revoke { organization, id, by } => {
                 let key = self.key(organization.as_str(), id)?;
                 if key.revoked_at.is_some() {
@@ -226,9 +245,8 @@ impl Tables {
                 self.log(change.id, Some(*id), None);
             }
             Write::Owner(owner, step) => {
-                let before = self.owners.get(owner).copied().unwrap_or_default();
-                let after = stepped(before, *step, change.at.as_millis())?;
-                if after == before {
+                let after = stepped(self.status(Some(owner)), *step, change.at.as_millis())?;
+                if after == self.status(Some(owner)) {
                     return Ok(WriteOutcome::Unchanged);
                 }
                 self.owners.insert(owner.clone(), after);
@@ -239,30 +257,12 @@ impl Tables {
         Ok(WriteOutcome::Written)
     }
 
-    fn update(&mut self, update: &KeyUpdate, change: ChangeId) -> Result<(), Conflict> {
-        let key = self.key(update.organization.as_str(), &update.id)?;
-        if key.revoked_at.is_some() {
-            return Err(Conflict::Revoked);
-        }
-        if key.version != update.expected_version {
-            return Err(Conflict::Version);
-        }
-        let matters = key.scopes != update.scopes || key.expires_at != update.expires_at;
-        (key.name, key.labels) = (update.name.clone(), update.labels.clone());
-        (key.scopes, key.expires_at) = (update.scopes.clone(), update.expires_at);
-        key.version += 1;
-        if matters {
-            self.log(change, Some(update.id), None);
-        }
-        Ok(())
-    }
-
     fn key(&mut self, organization: &str, id: &KeyId) -> Result<&mut KeyRow, Conflict> {
         self.keys.get_mut(id.as_str()).filter(|key| key.organization == organization).ok_or(Conflict::Missing)
     }
 
-    fn owner_of(&self, key: &KeyRow) -> OwnerStatusRow {
-        OwnerRef::of(key).and_then(|owner| self.owners.get(&owner).copied()).unwrap_or_default()
+    fn status(&self, owner: Option<&OwnerRef>) -> OwnerStatusRow {
+        owner.and_then(|owner| self.owners.get(owner)).copied().unwrap_or_default()
     }
 
     fn log(&mut self, change: ChangeId, key: Option<KeyId>, owner: Option<OwnerRef>) {

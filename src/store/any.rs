@@ -3,10 +3,10 @@ use std::{fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
-    Pruned, RehashedKey, StoreError,
+    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
+    Prune, Pruned, RehashedKey, StoreError,
 };
-use crate::{audit::EventRow, key::KeyId, time::Timestamp, usage::UsageBatch};
+use crate::{audit::EventRow, key::KeyId, record::OwnerStatusRow, time::Timestamp, usage::UsageBatch};
 
 /// A store chosen at run time: from a configuration file, say. Cheap to clone; each call that waits costs one allocation.
 ///
@@ -61,6 +61,7 @@ erased! {
     apply(change: &'a Change) -> Applied;
     rehash(id: &'a KeyId, old: &'a str, new: &'a RehashedKey) -> bool;
     list(query: &'a KeyQuery, now: Timestamp) -> Page<ListedKey>;
+    owner_status(owner: &'a OwnerRef) -> OwnerStatusRow;
     record_usage(batch: &'a UsageBatch) -> ();
     append_events(events: &'a [EventRow]) -> ();
     events(query: &'a EventQuery) -> Page<EventRow>;
@@ -93,6 +94,10 @@ impl KeyStore for AnyStore {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         self.0.list(query, now).await
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        self.0.owner_status(owner).await
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 use std::{future::Future, sync::Arc};
 
 use super::{
-    change::{Applied, Change},
+    change::{Applied, Change, OwnerRef},
     error::StoreError,
     head::{Changes, Head},
     query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey},
@@ -112,6 +112,13 @@ pub trait KeyStore: KeyReader {
         now: Timestamp,
     ) -> impl Future<Output = Result<Page<ListedKey>, StoreError>> + Send;
 
+    /// The status of a user or a team, whether they have keys or not; the default if there is no row of it. Strong: what
+    /// an `apply` that returned did is in it.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn owner_status(&self, owner: &OwnerRef) -> impl Future<Output = Result<OwnerStatusRow, StoreError>> + Send;
+
     /// Adds counts, all or none; nothing if this writer's sequence was added before. Never touches a key's record.
     ///
     /// # Errors
@@ -168,6 +175,10 @@ impl<S: KeyStore> KeyStore for Arc<S> {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         S::list(self, query, now).await
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        S::owner_status(self, owner).await
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {

@@ -8,10 +8,10 @@ use std::{
 
 use self::tables::Tables;
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey, Page,
-    Prune, Pruned, RehashedKey, StoreError,
+    Applied, Change, Changes, EventQuery, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef,
+    Page, Prune, Pruned, RehashedKey, StoreError,
 };
-use crate::{audit::EventRow, key::KeyId, time::Timestamp, usage::UsageBatch};
+use crate::{audit::EventRow, key::KeyId, record::OwnerStatusRow, time::Timestamp, usage::UsageBatch};
 
 /// Keys in the memory of the process, gone when it ends: for tests, demonstrations and the contract's plain reading.
 ///
@@ -79,6 +79,10 @@ impl KeyStore for MemoryStore {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         Ok(self.tables().list(query, now))
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        Ok(self.tables().owner(owner))
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {

@@ -10,10 +10,9 @@ use crate::{
     },
     owner::Owner,
     random::random_bytes,
-    record::OwnerStatus,
     store::{
-        AuditedWrite, Change, ChangeId, Conflict, EventQuery, Guard, KeyQuery, KeyStore, Lease, StoreError,
-        StoreErrorKind, Write, WriteOutcome, guarded, guarded_change,
+        AuditedWrite, Change, ChangeId, Conflict, Guard, KeyStore, Lease, StoreError, StoreErrorKind, Write,
+        WriteOutcome, guarded, guarded_change,
     },
     time::Timestamp,
 };
@@ -93,25 +92,11 @@ impl<S: KeyStore> KeyManager<S> {
         }
     }
 
-    /// Why an owner is not given a key: closed, or held. No read of the contract tells it of an owner without keys, so
-    /// the audit trail is asked then.
+    /// Why an owner is not given a key: closed, or held.
     async fn inactive(&self, owner: &Owner) -> Result<ManageError, ManageError> {
-        let organization = self.0.organization.clone();
-        let query = KeyQuery { owner: Some(owner.clone()), limit: 1, ..KeyQuery::all(organization.clone()) };
-        let keys = guarded(self.0.timeout, self.0.store.list(&query, self.0.clock.now())).await?;
-        let status = keys.rows.first().and_then(|listed| OwnerStatus::try_from(&listed.owner).ok());
-        let closed = match status {
-            Some(status) => status.closed_at().is_some(),
-            None => {
-                let query = EventQuery {
-                    owner: Some(owner.clone()),
-                    action: Some(Action::OWNER_CLOSED.as_str().to_owned()),
-                    limit: 1,
-                    ..EventQuery::all(organization)
-                };
-                !guarded(self.0.timeout, self.0.store.events(&query)).await?.rows.is_empty()
-            }
-        };
+        let owner = self.owner_ref(owner);
+        let status = guarded(self.0.timeout, self.0.store.owner_status(&owner)).await?;
+        let closed = status.closed_at.is_some();
         let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerHeld };
         Ok(ManageError::new(kind))
     }

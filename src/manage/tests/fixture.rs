@@ -16,7 +16,7 @@ use crate::{
     hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, KeyId},
     manage::{Actor, ManagerParts, Policy, Rights, TableOfRights},
-    record::KeyRow,
+    record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
         Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
@@ -110,6 +110,10 @@ impl KeyStore for Faulty {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         self.inner.list(query, now).await
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        self.inner.owner_status(owner).await
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {

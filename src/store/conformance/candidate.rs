@@ -9,9 +9,10 @@ use super::{
 use crate::{
     audit::EventRow,
     key::KeyId,
+    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
-        Pruned, StoreError, WriteOutcome,
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
+        Prune, Pruned, StoreError, WriteOutcome,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageTotals},
@@ -121,6 +122,10 @@ impl<'a, S: KeyStore> Candidate<'a, S> {
     pub(super) async fn usage(&self, scene: &Scene) -> Result<UsageTotals, Unmet> {
         let listed = self.list(&scene.query(), at(0)).await?.rows.pop();
         Ok(listed.ok_or_else(|| Unmet::failed("expected `list` to give the key, saw nothing"))?.usage)
+    }
+
+    pub(super) async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, Unmet> {
+        self.subject.owner_status(owner).await.map_err(|error| Unmet::call("owner_status", &error))
     }
 
     pub(super) async fn record(&self, batch: &UsageBatch) -> Result<(), Unmet> {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     record::{Hold, OwnerStatusRow},
-    store::{Conflict, KeyStore, OwnerChange, Write, WriteOutcome},
+    store::{Conflict, KeyStore, OwnerChange, OwnerRef, Write, WriteOutcome},
 };
 
 /// Each hold is lifted only by itself, and the other one keeps its time.
@@ -78,6 +78,32 @@ pub async fn closing_is_final<S: KeyStore>(candidate: &Candidate<'_, S>) -> Resu
         }
     }
     same("the status long after closing", &candidate.found(&key.id).await?, &closed)
+}
+
+/// The status of an owner without keys can be read: it is told by itself, of the right owner, from the moment a change of
+/// it returned.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn an_owner_s_status_can_be_read<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let owner = scene.owner();
+    same(
+        "the status of an owner nobody ever held",
+        &candidate.owner_status(&owner).await?,
+        &OwnerStatusRow::default(),
+    )?;
+    let mut expected = OwnerStatusRow::default();
+    for (millis, step) in
+        [(1, OwnerChange::Hold(Hold::Plan)), (2, OwnerChange::Lift(Hold::Plan)), (3, OwnerChange::Close)]
+    {
+        candidate.written(&scene.change(at(millis), vec![Write::Owner(owner.clone(), step)])).await?;
+        expected.plan_held_at = (millis == 1).then_some(at(1).as_millis());
+        expected.closed_at = (millis == 3).then_some(at(3).as_millis());
+        same(&format!("the status after {step:?}"), &candidate.owner_status(&owner).await?, &expected)?;
+    }
+    let elsewhere = OwnerRef { organization: Scene::new()?.owner().organization, ..owner };
+    same("the status in another organization", &candidate.owner_status(&elsewhere).await?, &OwnerStatusRow::default())
 }
 
 /// A key whose owner the plan holds since 1 and an admin suspended at 2.

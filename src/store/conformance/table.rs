@@ -222,6 +222,9 @@ clauses! {
         "A batch of counts recorded many times at once counts once.";
     "S63" race::a_dropped_change_is_whole_or_nothing
         "A change whose future is dropped is done whole or not at all, and repeating it settles which.";
+    "S64" owner::an_owner_s_status_can_be_read
+        "The status of an owner without keys can be read: it is told by itself, of the right owner, from the moment a \
+         change of it returned.";
 }
 
 #[cfg(test)]

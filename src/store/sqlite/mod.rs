@@ -8,6 +8,7 @@ mod list;
 mod local_head;
 mod log;
 mod open_error;
+mod owner_rows;
 mod schema;
 mod store;
 #[cfg(test)]

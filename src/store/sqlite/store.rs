@@ -19,6 +19,7 @@ use super::{
     local_head::LocalHead,
     log::changes_since,
     open_error::{Reason, SqliteOpenError},
+    owner_rows::owner_status,
     schema::{MIGRATIONS, SchemaError, migrate},
     upkeep::{prune, put_meta_if_absent},
     usage_rows::record_usage,
@@ -27,9 +28,10 @@ use super::{
 use crate::{
     audit::EventRow,
     key::KeyId,
+    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
-        Pruned, RehashedKey, StoreError,
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
+        Prune, Pruned, RehashedKey, StoreError,
     },
     time::Timestamp,
     usage::UsageBatch,
@@ -258,6 +260,11 @@ impl KeyStore for SqliteStore {
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         let query = query.clone();
         self.inner.lister.read(move |connection| list(connection, &query, now)).await
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        let owner = owner.clone();
+        self.inner.lister.read(move |connection| Ok(owner_status(connection, &owner)?.unwrap_or_default())).await
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::Failure;
+use super::{failure::Failure, owner_rows::owner_status};
 use crate::{
     key::KeyId,
     owner::OrganizationId,
@@ -90,9 +90,6 @@ fn revoke(
     if exists { Ok(WriteOutcome::Unchanged) } else { Err(Conflict::Missing.into()) }
 }
 
-const STATUS: &str = "\
-    select suspended_at, plan_held_at, closed_at from api_key_owners \
-    where organization = ?1 and kind = ?2 and id = ?3";
 const UPDATE_STATUS: &str = "\
     update api_key_owners set suspended_at = ?4, plan_held_at = ?5, closed_at = ?6 \
     where organization = ?1 and kind = ?2 and id = ?3";
@@ -107,12 +104,7 @@ fn change_owner(
     at: Timestamp,
 ) -> Result<WriteOutcome, Failure> {
     let (organization, kind, id) = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
-    let stored = connection
-        .prepare_cached(STATUS)?
-        .query_row([organization, kind, id], |row| {
-            Ok(OwnerStatusRow { suspended_at: row.get(0)?, plan_held_at: row.get(1)?, closed_at: row.get(2)? })
-        })
-        .optional()?;
+    let stored = owner_status(connection, of)?;
     let before = stored.unwrap_or_default();
     let after = after(before, change, at)?;
     if after == before {

@@ -396,6 +396,10 @@ impl KeyStore for BrokenStore {
         Ok(page)
     }
 
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        self.sound.owner_status(owner).await
+    }
+
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let mut batch = batch.clone();
         self.memory(|memory| memory.used.extend(batch.rows.iter().filter_map(|row| row.key.clone())));

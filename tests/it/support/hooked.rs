@@ -12,9 +12,10 @@ use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     key::KeyId,
+    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
-        Pruned, RehashedKey, StoreError,
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
+        Prune, Pruned, RehashedKey, StoreError,
     },
     usage::UsageBatch,
 };
@@ -170,6 +171,10 @@ impl<S: KeyStore> KeyStore for Hooked<S> {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         hooked!(self, "list", self.inner.list(query, now))
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        hooked!(self, "owner_status", self.inner.owner_status(owner))
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
