@@ -32,7 +32,7 @@ fn set(row: &mut KeyRow, event: &mut EventRow, status: &mut OwnerStatusRow, colu
     let text = || String::from_utf8_lossy(value).into_owned();
     let optional_text = || Some(text()).filter(|text| !text.is_empty());
     let number = || {
-        let bytes = || value.iter().fold(0_i64, |number, &byte| number << 8 | i64::from(byte));
+        let bytes = || value.iter().fold(0_i64, |number, &byte| (number << 8) | i64::from(byte));
         text().parse().unwrap_or_else(|_| bytes())
     };
     let optional_number = || Some(number()).filter(|_| !value.is_empty());

@@ -18,7 +18,7 @@ fn is_base64url(text: &str) -> bool {
 }
 
 pub fn encode(bytes: &[u8]) -> String {
-    let group = |three: &[u8]| three.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte));
+    let group = |three: &[u8]| three.iter().fold(0, |bits, &byte| (bits << 8) | u32::from(byte));
     let character = |bits: u32| char::from(ALPHABET[(bits & 63) as usize]);
     let characters = |bits: u32| [18, 12, 6, 0].map(|shift| character(bits >> shift));
     bytes.chunks_exact(3).flat_map(|three| characters(group(three))).collect()
@@ -30,7 +30,7 @@ pub fn checksum(text: &str) -> String {
     for byte in text.bytes() {
         crc ^= u32::from(byte);
         for _ in 0..8 {
-            crc = crc >> 1 ^ 0xEDB8_8320 * (crc & 1);
+            crc = (crc >> 1) ^ (0xEDB8_8320 * (crc & 1));
         }
     }
     encode(&(!crc).to_be_bytes()[1..])
