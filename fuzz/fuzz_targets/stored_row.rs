@@ -1,0 +1,201 @@
+//! A stored row becomes a record exactly if every column keeps its rules, and the record becomes that row again.
+#![no_main]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libfuzzer_sys::fuzz_target;
+use tower_api_keys::{
+    Scopes, Timestamp,
+    audit::{Event, EventRow},
+    hash::KeyHash,
+    key::contains_key,
+    record::{Hold, KeyRecord, KeyRow, Labels, OwnerStatus, OwnerStatusRow},
+};
+
+// Each line replaces one column of a good row: a letter, then the text or the number.
+fuzz_target!(|data: &[u8]| {
+    let mut row = KeyRow::example();
+    let mut event = EventRow::example();
+    let mut status = OwnerStatusRow::default();
+    for line in data.split(|&byte| byte == b'\n') {
+        if let Some((&column, value)) = line.split_first() {
+            set(&mut row, &mut event, &mut status, column, value);
+        }
+    }
+    read_key(&row);
+    read_event(&event);
+    read_status(&status);
+});
+
+/// Letters stand for columns in the order of [`KeyRow`], then of what the other rows have beyond it.
+fn set(row: &mut KeyRow, event: &mut EventRow, status: &mut OwnerStatusRow, column: u8, value: &[u8]) {
+    let text = || String::from_utf8_lossy(value).into_owned();
+    let optional_text = || Some(text()).filter(|text| !text.is_empty());
+    let number = || {
+        let bytes = || value.iter().fold(0_i64, |number, &byte| (number << 8) | i64::from(byte));
+        text().parse().unwrap_or_else(|_| bytes())
+    };
+    let optional_number = || Some(number()).filter(|_| !value.is_empty());
+    match column {
+        b'a' => (row.organization, event.organization) = (text(), text()),
+        b'b' => (row.id, event.key) = (text(), optional_text()),
+        b'c' => (row.kind, event.owner_kind) = (text(), text()),
+        b'd' => (row.owner, event.owner) = (text(), text()),
+        b'e' => row.name = text(),
+        b'f' => row.labels = text(),
+        b'g' => row.hash = text(),
+        b'h' => row.tag = std::array::from_fn(|index| value.get(index).copied().unwrap_or_default()),
+        b'i' => row.pepper_id = optional_number(),
+        b'j' => row.scopes = text(),
+        b'k' => (row.created_by, event.actor) = (text(), text()),
+        b'l' => row.created_with = optional_text(),
+        b'm' => (row.created_at, event.at) = (number(), number()),
+        b'n' => (row.expires_at, status.suspended_at) = (optional_number(), optional_number()),
+        b'o' => (row.revoked_at, status.plan_held_at) = (optional_number(), optional_number()),
+        b'p' => row.revoked_by = optional_text(),
+        b'q' => row.replaces = optional_text(),
+        b'r' => (row.version, event.sequence) = (number(), number()),
+        b's' => event.action = text(),
+        b't' => event.before = optional_text(),
+        b'u' => event.after = optional_text(),
+        b'v' => event.source = optional_text(),
+        b'w' => status.closed_at = optional_number(),
+        _ => {}
+    }
+}
+
+fn read_key(row: &KeyRow) {
+    let wrong = wrong_columns(row);
+    match KeyRecord::try_from(row) {
+        Ok(record) => {
+            assert!(wrong.is_empty(), "{wrong:?} of {row:?}");
+            let again = KeyRow::from(&record);
+            // Two columns have one meaning and several texts. What is read again stays as it is.
+            let words = |scopes: &str| scopes.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+            assert_eq!(words(&again.scopes), words(&row.scopes));
+            assert_eq!(labels(&again.labels), labels(&row.labels));
+            let (scopes, labels) = (row.scopes.clone(), row.labels.clone());
+            assert_eq!(KeyRow { scopes, labels, ..again.clone() }, *row);
+            let third = KeyRecord::try_from(&again).expect("what was read once");
+            assert_eq!(KeyRow::from(&third), again);
+
+            assert_eq!(serde_json::from_str::<Scopes>(&json(&record.scopes)).ok().as_ref(), Some(&record.scopes));
+            assert_eq!(serde_json::from_str::<Labels>(&json(&record.labels)).ok().as_ref(), Some(&record.labels));
+            assert_eq!(record.created_at.to_string().parse::<Timestamp>().ok(), Some(record.created_at));
+            assert_eq!(record.kind().as_str(), row.kind);
+            assert!(!record.is_live(Timestamp::MAX) || record.expires_at.is_none());
+            let _ = format!("{record:?}");
+        }
+        Err(error) => assert!(wrong.contains(&error.column()), "{error}, not {wrong:?}: {row:?}"),
+    }
+}
+
+fn read_event(row: &EventRow) {
+    let is_sound = row.key.as_deref().is_none_or(is_key_id)
+        && ["user", "team"].contains(&row.owner_kind.as_str())
+        && is_id(&row.owner)
+        && is_id(&row.organization)
+        && is_actor(&row.actor)
+        && is_time(row.at);
+    match Event::try_from(row) {
+        Ok(event) => {
+            assert!(is_sound, "{row:?}");
+            assert_eq!(EventRow::from(&event), *row);
+            let _ = json(&event);
+        }
+        Err(error) => assert!(!is_sound, "{error}: {row:?}"),
+    }
+}
+
+fn read_status(row: &OwnerStatusRow) {
+    let columns = [row.suspended_at, row.plan_held_at, row.closed_at];
+    let is_sound = columns.into_iter().flatten().all(is_time);
+    match OwnerStatus::try_from(row) {
+        Ok(status) => {
+            assert!(is_sound, "{row:?}");
+            assert_eq!(status.is_active(), columns == [None; 3]);
+            assert_eq!(status.has(Hold::Suspended), row.suspended_at.is_some());
+            assert_eq!(status.has(Hold::Plan), row.plan_held_at.is_some());
+            assert_eq!(status.closed_at().map(Timestamp::as_millis), row.closed_at);
+            let _ = json(&status);
+        }
+        Err(error) => assert!(!is_sound, "{error}: {row:?}"),
+    }
+}
+
+/// The rules of each column, written a second time.
+fn wrong_columns(row: &KeyRow) -> Vec<&'static str> {
+    let pepper = row.pepper_id.map(u32::try_from).transpose();
+    let columns = [
+        ("organization", is_id(&row.organization)),
+        ("id", is_key_id(&row.id)),
+        ("kind", ["user", "team"].contains(&row.kind.as_str())),
+        ("owner", is_id(&row.owner)),
+        ("name", is_shown_text(&row.name, 100)),
+        ("labels", labels(&row.labels).is_some_and(|labels| are_labels(&labels))),
+        // What a hash is, is described by the target `stored_hash`.
+        ("hash", KeyHash::from_parts(&row.hash, row.tag, None).is_ok()),
+        ("pepper_id", pepper.is_ok()),
+        ("scopes", are_scopes(&row.scopes)),
+        ("created_by", is_actor(&row.created_by)),
+        ("created_with", row.created_with.as_deref().is_none_or(is_key_id)),
+        ("created_at", is_time(row.created_at)),
+        ("expires_at", row.expires_at.is_none_or(is_time)),
+        ("revoked_at", row.revoked_at.is_none_or(is_time)),
+        ("revoked_by", row.revoked_by.as_deref().is_none_or(|by| row.revoked_at.is_some() && is_actor(by))),
+        ("replaces", row.replaces.as_deref().is_none_or(is_key_id)),
+        ("version", row.version > 0),
+    ];
+    columns.into_iter().filter(|(_, is_sound)| !is_sound).map(|(column, _)| column).collect()
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && !text.contains(char::is_control)
+}
+
+fn is_key_id(text: &str) -> bool {
+    text.len() == 20 && text.chars().all(|c| matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '-' | '_'))
+}
+
+fn is_actor(text: &str) -> bool {
+    let is_named = |scheme| text.strip_prefix(scheme).is_some_and(is_id);
+    is_named("user:") || is_named("system:") || text.strip_prefix("key:").is_some_and(is_key_id)
+}
+
+/// From 1970 to the last millisecond of 9999.
+fn is_time(millis: i64) -> bool {
+    (0..253_402_300_800_000).contains(&millis)
+}
+
+/// A short text that people are shown: neither controls, nor what hides or reorders text, nor a key.
+fn is_shown_text(text: &str, longest: usize) -> bool {
+    let hides = |c: char| {
+        let zero_width = ('\u{200b}'..='\u{200f}').contains(&c) || ('\u{2060}'..='\u{2064}').contains(&c);
+        let direction = ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+        zero_width || direction || "\u{61c}\u{2028}\u{2029}\u{2065}\u{feff}".contains(c)
+    };
+    text.chars().count() <= longest && !text.contains(|c: char| c.is_control() || hides(c)) && !contains_key(text)
+}
+
+fn labels(text: &str) -> Option<BTreeMap<String, String>> {
+    serde_json::from_str(text).ok()
+}
+
+fn are_labels(labels: &BTreeMap<String, String>) -> bool {
+    let is_label = |label: &String| {
+        (1..=32).contains(&label.len()) && label.chars().all(|c| "abcdefghijklmnopqrstuvwxyz0123456789-_.".contains(c))
+    };
+    labels.len() <= 16 && labels.keys().all(is_label) && labels.values().all(|value| is_shown_text(value, 128))
+}
+
+/// RFC 6749 §3.3, with `*` for all.
+fn are_scopes(text: &str) -> bool {
+    let is_scope =
+        |word: &str| (1..=64).contains(&word.len()) && word.chars().all(|c| matches!(c, '!' | '#'..='[' | ']'..='~'));
+    let named: BTreeSet<&str> = text.split(' ').filter(|word| *word != "*").collect();
+    text.is_empty() || (named.iter().all(|word| is_scope(word)) && named.len() <= 64)
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("text")
+}
