@@ -59,7 +59,23 @@ pub struct ApiKeyLayer<R> {
 }
 
 impl<R> ApiKeyLayer<R> {
-    pub(crate) fn new(authenticator: Authenticator<R>) -> Self {
+    /// The layer of a node that checks keys and manages none: its store need only be a
+    /// [`KeyReader`]. Elsewhere, take [`ApiKeys::layer`](crate::ApiKeys::layer), which also counts usage, improves old
+    /// hashes and reports corrupt records in the audit trail.
+    ///
+    /// ```
+    /// use tower_api_keys::{
+    ///     ApiKeyLayer, Authenticator,
+    ///     auth::{AuthSettings, AuthSetupError},
+    ///     store::KeyReader,
+    /// };
+    ///
+    /// fn checking_only<R: KeyReader>(replica: R) -> Result<ApiKeyLayer<R>, AuthSetupError> {
+    ///     Ok(ApiKeyLayer::new(Authenticator::new(replica, AuthSettings::new())?))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn new(authenticator: Authenticator<R>) -> Self {
         Self { authenticator, settings: Arc::default() }
     }
 
