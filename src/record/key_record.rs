@@ -52,6 +52,14 @@ pub struct KeyRecord {
 }
 
 /// When and by whom a key was revoked. There is no way back.
+///
+/// ```
+/// use tower_api_keys::{UserId, record::{ActorId, Revocation}};
+///
+/// fn was_done_by(revocation: &Revocation, user: &UserId) -> bool {
+///     matches!(&revocation.by, Some(ActorId::User(by)) if by == user)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     /// When.

@@ -20,6 +20,7 @@ mod leaks;
 mod memory_use;
 mod model;
 mod project;
+mod refusals;
 mod sqlite;
 mod support;
 mod usage;
