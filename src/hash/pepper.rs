@@ -147,7 +147,7 @@ impl Peppers {
     /// No pepper: the default.
     ///
     /// # Security
-    /// Without a pepper, a reader of the database can make texts whose tag matches a record, each of which costs this
+    /// Whoever reads a database of hashes without one can make texts that fit a record's tag, each of which costs this
     /// node one Argon2 run. They still open nothing.
     #[must_use]
     pub fn none() -> Self {

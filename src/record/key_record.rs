@@ -35,7 +35,7 @@ pub struct KeyRecord {
     pub hash: KeyHash,
     /// What it may do.
     pub scopes: Scopes,
-    /// Who made it. A creator's status never matters to a team key.
+    /// Who made it. Whatever becomes of them, a team key goes on.
     pub created_by: ActorId,
     /// The key that made it, if one did.
     pub created_with: Option<KeyId>,
