@@ -1,6 +1,11 @@
 //! Every row of the table of refusals, from the headers to a store and back: status, headers and body, to the byte.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io::{self, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::poll;
@@ -54,7 +59,7 @@ async fn handler(request: Request<Full<Bytes>>) -> Result<Response<Body>, Infall
     Ok(Refusal::from(&Denial::from(denied)).into_response::<Full<Bytes>>().map(BodyExt::boxed))
 }
 
-/// The answer as text: status, headers by name, an empty line, body.
+/// The answer to a request of this path with these headers, as [`text`].
 async fn send<R: KeyReader>(
     layer: ApiKeyLayer<R>,
     rules: RequireKeyLayer,
@@ -66,7 +71,14 @@ async fn send<R: KeyReader>(
     for (name, value) in lines {
         request.headers_mut().append(*name, value.parse().unwrap());
     }
-    let response = layer.layer(rules.layer(service_fn(handler))).oneshot(request).await.unwrap();
+    text(layer.layer(rules.layer(service_fn(handler))).oneshot(request).await.unwrap()).await
+}
+
+/// The answer as text: status, headers by name, an empty line, body.
+async fn text<B>(response: Response<B>) -> String
+where
+    B: http_body::Body<Data = Bytes, Error = Infallible>,
+{
     let (parts, body) = response.into_parts();
     let mut headers: Vec<_> =
         parts.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
@@ -94,6 +106,7 @@ fn refusal(status: u16, challenge: Option<&str>, code: &str, detail: &str) -> St
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
+        500 => "Internal Server Error",
         _ => "Service Unavailable",
     };
     let challenge = challenge.map(|challenge| format!("www-authenticate: {challenge}\n")).unwrap_or_default();
@@ -312,6 +325,36 @@ async fn corrupt_record_and_then_fine() {
     assert_eq!(fixture.bearer(&key).await, refusal(503, None, "corrupt_record", detail));
     fixture.hooks.heal();
     assert!(fixture.bearer(&key).await.starts_with("200\n"));
+}
+
+/// Where a log goes that a test reads.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn misconfigured_and_the_log_says_why() {
+    let lines = Lines::default();
+    let log = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let service = RequireKeyLayer::new().layer(service_fn(handler));
+    let answer = text(service.oneshot(Request::new(Full::default())).await.unwrap()).await;
+    let detail = "The service is not set up to check API keys here; this is no fault of the key, so tell the operator of \
+                  the service.";
+    assert_eq!(answer, refusal(500, None, "misconfigured", detail));
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("ERROR") && log.contains("there is no ApiKeyLayer outside"), "{log}");
+    assert!(log.contains("RequireKeyLayer"), "{log}");
 }
 
 /// Cannot change anything.
