@@ -19,9 +19,7 @@ use std::{
 use axum::{Router, body::Bytes, extract::Path, http::StatusCode, response::IntoResponse, routing::post};
 use tokio::{fs, net::TcpListener};
 use tower_api_keys::{
-    Actor, ApiKeys, IssueKey, Owner, Principal, TeamId, TeamRefused, UserId,
-    middleware::{Refusal, RefusalCode},
-    store::MemoryStore,
+    Actor, ApiKeys, IssueKey, Owner, Principal, TeamId, TeamRefused, UserId, middleware::Refusal, store::MemoryStore,
 };
 
 const MEMBERS: &str = "members.txt";
@@ -29,7 +27,8 @@ const MEMBERS: &str = "members.txt";
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    let bound = TcpListener::bind(format!("127.0.0.1:{port}")).await;
+    let listener = bound.map_err(|error| format!("PORT={port} cannot be listened on: {error}"))?;
     let address = listener.local_addr()?;
     fs::write(MEMBERS, "alice engineering\nbob sales\n").await?;
 
@@ -59,13 +58,12 @@ async fn intake(caller: Principal, Path(name): Path<String>, work: Bytes) -> Res
         return Ok((StatusCode::NOT_FOUND, "there is no such webhook\n".to_owned()));
     };
     // Asks `is_member` for a user's key only. There is no form of this that lets a user's key pass unasked.
-    caller.authorize_team(&team, |user| is_member(user, &team)).await.map_err(|refused| match refused {
-        TeamRefused::NotAllowed => Refusal::new(RefusalCode::WrongTeam),
+    caller.authorize_team(&team, |user| is_member(user, &team)).await.map_err(|refused| {
         // Not knowing is no reason to refuse a key for good: 503 tells the client to keep it and to come again.
-        TeamRefused::Unknown(error) => {
+        if let TeamRefused::Unknown(error) = &refused {
             log(&format!("the members of {team} could not be looked up: {error}"));
-            Refusal::new(RefusalCode::StoreUnavailable)
         }
+        Refusal::from(&refused)
     })?;
     Ok((StatusCode::ACCEPTED, format!("{} bytes of work for team {team}, from {}\n", work.len(), caller.owner())))
 }

@@ -31,7 +31,8 @@ use tower_api_keys::{
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    let bound = TcpListener::bind(format!("127.0.0.1:{port}")).await;
+    let listener = bound.map_err(|error| format!("PORT={port} cannot be listened on: {error}"))?;
     let address = listener.local_addr()?;
 
     let keys = ApiKeys::new(MemoryStore::new())?;

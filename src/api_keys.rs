@@ -24,6 +24,9 @@ use crate::{
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// let keys = ApiKeys::new(MemoryStore::new())?;
+/// # // A machine that is busy with other things need not compute a standard hash in time.
+/// # let cheap = tower_api_keys::hash::Argon2Params::MACHINE_SECRET;
+/// # let keys = ApiKeys::builder(MemoryStore::new()).params(cheap).build().await?;
 /// let request = IssueKey::team(TeamId::new("engineering")?).named("GitHub Actions - production");
 /// let issued = keys.manager().issue(request, &Actor::system("first start")?).await?;
 ///
@@ -299,7 +302,7 @@ enum Cause {
     Auth(AuthSetupError),
     #[error(transparent)]
     Brand(InvalidBrand),
-    #[error("the key store cannot be asked whether the peppers are right")]
+    #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]
     Store(#[source] StoreError),
     #[error("usage is written every 100 ms to once a day")]
     UsageInterval,

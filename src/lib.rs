@@ -1,12 +1,12 @@
-//! API keys for services built on tower: personal keys that stop with their person, team keys that outlive whoever made
-//! them.
+//! API keys for services built on tower: keys of people, which stop when they leave, and keys of teams, which do not care
+//! who made them.
 //!
 //! Three promises, kept together:
 //!
 //! - **At rest a key is an Argon2id hash.** Its text is shown once, when it is issued.
 //! - **The hash is paid for once.** When a node first meets a key it runs Argon2id; from then on it remembers that this
 //!   text matched that hash. A wrong secret is refused without a run, but for one in 4.3 billion.
-//! - **A revoked key is refused at once, on every node.** What is remembered is a proof and never a permission:
+//! - **Revoking works at once**, whichever node meets the key next. What is remembered is a proof and never a permission:
 //!   revocation, expiry, owner and scopes are judged on every request.
 //!
 //! Not in here: OAuth, JWT, sessions, rate limits, TLS, and a user directory. Who is in which team, with which role and

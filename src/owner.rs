@@ -150,6 +150,13 @@ impl Default for OrganizationId {
 }
 
 /// The text is no id of an organization, a user or a team.
+///
+/// ```
+/// use tower_api_keys::TeamId;
+///
+/// let error = TeamId::new("a".repeat(129)).unwrap_err();
+/// assert_eq!(error.to_string(), "an id has 1 to 128 bytes and no control characters");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id has 1 to 128 bytes and no control characters")]
 pub struct InvalidId(());

@@ -192,6 +192,14 @@ impl From<Scopes> for String {
 }
 
 /// The text is no scope, or a list of more than 64.
+///
+/// ```
+/// use tower_api_keys::{InvalidScope, Scope, Scopes};
+///
+/// let error: InvalidScope = Scope::new("*").unwrap_err();
+/// assert!(error.to_string().contains("is not `*`"));
+/// assert!("read  write".parse::<Scopes>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a scope has 1 to 64 printable ASCII characters without space, quote and backslash, is not `*`, and a key has at most 64 of them"

@@ -99,6 +99,13 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// The text or number is no point in time between the years 1970 and 9999.
+///
+/// ```
+/// use tower_api_keys::Timestamp;
+///
+/// let error = "+010000-01-01T00:00:00Z".parse::<Timestamp>().unwrap_err();
+/// assert_eq!(error.to_string(), "not an RFC 3339 time between the years 1970 and 9999");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("not an RFC 3339 time between the years 1970 and 9999")]
 pub struct TimestampError(());
@@ -127,6 +134,14 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
 /// The clock of the operating system, which on this node never moves back: where the wall clock is set to an earlier
 /// time, this one stands until the wall clock has caught up. An expired key stays expired.
+///
+/// ```
+/// use tower_api_keys::{Clock, SystemClock};
+///
+/// let clock = SystemClock::default();
+/// let earlier = clock.now();
+/// assert!(clock.now() >= earlier);
+/// ```
 #[derive(Debug, Default)]
 pub struct SystemClock {
     latest: AtomicI64,

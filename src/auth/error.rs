@@ -102,14 +102,14 @@ impl AuthError {
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            AuthErrorKind::CorruptRecord => "the stored record of the key cannot be read",
-            AuthErrorKind::Expired => "the key has expired",
-            AuthErrorKind::Invalid => "the key is not valid",
-            AuthErrorKind::Malformed(_) => "the text is not a key",
-            AuthErrorKind::OwnerSuspended => "the owner of the key is suspended",
-            AuthErrorKind::Overloaded => "too many keys are being checked",
-            AuthErrorKind::Revoked => "the key was revoked",
-            AuthErrorKind::StoreUnavailable => "the key store is unavailable",
+            AuthErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
+            AuthErrorKind::Expired => "the key has expired: use another one",
+            AuthErrorKind::Invalid => "the key is not valid: check that it is the right one for this service",
+            AuthErrorKind::Malformed(reason) => return write!(f, "the text is not a key: {reason}"),
+            AuthErrorKind::OwnerSuspended => "the owner of the key is held or closed: an admin can lift a hold",
+            AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
+            AuthErrorKind::Revoked => "the key was revoked: use another one",
+            AuthErrorKind::StoreUnavailable => "the key store is unavailable: ask again",
         })
     }
 }

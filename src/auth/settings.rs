@@ -45,8 +45,8 @@ pub enum Freshness {
     /// revoked key may be accepted until then. If the store cannot be read for longer, requests are refused with 503.
     /// At least 100 ms.
     Bounded(Duration),
-    /// As of a read of the store's change log that began after the request arrived: a revoked key is refused at once,
-    /// on every node. The default.
+    /// As of a read of the store's change log that began after the request arrived: no request that begins after a
+    /// revocation returned is accepted, whichever node it reaches. The default.
     #[default]
     Strict,
 }

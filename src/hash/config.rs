@@ -115,6 +115,14 @@ impl Default for HasherConfig {
 }
 
 /// A [`Hasher`](super::Hasher) cannot be made.
+///
+/// ```
+/// use tower_api_keys::hash::{Hasher, HasherConfig, HasherSetupErrorKind};
+///
+/// let error = Hasher::new(HasherConfig::new().with_queue(0)).unwrap_err();
+/// assert_eq!(error.kind(), HasherSetupErrorKind::Queue);
+/// assert_eq!(error.to_string(), "1 to 65536 checks may wait for a hashing thread");
+/// ```
 #[derive(Debug)]
 pub struct HasherSetupError {
     kind: HasherSetupErrorKind,
@@ -151,6 +159,13 @@ impl Error for HasherSetupError {
 }
 
 /// Why a [`Hasher`](super::Hasher) cannot be made.
+///
+/// ```
+/// use tower_api_keys::hash::{Hasher, HasherConfig, HasherSetupErrorKind};
+///
+/// let error = Hasher::new(HasherConfig::new().with_threads(0)).unwrap_err();
+/// assert_eq!(error.kind(), HasherSetupErrorKind::Threads);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HasherSetupErrorKind {

@@ -41,6 +41,17 @@ impl fmt::Display for TagError {
 impl Error for TagError {}
 
 /// Why a tag refuses a text.
+///
+/// ```
+/// use tower_api_keys::hash::{Hasher, HasherConfig, KeyHash, TagErrorKind};
+///
+/// let hasher = Hasher::new(HasherConfig::new())?;
+/// let phc = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// let of_pepper_7 = KeyHash::from_parts(phc, [0; 4], Some(7))?;
+/// let error = hasher.check_tag("user.some.text", &of_pepper_7).unwrap_err();
+/// assert_eq!(error.kind(), TagErrorKind::UnknownPepper);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TagErrorKind {
@@ -112,6 +123,16 @@ impl Error for VerifyError {
 }
 
 /// Why a text was not found to match.
+///
+/// ```
+/// use tower_api_keys::hash::VerifyErrorKind;
+///
+/// /// Whether the same text may be found to match a moment later.
+/// fn is_temporary(kind: VerifyErrorKind) -> bool {
+///     matches!(kind, VerifyErrorKind::Failed | VerifyErrorKind::Overloaded)
+/// }
+/// assert!(!is_temporary(VerifyErrorKind::Mismatch));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyErrorKind {
@@ -187,6 +208,14 @@ impl Error for HashError {
 }
 
 /// Why a text was not hashed.
+///
+/// ```
+/// use tower_api_keys::hash::{HashError, HashErrorKind};
+///
+/// fn should_ask_again(error: &HashError) -> bool {
+///     matches!(error.kind(), HashErrorKind::Failed | HashErrorKind::Overloaded)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HashErrorKind {

@@ -192,6 +192,14 @@ impl CorruptHash {
 }
 
 /// The part of a stored hash that is wrong.
+///
+/// ```
+/// use tower_api_keys::hash::{CorruptHashKind, KeyHash};
+///
+/// let phc = "$argon2i$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// let error = KeyHash::from_parts(phc, [0; 4], None).unwrap_err();
+/// assert_eq!(error.kind(), CorruptHashKind::Algorithm);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CorruptHashKind {

@@ -79,6 +79,13 @@ impl Default for Argon2Params {
 }
 
 /// The cost is outside of what [`Argon2Params::new`] allows.
+///
+/// ```
+/// use tower_api_keys::hash::Argon2Params;
+///
+/// let error = Argon2Params::new(19_456, 0).unwrap_err();
+/// assert_eq!(error.to_string(), "argon2 memory is 8 to 1048576 KiB, iterations are 1 to 64");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("argon2 memory is 8 to 1048576 KiB, iterations are 1 to 64")]
 pub struct InvalidParams(());

@@ -111,8 +111,15 @@ impl fmt::Debug for Pepper {
 }
 
 /// The text is no pepper.
+///
+/// ```
+/// use tower_api_keys::hash::Pepper;
+///
+/// let error = Pepper::from_base64("c2hvcnQ=").unwrap_err();
+/// assert_eq!(error.to_string(), "a pepper is the base64 text of 32 bytes: make one with `openssl rand -base64 32`");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a pepper is the base64 text of 32 bytes")]
+#[error("a pepper is the base64 text of 32 bytes: make one with `openssl rand -base64 32`")]
 pub struct InvalidPepper(());
 
 /// The peppers a node knows, and the one it hashes with. Cheap to clone.
@@ -140,7 +147,7 @@ impl Peppers {
     /// No pepper: the default.
     ///
     /// # Security
-    /// Without a pepper, a reader of the database can make texts whose tag matches a record, each of which costs this
+    /// Whoever reads a database of hashes without one can make texts that fit a record's tag, each of which costs this
     /// node one Argon2 run. They still open nothing.
     #[must_use]
     pub fn none() -> Self {
@@ -191,8 +198,16 @@ impl fmt::Debug for Peppers {
 }
 
 /// A pepper was made current that is not known.
+///
+/// ```
+/// use tower_api_keys::hash::{PepperId, Peppers};
+///
+/// let error = Peppers::new().current(PepperId::new(3)).unwrap_err();
+/// assert_eq!(error.id(), PepperId::new(3));
+/// assert_eq!(error.to_string(), "pepper 3 is not known: add it before it is made current");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("pepper {0} is not known")]
+#[error("pepper {0} is not known: add it before it is made current")]
 pub struct UnknownPepper(PepperId);
 
 impl UnknownPepper {

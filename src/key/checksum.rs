@@ -2,7 +2,7 @@
 
 use super::layout::{CHECKSUM_LENGTH, encode};
 
-/// The checksum of everything that stands before it: the low 24 bits, big endian, of CRC-32 (IEEE), as base64url.
+/// The checksum of everything that stands before it: CRC-32 (IEEE), big endian, without its first byte, as base64url.
 pub(super) fn checksum(covered: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     let [_, low_24 @ ..] = crc32fast::hash(covered).to_be_bytes();
     let mut text = [0; CHECKSUM_LENGTH];

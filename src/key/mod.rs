@@ -5,13 +5,12 @@
 //! prefix   = "user" | "team"            branded: "<brand>_user" | "<brand>_team"
 //! id       = 20 base64url characters    15 random bytes, public
 //! secret   = 44 base64url characters    33 random bytes
-//!          + 4 base64url characters     checksum
-//! checksum = the low 24 bits, big endian, of CRC-32 (IEEE) over every ASCII byte before it
+//!            4 base64url characters     checksum: CRC-32 (IEEE) of all before it, big endian, without its first byte
 //! ```
 //!
-//! Every part is a multiple of three bytes, so no character has spare bits and a key has exactly one text: 74
-//! characters, up to 91 with a brand. A scanner in any language can check a key offline. The checksum finds slips of
-//! the hand and authenticates nothing.
+//! Four characters hold three bytes, and each part is made of whole threes: no bit is left over, so there is one way to
+//! write a key. It has 74 characters, up to 91 with a brand. The checksum needs no service: scanners verify it offline.
+//! It finds slips of the hand and authenticates nothing.
 //!
 //! ```
 //! use tower_api_keys::{KeyKind, key::KeyFormat};

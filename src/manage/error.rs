@@ -200,8 +200,13 @@ impl fmt::Display for InvalidInput {
             Self::ExpiryLater => "the expiry of a key can only be moved to an earlier time",
             Self::ExpiryPast => "an expiry lies in the future: to end a key now, revoke it",
             Self::IdempotencyKey => "an idempotency key has 1 to 256 bytes",
-            Self::Labels => "the labels are not valid",
-            Self::Name => "the name is not valid",
+            Self::Labels => {
+                "a key has at most 16 labels of `a-z`, `0-9`, `-`, `_` and `.`, with values of at most 128 characters, \
+                 none of them a control or text direction character, and no key in them"
+            }
+            Self::Name => {
+                "a name has at most 100 characters, none of them a control or text direction character, and no key in it"
+            }
             Self::PageSize => "a page has 1 to 1000 keys",
             Self::Scopes => "a key has at most 64 scopes",
             Self::ScopesWider => "the scopes of a key can only become fewer: issue a new key for more",

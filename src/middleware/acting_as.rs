@@ -31,6 +31,21 @@ pub const fn acting_as(principal: Principal) -> ActingAs {
 }
 
 /// As [`acting_as`], for requests without a key that an [optional](super::ApiKeyLayer::optional) layer lets through.
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use tower_api_keys::{Principal, middleware::acting_as_nobody};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let is_known = service_fn(async |request: Request<()>| {
+///     Ok::<_, std::io::Error>(request.extensions().get::<Principal>().is_some())
+/// });
+/// assert!(!acting_as_nobody().layer(is_known).oneshot(Request::new(())).await?);
+/// # Ok::<(), std::io::Error>(())
+/// # })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use]
 pub const fn acting_as_nobody() -> ActingAs {
     ActingAs(None)

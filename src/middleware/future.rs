@@ -28,6 +28,19 @@ pin_project! {
     ///
     /// Dropped, it gives back the request, the inner service that was ready for it, and its place in whatever check it
     /// waited for.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use tower::Service;
+    /// use tower_api_keys::middleware::{RequireKeyService, ResponseFuture};
+    ///
+    /// fn call<S>(service: &mut RequireKeyService<S>, request: Request<String>) -> ResponseFuture<S, String>
+    /// where
+    ///     S: Service<Request<String>, Response = Response<String>> + Clone,
+    /// {
+    ///     service.call(request)
+    /// }
+    /// ```
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,

@@ -52,14 +52,30 @@ use crate::{auth::Authenticator, store::KeyReader, usage::Source};
 ///
 /// # Security
 /// Query strings, cookies and bodies are never read. What the inner service sees no longer holds the key, unless
-/// [`keep_credentials`](Self::keep_credentials) says so. The body of a refused request is never polled.
+/// [`keep_credentials`](Self::keep_credentials) says so. A request that is refused is dropped with its body unread.
 pub struct ApiKeyLayer<R> {
     authenticator: Authenticator<R>,
     settings: Arc<Settings>,
 }
 
 impl<R> ApiKeyLayer<R> {
-    pub(crate) fn new(authenticator: Authenticator<R>) -> Self {
+    /// The layer of a node that checks keys and manages none: its store need only be a
+    /// [`KeyReader`]. Elsewhere, take [`ApiKeys::layer`](crate::ApiKeys::layer), which also counts usage, improves old
+    /// hashes and reports corrupt records in the audit trail.
+    ///
+    /// ```
+    /// use tower_api_keys::{
+    ///     ApiKeyLayer, Authenticator,
+    ///     auth::{AuthSettings, AuthSetupError},
+    ///     store::KeyReader,
+    /// };
+    ///
+    /// fn checking_only<R: KeyReader>(replica: R) -> Result<ApiKeyLayer<R>, AuthSetupError> {
+    ///     Ok(ApiKeyLayer::new(Authenticator::new(replica, AuthSettings::new())?))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn new(authenticator: Authenticator<R>) -> Self {
         Self { authenticator, settings: Arc::default() }
     }
 
@@ -74,7 +90,7 @@ impl<R> ApiKeyLayer<R> {
         self
     }
 
-    /// What to do with a Bearer text that does not begin with an accepted prefix: refuse it, the default, or leave it
+    /// What to do with a Bearer text whose beginning is not that of an accepted key: refuse it, the default, or leave it
     /// to the inner service, so that sessions and older keys live beside these.
     #[must_use]
     pub fn foreign_bearer(mut self, foreign: ForeignBearer) -> Self {

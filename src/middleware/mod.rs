@@ -3,8 +3,8 @@
 //! One algorithm finds the key:
 //!
 //! 1. More than one line of `Authorization` or of `x-api-key`: 400.
-//! 2. `Authorization`, trimmed: `Bearer` in any case, one or more spaces, the candidate. Another scheme is left alone. A
-//!    key without a scheme, or behind `Token` or `ApiKey`, is refused with a reason that says so.
+//! 2. `Authorization`, trimmed: `Bearer` in any case, one or more spaces, the candidate. Another scheme is left alone,
+//!    unless it is none: a key by itself, or after `Token` or `ApiKey`, is refused with a reason that says so.
 //! 3. `x-api-key`, trimmed, is a candidate even if it is empty.
 //! 4. Two candidates that are equal and not empty are one. Any other two: 400.
 //! 5. No candidate: the request has no key.

@@ -4,6 +4,8 @@ use super::code::RefusalCode;
 use crate::{
     auth::{AuthError, AuthErrorKind},
     key::MalformedReason,
+    manage::{Denial, DenialReason},
+    principal::TeamRefused,
 };
 
 /// A request that was refused: the code, and what belongs to it. Holds nothing of the request.
@@ -85,9 +87,15 @@ impl Refusal {
         self.retry_after
     }
 
+    /// This refusal with another sentence, which repeats nothing of the request either.
+    fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
     /// No key, where these are the headers that are read.
     pub(crate) fn missing(advice: String) -> Self {
-        Self { detail: Cow::Owned(advice), ..Self::new(RefusalCode::MissingCredentials) }
+        Self::new(RefusalCode::MissingCredentials).with_detail(advice)
     }
 }
 
@@ -105,5 +113,81 @@ impl From<&AuthError> for Refusal {
             AuthErrorKind::StoreUnavailable => Self::new(RefusalCode::StoreUnavailable),
         };
         Self { retry_after: error.retry_after(), ..refusal }
+    }
+}
+
+/// What a client may be told when it asked for keys to be managed and may not: the denial's own sentences, with the code
+/// that fits best.
+///
+/// ```
+/// use tower_api_keys::{manage::{Denial, DenialReason}, middleware::{Refusal, RefusalCode}};
+///
+/// let refusal = Refusal::from(&Denial::from(DenialReason::PlanRequired));
+/// assert_eq!(refusal.code(), RefusalCode::PlanRequired);
+/// assert!(refusal.detail().starts_with("Team API keys are not included."));
+/// ```
+impl From<&Denial> for Refusal {
+    fn from(denial: &Denial) -> Self {
+        let code = match denial.reason() {
+            DenialReason::ActorInactive => RefusalCode::OwnerSuspended,
+            // Or its time is over: either way it is of no use any more.
+            DenialReason::ActorKeyDead => RefusalCode::KeyRevoked,
+            DenialReason::Custom(_) | DenialReason::InsufficientRole | DenialReason::NotYourKey => {
+                RefusalCode::InsufficientRole
+            }
+            DenialReason::InsufficientScope | DenialReason::ScopesTooWide => RefusalCode::InsufficientScope,
+            DenialReason::PlanRequired => RefusalCode::PlanRequired,
+        };
+        Self::new(code).with_detail(denial.to_string())
+    }
+}
+
+/// 403 `wrong_team`, or 503 `store_unavailable` if the team's members could not be looked up. What went wrong there is
+/// for the service's log: it stays with the error.
+///
+/// ```
+/// use tower_api_keys::{Principal, TeamId, UserId, middleware::Refusal};
+///
+/// # async fn is_member(_: UserId) -> Result<bool, std::io::Error> { Ok(true) }
+/// async fn deploy(caller: Principal, team: TeamId) -> Result<(), Refusal> {
+///     caller.authorize_team(&team, is_member).await.map_err(|refused| Refusal::from(&refused))
+/// }
+/// ```
+impl<E> From<&TeamRefused<E>> for Refusal {
+    fn from(refused: &TeamRefused<E>) -> Self {
+        Self::new(match refused {
+            TeamRefused::NotAllowed => RefusalCode::WrongTeam,
+            TeamRefused::Unknown(_) => RefusalCode::StoreUnavailable,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_keeps_its_sentences_and_gets_the_code_that_fits() {
+        for (reason, code) in [
+            (DenialReason::ActorInactive, RefusalCode::OwnerSuspended),
+            (DenialReason::ActorKeyDead, RefusalCode::KeyRevoked),
+            (DenialReason::Custom("Not here."), RefusalCode::InsufficientRole),
+            (DenialReason::InsufficientRole, RefusalCode::InsufficientRole),
+            (DenialReason::InsufficientScope, RefusalCode::InsufficientScope),
+            (DenialReason::NotYourKey, RefusalCode::InsufficientRole),
+            (DenialReason::PlanRequired, RefusalCode::PlanRequired),
+            (DenialReason::ScopesTooWide, RefusalCode::InsufficientScope),
+        ] {
+            let denial = Denial::from(reason);
+            let refusal = Refusal::from(&denial);
+            assert_eq!((refusal.code(), refusal.detail()), (code, denial.to_string().as_str()), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn not_knowing_the_members_is_no_refusal_for_good() {
+        let code = |refused: TeamRefused<&str>| Refusal::from(&refused).code();
+        assert_eq!(code(TeamRefused::NotAllowed), RefusalCode::WrongTeam);
+        assert_eq!(code(TeamRefused::Unknown("down")), RefusalCode::StoreUnavailable);
     }
 }

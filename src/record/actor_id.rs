@@ -67,6 +67,13 @@ impl From<ActorId> for String {
 }
 
 /// The text names no user, key or part of the system.
+///
+/// ```
+/// use tower_api_keys::record::ActorId;
+///
+/// let error = "alice".parse::<ActorId>().unwrap_err();
+/// assert_eq!(error.to_string(), "an actor is `user:`, `key:` or `system:` and an id");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an actor is `user:`, `key:` or `system:` and an id")]
 pub struct InvalidActorId(());

@@ -35,7 +35,7 @@ pub struct KeyRecord {
     pub hash: KeyHash,
     /// What it may do.
     pub scopes: Scopes,
-    /// Who made it. A creator's status never matters to a team key.
+    /// Who made it. Whatever becomes of them, a team key goes on.
     pub created_by: ActorId,
     /// The key that made it, if one did.
     pub created_with: Option<KeyId>,
@@ -52,6 +52,14 @@ pub struct KeyRecord {
 }
 
 /// When and by whom a key was revoked. There is no way back.
+///
+/// ```
+/// use tower_api_keys::{UserId, record::{ActorId, Revocation}};
+///
+/// fn was_done_by(revocation: &Revocation, user: &UserId) -> bool {
+///     matches!(&revocation.by, Some(ActorId::User(by)) if by == user)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     /// When.

@@ -81,6 +81,13 @@ impl From<Labels> for BTreeMap<String, String> {
 }
 
 /// The pairs cannot be a key's labels.
+///
+/// ```
+/// use tower_api_keys::record::Labels;
+///
+/// let error = Labels::new([("Ticket", "OPS-1234")]).unwrap_err();
+/// assert_eq!(error.to_string(), "a label has 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidLabels(&'static str);

@@ -69,6 +69,13 @@ impl From<KeyName> for String {
 }
 
 /// The text cannot be a key's name.
+///
+/// ```
+/// use tower_api_keys::record::KeyName;
+///
+/// let error = KeyName::new("n".repeat(101)).unwrap_err();
+/// assert_eq!(error.to_string(), "a key's name has at most 100 characters");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key's name {0}")]
 pub struct InvalidName(&'static str);

@@ -151,6 +151,14 @@ impl TryFrom<&KeyRow> for KeyRecord {
 }
 
 /// A row that this crate cannot have written, and the column that shows it. A request that meets one gets 503.
+///
+/// ```
+/// use tower_api_keys::record::{KeyRecord, KeyRow};
+/// # let row = KeyRow::example();
+///
+/// let error = KeyRecord::try_from(&KeyRow { kind: "robot".into(), ..row }).unwrap_err();
+/// assert_eq!(error.column(), "kind");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the column `{0}` of a stored row holds what this crate never writes")]
 pub struct CorruptRow(&'static str);

@@ -6,8 +6,9 @@
 //!
 //! # Contract
 //! - Ids and all other text are compared and kept **byte by byte**. No case folding, no trimming, no `LIKE`.
-//! - A store **never reads the clock and never invents an id**: times and ids are arguments.
-//! - A write that returned **survives a crash** and is seen by every read that begins later, on any node.
+//! - **Times and ids are arguments**: a store has no clock and makes up no id.
+//! - What a call wrote before it returned is there **after a crash**, and for every read that begins later, whichever node
+//!   asks.
 //! - The **change log** carries every change of a key's revocation, expiry, scopes or owner and of an owner's status, in
 //!   both directions, in commit order, whoever made it: databases write it by trigger.
 //! - Nothing **un-revokes** a key. No write of this trait touches a revocation once it stands.

@@ -21,6 +21,7 @@ mod memory_use;
 mod model;
 mod peppers;
 mod project;
+mod refusals;
 mod sqlite;
 mod support;
 mod two_processes;

@@ -1,5 +1,5 @@
-//! Random histories against a model small enough to be obviously right: the inner service would run only for a key whose
-//! text matches and whose record and owner are good at that moment, whatever happened before, on every store.
+//! Random histories against a model small enough to be obviously right. Whatever happened before, and on every store: a
+//! text is accepted if it was issued, and neither the key nor its owner is stopped by then.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

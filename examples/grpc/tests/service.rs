@@ -8,6 +8,7 @@ use tonic::Code;
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, KeyKind, OrganizationId, Owner, TeamId, Timestamp, UserId,
     audit::{Action, Event, EventRow, Subject},
+    hash::Argon2Params,
     key::{KeyFormat, PlaintextKey},
     record::{ActorId, KeyRow, SystemLabel},
     store::{AuditedWrite, Change, ChangeId, KeyStore, MemoryStore, Write},
@@ -23,7 +24,8 @@ struct Running {
 
 async fn start() -> Running {
     let store = Arc::new(MemoryStore::new());
-    let keys = ApiKeys::new(store.clone()).unwrap();
+    // Cheap hashes: a machine that runs other tests beside these need not compute a standard one in time.
+    let keys = ApiKeys::builder(store.clone()).params(Argon2Params::MACHINE_SECRET).build().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();

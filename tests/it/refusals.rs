@@ -1,0 +1,388 @@
+//! Every row of the table of refusals, from the headers to a store and back: status, headers and body, to the byte.
+
+use std::{
+    convert::Infallible,
+    io::{self, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::poll;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_api_keys::{
+    ApiKeyLayer, ApiKeys, Authenticator, IssueKey, KeyKind, ManualClock, Owner, Scope, Scopes, TeamId,
+    auth::AuthSettings,
+    key::{KeyFormat, KeyId, MalformedReason, PlaintextKey},
+    manage::{Denial, DenialReason},
+    middleware::{Refusal, RequireKeyLayer},
+    record::Hold,
+    store::{Changes, FoundKey, Head, KeyReader, MemoryStore, StoreError},
+};
+
+use crate::support::{
+    cheap, clock,
+    hooked::{Fault, Hooked, Hooks},
+    issue, noon, secrets, system, team, user,
+};
+
+const INVALID_TOKEN: Option<&str> = Some("Bearer realm=\"api\", error=\"invalid_token\"");
+const INSUFFICIENT_SCOPE: Option<&str> = Some("Bearer realm=\"api\", error=\"insufficient_scope\"");
+
+struct Fixture {
+    keys: ApiKeys<Hooked<Arc<MemoryStore>>>,
+    hooks: Arc<Hooks>,
+    clock: Arc<ManualClock>,
+}
+
+async fn fixture() -> Fixture {
+    secrets::capture_log();
+    let (store, clock) = (Hooked::new(Arc::new(MemoryStore::new())), clock());
+    let hooks = store.hooks.clone();
+    let format = KeyFormat::unbranded().with_foreign_prefix("old_", "the old system").unwrap();
+    let builder = ApiKeys::builder(store).hasher(cheap()).clock(clock.clone()).format(format);
+    let keys = builder.look_ups(1, Duration::from_secs(1)).build().await.unwrap();
+    Fixture { keys, hooks, clock }
+}
+
+type Body = BoxBody<Bytes, Infallible>;
+
+/// Refuses two paths as a handler does, and is pleased with all others.
+async fn handler(request: Request<Full<Bytes>>) -> Result<Response<Body>, Infallible> {
+    let denied = match request.uri().path() {
+        "/plan" => DenialReason::PlanRequired,
+        "/role" => DenialReason::InsufficientRole,
+        _ => return Ok(Response::new(Full::from("fine").boxed())),
+    };
+    Ok(Refusal::from(&Denial::from(denied)).into_response::<Full<Bytes>>().map(BodyExt::boxed))
+}
+
+/// The answer to a request of this path with these headers, as [`text`].
+async fn send<R: KeyReader>(
+    layer: ApiKeyLayer<R>,
+    rules: RequireKeyLayer,
+    path: &'static str,
+    lines: &[(&'static str, &str)],
+) -> String {
+    let mut request = Request::new(Full::default());
+    *request.uri_mut() = path.parse().unwrap();
+    for (name, value) in lines {
+        request.headers_mut().append(*name, value.parse().unwrap());
+    }
+    text(layer.layer(rules.layer(service_fn(handler))).oneshot(request).await.unwrap()).await
+}
+
+/// The answer as text: status, headers by name, an empty line, body.
+async fn text<B>(response: Response<B>) -> String
+where
+    B: http_body::Body<Data = Bytes, Error = Infallible>,
+{
+    let (parts, body) = response.into_parts();
+    let mut headers: Vec<_> =
+        parts.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
+    headers.sort();
+    let body = body.collect().await.unwrap().to_bytes();
+    format!("{}\n{}\n{}", parts.status.as_u16(), headers.concat(), std::str::from_utf8(&body).unwrap())
+}
+
+impl Fixture {
+    async fn answer(&self, lines: &[(&'static str, &str)]) -> String {
+        send(self.keys.layer(), RequireKeyLayer::new(), "/", lines).await
+    }
+
+    async fn bearer(&self, key: &PlaintextKey) -> String {
+        self.answer(&[("authorization", &bearer(key))]).await
+    }
+}
+
+fn bearer(key: &PlaintextKey) -> String {
+    format!("Bearer {}", key.expose_secret())
+}
+
+fn refusal(status: u16, challenge: Option<&str>, code: &str, detail: &str) -> String {
+    let title = match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        500 => "Internal Server Error",
+        _ => "Service Unavailable",
+    };
+    let challenge = challenge.map(|challenge| format!("www-authenticate: {challenge}\n")).unwrap_or_default();
+    let retry_after = if status == 503 { "retry-after: 1\n" } else { "" };
+    format!(
+        "{status}\ncache-control: no-store\ncontent-type: application/problem+json\n{retry_after}\
+         vary: authorization, x-api-key\n{challenge}\n\
+         {{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\"}}"
+    )
+}
+
+fn malformed(reason: MalformedReason) -> String {
+    let code = format!("malformed_key\",\"reason\":\"{}", reason.code());
+    refusal(401, INVALID_TOKEN, &code, reason.advice())
+}
+
+const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
+
+#[tokio::test]
+async fn every_reason_of_a_malformed_key_is_told_without_a_store_call_or_a_hash() {
+    let fixture = fixture().await;
+    fixture.hooks.reset();
+    let (cut, swapped) = (&KEY[..60], KEY.replace("AAEC", "AAEc"));
+    let rest = &KEY[5..];
+    for (value, reason) in [
+        ("ghp_16C7e42F292c6912E7710c838347Ae178B4a".to_owned(), MalformedReason::ForeignCredential),
+        ("glpat-xYz123abcDEF456ghi78".into(), MalformedReason::ForeignCredential),
+        ("sk_live_51H8abcdefghijklmnop".into(), MalformedReason::ForeignCredential),
+        ("sk-proj-abcdefghijklmnop".into(), MalformedReason::ForeignCredential),
+        ("sk-ant-api03-abcdefghijklmnop".into(), MalformedReason::ForeignCredential),
+        ("xoxb-123456789012-abcdef".into(), MalformedReason::ForeignCredential),
+        ("AKIAIOSFODNN7EXAMPLE".into(), MalformedReason::ForeignCredential),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln".into(), MalformedReason::ForeignCredential),
+        ("old_3f9a".into(), MalformedReason::ForeignCredential),
+        ("$API_KEY".into(), MalformedReason::Placeholder),
+        ("YOUR_API_KEY".into(), MalformedReason::Placeholder),
+        (format!("Bearer {KEY}"), MalformedReason::BearerInside),
+        (format!("\"{KEY}\""), MalformedReason::Quotes),
+        (format!("{cut} {KEY}"), MalformedReason::Whitespace),
+        (format!("admin.{rest}"), MalformedReason::UnknownPrefix),
+        (cut.into(), MalformedReason::Truncated),
+        (format!("{KEY}A"), MalformedReason::TooLong),
+        (KEY.replace("Dw8PDw8P", "Dw8/Dw8P"), MalformedReason::Alphabet),
+        (swapped, MalformedReason::Checksum),
+        (String::new(), MalformedReason::Empty),
+    ] {
+        for lines in [("authorization", format!("Bearer {value}")), ("x-api-key", value.clone())] {
+            let answer = fixture.answer(&[(lines.0, &lines.1)]).await;
+            assert_eq!(answer, malformed(reason), "{} {value}", lines.0);
+        }
+    }
+    for value in [KEY.to_owned(), format!("Token {KEY}"), format!("ApiKey {KEY}")] {
+        let answer = fixture.answer(&[("authorization", &value)]).await;
+        assert_eq!(answer, malformed(MalformedReason::MissingScheme), "{value}");
+    }
+    assert!(fixture.hooks.calls().is_empty());
+    assert_eq!(fixture.keys.authenticator().argon2_runs(), 0);
+}
+
+#[tokio::test]
+async fn ambiguous_credentials() {
+    let fixture = fixture().await;
+    let (one, other) = (issue(&fixture.keys, team("blue")).await, issue(&fixture.keys, team("blue")).await);
+    let challenge = Some("Bearer realm=\"api\", error=\"invalid_request\"");
+    let detail = "The request has more than one API key or sends a header twice; send one key, once.";
+    let authorization = ("authorization", &*bearer(&one));
+    for lines in [
+        [authorization, ("x-api-key", other.expose_secret())],
+        [authorization, ("x-api-key", "")],
+        [authorization, authorization],
+        [("x-api-key", one.expose_secret()), ("x-api-key", one.expose_secret())],
+    ] {
+        assert_eq!(fixture.answer(&lines).await, refusal(400, challenge, "ambiguous_credentials", detail));
+    }
+}
+
+#[tokio::test]
+async fn missing_credentials() {
+    let detail = "The request has no API key; send one in the header Authorization, after the word Bearer and a space, \
+                  or in the header x-api-key.";
+    let expected = refusal(401, Some("Bearer realm=\"api\""), "missing_credentials", detail);
+    assert_eq!(fixture().await.answer(&[]).await, expected);
+}
+
+#[tokio::test]
+async fn invalid_key() {
+    let key = KeyFormat::unbranded().generate(KeyKind::Team).unwrap();
+    let detail = "The API key is not valid; check that the right key is configured, or create a new one.";
+    assert_eq!(fixture().await.bearer(&key).await, refusal(401, INVALID_TOKEN, "invalid_key", detail));
+}
+
+#[tokio::test]
+async fn key_revoked() {
+    let fixture = fixture().await;
+    let key = issue(&fixture.keys, team("blue")).await;
+    fixture.keys.manager().revoke(&key.id(), &system()).await.unwrap();
+    let detail = "The API key was revoked; use another one, or create a new one.";
+    assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "key_revoked", detail));
+}
+
+#[tokio::test]
+async fn key_expired_without_a_hash() {
+    let fixture = fixture().await;
+    let request = IssueKey::user(user("alice")).expires_at(noon().saturating_add(Duration::from_secs(1)));
+    let key = fixture.keys.manager().issue(request, &system()).await.unwrap().into_plaintext();
+    secrets::remember(key.expose_secret());
+    let runs = fixture.keys.authenticator().argon2_runs();
+    fixture.clock.advance(Duration::from_secs(1));
+    let detail = "The API key has expired; use another one, or create a new one.";
+    assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "key_expired", detail));
+    assert_eq!(fixture.keys.authenticator().argon2_runs(), runs);
+}
+
+#[tokio::test]
+async fn owner_suspended() {
+    let fixture = fixture().await;
+    let key = issue(&fixture.keys, team("blue")).await;
+    fixture.keys.manager().hold(&Owner::Team(team("blue")), Hold::Plan, &system()).await.unwrap();
+    let detail = "The user or team that owns this API key is suspended; ask an administrator of the organization.";
+    assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_suspended", detail));
+}
+
+#[tokio::test]
+async fn what_a_good_key_may_not_do() {
+    let fixture = fixture().await;
+    let read = Scope::new("agents:read").unwrap();
+    let request = IssueKey::team(team("blue")).scopes(Scopes::from_iter([read]));
+    let key = fixture.keys.manager().issue(request, &system()).await.unwrap().into_plaintext();
+    secrets::remember(key.expose_secret());
+    let rules = RequireKeyLayer::new;
+    for (rules, path, code, detail) in [
+        (
+            rules().scope(Scope::new("agents:write").unwrap()),
+            "/",
+            "insufficient_scope",
+            "The API key lacks a scope that this request needs; use a key that has it, or have one made.",
+        ),
+        (
+            rules().kind(KeyKind::User),
+            "/",
+            "wrong_key_kind",
+            "This kind of API key is not accepted here; use a personal key in the place of a team key, or a team key in \
+             the place of a personal one.",
+        ),
+        (
+            rules().team(|_| TeamId::new("red").ok()),
+            "/",
+            "wrong_team",
+            "The API key does not reach this team; use one of the team's own keys, or ask to become a member.",
+        ),
+        (
+            rules(),
+            "/plan",
+            "plan_required",
+            "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.",
+        ),
+        (
+            rules(),
+            "/role",
+            "insufficient_role",
+            "Your role does not allow this. Ask an admin of the team or the organization.",
+        ),
+    ] {
+        let answer = send(fixture.keys.layer(), rules, path, &[("authorization", &bearer(&key))]).await;
+        assert_eq!(answer, refusal(403, INSUFFICIENT_SCOPE, code, detail));
+    }
+}
+
+#[tokio::test]
+async fn overloaded_and_then_fine() {
+    let fixture = fixture().await;
+    let (key, other) = (issue(&fixture.keys, team("blue")).await, issue(&fixture.keys, team("blue")).await);
+    // The only look-up there may be at a time does not end.
+    fixture.hooks.fail("find", Fault::Hang, 1);
+    fixture.hooks.reset();
+    tokio::time::pause();
+    let mut first = Box::pin(fixture.bearer(&other));
+    while fixture.hooks.count("find") == 0 {
+        assert!(poll!(&mut first).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let answer = fixture.bearer(&key).await;
+    tokio::time::resume();
+    drop(first);
+    let detail = "The service is busy checking API keys; keep the key and try again in a moment.";
+    assert_eq!(answer, refusal(503, None, "overloaded", detail));
+    assert!(fixture.bearer(&key).await.starts_with("200\n"));
+}
+
+#[tokio::test]
+async fn store_unavailable_whatever_call_fails_however_and_then_fine() {
+    let detail = "API keys cannot be checked at the moment; keep the key and try again.";
+    for call in ["find", "changes_since"] {
+        for fault in [Fault::Error, Fault::Hang, Fault::Panic] {
+            let fixture = fixture().await;
+            fixture.hooks.hides_head.store(true, std::sync::atomic::Ordering::SeqCst);
+            let key = issue(&fixture.keys, team("blue")).await;
+            fixture.hooks.fail(call, fault, 1);
+            // The time-out passes at once; no hash is computed meanwhile.
+            tokio::time::pause();
+            let answer = fixture.bearer(&key).await;
+            tokio::time::resume();
+            assert_eq!(answer, refusal(503, None, "store_unavailable", detail), "{call} {fault:?}");
+            assert!(fixture.bearer(&key).await.starts_with("200\n"), "{call} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn corrupt_record_and_then_fine() {
+    let fixture = fixture().await;
+    let key = issue(&fixture.keys, team("blue")).await;
+    fixture.hooks.alter(|found| found.key.scopes = "two  spaces".into());
+    let detail = "The record of this API key cannot be read at the moment; keep the key, try again later, and tell the \
+                  operator of the service if it goes on.";
+    assert_eq!(fixture.bearer(&key).await, refusal(503, None, "corrupt_record", detail));
+    fixture.hooks.heal();
+    assert!(fixture.bearer(&key).await.starts_with("200\n"));
+}
+
+/// Where a log goes that a test reads.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn misconfigured_and_the_log_says_why() {
+    let lines = Lines::default();
+    let log = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let service = RequireKeyLayer::new().layer(service_fn(handler));
+    let answer = text(service.oneshot(Request::new(Full::default())).await.unwrap()).await;
+    let detail = "The service is not set up to check API keys here; this is no fault of the key, so tell the operator of \
+                  the service.";
+    assert_eq!(answer, refusal(500, None, "misconfigured", detail));
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("ERROR") && log.contains("there is no ApiKeyLayer outside"), "{log}");
+    assert!(log.contains("RequireKeyLayer"), "{log}");
+}
+
+/// Cannot change anything.
+struct Replica(Arc<MemoryStore>);
+
+impl KeyReader for Replica {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        self.0.find(id).await
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        self.0.changes_since(head).await
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        self.0.head_now()
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_only_reads_checks_keys_like_any_other() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), clock());
+    let elsewhere = crate::support::keys(store.clone(), &clock).await;
+    let key = issue(&elsewhere, team("blue")).await;
+    let settings = AuthSettings::new().with_hasher(cheap()).with_clock(clock);
+    let layer = ApiKeyLayer::new(Authenticator::new(Replica(store), settings).unwrap());
+    let answer = async || send(layer.clone(), RequireKeyLayer::new(), "/", &[("authorization", &bearer(&key))]).await;
+    assert!(answer().await.starts_with("200\n"));
+    elsewhere.manager().revoke(&key.id(), &system()).await.unwrap();
+    assert!(answer().await.contains("\"code\":\"key_revoked\""));
+}
