@@ -232,7 +232,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         for (id, value) in hasher.key_check_values() {
             let name = format!("pepper {}", id.as_u32());
             let stands =
-                guarded_change(timeout, store.put_meta_if_absent(&name, &value)).await.map_err(Cause::Store)?;
+                guarded_change(timeout, || store.put_meta_if_absent(&name, &value)).await.map_err(Cause::Store)?;
             if stands != value {
                 return Err(Cause::WrongPepper(id).into());
             }

@@ -43,7 +43,7 @@ impl<S: KeyStore> UsageFlusher<S> {
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         while let Some(batch) = self.recorder.next_batch() {
-            guarded_change(self.timeout, self.store.record_usage(&batch)).await?;
+            guarded_change(self.timeout, || self.store.record_usage(&batch)).await?;
             self.recorder.acknowledge(batch.sequence);
         }
         Ok(())

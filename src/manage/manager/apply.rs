@@ -71,7 +71,7 @@ impl<S: KeyStore> KeyManager<S> {
         let mut pauses = PAUSES.iter();
         let mut unknown = None;
         loop {
-            let error = match guarded_change(self.0.timeout, self.0.store.apply(change)).await {
+            let error = match guarded_change(self.0.timeout, || self.0.store.apply(change)).await {
                 Ok(applied) => {
                     let missing = || StoreError::corrupt("a change of one write has no outcome");
                     return applied.outcomes.first().copied().ok_or_else(missing);
@@ -98,7 +98,7 @@ impl<S: KeyStore> KeyManager<S> {
     async fn inactive(&self, owner: &Owner) -> Result<ManageError, ManageError> {
         let organization = self.0.organization.clone();
         let query = KeyQuery { owner: Some(owner.clone()), limit: 1, ..KeyQuery::all(organization.clone()) };
-        let keys = guarded(self.0.timeout, self.0.store.list(&query, self.0.clock.now())).await?;
+        let keys = guarded(self.0.timeout, || self.0.store.list(&query, self.0.clock.now())).await?;
         let status = keys.rows.first().and_then(|listed| OwnerStatus::try_from(&listed.owner).ok());
         let closed = match status {
             Some(status) => status.closed_at().is_some(),
@@ -109,7 +109,7 @@ impl<S: KeyStore> KeyManager<S> {
                     limit: 1,
                     ..EventQuery::all(organization)
                 };
-                !guarded(self.0.timeout, self.0.store.events(&query)).await?.rows.is_empty()
+                !guarded(self.0.timeout, || self.0.store.events(&query)).await?.rows.is_empty()
             }
         };
         let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerHeld };
