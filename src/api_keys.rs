@@ -17,7 +17,8 @@ use crate::{
 
 /// API keys for a service: hands out the layer that checks them and the manager that looks after them.
 ///
-/// Cheap to clone, whatever the store.
+/// Cheap to clone, whatever the store. Needs a tokio runtime with time enabled: without time, keys that are not
+/// remembered are refused as [unavailable](crate::auth::AuthErrorKind::StoreUnavailable).
 ///
 /// ```
 /// use tower_api_keys::{Actor, ApiKeys, IssueKey, TeamId, store::MemoryStore};
