@@ -17,7 +17,8 @@ use crate::{
 
 /// API keys for a service: hands out the layer that checks them and the manager that looks after them.
 ///
-/// Cheap to clone, whatever the store.
+/// Cheap to clone, whatever the store. Needs a tokio runtime with time enabled: without time, keys that are not
+/// remembered are refused as [unavailable](crate::auth::AuthErrorKind::StoreUnavailable).
 ///
 /// ```
 /// use tower_api_keys::{Actor, ApiKeys, IssueKey, TeamId, store::MemoryStore};
@@ -235,7 +236,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         for (id, value) in hasher.key_check_values() {
             let name = format!("pepper {}", id.as_u32());
             let stands =
-                guarded_change(timeout, store.put_meta_if_absent(&name, &value)).await.map_err(Cause::Store)?;
+                guarded_change(timeout, || store.put_meta_if_absent(&name, &value)).await.map_err(Cause::Store)?;
             if stands != value {
                 return Err(Cause::WrongPepper(id).into());
             }

@@ -42,8 +42,15 @@ impl<S: KeyStore> UsageFlusher<S> {
     /// that has it already counts it once.
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
+        self.write_batches().await?;
+        // Once: with what is counted meanwhile it would never end on a busy service.
+        self.recorder.collect();
+        self.write_batches().await
+    }
+
+    async fn write_batches(&self) -> Result<(), StoreError> {
         while let Some(batch) = self.recorder.next_batch() {
-            guarded_change(self.timeout, self.store.record_usage(&batch)).await?;
+            guarded_change(self.timeout, || self.store.record_usage(&batch)).await?;
             self.recorder.acknowledge(batch.sequence);
         }
         Ok(())

@@ -1,5 +1,6 @@
 use std::{
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -34,6 +35,8 @@ struct Waiter(oneshot::Sender<Result<Currency, Arc<StoreError>>>);
 #[derive(Default)]
 struct Reads {
     is_running: bool,
+    /// Which task reads, by the number of those before it.
+    task: u64,
     waiting: Vec<Waiter>,
 }
 
@@ -68,27 +71,57 @@ impl<R: KeyReader> LogReader<R> {
 
     /// Whether the store can say at once that it has nothing new.
     pub(super) fn is_current_now(&self) -> bool {
-        self.store.head_now().is_some_and(|head| self.applied() == Some(head))
+        // A store that panicked here cannot say: it is asked for its log then.
+        let head = catch_unwind(AssertUnwindSafe(|| self.store.head_now())).unwrap_or_default();
+        head.is_some_and(|head| self.applied() == Some(head))
     }
 
     /// Waits for a read of the change log that begins after this call, and for the cache to know what it brought.
     pub(super) async fn read(self: &Arc<Self>) -> Result<Currency, Arc<StoreError>> {
         let (sender, receiver) = oneshot::channel();
-        let start = {
+        let (task, start) = {
             let mut reads = self.reads();
             reads.waiting.push(Waiter(sender));
-            !mem::replace(&mut reads.is_running, true)
+            (reads.task, !mem::replace(&mut reads.is_running, true))
         };
         if start {
-            // Not the request's own future: whoever drops that must not take the others' read away.
-            tokio::spawn(Running { reader: Arc::clone(self), is_done: false }.run());
+            self.start(task);
         }
-        receiver.await.unwrap_or_else(|_| Err(Arc::new(StoreError::unavailable("the read of the change log was lost"))))
+        // Nobody waits for more than the read under way and the next one. If that was not enough, the task stands still:
+        // it is part of the runtime of whoever asked first, which nobody may be driving any more.
+        let answer = guarded(self.timeout.saturating_mul(3), || async { Ok(receiver.await) }).await;
+        match answer {
+            Ok(answer) => {
+                answer.unwrap_or_else(|_| Err(Arc::new(StoreError::unavailable("the read of the change log was lost"))))
+            }
+            Err(error) => {
+                self.replace(task);
+                Err(Arc::new(error))
+            }
+        }
+    }
+
+    fn start(self: &Arc<Self>, task: u64) {
+        // Not the request's own future: whoever drops that must not take the others' read away.
+        tokio::spawn(Running { reader: Arc::clone(self), task, is_done: false }.run());
+    }
+
+    /// Lets another task read instead of this one, unless that was done.
+    fn replace(self: &Arc<Self>, task: u64) {
+        let next = {
+            let mut reads = self.reads();
+            if reads.task != task || !reads.is_running {
+                return;
+            }
+            reads.task += 1;
+            reads.task
+        };
+        self.start(next);
     }
 
     async fn read_once(&self) -> Result<Currency, StoreError> {
         let start = Moment { monotonic: Instant::now(), wall: self.clock.now() };
-        let changes = guarded(self.timeout, self.store.changes_since(self.applied())).await?;
+        let changes = guarded(self.timeout, || self.store.changes_since(self.applied())).await?;
         let head = match changes {
             Changes::Untracked => return Ok(Currency::Untracked),
             Changes::Unchanged => None,
@@ -124,6 +157,7 @@ impl<R: KeyReader> LogReader<R> {
 /// in vain and the next to ask starts another.
 struct Running<R: KeyReader> {
     reader: Arc<LogReader<R>>,
+    task: u64,
     is_done: bool,
 }
 
@@ -141,6 +175,10 @@ impl<R: KeyReader> Running<R> {
     /// Who waits for the next read; nobody ends the task, in the same breath.
     fn next(&mut self) -> Option<Vec<Waiter>> {
         let mut reads = self.reader.reads();
+        if reads.task != self.task {
+            self.is_done = true;
+            return None;
+        }
         if reads.waiting.is_empty() {
             reads.is_running = false;
             self.is_done = true;
@@ -154,8 +192,10 @@ impl<R: KeyReader> Drop for Running<R> {
     fn drop(&mut self) {
         if !self.is_done {
             let mut reads = self.reader.reads();
-            reads.is_running = false;
-            reads.waiting.clear();
+            if reads.task == self.task {
+                reads.is_running = false;
+                reads.waiting.clear();
+            }
         }
     }
 }

@@ -122,7 +122,7 @@ impl<R: KeyReader> Inner<R> {
         let Ok(Ok(_turn)) = turn else {
             return Err(AuthError::new(AuthErrorKind::Overloaded));
         };
-        match guarded(self.store_timeout, self.store.find(id)).await {
+        match guarded(self.store_timeout, || self.store.find(id)).await {
             Ok(None) => Ok(None),
             Ok(Some(found)) => self.known(id, found).map(Some),
             Err(error) => {

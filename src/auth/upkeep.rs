@@ -77,7 +77,8 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
                 tag: new.tag().to_bytes(),
                 pepper_id: new.pepper().map(|id| id.as_u32().into()),
             };
-            let _ = guarded_change(timeout, store.rehash(&key.id(), stored.phc(), &new)).await;
+            let id = key.id();
+            let _ = guarded_change(timeout, || store.rehash(&id, stored.phc(), &new)).await;
         });
     }
 
@@ -91,7 +92,7 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
         let event = EventRow::from(&Event::new(owner.organization, now, ActorId::System(label), action, subject));
         let (store, timeout) = (Arc::clone(&self.store), self.timeout);
         tokio::spawn(async move {
-            let _ = guarded_change(timeout, store.append_events(&[event])).await;
+            let _ = guarded_change(timeout, || store.append_events(std::slice::from_ref(&event))).await;
         });
     }
 }

@@ -130,7 +130,7 @@ impl<S: KeyStore> KeyManager<S> {
         actor: &Actor,
         action: KeyAction,
     ) -> Result<(KeyRecord, OwnerStatus), ManageError> {
-        let found = guarded(self.0.timeout, self.0.store.find(id)).await?;
+        let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
         let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
         let found = found.ok_or_else(ManageError::not_found)?;
         let (record, status) = match read(&found) {

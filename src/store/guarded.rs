@@ -9,9 +9,9 @@ use super::StoreError;
 ///
 /// # Errors
 /// What the store says; unavailable if it took longer than `timeout` or panicked.
-pub(crate) async fn guarded<T>(
+pub(crate) async fn guarded<T, F: Future<Output = Result<T, StoreError>>>(
     timeout: Duration,
-    call: impl Future<Output = Result<T, StoreError>>,
+    call: impl FnOnce() -> F,
 ) -> Result<T, StoreError> {
     outcome(timeout, call).await.unwrap_or_else(|lost| Err(StoreError::unavailable(lost)))
 }
@@ -20,9 +20,9 @@ pub(crate) async fn guarded<T>(
 ///
 /// # Errors
 /// What the store says; outcome unknown if it took longer than `timeout` or panicked.
-pub(crate) async fn guarded_change<T>(
+pub(crate) async fn guarded_change<T, F: Future<Output = Result<T, StoreError>>>(
     timeout: Duration,
-    call: impl Future<Output = Result<T, StoreError>>,
+    call: impl FnOnce() -> F,
 ) -> Result<T, StoreError> {
     outcome(timeout, call).await.unwrap_or_else(|lost| Err(StoreError::outcome_unknown(lost)))
 }
@@ -36,13 +36,14 @@ enum Lost {
     TimedOut,
 }
 
-async fn outcome<T>(
+async fn outcome<T, F: Future<Output = Result<T, StoreError>>>(
     timeout: Duration,
-    call: impl Future<Output = Result<T, StoreError>>,
+    call: impl FnOnce() -> F,
 ) -> Result<Result<T, StoreError>, Lost> {
-    // A store that panicked half-way broke its own promises only: nothing of this crate is left half-written.
-    let call = AssertUnwindSafe(call).catch_unwind();
-    tokio::time::timeout(timeout, call).await.map_err(|_| Lost::TimedOut)?.map_err(|_| Lost::Panicked)
+    // A store that panicked half-way broke its own promises only: nothing of this crate is left half-written. The call
+    // is made inside, for it may panic before there is a future; so is the limit, which panics in a runtime without time.
+    let limited = async { tokio::time::timeout(timeout, call()).await };
+    AssertUnwindSafe(limited).catch_unwind().await.map_err(|_| Lost::Panicked)?.map_err(|_| Lost::TimedOut)
 }
 
 #[cfg(test)]
@@ -56,16 +57,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_hangs_ends() {
-        let read = guarded(SECOND, pending::<Result<(), _>>()).await.unwrap_err();
+        let read = guarded(SECOND, pending::<Result<(), _>>).await.unwrap_err();
         assert_eq!(read.kind(), StoreErrorKind::Unavailable);
-        let change = guarded_change(SECOND, pending::<Result<(), _>>()).await.unwrap_err();
+        let change = guarded_change(SECOND, pending::<Result<(), _>>).await.unwrap_err();
         assert_eq!(change.kind(), StoreErrorKind::OutcomeUnknown);
     }
 
     #[tokio::test]
     async fn a_call_that_panics_is_an_error() {
         let panics = || async { if SECOND.is_zero() { Ok(()) } else { panic!("the store's own") } };
-        assert_eq!(guarded(SECOND, panics()).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
-        assert_eq!(guarded_change(SECOND, panics()).await.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
+        assert_eq!(guarded(SECOND, panics).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        assert_eq!(guarded_change(SECOND, panics).await.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_before_it_is_awaited_is_an_error() {
+        let panics = || if SECOND.is_zero() { pending::<Result<(), _>>() } else { panic!("the store's own") };
+        assert_eq!(guarded(SECOND, panics).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_runtime_without_time_is_an_error_and_no_panic() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let error = runtime.block_on(guarded(SECOND, || async { Ok(()) })).unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     }
 }

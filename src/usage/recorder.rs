@@ -22,10 +22,17 @@ const MOST_COUNTS: usize = 100_000;
 #[derive(Debug)]
 pub(crate) struct UsageRecorder {
     writer: [u8; 16],
-    /// Cells whose count left zero since the last flush.
-    used: Mutex<Vec<Arc<KeyUsage>>>,
+    used: Mutex<Used>,
     counts: Mutex<HashMap<Place, Count>>,
     unwritten: Mutex<Unwritten>,
+}
+
+/// Cells whose count left zero since the last flush.
+#[derive(Debug, Default)]
+struct Used {
+    cells: Vec<Arc<KeyUsage>>,
+    /// The number of cells at which those that no proof stands behind any more are counted with the rest.
+    sweep_at: usize,
 }
 
 /// The successes of one key from the source that used it first: atomics, so that the warm path takes no lock.
@@ -46,11 +53,11 @@ struct Place {
     source: Source,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Count {
     count: i64,
-    first_at: Timestamp,
-    last_at: Timestamp,
+    first_at: i64,
+    last_at: i64,
 }
 
 #[derive(Debug)]
@@ -81,8 +88,25 @@ impl UsageRecorder {
         }
         usage.last_at.fetch_max(now.as_millis(), Ordering::Relaxed);
         if usage.count.fetch_add(1, Ordering::AcqRel) == 0 {
-            lock(&self.used).push(Arc::clone(usage));
+            let mut used = lock(&self.used);
+            if used.cells.len() >= used.sweep_at {
+                self.sweep(&mut used);
+            }
+            used.cells.push(Arc::clone(usage));
         }
+    }
+
+    /// A proof that was pushed out leaves its cell behind. While nothing can be written, there is no end of such.
+    fn sweep(&self, used: &mut Used) {
+        let mut counts = lock(&self.counts);
+        used.cells.retain(|usage| {
+            let is_alive = Arc::strong_count(usage) > 1;
+            if !is_alive && let Some((place, count)) = usage.drain() {
+                add(&mut counts, place, count);
+            }
+            is_alive
+        });
+        used.sweep_at = (used.cells.len() * 2).max(1_024);
     }
 
     /// The request was refused; `key` only if a record of that id is in the store.
@@ -91,29 +115,27 @@ impl UsageRecorder {
     }
 
     fn count(&self, key: Option<KeyId>, outcome: Outcome, source: &Source, now: Timestamp) {
-        let mut counts = lock(&self.counts);
-        let mut place = Place { key, outcome, source: source.clone() };
-        if counts.len() >= MOST_COUNTS && !counts.contains_key(&place) {
-            place = Place { key: None, outcome: place.outcome, source: Source::other() };
+        let place = Place { key, outcome, source: source.clone() };
+        let now = now.as_millis();
+        add(&mut lock(&self.counts), place, Count { count: 1, first_at: now, last_at: now });
+    }
+
+    /// Puts what was counted so far into batches, unless some are left from before: those come first.
+    pub(crate) fn collect(&self) {
+        let mut unwritten = lock(&self.unwritten);
+        if !unwritten.batches.is_empty() {
+            return;
         }
-        let count = counts.entry(place).or_insert(Count { count: 0, first_at: now, last_at: now });
-        count.count += 1;
-        count.first_at = count.first_at.min(now);
-        count.last_at = count.last_at.max(now);
+        for rows in self.drain().chunks(ROWS_PER_BATCH) {
+            unwritten.sequence += 1;
+            let sequence = unwritten.sequence;
+            unwritten.batches.push_back(UsageBatch { writer: self.writer, sequence, rows: rows.to_vec() });
+        }
     }
 
     /// The oldest batch that is not written yet, the same one until it is acknowledged.
     pub(crate) fn next_batch(&self) -> Option<UsageBatch> {
-        let mut unwritten = lock(&self.unwritten);
-        if unwritten.batches.is_empty() {
-            let rows = self.drain();
-            for rows in rows.chunks(ROWS_PER_BATCH) {
-                unwritten.sequence += 1;
-                let sequence = unwritten.sequence;
-                unwritten.batches.push_back(UsageBatch { writer: self.writer, sequence, rows: rows.to_vec() });
-            }
-        }
-        unwritten.batches.front().cloned()
+        lock(&self.unwritten).batches.front().cloned()
     }
 
     /// The store has this batch.
@@ -123,18 +145,38 @@ impl UsageRecorder {
 
     fn drain(&self) -> Vec<UsageRow> {
         let used = mem::take(&mut *lock(&self.used));
-        let counts = mem::take(&mut *lock(&self.counts));
-        let successes = used.iter().filter_map(|usage| usage.drain());
-        let counts = counts.into_iter().map(|(Place { key, outcome, source }, count)| UsageRow {
+        let mut counts = mem::take(&mut *lock(&self.counts));
+        // A key whose proof was pushed out and found again has two cells: a batch names each count once.
+        for (place, count) in used.cells.iter().filter_map(|usage| usage.drain()) {
+            merge(&mut counts, place, count);
+        }
+        let row = |(Place { key, outcome, source }, count): (Place, Count)| UsageRow {
             key: key.map(|key| key.as_str().to_owned()),
             outcome: outcome.as_str().to_owned(),
             source: source.as_str().to_owned(),
             count: count.count,
-            first_at: count.first_at.as_millis(),
-            last_at: count.last_at.as_millis(),
-        });
-        successes.chain(counts).collect()
+            first_at: count.first_at,
+            last_at: count.last_at,
+        };
+        counts.into_iter().map(row).collect()
     }
+}
+
+/// Adds a count, under no key and the source `other` if there are too many.
+fn add(counts: &mut HashMap<Place, Count>, place: Place, count: Count) {
+    let place = if counts.len() >= MOST_COUNTS && !counts.contains_key(&place) {
+        Place { key: None, outcome: place.outcome, source: Source::other() }
+    } else {
+        place
+    };
+    merge(counts, place, count);
+}
+
+fn merge(counts: &mut HashMap<Place, Count>, place: Place, more: Count) {
+    let count = counts.entry(place).or_insert(Count { count: 0, ..more });
+    count.count += more.count;
+    count.first_at = count.first_at.min(more.first_at);
+    count.last_at = count.last_at.max(more.last_at);
 }
 
 impl KeyUsage {
@@ -148,18 +190,14 @@ impl KeyUsage {
         }
     }
 
-    fn drain(&self) -> Option<UsageRow> {
+    fn drain(&self) -> Option<(Place, Count)> {
+        // Before the count, after which the first of the next ones may be noted.
+        let first_at = self.first_at.load(Ordering::Relaxed);
         let count = i64::try_from(self.count.swap(0, Ordering::AcqRel)).unwrap_or(i64::MAX);
-        let source = self.source.get()?;
+        let source = self.source.get()?.clone();
         let last_at = self.last_at.load(Ordering::Relaxed);
-        (count > 0).then(|| UsageRow {
-            key: Some(self.key.as_str().to_owned()),
-            outcome: Outcome::SUCCESS.as_str().to_owned(),
-            source: source.as_str().to_owned(),
-            count,
-            first_at: self.first_at.load(Ordering::Relaxed).min(last_at),
-            last_at,
-        })
+        let place = Place { key: Some(self.key), outcome: Outcome::SUCCESS, source };
+        (count > 0).then(|| (place, Count { count, first_at: first_at.min(last_at), last_at }))
     }
 }
 
@@ -169,87 +207,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis).unwrap()
-    }
-
-    fn recorder() -> (UsageRecorder, Arc<KeyUsage>, Source) {
-        let key = KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap();
-        (UsageRecorder::new([1; 16]), Arc::new(KeyUsage::new(key)), Source::new("intake").unwrap())
-    }
-
-    #[test]
-    fn successes_are_summed_between_flushes() {
-        let (recorder, usage, source) = recorder();
-        for millis in [5, 7, 6] {
-            recorder.success(&usage, &source, at(millis));
-        }
-        let batch = recorder.next_batch().unwrap();
-        assert_eq!(batch.sequence, 1);
-        let row = &batch.rows[0];
-        assert_eq!((row.count, row.first_at, row.last_at, row.source.as_str()), (3, 5, 7, "intake"));
-    }
-
-    #[test]
-    fn a_batch_keeps_its_number_until_it_is_acknowledged() {
-        let (recorder, usage, source) = recorder();
-        recorder.success(&usage, &source, at(5));
-        let first = recorder.next_batch().unwrap();
-        recorder.success(&usage, &source, at(6));
-        assert_eq!(recorder.next_batch().unwrap(), first);
-        recorder.acknowledge(first.sequence);
-        let second = recorder.next_batch().unwrap();
-        assert_eq!((second.sequence, second.rows[0].count), (2, 1));
-        recorder.acknowledge(second.sequence);
-        assert!(recorder.next_batch().is_none());
-    }
-
-    #[test]
-    fn a_second_source_is_counted_apart() {
-        let (recorder, usage, source) = recorder();
-        recorder.success(&usage, &source, at(5));
-        recorder.success(&usage, &Source::new("api").unwrap(), at(6));
-        let mut sources: Vec<_> = recorder.next_batch().unwrap().rows.into_iter().map(|row| row.source).collect();
-        sources.sort();
-        assert_eq!(sources, ["api", "intake"]);
-    }
-
-    #[test]
-    fn counts_are_exact_when_threads_count_while_another_flushes() {
-        let (recorder, usage, source) = recorder();
-        let mut written = 0;
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..10_000).for_each(|_| recorder.success(&usage, &source, at(1)))))
-                .collect();
-            let mut flush = || {
-                while let Some(batch) = recorder.next_batch() {
-                    written += batch.rows.iter().map(|row| row.count).sum::<i64>();
-                    recorder.acknowledge(batch.sequence);
-                }
-            };
-            while threads.iter().any(|thread| !thread.is_finished()) {
-                flush();
-            }
-            threads.into_iter().for_each(|thread| thread.join().unwrap());
-            flush();
-        });
-        assert_eq!(written, 40_000);
-    }
-
-    #[test]
-    fn a_flood_of_distinct_refusals_stays_bounded() {
-        let (recorder, _, source) = recorder();
-        let format = crate::key::KeyFormat::unbranded();
-        for _ in 0..MOST_COUNTS + 50 {
-            let key = format.generate(crate::KeyKind::User).unwrap();
-            recorder.refusal(Some(key.id()), Outcome::refused("invalid_key", None), &source, at(1));
-        }
-        assert_eq!(lock(&recorder.counts).len(), MOST_COUNTS + 1);
-        let other = Place { key: None, outcome: Outcome::refused("invalid_key", None), source: Source::other() };
-        assert_eq!(lock(&recorder.counts)[&other].count, 50);
-    }
-}
+mod tests;

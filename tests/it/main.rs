@@ -17,6 +17,7 @@ mod conformance;
 mod examples;
 mod http;
 mod leaks;
+mod lessons;
 mod memory_use;
 mod model;
 mod peppers;

@@ -15,6 +15,7 @@ use tower_api_keys::{
     ApiKeys,
     auth::AuthErrorKind,
     key::{KeyId, PlaintextKey},
+    manage::{IssueKey, ListKeys},
     record::Hold,
     store::SqliteStore,
 };
@@ -62,6 +63,12 @@ impl Other {
         }
     }
 
+    /// Ends it at once, whatever it is doing.
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
     fn end(mut self) {
         drop(self.orders);
         // What the test runner says at its end has to go somewhere.
@@ -94,6 +101,10 @@ async fn orders_are_carried_out() {
 async fn carry_out(keys: &ApiKeys<SqliteStore>, order: &str) {
     let (manager, blue) = (keys.manager(), team("blue").into());
     match order.split_once(' ') {
+        Some(("issue", name)) => {
+            let request = IssueKey::user(user("alice")).named(name);
+            drop(manager.issue(request, &system()).await.unwrap());
+        }
         Some(("revoke", id)) => {
             manager.revoke(&KeyId::new(id).unwrap(), &system()).await.unwrap();
         }
@@ -128,6 +139,24 @@ impl Here {
         let answer = self.keys.authenticator().authenticate(key.expose_secret()).await;
         answer.map(|_| ()).map_err(|error| error.kind())
     }
+}
+
+#[tokio::test]
+async fn what_a_process_did_before_it_was_killed_is_done() {
+    let here = Here::start().await;
+    for round in 0..5 {
+        let key = issue(&here.keys, user("alice")).await;
+        let mut killed = Other::start(&here.path());
+        killed.order(&format!("issue round {round}"));
+        killed.kill();
+        let mut killed = Other::start(&here.path());
+        killed.order(&format!("revoke {}", key.id()));
+        killed.kill();
+        assert_eq!(here.check(&key).await, Err(AuthErrorKind::Revoked));
+    }
+    let listed = here.keys.manager().list(ListKeys::all(), &system()).await.unwrap();
+    let names: Vec<&str> = listed.keys.iter().map(|key| key.name.as_str()).filter(|name| !name.is_empty()).collect();
+    assert_eq!(names, ["round 0", "round 1", "round 2", "round 3", "round 4"]);
 }
 
 #[tokio::test]

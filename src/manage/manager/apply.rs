@@ -70,7 +70,7 @@ impl<S: KeyStore> KeyManager<S> {
         let mut pauses = PAUSES.iter();
         let mut unknown = None;
         loop {
-            let error = match guarded_change(self.0.timeout, self.0.store.apply(change)).await {
+            let error = match guarded_change(self.0.timeout, || self.0.store.apply(change)).await {
                 Ok(applied) => {
                     let missing = || StoreError::corrupt("a change of one write has no outcome");
                     return applied.outcomes.first().copied().ok_or_else(missing);
@@ -95,7 +95,7 @@ impl<S: KeyStore> KeyManager<S> {
     /// Why an owner is not given a key: closed, or held.
     async fn inactive(&self, owner: &Owner) -> Result<ManageError, ManageError> {
         let owner = self.owner_ref(owner);
-        let status = guarded(self.0.timeout, self.0.store.owner_status(&owner)).await?;
+        let status = guarded(self.0.timeout, || self.0.store.owner_status(&owner)).await?;
         let closed = status.closed_at.is_some();
         let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerHeld };
         Ok(ManageError::new(kind))

@@ -97,7 +97,7 @@ impl<S: KeyStore> KeyManager<S> {
         let (mut rows, mut more) = (Vec::new(), false);
         for owner in owners {
             query.owner = owner;
-            let page = guarded(self.0.timeout, self.0.store.list(&query, now)).await?;
+            let page = guarded(self.0.timeout, || self.0.store.list(&query, now)).await?;
             rows.extend(page.rows);
             more |= page.more;
         }
@@ -132,7 +132,7 @@ impl<S: KeyStore> KeyManager<S> {
             limit: 1,
             ..KeyQuery::all(self.0.organization.clone())
         };
-        let page = guarded(self.0.timeout, self.0.store.list(&query, self.0.clock.now())).await?;
+        let page = guarded(self.0.timeout, || self.0.store.list(&query, self.0.clock.now())).await?;
         let row = page.rows.first().filter(|row| row.key.id == record.id.as_str());
         Ok(row.map(|row| row.usage).unwrap_or_default())
     }

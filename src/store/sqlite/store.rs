@@ -51,7 +51,8 @@ const PATIENCE_FOR_EXCLUSIVE: Duration = Duration::from_secs(1);
 ///
 /// A change is on the disk, flushed, before it is answered; so are counts of usage, which share the connection. It is
 /// noticed by every process that has the file open, and so is plain SQL on the tables `api_keys` and `api_key_owners`,
-/// whoever runs it: triggers write the change log.
+/// whoever runs it: triggers write the change log. To end a key by hand, set its `revoked_at` or delete its row; a hash
+/// that is overwritten is not noticed where the key is remembered, since the key means the same under another hash.
 ///
 /// While the disk is full or read-only, keys are still checked; changes fail as
 /// [unavailable](crate::store::StoreErrorKind::Unavailable) and leave nothing behind.

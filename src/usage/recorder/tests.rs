@@ -1,0 +1,98 @@
+use super::*;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
+}
+
+fn recorder() -> (UsageRecorder, Arc<KeyUsage>, Source) {
+    let key = KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    (UsageRecorder::new([1; 16]), Arc::new(KeyUsage::new(key)), Source::new("intake").unwrap())
+}
+
+fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
+    recorder.collect();
+    recorder.next_batch()
+}
+
+#[test]
+fn successes_are_summed_between_flushes() {
+    let (recorder, usage, source) = recorder();
+    for millis in [5, 7, 6] {
+        recorder.success(&usage, &source, at(millis));
+    }
+    let batch = next_batch(&recorder).unwrap();
+    assert_eq!(batch.sequence, 1);
+    let row = &batch.rows[0];
+    assert_eq!((row.count, row.first_at, row.last_at, row.source.as_str()), (3, 5, 7, "intake"));
+}
+
+#[test]
+fn a_batch_keeps_its_number_until_it_is_acknowledged() {
+    let (recorder, usage, source) = recorder();
+    recorder.success(&usage, &source, at(5));
+    let first = next_batch(&recorder).unwrap();
+    recorder.success(&usage, &source, at(6));
+    assert_eq!(next_batch(&recorder).unwrap(), first);
+    recorder.acknowledge(first.sequence);
+    let second = next_batch(&recorder).unwrap();
+    assert_eq!((second.sequence, second.rows[0].count), (2, 1));
+    recorder.acknowledge(second.sequence);
+    assert!(next_batch(&recorder).is_none());
+}
+
+#[test]
+fn a_second_source_is_counted_apart() {
+    let (recorder, usage, source) = recorder();
+    recorder.success(&usage, &source, at(5));
+    recorder.success(&usage, &Source::new("api").unwrap(), at(6));
+    let mut sources: Vec<_> = next_batch(&recorder).unwrap().rows.into_iter().map(|row| row.source).collect();
+    sources.sort();
+    assert_eq!(sources, ["api", "intake"]);
+}
+
+#[test]
+fn counts_are_exact_when_threads_count_while_another_flushes() {
+    let (recorder, usage, source) = recorder();
+    let mut written = 0;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| (0..10_000).for_each(|_| recorder.success(&usage, &source, at(1)))))
+            .collect();
+        let mut flush = || {
+            while let Some(batch) = next_batch(&recorder) {
+                written += batch.rows.iter().map(|row| row.count).sum::<i64>();
+                recorder.acknowledge(batch.sequence);
+            }
+        };
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            flush();
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        flush();
+    });
+    assert_eq!(written, 40_000);
+}
+
+#[test]
+fn cells_that_no_proof_stands_behind_do_not_pile_up() {
+    let (recorder, usage, source) = recorder();
+    for _ in 0..5_000 {
+        recorder.success(&Arc::new(KeyUsage::new(usage.key)), &source, at(5));
+    }
+    assert!(lock(&recorder.used).cells.len() <= 1_024);
+    let rows = next_batch(&recorder).unwrap().rows;
+    assert_eq!((rows.len(), rows[0].count), (1, 5_000));
+}
+
+#[test]
+fn a_flood_of_distinct_refusals_stays_bounded() {
+    let (recorder, _, source) = recorder();
+    let format = crate::key::KeyFormat::unbranded();
+    for _ in 0..MOST_COUNTS + 50 {
+        let key = format.generate(crate::KeyKind::User).unwrap();
+        recorder.refusal(Some(key.id()), Outcome::refused("invalid_key", None), &source, at(1));
+    }
+    assert_eq!(lock(&recorder.counts).len(), MOST_COUNTS + 1);
+    let other = Place { key: None, outcome: Outcome::refused("invalid_key", None), source: Source::other() };
+    assert_eq!(lock(&recorder.counts)[&other].count, 50);
+}

@@ -1,0 +1,291 @@
+//! Mistakes that others made with keys, caches and counters, and a few that nobody should make here.
+
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::{future::join_all, poll};
+use tower_api_keys::{
+    Actor, ApiKeys, Authenticator,
+    auth::{AuthErrorKind, AuthSettings},
+    key::{KeyId, PlaintextKey},
+    manage::{IssueKey, Plan, Rights},
+    record::Hold,
+    store::{Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, StoreError},
+};
+
+use crate::support::{
+    cheap, clock,
+    hooked::{Fault, Hooked, Hooks},
+    issue, keys, noon, system, team, user,
+};
+
+async fn check<R: KeyReader>(authenticator: &Authenticator<R>, key: &PlaintextKey) -> Result<(), AuthErrorKind> {
+    authenticator.authenticate(key.expose_secret()).await.map(|_| ()).map_err(|error| error.kind())
+}
+
+/// A node whose head of the log is known at once, with a key of Alice's that was proved.
+async fn node() -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<Hooks>, PlaintextKey) {
+    let hooked = Hooked::new(Arc::new(MemoryStore::new()));
+    let hooks = hooked.hooks.clone();
+    let keys = keys(hooked, &clock()).await;
+    let key = issue(&keys, user("alice")).await;
+    assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+    hooks.reset();
+    (keys, hooks, key)
+}
+
+/// What is odd about a reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Oddity {
+    /// It keeps no log.
+    Untracked,
+    /// It never knows what changed.
+    Resets,
+    /// It panics when it is asked for the head.
+    HeadPanics,
+    /// It panics before there is a future.
+    FindPanics,
+}
+
+struct Odd(Arc<MemoryStore>, Oddity);
+
+impl KeyReader for Odd {
+    fn find(&self, id: &KeyId) -> impl Future<Output = Result<Option<FoundKey>, StoreError>> + Send {
+        assert!(self.1 != Oddity::FindPanics, "the test says so");
+        self.0.find(id)
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        match self.1 {
+            Oddity::Untracked => Ok(Changes::Untracked),
+            Oddity::Resets => self.0.changes_since(None).await,
+            Oddity::HeadPanics | Oddity::FindPanics => self.0.changes_since(head).await,
+        }
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        assert!(self.1 != Oddity::HeadPanics, "the test says so");
+        None
+    }
+}
+
+/// A manager over a store and a node that reads it in an odd way.
+async fn odd(oddity: Oddity) -> (ApiKeys<Arc<MemoryStore>>, Authenticator<Odd>, PlaintextKey) {
+    let (store, clock) = (Arc::new(MemoryStore::new()), clock());
+    let keys = keys(store.clone(), &clock).await;
+    let key = issue(&keys, user("alice")).await;
+    let settings = AuthSettings::new().with_hasher(cheap()).with_clock(clock);
+    (keys, Authenticator::new(Odd(store, oddity), settings).unwrap(), key)
+}
+
+#[tokio::test]
+async fn a_check_writes_nothing_to_the_store() {
+    let (keys, hooks, key) = node().await;
+    keys.authenticator().forget_proofs();
+    assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+    assert!(hooks.calls().iter().all(|call| ["find", "changes_since"].contains(call)), "{:?}", hooks.calls());
+}
+
+#[tokio::test]
+async fn closing_an_owner_refuses_their_proved_keys_at_once() {
+    let (keys, _, key) = node().await;
+    keys.manager().close(&user("alice").into(), &system()).await.unwrap();
+    assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::OwnerSuspended));
+}
+
+#[tokio::test]
+async fn a_team_key_outlives_whoever_made_it() {
+    let (keys, _, personal) = node().await;
+    let alice = Actor::user(user("alice"), Rights::none().org_admin().team_plan(team("blue"), Plan::Business));
+    let request = IssueKey::team(team("blue")).named("Nightly import");
+    let key = keys.manager().issue(request, &alice).await.unwrap().into_plaintext();
+    assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+    keys.manager().hold(&user("alice").into(), Hold::Suspended, &system()).await.unwrap();
+    keys.manager().close(&user("alice").into(), &system()).await.unwrap();
+    assert_eq!(check(&keys.authenticator(), &personal).await, Err(AuthErrorKind::OwnerSuspended));
+    assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_not_accepted_while_the_log_cannot_be_read() {
+    let (keys, hooks, key) = node().await;
+    keys.manager().revoke(&key.id(), &system()).await.unwrap();
+    hooks.fail("changes_since", Fault::Error, 1);
+    assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::StoreUnavailable));
+    assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::Revoked));
+}
+
+#[tokio::test]
+async fn a_key_whose_row_is_gone_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.db");
+    let keys = keys(tower_api_keys::store::SqliteStore::open(&path).await.unwrap(), &clock()).await;
+    let key = issue(&keys, user("alice")).await;
+    assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    assert_eq!(connection.execute("delete from api_keys", []).unwrap(), 1);
+    assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::Invalid));
+}
+
+#[tokio::test]
+async fn without_a_log_a_revocation_is_noticed_and_the_proof_stands() {
+    for oddity in [Oddity::Untracked, Oddity::Resets] {
+        let (keys, authenticator, key) = odd(oddity).await;
+        for _ in 0..3 {
+            assert_eq!(check(&authenticator, &key).await, Ok(()));
+        }
+        assert_eq!(authenticator.argon2_runs(), 1);
+        keys.manager().revoke(&key.id(), &system()).await.unwrap();
+        assert_eq!(check(&authenticator, &key).await, Err(AuthErrorKind::Revoked));
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_when_asked_for_its_head_is_asked_for_its_log() {
+    let (keys, authenticator, key) = odd(Oddity::HeadPanics).await;
+    assert_eq!(check(&authenticator, &key).await, Ok(()));
+    keys.manager().revoke(&key.id(), &system()).await.unwrap();
+    assert_eq!(check(&authenticator, &key).await, Err(AuthErrorKind::Revoked));
+}
+
+#[tokio::test]
+async fn a_store_that_panics_before_there_is_a_future_is_unavailable() {
+    let (_, authenticator, key) = odd(Oddity::FindPanics).await;
+    assert_eq!(check(&authenticator, &key).await, Err(AuthErrorKind::StoreUnavailable));
+}
+
+#[tokio::test]
+async fn requests_share_reads_of_the_log() {
+    let (keys, hooks, key) = node().await;
+    hooks.hides_head.store(true, Ordering::SeqCst);
+    let authenticator = keys.authenticator();
+    let answers = join_all((0..1_000).map(|_| check(&authenticator, &key))).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(hooks.count("changes_since") <= 2, "{}", hooks.count("changes_since"));
+}
+
+#[tokio::test]
+async fn a_dropped_look_up_frees_its_place() {
+    let hooked = Hooked::new(MemoryStore::new());
+    let hooks = hooked.hooks.clone();
+    let builder = ApiKeys::builder(hooked).hasher(cheap()).clock(clock()).look_ups(1, Duration::ZERO);
+    let keys = builder.build().await.unwrap();
+    let key = issue(&keys, user("alice")).await;
+    hooks.fail("find", Fault::Hang, 1);
+    let authenticator = keys.authenticator();
+    let mut hanging = Box::pin(check(&authenticator, &key));
+    while hooks.count("find") == 0 {
+        assert!(poll!(&mut hanging).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(check(&authenticator, &key).await, Err(AuthErrorKind::Overloaded));
+    drop(hanging);
+    assert_eq!(check(&authenticator, &key).await, Ok(()));
+}
+
+#[test]
+fn a_runtime_that_nobody_drives_does_not_hold_up_others_for_good() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let idle = runtime();
+    let (keys, hooks, key) = idle.block_on(async {
+        let (keys, hooks, key) = node().await;
+        hooks.hides_head.store(true, Ordering::SeqCst);
+        // The task that reads the log is left in this runtime, which is there and stands still.
+        let authenticator = keys.authenticator();
+        let mut dropped = Box::pin(check(&authenticator, &key));
+        assert!(poll!(&mut dropped).is_pending());
+        drop(dropped);
+        (keys, hooks, key)
+    });
+    runtime().block_on(async {
+        tokio::time::pause();
+        assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::StoreUnavailable));
+        assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+    });
+    // Nor does the old task spoil anything when it goes on.
+    assert_eq!(idle.block_on(check(&keys.authenticator(), &key)), Ok(()));
+    hooks.heal();
+}
+
+#[test]
+fn a_runtime_without_time_is_refused_for_now() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = MemoryStore::new();
+    let authenticator = Authenticator::new(store, AuthSettings::new().with_hasher(cheap())).unwrap();
+    let unknown = tower_api_keys::key::KeyFormat::unbranded().generate(tower_api_keys::KeyKind::User).unwrap();
+    assert_eq!(runtime.block_on(check(&authenticator, &unknown)), Err(AuthErrorKind::StoreUnavailable));
+}
+
+#[tokio::test]
+async fn recheck_notices_that_a_key_expired() {
+    let clock = clock();
+    let keys = keys(MemoryStore::new(), &clock).await;
+    let request = IssueKey::user(user("alice")).expires_at(noon().saturating_add(Duration::from_secs(1)));
+    let key = keys.manager().issue(request, &system()).await.unwrap().into_plaintext();
+    let principal = keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(keys.authenticator().recheck(&principal).await.unwrap_err().kind(), AuthErrorKind::Expired);
+}
+
+#[tokio::test]
+async fn a_use_is_counted_though_its_proof_was_pushed_out() {
+    let store = Arc::new(MemoryStore::new());
+    let builder = ApiKeys::builder(store.clone()).hasher(cheap()).clock(clock()).proofs(1);
+    let keys = builder.build().await.unwrap();
+    let mut issued = Vec::new();
+    for _ in 0..20 {
+        issued.push(issue(&keys, user("alice")).await);
+    }
+    for key in issued.iter().chain(&issued) {
+        assert_eq!(check(&keys.authenticator(), key).await, Ok(()));
+    }
+    keys.shutdown().await.unwrap();
+    let query = KeyQuery::all(tower_api_keys::OrganizationId::single());
+    let listed = store.list(&query, noon()).await.unwrap();
+    assert!(listed.rows.iter().all(|key| key.usage.successes == 2));
+    assert_eq!(listed.rows.len(), 20);
+}
+
+#[tokio::test]
+async fn a_batch_names_each_count_once() {
+    let (store, clock) = (Hooked::new(MemoryStore::new()), clock());
+    let hooks = store.hooks.clone();
+    let builder = ApiKeys::builder(store).hasher(cheap()).clock(clock).proofs(1);
+    let keys = builder.build().await.unwrap();
+    let mut issued = Vec::new();
+    for _ in 0..5 {
+        issued.push(issue(&keys, user("alice")).await);
+    }
+    for key in issued.iter().chain(&issued) {
+        assert_eq!(check(&keys.authenticator(), key).await, Ok(()));
+    }
+    keys.flush_usage().await.unwrap();
+    let batches = hooks.usage.lock().unwrap();
+    let mut places: Vec<_> = batches[0].rows.iter().map(|row| (&row.key, &row.outcome, &row.source)).collect();
+    let rows = places.len();
+    places.sort();
+    places.dedup();
+    assert_eq!(places.len(), rows);
+}
+
+#[tokio::test]
+async fn a_flush_ends_though_requests_keep_coming() {
+    let (keys, hooks, key) = node().await;
+    let text: Arc<str> = key.expose_secret().into();
+    // Each batch that is written meets one more request.
+    fn use_again(hooks: &Arc<Hooks>, keys: &ApiKeys<Hooked<Arc<MemoryStore>>>, text: &Arc<str>) {
+        let (again, keys, text) = (hooks.clone(), keys.clone(), text.clone());
+        hooks.before("record_usage", 0, move || {
+            use futures_util::FutureExt;
+            keys.authenticator().authenticate(&text).now_or_never().unwrap().unwrap();
+            assert!(again.count("record_usage") < 10, "the flush does not end");
+            use_again(&again, &keys, &text);
+        });
+    }
+    use_again(&hooks, &keys, &text);
+    keys.flush_usage().await.unwrap();
+    assert_eq!(hooks.count("record_usage"), 1);
+}
