@@ -13,13 +13,15 @@ use tower_api_keys::{
     key::{KeyId, PlaintextKey},
     manage::{IssueKey, Plan, Rights},
     record::Hold,
-    store::{Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, StoreError},
+    store::{Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, SqliteStore, StoreError},
 };
 
 use crate::support::{
     cheap, clock,
     hooked::{Fault, Hooked, Hooks},
-    issue, keys, noon, system, team, user,
+    issue, keys, noon,
+    secrets::scratch,
+    system, team, user,
 };
 
 async fn check<R: KeyReader>(authenticator: &Authenticator<R>, key: &PlaintextKey) -> Result<(), AuthErrorKind> {
@@ -120,14 +122,29 @@ async fn a_revoked_key_is_not_accepted_while_the_log_cannot_be_read() {
 
 #[tokio::test]
 async fn a_key_whose_row_is_gone_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = scratch();
     let path = folder.path().join("keys.db");
-    let keys = keys(tower_api_keys::store::SqliteStore::open(&path).await.unwrap(), &clock()).await;
+    let keys = keys(SqliteStore::open(&path).await.unwrap(), &clock()).await;
     let key = issue(&keys, user("alice")).await;
     assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
     let connection = rusqlite::Connection::open(&path).unwrap();
     assert_eq!(connection.execute("delete from api_keys", []).unwrap(), 1);
     assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::Invalid));
+}
+
+#[tokio::test]
+async fn the_file_of_latest_writes_has_the_id_of_a_key_and_not_its_secret() {
+    let folder = scratch();
+    let path = folder.path().join("keys.db");
+    let keys = keys(SqliteStore::open(&path).await.unwrap(), &clock()).await;
+    let key = issue(&keys, user("alice")).await;
+    // As it stands while the store is open, and kept under a name of its own for the search for leaks.
+    let kept = folder.path().join("copy.db-wal");
+    std::fs::copy(folder.path().join("keys.db-wal"), &kept).unwrap();
+    let written = std::fs::read(kept).unwrap();
+    let has = |text: &str| written.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(has(key.id().as_str()));
+    assert!(!has(&key.expose_secret()[26..]));
 }
 
 #[tokio::test]
