@@ -1,10 +1,17 @@
 //! What a check costs once a key is proved, and what a refusal costs: `cargo bench --bench check`.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a bench that cannot start has nothing to measure")]
+//!
+//! Prints a line each: name, tab, nanoseconds for a call. A harness of its own, because everything that an example or a
+//! test needs is built for each newcomer's first command.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "it measures and prints, and without a key there is nothing to measure"
+)]
 
-use std::{convert::Infallible, hint::black_box};
+use std::{convert::Infallible, hint::black_box, time::Instant};
 
 use bytes::Bytes;
-use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::{Empty, Full};
@@ -18,6 +25,12 @@ use tower_api_keys::{
 
 /// So many keys are known and proved.
 const KEYS: usize = 1_000;
+
+/// Rounds, interleaved so that a noisy machine disturbs all alike; the median of them is printed.
+const ROUNDS: usize = 51;
+
+/// Calls in each round.
+const CALLS: usize = 2_000;
 
 fn proved_keys() -> (ApiKeys<MemoryStore>, Vec<PlaintextKey>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -35,41 +48,43 @@ fn proved_keys() -> (ApiKeys<MemoryStore>, Vec<PlaintextKey>) {
     })
 }
 
-fn check(c: &mut Criterion) {
+fn main() {
     let (keys, texts) = proved_keys();
     let (authenticator, format) = (keys.authenticator(), KeyFormat::unbranded());
-    let mut next = texts.iter().cycle();
-    c.bench_function("parse", |b| {
-        b.iter(|| format.parse(black_box(next.next().unwrap().expose_secret().as_bytes())).is_ok());
-    });
-    c.bench_function("proved key", |b| {
-        b.iter(|| authenticator.authenticate(next.next().unwrap().expose_secret()).now_or_never().unwrap().unwrap());
-    });
     let malformed = texts[0].expose_secret().replace("user.", "usre.");
-    c.bench_function("malformed key", |b| {
-        b.iter(|| authenticator.authenticate(black_box(&malformed)).now_or_never().unwrap().unwrap_err());
-    });
-}
-
-fn layer(c: &mut Criterion) {
-    let (keys, texts) = proved_keys();
-    let mut next = texts.iter().cycle();
-    let mut request = || {
-        let key = next.next().unwrap().expose_secret();
-        Request::get("/").header("authorization", format!("Bearer {key}")).body(Empty::<Bytes>::new()).unwrap()
-    };
     let bare = service_fn(|request: Request<Empty<Bytes>>| async move {
         black_box(&request);
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
     });
     let (mut bare, mut layered) = (bare, keys.layer().layer(bare));
-    c.bench_function("service without the layer", |b| {
-        b.iter_batched(&mut request, |request| bare.call(request).now_or_never(), criterion::BatchSize::SmallInput);
-    });
-    c.bench_function("service with the layer", |b| {
-        b.iter_batched(&mut request, |request| layered.call(request).now_or_never(), criterion::BatchSize::SmallInput);
-    });
+    let text = |number: usize| texts[number % KEYS].expose_secret();
+    let requests = || -> Vec<_> { (0..CALLS).map(|number| request(text(number))).collect() };
+
+    let mut rounds: [Vec<f64>; 5] = Default::default();
+    for _ in 0..ROUNDS {
+        rounds[0].push(each(0..CALLS, |number| format.parse(black_box(text(number).as_bytes())).is_ok()));
+        rounds[1].push(each(0..CALLS, |number| authenticator.authenticate(text(number)).now_or_never()));
+        rounds[2].push(each(0..CALLS, |_| authenticator.authenticate(black_box(&malformed)).now_or_never()));
+        rounds[3].push(each(requests(), |request| bare.call(request).now_or_never()));
+        rounds[4].push(each(requests(), |request| layered.call(request).now_or_never()));
+    }
+    for (name, round) in ["parse", "proved_key", "malformed_key", "bare", "layered"].iter().zip(&mut rounds) {
+        round.sort_by(f64::total_cmp);
+        println!("{name}_ns\t{:.0}", round[ROUNDS / 2]);
+    }
 }
 
-criterion_group!(benches, check, layer);
-criterion_main!(benches);
+fn request(key: &str) -> Request<Empty<Bytes>> {
+    Request::get("/").header("authorization", format!("Bearer {key}")).body(Empty::new()).unwrap()
+}
+
+/// Nanoseconds for each call.
+fn each<T, O>(inputs: impl IntoIterator<Item = T>, mut call: impl FnMut(T) -> O) -> f64 {
+    let start = Instant::now();
+    let mut calls = 0_u32;
+    for input in inputs {
+        black_box(call(input));
+        calls += 1;
+    }
+    start.elapsed().as_nanos() as f64 / f64::from(calls)
+}
