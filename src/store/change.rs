@@ -2,11 +2,12 @@ use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
+use super::error::Conflict;
 use crate::{
     audit::EventRow,
     key::KeyId,
     owner::{KeyKind, OrganizationId, Owner},
-    record::{Hold, KeyRow},
+    record::{Hold, KeyRow, OwnerStatusRow},
     time::Timestamp,
 };
 
@@ -180,6 +181,23 @@ pub enum OwnerChange {
     Hold(Hold),
     /// Lifts a hold, and no other.
     Lift(Hold),
+}
+
+impl OwnerChange {
+    /// The status after this change of it; what stood already keeps its time.
+    pub(crate) fn applied_to(self, before: OwnerStatusRow, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
+        let now = Some(at.as_millis());
+        let mut after = before;
+        match self {
+            Self::Close => after.closed_at = before.closed_at.or(now),
+            _ if before.closed_at.is_some() => return Err(Conflict::OwnerClosed),
+            Self::Hold(Hold::Plan) => after.plan_held_at = before.plan_held_at.or(now),
+            Self::Hold(Hold::Suspended) => after.suspended_at = before.suspended_at.or(now),
+            Self::Lift(Hold::Plan) => after.plan_held_at = None,
+            Self::Lift(Hold::Suspended) => after.suspended_at = None,
+        }
+        Ok(after)
+    }
 }
 
 /// What must hold at the moment of commit, before the writes.

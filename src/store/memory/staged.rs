@@ -4,7 +4,7 @@ use super::tables::{Logged, Tables, Written, is_live};
 use crate::{
     audit::EventRow,
     key::KeyId,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, Conflict, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write,
         WriteOutcome,
@@ -131,16 +131,7 @@ impl<'a> Staged<'a> {
 
     fn change_owner(&mut self, owner: &OwnerRef, change: OwnerChange) -> Result<WriteOutcome, Conflict> {
         let before = self.owner(owner);
-        let mut after = before;
-        let now = Some(self.at.as_millis());
-        match change {
-            OwnerChange::Close => after.closed_at = before.closed_at.or(now),
-            _ if before.closed_at.is_some() => return Err(Conflict::OwnerClosed),
-            OwnerChange::Hold(Hold::Plan) => after.plan_held_at = before.plan_held_at.or(now),
-            OwnerChange::Hold(Hold::Suspended) => after.suspended_at = before.suspended_at.or(now),
-            OwnerChange::Lift(Hold::Plan) => after.plan_held_at = None,
-            OwnerChange::Lift(Hold::Suspended) => after.suspended_at = None,
-        }
+        let after = change.applied_to(before, self.at)?;
         if after == before {
             return Ok(WriteOutcome::Unchanged);
         }

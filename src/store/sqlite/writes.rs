@@ -4,7 +4,7 @@ use super::{failure::Failure, owner_rows::owner_status};
 use crate::{
     key::KeyId,
     owner::OrganizationId,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::KeyRow,
     store::{Conflict, KeyUpdate, OwnerChange, OwnerRef, Write, WriteOutcome},
     time::Timestamp,
 };
@@ -106,7 +106,7 @@ fn change_owner(
     let (organization, kind, id) = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
     let stored = owner_status(connection, of)?;
     let before = stored.unwrap_or_default();
-    let after = after(before, change, at)?;
+    let after = change.applied_to(before, at)?;
     if after == before {
         return Ok(WriteOutcome::Unchanged);
     }
@@ -115,19 +115,4 @@ fn change_owner(
     let row = params![organization, kind, id, after.suspended_at, after.plan_held_at, after.closed_at];
     connection.prepare_cached(sql)?.execute(row)?;
     Ok(WriteOutcome::Written)
-}
-
-/// The status after a change of it.
-fn after(before: OwnerStatusRow, change: OwnerChange, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
-    let now = Some(at.as_millis());
-    let mut after = before;
-    match change {
-        OwnerChange::Close => after.closed_at = before.closed_at.or(now),
-        _ if before.closed_at.is_some() => return Err(Conflict::OwnerClosed),
-        OwnerChange::Hold(Hold::Plan) => after.plan_held_at = before.plan_held_at.or(now),
-        OwnerChange::Hold(Hold::Suspended) => after.suspended_at = before.suspended_at.or(now),
-        OwnerChange::Lift(Hold::Plan) => after.plan_held_at = None,
-        OwnerChange::Lift(Hold::Suspended) => after.suspended_at = None,
-    }
-    Ok(after)
 }
