@@ -1,6 +1,6 @@
 //! Who calls: what a checked key proves.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, panic::RefUnwindSafe, sync::Arc};
 
 #[cfg(any(test, feature = "test-util"))]
 use crate::owner::InvalidId;
@@ -27,7 +27,15 @@ use crate::{
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Principal(Arc<Claims>);
+pub struct Principal(Arc<WithClaims<dyn Send + Sync + RefUnwindSafe>>);
+
+/// Claims, and what else whoever proved them keeps in the same piece of memory: a check that finds both in one place
+/// counts one reference, not two.
+#[derive(Debug)]
+pub(crate) struct WithClaims<T: ?Sized> {
+    pub(crate) claims: Claims,
+    pub(crate) rest: T,
+}
 
 /// What a [`Principal`] is made of.
 #[derive(Debug)]
@@ -44,34 +52,40 @@ pub(crate) struct Claims {
 
 impl Principal {
     pub(crate) fn new(claims: Claims) -> Self {
-        Self(Arc::new(claims))
+        Self(Arc::new(WithClaims { claims, rest: () }))
+    }
+
+    /// The principal whose claims these are, which keeps the rest of them alive.
+    pub(crate) fn sharing<T: Send + Sync + RefUnwindSafe + 'static>(shared: Arc<WithClaims<T>>) -> Self {
+        Self(shared)
     }
 
     /// Whether both are proved by the same key of the same owner.
     pub(crate) fn is_same_caller(&self, other: &Self) -> bool {
-        self.0.key == other.0.key && self.0.owner == other.0.owner && self.0.organization == other.0.organization
+        let (one, two) = (&self.0.claims, &other.0.claims);
+        one.key == two.key && one.owner == two.owner && one.organization == two.organization
     }
 
     pub(crate) fn proved_by(&self) -> u64 {
-        self.0.proved_by
+        self.0.claims.proved_by
     }
 
     /// The customer the key belongs to.
     #[must_use]
     pub fn organization(&self) -> &OrganizationId {
-        &self.0.organization
+        &self.0.claims.organization
     }
 
     /// The user or the team whose permissions the caller has.
     #[must_use]
     pub fn owner(&self) -> &Owner {
-        &self.0.owner
+        &self.0.claims.owner
     }
 
     /// Personal, or a team's.
     #[must_use]
     pub fn kind(&self) -> KeyKind {
-        self.0.owner.kind()
+        self.0.claims.owner.kind()
     }
 
     /// The user, if the key is personal.
@@ -95,19 +109,19 @@ impl Principal {
     /// The public id of the key: what logs may show.
     #[must_use]
     pub fn key_id(&self) -> &KeyId {
-        &self.0.key
+        &self.0.claims.key
     }
 
     /// What people call the key; may be empty. As of the moment this node last read the key's record.
     #[must_use]
     pub fn key_name(&self) -> &str {
-        &self.0.key_name
+        &self.0.claims.key_name
     }
 
     /// What the key may do.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
-        &self.0.scopes
+        &self.0.claims.scopes
     }
 
     /// Whether the key may do what `scope` names.
@@ -119,7 +133,7 @@ impl Principal {
     /// The first moment at which the key is refused, if it has one.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.0.expires_at
+        self.0.claims.expires_at
     }
 
     /// Whether this caller may work on what belongs to `team`.

@@ -22,11 +22,11 @@ use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId, LocatedKey, MalformedReason, ParsedKey},
     log::log,
-    principal::Principal,
+    principal::{Principal, WithClaims},
     random::random_bytes,
     store::{KeyReader, Lease, Moment},
-    time::{Clock, Timestamp},
-    usage::{Outcome, Source, UsageRecorder},
+    time::Clock,
+    usage::{Source, UsageRecorder},
 };
 
 /// Tells authenticators of one process apart. 0 is nobody.
@@ -168,11 +168,11 @@ impl<R: KeyReader> Authenticator<R> {
             // First whether the store has anything new, then the entry: it is then as current as the answer.
             let is_current = self.0.is_current_now();
             if let Some(entry) = self.0.cache.entry(located.id()) {
-                if !self.0.proves(&entry, &located) {
-                    return Check::Ready(Err(self.0.refuse_unproved(candidate, &entry, source)));
+                if !self.0.proves(&entry.rest, &located) {
+                    return Check::Ready(Err(self.0.refuse_unproved(candidate, entry.claims.key, source)));
                 }
-                if is_current && self.0.cache.is_current(&entry) {
-                    return Check::Ready(self.0.judge(&entry, source));
+                if is_current && self.0.cache.is_current(&entry.rest) {
+                    return Check::Ready(self.0.judge(entry, source));
                 }
             }
         }
@@ -238,36 +238,28 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
-    fn refuse_unproved(&self, candidate: &[u8], entry: &Entry, source: &Source) -> AuthError {
+    fn refuse_unproved(&self, candidate: &[u8], id: KeyId, source: &Source) -> AuthError {
         match self.parse(candidate) {
             Err(malformed) => self.refuse(malformed, None, source),
-            Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(*entry.principal.key_id()), source),
+            Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), source),
         }
     }
 
     fn parse<'a>(&self, candidate: &'a [u8]) -> Result<ParsedKey<'a>, AuthError> {
-        self.format.parse(candidate).map_err(|malformed| {
-            let kind = AuthErrorKind::Malformed(malformed.reason());
-            AuthError::new(kind).with_source(malformed)
-        })
+        self.format.parse(candidate).map_err(AuthError::malformed)
     }
 
     /// The verdict on a proved key whose record is current.
-    pub(super) fn judge(&self, entry: &Entry, source: &Source) -> Result<Principal, AuthError> {
+    pub(super) fn judge(&self, entry: Arc<WithClaims<Entry>>, source: &Source) -> Result<Principal, AuthError> {
         let now = self.clock.now();
-        if entry.expires_at.is_some_and(|end| now >= end) {
-            let error = AuthError::new(AuthErrorKind::Expired);
-            return Err(self.refuse(error, Some(*entry.principal.key_id()), source));
+        if entry.claims.expires_at.is_some_and(|end| now >= end) {
+            return Err(self.refuse(AuthError::new(AuthErrorKind::Expired), Some(entry.claims.key), source));
         }
-        self.count_success(entry, source, now);
-        log!(trace, key = entry.principal.key_id().as_str(), "a key was accepted");
-        Ok(entry.principal.clone())
-    }
-
-    pub(super) fn count_success(&self, entry: &Entry, source: &Source, now: Timestamp) {
         if let Some(usage) = &self.usage {
-            usage.success(&entry.usage, source, now);
+            usage.success(&entry, source, now);
         }
+        log!(trace, key = entry.claims.key.as_str(), "a key was accepted");
+        Ok(Principal::sharing(entry))
     }
 
     /// Counts a refusal on its way out. `key` only if a record of that id is in the store.
@@ -288,7 +280,7 @@ impl<R: KeyReader> Inner<R> {
 
     fn count_refusal(&self, key: Option<KeyId>, code: &'static str, reason: Option<MalformedReason>, source: &Source) {
         if let Some(usage) = &self.usage {
-            usage.refusal(key, Outcome::refused(code, reason), source, self.clock.now());
+            usage.refusal(key, code, reason, source, self.clock.now());
         }
     }
 }

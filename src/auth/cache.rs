@@ -12,10 +12,9 @@ use quick_cache::sync::Cache;
 use super::digest::Digest;
 use crate::{
     key::{KeyId, PrefixIndex},
-    principal::Principal,
+    principal::{Claims, WithClaims},
     store::OwnerRef,
-    time::Timestamp,
-    usage::KeyUsage,
+    usage::{Counted, KeyUsage},
 };
 
 const STRIPES: usize = 64;
@@ -28,7 +27,7 @@ const STALE: u64 = 0;
 /// A proof is never a permission. It holds as long as the stored hash does, while the record beside it counts only as
 /// long as it is [current](Entry::is_current): a change marks it unknown and leaves the proof.
 pub(super) struct ProofCache {
-    entries: Cache<KeyId, Arc<Entry>>,
+    entries: Cache<KeyId, Arc<WithClaims<Entry>>>,
     /// What a record read from the store must not be older than. Taken before the read, compared when it is remembered.
     stripes: Box<[Mutex<u64>]>,
     hasher: RandomState,
@@ -45,19 +44,19 @@ struct Owners {
 }
 
 /// Shared by all entries of one owner.
+#[derive(Debug)]
 pub(super) struct OwnerCell {
     changes: AtomicU64,
 }
 
-/// One proved key.
+/// What is kept of a proved key beside its claims.
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) digest: Digest,
     pub(super) prefix: PrefixIndex,
     /// Of the hash that was matched.
     pub(super) fingerprint: [u8; 16],
-    pub(super) principal: Principal,
-    pub(super) expires_at: Option<Timestamp>,
-    pub(super) usage: Arc<KeyUsage>,
+    usage: KeyUsage,
     owner: Arc<OwnerCell>,
     /// The owner's changes when the record was read.
     owner_changes: u64,
@@ -70,8 +69,7 @@ pub(super) struct Proof {
     pub(super) digest: Digest,
     pub(super) prefix: PrefixIndex,
     pub(super) fingerprint: [u8; 16],
-    pub(super) principal: Principal,
-    pub(super) owner: OwnerRef,
+    pub(super) claims: Claims,
 }
 
 /// Taken before a record is read from the store.
@@ -93,7 +91,7 @@ impl ProofCache {
         }
     }
 
-    pub(super) fn entry(&self, id: &[u8; 20]) -> Option<Arc<Entry>> {
+    pub(super) fn entry(&self, id: &[u8; 20]) -> Option<Arc<WithClaims<Entry>>> {
         self.entries.get(id)
     }
 
@@ -111,29 +109,28 @@ impl ProofCache {
     /// Remembers a proof, and the record beside it if no change that was applied since the ticket concerns it.
     ///
     /// The record must be good, but for its expiry: only what may be accepted is remembered as current.
-    pub(super) fn remember(&self, id: KeyId, ticket: Ticket, proof: Proof) -> Arc<Entry> {
+    pub(super) fn remember(&self, ticket: Ticket, proof: Proof) -> Arc<WithClaims<Entry>> {
+        let id = proof.claims.key;
         // Invalidation takes the same locks: it comes before, and the ticket shows it, or after, and finds the entry.
         let stripe = self.stripe(&id);
         let mut owners = self.owners();
         let unchanged = *stripe == ticket.stripe && owners.changes == ticket.owners;
-        let usage = match self.entries.get(&id) {
-            // Somebody read a later record meanwhile.
-            Some(entry) if !unchanged && self.is_current(&entry) => return entry,
-            Some(entry) => Arc::clone(&entry.usage),
-            None => Arc::new(KeyUsage::new(id)),
-        };
-        let owner = owners.cell(proof.owner);
-        let entry = Arc::new(Entry {
-            digest: proof.digest,
-            prefix: proof.prefix,
-            fingerprint: proof.fingerprint,
-            expires_at: proof.principal.expires_at(),
-            principal: proof.principal,
-            usage,
+        // Somebody read a later record meanwhile.
+        if !unchanged && let Some(entry) = self.entries.get(&id).filter(|entry| self.is_current(&entry.rest)) {
+            return entry;
+        }
+        let Proof { digest, prefix, fingerprint, claims } = proof;
+        let owner = owners.cell(OwnerRef { organization: claims.organization.clone(), owner: claims.owner.clone() });
+        let rest = Entry {
+            digest,
+            prefix,
+            fingerprint,
+            usage: KeyUsage::default(),
             owner_changes: owner.changes.load(Ordering::Acquire),
             owner,
             epoch: AtomicU64::new(if unchanged { ticket.epoch } else { STALE }),
-        });
+        };
+        let entry = Arc::new(WithClaims { claims, rest });
         self.entries.insert(id, Arc::clone(&entry));
         entry
     }
@@ -142,7 +139,7 @@ impl ProofCache {
         let mut stripe = self.stripe(id);
         *stripe += 1;
         if let Some(entry) = self.entries.peek(id) {
-            entry.epoch.store(STALE, Ordering::Release);
+            entry.rest.epoch.store(STALE, Ordering::Release);
         }
     }
 
@@ -173,6 +170,16 @@ impl ProofCache {
 
     fn owners(&self) -> MutexGuard<'_, Owners> {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counted for WithClaims<Entry> {
+    fn key(&self) -> KeyId {
+        self.claims.key
+    }
+
+    fn usage(&self) -> &KeyUsage {
+        &self.rest.usage
     }
 }
 

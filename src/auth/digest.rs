@@ -1,4 +1,6 @@
-use subtle::{Choice, ConstantTimeEq};
+use std::fmt;
+
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// What the cache keeps instead of a secret: its keyed BLAKE3 hash, under a random key of this process.
@@ -26,12 +28,18 @@ impl DigestKey {
 }
 
 impl Digest {
-    /// Whether both are of the same secret, in constant time: four words instead of 32 bytes, fifteen times as fast.
+    /// Whether both are of the same secret, in constant time: the differences of four words, and one comparison.
     ///
     /// # Errors
     /// Nothing but that they differ.
     pub(super) fn matches(&self, other: &Self) -> Result<(), ()> {
-        let same = self.0.iter().zip(&other.0).fold(Choice::from(1), |same, (one, two)| same & one.ct_eq(two));
-        if bool::from(same) { Ok(()) } else { Err(()) }
+        let difference = self.0.iter().zip(&other.0).fold(0, |difference, (one, two)| difference | (one ^ two));
+        if difference.ct_eq(&0).into() { Ok(()) } else { Err(()) }
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest([REDACTED])")
     }
 }

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, time::Duration};
 
-use crate::key::MalformedReason;
+use crate::key::{MalformedKey, MalformedReason};
 
 /// Why a text was not accepted as a key. What a client may be told is in [`kind`](Self::kind); `source` is for logs.
 ///
@@ -16,7 +16,15 @@ use crate::key::MalformedReason;
 pub struct AuthError {
     kind: AuthErrorKind,
     retry_after: Option<Duration>,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    None,
+    /// In place: whoever sends no key at all costs no allocation.
+    Malformed(MalformedKey),
+    Other(Box<dyn Error + Send + Sync>),
 }
 
 /// The kinds of [`AuthError`].
@@ -73,12 +81,16 @@ impl AuthErrorKind {
 
 impl AuthError {
     pub(crate) const fn new(kind: AuthErrorKind) -> Self {
-        Self { kind, retry_after: None, source: None }
+        Self { kind, retry_after: None, source: Source::None }
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Source::Other(source.into());
         self
+    }
+
+    pub(crate) const fn malformed(key: MalformedKey) -> Self {
+        Self { kind: AuthErrorKind::Malformed(key.reason()), retry_after: None, source: Source::Malformed(key) }
     }
 
     pub(crate) const fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
@@ -116,6 +128,10 @@ impl fmt::Display for AuthError {
 
 impl Error for AuthError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        match &self.source {
+            Source::None => None,
+            Source::Malformed(malformed) => Some(malformed),
+            Source::Other(source) => Some(&**source),
+        }
     }
 }

@@ -39,13 +39,13 @@ impl<R: KeyReader> Inner<R> {
         for _ in 0..MOST_ROUNDS {
             let currency = self.current().await.map_err(|error| self.refuse(error, None, &source))?;
             if let Some(entry) = self.cache.entry(id.as_bytes()) {
-                if entry.prefix != prefix || entry.digest.matches(&digest).is_err() {
+                if entry.rest.prefix != prefix || entry.rest.digest.matches(&digest).is_err() {
                     return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
                 }
-                if currency == Currency::Tracked && self.cache.is_current(&entry) {
-                    return self.judge(&entry, &source);
+                if currency == Currency::Tracked && self.cache.is_current(&entry.rest) {
+                    return self.judge(entry, &source);
                 }
-                proved = proved.or(Some(entry.fingerprint));
+                proved = proved.or(Some(entry.rest.fingerprint));
             }
             let ticket = self.cache.ticket(&id);
             let known = match self.find(&id).await {
@@ -68,13 +68,11 @@ impl<R: KeyReader> Inner<R> {
                 self.prove(&key, &known).await.map_err(|error| self.refuse(error, Some(id), &source))?;
                 proved = Some(fingerprint);
             }
-            let proof = self.proof(&known, prefix, digest.clone(), fingerprint);
-            let principal = proof.principal.clone();
-            let entry = self.cache.remember(id, ticket, proof);
+            let proof = Proof { digest: digest.clone(), prefix, fingerprint, claims: self.claims(&known) };
+            let entry = self.cache.remember(ticket, proof);
             if is_proved {
                 // The record was read after this request arrived, and nothing was waited for since.
-                self.count_success(&entry, &source, self.clock.now());
-                return Ok(principal);
+                return self.judge(entry, &source);
             }
             // The run took its time: what was read before it may have changed.
         }
@@ -87,15 +85,17 @@ impl<R: KeyReader> Inner<R> {
         let currency = self.current().await?;
         if let Some(entry) = self.cache.entry(id.as_bytes())
             && currency == Currency::Tracked
-            && self.cache.is_current(&entry)
-            && entry.principal.is_same_caller(principal)
+            && self.cache.is_current(&entry.rest)
         {
-            let expired = entry.expires_at.is_some_and(|end| self.clock.now() >= end);
-            return if expired { Err(AuthError::new(AuthErrorKind::Expired)) } else { Ok(entry.principal.clone()) };
+            let expired = entry.claims.expires_at.is_some_and(|end| self.clock.now() >= end);
+            let now = Principal::sharing(entry);
+            if now.is_same_caller(principal) {
+                return if expired { Err(AuthError::new(AuthErrorKind::Expired)) } else { Ok(now) };
+            }
         }
         let known = self.find(&id).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
         self.verdict(&known).map_err(AuthError::new)?;
-        let now = self.principal(&known);
+        let now = Principal::new(self.claims(&known));
         if now.is_same_caller(principal) { Ok(now) } else { Err(AuthError::new(AuthErrorKind::Invalid)) }
     }
 
@@ -203,13 +203,9 @@ impl<R: KeyReader> Inner<R> {
         }
     }
 
-    fn proof(&self, known: &Known, prefix: PrefixIndex, digest: Digest, fingerprint: [u8; 16]) -> Proof {
-        Proof { digest, prefix, fingerprint, principal: self.principal(known), owner: known.owner_ref() }
-    }
-
-    fn principal(&self, known: &Known) -> Principal {
+    fn claims(&self, known: &Known) -> Claims {
         let record = &known.record;
-        Principal::new(Claims {
+        Claims {
             organization: record.organization.clone(),
             owner: record.owner.clone(),
             key: record.id,
@@ -217,7 +213,7 @@ impl<R: KeyReader> Inner<R> {
             scopes: record.scopes.clone(),
             expires_at: record.expires_at,
             proved_by: self.id,
-        })
+        }
     }
 }
 

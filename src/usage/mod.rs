@@ -3,7 +3,9 @@
 mod recorder;
 mod row;
 mod source;
+mod tally;
 
-pub(crate) use recorder::{KeyUsage, UsageRecorder};
+pub(crate) use recorder::{Counted, UsageRecorder};
 pub use row::{Outcome, UsageBatch, UsageRow, UsageTotals};
 pub use source::Source;
+pub(crate) use tally::KeyUsage;

@@ -1,14 +1,19 @@
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
+    hash::{Hash, Hasher},
     mem,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Outcome, Source, UsageBatch, UsageRow};
-use crate::{key::KeyId, time::Timestamp};
+use super::{
+    KeyUsage, Outcome, Source, UsageBatch, UsageRow,
+    tally::{Count, Tally},
+};
+use crate::{
+    key::{KeyId, MalformedReason},
+    time::Timestamp,
+};
 
 /// The most rows in one batch: a store writes one in a few milliseconds.
 const ROWS_PER_BATCH: usize = 1_000;
@@ -17,47 +22,63 @@ const ROWS_PER_BATCH: usize = 1_000;
 /// comes on top is counted under no key and the source `other`, of which there are only as many as outcomes.
 const MOST_COUNTS: usize = 100_000;
 
+/// As many as there are of [`MalformedReason`].
+const REASONS: usize = MalformedReason::ALL.len();
+
 /// Counts until they are written. Every count ends up in exactly one batch, and every batch keeps its sequence number
 /// until it is acknowledged, so that a repeated flush counts once.
 #[derive(Debug)]
 pub(crate) struct UsageRecorder {
     writer: [u8; 16],
     used: Mutex<Used>,
+    /// Texts that are no keys, from no source in particular, by reason: refused before anything is looked up, and
+    /// counted without a lock.
+    malformed: [Tally; REASONS],
     counts: Mutex<HashMap<Place, Count>>,
     unwritten: Mutex<Unwritten>,
 }
 
-/// Cells whose count left zero since the last flush.
+/// A key that counts its own successes.
+pub(crate) trait Counted: fmt::Debug + Send + Sync {
+    /// The key.
+    fn key(&self) -> KeyId;
+
+    /// Where they are counted.
+    fn usage(&self) -> &KeyUsage;
+}
+
+/// Keys that were used since the last flush.
 #[derive(Debug, Default)]
 struct Used {
-    cells: Vec<Arc<KeyUsage>>,
-    /// The number of cells at which those that no proof stands behind any more are counted with the rest.
+    keys: Vec<Arc<dyn Counted>>,
+    /// The number of keys at which those that nobody else remembers any more are counted with the rest.
     sweep_at: usize,
 }
 
-/// The successes of one key from the source that used it first: atomics, so that the warm path takes no lock.
-#[derive(Debug)]
-pub(crate) struct KeyUsage {
-    key: KeyId,
-    source: OnceLock<Source>,
-    count: AtomicU64,
-    first_at: AtomicI64,
-    last_at: AtomicI64,
-}
-
 /// What is counted together.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     key: Option<KeyId>,
-    outcome: Outcome,
+    end: End,
     source: Source,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Count {
-    count: i64,
-    first_at: i64,
-    last_at: i64,
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Not the end: a key and a source have few, and hashing is most of what a count costs.
+        self.key.hash(state);
+        self.source.hash(state);
+    }
+}
+
+/// The code of a refusal that has a reason.
+const MALFORMED_KEY: &str = "malformed_key";
+
+/// How a request ended. An [`Outcome`] once it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Success,
+    Refused(&'static str, Option<MalformedReason>),
 }
 
 #[derive(Debug)]
@@ -72,52 +93,63 @@ impl UsageRecorder {
         Self {
             writer,
             used: Mutex::default(),
+            malformed: Default::default(),
             counts: Mutex::default(),
             unwritten: Mutex::new(Unwritten { sequence: 0, batches: VecDeque::new() }),
         }
     }
 
     /// The key was accepted.
-    pub(crate) fn success(&self, usage: &Arc<KeyUsage>, source: &Source, now: Timestamp) {
+    pub(crate) fn success<C: Counted + 'static>(&self, key: &Arc<C>, source: &Source, now: Timestamp) {
+        let usage = key.usage();
         if usage.source.get_or_init(|| source.clone()) != source {
-            self.count(Some(usage.key), Outcome::SUCCESS, source, now);
-            return;
-        }
-        if usage.count.load(Ordering::Relaxed) == 0 {
-            usage.first_at.store(now.as_millis(), Ordering::Relaxed);
-        }
-        usage.last_at.fetch_max(now.as_millis(), Ordering::Relaxed);
-        if usage.count.fetch_add(1, Ordering::AcqRel) == 0 {
-            let mut used = lock(&self.used);
-            if used.cells.len() >= used.sweep_at {
-                self.sweep(&mut used);
-            }
-            used.cells.push(Arc::clone(usage));
+            self.count(Place { key: Some(key.key()), end: End::Success, source: source.clone() }, now);
+        } else if usage.tally.add(now) {
+            self.note(Arc::clone(key) as Arc<dyn Counted>);
         }
     }
 
-    /// A proof that was pushed out leaves its cell behind. While nothing can be written, there is no end of such.
+    #[cold]
+    fn note(&self, key: Arc<dyn Counted>) {
+        let mut used = lock(&self.used);
+        if used.keys.len() >= used.sweep_at {
+            self.sweep(&mut used);
+        }
+        used.keys.push(key);
+    }
+
+    /// A proof that was pushed out leaves its count behind. While nothing can be written, there is no end of such.
     fn sweep(&self, used: &mut Used) {
         let mut counts = lock(&self.counts);
-        used.cells.retain(|usage| {
-            let is_alive = Arc::strong_count(usage) > 1;
-            if !is_alive && let Some((place, count)) = usage.drain() {
+        used.keys.retain(|key| {
+            let is_alive = Arc::strong_count(key) > 1;
+            if !is_alive && let Some((place, count)) = drain(&**key) {
                 add(&mut counts, place, count);
             }
             is_alive
         });
-        used.sweep_at = (used.cells.len() * 2).max(1_024);
+        used.sweep_at = (used.keys.len() * 2).max(1_024);
     }
 
     /// The request was refused; `key` only if a record of that id is in the store.
-    pub(crate) fn refusal(&self, key: Option<KeyId>, outcome: Outcome, source: &Source, now: Timestamp) {
-        self.count(key, outcome, source, now);
+    pub(crate) fn refusal(
+        &self,
+        key: Option<KeyId>,
+        code: &'static str,
+        reason: Option<MalformedReason>,
+        source: &Source,
+        now: Timestamp,
+    ) {
+        match reason.and_then(|reason| self.malformed.get(reason as usize)) {
+            Some(tally) if key.is_none() && *source == Source::default() => {
+                tally.add(now);
+            }
+            _ => self.count(Place { key, end: End::Refused(code, reason), source: source.clone() }, now),
+        }
     }
 
-    fn count(&self, key: Option<KeyId>, outcome: Outcome, source: &Source, now: Timestamp) {
-        let place = Place { key, outcome, source: source.clone() };
-        let now = now.as_millis();
-        add(&mut lock(&self.counts), place, Count { count: 1, first_at: now, last_at: now });
+    fn count(&self, place: Place, now: Timestamp) {
+        add(&mut lock(&self.counts), place, Count::once(now));
     }
 
     /// Puts what was counted so far into batches, unless some are left from before: those come first.
@@ -146,13 +178,19 @@ impl UsageRecorder {
     fn drain(&self) -> Vec<UsageRow> {
         let used = mem::take(&mut *lock(&self.used));
         let mut counts = mem::take(&mut *lock(&self.counts));
-        // A key whose proof was pushed out and found again has two cells: a batch names each count once.
-        for (place, count) in used.cells.iter().filter_map(|usage| usage.drain()) {
+        // A key whose proof was pushed out and found again is there twice: a batch names each count once.
+        for (place, count) in used.keys.iter().filter_map(|key| drain(&**key)) {
             merge(&mut counts, place, count);
         }
-        let row = |(Place { key, outcome, source }, count): (Place, Count)| UsageRow {
+        for (reason, tally) in MalformedReason::ALL.into_iter().zip(&self.malformed) {
+            if let Some(count) = tally.take() {
+                let end = End::Refused(MALFORMED_KEY, Some(reason));
+                merge(&mut counts, Place { key: None, end, source: Source::default() }, count);
+            }
+        }
+        let row = |(Place { key, end, source }, count): (Place, Count)| UsageRow {
             key: key.map(|key| key.as_str().to_owned()),
-            outcome: outcome.as_str().to_owned(),
+            outcome: Outcome::from(end).as_str().to_owned(),
             source: source.as_str().to_owned(),
             count: count.count,
             first_at: count.first_at,
@@ -162,10 +200,25 @@ impl UsageRecorder {
     }
 }
 
+impl From<End> for Outcome {
+    fn from(end: End) -> Self {
+        match end {
+            End::Success => Self::SUCCESS,
+            End::Refused(code, reason) => Self::refused(code, reason),
+        }
+    }
+}
+
+fn drain(key: &dyn Counted) -> Option<(Place, Count)> {
+    let (usage, count) = (key.usage(), key.usage().tally.take()?);
+    let source = usage.source.get().cloned().unwrap_or_default();
+    Some((Place { key: Some(key.key()), end: End::Success, source }, count))
+}
+
 /// Adds a count, under no key and the source `other` if there are too many.
 fn add(counts: &mut HashMap<Place, Count>, place: Place, count: Count) {
     let place = if counts.len() >= MOST_COUNTS && !counts.contains_key(&place) {
-        Place { key: None, outcome: place.outcome, source: Source::other() }
+        Place { key: None, end: place.end, source: Source::other() }
     } else {
         place
     };
@@ -173,32 +226,7 @@ fn add(counts: &mut HashMap<Place, Count>, place: Place, count: Count) {
 }
 
 fn merge(counts: &mut HashMap<Place, Count>, place: Place, more: Count) {
-    let count = counts.entry(place).or_insert(Count { count: 0, ..more });
-    count.count += more.count;
-    count.first_at = count.first_at.min(more.first_at);
-    count.last_at = count.last_at.max(more.last_at);
-}
-
-impl KeyUsage {
-    pub(crate) fn new(key: KeyId) -> Self {
-        Self {
-            key,
-            source: OnceLock::new(),
-            count: AtomicU64::new(0),
-            first_at: AtomicI64::new(0),
-            last_at: AtomicI64::new(0),
-        }
-    }
-
-    fn drain(&self) -> Option<(Place, Count)> {
-        // Before the count, after which the first of the next ones may be noted.
-        let first_at = self.first_at.load(Ordering::Relaxed);
-        let count = i64::try_from(self.count.swap(0, Ordering::AcqRel)).unwrap_or(i64::MAX);
-        let source = self.source.get()?.clone();
-        let last_at = self.last_at.load(Ordering::Relaxed);
-        let place = Place { key: Some(self.key), outcome: Outcome::SUCCESS, source };
-        (count > 0).then(|| (place, Count { count, first_at: first_at.min(last_at), last_at }))
-    }
+    counts.entry(place).and_modify(|count| count.add(more)).or_insert(more);
 }
 
 /// A panic elsewhere leaves counts as they are: each is a whole number at any moment.

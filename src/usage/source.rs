@@ -11,8 +11,8 @@ use crate::owner::{InvalidId, UserId};
 /// assert_eq!(Source::default().as_str(), "");
 /// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source(Arc<str>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(Option<Arc<str>>);
 
 impl Source {
     /// A source.
@@ -21,23 +21,17 @@ impl Source {
     /// [`InvalidId`] if the text is empty, longer than 128 bytes or has a control character.
     pub fn new(source: impl AsRef<str>) -> Result<Self, InvalidId> {
         // The same rule as for the embedder's ids.
-        UserId::new(source).map(|id| Self(id.as_str().into()))
+        UserId::new(source).map(|id| Self(Some(id.as_str().into())))
     }
 
     /// The source of what is counted where there are too many sources to tell apart.
     pub(crate) fn other() -> Self {
-        Self("other".into())
+        Self(Some("other".into()))
     }
 
     /// The words.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for Source {
-    fn default() -> Self {
-        Self("".into())
+        self.0.as_deref().unwrap_or_default()
     }
 }

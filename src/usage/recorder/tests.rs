@@ -4,9 +4,25 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
 }
 
-fn recorder() -> (UsageRecorder, Arc<KeyUsage>, Source) {
-    let key = KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap();
-    (UsageRecorder::new([1; 16]), Arc::new(KeyUsage::new(key)), Source::new("intake").unwrap())
+#[derive(Debug)]
+struct UsedKey(KeyUsage);
+
+impl Counted for UsedKey {
+    fn key(&self) -> KeyId {
+        KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap()
+    }
+
+    fn usage(&self) -> &KeyUsage {
+        &self.0
+    }
+}
+
+fn used_key() -> Arc<UsedKey> {
+    Arc::new(UsedKey(KeyUsage::default()))
+}
+
+fn recorder() -> (UsageRecorder, Arc<UsedKey>, Source) {
+    (UsageRecorder::new([1; 16]), used_key(), Source::new("intake").unwrap())
 }
 
 fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
@@ -75,11 +91,11 @@ fn counts_are_exact_when_threads_count_while_another_flushes() {
 
 #[test]
 fn cells_that_no_proof_stands_behind_do_not_pile_up() {
-    let (recorder, usage, source) = recorder();
+    let (recorder, _, source) = recorder();
     for _ in 0..5_000 {
-        recorder.success(&Arc::new(KeyUsage::new(usage.key)), &source, at(5));
+        recorder.success(&used_key(), &source, at(5));
     }
-    assert!(lock(&recorder.used).cells.len() <= 1_024);
+    assert!(lock(&recorder.used).keys.len() <= 1_024);
     let rows = next_batch(&recorder).unwrap().rows;
     assert_eq!((rows.len(), rows[0].count), (1, 5_000));
 }
@@ -90,9 +106,35 @@ fn a_flood_of_distinct_refusals_stays_bounded() {
     let format = crate::key::KeyFormat::unbranded();
     for _ in 0..MOST_COUNTS + 50 {
         let key = format.generate(crate::KeyKind::User).unwrap();
-        recorder.refusal(Some(key.id()), Outcome::refused("invalid_key", None), &source, at(1));
+        recorder.refusal(Some(key.id()), "invalid_key", None, &source, at(1));
     }
     assert_eq!(lock(&recorder.counts).len(), MOST_COUNTS + 1);
-    let other = Place { key: None, outcome: Outcome::refused("invalid_key", None), source: Source::other() };
+    let other = Place { key: None, end: End::Refused("invalid_key", None), source: Source::other() };
     assert_eq!(lock(&recorder.counts)[&other].count, 50);
+}
+
+#[test]
+fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
+    let (recorder, _, intake) = recorder();
+    let malformed = |reason, source: &Source, millis| {
+        recorder.refusal(None, "malformed_key", Some(reason), source, at(millis));
+    };
+    malformed(MalformedReason::Truncated, &Source::default(), 3);
+    malformed(MalformedReason::Truncated, &Source::default(), 9);
+    malformed(MalformedReason::Placeholder, &Source::default(), 4);
+    malformed(MalformedReason::Truncated, &intake, 5);
+    let mut rows: Vec<_> = next_batch(&recorder)
+        .unwrap()
+        .rows
+        .into_iter()
+        .map(|row| (row.outcome, row.source, row.count, row.first_at, row.last_at))
+        .collect();
+    rows.sort();
+    let row = |reason: &str, source: &str, count, first, last| {
+        (format!("malformed_key.{reason}"), source.to_owned(), count, first, last)
+    };
+    assert_eq!(
+        rows,
+        [row("placeholder", "", 1, 4, 4), row("truncated", "", 2, 3, 9), row("truncated", "intake", 1, 5, 5)]
+    );
 }

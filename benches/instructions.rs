@@ -1,0 +1,208 @@
+//! Instructions of the hot functions, which callgrind counts and which repeat where times do not:
+//! `cargo bench --bench instructions`.
+//!
+//! Prints a line each: name, tab, instructions for a call, tab, those in `benches/instructions.txt`. Exit status 1 if one
+//! is 3 % above what is recorded, or if the record is out of date by more than that. After a change that is meant to
+//! cost what it costs, `cargo bench --bench instructions -- --record` writes the record anew.
+//!
+//! Counts depend on the compiler and on the vector instructions of the processor (valgrind shows those up to AVX2): the
+//! record names both, and is compared only where they are the same.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "it measures and prints, and without a key there is nothing to measure"
+)]
+
+use std::{collections::BTreeMap, convert::Infallible, env, fmt::Write, fs, hint::black_box, process::Command};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use http_body_util::{Empty, Full};
+use tower::{Layer, Service, service_fn};
+use tower_api_keys::{
+    Actor, ApiKeys, IssueKey, UserId,
+    hash::Argon2Params,
+    key::{KeyFormat, PlaintextKey},
+    store::MemoryStore,
+};
+
+const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
+
+/// So many keys are known and proved; each is used once in what is measured.
+const KEYS: usize = 500;
+
+/// The most that a count may differ from its record, in percent.
+const TOLERANCE: f64 = 3.0;
+
+/// What is measured.
+const NAMES: [&str; 8] = [
+    "bare_service",
+    "check_warm",
+    "layer_by_bearer",
+    "layer_by_x_api_key",
+    "malformed_checksum",
+    "malformed_prefix",
+    "parse",
+    "wrong_secret",
+];
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.first().map(String::as_str) {
+        Some("--record") => record(),
+        Some(name) => run(name),
+        None => compare(),
+    }
+}
+
+/// Counts, and writes the record.
+fn record() {
+    let mut text = format!("# {}\n", surroundings());
+    for (name, count) in counts() {
+        writeln!(text, "{name}\t{count}").unwrap();
+    }
+    fs::write(RECORD, &text).unwrap();
+    print!("{text}");
+}
+
+/// Counts, and compares with the record.
+fn compare() {
+    let record = fs::read_to_string(RECORD).unwrap();
+    let mut lines = record.lines();
+    let recorded_on = lines.next().unwrap().trim_start_matches("# ");
+    let recorded: BTreeMap<&str, f64> =
+        lines.filter_map(|line| line.split_once('\t')).map(|(name, count)| (name, count.parse().unwrap())).collect();
+    let mut differ = false;
+    for (name, count) in counts() {
+        let before = recorded.get(name.as_str()).copied().unwrap_or(f64::NAN);
+        let percent = (count as f64 / before - 1.0) * 100.0;
+        println!("{name}\t{count}\t{before}\t{percent:+.1} %");
+        // Not a number, for want of a record, is no good either.
+        differ |= percent.is_nan() || percent.abs() > TOLERANCE;
+    }
+    let here = surroundings();
+    if here != recorded_on {
+        println!("not compared: the record is of {recorded_on}, this is {here}");
+    } else if differ {
+        println!(
+            "more than {TOLERANCE} % from the record: find out why, or `cargo bench --bench instructions -- --record`"
+        );
+        std::process::exit(1);
+    }
+}
+
+/// What else the counts depend on.
+fn surroundings() -> String {
+    let rustc = Command::new("rustc").arg("--version").output().unwrap().stdout;
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let has = |flag: &str| cpu.split_whitespace().any(|word| word == flag);
+    let vectors = ["avx2", "sse4_1"].into_iter().find(|flag| has(flag)).unwrap_or("no vectors");
+    format!("{}, {}, {vectors}", String::from_utf8(rustc).unwrap().trim(), env::consts::ARCH)
+}
+
+fn counts() -> Vec<(String, u64)> {
+    NAMES.iter().map(|name| ((*name).to_owned(), count(name))).collect()
+}
+
+/// Runs this program once more, under callgrind.
+fn count(name: &str) -> u64 {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=instructions::measured*"])
+        .arg(env::current_exe().unwrap())
+        .arg(name)
+        .output()
+        .expect("valgrind is missing: install it, Debian's package has the same name");
+    let report = String::from_utf8_lossy(&output.stderr);
+    let collected = report.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, count)| count.trim());
+    let collected: u64 = collected.unwrap_or_else(|| panic!("{report}")).parse().unwrap();
+    assert!(output.status.success() && collected > 0, "{report}");
+    collected / KEYS as u64
+}
+
+/// The only function whose instructions count. Calls once for each input.
+#[inline(never)]
+fn measured<T, O>(inputs: Vec<T>, mut call: impl FnMut(T) -> O) {
+    for input in inputs {
+        black_box(call(input));
+    }
+}
+
+fn run(name: &str) {
+    let (keys, texts) = proved_keys();
+    let (authenticator, format) = (keys.authenticator(), KeyFormat::unbranded());
+    let texts: Vec<&str> = texts.iter().map(PlaintextKey::expose_secret).collect();
+    let altered = |from: &str, to: &str| texts.iter().map(|text| text.replacen(from, to, 1)).collect();
+    let bare = service_fn(|request: Request<Empty<Bytes>>| async move {
+        black_box(&request);
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let (mut bare, mut layered) = (bare, keys.layer().layer(bare));
+    let requests = |header: &str, scheme: &str| -> Vec<_> {
+        texts.iter().map(|text| request(header, &format!("{scheme}{text}"))).collect()
+    };
+    let check = |text: String| authenticator.authenticate(&text).now_or_never().unwrap().is_ok();
+    match name {
+        "bare_service" => measured(requests("authorization", "Bearer "), |request| bare.call(request).now_or_never()),
+        "check_warm" => measured(texts, |text| authenticator.authenticate(text).now_or_never().unwrap().unwrap()),
+        "layer_by_bearer" => {
+            measured(requests("authorization", "Bearer "), |request| layered.call(request).now_or_never())
+        }
+        "layer_by_x_api_key" => measured(requests("x-api-key", ""), |request| layered.call(request).now_or_never()),
+        "malformed_checksum" => measured(texts.iter().map(|text| other_end(text)).collect(), check),
+        "malformed_prefix" => measured(altered("user.", "usre."), check),
+        "parse" => measured(texts, |text| format.parse(text.as_bytes()).is_ok()),
+        "wrong_secret" => measured(other_secrets(&texts), check),
+        _ => panic!("one of {NAMES:?}"),
+    }
+}
+
+fn proved_keys() -> (ApiKeys<MemoryStore>, Vec<PlaintextKey>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let builder = ApiKeys::builder(MemoryStore::new()).params(Argon2Params::MACHINE_SECRET);
+        let (keys, actor) = (builder.build().await.unwrap(), Actor::system("bench").unwrap());
+        let mut texts = Vec::new();
+        for number in 0..KEYS {
+            let request = IssueKey::user(UserId::from(number as u64));
+            let issued = keys.manager().issue(request, &actor).await.unwrap();
+            keys.authenticator().authenticate(issued.plaintext().expose_secret()).await.unwrap();
+            texts.push(issued.into_plaintext());
+        }
+        (keys, texts)
+    })
+}
+
+/// Six headers, of which one carries the key.
+fn request(header: &str, value: &str) -> Request<Empty<Bytes>> {
+    Request::get("/agents")
+        .header("host", "api.example.com")
+        .header("user-agent", "example-client/1.0")
+        .header("accept", "application/json")
+        .header("accept-encoding", "gzip, br")
+        .header("content-type", "application/json")
+        .header(header, value)
+        .body(Empty::new())
+        .unwrap()
+}
+
+/// The text with another last character.
+fn other_end(text: &str) -> String {
+    let (rest, last) = text.split_at(text.len() - 1);
+    format!("{rest}{}", if last == "A" { "B" } else { "A" })
+}
+
+/// Well-formed texts with the ids of these keys and secrets that are not theirs.
+fn other_secrets(texts: &[&str]) -> Vec<String> {
+    let with_other_secret = |(text, other): (&&str, &&str)| {
+        let mut text = format!("{}{}", &text[..26], &other[26..70]);
+        let [_, low_24 @ ..] = crc32fast::hash(text.as_bytes()).to_be_bytes();
+        text.push_str(&Base64UrlUnpadded::encode_string(&low_24));
+        text
+    };
+    texts.iter().zip(texts.iter().cycle().skip(1)).map(with_other_secret).collect()
+}
