@@ -128,6 +128,22 @@ pub enum MalformedReason {
 }
 
 impl MalformedReason {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Alphabet,
+        Self::BearerInside,
+        Self::Checksum,
+        Self::Empty,
+        Self::ForeignCredential,
+        Self::MissingScheme,
+        Self::Placeholder,
+        Self::Quotes,
+        Self::TooLong,
+        Self::Truncated,
+        Self::UnknownPrefix,
+        Self::Whitespace,
+    ];
+
     /// A stable name in snake case, for logs, metrics and clients.
     #[must_use]
     pub const fn code(self) -> &'static str {
