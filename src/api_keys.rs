@@ -10,7 +10,7 @@ use crate::{
     middleware::ApiKeyLayer,
     owner::OrganizationId,
     random::random_bytes,
-    store::{KeyStore, Lease, StoreError, guarded_change},
+    store::{KeyStore, StoreError, guarded_change},
     time::Clock,
     usage::UsageRecorder,
 };
@@ -253,24 +253,30 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         if self.usage_interval < Duration::from_millis(100) || self.usage_interval > Duration::from_secs(86_400) {
             return Err(Cause::UsageInterval.into());
         }
-        let hasher = Hasher::new(settings.hasher.clone()).map_err(AuthSetupError::from).map_err(Cause::Auth)?;
+        let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
-        let (lease, usage, timeout) =
-            (Arc::<Lease>::default(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
-        let flusher =
-            Arc::new(UsageFlusher::new(Arc::clone(&self.store), Arc::clone(&usage), self.usage_interval, timeout));
+        let (hasher, usage, timeout) =
+            (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
+        let flusher = Arc::new(UsageFlusher::new(
+            Arc::clone(&self.store),
+            Arc::clone(&usage),
+            Arc::clone(&wiring.meter),
+            self.usage_interval,
+            timeout,
+        ));
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&self.store),
             hasher: hasher.clone(),
             format: settings.format.clone(),
             clock: Arc::clone(&settings.clock),
             policy: self.policy,
-            lease: Arc::clone(&lease),
+            lease: Arc::clone(&wiring.lease),
             timeout,
             organization: OrganizationId::single(),
         });
         let upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher));
-        let wiring = Wiring { hasher: hasher.clone(), lease, usage: Some(usage), upkeep: Some(Arc::new(upkeep)) };
+        wiring.usage = Some(usage);
+        wiring.upkeep = Some(Arc::new(upkeep));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
         Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher })), hasher))
     }

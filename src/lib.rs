@@ -51,6 +51,7 @@
 //! | know who calls, and whether a team is within reach | [`Principal`] |
 //! | issue, list, narrow and revoke keys; the table of rights | [`manage`], [`KeyManager`] |
 //! | check keys outside of HTTP, or again during a stream | [`Authenticator`] |
+//! | watch what checks cost and how they end | [metrics](auth#metrics) |
 //! | read or scan for the text of a key | [`key`] |
 //! | choose what a hash costs; peppers | [`hash`] |
 //! | choose a store, or write one | [`store`] |
@@ -89,6 +90,7 @@
 //! |---|---|
 //! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal` |
 //! | `sqlite` | `SqliteStore`, with SQLite built from bundled source: a C compiler is needed |
+//! | `metrics` | `Authenticator::publish_metrics`: what checks cost, for the recorder of the crate `metrics` |
 //! | `tracing` | log lines for what an operator should know, never with a key |
 //! | `conformance` | the conformance kit, for stores of your own |
 //! | `test-util` | `Principal::fake`, `acting_as`, `ManualClock`: for tests |

@@ -11,11 +11,12 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::{
-    AuthError, AuthErrorKind, AuthSettings, AuthSetupError, Freshness,
+    AuthError, AuthErrorKind, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
     cache::{Entry, ProofCache},
     digest::{Digest, DigestKey},
     lease_keeper::LeaseKeeper,
     log_reader::LogReader,
+    meter::Meter,
     upkeep::Upkeep,
 };
 use crate::{
@@ -67,6 +68,7 @@ pub(super) struct Inner<R> {
     pub(super) lease_keeper: LeaseKeeper,
     pub(super) usage: Option<Arc<UsageRecorder>>,
     pub(super) upkeep: Option<Arc<dyn Upkeep>>,
+    pub(super) meter: Arc<Meter>,
     digest_key: DigestKey,
 }
 
@@ -76,6 +78,19 @@ pub(crate) struct Wiring {
     pub(crate) lease: Arc<Lease>,
     pub(crate) usage: Option<Arc<UsageRecorder>>,
     pub(crate) upkeep: Option<Arc<dyn Upkeep>>,
+    pub(crate) meter: Arc<Meter>,
+    cache: Arc<ProofCache>,
+}
+
+impl Wiring {
+    /// What an authenticator needs that only reads.
+    pub(crate) fn new(settings: &AuthSettings) -> Result<Self, AuthSetupError> {
+        settings.check()?;
+        let hasher = Hasher::new(settings.hasher.clone())?;
+        let cache = Arc::new(ProofCache::new(settings.proofs));
+        let meter = Meter::new(hasher.clone(), Arc::clone(&cache), settings.proofs, Arc::clone(&settings.clock));
+        Ok(Self { hasher, lease: Arc::default(), usage: None, upkeep: None, meter: Arc::new(meter), cache })
+    }
 }
 
 /// A key being checked.
@@ -92,19 +107,17 @@ impl<R: KeyReader> Authenticator<R> {
     /// # Errors
     /// [`AuthSetupError`] if a setting is out of range, or if the operating system gives no randomness.
     pub fn new(store: R, settings: AuthSettings) -> Result<Self, AuthSetupError> {
-        let hasher = Hasher::new(settings.hasher.clone())?;
-        let wiring = Wiring { hasher, lease: Arc::default(), usage: None, upkeep: None };
+        let wiring = Wiring::new(&settings)?;
         Self::wired(Arc::new(store), settings, wiring)
     }
 
     pub(crate) fn wired(store: Arc<R>, settings: AuthSettings, wiring: Wiring) -> Result<Self, AuthSetupError> {
-        settings.check()?;
-        let cache = Arc::new(ProofCache::new(settings.proofs));
         let log = LogReader::new(
             Arc::clone(&store),
-            Arc::clone(&cache),
+            Arc::clone(&wiring.cache),
             Arc::clone(&settings.clock),
             Arc::clone(&wiring.lease),
+            Arc::clone(&wiring.meter),
             settings.read_timeout(),
         );
         Ok(Self(Arc::new(Inner {
@@ -118,11 +131,12 @@ impl<R: KeyReader> Authenticator<R> {
             store_timeout: settings.store_timeout,
             finds: Semaphore::new(settings.finds),
             find_wait: settings.find_wait,
-            cache,
+            cache: wiring.cache,
             log: Arc::new(log),
             lease_keeper: LeaseKeeper::default(),
             usage: wiring.usage,
             upkeep: wiring.upkeep,
+            meter: wiring.meter,
             digest_key: DigestKey::new(random_bytes()?),
         })))
     }
@@ -162,6 +176,20 @@ impl<R: KeyReader> Authenticator<R> {
         self.0.hasher.runs()
     }
 
+    /// What checking keys has cost so far, how it ended, and how things stand. Waits for nothing; for whoever watches
+    /// the service, not for each request.
+    #[must_use]
+    pub fn metrics(&self) -> AuthMetrics {
+        self.0.meter.read()
+    }
+
+    /// Hands the same figures to the recorder of the crate `metrics`, under [these names](crate::auth#metrics). Call it
+    /// before they are scraped. [`ApiKeys`](crate::ApiKeys) does by itself, each time it has written usage.
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self) {
+        self.0.meter.publish();
+    }
+
     /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
     pub(crate) fn check(&self, candidate: &[u8], source: &Source) -> Check {
         if let Some(located) = self.0.format.locate(candidate) {
@@ -172,6 +200,7 @@ impl<R: KeyReader> Authenticator<R> {
                     return Check::Ready(Err(self.0.refuse_unproved(candidate, entry.claims.key, source)));
                 }
                 if is_current && self.0.cache.is_current(&entry.rest) {
+                    self.0.meter.hit(located.id());
                     return Check::Ready(self.0.judge(entry, source));
                 }
             }
@@ -270,15 +299,18 @@ impl<R: KeyReader> Inner<R> {
         };
         let code = error.kind().code();
         self.count_refusal(key, code, reason, source);
+        #[cfg(feature = "tracing")]
+        let key = key.as_ref().map(KeyId::as_str);
         if error.kind().is_temporary() {
-            log!(warn, code, error = &error as &dyn std::error::Error, "a key could not be checked");
+            log!(warn, code, key, error = &error as &dyn std::error::Error, "a key could not be checked");
         } else {
-            log!(debug, code, reason = reason.map(MalformedReason::code), "a key was refused");
+            log!(debug, code, key, reason = reason.map(MalformedReason::code), "a key was refused");
         }
         error
     }
 
     fn count_refusal(&self, key: Option<KeyId>, code: &'static str, reason: Option<MalformedReason>, source: &Source) {
+        self.meter.refused(code, reason);
         if let Some(usage) = &self.usage {
             usage.refusal(key, code, reason, source, self.clock.now());
         }

@@ -91,6 +91,11 @@ impl ProofCache {
         }
     }
 
+    /// How many keys are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn entry(&self, id: &[u8; 20]) -> Option<Arc<WithClaims<Entry>>> {
         self.entries.get(id)
     }

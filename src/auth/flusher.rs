@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::meter::Meter;
 use crate::{
     log::log,
     store::{KeyStore, StoreError, guarded_change},
@@ -16,6 +17,7 @@ use crate::{
 pub(crate) struct UsageFlusher<S> {
     store: Arc<S>,
     recorder: Arc<UsageRecorder>,
+    meter: Arc<Meter>,
     interval: Duration,
     timeout: Duration,
     is_running: AtomicBool,
@@ -24,10 +26,17 @@ pub(crate) struct UsageFlusher<S> {
 }
 
 impl<S: KeyStore> UsageFlusher<S> {
-    pub(crate) fn new(store: Arc<S>, recorder: Arc<UsageRecorder>, interval: Duration, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        store: Arc<S>,
+        recorder: Arc<UsageRecorder>,
+        meter: Arc<Meter>,
+        interval: Duration,
+        timeout: Duration,
+    ) -> Self {
         Self {
             store,
             recorder,
+            meter,
             interval,
             timeout,
             is_running: AtomicBool::new(false),
@@ -42,6 +51,19 @@ impl<S: KeyStore> UsageFlusher<S> {
     /// that has it already counts it once.
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
+        let (flushes, start) = (&self.meter.usage_flushes, self.meter.now());
+        flushes.begin();
+        let flushed = self.write_all().await;
+        if flushed.is_err() {
+            // Whoever flushes tells of it.
+            flushes.fail();
+        } else if flushes.succeed(start) {
+            log!(info, "usage is written again");
+        }
+        flushed
+    }
+
+    async fn write_all(&self) -> Result<(), StoreError> {
         self.write_batches().await?;
         // Once: with what is counted meanwhile it would never end on a busy service.
         self.recorder.collect();
@@ -75,6 +97,8 @@ impl<S: KeyStore> UsageFlusher<S> {
                     // Repeated at the next turn; the counts wait, bounded.
                     log!(warn, error = &_error as &dyn std::error::Error, "usage could not be written");
                 }
+                #[cfg(feature = "metrics")]
+                flusher.meter.publish();
             }
         });
     }

@@ -10,8 +10,9 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::cache::ProofCache;
+use super::{cache::ProofCache, meter::Meter};
 use crate::{
+    log::log,
     store::{Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError, guarded},
     time::Clock,
 };
@@ -23,6 +24,7 @@ pub(super) struct LogReader<R> {
     cache: Arc<ProofCache>,
     clock: Arc<dyn Clock>,
     lease: Arc<Lease>,
+    meter: Arc<Meter>,
     timeout: Duration,
     /// The head up to which changes are in the cache, once there is one.
     applied: HeadCell,
@@ -55,6 +57,7 @@ impl<R: KeyReader> LogReader<R> {
         cache: Arc<ProofCache>,
         clock: Arc<dyn Clock>,
         lease: Arc<Lease>,
+        meter: Arc<Meter>,
         timeout: Duration,
     ) -> Self {
         Self {
@@ -62,6 +65,7 @@ impl<R: KeyReader> LogReader<R> {
             cache,
             clock,
             lease,
+            meter,
             timeout,
             applied: HeadCell::new(Head::EMPTY),
             is_applied: AtomicBool::new(false),
@@ -121,6 +125,25 @@ impl<R: KeyReader> LogReader<R> {
 
     async fn read_once(&self) -> Result<Currency, StoreError> {
         let start = Moment { monotonic: Instant::now(), wall: self.clock.now() };
+        let reads = &self.meter.freshness_reads;
+        reads.begin();
+        match self.read_from(start).await {
+            Ok(currency) => {
+                if reads.succeed(start) {
+                    log!(info, "the change log can be read again");
+                }
+                Ok(currency)
+            }
+            Err(error) => {
+                if reads.fail() {
+                    log!(warn, error = &error as &dyn std::error::Error, "the change log cannot be read");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn read_from(&self, start: Moment) -> Result<Currency, StoreError> {
         let changes = guarded(self.timeout, || self.store.changes_since(self.applied())).await?;
         let head = match changes {
             Changes::Untracked => return Ok(Currency::Untracked),

@@ -3,6 +3,38 @@
 //! Argon2id runs once for each key a node meets, then the node remembers the proof: that this text matched that hash.
 //! A proof is not a permission. Whether the key is revoked, expired or held is judged on every request, against a
 //! record that a read of the store's change log, begun after the request arrived, shows to be current.
+//!
+//! # Metrics
+//!
+//! [`Authenticator::metrics`] tells what checks have cost and how they ended. With the feature `metrics` the same figures
+//! reach the recorder of the crate [`metrics`](https://docs.rs/metrics), and so an exporter for Prometheus: each time
+//! [`ApiKeys`](crate::ApiKeys) has written usage, and when [`Authenticator::publish_metrics`] is called. A
+//! request that is accepted never waits for the recorder. Install it first: what the figures mean is told once.
+//!
+//! | name | kind | unit | figure |
+//! |---|---|---|---|
+//! | `api_keys_argon2_runs_total` | counter | runs | [`argon2_runs`](AuthMetrics::argon2_runs) |
+//! | `api_keys_hashes_queued` | gauge | hashes | [`hashes_queued`](AuthMetrics::hashes_queued) |
+//! | `api_keys_hash_waits_total` | counter | hashes | [`hash_waits`](AuthMetrics::hash_waits) |
+//! | `api_keys_hash_wait_seconds` | gauge that only grows | seconds | [`hash_wait_total`](AuthMetrics::hash_wait_total) |
+//! | `api_keys_hash_wait_longest_seconds` | gauge | seconds | [`hash_wait_longest`](AuthMetrics::hash_wait_longest) |
+//! | `api_keys_hashes_refused_total` | counter | hashes | [`hashes_refused`](AuthMetrics::hashes_refused) |
+//! | `api_keys_proof_hits_total` | counter | checks | [`proof_hits`](AuthMetrics::proof_hits) |
+//! | `api_keys_proof_misses_total` | counter | checks | [`proof_misses`](AuthMetrics::proof_misses) |
+//! | `api_keys_proofs_remembered` | gauge | keys | [`proofs_remembered`](AuthMetrics::proofs_remembered) |
+//! | `api_keys_proof_capacity` | gauge | keys | [`proof_capacity`](AuthMetrics::proof_capacity) |
+//! | `api_keys_refusals_total` | counter | requests | [`refusals`](AuthMetrics::refusals), labels `code` and `reason` |
+//! | `api_keys_freshness_reads_total` | counter | reads | [`freshness_reads`](AuthMetrics::freshness_reads) |
+//! | `api_keys_freshness_reads_failed_total` | counter | reads | [`freshness_reads_failed`](AuthMetrics::freshness_reads_failed) |
+//! | `api_keys_last_freshness_read_timestamp_seconds` | gauge | seconds since 1970 | [`last_freshness_read`](AuthMetrics::last_freshness_read) |
+//! | `api_keys_last_freshness_read_age_seconds` | gauge | seconds | [`last_freshness_read_age`](AuthMetrics::last_freshness_read_age) |
+//! | `api_keys_usage_flushes_total` | counter | attempts | [`usage_flushes`](AuthMetrics::usage_flushes) |
+//! | `api_keys_usage_flushes_failed_total` | counter | attempts | [`usage_flushes_failed`](AuthMetrics::usage_flushes_failed) |
+//! | `api_keys_last_usage_flush_timestamp_seconds` | gauge | seconds since 1970 | [`last_usage_flush`](AuthMetrics::last_usage_flush) |
+//!
+//! `reason` is empty but for `malformed_key`. No other label is ever set: nothing names a key, an owner or an
+//! organization. The names are those of a process; one with several [`ApiKeys`](crate::ApiKeys) that must be told apart
+//! reads [`Authenticator::metrics`] of each, and publishes under names of its own.
 
 mod authenticator;
 mod cache;
@@ -11,6 +43,10 @@ mod error;
 mod flusher;
 mod lease_keeper;
 mod log_reader;
+mod meter;
+mod metrics;
+#[cfg(feature = "metrics")]
+mod publish;
 mod settings;
 mod slow;
 mod upkeep;
@@ -19,5 +55,6 @@ pub use authenticator::Authenticator;
 pub(crate) use authenticator::{Check, Wiring};
 pub use error::{AuthError, AuthErrorKind};
 pub(crate) use flusher::UsageFlusher;
+pub use metrics::{AuthMetrics, RefusalCount};
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
 pub(crate) use upkeep::StoreUpkeep;

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use super::{
     AuthError, AuthErrorKind, Freshness, authenticator::Inner, cache::Proof, digest::Digest, log_reader::Currency,
@@ -7,6 +7,7 @@ use crate::{
     audit::Action,
     hash::{TagErrorKind, VerifyError, VerifyErrorKind},
     key::{KeyId, PlaintextKey, PrefixIndex},
+    log::log,
     principal::{Claims, Principal},
     record::{KeyRecord, OwnerStatus},
     store::{FoundKey, KeyReader, OwnerRef, StoreError, StoreErrorKind, guarded},
@@ -36,6 +37,7 @@ impl<R: KeyReader> Inner<R> {
         let (id, key) = (key.id(), Arc::new(key));
         // The hash that the text was found to match: a proof, by this check or by an earlier one.
         let mut proved = None;
+        let mut is_missed = false;
         for _ in 0..MOST_ROUNDS {
             let currency = self.current().await.map_err(|error| self.refuse(error, None, &source))?;
             if let Some(entry) = self.cache.entry(id.as_bytes()) {
@@ -43,9 +45,15 @@ impl<R: KeyReader> Inner<R> {
                     return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
                 }
                 if currency == Currency::Tracked && self.cache.is_current(&entry.rest) {
+                    if !is_missed {
+                        self.meter.hit(id.as_bytes());
+                    }
                     return self.judge(entry, &source);
                 }
                 proved = proved.or(Some(entry.rest.fingerprint));
+            }
+            if !mem::replace(&mut is_missed, true) {
+                self.meter.miss();
             }
             let ticket = self.cache.ticket(&id);
             let known = match self.find(&id).await {
@@ -120,7 +128,8 @@ impl<R: KeyReader> Inner<R> {
     async fn find(&self, id: &KeyId) -> Result<Option<Known>, AuthError> {
         let turn = tokio::time::timeout(self.find_wait, self.finds.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
-            return Err(AuthError::new(AuthErrorKind::Overloaded));
+            let error = AuthError::new(AuthErrorKind::Overloaded);
+            return Err(error.with_source("too many keys are being looked up in the store"));
         };
         match guarded(self.store_timeout, || self.store.find(id)).await {
             Ok(None) => Ok(None),
@@ -198,6 +207,7 @@ impl<R: KeyReader> Inner<R> {
     }
 
     fn report(&self, action: Action, id: KeyId, owner: Option<OwnerRef>) {
+        log!(warn, action = action.as_str(), key = id.as_str(), "something is wrong with a stored key");
         if let (Some(upkeep), Some(owner)) = (&self.upkeep, owner) {
             upkeep.report(action, id, owner, self.clock.now());
         }

@@ -78,12 +78,13 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
                 pepper_id: new.pepper().map(|id| id.as_u32().into()),
             };
             let id = key.id();
-            let _ = guarded_change(timeout, || store.rehash(&id, stored.phc(), &new)).await;
+            if let Err(_error) = guarded_change(timeout, || store.rehash(&id, stored.phc(), &new)).await {
+                log!(debug, error = &_error as &dyn std::error::Error, "a stronger hash could not be stored");
+            }
         });
     }
 
     fn report(&self, action: Action, id: KeyId, owner: OwnerRef, now: Timestamp) {
-        log!(warn, action = action.as_str(), key = id.as_str(), "something is wrong with a stored key");
         let Ok(label) = SystemLabel::new("authenticator") else { return };
         if !self.is_due(id, &action, now) {
             return;
@@ -92,7 +93,10 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
         let event = EventRow::from(&Event::new(owner.organization, now, ActorId::System(label), action, subject));
         let (store, timeout) = (Arc::clone(&self.store), self.timeout);
         tokio::spawn(async move {
-            let _ = guarded_change(timeout, || store.append_events(std::slice::from_ref(&event))).await;
+            let events = std::slice::from_ref(&event);
+            if let Err(_error) = guarded_change(timeout, || store.append_events(events)).await {
+                log!(warn, error = &_error as &dyn std::error::Error, "an event could not be added to the audit trail");
+            }
         });
     }
 }

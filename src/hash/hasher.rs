@@ -16,7 +16,7 @@ use super::{
     key_hash::KeyHash,
     params::{AcceptedParams, Argon2Params},
     pepper::{PepperId, Peppers},
-    pool::{Job, Limits, Pool, Refused, Urgency},
+    pool::{Job, Limits, Pool, QueueFigures, Refused, Urgency},
     runs::{Answer, Next, Question, Runs},
     tag::key_check_value,
     work::{Meter, Secrets, Work},
@@ -186,6 +186,10 @@ impl Hasher {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.0.pool.queued()
+    }
+
+    pub(crate) fn queue_figures(&self) -> QueueFigures {
+        self.0.pool.figures()
     }
 
     async fn answer(

@@ -5,16 +5,20 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use super::argon2id::Memory;
 
 /// What a thread runs. A job that is dropped, run or not, must tell those who wait for it.
-pub(super) struct Job(Box<dyn FnOnce(&mut Memory) + Send>);
+pub(super) struct Job {
+    run: Box<dyn FnOnce(&mut Memory) + Send>,
+    made_at: Instant,
+}
 
 impl Job {
     pub(super) fn new(run: impl FnOnce(&mut Memory) + Send + 'static) -> Self {
-        Self(Box::new(run))
+        Self { run: Box::new(run), made_at: Instant::now() }
     }
 }
 
@@ -24,6 +28,21 @@ pub(super) enum Urgency {
     Issue,
     Check,
     Rehash,
+}
+
+/// How the queue has done so far, whatever the urgency.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct QueueFigures {
+    /// Jobs that wait for a thread.
+    pub(crate) queued: usize,
+    /// Jobs that a thread took.
+    pub(crate) taken: u64,
+    /// For how long those had waited, together.
+    pub(crate) total_wait: Duration,
+    /// For how long one of them had waited at most.
+    pub(crate) longest_wait: Duration,
+    /// Jobs for which there was no place.
+    pub(crate) refused: u64,
 }
 
 /// How many threads, and how many jobs may wait.
@@ -55,6 +74,7 @@ impl Pool {
     pub(super) fn submit(&self, urgency: Urgency, make: impl FnOnce() -> Job) -> Result<(), Refused> {
         let mut state = self.0.lock();
         if state.queue(urgency).len() >= self.0.limits.places(urgency) {
+            state.figures.refused += 1;
             return Err(Refused::Full);
         }
         // A thread that was woken and has not come yet counts as idle: it is spoken for by a job that waits.
@@ -74,6 +94,11 @@ impl Pool {
     /// Jobs that wait for a thread.
     pub(super) fn queued(&self) -> usize {
         self.0.lock().waiting()
+    }
+
+    pub(super) fn figures(&self) -> QueueFigures {
+        let state = self.0.lock();
+        QueueFigures { queued: state.waiting(), ..state.figures }
     }
 }
 
@@ -104,6 +129,8 @@ struct State {
     alive: usize,
     idle: usize,
     closed: bool,
+    /// All but the jobs that wait, which the queues know.
+    figures: QueueFigures,
 }
 
 impl Limits {
@@ -126,7 +153,12 @@ impl State {
     }
 
     fn next(&mut self) -> Option<Job> {
-        self.issue.pop_front().or_else(|| self.check.pop_front()).or_else(|| self.rehash.pop_front())
+        let job = self.issue.pop_front().or_else(|| self.check.pop_front()).or_else(|| self.rehash.pop_front())?;
+        let wait = job.made_at.elapsed();
+        self.figures.taken += 1;
+        self.figures.total_wait = self.figures.total_wait.saturating_add(wait);
+        self.figures.longest_wait = self.figures.longest_wait.max(wait);
+        Some(job)
     }
 
     fn waiting(&self) -> usize {
@@ -149,7 +181,7 @@ impl Shared {
         yield_to_requests();
         let mut memory = Memory::default();
         while let Some(job) = self.next_job() {
-            if catch_unwind(AssertUnwindSafe(|| (job.0)(&mut memory))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| (job.run)(&mut memory))).is_err() {
                 memory = Memory::default();
             }
         }

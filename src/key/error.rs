@@ -128,7 +128,7 @@ pub enum MalformedReason {
 }
 
 impl MalformedReason {
-    /// Every reason, in order.
+    /// All of them, in their order.
     pub(crate) const ALL: [Self; 12] = [
         Self::Alphabet,
         Self::BearerInside,

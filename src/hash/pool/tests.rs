@@ -130,3 +130,27 @@ fn hashing_threads_have_the_lowest_priority() {
     assert_eq!(answered.recv(), Ok(19));
     assert_eq!(rustix::process::getpriority_process(None).unwrap(), before);
 }
+
+#[test]
+fn the_time_until_a_thread_takes_a_job_is_its_wait() {
+    let pool = Pool::new(ONE_THREAD);
+    let gate = occupy(&pool);
+    let before = pool.figures();
+    let (notes, received) = channel();
+    note(&pool, Urgency::Check, &notes, "first").unwrap();
+    note(&pool, Urgency::Check, &notes, "second").unwrap();
+    note(&pool, Urgency::Check, &notes, "one too many").unwrap_err();
+    let queued = pool.figures();
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(1) {
+        std::hint::spin_loop();
+    }
+    drop(gate);
+    all(notes, received);
+    let after = pool.figures();
+    assert_eq!((before.queued, before.taken, before.refused), (0, 1, 0));
+    assert_eq!((queued.queued, queued.taken, queued.refused), (2, 1, 1));
+    assert_eq!((after.queued, after.taken, after.refused), (0, 3, 1));
+    assert!(after.longest_wait >= Duration::from_millis(1), "{after:?}");
+    assert!(after.total_wait >= Duration::from_millis(2) && after.total_wait >= after.longest_wait, "{after:?}");
+}

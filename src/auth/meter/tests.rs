@@ -1,0 +1,133 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    auth::{AuthErrorKind, AuthSettings},
+    hash::HasherConfig,
+    time::{ManualClock, Timestamp},
+};
+
+fn meter() -> Meter {
+    let hasher = Hasher::new(HasherConfig::new()).unwrap();
+    Meter::new(hasher, Arc::new(ProofCache::new(7)), 7, AuthSettings::new().clock)
+}
+
+fn nonzero(metrics: &AuthMetrics) -> Vec<(&'static str, Option<&'static str>, u64)> {
+    let seen = metrics.refusals.iter().filter(|refusal| refusal.count > 0);
+    seen.map(|refusal| (refusal.code, refusal.reason, refusal.count)).collect()
+}
+
+#[test]
+fn hits_of_every_id_are_counted() {
+    let meter = meter();
+    (0..=u8::MAX).for_each(|byte| meter.hit(&[byte; 20]));
+    assert_eq!(meter.read().proof_hits, 256);
+}
+
+#[test]
+fn no_two_counters_of_hits_share_a_cache_line() {
+    let meter = meter();
+    let addresses = meter.hits.each_ref().map(|line| std::ptr::from_ref(&line.0).addr());
+    assert!(addresses.windows(2).all(|pair| pair[1] - pair[0] == 128), "{addresses:?}");
+    let others = [std::ptr::from_ref(&meter.misses).addr(), std::ptr::from_ref(&meter.codes).addr()];
+    assert!(others.iter().all(|other| addresses.iter().all(|line| line.abs_diff(*other) >= 64)), "{others:?}");
+}
+
+#[test]
+fn ids_spread_over_the_counters_of_hits() {
+    let meter = meter();
+    for _ in 0..1_000 {
+        let key = crate::key::KeyFormat::unbranded().generate(crate::owner::KeyKind::User).unwrap();
+        meter.hit(key.id().as_bytes());
+    }
+    let most = meter.hits.iter().map(|line| value(&line.0)).max().unwrap();
+    // A sixteenth on average, an eleventh at most by the alphabet of ids: an eighth is far beyond chance.
+    assert!(most < 1_000 / 8, "{most}");
+}
+
+#[test]
+fn each_reason_has_a_counter_of_its_own() {
+    let meter = meter();
+    for (before, reason) in MalformedReason::ALL.into_iter().enumerate() {
+        (0..=before).for_each(|_| meter.refused(MALFORMED, Some(reason)));
+    }
+    let expected: Vec<_> =
+        (1_u64..).zip(MalformedReason::ALL).map(|(count, reason)| (MALFORMED, Some(reason.code()), count)).collect();
+    assert_eq!(nonzero(&meter.read()), expected);
+}
+
+#[test]
+fn each_code_of_an_authenticator_has_a_counter() {
+    /// To be asked here, so that a new kind does not compile before it is in the list below.
+    const fn is_listed(kind: AuthErrorKind) -> bool {
+        match kind {
+            AuthErrorKind::Malformed(_) => false,
+            AuthErrorKind::CorruptRecord
+            | AuthErrorKind::Expired
+            | AuthErrorKind::Invalid
+            | AuthErrorKind::OwnerSuspended
+            | AuthErrorKind::Overloaded
+            | AuthErrorKind::Revoked
+            | AuthErrorKind::StoreUnavailable => true,
+        }
+    }
+    let kinds = [
+        AuthErrorKind::CorruptRecord,
+        AuthErrorKind::Invalid,
+        AuthErrorKind::Expired,
+        AuthErrorKind::Revoked,
+        AuthErrorKind::Overloaded,
+        AuthErrorKind::OwnerSuspended,
+        AuthErrorKind::StoreUnavailable,
+    ];
+    let meter = meter();
+    for kind in kinds {
+        assert!(is_listed(kind));
+        meter.refused(kind.code(), None);
+    }
+    assert_eq!(nonzero(&meter.read()), kinds.map(|kind| (kind.code(), None, 1)));
+    let malformed = AuthErrorKind::Malformed(MalformedReason::Empty);
+    assert_eq!((is_listed(malformed), malformed.code()), (false, MALFORMED));
+}
+
+#[test]
+fn refusals_are_sorted_and_listed_before_there_are_any() {
+    let refusals = meter().read().refusals;
+    assert_eq!(refusals.len(), CODES.len() + MalformedReason::ALL.len());
+    assert!(refusals.is_sorted_by_key(|refusal| (refusal.code, refusal.reason)));
+    assert!(refusals.iter().all(|refusal| refusal.count == 0));
+}
+
+#[test]
+fn only_the_first_failure_and_the_first_success_after_it_are_news() {
+    let (meter, attempts) = (meter(), Attempts::default());
+    let news = [
+        attempts.succeed(meter.now()),
+        attempts.fail(),
+        attempts.fail(),
+        attempts.succeed(meter.now()),
+        attempts.succeed(meter.now()),
+        attempts.fail(),
+    ];
+    assert_eq!(news, [false, true, false, true, false, true]);
+}
+
+#[test]
+fn a_failure_leaves_the_time_of_the_last_success() {
+    let clock = Arc::new(ManualClock::at(Timestamp::MIN));
+    let hasher = Hasher::new(HasherConfig::new()).unwrap();
+    let meter = Meter::new(hasher, Arc::new(ProofCache::new(1)), 1, clock.clone());
+    assert_eq!(meter.read().last_usage_flush, None);
+    meter.usage_flushes.succeed(meter.now());
+    clock.advance(Duration::from_secs(1));
+    meter.usage_flushes.fail();
+    assert_eq!(meter.read().last_usage_flush, Some(Timestamp::MIN));
+}
+
+#[test]
+fn the_mean_wait_is_that_of_the_hashes_that_waited() {
+    let mut metrics = meter().read();
+    assert_eq!(metrics.mean_hash_wait(), None);
+    (metrics.hash_waits, metrics.hash_wait_total) = (4, Duration::from_millis(10));
+    assert_eq!(metrics.mean_hash_wait(), Some(Duration::from_micros(2_500)));
+}

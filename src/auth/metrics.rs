@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// What checking keys has cost an [`Authenticator`](super::Authenticator) so far, how it ended, and how things stand.
+///
+/// Counts begin with 0 when the authenticator is made and only grow. Nothing in here names a key, an owner or an
+/// organization. The figures are read one after the other: while keys are being checked they may differ by the checks
+/// of that moment.
+///
+/// ```
+/// use tower_api_keys::{Authenticator, auth::AuthSettings, store::MemoryStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let authenticator = Authenticator::new(MemoryStore::new(), AuthSettings::new())?;
+/// authenticator.authenticate("$API_KEY").await.unwrap_err();
+///
+/// let metrics = authenticator.metrics();
+/// assert_eq!((metrics.proof_hits, metrics.argon2_runs), (0, 0));
+/// assert_eq!(metrics.refused("malformed_key"), 1);
+/// for refusal in metrics.refusals.iter().filter(|refusal| refusal.count > 0) {
+///     println!("{} {} {}", refusal.code, refusal.reason.unwrap_or("-"), refusal.count);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuthMetrics {
+    /// Argon2 runs begun: first uses, and with [`ApiKeys`](crate::ApiKeys) new keys and better hashes.
+    pub argon2_runs: u64,
+    /// Hashes that wait for a thread now, of every kind. With the default settings at most 256 checks, 16 new keys and
+    /// 16 better hashes.
+    pub hashes_queued: usize,
+    /// Hashes that a thread took from the queue: as many waits are in the next two.
+    pub hash_waits: u64,
+    /// How long hashes had waited when a thread took them, added up.
+    pub hash_wait_total: Duration,
+    /// How long one had waited at most, since the start. The limit of
+    /// [`with_check_wait`](crate::hash::HasherConfig::with_check_wait) is that of the caller: its hash stays in the queue.
+    pub hash_wait_longest: Duration,
+    /// Hashes that found the queue full. A check is then refused as `overloaded`, as are those whose wait was over.
+    pub hashes_refused: u64,
+    /// Checks that what is remembered of the key was enough for: no look-up, no hash.
+    pub proof_hits: u64,
+    /// Checks of well-formed keys that took a look-up, and a hash where no proof is remembered: first uses, first uses
+    /// after a change, ids that are not in the store.
+    pub proof_misses: u64,
+    /// Keys that are remembered now.
+    pub proofs_remembered: usize,
+    /// The most that are: [`with_proofs`](super::AuthSettings::with_proofs).
+    pub proof_capacity: usize,
+    /// Requests that were refused by this authenticator or one of its layers, by code and reason, sorted. All of them
+    /// are listed, those with a count of 0 too.
+    ///
+    /// What a handler or a [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) refuses is not known here.
+    pub refusals: Vec<RefusalCount>,
+    /// Reads of the store's change log that were begun. A store that knows its head at once is read only when there is
+    /// something to read.
+    pub freshness_reads: u64,
+    /// Those of them that failed or took too long.
+    pub freshness_reads_failed: u64,
+    /// When the last one that succeeded began, by the wall clock. None yet: none did.
+    pub last_freshness_read: Option<Timestamp>,
+    /// How long ago that is, by the monotonic clock.
+    pub last_freshness_read_age: Option<Duration>,
+    /// Attempts to write the counts of usage to the store. None without [`ApiKeys`](crate::ApiKeys), which counts.
+    pub usage_flushes: u64,
+    /// Those of them that failed. The counts are kept, and written by the next that succeeds.
+    pub usage_flushes_failed: u64,
+    /// When the last one that succeeded began: everything that was counted before is in the store.
+    pub last_usage_flush: Option<Timestamp>,
+}
+
+impl AuthMetrics {
+    /// How long a hash waited for a thread on average, since the start. None if none did.
+    #[must_use]
+    pub fn mean_hash_wait(&self) -> Option<Duration> {
+        let nanos = self.hash_wait_total.as_nanos().checked_div(self.hash_waits.into())?;
+        u64::try_from(nanos).ok().map(Duration::from_nanos)
+    }
+
+    /// The requests that were refused with this code, whatever the reason.
+    #[must_use]
+    pub fn refused(&self, code: &str) -> u64 {
+        self.refusals.iter().filter(|refusal| refusal.code == code).map(|refusal| refusal.count).sum()
+    }
+}
+
+/// How many requests were refused with one code, and for `malformed_key` one reason.
+///
+/// ```
+/// use tower_api_keys::{Authenticator, auth::AuthSettings, store::MemoryStore};
+///
+/// let authenticator = Authenticator::new(MemoryStore::new(), AuthSettings::new())?;
+/// let refusals = authenticator.metrics().refusals;
+/// let truncated = refusals.iter().find(|refusal| refusal.reason == Some("truncated")).unwrap();
+/// assert_eq!((truncated.code, truncated.count), ("malformed_key", 0));
+/// # Ok::<(), tower_api_keys::auth::AuthSetupError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefusalCount {
+    /// The code that the refusal carried: [`AuthErrorKind::code`](super::AuthErrorKind::code), `missing_credentials` or
+    /// `ambiguous_credentials`.
+    pub code: &'static str,
+    /// For `malformed_key`, [`MalformedReason::code`](crate::key::MalformedReason::code).
+    pub reason: Option<&'static str>,
+    /// How many requests.
+    pub count: u64,
+}

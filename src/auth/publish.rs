@@ -1,0 +1,108 @@
+//! The figures of an authenticator for the facade `metrics`. The page of [`auth`](super) lists the names.
+
+use std::time::Duration;
+
+use ::metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+use super::metrics::AuthMetrics;
+use crate::time::Timestamp;
+
+const REFUSALS: &str = "api_keys_refusals_total";
+const REFUSALS_MEANING: &str = "requests that were refused, by code and, for malformed keys, reason";
+
+struct Figure {
+    name: &'static str,
+    unit: Unit,
+    meaning: &'static str,
+    value: Value,
+}
+
+enum Value {
+    /// Only grows.
+    Count(u64),
+    /// Goes up and down; none yet.
+    Level(Option<f64>),
+}
+
+/// Says what the figures mean, to recorders that keep such.
+pub(super) fn describe(metrics: &AuthMetrics) {
+    describe_counter!(REFUSALS, Unit::Count, REFUSALS_MEANING);
+    for Figure { name, unit, meaning, value } in figures(metrics) {
+        match value {
+            Value::Count(_) => describe_counter!(name, unit, meaning),
+            Value::Level(_) => describe_gauge!(name, unit, meaning),
+        }
+    }
+}
+
+/// Hands the figures to whichever recorder the process has.
+pub(super) fn publish(metrics: &AuthMetrics) {
+    for refusal in &metrics.refusals {
+        // The same labels on all of them; Prometheus takes an empty label for none.
+        counter!(REFUSALS, "code" => refusal.code, "reason" => refusal.reason.unwrap_or_default())
+            .absolute(refusal.count);
+    }
+    for Figure { name, value, .. } in figures(metrics) {
+        match value {
+            Value::Count(count) => counter!(name).absolute(count),
+            Value::Level(Some(level)) => gauge!(name).set(level),
+            Value::Level(None) => {}
+        }
+    }
+}
+
+fn figures(metrics: &AuthMetrics) -> [Figure; 17] {
+    [
+        count("api_keys_argon2_runs_total", "Argon2 runs begun", metrics.argon2_runs),
+        number("api_keys_hashes_queued", "hashes that wait for a thread", metrics.hashes_queued),
+        count("api_keys_hash_waits_total", "hashes that a thread took from the queue", metrics.hash_waits),
+        // A gauge, for a counter of the facade has whole numbers only.
+        time("api_keys_hash_wait_seconds", "how long those had waited, added up", metrics.hash_wait_total),
+        time("api_keys_hash_wait_longest_seconds", "how long one had waited at most", metrics.hash_wait_longest),
+        count("api_keys_hashes_refused_total", "hashes that found the queue full", metrics.hashes_refused),
+        count("api_keys_proof_hits_total", "checks without a look-up or a hash", metrics.proof_hits),
+        count("api_keys_proof_misses_total", "checks that took a look-up, and maybe a hash", metrics.proof_misses),
+        number("api_keys_proofs_remembered", "keys that are remembered", metrics.proofs_remembered),
+        number("api_keys_proof_capacity", "the most keys that are remembered", metrics.proof_capacity),
+        count("api_keys_freshness_reads_total", "reads of the change log begun", metrics.freshness_reads),
+        count("api_keys_freshness_reads_failed_total", "those that failed", metrics.freshness_reads_failed),
+        date(
+            "api_keys_last_freshness_read_timestamp_seconds",
+            "when the last one that succeeded began",
+            metrics.last_freshness_read,
+        ),
+        time_or_none(
+            "api_keys_last_freshness_read_age_seconds",
+            "how long ago that was",
+            metrics.last_freshness_read_age,
+        ),
+        count("api_keys_usage_flushes_total", "attempts to write the counts of usage", metrics.usage_flushes),
+        count("api_keys_usage_flushes_failed_total", "those that failed", metrics.usage_flushes_failed),
+        date(
+            "api_keys_last_usage_flush_timestamp_seconds",
+            "when the last one that succeeded began",
+            metrics.last_usage_flush,
+        ),
+    ]
+}
+
+const fn count(name: &'static str, meaning: &'static str, count: u64) -> Figure {
+    Figure { name, unit: Unit::Count, meaning, value: Value::Count(count) }
+}
+
+const fn number(name: &'static str, meaning: &'static str, number: usize) -> Figure {
+    Figure { name, unit: Unit::Count, meaning, value: Value::Level(Some(number as f64)) }
+}
+
+fn time(name: &'static str, meaning: &'static str, time: Duration) -> Figure {
+    time_or_none(name, meaning, Some(time))
+}
+
+fn time_or_none(name: &'static str, meaning: &'static str, time: Option<Duration>) -> Figure {
+    Figure { name, unit: Unit::Seconds, meaning, value: Value::Level(time.map(|time| time.as_secs_f64())) }
+}
+
+fn date(name: &'static str, meaning: &'static str, date: Option<Timestamp>) -> Figure {
+    let seconds = date.map(|date| date.as_millis() as f64 / 1_000.0);
+    Figure { name, unit: Unit::Seconds, meaning, value: Value::Level(seconds) }
+}
