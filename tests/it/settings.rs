@@ -15,6 +15,9 @@ const THREADS: &str = "there are 1 to 1024 hashing threads";
 const QUEUE: &str = "1 to 65536 checks may wait for a hashing thread";
 const CHECK_WAIT: &str = "a check waits 1 millisecond to 60 seconds for its hash";
 
+/// What the error says, and the setting that has it.
+struct Row(&'static str, fn(ApiKeysBuilder<MemoryStore>) -> ApiKeysBuilder<MemoryStore>);
+
 fn hasher(builder: ApiKeysBuilder<MemoryStore>, set: fn(HasherConfig) -> HasherConfig) -> ApiKeysBuilder<MemoryStore> {
     builder.hasher(set(HasherConfig::new()))
 }
@@ -25,33 +28,33 @@ fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuil
 
 #[tokio::test]
 async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
-    let table: [(&str, fn(ApiKeysBuilder<MemoryStore>) -> ApiKeysBuilder<MemoryStore>); 24] = [
-        (PROOFS, |keys| keys.proofs(0)),
-        (PROOFS, |keys| keys.proofs(100_000_001)),
-        (PROOFS, |keys| keys.proofs(usize::MAX)),
-        (LOOK_UPS, |keys| keys.look_ups(0, WAIT)),
-        (LOOK_UPS, |keys| keys.look_ups(100_001, WAIT)),
-        (LOOK_UPS, |keys| keys.look_ups(usize::MAX, WAIT)),
-        (LOOK_UP_WAIT, |keys| keys.look_ups(64, Duration::from_secs(3_601))),
-        (LOOK_UP_WAIT, |keys| keys.look_ups(64, Duration::MAX)),
-        (STORE_TIMEOUT, |keys| keys.store_timeout(Duration::ZERO)),
-        (STORE_TIMEOUT, |keys| keys.store_timeout(Duration::MAX)),
-        (BOUND, |keys| bounded(keys, Duration::ZERO)),
-        (BOUND, |keys| bounded(keys, Duration::from_millis(99))),
-        (BOUND, |keys| bounded(keys, Duration::MAX)),
-        (USAGE_INTERVAL, |keys| keys.usage_interval(Duration::ZERO)),
-        (USAGE_INTERVAL, |keys| keys.usage_interval(Duration::MAX)),
-        (THREADS, |keys| hasher(keys, |config| config.with_threads(0))),
-        (THREADS, |keys| hasher(keys, |config| config.with_threads(1_025))),
-        (THREADS, |keys| hasher(keys, |config| config.with_threads(usize::MAX))),
-        (QUEUE, |keys| hasher(keys, |config| config.with_queue(0))),
-        (QUEUE, |keys| hasher(keys, |config| config.with_queue(65_537))),
-        (QUEUE, |keys| hasher(keys, |config| config.with_queue(usize::MAX))),
-        (CHECK_WAIT, |keys| hasher(keys, |config| config.with_check_wait(Duration::ZERO))),
-        (CHECK_WAIT, |keys| hasher(keys, |config| config.with_check_wait(Duration::from_secs(61)))),
-        (CHECK_WAIT, |keys| hasher(keys, |config| config.with_check_wait(Duration::MAX))),
+    let table: [Row; 24] = [
+        Row(PROOFS, |keys| keys.proofs(0)),
+        Row(PROOFS, |keys| keys.proofs(100_000_001)),
+        Row(PROOFS, |keys| keys.proofs(usize::MAX)),
+        Row(LOOK_UPS, |keys| keys.look_ups(0, WAIT)),
+        Row(LOOK_UPS, |keys| keys.look_ups(100_001, WAIT)),
+        Row(LOOK_UPS, |keys| keys.look_ups(usize::MAX, WAIT)),
+        Row(LOOK_UP_WAIT, |keys| keys.look_ups(64, Duration::from_secs(3_601))),
+        Row(LOOK_UP_WAIT, |keys| keys.look_ups(64, Duration::MAX)),
+        Row(STORE_TIMEOUT, |keys| keys.store_timeout(Duration::ZERO)),
+        Row(STORE_TIMEOUT, |keys| keys.store_timeout(Duration::MAX)),
+        Row(BOUND, |keys| bounded(keys, Duration::ZERO)),
+        Row(BOUND, |keys| bounded(keys, Duration::from_millis(99))),
+        Row(BOUND, |keys| bounded(keys, Duration::MAX)),
+        Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::ZERO)),
+        Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::MAX)),
+        Row(THREADS, |keys| hasher(keys, |config| config.with_threads(0))),
+        Row(THREADS, |keys| hasher(keys, |config| config.with_threads(1_025))),
+        Row(THREADS, |keys| hasher(keys, |config| config.with_threads(usize::MAX))),
+        Row(QUEUE, |keys| hasher(keys, |config| config.with_queue(0))),
+        Row(QUEUE, |keys| hasher(keys, |config| config.with_queue(65_537))),
+        Row(QUEUE, |keys| hasher(keys, |config| config.with_queue(usize::MAX))),
+        Row(CHECK_WAIT, |keys| hasher(keys, |config| config.with_check_wait(Duration::ZERO))),
+        Row(CHECK_WAIT, |keys| hasher(keys, |config| config.with_check_wait(Duration::from_secs(61)))),
+        Row(CHECK_WAIT, |keys| hasher(keys, |config| config.with_check_wait(Duration::MAX))),
     ];
-    for (row, (expected, set)) in table.into_iter().enumerate() {
+    for (row, Row(expected, set)) in table.into_iter().enumerate() {
         let error = set(ApiKeys::builder(MemoryStore::new())).build().await.unwrap_err();
         assert_eq!(error.to_string(), expected, "row {row}");
     }
