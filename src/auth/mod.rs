@@ -8,7 +8,7 @@
 //!
 //! [`Authenticator::metrics`] tells what checks have cost and how they ended. With the feature `metrics` the same figures
 //! reach the recorder of the crate [`metrics`](https://docs.rs/metrics), and so an exporter for Prometheus: each time
-//! [`ApiKeys`](crate::ApiKeys) has written usage, and when [`Authenticator::publish_metrics`] is called. A
+//! [`ApiKeys`](crate::ApiKeys) has written usage, and when `Authenticator::publish_metrics` is called. A
 //! request that is accepted never waits for the recorder. Install it first: what the figures mean is told once.
 //!
 //! | name | kind | unit | figure |

@@ -22,7 +22,7 @@ use tower_api_keys::{
 use crate::support::{
     clock,
     hooked::{Fault, Hooked, Hooks},
-    issue, keys, noon, system, team, user,
+    issue, keys, noon, system, team, user, wrong_secret,
 };
 
 /// A service with one team key, its store's hooks and the store behind them.
@@ -82,16 +82,6 @@ fn write_elsewhere(store: &MemoryStore, id: u8, write: Write) {
 
 fn blue() -> OwnerRef {
     OwnerRef { organization: OrganizationId::single(), owner: team("blue").into() }
-}
-
-/// A well-formed key with the same id and another secret.
-fn wrong_secret(key: &PlaintextKey) -> String {
-    let other = KeyFormat::unbranded().generate(key.kind()).unwrap();
-    let secret = &other.expose_secret()[26..70];
-    let text = format!("{}.{}.{secret}", key.kind(), key.id());
-    let checksum = crc32fast::hash(text.as_bytes()).to_be_bytes();
-    use base64ct::{Base64UrlUnpadded, Encoding};
-    format!("{text}{}", Base64UrlUnpadded::encode_string(&checksum[1..]))
 }
 
 #[tokio::test]

@@ -5,10 +5,11 @@ pub mod secrets;
 
 use std::sync::Arc;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use tower_api_keys::{
     Actor, ApiKeys, ManualClock, Owner, TeamId, Timestamp, UserId,
     hash::{Argon2Params, HasherConfig},
-    key::PlaintextKey,
+    key::{KeyFormat, PlaintextKey},
     manage::IssueKey,
     store::KeyStore,
 };
@@ -54,4 +55,13 @@ pub fn user(id: &str) -> UserId {
 /// A team.
 pub fn team(id: &str) -> TeamId {
     TeamId::new(id).unwrap()
+}
+
+/// A well-formed key with the same id and another secret.
+pub fn wrong_secret(key: &PlaintextKey) -> String {
+    let other = KeyFormat::unbranded().generate(key.kind()).unwrap();
+    let secret = &other.expose_secret()[26..70];
+    let text = format!("{}.{}.{secret}", key.kind(), key.id());
+    let checksum = crc32fast::hash(text.as_bytes()).to_be_bytes();
+    format!("{text}{}", Base64UrlUnpadded::encode_string(&checksum[1..]))
 }

@@ -1,0 +1,553 @@
+//! What an operator sees: every figure after a known history, and no id in any of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ::metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit, set_default_local_recorder,
+    with_local_recorder,
+};
+use futures_util::future::join_all;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_api_keys::{
+    ApiKeys, Authenticator, IssueKey, ManualClock, OrganizationId,
+    auth::{AuthErrorKind, AuthMetrics, AuthSettings},
+    hash::HasherConfig,
+    key::PlaintextKey,
+    store::{KeyReader, MemoryStore},
+};
+
+use crate::support::{
+    cheap, clock,
+    hooked::{Fault, Hooked, Hooks},
+    issue, keys, noon, secrets, system, team, user, wrong_secret,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Service {
+    keys: ApiKeys<Hooked<Arc<MemoryStore>>>,
+    hooks: Arc<Hooks>,
+    clock: Arc<ManualClock>,
+    key: PlaintextKey,
+}
+
+/// A service with one key that was never used.
+async fn service() -> Service {
+    let (store, clock) = (Hooked::new(Arc::new(MemoryStore::new())), clock());
+    let hooks = store.hooks.clone();
+    let keys = keys(store, &clock).await;
+    let key = issue(&keys, user("alice-of-the-ids")).await;
+    Service { keys, hooks, clock, key }
+}
+
+impl Service {
+    fn metrics(&self) -> AuthMetrics {
+        self.keys.authenticator().metrics()
+    }
+
+    async fn check(&self, text: &str) -> Result<(), AuthErrorKind> {
+        self.keys.authenticator().authenticate(text).await.map(|_| ()).map_err(|error| error.kind())
+    }
+
+    async fn check_key(&self) -> Result<(), AuthErrorKind> {
+        self.check(self.key.expose_secret()).await
+    }
+
+    /// The status of the answer to a request with these headers.
+    async fn send(&self, lines: &[(&'static str, &str)]) -> u16 {
+        let mut request = Request::new(Full::<bytes::Bytes>::default());
+        for (name, value) in lines {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let inner = service_fn(async |_| Ok::<_, Infallible>(Response::new(Full::<bytes::Bytes>::default())));
+        self.keys.layer().layer(inner).oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    /// Something of everything there is to count.
+    async fn history(&self) {
+        for _ in 0..3 {
+            self.check_key().await.unwrap();
+        }
+        self.check(&wrong_secret(&self.key)).await.unwrap_err();
+        self.check(&self.key.expose_secret()[..70]).await.unwrap_err();
+        self.send(&[]).await;
+        self.keys.manager().revoke(&self.key.id(), &system()).await.unwrap();
+        self.check_key().await.unwrap_err();
+        self.keys.flush_usage().await.unwrap();
+        self.hooks.fail("record_usage", Fault::Error, 1);
+        self.check_key().await.unwrap_err();
+        self.keys.flush_usage().await.unwrap_err();
+    }
+}
+
+/// The refusals that there were.
+fn refusals(metrics: &AuthMetrics) -> Vec<(&'static str, &'static str, u64)> {
+    let seen = metrics.refusals.iter().filter(|refusal| refusal.count > 0);
+    seen.map(|refusal| (refusal.code, refusal.reason.unwrap_or(""), refusal.count)).collect()
+}
+
+#[tokio::test]
+async fn all_figures_begin_at_nothing() {
+    let settings = AuthSettings::new().with_proofs(1_234);
+    let metrics = Authenticator::new(MemoryStore::new(), settings).unwrap().metrics();
+    let counts = [
+        metrics.argon2_runs,
+        metrics.hash_waits,
+        metrics.hashes_refused,
+        metrics.proof_hits,
+        metrics.proof_misses,
+        metrics.freshness_reads,
+        metrics.freshness_reads_failed,
+        metrics.usage_flushes,
+        metrics.usage_flushes_failed,
+    ];
+    assert_eq!(counts, [0; 9]);
+    assert_eq!((metrics.hashes_queued, metrics.proofs_remembered, metrics.proof_capacity), (0, 0, 1_234));
+    assert_eq!((metrics.hash_wait_total, metrics.hash_wait_longest), (Duration::ZERO, Duration::ZERO));
+    assert_eq!((metrics.last_freshness_read, metrics.last_freshness_read_age), (None, None));
+    assert_eq!((metrics.last_usage_flush, refusals(&metrics)), (None, vec![]));
+}
+
+#[tokio::test]
+async fn a_first_use_is_a_miss_and_a_run_and_each_later_one_a_hit() {
+    let service = service().await;
+    let issued = service.metrics();
+    service.check_key().await.unwrap();
+    let first = service.metrics();
+    for _ in 0..5 {
+        service.check_key().await.unwrap();
+    }
+    let later = service.metrics();
+    let figures = [&issued, &first, &later]
+        .map(|metrics| (metrics.argon2_runs, metrics.proof_misses, metrics.proof_hits, metrics.proofs_remembered));
+    assert_eq!(figures, [(1, 0, 0, 0), (2, 1, 0, 1), (2, 1, 5, 1)]);
+    assert_eq!(later.argon2_runs, service.keys.authenticator().argon2_runs());
+}
+
+#[tokio::test]
+async fn a_hit_that_waits_for_a_read_of_the_log_is_a_hit() {
+    let service = service().await;
+    service.check_key().await.unwrap();
+    service.hooks.hides_head.store(true, Ordering::SeqCst);
+    service.check_key().await.unwrap();
+    let metrics = service.metrics();
+    assert_eq!((metrics.proof_misses, metrics.proof_hits), (1, 1));
+}
+
+#[tokio::test]
+async fn a_record_that_changed_and_an_unknown_id_are_misses_without_a_run() {
+    let service = service().await;
+    service.check_key().await.unwrap();
+    let later = noon().saturating_add(SECOND);
+    service.keys.manager().expire_at(&service.key.id(), later, &system()).await.unwrap();
+    service.check_key().await.unwrap();
+    let elsewhere = ApiKeys::builder(MemoryStore::new()).hasher(cheap()).build().await.unwrap();
+    let unknown = issue(&elsewhere, user("bob")).await;
+    service.check(unknown.expose_secret()).await.unwrap_err();
+    let metrics = service.metrics();
+    assert_eq!((metrics.proof_misses, metrics.argon2_runs, metrics.proofs_remembered), (3, 2, 1));
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart_by_code_and_reason() {
+    let service = service().await;
+    service.check_key().await.unwrap();
+    let text = service.key.expose_secret();
+    for wrong in [&wrong_secret(&service.key), &text[..70], &text[..60], "$API_KEY", ""] {
+        service.check(wrong).await.unwrap_err();
+    }
+    for (lines, status) in [
+        (&[][..], 401),
+        (&[("x-api-key", text), ("x-api-key", text)], 400),
+        (&[("authorization", text)], 401),
+        (&[("authorization", "Bearer ghp_tM0r8xGQ2kVb")], 401),
+    ] {
+        assert_eq!(service.send(lines).await, status, "{lines:?}");
+    }
+    service.hooks.hides_head.store(true, Ordering::SeqCst);
+    service.hooks.fail("changes_since", Fault::Error, 1);
+    service.check_key().await.unwrap_err();
+    service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
+    for _ in 0..2 {
+        service.check_key().await.unwrap_err();
+    }
+    let metrics = service.metrics();
+    let expected = [
+        ("ambiguous_credentials", "", 1),
+        ("invalid_key", "", 1),
+        ("key_revoked", "", 2),
+        ("malformed_key", "empty", 1),
+        ("malformed_key", "foreign_credential", 1),
+        ("malformed_key", "missing_scheme", 1),
+        ("malformed_key", "placeholder", 1),
+        ("malformed_key", "truncated", 2),
+        ("missing_credentials", "", 1),
+        ("store_unavailable", "", 1),
+    ];
+    assert_eq!(refusals(&metrics), expected);
+    assert_eq!((metrics.refused("malformed_key"), metrics.refused("key_expired")), (6, 0));
+}
+
+#[tokio::test]
+async fn a_full_queue_is_counted_with_the_checks_it_refused() {
+    let store = Arc::new(MemoryStore::new());
+    let config = HasherConfig::new().with_threads(1).with_queue(1).with_check_wait(Duration::from_secs(60));
+    let node = async || ApiKeys::builder(store.clone()).hasher(config.clone()).clock(clock()).build().await.unwrap();
+    let (issuing, checking) = (node().await, node().await);
+    let mut texts = Vec::new();
+    for _ in 0..8 {
+        texts.push(issue(&issuing, team("blue")).await);
+    }
+    let authenticator = checking.authenticator();
+    let checks = texts.iter().map(|key| authenticator.authenticate(key.expose_secret()));
+    let mut overloaded = 0;
+    for error in join_all(checks).await.into_iter().filter_map(Result::err) {
+        assert_eq!(error.kind(), AuthErrorKind::Overloaded);
+        overloaded += 1;
+    }
+    // All eight come in less time than a run takes; one is run and one waits.
+    assert!(overloaded > 0, "nothing was refused");
+    let metrics = authenticator.metrics();
+    assert_eq!((metrics.hashes_refused, metrics.refused("overloaded")), (overloaded, overloaded));
+    assert_eq!((metrics.argon2_runs, metrics.hash_waits, metrics.hashes_queued), (8 - overloaded, 8 - overloaded, 0));
+    let mean = metrics.mean_hash_wait().unwrap();
+    assert!(Duration::ZERO < mean && mean <= metrics.hash_wait_longest, "{metrics:?}");
+    assert!(metrics.hash_wait_longest <= metrics.hash_wait_total, "{metrics:?}");
+}
+
+#[tokio::test]
+async fn reads_of_the_log_are_counted_and_the_last_good_one_is_dated() {
+    let service = service().await;
+    let began = std::time::Instant::now();
+    service.hooks.hides_head.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        service.check_key().await.unwrap();
+    }
+    service.clock.advance(SECOND);
+    service.hooks.fail("changes_since", Fault::Error, 2);
+    for _ in 0..2 {
+        service.check_key().await.unwrap_err();
+    }
+    let metrics = service.metrics();
+    assert_eq!(metrics.freshness_reads, service.hooks.count("changes_since") as u64);
+    assert_eq!((metrics.freshness_reads_failed, metrics.last_freshness_read), (2, Some(noon())));
+    assert!(metrics.last_freshness_read_age.unwrap() <= began.elapsed());
+    service.check_key().await.unwrap();
+    let (again, later) = (service.metrics(), noon().saturating_add(SECOND));
+    assert_eq!((again.freshness_reads_failed, again.last_freshness_read), (2, Some(later)));
+}
+
+#[tokio::test]
+async fn flushes_are_counted_and_the_last_good_one_is_dated() {
+    let service = service().await;
+    service.check_key().await.unwrap();
+    service.keys.flush_usage().await.unwrap();
+    service.clock.advance(SECOND);
+    service.check_key().await.unwrap();
+    service.hooks.fail("record_usage", Fault::Error, 1);
+    service.keys.flush_usage().await.unwrap_err();
+    let metrics = service.metrics();
+    let figures = (metrics.usage_flushes, metrics.usage_flushes_failed, metrics.last_usage_flush);
+    assert_eq!(figures, (2, 1, Some(noon())));
+    service.keys.shutdown().await.unwrap();
+    let metrics = service.metrics();
+    let figures = (metrics.usage_flushes, metrics.usage_flushes_failed, metrics.last_usage_flush);
+    assert_eq!(figures, (3, 1, Some(noon().saturating_add(SECOND))));
+}
+
+/// Remembers what it is given, as an exporter does.
+#[derive(Default)]
+struct Exporter {
+    /// By the kind, the name and the labels.
+    series: Mutex<BTreeMap<Series, Arc<AtomicU64>>>,
+    described: Mutex<Vec<(&'static str, String, Option<Unit>)>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Series {
+    kind: &'static str,
+    name: String,
+    labels: Vec<(String, String)>,
+}
+
+impl Exporter {
+    fn cell(&self, kind: &'static str, key: &Key) -> Arc<AtomicU64> {
+        let labels = key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect();
+        let series = Series { kind, name: key.name().to_owned(), labels };
+        self.series.lock().unwrap().entry(series).or_default().clone()
+    }
+
+    fn describe(&self, kind: &'static str, name: &KeyName, unit: Option<Unit>) {
+        self.described.lock().unwrap().push((kind, name.as_str().to_owned(), unit));
+    }
+
+    fn values(&self) -> BTreeMap<Series, u64> {
+        let series = self.series.lock().unwrap();
+        series.iter().map(|(series, value)| (series.clone(), value.load(Ordering::Relaxed))).collect()
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        let of = |(series, value): (Series, u64)| (series.kind == "counter" && series.name == name).then_some(value);
+        self.values().into_iter().filter_map(of).sum()
+    }
+
+    fn gauge(&self, name: &str) -> Option<f64> {
+        let of = |(series, value): (Series, u64)| {
+            (series.kind == "gauge" && series.name == name).then(|| f64::from_bits(value))
+        };
+        self.values().into_iter().find_map(of)
+    }
+
+    /// Kinds and names, without the labels.
+    fn names(&self) -> BTreeSet<(&'static str, String)> {
+        self.values().into_keys().map(|series| (series.kind, series.name)).collect()
+    }
+}
+
+impl Recorder for Exporter {
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe("counter", &name, unit);
+    }
+
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe("gauge", &name, unit);
+    }
+
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
+        self.describe("histogram", &name, unit);
+    }
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.cell("counter", key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.cell("gauge", key))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        self.cell("histogram", key);
+        Histogram::noop()
+    }
+}
+
+fn published<R: KeyReader>(authenticator: &Authenticator<R>) -> Exporter {
+    let exporter = Exporter::default();
+    with_local_recorder(&exporter, || authenticator.publish_metrics());
+    exporter
+}
+
+/// What the table in the documentation says: the kind and the name of each metric.
+fn documented() -> BTreeSet<(&'static str, String)> {
+    let rows = include_str!("../../src/auth/mod.rs").lines().filter_map(|line| line.strip_prefix("//! | `api_keys_"));
+    let row = |row: &'static str| {
+        let mut cells = row.split('|').map(str::trim);
+        let name = format!("api_keys_{}", cells.next().unwrap().trim_end_matches('`'));
+        (cells.next().unwrap().split(' ').next().unwrap(), name)
+    };
+    rows.map(row).collect()
+}
+
+#[tokio::test]
+async fn what_is_published_is_what_the_documentation_lists() {
+    let service = service().await;
+    service.history().await;
+    let exporter = published(&service.keys.authenticator());
+    assert_eq!(exporter.names(), documented());
+    let described = exporter.described.lock().unwrap();
+    let names: BTreeSet<_> = described.iter().map(|(kind, name, _)| (*kind, name.clone())).collect();
+    assert_eq!((names, described.len()), (documented(), documented().len()));
+    assert!(described.iter().all(|(_, name, unit)| name.ends_with("_seconds") == (*unit == Some(Unit::Seconds))));
+}
+
+#[tokio::test]
+async fn what_is_published_is_what_metrics_says() {
+    let service = service().await;
+    service.history().await;
+    let (exporter, metrics) = (published(&service.keys.authenticator()), service.metrics());
+    let counters = [
+        ("api_keys_argon2_runs_total", metrics.argon2_runs, 2),
+        ("api_keys_hash_waits_total", metrics.hash_waits, 2),
+        ("api_keys_hashes_refused_total", metrics.hashes_refused, 0),
+        ("api_keys_proof_hits_total", metrics.proof_hits, 2),
+        ("api_keys_proof_misses_total", metrics.proof_misses, 3),
+        ("api_keys_refusals_total", metrics.refusals.iter().map(|refusal| refusal.count).sum(), 5),
+        ("api_keys_freshness_reads_total", metrics.freshness_reads, service.hooks.count("changes_since") as u64),
+        ("api_keys_freshness_reads_failed_total", metrics.freshness_reads_failed, 0),
+        ("api_keys_usage_flushes_total", metrics.usage_flushes, 2),
+        ("api_keys_usage_flushes_failed_total", metrics.usage_flushes_failed, 1),
+    ];
+    for (name, said, expected) in counters {
+        assert_eq!((exporter.counter(name), said), (expected, expected), "{name}");
+    }
+    let at_noon = noon().as_millis() as f64 / 1_000.0;
+    for (name, expected) in [
+        ("api_keys_hashes_queued", 0.0),
+        ("api_keys_hash_wait_seconds", metrics.hash_wait_total.as_secs_f64()),
+        ("api_keys_hash_wait_longest_seconds", metrics.hash_wait_longest.as_secs_f64()),
+        ("api_keys_proofs_remembered", 1.0),
+        ("api_keys_proof_capacity", 100_000.0),
+        ("api_keys_last_freshness_read_timestamp_seconds", at_noon),
+        ("api_keys_last_usage_flush_timestamp_seconds", at_noon),
+    ] {
+        assert_eq!(exporter.gauge(name), Some(expected), "{name}");
+    }
+    let age = exporter.gauge("api_keys_last_freshness_read_age_seconds").unwrap();
+    assert!(age > 0.0 && age <= metrics.last_freshness_read_age.unwrap().as_secs_f64(), "{age}");
+}
+
+#[tokio::test]
+async fn what_has_not_happened_yet_has_no_date() {
+    let exporter = published(&Authenticator::new(MemoryStore::new(), AuthSettings::new()).unwrap());
+    assert!(exporter.names().iter().all(|(_, name)| !name.starts_with("api_keys_last_")), "{:?}", exporter.names());
+    assert_eq!(exporter.values().values().filter(|value| **value > 0).count(), 1, "the capacity alone is not 0");
+}
+
+#[tokio::test]
+async fn the_only_labels_are_code_and_reason_and_no_figure_has_an_id() {
+    let service = service().await;
+    let manager = service.keys.manager_for(OrganizationId::new("org-of-the-ids").unwrap());
+    let issued = manager.issue(IssueKey::team(team("team-of-the-ids")), &system()).await.unwrap();
+    secrets::remember(issued.plaintext().expose_secret());
+    service.check(issued.plaintext().expose_secret()).await.unwrap();
+    service.history().await;
+    let exporter = published(&service.keys.authenticator());
+    let codes: BTreeSet<_> =
+        service.metrics().refusals.iter().map(|refusal| (refusal.code, refusal.reason.unwrap_or(""))).collect();
+    for series in exporter.values().into_keys() {
+        let labels: Vec<_> = series.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        match labels[..] {
+            [] => assert_ne!(series.name, "api_keys_refusals_total"),
+            [("code", code), ("reason", reason)] => assert!(codes.contains(&(code, reason)), "{series:?}"),
+            _ => panic!("{series:?}"),
+        }
+    }
+    let text = format!("{:?} {:?} {:?}", exporter.values(), exporter.described, service.metrics());
+    let (id, other) = (service.key.id(), issued.info().id);
+    for id in [id.as_str(), other.as_str(), "alice-of-the-ids", "team-of-the-ids", "org-of-the-ids"] {
+        assert!(!text.contains(id), "{id} is in {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_figures_mean_is_told_once() {
+    let service = service().await;
+    let exporter = Exporter::default();
+    let authenticator = service.keys.authenticator();
+    with_local_recorder(&exporter, || (0..3).for_each(|_| authenticator.publish_metrics()));
+    assert_eq!(exporter.described.lock().unwrap().len(), documented().len());
+}
+
+#[tokio::test]
+async fn figures_are_published_when_usage_was_written() {
+    let exporter = Exporter::default();
+    let _guard = set_default_local_recorder(&exporter);
+    let service = service().await;
+    service.check_key().await.unwrap();
+    assert!(exporter.values().is_empty(), "a check has spoken to the recorder");
+    // From here on the clock of the runtime jumps to whatever waits for it.
+    tokio::time::pause();
+    while exporter.values().is_empty() {
+        tokio::time::sleep(SECOND).await;
+    }
+    assert_eq!(exporter.counter("api_keys_usage_flushes_total"), 1);
+    assert_eq!(exporter.counter("api_keys_proof_misses_total"), 1);
+}
+
+/// What the code in this thread logs until the guard is dropped.
+fn log(level: tracing::Level) -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).without_time();
+    let writer = log.clone();
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_once_that_the_change_log_fails_and_once_that_it_does_not_any_more() {
+    let service = service().await;
+    service.check_key().await.unwrap();
+    service.hooks.hides_head.store(true, Ordering::SeqCst);
+    service.hooks.fail("changes_since", Fault::Error, 3);
+    let (log, _guard) = log(tracing::Level::INFO);
+    for _ in 0..3 {
+        service.check_key().await.unwrap_err();
+    }
+    service.check_key().await.unwrap();
+    service.check_key().await.unwrap();
+    let told: Vec<_> = log.lines().into_iter().filter(|line| line.contains("the change log")).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("WARN ") && told[0].contains("the change log cannot be read error="), "{told:?}");
+    assert!(told[1].starts_with("INFO ") && told[1].ends_with("the change log can be read again"), "{told:?}");
+}
+
+#[tokio::test]
+async fn the_log_tells_when_usage_is_written_again() {
+    let service = service().await;
+    service.check_key().await.unwrap();
+    let (log, _guard) = log(tracing::Level::INFO);
+    service.hooks.fail("record_usage", Fault::Error, 1);
+    service.keys.flush_usage().await.unwrap_err();
+    service.keys.flush_usage().await.unwrap();
+    service.keys.flush_usage().await.unwrap();
+    let told: Vec<_> = log.lines().into_iter().filter(|line| line.contains("usage is written again")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+#[tokio::test]
+async fn the_log_names_the_key_whose_record_cannot_be_read_also_where_nothing_is_managed() {
+    secrets::capture_log();
+    let store = Arc::new(MemoryStore::new());
+    let key = issue(&keys(store.clone(), &clock()).await, user("alice")).await;
+    let hooked = Hooked::new(store);
+    hooked.hooks.alter(|found| found.key.scopes = "two  spaces".into());
+    let authenticator = Authenticator::new(hooked, AuthSettings::new().with_hasher(cheap())).unwrap();
+    let (log, _guard) = log(tracing::Level::INFO);
+    authenticator.authenticate(key.expose_secret()).await.unwrap_err();
+    let expected = format!("something is wrong with a stored key action=\"key.unreadable\" key=\"{}\"", key.id());
+    assert!(log.lines().iter().any(|line| line.starts_with("WARN ") && line.ends_with(&expected)), "{:?}", log.lines());
+}
+
+#[tokio::test]
+async fn the_log_names_a_key_that_is_refused_only_if_it_is_in_the_store() {
+    let service = service().await;
+    let elsewhere = ApiKeys::builder(MemoryStore::new()).hasher(cheap()).build().await.unwrap();
+    let unknown = issue(&elsewhere, user("bob")).await;
+    let (log, _guard) = log(tracing::Level::TRACE);
+    service.check(unknown.expose_secret()).await.unwrap_err();
+    service.check(&wrong_secret(&service.key)).await.unwrap_err();
+    let log = log.lines().join("\n");
+    assert!(log.contains(&format!("a key was refused code=\"invalid_key\" key=\"{}\"", service.key.id())), "{log}");
+    assert!(!log.contains(unknown.id().as_str()), "{log}");
+}

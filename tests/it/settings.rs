@@ -1,0 +1,76 @@
+//! Settings that make no sense are an error when the keys are built, and nothing is taken for them before.
+
+use std::time::Duration;
+
+use tower_api_keys::{ApiKeys, ApiKeysBuilder, auth::Freshness, hash::HasherConfig, store::MemoryStore};
+
+const WAIT: Duration = Duration::from_secs(1);
+const PROOFS: &str = "a setting is out of range: proofs are 1 to 100,000,000";
+const LOOK_UPS: &str = "a setting is out of range: look-ups at a time are 1 to 100,000";
+const LOOK_UP_WAIT: &str = "a setting is out of range: a look-up waits an hour at most";
+const STORE_TIMEOUT: &str = "a setting is out of range: the store has at most an hour to answer";
+const BOUND: &str = "a setting is out of range: a bound of freshness is 100 ms to an hour";
+const USAGE_INTERVAL: &str = "usage is written every 100 ms to once a day";
+const THREADS: &str = "there are 1 to 1024 hashing threads";
+const QUEUE: &str = "1 to 65536 checks may wait for a hashing thread";
+const CHECK_WAIT: &str = "a check waits 1 millisecond to 60 seconds for its hash";
+
+/// What the error says, and the setting that has it.
+struct Row(&'static str, fn(ApiKeysBuilder<MemoryStore>) -> ApiKeysBuilder<MemoryStore>);
+
+fn hasher(builder: ApiKeysBuilder<MemoryStore>, set: fn(HasherConfig) -> HasherConfig) -> ApiKeysBuilder<MemoryStore> {
+    builder.hasher(set(HasherConfig::new()))
+}
+
+fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuilder<MemoryStore> {
+    builder.freshness(Freshness::Bounded(bound))
+}
+
+#[tokio::test]
+async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
+    let table: [Row; 24] = [
+        Row(PROOFS, |keys| keys.proofs(0)),
+        Row(PROOFS, |keys| keys.proofs(100_000_001)),
+        Row(PROOFS, |keys| keys.proofs(usize::MAX)),
+        Row(LOOK_UPS, |keys| keys.look_ups(0, WAIT)),
+        Row(LOOK_UPS, |keys| keys.look_ups(100_001, WAIT)),
+        Row(LOOK_UPS, |keys| keys.look_ups(usize::MAX, WAIT)),
+        Row(LOOK_UP_WAIT, |keys| keys.look_ups(64, Duration::from_secs(3_601))),
+        Row(LOOK_UP_WAIT, |keys| keys.look_ups(64, Duration::MAX)),
+        Row(STORE_TIMEOUT, |keys| keys.store_timeout(Duration::ZERO)),
+        Row(STORE_TIMEOUT, |keys| keys.store_timeout(Duration::MAX)),
+        Row(BOUND, |keys| bounded(keys, Duration::ZERO)),
+        Row(BOUND, |keys| bounded(keys, Duration::from_millis(99))),
+        Row(BOUND, |keys| bounded(keys, Duration::MAX)),
+        Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::ZERO)),
+        Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::MAX)),
+        Row(THREADS, |keys| hasher(keys, |config| config.with_threads(0))),
+        Row(THREADS, |keys| hasher(keys, |config| config.with_threads(1_025))),
+        Row(THREADS, |keys| hasher(keys, |config| config.with_threads(usize::MAX))),
+        Row(QUEUE, |keys| hasher(keys, |config| config.with_queue(0))),
+        Row(QUEUE, |keys| hasher(keys, |config| config.with_queue(65_537))),
+        Row(QUEUE, |keys| hasher(keys, |config| config.with_queue(usize::MAX))),
+        Row(CHECK_WAIT, |keys| hasher(keys, |config| config.with_check_wait(Duration::ZERO))),
+        Row(CHECK_WAIT, |keys| hasher(keys, |config| config.with_check_wait(Duration::from_secs(61)))),
+        Row(CHECK_WAIT, |keys| hasher(keys, |config| config.with_check_wait(Duration::MAX))),
+    ];
+    for (row, Row(expected, set)) in table.into_iter().enumerate() {
+        let error = set(ApiKeys::builder(MemoryStore::new())).build().await.unwrap_err();
+        assert_eq!(error.to_string(), expected, "row {row}");
+    }
+}
+
+#[tokio::test]
+async fn the_ends_of_the_ranges_are_accepted() {
+    let hour = Duration::from_secs(3_600);
+    let least = HasherConfig::new().with_threads(1).with_queue(1).with_check_wait(Duration::from_millis(1));
+    let most = HasherConfig::new().with_threads(1_024).with_queue(65_536).with_check_wait(Duration::from_secs(60));
+    for (proofs, look_ups, wait, timeout, bound, interval, hasher) in [
+        (1, 1, Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(100), Duration::from_millis(100), least),
+        (100_000, 100_000, hour, hour, hour, 24 * hour, most),
+    ] {
+        let builder = ApiKeys::builder(MemoryStore::new()).proofs(proofs).look_ups(look_ups, wait);
+        let builder = bounded(builder.store_timeout(timeout).usage_interval(interval), bound);
+        builder.hasher(hasher).build().await.unwrap();
+    }
+}
