@@ -29,7 +29,7 @@ use std::{convert::Infallible, fs, num::NonZero, thread, time::Instant};
 
 use axum::body::Body;
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use peers::{
     measure::{BATCH, Rounds, timed, timed_batches, timed_once},
     ours::{Ours, with_another_prefix, with_another_secret},
@@ -148,7 +148,7 @@ impl Contenders {
         add_service(rounds, "bare_ns", bare(), bearer(keys));
 
         let only = format!("Bearer {}", keys[0]);
-        let mut service = tower_http_static(&only).layer(bare());
+        let mut service = tower_http_static(HeaderValue::from_str(&only).expect("a key is printable")).layer(bare());
         assert!(answers(&mut service, request(AUTHORIZATION, "Bearer nobody's"), StatusCode::UNAUTHORIZED));
         add_service(rounds, "tower_http_static_ns", service, bearer(&keys[..1]));
 
@@ -182,7 +182,7 @@ impl Contenders {
         add_check(rounds, "wrong_secret_cached_ns", &self.wrong_cached, check(Some(AuthErrorKind::Invalid)));
 
         let (unused, mut turns) = (self.unused.keys.authenticator(), Turns::of(&self.wrong_uncached));
-        let refused = async |texts: Vec<&str>| {
+        let refused = async move |texts: Vec<&str>| {
             let mut refused = 0;
             for text in texts {
                 refused += usize::from(ended(&unused.authenticate(text).await, Some(AuthErrorKind::Invalid)));

@@ -2,10 +2,15 @@
 
 use std::{hint::black_box, time::Instant};
 
-/// Batches in a round, and calls in a batch: what a batch consumes fits a core's cache, and so does not measure memory.
-const BATCHES: usize = 10;
-/// Calls in a batch, see [`timed`].
+/// Calls in a batch: few enough for what they consume to be in a core's cache.
 pub const BATCH: usize = 100;
+
+/// Batches in a round that are not counted: they go once through 1,000 keys, and take the caches back from whoever ran
+/// before.
+const WARM_UP: usize = 10;
+
+/// Batches in a round that are counted.
+const COUNTED: usize = 20;
 
 /// Contenders, each measured once a round, so that a noisy machine disturbs all alike.
 #[derive(Default)]
@@ -54,8 +59,8 @@ impl<'a> Rounds<'a> {
 
 /// Nanoseconds a call: a round of a contender whose calls are short.
 ///
-/// `inputs` makes a batch of [`BATCH`] while the clock stands still. The first batch of a round is not counted: it takes
-/// the caches back from whoever ran before. Dropping what a call returns is part of the call.
+/// `inputs` makes a batch of [`BATCH`] while the clock stands still. The first batches of a round are not counted.
+/// Dropping what a call returns is part of the call.
 ///
 /// # Panics
 /// If a call returns `false`: a contender that does not do what is measured would look fast.
@@ -75,16 +80,16 @@ pub fn timed<T>(inputs: impl FnMut() -> Vec<T>, mut call: impl FnMut(T) -> bool)
 /// As [`timed`].
 pub fn timed_batches<T>(mut inputs: impl FnMut() -> Vec<T>, mut calls: impl FnMut(Vec<T>) -> usize) -> f64 {
     let mut nanoseconds = 0;
-    for batch in 0..=BATCHES {
+    for batch in 0..WARM_UP + COUNTED {
         let inputs = inputs();
         assert_eq!(inputs.len(), BATCH, "inputs in a batch");
         let start = Instant::now();
         let as_wanted = calls(inputs);
         let took = start.elapsed().as_nanos();
         assert_eq!(as_wanted, BATCH, "calls of a batch that did what is measured");
-        nanoseconds += if batch == 0 { 0 } else { took };
+        nanoseconds += if batch < WARM_UP { 0 } else { took };
     }
-    nanoseconds as f64 / (BATCHES * BATCH) as f64
+    nanoseconds as f64 / (COUNTED * BATCH) as f64
 }
 
 /// Nanoseconds of one call that takes milliseconds.

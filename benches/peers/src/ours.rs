@@ -13,8 +13,8 @@ use tower_api_keys::{
 
 use crate::requests::shuffle;
 
-/// Keys being filled in at a time: enough for every hashing thread, and fewer than may wait for one.
-const AT_A_TIME: usize = 64;
+/// Keys being issued at a time: work for the hashing threads, and no more than may wait for one.
+const AT_A_TIME: usize = 16;
 
 /// Keys of as many users, in memory.
 pub struct Ours {
