@@ -14,7 +14,8 @@ rm -rf "$logs" && mkdir -p "$logs"
 # The small packages that stand beside the published one, each with its own lock file.
 shopt -s nullglob
 examples=(examples/*/Cargo.toml)
-nested=("${examples[@]}" fuzz/Cargo.toml)
+benches=(benches/*/Cargo.toml)
+nested=("${examples[@]}" "${benches[@]}" fuzz/Cargo.toml)
 
 tools() {
   command -v cargo >/dev/null || { echo "cargo is missing: install Rust first, https://rustup.rs"; return 1; }
@@ -72,7 +73,14 @@ combination() {
 }
 
 build_examples() { cargo build --locked --all-features --examples; }
-check_benches() { cargo check --locked --all-features --benches; }
+
+# Looked at and not run: they measure, which a busy machine cannot, and the others' code is large.
+check_benches() {
+  cargo check --locked --all-features --benches
+  for manifest in "${benches[@]}"; do
+    cargo clippy --locked --manifest-path "$manifest" --all-targets -- -D warnings
+  done
+}
 
 unit_and_integration_tests() {
   if cargo nextest --version >/dev/null 2>&1; then

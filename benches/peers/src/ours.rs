@@ -1,0 +1,77 @@
+//! This crate, filled, and texts that it refuses.
+
+use std::{future::ready, time::Duration};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tower_api_keys::{
+    Actor, ApiKeys, IssueKey, KeyKind, UserId,
+    hash::{Argon2Params, HasherConfig},
+    key::{KeyFormat, MalformedReason},
+    store::MemoryStore,
+};
+
+use crate::requests::shuffle;
+
+/// Keys being issued at a time: work for the hashing threads, and no more than may wait for one.
+const AT_A_TIME: usize = 16;
+
+/// Keys of as many users, in memory.
+pub struct Ours {
+    /// What hands out layers and authenticators.
+    pub keys: ApiKeys<MemoryStore>,
+    /// The texts of the keys, in no order.
+    pub texts: Vec<String>,
+}
+
+impl Ours {
+    /// So many keys, none of them used yet. Everything is as by default but for what is said here: hashes of these
+    /// parameters, so many proofs remembered, and the longest wait for a hash, because the machine may be busy.
+    pub async fn issued(keys: usize, params: Argon2Params, proofs: usize) -> Self {
+        let hasher = HasherConfig::new().with_params(params).with_check_wait(Duration::from_secs(60));
+        let built = ApiKeys::builder(MemoryStore::new()).hasher(hasher).proofs(proofs).build().await.expect("settings");
+        let (manager, actor) = (built.manager(), Actor::system("bench").expect("a label"));
+        let issued = stream::iter(0..keys as u64)
+            .map(|number| manager.issue(IssueKey::user(UserId::from(number)), &actor))
+            .buffer_unordered(AT_A_TIME)
+            .map_ok(|key| key.plaintext().expose_secret().to_owned());
+        let mut texts: Vec<String> = issued.try_collect().await.expect("a key");
+        shuffle(&mut texts);
+        Self { keys: built, texts }
+    }
+
+    /// Uses each key once, so that it is remembered.
+    pub async fn used(self) -> Self {
+        let authenticator = self.keys.authenticator();
+        let uses = stream::iter(&self.texts).map(|text| authenticator.authenticate(text)).buffer_unordered(AT_A_TIME);
+        uses.try_for_each(|_| ready(Ok(()))).await.expect("a good key");
+        self
+    }
+}
+
+/// A key with the id of this one and the secret of another: well-formed, checksum included, and wrong.
+///
+/// # Panics
+/// If it were not: then something else would be measured.
+pub fn with_another_secret(text: &str) -> String {
+    let format = KeyFormat::unbranded();
+    let another = format.generate(KeyKind::User).expect("randomness");
+    let (id, _) = text.rsplit_once('.').expect("a key");
+    let (_, secret) = another.expose_secret().rsplit_once('.').expect("a key");
+    let mut forged = format!("{id}.{}", &secret[..44]);
+    let [_, low_24 @ ..] = crc32fast::hash(forged.as_bytes()).to_be_bytes();
+    forged.push_str(&Base64UrlUnpadded::encode_string(&low_24));
+    assert!(format.parse(forged.as_bytes()).is_ok_and(|key| text.contains(key.id().as_str())));
+    forged
+}
+
+/// As long as a key and with a prefix that nobody accepts.
+///
+/// # Panics
+/// If it were a key, or refused for another reason.
+pub fn with_another_prefix(text: &str) -> String {
+    let misspelt = text.replacen("user.", "usre.", 1);
+    let refused = KeyFormat::unbranded().parse(misspelt.as_bytes()).expect_err("no such prefix");
+    assert_eq!(refused.reason(), MalformedReason::UnknownPrefix);
+    misspelt
+}

@@ -1,0 +1,43 @@
+//! This crate beside what a user would pick instead: `cargo bench --bench side_by_side`.
+//!
+//! The others would be built for each newcomer's first command if they were dependencies of this package. So they, and
+//! all that is measured, are in the package `benches/peers`; this one builds and runs that, and passes on what it says.
+#![allow(clippy::print_stderr, reason = "it says why there is nothing to run")]
+
+use std::{
+    env,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+fn main() -> ExitCode {
+    // `cargo test --benches` runs this too, and not to measure.
+    if !env::args().any(|argument| argument == "--bench") {
+        eprintln!("nothing to test here; it measures: cargo bench --bench side_by_side");
+        return ExitCode::SUCCESS;
+    }
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/Cargo.toml");
+    if !manifest.is_file() {
+        eprintln!("benches/peers is not part of the published archive: run this bench from a clone of the repository");
+        return ExitCode::FAILURE;
+    }
+    // A target folder within this package's own: the two have few builds in common, and need no second folder to ignore.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
+    let run = Command::new(env!("CARGO"))
+        .args(["bench", "--locked", "--bench", "side_by_side", "--manifest-path"])
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(target)
+        .status();
+    match run {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(status) => {
+            eprintln!("the bench in benches/peers ended with {status}");
+            ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+        }
+        Err(error) => {
+            eprintln!("cargo cannot be run: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
