@@ -20,6 +20,7 @@ mod leaks;
 mod lessons;
 mod memory_use;
 mod model;
+mod overload;
 mod peppers;
 mod project;
 mod refusals;
