@@ -21,6 +21,7 @@ mod lessons;
 mod memory_use;
 mod metrics;
 mod model;
+mod overload;
 mod peppers;
 mod project;
 mod refusals;

@@ -1,0 +1,313 @@
+//! A service under load, over loopback: `cargo bench --bench load`.
+//!
+//! axum and hyper, in a process of their own, answer HTTP/1.1 over kept connections with `ApiKeyLayer` and without. This
+//! process asks: closed loop for the throughput, one request at a time on each connection; open loop for the latency of
+//! proved keys, measured from the moment at which each request should have begun, so that a stall is not hidden by the
+//! requests that nobody sent during it. Rounds alternate:
+//!
+//! - `idle`: proved keys at `--rate` a second, and nothing else.
+//! - `wrong_secrets`: the same beside `--flood` requests a second with well-formed keys of one known id and wrong secrets.
+//! - `unlayered_flood`: the same beside those very requests to the route without the layer: what they cost a machine of
+//!   this size anyhow.
+//! - `first_uses`: the same while fresh keys keep every hashing thread busy and `--unknown` requests a second look up ids
+//!   that nobody has.
+//!
+//! Prints a line each: name, tab, figure. Exits with 1 if a wrong secret cost a run of Argon2id, a fresh key did not cost
+//! exactly one, or an answer had another status than it must. Takes `--seconds` (of each phase) and `--rounds`, too.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "it measures and prints, and without a server there is nothing to measure"
+)]
+
+#[path = "load/client.rs"]
+mod client;
+#[path = "load/server.rs"]
+mod server;
+mod traffic;
+
+use std::{
+    env,
+    process::ExitCode,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use client::{Connection, request};
+use server::Server;
+use tower_api_keys::{KeyKind, key::KeyFormat};
+use traffic::{Arguments, Latencies, Pace, allowed_kib, cores, median};
+
+const DEFAULTS: [(&str, f64); 5] =
+    [("flood", 10_000.0), ("rate", 1_000.0), ("rounds", 3.0), ("seconds", 2.0), ("unknown", 2_000.0)];
+
+/// Connections that share a rate. Each waits for its answer before it asks again.
+const LANES: u32 = 8;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::read(&DEFAULTS) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    if env::var_os(server::SERVER).is_some() {
+        return server::serve(&arguments);
+    }
+    match Bench::new(arguments).run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A rate of requests, spread over connections, and the status that each answer must have.
+struct Load<'a> {
+    per_second: f64,
+    requests: &'a (dyn Fn() -> Vec<u8> + Sync),
+    status: u16,
+}
+
+struct Bench {
+    arguments: Arguments,
+    server: Server,
+    /// Keys that nobody has used yet.
+    fresh: Mutex<Vec<String>>,
+}
+
+impl Bench {
+    fn new(arguments: Arguments) -> Self {
+        let server = Server::start();
+        let fresh = Mutex::new(server.fresh.clone());
+        Self { arguments, server, fresh }
+    }
+
+    fn run(&self) -> Result<(), String> {
+        println!("cores\t{}", cores());
+        self.saturation()?;
+
+        let (rate, flood) = (self.arguments.number("rate"), self.arguments.number("flood"));
+        let warm = self.server.in_turn("/layered", &self.server.warm);
+        let warm = Load { per_second: rate, requests: &warm, status: 200 };
+        let wrong_texts: Vec<String> = (0..4_096).map(|_| server::wrong_secret(&self.server.known)).collect();
+        let wrong = self.server.in_turn("/layered", &wrong_texts);
+        let wrong = Load { per_second: flood, requests: &wrong, status: 401 };
+        let unlayered = self.server.in_turn("/bare", &wrong_texts);
+        let unlayered = Load { per_second: flood, requests: &unlayered, status: 200 };
+        let unknown = || {
+            let unknown = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
+            request("/layered", unknown.expose_secret())
+        };
+        let unknown = Load { per_second: self.arguments.number("unknown"), requests: &unknown, status: 401 };
+
+        let mut phases: [Phase; 4] = ["idle", "wrong_secrets", "unlayered_flood", "first_uses"].map(Phase::new);
+        for _ in 0..self.arguments.count("rounds") {
+            self.measure(&mut phases[0], &warm, None, false)?;
+            self.measure(&mut phases[1], &warm, Some(&wrong), false)?;
+            self.measure(&mut phases[2], &warm, Some(&unlayered), false)?;
+            self.measure(&mut phases[3], &warm, Some(&unknown), true)?;
+        }
+        self.report(&phases);
+        if phases[1].runs != 0 {
+            return Err(format!("wrong secrets cost {} runs of Argon2id", phases[1].runs));
+        }
+        if phases[3].runs != phases[3].first_uses {
+            return Err(format!("{} first uses cost {} runs of Argon2id", phases[3].first_uses, phases[3].runs));
+        }
+        Ok(())
+    }
+
+    /// As many requests as the machine can do, without the layer and with it, in short rounds that alternate.
+    fn saturation(&self) -> Result<(), String> {
+        let [mut bare, mut layered, mut ratios] = [const { Vec::new() }; 3];
+        let routes = ["/bare", "/layered"].map(|path| self.server.in_turn(path, &self.server.warm));
+        for round in 0..10 {
+            let mut rates = [0.0; 2];
+            for turn in 0..2 {
+                // Who begins alternates, too. The first round warms up.
+                let route = (round + turn) % 2;
+                rates[route] = self.closed_loop(&routes[route])?;
+            }
+            if round > 0 {
+                bare.push(rates[0]);
+                layered.push(rates[1]);
+                ratios.push(rates[1] / rates[0]);
+            }
+        }
+        println!("requests_per_second_bare\t{:.0}", median(bare));
+        println!("requests_per_second_layered\t{:.0}", median(layered));
+        println!("layered_ratio\t{:.3}", median(ratios));
+        Ok(())
+    }
+
+    /// Requests a second.
+    fn closed_loop(&self, requests: &(dyn Fn() -> Vec<u8> + Sync)) -> Result<f64, String> {
+        // Made beforehand: the time to write requests down is not the server's.
+        let requests: Vec<Vec<u8>> = (0..LANES).map(|_| requests()).collect();
+        let time = Duration::from_millis(400);
+        let begun = Instant::now();
+        let lane = |request: &[u8]| {
+            let (mut connection, mut answers) = (self.server.connect()?, 0_u32);
+            while begun.elapsed() < time {
+                connection.expect(request, 200)?;
+                answers += 1;
+            }
+            Ok::<u32, String>(answers)
+        };
+        let answers: u32 = thread::scope(|scope| {
+            let lanes: Vec<_> = requests.iter().map(|request| scope.spawn(|| lane(request))).collect();
+            lanes.into_iter().map(|lane| lane.join().unwrap()).sum::<Result<u32, String>>()
+        })?;
+        Ok(f64::from(answers) / begun.elapsed().as_secs_f64())
+    }
+
+    /// One phase of one round: proved keys at their pace, beside what else there is.
+    fn measure(
+        &self,
+        phase: &mut Phase,
+        warm: &Load<'_>,
+        beside: Option<&Load<'_>>,
+        fresh: bool,
+    ) -> Result<(), String> {
+        let runs_before = self.server.argon2_runs()?;
+        let goes_on = AtomicBool::new(true);
+        let begun = Instant::now();
+        let (latencies, others, first_uses) = thread::scope(|scope| {
+            let others = beside.map(|load| scope.spawn(|| self.open_loop(load, &goes_on)));
+            let users = if fresh { 4 * cores() } else { 0 };
+            let users: Vec<_> = (0..users).map(|_| scope.spawn(|| self.use_fresh_keys(&goes_on))).collect();
+            let measured = scope.spawn(|| self.open_loop(warm, &goes_on));
+            thread::sleep(self.arguments.duration("seconds"));
+            goes_on.store(false, Ordering::Relaxed);
+            let latencies = measured.join().unwrap()?;
+            let others = others.map_or(Ok(Latencies::default()), |others| others.join().unwrap())?;
+            let first_uses: u64 = users.into_iter().map(|user| user.join().unwrap()).sum::<Result<u64, String>>()?;
+            Ok::<_, String>((latencies, others, first_uses))
+        })?;
+        phase.seconds += begun.elapsed().as_secs_f64();
+        phase.p99.push(latencies.quantile(0.99));
+        phase.latencies.extend(latencies.nanoseconds().iter().copied());
+        phase.others += others.nanoseconds().len();
+        phase.first_uses += first_uses;
+        phase.runs += self.server.argon2_runs()? - runs_before;
+        Ok(())
+    }
+
+    /// Requests at a rate, whether or not answers keep up; latencies from their intended starts.
+    fn open_loop(&self, load: &Load<'_>, goes_on: &AtomicBool) -> Result<Latencies, String> {
+        let every = Duration::from_secs_f64(1.0 / load.per_second);
+        let begun = Instant::now();
+        let lane = |number: u32| {
+            let mut connection = self.server.connect()?;
+            let (mut pace, mut latencies) = (Pace::new(begun + every * number, every * LANES), Latencies::default());
+            while goes_on.load(Ordering::Relaxed) {
+                let request = (load.requests)();
+                let intended = pace.next();
+                connection.expect(&request, load.status)?;
+                latencies.push(intended.elapsed());
+            }
+            Ok::<Latencies, String>(latencies)
+        };
+        let lane = &lane;
+        thread::scope(|scope| {
+            let lanes: Vec<_> = (0..LANES).map(|number| scope.spawn(move || lane(number))).collect();
+            let mut all = Latencies::default();
+            for lane in lanes {
+                all.extend(lane.join().unwrap()?.nanoseconds().iter().copied());
+            }
+            Ok(all)
+        })
+    }
+
+    /// Uses keys for the first time, one after another, each until it is accepted. Returns how many.
+    fn use_fresh_keys(&self, goes_on: &AtomicBool) -> Result<u64, String> {
+        let (mut connection, mut used) = (self.server.connect()?, 0);
+        while goes_on.load(Ordering::Relaxed) {
+            let Some(key) = self.fresh.lock().unwrap().pop() else { break };
+            let request = request("/layered", &key);
+            // Told to come back, it finds the run that it left in the queue, or that run's answer.
+            let mut tries = 1;
+            while connection.ask(&request)? == 503 && tries < 10 {
+                tries += 1;
+            }
+            connection.expect(&request, 200)?;
+            used += 1;
+        }
+        Ok(used)
+    }
+
+    fn report(&self, phases: &[Phase; 4]) {
+        let idle = &phases[0].p99;
+        for phase in phases {
+            phase.latencies.print(phase.name);
+            if phase.name != "idle" {
+                let ratios = phase.p99.iter().zip(idle).map(|(busy, idle)| busy / idle);
+                println!("{}_p99_over_idle\t{:.2}", phase.name, median(ratios.collect()));
+                println!("{}_others_per_second\t{:.0}", phase.name, phase.others as f64 / phase.seconds);
+            }
+        }
+        println!("wrong_secrets_argon2_runs\t{}", phases[1].runs);
+        println!("first_uses_argon2_runs\t{}", phases[3].runs);
+        println!("first_uses_per_second\t{:.0}", phases[3].first_uses as f64 / phases[3].seconds);
+        println!("fresh_keys_left\t{}", self.fresh.lock().unwrap().len());
+        let (runs, peak) = self.server.status().unwrap_or_default();
+        println!("argon2_runs\t{runs}");
+        println!("idle_resident_kib\t{}", self.server.idle_kib);
+        println!("peak_resident_kib\t{peak}");
+        println!("allowed_resident_kib\t{}", allowed_kib(self.server.idle_kib));
+    }
+}
+
+/// What all rounds of a phase have brought.
+struct Phase {
+    name: &'static str,
+    seconds: f64,
+    latencies: Latencies,
+    /// The p99 of each round, in microseconds.
+    p99: Vec<f64>,
+    others: usize,
+    first_uses: u64,
+    runs: u64,
+}
+
+impl Phase {
+    fn new(name: &'static str) -> Self {
+        let latencies = Latencies::default();
+        Self { name, seconds: 0.0, latencies, p99: Vec::new(), others: 0, first_uses: 0, runs: 0 }
+    }
+}
+
+impl Server {
+    fn connect(&self) -> Result<Connection, String> {
+        Connection::open(self.address)
+    }
+
+    /// Requests with these keys, one after another and again from the first.
+    fn in_turn(&self, path: &str, keys: &[String]) -> impl Fn() -> Vec<u8> + Sync + use<> {
+        let requests: Vec<Vec<u8>> = keys.iter().map(|key| request(path, key)).collect();
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        move || requests[next.fetch_add(1, Ordering::Relaxed) % requests.len()].clone()
+    }
+
+    fn argon2_runs(&self) -> Result<u64, String> {
+        Ok(self.status()?.0)
+    }
+
+    /// Runs of Argon2id so far, and peak resident memory in KiB.
+    fn status(&self) -> Result<(u64, u64), String> {
+        let mut connection = self.connect()?;
+        connection.expect(&request("/status", "none"), 200)?;
+        let body = connection.body();
+        let numbers: Vec<u64> = body.split(' ').filter_map(|number| number.parse().ok()).collect();
+        if let [runs, peak] = numbers[..] { Ok((runs, peak)) } else { Err(format!("the server's status: `{body}`")) }
+    }
+}

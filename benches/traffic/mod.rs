@@ -1,0 +1,127 @@
+//! What the benches of traffic share: arguments, an even pace, latencies, and the memory of this process.
+
+use std::{
+    collections::BTreeMap,
+    env, fs, thread,
+    time::{Duration, Instant},
+};
+
+/// `--name number` pairs from the command line.
+pub(crate) struct Arguments(BTreeMap<String, f64>);
+
+impl Arguments {
+    /// The defaults, replaced by what the command line says. What cargo passes by itself, `--bench`, says nothing.
+    pub(crate) fn read(defaults: &[(&str, f64)]) -> Result<Self, String> {
+        let mut values: BTreeMap<String, f64> =
+            defaults.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        let mut words = env::args().skip(1).filter(|word| word != "--bench");
+        while let Some(word) = words.next() {
+            let value = words.next().and_then(|value| value.parse::<f64>().ok()).filter(|value| *value > 0.0);
+            match (word.strip_prefix("--").and_then(|name| values.get_mut(name)), value) {
+                (Some(place), Some(value)) => *place = value,
+                _ => {
+                    let names: Vec<String> = values.iter().map(|(name, value)| format!("--{name} {value}")).collect();
+                    return Err(format!("`{word}`: takes {}, each with a number above 0", names.join(", ")));
+                }
+            }
+        }
+        Ok(Self(values))
+    }
+
+    pub(crate) fn number(&self, name: &str) -> f64 {
+        self.0[name]
+    }
+
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.0[name].ceil() as usize
+    }
+
+    pub(crate) fn duration(&self, name: &str) -> Duration {
+        Duration::from_secs_f64(self.0[name])
+    }
+}
+
+/// Intended starts, evenly spaced. They do not wait for anything: whoever measures from them counts a stall once for
+/// each request that should have begun during it.
+pub(crate) struct Pace {
+    first: Instant,
+    every: Duration,
+    passed: u32,
+}
+
+impl Pace {
+    pub(crate) fn new(first: Instant, every: Duration) -> Self {
+        exact_timers();
+        Self { first, every, passed: 0 }
+    }
+
+    /// Sleeps until the next intended start, if it is not past already, and returns it.
+    pub(crate) fn next(&mut self) -> Instant {
+        let intended = self.first + self.every * self.passed;
+        self.passed += 1;
+        thread::sleep(intended.saturating_duration_since(Instant::now()));
+        intended
+    }
+}
+
+/// Linux lets a thread oversleep by 50 µs to save power, which would be as long as what is measured.
+fn exact_timers() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_current_timer_slack(std::num::NonZero::new(1));
+}
+
+/// Nanoseconds from intended start to answer.
+#[derive(Clone, Default)]
+pub(crate) struct Latencies(Vec<u64>);
+
+impl Latencies {
+    pub(crate) fn push(&mut self, latency: Duration) {
+        self.0.push(latency.as_nanos() as u64);
+    }
+
+    pub(crate) fn extend(&mut self, nanoseconds: impl IntoIterator<Item = u64>) {
+        self.0.extend(nanoseconds);
+    }
+
+    pub(crate) fn nanoseconds(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// The least latency, in microseconds, that this share of the requests did not exceed.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let rank = (sorted.len() as f64 * share).ceil() as usize;
+        sorted.get(rank.saturating_sub(1)).map_or(f64::NAN, |nanoseconds| *nanoseconds as f64 / 1e3)
+    }
+
+    /// Prints three of them.
+    pub(crate) fn print(&self, name: &str) {
+        for (label, share) in [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999)] {
+            println!("{name}_{label}_us\t{:.0}", self.quantile(share));
+        }
+    }
+}
+
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Resident memory of this process in KiB, `VmRSS` now or `VmHWM` at its peak. 0 where there is no /proc.
+pub(crate) fn resident_kib(field: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+/// What the crate promises not to exceed, whatever clients do: what the process took before the first hash, the memory
+/// of one standard hash for each hashing thread, a tenth, and 30 MiB.
+pub(crate) fn allowed_kib(idle: u64) -> u64 {
+    (idle + cores() as u64 * 19_456) * 11 / 10 + 30 * 1_024
+}
+
+/// So many threads hash by default.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
