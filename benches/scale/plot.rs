@@ -4,12 +4,12 @@
 use std::fmt::Write;
 
 /// What was measured at one number of keys.
-pub struct Row {
-    pub keys: usize,
-    pub warm_ns: f64,
-    pub cold_us: f64,
-    pub proof_bytes: Option<f64>,
-    pub store_bytes: Option<f64>,
+pub(crate) struct Row {
+    pub(crate) keys: usize,
+    pub(crate) warm_ns: f64,
+    pub(crate) cold_us: f64,
+    pub(crate) proof_bytes: Option<f64>,
+    pub(crate) store_bytes: Option<f64>,
 }
 
 /// One line of a panel: its name, its class in [`STYLE`], its points as (keys, value).
@@ -43,7 +43,7 @@ const STYLE: &str = "\
 .scale text.a{fill:#4493f8}.scale text.b{fill:#f0883e}}";
 
 /// The picture: cost of a warm check on the left, memory on the right.
-pub fn draw(rows: &[Row], machine: &str) -> String {
+pub(crate) fn draw(rows: &[Row], machine: &str) -> String {
     let most_keys = rows.iter().map(|row| row.keys).max().unwrap_or(1).max(10);
     let line = |name, class, value: fn(&Row) -> Option<f64>| Line {
         name,
@@ -64,8 +64,8 @@ pub fn draw(rows: &[Row], machine: &str) -> String {
             unit: "bytes",
             most_keys,
             lines: vec![
-                line("remembered proof, own owner", "a", |row| row.proof_bytes),
-                line("row in MemoryStore", "b", |row| row.store_bytes),
+                line("remembered proof", "a", |row| row.proof_bytes),
+                line("record in MemoryStore", "b", |row| row.store_bytes),
             ],
         },
     ];
@@ -81,7 +81,7 @@ pub fn draw(rows: &[Row], machine: &str) -> String {
 }
 
 /// The picture as a Markdown definition, for pages from which no path leads to the file.
-pub fn link_definition(svg: &str) -> String {
+pub(crate) fn link_definition(svg: &str) -> String {
     let mut definition = "[scale.svg]: data:image/svg+xml,".to_owned();
     for byte in svg.trim_end().bytes() {
         match byte {
@@ -116,7 +116,7 @@ impl Panel {
         }
         text(svg, "", self.left + WIDTH / 2.0, BOTTOM + 40.0, "middle", "keys");
         for (place, line) in self.lines.iter().enumerate() {
-            text(svg, line.class, self.left + 170.0 * place as f64, 48.0, "start", line.name);
+            text(svg, line.class, self.left + 140.0 * place as f64, 48.0, "start", line.name);
             self.draw_line(svg, line, highest);
         }
     }
@@ -128,7 +128,8 @@ impl Panel {
         writeln!(svg, "<path class=\"line {}\" d=\"M{}\"/>", line.class, corners.join("L")).unwrap();
         for (x, y, value) in places {
             writeln!(svg, "<circle class=\"{}\" cx=\"{x:.0}\" cy=\"{y:.0}\" r=\"4\"/>", line.class).unwrap();
-            text(svg, line.class, x, y - 10.0, "middle", &number(value));
+            // To the left of the point: the next one is higher more often than not.
+            text(svg, line.class, x + 8.0, y - 10.0, "end", &number(value));
         }
     }
 
@@ -136,7 +137,7 @@ impl Panel {
     fn highest(&self) -> f64 {
         let most = self.lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value).fold(1.0, f64::max) * 1.1;
         let magnitude = 10_f64.powf(most.log10().floor());
-        [1.0, 2.0, 4.0, 6.0, 8.0]
+        [1.0, 2.0, 3.0, 4.0, 6.0, 8.0]
             .map(|step| step * magnitude)
             .into_iter()
             .find(|step| *step >= most)
