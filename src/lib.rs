@@ -55,6 +55,7 @@
 //! | read or scan for the text of a key | [`key`] |
 //! | choose what a hash costs; peppers | [`hash`] |
 //! | choose a store, or write one | [`store`] |
+//! | know what a restart with many keys costs, and what to do about it | [`manual::sizing`] |
 //!
 //! # Stores, and what a request waits for
 //!
@@ -112,6 +113,9 @@ pub mod axum;
 pub mod hash;
 pub mod key;
 pub mod manage;
+// Pages of documentation: nothing of them is in what is compiled.
+#[cfg(any(doc, doctest))]
+pub mod manual;
 pub mod middleware;
 pub mod record;
 pub mod store;

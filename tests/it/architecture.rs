@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["auth", "manage"],
     &["middleware"],
     &["api_keys"],
-    &["admin", "axum"],
+    &["admin", "axum", "manual"],
 ];
 
 /// The front page and the re-exports, nothing else.

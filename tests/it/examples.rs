@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod running;
+mod throughput;
 
 #[cfg(feature = "axum")]
 mod intake_webhook;

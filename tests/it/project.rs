@@ -59,6 +59,20 @@ fn every_feature_is_in_the_table_of_the_readme_and_the_front_page() {
     }
 }
 
+/// The documentation shows the plot from a definition: no path leads from there to the file.
+#[test]
+fn the_plot_of_the_manual_is_the_one_in_docs() {
+    let definition = read("docs/scale.svg.md");
+    let encoded = definition.trim_end().strip_prefix("[scale.svg]: data:image/svg+xml,").unwrap();
+    let mut pieces = encoded.split('%');
+    let mut svg = pieces.next().unwrap().to_owned();
+    for piece in pieces {
+        svg.push(char::from(u8::from_str_radix(&piece[..2], 16).unwrap()));
+        svg.push_str(&piece[2..]);
+    }
+    assert_eq!(svg, read("docs/scale.svg").trim_end());
+}
+
 /// Every package in the lock file, ourselves included, for all platforms and all features.
 fn packages() -> &'static [Value] {
     static METADATA: OnceLock<Value> = OnceLock::new();

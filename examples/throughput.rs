@@ -1,0 +1,230 @@
+//! What this machine can do: hashes a second under each Argon2 profile, checks of known keys a second, and how long a
+//! restart takes until every key is known again. Size a deployment with it before there is one.
+//!
+//! ```text
+//! cargo run --release --example throughput
+//! ```
+//!
+//! It takes less than 30 seconds; with `-- --quick` less than one, and the numbers are rough. Hashing runs at low priority
+//! as in a service, so that on a busy machine it measures what the others leave.
+
+use std::{
+    env,
+    error::Error,
+    hint::black_box,
+    io::{Write, stdout},
+    iter,
+    num::NonZero,
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use tower_api_keys::{
+    Actor, ApiKeys, Authenticator, IssueKey, UserId,
+    hash::{Argon2Params, Hasher, HasherConfig, KeyHash, VerifyError, VerifyErrorKind},
+    store::MemoryStore,
+};
+
+const PROFILES: [(&str, Argon2Params); 3] = [
+    ("STANDARD", Argon2Params::STANDARD),
+    ("LOW_MEMORY", Argon2Params::LOW_MEMORY),
+    ("MACHINE_SECRET", Argon2Params::MACHINE_SECRET),
+];
+
+/// Live keys of a node that restarts.
+const LIVE_KEYS: [u32; 3] = [1_000, 10_000, 100_000];
+
+/// A wait that nothing here comes near: a measurement is patient.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How thoroughly to measure.
+struct Effort {
+    /// Everything is measured by turns, and the median is printed, so that a disturbance spoils none of it.
+    rounds: usize,
+    /// For each number, in each round.
+    time: Duration,
+    keys: u64,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let effort = if env::args().any(|argument| argument == "--quick") {
+        Effort { rounds: 1, time: Duration::from_millis(40), keys: 100 }
+    } else {
+        Effort { rounds: 5, time: Duration::from_millis(400), keys: 10_000 }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    writeln!(stdout(), "{cores} cores")?;
+    if cfg!(debug_assertions) {
+        writeln!(stdout(), "a debug build, slower than a service: cargo run --release --example throughput")?;
+    }
+    hashing(cores, &effort).await?;
+    checking(cores, &effort).await
+}
+
+/// First uses, and what follows from them for a node that restarts.
+async fn hashing(cores: usize, effort: &Effort) -> Result<(), Box<dyn Error>> {
+    let mut benches = Vec::new();
+    for (_, params) in PROFILES {
+        benches.push((HashBench::new(params, 1).await?, HashBench::new(params, cores).await?));
+    }
+    for _ in 0..effort.rounds {
+        for (one, all) in &mut benches {
+            one.measure(effort.time).await?;
+            all.measure(effort.time).await?;
+        }
+    }
+    let rates = benches.into_iter().map(|(one, all)| (median(one.rates), median(all.rates)));
+    let rows: Vec<_> = PROFILES.into_iter().zip(rates).collect();
+
+    writeln!(stdout(), "\nfirst uses: hashes a second\n")?;
+    writeln!(stdout(), "{:<15}{:>12}{:>14}{:>14}", "profile", "memory", "one core", "all cores")?;
+    for ((name, params), (one, all)) in &rows {
+        let memory = format!("{} KiB", grouped(params.memory_kib().into()));
+        writeln!(stdout(), "{name:<15}{memory:>12}{:>14}{:>14}", grouped(*one), grouped(*all))?;
+    }
+    writeln!(stdout(), "\nuntil a restarted node has met every key again, on all cores\n")?;
+    let [few, some, many] = LIVE_KEYS.map(|keys| format!("{} keys", grouped(keys.into())));
+    writeln!(stdout(), "{:<15}{few:>12}{some:>14}{many:>14}", "profile")?;
+    for ((name, _), (_, all)) in &rows {
+        let [few, some, many] = LIVE_KEYS.map(|keys| duration(f64::from(keys) / all));
+        writeln!(stdout(), "{name:<15}{few:>12}{some:>14}{many:>14}")?;
+    }
+    Ok(())
+}
+
+/// Later uses, by the number of threads that check.
+async fn checking(cores: usize, effort: &Effort) -> Result<(), Box<dyn Error>> {
+    let (authenticator, texts) = known_keys(effort.keys).await?;
+    let powers = iter::successors(Some(1), |threads| Some(threads * 2)).take_while(|threads| *threads < cores);
+    let mut rows: Vec<_> = powers.chain([cores]).map(|threads| (threads, Vec::new())).collect();
+    for _ in 0..effort.rounds {
+        for (threads, rates) in &mut rows {
+            rates.push(checks_a_second(&authenticator, &texts, *threads, effort.time));
+        }
+    }
+    writeln!(stdout(), "\nlater uses: checks of {} known keys a second\n", grouped(effort.keys as f64))?;
+    writeln!(stdout(), "{:<15}{:>12}{:>14}", "threads", "checks", "ns for each")?;
+    for (threads, rates) in rows {
+        let rate = median(rates);
+        writeln!(stdout(), "{threads:<15}{:>12}{:>14.0}", grouped(rate), threads as f64 * 1e9 / rate)?;
+    }
+    Ok(())
+}
+
+/// First uses of different keys, as many at a time as keep the threads at work.
+struct HashBench {
+    hasher: Hasher,
+    stored: KeyHash,
+    threads: usize,
+    begun: u64,
+    rates: Vec<f64>,
+}
+
+impl HashBench {
+    async fn new(params: Argon2Params, threads: usize) -> Result<Self, Box<dyn Error>> {
+        let config = HasherConfig::new().with_params(params).with_threads(threads).with_queue(2 * threads);
+        let hasher = Hasher::new(config.with_check_wait(PATIENCE))?;
+        let stored = hasher.hash("user.some.text").await?;
+        Ok(Self { hasher, stored, threads, begun: 0, rates: Vec::new() })
+    }
+
+    async fn measure(&mut self, time: Duration) -> Result<(), VerifyError> {
+        let (start, mut count) = (Instant::now(), 0.0);
+        let (hasher, stored, begun) = (&self.hasher, &self.stored, &mut self.begun);
+        let numbers = iter::from_fn(|| {
+            *begun += 1;
+            (start.elapsed() < time).then_some(*begun)
+        });
+        let runs = stream::iter(numbers).map(|number| first_use(hasher, stored, number));
+        let mut runs = runs.buffer_unordered(2 * self.threads);
+        while let Some(run) = runs.next().await {
+            run?;
+            count += 1.0;
+        }
+        self.rates.push(count / start.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+/// The text is wrong, which a run finds out at its end: it costs what a right one does, and no keys have to be made.
+async fn first_use(hasher: &Hasher, stored: &KeyHash, number: u64) -> Result<(), VerifyError> {
+    let mut id = *b"????????????????????";
+    for (place, byte) in id.iter_mut().zip(number.to_be_bytes()) {
+        *place = byte;
+    }
+    match hasher.verify(id, &format!("user.some.text{number}"), stored).await {
+        Err(error) if error.kind() != VerifyErrorKind::Mismatch => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Keys that were issued and used once. A later use costs the same under every profile, so they have the quickest.
+async fn known_keys(count: u64) -> Result<(Authenticator<MemoryStore>, Vec<String>), Box<dyn Error>> {
+    let config = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(PATIENCE);
+    let keys = ApiKeys::builder(MemoryStore::new()).hasher(config).build().await?;
+    let (manager, authenticator, actor) = (keys.manager(), keys.authenticator(), Actor::system("throughput")?);
+    let issued = (0..count).map(|number| manager.issue(IssueKey::user(UserId::from(number)), &actor));
+    let issued: Vec<_> = stream::iter(issued).buffer_unordered(8).try_collect().await?;
+    let texts: Vec<_> = issued.iter().map(|key| key.plaintext().expose_secret().to_owned()).collect();
+    for text in &texts {
+        authenticator.authenticate(text).await?;
+    }
+    Ok((authenticator, texts))
+}
+
+fn checks_a_second(
+    authenticator: &Authenticator<MemoryStore>,
+    texts: &[String],
+    threads: usize,
+    time: Duration,
+) -> f64 {
+    thread::scope(|scope| {
+        // Each thread begins elsewhere, so that they rarely meet at one key.
+        let starts = (0..threads).map(|thread| thread * texts.len() / threads);
+        let running: Vec<_> =
+            starts.map(|first| scope.spawn(move || checks_of_one(authenticator, texts, first, time))).collect();
+        running.into_iter().filter_map(|thread| thread.join().ok()).sum()
+    })
+}
+
+fn checks_of_one(authenticator: &Authenticator<MemoryStore>, texts: &[String], first: usize, time: Duration) -> f64 {
+    let mut order = texts.iter().cycle().skip(first);
+    let (start, mut count) = (Instant::now(), 0.0);
+    while start.elapsed() < time {
+        for text in order.by_ref().take(256) {
+            // Known, and the store knows its head at once: there is nothing to wait for.
+            black_box(authenticator.authenticate(text).now_or_never());
+            count += 1.0;
+        }
+    }
+    count / start.elapsed().as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        ..1.0 => format!("{:.0} ms", seconds * 1_000.0),
+        ..120.0 => format!("{seconds:.1} s"),
+        ..7_200.0 => format!("{:.1} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3_600.0),
+    }
+}
+
+/// A whole number, with a comma between thousands.
+fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

@@ -1,0 +1,6 @@
+//! Pages to read before running this in earnest. There is nothing to call here.
+
+// First the plot, as a definition: for the same name the first one counts, and from here no path leads to the file.
+#[doc = include_str!("../docs/scale.svg.md")]
+#[doc = include_str!("../docs/sizing.md")]
+pub mod sizing {}
