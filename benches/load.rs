@@ -51,13 +51,7 @@ const DEFAULTS: [(&str, f64); 5] =
 const LANES: u32 = 8;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read(&DEFAULTS) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
+    let arguments = Arguments::read(&DEFAULTS);
     if env::var_os(server::SERVER).is_some() {
         return server::serve(&arguments);
     }
