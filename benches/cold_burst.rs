@@ -16,35 +16,29 @@
     reason = "it measures and prints, and without keys there is nothing to measure"
 )]
 
+#[path = "cold_burst/contenders.rs"]
+mod contenders;
 mod traffic;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    convert::Infallible,
+    collections::BTreeMap,
     env,
     io::{Read, Write},
     process::{Command, ExitCode, Stdio},
     sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use argon2::{Argon2, PasswordHash, PasswordVerifier};
-use bytes::Bytes;
-use futures_util::future::{BoxFuture, join_all};
-use http::{Request, Response, StatusCode};
-use http_body_util::{Empty, Full};
-use tower::{Layer, ServiceExt, service_fn};
+use contenders::{Check, naive, ours};
+use futures_util::future::join_all;
 use tower_api_keys::{
-    ApiKeys, KeyKind,
-    audit::EventRow,
+    KeyKind,
     hash::{HashErrorKind, Hasher, HasherConfig},
-    key::{KeyFormat, KeyId},
-    record::KeyRow,
-    store::{AuditedWrite, Change, ChangeId, KeyStore, MemoryStore, Write as StoreWrite},
+    key::KeyFormat,
 };
 use traffic::{Arguments, Latencies, Pace, allowed_kib, cores, median, resident_kib};
 
@@ -54,13 +48,7 @@ const CONTENDER: &str = "TOWER_API_KEYS_BENCH_CONTENDER";
 const DEFAULTS: [(&str, f64); 4] = [("keys", 256.0), ("rate", 1_000.0), ("rounds", 3.0), ("seconds", 1.0)];
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read(&DEFAULTS) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
+    let arguments = Arguments::read(&DEFAULTS);
     match env::var(CONTENDER) {
         Ok(name) => contend(&name, &arguments),
         Err(_) => compare(&arguments),
@@ -195,14 +183,6 @@ impl Figures {
     }
 }
 
-/// Answers whether the key is accepted.
-type Check = Arc<dyn Fn(String) -> BoxFuture<'static, bool> + Send + Sync>;
-
-struct Contender {
-    check: Check,
-    runs: Box<dyn Fn() -> u64>,
-}
-
 /// One burst, in this process.
 fn contend(name: &str, arguments: &Arguments) -> ExitCode {
     let mut input = String::new();
@@ -298,56 +278,4 @@ impl WarmTraffic {
         thread::sleep(Duration::from_millis(50));
         self.latencies.lock().unwrap().clone()
     }
-}
-
-async fn ours(keys: &[Hashed]) -> Contender {
-    let store = MemoryStore::new();
-    for (number, key) in keys.iter().enumerate() {
-        let row = KeyRow { id: key.id().to_owned(), hash: key.phc.clone(), tag: key.tag, ..KeyRow::example() };
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        let writes = vec![AuditedWrite { write: StoreWrite::Insert(row), event: EventRow::example() }];
-        let at = tower_api_keys::Timestamp::from_millis(1_772_366_400_000).unwrap();
-        let change = Change { id: ChangeId::from_bytes(id), at, writes, guards: vec![], dedupe: None };
-        store.apply(&change).await.unwrap();
-    }
-    let hasher = HasherConfig::new().with_check_wait(Duration::from_secs(10)).with_queue(keys.len().max(256));
-    let keys = ApiKeys::builder(store).hasher(hasher).build().await.unwrap();
-    let authenticator = keys.authenticator();
-    let service = keys.layer().layer(service_fn(|_: Request<Empty<Bytes>>| async {
-        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
-    }));
-    let check = move |text: String| -> BoxFuture<'static, bool> {
-        let request = Request::get("/").header("authorization", format!("Bearer {text}"));
-        let answer = service.clone().oneshot(request.body(Empty::new()).unwrap());
-        Box::pin(async move { answer.await.unwrap().status() == StatusCode::OK })
-    };
-    Contender { check: Arc::new(check), runs: Box::new(move || authenticator.argon2_runs()) }
-}
-
-fn naive(keys: &[Hashed]) -> Contender {
-    let stored: HashMap<KeyId, String> =
-        keys.iter().map(|key| (KeyId::new(key.id()).unwrap(), key.phc.clone())).collect();
-    let (stored, proved, runs) =
-        (Arc::new(stored), Arc::<RwLock<HashSet<String>>>::default(), Arc::<AtomicU64>::default());
-    let counted = runs.clone();
-    let check = move |text: String| -> BoxFuture<'static, bool> {
-        let (stored, proved, runs) = (stored.clone(), proved.clone(), counted.clone());
-        Box::pin(async move {
-            if proved.read().unwrap().contains(&text) {
-                return true;
-            }
-            let checked = tokio::task::spawn_blocking(move || {
-                runs.fetch_add(1, Ordering::Relaxed);
-                let parsed = PasswordHash::new(&stored[&KeyId::new(&text[5..25]).unwrap()]).unwrap();
-                Argon2::default().verify_password(text.as_bytes(), &parsed).is_ok().then_some(text)
-            });
-            let accepted = checked.await.unwrap();
-            accepted.is_some_and(|text| {
-                proved.write().unwrap().insert(text);
-                true
-            })
-        })
-    };
-    Contender { check: Arc::new(check), runs: Box::new(move || runs.load(Ordering::Relaxed)) }
 }

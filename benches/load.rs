@@ -51,13 +51,7 @@ const DEFAULTS: [(&str, f64); 5] =
 const LANES: u32 = 8;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read(&DEFAULTS) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
+    let arguments = Arguments::read(&DEFAULTS);
     if env::var_os(server::SERVER).is_some() {
         return server::serve(&arguments);
     }
@@ -116,7 +110,7 @@ impl Bench {
             self.measure(&mut phases[2], &warm, Some(&unlayered), false)?;
             self.measure(&mut phases[3], &warm, Some(&unknown), true)?;
         }
-        self.report(&phases);
+        self.report(&phases)?;
         if phases[1].runs != 0 {
             return Err(format!("wrong secrets cost {} runs of Argon2id", phases[1].runs));
         }
@@ -126,48 +120,54 @@ impl Bench {
         Ok(())
     }
 
-    /// As many requests as the machine can do, without the layer and with it, in short rounds that alternate.
+    /// As many requests as the machine can do, in many short rounds that alternate: without the layer, with a layer that
+    /// does nothing, for axum boxes a route once more for any layer, and with ours. Other work on the machine disturbs
+    /// the server's own processor time least.
     fn saturation(&self) -> Result<(), String> {
-        let [mut bare, mut layered, mut ratios] = [const { Vec::new() }; 3];
-        let routes = ["/bare", "/layered"].map(|path| self.server.in_turn(path, &self.server.warm));
-        for round in 0..10 {
-            let mut rates = [0.0; 2];
-            for turn in 0..2 {
-                // Who begins alternates, too. The first round warms up.
-                let route = (round + turn) % 2;
-                rates[route] = self.closed_loop(&routes[route])?;
-            }
-            if round > 0 {
-                bare.push(rates[0]);
-                layered.push(rates[1]);
-                ratios.push(rates[1] / rates[0]);
+        let names = ["bare", "noop", "layered"];
+        let routes = names.map(|name| self.server.in_turn(&format!("/{name}"), &self.server.warm));
+        let mut rates = [const { Vec::new() }; 3];
+        let (mut answers, mut cpu_ms) = ([0; 3], [0; 3]);
+        for round in 0..40 {
+            for turn in 0..3 {
+                // Who begins alternates, too.
+                let route = (round + turn) % 3;
+                let cpu_before = self.server.status()?.cpu_ms;
+                let begun = Instant::now();
+                let answered = self.closed_loop(&routes[route])?;
+                rates[route].push(answered as f64 / begun.elapsed().as_secs_f64());
+                answers[route] += answered;
+                cpu_ms[route] += self.server.status()?.cpu_ms - cpu_before;
             }
         }
-        println!("requests_per_second_bare\t{:.0}", median(bare));
-        println!("requests_per_second_layered\t{:.0}", median(layered));
-        println!("layered_ratio\t{:.3}", median(ratios));
+        let ratio = |route: usize| median(rates[route].iter().zip(&rates[0]).map(|(rate, bare)| rate / bare).collect());
+        let [noop_ratio, layered_ratio] = [ratio(1), ratio(2)];
+        for (route, name) in names.into_iter().enumerate() {
+            println!("requests_per_second_{name}\t{:.0}", median(std::mem::take(&mut rates[route])));
+            println!("server_cpu_us_{name}\t{:.2}", cpu_ms[route] as f64 * 1e3 / answers[route] as f64);
+        }
+        println!("noop_ratio\t{noop_ratio:.3}");
+        println!("layered_ratio\t{layered_ratio:.3}");
         Ok(())
     }
 
-    /// Requests a second.
-    fn closed_loop(&self, requests: &(dyn Fn() -> Vec<u8> + Sync)) -> Result<f64, String> {
+    /// Requests answered in a tenth of a second.
+    fn closed_loop(&self, requests: &(dyn Fn() -> Vec<u8> + Sync)) -> Result<u64, String> {
         // Made beforehand: the time to write requests down is not the server's.
         let requests: Vec<Vec<u8>> = (0..LANES).map(|_| requests()).collect();
-        let time = Duration::from_millis(400);
-        let begun = Instant::now();
+        let end = Instant::now() + Duration::from_millis(100);
         let lane = |request: &[u8]| {
-            let (mut connection, mut answers) = (self.server.connect()?, 0_u32);
-            while begun.elapsed() < time {
+            let (mut connection, mut answers) = (self.server.connect()?, 0);
+            while Instant::now() < end {
                 connection.expect(request, 200)?;
                 answers += 1;
             }
-            Ok::<u32, String>(answers)
+            Ok::<u64, String>(answers)
         };
-        let answers: u32 = thread::scope(|scope| {
+        thread::scope(|scope| {
             let lanes: Vec<_> = requests.iter().map(|request| scope.spawn(|| lane(request))).collect();
-            lanes.into_iter().map(|lane| lane.join().unwrap()).sum::<Result<u32, String>>()
-        })?;
-        Ok(f64::from(answers) / begun.elapsed().as_secs_f64())
+            lanes.into_iter().map(|lane| lane.join().unwrap()).sum()
+        })
     }
 
     /// One phase of one round: proved keys at their pace, beside what else there is.
@@ -178,7 +178,7 @@ impl Bench {
         beside: Option<&Load<'_>>,
         fresh: bool,
     ) -> Result<(), String> {
-        let runs_before = self.server.argon2_runs()?;
+        let runs_before = self.server.status()?.argon2_runs;
         let goes_on = AtomicBool::new(true);
         let begun = Instant::now();
         let (latencies, others, first_uses) = thread::scope(|scope| {
@@ -198,7 +198,7 @@ impl Bench {
         phase.latencies.extend(latencies.nanoseconds().iter().copied());
         phase.others += others.nanoseconds().len();
         phase.first_uses += first_uses;
-        phase.runs += self.server.argon2_runs()? - runs_before;
+        phase.runs += self.server.status()?.argon2_runs - runs_before;
         Ok(())
     }
 
@@ -245,7 +245,7 @@ impl Bench {
         Ok(used)
     }
 
-    fn report(&self, phases: &[Phase; 4]) {
+    fn report(&self, phases: &[Phase; 4]) -> Result<(), String> {
         let idle = &phases[0].p99;
         for phase in phases {
             phase.latencies.print(phase.name);
@@ -259,11 +259,12 @@ impl Bench {
         println!("first_uses_argon2_runs\t{}", phases[3].runs);
         println!("first_uses_per_second\t{:.0}", phases[3].first_uses as f64 / phases[3].seconds);
         println!("fresh_keys_left\t{}", self.fresh.lock().unwrap().len());
-        let (runs, peak) = self.server.status().unwrap_or_default();
-        println!("argon2_runs\t{runs}");
+        let status = self.server.status()?;
+        println!("argon2_runs\t{}", status.argon2_runs);
         println!("idle_resident_kib\t{}", self.server.idle_kib);
-        println!("peak_resident_kib\t{peak}");
+        println!("peak_resident_kib\t{}", status.peak_kib);
         println!("allowed_resident_kib\t{}", allowed_kib(self.server.idle_kib));
+        Ok(())
     }
 }
 
@@ -298,16 +299,23 @@ impl Server {
         move || requests[next.fetch_add(1, Ordering::Relaxed) % requests.len()].clone()
     }
 
-    fn argon2_runs(&self) -> Result<u64, String> {
-        Ok(self.status()?.0)
-    }
-
-    /// Runs of Argon2id so far, and peak resident memory in KiB.
-    fn status(&self) -> Result<(u64, u64), String> {
+    fn status(&self) -> Result<Status, String> {
         let mut connection = self.connect()?;
         connection.expect(&request("/status", "none"), 200)?;
         let body = connection.body();
         let numbers: Vec<u64> = body.split(' ').filter_map(|number| number.parse().ok()).collect();
-        if let [runs, peak] = numbers[..] { Ok((runs, peak)) } else { Err(format!("the server's status: `{body}`")) }
+        match numbers[..] {
+            [argon2_runs, peak_kib, cpu_ms] => Ok(Status { argon2_runs, peak_kib, cpu_ms }),
+            _ => Err(format!("the server's status: `{body}`")),
+        }
     }
+}
+
+/// What the server says of itself.
+struct Status {
+    argon2_runs: u64,
+    /// Peak resident memory.
+    peak_kib: u64,
+    /// Processor time of all its threads.
+    cpu_ms: u64,
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs, thread,
+    env, fs, process, thread,
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,14 @@ pub(crate) struct Arguments(BTreeMap<String, f64>);
 
 impl Arguments {
     /// The defaults, replaced by what the command line says. What cargo passes by itself, `--bench`, says nothing.
-    pub(crate) fn read(defaults: &[(&str, f64)]) -> Result<Self, String> {
+    pub(crate) fn read(defaults: &[(&str, f64)]) -> Self {
+        Self::parse(defaults).unwrap_or_else(|error| {
+            eprintln!("{error}");
+            process::exit(2)
+        })
+    }
+
+    fn parse(defaults: &[(&str, f64)]) -> Result<Self, String> {
         let mut values: BTreeMap<String, f64> =
             defaults.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         let mut words = env::args().skip(1).filter(|word| word != "--bench");

@@ -6,7 +6,7 @@ use std::{convert::Infallible, process::Command, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::poll;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use tokio::{
     task::coop::unconstrained,
     time::{Instant, sleep},
@@ -19,7 +19,7 @@ use tower_api_keys::{
     store::{KeyReader, KeyStore, MemoryStore, RehashedKey},
 };
 
-use crate::support::{cheap, clock, issue, keys, team};
+use crate::support::{cheap, clock, issue, keys, team, text};
 
 /// A service with one hashing thread, and keys that it has never met.
 struct Fixture {
@@ -81,16 +81,11 @@ async fn fine(_: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallib
     Ok(Response::new(Full::from("fine")))
 }
 
-/// The answer to a request with this key: status, headers by name, an empty line, body.
+/// The answer to a request with this key, as [`text`].
 async fn answer<R: KeyReader>(layer: ApiKeyLayer<R>, key: &PlaintextKey) -> String {
     let request = Request::get("/").header("authorization", format!("Bearer {}", key.expose_secret()));
     let response = layer.layer(service_fn(fine)).oneshot(request.body(Full::default()).unwrap()).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let mut headers: Vec<_> =
-        parts.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
-    headers.sort();
-    let body = body.collect().await.unwrap().to_bytes();
-    format!("{}\n{}\n{}", parts.status.as_u16(), headers.concat(), std::str::from_utf8(&body).unwrap())
+    text(response).await
 }
 
 /// The answer to a key that has its place in the queue. On a machine that is busy with other tests its turn may be long

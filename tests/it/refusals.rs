@@ -25,7 +25,7 @@ use tower_api_keys::{
 use crate::support::{
     cheap, clock,
     hooked::{Fault, Hooked, Hooks},
-    issue, noon, secrets, system, team, user,
+    issue, noon, secrets, system, team, text, user,
 };
 
 const INVALID_TOKEN: Option<&str> = Some("Bearer realm=\"api\", error=\"invalid_token\"");
@@ -72,19 +72,6 @@ async fn send<R: KeyReader>(
         request.headers_mut().append(*name, value.parse().unwrap());
     }
     text(layer.layer(rules.layer(service_fn(handler))).oneshot(request).await.unwrap()).await
-}
-
-/// The answer as text: status, headers by name, an empty line, body.
-async fn text<B>(response: Response<B>) -> String
-where
-    B: http_body::Body<Data = Bytes, Error = Infallible>,
-{
-    let (parts, body) = response.into_parts();
-    let mut headers: Vec<_> =
-        parts.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
-    headers.sort();
-    let body = body.collect().await.unwrap().to_bytes();
-    format!("{}\n{}\n{}", parts.status.as_u16(), headers.concat(), std::str::from_utf8(&body).unwrap())
 }
 
 impl Fixture {

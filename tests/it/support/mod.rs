@@ -3,9 +3,12 @@
 pub mod hooked;
 pub mod secrets;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bytes::Bytes;
+use http::Response;
+use http_body_util::BodyExt;
 use tower_api_keys::{
     Actor, ApiKeys, ManualClock, Owner, TeamId, Timestamp, UserId,
     hash::{Argon2Params, HasherConfig},
@@ -64,4 +67,17 @@ pub fn wrong_secret(key: &PlaintextKey) -> String {
     let text = format!("{}.{}.{secret}", key.kind(), key.id());
     let checksum = crc32fast::hash(text.as_bytes()).to_be_bytes();
     format!("{text}{}", Base64UrlUnpadded::encode_string(&checksum[1..]))
+}
+
+/// The answer as text: status, headers by name, an empty line, body.
+pub async fn text<B>(response: Response<B>) -> String
+where
+    B: http_body::Body<Data = Bytes, Error = Infallible>,
+{
+    let (parts, body) = response.into_parts();
+    let mut headers: Vec<_> =
+        parts.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap())).collect();
+    headers.sort();
+    let body = body.collect().await.unwrap().to_bytes();
+    format!("{}\n{}\n{}", parts.status.as_u16(), headers.concat(), std::str::from_utf8(&body).unwrap())
 }
