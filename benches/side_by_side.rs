@@ -23,7 +23,14 @@ fn main() -> ExitCode {
     }
     // A target folder within this package's own: the two have few builds in common, and need no second folder to ignore.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
-    let run = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells this program about its own package makes a build script of another package run again and again.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
+    let run = cargo
         .args(["bench", "--locked", "--bench", "side_by_side", "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
