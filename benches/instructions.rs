@@ -40,7 +40,7 @@ const KEYS: usize = 500;
 const TOLERANCE: f64 = 3.0;
 
 /// What is measured.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "bare_service",
     "check_warm",
     "layer_by_bearer",
@@ -48,7 +48,8 @@ const NAMES: [&str; 8] = [
     "malformed_checksum",
     "malformed_prefix",
     "parse",
-    "wrong_secret",
+    "wrong_secret_cached",
+    "wrong_secret_uncached",
 ];
 
 fn main() {
@@ -133,7 +134,9 @@ fn measured<T, O>(inputs: Vec<T>, mut call: impl FnMut(T) -> O) {
 }
 
 fn run(name: &str) {
-    let (keys, texts) = proved_keys();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    let (keys, texts) = runtime.block_on(proved_keys());
     let (authenticator, format) = (keys.authenticator(), KeyFormat::unbranded());
     let texts: Vec<&str> = texts.iter().map(PlaintextKey::expose_secret).collect();
     let altered = |from: &str, to: &str| texts.iter().map(|text| text.replacen(from, to, 1)).collect();
@@ -156,25 +159,26 @@ fn run(name: &str) {
         "malformed_checksum" => measured(texts.iter().map(|text| other_end(text)).collect(), check),
         "malformed_prefix" => measured(altered("user.", "usre."), check),
         "parse" => measured(texts, |text| format.parse(text.as_bytes()).is_ok()),
-        "wrong_secret" => measured(other_secrets(&texts), check),
+        "wrong_secret_cached" => measured(other_secrets(&texts), check),
+        "wrong_secret_uncached" => {
+            authenticator.forget_proofs();
+            measured(other_secrets(&texts), check);
+        }
         _ => panic!("one of {NAMES:?}"),
     }
 }
 
-fn proved_keys() -> (ApiKeys<MemoryStore>, Vec<PlaintextKey>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let builder = ApiKeys::builder(MemoryStore::new()).params(Argon2Params::MACHINE_SECRET);
-        let (keys, actor) = (builder.build().await.unwrap(), Actor::system("bench").unwrap());
-        let mut texts = Vec::new();
-        for number in 0..KEYS {
-            let request = IssueKey::user(UserId::from(number as u64));
-            let issued = keys.manager().issue(request, &actor).await.unwrap();
-            keys.authenticator().authenticate(issued.plaintext().expose_secret()).await.unwrap();
-            texts.push(issued.into_plaintext());
-        }
-        (keys, texts)
-    })
+async fn proved_keys() -> (ApiKeys<MemoryStore>, Vec<PlaintextKey>) {
+    let builder = ApiKeys::builder(MemoryStore::new()).params(Argon2Params::MACHINE_SECRET);
+    let (keys, actor) = (builder.build().await.unwrap(), Actor::system("bench").unwrap());
+    let mut texts = Vec::new();
+    for number in 0..KEYS {
+        let request = IssueKey::user(UserId::from(number as u64));
+        let issued = keys.manager().issue(request, &actor).await.unwrap();
+        keys.authenticator().authenticate(issued.plaintext().expose_secret()).await.unwrap();
+        texts.push(issued.into_plaintext());
+    }
+    (keys, texts)
 }
 
 /// Six headers, of which one carries the key.

@@ -264,6 +264,23 @@ impl From<TeamId> for Owner {
     }
 }
 
+/// A user or a team of an organization.
+///
+/// ```
+/// use tower_api_keys::{OrganizationId, TeamId, store::OwnerRef};
+///
+/// let team = OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("engineering")?.into() };
+/// assert_eq!(team.owner.id(), "engineering");
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnerRef {
+    /// The customer.
+    pub organization: OrganizationId,
+    /// The user or team.
+    pub owner: Owner,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,13 @@
 //! Who calls: what a checked key proves.
 
+mod claims;
+
 use std::{fmt, future::Future, panic::RefUnwindSafe, sync::Arc};
 
+pub(crate) use claims::{Claims, SharedOwner, WithClaims};
+
 #[cfg(any(test, feature = "test-util"))]
-use crate::owner::InvalidId;
+use crate::owner::{InvalidId, OwnerRef};
 use crate::{
     key::KeyId,
     owner::{KeyKind, OrganizationId, Owner, TeamId, UserId},
@@ -29,27 +33,6 @@ use crate::{
 #[derive(Clone)]
 pub struct Principal(Arc<WithClaims<dyn Send + Sync + RefUnwindSafe>>);
 
-/// Claims, and what else whoever proved them keeps in the same piece of memory: a check that finds both in one place
-/// counts one reference, not two.
-#[derive(Debug)]
-pub(crate) struct WithClaims<T: ?Sized> {
-    pub(crate) claims: Claims,
-    pub(crate) rest: T,
-}
-
-/// What a [`Principal`] is made of.
-#[derive(Debug)]
-pub(crate) struct Claims {
-    pub(crate) organization: OrganizationId,
-    pub(crate) owner: Owner,
-    pub(crate) key: KeyId,
-    pub(crate) key_name: Box<str>,
-    pub(crate) scopes: Scopes,
-    pub(crate) expires_at: Option<Timestamp>,
-    /// Which authenticator proved it; 0 for none, as in tests.
-    pub(crate) proved_by: u64,
-}
-
 impl Principal {
     pub(crate) fn new(claims: Claims) -> Self {
         Self(Arc::new(WithClaims { claims, rest: () }))
@@ -63,29 +46,29 @@ impl Principal {
     /// Whether both are proved by the same key of the same owner.
     pub(crate) fn is_same_caller(&self, other: &Self) -> bool {
         let (one, two) = (&self.0.claims, &other.0.claims);
-        one.key == two.key && one.owner == two.owner && one.organization == two.organization
+        one.key == two.key && one.owner.of == two.owner.of
     }
 
-    pub(crate) fn proved_by(&self) -> u64 {
+    pub(crate) fn proved_by(&self) -> u32 {
         self.0.claims.proved_by
     }
 
     /// The customer the key belongs to.
     #[must_use]
     pub fn organization(&self) -> &OrganizationId {
-        &self.0.claims.organization
+        &self.0.claims.owner.of.organization
     }
 
     /// The user or the team whose permissions the caller has.
     #[must_use]
     pub fn owner(&self) -> &Owner {
-        &self.0.claims.owner
+        &self.0.claims.owner.of.owner
     }
 
     /// Personal, or a team's.
     #[must_use]
     pub fn kind(&self) -> KeyKind {
-        self.0.claims.owner.kind()
+        self.owner().kind()
     }
 
     /// The user, if the key is personal.
@@ -251,22 +234,21 @@ pub enum TeamRefused<E> {
 /// ```
 #[cfg(any(test, feature = "test-util"))]
 #[derive(Debug)]
-pub struct FakePrincipal(Claims);
+pub struct FakePrincipal {
+    owner: OwnerRef,
+    scopes: Scopes,
+}
 
 #[cfg(any(test, feature = "test-util"))]
 impl Principal {
     /// Starts a principal for a test: user `alice` of the only organization, all scopes, unless told otherwise.
     #[must_use]
     pub fn fake() -> FakePrincipal {
-        FakePrincipal(Claims {
-            organization: OrganizationId::single(),
-            owner: Owner::User(UserId::new("alice").unwrap_or_else(|_| UserId::from(0_u32))),
-            key: KeyId::FAKE,
-            key_name: "fake".into(),
+        let alice = Owner::User(UserId::new("alice").unwrap_or_else(|_| UserId::from(0_u32)));
+        FakePrincipal {
+            owner: OwnerRef { organization: OrganizationId::single(), owner: alice },
             scopes: Scopes::all(),
-            expires_at: None,
-            proved_by: 0,
-        })
+        }
     }
 }
 
@@ -277,7 +259,7 @@ impl FakePrincipal {
     /// # Errors
     /// [`InvalidId`] as for [`UserId::new`].
     pub fn user(mut self, user: &str) -> Result<Self, InvalidId> {
-        self.0.owner = Owner::User(UserId::new(user)?);
+        self.owner.owner = Owner::User(UserId::new(user)?);
         Ok(self)
     }
 
@@ -286,59 +268,37 @@ impl FakePrincipal {
     /// # Errors
     /// [`InvalidId`] as for [`TeamId::new`].
     pub fn team(mut self, team: &str) -> Result<Self, InvalidId> {
-        self.0.owner = Owner::Team(TeamId::new(team)?);
+        self.owner.owner = Owner::Team(TeamId::new(team)?);
         Ok(self)
     }
 
     /// In this organization.
     #[must_use]
     pub fn organization(mut self, organization: OrganizationId) -> Self {
-        self.0.organization = organization;
+        self.owner.organization = organization;
         self
     }
 
     /// With these scopes instead of all.
     #[must_use]
     pub fn scopes(mut self, scopes: Scopes) -> Self {
-        self.0.scopes = scopes;
+        self.scopes = scopes;
         self
     }
 
     /// The principal.
     #[must_use]
     pub fn build(self) -> Principal {
-        Principal::new(self.0)
+        Principal::new(Claims {
+            owner: SharedOwner::new(self.owner),
+            key: KeyId::FAKE,
+            proved_by: 0,
+            key_name: "fake".into(),
+            scopes: self.scopes,
+            expires_at: None,
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_team_key_reaches_its_own_team_only() {
-        let blue = Principal::fake().team("blue").unwrap().build();
-        assert_eq!(blue.access_to(&TeamId::new("blue").unwrap()), TeamAccess::Granted);
-        assert_eq!(blue.access_to(&TeamId::new("red").unwrap()), TeamAccess::Refused);
-    }
-
-    #[tokio::test]
-    async fn a_user_key_never_passes_unasked() {
-        let alice = Principal::fake().user("alice").unwrap().build();
-        let team = TeamId::new("blue").unwrap();
-        assert!(matches!(alice.access_to(&team), TeamAccess::AskMembership(user) if user.as_str() == "alice"));
-        let answer = |answer: Result<bool, &'static str>| alice.authorize_team(&team, move |_| async move { answer });
-        assert!(answer(Ok(true)).await.is_ok());
-        assert!(matches!(answer(Ok(false)).await, Err(TeamRefused::NotAllowed)));
-        assert!(matches!(answer(Err("down")).await, Err(TeamRefused::Unknown("down"))));
-    }
-
-    #[tokio::test]
-    async fn a_team_key_asks_no_membership() {
-        let blue = Principal::fake().team("blue").unwrap().build();
-        let asked = |_| async { Err::<bool, _>("asked") };
-        assert!(blue.authorize_team(&TeamId::new("blue").unwrap(), asked).await.is_ok());
-        let refused = blue.authorize_team(&TeamId::new("red").unwrap(), asked).await;
-        assert!(matches!(refused, Err(TeamRefused::NotAllowed)));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! What a key may do.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr};
+use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -93,65 +93,96 @@ impl From<Scope> for String {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Scopes {
+pub struct Scopes(Allowed);
+
+/// Slim, for every key that is remembered has one: most allow all, and those that do not share their list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Allowed {
+    All,
+    Nothing,
+    /// Not an empty list, which is one of the others.
+    Named(Arc<Named>),
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Named {
     all: bool,
-    named: BTreeSet<Scope>,
+    /// In order, each once.
+    scopes: Box<[Scope]>,
 }
 
 impl Scopes {
     /// Everything the owner may do, except managing keys.
     #[must_use]
     pub const fn all() -> Self {
-        Self { all: true, named: BTreeSet::new() }
+        Self(Allowed::All)
     }
 
     /// Nothing at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self { all: false, named: BTreeSet::new() }
+        Self(Allowed::Nothing)
     }
 
     /// These and one more.
     #[must_use]
-    pub fn with(mut self, scope: Scope) -> Self {
-        self.named.insert(scope);
-        self
+    pub fn with(self, scope: Scope) -> Self {
+        Self::new(self.is_all(), self.named().cloned().chain([scope]).collect())
+    }
+
+    fn new(all: bool, named: BTreeSet<Scope>) -> Self {
+        match (all, named.is_empty()) {
+            (true, true) => Self::all(),
+            (false, true) => Self::none(),
+            _ => Self(Allowed::Named(Arc::new(Named { all, scopes: named.into_iter().collect() }))),
+        }
     }
 
     /// Whether everything but [`Scope::KEYS_MANAGE`] is allowed without being named.
     #[must_use]
-    pub const fn is_all(&self) -> bool {
-        self.all
+    pub fn is_all(&self) -> bool {
+        match &self.0 {
+            Allowed::All => true,
+            Allowed::Nothing => false,
+            Allowed::Named(named) => named.all,
+        }
     }
 
     /// The scopes that are named, in order.
     pub fn named(&self) -> impl Iterator<Item = &Scope> {
-        self.named.iter()
+        self.list().iter()
+    }
+
+    fn list(&self) -> &[Scope] {
+        match &self.0 {
+            Allowed::All | Allowed::Nothing => &[],
+            Allowed::Named(named) => &named.scopes,
+        }
     }
 
     /// Whether a key with these scopes may do what `scope` names.
     #[must_use]
     pub fn allows(&self, scope: &Scope) -> bool {
-        (self.all && *scope != Scope::KEYS_MANAGE) || self.named.contains(scope)
+        (self.is_all() && *scope != Scope::KEYS_MANAGE) || self.list().binary_search(scope).is_ok()
     }
 
     /// Whether `wider` allows all that these allow.
     #[must_use]
     pub fn is_within(&self, wider: &Self) -> bool {
-        (wider.all || !self.all) && self.named.iter().all(|scope| wider.allows(scope))
+        (wider.is_all() || !self.is_all()) && self.named().all(|scope| wider.allows(scope))
     }
 }
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        Self { all: false, named: scopes.into_iter().collect() }
+        Self::new(false, scopes.into_iter().collect())
     }
 }
 
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.all.then_some(ALL);
-        for (index, scope) in all.into_iter().chain(self.named.iter().map(Scope::as_str)).enumerate() {
+        let all = self.is_all().then_some(ALL);
+        for (index, scope) in all.into_iter().chain(self.named().map(Scope::as_str)).enumerate() {
             if index > 0 {
                 f.write_str(" ")?;
             }
@@ -165,15 +196,15 @@ impl FromStr for Scopes {
     type Err = InvalidScope;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut scopes = Self::none();
+        let (mut all, mut named) = (false, BTreeSet::new());
         for word in text.split(' ').filter(|_| !text.is_empty()) {
             if word == ALL {
-                scopes.all = true;
+                all = true;
             } else {
-                scopes.named.insert(Scope::new(word)?);
+                named.insert(Scope::new(word)?);
             }
         }
-        if scopes.named.len() > MOST_SCOPES { Err(InvalidScope(())) } else { Ok(scopes) }
+        if named.len() > MOST_SCOPES { Err(InvalidScope(())) } else { Ok(Self::new(all, named)) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU64,
     sync::atomic::{AtomicI64, Ordering},
     time::Duration,
 };
@@ -10,6 +11,9 @@ use ::time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const NANOS_PER_MILLI: i128 = 1_000_000;
+
+/// 9999-12-31T23:59:59.999Z, the last millisecond that RFC 3339 can write.
+const LAST_MILLI: i64 = 253_402_300_799_999;
 
 /// A point in time: whole milliseconds since 1970-01-01T00:00:00Z, between the years 1970 and 9999.
 ///
@@ -23,51 +27,65 @@ const NANOS_PER_MILLI: i128 = 1_000_000;
 /// assert_eq!(noon.to_string(), "2026-03-01T12:00:00Z");
 /// # Ok::<(), tower_api_keys::TimestampError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(
+    /// One more than the milliseconds: with the zero to spare, a time that may be missing takes no more room than one.
+    NonZeroU64,
+);
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
-    pub const MIN: Self = Self(0);
+    pub const MIN: Self = Self::clamped(0);
 
     /// The last millisecond of the year 9999, the last one RFC 3339 can write.
-    pub const MAX: Self = Self(253_402_300_799_999);
+    pub const MAX: Self = Self::clamped(LAST_MILLI);
 
     /// A point so many milliseconds after 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     /// [`TimestampError`] outside of [`Timestamp::MIN`]`..=`[`Timestamp::MAX`].
     pub const fn from_millis(millis: i64) -> Result<Self, TimestampError> {
-        if millis < Self::MIN.0 || millis > Self::MAX.0 {
+        if millis < 0 || millis > LAST_MILLI {
             return Err(TimestampError(()));
         }
-        Ok(Self(millis))
+        Ok(Self::clamped(millis))
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
-        self.0
+        self.0.get() as i64 - 1
     }
 
     /// This point moved forward, at most to [`Timestamp::MAX`].
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(millis).min(Self::MAX.0))
+        Self::clamped(self.as_millis().saturating_add(millis))
     }
 
     /// This point moved back, at most to [`Timestamp::MIN`].
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_sub(millis).max(Self::MIN.0))
+        Self::clamped(self.as_millis().saturating_sub(millis))
+    }
+
+    const fn clamped(millis: i64) -> Self {
+        let millis = if millis < 0 { 0 } else { millis as u64 };
+        Self(NonZeroU64::MIN.saturating_add(if millis > LAST_MILLI as u64 { LAST_MILLI as u64 } else { millis }))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timestamp({self})")
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * NANOS_PER_MILLI)
+        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.as_millis()) * NANOS_PER_MILLI)
             .map_err(|_| fmt::Error)?
             .format(&Rfc3339)
             .map_err(|_| fmt::Error)?;
@@ -152,13 +170,13 @@ pub struct SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let millis = wall_clock().clamp(Timestamp::MIN.0, Timestamp::MAX.0);
+        let millis = Timestamp::clamped(wall_clock()).as_millis();
         // Written only when the millisecond turns: cores share the line, they do not fight for it.
         let latest = self.latest.load(Ordering::Relaxed);
         if millis > latest {
             self.latest.fetch_max(millis, Ordering::Relaxed);
         }
-        Timestamp(millis.max(latest))
+        Timestamp::clamped(millis.max(latest))
     }
 }
 
@@ -198,20 +216,20 @@ impl ManualClock {
     /// A clock that stands at `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        Self { millis: AtomicI64::new(start.0) }
+        Self { millis: AtomicI64::new(start.as_millis()) }
     }
 
     /// Moves the clock forward, at most to [`Timestamp::MAX`].
     pub fn advance(&self, duration: Duration) {
         let moved = self.now().saturating_add(duration);
-        self.millis.store(moved.0, Ordering::SeqCst);
+        self.millis.store(moved.as_millis(), Ordering::SeqCst);
     }
 }
 
 #[cfg(any(test, feature = "test-util"))]
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.millis.load(Ordering::SeqCst))
+        Timestamp::clamped(self.millis.load(Ordering::SeqCst))
     }
 }
 

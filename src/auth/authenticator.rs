@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Tells authenticators of one process apart. 0 is nobody.
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 /// Checks keys against a store.
 ///
@@ -53,7 +53,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 pub struct Authenticator<R>(Arc<Inner<R>>);
 
 pub(super) struct Inner<R> {
-    pub(super) id: u64,
+    pub(super) id: u32,
     pub(super) format: KeyFormat,
     pub(super) hasher: Hasher,
     pub(super) clock: Arc<dyn Clock>,
@@ -199,7 +199,7 @@ impl<R: KeyReader> Authenticator<R> {
                 if !self.0.proves(&entry.rest, &located) {
                     return Check::Ready(Err(self.0.refuse_unproved(candidate, entry.claims.key, source)));
                 }
-                if is_current && self.0.cache.is_current(&entry.rest) {
+                if is_current && self.0.cache.is_current(&entry) {
                     self.0.meter.hit(located.id());
                     return Check::Ready(self.0.judge(entry, source));
                 }
@@ -226,7 +226,7 @@ impl<R: KeyReader> Authenticator<R> {
     }
 
     /// What the principals it proved carry.
-    pub(crate) fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> u32 {
         self.0.id
     }
 }

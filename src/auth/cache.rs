@@ -1,15 +1,14 @@
 use std::{
-    collections::HashMap,
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use quick_cache::sync::Cache;
 
-use super::digest::Digest;
+use super::{digest::Digest, owners::Owners};
 use crate::{
     key::{KeyId, PrefixIndex},
     principal::{Claims, WithClaims},
@@ -35,20 +34,6 @@ pub(super) struct ProofCache {
     epoch: AtomicU64,
 }
 
-#[derive(Default)]
-struct Owners {
-    changes: u64,
-    cells: HashMap<OwnerRef, Weak<OwnerCell>>,
-    /// The number of cells at which dead ones are swept out.
-    sweep_at: usize,
-}
-
-/// Shared by all entries of one owner.
-#[derive(Debug)]
-pub(super) struct OwnerCell {
-    changes: AtomicU64,
-}
-
 /// What is kept of a proved key beside its claims.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -57,9 +42,6 @@ pub(super) struct Entry {
     /// Of the hash that was matched.
     pub(super) fingerprint: [u8; 16],
     usage: KeyUsage,
-    owner: Arc<OwnerCell>,
-    /// The owner's changes when the record was read.
-    owner_changes: u64,
     /// The epoch in which the record was read, or stale.
     epoch: AtomicU64,
 }
@@ -102,13 +84,13 @@ impl ProofCache {
 
     /// Whether nothing changed about the entry's key and owner since its record was read, as far as the changes that
     /// were applied tell.
-    pub(super) fn is_current(&self, entry: &Entry) -> bool {
-        entry.epoch.load(Ordering::Acquire) == self.epoch.load(Ordering::Acquire)
-            && entry.owner.changes.load(Ordering::Acquire) == entry.owner_changes
+    pub(super) fn is_current(&self, entry: &WithClaims<Entry>) -> bool {
+        entry.rest.epoch.load(Ordering::Acquire) == self.epoch.load(Ordering::Acquire)
+            && !entry.claims.owner.is_outdated()
     }
 
     pub(super) fn ticket(&self, id: &KeyId) -> Ticket {
-        Ticket { epoch: self.epoch.load(Ordering::Acquire), stripe: *self.stripe(id), owners: self.owners().changes }
+        Ticket { epoch: self.epoch.load(Ordering::Acquire), stripe: *self.stripe(id), owners: self.owners().changes() }
     }
 
     /// Remembers a proof, and the record beside it if no change that was applied since the ticket concerns it.
@@ -119,20 +101,18 @@ impl ProofCache {
         // Invalidation takes the same locks: it comes before, and the ticket shows it, or after, and finds the entry.
         let stripe = self.stripe(&id);
         let mut owners = self.owners();
-        let unchanged = *stripe == ticket.stripe && owners.changes == ticket.owners;
+        let unchanged = *stripe == ticket.stripe && owners.changes() == ticket.owners;
         // Somebody read a later record meanwhile.
-        if !unchanged && let Some(entry) = self.entries.get(&id).filter(|entry| self.is_current(&entry.rest)) {
+        if !unchanged && let Some(entry) = self.entries.get(&id).filter(|entry| self.is_current(entry)) {
             return entry;
         }
-        let Proof { digest, prefix, fingerprint, claims } = proof;
-        let owner = owners.cell(OwnerRef { organization: claims.organization.clone(), owner: claims.owner.clone() });
+        let Proof { digest, prefix, fingerprint, mut claims } = proof;
+        claims.owner = owners.share(claims.owner);
         let rest = Entry {
             digest,
             prefix,
             fingerprint,
             usage: KeyUsage::default(),
-            owner_changes: owner.changes.load(Ordering::Acquire),
-            owner,
             epoch: AtomicU64::new(if unchanged { ticket.epoch } else { STALE }),
         };
         let entry = Arc::new(WithClaims { claims, rest });
@@ -149,11 +129,7 @@ impl ProofCache {
     }
 
     pub(super) fn owner_changed(&self, owner: &OwnerRef) {
-        let mut owners = self.owners();
-        owners.changes += 1;
-        if let Some(cell) = owners.cells.get(owner).and_then(Weak::upgrade) {
-            cell.changes.fetch_add(1, Ordering::AcqRel);
-        }
+        self.owners().changed(owner);
     }
 
     /// Everything may have changed: no record is known any more, every proof still is.
@@ -185,20 +161,5 @@ impl Counted for WithClaims<Entry> {
 
     fn usage(&self) -> &KeyUsage {
         &self.rest.usage
-    }
-}
-
-impl Owners {
-    fn cell(&mut self, owner: OwnerRef) -> Arc<OwnerCell> {
-        if let Some(cell) = self.cells.get(&owner).and_then(Weak::upgrade) {
-            return cell;
-        }
-        if self.cells.len() >= self.sweep_at {
-            self.cells.retain(|_, cell| cell.strong_count() > 0);
-            self.sweep_at = (self.cells.len() * 2).max(1_024);
-        }
-        let cell = Arc::new(OwnerCell { changes: AtomicU64::new(0) });
-        self.cells.insert(owner, Arc::downgrade(&cell));
-        cell
     }
 }

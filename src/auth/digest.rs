@@ -3,9 +3,10 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// What the cache keeps instead of a secret: its keyed BLAKE3 hash, under a random key of this process.
+/// What the cache keeps instead of a secret: 128 bits of its keyed BLAKE3 hash, under a random key of this process. Who
+/// does not know that key can only guess, and a guess fits once in 2^128 requests.
 #[derive(Clone)]
-pub(super) struct Digest([u64; 4]);
+pub(super) struct Digest([u64; 2]);
 
 /// The key under which secrets are digested, for as long as the process runs.
 pub(super) struct DigestKey(Zeroizing<[u8; 32]>);
@@ -19,7 +20,7 @@ impl DigestKey {
     /// everything before them.
     pub(super) fn digest(&self, secret: &[u8; 48]) -> Digest {
         let hash = blake3::keyed_hash(&self.0, secret);
-        let mut words = [0; 4];
+        let mut words = [0; 2];
         for (word, bytes) in words.iter_mut().zip(hash.as_bytes().as_chunks().0) {
             *word = u64::from_le_bytes(*bytes);
         }
@@ -28,7 +29,7 @@ impl DigestKey {
 }
 
 impl Digest {
-    /// Whether both are of the same secret, in constant time: the differences of four words, and one comparison.
+    /// Whether both are of the same secret, in constant time: the differences of two words, and one comparison.
     ///
     /// # Errors
     /// Nothing but that they differ.

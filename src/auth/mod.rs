@@ -45,6 +45,7 @@ mod lease_keeper;
 mod log_reader;
 mod meter;
 mod metrics;
+mod owners;
 #[cfg(feature = "metrics")]
 mod publish;
 mod settings;

@@ -5,10 +5,10 @@ use super::{
 };
 use crate::{
     audit::Action,
-    hash::{TagErrorKind, VerifyError, VerifyErrorKind},
+    hash::{Tag, TagErrorKind, VerifyError, VerifyErrorKind},
     key::{KeyId, PlaintextKey, PrefixIndex},
     log::log,
-    principal::{Claims, Principal},
+    principal::{Claims, Principal, SharedOwner},
     record::{KeyRecord, OwnerStatus},
     store::{FoundKey, KeyReader, OwnerRef, StoreError, StoreErrorKind, guarded},
     usage::Source,
@@ -44,7 +44,7 @@ impl<R: KeyReader> Inner<R> {
                 if entry.rest.prefix != prefix || entry.rest.digest.matches(&digest).is_err() {
                     return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
                 }
-                if currency == Currency::Tracked && self.cache.is_current(&entry.rest) {
+                if currency == Currency::Tracked && self.cache.is_current(&entry) {
                     if !is_missed {
                         self.meter.hit(id.as_bytes());
                     }
@@ -56,17 +56,19 @@ impl<R: KeyReader> Inner<R> {
                 self.meter.miss();
             }
             let ticket = self.cache.ticket(&id);
-            let known = match self.find(&id).await {
-                Ok(Some(known)) if known.record.kind() == key.kind() => known,
-                Ok(Some(_)) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source)),
+            let found = match self.find(&id).await {
+                Ok(Some(found)) => found,
                 Ok(None) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), None, &source)),
                 Err(error) => return Err(self.refuse(error, None, &source)),
             };
+            // Before the row is read: what a wrong guess costs is a look-up and this.
+            self.check_tag(&key, &found).map_err(|error| self.refuse(error, Some(id), &source))?;
+            let known = self.known(&id, &found).map_err(|error| self.refuse(error, None, &source))?;
+            if known.record.kind() != key.kind() {
+                return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
+            }
             let fingerprint = known.record.hash.fingerprint();
             let is_proved = proved == Some(fingerprint);
-            if !is_proved {
-                self.check_tag(&key, &known).map_err(|error| self.refuse(error, Some(id), &source))?;
-            }
             // Judged before Argon2id, and told only to who has the key as far as the tag can tell.
             let verdict = self.verdict(&known);
             if let Err(kind) = verdict {
@@ -93,7 +95,7 @@ impl<R: KeyReader> Inner<R> {
         let currency = self.current().await?;
         if let Some(entry) = self.cache.entry(id.as_bytes())
             && currency == Currency::Tracked
-            && self.cache.is_current(&entry.rest)
+            && self.cache.is_current(&entry)
         {
             let expired = entry.claims.expires_at.is_some_and(|end| self.clock.now() >= end);
             let now = Principal::sharing(entry);
@@ -101,7 +103,8 @@ impl<R: KeyReader> Inner<R> {
                 return if expired { Err(AuthError::new(AuthErrorKind::Expired)) } else { Ok(now) };
             }
         }
-        let known = self.find(&id).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
+        let found = self.find(&id).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
+        let known = self.known(&id, &found)?;
         self.verdict(&known).map_err(AuthError::new)?;
         let now = Principal::new(self.claims(&known));
         if now.is_same_caller(principal) { Ok(now) } else { Err(AuthError::new(AuthErrorKind::Invalid)) }
@@ -125,15 +128,23 @@ impl<R: KeyReader> Inner<R> {
         self.log.read().await.map_err(|error| AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error))
     }
 
-    async fn find(&self, id: &KeyId) -> Result<Option<Known>, AuthError> {
-        let turn = tokio::time::timeout(self.find_wait, self.finds.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
-            let error = AuthError::new(AuthErrorKind::Overloaded);
-            return Err(error.with_source("too many keys are being looked up in the store"));
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, AuthError> {
+        let _turn = match self.finds.try_acquire() {
+            Ok(turn) => turn,
+            Err(_) => match tokio::time::timeout(self.find_wait, self.finds.acquire()).await {
+                Ok(Ok(turn)) => turn,
+                _ => {
+                    let error = AuthError::new(AuthErrorKind::Overloaded);
+                    return Err(error.with_source("too many keys are being looked up in the store"));
+                }
+            },
         };
         match guarded(self.store_timeout, || self.store.find(id)).await {
-            Ok(None) => Ok(None),
-            Ok(Some(found)) => self.known(id, found).map(Some),
+            // A store that folds case or trims would hand one key's record to another.
+            Ok(Some(found)) if found.key.id != id.as_str() => {
+                Err(AuthError::new(AuthErrorKind::CorruptRecord).with_source("the store found another key's record"))
+            }
+            Ok(found) => Ok(found),
             Err(error) => {
                 let kind = match error.kind() {
                     StoreErrorKind::Corrupt => AuthErrorKind::CorruptRecord,
@@ -144,26 +155,22 @@ impl<R: KeyReader> Inner<R> {
         }
     }
 
-    fn known(&self, id: &KeyId, found: FoundKey) -> Result<Known, AuthError> {
+    fn known(&self, id: &KeyId, found: &FoundKey) -> Result<Known, AuthError> {
         let record = KeyRecord::try_from(&found.key);
         let owner = OwnerStatus::try_from(&found.owner);
-        match record.and_then(|record| owner.map(|owner| Known { record, owner })) {
-            Ok(known) if known.record.id == *id => Ok(known),
-            // A store that folds case or trims would hand one key's record to another.
-            Ok(_) => {
-                Err(AuthError::new(AuthErrorKind::CorruptRecord).with_source("the store found another key's record"))
-            }
-            Err(corrupt) => {
-                self.report(Action::KEY_UNREADABLE, *id, OwnerRef::of(&found.key));
-                Err(AuthError::new(AuthErrorKind::CorruptRecord).with_source(corrupt))
-            }
-        }
+        let known = record.and_then(|record| owner.map(|owner| Known { record, owner }));
+        known.map_err(|corrupt| self.unreadable(*id, OwnerRef::of(&found.key)).with_source(corrupt))
     }
 
-    fn check_tag(&self, key: &PlaintextKey, known: &Known) -> Result<(), AuthError> {
-        self.hasher.check_tag(key.expose_secret(), &known.record.hash).map_err(|error| match error.kind() {
+    /// Whether the text can be that of the key at all, as far as its tag tells.
+    fn check_tag(&self, key: &PlaintextKey, found: &FoundKey) -> Result<(), AuthError> {
+        let unreadable = || self.unreadable(key.id(), OwnerRef::of(&found.key));
+        let pepper = found.key.pepper().map_err(|corrupt| unreadable().with_source(corrupt))?;
+        self.hasher.check_tag(key.expose_secret(), Tag::from_bytes(found.key.tag), pepper).map_err(|error| match error
+            .kind()
+        {
             TagErrorKind::Mismatch => AuthError::new(AuthErrorKind::Invalid),
-            _ => self.unreadable(known).with_source(error),
+            _ => unreadable().with_source(error),
         })
     }
 
@@ -196,13 +203,13 @@ impl<R: KeyReader> Inner<R> {
                 self.report(Action::KEY_FORGED, known.record.id, Some(known.owner_ref()));
                 AuthError::new(AuthErrorKind::Invalid)
             }
-            VerifyErrorKind::Corrupt => self.unreadable(known).with_source(error),
+            VerifyErrorKind::Corrupt => self.unreadable(known.record.id, Some(known.owner_ref())).with_source(error),
             _ => AuthError::new(AuthErrorKind::Overloaded).with_retry_after(error.retry_after()).with_source(error),
         }
     }
 
-    fn unreadable(&self, known: &Known) -> AuthError {
-        self.report(Action::KEY_UNREADABLE, known.record.id, Some(known.owner_ref()));
+    fn unreadable(&self, id: KeyId, owner: Option<OwnerRef>) -> AuthError {
+        self.report(Action::KEY_UNREADABLE, id, owner);
         AuthError::new(AuthErrorKind::CorruptRecord)
     }
 
@@ -216,13 +223,12 @@ impl<R: KeyReader> Inner<R> {
     fn claims(&self, known: &Known) -> Claims {
         let record = &known.record;
         Claims {
-            organization: record.organization.clone(),
-            owner: record.owner.clone(),
+            owner: SharedOwner::new(known.owner_ref()),
             key: record.id,
+            proved_by: self.id,
             key_name: record.name.as_str().into(),
             scopes: record.scopes.clone(),
             expires_at: record.expires_at,
-            proved_by: self.id,
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     pepper::{PepperId, Peppers},
     pool::{Job, Limits, Pool, QueueFigures, Refused, Urgency},
     runs::{Answer, Next, Question, Runs},
-    tag::key_check_value,
+    tag::{Tag, key_check_value},
     work::{Meter, Secrets, Work},
 };
 use crate::random::random_bytes;
@@ -107,15 +107,15 @@ impl Hasher {
         self.make(Urgency::Issue, text, self.0.params, self.0.peppers.current_id()).await
     }
 
-    /// Refuses a text that cannot be that of the key, in under a microsecond. A text that is not refused has proved
-    /// nothing: it goes on to [`Hasher::verify`].
+    /// Refuses a text that cannot be that of the key, in under a microsecond, by the tag and the pepper's id of its
+    /// record. A text that is not refused has proved nothing: it goes on to [`Hasher::verify`].
     ///
     /// # Errors
     /// [`TagErrorKind::Mismatch`], or [`TagErrorKind::UnknownPepper`] if the record names a pepper this node does not
     /// know.
-    pub fn check_tag(&self, text: &str, stored: &KeyHash) -> Result<(), TagError> {
-        let secrets = self.0.secrets.get(&stored.pepper()).ok_or(TagError::new(TagErrorKind::UnknownPepper))?;
-        if secrets.tag(text).matches(stored.tag()).into() { Ok(()) } else { Err(TagError::new(TagErrorKind::Mismatch)) }
+    pub fn check_tag(&self, text: &str, stored: Tag, pepper: Option<PepperId>) -> Result<(), TagError> {
+        let secrets = self.0.secrets.get(&pepper).ok_or(TagError::new(TagErrorKind::UnknownPepper))?;
+        if secrets.tag(text).matches(stored).into() { Ok(()) } else { Err(TagError::new(TagErrorKind::Mismatch)) }
     }
 
     /// Proves that the whole text of a key is the one that was hashed. `id` is the public id in the text.

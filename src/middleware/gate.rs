@@ -28,7 +28,7 @@ pub(crate) trait Authenticate {
     fn check(&self, candidate: &[u8], source: &Source) -> Check;
     fn refused(&self, code: &'static str, reason: Option<MalformedReason>, source: &Source);
     fn format(&self) -> &KeyFormat;
-    fn id(&self) -> u64;
+    fn id(&self) -> u32;
 }
 
 impl<R: KeyReader> Authenticate for Authenticator<R> {
@@ -44,7 +44,7 @@ impl<R: KeyReader> Authenticate for Authenticator<R> {
         Self::format(self)
     }
 
-    fn id(&self) -> u64 {
+    fn id(&self) -> u32 {
         Self::id(self)
     }
 }

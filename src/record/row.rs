@@ -1,8 +1,8 @@
 use super::{ActorId, KeyName, KeyRecord, Labels, Revocation};
 use crate::{
-    hash::KeyHash,
+    hash::{KeyHash, PepperId},
     key::KeyId,
-    owner::{KeyKind, OrganizationId, Owner},
+    owner::{KeyKind, OrganizationId, Owner, OwnerRef},
     time::Timestamp,
 };
 
@@ -58,6 +58,20 @@ pub struct KeyRow {
     pub version: i64,
 }
 
+impl OwnerRef {
+    /// The owner of a key; none if the row's organization, kind or owner cannot be read.
+    #[must_use]
+    pub fn of(key: &KeyRow) -> Option<Self> {
+        let kind = match key.kind.as_str() {
+            "user" => KeyKind::User,
+            "team" => KeyKind::Team,
+            _ => return None,
+        };
+        let organization = OrganizationId::new(&key.organization).ok()?;
+        Some(Self { organization, owner: Owner::new(kind, &key.owner).ok()? })
+    }
+}
+
 impl KeyRow {
     /// A row for documentation and tests of this crate. Nobody holds its key.
     #[doc(hidden)]
@@ -84,6 +98,14 @@ impl KeyRow {
             replaces: None,
             version: 1,
         }
+    }
+}
+
+impl KeyRow {
+    /// The pepper of hash and tag.
+    pub(crate) fn pepper(&self) -> Result<Option<PepperId>, CorruptRow> {
+        let pepper = self.pepper_id.map(u32::try_from).transpose().map_err(|_| CorruptRow("pepper_id"))?;
+        Ok(pepper.map(PepperId::new))
     }
 }
 
@@ -125,7 +147,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
             "team" => KeyKind::Team,
             _ => return Err(corrupt("kind")),
         };
-        let pepper = row.pepper_id.map(u32::try_from).transpose().map_err(|_| corrupt("pepper_id"))?;
+        let pepper = row.pepper()?.map(PepperId::as_u32);
         if row.revoked_at.is_none() && row.revoked_by.is_some() {
             return Err(corrupt("revoked_by"));
         }

@@ -6,7 +6,7 @@ use super::error::Conflict;
 use crate::{
     audit::EventRow,
     key::KeyId,
-    owner::{KeyKind, OrganizationId, Owner},
+    owner::{OrganizationId, OwnerRef},
     record::{Hold, KeyRow, OwnerStatusRow},
     time::Timestamp,
 };
@@ -132,37 +132,6 @@ pub struct KeyUpdate {
     pub scopes: String,
     /// As in [`KeyRow`].
     pub expires_at: Option<i64>,
-}
-
-/// A user or a team of an organization.
-///
-/// ```
-/// use tower_api_keys::{OrganizationId, TeamId, store::OwnerRef};
-///
-/// let team = OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("engineering")?.into() };
-/// assert_eq!(team.owner.id(), "engineering");
-/// # Ok::<(), tower_api_keys::InvalidId>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OwnerRef {
-    /// The customer.
-    pub organization: OrganizationId,
-    /// The user or team.
-    pub owner: Owner,
-}
-
-impl OwnerRef {
-    /// The owner of a key; none if the row's organization, kind or owner cannot be read.
-    #[must_use]
-    pub fn of(key: &KeyRow) -> Option<Self> {
-        let kind = match key.kind.as_str() {
-            "user" => KeyKind::User,
-            "team" => KeyKind::Team,
-            _ => return None,
-        };
-        let organization = OrganizationId::new(&key.organization).ok()?;
-        Some(Self { organization, owner: Owner::new(kind, &key.owner).ok()? })
-    }
 }
 
 /// What happens to an owner. A hold that stands, a lift of one that does not, and a second close are unchanged, and no

@@ -1,7 +1,7 @@
 use std::{future::Future, sync::Arc};
 
 use super::{
-    change::{Applied, Change, OwnerRef},
+    change::{Applied, Change},
     error::StoreError,
     head::{Changes, Head},
     query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey},
@@ -9,6 +9,7 @@ use super::{
 use crate::{
     audit::EventRow,
     key::KeyId,
+    owner::OwnerRef,
     record::{KeyRow, OwnerStatusRow},
     time::Timestamp,
     usage::UsageBatch,

@@ -1,4 +1,10 @@
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 
@@ -42,7 +48,14 @@ async fn outcome<T, F: Future<Output = Result<T, StoreError>>>(
 ) -> Result<Result<T, StoreError>, Lost> {
     // A store that panicked half-way broke its own promises only: nothing of this crate is left half-written. The call
     // is made inside, for it may panic before there is a future; so is the limit, which panics in a runtime without time.
-    let limited = async { tokio::time::timeout(timeout, call()).await };
+    let limited = async {
+        let mut call = pin!(call());
+        // A store that answers at once needs no timer.
+        match poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+            Poll::Ready(answer) => Ok(answer),
+            Poll::Pending => tokio::time::timeout(timeout, call).await,
+        }
+    };
     AssertUnwindSafe(limited).catch_unwind().await.map_err(|_| Lost::Panicked)?.map_err(|_| Lost::TimedOut)
 }
 
@@ -79,7 +92,11 @@ mod tests {
     #[test]
     fn a_runtime_without_time_is_an_error_and_no_panic() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let error = runtime.block_on(guarded(SECOND, || async { Ok(()) })).unwrap_err();
+        let waits = || async {
+            tokio::task::yield_now().await;
+            Ok(())
+        };
+        let error = runtime.block_on(guarded(SECOND, waits)).unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     }
 }

@@ -29,9 +29,7 @@ mod query;
 mod sqlite;
 
 pub use any::AnyStore;
-pub use change::{
-    Applied, AuditedWrite, Change, ChangeId, Guard, KeyUpdate, OwnerChange, OwnerRef, Write, WriteOutcome,
-};
+pub use change::{Applied, AuditedWrite, Change, ChangeId, Guard, KeyUpdate, OwnerChange, Write, WriteOutcome};
 pub use contract::{FoundKey, KeyReader, KeyStore};
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use guarded::{guarded, guarded_change};
@@ -41,3 +39,5 @@ pub use memory::MemoryStore;
 pub use query::{EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
+
+pub use crate::owner::OwnerRef;

@@ -23,20 +23,22 @@ use crate::{
         gate::{Authenticate, Gate},
         settings::Settings,
     },
-    owner::{OrganizationId, Owner, UserId},
-    principal::{Claims, Principal},
+    owner::{OrganizationId, Owner, OwnerRef, UserId},
+    principal::{Claims, Principal, SharedOwner},
     scope::Scopes,
     usage::Source,
 };
 
 pub(super) const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
-pub(super) const OURS: u64 = 7;
+pub(super) const OURS: u32 = 7;
 
 /// A principal that the authenticator of this id proved.
-pub(super) fn proved_by(id: u64, user: &str) -> Principal {
+pub(super) fn proved_by(id: u32, user: &str) -> Principal {
     Principal::new(Claims {
-        organization: OrganizationId::single(),
-        owner: Owner::User(UserId::new(user).unwrap()),
+        owner: SharedOwner::new(OwnerRef {
+            organization: OrganizationId::single(),
+            owner: Owner::User(UserId::new(user).unwrap()),
+        }),
         key: KeyId::new("AAECAwQFBgcICQoLDA0O").unwrap(),
         key_name: "".into(),
         scopes: Scopes::all(),
@@ -87,7 +89,7 @@ impl Authenticate for Script {
         &self.format
     }
 
-    fn id(&self) -> u64 {
+    fn id(&self) -> u32 {
         OURS
     }
 }

@@ -1,0 +1,79 @@
+use std::{
+    borrow::Borrow,
+    collections::HashSet,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use crate::{
+    owner::{OrganizationId, OwnerRef},
+    principal::SharedOwner,
+};
+
+/// The owners of remembered keys, each once, and how often any owner changed.
+#[derive(Default)]
+pub(super) struct Owners {
+    changes: u64,
+    known: HashSet<Known>,
+    organizations: HashSet<OrganizationId>,
+    /// The number of owners at which those whose keys are all forgotten are swept out.
+    sweep_at: usize,
+}
+
+struct Known(Arc<SharedOwner>);
+
+impl Owners {
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The owner that all share, if there is one, else this one from now on.
+    pub(super) fn share(&mut self, owner: Arc<SharedOwner>) -> Arc<SharedOwner> {
+        if let Some(Known(owner)) = self.known.get(&owner.of) {
+            return Arc::clone(owner);
+        }
+        if self.known.len() >= self.sweep_at {
+            self.sweep();
+        }
+        let OwnerRef { organization, owner } = owner.of.clone();
+        let organization = self.organizations.get(&organization).cloned().unwrap_or(organization);
+        self.organizations.insert(organization.clone());
+        let owner = SharedOwner::new(OwnerRef { organization, owner });
+        self.known.insert(Known(Arc::clone(&owner)));
+        owner
+    }
+
+    /// Something changed about this owner: what is remembered of its keys is not current any more.
+    pub(super) fn changed(&mut self, owner: &OwnerRef) {
+        self.changes += 1;
+        if let Some(Known(owner)) = self.known.take(owner) {
+            owner.outdate();
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.known.retain(|Known(owner)| Arc::strong_count(owner) > 1);
+        self.organizations = self.known.iter().map(|Known(owner)| owner.of.organization.clone()).collect();
+        self.sweep_at = (self.known.len() * 2).max(1_024);
+    }
+}
+
+impl Borrow<OwnerRef> for Known {
+    fn borrow(&self) -> &OwnerRef {
+        &self.0.of
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.of == other.0.of
+    }
+}
+
+impl Eq for Known {}
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.of.hash(state);
+    }
+}
