@@ -137,7 +137,7 @@ impl<R: KeyReader> Authenticator<R> {
             usage: wiring.usage,
             upkeep: wiring.upkeep,
             meter: wiring.meter,
-            digest_key: DigestKey::new(random_bytes()?),
+            digest_key: DigestKey::new(&*random_bytes()?),
         })))
     }
 

@@ -1,27 +1,31 @@
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
-/// What the cache keeps instead of a secret: 128 bits of its keyed BLAKE3 hash, under a random key of this process. Who
-/// does not know that key can only guess, and a guess fits once in 2^128 requests.
+/// What the cache keeps instead of a secret: 128 bits of its SHA-256 hash, under a random key of this process. Who does
+/// not know that key can only guess, and a guess fits once in 2^128 requests.
 #[derive(Clone)]
 pub(super) struct Digest([u64; 2]);
 
 /// The key under which secrets are digested, for as long as the process runs.
-pub(super) struct DigestKey(Zeroizing<[u8; 32]>);
+///
+/// A hash that has taken in 64 random bytes, which fill its first block: a secret adds one block, a third of what HMAC
+/// would cost. Unlike HMAC this keys only messages of one length, as secrets are. Processors with instructions for
+/// SHA-256 do it in three quarters of the time of keyed BLAKE3.
+pub(super) struct DigestKey(Sha256);
 
 impl DigestKey {
-    pub(super) fn new(random: Zeroizing<[u8; 32]>) -> Self {
-        Self(random)
+    pub(super) fn new(random: &[u8; 64]) -> Self {
+        Self(Sha256::new_with_prefix(random))
     }
 
     /// The digest of the 48 characters behind a key's id: 44 of the secret and 4 of the checksum, which in turn covers
     /// everything before them.
     pub(super) fn digest(&self, secret: &[u8; 48]) -> Digest {
-        let hash = blake3::keyed_hash(&self.0, secret);
+        let hash = self.0.clone().chain_update(secret).finalize();
         let mut words = [0; 2];
-        for (word, bytes) in words.iter_mut().zip(hash.as_bytes().as_chunks().0) {
+        for (word, bytes) in words.iter_mut().zip(hash.as_slice().as_chunks().0) {
             *word = u64::from_le_bytes(*bytes);
         }
         Digest(words)

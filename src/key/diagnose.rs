@@ -82,6 +82,11 @@ impl Seen {
     };
 
     fn in_text(text: &[u8]) -> Self {
+        // Most texts have nothing but the characters of keys in them, and vector instructions see that at once.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'.') | (byte == b'_');
+        if text.iter().fold(true, |all, &byte| all & is_plain(byte)) {
+            return Self(0);
+        }
         #[expect(clippy::indexing_slicing, reason = "there is a class for each of 256 bytes")]
         let mut seen = text.iter().fold(0, |seen, &byte| seen | Self::CLASSES[usize::from(byte)]);
         if seen & Self::NOT_ASCII != 0 {
