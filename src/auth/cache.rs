@@ -163,3 +163,6 @@ impl Counted for WithClaims<Entry> {
         &self.rest.usage
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! What checking takes from the heap, by an allocator that counts. What is remembered is weighed in `src/auth/cache`.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{convert::Infallible, future::ready};
+
+use allocation_counter::{AllocationInfo, measure};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use http_body_util::{Empty, Full};
+use tower::{Layer, Service, service_fn};
+use tower_api_keys::{
+    Actor, ApiKeys, IssueKey, Principal, TeamId,
+    auth::AuthErrorKind,
+    hash::Argon2Params,
+    key::{MalformedReason, PlaintextKey},
+    store::MemoryStore,
+};
+
+async fn api_keys() -> ApiKeys<MemoryStore> {
+    ApiKeys::builder(MemoryStore::new()).params(Argon2Params::MACHINE_SECRET).build().await.unwrap()
+}
+
+async fn issue(keys: &ApiKeys<MemoryStore>, request: IssueKey) -> PlaintextKey {
+    keys.manager().issue(request, &Actor::system("test").unwrap()).await.unwrap().into_plaintext()
+}
+
+/// A key that was proved and used, and so is remembered in full.
+async fn proved_key(keys: &ApiKeys<MemoryStore>) -> PlaintextKey {
+    let key = issue(keys, IssueKey::team(TeamId::new("engineering").unwrap()).named("CI")).await;
+    for _ in 0..2 {
+        keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    }
+    key
+}
+
+fn request(key: &PlaintextKey) -> Request<Empty<Bytes>> {
+    Request::get("/agents")
+        .header("host", "api.example.com")
+        .header("user-agent", "example-client/1.0")
+        .header("accept", "application/json")
+        .header("accept-encoding", "gzip, br")
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {}", key.expose_secret()))
+        .body(Empty::new())
+        .unwrap()
+}
+
+/// Of one call of a service that answers at once, with all that is dropped by its end.
+fn of_call<S, B>(service: &mut S, request: Request<Empty<Bytes>>) -> AllocationInfo
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>,
+{
+    let mut status = None;
+    let info = measure(|| status = service.call(request).now_or_never().map(|answer| answer.unwrap().status()));
+    assert_eq!(status.unwrap(), 200);
+    info
+}
+
+#[tokio::test]
+async fn the_layer_allocates_what_an_extension_takes_and_nothing_else() {
+    let keys = api_keys().await;
+    let key = proved_key(&keys).await;
+    let principal = keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+
+    let answer = || ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
+    let mut by_hand = service_fn(|mut request: Request<Empty<Bytes>>| {
+        request.extensions_mut().insert(principal.clone());
+        answer()
+    });
+    let mut layered = keys.layer().layer(service_fn(|request: Request<Empty<Bytes>>| {
+        assert!(request.extensions().get::<Principal>().is_some());
+        answer()
+    }));
+    let extension = of_call(&mut by_hand, request(&key));
+    assert!(extension.count_total > 0, "the counter does not count");
+    let warm = of_call(&mut layered, request(&key));
+    assert_eq!((warm.count_total, warm.bytes_total), (extension.count_total, extension.bytes_total));
+}
+
+#[tokio::test]
+async fn a_warm_check_allocates_nothing() {
+    let keys = api_keys().await;
+    let key = proved_key(&keys).await;
+    let authenticator = keys.authenticator();
+    let mut accepted = None;
+    let info = measure(|| accepted = authenticator.authenticate(key.expose_secret()).now_or_never());
+    assert!(accepted.unwrap().is_ok());
+    assert_eq!(info.count_total, 0);
+}
+
+#[tokio::test]
+async fn a_malformed_key_allocates_nothing() {
+    let keys = api_keys().await;
+    let key = proved_key(&keys).await;
+    let text = key.expose_secret();
+    let (rest, last) = text.split_at(text.len() - 1);
+    let texts = [
+        (String::new(), MalformedReason::Empty),
+        ("ghp_tM0r8xGQ2kVb".into(), MalformedReason::ForeignCredential),
+        ("$API_KEY".into(), MalformedReason::Placeholder),
+        (format!("Bearer {text}"), MalformedReason::BearerInside),
+        (format!("\"{text}\""), MalformedReason::Quotes),
+        (format!("{text} {text}"), MalformedReason::Whitespace),
+        (text.replacen("team", "taem", 1), MalformedReason::UnknownPrefix),
+        (rest.to_owned(), MalformedReason::Truncated),
+        (format!("{text}A"), MalformedReason::TooLong),
+        (format!("{rest}!"), MalformedReason::Alphabet),
+        (format!("{rest}{}", if last == "A" { "B" } else { "A" }), MalformedReason::Checksum),
+    ];
+    for (text, reason) in texts {
+        let mut refused = None;
+        let info = measure(|| refused = keys.authenticator().authenticate(&text).now_or_never());
+        assert_eq!(refused.unwrap().unwrap_err().kind(), AuthErrorKind::Malformed(reason), "{reason:?}");
+        assert_eq!(info.count_total, 0, "{reason:?}");
+    }
+}
