@@ -11,7 +11,6 @@
 use std::{
     env,
     error::Error,
-    hint::black_box,
     io::{Write, stdout},
     iter,
     num::NonZero,
@@ -23,7 +22,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tower_api_keys::{
     Actor, ApiKeys, Authenticator, IssueKey, UserId,
     hash::{Argon2Params, Hasher, HasherConfig, KeyHash, VerifyError, VerifyErrorKind},
-    store::MemoryStore,
+    store::{KeyStore, MemoryStore},
 };
 
 const PROFILES: [(&str, Argon2Params); 3] = [
@@ -60,7 +59,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         writeln!(stdout(), "a debug build, slower than a service: cargo run --release --example throughput")?;
     }
     hashing(cores, &effort).await?;
-    checking(cores, &effort).await
+    checking(cores, &effort).await?;
+    #[cfg(feature = "sqlite")]
+    stores::checking(&effort).await?;
+    Ok(())
 }
 
 /// First uses, and what follows from them for a node that restarts.
@@ -96,12 +98,12 @@ async fn hashing(cores: usize, effort: &Effort) -> Result<(), Box<dyn Error>> {
 
 /// Later uses, by the number of threads that check.
 async fn checking(cores: usize, effort: &Effort) -> Result<(), Box<dyn Error>> {
-    let (authenticator, texts) = known_keys(effort.keys).await?;
+    let known = KnownKeys::new(MemoryStore::new(), effort.keys).await?;
     let powers = iter::successors(Some(1), |threads| Some(threads * 2)).take_while(|threads| *threads < cores);
     let mut rows: Vec<_> = powers.chain([cores]).map(|threads| (threads, Vec::new())).collect();
     for _ in 0..effort.rounds {
         for (threads, rates) in &mut rows {
-            rates.push(checks_a_second(&authenticator, &texts, *threads, effort.time));
+            rates.push(known.checks_a_second(*threads, effort.time));
         }
     }
     writeln!(stdout(), "\nlater uses: checks of {} known keys a second\n", grouped(effort.keys as f64))?;
@@ -161,45 +163,81 @@ async fn first_use(hasher: &Hasher, stored: &KeyHash, number: u64) -> Result<(),
 }
 
 /// Keys that were issued and used once. A later use costs the same under every profile, so they have the quickest.
-async fn known_keys(count: u64) -> Result<(Authenticator<MemoryStore>, Vec<String>), Box<dyn Error>> {
-    let config = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(PATIENCE);
-    let keys = ApiKeys::builder(MemoryStore::new()).hasher(config).build().await?;
-    let (manager, authenticator, actor) = (keys.manager(), keys.authenticator(), Actor::system("throughput")?);
-    let issued = (0..count).map(|number| manager.issue(IssueKey::user(UserId::from(number)), &actor));
-    let issued: Vec<_> = stream::iter(issued).buffer_unordered(8).try_collect().await?;
-    let texts: Vec<_> = issued.iter().map(|key| key.plaintext().expose_secret().to_owned()).collect();
-    for text in &texts {
-        authenticator.authenticate(text).await?;
-    }
-    Ok((authenticator, texts))
+struct KnownKeys<S> {
+    authenticator: Authenticator<S>,
+    texts: Vec<String>,
 }
 
-fn checks_a_second(
-    authenticator: &Authenticator<MemoryStore>,
-    texts: &[String],
-    threads: usize,
-    time: Duration,
-) -> f64 {
-    thread::scope(|scope| {
-        // Each thread begins elsewhere, so that they rarely meet at one key.
-        let starts = (0..threads).map(|thread| thread * texts.len() / threads);
-        let running: Vec<_> =
-            starts.map(|first| scope.spawn(move || checks_of_one(authenticator, texts, first, time))).collect();
-        running.into_iter().filter_map(|thread| thread.join().ok()).sum()
-    })
-}
-
-fn checks_of_one(authenticator: &Authenticator<MemoryStore>, texts: &[String], first: usize, time: Duration) -> f64 {
-    let mut order = texts.iter().cycle().skip(first);
-    let (start, mut count) = (Instant::now(), 0.0);
-    while start.elapsed() < time {
-        for text in order.by_ref().take(256) {
-            // Known, and the store knows its head at once: there is nothing to wait for.
-            black_box(authenticator.authenticate(text).now_or_never());
-            count += 1.0;
+impl<S: KeyStore> KnownKeys<S> {
+    async fn new(store: S, count: u64) -> Result<Self, Box<dyn Error>> {
+        let config = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(PATIENCE);
+        let keys = ApiKeys::builder(store).hasher(config).build().await?;
+        let (manager, authenticator, actor) = (keys.manager(), keys.authenticator(), Actor::system("throughput")?);
+        let issued = (0..count).map(|number| manager.issue(IssueKey::user(UserId::from(number)), &actor));
+        let issued: Vec<_> = stream::iter(issued).buffer_unordered(8).try_collect().await?;
+        let texts: Vec<_> = issued.iter().map(|key| key.plaintext().expose_secret().to_owned()).collect();
+        for text in &texts {
+            authenticator.authenticate(text).await?;
         }
+        Ok(Self { authenticator: authenticator.clone(), texts })
     }
-    count / start.elapsed().as_secs_f64()
+
+    fn checks_a_second(&self, threads: usize, time: Duration) -> f64 {
+        thread::scope(|scope| {
+            // Each thread begins elsewhere, so that they rarely meet at one key.
+            let starts = (0..threads).map(|thread| thread * self.texts.len() / threads);
+            let running: Vec<_> = starts.map(|first| scope.spawn(move || self.checks_of_one(first, time))).collect();
+            running.into_iter().filter_map(|thread| thread.join().ok()).sum()
+        })
+    }
+
+    fn checks_of_one(&self, first: usize, time: Duration) -> f64 {
+        let mut order = self.texts.iter().cycle().skip(first);
+        let (start, mut count) = (Instant::now(), 0.0);
+        while start.elapsed() < time {
+            for text in order.by_ref().take(256) {
+                // Known, and the store knows its head at once: there is nothing to wait for.
+                let accepted = matches!(self.authenticator.authenticate(text).now_or_never(), Some(Ok(_)));
+                count += f64::from(u8::from(accepted));
+            }
+        }
+        count / start.elapsed().as_secs_f64()
+    }
+}
+
+/// Later uses, by the store whose change log each of them has to know: strict, on one thread.
+#[cfg(feature = "sqlite")]
+mod stores {
+    use std::{
+        error::Error,
+        io::{Write, stdout},
+    };
+
+    use tower_api_keys::store::{MemoryStore, SqliteStore};
+
+    use super::{Effort, KnownKeys, grouped, median};
+
+    pub(super) async fn checking(effort: &Effort) -> Result<(), Box<dyn Error>> {
+        let (folder, keys) = (tempfile::tempdir()?, effort.keys.min(1_000));
+        let file = |name| folder.path().join(name);
+        let memory = KnownKeys::new(MemoryStore::new(), keys).await?;
+        let exclusive = KnownKeys::new(SqliteStore::open_exclusive(file("exclusive.db")).await?, keys).await?;
+        let shared = KnownKeys::new(SqliteStore::open(file("shared.db")).await?, keys).await?;
+        let mut rates = [const { Vec::new() }; 3];
+        let [in_memory, alone, with_others] = &mut rates;
+        for _ in 0..effort.rounds {
+            in_memory.push(memory.checks_a_second(1, effort.time));
+            alone.push(exclusive.checks_a_second(1, effort.time));
+            with_others.push(shared.checks_a_second(1, effort.time));
+        }
+        writeln!(stdout(), "\nlater uses by store: checks of {} known keys a second\n", grouped(keys as f64))?;
+        writeln!(stdout(), "{:<20}{:>12}{:>9}", "store", "checks", "ns")?;
+        for (name, rates) in ["memory", "SQLite, one process", "SQLite, shared"].into_iter().zip(rates) {
+            let rate = median(rates);
+            writeln!(stdout(), "{name:<20}{:>12}{:>9.0}", grouped(rate), 1e9 / rate)?;
+        }
+        Ok(())
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

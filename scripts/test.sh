@@ -21,16 +21,22 @@ tools() {
   command -v cargo >/dev/null || { echo "cargo is missing: install Rust first, https://rustup.rs"; return 1; }
   cargo fmt --version || rustup component add rustfmt
   cargo clippy --version || rustup component add clippy
+  local missing=()
   # SQLite is bundled as C source, libFuzzer as C++ source.
-  if ! { command -v cc && command -v c++; }; then
-    command -v apt-get >/dev/null || { echo "install a C and a C++ compiler (cc and c++)"; return 1; }
-    local as_root=()
-    [ "$(id -u)" = 0 ] || as_root=(sudo -n)
-    "${as_root[@]}" apt-get update -q
-    "${as_root[@]}" apt-get install -q -y --no-install-recommends gcc g++ libc6-dev
-  fi
+  if ! { command -v cc && command -v c++; }; then missing+=(gcc g++ libc6-dev); fi
+  # It counts the instructions of the hot path.
+  command -v valgrind || missing+=(valgrind)
+  [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
   rustc --version
   cargo nextest --version 2>/dev/null || echo "cargo-nextest is not installed: cargo test runs the tests"
+}
+
+install() {
+  command -v apt-get >/dev/null || { echo "please install: $*"; return 1; }
+  local as_root=()
+  [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+  "${as_root[@]}" apt-get update -q
+  "${as_root[@]}" apt-get install -q -y --no-install-recommends "$@"
 }
 
 fetch() {
@@ -74,7 +80,7 @@ combination() {
 
 build_examples() { cargo build --locked --all-features --examples; }
 
-# Looked at and not run: they measure, which a busy machine cannot, and the others' code is large.
+# Looked at and not run: they measure time, which a busy machine cannot, and the others' code is large.
 check_benches() {
   cargo check --locked --all-features --benches
   for manifest in "${benches[@]}"; do
@@ -91,6 +97,9 @@ unit_and_integration_tests() {
 }
 
 doc_tests() { cargo test --locked --all-features --doc 2>&1 | tee "$logs/doc-tests"; }
+
+# These repeat on any machine, however busy.
+instruction_counts() { cargo bench --locked --bench instructions; }
 
 nested_examples() {
   for manifest in "${examples[@]}"; do
@@ -180,6 +189,7 @@ run check_benches
 run build_examples
 run unit_and_integration_tests
 run doc_tests
+run instruction_counts
 run nested_examples
 run documentation
 run package

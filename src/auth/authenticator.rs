@@ -24,7 +24,6 @@ use crate::{
     key::{KeyFormat, KeyId, LocatedKey, MalformedReason, ParsedKey},
     log::log,
     principal::{Principal, WithClaims},
-    random::random_bytes,
     store::{KeyReader, Lease, Moment},
     time::Clock,
     usage::{Source, UsageRecorder},
@@ -137,7 +136,7 @@ impl<R: KeyReader> Authenticator<R> {
             usage: wiring.usage,
             upkeep: wiring.upkeep,
             meter: wiring.meter,
-            digest_key: DigestKey::new(&*random_bytes()?),
+            digest_key: DigestKey::new()?,
         })))
     }
 
@@ -200,7 +199,7 @@ impl<R: KeyReader> Authenticator<R> {
                     return Check::Ready(Err(self.0.refuse_unproved(candidate, entry.claims.key, source)));
                 }
                 if is_current && self.0.cache.is_current(&entry) {
-                    self.0.meter.hit(located.id());
+                    self.0.meter.hit();
                     return Check::Ready(self.0.judge(entry, source));
                 }
             }

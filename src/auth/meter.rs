@@ -1,7 +1,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -14,8 +14,16 @@ use super::{
 };
 use crate::{hash::Hasher, key::MalformedReason, store::Moment, time::Clock};
 
-/// Counters of hits, of which each key has one.
+/// Counters of hits, of which each thread has one.
 const LINES: usize = 16;
+
+thread_local! {
+    /// Which counter this thread has, given out by turns.
+    static LINE: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % LINES
+    };
+}
 
 /// The code of a text that is no key, which is counted by its reason.
 const MALFORMED: &str = "malformed_key";
@@ -49,8 +57,8 @@ pub(crate) struct Meter {
     described: std::sync::Once,
 }
 
-/// A counter that shares no cache line with another: threads that check different keys would wait for each other's
-/// writes. 128 bytes, since processors fetch lines of 64 in pairs.
+/// A counter that shares no cache line with another: threads would wait for each other's writes. 128 bytes, since
+/// processors fetch lines of 64 in pairs.
 #[derive(Default)]
 #[repr(align(128))]
 struct Line(AtomicU64);
@@ -74,9 +82,9 @@ impl Meter {
     }
 
     /// What is remembered of this key was enough to judge it.
-    pub(super) fn hit(&self, id: &[u8; 20]) {
-        let [first, ..] = id;
-        if let Some(line) = self.hits.get(usize::from(*first) % LINES) {
+    pub(super) fn hit(&self) {
+        // A thread that is about to end has no line of its own any more.
+        if let Some(line) = self.hits.get(LINE.try_with(|line| *line).unwrap_or_default()) {
             add(&line.0);
         }
     }

@@ -46,7 +46,7 @@ impl<R: KeyReader> Inner<R> {
                 }
                 if currency == Currency::Tracked && self.cache.is_current(&entry) {
                     if !is_missed {
-                        self.meter.hit(id.as_bytes());
+                        self.meter.hit();
                     }
                     return self.judge(entry, &source);
                 }

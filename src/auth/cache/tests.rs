@@ -6,7 +6,6 @@ use crate::{
     key::KeyFormat,
     owner::{OrganizationId, OwnerRef, TeamId},
     principal::SharedOwner,
-    random::random_bytes,
     scope::Scopes,
 };
 
@@ -40,7 +39,7 @@ fn proof(number: usize, digests: &DigestKey) -> Proof {
 
 #[test]
 fn a_remembered_key_weighs_no_more_than_promised() {
-    let digests = DigestKey::new(&random_bytes().unwrap());
+    let digests = DigestKey::new().unwrap();
     let mut cache = None;
     let info = measure(|| {
         let cache = cache.insert(ProofCache::new(KEYS));
