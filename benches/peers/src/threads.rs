@@ -1,15 +1,19 @@
 //! What a second thread adds.
 
-use std::{convert::Infallible, sync::Barrier, thread, time::Instant};
+use std::{convert::Infallible, sync::Barrier, thread};
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use tower::Service;
 
-use crate::requests::{Turns, answers};
+use crate::{
+    measure::{BATCH, timed},
+    requests::{Turns, answers},
+};
 
-/// Requests of each thread in one round: several milliseconds of work, beside which starting the threads is nothing.
-const REQUESTS: usize = 10_000;
+/// Measurements of each thread in one round: several milliseconds of work, beside which it is nothing that one thread
+/// begins and ends a little before the other.
+const MEASUREMENTS: usize = 20;
 
 /// The requests a second of two threads, each with a service and with keys of its own, over those of one. A round: first
 /// one thread alone, then both at once.
@@ -28,13 +32,11 @@ where
 {
     let start = Barrier::new(texts.len());
     let thread = |texts| {
-        let (mut service, requests) = (service(), Turns::of(texts).bearer(REQUESTS));
+        let (mut service, mut turns) = (service(), Turns::of(texts));
         start.wait();
-        let begun = Instant::now();
-        for request in requests {
-            assert!(answers(&mut service, request, StatusCode::OK));
-        }
-        REQUESTS as f64 / begun.elapsed().as_secs_f64()
+        let of_each = (0..MEASUREMENTS)
+            .map(|_| timed(|| turns.bearer(BATCH), |request| answers(&mut service, request, StatusCode::OK)));
+        1e9 * MEASUREMENTS as f64 / of_each.sum::<f64>()
     };
     thread::scope(|scope| {
         let threads: Vec<_> = texts.iter().map(|&texts| scope.spawn(|| thread(texts))).collect();
