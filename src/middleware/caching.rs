@@ -25,6 +25,11 @@ pub(crate) fn protect(headers: &mut HeaderMap, vary: &HeaderValue) {
 
 /// Appends the names that are not there yet.
 fn add_vary(headers: &mut HeaderMap, vary: &HeaderValue) {
+    // Most answers have none: nothing is split, nothing compared.
+    if !headers.contains_key(VARY) {
+        headers.insert(VARY, vary.clone());
+        return;
+    }
     let listed = |name: &[u8]| items(headers, &VARY).any(|item| item == b"*" || item.eq_ignore_ascii_case(name));
     let names: Vec<_> = split(vary.as_bytes()).collect();
     let absent: Vec<_> = names.iter().copied().filter(|name| !listed(name)).collect();
