@@ -40,7 +40,7 @@ use tower_api_keys::{
     hash::{HashErrorKind, Hasher, HasherConfig},
     key::KeyFormat,
 };
-use traffic::{Arguments, Latencies, Pace, allowed_kib, cores, median, resident_kib};
+use traffic::{Arguments, Latencies, Pace, allowed_kib, cores, median, resident_kib, stolen_ms};
 
 /// Set in a process that is a contender.
 const CONTENDER: &str = "TOWER_API_KEYS_BENCH_CONTENDER";
@@ -111,6 +111,7 @@ fn compare(arguments: &Arguments) -> ExitCode {
         latencies("warm_beside").print(&format!("{name}_warm_beside_burst"));
         let slower = |round: &Figures| round.p99("warm_beside") / round.p99("warm_idle");
         println!("{name}_warm_p99_over_idle\t{:.2}", median(rounds.iter().map(slower).collect()));
+        println!("{name}_stolen_ms\t{}", all("stolen_ms").sum::<u64>());
         println!("{name}_refused\t{}", all("refused").sum::<u64>());
         println!("{name}_idle_resident_kib\t{}", all("idle_kib").max().unwrap_or(0));
         println!("{name}_peak_resident_kib\t{}", all("peak_kib").max().unwrap_or(0));
@@ -203,7 +204,9 @@ fn contend(name: &str, arguments: &Arguments) -> ExitCode {
     let warm_idle = traffic.end();
 
     let traffic = WarmTraffic::start(runtime.handle(), &check, &warm, every);
+    let stolen_before = stolen_ms();
     let (burst, elapsed, refused) = runtime.block_on(burst(&check, &keys[1..]));
+    let stolen_ms = stolen_ms() - stolen_before;
     let warm_beside = traffic.end();
 
     // A key that was told to come back has left its run in the queue.
@@ -217,6 +220,7 @@ fn contend(name: &str, arguments: &Arguments) -> ExitCode {
         ("warm_idle", warm_idle.nanoseconds()),
         ("warm_beside", warm_beside.nanoseconds()),
         ("refused", &[refused]),
+        ("stolen_ms", &[stolen_ms]),
         ("idle_kib", &[idle_kib]),
         ("peak_kib", &[resident_kib("VmHWM")]),
         ("argon2_runs", &[(contender.runs)() - runs_before]),

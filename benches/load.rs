@@ -42,7 +42,7 @@ use std::{
 use client::{Connection, request};
 use server::Server;
 use tower_api_keys::{KeyKind, key::KeyFormat};
-use traffic::{Arguments, Latencies, Pace, allowed_kib, cores, median};
+use traffic::{Arguments, Latencies, Pace, allowed_kib, cores, median, stolen_ms};
 
 const DEFAULTS: [(&str, f64); 5] =
     [("flood", 10_000.0), ("rate", 1_000.0), ("rounds", 3.0), ("seconds", 2.0), ("unknown", 2_000.0)];
@@ -179,7 +179,7 @@ impl Bench {
         fresh: bool,
     ) -> Result<(), String> {
         let runs_before = self.server.status()?.argon2_runs;
-        let goes_on = AtomicBool::new(true);
+        let (goes_on, stolen_before) = (AtomicBool::new(true), stolen_ms());
         let begun = Instant::now();
         let (latencies, others, first_uses) = thread::scope(|scope| {
             let others = beside.map(|load| scope.spawn(|| self.open_loop(load, &goes_on)));
@@ -194,6 +194,7 @@ impl Bench {
             Ok::<_, String>((latencies, others, first_uses))
         })?;
         phase.seconds += begun.elapsed().as_secs_f64();
+        phase.stolen_ms += stolen_ms() - stolen_before;
         phase.p99.push(latencies.quantile(0.99));
         phase.latencies.extend(latencies.nanoseconds().iter().copied());
         phase.others += others.nanoseconds().len();
@@ -249,6 +250,7 @@ impl Bench {
         let idle = &phases[0].p99;
         for phase in phases {
             phase.latencies.print(phase.name);
+            println!("{}_stolen_ms\t{}", phase.name, phase.stolen_ms);
             if phase.name != "idle" {
                 let ratios = phase.p99.iter().zip(idle).map(|(busy, idle)| busy / idle);
                 println!("{}_p99_over_idle\t{:.2}", phase.name, median(ratios.collect()));
@@ -272,6 +274,8 @@ impl Bench {
 struct Phase {
     name: &'static str,
     seconds: f64,
+    /// What the host of a virtual machine took of that.
+    stolen_ms: u64,
     latencies: Latencies,
     /// The p99 of each round, in microseconds.
     p99: Vec<f64>,
@@ -283,7 +287,7 @@ struct Phase {
 impl Phase {
     fn new(name: &'static str) -> Self {
         let latencies = Latencies::default();
-        Self { name, seconds: 0.0, latencies, p99: Vec::new(), others: 0, first_uses: 0, runs: 0 }
+        Self { name, seconds: 0.0, stolen_ms: 0, latencies, p99: Vec::new(), others: 0, first_uses: 0, runs: 0 }
     }
 }
 
