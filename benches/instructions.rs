@@ -5,6 +5,8 @@
 //! is 3 % above what is recorded, or if the record is out of date by more than that. After a change that is meant to
 //! cost what it costs, `cargo bench --bench instructions -- --record` writes the record anew.
 //!
+//! Valgrind has no instructions for SHA-256, so secrets are digested as on processors without them: by BLAKE3.
+//!
 //! Counts depend on the compiler and on the vector instructions of the processor (valgrind shows those up to AVX2): the
 //! record names both, and is compared only where they are the same.
 #![allow(

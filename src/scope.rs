@@ -1,6 +1,12 @@
 //! What a key may do.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    fmt,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -91,37 +97,33 @@ impl From<Scope> for String {
 /// assert!(!Scopes::all().is_within(&narrow));
 /// # Ok::<(), tower_api_keys::InvalidScope>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Scopes(Allowed);
+pub struct Scopes(
+    /// None for all and nothing else: what most keys have, and every remembered key keeps, takes no room beyond this.
+    Option<Arc<Named>>,
+);
 
-/// Slim, for every key that is remembered has one: most allow all, and those that do not share their list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Allowed {
-    All,
-    Nothing,
-    /// Not an empty list, which is one of the others.
-    Named(Arc<Named>),
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 struct Named {
     all: bool,
     /// In order, each once.
-    scopes: Box<[Scope]>,
+    scopes: Vec<Scope>,
 }
+
+static NONE: LazyLock<Arc<Named>> = LazyLock::new(Arc::default);
 
 impl Scopes {
     /// Everything the owner may do, except managing keys.
     #[must_use]
     pub const fn all() -> Self {
-        Self(Allowed::All)
+        Self(None)
     }
 
     /// Nothing at all.
     #[must_use]
-    pub const fn none() -> Self {
-        Self(Allowed::Nothing)
+    pub fn none() -> Self {
+        Self(Some(Arc::clone(&NONE)))
     }
 
     /// These and one more.
@@ -134,18 +136,14 @@ impl Scopes {
         match (all, named.is_empty()) {
             (true, true) => Self::all(),
             (false, true) => Self::none(),
-            _ => Self(Allowed::Named(Arc::new(Named { all, scopes: named.into_iter().collect() }))),
+            _ => Self(Some(Arc::new(Named { all, scopes: named.into_iter().collect() }))),
         }
     }
 
     /// Whether everything but [`Scope::KEYS_MANAGE`] is allowed without being named.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        match &self.0 {
-            Allowed::All => true,
-            Allowed::Nothing => false,
-            Allowed::Named(named) => named.all,
-        }
+        self.0.as_ref().is_none_or(|named| named.all)
     }
 
     /// The scopes that are named, in order.
@@ -154,10 +152,7 @@ impl Scopes {
     }
 
     fn list(&self) -> &[Scope] {
-        match &self.0 {
-            Allowed::All | Allowed::Nothing => &[],
-            Allowed::Named(named) => &named.scopes,
-        }
+        self.0.as_ref().map_or(&[], |named| &named.scopes)
     }
 
     /// Whether a key with these scopes may do what `scope` names.
@@ -176,6 +171,12 @@ impl Scopes {
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
         Self::new(false, scopes.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scopes({:?})", self.to_string())
     }
 }
 
@@ -253,6 +254,25 @@ mod tests {
         assert!(!Scopes::none().allows(&Scope::new("a").unwrap()));
         assert_eq!(Scopes::none().to_string(), "");
         assert_eq!("".parse::<Scopes>().unwrap(), Scopes::none());
+    }
+
+    #[test]
+    fn equal_sets_are_equal_however_they_came_to_be() {
+        let (a, b) = (Scope::new("a").unwrap(), Scope::new("b").unwrap());
+        let hasher = std::hash::RandomState::new();
+        let hash = |scopes: &Scopes| std::hash::BuildHasher::hash_one(&hasher, scopes);
+        let same = [
+            ("b a a", [a.clone(), b.clone()].into_iter().collect()),
+            ("a b", Scopes::none().with(b).with(a)),
+            ("* keys:manage", Scopes::all().with(Scope::KEYS_MANAGE)),
+            ("*", Scopes::all()),
+            ("", Scopes::from_iter([])),
+        ];
+        for (text, scopes) in same {
+            let parsed: Scopes = text.parse().unwrap();
+            assert_eq!(parsed, scopes);
+            assert_eq!(hash(&parsed), hash(&scopes));
+        }
     }
 
     #[test]

@@ -72,8 +72,15 @@ impl Timestamp {
     }
 
     const fn clamped(millis: i64) -> Self {
-        let millis = if millis < 0 { 0 } else { millis as u64 };
-        Self(NonZeroU64::MIN.saturating_add(if millis > LAST_MILLI as u64 { LAST_MILLI as u64 } else { millis }))
+        // `clamp` and `max` of the standard library do not run in the compiler.
+        let millis = if millis < 0 {
+            0
+        } else if millis > LAST_MILLI {
+            LAST_MILLI
+        } else {
+            millis
+        };
+        Self(NonZeroU64::MIN.saturating_add(millis as u64))
     }
 }
 
@@ -170,7 +177,7 @@ pub struct SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let millis = Timestamp::clamped(wall_clock()).as_millis();
+        let millis = wall_clock().clamp(0, LAST_MILLI);
         // Written only when the millisecond turns: cores share the line, they do not fight for it.
         let latest = self.latest.load(Ordering::Relaxed);
         if millis > latest {

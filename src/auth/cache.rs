@@ -11,8 +11,8 @@ use quick_cache::sync::Cache;
 use super::{digest::Digest, owners::Owners};
 use crate::{
     key::{KeyId, PrefixIndex},
+    owner::OwnerRef,
     principal::{Claims, WithClaims},
-    store::OwnerRef,
     usage::{Counted, KeyUsage},
 };
 
@@ -24,7 +24,7 @@ const STALE: u64 = 0;
 /// Keys that were proved on this node: a text that matched a hash, and the record as it was read last.
 ///
 /// A proof is never a permission. It holds as long as the stored hash does, while the record beside it counts only as
-/// long as it is [current](Entry::is_current): a change marks it unknown and leaves the proof.
+/// long as it is [current](Self::is_current): a change marks it unknown and leaves the proof.
 pub(super) struct ProofCache {
     entries: Cache<KeyId, Arc<WithClaims<Entry>>>,
     /// What a record read from the store must not be older than. Taken before the read, compared when it is remembered.

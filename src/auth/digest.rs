@@ -15,7 +15,7 @@ pub(super) struct Digest([u64; 2]);
 /// take one block of work for a secret.
 pub(super) enum DigestKey {
     /// A hash that has taken in 64 random bytes, which fill its first block. It keys messages of one length only, as
-    /// secrets are, for a third of what HMAC would cost. With the processor's own instructions for SHA-256 it takes
+    /// secrets are, for half of what HMAC would cost. With the processor's own instructions for SHA-256 it takes
     /// three quarters of the time of BLAKE3, without them four times as long.
     Sha256(Sha256),
     /// Keyed BLAKE3.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{hash::Hasher, key::MalformedReason, store::Moment, time::Clock};
 
-/// Counters of hits, of which each thread has one.
+/// Counters of hits, one each for up to so many threads.
 const LINES: usize = 16;
 
 thread_local! {
@@ -83,8 +83,7 @@ impl Meter {
 
     /// What is remembered of this key was enough to judge it.
     pub(super) fn hit(&self) {
-        // A thread that is about to end has no line of its own any more.
-        if let Some(line) = self.hits.get(LINE.try_with(|line| *line).unwrap_or_default()) {
+        if let Some(line) = self.hits.get(LINE.with(|line| *line)) {
             add(&line.0);
         }
     }

@@ -16,7 +16,7 @@ pub(super) struct Owners {
     changes: u64,
     known: HashSet<Known>,
     organizations: HashSet<OrganizationId>,
-    /// The number of owners at which those whose keys are all forgotten are swept out.
+    /// The number of either at which those whose keys are all forgotten are swept out.
     sweep_at: usize,
 }
 
@@ -27,18 +27,21 @@ impl Owners {
         self.changes
     }
 
-    /// The owner that all share, if there is one, else this one from now on.
+    /// The owner that all remembered keys of this one share.
     pub(super) fn share(&mut self, owner: Arc<SharedOwner>) -> Arc<SharedOwner> {
         if let Some(Known(owner)) = self.known.get(&owner.of) {
             return Arc::clone(owner);
         }
-        if self.known.len() >= self.sweep_at {
+        if self.known.len().max(self.organizations.len()) >= self.sweep_at {
             self.sweep();
         }
-        let OwnerRef { organization, owner } = owner.of.clone();
-        let organization = self.organizations.get(&organization).cloned().unwrap_or(organization);
-        self.organizations.insert(organization.clone());
-        let owner = SharedOwner::new(OwnerRef { organization, owner });
+        let owner = match self.organizations.get(&owner.of.organization) {
+            Some(known) => SharedOwner::new(OwnerRef { organization: known.clone(), owner: owner.of.owner.clone() }),
+            None => {
+                self.organizations.insert(owner.of.organization.clone());
+                owner
+            }
+        };
         self.known.insert(Known(Arc::clone(&owner)));
         owner
     }
@@ -49,6 +52,11 @@ impl Owners {
         if let Some(Known(owner)) = self.known.take(owner) {
             owner.outdate();
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.known.len(), self.organizations.len())
     }
 
     fn sweep(&mut self) {

@@ -8,9 +8,10 @@ use crate::{
     hash::{Tag, TagErrorKind, VerifyError, VerifyErrorKind},
     key::{KeyId, PlaintextKey, PrefixIndex},
     log::log,
+    owner::OwnerRef,
     principal::{Claims, Principal, SharedOwner},
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyReader, OwnerRef, StoreError, StoreErrorKind, guarded},
+    store::{FoundKey, KeyReader, StoreError, StoreErrorKind, guarded},
     usage::Source,
 };
 
@@ -61,9 +62,10 @@ impl<R: KeyReader> Inner<R> {
                 Ok(None) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), None, &source)),
                 Err(error) => return Err(self.refuse(error, None, &source)),
             };
-            // Before the row is read: what a wrong guess costs is a look-up and this.
+            // Before the row is parsed: a wrong guess costs a look-up and this, and tells nothing of the row's state.
             self.check_tag(&key, &found).map_err(|error| self.refuse(error, Some(id), &source))?;
-            let known = self.known(&id, &found).map_err(|error| self.refuse(error, None, &source))?;
+            let known = self.known(&id, &found).map_err(|error| self.refuse(error, Some(id), &source))?;
+            // Its text has the tag, so the row said something else when the key was made.
             if known.record.kind() != key.kind() {
                 return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
             }
@@ -166,9 +168,8 @@ impl<R: KeyReader> Inner<R> {
     fn check_tag(&self, key: &PlaintextKey, found: &FoundKey) -> Result<(), AuthError> {
         let unreadable = || self.unreadable(key.id(), OwnerRef::of(&found.key));
         let pepper = found.key.pepper().map_err(|corrupt| unreadable().with_source(corrupt))?;
-        self.hasher.check_tag(key.expose_secret(), Tag::from_bytes(found.key.tag), pepper).map_err(|error| match error
-            .kind()
-        {
+        let checked = self.hasher.check_tag(key.expose_secret(), Tag::from_bytes(found.key.tag), pepper);
+        checked.map_err(|error| match error.kind() {
             TagErrorKind::Mismatch => AuthError::new(AuthErrorKind::Invalid),
             _ => unreadable().with_source(error),
         })

@@ -10,8 +10,9 @@ use crate::{
     hash::{Hasher, KeyHash},
     key::{KeyId, PlaintextKey},
     log::log,
+    owner::OwnerRef,
     record::{ActorId, SystemLabel},
-    store::{KeyStore, OwnerRef, RehashedKey, guarded_change},
+    store::{KeyStore, RehashedKey, guarded_change},
     time::Timestamp,
 };
 

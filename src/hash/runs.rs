@@ -236,7 +236,9 @@ mod tests {
         };
         // Held until all have asked: none of the runs can have ended before.
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let gate = move |_: &mut Memory| drop(released.recv());
+        let gate = move |_: &mut Memory| {
+            let _ = released.recv();
+        };
         assert!(pool.submit(Urgency::Issue, || Job::new(gate)).is_ok());
         let (first, follower, other) = (ask(1, true), ask(1, true), ask(2, false));
         drop(release);

@@ -25,7 +25,7 @@ pub(crate) struct Claims {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// The owner of all claims that were read while nothing changed about them.
+/// An owner, shared by the claims of all its keys that were read while nothing changed about it.
 #[derive(Debug)]
 pub(crate) struct SharedOwner {
     pub(crate) of: OwnerRef,

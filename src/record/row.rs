@@ -62,17 +62,27 @@ impl OwnerRef {
     /// The owner of a key; none if the row's organization, kind or owner cannot be read.
     #[must_use]
     pub fn of(key: &KeyRow) -> Option<Self> {
-        let kind = match key.kind.as_str() {
-            "user" => KeyKind::User,
-            "team" => KeyKind::Team,
-            _ => return None,
-        };
+        let kind = key.kind().ok()?;
         let organization = OrganizationId::new(&key.organization).ok()?;
         Some(Self { organization, owner: Owner::new(kind, &key.owner).ok()? })
     }
 }
 
 impl KeyRow {
+    fn kind(&self) -> Result<KeyKind, CorruptRow> {
+        match self.kind.as_str() {
+            "user" => Ok(KeyKind::User),
+            "team" => Ok(KeyKind::Team),
+            _ => Err(CorruptRow("kind")),
+        }
+    }
+
+    /// The pepper of hash and tag.
+    pub(crate) fn pepper(&self) -> Result<Option<PepperId>, CorruptRow> {
+        let pepper = self.pepper_id.map(u32::try_from).transpose().map_err(|_| CorruptRow("pepper_id"))?;
+        Ok(pepper.map(PepperId::new))
+    }
+
     /// A row for documentation and tests of this crate. Nobody holds its key.
     #[doc(hidden)]
     #[must_use]
@@ -98,14 +108,6 @@ impl KeyRow {
             replaces: None,
             version: 1,
         }
-    }
-}
-
-impl KeyRow {
-    /// The pepper of hash and tag.
-    pub(crate) fn pepper(&self) -> Result<Option<PepperId>, CorruptRow> {
-        let pepper = self.pepper_id.map(u32::try_from).transpose().map_err(|_| CorruptRow("pepper_id"))?;
-        Ok(pepper.map(PepperId::new))
     }
 }
 
@@ -142,11 +144,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
         let corrupt = CorruptRow;
         let key = |column: &'static str, text: &str| KeyId::new(text).map_err(|_| corrupt(column));
         let actor = |column: &'static str, text: &str| text.parse::<ActorId>().map_err(|_| corrupt(column));
-        let kind = match row.kind.as_str() {
-            "user" => KeyKind::User,
-            "team" => KeyKind::Team,
-            _ => return Err(corrupt("kind")),
-        };
+        let kind = row.kind()?;
         let pepper = row.pepper()?.map(PepperId::as_u32);
         if row.revoked_at.is_none() && row.revoked_by.is_some() {
             return Err(corrupt("revoked_by"));

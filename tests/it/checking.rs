@@ -189,6 +189,14 @@ async fn why_a_key_is_dead_is_told_only_to_who_has_it() {
     assert_eq!(service.check_key().await, Err(AuthErrorKind::Revoked));
 }
 
+/// A well-formed text with the id of one key and the secret of another.
+fn with_secret_of(key: &PlaintextKey, other: &PlaintextKey) -> String {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    let stem = format!("{}{}", &key.expose_secret()[..26], &other.expose_secret()[26..70]);
+    let checksum = crc32fast::hash(stem.as_bytes()).to_be_bytes();
+    format!("{stem}{}", Base64UrlUnpadded::encode_string(&checksum[1..]))
+}
+
 #[tokio::test]
 async fn a_key_of_the_other_kind_is_unknown() {
     let service = service().await;
@@ -202,6 +210,24 @@ async fn a_key_of_the_other_kind_is_unknown() {
         assert_eq!(service.check(&other_kind).await, Err(AuthErrorKind::Invalid));
         assert_eq!(service.check_key().await, Ok(()));
     }
+}
+
+#[tokio::test]
+async fn a_row_that_was_given_to_another_kind_of_owner_proves_nothing() {
+    let service = service().await;
+    service.hooks.alter(|found| found.key.kind = "user".into());
+    let runs = service.authenticator().argon2_runs();
+    assert_eq!(service.check_key().await, Err(AuthErrorKind::Invalid));
+    assert_eq!(service.authenticator().argon2_runs(), runs);
+}
+
+#[tokio::test]
+async fn only_who_has_the_key_is_told_that_its_record_is_corrupt() {
+    let service = service().await;
+    let other = issue(&service.keys, team("blue")).await;
+    service.hooks.alter(|found| found.key.hash = "$argon2id$v=19$m=4294967295,t=1,p=1$AAAA$AAAA".into());
+    assert_eq!(service.check(&with_secret_of(&service.key, &other)).await, Err(AuthErrorKind::Invalid));
+    assert_eq!(service.check_key().await, Err(AuthErrorKind::CorruptRecord));
 }
 
 #[tokio::test]

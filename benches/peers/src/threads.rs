@@ -16,7 +16,8 @@ use crate::{
 const MEASUREMENTS: usize = 20;
 
 /// The requests a second of two threads, each with a service and with keys of its own, over those of one. A round: first
-/// one thread alone, then both at once.
+/// one thread alone, then both at once. As everywhere, making the requests is not counted: it is what the other thread
+/// may be at meanwhile.
 pub fn two_over_one<S, B>(service: impl Fn() -> S + Sync, texts: &[String]) -> f64
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,

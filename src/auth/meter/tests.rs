@@ -18,7 +18,7 @@ fn nonzero(metrics: &AuthMetrics) -> Vec<(&'static str, Option<&'static str>, u6
 }
 
 #[test]
-fn hits_of_every_thread_are_counted_each_in_its_turn_with_a_counter_of_its_own() {
+fn hits_of_every_thread_are_counted_and_threads_spread_over_the_counters() {
     let meter = meter();
     std::thread::scope(|scope| {
         for _ in 0..100 {

@@ -1,6 +1,4 @@
 //! What checking takes from the heap, by an allocator that counts. What is remembered is weighed in `src/auth/cache`.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::{convert::Infallible, future::ready};
 
 use allocation_counter::{AllocationInfo, measure};
