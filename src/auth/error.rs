@@ -15,16 +15,21 @@ use crate::key::{MalformedKey, MalformedReason};
 #[derive(Debug)]
 pub struct AuthError {
     kind: AuthErrorKind,
-    retry_after: Option<Duration>,
-    source: Source,
+    detail: Detail,
 }
 
 #[derive(Debug)]
-enum Source {
+enum Detail {
     None,
     /// In place: whoever sends no key at all costs no allocation.
     Malformed(MalformedKey),
-    Other(Box<dyn Error + Send + Sync>),
+    Caused(Box<Caused>),
+}
+
+#[derive(Debug)]
+struct Caused {
+    by: Box<dyn Error + Send + Sync>,
+    retry_after: Option<Duration>,
 }
 
 /// The kinds of [`AuthError`].
@@ -81,21 +86,21 @@ impl AuthErrorKind {
 
 impl AuthError {
     pub(crate) const fn new(kind: AuthErrorKind) -> Self {
-        Self { kind, retry_after: None, source: Source::None }
+        Self { kind, detail: Detail::None }
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Source::Other(source.into());
-        self
+    pub(crate) fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by: source.into(), retry_after: None })) }
+    }
+
+    /// Too much is going on, until then as far as anybody can tell.
+    pub(crate) fn overloaded(retry_after: Option<Duration>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let caused = Caused { by: source.into(), retry_after };
+        Self { kind: AuthErrorKind::Overloaded, detail: Detail::Caused(Box::new(caused)) }
     }
 
     pub(crate) const fn malformed(key: MalformedKey) -> Self {
-        Self { kind: AuthErrorKind::Malformed(key.reason()), retry_after: None, source: Source::Malformed(key) }
-    }
-
-    pub(crate) const fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
-        self.retry_after = retry_after;
-        self
+        Self { kind: AuthErrorKind::Malformed(key.reason()), detail: Detail::Malformed(key) }
     }
 
     /// What a client may be told.
@@ -106,8 +111,11 @@ impl AuthError {
 
     /// When to ask again, if it is temporary and there is a guess.
     #[must_use]
-    pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+    pub fn retry_after(&self) -> Option<Duration> {
+        match &self.detail {
+            Detail::Caused(caused) => caused.retry_after,
+            Detail::None | Detail::Malformed(_) => None,
+        }
     }
 }
 
@@ -128,10 +136,10 @@ impl fmt::Display for AuthError {
 
 impl Error for AuthError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.source {
-            Source::None => None,
-            Source::Malformed(malformed) => Some(malformed),
-            Source::Other(source) => Some(&**source),
+        match &self.detail {
+            Detail::None => None,
+            Detail::Malformed(malformed) => Some(malformed),
+            Detail::Caused(caused) => Some(&*caused.by),
         }
     }
 }

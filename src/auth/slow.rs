@@ -136,8 +136,7 @@ impl<R: KeyReader> Inner<R> {
             Err(_) => match tokio::time::timeout(self.find_wait, self.finds.acquire()).await {
                 Ok(Ok(turn)) => turn,
                 _ => {
-                    let error = AuthError::new(AuthErrorKind::Overloaded);
-                    return Err(error.with_source("too many keys are being looked up in the store"));
+                    return Err(AuthError::overloaded(None, "too many keys are being looked up in the store"));
                 }
             },
         };
@@ -205,7 +204,7 @@ impl<R: KeyReader> Inner<R> {
                 AuthError::new(AuthErrorKind::Invalid)
             }
             VerifyErrorKind::Corrupt => self.unreadable(known.record.id, Some(known.owner_ref())).with_source(error),
-            _ => AuthError::new(AuthErrorKind::Overloaded).with_retry_after(error.retry_after()).with_source(error),
+            _ => AuthError::overloaded(error.retry_after(), error),
         }
     }
 

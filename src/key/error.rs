@@ -15,43 +15,53 @@ use std::{fmt, sync::Arc};
 /// assert_eq!(error.to_string(), "malformed key: a credential of another service (GitHub)");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct MalformedKey {
-    reason: MalformedReason,
-    issuer: Option<Issuer>,
+pub struct MalformedKey(Cause);
+
+/// Two words: it is handed through the whole check, and copying it would cost more than finding it.
+#[derive(Clone, PartialEq, Eq)]
+enum Cause {
+    Foreign(Issuer),
+    Reason(MalformedReason),
 }
 
 impl MalformedKey {
     pub(crate) const fn new(reason: MalformedReason) -> Self {
-        Self { reason, issuer: None }
+        Self(Cause::Reason(reason))
     }
 
     pub(super) const fn foreign(issuer: Issuer) -> Self {
-        Self { reason: MalformedReason::ForeignCredential, issuer: Some(issuer) }
+        Self(Cause::Foreign(issuer))
     }
 
     /// The first reason that fits.
     #[must_use]
     pub const fn reason(&self) -> MalformedReason {
-        self.reason
+        match self.0 {
+            Cause::Foreign(_) => MalformedReason::ForeignCredential,
+            Cause::Reason(reason) => reason,
+        }
     }
 
     /// Whose credential it looks like, for [`MalformedReason::ForeignCredential`]: `GitHub`, or the name given to
     /// [`KeyFormat::with_foreign_prefix`](super::KeyFormat::with_foreign_prefix).
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
-        self.issuer.as_ref().map(Issuer::as_str)
+        match &self.0 {
+            Cause::Foreign(issuer) => Some(issuer.as_str()),
+            Cause::Reason(_) => None,
+        }
     }
 }
 
 impl fmt::Debug for MalformedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MalformedKey").field("reason", &self.reason).field("issuer", &self.issuer()).finish()
+        f.debug_struct("MalformedKey").field("reason", &self.reason()).field("issuer", &self.issuer()).finish()
     }
 }
 
 impl fmt::Display for MalformedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "malformed key: {}", self.reason.summary())?;
+        write!(f, "malformed key: {}", self.reason().summary())?;
         match self.issuer() {
             Some(issuer) => write!(f, " ({issuer})"),
             None => Ok(()),
@@ -61,11 +71,11 @@ impl fmt::Display for MalformedKey {
 
 impl std::error::Error for MalformedKey {}
 
-/// Who issues credentials that begin so. Cloning allocates nothing.
+/// Who issues credentials that begin so, behind one word. Cloning allocates nothing.
 #[derive(Clone)]
 pub(super) enum Issuer {
-    Known(&'static str),
-    Registered(Arc<str>),
+    Known(&'static &'static str),
+    Registered(Arc<Box<str>>),
 }
 
 impl Issuer {

@@ -14,7 +14,7 @@ const LONG: usize = 128;
 /// Prefixes the embedder registered, the longest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ForeignPrefixes {
-    registered: Vec<(Box<str>, Arc<str>)>,
+    registered: Vec<(Box<str>, Arc<Box<str>>)>,
 }
 
 impl ForeignPrefixes {
@@ -30,7 +30,7 @@ impl ForeignPrefixes {
         if self.registered.len() >= MOST_REGISTERED {
             return Err(InvalidForeignPrefix(InvalidForeignPrefixKind::TooMany));
         }
-        self.registered.push((prefix.into(), issuer.into()));
+        self.registered.push((prefix.into(), Arc::new(issuer.into())));
         self.registered.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         Ok(self)
     }
@@ -46,11 +46,11 @@ impl ForeignPrefixes {
 }
 
 /// Well-known services. The first byte picks the few to compare with; among those the longest comes first.
-fn known(text: &[u8]) -> Option<&'static str> {
-    let candidates: &[(&[u8], &'static str)] = match text.first()? {
+fn known(text: &[u8]) -> Option<&'static &'static str> {
+    let candidates: &'static [(&'static [u8], &'static str)] = match text.first()? {
         // An id of an access key is 4 + 16 upper-case characters; a shorter text is none.
-        b'A' => return is_aws_access_key(text).then_some("AWS"),
-        b'e' => return is_json_web_token(text).then_some("JSON Web Token"),
+        b'A' => return is_aws_access_key(text).then_some(&"AWS"),
+        b'e' => return is_json_web_token(text).then_some(&"JSON Web Token"),
         b'g' => &[
             (b"github_pat_", "GitHub"),
             (b"ghp_", "GitHub"),
@@ -86,7 +86,7 @@ fn known(text: &[u8]) -> Option<&'static str> {
         ],
         _ => return None,
     };
-    candidates.iter().find(|(prefix, _)| text.starts_with(prefix)).map(|&(_, issuer)| issuer)
+    candidates.iter().find(|(prefix, _)| text.starts_with(prefix)).map(|(_, issuer)| issuer)
 }
 
 fn is_aws_access_key(text: &[u8]) -> bool {

@@ -317,7 +317,10 @@ async fn a_dropped_first_use_costs_the_others_nothing() {
         authenticator.forget_proofs();
         let mut dropped = Box::pin(authenticator.authenticate(service.key.expose_secret()));
         for _ in 0..polls {
-            let _ = poll!(&mut dropped);
+            // Where hashing is quick, or this thread slow, it is over before the last of them.
+            if poll!(&mut dropped).is_ready() {
+                break;
+            }
             tokio::task::yield_now().await;
         }
         drop(dropped);

@@ -164,8 +164,7 @@ async fn what_cannot_be_checked_is_unavailable_and_never_unauthorized() {
 #[tokio::test]
 async fn retry_after_is_in_whole_seconds_rounded_up_and_at_least_one() {
     for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (59_999, "60")] {
-        let error =
-            move || AuthError::new(AuthErrorKind::Overloaded).with_retry_after(Some(Duration::from_millis(millis)));
+        let error = move || AuthError::overloaded(Some(Duration::from_millis(millis)), "busy");
         let response = send(gate(Inner::new(), &Script::refusing(error), |_| {}), request(&[BEARER])).await;
         assert_eq!(response.headers()["retry-after"], seconds, "{millis}");
     }
