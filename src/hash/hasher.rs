@@ -55,10 +55,10 @@ const HASH_WAIT: Duration = Duration::from_secs(10);
 /// let stored = hasher.hash("user.right.text").await?;
 ///
 /// // A wrong text is refused by its tag: no run of Argon2.
-/// assert!(hasher.check_tag("user.wrong.text", &stored).is_err());
+/// assert!(hasher.check_tag("user.wrong.text", stored.tag(), stored.pepper()).is_err());
 /// assert_eq!(hasher.runs(), 1);
 ///
-/// hasher.check_tag("user.right.text", &stored)?;
+/// hasher.check_tag("user.right.text", stored.tag(), stored.pepper())?;
 /// hasher.verify(*b"some-public-id-of-20", "user.right.text", &stored).await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
