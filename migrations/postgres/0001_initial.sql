@@ -283,4 +283,3 @@ create table api_key_meta (
     value bytea not null
 );
 
-insert into api_key_schema (version) values (1);

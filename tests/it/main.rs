@@ -24,6 +24,8 @@ mod metrics;
 mod model;
 mod overload;
 mod peppers;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod project;
 mod refusals;
 mod settings;
