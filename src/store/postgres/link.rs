@@ -1,65 +1,124 @@
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex as Lock, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 use tokio_postgres::{Client, Config, NoTls, Row, Statement, types::ToSql};
 
-use super::{failure::Failure, sql::Query};
+use super::{failure::Failure, settings::PostgresSettings, sql::Query};
 
-/// One connection, kept for statements of one kind and made anew when it is lost. Statements of many tasks are pipelined
-/// on it: none waits for the answer to another.
+/// After a failure to connect the next attempt waits so long, and twice as long after each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// One connection, kept for a single query and made anew when it is lost. Questions of many tasks are pipelined on it:
+/// none waits for the answer to another.
 pub(super) struct Link {
     config: Config,
-    timeout: Duration,
-    /// Whether a statement may be prepared once for all.
+    connect_timeout: Duration,
+    answer_timeout: Duration,
+    /// Whether the query may be prepared once for all.
     prepares: bool,
-    live: Mutex<Option<Live>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    live: Option<Live>,
+    /// How often in a row connecting failed, and when it may be tried again.
+    failures: u32,
+    pause_until: Option<Instant>,
 }
 
 #[derive(Clone)]
 struct Live {
     client: Arc<Client>,
     statement: Option<Statement>,
+    pulse: Arc<Pulse>,
 }
 
+/// Since when nothing was heard of the server though something was asked. It outlives those who asked: a connection that
+/// is cut without a word shows only in this.
+#[derive(Default)]
+struct Pulse(Lock<Option<Instant>>);
+
 impl Link {
-    pub(super) fn new(config: Config, timeout: Duration, prepares: bool) -> Self {
-        Self { config, timeout, prepares, live: Mutex::new(None) }
+    pub(super) fn new(config: Config, settings: &PostgresSettings) -> Self {
+        Self {
+            config,
+            connect_timeout: settings.connect_timeout,
+            answer_timeout: settings.answer_timeout,
+            prepares: !settings.behind_pooler,
+            state: Mutex::default(),
+        }
     }
 
     /// Asks the one query that this link is for.
     pub(super) async fn ask(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
-        let Live { client, statement } = self.live(query).await?;
-        Ok(match &statement {
-            Some(statement) => client.query(statement, params).await?,
-            None => ask(&client, query, params).await?,
-        })
+        let Live { client, statement, pulse } = self.live(query).await?;
+        pulse.asked();
+        let answer = match &statement {
+            Some(statement) => client.query(statement, params).await,
+            None => ask(&client, query, params).await,
+        };
+        pulse.heard();
+        Ok(answer?)
     }
 
-    /// The connection; whoever finds it lost makes another, and the rest wait for that.
+    /// The connection. Whoever finds it lost makes another, and the rest wait for that.
     async fn live(&self, query: &Query) -> Result<Live, Failure> {
-        let mut live = self.live.lock().await;
-        if let Some(live) = live.as_ref().filter(|live| !live.client.is_closed()) {
+        let mut state = self.state.lock().await;
+        if let Some(live) = &state.live
+            && !live.client.is_closed()
+            && !live.pulse.is_missing(self.answer_timeout)
+        {
             return Ok(live.clone());
         }
-        let made = within(self.timeout, async {
-            let client = Arc::new(connect(&self.config).await?);
-            let statement =
-                if self.prepares { Some(client.prepare_typed(&query.text, query.types).await?) } else { None };
-            Ok(Live { client, statement })
-        });
-        Ok(live.insert(made.await?).clone())
+        state.live = None;
+        let now = Instant::now();
+        if state.pause_until.is_some_and(|until| now < until) {
+            return Err(Failure::Unavailable("the server could not be reached a moment ago".into()));
+        }
+        match tokio::time::timeout(self.connect_timeout, self.connect(query)).await {
+            Ok(Ok(live)) => {
+                *state = State { live: Some(live.clone()), ..State::default() };
+                Ok(live)
+            }
+            failed => {
+                let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(16)).min(LONGEST_PAUSE);
+                state.failures += 1;
+                state.pause_until = Some(Instant::now() + pause);
+                failed.unwrap_or_else(|late| Err(Failure::Unavailable(late.into())))
+            }
+        }
+    }
+
+    async fn connect(&self, query: &Query) -> Result<Live, Failure> {
+        let (client, connection) = self.config.connect(NoTls).await?;
+        // It ends with the connection or with its last client; whoever asks then is told, and connects anew.
+        tokio::spawn(async move { drop(connection.await) });
+        let statement = if self.prepares { Some(client.prepare_typed(&query.text, query.types).await?) } else { None };
+        Ok(Live { client: Arc::new(client), statement, pulse: Arc::default() })
     }
 }
 
-async fn within<T>(timeout: Duration, made: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::time::timeout(timeout, made).await.unwrap_or_else(|late| Err(Failure::Unavailable(late.into())))
-}
+impl Pulse {
+    fn asked(&self) {
+        self.lock().get_or_insert_with(Instant::now);
+    }
 
-async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
-    let (client, connection) = config.connect(NoTls).await?;
-    // It ends with the connection or with its last client; whoever asks then is told, and connects anew.
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(client)
+    fn heard(&self) {
+        *self.lock() = None;
+    }
+
+    fn is_missing(&self, limit: Duration) -> bool {
+        self.lock().is_some_and(|since| since.elapsed() > limit)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Asks without preparing anything that outlives the answer.

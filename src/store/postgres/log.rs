@@ -1,6 +1,11 @@
 use tokio_postgres::Row;
 
-use super::{failure::Failure, key_rows::column, link::Link, sql::Sql};
+use super::{
+    failure::Failure,
+    key_rows::{column, refuse_standby},
+    link::Link,
+    sql::Sql,
+};
 use crate::{
     key::KeyId,
     owner::{KeyKind, OrganizationId, Owner, OwnerRef},
@@ -14,9 +19,7 @@ pub(super) async fn changes_since(link: &Link, sql: &Sql, head: Option<Head>) ->
     let (position, change) = head.map_or((NOWHERE, [0; 16]), |head| (head.position, head.change));
     let rows = link.ask(&sql.changes_since, &[&position, &change.as_slice()]).await?;
     let first = rows.first().ok_or_else(|| Failure::Corrupt("the change log has no head".into()))?;
-    if column(first, 2)? {
-        return Err(Failure::Unavailable("the server is a standby, which may be behind".into()));
-    }
+    refuse_standby(first, 2)?;
     let bytes: &[u8] = column(first, 1)?;
     let change = bytes.try_into().map_err(|_| Failure::Corrupt("a change has 16 bytes".into()))?;
     let now = Head { position: column(first, 0)?, change };

@@ -14,17 +14,20 @@ pub struct PostgresSettings {
     pub(super) pool_size: usize,
     pub(super) behind_pooler: bool,
     pub(super) connect_timeout: Duration,
+    pub(super) answer_timeout: Duration,
 }
 
 impl PostgresSettings {
-    /// The defaults: schema `public`, four connections for changes and lists, no pooler, 2 s to connect.
+    /// The defaults: schema `public`, four connections for changes and lists, no pooler, 1 s to connect and 1 s
+    /// of silence before a connection is given up.
     #[must_use]
     pub fn new() -> Self {
         Self {
             schema: "public".to_owned(),
             pool_size: 4,
             behind_pooler: false,
-            connect_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(1),
+            answer_timeout: Duration::from_secs(1),
         }
     }
 
@@ -57,6 +60,14 @@ impl PostgresSettings {
         self
     }
 
+    /// How long a server that was asked something may stay silent on a connection that serves requests before another
+    /// one is made, 100 ms to 60 s. A network that swallows everything looks like that.
+    #[must_use]
+    pub const fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout;
+        self
+    }
+
     pub(super) fn has_valid_schema(&self) -> bool {
         let mut bytes = self.schema.bytes();
         bytes.next().is_some_and(|first| first.is_ascii_lowercase() || first == b'_')
@@ -65,8 +76,10 @@ impl PostgresSettings {
     }
 
     pub(super) fn has_valid_sizes(&self) -> bool {
+        let times = Duration::from_millis(100)..=Duration::from_secs(60);
         (1..=100).contains(&self.pool_size)
-            && (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&self.connect_timeout)
+            && times.contains(&self.connect_timeout)
+            && times.contains(&self.answer_timeout)
     }
 }
 

@@ -121,7 +121,12 @@ macro_rules! statements {
 }
 
 statements! {
-    find: &[Type::TEXT], concat!("select ", found_columns!(), keys_and_owners!(), "where k.id = $1");
+    // Always a row, so that a standby shows even where there is no key.
+    find: &[Type::TEXT], concat!(
+        "select ", found_columns!(), ", pg_is_in_recovery() from (values ($1)) asked (id) \
+         left join {s}.api_keys k on k.id = asked.id \
+         left join {s}.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner"
+    );
     // One statement, so one snapshot, for the head, the rows after the reader's place, and whether that place exists.
     changes_since: &[Type::INT8, Type::BYTEA], "\
         select h.position, h.change, pg_is_in_recovery(), \

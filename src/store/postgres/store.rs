@@ -8,7 +8,7 @@ use super::{
     connect_error::{PostgresError, PostgresErrorKind},
     event_rows::{events, insert_events},
     failure::Failure,
-    key_rows::found_key,
+    key_rows::find,
     link::Link,
     list::list,
     log::changes_since,
@@ -90,7 +90,7 @@ impl PostgresStore {
             .build()
             .map_err(PostgresError::unavailable)?;
         check(&*pool.get().await.map_err(PostgresError::unavailable)?, &sql).await?;
-        let link = || Link::new(config.clone(), settings.connect_timeout, !settings.behind_pooler);
+        let link = || Link::new(config.clone(), &settings);
         Ok(Self(Arc::new(Inner { log: link(), finder: link(), pool, sql })))
     }
 
@@ -188,8 +188,7 @@ impl fmt::Debug for PostgresStore {
 
 impl KeyReader for PostgresStore {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        let rows = self.0.finder.ask(&self.0.sql.find, &[&id.as_str()]).await?;
-        Ok(rows.first().map(found_key).transpose()?)
+        Ok(find(&self.0.finder, &self.0.sql, id).await?)
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
