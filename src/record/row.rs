@@ -78,7 +78,7 @@ impl KeyRow {
     }
 
     /// The pepper of hash and tag.
-    pub(crate) fn pepper(&self) -> Result<Option<PepperId>, CorruptRow> {
+    fn pepper(&self) -> Result<Option<PepperId>, CorruptRow> {
         let pepper = self.pepper_id.map(u32::try_from).transpose().map_err(|_| CorruptRow("pepper_id"))?;
         Ok(pepper.map(PepperId::new))
     }
