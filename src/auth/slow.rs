@@ -164,9 +164,7 @@ impl<R: KeyReader> Inner<R> {
 
     /// Whether the text can be that of the key at all, as far as its tag tells.
     fn check_tag(&self, key: &PlaintextKey, known: &Known) -> Result<(), AuthError> {
-        let hash = &known.record.hash;
-        let checked = self.hasher.check_tag(key.expose_secret(), hash.tag(), hash.pepper());
-        checked.map_err(|error| match error.kind() {
+        self.hasher.check_tag(key.expose_secret(), &known.record.hash).map_err(|error| match error.kind() {
             TagErrorKind::Mismatch => AuthError::new(AuthErrorKind::Invalid),
             _ => self.unreadable(known.record.id, Some(known.owner_ref())).with_source(error),
         })
