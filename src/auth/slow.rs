@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     audit::Action,
-    hash::{Tag, TagErrorKind, VerifyError, VerifyErrorKind},
+    hash::{TagErrorKind, VerifyError, VerifyErrorKind},
     key::{KeyId, PlaintextKey, PrefixIndex},
     log::log,
     owner::OwnerRef,
@@ -62,9 +62,8 @@ impl<R: KeyReader> Inner<R> {
                 Ok(None) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), None, &source)),
                 Err(error) => return Err(self.refuse(error, None, &source)),
             };
-            // Before the row is parsed: a wrong guess costs a look-up and this, and tells nothing of the row's state.
-            self.check_tag(&key, &found).map_err(|error| self.refuse(error, Some(id), &source))?;
             let known = self.known(&id, &found).map_err(|error| self.refuse(error, Some(id), &source))?;
+            self.check_tag(&key, &known).map_err(|error| self.refuse(error, Some(id), &source))?;
             // Its text has the tag, so the row said something else when the key was made.
             if known.record.kind() != key.kind() {
                 return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
@@ -164,13 +163,10 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// Whether the text can be that of the key at all, as far as its tag tells.
-    fn check_tag(&self, key: &PlaintextKey, found: &FoundKey) -> Result<(), AuthError> {
-        let unreadable = || self.unreadable(key.id(), OwnerRef::of(&found.key));
-        let pepper = found.key.pepper().map_err(|corrupt| unreadable().with_source(corrupt))?;
-        let checked = self.hasher.check_tag(key.expose_secret(), Tag::from_bytes(found.key.tag), pepper);
-        checked.map_err(|error| match error.kind() {
+    fn check_tag(&self, key: &PlaintextKey, known: &Known) -> Result<(), AuthError> {
+        self.hasher.check_tag(key.expose_secret(), &known.record.hash).map_err(|error| match error.kind() {
             TagErrorKind::Mismatch => AuthError::new(AuthErrorKind::Invalid),
-            _ => unreadable().with_source(error),
+            _ => self.unreadable(known.record.id, Some(known.owner_ref())).with_source(error),
         })
     }
 

@@ -10,7 +10,7 @@ use std::{error::Error, fmt, time::Duration};
 /// let hasher = Hasher::new(HasherConfig::new())?;
 /// let phc = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// let stored = KeyHash::from_parts(phc, [0; 4], None)?;
-/// let error = hasher.check_tag("user.some.text", stored.tag(), stored.pepper()).unwrap_err();
+/// let error = hasher.check_tag("user.some.text", &stored).unwrap_err();
 /// assert_eq!(error.kind(), TagErrorKind::Mismatch);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -48,7 +48,7 @@ impl Error for TagError {}
 /// let hasher = Hasher::new(HasherConfig::new())?;
 /// let phc = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// let of_pepper_7 = KeyHash::from_parts(phc, [0; 4], Some(7))?;
-/// let error = hasher.check_tag("user.some.text", of_pepper_7.tag(), of_pepper_7.pepper()).unwrap_err();
+/// let error = hasher.check_tag("user.some.text", &of_pepper_7).unwrap_err();
 /// assert_eq!(error.kind(), TagErrorKind::UnknownPepper);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -18,7 +18,7 @@ use super::{
     pepper::{PepperId, Peppers},
     pool::{Job, Limits, Pool, QueueFigures, Refused, Urgency},
     runs::{Answer, Next, Question, Runs},
-    tag::{Tag, key_check_value},
+    tag::key_check_value,
     work::{Meter, Secrets, Work},
 };
 use crate::random::random_bytes;
@@ -55,10 +55,10 @@ const HASH_WAIT: Duration = Duration::from_secs(10);
 /// let stored = hasher.hash("user.right.text").await?;
 ///
 /// // A wrong text is refused by its tag: no run of Argon2.
-/// assert!(hasher.check_tag("user.wrong.text", stored.tag(), stored.pepper()).is_err());
+/// assert!(hasher.check_tag("user.wrong.text", &stored).is_err());
 /// assert_eq!(hasher.runs(), 1);
 ///
-/// hasher.check_tag("user.right.text", stored.tag(), stored.pepper())?;
+/// hasher.check_tag("user.right.text", &stored)?;
 /// hasher.verify(*b"some-public-id-of-20", "user.right.text", &stored).await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -107,15 +107,15 @@ impl Hasher {
         self.make(Urgency::Issue, text, self.0.params, self.0.peppers.current_id()).await
     }
 
-    /// Refuses a text that cannot be that of the key, in under a microsecond, by the tag and the pepper's id of its
-    /// record. A text that is not refused has proved nothing: it goes on to [`Hasher::verify`].
+    /// Refuses a text that cannot be that of the key, in under a microsecond. A text that is not refused has proved
+    /// nothing: it goes on to [`Hasher::verify`].
     ///
     /// # Errors
     /// [`TagErrorKind::Mismatch`], or [`TagErrorKind::UnknownPepper`] if the record names a pepper this node does not
     /// know.
-    pub fn check_tag(&self, text: &str, stored: Tag, pepper: Option<PepperId>) -> Result<(), TagError> {
-        let secrets = self.0.secrets.get(&pepper).ok_or(TagError::new(TagErrorKind::UnknownPepper))?;
-        if secrets.tag(text).matches(stored).into() { Ok(()) } else { Err(TagError::new(TagErrorKind::Mismatch)) }
+    pub fn check_tag(&self, text: &str, stored: &KeyHash) -> Result<(), TagError> {
+        let secrets = self.0.secrets.get(&stored.pepper()).ok_or(TagError::new(TagErrorKind::UnknownPepper))?;
+        if secrets.tag(text).matches(stored.tag()).into() { Ok(()) } else { Err(TagError::new(TagErrorKind::Mismatch)) }
     }
 
     /// Proves that the whole text of a key is the one that was hashed. `id` is the public id in the text.

@@ -60,32 +60,9 @@ impl KeyHash {
     /// # Errors
     /// [`CorruptHash`] for every string that this crate does not write.
     pub fn from_parts(phc: &str, tag: [u8; 4], pepper: Option<u32>) -> Result<Self, CorruptHash> {
-        // Length and alphabet first: nothing behind this line sees more than a few bytes of unknown origin.
-        if phc.len() > LONGEST_PHC || !phc.is_ascii() {
-            return Err(CorruptHash::new(CorruptHashKind::Syntax));
-        }
-        let parsed = PasswordHash::new(phc).map_err(CorruptHash::syntax)?;
-        if parsed.algorithm.as_str() != "argon2id" {
-            return Err(CorruptHash::new(CorruptHashKind::Algorithm));
-        }
-        if parsed.version != Some(19) {
-            return Err(CorruptHash::new(CorruptHashKind::Version));
-        }
-        let cost = |name: &str| parsed.params.get_decimal(name);
-        let params = match (cost("m"), cost("t"), cost("p")) {
-            (Some(memory_kib), Some(iterations), Some(1)) => Argon2Params::new(memory_kib, iterations).ok(),
-            _ => None,
-        }
-        .ok_or(CorruptHash::new(CorruptHashKind::Params))?;
-        let salt = parsed.salt.as_ref().and_then(|salt| <[u8; SALT_LENGTH]>::try_from(salt.as_ref()).ok());
-        let salt = salt.ok_or(CorruptHash::new(CorruptHashKind::Salt))?;
-        let output = parsed.hash.as_ref().and_then(|hash| <[u8; OUTPUT_LENGTH]>::try_from(hash.as_bytes()).ok());
-        let output = output.ok_or(CorruptHash::new(CorruptHashKind::Output))?;
-
-        let pepper = pepper.map(PepperId::new);
-        let hash = Self::assemble(params, salt, output, Tag::from_bytes(tag), pepper);
-        // One hash has one text: order, key ids, associated data and anything else unread differ here.
-        if *hash.phc == *phc { Ok(hash) } else { Err(CorruptHash::new(CorruptHashKind::Syntax)) }
+        let Some((params, salt, output)) = parts(phc) else { return Err(diagnosis(phc)) };
+        let (tag, pepper) = (Tag::from_bytes(tag), pepper.map(PepperId::new));
+        Ok(Self { phc: phc.into(), tag, pepper, params, salt, output })
     }
 
     /// The PHC string for a store to keep.
@@ -152,6 +129,62 @@ impl KeyHash {
     pub(super) const fn output(&self) -> &[u8; OUTPUT_LENGTH] {
         &self.output
     }
+}
+
+/// What a PHC string says, if it is exactly as this crate writes it: one hash has one text. A wrong secret costs this, so
+/// it takes a fraction of a microsecond.
+fn parts(phc: &str) -> Option<(Argon2Params, [u8; SALT_LENGTH], [u8; OUTPUT_LENGTH])> {
+    let rest = phc.strip_prefix("$argon2id$v=19$m=")?;
+    let (memory_kib, rest) = rest.split_once(",t=")?;
+    let (iterations, rest) = rest.split_once(",p=1$")?;
+    let (salt, output) = rest.split_once('$')?;
+    let params = Argon2Params::new(decimal(memory_kib)?, decimal(iterations)?).ok()?;
+    Some((params, bytes(salt)?, bytes(output)?))
+}
+
+/// A number without sign and leading zeros.
+fn decimal(text: &str) -> Option<u32> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| is_plain)
+}
+
+/// As many bytes as that, in unpadded base64 without spare bits.
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let decoded = Base64Unpadded::decode(text, &mut bytes).ok()?.len();
+    (decoded == N).then_some(bytes)
+}
+
+/// What is wrong with a string that this crate does not write.
+#[cold]
+fn diagnosis(phc: &str) -> CorruptHash {
+    // Length and alphabet first: nothing behind this line sees more than a few bytes of unknown origin.
+    if phc.len() > LONGEST_PHC || !phc.is_ascii() {
+        return CorruptHash::new(CorruptHashKind::Syntax);
+    }
+    let parsed = match PasswordHash::new(phc) {
+        Ok(parsed) => parsed,
+        Err(error) => return CorruptHash::syntax(error),
+    };
+    let cost = |name: &str| parsed.params.get_decimal(name);
+    let has_params = match (cost("m"), cost("t"), cost("p")) {
+        (Some(memory_kib), Some(iterations), Some(1)) => Argon2Params::new(memory_kib, iterations).is_ok(),
+        _ => false,
+    };
+    CorruptHash::new(if parsed.algorithm.as_str() != "argon2id" {
+        CorruptHashKind::Algorithm
+    } else if parsed.version != Some(19) {
+        CorruptHashKind::Version
+    } else if !has_params {
+        CorruptHashKind::Params
+    } else if parsed.salt.is_none_or(|salt| salt.as_ref().len() != SALT_LENGTH) {
+        CorruptHashKind::Salt
+    } else if parsed.hash.is_none_or(|hash| hash.as_bytes().len() != OUTPUT_LENGTH) {
+        CorruptHashKind::Output
+    } else {
+        // Order, key ids, associated data and anything else that is not read.
+        CorruptHashKind::Syntax
+    })
 }
 
 impl fmt::Debug for KeyHash {

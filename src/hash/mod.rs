@@ -12,7 +12,7 @@
 //! let made = hasher.hash("user.some.text").await?;
 //!
 //! let stored = KeyHash::from_parts(made.phc(), made.tag().to_bytes(), made.pepper().map(|id| id.as_u32()))?;
-//! hasher.check_tag("user.some.text", stored.tag(), stored.pepper())?;
+//! hasher.check_tag("user.some.text", &stored)?;
 //! hasher.verify(*b"some-public-id-of-20", "user.some.text", &stored).await?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;

@@ -177,7 +177,6 @@ impl Drop for Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hash::pool::Limits;
 
     fn question(number: usize) -> Question {
         let mut digest = [0; 32];
@@ -216,38 +215,5 @@ mod tests {
         state.remember(question(0), answered(later));
         state.remember(question(1), answered(now + REMEMBERED_FOR));
         assert!(state.answers.contains_key(&question(0)));
-    }
-
-    #[tokio::test]
-    async fn a_panic_costs_those_who_wait_for_that_run_and_nobody_else() {
-        let pool = Pool::new(Limits { threads: 1, issue: 1, check: 2, rehash: 1 });
-        let runs = Arc::new(Runs::default());
-        let ask = |id: u8, panics: bool| {
-            let job = move || {
-                move |_: &mut Memory| {
-                    assert!(!panics, "injected");
-                    Some(Answer::Match)
-                }
-            };
-            match runs.ask(&pool, [id; 20], question(id.into()), Instant::now(), job) {
-                Next::Join(outcome) => outcome,
-                _ => panic!("not a run to wait for"),
-            }
-        };
-        // Held until all have asked: none of the runs can have ended before.
-        let (release, released) = std::sync::mpsc::channel::<()>();
-        let gate = move |_: &mut Memory| {
-            let _ = released.recv();
-        };
-        assert!(pool.submit(Urgency::Issue, || Job::new(gate)).is_ok());
-        let (first, follower, other) = (ask(1, true), ask(1, true), ask(2, false));
-        drop(release);
-        for mut waiting in [first, follower] {
-            // The run is over, and there is no answer.
-            assert!(waiting.wait_for(Option::is_some).await.is_err());
-        }
-        for mut waiting in [other, ask(1, false)] {
-            assert_eq!(*waiting.wait_for(Option::is_some).await.unwrap(), Some(Answer::Match));
-        }
     }
 }

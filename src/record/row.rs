@@ -1,6 +1,6 @@
 use super::{ActorId, KeyName, KeyRecord, Labels, Revocation};
 use crate::{
-    hash::{KeyHash, PepperId},
+    hash::KeyHash,
     key::KeyId,
     owner::{KeyKind, OrganizationId, Owner, OwnerRef},
     time::Timestamp,
@@ -77,12 +77,6 @@ impl KeyRow {
         }
     }
 
-    /// The pepper of hash and tag.
-    pub(crate) fn pepper(&self) -> Result<Option<PepperId>, CorruptRow> {
-        let pepper = self.pepper_id.map(u32::try_from).transpose().map_err(|_| CorruptRow("pepper_id"))?;
-        Ok(pepper.map(PepperId::new))
-    }
-
     /// A row for documentation and tests of this crate. Nobody holds its key.
     #[doc(hidden)]
     #[must_use]
@@ -145,7 +139,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
         let key = |column: &'static str, text: &str| KeyId::new(text).map_err(|_| corrupt(column));
         let actor = |column: &'static str, text: &str| text.parse::<ActorId>().map_err(|_| corrupt(column));
         let kind = row.kind()?;
-        let pepper = row.pepper()?.map(PepperId::as_u32);
+        let pepper = row.pepper_id.map(u32::try_from).transpose().map_err(|_| corrupt("pepper_id"))?;
         if row.revoked_at.is_none() && row.revoked_by.is_some() {
             return Err(corrupt("revoked_by"));
         }

@@ -77,11 +77,13 @@ fn a_remembered_key_with_an_owner_of_its_own_weighs_no_more_than_documented() {
     assert!(bytes <= 420, "{bytes} bytes");
 }
 
+/// What makes the record of a key of the first team unknown.
+const CHANGES: [fn(&ProofCache, &KeyId); 3] =
+    [|cache, key| cache.key_changed(key), |cache, _| cache.owner_changed(&team(1)), |cache, _| cache.all_changed()];
+
 #[test]
 fn a_change_since_the_ticket_leaves_the_record_unknown() {
-    let changes: [fn(&ProofCache, &KeyId); 3] =
-        [|cache, key| cache.key_changed(key), |cache, _| cache.owner_changed(&team(1)), |cache, _| cache.all_changed()];
-    for change in changes {
+    for change in CHANGES {
         let cache = ProofCache::new(10);
         let proof = proof(0, team(1));
         let (key, ticket) = (proof.claims.key, cache.ticket(&proof.claims.key));
@@ -92,9 +94,7 @@ fn a_change_since_the_ticket_leaves_the_record_unknown() {
 
 #[test]
 fn a_change_makes_the_record_unknown_until_it_is_read_again() {
-    let changes: [fn(&ProofCache, &KeyId); 3] =
-        [|cache, key| cache.key_changed(key), |cache, _| cache.owner_changed(&team(1)), |cache, _| cache.all_changed()];
-    for change in changes {
+    for change in CHANGES {
         let cache = ProofCache::new(10);
         let before = remembered(&cache, team(1));
         assert!(cache.is_current(&before));

@@ -96,7 +96,7 @@ async fn the_hashed_text_is_accepted_from_its_stored_parts() {
     let made = hasher.hash("user.id.secret").await.unwrap();
     let pepper = made.pepper().map(PepperId::as_u32);
     let read = KeyHash::from_parts(made.phc(), made.tag().to_bytes(), pepper).unwrap();
-    assert!(hasher.check_tag("user.id.secret", read.tag(), read.pepper()).is_ok());
+    assert!(hasher.check_tag("user.id.secret", &read).is_ok());
     assert_eq!(verdict(hasher.verify(ID, "user.id.secret", &read).await), None);
 }
 
@@ -112,7 +112,7 @@ async fn two_hashes_of_one_text_share_no_salt() {
 async fn a_hash_moved_onto_another_row_fails() {
     let hasher = hasher(config());
     let moved = hasher.hash("user.mallory.secret").await.unwrap();
-    let tag = hasher.check_tag("user.alice.secret", moved.tag(), moved.pepper()).unwrap_err();
+    let tag = hasher.check_tag("user.alice.secret", &moved).unwrap_err();
     assert_eq!(tag.kind(), TagErrorKind::Mismatch);
     assert_eq!(verdict(hasher.verify(ID, "user.alice.secret", &moved).await), Some(VerifyErrorKind::Mismatch));
 }
@@ -128,7 +128,7 @@ async fn a_tag_that_matches_proves_nothing() {
         hasher.hash("text").await.unwrap().tag(),
         None,
     );
-    assert!(hasher.check_tag("text", forged.tag(), forged.pepper()).is_ok());
+    assert!(hasher.check_tag("text", &forged).is_ok());
     assert_eq!(verdict(hasher.verify(ID, "text", &forged).await), Some(VerifyErrorKind::Mismatch));
 }
 
@@ -136,7 +136,7 @@ async fn a_tag_that_matches_proves_nothing() {
 async fn another_pepper_under_the_same_id_matches_neither_tag_nor_hash() {
     let made = hasher(config().with_peppers(peppers(&[(1, 7)], Some(1)))).hash("text").await.unwrap();
     let wrong = hasher(config().with_peppers(peppers(&[(1, 8)], Some(1))));
-    assert_eq!(wrong.check_tag("text", made.tag(), made.pepper()).unwrap_err().kind(), TagErrorKind::Mismatch);
+    assert_eq!(wrong.check_tag("text", &made).unwrap_err().kind(), TagErrorKind::Mismatch);
     assert_eq!(verdict(wrong.verify(ID, "text", &made).await), Some(VerifyErrorKind::Mismatch));
 }
 
@@ -144,7 +144,7 @@ async fn another_pepper_under_the_same_id_matches_neither_tag_nor_hash() {
 async fn the_pepper_of_the_record_counts_and_not_the_current_one() {
     let old = hasher(config().with_peppers(peppers(&[(1, 7)], Some(1)))).hash("text").await.unwrap();
     let new = hasher(config().with_peppers(peppers(&[(1, 7), (2, 8)], Some(2))));
-    assert!(new.check_tag("text", old.tag(), old.pepper()).is_ok());
+    assert!(new.check_tag("text", &old).is_ok());
     assert_eq!(verdict(new.verify(ID, "text", &old).await), None);
 }
 
@@ -152,10 +152,7 @@ async fn the_pepper_of_the_record_counts_and_not_the_current_one() {
 async fn an_unknown_pepper_is_corrupt_and_costs_no_run() {
     let hasher = hasher(config());
     let stored = stored(Argon2Params::MACHINE_SECRET, Some(1));
-    assert_eq!(
-        hasher.check_tag("text", stored.tag(), stored.pepper()).unwrap_err().kind(),
-        TagErrorKind::UnknownPepper
-    );
+    assert_eq!(hasher.check_tag("text", &stored).unwrap_err().kind(), TagErrorKind::UnknownPepper);
     assert_eq!(verdict(hasher.verify(ID, "text", &stored).await), Some(VerifyErrorKind::Corrupt));
     assert_eq!(hasher.rehash("text", &stored).await.unwrap_err().kind(), HashErrorKind::Corrupt);
     assert_eq!(hasher.runs(), 0);
