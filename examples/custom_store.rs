@@ -76,6 +76,11 @@ impl KeyReader for TableStore {
         // It must not wait, and a lock may: each request reads the log instead.
         None
     }
+
+    async fn moved_beyond(&self, _head: Head) {
+        // A database that can tell its clients of changes would: it makes bounded freshness quicker.
+        std::future::pending().await
+    }
 }
 
 impl KeyStore for TableStore {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, StoreUpkeep, UsageFlusher, Wiring},
+    auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, Pruner, StoreUpkeep, UsageFlusher, Wiring},
     hash::{Argon2Params, Hasher, HasherConfig, PepperId, Peppers},
     key::{InvalidBrand, KeyFormat},
     manage::{KeyManager, ManagerParts, Policy, TableOfRights},
@@ -138,6 +138,7 @@ pub struct ApiKeysBuilder<S> {
     brand: Option<String>,
     policy: Arc<dyn Policy>,
     usage_interval: Duration,
+    keep_events: Option<Duration>,
 }
 
 impl<S: KeyStore> ApiKeysBuilder<S> {
@@ -148,6 +149,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             brand: None,
             policy: Arc::new(TableOfRights),
             usage_interval: Duration::from_secs(10),
+            keep_events: None,
         }
     }
 
@@ -214,9 +216,25 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
+    /// How long a read of the change log waits before it begins, so that more requests share it: at most 100 ms, which
+    /// each of them waits longer. Default: nothing.
+    pub fn coalescing(mut self, delay: Duration) -> Self {
+        self.settings = self.settings.with_coalescing(delay);
+        self
+    }
+
     /// How often usage is written: 100 ms to a day. Default: every 10 seconds. A crash loses what was counted since.
     pub fn usage_interval(mut self, interval: Duration) -> Self {
         self.usage_interval = interval;
+        self
+    }
+
+    /// How long audit events stay before they are deleted, looked at once an hour. Default: for good.
+    ///
+    /// What nobody asks for any more goes in any case, once an hour: all but 100,000 rows of the change log, and the
+    /// results of changes, which are there for whoever repeats one, after a week.
+    pub fn keep_events(mut self, keep: Duration) -> Self {
+        self.keep_events = Some(keep);
         self
     }
 
@@ -274,7 +292,8 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             timeout,
             organization: OrganizationId::single(),
         });
-        let upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher));
+        let pruner = Pruner::new(Arc::clone(&self.store), Arc::clone(&settings.clock), timeout, self.keep_events);
+        let upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), Arc::new(pruner));
         wiring.usage = Some(usage);
         wiring.upkeep = Some(Arc::new(upkeep));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;

@@ -91,6 +91,8 @@
 //! |---|---|
 //! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal` |
 //! | `sqlite` | `SqliteStore`, with SQLite built from bundled source: a C compiler is needed |
+//! | `postgres` | `PostgresStore`, for many nodes, over `tokio-postgres` |
+//! | `postgres-tls` | TLS between the two, with rustls and ring: a C compiler is needed |
 //! | `metrics` | `Authenticator::publish_metrics`: what checks cost, for the recorder of the crate `metrics` |
 //! | `tracing` | log lines for what an operator should know, never with a key |
 //! | `conformance` | the conformance kit, for stores of your own |

@@ -201,6 +201,23 @@ fn wall_clock() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// How far [`monotonic_millis`] may be behind: Linux ticks at least a hundred times a second.
+pub(crate) const TICK_MILLIS: u64 = 10;
+
+/// Milliseconds by a clock that nobody sets, as of the last tick.
+#[cfg(target_os = "linux")]
+pub(crate) fn monotonic_millis() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000)
+}
+
+/// Milliseconds by a clock that nobody sets.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn monotonic_millis() -> i64 {
+    static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    i64::try_from(BEGUN.get_or_init(std::time::Instant::now).elapsed().as_millis()).unwrap_or(i64::MAX)
+}
+
 /// A clock that moves only when told to: no test needs to sleep.
 ///
 /// ```

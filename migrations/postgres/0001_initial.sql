@@ -67,6 +67,8 @@ create table api_key_log (
     owner text collate "C"
 );
 
+-- Not to be called by others: the triggers are, with the rights of whoever made them, so that a role which may only
+-- change keys need not be able to write the log.
 create function api_key_log_key(key_id text) returns void
 language sql
 set search_path from current
@@ -90,11 +92,15 @@ as $$
         select position, change, $1, $2, $3 from head;
 $$;
 
+revoke execute on function api_key_log_key(text) from public;
+revoke execute on function api_key_log_owner(text, text, text) from public;
+
 -- The log is written here and nowhere else, so that plain SQL in anybody's transaction is noticed like the rest.
 -- Revocation is logged in both directions. A new key is no change: nobody can know it from before. A new name, label or
 -- hash is none either: the key means the same.
 create function api_keys_changed() returns trigger
 language plpgsql
+security definer
 set search_path from current
 as $$
 begin
@@ -121,6 +127,7 @@ execute function api_keys_changed();
 
 create function api_key_owners_changed() returns trigger
 language plpgsql
+security definer
 set search_path from current
 as $$
 begin
@@ -153,6 +160,7 @@ execute function api_key_owners_changed();
 -- `truncate` fires no trigger for each row: every node has to begin anew, as after a change that nobody can follow.
 create function api_keys_truncated() returns trigger
 language plpgsql
+security definer
 set search_path from current
 as $$
 begin
@@ -169,13 +177,14 @@ create trigger api_key_owners_truncated
 after truncate on api_key_owners for each statement
 execute function api_keys_truncated();
 
--- Wakes nodes that listen. It shortens the delay of bounded freshness, and proves nothing.
+-- Wakes nodes that listen: the channel is the whole database's, so the schema is named. It shortens the delay of bounded
+-- freshness, and proves nothing.
 create function api_key_head_moved() returns trigger
 language plpgsql
 set search_path from current
 as $$
 begin
-    perform pg_notify('api_keys', new.position::text);
+    perform pg_notify('api_keys', new.position || ' ' || tg_table_schema);
     return null;
 end
 $$;

@@ -4,7 +4,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -24,8 +24,8 @@ use crate::{
     key::{KeyFormat, KeyId, LocatedKey, MalformedReason, ParsedKey},
     log::log,
     principal::{Principal, WithClaims},
-    store::{KeyReader, Lease, Moment},
-    time::Clock,
+    store::{KeyReader, Lease},
+    time::{Clock, monotonic_millis},
     usage::{Source, UsageRecorder},
 };
 
@@ -118,6 +118,7 @@ impl<R: KeyReader> Authenticator<R> {
             Arc::clone(&wiring.lease),
             Arc::clone(&wiring.meter),
             settings.read_timeout(),
+            settings.coalescing,
         );
         Ok(Self(Arc::new(Inner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -247,12 +248,8 @@ impl<R: KeyReader> Inner<R> {
     pub(super) fn is_current_now(&self) -> bool {
         match self.freshness {
             Freshness::Strict => self.log.is_current_now(),
-            Freshness::Bounded(bound) => self.lease.is_valid(self.moment(), bound),
+            Freshness::Bounded(bound) => self.lease.is_valid(monotonic_millis(), self.clock.now(), bound),
         }
-    }
-
-    fn moment(&self) -> Moment {
-        Moment { monotonic: Instant::now(), wall: self.clock.now() }
     }
 
     pub(super) fn digest(&self, secret: &[u8; 48]) -> Digest {

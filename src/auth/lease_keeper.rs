@@ -1,45 +1,46 @@
 use std::{
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
     time::Duration,
 };
 
-use super::log_reader::LogReader;
-use crate::store::KeyReader;
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep, sleep_until};
 
-/// Reads the change log four times within each bound, so that no request has to.
+use super::{background::Background, log_reader::LogReader};
+use crate::store::{KeyReader, guarded};
+
+/// After a read that a hint asked for, the next hint waits so long: a burst of changes is a read of them all.
+const BETWEEN_HINTS: Duration = Duration::from_millis(1);
+
+/// Reads the change log four times within each bound, and when the store says that it moved, so that no request has to.
 #[derive(Default)]
-pub(super) struct LeaseKeeper {
-    is_running: Arc<AtomicBool>,
-}
+pub(super) struct LeaseKeeper(Background);
 
 impl LeaseKeeper {
     /// Starts reading, unless that is under way, for as long as somebody holds the reader. Needs a tokio runtime.
     pub(super) fn start<R: KeyReader>(&self, log: &Arc<LogReader<R>>, bound: Duration) {
-        if self.is_running.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let running = Running(Arc::clone(&self.is_running));
-        let log: Weak<LogReader<R>> = Arc::downgrade(log);
-        tokio::spawn(async move {
-            let _running = running;
-            loop {
-                tokio::time::sleep(bound / 4).await;
-                let Some(log) = log.upgrade() else { break };
-                // A read that fails renews nothing: requests then ask for themselves, and are refused if they cannot.
-                let _ = log.read().await;
-            }
-        });
+        self.0.start(|| keep(Arc::downgrade(log), bound / 4));
     }
 }
 
-/// Ends with its runtime: then another one may start it again.
-struct Running(Arc<AtomicBool>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+async fn keep<R: KeyReader>(log: Weak<LogReader<R>>, interval: Duration) {
+    let mut next = Instant::now() + interval;
+    // Only the store is held while there is nothing to do.
+    while let Some((store, head)) = log.upgrade().map(|log| (log.store(), log.applied())) {
+        let left = next.saturating_duration_since(Instant::now());
+        let is_hinted = match head {
+            Some(head) => guarded(left, || store.moved_beyond(head).map(Ok)).await.is_ok(),
+            None => false,
+        };
+        if !is_hinted {
+            sleep_until(next).await;
+        }
+        let Some(log) = log.upgrade() else { break };
+        next = Instant::now() + interval;
+        // A read that fails renews nothing: requests then ask for themselves, and are refused if they cannot.
+        drop(log.read().await);
+        if is_hinted {
+            sleep(BETWEEN_HINTS).await;
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -17,6 +17,9 @@ use crate::{
     time::Clock,
 };
 
+/// A reader that is further behind than this may be told to begin anew without anything being wrong.
+const FAR_BEHIND: i64 = 1_000;
+
 /// Brings what the store's change log says into the cache. Reads are shared: whoever asks while one is under way waits
 /// for the next, which begins after they asked.
 pub(super) struct LogReader<R> {
@@ -26,6 +29,8 @@ pub(super) struct LogReader<R> {
     lease: Arc<Lease>,
     meter: Arc<Meter>,
     timeout: Duration,
+    /// How long a read waits for others to join it.
+    coalescing: Duration,
     /// The head up to which changes are in the cache, once there is one.
     applied: HeadCell,
     is_applied: AtomicBool,
@@ -59,6 +64,7 @@ impl<R: KeyReader> LogReader<R> {
         lease: Arc<Lease>,
         meter: Arc<Meter>,
         timeout: Duration,
+        coalescing: Duration,
     ) -> Self {
         Self {
             store,
@@ -67,6 +73,7 @@ impl<R: KeyReader> LogReader<R> {
             lease,
             meter,
             timeout,
+            coalescing,
             applied: HeadCell::new(Head::EMPTY),
             is_applied: AtomicBool::new(false),
             reads: Mutex::default(),
@@ -93,7 +100,8 @@ impl<R: KeyReader> LogReader<R> {
         }
         // Nobody waits for more than the read under way and the next one. If that was not enough, the task stands still:
         // it is part of the runtime of whoever asked first, which nobody may be driving any more.
-        let answer = guarded(self.timeout.saturating_mul(3), || async { Ok(receiver.await) }).await;
+        let limit = self.timeout.saturating_add(self.coalescing).saturating_mul(3);
+        let answer = guarded(limit, || async { Ok(receiver.await) }).await;
         match answer {
             Ok(answer) => {
                 answer.unwrap_or_else(|_| Err(Arc::new(StoreError::unavailable("the read of the change log was lost"))))
@@ -124,7 +132,7 @@ impl<R: KeyReader> LogReader<R> {
     }
 
     async fn read_once(&self) -> Result<Currency, StoreError> {
-        let start = Moment { monotonic: Instant::now(), wall: self.clock.now() };
+        let start = Moment::now(&*self.clock);
         let reads = &self.meter.freshness_reads;
         reads.begin();
         match self.read_from(start).await {
@@ -155,6 +163,7 @@ impl<R: KeyReader> LogReader<R> {
             }
             Changes::Reset { head } => {
                 self.cache.all_changed();
+                self.report_reset(head);
                 Some(head)
             }
         };
@@ -167,7 +176,31 @@ impl<R: KeyReader> LogReader<R> {
         Ok(Currency::Tracked)
     }
 
-    fn applied(&self) -> Option<Head> {
+    /// Where this node knew a place in the log, a reset means that it fell far behind, that many things changed at once, or
+    /// that the log is not the one it was: of a restored backup, or of a standby that had not received all of it.
+    fn report_reset(&self, now: Head) {
+        let Some(before) = self.applied() else { return };
+        // A log that goes on tells of so few changes.
+        let is_lost = now.position.saturating_sub(before.position) <= FAR_BEHIND;
+        self.meter.log_reset(is_lost);
+        if is_lost {
+            log!(
+                error,
+                position = before.position,
+                position_now = now.position,
+                "the change log does not go on from where it was: the key store lost changes; repeat the last revocations"
+            );
+        } else {
+            log!(warn, position = before.position, position_now = now.position, "the change log begins anew");
+        }
+    }
+
+    pub(super) fn store(&self) -> Arc<R> {
+        Arc::clone(&self.store)
+    }
+
+    /// The head up to which changes are in the cache.
+    pub(super) fn applied(&self) -> Option<Head> {
         self.is_applied.load(Ordering::Acquire).then(|| self.applied.head())
     }
 
@@ -186,7 +219,11 @@ struct Running<R: KeyReader> {
 
 impl<R: KeyReader> Running<R> {
     async fn run(mut self) {
-        while let Some(waiting) = self.next() {
+        loop {
+            if !self.reader.coalescing.is_zero() {
+                tokio::time::sleep(self.reader.coalescing).await;
+            }
+            let Some(waiting) = self.next() else { break };
             let result = self.reader.read_once().await.map_err(Arc::new);
             for waiter in waiting {
                 // Who does not wait any more has dropped the request.

@@ -37,12 +37,17 @@ macro_rules! erased {
     ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
         trait ErasedStore: Send + Sync {
             fn head_now(&self) -> Option<Head>;
+            fn moved_beyond(&self, head: Head) -> BoxFuture<'_, ()>;
             $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>>;)*
         }
 
         impl<S: KeyStore> ErasedStore for S {
             fn head_now(&self) -> Option<Head> {
                 KeyReader::head_now(self)
+            }
+
+            fn moved_beyond(&self, head: Head) -> BoxFuture<'_, ()> {
+                Box::pin(KeyReader::moved_beyond(self, head))
             }
 
             $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
@@ -80,6 +85,10 @@ impl KeyReader for AnyStore {
 
     fn head_now(&self) -> Option<Head> {
         self.0.head_now()
+    }
+
+    async fn moved_beyond(&self, head: Head) {
+        self.0.moved_beyond(head).await;
     }
 }
 

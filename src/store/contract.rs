@@ -49,6 +49,12 @@ pub trait KeyReader: Send + Sync + 'static {
     /// else none. It is asked on each request, on the thread that serves it: it must not wait, and should take no more
     /// than a few microseconds.
     fn head_now(&self) -> Option<Head>;
+
+    /// Waits until the store has word that its change log goes on beyond `head`.
+    ///
+    /// A hint, which makes [bounded](crate::auth::Freshness::Bounded) freshness notice changes sooner: it may come late
+    /// or for nothing, and proves nothing. A store that gets no such word waits forever: `std::future::pending().await`.
+    fn moved_beyond(&self, head: Head) -> impl Future<Output = ()> + Send;
 }
 
 /// A key and the status of its owner, as of one moment.
@@ -162,6 +168,10 @@ impl<S: KeyReader> KeyReader for Arc<S> {
 
     fn head_now(&self) -> Option<Head> {
         S::head_now(self)
+    }
+
+    async fn moved_beyond(&self, head: Head) {
+        S::moved_beyond(self, head).await;
     }
 }
 

@@ -3,6 +3,7 @@ mod tables;
 
 use std::{
     fmt,
+    future::pending,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -62,6 +63,11 @@ impl KeyReader for MemoryStore {
 
     fn head_now(&self) -> Option<Head> {
         Some(self.head.head())
+    }
+
+    async fn moved_beyond(&self, _head: Head) {
+        // Whoever wants to know looks at the head.
+        pending().await
     }
 }
 

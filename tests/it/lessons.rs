@@ -72,6 +72,10 @@ impl KeyReader for Odd {
         assert!(self.1 != Oddity::HeadPanics, "the test says so");
         None
     }
+
+    async fn moved_beyond(&self, _head: Head) {
+        std::future::pending().await
+    }
 }
 
 /// A manager over a store and a node that reads it in an odd way.

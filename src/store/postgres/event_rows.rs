@@ -1,15 +1,16 @@
 use tokio_postgres::{Row, types::ToSql};
 
-use super::{failure::Failure, key_rows::column, sql::Sql, store::Transaction};
+use super::{
+    failure::Failure,
+    key_rows::column,
+    session::{Session, Sessions},
+    sql::Sql,
+};
 use crate::{audit::EventRow, store::EventQuery, time::Timestamp};
 
 /// Writes events, in this order, in somebody's transaction. It holds the lock that orders the log, so that numbers are in
 /// commit order.
-pub(super) async fn insert_events(
-    transaction: &Transaction<'_>,
-    sql: &Sql,
-    events: &[&EventRow],
-) -> Result<(), Failure> {
+pub(super) async fn insert_events(session: &Session<'_>, sql: &Sql, events: &[&EventRow]) -> Result<(), Failure> {
     if events.is_empty() {
         return Ok(());
     }
@@ -17,7 +18,7 @@ pub(super) async fn insert_events(
     let optional =
         |of: fn(&EventRow) -> &Option<String>| events.iter().map(|event| of(event).as_deref()).collect::<Vec<_>>();
     let at: Vec<i64> = events.iter().map(|event| event.at).collect();
-    transaction
+    session
         .execute(
             &sql.insert_events,
             &[
@@ -38,11 +39,7 @@ pub(super) async fn insert_events(
 }
 
 /// The statement whose index leaves fewest events, and what to ask it.
-pub(super) async fn events(
-    transaction: &Transaction<'_>,
-    sql: &Sql,
-    query: &EventQuery,
-) -> Result<Vec<EventRow>, Failure> {
+pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -> Result<Vec<EventRow>, Failure> {
     let statement = match query {
         EventQuery { key: Some(_), .. } => &sql.events_of_key,
         EventQuery { owner: Some(_), .. } => &sql.events_of_owner,
@@ -62,7 +59,7 @@ pub(super) async fn events(
         &query.until.map(Timestamp::as_millis),
         &(i64::from(query.limit) + 1),
     ];
-    transaction.rows(statement, &params).await?.iter().map(event_row).collect()
+    sessions.rows(statement, &params).await?.iter().map(event_row).collect()
 }
 
 fn event_row(row: &Row) -> Result<EventRow, Failure> {

@@ -1,28 +1,67 @@
 use std::error::Error;
 
 use deadpool_postgres::PoolError;
+use tokio::time::error::Elapsed;
+use tokio_postgres::error::SqlState;
 
 use crate::store::{Conflict, StoreError};
 
 /// Why something asked of the server did not do what it should.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// `COMMIT` was sent, and what came of it is not known.
-    Commit(tokio_postgres::Error),
+    /// The server gave it up for the sake of another transaction: it may be tried again.
+    #[error("the transaction was given up for another one")]
+    Aborted(#[source] tokio_postgres::Error),
+    #[error("it does not fit what stands")]
     Conflict(Conflict),
-    Corrupt(Box<dyn Error + Send + Sync>),
+    #[error("what is stored cannot be read")]
+    Corrupt(#[source] Box<dyn Error + Send + Sync>),
+    /// It may have been done.
+    #[error("what came of it is not known")]
+    OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
     /// Nothing was done.
-    Unavailable(Box<dyn Error + Send + Sync>),
+    #[error("the server cannot be used")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    pub(super) fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable(error.into())
+    }
+
+    /// The same of something that writes and commits at once: where nobody answered, it may have been done.
+    pub(super) fn of_write(self) -> Self {
+        match self {
+            Self::Unavailable(error) if !is_refusal(&*error) => Self::OutcomeUnknown(error),
+            told => told,
+        }
+    }
+}
+
+/// Whether the server said no, rather than nothing, or goodbye.
+fn is_refusal(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let code = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+    // Class 57: an operator's intervention. A commit that was waiting for a standby then stands all the same.
+    code.is_some_and(|code| !code.code().starts_with("57"))
 }
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Unavailable(error.into())
+        match error.code() {
+            Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE) => Self::Aborted(error),
+            _ => Self::Unavailable(error.into()),
+        }
     }
 }
 
 impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<Elapsed> for Failure {
+    fn from(error: Elapsed) -> Self {
         Self::Unavailable(error.into())
     }
 }
@@ -36,12 +75,11 @@ impl From<Conflict> for Failure {
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
+            Failure::Aborted(error) => Self::unavailable(error),
             Failure::Conflict(conflict) => Self::conflict(conflict),
             Failure::Corrupt(error) => Self::corrupt(error),
+            Failure::OutcomeUnknown(error) => Self::outcome_unknown(error),
             Failure::Unavailable(error) => Self::unavailable(error),
-            // What the server refuses to commit, it has rolled back; a connection that broke tells nothing.
-            Failure::Commit(error) if error.as_db_error().is_some() && !error.is_closed() => Self::unavailable(error),
-            Failure::Commit(error) => Self::outcome_unknown(error),
         }
     }
 }

@@ -1,21 +1,35 @@
 use std::{
+    ops::Deref,
     sync::{Arc, Mutex as Lock, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Mutex, time::Instant};
-use tokio_postgres::{Client, Config, NoTls, Row, Statement, types::ToSql};
+use deadpool_postgres::{Object, Pool};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
-use super::{failure::Failure, settings::PostgresSettings, sql::Query};
+use super::{connect::Server, failure::Failure, session::ask, settings::PostgresSettings, sql::Query};
 
 /// After a failure to connect the next attempt waits so long, and twice as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// Where a link gets its connections.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// Straight from the server: a pool that is exhausted keeps no request waiting.
+    Server(Arc<Server>),
+    /// Out of somebody else's pool, for good: it makes another in its place.
+    Pool(Pool),
+}
+
 /// One connection, kept for a single query and made anew when it is lost. Questions of many tasks are pipelined on it:
 /// none waits for the answer to another.
 pub(super) struct Link {
-    config: Config,
+    source: Source,
     connect_timeout: Duration,
     answer_timeout: Duration,
     /// Whether the query may be prepared once for all.
@@ -33,7 +47,7 @@ struct State {
 
 #[derive(Clone)]
 struct Live {
-    client: Arc<Client>,
+    client: Arc<dyn Deref<Target = Client> + Send + Sync>,
     statement: Option<Statement>,
     pulse: Arc<Pulse>,
 }
@@ -44,9 +58,9 @@ struct Live {
 struct Pulse(Lock<Option<Instant>>);
 
 impl Link {
-    pub(super) fn new(config: Config, settings: &PostgresSettings) -> Self {
+    pub(super) fn new(source: Source, settings: &PostgresSettings) -> Self {
         Self {
-            config,
+            source,
             connect_timeout: settings.connect_timeout,
             answer_timeout: settings.answer_timeout,
             prepares: !settings.behind_pooler,
@@ -58,10 +72,13 @@ impl Link {
     pub(super) async fn ask(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
         let Live { client, statement, pulse } = self.live(query).await?;
         pulse.asked();
-        let answer = match &statement {
-            Some(statement) => client.query(statement, params).await,
-            None => ask(&client, query, params).await,
+        let answer = async {
+            match &statement {
+                Some(statement) => client.query(statement, params).await,
+                None => ask(&client, query, params).await,
+            }
         };
+        let answer = timeout(self.answer_timeout, answer).await?;
         pulse.heard();
         Ok(answer?)
     }
@@ -78,9 +95,9 @@ impl Link {
         state.live = None;
         let now = Instant::now();
         if state.pause_until.is_some_and(|until| now < until) {
-            return Err(Failure::Unavailable("the server could not be reached a moment ago".into()));
+            return Err(Failure::unavailable("the server could not be reached a moment ago"));
         }
-        match tokio::time::timeout(self.connect_timeout, self.connect(query)).await {
+        match timeout(self.connect_timeout, self.connect(query)).await {
             Ok(Ok(live)) => {
                 *state = State { live: Some(live.clone()), ..State::default() };
                 Ok(live)
@@ -89,17 +106,18 @@ impl Link {
                 let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(16)).min(LONGEST_PAUSE);
                 state.failures += 1;
                 state.pause_until = Some(Instant::now() + pause);
-                failed.unwrap_or_else(|late| Err(Failure::Unavailable(late.into())))
+                failed?
             }
         }
     }
 
     async fn connect(&self, query: &Query) -> Result<Live, Failure> {
-        let (client, connection) = self.config.connect(NoTls).await?;
-        // It ends with the connection or with its last client; whoever asks then is told, and connects anew.
-        tokio::spawn(async move { drop(connection.await) });
+        let client: Arc<dyn Deref<Target = Client> + Send + Sync> = match &self.source {
+            Source::Server(server) => Arc::new(Box::new(server.connect(|_| {}).await?)),
+            Source::Pool(pool) => Arc::new(Object::take(pool.get().await?)),
+        };
         let statement = if self.prepares { Some(client.prepare_typed(&query.text, query.types).await?) } else { None };
-        Ok(Live { client: Arc::new(client), statement, pulse: Arc::default() })
+        Ok(Live { client, statement, pulse: Arc::default() })
     }
 }
 
@@ -113,20 +131,10 @@ impl Pulse {
     }
 
     fn is_missing(&self, limit: Duration) -> bool {
-        self.lock().is_some_and(|since| since.elapsed() > limit)
+        self.lock().is_some_and(|since| since.elapsed() >= limit)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Asks without preparing anything that outlives the answer.
-pub(super) async fn ask(
-    client: &Client,
-    query: &Query,
-    params: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<Row>, tokio_postgres::Error> {
-    let typed: Vec<_> = params.iter().copied().zip(query.types.iter().cloned()).collect();
-    client.query_typed(&query.text, &typed).await
 }

@@ -3,8 +3,8 @@ use tokio_postgres::{Row, types::ToSql};
 use super::{
     failure::Failure,
     key_rows::{FOUND_COLUMNS, column, found_key},
+    session::Sessions,
     sql::Sql,
-    store::Transaction,
 };
 use crate::{
     store::{KeyQuery, ListedKey, Liveness},
@@ -14,7 +14,7 @@ use crate::{
 
 /// By the condition that leaves fewest keys; one more than the limit, to know whether more follows.
 pub(super) async fn list(
-    transaction: &Transaction<'_>,
+    sessions: &Sessions,
     sql: &Sql,
     query: &KeyQuery,
     now: Timestamp,
@@ -42,7 +42,7 @@ pub(super) async fn list(
         &now.as_millis(),
         &(i64::from(query.limit) + 1),
     ];
-    transaction.rows(statement, &params).await?.iter().map(listed_key).collect()
+    sessions.rows(statement, &params).await?.iter().map(listed_key).collect()
 }
 
 fn listed_key(row: &Row) -> Result<ListedKey, Failure> {

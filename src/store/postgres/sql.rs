@@ -135,7 +135,15 @@ statements! {
         from {s}.api_key_head h left join lateral (\
             select * from {s}.api_key_log where position > $1 and position <= h.position and h.position - $1 <= 1000\
         ) l on true order by l.position";
-    lock_head: &[], "select position from {s}.api_key_head for update";
+    // For this transaction, $1 in milliseconds: how long it waits for a lock, and how long the server waits for its client,
+    // which holds up everybody else's changes if it went silent under the lock. And what commits is on disk, and on a
+    // synchronous standby if there is one, whatever the database's default.
+    lock_head: &[Type::TEXT], "\
+        select position, set_config('lock_timeout', $1, true), \
+            set_config('idle_in_transaction_session_timeout', $1, true), \
+            case when current_setting('synchronous_commit') in ('off', 'local', 'remote_write') \
+                then set_config('synchronous_commit', 'on', true) end \
+        from {s}.api_key_head for update";
     applied: &[Type::BYTEA], "select outcomes from {s}.api_key_changes where id = $1";
     is_replay: &[Type::TEXT], "select exists (select 1 from {s}.api_key_changes where dedupe = $1)";
     remember: &[Type::BYTEA, Type::INT8, Type::TEXT, Type::TEXT],

@@ -1,64 +1,55 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::{Config, NoTls, Row, types::ToSql};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use futures_util::future::BoxFuture;
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_postgres::{Client, Config};
 
 use super::{
-    apply::{apply, owner_status},
-    connect_error::{PostgresError, PostgresErrorKind},
-    event_rows::{events, insert_events},
-    failure::Failure,
-    key_rows::find,
-    link::Link,
-    list::list,
-    log::changes_since,
+    connect::Server,
+    connect_error::PostgresError,
+    link::{Link, Source},
+    listener::Listener,
     schema::{MIGRATIONS, check, migrate},
+    session::Sessions,
     settings::PostgresSettings,
-    sql::{Query, Sql},
-    upkeep::{prune, put_meta_if_absent},
-    usage_rows::record_usage,
-};
-use crate::{
-    audit::EventRow,
-    key::KeyId,
-    owner::OwnerRef,
-    record::OwnerStatusRow,
-    store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
-        Pruned, RehashedKey, StoreError,
-    },
-    time::Timestamp,
-    usage::UsageBatch,
+    sql::Sql,
 };
 
 /// Keys in PostgreSQL, for any number of nodes.
 ///
 /// Cheap to clone. Requests use two connections: reads of the change log have one, look-ups are pipelined on another.
-/// A small pool serves changes, lists, usage and events. Lost connections are made anew.
+/// A small pool serves changes, lists, usage and events. Lost connections are made anew. A server that is a standby, or
+/// becomes one, is refused.
 ///
 /// Every change is noticed by every node, and so is plain SQL on the tables `api_keys` and `api_key_owners`, whoever
-/// runs it: triggers write the change log.
+/// runs it: triggers write the change log. To hold an owner in a transaction of the service's own, call
+/// `api_key_hold_owner(organization, kind, id, 'suspended' | 'plan', milliseconds since 1970)` in it, and
+/// `api_key_lift_owner(organization, kind, id, 'suspended' | 'plan')` to take the hold away.
+///
+/// How to run it, with poolers, standbys, roles and many nodes: [the manual](crate::manual::postgres).
 ///
 /// ```no_run
 /// use tower_api_keys::store::PostgresStore;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let url = "postgres://keys@db.example.com/service";
+/// let url = "postgres://keys@db.example.com/service?sslmode=require"; // TLS: feature `postgres-tls`
 /// PostgresStore::migrate(url, "public").await?;
 /// let store = PostgresStore::connect(url).await?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct PostgresStore(Arc<Inner>);
+pub struct PostgresStore(pub(super) Arc<Inner>);
 
-struct Inner {
-    sql: Sql,
+pub(super) struct Inner {
+    pub(super) sql: Sql,
     /// Reads of the change log, and nothing else.
-    log: Link,
+    pub(super) log: Link,
     /// Look-ups of single keys.
-    finder: Link,
-    pool: Pool,
+    pub(super) finder: Link,
+    pub(super) sessions: Sessions,
+    pub(super) listener: Option<Arc<Listener>>,
 }
 
 impl PostgresStore {
@@ -75,23 +66,95 @@ impl PostgresStore {
     /// # Errors
     /// [`PostgresError`], with what to do about it.
     pub async fn connect_with(url: &str, settings: PostgresSettings) -> Result<Self, PostgresError> {
-        if !settings.has_valid_schema() || !settings.has_valid_sizes() {
-            let what = "a setting is out of its range: see `PostgresSettings`";
-            return Err(PostgresError::new(PostgresErrorKind::Settings, what));
-        }
-        let config = config(url, &settings)?;
-        let sql = Sql::new(&settings.schema);
+        settings.check()?;
+        let server = Arc::new(Server::new(url, &settings)?);
+        let pool = server.pool(&settings)?;
+        let listens_at = if settings.behind_pooler { None } else { Some(Arc::clone(&server)) };
+        Self::assemble(pool, Source::Server(server), listens_at, &settings).await
+    }
+
+    /// Uses a pool that the service has already, with its transport and its way to log in.
+    ///
+    /// Two connections are taken out of it for good, beside those that changes borrow; of the settings, those about
+    /// connecting do not count. Its connections must not depend on the state of a session, and nobody should change that
+    /// of a session they got from it: the search path, say, or `session_replication_role`, which silences triggers.
+    ///
+    /// ```no_run
+    /// use tower_api_keys::store::{PostgresSettings, PostgresStore};
+    ///
+    /// # async fn example(pool: deadpool_postgres::Pool) -> Result<(), Box<dyn std::error::Error>> {
+    /// PostgresStore::migrate_pool(&pool, "keys").await?;
+    /// let store = PostgresStore::from_pool(pool, PostgresSettings::new().schema("keys")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn from_pool(pool: Pool, settings: PostgresSettings) -> Result<Self, PostgresError> {
+        settings.check()?;
+        Self::assemble(pool.clone(), Source::Pool(pool), None, &settings).await
+    }
+
+    /// Uses clients that the service makes: for passwords that expire, or another TLS. The connection behind a client is
+    /// the caller's to run.
+    ///
+    /// ```no_run
+    /// use tower_api_keys::store::{PostgresSettings, PostgresStore};
+    /// # async fn token() -> String { String::new() }
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let connect = || async {
+    ///     let mut config: tokio_postgres::Config = "postgres://keys@db.example.com/service".parse()?;
+    ///     let (client, connection) = config.password(token().await).connect(tokio_postgres::NoTls).await?;
+    ///     tokio::spawn(connection);
+    ///     Ok(client)
+    /// };
+    /// let store = PostgresStore::from_connector(connect, PostgresSettings::new()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn from_connector<C, F>(connector: C, settings: PostgresSettings) -> Result<Self, PostgresError>
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Client, tokio_postgres::Error>> + Send + 'static,
+    {
+        settings.check()?;
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config.clone(), NoTls, manager_config))
+        let manager = Manager::from_connect(Config::new(), Connector(connector), manager_config);
+        let pool = Pool::builder(manager)
             .max_size(settings.pool_size)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(settings.connect_timeout))
-            .create_timeout(Some(settings.connect_timeout))
             .build()
             .map_err(PostgresError::unavailable)?;
-        check(&*pool.get().await.map_err(PostgresError::unavailable)?, &sql).await?;
-        let link = || Link::new(config.clone(), &settings);
-        Ok(Self(Arc::new(Inner { log: link(), finder: link(), pool, sql })))
+        Self::assemble(pool.clone(), Source::Pool(pool), None, &settings).await
+    }
+
+    async fn assemble(
+        pool: Pool,
+        source: Source,
+        listens_at: Option<Arc<Server>>,
+        settings: &PostgresSettings,
+    ) -> Result<Self, PostgresError> {
+        let sql = Sql::new(&settings.schema);
+        let first = timeout(settings.connect_timeout, pool.get()).await.map_err(PostgresError::unavailable)?;
+        let first = first.map_err(PostgresError::unavailable)?;
+        check(&first, &sql).await?;
+        let listener = |server| Listener::new(server, settings.schema.clone(), settings.answer_timeout);
+        let listener = match &settings.listen_url {
+            Some(url) => {
+                let listener = listener(Arc::new(Server::new(url, settings)?));
+                listener.probe(&first).await?;
+                Some(listener)
+            }
+            None => listens_at.map(listener),
+        };
+        let link = || Link::new(source.clone(), settings);
+        let (log, finder, sessions) = (link(), link(), Sessions::new(pool, settings));
+        Ok(Self(Arc::new(Inner { sql, log, finder, sessions, listener })))
     }
 
     /// Brings the tables in this schema up to date, and the schema into being. Nodes may do it at the same time.
@@ -99,18 +162,31 @@ impl PostgresStore {
     /// # Errors
     /// [`PostgresError`], with what to do about it.
     pub async fn migrate(url: &str, schema: &str) -> Result<(), PostgresError> {
-        let settings = PostgresSettings::new().schema(schema);
-        if !settings.has_valid_schema() {
-            return Err(PostgresError::new(
-                PostgresErrorKind::Settings,
-                "this is no name of a schema: see `PostgresSettings::schema`",
-            ));
+        Self::migrate_with(url, PostgresSettings::new().schema(schema)).await
+    }
+
+    /// The same with settings, of which schema, time to connect and certificates count.
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn migrate_with(url: &str, settings: PostgresSettings) -> Result<(), PostgresError> {
+        settings.check()?;
+        let client = Server::new(url, &settings)?.connect(|_| {}).await.map_err(PostgresError::unavailable)?;
+        migrate(&client, &settings.schema, &Sql::new(&settings.schema)).await
+    }
+
+    /// The same on a connection of this pool.
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn migrate_pool(pool: &Pool, schema: &str) -> Result<(), PostgresError> {
+        PostgresSettings::new().schema(schema).check()?;
+        let client = pool.get().await.map_err(PostgresError::unavailable)?;
+        let migrated = migrate(&client, schema, &Sql::new(schema)).await;
+        if migrated.is_err() {
+            // What is left of the transaction goes with it.
+            drop(deadpool_postgres::Object::take(client));
         }
-        let (mut client, connection) =
-            config(url, &settings)?.connect(NoTls).await.map_err(PostgresError::unavailable)?;
-        let driver = tokio::spawn(async move { drop(connection.await) });
-        let migrated = migrate(&mut client, schema, &Sql::new(schema)).await;
-        driver.abort();
         migrated
     }
 
@@ -120,64 +196,6 @@ impl PostgresStore {
     pub const fn migrations() -> &'static [&'static str] {
         MIGRATIONS
     }
-
-    /// Does something in a transaction, under the lock that orders the log if it `orders`, and commits it.
-    async fn transact<T>(
-        &self,
-        orders: bool,
-        job: impl AsyncFnOnce(&Transaction<'_>, &Sql) -> Result<T, Failure>,
-    ) -> Result<T, StoreError> {
-        let sql = &self.0.sql;
-        let done = async {
-            let mut client = self.0.pool.get().await?;
-            let transaction = Transaction(client.transaction().await?);
-            if orders {
-                // In a statement of its own: the next one sees what was committed before it got the lock.
-                transaction.execute(&sql.lock_head, &[]).await?;
-            }
-            let done = job(&transaction, sql).await?;
-            transaction.0.commit().await.map_err(Failure::Commit)?;
-            Ok::<_, Failure>(done)
-        };
-        Ok(done.await?)
-    }
-}
-
-fn config(url: &str, settings: &PostgresSettings) -> Result<Config, PostgresError> {
-    let malformed =
-        |error| PostgresError::caused(PostgresErrorKind::Settings, "the URL of the database is malformed", error);
-    let mut config: Config = url.parse().map_err(malformed)?;
-    config.connect_timeout(settings.connect_timeout);
-    if config.get_application_name().is_none() {
-        config.application_name("tower-api-keys");
-    }
-    Ok(config)
-}
-
-/// A transaction that prepares nothing which outlives an answer.
-pub(super) struct Transaction<'a>(deadpool_postgres::Transaction<'a>);
-
-impl Transaction<'_> {
-    pub(super) async fn rows(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
-        let typed: Vec<_> = params.iter().copied().zip(query.types.iter().cloned()).collect();
-        Ok(self.0.query_typed(&query.text, &typed).await?)
-    }
-
-    pub(super) async fn row(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Failure> {
-        Ok(self.rows(query, params).await?.into_iter().next())
-    }
-
-    /// How many rows it wrote.
-    pub(super) async fn execute(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
-        let typed: Vec<_> = params.iter().copied().zip(query.types.iter().cloned()).collect();
-        Ok(self.0.execute_typed(&query.text, &typed).await?)
-    }
-}
-
-fn page<T>(mut rows: Vec<T>, limit: u16) -> Page<T> {
-    let more = rows.len() > usize::from(limit);
-    rows.truncate(limit.into());
-    Page { rows, more }
 }
 
 impl fmt::Debug for PostgresStore {
@@ -186,61 +204,17 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-impl KeyReader for PostgresStore {
-    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        Ok(find(&self.0.finder, &self.0.sql, id).await?)
-    }
+/// Makes clients in a way of the service's own.
+struct Connector<C>(C);
 
-    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-        Ok(changes_since(&self.0.log, &self.0.sql, head).await?)
-    }
-
-    fn head_now(&self) -> Option<Head> {
-        None
-    }
-}
-
-impl KeyStore for PostgresStore {
-    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
-        self.transact(true, async |transaction, sql| apply(transaction, sql, change).await).await
-    }
-
-    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        let replaced = self.transact(false, async |transaction, sql| {
-            let row: [&(dyn ToSql + Sync); 5] = [&id.as_str(), &old, &new.hash, &new.tag.as_slice(), &new.pepper_id];
-            transaction.execute(&sql.rehash, &row).await
-        });
-        Ok(replaced.await? > 0)
-    }
-
-    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
-        let rows = self.transact(false, async |transaction, sql| list(transaction, sql, query, now).await);
-        Ok(page(rows.await?, query.limit))
-    }
-
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
-        self.transact(false, async |transaction, sql| owner_status(transaction, sql, owner).await).await
-    }
-
-    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        self.transact(false, async |transaction, sql| record_usage(transaction, sql, batch).await).await
-    }
-
-    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        let events: Vec<&EventRow> = events.iter().collect();
-        self.transact(true, async |transaction, sql| insert_events(transaction, sql, &events).await).await
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-        let rows = self.transact(false, async |transaction, sql| events(transaction, sql, query).await);
-        Ok(page(rows.await?, query.limit))
-    }
-
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.transact(false, async |transaction, sql| put_meta_if_absent(transaction, sql, name, value).await).await
-    }
-
-    async fn prune(&self, what: &Prune) -> Result<Pruned, StoreError> {
-        self.transact(false, async |transaction, sql| prune(transaction, sql, what).await).await
+impl<C, F> Connect for Connector<C>
+where
+    C: Fn() -> F + Send + Sync,
+    F: Future<Output = Result<Client, tokio_postgres::Error>> + Send + 'static,
+{
+    fn connect(&self, _config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let client = (self.0)();
+        // The pool wants a task to end with its client. The service runs the connection, which ends by itself then.
+        Box::pin(async move { Ok((client.await?, tokio::spawn(async {}))) })
     }
 }

@@ -1,14 +1,14 @@
-use super::{failure::Failure, sql::Sql, store::Transaction};
+use super::{failure::Failure, session::Sessions, sql::Sql};
 use crate::usage::{UsageBatch, UsageRow};
 
-pub(super) async fn record_usage(transaction: &Transaction<'_>, sql: &Sql, batch: &UsageBatch) -> Result<(), Failure> {
+pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBatch) -> Result<(), Failure> {
     // Sequences begin at 1.
     if batch.sequence < 1 {
         return Ok(());
     }
     let text = |of: fn(&UsageRow) -> &str| batch.rows.iter().map(of).collect::<Vec<_>>();
     let number = |of: fn(&UsageRow) -> i64| batch.rows.iter().map(of).collect::<Vec<_>>();
-    transaction
+    sessions
         .execute(
             &sql.record_usage,
             &[

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    future::pending,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -244,6 +245,11 @@ impl KeyReader for SqliteStore {
             HeadSource::File(readers) => readers.head(),
             HeadSource::Process(head) => head.head(),
         }
+    }
+
+    async fn moved_beyond(&self, _head: Head) {
+        // Nobody tells, and nobody has to: reading the log takes microseconds.
+        pending().await
     }
 }
 
