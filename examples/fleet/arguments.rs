@@ -3,7 +3,7 @@ use std::{ffi::OsString, fmt, ops::RangeInclusive, str::FromStr, time::Duration}
 use tower_api_keys::auth::Freshness;
 
 /// What is said to somebody whose arguments make no sense.
-pub(crate) const USAGE: &str = "usage: fleet [--requests 1..10000000] [--nodes 1..64] [--freshness strict|bounded] \
+pub(crate) const USAGE: &str = "usage: fleet [--requests 1..10000000] [--nodes 1..16] [--freshness strict|bounded] \
      [--rate REQUESTS_PER_SECOND] [--url postgres://USER@HOST:PORT/DATABASE] [--answer-cache]";
 
 /// The bound of `--freshness bounded`.
@@ -39,7 +39,7 @@ impl Arguments {
             let value = given.next()?.ok()?;
             match name.as_str() {
                 "--freshness" => arguments.mode = value.parse().ok()?,
-                "--nodes" => arguments.nodes = number(&value, 1..=64)?,
+                "--nodes" => arguments.nodes = number(&value, 1..=16)?,
                 "--rate" => arguments.rate = Some(number(&value, 1..=10_000_000)?),
                 // What is kept of a request takes 24 bytes.
                 "--requests" => arguments.requests = number(&value, 1..=10_000_000)?,

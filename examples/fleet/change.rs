@@ -17,7 +17,7 @@ use tower_api_keys::{
 };
 
 /// Far more than anything here takes: what takes longer has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A change, made by the driver or by a node, which is told it as a line of text.
 #[derive(Clone, Copy)]

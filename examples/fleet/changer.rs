@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// Keys that each changer looks after.
-pub(crate) const SLOTS: usize = 64;
+pub(crate) const SLOTS: usize = 16;
 
 /// Keys of each owner.
-const OWNED: usize = 8;
+const OWNED: usize = 4;
 
 /// Kinds of change: revoke, rotate, hold and lift.
 const KINDS: usize = 3;

@@ -29,10 +29,10 @@ use crate::{
 };
 
 /// Tasks that change things, each with keys and owners that are its own.
-const CHANGERS: usize = 4;
+const CHANGERS: usize = 16;
 
-/// Clients of each node, beside those of the changers. They ask one after the other.
-const CLIENTS: usize = 32;
+/// Clients, beside those of the changers, spread over the nodes. Each asks one thing after the other.
+const CLIENTS: usize = 128;
 
 /// What everybody here knows.
 pub(crate) struct Fleet {
@@ -71,7 +71,7 @@ pub(crate) async fn run(
     let fleet = Arc::new(Fleet::new(node::open(url, schema, arguments.mode).await?, nodes, arguments.requests));
     let changers = try_join_all((0..CHANGERS).map(|number| Changer::prepare(Arc::clone(&fleet), number))).await?;
     let mut clients = Vec::new();
-    for number in 0..arguments.nodes * CLIENTS {
+    for number in 0..CLIENTS {
         clients.push(Client::open(Arc::clone(&fleet), number % arguments.nodes).await?);
     }
     let pause = arguments.rate.map(|rate| Duration::from_secs_f64(clients.len() as f64 / rate as f64));
@@ -233,7 +233,7 @@ impl Client {
 
     async fn keep_asking(mut self, seed: u64, pause: Option<Duration>) -> Result<Record, Box<dyn Error + Send + Sync>> {
         let mut random = seed;
-        let mut next = tokio::time::Instant::now() + pause.unwrap_or_default().mul_f64(seed as f64 % 32.0 / 32.0);
+        let mut next = tokio::time::Instant::now() + pause.unwrap_or_default().mul_f64(seed as f64 / CLIENTS as f64);
         while !self.fleet.is_done() {
             if let Some(pause) = pause {
                 sleep_until(next).await;

@@ -107,7 +107,13 @@ fn ended(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(stderr(), "fleet: {error}");
+            let _ = write!(stderr(), "fleet: {error}");
+            let mut source = error.source();
+            while let Some(error) = source {
+                let _ = write!(stderr(), ": {error}");
+                source = error.source();
+            }
+            let _ = writeln!(stderr());
             ExitCode::FAILURE
         }
     }

@@ -44,15 +44,20 @@ pub(crate) const ARGUMENT: &str = "--node";
 /// How long the cache that should not be there remembers that a key was accepted: longer than the bound.
 const CACHED: Duration = Duration::from_secs(2);
 
-/// Keys in this schema. Hashes are cheap: what a first use costs is not the subject.
+/// For everything that has a time limit.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Keys in this schema. Hashes are cheap: what a first use costs is not the subject. Nor is how busy the machine is, so
+/// nothing is given up early.
 pub(crate) async fn open(
     url: &str,
     schema: &str,
     mode: Mode,
 ) -> Result<ApiKeys<PostgresStore>, Box<dyn Error + Send + Sync>> {
-    let store = PostgresStore::connect_with(url, PostgresSettings::new().schema(schema)).await?;
-    let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(PATIENCE);
-    Ok(ApiKeys::builder(store).hasher(hasher).freshness(mode.freshness()).build().await?)
+    let settings = PostgresSettings::new().schema(schema).connect_timeout(LONG).answer_timeout(LONG);
+    let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(LONG);
+    let store = PostgresStore::connect_with(url, settings).await?;
+    Ok(ApiKeys::builder(store).hasher(hasher).store_timeout(LONG).freshness(mode.freshness()).build().await?)
 }
 
 /// Serves until standard input ends, and carries out what is ordered there.
