@@ -39,7 +39,7 @@ impl Connection {
                 return Ok(status);
             }
             if count == 0 || self.received.len() > LONGEST {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer is cut off, or none, or too long"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a node ended, or its answer is too long"));
             }
         }
     }

@@ -25,7 +25,7 @@
 //! | `revocation_p50_ms`, `_p99_ms`, `_max_ms` | from the return of a revocation or hold until every node has refused a request that started after it: never less than a request takes under this load; they are sent at once, and then a millisecond after each acceptance |
 //! | `checks_per_second_per_node` | `requests` by time and nodes |
 //! | `freshness_reads_per_second_per_node` | reads of the change log, as the nodes count them |
-//! | `database_queries_per_second` | transactions in this database, as the server counts them: each read of a node is one, and each change and each write of usage. Its count lags by up to a second, so a short run may include a part of the preparations |
+//! | `database_queries_per_second` | transactions in this database, as the server counts them: each read of the change log, each look-up of a key that is new or has ended, each change, each write of usage. Its count lags by up to a second, so a short run may include a part of the preparations |
 //! | `revocations` | revocations and holds |
 //! | `refused_live` | 401 for a key that was good all along |
 //! | `unavailable` | answers with 503: neither a refusal nor an acceptance |
@@ -61,7 +61,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use arguments::{Arguments, USAGE};
 use server::Server;
@@ -83,14 +87,18 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     let url = arguments.url.clone().or_else(|| own.as_ref().map(Server::url)).unwrap_or_default();
     let report = Runtime::new()?.block_on(async {
         let schema = format!("fleet_{}", std::process::id());
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let run = tokio::select! {
-            run = timeout(patience(arguments), load::run(arguments, &url, &schema)) => run,
-            _ = tokio::signal::ctrl_c() => return Err("interrupted".into()),
+            run = timeout(patience(arguments), load::run(arguments, &url, &schema)) => {
+                run.unwrap_or_else(|_| Err("it takes too long".into()))
+            }
+            _ = interrupt.recv() => Err("interrupted".into()),
+            _ = terminate.recv() => Err("interrupted".into()),
         };
         if own.is_none() {
             report::drop_schema(&url, &schema).await?;
         }
-        run.unwrap_or_else(|_| Err("it takes too long".into()))
+        run
     })?;
     write!(stdout(), "{report}")?;
     stdout().flush()?;
