@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{background::Background, log_reader::LogReader};
 use crate::store::{KeyReader, guarded};
 
-/// After a read that a hint asked for, the next hint waits so long: a burst of changes is a read of them all.
+/// After a read the next hint waits so long: a burst of changes is a read of them all.
 const BETWEEN_HINTS: Duration = Duration::from_millis(1);
 
 /// Reads the change log four times within each bound, and when the store says that it moved, so that no request has to.
@@ -24,9 +24,14 @@ impl LeaseKeeper {
 }
 
 async fn keep<R: KeyReader>(log: Weak<LogReader<R>>, interval: Duration) {
-    let mut next = Instant::now() + interval;
-    // Only the store is held while there is nothing to do.
-    while let Some((store, head)) = log.upgrade().map(|log| (log.store(), log.applied())) {
+    while let Some(reader) = log.upgrade() {
+        let next = Instant::now() + interval;
+        // A read that fails renews nothing: requests then ask for themselves, and are refused if they cannot.
+        drop(reader.read().await);
+        let (store, head) = (reader.store(), reader.applied());
+        // Only the store is held while there is nothing to do.
+        drop(reader);
+        sleep(BETWEEN_HINTS).await;
         let left = next.saturating_duration_since(Instant::now());
         let is_hinted = match head {
             Some(head) => guarded(left, || store.moved_beyond(head).map(Ok)).await.is_ok(),
@@ -34,13 +39,6 @@ async fn keep<R: KeyReader>(log: Weak<LogReader<R>>, interval: Duration) {
         };
         if !is_hinted {
             sleep_until(next).await;
-        }
-        let Some(log) = log.upgrade() else { break };
-        next = Instant::now() + interval;
-        // A read that fails renews nothing: requests then ask for themselves, and are refused if they cannot.
-        drop(log.read().await);
-        if is_hinted {
-            sleep(BETWEEN_HINTS).await;
         }
     }
 }

@@ -55,7 +55,7 @@ impl Server {
         Pool::builder(manager)
             .max_size(settings.pool_size)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(settings.connect_timeout))
+            .wait_timeout(Some(settings.change_timeout))
             .create_timeout(Some(settings.connect_timeout))
             .build()
             .map_err(PostgresError::unavailable)

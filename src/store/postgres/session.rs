@@ -17,7 +17,6 @@ const ATTEMPTS: usize = 3;
 /// Connections for everything but the requests' own two questions.
 pub(super) struct Sessions {
     pool: Pool,
-    connect_timeout: Duration,
     change_timeout: Duration,
     /// The same as the server reads it, and less: it should give up before its client does.
     limit: String,
@@ -36,14 +35,13 @@ impl Sessions {
     pub(super) fn new(pool: Pool, settings: &PostgresSettings) -> Self {
         Self {
             pool,
-            connect_timeout: settings.connect_timeout,
             change_timeout: settings.change_timeout,
             limit: (settings.change_timeout.as_millis() * 3 / 4).to_string(),
         }
     }
 
     pub(super) async fn open(&self) -> Result<Session<'_>, Failure> {
-        let object = timeout(self.connect_timeout, self.pool.get()).await??;
+        let object = timeout(self.change_timeout, self.pool.get()).await??;
         Ok(Session { object: Some(object), sessions: self })
     }
 

@@ -137,7 +137,8 @@ impl Drop for Server {
 
 /// Where the programs of the server are: `PG_BIN`, the path, or where Debian puts them.
 fn binaries() -> PathBuf {
-    let has_server = |folder: &Path| folder.join("initdb").is_file() && folder.join("postgres").is_file();
+    let programs = ["initdb", "pg_basebackup", "pg_ctl", "postgres"];
+    let has_server = |folder: &Path| programs.iter().all(|program| folder.join(program).is_file());
     let given = env::var_os("PG_BIN").map(PathBuf::from).into_iter();
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&path);

@@ -119,7 +119,8 @@ impl Proxy {
             };
             let said = &buffer[..read];
             let says = |word: &[u8]| is_client && said.windows(word.len()).any(|window| window == word);
-            match *weather.borrow_and_update() {
+            let now = *weather.borrow_and_update();
+            match now {
                 _ if silenced.load(Ordering::SeqCst) => {
                     if read == 0 {
                         return Ok(());

@@ -1,0 +1,242 @@
+//! What the network and the server do to a node: it answers 503 in time, never 2xx and never 401, and comes back by
+//! itself.
+
+use std::time::{Duration, Instant};
+
+use tower_api_keys::{
+    auth::AuthErrorKind,
+    manage::ManageErrorKind,
+    store::{KeyReader, KeyStore, PostgresStore, StoreErrorKind},
+};
+
+use super::{
+    RECOVERY, check, comes_to, issue, known_key, migrated, node, node_behind_proxy, proxy::Weather, revoke, server,
+    settings,
+};
+
+const UNAVAILABLE: Result<(), AuthErrorKind> = Err(AuthErrorKind::StoreUnavailable);
+
+/// In this weather every check is refused within a time, a change is an error, and after it all is as before.
+async fn survives(weather: Weather) {
+    let (_server, proxy, keys) = node_behind_proxy().await;
+    let (key, other) = (known_key(&keys).await, known_key(&keys).await);
+    let runs = keys.authenticator().argon2_runs();
+    proxy.set(weather);
+    for _ in 0..3 {
+        let begun = Instant::now();
+        assert_eq!(check(&keys, &key).await, UNAVAILABLE);
+        assert!(begun.elapsed() < Duration::from_secs(3), "a refusal took {:?}", begun.elapsed());
+    }
+    let changed = keys.manager().revoke(&other.id(), &super::admin()).await.unwrap_err();
+    assert!(
+        matches!(changed.kind(), ManageErrorKind::StoreUnavailable | ManageErrorKind::OutcomeUnknown),
+        "{:?}",
+        changed.kind()
+    );
+    proxy.set(Weather::Fair);
+    let back = comes_to(&keys, &key, Ok(())).await;
+    assert!(back < RECOVERY, "the node needed {back:?} to come back");
+    assert_eq!(keys.authenticator().argon2_runs(), runs);
+    revoke(&keys, &other).await;
+    assert_eq!(check(&keys, &other).await, Err(AuthErrorKind::Revoked));
+}
+
+#[tokio::test]
+async fn a_network_that_is_cut_costs_503() {
+    survives(Weather::Cut).await;
+}
+
+#[tokio::test]
+async fn a_network_that_swallows_everything_costs_503() {
+    survives(Weather::Silent).await;
+}
+
+#[tokio::test]
+async fn a_network_that_is_too_slow_costs_503() {
+    survives(Weather::Slow(Duration::from_secs(4))).await;
+}
+
+#[tokio::test]
+async fn a_network_that_is_slow_costs_time_only() {
+    let (_server, proxy, keys) = node_behind_proxy().await;
+    let key = known_key(&keys).await;
+    proxy.set(Weather::Slow(Duration::from_millis(50)));
+    assert_eq!(check(&keys, &key).await, Ok(()));
+    revoke(&keys, &key).await;
+    assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
+}
+
+/// A change whose commit is cut off, before or behind the word, is repeated until it is known, and done once.
+async fn is_done_once(weather: Weather) {
+    let (server, proxy, keys) = node_behind_proxy().await;
+    let (key, spare) = (known_key(&keys).await, issue(&keys).await);
+    proxy.set(weather);
+    keys.manager().revoke(&key.id(), &super::admin()).await.unwrap();
+    assert!(proxy.is_fair(), "nobody committed");
+    comes_to(&keys, &key, Err(AuthErrorKind::Revoked)).await;
+    let client = server.client().await;
+    let count = "select count(*) from keys.api_key_events where action = 'key.revoked'";
+    assert_eq!(client.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 1);
+    assert_eq!(check(&keys, &spare).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_change_whose_commit_was_not_answered_is_done_once() {
+    is_done_once(Weather::CutBehind(b"commit\0")).await;
+}
+
+#[tokio::test]
+async fn a_change_whose_commit_did_not_arrive_is_done_once() {
+    is_done_once(Weather::CutBefore(b"commit\0")).await;
+}
+
+#[tokio::test]
+async fn a_store_says_that_it_does_not_know_what_came_of_a_commit() {
+    let server = migrated().await;
+    let proxy = super::proxy::Proxy::to(server.port()).await;
+    let store = super::connected(&server.url_through(proxy.port())).await;
+    let keys = super::node_of(store.clone(), tower_api_keys::auth::Freshness::Strict).await;
+    let key = issue(&keys).await;
+    let change = super::sql::revocation_of(&key.id());
+    proxy.set(Weather::CutBehind(b"commit\0"));
+    let unknown = store.apply(&change).await.unwrap_err();
+    assert_eq!(unknown.kind(), StoreErrorKind::OutcomeUnknown);
+    let repeated = store.apply(&change).await.unwrap();
+    let revoked = store.find(&key.id()).await.unwrap().unwrap().key.revoked_at;
+    assert_eq!((repeated.outcomes.len(), revoked), (1, Some(change.at.as_millis())));
+}
+
+/// Takes every connection that the server has to give.
+async fn exhausted(server: &server::Server) -> Vec<tokio_postgres::Client> {
+    let mut taken = Vec::new();
+    while let Ok((client, connection)) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await {
+        tokio::spawn(async move { drop(connection.await) });
+        taken.push(client);
+    }
+    taken
+}
+
+#[tokio::test]
+async fn a_server_out_of_connections_costs_503_to_nodes_that_have_none() {
+    let server = server::Server::start_with(&["max_connections=12", "superuser_reserved_connections=0"]);
+    PostgresStore::migrate(&server.url(), "keys").await.unwrap();
+    let keys = node(&server).await;
+    let key = known_key(&keys).await;
+    let mut taken = exhausted(&server).await;
+    // Who is connected stays so.
+    assert_eq!(check(&keys, &key).await, Ok(()));
+    let ends = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tower-api-keys'";
+    taken.first().unwrap().batch_execute(ends).await.unwrap();
+    taken.extend(exhausted(&server).await);
+    for _ in 0..20 {
+        assert_eq!(check(&keys, &key).await, UNAVAILABLE);
+    }
+    drop(taken);
+    let back = comes_to(&keys, &key, Ok(())).await;
+    assert!(back < RECOVERY, "the node needed {back:?} to come back");
+}
+
+#[tokio::test]
+async fn a_server_that_became_read_only_still_checks() {
+    let server = migrated().await;
+    let keys = node(&server).await;
+    let key = known_key(&keys).await;
+    let client = server.client().await;
+    client.batch_execute("alter database postgres set default_transaction_read_only = on").await.unwrap();
+    let others = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tower-api-keys'";
+    client.batch_execute(others).await.unwrap();
+    comes_to(&keys, &key, Ok(())).await;
+    let refused = keys.manager().revoke(&key.id(), &super::admin()).await.unwrap_err();
+    assert_eq!(refused.kind(), ManageErrorKind::StoreUnavailable);
+    assert!(keys.flush_usage().await.is_err());
+    assert_eq!(check(&keys, &key).await, Ok(()));
+    // A service starts on it, too.
+    assert_eq!(check(&node(&server).await, &key).await, Ok(()));
+    let writable = "set default_transaction_read_only = off; \
+                    alter database postgres reset default_transaction_read_only";
+    client.batch_execute(writable).await.unwrap();
+    client.batch_execute(others).await.unwrap();
+    comes_to(&keys, &key, Ok(())).await;
+    keys.flush_usage().await.unwrap();
+    revoke(&keys, &key).await;
+    assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
+}
+
+#[tokio::test]
+async fn a_node_that_goes_silent_in_a_change_holds_up_the_others_for_so_long_only() {
+    let (server, proxy, keys) = node_behind_proxy().await;
+    let key = known_key(&keys).await;
+    let short = settings().change_timeout(Duration::from_secs(1));
+    let doomed = PostgresStore::connect_with(&server.url_through(proxy.port()), short).await.unwrap();
+    let doomed = super::node_of(doomed, tower_api_keys::auth::Freshness::Strict).await;
+    let (spare, healthy) = (issue(&doomed).await, node(&server).await);
+    // It has the lock that orders the log when its word does not come any more.
+    proxy.set(Weather::CutBehind(b"update \"keys\".api_keys set revoked_at"));
+    let (_, begun) = (doomed.manager().revoke(&spare.id(), &super::admin()).await, Instant::now());
+    revoke(&healthy, &key).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "the others waited {:?}", begun.elapsed());
+    assert_eq!(check(&healthy, &key).await, Err(AuthErrorKind::Revoked));
+}
+
+#[tokio::test]
+async fn a_change_waits_for_the_lock_only_so_long_and_checks_do_not() {
+    let server = migrated().await;
+    let short = settings().change_timeout(Duration::from_secs(1));
+    let store = PostgresStore::connect_with(&server.url(), short).await.unwrap();
+    let keys = super::node_of(store, tower_api_keys::auth::Freshness::Strict).await;
+    let key = known_key(&keys).await;
+    let holder = server.client().await;
+    holder.batch_execute("begin; select 1 from keys.api_key_head for update").await.unwrap();
+    let refused = keys.manager().revoke(&key.id(), &super::admin()).await.unwrap_err();
+    assert_eq!(refused.kind(), ManageErrorKind::StoreUnavailable);
+    assert_eq!(check(&keys, &key).await, Ok(()));
+    holder.batch_execute("rollback").await.unwrap();
+    revoke(&keys, &key).await;
+    assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
+}
+
+#[tokio::test]
+async fn a_change_that_meets_somebody_s_sql_in_a_deadlock_is_done() {
+    let server = migrated().await;
+    let keys = node(&server).await;
+    let key = known_key(&keys).await;
+    let (sql, watcher) = (server.client().await, server.client().await);
+    // They have the key and want the log; the revocation has the log and wants the key.
+    sql.batch_execute("begin; update keys.api_keys set name = 'theirs'").await.unwrap();
+    let revoked = tokio::spawn({
+        let (keys, id) = (keys.clone(), key.id());
+        async move { keys.manager().revoke(&id, &super::admin()).await.map(drop) }
+    });
+    let waits =
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like 'update%revoked_at%'";
+    while watcher.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(sql.batch_execute("select keys.api_key_hold_owner('default', 'team', 'sales', 'plan', 1); commit").await);
+    drop(sql.batch_execute("rollback").await);
+    revoked.await.unwrap().unwrap();
+    assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
+}
+
+#[tokio::test]
+async fn usage_of_ten_thousand_keys_is_written_beside_revocations() {
+    let server = migrated().await;
+    let store = super::connected(&server.url()).await;
+    let keys = super::node_of(store.clone(), tower_api_keys::auth::Freshness::Strict).await;
+    let mut victims = Vec::new();
+    for _ in 0..20 {
+        victims.push(issue(&keys).await);
+    }
+    let flushes = (1..=5).map(|sequence| {
+        let (store, batch) = (store.clone(), super::sql::usage_batch(10_000, sequence, &victims));
+        async move { store.record_usage(&batch).await }
+    });
+    let revocations = victims.iter().map(|key| revoke(&keys, key));
+    let (flushed, ()) = tokio::join!(futures_util::future::join_all(flushes), async {
+        futures_util::future::join_all(revocations).await;
+    });
+    flushed.into_iter().for_each(Result::unwrap);
+    for key in &victims {
+        assert_eq!(check(&keys, key).await, Err(AuthErrorKind::Revoked));
+    }
+}

@@ -1,0 +1,90 @@
+//! Stores made of a pool or of clients that the service has.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::NoTls;
+use tower_api_keys::{
+    auth::{AuthErrorKind, Freshness},
+    store::{PostgresErrorKind, PostgresSettings, PostgresStore, conformance::check_store},
+};
+
+use super::{RECOVERY, check, comes_to, known_key, migrated, node, node_of, revoke, server::Server, settings};
+
+fn pool(server: &Server) -> Pool {
+    let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(server.url().parse().unwrap(), NoTls, manager_config);
+    Pool::builder(manager).max_size(4).runtime(Runtime::Tokio1).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_store_over_somebody_s_pool_keeps_the_contract() {
+    let server = Server::start();
+    let pool = pool(&server);
+    PostgresStore::migrate_pool(&pool, "keys").await.unwrap();
+    let store = PostgresStore::from_pool(pool, settings()).await.unwrap();
+    check_store(&store).await.into_result().unwrap();
+}
+
+/// Another node's revocation counts at once, and after all connections were lost it comes back.
+async fn serves(server: &Server, store: PostgresStore) {
+    let (keys, other) = (node_of(store, Freshness::Strict).await, node(server).await);
+    let (key, live) = (known_key(&keys).await, known_key(&keys).await);
+    revoke(&other, &key).await;
+    assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
+    let ends = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() \
+                and backend_type = 'client backend'";
+    server.client().await.batch_execute(ends).await.unwrap();
+    assert!(comes_to(&keys, &live, Ok(())).await < RECOVERY);
+    revoke(&keys, &live).await;
+    assert_eq!(check(&keys, &live).await, Err(AuthErrorKind::Revoked));
+}
+
+#[tokio::test]
+async fn a_store_over_somebody_s_pool_serves() {
+    let server = migrated().await;
+    serves(&server, PostgresStore::from_pool(pool(&server), settings()).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_store_over_somebody_s_clients_serves() {
+    let server = migrated().await;
+    let url = server.url();
+    let connect = move || {
+        let url = url.clone();
+        async move {
+            let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+    };
+    serves(&server, PostgresStore::from_connector(connect, settings()).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn settings_out_of_their_range_are_refused_by_name() {
+    let cases = [
+        (settings().schema("no schema"), "schema"),
+        (settings().schema(""), "schema"),
+        (settings().pool_size(0), "1 to 100 connections"),
+        (settings().connect_timeout(Duration::ZERO), "time to connect"),
+        (settings().answer_timeout(Duration::from_secs(61)), "time to answer"),
+        (settings().change_timeout(Duration::from_millis(999)), "time for a change"),
+    ];
+    for (settings, word) in cases {
+        let error = PostgresStore::connect_with("postgres://127.0.0.1/keys", settings).await.unwrap_err();
+        assert_eq!(error.kind(), PostgresErrorKind::Settings);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    let error = PostgresStore::connect_with("no url", PostgresSettings::new()).await.unwrap_err();
+    assert_eq!(error.kind(), PostgresErrorKind::Settings);
+}
+
+#[tokio::test]
+async fn no_password_is_in_what_a_store_says_of_itself() {
+    let settings = settings().listen_url("postgres://keys:hunter2@127.0.0.1/keys");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let url = "postgres://keys:hunter2@127.0.0.1:1/keys";
+    let error = PostgresStore::connect_with(url, settings).await.unwrap_err();
+    assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+}
