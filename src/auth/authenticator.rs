@@ -17,6 +17,7 @@ use super::{
     lease_keeper::LeaseKeeper,
     log_reader::LogReader,
     meter::Meter,
+    slow::Candidate,
     upkeep::Upkeep,
 };
 use crate::{
@@ -192,27 +193,29 @@ impl<R: KeyReader> Authenticator<R> {
 
     /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
     pub(crate) fn check(&self, candidate: &[u8], source: &Source) -> Check {
+        let mut digest = None;
         if let Some(located) = self.0.format.locate(candidate) {
             // First whether the store has anything new, then the entry: it is then as current as the answer.
             let is_current = self.0.is_current_now();
             if let Some(entry) = self.0.cache.entry(located.id()) {
-                if !self.0.proves(&entry.rest, &located) {
+                let of_text = self.0.digest(located.secret());
+                if !proves(&entry.rest, &located, &of_text) {
                     return Check::Ready(Err(self.0.refuse_unproved(candidate, entry.claims.key, source)));
                 }
                 if is_current && self.0.cache.is_current(&entry) {
                     self.0.meter.hit();
                     return Check::Ready(self.0.judge(entry, source));
                 }
+                digest = Some(of_text);
             }
         }
         match self.0.parse(candidate) {
             Err(error) => Check::Ready(Err(self.0.refuse(error, None, source))),
-            Ok(key) => Check::Pending(Box::pin(Arc::clone(&self.0).check_slowly(
-                key.to_plaintext(),
-                key.prefix(),
-                self.0.digest(key.secret()),
-                source.clone(),
-            ))),
+            Ok(key) => {
+                let digest = digest.unwrap_or_else(|| self.0.digest(key.secret()));
+                let candidate = Candidate { key: Arc::new(key.to_plaintext()), prefix: key.prefix(), digest };
+                Check::Pending(Box::pin(Arc::clone(&self.0).check_after_read(candidate, source.clone())))
+            }
         }
     }
 
@@ -254,12 +257,6 @@ impl<R: KeyReader> Inner<R> {
 
     pub(super) fn digest(&self, secret: &[u8; 48]) -> Digest {
         self.digest_key.digest(secret)
-    }
-
-    fn proves(&self, entry: &Entry, key: &LocatedKey<'_>) -> bool {
-        // The digest covers the secret and its checksum; the prefix, which both do not tell apart for certain, is
-        // compared by itself. It is not secret.
-        entry.prefix == key.prefix() && entry.digest.matches(&self.digest(key.secret())).is_ok()
     }
 
     /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
@@ -311,4 +308,10 @@ impl<R: KeyReader> Inner<R> {
             usage.refusal(key, code, reason, source, self.clock.now());
         }
     }
+}
+
+fn proves(entry: &Entry, key: &LocatedKey<'_>, digest: &Digest) -> bool {
+    // The digest covers the secret and its checksum; the prefix, which both do not tell apart for certain, is compared by
+    // itself. It is not secret.
+    entry.prefix == key.prefix() && entry.digest.matches(digest).is_ok()
 }

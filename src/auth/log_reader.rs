@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use futures_util::FutureExt;
 
-use super::{cache::ProofCache, meter::Meter};
+use super::{cache::ProofCache, meter::Meter, round::Round};
 use crate::{
     log::log,
     store::{Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError, guarded},
@@ -37,14 +37,13 @@ pub(super) struct LogReader<R> {
     reads: Mutex<Reads>,
 }
 
-struct Waiter(oneshot::Sender<Result<Currency, Arc<StoreError>>>);
-
 #[derive(Default)]
 struct Reads {
     is_running: bool,
     /// Which task reads, by the number of those before it.
     task: u64,
-    waiting: Vec<Waiter>,
+    /// The next read, if anybody waits for it.
+    next: Option<Arc<Round<Currency>>>,
 }
 
 /// What a read of the change log proves of the cache.
@@ -89,11 +88,10 @@ impl<R: KeyReader> LogReader<R> {
 
     /// Waits for a read of the change log that begins after this call, and for the cache to know what it brought.
     pub(super) async fn read(self: &Arc<Self>) -> Result<Currency, Arc<StoreError>> {
-        let (sender, receiver) = oneshot::channel();
-        let (task, start) = {
+        let (round, task, start) = {
             let mut reads = self.reads();
-            reads.waiting.push(Waiter(sender));
-            (reads.task, !mem::replace(&mut reads.is_running, true))
+            let round = Arc::clone(reads.next.get_or_insert_default());
+            (round, reads.task, !mem::replace(&mut reads.is_running, true))
         };
         if start {
             self.start(task);
@@ -101,15 +99,14 @@ impl<R: KeyReader> LogReader<R> {
         // Nobody waits for more than the read under way and the next one. If that was not enough, the task stands still:
         // it is part of the runtime of whoever asked first, which nobody may be driving any more.
         let limit = self.timeout.saturating_add(self.coalescing).saturating_mul(3);
-        let answer = guarded(limit, || async { Ok(receiver.await) }).await;
-        match answer {
-            Ok(answer) => {
-                answer.unwrap_or_else(|_| Err(Arc::new(StoreError::unavailable("the read of the change log was lost"))))
-            }
-            Err(error) => {
+        // A runtime without time panics here.
+        match AssertUnwindSafe(round.wait(limit)).catch_unwind().await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => {
                 self.replace(task);
-                Err(Arc::new(error))
+                round.end(|| Err(StoreError::unavailable("the read of the change log stands still")))
             }
+            Err(_) => Err(Arc::new(StoreError::unavailable("the runtime has no time"))),
         }
     }
 
@@ -223,28 +220,26 @@ impl<R: KeyReader> Running<R> {
             if !self.reader.coalescing.is_zero() {
                 tokio::time::sleep(self.reader.coalescing).await;
             }
-            let Some(waiting) = self.next() else { break };
-            let result = self.reader.read_once().await.map_err(Arc::new);
-            for waiter in waiting {
-                // Who does not wait any more has dropped the request.
-                let _ = waiter.0.send(result.clone());
-            }
+            let Some(round) = self.next() else { break };
+            let read = Read(round);
+            let outcome = self.reader.read_once().await;
+            drop(read.0.end(|| outcome));
         }
     }
 
     /// Who waits for the next read; nobody ends the task, in the same breath.
-    fn next(&mut self) -> Option<Vec<Waiter>> {
+    fn next(&mut self) -> Option<Arc<Round<Currency>>> {
         let mut reads = self.reader.reads();
         if reads.task != self.task {
             self.is_done = true;
             return None;
         }
-        if reads.waiting.is_empty() {
+        let next = reads.next.take();
+        if next.is_none() {
             reads.is_running = false;
             self.is_done = true;
-            return None;
         }
-        Some(mem::take(&mut reads.waiting))
+        next
     }
 }
 
@@ -254,8 +249,17 @@ impl<R: KeyReader> Drop for Running<R> {
             let mut reads = self.reader.reads();
             if reads.task == self.task {
                 reads.is_running = false;
-                reads.waiting.clear();
+                drop(reads.next.take().map(Read));
             }
         }
+    }
+}
+
+/// A read under way. However it ends, by a panic or with its runtime, nobody waits for it in vain.
+struct Read(Arc<Round<Currency>>);
+
+impl Drop for Read {
+    fn drop(&mut self) {
+        drop(self.0.end(|| Err(StoreError::unavailable("the read of the change log was lost"))));
     }
 }

@@ -52,6 +52,7 @@ mod owners;
 mod pruner;
 #[cfg(feature = "metrics")]
 mod publish;
+mod round;
 mod settings;
 mod slow;
 mod upkeep;
