@@ -1,3 +1,5 @@
+#[cfg(feature = "conformance")]
+use std::convert::identity;
 use std::{fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
@@ -24,6 +26,10 @@ impl AnyStore {
     pub fn new<S: KeyStore>(store: S) -> Self {
         Self(Arc::new(store))
     }
+
+    fn erased(&self) -> &dyn ErasedStore {
+        &*self.0
+    }
 }
 
 impl fmt::Debug for AnyStore {
@@ -35,7 +41,7 @@ impl fmt::Debug for AnyStore {
 /// [`KeyStore`] with boxed futures.
 macro_rules! erased {
     ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
-        trait ErasedStore: Send + Sync {
+        pub(super) trait ErasedStore: Send + Sync {
             fn head_now(&self) -> Option<Head>;
             $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>>;)*
         }
@@ -69,54 +75,65 @@ erased! {
     prune(prune: &'a Prune) -> Pruned;
 }
 
-impl KeyReader for AnyStore {
-    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        self.0.find(id).await
-    }
+/// [`KeyStore`] by what `$erased` makes of it.
+macro_rules! forwarded {
+    ($store:ty, $erased:expr) => {
+        impl KeyReader for $store {
+            async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+                ErasedStore::find($erased(self), id).await
+            }
 
-    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-        self.0.changes_since(head).await
-    }
+            async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+                ErasedStore::changes_since($erased(self), head).await
+            }
 
-    fn head_now(&self) -> Option<Head> {
-        self.0.head_now()
-    }
+            fn head_now(&self) -> Option<Head> {
+                ErasedStore::head_now($erased(self))
+            }
+        }
+
+        impl KeyStore for $store {
+            async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+                ErasedStore::apply($erased(self), change).await
+            }
+
+            async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+                ErasedStore::rehash($erased(self), id, old, new).await
+            }
+
+            async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+                ErasedStore::list($erased(self), query, now).await
+            }
+
+            async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+                ErasedStore::owner_status($erased(self), owner).await
+            }
+
+            async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+                ErasedStore::record_usage($erased(self), batch).await
+            }
+
+            async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+                ErasedStore::append_events($erased(self), events).await
+            }
+
+            async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+                ErasedStore::events($erased(self), query).await
+            }
+
+            async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+                ErasedStore::put_meta_if_absent($erased(self), name, value).await
+            }
+
+            async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+                ErasedStore::prune($erased(self), prune).await
+            }
+        }
+    };
 }
 
-impl KeyStore for AnyStore {
-    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
-        self.0.apply(change).await
-    }
+forwarded!(AnyStore, Self::erased);
 
-    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        self.0.rehash(id, old, new).await
-    }
-
-    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
-        self.0.list(query, now).await
-    }
-
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
-        self.0.owner_status(owner).await
-    }
-
-    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        self.0.record_usage(batch).await
-    }
-
-    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        self.0.append_events(events).await
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-        self.0.events(query).await
-    }
-
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.0.put_meta_if_absent(name, value).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        self.0.prune(prune).await
-    }
-}
+// Handles of different types in one list.
+#[cfg(feature = "conformance")]
+forwarded!(dyn ErasedStore, identity);

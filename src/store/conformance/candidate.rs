@@ -30,12 +30,12 @@ use crate::{
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Candidate<'a, R> {
+pub struct Candidate<'a, R: ?Sized> {
     subject: &'a R,
     apply: Box<dyn Fn(Change) -> BoxFuture<'a, Result<Applied, StoreError>> + Send + Sync + 'a>,
 }
 
-impl<'a, R: KeyReader> Candidate<'a, R> {
+impl<'a, R: KeyReader + ?Sized> Candidate<'a, R> {
     /// A reader, and how to apply a change to the database behind it.
     pub fn reader<F>(reader: &'a R, apply: impl Fn(Change) -> F + Send + Sync + 'a) -> Self
     where
@@ -93,7 +93,7 @@ impl<'a, R: KeyReader> Candidate<'a, R> {
     }
 }
 
-impl<'a, S: KeyStore> Candidate<'a, S> {
+impl<'a, S: KeyStore + ?Sized> Candidate<'a, S> {
     /// A store.
     pub fn store(store: &'a S) -> Self {
         Self::reader(store, move |change: Change| async move { store.apply(&change).await })
@@ -146,7 +146,7 @@ impl<'a, S: KeyStore> Candidate<'a, S> {
     }
 }
 
-impl<R> fmt::Debug for Candidate<'_, R> {
+impl<R: ?Sized> fmt::Debug for Candidate<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Candidate").finish_non_exhaustive()
     }

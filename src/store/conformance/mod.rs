@@ -26,9 +26,11 @@
 //!
 //! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same.
 
+mod at_once;
 mod candidate;
 pub mod event;
 pub mod find;
+mod follow;
 pub mod guard;
 pub mod list;
 pub mod log;

@@ -66,7 +66,7 @@ async fn inserted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(Scene, S
     Ok((scene, key))
 }
 
-async fn rehash<S: KeyStore>(
+pub(super) async fn rehash<S: KeyStore + ?Sized>(
     candidate: &Candidate<'_, S>,
     id: &KeyId,
     old: &str,
