@@ -108,7 +108,11 @@ pub(super) enum News {
 
 impl News {
     pub(super) async fn since<R: KeyReader + ?Sized>(candidate: &Candidate<'_, R>, head: Head) -> Result<Self, Unmet> {
-        match candidate.since(Some(head)).await? {
+        Self::of(candidate.since(Some(head)).await?)
+    }
+
+    pub(super) fn of(changes: Changes) -> Result<Self, Unmet> {
+        match changes {
             Changes::Changed { head, keys, owners } => Ok(Self::These { head, keys, owners }),
             Changes::Reset { head } => Ok(Self::All { head }),
             Changes::Unchanged => Ok(Self::Nothing),
