@@ -152,31 +152,23 @@ macro_rules! broken_between {
 }
 
 broken_between! {
-    a_cache_of_keys_between_handles_is_noticed: CachesFinds breaks "";
-    a_cache_of_guards_between_handles_is_noticed: CachesGuards breaks "";
-    counts_of_each_handle_are_noticed: CountsApart breaks "";
-    events_that_come_late_are_noticed: DelaysEvents breaks "";
-    idempotency_keys_of_each_handle_are_noticed: DedupesApart breaks "";
-    a_log_of_each_handle_is_noticed: LogsApart breaks "";
-    a_lock_of_each_handle_is_noticed: LocksApart breaks "";
-    names_of_each_handle_are_noticed: NamesApart breaks "";
-    changes_known_to_one_handle_are_noticed: RemembersApart breaks "";
-    a_head_of_each_handle_is_noticed: TellsOldHeads breaks "";
-    two_databases_are_noticed: TwoDatabases breaks "";
+    a_cache_of_keys_between_handles_is_noticed: CachesFinds breaks "C1 C17";
+    a_cache_of_guards_between_handles_is_noticed: CachesGuards breaks "C3 C10 C14";
+    counts_of_each_handle_are_noticed: CountsApart breaks "C4 C15";
+    events_that_come_late_are_noticed: DelaysEvents breaks "C20";
+    idempotency_keys_of_each_handle_are_noticed: DedupesApart breaks "C4 C11";
+    a_log_of_each_handle_is_noticed: LogsApart breaks "C6 C18";
+    a_lock_of_each_handle_is_noticed: LocksApart breaks "C10 C12 C14";
+    names_of_each_handle_are_noticed: NamesApart breaks "C4 C16";
+    changes_known_to_one_handle_are_noticed: RemembersApart breaks "C4 C11 C13";
+    a_head_of_each_handle_is_noticed: TellsOldHeads breaks "C5";
+    two_databases_are_noticed: TwoDatabases breaks "C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C14 C15 C16 C17 C18 C19 C20";
 }
 
 /// What the clauses of a pair are for: no handle alone shows these faults.
 #[tokio::test]
 async fn a_fault_between_handles_does_not_show_in_one() {
-    for rift in [
-        Rift::CachesFinds,
-        Rift::CountsApart,
-        Rift::DedupesApart,
-        Rift::LocksApart,
-        Rift::NamesApart,
-        Rift::RemembersApart,
-        Rift::TwoDatabases,
-    ] {
+    for rift in [Rift::CountsApart, Rift::LocksApart, Rift::NamesApart, Rift::RemembersApart, Rift::TwoDatabases] {
         check_store(&pair(rift).0).await.into_result().unwrap();
     }
 }

@@ -164,9 +164,9 @@ pub async fn what_was_done_is_known_to_both(pair: &Pair<'_>) -> Result<(), Unmet
         let key = scene.key()?;
         let change = Change { dedupe: Some(scene.word()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
         one.written(&change).await?;
-        other.written(&change).await?;
-        let replay = Change { dedupe: change.dedupe, ..scene.insert([&scene.key()?]) };
+        let replay = Change { dedupe: change.dedupe.clone(), ..scene.insert([&scene.key()?]) };
         conflicts("an idempotency key used elsewhere", other.apply(&replay).await, Conflict::Replay)?;
+        other.written(&change).await?;
         same("the number of events", &other.events(&scene).await?.len(), &2)?;
         let rows = vec![usage::row(&key, "success", "", 3, 1, 1)];
         let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
