@@ -1,5 +1,3 @@
-#[cfg(feature = "conformance")]
-use std::convert::identity;
 use std::{fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
@@ -26,10 +24,6 @@ impl AnyStore {
     pub fn new<S: KeyStore>(store: S) -> Self {
         Self(Arc::new(store))
     }
-
-    fn erased(&self) -> &dyn ErasedStore {
-        &*self.0
-    }
 }
 
 impl fmt::Debug for AnyStore {
@@ -38,32 +32,41 @@ impl fmt::Debug for AnyStore {
     }
 }
 
-/// [`KeyStore`] with boxed futures.
+/// `$source` with boxed futures, and what of it has none.
 macro_rules! erased {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
-        pub(super) trait ErasedStore: Send + Sync {
-            fn head_now(&self) -> Option<Head>;
+    (
+        $(#[$docs:meta])*
+        $erased:ident: [$($above:tt)*], $source:ident, [$($sync:ident() -> $known:ty)?];
+        $($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*
+    ) => {
+        $(#[$docs])*
+        pub trait $erased: $($above)* {
+            $(fn $sync(&self) -> $known;)?
             $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>>;)*
         }
 
-        impl<S: KeyStore> ErasedStore for S {
-            fn head_now(&self) -> Option<Head> {
-                KeyReader::head_now(self)
-            }
+        impl<S: $source> $erased for S {
+            $(fn $sync(&self) -> $known {
+                $source::$sync(self)
+            })?
 
             $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
-                Box::pin(erased!(@call $name)(self, $($arg),*))
+                Box::pin($source::$name(self, $($arg),*))
             })*
         }
     };
-    (@call find) => { KeyReader::find };
-    (@call changes_since) => { KeyReader::changes_since };
-    (@call $name:ident) => { KeyStore::$name };
 }
 
 erased! {
+    /// [`KeyReader`] of a type that need not be known.
+    ErasedReader: [Send + Sync], KeyReader, [head_now() -> Option<Head>];
     find(id: &'a KeyId) -> Option<FoundKey>;
     changes_since(head: Option<Head>) -> Changes;
+}
+
+erased! {
+    /// [`KeyStore`] of a type that need not be known.
+    ErasedStore: [ErasedReader], KeyStore, [];
     apply(change: &'a Change) -> Applied;
     rehash(id: &'a KeyId, old: &'a str, new: &'a RehashedKey) -> bool;
     list(query: &'a KeyQuery, now: Timestamp) -> Page<ListedKey>;
@@ -75,65 +78,54 @@ erased! {
     prune(prune: &'a Prune) -> Pruned;
 }
 
-/// [`KeyStore`] by what `$erased` makes of it.
-macro_rules! forwarded {
-    ($store:ty, $erased:expr) => {
-        impl KeyReader for $store {
-            async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-                ErasedStore::find($erased(self), id).await
-            }
+impl KeyReader for AnyStore {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        self.0.find(id).await
+    }
 
-            async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-                ErasedStore::changes_since($erased(self), head).await
-            }
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        self.0.changes_since(head).await
+    }
 
-            fn head_now(&self) -> Option<Head> {
-                ErasedStore::head_now($erased(self))
-            }
-        }
-
-        impl KeyStore for $store {
-            async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
-                ErasedStore::apply($erased(self), change).await
-            }
-
-            async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-                ErasedStore::rehash($erased(self), id, old, new).await
-            }
-
-            async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
-                ErasedStore::list($erased(self), query, now).await
-            }
-
-            async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
-                ErasedStore::owner_status($erased(self), owner).await
-            }
-
-            async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-                ErasedStore::record_usage($erased(self), batch).await
-            }
-
-            async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-                ErasedStore::append_events($erased(self), events).await
-            }
-
-            async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-                ErasedStore::events($erased(self), query).await
-            }
-
-            async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-                ErasedStore::put_meta_if_absent($erased(self), name, value).await
-            }
-
-            async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-                ErasedStore::prune($erased(self), prune).await
-            }
-        }
-    };
+    fn head_now(&self) -> Option<Head> {
+        self.0.head_now()
+    }
 }
 
-forwarded!(AnyStore, Self::erased);
+impl KeyStore for AnyStore {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        self.0.apply(change).await
+    }
 
-// Handles of different types in one list.
-#[cfg(feature = "conformance")]
-forwarded!(dyn ErasedStore, identity);
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        self.0.rehash(id, old, new).await
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        self.0.list(query, now).await
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        self.0.owner_status(owner).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.0.record_usage(batch).await
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        self.0.append_events(events).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        self.0.events(query).await
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.0.put_meta_if_absent(name, value).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        self.0.prune(prune).await
+    }
+}

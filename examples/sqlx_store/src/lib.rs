@@ -55,7 +55,9 @@ impl SqlxStore {
         sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
         let is_new: bool = sqlx::query_scalar(IS_NEW).fetch_one(&mut *transaction).await?;
         let found = if is_new { 0 } else { sqlx::query_scalar(VERSION).fetch_one(&mut *transaction).await? };
-        for (version, migration) in (1_i32..).zip(PostgresStore::migrations()).filter(|(version, _)| *version > found) {
+        for (version, migration) in
+            (1_i32..).zip(PostgresStore::migrations().iter().copied()).filter(|(version, _)| *version > found)
+        {
             sqlx::raw_sql(migration).execute(&mut *transaction).await?;
             sqlx::query(RECORD).bind(version).execute(&mut *transaction).await?;
         }
@@ -76,9 +78,10 @@ impl SqlxStore {
     /// Does the whole of a job, even if whoever waits for it stops waiting.
     ///
     /// A request's future is dropped when its client goes away, at any await point, and a change must be done whole or
-    /// not at all. sqlx rolls back a transaction that is dropped, but not in each version one whose `begin` is: the open
-    /// transaction goes back to the pool with the connection, and the next one who commits there commits both, or waits
-    /// for a lock that nobody gives back (sqlx 0.9.0, issue 4385). In a task of its own nothing is dropped.
+    /// not at all. sqlx rolls back a transaction that is dropped, but not one whose `begin` is: the connection goes back
+    /// to the pool with an open transaction, which may hold locks that everybody waits for, and becomes part of the next
+    /// one there (seen with sqlx 0.8.6, by `tests/store.rs` without this task; of 0.9.0, sqlx's issue 4385 tells the
+    /// same). In a task of its own nothing is dropped.
     async fn whole<T: Send + 'static>(
         job: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -119,6 +119,7 @@ async fn an_owner_is_held_in_the_service_s_own_transaction_or_not_at_all() {
 async fn a_dropped_change_leaves_no_transaction_open() {
     let (_server, one, other) = migrated().await;
     let store = SqlxStore::new(one);
+    let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
     for polls in 0..100_u32 {
         let row = KeyRow { id: format!("{polls:0>20}"), ..KeyRow::example() };
         let change = Change {
@@ -140,12 +141,11 @@ async fn a_dropped_change_leaves_no_transaction_open() {
         // Repeated through another pool, it gets the lock and its answer.
         let repeated = timeout(Duration::from_secs(10), async { SqlxStore::new(other.clone()).apply(&change).await });
         assert!(repeated.await.expect("the lock of the log is free").is_ok());
+        let none_open = async {
+            while sqlx::query_scalar::<_, i64>(open).fetch_one(&other).await.unwrap() > 0 {
+                yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), none_open).await.expect("no transaction is open");
     }
-    let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
-    let none_open = async {
-        while sqlx::query_scalar::<_, i64>(open).fetch_one(&other).await.unwrap() > 0 {
-            yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(10), none_open).await.expect("no transaction is open");
 }

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     record::Hold,
-    store::{Applied, Change, Conflict, Guard, KeyStore, OwnerChange, StoreError, StoreErrorKind, Write, WriteOutcome},
+    store::{
+        Applied, Change, Conflict, Guard, OwnerChange, StoreError, StoreErrorKind, Write, WriteOutcome,
+        any::ErasedStore,
+    },
     usage::UsageBatch,
 };
 
@@ -21,7 +24,7 @@ use crate::{
 const MANY: usize = 16;
 
 /// One key is revoked many times.
-pub(super) async fn revocations<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn revocations<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     prepare(handles, &scene.insert([&key])).await?;
@@ -38,7 +41,7 @@ pub(super) async fn revocations<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S
 }
 
 /// One id is inserted many times.
-pub(super) async fn inserts<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn inserts<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let id = scene.id()?;
     let keys: Vec<Sample> = (0..MANY)
@@ -54,7 +57,7 @@ pub(super) async fn inserts<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) 
 }
 
 /// One version is updated many times.
-pub(super) async fn updates<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn updates<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     prepare(handles, &scene.insert([&key])).await?;
@@ -69,7 +72,7 @@ pub(super) async fn updates<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) 
 }
 
 /// One key gets many successors.
-pub(super) async fn successors<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn successors<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let old = scene.key()?;
     prepare(handles, &scene.insert([&old])).await?;
@@ -83,7 +86,7 @@ pub(super) async fn successors<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>
 }
 
 /// Many changes have one idempotency key.
-pub(super) async fn replays<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn replays<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let word = scene.word();
     let change = |key: &Sample| Change { dedupe: Some(word.clone()), ..scene.insert([key]) };
@@ -92,7 +95,7 @@ pub(super) async fn replays<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) 
 }
 
 /// A rotation is finished and undone.
-pub(super) async fn ends_of_a_rotation<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn ends_of_a_rotation<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     for round in 0..8 {
         let scene = Scene::new()?;
         let (old, new) = (scene.key()?, scene.key()?);
@@ -109,7 +112,7 @@ pub(super) async fn ends_of_a_rotation<S: KeyStore + ?Sized>(handles: &[Candidat
 }
 
 /// One change is applied many times.
-pub(super) async fn one_change<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn one_change<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     let change = Change { dedupe: Some(scene.word()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
@@ -122,7 +125,7 @@ pub(super) async fn one_change<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>
 }
 
 /// An owner is held while keys are issued for it.
-pub(super) async fn keys_and_a_hold<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn keys_and_a_hold<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     for place in [0, 3, 8, 12] {
         let scene = Scene::new()?;
         let issue = |key: &Sample| Change { guards: vec![Guard::OwnerActive(scene.owner())], ..scene.insert([key]) };
@@ -144,7 +147,7 @@ pub(super) async fn keys_and_a_hold<S: KeyStore + ?Sized>(handles: &[Candidate<'
 }
 
 /// One batch of counts is recorded many times.
-pub(super) async fn one_batch<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn one_batch<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     prepare(handles, &scene.insert([&key])).await?;
@@ -157,7 +160,7 @@ pub(super) async fn one_batch<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]
 }
 
 /// One name is written many times.
-pub(super) async fn one_name<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn one_name<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let name = scene.word();
     let values: Vec<[u8; 4]> = (0..MANY).map(|_| scene.bytes()).collect();
@@ -171,7 +174,7 @@ pub(super) async fn one_name<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>])
 }
 
 /// What a race begins with, written before it through the handle that comes first.
-async fn prepare<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>], change: &Change) -> Result<(), Unmet> {
+async fn prepare<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>], change: &Change) -> Result<(), Unmet> {
     for handle in handles.iter().take(1) {
         handle.written(change).await?;
     }
@@ -179,7 +182,7 @@ async fn prepare<S: KeyStore + ?Sized>(handles: &[Candidate<'_, S>], change: &Ch
 }
 
 /// The answers to changes that are applied at once.
-async fn applied<S: KeyStore + ?Sized>(
+async fn applied<S: ErasedStore + ?Sized>(
     handles: &[Candidate<'_, S>],
     changes: &[Change],
 ) -> Vec<Result<Applied, StoreError>> {
@@ -187,7 +190,7 @@ async fn applied<S: KeyStore + ?Sized>(
 }
 
 /// Applies the changes at once: one must be done, with one event, and each other end in this conflict. Which was done.
-async fn one_wins<S: KeyStore + ?Sized>(
+async fn one_wins<S: ErasedStore + ?Sized>(
     handles: &[Candidate<'_, S>],
     scene: &Scene,
     changes: &[Change],

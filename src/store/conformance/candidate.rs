@@ -13,6 +13,7 @@ use crate::{
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
         Prune, Pruned, StoreError, WriteOutcome,
+        any::{ErasedReader, ErasedStore},
     },
     time::Timestamp,
     usage::{UsageBatch, UsageTotals},
@@ -35,7 +36,7 @@ pub struct Candidate<'a, R: ?Sized> {
     apply: Box<dyn Fn(Change) -> BoxFuture<'a, Result<Applied, StoreError>> + Send + Sync + 'a>,
 }
 
-impl<'a, R: KeyReader + ?Sized> Candidate<'a, R> {
+impl<'a, R: KeyReader> Candidate<'a, R> {
     /// A reader, and how to apply a change to the database behind it.
     pub fn reader<F>(reader: &'a R, apply: impl Fn(Change) -> F + Send + Sync + 'a) -> Self
     where
@@ -43,7 +44,9 @@ impl<'a, R: KeyReader + ?Sized> Candidate<'a, R> {
     {
         Self { subject: reader, apply: Box::new(move |change| Box::pin(apply(change))) }
     }
+}
 
+impl<'a, R: ErasedReader + ?Sized> Candidate<'a, R> {
     pub(super) fn subject(&self) -> &'a R {
         self.subject
     }
@@ -93,10 +96,17 @@ impl<'a, R: KeyReader + ?Sized> Candidate<'a, R> {
     }
 }
 
-impl<'a, S: KeyStore + ?Sized> Candidate<'a, S> {
+impl<'a, S: KeyStore> Candidate<'a, S> {
     /// A store.
     pub fn store(store: &'a S) -> Self {
-        Self::reader(store, move |change: Change| async move { store.apply(&change).await })
+        Self::erased(store)
+    }
+}
+
+impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
+    pub(super) fn erased(store: &'a S) -> Self {
+        let apply = move |change: Change| -> BoxFuture<'a, _> { Box::pin(async move { store.apply(&change).await }) };
+        Self { subject: store, apply: Box::new(apply) }
     }
 
     /// All events of the scene's organization.

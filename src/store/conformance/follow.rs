@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     key::KeyId,
-    store::{Changes, Head, KeyReader, OwnerRef},
+    store::{Changes, Head, OwnerRef, any::ErasedReader},
 };
 
 /// Keys are revoked by one handle, the log is read by another, and what it tells of is found by a third.
-pub(super) async fn finds_as_told<R: KeyReader + ?Sized>(
+pub(super) async fn finds_as_told<R: ErasedReader + ?Sized>(
     writer: &Candidate<'_, R>,
     follower: &Candidate<'_, R>,
     finder: &Candidate<'_, R>,
@@ -54,7 +54,7 @@ pub(super) async fn finds_as_told<R: KeyReader + ?Sized>(
 }
 
 /// Many write, through these handles in turn, while one reads the log.
-pub(super) async fn nothing_is_missed<R: KeyReader + ?Sized>(
+pub(super) async fn nothing_is_missed<R: ErasedReader + ?Sized>(
     follower: &Candidate<'_, R>,
     writers: &[Candidate<'_, R>],
 ) -> Result<(), Unmet> {
@@ -86,7 +86,7 @@ pub(super) async fn nothing_is_missed<R: KeyReader + ?Sized>(
     same("how many of 32 revocations a follower of the log was told of", &told, &keys.len())
 }
 
-async fn revoke_each<R: KeyReader + ?Sized>(
+async fn revoke_each<R: ErasedReader + ?Sized>(
     candidate: &Candidate<'_, R>,
     scene: &Scene,
     keys: &[Sample],
@@ -107,7 +107,10 @@ pub(super) enum News {
 }
 
 impl News {
-    pub(super) async fn since<R: KeyReader + ?Sized>(candidate: &Candidate<'_, R>, head: Head) -> Result<Self, Unmet> {
+    pub(super) async fn since<R: ErasedReader + ?Sized>(
+        candidate: &Candidate<'_, R>,
+        head: Head,
+    ) -> Result<Self, Unmet> {
         Self::of(candidate.since(Some(head)).await?)
     }
 

@@ -33,18 +33,18 @@ use crate::{
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Pair<'a>([[Candidate<'a, dyn ErasedStore>; 2]; 2]);
+pub struct Pair<'a>([[Candidate<'a, dyn ErasedStore + 'a>; 2]; 2]);
 
 impl<'a> Pair<'a> {
     /// Two stores onto the same data.
     pub fn new<A: KeyStore, B: KeyStore>(one: &'a A, other: &'a B) -> Self {
-        let (one, other): (&'a (dyn ErasedStore + 'static), &'a (dyn ErasedStore + 'static)) = (one, other);
-        let way = |one, other| [Candidate::store(one), Candidate::store(other)];
+        let (one, other): (&'a dyn ErasedStore, &'a dyn ErasedStore) = (one, other);
+        let way = |one, other| [Candidate::erased(one), Candidate::erased(other)];
         Self([way(one, other), way(other, one)])
     }
 
     /// So many rounds, in which the one and the other handle comes first by turns.
-    pub(super) fn rounds(&self, count: usize) -> impl Iterator<Item = &[Candidate<'a, dyn ErasedStore>; 2]> {
+    pub(super) fn rounds(&self, count: usize) -> impl Iterator<Item = &[Candidate<'a, dyn ErasedStore + 'a>; 2]> {
         self.0.iter().cycle().take(count)
     }
 }

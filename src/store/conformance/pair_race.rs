@@ -17,7 +17,7 @@ use super::{
     usage,
 };
 use crate::{
-    store::{Conflict, EventQuery, KeyStore, RehashedKey, StoreErrorKind},
+    store::{Conflict, EventQuery, RehashedKey, StoreErrorKind, any::ErasedStore},
     usage::UsageBatch,
 };
 
@@ -236,7 +236,7 @@ pub async fn a_follower_of_events_misses_none(pair: &Pair<'_>) -> Result<(), Unm
 }
 
 /// A change with its event, and an event alone, for each of these keys.
-async fn insert_each<S: KeyStore + ?Sized>(
+async fn insert_each<S: ErasedStore + ?Sized>(
     writer: &Candidate<'_, S>,
     scene: &Scene,
     keys: &[Sample],
@@ -253,7 +253,7 @@ async fn insert_each<S: KeyStore + ?Sized>(
 const MOST: u8 = 250;
 
 /// Re-hashes again and again. Once the key is revoked, that changes nothing.
-async fn rehash_until<S: KeyStore + ?Sized>(
+async fn rehash_until<S: ErasedStore + ?Sized>(
     handle: &Candidate<'_, S>,
     key: &Sample,
     revoked: &AtomicBool,
@@ -274,7 +274,7 @@ async fn rehash_until<S: KeyStore + ?Sized>(
 }
 
 /// Updates again and again. Once the key is revoked, that conflicts.
-async fn update_until<S: KeyStore + ?Sized>(
+async fn update_until<S: ErasedStore + ?Sized>(
     handle: &Candidate<'_, S>,
     scene: &Scene,
     key: &Sample,
@@ -294,7 +294,7 @@ async fn update_until<S: KeyStore + ?Sized>(
 }
 
 /// Counts uses, and looks for the key in between: it is never seen revoked and then not.
-async fn count_until<S: KeyStore + ?Sized>(
+async fn count_until<S: ErasedStore + ?Sized>(
     handle: &Candidate<'_, S>,
     scene: &Scene,
     key: &Sample,
