@@ -40,6 +40,10 @@ macro_rules! erased {
         $($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*
     ) => {
         $(#[$docs])*
+        #[cfg_attr(
+            not(feature = "conformance"),
+            allow(unreachable_pub, reason = "a bound of the conformance kit's `Candidate`, which is public")
+        )]
         pub trait $erased: $($above)* {
             $(fn $sync(&self) -> $known;)?
             $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>>;)*
