@@ -2,7 +2,8 @@
 //!
 //! [`KeyReader`] is enough for a node that only checks keys; [`KeyStore`] adds what managing them needs. A store for
 //! another database implements the one or both with plain `async fn`s and proves itself with the conformance kit
-//! (feature `conformance`), whose clauses are the fine print of this page.
+//! (feature `conformance`), whose clauses are the fine print of this page: `check_store` tries one handle, `check_pair`
+//! two onto the same data, as two nodes have.
 //!
 //! # Contract
 //! - Ids and all other text are compared and kept **byte by byte**. No case folding, no trimming, no `LIKE`.

@@ -23,7 +23,10 @@ use tower_api_keys::{
     auth::{AuthErrorKind, Freshness},
     hash::Argon2Params,
     key::PlaintextKey,
-    store::{PostgresErrorKind, PostgresSettings, PostgresStore, conformance::check_store},
+    store::{
+        PostgresErrorKind, PostgresSettings, PostgresStore,
+        conformance::{check_pair, check_store},
+    },
 };
 
 type Keys = ApiKeys<PostgresStore>;
@@ -111,6 +114,15 @@ async fn postgres_keeps_the_contract() {
         let store = PostgresStore::connect_with(&server.url(), settings.schema("keys")).await.unwrap();
         check_store(&store).await.into_result().unwrap();
     }
+}
+
+#[tokio::test]
+async fn two_stores_onto_one_server_keep_the_contract() {
+    let server = migrated().await;
+    let direct = PostgresStore::connect_with(&server.url(), PostgresSettings::new().schema("keys")).await.unwrap();
+    let settings = PostgresSettings::new().schema("keys").behind_pooler();
+    let pooled = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
+    check_pair(&direct, &pooled).await.into_result().unwrap();
 }
 
 #[tokio::test]

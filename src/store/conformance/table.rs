@@ -9,15 +9,25 @@ use crate::store::{KeyReader, KeyStore};
 /// The table of clauses: number, function and text, the one place where they are numbered. The text is the function's
 /// first paragraph, to the letter. New clauses go to the end: a number never gets another meaning.
 macro_rules! clauses {
-    ($run:ident, $texts:ident, $bound:ident; $($number:literal $module:ident::$clause:ident $text:literal;)*) => {
-        pub(super) async fn $run<T: $bound>(candidate: &Candidate<'_, T>, report: &mut Report) {
+    ($run:ident, $texts:ident, $bound:ident; $($clauses:tt)*) => {
+        clauses! { $run[T: $bound], $texts, Candidate<'_, T>; $($clauses)* }
+    };
+    (
+        $run:ident[$($generics:tt)*], $texts:ident, $subject:ty;
+        $($number:literal $module:ident::$clause:ident $text:literal;)*
+    ) => {
+        pub(in crate::store::conformance) async fn $run<$($generics)*>(candidate: &$subject, report: &mut Report) {
             $(report.run($number, $text, Box::pin($module::$clause(candidate))).await;)*
         }
 
         #[cfg(test)]
-        const $texts: &[[&str; 4]] = &[$([$number, stringify!($module), stringify!($clause), $text]),*];
+        pub(super) const $texts: &[[&str; 4]] = &[$([$number, stringify!($module), stringify!($clause), $text]),*];
     };
 }
+
+mod pair_table;
+
+pub(super) use pair_table::pair_clauses;
 
 clauses! {
     reader_clauses, READER, KeyReader;
@@ -229,9 +239,9 @@ clauses! {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{pair_table::PAIR, *};
 
-    const SOURCES: [(&str, &str); 13] = [
+    const SOURCES: [(&str, &str); 15] = [
         ("find", include_str!("find.rs")),
         ("log", include_str!("log.rs")),
         ("write", include_str!("write.rs")),
@@ -245,6 +255,8 @@ mod tests {
         ("meta", include_str!("meta.rs")),
         ("prune", include_str!("prune.rs")),
         ("race", include_str!("race.rs")),
+        ("pair", include_str!("pair.rs")),
+        ("pair_race", include_str!("pair_race.rs")),
     ];
 
     fn source(module: &str) -> &'static str {
@@ -253,7 +265,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_gaps() {
-        for (letter, table) in [("R", READER), ("S", STORE)] {
+        for (letter, table) in [("R", READER), ("S", STORE), ("C", PAIR)] {
             for (place, [number, ..]) in table.iter().enumerate() {
                 assert_eq!(*number, format!("{letter}{}", place + 1));
             }
@@ -262,8 +274,9 @@ mod tests {
 
     #[test]
     fn the_documentation_of_a_clause_is_its_text() {
-        for [number, module, clause, text] in READER.iter().chain(STORE) {
-            let (docs, _) = source(module).split_once(&format!("\npub async fn {clause}<")).unwrap();
+        for [number, module, clause, text] in READER.iter().chain(STORE).chain(PAIR) {
+            let head = if number.starts_with('C') { "(" } else { "<" };
+            let (docs, _) = source(module).split_once(&format!("\npub async fn {clause}{head}")).unwrap();
             let docs = &docs[docs.rfind("\n\n").unwrap()..];
             let words = docs.lines().map(|line| line.trim_start_matches("///").trim());
             let paragraph: Vec<&str> =
@@ -275,12 +288,14 @@ mod tests {
     #[test]
     fn every_clause_is_in_the_table() {
         let functions: usize = SOURCES.iter().map(|(_, source)| source.matches("\npub async fn ").count()).sum();
-        assert_eq!(functions, READER.len() + STORE.len());
+        assert_eq!(functions, READER.len() + STORE.len() + PAIR.len());
     }
 
     #[test]
     fn a_check_can_run_on_any_thread() {
         fn send<T: Send>(_: T) {}
-        send(super::super::check_store(&crate::store::MemoryStore::new()));
+        let store = crate::store::MemoryStore::new();
+        send(super::super::check_store(&store));
+        send(super::super::check_pair(&store, &store));
     }
 }
