@@ -34,11 +34,13 @@ pub mod list;
 pub mod log;
 pub mod meta;
 pub mod owner;
+pub mod portable;
 pub mod prune;
 pub mod race;
 pub mod rehash;
 pub mod repeat;
 mod report;
+mod rows;
 mod scene;
 mod table;
 mod unmet;
@@ -47,7 +49,7 @@ pub mod write;
 
 use std::future::Future;
 
-use super::{Applied, Change, KeyReader, KeyStore, StoreError};
+use super::{Applied, Change, KeyReader, KeyStore, PortableStore, StoreError};
 
 pub use candidate::Candidate;
 pub use report::{Clause, Report, Verdict};
@@ -84,5 +86,22 @@ pub async fn check_store<S: KeyStore>(store: &S) -> Report {
     let mut report = Report::default();
     table::reader_clauses(&candidate, &mut report).await;
     table::store_clauses(&candidate, &mut report).await;
+    report
+}
+
+/// Tries the clauses of [`PortableStore`], and no other.
+///
+/// ```
+/// use tower_api_keys::store::{MemoryStore, conformance::check_portable};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// check_portable(&MemoryStore::new()).await.into_result()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_portable<S: PortableStore>(store: &S) -> Report {
+    let mut report = Report::default();
+    table::portable_clauses(&Candidate::store(store), &mut report).await;
     report
 }

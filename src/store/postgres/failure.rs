@@ -2,7 +2,7 @@ use std::error::Error;
 
 use deadpool_postgres::PoolError;
 
-use crate::store::{Conflict, StoreError};
+use crate::store::{Conflict, Place, StoreError};
 
 /// Why something asked of the server did not do what it should.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(super) enum Failure {
     Commit(tokio_postgres::Error),
     Conflict(Conflict),
     Corrupt(Box<dyn Error + Send + Sync>),
+    /// Another row than the imported one stands there.
+    Differs(Place),
     /// Nothing was done.
     Unavailable(Box<dyn Error + Send + Sync>),
 }
@@ -37,6 +39,7 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Conflict(conflict) => Self::conflict(conflict),
+            Failure::Differs(place) => Self::differs(place),
             Failure::Corrupt(error) => Self::corrupt(error),
             Failure::Unavailable(error) => Self::unavailable(error),
             // What the server refuses to commit, it has rolled back; a connection that broke tells nothing.

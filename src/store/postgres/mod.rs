@@ -1,11 +1,15 @@
 mod apply;
 mod connect_error;
 mod event_rows;
+mod export;
 mod failure;
+mod import;
 mod key_rows;
 mod link;
 mod list;
 mod log;
+mod portable;
+mod portable_sql;
 mod schema;
 mod settings;
 mod sql;

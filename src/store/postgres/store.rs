@@ -122,7 +122,7 @@ impl PostgresStore {
     }
 
     /// Does something in a transaction, under the lock that orders the log if it `orders`, and commits it.
-    async fn transact<T>(
+    pub(super) async fn transact<T>(
         &self,
         orders: bool,
         job: impl AsyncFnOnce(&Transaction<'_>, &Sql) -> Result<T, Failure>,
