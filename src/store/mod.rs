@@ -4,6 +4,10 @@
 //! another database implements the one or both with plain `async fn`s and proves itself with the conformance kit
 //! (feature `conformance`), whose clauses are the fine print of this page.
 //!
+//! [`copy`](copy()) moves all data from one store into another, without a key being reissued: from SQLite to PostgreSQL,
+//! say. It works between stores that implement [`PortableStore`] beside the two, as those of this crate do; for one's own
+//! store that is a choice.
+//!
 //! # Contract
 //! - Ids and all other text are compared and kept **byte by byte**. No case folding, no trimming, no `LIKE`.
 //! - **Times and ids are arguments**: a store has no clock and makes up no id.
@@ -12,6 +16,8 @@
 //! - The **change log** carries every change of a key's revocation, expiry, scopes or owner and of an owner's status, in
 //!   both directions, in commit order, whoever made it: databases write it by trigger.
 //! - Nothing **un-revokes** a key. No write of this trait touches a revocation once it stands.
+//! - What moves between stores moves **as it is**: a [`PortableStore`] exports whole rows in the order of their primary
+//!   keys, and imports them where none stands, or an identical one. Nothing is overwritten.
 //! - A future may be **dropped** at any await point; what it began is then done whole or not at all.
 
 mod any;

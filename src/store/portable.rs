@@ -8,7 +8,7 @@ use super::{
 };
 
 /// A store whose content can be read and written whole, row by row: what [`copy`](super::copy()) moves data with. A
-/// store need not be one to keep keys; one that is passes [`check_portable`](super::conformance::check_portable).
+/// store need not be one to keep keys; one that is passes `check_portable` of the conformance kit.
 ///
 /// Rows move as they are: keys with their version and revocation, dead ones too; owners' statuses; counts of use; events
 /// with their sequence; and what stands under names; of all organizations. Three things stay behind, because they are

@@ -47,23 +47,19 @@ macro_rules! differing {
         concat!(
             "select ",
             $key,
-            " from (\
-                select * from unnest(",
+            " from (select * from unnest(",
             $params,
-            ") as r (",
+            ") as given (",
             $columns,
-            ") except \
-                select ",
+            ") except select ",
             $columns,
             " from {s}.",
             stringify!($table),
-            " \
-                where (",
+            " where (",
             $key,
             ") in (select * from unnest(",
             $given,
-            "))\
-             ) d order by ",
+            "))) as different order by ",
             $key,
             " limit 1"
         )
@@ -82,7 +78,7 @@ macro_rules! owner_columns {
     };
 }
 
-/// In the order of [`found_columns`].
+/// In the order in which `key_row` reads them.
 macro_rules! key_columns {
     () => {
         "organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_with, \
