@@ -61,7 +61,7 @@ const PAGE: u16 = 1_000;
 /// # Errors
 /// [`CopyError`]. What was copied before it stays.
 pub fn copy<'a, S: PortableStore, T: PortableStore>(source: &'a S, target: &'a T) -> Copying<'a, S, T> {
-    Copying { ends: Ends { source, target, page: PAGE }, start: Place::START, progress: None }
+    Copying { ends: Ends { source, target, page: PAGE }, start: Place::START, progress: Box::new(|_| {}) }
 }
 
 /// A copy that is about to be made: await it. See [`copy`](copy()).
@@ -84,7 +84,7 @@ pub fn copy<'a, S: PortableStore, T: PortableStore>(source: &'a S, target: &'a T
 pub struct Copying<'a, S, T> {
     ends: Ends<'a, S, T>,
     start: Place,
-    progress: Option<Box<dyn FnMut(&Progress) + Send + 'a>>,
+    progress: Box<dyn FnMut(&Progress) + Send + 'a>,
 }
 
 /// What is copied, and into what.
@@ -164,7 +164,7 @@ impl<'a, S: PortableStore, T: PortableStore> Copying<'a, S, T> {
 
     /// Is told of each page that was written, between two pages.
     pub fn with_progress(mut self, progress: impl FnMut(&Progress) + Send + 'a) -> Self {
-        self.progress = Some(Box::new(progress));
+        self.progress = Box::new(progress);
         self
     }
 
@@ -192,9 +192,7 @@ impl<'a, S: PortableStore, T: PortableStore> Copying<'a, S, T> {
             if let Some(place) = page.next.or_else(|| page.rows.end()) {
                 progress.place = place;
             }
-            if let Some(tell) = &mut tell {
-                tell(&progress);
-            }
+            tell(&progress);
             match next {
                 Some(next) => page = next.map_err(|error| CopyError::source(&progress.place, error))?,
                 None => return Ok(progress.copied),

@@ -2,9 +2,6 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::{MetaRow, OwnerRow};
-use crate::{audit::EventRow, record::KeyRow, usage::UsageRow};
-
 /// A place among all rows of a store: in which table, and right after which row; at the table's beginning if none.
 ///
 /// Places are ordered as rows are exported: by table in the order of the variants, and within one by the bytes of the
@@ -63,36 +60,6 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         serde_json::from_str(text).map_err(|_| InvalidPlace(()))
-    }
-}
-
-impl From<&MetaRow> for Place {
-    fn from(row: &MetaRow) -> Self {
-        Self::Meta(Some(row.name.clone()))
-    }
-}
-
-impl From<&OwnerRow> for Place {
-    fn from(row: &OwnerRow) -> Self {
-        Self::Owners(Some((row.organization.clone(), row.kind.clone(), row.id.clone())))
-    }
-}
-
-impl From<&KeyRow> for Place {
-    fn from(row: &KeyRow) -> Self {
-        Self::Keys(Some(row.id.clone()))
-    }
-}
-
-impl From<&UsageRow> for Place {
-    fn from(row: &UsageRow) -> Self {
-        Self::Usage(Some((row.key.clone().unwrap_or_default(), row.outcome.clone(), row.source.clone())))
-    }
-}
-
-impl From<&EventRow> for Place {
-    fn from(row: &EventRow) -> Self {
-        Self::Events(Some(row.sequence))
     }
 }
 

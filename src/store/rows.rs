@@ -138,3 +138,33 @@ pub struct MetaRow {
     /// The bytes.
     pub value: Vec<u8>,
 }
+
+impl From<&MetaRow> for Place {
+    fn from(row: &MetaRow) -> Self {
+        Self::Meta(Some(row.name.clone()))
+    }
+}
+
+impl From<&OwnerRow> for Place {
+    fn from(row: &OwnerRow) -> Self {
+        Self::Owners(Some((row.organization.clone(), row.kind.clone(), row.id.clone())))
+    }
+}
+
+impl From<&KeyRow> for Place {
+    fn from(row: &KeyRow) -> Self {
+        Self::Keys(Some(row.id.clone()))
+    }
+}
+
+impl From<&UsageRow> for Place {
+    fn from(row: &UsageRow) -> Self {
+        Self::Usage(Some((row.key.clone().unwrap_or_default(), row.outcome.clone(), row.source.clone())))
+    }
+}
+
+impl From<&EventRow> for Place {
+    fn from(row: &EventRow) -> Self {
+        Self::Events(Some(row.sequence))
+    }
+}

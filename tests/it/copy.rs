@@ -5,10 +5,6 @@ mod between_databases;
 mod clauses;
 mod content;
 mod like_whole;
-#[cfg(feature = "postgres")]
-#[path = "support/postgres.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod server;
 #[path = "support/portable.rs"]
 mod stores;
 

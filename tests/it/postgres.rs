@@ -1,7 +1,7 @@
 //! Keys in a real PostgreSQL server.
 
 #[path = "support/postgres.rs"]
-mod server;
+pub(crate) mod server;
 
 use std::time::{Duration, Instant};
 

@@ -40,7 +40,7 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
     candidate.written(&one.change(at(1), changes)).await?;
     candidate.written(&other.change(at(2), vec![Write::Owner(other.owner(), OwnerChange::Hold(Hold::Plan))])).await?;
 
-    let used: Vec<_> = keys.iter().flat_map(|key| usage_of(key)).collect();
+    let used: Vec<_> = keys.iter().flat_map(usage_of).collect();
     let nameless = vec![UsageRow { key: None, ..usage_row(revoked, &one.word(), "intake", 5, 1, 2) }];
     for (sequence, rows) in [(1, &used), (2, &nameless)] {
         candidate.record(&UsageBatch { writer: one.bytes(), sequence, rows: rows.clone() }).await?;
@@ -111,7 +111,7 @@ pub(super) async fn new_rows<S: PortableStore>(
         },
         KeyRow { revoked_at: Some(END_OF_TIME), version: 2, ..four },
     ];
-    let used = keys.iter().flat_map(|key| usage_of(key)).collect();
+    let used = keys.iter().flat_map(usage_of).collect();
     let nameless = UsageRow { key: None, count: i64::MAX, ..usage_row(&keys[0], &scene.word(), "", 1, 0, 0) };
     let first = next_sequence(candidate, scene).await?;
     let event = |number: i64| EventRow { sequence: first + number, ..scene.event(at(0)) };

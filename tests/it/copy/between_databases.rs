@@ -14,10 +14,12 @@ use tower_api_keys::{
 
 use super::{
     content::{all_rows, content, sample},
-    server::Server,
     stores::{Fault, Faulty},
 };
-use crate::support::{clock, issue, keys, system, team, user};
+use crate::{
+    postgres::server::Server,
+    support::{clock, issue, keys, system, team, user},
+};
 
 struct Databases {
     server: Server,
@@ -67,7 +69,7 @@ async fn a_key_of_a_file_is_accepted_from_postgres_without_being_reissued() {
     }
     old.manager().revoke(&revoked.id(), &system()).await.unwrap();
     old.manager().hold(&user("alice").into(), Hold::Suspended, &system()).await.unwrap();
-    old.shutdown().await;
+    old.shutdown().await.unwrap();
 
     store::copy(&file, &databases.postgres).await.unwrap();
     let new = keys(databases.postgres.clone(), &clock).await;
