@@ -9,8 +9,8 @@ use std::{
 
 use self::tables::Tables;
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef,
-    Page, Prune, Pruned, RehashedKey, StoreError,
+    Applied, Change, Changes, EventQuery, Exported, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey,
+    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
 };
 use crate::{audit::EventRow, key::KeyId, record::OwnerStatusRow, time::Timestamp, usage::UsageBatch};
 
@@ -111,5 +111,18 @@ impl KeyStore for MemoryStore {
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
         Ok(self.tables().prune(prune))
+    }
+}
+
+impl PortableStore for MemoryStore {
+    async fn export(&self, from: &Place, limit: u16) -> Result<Exported, StoreError> {
+        Ok(self.tables().export(from, limit))
+    }
+
+    async fn import(&self, rows: &Rows) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let written = tables.import(rows)?;
+        self.head.set(tables.head());
+        Ok(written)
     }
 }

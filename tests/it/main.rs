@@ -15,6 +15,7 @@ mod architecture;
 mod bounded;
 mod checking;
 mod conformance;
+mod copy;
 mod examples;
 mod http;
 mod leaks;

@@ -9,7 +9,7 @@ mod pools;
 mod proxy;
 mod roles;
 #[path = "support/postgres.rs"]
-mod server;
+pub(crate) mod server;
 mod sql;
 #[cfg(feature = "postgres-tls")]
 mod tls;

@@ -40,11 +40,13 @@ pub mod meta;
 pub mod owner;
 pub mod pair;
 pub mod pair_race;
+pub mod portable;
 pub mod prune;
 pub mod race;
 pub mod rehash;
 pub mod repeat;
 mod report;
+mod rows;
 mod scene;
 mod table;
 mod unmet;
@@ -53,7 +55,7 @@ pub mod write;
 
 use std::future::Future;
 
-use super::{Applied, Change, KeyReader, KeyStore, StoreError};
+use super::{Applied, Change, KeyReader, KeyStore, PortableStore, StoreError};
 
 pub use candidate::Candidate;
 pub use pair::Pair;
@@ -113,5 +115,22 @@ pub async fn check_store<S: KeyStore>(store: &S) -> Report {
 pub async fn check_pair<A: KeyStore, B: KeyStore>(one: &A, other: &B) -> Report {
     let mut report = Report::default();
     table::pair_clauses(&Pair::new(one, other), &mut report).await;
+    report
+}
+
+/// Tries the clauses of [`PortableStore`], and no other.
+///
+/// ```
+/// use tower_api_keys::store::{MemoryStore, conformance::check_portable};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// check_portable(&MemoryStore::new()).await.into_result()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_portable<S: PortableStore>(store: &S) -> Report {
+    let mut report = Report::default();
+    table::portable_clauses(&Candidate::store(store), &mut report).await;
     report
 }

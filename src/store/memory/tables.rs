@@ -1,3 +1,5 @@
+mod portable;
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     ops::Bound,

@@ -62,7 +62,7 @@ pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -
     sessions.rows(statement, &params).await?.iter().map(event_row).collect()
 }
 
-fn event_row(row: &Row) -> Result<EventRow, Failure> {
+pub(super) fn event_row(row: &Row) -> Result<EventRow, Failure> {
     Ok(EventRow {
         sequence: column(row, 0)?,
         organization: column(row, 1)?,

@@ -4,7 +4,7 @@ use deadpool_postgres::PoolError;
 use tokio::time::error::Elapsed;
 use tokio_postgres::error::SqlState;
 
-use crate::store::{Conflict, StoreError};
+use crate::store::{Conflict, Place, StoreError};
 
 /// Why something asked of the server did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub(super) enum Failure {
     /// It may have been done.
     #[error("what came of it is not known")]
     OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
+    /// Another row than the imported one stands there.
+    #[error("another row stands there")]
+    Differs(Place),
     /// Nothing was done.
     #[error("the server cannot be used")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
@@ -77,6 +80,7 @@ impl From<Failure> for StoreError {
         match failure {
             Failure::Aborted(error) => Self::unavailable(error),
             Failure::Conflict(conflict) => Self::conflict(conflict),
+            Failure::Differs(place) => Self::differs(place),
             Failure::Corrupt(error) => Self::corrupt(error),
             Failure::OutcomeUnknown(error) => Self::outcome_unknown(error),
             Failure::Unavailable(error) => Self::unavailable(error),

@@ -31,8 +31,13 @@ pub(super) fn refuse_standby(row: &Row, place: usize) -> Result<(), Failure> {
 }
 
 pub(super) fn found_key(row: &Row) -> Result<FoundKey, Failure> {
+    Ok(FoundKey { key: key_row(row)?, owner: status(row, 18)? })
+}
+
+/// The columns of a key, which come first.
+pub(super) fn key_row(row: &Row) -> Result<KeyRow, Failure> {
     let tag: &[u8] = column(row, 7)?;
-    let key = KeyRow {
+    Ok(KeyRow {
         organization: column(row, 0)?,
         id: column(row, 1)?,
         kind: column(row, 2)?,
@@ -51,8 +56,7 @@ pub(super) fn found_key(row: &Row) -> Result<FoundKey, Failure> {
         revoked_by: column(row, 15)?,
         replaces: column(row, 16)?,
         version: column(row, 17)?,
-    };
-    Ok(FoundKey { key, owner: status(row, 18)? })
+    })
 }
 
 /// The three columns of an owner's status, from this place on.

@@ -2,6 +2,8 @@
 
 use tokio_postgres::types::Type;
 
+use super::portable_sql;
+
 /// A statement and the types of its parameters. With the types known, asking needs no round trip to find them.
 #[derive(Debug)]
 pub(super) struct Query {
@@ -224,6 +226,26 @@ statements! {
     prune_log: &[Type::INT8],
         "delete from {s}.api_key_log where position <= (select position from {s}.api_key_head) - $1";
     prune_changes: &[Type::INT8], "delete from {s}.api_key_changes where at < $1";
+    // What moves whole tables.
+    export_meta: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_META;
+    export_owners: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_OWNERS;
+    export_keys: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_KEYS;
+    export_usage: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_USAGE;
+    export_events: portable_sql::PLACE_BY_NUMBER, portable_sql::EXPORT_EVENTS;
+    import_meta: portable_sql::META, portable_sql::IMPORT_META;
+    differing_meta: portable_sql::META, portable_sql::DIFFERING_META;
+    import_owners: portable_sql::OWNERS, portable_sql::IMPORT_OWNERS;
+    differing_owners: portable_sql::OWNERS, portable_sql::DIFFERING_OWNERS;
+    import_keys: portable_sql::KEYS, portable_sql::IMPORT_KEYS;
+    differing_keys: portable_sql::KEYS, portable_sql::DIFFERING_KEYS;
+    import_usage: portable_sql::USAGE, portable_sql::IMPORT_USAGE;
+    differing_usage: portable_sql::USAGE, portable_sql::DIFFERING_USAGE;
+    import_events: portable_sql::EVENTS, portable_sql::IMPORT_EVENTS;
+    differing_events: portable_sql::EVENTS, portable_sql::DIFFERING_EVENTS;
+    // Never back: numbers that were given are not given again.
+    number_events_above: &[Type::INT8], "\
+        select setval(name, greatest($1, pg_sequence_last_value(name), 1)) \
+        from (select pg_get_serial_sequence('{s}.api_key_events', 'sequence')::regclass) as s (name)";
     version: &[], "select coalesce(max(version), 0) from {s}.api_key_schema";
     record_version: &[Type::INT4], "insert into {s}.api_key_schema (version) values ($1)";
 }

@@ -181,6 +181,14 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    pub(super) fn lister(&self) -> &Worker {
+        &self.inner.lister
+    }
+
+    pub(super) fn writer(&self) -> &Worker {
+        &self.inner.writer
+    }
+
     /// The connection that writes, for tests that put something in its way.
     #[cfg(test)]
     pub(super) async fn on_writer<T: Send + 'static>(
