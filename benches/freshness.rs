@@ -5,9 +5,13 @@
 //! for a read of the change log that began after it, and all that wait share one. *Select* is what one would write
 //! instead: the key's row by primary key, through a pool of 16 connections, and nothing else. Rounds alternate.
 //!
+//! And bounded checks against PostgreSQL beside strict ones against `MemoryStore`, one after another on one thread:
+//! neither waits for anything.
+//!
 //! Prints a line each: name, tab, figure. For 1, 16, 64 and 256 requests at a time the requests a second of both
 //! (`ours_64`, `select_64`), their ratio (`ratio_64`), the p99 of ours in microseconds (`ours_p99_us_64`), and the reads
-//! of the change log a second (`reads_64`), which do not follow the number of requests.
+//! of the change log a second (`reads_64`), which do not follow the number of requests. Then the nanoseconds of a check
+//! in the process (`in_process_ns`, `bounded_ns`), and their ratio (`bounded_over_in_process`).
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -33,21 +37,24 @@ use server::Server;
 use tokio_postgres::NoTls;
 use tower_api_keys::{
     Actor, ApiKeys, Authenticator, IssueKey, TeamId,
+    auth::Freshness,
     hash::Argon2Params,
-    store::{PostgresSettings, PostgresStore},
+    store::{KeyStore, MemoryStore, PostgresSettings, PostgresStore},
 };
 
 const KEYS: usize = 1_000;
 const CONCURRENT: [usize; 4] = [1, 16, 64, 256];
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(1_000);
+const IN_PROCESS_ROUNDS: usize = 101;
+const IN_PROCESS_CHECKS: usize = 20_000;
 
 #[tokio::main]
 async fn main() {
     let server = Server::start();
     PostgresStore::migrate(&server.url(), "keys").await.unwrap();
     let store = PostgresStore::connect_with(&server.url(), PostgresSettings::new().schema("keys")).await.unwrap();
-    let keys = ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).build().await.unwrap();
+    let keys = node(store.clone(), Freshness::Strict).await;
     let texts = proved_keys(&keys).await;
     let ids: Arc<Vec<String>> = Arc::new(texts.iter().map(|text| text[5..25].to_owned()).collect());
     let pool = pool(&server.url());
@@ -80,10 +87,41 @@ async fn main() {
         latencies.sort_unstable();
         println!("ours_p99_us_{concurrent}\t{:.0}", latencies[latencies.len() * 99 / 100] as f64 / 1e3);
     }
+    in_process(node(store, Freshness::Bounded(Duration::from_secs(3_600))).await).await;
+}
+
+async fn node<S: KeyStore>(store: S, freshness: Freshness) -> ApiKeys<S> {
+    ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).freshness(freshness).build().await.unwrap()
+}
+
+/// Checks that wait for nothing: bounded ones, and those of a store in the process.
+async fn in_process(bounded: ApiKeys<PostgresStore>) {
+    let memory = node(MemoryStore::new(), Freshness::Strict).await;
+    let (ours, others) = (proved_keys(&bounded).await, proved_keys(&memory).await);
+    let (mut figures, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
+    for _ in 0..IN_PROCESS_ROUNDS {
+        let memory = nanos_each(&memory.authenticator(), &others).await;
+        let bounded = nanos_each(&bounded.authenticator(), &ours).await;
+        ratios.push(bounded / memory);
+        figures[0].push(memory);
+        figures[1].push(bounded);
+    }
+    let [memory, bounded] = figures;
+    println!("in_process_ns\t{:.0}", median(memory));
+    println!("bounded_ns\t{:.0}", median(bounded));
+    println!("bounded_over_in_process\t{:.3}", median(ratios));
+}
+
+async fn nanos_each<S: KeyStore>(authenticator: &Authenticator<S>, texts: &[String]) -> f64 {
+    let begun = Instant::now();
+    for text in texts.iter().cycle().take(IN_PROCESS_CHECKS) {
+        authenticator.authenticate(text).await.unwrap();
+    }
+    begun.elapsed().as_nanos() as f64 / IN_PROCESS_CHECKS as f64
 }
 
 /// Keys that were used before: known, with the hash proved.
-async fn proved_keys(keys: &ApiKeys<PostgresStore>) -> Arc<Vec<String>> {
+async fn proved_keys<S: KeyStore>(keys: &ApiKeys<S>) -> Arc<Vec<String>> {
     let (actor, mut texts) = (Actor::system("bench").unwrap(), Vec::new());
     for number in 0..KEYS {
         let request = IssueKey::team(TeamId::from((number / 10) as u64)).named(format!("CI deploy {number:06}"));
