@@ -3,11 +3,14 @@
 //! Starts a server of its own on loopback. Prints a line each: name, tab, figure.
 //! - `find_p50_us_1000`, `find_p99_us_1000`, `find_p50_us_1000000`, `find_p99_us_1000000`: a look-up by id, one after
 //!   another, among so many keys; rounds alternate. `find_p99_ratio` is that of the two p99.
+//! - `log_reads_per_second_1`, `log_reads_per_second_16`: reads of the change log that find nothing new, by so many nodes,
+//!   each one after another, on the machine of the server.
 //! - `usage_10000_ms`: the use of 10,000 keys, one statement; the median of batches for keys that are counted already.
 //! - `issue_per_second`, `revoke_per_second`: changes by one node, one after another.
 //! - `changes_per_second_16`: revocations by 16 tasks, which all want the one lock.
 #![allow(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     unreachable_pub,
@@ -29,7 +32,7 @@ use tower_api_keys::{
     Actor, ApiKeys, IssueKey, TeamId,
     hash::Argon2Params,
     key::KeyId,
-    store::{KeyReader, KeyStore, PostgresSettings, PostgresStore},
+    store::{Changes, KeyReader, KeyStore, PostgresSettings, PostgresStore},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -43,6 +46,9 @@ async fn main() {
     let server = Server::start_with(&["shared_buffers=512MB", "fsync=on"]);
     finds(&server).await;
     let store = filled(&server, SIZES[0]).await;
+    for nodes in [1, 16] {
+        log_reads(&server, nodes).await;
+    }
     usage(&store).await;
     changes(store).await;
 }
@@ -93,6 +99,31 @@ async fn finds(server: &Server) {
     });
     let p99s: Vec<f64> = p99s.collect();
     println!("find_p99_ratio\t{:.2}", p99s[1] / p99s[0]);
+}
+
+async fn log_reads(server: &Server, nodes: usize) {
+    const TIME: Duration = Duration::from_secs(3);
+    let mut tasks = Vec::new();
+    for _ in 0..nodes {
+        let settings = PostgresSettings::new().schema(format!("keys_{}", SIZES[0]));
+        let store = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
+        tasks.push(tokio::spawn(async move {
+            let Changes::Reset { head } = store.changes_since(None).await.unwrap() else {
+                panic!("no head is a reset")
+            };
+            let (mut reads, begun) = (0, Instant::now());
+            while begun.elapsed() < TIME {
+                assert_eq!(store.changes_since(Some(head)).await.unwrap(), Changes::Unchanged);
+                reads += 1;
+            }
+            reads
+        }));
+    }
+    let mut reads = 0;
+    for task in tasks {
+        reads += task.await.unwrap();
+    }
+    println!("log_reads_per_second_{nodes}\t{:.0}", f64::from(reads) / TIME.as_secs_f64());
 }
 
 async fn usage(store: &PostgresStore) {

@@ -13,16 +13,16 @@ use tokio::sync::Semaphore;
 use super::{
     AuthError, AuthErrorKind, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
     cache::{Entry, ProofCache},
+    candidate::{Candidate, proves},
     digest::{Digest, DigestKey},
     lease_keeper::LeaseKeeper,
     log_reader::LogReader,
     meter::Meter,
-    slow::Candidate,
     upkeep::Upkeep,
 };
 use crate::{
     hash::Hasher,
-    key::{KeyFormat, KeyId, LocatedKey, MalformedReason, ParsedKey},
+    key::{KeyFormat, KeyId, MalformedReason, ParsedKey},
     log::log,
     principal::{Principal, WithClaims},
     store::{KeyReader, Lease},
@@ -199,7 +199,7 @@ impl<R: KeyReader> Authenticator<R> {
             let is_current = self.0.is_current_now();
             if let Some(entry) = self.0.cache.entry(located.id()) {
                 let of_text = self.0.digest(located.secret());
-                if !proves(&entry.rest, &located, &of_text) {
+                if !proves(&entry.rest, located.prefix(), &of_text) {
                     return Check::Ready(Err(self.0.refuse_unproved(candidate, entry.claims.key, source)));
                 }
                 if is_current && self.0.cache.is_current(&entry) {
@@ -308,10 +308,4 @@ impl<R: KeyReader> Inner<R> {
             usage.refusal(key, code, reason, source, self.clock.now());
         }
     }
-}
-
-fn proves(entry: &Entry, key: &LocatedKey<'_>, digest: &Digest) -> bool {
-    // The digest covers the secret and its checksum; the prefix, which both do not tell apart for certain, is compared by
-    // itself. It is not secret.
-    entry.prefix == key.prefix() && entry.digest.matches(digest).is_ok()
 }

@@ -41,6 +41,7 @@
 mod authenticator;
 mod background;
 mod cache;
+mod candidate;
 mod digest;
 mod error;
 mod flusher;

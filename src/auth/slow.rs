@@ -1,16 +1,13 @@
 use std::{mem, sync::Arc};
 
 use super::{
-    AuthError, AuthErrorKind, Freshness,
-    authenticator::Inner,
-    cache::{Entry, Proof},
-    digest::Digest,
+    AuthError, AuthErrorKind, Freshness, authenticator::Inner, cache::Proof, candidate::Candidate, digest::Digest,
     log_reader::Currency,
 };
 use crate::{
     audit::Action,
     hash::{TagErrorKind, VerifyError, VerifyErrorKind},
-    key::{KeyId, PlaintextKey, PrefixIndex},
+    key::{KeyId, PlaintextKey},
     log::log,
     owner::OwnerRef,
     principal::{Claims, Principal, SharedOwner},
@@ -22,21 +19,6 @@ use crate::{
 /// How often a check begins anew because things changed under it. Each time costs a look-up at most; more in a row than
 /// this is a store that does not keep its promises.
 const MOST_ROUNDS: usize = 8;
-
-/// A well-formed key that is to be checked.
-pub(super) struct Candidate {
-    pub(super) key: Arc<PlaintextKey>,
-    pub(super) prefix: PrefixIndex,
-    pub(super) digest: Digest,
-}
-
-impl Candidate {
-    /// The digest covers the secret and its checksum; the prefix, which both do not tell apart for certain, is compared
-    /// by itself. It is not secret.
-    fn is_proved_by(&self, entry: &Entry) -> bool {
-        entry.prefix == self.prefix && entry.digest.matches(&self.digest).is_ok()
-    }
-}
 
 /// A record and its owner's status, as of one moment.
 struct Known {
