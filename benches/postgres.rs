@@ -9,6 +9,7 @@
 //! - `issue_per_second`, `revoke_per_second`: changes by one node, one after another.
 //! - `changes_per_second_16`: revocations by 16 tasks, which all want the one lock.
 #![allow(
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,

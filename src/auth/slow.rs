@@ -1,8 +1,7 @@
 use std::{mem, sync::Arc};
 
 use super::{
-    AuthError, AuthErrorKind, Freshness, authenticator::Inner, cache::Proof, candidate::Candidate, digest::Digest,
-    log_reader::Currency,
+    AuthError, AuthErrorKind, Freshness, authenticator::Inner, cache::Proof, candidate::Candidate, log_reader::Currency,
 };
 use crate::{
     audit::Action,
