@@ -4,6 +4,7 @@ mod bounded;
 mod failover;
 mod faults;
 mod paused;
+mod pooler;
 mod pools;
 #[path = "support/proxy.rs"]
 mod proxy;

@@ -77,9 +77,9 @@ impl PostgresStore {
 
     /// Uses a pool that the service has already, with its transport and its way to log in.
     ///
-    /// Two connections are taken out of it for good, beside those that changes borrow; of the settings, those about
-    /// connecting do not count. Its connections must not depend on the state of a session, and nobody should change that
-    /// of a session they got from it: the search path, say, or `session_replication_role`, which silences triggers.
+    /// Two connections are taken out of it for good, which it replaces: the server sees two more than its size. When a
+    /// server does not answer in time, idle connections of the pool are closed, for those beside a dead line are dead as
+    /// a rule. Of the settings, `pool_size` does not count.
     ///
     /// ```no_run
     /// use tower_api_keys::store::{PostgresSettings, PostgresStore};

@@ -127,3 +127,14 @@ async fn stores_in_two_schemas_know_nothing_of_each_other() {
     super::revoke(&one, &key).await;
     assert_eq!((check(&one, &key).await, check(&other, &its_own).await), (REVOKED, Ok(())));
 }
+
+#[tokio::test]
+async fn a_schema_one_version_newer_is_used_as_it_is_and_two_are_refused() {
+    let server = migrated().await;
+    let sql = server.client().await;
+    sql.batch_execute("insert into keys.api_key_schema (version) values (2)").await.unwrap();
+    known_key(&node(&server).await).await;
+    sql.batch_execute("insert into keys.api_key_schema (version) values (3)").await.unwrap();
+    let error = tower_api_keys::store::PostgresStore::connect_with(&server.url(), super::settings()).await.unwrap_err();
+    assert_eq!(error.kind(), tower_api_keys::store::PostgresErrorKind::Schema);
+}
