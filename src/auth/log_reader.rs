@@ -102,10 +102,7 @@ impl<R: KeyReader> LogReader<R> {
         // A runtime without time panics here.
         match AssertUnwindSafe(round.wait(limit)).catch_unwind().await {
             Ok(Some(outcome)) => outcome,
-            Ok(None) => {
-                self.replace(task);
-                round.end(|| Err(StoreError::unavailable("the read of the change log stands still")))
-            }
+            Ok(None) => self.give_up(&round, task),
             Err(_) => Err(Arc::new(StoreError::unavailable("the runtime has no time"))),
         }
     }
@@ -115,17 +112,21 @@ impl<R: KeyReader> LogReader<R> {
         tokio::spawn(Running { reader: Arc::clone(self), task, is_done: false }.run());
     }
 
-    /// Lets another task read instead of this one, unless that was done.
-    fn replace(self: &Arc<Self>, task: u64) {
-        let next = {
+    /// Lets another task read instead of this one, unless that was done. Whom the old one left waiting is told; who waits
+    /// for a read that nobody began is served by the new one, and only this caller is told.
+    fn give_up(self: &Arc<Self>, round: &Arc<Round<Currency>>, task: u64) -> Result<Currency, Arc<StoreError>> {
+        let late = || StoreError::unavailable("the read of the change log stands still");
+        let (is_left, next) = {
             let mut reads = self.reads();
-            if reads.task != task || !reads.is_running {
-                return;
-            }
-            reads.task += 1;
-            reads.task
+            let is_next = reads.next.as_ref().is_some_and(|next| Arc::ptr_eq(next, round));
+            let is_mine = reads.task == task && reads.is_running;
+            reads.task += u64::from(is_mine);
+            (is_mine && !is_next, is_mine.then_some(reads.task))
         };
-        self.start(next);
+        if let Some(next) = next {
+            self.start(next);
+        }
+        if is_left { round.end(|| Err(late())) } else { Err(Arc::new(late())) }
     }
 
     async fn read_once(&self) -> Result<Currency, StoreError> {

@@ -207,20 +207,29 @@ async fn a_dropped_look_up_frees_its_place() {
     assert_eq!(check(&authenticator, &key).await, Ok(()));
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A node whose log is read by a task of a runtime that is there and stands still.
+async fn left_in_the_lurch(coalescing: Duration) -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<Hooks>, PlaintextKey) {
+    let hooked = Hooked::new(Arc::new(MemoryStore::new()));
+    let hooks = hooked.hooks.clone();
+    let keys = ApiKeys::builder(hooked).hasher(cheap()).clock(clock()).coalescing(coalescing).build().await.unwrap();
+    let key = issue(&keys, user("alice")).await;
+    let authenticator = keys.authenticator();
+    assert_eq!(check(&authenticator, &key).await, Ok(()));
+    hooks.hides_head.store(true, Ordering::SeqCst);
+    let mut dropped = Box::pin(check(&authenticator, &key));
+    assert!(poll!(&mut dropped).is_pending());
+    drop(dropped);
+    (keys, hooks, key)
+}
+
 #[test]
 fn a_runtime_that_nobody_drives_does_not_hold_up_others_for_good() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let idle = runtime();
-    let (keys, hooks, key) = idle.block_on(async {
-        let (keys, hooks, key) = node().await;
-        hooks.hides_head.store(true, Ordering::SeqCst);
-        // The task that reads the log is left in this runtime, which is there and stands still.
-        let authenticator = keys.authenticator();
-        let mut dropped = Box::pin(check(&authenticator, &key));
-        assert!(poll!(&mut dropped).is_pending());
-        drop(dropped);
-        (keys, hooks, key)
-    });
+    let (keys, hooks, key) = idle.block_on(left_in_the_lurch(Duration::ZERO));
     runtime().block_on(async {
         tokio::time::pause();
         assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::StoreUnavailable));
@@ -229,6 +238,46 @@ fn a_runtime_that_nobody_drives_does_not_hold_up_others_for_good() {
     // Nor does the old task spoil anything when it goes on.
     assert_eq!(idle.block_on(check(&keys.authenticator(), &key)), Ok(()));
     hooks.heal();
+}
+
+#[test]
+fn who_asks_after_another_gave_up_is_served() {
+    let idle = runtime();
+    let (keys, _, key) = idle.block_on(left_in_the_lurch(Duration::from_millis(100)));
+    runtime().block_on(async {
+        tokio::time::pause();
+        assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::StoreUnavailable));
+        // While the task that took over still waits for others to join.
+        for _ in 0..10 {
+            let asked = tokio::time::Instant::now();
+            assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+            assert!(asked.elapsed() < Duration::from_secs(1));
+        }
+    });
+}
+
+#[test]
+fn nobody_relies_on_a_timer_in_a_runtime_that_nobody_drives() {
+    let idle = runtime();
+    let (keys, key) = idle.block_on(async {
+        let (keys, hooks, key) = left_in_the_lurch(Duration::ZERO).await;
+        hooks.fail("changes_since", Fault::Hang, 1);
+        while hooks.count("changes_since") < 2 {
+            tokio::task::yield_now().await;
+        }
+        // One waits for the next read, and stays where it is.
+        let (authenticator, text) = (keys.authenticator(), key.expose_secret().to_owned());
+        tokio::spawn(async move { authenticator.authenticate(&text).await });
+        tokio::task::yield_now().await;
+        (keys, key)
+    });
+    runtime().block_on(async {
+        tokio::time::pause();
+        let hour = Duration::from_secs(3_600);
+        let answer = tokio::time::timeout(hour, check(&keys.authenticator(), &key)).await.unwrap();
+        assert_eq!(answer, Err(AuthErrorKind::StoreUnavailable));
+        assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+    });
 }
 
 #[test]
