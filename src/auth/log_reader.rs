@@ -17,7 +17,8 @@ use crate::{
     time::Clock,
 };
 
-/// A reader that is further behind than this may be told to begin anew without anything being wrong.
+/// A log that goes on tells a reader of so many changes; one that is further behind may be told to begin anew without
+/// anything being wrong.
 const FAR_BEHIND: i64 = 1_000;
 
 /// Brings what the store's change log says into the cache. Reads are shared: whoever asks while one is under way waits
@@ -178,8 +179,9 @@ impl<R: KeyReader> LogReader<R> {
     /// that the log is not the one it was: of a restored backup, or of a standby that had not received all of it.
     fn report_reset(&self, now: Head) {
         let Some(before) = self.applied() else { return };
-        // A log that goes on tells of so few changes.
-        let is_lost = now.position.saturating_sub(before.position) <= FAR_BEHIND;
+        let is_near = now.position.saturating_sub(before.position) < FAR_BEHIND;
+        // At the very place where it was, the log is the one it was; and an empty one had nothing to lose.
+        let is_lost = is_near && now != before && before != Head::EMPTY;
         self.meter.log_reset(is_lost);
         if is_lost {
             log!(

@@ -1,12 +1,18 @@
 //! A bound on freshness instead of a read for each request: no decision is staler than the bound.
 
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tower_api_keys::{
-    ApiKeys, ManualClock,
-    auth::{AuthErrorKind, Freshness},
-    key::PlaintextKey,
-    store::{KeyStore, MemoryStore},
+    ApiKeys, Authenticator, ManualClock,
+    auth::{AuthErrorKind, AuthSettings, Freshness},
+    key::{KeyFormat, KeyId, PlaintextKey},
+    store::{Changes, FoundKey, Head, KeyReader, KeyStore, MemoryStore, StoreError},
 };
 
 use crate::support::{
@@ -89,4 +95,55 @@ async fn the_lease_is_renewed_without_a_request() {
     while node.hooks.count("changes_since") == 0 {
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
+}
+
+#[tokio::test]
+async fn the_store_is_let_go_of_with_the_keys() {
+    let store = Arc::new(MemoryStore::new());
+    let builder = ApiKeys::builder(store.clone()).hasher(cheap()).clock(clock());
+    let keys = builder.freshness(Freshness::Bounded(Duration::from_secs(3_600))).build().await.unwrap();
+    let key = issue(&keys, user("alice")).await;
+    assert_eq!(check(&keys, &key).await, Ok(()));
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(keys);
+    let dropped = tokio::time::Instant::now();
+    while Arc::strong_count(&store) > 1 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(dropped.elapsed() <= Duration::from_secs(2));
+    }
+}
+
+/// A reader that gives hints for nothing, and the reads of its log.
+struct Eager(MemoryStore, Arc<AtomicUsize>);
+
+impl KeyReader for Eager {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        self.0.find(id).await
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.changes_since(head).await
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        None
+    }
+
+    async fn moved_beyond(&self, _head: Head) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_for_nothing_cost_few_reads() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let settings = AuthSettings::new().with_hasher(cheap()).with_freshness(Freshness::Bounded(Duration::from_secs(60)));
+    let authenticator = Authenticator::new(Eager(MemoryStore::new(), reads.clone()), settings).unwrap();
+    let unknown = KeyFormat::unbranded().generate(tower_api_keys::KeyKind::User).unwrap();
+    let answer = authenticator.authenticate(unknown.expose_secret()).await;
+    assert_eq!(answer.unwrap_err().kind(), AuthErrorKind::Invalid);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    // Pauses of 1, 2, 4 milliseconds and so on up to the interval of 15 seconds.
+    let reads = reads.load(Ordering::SeqCst);
+    assert!((10..=25).contains(&reads), "{reads}");
 }

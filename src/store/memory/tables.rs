@@ -17,8 +17,8 @@ use crate::{
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
 
-/// A reader further behind than so many changes starts anew.
-const LONGEST_LOG: usize = 1_000;
+/// A reader further behind than 1,000 changes starts anew. The row before those tells that the log is the reader's.
+const LONGEST_LOG: usize = 1_001;
 
 /// Everything the store holds.
 #[derive(Debug, Default)]
