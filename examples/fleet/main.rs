@@ -61,11 +61,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-    time::timeout,
-};
+use tokio::{runtime::Runtime, time::timeout};
 
 use arguments::{Arguments, USAGE};
 use server::Server;
@@ -87,13 +83,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     let url = arguments.url.clone().or_else(|| own.as_ref().map(Server::url)).unwrap_or_default();
     let report = Runtime::new()?.block_on(async {
         let schema = format!("fleet_{}", std::process::id());
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let run = tokio::select! {
             run = timeout(patience(arguments), load::run(arguments, &url, &schema)) => {
                 run.unwrap_or_else(|_| Err("it takes too long".into()))
             }
-            _ = interrupt.recv() => Err("interrupted".into()),
-            _ = terminate.recv() => Err("interrupted".into()),
+            stopped = stopped() => Err(stopped.map_or_else(Into::into, |()| "interrupted".into())),
         };
         if own.is_none() {
             report::drop_schema(&url, &schema).await?;

@@ -9,11 +9,12 @@ use std::{
 use futures_util::{future::join_all, poll};
 use tower_api_keys::{
     Actor, ApiKeys, Authenticator,
+    audit::EventRow,
     auth::{AuthErrorKind, AuthSettings},
     key::{KeyId, PlaintextKey},
     manage::{IssueKey, Plan, Rights},
     record::Hold,
-    store::{Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, SqliteStore, StoreError},
+    store::{Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, Prune, SqliteStore, StoreError},
 };
 
 use crate::support::{
@@ -421,12 +422,25 @@ async fn requests_within_the_delay_share_a_read() {
     assert_eq!(hooks.count("changes_since"), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_store_is_pruned_though_nobody_asks_for_anything() {
+    let store = Hooked::new(MemoryStore::new());
+    let hooks = store.hooks.clone();
+    let _keys = keys(store, &clock()).await;
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    assert_eq!(hooks.count("prune"), 1);
+}
+
+async fn forgets_in_turns(store: impl KeyStore) {
+    store.append_events(&vec![EventRow { at: 1, ..EventRow::example() }; 10_001]).await.unwrap();
+    let prune = Prune { events_before: Some(noon()), ..Prune::default() };
+    for expected in [10_000, 1, 0] {
+        assert_eq!(store.prune(&prune).await.unwrap().events, expected);
+    }
+}
+
 #[tokio::test]
-async fn a_delay_above_100_ms_is_refused() {
-    let delay = Duration::from_millis(101);
-    let error = ApiKeys::builder(MemoryStore::new()).coalescing(delay).build().await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "a setting is out of range: a read of the change log waits 100 ms at most for others"
-    );
+async fn no_call_forgets_more_than_ten_thousand_events() {
+    forgets_in_turns(MemoryStore::new()).await;
+    forgets_in_turns(SqliteStore::in_memory().await.unwrap()).await;
 }
