@@ -56,7 +56,7 @@ mod server;
 use std::{
     env,
     error::Error,
-    io::{Write, stderr, stdout},
+    io::{self, Write, stderr, stdout},
     process::ExitCode,
     time::Duration,
 };
@@ -97,6 +97,24 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     write!(stdout(), "{report}")?;
     stdout().flush()?;
     report.into_result()
+}
+
+/// Waits until somebody wants this to end.
+#[cfg(unix)]
+async fn stopped() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Waits until somebody wants this to end.
+#[cfg(not(unix))]
+async fn stopped() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 /// A machine that answers a thousand requests a second is in time.
