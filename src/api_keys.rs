@@ -15,6 +15,9 @@ use crate::{
     usage::UsageRecorder,
 };
 
+/// The longest between two flushes, and the least that audit events stay: a slip of the unit must not delete a trail.
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// API keys for a service: hands out the layer that checks them and the manager that looks after them.
 ///
 /// Cheap to clone, whatever the store. Needs a tokio runtime with time enabled: without time, keys that are not
@@ -46,6 +49,7 @@ struct Inner<S> {
     authenticator: Authenticator<S>,
     manager: KeyManager<S>,
     flusher: Arc<UsageFlusher<S>>,
+    pruner: Arc<Pruner<S>>,
 }
 
 impl<S: KeyStore> ApiKeys<S> {
@@ -229,7 +233,8 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
-    /// How long audit events stay before they are deleted, looked at once an hour. Default: for good.
+    /// How long audit events stay before they are deleted, looked at once an hour: at least a day. Default: for good. On
+    /// a fleet the shortest setting wins: each node deletes by its own.
     ///
     /// What nobody asks for any more goes in any case, once an hour: all but 100,000 rows of the change log, and the
     /// results of changes, which are there for whoever repeats one, after a week.
@@ -260,6 +265,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             }
         }
         keys.0.flusher.start();
+        keys.0.pruner.start();
         Ok(keys)
     }
 
@@ -268,20 +274,18 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         if let Some(brand) = self.brand {
             settings = settings.with_format(KeyFormat::branded(&brand).map_err(Cause::Brand)?);
         }
-        if self.usage_interval < Duration::from_millis(100) || self.usage_interval > Duration::from_secs(86_400) {
+        if self.usage_interval < Duration::from_millis(100) || self.usage_interval > DAY {
             return Err(Cause::UsageInterval.into());
+        }
+        if self.keep_events.is_some_and(|keep| keep < DAY) {
+            return Err(Cause::KeepEvents.into());
         }
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
         let (hasher, usage, timeout) =
             (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
-        let flusher = Arc::new(UsageFlusher::new(
-            Arc::clone(&self.store),
-            Arc::clone(&usage),
-            Arc::clone(&wiring.meter),
-            self.usage_interval,
-            timeout,
-        ));
+        let (store, meter) = (Arc::clone(&self.store), Arc::clone(&wiring.meter));
+        let flusher = Arc::new(UsageFlusher::new(store, Arc::clone(&usage), meter, self.usage_interval, timeout));
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&self.store),
             hasher: hasher.clone(),
@@ -292,12 +296,13 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             timeout,
             organization: OrganizationId::single(),
         });
-        let pruner = Pruner::new(Arc::clone(&self.store), Arc::clone(&settings.clock), timeout, self.keep_events);
-        let upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), Arc::new(pruner));
+        let clock = Arc::clone(&settings.clock);
+        let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));
+        let upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), Arc::clone(&pruner));
         wiring.usage = Some(usage);
         wiring.upkeep = Some(Arc::new(upkeep));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
-        Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher })), hasher))
+        Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher, pruner })), hasher))
     }
 }
 
@@ -328,6 +333,8 @@ enum Cause {
     Auth(AuthSetupError),
     #[error(transparent)]
     Brand(InvalidBrand),
+    #[error("audit events stay for at least a day")]
+    KeepEvents,
     #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]
     Store(#[source] StoreError),
     #[error("usage is written every 100 ms to once a day")]

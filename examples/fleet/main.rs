@@ -56,16 +56,12 @@ mod server;
 use std::{
     env,
     error::Error,
-    io::{Write, stderr, stdout},
+    io::{self, Write, stderr, stdout},
     process::ExitCode,
     time::Duration,
 };
 
-use tokio::{
-    runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-    time::timeout,
-};
+use tokio::{runtime::Runtime, time::timeout};
 
 use arguments::{Arguments, USAGE};
 use server::Server;
@@ -87,13 +83,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     let url = arguments.url.clone().or_else(|| own.as_ref().map(Server::url)).unwrap_or_default();
     let report = Runtime::new()?.block_on(async {
         let schema = format!("fleet_{}", std::process::id());
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let run = tokio::select! {
             run = timeout(patience(arguments), load::run(arguments, &url, &schema)) => {
                 run.unwrap_or_else(|_| Err("it takes too long".into()))
             }
-            _ = interrupt.recv() => Err("interrupted".into()),
-            _ = terminate.recv() => Err("interrupted".into()),
+            stopped = stopped() => Err(stopped.map_or_else(Into::into, |()| "interrupted".into())),
         };
         if own.is_none() {
             report::drop_schema(&url, &schema).await?;
@@ -103,6 +97,24 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     write!(stdout(), "{report}")?;
     stdout().flush()?;
     report.into_result()
+}
+
+/// Waits until somebody wants this to end.
+#[cfg(unix)]
+async fn stopped() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Waits until somebody wants this to end.
+#[cfg(not(unix))]
+async fn stopped() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 /// A machine that answers a thousand requests a second is in time.

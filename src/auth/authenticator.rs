@@ -26,7 +26,7 @@ use crate::{
     log::log,
     principal::{Principal, WithClaims},
     store::{KeyReader, Lease},
-    time::{Clock, monotonic_millis},
+    time::{Clock, Timestamp, monotonic_millis},
     usage::{Source, UsageRecorder},
 };
 
@@ -196,7 +196,8 @@ impl<R: KeyReader> Authenticator<R> {
         let mut digest = None;
         if let Some(located) = self.0.format.locate(candidate) {
             // First whether the store has anything new, then the entry: it is then as current as the answer.
-            let is_current = self.0.is_current_now();
+            let now = self.0.clock.now();
+            let is_current = self.0.is_current_now(now);
             if let Some(entry) = self.0.cache.entry(located.id()) {
                 let of_text = self.0.digest(located.secret());
                 if !proves(&entry.rest, located.prefix(), &of_text) {
@@ -204,7 +205,7 @@ impl<R: KeyReader> Authenticator<R> {
                 }
                 if is_current && self.0.cache.is_current(&entry) {
                     self.0.meter.hit();
-                    return Check::Ready(self.0.judge(entry, source));
+                    return Check::Ready(self.0.judge(entry, source, now));
                 }
                 digest = Some(of_text);
             }
@@ -248,10 +249,10 @@ impl<R> fmt::Debug for Authenticator<R> {
 
 impl<R: KeyReader> Inner<R> {
     /// Whether what the cache says is current enough for a request that arrives now.
-    pub(super) fn is_current_now(&self) -> bool {
+    pub(super) fn is_current_now(&self, now: Timestamp) -> bool {
         match self.freshness {
             Freshness::Strict => self.log.is_current_now(),
-            Freshness::Bounded(bound) => self.lease.is_valid(monotonic_millis(), self.clock.now(), bound),
+            Freshness::Bounded(bound) => self.lease.is_valid(monotonic_millis(), now, bound),
         }
     }
 
@@ -272,8 +273,12 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// The verdict on a proved key whose record is current.
-    pub(super) fn judge(&self, entry: Arc<WithClaims<Entry>>, source: &Source) -> Result<Principal, AuthError> {
-        let now = self.clock.now();
+    pub(super) fn judge(
+        &self,
+        entry: Arc<WithClaims<Entry>>,
+        source: &Source,
+        now: Timestamp,
+    ) -> Result<Principal, AuthError> {
         if entry.claims.expires_at.is_some_and(|end| now >= end) {
             return Err(self.refuse(AuthError::new(AuthErrorKind::Expired), Some(entry.claims.key), source));
         }

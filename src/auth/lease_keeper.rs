@@ -4,13 +4,17 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::{background::Background, log_reader::LogReader};
-use crate::store::{KeyReader, guarded};
+use crate::store::{Head, KeyReader, guarded};
 
-/// After a read the next hint waits so long: a burst of changes is a read of them all.
-const BETWEEN_HINTS: Duration = Duration::from_millis(1);
+/// After a read the next hint waits so long: a burst of changes is a read of them all. A hint that brings nothing doubles
+/// it, up to the interval: hints prove nothing, and a store that gives them without end must not be read without end.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long the store is held after everybody else let go of it.
+const SLICE: Duration = Duration::from_secs(1);
 
 /// Reads the change log four times within each bound, and when the store says that it moved, so that no request has to.
 #[derive(Default)]
@@ -24,21 +28,48 @@ impl LeaseKeeper {
 }
 
 async fn keep<R: KeyReader>(log: Weak<LogReader<R>>, interval: Duration) {
+    let (mut pause, mut head, mut is_hinted) = (SHORTEST_PAUSE, None, false);
     while let Some(reader) = log.upgrade() {
         let next = Instant::now() + interval;
         // A read that fails renews nothing: requests then ask for themselves, and are refused if they cannot.
         drop(reader.read().await);
-        let (store, head) = (reader.store(), reader.applied());
+        let applied = reader.applied();
+        if applied != head {
+            pause = SHORTEST_PAUSE;
+        } else if is_hinted {
+            pause = pause.saturating_mul(2).min(interval);
+        }
+        head = applied;
+        let store = reader.store();
         // Only the store is held while there is nothing to do.
         drop(reader);
-        sleep(BETWEEN_HINTS).await;
-        let left = next.saturating_duration_since(Instant::now());
-        let is_hinted = match head {
-            Some(head) => guarded(left, || store.moved_beyond(head).map(Ok)).await.is_ok(),
-            None => false,
-        };
-        if !is_hinted {
-            sleep_until(next).await;
+        is_hinted = wait(&log, &*store, head, Instant::now() + pause, next).await;
+    }
+}
+
+/// Waits until `next`, or for the store's hint from `pause` on, or until nobody holds the reader. Whether it was a hint.
+async fn wait<R: KeyReader>(
+    log: &Weak<LogReader<R>>,
+    store: &R,
+    head: Option<Head>,
+    pause: Instant,
+    next: Instant,
+) -> bool {
+    while log.strong_count() > 0 {
+        let now = Instant::now();
+        if now >= next {
+            break;
+        }
+        let slice = next.min(now + SLICE);
+        match head {
+            _ if now < pause => sleep_until(slice.min(pause)).await,
+            Some(head) => match guarded(slice - now, || store.moved_beyond(head).map(Ok)).await {
+                Ok(()) => return true,
+                // Its time is up, or it panicked.
+                Err(_) => sleep_until(slice).await,
+            },
+            None => sleep_until(slice).await,
         }
     }
+    false
 }

@@ -17,7 +17,8 @@ use crate::{
     time::Clock,
 };
 
-/// A reader that is further behind than this may be told to begin anew without anything being wrong.
+/// A log that goes on tells a reader of so many changes; one that is further behind may be told to begin anew without
+/// anything being wrong.
 const FAR_BEHIND: i64 = 1_000;
 
 /// Brings what the store's change log says into the cache. Reads are shared: whoever asks while one is under way waits
@@ -102,10 +103,7 @@ impl<R: KeyReader> LogReader<R> {
         // A runtime without time panics here.
         match AssertUnwindSafe(round.wait(limit)).catch_unwind().await {
             Ok(Some(outcome)) => outcome,
-            Ok(None) => {
-                self.replace(task);
-                round.end(|| Err(StoreError::unavailable("the read of the change log stands still")))
-            }
+            Ok(None) => self.give_up(&round, task),
             Err(_) => Err(Arc::new(StoreError::unavailable("the runtime has no time"))),
         }
     }
@@ -115,17 +113,21 @@ impl<R: KeyReader> LogReader<R> {
         tokio::spawn(Running { reader: Arc::clone(self), task, is_done: false }.run());
     }
 
-    /// Lets another task read instead of this one, unless that was done.
-    fn replace(self: &Arc<Self>, task: u64) {
-        let next = {
+    /// Lets another task read instead of this one, unless that was done. Whom the old one left waiting is told; who waits
+    /// for a read that nobody began is served by the new one, and only this caller is told.
+    fn give_up(self: &Arc<Self>, round: &Arc<Round<Currency>>, task: u64) -> Result<Currency, Arc<StoreError>> {
+        let late = || StoreError::unavailable("the read of the change log stands still");
+        let (is_left, next) = {
             let mut reads = self.reads();
-            if reads.task != task || !reads.is_running {
-                return;
-            }
-            reads.task += 1;
-            reads.task
+            let is_next = reads.next.as_ref().is_some_and(|next| Arc::ptr_eq(next, round));
+            let is_mine = reads.task == task && reads.is_running;
+            reads.task += u64::from(is_mine);
+            (is_mine && !is_next, is_mine.then_some(reads.task))
         };
-        self.start(next);
+        if let Some(next) = next {
+            self.start(next);
+        }
+        if is_left { round.end(|| Err(late())) } else { Err(Arc::new(late())) }
     }
 
     async fn read_once(&self) -> Result<Currency, StoreError> {
@@ -177,8 +179,9 @@ impl<R: KeyReader> LogReader<R> {
     /// that the log is not the one it was: of a restored backup, or of a standby that had not received all of it.
     fn report_reset(&self, now: Head) {
         let Some(before) = self.applied() else { return };
-        // A log that goes on tells of so few changes.
-        let is_lost = now.position.saturating_sub(before.position) <= FAR_BEHIND;
+        let is_near = now.position.saturating_sub(before.position) < FAR_BEHIND;
+        // At the very place where it was, the log is the one it was; and an empty one had nothing to lose.
+        let is_lost = is_near && now != before && before != Head::EMPTY;
         self.meter.log_reset(is_lost);
         if is_lost {
             log!(

@@ -4,7 +4,7 @@ use super::background::Background;
 use crate::{
     log::log,
     random::random_bytes,
-    store::{KeyStore, Prune, guarded_change},
+    store::{KeyStore, Prune, Pruned, guarded_change},
     time::Clock,
 };
 
@@ -18,6 +18,9 @@ const INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// The first turn comes within so long, at random: the nodes of a fleet start together and need not prune together.
 const LATEST_START: Duration = Duration::from_secs(300);
+
+/// Between two turns of what is forgotten in many: others write then.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Lets the store forget, once an hour, what nobody asks for any more.
 pub(crate) struct Pruner<S> {
@@ -41,24 +44,33 @@ impl<S: KeyStore> Pruner<S> {
             async move {
                 tokio::time::sleep(first_pause()).await;
                 while let Some(pruner) = pruner.upgrade() {
-                    pruner.prune().await;
+                    let is_more = pruner.prune().await;
                     drop(pruner);
-                    tokio::time::sleep(INTERVAL).await;
+                    tokio::time::sleep(if is_more { PAUSE } else { INTERVAL }).await;
                 }
             }
         });
     }
 
-    async fn prune(&self) {
+    /// Whether there may be more to forget.
+    async fn prune(&self) -> bool {
         let now = self.clock.now();
         let prune = Prune {
             events_before: self.keep_events.map(|keep| now.saturating_sub(keep)),
             keep_log_rows: Some(LOG_ROWS),
             changes_before: Some(now.saturating_sub(RESULTS)),
         };
-        // What could not be done is tried again in an hour.
-        let _pruned = guarded_change(self.timeout, || self.store.prune(&prune)).await;
-        log!(debug, pruned = ?_pruned, "the key store was pruned");
+        match guarded_change(self.timeout, || self.store.prune(&prune)).await {
+            Ok(pruned) => {
+                log!(debug, ?pruned, "the key store was pruned");
+                pruned != Pruned::default()
+            }
+            Err(_error) => {
+                let _error = &_error as &dyn std::error::Error;
+                log!(warn, error = _error, "the key store could not be pruned, which is tried again in an hour");
+                false
+            }
+        }
     }
 }
 
@@ -97,6 +109,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn events_stay_for_good_unless_asked() {
         assert_eq!(events_left(None).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_much_for_one_turn_goes_in_many() {
+        let store = Arc::new(MemoryStore::new());
+        let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
+        store.append_events(&vec![event; 25_000]).await.unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(3_602_000).unwrap()));
+        let pruner = Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Some(Duration::from_secs(3_600)));
+        let pruner = Arc::new(pruner);
+        pruner.start();
+        tokio::time::sleep(LATEST_START + Duration::from_secs(1)).await;
+        assert_eq!(store.events(&EventQuery::all(OrganizationId::single())).await.unwrap().rows.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]

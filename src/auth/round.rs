@@ -1,24 +1,25 @@
 use std::{
     pin::pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    runtime::{Handle, Id},
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
 use crate::store::StoreError;
 
-/// Something that any number of requests wait for, and that ends in one way for all of them: with one allocation and one
-/// timer, however many they are.
+/// Something that any number of requests wait for, and that ends in one way for all of them: however many they are, one
+/// of each runtime has a timer. A runtime may stand still, so that no other's requests can rely on its timers.
 #[derive(Debug)]
 pub(super) struct Round<T> {
     outcome: OnceLock<Result<T, Arc<StoreError>>>,
     ended: Notify,
-    /// Whether one of those who wait looks at the time.
-    is_timed: AtomicBool,
+    /// The runtimes in which one of those who wait looks at the time.
+    timed: Mutex<Vec<Option<Id>>>,
 }
 
 impl<T: Clone> Round<T> {
@@ -29,8 +30,11 @@ impl<T: Clone> Round<T> {
         outcome
     }
 
-    /// Waits until it ends; none to the one who looks at the time, once that is up. Dropping it costs the others nothing.
+    /// Waits until it ends; none if that takes longer than `limit`. Dropping it costs the others nothing.
     pub(super) async fn wait(&self, limit: Duration) -> Option<Result<T, Arc<StoreError>>> {
+        let deadline = Instant::now() + limit;
+        let mut timed = None;
+        let mut is_late = false;
         loop {
             let mut ended = pin!(self.ended.notified());
             // In line before the look: an end after it is noticed.
@@ -38,33 +42,55 @@ impl<T: Clone> Round<T> {
             if let Some(outcome) = self.outcome.get() {
                 return Some(outcome.clone());
             }
-            if self.is_timed.swap(true, Ordering::AcqRel) {
-                ended.await;
+            if is_late {
+                return None;
+            }
+            // Kept until the end of the wait: to give it up is to wake everybody.
+            timed = timed.or_else(|| self.look_at_the_time());
+            if timed.is_some() {
+                is_late = timeout_at(deadline, ended).await.is_err();
             } else {
-                let timed = Timed(self);
-                if timeout(limit, ended).await.is_err() {
-                    return self.outcome.get().cloned();
-                }
-                drop(timed);
+                ended.await;
+                is_late = self.outcome.get().is_none() && Instant::now() >= deadline;
             }
         }
     }
 }
 
-impl<T> Default for Round<T> {
-    fn default() -> Self {
-        Self { outcome: OnceLock::new(), ended: Notify::new(), is_timed: AtomicBool::new(false) }
+impl<T> Round<T> {
+    /// None if another of this runtime does.
+    fn look_at_the_time(&self) -> Option<Timed<'_, T>> {
+        let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
+        let mut timed = self.timed();
+        if timed.contains(&runtime) {
+            return None;
+        }
+        timed.push(runtime);
+        Some(Timed { round: self, runtime })
+    }
+
+    fn timed(&self) -> MutexGuard<'_, Vec<Option<Id>>> {
+        self.timed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Looks at the time for all. Gone before the end, it wakes the others, and one of them does.
-struct Timed<'a, T>(&'a Round<T>);
+impl<T> Default for Round<T> {
+    fn default() -> Self {
+        Self { outcome: OnceLock::new(), ended: Notify::new(), timed: Mutex::default() }
+    }
+}
+
+/// Looks at the time for all of its runtime. Gone before the end, it wakes the others, and one of them does.
+struct Timed<'a, T> {
+    round: &'a Round<T>,
+    runtime: Option<Id>,
+}
 
 impl<T> Drop for Timed<'_, T> {
     fn drop(&mut self) {
-        if self.0.outcome.get().is_none() {
-            self.0.is_timed.store(false, Ordering::Release);
-            self.0.ended.notify_waiters();
+        if self.round.outcome.get().is_none() {
+            self.round.timed().retain(|runtime| *runtime != self.runtime);
+            self.round.ended.notify_waiters();
         }
     }
 }
@@ -94,15 +120,37 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_is_told_that_the_time_is_up_and_may_end_it_for_the_others() {
+    async fn all_are_told_that_the_time_is_up() {
         let round: Round<()> = Round::default();
-        let wait = || async {
-            match round.wait(SECOND).await {
-                Some(outcome) => outcome,
-                None => round.end(|| Err(StoreError::unavailable("late"))),
+        assert!(join_all((0..10).map(|_| round.wait(SECOND))).await.iter().all(Option::is_none));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_came_later_waits_longer() {
+        let (round, begun): (Round<()>, _) = (Round::default(), Instant::now());
+        let wait = |delay| {
+            let round = &round;
+            async move {
+                tokio::time::sleep(delay).await;
+                assert!(round.wait(SECOND).await.is_none());
+                begun.elapsed() - delay
             }
         };
-        assert!(join_all((0..10).map(|_| wait())).await.iter().all(Result::is_err));
+        let waited = join_all((0..10).map(|place| wait(SECOND * place / 20))).await;
+        assert!(waited.iter().all(|waited| (SECOND..SECOND * 11 / 10).contains(waited)), "{waited:?}");
+    }
+
+    #[test]
+    fn a_timer_in_a_runtime_that_stands_still_holds_up_nobody_elsewhere() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (round, idle): (Round<()>, _) = (Round::default(), runtime());
+        let mut first = Box::pin(round.wait(SECOND));
+        idle.block_on(async { assert!(futures_util::poll!(&mut first).is_pending()) });
+        let second = runtime().block_on(async {
+            tokio::time::pause();
+            tokio::time::timeout(SECOND * 2, round.wait(SECOND)).await
+        });
+        assert!(second.unwrap().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -44,7 +44,7 @@ pub struct AuthSettings {
 pub enum Freshness {
     /// As of a read of the store's change log that began at most so long ago: no request waits for the store, and a
     /// revoked key may be accepted until then. If the store cannot be read for longer, requests are refused with 503.
-    /// At least 100 ms.
+    /// 100 ms to an hour, of which 60 ms are kept back: the clock that each request reads may lag by so much.
     Bounded(Duration),
     /// As of a read of the store's change log that began after the request arrived: no request that begins after a
     /// revocation returned is accepted, whichever node it reaches. The default.

@@ -41,7 +41,7 @@ impl<R: KeyReader> Inner<R> {
             && candidate.is_proved_by(&entry.rest)
         {
             self.meter.hit();
-            return self.judge(entry, &source);
+            return self.judge(entry, &source, self.clock.now());
         }
         Box::pin(self.check_slowly(candidate, currency, source)).await
     }
@@ -67,7 +67,11 @@ impl<R: KeyReader> Inner<R> {
                     return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
                 }
                 if currency == Currency::Tracked && self.cache.is_current(&entry) {
-                    return self.judge(entry, &source);
+                    if !is_missed {
+                        // Another request proved it just now.
+                        self.meter.hit();
+                    }
+                    return self.judge(entry, &source, self.clock.now());
                 }
                 proved = proved.or(Some(entry.rest.fingerprint));
             }
@@ -102,7 +106,7 @@ impl<R: KeyReader> Inner<R> {
             let entry = self.cache.remember(ticket, proof);
             if is_proved {
                 // The record was read after this request arrived, and nothing was waited for since.
-                return self.judge(entry, &source);
+                return self.judge(entry, &source, self.clock.now());
             }
             // The run took its time: what was read before it may have changed.
         }
@@ -142,7 +146,7 @@ impl<R: KeyReader> Inner<R> {
 
     /// Waits until what the cache says is current enough for a request that arrived before this call.
     async fn current(&self) -> Result<Currency, AuthError> {
-        if self.is_current_now() {
+        if self.is_current_now(self.clock.now()) {
             return Ok(Currency::Tracked);
         }
         self.log.read().await.map_err(|error| AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error))

@@ -69,9 +69,16 @@ impl SqlxStore {
     /// The lock is a statement of its own. Under READ COMMITTED, which is asked for whatever the database's default is,
     /// the next statement then sees what was committed before the lock was had; in one statement with it, guards would
     /// be read from a snapshot older than the wait for the lock, and a key issued for an owner just suspended.
+    ///
+    /// What commits is on disk, and on a synchronous standby if there is one, whatever the database's default is: a
+    /// revocation that a crash undid would let the key in again.
     async fn begin(pool: &PgPool) -> Result<PgTransaction<'static>, Failure> {
+        const LOCK_HEAD: &str = "select position, \
+            case when current_setting('synchronous_commit') in ('off', 'local', 'remote_write') \
+                then set_config('synchronous_commit', 'on', true) end \
+            from keys.api_key_head for update";
         let mut transaction = pool.begin_with("begin isolation level read committed").await?;
-        sqlx::query("select position from keys.api_key_head for update").execute(&mut *transaction).await?;
+        sqlx::query(LOCK_HEAD).execute(&mut *transaction).await?;
         Ok(transaction)
     }
 

@@ -53,6 +53,14 @@ pub(super) async fn finds_as_told<R: ErasedReader + ?Sized>(
     written.and(read)
 }
 
+/// What the log told of, without repeats, which are harmless.
+pub(super) fn last_of_each(told: impl DoubleEndedIterator<Item = KeyId>) -> Vec<KeyId> {
+    let mut seen = BTreeSet::new();
+    let mut last: Vec<KeyId> = told.rev().filter(|id| seen.insert(*id)).collect();
+    last.reverse();
+    last
+}
+
 /// Many write, through these handles in turn, while one reads the log.
 pub(super) async fn nothing_is_missed<R: ErasedReader + ?Sized>(
     follower: &Candidate<'_, R>,

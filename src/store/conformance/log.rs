@@ -4,7 +4,7 @@ use std::slice::from_ref;
 
 use super::{
     Candidate, Unmet,
-    follow::{self, News},
+    follow::{self, News, last_of_each},
     scene::{Sample, Scene, at},
     unmet::{ensure, same},
 };
@@ -171,7 +171,7 @@ pub async fn changes_come_in_commit_order<R: KeyReader>(candidate: &Candidate<'_
             )));
         };
         same("the head that comes with what changed", &head, &last)?;
-        let mine: Vec<KeyId> = told.into_iter().filter(|id| keys.iter().any(|key| key.id == *id)).collect();
+        let mine = last_of_each(told.into_iter().filter(|id| keys.iter().any(|key| key.id == *id)));
         let expected: Vec<KeyId> = keys.iter().rev().skip(place).map(|key| key.id).collect();
         ensure(&format!("{expected:?} at the end of what changed"), mine.ends_with(&expected), mine)?;
     }
@@ -193,6 +193,27 @@ pub async fn a_reader_far_behind_misses_nothing<R: KeyReader>(candidate: &Candid
     let news = News::since(candidate, before).await?;
     let missing = keys.iter().filter(|key| !news.tells_of_key(&key.id)).count();
     same("how many of 1,050 revocations a reader far behind is not told of", &missing, &0)
+}
+
+/// A reader up to a thousand changes behind is told of all of them, and not to begin anew.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn the_log_goes_on_for_a_thousand_changes<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let keys = scene.keys(1_000)?;
+    for some in keys.chunks(50) {
+        candidate.written(&scene.insert(some)).await?;
+    }
+    let before = candidate.head().await?;
+    for some in keys.chunks(50) {
+        candidate.written(&scene.change(at(1), some.iter().map(Sample::revoke).collect())).await?;
+    }
+    let Changes::Changed { keys: told, .. } = candidate.since(Some(before)).await? else {
+        return Err(Unmet::failed("expected to be told of a thousand revocations, saw otherwise".to_owned()));
+    };
+    let missing = keys.iter().filter(|key| !told.contains(&key.id)).count();
+    same("how many of 1,000 revocations a reader is not told of", &missing, &0)
 }
 
 /// `head_now`, if there is one, is the head of the log, and moves before a change returns.

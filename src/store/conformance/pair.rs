@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     Candidate, Unmet,
-    follow::News,
+    follow::{News, last_of_each},
     rehash::rehash,
     scene::{Scene, at},
     unmet::{conflicts, ensure, same},
@@ -222,7 +222,7 @@ pub async fn changes_through_both_are_in_one_log(pair: &Pair<'_>) -> Result<(), 
         for reader in [one, other] {
             let changes = reader.since(Some(before)).await?;
             if let Changes::Changed { keys: told, .. } = &changes {
-                let mine: Vec<KeyId> = told.iter().filter(|id| expected.contains(id)).copied().collect();
+                let mine = last_of_each(told.iter().filter(|id| expected.contains(id)).copied());
                 same("the keys revoked through both handles in turn", &mine, &expected)?;
             }
             let news = News::of(changes)?;

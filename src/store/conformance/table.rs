@@ -80,6 +80,8 @@ clauses! {
         "What the log tells of is found: no `find` is older than a read of the log that returned before it began.";
     "R22" log::a_follower_misses_nothing
         "A reader that follows the log while many write at once misses nothing.";
+    "R23" log::the_log_goes_on_for_a_thousand_changes
+        "A reader up to a thousand changes behind is told of all of them, and not to begin anew.";
 }
 
 clauses! {
@@ -235,6 +237,8 @@ clauses! {
     "S64" owner::an_owner_s_status_can_be_read
         "The status of an owner without keys can be read: it is told by itself, of the right owner, from the moment a \
          change of it returned.";
+    "S65" usage::ten_thousand_counts_are_taken
+        "A batch of ten thousand counts is taken, and counts once.";
 }
 
 clauses! {
