@@ -114,15 +114,15 @@ async fn until(client: &tokio_postgres::Client, is_so: &str) {
     }
 }
 
-/// Connections of stores to this server, of which there are none, or some.
+/// Whether no store has a connection to this server.
 const NO_NODE: &str = "select count(*) = 0 from pg_stat_activity where application_name = 'tower-api-keys'";
-const A_NODE: &str = "select count(*) > 0 from pg_stat_activity where application_name = 'tower-api-keys'";
 
-/// Ends the connections of all stores to this server.
+/// Ends the connections that stores have to this server, and waits until they are gone.
 async fn disconnect_nodes(client: &tokio_postgres::Client) {
-    let ends = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tower-api-keys'";
-    client.batch_execute(ends).await.unwrap();
-    until(client, NO_NODE).await;
+    let ends = "select coalesce(array_agg(pid) filter (where pg_terminate_backend(pid)), '{}')::text \
+                from pg_stat_activity where application_name = 'tower-api-keys'";
+    let ended: String = client.query_one(ends, &[]).await.unwrap().get(0);
+    until(client, &format!("select count(*) = 0 from pg_stat_activity where pid = any ('{ended}')")).await;
 }
 
 /// A node has to find back to its server within this time.
