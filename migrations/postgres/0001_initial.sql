@@ -67,121 +67,186 @@ create table api_key_log (
     owner text collate "C"
 );
 
--- Not to be called by others: the triggers are, with the rights of whoever made them, so that a role which may only
--- change keys need not be able to write the log.
-create function api_key_log_key(key_id text) returns void
+-- The log is written here and nowhere else, so that plain SQL in anybody's transaction is noticed like the rest: once for
+-- each statement, with the rights of whoever made these functions, so that a role which may change keys need not be able to
+-- write the log. A statement that changes more than a thousand moves the head and names nothing: that is further than
+-- readers follow, and they begin anew.
+create function api_key_log_move(steps bigint) returns bigint
 language sql
-set search_path from current
 as $$
-    with head as (
-        update api_key_head set position = position + 1, change = uuid_send(gen_random_uuid())
-        returning position, change
-    )
-    insert into api_key_log (position, change, key_id) select position, change, $1 from head;
+    update api_key_head set position = position + steps, change = uuid_send(gen_random_uuid())
+    returning position - steps;
 $$;
 
-create function api_key_log_owner(organization text, kind text, id text) returns void
-language sql
-set search_path from current
+create function api_key_log_keys(ids text[]) returns void
+language plpgsql
 as $$
-    with head as (
-        update api_key_head set position = position + 1, change = uuid_send(gen_random_uuid())
-        returning position, change
-    )
-    insert into api_key_log (position, change, organization, owner_kind, owner)
-        select position, change, $1, $2, $3 from head;
+declare
+    steps bigint := coalesce(array_length(ids, 1), 0);
+    before bigint;
+begin
+    if steps = 0 then
+        return;
+    end if;
+    before := api_key_log_move(steps);
+    if steps <= 1000 then
+        insert into api_key_log (position, change, key_id)
+            select before + place, h.change, id from api_key_head h, unnest(ids) with ordinality as named (id, place);
+    end if;
+end
 $$;
 
-revoke execute on function api_key_log_key(text) from public;
-revoke execute on function api_key_log_owner(text, text, text) from public;
-
--- The log is written here and nowhere else, so that plain SQL in anybody's transaction is noticed like the rest.
--- Revocation is logged in both directions. A new key is no change: nobody can know it from before. A new name, label or
--- hash is none either: the key means the same.
-create function api_keys_changed() returns trigger
+-- Of new keys one is named for all: nobody can know them from before. But a server that lost the statement, as one that was
+-- restored, then shows another log than the one that nodes know.
+create function api_keys_inserted() returns trigger
 language plpgsql
 security definer
-set search_path from current
+set jit = off
 as $$
 begin
-    perform api_key_log_key(old.id);
-    if tg_op = 'UPDATE' and new.id <> old.id then
-        perform api_key_log_key(new.id);
-    end if;
+    perform api_key_log_keys(array(select min(id) from new_rows having count(*) > 0));
     return null;
 end
 $$;
 
-create trigger api_keys_updated
-after update on api_keys for each row
-when (
-    (old.id, old.organization, old.kind, old.owner, old.scopes, old.expires_at, old.revoked_at, old.revoked_by)
-    is distinct from
-    (new.id, new.organization, new.kind, new.owner, new.scopes, new.expires_at, new.revoked_at, new.revoked_by)
-)
-execute function api_keys_changed();
-
-create trigger api_keys_deleted
-after delete on api_keys for each row
-execute function api_keys_changed();
-
-create function api_key_owners_changed() returns trigger
+-- Revocation is logged in both directions. A new name, label or hash is no change: the key means the same.
+create function api_keys_updated() returns trigger
 language plpgsql
 security definer
-set search_path from current
+set jit = off
 as $$
 begin
-    if tg_op <> 'INSERT' then
-        perform api_key_log_owner(old.organization, old.kind, old.id);
-    end if;
-    if tg_op = 'INSERT'
-        or (tg_op = 'UPDATE' and (old.organization, old.kind, old.id) <> (new.organization, new.kind, new.id)) then
-        perform api_key_log_owner(new.organization, new.kind, new.id);
-    end if;
+    perform api_key_log_keys(array(
+        select distinct id from (
+            (
+                select id, organization, kind, owner, scopes, expires_at, revoked_at, revoked_by from old_rows
+                except all
+                select id, organization, kind, owner, scopes, expires_at, revoked_at, revoked_by from new_rows
+            )
+            union all
+            (
+                select id, organization, kind, owner, scopes, expires_at, revoked_at, revoked_by from new_rows
+                except all
+                select id, organization, kind, owner, scopes, expires_at, revoked_at, revoked_by from old_rows
+            )
+        ) changed
+    ));
     return null;
 end
 $$;
 
-create trigger api_key_owners_inserted
-after insert on api_key_owners for each row
-when (new.suspended_at is not null or new.plan_held_at is not null or new.closed_at is not null)
-execute function api_key_owners_changed();
+create function api_keys_deleted() returns trigger
+language plpgsql
+security definer
+set jit = off
+as $$
+begin
+    perform api_key_log_keys(array(select id from old_rows));
+    return null;
+end
+$$;
 
-create trigger api_key_owners_updated
-after update on api_key_owners for each row
-when (old is distinct from new)
-execute function api_key_owners_changed();
+create trigger api_keys_inserted after insert on api_keys
+referencing new table as new_rows for each statement execute function api_keys_inserted();
 
-create trigger api_key_owners_deleted
-after delete on api_key_owners for each row
-when (old.suspended_at is not null or old.plan_held_at is not null or old.closed_at is not null)
-execute function api_key_owners_changed();
+create trigger api_keys_updated after update on api_keys
+referencing old table as old_rows new table as new_rows for each statement execute function api_keys_updated();
 
--- `truncate` fires no trigger for each row: every node has to begin anew, as after a change that nobody can follow.
+create trigger api_keys_deleted after delete on api_keys
+referencing old table as old_rows for each statement execute function api_keys_deleted();
+
+-- The same for owners. One without a row is active, as is one whose times are all null.
+create function api_key_log_owners(organizations text[], kinds text[], ids text[]) returns void
+language plpgsql
+as $$
+declare
+    steps bigint := coalesce(array_length(ids, 1), 0);
+    before bigint;
+begin
+    if steps = 0 then
+        return;
+    end if;
+    before := api_key_log_move(steps);
+    if steps <= 1000 then
+        insert into api_key_log (position, change, organization, owner_kind, owner)
+            select before + place, h.change, organization, kind, id
+            from api_key_head h, unnest(organizations, kinds, ids) with ordinality as named (organization, kind, id, place);
+    end if;
+end
+$$;
+
+create function api_key_owners_inserted() returns trigger
+language plpgsql
+security definer
+set jit = off
+as $$
+begin
+    perform api_key_log_owners(array_agg(organization), array_agg(kind), array_agg(id)) from new_rows
+    where suspended_at is not null or plan_held_at is not null or closed_at is not null;
+    return null;
+end
+$$;
+
+create function api_key_owners_updated() returns trigger
+language plpgsql
+security definer
+set jit = off
+as $$
+begin
+    perform api_key_log_owners(array_agg(organization), array_agg(kind), array_agg(id)) from (
+        select organization, kind, id from (
+            (select * from old_rows except all select * from new_rows)
+            union all
+            (select * from new_rows except all select * from old_rows)
+        ) differing
+        group by organization, kind, id
+    ) changed;
+    return null;
+end
+$$;
+
+create function api_key_owners_deleted() returns trigger
+language plpgsql
+security definer
+set jit = off
+as $$
+begin
+    perform api_key_log_owners(array_agg(organization), array_agg(kind), array_agg(id)) from old_rows
+    where suspended_at is not null or plan_held_at is not null or closed_at is not null;
+    return null;
+end
+$$;
+
+create trigger api_key_owners_inserted after insert on api_key_owners
+referencing new table as new_rows for each statement execute function api_key_owners_inserted();
+
+create trigger api_key_owners_updated after update on api_key_owners
+referencing old table as old_rows new table as new_rows for each statement execute function api_key_owners_updated();
+
+create trigger api_key_owners_deleted after delete on api_key_owners
+referencing old table as old_rows for each statement execute function api_key_owners_deleted();
+
+-- `truncate` has no such tables. The head moves further than readers follow.
 create function api_keys_truncated() returns trigger
 language plpgsql
 security definer
-set search_path from current
 as $$
 begin
-    update api_key_head set position = position + 1, change = uuid_send(gen_random_uuid());
+    perform api_key_log_move(1001);
     return null;
 end
 $$;
 
 create trigger api_keys_truncated
-after truncate on api_keys for each statement
-execute function api_keys_truncated();
+after truncate on api_keys for each statement execute function api_keys_truncated();
 
 create trigger api_key_owners_truncated
-after truncate on api_key_owners for each statement
-execute function api_keys_truncated();
+after truncate on api_key_owners for each statement execute function api_keys_truncated();
 
 -- Wakes nodes that listen: the channel is the whole database's, so the schema is named. It shortens the delay of bounded
 -- freshness, and proves nothing.
 create function api_key_head_moved() returns trigger
 language plpgsql
-set search_path from current
 as $$
 begin
     perform pg_notify('api_keys', new.position || ' ' || tg_table_schema);
@@ -198,13 +263,12 @@ execute function api_key_head_moved();
 -- transaction knows who did it.
 create function api_key_hold_owner(organization text, kind text, id text, held text, at bigint) returns boolean
 language plpgsql
-set search_path from current
 as $$
 declare
     changed integer;
 begin
-    if kind not in ('user', 'team') or held not in ('suspended', 'plan') then
-        raise exception 'an owner is a user or a team, and a hold is suspended or plan';
+    if (kind in ('user', 'team') and held in ('suspended', 'plan') and at between 0 and 253402300799999) is not true then
+        raise exception 'an owner is a user or a team, a hold is suspended or plan, and a time is milliseconds since 1970';
     end if;
     perform 1 from api_key_head for update;
     insert into api_key_owners as o (organization, kind, id, suspended_at, plan_held_at)
@@ -222,12 +286,11 @@ $$;
 
 create function api_key_lift_owner(organization text, kind text, id text, held text) returns boolean
 language plpgsql
-set search_path from current
 as $$
 declare
     changed integer;
 begin
-    if kind not in ('user', 'team') or held not in ('suspended', 'plan') then
+    if (kind in ('user', 'team') and held in ('suspended', 'plan')) is not true then
         raise exception 'an owner is a user or a team, and a hold is suspended or plan';
     end if;
     perform 1 from api_key_head for update;
@@ -292,3 +355,25 @@ create table api_key_meta (
     value bytea not null
 );
 
+-- The triggers fire whatever the session says it is. Every function has its names looked up in this schema alone, whoever
+-- calls it and whatever temporary tables they have. And nobody else may call those that write the log.
+do $$
+declare
+    this text := current_schema();
+    name text;
+begin
+    for name in select oid::regprocedure from pg_proc where pronamespace = this::regnamespace and proname like 'api\_key%' loop
+        execute format('alter function %s set search_path = %I, pg_temp', name, this);
+        if name not like '%hold_owner%' and name not like '%lift_owner%' then
+            execute format('revoke execute on function %s from public', name);
+        end if;
+    end loop;
+    for name in
+        select format('alter table %s enable always trigger %I', tgrelid::regclass, tgname)
+        from pg_trigger join pg_class on pg_class.oid = tgrelid
+        where relnamespace = this::regnamespace and tgname like 'api\_key%' and not tgisinternal
+    loop
+        execute name;
+    end loop;
+end
+$$;

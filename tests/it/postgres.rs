@@ -5,6 +5,7 @@ mod failover;
 mod faults;
 mod migrating;
 mod paused;
+mod pooler;
 mod pools;
 #[path = "support/proxy.rs"]
 mod proxy;

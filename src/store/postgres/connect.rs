@@ -31,7 +31,9 @@ impl Server {
         let malformed =
             |error| PostgresError::caused(PostgresErrorKind::Settings, "the URL of the database is malformed", error);
         let mut config: Config = url.parse().map_err(malformed)?;
-        config.connect_timeout(settings.connect_timeout);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(settings.connect_timeout);
+        }
         if config.get_application_name().is_none() {
             config.application_name("tower-api-keys");
         }

@@ -2,7 +2,7 @@ use std::error::Error;
 
 use deadpool_postgres::PoolError;
 use tokio::time::error::Elapsed;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::store::{Conflict, Place, StoreError};
 
@@ -32,6 +32,13 @@ impl Failure {
         Self::Unavailable(error.into())
     }
 
+    /// Whether a server refused because it is a standby, or was made read-only: another connection may lead elsewhere.
+    pub(super) fn is_of_read_only(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        let code = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+        code == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+    }
+
     /// The same of something that writes and commits at once: where nobody answered, it may have been done.
     pub(super) fn of_write(self) -> Self {
         match self {
@@ -41,11 +48,18 @@ impl Failure {
     }
 }
 
-/// Whether the server said no, rather than nothing, or goodbye.
+/// Classes of errors after which a commit may stand all the same: of connections (a pooler's, too, whose server died), of
+/// resources, an operator's intervention in a commit that waits for a standby, of the system, and of the server itself.
+const DOUBTFUL: [&str; 5] = ["08", "53", "57", "58", "XX"];
+
+/// Whether the server said no and goes on, rather than nothing, or goodbye.
 fn is_refusal(error: &(dyn Error + Send + Sync + 'static)) -> bool {
-    let code = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
-    // Class 57: an operator's intervention. A commit that was waiting for a standby then stands all the same.
-    code.is_some_and(|code| !code.code().starts_with("57"))
+    let said = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::as_db_error);
+    said.is_some_and(|said| {
+        said.parsed_severity() == Some(Severity::Error)
+            && *said.code() != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
+            && !DOUBTFUL.iter().any(|class| said.code().code().starts_with(class))
+    })
 }
 
 impl From<tokio_postgres::Error> for Failure {

@@ -1,6 +1,6 @@
 use tokio_postgres::Row;
 
-use super::{failure::Failure, link::Link, sql::Sql};
+use super::{failure::Failure, link::Link};
 use crate::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
@@ -15,19 +15,10 @@ pub(super) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, pl
     row.try_get(place).map_err(|error| Failure::Corrupt(error.into()))
 }
 
-pub(super) async fn find(link: &Link, sql: &Sql, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
-    let rows = link.ask(&sql.find, &[&id.as_str()]).await?;
+pub(super) async fn find(link: &Link, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
+    let rows = link.ask(&[&id.as_str()]).await?;
     let row = rows.first().ok_or_else(|| Failure::Corrupt("a look-up without an answer".into()))?;
-    refuse_standby(row, FOUND_COLUMNS)?;
     if column::<Option<&str>>(row, 1)?.is_some() { found_key(row).map(Some) } else { Ok(None) }
-}
-
-/// What a standby says may be behind what the primary said before.
-pub(super) fn refuse_standby(row: &Row, place: usize) -> Result<(), Failure> {
-    if column(row, place)? {
-        return Err(Failure::Unavailable("the server is a standby, which may be behind".into()));
-    }
-    Ok(())
 }
 
 pub(super) fn found_key(row: &Row) -> Result<FoundKey, Failure> {

@@ -8,7 +8,7 @@ use super::{
     key_rows::find,
     list::list,
     log::changes_since,
-    owner_rows::owner_status,
+    owner_rows::standing_owner_status,
     session::transact,
     store::{Inner, PostgresStore},
     upkeep::{prune, put_meta_if_absent},
@@ -29,11 +29,11 @@ use crate::{
 
 impl KeyReader for PostgresStore {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        Ok(find(&self.0.finder, &self.0.sql, id).await?)
+        Ok(find(&self.0.finder, id).await?)
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-        Ok(changes_since(&self.0.log, &self.0.sql, head).await?)
+        Ok(changes_since(&self.0.log, head).await?)
     }
 
     fn head_now(&self) -> Option<Head> {
@@ -70,10 +70,7 @@ impl KeyStore for PostgresStore {
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
-        let session = self.0.sessions.open().await?;
-        let status = owner_status(&session, &self.0.sql, owner).await?;
-        session.give_back();
-        Ok(status)
+        Ok(standing_owner_status(&self.0.sessions, &self.0.sql, owner).await?)
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {

@@ -55,11 +55,26 @@ impl Listener {
 
     /// Whether what is sent by others arrives here: a pooler takes `LISTEN`, and delivers nothing.
     pub(super) async fn probe(&self, sender: &Client) -> Result<(), PostgresError> {
-        let (listening, probes) = self.listen().await.map_err(PostgresError::unavailable)?;
-        let arrived = self.arrives(sender, probes).await;
-        drop(listening);
+        let arrived = timeout(self.timeout, async {
+            let bytes = random_bytes::<8>().map_err(Failure::unavailable)?;
+            // Of hexadecimal digits, so that there is nothing to quote.
+            let word: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let payload = format!("probe {word}");
+            let (heard, mut arrived) = watch::channel(false);
+            let expected = payload.clone();
+            let hear = move |payload: &str| {
+                if payload == expected {
+                    heard.send_replace(true);
+                }
+            };
+            let _listening = self.listen(hear).await?;
+            sender.batch_execute(&format!("notify {CHANNEL}, '{payload}'")).await?;
+            arrived.wait_for(|is| *is).await.map_err(Failure::unavailable)?;
+            Ok::<_, Failure>(())
+        });
         let what = "notifications do not arrive at the URL to listen at: it must lead to the server itself, not to a \
                     pooler, and to the same database";
+        let arrived = arrived.await.unwrap_or_else(|late| Err(late.into()));
         arrived.map_err(|error| PostgresError::caused(PostgresErrorKind::Settings, what, error))
     }
 
@@ -73,47 +88,40 @@ impl Listener {
         drop(heard.wait_for(|now| now.is_some_and(|now| now > position)).await);
     }
 
-    /// A connection that listens, and the probes that arrive on it, for as long as it lives.
-    async fn listen(&self) -> Result<(Client, watch::Receiver<String>), Failure> {
-        let (probe, probes) = watch::channel(String::new());
-        let (positions, schema) = (self.position.clone(), self.schema.clone());
-        let hear = move |payload: &str| match payload.split_once(' ') {
-            Some(("probe", word)) => drop(probe.send_replace(word.to_owned())),
-            Some((position, of)) if of == schema => drop(positions.send_replace(position.parse().ok())),
-            _ => {}
-        };
-        timeout(self.timeout, async {
-            let client = self.server.connect(hear).await?;
-            client.batch_execute(&format!("listen {CHANNEL}")).await?;
-            Ok((client, probes))
-        })
-        .await?
-    }
-
-    /// Sends a word of its own and waits for it.
-    async fn arrives(&self, sender: &Client, mut probes: watch::Receiver<String>) -> Result<(), Failure> {
-        let bytes = random_bytes::<8>().map_err(Failure::unavailable)?;
-        let word: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        timeout(self.timeout, async {
-            // Of hexadecimal digits, so there is nothing to quote, and nothing is prepared.
-            sender.batch_execute(&format!("notify {CHANNEL}, 'probe {word}'")).await?;
-            probes.wait_for(|arrived| *arrived == word).await.map_err(Failure::unavailable)?;
-            Ok(())
-        })
-        .await?
+    async fn listen(&self, hear: impl Fn(&str) + Send + 'static) -> Result<Client, Failure> {
+        let client = self.server.connect(hear).await?;
+        client.batch_execute(&format!("listen {CHANNEL}")).await?;
+        Ok(client)
     }
 
     /// Listens until the connection is lost, or until nobody else has the listener.
     async fn follow(self: &Arc<Self>) -> Result<(), Failure> {
-        let (client, probes) = self.listen().await?;
+        let (positions, schema) = (self.position.clone(), self.schema.clone());
+        let (lives, mut ended) = watch::channel(());
+        let hear = move |payload: &str| {
+            let _lives = &lives;
+            if let Some((position, of)) = payload.split_once(' ')
+                && of == schema
+            {
+                positions.send_replace(position.parse().ok());
+            }
+        };
         // What was missed while nobody listened is noticed at the next interval.
-        while Arc::strong_count(self) > 1 {
-            if timeout(PROBE_AGAIN, probes.clone().wait_for(|_| false)).await.is_ok() {
+        let client = timeout(self.timeout, self.listen(hear)).await??;
+        while !self.is_abandoned() {
+            // The sender is part of what hears, and gone with it.
+            if timeout(PROBE_AGAIN, ended.changed()).await.is_ok() {
                 return Err(Failure::unavailable("the connection was lost"));
             }
-            self.arrives(&client, probes.clone()).await?;
+            // A line that is dead without a word shows only when it is used.
+            timeout(self.timeout, client.batch_execute("select 1")).await??;
         }
         Ok(())
+    }
+
+    /// Whether only the task of this listener has it.
+    fn is_abandoned(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
     }
 }
 
@@ -136,5 +144,8 @@ async fn run(running: Running) {
         log!(warn, error = &_error as &dyn std::error::Error, "no word of changes: they are noticed at intervals");
         pause = if begun.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { pause.saturating_mul(2).min(LONGEST_PAUSE) };
         sleep(pause).await;
+        if running.0.is_abandoned() {
+            break;
+        }
     }
 }

@@ -1,25 +1,22 @@
 use tokio_postgres::Row;
 
-use super::{
-    failure::Failure,
-    key_rows::{column, refuse_standby},
-    link::Link,
-    sql::Sql,
-};
+use super::{failure::Failure, key_rows::column, link::Link};
 use crate::{
     key::KeyId,
     owner::{KeyKind, OrganizationId, Owner, OwnerRef},
     store::{Changes, Head},
 };
 
+/// The column of the answer that says whether a standby gave it.
+pub(super) const STANDBY_COLUMN: usize = 2;
+
 /// No log has this position: a reader that knows no head is told the present one.
 const NOWHERE: i64 = -1;
 
-pub(super) async fn changes_since(link: &Link, sql: &Sql, head: Option<Head>) -> Result<Changes, Failure> {
+pub(super) async fn changes_since(link: &Link, head: Option<Head>) -> Result<Changes, Failure> {
     let (position, change) = head.map_or((NOWHERE, [0; 16]), |head| (head.position, head.change));
-    let rows = link.ask(&sql.changes_since, &[&position, &change.as_slice()]).await?;
+    let rows = link.ask(&[&position, &change.as_slice()]).await?;
     let first = rows.first().ok_or_else(|| Failure::Corrupt("the change log has no head".into()))?;
-    refuse_standby(first, 2)?;
     let bytes: &[u8] = column(first, 1)?;
     let change = bytes.try_into().map_err(|_| Failure::Corrupt("a change has 16 bytes".into()))?;
     let now = Head { position: column(first, 0)?, change };

@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use tokio::time::timeout;
 use tokio_postgres::{Client, Row, types::FromSql};
 
 use super::{
@@ -15,8 +18,16 @@ pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postg
 /// Nodes that migrate at once stand in line: the first does it, the others find it done.
 const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended('tower-api-keys migrations', 0))";
 
-pub(super) async fn migrate(client: &Client, schema: &str, sql: &Sql) -> Result<(), PostgresError> {
-    client.batch_execute("begin").await.map_err(PostgresError::unavailable)?;
+/// Takes as long as it takes, once the server has answered a first question within this time.
+pub(super) async fn migrate(
+    client: &Client,
+    schema: &str,
+    sql: &Sql,
+    first_answer: Duration,
+) -> Result<(), PostgresError> {
+    timeout(first_answer, refuse_standby(client, sql)).await.map_err(PostgresError::unavailable)??;
+    // Whatever the database's default is: who waited for the lock must see what was done under it.
+    client.batch_execute("begin isolation level read committed").await.map_err(PostgresError::unavailable)?;
     let migrated = migrate_to_newest(client, schema, sql).await.map_err(|error| {
         PostgresError::caused(PostgresErrorKind::Schema, "the server refused a migration: see what it says", error)
     });
@@ -27,27 +38,40 @@ pub(super) async fn migrate(client: &Client, schema: &str, sql: &Sql) -> Result<
 
 async fn migrate_to_newest(client: &Client, schema: &str, sql: &Sql) -> Result<(), tokio_postgres::Error> {
     client.batch_execute(LOCK).await?;
-    let enter = format!("create schema if not exists \"{schema}\"; set local search_path to \"{schema}\"");
-    client.batch_execute(&enter).await?;
-    let is_there = value(&client.query_typed("select to_regclass('api_key_schema') is not null", &[]).await?)?;
+    let table = format!("select to_regclass('\"{schema}\".api_key_schema') is not null");
+    let is_there = value(&client.query_typed(&table, &[]).await?)?;
     let found = if is_there == Some(true) { value(&ask(client, &sql.version, &[]).await?)?.unwrap_or(0) } else { 0 };
-    for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+    let missing: Vec<_> = (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found).collect();
+    if missing.is_empty() {
+        // A role without the right to make anything may ask for it all the same.
+        return Ok(());
+    }
+    let namespace = format!("select to_regnamespace('\"{schema}\"') is not null");
+    if value(&client.query_typed(&namespace, &[]).await?)? != Some(true) {
+        client.batch_execute(&format!("create schema \"{schema}\"")).await?;
+    }
+    client.batch_execute(&format!("set local search_path to \"{schema}\"")).await?;
+    for (version, migration) in missing {
         client.batch_execute(migration).await?;
         ask(client, &sql.record_version, &[&version]).await?;
     }
     Ok(())
 }
 
+async fn refuse_standby(client: &Client, sql: &Sql) -> Result<(), PostgresError> {
+    let asked = ask(client, &sql.is_standby, &[]).await.and_then(|rows| value(&rows));
+    if asked.map_err(PostgresError::unavailable)? == Some(false) {
+        return Ok(());
+    }
+    Err(PostgresError::new(
+        PostgresErrorKind::Standby,
+        "the server is a standby, whose data may be behind: connect to the primary",
+    ))
+}
+
 /// Whether the tables are there, and of a version that this one works with; and whether the server is no standby.
 pub(super) async fn check(client: &Client, sql: &Sql) -> Result<(), PostgresError> {
-    let asked = client.query_typed("select pg_is_in_recovery()", &[]).await;
-    let is_standby = asked.and_then(|rows| value(&rows)).map_err(PostgresError::unavailable)?;
-    if is_standby != Some(false) {
-        return Err(PostgresError::new(
-            PostgresErrorKind::Standby,
-            "the server is a standby, whose data may be behind: connect to the primary",
-        ));
-    }
+    refuse_standby(client, sql).await?;
     let absent = "the tables of keys are not there, or may not be read: call `PostgresStore::migrate` first, name their \
                   schema, or grant the rights of a node";
     let found = ask(client, &sql.version, &[]).await.and_then(|rows| value(&rows));

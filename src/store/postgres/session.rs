@@ -1,7 +1,11 @@
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use deadpool_postgres::{Object, Pool};
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join4};
 use tokio::time::timeout;
 use tokio_postgres::{Client, Row, types::ToSql};
 
@@ -29,6 +33,8 @@ pub(super) struct Sessions {
 pub(super) struct Session<'a> {
     object: Option<Object>,
     sessions: &'a Sessions,
+    /// Whether something was not answered: nothing more is asked then.
+    is_silent: AtomicBool,
 }
 
 impl Sessions {
@@ -42,13 +48,27 @@ impl Sessions {
 
     pub(super) async fn open(&self) -> Result<Session<'_>, Failure> {
         let object = timeout(self.change_timeout, self.pool.get()).await??;
-        Ok(Session { object: Some(object), sessions: self })
+        Ok(Session { object: Some(object), sessions: self, is_silent: AtomicBool::new(false) })
     }
 
-    /// Asks a single question, which is a transaction of its own.
-    pub(super) async fn rows(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+    /// Asks a single question of the primary.
+    pub(super) async fn rows(
+        &self,
+        sql: &Sql,
+        query: &Query,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Failure> {
         let session = self.open().await?;
-        let rows = session.rows(query, params).await?;
+        // All sent at once. In one transaction, so that a pooler has one server answer all of it.
+        let (_, standby, rows, _) = try_join4(
+            session.batch("begin"),
+            session.rows(&sql.is_standby, &[]),
+            session.rows(query, params),
+            session.batch("commit"),
+        )
+        .await?;
+        // Not given back: the next connection may lead to the primary.
+        refuse_standby(&standby, 0)?;
         session.give_back();
         Ok(rows)
     }
@@ -116,8 +136,9 @@ impl Session<'_> {
                 Ok(done)
             }
             Err(failure) => {
-                // One that cannot even be undone is closed, which undoes it.
-                if self.batch("rollback").await.is_ok() {
+                // One that cannot be undone is closed, which undoes it; so is one to a server that takes no changes.
+                let is_fit = !self.is_silent.load(Ordering::Relaxed) && !failure.is_of_read_only();
+                if is_fit && self.batch("rollback").await.is_ok() {
                     self.give_back();
                 }
                 Err(failure)
@@ -138,6 +159,7 @@ impl Session<'_> {
         match timeout(self.sessions.change_timeout, question(object)).await {
             Ok(answer) => Ok(answer?),
             Err(late) => {
+                self.is_silent.store(true, Ordering::Relaxed);
                 // Where one line is dead, those beside it are: nobody should have to find that out for each.
                 drop(self.sessions.pool.retain(|_, _| false));
                 Err(late.into())
@@ -168,4 +190,12 @@ fn typed<'a>(
     params: &[&'a (dyn ToSql + Sync)],
 ) -> Vec<(&'a (dyn ToSql + Sync), tokio_postgres::types::Type)> {
     params.iter().copied().zip(query.types.iter().cloned()).collect()
+}
+
+/// What a standby says may be behind what the primary said before. The column tells who speaks.
+pub(super) fn refuse_standby(rows: &[Row], column: usize) -> Result<(), Failure> {
+    if rows.first().is_none_or(|row| row.try_get(column).unwrap_or(true)) {
+        return Err(Failure::unavailable("the server is a standby, which may be behind"));
+    }
+    Ok(())
 }

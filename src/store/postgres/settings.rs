@@ -81,8 +81,8 @@ impl PostgresSettings {
     }
 
     /// How long the server may take for each statement of a change, a list or a flush of usage, 1 to 60 s, and how long one
-    /// of them waits for a connection of the pool; a change waits for others three quarters of that. A connection that took longer is closed. Should be less than
-    /// [`store_timeout`](crate::ApiKeysBuilder::store_timeout).
+    /// of them waits for a connection of the pool; a change waits for others three quarters of that. A connection that took
+    /// longer is closed. Should be less than [`store_timeout`](crate::ApiKeysBuilder::store_timeout).
     ///
     /// It is also how long other nodes' changes can be held up by a node that is cut off in the middle of its own.
     #[must_use]

@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use super::portable_sql;
 
 /// A statement and the types of its parameters. With the types known, asking needs no round trip to find them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Query {
     pub(super) text: String,
     pub(super) types: &'static [Type],
@@ -221,11 +221,18 @@ statements! {
     meta: &[Type::TEXT], "select value from {s}.api_key_meta where name = $1";
     put_meta: &[Type::TEXT, Type::BYTEA],
         "insert into {s}.api_key_meta (name, value) values ($1, $2) on conflict (name) do nothing";
-    prune_events: &[Type::INT8], "delete from {s}.api_key_events where at < $1";
-    // Positions have no gaps, so that the last rows are known by theirs.
-    prune_log: &[Type::INT8],
-        "delete from {s}.api_key_log where position <= (select position from {s}.api_key_head) - $1";
-    prune_changes: &[Type::INT8], "delete from {s}.api_key_changes where at < $1";
+    // So many at a time: whoever waits for one of these rows, or for the disk, does not wait long.
+    prune_events: &[Type::INT8], "\
+        delete from {s}.api_key_events where sequence in \
+            (select sequence from {s}.api_key_events where at < $1 limit 10000)";
+    // The last rows are known by their positions.
+    prune_log: &[Type::INT8], "\
+        delete from {s}.api_key_log where position in (select position from {s}.api_key_log \
+            where position <= (select position from {s}.api_key_head) - $1 order by position limit 10000)";
+    prune_changes: &[Type::INT8], "\
+        delete from {s}.api_key_changes where id in \
+            (select id from {s}.api_key_changes where at < $1 limit 10000)";
+    is_standby: &[], "select pg_is_in_recovery()";
     // What moves whole tables.
     export_meta: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_META;
     export_owners: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_OWNERS;

@@ -1,6 +1,6 @@
 use std::{fmt, future::Future, sync::Arc};
 
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, Config};
@@ -8,8 +8,10 @@ use tokio_postgres::{Client, Config};
 use super::{
     connect::Server,
     connect_error::PostgresError,
+    key_rows::FOUND_COLUMNS,
     link::{Link, Source},
     listener::Listener,
+    log::STANDBY_COLUMN,
     schema::{MIGRATIONS, check, migrate},
     session::Sessions,
     settings::PostgresSettings,
@@ -75,9 +77,9 @@ impl PostgresStore {
 
     /// Uses a pool that the service has already, with its transport and its way to log in.
     ///
-    /// Two connections are taken out of it for good, beside those that changes borrow; of the settings, those about
-    /// connecting do not count. Its connections must not depend on the state of a session, and nobody should change that
-    /// of a session they got from it: the search path, say, or `session_replication_role`, which silences triggers.
+    /// Two connections are taken out of it for good, which it replaces: the server sees two more than its size. When a
+    /// server does not answer in time, idle connections of the pool are closed, for those beside a dead line are dead as
+    /// a rule. Of the settings, `pool_size` does not count.
     ///
     /// ```no_run
     /// use tower_api_keys::store::{PostgresSettings, PostgresStore};
@@ -93,7 +95,7 @@ impl PostgresStore {
     /// [`PostgresError`], with what to do about it.
     pub async fn from_pool(pool: Pool, settings: PostgresSettings) -> Result<Self, PostgresError> {
         settings.check()?;
-        Self::assemble(pool.clone(), Source::Pool(pool), None, &settings).await
+        Self::assemble(pool, Source::Pool, None, &settings).await
     }
 
     /// Uses clients that the service makes: for passwords that expire, or another TLS. The connection behind a client is
@@ -130,7 +132,7 @@ impl PostgresStore {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(PostgresError::unavailable)?;
-        Self::assemble(pool.clone(), Source::Pool(pool), None, &settings).await
+        Self::assemble(pool, Source::Pool, None, &settings).await
     }
 
     async fn assemble(
@@ -140,9 +142,12 @@ impl PostgresStore {
         settings: &PostgresSettings,
     ) -> Result<Self, PostgresError> {
         let sql = Sql::new(&settings.schema);
-        let first = timeout(settings.connect_timeout, pool.get()).await.map_err(PostgresError::unavailable)?;
-        let first = first.map_err(PostgresError::unavailable)?;
-        check(&first, &sql).await?;
+        let first = in_time(settings, async {
+            let first = pool.get().await.map_err(PostgresError::unavailable)?;
+            check(&first, &sql).await?;
+            Ok(first)
+        })
+        .await?;
         let listener = |server| Listener::new(server, settings.schema.clone(), settings.answer_timeout);
         let listener = match &settings.listen_url {
             Some(url) => {
@@ -152,8 +157,9 @@ impl PostgresStore {
             }
             None => listens_at.map(listener),
         };
-        let link = || Link::new(source.clone(), settings);
-        let (log, finder, sessions) = (link(), link(), Sessions::new(pool, settings));
+        let log = Link::new(source.clone(), pool.clone(), sql.changes_since.clone(), STANDBY_COLUMN, settings);
+        let finder = Link::new(source, pool.clone(), sql.find.clone(), FOUND_COLUMNS, settings);
+        let sessions = Sessions::new(pool, settings);
         Ok(Self(Arc::new(Inner { sql, log, finder, sessions, listener })))
     }
 
@@ -171,8 +177,10 @@ impl PostgresStore {
     /// [`PostgresError`], with what to do about it.
     pub async fn migrate_with(url: &str, settings: PostgresSettings) -> Result<(), PostgresError> {
         settings.check()?;
-        let client = Server::new(url, &settings)?.connect(|_| {}).await.map_err(PostgresError::unavailable)?;
-        migrate(&client, &settings.schema, &Sql::new(&settings.schema)).await
+        let server = Server::new(url, &settings)?;
+        let client =
+            in_time(&settings, async { server.connect(|_| {}).await.map_err(PostgresError::unavailable) }).await?;
+        migrate(&client, &settings.schema, &Sql::new(&settings.schema), settings.connect_timeout).await
     }
 
     /// The same on a connection of this pool.
@@ -180,14 +188,11 @@ impl PostgresStore {
     /// # Errors
     /// [`PostgresError`], with what to do about it.
     pub async fn migrate_pool(pool: &Pool, schema: &str) -> Result<(), PostgresError> {
-        PostgresSettings::new().schema(schema).check()?;
-        let client = pool.get().await.map_err(PostgresError::unavailable)?;
-        let migrated = migrate(&client, schema, &Sql::new(schema)).await;
-        if migrated.is_err() {
-            // What is left of the transaction goes with it.
-            drop(deadpool_postgres::Object::take(client));
-        }
-        migrated
+        let settings = PostgresSettings::new().schema(schema);
+        settings.check()?;
+        let client = in_time(&settings, async { pool.get().await.map_err(PostgresError::unavailable) }).await?;
+        // For good: whoever drops this future half-way leaves nobody an open transaction.
+        migrate(&Object::take(client), schema, &Sql::new(schema), settings.connect_timeout).await
     }
 
     /// The SQL of all migrations, in order, for whoever migrates in their own way. Run each in a transaction with the
@@ -202,6 +207,14 @@ impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore").finish_non_exhaustive()
     }
+}
+
+/// Not longer than connecting may take.
+async fn in_time<T>(
+    settings: &PostgresSettings,
+    done: impl Future<Output = Result<T, PostgresError>>,
+) -> Result<T, PostgresError> {
+    timeout(settings.connect_timeout, done).await.map_err(PostgresError::unavailable)?
 }
 
 /// Makes clients in a way of the service's own.

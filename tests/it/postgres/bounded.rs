@@ -9,7 +9,7 @@ use tower_api_keys::{
 };
 
 use super::{
-    Keys, RECOVERY, check, comes_to, connected, issue, known_key, migrated, node, node_of,
+    Keys, RECOVERY, check, comes_to, connected, known_key, migrated, node, node_of,
     proxy::{Proxy, Weather},
     revoke, settings, until,
 };
@@ -54,11 +54,13 @@ async fn word_of_a_revocation_arrives_long_before_the_bound() {
         revoke(&strict, &key).await;
         noticed_after(&bounded, &key).await;
     }
+    let known = known_key(&bounded).await;
     let reads = bounded.authenticator().metrics().freshness_reads;
-    for _ in 0..100 {
-        assert_eq!(check(&bounded, &issue(&strict).await).await, Ok(()));
+    for _ in 0..1_000 {
+        assert_eq!(check(&bounded, &known).await, Ok(()));
     }
-    assert!(bounded.authenticator().metrics().freshness_reads <= reads + 1, "requests waited for reads");
+    // Word of the new key may arrive late.
+    assert!(bounded.authenticator().metrics().freshness_reads <= reads + 2, "requests wait for reads");
 }
 
 #[tokio::test]

@@ -218,3 +218,14 @@ async fn one_call_forgets_ten_thousand_events_and_the_next_one_more() {
     assert!(forgotten.iter().all(|events| *events <= 10_000), "{forgotten:?}");
     assert_eq!(forgotten.iter().sum::<u64>(), 10_500);
 }
+
+#[tokio::test]
+async fn a_schema_one_version_newer_is_used_as_it_is_and_two_are_refused() {
+    let server = migrated().await;
+    let sql = server.client().await;
+    sql.batch_execute("insert into keys.api_key_schema (version) values (2)").await.unwrap();
+    known_key(&node(&server).await).await;
+    sql.batch_execute("insert into keys.api_key_schema (version) values (3)").await.unwrap();
+    let error = tower_api_keys::store::PostgresStore::connect_with(&server.url(), super::settings()).await.unwrap_err();
+    assert_eq!(error.kind(), tower_api_keys::store::PostgresErrorKind::Schema);
+}
