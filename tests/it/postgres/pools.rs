@@ -93,14 +93,14 @@ async fn ten_dead_lines_in_a_pool_are_given_up_at_once() {
 #[tokio::test]
 async fn a_migration_that_was_given_up_half_way_leaves_no_open_transaction_in_the_pool() {
     let server = Server::start();
-    let (pool, holder) = (pool_at(&server.url(), 1), server.client().await);
+    let (pool, holder, watcher) = (pool_at(&server.url(), 1), server.client().await, server.client().await);
     let holds = "create table theirs (number integer); begin; \
                  select pg_advisory_xact_lock(hashtextextended('tower-api-keys migrations', 0))";
     holder.batch_execute(holds).await.unwrap();
     let waits = "select count(*) > 0 from pg_stat_activity where wait_event = 'advisory'";
     tokio::select! {
         _ = PostgresStore::migrate_pool(&pool, "keys") => panic!("somebody else holds the lock"),
-        () = until(&holder, waits) => {}
+        () = until(&watcher, waits) => {}
     }
     holder.batch_execute("commit").await.unwrap();
     pool.get().await.unwrap().execute("insert into theirs values (1)", &[]).await.unwrap();
