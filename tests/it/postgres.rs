@@ -3,6 +3,7 @@
 mod bounded;
 mod failover;
 mod faults;
+mod migrating;
 mod paused;
 mod pooler;
 mod pools;
@@ -105,6 +106,26 @@ async fn comes_to(keys: &Keys, key: &PlaintextKey, expected: Result<(), AuthErro
     }
 }
 
+/// Waits until this query says that it is so.
+async fn until(client: &tokio_postgres::Client, is_so: &str) {
+    let begun = Instant::now();
+    while !client.query_one(is_so, &[]).await.unwrap().get::<_, bool>(0) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it does not come to be: {is_so}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Whether no store has a connection to this server.
+const NO_NODE: &str = "select count(*) = 0 from pg_stat_activity where application_name = 'tower-api-keys'";
+
+/// Ends the connections that stores have to this server, and waits until they are gone.
+async fn disconnect_nodes(client: &tokio_postgres::Client) {
+    let ends = "select coalesce(array_agg(pid) filter (where pg_terminate_backend(pid)), '{}')::text \
+                from pg_stat_activity where application_name = 'tower-api-keys'";
+    let ended: String = client.query_one(ends, &[]).await.unwrap().get(0);
+    until(client, &format!("select count(*) = 0 from pg_stat_activity where pid = any ('{ended}')")).await;
+}
+
 /// A node has to find back to its server within this time.
 const RECOVERY: Duration = Duration::from_secs(2);
 
@@ -162,15 +183,4 @@ async fn tables_that_are_not_there_are_an_error_that_says_so() {
     let error = PostgresStore::connect(&server.url()).await.unwrap_err();
     assert_eq!(error.kind(), PostgresErrorKind::Schema);
     assert!(error.to_string().contains("PostgresStore::migrate"), "{error}");
-}
-
-#[tokio::test]
-async fn nodes_may_migrate_at_the_same_time() {
-    let server = Server::start();
-    let url = server.url();
-    let migrations = (0..8).map(|_| PostgresStore::migrate(&url, "keys"));
-    for migrated in futures_util::future::join_all(migrations).await {
-        migrated.unwrap();
-    }
-    node(&server).await;
 }

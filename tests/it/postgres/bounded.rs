@@ -11,7 +11,7 @@ use tower_api_keys::{
 use super::{
     Keys, RECOVERY, check, comes_to, connected, known_key, migrated, node, node_of,
     proxy::{Proxy, Weather},
-    revoke, settings,
+    revoke, settings, until,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,10 +37,10 @@ async fn noticed_after(keys: &Keys, key: &PlaintextKey) -> Duration {
 /// Waits until so many connections listen for word of changes.
 async fn listeners(server: &super::server::Server, expected: i64) {
     let client = server.client().await;
-    let count = "select count(*) from pg_stat_activity where query like 'listen %' or query like 'notify %'";
-    while client.query_one(count, &[]).await.unwrap().get::<_, i64>(0) != expected {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let are_so_many = format!(
+        "select count(*) = {expected} from pg_stat_activity where query like 'listen %' or query like 'notify %'"
+    );
+    until(&client, &are_so_many).await;
 }
 
 #[tokio::test]

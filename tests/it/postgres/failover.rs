@@ -1,16 +1,21 @@
 //! The primary is gone and a standby takes its place.
 
+use std::time::{Duration, Instant};
+
+use futures_util::TryFutureExt;
 use tower_api_keys::{
+    OrganizationId, Owner, TeamId,
     auth::AuthErrorKind,
-    store::{PostgresErrorKind, PostgresStore},
+    manage::ManageErrorKind,
+    store::{KeyQuery, KeyStore, OwnerRef, PostgresErrorKind, PostgresStore, StoreErrorKind},
 };
 
 use super::{
-    Keys, RECOVERY, check, comes_to, known_key, node_at,
+    Keys, NO_NODE, RECOVERY, check, comes_to, known_key, node_at,
     proxy::{Proxy, Weather},
     revoke,
     server::Server,
-    settings,
+    settings, until,
 };
 
 /// A primary, the network to its standby, the standby, an address that leads to the primary, and a node that uses it.
@@ -44,20 +49,22 @@ impl Pair {
         let client = self.primary.client().await;
         client.batch_execute("alter system set synchronous_standby_names = '*'").await.unwrap();
         client.batch_execute("select pg_reload_conf()").await.unwrap();
-        let sync = "select count(*) from pg_stat_replication where sync_state = 'sync'";
-        while client.query_one(sync, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        until(&client, "select count(*) > 0 from pg_stat_replication where sync_state = 'sync'").await;
     }
 
     /// Waits until the standby has everything.
     async fn catch_up(&self) {
         let (primary, standby) = (self.primary.client().await, self.standby.client().await);
         let end: String = primary.query_one("select pg_current_wal_lsn()::text", &[]).await.unwrap().get(0);
-        let replayed = "select pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
-        while !standby.query_one(replayed, &[&end]).await.unwrap().get::<_, bool>(0) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        until(&standby, &format!("select pg_last_wal_replay_lsn() >= '{end}'")).await;
+    }
+
+    /// The address leads to the standby from now on, and what it had is cut.
+    async fn lead_to_standby(&self) {
+        self.address.lead_to(self.standby.port());
+        self.address.set(Weather::Cut);
+        until(&self.primary.client().await, NO_NODE).await;
+        self.address.set(Weather::Fair);
     }
 
     fn fail_over(&mut self) {
@@ -108,12 +115,8 @@ async fn a_node_neither_starts_on_a_standby_nor_trusts_one() {
     pair.catch_up().await;
     let refused = PostgresStore::connect_with(&pair.standby.url(), settings()).await.unwrap_err();
     assert_eq!(refused.kind(), PostgresErrorKind::Standby);
-    // Its address leads to the standby from now on, and what it had is cut.
-    pair.address.lead_to(pair.standby.port());
-    pair.address.set(Weather::Cut);
-    assert_eq!(check(&pair.keys, &key).await, Err(AuthErrorKind::StoreUnavailable));
-    pair.address.set(Weather::Fair);
-    tokio::time::sleep(super::RECOVERY / 2).await;
+    pair.lead_to_standby().await;
+    is_on_standby(&pair, || check(&pair.keys, &key)).await;
     for _ in 0..20 {
         assert_eq!(check(&pair.keys, &key).await, Err(AuthErrorKind::StoreUnavailable));
     }
@@ -121,4 +124,74 @@ async fn a_node_neither_starts_on_a_standby_nor_trusts_one() {
     pair.standby.promote();
     let back = comes_to(&pair.keys, &key, Ok(())).await;
     assert!(back < RECOVERY, "the node needed {back:?} to come back");
+}
+
+/// Asks until the standby is connected to the node: until then, and of the standby, there is no answer.
+async fn is_on_standby<T, E>(pair: &Pair, ask: impl AsyncFn() -> Result<T, E>) {
+    let (begun, client) = (Instant::now(), pair.standby.client().await);
+    while client.query_one(NO_NODE, &[]).await.unwrap().get::<_, bool>(0) {
+        assert!(ask().await.is_err());
+        assert!(begun.elapsed() < Duration::from_secs(30), "the node does not connect to the standby");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_led_to_a_standby_for_a_moment_finds_back_to_the_primary() {
+    let pair = Pair::start().await;
+    let (key, other) = (known_key(&pair.keys).await, known_key(&pair.keys).await);
+    pair.catch_up().await;
+    pair.lead_to_standby().await;
+    is_on_standby(&pair, || check(&pair.keys, &key)).await;
+    let change = async || {
+        let revoked = pair.keys.manager().revoke(&other.id(), &super::admin()).await;
+        revoked.map(drop).map_err(|error| error.kind())
+    };
+    assert_eq!(change().await, Err(ManageErrorKind::StoreUnavailable));
+    // Nothing is cut this time.
+    pair.address.lead_to(pair.primary.port());
+    let begun = Instant::now();
+    comes_to(&pair.keys, &key, Ok(())).await;
+    while let Err(refused) = change().await {
+        assert_eq!(refused, ManageErrorKind::StoreUnavailable);
+        assert!(begun.elapsed() < RECOVERY, "changes still go to the standby");
+    }
+    assert!(begun.elapsed() < RECOVERY, "the node needed {:?} to come back", begun.elapsed());
+    assert_eq!(check(&pair.keys, &other).await, Err(AuthErrorKind::Revoked));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_a_standby_says_is_an_answer() {
+    let pair = Pair::start().await;
+    let owner = Owner::Team(TeamId::new("engineering").unwrap());
+    let owner = OwnerRef { organization: OrganizationId::single(), owner };
+    let (query, now) = (KeyQuery::all(OrganizationId::single()), "2026-03-01T12:00:00Z".parse().unwrap());
+    let store = PostgresStore::connect_with(&pair.primary.url_through(pair.address.port()), settings()).await.unwrap();
+    assert!(store.list(&query, now).await.is_ok());
+    assert!(store.owner_status(&owner).await.is_ok());
+    pair.catch_up().await;
+    pair.lead_to_standby().await;
+    is_on_standby(&pair, || store.list(&query, now).map_err(|error| error.kind())).await;
+    for _ in 0..20 {
+        let listed = store.list(&query, now).await.map_err(|error| error.kind());
+        assert_eq!(listed, Err(StoreErrorKind::Unavailable));
+        let status = store.owner_status(&owner).await.map_err(|error| error.kind());
+        assert_eq!(status, Err(StoreErrorKind::Unavailable));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_issue_the_standby_had_not_received_is_refused_or_reported() {
+    let mut pair = Pair::start().await;
+    let live = known_key(&pair.keys).await;
+    pair.catch_up().await;
+    pair.replication.set(Weather::Cut);
+    let lost = known_key(&pair.keys).await;
+    pair.fail_over();
+    comes_to(&pair.keys, &live, Ok(())).await;
+    let client = pair.standby.client().await;
+    let rows = client.query("select from keys.api_keys where id = $1", &[&lost.id().as_str()]).await.unwrap();
+    assert!(rows.is_empty(), "nothing was lost");
+    let seen = check(&pair.keys, &lost).await;
+    let losses = pair.keys.authenticator().metrics().log_losses;
+    assert!(seen == Err(AuthErrorKind::Invalid) || losses == 1, "{seen:?} and {losses} losses");
 }

@@ -1,24 +1,36 @@
 //! What the network and the server do to a node: it answers 503 in time, never 2xx and never 401, and comes back by
 //! itself.
 
-use std::time::{Duration, Instant};
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 
+use tokio_postgres::error::SqlState;
 use tower_api_keys::{
-    auth::AuthErrorKind,
+    auth::{AuthErrorKind, Freshness},
+    key::KeyId,
     manage::ManageErrorKind,
-    store::{KeyReader, KeyStore, PostgresStore, StoreErrorKind},
+    store::{KeyReader, KeyStore, PostgresSettings, PostgresStore, StoreErrorKind},
 };
 
 use super::{
-    RECOVERY, check, comes_to, issue, known_key, migrated, node, node_behind_proxy, proxy::Weather, revoke, server,
-    settings,
+    NO_NODE, RECOVERY, check, comes_to, connected, disconnect_nodes, issue, known_key, migrated, node,
+    node_behind_proxy, node_of,
+    proxy::{Proxy, Weather},
+    revoke, server, settings,
+    sql::revocation_of,
+    until,
 };
 
 const UNAVAILABLE: Result<(), AuthErrorKind> = Err(AuthErrorKind::StoreUnavailable);
 
-/// In this weather every check is refused within a time, a change is an error, and after it all is as before.
+/// In this weather every check is refused within a time, so is a change, and after it all is as before.
 async fn survives(weather: Weather) {
-    let (_server, proxy, keys) = node_behind_proxy().await;
+    let server = migrated().await;
+    let proxy = Proxy::to(server.port()).await;
+    let store = connected(&server.url_through(proxy.port())).await;
+    let keys = node_of(store.clone(), Freshness::Strict).await;
     let (key, other) = (known_key(&keys).await, known_key(&keys).await);
     let runs = keys.authenticator().argon2_runs();
     proxy.set(weather);
@@ -27,18 +39,19 @@ async fn survives(weather: Weather) {
         assert_eq!(check(&keys, &key).await, UNAVAILABLE);
         assert!(begun.elapsed() < Duration::from_secs(3), "a refusal took {:?}", begun.elapsed());
     }
-    let changed = keys.manager().revoke(&other.id(), &super::admin()).await.unwrap_err();
-    assert!(
-        matches!(changed.kind(), ManageErrorKind::StoreUnavailable | ManageErrorKind::OutcomeUnknown),
-        "{:?}",
-        changed.kind()
-    );
+    let (change, begun) = (revocation_of(&other.id()), Instant::now());
+    let refused = store.apply(&change).await.unwrap_err();
+    // Its transaction was not even begun.
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+    assert!(begun.elapsed() < Duration::from_secs(6), "a refusal of a change took {:?}", begun.elapsed());
     proxy.set(Weather::Fair);
     let back = comes_to(&keys, &key, Ok(())).await;
     assert!(back < RECOVERY, "the node needed {back:?} to come back");
     assert_eq!(keys.authenticator().argon2_runs(), runs);
-    revoke(&keys, &other).await;
-    assert_eq!(check(&keys, &other).await, Err(AuthErrorKind::Revoked));
+    store.apply(&change).await.unwrap();
+    // Another line, which nothing was asked on before: whether it was lost shows only now.
+    let back = comes_to(&keys, &other, Err(AuthErrorKind::Revoked)).await;
+    assert!(back < RECOVERY, "the node needed {back:?} to look a key up again");
 }
 
 #[tokio::test]
@@ -93,11 +106,11 @@ async fn a_change_whose_commit_did_not_arrive_is_done_once() {
 #[tokio::test]
 async fn a_store_says_that_it_does_not_know_what_came_of_a_commit() {
     let server = migrated().await;
-    let proxy = super::proxy::Proxy::to(server.port()).await;
-    let store = super::connected(&server.url_through(proxy.port())).await;
-    let keys = super::node_of(store.clone(), tower_api_keys::auth::Freshness::Strict).await;
+    let proxy = Proxy::to(server.port()).await;
+    let store = connected(&server.url_through(proxy.port())).await;
+    let keys = node_of(store.clone(), Freshness::Strict).await;
     let key = issue(&keys).await;
-    let change = super::sql::revocation_of(&key.id());
+    let change = revocation_of(&key.id());
     proxy.set(Weather::CutBehind(b"commit\0"));
     let unknown = store.apply(&change).await.unwrap_err();
     assert_eq!(unknown.kind(), StoreErrorKind::OutcomeUnknown);
@@ -125,9 +138,16 @@ async fn a_server_out_of_connections_costs_503_to_nodes_that_have_none() {
     let mut taken = exhausted(&server).await;
     // Who is connected stays so.
     assert_eq!(check(&keys, &key).await, Ok(()));
-    let ends = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tower-api-keys'";
-    taken.first().unwrap().batch_execute(ends).await.unwrap();
-    taken.extend(exhausted(&server).await);
+    // Until nothing that the node does by itself was quicker to take one.
+    let begun = Instant::now();
+    loop {
+        disconnect_nodes(taken.first().unwrap()).await;
+        taken.extend(exhausted(&server).await);
+        if taken.first().unwrap().query_one(NO_NODE, &[]).await.unwrap().get(0) {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "the node always gets a connection");
+    }
     for _ in 0..20 {
         assert_eq!(check(&keys, &key).await, UNAVAILABLE);
     }
@@ -143,8 +163,7 @@ async fn a_server_that_became_read_only_still_checks() {
     let key = known_key(&keys).await;
     let client = server.client().await;
     client.batch_execute("alter database postgres set default_transaction_read_only = on").await.unwrap();
-    let others = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tower-api-keys'";
-    client.batch_execute(others).await.unwrap();
+    disconnect_nodes(&client).await;
     comes_to(&keys, &key, Ok(())).await;
     let refused = keys.manager().revoke(&key.id(), &super::admin()).await.unwrap_err();
     assert_eq!(refused.kind(), ManageErrorKind::StoreUnavailable);
@@ -155,7 +174,7 @@ async fn a_server_that_became_read_only_still_checks() {
     let writable = "set default_transaction_read_only = off; \
                     alter database postgres reset default_transaction_read_only";
     client.batch_execute(writable).await.unwrap();
-    client.batch_execute(others).await.unwrap();
+    disconnect_nodes(&client).await;
     comes_to(&keys, &key, Ok(())).await;
     keys.flush_usage().await.unwrap();
     revoke(&keys, &key).await;
@@ -165,34 +184,76 @@ async fn a_server_that_became_read_only_still_checks() {
 #[tokio::test]
 async fn a_node_that_goes_silent_in_a_change_holds_up_the_others_for_so_long_only() {
     let (server, proxy, keys) = node_behind_proxy().await;
-    let key = known_key(&keys).await;
-    let short = settings().change_timeout(Duration::from_secs(1));
-    let doomed = PostgresStore::connect_with(&server.url_through(proxy.port()), short).await.unwrap();
-    let doomed = super::node_of(doomed, tower_api_keys::auth::Freshness::Strict).await;
-    let (spare, healthy) = (issue(&doomed).await, node(&server).await);
-    // It has the lock that orders the log when its word does not come any more.
-    proxy.set(Weather::CutBehind(b"update \"keys\".api_keys set revoked_at"));
-    let (_, begun) = (doomed.manager().revoke(&spare.id(), &super::admin()).await, Instant::now());
+    let (key, spare) = (known_key(&keys).await, issue(&keys).await);
+    let doomed = PostgresStore::connect_with(&server.url_through(proxy.port()), impatient()).await.unwrap();
+    let healthy = node(&server).await;
+    // It has the lock that orders the log when its line dies. The server hears nothing more, no goodbye either.
+    proxy.set(Weather::SilentBehind(b"update \"keys\".api_keys set revoked_at"));
+    let change = revocation_of(&spare.id());
+    let dying = tokio::spawn(async move { doomed.apply(&change).await.unwrap_err().kind() });
+    let begun = Instant::now();
+    while !proxy.is_fair() {
+        assert!(begun.elapsed() < RECOVERY, "nobody revokes");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let begun = Instant::now();
     revoke(&healthy, &key).await;
     assert!(begun.elapsed() < Duration::from_secs(3), "the others waited {:?}", begun.elapsed());
     assert_eq!(check(&healthy, &key).await, Err(AuthErrorKind::Revoked));
+    assert_eq!(dying.await.unwrap(), StoreErrorKind::Unavailable);
+    assert_eq!(check(&healthy, &spare).await, Ok(()));
+}
+
+/// A change may take a second, and the server ends what takes three quarters of it.
+fn impatient() -> PostgresSettings {
+    settings().change_timeout(Duration::from_secs(1))
+}
+
+/// What the server called its error.
+fn sql_state(error: &(dyn Error + 'static)) -> Option<SqlState> {
+    let here = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+    here.cloned().or_else(|| error.source().and_then(sql_state))
 }
 
 #[tokio::test]
 async fn a_change_waits_for_the_lock_only_so_long_and_checks_do_not() {
     let server = migrated().await;
-    let short = settings().change_timeout(Duration::from_secs(1));
-    let store = PostgresStore::connect_with(&server.url(), short).await.unwrap();
-    let keys = super::node_of(store, tower_api_keys::auth::Freshness::Strict).await;
+    let store = PostgresStore::connect_with(&server.url(), impatient()).await.unwrap();
+    let keys = node_of(store.clone(), Freshness::Strict).await;
     let key = known_key(&keys).await;
     let holder = server.client().await;
     holder.batch_execute("begin; select 1 from keys.api_key_head for update").await.unwrap();
-    let refused = keys.manager().revoke(&key.id(), &super::admin()).await.unwrap_err();
-    assert_eq!(refused.kind(), ManageErrorKind::StoreUnavailable);
+    let refused = store.apply(&revocation_of(&key.id())).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+    // By the server itself: nobody stands in its queue any more.
+    assert_eq!(sql_state(&refused), Some(SqlState::LOCK_NOT_AVAILABLE));
     assert_eq!(check(&keys, &key).await, Ok(()));
     holder.batch_execute("rollback").await.unwrap();
     revoke(&keys, &key).await;
     assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
+}
+
+/// Whether anything is found in this store by those who wait this long.
+async fn finds_within(store: &PostgresStore, patience: Duration) -> bool {
+    let id = KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap();
+    matches!(tokio::time::timeout(patience, store.find(&id)).await, Ok(Ok(None)))
+}
+
+#[tokio::test]
+async fn requests_whose_clients_left_do_not_keep_a_node_from_connecting_again() {
+    let server = migrated().await;
+    let proxy = Proxy::to(server.port()).await;
+    let store = connected(&server.url_through(proxy.port())).await;
+    let (client, patience) = (server.client().await, Duration::from_millis(300));
+    // An answer takes 200 ms, for which they wait; to connect takes 200 ms more at least, and nobody waits for that.
+    assert!(finds_within(&store, RECOVERY).await);
+    proxy.set(Weather::Slow(Duration::from_millis(100)));
+    disconnect_nodes(&client).await;
+    let mut requests = 1;
+    while !finds_within(&store, patience).await {
+        requests += 1;
+        assert!(requests <= 20, "the node does not find back to the server");
+    }
 }
 
 #[tokio::test]
@@ -208,10 +269,8 @@ async fn a_change_that_meets_somebody_s_sql_in_a_deadlock_is_done() {
         async move { keys.manager().revoke(&id, &super::admin()).await.map(drop) }
     });
     let waits =
-        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like 'update%revoked_at%'";
-    while watcher.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-        tokio::task::yield_now().await;
-    }
+        "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and query like 'update%revoked_at%'";
+    until(&watcher, waits).await;
     drop(sql.batch_execute("select keys.api_key_hold_owner('default', 'team', 'sales', 'plan', 1); commit").await);
     drop(sql.batch_execute("rollback").await);
     revoked.await.unwrap().unwrap();
@@ -221,8 +280,8 @@ async fn a_change_that_meets_somebody_s_sql_in_a_deadlock_is_done() {
 #[tokio::test]
 async fn usage_of_ten_thousand_keys_is_written_beside_revocations() {
     let server = migrated().await;
-    let store = super::connected(&server.url()).await;
-    let keys = super::node_of(store.clone(), tower_api_keys::auth::Freshness::Strict).await;
+    let store = connected(&server.url()).await;
+    let keys = node_of(store.clone(), Freshness::Strict).await;
     let mut victims = Vec::new();
     for _ in 0..20 {
         victims.push(issue(&keys).await);

@@ -9,12 +9,22 @@ use tower_api_keys::{
     store::{PostgresErrorKind, PostgresSettings, PostgresStore, conformance::check_store},
 };
 
-use super::{RECOVERY, check, comes_to, known_key, migrated, node, node_of, revoke, server::Server, settings};
+use super::{
+    RECOVERY, check, comes_to, known_key, migrated, node, node_of,
+    proxy::{Proxy, Weather},
+    revoke,
+    server::Server,
+    settings, until,
+};
 
 fn pool(server: &Server) -> Pool {
+    pool_at(&server.url(), 4)
+}
+
+fn pool_at(url: &str, size: usize) -> Pool {
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = Manager::from_config(server.url().parse().unwrap(), NoTls, manager_config);
-    Pool::builder(manager).max_size(4).runtime(Runtime::Tokio1).build().unwrap()
+    let manager = Manager::from_config(url.parse().unwrap(), NoTls, manager_config);
+    Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).build().unwrap()
 }
 
 #[tokio::test]
@@ -59,6 +69,55 @@ async fn a_store_over_somebody_s_clients_serves() {
         }
     };
     serves(&server, PostgresStore::from_connector(connect, settings()).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn ten_dead_lines_in_a_pool_are_given_up_at_once() {
+    let server = migrated().await;
+    let proxy = Proxy::to(server.port()).await;
+    let pool = pool_at(&server.url_through(proxy.port()), 10);
+    let store = PostgresStore::from_pool(pool.clone(), settings()).await.unwrap();
+    let keys = node_of(store, Freshness::Strict).await;
+    let key = known_key(&keys).await;
+    // As many as the pool has to give, all of them idle.
+    let all = futures_util::future::join_all((0..10).map(|_| pool.get())).await;
+    assert!(all.iter().all(Result::is_ok));
+    drop(all);
+    proxy.set(Weather::Silent);
+    assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::StoreUnavailable));
+    proxy.set(Weather::Fair);
+    let back = comes_to(&keys, &key, Ok(())).await;
+    assert!(back < RECOVERY, "the node needed {back:?} to come back");
+}
+
+#[tokio::test]
+async fn a_migration_that_was_given_up_half_way_leaves_no_open_transaction_in_the_pool() {
+    let server = Server::start();
+    let (pool, holder, watcher) = (pool_at(&server.url(), 1), server.client().await, server.client().await);
+    let holds = "create table theirs (number integer); begin; \
+                 select pg_advisory_xact_lock(hashtextextended('tower-api-keys migrations', 0))";
+    holder.batch_execute(holds).await.unwrap();
+    let waits = "select count(*) > 0 from pg_stat_activity where wait_event = 'advisory'";
+    tokio::select! {
+        _ = PostgresStore::migrate_pool(&pool, "keys") => panic!("somebody else holds the lock"),
+        () = until(&watcher, waits) => {}
+    }
+    holder.batch_execute("commit").await.unwrap();
+    pool.get().await.unwrap().execute("insert into theirs values (1)", &[]).await.unwrap();
+    let seen = holder.query_one("select count(*) from theirs", &[]).await.unwrap();
+    assert_eq!(seen.get::<_, i64>(0), 1, "it was written in a transaction that nobody commits");
+}
+
+#[tokio::test]
+async fn a_pool_that_has_gone_silent_keeps_nobody_who_starts() {
+    let server = migrated().await;
+    let proxy = Proxy::to(server.port()).await;
+    let pool = pool_at(&server.url_through(proxy.port()), 2);
+    drop(pool.get().await.unwrap());
+    proxy.set(Weather::Silent);
+    let starting = PostgresStore::from_pool(pool, settings());
+    let refused = tokio::time::timeout(Duration::from_secs(6), starting).await.expect("it waits for ever").unwrap_err();
+    assert_eq!(refused.kind(), PostgresErrorKind::Unavailable);
 }
 
 #[tokio::test]

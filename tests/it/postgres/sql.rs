@@ -1,11 +1,13 @@
 //! What others do in plain SQL is noticed at once, and what the kit has no words for.
 
+use std::time::{Duration, Instant};
+
 use tower_api_keys::{
     OrganizationId, Timestamp,
     audit::EventRow,
     auth::AuthErrorKind,
     key::{KeyId, PlaintextKey},
-    store::{AuditedWrite, Change, ChangeId, Write},
+    store::{AuditedWrite, Change, ChangeId, KeyStore, Prune, Write},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -126,6 +128,95 @@ async fn stores_in_two_schemas_know_nothing_of_each_other() {
     let its_own = known_key(&other).await;
     super::revoke(&one, &key).await;
     assert_eq!((check(&one, &key).await, check(&other, &its_own).await), (REVOKED, Ok(())));
+}
+
+#[tokio::test]
+async fn every_statement_that_revokes_is_noticed() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let version = sql.query_one("select current_setting('server_version_num')::integer", &[]).await.unwrap();
+    let mut statements = vec![
+        "update keys.api_keys k set revoked_at = 1 from (values ('{id}')) as v (id) where k.id = v.id",
+        "insert into keys.api_keys select * from keys.api_keys where id = '{id}' \
+         on conflict (id) do update set revoked_at = 1",
+        "with revoked as (update keys.api_keys set revoked_at = 1 where id = '{id}' returning 1) select 1",
+    ];
+    // Older ones do not know the word.
+    if version.get::<_, i32>(0) >= 150_000 {
+        statements.push(
+            "merge into keys.api_keys k using (values ('{id}')) as v (id) on k.id = v.id \
+             when matched then update set revoked_at = 1",
+        );
+    }
+    let bystander = known_key(&keys).await;
+    for statement in statements {
+        let key = known_key(&keys).await;
+        sql.batch_execute(&statement.replace("{id}", key.id().as_str())).await.unwrap();
+        assert_eq!(check(&keys, &key).await, REVOKED, "{statement}");
+        assert_eq!(check(&keys, &bystander).await, Ok(()), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn twenty_thousand_keys_are_revoked_by_one_statement_in_time() {
+    let server = migrated().await;
+    let (one, other, sql) = (node(&server).await, node(&server).await, server.client().await);
+    let key = known_key(&one).await;
+    assert_eq!(check(&other, &key).await, Ok(()));
+    let copies = "insert into keys.api_keys \
+                  select (jsonb_populate_record(k, jsonb_build_object('id', lpad(n::text, 20, 'A')))).* \
+                  from keys.api_keys k, generate_series(1, 20000) n";
+    assert_eq!(sql.execute(copies, &[]).await.unwrap(), 20_000);
+    let begun = Instant::now();
+    assert_eq!(sql.execute("update keys.api_keys set revoked_at = 1", &[]).await.unwrap(), 20_001);
+    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+    for keys in [&one, &other] {
+        assert_eq!(check(keys, &key).await, REVOKED);
+    }
+}
+
+#[tokio::test]
+async fn a_hold_with_something_missing_is_an_error_and_nothing_is_done() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let key = known_key(&keys).await;
+    let state = async || {
+        let both = "select position, (select count(*) from keys.api_key_owners) from keys.api_key_head";
+        let row = sql.query_one(both, &[]).await.unwrap();
+        (row.get::<_, i64>(0), row.get::<_, i64>(1))
+    };
+    let before = state().await;
+    for arguments in [
+        "'default', 'team', 'engineering', null, 1",
+        "'default', 'team', 'engineering', 'suspended', null",
+        "'default', 'team', 'engineering', 'plan', null",
+        "'default', null, 'engineering', 'suspended', 1",
+        "'default', 'team', null, 'suspended', 1",
+        "null, 'team', 'engineering', 'suspended', 1",
+    ] {
+        let held = sql.batch_execute(&format!("select keys.api_key_hold_owner({arguments})")).await;
+        assert!(held.is_err(), "{arguments}");
+        assert_eq!(state().await, before, "{arguments}");
+    }
+    assert_eq!(check(&keys, &key).await, Ok(()));
+}
+
+#[tokio::test]
+async fn one_call_forgets_ten_thousand_events_and_the_next_one_more() {
+    let server = migrated().await;
+    let (store, sql) = (super::connected(&server.url()).await, server.client().await);
+    let events = "insert into keys.api_key_events (organization, at, actor, action, owner_kind, owner) \
+                  select 'default', n, 'system:test', 'key.revoked', 'team', 'engineering' \
+                  from generate_series(1, 10500) n";
+    sql.execute(events, &[]).await.unwrap();
+    let noon = "2026-03-01T12:00:00Z".parse::<Timestamp>().unwrap();
+    let old = Prune { events_before: Some(noon), ..Prune::default() };
+    let mut forgotten = Vec::new();
+    for _ in 0..100 {
+        forgotten.push(store.prune(&old).await.unwrap().events);
+    }
+    assert!(forgotten.iter().all(|events| *events <= 10_000), "{forgotten:?}");
+    assert_eq!(forgotten.iter().sum::<u64>(), 10_500);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ fn server_named(name: &str) -> (String, Server) {
     );
     let mut server = Server::start();
     server.kill();
-    // Into files that the server owns already, so that it may read them.
+    // Given to whoever runs the server, which refuses a key that belongs to somebody else.
     for name in ["server.pem", "server.key"] {
         fs::copy(at.join(name), server.data().join(name)).unwrap();
     }

@@ -1,15 +1,21 @@
-//! A PostgreSQL server of the tests' own: started by the first test that asks, in a folder of its own, on a free port,
-//! and ended with the test process.
+//! PostgreSQL servers of the tests' own: each test starts its own, in a folder of its own, on a free port. It ends with the
+//! test, and with the test process where `setpriv` (util-linux) can tie it to that.
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{OnceLock, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+
+/// How long a server may say nothing while it starts, and how long it may find its port taken.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server. Dropped, it is ended and its folder removed.
 pub struct Server {
@@ -36,7 +42,7 @@ impl Server {
             .status()
             .unwrap();
         assert!(made.success(), "initdb failed");
-        server.run();
+        server.run_somewhere();
         server
     }
 
@@ -51,7 +57,7 @@ impl Server {
             .status()
             .unwrap();
         assert!(copied.success(), "pg_basebackup failed");
-        standby.run();
+        standby.run_somewhere();
         standby
     }
 
@@ -65,24 +71,49 @@ impl Server {
         Self { folder, binaries: binaries(), port: free_port(), settings, process: None }
     }
 
-    /// Starts the process and waits until it takes connections.
+    /// Starts it where it was, once nobody else has its port, and waits until it takes connections.
     pub fn run(&mut self) {
-        let mut process = unprivileged(&self.binaries.join("postgres"));
-        process.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
-        process.args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
-        process.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
-        let mut process = process.stderr(Stdio::piped()).spawn().unwrap();
+        self.run_or(|_| thread::sleep(Duration::from_millis(20)));
+    }
+
+    /// Starts it on another port for as long as somebody was quicker to take the one that was free.
+    fn run_somewhere(&mut self) {
+        self.run_or(|server| server.port = free_port());
+    }
+
+    fn run_or(&mut self, when_taken: impl Fn(&mut Self)) {
+        let begun = Instant::now();
+        while let Err(said) = self.try_run() {
+            let is_taken = said.contains("could not bind") || said.contains("Address already in use");
+            assert!(is_taken && begun.elapsed() < PATIENCE, "the server ended: {said}");
+            when_taken(self);
+        }
+    }
+
+    /// What it said if it ended, or went silent, before it took connections.
+    fn try_run(&mut self) -> Result<(), String> {
+        let mut command = unprivileged(&self.binaries.join("postgres"));
+        command.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
+        command.args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
+        command.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
+        command.stderr(Stdio::piped());
+        let mut process = spawn_for_good(command).unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap());
+        let (line, lines) = mpsc::channel();
+        // To the end, whoever listens: what it says later must not fill the pipe.
+        thread::spawn(move || log.split(b'\n').map_while(Result::ok).for_each(|said| drop(line.send(said))));
         let mut said = String::new();
-        let mut log = BufReader::new(process.stderr.take().unwrap());
         // The first of both is a standby's.
         while !said.contains("ready to accept read-only connections") && !said.contains("ready to accept connections") {
-            let before = said.len();
-            log.read_line(&mut said).unwrap();
-            assert!(said.len() > before, "the server ended: {said}");
+            let Ok(more) = lines.recv_timeout(PATIENCE) else {
+                end(&mut process);
+                return Err(said);
+            };
+            said += &String::from_utf8_lossy(&more);
+            said.push('\n');
         }
-        // What it says later must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         self.process = Some(process);
+        Ok(())
     }
 
     pub fn url(&self) -> String {
@@ -112,27 +143,42 @@ impl Server {
 
     /// Makes a primary of a standby.
     pub fn promote(&self) {
-        self.control(&["promote", "-w", "-s"]);
+        let promoted = self.control(&["promote", "-w", "-s"]).unwrap();
+        assert!(promoted.success(), "the standby cannot be promoted");
     }
 
     /// Ends it at once, as a crash would.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            self.control(&["stop", "-m", "immediate", "-s"]);
-            process.wait().unwrap();
+            let stopped = self.stop();
+            end(&mut process);
+            assert!(stopped.unwrap().success(), "the server cannot be stopped");
         }
     }
 
-    fn control(&self, order: &[&str]) {
-        let done = unprivileged(&self.binaries.join("pg_ctl")).args(order).arg("-D").arg(self.data()).status();
-        assert!(done.unwrap().success(), "pg_ctl {order:?} failed");
+    fn stop(&self) -> io::Result<ExitStatus> {
+        self.control(&["stop", "-m", "immediate", "-s"])
+    }
+
+    fn control(&self, order: &[&str]) -> io::Result<ExitStatus> {
+        unprivileged(&self.binaries.join("pg_ctl")).args(order).arg("-D").arg(self.data()).status()
     }
 }
 
 impl Drop for Server {
+    /// As well as it can: a test that failed is to be heard, and a second panic would end all others.
     fn drop(&mut self) {
-        self.kill();
+        if let Some(mut process) = self.process.take() {
+            drop(self.stop());
+            end(&mut process);
+        }
     }
+}
+
+/// Sees a process off, which may have ended already.
+fn end(process: &mut Child) {
+    drop(process.kill());
+    drop(process.wait());
 }
 
 /// Where the programs of the server are: `PG_BIN`, the path, or where Debian puts them.
@@ -161,14 +207,50 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// PostgreSQL refuses to run as root.
+/// Starts what is to run for longer than the test's thread may: what [`unprivileged`] starts ends with the thread that
+/// started it, so that is one which ends with the process.
+fn spawn_for_good(command: Command) -> io::Result<Child> {
+    static STARTER: OnceLock<mpsc::Sender<(Command, mpsc::Sender<io::Result<Child>>)>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
+        let (order, orders) = mpsc::channel::<(Command, mpsc::Sender<io::Result<Child>>)>();
+        thread::spawn(move || {
+            for (mut command, started) in orders {
+                drop(started.send(command.spawn()));
+            }
+        });
+        order
+    });
+    let (started, starts) = mpsc::channel();
+    starter.send((command, started)).unwrap();
+    starts.recv().unwrap()
+}
+
+/// PostgreSQL refuses to run as root. And nothing should be left behind by tests that were killed: where it can be done,
+/// a program is told to stop at once (SIGQUIT, upon which a server cleans up) when the thread that started it ends.
 fn unprivileged(program: &Path) -> Command {
-    if !is_root() {
-        return Command::new(program);
+    static TIES: OnceLock<bool> = OnceLock::new();
+    let mut tied = Command::new("setpriv");
+    tied.args(["--pdeathsig", "QUIT"]);
+    if is_root() {
+        tied.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
     }
-    let mut command = Command::new("runuser");
-    command.args(["-u", "postgres", "--"]).arg(program);
+    let mut command = if *TIES.get_or_init(|| is_able(&tied)) {
+        tied
+    } else if is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]);
+        command
+    } else {
+        return Command::new(program);
+    };
     // The current folder may be closed to that user.
-    command.current_dir("/");
+    command.arg(program).current_dir("/");
     command
+}
+
+/// Whether this can run programs: it may not be installed, be another program, or be forbidden.
+fn is_able(runner: &Command) -> bool {
+    let mut attempt = Command::new(runner.get_program());
+    attempt.args(runner.get_args()).arg("true").current_dir("/");
+    attempt.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }

@@ -28,11 +28,15 @@ pub enum Weather {
     Slow(Duration),
     /// Connections break, and new ones are closed at once.
     Cut,
-    /// It swallows everything and says nothing. A connection that met this once stays so: what was lost is lost.
+    /// It swallows everything and says nothing, not even that an end went away. A connection that met this once stays so:
+    /// what was lost is lost.
     Silent,
     /// Until a client says this, fair. Then it is cut, before the word or behind it, and fair again.
     CutBefore(&'static [u8]),
     CutBehind(&'static [u8]),
+    /// Until a client says this, fair. That connection carries it and is silent from then on, to both ends and for ever:
+    /// neither hears that the other went away. All others are fair again.
+    SilentBehind(&'static [u8]),
 }
 
 /// A port on loopback that leads to another one.
@@ -96,6 +100,13 @@ impl Proxy {
         }
     }
 
+    /// An end of a silenced connection went away, of which the other hears nothing.
+    async fn until_cut(&self) -> io::Result<()> {
+        // It cannot end while the sender is here.
+        drop(self.weather.subscribe().wait_for(|now| *now == Weather::Cut).await);
+        Ok(())
+    }
+
     async fn pump(
         self,
         mut from: OwnedReadHalf,
@@ -121,17 +132,16 @@ impl Proxy {
             let says = |word: &[u8]| is_client && said.windows(word.len()).any(|window| window == word);
             let now = *weather.borrow_and_update();
             match now {
-                _ if silenced.load(Ordering::SeqCst) => {
-                    if read == 0 {
-                        return Ok(());
-                    }
-                    continue;
-                }
-                Weather::Silent => {
-                    silenced.store(true, Ordering::SeqCst);
-                    continue;
-                }
+                Weather::Silent => silenced.store(true, Ordering::SeqCst),
                 Weather::Cut => return Ok(()),
+                _ if silenced.load(Ordering::SeqCst) => {}
+                Weather::SilentBehind(word) if says(word) => {
+                    // First of all, so that no answer to it gets through.
+                    silenced.store(true, Ordering::SeqCst);
+                    to.write_all(said).await?;
+                    self.set(Weather::Fair);
+                    continue;
+                }
                 Weather::CutBefore(word) if says(word) => {
                     self.set(Weather::Fair);
                     return Ok(());
@@ -144,10 +154,13 @@ impl Proxy {
                     return Ok(());
                 }
                 Weather::Slow(delay) => tokio::time::sleep(delay).await,
-                Weather::Fair | Weather::CutBefore(_) | Weather::CutBehind(_) => {}
+                Weather::Fair | Weather::CutBefore(_) | Weather::CutBehind(_) | Weather::SilentBehind(_) => {}
             }
-            if read == 0 {
-                return Ok(());
+            match (silenced.load(Ordering::SeqCst), read) {
+                (true, 0) => return self.until_cut().await,
+                (true, _) => continue,
+                (false, 0) => return Ok(()),
+                (false, _) => {}
             }
             to.write_all(said).await?;
         }
