@@ -55,7 +55,7 @@ async fn main() {
 
 async fn target(server: &Server, schema: &str) -> PostgresStore {
     PostgresStore::migrate(&server.url(), schema).await.unwrap();
-    PostgresStore::connect_with(&server.url(), PostgresSettings::new().schema(schema)).await.unwrap()
+    PostgresStore::connect_with(&server.url(), PostgresSettings::new().with_schema(schema)).await.unwrap()
 }
 
 /// Records, and the seconds they took.

@@ -53,7 +53,7 @@ const IN_PROCESS_CHECKS: usize = 20_000;
 async fn main() {
     let server = Server::start();
     PostgresStore::migrate(&server.url(), "keys").await.unwrap();
-    let store = PostgresStore::connect_with(&server.url(), PostgresSettings::new().schema("keys")).await.unwrap();
+    let store = PostgresStore::connect_with(&server.url(), PostgresSettings::new().with_schema("keys")).await.unwrap();
     let keys = node(store.clone(), Freshness::Strict).await;
     let texts = proved_keys(&keys).await;
     let ids: Arc<Vec<String>> = Arc::new(texts.iter().map(|text| text[5..25].to_owned()).collect());

@@ -70,7 +70,7 @@ async fn filled(server: &Server, keys: usize) -> PostgresStore {
     for statement in fill.split("; ") {
         client.batch_execute(statement).await.unwrap();
     }
-    PostgresStore::connect_with(&server.url(), PostgresSettings::new().schema(schema)).await.unwrap()
+    PostgresStore::connect_with(&server.url(), PostgresSettings::new().with_schema(schema)).await.unwrap()
 }
 
 async fn finds(server: &Server) {
@@ -106,7 +106,7 @@ async fn log_reads(server: &Server, nodes: usize) {
     const TIME: Duration = Duration::from_secs(3);
     let mut tasks = Vec::new();
     for _ in 0..nodes {
-        let settings = PostgresSettings::new().schema(format!("keys_{}", SIZES[0]));
+        let settings = PostgresSettings::new().with_schema(format!("keys_{}", SIZES[0]));
         let store = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
         tasks.push(tokio::spawn(async move {
             let Changes::Reset { head } = store.changes_since(None).await.unwrap() else {

@@ -54,7 +54,7 @@ pub(crate) async fn open(
     schema: &str,
     mode: Mode,
 ) -> Result<ApiKeys<PostgresStore>, Box<dyn Error + Send + Sync>> {
-    let settings = PostgresSettings::new().schema(schema).connect_timeout(LONG).answer_timeout(LONG);
+    let settings = PostgresSettings::new().with_schema(schema).with_connect_timeout(LONG).with_answer_timeout(LONG);
     let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(LONG);
     let store = PostgresStore::connect_with(url, settings).await?;
     Ok(ApiKeys::builder(store).hasher(hasher).store_timeout(LONG).freshness(mode.freshness()).build().await?)

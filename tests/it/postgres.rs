@@ -34,7 +34,7 @@ use tower_api_keys::{
 type Keys = ApiKeys<PostgresStore>;
 
 fn settings() -> PostgresSettings {
-    PostgresSettings::new().schema("keys")
+    PostgresSettings::new().with_schema("keys")
 }
 
 async fn connected(url: &str) -> PostgresStore {
@@ -133,7 +133,7 @@ const RECOVERY: Duration = Duration::from_secs(2);
 async fn postgres_keeps_the_contract() {
     let server = migrated().await;
     for settings in [PostgresSettings::new(), PostgresSettings::new().behind_pooler()] {
-        let store = PostgresStore::connect_with(&server.url(), settings.schema("keys")).await.unwrap();
+        let store = PostgresStore::connect_with(&server.url(), settings.with_schema("keys")).await.unwrap();
         check_store(&store).await.into_result().unwrap();
     }
 }
@@ -141,8 +141,8 @@ async fn postgres_keeps_the_contract() {
 #[tokio::test]
 async fn two_stores_onto_one_server_keep_the_contract() {
     let server = migrated().await;
-    let direct = PostgresStore::connect_with(&server.url(), PostgresSettings::new().schema("keys")).await.unwrap();
-    let settings = PostgresSettings::new().schema("keys").behind_pooler();
+    let direct = PostgresStore::connect_with(&server.url(), PostgresSettings::new().with_schema("keys")).await.unwrap();
+    let settings = PostgresSettings::new().with_schema("keys").behind_pooler();
     let pooled = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
     check_pair(&direct, &pooled).await.into_result().unwrap();
 }

@@ -65,7 +65,7 @@ async fn two_pools_keep_the_contract() {
 #[tokio::test]
 async fn it_keeps_the_contract_beside_the_crate_s_own_store() {
     let (server, pool, _) = migrated().await;
-    let settings = PostgresSettings::new().schema("keys");
+    let settings = PostgresSettings::new().with_schema("keys");
     let own = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
     check_pair(&SqlxStore::new(pool), &own).await.into_result().unwrap();
 }

@@ -268,7 +268,7 @@ clauses! {
         "Imported events keep their numbers and stand in their order, and whatever is written later is numbered \
          above them.";
     "P10" portable::an_imported_hold_is_logged
-        "An imported hold is in the log when it returns; a new key, and an owner that is active, are no change.";
+        "An imported hold is in the log when it returns; an owner that is active is no change.";
     "P11" portable::an_imported_key_goes_on
         "An imported key changes like any other: by its version, by revocation, and its counts go on.";
     "P12" portable::a_dropped_import_is_whole_or_nothing

@@ -6,7 +6,7 @@ use std::{error::Error, fmt};
 /// use tower_api_keys::store::{PostgresErrorKind, PostgresSettings, PostgresStore};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-/// let settings = PostgresSettings::new().schema("no schema");
+/// let settings = PostgresSettings::new().with_schema("no schema");
 /// let error = PostgresStore::connect_with("postgres://localhost/keys", settings).await.unwrap_err();
 /// assert_eq!(error.kind(), PostgresErrorKind::Settings);
 /// # });

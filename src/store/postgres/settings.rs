@@ -7,7 +7,7 @@ use super::connect_error::{PostgresError, PostgresErrorKind};
 /// ```
 /// use tower_api_keys::store::PostgresSettings;
 ///
-/// let settings = PostgresSettings::new().schema("billing").pool_size(8);
+/// let settings = PostgresSettings::new().with_schema("billing").with_pool_size(8);
 /// # let _ = settings;
 /// ```
 #[derive(Clone)]
@@ -43,21 +43,21 @@ impl PostgresSettings {
 
     /// The schema of the tables: a letter or `_`, then letters, digits and `_`, lower case, at most 63 characters.
     #[must_use]
-    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+    pub fn with_schema(mut self, schema: impl Into<String>) -> Self {
         self.schema = schema.into();
         self
     }
 
     /// Connections for changes, lists, usage and events: 1 to 100. Two more serve requests.
     #[must_use]
-    pub const fn pool_size(mut self, connections: usize) -> Self {
+    pub const fn with_pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections;
         self
     }
 
     /// The server is behind a pooler that gives a connection for one transaction at a time (PgBouncer's `transaction`):
     /// no statement outlives its transaction, and every read of a request asks whether it reached a standby. Give a
-    /// [`listen_url`](Self::listen_url) beside it for bounded freshness.
+    /// [`listen_url`](Self::with_listen_url) beside it for bounded freshness.
     #[must_use]
     pub const fn behind_pooler(mut self) -> Self {
         self.behind_pooler = true;
@@ -66,7 +66,7 @@ impl PostgresSettings {
 
     /// How long to wait for a connection to the server, 100 ms to 60 s.
     #[must_use]
-    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+    pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
@@ -75,7 +75,7 @@ impl PostgresSettings {
     /// millisecond: a server that is silent for longer is taken for lost, the request is refused with 503, and the next
     /// one gets another connection.
     #[must_use]
-    pub const fn answer_timeout(mut self, timeout: Duration) -> Self {
+    pub const fn with_answer_timeout(mut self, timeout: Duration) -> Self {
         self.answer_timeout = timeout;
         self
     }
@@ -86,7 +86,7 @@ impl PostgresSettings {
     ///
     /// It is also how long other nodes' changes can be held up by a node that is cut off in the middle of its own.
     #[must_use]
-    pub const fn change_timeout(mut self, timeout: Duration) -> Self {
+    pub const fn with_change_timeout(mut self, timeout: Duration) -> Self {
         self.change_timeout = timeout;
         self
     }
@@ -99,7 +99,7 @@ impl PostgresSettings {
     /// Whether notifications arrive there is tried when the store connects, and it fails if they do not. Strict freshness
     /// needs none, and without bounded freshness nobody listens.
     #[must_use]
-    pub fn listen_url(mut self, url: impl Into<String>) -> Self {
+    pub fn with_listen_url(mut self, url: impl Into<String>) -> Self {
         self.listen_url = Some(url.into());
         self
     }
@@ -110,7 +110,7 @@ impl PostgresSettings {
     /// TLS is used if the URL says `sslmode=require`; the server's certificate and name are then checked, always.
     #[cfg(feature = "postgres-tls")]
     #[must_use]
-    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
+    pub fn with_root_certificates(mut self, pem: impl Into<String>) -> Self {
         self.root_certificates = Some(pem.into());
         self
     }
@@ -120,7 +120,7 @@ impl PostgresSettings {
     pub(super) fn check(&self) -> Result<(), PostgresError> {
         let times = Duration::from_millis(100)..=Duration::from_secs(60);
         let rules = [
-            (self.has_valid_schema(), "this is no name of a schema: see `PostgresSettings::schema`"),
+            (self.has_valid_schema(), "this is no name of a schema: see `PostgresSettings::with_schema`"),
             ((1..=100).contains(&self.pool_size), "a pool has 1 to 100 connections"),
             (times.contains(&self.connect_timeout), "the time to connect is 100 ms to 60 s"),
             (times.contains(&self.answer_timeout), "the time to answer is 100 ms to 60 s"),

@@ -86,7 +86,7 @@ impl PostgresStore {
     ///
     /// # async fn example(pool: deadpool_postgres::Pool) -> Result<(), Box<dyn std::error::Error>> {
     /// PostgresStore::migrate_pool(&pool, "keys").await?;
-    /// let store = PostgresStore::from_pool(pool, PostgresSettings::new().schema("keys")).await?;
+    /// let store = PostgresStore::from_pool(pool, PostgresSettings::new().with_schema("keys")).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -168,7 +168,7 @@ impl PostgresStore {
     /// # Errors
     /// [`PostgresError`], with what to do about it.
     pub async fn migrate(url: &str, schema: &str) -> Result<(), PostgresError> {
-        Self::migrate_with(url, PostgresSettings::new().schema(schema)).await
+        Self::migrate_with(url, PostgresSettings::new().with_schema(schema)).await
     }
 
     /// The same with settings, of which schema, time to connect and certificates count.
@@ -188,7 +188,7 @@ impl PostgresStore {
     /// # Errors
     /// [`PostgresError`], with what to do about it.
     pub async fn migrate_pool(pool: &Pool, schema: &str) -> Result<(), PostgresError> {
-        let settings = PostgresSettings::new().schema(schema);
+        let settings = PostgresSettings::new().with_schema(schema);
         settings.check()?;
         let client = in_time(&settings, async { pool.get().await.map_err(PostgresError::unavailable) }).await?;
         // For good: whoever drops this future half-way leaves nobody an open transaction.

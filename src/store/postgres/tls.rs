@@ -29,7 +29,7 @@ pub(super) fn transport(settings: &PostgresSettings) -> Result<MakeRustlsConnect
     if roots.is_empty() {
         return Err(PostgresError::new(
             PostgresErrorKind::Settings,
-            "no root certificate to trust was found: give some by `PostgresSettings::root_certificates`",
+            "no root certificate to trust was found: give some by `PostgresSettings::with_root_certificates`",
         ));
     }
     // Named here: a process in which two providers are linked has no default.

@@ -36,7 +36,7 @@ impl Databases {
 
     async fn schema(server: &Server, name: &str) -> PostgresStore {
         PostgresStore::migrate(&server.url(), name).await.unwrap();
-        PostgresStore::connect_with(&server.url(), PostgresSettings::new().schema(name)).await.unwrap()
+        PostgresStore::connect_with(&server.url(), PostgresSettings::new().with_schema(name)).await.unwrap()
     }
 
     async fn file(&self, name: &str) -> SqliteStore {
@@ -52,7 +52,7 @@ async fn check<S: KeyStore>(keys: &ApiKeys<S>, key: &PlaintextKey) -> Result<(),
 async fn postgres_is_portable() {
     let databases = Databases::start().await;
     check_portable(&databases.postgres).await.into_result().unwrap();
-    let settings = PostgresSettings::new().schema("keys").behind_pooler();
+    let settings = PostgresSettings::new().with_schema("keys").behind_pooler();
     let pooled = PostgresStore::connect_with(&databases.server.url(), settings).await.unwrap();
     check_portable(&pooled).await.into_result().unwrap();
 }

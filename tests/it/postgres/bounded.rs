@@ -83,7 +83,7 @@ async fn a_url_at_which_nothing_is_heard_is_refused_at_the_start() {
     let server = migrated().await;
     server.client().await.batch_execute("create database elsewhere").await.unwrap();
     let deaf = server.url().replace("/postgres", "/elsewhere");
-    let error = PostgresStore::connect_with(&server.url(), settings().listen_url(deaf)).await.unwrap_err();
+    let error = PostgresStore::connect_with(&server.url(), settings().with_listen_url(deaf)).await.unwrap_err();
     assert_eq!(error.kind(), PostgresErrorKind::Settings);
     assert!(error.to_string().contains("notifications do not arrive"), "{error}");
 }
@@ -92,7 +92,8 @@ async fn a_url_at_which_nothing_is_heard_is_refused_at_the_start() {
 async fn a_node_behind_a_pooler_listens_where_it_is_told() {
     let server = migrated().await;
     let pooled = |settings: PostgresSettings| settings.behind_pooler();
-    let store = PostgresStore::connect_with(&server.url(), pooled(settings().listen_url(server.url()))).await.unwrap();
+    let store =
+        PostgresStore::connect_with(&server.url(), pooled(settings().with_listen_url(server.url()))).await.unwrap();
     let (strict, bounded) = (node(&server).await, node_of(store, LONG).await);
     let key = known_key(&bounded).await;
     listeners(&server, 1).await;

@@ -206,7 +206,7 @@ async fn a_node_that_goes_silent_in_a_change_holds_up_the_others_for_so_long_onl
 
 /// A change may take a second, and the server ends what takes three quarters of it.
 fn impatient() -> PostgresSettings {
-    settings().change_timeout(Duration::from_secs(1))
+    settings().with_change_timeout(Duration::from_secs(1))
 }
 
 /// What the server called its error.

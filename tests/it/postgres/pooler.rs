@@ -102,11 +102,11 @@ async fn a_revocation_counts_at_once_on_a_node_behind_a_pooler() {
 async fn a_pooler_is_no_place_to_listen_and_says_so_at_the_start() {
     let server = migrated().await;
     let pooler = Pooler::before(&server).await;
-    let deaf = settings().behind_pooler().listen_url(&pooler.url);
+    let deaf = settings().behind_pooler().with_listen_url(&pooler.url);
     let error = PostgresStore::connect_with(&pooler.url, deaf).await.unwrap_err();
     assert_eq!(error.kind(), PostgresErrorKind::Settings);
     assert!(error.to_string().contains("notifications do not arrive"), "{error}");
-    let hears = settings().behind_pooler().listen_url(server.url());
+    let hears = settings().behind_pooler().with_listen_url(server.url());
     drop(PostgresStore::connect_with(&pooler.url, hears).await.unwrap());
     drop(connected(&server.url()).await);
 }

@@ -123,12 +123,12 @@ async fn a_pool_that_has_gone_silent_keeps_nobody_who_starts() {
 #[tokio::test]
 async fn settings_out_of_their_range_are_refused_by_name() {
     let cases = [
-        (settings().schema("no schema"), "schema"),
-        (settings().schema(""), "schema"),
-        (settings().pool_size(0), "1 to 100 connections"),
-        (settings().connect_timeout(Duration::ZERO), "time to connect"),
-        (settings().answer_timeout(Duration::from_secs(61)), "time to answer"),
-        (settings().change_timeout(Duration::from_millis(999)), "time for a change"),
+        (settings().with_schema("no schema"), "schema"),
+        (settings().with_schema(""), "schema"),
+        (settings().with_pool_size(0), "1 to 100 connections"),
+        (settings().with_connect_timeout(Duration::ZERO), "time to connect"),
+        (settings().with_answer_timeout(Duration::from_secs(61)), "time to answer"),
+        (settings().with_change_timeout(Duration::from_millis(999)), "time for a change"),
     ];
     for (settings, word) in cases {
         let error = PostgresStore::connect_with("postgres://127.0.0.1/keys", settings).await.unwrap_err();
@@ -141,7 +141,7 @@ async fn settings_out_of_their_range_are_refused_by_name() {
 
 #[tokio::test]
 async fn no_password_is_in_what_a_store_says_of_itself() {
-    let settings = settings().listen_url("postgres://keys:hunter2@127.0.0.1/keys");
+    let settings = settings().with_listen_url("postgres://keys:hunter2@127.0.0.1/keys");
     assert!(!format!("{settings:?}").contains("hunter2"));
     let url = "postgres://keys:hunter2@127.0.0.1:1/keys";
     let error = PostgresStore::connect_with(url, settings).await.unwrap_err();

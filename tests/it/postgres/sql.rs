@@ -120,7 +120,7 @@ async fn a_hold_is_lifted_by_itself_only_and_a_closed_owner_stays() {
 async fn stores_in_two_schemas_know_nothing_of_each_other() {
     let server = migrated().await;
     tower_api_keys::store::PostgresStore::migrate(&server.url(), "other").await.unwrap();
-    let settings = tower_api_keys::store::PostgresSettings::new().schema("other");
+    let settings = tower_api_keys::store::PostgresSettings::new().with_schema("other");
     let other = tower_api_keys::store::PostgresStore::connect_with(&server.url(), settings).await.unwrap();
     let (one, other) = (node(&server).await, super::node_of(other, tower_api_keys::auth::Freshness::Strict).await);
     let key = known_key(&one).await;

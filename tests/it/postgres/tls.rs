@@ -50,7 +50,7 @@ fn encrypted(server: &Server) -> String {
 #[tokio::test]
 async fn with_tls_a_node_is_encrypted_throughout() {
     let (authority, server) = server_named("IP:127.0.0.1");
-    let trusting = || settings().root_certificates(authority.clone());
+    let trusting = || settings().with_root_certificates(authority.clone());
     PostgresStore::migrate_with(&encrypted(&server), trusting()).await.unwrap();
     let store = PostgresStore::connect_with(&encrypted(&server), trusting()).await.unwrap();
     let bounded = tower_api_keys::auth::Freshness::Bounded(RECOVERY);
@@ -68,14 +68,15 @@ async fn with_tls_a_node_is_encrypted_throughout() {
 async fn a_certificate_that_nobody_vouches_for_is_refused() {
     let (_, server) = server_named("IP:127.0.0.1");
     let (other_authority, _other) = server_named("IP:127.0.0.1");
-    let error = PostgresStore::migrate_with(&encrypted(&server), settings().root_certificates(other_authority)).await;
+    let error =
+        PostgresStore::migrate_with(&encrypted(&server), settings().with_root_certificates(other_authority)).await;
     assert_eq!(error.unwrap_err().kind(), PostgresErrorKind::Unavailable);
 }
 
 #[tokio::test]
 async fn a_certificate_of_another_server_is_refused() {
     let (authority, server) = server_named("DNS:db.example.com");
-    let error = PostgresStore::migrate_with(&encrypted(&server), settings().root_certificates(authority)).await;
+    let error = PostgresStore::migrate_with(&encrypted(&server), settings().with_root_certificates(authority)).await;
     assert_eq!(error.unwrap_err().kind(), PostgresErrorKind::Unavailable);
 }
 
@@ -83,7 +84,7 @@ async fn a_certificate_of_another_server_is_refused() {
 async fn a_server_without_tls_is_refused_where_it_is_asked_for() {
     let server = Server::start();
     let (authority, _other) = server_named("IP:127.0.0.1");
-    let error = PostgresStore::migrate_with(&encrypted(&server), settings().root_certificates(authority)).await;
+    let error = PostgresStore::migrate_with(&encrypted(&server), settings().with_root_certificates(authority)).await;
     assert_eq!(error.unwrap_err().kind(), PostgresErrorKind::Unavailable);
 }
 
@@ -91,7 +92,7 @@ async fn a_server_without_tls_is_refused_where_it_is_asked_for() {
 async fn certificates_that_are_none_are_refused() {
     for pem in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         let url = "postgres://127.0.0.1/keys?sslmode=require";
-        let error = PostgresStore::migrate_with(url, settings().root_certificates(pem)).await.unwrap_err();
+        let error = PostgresStore::migrate_with(url, settings().with_root_certificates(pem)).await.unwrap_err();
         assert_eq!(error.kind(), PostgresErrorKind::Settings);
     }
 }
