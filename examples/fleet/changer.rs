@@ -28,6 +28,9 @@ const KINDS: usize = 3;
 /// How long a hold lasts, once every node has refused.
 const HELD: Duration = Duration::from_millis(20);
 
+/// The time between two changes of one changer, if requests are paced: then changes are, too.
+const BETWEEN: Duration = Duration::from_millis(200);
+
 pub(crate) struct Changer {
     fleet: Arc<Fleet>,
     number: usize,
@@ -61,6 +64,9 @@ impl Changer {
         let mut round = 0;
         while round < KINDS || !self.fleet.is_done() {
             self.change(round).await?;
+            if self.fleet.is_paced {
+                sleep(BETWEEN).await;
+            }
             round += 1;
             if round == KINDS {
                 self.fleet.unready.fetch_sub(1, Ordering::Relaxed);

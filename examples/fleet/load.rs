@@ -46,6 +46,8 @@ pub(crate) struct Fleet {
     /// The key that each changer is at work on.
     pub(crate) victims: Vec<AtomicU32>,
     wanted: u64,
+    /// Whether there is to be idle time.
+    pub(crate) is_paced: bool,
     asked: AtomicU64,
     /// Changers that have not yet made every kind of change.
     pub(crate) unready: AtomicUsize,
@@ -68,7 +70,7 @@ pub(crate) async fn run(
     PostgresStore::migrate(url, schema).await?;
     let starting = (0..arguments.nodes).map(|_| Node::start(arguments.mode, schema, arguments.answer_cache, url));
     let nodes = try_join_all(starting).await?;
-    let fleet = Arc::new(Fleet::new(node::open(url, schema, arguments.mode).await?, nodes, arguments.requests));
+    let fleet = Arc::new(Fleet::new(node::open(url, schema, arguments.mode).await?, nodes, arguments));
     let changers = try_join_all((0..CHANGERS).map(|number| Changer::prepare(Arc::clone(&fleet), number))).await?;
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
@@ -120,7 +122,7 @@ fn judged(records: Vec<Record>, keys: usize, bound: Duration) -> (Verdict, Vec<u
 }
 
 impl Fleet {
-    fn new(keys: ApiKeys<PostgresStore>, nodes: Vec<Node>, wanted: u64) -> Self {
+    fn new(keys: ApiKeys<PostgresStore>, nodes: Vec<Node>, arguments: &Arguments) -> Self {
         Self {
             origin: Instant::now(),
             keys,
@@ -128,7 +130,8 @@ impl Fleet {
             requests: RwLock::default(),
             slots: (0..CHANGERS * SLOTS).map(|_| AtomicU32::new(0)).collect(),
             victims: (0..CHANGERS).map(|_| AtomicU32::new(0)).collect(),
-            wanted,
+            wanted: arguments.requests,
+            is_paced: arguments.rate.is_some(),
             asked: AtomicU64::new(0),
             unready: AtomicUsize::new(CHANGERS),
         }

@@ -7,7 +7,7 @@
 //!
 //! It starts a PostgreSQL server of its own, or uses a schema of its own in the database of `--url postgres://…`, which
 //! it drops at the end. Each node is a process with an HTTP server on loopback. Clients ask all of them without pause, or
-//! at `--rate` requests a second, while keys are revoked, rotated (a second key is issued and used before the first is
+//! at `--rate` requests a second (then there are 0.2 s between two changes, too), while keys are revoked, rotated (a second key is issued and used before the first is
 //! revoked), and their owners held and lifted: half of it by a manager in this process, half by the nodes' own. Every
 //! key was accepted by every node before it ends. A quarter of the requests are for the keys that are ended at that
 //! moment, and some for keys that ended long ago.
