@@ -76,6 +76,11 @@ impl KeyReader for TableStore {
         // It must not wait, and a lock may: each request reads the log instead.
         None
     }
+
+    async fn moved_beyond(&self, _head: Head) {
+        // A database that can tell its clients of changes would: it makes bounded freshness quicker.
+        std::future::pending().await
+    }
 }
 
 impl KeyStore for TableStore {
@@ -170,6 +175,7 @@ impl KeyStore for TableStore {
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        // All at once; a database would take turns of 10,000 rows.
         let tables = &mut *self.0.lock().await;
         let (events, changes) = (tables.events.len(), tables.done.len());
         tables.events.retain(|event| prune.events_before.is_none_or(|before| event.at >= before.as_millis()));
@@ -269,7 +275,8 @@ impl Tables {
         let position = self.head.unwrap_or(Head::EMPTY).position + 1;
         let head = self.head.insert(Head { position, change: change.to_bytes() });
         self.log.push((*head, key, owner));
-        self.log.drain(..self.log.len().saturating_sub(1_000));
+        // The log goes on for a reader 1,000 changes behind, whose head is in the row before those.
+        self.log.drain(..self.log.len().saturating_sub(1_001));
     }
 
     fn append(&mut self, event: &EventRow) {

@@ -26,9 +26,27 @@ tools() {
   if ! { command -v cc && command -v c++; }; then missing+=(gcc g++ libc6-dev); fi
   # It counts the instructions of the hot path. Where it cannot be had, that one step says so.
   if ! command -v valgrind && command -v apt-get >/dev/null; then missing+=(valgrind); fi
+  # The tests start servers of their own, and make certificates for them.
+  if ! has_postgresql; then missing+=(postgresql); fi
+  if ! command -v pgbouncer; then missing+=(pgbouncer); fi
+  if ! command -v openssl; then missing+=(openssl); fi
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+  has_postgresql || { echo "the programs of a PostgreSQL server are missing: install it, or set PG_BIN to their folder"; return 1; }
   rustc --version
   cargo nextest --version 2>/dev/null || echo "cargo-nextest is not installed: cargo test runs the tests"
+}
+
+# Where tests/it/support/postgres.rs looks for them.
+has_postgresql() {
+  local folder program
+  local IFS=:
+  for folder in ${PG_BIN:-} $PATH /usr/lib/postgresql/*/bin; do
+    for program in initdb pg_basebackup pg_ctl postgres; do
+      [ -x "$folder/$program" ] || continue 2
+    done
+    return 0
+  done
+  return 1
 }
 
 install_packages() {

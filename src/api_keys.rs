@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, StoreUpkeep, UsageFlusher, Wiring},
+    auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, Pruner, StoreUpkeep, UsageFlusher, Wiring},
     hash::{Argon2Params, Hasher, HasherConfig, PepperId, Peppers},
     key::{InvalidBrand, KeyFormat},
     manage::{KeyManager, ManagerParts, Policy, TableOfRights},
@@ -14,6 +14,9 @@ use crate::{
     time::Clock,
     usage::UsageRecorder,
 };
+
+/// The longest between two flushes, and the least that audit events stay: a slip of the unit must not delete a trail.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// API keys for a service: hands out the layer that checks them and the manager that looks after them.
 ///
@@ -46,6 +49,7 @@ struct Inner<S> {
     authenticator: Authenticator<S>,
     manager: KeyManager<S>,
     flusher: Arc<UsageFlusher<S>>,
+    pruner: Arc<Pruner<S>>,
 }
 
 impl<S: KeyStore> ApiKeys<S> {
@@ -138,6 +142,7 @@ pub struct ApiKeysBuilder<S> {
     brand: Option<String>,
     policy: Arc<dyn Policy>,
     usage_interval: Duration,
+    keep_events: Option<Duration>,
 }
 
 impl<S: KeyStore> ApiKeysBuilder<S> {
@@ -148,6 +153,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             brand: None,
             policy: Arc::new(TableOfRights),
             usage_interval: Duration::from_secs(10),
+            keep_events: None,
         }
     }
 
@@ -214,9 +220,26 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
+    /// How long a read of the change log waits before it begins, so that more requests share it: at most 100 ms, which
+    /// each of them waits longer. Default: nothing.
+    pub fn coalescing(mut self, delay: Duration) -> Self {
+        self.settings = self.settings.with_coalescing(delay);
+        self
+    }
+
     /// How often usage is written: 100 ms to a day. Default: every 10 seconds. A crash loses what was counted since.
     pub fn usage_interval(mut self, interval: Duration) -> Self {
         self.usage_interval = interval;
+        self
+    }
+
+    /// How long audit events stay before they are deleted, looked at once an hour: at least a day. Default: for good. On
+    /// a fleet the shortest setting wins: each node deletes by its own.
+    ///
+    /// What nobody asks for any more goes in any case, once an hour: all but 100,000 rows of the change log, and the
+    /// results of changes, which are there for whoever repeats one, after a week.
+    pub fn keep_events(mut self, keep: Duration) -> Self {
+        self.keep_events = Some(keep);
         self
     }
 
@@ -242,6 +265,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             }
         }
         keys.0.flusher.start();
+        keys.0.pruner.start();
         Ok(keys)
     }
 
@@ -250,20 +274,18 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         if let Some(brand) = self.brand {
             settings = settings.with_format(KeyFormat::branded(&brand).map_err(Cause::Brand)?);
         }
-        if self.usage_interval < Duration::from_millis(100) || self.usage_interval > Duration::from_secs(86_400) {
+        if self.usage_interval < Duration::from_millis(100) || self.usage_interval > DAY {
             return Err(Cause::UsageInterval.into());
+        }
+        if self.keep_events.is_some_and(|keep| keep < DAY) {
+            return Err(Cause::KeepEvents.into());
         }
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
         let (hasher, usage, timeout) =
             (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
-        let flusher = Arc::new(UsageFlusher::new(
-            Arc::clone(&self.store),
-            Arc::clone(&usage),
-            Arc::clone(&wiring.meter),
-            self.usage_interval,
-            timeout,
-        ));
+        let (store, meter) = (Arc::clone(&self.store), Arc::clone(&wiring.meter));
+        let flusher = Arc::new(UsageFlusher::new(store, Arc::clone(&usage), meter, self.usage_interval, timeout));
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&self.store),
             hasher: hasher.clone(),
@@ -274,11 +296,13 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             timeout,
             organization: OrganizationId::single(),
         });
-        let upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher));
+        let clock = Arc::clone(&settings.clock);
+        let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));
+        let upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), Arc::clone(&pruner));
         wiring.usage = Some(usage);
         wiring.upkeep = Some(Arc::new(upkeep));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
-        Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher })), hasher))
+        Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher, pruner })), hasher))
     }
 }
 
@@ -309,6 +333,8 @@ enum Cause {
     Auth(AuthSetupError),
     #[error(transparent)]
     Brand(InvalidBrand),
+    #[error("audit events stay for at least a day")]
+    KeepEvents,
     #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]
     Store(#[source] StoreError),
     #[error("usage is written every 100 ms to once a day")]

@@ -56,6 +56,7 @@
 //! | choose what a hash costs; peppers | [`hash`] |
 //! | choose a store, or write one | [`store`] |
 //! | know what a restart with many keys costs, and what to do about it | [`manual::sizing`] |
+//! | run many nodes on one PostgreSQL | [`manual::postgres`] |
 //!
 //! # Stores, and what a request waits for
 //!
@@ -67,7 +68,7 @@
 //! | [`MemoryStore`](store::MemoryStore) | strict | nothing |
 //! | `SqliteStore::open_exclusive`, one process | strict | nothing |
 //! | `SqliteStore::open`, shared by processes | strict | one read of one row, about 2 µs on that machine |
-//! | a store behind a network | strict | the next read of its change log, which all waiting requests share |
+//! | `PostgresStore`, or another one behind a network | strict | the next read of its change log, which all waiting requests share |
 //! | any | [bounded](auth::Freshness::Bounded) | nothing; a revoked key may be accepted until the bound is over |
 //!
 //! # Debug builds
@@ -91,6 +92,8 @@
 //! |---|---|
 //! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal` |
 //! | `sqlite` | `SqliteStore`, with SQLite built from bundled source: a C compiler is needed |
+//! | `postgres` | `PostgresStore`, for many nodes, over `tokio-postgres` |
+//! | `postgres-tls` | TLS between the two, with rustls and ring: a C compiler is needed |
 //! | `metrics` | `Authenticator::publish_metrics`: what checks cost, for the recorder of the crate `metrics` |
 //! | `tracing` | log lines for what an operator should know, never with a key |
 //! | `conformance` | the conformance kit, for stores of your own |
@@ -136,6 +139,6 @@ pub use time::ManualClock;
 pub use time::{Clock, SystemClock, Timestamp, TimestampError};
 
 /// Compiles the Rust code of the README.
-#[cfg(all(doctest, feature = "axum", feature = "sqlite"))]
+#[cfg(all(doctest, feature = "axum", feature = "postgres", feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

@@ -4,3 +4,6 @@
 #[doc = include_str!("../docs/scale.svg.md")]
 #[doc = include_str!("../docs/sizing.md")]
 pub mod sizing {}
+
+#[doc = include_str!("../docs/postgres.md")]
+pub mod postgres {}

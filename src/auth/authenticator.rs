@@ -4,7 +4,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::{
     AuthError, AuthErrorKind, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
     cache::{Entry, ProofCache},
+    candidate::{Candidate, proves},
     digest::{Digest, DigestKey},
     lease_keeper::LeaseKeeper,
     log_reader::LogReader,
@@ -21,11 +22,11 @@ use super::{
 };
 use crate::{
     hash::Hasher,
-    key::{KeyFormat, KeyId, LocatedKey, MalformedReason, ParsedKey},
+    key::{KeyFormat, KeyId, MalformedReason, ParsedKey},
     log::log,
     principal::{Principal, WithClaims},
-    store::{KeyReader, Lease, Moment},
-    time::Clock,
+    store::{KeyReader, Lease},
+    time::{Clock, Timestamp, monotonic_millis},
     usage::{Source, UsageRecorder},
 };
 
@@ -118,6 +119,7 @@ impl<R: KeyReader> Authenticator<R> {
             Arc::clone(&wiring.lease),
             Arc::clone(&wiring.meter),
             settings.read_timeout(),
+            settings.coalescing,
         );
         Ok(Self(Arc::new(Inner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -191,27 +193,30 @@ impl<R: KeyReader> Authenticator<R> {
 
     /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
     pub(crate) fn check(&self, candidate: &[u8], source: &Source) -> Check {
+        let mut digest = None;
         if let Some(located) = self.0.format.locate(candidate) {
             // First whether the store has anything new, then the entry: it is then as current as the answer.
-            let is_current = self.0.is_current_now();
+            let now = self.0.clock.now();
+            let is_current = self.0.is_current_now(now);
             if let Some(entry) = self.0.cache.entry(located.id()) {
-                if !self.0.proves(&entry.rest, &located) {
+                let of_text = self.0.digest(located.secret());
+                if !proves(&entry.rest, located.prefix(), &of_text) {
                     return Check::Ready(Err(self.0.refuse_unproved(candidate, entry.claims.key, source)));
                 }
                 if is_current && self.0.cache.is_current(&entry) {
                     self.0.meter.hit();
-                    return Check::Ready(self.0.judge(entry, source));
+                    return Check::Ready(self.0.judge(entry, source, now));
                 }
+                digest = Some(of_text);
             }
         }
         match self.0.parse(candidate) {
             Err(error) => Check::Ready(Err(self.0.refuse(error, None, source))),
-            Ok(key) => Check::Pending(Box::pin(Arc::clone(&self.0).check_slowly(
-                key.to_plaintext(),
-                key.prefix(),
-                self.0.digest(key.secret()),
-                source.clone(),
-            ))),
+            Ok(key) => {
+                let digest = digest.unwrap_or_else(|| self.0.digest(key.secret()));
+                let candidate = Candidate { key: Arc::new(key.to_plaintext()), prefix: key.prefix(), digest };
+                Check::Pending(Box::pin(Arc::clone(&self.0).check_after_read(candidate, source.clone())))
+            }
         }
     }
 
@@ -244,25 +249,15 @@ impl<R> fmt::Debug for Authenticator<R> {
 
 impl<R: KeyReader> Inner<R> {
     /// Whether what the cache says is current enough for a request that arrives now.
-    pub(super) fn is_current_now(&self) -> bool {
+    pub(super) fn is_current_now(&self, now: Timestamp) -> bool {
         match self.freshness {
             Freshness::Strict => self.log.is_current_now(),
-            Freshness::Bounded(bound) => self.lease.is_valid(self.moment(), bound),
+            Freshness::Bounded(bound) => self.lease.is_valid(monotonic_millis(), now, bound),
         }
-    }
-
-    fn moment(&self) -> Moment {
-        Moment { monotonic: Instant::now(), wall: self.clock.now() }
     }
 
     pub(super) fn digest(&self, secret: &[u8; 48]) -> Digest {
         self.digest_key.digest(secret)
-    }
-
-    fn proves(&self, entry: &Entry, key: &LocatedKey<'_>) -> bool {
-        // The digest covers the secret and its checksum; the prefix, which both do not tell apart for certain, is
-        // compared by itself. It is not secret.
-        entry.prefix == key.prefix() && entry.digest.matches(&self.digest(key.secret())).is_ok()
     }
 
     /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
@@ -278,8 +273,12 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// The verdict on a proved key whose record is current.
-    pub(super) fn judge(&self, entry: Arc<WithClaims<Entry>>, source: &Source) -> Result<Principal, AuthError> {
-        let now = self.clock.now();
+    pub(super) fn judge(
+        &self,
+        entry: Arc<WithClaims<Entry>>,
+        source: &Source,
+        now: Timestamp,
+    ) -> Result<Principal, AuthError> {
         if entry.claims.expires_at.is_some_and(|end| now >= end) {
             return Err(self.refuse(AuthError::new(AuthErrorKind::Expired), Some(entry.claims.key), source));
         }

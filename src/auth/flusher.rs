@@ -1,12 +1,6 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use super::meter::Meter;
+use super::{background::Background, meter::Meter};
 use crate::{
     log::log,
     store::{KeyStore, StoreError, guarded_change},
@@ -20,7 +14,7 @@ pub(crate) struct UsageFlusher<S> {
     meter: Arc<Meter>,
     interval: Duration,
     timeout: Duration,
-    is_running: AtomicBool,
+    background: Background,
     /// One flush at a time: batches are written in order, each until it is acknowledged.
     turn: tokio::sync::Mutex<()>,
 }
@@ -39,7 +33,7 @@ impl<S: KeyStore> UsageFlusher<S> {
             meter,
             interval,
             timeout,
-            is_running: AtomicBool::new(false),
+            background: Background::default(),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -81,36 +75,20 @@ impl<S: KeyStore> UsageFlusher<S> {
     /// Starts flushing at the interval, unless that is under way, for as long as somebody holds the flusher. Does nothing
     /// outside of a tokio runtime.
     pub(crate) fn start(self: &Arc<Self>) {
-        if self.is_running.load(Ordering::Relaxed) || tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
-        if self.is_running.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let running = Running(Arc::downgrade(self));
-        let interval = self.interval;
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(interval).await;
-                let Some(flusher) = running.0.upgrade() else { break };
-                if let Err(_error) = flusher.flush().await {
-                    // Repeated at the next turn; the counts wait, bounded.
-                    log!(warn, error = &_error as &dyn std::error::Error, "usage could not be written");
+        self.background.start(|| {
+            let (flusher, interval) = (Arc::downgrade(self), self.interval);
+            async move {
+                loop {
+                    tokio::time::sleep(interval).await;
+                    let Some(flusher) = flusher.upgrade() else { break };
+                    if let Err(_error) = flusher.flush().await {
+                        // Repeated at the next turn; the counts wait, bounded.
+                        log!(warn, error = &_error as &dyn std::error::Error, "usage could not be written");
+                    }
+                    #[cfg(feature = "metrics")]
+                    flusher.meter.publish();
                 }
-                #[cfg(feature = "metrics")]
-                flusher.meter.publish();
             }
         });
-    }
-}
-
-/// Ends with its runtime: then another one may start it again.
-struct Running<S>(std::sync::Weak<UsageFlusher<S>>);
-
-impl<S> Drop for Running<S> {
-    fn drop(&mut self) {
-        if let Some(flusher) = self.0.upgrade() {
-            flusher.is_running.store(false, Ordering::Release);
-        }
     }
 }

@@ -5,17 +5,21 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use futures_util::FutureExt;
 
-use super::{cache::ProofCache, meter::Meter};
+use super::{cache::ProofCache, meter::Meter, round::Round};
 use crate::{
     log::log,
     store::{Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError, guarded},
     time::Clock,
 };
+
+/// A log that goes on tells a reader of so many changes; one that is further behind may be told to begin anew without
+/// anything being wrong.
+const FAR_BEHIND: i64 = 1_000;
 
 /// Brings what the store's change log says into the cache. Reads are shared: whoever asks while one is under way waits
 /// for the next, which begins after they asked.
@@ -26,20 +30,21 @@ pub(super) struct LogReader<R> {
     lease: Arc<Lease>,
     meter: Arc<Meter>,
     timeout: Duration,
+    /// How long a read waits for others to join it.
+    coalescing: Duration,
     /// The head up to which changes are in the cache, once there is one.
     applied: HeadCell,
     is_applied: AtomicBool,
     reads: Mutex<Reads>,
 }
 
-struct Waiter(oneshot::Sender<Result<Currency, Arc<StoreError>>>);
-
 #[derive(Default)]
 struct Reads {
     is_running: bool,
     /// Which task reads, by the number of those before it.
     task: u64,
-    waiting: Vec<Waiter>,
+    /// The next read, if anybody waits for it.
+    next: Option<Arc<Round<Currency>>>,
 }
 
 /// What a read of the change log proves of the cache.
@@ -59,6 +64,7 @@ impl<R: KeyReader> LogReader<R> {
         lease: Arc<Lease>,
         meter: Arc<Meter>,
         timeout: Duration,
+        coalescing: Duration,
     ) -> Self {
         Self {
             store,
@@ -67,6 +73,7 @@ impl<R: KeyReader> LogReader<R> {
             lease,
             meter,
             timeout,
+            coalescing,
             applied: HeadCell::new(Head::EMPTY),
             is_applied: AtomicBool::new(false),
             reads: Mutex::default(),
@@ -82,26 +89,22 @@ impl<R: KeyReader> LogReader<R> {
 
     /// Waits for a read of the change log that begins after this call, and for the cache to know what it brought.
     pub(super) async fn read(self: &Arc<Self>) -> Result<Currency, Arc<StoreError>> {
-        let (sender, receiver) = oneshot::channel();
-        let (task, start) = {
+        let (round, task, start) = {
             let mut reads = self.reads();
-            reads.waiting.push(Waiter(sender));
-            (reads.task, !mem::replace(&mut reads.is_running, true))
+            let round = Arc::clone(reads.next.get_or_insert_default());
+            (round, reads.task, !mem::replace(&mut reads.is_running, true))
         };
         if start {
             self.start(task);
         }
         // Nobody waits for more than the read under way and the next one. If that was not enough, the task stands still:
         // it is part of the runtime of whoever asked first, which nobody may be driving any more.
-        let answer = guarded(self.timeout.saturating_mul(3), || async { Ok(receiver.await) }).await;
-        match answer {
-            Ok(answer) => {
-                answer.unwrap_or_else(|_| Err(Arc::new(StoreError::unavailable("the read of the change log was lost"))))
-            }
-            Err(error) => {
-                self.replace(task);
-                Err(Arc::new(error))
-            }
+        let limit = self.timeout.saturating_add(self.coalescing).saturating_mul(3);
+        // A runtime without time panics here.
+        match AssertUnwindSafe(round.wait(limit)).catch_unwind().await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => self.give_up(&round, task),
+            Err(_) => Err(Arc::new(StoreError::unavailable("the runtime has no time"))),
         }
     }
 
@@ -110,21 +113,25 @@ impl<R: KeyReader> LogReader<R> {
         tokio::spawn(Running { reader: Arc::clone(self), task, is_done: false }.run());
     }
 
-    /// Lets another task read instead of this one, unless that was done.
-    fn replace(self: &Arc<Self>, task: u64) {
-        let next = {
+    /// Lets another task read instead of this one, unless that was done. Whom the old one left waiting is told; who waits
+    /// for a read that nobody began is served by the new one, and only this caller is told.
+    fn give_up(self: &Arc<Self>, round: &Arc<Round<Currency>>, task: u64) -> Result<Currency, Arc<StoreError>> {
+        let late = || StoreError::unavailable("the read of the change log stands still");
+        let (is_left, next) = {
             let mut reads = self.reads();
-            if reads.task != task || !reads.is_running {
-                return;
-            }
-            reads.task += 1;
-            reads.task
+            let is_next = reads.next.as_ref().is_some_and(|next| Arc::ptr_eq(next, round));
+            let is_mine = reads.task == task && reads.is_running;
+            reads.task += u64::from(is_mine);
+            (is_mine && !is_next, is_mine.then_some(reads.task))
         };
-        self.start(next);
+        if let Some(next) = next {
+            self.start(next);
+        }
+        if is_left { round.end(|| Err(late())) } else { Err(Arc::new(late())) }
     }
 
     async fn read_once(&self) -> Result<Currency, StoreError> {
-        let start = Moment { monotonic: Instant::now(), wall: self.clock.now() };
+        let start = Moment::now(&*self.clock);
         let reads = &self.meter.freshness_reads;
         reads.begin();
         match self.read_from(start).await {
@@ -155,6 +162,7 @@ impl<R: KeyReader> LogReader<R> {
             }
             Changes::Reset { head } => {
                 self.cache.all_changed();
+                self.report_reset(head);
                 Some(head)
             }
         };
@@ -167,7 +175,32 @@ impl<R: KeyReader> LogReader<R> {
         Ok(Currency::Tracked)
     }
 
-    fn applied(&self) -> Option<Head> {
+    /// Where this node knew a place in the log, a reset means that it fell far behind, that many things changed at once, or
+    /// that the log is not the one it was: of a restored backup, or of a standby that had not received all of it.
+    fn report_reset(&self, now: Head) {
+        let Some(before) = self.applied() else { return };
+        let is_near = now.position.saturating_sub(before.position) < FAR_BEHIND;
+        // At the very place where it was, the log is the one it was; and an empty one had nothing to lose.
+        let is_lost = is_near && now != before && before != Head::EMPTY;
+        self.meter.log_reset(is_lost);
+        if is_lost {
+            log!(
+                error,
+                position = before.position,
+                position_now = now.position,
+                "the change log does not go on from where it was: the key store lost changes; repeat the last revocations"
+            );
+        } else {
+            log!(warn, position = before.position, position_now = now.position, "the change log begins anew");
+        }
+    }
+
+    pub(super) fn store(&self) -> Arc<R> {
+        Arc::clone(&self.store)
+    }
+
+    /// The head up to which changes are in the cache.
+    pub(super) fn applied(&self) -> Option<Head> {
         self.is_applied.load(Ordering::Acquire).then(|| self.applied.head())
     }
 
@@ -186,28 +219,30 @@ struct Running<R: KeyReader> {
 
 impl<R: KeyReader> Running<R> {
     async fn run(mut self) {
-        while let Some(waiting) = self.next() {
-            let result = self.reader.read_once().await.map_err(Arc::new);
-            for waiter in waiting {
-                // Who does not wait any more has dropped the request.
-                let _ = waiter.0.send(result.clone());
+        loop {
+            if !self.reader.coalescing.is_zero() {
+                tokio::time::sleep(self.reader.coalescing).await;
             }
+            let Some(round) = self.next() else { break };
+            let read = Read(round);
+            let outcome = self.reader.read_once().await;
+            drop(read.0.end(|| outcome));
         }
     }
 
     /// Who waits for the next read; nobody ends the task, in the same breath.
-    fn next(&mut self) -> Option<Vec<Waiter>> {
+    fn next(&mut self) -> Option<Arc<Round<Currency>>> {
         let mut reads = self.reader.reads();
         if reads.task != self.task {
             self.is_done = true;
             return None;
         }
-        if reads.waiting.is_empty() {
+        let next = reads.next.take();
+        if next.is_none() {
             reads.is_running = false;
             self.is_done = true;
-            return None;
         }
-        Some(mem::take(&mut reads.waiting))
+        next
     }
 }
 
@@ -217,8 +252,17 @@ impl<R: KeyReader> Drop for Running<R> {
             let mut reads = self.reader.reads();
             if reads.task == self.task {
                 reads.is_running = false;
-                reads.waiting.clear();
+                drop(reads.next.take().map(Read));
             }
         }
+    }
+}
+
+/// A read under way. However it ends, by a panic or with its runtime, nobody waits for it in vain.
+struct Read(Arc<Round<Currency>>);
+
+impl Drop for Read {
+    fn drop(&mut self) {
+        drop(self.0.end(|| Err(StoreError::unavailable("the read of the change log was lost"))));
     }
 }

@@ -1,9 +1,6 @@
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 #[cfg(feature = "metrics")]
@@ -48,6 +45,8 @@ pub(crate) struct Meter {
     codes: [AtomicU64; CODES.len()],
     reasons: [AtomicU64; MalformedReason::ALL.len()],
     pub(super) freshness_reads: Attempts,
+    log_resets: AtomicU64,
+    log_losses: AtomicU64,
     pub(super) usage_flushes: Attempts,
     hasher: Hasher,
     proofs: Arc<ProofCache>,
@@ -71,6 +70,8 @@ impl Meter {
             codes: Default::default(),
             reasons: Default::default(),
             freshness_reads: Attempts::default(),
+            log_resets: AtomicU64::new(0),
+            log_losses: AtomicU64::new(0),
             usage_flushes: Attempts::default(),
             hasher,
             proofs,
@@ -93,6 +94,14 @@ impl Meter {
         add(&self.misses);
     }
 
+    /// The change log began anew; `is_lost` if it is not the one it was.
+    pub(super) fn log_reset(&self, is_lost: bool) {
+        add(&self.log_resets);
+        if is_lost {
+            add(&self.log_losses);
+        }
+    }
+
     /// A request was refused.
     pub(super) fn refused(&self, code: &str, reason: Option<MalformedReason>) {
         let counter = match reason {
@@ -104,7 +113,7 @@ impl Meter {
     }
 
     pub(super) fn now(&self) -> Moment {
-        Moment { monotonic: Instant::now(), wall: self.clock.now() }
+        Moment::now(&*self.clock)
     }
 
     /// All figures, each as of its own moment.
@@ -125,6 +134,8 @@ impl Meter {
             refusals: self.refusals(),
             freshness_reads: value(&self.freshness_reads.begun),
             freshness_reads_failed: value(&self.freshness_reads.failed),
+            log_resets: value(&self.log_resets),
+            log_losses: value(&self.log_losses),
             last_freshness_read: read.map(|read| read.wall),
             last_freshness_read_age: read.map(|read| read.monotonic.elapsed()),
             usage_flushes: value(&self.usage_flushes.begun),

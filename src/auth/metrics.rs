@@ -61,6 +61,13 @@ pub struct AuthMetrics {
     pub freshness_reads: u64,
     /// Those of them that failed or took too long.
     pub freshness_reads_failed: u64,
+    /// How often the store said that its log does not go on from where this node had read it: every key is then looked up
+    /// again at its next use, and no proof is lost. A node that fell far behind sees it, and so does one whose store was
+    /// restored, or failed over to a server that had not received everything.
+    pub log_resets: u64,
+    /// Those of them that a log which goes on does not explain: it ends before the place that this node had read, or has
+    /// another change there. Changes that the store had made are gone, and revocations among them have to be repeated.
+    pub log_losses: u64,
     /// When the last one that succeeded began, by the wall clock. None yet: none did.
     pub last_freshness_read: Option<Timestamp>,
     /// How long ago that is, by the monotonic clock.

@@ -26,6 +26,8 @@
 //! | `api_keys_refusals_total` | counter | requests | [`refusals`](AuthMetrics::refusals), labels `code` and `reason` |
 //! | `api_keys_freshness_reads_total` | counter | reads | [`freshness_reads`](AuthMetrics::freshness_reads) |
 //! | `api_keys_freshness_reads_failed_total` | counter | reads | [`freshness_reads_failed`](AuthMetrics::freshness_reads_failed) |
+//! | `api_keys_log_resets_total` | counter | times | [`log_resets`](AuthMetrics::log_resets) |
+//! | `api_keys_log_losses_total` | counter | times | [`log_losses`](AuthMetrics::log_losses) |
 //! | `api_keys_last_freshness_read_timestamp_seconds` | gauge | seconds since 1970 | [`last_freshness_read`](AuthMetrics::last_freshness_read) |
 //! | `api_keys_last_freshness_read_age_seconds` | gauge | seconds | [`last_freshness_read_age`](AuthMetrics::last_freshness_read_age) |
 //! | `api_keys_usage_flushes_total` | counter | attempts | [`usage_flushes`](AuthMetrics::usage_flushes) |
@@ -37,7 +39,9 @@
 //! reads [`Authenticator::metrics`] of each, and publishes under names of its own.
 
 mod authenticator;
+mod background;
 mod cache;
+mod candidate;
 mod digest;
 mod error;
 mod flusher;
@@ -46,8 +50,10 @@ mod log_reader;
 mod meter;
 mod metrics;
 mod owners;
+mod pruner;
 #[cfg(feature = "metrics")]
 mod publish;
+mod round;
 mod settings;
 mod slow;
 mod upkeep;
@@ -57,5 +63,6 @@ pub(crate) use authenticator::{Check, Wiring};
 pub use error::{AuthError, AuthErrorKind};
 pub(crate) use flusher::UsageFlusher;
 pub use metrics::{AuthMetrics, RefusalCount};
+pub(crate) use pruner::Pruner;
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
 pub(crate) use upkeep::StoreUpkeep;

@@ -51,7 +51,7 @@ pub(super) fn publish(metrics: &AuthMetrics) {
     }
 }
 
-fn figures(metrics: &AuthMetrics) -> [Figure; 17] {
+fn figures(metrics: &AuthMetrics) -> [Figure; 19] {
     [
         count("api_keys_argon2_runs_total", "Argon2 runs begun", metrics.argon2_runs),
         number("api_keys_hashes_queued", "hashes that wait for a thread", metrics.hashes_queued),
@@ -66,6 +66,8 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 17] {
         number("api_keys_proof_capacity", "the most keys that are remembered", metrics.proof_capacity),
         count("api_keys_freshness_reads_total", "reads of the change log begun", metrics.freshness_reads),
         count("api_keys_freshness_reads_failed_total", "those that failed", metrics.freshness_reads_failed),
+        count("api_keys_log_resets_total", "times the change log began anew", metrics.log_resets),
+        count("api_keys_log_losses_total", "those after which changes were gone", metrics.log_losses),
         date(
             "api_keys_last_freshness_read_timestamp_seconds",
             "when the last one that succeeded began",

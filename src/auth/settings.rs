@@ -28,6 +28,7 @@ pub struct AuthSettings {
     pub(crate) finds: usize,
     pub(crate) find_wait: Duration,
     pub(crate) store_timeout: Duration,
+    pub(crate) coalescing: Duration,
 }
 
 /// How current a key's record must be when a request is judged by it.
@@ -43,7 +44,7 @@ pub struct AuthSettings {
 pub enum Freshness {
     /// As of a read of the store's change log that began at most so long ago: no request waits for the store, and a
     /// revoked key may be accepted until then. If the store cannot be read for longer, requests are refused with 503.
-    /// At least 100 ms.
+    /// 100 ms to an hour, of which 60 ms are kept back: the clock that each request reads may lag by so much.
     Bounded(Duration),
     /// As of a read of the store's change log that began after the request arrived: no request that begins after a
     /// revocation returned is accepted, whichever node it reaches. The default.
@@ -65,6 +66,7 @@ impl AuthSettings {
             finds: 64,
             find_wait: Duration::from_secs(1),
             store_timeout: Duration::from_secs(5),
+            coalescing: Duration::ZERO,
         }
     }
 
@@ -120,6 +122,15 @@ impl AuthSettings {
         self
     }
 
+    /// How long a read of the change log waits before it begins, so that more requests share it: at most 100 ms. It is
+    /// added to what each of them waits, and spares the store reads where many nodes serve few requests each; a node
+    /// never has more than one read under way. Default: nothing.
+    #[must_use]
+    pub fn with_coalescing(mut self, delay: Duration) -> Self {
+        self.coalescing = delay;
+        self
+    }
+
     /// How long a read of the change log may take: half of a bound, so that one that fails leaves time for another.
     pub(super) fn read_timeout(&self) -> Duration {
         match self.freshness {
@@ -134,6 +145,7 @@ impl AuthSettings {
             (self.finds >= 1 && self.finds <= 100_000, "look-ups at a time are 1 to 100,000"),
             (self.find_wait <= LONGEST, "a look-up waits an hour at most"),
             (!self.store_timeout.is_zero() && self.store_timeout <= LONGEST, "the store has at most an hour to answer"),
+            (self.coalescing <= Duration::from_millis(100), "a read of the change log waits 100 ms at most for others"),
             (
                 !matches!(self.freshness, Freshness::Bounded(bound) if bound < Duration::from_millis(100) || bound > LONGEST),
                 "a bound of freshness is 100 ms to an hour",

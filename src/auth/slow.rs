@@ -1,12 +1,12 @@
 use std::{mem, sync::Arc};
 
 use super::{
-    AuthError, AuthErrorKind, Freshness, authenticator::Inner, cache::Proof, digest::Digest, log_reader::Currency,
+    AuthError, AuthErrorKind, Freshness, authenticator::Inner, cache::Proof, candidate::Candidate, log_reader::Currency,
 };
 use crate::{
     audit::Action,
     hash::{TagErrorKind, VerifyError, VerifyErrorKind},
-    key::{KeyId, PlaintextKey, PrefixIndex},
+    key::{KeyId, PlaintextKey},
     log::log,
     owner::OwnerRef,
     principal::{Claims, Principal, SharedOwner},
@@ -26,36 +26,59 @@ struct Known {
 }
 
 impl<R: KeyReader> Inner<R> {
-    /// Checks a well-formed key for which the cache alone does not do.
-    pub(super) async fn check_slowly(
+    /// Checks a well-formed key for which what is remembered is not known to be current. For most, a read of the change
+    /// log makes it so: what others need is kept out of this future, of which a busy service has many.
+    pub(super) async fn check_after_read(
         self: Arc<Self>,
-        key: PlaintextKey,
-        prefix: PrefixIndex,
-        digest: Digest,
+        candidate: Candidate,
         source: Source,
     ) -> Result<Principal, AuthError> {
         self.start_background_work();
-        let (id, key) = (key.id(), Arc::new(key));
+        let currency = self.current().await.map_err(|error| self.refuse(error, None, &source))?;
+        if currency == Currency::Tracked
+            && let Some(entry) = self.cache.entry(candidate.key.id().as_bytes())
+            && self.cache.is_current(&entry)
+            && candidate.is_proved_by(&entry.rest)
+        {
+            self.meter.hit();
+            return self.judge(entry, &source, self.clock.now());
+        }
+        Box::pin(self.check_slowly(candidate, currency, source)).await
+    }
+
+    /// Checks a key that may have to be looked up, and hashed.
+    async fn check_slowly(
+        self: Arc<Self>,
+        candidate: Candidate,
+        currency: Currency,
+        source: Source,
+    ) -> Result<Principal, AuthError> {
+        let (id, mut read) = (candidate.key.id(), Some(currency));
         // The hash that the text was found to match: a proof, by this check or by an earlier one.
         let mut proved = None;
         let mut is_missed = false;
         for _ in 0..MOST_ROUNDS {
-            let currency = self.current().await.map_err(|error| self.refuse(error, None, &source))?;
+            let currency = match read.take() {
+                Some(currency) => currency,
+                None => self.current().await.map_err(|error| self.refuse(error, None, &source))?,
+            };
             if let Some(entry) = self.cache.entry(id.as_bytes()) {
-                if entry.rest.prefix != prefix || entry.rest.digest.matches(&digest).is_err() {
+                if !candidate.is_proved_by(&entry.rest) {
                     return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
                 }
                 if currency == Currency::Tracked && self.cache.is_current(&entry) {
                     if !is_missed {
+                        // Another request proved it just now.
                         self.meter.hit();
                     }
-                    return self.judge(entry, &source);
+                    return self.judge(entry, &source, self.clock.now());
                 }
                 proved = proved.or(Some(entry.rest.fingerprint));
             }
             if !mem::replace(&mut is_missed, true) {
                 self.meter.miss();
             }
+            let Candidate { key, prefix, digest } = &candidate;
             let ticket = self.cache.ticket(&id);
             let found = match self.find(&id).await {
                 Ok(Some(found)) => found,
@@ -63,7 +86,7 @@ impl<R: KeyReader> Inner<R> {
                 Err(error) => return Err(self.refuse(error, None, &source)),
             };
             let known = self.known(&id, &found).map_err(|error| self.refuse(error, Some(id), &source))?;
-            self.check_tag(&key, &known).map_err(|error| self.refuse(error, Some(id), &source))?;
+            self.check_tag(key, &known).map_err(|error| self.refuse(error, Some(id), &source))?;
             // Its text has the tag, so the row said something else when the key was made.
             if known.record.kind() != key.kind() {
                 return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
@@ -76,14 +99,14 @@ impl<R: KeyReader> Inner<R> {
                 return Err(self.refuse(AuthError::new(kind), Some(id), &source));
             }
             if !is_proved {
-                self.prove(&key, &known).await.map_err(|error| self.refuse(error, Some(id), &source))?;
+                self.prove(key, &known).await.map_err(|error| self.refuse(error, Some(id), &source))?;
                 proved = Some(fingerprint);
             }
-            let proof = Proof { digest: digest.clone(), prefix, fingerprint, claims: self.claims(&known) };
+            let proof = Proof { digest: digest.clone(), prefix: *prefix, fingerprint, claims: self.claims(&known) };
             let entry = self.cache.remember(ticket, proof);
             if is_proved {
                 // The record was read after this request arrived, and nothing was waited for since.
-                return self.judge(entry, &source);
+                return self.judge(entry, &source, self.clock.now());
             }
             // The run took its time: what was read before it may have changed.
         }
@@ -123,7 +146,7 @@ impl<R: KeyReader> Inner<R> {
 
     /// Waits until what the cache says is current enough for a request that arrived before this call.
     async fn current(&self) -> Result<Currency, AuthError> {
-        if self.is_current_now() {
+        if self.is_current_now(self.clock.now()) {
             return Ok(Currency::Tracked);
         }
         self.log.read().await.map_err(|error| AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error))

@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use super::UsageFlusher;
+use super::{Pruner, UsageFlusher};
 use crate::{
     audit::{Action, Event, EventRow, Subject},
     hash::{Hasher, KeyHash},
@@ -39,12 +39,13 @@ pub(crate) struct StoreUpkeep<S> {
     store: Arc<S>,
     timeout: Duration,
     flusher: Arc<UsageFlusher<S>>,
+    pruner: Arc<Pruner<S>>,
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
 }
 
 impl<S: KeyStore> StoreUpkeep<S> {
-    pub(crate) fn new(store: Arc<S>, timeout: Duration, flusher: Arc<UsageFlusher<S>>) -> Self {
-        Self { store, timeout, flusher, reports: Mutex::default() }
+    pub(crate) fn new(store: Arc<S>, timeout: Duration, flusher: Arc<UsageFlusher<S>>, pruner: Arc<Pruner<S>>) -> Self {
+        Self { store, timeout, flusher, pruner, reports: Mutex::default() }
     }
 
     fn is_due(&self, id: KeyId, action: &Action, now: Timestamp) -> bool {
@@ -66,6 +67,7 @@ impl<S: KeyStore> StoreUpkeep<S> {
 impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
     fn start(&self) {
         self.flusher.start();
+        self.pruner.start();
     }
 
     fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash) {

@@ -43,7 +43,6 @@ pub use error::{MalformedKey, MalformedReason};
 pub use foreign::{InvalidForeignPrefix, InvalidForeignPrefixKind};
 pub use format::KeyFormat;
 pub use id::{InvalidKeyId, KeyId};
-pub(crate) use parsed::LocatedKey;
 pub use parsed::ParsedKey;
 pub use plaintext::PlaintextKey;
 pub use prefix::{InvalidBrand, InvalidBrandKind, PrefixIndex};

@@ -140,7 +140,7 @@ impl From<StoreError> for ManageError {
             StoreErrorKind::Conflict(Conflict::Replay) => ManageErrorKind::Replay,
             StoreErrorKind::Conflict(Conflict::Revoked) => ManageErrorKind::KeyRevoked,
             StoreErrorKind::Conflict(
-                Conflict::Guard(_) | Conflict::IdTaken | Conflict::Successor | Conflict::Version,
+                Conflict::Differs | Conflict::Guard(_) | Conflict::IdTaken | Conflict::Successor | Conflict::Version,
             ) => ManageErrorKind::Conflict,
             StoreErrorKind::Corrupt => ManageErrorKind::CorruptRecord,
             StoreErrorKind::OutcomeUnknown => ManageErrorKind::OutcomeUnknown,

@@ -32,32 +32,57 @@ impl fmt::Debug for AnyStore {
     }
 }
 
+/// [`KeyReader`] of a type that need not be known.
+#[cfg_attr(
+    not(feature = "conformance"),
+    allow(unreachable_pub, reason = "a bound of the conformance kit's `Candidate`, which is public")
+)]
+pub trait ErasedReader: Send + Sync {
+    fn find<'a>(&'a self, id: &'a KeyId) -> BoxFuture<'a, Result<Option<FoundKey>, StoreError>>;
+    fn changes_since(&self, head: Option<Head>) -> BoxFuture<'_, Result<Changes, StoreError>>;
+    fn head_now(&self) -> Option<Head>;
+    fn moved_beyond(&self, head: Head) -> BoxFuture<'_, ()>;
+}
+
+impl<R: KeyReader> ErasedReader for R {
+    fn find<'a>(&'a self, id: &'a KeyId) -> BoxFuture<'a, Result<Option<FoundKey>, StoreError>> {
+        Box::pin(KeyReader::find(self, id))
+    }
+
+    fn changes_since(&self, head: Option<Head>) -> BoxFuture<'_, Result<Changes, StoreError>> {
+        Box::pin(KeyReader::changes_since(self, head))
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        KeyReader::head_now(self)
+    }
+
+    fn moved_beyond(&self, head: Head) -> BoxFuture<'_, ()> {
+        Box::pin(KeyReader::moved_beyond(self, head))
+    }
+}
+
 /// [`KeyStore`] with boxed futures.
 macro_rules! erased {
     ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
-        trait ErasedStore: Send + Sync {
-            fn head_now(&self) -> Option<Head>;
+        /// [`KeyStore`] of a type that need not be known.
+        #[cfg_attr(
+            not(feature = "conformance"),
+            allow(unreachable_pub, reason = "a bound of the conformance kit's `Candidate`, which is public")
+        )]
+        pub trait ErasedStore: ErasedReader {
             $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>>;)*
         }
 
         impl<S: KeyStore> ErasedStore for S {
-            fn head_now(&self) -> Option<Head> {
-                KeyReader::head_now(self)
-            }
-
             $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
-                Box::pin(erased!(@call $name)(self, $($arg),*))
+                Box::pin(KeyStore::$name(self, $($arg),*))
             })*
         }
     };
-    (@call find) => { KeyReader::find };
-    (@call changes_since) => { KeyReader::changes_since };
-    (@call $name:ident) => { KeyStore::$name };
 }
 
 erased! {
-    find(id: &'a KeyId) -> Option<FoundKey>;
-    changes_since(head: Option<Head>) -> Changes;
     apply(change: &'a Change) -> Applied;
     rehash(id: &'a KeyId, old: &'a str, new: &'a RehashedKey) -> bool;
     list(query: &'a KeyQuery, now: Timestamp) -> Page<ListedKey>;
@@ -80,6 +105,10 @@ impl KeyReader for AnyStore {
 
     fn head_now(&self) -> Option<Head> {
         self.0.head_now()
+    }
+
+    async fn moved_beyond(&self, head: Head) {
+        self.0.moved_beyond(head).await;
     }
 }
 

@@ -37,9 +37,11 @@ pub trait KeyReader: Send + Sync + 'static {
     fn find(&self, id: &KeyId) -> impl Future<Output = Result<Option<FoundKey>, StoreError>> + Send;
 
     /// What was committed after `head`, in commit order; [`Changes::Reset`] if `head` is none, is unknown to this store
-    /// or lies too far back to tell (more than 1,000 changes, say).
+    /// or lies too far back to tell.
     ///
-    /// The answer tells of every change committed before this call began.
+    /// The answer tells of every change committed before this call began. The log goes on for readers up to 1,000 changes
+    /// behind: one that was closer and is told of a reset takes the log for another one, which lost changes, and says so
+    /// in its metrics and in the service's own log.
     ///
     /// # Errors
     /// Unavailable.
@@ -49,6 +51,12 @@ pub trait KeyReader: Send + Sync + 'static {
     /// else none. It is asked on each request, on the thread that serves it: it must not wait, and should take no more
     /// than a few microseconds.
     fn head_now(&self) -> Option<Head>;
+
+    /// Waits until the store has word that its change log goes on beyond `head`.
+    ///
+    /// A hint, which makes [bounded](crate::auth::Freshness::Bounded) freshness notice changes sooner: it may come late
+    /// or for nothing, and proves nothing. A store that gets no such word waits forever: `std::future::pending().await`.
+    fn moved_beyond(&self, head: Head) -> impl Future<Output = ()> + Send;
 }
 
 /// A key and the status of its owner, as of one moment.
@@ -120,7 +128,8 @@ pub trait KeyStore: KeyReader {
     /// Unavailable.
     fn owner_status(&self, owner: &OwnerRef) -> impl Future<Output = Result<OwnerStatusRow, StoreError>> + Send;
 
-    /// Adds counts, all or none; nothing if this writer's sequence was added before. Never touches a key's record.
+    /// Adds counts, at most 10,000 rows of them, all or none; nothing if this writer's sequence was added before. Never
+    /// touches a key's record.
     ///
     /// # Errors
     /// Unavailable, or outcome unknown: then repeat the same batch.
@@ -144,7 +153,9 @@ pub trait KeyStore: KeyReader {
     /// Unavailable.
     fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Forgets what is old: events, rows of the change log, results of changes.
+    /// Forgets what is old: events, rows of the change log, results of changes. At most 10,000 of each kind, so that no
+    /// call holds up others for long; whoever wants all of it gone calls again until nothing was forgotten. A store in
+    /// which more at once is no burden may forget more.
     ///
     /// # Errors
     /// Unavailable.
@@ -162,6 +173,10 @@ impl<S: KeyReader> KeyReader for Arc<S> {
 
     fn head_now(&self) -> Option<Head> {
         S::head_now(self)
+    }
+
+    async fn moved_beyond(&self, head: Head) {
+        S::moved_beyond(self, head).await;
     }
 }
 

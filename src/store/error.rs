@@ -1,5 +1,7 @@
 use std::{error::Error, fmt};
 
+use super::place::Place;
+
 /// Why a store did not do what it was asked.
 ///
 /// ```
@@ -45,6 +47,8 @@ pub enum StoreErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Conflict {
+    /// A row that is imported differs from the one that stands in its place; which, says [`StoreError`]'s source.
+    Differs,
     /// A guard does not hold; which, by its place in the change. [`Conflict::Successor`] is told apart.
     Guard(usize),
     /// A key of this id exists.
@@ -70,6 +74,12 @@ impl StoreError {
         Self { kind: StoreErrorKind::Conflict(conflict), source: None }
     }
 
+    /// Another row than the one that is imported stands right before this place.
+    pub fn differs(place: impl Into<Place>) -> Self {
+        let source = StandingRow(place.into());
+        Self { kind: StoreErrorKind::Conflict(Conflict::Differs), source: Some(source.into()) }
+    }
+
     /// What is stored cannot be read.
     pub fn corrupt(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: StoreErrorKind::Corrupt, source: Some(source.into()) }
@@ -92,6 +102,11 @@ impl StoreError {
     }
 }
 
+/// Names the row that an import would have to overwrite.
+#[derive(Debug, thiserror::Error)]
+#[error("it is the row {0}")]
+struct StandingRow(Place);
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
@@ -112,6 +127,7 @@ impl Error for StoreError {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Differs => "another row stands where one is imported",
             Self::Guard(_) => "a guard of the change does not hold",
             Self::IdTaken => "a key of this id exists",
             Self::Missing => "no key of this id exists",

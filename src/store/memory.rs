@@ -3,13 +3,14 @@ mod tables;
 
 use std::{
     fmt,
+    future::pending,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use self::tables::Tables;
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef,
-    Page, Prune, Pruned, RehashedKey, StoreError,
+    Applied, Change, Changes, EventQuery, Exported, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey,
+    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
 };
 use crate::{audit::EventRow, key::KeyId, record::OwnerStatusRow, time::Timestamp, usage::UsageBatch};
 
@@ -63,6 +64,11 @@ impl KeyReader for MemoryStore {
     fn head_now(&self) -> Option<Head> {
         Some(self.head.head())
     }
+
+    async fn moved_beyond(&self, _head: Head) {
+        // Whoever wants to know looks at the head.
+        pending().await
+    }
 }
 
 impl KeyStore for MemoryStore {
@@ -105,5 +111,18 @@ impl KeyStore for MemoryStore {
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
         Ok(self.tables().prune(prune))
+    }
+}
+
+impl PortableStore for MemoryStore {
+    async fn export(&self, from: &Place, limit: u16) -> Result<Exported, StoreError> {
+        Ok(self.tables().export(from, limit))
+    }
+
+    async fn import(&self, rows: &Rows) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let written = tables.import(rows)?;
+        self.head.set(tables.head());
+        Ok(written)
     }
 }

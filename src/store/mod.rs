@@ -2,7 +2,12 @@
 //!
 //! [`KeyReader`] is enough for a node that only checks keys; [`KeyStore`] adds what managing them needs. A store for
 //! another database implements the one or both with plain `async fn`s and proves itself with the conformance kit
-//! (feature `conformance`), whose clauses are the fine print of this page.
+//! (feature `conformance`), whose clauses are the fine print of this page: `check_store` tries one handle, `check_pair`
+//! two onto the same data, as two nodes have.
+//!
+//! [`copy`](copy()) moves all data from one store into another, without a key being reissued: from SQLite to PostgreSQL,
+//! say. It works between stores that implement [`PortableStore`] beside the two, as those of this crate do; for one's own
+//! store that is a choice.
 //!
 //! # Contract
 //! - Ids and all other text are compared and kept **byte by byte**. No case folding, no trimming, no `LIKE`.
@@ -12,6 +17,8 @@
 //! - The **change log** carries every change of a key's revocation, expiry, scopes or owner and of an owner's status, in
 //!   both directions, in commit order, whoever made it: databases write it by trigger.
 //! - Nothing **un-revokes** a key. No write of this trait touches a revocation once it stands.
+//! - What moves between stores moves **as it is**: a [`PortableStore`] exports whole rows in the order of their primary
+//!   keys, and imports them where none stands, or an identical one. Nothing is overwritten.
 //! - A future may be **dropped** at any await point; what it began is then done whole or not at all.
 
 mod any;
@@ -19,24 +26,38 @@ mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;
+mod copy;
+mod copy_error;
 mod error;
 mod guarded;
 mod head;
 mod lease;
 mod memory;
+mod place;
+mod portable;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod query;
+mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 pub use any::AnyStore;
 pub use change::{Applied, AuditedWrite, Change, ChangeId, Guard, KeyUpdate, OwnerChange, Write, WriteOutcome};
 pub use contract::{FoundKey, KeyReader, KeyStore};
+pub use copy::{Copied, Copying, Progress, copy};
+pub use copy_error::{CopyError, CopyErrorKind};
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use guarded::{guarded, guarded_change};
 pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::{Lease, Moment};
 pub use memory::MemoryStore;
+pub use place::{InvalidPlace, Place};
+pub use portable::PortableStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
 pub use query::{EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey};
+pub use rows::{Exported, MetaRow, OwnerRow, Rows};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 

@@ -204,13 +204,14 @@ pub struct RehashedKey {
 pub struct Prune {
     /// Events before this time.
     pub events_before: Option<Timestamp>,
-    /// All rows of the change log but so many of the last; a reader further behind gets a reset. The head stays.
+    /// All rows of the change log but so many of the last; a reader further behind gets a reset. The head stays. Below
+    /// 1,000, readers that fell behind believe that the store lost changes, and say so.
     pub keep_log_rows: Option<u32>,
     /// Results and idempotency keys of changes before this time; such a change would be applied again.
     pub changes_before: Option<Timestamp>,
 }
 
-/// How much was forgotten.
+/// How much was forgotten by one call.
 ///
 /// ```
 /// use tower_api_keys::store::Pruned;

@@ -15,8 +15,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// The most rows in one batch: a store writes one in a few milliseconds.
-const ROWS_PER_BATCH: usize = 1_000;
+/// The most rows in one batch: a store writes one in less than a tenth of a second.
+const ROWS_PER_BATCH: usize = 10_000;
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
 /// comes on top is counted under no key and the source `other`, of which there are only as many as outcomes.

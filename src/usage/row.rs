@@ -87,7 +87,7 @@ pub struct UsageBatch {
     pub writer: [u8; 16],
     /// 1 for a writer's first batch, one more for each that follows.
     pub sequence: i64,
-    /// The counts.
+    /// The counts: at most 10,000.
     pub rows: Vec<UsageRow>,
 }
 

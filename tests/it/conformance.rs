@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use tower_api_keys::store::{
     AnyStore, KeyStore, MemoryStore,
-    conformance::{Clause, Verdict, check_reader, check_store},
+    conformance::{Clause, Verdict, check_pair, check_reader, check_store},
 };
 
 #[path = "support/broken.rs"]
 mod broken;
+#[path = "support/broken_pair.rs"]
+mod broken_pair;
 #[path = "../../examples/custom_store.rs"]
 #[allow(dead_code, reason = "the program's own main")]
 mod custom_store;
 
 use broken::{BrokenStore, Fault};
+use broken_pair::{Rift, pair};
 
 #[tokio::test]
 async fn the_memory_store_keeps_the_contract() {
@@ -80,7 +83,7 @@ macro_rules! broken {
 broken! {
     a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63";
     a_log_without_its_head_is_noticed: BeheadsTheLog breaks "S51";
-    counting_twice_is_noticed: CountsRepeats breaks "S30 S53 S62";
+    counting_twice_is_noticed: CountsRepeats breaks "S30 S53 S62 S65";
     revoking_a_foreign_key_is_noticed: CrossesOrganizations breaks "S8";
     ids_of_any_case_are_noticed: FoldsCase breaks "R2";
     an_expiry_not_in_the_log_is_noticed: ForgetsExpiries breaks "R15";
@@ -104,16 +107,70 @@ broken! {
     a_rehash_of_anything_is_noticed: RehashesAnything breaks "S27";
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
     a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54";
-    a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22";
+    a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22 R23";
     a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
     an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63";
     an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54";
     a_lift_of_every_hold_is_noticed: LiftsBoth breaks "R6 R17 S14 S23 S24";
-    a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18";
+    a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";
     a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9";
     unused_keys_left_out_are_noticed: WantsUse breaks "S42";
+}
+
+#[tokio::test]
+async fn two_handles_onto_one_memory_store_keep_the_contract() {
+    let one = Arc::new(MemoryStore::new());
+    let other = AnyStore::new(one.clone());
+    check_pair(&one, &other).await.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn two_handles_without_a_log_keep_the_contract() {
+    let one = Arc::new(BrokenStore::new(Fault::KeepsNoLog));
+    let report = check_pair(&one, &one.clone()).await;
+    let applies = |clause: &&Clause| !matches!(clause.verdict(), Verdict::NotApplicable(_));
+    assert_eq!(report.clauses().filter(applies).count(), report.clauses().count() - 3);
+    report.into_result().unwrap();
+}
+
+/// The numbers of the clauses that two handles with this fault between them break.
+async fn broken_between(rift: Rift) -> String {
+    let (one, other) = pair(rift);
+    let report = check_pair(&one, &other).await;
+    report.failed().collect::<Vec<_>>().join(" ")
+}
+
+macro_rules! broken_between {
+    ($($name:ident: $rift:ident breaks $clauses:literal;)*) => {$(
+        #[tokio::test(start_paused = true)]
+        async fn $name() {
+            assert_eq!(broken_between(Rift::$rift).await, $clauses);
+        }
+    )*};
+}
+
+broken_between! {
+    a_cache_of_keys_between_handles_is_noticed: CachesFinds breaks "C1 C17";
+    a_cache_of_guards_between_handles_is_noticed: CachesGuards breaks "C3 C10 C14";
+    counts_of_each_handle_are_noticed: CountsApart breaks "C4 C15";
+    events_that_come_late_are_noticed: DelaysEvents breaks "C20";
+    idempotency_keys_of_each_handle_are_noticed: DedupesApart breaks "C4 C11";
+    a_log_of_each_handle_is_noticed: LogsApart breaks "C6 C18";
+    a_lock_of_each_handle_is_noticed: LocksApart breaks "C10 C12 C14";
+    names_of_each_handle_are_noticed: NamesApart breaks "C4 C16";
+    changes_known_to_one_handle_are_noticed: RemembersApart breaks "C4 C11 C13";
+    a_head_of_each_handle_is_noticed: TellsOldHeads breaks "C5";
+    two_databases_are_noticed: TwoDatabases breaks "C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C14 C15 C16 C17 C18 C19 C20";
+}
+
+/// What the clauses of a pair are for: no handle alone shows these faults.
+#[tokio::test]
+async fn a_fault_between_handles_does_not_show_in_one() {
+    for rift in [Rift::CountsApart, Rift::LocksApart, Rift::NamesApart, Rift::RemembersApart, Rift::TwoDatabases] {
+        check_store(&pair(rift).0).await.into_result().unwrap();
+    }
 }
 
 #[cfg(feature = "sqlite")]
@@ -122,7 +179,7 @@ mod sqlite {
 
     use tower_api_keys::store::{
         KeyStore, SqliteStore,
-        conformance::{check_reader, check_store},
+        conformance::{check_pair, check_reader, check_store},
     };
 
     /// A folder of its own, gone with it.
@@ -169,5 +226,13 @@ mod sqlite {
         let (reader, writer) = (&reader, &writer);
         let apply = |change| async move { writer.apply(&change).await };
         check_reader(reader, apply).await.into_result().unwrap();
+    }
+
+    #[tokio::test]
+    async fn two_handles_onto_one_file_keep_the_contract() {
+        let folder = Folder::new("pair");
+        let file = folder.0.join("keys.db");
+        let (one, other) = (SqliteStore::open(&file).await.unwrap(), SqliteStore::open(&file).await.unwrap());
+        check_pair(&one, &other).await.into_result().unwrap();
     }
 }

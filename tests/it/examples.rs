@@ -4,6 +4,8 @@
 mod running;
 mod throughput;
 
+#[cfg(all(feature = "axum", feature = "postgres"))]
+mod fleet;
 #[cfg(feature = "axum")]
 mod intake_webhook;
 #[cfg(all(feature = "axum", feature = "sqlite"))]

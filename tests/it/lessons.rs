@@ -9,11 +9,12 @@ use std::{
 use futures_util::{future::join_all, poll};
 use tower_api_keys::{
     Actor, ApiKeys, Authenticator,
+    audit::EventRow,
     auth::{AuthErrorKind, AuthSettings},
     key::{KeyId, PlaintextKey},
     manage::{IssueKey, Plan, Rights},
     record::Hold,
-    store::{Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, SqliteStore, StoreError},
+    store::{Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, Prune, SqliteStore, StoreError},
 };
 
 use crate::support::{
@@ -71,6 +72,10 @@ impl KeyReader for Odd {
     fn head_now(&self) -> Option<Head> {
         assert!(self.1 != Oddity::HeadPanics, "the test says so");
         None
+    }
+
+    async fn moved_beyond(&self, _head: Head) {
+        std::future::pending().await
     }
 }
 
@@ -203,20 +208,38 @@ async fn a_dropped_look_up_frees_its_place() {
     assert_eq!(check(&authenticator, &key).await, Ok(()));
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A node that reads the log for each request, after a delay, with a key of Alice's that was proved.
+async fn coalescing(delay: Duration) -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<Hooks>, PlaintextKey) {
+    let hooked = Hooked::new(Arc::new(MemoryStore::new()));
+    let hooks = hooked.hooks.clone();
+    let keys = ApiKeys::builder(hooked).hasher(cheap()).clock(clock()).coalescing(delay).build().await.unwrap();
+    let key = issue(&keys, user("alice")).await;
+    assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+    // The task that read it ends when nobody joined.
+    tokio::time::sleep(delay * 2).await;
+    hooks.reset();
+    hooks.hides_head.store(true, Ordering::SeqCst);
+    (keys, hooks, key)
+}
+
+/// The same, with its log read by a task of a runtime that is there and stands still.
+async fn left_in_the_lurch(delay: Duration) -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<Hooks>, PlaintextKey) {
+    let (keys, hooks, key) = coalescing(delay).await;
+    let authenticator = keys.authenticator();
+    let mut dropped = Box::pin(check(&authenticator, &key));
+    assert!(poll!(&mut dropped).is_pending());
+    drop(dropped);
+    (keys, hooks, key)
+}
+
 #[test]
 fn a_runtime_that_nobody_drives_does_not_hold_up_others_for_good() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let idle = runtime();
-    let (keys, hooks, key) = idle.block_on(async {
-        let (keys, hooks, key) = node().await;
-        hooks.hides_head.store(true, Ordering::SeqCst);
-        // The task that reads the log is left in this runtime, which is there and stands still.
-        let authenticator = keys.authenticator();
-        let mut dropped = Box::pin(check(&authenticator, &key));
-        assert!(poll!(&mut dropped).is_pending());
-        drop(dropped);
-        (keys, hooks, key)
-    });
+    let (keys, hooks, key) = idle.block_on(left_in_the_lurch(Duration::ZERO));
     runtime().block_on(async {
         tokio::time::pause();
         assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::StoreUnavailable));
@@ -225,6 +248,46 @@ fn a_runtime_that_nobody_drives_does_not_hold_up_others_for_good() {
     // Nor does the old task spoil anything when it goes on.
     assert_eq!(idle.block_on(check(&keys.authenticator(), &key)), Ok(()));
     hooks.heal();
+}
+
+#[test]
+fn who_asks_after_another_gave_up_is_served() {
+    let idle = runtime();
+    let (keys, _, key) = idle.block_on(left_in_the_lurch(Duration::from_millis(100)));
+    runtime().block_on(async {
+        tokio::time::pause();
+        assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::StoreUnavailable));
+        // While the task that took over still waits for others to join.
+        for _ in 0..10 {
+            let asked = tokio::time::Instant::now();
+            assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+            assert!(asked.elapsed() < Duration::from_secs(1));
+        }
+    });
+}
+
+#[test]
+fn nobody_relies_on_a_timer_in_a_runtime_that_nobody_drives() {
+    let idle = runtime();
+    let (keys, key) = idle.block_on(async {
+        let (keys, hooks, key) = left_in_the_lurch(Duration::ZERO).await;
+        hooks.fail("changes_since", Fault::Hang, 1);
+        while hooks.count("changes_since") == 0 {
+            tokio::task::yield_now().await;
+        }
+        // One waits for the next read, and stays where it is.
+        let (authenticator, text) = (keys.authenticator(), key.expose_secret().to_owned());
+        tokio::spawn(async move { authenticator.authenticate(&text).await });
+        tokio::task::yield_now().await;
+        (keys, key)
+    });
+    runtime().block_on(async {
+        tokio::time::pause();
+        let hour = Duration::from_secs(3_600);
+        let answer = tokio::time::timeout(hour, check(&keys.authenticator(), &key)).await.unwrap();
+        assert_eq!(answer, Err(AuthErrorKind::StoreUnavailable));
+        assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
+    });
 }
 
 #[test]
@@ -305,4 +368,79 @@ async fn a_flush_ends_though_requests_keep_coming() {
     use_again(&hooks, &keys, &text);
     keys.flush_usage().await.unwrap();
     assert_eq!(hooks.count("record_usage"), 1);
+}
+
+#[tokio::test]
+async fn a_log_that_is_where_it_was_or_far_ahead_lost_nothing() {
+    let (keys, odd, key) = odd(Oddity::Resets).await;
+    for _ in 0..3 {
+        assert_eq!(check(&odd, &key).await, Ok(()));
+    }
+    assert!(odd.metrics().log_resets > 0);
+    assert_eq!(odd.metrics().log_losses, 0);
+    for _ in 0..500 {
+        keys.manager().hold(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
+        keys.manager().lift(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
+    }
+    assert_eq!(check(&odd, &key).await, Ok(()));
+    assert_eq!(odd.metrics().log_losses, 0);
+    keys.manager().hold(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
+    assert_eq!(check(&odd, &key).await, Ok(()));
+    assert_eq!(odd.metrics().log_losses, 1);
+}
+
+#[tokio::test]
+async fn a_node_a_thousand_changes_behind_goes_on() {
+    let store = Arc::new(MemoryStore::new());
+    let (node, elsewhere) = (keys(store.clone(), &clock()).await, keys(store.clone(), &clock()).await);
+    let key = issue(&node, user("alice")).await;
+    assert_eq!(check(&node.authenticator(), &key).await, Ok(()));
+    for _ in 0..500 {
+        elsewhere.manager().hold(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
+        elsewhere.manager().lift(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
+    }
+    assert_eq!(check(&node.authenticator(), &key).await, Ok(()));
+    assert_eq!(node.authenticator().metrics().log_resets, 0);
+}
+
+#[tokio::test]
+async fn requests_within_the_delay_share_a_read() {
+    let (keys, hooks, key) = coalescing(Duration::from_millis(100)).await;
+    tokio::time::pause();
+    let authenticator = keys.authenticator();
+    let begun = tokio::time::Instant::now();
+    let answers = join_all((0..10).map(|place| {
+        let (authenticator, key) = (&authenticator, &key);
+        async move {
+            tokio::time::sleep(Duration::from_millis(place * 9)).await;
+            check(authenticator, key).await
+        }
+    }));
+    assert!(answers.await.iter().all(Result::is_ok));
+    // Timers are a millisecond or two late.
+    assert!((100..110).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert_eq!(hooks.count("changes_since"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_store_is_pruned_though_nobody_asks_for_anything() {
+    let store = Hooked::new(MemoryStore::new());
+    let hooks = store.hooks.clone();
+    let _keys = keys(store, &clock()).await;
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    assert_eq!(hooks.count("prune"), 1);
+}
+
+async fn forgets_in_turns(store: impl KeyStore) {
+    store.append_events(&vec![EventRow { at: 1, ..EventRow::example() }; 10_001]).await.unwrap();
+    let prune = Prune { events_before: Some(noon()), ..Prune::default() };
+    for expected in [10_000, 1, 0] {
+        assert_eq!(store.prune(&prune).await.unwrap().events, expected);
+    }
+}
+
+#[tokio::test]
+async fn no_call_forgets_more_than_ten_thousand_events() {
+    forgets_in_turns(MemoryStore::new()).await;
+    forgets_in_turns(SqliteStore::in_memory().await.unwrap()).await;
 }

@@ -15,6 +15,7 @@ mod architecture;
 mod bounded;
 mod checking;
 mod conformance;
+mod copy;
 mod examples;
 mod http;
 mod leaks;
@@ -24,6 +25,8 @@ mod metrics;
 mod model;
 mod overload;
 mod peppers;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod project;
 mod refusals;
 mod settings;

@@ -385,6 +385,8 @@ async fn what_is_published_is_what_metrics_says() {
         ("api_keys_refusals_total", metrics.refusals.iter().map(|refusal| refusal.count).sum(), 5),
         ("api_keys_freshness_reads_total", metrics.freshness_reads, service.hooks.count("changes_since") as u64),
         ("api_keys_freshness_reads_failed_total", metrics.freshness_reads_failed, 0),
+        ("api_keys_log_resets_total", metrics.log_resets, 0),
+        ("api_keys_log_losses_total", metrics.log_losses, 0),
         ("api_keys_usage_flushes_total", metrics.usage_flushes, 2),
         ("api_keys_usage_flushes_failed_total", metrics.usage_flushes_failed, 1),
     ];

@@ -359,6 +359,10 @@ impl KeyReader for Replica {
     fn head_now(&self) -> Option<Head> {
         self.0.head_now()
     }
+
+    async fn moved_beyond(&self, head: Head) {
+        self.0.moved_beyond(head).await;
+    }
 }
 
 #[tokio::test]

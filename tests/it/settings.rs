@@ -11,6 +11,8 @@ const LOOK_UP_WAIT: &str = "a setting is out of range: a look-up waits an hour a
 const STORE_TIMEOUT: &str = "a setting is out of range: the store has at most an hour to answer";
 const BOUND: &str = "a setting is out of range: a bound of freshness is 100 ms to an hour";
 const USAGE_INTERVAL: &str = "usage is written every 100 ms to once a day";
+const COALESCING: &str = "a setting is out of range: a read of the change log waits 100 ms at most for others";
+const KEEP_EVENTS: &str = "audit events stay for at least a day";
 const THREADS: &str = "there are 1 to 1024 hashing threads";
 const QUEUE: &str = "1 to 65536 checks may wait for a hashing thread";
 const CHECK_WAIT: &str = "a check waits 1 millisecond to 60 seconds for its hash";
@@ -28,7 +30,7 @@ fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuil
 
 #[tokio::test]
 async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
-    let table: [Row; 24] = [
+    let table: [Row; 27] = [
         Row(PROOFS, |keys| keys.proofs(0)),
         Row(PROOFS, |keys| keys.proofs(100_000_001)),
         Row(PROOFS, |keys| keys.proofs(usize::MAX)),
@@ -42,6 +44,9 @@ async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
         Row(BOUND, |keys| bounded(keys, Duration::ZERO)),
         Row(BOUND, |keys| bounded(keys, Duration::from_millis(99))),
         Row(BOUND, |keys| bounded(keys, Duration::MAX)),
+        Row(COALESCING, |keys| keys.coalescing(Duration::from_millis(101))),
+        Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::ZERO)),
+        Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::from_secs(86_399))),
         Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::ZERO)),
         Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::MAX)),
         Row(THREADS, |keys| hasher(keys, |config| config.with_threads(0))),
@@ -71,6 +76,7 @@ async fn the_ends_of_the_ranges_are_accepted() {
     ] {
         let builder = ApiKeys::builder(MemoryStore::new()).proofs(proofs).look_ups(look_ups, wait);
         let builder = bounded(builder.store_timeout(timeout).usage_interval(interval), bound);
+        let builder = builder.keep_events(24 * hour).coalescing(Duration::from_millis(100));
         builder.hasher(hasher).build().await.unwrap();
     }
 }

@@ -82,6 +82,10 @@ impl KeyReader for Faulty {
     fn head_now(&self) -> Option<Head> {
         self.inner.head_now()
     }
+
+    async fn moved_beyond(&self, head: Head) {
+        self.inner.moved_beyond(head).await;
+    }
 }
 
 impl KeyStore for Faulty {
@@ -234,12 +238,13 @@ impl Bench {
     }
 
     pub(super) fn has_lease(&self) -> bool {
-        self.lease.is_valid(self.moment(), Duration::from_secs(3_600))
+        let now = self.moment();
+        self.lease.is_valid(now.ticks, now.wall, Duration::from_secs(3_600))
     }
 
     /// Both clocks stand still: nothing but a change ends a lease here.
     fn moment(&self) -> Moment {
-        Moment { monotonic: self.monotonic, wall: self.clock.now() }
+        Moment { monotonic: self.monotonic, wall: self.clock.now(), ticks: 0 }
     }
 }
 

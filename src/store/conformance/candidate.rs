@@ -13,6 +13,7 @@ use crate::{
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
         Prune, Pruned, StoreError, WriteOutcome,
+        any::{ErasedReader, ErasedStore},
     },
     time::Timestamp,
     usage::{UsageBatch, UsageTotals},
@@ -30,7 +31,7 @@ use crate::{
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Candidate<'a, R> {
+pub struct Candidate<'a, R: ?Sized> {
     subject: &'a R,
     apply: Box<dyn Fn(Change) -> BoxFuture<'a, Result<Applied, StoreError>> + Send + Sync + 'a>,
 }
@@ -43,7 +44,9 @@ impl<'a, R: KeyReader> Candidate<'a, R> {
     {
         Self { subject: reader, apply: Box::new(move |change| Box::pin(apply(change))) }
     }
+}
 
+impl<'a, R: ErasedReader + ?Sized> Candidate<'a, R> {
     pub(super) fn subject(&self) -> &'a R {
         self.subject
     }
@@ -96,7 +99,14 @@ impl<'a, R: KeyReader> Candidate<'a, R> {
 impl<'a, S: KeyStore> Candidate<'a, S> {
     /// A store.
     pub fn store(store: &'a S) -> Self {
-        Self::reader(store, move |change: Change| async move { store.apply(&change).await })
+        Self::erased(store)
+    }
+}
+
+impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
+    pub(super) fn erased(store: &'a S) -> Self {
+        let apply = move |change: Change| -> BoxFuture<'a, _> { Box::pin(async move { store.apply(&change).await }) };
+        Self { subject: store, apply: Box::new(apply) }
     }
 
     /// All events of the scene's organization.
@@ -146,7 +156,7 @@ impl<'a, S: KeyStore> Candidate<'a, S> {
     }
 }
 
-impl<R> fmt::Debug for Candidate<'_, R> {
+impl<R: ?Sized> fmt::Debug for Candidate<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Candidate").finish_non_exhaustive()
     }

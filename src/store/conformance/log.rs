@@ -1,22 +1,17 @@
 //! The change log.
 
-use std::{
-    collections::BTreeSet,
-    sync::atomic::{AtomicBool, Ordering},
-};
-
-use futures_util::future::{join, try_join, try_join_all};
-use tokio::task::yield_now;
+use std::slice::from_ref;
 
 use super::{
     Candidate, Unmet,
+    follow::{self, News, last_of_each},
     scene::{Sample, Scene, at},
     unmet::{ensure, same},
 };
 use crate::{
     key::KeyId,
     record::Hold,
-    store::{Change, Changes, Head, KeyReader, KeyUpdate, OwnerChange, OwnerRef, Write},
+    store::{Change, Changes, Head, KeyReader, KeyUpdate, OwnerChange, Write},
 };
 
 /// A store keeps a change log or does not: if it says `Untracked` once, it says so always, and has no head.
@@ -176,7 +171,7 @@ pub async fn changes_come_in_commit_order<R: KeyReader>(candidate: &Candidate<'_
             )));
         };
         same("the head that comes with what changed", &head, &last)?;
-        let mine: Vec<KeyId> = told.into_iter().filter(|id| keys.iter().any(|key| key.id == *id)).collect();
+        let mine = last_of_each(told.into_iter().filter(|id| keys.iter().any(|key| key.id == *id)));
         let expected: Vec<KeyId> = keys.iter().rev().skip(place).map(|key| key.id).collect();
         ensure(&format!("{expected:?} at the end of what changed"), mine.ends_with(&expected), mine)?;
     }
@@ -198,6 +193,27 @@ pub async fn a_reader_far_behind_misses_nothing<R: KeyReader>(candidate: &Candid
     let news = News::since(candidate, before).await?;
     let missing = keys.iter().filter(|key| !news.tells_of_key(&key.id)).count();
     same("how many of 1,050 revocations a reader far behind is not told of", &missing, &0)
+}
+
+/// A reader up to a thousand changes behind is told of all of them, and not to begin anew.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn the_log_goes_on_for_a_thousand_changes<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let keys = scene.keys(1_000)?;
+    for some in keys.chunks(50) {
+        candidate.written(&scene.insert(some)).await?;
+    }
+    let before = candidate.head().await?;
+    for some in keys.chunks(50) {
+        candidate.written(&scene.change(at(1), some.iter().map(Sample::revoke).collect())).await?;
+    }
+    let Changes::Changed { keys: told, .. } = candidate.since(Some(before)).await? else {
+        return Err(Unmet::failed("expected to be told of a thousand revocations, saw otherwise".to_owned()));
+    };
+    let missing = keys.iter().filter(|key| !told.contains(&key.id)).count();
+    same("how many of 1,000 revocations a reader is not told of", &missing, &0)
 }
 
 /// `head_now`, if there is one, is the head of the log, and moves before a change returns.
@@ -224,40 +240,7 @@ pub async fn head_now_is_current<R: KeyReader>(candidate: &Candidate<'_, R>) -> 
 /// # Errors
 /// The clause is not met.
 pub async fn a_find_is_never_older_than_the_log<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
-    let scene = Scene::new()?;
-    let keys = scene.keys(32)?;
-    candidate.written(&scene.insert(&keys)).await?;
-    let mut head = candidate.head().await?;
-    let done = AtomicBool::new(false);
-    let writer = async {
-        let result = revoke_each(candidate, &scene, &keys).await;
-        done.store(true, Ordering::Release);
-        result
-    };
-    let reader = async {
-        let mut last = false;
-        while !last {
-            last = done.load(Ordering::Acquire);
-            let news = News::since(candidate, head).await?;
-            for key in keys.iter().filter(|key| matches!(&news, News::These { keys, .. } if keys.contains(&key.id))) {
-                let revoked = candidate.found(&key.id).await?.key.revoked_at;
-                ensure("a key to be revoked once the log has told of it", revoked.is_some(), revoked)?;
-            }
-            head = news.head().unwrap_or(head);
-            yield_now().await;
-        }
-        Ok(())
-    };
-    let (written, read) = join(writer, reader).await;
-    written.and(read)
-}
-
-async fn revoke_each<R: KeyReader>(candidate: &Candidate<'_, R>, scene: &Scene, keys: &[Sample]) -> Result<(), Unmet> {
-    for key in keys {
-        candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
-        yield_now().await;
-    }
-    Ok(())
+    follow::finds_as_told(candidate, candidate, candidate).await
 }
 
 /// A reader that follows the log while many write at once misses nothing.
@@ -265,71 +248,7 @@ async fn revoke_each<R: KeyReader>(candidate: &Candidate<'_, R>, scene: &Scene, 
 /// # Errors
 /// The clause is not met.
 pub async fn a_follower_misses_nothing<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
-    let scene = Scene::new()?;
-    let keys = scene.keys(32)?;
-    candidate.written(&scene.insert(&keys)).await?;
-    let mut head = candidate.head().await?;
-    let done = AtomicBool::new(false);
-    let writers = async {
-        let result = try_join_all(keys.chunks(4).map(|some| revoke_each(candidate, &scene, some))).await;
-        done.store(true, Ordering::Release);
-        result
-    };
-    let follower = async {
-        let (mut told, mut last) = (BTreeSet::new(), false);
-        while !last {
-            last = done.load(Ordering::Acquire);
-            let news = News::since(candidate, head).await?;
-            told.extend(keys.iter().map(|key| key.id).filter(|id| news.tells_of_key(id)));
-            head = news.head().unwrap_or(head);
-            yield_now().await;
-        }
-        Ok(told.len())
-    };
-    let (_, told) = try_join(writers, follower).await?;
-    same("how many of 32 revocations a follower of the log was told of", &told, &keys.len())
-}
-
-/// What a read of the log says to one who wants to miss nothing.
-#[derive(Debug)]
-enum News {
-    All { head: Head },
-    Nothing,
-    These { head: Head, keys: Vec<KeyId>, owners: Vec<OwnerRef> },
-}
-
-impl News {
-    async fn since<R: KeyReader>(candidate: &Candidate<'_, R>, head: Head) -> Result<Self, Unmet> {
-        match candidate.since(Some(head)).await? {
-            Changes::Changed { head, keys, owners } => Ok(Self::These { head, keys, owners }),
-            Changes::Reset { head } => Ok(Self::All { head }),
-            Changes::Unchanged => Ok(Self::Nothing),
-            Changes::Untracked => Err(Unmet::not_applicable("the store keeps no change log")),
-        }
-    }
-
-    fn head(&self) -> Option<Head> {
-        match self {
-            Self::All { head } | Self::These { head, .. } => Some(*head),
-            Self::Nothing => None,
-        }
-    }
-
-    fn tells_of_key(&self, id: &KeyId) -> bool {
-        match self {
-            Self::All { .. } => true,
-            Self::Nothing => false,
-            Self::These { keys, .. } => keys.contains(id),
-        }
-    }
-
-    fn tells_of_owner(&self, owner: &OwnerRef) -> bool {
-        match self {
-            Self::All { .. } => true,
-            Self::Nothing => false,
-            Self::These { owners, .. } => owners.contains(owner),
-        }
-    }
+    follow::nothing_is_missed(candidate, from_ref(candidate)).await
 }
 
 async fn logged_key<R: KeyReader>(

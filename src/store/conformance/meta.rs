@@ -1,8 +1,8 @@
 //! Bytes under a name.
 
-use futures_util::future::try_join_all;
+use std::slice::from_ref;
 
-use super::{Candidate, Unmet, scene::Scene, unmet::same};
+use super::{Candidate, Unmet, at_once, scene::Scene, unmet::same};
 use crate::store::KeyStore;
 
 /// The first bytes under a name stay, and whoever comes later is told them.
@@ -51,10 +51,5 @@ pub async fn any_bytes_are_kept<S: KeyStore>(candidate: &Candidate<'_, S>) -> Re
 /// # Errors
 /// The clause is not met.
 pub async fn a_race_for_a_name_has_one_winner<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
-    let scene = Scene::new()?;
-    let name = scene.word();
-    let values: Vec<[u8; 4]> = (0..16).map(|_| scene.bytes()).collect();
-    let seen = try_join_all(values.iter().map(|value| candidate.put_meta(&name, value))).await?;
-    let stands = candidate.put_meta(&name, b"late").await?;
-    same("what 16 racing writers were told", &seen, &vec![stands; 16])
+    at_once::one_name(from_ref(candidate)).await
 }

@@ -1,7 +1,8 @@
 //! The store contract, clause by clause, for whoever writes a store.
 //!
-//! Each clause has a number and a function here. [`check_store`] tries all of them, [`check_reader`] those of
-//! [`KeyReader`]; a test of one's own store is one line:
+//! Each clause has a number and a function here. [`check_store`] tries those of a store, [`check_reader`] those of
+//! [`KeyReader`], and [`check_pair`] those of two handles onto one database, which no single handle can show. A test of
+//! one's own store is one line:
 //!
 //! ```
 //! use tower_api_keys::store::{MemoryStore, conformance::check_store};
@@ -21,24 +22,31 @@
 //! - It leaves some thousand keys, events and counts in those organizations, and forgets what a real database does not
 //!   have, events and results of changes from the first second of 1970, and what it can spare, rows of the change log:
 //!   readers start anew then.
-//! - It can show what a store does, not what it does in a crash, under another process or in another thread. Kill the
-//!   process that writes to a store of files, and look at what is left.
+//! - It can show what a store does, not what it does in a crash or in another thread. Kill the process that writes to a
+//!   store of files, and look at what is left.
+//! - What is to happen at once is polled by one task: a store that waits for its database has it all under way together.
 //!
 //! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same.
 
+mod at_once;
 mod candidate;
 pub mod event;
 pub mod find;
+mod follow;
 pub mod guard;
 pub mod list;
 pub mod log;
 pub mod meta;
 pub mod owner;
+pub mod pair;
+pub mod pair_race;
+pub mod portable;
 pub mod prune;
 pub mod race;
 pub mod rehash;
 pub mod repeat;
 mod report;
+mod rows;
 mod scene;
 mod table;
 mod unmet;
@@ -47,9 +55,10 @@ pub mod write;
 
 use std::future::Future;
 
-use super::{Applied, Change, KeyReader, KeyStore, StoreError};
+use super::{Applied, Change, KeyReader, KeyStore, PortableStore, StoreError};
 
 pub use candidate::Candidate;
+pub use pair::Pair;
 pub use report::{Clause, Report, Verdict};
 pub use unmet::{Unmet, UnmetKind};
 
@@ -84,5 +93,44 @@ pub async fn check_store<S: KeyStore>(store: &S) -> Report {
     let mut report = Report::default();
     table::reader_clauses(&candidate, &mut report).await;
     table::store_clauses(&candidate, &mut report).await;
+    report
+}
+
+/// Tries the clauses of two handles onto one database: what one wrote the other sees, and what both do at once is done
+/// as if through one. Give it two connections to one server, two stores with one file open, or a store of your own
+/// beside another one onto the same tables. Each must pass [`check_store`] by itself, which this does not repeat.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_api_keys::store::{MemoryStore, conformance::check_pair};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let one = Arc::new(MemoryStore::new());
+/// let other = one.clone();
+/// check_pair(&one, &other).await.into_result()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_pair<A: KeyStore, B: KeyStore>(one: &A, other: &B) -> Report {
+    let mut report = Report::default();
+    table::pair_clauses(&Pair::new(one, other), &mut report).await;
+    report
+}
+
+/// Tries the clauses of [`PortableStore`], and no other.
+///
+/// ```
+/// use tower_api_keys::store::{MemoryStore, conformance::check_portable};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// check_portable(&MemoryStore::new()).await.into_result()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_portable<S: PortableStore>(store: &S) -> Report {
+    let mut report = Report::default();
+    table::portable_clauses(&Candidate::store(store), &mut report).await;
     report
 }

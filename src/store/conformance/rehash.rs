@@ -8,7 +8,7 @@ use super::{
 use crate::{
     key::KeyId,
     record::KeyRow,
-    store::{KeyStore, RehashedKey},
+    store::{KeyStore, RehashedKey, any::ErasedStore},
 };
 
 /// A re-hash replaces hash, tag and pepper id, and nothing else: no version, no event.
@@ -66,7 +66,7 @@ async fn inserted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(Scene, S
     Ok((scene, key))
 }
 
-async fn rehash<S: KeyStore>(
+pub(super) async fn rehash<S: ErasedStore + ?Sized>(
     candidate: &Candidate<'_, S>,
     id: &KeyId,
     old: &str,

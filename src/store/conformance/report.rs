@@ -111,7 +111,7 @@ impl Report {
 }
 
 impl Clause {
-    /// `R1` and so on for readers, `S1` and so on for stores. A number never gets another meaning.
+    /// `R1` and so on for readers, `S1` for stores, `P1` for portable stores. A number never gets another meaning.
     #[must_use]
     pub const fn number(&self) -> &'static str {
         self.number

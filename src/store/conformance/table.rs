@@ -1,23 +1,33 @@
 //! Which clauses there are.
 
 use super::{
-    candidate::Candidate, event, find, guard, list, log, meta, owner, prune, race, rehash, repeat, report::Report,
-    usage, write,
+    candidate::Candidate, event, find, guard, list, log, meta, owner, portable, prune, race, rehash, repeat,
+    report::Report, usage, write,
 };
-use crate::store::{KeyReader, KeyStore};
+use crate::store::{KeyReader, KeyStore, PortableStore};
 
 /// The table of clauses: number, function and text, the one place where they are numbered. The text is the function's
 /// first paragraph, to the letter. New clauses go to the end: a number never gets another meaning.
 macro_rules! clauses {
-    ($run:ident, $texts:ident, $bound:ident; $($number:literal $module:ident::$clause:ident $text:literal;)*) => {
-        pub(super) async fn $run<T: $bound>(candidate: &Candidate<'_, T>, report: &mut Report) {
+    ($run:ident, $texts:ident, $bound:ident; $($clauses:tt)*) => {
+        clauses! { $run[T: $bound], $texts, Candidate<'_, T>; $($clauses)* }
+    };
+    (
+        $run:ident[$($generics:tt)*], $texts:ident, $subject:ty;
+        $($number:literal $module:ident::$clause:ident $text:literal;)*
+    ) => {
+        pub(in crate::store::conformance) async fn $run<$($generics)*>(candidate: &$subject, report: &mut Report) {
             $(report.run($number, $text, Box::pin($module::$clause(candidate))).await;)*
         }
 
         #[cfg(test)]
-        const $texts: &[[&str; 4]] = &[$([$number, stringify!($module), stringify!($clause), $text]),*];
+        pub(super) const $texts: &[[&str; 4]] = &[$([$number, stringify!($module), stringify!($clause), $text]),*];
     };
 }
+
+mod pair_table;
+
+pub(super) use pair_table::pair_clauses;
 
 clauses! {
     reader_clauses, READER, KeyReader;
@@ -70,6 +80,8 @@ clauses! {
         "What the log tells of is found: no `find` is older than a read of the log that returned before it began.";
     "R22" log::a_follower_misses_nothing
         "A reader that follows the log while many write at once misses nothing.";
+    "R23" log::the_log_goes_on_for_a_thousand_changes
+        "A reader up to a thousand changes behind is told of all of them, and not to begin anew.";
 }
 
 clauses! {
@@ -225,13 +237,49 @@ clauses! {
     "S64" owner::an_owner_s_status_can_be_read
         "The status of an owner without keys can be read: it is told by itself, of the right owner, from the moment a \
          change of it returned.";
+    "S65" usage::ten_thousand_counts_are_taken
+        "A batch of ten thousand counts is taken, and counts once.";
+}
+
+clauses! {
+    portable_clauses, PORTABLE, PortableStore;
+    "P1" portable::every_row_is_exported
+        "Whatever was written is exported as it stands: keys, dead ones too, owners' statuses, counts, events and \
+         names, of every organization.";
+    "P2" portable::pages_of_any_size_have_the_same_rows
+        "Pages have at most the asked number of rows, in the order of the bytes of their primary keys, and together \
+         the same rows whatever their size: none is lost between two pages, and none comes twice.";
+    "P3" portable::an_export_has_a_beginning_and_an_end
+        "An export begins with the first row of all and ends behind the last, table after table.";
+    "P4" portable::an_imported_row_comes_out_as_it_went_in
+        "An imported row comes out as it went in, every column set or not, at either end of its range, byte by \
+         byte.";
+    "P5" portable::imported_rows_are_like_written_ones
+        "What was imported is found, listed, counted and read like what was written here.";
+    "P6" portable::importing_again_changes_nothing
+        "A row that stands already is no conflict: it stays, is not counted as written, and is not in the log \
+         again. So is a row that comes twice in one import.";
+    "P7" portable::a_differing_row_is_a_conflict
+        "A row that differs from the one in its place, in whichever column, is a conflict: what stands stays, and \
+         nothing that came with it is written.";
+    "P8" portable::no_import_un_revokes
+        "No import un-revokes a key, and none lifts a hold or opens an owner that is closed.";
+    "P9" portable::later_events_come_after_imported_ones
+        "Imported events keep their numbers and stand in their order, and whatever is written later is numbered \
+         above them.";
+    "P10" portable::an_imported_hold_is_logged
+        "An imported hold is in the log when it returns; an owner that is active is no change.";
+    "P11" portable::an_imported_key_goes_on
+        "An imported key changes like any other: by its version, by revocation, and its counts go on.";
+    "P12" portable::a_dropped_import_is_whole_or_nothing
+        "An import whose future is dropped is done whole or not at all, and repeating it completes it.";
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{pair_table::PAIR, *};
 
-    const SOURCES: [(&str, &str); 13] = [
+    const SOURCES: [(&str, &str); 16] = [
         ("find", include_str!("find.rs")),
         ("log", include_str!("log.rs")),
         ("write", include_str!("write.rs")),
@@ -245,6 +293,9 @@ mod tests {
         ("meta", include_str!("meta.rs")),
         ("prune", include_str!("prune.rs")),
         ("race", include_str!("race.rs")),
+        ("pair", include_str!("pair.rs")),
+        ("pair_race", include_str!("pair_race.rs")),
+        ("portable", include_str!("portable.rs")),
     ];
 
     fn source(module: &str) -> &'static str {
@@ -253,7 +304,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_gaps() {
-        for (letter, table) in [("R", READER), ("S", STORE)] {
+        for (letter, table) in [("R", READER), ("S", STORE), ("P", PORTABLE), ("C", PAIR)] {
             for (place, [number, ..]) in table.iter().enumerate() {
                 assert_eq!(*number, format!("{letter}{}", place + 1));
             }
@@ -262,8 +313,9 @@ mod tests {
 
     #[test]
     fn the_documentation_of_a_clause_is_its_text() {
-        for [number, module, clause, text] in READER.iter().chain(STORE) {
-            let (docs, _) = source(module).split_once(&format!("\npub async fn {clause}<")).unwrap();
+        for [number, module, clause, text] in READER.iter().chain(STORE).chain(PORTABLE).chain(PAIR) {
+            let head = if number.starts_with('C') { "(" } else { "<" };
+            let (docs, _) = source(module).split_once(&format!("\npub async fn {clause}{head}")).unwrap();
             let docs = &docs[docs.rfind("\n\n").unwrap()..];
             let words = docs.lines().map(|line| line.trim_start_matches("///").trim());
             let paragraph: Vec<&str> =
@@ -275,12 +327,14 @@ mod tests {
     #[test]
     fn every_clause_is_in_the_table() {
         let functions: usize = SOURCES.iter().map(|(_, source)| source.matches("\npub async fn ").count()).sum();
-        assert_eq!(functions, READER.len() + STORE.len());
+        assert_eq!(functions, READER.len() + STORE.len() + PORTABLE.len() + PAIR.len());
     }
 
     #[test]
     fn a_check_can_run_on_any_thread() {
         fn send<T: Send>(_: T) {}
-        send(super::super::check_store(&crate::store::MemoryStore::new()));
+        let store = crate::store::MemoryStore::new();
+        send(super::super::check_store(&store));
+        send(super::super::check_pair(&store, &store));
     }
 }

@@ -87,6 +87,20 @@ pub async fn use_leaves_the_record_alone<S: KeyStore>(candidate: &Candidate<'_, 
     same("the events after a key was used", &candidate.events(&scene).await?, &events)
 }
 
+/// A batch of ten thousand counts is taken, and counts once.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn ten_thousand_counts_are_taken<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let rows = (1..=10_000).map(|place| row(&key, "success", &format!("intake {place}"), place, 1, 2)).collect();
+    let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
+    for _ in 0..2 {
+        candidate.record(&batch).await?;
+    }
+    same("the sum of the counts", &candidate.usage(&scene).await?.successes, &50_005_000)
+}
+
 pub(super) fn row(key: &Sample, outcome: &str, source: &str, count: i64, first: u64, last: u64) -> UsageRow {
     UsageRow {
         key: Some(key.row.id.clone()),

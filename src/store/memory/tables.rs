@@ -1,3 +1,5 @@
+mod portable;
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     ops::Bound,
@@ -15,8 +17,11 @@ use crate::{
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
 
-/// A reader further behind than so many changes starts anew.
-const LONGEST_LOG: usize = 1_000;
+/// A reader further behind than 1,000 changes starts anew. The row before those tells that the log is the reader's.
+const LONGEST_LOG: usize = 1_001;
+
+/// The most rows of a kind that one call forgets.
+const MOST_PRUNED: usize = 10_000;
 
 /// Everything the store holds.
 #[derive(Debug, Default)]
@@ -234,23 +239,30 @@ impl Tables {
     pub(super) fn prune(&mut self, prune: &Prune) -> Pruned {
         let mut pruned = Pruned::default();
         if let Some(before) = prune.events_before {
-            let count = self.events.len();
-            self.events.retain(|event| event.at >= before.as_millis());
+            let (count, mut left) = (self.events.len(), MOST_PRUNED);
+            self.events.retain(|event| event.at >= before.as_millis() || !take(&mut left));
             pruned.events = (count - self.events.len()) as u64;
         }
         if let Some(keep) = prune.keep_log_rows {
-            let surplus = self.log.len().saturating_sub(keep as usize);
+            let surplus = self.log.len().saturating_sub(keep as usize).min(MOST_PRUNED);
             self.log.drain(..surplus);
             pruned.log_rows = surplus as u64;
         }
         if let Some(before) = prune.changes_before {
-            let count = self.changes.len();
-            self.changes.retain(|_, done| done.at >= before);
+            let (count, mut left) = (self.changes.len(), MOST_PRUNED);
+            self.changes.retain(|_, done| done.at >= before || !take(&mut left));
             self.dedupes = self.changes.values().filter_map(|done| done.dedupe.clone()).collect();
             pruned.changes = (count - self.changes.len()) as u64;
         }
         pruned
     }
+}
+
+/// Whether there is one left to take.
+fn take(left: &mut usize) -> bool {
+    let is_left = *left > 0;
+    *left = left.saturating_sub(1);
+    is_left
 }
 
 /// Neither revoked nor expired.

@@ -93,7 +93,7 @@ pub(super) fn events(connection: &Connection, query: &EventQuery) -> Result<Page
     Ok(page(rows.collect::<Result<_, _>>()?, query.limit))
 }
 
-fn event_row(row: &Row<'_>) -> Result<EventRow, rusqlite::Error> {
+pub(super) fn event_row(row: &Row<'_>) -> Result<EventRow, rusqlite::Error> {
     Ok(EventRow {
         sequence: row.get(0)?,
         organization: row.get(1)?,

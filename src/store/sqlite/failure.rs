@@ -2,7 +2,7 @@ use std::error::Error;
 
 use rusqlite::ErrorCode;
 
-use crate::store::{Conflict, StoreError};
+use crate::store::{Conflict, Place, StoreError};
 
 /// Why a job on a connection did not do what it should.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub(super) enum Failure {
     /// `COMMIT` failed and ended the transaction.
     Commit(rusqlite::Error),
     Conflict(Conflict),
+    /// Another row than the imported one stands there.
+    Differs(Place),
     /// Anything else. What was begun is rolled back.
     Sqlite(rusqlite::Error),
 }
@@ -30,6 +32,7 @@ impl Failure {
     pub(super) fn into_store_error(self) -> StoreError {
         match self {
             Self::Conflict(conflict) => StoreError::conflict(conflict),
+            Self::Differs(place) => StoreError::differs(place),
             Self::Commit(error) => {
                 let fault = Fault::new(error);
                 // SQLite rolled back. But after a failed flush the record of the commit may be on the disk all the same,

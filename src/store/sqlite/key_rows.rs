@@ -36,7 +36,13 @@ pub(super) fn find(connection: &Connection, id: &KeyId) -> Result<Option<FoundKe
 pub(super) const FOUND_COLUMNS: usize = 21;
 
 pub(super) fn found_key(row: &Row<'_>) -> Result<FoundKey, rusqlite::Error> {
-    let key = KeyRow {
+    let owner = OwnerStatusRow { suspended_at: row.get(18)?, plan_held_at: row.get(19)?, closed_at: row.get(20)? };
+    Ok(FoundKey { key: key_row(row)?, owner })
+}
+
+/// The columns of a key, in the order of [`found_columns`].
+pub(super) fn key_row(row: &Row<'_>) -> Result<KeyRow, rusqlite::Error> {
+    Ok(KeyRow {
         organization: row.get(0)?,
         id: row.get(1)?,
         kind: row.get(2)?,
@@ -55,9 +61,7 @@ pub(super) fn found_key(row: &Row<'_>) -> Result<FoundKey, rusqlite::Error> {
         revoked_by: row.get(15)?,
         replaces: row.get(16)?,
         version: row.get(17)?,
-    };
-    let owner = OwnerStatusRow { suspended_at: row.get(18)?, plan_held_at: row.get(19)?, closed_at: row.get(20)? };
-    Ok(FoundKey { key, owner })
+    })
 }
 
 const REHASH: &str = "\

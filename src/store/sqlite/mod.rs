@@ -1,14 +1,17 @@
 mod apply;
 mod connect;
 mod event_rows;
+mod export;
 mod failure;
 mod fresh;
+mod import;
 mod key_rows;
 mod list;
 mod local_head;
 mod log;
 mod open_error;
 mod owner_rows;
+mod portable;
 mod schema;
 mod store;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    future::pending,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -180,6 +181,14 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    pub(super) fn lister(&self) -> &Worker {
+        &self.inner.lister
+    }
+
+    pub(super) fn writer(&self) -> &Worker {
+        &self.inner.writer
+    }
+
     /// The connection that writes, for tests that put something in its way.
     #[cfg(test)]
     pub(super) async fn on_writer<T: Send + 'static>(
@@ -244,6 +253,11 @@ impl KeyReader for SqliteStore {
             HeadSource::File(readers) => readers.head(),
             HeadSource::Process(head) => head.head(),
         }
+    }
+
+    async fn moved_beyond(&self, _head: Head) {
+        // Nobody tells, and nobody has to: reading the log takes microseconds.
+        pending().await
     }
 }
 

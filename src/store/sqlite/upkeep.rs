@@ -25,10 +25,18 @@ fn meta(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, rusqlite
     connection.prepare_cached(META)?.query_row([name], |row| row.get(0)).optional()
 }
 
-const PRUNE_EVENTS: &str = "delete from api_key_events where at < ?1";
-/// Positions have no gaps, so that the last rows are known by theirs.
-const PRUNE_LOG: &str = "delete from api_key_log where position <= (select position from api_key_head) - ?1";
-const PRUNE_CHANGES: &str = "delete from api_key_changes where at < ?1";
+/// The most rows of a kind in one turn: nobody else writes meanwhile.
+const MOST_ROWS: i64 = 10_000;
+
+const PRUNE_EVENTS: &str = "\
+    delete from api_key_events where sequence in (select sequence from api_key_events where at < ?1 limit ?2)";
+/// Positions have no gaps, so that the last rows are known by theirs. The oldest go first, so that there are none later.
+const PRUNE_LOG: &str = "\
+    delete from api_key_log where position in (\
+        select position from api_key_log where position <= (select position from api_key_head) - ?1 \
+        order by position limit ?2)";
+const PRUNE_CHANGES: &str = "\
+    delete from api_key_changes where id in (select id from api_key_changes where at < ?1 limit ?2)";
 
 pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned, Failure> {
     let transaction = begin(connection)?;
@@ -47,6 +55,6 @@ pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned
 }
 
 fn delete(connection: &Connection, sql: &str, bound: i64) -> Result<u64, rusqlite::Error> {
-    let deleted = connection.prepare_cached(sql)?.execute([bound])?;
+    let deleted = connection.prepare_cached(sql)?.execute([bound, MOST_ROWS])?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }

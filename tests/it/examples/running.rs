@@ -22,11 +22,20 @@ pub fn program(name: &str) -> PathBuf {
     let own = env::current_exe().unwrap();
     let profile = own.ancestors().nth(2).unwrap();
     let program = profile.join("examples").join(name);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(format!("{name}.rs"));
     let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
-    let is_current = changed(&program).is_ok_and(|built| built >= changed(&source).unwrap());
+    let source = sources(name).iter().map(|source| changed(source).unwrap()).max().unwrap();
+    let is_current = changed(&program).is_ok_and(|built| built >= source);
     assert!(is_current, "{} is missing or old: run `cargo build --examples --all-features`", program.display());
     program
+}
+
+/// The one file of an example, or those in its folder.
+fn sources(name: &str) -> Vec<PathBuf> {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    match fs::read_dir(examples.join(name)) {
+        Ok(files) => files.map(|file| file.unwrap().path()).collect(),
+        Err(_) => vec![examples.join(format!("{name}.rs"))],
+    }
 }
 
 /// A process of its own, in a folder of its own, on a port that was free. Ends with this value.

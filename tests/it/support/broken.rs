@@ -353,6 +353,10 @@ impl KeyReader for BrokenStore {
             _ => self.sound.head_now(),
         }
     }
+
+    async fn moved_beyond(&self, head: Head) {
+        self.sound.moved_beyond(head).await;
+    }
 }
 
 impl KeyStore for BrokenStore {

@@ -158,6 +158,10 @@ impl<S: KeyReader> KeyReader for Hooked<S> {
         self.hooks.heads.fetch_add(1, Ordering::SeqCst);
         if self.hooks.hides_head.load(Ordering::SeqCst) { None } else { self.inner.head_now() }
     }
+
+    async fn moved_beyond(&self, head: Head) {
+        self.inner.moved_beyond(head).await;
+    }
 }
 
 impl<S: KeyStore> KeyStore for Hooked<S> {

@@ -1,5 +1,6 @@
 use super::super::{
     event_rows::{EVENTS, EVENTS_OF_ACTOR, EVENTS_OF_KEY, EVENTS_OF_OWNER},
+    export,
     list::{LIST_ALL, LIST_OF_CREATOR, LIST_OF_MAKER, LIST_OF_OWNER},
     schema::{MIGRATIONS, migrate},
 };
@@ -58,6 +59,26 @@ fn lists_are_read_from_an_index_in_their_order() {
             let plan = plan(&connection, sql);
             assert!(plan.contains(index), "{statistics}\n{plan}");
             assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
+        }
+    }
+}
+
+#[test]
+fn exports_begin_at_their_place_and_come_in_the_order_of_keys() {
+    let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+    migrate(&mut connection, MIGRATIONS).unwrap();
+    connection.execute_batch(FILL).unwrap();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        for (sql, index) in [
+            (export::META, "SEARCH api_key_meta USING PRIMARY KEY (name>?)"),
+            (export::OWNERS, "SEARCH api_key_owners USING PRIMARY KEY ((organization,kind,id)>(?,?,?))"),
+            (export::KEYS, "SEARCH api_keys USING PRIMARY KEY (id>?)"),
+            (export::USAGE, "SEARCH api_key_usage USING PRIMARY KEY ((key_id,outcome,source)>(?,?,?))"),
+            (export::EVENTS, "SEARCH api_key_events USING INTEGER PRIMARY KEY (rowid>?)"),
+        ] {
+            let plan = plan(&connection, sql);
+            assert_eq!(plan, index, "{statistics}");
         }
     }
 }

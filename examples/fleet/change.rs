@@ -1,0 +1,103 @@
+//! What is done to keys and owners while they are in use.
+
+use std::{
+    error::Error,
+    fmt,
+    str::FromStr,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+use tower_api_keys::{
+    Actor, IssueKey, IssuedKey, KeyManager, Owner, TeamId, UserId,
+    key::KeyId,
+    manage::{ManageError, ManageErrorKind},
+    record::Hold,
+    store::PostgresStore,
+};
+
+/// Far more than anything here takes: what takes longer has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A change, made by the driver or by a node, which is told it as a line of text.
+#[derive(Clone, Copy)]
+pub(crate) enum Change {
+    Hold(u64),
+    Lift(u64),
+    Revoke(KeyId),
+}
+
+/// Every second owner is a user, and the others are teams.
+pub(crate) fn owner(number: u64) -> Owner {
+    if number.is_multiple_of(2) { Owner::Team(TeamId::from(number)) } else { Owner::User(UserId::from(number)) }
+}
+
+impl Change {
+    pub(crate) async fn make(self, manager: &KeyManager<PostgresStore>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let actor = Actor::system("fleet")?;
+        let (hold, manager, actor) = (Hold::Suspended, manager, &actor);
+        match self {
+            Self::Hold(of) => {
+                let of = owner(of);
+                insist(|| manager.hold(&of, hold, actor)).await?;
+            }
+            Self::Lift(of) => {
+                let of = owner(of);
+                insist(|| manager.lift(&of, hold, actor)).await?;
+            }
+            Self::Revoke(id) => drop(insist(|| manager.revoke(&id, actor)).await?),
+        }
+        Ok(())
+    }
+}
+
+pub(crate) async fn issue(
+    manager: &KeyManager<PostgresStore>,
+    to: u64,
+) -> Result<IssuedKey, Box<dyn Error + Send + Sync>> {
+    let actor = Actor::system("fleet")?;
+    Ok(insist(|| manager.issue(IssueKey::of(owner(to)).named("fleet, on loopback"), &actor)).await?)
+}
+
+/// Asks again if the database or the hashing threads had no time, as one does on a busy machine.
+async fn insist<T, F>(change: impl Fn() -> F) -> Result<T, ManageError>
+where
+    F: Future<Output = Result<T, ManageError>>,
+{
+    let begun = Instant::now();
+    loop {
+        match change().await {
+            Err(error) if is_passing(error.kind()) && begun.elapsed() < PATIENCE => {
+                sleep(Duration::from_millis(10)).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_passing(kind: ManageErrorKind) -> bool {
+    matches!(kind, ManageErrorKind::OutcomeUnknown | ManageErrorKind::Overloaded | ManageErrorKind::StoreUnavailable)
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hold(of) => write!(f, "hold {of}"),
+            Self::Lift(of) => write!(f, "lift {of}"),
+            Self::Revoke(id) => write!(f, "revoke {id}"),
+        }
+    }
+}
+
+impl FromStr for Change {
+    type Err = Box<dyn Error + Send + Sync>;
+
+    fn from_str(order: &str) -> Result<Self, Self::Err> {
+        match order.split_once(' ') {
+            Some(("hold", of)) => Ok(Self::Hold(of.parse()?)),
+            Some(("lift", of)) => Ok(Self::Lift(of.parse()?)),
+            Some(("revoke", id)) => Ok(Self::Revoke(KeyId::new(id)?)),
+            _ => Err(format!("there is no order {order:?}").into()),
+        }
+    }
+}

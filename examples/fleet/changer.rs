@@ -1,0 +1,172 @@
+//! Who revokes, rotates, holds and lifts, one after the other.
+
+use std::{
+    error::Error,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::future::try_join_all;
+use tokio::time::sleep;
+use tower_api_keys::key::KeyId;
+
+use crate::{
+    change::{Change, issue},
+    judge::{Ban, Status},
+    load::{Client, Fleet, Record, scattered},
+};
+
+/// Keys that each changer looks after.
+pub(crate) const SLOTS: usize = 16;
+
+/// Keys of each owner.
+const OWNED: usize = 4;
+
+/// Kinds of change: revoke, rotate, hold and lift.
+const KINDS: usize = 3;
+
+/// How long a hold lasts, once every node has refused.
+const HELD: Duration = Duration::from_millis(20);
+
+/// The time between two changes of one changer, if requests are paced: then changes are, too.
+const BETWEEN: Duration = Duration::from_millis(200);
+
+pub(crate) struct Changer {
+    fleet: Arc<Fleet>,
+    number: usize,
+    /// One for each node.
+    clients: Vec<Client>,
+    keys: Vec<Key>,
+    record: Record,
+}
+
+#[derive(Clone, Copy)]
+struct Key {
+    number: u32,
+    id: KeyId,
+}
+
+impl Changer {
+    /// With keys that every node knows.
+    pub(crate) async fn prepare(fleet: Arc<Fleet>, number: usize) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let clients = try_join_all((0..fleet.nodes()).map(|node| Client::open(Arc::clone(&fleet), node))).await?;
+        let mut changer = Self { fleet, number, clients, keys: Vec::new(), record: Record::default() };
+        for slot in 0..SLOTS {
+            let key = changer.new_key(slot).await?;
+            changer.keys.push(key);
+            changer.put(slot, key);
+        }
+        changer.clients.iter_mut().for_each(|client| client.answers.clear());
+        Ok(changer)
+    }
+
+    pub(crate) async fn keep_changing(mut self) -> Result<Record, Box<dyn Error + Send + Sync>> {
+        let mut round = 0;
+        while round < KINDS || !self.fleet.is_done() {
+            self.change(round).await?;
+            if self.fleet.is_paced {
+                sleep(BETWEEN).await;
+            }
+            round += 1;
+            if round == KINDS {
+                self.fleet.unready.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        for client in &mut self.clients {
+            self.record.answers.append(&mut client.answers);
+        }
+        Ok(self.record)
+    }
+
+    async fn change(&mut self, round: usize) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let slot = scattered((round * SLOTS + self.number) as u64) as usize % SLOTS;
+        let key = *self.keys.get(slot).ok_or("there is no such slot")?;
+        let turn = round / KINDS + self.number;
+        let node = |other: usize| (turn % 2 == other).then_some(turn / 2 % self.fleet.nodes());
+        let (one, other) = (node(0), node(1));
+        self.attend_to(key);
+        match round % KINDS {
+            0 => {
+                self.revoke(key, one).await?;
+                let next = self.new_key(slot).await?;
+                self.put(slot, next);
+            }
+            1 => {
+                // A rotation: whoever has the old key goes on with it until all have the new one.
+                let next = self.new_key(slot).await?;
+                self.revoke(key, one).await?;
+                self.put(slot, next);
+            }
+            _ => self.hold_and_lift(slot, key, one, other).await?,
+        }
+        Ok(())
+    }
+
+    async fn revoke(&mut self, key: Key, by: Option<usize>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let begun = self.fleet.now();
+        self.fleet.make(Change::Revoke(key.id), by).await?;
+        let returned = self.fleet.now();
+        self.refused_everywhere(key, returned).await?;
+        self.record.bans.push((key.number, Ban { begun, returned, lifted: None }));
+        Ok(())
+    }
+
+    async fn hold_and_lift(
+        &mut self,
+        slot: usize,
+        key: Key,
+        one: Option<usize>,
+        other: Option<usize>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let owner = self.owner(slot);
+        let begun = self.fleet.now();
+        self.fleet.make(Change::Hold(owner), one).await?;
+        let returned = self.fleet.now();
+        self.refused_everywhere(key, returned).await?;
+        sleep(HELD).await;
+        let lift = self.fleet.now();
+        self.fleet.make(Change::Lift(owner), other).await?;
+        let lifted = Some((lift, self.fleet.now()));
+        self.everywhere(key, Status::Accepted).await?;
+
+        let owned = self.keys.chunks(OWNED).nth(slot / OWNED).into_iter().flatten();
+        self.record.bans.extend(owned.map(|key| (key.number, Ban { begun, returned, lifted })));
+        Ok(())
+    }
+
+    async fn refused_everywhere(&mut self, key: Key, since: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let last = self.everywhere(key, Status::Refused).await?;
+        self.record.delays.push(last.saturating_sub(since));
+        Ok(())
+    }
+
+    /// When the last node had given this answer.
+    async fn everywhere(&mut self, key: Key, status: Status) -> Result<u64, Box<dyn Error + Send + Sync>> {
+        let answers = self.clients.iter_mut().map(|client| client.until(key.number, status));
+        Ok(try_join_all(answers).await?.into_iter().max().unwrap_or_default())
+    }
+
+    /// A key that every node has accepted.
+    async fn new_key(&mut self, slot: usize) -> Result<Key, Box<dyn Error + Send + Sync>> {
+        let issued = issue(&self.fleet.keys.manager(), self.owner(slot)).await?;
+        let key = Key { number: self.fleet.add(issued.plaintext().expose_secret()), id: issued.info().id };
+        self.everywhere(key, Status::Accepted).await?;
+        Ok(key)
+    }
+
+    fn put(&mut self, slot: usize, key: Key) {
+        self.keys.get_mut(slot).into_iter().for_each(|old| *old = key);
+        let everyone = self.fleet.slots.get(self.number * SLOTS + slot);
+        everyone.into_iter().for_each(|slot| slot.store(key.number, Ordering::Relaxed));
+    }
+
+    /// Draws the requests of others to a key.
+    fn attend_to(&self, key: Key) {
+        let victim = self.fleet.victims.get(self.number);
+        victim.into_iter().for_each(|victim| victim.store(key.number, Ordering::Relaxed));
+    }
+
+    fn owner(&self, slot: usize) -> u64 {
+        ((self.number * SLOTS + slot) / OWNED) as u64
+    }
+}

@@ -1,0 +1,213 @@
+use sqlx::{PgTransaction, Row};
+use tower_api_keys::{
+    Timestamp,
+    audit::EventRow,
+    record::{Hold, KeyRow, OwnerStatusRow},
+    store::{Applied, Change, Conflict, Guard, KeyUpdate, OwnerChange, OwnerRef, Write, WriteOutcome},
+};
+
+use crate::{failure::Failure, read::owner_status};
+
+/// Does a change in a transaction that holds the lock of the change log: whatever is read here was committed.
+pub(crate) async fn apply(transaction: &mut PgTransaction<'_>, change: &Change) -> Result<Applied, Failure> {
+    const FIRST: &str = "select outcomes from keys.api_key_changes where id = $1";
+    const IS_REPLAY: &str = "select exists (select 1 from keys.api_key_changes where dedupe = $1)";
+    const REMEMBER: &str = "insert into keys.api_key_changes (id, at, dedupe, outcomes) values ($1, $2, $3, $4)";
+    let id = change.id.to_bytes();
+    if let Some(row) = sqlx::query(FIRST).bind(&id[..]).fetch_optional(&mut **transaction).await? {
+        return outcomes(row.try_get(0)?);
+    }
+    if let Some(dedupe) = &change.dedupe
+        && sqlx::query_scalar(IS_REPLAY).bind(dedupe).fetch_one(&mut **transaction).await?
+    {
+        return Err(Conflict::Replay.into());
+    }
+    for (place, guard) in change.guards.iter().enumerate() {
+        check(transaction, place, guard, change.at).await?;
+    }
+    let mut applied = Applied { outcomes: Vec::new() };
+    let mut events = Vec::new();
+    for audited in &change.writes {
+        let outcome = write(transaction, &audited.write, change.at).await?;
+        if outcome == WriteOutcome::Written {
+            events.push(&audited.event);
+        }
+        applied.outcomes.push(outcome);
+    }
+    insert_events(transaction, &events).await?;
+    let remember = sqlx::query(REMEMBER).bind(&id[..]).bind(change.at.as_millis()).bind(&change.dedupe);
+    remember.bind(letters(&applied)).execute(&mut **transaction).await?;
+    Ok(applied)
+}
+
+async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
+    const IS_LIVE: &str = "select exists (select 1 from keys.api_keys \
+        where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
+    const HAS_NO_SUCCESSOR: &str = "select not exists (select 1 from keys.api_keys \
+        where replaces = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
+    let (holds, conflict) = match guard {
+        Guard::Live(id) => {
+            let query = sqlx::query_scalar(IS_LIVE).bind(id.as_str()).bind(at.as_millis());
+            (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
+        }
+        Guard::NoLiveSuccessor(id) => {
+            let query = sqlx::query_scalar(HAS_NO_SUCCESSOR).bind(id.as_str()).bind(at.as_millis());
+            (query.fetch_one(&mut **transaction).await?, Conflict::Successor)
+        }
+        Guard::OwnerActive(owner) => {
+            let status = owner_status(&mut **transaction, owner).await?;
+            (status == OwnerStatusRow::default(), Conflict::Guard(place))
+        }
+        // A guard of a newer version of the crate: what this store does not know, it does not promise.
+        _ => (false, Conflict::Guard(place)),
+    };
+    if holds { Ok(()) } else { Err(conflict.into()) }
+}
+
+/// One write. The change log is the triggers' business.
+async fn write(transaction: &mut PgTransaction<'_>, write: &Write, at: Timestamp) -> Result<WriteOutcome, Failure> {
+    match write {
+        Write::Insert(row) => insert(transaction, row).await,
+        Write::Update(update) => self::update(transaction, update).await,
+        Write::Revoke { organization, id, by } => {
+            const SQL: &str = "update keys.api_keys set revoked_at = $3, revoked_by = $4 \
+                where organization = $1 and id = $2 and revoked_at is null";
+            let query = sqlx::query(SQL).bind(organization.as_str()).bind(id.as_str()).bind(at.as_millis()).bind(by);
+            if query.execute(&mut **transaction).await?.rows_affected() > 0 {
+                return Ok(WriteOutcome::Written);
+            }
+            state(transaction, organization.as_str(), id.as_str()).await.map(|_| WriteOutcome::Unchanged)
+        }
+        Write::Owner(owner, step) => change_owner(transaction, owner, *step, at).await,
+        _ => Err(Failure::Corrupt("a write of a newer version of the crate".into())),
+    }
+}
+
+async fn insert(transaction: &mut PgTransaction<'_>, row: &KeyRow) -> Result<WriteOutcome, Failure> {
+    // The primary key is what makes an id unique, not a look at it before.
+    const SQL: &str = "insert into keys.api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, \
+            scopes, created_by, created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1) \
+        on conflict (id) do nothing";
+    let inserted = sqlx::query(SQL)
+        .bind(&row.organization)
+        .bind(&row.id)
+        .bind(&row.kind)
+        .bind(&row.owner)
+        .bind(&row.name)
+        .bind(&row.labels)
+        .bind(&row.hash)
+        .bind(&row.tag[..])
+        .bind(row.pepper_id)
+        .bind(&row.scopes)
+        .bind(&row.created_by)
+        .bind(&row.created_with)
+        .bind(row.created_at)
+        .bind(row.expires_at)
+        .bind(row.revoked_at)
+        .bind(&row.revoked_by)
+        .bind(&row.replaces)
+        .execute(&mut **transaction)
+        .await?;
+    if inserted.rows_affected() == 0 { Err(Conflict::IdTaken.into()) } else { Ok(WriteOutcome::Written) }
+}
+
+/// Whether the key is revoked, and its version.
+async fn state(transaction: &mut PgTransaction<'_>, organization: &str, id: &str) -> Result<(bool, i64), Failure> {
+    const SQL: &str = "select revoked_at is not null, version from keys.api_keys where organization = $1 and id = $2";
+    let state = sqlx::query_as(SQL).bind(organization).bind(id).fetch_optional(&mut **transaction).await?;
+    Ok(state.ok_or(Conflict::Missing)?)
+}
+
+async fn update(transaction: &mut PgTransaction<'_>, update: &KeyUpdate) -> Result<WriteOutcome, Failure> {
+    const SQL: &str = "update keys.api_keys \
+        set name = $3, labels = $4, scopes = $5, expires_at = $6, version = version + 1 \
+        where organization = $1 and id = $2";
+    let (organization, id) = (update.organization.as_str(), update.id.as_str());
+    match state(transaction, organization, id).await? {
+        (true, _) => return Err(Conflict::Revoked.into()),
+        (false, version) if version != update.expected_version => return Err(Conflict::Version.into()),
+        _ => {}
+    }
+    let query = sqlx::query(SQL).bind(organization).bind(id).bind(&update.name).bind(&update.labels);
+    query.bind(&update.scopes).bind(update.expires_at).execute(&mut **transaction).await?;
+    Ok(WriteOutcome::Written)
+}
+
+async fn change_owner(
+    transaction: &mut PgTransaction<'_>,
+    of: &OwnerRef,
+    step: OwnerChange,
+    at: Timestamp,
+) -> Result<WriteOutcome, Failure> {
+    const SQL: &str = "\
+        insert into keys.api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+        values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
+        set suspended_at = excluded.suspended_at, plan_held_at = excluded.plan_held_at, closed_at = excluded.closed_at";
+    let before = owner_status(&mut **transaction, of).await?;
+    let after = stepped(before, step, at.as_millis())?;
+    if after == before {
+        return Ok(WriteOutcome::Unchanged);
+    }
+    let query = sqlx::query(SQL).bind(of.organization.as_str()).bind(of.owner.kind().as_str()).bind(of.owner.id());
+    let query = query.bind(after.suspended_at).bind(after.plan_held_at).bind(after.closed_at);
+    query.execute(&mut **transaction).await?;
+    Ok(WriteOutcome::Written)
+}
+
+/// What stands after a step; a status that stood already keeps its time.
+fn stepped(mut status: OwnerStatusRow, step: OwnerChange, now: i64) -> Result<OwnerStatusRow, Conflict> {
+    let since = match step {
+        OwnerChange::Close => &mut status.closed_at,
+        _ if status.closed_at.is_some() => return Err(Conflict::OwnerClosed),
+        OwnerChange::Hold(Hold::Plan) | OwnerChange::Lift(Hold::Plan) => &mut status.plan_held_at,
+        OwnerChange::Hold(_) | OwnerChange::Lift(_) => &mut status.suspended_at,
+    };
+    *since = if matches!(step, OwnerChange::Lift(_)) { None } else { since.or(Some(now)) };
+    Ok(status)
+}
+
+/// Writes events in this order.
+pub(crate) async fn insert_events(transaction: &mut PgTransaction<'_>, events: &[&EventRow]) -> Result<(), Failure> {
+    const SQL: &str = "insert into keys.api_key_events \
+            (organization, at, actor, action, key_id, owner_kind, owner, before, after, source) \
+        select organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
+        from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
+            $9::text[], $10::text[]) with ordinality \
+            as e (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, place) \
+        order by place";
+    let text = |of: fn(&EventRow) -> &str| events.iter().map(|event| of(event)).collect::<Vec<_>>();
+    let optional =
+        |of: fn(&EventRow) -> &Option<String>| events.iter().map(|event| of(event).as_deref()).collect::<Vec<_>>();
+    sqlx::query(SQL)
+        .bind(text(|event| &event.organization))
+        .bind(events.iter().map(|event| event.at).collect::<Vec<_>>())
+        .bind(text(|event| &event.actor))
+        .bind(text(|event| &event.action))
+        .bind(optional(|event| &event.key))
+        .bind(text(|event| &event.owner_kind))
+        .bind(text(|event| &event.owner))
+        .bind(optional(|event| &event.before))
+        .bind(optional(|event| &event.after))
+        .bind(optional(|event| &event.source))
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+fn letters(applied: &Applied) -> String {
+    let letter = |outcome: &WriteOutcome| match outcome {
+        WriteOutcome::Unchanged => 'u',
+        WriteOutcome::Written => 'w',
+    };
+    applied.outcomes.iter().map(letter).collect()
+}
+
+fn outcomes(letters: &str) -> Result<Applied, Failure> {
+    let outcome = |letter| match letter {
+        'u' => Ok(WriteOutcome::Unchanged),
+        'w' => Ok(WriteOutcome::Written),
+        _ => Err(Failure::Corrupt("no outcome has this letter".into())),
+    };
+    Ok(Applied { outcomes: letters.chars().map(outcome).collect::<Result<_, _>>()? })
+}

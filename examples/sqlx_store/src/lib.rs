@@ -1,0 +1,205 @@
+//! A store over a service's own [`sqlx::PgPool`]: one pool, with its own TLS, limits and log lines, for the service and
+//! for its keys.
+//!
+//! The tables are those of [`PostgresStore`], in a schema `keys` beside the service's own: their triggers write the
+//! change log, so that plain SQL is noticed too, and both stores can be used on one database, one by each service. Other
+//! tables do as well; what they have to keep is what the conformance kit asks for, and `tests/store.rs` asks it.
+
+mod apply;
+mod failure;
+mod log;
+mod read;
+mod rows;
+mod usage;
+
+use failure::Failure;
+use sqlx::{PgPool, PgTransaction};
+use tower_api_keys::{
+    Timestamp,
+    audit::EventRow,
+    key::KeyId,
+    record::OwnerStatusRow,
+    store::{
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
+        PostgresStore, Prune, Pruned, RehashedKey, StoreError,
+    },
+    usage::UsageBatch,
+};
+
+/// Keys in the schema `keys` of a database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SqlxStore {
+    pool: PgPool,
+}
+
+impl SqlxStore {
+    /// The keys behind this pool, whose tables [`migrate`](Self::migrate) made.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Brings the tables up to date. Nodes may do it at the same time. With sqlx's own migrations, copy the files of
+    /// `migrations/postgres` there instead.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
+        const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended('migrations of keys', 0))";
+        const SCHEMA: &str = "create schema if not exists keys; set local search_path to keys";
+        const IS_NEW: &str = "select to_regclass('keys.api_key_schema') is null";
+        const VERSION: &str = "select coalesce(max(version), 0) from keys.api_key_schema";
+        const RECORD: &str = "insert into keys.api_key_schema (version) values ($1)";
+        let mut transaction = pool.begin().await?;
+        sqlx::raw_sql(LOCK).execute(&mut *transaction).await?;
+        sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+        let is_new: bool = sqlx::query_scalar(IS_NEW).fetch_one(&mut *transaction).await?;
+        let found = if is_new { 0 } else { sqlx::query_scalar(VERSION).fetch_one(&mut *transaction).await? };
+        for (version, migration) in
+            (1_i32..).zip(PostgresStore::migrations().iter().copied()).filter(|(version, _)| *version > found)
+        {
+            sqlx::raw_sql(migration).execute(&mut *transaction).await?;
+            sqlx::query(RECORD).bind(version).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// Begins a transaction that holds the row which orders the change log.
+    ///
+    /// The lock is a statement of its own. Under READ COMMITTED, which is asked for whatever the database's default is,
+    /// the next statement then sees what was committed before the lock was had; in one statement with it, guards would
+    /// be read from a snapshot older than the wait for the lock, and a key issued for an owner just suspended.
+    ///
+    /// What commits is on disk, and on a synchronous standby if there is one, whatever the database's default is: a
+    /// revocation that a crash undid would let the key in again.
+    async fn begin(pool: &PgPool) -> Result<PgTransaction<'static>, Failure> {
+        const LOCK_HEAD: &str = "select position, \
+            case when current_setting('synchronous_commit') in ('off', 'local', 'remote_write') \
+                then set_config('synchronous_commit', 'on', true) end \
+            from keys.api_key_head for update";
+        let mut transaction = pool.begin_with("begin isolation level read committed").await?;
+        sqlx::query(LOCK_HEAD).execute(&mut *transaction).await?;
+        Ok(transaction)
+    }
+
+    /// Does the whole of a job, even if whoever waits for it stops waiting.
+    ///
+    /// A request's future is dropped when its client goes away, at any await point, and a change must be done whole or
+    /// not at all. sqlx rolls back a transaction that is dropped, but not one whose `begin` is: the connection goes back
+    /// to the pool with an open transaction, which may hold locks that everybody waits for, and becomes part of the next
+    /// one there (seen with sqlx 0.8.6, by `tests/store.rs` without this task; of 0.9.0, sqlx's issue 4385 tells the
+    /// same). In a task of its own nothing is dropped.
+    async fn whole<T: Send + 'static>(
+        job: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match tokio::spawn(job).await {
+            Ok(done) => Ok(done?),
+            Err(error) => Err(StoreError::outcome_unknown(error)),
+        }
+    }
+
+    /// Commits what went well, and takes the rest back before somebody else waits for the lock.
+    async fn end<T>(transaction: PgTransaction<'static>, done: Result<T, Failure>) -> Result<T, Failure> {
+        match &done {
+            Ok(_) => transaction.commit().await.map_err(Failure::Commit)?,
+            // A connection that cannot take it back is lost, and the server does.
+            Err(_) => drop(transaction.rollback().await),
+        }
+        done
+    }
+}
+
+impl KeyReader for SqlxStore {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        Ok(read::find(&self.pool, id).await?)
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        Ok(log::changes_since(&self.pool, head).await?)
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        // Other nodes write too: the head can be known only by asking.
+        None
+    }
+
+    async fn moved_beyond(&self, _head: Head) {
+        // `sqlx::postgres::PgListener` on the channel `api_keys` could tell. Without it, bounded freshness notices changes
+        // at its interval; strict freshness asks for nothing of the kind.
+        std::future::pending().await
+    }
+}
+
+impl KeyStore for SqlxStore {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        let (pool, change) = (self.pool.clone(), change.clone());
+        Self::whole(async move {
+            let mut transaction = Self::begin(&pool).await?;
+            let done = apply::apply(&mut transaction, &change).await;
+            Self::end(transaction, done).await
+        })
+        .await
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        let (pool, events) = (self.pool.clone(), events.to_vec());
+        Self::whole(async move {
+            // Under the lock too: numbers are given and seen in one order.
+            let mut transaction = Self::begin(&pool).await?;
+            let done = apply::insert_events(&mut transaction, &events.iter().collect::<Vec<_>>()).await;
+            Self::end(transaction, done).await
+        })
+        .await
+    }
+
+    // Each of the rest is one statement at a time, which the server does whole or not at all, whoever waits for it.
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        const SQL: &str = "update keys.api_keys set hash = $3, tag = $4, pepper_id = $5 \
+            where id = $1 and hash = $2 and revoked_at is null";
+        let query = sqlx::query(SQL).bind(id.as_str()).bind(old).bind(&new.hash).bind(&new.tag[..]).bind(new.pepper_id);
+        Ok(query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected() > 0)
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        Ok(read::list(&self.pool, query, now).await?)
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        Ok(read::owner_status(&self.pool, owner).await?)
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        Ok(usage::record(&self.pool, batch).await?)
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        Ok(read::events(&self.pool, query).await?)
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        const PUT: &str = "insert into keys.api_key_meta (name, value) values ($1, $2) on conflict (name) do nothing";
+        const GET: &str = "select value from keys.api_key_meta where name = $1";
+        sqlx::query(PUT).bind(name).bind(value).execute(&self.pool).await.map_err(Failure::from)?;
+        Ok(sqlx::query_scalar(GET).bind(name).fetch_one(&self.pool).await.map_err(Failure::from)?)
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        const EVENTS: &str = "delete from keys.api_key_events where at < $1";
+        // Positions have no gaps: the last rows are known by theirs. The head is in a table of its own, and stays.
+        const LOG: &str =
+            "delete from keys.api_key_log where position <= (select position from keys.api_key_head) - $1";
+        const CHANGES: &str = "delete from keys.api_key_changes where at < $1";
+        let mut pruned = Pruned::default();
+        let parts = [
+            (EVENTS, prune.events_before.map(Timestamp::as_millis), &mut pruned.events),
+            (LOG, prune.keep_log_rows.map(i64::from), &mut pruned.log_rows),
+            (CHANGES, prune.changes_before.map(Timestamp::as_millis), &mut pruned.changes),
+        ];
+        for (sql, bound, count) in parts {
+            let Some(bound) = bound else { continue };
+            *count = sqlx::query(sql).bind(bound).execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
+        }
+        Ok(pruned)
+    }
+}

@@ -1,0 +1,100 @@
+use sqlx::{PgExecutor, PgPool, postgres::PgRow};
+use tower_api_keys::{
+    Timestamp,
+    audit::EventRow,
+    key::KeyId,
+    record::OwnerStatusRow,
+    store::{EventQuery, FoundKey, KeyQuery, ListedKey, Liveness, OwnerRef, Page},
+};
+
+use crate::{failure::Failure, rows};
+
+/// Key and status in one statement, and so of one moment.
+pub(crate) async fn find(pool: &PgPool, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
+    const SQL: &str = "select k.*, o.suspended_at, o.plan_held_at, o.closed_at from keys.api_keys k \
+        left join keys.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
+        where k.id = $1";
+    let row = sqlx::query(SQL).bind(id.as_str()).fetch_optional(pool).await?;
+    row.as_ref().map(rows::found_key).transpose()
+}
+
+pub(crate) async fn owner_status(database: impl PgExecutor<'_>, of: &OwnerRef) -> Result<OwnerStatusRow, Failure> {
+    const SQL: &str = "select suspended_at, plan_held_at, closed_at from keys.api_key_owners \
+        where organization = $1 and kind = $2 and id = $3";
+    let query = sqlx::query(SQL).bind(of.organization.as_str()).bind(of.owner.kind().as_str()).bind(of.owner.id());
+    query.fetch_optional(database).await?.as_ref().map_or(Ok(OwnerStatusRow::default()), rows::status)
+}
+
+/// One statement for all queries. A service with many keys has one for each index, as [`PostgresStore`] does.
+///
+/// [`PostgresStore`]: tower_api_keys::store::PostgresStore
+pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Failure> {
+    const SQL: &str = "select k.*, o.suspended_at, o.plan_held_at, o.closed_at, \
+            u.successes, u.last_success, u.failures, u.last_failure \
+        from keys.api_keys k \
+        left join keys.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
+        left join lateral (\
+            select sum(count) filter (where outcome = 'success')::bigint as successes, \
+                max(last_at) filter (where outcome = 'success') as last_success, \
+                sum(count) filter (where outcome <> 'success')::bigint as failures, \
+                max(last_at) filter (where outcome <> 'success') as last_failure \
+            from keys.api_key_usage where key_id = k.id\
+        ) u on true \
+        where k.organization = $1 and (k.created_at, k.id) > ($8, $9) \
+            and ($2::text is null or k.kind = $2) and ($3::text is null or k.owner = $3) \
+            and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_with = $5) \
+            and ($6::boolean is null \
+                or $6 = (k.revoked_at is null and (k.expires_at is null or $10 < k.expires_at))) \
+            and ($7::bigint is null or u.last_success is null or u.last_success < $7) \
+        order by k.created_at, k.id limit $11";
+    let (after, after_id) = match &query.after {
+        Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
+        None => (i64::MIN, ""),
+    };
+    let rows = sqlx::query(SQL)
+        .bind(query.organization.as_str())
+        .bind(query.owner.as_ref().map(|owner| owner.kind().as_str()))
+        .bind(query.owner.as_ref().map(|owner| owner.id()))
+        .bind(query.creator.as_ref().map(ToString::to_string))
+        .bind(query.maker.as_ref().map(|maker| maker.as_str()))
+        .bind(query.liveness.map(|liveness| liveness == Liveness::Live))
+        .bind(query.unused_since.map(Timestamp::as_millis))
+        .bind(after)
+        .bind(after_id)
+        .bind(now.as_millis())
+        .bind(i64::from(query.limit) + 1)
+        .fetch_all(pool)
+        .await?;
+    page(&rows, query.limit, rows::listed_key)
+}
+
+pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<EventRow>, Failure> {
+    const SQL: &str = "select * from keys.api_key_events where organization = $1 and sequence > $2 \
+            and ($3::text is null or key_id = $3) \
+            and ($4::text is null or owner_kind = $4) and ($5::text is null or owner = $5) \
+            and ($6::text is null or actor = $6) and ($7::text is null or action = $7) \
+            and ($8::text is null or source = $8) \
+            and ($9::bigint is null or at >= $9) and ($10::bigint is null or at < $10) \
+        order by sequence limit $11";
+    let rows = sqlx::query(SQL)
+        .bind(query.organization.as_str())
+        .bind(query.after.unwrap_or(i64::MIN))
+        .bind(query.key.as_ref().map(|key| key.as_str()))
+        .bind(query.owner.as_ref().map(|owner| owner.kind().as_str()))
+        .bind(query.owner.as_ref().map(|owner| owner.id()))
+        .bind(query.actor.as_ref().map(ToString::to_string))
+        .bind(&query.action)
+        .bind(&query.source)
+        .bind(query.from.map(Timestamp::as_millis))
+        .bind(query.until.map(Timestamp::as_millis))
+        .bind(i64::from(query.limit) + 1)
+        .fetch_all(pool)
+        .await?;
+    page(&rows, query.limit, rows::event)
+}
+
+/// One row more than the limit was asked for, to know whether more follows.
+fn page<T>(rows: &[PgRow], limit: u16, read: fn(&PgRow) -> Result<T, Failure>) -> Result<Page<T>, Failure> {
+    let limit = usize::from(limit);
+    Ok(Page { rows: rows.iter().take(limit).map(read).collect::<Result<_, _>>()?, more: rows.len() > limit })
+}

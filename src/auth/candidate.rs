@@ -1,0 +1,25 @@
+use std::sync::Arc;
+
+use super::{cache::Entry, digest::Digest};
+use crate::key::{PlaintextKey, PrefixIndex};
+
+/// A well-formed key that is to be checked.
+pub(super) struct Candidate {
+    pub(super) key: Arc<PlaintextKey>,
+    pub(super) prefix: PrefixIndex,
+    pub(super) digest: Digest,
+}
+
+impl Candidate {
+    pub(super) fn is_proved_by(&self, entry: &Entry) -> bool {
+        proves(entry, self.prefix, &self.digest)
+    }
+}
+
+/// Whether a text with this prefix and digest is the one that was proved.
+///
+/// The digest covers the secret and its checksum; the prefix, which both do not tell apart for certain, is compared by
+/// itself. It is not secret.
+pub(super) fn proves(entry: &Entry, prefix: PrefixIndex, digest: &Digest) -> bool {
+    entry.prefix == prefix && entry.digest.matches(digest).is_ok()
+}

@@ -1,0 +1,137 @@
+use std::{sync::Arc, time::Duration};
+
+use super::background::Background;
+use crate::{
+    log::log,
+    random::random_bytes,
+    store::{KeyStore, Prune, Pruned, guarded_change},
+    time::Clock,
+};
+
+/// Rows of the change log that stay: readers that are further behind begin anew after a thousand already.
+const LOG_ROWS: u32 = 100_000;
+
+/// How long the results of changes stay. They are asked for by whoever repeats a change, within seconds as a rule.
+const RESULTS: Duration = Duration::from_secs(7 * 86_400);
+
+const INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// The first turn comes within so long, at random: the nodes of a fleet start together and need not prune together.
+const LATEST_START: Duration = Duration::from_secs(300);
+
+/// Between two turns of what is forgotten in many: others write then.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Lets the store forget, once an hour, what nobody asks for any more.
+pub(crate) struct Pruner<S> {
+    store: Arc<S>,
+    clock: Arc<dyn Clock>,
+    timeout: Duration,
+    /// How long events stay; none: for good.
+    keep_events: Option<Duration>,
+    background: Background,
+}
+
+impl<S: KeyStore> Pruner<S> {
+    pub(crate) fn new(store: Arc<S>, clock: Arc<dyn Clock>, timeout: Duration, keep_events: Option<Duration>) -> Self {
+        Self { store, clock, timeout, keep_events, background: Background::default() }
+    }
+
+    /// Starts pruning, unless that is under way, for as long as somebody holds the pruner.
+    pub(crate) fn start(self: &Arc<Self>) {
+        self.background.start(|| {
+            let pruner = Arc::downgrade(self);
+            async move {
+                tokio::time::sleep(first_pause()).await;
+                while let Some(pruner) = pruner.upgrade() {
+                    let is_more = pruner.prune().await;
+                    drop(pruner);
+                    tokio::time::sleep(if is_more { PAUSE } else { INTERVAL }).await;
+                }
+            }
+        });
+    }
+
+    /// Whether there may be more to forget.
+    async fn prune(&self) -> bool {
+        let now = self.clock.now();
+        let prune = Prune {
+            events_before: self.keep_events.map(|keep| now.saturating_sub(keep)),
+            keep_log_rows: Some(LOG_ROWS),
+            changes_before: Some(now.saturating_sub(RESULTS)),
+        };
+        match guarded_change(self.timeout, || self.store.prune(&prune)).await {
+            Ok(pruned) => {
+                log!(debug, ?pruned, "the key store was pruned");
+                pruned != Pruned::default()
+            }
+            Err(_error) => {
+                let _error = &_error as &dyn std::error::Error;
+                log!(warn, error = _error, "the key store could not be pruned, which is tried again in an hour");
+                false
+            }
+        }
+    }
+}
+
+/// Without randomness as late as can be: any time will do.
+fn first_pause() -> Duration {
+    let share = random_bytes().map_or(u16::MAX, |bytes| u16::from_le_bytes(*bytes));
+    LATEST_START * u32::from(share) / u32::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::EventRow,
+        owner::OrganizationId,
+        store::{EventQuery, MemoryStore},
+        time::{ManualClock, Timestamp},
+    };
+
+    async fn events_left(keep: Option<Duration>) -> usize {
+        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(ManualClock::at(Timestamp::MIN)));
+        let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
+        store.append_events(&[event]).await.unwrap();
+        clock.advance(Duration::from_secs(3_602));
+        let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), keep));
+        pruner.start();
+        tokio::time::sleep(LATEST_START + INTERVAL).await;
+        store.events(&EventQuery::all(OrganizationId::single())).await.unwrap().rows.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_older_than_asked_for_are_forgotten() {
+        assert_eq!(events_left(Some(Duration::from_secs(3_600))).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_stay_for_good_unless_asked() {
+        assert_eq!(events_left(None).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_much_for_one_turn_goes_in_many() {
+        let store = Arc::new(MemoryStore::new());
+        let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
+        store.append_events(&vec![event; 25_000]).await.unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(3_602_000).unwrap()));
+        let pruner = Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Some(Duration::from_secs(3_600)));
+        let pruner = Arc::new(pruner);
+        pruner.start();
+        tokio::time::sleep(LATEST_START + Duration::from_secs(1)).await;
+        assert_eq!(store.events(&EventQuery::all(OrganizationId::single())).await.unwrap().rows.len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_with_its_owner() {
+        let store = Arc::new(MemoryStore::new());
+        let clock = Arc::new(ManualClock::at(Timestamp::MIN));
+        let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), None));
+        pruner.start();
+        drop(pruner);
+        tokio::time::sleep(LATEST_START + INTERVAL).await;
+        assert_eq!(Arc::strong_count(&store), 1);
+    }
+}

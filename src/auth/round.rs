@@ -1,0 +1,166 @@
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{Handle, Id},
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+
+use crate::store::StoreError;
+
+/// Something that any number of requests wait for, and that ends in one way for all of them: however many they are, one
+/// of each runtime has a timer. A runtime may stand still, so that no other's requests can rely on its timers.
+#[derive(Debug)]
+pub(super) struct Round<T> {
+    outcome: OnceLock<Result<T, Arc<StoreError>>>,
+    ended: Notify,
+    /// The runtimes in which one of those who wait looks at the time.
+    timed: Mutex<Vec<Option<Id>>>,
+}
+
+impl<T: Clone> Round<T> {
+    /// Ends it, unless it has ended. How it ended.
+    pub(super) fn end(&self, outcome: impl FnOnce() -> Result<T, StoreError>) -> Result<T, Arc<StoreError>> {
+        let outcome = self.outcome.get_or_init(|| outcome().map_err(Arc::new)).clone();
+        self.ended.notify_waiters();
+        outcome
+    }
+
+    /// Waits until it ends; none if that takes longer than `limit`. Dropping it costs the others nothing.
+    pub(super) async fn wait(&self, limit: Duration) -> Option<Result<T, Arc<StoreError>>> {
+        let deadline = Instant::now() + limit;
+        let mut timed = None;
+        let mut is_late = false;
+        loop {
+            let mut ended = pin!(self.ended.notified());
+            // In line before the look: an end after it is noticed.
+            ended.as_mut().enable();
+            if let Some(outcome) = self.outcome.get() {
+                return Some(outcome.clone());
+            }
+            if is_late {
+                return None;
+            }
+            // Kept until the end of the wait: to give it up is to wake everybody.
+            timed = timed.or_else(|| self.look_at_the_time());
+            if timed.is_some() {
+                is_late = timeout_at(deadline, ended).await.is_err();
+            } else {
+                ended.await;
+                is_late = self.outcome.get().is_none() && Instant::now() >= deadline;
+            }
+        }
+    }
+}
+
+impl<T> Round<T> {
+    /// None if another of this runtime does.
+    fn look_at_the_time(&self) -> Option<Timed<'_, T>> {
+        let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
+        let mut timed = self.timed();
+        if timed.contains(&runtime) {
+            return None;
+        }
+        timed.push(runtime);
+        Some(Timed { round: self, runtime })
+    }
+
+    fn timed(&self) -> MutexGuard<'_, Vec<Option<Id>>> {
+        self.timed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for Round<T> {
+    fn default() -> Self {
+        Self { outcome: OnceLock::new(), ended: Notify::new(), timed: Mutex::default() }
+    }
+}
+
+/// Looks at the time for all of its runtime. Gone before the end, it wakes the others, and one of them does.
+struct Timed<'a, T> {
+    round: &'a Round<T>,
+    runtime: Option<Id>,
+}
+
+impl<T> Drop for Timed<'_, T> {
+    fn drop(&mut self) {
+        if self.round.outcome.get().is_none() {
+            self.round.timed().retain(|runtime| *runtime != self.runtime);
+            self.round.ended.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn all_who_wait_hear_of_the_one_end() {
+        let round = Arc::new(Round::default());
+        let waiting = (0..100).map(|_| {
+            let round = Arc::clone(&round);
+            tokio::spawn(async move { round.wait(SECOND).await })
+        });
+        let waiting: Vec<_> = waiting.collect();
+        tokio::task::yield_now().await;
+        assert_eq!((round.end(|| Ok(1)).unwrap(), round.end(|| Ok(2)).unwrap()), (1, 1));
+        for waiter in join_all(waiting).await {
+            assert_eq!(waiter.unwrap().unwrap().unwrap(), 1);
+        }
+        assert_eq!(round.wait(SECOND).await.unwrap().unwrap(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_are_told_that_the_time_is_up() {
+        let round: Round<()> = Round::default();
+        assert!(join_all((0..10).map(|_| round.wait(SECOND))).await.iter().all(Option::is_none));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_came_later_waits_longer() {
+        let (round, begun): (Round<()>, _) = (Round::default(), Instant::now());
+        let wait = |delay| {
+            let round = &round;
+            async move {
+                tokio::time::sleep(delay).await;
+                assert!(round.wait(SECOND).await.is_none());
+                begun.elapsed() - delay
+            }
+        };
+        let waited = join_all((0..10).map(|place| wait(SECOND * place / 20))).await;
+        assert!(waited.iter().all(|waited| (SECOND..SECOND * 11 / 10).contains(waited)), "{waited:?}");
+    }
+
+    #[test]
+    fn a_timer_in_a_runtime_that_stands_still_holds_up_nobody_elsewhere() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (round, idle): (Round<()>, _) = (Round::default(), runtime());
+        let mut first = Box::pin(round.wait(SECOND));
+        idle.block_on(async { assert!(futures_util::poll!(&mut first).is_pending()) });
+        let second = runtime().block_on(async {
+            tokio::time::pause();
+            tokio::time::timeout(SECOND * 2, round.wait(SECOND)).await
+        });
+        assert!(second.unwrap().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_looks_at_the_time_when_the_first_is_dropped() {
+        let round: Round<()> = Round::default();
+        let mut first = Box::pin(round.wait(SECOND));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        let mut second = Box::pin(round.wait(SECOND));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        assert!(second.await.is_none());
+    }
+}

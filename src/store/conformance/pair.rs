@@ -1,0 +1,234 @@
+//! Two handles onto one database: what was written through the one is there for the other.
+
+use std::fmt;
+
+use super::{
+    Candidate, Unmet,
+    follow::{News, last_of_each},
+    rehash::rehash,
+    scene::{Scene, at},
+    unmet::{conflicts, ensure, same},
+    usage,
+};
+use crate::{
+    key::KeyId,
+    record::Hold,
+    store::{
+        Change, Changes, Conflict, Guard, KeyStore, OwnerChange, RehashedKey, Write, WriteOutcome, any::ErasedStore,
+    },
+    usage::UsageBatch,
+};
+
+/// Two handles onto one database, such as two connections, two processes or two stores of different types.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_api_keys::store::{MemoryStore, conformance::{Pair, pair}};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let one = Arc::new(MemoryStore::new());
+/// let other = one.clone();
+/// pair::a_write_is_found_through_the_other(&Pair::new(&one, &other)).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Pair<'a>([[Candidate<'a, dyn ErasedStore + 'a>; 2]; 2]);
+
+impl<'a> Pair<'a> {
+    /// Two stores onto the same data.
+    pub fn new<A: KeyStore, B: KeyStore>(one: &'a A, other: &'a B) -> Self {
+        let (one, other): (&'a dyn ErasedStore, &'a dyn ErasedStore) = (one, other);
+        let way = |one, other| [Candidate::erased(one), Candidate::erased(other)];
+        Self([way(one, other), way(other, one)])
+    }
+
+    /// So many rounds, in which the one and the other handle comes first by turns.
+    pub(super) fn rounds(&self, count: usize) -> impl Iterator<Item = &[Candidate<'a, dyn ErasedStore + 'a>; 2]> {
+        self.0.iter().cycle().take(count)
+    }
+}
+
+impl fmt::Debug for Pair<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").finish_non_exhaustive()
+    }
+}
+
+/// What was written through one handle is found through the other as soon as it returned: a key, an update, a re-hash,
+/// a hold, its lift, a revocation.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_write_is_found_through_the_other(pair: &Pair<'_>) -> Result<(), Unmet> {
+    for [one, other] in pair.rounds(4) {
+        let scene = Scene::new()?;
+        let key = scene.key()?;
+        same("a key before it was written", &other.find(&key.id).await?, &None)?;
+        one.written(&scene.insert([&key])).await?;
+        same("a key that the other handle wrote", &other.found(&key.id).await?.key, &key.row)?;
+        one.written(&scene.change(at(1), vec![key.rename(1, "Monday cron")])).await?;
+        same("its new name", &other.found(&key.id).await?.key.name, &"Monday cron".to_owned())?;
+        let new = RehashedKey { hash: "$argon2id$new".into(), tag: [1; 4], pepper_id: None };
+        same("whether it was re-hashed", &rehash(one, &key.id, &key.row.hash, &new).await?, &true)?;
+        same("its new hash", &other.found(&key.id).await?.key.hash, &new.hash)?;
+        for (step, held) in [(OwnerChange::Hold(Hold::Plan), Some(at(2))), (OwnerChange::Lift(Hold::Plan), None)] {
+            one.written(&scene.change(at(2), vec![Write::Owner(scene.owner(), step)])).await?;
+            let held = held.map(|held| held.as_millis());
+            same("the hold of its owner", &other.found(&key.id).await?.owner.plan_held_at, &held)?;
+        }
+        one.written(&scene.change(at(3), vec![key.revoke()])).await?;
+        let revoked = other.found(&key.id).await?.key.revoked_at;
+        same("the time of its revocation", &revoked, &Some(at(3).as_millis()))?;
+    }
+    Ok(())
+}
+
+/// What was written through one handle is in what the other reads as soon as it returned: lists, counts, events and an
+/// owner's status.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_write_is_listed_through_the_other(pair: &Pair<'_>) -> Result<(), Unmet> {
+    for [one, other] in pair.rounds(4) {
+        let scene = Scene::new()?;
+        let key = scene.key()?;
+        same("the keys of nobody", &other.listed(&scene.query(), at(1)).await?, &Vec::new())?;
+        one.written(&scene.insert([&key])).await?;
+        let rows = vec![usage::row(&key, "success", "", 2, 1, 1)];
+        one.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+        same("the list of the other handle", &other.listed(&scene.query(), at(1)).await?, &vec![key.row.id.clone()])?;
+        same("the count of the other handle", &other.usage(&scene).await?.successes, &2)?;
+        one.append(&[scene.event(at(1))]).await?;
+        one.written(&scene.change(at(1), vec![Write::Owner(scene.owner(), OwnerChange::Close)])).await?;
+        let closed = other.owner_status(&scene.owner()).await?.closed_at;
+        same("when the owner was closed", &closed, &Some(at(1).as_millis()))?;
+        let (events, seen) = (one.events(&scene).await?, other.events(&scene).await?);
+        same("the events that the other handle reads", &seen, &events)?;
+        same("their number", &seen.len(), &3)?;
+    }
+    Ok(())
+}
+
+/// Guards, versions and ids are checked against what was written through the other handle too.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_guard_sees_what_the_other_wrote(pair: &Pair<'_>) -> Result<(), Unmet> {
+    for [one, other] in pair.rounds(4) {
+        let scene = Scene::new()?;
+        let issue = |guard: Guard| Ok::<_, Unmet>(Change { guards: vec![guard], ..scene.insert([&scene.key()?]) });
+        let active = || issue(Guard::OwnerActive(scene.owner()));
+        let owner = |step| scene.change(at(1), vec![Write::Owner(scene.owner(), step)]);
+        // Each guard is asked before and after, so that an old answer to it shows.
+        other.written(&active()?).await?;
+        one.written(&owner(OwnerChange::Hold(Hold::Plan))).await?;
+        conflicts("a key of an owner held elsewhere", other.apply(&active()?).await, Conflict::Guard(0))?;
+        one.written(&owner(OwnerChange::Lift(Hold::Plan))).await?;
+        other.written(&active()?).await?;
+
+        let key = scene.key()?;
+        one.written(&scene.insert([&key])).await?;
+        conflicts("an id taken elsewhere", other.apply(&scene.insert([&key])).await, Conflict::IdTaken)?;
+        other.written(&scene.change(at(1), vec![key.rename(1, "two")])).await?;
+        one.written(&scene.change(at(1), vec![key.rename(2, "three")])).await?;
+        let late = scene.change(at(1), vec![key.rename(2, "late")]);
+        conflicts("an update of what was updated elsewhere", other.apply(&late).await, Conflict::Version)?;
+
+        other.written(&issue(Guard::NoLiveSuccessor(key.id))?).await?;
+        let heir = scene.key()?.with(|row| row.replaces = Some(key.row.id.clone()));
+        one.written(&scene.insert([&heir])).await?;
+        let second = issue(Guard::NoLiveSuccessor(key.id))?;
+        conflicts("a successor beside one from elsewhere", other.apply(&second).await, Conflict::Successor)?;
+
+        other.written(&issue(Guard::Live(key.id))?).await?;
+        one.written(&scene.change(at(1), vec![key.revoke()])).await?;
+        let guarded = issue(Guard::Live(key.id))?;
+        conflicts("a guard on a key revoked elsewhere", other.apply(&guarded).await, Conflict::Guard(0))?;
+        let update = scene.change(at(2), vec![key.rename(3, "four")]);
+        conflicts("an update of a key revoked elsewhere", other.apply(&update).await, Conflict::Revoked)?;
+        let again = other.outcomes(&scene.change(at(2), vec![key.revoke()])).await?;
+        same("the second of two revocations", &again, &vec![WriteOutcome::Unchanged])?;
+    }
+    Ok(())
+}
+
+/// What was done through one handle is not done again through the other: a repeated change gets its first answer, an
+/// idempotency key is taken, a batch counts once, a name has its bytes.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn what_was_done_is_known_to_both(pair: &Pair<'_>) -> Result<(), Unmet> {
+    for [one, other] in pair.rounds(4) {
+        let scene = Scene::new()?;
+        let key = scene.key()?;
+        let change = Change { dedupe: Some(scene.word()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
+        one.written(&change).await?;
+        let replay = Change { dedupe: change.dedupe.clone(), ..scene.insert([&scene.key()?]) };
+        conflicts("an idempotency key used elsewhere", other.apply(&replay).await, Conflict::Replay)?;
+        other.written(&change).await?;
+        same("the number of events", &other.events(&scene).await?.len(), &2)?;
+        let rows = vec![usage::row(&key, "success", "", 3, 1, 1)];
+        let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
+        one.record(&batch).await?;
+        other.record(&batch).await?;
+        same("the count of a batch recorded through both", &other.usage(&scene).await?.successes, &3)?;
+        let name = scene.word();
+        one.put_meta(&name, b"blue").await?;
+        same("what stands under a name", &other.put_meta(&name, b"red").await?, &b"blue".to_vec())?;
+    }
+    Ok(())
+}
+
+/// Both handles tell the same head, which a change through either moves before it returns; or both keep no log.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn both_tell_one_head(pair: &Pair<'_>) -> Result<(), Unmet> {
+    for [one, other] in pair.rounds(4) {
+        let scene = Scene::new()?;
+        let key = scene.key()?;
+        let before = one.head_if_tracked().await?;
+        same("the head that the other handle tells", &other.head_if_tracked().await?, &before)?;
+        one.written(&scene.insert([&key])).await?;
+        one.written(&scene.change(at(1), vec![key.revoke()])).await?;
+        let after = other.head_if_tracked().await?;
+        ensure("another head after a revocation through the other handle", after.is_none() || after != before, after)?;
+        same("the head of the handle that wrote", &one.head_if_tracked().await?, &after)?;
+        for handle in [one, other] {
+            let now = handle.subject().head_now();
+            ensure("`head_now` to be none or the same head", now.is_none() || now == after, (now, after))?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes through either handle are in one log, in commit order, whichever handle reads it.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn changes_through_both_are_in_one_log(pair: &Pair<'_>) -> Result<(), Unmet> {
+    for [one, other] in pair.rounds(2) {
+        let scene = Scene::new()?;
+        let keys = scene.keys(6)?;
+        one.written(&scene.insert(&keys)).await?;
+        let before = one.head().await?;
+        for (writer, key) in [one, other].into_iter().cycle().zip(&keys) {
+            writer.written(&scene.change(at(1), vec![key.revoke()])).await?;
+        }
+        let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Suspended));
+        other.written(&scene.change(at(1), vec![hold])).await?;
+        let expected: Vec<KeyId> = keys.iter().map(|key| key.id).collect();
+        for reader in [one, other] {
+            let changes = reader.since(Some(before)).await?;
+            if let Changes::Changed { keys: told, .. } = &changes {
+                let mine = last_of_each(told.iter().filter(|id| expected.contains(id)).copied());
+                same("the keys revoked through both handles in turn", &mine, &expected)?;
+            }
+            let news = News::of(changes)?;
+            let all = expected.iter().all(|id| news.tells_of_key(id)) && news.tells_of_owner(&scene.owner());
+            ensure("every change through either handle to be in the log", all, &news)?;
+        }
+    }
+    Ok(())
+}

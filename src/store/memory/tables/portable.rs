@@ -1,0 +1,142 @@
+use std::collections::BTreeMap;
+
+use super::{Logged, Tables};
+use crate::{
+    audit::EventRow,
+    owner::{KeyKind, OrganizationId, Owner, OwnerRef},
+    record::{CorruptRow, KeyRow, OwnerStatusRow},
+    store::{ChangeId, Exported, MetaRow, OwnerRow, Place, Rows, StoreError},
+    usage::UsageRow,
+};
+
+impl Tables {
+    pub(in crate::store::memory) fn export(&self, from: &Place, limit: u16) -> Exported {
+        let rows = match from {
+            Place::Meta(_) => {
+                let row = |(name, value): (&String, &Vec<u8>)| MetaRow { name: name.clone(), value: value.clone() };
+                Rows::Meta(first(self.meta.iter().map(row), from, limit))
+            }
+            Place::Owners(_) => Rows::Owners(first(self.owners.iter().map(owner_row), from, limit)),
+            Place::Keys(_) => Rows::Keys(first(self.keys.values().cloned(), from, limit)),
+            Place::Usage(_) => Rows::Usage(first(self.usage.values().flatten().cloned(), from, limit)),
+            Place::Events(_) => Rows::Events(first(self.events.iter().cloned(), from, limit)),
+        };
+        Exported::page(rows, limit)
+    }
+
+    /// Looks at all rows before the first is put in place.
+    pub(in crate::store::memory) fn import(&mut self, rows: &Rows) -> Result<u64, StoreError> {
+        Ok(match rows {
+            Rows::Meta(rows) => {
+                let absent =
+                    absent(rows, Place::from, |row| self.meta.get(&row.name).map(|value| *value == row.value))?;
+                let written = absent.len();
+                self.meta.extend(absent.into_iter().map(|row| (row.name.clone(), row.value.clone())));
+                written
+            }
+            Rows::Owners(rows) => {
+                let rows = rows.iter().map(owner).collect::<Result<Vec<_>, _>>().map_err(StoreError::corrupt)?;
+                self.import_owners(&rows)?
+            }
+            Rows::Keys(rows) => {
+                let absent = absent(rows, Place::from, |row| self.keys.get(&row.id).map(|standing| standing == row))?;
+                for row in &absent {
+                    self.order.insert((row.created_at, row.id.clone()));
+                    self.keys.insert(row.id.clone(), KeyRow::clone(row));
+                }
+                absent.len()
+            }
+            Rows::Usage(rows) => {
+                let absent = absent(rows, Place::from, |row| self.usage_row(row).map(|standing| standing == row))?;
+                for row in &absent {
+                    self.usage.entry(row.key.clone()).or_default().push(UsageRow::clone(row));
+                }
+                absent.len()
+            }
+            Rows::Events(rows) => {
+                let absent = absent(rows, Place::from, |row| self.event(row.sequence).map(|standing| standing == row))?;
+                let written = absent.len();
+                self.last_event = absent.iter().map(|row| row.sequence).fold(self.last_event, i64::max);
+                self.events.extend(absent.into_iter().cloned());
+                self.events.sort_by_key(|event| event.sequence);
+                written
+            }
+        } as u64)
+    }
+
+    fn import_owners(&mut self, rows: &[(OwnerRef, OwnerRow)]) -> Result<usize, StoreError> {
+        let standing = |(owner, row): &(OwnerRef, OwnerRow)| self.owners.get(owner).map(|status| *status == row.status);
+        let absent = absent(rows, |(_, row)| Place::from(row), standing)?;
+        for (owner, row) in &absent {
+            self.owners.insert(owner.clone(), row.status);
+            if row.status != OwnerStatusRow::default() {
+                // A change of nobody's: its id only has to be one that the log did not have at this position.
+                let id = blake3::hash(Place::from(row).to_string().as_bytes());
+                let mut change = [0; 16];
+                change.copy_from_slice(id.as_bytes().split_at(16).0);
+                self.log(ChangeId::from_bytes(change), Logged::Owner(owner.clone()));
+            }
+        }
+        Ok(absent.len())
+    }
+
+    fn usage_row(&self, like: &UsageRow) -> Option<&UsageRow> {
+        let rows = self.usage.get(&like.key)?;
+        rows.iter().find(|row| row.outcome == like.outcome && row.source == like.source)
+    }
+
+    fn event(&self, sequence: i64) -> Option<&EventRow> {
+        let place = self.events.binary_search_by_key(&sequence, |event| event.sequence).ok()?;
+        self.events.get(place)
+    }
+}
+
+/// The first rows after a place, in the order of places.
+fn first<R>(rows: impl Iterator<Item = R>, from: &Place, limit: u16) -> Vec<R>
+where
+    Place: for<'a> From<&'a R>,
+{
+    let rows = rows.map(|row| (Place::from(&row), row)).filter(|(place, _)| place > from);
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+    rows.into_iter().take(limit.max(1).into()).map(|(_, row)| row).collect()
+}
+
+/// The rows that nothing stands in place of, each once. `stands` tells whether what stands is the same.
+fn absent<'a, R: PartialEq>(
+    rows: &'a [R],
+    place: impl Fn(&'a R) -> Place,
+    stands: impl Fn(&R) -> Option<bool>,
+) -> Result<Vec<&'a R>, StoreError> {
+    let mut absent = BTreeMap::new();
+    for row in rows {
+        let place = place(row);
+        match stands(row).or_else(|| absent.get(&place).map(|other| *other == row)) {
+            None => drop(absent.insert(place, row)),
+            Some(true) => {}
+            Some(false) => return Err(StoreError::differs(place)),
+        }
+    }
+    Ok(absent.into_values().collect())
+}
+
+fn owner_row((owner, status): (&OwnerRef, &OwnerStatusRow)) -> OwnerRow {
+    OwnerRow {
+        organization: owner.organization.as_str().to_owned(),
+        kind: owner.owner.kind().as_str().to_owned(),
+        id: owner.owner.id().to_owned(),
+        status: *status,
+    }
+}
+
+/// This store keeps owners as what they are, not as text that may be anything.
+fn owner(row: &OwnerRow) -> Result<(OwnerRef, OwnerRow), CorruptRow> {
+    let kind = match row.kind.as_str() {
+        "user" => KeyKind::User,
+        "team" => KeyKind::Team,
+        _ => return Err(CorruptRow::new("kind")),
+    };
+    let organization = OrganizationId::new(&row.organization).map_err(|_| CorruptRow::new("organization"))?;
+    let owner = Owner::new(kind, &row.id).map_err(|_| CorruptRow::new("id"))?;
+    Ok((OwnerRef { organization, owner }, row.clone()))
+}

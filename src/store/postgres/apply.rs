@@ -1,0 +1,84 @@
+use tokio_postgres::types::ToSql;
+
+use super::{
+    event_rows::insert_events,
+    failure::Failure,
+    key_rows::column,
+    owner_rows::owner_status,
+    session::Session,
+    sql::{Query, Sql},
+    writes::write,
+};
+use crate::{
+    record::OwnerStatusRow,
+    store::{Applied, Change, Conflict, Guard, WriteOutcome},
+    time::Timestamp,
+};
+
+/// Does a change in a session that holds the lock which orders the log: whatever is read below was committed.
+pub(super) async fn apply(session: &Session<'_>, sql: &Sql, change: &Change) -> Result<Applied, Failure> {
+    let id = change.id.to_bytes();
+    if let Some(row) = session.row(&sql.applied, &[&id.as_slice()]).await? {
+        return outcomes(column(&row, 0)?);
+    }
+    if let Some(dedupe) = &change.dedupe
+        && is_true(session, &sql.is_replay, &[dedupe]).await?
+    {
+        return Err(Conflict::Replay.into());
+    }
+    for (place, guard) in change.guards.iter().enumerate() {
+        check(session, sql, place, guard, change.at).await?;
+    }
+    let mut applied = Applied { outcomes: Vec::with_capacity(change.writes.len()) };
+    let mut events = Vec::new();
+    for audited in &change.writes {
+        let outcome = write(session, sql, &audited.write, change.at).await?;
+        if outcome == WriteOutcome::Written {
+            events.push(&audited.event);
+        }
+        applied.outcomes.push(outcome);
+    }
+    insert_events(session, sql, &events).await?;
+    let row: [&(dyn ToSql + Sync); 4] = [&id.as_slice(), &change.at.as_millis(), &change.dedupe, &letters(&applied)];
+    session.execute(&sql.remember, &row).await?;
+    Ok(applied)
+}
+
+fn letters(applied: &Applied) -> String {
+    let letter = |outcome: &WriteOutcome| match outcome {
+        WriteOutcome::Unchanged => 'u',
+        WriteOutcome::Written => 'w',
+    };
+    applied.outcomes.iter().map(letter).collect()
+}
+
+fn outcomes(letters: &str) -> Result<Applied, Failure> {
+    let outcome = |letter| match letter {
+        'u' => Ok(WriteOutcome::Unchanged),
+        'w' => Ok(WriteOutcome::Written),
+        _ => Err(Failure::Corrupt("no outcome has this letter".into())),
+    };
+    Ok(Applied { outcomes: letters.chars().map(outcome).collect::<Result<_, _>>()? })
+}
+
+async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
+    let (holds, conflict) = match guard {
+        Guard::Live(id) => {
+            let is_live = is_true(session, &sql.is_live, &[&id.as_str(), &at.as_millis()]).await?;
+            (is_live, Conflict::Guard(place))
+        }
+        Guard::NoLiveSuccessor(id) => {
+            let has_one = is_true(session, &sql.has_live_successor, &[&id.as_str(), &at.as_millis()]).await?;
+            (!has_one, Conflict::Successor)
+        }
+        Guard::OwnerActive(of) => {
+            let status = owner_status(session, sql, of).await?;
+            (status == OwnerStatusRow::default(), Conflict::Guard(place))
+        }
+    };
+    if holds { Ok(()) } else { Err(conflict.into()) }
+}
+
+async fn is_true(session: &Session<'_>, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<bool, Failure> {
+    session.row(query, params).await?.map_or(Ok(false), |row| column(&row, 0))
+}

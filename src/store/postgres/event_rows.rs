@@ -1,0 +1,79 @@
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{
+    failure::Failure,
+    key_rows::column,
+    session::{Session, Sessions},
+    sql::Sql,
+};
+use crate::{audit::EventRow, store::EventQuery, time::Timestamp};
+
+/// Writes events, in this order, in somebody's transaction. It holds the lock that orders the log, so that numbers are in
+/// commit order.
+pub(super) async fn insert_events(session: &Session<'_>, sql: &Sql, events: &[&EventRow]) -> Result<(), Failure> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let text = |of: fn(&EventRow) -> &str| events.iter().map(|event| of(event)).collect::<Vec<_>>();
+    let optional =
+        |of: fn(&EventRow) -> &Option<String>| events.iter().map(|event| of(event).as_deref()).collect::<Vec<_>>();
+    let at: Vec<i64> = events.iter().map(|event| event.at).collect();
+    session
+        .execute(
+            &sql.insert_events,
+            &[
+                &text(|event| &event.organization),
+                &at,
+                &text(|event| &event.actor),
+                &text(|event| &event.action),
+                &optional(|event| &event.key),
+                &text(|event| &event.owner_kind),
+                &text(|event| &event.owner),
+                &optional(|event| &event.before),
+                &optional(|event| &event.after),
+                &optional(|event| &event.source),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// The statement whose index leaves fewest events, and what to ask it.
+pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -> Result<Vec<EventRow>, Failure> {
+    let statement = match query {
+        EventQuery { key: Some(_), .. } => &sql.events_of_key,
+        EventQuery { owner: Some(_), .. } => &sql.events_of_owner,
+        EventQuery { actor: Some(_), .. } => &sql.events_of_actor,
+        _ => &sql.events,
+    };
+    let params: [&(dyn ToSql + Sync); 11] = [
+        &query.organization.as_str(),
+        &query.after.unwrap_or(i64::MIN),
+        &query.key.as_ref().map(|key| key.as_str()),
+        &query.owner.as_ref().map(|owner| owner.kind().as_str()),
+        &query.owner.as_ref().map(|owner| owner.id()),
+        &query.actor.as_ref().map(ToString::to_string),
+        &query.action,
+        &query.source,
+        &query.from.map(Timestamp::as_millis),
+        &query.until.map(Timestamp::as_millis),
+        &(i64::from(query.limit) + 1),
+    ];
+    sessions.rows(sql, statement, &params).await?.iter().map(event_row).collect()
+}
+
+pub(super) fn event_row(row: &Row) -> Result<EventRow, Failure> {
+    Ok(EventRow {
+        sequence: column(row, 0)?,
+        organization: column(row, 1)?,
+        at: column(row, 2)?,
+        actor: column(row, 3)?,
+        action: column(row, 4)?,
+        key: column(row, 5)?,
+        owner_kind: column(row, 6)?,
+        owner: column(row, 7)?,
+        before: column(row, 8)?,
+        after: column(row, 9)?,
+        source: column(row, 10)?,
+    })
+}

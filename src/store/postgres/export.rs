@@ -1,0 +1,83 @@
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{
+    event_rows::event_row,
+    failure::Failure,
+    key_rows::{column, key_row, status},
+    session::Sessions,
+    sql::{Query, Sql},
+};
+use crate::{
+    store::{Exported, MetaRow, OwnerRow, Place, Rows},
+    usage::UsageRow,
+};
+
+pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Place, limit: u16) -> Result<Exported, Failure> {
+    let most = i64::from(limit.max(1));
+    let rows = match from {
+        Place::Meta(after) => {
+            let (place, first) = text(after);
+            Rows::Meta(read(sessions, sql, &sql.export_meta, &[&place, &first, &most], meta_row).await?)
+        }
+        Place::Owners(after) => {
+            let ([organization, kind, id], first) = words(after);
+            let params: [&(dyn ToSql + Sync); 5] = [&organization, &kind, &id, &first, &most];
+            Rows::Owners(read(sessions, sql, &sql.export_owners, &params, owner_row).await?)
+        }
+        Place::Keys(after) => {
+            let (place, first) = text(after);
+            Rows::Keys(read(sessions, sql, &sql.export_keys, &[&place, &first, &most], key_row).await?)
+        }
+        Place::Usage(after) => {
+            let ([key, outcome, source], first) = words(after);
+            let params: [&(dyn ToSql + Sync); 5] = [&key, &outcome, &source, &first, &most];
+            Rows::Usage(read(sessions, sql, &sql.export_usage, &params, usage_row).await?)
+        }
+        Place::Events(after) => {
+            let params: [&(dyn ToSql + Sync); 3] = [&after.unwrap_or(i64::MIN), &after.is_none(), &most];
+            Rows::Events(read(sessions, sql, &sql.export_events, &params, event_row).await?)
+        }
+    };
+    Ok(Exported::page(rows, limit))
+}
+
+/// Nothing comes before the empty text.
+fn text(after: &Option<String>) -> (&str, bool) {
+    (after.as_deref().unwrap_or_default(), after.is_none())
+}
+
+fn words(after: &Option<(String, String, String)>) -> ([&str; 3], bool) {
+    let words = after.as_ref().map(|(one, two, three)| [one.as_str(), two, three]);
+    (words.unwrap_or_default(), words.is_none())
+}
+
+async fn read<T>(
+    sessions: &Sessions,
+    sql: &Sql,
+    query: &Query,
+    params: &[&(dyn ToSql + Sync)],
+    row: fn(&Row) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
+    sessions.rows(sql, query, params).await?.iter().map(row).collect()
+}
+
+fn meta_row(row: &Row) -> Result<MetaRow, Failure> {
+    Ok(MetaRow { name: column(row, 0)?, value: column(row, 1)? })
+}
+
+fn owner_row(row: &Row) -> Result<OwnerRow, Failure> {
+    let status = status(row, 3)?;
+    Ok(OwnerRow { organization: column(row, 0)?, kind: column(row, 1)?, id: column(row, 2)?, status })
+}
+
+fn usage_row(row: &Row) -> Result<UsageRow, Failure> {
+    let key: String = column(row, 0)?;
+    Ok(UsageRow {
+        key: (!key.is_empty()).then_some(key),
+        outcome: column(row, 1)?,
+        source: column(row, 2)?,
+        count: column(row, 3)?,
+        first_at: column(row, 4)?,
+        last_at: column(row, 5)?,
+    })
+}

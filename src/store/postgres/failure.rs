@@ -1,0 +1,103 @@
+use std::error::Error;
+
+use deadpool_postgres::PoolError;
+use tokio::time::error::Elapsed;
+use tokio_postgres::error::{Severity, SqlState};
+
+use crate::store::{Conflict, Place, StoreError};
+
+/// Why something asked of the server did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The server gave it up for the sake of another transaction: it may be tried again.
+    #[error("the transaction was given up for another one")]
+    Aborted(#[source] tokio_postgres::Error),
+    #[error("it does not fit what stands")]
+    Conflict(Conflict),
+    #[error("what is stored cannot be read")]
+    Corrupt(#[source] Box<dyn Error + Send + Sync>),
+    /// It may have been done.
+    #[error("what came of it is not known")]
+    OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
+    /// Another row than the imported one stands there.
+    #[error("another row stands there")]
+    Differs(Place),
+    /// Nothing was done.
+    #[error("the server cannot be used")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    pub(super) fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable(error.into())
+    }
+
+    /// Whether a server refused because it is a standby, or was made read-only: another connection may lead elsewhere.
+    pub(super) fn is_of_read_only(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        let code = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+        code == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+    }
+
+    /// The same of something that writes and commits at once: where nobody answered, it may have been done.
+    pub(super) fn of_write(self) -> Self {
+        match self {
+            Self::Unavailable(error) if !is_refusal(&*error) => Self::OutcomeUnknown(error),
+            told => told,
+        }
+    }
+}
+
+/// Classes of errors after which a commit may stand all the same: of connections (a pooler's, too, whose server died), of
+/// resources, an operator's intervention in a commit that waits for a standby, of the system, and of the server itself.
+const DOUBTFUL: [&str; 5] = ["08", "53", "57", "58", "XX"];
+
+/// Whether the server said no and goes on, rather than nothing, or goodbye.
+fn is_refusal(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let said = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::as_db_error);
+    said.is_some_and(|said| {
+        said.parsed_severity() == Some(Severity::Error)
+            && *said.code() != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
+            && !DOUBTFUL.iter().any(|class| said.code().code().starts_with(class))
+    })
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE) => Self::Aborted(error),
+            _ => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<PoolError> for Failure {
+    fn from(error: PoolError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<Elapsed> for Failure {
+    fn from(error: Elapsed) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<Conflict> for Failure {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Aborted(error) => Self::unavailable(error),
+            Failure::Conflict(conflict) => Self::conflict(conflict),
+            Failure::Differs(place) => Self::differs(place),
+            Failure::Corrupt(error) => Self::corrupt(error),
+            Failure::OutcomeUnknown(error) => Self::outcome_unknown(error),
+            Failure::Unavailable(error) => Self::unavailable(error),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{
+    failure::Failure,
+    key_rows::column,
+    session::Session,
+    sql::{Query, Sql},
+};
+use crate::{
+    audit::EventRow,
+    record::KeyRow,
+    store::{MetaRow, OwnerRow, Place, Rows},
+    usage::UsageRow,
+};
+
+/// In a transaction that holds the lock which orders the log, so that events are numbered by nobody else meanwhile.
+pub(super) async fn import(session: &Session<'_>, sql: &Sql, rows: &Rows) -> Result<u64, Failure> {
+    match rows {
+        Rows::Meta(rows) => import_meta(session, sql, rows).await,
+        Rows::Owners(rows) => import_owners(session, sql, rows).await,
+        Rows::Keys(rows) => import_keys(session, sql, rows).await,
+        Rows::Usage(rows) => import_usage(session, sql, rows).await,
+        Rows::Events(rows) => import_events(session, sql, rows).await,
+    }
+}
+
+/// Writes what is absent and, if that is not everything, looks at what stood in its place. A row that differs ends the
+/// transaction, and takes with it what was written.
+async fn insert(
+    session: &Session<'_>,
+    insert: &Query,
+    differing: &Query,
+    columns: &[&(dyn ToSql + Sync)],
+    rows: usize,
+    place: fn(&Row) -> Result<Place, Failure>,
+) -> Result<u64, Failure> {
+    let written = session.execute(insert, columns).await?;
+    if written < rows as u64
+        && let Some(row) = session.row(differing, columns).await?
+    {
+        return Err(Failure::Differs(place(&row)?));
+    }
+    Ok(written)
+}
+
+/// A column of all rows.
+fn all<'a, R, T>(rows: &'a [R], column: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(column).collect()
+}
+
+async fn import_meta(session: &Session<'_>, sql: &Sql, rows: &[MetaRow]) -> Result<u64, Failure> {
+    let (names, values) = (all(rows, |row| &row.name), all(rows, |row| &row.value));
+    let columns: [&(dyn ToSql + Sync); 2] = [&names, &values];
+    let place = |row: &Row| Ok(Place::Meta(Some(column(row, 0)?)));
+    insert(session, &sql.import_meta, &sql.differing_meta, &columns, rows.len(), place).await
+}
+
+async fn import_owners(session: &Session<'_>, sql: &Sql, rows: &[OwnerRow]) -> Result<u64, Failure> {
+    let columns: [&(dyn ToSql + Sync); 6] = [
+        &all(rows, |row| &row.organization),
+        &all(rows, |row| &row.kind),
+        &all(rows, |row| &row.id),
+        &all(rows, |row| row.status.suspended_at),
+        &all(rows, |row| row.status.plan_held_at),
+        &all(rows, |row| row.status.closed_at),
+    ];
+    let place = |row: &Row| Ok(Place::Owners(Some((column(row, 0)?, column(row, 1)?, column(row, 2)?))));
+    insert(session, &sql.import_owners, &sql.differing_owners, &columns, rows.len(), place).await
+}
+
+async fn import_keys(session: &Session<'_>, sql: &Sql, rows: &[KeyRow]) -> Result<u64, Failure> {
+    let columns: [&(dyn ToSql + Sync); 18] = [
+        &all(rows, |row| &row.organization),
+        &all(rows, |row| &row.id),
+        &all(rows, |row| &row.kind),
+        &all(rows, |row| &row.owner),
+        &all(rows, |row| &row.name),
+        &all(rows, |row| &row.labels),
+        &all(rows, |row| &row.hash),
+        &all(rows, |row| row.tag.as_slice()),
+        &all(rows, |row| row.pepper_id),
+        &all(rows, |row| &row.scopes),
+        &all(rows, |row| &row.created_by),
+        &all(rows, |row| &row.created_with),
+        &all(rows, |row| row.created_at),
+        &all(rows, |row| row.expires_at),
+        &all(rows, |row| row.revoked_at),
+        &all(rows, |row| &row.revoked_by),
+        &all(rows, |row| &row.replaces),
+        &all(rows, |row| row.version),
+    ];
+    let place = |row: &Row| Ok(Place::Keys(Some(column(row, 0)?)));
+    insert(session, &sql.import_keys, &sql.differing_keys, &columns, rows.len(), place).await
+}
+
+async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Result<u64, Failure> {
+    let columns: [&(dyn ToSql + Sync); 6] = [
+        &all(rows, |row| row.key.as_deref().unwrap_or_default()),
+        &all(rows, |row| &row.outcome),
+        &all(rows, |row| &row.source),
+        &all(rows, |row| row.count),
+        &all(rows, |row| row.first_at),
+        &all(rows, |row| row.last_at),
+    ];
+    let place = |row: &Row| Ok(Place::Usage(Some((column(row, 0)?, column(row, 1)?, column(row, 2)?))));
+    insert(session, &sql.import_usage, &sql.differing_usage, &columns, rows.len(), place).await
+}
+
+async fn import_events(session: &Session<'_>, sql: &Sql, rows: &[EventRow]) -> Result<u64, Failure> {
+    let columns: [&(dyn ToSql + Sync); 11] = [
+        &all(rows, |row| row.sequence),
+        &all(rows, |row| &row.organization),
+        &all(rows, |row| row.at),
+        &all(rows, |row| &row.actor),
+        &all(rows, |row| &row.action),
+        &all(rows, |row| &row.key),
+        &all(rows, |row| &row.owner_kind),
+        &all(rows, |row| &row.owner),
+        &all(rows, |row| &row.before),
+        &all(rows, |row| &row.after),
+        &all(rows, |row| &row.source),
+    ];
+    let place = |row: &Row| Ok(Place::Events(Some(column(row, 0)?)));
+    let written = insert(session, &sql.import_events, &sql.differing_events, &columns, rows.len(), place).await?;
+    if written > 0
+        && let Some(last) = rows.iter().map(|row| row.sequence).max()
+    {
+        session.rows(&sql.number_events_above, &[&last]).await?;
+    }
+    Ok(written)
+}

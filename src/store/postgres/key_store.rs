@@ -1,0 +1,108 @@
+use std::future::pending;
+
+use tokio_postgres::types::ToSql;
+
+use super::{
+    apply::apply,
+    event_rows::{events, insert_events},
+    key_rows::find,
+    list::list,
+    log::changes_since,
+    owner_rows::standing_owner_status,
+    session::transact,
+    store::{Inner, PostgresStore},
+    upkeep::{prune, put_meta_if_absent},
+    usage_rows::record_usage,
+};
+use crate::{
+    audit::EventRow,
+    key::KeyId,
+    owner::OwnerRef,
+    record::OwnerStatusRow,
+    store::{
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
+        Pruned, RehashedKey, StoreError,
+    },
+    time::Timestamp,
+    usage::UsageBatch,
+};
+
+impl KeyReader for PostgresStore {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        Ok(find(&self.0.finder, id).await?)
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        Ok(changes_since(&self.0.log, head).await?)
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        None
+    }
+
+    async fn moved_beyond(&self, head: Head) {
+        match &self.0.listener {
+            Some(listener) => listener.moved_beyond(head.position).await,
+            None => pending().await,
+        }
+    }
+}
+
+impl KeyStore for PostgresStore {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        let Inner { sql, sessions, .. } = &*self.0;
+        let applied = transact(|| async {
+            let session = sessions.begin(sql).await?;
+            let applied = apply(&session, sql, change).await;
+            session.end(applied).await
+        });
+        Ok(applied.await?)
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        let Inner { sql, sessions, .. } = &*self.0;
+        let row: [&(dyn ToSql + Sync); 5] = [&id.as_str(), &old, &new.hash, &new.tag.as_slice(), &new.pepper_id];
+        Ok(sessions.execute(&sql.rehash, &row).await? > 0)
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        Ok(page(list(&self.0.sessions, &self.0.sql, query, now).await?, query.limit))
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        Ok(standing_owner_status(&self.0.sessions, &self.0.sql, owner).await?)
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        Ok(record_usage(&self.0.sessions, &self.0.sql, batch).await?)
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        let Inner { sql, sessions, .. } = &*self.0;
+        let events: Vec<&EventRow> = events.iter().collect();
+        let inserted = transact(|| async {
+            let session = sessions.begin(sql).await?;
+            let inserted = insert_events(&session, sql, &events).await;
+            session.end(inserted).await
+        });
+        Ok(inserted.await?)
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        Ok(page(events(&self.0.sessions, &self.0.sql, query).await?, query.limit))
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(put_meta_if_absent(&self.0.sessions, &self.0.sql, name, value).await?)
+    }
+
+    async fn prune(&self, what: &Prune) -> Result<Pruned, StoreError> {
+        Ok(prune(&self.0.sessions, &self.0.sql, what).await?)
+    }
+}
+
+fn page<T>(mut rows: Vec<T>, limit: u16) -> Page<T> {
+    let more = rows.len() > usize::from(limit);
+    rows.truncate(limit.into());
+    Page { rows, more }
+}

@@ -1,0 +1,207 @@
+use std::{
+    ops::Deref,
+    sync::{
+        Arc, Mutex as Lock, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool_postgres::{Object, Pool};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::{Instant, timeout},
+};
+use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
+
+use super::{
+    connect::Server,
+    failure::Failure,
+    session::{ask, refuse_standby},
+    settings::PostgresSettings,
+    sql::Query,
+};
+
+/// After a failure to connect the next attempt waits so long, and twice as long after each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Where a link gets its connections.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// Straight from the server: a pool that is exhausted keeps no request waiting.
+    Server(Arc<Server>),
+    /// Out of the pool, for good: it makes another in its place.
+    Pool,
+}
+
+/// One connection, kept for a single query and made anew when it is lost. Questions of many tasks are pipelined on it:
+/// none waits for the answer to another.
+pub(super) struct Link(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    /// That of the store.
+    pool: Pool,
+    query: Query,
+    /// The column of the answer that says whether a standby gave it.
+    standby_column: usize,
+    connect_timeout: Duration,
+    answer_timeout: Duration,
+    /// Whether the query may be prepared once for all.
+    prepares: bool,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    live: Option<Live>,
+    /// How often in a row connecting failed, and when it may be tried again.
+    failures: u32,
+    pause_until: Option<Instant>,
+}
+
+#[derive(Clone)]
+struct Live {
+    client: Arc<dyn Deref<Target = Client> + Send + Sync>,
+    statement: Option<Statement>,
+    pulse: Arc<Pulse>,
+}
+
+/// Since when nothing was heard of the server though something was asked. It outlives those who asked: a connection that
+/// is cut without a word shows only in this.
+#[derive(Default)]
+struct Pulse {
+    asked_at: Lock<Option<Instant>>,
+    /// Nobody should ask here any more.
+    is_stopped: AtomicBool,
+}
+
+impl Link {
+    pub(super) fn new(
+        source: Source,
+        pool: Pool,
+        query: Query,
+        standby_column: usize,
+        settings: &PostgresSettings,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            source,
+            pool,
+            query,
+            standby_column,
+            connect_timeout: settings.connect_timeout,
+            answer_timeout: settings.answer_timeout,
+            prepares: !settings.behind_pooler,
+            state: Arc::default(),
+        }))
+    }
+
+    /// Asks the one query that this link is for.
+    pub(super) async fn ask(&self, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+        let live = self.live().await?;
+        let Live { client, statement, pulse } = &live;
+        pulse.asked();
+        let answer = async {
+            match statement {
+                Some(statement) => client.query(statement, params).await,
+                None => ask(client, &self.0.query, params).await,
+            }
+        };
+        let answer = timeout(self.0.answer_timeout, answer).await.inspect_err(|_| self.0.doubt_all())?;
+        pulse.heard();
+        let rows = match answer {
+            Ok(rows) => rows,
+            Err(error) => {
+                // The statement is not what was prepared any more: another connection prepares it anew.
+                if matches!(
+                    error.code(),
+                    Some(&SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME)
+                ) {
+                    pulse.stop();
+                }
+                return Err(error.into());
+            }
+        };
+        // What a standby says may be behind what the primary said before; the next connection may lead to that again.
+        refuse_standby(&rows, self.0.standby_column).inspect_err(|_| pulse.stop())?;
+        Ok(rows)
+    }
+
+    /// The connection. Whoever finds it lost has another one made, and the rest wait for that.
+    async fn live(&self) -> Result<Live, Failure> {
+        let state = Arc::clone(&self.0.state).lock_owned().await;
+        if let Some(live) = &state.live
+            && !live.client.is_closed()
+            && !live.pulse.is_missing(self.0.answer_timeout)
+        {
+            return Ok(live.clone());
+        }
+        if state.pause_until.is_some_and(|until| Instant::now() < until) {
+            return Err(Failure::unavailable("the server could not be reached a moment ago"));
+        }
+        // Not in the request's own future: clients who hang up sooner than a connection is made would never get one.
+        tokio::spawn(Arc::clone(&self.0).renew(state)).await.map_err(Failure::unavailable)?
+    }
+}
+
+impl Inner {
+    async fn renew(self: Arc<Self>, mut state: OwnedMutexGuard<State>) -> Result<Live, Failure> {
+        state.live = None;
+        let made = timeout(self.connect_timeout, self.connect()).await;
+        if !matches!(made, Ok(Ok(_))) {
+            self.doubt_all();
+        }
+        match made {
+            Ok(Ok(live)) => {
+                *state = State { live: Some(live.clone()), ..State::default() };
+                Ok(live)
+            }
+            failed => {
+                let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(16)).min(LONGEST_PAUSE);
+                state.failures += 1;
+                state.pause_until = Some(Instant::now() + pause);
+                failed?
+            }
+        }
+    }
+
+    /// Where one line is dead, or leads to a standby, those beside it are: nobody should find that out for each.
+    fn doubt_all(&self) {
+        drop(self.pool.retain(|_, _| false));
+    }
+
+    async fn connect(&self) -> Result<Live, Failure> {
+        let client: Arc<dyn Deref<Target = Client> + Send + Sync> = match &self.source {
+            Source::Server(server) => Arc::new(Box::new(server.connect(|_| {}).await?)),
+            Source::Pool => Arc::new(Object::take(self.pool.get().await?)),
+        };
+        let rows = client.query_typed("select pg_is_in_recovery()", &[]).await?;
+        refuse_standby(&rows, 0)?;
+        let Query { text, types } = &self.query;
+        let statement = if self.prepares { Some(client.prepare_typed(text, types).await?) } else { None };
+        Ok(Live { client, statement, pulse: Arc::default() })
+    }
+}
+
+impl Pulse {
+    fn asked(&self) {
+        self.asked_at().get_or_insert_with(Instant::now);
+    }
+
+    fn heard(&self) {
+        *self.asked_at() = None;
+    }
+
+    fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn is_missing(&self, limit: Duration) -> bool {
+        self.is_stopped.load(Ordering::Relaxed) || self.asked_at().is_some_and(|since| since.elapsed() >= limit)
+    }
+
+    fn asked_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.asked_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,59 @@
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{
+    failure::Failure,
+    key_rows::{FOUND_COLUMNS, column, found_key},
+    session::Sessions,
+    sql::Sql,
+};
+use crate::{
+    store::{KeyQuery, ListedKey, Liveness},
+    time::Timestamp,
+    usage::UsageTotals,
+};
+
+/// By the condition that leaves fewest keys; one more than the limit, to know whether more follows.
+pub(super) async fn list(
+    sessions: &Sessions,
+    sql: &Sql,
+    query: &KeyQuery,
+    now: Timestamp,
+) -> Result<Vec<ListedKey>, Failure> {
+    let statement = match query {
+        KeyQuery { maker: Some(_), .. } => &sql.list_of_maker,
+        KeyQuery { owner: Some(_), .. } => &sql.list_of_owner,
+        KeyQuery { creator: Some(_), .. } => &sql.list_of_creator,
+        _ => &sql.list,
+    };
+    let (after, after_id) = match &query.after {
+        Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
+        None => (i64::MIN, ""),
+    };
+    let params: [&(dyn ToSql + Sync); 11] = [
+        &query.organization.as_str(),
+        &query.owner.as_ref().map(|owner| owner.kind().as_str()),
+        &query.owner.as_ref().map(|owner| owner.id()),
+        &query.creator.as_ref().map(ToString::to_string),
+        &query.maker.as_ref().map(|maker| maker.as_str()),
+        &query.liveness.map(|liveness| liveness == Liveness::Live),
+        &query.unused_since.map(Timestamp::as_millis),
+        &after,
+        &after_id,
+        &now.as_millis(),
+        &(i64::from(query.limit) + 1),
+    ];
+    sessions.rows(sql, statement, &params).await?.iter().map(listed_key).collect()
+}
+
+fn listed_key(row: &Row) -> Result<ListedKey, Failure> {
+    let found = found_key(row)?;
+    let number = |place: usize| column::<Option<i64>>(row, FOUND_COLUMNS + place);
+    let time = |place: usize| Ok::<_, Failure>(number(place)?.and_then(|millis| Timestamp::from_millis(millis).ok()));
+    let usage = UsageTotals {
+        successes: number(0)?.unwrap_or(0),
+        last_success_at: time(1)?,
+        failures: number(2)?.unwrap_or(0),
+        last_failure_at: time(3)?,
+    };
+    Ok(ListedKey { key: found.key, owner: found.owner, usage })
+}

@@ -1,0 +1,72 @@
+use tokio_postgres::Row;
+
+use super::{failure::Failure, key_rows::column, link::Link};
+use crate::{
+    key::KeyId,
+    owner::{KeyKind, OrganizationId, Owner, OwnerRef},
+    store::{Changes, Head},
+};
+
+/// The column of the answer that says whether a standby gave it.
+pub(super) const STANDBY_COLUMN: usize = 2;
+
+/// No log has this position: a reader that knows no head is told the present one.
+const NOWHERE: i64 = -1;
+
+pub(super) async fn changes_since(link: &Link, head: Option<Head>) -> Result<Changes, Failure> {
+    let (position, change) = head.map_or((NOWHERE, [0; 16]), |head| (head.position, head.change));
+    let rows = link.ask(&[&position, &change.as_slice()]).await?;
+    let first = rows.first().ok_or_else(|| Failure::Corrupt("the change log has no head".into()))?;
+    let bytes: &[u8] = column(first, 1)?;
+    let change = bytes.try_into().map_err(|_| Failure::Corrupt("a change has 16 bytes".into()))?;
+    let now = Head { position: column(first, 0)?, change };
+    if head == Some(now) {
+        return Ok(Changes::Unchanged);
+    }
+    let is_known = head == Some(Head::EMPTY) || column(first, 3)?;
+    let changed = if is_known { changes(&rows, position, now)? } else { None };
+    Ok(changed.unwrap_or(Changes::Reset { head: now }))
+}
+
+/// What the rows say; none if some are missing or cannot be read.
+fn changes(rows: &[Row], position: i64, now: Head) -> Result<Option<Changes>, Failure> {
+    let (mut keys, mut owners) = (Vec::new(), Vec::new());
+    for row in rows {
+        if column::<Option<i64>>(row, 8)?.is_none() {
+            return Ok(None);
+        }
+        match logged(row)? {
+            Some(Logged::Key(id)) => keys.push(id),
+            Some(Logged::Owner(owner)) => owners.push(owner),
+            None => return Ok(None),
+        }
+    }
+    let is_complete = now.position.checked_sub(position).is_some_and(|steps| steps == rows.len() as i64);
+    Ok(is_complete.then_some(Changes::Changed { head: now, keys, owners }))
+}
+
+enum Logged {
+    Key(KeyId),
+    Owner(OwnerRef),
+}
+
+/// What a row names, if it can be told: plain SQL may have given a key any id.
+fn logged(row: &Row) -> Result<Option<Logged>, Failure> {
+    if let Some(id) = column::<Option<&str>>(row, 4)? {
+        return Ok(KeyId::new(id).ok().map(Logged::Key));
+    }
+    let (Some(organization), Some(kind), Some(owner)) =
+        (column::<Option<&str>>(row, 5)?, column::<Option<&str>>(row, 6)?, column::<Option<&str>>(row, 7)?)
+    else {
+        return Ok(None);
+    };
+    let kind = match kind {
+        "user" => KeyKind::User,
+        "team" => KeyKind::Team,
+        _ => return Ok(None),
+    };
+    Ok(match (OrganizationId::new(organization), Owner::new(kind, owner)) {
+        (Ok(organization), Ok(owner)) => Some(Logged::Owner(OwnerRef { organization, owner })),
+        _ => None,
+    })
+}

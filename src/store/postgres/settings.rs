@@ -1,0 +1,157 @@
+use std::{fmt, time::Duration};
+
+use super::connect_error::{PostgresError, PostgresErrorKind};
+
+/// How a [`PostgresStore`](super::PostgresStore) uses its server.
+///
+/// ```
+/// use tower_api_keys::store::PostgresSettings;
+///
+/// let settings = PostgresSettings::new().with_schema("billing").with_pool_size(8);
+/// # let _ = settings;
+/// ```
+#[derive(Clone)]
+pub struct PostgresSettings {
+    pub(super) schema: String,
+    pub(super) pool_size: usize,
+    pub(super) behind_pooler: bool,
+    pub(super) connect_timeout: Duration,
+    pub(super) answer_timeout: Duration,
+    pub(super) change_timeout: Duration,
+    pub(super) listen_url: Option<String>,
+    #[cfg(feature = "postgres-tls")]
+    pub(super) root_certificates: Option<String>,
+}
+
+impl PostgresSettings {
+    /// The defaults: schema `public`, four connections for changes and lists, no pooler, 1 s to connect, 1 s for an answer
+    /// to a request, 4 s for one to a change, and word of changes from the URL that the store connects to.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            schema: "public".to_owned(),
+            pool_size: 4,
+            behind_pooler: false,
+            connect_timeout: Duration::from_secs(1),
+            answer_timeout: Duration::from_secs(1),
+            change_timeout: Duration::from_secs(4),
+            listen_url: None,
+            #[cfg(feature = "postgres-tls")]
+            root_certificates: None,
+        }
+    }
+
+    /// The schema of the tables: a letter or `_`, then letters, digits and `_`, lower case, at most 63 characters.
+    #[must_use]
+    pub fn with_schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = schema.into();
+        self
+    }
+
+    /// Connections for changes, lists, usage and events: 1 to 100. Two more serve requests.
+    #[must_use]
+    pub const fn with_pool_size(mut self, connections: usize) -> Self {
+        self.pool_size = connections;
+        self
+    }
+
+    /// The server is behind a pooler that gives a connection for one transaction at a time (PgBouncer's `transaction`):
+    /// no statement outlives its transaction, and every read of a request asks whether it reached a standby. Give a
+    /// [`listen_url`](Self::with_listen_url) beside it for bounded freshness.
+    #[must_use]
+    pub const fn behind_pooler(mut self) -> Self {
+        self.behind_pooler = true;
+        self
+    }
+
+    /// How long to wait for a connection to the server, 100 ms to 60 s.
+    #[must_use]
+    pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long the server may take to answer what a request asks, 100 ms to 60 s. Such a question takes a fraction of a
+    /// millisecond: a server that is silent for longer is taken for lost, the request is refused with 503, and the next
+    /// one gets another connection.
+    #[must_use]
+    pub const fn with_answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout;
+        self
+    }
+
+    /// How long the server may take for each statement of a change, a list or a flush of usage, 1 to 60 s, and how long one
+    /// of them waits for a connection of the pool; a change waits for others three quarters of that. A connection that took
+    /// longer is closed. Should be less than [`store_timeout`](crate::ApiKeysBuilder::store_timeout).
+    ///
+    /// It is also how long other nodes' changes can be held up by a node that is cut off in the middle of its own.
+    #[must_use]
+    pub const fn with_change_timeout(mut self, timeout: Duration) -> Self {
+        self.change_timeout = timeout;
+        self
+    }
+
+    /// Where to listen for word of changes, which makes [bounded](crate::auth::Freshness::Bounded) freshness notice them
+    /// in a millisecond or two. Default: the URL that the store connects to, unless that is
+    /// [a pooler's](Self::behind_pooler) or the store was made of somebody's pool; then nowhere, and changes are noticed
+    /// within a quarter of the bound.
+    ///
+    /// Whether notifications arrive there is tried when the store connects, and it fails if they do not. Strict freshness
+    /// needs none, and without bounded freshness nobody listens.
+    #[must_use]
+    pub fn with_listen_url(mut self, url: impl Into<String>) -> Self {
+        self.listen_url = Some(url.into());
+        self
+    }
+
+    /// The certificates of the authorities that may vouch for the server, as PEM text. Default: those the operating
+    /// system trusts.
+    ///
+    /// TLS is used if the URL says `sslmode=require`; the server's certificate and name are then checked, always.
+    #[cfg(feature = "postgres-tls")]
+    #[must_use]
+    pub fn with_root_certificates(mut self, pem: impl Into<String>) -> Self {
+        self.root_certificates = Some(pem.into());
+        self
+    }
+
+    /// # Errors
+    /// The first setting that is out of its range.
+    pub(super) fn check(&self) -> Result<(), PostgresError> {
+        let times = Duration::from_millis(100)..=Duration::from_secs(60);
+        let rules = [
+            (self.has_valid_schema(), "this is no name of a schema: see `PostgresSettings::with_schema`"),
+            ((1..=100).contains(&self.pool_size), "a pool has 1 to 100 connections"),
+            (times.contains(&self.connect_timeout), "the time to connect is 100 ms to 60 s"),
+            (times.contains(&self.answer_timeout), "the time to answer is 100 ms to 60 s"),
+            (
+                (Duration::from_secs(1)..=Duration::from_secs(60)).contains(&self.change_timeout),
+                "the time for a change is 1 to 60 s",
+            ),
+        ];
+        match rules.into_iter().find(|(holds, _)| !holds) {
+            Some((_, rule)) => Err(PostgresError::new(PostgresErrorKind::Settings, rule)),
+            None => Ok(()),
+        }
+    }
+
+    fn has_valid_schema(&self) -> bool {
+        let mut bytes = self.schema.bytes();
+        bytes.next().is_some_and(|first| first.is_ascii_lowercase() || first == b'_')
+            && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            && self.schema.len() <= 63
+    }
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for PostgresSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the URL to listen at: it may have a password.
+        f.debug_struct("PostgresSettings").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}

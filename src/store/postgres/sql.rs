@@ -1,0 +1,258 @@
+//! Every statement, once for each store: the schema is part of it, so that nothing depends on a session's search path.
+
+use tokio_postgres::types::Type;
+
+use super::portable_sql;
+
+/// A statement and the types of its parameters. With the types known, asking needs no round trip to find them.
+#[derive(Clone, Debug)]
+pub(super) struct Query {
+    pub(super) text: String,
+    pub(super) types: &'static [Type],
+}
+
+/// Columns of a key `k` and of the status of its owner `o`, as `found_key` reads them.
+macro_rules! found_columns {
+    () => {
+        "k.organization, k.id, k.kind, k.owner, k.name, k.labels, k.hash, k.tag, k.pepper_id, k.scopes, k.created_by, \
+         k.created_with, k.created_at, k.expires_at, k.revoked_at, k.revoked_by, k.replaces, k.version, \
+         o.suspended_at, o.plan_held_at, o.closed_at"
+    };
+}
+
+macro_rules! keys_and_owners {
+    () => {
+        " from {s}.api_keys k left join {s}.api_key_owners o \
+         on o.organization = k.organization and o.kind = k.kind and o.id = k.owner "
+    };
+}
+
+/// Keys in the order of an index: the conditions given to the macro are what the index begins with. All others are
+/// checked on the rows it yields.
+macro_rules! list {
+    ($($indexed:literal),*) => {
+        concat!(
+            "select ", found_columns!(), ", u.successes, u.last_success, u.failures, u.last_failure",
+            keys_and_owners!(),
+            "left join lateral (\
+                select sum(count) filter (where outcome = 'success')::bigint as successes, \
+                    max(last_at) filter (where outcome = 'success') as last_success, \
+                    sum(count) filter (where outcome <> 'success')::bigint as failures, \
+                    max(last_at) filter (where outcome <> 'success') as last_failure \
+                from {s}.api_key_usage where key_id = k.id\
+             ) u on true \
+             where k.organization = $1 and (k.created_at, k.id) > ($8, $9)",
+            $(" and ", $indexed,)*
+            " and ($2::text is null or k.kind = $2) and ($3::text is null or k.owner = $3) \
+             and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_with = $5) \
+             and ($6::boolean is null \
+                or $6 = (k.revoked_at is null and (k.expires_at is null or $10 < k.expires_at))) \
+             and ($7::bigint is null or u.last_success is null or u.last_success < $7) \
+             order by k.created_at, k.id limit $11"
+        )
+    };
+}
+
+const LIST: &[Type] = &[
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::BOOL,
+    Type::INT8,
+    Type::INT8,
+    Type::TEXT,
+    Type::INT8,
+    Type::INT8,
+];
+
+/// Events in the order of an index, as for keys.
+macro_rules! events {
+    ($($indexed:literal),*) => {
+        concat!(
+            "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
+             from {s}.api_key_events where organization = $1 and sequence > $2",
+            $(" and ", $indexed,)*
+            " and ($3::text is null or key_id = $3) \
+             and ($4::text is null or owner_kind = $4) and ($5::text is null or owner = $5) \
+             and ($6::text is null or actor = $6) and ($7::text is null or action = $7) \
+             and ($8::text is null or source = $8) \
+             and ($9::bigint is null or at >= $9) and ($10::bigint is null or at < $10) \
+             order by sequence limit $11"
+        )
+    };
+}
+
+const EVENTS: &[Type] = &[
+    Type::TEXT,
+    Type::INT8,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::INT8,
+    Type::INT8,
+    Type::INT8,
+];
+
+macro_rules! statements {
+    ($($name:ident: $types:expr, $text:expr;)*) => {
+        /// The statements of one schema.
+        #[derive(Debug)]
+        pub(super) struct Sql {
+            $(pub(super) $name: Query,)*
+        }
+
+        impl Sql {
+            /// `schema` is quoted here; [`Settings`](super::settings::PostgresSettings) has checked it.
+            pub(super) fn new(schema: &str) -> Self {
+                let schema = format!("\"{schema}\"");
+                Self { $($name: Query {
+                    text: $text.replace("{s}", &schema),
+                    types: {
+                        const TYPES: &[Type] = $types;
+                        TYPES
+                    },
+                },)* }
+            }
+        }
+    };
+}
+
+statements! {
+    // Always a row, so that a standby shows even where there is no key.
+    find: &[Type::TEXT], concat!(
+        "select ", found_columns!(), ", pg_is_in_recovery() from (values ($1)) asked (id) \
+         left join {s}.api_keys k on k.id = asked.id \
+         left join {s}.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner"
+    );
+    // One statement, so one snapshot, for the head, the rows after the reader's place, and whether that place exists.
+    changes_since: &[Type::INT8, Type::BYTEA], "\
+        select h.position, h.change, pg_is_in_recovery(), \
+            exists (select 1 from {s}.api_key_log p where p.position = $1 and p.change = $2), \
+            l.key_id, l.organization, l.owner_kind, l.owner, l.position \
+        from {s}.api_key_head h left join lateral (\
+            select * from {s}.api_key_log where position > $1 and position <= h.position and h.position - $1 <= 1000\
+        ) l on true order by l.position";
+    // For this transaction, $1 in milliseconds: how long it waits for a lock, and how long the server waits for its client,
+    // which holds up everybody else's changes if it went silent under the lock. And what commits is on disk, and on a
+    // synchronous standby if there is one, whatever the database's default.
+    lock_head: &[Type::TEXT], "\
+        select position, set_config('lock_timeout', $1, true), \
+            set_config('idle_in_transaction_session_timeout', $1, true), \
+            case when current_setting('synchronous_commit') in ('off', 'local', 'remote_write') \
+                then set_config('synchronous_commit', 'on', true) end \
+        from {s}.api_key_head for update";
+    applied: &[Type::BYTEA], "select outcomes from {s}.api_key_changes where id = $1";
+    is_replay: &[Type::TEXT], "select exists (select 1 from {s}.api_key_changes where dedupe = $1)";
+    remember: &[Type::BYTEA, Type::INT8, Type::TEXT, Type::TEXT],
+        "insert into {s}.api_key_changes (id, at, dedupe, outcomes) values ($1, $2, $3, $4)";
+    is_live: &[Type::TEXT, Type::INT8], "\
+        select exists (select 1 from {s}.api_keys \
+            where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
+    has_live_successor: &[Type::TEXT, Type::INT8], "\
+        select exists (select 1 from {s}.api_keys \
+            where replaces = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
+    status: &[Type::TEXT, Type::TEXT, Type::TEXT], "\
+        select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
+        where organization = $1 and kind = $2 and id = $3";
+    insert: &[
+        Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8,
+        Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8, Type::TEXT, Type::TEXT,
+    ], "\
+        insert into {s}.api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, \
+            created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1) \
+        on conflict (id) do nothing";
+    state: &[Type::TEXT, Type::TEXT],
+        "select revoked_at is not null, version from {s}.api_keys where organization = $1 and id = $2";
+    update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8], "\
+        update {s}.api_keys set name = $3, labels = $4, scopes = $5, expires_at = $6, version = version + 1 \
+        where organization = $1 and id = $2";
+    revoke: &[Type::TEXT, Type::TEXT, Type::INT8, Type::TEXT], "\
+        update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
+        where organization = $1 and id = $2 and revoked_at is null";
+    set_status: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8], "\
+        insert into {s}.api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+        values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
+        set suspended_at = excluded.suspended_at, plan_held_at = excluded.plan_held_at, closed_at = excluded.closed_at";
+    insert_events: &[
+        Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
+    ], "\
+        insert into {s}.api_key_events \
+            (organization, at, actor, action, key_id, owner_kind, owner, before, after, source) \
+        select organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality as e \
+            (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, place) \
+        order by place";
+    rehash: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8], "\
+        update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5 \
+        where id = $1 and hash = $2 and revoked_at is null";
+    list: LIST, list!();
+    list_of_owner: LIST, list!("k.kind = $2", "k.owner = $3");
+    list_of_creator: LIST, list!("k.created_by = $4");
+    list_of_maker: LIST, list!("k.created_with = $5");
+    events: EVENTS, events!();
+    events_of_key: EVENTS, events!("key_id = $3");
+    events_of_owner: EVENTS, events!("owner_kind = $4", "owner = $5");
+    events_of_actor: EVENTS, events!("actor = $6");
+    // One statement: the sequence and the counts stand or fall together. In the order of keys, so that two of them lock
+    // rows in one order.
+    record_usage: &[
+        Type::BYTEA, Type::INT8, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY,
+        Type::INT8_ARRAY, Type::INT8_ARRAY,
+    ], "\
+        with next as (\
+            insert into {s}.api_key_usage_writers as w (writer, sequence) values ($1, $2) \
+            on conflict (writer) do update set sequence = excluded.sequence where excluded.sequence > w.sequence \
+            returning 1\
+        ) \
+        insert into {s}.api_key_usage as u (key_id, outcome, source, count, first_at, last_at) \
+        select key_id, outcome, source, sum(count)::bigint, min(first_at), max(last_at) \
+        from unnest($3, $4, $5, $6, $7, $8) as b (key_id, outcome, source, count, first_at, last_at) \
+        where exists (select 1 from next) \
+        group by key_id, outcome, source order by key_id, outcome, source \
+        on conflict (key_id, outcome, source) do update set count = u.count + excluded.count, \
+            first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
+    meta: &[Type::TEXT], "select value from {s}.api_key_meta where name = $1";
+    put_meta: &[Type::TEXT, Type::BYTEA],
+        "insert into {s}.api_key_meta (name, value) values ($1, $2) on conflict (name) do nothing";
+    // So many at a time: whoever waits for one of these rows, or for the disk, does not wait long.
+    prune_events: &[Type::INT8], "\
+        delete from {s}.api_key_events where sequence in \
+            (select sequence from {s}.api_key_events where at < $1 limit 10000)";
+    // The last rows are known by their positions.
+    prune_log: &[Type::INT8], "\
+        delete from {s}.api_key_log where position in (select position from {s}.api_key_log \
+            where position <= (select position from {s}.api_key_head) - $1 order by position limit 10000)";
+    prune_changes: &[Type::INT8], "\
+        delete from {s}.api_key_changes where id in \
+            (select id from {s}.api_key_changes where at < $1 limit 10000)";
+    is_standby: &[], "select pg_is_in_recovery()";
+    // What moves whole tables.
+    export_meta: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_META;
+    export_owners: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_OWNERS;
+    export_keys: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_KEYS;
+    export_usage: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_USAGE;
+    export_events: portable_sql::PLACE_BY_NUMBER, portable_sql::EXPORT_EVENTS;
+    import_meta: portable_sql::META, portable_sql::IMPORT_META;
+    differing_meta: portable_sql::META, portable_sql::DIFFERING_META;
+    import_owners: portable_sql::OWNERS, portable_sql::IMPORT_OWNERS;
+    differing_owners: portable_sql::OWNERS, portable_sql::DIFFERING_OWNERS;
+    import_keys: portable_sql::KEYS, portable_sql::IMPORT_KEYS;
+    differing_keys: portable_sql::KEYS, portable_sql::DIFFERING_KEYS;
+    import_usage: portable_sql::USAGE, portable_sql::IMPORT_USAGE;
+    differing_usage: portable_sql::USAGE, portable_sql::DIFFERING_USAGE;
+    import_events: portable_sql::EVENTS, portable_sql::IMPORT_EVENTS;
+    differing_events: portable_sql::EVENTS, portable_sql::DIFFERING_EVENTS;
+    // Never back: numbers that were given are not given again.
+    number_events_above: &[Type::INT8], "\
+        select setval(name, greatest($1, pg_sequence_last_value(name), 1)) \
+        from (select pg_get_serial_sequence('{s}.api_key_events', 'sequence')::regclass) as s (name)";
+    version: &[], "select coalesce(max(version), 0) from {s}.api_key_schema";
+    record_version: &[Type::INT4], "insert into {s}.api_key_schema (version) values ($1)";
+}

@@ -1,0 +1,233 @@
+use std::{fmt, future::Future, sync::Arc};
+
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use futures_util::future::BoxFuture;
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_postgres::{Client, Config};
+
+use super::{
+    connect::Server,
+    connect_error::PostgresError,
+    key_rows::FOUND_COLUMNS,
+    link::{Link, Source},
+    listener::Listener,
+    log::STANDBY_COLUMN,
+    schema::{MIGRATIONS, check, migrate},
+    session::Sessions,
+    settings::PostgresSettings,
+    sql::Sql,
+};
+
+/// Keys in PostgreSQL, for any number of nodes.
+///
+/// Cheap to clone. Requests use two connections: reads of the change log have one, look-ups are pipelined on another.
+/// A small pool serves changes, lists, usage and events. Lost connections are made anew. A server that is a standby, or
+/// becomes one, is refused.
+///
+/// Every change is noticed by every node, and so is plain SQL on the tables `api_keys` and `api_key_owners`, whoever
+/// runs it: triggers write the change log. To hold an owner in a transaction of the service's own, call
+/// `api_key_hold_owner(organization, kind, id, 'suspended' | 'plan', milliseconds since 1970)` in it, and
+/// `api_key_lift_owner(organization, kind, id, 'suspended' | 'plan')` to take the hold away.
+///
+/// How to run it, with poolers, standbys, roles and many nodes: [the manual](crate::manual::postgres).
+///
+/// ```no_run
+/// use tower_api_keys::store::PostgresStore;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let url = "postgres://keys@db.example.com/service?sslmode=require"; // TLS: feature `postgres-tls`
+/// PostgresStore::migrate(url, "public").await?;
+/// let store = PostgresStore::connect(url).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PostgresStore(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) sql: Sql,
+    /// Reads of the change log, and nothing else.
+    pub(super) log: Link,
+    /// Look-ups of single keys.
+    pub(super) finder: Link,
+    pub(super) sessions: Sessions,
+    pub(super) listener: Option<Arc<Listener>>,
+}
+
+impl PostgresStore {
+    /// Connects to the server at this URL, whose schema `public` has the tables.
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn connect(url: &str) -> Result<Self, PostgresError> {
+        Self::connect_with(url, PostgresSettings::new()).await
+    }
+
+    /// Connects with settings.
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn connect_with(url: &str, settings: PostgresSettings) -> Result<Self, PostgresError> {
+        settings.check()?;
+        let server = Arc::new(Server::new(url, &settings)?);
+        let pool = server.pool(&settings)?;
+        let listens_at = if settings.behind_pooler { None } else { Some(Arc::clone(&server)) };
+        Self::assemble(pool, Source::Server(server), listens_at, &settings).await
+    }
+
+    /// Uses a pool that the service has already, with its transport and its way to log in.
+    ///
+    /// Two connections are taken out of it for good, which it replaces: the server sees two more than its size. When a
+    /// server does not answer in time, idle connections of the pool are closed, for those beside a dead line are dead as
+    /// a rule. Of the settings, `pool_size` does not count.
+    ///
+    /// ```no_run
+    /// use tower_api_keys::store::{PostgresSettings, PostgresStore};
+    ///
+    /// # async fn example(pool: deadpool_postgres::Pool) -> Result<(), Box<dyn std::error::Error>> {
+    /// PostgresStore::migrate_pool(&pool, "keys").await?;
+    /// let store = PostgresStore::from_pool(pool, PostgresSettings::new().with_schema("keys")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn from_pool(pool: Pool, settings: PostgresSettings) -> Result<Self, PostgresError> {
+        settings.check()?;
+        Self::assemble(pool, Source::Pool, None, &settings).await
+    }
+
+    /// Uses clients that the service makes: for passwords that expire, or another TLS. The connection behind a client is
+    /// the caller's to run.
+    ///
+    /// ```no_run
+    /// use tower_api_keys::store::{PostgresSettings, PostgresStore};
+    /// # async fn token() -> String { String::new() }
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let connect = || async {
+    ///     let mut config: tokio_postgres::Config = "postgres://keys@db.example.com/service".parse()?;
+    ///     let (client, connection) = config.password(token().await).connect(tokio_postgres::NoTls).await?;
+    ///     tokio::spawn(connection);
+    ///     Ok(client)
+    /// };
+    /// let store = PostgresStore::from_connector(connect, PostgresSettings::new()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn from_connector<C, F>(connector: C, settings: PostgresSettings) -> Result<Self, PostgresError>
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Client, tokio_postgres::Error>> + Send + 'static,
+    {
+        settings.check()?;
+        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_connect(Config::new(), Connector(connector), manager_config);
+        let pool = Pool::builder(manager)
+            .max_size(settings.pool_size)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(PostgresError::unavailable)?;
+        Self::assemble(pool, Source::Pool, None, &settings).await
+    }
+
+    async fn assemble(
+        pool: Pool,
+        source: Source,
+        listens_at: Option<Arc<Server>>,
+        settings: &PostgresSettings,
+    ) -> Result<Self, PostgresError> {
+        let sql = Sql::new(&settings.schema);
+        let first = in_time(settings, async {
+            let first = pool.get().await.map_err(PostgresError::unavailable)?;
+            check(&first, &sql).await?;
+            Ok(first)
+        })
+        .await?;
+        let listener = |server| Listener::new(server, settings.schema.clone(), settings.answer_timeout);
+        let listener = match &settings.listen_url {
+            Some(url) => {
+                let listener = listener(Arc::new(Server::new(url, settings)?));
+                listener.probe(&first).await?;
+                Some(listener)
+            }
+            None => listens_at.map(listener),
+        };
+        let log = Link::new(source.clone(), pool.clone(), sql.changes_since.clone(), STANDBY_COLUMN, settings);
+        let finder = Link::new(source, pool.clone(), sql.find.clone(), FOUND_COLUMNS, settings);
+        let sessions = Sessions::new(pool, settings);
+        Ok(Self(Arc::new(Inner { sql, log, finder, sessions, listener })))
+    }
+
+    /// Brings the tables in this schema up to date, and the schema into being. Nodes may do it at the same time.
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn migrate(url: &str, schema: &str) -> Result<(), PostgresError> {
+        Self::migrate_with(url, PostgresSettings::new().with_schema(schema)).await
+    }
+
+    /// The same with settings, of which schema, time to connect and certificates count.
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn migrate_with(url: &str, settings: PostgresSettings) -> Result<(), PostgresError> {
+        settings.check()?;
+        let server = Server::new(url, &settings)?;
+        let client =
+            in_time(&settings, async { server.connect(|_| {}).await.map_err(PostgresError::unavailable) }).await?;
+        migrate(&client, &settings.schema, &Sql::new(&settings.schema), settings.connect_timeout).await
+    }
+
+    /// The same on a connection of this pool.
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn migrate_pool(pool: &Pool, schema: &str) -> Result<(), PostgresError> {
+        let settings = PostgresSettings::new().with_schema(schema);
+        settings.check()?;
+        let client = in_time(&settings, async { pool.get().await.map_err(PostgresError::unavailable) }).await?;
+        // For good: whoever drops this future half-way leaves nobody an open transaction.
+        migrate(&Object::take(client), schema, &Sql::new(schema), settings.connect_timeout).await
+    }
+
+    /// The SQL of all migrations, in order, for whoever migrates in their own way. Run each in a transaction with the
+    /// schema first in the search path, and insert its number, from 1 on, into `api_key_schema` behind it.
+    #[must_use]
+    pub const fn migrations() -> &'static [&'static str] {
+        MIGRATIONS
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
+}
+
+/// Not longer than connecting may take.
+async fn in_time<T>(
+    settings: &PostgresSettings,
+    done: impl Future<Output = Result<T, PostgresError>>,
+) -> Result<T, PostgresError> {
+    timeout(settings.connect_timeout, done).await.map_err(PostgresError::unavailable)?
+}
+
+/// Makes clients in a way of the service's own.
+struct Connector<C>(C);
+
+impl<C, F> Connect for Connector<C>
+where
+    C: Fn() -> F + Send + Sync,
+    F: Future<Output = Result<Client, tokio_postgres::Error>> + Send + 'static,
+{
+    fn connect(&self, _config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let client = (self.0)();
+        // The pool wants a task to end with its client. The service runs the connection, which ends by itself then.
+        Box::pin(async move { Ok((client.await?, tokio::spawn(async {}))) })
+    }
+}

@@ -1,0 +1,27 @@
+use super::{failure::Failure, session::Sessions, sql::Sql};
+use crate::usage::{UsageBatch, UsageRow};
+
+pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBatch) -> Result<(), Failure> {
+    // Sequences begin at 1.
+    if batch.sequence < 1 {
+        return Ok(());
+    }
+    let text = |of: fn(&UsageRow) -> &str| batch.rows.iter().map(of).collect::<Vec<_>>();
+    let number = |of: fn(&UsageRow) -> i64| batch.rows.iter().map(of).collect::<Vec<_>>();
+    sessions
+        .execute(
+            &sql.record_usage,
+            &[
+                &batch.writer.as_slice(),
+                &batch.sequence,
+                &text(|row| row.key.as_deref().unwrap_or_default()),
+                &text(|row| &row.outcome),
+                &text(|row| &row.source),
+                &number(|row| row.count),
+                &number(|row| row.first_at),
+                &number(|row| row.last_at),
+            ],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+use super::{failure::Failure, key_rows::column, owner_rows::owner_status, session::Session, sql::Sql};
+use crate::{
+    key::KeyId,
+    owner::{OrganizationId, OwnerRef},
+    record::KeyRow,
+    store::{Conflict, KeyUpdate, OwnerChange, Write, WriteOutcome},
+    time::Timestamp,
+};
+
+/// One write of a change, in its session. The change log is the triggers' business.
+pub(super) async fn write(
+    session: &Session<'_>,
+    sql: &Sql,
+    write: &Write,
+    at: Timestamp,
+) -> Result<WriteOutcome, Failure> {
+    match write {
+        Write::Insert(row) => insert(session, sql, row).await,
+        Write::Update(update) => self::update(session, sql, update).await,
+        Write::Revoke { organization, id, by } => revoke(session, sql, organization, id, by, at).await,
+        Write::Owner(owner, change) => change_owner(session, sql, owner, *change, at).await,
+    }
+}
+
+async fn insert(session: &Session<'_>, sql: &Sql, row: &KeyRow) -> Result<WriteOutcome, Failure> {
+    let inserted = session
+        .execute(
+            &sql.insert,
+            &[
+                &row.organization,
+                &row.id,
+                &row.kind,
+                &row.owner,
+                &row.name,
+                &row.labels,
+                &row.hash,
+                &row.tag.as_slice(),
+                &row.pepper_id,
+                &row.scopes,
+                &row.created_by,
+                &row.created_with,
+                &row.created_at,
+                &row.expires_at,
+                &row.revoked_at,
+                &row.revoked_by,
+                &row.replaces,
+            ],
+        )
+        .await?;
+    if inserted == 0 { Err(Conflict::IdTaken.into()) } else { Ok(WriteOutcome::Written) }
+}
+
+async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<WriteOutcome, Failure> {
+    let (organization, id) = (update.organization.as_str(), update.id.as_str());
+    let state = session.row(&sql.state, &[&organization, &id]).await?.ok_or(Conflict::Missing)?;
+    if column(&state, 0)? {
+        return Err(Conflict::Revoked.into());
+    }
+    if column::<i64>(&state, 1)? != update.expected_version {
+        return Err(Conflict::Version.into());
+    }
+    session
+        .execute(&sql.update, &[&organization, &id, &update.name, &update.labels, &update.scopes, &update.expires_at])
+        .await?;
+    Ok(WriteOutcome::Written)
+}
+
+async fn revoke(
+    session: &Session<'_>,
+    sql: &Sql,
+    organization: &OrganizationId,
+    id: &KeyId,
+    by: &str,
+    at: Timestamp,
+) -> Result<WriteOutcome, Failure> {
+    let (organization, id) = (organization.as_str(), id.as_str());
+    if session.execute(&sql.revoke, &[&organization, &id, &at.as_millis(), &by]).await? > 0 {
+        return Ok(WriteOutcome::Written);
+    }
+    let exists = session.row(&sql.state, &[&organization, &id]).await?.is_some();
+    if exists { Ok(WriteOutcome::Unchanged) } else { Err(Conflict::Missing.into()) }
+}
+
+async fn change_owner(
+    session: &Session<'_>,
+    sql: &Sql,
+    of: &OwnerRef,
+    change: OwnerChange,
+    at: Timestamp,
+) -> Result<WriteOutcome, Failure> {
+    let (organization, kind, id) = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
+    let before = owner_status(session, sql, of).await?;
+    let after = change.applied_to(before, at)?;
+    if after == before {
+        return Ok(WriteOutcome::Unchanged);
+    }
+    session
+        .execute(
+            &sql.set_status,
+            &[&organization, &kind, &id, &after.suspended_at, &after.plan_held_at, &after.closed_at],
+        )
+        .await?;
+    Ok(WriteOutcome::Written)
+}

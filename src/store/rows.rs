@@ -1,0 +1,170 @@
+use super::place::Place;
+use crate::{
+    audit::EventRow,
+    record::{KeyRow, OwnerStatusRow},
+    usage::UsageRow,
+};
+
+/// Rows of one table of a store, as they are.
+///
+/// ```
+/// use tower_api_keys::{record::KeyRow, store::{Place, Rows}};
+/// # let row = KeyRow::example();
+///
+/// let rows = Rows::Keys(vec![row]);
+/// assert_eq!(rows.len(), 1);
+/// assert_eq!(rows.end(), Some(Place::Keys(Some("AAAAAAAAAAAAAAAAAAAA".into()))));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rows {
+    /// Bytes under names: the check values of peppers.
+    Meta(Vec<MetaRow>),
+    /// Owners' statuses.
+    Owners(Vec<OwnerRow>),
+    /// Keys, dead ones too, with their version and their revocation.
+    Keys(Vec<KeyRow>),
+    /// Counts of use, by key, outcome and source.
+    Usage(Vec<UsageRow>),
+    /// Events, with their sequence.
+    Events(Vec<EventRow>),
+}
+
+impl Rows {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Meta(rows) => rows.len(),
+            Self::Owners(rows) => rows.len(),
+            Self::Keys(rows) => rows.len(),
+            Self::Usage(rows) => rows.len(),
+            Self::Events(rows) => rows.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The place right after the last of them; none if there is none.
+    #[must_use]
+    pub fn end(&self) -> Option<Place> {
+        match self {
+            Self::Meta(rows) => rows.last().map(Place::from),
+            Self::Owners(rows) => rows.last().map(Place::from),
+            Self::Keys(rows) => rows.last().map(Place::from),
+            Self::Usage(rows) => rows.last().map(Place::from),
+            Self::Events(rows) => rows.last().map(Place::from),
+        }
+    }
+
+    /// The beginning of their table.
+    fn table(&self) -> Place {
+        match self {
+            Self::Meta(_) => Place::Meta(None),
+            Self::Owners(_) => Place::Owners(None),
+            Self::Keys(_) => Place::Keys(None),
+            Self::Usage(_) => Place::Usage(None),
+            Self::Events(_) => Place::Events(None),
+        }
+    }
+}
+
+/// A page of all rows of a store.
+///
+/// ```
+/// use tower_api_keys::{record::KeyRow, store::{Exported, Place, Rows}};
+/// # let row = KeyRow::example();
+///
+/// let short = Exported::page(Rows::Keys(vec![row]), 100);
+/// assert_eq!(short.next, Some(Place::Usage(None)));
+/// let last = Exported::page(Rows::Events(vec![]), 100);
+/// assert_eq!(last.next, None);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// Rows of one table, in the order of its primary key. There may be none though more follows.
+    pub rows: Rows,
+    /// Where the next page begins; none if this is the last.
+    pub next: Option<Place>,
+}
+
+impl Exported {
+    /// The page that consists of these rows, of which at most `limit` were asked for: fewer are the end of their table.
+    #[must_use]
+    pub fn page(rows: Rows, limit: u16) -> Self {
+        let is_full = rows.len() >= usize::from(limit.max(1));
+        let next = rows.end().filter(|_| is_full).or_else(|| rows.table().next_table());
+        Self { rows, next }
+    }
+}
+
+/// The status of an owner, with whose it is: plain columns, as [`KeyRow`] has them.
+///
+/// ```
+/// use tower_api_keys::{record::OwnerStatusRow, store::OwnerRow};
+///
+/// let status = OwnerStatusRow { suspended_at: Some(1_772_366_400_000), ..Default::default() };
+/// let row = OwnerRow { organization: "default".into(), kind: "user".into(), id: "alice".into(), status };
+/// assert!(row.status.closed_at.is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerRow {
+    /// [`OrganizationId`](crate::OrganizationId), 1 to 128 bytes.
+    pub organization: String,
+    /// `user` or `team`.
+    pub kind: String,
+    /// [`UserId`](crate::UserId) or [`TeamId`](crate::TeamId), 1 to 128 bytes.
+    pub id: String,
+    /// Holds and closing.
+    pub status: OwnerStatusRow,
+}
+
+/// Bytes under a name.
+///
+/// ```
+/// use tower_api_keys::store::MetaRow;
+///
+/// let row = MetaRow { name: "colour".into(), value: b"blue".to_vec() };
+/// assert_eq!(row.value.len(), 4);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetaRow {
+    /// The name.
+    pub name: String,
+    /// The bytes.
+    pub value: Vec<u8>,
+}
+
+impl From<&MetaRow> for Place {
+    fn from(row: &MetaRow) -> Self {
+        Self::Meta(Some(row.name.clone()))
+    }
+}
+
+impl From<&OwnerRow> for Place {
+    fn from(row: &OwnerRow) -> Self {
+        Self::Owners(Some((row.organization.clone(), row.kind.clone(), row.id.clone())))
+    }
+}
+
+impl From<&KeyRow> for Place {
+    fn from(row: &KeyRow) -> Self {
+        Self::Keys(Some(row.id.clone()))
+    }
+}
+
+impl From<&UsageRow> for Place {
+    fn from(row: &UsageRow) -> Self {
+        Self::Usage(Some((row.key.clone().unwrap_or_default(), row.outcome.clone(), row.source.clone())))
+    }
+}
+
+impl From<&EventRow> for Place {
+    fn from(row: &EventRow) -> Self {
+        Self::Events(Some(row.sequence))
+    }
+}

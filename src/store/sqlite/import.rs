@@ -1,0 +1,154 @@
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
+
+use super::{
+    event_rows::event_row,
+    export::{meta_row, owner_row, usage_row},
+    failure::Failure,
+    key_rows::key_row,
+    transaction::{begin, commit},
+};
+use crate::store::{Place, Rows};
+
+const META: &str = "select name, value from api_key_meta where name = ?1";
+const INSERT_META: &str = "insert into api_key_meta (name, value) values (?1, ?2)";
+const OWNER: &str = "\
+    select organization, kind, id, suspended_at, plan_held_at, closed_at from api_key_owners \
+    where organization = ?1 and kind = ?2 and id = ?3";
+const INSERT_OWNER: &str = "\
+    insert into api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+    values (?1, ?2, ?3, ?4, ?5, ?6)";
+const KEY: &str = "\
+    select organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_with, \
+        created_at, expires_at, revoked_at, revoked_by, replaces, version \
+    from api_keys where id = ?1";
+const INSERT_KEY: &str = "\
+    insert into api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, \
+        created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+const USAGE: &str = "\
+    select key_id, outcome, source, count, first_at, last_at from api_key_usage \
+    where key_id = ?1 and outcome = ?2 and source = ?3";
+const INSERT_USAGE: &str = "\
+    insert into api_key_usage (key_id, outcome, source, count, first_at, last_at) values (?1, ?2, ?3, ?4, ?5, ?6)";
+const EVENT: &str = "\
+    select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
+    from api_key_events where sequence = ?1";
+/// `autoincrement` numbers whatever comes later above it.
+const INSERT_EVENT: &str = "\
+    insert into api_key_events \
+        (sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+/// Each row is looked for before it is written, rather than written `on conflict do nothing`: for that the triggers
+/// would log a key that stands.
+pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Failure> {
+    let transaction = begin(connection)?;
+    let mut written = 0;
+    match rows {
+        Rows::Meta(rows) => {
+            for row in rows {
+                if is_absent(&transaction, META, params![row.name], meta_row, row)? {
+                    written += insert(&transaction, INSERT_META, params![row.name, row.value])?;
+                }
+            }
+        }
+        Rows::Owners(rows) => {
+            for row in rows {
+                let key = params![row.organization, row.kind, row.id];
+                if is_absent(&transaction, OWNER, key, owner_row, row)? {
+                    let status = &row.status;
+                    let columns = params![
+                        row.organization,
+                        row.kind,
+                        row.id,
+                        status.suspended_at,
+                        status.plan_held_at,
+                        status.closed_at,
+                    ];
+                    written += insert(&transaction, INSERT_OWNER, columns)?;
+                }
+            }
+        }
+        Rows::Keys(rows) => {
+            for row in rows {
+                if is_absent(&transaction, KEY, params![row.id], key_row, row)? {
+                    let columns = params![
+                        row.organization,
+                        row.id,
+                        row.kind,
+                        row.owner,
+                        row.name,
+                        row.labels,
+                        row.hash,
+                        row.tag,
+                        row.pepper_id,
+                        row.scopes,
+                        row.created_by,
+                        row.created_with,
+                        row.created_at,
+                        row.expires_at,
+                        row.revoked_at,
+                        row.revoked_by,
+                        row.replaces,
+                        row.version,
+                    ];
+                    written += insert(&transaction, INSERT_KEY, columns)?;
+                }
+            }
+        }
+        Rows::Usage(rows) => {
+            for row in rows {
+                let key = row.key.as_deref().unwrap_or_default();
+                if is_absent(&transaction, USAGE, params![key, row.outcome, row.source], usage_row, row)? {
+                    let columns = params![key, row.outcome, row.source, row.count, row.first_at, row.last_at];
+                    written += insert(&transaction, INSERT_USAGE, columns)?;
+                }
+            }
+        }
+        Rows::Events(rows) => {
+            for row in rows {
+                if is_absent(&transaction, EVENT, params![row.sequence], event_row, row)? {
+                    let columns = params![
+                        row.sequence,
+                        row.organization,
+                        row.at,
+                        row.actor,
+                        row.action,
+                        row.key,
+                        row.owner_kind,
+                        row.owner,
+                        row.before,
+                        row.after,
+                        row.source,
+                    ];
+                    written += insert(&transaction, INSERT_EVENT, columns)?;
+                }
+            }
+        }
+    }
+    commit(transaction)?;
+    Ok(written)
+}
+
+/// Whether nothing stands in its place. Something else than the row itself is a conflict.
+fn is_absent<R: PartialEq>(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    key: impl Params,
+    read: fn(&Row<'_>) -> Result<R, rusqlite::Error>,
+    row: &R,
+) -> Result<bool, Failure>
+where
+    Place: for<'a> From<&'a R>,
+{
+    match transaction.prepare_cached(sql)?.query_row(key, read).optional()? {
+        None => Ok(true),
+        Some(standing) if standing == *row => Ok(false),
+        Some(_) => Err(Failure::Differs(Place::from(row))),
+    }
+}
+
+fn insert(transaction: &Transaction<'_>, sql: &str, columns: impl Params) -> Result<u64, Failure> {
+    transaction.prepare_cached(sql)?.execute(columns)?;
+    Ok(1)
+}

@@ -1,0 +1,145 @@
+//! What stores hold: to fill them and to compare them.
+
+use tower_api_keys::{
+    OrganizationId, Timestamp, UserId,
+    audit::EventRow,
+    key::KeyId,
+    record::{Hold, KeyRow, OwnerStatusRow},
+    store::{
+        AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, KeyStore, KeyUpdate, ListedKey, OwnerChange, OwnerRef,
+        Place, PortableStore, Rows, Write,
+    },
+    usage::{UsageBatch, UsageRow},
+};
+
+use crate::support::noon;
+
+const ORGANIZATIONS: [&str; 3] = ["acme", "default", "z\u{e9}ro"];
+const KEYS: usize = 12;
+const META: [&str; 2] = ["pepper 1", "pepper 2"];
+
+fn organization(number: usize) -> OrganizationId {
+    OrganizationId::new(ORGANIZATIONS[number % ORGANIZATIONS.len()]).unwrap()
+}
+
+fn id(number: usize) -> KeyId {
+    KeyId::new(&format!("{number:0>20}")).unwrap()
+}
+
+fn user(number: usize) -> OwnerRef {
+    OwnerRef { organization: organization(number), owner: UserId::from(number as u64).into() }
+}
+
+fn change(number: usize, writes: Vec<Write>) -> Change {
+    let event = |write: &Write| EventRow {
+        sequence: 0,
+        organization: organization(number).as_str().into(),
+        action: match write {
+            Write::Insert(_) => "key.issued".into(),
+            Write::Update(_) => "key.renamed".into(),
+            Write::Revoke { .. } => "key.revoked".into(),
+            _ => "owner.held".into(),
+        },
+        ..EventRow::example()
+    };
+    let writes = writes.into_iter().map(|write| AuditedWrite { event: event(&write), write }).collect();
+    let id = ChangeId::from_bytes((number as u128).to_be_bytes());
+    Change { id, at: noon(), writes, guards: vec![], dedupe: None }
+}
+
+/// Keys of three organizations, some revoked, renamed or expired; users, some held or closed; counts, events and names.
+pub async fn sample(store: &impl KeyStore) {
+    for number in 0..KEYS {
+        let owner = user(number);
+        let row = KeyRow {
+            organization: owner.organization.as_str().into(),
+            id: id(number).as_str().into(),
+            kind: "user".into(),
+            owner: owner.owner.id().into(),
+            pepper_id: Some(1),
+            expires_at: (number % 4 == 1).then_some(5),
+            ..KeyRow::example()
+        };
+        store.apply(&change(10 * number, vec![Write::Insert(row.clone())])).await.unwrap();
+        let later = match number % 4 {
+            0 => Write::Revoke { organization: owner.organization, id: id(number), by: "user:bob".into() },
+            1 => Write::Update(KeyUpdate {
+                organization: owner.organization,
+                id: id(number),
+                expected_version: 1,
+                name: "Tuesday cron".into(),
+                labels: row.labels,
+                scopes: "a b".into(),
+                expires_at: None,
+            }),
+            2 => Write::Owner(owner, OwnerChange::Hold(Hold::Suspended)),
+            _ => Write::Owner(owner, OwnerChange::Close),
+        };
+        store.apply(&change(10 * number + 1, vec![later])).await.unwrap();
+    }
+    let used = |number: usize| UsageRow {
+        key: (number > 0).then(|| id(number).as_str().into()),
+        outcome: if number.is_multiple_of(3) { "key_revoked".into() } else { "success".into() },
+        source: "intake".into(),
+        count: number as i64 + 1,
+        first_at: 5,
+        last_at: 5 + number as i64,
+    };
+    let batch = UsageBatch { writer: [7; 16], sequence: 1, rows: (0..9).map(used).collect() };
+    store.record_usage(&batch).await.unwrap();
+    for name in META {
+        store.put_meta_if_absent(name, name.as_bytes()).await.unwrap();
+    }
+}
+
+/// A key, its owner's hold, its use and their event, none of them the sample's.
+pub async fn stranger(store: &impl KeyStore) {
+    let row = KeyRow { id: "_".repeat(20), kind: "user".into(), owner: "mallory".into(), ..KeyRow::example() };
+    let owner = OwnerRef { organization: OrganizationId::single(), owner: UserId::new("mallory").unwrap().into() };
+    let hold = Write::Owner(owner, OwnerChange::Hold(Hold::Plan));
+    let usage = UsageRow {
+        key: Some(row.id.clone()),
+        outcome: "success".into(),
+        source: String::new(),
+        count: 1,
+        first_at: 1,
+        last_at: 1,
+    };
+    store.record_usage(&UsageBatch { writer: [8; 16], sequence: 1, rows: vec![usage] }).await.unwrap();
+    let writes = vec![Write::Insert(row), hold];
+    store.apply(&change(7, writes)).await.unwrap();
+}
+
+/// What the store says of the sample's organizations, as it answers and as it exports, row by row.
+#[derive(Debug, PartialEq)]
+pub struct Content {
+    keys: Vec<ListedKey>,
+    owners: Vec<OwnerStatusRow>,
+    events: Vec<EventRow>,
+    rows: Vec<Rows>,
+}
+
+pub async fn content(store: &impl PortableStore) -> Content {
+    let mut content = Content { keys: vec![], owners: vec![], events: vec![], rows: all_rows(store).await };
+    for number in 0..ORGANIZATIONS.len() {
+        let query = KeyQuery { limit: 1_000, ..KeyQuery::all(organization(number)) };
+        content.keys.extend(store.list(&query, Timestamp::MIN).await.unwrap().rows);
+        let query = EventQuery { limit: 1_000, ..EventQuery::all(organization(number)) };
+        content.events.extend(store.events(&query).await.unwrap().rows);
+    }
+    for number in 0..KEYS {
+        content.owners.push(store.owner_status(&user(number)).await.unwrap());
+    }
+    content
+}
+
+/// Everything, a piece for each table.
+pub async fn all_rows(store: &impl PortableStore) -> Vec<Rows> {
+    let (mut all, mut place) = (Vec::new(), Some(Place::START));
+    while let Some(from) = place {
+        let page = store.export(&from, 10_000).await.unwrap();
+        all.push(page.rows);
+        place = page.next;
+    }
+    all
+}

@@ -1,0 +1,121 @@
+//! Whatever a store holds, its copy holds, whatever the size of the pages and wherever the copy was interrupted.
+
+use proptest::prelude::*;
+use tower_api_keys::{
+    audit::EventRow,
+    record::{KeyRow, OwnerStatusRow},
+    store::{self, MemoryStore, MetaRow, OwnerRow, PortableStore, Rows, SqliteStore},
+    usage::UsageRow,
+};
+
+use super::{
+    content::all_rows,
+    stores::{Fault, Faulty},
+};
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just("a"), Just("A"), Just("a "), Just("_"), Just("\u{e9}")].prop_map(String::from)
+}
+
+fn kind() -> impl Strategy<Value = String> {
+    prop_oneof![Just("user"), Just("team")].prop_map(String::from)
+}
+
+fn time() -> impl Strategy<Value = Option<i64>> {
+    proptest::option::of(0..4_i64)
+}
+
+fn meta() -> impl Strategy<Value = MetaRow> {
+    (text(), prop::collection::vec(any::<u8>(), 0..3)).prop_map(|(name, value)| MetaRow { name, value })
+}
+
+prop_compose! {
+    fn owner()(
+        (organization, kind, id) in (text(), kind(), text()),
+        (suspended_at, plan_held_at, closed_at) in (time(), time(), time()),
+    ) -> OwnerRow {
+        OwnerRow { organization, kind, id, status: OwnerStatusRow { suspended_at, plan_held_at, closed_at } }
+    }
+}
+
+prop_compose! {
+    fn key()(
+        (organization, kind, owner, number) in (text(), kind(), text(), 0..30_u32),
+        (name, revoked_at, expires_at, version) in (text(), time(), time(), 1..9_i64),
+    ) -> KeyRow {
+        let id = format!("{number:0>20}");
+        KeyRow { organization, kind, owner, id, name, revoked_at, expires_at, version, ..KeyRow::example() }
+    }
+}
+
+prop_compose! {
+    fn usage()(
+        key in proptest::option::of((0..9_u32).prop_map(|number| format!("{number:0>20}"))),
+        (outcome, source, count, first_at, last_at) in (text(), text(), 1..9_i64, 0..9_i64, 9..18_i64),
+    ) -> UsageRow {
+        UsageRow { key, outcome, source, count, first_at, last_at }
+    }
+}
+
+prop_compose! {
+    fn event()(
+        (sequence, organization, actor) in (1..60_i64, text(), text()),
+        (before, after, source) in (proptest::option::of(text()), proptest::option::of(text()), proptest::option::of(text())),
+    ) -> EventRow {
+        EventRow { sequence, organization, actor, before, after, source, ..EventRow::example() }
+    }
+}
+
+/// Rows of every table, one for each primary key.
+fn tables() -> impl Strategy<Value = Vec<Rows>> {
+    fn one_each<R, K: Ord>(rows: Vec<R>, key: impl Fn(&R) -> K) -> Vec<R> {
+        rows.into_iter()
+            .map(|row| (key(&row), row))
+            .collect::<std::collections::BTreeMap<_, _>>()
+            .into_values()
+            .collect()
+    }
+    let several = 0..12;
+    (
+        prop::collection::vec(meta(), several.clone()),
+        prop::collection::vec(owner(), several.clone()),
+        prop::collection::vec(key(), several.clone()),
+        prop::collection::vec(usage(), several.clone()),
+        prop::collection::vec(event(), several),
+    )
+        .prop_map(|(meta, owners, keys, usage, events)| {
+            vec![
+                Rows::Meta(one_each(meta, |row| row.name.clone())),
+                Rows::Owners(one_each(owners, |row| (row.organization.clone(), row.kind.clone(), row.id.clone()))),
+                Rows::Keys(one_each(keys, |row| row.id.clone())),
+                Rows::Usage(one_each(usage, |row| (row.key.clone(), row.outcome.clone(), row.source.clone()))),
+                Rows::Events(one_each(events, |row| row.sequence)),
+            ]
+        })
+}
+
+/// Copies through two stores, the first copy interrupted.
+async fn copy(tables: &[Rows], page: u16, failure: usize) {
+    let source = MemoryStore::new();
+    for rows in tables {
+        source.import(rows).await.unwrap();
+    }
+    let between = Faulty::new(SqliteStore::in_memory().await.unwrap(), Fault::ImportFails(failure));
+    if let Err(error) = store::copy(&source, &between).with_page_size(page).await {
+        store::copy(&source, &between).starting_at(error.place().clone()).with_page_size(page).await.unwrap();
+    }
+    let target = MemoryStore::new();
+    let copied = store::copy(&between, &target).with_page_size(page).await.unwrap();
+    assert_eq!(copied.rows(), tables.iter().map(|rows| rows.len() as u64).sum::<u64>());
+    assert_eq!(all_rows(&target).await, all_rows(&source).await);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_copy_of_a_copy_holds_the_same(tables in tables(), page in 1..9_u16, failure in 0..20_usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(copy(&tables, page, failure));
+    }
+}

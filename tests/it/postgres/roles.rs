@@ -1,0 +1,135 @@
+//! The rights that the manual tells to grant are enough for a node, and no more than that.
+
+use tokio_postgres::{Client, error::SqlState};
+use tower_api_keys::{
+    Authenticator,
+    auth::{AuthErrorKind, AuthSettings},
+    store::{PostgresStore, conformance::check_store},
+};
+
+use super::{check, issue, known_key, migrated, node, revoke, server::Server, settings};
+
+/// The statements of the manual.
+async fn grant(server: &Server) {
+    let manual = include_str!("../../../docs/postgres.md");
+    let statements: Vec<&str> = manual
+        .split("```sql\n")
+        .skip(1)
+        .filter_map(|block| block.split_once("\n```").map(|(sql, _)| sql))
+        .filter(|sql| sql.contains("grant "))
+        .collect();
+    assert_eq!(statements.len(), 1, "the manual has one block of grants");
+    server.client().await.batch_execute(&statements.join("\n")).await.unwrap();
+}
+
+async fn store_as(server: &Server, role: &str) -> PostgresStore {
+    PostgresStore::connect_with(&server.url().replace("admin", role), settings()).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_rights_of_a_node_are_enough_for_all_that_a_node_does() {
+    let server = migrated().await;
+    grant(&server).await;
+    check_store(&store_as(&server, "keys_node").await).await.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn the_rights_of_a_checker_are_enough_to_check_and_for_nothing_else() {
+    let server = migrated().await;
+    grant(&server).await;
+    let admin = node(&server).await;
+    let (key, other) = (issue(&admin).await, known_key(&admin).await);
+    let checker = Authenticator::new(store_as(&server, "keys_checker").await, AuthSettings::new()).unwrap();
+    checker.authenticate(key.expose_secret()).await.unwrap();
+    revoke(&admin, &key).await;
+    assert!(checker.authenticate(key.expose_secret()).await.is_err());
+    checker.authenticate(other.expose_secret()).await.unwrap();
+    refused(&server, "keys_checker", &["update keys.api_keys set revoked_at = null", "delete from keys.api_keys"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_node_can_neither_write_the_log_nor_change_an_event_nor_delete_a_key() {
+    let server = migrated().await;
+    grant(&server).await;
+    let statements = [
+        "update keys.api_key_head set position = 0",
+        "insert into keys.api_key_log (position, change) values (1, '')",
+        "update keys.api_key_log set key_id = null",
+        "update keys.api_key_events set actor = 'system:somebody'",
+        "update keys.api_key_meta set value = ''",
+        "delete from keys.api_keys",
+        "truncate keys.api_keys",
+        "alter table keys.api_keys disable trigger all",
+        "select keys.api_key_log_move(1)",
+        "select keys.api_key_log_keys('{AAAAAAAAAAAAAAAAAAAA}')",
+        "select keys.api_key_log_owners('{default}', '{team}', '{engineering}')",
+    ];
+    refused(&server, "keys_node", &statements).await;
+}
+
+#[tokio::test]
+async fn tables_of_a_node_s_own_do_not_divert_the_log() {
+    let server = migrated().await;
+    grant(&server).await;
+    let keys = node(&server).await;
+    let (key, other) = (known_key(&keys).await, known_key(&keys).await);
+    let client = client_as(&server, "keys_node").await;
+    // A session finds its temporary tables first, whatever its search path, unless that says otherwise.
+    let decoys = "create temp table api_key_head (like keys.api_key_head including all); \
+                  insert into pg_temp.api_key_head select * from keys.api_key_head; \
+                  create temp table api_key_log (like keys.api_key_log including all); \
+                  create temp table api_key_owners (like keys.api_key_owners including all); \
+                  grant all on pg_temp.api_key_head, pg_temp.api_key_log, pg_temp.api_key_owners to public";
+    client.batch_execute(decoys).await.unwrap();
+    let position = async || {
+        let row = client.query_one("select position from keys.api_key_head", &[]).await.unwrap();
+        row.get::<_, i64>(0)
+    };
+    let before = position().await;
+    let revokes = format!("update keys.api_keys set revoked_at = 1 where id = '{}'", key.id());
+    client.batch_execute(&revokes).await.unwrap();
+    assert!(position().await > before, "the log did not move");
+    assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
+    let holds = "select keys.api_key_hold_owner('default', 'team', 'engineering', 'suspended', 1)";
+    client.batch_execute(holds).await.unwrap();
+    assert_eq!(check(&keys, &other).await, Err(AuthErrorKind::OwnerSuspended));
+}
+
+#[tokio::test]
+async fn what_writes_the_log_is_for_nobody_s_own_tables() {
+    let server = migrated().await;
+    grant(&server).await;
+    let triggers = "select p.oid::regproc::text from pg_proc p join pg_trigger t on t.tgfoid = p.oid \
+                    where p.prosecdef and p.pronamespace = 'keys'::regnamespace";
+    let triggers = server.client().await.query(triggers, &[]).await.unwrap();
+    assert!(triggers.len() >= 3, "triggers that write the log");
+    for role in ["keys_node", "keys_checker"] {
+        let client = client_as(&server, role).await;
+        client.batch_execute("create temp table bait (like keys.api_keys)").await.unwrap();
+        for trigger in &triggers {
+            let function: &str = trigger.get(0);
+            let on_bait = format!("create trigger t after delete on pg_temp.bait execute function {function}()");
+            is_refused(&client, &on_bait).await;
+        }
+    }
+}
+
+async fn client_as(server: &Server, role: &str) -> Client {
+    let url = server.url().replace("admin", role);
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    client
+}
+
+async fn refused(server: &Server, role: &str, statements: &[&str]) {
+    let client = client_as(server, role).await;
+    for statement in statements {
+        is_refused(&client, statement).await;
+    }
+}
+
+async fn is_refused(client: &Client, statement: &str) {
+    let error = client.batch_execute(statement).await.expect_err(statement);
+    assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{statement}: {error}");
+}

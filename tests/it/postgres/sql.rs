@@ -1,0 +1,231 @@
+//! What others do in plain SQL is noticed at once, and what the kit has no words for.
+
+use std::time::{Duration, Instant};
+
+use tower_api_keys::{
+    OrganizationId, Timestamp,
+    audit::EventRow,
+    auth::AuthErrorKind,
+    key::{KeyId, PlaintextKey},
+    store::{AuditedWrite, Change, ChangeId, KeyStore, Prune, Write},
+    usage::{UsageBatch, UsageRow},
+};
+
+use super::{check, known_key, migrated, node};
+
+const REVOKED: Result<(), AuthErrorKind> = Err(AuthErrorKind::Revoked);
+const SUSPENDED: Result<(), AuthErrorKind> = Err(AuthErrorKind::OwnerSuspended);
+
+/// A change that revokes this key.
+pub(super) fn revocation_of(id: &KeyId) -> Change {
+    let organization = OrganizationId::single();
+    let event = EventRow { organization: organization.to_string(), key: Some(id.to_string()), ..EventRow::example() };
+    let write = Write::Revoke { organization, id: *id, by: "system:test".to_owned() };
+    Change {
+        id: ChangeId::from_bytes([7; 16]),
+        at: "2026-03-01T12:00:00Z".parse::<Timestamp>().unwrap(),
+        writes: vec![AuditedWrite { write, event }],
+        guards: Vec::new(),
+        dedupe: None,
+    }
+}
+
+/// The use of so many keys, these among them.
+pub(super) fn usage_batch(keys: usize, sequence: i64, some: &[PlaintextKey]) -> UsageBatch {
+    let ids = some.iter().map(|key| key.id().to_string()).chain((some.len()..keys).map(|key| format!("{key:020}")));
+    let row = |id| UsageRow {
+        key: Some(id),
+        outcome: "success".to_owned(),
+        source: String::new(),
+        count: 1,
+        first_at: sequence,
+        last_at: sequence,
+    };
+    UsageBatch { writer: [1; 16], sequence, rows: ids.map(row).collect() }
+}
+
+#[tokio::test]
+async fn a_key_that_plain_sql_revokes_is_refused_at_once_and_revives_with_it() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let key = known_key(&keys).await;
+    let update = |set: &str| format!("update keys.api_keys set {set} where id = '{}'", key.id());
+    for _ in 0..10 {
+        sql.batch_execute(&update("revoked_at = 1, revoked_by = 'system:psql'")).await.unwrap();
+        assert_eq!(check(&keys, &key).await, REVOKED);
+        sql.batch_execute(&update("revoked_at = null, revoked_by = null")).await.unwrap();
+        assert_eq!(check(&keys, &key).await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_plain_sql_deletes_is_refused_at_once() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    for statement in ["delete from keys.api_keys", "truncate keys.api_keys"] {
+        let key = known_key(&keys).await;
+        sql.batch_execute(statement).await.unwrap();
+        assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Invalid), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn an_owner_is_held_and_lifted_in_the_service_s_own_transaction() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let key = known_key(&keys).await;
+    let hold = "select keys.api_key_hold_owner('default', 'team', 'engineering', 'suspended', 1767225600000)";
+    let lift = "select keys.api_key_lift_owner('default', 'team', 'engineering', 'suspended')";
+    let changes = async |statement: &str| sql.query_one(statement, &[]).await.unwrap().get::<_, bool>(0);
+
+    sql.batch_execute("begin").await.unwrap();
+    assert!(changes(hold).await);
+    assert_eq!(check(&keys, &key).await, Ok(()), "nothing is committed");
+    sql.batch_execute("rollback").await.unwrap();
+    assert_eq!(check(&keys, &key).await, Ok(()));
+
+    sql.batch_execute("begin").await.unwrap();
+    assert!(changes(hold).await);
+    assert!(!changes(hold).await, "held already");
+    sql.batch_execute("commit").await.unwrap();
+    assert_eq!(check(&keys, &key).await, SUSPENDED);
+    assert!(changes(lift).await);
+    assert!(!changes(lift).await, "lifted already");
+    assert_eq!(check(&keys, &key).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_hold_is_lifted_by_itself_only_and_a_closed_owner_stays() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let key = known_key(&keys).await;
+    let call = async |call: &str| {
+        sql.query_one(&format!("select keys.api_key_{call}"), &[]).await.map(|row| row.get::<_, bool>(0))
+    };
+    assert!(call("hold_owner('default', 'team', 'engineering', 'plan', 1)").await.unwrap());
+    assert!(call("hold_owner('default', 'team', 'engineering', 'suspended', 1)").await.unwrap());
+    assert!(call("lift_owner('default', 'team', 'engineering', 'suspended')").await.unwrap());
+    assert_eq!(check(&keys, &key).await, SUSPENDED);
+    assert!(call("lift_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert_eq!(check(&keys, &key).await, Ok(()));
+    sql.batch_execute("update keys.api_key_owners set closed_at = 1").await.unwrap();
+    assert_eq!(check(&keys, &key).await, SUSPENDED);
+    assert!(!call("hold_owner('default', 'team', 'engineering', 'plan', 1)").await.unwrap());
+    assert!(!call("lift_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert!(call("hold_owner('default', 'teams', 'engineering', 'plan', 1)").await.is_err());
+    assert!(call("lift_owner('default', 'team', 'engineering', 'closed')").await.is_err());
+}
+
+#[tokio::test]
+async fn stores_in_two_schemas_know_nothing_of_each_other() {
+    let server = migrated().await;
+    tower_api_keys::store::PostgresStore::migrate(&server.url(), "other").await.unwrap();
+    let settings = tower_api_keys::store::PostgresSettings::new().with_schema("other");
+    let other = tower_api_keys::store::PostgresStore::connect_with(&server.url(), settings).await.unwrap();
+    let (one, other) = (node(&server).await, super::node_of(other, tower_api_keys::auth::Freshness::Strict).await);
+    let key = known_key(&one).await;
+    assert_eq!(check(&other, &key).await, Err(AuthErrorKind::Invalid));
+    let its_own = known_key(&other).await;
+    super::revoke(&one, &key).await;
+    assert_eq!((check(&one, &key).await, check(&other, &its_own).await), (REVOKED, Ok(())));
+}
+
+#[tokio::test]
+async fn every_statement_that_revokes_is_noticed() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let version = sql.query_one("select current_setting('server_version_num')::integer", &[]).await.unwrap();
+    let mut statements = vec![
+        "update keys.api_keys k set revoked_at = 1 from (values ('{id}')) as v (id) where k.id = v.id",
+        "insert into keys.api_keys select * from keys.api_keys where id = '{id}' \
+         on conflict (id) do update set revoked_at = 1",
+        "with revoked as (update keys.api_keys set revoked_at = 1 where id = '{id}' returning 1) select 1",
+    ];
+    // Older ones do not know the word.
+    if version.get::<_, i32>(0) >= 150_000 {
+        statements.push(
+            "merge into keys.api_keys k using (values ('{id}')) as v (id) on k.id = v.id \
+             when matched then update set revoked_at = 1",
+        );
+    }
+    let bystander = known_key(&keys).await;
+    for statement in statements {
+        let key = known_key(&keys).await;
+        sql.batch_execute(&statement.replace("{id}", key.id().as_str())).await.unwrap();
+        assert_eq!(check(&keys, &key).await, REVOKED, "{statement}");
+        assert_eq!(check(&keys, &bystander).await, Ok(()), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn twenty_thousand_keys_are_revoked_by_one_statement_in_time() {
+    let server = migrated().await;
+    let (one, other, sql) = (node(&server).await, node(&server).await, server.client().await);
+    let key = known_key(&one).await;
+    assert_eq!(check(&other, &key).await, Ok(()));
+    let copies = "insert into keys.api_keys \
+                  select (jsonb_populate_record(k, jsonb_build_object('id', lpad(n::text, 20, 'A')))).* \
+                  from keys.api_keys k, generate_series(1, 20000) n";
+    assert_eq!(sql.execute(copies, &[]).await.unwrap(), 20_000);
+    let begun = Instant::now();
+    assert_eq!(sql.execute("update keys.api_keys set revoked_at = 1", &[]).await.unwrap(), 20_001);
+    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+    for keys in [&one, &other] {
+        assert_eq!(check(keys, &key).await, REVOKED);
+    }
+}
+
+#[tokio::test]
+async fn a_hold_with_something_missing_is_an_error_and_nothing_is_done() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let key = known_key(&keys).await;
+    let state = async || {
+        let both = "select position, (select count(*) from keys.api_key_owners) from keys.api_key_head";
+        let row = sql.query_one(both, &[]).await.unwrap();
+        (row.get::<_, i64>(0), row.get::<_, i64>(1))
+    };
+    let before = state().await;
+    for arguments in [
+        "'default', 'team', 'engineering', null, 1",
+        "'default', 'team', 'engineering', 'suspended', null",
+        "'default', 'team', 'engineering', 'plan', null",
+        "'default', null, 'engineering', 'suspended', 1",
+        "'default', 'team', null, 'suspended', 1",
+        "null, 'team', 'engineering', 'suspended', 1",
+    ] {
+        let held = sql.batch_execute(&format!("select keys.api_key_hold_owner({arguments})")).await;
+        assert!(held.is_err(), "{arguments}");
+        assert_eq!(state().await, before, "{arguments}");
+    }
+    assert_eq!(check(&keys, &key).await, Ok(()));
+}
+
+#[tokio::test]
+async fn one_call_forgets_ten_thousand_events_and_the_next_one_more() {
+    let server = migrated().await;
+    let (store, sql) = (super::connected(&server.url()).await, server.client().await);
+    let events = "insert into keys.api_key_events (organization, at, actor, action, owner_kind, owner) \
+                  select 'default', n, 'system:test', 'key.revoked', 'team', 'engineering' \
+                  from generate_series(1, 10500) n";
+    sql.execute(events, &[]).await.unwrap();
+    let noon = "2026-03-01T12:00:00Z".parse::<Timestamp>().unwrap();
+    let old = Prune { events_before: Some(noon), ..Prune::default() };
+    let mut forgotten = Vec::new();
+    for _ in 0..100 {
+        forgotten.push(store.prune(&old).await.unwrap().events);
+    }
+    assert!(forgotten.iter().all(|events| *events <= 10_000), "{forgotten:?}");
+    assert_eq!(forgotten.iter().sum::<u64>(), 10_500);
+}
+
+#[tokio::test]
+async fn a_schema_one_version_newer_is_used_as_it_is_and_two_are_refused() {
+    let server = migrated().await;
+    let sql = server.client().await;
+    sql.batch_execute("insert into keys.api_key_schema (version) values (2)").await.unwrap();
+    known_key(&node(&server).await).await;
+    sql.batch_execute("insert into keys.api_key_schema (version) values (3)").await.unwrap();
+    let error = tower_api_keys::store::PostgresStore::connect_with(&server.url(), super::settings()).await.unwrap_err();
+    assert_eq!(error.kind(), tower_api_keys::store::PostgresErrorKind::Schema);
+}

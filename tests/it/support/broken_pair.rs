@@ -1,0 +1,261 @@
+//! Pairs of handles onto one store, with one fault each between them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use tokio::task::yield_now;
+use tower_api_keys::{
+    Timestamp,
+    audit::EventRow,
+    key::KeyId,
+    record::OwnerStatusRow,
+    store::{
+        Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery, KeyReader, KeyStore,
+        ListedKey, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Write,
+    },
+    usage::UsageBatch,
+};
+
+/// What is wrong between the two handles of [`pair`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rift {
+    /// A key that was found is found so ever after, but for what this handle changes.
+    CachesFinds,
+    /// A guard that held once is not asked again.
+    CachesGuards,
+    /// Counts of a writer are told apart by handle.
+    CountsApart,
+    /// Who follows the events is told of a later one before an earlier one.
+    DelaysEvents,
+    /// Each handle has its own idempotency keys.
+    DedupesApart,
+    /// A handle's log has what it wrote itself.
+    LogsApart,
+    /// Each handle has a lock of its own, under which it looks at the guards and then writes.
+    LocksApart,
+    /// Names are told apart by handle.
+    NamesApart,
+    /// Each handle remembers its own changes.
+    RemembersApart,
+    /// A handle tells the head of its own last change.
+    TellsOldHeads,
+    /// Two databases.
+    TwoDatabases,
+}
+
+/// One of two handles.
+pub(crate) struct Handle {
+    store: Arc<MemoryStore>,
+    rift: Rift,
+    number: u8,
+    lock: tokio::sync::Mutex<()>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    found: BTreeMap<String, FoundKey>,
+    held: Vec<Guard>,
+    dedupes: BTreeMap<String, ChangeId>,
+    written: BTreeSet<String>,
+    head: Option<Head>,
+    done: BTreeSet<ChangeId>,
+}
+
+/// Two handles.
+pub(crate) fn pair(rift: Rift) -> (Handle, Handle) {
+    static NUMBER: AtomicU8 = AtomicU8::new(0);
+    let store = Arc::new(MemoryStore::new());
+    let handle = || Handle {
+        store: if rift == Rift::TwoDatabases { Arc::default() } else { store.clone() },
+        rift,
+        number: NUMBER.fetch_add(1, Ordering::Relaxed),
+        lock: tokio::sync::Mutex::default(),
+        memory: Mutex::default(),
+    };
+    (handle(), handle())
+}
+
+impl Handle {
+    fn is(&self, rift: Rift) -> bool {
+        self.rift == rift
+    }
+
+    fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
+        work(&mut self.memory.lock().unwrap())
+    }
+
+    async fn check(&self, change: &Change) -> Result<(), StoreError> {
+        let is_live = |found: &FoundKey| {
+            found.key.revoked_at.is_none() && found.key.expires_at.is_none_or(|end| change.at.as_millis() < end)
+        };
+        for (place, guard) in change.guards.iter().enumerate() {
+            let conflict = match guard {
+                Guard::Live(id) if self.store.find(id).await?.is_some_and(|found| is_live(&found)) => None,
+                Guard::OwnerActive(owner) if self.store.owner_status(owner).await? == OwnerStatusRow::default() => None,
+                Guard::NoLiveSuccessor(id) => {
+                    let Some(old) = self.store.find(id).await? else { continue };
+                    let query = KeyQuery { limit: 1_000, ..KeyQuery::all(old.key.organization.parse().unwrap()) };
+                    let all = self.store.list(&query, change.at).await?.rows;
+                    let succeeds = |listed: &ListedKey| {
+                        let found = FoundKey { key: listed.key.clone(), owner: listed.owner };
+                        found.key.replaces.as_deref() == Some(id.as_str()) && is_live(&found)
+                    };
+                    all.iter().any(succeeds).then_some(Conflict::Successor)
+                }
+                _ => Some(Conflict::Guard(place)),
+            };
+            if let Some(conflict) = conflict {
+                return Err(StoreError::conflict(conflict));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what this handle wrote.
+    fn note(&self, change: &Change) {
+        self.memory(|memory| {
+            for audited in &change.writes {
+                let name = match &audited.write {
+                    Write::Insert(row) => row.id.clone(),
+                    Write::Update(update) => update.id.to_string(),
+                    Write::Revoke { id, .. } => id.to_string(),
+                    Write::Owner(owner, _) => format!("{owner:?}"),
+                    _ => continue,
+                };
+                memory.found.remove(&name);
+                memory.written.insert(name);
+            }
+            memory.head = self.store.head_now();
+            memory.done.insert(change.id);
+        });
+    }
+}
+
+impl KeyReader for Handle {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        if self.is(Rift::CachesFinds)
+            && let Some(found) = self.memory(|memory| memory.found.get(id.as_str()).cloned())
+        {
+            return Ok(Some(found));
+        }
+        let found = self.store.find(id).await?;
+        if let Some(found) = &found {
+            self.memory(|memory| memory.found.insert(id.as_str().to_owned(), found.clone()));
+        }
+        Ok(found)
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        let mut changes = self.store.changes_since(head).await?;
+        match &mut changes {
+            Changes::Changed { keys, owners, .. } if self.is(Rift::LogsApart) => self.memory(|memory| {
+                keys.retain(|key| memory.written.contains(key.as_str()));
+                owners.retain(|owner| memory.written.contains(&format!("{owner:?}")));
+            }),
+            Changes::Reset { head } if self.is(Rift::TellsOldHeads) => {
+                *head = self.memory(|memory| *memory.head.get_or_insert(*head));
+            }
+            _ => {}
+        }
+        Ok(changes)
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        None
+    }
+
+    async fn moved_beyond(&self, _head: Head) {
+        std::future::pending().await
+    }
+}
+
+impl KeyStore for Handle {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        let mut altered = change.clone();
+        let mut lock = None;
+        match self.rift {
+            Rift::CachesGuards => {
+                altered.guards.retain(|guard| !self.memory(|memory| memory.held.contains(guard)));
+            }
+            Rift::DedupesApart => {
+                if let Some(dedupe) = altered.dedupe.take() {
+                    let first = self.memory(|memory| *memory.dedupes.entry(dedupe).or_insert(change.id));
+                    if first != change.id {
+                        return Err(StoreError::conflict(Conflict::Replay));
+                    }
+                }
+            }
+            Rift::LocksApart => {
+                lock = Some(self.lock.lock().await);
+                if !self.memory(|memory| memory.done.contains(&change.id)) {
+                    self.check(change).await?;
+                }
+                altered.guards.clear();
+                yield_now().await;
+            }
+            Rift::RemembersApart => {
+                let mut id = change.id.to_bytes();
+                id[0] ^= self.number;
+                altered.id = ChangeId::from_bytes(id);
+                altered.dedupe = change.dedupe.as_ref().map(|dedupe| format!("{dedupe} {}", self.number));
+            }
+            _ => {}
+        }
+        let applied = self.store.apply(&altered).await?;
+        drop(lock);
+        self.note(change);
+        self.memory(|memory| memory.held.extend(change.guards.iter().cloned()));
+        Ok(applied)
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        let replaced = self.store.rehash(id, old, new).await?;
+        if replaced {
+            self.memory(|memory| memory.found.remove(id.as_str()));
+        }
+        Ok(replaced)
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        self.store.list(query, now).await
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        self.store.owner_status(owner).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let mut batch = batch.clone();
+        if self.is(Rift::CountsApart) {
+            batch.writer[0] ^= self.number;
+        }
+        self.store.record_usage(&batch).await
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        self.store.append_events(events).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        let mut page = self.store.events(query).await?;
+        if self.is(Rift::DelaysEvents) && query.after.is_some() && page.rows.len() > 1 {
+            page.rows.remove(0);
+        }
+        Ok(page)
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let name = if self.is(Rift::NamesApart) { format!("{name} {}", self.number) } else { name.to_owned() };
+        self.store.put_meta_if_absent(&name, value).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        self.store.prune(prune).await
+    }
+}

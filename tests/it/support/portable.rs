@@ -1,0 +1,192 @@
+//! Portable stores that fail, or have a fault, around a sound one.
+
+use std::{
+    future::pending,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use tower_api_keys::{
+    Timestamp,
+    audit::EventRow,
+    key::KeyId,
+    record::{KeyRow, OwnerStatusRow},
+    store::{
+        Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
+        ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
+        StoreErrorKind,
+    },
+    usage::UsageBatch,
+};
+
+/// What is wrong with a [`Faulty`] store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Rows that stand are counted as written.
+    CountsWhatStands,
+    /// An export ends with the counts of use.
+    ExportsNoEvents,
+    /// Revoked keys stay behind.
+    ExportsOnlyTheLive,
+    /// The export of this number fails.
+    ExportFails(usize),
+    /// Names are exported in no order.
+    ExportsOutOfOrder,
+    /// The import of this number never ends.
+    Hangs(usize),
+    /// A row that differs is taken for one that stands.
+    IgnoresDifferences,
+    /// The import of this number fails.
+    ImportFails(usize),
+    /// Rows are imported one by one.
+    ImportsOneByOne,
+    /// The import of this number is done, and then fails.
+    ImportsWithoutAWord(usize),
+    /// The first row of each page but a table's first is lost.
+    LosesRowsBetweenPages,
+    /// Holds and closings are not imported.
+    LosesHolds,
+    /// Pages have a row too many.
+    OverfillsPages,
+    /// Events get new numbers.
+    RenumbersEvents,
+    /// Keys begin again with their first version.
+    ResetsVersions,
+}
+
+/// A sound store behind a fault.
+pub struct Faulty<S> {
+    store: S,
+    fault: Fault,
+    calls: AtomicUsize,
+}
+
+impl<S> Faulty<S> {
+    pub fn new(store: S, fault: Fault) -> Self {
+        Self { store, fault, calls: AtomicUsize::new(0) }
+    }
+
+    /// Whether this call, of those that are counted, is the one.
+    fn is_call(&self, number: usize) -> bool {
+        self.calls.fetch_add(1, Ordering::Relaxed) == number
+    }
+}
+
+fn refused() -> StoreError {
+    StoreError::unavailable("refused by the test")
+}
+
+impl<S: PortableStore> PortableStore for Faulty<S> {
+    async fn export(&self, from: &Place, limit: u16) -> Result<Exported, StoreError> {
+        match self.fault {
+            Fault::ExportFails(number) if self.is_call(number) => return Err(refused()),
+            Fault::OverfillsPages => return self.store.export(from, limit + 1).await,
+            _ => {}
+        }
+        let mut page = self.store.export(from, limit).await?;
+        match (self.fault, &mut page.rows) {
+            (Fault::ExportsNoEvents, Rows::Usage(_)) => {
+                page.next = page.next.filter(|next| *next < Place::Events(None))
+            }
+            (Fault::ExportsOnlyTheLive, Rows::Keys(rows)) => rows.retain(|row| row.revoked_at.is_none()),
+            (Fault::ExportsOutOfOrder, Rows::Meta(rows)) => rows.reverse(),
+            (Fault::LosesRowsBetweenPages, Rows::Keys(rows)) if *from != Place::Keys(None) && !rows.is_empty() => {
+                rows.remove(0);
+            }
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    async fn import(&self, rows: &Rows) -> Result<u64, StoreError> {
+        match (self.fault, rows) {
+            (Fault::CountsWhatStands, _) => self.store.import(rows).await.map(|_| rows.len() as u64),
+            (Fault::Hangs(number), _) if self.is_call(number) => pending().await,
+            (Fault::IgnoresDifferences, _) => match self.store.import(rows).await {
+                Err(error) if error.kind() == StoreErrorKind::Conflict(Conflict::Differs) => Ok(0),
+                imported => imported,
+            },
+            (Fault::ImportFails(number), _) if self.is_call(number) => Err(refused()),
+            (Fault::ImportsOneByOne, Rows::Keys(rows)) => {
+                let mut written = 0;
+                for row in rows {
+                    tokio::task::yield_now().await;
+                    written += self.store.import(&Rows::Keys(vec![row.clone()])).await?;
+                }
+                Ok(written)
+            }
+            (Fault::ImportsWithoutAWord(number), _) if self.is_call(number) => {
+                self.store.import(rows).await?;
+                Err(StoreError::outcome_unknown("silenced by the test"))
+            }
+            (Fault::LosesHolds, Rows::Owners(rows)) => {
+                let active = |row: &OwnerRow| OwnerRow { status: OwnerStatusRow::default(), ..row.clone() };
+                self.store.import(&Rows::Owners(rows.iter().map(active).collect())).await
+            }
+            (Fault::RenumbersEvents, Rows::Events(rows)) => {
+                self.store.append_events(rows).await?;
+                Ok(rows.len() as u64)
+            }
+            (Fault::ResetsVersions, Rows::Keys(rows)) => {
+                let first = |row: &KeyRow| KeyRow { version: 1, ..row.clone() };
+                self.store.import(&Rows::Keys(rows.iter().map(first).collect())).await
+            }
+            _ => self.store.import(rows).await,
+        }
+    }
+}
+
+impl<S: KeyStore> KeyReader for Faulty<S> {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        self.store.find(id).await
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        self.store.changes_since(head).await
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        self.store.head_now()
+    }
+
+    async fn moved_beyond(&self, head: Head) {
+        self.store.moved_beyond(head).await;
+    }
+}
+
+impl<S: KeyStore> KeyStore for Faulty<S> {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        self.store.apply(change).await
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        self.store.rehash(id, old, new).await
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        self.store.list(query, now).await
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        self.store.owner_status(owner).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.store.record_usage(batch).await
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        self.store.append_events(events).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        self.store.events(query).await
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.store.put_meta_if_absent(name, value).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        self.store.prune(prune).await
+    }
+}
