@@ -67,15 +67,15 @@ fn the_search_finds_a_part_of_a_secret() {
 }
 
 /// Every run of 8 characters of every secret.
-struct Search<'a>(HashSet<&'a [u8]>);
+pub(crate) struct Search<'a>(HashSet<&'a [u8]>);
 
 impl<'a> Search<'a> {
-    fn new(secrets: &HashSet<&'a str>) -> Self {
+    pub(crate) fn new(secrets: &HashSet<&'a str>) -> Self {
         Self(secrets.iter().flat_map(|secret| secret.as_bytes().windows(WINDOW)).collect())
     }
 
     /// Where a file has a run of 8 characters of a secret, and which.
-    fn hits(&self, path: &Path) -> BTreeSet<String> {
+    pub(crate) fn hits(&self, path: &Path) -> BTreeSet<String> {
         let bytes = fs::read(path).unwrap();
         let parts = bytes.windows(WINDOW).filter(|part| self.0.contains(part));
         parts.map(|part| format!("{}: {}", path.display(), String::from_utf8_lossy(part))).collect()
@@ -83,7 +83,7 @@ impl<'a> Search<'a> {
 }
 
 /// Everything that was kept but the list of secrets.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
