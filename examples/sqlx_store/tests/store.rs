@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "the tests of the crate do more with a server")]
 #[path = "../../../tests/it/support/postgres.rs"]
 mod server;
 
