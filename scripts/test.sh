@@ -28,7 +28,8 @@ tools() {
   if ! command -v valgrind && command -v apt-get >/dev/null; then missing+=(valgrind); fi
   # The tests start servers of their own, and make certificates for them.
   if ! has_postgresql; then missing+=(postgresql); fi
-  if ! command -v pgbouncer; then missing+=(pgbouncer); fi
+  # Debian keeps it where only root's path leads.
+  if ! PATH=$PATH:/usr/sbin command -v pgbouncer; then missing+=(pgbouncer); fi
   if ! command -v openssl; then missing+=(openssl); fi
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
   has_postgresql || { echo "the programs of a PostgreSQL server are missing: install it, or set PG_BIN to their folder"; return 1; }

@@ -42,6 +42,8 @@ impl Pooler {
         fs::write(&path, config).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = Command::new("pgbouncer");
+        // Debian keeps it where only root's path leads.
+        command.env("PATH", std::env::var("PATH").unwrap_or_default() + ":/usr/sbin");
         if is_root() {
             command.args(["--user", "nobody"]);
         }
