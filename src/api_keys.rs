@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, Pruner, StoreUpkeep, UsageFlusher, Wiring},
+    auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, Pruner, StoreUpkeep, Upkeep, UsageFlusher, Wiring},
     hash::{Argon2Params, Hasher, HasherConfig, PepperId, Peppers},
     key::{InvalidBrand, KeyFormat},
     manage::{KeyManager, ManagerParts, Policy, TableOfRights},
@@ -49,7 +49,7 @@ struct Inner<S> {
     authenticator: Authenticator<S>,
     manager: KeyManager<S>,
     flusher: Arc<UsageFlusher<S>>,
-    pruner: Arc<Pruner<S>>,
+    upkeep: Arc<StoreUpkeep<S>>,
 }
 
 impl<S: KeyStore> ApiKeys<S> {
@@ -264,8 +264,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
                 return Err(Cause::WrongPepper(id).into());
             }
         }
-        keys.0.flusher.start();
-        keys.0.pruner.start();
+        keys.0.upkeep.start();
         Ok(keys)
     }
 
@@ -298,11 +297,11 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         });
         let clock = Arc::clone(&settings.clock);
         let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));
-        let upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), Arc::clone(&pruner));
+        let upkeep = Arc::new(StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner));
         wiring.usage = Some(usage);
-        wiring.upkeep = Some(Arc::new(upkeep));
+        wiring.upkeep = Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>);
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
-        Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher, pruner })), hasher))
+        Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher, upkeep })), hasher))
     }
 }
 

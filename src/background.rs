@@ -1,3 +1,5 @@
+//! What runs beside requests.
+
 use std::{
     future::Future,
     sync::{
@@ -6,15 +8,15 @@ use std::{
     },
 };
 
-/// A task beside the checks, of which there is one at a time.
+/// A task beside everything else, of which there is one at a time.
 #[derive(Default)]
-pub(super) struct Background {
+pub(crate) struct Background {
     is_running: Arc<AtomicBool>,
 }
 
 impl Background {
     /// Starts the task, unless it runs already. Does nothing outside of a tokio runtime.
-    pub(super) fn start<F>(&self, task: impl FnOnce() -> F)
+    pub(crate) fn start<F>(&self, task: impl FnOnce() -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {

@@ -102,6 +102,7 @@
 #![forbid(unsafe_code)]
 
 mod api_keys;
+mod background;
 mod log;
 mod owner;
 mod principal;

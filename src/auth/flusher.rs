@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{background::Background, meter::Meter};
+use super::meter::Meter;
 use crate::{
+    background::Background,
     log::log,
     store::{KeyStore, StoreError, guarded_change},
     usage::UsageRecorder,

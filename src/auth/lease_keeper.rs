@@ -6,8 +6,11 @@ use std::{
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
-use super::{background::Background, log_reader::LogReader};
-use crate::store::{Head, KeyReader, guarded};
+use super::log_reader::LogReader;
+use crate::{
+    background::Background,
+    store::{Head, KeyReader, guarded},
+};
 
 /// After a read the next hint waits so long: a burst of changes is a read of them all. A hint that brings nothing doubles
 /// it, up to the interval: hints prove nothing, and a store that gives them without end must not be read without end.

@@ -39,7 +39,6 @@
 //! reads [`Authenticator::metrics`] of each, and publishes under names of its own.
 
 mod authenticator;
-mod background;
 mod cache;
 mod candidate;
 mod digest;
@@ -65,4 +64,4 @@ pub(crate) use flusher::UsageFlusher;
 pub use metrics::{AuthMetrics, RefusalCount};
 pub(crate) use pruner::Pruner;
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
-pub(crate) use upkeep::StoreUpkeep;
+pub(crate) use upkeep::{StoreUpkeep, Upkeep};

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
-use super::background::Background;
 use crate::{
+    background::Background,
     log::log,
     random::random_bytes,
     store::{KeyStore, Prune, Pruned, guarded_change},

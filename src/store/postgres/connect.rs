@@ -12,13 +12,15 @@ use super::{
     settings::PostgresSettings,
 };
 
+/// Nobody asks a connection whether it is well before it is used: one that is lost shows, and a silent one in time.
+pub(super) const MANAGER: ManagerConfig = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+
 /// How a server is reached: where it is, and by which transport.
 pub(super) struct Server {
     config: Config,
     transport: Transport,
 }
 
-#[derive(Clone)]
 enum Transport {
     Plain,
     #[cfg(feature = "postgres-tls")]
@@ -46,21 +48,14 @@ impl Server {
         Ok(Self { config, transport })
     }
 
-    /// A pool of connections, and the one way in which all others are made, too.
+    /// Connections for changes, lists, usage and events.
     pub(super) fn pool(&self, settings: &PostgresSettings) -> Result<Pool, PostgresError> {
-        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match &self.transport {
-            Transport::Plain => Manager::from_config(self.config.clone(), NoTls, manager_config),
+            Transport::Plain => Manager::from_config(self.config.clone(), NoTls, MANAGER),
             #[cfg(feature = "postgres-tls")]
-            Transport::Tls(tls) => Manager::from_config(self.config.clone(), tls.clone(), manager_config),
+            Transport::Tls(tls) => Manager::from_config(self.config.clone(), tls.clone(), MANAGER),
         };
-        Pool::builder(manager)
-            .max_size(settings.pool_size)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(settings.change_timeout))
-            .create_timeout(Some(settings.connect_timeout))
-            .build()
-            .map_err(PostgresError::unavailable)
+        pool_of(manager, settings)
     }
 
     /// A connection whose notifications are heard.
@@ -102,6 +97,17 @@ impl Transport {
             "the URL asks for TLS: build this crate with the feature `postgres-tls`",
         ))
     }
+}
+
+/// A pool whose connections this manager makes.
+pub(super) fn pool_of(manager: Manager, settings: &PostgresSettings) -> Result<Pool, PostgresError> {
+    Pool::builder(manager)
+        .max_size(settings.pool_size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(settings.change_timeout))
+        .create_timeout(Some(settings.connect_timeout))
+        .build()
+        .map_err(PostgresError::unavailable)
 }
 
 /// Runs a connection until it ends, which drops `hear`.

@@ -59,7 +59,7 @@ pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -
         &query.until.map(Timestamp::as_millis),
         &(i64::from(query.limit) + 1),
     ];
-    sessions.rows(sql, statement, &params).await?.iter().map(event_row).collect()
+    sessions.rows(statement, &params).await?.iter().map(event_row).collect()
 }
 
 pub(super) fn event_row(row: &Row) -> Result<EventRow, Failure> {

@@ -17,25 +17,25 @@ pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Place, limit: 
     let rows = match from {
         Place::Meta(after) => {
             let (place, first) = text(after);
-            Rows::Meta(read(sessions, sql, &sql.export_meta, &[&place, &first, &most], meta_row).await?)
+            Rows::Meta(read(sessions, &sql.export_meta, &[&place, &first, &most], meta_row).await?)
         }
         Place::Owners(after) => {
             let ([organization, kind, id], first) = words(after);
             let params: [&(dyn ToSql + Sync); 5] = [&organization, &kind, &id, &first, &most];
-            Rows::Owners(read(sessions, sql, &sql.export_owners, &params, owner_row).await?)
+            Rows::Owners(read(sessions, &sql.export_owners, &params, owner_row).await?)
         }
         Place::Keys(after) => {
             let (place, first) = text(after);
-            Rows::Keys(read(sessions, sql, &sql.export_keys, &[&place, &first, &most], key_row).await?)
+            Rows::Keys(read(sessions, &sql.export_keys, &[&place, &first, &most], key_row).await?)
         }
         Place::Usage(after) => {
             let ([key, outcome, source], first) = words(after);
             let params: [&(dyn ToSql + Sync); 5] = [&key, &outcome, &source, &first, &most];
-            Rows::Usage(read(sessions, sql, &sql.export_usage, &params, usage_row).await?)
+            Rows::Usage(read(sessions, &sql.export_usage, &params, usage_row).await?)
         }
         Place::Events(after) => {
             let params: [&(dyn ToSql + Sync); 3] = [&after.unwrap_or(i64::MIN), &after.is_none(), &most];
-            Rows::Events(read(sessions, sql, &sql.export_events, &params, event_row).await?)
+            Rows::Events(read(sessions, &sql.export_events, &params, event_row).await?)
         }
     };
     Ok(Exported::page(rows, limit))
@@ -53,12 +53,11 @@ fn words(after: &Option<(String, String, String)>) -> ([&str; 3], bool) {
 
 async fn read<T>(
     sessions: &Sessions,
-    sql: &Sql,
     query: &Query,
     params: &[&(dyn ToSql + Sync)],
     row: fn(&Row) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    sessions.rows(sql, query, params).await?.iter().map(row).collect()
+    sessions.rows(query, params).await?.iter().map(row).collect()
 }
 
 fn meta_row(row: &Row) -> Result<MetaRow, Failure> {

@@ -17,7 +17,7 @@ use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
 use super::{
     connect::Server,
     failure::Failure,
-    session::{ask, refuse_standby},
+    session::{ask, doubt_idle, is_of_standby, is_standby, refuse_standby},
     settings::PostgresSettings,
     sql::Query,
 };
@@ -108,7 +108,7 @@ impl Link {
                 None => ask(client, &self.0.query, params).await,
             }
         };
-        let answer = timeout(self.0.answer_timeout, answer).await.inspect_err(|_| self.0.doubt_all())?;
+        let answer = timeout(self.0.answer_timeout, answer).await.inspect_err(|_| doubt_idle(&self.0.pool))?;
         pulse.heard();
         let rows = match answer {
             Ok(rows) => rows,
@@ -124,7 +124,7 @@ impl Link {
             }
         };
         // What a standby says may be behind what the primary said before; the next connection may lead to that again.
-        refuse_standby(&rows, self.0.standby_column).inspect_err(|_| pulse.stop())?;
+        refuse_standby(is_of_standby(&rows, self.0.standby_column)).inspect_err(|_| pulse.stop())?;
         Ok(rows)
     }
 
@@ -150,7 +150,7 @@ impl Inner {
         state.live = None;
         let made = timeout(self.connect_timeout, self.connect()).await;
         if !matches!(made, Ok(Ok(_))) {
-            self.doubt_all();
+            doubt_idle(&self.pool);
         }
         match made {
             Ok(Ok(live)) => {
@@ -166,18 +166,12 @@ impl Inner {
         }
     }
 
-    /// Where one line is dead, or leads to a standby, those beside it are: nobody should find that out for each.
-    fn doubt_all(&self) {
-        drop(self.pool.retain(|_, _| false));
-    }
-
     async fn connect(&self) -> Result<Live, Failure> {
         let client: Arc<dyn Deref<Target = Client> + Send + Sync> = match &self.source {
             Source::Server(server) => Arc::new(Box::new(server.connect(|_| {}).await?)),
             Source::Pool => Arc::new(Object::take(self.pool.get().await?)),
         };
-        let rows = client.query_typed("select pg_is_in_recovery()", &[]).await?;
-        refuse_standby(&rows, 0)?;
+        refuse_standby(is_standby(&client).await?)?;
         let Query { text, types } = &self.query;
         let statement = if self.prepares { Some(client.prepare_typed(text, types).await?) } else { None };
         Ok(Live { client, statement, pulse: Arc::default() })

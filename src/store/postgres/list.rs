@@ -42,7 +42,7 @@ pub(super) async fn list(
         &now.as_millis(),
         &(i64::from(query.limit) + 1),
     ];
-    sessions.rows(sql, statement, &params).await?.iter().map(listed_key).collect()
+    sessions.rows(statement, &params).await?.iter().map(listed_key).collect()
 }
 
 fn listed_key(row: &Row) -> Result<ListedKey, Failure> {

@@ -1,13 +1,7 @@
 //! Word of changes, by `LISTEN`. It makes bounded freshness quicker and proves nothing: whatever goes wrong here costs
 //! time, never safety.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -20,7 +14,7 @@ use super::{
     connect_error::{PostgresError, PostgresErrorKind},
     failure::Failure,
 };
-use crate::{log::log, random::random_bytes};
+use crate::{background::Background, log::log, random::random_bytes};
 
 /// The channel of all schemas of a database; a trigger of the migrations writes to it.
 const CHANNEL: &str = "api_keys";
@@ -39,7 +33,7 @@ pub(super) struct Listener {
     timeout: Duration,
     /// The position of the log that was heard of last; none on a new connection.
     position: watch::Sender<Option<i64>>,
-    is_running: AtomicBool,
+    background: Background,
 }
 
 impl Listener {
@@ -49,7 +43,7 @@ impl Listener {
             schema,
             timeout,
             position: watch::Sender::new(None),
-            is_running: AtomicBool::new(false),
+            background: Background::default(),
         })
     }
 
@@ -80,9 +74,7 @@ impl Listener {
 
     /// Waits until the log is said to go on beyond this position.
     pub(super) async fn moved_beyond(self: &Arc<Self>, position: i64) {
-        if !self.is_running.swap(true, Ordering::AcqRel) {
-            tokio::spawn(run(Running(Arc::clone(self))));
-        }
+        self.background.start(|| run(Arc::clone(self)));
         let mut heard = self.position.subscribe();
         // It cannot end while the sender is here, and if it did: a hint for nothing is harmless.
         drop(heard.wait_for(|now| now.is_some_and(|now| now > position)).await);
@@ -125,27 +117,16 @@ impl Listener {
     }
 }
 
-/// Ends when the store is gone, or with its runtime: then another may begin.
-struct Running(Arc<Listener>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.is_running.store(false, Ordering::Release);
-    }
-}
-
-async fn run(running: Running) {
+/// Follows, again and again, until the store is gone.
+async fn run(listener: Arc<Listener>) {
     let mut pause = FIRST_PAUSE;
-    loop {
+    while !listener.is_abandoned() {
         let begun = Instant::now();
-        let Err(_error) = running.0.follow().await else { break };
+        let Err(_error) = listener.follow().await else { break };
         // A position of another server, or of one that was restored, says nothing of what comes.
-        running.0.position.send_replace(None);
+        listener.position.send_replace(None);
         log!(warn, error = &_error as &dyn std::error::Error, "no word of changes: they are noticed at intervals");
         pause = if begun.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { pause.saturating_mul(2).min(LONGEST_PAUSE) };
         sleep(pause).await;
-        if running.0.is_abandoned() {
-            break;
-        }
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn standing_owner_status(
     sql: &Sql,
     of: &OwnerRef,
 ) -> Result<OwnerStatusRow, Failure> {
-    first(&sessions.rows(sql, &sql.status, &params(&owner(of))).await?)
+    first(&sessions.rows(&sql.status, &params(&owner(of))).await?)
 }
 
 fn owner(of: &OwnerRef) -> [&str; 3] {

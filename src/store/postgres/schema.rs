@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Row, types::FromSql};
 
 use super::{
     connect_error::{PostgresError, PostgresErrorKind},
-    session::ask,
+    session::{ask, is_standby},
     sql::Sql,
 };
 
@@ -25,7 +25,7 @@ pub(super) async fn migrate(
     sql: &Sql,
     first_answer: Duration,
 ) -> Result<(), PostgresError> {
-    timeout(first_answer, refuse_standby(client, sql)).await.map_err(PostgresError::unavailable)??;
+    timeout(first_answer, refuse_standby(client)).await.map_err(PostgresError::unavailable)??;
     // Whatever the database's default is: who waited for the lock must see what was done under it.
     client.batch_execute("begin isolation level read committed").await.map_err(PostgresError::unavailable)?;
     let migrated = migrate_to_newest(client, schema, sql).await.map_err(|error| {
@@ -58,9 +58,8 @@ async fn migrate_to_newest(client: &Client, schema: &str, sql: &Sql) -> Result<(
     Ok(())
 }
 
-async fn refuse_standby(client: &Client, sql: &Sql) -> Result<(), PostgresError> {
-    let asked = ask(client, &sql.is_standby, &[]).await.and_then(|rows| value(&rows));
-    if asked.map_err(PostgresError::unavailable)? == Some(false) {
+async fn refuse_standby(client: &Client) -> Result<(), PostgresError> {
+    if !is_standby(client).await.map_err(PostgresError::unavailable)? {
         return Ok(());
     }
     Err(PostgresError::new(
@@ -71,7 +70,7 @@ async fn refuse_standby(client: &Client, sql: &Sql) -> Result<(), PostgresError>
 
 /// Whether the tables are there, and of a version that this one works with; and whether the server is no standby.
 pub(super) async fn check(client: &Client, sql: &Sql) -> Result<(), PostgresError> {
-    refuse_standby(client, sql).await?;
+    refuse_standby(client).await?;
     let absent = "the tables of keys are not there, or may not be read: call `PostgresStore::migrate` first, name their \
                   schema, or grant the rights of a node";
     let found = ask(client, &sql.version, &[]).await.and_then(|rows| value(&rows));

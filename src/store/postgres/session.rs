@@ -52,23 +52,18 @@ impl Sessions {
     }
 
     /// Asks a single question of the primary.
-    pub(super) async fn rows(
-        &self,
-        sql: &Sql,
-        query: &Query,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, Failure> {
+    pub(super) async fn rows(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
         let session = self.open().await?;
         // All sent at once. In one transaction, so that a pooler has one server answer all of it.
-        let (_, standby, rows, _) = try_join4(
+        let (_, is_standby, rows, _) = try_join4(
             session.batch("begin"),
-            session.rows(&sql.is_standby, &[]),
+            session.ask(async |client| is_standby(client).await),
             session.rows(query, params),
             session.batch("commit"),
         )
         .await?;
         // Not given back: the next connection may lead to the primary.
-        refuse_standby(&standby, 0)?;
+        refuse_standby(is_standby)?;
         session.give_back();
         Ok(rows)
     }
@@ -160,8 +155,7 @@ impl Session<'_> {
             Ok(answer) => Ok(answer?),
             Err(late) => {
                 self.is_silent.store(true, Ordering::Relaxed);
-                // Where one line is dead, those beside it are: nobody should have to find that out for each.
-                drop(self.sessions.pool.retain(|_, _| false));
+                doubt_idle(&self.sessions.pool);
                 Err(late.into())
             }
         }
@@ -192,10 +186,23 @@ fn typed<'a>(
     params.iter().copied().zip(query.types.iter().cloned()).collect()
 }
 
-/// What a standby says may be behind what the primary said before. The column tells who speaks.
-pub(super) fn refuse_standby(rows: &[Row], column: usize) -> Result<(), Failure> {
-    if rows.first().is_none_or(|row| row.try_get(column).unwrap_or(true)) {
-        return Err(Failure::unavailable("the server is a standby, which may be behind"));
-    }
-    Ok(())
+/// Whether the server is a standby, or does not say.
+pub(super) async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    let rows = client.query_typed("select pg_is_in_recovery()", &[]).await?;
+    Ok(is_of_standby(&rows, 0))
+}
+
+/// Whether a standby gave this answer, as far as this column of it tells.
+pub(super) fn is_of_standby(rows: &[Row], column: usize) -> bool {
+    rows.first().is_none_or(|row| row.try_get(column).unwrap_or(true))
+}
+
+/// What a standby says may be behind what the primary said before.
+pub(super) fn refuse_standby(is_standby: bool) -> Result<(), Failure> {
+    if is_standby { Err(Failure::unavailable("the server is a standby, which may be behind")) } else { Ok(()) }
+}
+
+/// Where one line is dead, or leads to a standby, those beside it are: nobody should have to find that out for each.
+pub(super) fn doubt_idle(pool: &Pool) {
+    drop(pool.retain(|_, _| false));
 }

@@ -232,7 +232,6 @@ statements! {
     prune_changes: &[Type::INT8], "\
         delete from {s}.api_key_changes where id in \
             (select id from {s}.api_key_changes where at < $1 limit 10000)";
-    is_standby: &[], "select pg_is_in_recovery()";
     // What moves whole tables.
     export_meta: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_META;
     export_owners: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_OWNERS;

@@ -1,12 +1,12 @@
 use std::{fmt, future::Future, sync::Arc};
 
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Connect, Manager, Object, Pool};
 use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, Config};
 
 use super::{
-    connect::Server,
+    connect::{MANAGER, Server, pool_of},
     connect_error::PostgresError,
     key_rows::FOUND_COLUMNS,
     link::{Link, Source},
@@ -125,14 +125,8 @@ impl PostgresStore {
         F: Future<Output = Result<Client, tokio_postgres::Error>> + Send + 'static,
     {
         settings.check()?;
-        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_connect(Config::new(), Connector(connector), manager_config);
-        let pool = Pool::builder(manager)
-            .max_size(settings.pool_size)
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(PostgresError::unavailable)?;
-        Self::assemble(pool, Source::Pool, None, &settings).await
+        let manager = Manager::from_connect(Config::new(), Connector(connector), MANAGER);
+        Self::assemble(pool_of(manager, &settings)?, Source::Pool, None, &settings).await
     }
 
     async fn assemble(

@@ -21,7 +21,7 @@ pub(super) async fn put_meta_if_absent(
 }
 
 async fn meta(sessions: &Sessions, sql: &Sql, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-    sessions.rows(sql, &sql.meta, &[&name]).await?.first().map(|row| column(row, 0)).transpose()
+    sessions.rows(&sql.meta, &[&name]).await?.first().map(|row| column(row, 0)).transpose()
 }
 
 pub(super) async fn prune(sessions: &Sessions, sql: &Sql, prune: &Prune) -> Result<Pruned, Failure> {
