@@ -1,0 +1,247 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{ApiKeys, Inner};
+use crate::{
+    auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, Pruner, StoreUpkeep, Upkeep, UsageFlusher, Wiring},
+    hash::{Argon2Params, Hasher, HasherConfig, PepperId, Peppers},
+    key::{InvalidBrand, KeyFormat},
+    manage::{KeyManager, ManagerParts, Policy, TableOfRights},
+    owner::OrganizationId,
+    random::random_bytes,
+    store::{KeyStore, StoreError, guarded_change},
+    time::Clock,
+    usage::UsageRecorder,
+};
+
+/// The longest between two flushes, and the least that audit events stay: a slip of the unit must not delete a trail.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Settings of [`ApiKeys`].
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_api_keys::{ApiKeys, store::MemoryStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let keys = ApiKeys::builder(MemoryStore::new())
+///     .brand("acme")
+///     .usage_interval(Duration::from_secs(30))
+///     .build()
+///     .await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub struct ApiKeysBuilder<S> {
+    store: Arc<S>,
+    settings: AuthSettings,
+    brand: Option<String>,
+    policy: Arc<dyn Policy>,
+    usage_interval: Duration,
+    keep_events: Option<Duration>,
+}
+
+impl<S: KeyStore> ApiKeysBuilder<S> {
+    pub(super) fn new(store: S) -> Self {
+        Self {
+            store: Arc::new(store),
+            settings: AuthSettings::new(),
+            brand: None,
+            policy: Arc::new(TableOfRights),
+            usage_interval: Duration::from_secs(10),
+            keep_events: None,
+        }
+    }
+
+    /// The word that keys are issued with, `<brand>_user.…`: a lower-case letter, then up to 15 more or digits. Default:
+    /// none. Keys of another brand, or none, are then refused; see [`format`](Self::format) to accept several.
+    pub fn brand(mut self, brand: impl Into<String>) -> Self {
+        self.brand = Some(brand.into());
+        self
+    }
+
+    /// How keys look: which brand to issue and which to accept. Default: unbranded.
+    pub fn format(mut self, format: KeyFormat) -> Self {
+        self.settings = self.settings.with_format(format);
+        self.brand = None;
+        self
+    }
+
+    /// Peppers, of which each node must know the current one before any makes it current. Default: none. A node whose
+    /// pepper differs from what other nodes use under the same id does not start.
+    pub fn peppers(mut self, peppers: Peppers) -> Self {
+        self.settings.hasher = self.settings.hasher.with_peppers(peppers);
+        self
+    }
+
+    /// What a hash costs. Default: [`Argon2Params::STANDARD`].
+    pub fn params(mut self, params: Argon2Params) -> Self {
+        self.settings.hasher = self.settings.hasher.with_params(params);
+        self
+    }
+
+    /// Hash cost, peppers, hashing threads and their queue, all at once. Default: [`HasherConfig::new`].
+    pub fn hasher(mut self, hasher: HasherConfig) -> Self {
+        self.settings = self.settings.with_hasher(hasher);
+        self
+    }
+
+    /// Where the time comes from. Default: [`SystemClock`](crate::SystemClock).
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.settings = self.settings.with_clock(clock);
+        self
+    }
+
+    /// How current a record must be. Default: [`Freshness::Strict`].
+    pub fn freshness(mut self, freshness: Freshness) -> Self {
+        self.settings = self.settings.with_freshness(freshness);
+        self
+    }
+
+    /// How many proved keys are remembered, 1 to 100,000,000. Default: 100,000.
+    pub fn proofs(mut self, proofs: usize) -> Self {
+        self.settings = self.settings.with_proofs(proofs);
+        self
+    }
+
+    /// How many keys are looked up in the store at a time and how long one waits for its turn. Default: 64 and a second.
+    pub fn look_ups(mut self, at_a_time: usize, wait: Duration) -> Self {
+        self.settings = self.settings.with_look_ups(at_a_time, wait);
+        self
+    }
+
+    /// How long one answer of the store may take. Default: 5 seconds.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.settings = self.settings.with_store_timeout(timeout);
+        self
+    }
+
+    /// How long a read of the change log waits before it begins, so that more requests share it: at most 100 ms, which
+    /// each of them waits longer. Default: nothing.
+    pub fn coalescing(mut self, delay: Duration) -> Self {
+        self.settings = self.settings.with_coalescing(delay);
+        self
+    }
+
+    /// How often usage is written: 100 ms to a day. Default: every 10 seconds. A crash loses what was counted since.
+    pub fn usage_interval(mut self, interval: Duration) -> Self {
+        self.usage_interval = interval;
+        self
+    }
+
+    /// How long audit events stay before they are deleted, looked at once an hour: at least a day. Default: for good. On
+    /// a fleet the shortest setting wins: each node deletes by its own.
+    ///
+    /// What nobody asks for any more goes in any case, once an hour: all but 100,000 rows of the change log, and the
+    /// results of changes, which are there for whoever repeats one, after a week.
+    pub fn keep_events(mut self, keep: Duration) -> Self {
+        self.keep_events = Some(keep);
+        self
+    }
+
+    /// Who may do what. Default: [`TableOfRights`].
+    pub fn policy(mut self, policy: impl Policy) -> Self {
+        self.policy = Arc::new(policy);
+        self
+    }
+
+    /// The keys. Leaves a check value of each known pepper in the store, or compares it with the one that stands there.
+    ///
+    /// # Errors
+    /// [`SetupError`] if a setting is out of range, a pepper is wrong, or the store cannot be asked.
+    pub async fn build(self) -> Result<ApiKeys<S>, SetupError> {
+        let (store, timeout) = (Arc::clone(&self.store), self.settings.store_timeout);
+        let (keys, hasher) = self.assemble()?;
+        for (id, value) in hasher.key_check_values() {
+            let name = format!("pepper {}", id.as_u32());
+            let stands =
+                guarded_change(timeout, || store.put_meta_if_absent(&name, &value)).await.map_err(Cause::Store)?;
+            if stands != value {
+                return Err(Cause::WrongPepper(id).into());
+            }
+        }
+        keys.0.upkeep.start();
+        Ok(keys)
+    }
+
+    /// What [`build`](Self::build) makes where there is no pepper to compare.
+    pub(super) fn without_peppers(self) -> Result<ApiKeys<S>, SetupError> {
+        Ok(self.assemble()?.0)
+    }
+
+    fn assemble(self) -> Result<(ApiKeys<S>, Hasher), SetupError> {
+        let mut settings = self.settings;
+        if let Some(brand) = self.brand {
+            settings = settings.with_format(KeyFormat::branded(&brand).map_err(Cause::Brand)?);
+        }
+        if self.usage_interval < Duration::from_millis(100) || self.usage_interval > DAY {
+            return Err(Cause::UsageInterval.into());
+        }
+        if self.keep_events.is_some_and(|keep| keep < DAY) {
+            return Err(Cause::KeepEvents.into());
+        }
+        let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
+        let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
+        let (hasher, usage, timeout) =
+            (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
+        let (store, meter) = (Arc::clone(&self.store), Arc::clone(&wiring.meter));
+        let flusher = Arc::new(UsageFlusher::new(store, Arc::clone(&usage), meter, self.usage_interval, timeout));
+        let manager = KeyManager::new(ManagerParts {
+            store: Arc::clone(&self.store),
+            hasher: hasher.clone(),
+            format: settings.format.clone(),
+            clock: Arc::clone(&settings.clock),
+            policy: self.policy,
+            lease: Arc::clone(&wiring.lease),
+            timeout,
+            organization: OrganizationId::single(),
+        });
+        let clock = Arc::clone(&settings.clock);
+        let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));
+        let upkeep = Arc::new(StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner));
+        wiring.usage = Some(usage);
+        wiring.upkeep = Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>);
+        let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
+        Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher, upkeep })), hasher))
+    }
+}
+
+impl<S> fmt::Debug for ApiKeysBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeysBuilder").finish_non_exhaustive()
+    }
+}
+
+/// The settings do not make [`ApiKeys`], and why.
+///
+/// ```
+/// use tower_api_keys::{ApiKeys, store::MemoryStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// assert!(ApiKeys::builder(MemoryStore::new()).brand("Not A Brand").build().await.is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SetupError(#[from] Cause);
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error(transparent)]
+    Auth(AuthSetupError),
+    #[error(transparent)]
+    Brand(InvalidBrand),
+    #[error("audit events stay for at least a day")]
+    KeepEvents,
+    #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]
+    Store(#[source] StoreError),
+    #[error("usage is written every 100 ms to once a day")]
+    UsageInterval,
+    #[error(
+        "pepper {0} is not the one the keys in this store were hashed with: give this node the same pepper as the others"
+    )]
+    WrongPepper(PepperId),
+}
