@@ -1,13 +1,15 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{ApiKeys, Inner};
+use super::keys::{ApiKeys, Inner};
 use crate::{
+    audit::{EventSink, Notifier},
     auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, Pruner, StoreUpkeep, Upkeep, UsageFlusher, Wiring},
     hash::{Argon2Params, Hasher, HasherConfig, PepperId, Peppers},
     key::{InvalidBrand, KeyFormat},
-    manage::{KeyManager, ManagerParts, Policy, TableOfRights},
+    manage::{KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
     owner::OrganizationId,
     random::random_bytes,
+    scope::Scope,
     store::{KeyStore, StoreError, guarded_change},
     time::Clock,
     usage::UsageRecorder,
@@ -38,17 +40,34 @@ pub struct ApiKeysBuilder<S> {
     settings: AuthSettings,
     brand: Option<String>,
     policy: Arc<dyn Policy>,
+    rules: Rules,
     usage_interval: Duration,
     keep_events: Option<Duration>,
 }
 
+impl<S: KeyStore> ApiKeys<S> {
+    /// Keys with every default: unbranded, the standard hash, no pepper, strict.
+    ///
+    /// # Errors
+    /// [`SetupError`] if the operating system gives no randomness.
+    pub fn new(store: S) -> Result<Self, SetupError> {
+        ApiKeysBuilder::new(store).without_peppers()
+    }
+
+    /// Keys with settings.
+    pub fn builder(store: S) -> ApiKeysBuilder<S> {
+        ApiKeysBuilder::new(store)
+    }
+}
+
 impl<S: KeyStore> ApiKeysBuilder<S> {
-    pub(super) fn new(store: S) -> Self {
+    fn new(store: S) -> Self {
         Self {
             store: Arc::new(store),
             settings: AuthSettings::new(),
             brand: None,
             policy: Arc::new(TableOfRights),
+            rules: Rules::default(),
             usage_interval: Duration::from_secs(10),
             keep_events: None,
         }
@@ -146,6 +165,26 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
+    /// The scopes that there are, beside `keys:manage`. Default: whatever is asked for. A key with another one is not
+    /// issued, so that a misspelt scope does not go unnoticed until it is missed; none at all are none.
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item = Scope>) -> Self {
+        self.rules.scopes = Some(scopes.into_iter().collect());
+        self
+    }
+
+    /// What becomes of a team's live keys when its plan no longer includes team keys, told by
+    /// [`KeyManager::plan_changed`]. Default: [`OnDowngrade::Keep`].
+    pub fn on_downgrade(mut self, on_downgrade: OnDowngrade) -> Self {
+        self.rules.on_downgrade = on_downgrade;
+        self
+    }
+
+    /// Who is told of events once they are committed. Default: nobody.
+    pub fn event_sink(mut self, sink: impl EventSink) -> Self {
+        self.rules.notifier = Notifier::new(sink);
+        self
+    }
+
     /// The keys. Leaves a check value of each known pepper in the store, or compares it with the one that stands there.
     ///
     /// # Errors
@@ -166,7 +205,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     }
 
     /// What [`build`](Self::build) makes where there is no pepper to compare.
-    pub(super) fn without_peppers(self) -> Result<ApiKeys<S>, SetupError> {
+    fn without_peppers(self) -> Result<ApiKeys<S>, SetupError> {
         Ok(self.assemble()?.0)
     }
 
@@ -196,6 +235,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             lease: Arc::clone(&wiring.lease),
             timeout,
             organization: OrganizationId::single(),
+            rules: Arc::new(self.rules),
         });
         let clock = Arc::clone(&settings.clock);
         let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));

@@ -121,6 +121,13 @@ impl Event {
         (self.before, self.after) = (before, after);
         self
     }
+
+    /// This event, with where it was asked for.
+    #[must_use]
+    pub fn with_source(mut self, source: Option<String>) -> Self {
+        self.source = source;
+        self
+    }
 }
 
 /// An event as stores keep it. A store sets [`sequence`](Self::sequence) and writes the rest as it is given.

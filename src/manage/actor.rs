@@ -5,6 +5,7 @@ use crate::{
     principal::Principal,
     record::{ActorId, SystemLabel},
     scope::Scopes,
+    usage::Source,
 };
 
 /// Who asks for something to be done to keys: a person, a key, or the service itself. Made by the embedder from what it
@@ -25,6 +26,7 @@ use crate::{
 pub struct Actor {
     who: Who,
     rights: Rights,
+    source: Option<Source>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ impl Actor {
     /// [told otherwise](Self::in_organization).
     #[must_use]
     pub fn user(user: UserId, rights: Rights) -> Self {
-        Self { who: Who::User { user, organization: OrganizationId::single() }, rights }
+        Self::of(Who::User { user, organization: OrganizationId::single() }, rights)
     }
 
     /// A key, with the rights its owner has at this moment, in the key's own organization.
@@ -74,7 +76,7 @@ impl Actor {
             owner: principal.owner().clone(),
             scopes: principal.scopes().clone(),
         };
-        Self { who, rights }
+        Self::of(who, rights)
     }
 
     /// The service itself: its first start, its command line, a job. It may do anything in the organization of the
@@ -83,7 +85,7 @@ impl Actor {
     /// # Errors
     /// [`InvalidId`] if the label is empty, longer than 128 bytes or has a control character.
     pub fn system(label: impl AsRef<str>) -> Result<Self, InvalidId> {
-        Ok(Self { who: Who::System(SystemLabel::new(label)?), rights: Rights::none() })
+        Ok(Self::of(Who::System(SystemLabel::new(label)?), Rights::none()))
     }
 
     /// This person, in this organization. Keys have their organization and the system has the manager's: for them this
@@ -94,6 +96,24 @@ impl Actor {
             *organization = to;
         }
         self
+    }
+
+    /// This actor, asking from here: `console`, `api`, an address. The audit trail says so of what it does. Default:
+    /// nothing is said.
+    #[must_use]
+    pub fn from_source(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    const fn of(who: Who, rights: Rights) -> Self {
+        Self { who, rights, source: None }
+    }
+
+    /// From where it asks, if that was said.
+    #[must_use]
+    pub const fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     /// Who it is, as records and events keep it.
@@ -164,6 +184,11 @@ impl Actor {
     #[must_use]
     pub fn plan_of(&self, team: &TeamId) -> Plan {
         self.rights.plan_of(team)
+    }
+
+    /// The teams of which something was said: a role, or a plan.
+    pub(super) fn known_teams(&self) -> impl Iterator<Item = &TeamId> {
+        self.rights.known_teams()
     }
 
     /// Whose keys it may have something to do with: its own and those of its teams.

@@ -94,6 +94,8 @@ pub enum InvalidInput {
     Scopes,
     /// The new scopes are not within the old ones.
     ScopesWider,
+    /// The service knows no such scope.
+    UnknownScope,
 }
 
 impl ManageError {
@@ -210,6 +212,7 @@ impl fmt::Display for InvalidInput {
             Self::PageSize => "a page has 1 to 1000 keys",
             Self::Scopes => "a key has at most 64 scopes",
             Self::ScopesWider => "the scopes of a key can only become fewer: issue a new key for more",
+            Self::UnknownScope => "this service has no such scope: a misspelt one would allow nothing",
         })
     }
 }

@@ -1,5 +1,6 @@
 mod apply;
 mod change;
+mod decide;
 mod issue;
 mod owner;
 mod read;
@@ -8,15 +9,16 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     actor::Actor,
-    error::ManageError,
-    policy::{Decision, DenialReason, KeyAction, Policy, Target},
+    error::{InvalidInput, ManageError, ManageErrorKind},
+    policy::{KeyAction, Policy, Target},
+    rules::Rules,
 };
 use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId},
     owner::{OrganizationId, Owner},
     record::{KeyRecord, OwnerStatus},
-    scope::Scope,
+    scope::{Scope, Scopes},
     store::{FoundKey, KeyStore, Lease, OwnerRef, guarded},
     time::Clock,
 };
@@ -62,6 +64,7 @@ pub(crate) struct ManagerParts<S> {
     /// For each call of the store.
     pub(crate) timeout: Duration,
     pub(crate) organization: OrganizationId,
+    pub(crate) rules: Arc<Rules>,
 }
 
 impl<S> KeyManager<S> {
@@ -80,6 +83,7 @@ impl<S> KeyManager<S> {
             lease: Arc::clone(&self.0.lease),
             timeout: self.0.timeout,
             organization,
+            rules: Arc::clone(&self.0.rules),
         })
     }
 
@@ -89,32 +93,20 @@ impl<S> KeyManager<S> {
         &self.0.organization
     }
 
-    /// What no policy can allow: to reach another organization, or to manage with a key that is not meant for it.
-    fn admit(&self, actor: &Actor) -> Result<(), ManageError> {
-        if actor.organization().is_some_and(|organization| *organization != self.0.organization) {
-            return Err(ManageError::not_found());
+    /// These scopes as a store will read them back, if the service has them all.
+    fn known_scopes(&self, scopes: &Scopes) -> Result<Scopes, ManageError> {
+        // A set built step by step can be too large.
+        let scopes = scopes.to_string().parse::<Scopes>();
+        let scopes = scopes.map_err(|error| ManageError::invalid(InvalidInput::Scopes).with_source(error))?;
+        let Some(known) = &self.0.rules.scopes else {
+            return Ok(scopes);
+        };
+        let unknown = scopes.named().find(|scope| **scope != Scope::KEYS_MANAGE && !known.contains(*scope));
+        if let Some(unknown) = unknown {
+            let unknown = format!("there is no scope `{}`", unknown.as_str());
+            return Err(ManageError::invalid(InvalidInput::UnknownScope).with_source(unknown));
         }
-        if actor.scopes().is_some_and(|scopes| !scopes.allows(&Scope::KEYS_MANAGE)) {
-            return Err(ManageError::denied(DenialReason::InsufficientScope));
-        }
-        Ok(())
-    }
-
-    fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
-        self.0.policy.decide(actor, action, target)
-    }
-
-    fn allows(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> bool {
-        self.decide(actor, action, target) == Decision::Allow
-    }
-
-    /// Whether the policy lets the actor do this to something it may know of.
-    fn permit(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<(), ManageError> {
-        match self.decide(actor, action, target) {
-            Decision::Allow => Ok(()),
-            Decision::Deny(reason) => Err(ManageError::denied(reason)),
-            Decision::Hide => Err(ManageError::not_found()),
-        }
+        Ok(scopes)
     }
 
     fn owner_ref(&self, owner: &Owner) -> OwnerRef {
@@ -158,7 +150,7 @@ impl<S: KeyStore> KeyManager<S> {
 
 /// The nouns of two rows.
 fn read(found: &FoundKey) -> Result<(KeyRecord, OwnerStatus), ManageError> {
-    let corrupt = |error| ManageError::new(super::error::ManageErrorKind::CorruptRecord).with_source(error);
+    let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
     Ok((KeyRecord::try_from(&found.key).map_err(corrupt)?, OwnerStatus::try_from(&found.owner).map_err(corrupt)?))
 }
 

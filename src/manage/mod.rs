@@ -9,13 +9,14 @@
 //!
 //! | | self | member of the team | Team Admin, Team Owner | org admin |
 //! |---|---|---|---|---|
-//! | personal key: issue, rename, relabel, narrow, expire | yes | - | - | no |
-//! | personal key: see with usage, revoke | yes | - | - | yes |
+//! | personal key: issue, rename, relabel, narrow, expire, rotate | yes | - | - | no |
+//! | personal key: see with usage, audit, revoke, revoke many | yes | - | - | yes |
 //! | team key: see | - | yes | yes | yes |
-//! | team key: see usage | - | no | yes | yes |
+//! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
 //! | team key: issue (plan Business or Enterprise) | - | no | yes | yes |
-//! | team key: rename, relabel, narrow, expire, revoke (any plan) | - | no | yes | yes |
-//! | owner: hold, lift, close | no | no | no | yes |
+//! | team key: rename, relabel, narrow, expire, rotate, revoke, revoke many (any plan) | - | no | yes | yes |
+//! | owner: hold, lift, close; exposure of a person | no | no | no | yes |
+//! | blast radius of a person | yes | - | - | yes |
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
 //! owner may at that moment, if [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it, and grants no scope it does
@@ -30,6 +31,7 @@ mod manager;
 mod policy;
 mod request;
 mod rights;
+mod rules;
 mod table;
 
 #[cfg(test)]
@@ -45,4 +47,6 @@ pub(crate) use manager::ManagerParts;
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use request::{IssueKey, ListKeys};
 pub use rights::{Plan, Rights, TeamRole};
+pub use rules::OnDowngrade;
+pub(crate) use rules::Rules;
 pub use table::TableOfRights;

@@ -1,6 +1,6 @@
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
-use super::actor::Actor;
+use super::{actor::Actor, info::KeyInfo};
 use crate::{
     key::KeyId,
     owner::Owner,
@@ -49,6 +49,8 @@ pub trait Policy: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyAction {
+    /// Read the audit trail of a key, of a user or a team and their keys, or of the organization.
+    Audit,
     /// Close a user or a team for good.
     Close,
     /// Set an earlier expiry of a key.
@@ -65,11 +67,17 @@ pub enum KeyAction {
     Relabel,
     /// Change the name of a key.
     Rename,
-    /// Revoke a key.
+    /// Revoke a key. Of a user or a team: revoke many of their keys at once.
     Revoke,
+    /// Begin, finish or abort the rotation of a key.
+    Rotate,
     /// See that a key exists, and all about it except how it is used. Of an owner or the organization: list its keys.
     See,
-    /// See how a key is used.
+    /// See what stops if a person leaves.
+    SeeBlastRadius,
+    /// See which keys a person saw the texts of.
+    SeeExposure,
+    /// See how a key is used: counts, sources, advice, what would happen if it called now, inventory and export.
     SeeUsage,
 }
 
@@ -119,6 +127,24 @@ impl<'a> Target<'a> {
         match self {
             Self::Key { owner, .. } | Self::NewKey { owner, .. } | Self::Owner(owner) => Some(owner),
             Self::Organization => None,
+        }
+    }
+
+    /// A key that this owner is to get, as a form asks for it before anybody has chosen scopes: with none.
+    #[must_use]
+    pub fn new_key(owner: &'a Owner) -> Self {
+        static NONE: LazyLock<Scopes> = LazyLock::new(Scopes::none);
+        Self::NewKey { owner, scopes: &NONE }
+    }
+
+    /// A key that exists, as [`find`](super::KeyManager::find) and lists show it.
+    #[must_use]
+    pub const fn listed(key: &'a KeyInfo) -> Self {
+        Self::Key {
+            id: &key.id,
+            owner: &key.owner,
+            created_by: &key.created_by,
+            created_with: key.created_with.as_ref(),
         }
     }
 

@@ -74,6 +74,11 @@ impl Rights {
         self.teams.get(team).map_or(Plan::Free, |standing| standing.plan)
     }
 
+    /// The teams of which something was said: a role, or a plan.
+    pub(super) fn known_teams(&self) -> impl Iterator<Item = &TeamId> {
+        self.teams.keys()
+    }
+
     /// The teams with a role.
     pub fn teams(&self) -> impl Iterator<Item = &TeamId> {
         self.teams.iter().filter(|(_, standing)| standing.role.is_some()).map(|(team, _)| team)

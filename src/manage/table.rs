@@ -36,23 +36,34 @@ impl Policy for TableOfRights {
 
 /// Whether the action can be done to such a target at all.
 const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
-    use KeyAction::{Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, See, SeeUsage};
+    use KeyAction::{
+        Audit, Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, Rotate, See, SeeBlastRadius,
+        SeeExposure, SeeUsage,
+    };
     match target {
-        Target::Key { .. } => matches!(action, Expire | Narrow | Relabel | Rename | Revoke | See | SeeUsage),
+        Target::Key { .. } => {
+            matches!(action, Audit | Expire | Narrow | Relabel | Rename | Revoke | Rotate | See | SeeUsage)
+        }
         Target::NewKey { .. } => matches!(action, Issue),
-        Target::Organization => matches!(action, See | SeeUsage),
-        Target::Owner(_) => matches!(action, Close | Hold | Lift | See | SeeUsage),
+        Target::Organization => matches!(action, Audit | Revoke | See | SeeUsage),
+        Target::Owner(Owner::Team(_)) => matches!(action, Audit | Close | Hold | Lift | Revoke | See | SeeUsage),
+        Target::Owner(Owner::User(_)) => {
+            matches!(action, Audit | Close | Hold | Lift | Revoke | See | SeeBlastRadius | SeeExposure | SeeUsage)
+        }
     }
 }
 
 /// A person and their personal keys.
 fn of_user(actor: &Actor, action: KeyAction, user: &UserId) -> Decision {
-    use KeyAction::{Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, See, SeeUsage};
+    use KeyAction::{
+        Audit, Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, Rotate, See, SeeBlastRadius,
+        SeeExposure, SeeUsage,
+    };
     let is_self = actor.user_id() == Some(user);
     match action {
-        See | SeeUsage | Revoke if is_self || actor.is_org_admin() => Decision::Allow,
-        Expire | Issue | Narrow | Relabel | Rename if is_self => Decision::Allow,
-        Close | Hold | Lift if actor.is_org_admin() => Decision::Allow,
+        Audit | Revoke | See | SeeBlastRadius | SeeUsage if is_self || actor.is_org_admin() => Decision::Allow,
+        Expire | Issue | Narrow | Relabel | Rename | Rotate if is_self => Decision::Allow,
+        Close | Hold | Lift | SeeExposure if actor.is_org_admin() => Decision::Allow,
         _ if is_self => Decision::Deny(DenialReason::InsufficientRole),
         _ if actor.is_org_admin() => Decision::Deny(DenialReason::NotYourKey),
         _ => Decision::Hide,
@@ -61,12 +72,12 @@ fn of_user(actor: &Actor, action: KeyAction, user: &UserId) -> Decision {
 
 /// A team and its keys.
 fn of_team(actor: &Actor, action: KeyAction, team: &TeamId) -> Decision {
-    use KeyAction::{Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, See, SeeUsage};
+    use KeyAction::{Audit, Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, Rotate, See, SeeUsage};
     let role = actor.role_in(team);
     let manages = actor.is_org_admin() || role.is_some_and(|role| role.manages_keys());
     match action {
         See if manages || role.is_some() => Decision::Allow,
-        Expire | Narrow | Relabel | Rename | Revoke | SeeUsage if manages => Decision::Allow,
+        Audit | Expire | Narrow | Relabel | Rename | Revoke | Rotate | SeeUsage if manages => Decision::Allow,
         Issue if manages && actor.plan_of(team).includes_team_keys() => Decision::Allow,
         Issue if manages => Decision::Deny(DenialReason::PlanRequired),
         Close | Hold | Lift if actor.is_org_admin() => Decision::Allow,

@@ -11,7 +11,7 @@ use crate::{
     owner::Owner,
     random::random_bytes,
     store::{
-        AuditedWrite, Change, ChangeId, Conflict, Guard, KeyStore, Lease, StoreError, StoreErrorKind, Write,
+        Applied, AuditedWrite, Change, ChangeId, Conflict, Guard, KeyStore, Lease, StoreError, StoreErrorKind, Write,
         WriteOutcome, guarded, guarded_change,
     },
     time::Timestamp,
@@ -20,61 +20,109 @@ use crate::{
 /// Before the second and the third attempt at a change of which the store did not say whether it was made.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
-/// One write that an actor makes, and what goes with it.
+/// What an actor wants done, all or none: 1 to 50 writes.
 pub(super) struct Wanted {
     pub(super) at: Timestamp,
+    pub(super) writes: Vec<WantedWrite>,
+    /// What must hold at the moment of commit, and what it means if it does not, beside that the actor may act.
+    pub(super) guards: Vec<(Guard, Unmet)>,
+    pub(super) dedupe: Option<String>,
+}
+
+/// One write, and what the audit trail says of it.
+pub(super) struct WantedWrite {
     pub(super) write: Write,
     pub(super) action: Action,
     pub(super) subject: Subject,
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
-    /// Must be active, because the write gives it a key.
-    pub(super) new_owner: Option<Owner>,
-    pub(super) dedupe: Option<String>,
+}
+
+/// What a guard that does not hold means.
+#[derive(Clone)]
+pub(super) enum Unmet {
+    /// The actor may not act any more.
+    Actor(DenialReason),
+    /// Things are not as they were when the change was decided on.
+    Kind(ManageErrorKind),
+    /// The user or team that is given a key is held or closed.
+    NewOwner(Owner),
+}
+
+impl Wanted {
+    /// A single write under no guard of its own.
+    pub(super) fn one(at: Timestamp, write: WantedWrite) -> Self {
+        Self { at, writes: vec![write], guards: Vec::new(), dedupe: None }
+    }
 }
 
 impl<S: KeyStore> KeyManager<S> {
-    /// Writes what the actor wants, with its event, if both the actor and the new owner are active at that moment.
-    pub(super) async fn apply(&self, actor: &Actor, wanted: Wanted) -> Result<WriteOutcome, ManageError> {
-        let event = Event::new(self.0.organization.clone(), wanted.at, actor.id(), wanted.action, wanted.subject)
-            .with_change(wanted.before, wanted.after);
-        let mut guards = Vec::new();
-        guards.extend(wanted.new_owner.iter().map(|owner| Guard::OwnerActive(self.owner_ref(owner))));
-        guards.extend(actor.key_id().copied().map(Guard::Live));
-        guards.extend(actor.standing_on().map(|owner| Guard::OwnerActive(self.owner_ref(&owner))));
-        let change = Change {
-            id: new_change_id()?,
-            at: wanted.at,
-            writes: vec![AuditedWrite { write: wanted.write, event: EventRow::from(&event) }],
-            guards,
-            dedupe: wanted.dedupe,
-        };
+    /// Writes what the actor wants, with its events, if the actor may still act at that moment. One outcome for each
+    /// write.
+    pub(super) async fn apply(&self, actor: &Actor, wanted: Wanted) -> Result<Vec<WriteOutcome>, ManageError> {
+        let Wanted { at, writes, mut guards, dedupe } = wanted;
+        guards.extend(self.guards_of(actor));
+        let (guards, unmet): (Vec<_>, Vec<_>) = guards.into_iter().unzip();
+        let (writes, events): (Vec<_>, Vec<_>) =
+            writes.into_iter().map(|wanted| self.audited(actor, at, wanted)).unzip();
+        let change = Change { id: new_change_id()?, at, writes, guards, dedupe };
         // Ends the lease however this call ends, and if it is dropped half-way: the change may have been made by then.
         let _ended = EndOnDrop(&self.0.lease);
-        match self.apply_until_known(&change).await {
-            Ok(outcome) => Ok(outcome),
-            Err(error) => Err(match (error.kind(), wanted.new_owner) {
-                (StoreErrorKind::Conflict(Conflict::Guard(0)), Some(owner)) => self.inactive(&owner).await?,
-                (StoreErrorKind::Conflict(Conflict::Guard(place)), _) => match change.guards.get(place) {
-                    Some(Guard::Live(_)) => ManageError::denied(DenialReason::ActorKeyDead).with_source(error),
-                    Some(Guard::OwnerActive(_)) => ManageError::denied(DenialReason::ActorInactive).with_source(error),
-                    _ => error.into(),
-                },
-                _ => error.into(),
-            }),
-        }
+        let outcomes = match self.apply_until_known(&change).await {
+            Ok(Applied { outcomes }) if outcomes.len() == events.len() => outcomes,
+            Ok(_) => return Err(StoreError::corrupt("a change has not one outcome for each of its writes").into()),
+            Err(error) => return Err(self.explained(error, &unmet).await?),
+        };
+        let written = events.into_iter().zip(&outcomes).filter(|(_, outcome)| **outcome == WriteOutcome::Written);
+        self.0.rules.notifier.tell(&written.map(|(event, _)| event).collect::<Vec<_>>());
+        Ok(outcomes)
+    }
+
+    /// The same for a change of one write.
+    pub(super) async fn apply_one(&self, actor: &Actor, wanted: Wanted) -> Result<WriteOutcome, ManageError> {
+        let outcomes = self.apply(actor, wanted).await?;
+        outcomes.first().copied().ok_or_else(|| StoreError::corrupt("a change of one write has no outcome").into())
+    }
+
+    /// A write as the store gets it, and the event as others are told of it.
+    fn audited(&self, actor: &Actor, at: Timestamp, wanted: WantedWrite) -> (AuditedWrite, Event) {
+        let WantedWrite { write, action, subject, before, after } = wanted;
+        let event = Event::new(self.0.organization.clone(), at, actor.id(), action, subject)
+            .with_change(before, after)
+            .with_source(actor.source().map(|source| source.as_str().to_owned()));
+        (AuditedWrite { write, event: EventRow::from(&event) }, event)
+    }
+
+    /// Whoever acts must be neither held nor closed, and if it is a key, live.
+    fn guards_of(&self, actor: &Actor) -> impl Iterator<Item = (Guard, Unmet)> {
+        let key = actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::Actor(DenialReason::ActorKeyDead)));
+        let owner = actor
+            .standing_on()
+            .map(|owner| (Guard::OwnerActive(self.owner_ref(&owner)), Unmet::Actor(DenialReason::ActorInactive)));
+        key.into_iter().chain(owner)
+    }
+
+    /// What the error of a store means to whoever wanted the change.
+    async fn explained(&self, error: StoreError, unmet: &[Unmet]) -> Result<ManageError, ManageError> {
+        let unmet = match error.kind() {
+            StoreErrorKind::Conflict(Conflict::Guard(place)) => unmet.get(place),
+            _ => None,
+        };
+        Ok(match unmet {
+            Some(Unmet::Actor(reason)) => ManageError::denied(*reason).with_source(error),
+            Some(Unmet::Kind(kind)) => ManageError::new(*kind).with_source(error),
+            Some(Unmet::NewOwner(owner)) => self.inactive(owner).await?,
+            None => error.into(),
+        })
     }
 
     /// Applies a change; where nobody knows whether it was done, applies the same change again.
-    async fn apply_until_known(&self, change: &Change) -> Result<WriteOutcome, StoreError> {
+    async fn apply_until_known(&self, change: &Change) -> Result<Applied, StoreError> {
         let mut pauses = PAUSES.iter();
         let mut unknown = None;
         loop {
             let error = match guarded_change(self.0.timeout, || self.0.store.apply(change)).await {
-                Ok(applied) => {
-                    let missing = || StoreError::corrupt("a change of one write has no outcome");
-                    return applied.outcomes.first().copied().ok_or_else(missing);
-                }
+                Ok(applied) => return Ok(applied),
                 Err(error) => error,
             };
             match error.kind() {
@@ -99,6 +147,11 @@ impl<S: KeyStore> KeyManager<S> {
         let closed = status.closed_at.is_some();
         let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerHeld };
         Ok(ManageError::new(kind))
+    }
+
+    /// That an owner is to be given a key.
+    pub(super) fn owner_is_active(&self, owner: &Owner) -> (Guard, Unmet) {
+        (Guard::OwnerActive(self.owner_ref(owner)), Unmet::NewOwner(owner.clone()))
     }
 }
 

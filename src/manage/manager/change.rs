@@ -1,4 +1,7 @@
-use super::{KeyManager, apply::Wanted};
+use super::{
+    KeyManager,
+    apply::{Wanted, WantedWrite},
+};
 use crate::{
     audit::{Action, Subject},
     key::KeyId,
@@ -8,6 +11,7 @@ use crate::{
         info::{Effect, KeyInfo, Revoked},
         policy::KeyAction,
     },
+    owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, Labels, Revocation, labels_text},
     scope::Scopes,
     store::{KeyStore, KeyUpdate, Write, WriteOutcome},
@@ -64,9 +68,7 @@ impl<S: KeyStore> KeyManager<S> {
     /// [`ManageErrorKind`]: as for [`rename`](Self::rename); invalid unless the scopes are within those it has.
     pub async fn narrow_scopes(&self, id: &KeyId, scopes: Scopes, actor: &Actor) -> Result<KeyInfo, ManageError> {
         self.admit(actor)?;
-        // Read back as a store will read it back: a set built step by step can be too large.
-        let scopes = scopes.to_string().parse::<Scopes>();
-        let scopes = scopes.map_err(|error| ManageError::invalid(InvalidInput::Scopes).with_source(error))?;
+        let scopes = self.known_scopes(&scopes)?;
         self.update(id, actor, KeyAction::Narrow, |record, _| {
             if !scopes.is_within(&record.scopes) {
                 return Err(ManageError::invalid(InvalidInput::ScopesWider));
@@ -119,17 +121,8 @@ impl<S: KeyStore> KeyManager<S> {
             return Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Already));
         }
         let at = self.0.clock.now();
-        let wanted = Wanted {
-            at,
-            write: Write::Revoke { organization: self.0.organization.clone(), id: *id, by: actor.id().to_string() },
-            action: Action::KEY_REVOKED,
-            subject: Subject::Key(*id, record.owner.clone()),
-            before: None,
-            after: None,
-            new_owner: None,
-            dedupe: None,
-        };
-        match self.apply(actor, wanted).await? {
+        let write = self.revocation(*id, &record.owner, actor, Action::KEY_REVOKED, None);
+        match self.apply_one(actor, Wanted::one(at, write)).await? {
             WriteOutcome::Written => {
                 record.revoked = Some(Revocation { at, by: Some(actor.id()) });
                 Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Done))
@@ -172,28 +165,47 @@ impl<S: KeyStore> KeyManager<S> {
         let Some(Edited { action, before, after }) = edit(&mut record, at)? else {
             return Ok(KeyInfo::new(record, status, None));
         };
-        let row = KeyRow::from(&record);
-        let update = KeyUpdate {
+        let write = WantedWrite {
+            write: self.update_to(&record),
+            action,
+            subject: Subject::Key(*id, record.owner.clone()),
+            before,
+            after,
+        };
+        self.apply_one(actor, Wanted::one(at, write)).await?;
+        record.version += 1;
+        Ok(KeyInfo::new(record, status, None))
+    }
+
+    /// Writes what may change about a key as it is in this record, under the record's version.
+    pub(super) fn update_to(&self, record: &KeyRecord) -> Write {
+        let row = KeyRow::from(record);
+        Write::Update(KeyUpdate {
             organization: self.0.organization.clone(),
-            id: *id,
+            id: record.id,
             expected_version: record.version,
             name: row.name,
             labels: row.labels,
             scopes: row.scopes,
             expires_at: row.expires_at,
-        };
-        let wanted = Wanted {
-            at,
-            write: Write::Update(update),
+        })
+    }
+
+    /// Revokes a key; the audit trail calls it `action`.
+    pub(super) fn revocation(
+        &self,
+        id: KeyId,
+        owner: &Owner,
+        actor: &Actor,
+        action: Action,
+        after: Option<String>,
+    ) -> WantedWrite {
+        WantedWrite {
+            write: Write::Revoke { organization: self.0.organization.clone(), id, by: actor.id().to_string() },
             action,
-            subject: Subject::Key(*id, record.owner.clone()),
-            before,
+            subject: Subject::Key(id, owner.clone()),
+            before: None,
             after,
-            new_owner: None,
-            dedupe: None,
-        };
-        self.apply(actor, wanted).await?;
-        record.version += 1;
-        Ok(KeyInfo::new(record, status, None))
+        }
     }
 }

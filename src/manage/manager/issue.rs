@@ -1,4 +1,7 @@
-use super::{KeyManager, apply::Wanted};
+use super::{
+    KeyManager,
+    apply::{Wanted, WantedWrite},
+};
 use crate::{
     audit::{Action, Subject},
     key::PlaintextKey,
@@ -7,11 +10,11 @@ use crate::{
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
         issued::IssuedKey,
-        policy::{DenialReason, KeyAction, Target},
+        policy::{KeyAction, Target},
         request::IssueKey,
     },
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus},
-    scope::{Scope, Scopes},
+    scope::Scopes,
     store::{KeyStore, Write},
     time::Timestamp,
 };
@@ -21,7 +24,7 @@ const LONGEST_IDEMPOTENCY_KEY: usize = 256;
 impl<S: KeyStore> KeyManager<S> {
     /// Makes a key. Its text leaves in the answer, once; the store gets a hash of it.
     ///
-    /// A key that acts gives only scopes it has itself, and never [`keys:manage`](Scope::KEYS_MANAGE), which people and
+    /// A key that acts gives only scopes it has itself, and never [`keys:manage`](crate::Scope::KEYS_MANAGE), which people and
     /// the system name.
     ///
     /// # Errors
@@ -31,14 +34,11 @@ impl<S: KeyStore> KeyManager<S> {
         self.admit(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
         self.permit(actor, KeyAction::Issue, &target)?;
-        refuse_to_widen(actor, &request.scopes)?;
 
         let at = self.0.clock.now();
         let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
         let labels = Labels::new(request.labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
-        // Read back as a store will read it back: a set built step by step can be too large.
-        let scopes = request.scopes.to_string().parse::<Scopes>();
-        let scopes = scopes.map_err(|error| invalid(InvalidInput::Scopes).with_source(error))?;
+        let scopes = self.known_scopes(&request.scopes)?;
         if request.expires_at.is_some_and(|end| end <= at) {
             return Err(invalid(InvalidInput::ExpiryPast));
         }
@@ -72,16 +72,15 @@ impl<S: KeyStore> KeyManager<S> {
         actor: &Actor,
         dedupe: Option<String>,
     ) -> Result<IssuedKey, ManageError> {
-        let wanted = Wanted {
-            at: record.created_at,
+        let write = WantedWrite {
             write: Write::Insert(KeyRow::from(&record)),
             action: Action::KEY_ISSUED,
             subject: Subject::Key(record.id, record.owner.clone()),
             before: None,
             after: Some(summary(&record)),
-            new_owner: Some(record.owner.clone()),
-            dedupe,
         };
+        let guards = vec![self.owner_is_active(&record.owner)];
+        let wanted = Wanted { guards, dedupe, ..Wanted::one(record.created_at, write) };
         self.apply(actor, wanted).await?;
         // Its owner was active at the moment of commit.
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
@@ -101,22 +100,12 @@ impl<S: KeyStore> KeyManager<S> {
     }
 }
 
-/// What no policy can allow a key: to give more than it has, or to make another key that manages keys.
-fn refuse_to_widen(actor: &Actor, scopes: &Scopes) -> Result<(), ManageError> {
-    match actor.scopes() {
-        Some(own) if scopes.allows(&Scope::KEYS_MANAGE) || !scopes.is_within(own) => {
-            Err(ManageError::denied(DenialReason::ScopesTooWide))
-        }
-        _ => Ok(()),
-    }
-}
-
 const fn invalid(what: InvalidInput) -> ManageError {
     ManageError::invalid(what)
 }
 
 /// What the audit trail says of a new key, because all of it can change later.
-fn summary(record: &KeyRecord) -> String {
+pub(super) fn summary(record: &KeyRecord) -> String {
     #[derive(serde::Serialize)]
     struct Summary<'a> {
         name: &'a KeyName,

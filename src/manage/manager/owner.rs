@@ -1,4 +1,7 @@
-use super::{KeyManager, apply::Wanted};
+use super::{
+    KeyManager,
+    apply::{Wanted, WantedWrite},
+};
 use crate::{
     audit::{Action, Subject},
     manage::{
@@ -6,8 +9,10 @@ use crate::{
         error::ManageError,
         info::Effect,
         policy::{KeyAction, Target},
+        rights::Plan,
+        rules::OnDowngrade,
     },
-    owner::Owner,
+    owner::{Owner, TeamId},
     record::Hold,
     store::{KeyStore, OwnerChange, Write, WriteOutcome},
 };
@@ -42,6 +47,38 @@ impl<S: KeyStore> KeyManager<S> {
         self.change_owner(owner, KeyAction::Close, OwnerChange::Close, actor).await
     }
 
+    /// Tells that a team has another plan. If it includes team keys, [`Hold::Plan`] is lifted; if not, the team's keys go
+    /// on or are held, as [`OnDowngrade`] says: go on, unless the service was told otherwise.
+    ///
+    /// Plans are the embedder's: nothing is kept of them here, and telling twice does no harm.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// use tower_api_keys::{Actor, TeamId, manage::{Effect, Plan}};
+    ///
+    /// let billing = Actor::system("billing")?;
+    /// assert_eq!(manager.plan_changed(&TeamId::new("blue")?, Plan::Free, &billing).await?, Effect::Already);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`hold`](Self::hold).
+    pub async fn plan_changed(&self, team: &TeamId, plan: Plan, actor: &Actor) -> Result<Effect, ManageError> {
+        let owner = Owner::Team(team.clone());
+        match (plan.includes_team_keys(), self.0.rules.on_downgrade) {
+            (true, _) => self.lift(&owner, Hold::Plan, actor).await,
+            (false, OnDowngrade::Hold) => self.hold(&owner, Hold::Plan, actor).await,
+            (false, OnDowngrade::Keep) => {
+                self.admit(actor)?;
+                self.permit(actor, KeyAction::Hold, &Target::Owner(&owner))?;
+                Ok(Effect::Already)
+            }
+        }
+    }
+
     async fn change_owner(
         &self,
         owner: &Owner,
@@ -57,17 +94,14 @@ impl<S: KeyStore> KeyManager<S> {
             OwnerChange::Hold(hold) => (Action::OWNER_HELD, None, text(hold)),
             OwnerChange::Lift(hold) => (Action::OWNER_LIFTED, text(hold), None),
         };
-        let wanted = Wanted {
-            at: self.0.clock.now(),
+        let write = WantedWrite {
             write: Write::Owner(self.owner_ref(owner), change),
             action,
             subject: Subject::Owner(owner.clone()),
             before,
             after,
-            new_owner: None,
-            dedupe: None,
         };
-        Ok(match self.apply(actor, wanted).await? {
+        Ok(match self.apply_one(actor, Wanted::one(self.0.clock.now(), write)).await? {
             WriteOutcome::Unchanged => Effect::Already,
             WriteOutcome::Written => Effect::Done,
         })

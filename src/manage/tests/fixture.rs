@@ -171,6 +171,7 @@ impl Bench {
             lease: Arc::clone(&lease),
             timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),
+            rules: Arc::default(),
         });
         Self { store, clock, lease, monotonic: Instant::now(), manager }
     }

@@ -1,7 +1,3 @@
-//! Everything a service needs, configured once.
-
-mod builder;
-
 use std::{fmt, sync::Arc};
 
 use crate::{
@@ -11,8 +7,6 @@ use crate::{
     owner::OrganizationId,
     store::{KeyStore, StoreError},
 };
-
-pub use builder::{ApiKeysBuilder, SetupError};
 
 /// API keys for a service: hands out the layer that checks them and the manager that looks after them.
 ///
@@ -39,29 +33,16 @@ pub use builder::{ApiKeysBuilder, SetupError};
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct ApiKeys<S>(Arc<Inner<S>>);
+pub struct ApiKeys<S>(pub(super) Arc<Inner<S>>);
 
-struct Inner<S> {
-    authenticator: Authenticator<S>,
-    manager: KeyManager<S>,
-    flusher: Arc<UsageFlusher<S>>,
-    upkeep: Arc<StoreUpkeep<S>>,
+pub(super) struct Inner<S> {
+    pub(super) authenticator: Authenticator<S>,
+    pub(super) manager: KeyManager<S>,
+    pub(super) flusher: Arc<UsageFlusher<S>>,
+    pub(super) upkeep: Arc<StoreUpkeep<S>>,
 }
 
 impl<S: KeyStore> ApiKeys<S> {
-    /// Keys with every default: unbranded, the standard hash, no pepper, strict.
-    ///
-    /// # Errors
-    /// [`SetupError`] if the operating system gives no randomness.
-    pub fn new(store: S) -> Result<Self, SetupError> {
-        ApiKeysBuilder::new(store).without_peppers()
-    }
-
-    /// Keys with settings.
-    pub fn builder(store: S) -> ApiKeysBuilder<S> {
-        ApiKeysBuilder::new(store)
-    }
-
     /// The layer that resolves the caller of each request.
     #[must_use]
     pub fn layer(&self) -> ApiKeyLayer<S> {

@@ -1,0 +1,70 @@
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use super::Event;
+use crate::log::log;
+
+/// Is told of events after they are committed: to notify people, or to feed another system.
+///
+/// Every closure over `&[Event]` is one. Each event is told at most once, by the node that wrote it, in the order of its
+/// commit as far as that node's own are concerned; its [`sequence`](Event::sequence) is not known here and is 0. A node
+/// that dies between the commit and this call tells nobody: whoever must not miss one reads the trail
+/// ([`KeyManager::events`](crate::KeyManager::events)), which has them all.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use tower_api_keys::{ApiKeys, audit::{Action, Event}, store::MemoryStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let (sender, receiver) = mpsc::channel();
+/// let tell = move |events: &[Event]| {
+///     for event in events.iter().filter(|event| event.action == Action::KEY_REVOKED) {
+///         let _ = sender.send(format!("{:?} was revoked by {}", event.subject, event.actor));
+///     }
+/// };
+/// let keys = ApiKeys::builder(MemoryStore::new()).event_sink(tell).build().await?;
+/// # let _ = (keys, receiver);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait EventSink: Send + Sync + 'static {
+    /// These events are committed: one change's. Called on the task that made the change, whose caller waits for it: it
+    /// hands on and returns. If it panics, that is logged and the change stands.
+    fn committed(&self, events: &[Event]);
+}
+
+impl<F: Fn(&[Event]) + Send + Sync + 'static> EventSink for F {
+    fn committed(&self, events: &[Event]) {
+        self(events);
+    }
+}
+
+/// The embedder's sink, if there is one.
+#[derive(Clone, Default)]
+pub(crate) struct Notifier(Option<Arc<dyn EventSink>>);
+
+impl Notifier {
+    pub(crate) fn new(sink: impl EventSink) -> Self {
+        Self(Some(Arc::new(sink)))
+    }
+
+    /// Tells of events that are committed, whatever becomes of whoever is told.
+    pub(crate) fn tell(&self, events: &[Event]) {
+        let Some(sink) = self.0.as_ref().filter(|_| !events.is_empty()) else {
+            return;
+        };
+        if catch_unwind(AssertUnwindSafe(|| sink.committed(events))).is_err() {
+            log!(error, "the service's event sink panicked; the events are in the audit trail");
+        }
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+use std::collections::BTreeSet;
+
+use crate::{audit::Notifier, scope::Scope};
+
+/// What a service says of its keys beside the policy: the same for all organizations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    /// The scopes that there are; anything goes if it was not said.
+    pub(crate) scopes: Option<BTreeSet<Scope>>,
+    pub(crate) on_downgrade: OnDowngrade,
+    pub(crate) notifier: Notifier,
+}
+
+/// What becomes of the live keys of a team whose plan no longer includes team keys.
+///
+/// ```
+/// use tower_api_keys::{ApiKeys, manage::OnDowngrade, store::MemoryStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let keys = ApiKeys::builder(MemoryStore::new()).on_downgrade(OnDowngrade::Hold).build().await?;
+/// # let _ = keys;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnDowngrade {
+    /// They are refused until the plan includes them again: the team gets [`Hold::Plan`](crate::record::Hold::Plan).
+    Hold,
+    /// They go on, can be rotated and revoked, and no new ones are made.
+    #[default]
+    Keep,
+}
