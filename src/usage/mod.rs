@@ -1,10 +1,12 @@
 //! How often, when and from where keys are used, and what is refused.
 
+mod detail;
 mod recorder;
 mod row;
 mod source;
 mod tally;
 
+pub use detail::{Contact, UsageCount, UsageDetail};
 pub(crate) use recorder::{Counted, UsageRecorder};
 pub use row::{Outcome, UsageBatch, UsageRow, UsageTotals};
 pub use source::Source;

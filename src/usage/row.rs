@@ -26,6 +26,17 @@ impl Outcome {
         })
     }
 
+    /// The word as a store has it.
+    pub(crate) fn stored(word: &str) -> Self {
+        Self(Cow::Owned(word.to_owned()))
+    }
+
+    /// Whether the key was accepted.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        *self == Self::SUCCESS
+    }
+
     /// The word as it is stored.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,0 +1,126 @@
+use serde::Serialize;
+
+use super::{Outcome, UsageRow, UsageTotals};
+use crate::{record::CorruptRow, time::Timestamp};
+
+/// How often a key was used with one outcome from one source, in all its time.
+///
+/// ```
+/// use tower_api_keys::usage::{UsageCount, UsageRow};
+/// # let row = UsageRow { key: None, outcome: "success".into(), source: "intake/curl".into(), count: 3, first_at: 5, last_at: 9 };
+///
+/// let count = UsageCount::try_from(&row)?;
+/// assert!(count.outcome.is_success());
+/// assert_eq!((count.source.as_str(), count.count), ("intake/curl", 3));
+/// # Ok::<(), tower_api_keys::record::CorruptRow>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UsageCount {
+    /// How the requests ended.
+    pub outcome: Outcome,
+    /// From where they came: `<label>/<client>`, one of the two, or nothing.
+    pub source: String,
+    /// How many there were, at least 1.
+    pub count: i64,
+    /// When the first of them came.
+    pub first_at: Timestamp,
+    /// When the last of them came.
+    pub last_at: Timestamp,
+}
+
+impl TryFrom<&UsageRow> for UsageCount {
+    type Error = CorruptRow;
+
+    fn try_from(row: &UsageRow) -> Result<Self, Self::Error> {
+        let time = |column: &'static str, millis| Timestamp::from_millis(millis).map_err(|_| CorruptRow::new(column));
+        Ok(Self {
+            outcome: Outcome::stored(&row.outcome),
+            source: row.source.clone(),
+            count: row.count,
+            first_at: time("first_at", row.first_at)?,
+            last_at: time("last_at", row.last_at)?,
+        })
+    }
+}
+
+/// All that was counted of one key, or of requests that name none: by outcome and source.
+///
+/// ```
+/// use tower_api_keys::usage::{Contact, UsageDetail};
+///
+/// assert_eq!(UsageDetail::default().contact(), Contact::Never);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UsageDetail {
+    /// The counts, by outcome, then source.
+    pub counts: Vec<UsageCount>,
+}
+
+/// Whether whoever has a key ever called with it: "the service never called" is another fault than "it called, and
+/// failed".
+///
+/// ```
+/// use tower_api_keys::usage::Contact;
+///
+/// assert_ne!(Contact::Never, Contact::OnlyRefused);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contact {
+    /// It was accepted at least once.
+    Accepted,
+    /// No request ever named it.
+    Never,
+    /// Requests named it, and every one was refused.
+    OnlyRefused,
+}
+
+impl UsageDetail {
+    /// The detail of these rows, which are those of one key.
+    ///
+    /// # Errors
+    /// [`CorruptRow`] if one of them cannot be read.
+    pub(crate) fn of<'a>(rows: impl IntoIterator<Item = &'a UsageRow>) -> Result<Self, CorruptRow> {
+        Ok(Self { counts: rows.into_iter().map(UsageCount::try_from).collect::<Result<_, _>>()? })
+    }
+
+    /// The requests that were accepted, one count for each source.
+    pub fn successes(&self) -> impl Iterator<Item = &UsageCount> {
+        self.counts.iter().filter(|count| count.outcome.is_success())
+    }
+
+    /// The requests that were refused, or let in and then refused by what is behind the door.
+    pub fn refusals(&self) -> impl Iterator<Item = &UsageCount> {
+        self.counts.iter().filter(|count| !count.outcome.is_success())
+    }
+
+    /// The requests that ended so, over all sources.
+    #[must_use]
+    pub fn with_outcome(&self, outcome: &str) -> i64 {
+        self.counts.iter().filter(|count| count.outcome.as_str() == outcome).map(|count| count.count).sum()
+    }
+
+    /// Whether anybody ever called with it.
+    #[must_use]
+    pub fn contact(&self) -> Contact {
+        match (self.successes().next(), self.refusals().next()) {
+            (Some(_), _) => Contact::Accepted,
+            (None, Some(_)) => Contact::OnlyRefused,
+            (None, None) => Contact::Never,
+        }
+    }
+
+    /// The sums over outcomes and sources.
+    #[must_use]
+    pub fn totals(&self) -> UsageTotals {
+        let last = |counts: &mut dyn Iterator<Item = &UsageCount>| counts.map(|count| count.last_at).max();
+        UsageTotals {
+            successes: self.successes().map(|count| count.count).sum(),
+            last_success_at: last(&mut self.successes()),
+            failures: self.refusals().map(|count| count.count).sum(),
+            last_failure_at: last(&mut self.refusals()),
+        }
+    }
+}
