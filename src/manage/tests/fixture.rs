@@ -15,7 +15,7 @@ use crate::{
     audit::EventRow,
     hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, KeyId},
-    manage::{Actor, ManagerParts, Policy, Rights, TableOfRights},
+    manage::{Actor, ManagerParts, Policy, Rights, Rules, TableOfRights},
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
@@ -159,6 +159,14 @@ impl Bench {
     }
 
     pub(super) fn with_policy(policy: impl Policy) -> Self {
+        Self::made_of(policy, Rules::default())
+    }
+
+    pub(super) fn with_rules(rules: Rules) -> Self {
+        Self::made_of(TableOfRights, rules)
+    }
+
+    fn made_of(policy: impl Policy, rules: Rules) -> Self {
         let store = Arc::new(Faulty::default());
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
@@ -171,9 +179,13 @@ impl Bench {
             lease: Arc::clone(&lease),
             timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),
-            rules: Arc::default(),
+            rules: Arc::new(rules),
         });
         Self { store, clock, lease, monotonic: Instant::now(), manager }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// A key that is in the store without having been issued; nobody holds its text.
