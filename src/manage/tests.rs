@@ -6,4 +6,3 @@ mod issue;
 mod lists;
 mod owners;
 mod policies;
-mod table_of_rights;

@@ -32,5 +32,6 @@ mod refusals;
 mod settings;
 mod sqlite;
 mod support;
+mod table_of_rights;
 mod two_processes;
 mod usage;
