@@ -31,6 +31,7 @@ mod manager;
 mod policy;
 mod request;
 mod rights;
+mod rotation;
 mod rules;
 mod table;
 
@@ -47,6 +48,7 @@ pub(crate) use manager::ManagerParts;
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use request::{IssueKey, ListKeys};
 pub use rights::{Plan, Rights, TeamRole};
+pub use rotation::{EndedRotation, RotateKey, Rotation, RotationVerdict, Seen};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::TableOfRights;

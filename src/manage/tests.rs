@@ -6,4 +6,7 @@ mod issue;
 mod lists;
 mod owners;
 mod policies;
+mod rotation;
+mod rotation_ends;
+mod rotation_status;
 mod table_of_rights;
