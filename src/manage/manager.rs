@@ -5,6 +5,7 @@ mod issue;
 mod owner;
 mod read;
 mod rotate;
+mod usage;
 
 use std::{fmt, sync::Arc, time::Duration};
 
