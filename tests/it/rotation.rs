@@ -15,7 +15,11 @@ use tower_api_keys::{
     store::{EventQuery, KeyReader, KeyStore, MemoryStore, SqliteStore},
 };
 
-use crate::support::{cheap, clock, issue, keys, secrets::scratch, system, team, user};
+use crate::support::{
+    cheap, clock, issue, keys,
+    secrets::{remember, scratch},
+    system, team, user,
+};
 
 /// Two nodes and the store they share.
 struct Nodes<S> {
@@ -105,7 +109,7 @@ impl<S: KeyStore> Nodes<S> {
     }
 
     async fn one_finishes_and_one_aborts(&self, round: usize) {
-        let (old, new) = self.rotation(round % 2 == 0).await;
+        let (old, new) = self.rotation((round / 2).is_multiple_of(2)).await;
         let ended = self
             .at_once(move |manager, place| async move {
                 if place == round % 2 { finish(&manager, new).await } else { abort(&manager, new).await }
@@ -212,7 +216,9 @@ impl<S: KeyStore> Nodes<S> {
 }
 
 async fn begin<S: KeyStore>(manager: &KeyManager<S>, request: RotateKey) -> Result<IssuedKey, ManageError> {
-    manager.begin_rotation(request, &system()).await
+    let begun = manager.begin_rotation(request, &system()).await;
+    begun.iter().for_each(|issued| remember(issued.plaintext().expose_secret()));
+    begun
 }
 
 async fn finish<S: KeyStore>(manager: &KeyManager<S>, id: KeyId) -> Result<EndedRotation, ManageError> {

@@ -311,13 +311,14 @@ async fn lost_answer_of_a_begin_is_resolved_to_one_successor() {
 }
 
 #[tokio::test]
-async fn begin_of_unknown_outcome_is_given_up_by_the_old_key() {
+async fn begin_of_unknown_outcome_is_found_by_the_old_key_and_given_up() {
     let (bench, id) = bench_with("read").await;
     bench.store.fail([Fault::DoesAndLosesTheAnswer, Fault::LosesTheAnswer, Fault::LosesTheAnswer]);
     let begin = || async { kind(bench.manager.begin_rotation(RotateKey::of(id), &person("alice")).await) };
     assert_eq!(begin().await, Err(ManageErrorKind::OutcomeUnknown));
     assert_eq!(begin().await, Err(ManageErrorKind::RotationUnderWay));
-    bench.manager.abort_rotation(&id, &person("alice")).await.unwrap();
+    let lost = bench.manager.rotation(&id, &person("alice")).await.unwrap().new.id;
+    bench.manager.abort_rotation(&lost, &person("alice")).await.unwrap();
     assert_eq!(begin().await, Ok(()));
 }
 

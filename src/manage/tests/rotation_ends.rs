@@ -200,18 +200,37 @@ async fn finish_and_abort_never_end_both_keys() {
 }
 
 #[tokio::test]
-async fn rotation_to_a_key_that_expired_cannot_be_finished() {
+async fn rotation_to_a_key_that_expired_is_over() {
     let bench = Bench::new();
     let old = bench.plant(OLD, &user("alice"), "read").await;
     let request = RotateKey::of(old).expires_at(time(EARLIER));
     let new = bench.manager.begin_rotation(request, &person("alice")).await.unwrap().info().id;
     bench.clock.advance(Duration::from_secs(60 * 86_400));
     for id in [&old, &new] {
-        let over = effect(bench.manager.finish_rotation(id, &person("alice")).await);
-        assert_eq!(over, Err(ManageErrorKind::RotationOver));
+        let over = Err(ManageErrorKind::RotationOver);
+        assert_eq!(effect(bench.manager.finish_rotation(id, &person("alice")).await), over);
+        assert_eq!(effect(bench.manager.abort_rotation(id, &person("alice")).await), over);
         assert_eq!(kind(bench.manager.rotation(id, &system()).await), Err(ManageErrorKind::NoRotation));
     }
-    assert_eq!(effect(bench.manager.abort_rotation(&new, &person("alice")).await), Ok(Effect::Done));
+    assert!(bench.manager.begin_rotation(RotateKey::of(old), &person("alice")).await.is_ok());
+}
+
+#[tokio::test]
+async fn another_organization_finds_no_rotation() {
+    let begun = Begun::new().await;
+    let others = begun.bench.manager.for_organization(OrganizationId::new("acme").unwrap());
+    for id in [&begun.old, &begun.new] {
+        let not_found = Err(ManageErrorKind::NotFound);
+        assert_eq!(kind(others.begin_rotation(RotateKey::of(*id), &system()).await), not_found);
+        assert_eq!(kind(others.rotation(id, &system()).await), not_found);
+        assert_eq!(kind(others.finish_rotation(id, &system()).await), not_found);
+        assert_eq!(kind(others.abort_rotation(id, &system()).await), not_found);
+    }
+    assert_eq!(
+        kind(begun.bench.manager.finish_rotation(&begun.new, &person("bob")).await),
+        Err(ManageErrorKind::NotFound)
+    );
+    assert_eq!(begun.standing().await, (true, true));
 }
 
 #[tokio::test]

@@ -47,7 +47,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, rotation under way, owner held or closed,
     /// replay, conflict, corrupt record, overloaded, hash failed, randomness, store unavailable, outcome unknown. After the
-    /// last, [abort](Self::abort_rotation) the rotation by the old key's id, should there be one, and begin again.
+    /// last, ask for the [rotation](Self::rotation) by the old key's id: if there is one, its new key's text is lost, so
+    /// [abort](Self::abort_rotation) it by the new key's id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let old = self.old_key(&request.id, actor).await?;

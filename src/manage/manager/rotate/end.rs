@@ -37,13 +37,13 @@ impl<S: KeyStore> KeyManager<S> {
     pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
         self.admit(actor)?;
         let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
-        match pair.stage() {
-            Stage::Aborted => return Err(ManageError::new(ManageErrorKind::RotationOver)),
+        let at = self.0.clock.now();
+        match pair.stage(at) {
+            Stage::Aborted | Stage::Lapsed => return Err(ManageError::new(ManageErrorKind::RotationOver)),
             Stage::Finished => return Ok(pair.ended(Effect::Already)),
             Stage::UnderWay => {}
         }
         let (old, new) = (&pair.old.record, &pair.new.record);
-        let at = self.0.clock.now();
         let text = Some(new.id.to_string());
         let write = self.revocation(old.id, &old.owner, actor, Action::KEY_ROTATION_FINISHED, text);
         let mut guards = vec![(Guard::Live(new.id), Unmet::Kind(ManageErrorKind::RotationOver))];
@@ -69,8 +69,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// revoke the new one.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was finished, or the
-    /// old key ended), rotation forgotten, conflict, corrupt record, store unavailable, outcome unknown. After the last two
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was finished, or one
+    /// of the keys expired), rotation forgotten, conflict, corrupt record, store unavailable, outcome unknown. After the last two
     /// it may be asked again.
     pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
         self.admit(actor)?;
@@ -84,13 +84,13 @@ impl<S: KeyStore> KeyManager<S> {
     async fn abort_once(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
         let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
         self.permit(actor, KeyAction::Revoke, &Target::key(&pair.new.record))?;
-        match pair.stage() {
+        let at = self.0.clock.now();
+        match pair.stage(at) {
             Stage::Aborted => return Ok(pair.ended(Effect::Already)),
-            Stage::Finished => return Err(ManageError::new(ManageErrorKind::RotationOver)),
+            Stage::Finished | Stage::Lapsed => return Err(ManageError::new(ManageErrorKind::RotationOver)),
             Stage::UnderWay => {}
         }
         let (old, new) = (&pair.old.record, &pair.new.record);
-        let at = self.0.clock.now();
         let text = Some(old.id.to_string());
         let mut writes = vec![self.revocation(new.id, &new.owner, actor, Action::KEY_ROTATION_ABORTED, text)];
         if let Some(Restored(end)) = self.expiry_before(&pair).await? {

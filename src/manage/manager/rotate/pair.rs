@@ -8,6 +8,7 @@ use crate::{
     },
     record::{KeyRecord, OwnerStatus},
     store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, guarded},
+    time::Timestamp,
 };
 
 /// The most rows of one page, as the store's contract says.
@@ -32,7 +33,9 @@ pub(super) enum Stage {
     Aborted,
     /// The old key was revoked while the new one was not.
     Finished,
-    /// Neither is revoked. One of them may have expired.
+    /// Neither is revoked, but the new key expired: there may be another successor by now.
+    Lapsed,
+    /// Neither is revoked. The old key may have expired.
     UnderWay,
 }
 
@@ -43,8 +46,9 @@ impl Known {
 }
 
 impl Pair {
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self, now: Timestamp) -> Stage {
         match (&self.old.record.revoked, &self.new.record.revoked) {
+            (None, None) if self.new.record.is_expired(now) => Stage::Lapsed,
             (None, None) => Stage::UnderWay,
             (Some(old), Some(new)) if old.at > new.at => Stage::Aborted,
             (None, Some(_)) => Stage::Aborted,
