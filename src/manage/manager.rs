@@ -4,6 +4,7 @@ mod decide;
 mod issue;
 mod owner;
 mod read;
+mod rotate;
 mod usage;
 
 use std::{fmt, sync::Arc, time::Duration};

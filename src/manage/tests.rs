@@ -6,3 +6,6 @@ mod issue;
 mod lists;
 mod owners;
 mod policies;
+mod rotation;
+mod rotation_ends;
+mod rotation_status;

@@ -29,6 +29,7 @@ mod peppers;
 mod postgres;
 mod project;
 mod refusals;
+mod rotation;
 mod settings;
 mod sqlite;
 mod support;
