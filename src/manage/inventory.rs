@@ -1,0 +1,16 @@
+mod client;
+mod entry;
+mod export;
+mod flag;
+mod judge;
+mod query;
+mod summary;
+
+pub use entry::{Attempts, InventoryEntry, InventoryPage};
+pub(super) use export::Sheet;
+pub use export::{ExportError, ExportFormat, Exported, InventoryColumn};
+pub use flag::KeyFlag;
+pub(super) use judge::Facts;
+pub use judge::FlagSettings;
+pub use query::InventoryQuery;
+pub use summary::{InventorySummary, OwnerSummary};
