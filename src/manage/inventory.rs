@@ -13,4 +13,5 @@ pub use flag::KeyFlag;
 pub(super) use judge::Facts;
 pub use judge::FlagSettings;
 pub use query::InventoryQuery;
+pub(super) use summary::SummaryCount;
 pub use summary::{InventorySummary, OwnerSummary};

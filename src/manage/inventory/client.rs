@@ -25,7 +25,8 @@ const OTHER: &str = "other";
 pub(super) fn client(source: &str) -> &str {
     let Some((head, last)) = source.rsplit_once('/') else { return source };
     let network_at = head.rfind('/').map_or(0, |slash| slash + 1);
-    let is_network = last.parse::<u8>().is_ok() && head.get(network_at..).is_some_and(|ip| ip.parse::<IpAddr>().is_ok());
+    let is_network =
+        last.parse::<u8>().is_ok() && head.get(network_at..).is_some_and(|ip| ip.parse::<IpAddr>().is_ok());
     if is_network { source.get(network_at..).unwrap_or(last) } else { last }
 }
 
@@ -73,15 +74,45 @@ mod tests {
     #[test]
     fn programs_without_a_person_are_known_by_words_of_their_names() {
         for name in [
-            "GitHub-Hookshot", "GitLab", "gitlab-runner", "Jenkins", "CircleCI", "buildkite-agent", "Bitbucket-Webhooks",
-            "Zapier", "n8n", "Google-Cloud-Scheduler", "kube-probe", "Airflow", "Terraform", "dependabot", "vercel-cron",
-            "actions", "nightly-job", "acme_deploy", "Svix-Webhooks",
+            "GitHub-Hookshot",
+            "GitLab",
+            "gitlab-runner",
+            "Jenkins",
+            "CircleCI",
+            "buildkite-agent",
+            "Bitbucket-Webhooks",
+            "Zapier",
+            "n8n",
+            "Google-Cloud-Scheduler",
+            "kube-probe",
+            "Airflow",
+            "Terraform",
+            "dependabot",
+            "vercel-cron",
+            "actions",
+            "nightly-job",
+            "acme_deploy",
+            "Svix-Webhooks",
         ] {
             assert!(is_unattended(name), "{name}");
         }
         for name in [
-            "", "curl", "python-requests", "axios", "Go-http-client", "Mozilla", "okhttp", "reqwest", "node-fetch",
-            "Postman", "robotics", "citrus", "maker", "203.0.113.0/24", "vscode", "cursor",
+            "",
+            "curl",
+            "python-requests",
+            "axios",
+            "Go-http-client",
+            "Mozilla",
+            "okhttp",
+            "reqwest",
+            "node-fetch",
+            "Postman",
+            "robotics",
+            "citrus",
+            "maker",
+            "203.0.113.0/24",
+            "vscode",
+            "cursor",
         ] {
             assert!(!is_unattended(name), "{name}");
         }

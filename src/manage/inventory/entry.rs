@@ -4,12 +4,7 @@ use serde::Serialize;
 
 use super::flag::KeyFlag;
 use crate::{
-    key::KeyId,
-    manage::info::KeyInfo,
-    record::OwnerStatus,
-    store::KeyCursor,
-    time::Timestamp,
-    usage::UsageDetail,
+    key::KeyId, manage::info::KeyInfo, record::OwnerStatus, store::KeyCursor, time::Timestamp, usage::UsageDetail,
 };
 
 /// The codes with which a dead key is refused.
@@ -69,9 +64,9 @@ impl InventoryEntry {
         self.key.usage.and_then(|usage| usage.last_success_at)
     }
 
-    /// From where it was accepted, by name.
+    /// From where it was accepted, by name, as far as that is known.
     pub fn sources(&self) -> impl Iterator<Item = &str> {
-        self.usage.successes().map(|count| count.source.as_str())
+        self.usage.successes().map(|count| count.source.as_str()).filter(|source| !source.is_empty())
     }
 
     pub(super) fn has_source(&self, source: &str) -> bool {

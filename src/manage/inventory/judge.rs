@@ -64,12 +64,7 @@ impl FlagSettings {
     /// The defaults above.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            grace: DAY,
-            unused_after: DAY.saturating_mul(90),
-            recent: DAY.saturating_mul(30),
-            several: 2,
-        }
+        Self { grace: DAY, unused_after: DAY.saturating_mul(90), recent: DAY.saturating_mul(30), several: 2 }
     }
 
     /// How long a key may stay unused after it was made. Default: 1 day, so that whoever just made it can install it.

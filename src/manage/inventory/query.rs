@@ -111,13 +111,13 @@ impl InventoryQuery {
     }
 
     /// The page that follows one that ended here.
-    pub const fn after(mut self, cursor: KeyCursor) -> Self {
+    pub fn after(mut self, cursor: KeyCursor) -> Self {
         self.list = self.list.after(cursor);
         self
     }
 
     /// At most so many keys, 1 to 1,000. Default: 100.
-    pub const fn with_limit(mut self, limit: u16) -> Self {
+    pub fn with_limit(mut self, limit: u16) -> Self {
         self.list = self.list.with_limit(limit);
         self
     }

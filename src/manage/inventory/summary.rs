@@ -81,12 +81,12 @@ impl OwnerSummary {
 
 /// A summary in the making.
 #[derive(Default)]
-pub(in crate::manage) struct Count {
+pub(in crate::manage) struct SummaryCount {
     owners: BTreeMap<Owner, OwnerSummary>,
     unreadable: u64,
 }
 
-impl Count {
+impl SummaryCount {
     pub(in crate::manage) fn add(&mut self, entry: &InventoryEntry) {
         let empty = || OwnerSummary {
             owner: entry.key.owner.clone(),

@@ -7,12 +7,12 @@ use crate::manage::inventory::entry::InventoryEntry;
 const BEGINNINGS: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\n', '\r', '\''];
 
 /// Writes keys page by page, each page in one piece.
-pub(in crate::manage) struct Sheet<'a, W> {
+pub(in crate::manage) struct Sheet<'a, W: ?Sized> {
     format: ExportFormat,
     writer: &'a mut W,
 }
 
-impl<'a, W: io::Write> Sheet<'a, W> {
+impl<'a, W: io::Write + ?Sized> Sheet<'a, W> {
     /// With the line of names, if the format has one.
     pub(in crate::manage) fn begin(format: ExportFormat, writer: &'a mut W) -> io::Result<Self> {
         if format == ExportFormat::Csv {
