@@ -8,7 +8,7 @@ mod summary;
 
 pub use entry::{Attempts, InventoryEntry, InventoryPage};
 pub(super) use export::Sheet;
-pub use export::{ExportError, ExportFormat, Exported, InventoryColumn};
+pub use export::{ExportError, ExportFormat, InventoryColumn, InventoryExport};
 pub use flag::KeyFlag;
 pub(super) use judge::Facts;
 pub use judge::FlagSettings;

@@ -42,7 +42,7 @@ pub use actor::Actor;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
 pub use inventory::{
-    Attempts, ExportError, ExportFormat, Exported, FlagSettings, InventoryColumn, InventoryEntry, InventoryPage,
+    Attempts, ExportError, ExportFormat, FlagSettings, InventoryColumn, InventoryEntry, InventoryExport, InventoryPage,
     InventoryQuery, InventorySummary, KeyFlag, OwnerSummary,
 };
 pub use issued::IssuedKey;

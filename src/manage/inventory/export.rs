@@ -66,15 +66,15 @@ impl ExportFormat {
 /// What was exported.
 ///
 /// ```
-/// use tower_api_keys::manage::Exported;
+/// use tower_api_keys::manage::InventoryExport;
 ///
-/// fn is_whole(exported: &Exported) -> bool {
+/// fn is_whole(exported: &InventoryExport) -> bool {
 ///     exported.unreadable == 0
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Exported {
+pub struct InventoryExport {
     /// How many keys.
     pub keys: u64,
     /// How many keys are missing because their stored records cannot be read.

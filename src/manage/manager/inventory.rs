@@ -12,7 +12,7 @@ use crate::{
         error::ManageError,
         info::KeyInfo,
         inventory::{
-            Attempts, ExportError, ExportFormat, Exported, Facts, InventoryEntry, InventoryPage, InventoryQuery,
+            Attempts, ExportError, ExportFormat, Facts, InventoryEntry, InventoryExport, InventoryPage, InventoryQuery,
             InventorySummary, Sheet, SummaryCount,
         },
         policy::{KeyAction, Target},
@@ -109,10 +109,10 @@ impl<S: KeyStore> KeyManager<S> {
         format: ExportFormat,
         writer: &mut W,
         actor: &Actor,
-    ) -> Result<Exported, ExportError> {
+    ) -> Result<InventoryExport, ExportError> {
         let question = self.question(&query, actor)?;
         let mut asked = KeyQuery { limit: KEYS_PER_PIECE, ..self.inventory_query(&query)? };
-        let mut exported = Exported::default();
+        let mut exported = InventoryExport::default();
         let mut sheet = Sheet::begin(format, writer)?;
         loop {
             let page = self.look(&question, asked.clone()).await?;
