@@ -1,6 +1,7 @@
 mod apply;
 mod change;
 mod decide;
+mod inventory;
 mod issue;
 mod owner;
 mod read;

@@ -59,6 +59,7 @@
 mod actor;
 mod error;
 mod info;
+mod inventory;
 mod issued;
 mod lint;
 mod manager;
@@ -75,6 +76,10 @@ mod tests;
 pub use actor::Actor;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
+pub use inventory::{
+    Attempts, ExportError, ExportFormat, FlagSettings, InventoryColumn, InventoryEntry, InventoryExport, InventoryPage,
+    InventoryQuery, InventorySummary, KeyFlag, OwnerSummary,
+};
 pub use issued::IssuedKey;
 pub use lint::{NameAdvice, lint_name};
 pub use manager::KeyManager;

@@ -2,6 +2,7 @@ mod changes;
 mod decisions;
 mod faults;
 mod fixture;
+mod inventory;
 mod issue;
 mod lists;
 mod owners;
