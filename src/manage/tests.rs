@@ -1,4 +1,5 @@
 mod changes;
+mod decisions;
 mod faults;
 mod fixture;
 mod issue;

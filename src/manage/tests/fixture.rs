@@ -15,12 +15,12 @@ use crate::{
     audit::EventRow,
     hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, KeyId},
-    manage::{Actor, ManagerParts, Policy, Rights, TableOfRights},
+    manage::{Actor, ManagerParts, Policy, Rights, Rules, TableOfRights},
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
         Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        Write,
+        UsageOf, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -124,6 +124,10 @@ impl KeyStore for Faulty {
         self.inner.record_usage(batch).await
     }
 
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        self.inner.usage(of).await
+    }
+
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
         self.inner.append_events(events).await
     }
@@ -159,6 +163,14 @@ impl Bench {
     }
 
     pub(super) fn with_policy(policy: impl Policy) -> Self {
+        Self::made_of(policy, Rules::default())
+    }
+
+    pub(super) fn with_rules(rules: Rules) -> Self {
+        Self::made_of(TableOfRights, rules)
+    }
+
+    fn made_of(policy: impl Policy, rules: Rules) -> Self {
         let store = Arc::new(Faulty::default());
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
@@ -171,9 +183,13 @@ impl Bench {
             lease: Arc::clone(&lease),
             timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),
-            rules: Arc::default(),
+            rules: Arc::new(rules),
         });
         Self { store, clock, lease, monotonic: Instant::now(), manager }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// A key that is in the store without having been issued; nobody holds its text.
