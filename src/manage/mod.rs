@@ -23,6 +23,7 @@
 //! not have itself.
 
 mod actor;
+mod advice;
 mod error;
 mod info;
 mod issued;
@@ -38,6 +39,7 @@ mod table;
 mod tests;
 
 pub use actor::Actor;
+pub use advice::{Advice, Cadence, Evidence, EvidenceKind, KeyUse, NextStep, Recommendation, Weight};
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
 pub use issued::IssuedKey;

@@ -5,7 +5,10 @@ use crate::{key::MalformedReason, time::Timestamp};
 
 /// How requests ended, in the words of whoever looks after keys, beside those that begin with `malformed_key`.
 const MEANINGS: &[(&str, &str)] = &[
-    ("ambiguous_credentials", "The request had two different keys, or a header twice: nobody can tell which was meant."),
+    (
+        "ambiguous_credentials",
+        "The request had two different keys, or a header twice: nobody can tell which was meant.",
+    ),
     ("corrupt_record", "The stored record of the key could not be read, so nobody could say whether it is good."),
     ("insufficient_role", "The key was accepted, and the caller's role does not allow what it asked for."),
     ("insufficient_scope", "The key was accepted, and lacks a scope that what it asked for needs."),
@@ -19,7 +22,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ("plan_required", "The key was accepted, and the plan does not include what it asked for."),
     ("store_unavailable", "The key store could not be asked: nothing is known to be wrong with the key."),
     ("success", "The key was accepted."),
-    ("wrong_key_kind", "The key was accepted, and is a personal one where a team key is needed, or the other way round."),
+    (
+        "wrong_key_kind",
+        "The key was accepted, and is a personal one where a team key is needed, or the other way round.",
+    ),
     ("wrong_team", "The key was accepted, and knocked at the door of a team that it does not reach."),
 ];
 

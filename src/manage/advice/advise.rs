@@ -18,7 +18,7 @@ use crate::{key::KeyId, owner::KeyKind};
 /// | a client known for editing and for trying APIs by hand | editor session | strong |
 /// | a browser, or what says it is one | editor session | moderate |
 /// | a layer whose label speaks of webhooks: `intake`, `hooks` | webhook handler | moderate |
-/// | another client, at least 8 requests over 3 days, the average time between them that of a schedule to 2 percent (5, 10, 15, 30 minutes, 1, 6, 12, 24 hours, 7 days) | scheduled job | moderate |
+/// | another client, at least 8 requests over 3 days, the average time between them that of a schedule to half a percent (5, 10, 15, 30 minutes, 1, 6, 12, 24 hours, 7 days) | scheduled job | moderate |
 /// | another client, 100 requests a day or more over a week or more | shared host | moderate |
 /// | at least 5 networks with 3 requests each, if sources name addresses | shared host | moderate |
 /// | at least 4 programs with 3 requests each, beside tools for the hand such as `curl` | shared host | moderate |

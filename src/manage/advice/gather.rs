@@ -120,13 +120,13 @@ fn of_all_sources(usage: &UsageDetail) -> Vec<Evidence> {
 /// What people wrote of it.
 fn written(facts: &Facts<'_>) -> Vec<Evidence> {
     let weak = |kind, points_to, sentence| Evidence::new(kind, points_to, Weight::Weak, sentence);
-    let name = words::uses_of_name(facts.name.as_str()).into_iter().map(|(of, word)| {
-        weak(EvidenceKind::Name, of, format!("Its name says `{word}`: {of}."))
-    });
+    let name = words::uses_of_name(facts.name.as_str())
+        .into_iter()
+        .map(|(of, word)| weak(EvidenceKind::Name, of, format!("Its name says `{word}`: {of}.")));
     let labels = facts.labels.iter().flat_map(|(label, value)| {
-        words::uses(value).into_iter().map(move |(of, word)| {
-            weak(EvidenceKind::Label, of, format!("Its label `{label}` says `{word}`: {of}."))
-        })
+        words::uses(value)
+            .into_iter()
+            .map(move |(of, word)| weak(EvidenceKind::Label, of, format!("Its label `{label}` says `{word}`: {of}.")))
     });
     let maker = facts.created_with.map(|_| {
         weak(EvidenceKind::Creator, KeyUse::SharedHost, "Another key made it: a program manages it.".to_owned())
