@@ -1,8 +1,11 @@
+mod advise;
 mod apply;
 mod change;
 mod decide;
+mod explain;
 mod issue;
 mod owner;
+mod people;
 mod read;
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -39,7 +39,11 @@ mod table;
 mod tests;
 
 pub use actor::Actor;
-pub use advice::{Advice, Cadence, Evidence, EvidenceKind, KeyUse, NextStep, Recommendation, Weight};
+pub use advice::{
+    Advice, BlastRadius, Cadence, CallCheck, CallVerdict, CheckKind, CheckResult, Evidence, EvidenceKind, Explanation,
+    ExposedKey, Exposure, Gravity, KeyUse, NameNote, NextStep, NoteKind, Preview, PreviewNote, Recommendation, Saw,
+    StoppingKey, Weight,
+};
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
 pub use issued::IssuedKey;

@@ -140,7 +140,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 }
 
-fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
+pub(super) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
     let corrupt = || ManageError::new(ManageErrorKind::CorruptRecord);
     Ok(KeyCursor {
         created_at: Timestamp::from_millis(row.key.created_at).map_err(|error| corrupt().with_source(error))?,
