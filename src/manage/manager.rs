@@ -7,6 +7,7 @@ mod issue;
 mod owner;
 mod people;
 mod read;
+mod usage;
 
 use std::{fmt, sync::Arc, time::Duration};
 
