@@ -23,7 +23,7 @@ impl<S: KeyStore> KeyManager<S> {
     pub async fn advise(&self, id: &KeyId, actor: &Actor) -> Result<Advice, ManageError> {
         self.admit(actor)?;
         let (record, _) = self.load(id, actor, KeyAction::SeeUsage).await?;
-        let usage = self.details(&[*id]).await?.remove(id).unwrap_or_default();
+        let usage = self.usage_of_one(id).await?;
         Ok(advice::advise(&record, &usage, self.0.clock.now()))
     }
 

@@ -42,7 +42,7 @@ impl<S: KeyStore> KeyManager<S> {
             }),
             Err(corrupt) => Err(corrupt),
         };
-        let usage = self.details(&[*id]).await?.remove(id).unwrap_or_default();
+        let usage = self.usage_of_one(id).await?;
         Ok(advice::explain(State { id: *id, known, usage, at: self.0.clock.now() }))
     }
 

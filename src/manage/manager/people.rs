@@ -1,6 +1,6 @@
 use std::{
     cmp::Reverse,
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
 };
 
 use super::{KeyManager, read, read::cursor};
@@ -15,12 +15,12 @@ use crate::{
     },
     owner::{Owner, UserId},
     record::{ActorId, KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, UsageOf, guarded},
+    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, guarded},
     time::Timestamp,
-    usage::{UsageCount, UsageDetail},
+    usage::UsageDetail,
 };
 
-/// The most keys of a page, and of a question for usage, as the store's contract says.
+/// The most keys of a page, as the store's contract says.
 const LARGEST_PAGE: u16 = 1_000;
 
 impl<S: KeyStore> KeyManager<S> {
@@ -51,7 +51,7 @@ impl<S: KeyStore> KeyManager<S> {
         let own: Vec<_> = own.into_iter().filter_map(|row| self.shown(row, actor, &mut unreadable)).collect();
         let made: Vec<_> = made.filter_map(|row| self.shown(row, actor, &mut unreadable)).collect();
         let used: Vec<_> = own.iter().filter(|(_, info)| info.usage.is_some()).map(|(record, _)| record.id).collect();
-        let mut details = self.details(&used).await?;
+        let mut details = self.usage_of(&used).await?;
         let mut stops: Vec<_> = own
             .into_iter()
             .map(|(record, key)| stopping(&record, key, &details.remove(&record.id).unwrap_or_default(), at))
@@ -129,23 +129,6 @@ impl<S: KeyStore> KeyManager<S> {
         let usage = self.allows(actor, KeyAction::SeeUsage, &target).then_some(usage);
         let info = KeyInfo::new(record.clone(), status, usage);
         Some((record, info))
-    }
-
-    /// The counts of use of these keys, by key.
-    pub(super) async fn details(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, UsageDetail>, ManageError> {
-        let mut details: HashMap<KeyId, UsageDetail> = HashMap::new();
-        for some in ids.chunks(LARGEST_PAGE.into()) {
-            let of = UsageOf::Keys(some.to_vec());
-            let rows = guarded(self.0.timeout, || self.0.store.usage(&of)).await?;
-            for row in rows {
-                let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
-                let count = UsageCount::try_from(&row).map_err(corrupt)?;
-                if let Some(id) = row.key.as_deref().and_then(|id| KeyId::new(id).ok()) {
-                    details.entry(id).or_default().counts.push(count);
-                }
-            }
-        }
-        Ok(details)
     }
 }
 
