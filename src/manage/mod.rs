@@ -21,6 +21,21 @@
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
 //! owner may at that moment, if [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it, and grants no scope it does
 //! not have itself.
+//!
+//! # Advice
+//!
+//! What people ask before something happens, and when it has. Nothing here changes anything:
+//!
+//! | question | asked with |
+//! |---|---|
+//! | What will surprise us about this key, once we have it? | [`preview`](KeyManager::preview) |
+//! | Should this personal key be a team's, or the other way round? | [`advise`](KeyManager::advise) |
+//! | What stops if she leaves on Friday? | [`blast_radius`](KeyManager::blast_radius) |
+//! | Which keys did she see, and should we rotate? | [`exposure`](KeyManager::exposure) |
+//! | Why is this key refused, and did the service call at all? | [`explain`](KeyManager::explain) |
+//!
+//! Answers carry words for programs and sentences for people. [`KeyUse`] is the table by which advice is given, and
+//! [`Advice`] tells the rules and their thresholds.
 
 mod actor;
 mod advice;

@@ -224,7 +224,6 @@ impl Notes {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn decision<S: Serializer>(decision: &Decision, serializer: S) -> Result<S::Ok, S::Error> {
     let denial = match decision {
         Decision::Deny(reason) => Some(Denial::from(*reason)),
@@ -238,7 +237,6 @@ fn decision<S: Serializer>(decision: &Decision, serializer: S) -> Result<S::Ok, 
     out.end()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn name_advice<S: Serializer>(advice: &NameAdvice, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match advice {
         NameAdvice::Empty => "empty",

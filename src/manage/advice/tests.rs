@@ -13,6 +13,9 @@ const NOW: i64 = 1_772_366_400_000;
 /// Accepted requests: from where, how many, the first and the last so many hours ago.
 type Seen = (&'static str, i64, i64, i64);
 
+/// What it is about, kind, name and labels of the key, how it is used, and what is advised.
+struct Case<'a>(&'a str, &'a str, &'a str, &'a str, &'a [Seen], Recommendation, NextStep);
+
 fn advice_of(kind: &str, name: &str, labels: &str, seen: &[Seen], change: impl Fn(&mut KeyRow)) -> Advice {
     let mut row = KeyRow {
         kind: kind.into(),
@@ -64,12 +67,12 @@ fn advice_follows_the_table_that_people_use() {
         ("files/curl", 9, 500, 1),
         ("search/curl", 8, 400, 3),
     ];
-    let cases: &[(&str, &str, &str, &str, &[Seen], Recommendation, NextStep)] = &[
+    let cases = [
         // Personal keys.
-        ("curl on a laptop", "user", "Alice's laptop", "{}", &[("api/curl", 37, 900, 20)], KeepPersonal, Nothing),
-        ("curl, no name", "user", "", "{}", &[("api/curl", 37, 900, 20)], KeepPersonal, Nothing),
-        ("Postman", "user", "", "{}", &[("api/PostmanRuntime", 220, 900, 20)], KeepPersonal, Nothing),
-        (
+        Case("curl on a laptop", "user", "Alice's laptop", "{}", &[("api/curl", 37, 900, 20)], KeepPersonal, Nothing),
+        Case("curl, no name", "user", "", "{}", &[("api/curl", 37, 900, 20)], KeepPersonal, Nothing),
+        Case("Postman", "user", "", "{}", &[("api/PostmanRuntime", 220, 900, 20)], KeepPersonal, Nothing),
+        Case(
             "Postman, label and name of CI",
             "user",
             "CI deploy",
@@ -78,8 +81,8 @@ fn advice_follows_the_table_that_people_use() {
             KeepPersonal,
             Nothing,
         ),
-        ("vscode", "user", "VS Code", "{}", &[("vscode", 3_000, 2_000, 1)], KeepPersonal, Nothing),
-        (
+        Case("vscode", "user", "VS Code", "{}", &[("vscode", 3_000, 2_000, 1)], KeepPersonal, Nothing),
+        Case(
             "vscode and a loop of its own",
             "user",
             "",
@@ -88,9 +91,9 @@ fn advice_follows_the_table_that_people_use() {
             KeepPersonal,
             Nothing,
         ),
-        ("a browser", "user", "", "{}", &[("api/Mozilla", 12, 900, 20)], KeepPersonal, Nothing),
-        ("GitHub Actions", "user", "", "{}", &[("api/GitHub-Actions", 51, 900, 20)], MakeTeamKey, RotateIntoTeam),
-        (
+        Case("a browser", "user", "", "{}", &[("api/Mozilla", 12, 900, 20)], KeepPersonal, Nothing),
+        Case("GitHub Actions", "user", "", "{}", &[("api/GitHub-Actions", 51, 900, 20)], MakeTeamKey, RotateIntoTeam),
+        Case(
             "GitHub Actions named laptop",
             "user",
             "Alice's laptop",
@@ -99,7 +102,7 @@ fn advice_follows_the_table_that_people_use() {
             MakeTeamKey,
             RotateIntoTeam,
         ),
-        (
+        Case(
             "the runner itself",
             "user",
             "",
@@ -108,9 +111,9 @@ fn advice_follows_the_table_that_people_use() {
             MakeTeamKey,
             RotateIntoTeam,
         ),
-        ("GitLab runner", "user", "", "{}", &[("api/gitlab-runner", 8, 90, 2)], MakeTeamKey, RotateIntoTeam),
-        ("Terraform", "user", "", "{}", &[("api/Terraform", 8, 90, 2)], MakeTeamKey, RotateIntoTeam),
-        (
+        Case("GitLab runner", "user", "", "{}", &[("api/gitlab-runner", 8, 90, 2)], MakeTeamKey, RotateIntoTeam),
+        Case("Terraform", "user", "", "{}", &[("api/Terraform", 8, 90, 2)], MakeTeamKey, RotateIntoTeam),
+        Case(
             "CI and Postman",
             "user",
             "",
@@ -119,8 +122,8 @@ fn advice_follows_the_table_that_people_use() {
             MakeTeamKey,
             IssueTeamKeyBeside,
         ),
-        ("one try of CI", "user", "", "{}", &[("api/GitHub-Actions", 2, 90, 89)], NotEnoughEvidence, WaitForUse),
-        (
+        Case("one try of CI", "user", "", "{}", &[("api/GitHub-Actions", 2, 90, 89)], NotEnoughEvidence, WaitForUse),
+        Case(
             "one try of CI beside an editor",
             "user",
             "",
@@ -129,7 +132,7 @@ fn advice_follows_the_table_that_people_use() {
             KeepPersonal,
             Nothing,
         ),
-        (
+        Case(
             "CI a year ago, an editor now",
             "user",
             "",
@@ -138,9 +141,9 @@ fn advice_follows_the_table_that_people_use() {
             KeepPersonal,
             Nothing,
         ),
-        ("CI a year ago", "user", "", "{}", &[("api/Jenkins", 500, 9_000, 8_000)], MakeTeamKey, RotateIntoTeam),
-        ("cron, every 24 hours", "user", "", "{}", &[("api/curl", 31, 720, 0)], MakeTeamKey, RotateIntoTeam),
-        (
+        Case("CI a year ago", "user", "", "{}", &[("api/Jenkins", 500, 9_000, 8_000)], MakeTeamKey, RotateIntoTeam),
+        Case("cron, every 24 hours", "user", "", "{}", &[("api/curl", 31, 720, 0)], MakeTeamKey, RotateIntoTeam),
+        Case(
             "cron, every hour, named laptop",
             "user",
             "laptop",
@@ -149,9 +152,9 @@ fn advice_follows_the_table_that_people_use() {
             MakeTeamKey,
             RotateIntoTeam,
         ),
-        ("not quite every 24 hours", "user", "", "{}", &[("api/curl", 28, 720, 0)], KeepPersonal, Nothing),
-        ("a burst", "user", "", "{}", &[("api/curl", 9_000, 30, 29)], KeepPersonal, Nothing),
-        (
+        Case("not quite every 24 hours", "user", "", "{}", &[("api/curl", 28, 720, 0)], KeepPersonal, Nothing),
+        Case("a burst", "user", "", "{}", &[("api/curl", 9_000, 30, 29)], KeepPersonal, Nothing),
+        Case(
             "ten thousand a week",
             "user",
             "",
@@ -160,9 +163,25 @@ fn advice_follows_the_table_that_people_use() {
             MakeTeamKey,
             RotateIntoTeam,
         ),
-        ("intake webhook", "user", "", "{}", &[("intake/Go-http-client", 400, 170, 0)], MakeTeamKey, RotateIntoTeam),
-        ("intake webhook without a client", "user", "", "{}", &[("intake", 400, 170, 0)], MakeTeamKey, RotateIntoTeam),
-        (
+        Case(
+            "intake webhook",
+            "user",
+            "",
+            "{}",
+            &[("intake/Go-http-client", 400, 170, 0)],
+            MakeTeamKey,
+            RotateIntoTeam,
+        ),
+        Case(
+            "intake webhook without a client",
+            "user",
+            "",
+            "{}",
+            &[("intake", 400, 170, 0)],
+            MakeTeamKey,
+            RotateIntoTeam,
+        ),
+        Case(
             "intake webhook tried by hand",
             "user",
             "",
@@ -171,16 +190,24 @@ fn advice_follows_the_table_that_people_use() {
             KeepPersonal,
             Nothing,
         ),
-        ("GitHub's own hooks", "user", "", "{}", &[("api/GitHub-Hookshot", 9, 170, 0)], MakeTeamKey, RotateIntoTeam),
-        ("five networks", "user", "", "{}", &networks, MakeTeamKey, RotateIntoTeam),
-        ("four networks", "user", "", "{}", &networks[..4], KeepPersonal, Nothing),
-        ("four programs", "user", "", "{}", &programs, MakeTeamKey, RotateIntoTeam),
-        ("three programs", "user", "", "{}", &programs[1..], KeepPersonal, Nothing),
-        ("one client at five doors", "user", "", "{}", &doors, KeepPersonal, Nothing),
-        ("too many to tell apart", "user", "", "{}", &[("api/other", 90, 700, 1)], MakeTeamKey, RotateIntoTeam),
-        ("never used", "user", "", "{}", &[], NotEnoughEvidence, WaitForUse),
-        ("never used, name of CI", "user", "GitHub Actions - deploy", "{}", &[], NotEnoughEvidence, WaitForUse),
-        (
+        Case(
+            "GitHub's own hooks",
+            "user",
+            "",
+            "{}",
+            &[("api/GitHub-Hookshot", 9, 170, 0)],
+            MakeTeamKey,
+            RotateIntoTeam,
+        ),
+        Case("five networks", "user", "", "{}", &networks, MakeTeamKey, RotateIntoTeam),
+        Case("four networks", "user", "", "{}", &networks[..4], KeepPersonal, Nothing),
+        Case("four programs", "user", "", "{}", &programs, MakeTeamKey, RotateIntoTeam),
+        Case("three programs", "user", "", "{}", &programs[1..], KeepPersonal, Nothing),
+        Case("one client at five doors", "user", "", "{}", &doors, KeepPersonal, Nothing),
+        Case("too many to tell apart", "user", "", "{}", &[("api/other", 90, 700, 1)], MakeTeamKey, RotateIntoTeam),
+        Case("never used", "user", "", "{}", &[], NotEnoughEvidence, WaitForUse),
+        Case("never used, name of CI", "user", "GitHub Actions - deploy", "{}", &[], NotEnoughEvidence, WaitForUse),
+        Case(
             "name of CI, used by a script",
             "user",
             "GitHub Actions - deploy",
@@ -189,7 +216,7 @@ fn advice_follows_the_table_that_people_use() {
             MakeTeamKey,
             RotateIntoTeam,
         ),
-        (
+        Case(
             "label of a shared host, used by a script",
             "user",
             "sync of agents",
@@ -198,7 +225,7 @@ fn advice_follows_the_table_that_people_use() {
             MakeTeamKey,
             RotateIntoTeam,
         ),
-        (
+        Case(
             "name that says both",
             "user",
             "laptop deploy",
@@ -208,8 +235,8 @@ fn advice_follows_the_table_that_people_use() {
             AskThePeople,
         ),
         // Team keys.
-        ("team: CI", "team", "laptop", "{}", &[("api/GitHub-Actions", 51, 900, 20)], KeepTeam, Nothing),
-        (
+        Case("team: CI", "team", "laptop", "{}", &[("api/GitHub-Actions", 51, 900, 20)], KeepTeam, Nothing),
+        Case(
             "team: CI and Postman",
             "team",
             "",
@@ -218,7 +245,7 @@ fn advice_follows_the_table_that_people_use() {
             KeepTeam,
             IssuePersonalKeyBeside,
         ),
-        (
+        Case(
             "team: only Postman",
             "team",
             "CI deploy",
@@ -227,9 +254,9 @@ fn advice_follows_the_table_that_people_use() {
             MakePersonalKey,
             IssuePersonalKey,
         ),
-        ("team: vscode", "team", "", "{}", &[("api/vscode", 220, 900, 20)], MakePersonalKey, IssuePersonalKey),
-        ("team: curl", "team", "", "{}", &[("api/curl", 31, 900, 20)], KeepTeam, Nothing),
-        (
+        Case("team: vscode", "team", "", "{}", &[("api/vscode", 220, 900, 20)], MakePersonalKey, IssuePersonalKey),
+        Case("team: curl", "team", "", "{}", &[("api/curl", 31, 900, 20)], KeepTeam, Nothing),
+        Case(
             "team: curl, named laptop",
             "team",
             "Bob's macbook",
@@ -238,12 +265,12 @@ fn advice_follows_the_table_that_people_use() {
             MakePersonalKey,
             IssuePersonalKey,
         ),
-        ("team: cron", "team", "", "{}", &[("api/curl", 31, 720, 0)], KeepTeam, Nothing),
-        ("team: never used", "team", "CI pipeline", "{}", &[], NotEnoughEvidence, WaitForUse),
+        Case("team: cron", "team", "", "{}", &[("api/curl", 31, 720, 0)], KeepTeam, Nothing),
+        Case("team: never used", "team", "CI pipeline", "{}", &[], NotEnoughEvidence, WaitForUse),
     ];
-    for (case, kind, name, labels, seen, recommendation, next) in cases {
+    for Case(case, kind, name, labels, seen, recommendation, next) in cases {
         let advice = advice_of(kind, name, labels, seen, |_| {});
-        assert_eq!((advice.recommendation, advice.next), (*recommendation, *next), "{case}: {:#?}", advice.evidence);
+        assert_eq!((advice.recommendation, advice.next), (recommendation, next), "{case}: {:#?}", advice.evidence);
         assert!(!advice.evidence.is_empty(), "{case}");
     }
 }
