@@ -1,9 +1,12 @@
+mod advise;
 mod apply;
 mod change;
 mod decide;
+mod explain;
 mod inventory;
 mod issue;
 mod owner;
+mod people;
 mod read;
 mod rotate;
 mod usage;

@@ -55,8 +55,24 @@
 //! - [`RotateKey::old_key_ends_at`] sets an end of grace. Nothing else ends the old key by itself: there is no forced
 //!   rotation.
 //! - [`RotateKey::into_team`] makes a personal key a team's in the same steps.
+//!
+//! # Advice
+//!
+//! What people ask before something happens, and when it has. Nothing here changes anything:
+//!
+//! | question | asked with |
+//! |---|---|
+//! | What will surprise us about this key, once we have it? | [`preview`](KeyManager::preview) |
+//! | Should this personal key be a team's, or the other way round? | [`advise`](KeyManager::advise) |
+//! | What stops if she leaves on Friday? | [`blast_radius`](KeyManager::blast_radius) |
+//! | Which keys did she see, and should we rotate? | [`exposure`](KeyManager::exposure) |
+//! | Why is this key refused, and did the service call at all? | [`explain`](KeyManager::explain) |
+//!
+//! Answers carry words for programs and sentences for people. [`KeyUse`] is the table by which advice is given, and
+//! [`Advice`] tells the rules and their thresholds.
 
 mod actor;
+mod advice;
 mod error;
 mod info;
 mod inventory;
@@ -74,6 +90,11 @@ mod table;
 mod tests;
 
 pub use actor::Actor;
+pub use advice::{
+    Advice, BlastRadius, Cadence, CallCheck, CallVerdict, CheckKind, CheckResult, Evidence, EvidenceKind, Explanation,
+    ExposedKey, Exposure, Gravity, KeyUse, NameNote, NextStep, NoteKind, Preview, PreviewNote, Recommendation, Saw,
+    StoppingKey, Weight,
+};
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
 pub use inventory::{

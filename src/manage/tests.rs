@@ -1,3 +1,4 @@
+mod advice;
 mod changes;
 mod decisions;
 mod faults;

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and nobody imports from here"
 )]
 
+mod advice;
 mod allocations;
 mod architecture;
 mod bounded;
