@@ -87,7 +87,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// What the store keeps of an idempotency key: nobody's is met by another actor's, or in another organization.
-    fn dedupe(&self, key: &str, actor: &Actor) -> Result<String, ManageError> {
+    pub(super) fn dedupe(&self, key: &str, actor: &Actor) -> Result<String, ManageError> {
         if !is_idempotency_key(key) {
             return Err(invalid(InvalidInput::IdempotencyKey));
         }

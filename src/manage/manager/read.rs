@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most keys of one page, as the store's contract says.
-const LARGEST_PAGE: u16 = 1_000;
+pub(super) const LARGEST_PAGE: u16 = 1_000;
 
 impl<S: KeyStore> KeyManager<S> {
     /// The key of this id, dead or alive, with its usage if the actor may see it.
@@ -40,11 +40,9 @@ impl<S: KeyStore> KeyManager<S> {
     /// corrupt record, store unavailable.
     pub async fn list(&self, query: ListKeys, actor: &Actor) -> Result<KeyPage, ManageError> {
         self.admit(actor)?;
-        let owners = self.owners_to_list(&query, actor)?;
-        if query.limit == 0 || query.limit > LARGEST_PAGE {
-            return Err(ManageError::invalid(InvalidInput::PageSize));
-        }
-        let (rows, more) = self.rows(query, owners).await?;
+        let owners = self.owners_to_list(query.owner.as_ref(), query.unused_since.is_some(), actor)?;
+        let query = self.key_query(&query)?;
+        let (rows, more) = self.rows(query, &owners, self.0.clock.now()).await?;
         let next = match rows.last() {
             Some(last) if more => Some(cursor(last)?),
             _ => None,
@@ -56,19 +54,25 @@ impl<S: KeyStore> KeyManager<S> {
         Ok(page)
     }
 
-    /// The owners whose keys to ask the store for; none of them in particular where the actor may see them all.
-    fn owners_to_list(&self, query: &ListKeys, actor: &Actor) -> Result<Vec<Option<Owner>>, ManageError> {
+    /// The owners whose keys to ask the store for, of one or of all that there are; none of them in particular where the
+    /// actor may see them all.
+    pub(super) fn owners_to_list(
+        &self,
+        owner: Option<&Owner>,
+        with_usage: bool,
+        actor: &Actor,
+    ) -> Result<Vec<Option<Owner>>, ManageError> {
         let sees = |target: Target<'_>| {
             self.allows(actor, KeyAction::See, &target)
                 // Which keys were not used since when tells how they are used.
-                && (query.unused_since.is_none() || self.allows(actor, KeyAction::SeeUsage, &target))
+                && (!with_usage || self.allows(actor, KeyAction::SeeUsage, &target))
         };
-        Ok(match &query.owner {
+        Ok(match owner {
             Some(owner) => {
                 if !self.allows(actor, KeyAction::See, &Target::Owner(owner)) {
                     return Err(ManageError::not_found());
                 }
-                if query.unused_since.is_some() {
+                if with_usage {
                     self.permit(actor, KeyAction::SeeUsage, &Target::Owner(owner))?;
                 }
                 vec![Some(owner.clone())]
@@ -78,33 +82,41 @@ impl<S: KeyStore> KeyManager<S> {
         })
     }
 
-    /// The next rows of all these owners together, and whether more follow.
-    async fn rows(&self, query: ListKeys, owners: Vec<Option<Owner>>) -> Result<(Vec<ListedKey>, bool), ManageError> {
-        let now = self.0.clock.now();
-        let limit = query.limit;
-        let mut query = KeyQuery {
-            organization: self.0.organization.clone(),
-            owner: None,
-            creator: query.creator,
+    /// What the store is asked for, but for the owner.
+    pub(super) fn key_query(&self, query: &ListKeys) -> Result<KeyQuery, ManageError> {
+        if query.limit == 0 || query.limit > LARGEST_PAGE {
+            return Err(ManageError::invalid(InvalidInput::PageSize));
+        }
+        Ok(KeyQuery {
+            creator: query.creator.clone(),
             maker: query.maker,
-            predecessor: None,
             liveness: query.liveness,
             unused_since: query.unused_since,
-            created_before: None,
             after: query.after,
-            limit,
-        };
+            limit: query.limit,
+            ..KeyQuery::all(self.0.organization.clone())
+        })
+    }
+
+    /// The next rows of all these owners together, and whether more follow.
+    pub(super) async fn rows(
+        &self,
+        mut query: KeyQuery,
+        owners: &[Option<Owner>],
+        now: Timestamp,
+    ) -> Result<(Vec<ListedKey>, bool), ManageError> {
         let (mut rows, mut more) = (Vec::new(), false);
         for owner in owners {
-            query.owner = owner;
+            query.owner.clone_from(owner);
             let page = guarded(self.0.timeout, || self.0.store.list(&query, now)).await?;
             rows.extend(page.rows);
             more |= page.more;
         }
         rows.retain(|row| row.key.organization == self.0.organization.as_str());
         rows.sort_by(|a, b| (a.key.created_at, &a.key.id).cmp(&(b.key.created_at, &b.key.id)));
-        more |= rows.len() > usize::from(limit);
-        rows.truncate(limit.into());
+        let limit = usize::from(query.limit);
+        more |= rows.len() > limit;
+        rows.truncate(limit);
         Ok((rows, more))
     }
 
@@ -125,10 +137,20 @@ impl<S: KeyStore> KeyManager<S> {
     }
 }
 
+/// The place right after this key.
 pub(super) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
     let corrupt = || ManageError::new(ManageErrorKind::CorruptRecord);
     Ok(KeyCursor {
         created_at: Timestamp::from_millis(row.key.created_at).map_err(|error| corrupt().with_source(error))?,
         id: KeyId::new(&row.key.id).map_err(|error| corrupt().with_source(error))?,
     })
+}
+
+/// The greatest id there can be.
+const LAST_ID: &str = "zzzzzzzzzzzzzzzzzzzz";
+
+/// The last place in the order of lists before all keys made at this time; none if there was no time before it.
+pub(super) fn before_any_at(time: Timestamp) -> Option<KeyCursor> {
+    let earlier = Timestamp::from_millis(time.as_millis().checked_sub(1)?).ok()?;
+    KeyId::new(LAST_ID).ok().map(|id| KeyCursor { created_at: earlier, id })
 }

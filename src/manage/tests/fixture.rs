@@ -45,6 +45,8 @@ pub(super) enum Fault {
 pub(super) struct Faulty {
     pub(super) inner: MemoryStore,
     pub(super) applies: AtomicUsize,
+    /// Lists, and counts of use.
+    reads: AtomicUsize,
     pub(super) apply_faults: Mutex<VecDeque<Fault>>,
     pub(super) find_faults: Mutex<VecDeque<Fault>>,
     /// Applied right before the next `apply`, as by somebody who was quicker.
@@ -54,6 +56,10 @@ pub(super) struct Faulty {
 impl Faulty {
     pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.apply_faults.lock().unwrap().extend(faults);
+    }
+
+    pub(super) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
     }
 
     pub(super) fn applies(&self) -> usize {
@@ -113,6 +119,7 @@ impl KeyStore for Faulty {
     }
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.list(query, now).await
     }
 
@@ -125,6 +132,7 @@ impl KeyStore for Faulty {
     }
 
     async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.usage(of).await
     }
 
@@ -163,20 +171,24 @@ impl Bench {
     }
 
     pub(super) fn with_policy(policy: impl Policy) -> Self {
-        Self::made_of(policy, Rules::default())
+        Self::made_of(policy, Rules::default(), HASHER.clone())
     }
 
     pub(super) fn with_rules(rules: Rules) -> Self {
-        Self::made_of(TableOfRights, rules)
+        Self::made_of(TableOfRights, rules, HASHER.clone())
     }
 
-    fn made_of(policy: impl Policy, rules: Rules) -> Self {
+    pub(super) fn with_hasher(hasher: Hasher) -> Self {
+        Self::made_of(TableOfRights, Rules::default(), hasher)
+    }
+
+    fn made_of(policy: impl Policy, rules: Rules, hasher: Hasher) -> Self {
         let store = Arc::new(Faulty::default());
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&store),
-            hasher: HASHER.clone(),
+            hasher,
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             policy: Arc::new(policy),
