@@ -1,5 +1,7 @@
 //! Everything a service needs, configured once.
 
+mod attempt_lines;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
@@ -98,12 +100,13 @@ impl<S: KeyStore> ApiKeys<S> {
         self.0.flusher.flush().await
     }
 
-    /// Writes what is counted and not written yet. Call it once the server has stopped.
+    /// Writes what is counted or queued, and not written yet. Call it once the server has stopped.
     ///
     /// # Errors
     /// Those of the store: the usage since the last flush is lost if nobody calls this again.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
-        self.flush_usage().await
+        let attempts = self.0.upkeep.write_attempts().await;
+        self.flush_usage().await.and(attempts)
     }
 }
 
@@ -143,6 +146,7 @@ pub struct ApiKeysBuilder<S> {
     policy: Arc<dyn Policy>,
     usage_interval: Duration,
     keep_events: Option<Duration>,
+    attempt_lines: bool,
 }
 
 impl<S: KeyStore> ApiKeysBuilder<S> {
@@ -154,6 +158,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             policy: Arc::new(TableOfRights),
             usage_interval: Duration::from_secs(10),
             keep_events: None,
+            attempt_lines: false,
         }
     }
 
@@ -297,7 +302,9 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         });
         let clock = Arc::clone(&settings.clock);
         let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));
-        let upkeep = Arc::new(StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner));
+        let mut upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner);
+        wiring.attempts = self.attempt_lines.then(|| upkeep.write_attempt_lines(&wiring.meter));
+        let upkeep = Arc::new(upkeep);
         wiring.usage = Some(usage);
         wiring.upkeep = Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>);
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
