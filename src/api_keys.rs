@@ -105,8 +105,7 @@ impl<S: KeyStore> ApiKeys<S> {
     /// # Errors
     /// Those of the store: the usage since the last flush is lost if nobody calls this again.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
-        let attempts = self.0.upkeep.write_attempts().await;
-        self.flush_usage().await.and(attempts)
+        self.flush_usage().await.and(self.0.upkeep.write_attempts().await)
     }
 }
 
@@ -305,8 +304,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         let mut upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner);
         wiring.attempts = self.attempt_lines.then(|| upkeep.write_attempt_lines(&wiring.meter));
         let upkeep = Arc::new(upkeep);
-        wiring.usage = Some(usage);
-        wiring.upkeep = Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>);
+        (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
         Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher, upkeep })), hasher))
     }

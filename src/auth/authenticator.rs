@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    num::NonZeroU32,
     sync::{
         Arc, Weak,
         atomic::{AtomicU32, Ordering},
@@ -21,6 +22,7 @@ use super::{
     meter::Meter,
     pass::{Accepted, Doorkeeper, Pass, employ},
     upkeep::Upkeep,
+    wiring::Wiring,
 };
 use crate::{
     hash::Hasher,
@@ -73,36 +75,6 @@ pub(super) struct Inner<R> {
     pub(super) attempts: Option<Arc<AttemptLines>>,
     pub(super) meter: Arc<Meter>,
     digest_key: DigestKey,
-}
-
-/// What an authenticator shares with the other parts of [`ApiKeys`](crate::ApiKeys).
-pub(crate) struct Wiring {
-    pub(crate) hasher: Hasher,
-    pub(crate) lease: Arc<Lease>,
-    pub(crate) usage: Option<Arc<UsageRecorder>>,
-    pub(crate) upkeep: Option<Arc<dyn Upkeep>>,
-    pub(crate) attempts: Option<Arc<AttemptLines>>,
-    pub(crate) meter: Arc<Meter>,
-    cache: Arc<ProofCache>,
-}
-
-impl Wiring {
-    /// What an authenticator needs that only reads.
-    pub(crate) fn new(settings: &AuthSettings) -> Result<Self, AuthSetupError> {
-        settings.check()?;
-        let hasher = Hasher::new(settings.hasher.clone())?;
-        let cache = Arc::new(ProofCache::new(settings.proofs));
-        let meter = Meter::new(hasher.clone(), Arc::clone(&cache), settings.proofs, Arc::clone(&settings.clock));
-        Ok(Self {
-            hasher,
-            lease: Arc::default(),
-            usage: None,
-            upkeep: None,
-            attempts: None,
-            meter: Arc::new(meter),
-            cache,
-        })
-    }
 }
 
 /// A key being checked.
@@ -304,10 +276,9 @@ impl<R: KeyReader> Inner<R> {
         if entry.claims.expires_at.is_some_and(|end| now >= end) {
             return Err(self.refuse(AuthError::new(AuthErrorKind::Expired), Some(Tried::of(&entry.claims)), origin));
         }
-        let pass = self.usage.as_ref().map(|usage| Pass {
-            authenticator: self.id,
-            key: entry.claims.key,
-            seen: usage.success(&entry, origin, now),
+        let pass = self.usage.as_ref().and_then(|usage| {
+            let (key, seen) = (entry.claims.key, usage.success(&entry, origin, now));
+            NonZeroU32::new(self.id).map(|authenticator| Pass { authenticator, key, seen })
         });
         if let Some(attempts) = &self.attempts {
             attempts.accepted(&entry.claims, entry.rest.usage.source(origin), origin, now);

@@ -61,10 +61,11 @@ mod round;
 mod settings;
 mod slow;
 mod upkeep;
+mod wiring;
 
 pub(crate) use attempts::{AttemptLines, AttemptWriter};
 pub use authenticator::Authenticator;
-pub(crate) use authenticator::{Check, Wiring};
+pub(crate) use authenticator::Check;
 pub use error::{AuthError, AuthErrorKind};
 pub(crate) use flusher::UsageFlusher;
 pub use metrics::{AuthMetrics, RefusalCount};
@@ -72,3 +73,4 @@ pub(crate) use pass::{Accepted, Pass};
 pub(crate) use pruner::Pruner;
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
 pub(crate) use upkeep::{StoreUpkeep, Upkeep};
+pub(crate) use wiring::Wiring;

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    num::NonZeroU32,
     sync::{Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -16,7 +17,7 @@ pub(crate) struct Accepted {
 /// Numbers and letters, which cost nothing to hold: a request that goes well counts no references for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pass {
-    pub(super) authenticator: u32,
+    pub(super) authenticator: NonZeroU32,
     pub(super) key: KeyId,
     pub(super) seen: Seen,
 }
@@ -25,7 +26,7 @@ impl Pass {
     /// The key was good and what it was shown for was refused.
     #[cold]
     pub(crate) fn turned_away(&self, code: &'static str) {
-        let doorkeeper = doorkeepers().get(&self.authenticator).and_then(Weak::upgrade);
+        let doorkeeper = doorkeepers().get(&self.authenticator.get()).and_then(Weak::upgrade);
         if let Some(doorkeeper) = doorkeeper {
             doorkeeper.turned_away(self, code);
         }

@@ -10,7 +10,7 @@ use tower_service::Service;
 use super::{
     body::ResponseBody,
     code::RefusalCode,
-    credentials::{self, Fault, Reading},
+    credentials::{self, Fault, Lines, Reading},
     future::{Question, ResponseFuture, Waiting},
     refusal::Refusal,
     settings::Settings,
@@ -72,19 +72,17 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
         let settings = &self.settings;
-        let client;
-        (request, client) = settings.sources.ask(request);
-        let origin = settings.sources.origin(client.as_deref(), request.headers());
-        let format = self.authenticator.format();
-        let (check, carried) =
-            match credentials::read(request.headers(), &settings.headers, format, settings.foreign_bearer) {
-                Reading::Candidate { text, carried } => (self.authenticator.check(text, origin), carried),
-                Reading::Nothing if self.passes_without_key(request.extensions()) => {
-                    return self.call_without_key(request);
-                }
-                Reading::Nothing => return self.refuse(settings.missing.clone(), &request, origin),
-                Reading::Refused(fault) => return self.refuse(fault.into(), &request, origin),
-            };
+        let client = if settings.sources.asks() { Some(settings.sources.ask(&mut request)) } else { None };
+        let lines = Lines::find(request.headers(), &settings.headers);
+        let origin = settings.sources.origin(client.as_deref(), lines.user_agent);
+        let (check, carried) = match credentials::read(&lines, self.authenticator.format(), settings.foreign_bearer) {
+            Reading::Candidate { text, carried } => (self.authenticator.check(text, origin), carried),
+            Reading::Nothing if self.passes_without_key(request.extensions()) => {
+                return self.call_without_key(request);
+            }
+            Reading::Nothing => return self.refuse(settings.missing.clone(), &request, origin),
+            Reading::Refused(fault) => return self.refuse(fault.into(), &request, origin),
+        };
         match check {
             Check::Ready(Ok(accepted)) => {
                 let finish = settings.admit(&mut request, accepted, carried);

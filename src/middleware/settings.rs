@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 
 use super::{
     anonymous::Anonymous,
@@ -69,14 +69,21 @@ impl Settings {
     }
 
     fn take_key(&self, headers: &mut HeaderMap, carried: Carried) {
-        let authorization = carried.authorization.then_some(&AUTHORIZATION);
-        let key_header = self.headers.key_header().filter(|_| carried.key_header);
-        for name in authorization.into_iter().chain(key_header) {
-            if !self.keep_credentials {
-                headers.remove(name);
-            } else if let Some(value) = headers.get_mut(name) {
-                HeaderValue::set_sensitive(value, true);
-            }
+        if carried.authorization {
+            self.take(headers, &AUTHORIZATION);
+        }
+        if carried.key_header
+            && let Some(name) = self.headers.key_header()
+        {
+            self.take(headers, name);
+        }
+    }
+
+    fn take(&self, headers: &mut HeaderMap, name: &HeaderName) {
+        if !self.keep_credentials {
+            headers.remove(name);
+        } else if let Some(value) = headers.get_mut(name) {
+            HeaderValue::set_sensitive(value, true);
         }
     }
 }

@@ -1,10 +1,10 @@
 use std::{
-    fmt,
+    fmt, mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
-use http::{HeaderMap, Request, header::USER_AGENT, request::Parts};
+use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 
 use crate::{
     key::contains_key,
@@ -122,32 +122,48 @@ impl Sources {
         self.label = label;
     }
 
-    /// Asks the embedder's functions, if there are any, for the client.
-    pub(crate) fn ask<B>(&self, request: Request<B>) -> (Request<B>, Option<String>) {
-        if self.client.is_none() && self.address.is_none() {
-            return (request, None);
-        }
-        let (parts, body) = request.into_parts();
-        let client = self.client_of(&parts);
-        (Request::from_parts(parts, body), Some(client))
+    /// Whether there are functions of the embedder's to ask.
+    pub(crate) const fn asks(&self) -> bool {
+        self.client.is_some() || self.address.is_some()
     }
 
-    /// From where a request with these headers comes, if that is what the embedder's functions said.
-    pub(crate) fn origin<'a>(&'a self, client: Option<&'a str>, headers: &'a HeaderMap) -> Origin<'a> {
+    /// Asks them for the client.
+    #[inline(never)]
+    pub(crate) fn ask<B>(&self, request: &mut Request<B>) -> String {
+        // Lent to the functions in the shape that they know, and put back: to take the request apart and together again
+        // would move all of it, on the path of those who do not ask, too.
+        let (mut parts, ()) = Request::new(()).into_parts();
+        let swap = |request: &mut Request<B>, parts: &mut Parts| {
+            mem::swap(request.method_mut(), &mut parts.method);
+            mem::swap(request.uri_mut(), &mut parts.uri);
+            mem::swap(request.version_mut(), &mut parts.version);
+            mem::swap(request.headers_mut(), &mut parts.headers);
+            mem::swap(request.extensions_mut(), &mut parts.extensions);
+        };
+        swap(request, &mut parts);
+        let client = self.client_of(&parts);
+        swap(request, &mut parts);
+        client
+    }
+
+    /// From where a request with this user agent comes, if that is what the embedder's functions said.
+    pub(crate) fn origin<'a>(&'a self, client: Option<&'a str>, agent: Option<&'a HeaderValue>) -> Origin<'a> {
         match client {
             Some(client) => Origin::Client(&self.label, client),
-            None => Origin::Agent(&self.label, self.agent(headers)),
+            None => Origin::Agent(&self.label, self.agent(agent)),
         }
     }
 
-    fn agent<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
-        if self.ignores_agent { None } else { headers.get(USER_AGENT).map(|agent| agent.as_bytes()) }
+    fn agent<'a>(&self, agent: Option<&'a HeaderValue>) -> Option<&'a [u8]> {
+        agent.filter(|_| !self.ignores_agent).map(HeaderValue::as_bytes)
     }
 
     fn client_of(&self, request: &Parts) -> String {
         let mut client = match &self.client {
             Some(client) => client.of(request).map(|client| clean(&client)).unwrap_or_default(),
-            None => self.agent(&request.headers).and_then(Origin::product).unwrap_or_default().to_owned(),
+            None => {
+                self.agent(request.headers.get(USER_AGENT)).and_then(Origin::product).unwrap_or_default().to_owned()
+            }
         };
         if let Some(address) = self.address.as_ref().and_then(|address| address.of(request)) {
             let address = self.written(address.to_canonical());

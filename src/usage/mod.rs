@@ -1,5 +1,6 @@
 //! How often, when and from where keys are used, and what is refused.
 
+mod draft;
 mod known;
 mod origin;
 mod places;

@@ -1,5 +1,5 @@
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, HashSet, VecDeque},
     fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     KeyUsage, Origin, Outcome, Source, UsageBatch, UsageRow,
+    draft::Draft,
     known::KnownSources,
     places::{Counts, End, Place, merge},
     tally::{Count, Tally},
@@ -62,16 +63,18 @@ struct Used {
 
 /// Under which source a success was counted.
 #[derive(Clone, Debug)]
-pub(crate) enum Seen {
-    /// By its number.
-    Known(u32),
-    /// One of more than a key remembers.
-    Source(Source),
+pub(crate) struct Seen {
+    /// The number of one that the key remembers; else 0.
+    known: u32,
+    /// One of more than that.
+    source: Source,
 }
 
 #[derive(Debug)]
 struct Unwritten {
     sequence: i64,
+    /// Taken from the counters, and not in batches yet. Empty while there are batches.
+    draft: Draft,
     batches: VecDeque<UsageBatch>,
 }
 
@@ -84,7 +87,7 @@ impl UsageRecorder {
             known: Mutex::default(),
             malformed: Default::default(),
             counts: Mutex::default(),
-            unwritten: Mutex::new(Unwritten { sequence: 0, batches: VecDeque::new() }),
+            unwritten: Mutex::new(Unwritten { sequence: 0, draft: Draft::default(), batches: VecDeque::new() }),
             folded: AtomicU64::new(0),
         }
     }
@@ -97,7 +100,7 @@ impl UsageRecorder {
                 if tally.add(now) {
                     self.note(Arc::clone(key) as Arc<dyn Counted>);
                 }
-                Seen::Known(source.id())
+                Seen { known: source.id(), source: Source::default() }
             }
             None => self.success_elsewhere(key, origin, now),
         }
@@ -111,11 +114,11 @@ impl UsageRecorder {
             if tally.add(now) {
                 self.note(Arc::clone(key) as Arc<dyn Counted>);
             }
-            return Seen::Known(source.id());
+            return Seen { known: source.id(), source: Source::default() };
         }
         let (key, mut counts) = (Some(key.key()), lock(&self.counts));
         counts.add(key, End::Success, origin, Count::once(now));
-        Seen::Source(counts.source(key, End::Success, origin))
+        Seen { known: 0, source: counts.source(key, End::Success, origin) }
     }
 
     #[cold]
@@ -161,10 +164,10 @@ impl UsageRecorder {
 
     /// The key was accepted, as was counted, and what it asked for was refused.
     pub(crate) fn turned_away(&self, key: KeyId, code: &'static str, seen: &Seen, now: Timestamp) {
-        let source = match seen {
-            Seen::Source(source) => source.clone(),
+        let source = match seen.known {
+            0 => seen.source.clone(),
             // Forgotten only if the key was meanwhile, and the table was full.
-            Seen::Known(id) => lock(&self.known).by_id(*id).cloned().unwrap_or_else(Source::other),
+            id => lock(&self.known).by_id(id).cloned().unwrap_or_else(Source::other),
         };
         self.refusal(Some(key), code, None, Origin::Source(&source), now);
     }
@@ -176,16 +179,35 @@ impl UsageRecorder {
         self.folded.load(Ordering::Relaxed) + counts.folded
     }
 
-    /// Puts what was counted so far into batches, unless some are left from before: those come first.
+    /// Takes what was counted so far, unless something is left from before: that comes first.
     pub(crate) fn collect(&self) {
         let mut unwritten = lock(&self.unwritten);
-        if !unwritten.batches.is_empty() {
+        if unwritten.batches.is_empty() && unwritten.draft.is_empty() {
+            unwritten.draft.begin(self.drain());
+        }
+    }
+
+    /// Keys of what was taken whose sources in the store are to be read before it can be put into batches, none of them
+    /// for requests that name no key.
+    pub(crate) fn unsure(&self) -> HashSet<Option<KeyId>> {
+        lock(&self.unwritten).draft.unsure()
+    }
+
+    /// Puts what was taken into batches. `stored` are the sources that the store has of the keys for which that was to be
+    /// read.
+    pub(crate) fn freeze(&self, stored: &HashMap<Option<KeyId>, HashSet<Source>>) {
+        let unwritten = &mut *lock(&self.unwritten);
+        if unwritten.draft.is_empty() {
             return;
         }
-        for rows in self.drain().chunks(ROWS_PER_BATCH) {
+        let (places, folded) = unwritten.draft.finish(stored);
+        self.folded.fetch_add(folded, Ordering::Relaxed);
+        let mut rows: Vec<UsageRow> = places.into_iter().map(row).collect();
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(ROWS_PER_BATCH));
             unwritten.sequence += 1;
-            let sequence = unwritten.sequence;
-            unwritten.batches.push_back(UsageBatch { writer: self.writer, sequence, rows: rows.to_vec() });
+            let (writer, sequence) = (self.writer, unwritten.sequence);
+            unwritten.batches.push_back(UsageBatch { writer, sequence, rows: mem::replace(&mut rows, rest) });
         }
     }
 
@@ -199,7 +221,7 @@ impl UsageRecorder {
         lock(&self.unwritten).batches.retain(|batch| batch.sequence != sequence);
     }
 
-    fn drain(&self) -> Vec<UsageRow> {
+    fn drain(&self) -> HashMap<Place, Count> {
         let used = mem::take(&mut *lock(&self.used));
         let counts = {
             let mut counts = lock(&self.counts);
@@ -219,15 +241,18 @@ impl UsageRecorder {
                 merge(&mut places, Place { key: None, end, source: Source::default() }, count);
             }
         }
-        let row = |(Place { key, end, source }, count): (Place, Count)| UsageRow {
-            key: key.map(|key| key.as_str().to_owned()),
-            outcome: Outcome::from(end).as_str().to_owned(),
-            source: source.as_str().to_owned(),
-            count: count.count,
-            first_at: count.first_at,
-            last_at: count.last_at,
-        };
-        places.into_iter().map(row).collect()
+        places
+    }
+}
+
+fn row((Place { key, end, source }, count): (Place, Count)) -> UsageRow {
+    UsageRow {
+        key: key.map(|key| key.as_str().to_owned()),
+        outcome: Outcome::from(end).as_str().to_owned(),
+        source: source.as_str().to_owned(),
+        count: count.count,
+        first_at: count.first_at,
+        last_at: count.last_at,
     }
 }
 

@@ -34,8 +34,7 @@ struct Text {
     id: u32,
     text: Box<str>,
     label: Source,
-    /// Where the client begins; the length of the text if there is none.
-    client_at: usize,
+    client: Box<str>,
 }
 
 impl Source {
@@ -46,8 +45,7 @@ impl Source {
     pub fn new(source: impl AsRef<str>) -> Result<Self, InvalidId> {
         // The same rule as for the embedder's ids.
         let text = UserId::new(source)?;
-        let (text, label) = (text.as_str(), Self(None));
-        Ok(Self::with_text(Text { id: 0, text: text.into(), label, client_at: text.len() }))
+        Ok(Self::of_client(&Self(None), text.as_str(), text.as_str().len()))
     }
 
     /// The words.
@@ -58,7 +56,8 @@ impl Source {
 
     /// A client of a layer with this label: `text` is both, and the client begins in it where it is said to.
     pub(super) fn of_client(label: &Self, text: &str, client_at: usize) -> Self {
-        Self::with_text(Text { id: 0, text: text.into(), label: label.clone(), client_at })
+        let client = text.get(client_at..).unwrap_or_default().into();
+        Self::with_text(Text { id: 0, text: text.into(), label: label.clone(), client })
     }
 
     fn with_text(text: Text) -> Self {
@@ -67,11 +66,11 @@ impl Source {
 
     /// The same source with a place in the table of known ones.
     pub(super) fn numbered(&self, id: u32) -> Self {
-        let (text, label, client_at) = match &self.0 {
-            Some(text) => (text.text.clone(), text.label.clone(), text.client_at),
-            None => (Box::default(), Self(None), 0),
+        let (text, label, client) = match &self.0 {
+            Some(text) => (text.text.clone(), text.label.clone(), text.client.clone()),
+            None => (Box::default(), Self(None), Box::default()),
         };
-        Self::with_text(Text { id, text, label, client_at })
+        Self::with_text(Text { id, text, label, client })
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -82,7 +81,7 @@ impl Source {
     pub(super) fn parts(&self) -> (&Self, &str) {
         const NOWHERE: &Source = &Source(None);
         match &self.0 {
-            Some(text) => (&text.label, text.text.get(text.client_at..).unwrap_or_default()),
+            Some(text) => (&text.label, &text.client),
             None => (NOWHERE, ""),
         }
     }
@@ -101,7 +100,7 @@ impl Source {
     pub(super) fn folded(&self) -> Self {
         let label = match &self.0 {
             // Nothing but a label.
-            Some(text) if text.label.0.is_none() && text.client_at == text.text.len() => self,
+            Some(text) if text.label.0.is_none() && text.client.is_empty() => self,
             Some(text) => &text.label,
             None => self,
         };
@@ -121,6 +120,12 @@ impl Source {
     /// Whether it stands for many.
     pub(super) fn is_other(&self) -> bool {
         self.parts().1 == OTHER
+    }
+
+    /// A source as a store has it: the words alone.
+    pub(crate) fn stored(text: &str) -> Self {
+        let client_at = if text == OTHER { 0 } else { text.rfind('/').map_or(text.len(), |slash| slash + 1) };
+        Self::of_client(&Self(None), text, client_at)
     }
 
     /// How many hold it.

@@ -27,6 +27,7 @@ fn recorder() -> (UsageRecorder, Arc<UsedKey>, Source) {
 
 fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
     recorder.collect();
+    recorder.freeze(&HashMap::new());
     recorder.next_batch()
 }
 
@@ -72,7 +73,9 @@ fn counts_are_exact_when_threads_count_while_another_flushes() {
     let mut written = 0;
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| (0..10_000).for_each(|_| drop(recorder.success(&usage, Origin::Source(&source), at(1))))))
+            .map(|_| {
+                scope.spawn(|| (0..10_000).for_each(|_| drop(recorder.success(&usage, Origin::Source(&source), at(1)))))
+            })
             .collect();
         let mut flush = || {
             while let Some(batch) = next_batch(&recorder) {
