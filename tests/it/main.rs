@@ -30,6 +30,7 @@ mod postgres;
 mod project;
 mod refusals;
 mod settings;
+mod sources;
 mod sqlite;
 mod support;
 mod two_processes;
