@@ -191,8 +191,8 @@ async fn in_trail(store: &SqliteStore) -> (u64, u64) {
                 _ => {}
             }
         }
-        query.after = page.next;
-        if query.after.is_none() {
+        query.after = page.rows.last().map(|row| row.sequence);
+        if !page.more {
             return (written, dropped);
         }
     }
