@@ -91,7 +91,7 @@ pub async fn count(attempts: usize, tasks: usize) -> Counted {
     }
     hooks.heal();
     keys.shutdown().await.unwrap();
-    Counted { done, stored: stored(&*memory, &known).await, writes: hooks.count("record_usage"), failures }
+    Counted { done, stored: stored(&memory, &known).await, writes: hooks.count("record_usage"), failures }
 }
 
 /// A fifth each: live, revoked, expired, of a held owner, of a team.
