@@ -267,6 +267,7 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// The verdict on a proved key whose record is current.
+    #[inline]
     pub(super) fn judge(
         &self,
         entry: Arc<WithClaims<Entry>>,

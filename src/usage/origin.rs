@@ -29,6 +29,7 @@ impl Origin<'_> {
     }
 
     /// Whether it is this source, as far as that can be told at once.
+    #[inline]
     pub(super) fn is_at_once(&self, source: &Source) -> bool {
         match self {
             Self::Agent(label, agent) => {

@@ -87,6 +87,7 @@ impl Source {
     }
 
     /// Equal without a look at the words where that can be.
+    #[inline]
     pub(super) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,

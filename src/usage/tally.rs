@@ -99,6 +99,7 @@ impl Slot {
 
 impl Tally {
     /// It happened once more. Whether it is the first time since the tally was taken.
+    #[inline]
     pub(super) fn add(&self, now: Timestamp) -> bool {
         let now = now.as_millis();
         if self.count.load(Ordering::Relaxed) == 0 {
