@@ -1,4 +1,7 @@
-use std::{mem, sync::Arc};
+use std::{
+    mem,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     AuthError, AuthErrorKind, Freshness, attempts::Tried, authenticator::Inner, cache::Proof, candidate::Candidate,
@@ -24,7 +27,7 @@ const MOST_ROUNDS: usize = 8;
 struct Known {
     record: KeyRecord,
     owner: OwnerStatus,
-    of: Arc<SharedOwner>,
+    shared: OnceLock<Arc<SharedOwner>>,
 }
 
 impl<R: KeyReader> Inner<R> {
@@ -94,7 +97,10 @@ impl<R: KeyReader> Inner<R> {
                 let owner = OwnerRef::of(&found.key).map(SharedOwner::new);
                 self.refuse(error, Some(Tried { key: id, owner: owner.as_ref() }), origin)
             })?;
-            let refuse = |error| self.refuse(error, Some(Tried { key: id, owner: Some(&known.of) }), origin);
+            let refuse = |error| {
+                let owner = self.attempts.as_ref().map(|_| known.shared_owner());
+                self.refuse(error, Some(Tried { key: id, owner }), origin)
+            };
             self.check_tag(key, &known).map_err(refuse)?;
             // Its text has the tag, so the row said something else when the key was made.
             if known.record.kind() != key.kind() {
@@ -252,7 +258,7 @@ impl<R: KeyReader> Inner<R> {
     fn claims(&self, known: &Known) -> Claims {
         let record = &known.record;
         Claims {
-            owner: Arc::clone(&known.of),
+            owner: Arc::clone(known.shared_owner()),
             key: record.id,
             proved_by: self.id,
             key_name: record.name.as_str().into(),
@@ -263,12 +269,15 @@ impl<R: KeyReader> Inner<R> {
 }
 
 impl Known {
-    fn new(record: KeyRecord, owner: OwnerStatus) -> Self {
-        let of = OwnerRef { organization: record.organization.clone(), owner: record.owner.clone() };
-        Self { record, owner, of: SharedOwner::new(of) }
+    const fn new(record: KeyRecord, owner: OwnerStatus) -> Self {
+        Self { record, owner, shared: OnceLock::new() }
     }
 
     fn owner_ref(&self) -> OwnerRef {
-        self.of.of.clone()
+        OwnerRef { organization: self.record.organization.clone(), owner: self.record.owner.clone() }
+    }
+
+    fn shared_owner(&self) -> &Arc<SharedOwner> {
+        self.shared.get_or_init(|| SharedOwner::new(self.owner_ref()))
     }
 }

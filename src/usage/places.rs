@@ -1,7 +1,7 @@
 use std::{
     borrow::Borrow,
-    collections::{HashMap, HashSet},
-    hash::{Hash, Hasher},
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hash, Hasher},
 };
 
 use super::{Origin, Outcome, Source, tally::Count};
@@ -31,18 +31,43 @@ pub(super) enum End {
     Refused(&'static str, Option<MalformedReason>),
 }
 
+/// The sources of one key. Most keys have one, and take no memory for more.
+#[derive(Debug)]
+struct KeySources {
+    first: Source,
+    more: Vec<Source>,
+}
+
+/// Hashes ids of keys in the store. They are random and nobody can choose them, so any mixture of their bits will do.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let (words, rest) = bytes.as_chunks();
+        let rest = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        for word in words.iter().map(|word| u64::from_le_bytes(*word)).chain([rest]) {
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(ODD);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
+
 /// Counts by place.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     places: HashMap<Place, Count>,
-    sources: HashMap<Option<KeyId>, HashSet<Source>>,
+    sources: HashMap<Option<KeyId>, KeySources, BuildHasherDefault<IdHasher>>,
     /// How many were counted under `other` for want of room.
     pub(super) folded: u64,
 }
 
 impl Counts {
-    /// Counts what came from there, under `other` if there are too many sources or counts. Returns the source under which
-    /// it was counted, if it is asked for.
+    /// Counts what came from there, under `other` if there are too many sources or counts.
     pub(super) fn add(&mut self, key: Option<KeyId>, end: End, origin: Origin<'_>, count: Count) {
         let is_known = origin.with_text(|text| {
             let known = self.places.get_mut(&(key, end, text) as &dyn PlaceInWords);
@@ -62,14 +87,10 @@ impl Counts {
     }
 
     fn add_place(&mut self, mut place: Place, count: Count) {
-        let sources = self.sources.entry(place.key).or_default();
-        if !place.source.is_other() && !sources.contains(&place.source) {
-            if sources.len() < MOST_SOURCES {
-                sources.insert(place.source.clone());
-            } else {
-                self.folded += count.count.unsigned_abs();
-                place.source = place.source.folded();
-            }
+        let make = || KeySources { first: place.source.clone(), more: Vec::new() };
+        if !place.source.is_other() && !self.sources.entry(place.key).or_insert_with(make).take_in(&place.source) {
+            self.folded += count.count.unsigned_abs();
+            place.source = place.source.folded();
         }
         if self.places.len() >= MOST_COUNTS && !self.places.contains_key(&place) {
             self.folded += count.count.unsigned_abs();
@@ -85,6 +106,18 @@ impl Counts {
     #[cfg(test)]
     pub(super) fn places(&self) -> &HashMap<Place, Count> {
         &self.places
+    }
+}
+
+impl KeySources {
+    /// Whether this is one of them, from now on if there was room.
+    fn take_in(&mut self, source: &Source) -> bool {
+        let is_known = self.first == *source || self.more.contains(source);
+        let is_room = self.more.len() + 1 < MOST_SOURCES;
+        if !is_known && is_room {
+            self.more.push(source.clone());
+        }
+        is_known || is_room
     }
 }
 
@@ -128,8 +161,12 @@ impl Hash for dyn PlaceInWords + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Not the end: a key and a source have few, and hashing is most of what a count costs.
         let (key, _, source) = self.words();
-        key.hash(state);
-        source.hash(state);
+        if let Some(key) = key {
+            state.write(key.as_bytes());
+        }
+        if !source.is_empty() {
+            state.write(source.as_bytes());
+        }
     }
 }
 
