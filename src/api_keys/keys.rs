@@ -75,12 +75,12 @@ impl<S: KeyStore> ApiKeys<S> {
         self.0.flusher.flush().await
     }
 
-    /// Writes what is counted and not written yet. Call it once the server has stopped.
+    /// Writes what is counted or queued, and not written yet. Call it once the server has stopped.
     ///
     /// # Errors
     /// Those of the store: the usage since the last flush is lost if nobody calls this again.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
-        self.flush_usage().await
+        self.flush_usage().await.and(self.0.upkeep.write_attempts().await)
     }
 }
 
