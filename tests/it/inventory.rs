@@ -63,7 +63,7 @@ fn usage(number: usize) -> impl Iterator<Item = UsageRow> {
         ("success", "api/acme", 1, 2),
         ("success", "intake/curl", 2, 3),
         ("success", "intake/python-requests", 3, 5),
-        ("success", "GitHub-Hookshot", 4, 7),
+        ("success", "GitHub-Hookshot", 4, 5),
         ("success", "api/old", 120, 4),
         ("wrong_team", "api/acme", 6, 11),
         ("key_revoked", "api/acme", 2, 7),
