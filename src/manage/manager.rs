@@ -1,10 +1,15 @@
+mod advise;
 mod apply;
 mod change;
 mod decide;
+mod explain;
 mod inventory;
 mod issue;
 mod owner;
+mod people;
 mod read;
+mod rotate;
+mod usage;
 
 use std::{fmt, sync::Arc, time::Duration};
 

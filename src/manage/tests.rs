@@ -1,3 +1,4 @@
+mod advice;
 mod changes;
 mod decisions;
 mod faults;
@@ -7,4 +8,6 @@ mod issue;
 mod lists;
 mod owners;
 mod policies;
-mod table_of_rights;
+mod rotation;
+mod rotation_ends;
+mod rotation_status;

@@ -9,10 +9,8 @@ use crate::{
         request::ListKeys,
     },
     owner::Owner,
-    record::KeyRecord,
     store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey, guarded},
     time::Timestamp,
-    usage::UsageTotals,
 };
 
 /// The most keys of one page, as the store's contract says.
@@ -27,7 +25,7 @@ impl<S: KeyStore> KeyManager<S> {
         self.admit(actor)?;
         let (record, status) = self.load(id, actor, KeyAction::See).await?;
         let usage = if self.allows(actor, KeyAction::SeeUsage, &Target::key(&record)) {
-            Some(self.usage(&record).await?)
+            Some(self.usage_of_one(id).await?.totals())
         } else {
             None
         };
@@ -137,19 +135,6 @@ impl<S: KeyStore> KeyManager<S> {
             Err(_) => {}
         }
     }
-
-    /// How a key was used. Only lists tell: this one begins right before the key.
-    async fn usage(&self, record: &KeyRecord) -> Result<UsageTotals, ManageError> {
-        let query = KeyQuery {
-            owner: Some(record.owner.clone()),
-            after: just_before(record),
-            limit: 1,
-            ..KeyQuery::all(self.0.organization.clone())
-        };
-        let page = guarded(self.0.timeout, || self.0.store.list(&query, self.0.clock.now())).await?;
-        let row = page.rows.first().filter(|row| row.key.id == record.id.as_str());
-        Ok(row.map(|row| row.usage).unwrap_or_default())
-    }
 }
 
 /// The place right after this key.
@@ -161,14 +146,6 @@ pub(super) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
     })
 }
 
-/// The last place in the order of lists before that of this key; none if it is the very first.
-fn just_before(record: &KeyRecord) -> Option<KeyCursor> {
-    if let Some(id) = id_before(record.id.as_str()) {
-        return KeyId::new(&id).ok().map(|id| KeyCursor { created_at: record.created_at, id });
-    }
-    before_any_at(record.created_at)
-}
-
 /// The greatest id there can be.
 const LAST_ID: &str = "zzzzzzzzzzzzzzzzzzzz";
 
@@ -176,30 +153,4 @@ const LAST_ID: &str = "zzzzzzzzzzzzzzzzzzzz";
 pub(super) fn before_any_at(time: Timestamp) -> Option<KeyCursor> {
     let earlier = Timestamp::from_millis(time.as_millis().checked_sub(1)?).ok()?;
     KeyId::new(LAST_ID).ok().map(|id| KeyCursor { created_at: earlier, id })
-}
-
-/// The greatest text of base64url characters of this length that is less than this one.
-fn id_before(id: &str) -> Option<String> {
-    const ALPHABET: &str = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
-    // Like subtracting one: what ends in the least character borrows from the character before it.
-    let kept = id.trim_end_matches('-');
-    let (head, last) = (kept.get(..kept.len().checked_sub(1)?)?, kept.chars().next_back()?);
-    let less = ALPHABET.chars().take_while(|c| *c < last).last()?;
-    Some(format!("{head}{less}{}", "z".repeat(id.len() - kept.len())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_id_before_is_the_next_one_down() {
-        for (id, before) in
-            [("ab", Some("aa")), ("a0", Some("a-")), ("a-", Some("_z")), ("A-", Some("9z")), ("--", None)]
-        {
-            assert_eq!(id_before(id).as_deref(), before, "{id}");
-        }
-        assert_eq!(id_before("_"), Some("Z".into()));
-        assert_eq!(id_before("a"), Some("_".into()));
-    }
 }
