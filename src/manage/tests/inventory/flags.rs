@@ -47,7 +47,10 @@ async fn never_used_is_for_keys_that_are_a_day_old() {
     assert_eq!(flags(aged(1), &[]).await, [KeyFlag::NeverUsed]);
     assert_eq!(flags(aged(1), &[("key_revoked", "", 0)]).await, [KeyFlag::NeverUsed]);
     assert_eq!(flags_with(FlagSettings::new().with_grace(DAY * 2), aged(1), &[]).await, []);
-    assert_eq!(flags_with(FlagSettings::new().with_grace(DAY * 0), aged(0), &[]).await, [KeyFlag::NeverUsed]);
+    assert_eq!(
+        flags_with(FlagSettings::new().with_grace(std::time::Duration::ZERO), aged(0), &[]).await,
+        [KeyFlag::NeverUsed]
+    );
 }
 
 #[tokio::test]
