@@ -14,9 +14,9 @@ use tower_api_keys::{
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery,
         KeyReader, KeyStore, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        Write, WriteOutcome, conformance::check_store,
+        UsageOf, Write, WriteOutcome, conformance::check_store,
     },
-    usage::{UsageBatch, UsageTotals},
+    usage::{UsageBatch, UsageRow, UsageTotals},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -42,8 +42,8 @@ struct Tables {
     done: BTreeMap<ChangeId, (Timestamp, Option<String>, Applied)>,
     events: Vec<EventRow>,
     last_event: i64,
-    /// A database would keep a row for each key, outcome and source, and add up when it lists.
-    usage: BTreeMap<Option<String>, UsageTotals>,
+    /// By key, outcome and source.
+    usage: BTreeMap<(Option<String>, String, String), UsageRow>,
     writers: BTreeMap<[u8; 16], i64>,
     meta: BTreeMap<String, Vec<u8>>,
 }
@@ -111,15 +111,27 @@ impl KeyStore for TableStore {
                 && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
                 && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
                 && query.maker.is_none_or(|maker| key.created_with.as_deref() == Some(maker.as_str()))
+                && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
+                && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
                 && query.liveness.is_none_or(|liveness| is_live(key, now) == (liveness == Liveness::Live))
                 && after.as_ref().is_none_or(|after| place(key) > *after)
         };
         let mut found: Vec<&KeyRow> = tables.keys.values().filter(wanted).collect();
         found.sort_unstable_by_key(|key| place(key));
-        let listed = found.into_iter().map(|key| ListedKey {
-            key: key.clone(),
-            owner: tables.status(OwnerRef::of(key).as_ref()),
-            usage: tables.usage.get(&Some(key.id.clone())).copied().unwrap_or_default(),
+        let listed = found.into_iter().map(|key| {
+            // A database looks these up by an index: on `replaces`, and on the id.
+            let others =
+                || tables.keys.values().filter(|other| other.organization == key.organization && is_live(other, now));
+            ListedKey {
+                key: key.clone(),
+                owner: tables.status(OwnerRef::of(key).as_ref()),
+                creator: tables.status(OwnerRef::creator_of(key).as_ref()),
+                usage: tables.totals(&key.id),
+                successor: others()
+                    .find(|other| other.replaces.as_ref() == Some(&key.id))
+                    .map(|other| other.id.clone()),
+                predecessor_is_live: others().any(|other| key.replaces.as_ref() == Some(&other.id)),
+            }
         });
         // None, never used, is less than any time.
         let unused = |listed: &ListedKey| query.unused_since.is_none_or(|at| listed.usage.last_success_at < Some(at));
@@ -137,15 +149,20 @@ impl KeyStore for TableStore {
         }
         tables.writers.insert(batch.writer, batch.sequence);
         for row in &batch.rows {
-            let totals = tables.usage.entry(row.key.clone()).or_default();
-            let (count, last_at) = match row.outcome.as_str() {
-                "success" => (&mut totals.successes, &mut totals.last_success_at),
-                _ => (&mut totals.failures, &mut totals.last_failure_at),
-            };
-            *count += row.count;
-            *last_at = Timestamp::from_millis(row.last_at).ok().max(*last_at);
+            let place = (row.key.clone(), row.outcome.clone(), row.source.clone());
+            let sum = tables.usage.entry(place).or_insert_with(|| UsageRow { count: 0, ..row.clone() });
+            sum.count += row.count;
+            (sum.first_at, sum.last_at) = (sum.first_at.min(row.first_at), sum.last_at.max(row.last_at));
         }
         Ok(())
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        let wanted = |row: &&UsageRow| match of {
+            UsageOf::Keys(ids) => ids.iter().any(|id| row.key.as_deref() == Some(id.as_str())),
+            UsageOf::NoKey => row.key.is_none(),
+        };
+        Ok(self.0.lock().await.usage.values().filter(wanted).cloned().collect())
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
@@ -158,7 +175,10 @@ impl KeyStore for TableStore {
         let whose = query.owner.as_ref().map(|owner| (owner.kind().as_str(), owner.id()));
         let wanted = |event: &&EventRow| {
             event.organization == query.organization.as_str()
-                && query.after.is_none_or(|after| event.sequence > after)
+                && query.after.is_none_or(|after| match query.newest_first {
+                    true => event.sequence < after,
+                    false => event.sequence > after,
+                })
                 && query.key.is_none_or(|key| event.key.as_deref() == Some(key.as_str()))
                 && whose.is_none_or(|whose| whose == (event.owner_kind.as_str(), event.owner.as_str()))
                 && query.actor.as_ref().is_none_or(|actor| event.actor == actor.to_string())
@@ -167,7 +187,11 @@ impl KeyStore for TableStore {
                 && query.from.is_none_or(|from| event.at >= from.as_millis())
                 && query.until.is_none_or(|until| event.at < until.as_millis())
         };
-        Ok(page(self.0.lock().await.events.iter().filter(wanted).cloned(), query.limit))
+        let mut found: Vec<EventRow> = self.0.lock().await.events.iter().filter(wanted).cloned().collect();
+        if query.newest_first {
+            found.reverse();
+        }
+        Ok(page(found.into_iter(), query.limit))
     }
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -269,6 +293,21 @@ impl Tables {
 
     fn status(&self, owner: Option<&OwnerRef>) -> OwnerStatusRow {
         owner.and_then(|owner| self.owners.get(owner)).copied().unwrap_or_default()
+    }
+
+    /// A database adds them up in the statement that lists.
+    fn totals(&self, key: &str) -> UsageTotals {
+        let mut totals = UsageTotals::default();
+        let first = (Some(key.to_owned()), String::new(), String::new());
+        for (_, row) in self.usage.range(first..).take_while(|(_, row)| row.key.as_deref() == Some(key)) {
+            let (count, last_at) = match row.outcome.as_str() {
+                "success" => (&mut totals.successes, &mut totals.last_success_at),
+                _ => (&mut totals.failures, &mut totals.last_failure_at),
+            };
+            *count += row.count;
+            *last_at = Timestamp::from_millis(row.last_at).ok().max(*last_at);
+        }
+        totals
     }
 
     fn log(&mut self, change: ChangeId, key: Option<KeyId>, owner: Option<OwnerRef>) {

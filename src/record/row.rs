@@ -66,6 +66,13 @@ impl OwnerRef {
         let organization = OrganizationId::new(&key.organization).ok()?;
         Some(Self { organization, owner: Owner::new(kind, &key.owner).ok()? })
     }
+
+    /// The user who made a key; none if a key or the system did, or if the row cannot be read.
+    #[must_use]
+    pub fn creator_of(key: &KeyRow) -> Option<Self> {
+        let ActorId::User(user) = key.created_by.parse().ok()? else { return None };
+        Some(Self { organization: OrganizationId::new(&key.organization).ok()?, owner: user.into() })
+    }
 }
 
 impl KeyRow {

@@ -4,9 +4,15 @@ use futures_util::future::BoxFuture;
 
 use super::{
     Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-    Prune, Pruned, RehashedKey, StoreError,
+    Prune, Pruned, RehashedKey, StoreError, UsageOf,
 };
-use crate::{audit::EventRow, key::KeyId, record::OwnerStatusRow, time::Timestamp, usage::UsageBatch};
+use crate::{
+    audit::EventRow,
+    key::KeyId,
+    record::OwnerStatusRow,
+    time::Timestamp,
+    usage::{UsageBatch, UsageRow},
+};
 
 /// A store chosen at run time: from a configuration file, say. Cheap to clone; each call that waits costs one allocation.
 ///
@@ -88,6 +94,7 @@ erased! {
     list(query: &'a KeyQuery, now: Timestamp) -> Page<ListedKey>;
     owner_status(owner: &'a OwnerRef) -> OwnerStatusRow;
     record_usage(batch: &'a UsageBatch) -> ();
+    usage(of: &'a UsageOf) -> Vec<UsageRow>;
     append_events(events: &'a [EventRow]) -> ();
     events(query: &'a EventQuery) -> Page<EventRow>;
     put_meta_if_absent(name: &'a str, value: &'a [u8]) -> Vec<u8>;
@@ -131,6 +138,10 @@ impl KeyStore for AnyStore {
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.0.record_usage(batch).await
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        self.0.usage(of).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

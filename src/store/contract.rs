@@ -4,7 +4,7 @@ use super::{
     change::{Applied, Change},
     error::StoreError,
     head::{Changes, Head},
-    query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey},
+    query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey, UsageOf},
 };
 use crate::{
     audit::EventRow,
@@ -12,7 +12,7 @@ use crate::{
     owner::OwnerRef,
     record::{KeyRow, OwnerStatusRow},
     time::Timestamp,
-    usage::UsageBatch,
+    usage::{UsageBatch, UsageRow},
 };
 
 /// What checking keys needs of a store.
@@ -110,8 +110,12 @@ pub trait KeyStore: KeyReader {
     fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey)
     -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Keys of one organization with owner status and usage, by time of creation, then id; strong by owner and creator:
-    /// a key whose `apply` returned is found.
+    /// Keys of one organization by time of creation, then id, each with the status of its owner and of the user who made
+    /// it, its usage, its live successor and whether its predecessor is live, as of one snapshot; strong by owner, creator
+    /// and predecessor: a key whose `apply` returned is found.
+    ///
+    /// What comes with a key is looked up by primary key, or by the key it replaces: a page should take no longer far
+    /// down the list than at its beginning.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
@@ -135,13 +139,20 @@ pub trait KeyStore: KeyReader {
     /// Unavailable, or outcome unknown: then repeat the same batch.
     fn record_usage(&self, batch: &UsageBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// The counts of use as they stand, by the bytes of key, outcome and source, with every batch that was recorded
+    /// before this call began. A key that is named twice is answered once, one without counts not at all.
+    ///
+    /// # Errors
+    /// Unavailable, or corrupt.
+    fn usage(&self, of: &UsageOf) -> impl Future<Output = Result<Vec<UsageRow>, StoreError>> + Send;
+
     /// Writes events that accompany no change, all or none.
     ///
     /// # Errors
     /// Unavailable.
     fn append_events(&self, events: &[EventRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Events of one organization in log order.
+    /// Events of one organization in log order, or the other way round if the newest are to come first.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
@@ -199,6 +210,10 @@ impl<S: KeyStore> KeyStore for Arc<S> {
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         S::record_usage(self, batch).await
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        S::usage(self, of).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

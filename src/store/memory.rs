@@ -10,9 +10,15 @@ use std::{
 use self::tables::Tables;
 use super::{
     Applied, Change, Changes, EventQuery, Exported, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey,
-    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
+    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, UsageOf,
 };
-use crate::{audit::EventRow, key::KeyId, record::OwnerStatusRow, time::Timestamp, usage::UsageBatch};
+use crate::{
+    audit::EventRow,
+    key::KeyId,
+    record::OwnerStatusRow,
+    time::Timestamp,
+    usage::{UsageBatch, UsageRow},
+};
 
 /// Keys in the memory of the process, gone when it ends: for tests, demonstrations and the contract's plain reading.
 ///
@@ -94,6 +100,10 @@ impl KeyStore for MemoryStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.tables().record_usage(batch);
         Ok(())
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        Ok(self.tables().usage(of))
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -29,10 +29,14 @@ pub struct KeyQuery {
     pub creator: Option<ActorId>,
     /// Made with this key.
     pub maker: Option<KeyId>,
+    /// Replacing this key, live or dead.
+    pub predecessor: Option<KeyId>,
     /// Live or dead at the `now` of the query. A key is dead if it is revoked or expired.
     pub liveness: Option<Liveness>,
     /// Not used successfully at or after this time, or never.
     pub unused_since: Option<Timestamp>,
+    /// Made before this time.
+    pub created_before: Option<Timestamp>,
     /// After this key in the order of the list.
     pub after: Option<KeyCursor>,
     /// At most so many, 1 to 1,000.
@@ -48,8 +52,10 @@ impl KeyQuery {
             owner: None,
             creator: None,
             maker: None,
+            predecessor: None,
             liveness: None,
             unused_since: None,
+            created_before: None,
             after: None,
             limit: 100,
         }
@@ -94,7 +100,14 @@ pub struct KeyCursor {
 /// use tower_api_keys::{record::{KeyRow, OwnerStatusRow}, store::ListedKey, usage::UsageTotals};
 /// # let row = KeyRow::example();
 ///
-/// let listed = ListedKey { key: row, owner: OwnerStatusRow::default(), usage: UsageTotals::default() };
+/// let listed = ListedKey {
+///     key: row,
+///     owner: OwnerStatusRow::default(),
+///     creator: OwnerStatusRow::default(),
+///     usage: UsageTotals::default(),
+///     successor: None,
+///     predecessor_is_live: false,
+/// };
 /// assert_eq!(listed.usage.successes, 0);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,8 +116,33 @@ pub struct ListedKey {
     pub key: KeyRow,
     /// Its owner's status.
     pub owner: OwnerStatusRow,
+    /// The status of the user who made it, in the key's organization; the default if there is no row of it, and for keys
+    /// that a key or the system made.
+    pub creator: OwnerStatusRow,
     /// How it was used, over all outcomes and sources.
     pub usage: UsageTotals,
+    /// The id of a key of the same organization that replaces it and is live at the `now` of the query. A guard sees to it
+    /// that there is one at most; the least id if plain SQL made several.
+    pub successor: Option<String>,
+    /// Whether the key that it replaces is one of the same organization, and live at the `now` of the query.
+    pub predecessor_is_live: bool,
+}
+
+/// Whose counts of use to read.
+///
+/// ```
+/// use tower_api_keys::{key::KeyId, store::UsageOf};
+///
+/// let of = UsageOf::Keys(vec![KeyId::new("AAAAAAAAAAAAAAAAAAAA")?]);
+/// assert_ne!(of, UsageOf::NoKey);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageOf {
+    /// Of these keys, 1 to 1,000 of them, whether the store has them or not.
+    Keys(Vec<KeyId>),
+    /// Of refusals that name no key.
+    NoKey,
 }
 
 /// Which events to read. All conditions hold together.
@@ -133,14 +171,17 @@ pub struct EventQuery {
     pub from: Option<Timestamp>,
     /// Before this time.
     pub until: Option<Timestamp>,
-    /// After the event with this place in the log.
+    /// In falling order of their places in the log, instead of rising.
+    pub newest_first: bool,
+    /// After the event with this place, in the order that is asked for: with a greater place, or with a smaller one if the
+    /// newest come first.
     pub after: Option<i64>,
     /// At most so many, 1 to 1,000.
     pub limit: u16,
 }
 
 impl EventQuery {
-    /// All events of an organization, 100 a page.
+    /// All events of an organization, the oldest first, 100 a page.
     #[must_use]
     pub fn all(organization: OrganizationId) -> Self {
         Self {
@@ -152,6 +193,7 @@ impl EventQuery {
             source: None,
             from: None,
             until: None,
+            newest_first: false,
             after: None,
             limit: 100,
         }

@@ -95,7 +95,7 @@ broken! {
     an_ignored_successor_is_noticed: IgnoresSuccessors breaks "S19 S57";
     an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56";
     events_of_a_millisecond_too_many_are_noticed: IncludesUntil breaks "S35";
-    a_list_a_millisecond_late_is_noticed: ListsLate breaks "S41";
+    a_list_a_millisecond_late_is_noticed: ListsLate breaks "S41 S71";
     a_log_without_ids_is_noticed: LooksAtPositionsOnly breaks "R12";
     keys_lost_between_pages_are_noticed: LosesTies breaks "S43";
     a_guard_a_millisecond_late_is_noticed: LivesLate breaks "S18";
@@ -117,6 +117,17 @@ broken! {
     a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";
     a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9";
     unused_keys_left_out_are_noticed: WantsUse breaks "S42";
+    a_successor_of_another_organization_is_noticed: FollowsStrangers breaks "S71";
+    counts_without_a_key_that_are_kept_back_are_noticed: ForgetsKeylessCounts breaks "S67";
+    the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72";
+    an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68";
+    a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69";
+    a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
+    a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";
+    a_predecessor_that_lives_on_is_noticed: PredecessorsLiveOn breaks "S71";
+    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66";
+    counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67";
+    pages_turned_the_wrong_way_are_noticed: TurnsPagesTheWrongWay breaks "S72";
 }
 
 #[tokio::test]

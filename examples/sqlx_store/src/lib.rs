@@ -21,9 +21,9 @@ use tower_api_keys::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        PostgresStore, Prune, Pruned, RehashedKey, StoreError,
+        PostgresStore, Prune, Pruned, RehashedKey, StoreError, UsageOf,
     },
-    usage::UsageBatch,
+    usage::{UsageBatch, UsageRow},
 };
 
 /// Keys in the schema `keys` of a database. Cheap to clone.
@@ -171,6 +171,10 @@ impl KeyStore for SqlxStore {
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         Ok(usage::record(&self.pool, batch).await?)
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        Ok(usage::read(&self.pool, of).await?)
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {

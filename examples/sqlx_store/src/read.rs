@@ -30,9 +30,24 @@ pub(crate) async fn owner_status(database: impl PgExecutor<'_>, of: &OwnerRef) -
 /// [`PostgresStore`]: tower_api_keys::store::PostgresStore
 pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Failure> {
     const SQL: &str = "select k.*, o.suspended_at, o.plan_held_at, o.closed_at, \
-            u.successes, u.last_success, u.failures, u.last_failure \
+            c.suspended_at as creator_suspended_at, c.plan_held_at as creator_plan_held_at, \
+            c.closed_at as creator_closed_at, u.successes, u.last_success, u.failures, u.last_failure, \
+            h.id as successor, coalesce(p.is_live, false) as predecessor_is_live \
         from keys.api_keys k \
         left join keys.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
+        left join keys.api_key_owners c on c.organization = k.organization and c.kind = 'user' \
+            and left(k.created_by, 5) = 'user:' and c.id = substr(k.created_by, 6) \
+        left join lateral (\
+            select min(id) as id from (\
+                select id, organization, revoked_at, expires_at from keys.api_keys where replaces = k.id offset 0\
+            ) s where organization = k.organization and revoked_at is null \
+                and (expires_at is null or $10 < expires_at)\
+        ) h on true \
+        left join lateral (\
+            select organization = k.organization and revoked_at is null \
+                and (expires_at is null or $10 < expires_at) as is_live \
+            from keys.api_keys where id = k.replaces offset 0\
+        ) p on true \
         left join lateral (\
             select sum(count) filter (where outcome = 'success')::bigint as successes, \
                 max(last_at) filter (where outcome = 'success') as last_success, \
@@ -40,7 +55,8 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
                 max(last_at) filter (where outcome <> 'success') as last_failure \
             from keys.api_key_usage where key_id = k.id\
         ) u on true \
-        where k.organization = $1 and (k.created_at, k.id) > ($8, $9) \
+        where k.organization = $1 and (k.created_at, k.id) > ($8, $9) and k.created_at < $13 \
+            and ($12::text is null or k.replaces = $12) \
             and ($2::text is null or k.kind = $2) and ($3::text is null or k.owner = $3) \
             and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_with = $5) \
             and ($6::boolean is null \
@@ -63,22 +79,25 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         .bind(after_id)
         .bind(now.as_millis())
         .bind(i64::from(query.limit) + 1)
+        .bind(query.predecessor.as_ref().map(|predecessor| predecessor.as_str()))
+        .bind(query.created_before.map_or(i64::MAX, Timestamp::as_millis))
         .fetch_all(pool)
         .await?;
     page(&rows, query.limit, rows::listed_key)
 }
 
 pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<EventRow>, Failure> {
-    const SQL: &str = "select * from keys.api_key_events where organization = $1 and sequence > $2 \
+    const SQL: &str = "select * from keys.api_key_events where organization = $1 \
+            and case when $12 then sequence < $2 else sequence > $2 end \
             and ($3::text is null or key_id = $3) \
             and ($4::text is null or owner_kind = $4) and ($5::text is null or owner = $5) \
             and ($6::text is null or actor = $6) and ($7::text is null or action = $7) \
             and ($8::text is null or source = $8) \
             and ($9::bigint is null or at >= $9) and ($10::bigint is null or at < $10) \
-        order by sequence limit $11";
+        order by case when $12 then -sequence else sequence end limit $11";
     let rows = sqlx::query(SQL)
         .bind(query.organization.as_str())
-        .bind(query.after.unwrap_or(i64::MIN))
+        .bind(query.after.unwrap_or(if query.newest_first { i64::MAX } else { i64::MIN }))
         .bind(query.key.as_ref().map(|key| key.as_str()))
         .bind(query.owner.as_ref().map(|owner| owner.kind().as_str()))
         .bind(query.owner.as_ref().map(|owner| owner.id()))
@@ -88,6 +107,7 @@ pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<Eve
         .bind(query.from.map(Timestamp::as_millis))
         .bind(query.until.map(Timestamp::as_millis))
         .bind(i64::from(query.limit) + 1)
+        .bind(query.newest_first)
         .fetch_all(pool)
         .await?;
     page(&rows, query.limit, rows::event)

@@ -4,7 +4,7 @@ use tower_api_keys::{
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
     store::{FoundKey, ListedKey},
-    usage::UsageTotals,
+    usage::{UsageRow, UsageTotals},
 };
 
 use crate::failure::Failure;
@@ -45,6 +45,11 @@ pub(crate) fn status(row: &PgRow) -> Result<OwnerStatusRow, Failure> {
 pub(crate) fn listed_key(row: &PgRow) -> Result<ListedKey, Failure> {
     let number = |name: &str| row.try_get::<Option<i64>, _>(name);
     let time = |name: &str| Ok::<_, Failure>(number(name)?.and_then(|millis| Timestamp::from_millis(millis).ok()));
+    let creator = OwnerStatusRow {
+        suspended_at: number("creator_suspended_at")?,
+        plan_held_at: number("creator_plan_held_at")?,
+        closed_at: number("creator_closed_at")?,
+    };
     let usage = UsageTotals {
         successes: number("successes")?.unwrap_or(0),
         last_success_at: time("last_success")?,
@@ -52,7 +57,26 @@ pub(crate) fn listed_key(row: &PgRow) -> Result<ListedKey, Failure> {
         last_failure_at: time("last_failure")?,
     };
     let FoundKey { key, owner } = found_key(row)?;
-    Ok(ListedKey { key, owner, usage })
+    Ok(ListedKey {
+        key,
+        owner,
+        creator,
+        usage,
+        successor: row.try_get("successor")?,
+        predecessor_is_live: row.try_get("predecessor_is_live")?,
+    })
+}
+
+pub(crate) fn usage(row: &PgRow) -> Result<UsageRow, Failure> {
+    let key: String = row.try_get("key_id")?;
+    Ok(UsageRow {
+        key: (!key.is_empty()).then_some(key),
+        outcome: row.try_get("outcome")?,
+        source: row.try_get("source")?,
+        count: row.try_get("count")?,
+        first_at: row.try_get("first_at")?,
+        last_at: row.try_get("last_at")?,
+    })
 }
 
 pub(crate) fn event(row: &PgRow) -> Result<EventRow, Failure> {

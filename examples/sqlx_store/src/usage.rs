@@ -1,7 +1,10 @@
 use sqlx::PgPool;
-use tower_api_keys::usage::{UsageBatch, UsageRow};
+use tower_api_keys::{
+    store::UsageOf,
+    usage::{UsageBatch, UsageRow},
+};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, rows};
 
 /// One statement: the writer's sequence and the counts stand or fall together. In the order of keys, so that two of them
 /// lock rows in one order.
@@ -33,4 +36,13 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
         .execute(pool)
         .await?;
     Ok(())
+}
+
+pub(crate) async fn read(pool: &PgPool, of: &UsageOf) -> Result<Vec<UsageRow>, Failure> {
+    const SQL: &str = "select * from keys.api_key_usage where key_id = any($1) order by key_id, outcome, source";
+    let keys = match of {
+        UsageOf::Keys(ids) => ids.iter().map(|id| id.as_str()).collect(),
+        UsageOf::NoKey => vec![""],
+    };
+    sqlx::query(SQL).bind(keys).fetch_all(pool).await?.iter().map(rows::usage).collect()
 }

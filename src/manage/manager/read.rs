@@ -89,8 +89,10 @@ impl<S: KeyStore> KeyManager<S> {
             owner: None,
             creator: query.creator,
             maker: query.maker,
+            predecessor: None,
             liveness: query.liveness,
             unused_since: query.unused_since,
+            created_before: None,
             after: query.after,
             limit,
         };

@@ -20,7 +20,7 @@ use crate::{
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
         Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        Write,
+        UsageOf, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -122,6 +122,10 @@ impl KeyStore for Faulty {
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.inner.record_usage(batch).await
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        self.inner.usage(of).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -12,11 +12,11 @@ use crate::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, StoreError, WriteOutcome,
+        Prune, Pruned, StoreError, UsageOf, WriteOutcome,
         any::{ErasedReader, ErasedStore},
     },
     time::Timestamp,
-    usage::{UsageBatch, UsageTotals},
+    usage::{UsageBatch, UsageRow, UsageTotals},
 };
 
 /// A reader or a store that is being checked, and the way to change what it reads.
@@ -140,6 +140,11 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
 
     pub(super) async fn record(&self, batch: &UsageBatch) -> Result<(), Unmet> {
         self.subject.record_usage(batch).await.map_err(|error| Unmet::call("record_usage", &error))
+    }
+
+    /// What counts there are.
+    pub(super) async fn counts(&self, of: &UsageOf) -> Result<Vec<UsageRow>, Unmet> {
+        self.subject.usage(of).await.map_err(|error| Unmet::call("usage", &error))
     }
 
     pub(super) async fn append(&self, events: &[EventRow]) -> Result<(), Unmet> {

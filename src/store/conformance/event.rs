@@ -137,6 +137,52 @@ pub async fn events_come_in_pages<S: KeyStore>(candidate: &Candidate<'_, S>) -> 
     Ok(())
 }
 
+/// Newest first, events come in falling order of their sequence, in pages, each before the last one's end, with a word on
+/// whether more follow; conditions find the same events.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn the_newest_events_come_first<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (key, user) = (scene.id()?, scene.owner_named(KeyKind::User, "alice")?.owner);
+    let event = |n: u64| EventRow {
+        key: n.is_multiple_of(2).then(|| key.as_str().to_owned()),
+        owner_kind: if n.is_multiple_of(3) { "user" } else { "team" }.to_owned(),
+        owner: "alice".to_owned(),
+        actor: if n.is_multiple_of(4) { "system:job" } else { "user:alice" }.to_owned(),
+        ..scene.event(at(n))
+    };
+    candidate.append(&(0..12).map(event).collect::<Vec<_>>()).await?;
+    let all = || EventQuery::all(scene.organization());
+    let queries = [
+        all(),
+        EventQuery { key: Some(key), ..all() },
+        EventQuery { owner: Some(user), ..all() },
+        EventQuery { actor: Some(made("system:job".parse())?), ..all() },
+        EventQuery { from: Some(at(3)), until: Some(at(9)), ..all() },
+    ];
+    for query in queries {
+        let mut whole = candidate.events_page(&query).await?.rows;
+        whole.reverse();
+        let newest = EventQuery { newest_first: true, ..query };
+        for limit in [1, 2, 5, 1_000] {
+            let (mut seen, mut after) = (Vec::new(), None);
+            for size in whole.chunks(limit.into()).map(<[_]>::len) {
+                let Page { rows, more } = candidate.events_page(&EventQuery { limit, after, ..newest.clone() }).await?;
+                same(&format!("the size of a page of at most {limit}, newest first"), &rows.len(), &size)?;
+                after = rows.last().map(|event| event.sequence);
+                seen.extend(rows);
+                let follow = seen.len() < whole.len();
+                same(&format!("`more` of a page of at most {limit}, newest first"), &more, &follow)?;
+            }
+            same(&format!("all pages of at most {limit}, newest first"), &seen, &whole)?;
+            let end = candidate.events_page(&EventQuery { limit, after, ..newest.clone() }).await?;
+            same("the page before the first event", &end, &Page { rows: Vec::new(), more: false })?;
+        }
+    }
+    Ok(())
+}
+
 /// Another organization's events are invisible, whatever the conditions.
 ///
 /// # Errors

@@ -217,6 +217,39 @@ pub async fn foreign_keys_are_invisible<S: KeyStore>(candidate: &Candidate<'_, S
     Ok(())
 }
 
+/// Made before a time are keys whose time of creation is less, not those made in its very millisecond, together with any
+/// other condition.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn keys_are_found_by_time_of_creation<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = |n: i64, owner| {
+        Ok::<_, Unmet>(scene.key_of(&scene.owner_named(KeyKind::Team, owner)?)?.with(|row| {
+            row.created_at += n;
+        }))
+    };
+    let keys = [key(0, "ops")?, key(1, "ops")?, key(1, "research")?, key(2, "research")?];
+    candidate.written(&scene.insert(&keys)).await?;
+    let owner = Some(scene.owner_named(KeyKind::Team, "research")?.owner);
+    let before = |millis| KeyQuery { created_before: Some(at(millis)), ..scene.query() };
+    let cases: [(&str, KeyQuery, &[usize]); 6] = [
+        ("the first's millisecond", before(0), &[]),
+        ("the next ones'", before(1), &[0]),
+        ("the last's", before(2), &[0, 1, 2]),
+        ("all of them", before(3), &[0, 1, 2, 3]),
+        ("the last's, of an owner", KeyQuery { owner, ..before(2) }, &[2]),
+        ("the last's, live", KeyQuery { liveness: Some(Liveness::Live), ..before(2) }, &[0, 1, 2]),
+    ];
+    for (what, query, places) in cases {
+        let mut seen = places_of(&keys, &candidate.listed(&query, at(9)).await?);
+        seen.sort_unstable();
+        same(&format!("which of four keys were made before {what}"), &seen, &places.to_vec())?;
+    }
+    let page = candidate.list(&KeyQuery { limit: 3, ..before(2) }, at(9)).await?;
+    same("whether more than the three keys made before a time follow", &page.more, &false)
+}
+
 /// A listed key is the whole row, with its owner's status and its own use.
 ///
 /// # Errors
@@ -232,11 +265,14 @@ pub async fn a_listed_key_is_whole<S: KeyStore>(candidate: &Candidate<'_, S>) ->
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
     let status = OwnerStatusRow { plan_held_at: Some(at(1).as_millis()), ..OwnerStatusRow::default() };
     let used = UsageTotals { successes: 2, last_success_at: Some(at(9)), ..UsageTotals::default() };
-    let expected = vec![
-        ListedKey { key: held.row, owner: status, usage: UsageTotals::default() },
-        ListedKey { key: free.row, owner: OwnerStatusRow::default(), usage: used },
-    ];
+    let expected =
+        vec![listed(held.row, status, UsageTotals::default()), listed(free.row, OwnerStatusRow::default(), used)];
     same("two listed keys", &candidate.list(&scene.query(), at(2)).await?.rows, &expected)
+}
+
+/// A key without successor and predecessor, whose creator was never held.
+fn listed(key: KeyRow, owner: OwnerStatusRow, usage: UsageTotals) -> ListedKey {
+    ListedKey { key, owner, creator: OwnerStatusRow::default(), usage, successor: None, predecessor_is_live: false }
 }
 
 /// Keys made in three milliseconds, in no order, every third one expired long ago.

@@ -35,6 +35,7 @@ pub mod find;
 mod follow;
 pub mod guard;
 pub mod list;
+pub mod list_links;
 pub mod log;
 pub mod meta;
 pub mod owner;

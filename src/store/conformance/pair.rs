@@ -14,7 +14,8 @@ use crate::{
     key::KeyId,
     record::Hold,
     store::{
-        Change, Changes, Conflict, Guard, KeyStore, OwnerChange, RehashedKey, Write, WriteOutcome, any::ErasedStore,
+        Change, Changes, Conflict, Guard, KeyStore, OwnerChange, RehashedKey, UsageOf, Write, WriteOutcome,
+        any::ErasedStore,
     },
     usage::UsageBatch,
 };
@@ -96,9 +97,11 @@ pub async fn a_write_is_listed_through_the_other(pair: &Pair<'_>) -> Result<(), 
         same("the keys of nobody", &other.listed(&scene.query(), at(1)).await?, &Vec::new())?;
         one.written(&scene.insert([&key])).await?;
         let rows = vec![usage::row(&key, "success", "", 2, 1, 1)];
-        one.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+        one.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: rows.clone() }).await?;
         same("the list of the other handle", &other.listed(&scene.query(), at(1)).await?, &vec![key.row.id.clone()])?;
         same("the count of the other handle", &other.usage(&scene).await?.successes, &2)?;
+        let counts = other.counts(&UsageOf::Keys(vec![key.id])).await?;
+        same("the counts that the other handle reads", &counts, &rows)?;
         one.append(&[scene.event(at(1))]).await?;
         one.written(&scene.change(at(1), vec![Write::Owner(scene.owner(), OwnerChange::Close)])).await?;
         let closed = other.owner_status(&scene.owner()).await?.closed_at;

@@ -1,10 +1,10 @@
 //! Which clauses there are.
 
 use super::{
-    candidate::Candidate, event, find, guard, list, log, meta, owner, portable, prune, race, rehash, repeat,
+    candidate::Candidate, event, find, guard, list, list_links, log, meta, owner, prune, race, rehash, repeat,
     report::Report, usage, write,
 };
-use crate::store::{KeyReader, KeyStore, PortableStore};
+use crate::store::{KeyReader, KeyStore};
 
 /// The table of clauses: number, function and text, the one place where they are numbered. The text is the function's
 /// first paragraph, to the letter. New clauses go to the end: a number never gets another meaning.
@@ -26,8 +26,10 @@ macro_rules! clauses {
 }
 
 mod pair_table;
+mod portable_table;
 
 pub(super) use pair_table::pair_clauses;
+pub(super) use portable_table::portable_clauses;
 
 clauses! {
     reader_clauses, READER, KeyReader;
@@ -239,47 +241,34 @@ clauses! {
          change of it returned.";
     "S65" usage::ten_thousand_counts_are_taken
         "A batch of ten thousand counts is taken, and counts once.";
-}
-
-clauses! {
-    portable_clauses, PORTABLE, PortableStore;
-    "P1" portable::every_row_is_exported
-        "Whatever was written is exported as it stands: keys, dead ones too, owners' statuses, counts, events and \
-         names, of every organization.";
-    "P2" portable::pages_of_any_size_have_the_same_rows
-        "Pages have at most the asked number of rows, in the order of the bytes of their primary keys, and together \
-         the same rows whatever their size: none is lost between two pages, and none comes twice.";
-    "P3" portable::an_export_has_a_beginning_and_an_end
-        "An export begins with the first row of all and ends behind the last, table after table.";
-    "P4" portable::an_imported_row_comes_out_as_it_went_in
-        "An imported row comes out as it went in, every column set or not, at either end of its range, byte by \
-         byte.";
-    "P5" portable::imported_rows_are_like_written_ones
-        "What was imported is found, listed, counted and read like what was written here.";
-    "P6" portable::importing_again_changes_nothing
-        "A row that stands already is no conflict: it stays, is not counted as written, and is not in the log \
-         again. So is a row that comes twice in one import.";
-    "P7" portable::a_differing_row_is_a_conflict
-        "A row that differs from the one in its place, in whichever column, is a conflict: what stands stays, and \
-         nothing that came with it is written.";
-    "P8" portable::no_import_un_revokes
-        "No import un-revokes a key, and none lifts a hold or opens an owner that is closed.";
-    "P9" portable::later_events_come_after_imported_ones
-        "Imported events keep their numbers and stand in their order, and whatever is written later is numbered \
-         above them.";
-    "P10" portable::an_imported_hold_is_logged
-        "An imported hold is in the log when it returns; an owner that is active is no change.";
-    "P11" portable::an_imported_key_goes_on
-        "An imported key changes like any other: by its version, by revocation, and its counts go on.";
-    "P12" portable::a_dropped_import_is_whole_or_nothing
-        "An import whose future is dropped is done whole or not at all, and repeating it completes it.";
+    "S66" usage::counts_are_read_as_they_stand
+        "Counts are read as they stand, by the bytes of key, outcome and source: of the keys that are asked for and of no \
+         other, each once, and nothing of a key that has none.";
+    "S67" usage::counts_without_a_key_are_read
+        "Counts of refusals that name no key are read as they stand, by the bytes of outcome and source, and no key's \
+         with them.";
+    "S68" list_links::successors_are_found
+        "Keys are found by the key that they replace, live and dead ones, in the order of lists and in pages, together \
+         with any other condition; another organization's are not.";
+    "S69" list::keys_are_found_by_time_of_creation
+        "Made before a time are keys whose time of creation is less, not those made in its very millisecond, together \
+         with any other condition.";
+    "S70" list_links::a_listed_key_has_its_creator_s_status
+        "A listed key comes with the status of the user who made it, in the key's organization: each hold and its time; \
+         the default if that user was never held, and if a key or the system made it.";
+    "S71" list_links::a_listed_key_tells_of_its_rotation
+        "A listed key names the key of its organization that replaces it and is live at the time of the query, the least \
+         id if there are several, and says whether the key that it replaces is such a one.";
+    "S72" event::the_newest_events_come_first
+        "Newest first, events come in falling order of their sequence, in pages, each before the last one's end, with a \
+         word on whether more follow; conditions find the same events.";
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{pair_table::PAIR, *};
+    use super::{pair_table::PAIR, portable_table::PORTABLE, *};
 
-    const SOURCES: [(&str, &str); 16] = [
+    const SOURCES: [(&str, &str); 17] = [
         ("find", include_str!("find.rs")),
         ("log", include_str!("log.rs")),
         ("write", include_str!("write.rs")),
@@ -290,6 +279,7 @@ mod tests {
         ("usage", include_str!("usage.rs")),
         ("event", include_str!("event.rs")),
         ("list", include_str!("list.rs")),
+        ("list_links", include_str!("list_links.rs")),
         ("meta", include_str!("meta.rs")),
         ("prune", include_str!("prune.rs")),
         ("race", include_str!("race.rs")),

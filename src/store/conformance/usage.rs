@@ -3,10 +3,11 @@
 use super::{
     Candidate, Unmet,
     scene::{Sample, Scene, at},
-    unmet::same,
+    unmet::{ensure, same},
 };
 use crate::{
-    store::KeyStore,
+    key::KeyId,
+    store::{KeyStore, UsageOf},
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
 
@@ -99,6 +100,75 @@ pub async fn ten_thousand_counts_are_taken<S: KeyStore>(candidate: &Candidate<'_
         candidate.record(&batch).await?;
     }
     same("the sum of the counts", &candidate.usage(&scene).await?.successes, &50_005_000)
+}
+
+/// Counts are read as they stand, by the bytes of key, outcome and source: of the keys that are asked for and of no other,
+/// each once, and nothing of a key that has none.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn counts_are_read_as_they_stand<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let mut keys = scene.keys(4)?;
+    keys.sort_by(|one, other| one.row.id.cmp(&other.row.id));
+    let [one, other, unasked, unused] = keys.as_slice() else { return Err(Unmet::failed("the kit has too few keys")) };
+    // Counts of a key need no key: they may come before it does, or after it went.
+    candidate.written(&scene.insert([unasked, other])).await?;
+    let first = vec![
+        row(other, "success", "intake/curl", 3, 10, 20),
+        row(one, "success", "intake", 7, 5, 5),
+        row(one, "key_revoked", "b", 1, 9, 9),
+        row(one, "success", "", 1, 1, 2),
+        row(one, "success", "Intake", 2, 3, 4),
+        row(unasked, "success", "intake", 500, 1, 1),
+        UsageRow { key: None, ..row(one, "success", "intake", 500, 1, 1) },
+    ];
+    let second = vec![row(other, "success", "intake/curl", 4, 30, 40), row(one, "success", "intake", 1, 1, 3)];
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first }).await?;
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second }).await?;
+    let expected = vec![
+        row(one, "key_revoked", "b", 1, 9, 9),
+        row(one, "success", "", 1, 1, 2),
+        row(one, "success", "Intake", 2, 3, 4),
+        row(one, "success", "intake", 8, 1, 5),
+        row(other, "success", "intake/curl", 7, 10, 40),
+    ];
+    let of = UsageOf::Keys(vec![other.id, unused.id, one.id, other.id]);
+    same("the counts of three keys", &candidate.counts(&of).await?, &expected)?;
+    let absent = UsageOf::Keys(vec![unused.id]);
+    same("the counts of a key that nobody used", &candidate.counts(&absent).await?, &Vec::new())?;
+    let mut many: Vec<KeyId> = (0..998).map(|_| scene.id()).collect::<Result<_, _>>()?;
+    many.extend([one.id, other.id]);
+    same("the counts of a thousand keys", &candidate.counts(&UsageOf::Keys(many)).await?, &expected)
+}
+
+/// Counts of refusals that name no key are read as they stand, by the bytes of outcome and source, and no key's with them.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn counts_without_a_key_are_read<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    // Nobody else's, in a database that others used before.
+    let outcome = scene.word();
+    let keyless =
+        |outcome: &str, source: &str, count| UsageRow { key: None, ..row(&key, outcome, source, count, 1, 2) };
+    let later = format!("{outcome}.truncated");
+    let first = vec![
+        keyless(&later, "", 5),
+        keyless(&outcome, "intake", 9),
+        row(&key, &outcome, "intake", 500, 1, 2),
+        keyless(&outcome, "Intake", 2),
+    ];
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first }).await?;
+    let second = vec![UsageRow { last_at: at(7).as_millis(), ..keyless(&outcome, "intake", 1) }];
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second }).await?;
+    let seen = candidate.counts(&UsageOf::NoKey).await?;
+    ensure("no key among refusals that name none", seen.iter().all(|row| row.key.is_none()), &seen)?;
+    ensure("an order by outcome and source", seen.is_sorted_by_key(|row| (&row.outcome, &row.source)), &seen)?;
+    let seen: Vec<UsageRow> = seen.into_iter().filter(|row| row.outcome.starts_with(&outcome)).collect();
+    let summed = UsageRow { last_at: at(7).as_millis(), ..keyless(&outcome, "intake", 10) };
+    let expected = vec![keyless(&outcome, "Intake", 2), summed, keyless(&later, "", 5)];
+    same("the counts of the refusals that name no key", &seen, &expected)
 }
 
 pub(super) fn row(key: &Sample, outcome: &str, source: &str, count: i64, first: u64, last: u64) -> UsageRow {

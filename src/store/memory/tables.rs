@@ -1,20 +1,17 @@
 mod portable;
+mod read;
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
-    ops::Bound,
-};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::{
     audit::EventRow,
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Head, KeyQuery, ListedKey, Liveness,
-        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
+        Applied, Change, ChangeId, Changes, Conflict, FoundKey, Head, OwnerRef, Prune, Pruned, RehashedKey, StoreError,
     },
     time::Timestamp,
-    usage::{UsageBatch, UsageRow, UsageTotals},
+    usage::{UsageBatch, UsageRow},
 };
 
 /// A reader further behind than 1,000 changes starts anew. The row before those tells that the log is the reader's.
@@ -29,6 +26,8 @@ pub(super) struct Tables {
     keys: HashMap<String, KeyRow>,
     /// Time of creation and id: the order of lists.
     order: BTreeSet<(i64, String)>,
+    /// The ids of a key and of one that replaces it.
+    successors: BTreeSet<(String, String)>,
     owners: HashMap<OwnerRef, OwnerStatusRow>,
     log: VecDeque<(Head, Logged)>,
     head: Option<Head>,
@@ -124,10 +123,7 @@ impl Tables {
 
     /// Puts what a change wrote in place. Nothing here can fail.
     pub(super) fn commit(&mut self, change: &Change, written: Written, applied: Applied) {
-        for row in written.keys {
-            self.order.insert((row.created_at, row.id.clone()));
-            self.keys.insert(row.id.clone(), row);
-        }
+        written.keys.into_iter().for_each(|row| self.put(row));
         self.owners.extend(written.owners);
         self.append_events(&written.events);
         for logged in written.log {
@@ -135,6 +131,13 @@ impl Tables {
         }
         self.dedupes.extend(change.dedupe.clone());
         self.changes.insert(change.id, Done { at: change.at, applied, dedupe: change.dedupe.clone() });
+    }
+
+    /// Neither the time of creation nor the key replaced ever changes.
+    fn put(&mut self, row: KeyRow) {
+        self.order.insert((row.created_at, row.id.clone()));
+        self.successors.extend(row.replaces.clone().map(|replaced| (replaced, row.id.clone())));
+        self.keys.insert(row.id.clone(), row);
     }
 
     fn log(&mut self, change: ChangeId, logged: Logged) {
@@ -156,36 +159,6 @@ impl Tables {
             }
             _ => false,
         }
-    }
-
-    pub(super) fn list(&self, query: &KeyQuery, now: Timestamp) -> Page<ListedKey> {
-        let start = match &query.after {
-            Some(cursor) => Bound::Excluded((cursor.created_at.as_millis(), cursor.id.as_str().to_owned())),
-            None => Bound::Unbounded,
-        };
-        let listed = self
-            .order
-            .range((start, Bound::Unbounded))
-            .filter_map(|(_, id)| self.keys.get(id))
-            .filter(|key| matches(query, key, now))
-            .map(|key| ListedKey { key: key.clone(), owner: self.owner_of(key), usage: self.totals(&key.id) })
-            .filter(|listed| query.unused_since.is_none_or(|since| listed.usage.last_success_at < Some(since)));
-        page(listed, query.limit)
-    }
-
-    fn totals(&self, id: &str) -> UsageTotals {
-        let mut totals = UsageTotals::default();
-        for row in self.usage.get(&Some(id.to_owned())).into_iter().flatten() {
-            let last_at = Timestamp::from_millis(row.last_at).ok();
-            if row.outcome == "success" {
-                totals.successes += row.count;
-                totals.last_success_at = totals.last_success_at.max(last_at);
-            } else {
-                totals.failures += row.count;
-                totals.last_failure_at = totals.last_failure_at.max(last_at);
-            }
-        }
-        totals
     }
 
     pub(super) fn record_usage(&mut self, batch: &UsageBatch) {
@@ -212,24 +185,6 @@ impl Tables {
             self.last_event += 1;
             self.events.push(EventRow { sequence: self.last_event, ..event.clone() });
         }
-    }
-
-    pub(super) fn events(&self, query: &EventQuery) -> Page<EventRow> {
-        let wanted = |event: &&EventRow| {
-            event.organization == query.organization.as_str()
-                && query.after.is_none_or(|after| event.sequence > after)
-                && query.key.is_none_or(|key| event.key.as_deref() == Some(key.as_str()))
-                && query
-                    .owner
-                    .as_ref()
-                    .is_none_or(|owner| event.owner_kind == owner.kind().as_str() && event.owner == owner.id())
-                && query.actor.as_ref().is_none_or(|actor| event.actor == actor.to_string())
-                && query.action.as_ref().is_none_or(|action| event.action == *action)
-                && query.source.as_ref().is_none_or(|source| event.source.as_ref() == Some(source))
-                && query.from.is_none_or(|from| event.at >= from.as_millis())
-                && query.until.is_none_or(|until| event.at < until.as_millis())
-        };
-        page(self.events.iter().filter(wanted).cloned(), query.limit)
     }
 
     pub(super) fn put_meta_if_absent(&mut self, name: &str, value: &[u8]) -> Vec<u8> {
@@ -268,18 +223,4 @@ fn take(left: &mut usize) -> bool {
 /// Neither revoked nor expired.
 pub(super) fn is_live(key: &KeyRow, now: Timestamp) -> bool {
     key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now.as_millis() < end)
-}
-
-fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
-    let live = is_live(key, now);
-    key.organization == query.organization.as_str()
-        && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
-        && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
-        && query.maker.is_none_or(|maker| key.created_with.as_deref() == Some(maker.as_str()))
-        && query.liveness.is_none_or(|liveness| live == (liveness == Liveness::Live))
-}
-
-fn page<T>(mut found: impl Iterator<Item = T>, limit: u16) -> Page<T> {
-    let rows: Vec<T> = found.by_ref().take(limit.into()).collect();
-    Page { rows, more: found.next().is_some() }
 }

@@ -40,15 +40,16 @@ pub(super) async fn insert_events(session: &Session<'_>, sql: &Sql, events: &[&E
 
 /// The statement whose index leaves fewest events, and what to ask it.
 pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -> Result<Vec<EventRow>, Failure> {
-    let statement = match query {
-        EventQuery { key: Some(_), .. } => &sql.events_of_key,
-        EventQuery { owner: Some(_), .. } => &sql.events_of_owner,
-        EventQuery { actor: Some(_), .. } => &sql.events_of_actor,
-        _ => &sql.events,
+    let (oldest_first, newest_first) = match query {
+        EventQuery { key: Some(_), .. } => (&sql.events_of_key, &sql.latest_events_of_key),
+        EventQuery { owner: Some(_), .. } => (&sql.events_of_owner, &sql.latest_events_of_owner),
+        EventQuery { actor: Some(_), .. } => (&sql.events_of_actor, &sql.latest_events_of_actor),
+        _ => (&sql.events, &sql.latest_events),
     };
+    let (statement, beginning) = if query.newest_first { (newest_first, i64::MAX) } else { (oldest_first, i64::MIN) };
     let params: [&(dyn ToSql + Sync); 11] = [
         &query.organization.as_str(),
-        &query.after.unwrap_or(i64::MIN),
+        &query.after.unwrap_or(beginning),
         &query.key.as_ref().map(|key| key.as_str()),
         &query.owner.as_ref().map(|owner| owner.kind().as_str()),
         &query.owner.as_ref().map(|owner| owner.id()),

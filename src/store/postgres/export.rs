@@ -69,7 +69,7 @@ fn owner_row(row: &Row) -> Result<OwnerRow, Failure> {
     Ok(OwnerRow { organization: column(row, 0)?, kind: column(row, 1)?, id: column(row, 2)?, status })
 }
 
-fn usage_row(row: &Row) -> Result<UsageRow, Failure> {
+pub(super) fn usage_row(row: &Row) -> Result<UsageRow, Failure> {
     let key: String = column(row, 0)?;
     Ok(UsageRow {
         key: (!key.is_empty()).then_some(key),

@@ -12,7 +12,7 @@ use super::{
     session::transact,
     store::{Inner, PostgresStore},
     upkeep::{prune, put_meta_if_absent},
-    usage_rows::record_usage,
+    usage_rows::{record_usage, usage},
 };
 use crate::{
     audit::EventRow,
@@ -21,10 +21,10 @@ use crate::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
-        Pruned, RehashedKey, StoreError,
+        Pruned, RehashedKey, StoreError, UsageOf,
     },
     time::Timestamp,
-    usage::UsageBatch,
+    usage::{UsageBatch, UsageRow},
 };
 
 impl KeyReader for PostgresStore {
@@ -75,6 +75,10 @@ impl KeyStore for PostgresStore {
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         Ok(record_usage(&self.0.sessions, &self.0.sql, batch).await?)
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        Ok(usage(&self.0.sessions, &self.0.sql, of).await?)
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

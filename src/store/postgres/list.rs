@@ -2,7 +2,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     failure::Failure,
-    key_rows::{FOUND_COLUMNS, column, found_key},
+    key_rows::{FOUND_COLUMNS, column, found_key, status},
     session::Sessions,
     sql::Sql,
 };
@@ -20,6 +20,7 @@ pub(super) async fn list(
     now: Timestamp,
 ) -> Result<Vec<ListedKey>, Failure> {
     let statement = match query {
+        KeyQuery { predecessor: Some(_), .. } => &sql.list_of_predecessor,
         KeyQuery { maker: Some(_), .. } => &sql.list_of_maker,
         KeyQuery { owner: Some(_), .. } => &sql.list_of_owner,
         KeyQuery { creator: Some(_), .. } => &sql.list_of_creator,
@@ -29,7 +30,7 @@ pub(super) async fn list(
         Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
         None => (i64::MIN, ""),
     };
-    let params: [&(dyn ToSql + Sync); 11] = [
+    let params: [&(dyn ToSql + Sync); 13] = [
         &query.organization.as_str(),
         &query.owner.as_ref().map(|owner| owner.kind().as_str()),
         &query.owner.as_ref().map(|owner| owner.id()),
@@ -41,6 +42,8 @@ pub(super) async fn list(
         &after_id,
         &now.as_millis(),
         &(i64::from(query.limit) + 1),
+        &query.predecessor.as_ref().map(|predecessor| predecessor.as_str()),
+        &query.created_before.map_or(i64::MAX, Timestamp::as_millis),
     ];
     sessions.rows(statement, &params).await?.iter().map(listed_key).collect()
 }
@@ -50,10 +53,17 @@ fn listed_key(row: &Row) -> Result<ListedKey, Failure> {
     let number = |place: usize| column::<Option<i64>>(row, FOUND_COLUMNS + place);
     let time = |place: usize| Ok::<_, Failure>(number(place)?.and_then(|millis| Timestamp::from_millis(millis).ok()));
     let usage = UsageTotals {
-        successes: number(0)?.unwrap_or(0),
-        last_success_at: time(1)?,
-        failures: number(2)?.unwrap_or(0),
-        last_failure_at: time(3)?,
+        successes: number(3)?.unwrap_or(0),
+        last_success_at: time(4)?,
+        failures: number(5)?.unwrap_or(0),
+        last_failure_at: time(6)?,
     };
-    Ok(ListedKey { key: found.key, owner: found.owner, usage })
+    Ok(ListedKey {
+        key: found.key,
+        owner: found.owner,
+        creator: status(row, FOUND_COLUMNS)?,
+        usage,
+        successor: column(row, FOUND_COLUMNS + 7)?,
+        predecessor_is_live: column(row, FOUND_COLUMNS + 8)?,
+    })
 }

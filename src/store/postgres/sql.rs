@@ -32,19 +32,34 @@ macro_rules! keys_and_owners {
 macro_rules! list {
     ($($indexed:literal),*) => {
         concat!(
-            "select ", found_columns!(), ", u.successes, u.last_success, u.failures, u.last_failure",
+            "select ", found_columns!(), ", c.suspended_at, c.plan_held_at, c.closed_at, \
+             u.successes, u.last_success, u.failures, u.last_failure, h.id, coalesce(p.is_live, false)",
             keys_and_owners!(),
             "left join lateral (\
+                select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
+                where organization = k.organization and kind = 'user' \
+                    and left(k.created_by, 5) = 'user:' and id = substr(k.created_by, 6) offset 0\
+             ) c on true left join lateral (\
+                select min(id) as id from (\
+                    select id, organization, revoked_at, expires_at from {s}.api_keys where replaces = k.id offset 0\
+                ) s where organization = k.organization and revoked_at is null \
+                    and (expires_at is null or $10 < expires_at)\
+             ) h on true left join lateral (\
+                select organization = k.organization and revoked_at is null \
+                    and (expires_at is null or $10 < expires_at) as is_live \
+                from {s}.api_keys where id = k.replaces offset 0\
+             ) p on true left join lateral (\
                 select sum(count) filter (where outcome = 'success')::bigint as successes, \
                     max(last_at) filter (where outcome = 'success') as last_success, \
                     sum(count) filter (where outcome <> 'success')::bigint as failures, \
                     max(last_at) filter (where outcome <> 'success') as last_failure \
                 from {s}.api_key_usage where key_id = k.id\
              ) u on true \
-             where k.organization = $1 and (k.created_at, k.id) > ($8, $9)",
+             where k.organization = $1 and (k.created_at, k.id) > ($8, $9) and k.created_at < $13",
             $(" and ", $indexed,)*
             " and ($2::text is null or k.kind = $2) and ($3::text is null or k.owner = $3) \
              and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_with = $5) \
+             and ($12::text is null or k.replaces = $12) \
              and ($6::boolean is null \
                 or $6 = (k.revoked_at is null and (k.expires_at is null or $10 < k.expires_at))) \
              and ($7::bigint is null or u.last_success is null or u.last_success < $7) \
@@ -65,21 +80,23 @@ const LIST: &[Type] = &[
     Type::TEXT,
     Type::INT8,
     Type::INT8,
+    Type::TEXT,
+    Type::INT8,
 ];
 
 /// Events in the order of an index, as for keys.
 macro_rules! events {
-    ($($indexed:literal),*) => {
+    ($after:literal, $order:literal $(, $indexed:literal)*) => {
         concat!(
             "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
-             from {s}.api_key_events where organization = $1 and sequence > $2",
+             from {s}.api_key_events where organization = $1 and sequence ", $after, " $2",
             $(" and ", $indexed,)*
             " and ($3::text is null or key_id = $3) \
              and ($4::text is null or owner_kind = $4) and ($5::text is null or owner = $5) \
              and ($6::text is null or actor = $6) and ($7::text is null or action = $7) \
              and ($8::text is null or source = $8) \
              and ($9::bigint is null or at >= $9) and ($10::bigint is null or at < $10) \
-             order by sequence limit $11"
+             order by sequence ", $order, " limit $11"
         )
     };
 }
@@ -196,10 +213,15 @@ statements! {
     list_of_owner: LIST, list!("k.kind = $2", "k.owner = $3");
     list_of_creator: LIST, list!("k.created_by = $4");
     list_of_maker: LIST, list!("k.created_with = $5");
-    events: EVENTS, events!();
-    events_of_key: EVENTS, events!("key_id = $3");
-    events_of_owner: EVENTS, events!("owner_kind = $4", "owner = $5");
-    events_of_actor: EVENTS, events!("actor = $6");
+    list_of_predecessor: LIST, list!("k.replaces = $12");
+    events: EVENTS, events!(">", "asc");
+    events_of_key: EVENTS, events!(">", "asc", "key_id = $3");
+    events_of_owner: EVENTS, events!(">", "asc", "owner_kind = $4", "owner = $5");
+    events_of_actor: EVENTS, events!(">", "asc", "actor = $6");
+    latest_events: EVENTS, events!("<", "desc");
+    latest_events_of_key: EVENTS, events!("<", "desc", "key_id = $3");
+    latest_events_of_owner: EVENTS, events!("<", "desc", "owner_kind = $4", "owner = $5");
+    latest_events_of_actor: EVENTS, events!("<", "desc", "actor = $6");
     // One statement: the sequence and the counts stand or fall together. In the order of keys, so that two of them lock
     // rows in one order.
     record_usage: &[
@@ -218,6 +240,9 @@ statements! {
         group by key_id, outcome, source order by key_id, outcome, source \
         on conflict (key_id, outcome, source) do update set count = u.count + excluded.count, \
             first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
+    usage: &[Type::TEXT_ARRAY], "\
+        select key_id, outcome, source, count, first_at, last_at from {s}.api_key_usage \
+        where key_id = any($1) order by key_id, outcome, source";
     meta: &[Type::TEXT], "select value from {s}.api_key_meta where name = $1";
     put_meta: &[Type::TEXT, Type::BYTEA],
         "insert into {s}.api_key_meta (name, value) values ($1, $2) on conflict (name) do nothing";

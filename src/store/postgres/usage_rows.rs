@@ -1,5 +1,9 @@
-use super::{failure::Failure, session::Sessions, sql::Sql};
-use crate::usage::{UsageBatch, UsageRow};
+use super::{export::usage_row, failure::Failure, session::Sessions, sql::Sql};
+use crate::{
+    key::KeyId,
+    store::UsageOf,
+    usage::{UsageBatch, UsageRow},
+};
 
 pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBatch) -> Result<(), Failure> {
     // Sequences begin at 1.
@@ -24,4 +28,12 @@ pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBa
         )
         .await?;
     Ok(())
+}
+
+pub(super) async fn usage(sessions: &Sessions, sql: &Sql, of: &UsageOf) -> Result<Vec<UsageRow>, Failure> {
+    let keys = match of {
+        UsageOf::Keys(ids) => ids.iter().map(KeyId::as_str).collect(),
+        UsageOf::NoKey => vec![""],
+    };
+    sessions.rows(&sql.usage, &[&keys]).await?.iter().map(usage_row).collect()
 }

@@ -44,40 +44,48 @@ pub(super) fn append_events(connection: &mut Connection, events: &[EventRow]) ->
 /// are checked on the rows it yields. Without the hint SQLite reads the whole table for a small organization beside a
 /// large one, once somebody ran `analyze`.
 macro_rules! events {
-    ($($indexed:literal),*) => {
+    ($after:literal, $order:literal $(, $indexed:literal)*) => {
         concat!(
             "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
              from api_key_events where likelihood(organization = :organization, 0.01)",
             $(" and ", $indexed,)*
-            " and sequence > :after_sequence \
+            " and sequence ", $after, " :after_sequence \
              and (:key is null or key_id = :key) \
              and (:kind is null or owner_kind = :kind) and (:owner is null or owner = :owner) \
              and (:actor is null or actor = :actor) and (:action is null or action = :action) \
              and (:source is null or source = :source) \
              and (:from is null or at >= :from) and (:until is null or at < :until) \
-             order by sequence limit :limit"
+             order by sequence ", $order, " limit :limit"
         )
     };
 }
 
-pub(super) const EVENTS: &str = events!();
-pub(super) const EVENTS_OF_KEY: &str = events!("key_id = :key");
-pub(super) const EVENTS_OF_OWNER: &str = events!("owner_kind = :kind", "owner = :owner");
-pub(super) const EVENTS_OF_ACTOR: &str = events!("actor = :actor");
+/// A statement in log order, and the other way round.
+macro_rules! both_ways {
+    ($($indexed:literal),*) => {
+        [events!(">", "asc" $(, $indexed)*), events!("<", "desc" $(, $indexed)*)]
+    };
+}
+
+pub(super) const EVENTS: [&str; 2] = both_ways!();
+pub(super) const EVENTS_OF_KEY: [&str; 2] = both_ways!("key_id = :key");
+pub(super) const EVENTS_OF_OWNER: [&str; 2] = both_ways!("owner_kind = :kind", "owner = :owner");
+pub(super) const EVENTS_OF_ACTOR: [&str; 2] = both_ways!("actor = :actor");
 
 pub(super) fn events(connection: &Connection, query: &EventQuery) -> Result<Page<EventRow>, Failure> {
     // By the condition that leaves fewest events.
-    let sql = match query {
+    let [oldest_first, newest_first] = match query {
         EventQuery { key: Some(_), .. } => EVENTS_OF_KEY,
         EventQuery { owner: Some(_), .. } => EVENTS_OF_OWNER,
         EventQuery { actor: Some(_), .. } => EVENTS_OF_ACTOR,
         _ => EVENTS,
     };
+    let (sql, beginning) = if query.newest_first { (newest_first, i64::MAX) } else { (oldest_first, i64::MIN) };
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(
         named_params! {
             ":organization": query.organization.as_str(),
-            ":after_sequence": query.after.unwrap_or(i64::MIN),
+            ":after_sequence": query.after.unwrap_or(beginning),
             ":key": query.key.as_ref().map(|key| key.as_str()),
             ":kind": query.owner.as_ref().map(|owner| owner.kind().as_str()),
             ":owner": query.owner.as_ref().map(|owner| owner.id()),

@@ -16,11 +16,13 @@ macro_rules! found_columns {
     };
 }
 
-/// Keys `k` with their owners `o`.
+/// Keys `k`, read by way of this index if one is named, with their owners `o`.
 macro_rules! keys_and_owners {
-    () => {
-        " from api_keys k left join api_key_owners o \
-         on o.organization = k.organization and o.kind = k.kind and o.id = k.owner "
+    ($($indexed_by:literal)?) => {
+        concat!(
+            " from api_keys k ", $("indexed by ", $indexed_by,)?
+            " left join api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner "
+        )
     };
 }
 

@@ -5,28 +5,37 @@ use super::{
     key_rows::{FOUND_COLUMNS, found_columns, found_key, keys_and_owners},
 };
 use crate::{
+    record::OwnerStatusRow,
     store::{KeyQuery, ListedKey, Liveness, Page},
     time::Timestamp,
     usage::UsageTotals,
 };
 
-/// A list that an index answers in order: the conditions given to the macro are what the index begins with. All others
-/// are checked on the rows it yields.
+/// A list that an index answers: the conditions given to the macro are what the index begins with. All others are checked
+/// on the rows it yields. SQLite is told which: one that tells less has seemed better to it, without statistics, once
+/// more than the beginning of the list was bounded.
 macro_rules! list {
-    ($($indexed:literal),*) => {
+    ($index:literal $(, $indexed:literal)*) => {
         concat!(
-            "select ", found_columns!(), ", \
+            "select ", found_columns!(), ", c.suspended_at, c.plan_held_at, c.closed_at, \
              (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
              (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
              (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
-             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success')",
-            keys_and_owners!(),
-            "where k.organization = :organization",
+             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
+             (select min(s.id) from api_keys s where s.replaces = k.id and +s.organization = k.organization \
+                and s.revoked_at is null and (s.expires_at is null or :now < s.expires_at)), \
+             exists (select 1 from api_keys p where p.id = k.replaces and +p.organization = k.organization \
+                and p.revoked_at is null and (p.expires_at is null or :now < p.expires_at))",
+            keys_and_owners!($index),
+            "left join api_key_owners c on c.organization = k.organization and c.kind = 'user' \
+                and substr(k.created_by, 1, 5) = 'user:' and c.id = substr(k.created_by, 6) \
+             where k.organization = :organization",
             $(" and ", $indexed,)*
-            " and (k.created_at, k.id) > (:after, :after_id) \
+            " and (k.created_at, k.id) > (:after, :after_id) and k.created_at < :created_before \
              and (:kind is null or k.kind = :kind) and (:owner is null or k.owner = :owner) \
              and (:creator is null or k.created_by = :creator) \
              and (:maker is null or k.created_with = :maker) \
+             and (:predecessor is null or k.replaces = :predecessor) \
              and (:live is null or :live = (k.revoked_at is null and (k.expires_at is null or :now < k.expires_at))) \
              and (:unused_since is null or not exists (\
                 select 1 from api_key_usage u \
@@ -36,14 +45,17 @@ macro_rules! list {
     };
 }
 
-pub(super) const LIST_ALL: &str = list!();
-pub(super) const LIST_OF_OWNER: &str = list!("k.kind = :kind", "k.owner = :owner");
-pub(super) const LIST_OF_CREATOR: &str = list!("k.created_by = :creator");
-pub(super) const LIST_OF_MAKER: &str = list!("k.created_with = :maker");
+pub(super) const LIST_ALL: &str = list!("api_keys_by_organization");
+pub(super) const LIST_OF_OWNER: &str = list!("api_keys_by_owner", "k.kind = :kind", "k.owner = :owner");
+pub(super) const LIST_OF_CREATOR: &str = list!("api_keys_by_creator", "k.created_by = :creator");
+pub(super) const LIST_OF_MAKER: &str = list!("api_keys_by_maker", "k.created_with = :maker");
+/// The only ones that are sorted: a key has few successors.
+pub(super) const LIST_OF_PREDECESSOR: &str = list!("api_keys_by_predecessor", "k.replaces = :predecessor");
 
 pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Failure> {
     // By the condition that leaves fewest keys.
     let sql = match query {
+        KeyQuery { predecessor: Some(_), .. } => LIST_OF_PREDECESSOR,
         KeyQuery { maker: Some(_), .. } => LIST_OF_MAKER,
         KeyQuery { owner: Some(_), .. } => LIST_OF_OWNER,
         KeyQuery { creator: Some(_), .. } => LIST_OF_CREATOR,
@@ -61,8 +73,10 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
             ":owner": query.owner.as_ref().map(|owner| owner.id()),
             ":creator": query.creator.as_ref().map(ToString::to_string),
             ":maker": query.maker.as_ref().map(|maker| maker.as_str()),
+            ":predecessor": query.predecessor.as_ref().map(|predecessor| predecessor.as_str()),
             ":live": query.liveness.map(|liveness| liveness == Liveness::Live),
             ":unused_since": query.unused_since.map(Timestamp::as_millis),
+            ":created_before": query.created_before.map_or(i64::MAX, Timestamp::as_millis),
             ":now": now.as_millis(),
             ":after": after,
             ":after_id": after_id,
@@ -75,14 +89,23 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
 
 fn listed_key(row: &Row<'_>) -> Result<ListedKey, rusqlite::Error> {
     let found = found_key(row)?;
-    let count = |place: usize| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(FOUND_COLUMNS + place)?.unwrap_or(0));
+    let number = |place: usize| row.get::<_, Option<i64>>(FOUND_COLUMNS + place);
+    let count = |place: usize| Ok::<_, rusqlite::Error>(number(place)?.unwrap_or(0));
     let time = |place: usize| {
-        let millis: Option<i64> = row.get(FOUND_COLUMNS + place)?;
+        let millis = number(place)?;
         Ok::<_, rusqlite::Error>(millis.and_then(|millis| Timestamp::from_millis(millis).ok()))
     };
+    let creator = OwnerStatusRow { suspended_at: number(0)?, plan_held_at: number(1)?, closed_at: number(2)? };
     let usage =
-        UsageTotals { successes: count(0)?, last_success_at: time(1)?, failures: count(2)?, last_failure_at: time(3)? };
-    Ok(ListedKey { key: found.key, owner: found.owner, usage })
+        UsageTotals { successes: count(3)?, last_success_at: time(4)?, failures: count(5)?, last_failure_at: time(6)? };
+    Ok(ListedKey {
+        key: found.key,
+        owner: found.owner,
+        creator,
+        usage,
+        successor: row.get(FOUND_COLUMNS + 7)?,
+        predecessor_is_live: row.get(FOUND_COLUMNS + 8)?,
+    })
 }
 
 /// How many rows to ask for in order to know whether there are more.

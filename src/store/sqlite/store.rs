@@ -23,7 +23,7 @@ use super::{
     owner_rows::owner_status,
     schema::{MIGRATIONS, SchemaError, migrate},
     upkeep::{prune, put_meta_if_absent},
-    usage_rows::record_usage,
+    usage_rows::{record_usage, usage},
     worker::{Threads, Worker},
 };
 use crate::{
@@ -32,10 +32,10 @@ use crate::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError,
+        Prune, Pruned, RehashedKey, StoreError, UsageOf,
     },
     time::Timestamp,
-    usage::UsageBatch,
+    usage::{UsageBatch, UsageRow},
 };
 
 /// How long a statement waits while another process writes. A write takes milliseconds; a migration may take longer.
@@ -285,6 +285,11 @@ impl KeyStore for SqliteStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let batch = batch.clone();
         self.inner.writer.write(move |connection| record_usage(connection, &batch)).await
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        let of = of.clone();
+        self.inner.lister.read(move |connection| usage(connection, &of)).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -1,10 +1,14 @@
 use rusqlite::{Connection, params};
 
 use super::{
+    export::usage_row,
     failure::Failure,
     transaction::{begin, commit},
 };
-use crate::usage::UsageBatch;
+use crate::{
+    store::UsageOf,
+    usage::{UsageBatch, UsageRow},
+};
 
 const NEXT: &str = "\
     insert into api_key_usage_writers (writer, sequence) values (?1, ?2) \
@@ -29,4 +33,18 @@ pub(super) fn record_usage(connection: &mut Connection, batch: &UsageBatch) -> R
         transaction.prepare_cached(ADD)?.execute(row)?;
     }
     commit(transaction)
+}
+
+/// One statement, and so of one moment, however many keys.
+pub(super) const READ: &str = "\
+    select key_id, outcome, source, count, first_at, last_at from api_key_usage \
+    where key_id in (select value from json_each(?1)) order by key_id, outcome, source";
+
+pub(super) fn usage(connection: &Connection, of: &UsageOf) -> Result<Vec<UsageRow>, Failure> {
+    let keys = match of {
+        UsageOf::Keys(ids) => serde_json::json!(ids),
+        UsageOf::NoKey => serde_json::json!([""]),
+    };
+    let mut statement = connection.prepare_cached(READ)?;
+    Ok(statement.query_map([keys.to_string()], usage_row)?.collect::<Result<_, _>>()?)
 }

@@ -7,7 +7,7 @@ use tower_api_keys::{
     record::{ActorId, Hold, KeyRow},
     store::{
         AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, KeyCursor, KeyQuery, KeyReader, KeyStore,
-        KeyUpdate, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey, SqliteStore, Write,
+        KeyUpdate, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey, SqliteStore, UsageOf, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -188,9 +188,9 @@ prop_compose! {
     fn key_query()(
         (organization, owner) in (organization(), proptest::option::of(owner())),
         creator in proptest::option::of(prop_oneof![Just("user:a"), Just("user:A")]),
-        maker in proptest::option::of(number()),
+        (maker, predecessor) in (proptest::option::of(number()), proptest::option::of(number())),
         liveness in proptest::option::of(prop_oneof![Just(Liveness::Dead), Just(Liveness::Live)]),
-        unused_since in proptest::option::of(at()),
+        (unused_since, created_before) in (proptest::option::of(at()), proptest::option::of(at())),
         after in proptest::option::of((at(), number())),
         limit in 1..4_u16,
     ) -> KeyQuery {
@@ -199,8 +199,10 @@ prop_compose! {
             owner,
             creator: creator.map(|text| text.parse::<ActorId>().unwrap()),
             maker: maker.map(id),
+            predecessor: predecessor.map(id),
             liveness,
             unused_since: unused_since.map(time),
+            created_before: created_before.map(time),
             after: after.map(|(at, number)| KeyCursor { created_at: time(at), id: id(number) }),
             limit,
         }
@@ -214,7 +216,7 @@ prop_compose! {
         key in proptest::option::of(number()),
         (action, source) in (proptest::option::of(text()), proptest::option::of(text())),
         (from, until, after) in (proptest::option::of(at()), proptest::option::of(at()), proptest::option::of(0..9_i64)),
-        limit in 1..4_u16,
+        (limit, newest_first) in (1..4_u16, any::<bool>()),
     ) -> EventQuery {
         EventQuery {
             organization,
@@ -225,6 +227,7 @@ prop_compose! {
             source,
             from: from.map(time),
             until: until.map(time),
+            newest_first,
             after,
             limit,
         }
@@ -272,6 +275,9 @@ async fn compare(steps: &[Step], keys: &[KeyQuery], events: &[EventQuery]) {
         assert_eq!(sqlite.find(&id(number)).await.unwrap(), memory.find(&id(number)).await.unwrap());
     }
     assert_eq!(log(&sqlite, &sqlite_heads).await, log(&memory, &memory_heads).await);
+    for of in [UsageOf::Keys(vec![id(2), id(0), id(2)]), UsageOf::NoKey] {
+        assert_eq!(sqlite.usage(&of).await.unwrap(), memory.usage(&of).await.unwrap(), "{of:?}");
+    }
     let all = |name: &str| OrganizationId::new(name).unwrap();
     for query in keys.iter().cloned().chain([KeyQuery::all(all("default")), KeyQuery::all(all("other"))]) {
         for now in [0, 3, 6] {

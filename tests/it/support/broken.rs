@@ -4,16 +4,16 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::task::yield_now;
 use tower_api_keys::{
-    Timestamp,
+    OrganizationId, TeamId, Timestamp,
     audit::EventRow,
     key::KeyId,
     record::{Hold, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyCursor, KeyQuery,
         KeyReader, KeyStore, KeyUpdate, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned,
-        RehashedKey, StoreError, StoreErrorKind, Write, WriteOutcome,
+        RehashedKey, StoreError, StoreErrorKind, UsageOf, Write, WriteOutcome,
     },
-    usage::UsageBatch,
+    usage::{UsageBatch, UsageRow},
 };
 
 /// What is wrong with a [`BrokenStore`].
@@ -29,8 +29,12 @@ pub(crate) enum Fault {
     CrossesOrganizations,
     /// Ids are found in any case.
     FoldsCase,
+    /// What replaces a key is found in every organization.
+    FollowsStrangers,
     /// An expiry is not in the log.
     ForgetsExpiries,
+    /// Counts that name no key are asked for in vain.
+    ForgetsKeylessCounts,
     /// Lifts are not in the log.
     ForgetsLifts,
     /// Scopes are not in the log.
@@ -41,12 +45,20 @@ pub(crate) enum Fault {
     IgnoresDedupe,
     /// Whether an owner is active is not looked at.
     IgnoresHolds,
+    /// Events come in log order, whatever is asked for.
+    IgnoresNewest,
+    /// The predecessor of a query is not looked at.
+    IgnoresPredecessors,
     /// Whether a key has a live successor is not looked at.
     IgnoresSuccessors,
     /// The version of an update is ignored.
     IgnoresVersions,
+    /// Keys made in the very millisecond are made before it.
+    IncludesCreation,
     /// Events until a time include those at it.
     IncludesUntil,
+    /// Whatever replaces a key is its successor, dead or not.
+    KeepsDeadSuccessors,
     /// A key lives for a millisecond too long.
     ListsLate,
     /// Positions of the log are compared without their ids.
@@ -55,14 +67,20 @@ pub(crate) enum Fault {
     LosesTies,
     /// A guard lets keys live for a millisecond too long.
     LivesLate,
+    /// The status of a user who made keys is that of the team of the same name.
+    MistakesCreators,
     /// Names the first guard, whichever fails.
     NamesTheFirstGuard,
     /// Whoever writes a name last is told that it stands.
     OverwritesMeta,
     /// It panics when asked for bytes under a name.
     Panics,
+    /// A key that was replaced lives on.
+    PredecessorsLiveOn,
     /// It never answers a prune.
     PrunesForEver,
+    /// Counts of a key are those of everybody.
+    ReadsAllCounts,
     /// A failed change stays failed.
     RemembersFailures,
     /// A re-hash ignores which hash stands.
@@ -71,6 +89,8 @@ pub(crate) enum Fault {
     ReadsTwice,
     /// A second revocation says that it was written.
     RevokesTwice,
+    /// Rows of counts come in no order.
+    ShufflesCounts,
     /// The log leaves out its last row and tells its head.
     SkipsLateCommits,
     /// Each write of a change is a change, and others come between.
@@ -79,6 +99,8 @@ pub(crate) enum Fault {
     StaleHead,
     /// Names lose their outer spaces.
     Trims,
+    /// The newest events begin after a place, instead of before it.
+    TurnsPagesTheWrongWay,
     /// Every event is written twice.
     WritesEventsTwice,
     /// What changes nothing has an event.
@@ -114,6 +136,8 @@ struct Memory {
     head: Option<Head>,
     beheaded: Option<Head>,
     number: u128,
+    /// Keys with those that replace them.
+    successors: Vec<(String, String)>,
 }
 
 impl BrokenStore {
@@ -143,7 +167,10 @@ impl BrokenStore {
         self.memory(|memory| {
             for audited in &change.writes {
                 match &audited.write {
-                    Write::Insert(row) => memory.ids.push(KeyId::new(&row.id).unwrap()),
+                    Write::Insert(row) => {
+                        memory.ids.push(KeyId::new(&row.id).unwrap());
+                        memory.successors.extend(row.replaces.clone().map(|old| (old, row.id.clone())));
+                    }
                     Write::Update(KeyUpdate { id, expires_at, scopes, .. })
                         if expires_at.is_some() || scopes == "*" =>
                     {
@@ -288,6 +315,35 @@ impl BrokenStore {
     }
 }
 
+impl BrokenStore {
+    /// Tells something wrong of those around a key.
+    async fn mistake(&self, listed: &mut ListedKey) -> Result<(), StoreError> {
+        let organization = OrganizationId::new(&listed.key.organization).unwrap();
+        let id = KeyId::new(&listed.key.id).unwrap();
+        match self.fault {
+            Fault::FollowsStrangers => {
+                let strangers = self.memory(|memory| memory.successors.clone());
+                let stranger = strangers.into_iter().find(|(old, _)| *old == listed.key.id).map(|(_, new)| new);
+                listed.successor = listed.successor.take().or(stranger);
+            }
+            Fault::KeepsDeadSuccessors => {
+                let query = KeyQuery { predecessor: Some(id), ..KeyQuery::all(organization) };
+                let ids = self.sound.list(&query, Timestamp::MIN).await?.rows.into_iter().map(|row| row.key.id);
+                listed.successor = ids.min();
+            }
+            Fault::MistakesCreators => {
+                let team = listed.key.created_by.strip_prefix("user:").and_then(|name| TeamId::new(name).ok());
+                if let Some(team) = team {
+                    listed.creator = self.sound.owner_status(&OwnerRef { organization, owner: team.into() }).await?;
+                }
+            }
+            Fault::PredecessorsLiveOn => listed.predecessor_is_live = listed.key.replaces.is_some(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
 impl KeyReader for BrokenStore {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
         let mut found = self.sound.find(id).await?;
@@ -393,7 +449,17 @@ impl KeyStore for BrokenStore {
         }
         let late = std::time::Duration::from_millis(1);
         let now = if self.is(Fault::ListsLate) { now.saturating_sub(late) } else { now };
+        match self.fault {
+            Fault::IgnoresPredecessors => query.predecessor = None,
+            Fault::IncludesCreation => {
+                query.created_before = query.created_before.map(|time| time.saturating_add(late))
+            }
+            _ => {}
+        }
         let mut page = self.sound.list(&query, now).await?;
+        for listed in &mut page.rows {
+            self.mistake(listed).await?;
+        }
         if self.is(Fault::WantsUse) && query.unused_since.is_some() {
             page.rows.retain(|listed| listed.usage.last_success_at.is_some());
         }
@@ -413,6 +479,20 @@ impl KeyStore for BrokenStore {
         self.sound.record_usage(&batch).await
     }
 
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        let mut of = of.clone();
+        match &mut of {
+            UsageOf::Keys(ids) if self.is(Fault::ReadsAllCounts) => *ids = self.memory(|memory| memory.ids.clone()),
+            UsageOf::NoKey if self.is(Fault::ForgetsKeylessCounts) => of = UsageOf::Keys(Vec::new()),
+            _ => {}
+        }
+        let mut rows = self.sound.usage(&of).await?;
+        if self.is(Fault::ShufflesCounts) {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
         self.sound.append_events(events).await
     }
@@ -421,6 +501,14 @@ impl KeyStore for BrokenStore {
         let mut query = query.clone();
         if self.is(Fault::IncludesUntil) {
             query.until = query.until.map(|until| until.saturating_add(std::time::Duration::from_millis(1)));
+        }
+        if self.is(Fault::TurnsPagesTheWrongWay) && query.newest_first && query.after.is_some() {
+            let mut page = self.sound.events(&EventQuery { newest_first: false, ..query }).await?;
+            page.rows.reverse();
+            return Ok(page);
+        }
+        if self.is(Fault::IgnoresNewest) {
+            query.newest_first = false;
         }
         self.sound.events(&query).await
     }

@@ -16,9 +16,9 @@ use tower_api_keys::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery, KeyReader, KeyStore,
-        ListedKey, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Write,
+        ListedKey, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, UsageOf, Write,
     },
-    usage::UsageBatch,
+    usage::{UsageBatch, UsageRow},
 };
 
 /// What is wrong between the two handles of [`pair`].
@@ -236,6 +236,10 @@ impl KeyStore for Handle {
             batch.writer[0] ^= self.number;
         }
         self.store.record_usage(&batch).await
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        self.store.usage(of).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

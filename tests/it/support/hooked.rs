@@ -15,9 +15,9 @@ use tower_api_keys::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError,
+        Prune, Pruned, RehashedKey, StoreError, UsageOf,
     },
-    usage::UsageBatch,
+    usage::{UsageBatch, UsageRow},
 };
 
 /// What happens to a call.
@@ -184,6 +184,10 @@ impl<S: KeyStore> KeyStore for Hooked<S> {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.hooks.usage.lock().unwrap().push(batch.clone());
         hooked!(self, "record_usage", self.inner.record_usage(batch))
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        hooked!(self, "usage", self.inner.usage(of))
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

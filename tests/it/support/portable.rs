@@ -13,9 +13,9 @@ use tower_api_keys::{
     store::{
         Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
         ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
-        StoreErrorKind,
+        StoreErrorKind, UsageOf,
     },
-    usage::UsageBatch,
+    usage::{UsageBatch, UsageRow},
 };
 
 /// What is wrong with a [`Faulty`] store.
@@ -172,6 +172,10 @@ impl<S: KeyStore> KeyStore for Faulty<S> {
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.store.record_usage(batch).await
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        self.store.usage(of).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -40,11 +40,10 @@ impl Tables {
             }
             Rows::Keys(rows) => {
                 let absent = absent(rows, Place::from, |row| self.keys.get(&row.id).map(|standing| standing == row))?;
-                for row in &absent {
-                    self.order.insert((row.created_at, row.id.clone()));
-                    self.keys.insert(row.id.clone(), KeyRow::clone(row));
-                }
-                absent.len()
+                let absent: Vec<KeyRow> = absent.into_iter().cloned().collect();
+                let written = absent.len();
+                absent.into_iter().for_each(|row| self.put(row));
+                written
             }
             Rows::Usage(rows) => {
                 let absent = absent(rows, Place::from, |row| self.usage_row(row).map(|standing| standing == row))?;

@@ -1,8 +1,9 @@
 use super::super::{
     event_rows::{EVENTS, EVENTS_OF_ACTOR, EVENTS_OF_KEY, EVENTS_OF_OWNER},
     export,
-    list::{LIST_ALL, LIST_OF_CREATOR, LIST_OF_MAKER, LIST_OF_OWNER},
+    list::{LIST_ALL, LIST_OF_CREATOR, LIST_OF_MAKER, LIST_OF_OWNER, LIST_OF_PREDECESSOR},
     schema::{MIGRATIONS, migrate},
+    usage_rows,
 };
 
 /// 10,000 keys and events of 100 owners and 10 creators in two organizations.
@@ -10,12 +11,19 @@ const FILL: &str = "\
     with recursive n (n) as (select 0 union all select n + 1 from n where n < 9999) \
     insert into api_keys select printf('%020d', n), 'organization' || (n % 2), 'team', 'team' || (n % 100), '', '{}', 'hash', \
         x'00000000', null, '*', 'user:' || (n % 10), iif(n % 5 = 0, printf('%020d', n / 100), null), n / 3, null, \
-        iif(n % 7 = 0, 1, null), null, null, 1 from n;
+        iif(n % 7 = 0, 1, null), null, iif(n % 9 = 0, printf('%020d', n - 2), null), 1 from n;
     insert into api_key_owners select organization, kind, owner, 1, null, null from api_keys \
         group by organization, kind, owner;
     insert into api_key_usage select id, 'success', '', 1, 1, 1 from api_keys;
     insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
         select organization, created_at, created_by, 'key.issued', id, kind, owner from api_keys;";
+
+fn filled() -> rusqlite::Connection {
+    let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+    migrate(&mut connection, MIGRATIONS).unwrap();
+    connection.execute_batch(FILL).unwrap();
+    connection
+}
 
 fn plan(connection: &rusqlite::Connection, sql: &str) -> String {
     let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
@@ -29,32 +37,26 @@ fn plan(connection: &rusqlite::Connection, sql: &str) -> String {
 
 #[test]
 fn lists_are_read_from_an_index_in_their_order() {
-    let mut connection = rusqlite::Connection::open_in_memory().unwrap();
-    migrate(&mut connection, MIGRATIONS).unwrap();
-    connection.execute_batch(FILL).unwrap();
+    let connection = filled();
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();
         for (sql, index) in [
-            (LIST_ALL, "k USING INDEX api_keys_by_organization (organization=? AND (created_at,id)>(?,?))"),
+            (
+                LIST_ALL,
+                "k USING INDEX api_keys_by_organization (organization=? AND (created_at,id)>(?,?) AND created_at<?)",
+            ),
             (
                 LIST_OF_OWNER,
-                "k USING INDEX api_keys_by_owner (organization=? AND kind=? AND owner=? AND (created_at,id)>(?,?))",
+                "k USING INDEX api_keys_by_owner (organization=? AND kind=? AND owner=? AND (created_at,id)>(?,?) AND created_at<?)",
             ),
             (
                 LIST_OF_CREATOR,
-                "k USING INDEX api_keys_by_creator (organization=? AND created_by=? AND (created_at,id)>(?,?))",
+                "k USING INDEX api_keys_by_creator (organization=? AND created_by=? AND (created_at,id)>(?,?) AND created_at<?)",
             ),
             (
                 LIST_OF_MAKER,
-                "k USING INDEX api_keys_by_maker (organization=? AND created_with=? AND (created_at,id)>(?,?))",
+                "k USING INDEX api_keys_by_maker (organization=? AND created_with=? AND (created_at,id)>(?,?) AND created_at<?)",
             ),
-            (EVENTS, "USING INDEX api_key_events_by_organization (organization=? AND rowid>?)"),
-            (EVENTS_OF_KEY, "USING INDEX api_key_events_by_key (key_id=? AND rowid>?)"),
-            (
-                EVENTS_OF_OWNER,
-                "USING INDEX api_key_events_by_owner (organization=? AND owner_kind=? AND owner=? AND rowid>?)",
-            ),
-            (EVENTS_OF_ACTOR, "USING INDEX api_key_events_by_actor (organization=? AND actor=? AND rowid>?)"),
         ] {
             let plan = plan(&connection, sql);
             assert!(plan.contains(index), "{statistics}\n{plan}");
@@ -64,10 +66,73 @@ fn lists_are_read_from_an_index_in_their_order() {
 }
 
 #[test]
+fn events_are_read_from_an_index_in_either_order() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        for (both_ways, index) in [
+            (EVENTS, "USING INDEX api_key_events_by_organization (organization=? AND rowid"),
+            (EVENTS_OF_KEY, "USING INDEX api_key_events_by_key (key_id=? AND rowid"),
+            (
+                EVENTS_OF_OWNER,
+                "USING INDEX api_key_events_by_owner (organization=? AND owner_kind=? AND owner=? AND rowid",
+            ),
+            (EVENTS_OF_ACTOR, "USING INDEX api_key_events_by_actor (organization=? AND actor=? AND rowid"),
+        ] {
+            for (sql, bound) in both_ways.into_iter().zip([">?)", "<?)"]) {
+                let plan = plan(&connection, sql);
+                assert!(plan.contains(&format!("{index}{bound}")), "{statistics}\n{plan}");
+                assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_with_a_listed_key_is_looked_up_by_primary_key_or_predecessor() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        for sql in [LIST_ALL, LIST_OF_OWNER, LIST_OF_CREATOR, LIST_OF_MAKER, LIST_OF_PREDECESSOR] {
+            let plan = plan(&connection, sql);
+            for search in [
+                "SEARCH o USING PRIMARY KEY (organization=? AND kind=? AND id=?)",
+                "SEARCH c USING PRIMARY KEY (organization=? AND kind=? AND id=?)",
+                "SEARCH u USING PRIMARY KEY (key_id=?",
+                "SEARCH s USING INDEX api_keys_by_predecessor (replaces=?)",
+                "SEARCH p USING PRIMARY KEY (id=?)",
+            ] {
+                assert!(plan.contains(search), "{statistics}\n{plan}");
+            }
+            assert!(!plan.contains("SCAN"), "{statistics}\n{plan}");
+        }
+    }
+}
+
+#[test]
+fn successors_are_found_by_their_predecessor_and_sorted() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        let plan = plan(&connection, LIST_OF_PREDECESSOR);
+        assert!(plan.contains("SEARCH k USING INDEX api_keys_by_predecessor (replaces=?)"), "{statistics}\n{plan}");
+    }
+}
+
+#[test]
+fn counts_are_read_by_their_key_and_not_sorted() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        let plan = plan(&connection, usage_rows::READ);
+        assert!(plan.contains("SEARCH api_key_usage USING PRIMARY KEY (key_id=?)"), "{statistics}\n{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
+    }
+}
+
+#[test]
 fn exports_begin_at_their_place_and_come_in_the_order_of_keys() {
-    let mut connection = rusqlite::Connection::open_in_memory().unwrap();
-    migrate(&mut connection, MIGRATIONS).unwrap();
-    connection.execute_batch(FILL).unwrap();
+    let connection = filled();
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();
         for (sql, index) in [

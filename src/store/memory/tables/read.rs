@@ -1,0 +1,114 @@
+use std::ops::Bound;
+
+use super::{Tables, is_live};
+use crate::{
+    audit::EventRow,
+    owner::OwnerRef,
+    record::{KeyRow, OwnerStatusRow},
+    store::{EventQuery, KeyQuery, ListedKey, Liveness, Page, UsageOf},
+    time::Timestamp,
+    usage::{UsageRow, UsageTotals},
+};
+
+impl Tables {
+    pub(in crate::store::memory) fn list(&self, query: &KeyQuery, now: Timestamp) -> Page<ListedKey> {
+        let start = match &query.after {
+            Some(cursor) => Bound::Excluded((cursor.created_at.as_millis(), cursor.id.as_str().to_owned())),
+            None => Bound::Unbounded,
+        };
+        let listed = self
+            .order
+            .range((start, Bound::Unbounded))
+            .filter_map(|(_, id)| self.keys.get(id))
+            .filter(|key| matches(query, key, now))
+            .map(|key| self.listed(key, now))
+            .filter(|listed| query.unused_since.is_none_or(|since| listed.usage.last_success_at < Some(since)));
+        page(listed, query.limit)
+    }
+
+    fn totals(&self, id: &str) -> UsageTotals {
+        let mut totals = UsageTotals::default();
+        for row in self.usage.get(&Some(id.to_owned())).into_iter().flatten() {
+            let last_at = Timestamp::from_millis(row.last_at).ok();
+            if row.outcome == "success" {
+                totals.successes += row.count;
+                totals.last_success_at = totals.last_success_at.max(last_at);
+            } else {
+                totals.failures += row.count;
+                totals.last_failure_at = totals.last_failure_at.max(last_at);
+            }
+        }
+        totals
+    }
+
+    fn listed(&self, key: &KeyRow, now: Timestamp) -> ListedKey {
+        let serves = |other: &&KeyRow| other.organization == key.organization && is_live(other, now);
+        let predecessor = key.replaces.as_ref().and_then(|id| self.keys.get(id));
+        ListedKey {
+            key: key.clone(),
+            owner: self.owner_of(key),
+            creator: OwnerRef::creator_of(key).map_or(OwnerStatusRow::default(), |creator| self.owner(&creator)),
+            usage: self.totals(&key.id),
+            successor: self.successors_of(&key.id).find(serves).map(|successor| successor.id.clone()),
+            predecessor_is_live: predecessor.as_ref().is_some_and(serves),
+        }
+    }
+
+    /// Live or not, by their ids.
+    fn successors_of(&self, id: &str) -> impl Iterator<Item = &KeyRow> {
+        let pairs = self.successors.range((id.to_owned(), String::new())..).take_while(move |(of, _)| of == id);
+        pairs.filter_map(|(_, id)| self.keys.get(id))
+    }
+
+    pub(in crate::store::memory) fn usage(&self, of: &UsageOf) -> Vec<UsageRow> {
+        let mut keys: Vec<Option<String>> = match of {
+            UsageOf::Keys(ids) => ids.iter().map(|id| Some(id.as_str().to_owned())).collect(),
+            UsageOf::NoKey => vec![None],
+        };
+        keys.sort_unstable();
+        keys.dedup();
+        // Rows are ordered by key, outcome and source before anything else.
+        let mut rows: Vec<UsageRow> = keys.iter().filter_map(|key| self.usage.get(key)).flatten().cloned().collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    pub(in crate::store::memory) fn events(&self, query: &EventQuery) -> Page<EventRow> {
+        let wanted = |event: &&EventRow| {
+            event.organization == query.organization.as_str()
+                && query
+                    .after
+                    .is_none_or(|after| (event.sequence < after) == query.newest_first && event.sequence != after)
+                && query.key.is_none_or(|key| event.key.as_deref() == Some(key.as_str()))
+                && query
+                    .owner
+                    .as_ref()
+                    .is_none_or(|owner| event.owner_kind == owner.kind().as_str() && event.owner == owner.id())
+                && query.actor.as_ref().is_none_or(|actor| event.actor == actor.to_string())
+                && query.action.as_ref().is_none_or(|action| event.action == *action)
+                && query.source.as_ref().is_none_or(|source| event.source.as_ref() == Some(source))
+                && query.from.is_none_or(|from| event.at >= from.as_millis())
+                && query.until.is_none_or(|until| event.at < until.as_millis())
+        };
+        match query.newest_first {
+            false => page(self.events.iter().filter(wanted).cloned(), query.limit),
+            true => page(self.events.iter().rev().filter(wanted).cloned(), query.limit),
+        }
+    }
+}
+
+fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
+    let live = is_live(key, now);
+    key.organization == query.organization.as_str()
+        && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
+        && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
+        && query.maker.is_none_or(|maker| key.created_with.as_deref() == Some(maker.as_str()))
+        && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
+        && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
+        && query.liveness.is_none_or(|liveness| live == (liveness == Liveness::Live))
+}
+
+fn page<T>(mut found: impl Iterator<Item = T>, limit: u16) -> Page<T> {
+    let rows: Vec<T> = found.by_ref().take(limit.into()).collect();
+    Page { rows, more: found.next().is_some() }
+}
