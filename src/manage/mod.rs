@@ -23,6 +23,7 @@
 //! not have itself.
 
 mod actor;
+mod denials;
 mod error;
 mod info;
 mod issued;
@@ -30,14 +31,17 @@ mod lint;
 mod manager;
 mod policy;
 mod request;
+mod response;
 mod rights;
 mod rules;
 mod table;
+mod trail;
 
 #[cfg(test)]
 mod tests;
 
 pub use actor::Actor;
+pub(crate) use denials::DenialLog;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
 pub use issued::IssuedKey;
@@ -46,7 +50,9 @@ pub use manager::KeyManager;
 pub(crate) use manager::ManagerParts;
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use request::{IssueKey, ListKeys};
+pub use response::{Evidence, Identification, Identified, Misuse, RevokeMany, RevokeManyError, RevokedMany, SourceUse};
 pub use rights::{Plan, Rights, TeamRole};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::TableOfRights;
+pub use trail::{AuditEntry, AuditQuery, EventPage};

@@ -15,7 +15,7 @@ use crate::{
     audit::EventRow,
     hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, KeyId},
-    manage::{Actor, ManagerParts, Policy, Rights, TableOfRights},
+    manage::{Actor, DenialLog, ManagerParts, Policy, Rights, Rules, TableOfRights},
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
@@ -47,6 +47,7 @@ pub(super) struct Faulty {
     pub(super) applies: AtomicUsize,
     pub(super) apply_faults: Mutex<VecDeque<Fault>>,
     pub(super) find_faults: Mutex<VecDeque<Fault>>,
+    pub(super) append_faults: Mutex<VecDeque<Fault>>,
     /// Applied right before the next `apply`, as by somebody who was quicker.
     pub(super) quicker: Mutex<VecDeque<Change>>,
 }
@@ -129,7 +130,10 @@ impl KeyStore for Faulty {
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        self.inner.append_events(events).await
+        match next(&self.append_faults) {
+            Fault::Works => self.inner.append_events(events).await,
+            _ => Err(StoreError::unavailable("injected")),
+        }
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
@@ -163,9 +167,20 @@ impl Bench {
     }
 
     pub(super) fn with_policy(policy: impl Policy) -> Self {
+        Self::with_rules(policy, Rules::default())
+    }
+
+    pub(super) fn with_rules(policy: impl Policy, rules: Rules) -> Self {
         let store = Arc::new(Faulty::default());
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
+        let denials = DenialLog::new(
+            Arc::clone(&store),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Duration::from_secs(5),
+            Duration::from_secs(10),
+            rules.notifier.clone(),
+        );
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&store),
             hasher: HASHER.clone(),
@@ -175,7 +190,8 @@ impl Bench {
             lease: Arc::clone(&lease),
             timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),
-            rules: Arc::default(),
+            rules: Arc::new(rules),
+            denials: Arc::new(denials),
         });
         Self { store, clock, lease, monotonic: Instant::now(), manager }
     }
