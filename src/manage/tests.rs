@@ -1,8 +1,12 @@
 mod changes;
+mod denials;
 mod faults;
 mod fixture;
+mod identify;
 mod issue;
 mod lists;
 mod owners;
 mod policies;
+mod revoke_many;
 mod table_of_rights;
+mod trail;

@@ -64,7 +64,7 @@ fn less_than_a_key_is_found_for_what_it_is() {
         ("key-__79_Pv6-fj39vX08_Lx", Some(Evidence::Id)),
         (beginning, Some(Evidence::Beginning)),
         ("KEY_acme_team.__79_Pv6…", Some(Evidence::Beginning)),
-        ("acme_user.__79_P", Some(Evidence::Part)),
+        ("acme_user.__79_P", None),
         ("acme_team.__7", None),
         ("…Pv6-fj…", Some(Evidence::Part)),
         ("…Pv6-f…", None),

@@ -157,6 +157,7 @@ pub(super) struct Bench {
     pub(super) store: Arc<Faulty>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) lease: Arc<Lease>,
+    pub(super) denials: Arc<DenialLog<Faulty>>,
     monotonic: Instant,
     pub(super) manager: KeyManager<Faulty>,
 }
@@ -181,6 +182,7 @@ impl Bench {
             Duration::from_secs(10),
             rules.notifier.clone(),
         );
+        let denials = Arc::new(denials);
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&store),
             hasher: HASHER.clone(),
@@ -191,9 +193,9 @@ impl Bench {
             timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),
             rules: Arc::new(rules),
-            denials: Arc::new(denials),
+            denials: Arc::clone(&denials),
         });
-        Self { store, clock, lease, monotonic: Instant::now(), manager }
+        Self { store, clock, lease, denials, monotonic: Instant::now(), manager }
     }
 
     /// A key that is in the store without having been issued; nobody holds its text.
