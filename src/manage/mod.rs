@@ -21,6 +21,42 @@
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
 //! owner may at that moment, if [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it, and grants no scope it does
 //! not have itself.
+//!
+//! # When a key leaks
+//!
+//! | question | answer |
+//! |---|---|
+//! | Which key is it? | [`KeyManager::identify`] takes the paste, the line of a log, or the part of an id, and says whether the whole key is there |
+//! | What was done with it? | [`KeyManager::misuse`]: sources, new ones marked, attempts after its end, changes, keys it made |
+//! | How does it end, with all it made? | [`KeyManager::revoke_many`] with [`RevokeMany::key_and_made`] |
+//! | What else may be lost? | [`RevokeMany::of`] an owner, [`created_by`](RevokeMany::created_by) somebody, [`created_between`](RevokeMany::created_between) two times |
+//! | Who did what, and who tried? | [`KeyManager::events`] |
+//!
+//! Several questions at once, in the order in which they come up:
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+//! # let manager = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET).build().await?.manager();
+//! use tower_api_keys::{Actor, IssueKey, TeamId, manage::{AuditQuery, RevokeMany}};
+//!
+//! # let admin = Actor::system("leak response")?;
+//! # let issued = manager.issue(IssueKey::team(TeamId::new("blue")?), &admin).await?;
+//! # let pasted = issued.plaintext().expose_secret();
+//! let found = manager.identify(pasted, &admin).await?;
+//! let Some(surest) = found.keys.first() else { return Ok(()) };
+//! println!("{surest}");
+//! println!("{}", manager.misuse(&surest.key.id, surest.key.created_at, &admin).await?);
+//!
+//! let request = RevokeMany::key_and_made(surest.key.id).because("in a public repository");
+//! println!("{}", manager.revoke_many(request, &admin).await?);
+//! for entry in manager.events(AuditQuery::all().of_key(surest.key.id), &admin).await?.entries {
+//!     println!("{} {} {}", entry.event.at, entry.event.actor, entry.event.action);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod actor;
 mod denials;

@@ -18,6 +18,7 @@ mod conformance;
 mod copy;
 mod examples;
 mod http;
+mod leak_response;
 mod leaks;
 mod lessons;
 mod memory_use;

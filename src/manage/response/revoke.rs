@@ -65,7 +65,7 @@ impl RevokeMany {
 
     /// The keys of a user or a team. An actor that may not revoke those is denied at once.
     ///
-    /// More can be made as long as the owner is active: [hold](super::super::KeyManager::hold) it first.
+    /// More can be made as long as the owner is active: [hold](crate::KeyManager::hold) it first.
     pub fn of(owner: impl Into<Owner>) -> Self {
         Self::begin(Which::Matching).and_of(owner)
     }
@@ -154,7 +154,7 @@ fn cleaned(reason: &str) -> Option<String> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RevokedMany {
-    /// Keys that match: the sum of the four counts that follow.
+    /// Keys that match: the sum of the four counts that follow, unless it was [stopped](crate::manage::RevokeManyError).
     pub matched: u64,
     /// Revoked by this call, each with an event; of a dry run, those that it would have revoked.
     pub revoked: u64,
