@@ -195,5 +195,4 @@ fn prefix_within(text: &[u8], length: usize, format: &KeyFormat) -> Option<usize
 }
 
 #[cfg(test)]
-#[path = "scan_tests.rs"]
 mod tests;
