@@ -236,6 +236,7 @@ pub enum TeamRefused<E> {
 #[derive(Debug)]
 pub struct FakePrincipal {
     owner: OwnerRef,
+    key: KeyId,
     scopes: Scopes,
 }
 
@@ -247,6 +248,7 @@ impl Principal {
         let alice = Owner::User(UserId::new("alice").unwrap_or_else(|_| UserId::from(0_u32)));
         FakePrincipal {
             owner: OwnerRef { organization: OrganizationId::single(), owner: alice },
+            key: KeyId::FAKE,
             scopes: Scopes::all(),
         }
     }
@@ -279,6 +281,13 @@ impl FakePrincipal {
         self
     }
 
+    /// With a key of this id, which need not exist.
+    #[must_use]
+    pub const fn key(mut self, id: KeyId) -> Self {
+        self.key = id;
+        self
+    }
+
     /// With these scopes instead of all.
     #[must_use]
     pub fn scopes(mut self, scopes: Scopes) -> Self {
@@ -291,7 +300,7 @@ impl FakePrincipal {
     pub fn build(self) -> Principal {
         Principal::new(Claims {
             owner: SharedOwner::new(self.owner),
-            key: KeyId::FAKE,
+            key: self.key,
             proved_by: 0,
             key_name: "fake".into(),
             scopes: self.scopes,

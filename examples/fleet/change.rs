@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use tower_api_keys::{
     Actor, IssueKey, IssuedKey, KeyManager, Owner, TeamId, UserId,
     key::KeyId,
-    manage::{ManageError, ManageErrorKind},
+    manage::{ManageError, ManageErrorKind, RotateKey},
     record::Hold,
     store::PostgresStore,
 };
@@ -22,6 +22,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A change, made by the driver or by a node, which is told it as a line of text.
 #[derive(Clone, Copy)]
 pub(crate) enum Change {
+    /// The rotation to this new key.
+    Finish(KeyId),
     Hold(u64),
     Lift(u64),
     Revoke(KeyId),
@@ -37,6 +39,7 @@ impl Change {
         let actor = Actor::system("fleet")?;
         let (hold, manager, actor) = (Hold::Suspended, manager, &actor);
         match self {
+            Self::Finish(new) => drop(insist(|| manager.finish_rotation(&new, actor)).await?),
             Self::Hold(of) => {
                 let of = owner(of);
                 insist(|| manager.hold(&of, hold, actor)).await?;
@@ -57,6 +60,25 @@ pub(crate) async fn issue(
 ) -> Result<IssuedKey, Box<dyn Error + Send + Sync>> {
     let actor = Actor::system("fleet")?;
     Ok(insist(|| manager.issue(IssueKey::of(owner(to)).named("fleet, on loopback"), &actor)).await?)
+}
+
+/// A new key in the place of this one, beside it until the rotation is finished.
+pub(crate) async fn begin_rotation(
+    manager: &KeyManager<PostgresStore>,
+    old: KeyId,
+) -> Result<IssuedKey, Box<dyn Error + Send + Sync>> {
+    let actor = &Actor::system("fleet")?;
+    let begin = async || {
+        let begun = manager.begin_rotation(RotateKey::of(old), actor).await;
+        if begun.as_ref().is_err_and(|error| error.kind() == ManageErrorKind::RotationUnderWay) {
+            // Begun by an attempt whose answer was lost, and the text of the key with it.
+            let lost = manager.rotation(&old, actor).await?.new.id;
+            manager.abort_rotation(&lost, actor).await?;
+            return manager.begin_rotation(RotateKey::of(old), actor).await;
+        }
+        begun
+    };
+    Ok(insist(begin).await?)
 }
 
 /// Asks again if the database or the hashing threads had no time, as one does on a busy machine.
@@ -82,6 +104,7 @@ fn is_passing(kind: ManageErrorKind) -> bool {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Finish(new) => write!(f, "finish {new}"),
             Self::Hold(of) => write!(f, "hold {of}"),
             Self::Lift(of) => write!(f, "lift {of}"),
             Self::Revoke(id) => write!(f, "revoke {id}"),
@@ -94,6 +117,7 @@ impl FromStr for Change {
 
     fn from_str(order: &str) -> Result<Self, Self::Err> {
         match order.split_once(' ') {
+            Some(("finish", new)) => Ok(Self::Finish(KeyId::new(new)?)),
             Some(("hold", of)) => Ok(Self::Hold(of.parse()?)),
             Some(("lift", of)) => Ok(Self::Lift(of.parse()?)),
             Some(("revoke", id)) => Ok(Self::Revoke(KeyId::new(id)?)),

@@ -8,10 +8,10 @@ use std::{
 
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
-use tower_api_keys::key::KeyId;
+use tower_api_keys::{IssuedKey, key::KeyId};
 
 use crate::{
-    change::{Change, issue},
+    change::{Change, begin_rotation, issue},
     judge::{Ban, Status},
     load::{Client, Fleet, Record, scattered},
 };
@@ -87,14 +87,15 @@ impl Changer {
         self.attend_to(key);
         match round % KINDS {
             0 => {
-                self.revoke(key, one).await?;
+                self.end(key, Change::Revoke(key.id), one).await?;
                 let next = self.new_key(slot).await?;
                 self.put(slot, next);
             }
             1 => {
-                // A rotation: whoever has the old key goes on with it until all have the new one.
-                let next = self.new_key(slot).await?;
-                self.revoke(key, one).await?;
+                // Whoever has the old key goes on with it until all have the new one.
+                let issued = begin_rotation(&self.fleet.keys.manager(), key.id).await?;
+                let next = self.accepted_everywhere(issued).await?;
+                self.end(key, Change::Finish(next.id), one).await?;
                 self.put(slot, next);
             }
             _ => self.hold_and_lift(slot, key, one, other).await?,
@@ -102,9 +103,10 @@ impl Changer {
         Ok(())
     }
 
-    async fn revoke(&mut self, key: Key, by: Option<usize>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    /// Makes the change that ends this key.
+    async fn end(&mut self, key: Key, change: Change, by: Option<usize>) -> Result<(), Box<dyn Error + Send + Sync>> {
         let begun = self.fleet.now();
-        self.fleet.make(Change::Revoke(key.id), by).await?;
+        self.fleet.make(change, by).await?;
         let returned = self.fleet.now();
         self.refused_everywhere(key, returned).await?;
         self.record.bans.push((key.number, Ban { begun, returned, lifted: None }));
@@ -149,6 +151,10 @@ impl Changer {
     /// A key that every node has accepted.
     async fn new_key(&mut self, slot: usize) -> Result<Key, Box<dyn Error + Send + Sync>> {
         let issued = issue(&self.fleet.keys.manager(), self.owner(slot)).await?;
+        self.accepted_everywhere(issued).await
+    }
+
+    async fn accepted_everywhere(&mut self, issued: IssuedKey) -> Result<Key, Box<dyn Error + Send + Sync>> {
         let key = Key { number: self.fleet.add(issued.plaintext().expose_secret()), id: issued.info().id };
         self.everywhere(key, Status::Accepted).await?;
         Ok(key)

@@ -34,6 +34,15 @@ impl Action {
     pub const KEY_RENAMED: Self = Self(Cow::Borrowed("key.renamed"));
     /// A key was revoked.
     pub const KEY_REVOKED: Self = Self(Cow::Borrowed("key.revoked"));
+    /// A rotation was given up: the new key was revoked in favour of the old one, whose id stands after.
+    pub const KEY_ROTATION_ABORTED: Self = Self(Cow::Borrowed("key.rotation_aborted"));
+    /// A key was made to replace another, whose id stands before.
+    pub const KEY_ROTATION_BEGUN: Self = Self(Cow::Borrowed("key.rotation_begun"));
+    /// A rotation was finished: the old key was revoked in favour of the new one, whose id stands after.
+    pub const KEY_ROTATION_FINISHED: Self = Self(Cow::Borrowed("key.rotation_finished"));
+    /// A key got a successor, whose id stands after, and kept its expiry. If the rotation gave it an earlier one,
+    /// [`KEY_EXPIRY_SET`](Self::KEY_EXPIRY_SET) stands in the place of this.
+    pub const KEY_SUCCESSOR_MADE: Self = Self(Cow::Borrowed("key.successor_made"));
     /// The stored record of a key cannot be read; its calls get 503.
     pub const KEY_UNREADABLE: Self = Self(Cow::Borrowed("key.unreadable"));
     /// Attempts to manage keys that were denied: what stands since is a line of JSON with the `action` that was tried, the

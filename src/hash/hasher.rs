@@ -140,6 +140,16 @@ impl Hasher {
         }
     }
 
+    /// Whether this node knows the pepper of the stored hash: without it, no text can be checked.
+    pub(crate) fn knows_pepper(&self, stored: &KeyHash) -> bool {
+        self.0.secrets.contains_key(&stored.pepper())
+    }
+
+    /// Whether this node can run the stored hash: it knows the pepper and accepts the cost.
+    pub(crate) fn accepts(&self, stored: &KeyHash) -> bool {
+        self.0.accept(stored).is_some()
+    }
+
     /// The stored hash is behind: its pepper is older than the current one, or its cost is weaker than the current one.
     ///
     /// Upward only, so that nodes with different configurations never undo each other's work. A cost is weaker if it is

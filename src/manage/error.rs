@@ -48,8 +48,12 @@ pub enum ManageErrorKind {
     HashFailed,
     /// What was asked for makes no sense.
     Invalid(InvalidInput),
+    /// The key has expired, which is final.
+    KeyExpired,
     /// The key is revoked, which is final.
     KeyRevoked,
+    /// No rotation of the key is under way.
+    NoRotation,
     /// There is nothing of this name that the actor may see.
     NotFound,
     /// Nobody knows whether it was done: the store never said, though it was asked several times.
@@ -64,6 +68,12 @@ pub enum ManageErrorKind {
     Randomness,
     /// A key was issued under this idempotency key before.
     Replay,
+    /// The audit trail goes not far enough back to abort the rotation.
+    RotationForgotten,
+    /// The rotation was finished or aborted meanwhile, or one of its keys ended.
+    RotationOver,
+    /// A rotation of the key, or the one that made the key, is under way.
+    RotationUnderWay,
     /// The store could not be asked.
     StoreUnavailable,
 }
@@ -98,6 +108,8 @@ pub enum InvalidInput {
     ScopesWider,
     /// The time ends before it begins.
     TimeWindow,
+    /// The key is the new one of a rotation, and the old one of another.
+    TwoRotations,
     /// The service knows no such scope.
     UnknownScope,
 }
@@ -146,8 +158,9 @@ impl From<StoreError> for ManageError {
             StoreErrorKind::Conflict(Conflict::Replay) => ManageErrorKind::Replay,
             StoreErrorKind::Conflict(Conflict::Revoked) => ManageErrorKind::KeyRevoked,
             StoreErrorKind::Conflict(
-                Conflict::Differs | Conflict::Guard(_) | Conflict::IdTaken | Conflict::Successor | Conflict::Version,
+                Conflict::Differs | Conflict::Guard(_) | Conflict::IdTaken | Conflict::Version,
             ) => ManageErrorKind::Conflict,
+            StoreErrorKind::Conflict(Conflict::Successor) => ManageErrorKind::RotationUnderWay,
             StoreErrorKind::Corrupt => ManageErrorKind::CorruptRecord,
             StoreErrorKind::OutcomeUnknown => ManageErrorKind::OutcomeUnknown,
             StoreErrorKind::Unavailable => ManageErrorKind::StoreUnavailable,
@@ -175,7 +188,9 @@ impl fmt::Display for ManageError {
             ManageErrorKind::Denied(denial) => return write!(f, "denied: {denial}"),
             ManageErrorKind::HashFailed => "the new key could not be hashed and was not made: ask again",
             ManageErrorKind::Invalid(what) => return what.fmt(f),
+            ManageErrorKind::KeyExpired => "the key has expired, which is final: issue a new one",
             ManageErrorKind::KeyRevoked => "the key is revoked, which is final: issue a new one",
+            ManageErrorKind::NoRotation => "no rotation of this key is under way: begin one",
             ManageErrorKind::NotFound => "there is no such key, user or team that this actor may see",
             ManageErrorKind::OutcomeUnknown => {
                 "the key store never said whether the change was made: look at the key, and if it is a new one, revoke \
@@ -189,6 +204,12 @@ impl fmt::Display for ManageError {
                 "a key was issued under this idempotency key before: if its text is lost, revoke it and issue another \
                  one under a new idempotency key"
             }
+            ManageErrorKind::RotationForgotten => {
+                "the audit trail no longer says how long the old key lived before the rotation: revoke the new key \
+                 instead, and rotate the old one again before it ends"
+            }
+            ManageErrorKind::RotationOver => "the rotation was finished or aborted meanwhile: look at both keys",
+            ManageErrorKind::RotationUnderWay => "a rotation of this key is under way: finish or abort it first",
             ManageErrorKind::StoreUnavailable => "the key store is unavailable, nothing was changed: ask again",
         })
     }
@@ -218,6 +239,9 @@ impl fmt::Display for InvalidInput {
             Self::Scopes => "a key has at most 64 scopes",
             Self::ScopesWider => "the scopes of a key can only become fewer: issue a new key for more",
             Self::TimeWindow => "a time window ends before it begins",
+            Self::TwoRotations => {
+                "the key is the new one of a rotation and the old one of another: name the other by its new key"
+            }
             Self::UnknownScope => "this service has no such scope: a misspelt one would allow nothing",
         })
     }

@@ -133,7 +133,8 @@ pub struct KeyPage {
 ///
 /// assert_ne!(Effect::Already, Effect::Done);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// It was so already: nothing was written.
     Already,

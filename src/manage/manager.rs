@@ -1,13 +1,19 @@
+mod advise;
 mod apply;
 mod audit;
 mod change;
 mod decide;
+mod explain;
 mod identify;
+mod inventory;
 mod issue;
 mod misuse;
 mod owner;
+mod people;
 mod read;
 mod revoke_many;
+mod rotate;
+mod usage;
 mod walk;
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -22,6 +22,55 @@
 //! owner may at that moment, if [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it, and grants no scope it does
 //! not have itself.
 //!
+//! # Rotation
+//!
+//! A key is replaced without an outage: [begin](KeyManager::begin_rotation), put the new key where the old one is, look at
+//! the [status](KeyManager::rotation) until nobody needs the old one, [finish](KeyManager::finish_rotation). Both keys are
+//! accepted meanwhile, and until it is finished the rotation can be [aborted](KeyManager::abort_rotation).
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+//! # let admin = tower_api_keys::Actor::system("first start")?;
+//! # let old = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+//! use tower_api_keys::manage::{RotateKey, RotationVerdict};
+//!
+//! let new = manager.begin_rotation(RotateKey::of(old), &admin).await?;
+//! println!("{}", new.plaintext().expose_secret()); // the only time
+//!
+//! let status = manager.rotation(&new.info().id, &admin).await?;
+//! println!("{}", status.verdict); // the new key was never used: put it where the old one is
+//! if status.verdict == RotationVerdict::SafeToFinish {
+//!     manager.finish_rotation(&new.info().id, &admin).await?;
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - Two who press at once do not make two new keys, nor end both: every step has one winner.
+//! - The [verdict](RotationVerdict) goes by source. A key as a whole falls silent long before the last of its users has
+//!   moved: a job that runs once a week is quiet for six days. It is as good as the sources are: callers of one name are
+//!   one source.
+//! - [`RotateKey::old_key_ends_at`] sets an end of grace. Nothing else ends the old key by itself: there is no forced
+//!   rotation.
+//! - [`RotateKey::into_team`] makes a personal key a team's in the same steps.
+//!
+//! # Advice
+//!
+//! What people ask before something happens, and when it has. Nothing here changes anything:
+//!
+//! | question | asked with |
+//! |---|---|
+//! | What will surprise us about this key, once we have it? | [`preview`](KeyManager::preview) |
+//! | Should this personal key be a team's, or the other way round? | [`advise`](KeyManager::advise) |
+//! | What stops if she leaves on Friday? | [`blast_radius`](KeyManager::blast_radius) |
+//! | Which keys did she see, and should we rotate? | [`exposure`](KeyManager::exposure) |
+//! | Why is this key refused, and did the service call at all? | [`explain`](KeyManager::explain) |
+//!
+//! Answers carry words for programs and sentences for people. [`KeyUse`] is the table by which advice is given, and
+//! [`Advice`] tells the rules and their thresholds.
+//!
 //! # When a key leaks
 //!
 //! | question | answer |
@@ -59,9 +108,11 @@
 //! ```
 
 mod actor;
+mod advice;
 mod denials;
 mod error;
 mod info;
+mod inventory;
 mod issued;
 mod lint;
 mod manager;
@@ -69,6 +120,7 @@ mod policy;
 mod request;
 mod response;
 mod rights;
+mod rotation;
 mod rules;
 mod table;
 mod trail;
@@ -77,17 +129,29 @@ mod trail;
 mod tests;
 
 pub use actor::Actor;
+pub use advice::{
+    Advice, BlastRadius, Cadence, CallCheck, CallVerdict, CheckKind, CheckResult, Evidence, EvidenceKind, Explanation,
+    ExposedKey, Exposure, Gravity, KeyUse, NameNote, NextStep, NoteKind, Preview, PreviewNote, Recommendation, Saw,
+    StoppingKey, Weight,
+};
 pub(crate) use denials::DenialLog;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
+pub use inventory::{
+    Attempts, ExportError, ExportFormat, FlagSettings, InventoryColumn, InventoryEntry, InventoryExport, InventoryPage,
+    InventoryQuery, InventorySummary, KeyFlag, OwnerSummary,
+};
 pub use issued::IssuedKey;
 pub use lint::{NameAdvice, lint_name};
 pub use manager::KeyManager;
 pub(crate) use manager::ManagerParts;
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use request::{IssueKey, ListKeys};
-pub use response::{Evidence, Identification, Identified, Misuse, RevokeMany, RevokeManyError, RevokedMany, SourceUse};
+pub use response::{
+    Identification, Identified, LeakEvidence, Misuse, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
+};
 pub use rights::{Plan, Rights, TeamRole};
+pub use rotation::{EndedRotation, RotateKey, Rotation, RotationVerdict, Seen};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::TableOfRights;

@@ -58,9 +58,15 @@ impl OwnerStatus {
     /// Whether this hold stands.
     #[must_use]
     pub const fn has(&self, hold: Hold) -> bool {
+        self.held_since(hold).is_some()
+    }
+
+    /// Since when this hold stands, if it does.
+    #[must_use]
+    pub const fn held_since(&self, hold: Hold) -> Option<Timestamp> {
         match hold {
-            Hold::Plan => self.plan_held_at.is_some(),
-            Hold::Suspended => self.suspended_at.is_some(),
+            Hold::Plan => self.plan_held_at,
+            Hold::Suspended => self.suspended_at,
         }
     }
 

@@ -7,7 +7,7 @@ use tower_api_keys::{
     audit::{Action, Event},
     auth::AuthErrorKind,
     key::PlaintextKey,
-    manage::{AuditQuery, Evidence, ManageErrorKind, Plan, RevokeMany, Rights},
+    manage::{AuditQuery, LeakEvidence, ManageErrorKind, Plan, RevokeMany, Rights},
     store::{KeyStore, MemoryStore, SqliteStore},
     usage::Source,
 };
@@ -56,11 +56,11 @@ async fn a_leak_is_answered<S: KeyStore>(store: S) {
     // Which key is it?
     let org_admin = Actor::user(user("olga"), Rights::none().org_admin());
     for (pasted, evidence) in [
-        (format!("x-api-key: {}", job.expose_secret()), Evidence::WholeKey),
-        (job.expose_secret()[..40].to_owned(), Evidence::IdAndSecret),
-        (job.redacted(), Evidence::Id),
-        (job.expose_secret()[..15].to_owned(), Evidence::Beginning),
-        (format!("…{}…", &job.id().as_str()[5..17]), Evidence::Part),
+        (format!("x-api-key: {}", job.expose_secret()), LeakEvidence::WholeKey),
+        (job.expose_secret()[..40].to_owned(), LeakEvidence::IdAndSecret),
+        (job.redacted(), LeakEvidence::Id),
+        (job.expose_secret()[..15].to_owned(), LeakEvidence::Beginning),
+        (format!("…{}…", &job.id().as_str()[5..17]), LeakEvidence::Part),
     ] {
         let found = manager.identify(&pasted, &org_admin).await.unwrap();
         let seen: Vec<_> = found.keys.iter().map(|found| (found.key.id, found.evidence)).collect();

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and nobody imports from here"
 )]
 
+mod advice;
 mod allocations;
 mod architecture;
 mod bounded;
@@ -18,6 +19,7 @@ mod conformance;
 mod copy;
 mod examples;
 mod http;
+mod inventory;
 mod leak_response;
 mod leaks;
 mod lessons;
@@ -30,8 +32,10 @@ mod peppers;
 mod postgres;
 mod project;
 mod refusals;
+mod rotation;
 mod settings;
 mod sqlite;
 mod support;
+mod table_of_rights;
 mod two_processes;
 mod usage;

@@ -4,6 +4,7 @@ mod bounded;
 mod failover;
 mod faults;
 mod leaks;
+mod lists;
 mod migrating;
 mod paused;
 mod pooler;

@@ -9,7 +9,7 @@ use crate::{
         error::{InvalidInput, ManageError},
         info::KeyInfo,
         policy::{KeyAction, Target},
-        response::{Evidence, Finding, Identification, Identified, Scan},
+        response::{Finding, Identification, Identified, LeakEvidence, Scan},
     },
     owner::KeyKind,
     store::{FoundKey, KeyQuery, KeyStore, guarded},
@@ -45,14 +45,14 @@ impl<S: KeyStore> KeyManager<S> {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
     /// # let manager = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET).build().await?.manager();
-    /// use tower_api_keys::{Actor, IssueKey, TeamId, manage::{Evidence, RevokeMany}};
+    /// use tower_api_keys::{Actor, IssueKey, TeamId, manage::{LeakEvidence, RevokeMany}};
     ///
     /// let actor = Actor::system("leak response")?;
     /// let issued = manager.issue(IssueKey::team(TeamId::new("blue")?), &actor).await?;
     /// let pasted = format!("curl -H 'x-api-key: {}' https://api.example.com", issued.plaintext().expose_secret());
     ///
     /// let found = manager.identify(&pasted, &actor).await?;
-    /// assert_eq!(found.keys[0].evidence, Evidence::WholeKey);
+    /// assert_eq!(found.keys[0].evidence, LeakEvidence::WholeKey);
     /// manager.revoke_many(RevokeMany::key_and_made(found.keys[0].key.id).because("pasted in a chat"), &actor).await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -73,13 +73,13 @@ impl<S: KeyStore> KeyManager<S> {
         let scan = Scan::of(text, &self.0.format);
         let mut found = Found::default();
         for key in &scan.keys {
-            if let Some((row, hash)) = self.seen(&key.id(), actor, &mut found).await? {
+            if let Some((row, hash)) = self.look_up(&key.id(), actor, &mut found).await? {
                 let evidence = self.prove(key, &hash).await;
                 found.add(row, Finding { evidence, characters: key.id().as_str().len() });
             }
         }
         for (id, evidence) in &scan.ids {
-            if let Some((row, _)) = self.seen(id, actor, &mut found).await? {
+            if let Some((row, _)) = self.look_up(id, actor, &mut found).await? {
                 found.add(row, Finding { evidence: *evidence, characters: id.as_str().len() });
             }
         }
@@ -91,7 +91,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// A key that the actor may see, and its hash.
-    async fn seen(
+    async fn look_up(
         &self,
         id: &KeyId,
         actor: &Actor,
@@ -112,17 +112,17 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// Whether the text is that of the key. What cannot be checked now is not said to be another one.
-    async fn prove(&self, key: &ParsedKey<'_>, stored: &KeyHash) -> Evidence {
+    async fn prove(&self, key: &ParsedKey<'_>, stored: &KeyHash) -> LeakEvidence {
         let text = key.expose_secret();
         match self.0.hasher.check_tag(text, stored) {
             Ok(()) => {}
-            Err(error) if error.kind() == TagErrorKind::Mismatch => return Evidence::OtherSecret,
-            Err(_) => return Evidence::IdAndSecret,
+            Err(error) if error.kind() == TagErrorKind::Mismatch => return LeakEvidence::OtherSecret,
+            Err(_) => return LeakEvidence::IdAndSecret,
         }
         match self.0.hasher.verify(*key.id().as_bytes(), text, stored).await {
-            Ok(()) => Evidence::WholeKey,
-            Err(error) if error.kind() == VerifyErrorKind::Mismatch => Evidence::OtherSecret,
-            Err(_) => Evidence::IdAndSecret,
+            Ok(()) => LeakEvidence::WholeKey,
+            Err(error) if error.kind() == VerifyErrorKind::Mismatch => LeakEvidence::OtherSecret,
+            Err(_) => LeakEvidence::IdAndSecret,
         }
     }
 

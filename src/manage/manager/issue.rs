@@ -87,8 +87,8 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// What the store keeps of an idempotency key: nobody's is met by another actor's, or in another organization.
-    fn dedupe(&self, key: &str, actor: &Actor) -> Result<String, ManageError> {
-        if key.is_empty() || key.len() > LONGEST_IDEMPOTENCY_KEY {
+    pub(super) fn dedupe(&self, key: &str, actor: &Actor) -> Result<String, ManageError> {
+        if !is_idempotency_key(key) {
             return Err(invalid(InvalidInput::IdempotencyKey));
         }
         let mut hasher = blake3::Hasher::new_derive_key("tower-api-keys v1 idempotency key");
@@ -98,6 +98,10 @@ impl<S: KeyStore> KeyManager<S> {
         }
         Ok(hasher.finalize().to_hex().to_string())
     }
+}
+
+pub(super) const fn is_idempotency_key(key: &str) -> bool {
+    !key.is_empty() && key.len() <= LONGEST_IDEMPOTENCY_KEY
 }
 
 const fn invalid(what: InvalidInput) -> ManageError {

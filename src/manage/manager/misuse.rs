@@ -4,15 +4,14 @@ use crate::{
     key::KeyId,
     manage::{
         actor::Actor,
-        error::{ManageError, ManageErrorKind},
+        error::ManageError,
         info::KeyInfo,
         policy::{KeyAction, Target},
         response::Misuse,
     },
     record::ActorId,
-    store::{EventQuery, FoundKey, KeyQuery, KeyStore, UsageOf, guarded},
+    store::{EventQuery, FoundKey, KeyQuery, KeyStore, guarded},
     time::Timestamp,
-    usage::UsageDetail,
 };
 
 /// Changes and keys of one answer.
@@ -35,15 +34,12 @@ impl<S: KeyStore> KeyManager<S> {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found, denied (somebody who may not see how the key is used), corrupt record, store
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who may not see how the key is used), corrupt record, store
     /// unavailable.
     pub async fn misuse(&self, id: &KeyId, since: Timestamp, actor: &Actor) -> Result<Misuse, ManageError> {
         self.admit(actor)?;
         let (record, status) = self.load(id, actor, KeyAction::SeeUsage).await?;
-        let of = UsageOf::Keys(vec![*id]);
-        let rows = guarded(self.0.timeout, || self.0.store.usage(&of)).await?;
-        let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
-        let usage = UsageDetail::of(&rows).map_err(corrupt)?;
+        let usage = self.usage_of_one(id).await?;
         let mut misuse = Misuse::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);
         self.add_changes(*id, actor, &mut misuse).await?;
         self.add_made(*id, actor, &mut misuse).await?;

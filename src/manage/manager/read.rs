@@ -9,14 +9,12 @@ use crate::{
         request::ListKeys,
     },
     owner::Owner,
-    record::KeyRecord,
     store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey, guarded},
     time::Timestamp,
-    usage::UsageTotals,
 };
 
 /// The most keys of one page, as the store's contract says.
-const LARGEST_PAGE: u16 = 1_000;
+pub(super) const LARGEST_PAGE: u16 = 1_000;
 
 impl<S: KeyStore> KeyManager<S> {
     /// The key of this id, dead or alive, with its usage if the actor may see it.
@@ -27,7 +25,7 @@ impl<S: KeyStore> KeyManager<S> {
         self.admit(actor)?;
         let (record, status) = self.load(id, actor, KeyAction::See).await?;
         let usage = if self.allows(actor, KeyAction::SeeUsage, &Target::key(&record)) {
-            Some(self.usage(&record).await?)
+            Some(self.usage_of_one(id).await?.totals())
         } else {
             None
         };
@@ -42,11 +40,9 @@ impl<S: KeyStore> KeyManager<S> {
     /// corrupt record, store unavailable.
     pub async fn list(&self, query: ListKeys, actor: &Actor) -> Result<KeyPage, ManageError> {
         self.admit(actor)?;
-        let owners = self.owners_to_list(&query, actor)?;
-        if query.limit == 0 || query.limit > LARGEST_PAGE {
-            return Err(ManageError::invalid(InvalidInput::PageSize));
-        }
-        let (rows, more) = self.rows(query, owners).await?;
+        let owners = self.owners_to_list(query.owner.as_ref(), query.unused_since.is_some(), actor)?;
+        let query = self.key_query(&query)?;
+        let (rows, more) = self.rows(query, &owners, self.0.clock.now()).await?;
         let next = match rows.last() {
             Some(last) if more => Some(cursor(last)?),
             _ => None,
@@ -58,19 +54,25 @@ impl<S: KeyStore> KeyManager<S> {
         Ok(page)
     }
 
-    /// The owners whose keys to ask the store for; none of them in particular where the actor may see them all.
-    fn owners_to_list(&self, query: &ListKeys, actor: &Actor) -> Result<Vec<Option<Owner>>, ManageError> {
+    /// The owners whose keys to ask the store for, of one or of all that there are; none of them in particular where the
+    /// actor may see them all.
+    pub(super) fn owners_to_list(
+        &self,
+        owner: Option<&Owner>,
+        with_usage: bool,
+        actor: &Actor,
+    ) -> Result<Vec<Option<Owner>>, ManageError> {
         let sees = |target: Target<'_>| {
             self.allows(actor, KeyAction::See, &target)
                 // Which keys were not used since when tells how they are used.
-                && (query.unused_since.is_none() || self.allows(actor, KeyAction::SeeUsage, &target))
+                && (!with_usage || self.allows(actor, KeyAction::SeeUsage, &target))
         };
-        Ok(match &query.owner {
+        Ok(match owner {
             Some(owner) => {
                 if !self.allows(actor, KeyAction::See, &Target::Owner(owner)) {
                     return Err(ManageError::not_found());
                 }
-                if query.unused_since.is_some() {
+                if with_usage {
                     self.permit(actor, KeyAction::SeeUsage, &Target::Owner(owner))?;
                 }
                 vec![Some(owner.clone())]
@@ -80,33 +82,41 @@ impl<S: KeyStore> KeyManager<S> {
         })
     }
 
-    /// The next rows of all these owners together, and whether more follow.
-    async fn rows(&self, query: ListKeys, owners: Vec<Option<Owner>>) -> Result<(Vec<ListedKey>, bool), ManageError> {
-        let now = self.0.clock.now();
-        let limit = query.limit;
-        let mut query = KeyQuery {
-            organization: self.0.organization.clone(),
-            owner: None,
-            creator: query.creator,
+    /// What the store is asked for, but for the owner.
+    pub(super) fn key_query(&self, query: &ListKeys) -> Result<KeyQuery, ManageError> {
+        if query.limit == 0 || query.limit > LARGEST_PAGE {
+            return Err(ManageError::invalid(InvalidInput::PageSize));
+        }
+        Ok(KeyQuery {
+            creator: query.creator.clone(),
             maker: query.maker,
-            predecessor: None,
             liveness: query.liveness,
             unused_since: query.unused_since,
-            created_before: None,
             after: query.after,
-            limit,
-        };
+            limit: query.limit,
+            ..KeyQuery::all(self.0.organization.clone())
+        })
+    }
+
+    /// The next rows of all these owners together, and whether more follow.
+    pub(super) async fn rows(
+        &self,
+        mut query: KeyQuery,
+        owners: &[Option<Owner>],
+        now: Timestamp,
+    ) -> Result<(Vec<ListedKey>, bool), ManageError> {
         let (mut rows, mut more) = (Vec::new(), false);
         for owner in owners {
-            query.owner = owner;
+            query.owner.clone_from(owner);
             let page = guarded(self.0.timeout, || self.0.store.list(&query, now)).await?;
             rows.extend(page.rows);
             more |= page.more;
         }
         rows.retain(|row| row.key.organization == self.0.organization.as_str());
         rows.sort_by(|a, b| (a.key.created_at, &a.key.id).cmp(&(b.key.created_at, &b.key.id)));
-        more |= rows.len() > usize::from(limit);
-        rows.truncate(limit.into());
+        let limit = usize::from(query.limit);
+        more |= rows.len() > limit;
+        rows.truncate(limit);
         Ok((rows, more))
     }
 
@@ -125,22 +135,10 @@ impl<S: KeyStore> KeyManager<S> {
             Err(_) => {}
         }
     }
-
-    /// How a key was used. Only lists tell: this one begins right before the key.
-    async fn usage(&self, record: &KeyRecord) -> Result<UsageTotals, ManageError> {
-        let query = KeyQuery {
-            owner: Some(record.owner.clone()),
-            after: just_before(record),
-            limit: 1,
-            ..KeyQuery::all(self.0.organization.clone())
-        };
-        let page = guarded(self.0.timeout, || self.0.store.list(&query, self.0.clock.now())).await?;
-        let row = page.rows.first().filter(|row| row.key.id == record.id.as_str());
-        Ok(row.map(|row| row.usage).unwrap_or_default())
-    }
 }
 
-fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
+/// The place right after this key.
+pub(super) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
     let corrupt = || ManageError::new(ManageErrorKind::CorruptRecord);
     Ok(KeyCursor {
         created_at: Timestamp::from_millis(row.key.created_at).map_err(|error| corrupt().with_source(error))?,
@@ -148,38 +146,11 @@ fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
     })
 }
 
-/// The last place in the order of lists before that of this key; none if it is the very first.
-fn just_before(record: &KeyRecord) -> Option<KeyCursor> {
-    let cursor = |created_at, id: &str| KeyId::new(id).ok().map(|id| KeyCursor { created_at, id });
-    if let Some(id) = id_before(record.id.as_str()) {
-        return cursor(record.created_at, &id);
-    }
-    let earlier = record.created_at.as_millis().checked_sub(1)?;
-    cursor(Timestamp::from_millis(earlier).ok()?, &"z".repeat(record.id.as_str().len()))
-}
+/// The greatest id there can be.
+const LAST_ID: &str = "zzzzzzzzzzzzzzzzzzzz";
 
-/// The greatest text of base64url characters of this length that is less than this one.
-fn id_before(id: &str) -> Option<String> {
-    const ALPHABET: &str = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
-    // Like subtracting one: what ends in the least character borrows from the character before it.
-    let kept = id.trim_end_matches('-');
-    let (head, last) = (kept.get(..kept.len().checked_sub(1)?)?, kept.chars().next_back()?);
-    let less = ALPHABET.chars().take_while(|c| *c < last).last()?;
-    Some(format!("{head}{less}{}", "z".repeat(id.len() - kept.len())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_id_before_is_the_next_one_down() {
-        for (id, before) in
-            [("ab", Some("aa")), ("a0", Some("a-")), ("a-", Some("_z")), ("A-", Some("9z")), ("--", None)]
-        {
-            assert_eq!(id_before(id).as_deref(), before, "{id}");
-        }
-        assert_eq!(id_before("_"), Some("Z".into()));
-        assert_eq!(id_before("a"), Some("_".into()));
-    }
+/// The last place in the order of lists before all keys made at this time; none if there was no time before it.
+pub(super) fn before_any_at(time: Timestamp) -> Option<KeyCursor> {
+    let earlier = Timestamp::from_millis(time.as_millis().checked_sub(1)?).ok()?;
+    KeyId::new(LAST_ID).ok().map(|id| KeyCursor { created_at: earlier, id })
 }

@@ -7,15 +7,15 @@ use crate::manage::info::KeyInfo;
 /// How sure it is that a text is about a key, the surest first.
 ///
 /// ```
-/// use tower_api_keys::manage::Evidence;
+/// use tower_api_keys::manage::LeakEvidence;
 ///
-/// assert!(Evidence::WholeKey < Evidence::Id);
-/// assert_eq!(Evidence::WholeKey.sentence(), "the whole key is in the text: whoever has the text can use it");
+/// assert!(LeakEvidence::WholeKey < LeakEvidence::Id);
+/// assert_eq!(LeakEvidence::WholeKey.sentence(), "the whole key is in the text: whoever has the text can use it");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Evidence {
+pub enum LeakEvidence {
     /// The whole key is in the text. It was proved: tag and hash match.
     WholeKey,
     /// The id is there, and behind it what looks like its secret, whole or in part: cut off, damaged, without its prefix,
@@ -31,7 +31,7 @@ pub enum Evidence {
     Part,
 }
 
-impl Evidence {
+impl LeakEvidence {
     /// What it means, in a sentence.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
@@ -46,7 +46,7 @@ impl Evidence {
     }
 }
 
-impl fmt::Display for Evidence {
+impl fmt::Display for LeakEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.sentence())
     }
@@ -55,10 +55,10 @@ impl fmt::Display for Evidence {
 /// A key that a text may be about, and how sure that is. It serializes.
 ///
 /// ```
-/// use tower_api_keys::manage::{Evidence, Identified};
+/// use tower_api_keys::manage::{LeakEvidence, Identified};
 ///
 /// fn has_to_be_revoked(found: &Identified) -> bool {
-///     found.evidence <= Evidence::IdAndSecret && found.key.revoked_at.is_none()
+///     found.evidence <= LeakEvidence::IdAndSecret && found.key.revoked_at.is_none()
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -67,7 +67,7 @@ pub struct Identified {
     /// The key, without its usage.
     pub key: KeyInfo,
     /// How it was found.
-    pub evidence: Evidence,
+    pub evidence: LeakEvidence,
     /// How many characters of its id are in the text, 4 to 20.
     pub characters: usize,
 }

@@ -6,7 +6,7 @@ mod revoke;
 mod revoke_error;
 mod scan;
 
-pub use identified::{Evidence, Identification, Identified};
+pub use identified::{Identification, Identified, LeakEvidence};
 pub use misuse::{Misuse, SourceUse};
 pub(in crate::manage) use revoke::Which;
 pub use revoke::{RevokeMany, RevokedMany};

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::identified::Evidence;
+use super::identified::LeakEvidence;
 use crate::{
     key::{KeyFormat, KeyId, ParsedKey},
     owner::KeyKind,
@@ -25,7 +25,7 @@ pub(in crate::manage) struct Scan<'a> {
     /// Well-formed keys.
     pub(in crate::manage) keys: Vec<ParsedKey<'a>>,
     /// Whole ids, and whether something like a secret stood behind one of them.
-    pub(in crate::manage) ids: BTreeMap<KeyId, Evidence>,
+    pub(in crate::manage) ids: BTreeMap<KeyId, LeakEvidence>,
     /// Behind a prefix, for each kind.
     user_beginnings: Fragments<'a>,
     team_beginnings: Fragments<'a>,
@@ -37,7 +37,7 @@ pub(in crate::manage) struct Scan<'a> {
 /// How an id was found in a text, and by how many of its characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::manage) struct Finding {
-    pub(in crate::manage) evidence: Evidence,
+    pub(in crate::manage) evidence: LeakEvidence,
     pub(in crate::manage) characters: usize,
 }
 
@@ -94,17 +94,17 @@ impl<'a> Scan<'a> {
     pub(in crate::manage) fn find_part(&self, id: &KeyId, kind: KeyKind, unprefixed: bool) -> Option<Finding> {
         let id = id.as_bytes();
         if unprefixed && self.within.contains(id.as_slice()) {
-            return Some(Finding { evidence: Evidence::Id, characters: ID });
+            return Some(Finding { evidence: LeakEvidence::Id, characters: ID });
         }
         let beginnings = match kind {
             KeyKind::Team => &self.team_beginnings,
             KeyKind::User => &self.user_beginnings,
         };
         if let Some(characters) = beginnings.longest_at(id) {
-            return Some(Finding { evidence: Evidence::Beginning, characters });
+            return Some(Finding { evidence: LeakEvidence::Beginning, characters });
         }
         let parts = (0..id.len()).filter(|_| unprefixed).filter_map(|start| self.parts.longest_at(id.get(start..)?));
-        parts.max().map(|characters| Finding { evidence: Evidence::Part, characters })
+        parts.max().map(|characters| Finding { evidence: LeakEvidence::Part, characters })
     }
 
     /// What stands behind an accepted prefix; where it ends, if it is something.
@@ -143,7 +143,7 @@ impl<'a> Scan<'a> {
     /// The text begins with an id, behind which so many characters of a secret stand.
     fn note_id(&mut self, text: &[u8], secret: usize) {
         let id = text.get(..ID).and_then(|id| KeyId::new(std::str::from_utf8(id).ok()?).ok());
-        let evidence = if secret < SHORTEST_SECRET { Evidence::Id } else { Evidence::IdAndSecret };
+        let evidence = if secret < SHORTEST_SECRET { LeakEvidence::Id } else { LeakEvidence::IdAndSecret };
         if let Some(id) = id {
             self.ids.entry(id).and_modify(|best| *best = evidence.min(*best)).or_insert(evidence);
         }

@@ -8,7 +8,7 @@ use crate::{
     Actor, IssueKey, OrganizationId,
     audit::{Event, EventRow, Notifier},
     key::KeyId,
-    manage::{KeyAction, ListKeys, Plan, Rights, Rules, TableOfRights, Target, TeamRole},
+    manage::{KeyAction, ListKeys, Plan, Rights, Rules, Target, TeamRole},
     record::Hold,
     store::{EventQuery, KeyStore, OwnerChange},
     usage::Source,
@@ -220,7 +220,7 @@ async fn the_sink_is_told_once_they_are_written() {
         let told = Arc::clone(&told);
         move |events: &[Event]| told.lock().unwrap().extend(events.iter().map(|event| event.action.to_string()))
     });
-    let bench = Bench::with_rules(TableOfRights, Rules { notifier, ..Rules::default() });
+    let bench = Bench::with_rules(Rules { notifier, ..Rules::default() });
     let id = bench.plant(BLUE, &team("blue"), "*").await;
     bench.manager.revoke(&id, &member()).await.unwrap_err();
     bench.store.append_faults.lock().unwrap().push_back(Fault::Unavailable);

@@ -45,6 +45,8 @@ pub(super) enum Fault {
 pub(super) struct Faulty {
     pub(super) inner: MemoryStore,
     pub(super) applies: AtomicUsize,
+    /// Lists, and counts of use.
+    reads: AtomicUsize,
     pub(super) apply_faults: Mutex<VecDeque<Fault>>,
     pub(super) find_faults: Mutex<VecDeque<Fault>>,
     pub(super) append_faults: Mutex<VecDeque<Fault>>,
@@ -55,6 +57,10 @@ pub(super) struct Faulty {
 impl Faulty {
     pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.apply_faults.lock().unwrap().extend(faults);
+    }
+
+    pub(super) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
     }
 
     pub(super) fn applies(&self) -> usize {
@@ -114,6 +120,7 @@ impl KeyStore for Faulty {
     }
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.list(query, now).await
     }
 
@@ -126,6 +133,7 @@ impl KeyStore for Faulty {
     }
 
     async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.usage(of).await
     }
 
@@ -168,10 +176,18 @@ impl Bench {
     }
 
     pub(super) fn with_policy(policy: impl Policy) -> Self {
-        Self::with_rules(policy, Rules::default())
+        Self::made_of(policy, Rules::default(), HASHER.clone())
     }
 
-    pub(super) fn with_rules(policy: impl Policy, rules: Rules) -> Self {
+    pub(super) fn with_rules(rules: Rules) -> Self {
+        Self::made_of(TableOfRights, rules, HASHER.clone())
+    }
+
+    pub(super) fn with_hasher(hasher: Hasher) -> Self {
+        Self::made_of(TableOfRights, Rules::default(), hasher)
+    }
+
+    fn made_of(policy: impl Policy, rules: Rules, hasher: Hasher) -> Self {
         let store = Arc::new(Faulty::default());
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
@@ -185,7 +201,7 @@ impl Bench {
         let denials = Arc::new(denials);
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&store),
-            hasher: HASHER.clone(),
+            hasher,
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             policy: Arc::new(policy),
@@ -196,6 +212,10 @@ impl Bench {
             denials: Arc::clone(&denials),
         });
         Self { store, clock, lease, denials, monotonic: Instant::now(), manager }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// A key that is in the store without having been issued; nobody holds its text.

@@ -2,7 +2,7 @@ use super::fixture::{Bench, person, system, team, team_id, user, user_id};
 use crate::{
     Actor, IssueKey,
     key::{KeyFormat, PlaintextKey},
-    manage::{Evidence, Identification, InvalidInput, ManageErrorKind, Plan, Rights, TeamRole},
+    manage::{Identification, InvalidInput, LeakEvidence, ManageErrorKind, Plan, Rights, TeamRole},
     record::KeyRow,
 };
 
@@ -13,11 +13,11 @@ async fn issued(bench: &Bench) -> PlaintextKey {
 }
 
 /// The id's first characters and the evidence, of each.
-fn shown(found: &Identification) -> Vec<(String, Evidence)> {
+fn shown(found: &Identification) -> Vec<(String, LeakEvidence)> {
     found.keys.iter().map(|found| (found.key.id.as_str()[..6].to_owned(), found.evidence)).collect()
 }
 
-async fn evidence(bench: &Bench, text: &str) -> Vec<Evidence> {
+async fn evidence(bench: &Bench, text: &str) -> Vec<LeakEvidence> {
     let found = bench.manager.identify(text, &system()).await.unwrap();
     found.keys.iter().map(|found| found.evidence).collect()
 }
@@ -27,21 +27,21 @@ async fn a_whole_key_is_told_from_an_id_like_it() {
     let bench = Bench::new();
     let key = issued(&bench).await;
     let line = format!("Authorization: Bearer {}", key.expose_secret());
-    assert_eq!(evidence(&bench, &line).await, [Evidence::WholeKey]);
+    assert_eq!(evidence(&bench, &line).await, [LeakEvidence::WholeKey]);
 
     let other = KeyFormat::unbranded().generate(key.kind()).unwrap();
     let forged = format!("team.{}.{}", key.id(), &other.expose_secret()[26..70]);
     let checksum = crc32fast::hash(forged.as_bytes()).to_be_bytes();
     let forged =
         format!("{forged}{}", <base64ct::Base64UrlUnpadded as base64ct::Encoding>::encode_string(&checksum[1..]));
-    assert_eq!(evidence(&bench, &forged).await, [Evidence::OtherSecret]);
+    assert_eq!(evidence(&bench, &forged).await, [LeakEvidence::OtherSecret]);
 
-    assert_eq!(evidence(&bench, &key.expose_secret()[..60]).await, [Evidence::IdAndSecret]);
-    assert_eq!(evidence(&bench, &key.redacted()).await, [Evidence::Id]);
-    assert_eq!(evidence(&bench, key.id().as_str()).await, [Evidence::Id]);
+    assert_eq!(evidence(&bench, &key.expose_secret()[..60]).await, [LeakEvidence::IdAndSecret]);
+    assert_eq!(evidence(&bench, &key.redacted()).await, [LeakEvidence::Id]);
+    assert_eq!(evidence(&bench, key.id().as_str()).await, [LeakEvidence::Id]);
     // The surest finding of one key counts.
     let both = format!("{} {forged} {}", key.redacted(), key.expose_secret());
-    assert_eq!(evidence(&bench, &both).await, [Evidence::WholeKey]);
+    assert_eq!(evidence(&bench, &both).await, [LeakEvidence::WholeKey]);
 }
 
 #[tokio::test]
@@ -55,16 +55,19 @@ async fn a_part_finds_every_key_that_has_it_the_surest_first() {
     let found = async |text: &str| shown(&bench.manager.identify(text, &system()).await.unwrap());
     let of = |id: &str, evidence| (id.to_owned(), evidence);
     // A dead key after a live one, though it is older.
-    assert_eq!(found("key=team.AbCdEf…").await, [of("AbCdEf", Evidence::Beginning), of("AbCdEf", Evidence::Beginning)]);
+    assert_eq!(
+        found("key=team.AbCdEf…").await,
+        [of("AbCdEf", LeakEvidence::Beginning), of("AbCdEf", LeakEvidence::Beginning)]
+    );
     let first = bench.manager.identify("key=team.AbCdEf…", &system()).await.unwrap().keys.remove(0);
     assert_eq!((first.key.id.as_str(), first.characters), (ID, 6));
     assert_eq!(found("team.AbCd").await.len(), 2);
-    assert_eq!(found("user.AbCd").await, [of("AbCdXX", Evidence::Beginning)]);
-    assert_eq!(found("…CdEfGh…").await, [of("AbCdEf", Evidence::Part), of("xxAbCd", Evidence::Part)]);
+    assert_eq!(found("user.AbCd").await, [of("AbCdXX", LeakEvidence::Beginning)]);
+    assert_eq!(found("…CdEfGh…").await, [of("AbCdEf", LeakEvidence::Part), of("xxAbCd", LeakEvidence::Part)]);
     assert_eq!(found("AbCdE").await, []);
-    assert_eq!(found(&format!("prefix-{ID}-suffix")).await, [of("AbCdEf", Evidence::Id)]);
+    assert_eq!(found(&format!("prefix-{ID}-suffix")).await, [of("AbCdEf", LeakEvidence::Id)]);
     // Where a whole id is there, other words are not taken for parts of ids.
-    assert_eq!(found(&format!("{ID} xxAbCdEf")).await, [of("AbCdEf", Evidence::Id)]);
+    assert_eq!(found(&format!("{ID} xxAbCdEf")).await, [of("AbCdEf", LeakEvidence::Id)]);
 }
 
 #[tokio::test]

@@ -20,22 +20,16 @@ macro_rules! found_columns {
     };
 }
 
-macro_rules! keys_and_owners {
-    () => {
-        " from {s}.api_keys k left join {s}.api_key_owners o \
-         on o.organization = k.organization and o.kind = k.kind and o.id = k.owner "
-    };
-}
-
 /// Keys in the order of an index: the conditions given to the macro are what the index begins with. All others are
-/// checked on the rows it yields.
+/// checked on the rows it yields. `offset 0` keeps the planner from turning a look-up by an index into anything else.
 macro_rules! list {
-    ($($indexed:literal),*) => {
+    ($keys:literal $(, $indexed:literal)*) => {
         concat!(
             "select ", found_columns!(), ", c.suspended_at, c.plan_held_at, c.closed_at, \
              u.successes, u.last_success, u.failures, u.last_failure, h.id, coalesce(p.is_live, false)",
-            keys_and_owners!(),
-            "left join lateral (\
+            " from ", $keys, " k left join {s}.api_key_owners o \
+             on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
+             left join lateral (\
                 select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
                 where organization = k.organization and kind = 'user' \
                     and left(k.created_by, 5) = 'user:' and id = substr(k.created_by, 6) offset 0\
@@ -212,11 +206,12 @@ statements! {
     rehash: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8], "\
         update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5 \
         where id = $1 and hash = $2 and revoked_at is null";
-    list: LIST, list!();
-    list_of_owner: LIST, list!("k.kind = $2", "k.owner = $3");
-    list_of_creator: LIST, list!("k.created_by = $4");
-    list_of_maker: LIST, list!("k.created_with = $5");
-    list_of_predecessor: LIST, list!("k.replaces = $12");
+    list: LIST, list!("{s}.api_keys");
+    list_of_owner: LIST, list!("{s}.api_keys", "k.kind = $2", "k.owner = $3");
+    list_of_creator: LIST, list!("{s}.api_keys", "k.created_by = $4");
+    list_of_maker: LIST, list!("{s}.api_keys", "k.created_with = $5");
+    // The only ones that are sorted: a key has few successors.
+    list_of_predecessor: LIST, list!("(select * from {s}.api_keys where replaces = $12 offset 0)");
     events: EVENTS, events!(">", "asc");
     events_of_key: EVENTS, events!(">", "asc", "key_id = $3");
     events_of_owner: EVENTS, events!(">", "asc", "owner_kind = $4", "owner = $5");
@@ -244,8 +239,9 @@ statements! {
         on conflict (key_id, outcome, source) do update set count = u.count + excluded.count, \
             first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
     usage: &[Type::TEXT_ARRAY], "\
-        select key_id, outcome, source, count, first_at, last_at from {s}.api_key_usage \
-        where key_id = any($1) order by key_id, outcome, source";
+        select u.key_id, u.outcome, u.source, u.count, u.first_at, u.last_at from (select distinct unnest($1)) k (id) \
+        cross join lateral (select * from {s}.api_key_usage where key_id = k.id offset 0) u \
+        order by u.key_id, u.outcome, u.source";
     meta: &[Type::TEXT], "select value from {s}.api_key_meta where name = $1";
     put_meta: &[Type::TEXT, Type::BYTEA],
         "insert into {s}.api_key_meta (name, value) values ($1, $2) on conflict (name) do nothing";

@@ -94,12 +94,6 @@ pub(super) struct Revocation<'a> {
 /// The revocations with which these writes begin, as far as one statement can do them: of different keys of one
 /// organization, by one actor.
 pub(super) fn revocations(writes: &[AuditedWrite]) -> Vec<Revocation<'_>> {
-    let revocation = |audited: &AuditedWrite| match &audited.write {
-        Write::Revoke { organization, id, by } => {
-            Some(Revocation { organization: organization.as_str(), id: id.as_str(), by })
-        }
-        _ => None,
-    };
     let mut run: Vec<Revocation<'_>> = Vec::new();
     for next in writes.iter().map_while(revocation) {
         let goes_with = |other: &Revocation<'_>| {
@@ -111,6 +105,15 @@ pub(super) fn revocations(writes: &[AuditedWrite]) -> Vec<Revocation<'_>> {
         run.push(next);
     }
     run
+}
+
+fn revocation(audited: &AuditedWrite) -> Option<Revocation<'_>> {
+    match &audited.write {
+        Write::Revoke { organization, id, by } => {
+            Some(Revocation { organization: organization.as_str(), id: id.as_str(), by })
+        }
+        _ => None,
+    }
 }
 
 /// Revokes these keys in one statement, which is a tenth of the work of fifty.

@@ -14,11 +14,11 @@ fn id() -> KeyId {
 }
 
 /// How the id of the key stands in a text, whichever way it was found.
-fn found(text: &str) -> Option<Evidence> {
+fn found(text: &str) -> Option<LeakEvidence> {
     let format = format();
     let scan = Scan::of(text, &format);
     if scan.keys.iter().any(|key| key.id() == id()) {
-        return Some(Evidence::WholeKey);
+        return Some(LeakEvidence::WholeKey);
     }
     let part = || scan.find_part(&id(), KeyKind::Team, true).map(|finding| finding.evidence);
     scan.ids.get(&id()).copied().or_else(part)
@@ -39,7 +39,7 @@ fn whole_key_is_found_wherever_it_stands() {
         ("team.", ""),
         ("user.user.", ""),
     ] {
-        assert_eq!(found(&format!("{before}{KEY}{after}")), Some(Evidence::WholeKey), "{before}…{after}");
+        assert_eq!(found(&format!("{before}{KEY}{after}")), Some(LeakEvidence::WholeKey), "{before}…{after}");
     }
 }
 
@@ -55,20 +55,20 @@ fn less_than_a_key_is_found_for_what_it_is() {
     let damaged = KEY.replace("AAEC", "AAED");
     let beginning = &KEY[.."acme_team.".len() + 4];
     for (text, expected) in [
-        (&*damaged, Some(Evidence::IdAndSecret)),
-        (&KEY[..50], Some(Evidence::IdAndSecret)),
-        (&KEY["acme_team.".len()..], Some(Evidence::IdAndSecret)),
-        (&KEY["acme_".len()..], Some(Evidence::IdAndSecret)),
-        ("acme_team.__79_Pv6-fj39vX08_Lx.[REDACTED]", Some(Evidence::Id)),
-        ("id=__79_Pv6-fj39vX08_Lx;", Some(Evidence::Id)),
-        ("key-__79_Pv6-fj39vX08_Lx", Some(Evidence::Id)),
-        (beginning, Some(Evidence::Beginning)),
-        ("KEY_acme_team.__79_Pv6…", Some(Evidence::Beginning)),
+        (&*damaged, Some(LeakEvidence::IdAndSecret)),
+        (&KEY[..50], Some(LeakEvidence::IdAndSecret)),
+        (&KEY["acme_team.".len()..], Some(LeakEvidence::IdAndSecret)),
+        (&KEY["acme_".len()..], Some(LeakEvidence::IdAndSecret)),
+        ("acme_team.__79_Pv6-fj39vX08_Lx.[REDACTED]", Some(LeakEvidence::Id)),
+        ("id=__79_Pv6-fj39vX08_Lx;", Some(LeakEvidence::Id)),
+        ("key-__79_Pv6-fj39vX08_Lx", Some(LeakEvidence::Id)),
+        (beginning, Some(LeakEvidence::Beginning)),
+        ("KEY_acme_team.__79_Pv6…", Some(LeakEvidence::Beginning)),
         ("acme_user.__79_P", None),
         ("acme_team.__7", None),
-        ("…Pv6-fj…", Some(Evidence::Part)),
+        ("…Pv6-fj…", Some(LeakEvidence::Part)),
         ("…Pv6-f…", None),
-        ("X08_Lx.AAECAwQFBg", Some(Evidence::Part)),
+        ("X08_Lx.AAECAwQFBg", Some(LeakEvidence::Part)),
         ("", None),
         ("acme_team.", None),
         ("no key in here, and nothing that looks like one", None),
@@ -88,7 +88,7 @@ fn longest_part_counts() {
 proptest! {
     #[test]
     fn key_is_found_between_any_two_texts(before in "(?s).{0,40}[^A-Za-z0-9_\\-.]", after in "(?s)[^A-Za-z0-9_\\-].{0,40}") {
-        prop_assert_eq!(found(&format!("{before}{KEY}{after}")), Some(Evidence::WholeKey));
+        prop_assert_eq!(found(&format!("{before}{KEY}{after}")), Some(LeakEvidence::WholeKey));
     }
 
     #[test]

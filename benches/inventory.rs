@@ -1,0 +1,186 @@
+//! What a page of the inventory takes: `cargo bench --features sqlite,postgres --bench inventory`.
+//!
+//! 100,000 keys of one organization, of 1,000 teams and 1,000 users, each used from three sources and refused from one, in
+//! a SQLite file and in a PostgreSQL server that it starts on loopback. Prints a line each: name, tab, figure.
+//! - `<store>_page_p50_ms_<place>`, `<store>_page_p99_ms_<place>`: pages of 100 for an admin of the organization, at the
+//!   beginning, the middle and the end of the list; places take turns.
+//! - `<store>_team_p50_ms`, `<store>_team_p99_ms`: the keys of one team for its admin, 50 of them.
+//! - `<store>_flagged_ms`: a page of 100 keys that have a flag which one in five has.
+//! - `<store>_rare_ms`: a call that looks for what no key has: 5,000 keys.
+//! - `<store>_summary_s`, `<store>_csv_s`: the whole of it in numbers, and as a table.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    unreachable_pub,
+    dead_code,
+    reason = "it measures and prints, and without a server there is nothing to measure"
+)]
+
+#[path = "../tests/it/support/postgres.rs"]
+mod server;
+
+use std::{collections::BTreeMap, time::Instant};
+
+use server::Server;
+use tower_api_keys::{
+    Actor, ApiKeys, KeyManager, TeamId, Timestamp, UserId,
+    key::KeyId,
+    manage::{ExportFormat, InventoryQuery, KeyFlag, Plan, Rights, TeamRole},
+    record::{KeyRow, OwnerStatusRow},
+    store::{KeyCursor, KeyStore, OwnerRow, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
+    usage::UsageRow,
+};
+
+const KEYS: usize = 100_000;
+const OWNERS: usize = 1_000;
+const ROUNDS: usize = 300;
+const FIRST: i64 = 1_735_689_600_000;
+/// Between one key and the next: all of them in five weeks.
+const STEP: i64 = 30_000;
+const SOURCES: [(&str, &str); 4] = [
+    ("success", "api/acme-sync"),
+    ("success", "intake/python-requests"),
+    ("success", "api/curl"),
+    ("insufficient_scope", "api/acme-sync"),
+];
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("keys.db")).await.unwrap();
+    fill(&store).await;
+    measure("sqlite", store).await;
+    // With the buffers of a small database server.
+    let server = Server::start_with(&["shared_buffers=512MB"]);
+    PostgresStore::migrate(&server.url(), "keys").await.unwrap();
+    let settings = PostgresSettings::new().with_schema("keys");
+    let store = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
+    fill(&store).await;
+    // As autovacuum does within a minute.
+    server
+        .client()
+        .await
+        .batch_execute("vacuum analyze keys.api_keys, keys.api_key_usage, keys.api_key_owners")
+        .await
+        .unwrap();
+    measure("postgres", store).await;
+}
+
+async fn measure<S: KeyStore>(name: &str, store: S) {
+    let keys = ApiKeys::new(store).unwrap();
+    let manager = keys.manager();
+    let admin = Actor::user(UserId::new("olga").unwrap(), Rights::none().org_admin());
+    let team = TeamId::new("team-0007").unwrap();
+    let rights = Rights::none().team(team.clone(), TeamRole::Admin, Plan::Business);
+    let team_admin = Actor::user(UserId::new("alice").unwrap(), rights);
+    let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        for (place, after) in [("beginning", 0), ("middle", KEYS / 2), ("end", KEYS - 100)] {
+            let query = InventoryQuery::all();
+            let query = if after == 0 { query } else { query.after(cursor(after - 1)) };
+            let begun = Instant::now();
+            let page = manager.inventory(query, &admin).await.unwrap();
+            times.entry(place.to_owned()).or_default().push(millis(begun));
+            assert_eq!((page.entries.len(), page.entries[0].usage.counts.len()), (100, 4));
+        }
+        let begun = Instant::now();
+        let page = manager.inventory(InventoryQuery::of(team.clone()), &team_admin).await.unwrap();
+        times.entry("team".to_owned()).or_default().push(millis(begun));
+        assert_eq!(page.entries.len(), KEYS / OWNERS / 2);
+    }
+    for (place, mut times) in times {
+        times.sort_by(f64::total_cmp);
+        let kind = if place == "team" { "team".to_owned() } else { format!("page_{place}") };
+        println!("{name}_{kind}_p50_ms\t{:.2}", times[times.len() / 2]);
+        println!("{name}_{kind}_p99_ms\t{:.2}", times[times.len() * 99 / 100]);
+    }
+    whole(name, &manager, &admin).await;
+}
+
+async fn whole<S: KeyStore>(name: &str, manager: &KeyManager<S>, admin: &Actor) {
+    let begun = Instant::now();
+    let page = manager.inventory(InventoryQuery::all().flagged([KeyFlag::VagueName]), admin).await.unwrap();
+    println!("{name}_flagged_ms\t{:.1}", millis(begun));
+    assert_eq!(page.entries.len(), 100);
+    let begun = Instant::now();
+    let page = manager.inventory(InventoryQuery::all().with_source("nowhere"), admin).await.unwrap();
+    println!("{name}_rare_ms\t{:.1}", millis(begun));
+    assert!(page.entries.is_empty() && page.next.is_some());
+    let begun = Instant::now();
+    let summary = manager.inventory_summary(InventoryQuery::all(), admin).await.unwrap();
+    println!("{name}_summary_s\t{:.2}", millis(begun) / 1e3);
+    assert_eq!(summary.owners.len(), OWNERS * 2);
+    let (begun, mut table) = (Instant::now(), Vec::new());
+    let exported = manager.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut table, admin).await.unwrap();
+    println!("{name}_csv_s\t{:.2}\n{name}_csv_mib\t{:.1}", millis(begun) / 1e3, table.len() as f64 / 1_048_576.0);
+    assert_eq!(exported.keys, KEYS as u64);
+}
+
+async fn fill<S: PortableStore>(store: &S) {
+    let owner = |number: usize| OwnerRow {
+        organization: "default".into(),
+        kind: "user".into(),
+        id: format!("user-{number:04}"),
+        status: OwnerStatusRow { suspended_at: number.is_multiple_of(10).then_some(FIRST), ..Default::default() },
+    };
+    store.import(&Rows::Owners((0..OWNERS).map(owner).collect())).await.unwrap();
+    let numbers: Vec<usize> = (0..KEYS).collect();
+    for chunk in numbers.chunks(2_500) {
+        store.import(&Rows::Keys(chunk.iter().copied().map(key).collect())).await.unwrap();
+        store.import(&Rows::Usage(chunk.iter().copied().flat_map(usage).collect())).await.unwrap();
+    }
+}
+
+/// Ids are random: spread them.
+fn id(number: usize) -> String {
+    format!("{:020}", (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 10_000_000_000_000_000_000)
+}
+
+fn created_at(number: usize) -> i64 {
+    FIRST + number as i64 * STEP
+}
+
+fn cursor(number: usize) -> KeyCursor {
+    KeyCursor { created_at: Timestamp::from_millis(created_at(number)).unwrap(), id: KeyId::new(&id(number)).unwrap() }
+}
+
+/// Every other one is a user's; one in seven is revoked, one in nine replaces another, one in five says nothing by its name.
+fn key(number: usize) -> KeyRow {
+    let owner = number / 2 % OWNERS;
+    let (kind, owner) = if number.is_multiple_of(2) {
+        ("user", format!("user-{owner:04}"))
+    } else {
+        ("team", format!("team-{owner:04}"))
+    };
+    KeyRow {
+        id: id(number),
+        kind: kind.into(),
+        owner,
+        name: if number.is_multiple_of(5) { "key 1".into() } else { format!("CI deploy {number}") },
+        hash: "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+            .into(),
+        created_by: format!("user:user-{:04}", number % OWNERS),
+        created_at: created_at(number),
+        revoked_at: number.is_multiple_of(7).then(|| created_at(number + 10)),
+        replaces: (number.is_multiple_of(9) && number > 20).then(|| id(number - 20)),
+        ..KeyRow::example()
+    }
+}
+
+fn usage(number: usize) -> impl Iterator<Item = UsageRow> {
+    SOURCES.into_iter().map(move |(outcome, source)| UsageRow {
+        key: Some(id(number)),
+        outcome: outcome.into(),
+        source: source.into(),
+        count: 1 + number as i64,
+        first_at: created_at(number),
+        last_at: created_at(number) + STEP,
+    })
+}
+
+fn millis(begun: Instant) -> f64 {
+    begun.elapsed().as_nanos() as f64 / 1e6
+}

@@ -1,0 +1,137 @@
+use std::fmt;
+
+use serde::Serialize;
+
+use super::pattern::KeyUse;
+use crate::owner::KeyKind;
+
+/// One thing that speaks for a personal key or for a team key, or for neither.
+///
+/// ```
+/// # fn example(advice: tower_api_keys::manage::Advice) {
+/// for evidence in &advice.evidence {
+///     println!("{} ({:?}, {:?})", evidence.sentence, evidence.weight, evidence.points_to);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// What kind of thing it is.
+    pub kind: EvidenceKind,
+    /// The use it points to, where it points to one.
+    pub points_to: Option<KeyUse>,
+    /// How much it counts.
+    pub weight: Weight,
+    /// What was seen, in a sentence.
+    pub sentence: String,
+}
+
+/// What kind of thing an [`Evidence`] is. The first group is what requests left behind, the second what people wrote.
+///
+/// ```
+/// use tower_api_keys::manage::EvidenceKind;
+///
+/// assert!(EvidenceKind::Client.is_recorded() && !EvidenceKind::Name.is_recorded());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EvidenceKind {
+    /// Recorded: the average time between requests of one source.
+    Cadence,
+    /// Recorded: the program that called.
+    Client,
+    /// Written: whoever made the key.
+    Creator,
+    /// Written: a label of the key.
+    Label,
+    /// Recorded: the key is used from several networks.
+    Networks,
+    /// Written: the name of the key.
+    Name,
+    /// Recorded: the key is used by several programs.
+    Programs,
+    /// Recorded: the door of the service at which requests arrived.
+    SourceLabel,
+    /// Recorded: requests that say nothing either way, or none at all.
+    Unclear,
+    /// Recorded: more requests than a person makes by hand.
+    Volume,
+}
+
+impl EvidenceKind {
+    /// Whether requests left it behind. What people wrote, when the key was made or later, counts only where that says
+    /// nothing either way.
+    #[must_use]
+    pub const fn is_recorded(self) -> bool {
+        !matches!(self, Self::Creator | Self::Label | Self::Name)
+    }
+}
+
+/// How much an [`Evidence`] counts.
+///
+/// ```
+/// use tower_api_keys::manage::Weight;
+///
+/// assert!(Weight::Weak < Weight::Strong);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// Nothing: it is told because somebody would ask.
+    None,
+    /// One point.
+    Weak,
+    /// Two points.
+    Moderate,
+    /// Four points.
+    Strong,
+}
+
+impl Weight {
+    pub(super) const fn points(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Weak => 1,
+            Self::Moderate => 2,
+            Self::Strong => 4,
+        }
+    }
+
+    /// A step less, but not nothing.
+    pub(super) const fn less(self) -> Self {
+        match self {
+            Self::Strong => Self::Moderate,
+            Self::Moderate | Self::Weak => Self::Weak,
+            Self::None => Self::None,
+        }
+    }
+}
+
+impl Evidence {
+    pub(super) const fn new(kind: EvidenceKind, points_to: KeyUse, weight: Weight, sentence: String) -> Self {
+        Self { kind, points_to: Some(points_to), weight, sentence }
+    }
+
+    /// Told, and counted for nothing.
+    pub(super) const fn told(kind: EvidenceKind, sentence: String) -> Self {
+        Self { kind, points_to: None, weight: Weight::None, sentence }
+    }
+
+    /// The kind of key that it speaks for.
+    #[must_use]
+    pub fn speaks_for(&self) -> Option<KeyKind> {
+        self.points_to.map(KeyUse::key_kind)
+    }
+
+    pub(super) fn is(&self, kind: KeyKind, is_recorded: bool) -> bool {
+        self.speaks_for() == Some(kind) && self.kind.is_recorded() == is_recorded
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}

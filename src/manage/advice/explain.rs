@@ -1,0 +1,165 @@
+//! The checks of a key, in the order of the check itself, on what is known of it.
+
+use super::explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanation};
+use crate::{
+    key::KeyId,
+    record::{ActorId, CorruptRow, Hold, KeyRecord, OwnerStatus},
+    time::Timestamp,
+    usage::UsageDetail,
+};
+
+/// What is known of a key that stands in the store.
+pub(in crate::manage) struct State {
+    pub(in crate::manage) id: KeyId,
+    pub(in crate::manage) known: Result<Readable, CorruptRow>,
+    pub(in crate::manage) usage: UsageDetail,
+    pub(in crate::manage) at: Timestamp,
+}
+
+/// A record and a status that can be read, and what this node makes of the hash.
+pub(in crate::manage) struct Readable {
+    pub(in crate::manage) record: KeyRecord,
+    pub(in crate::manage) owner: OwnerStatus,
+    /// Who held or closed the owner, if that is known.
+    pub(in crate::manage) owner_changed_by: Option<ActorId>,
+    pub(in crate::manage) knows_pepper: bool,
+    pub(in crate::manage) accepts_hash: bool,
+}
+
+pub(in crate::manage) fn explain(state: State) -> Explanation {
+    let State { id, known, usage, at } = state;
+    let mut checks = vec![passed(CheckKind::Exists, "There is a key of this id.")];
+    match &known {
+        Ok(readable) => checks.extend(of_readable(readable, at)),
+        Err(corrupt) => checks.extend(of_corrupt(*corrupt)),
+    }
+    let failed = checks.iter().find(|check| check.result == CheckResult::Failed);
+    let verdict = failed.map_or(CallVerdict::Accepted, |check| match check.kind {
+        CheckKind::NotRevoked => CallVerdict::KeyRevoked,
+        CheckKind::NotExpired => CallVerdict::KeyExpired,
+        CheckKind::OwnerActive => CallVerdict::OwnerSuspended,
+        CheckKind::Exists
+        | CheckKind::HashAccepted
+        | CheckKind::PepperKnown
+        | CheckKind::Readable
+        | CheckKind::TextMatches => CallVerdict::CorruptRecord,
+    });
+    let contact = usage.contact();
+    Explanation { key: id, at, verdict, checks, contact, contact_sentence: contact.meaning(), seen: usage.by_outcome() }
+}
+
+/// The hold or the closing that stands in the way: closing first, then the oldest hold.
+pub(in crate::manage) fn standing_in_the_way(status: &OwnerStatus) -> Option<(Option<Hold>, Timestamp)> {
+    if let Some(at) = status.closed_at() {
+        return Some((None, at));
+    }
+    let holds = [Hold::Suspended, Hold::Plan].into_iter();
+    holds.filter_map(|hold| Some((Some(hold), status.held_since(hold)?))).min_by_key(|(_, at)| *at)
+}
+
+fn of_readable(known: &Readable, at: Timestamp) -> Vec<CallCheck> {
+    let record = &known.record;
+    vec![
+        passed(CheckKind::Readable, "Its record can be read."),
+        if known.knows_pepper {
+            passed(CheckKind::PepperKnown, "This node can check its hash as far as peppers go.")
+        } else {
+            let sentence = "Its hash was made with a pepper that this node does not know.";
+            let remedy = "Make the pepper known to every node.";
+            failed(CheckKind::PepperKnown, sentence, remedy)
+        },
+        CallCheck {
+            result: CheckResult::Assumed,
+            ..passed(
+                CheckKind::TextMatches,
+                "Whoever shows another text with this id gets `invalid_key`: that the text is the right one is assumed.",
+            )
+        },
+        not_revoked(record),
+        not_expired(record, at),
+        owner_active(known),
+        if known.accepts_hash {
+            passed(CheckKind::HashAccepted, "This node accepts what its hash costs.")
+        } else if known.knows_pepper {
+            let sentence = "Its hash was made at a cost that this node does not accept.";
+            let remedy = "Let every node accept the hash profiles that were ever used.";
+            failed(CheckKind::HashAccepted, sentence, remedy)
+        } else {
+            unknown(CheckKind::HashAccepted, "Without the pepper its hash is not looked at.")
+        },
+    ]
+}
+
+fn not_revoked(record: &KeyRecord) -> CallCheck {
+    let Some(revoked) = &record.revoked else { return passed(CheckKind::NotRevoked, "It is not revoked.") };
+    let by = revoked.by.as_ref().map_or_else(|| ", nobody knows by whom".to_owned(), |by| format!(" by {by}"));
+    let remedy = "That is final: issue a new key.";
+    CallCheck {
+        since: Some(revoked.at),
+        by: revoked.by.clone(),
+        ..failed(CheckKind::NotRevoked, format!("It was revoked at {}{by}.", revoked.at), remedy)
+    }
+}
+
+fn not_expired(record: &KeyRecord, at: Timestamp) -> CallCheck {
+    match record.expires_at {
+        None => passed(CheckKind::NotExpired, "It does not expire."),
+        Some(end) if at < end => passed(CheckKind::NotExpired, format!("It expires at {end}.")),
+        Some(end) => {
+            let remedy = "An expiry is never moved later: issue a new key.";
+            let sentence = format!("It expired at {end}.");
+            CallCheck { since: Some(end), ..failed(CheckKind::NotExpired, sentence, remedy) }
+        }
+    }
+}
+
+fn owner_active(known: &Readable) -> CallCheck {
+    let owner = &known.record.owner;
+    let Some((hold, since)) = standing_in_the_way(&known.owner) else {
+        return passed(CheckKind::OwnerActive, format!("The {owner} is neither held nor closed."));
+    };
+    let (how, remedy) = match hold {
+        None => ("closed for good", "That is final: issue a key of another owner."),
+        Some(Hold::Plan) => {
+            ("held, because its plan does not include these keys,", "Upgrade the plan, or lift the hold.")
+        }
+        Some(Hold::Suspended) => ("suspended", "Ask an admin of the organization to lift the hold."),
+    };
+    let others = [Hold::Suspended, Hold::Plan].iter().filter(|hold| known.owner.has(**hold)).count();
+    let more = if hold.is_some() && others > 1 { " Another hold stands as well." } else { "" };
+    let by = known.owner_changed_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    CallCheck {
+        since: Some(since),
+        by: known.owner_changed_by.clone(),
+        ..failed(CheckKind::OwnerActive, format!("The {owner} is {how} since {since}{by}.{more}"), remedy)
+    }
+}
+
+fn of_corrupt(corrupt: CorruptRow) -> Vec<CallCheck> {
+    let sentence = format!("Its record cannot be read: {corrupt}.");
+    let mut checks =
+        vec![failed(CheckKind::Readable, sentence, "Restore the record from a backup, or issue a new key.")];
+    for kind in [
+        CheckKind::PepperKnown,
+        CheckKind::TextMatches,
+        CheckKind::NotRevoked,
+        CheckKind::NotExpired,
+        CheckKind::OwnerActive,
+        CheckKind::HashAccepted,
+    ] {
+        checks.push(unknown(kind, "This cannot be looked at before the record can be read."));
+    }
+    checks
+}
+
+fn passed(kind: CheckKind, sentence: impl Into<String>) -> CallCheck {
+    CallCheck { kind, result: CheckResult::Passed, sentence: sentence.into(), since: None, by: None, remedy: None }
+}
+
+fn failed(kind: CheckKind, sentence: impl Into<String>, remedy: &'static str) -> CallCheck {
+    CallCheck { result: CheckResult::Failed, remedy: Some(remedy), ..passed(kind, sentence) }
+}
+
+fn unknown(kind: CheckKind, sentence: &'static str) -> CallCheck {
+    CallCheck { result: CheckResult::Unknown, ..passed(kind, sentence) }
+}

@@ -1,0 +1,208 @@
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    key::KeyId,
+    record::ActorId,
+    time::Timestamp,
+    usage::{Contact, OutcomeSeen},
+};
+
+/// What would happen if a key called now, and why; and what its callers have seen so far.
+///
+/// It is a look at the records and the clock of this node, taken as a request would take it, with the one difference that
+/// nobody shows a text: that it is the right one is assumed. Counts of the last seconds may not be written yet.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
+/// # let id = issued.info().id;
+/// use tower_api_keys::{manage::CallVerdict, usage::Contact};
+///
+/// let explanation = manager.explain(&id, &admin).await?;
+/// assert_eq!(explanation.verdict, CallVerdict::Accepted);
+/// assert_eq!(explanation.contact, Contact::Never); // good, and nobody ever called with it
+///
+/// manager.revoke(&id, &admin).await?;
+/// let explanation = manager.explain(&id, &admin).await?;
+/// assert_eq!(explanation.verdict.code(), Some("key_revoked"));
+/// println!("{explanation}"); // A request with this key would be refused with `key_revoked`. It was revoked at …
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The key.
+    pub key: KeyId,
+    /// The moment that it speaks of.
+    pub at: Timestamp,
+    /// What a request would get.
+    pub verdict: CallVerdict,
+    /// Every check, in the order in which a request meets them. The first that failed gives the verdict; the others that
+    /// failed would be next.
+    pub checks: Vec<CallCheck>,
+    /// Whether anybody ever called with it.
+    pub contact: Contact,
+    /// The same in a sentence.
+    pub contact_sentence: &'static str,
+    /// How requests with it ended, the last first.
+    pub seen: Vec<OutcomeSeen>,
+}
+
+/// What a request with a key would get.
+///
+/// ```
+/// use tower_api_keys::manage::CallVerdict;
+///
+/// assert_eq!((CallVerdict::KeyRevoked.code(), CallVerdict::KeyRevoked.status()), (Some("key_revoked"), 401));
+/// assert_eq!(CallVerdict::Accepted.code(), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CallVerdict {
+    /// It would be accepted.
+    Accepted,
+    /// 503: its stored record cannot be read, or its hash not be checked, on this node.
+    CorruptRecord,
+    /// 401: its time is over.
+    KeyExpired,
+    /// 401: it is revoked.
+    KeyRevoked,
+    /// 401: its owner is held or closed.
+    OwnerSuspended,
+}
+
+impl CallVerdict {
+    /// The code of the refusal; none if it would be accepted.
+    #[must_use]
+    pub const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Accepted => None,
+            Self::CorruptRecord => Some("corrupt_record"),
+            Self::KeyExpired => Some("key_expired"),
+            Self::KeyRevoked => Some("key_revoked"),
+            Self::OwnerSuspended => Some("owner_suspended"),
+        }
+    }
+
+    /// The HTTP status of the refusal; 200 if it would be accepted, as far as the key goes.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Accepted => 200,
+            Self::CorruptRecord => 503,
+            Self::KeyExpired | Self::KeyRevoked | Self::OwnerSuspended => 401,
+        }
+    }
+}
+
+impl fmt::Display for CallVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code() {
+            None => f.write_str("A request with this key would be accepted."),
+            Some(code) => write!(f, "A request with this key would be refused with `{code}`."),
+        }
+    }
+}
+
+/// One check of a key.
+///
+/// ```
+/// # fn example(explanation: tower_api_keys::manage::Explanation) {
+/// for check in &explanation.checks {
+///     println!("{:?}: {} {}", check.result, check.sentence, check.remedy.unwrap_or_default());
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CallCheck {
+    /// What is checked.
+    pub kind: CheckKind,
+    /// How it ended.
+    pub result: CheckResult,
+    /// The same in a sentence.
+    pub sentence: String,
+    /// Since when it fails, if that is known.
+    pub since: Option<Timestamp>,
+    /// Who brought it about, if that is known and the actor may know.
+    pub by: Option<ActorId>,
+    /// What would change it, in a sentence, if it failed.
+    pub remedy: Option<&'static str>,
+}
+
+/// What is checked, in the order in which a request meets it.
+///
+/// ```
+/// use tower_api_keys::manage::CheckKind;
+///
+/// assert!(CheckKind::NotRevoked < CheckKind::NotExpired);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CheckKind {
+    /// There is a key of this id.
+    Exists,
+    /// Its stored record and its owner's status can be read.
+    Readable,
+    /// This node knows the pepper that its hash was made with.
+    PepperKnown,
+    /// The text that the caller shows is that of the key, its brand and kind included. Only a request tells.
+    TextMatches,
+    /// It is not revoked.
+    NotRevoked,
+    /// Its time is not over.
+    NotExpired,
+    /// Its owner is neither held nor closed.
+    OwnerActive,
+    /// This node accepts the cost that its hash was made with.
+    HashAccepted,
+}
+
+/// How a [`CallCheck`] ended.
+///
+/// ```
+/// use tower_api_keys::manage::CheckResult;
+///
+/// assert_ne!(CheckResult::Assumed, CheckResult::Passed);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckResult {
+    /// Only a request could tell; taken for good.
+    Assumed,
+    /// It stands in the way.
+    Failed,
+    /// It is good.
+    Passed,
+    /// It could not be looked at, because the record cannot be read.
+    Unknown,
+}
+
+impl Explanation {
+    /// The check that gives the verdict, if the key would be refused.
+    #[must_use]
+    pub fn reason(&self) -> Option<&CallCheck> {
+        self.checks.iter().find(|check| check.result == CheckResult::Failed)
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.verdict.fmt(f)?;
+        for check in self.checks.iter().filter(|check| check.result == CheckResult::Failed) {
+            write!(f, " {}", check.sentence)?;
+            if let Some(remedy) = check.remedy {
+                write!(f, " {remedy}")?;
+            }
+        }
+        write!(f, " {}", self.contact_sentence)
+    }
+}

@@ -1,0 +1,152 @@
+//! What speaks for a personal key and what for a team key, from what is known of one key.
+
+use std::collections::BTreeSet;
+
+use super::{
+    cadence::Cadence,
+    caller::{Caller, Client, Program, program},
+    evidence::{Evidence, EvidenceKind, Weight},
+    pattern::KeyUse,
+    words,
+};
+use crate::{
+    key::KeyId,
+    record::{KeyName, Labels},
+    time::Timestamp,
+    usage::{UsageCount, UsageDetail},
+};
+
+/// Fewer requests than this weigh little, whoever made them: somebody tried something.
+pub(super) const FEW: i64 = 3;
+
+/// So many networks with a few requests each: more than one person roams.
+const MANY_NETWORKS: usize = 5;
+
+/// So many programs, beside those that people use by hand: more than one person runs.
+const MANY_PROGRAMS: usize = 4;
+
+/// What is known of a key.
+pub(super) struct Facts<'a> {
+    pub(super) name: &'a KeyName,
+    pub(super) labels: &'a Labels,
+    /// The key that made it, if one did.
+    pub(super) created_with: Option<&'a KeyId>,
+    pub(super) usage: &'a UsageDetail,
+    pub(super) now: Timestamp,
+}
+
+/// All the evidence: what was recorded first, then what was written, each in falling weight.
+pub(super) fn evidence(facts: &Facts<'_>) -> Vec<Evidence> {
+    let mut found: Vec<_> = facts.usage.successes().flat_map(|count| of_source(count, facts.now)).collect();
+    found.extend(of_all_sources(facts.usage));
+    if found.is_empty() {
+        found.push(Evidence::told(EvidenceKind::Unclear, unclear(facts)));
+    }
+    found.extend(written(facts));
+    found.sort_by_key(|evidence| (!evidence.kind.is_recorded(), std::cmp::Reverse(evidence.weight)));
+    found
+}
+
+/// Evidence of the requests from one source.
+fn of_source(count: &UsageCount, now: Timestamp) -> Vec<Evidence> {
+    let Some(cadence) = Cadence::of([count], now) else { return Vec::new() };
+    let caller = Caller::of(&count.source);
+    let of_program = match caller.client {
+        Client::Program(name) => Some((name, program(name))),
+        Client::None | Client::Network(_) | Client::Other => None,
+    };
+    let mut found = Vec::new();
+    let mut add = |kind, points_to, weight: Weight, sentence| {
+        // Somebody tried something, or did long ago.
+        let weight = if count.count < FEW { Weight::Weak } else { weight };
+        let weight = if cadence.is_old(now) { weight.less() } else { weight };
+        found.push(Evidence::new(kind, points_to, weight, sentence));
+    };
+    match of_program {
+        Some((name, Program::Known(of))) => {
+            add(EvidenceKind::Client, of, Weight::Strong, format!("`{name}` is {of}: {cadence}."));
+        }
+        Some((_, Program::Browser)) => {
+            let sentence = format!("A browser, or a program that says it is one: {cadence}.");
+            add(EvidenceKind::Client, KeyUse::EditorSession, Weight::Moderate, sentence);
+        }
+        _ => {}
+    }
+    if words::is_webhook_door(caller.label) {
+        let sentence = format!("Requests arrive where `{}` receives webhooks: {cadence}.", caller.label);
+        add(EvidenceKind::SourceLabel, KeyUse::WebhookHandler, Weight::Moderate, sentence);
+    }
+    // People work with their tools all day; of anything else the time tells something.
+    if !matches!(of_program, Some((_, Program::Known(_) | Program::Browser))) {
+        let from = from(&count.source);
+        if let Some(every) = cadence.schedule() {
+            let sentence = format!("{from}, one request every {every} on average: {cadence}.");
+            add(EvidenceKind::Cadence, KeyUse::ScheduledJob, Weight::Moderate, sentence);
+        } else if cadence.is_more_than_by_hand() {
+            let sentence = format!("{from}, more requests than a person makes by hand: {cadence}.");
+            add(EvidenceKind::Volume, KeyUse::SharedHost, Weight::Moderate, sentence);
+        }
+    }
+    found
+}
+
+/// Evidence of how many sources there are.
+fn of_all_sources(usage: &UsageDetail) -> Vec<Evidence> {
+    let (mut networks, mut programs, mut is_folded) = (BTreeSet::new(), BTreeSet::new(), false);
+    for count in usage.successes().filter(|count| count.count >= FEW) {
+        match Caller::of(&count.source).client {
+            Client::Network(network) => _ = networks.insert(network),
+            Client::Program(name) if program(name) == Program::Library => _ = programs.insert(name),
+            Client::Other => is_folded = true,
+            Client::None | Client::Program(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    if networks.len() >= MANY_NETWORKS {
+        let sentence = format!("It is used from {} networks.", networks.len());
+        found.push(Evidence::new(EvidenceKind::Networks, KeyUse::SharedHost, Weight::Moderate, sentence));
+    }
+    if programs.len() >= MANY_PROGRAMS {
+        let sentence = format!("It is used by {} different programs.", programs.len());
+        found.push(Evidence::new(EvidenceKind::Programs, KeyUse::SharedHost, Weight::Moderate, sentence));
+    }
+    if is_folded {
+        let sentence = "It is used by more programs or from more networks than are told apart.".to_owned();
+        found.push(Evidence::new(EvidenceKind::Programs, KeyUse::SharedHost, Weight::Strong, sentence));
+    }
+    found
+}
+
+/// What people wrote of it.
+fn written(facts: &Facts<'_>) -> Vec<Evidence> {
+    let weak = |kind, points_to, sentence| Evidence::new(kind, points_to, Weight::Weak, sentence);
+    let name = words::uses_of_name(facts.name.as_str())
+        .into_iter()
+        .map(|(of, word)| weak(EvidenceKind::Name, of, format!("Its name says `{word}`: {of}.")));
+    let labels = facts.labels.iter().flat_map(|(label, value)| {
+        words::uses(value)
+            .into_iter()
+            .map(move |(of, word)| weak(EvidenceKind::Label, of, format!("Its label `{label}` says `{word}`: {of}.")))
+    });
+    let maker = facts.created_with.map(|_| {
+        weak(EvidenceKind::Creator, KeyUse::SharedHost, "Another key made it: a program manages it.".to_owned())
+    });
+    name.chain(labels).chain(maker).collect()
+}
+
+/// What to say where requests say nothing.
+fn unclear(facts: &Facts<'_>) -> String {
+    match Cadence::of(facts.usage.successes(), facts.now) {
+        None if facts.usage.refusals().next().is_some() => {
+            "No request with it was accepted yet; refused ones say nothing of how it is meant to be used.".to_owned()
+        }
+        None => "No request with it has arrived yet.".to_owned(),
+        Some(cadence) if cadence.count < FEW => format!("Too few requests to tell: {cadence}."),
+        Some(cadence) => format!("Nothing in where and how often it is used says who does: {cadence}."),
+    }
+}
+
+/// The beginning of a sentence about a source.
+fn from(source: &str) -> String {
+    if source.is_empty() { "From a source without a name".to_owned() } else { format!("From `{source}`") }
+}

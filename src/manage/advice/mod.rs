@@ -1,0 +1,60 @@
+//! What keys should be, what depends on people, and what would happen: pure functions of what is known.
+
+mod advise;
+mod cadence;
+mod caller;
+mod evidence;
+mod explain;
+mod explanation;
+mod gather;
+mod judge;
+mod note;
+mod pattern;
+mod people;
+mod preview;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use advise::{Advice, NextStep, Recommendation};
+pub use cadence::Cadence;
+pub use evidence::{Evidence, EvidenceKind, Weight};
+pub(super) use explain::{Readable, State, explain, standing_in_the_way};
+pub use explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanation};
+pub use note::{Gravity, NoteKind, PreviewNote};
+pub use pattern::KeyUse;
+pub use people::{BlastRadius, ExposedKey, Exposure, Saw, StoppingKey};
+pub(super) use preview::{Known, preview};
+pub use preview::{NameNote, Preview};
+
+use crate::{owner::KeyKind, record::KeyRecord, time::Timestamp, usage::UsageDetail};
+
+/// What this key should be, as far as its record and its usage tell.
+pub(super) fn advise(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Advice {
+    let evidence = evidence_of(record, usage, now);
+    let (recommendation, next) = if record.is_live(now) {
+        judge::judge(record.kind(), &evidence, usage.totals().successes)
+    } else {
+        (Recommendation::AlreadyDead, NextStep::Nothing)
+    };
+    let cadence = Cadence::of(usage.successes(), now);
+    Advice { key: record.id, kind: record.kind(), recommendation, next, evidence, cadence }
+}
+
+/// Why others than one person seem to depend on a key: what was recorded, moderate or strong.
+pub(super) fn shared_because(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
+    let mut evidence = evidence_of(record, usage, now);
+    evidence.retain(|one| one.is(KeyKind::Team, true) && one.weight >= Weight::Moderate);
+    evidence
+}
+
+fn evidence_of(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
+    gather::evidence(&gather::Facts {
+        name: &record.name,
+        labels: &record.labels,
+        created_with: record.created_with.as_ref(),
+        usage,
+        now,
+    })
+}

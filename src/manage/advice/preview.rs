@@ -1,0 +1,245 @@
+use std::fmt;
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use super::{
+    note::{Gravity, NoteKind, PreviewNote},
+    words,
+};
+use crate::{
+    manage::{
+        lint::{NameAdvice, lint_name},
+        policy::{Decision, Denial},
+        request::IssueKey,
+    },
+    owner::{KeyKind, Owner},
+    record::{Hold, OwnerStatus},
+    scope::Scope,
+    time::Timestamp,
+};
+
+/// A key that ends sooner than this after it is made surprises somebody.
+const SOON_MS: i64 = 7 * 24 * 3_600_000;
+
+/// What a key would be, before it is made: whether it can be, and what would surprise later. Nothing was made or hashed.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, IssueKey, UserId, manage::{NoteKind, Rights}};
+///
+/// let alice = UserId::new("alice")?;
+/// let request = IssueKey::user(alice.clone()).named("GitHub Actions - deploy");
+/// let preview = manager.preview(&request, &Actor::user(alice, Rights::none())).await?;
+/// assert!(preview.can_be_issued());
+/// assert!(preview.has(NoteKind::ShouldBeTeamKey));
+/// println!("{preview}"); // a line for each note, what stands in the way first
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Preview {
+    /// Whether the actor may make it: what [`KeyManager::can`](crate::manage::KeyManager::can) says.
+    #[serde(serialize_with = "decision")]
+    pub decision: Decision,
+    /// Personal, or a team's.
+    pub kind: KeyKind,
+    /// Advice about the name.
+    pub name: Option<NameNote>,
+    /// What there is to know, what stands in the way first, then what may surprise.
+    pub notes: Vec<PreviewNote>,
+}
+
+/// Advice about a name, for programs and for people.
+///
+/// ```
+/// # fn example(preview: tower_api_keys::manage::Preview) {
+/// if let Some(name) = preview.name {
+///     println!("{}", name.sentence);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NameNote {
+    /// What [`lint_name`] says.
+    #[serde(serialize_with = "name_advice")]
+    pub advice: NameAdvice,
+    /// The same in words.
+    pub sentence: String,
+}
+
+impl Preview {
+    /// Whether nothing stands in the way. Things can change until it is made: [`issue`](crate::manage::KeyManager::issue)
+    /// looks again.
+    #[must_use]
+    pub fn can_be_issued(&self) -> bool {
+        self.notes.iter().all(|note| note.gravity != Gravity::Blocks)
+    }
+
+    /// Whether there is a note of this kind.
+    #[must_use]
+    pub fn has(&self, kind: NoteKind) -> bool {
+        self.notes.iter().any(|note| note.kind == kind)
+    }
+}
+
+impl fmt::Display for Preview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.notes.iter().map(|note| note.sentence.as_str()).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+/// What is known of a request beside itself.
+pub(in crate::manage) struct Known {
+    pub(in crate::manage) decision: Decision,
+    /// Of the owner, if the actor may know of it.
+    pub(in crate::manage) owner: OwnerStatus,
+    /// What is wrong with the request itself: what issuing would refuse, in words.
+    pub(in crate::manage) invalid: Vec<(NoteKind, String)>,
+    pub(in crate::manage) now: Timestamp,
+}
+
+pub(in crate::manage) fn preview(request: &IssueKey, known: Known) -> Preview {
+    let Known { decision, owner, invalid, now } = known;
+    let mut notes = Notes(Vec::new());
+    if let Decision::Deny(reason) = decision {
+        notes.add(NoteKind::Denied, Gravity::Blocks, Denial::from(reason).to_string());
+    }
+    for (kind, sentence) in invalid {
+        notes.add(kind, Gravity::Blocks, sentence);
+    }
+    notes.of_owner(&request.owner, &owner);
+    notes.of_words(request);
+    notes.of_survival(&request.owner);
+    notes.of_scopes(request);
+    notes.of_time(request.expires_at, now);
+    let sentence = "Its text is shown once, when it is made, and nobody can show it again.";
+    notes.add(NoteKind::ShownOnce, Gravity::Tells, sentence);
+    notes.0.sort_by_key(|note| note.gravity);
+    let name = lint_name(&request.name).map(|advice| NameNote { advice, sentence: advice.to_string() });
+    Preview { decision, kind: request.owner.kind(), name, notes: notes.0 }
+}
+
+struct Notes(Vec<PreviewNote>);
+
+impl Notes {
+    fn add(&mut self, kind: NoteKind, gravity: Gravity, sentence: impl Into<String>) {
+        self.0.push(PreviewNote { kind, gravity, sentence: sentence.into() });
+    }
+
+    fn of_owner(&mut self, owner: &Owner, status: &OwnerStatus) {
+        if status.closed_at().is_some() {
+            let sentence = format!("The {owner} is closed for good, and gets no keys any more.");
+            return self.add(NoteKind::OwnerClosed, Gravity::Blocks, sentence);
+        }
+        for (hold, how) in [(Hold::Suspended, "suspended"), (Hold::Plan, "held by the plan")] {
+            if status.has(hold) {
+                let sentence = format!("The {owner} is {how}: it gets no keys before that is lifted.");
+                self.add(NoteKind::OwnerHeld, Gravity::Blocks, sentence);
+            }
+        }
+    }
+
+    /// Whether its words speak of the other kind of key, and of none of its own.
+    fn of_words(&mut self, request: &IssueKey) {
+        let of_labels = request.labels.iter().flat_map(|(_, value)| words::uses(value));
+        let uses: Vec<_> = words::uses_of_name(&request.name).into_iter().chain(of_labels).collect();
+        let kind = request.owner.kind();
+        let Some((of, word)) = uses.first().copied() else { return };
+        if uses.iter().any(|(of, _)| of.key_kind() == kind) {
+            return;
+        }
+        match kind {
+            KeyKind::User => self.add(
+                NoteKind::ShouldBeTeamKey,
+                Gravity::Warns,
+                format!("It says `{word}`, which sounds like {of}: with a personal key, that stops when the person leaves. A team key goes on."),
+            ),
+            KeyKind::Team => self.add(
+                NoteKind::ShouldBePersonalKey,
+                Gravity::Warns,
+                format!("It says `{word}`, which sounds like {of}: a team key goes on after the person leaves. A personal key stops."),
+            ),
+        }
+    }
+
+    fn of_survival(&mut self, owner: &Owner) {
+        match owner {
+            Owner::User(user) => {
+                let sentence = format!("Whoever has its text acts as {user}, with what {user} may do at that moment.");
+                self.add(NoteKind::WhoCanUse, Gravity::Tells, sentence);
+                let sentence =
+                    format!("It is refused while {user} is suspended, and stops for good when {user} leaves.");
+                self.add(NoteKind::DiesWithPerson, Gravity::Tells, sentence);
+                let sentence = format!("It reaches what {user} reaches: of teams, those that {user} is a member of.");
+                self.add(NoteKind::Reach, Gravity::Tells, sentence);
+            }
+            Owner::Team(team) => {
+                let sentence = format!("Whoever has its text acts for the team {team}, member or not.");
+                self.add(NoteKind::WhoCanUse, Gravity::Tells, sentence);
+                let sentence = "It goes on when whoever makes it leaves or is suspended.";
+                self.add(NoteKind::OutlivesCreator, Gravity::Tells, sentence);
+                let sentence = format!("It is refused while the team {team} is suspended or held by its plan.");
+                self.add(NoteKind::HeldWithTeam, Gravity::Tells, sentence);
+                let sentence =
+                    format!("It reaches the team {team} only: no other team, and nothing that is a person's.");
+                self.add(NoteKind::Reach, Gravity::Tells, sentence);
+            }
+        }
+    }
+
+    fn of_scopes(&mut self, request: &IssueKey) {
+        let named: Vec<_> = request.scopes.named().map(Scope::as_str).collect();
+        if request.scopes.is_all() {
+            // Everything that its owner may, which is told already.
+        } else if named.is_empty() {
+            let sentence = "It has no scope: it is accepted, and every request that needs one is refused.";
+            self.add(NoteKind::NoScopes, Gravity::Warns, sentence);
+        } else {
+            let sentence =
+                format!("It has only the scopes {}. Scopes can be taken away later, not added.", named.join(", "));
+            self.add(NoteKind::ScopesLimited, Gravity::Tells, sentence);
+        }
+        if request.scopes.allows(&Scope::KEYS_MANAGE) {
+            let sentence =
+                "It may manage keys with `keys:manage`: make them, rotate them and revoke them, as its owner may.";
+            self.add(NoteKind::ManagesKeys, Gravity::Warns, sentence);
+        } else {
+            let sentence = "It cannot make, rotate or revoke keys: it does not have `keys:manage`.";
+            self.add(NoteKind::ManagesNoKeys, Gravity::Tells, sentence);
+        }
+    }
+
+    fn of_time(&mut self, expires_at: Option<Timestamp>, now: Timestamp) {
+        // One in the past is told of already.
+        let Some(end) = expires_at.filter(|end| *end > now) else { return };
+        let is_soon = end.as_millis() - now.as_millis() < SOON_MS;
+        let gravity = if is_soon { Gravity::Warns } else { Gravity::Tells };
+        let sentence = format!("It is refused from {end} on. An expiry can be set earlier later, never later.");
+        self.add(NoteKind::Expires, gravity, sentence);
+    }
+}
+
+fn decision<S: Serializer>(decision: &Decision, serializer: S) -> Result<S::Ok, S::Error> {
+    let denial = match decision {
+        Decision::Deny(reason) => Some(Denial::from(*reason)),
+        Decision::Allow | Decision::Hide => None,
+    };
+    let mut out = serializer.serialize_struct("Decision", 4)?;
+    out.serialize_field("allowed", &(*decision == Decision::Allow))?;
+    out.serialize_field("code", &denial.map(|denial| denial.reason().code()))?;
+    out.serialize_field("sentence", &denial.map(Denial::sentence))?;
+    out.serialize_field("remedy", &denial.map(Denial::remedy))?;
+    out.end()
+}
+
+fn name_advice<S: Serializer>(advice: &NameAdvice, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match advice {
+        NameAdvice::Empty => "empty",
+        NameAdvice::Vague => "vague",
+    })
+}

@@ -1,0 +1,131 @@
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::flag::KeyFlag;
+use crate::{
+    key::KeyId, manage::info::KeyInfo, record::OwnerStatus, store::KeyCursor, time::Timestamp, usage::UsageDetail,
+};
+
+/// The codes with which a dead key is refused.
+const DEAD: [&str; 3] = ["key_expired", "key_revoked", "owner_suspended"];
+
+/// A key as an inventory shows it: the key, how it is used, and what somebody should look at.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let actor = tower_api_keys::Actor::system("first start")?;
+/// # manager.issue(tower_api_keys::IssueKey::team("blue".parse()?).named("key1"), &actor).await?;
+/// use tower_api_keys::manage::{InventoryQuery, KeyFlag};
+///
+/// let page = manager.inventory(InventoryQuery::all(), &actor).await?;
+/// let entry = &page.entries[0];
+/// assert_eq!((entry.age().as_secs(), entry.last_success_at()), (0, None));
+/// assert_eq!(entry.flags, [KeyFlag::VagueName]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct InventoryEntry {
+    /// The key: its creator, the key that made it, when it was made, its labels, and the sums of its counts.
+    pub key: KeyInfo,
+    /// When the inventory was taken.
+    pub asked_at: Timestamp,
+    /// Whether it was neither revoked nor expired then. Its owner may be held all the same.
+    pub is_live: bool,
+    /// Whether the user who made it is held or closed. Active for those that a key or the system made.
+    pub creator_status: OwnerStatus,
+    /// How often it was used, by outcome and source.
+    pub usage: UsageDetail,
+    /// Who called with it when it was dead.
+    pub attempts_since_death: Attempts,
+    /// A live key that replaces it.
+    pub successor: Option<KeyId>,
+    /// Whether it replaces a key that is still live.
+    pub predecessor_is_live: bool,
+    /// What somebody should look at, by name.
+    pub flags: Vec<KeyFlag>,
+}
+
+impl InventoryEntry {
+    /// How long ago it was made, to the millisecond.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let millis = self.asked_at.as_millis().saturating_sub(self.key.created_at.as_millis());
+        Duration::from_millis(millis.try_into().unwrap_or(0))
+    }
+
+    /// When it was last accepted: what people call *last used*.
+    #[must_use]
+    pub fn last_success_at(&self) -> Option<Timestamp> {
+        self.key.usage.and_then(|usage| usage.last_success_at)
+    }
+
+    /// From where it was accepted, by name, as far as that is known.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.usage.successes().map(|count| count.source.as_str()).filter(|source| !source.is_empty())
+    }
+
+    pub(super) fn has_source(&self, source: &str) -> bool {
+        self.usage.counts.iter().any(|count| count.source == source)
+    }
+}
+
+/// Requests with a key that were refused because it was revoked or had expired, or because its owner was held or closed.
+///
+/// ```
+/// use tower_api_keys::manage::Attempts;
+///
+/// assert_eq!(Attempts::default().last_at, None);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Attempts {
+    /// How many.
+    pub count: i64,
+    /// When the last of them came.
+    pub last_at: Option<Timestamp>,
+}
+
+impl Attempts {
+    pub(in crate::manage) fn since_death(usage: &UsageDetail) -> Self {
+        let dead = || usage.refusals().filter(|count| DEAD.contains(&count.outcome.as_str()));
+        Self {
+            count: dead().map(|count| count.count).fold(0, i64::saturating_add),
+            last_at: dead().map(|count| count.last_at).max(),
+        }
+    }
+}
+
+/// Some of the keys an inventory asks for.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, manage::InventoryQuery};
+///
+/// let actor = Actor::system("report")?;
+/// let mut page = manager.inventory(InventoryQuery::all(), &actor).await?;
+/// while let Some(next) = page.next {
+///     page = manager.inventory(InventoryQuery::all().after(next), &actor).await?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InventoryPage {
+    /// When it was taken.
+    pub asked_at: Timestamp,
+    /// The keys, by time of creation, then id.
+    pub entries: Vec<InventoryEntry>,
+    /// Keys among them whose stored records cannot be read, whatever was asked for; requests with them get 503.
+    pub unreadable: Vec<KeyId>,
+    /// Where the next page begins, if there may be one. There may be though this one is short, or has nothing in it: one
+    /// call looks at 5,000 keys at most.
+    pub next: Option<KeyCursor>,
+}

@@ -1,0 +1,66 @@
+use std::{borrow::Cow, io};
+
+use super::{ExportFormat, column::InventoryColumn};
+use crate::manage::inventory::entry::InventoryEntry;
+
+/// What spreadsheets take for the beginning of a formula (OWASP, CSV injection), and the apostrophe that says it is none.
+const BEGINNINGS: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\n', '\r', '\''];
+
+/// Writes keys page by page, each page in one piece.
+pub(in crate::manage) struct Sheet<'a, W: ?Sized> {
+    format: ExportFormat,
+    writer: &'a mut W,
+}
+
+impl<'a, W: io::Write + ?Sized> Sheet<'a, W> {
+    /// With the line of names, if the format has one.
+    pub(in crate::manage) fn begin(format: ExportFormat, writer: &'a mut W) -> io::Result<Self> {
+        if format == ExportFormat::Csv {
+            let names = InventoryColumn::ALL.map(|column| Cow::Borrowed(column.as_str()));
+            writer.write_all(&table([names])?)?;
+        }
+        Ok(Self { format, writer })
+    }
+
+    pub(in crate::manage) fn add(&mut self, entries: &[InventoryEntry]) -> io::Result<()> {
+        let lines = match self.format {
+            ExportFormat::Csv => table(entries.iter().map(row))?,
+            ExportFormat::JsonLines => json_lines(entries)?,
+        };
+        self.writer.write_all(&lines)
+    }
+
+    pub(in crate::manage) fn end(self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+fn row(entry: &InventoryEntry) -> [Cow<'_, str>; InventoryColumn::ALL.len()] {
+    InventoryColumn::ALL.map(|column| safe(column.cell(entry)))
+}
+
+/// A cell that no spreadsheet runs.
+fn safe(cell: Cow<'_, str>) -> Cow<'_, str> {
+    if cell.starts_with(BEGINNINGS) { format!("'{cell}").into() } else { cell }
+}
+
+fn table<'a>(rows: impl IntoIterator<Item = [Cow<'a, str>; InventoryColumn::ALL.len()]>) -> io::Result<Vec<u8>> {
+    // RFC 4180 §2.1.
+    let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    for row in rows {
+        table.write_record(row.iter().map(|cell| cell.as_bytes())).map_err(io::Error::from)?;
+    }
+    table.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
+fn json_lines(entries: &[InventoryEntry]) -> io::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for entry in entries {
+        serde_json::to_writer(&mut lines, entry)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests;

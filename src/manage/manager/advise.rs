@@ -1,0 +1,85 @@
+use super::{KeyManager, issue};
+use crate::{
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        advice::{self, Advice, Known, NoteKind, Preview},
+        error::{InvalidInput, ManageError, ManageErrorKind},
+        policy::{Decision, KeyAction, Target},
+        request::IssueKey,
+    },
+    record::{KeyName, Labels, OwnerStatus},
+    store::{KeyStore, guarded},
+    time::Timestamp,
+};
+
+impl<S: KeyStore> KeyManager<S> {
+    /// Whether a personal key should be a team key, or a team key a personal one, and why: from where and how often it is
+    /// used, then from its name and labels. The rules are told with [`Advice`]. Usage of the last seconds may not be
+    /// counted yet.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: not found, denied (whoever may not see the usage), corrupt record, store unavailable.
+    pub async fn advise(&self, id: &KeyId, actor: &Actor) -> Result<Advice, ManageError> {
+        self.admit(actor)?;
+        let (record, _) = self.load(id, actor, KeyAction::SeeUsage).await?;
+        let usage = self.usage_of_one(id).await?;
+        Ok(advice::advise(&record, &usage, self.0.clock.now()))
+    }
+
+    /// What a key would be, before it is made: whether the actor may make it, what stands in the way, and what would
+    /// surprise later. Makes nothing and hashes nothing.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: not found (an owner that the actor may not know of), corrupt record (of the owner), store
+    /// unavailable. What [`issue`](Self::issue) would refuse is in the answer.
+    pub async fn preview(&self, request: &IssueKey, actor: &Actor) -> Result<Preview, ManageError> {
+        let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
+        let decision = self.can(actor, KeyAction::Issue, &target);
+        if decision == Decision::Hide {
+            return Err(ManageError::not_found());
+        }
+        // Whoever may make keys for the owner would be told by trying.
+        let may_know = decision == Decision::Allow
+            || self.can(actor, KeyAction::See, &Target::Owner(&request.owner)) == Decision::Allow;
+        let mut owner = OwnerStatus::default();
+        if may_know {
+            let of = self.owner_ref(&request.owner);
+            let row = guarded(self.0.timeout, || self.0.store.owner_status(&of)).await?;
+            let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
+            owner = OwnerStatus::try_from(&row).map_err(corrupt)?;
+        }
+        let now = self.0.clock.now();
+        let invalid = self.invalid(request, now);
+        Ok(advice::preview(request, Known { decision, owner, invalid, now }))
+    }
+
+    /// What is wrong with the request itself, all of it.
+    fn invalid(&self, request: &IssueKey, now: Timestamp) -> Vec<(NoteKind, String)> {
+        let mut found = Vec::new();
+        let mut add = |kind, error: String| {
+            let mut letters = error.chars();
+            let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+            found.push((kind, format!("{first}{}.", letters.as_str())));
+        };
+        if let Err(error) = KeyName::new(&request.name) {
+            add(NoteKind::InvalidName, error.to_string());
+        }
+        if let Err(error) = Labels::new(request.labels.iter().cloned()) {
+            add(NoteKind::InvalidLabels, error.to_string());
+        }
+        if let Err(error) = self.known_scopes(&request.scopes) {
+            let is_unknown = error.kind() == ManageErrorKind::Invalid(InvalidInput::UnknownScope);
+            let kind = if is_unknown { NoteKind::UnknownScope } else { NoteKind::InvalidScopes };
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            add(kind, source.unwrap_or_else(|| error.to_string()));
+        }
+        if request.expires_at.is_some_and(|end| end <= now) {
+            add(NoteKind::ExpiryPast, InvalidInput::ExpiryPast.to_string());
+        }
+        if request.idempotency_key.as_ref().is_some_and(|key| !issue::is_idempotency_key(key)) {
+            add(NoteKind::InvalidIdempotencyKey, InvalidInput::IdempotencyKey.to_string());
+        }
+        found
+    }
+}

@@ -1,0 +1,278 @@
+use std::{collections::HashMap, io};
+
+use super::{
+    KeyManager, read,
+    read::{LARGEST_PAGE, before_any_at, cursor},
+};
+use crate::{
+    hash::KeyHash,
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::ManageError,
+        info::KeyInfo,
+        inventory::{
+            Attempts, ExportError, ExportFormat, Facts, InventoryEntry, InventoryExport, InventoryPage, InventoryQuery,
+            InventorySummary, Sheet, SummaryCount,
+        },
+        policy::{KeyAction, Target},
+    },
+    owner::Owner,
+    record::OwnerStatus,
+    store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey, UsageOf, guarded},
+    time::Timestamp,
+    usage::{UsageDetail, UsageRow},
+};
+
+/// So many keys are looked at by one call, or a few more.
+const MOST_LOOKED_AT: usize = 5_000;
+
+/// Keys that an export holds in memory at a time.
+const KEYS_PER_PIECE: u16 = 500;
+
+/// A key of which it is not known yet how it is used.
+struct Candidate {
+    key: KeyInfo,
+    hash: KeyHash,
+    creator: OwnerStatus,
+    successor: Option<KeyId>,
+    predecessor_is_live: bool,
+}
+
+/// One row of the store, as far as the actor may know of it and asked for it.
+enum Seen {
+    Candidate(Box<Candidate>),
+    Nothing,
+    Unreadable(KeyId),
+}
+
+/// What was asked for, and by whom.
+struct Question<'a> {
+    query: &'a InventoryQuery,
+    owners: Vec<Option<Owner>>,
+    actor: &'a Actor,
+    now: Timestamp,
+}
+
+impl<S: KeyStore> KeyManager<S> {
+    /// A page of keys with how they are used and what somebody should look at, in the order of their making: those whose
+    /// usage the actor may see.
+    ///
+    /// Pages follow each other without gap or repeat while keys are made, renamed and revoked: each begins behind the time
+    /// of creation and the id of the last key before it. One call looks at 5,000 keys at most, plus those of one read: a
+    /// page of a query that few keys answer can be short, or empty, with a [`next`](InventoryPage::next) all the same.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see), denied
+    /// (an owner whose keys it may see, and not their usage; a key without `keys:manage`), invalid, corrupt record, store
+    /// unavailable.
+    pub async fn inventory(&self, query: InventoryQuery, actor: &Actor) -> Result<InventoryPage, ManageError> {
+        let question = self.question(&query, actor)?;
+        let asked = self.inventory_query(&query)?;
+        self.look(&question, asked).await
+    }
+
+    /// The inventory in numbers, for each user and team: all pages, from where the query begins, whatever its limit.
+    ///
+    /// # Errors
+    /// As for [`inventory`](Self::inventory).
+    pub async fn inventory_summary(
+        &self,
+        query: InventoryQuery,
+        actor: &Actor,
+    ) -> Result<InventorySummary, ManageError> {
+        let question = self.question(&query, actor)?;
+        let mut asked = KeyQuery { limit: LARGEST_PAGE, ..self.inventory_query(&query)? };
+        let mut count = SummaryCount::default();
+        loop {
+            let page = self.look(&question, asked.clone()).await?;
+            page.entries.iter().for_each(|entry| count.add(entry));
+            count.add_unreadable(page.unreadable.len());
+            if page.next.is_none() {
+                return Ok(count.summary(question.now));
+            }
+            asked.after = page.next;
+        }
+    }
+
+    /// Writes the inventory, in pieces: all pages, from where the query begins, whatever its limit. Nothing in it is
+    /// secret: no hash, no tag and no text of a key.
+    ///
+    /// The writer is written to between reads of the store, in the task that called: one that waits, such as a file on a
+    /// network, holds up that thread meanwhile. It is flushed at the end.
+    ///
+    /// # Errors
+    /// [`ExportError`]: as for [`inventory`](Self::inventory), or what the writer says.
+    pub async fn export_inventory<W: io::Write + Send + ?Sized>(
+        &self,
+        query: InventoryQuery,
+        format: ExportFormat,
+        writer: &mut W,
+        actor: &Actor,
+    ) -> Result<InventoryExport, ExportError> {
+        let question = self.question(&query, actor)?;
+        let mut asked = KeyQuery { limit: KEYS_PER_PIECE, ..self.inventory_query(&query)? };
+        let mut exported = InventoryExport::default();
+        let mut sheet = Sheet::begin(format, writer)?;
+        loop {
+            let page = self.look(&question, asked.clone()).await?;
+            sheet.add(&page.entries)?;
+            exported.keys += page.entries.len() as u64;
+            exported.unreadable += page.unreadable.len() as u64;
+            if page.next.is_none() {
+                sheet.end()?;
+                return Ok(exported);
+            }
+            asked.after = page.next;
+        }
+    }
+
+    fn question<'a>(&self, query: &'a InventoryQuery, actor: &'a Actor) -> Result<Question<'a>, ManageError> {
+        self.admit(actor)?;
+        let owners = self.owners_to_list(query.list.owner.as_ref(), true, actor)?;
+        Ok(Question { query, owners, actor, now: self.0.clock.now() })
+    }
+
+    fn inventory_query(&self, query: &InventoryQuery) -> Result<KeyQuery, ManageError> {
+        let asked = self.key_query(&query.list)?;
+        let place = |cursor: &KeyCursor| (cursor.created_at, cursor.id.as_str().to_owned());
+        let since = query.created_since.and_then(before_any_at);
+        let after = [asked.after, since].into_iter().flatten().max_by_key(place);
+        Ok(KeyQuery { created_before: query.created_before, after, ..asked })
+    }
+
+    /// The next page, as large as `asked` says.
+    async fn look(&self, question: &Question<'_>, mut asked: KeyQuery) -> Result<InventoryPage, ManageError> {
+        let limit = usize::from(asked.limit);
+        let mut page =
+            InventoryPage { asked_at: question.now, entries: Vec::new(), unreadable: Vec::new(), next: None };
+        let mut looked_at = 0;
+        loop {
+            let (rows, more) = self.rows(asked.clone(), &question.owners, question.now).await?;
+            let places = rows.iter().map(cursor).collect::<Result<Vec<_>, _>>()?;
+            looked_at += rows.len();
+            let used = self.fill(question, rows, limit, &mut page).await?;
+            let last = used.checked_sub(1).and_then(|last| places.get(last)).copied();
+            let is_at_end = used == places.len() && !more;
+            if is_at_end || last.is_none() {
+                return Ok(page);
+            }
+            if page.entries.len() >= limit || looked_at >= MOST_LOOKED_AT {
+                page.next = last;
+                return Ok(page);
+            }
+            asked.after = last;
+            asked.limit = next_read(question.query, asked.limit, limit - page.entries.len());
+        }
+    }
+
+    /// Puts these rows on the page until it is full. How many were used.
+    async fn fill(
+        &self,
+        question: &Question<'_>,
+        rows: Vec<ListedKey>,
+        limit: usize,
+        page: &mut InventoryPage,
+    ) -> Result<usize, ManageError> {
+        let seen: Vec<_> = rows.into_iter().map(|row| self.see(question, row)).collect();
+        let mut usage = self.usage_rows(&seen).await?;
+        let mut used = 0;
+        for seen in seen {
+            if page.entries.len() >= limit {
+                break;
+            }
+            used += 1;
+            match seen {
+                Seen::Nothing => {}
+                Seen::Unreadable(id) => page.unreadable.push(id),
+                Seen::Candidate(candidate) => {
+                    let rows = usage.remove(candidate.key.id.as_str()).unwrap_or_default();
+                    match UsageDetail::of(&rows) {
+                        Ok(usage) => {
+                            let entry = self.entry(question, *candidate, usage);
+                            page.entries.extend(Some(entry).filter(|entry| question.query.matches(entry)));
+                        }
+                        Err(_) => page.unreadable.push(candidate.key.id),
+                    }
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    fn see(&self, question: &Question<'_>, row: ListedKey) -> Seen {
+        let found = FoundKey { key: row.key, owner: row.owner };
+        let creator = OwnerStatus::try_from(&row.creator);
+        let (Ok((record, status)), Ok(creator)) = (read(&found), creator) else {
+            let id = KeyId::new(&found.key.id).ok().filter(|_| self.may_know_of(question.actor, &found));
+            return id.map_or(Seen::Nothing, Seen::Unreadable);
+        };
+        let target = Target::key(&record);
+        let sees = |action| self.allows(question.actor, action, &target);
+        if !sees(KeyAction::See) || !sees(KeyAction::SeeUsage) {
+            return Seen::Nothing;
+        }
+        let hash = record.hash.clone();
+        let key = KeyInfo::new(record, status, None);
+        if !question.query.may_match(&key) {
+            return Seen::Nothing;
+        }
+        Seen::Candidate(Box::new(Candidate {
+            key,
+            hash,
+            creator,
+            successor: row.successor.and_then(|id| KeyId::new(&id).ok()),
+            predecessor_is_live: row.predecessor_is_live,
+        }))
+    }
+
+    /// All counts of these keys, in one read.
+    async fn usage_rows(&self, seen: &[Seen]) -> Result<HashMap<String, Vec<UsageRow>>, ManageError> {
+        let id = |seen: &Seen| match seen {
+            Seen::Candidate(candidate) => Some(candidate.key.id),
+            Seen::Nothing | Seen::Unreadable(_) => None,
+        };
+        let ids: Vec<KeyId> = seen.iter().filter_map(id).collect();
+        let mut of_key: HashMap<String, Vec<UsageRow>> = HashMap::new();
+        if !ids.is_empty() {
+            let of = UsageOf::Keys(ids);
+            for row in guarded(self.0.timeout, || self.0.store.usage(&of)).await? {
+                of_key.entry(row.key.clone().unwrap_or_default()).or_default().push(row);
+            }
+        }
+        Ok(of_key)
+    }
+
+    fn entry(&self, question: &Question<'_>, candidate: Candidate, usage: UsageDetail) -> InventoryEntry {
+        let Candidate { mut key, hash, creator, successor, predecessor_is_live } = candidate;
+        key.usage = Some(usage.totals());
+        let now = question.now;
+        let is_live = key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end);
+        let facts = Facts {
+            now,
+            key: &key,
+            is_live,
+            creator,
+            usage: &usage,
+            is_half_rotated: successor.is_some() || predecessor_is_live,
+            has_old_hash: self.0.hasher.wants_rehash(&hash),
+        };
+        InventoryEntry {
+            flags: facts.flags(&question.query.settings),
+            attempts_since_death: Attempts::since_death(&usage),
+            asked_at: now,
+            is_live,
+            creator_status: creator,
+            successor,
+            predecessor_is_live,
+            usage,
+            key,
+        }
+    }
+}
+
+/// How many keys to read next: as many as the page lacks where every one of them counts, and else more each time.
+fn next_read(query: &InventoryQuery, last: u16, lacking: usize) -> u16 {
+    let wanted = if query.is_plain() { lacking } else { usize::from(last.max(100)) * 2 };
+    u16::try_from(wanted).unwrap_or(LARGEST_PAGE).clamp(1, LARGEST_PAGE)
+}

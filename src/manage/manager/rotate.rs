@@ -1,0 +1,4 @@
+mod begin;
+mod end;
+mod pair;
+mod status;

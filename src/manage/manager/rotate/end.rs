@@ -1,0 +1,177 @@
+use super::{
+    super::{
+        KeyManager,
+        apply::{Unmet, Wanted, WantedWrite},
+    },
+    pair::{Known, Pair, Stage},
+};
+use crate::{
+    audit::{Action, Subject},
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::{ManageError, ManageErrorKind},
+        info::{Effect, KeyInfo},
+        policy::{KeyAction, Target},
+        rotation::EndedRotation,
+    },
+    record::Revocation,
+    store::{EventQuery, Guard, KeyStore, WriteOutcome, guarded},
+    time::Timestamp,
+};
+
+/// An expiry that a key gets back.
+struct Restored(Option<Timestamp>);
+
+impl<S: KeyStore> KeyManager<S> {
+    /// Ends the old key of a rotation for good, from the next request on, if the new one is live at that moment. A
+    /// rotation that is finished stays as it is, and the answer says so.
+    ///
+    /// The new key's id names the rotation; the old one's does where it is not the new key of another. Whoever finishes
+    /// may rotate the old key and see the new one.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was aborted, or the
+    /// new key ended), owner held or closed (the team that the new key was made for), corrupt record, store unavailable,
+    /// outcome unknown. After the last two it may be asked again.
+    pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
+        self.admit(actor)?;
+        let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
+        let at = self.0.clock.now();
+        match pair.stage(at) {
+            Stage::Aborted | Stage::Lapsed => return Err(ManageError::new(ManageErrorKind::RotationOver)),
+            Stage::Finished => return Ok(pair.ended(Effect::Already)),
+            Stage::UnderWay => {}
+        }
+        let (old, new) = (&pair.old.record, &pair.new.record);
+        let text = Some(new.id.to_string());
+        let write = self.revocation(old.id, &old.owner, actor, Action::KEY_ROTATION_FINISHED, text);
+        let mut guards = vec![(Guard::Live(new.id), Unmet::Kind(ManageErrorKind::RotationOver))];
+        if new.owner != old.owner {
+            // Else nobody would be left with a key that is accepted.
+            guards.push(self.owner_is_active(&new.owner));
+        }
+        match self.apply_one(actor, Wanted { guards, ..Wanted::one(at, write) }).await? {
+            WriteOutcome::Written => {
+                pair.old.revoke(at, actor);
+                Ok(pair.ended(Effect::Done))
+            }
+            // Somebody else was quicker: say who.
+            WriteOutcome::Unchanged => Ok(self.again(pair, actor).await?.ended(Effect::Already)),
+        }
+    }
+
+    /// Gives a rotation up: ends the new key for good, from the next request on, if the old one is live at that moment,
+    /// and takes back the end of grace that the old one got. A rotation that is aborted stays as it is, and the answer
+    /// says so.
+    ///
+    /// The rotation is named as for [`finish_rotation`](Self::finish_rotation). Whoever aborts may rotate the old key and
+    /// revoke the new one.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was finished, or one
+    /// of the keys expired), rotation forgotten, conflict, corrupt record, store unavailable, outcome unknown. After the last two
+    /// it may be asked again.
+    pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
+        self.admit(actor)?;
+        match self.abort_once(id, actor).await {
+            // The old key was renamed between the reading and the writing.
+            Err(error) if error.kind() == ManageErrorKind::Conflict => self.abort_once(id, actor).await,
+            aborted => aborted,
+        }
+    }
+
+    async fn abort_once(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
+        let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
+        self.permit(actor, KeyAction::Revoke, &Target::key(&pair.new.record))?;
+        let at = self.0.clock.now();
+        match pair.stage(at) {
+            Stage::Aborted => return Ok(pair.ended(Effect::Already)),
+            Stage::Finished | Stage::Lapsed => return Err(ManageError::new(ManageErrorKind::RotationOver)),
+            Stage::UnderWay => {}
+        }
+        let (old, new) = (&pair.old.record, &pair.new.record);
+        let text = Some(old.id.to_string());
+        let mut writes = vec![self.revocation(new.id, &new.owner, actor, Action::KEY_ROTATION_ABORTED, text)];
+        if let Some(Restored(end)) = self.expiry_before(&pair).await? {
+            writes.push(self.restoration(&mut pair.old, end));
+        }
+        let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
+        let outcomes = self.apply(actor, Wanted { at, writes, guards, dedupe: None }).await?;
+        if outcomes.first() == Some(&WriteOutcome::Written) {
+            pair.new.revoke(at, actor);
+            return Ok(pair.ended(Effect::Done));
+        }
+        Ok(self.again(pair, actor).await?.ended(Effect::Already))
+    }
+
+    /// The expiry that the old key had before the beginning of the rotation set another one, which still stands. The audit
+    /// trail has it, and nothing else.
+    async fn expiry_before(&self, pair: &Pair) -> Result<Option<Restored>, ManageError> {
+        let (old, new) = (&pair.old.record, &pair.new.record);
+        let Some(end) = old.expires_at else { return Ok(None) };
+        let query = EventQuery {
+            key: Some(old.id),
+            from: Some(new.created_at),
+            until: Timestamp::from_millis(new.created_at.as_millis().saturating_add(1)).ok(),
+            limit: 1_000,
+            ..EventQuery::all(self.0.organization.clone())
+        };
+        let events = guarded(self.0.timeout, || self.0.store.events(&query)).await?.rows;
+        let (new, end) = (new.id.to_string(), end.to_string());
+        let is = |action: &Action, event: &str| event == action.as_str();
+        if events
+            .iter()
+            .any(|event| is(&Action::KEY_SUCCESSOR_MADE, &event.action) && event.after.as_ref() == Some(&new))
+        {
+            return Ok(None);
+        }
+        let Some(set) = events.iter().rfind(|event| is(&Action::KEY_EXPIRY_SET, &event.action)) else {
+            return Err(ManageError::new(ManageErrorKind::RotationForgotten));
+        };
+        if set.after.as_ref() != Some(&end) {
+            // Somebody chose another one since.
+            return Ok(None);
+        }
+        let before = set.before.as_deref().map(str::parse).transpose();
+        let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
+        before.map(|before| Some(Restored(before))).map_err(corrupt)
+    }
+
+    fn restoration(&self, old: &mut Known, end: Option<Timestamp>) -> WantedWrite {
+        let text = |end: Option<Timestamp>| end.map(|end| end.to_string());
+        let before = std::mem::replace(&mut old.record.expires_at, end);
+        let write = self.update_to(&old.record);
+        old.record.version += 1;
+        WantedWrite {
+            write,
+            action: Action::KEY_EXPIRY_SET,
+            subject: Subject::Key(old.record.id, old.record.owner.clone()),
+            before: text(before),
+            after: text(end),
+        }
+    }
+
+    /// Both keys as they are now.
+    async fn again(&self, pair: Pair, actor: &Actor) -> Result<Pair, ManageError> {
+        let old = Known::new(self.load(&pair.old.record.id, actor, KeyAction::See).await?);
+        let new = Known::new(self.load(&pair.new.record.id, actor, KeyAction::See).await?);
+        Ok(Pair { old, new })
+    }
+}
+
+impl Known {
+    fn revoke(&mut self, at: Timestamp, by: &Actor) {
+        self.record.revoked = Some(Revocation { at, by: Some(by.id()) });
+    }
+
+    fn into_info(self) -> KeyInfo {
+        KeyInfo::new(self.record, self.owner, None)
+    }
+}
+
+impl Pair {
+    fn ended(self, effect: Effect) -> EndedRotation {
+        EndedRotation::new(self.old.into_info(), self.new.into_info(), effect)
+    }
+}

@@ -1,0 +1,160 @@
+use super::super::{KeyManager, read, read::cursor};
+use crate::{
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::{InvalidInput, ManageError, ManageErrorKind},
+        policy::{KeyAction, Target},
+    },
+    record::{KeyRecord, OwnerStatus},
+    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, guarded},
+    time::Timestamp,
+};
+
+/// The most rows of one page, as the store's contract says.
+const LARGEST_PAGE: u16 = 1_000;
+
+/// A key and whether its owner may use it.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) record: KeyRecord,
+    pub(super) owner: OwnerStatus,
+}
+
+/// The two keys of a rotation.
+pub(super) struct Pair {
+    pub(super) old: Known,
+    pub(super) new: Known,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The new key was revoked while the old one was not.
+    Aborted,
+    /// The old key was revoked while the new one was not.
+    Finished,
+    /// Neither is revoked, but the new key expired: there may be another successor by now.
+    Lapsed,
+    /// Neither is revoked. The old key may have expired.
+    UnderWay,
+}
+
+impl Known {
+    pub(super) fn new((record, owner): (KeyRecord, OwnerStatus)) -> Self {
+        Self { record, owner }
+    }
+}
+
+impl Pair {
+    pub(super) fn stage(&self, now: Timestamp) -> Stage {
+        match (&self.old.record.revoked, &self.new.record.revoked) {
+            (None, None) if self.new.record.is_expired(now) => Stage::Lapsed,
+            (None, None) => Stage::UnderWay,
+            (Some(old), Some(new)) if old.at > new.at => Stage::Aborted,
+            (None, Some(_)) => Stage::Aborted,
+            (Some(_), _) => Stage::Finished,
+        }
+    }
+}
+
+impl<S: KeyStore> KeyManager<S> {
+    /// The rotation that a key names, if the actor may do this to its old key and see its new one: that of which it is
+    /// the new key; if there is none, the last of which it is the old one.
+    ///
+    /// Nobody who asks again for the end of one rotation ends the next one by that: where both are meant, neither is.
+    pub(super) async fn pair(&self, id: &KeyId, actor: &Actor, on_old: KeyAction) -> Result<Pair, ManageError> {
+        let key = Known::new(self.load(id, actor, KeyAction::See).await?);
+        if let Some(predecessor) = key.record.replaces {
+            if key.record.revoked.is_none() && self.live_successor(id).await?.is_some() {
+                return Err(ManageError::invalid(InvalidInput::TwoRotations));
+            }
+            let old = Known::new(self.load(&predecessor, actor, on_old).await?);
+            return Ok(Pair { old, new: key });
+        }
+        self.permit(actor, on_old, &Target::key(&key.record))?;
+        let new = match self.live_successor(id).await? {
+            Some(live) => live,
+            None => self.last_successor(id).await?.ok_or_else(|| ManageError::new(ManageErrorKind::NoRotation))?,
+        };
+        let new = self.seen(new, actor, KeyAction::See)?;
+        Ok(Pair { old: key, new })
+    }
+
+    /// The rotation under way that a key takes part in, if the actor may do this to both keys.
+    pub(super) async fn pair_under_way(
+        &self,
+        id: &KeyId,
+        actor: &Actor,
+        action: KeyAction,
+    ) -> Result<Pair, ManageError> {
+        let key = Known::new(self.load(id, actor, action).await?);
+        // First, because it was made when the key's own predecessor had ended.
+        if key.record.revoked.is_none()
+            && let Some(new) = self.live_successor(id).await?
+        {
+            return Ok(Pair { new: self.seen(new, actor, action)?, old: key });
+        }
+        if let Some(predecessor) = key.record.replaces
+            && key.record.is_live(self.0.clock.now())
+            && let Some(old) = self.peer(&predecessor).await?
+            && old.key.revoked_at.is_none()
+        {
+            return Ok(Pair { old: self.seen(old, actor, action)?, new: key });
+        }
+        Err(ManageError::new(ManageErrorKind::NoRotation))
+    }
+
+    /// A key of this organization, whoever asks.
+    pub(super) async fn peer(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+        let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
+        Ok(found.filter(|found| found.key.organization == self.0.organization.as_str()))
+    }
+
+    /// The other key of a rotation, if the actor may do this to it.
+    fn seen(&self, found: FoundKey, actor: &Actor, action: KeyAction) -> Result<Known, ManageError> {
+        let known = match read(&found) {
+            Ok(known) => Known::new(known),
+            Err(error) if self.may_know_of(actor, &found) => return Err(error),
+            Err(_) => return Err(ManageError::not_found()),
+        };
+        let target = Target::key(&known.record);
+        if !self.allows(actor, KeyAction::See, &target) {
+            return Err(ManageError::not_found());
+        }
+        self.permit(actor, action, &target)?;
+        Ok(known)
+    }
+
+    async fn live_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+        let query = KeyQuery { liveness: Some(Liveness::Live), limit: 1, ..self.successors_of(id) };
+        Ok(self.successors(&query).await?.0.pop().map(found))
+    }
+
+    /// The key that was made last to replace this one.
+    async fn last_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+        let mut query = self.successors_of(id);
+        loop {
+            let (mut rows, more) = self.successors(&query).await?;
+            let last = rows.pop();
+            match &last {
+                Some(row) if more => query.after = Some(cursor(row)?),
+                _ => return Ok(last.map(found)),
+            }
+        }
+    }
+
+    fn successors_of(&self, id: &KeyId) -> KeyQuery {
+        KeyQuery { predecessor: Some(*id), limit: LARGEST_PAGE, ..KeyQuery::all(self.0.organization.clone()) }
+    }
+
+    async fn successors(&self, query: &KeyQuery) -> Result<(Vec<ListedKey>, bool), ManageError> {
+        let page = guarded(self.0.timeout, || self.0.store.list(query, self.0.clock.now())).await?;
+        let (mut rows, more) = (page.rows, page.more);
+        rows.retain(|row| row.key.organization == self.0.organization.as_str());
+        Ok((rows, more))
+    }
+}
+
+fn found(row: ListedKey) -> FoundKey {
+    FoundKey { key: row.key, owner: row.owner }
+}

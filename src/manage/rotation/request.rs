@@ -1,0 +1,122 @@
+use std::fmt;
+
+use crate::{
+    key::{KeyId, redact},
+    owner::TeamId,
+    record::Labels,
+    scope::Scopes,
+    time::Timestamp,
+};
+
+/// A rotation to be begun. What is said here is checked by
+/// [`KeyManager::begin_rotation`](crate::KeyManager::begin_rotation).
+///
+/// ```
+/// use tower_api_keys::{TeamId, key::KeyId, manage::RotateKey};
+///
+/// let old = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+/// let renewed = RotateKey::of(old).old_key_ends_at("2027-01-08T00:00:00Z".parse()?);
+/// let made_the_teams = RotateKey::of(old).into_team(TeamId::new("engineering")?).named("GitHub Actions - production");
+/// # let _ = (renewed, made_the_teams);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is made before `KeyManager::begin_rotation`"]
+pub struct RotateKey {
+    pub(in crate::manage) id: KeyId,
+    pub(in crate::manage) into_team: Option<TeamId>,
+    pub(in crate::manage) name: Option<String>,
+    pub(in crate::manage) labels: Option<Labels>,
+    pub(in crate::manage) scopes: Option<Scopes>,
+    pub(in crate::manage) expiry: SuccessorExpiry,
+    pub(in crate::manage) old_key_ends_at: Option<Timestamp>,
+    pub(in crate::manage) idempotency_key: Option<String>,
+}
+
+/// When the new key ends.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::manage) enum SuccessorExpiry {
+    /// When the old one did before the rotation.
+    AsBefore,
+    /// Then, or never.
+    At(Option<Timestamp>),
+}
+
+impl RotateKey {
+    /// A new key in the place of this one: of the same owner, with its name, labels, scopes and expiry.
+    pub const fn of(old: KeyId) -> Self {
+        Self {
+            id: old,
+            into_team: None,
+            name: None,
+            labels: None,
+            scopes: None,
+            expiry: SuccessorExpiry::AsBefore,
+            old_key_ends_at: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// The new key belongs to this team: it reaches the team and outlives whoever had the old one. It does not get
+    /// [`keys:manage`](crate::Scope::KEYS_MANAGE) from the old key unless [`scopes`](Self::scopes) names it. Default: the
+    /// owner stays.
+    pub fn into_team(mut self, team: TeamId) -> Self {
+        self.into_team = Some(team);
+        self
+    }
+
+    /// What people call the new key: rules are with [`KeyName`](crate::record::KeyName). Default: the old key's name.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The labels of the new key. Default: the old key's.
+    pub fn labels(mut self, labels: Labels) -> Self {
+        self.labels = Some(labels);
+        self
+    }
+
+    /// What the new key may do: nothing that the old one may not. Default: the same.
+    pub fn scopes(mut self, scopes: Scopes) -> Self {
+        self.scopes = Some(scopes);
+        self
+    }
+
+    /// The first moment at which the new key is refused, or `None` for a key that does not expire. Default: what the old
+    /// key had before the rotation.
+    ///
+    /// A key that acts cannot give the new one a longer life than the old one had; people and the system can.
+    pub fn expires_at(mut self, end: impl Into<Option<Timestamp>>) -> Self {
+        self.expiry = SuccessorExpiry::At(end.into());
+        self
+    }
+
+    /// An end of grace: the old key is refused from this moment on, also if nobody finishes the rotation. An earlier
+    /// expiry that it has stays. Default: it lives until the rotation is finished.
+    pub const fn old_key_ends_at(mut self, end: Timestamp) -> Self {
+        self.old_key_ends_at = Some(end);
+        self
+    }
+
+    /// Makes a repeat of this request harmless, as
+    /// [`IssueKey::idempotency_key`](super::super::IssueKey::idempotency_key) does. Default: none.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+}
+
+/// People paste keys into the wrong field: what they wrote is shown without secrets.
+impl fmt::Debug for RotateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotateKey")
+            .field("id", &self.id)
+            .field("into_team", &self.into_team)
+            .field("name", &self.name.as_deref().map(redact))
+            .field("scopes", &self.scopes)
+            .field("expiry", &self.expiry)
+            .field("old_key_ends_at", &self.old_key_ends_at)
+            .finish_non_exhaustive()
+    }
+}

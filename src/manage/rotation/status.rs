@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::verdict::{QUIET, RotationVerdict, still_on_old, verdict};
+use crate::{
+    manage::info::{Effect, KeyInfo},
+    record::{KeyRecord, OwnerStatus},
+    time::Timestamp,
+    usage::{UsageCount, UsageDetail},
+};
+
+/// How far a rotation is, with the evidence. It serializes.
+///
+/// Usage is counted where it happens and written at an [interval](crate::ApiKeysBuilder::usage_interval): what came
+/// within the last one may be missing here.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let old = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+/// use tower_api_keys::manage::{RotateKey, RotationVerdict};
+///
+/// let new = manager.begin_rotation(RotateKey::of(old), &admin).await?;
+/// let status = manager.rotation(&new.info().id, &admin).await?;
+/// assert_eq!(status.verdict, RotationVerdict::NotStarted);
+/// for source in &status.still_on_old {
+///     println!("{}: {} times, last at {}", source.source, source.count, source.last_at);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Rotation {
+    /// The key that is replaced.
+    pub old: KeyInfo,
+    /// The key that replaces it.
+    pub new: KeyInfo,
+    /// When the new key was made.
+    pub begun_at: Timestamp,
+    /// The time of this status.
+    pub checked_at: Timestamp,
+    /// The first moment at which the old key is refused if nobody finishes the rotation before.
+    pub ends_at: Option<Timestamp>,
+    /// Whether the new key was accepted.
+    pub new_key_seen: Option<Seen>,
+    /// The sources of the old key of which nothing shows that they are done with it: those that called with it within
+    /// the last hour, and those that were not seen with the new key since their last call with the old one. Counts and
+    /// times are those of their calls with the old key, of all its life.
+    pub still_on_old: Vec<UsageCount>,
+    /// All calls with the old key; refusals, too, such as those after an end of grace.
+    pub on_old: UsageDetail,
+    /// All calls with the new key. Its refusals deserve a look: `wrong_team` of a key that was made a team's is
+    /// something that only the person could reach.
+    pub on_new: UsageDetail,
+    /// What follows from that, if whoever was silent for an hour is taken to be gone or to have moved.
+    pub verdict: RotationVerdict,
+}
+
+/// That a key was accepted, and when.
+///
+/// ```
+/// use tower_api_keys::manage::{Rotation, Seen};
+///
+/// fn first_use(status: &Rotation) -> Option<tower_api_keys::Timestamp> {
+///     status.new_key_seen.map(|seen: Seen| seen.first_at)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Seen {
+    /// How often, at least once.
+    pub successes: i64,
+    /// The first time.
+    pub first_at: Timestamp,
+    /// The last time.
+    pub last_at: Timestamp,
+}
+
+impl Rotation {
+    pub(in crate::manage) fn new(
+        old: (KeyRecord, OwnerStatus, UsageDetail),
+        new: (KeyRecord, OwnerStatus, UsageDetail),
+        now: Timestamp,
+    ) -> Self {
+        let (begun_at, ends_at) = (new.0.created_at, old.0.expires_at);
+        let (old, on_old) = described(old);
+        let (new, on_new) = described(new);
+        Self {
+            new_key_seen: Seen::of(&on_new),
+            still_on_old: still_on_old(&on_old, &on_new, now, QUIET),
+            verdict: verdict(&on_old, &on_new, begun_at, now, QUIET),
+            old,
+            new,
+            begun_at,
+            checked_at: now,
+            ends_at,
+            on_old,
+            on_new,
+        }
+    }
+
+    /// The verdict if a source of the old key is taken to be still there for so long after its last call with it. An hour
+    /// in [`verdict`](Self::verdict).
+    ///
+    /// Not less than the [interval](crate::ApiKeysBuilder::usage_interval) at which usage is written makes sense: each
+    /// node tells of a call that much later.
+    #[must_use]
+    pub fn verdict_with(&self, quiet: Duration) -> RotationVerdict {
+        verdict(&self.on_old, &self.on_new, self.begun_at, self.checked_at, quiet)
+    }
+}
+
+impl Seen {
+    fn of(usage: &UsageDetail) -> Option<Self> {
+        Some(Self {
+            successes: usage.successes().map(|count| count.count).sum(),
+            first_at: usage.successes().map(|count| count.first_at).min()?,
+            last_at: usage.successes().map(|count| count.last_at).max()?,
+        })
+    }
+}
+
+fn described((record, owner, usage): (KeyRecord, OwnerStatus, UsageDetail)) -> (KeyInfo, UsageDetail) {
+    (KeyInfo::new(record, owner, Some(usage.totals())), usage)
+}
+
+/// A rotation that is finished or aborted, by this call or before it. It serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let old = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+/// use tower_api_keys::manage::{Effect, RotateKey};
+///
+/// let new = manager.begin_rotation(RotateKey::of(old), &admin).await?;
+/// let finished = manager.finish_rotation(&new.info().id, &admin).await?;
+/// assert_eq!(finished.effect, Effect::Done);
+/// assert!(finished.old.revoked_at.is_some() && finished.new.revoked_at.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct EndedRotation {
+    /// The key that was replaced, or was to be.
+    pub old: KeyInfo,
+    /// The key that replaces it, or was to.
+    pub new: KeyInfo,
+    /// Whether this call ended the rotation.
+    pub effect: Effect,
+}
+
+impl EndedRotation {
+    pub(in crate::manage) const fn new(old: KeyInfo, new: KeyInfo, effect: Effect) -> Self {
+        Self { old, new, effect }
+    }
+}

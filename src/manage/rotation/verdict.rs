@@ -1,0 +1,110 @@
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    time::Timestamp,
+    usage::{UsageCount, UsageDetail},
+};
+
+/// How long a source is taken to be still there after its last call. Usage is written every ten seconds by default, so
+/// a call is known of long before.
+pub(super) const QUIET: Duration = Duration::from_secs(3_600);
+
+/// Counted for a request beside its `success`, if what is behind the door turned it away.
+const TURNED_AWAY: [&str; 5] =
+    ["insufficient_role", "insufficient_scope", "plan_required", "wrong_key_kind", "wrong_team"];
+
+/// Whether a rotation can be finished, as far as it shows.
+///
+/// ```
+/// use tower_api_keys::manage::RotationVerdict;
+///
+/// assert_eq!(RotationVerdict::StillUsedBy(2).to_string(), "the old key is still in use, by 2 sources");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RotationVerdict {
+    /// The new key was never accepted: nobody has it yet.
+    NotStarted,
+    /// The old key was not used lately, the last time then, or not since the rotation began then; but there are sources
+    /// that used it and that were not seen with the new key since. A job that runs once a week is quiet for six days.
+    QuietSince(Timestamp),
+    /// The new key is in use, and every source that ever used the old key was seen with the new one since.
+    SafeToFinish,
+    /// So many sources used the old key lately.
+    StillUsedBy(usize),
+}
+
+impl fmt::Display for RotationVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted => f.write_str("the new key was never used: put it where the old one is"),
+            Self::QuietSince(time) => {
+                write!(f, "the old key was not used since {time}, but not all that used it were seen with the new one")
+            }
+            Self::SafeToFinish => f.write_str("all that used the old key use the new one: finish the rotation"),
+            Self::StillUsedBy(1) => f.write_str("the old key is still in use, by 1 source"),
+            Self::StillUsedBy(sources) => write!(f, "the old key is still in use, by {sources} sources"),
+        }
+    }
+}
+
+/// What the counts of both keys say.
+///
+/// By source, because a key as a whole falls silent long before the last of its users moved: the one that calls once a
+/// week is quiet for six days, and stops on the seventh if the old key is gone by then. A source proves that it moved by
+/// calling with the new key after its last call with the old one. One name may stand for several machines, so one that
+/// called with the old key lately is still there, whatever else it did.
+pub(super) fn verdict(
+    old: &UsageDetail,
+    new: &UsageDetail,
+    begun_at: Timestamp,
+    now: Timestamp,
+    quiet: Duration,
+) -> RotationVerdict {
+    if new.successes().next().is_none() {
+        return RotationVerdict::NotStarted;
+    }
+    let still_there = old.successes().filter(|source| called_lately(source, now, quiet)).count();
+    if still_there > 0 {
+        return RotationVerdict::StillUsedBy(still_there);
+    }
+    let last = old.successes().map(|source| source.last_at).max();
+    match last {
+        // What was silent before the rotation began has told nothing about it yet.
+        Some(last) if !old.successes().all(|source| has_moved(source, new)) => {
+            RotationVerdict::QuietSince(last.max(begun_at))
+        }
+        _ => RotationVerdict::SafeToFinish,
+    }
+}
+
+/// The sources of the old key of which nothing shows that they are done with it.
+pub(super) fn still_on_old(old: &UsageDetail, new: &UsageDetail, now: Timestamp, quiet: Duration) -> Vec<UsageCount> {
+    let stays = |source: &&UsageCount| called_lately(source, now, quiet) || !has_moved(source, new);
+    old.successes().filter(stays).cloned().collect()
+}
+
+fn called_lately(source: &UsageCount, now: Timestamp, quiet: Duration) -> bool {
+    source.last_at.saturating_add(quiet) > now
+}
+
+/// Whether a source of the old key was let in with the new one since.
+fn has_moved(source: &UsageCount, new: &UsageDetail) -> bool {
+    let name = source.source.as_str();
+    let let_in = new.successes().filter(|count| count.source == name);
+    let turned_away = new.refusals().filter(|count| count.source == name);
+    let turned_away = turned_away.filter(|count| TURNED_AWAY.contains(&count.outcome.as_str()));
+    let times = turned_away.map(|count| count.count).sum::<i64>();
+    !stands_for_many(name) && let_in.into_iter().any(|count| count.last_at >= source.last_at && count.count > times)
+}
+
+/// Sources that were too many to tell apart: that one of them moved says nothing of the others.
+fn stands_for_many(source: &str) -> bool {
+    source.rsplit('/').next() == Some("other")
+}
+
+#[cfg(test)]
+mod tests;

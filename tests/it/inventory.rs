@@ -1,0 +1,207 @@
+//! The inventory says the same of the same keys, whichever store has them.
+
+use std::time::Duration;
+
+use tower_api_keys::{
+    Actor, KeyManager, TeamId, Timestamp, UserId,
+    key::KeyId,
+    manage::{ExportFormat, InventoryQuery, KeyFlag, ListKeys, Plan, Rights, TeamRole},
+    record::{ActorId, KeyRow, OwnerStatusRow},
+    store::{KeyStore, Liveness, MemoryStore, OwnerRow, PortableStore, Rows, SqliteStore},
+    usage::UsageRow,
+};
+
+use crate::support::{clock, keys, noon};
+
+const KEYS: usize = 120;
+const DAY: i64 = 86_400_000;
+
+fn id(number: usize) -> String {
+    // Bytes on both sides of letters, which collations sort otherwise than bytes.
+    let first = ['-', '0', 'A', '_', 'a', 'z'][number % 6];
+    format!("{first}{:019}", number * 7_919 % 10_007)
+}
+
+fn key_id(number: usize) -> KeyId {
+    KeyId::new(&id(number)).unwrap()
+}
+
+fn at(days_ago: i64) -> i64 {
+    noon().as_millis() - days_ago * DAY
+}
+
+fn key(number: usize) -> KeyRow {
+    let (kind, owner, created_by) = match number % 4 {
+        0 => ("user", "alice", "user:alice"),
+        1 => ("team", "blue", "user:alice"),
+        2 => ("team", "red", "user:bob"),
+        _ => ("team", "blue", "system:first start"),
+    };
+    KeyRow {
+        id: id(number),
+        organization: if number.is_multiple_of(25) { "elsewhere".into() } else { "default".into() },
+        kind: kind.into(),
+        owner: owner.into(),
+        name: ["CI pipeline", "key1", "", "Ünïcode - cron", "=1+1, \"quoted\""][number % 5].into(),
+        labels: [r"{}", r#"{"env":"prod"}"#, r#"{"env":"staging","ticket":"OPS-1"}"#][number % 3].into(),
+        scopes: if number.is_multiple_of(11) { "* keys:manage".into() } else { "*".into() },
+        created_by: created_by.into(),
+        created_with: number.is_multiple_of(8).then(|| id(1)),
+        // Many of one moment.
+        created_at: at(200 - (number / 10) as i64 * 10),
+        expires_at: number.is_multiple_of(13).then(|| at(5)),
+        revoked_at: number.is_multiple_of(7).then(|| at(3)),
+        revoked_by: number.is_multiple_of(7).then(|| "user:olga".into()),
+        replaces: (number % 9 == 8).then(|| id(number - 4)),
+        hash: if number.is_multiple_of(17) { "broken".into() } else { KeyRow::example().hash },
+        ..KeyRow::example()
+    }
+}
+
+fn usage(number: usize) -> impl Iterator<Item = UsageRow> {
+    let calls = [
+        ("success", "api/acme", 1, 2),
+        ("success", "intake/curl", 2, 3),
+        ("success", "intake/python-requests", 3, 5),
+        ("success", "GitHub-Hookshot", 4, 7),
+        ("success", "api/old", 120, 4),
+        ("wrong_team", "api/acme", 6, 11),
+        ("key_revoked", "api/acme", 2, 7),
+        ("key_expired", "api/acme", 4, 13),
+        ("owner_suspended", "api/acme", 4, 3),
+    ];
+    calls.into_iter().filter(move |(.., every)| number.is_multiple_of(*every)).map(move |(outcome, source, days, _)| {
+        UsageRow {
+            key: Some(id(number)),
+            outcome: outcome.into(),
+            source: source.into(),
+            count: 1 + number as i64,
+            first_at: at(days + 50),
+            last_at: at(days),
+        }
+    })
+}
+
+async fn fill<S: PortableStore>(store: &S) {
+    let owner = |kind: &str, id: &str, status| OwnerRow {
+        organization: "default".into(),
+        kind: kind.into(),
+        id: id.into(),
+        status,
+    };
+    let held = OwnerStatusRow { suspended_at: Some(at(9)), ..OwnerStatusRow::default() };
+    let closed = OwnerStatusRow { closed_at: Some(at(9)), ..OwnerStatusRow::default() };
+    store.import(&Rows::Owners(vec![owner("user", "bob", held), owner("team", "red", closed)])).await.unwrap();
+    store.import(&Rows::Keys((0..KEYS).map(key).collect())).await.unwrap();
+    store.import(&Rows::Usage((0..KEYS).flat_map(usage).collect())).await.unwrap();
+}
+
+fn queries() -> Vec<InventoryQuery> {
+    let list = ListKeys::all;
+    let blue = TeamId::new("blue").unwrap();
+    let time = |days| Timestamp::from_millis(at(days)).unwrap();
+    let mut queries: Vec<_> = [
+        list(),
+        ListKeys::of(blue),
+        list().with_liveness(Liveness::Dead),
+        list().with_creator(ActorId::User(UserId::new("bob").unwrap())),
+        list().with_maker(key_id(1)),
+        list().unused_since(time(2)),
+    ]
+    .map(InventoryQuery::matching)
+    .into();
+    let all = InventoryQuery::all;
+    queries.extend(KeyFlag::ALL.map(|flag| all().flagged([flag])));
+    queries.extend([
+        all().created_since(time(150)).created_before(time(110)),
+        all().with_label("ticket"),
+        all().with_label_value("env", "prod"),
+        all().with_source("intake/curl"),
+        all().name_contains("ÜNÏ"),
+        all().flagged([KeyFlag::Unnamed, KeyFlag::VagueName]).with_label("env").name_contains("key"),
+    ]);
+    queries
+}
+
+/// All that an inventory can say, as text.
+async fn told<S: KeyStore>(manager: &KeyManager<S>) -> Vec<String> {
+    let blue = Rights::none().team(TeamId::new("blue").unwrap(), TeamRole::Admin, Plan::Free);
+    let admins = [
+        Actor::user(UserId::new("olga").unwrap(), Rights::none().org_admin()),
+        Actor::user(UserId::new("alice").unwrap(), blue),
+    ];
+    let mut told = Vec::new();
+    for actor in &admins {
+        for query in queries() {
+            let mut next = Some(query.clone().with_limit(7));
+            let mut pages = String::new();
+            while let Some(query) = next {
+                let page = manager.inventory(query.clone(), actor).await.unwrap();
+                pages += &format!("{}\n{:?}\n", serde_json::to_string(&page.entries).unwrap(), page.unreadable);
+                next = page.next.map(|cursor| query.after(cursor));
+            }
+            told.push(pages);
+            let summary = manager.inventory_summary(query.clone(), actor).await.unwrap();
+            told.push(serde_json::to_string(&summary).unwrap());
+            let mut table = Vec::new();
+            manager.export_inventory(query, ExportFormat::Csv, &mut table, actor).await.unwrap();
+            told.push(String::from_utf8(table).unwrap());
+        }
+    }
+    told
+}
+
+async fn told_of<S: PortableStore>(store: S) -> Vec<String> {
+    fill(&store).await;
+    told(&keys(store, &clock()).await.manager()).await
+}
+
+#[tokio::test]
+async fn inventory_of_the_memory_store_has_every_flag_and_every_readable_key() {
+    let told = told_of(MemoryStore::new()).await;
+    for flag in KeyFlag::ALL {
+        // Hashes as cheap as these are what new keys get here.
+        let expected = flag != KeyFlag::OldHash;
+        assert_eq!(told[0].contains(&format!("\"{}\"", flag.as_str())), expected, "{flag:?}");
+    }
+    let ours: Vec<_> = (0..KEYS).filter(|number| !number.is_multiple_of(25)).collect();
+    for number in &ours {
+        assert_eq!(told[0].matches(&format!("\"id\":\"{}\"", id(*number))).count(), usize::from(number % 17 != 0));
+    }
+    let unreadable = ours.iter().filter(|number| number.is_multiple_of(17)).count();
+    assert!(told[1].ends_with(&format!("\"unreadable\":{unreadable}}}")), "{}", told[1]);
+}
+
+#[tokio::test]
+async fn inventory_of_sqlite_is_that_of_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = SqliteStore::open(folder.path().join("keys.db")).await.unwrap();
+    assert_eq!(told_of(sqlite).await, told_of(MemoryStore::new()).await);
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn inventory_of_postgres_is_that_of_memory() {
+    use tower_api_keys::store::{PostgresSettings, PostgresStore};
+
+    let server = crate::postgres::server::Server::start();
+    PostgresStore::migrate(&server.url(), "keys").await.unwrap();
+    let settings = PostgresSettings::new().with_schema("keys");
+    let postgres = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
+    assert_eq!(told_of(postgres).await, told_of(MemoryStore::new()).await);
+}
+
+#[tokio::test]
+async fn age_grows_with_the_clock() {
+    let (store, clock) = (MemoryStore::new(), clock());
+    fill(&store).await;
+    let manager = keys(store, &clock).await.manager();
+    let actor = Actor::system("test").unwrap();
+    let age = || async {
+        let page = manager.inventory(InventoryQuery::all().with_limit(1), &actor).await.unwrap();
+        page.entries[0].age()
+    };
+    let before = age().await;
+    clock.advance(Duration::from_secs(90));
+    assert_eq!(age().await, before + Duration::from_secs(90));
+}

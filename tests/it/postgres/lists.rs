@@ -1,0 +1,119 @@
+//! What a page reads: its own rows and what belongs to them, wherever in a long list it begins.
+
+use tokio_postgres::Client;
+use tower_api_keys::{
+    OrganizationId, TeamId, Timestamp, UserId,
+    key::KeyId,
+    record::ActorId,
+    store::{EventQuery, KeyCursor, KeyQuery, KeyStore, Liveness, PostgresStore, UsageOf},
+};
+
+use super::{NO_NODE, Server, connected, until};
+
+/// 20,000 keys of 100 teams, made by 10 users; every seventh is dead, every ninth replaces another. With two counts each,
+/// and an event.
+const FILL: &str = "\
+    insert into keys.api_keys (id, organization, kind, owner, name, labels, hash, tag, scopes, created_by, created_at, \
+        revoked_at, replaces) \
+    select lpad(n::text, 20, '0'), 'default', 'team', 'team' || n % 100, '', '{}', 'hash', '\\x00000000', '*', \
+        'user:' || n % 10, n, case when n % 7 = 0 then 1 end, case when n % 9 = 0 then lpad((n - 2)::text, 20, '0') end \
+    from generate_series(1, 20000) n; \
+    insert into keys.api_key_owners select 'default', 'team', 'team' || n, 1, null, null from generate_series(0, 99) n; \
+    insert into keys.api_key_owners select 'default', 'user', n, 1, null, null from generate_series(0, 9) n; \
+    insert into keys.api_key_usage \
+        select id, outcome, '', 1, 1, 1 from keys.api_keys, (values ('success'), ('key_revoked')) of (outcome); \
+    insert into keys.api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
+        select organization, created_at, created_by, 'key.issued', id, kind, owner from keys.api_keys order by id";
+
+/// A page has 100 keys, each with two counts, an owner, a creator, and few others around it, and rows that a condition
+/// leaves out; the hundred owners may be read again and again. Tables that grow have 20,000.
+const MOST_ROWS: i64 = 5_000;
+
+/// How many rows of all tables, and entries of all indexes, were read so far.
+async fn rows_read(sql: &Client) -> i64 {
+    until(sql, NO_NODE).await;
+    let read = "select (select sum(seq_tup_read) from pg_stat_user_tables)::bigint \
+                + (select sum(idx_tup_read) from pg_stat_user_indexes)::bigint";
+    sql.query_one(read, &[]).await.unwrap().get(0)
+}
+
+/// Asks a store of its own, whose counters the server adds up when its connections end.
+async fn assert_reads_little<T>(server: &Server, sql: &Client, what: &str, ask: impl AsyncFnOnce(&PostgresStore) -> T) {
+    let before = rows_read(sql).await;
+    let store = connected(&server.url()).await;
+    ask(&store).await;
+    drop(store);
+    let read = rows_read(sql).await - before;
+    assert!((1..MOST_ROWS).contains(&read), "{what}: {read} rows were read");
+}
+
+/// Nobody gathers statistics here but the test.
+async fn filled() -> (Server, Client) {
+    let server = Server::start_with(&["autovacuum=off", "track_counts=on"]);
+    PostgresStore::migrate(&server.url(), "keys").await.unwrap();
+    run(&server, FILL).await;
+    let sql = server.client().await;
+    (server, sql)
+}
+
+/// On a connection that ends like a store's: what it read is added up before anything else is.
+async fn run(server: &Server, statements: &str) {
+    let sql = server.client().await;
+    sql.batch_execute("set application_name to 'tower-api-keys'").await.unwrap();
+    sql.batch_execute(statements).await.unwrap();
+}
+
+fn id(number: u32) -> KeyId {
+    KeyId::new(&format!("{number:020}")).unwrap()
+}
+
+fn deep() -> KeyQuery {
+    let created_at = Timestamp::from_millis(15_000).unwrap();
+    KeyQuery { after: Some(KeyCursor { created_at, id: id(15_000) }), ..KeyQuery::all(OrganizationId::single()) }
+}
+
+#[tokio::test]
+async fn a_page_reads_its_own_rows_however_deep_with_statistics_and_without() {
+    let (server, sql) = filled().await;
+    let all = || KeyQuery::all(OrganizationId::single());
+    let (team, user) = (TeamId::new("team7").unwrap(), ActorId::User(UserId::new("3").unwrap()));
+    let lists = [
+        ("the first page", all(), 100),
+        ("a page far down", deep(), 100),
+        ("live keys far down", KeyQuery { liveness: Some(Liveness::Live), ..deep() }, 100),
+        ("keys before a time", KeyQuery { created_before: Timestamp::from_millis(15_011).ok(), ..deep() }, 10),
+        ("a team's keys far down", KeyQuery { owner: Some(team.into()), ..deep() }, 50),
+        ("a user's keys far down", KeyQuery { creator: Some(user), ..deep() }, 100),
+        ("a key's successor", KeyQuery { predecessor: Some(id(15_001)), ..all() }, 1),
+    ];
+    for statistics in ["", "analyze"] {
+        run(&server, statistics).await;
+        for (what, query, count) in &lists {
+            let what = format!("{what}, {statistics}");
+            let list = async |store: &PostgresStore| {
+                let rows = store.list(query, Timestamp::MIN).await.unwrap().rows;
+                assert_eq!(rows.len(), *count, "{what}");
+            };
+            assert_reads_little(&server, &sql, &what, list).await;
+        }
+        let of = UsageOf::Keys((1..=100).map(|number| id(number * 150)).collect());
+        let usage = async |store: &PostgresStore| assert_eq!(store.usage(&of).await.unwrap().len(), 200);
+        assert_reads_little(&server, &sql, "counts of 100 keys", usage).await;
+    }
+}
+
+/// Without statistics the server thinks that an organization has few events, and sorts them.
+#[tokio::test]
+async fn a_page_of_events_reads_its_own_rows_in_either_order() {
+    let (server, sql) = filled().await;
+    run(&server, "analyze").await;
+    for newest_first in [false, true] {
+        for after in [None, Some(9_000)] {
+            let query = EventQuery { newest_first, after, ..EventQuery::all(OrganizationId::single()) };
+            let events = async |store: &PostgresStore| {
+                assert_eq!(store.events(&query).await.unwrap().rows.len(), 100);
+            };
+            assert_reads_little(&server, &sql, &format!("{query:?}"), events).await;
+        }
+    }
+}

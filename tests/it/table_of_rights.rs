@@ -1,0 +1,149 @@
+//! Every action by every kind of actor, for personal and team keys, on every plan, at home and abroad, on every store.
+
+mod acts;
+mod cells;
+mod world;
+
+use std::sync::Arc;
+
+use cells::Cell;
+use futures_util::{StreamExt, stream};
+use tower_api_keys::{
+    Actor, ApiKeys,
+    key::KeyId,
+    manage::{ManageError, Rights},
+    store::{KeyStore, MemoryStore, SqliteStore},
+};
+use world::World;
+
+use crate::support::{cheap, clock, system, user};
+
+/// Where a cell is played: whose manager is asked, and by an actor of which organization.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    /// The target, the manager and the actor are of one organization.
+    Home,
+    /// The actor is of another one.
+    ForeignActor,
+    /// The target is of another one.
+    ForeignTarget,
+}
+
+/// Cells that are played at once.
+const AT_ONCE: usize = 16;
+
+/// Plays every cell in a store that `make` gives for each action: a new one, or the same.
+async fn table_of_rights_holds<S: KeyStore>(mut make: impl FnMut() -> Arc<S>) {
+    for cells in cells::by_action() {
+        let store = make();
+        let keys = ApiKeys::builder(Arc::clone(&store)).hasher(cheap()).clock(clock()).build().await.unwrap();
+        let (keys, store) = (&keys, &store);
+        let played = [Stage::Home, Stage::ForeignActor, Stage::ForeignTarget]
+            .map(|stage| stream::iter(stage.cells(&cells)).map(move |cell| play(keys, store, cell, stage)));
+        let played = stream::iter(played).flatten().buffer_unordered(AT_ONCE);
+        let wrong: Vec<String> = played.flat_map(stream::iter).collect().await;
+        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    }
+}
+
+impl Stage {
+    /// Abroad no plan makes a difference: the table is played on one.
+    fn cells(self, of: &[Cell]) -> Vec<Cell> {
+        let first = |cell: &&Cell| self == Self::Home || of.iter().all(|other| !other.is_before(cell));
+        // The system belongs to no organization: it acts in that of the manager it is given to.
+        let has_home = |cell: &&Cell| self != Self::ForeignActor || cell.actor != "system";
+        of.iter().filter(first).filter(has_home).copied().collect()
+    }
+}
+
+/// Acts in organizations that hold the target, and the key that acts if one does. What is wrong with the answer.
+async fn play<S: KeyStore>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, stage: Stage) -> Vec<String> {
+    let world = World::new(keys, store);
+    world.prepare(&cell).await;
+    let (manager_of, actor_of) = match stage {
+        Stage::Home => (&world.home, &world.home),
+        Stage::ForeignActor => (&world.home, &world.abroad),
+        Stage::ForeignTarget => (&world.abroad, &world.abroad),
+    };
+    let actor = world.actor(cell.actor, cell.plan, actor_of).await;
+    let manager = world.manager_of(manager_of);
+    let before = world.all().await;
+    let asked = acts::ask(&world, &manager, &cell, &actor).await;
+    let told = acts::act(&world, &manager, &cell, &actor).await;
+    let after = world.all().await;
+
+    let mut wrong = Vec::new();
+    let mut check = |holds: bool, what: String| {
+        if !holds {
+            let Cell { whose, action, actor, plan, .. } = cell;
+            wrong.push(format!("{whose} {action} by {actor} on {plan:?}: {what}"));
+        }
+    };
+    let is_untouched = before == after;
+    match stage {
+        Stage::Home => {
+            check(told == cell.expected, format!("{told}, not {}", cell.expected));
+            let button = if ["usage", "bare"].contains(&cell.expected) { "yes" } else { cell.expected };
+            check(asked == button, format!("the button says {asked}, not {button}"));
+            let changes = cell.is_change() && cell.expected == "yes";
+            let events = after[0].events.len() - before[0].events.len();
+            check(events == usize::from(changes), format!("{events} events"));
+            check(is_untouched != changes, format!("untouched: {is_untouched}"));
+        }
+        Stage::ForeignActor => {
+            check(told == "-" && asked == "-", format!("{told}, and the button says {asked}"));
+            check(is_untouched, "touched".into());
+        }
+        // Owners of the same name abroad are others: only keys can be told to be of another organization.
+        Stage::ForeignTarget => {
+            let expected = if cell.expected == "scope" { "scope" } else { "-" };
+            check(!cell.names_a_key() || told == expected, format!("{told}, not {expected}"));
+            check(told != "usage" && told != "bare", told);
+            check(before[0] == after[0], "touched".into());
+        }
+    }
+    wrong
+}
+
+#[tokio::test]
+async fn table_of_rights_holds_in_memory() {
+    table_of_rights_holds(|| Arc::new(MemoryStore::new())).await;
+}
+
+#[tokio::test]
+async fn table_of_rights_holds_in_sqlite() {
+    let store = Arc::new(SqliteStore::in_memory().await.unwrap());
+    table_of_rights_holds(|| Arc::clone(&store)).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn table_of_rights_holds_in_postgresql() {
+    use tower_api_keys::store::{PostgresSettings, PostgresStore};
+
+    let server = crate::postgres::server::Server::start();
+    PostgresStore::migrate(&server.url(), "keys").await.unwrap();
+    let settings = PostgresSettings::new().with_schema("keys");
+    let store = Arc::new(PostgresStore::connect_with(&server.url(), settings).await.unwrap());
+    table_of_rights_holds(|| Arc::clone(&store)).await;
+}
+
+#[tokio::test]
+async fn table_of_rights_makes_hidden_and_absent_look_the_same() {
+    let store = MemoryStore::new();
+    let keys = ApiKeys::builder(store).hasher(cheap()).clock(clock()).build().await.unwrap();
+    let blue = crate::support::team("blue");
+    let issued = keys.manager().issue(tower_api_keys::IssueKey::team(blue), &system()).await.unwrap();
+    let absent = KeyId::new("BBBBBBBBBBBBBBBBBBBB").unwrap();
+    let bob = Actor::user(user("bob"), Rights::none());
+    let told = |error: ManageError| format!("{error} {error:?}");
+    let hidden = keys.manager().find(&issued.info().id, &bob).await.map_err(told).unwrap_err();
+    let absent = keys.manager().find(&absent, &bob).await.map_err(told).unwrap_err();
+    assert_eq!(hidden, absent);
+}
+
+#[test]
+fn table_of_rights_has_every_action_and_actor_on_every_plan() {
+    let (actors, plans) = (17, 4);
+    assert_eq!(cells::all().len(), (cells::USER_ACTIONS + cells::TEAM_ACTIONS) * actors * plans);
+}

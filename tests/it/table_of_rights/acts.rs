@@ -1,0 +1,96 @@
+use tower_api_keys::{
+    Actor, IssueKey, KeyManager,
+    key::KeyId,
+    manage::{Decision, DenialReason, KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind, Target},
+    record::{Hold, Labels},
+    store::KeyStore,
+};
+
+use super::{
+    cells::Cell,
+    world::{World, time},
+};
+use crate::support::system;
+
+/// What the actor is told.
+pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cell: &Cell, actor: &Actor) -> String {
+    let (id, owner) = (world.target(), cell.owner());
+    let seen = |usage: Option<_>| if usage.is_some() { "usage" } else { "bare" };
+    let listed = |page: KeyPage| match page.keys.iter().find(|key| key.id == id) {
+        Some(key) => seen(key.usage),
+        None => "nothing",
+    };
+    match cell.action {
+        "issue" => answer(manager.issue(IssueKey::of(owner), actor).await, |_| "yes"),
+        "rename" => answer(manager.rename(&id, "Monday cron", actor).await, |_| "yes"),
+        "relabel" => {
+            let labels = Labels::new([("ticket", "OPS-1")]).unwrap();
+            answer(manager.relabel(&id, labels, actor).await, |_| "yes")
+        }
+        "narrow" => answer(manager.narrow_scopes(&id, "read".parse().unwrap(), actor).await, |_| "yes"),
+        "expire" => answer(manager.expire_at(&id, time("2027-01-01T00:00:00Z"), actor).await, |_| "yes"),
+        "revoke" => answer(manager.revoke(&id, actor).await, |_| "yes"),
+        "find" => answer(manager.find(&id, actor).await, |key| seen(key.usage)),
+        "usage" => answer(manager.usage(&id, actor).await, |_| "usage"),
+        "list" => answer(manager.list(ListKeys::of(owner), actor).await, listed),
+        "unused" => {
+            let query = ListKeys::of(owner).unused_since(time("2027-01-01T00:00:00Z"));
+            answer(manager.list(query, actor).await, listed)
+        }
+        "hold" => answer(manager.hold(&owner, Hold::Plan, actor).await, |_| "yes"),
+        "lift" => answer(manager.lift(&owner, Hold::Suspended, actor).await, |_| "yes"),
+        "close" => answer(manager.close(&owner, actor).await, |_| "yes"),
+        other => panic!("{other}"),
+    }
+}
+
+/// What a button for it would be told.
+pub async fn ask<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cell: &Cell, actor: &Actor) -> String {
+    let (owner, key) = (cell.owner(), found(world, &world.target()).await);
+    let (of_key, of_owner, of_new) = (Target::listed(&key), Target::Owner(&owner), Target::new_key(&owner));
+    let (action, target) = match cell.action {
+        "issue" => (KeyAction::Issue, of_new),
+        "rename" => (KeyAction::Rename, of_key),
+        "relabel" => (KeyAction::Relabel, of_key),
+        "narrow" => (KeyAction::Narrow, of_key),
+        "expire" => (KeyAction::Expire, of_key),
+        "revoke" => (KeyAction::Revoke, of_key),
+        "find" => (KeyAction::See, of_key),
+        "list" => (KeyAction::See, of_owner),
+        "usage" => (KeyAction::SeeUsage, of_key),
+        "unused" => (KeyAction::SeeUsage, of_owner),
+        "hold" => (KeyAction::Hold, of_owner),
+        "lift" => (KeyAction::Lift, of_owner),
+        "close" => (KeyAction::Close, of_owner),
+        other => panic!("{other}"),
+    };
+    match manager.can(actor, action, &target) {
+        Decision::Allow => "yes".into(),
+        Decision::Deny(reason) => word(reason),
+        Decision::Hide => "-".into(),
+    }
+}
+
+async fn found<S: KeyStore>(world: &World<'_, S>, id: &KeyId) -> KeyInfo {
+    world.manager_of(&world.home).find(id, &system()).await.unwrap()
+}
+
+fn answer<T>(result: Result<T, ManageError>, good: impl FnOnce(T) -> &'static str) -> String {
+    match result.map_err(|error| error.kind()) {
+        Ok(value) => good(value).into(),
+        Err(ManageErrorKind::NotFound) => "-".into(),
+        Err(ManageErrorKind::Denied(denial)) => word(denial.reason()),
+        Err(other) => format!("{other:?}"),
+    }
+}
+
+fn word(reason: DenialReason) -> String {
+    match reason {
+        DenialReason::InsufficientRole => "role".into(),
+        DenialReason::InsufficientScope => "scope".into(),
+        DenialReason::NotYourKey => "yours".into(),
+        DenialReason::PlanRequired => "plan".into(),
+        DenialReason::ScopesTooWide => "wide".into(),
+        other => format!("{other:?}"),
+    }
+}

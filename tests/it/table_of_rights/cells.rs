@@ -1,0 +1,116 @@
+use tower_api_keys::{Owner, manage::Plan};
+
+use crate::support::{team, user};
+
+/// The target belongs to the user `alice` or to the team `blue`; `alice` made both and is in no team.
+///
+/// Actors:
+/// - `alice`, and `bob`, who has nothing to do with either;
+/// - `member`, `admin`, `owner` of the team `blue`, and `red`, who owns another team;
+/// - `org`, an admin of the organization who says the plan of `blue`, and `unsaid`, one who does not;
+/// - `system`;
+/// - a key with `keys:manage` of alice, the member, the admin, `org` (`k-…`), of team `blue` and of team `red`;
+/// - keys with all scopes, but without that one named, of alice (`all-alice`) and of team `blue` (`all-blue`).
+///
+/// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `-` for not found; `role`,
+/// `plan`, `yours`, `scope` and `wide` for the reason of a denial.
+const TABLE: &str = "
+             | plan | alice bob member admin owner red | org   unsaid system | k-alice k-member k-admin k-org k-blue k-red | all-alice all-blue
+user issue   | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user rename  | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user relabel | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user narrow  | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user expire  | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user revoke  | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes   -      -     | scope     scope
+user find    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user usage   | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user list    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user unused  | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user hold    | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
+user lift    | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
+user close   | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
+team issue   | high | -     -   role   yes   yes   -   | yes   plan   yes    | -       role     yes     yes   yes    -     | scope     scope
+team issue   | low  | -     -   role   plan  plan  -   | plan  plan   yes    | -       role     plan    plan  plan   -     | scope     scope
+team rename  | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team relabel | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team narrow  | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team expire  | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team revoke  | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team find    | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage usage  -     | scope     scope
+team usage   | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team list    | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage usage  -     | scope     scope
+team unused  | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team hold    | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
+team lift    | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
+team close   | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
+";
+
+/// What can be done to a personal key or a person.
+pub const USER_ACTIONS: usize = 13;
+
+/// What can be done to a team key or a team.
+pub const TEAM_ACTIONS: usize = 13;
+
+/// Actions that change nothing.
+const READS: [&str; 4] = ["find", "list", "unused", "usage"];
+
+/// Actions that name the owner, not the key.
+const OF_OWNER: [&str; 6] = ["issue", "list", "unused", "hold", "lift", "close"];
+
+/// One line of the table, by one actor, on one plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell {
+    /// `user` or `team`.
+    pub whose: &'static str,
+    pub action: &'static str,
+    pub actor: &'static str,
+    pub plan: Plan,
+    pub expected: &'static str,
+}
+
+impl Cell {
+    pub fn owner(&self) -> Owner {
+        if self.whose == "user" { user("alice").into() } else { team("blue").into() }
+    }
+
+    /// Whether it is the same on a plan that comes before.
+    pub fn is_before(&self, other: &Self) -> bool {
+        self.actor == other.actor && (self.plan as u8) < (other.plan as u8)
+    }
+
+    pub fn is_change(&self) -> bool {
+        !READS.contains(&self.action)
+    }
+
+    pub fn names_a_key(&self) -> bool {
+        !OF_OWNER.contains(&self.action)
+    }
+}
+
+/// The cells, those of one action together.
+pub fn by_action() -> Vec<Vec<Cell>> {
+    let cells = all();
+    cells.chunk_by(|one, other| (one.whose, one.action) == (other.whose, other.action)).map(<[Cell]>::to_vec).collect()
+}
+
+pub fn all() -> Vec<Cell> {
+    let mut lines = TABLE.trim_matches('\n').lines();
+    let actors: Vec<&str> = lines.next().unwrap().split_whitespace().filter(|word| *word != "|").skip(1).collect();
+    let mut cells = Vec::new();
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "|").collect();
+        let plans: &[Plan] = match words[2] {
+            "any" => &[Plan::Free, Plan::Team, Plan::Business, Plan::Enterprise],
+            "high" => &[Plan::Business, Plan::Enterprise],
+            "low" => &[Plan::Free, Plan::Team],
+            other => panic!("{other}"),
+        };
+        assert_eq!(words.len(), actors.len() + 3, "{line}");
+        for (&actor, &expected) in actors.iter().zip(&words[3..]) {
+            for &plan in plans {
+                cells.push(Cell { whose: words[0], action: words[1], actor, plan, expected });
+            }
+        }
+    }
+    cells
+}

@@ -1,0 +1,180 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tower_api_keys::{
+    Actor, ApiKeys, KeyManager, OrganizationId, Owner, Principal, Timestamp,
+    audit::EventRow,
+    key::KeyId,
+    manage::{Plan, Rights, TeamRole},
+    record::{Hold, KeyRow},
+    store::{AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, KeyStore, ListedKey, OwnerChange, OwnerRef, Write},
+    usage::{UsageBatch, UsageRow},
+};
+
+use super::cells::Cell;
+use crate::support::{noon, system, team, user};
+
+/// So that no two cells meet, in whatever store: every one has organizations and keys of its own.
+static NEXT: AtomicUsize = AtomicUsize::new(1);
+
+/// What one cell is played in.
+pub struct World<'a, S> {
+    keys: &'a ApiKeys<S>,
+    store: &'a S,
+    number: usize,
+    pub home: OrganizationId,
+    pub abroad: OrganizationId,
+}
+
+/// All that stands in an organization.
+#[derive(Debug, PartialEq)]
+pub struct Standing {
+    keys: Vec<ListedKey>,
+    pub events: Vec<EventRow>,
+}
+
+impl<'a, S: KeyStore> World<'a, S> {
+    pub fn new(keys: &'a ApiKeys<S>, store: &'a S) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let organization = |name: &str| OrganizationId::new(format!("{name}-{number}")).unwrap();
+        Self { keys, store, number, home: organization("home"), abroad: organization("abroad") }
+    }
+
+    pub fn manager_of(&self, organization: &OrganizationId) -> KeyManager<S> {
+        self.keys.manager_for(organization.clone())
+    }
+
+    fn id(&self, what: char) -> KeyId {
+        KeyId::new(&format!("{what}{:0>19}", self.number)).unwrap()
+    }
+
+    /// The key that is acted upon.
+    pub fn target(&self) -> KeyId {
+        self.id('t')
+    }
+
+    /// A key that replaces it, where the cell is about its rotation.
+    pub fn successor(&self) -> KeyId {
+        self.id('s')
+    }
+
+    /// Puts the target into the store, with what the action needs.
+    pub async fn prepare(&self, cell: &Cell) {
+        self.plant(&self.target(), &cell.owner(), "*", None).await;
+        self.use_once(&self.target()).await;
+        match cell.action {
+            "lift" => self.hold(&cell.owner()).await,
+            "rotation" | "finish" | "abort" => {
+                self.plant(&self.successor(), &cell.owner(), "*", Some(self.target())).await;
+            }
+            _ => {}
+        }
+    }
+
+    /// A key at home that is there without having been issued; nobody holds its text.
+    async fn plant(&self, id: &KeyId, owner: &Owner, scopes: &str, replaces: Option<KeyId>) {
+        let row = KeyRow {
+            organization: self.home.as_str().into(),
+            id: id.as_str().into(),
+            kind: owner.kind().as_str().into(),
+            owner: owner.id().into(),
+            scopes: scopes.into(),
+            created_at: noon().as_millis(),
+            replaces: replaces.map(|old| old.as_str().into()),
+            ..KeyRow::example()
+        };
+        self.apply(Write::Insert(row)).await;
+    }
+
+    async fn hold(&self, owner: &Owner) {
+        let of = OwnerRef { organization: self.home.clone(), owner: owner.clone() };
+        self.apply(Write::Owner(of, OwnerChange::Hold(Hold::Suspended))).await;
+    }
+
+    /// A change that no manager made.
+    async fn apply(&self, write: Write) {
+        let mut id = [0; 16];
+        id.copy_from_slice(&blake3_of(&format!("{write:?}"))[..16]);
+        let event =
+            EventRow { organization: self.home.as_str().into(), action: "planted".into(), ..EventRow::example() };
+        let writes = vec![AuditedWrite { write, event }];
+        let change = Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None };
+        self.store.apply(&change).await.unwrap();
+    }
+
+    async fn use_once(&self, id: &KeyId) {
+        let at = noon().as_millis();
+        let row = UsageRow {
+            key: Some(id.as_str().into()),
+            outcome: "success".into(),
+            source: String::new(),
+            count: 1,
+            first_at: at,
+            last_at: at,
+        };
+        let writer = id.as_bytes()[4..].try_into().unwrap();
+        self.store.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row] }).await.unwrap();
+    }
+
+    /// All that stands at home and abroad.
+    pub async fn all(&self) -> [Standing; 2] {
+        [self.standing(&self.home).await, self.standing(&self.abroad).await]
+    }
+
+    async fn standing(&self, organization: &OrganizationId) -> Standing {
+        let query = KeyQuery { limit: 1_000, ..KeyQuery::all(organization.clone()) };
+        let keys = self.store.list(&query, noon()).await.unwrap().rows;
+        let query = EventQuery { limit: 1_000, ..EventQuery::all(organization.clone()) };
+        let events = self.store.events(&query).await.unwrap().rows;
+        Standing { keys, events: events.into_iter().filter(|event| event.action != "planted").collect() }
+    }
+
+    /// Who acts. A key that acts is planted at home, whichever organization it says it is of.
+    pub async fn actor(&self, name: &str, plan: Plan, organization: &OrganizationId) -> Actor {
+        let (owner, with, rights): (Owner, _, _) = match name {
+            "system" => return system(),
+            "all-alice" => (user("alice").into(), "*", Rights::none().org_admin()),
+            "all-blue" => (team("blue").into(), "*", Rights::none().team_plan(team("blue"), plan)),
+            // More rights than a team's key has use for: all but the plan of its own team are ignored.
+            "k-blue" => {
+                let rights = Rights::none().org_admin().team_plan(team("blue"), plan);
+                (team("blue").into(), "* keys:manage", rights.team(team("red"), TeamRole::Owner, plan))
+            }
+            "k-red" => {
+                let rights = Rights::none().org_admin().team(team("blue"), TeamRole::Owner, plan);
+                (team("red").into(), "* keys:manage", rights)
+            }
+            name => match name.strip_prefix("k-") {
+                Some(name) => (user(name).into(), "* keys:manage", rights(name, plan)),
+                None => return Actor::user(user(name), rights(name, plan)).in_organization(organization.clone()),
+            },
+        };
+        let acting = self.id('a');
+        self.plant(&acting, &owner, with, None).await;
+        let principal = match &owner {
+            Owner::User(user) => Principal::fake().user(user.as_str()),
+            Owner::Team(team) => Principal::fake().team(team.as_str()),
+        };
+        let principal = principal.unwrap().key(acting).scopes(with.parse().unwrap());
+        Actor::key(&principal.organization(organization.clone()).build(), rights)
+    }
+}
+
+fn rights(name: &str, plan: Plan) -> Rights {
+    match name {
+        "member" => Rights::none().team(team("blue"), TeamRole::Member, plan),
+        "admin" => Rights::none().team(team("blue"), TeamRole::Admin, plan),
+        "owner" => Rights::none().team(team("blue"), TeamRole::Owner, plan),
+        "red" => Rights::none().team(team("red"), TeamRole::Owner, plan),
+        "org" => Rights::none().org_admin().team_plan(team("blue"), plan),
+        "unsaid" => Rights::none().org_admin(),
+        _ => Rights::none(),
+    }
+}
+
+fn blake3_of(text: &str) -> [u8; 32] {
+    *blake3::hash(text.as_bytes()).as_bytes()
+}
+
+pub fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
