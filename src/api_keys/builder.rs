@@ -6,7 +6,7 @@ use crate::{
     auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, Pruner, StoreUpkeep, Upkeep, UsageFlusher, Wiring},
     hash::{Argon2Params, Hasher, HasherConfig, PepperId, Peppers},
     key::{InvalidBrand, KeyFormat},
-    manage::{KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
+    manage::{DenialLog, KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
     owner::OrganizationId,
     random::random_bytes,
     scope::Scope,
@@ -242,6 +242,14 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
         let (store, meter) = (Arc::clone(&self.store), Arc::clone(&wiring.meter));
         let flusher = Arc::new(UsageFlusher::new(store, Arc::clone(&usage), meter, self.usage_interval, timeout));
+        let denials = DenialLog::new(
+            Arc::clone(&self.store),
+            Arc::clone(&settings.clock),
+            timeout,
+            self.usage_interval,
+            self.rules.notifier.clone(),
+        );
+        let notifier = self.rules.notifier.clone();
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&self.store),
             hasher: hasher.clone(),
@@ -252,10 +260,12 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             timeout,
             organization: OrganizationId::single(),
             rules: Arc::new(self.rules),
+            denials: Arc::new(denials),
         });
         let clock = Arc::clone(&settings.clock);
         let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));
-        let mut upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner);
+        let (store, flusher_too) = (Arc::clone(&self.store), Arc::clone(&flusher));
+        let mut upkeep = StoreUpkeep::new(store, timeout, flusher_too, pruner, notifier);
         wiring.attempts = self.attempt_lines.then(|| upkeep.write_attempt_lines(&wiring.meter));
         let upkeep = Arc::new(upkeep);
         (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));

@@ -53,6 +53,10 @@ impl Action {
     pub const KEY_SUCCESSOR_MADE: Self = Self(Cow::Borrowed("key.successor_made"));
     /// The stored record of a key cannot be read; its calls get 503.
     pub const KEY_UNREADABLE: Self = Self(Cow::Borrowed("key.unreadable"));
+    /// Attempts to manage keys that were denied: what stands since is a line of JSON with the `action` that was tried, the
+    /// `reason`, [its code](crate::manage::DenialReason::code), `hidden` or `not_found`, and the `count`. What an actor
+    /// repeats within an hour is added up; of more than 16 kinds the rest is `various`.
+    pub const MANAGE_DENIED: Self = Self(Cow::Borrowed("manage.denied"));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed("owner.closed"));
     /// A hold was put on an owner.
@@ -64,6 +68,13 @@ impl Action {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Any words: those that another version of this crate wrote are found by them, and others nowhere.
+impl From<&str> for Action {
+    fn from(words: &str) -> Self {
+        Self(Cow::Owned(words.to_owned()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 
 use super::{AttemptLines, AttemptWriter, Pruner, UsageFlusher, meter::Meter};
 use crate::{
-    audit::{Action, Event, EventRow, Subject},
+    audit::{Action, Event, EventRow, Notifier, Subject},
     hash::{Hasher, KeyHash},
     key::{KeyId, PlaintextKey},
     log::log,
@@ -41,12 +41,19 @@ pub(crate) struct StoreUpkeep<S> {
     flusher: Arc<UsageFlusher<S>>,
     pruner: Arc<Pruner<S>>,
     attempts: Option<Arc<AttemptWriter<S>>>,
+    notifier: Notifier,
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
 }
 
 impl<S: KeyStore> StoreUpkeep<S> {
-    pub(crate) fn new(store: Arc<S>, timeout: Duration, flusher: Arc<UsageFlusher<S>>, pruner: Arc<Pruner<S>>) -> Self {
-        Self { store, timeout, flusher, pruner, attempts: None, reports: Mutex::default() }
+    pub(crate) fn new(
+        store: Arc<S>,
+        timeout: Duration,
+        flusher: Arc<UsageFlusher<S>>,
+        pruner: Arc<Pruner<S>>,
+        notifier: Notifier,
+    ) -> Self {
+        Self { store, timeout, flusher, pruner, attempts: None, notifier, reports: Mutex::default() }
     }
 
     /// From now on, the lines that come in here are written to the store.
@@ -116,12 +123,16 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
             return;
         }
         let subject = Subject::Key(id, owner.owner);
-        let event = EventRow::from(&Event::new(owner.organization, now, ActorId::System(label), action, subject));
-        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        let event = Event::new(owner.organization, now, ActorId::System(label), action, subject);
+        let (store, timeout, notifier) = (Arc::clone(&self.store), self.timeout, self.notifier.clone());
         tokio::spawn(async move {
-            let events = std::slice::from_ref(&event);
-            if let Err(_error) = guarded_change(timeout, || store.append_events(events)).await {
-                log!(warn, error = &_error as &dyn std::error::Error, "an event could not be added to the audit trail");
+            let row = EventRow::from(&event);
+            match guarded_change(timeout, || store.append_events(std::slice::from_ref(&row))).await {
+                Ok(()) => notifier.tell(&[event]),
+                Err(_error) => {
+                    let _error = &_error as &dyn std::error::Error;
+                    log!(warn, error = _error, "an event could not be added to the audit trail");
+                }
             }
         });
     }

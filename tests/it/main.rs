@@ -20,6 +20,7 @@ mod copy;
 mod examples;
 mod http;
 mod inventory;
+mod leak_response;
 mod leaks;
 mod lessons;
 mod memory_use;
