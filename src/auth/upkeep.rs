@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Pruner, UsageFlusher};
+use super::{AttemptLines, AttemptWriter, Pruner, UsageFlusher, meter::Meter};
 use crate::{
     audit::{Action, Event, EventRow, Notifier, Subject},
     hash::{Hasher, KeyHash},
@@ -12,7 +12,7 @@ use crate::{
     log::log,
     owner::OwnerRef,
     record::{ActorId, SystemLabel},
-    store::{KeyStore, RehashedKey, guarded_change},
+    store::{KeyStore, RehashedKey, StoreError, guarded_change},
     time::Timestamp,
 };
 
@@ -40,6 +40,7 @@ pub(crate) struct StoreUpkeep<S> {
     timeout: Duration,
     flusher: Arc<UsageFlusher<S>>,
     pruner: Arc<Pruner<S>>,
+    attempts: Option<Arc<AttemptWriter<S>>>,
     notifier: Notifier,
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
 }
@@ -52,7 +53,26 @@ impl<S: KeyStore> StoreUpkeep<S> {
         pruner: Arc<Pruner<S>>,
         notifier: Notifier,
     ) -> Self {
-        Self { store, timeout, flusher, pruner, notifier, reports: Mutex::default() }
+        Self { store, timeout, flusher, pruner, attempts: None, notifier, reports: Mutex::default() }
+    }
+
+    /// From now on, the lines that come in here are written to the store.
+    pub(crate) fn write_attempt_lines(&mut self, meter: &Arc<Meter>) -> Arc<AttemptLines> {
+        let lines = Arc::new(AttemptLines::new(Arc::clone(meter)));
+        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        self.attempts = Some(Arc::new(AttemptWriter::new(store, Arc::clone(&lines), timeout)));
+        lines
+    }
+
+    /// Writes the lines that came in before this call.
+    ///
+    /// # Errors
+    /// Those of [`KeyStore::append_events`].
+    pub(crate) async fn write_attempts(&self) -> Result<(), StoreError> {
+        match &self.attempts {
+            Some(attempts) => attempts.write().await,
+            None => Ok(()),
+        }
     }
 
     fn is_due(&self, id: KeyId, action: &Action, now: Timestamp) -> bool {
@@ -75,6 +95,9 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
     fn start(&self) {
         self.flusher.start();
         self.pruner.start();
+        if let Some(attempts) = &self.attempts {
+            attempts.start();
+        }
     }
 
     fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash) {

@@ -56,6 +56,37 @@
 //!   rotation.
 //! - [`RotateKey::into_team`] makes a personal key a team's in the same steps.
 //!
+//! # Inventory
+//!
+//! Which keys are there, who made them, who uses them, and which want a look? [`inventory`](KeyManager::inventory) answers
+//! with pages of [entries](InventoryEntry), [`inventory_summary`](KeyManager::inventory_summary) with numbers by team, and
+//! [`export_inventory`](KeyManager::export_inventory) with a table or lines of JSON. All three take an [`InventoryQuery`],
+//! and tell of keys whose usage the actor may see.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+//! # let admin = tower_api_keys::Actor::system("first start")?;
+//! # manager.issue(tower_api_keys::IssueKey::team("blue".parse()?).named("key1"), &admin).await?;
+//! use tower_api_keys::manage::{InventoryQuery, KeyFlag};
+//!
+//! let query = InventoryQuery::all().flagged([KeyFlag::Unnamed, KeyFlag::VagueName]);
+//! for entry in manager.inventory(query, &admin).await?.entries {
+//!     println!("{} {}, made by {}", entry.key.redacted, entry.key.name, entry.key.created_by);
+//!     for flag in &entry.flags {
+//!         println!("  {flag}"); // Its name says nothing. Say who uses it, and where: `GitHub Actions - production`.
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - A [flag](KeyFlag) is a question to somebody, never a verdict that the crate acts on. [`FlagSettings`] tells when each
+//!   is raised; most are gone 30 days after their cause.
+//! - Pages of 100 out of 100,000 keys take as long at the end as at the beginning. Conditions that only a look at each key
+//!   can answer, such as flags, are bounded by call: a page may be short and have a next one.
+//!
 //! # Advice
 //!
 //! What people ask before something happens, and when it has. Nothing here changes anything:

@@ -214,7 +214,7 @@ async fn a_hash_that_this_node_cannot_check_is_explained_before_the_key_is_judge
     is_as_explained(&peppered, &key, Some("key_revoked"), "pepper known, revoked").await;
 
     // A cost that is not accepted is met behind the verdict.
-    let dear = node(HasherConfig::new().with_params(Argon2Params::new(8_192, 1).unwrap())).await.unwrap();
+    let dear = node(HasherConfig::new().with_params(Argon2Params::new(20_480, 1).unwrap())).await.unwrap();
     let key = remembered(dear.manager().issue(IssueKey::user(user("bob")), &system()).await.unwrap());
     is_as_explained(&stranger, &key, Some("corrupt_record"), "cost").await;
     let explanation = stranger.manager().explain(&key.id(), &system()).await.unwrap();

@@ -10,6 +10,8 @@ mod fleet;
 mod intake_webhook;
 #[cfg(all(feature = "axum", feature = "sqlite"))]
 mod quickstart;
+#[cfg(feature = "sqlite")]
+mod rotation_job;
 
 use running::{Running, request};
 

@@ -34,6 +34,7 @@ mod project;
 mod refusals;
 mod rotation;
 mod settings;
+mod sources;
 mod sqlite;
 mod support;
 mod table_of_rights;

@@ -27,7 +27,7 @@ pub struct Evidence {
     pub sentence: String,
 }
 
-/// What kind of thing an [`Evidence`] is. The first group is what requests left behind, the second what people wrote.
+/// What kind of thing an [`Evidence`] is: what requests left behind, or what people wrote.
 ///
 /// ```
 /// use tower_api_keys::manage::EvidenceKind;

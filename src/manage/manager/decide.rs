@@ -14,7 +14,7 @@ use crate::{
 
 impl<S> KeyManager<S> {
     /// Whether the actor may do this to that: the decision that guards the action itself, to show or to grey a button.
-    /// Asks the [`Policy`], and nobody else: that the actor is active and the key live is looked at when it acts.
+    /// Asks the [`Policy`](crate::manage::Policy), and nobody else: that the actor is active and the key live is looked at when it acts.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -24,8 +24,8 @@ impl<S> KeyManager<S> {
     ///
     /// let blue = TeamId::new("blue")?;
     /// let alice = Actor::user(UserId::new("alice")?, Rights::none().team(blue.clone(), TeamRole::Admin, Plan::Team));
-    /// let button = Target::new_key(&Owner::Team(blue));
-    /// if let Decision::Deny(reason) = manager.can(&alice, KeyAction::Issue, &button) {
+    /// let owner = Owner::Team(blue);
+    /// if let Decision::Deny(reason) = manager.can(&alice, KeyAction::Issue, &Target::new_key(&owner)) {
     ///     assert_eq!(Denial::from(reason).sentence(), "Team API keys are not included.");
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -18,7 +18,8 @@ use crate::{
 impl<S: KeyStore> KeyManager<S> {
     /// What would happen if this key called now, and why: every check that a request meets, in its order, with since when
     /// and by whom, and what would change it; and how requests with it ended so far, so that a program that never called
-    /// is told from one that calls and fails.
+    /// is told from one that calls and fails. One that sends half a key, or the blank it should have replaced, names no key:
+    /// look for it in [`refusals_without_key`](Self::refusals_without_key).
     ///
     /// A record that cannot be read is explained too. Pepper and cost of the hash are judged as this node is set up.
     ///

@@ -1,0 +1,114 @@
+//! What the scheduled job of the example does to the keys in its folder.
+
+use std::process::Output;
+
+use tempfile::{TempDir, tempdir};
+use tower_api_keys::{
+    Actor, ApiKeys, Scope,
+    auth::AuthErrorKind,
+    manage::{KeyInfo, ListKeys},
+    store::{Liveness, SqliteStore},
+};
+
+use super::running::program;
+use crate::support::secrets;
+
+const SERVICES: [&str; 2] = ["deploy.key", "cron.key"];
+const OWN: &str = "rotator.key";
+
+/// Runs the job once; whoever calls with an old key has moved as soon as it calls with the new one.
+fn run(folder: &TempDir) -> String {
+    let job = program("rotation_job");
+    let Output { status, stdout, stderr } =
+        std::process::Command::new(job).current_dir(folder).env("QUIET_SECONDS", "0").output().unwrap();
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    for file in [SERVICES[0], SERVICES[1], OWN, "sales.key"] {
+        secrets::remember(&text(folder, file));
+    }
+    String::from_utf8(stdout).unwrap()
+}
+
+fn text(folder: &TempDir, file: &str) -> String {
+    std::fs::read_to_string(folder.path().join(file)).unwrap()
+}
+
+async fn keys(folder: &TempDir) -> ApiKeys<SqliteStore> {
+    ApiKeys::new(SqliteStore::open(folder.path().join("keys.db")).await.unwrap()).unwrap()
+}
+
+async fn live(folder: &TempDir) -> Vec<KeyInfo> {
+    let live = ListKeys::all().with_liveness(Liveness::Live);
+    keys(folder).await.manager().list(live, &Actor::system("test").unwrap()).await.unwrap().keys
+}
+
+async fn check(folder: &TempDir, text: &str) -> Result<(), AuthErrorKind> {
+    keys(folder).await.authenticator().authenticate(text).await.map(drop).map_err(|error| error.kind())
+}
+
+#[tokio::test]
+async fn a_first_run_leaves_both_keys_good() {
+    let folder = tempdir().unwrap();
+    let said = run(&folder);
+    assert_eq!(said.matches(": begun: ").count(), 3, "{said}");
+    assert_eq!(live(&folder).await.len(), 7, "three pairs and the other team's key");
+    for file in [SERVICES[0], SERVICES[1], OWN] {
+        assert_eq!(check(&folder, &text(&folder, file)).await, Ok(()), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_run_ends_the_old_keys_once_the_new_ones_are_used() {
+    let folder = tempdir().unwrap();
+    run(&folder);
+    let old: Vec<_> = live(&folder).await.into_iter().filter(|key| key.replaces.is_none()).collect();
+    let said = run(&folder);
+    assert_eq!(said.matches("all that used the old key use the new one").count(), 3, "{said}");
+    assert_eq!(said.matches(": finished").count(), 3, "{said}");
+    let live = live(&folder).await;
+    assert_eq!(live.len(), 4);
+    assert!(live.iter().all(|key| key.owner.to_string() == "team sales" || key.replaces.is_some()));
+    assert_eq!(old.len(), 4, "one of each file");
+    for file in [SERVICES[0], SERVICES[1], OWN] {
+        assert_eq!(check(&folder, &text(&folder, file)).await, Ok(()), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_job_rotates_its_own_key_and_keeps_what_it_may() {
+    let folder = tempdir().unwrap();
+    let before = {
+        run(&folder);
+        text(&folder, OWN)
+    };
+    run(&folder);
+    run(&folder);
+    let after = text(&folder, OWN);
+    assert_ne!(before, after, "a third run begins the next rotation");
+    let manages: Vec<_> =
+        live(&folder).await.into_iter().filter(|key| key.scopes.allows(&Scope::KEYS_MANAGE)).collect();
+    assert!(!manages.is_empty() && manages.iter().all(|key| key.name.as_str() == "Rotation job"), "{manages:?}");
+}
+
+#[tokio::test]
+async fn what_a_dead_run_left_behind_is_begun_again() {
+    let folder = tempdir().unwrap();
+    run(&folder);
+    let (old, _) = (text(&folder, SERVICES[0]), run(&folder));
+    run(&folder);
+    // As if that run had died between the two steps.
+    std::fs::write(folder.path().join(SERVICES[0]), &old).unwrap();
+    let said = run(&folder);
+    assert!(said.contains("deploy.key: begun again"), "{said}");
+    assert_eq!(check(&folder, &text(&folder, SERVICES[0])).await, Ok(()));
+    assert_eq!(check(&folder, &old).await, Ok(()));
+}
+
+#[tokio::test]
+async fn the_job_reaches_no_other_team_and_makes_no_other_manager() {
+    let folder = tempdir().unwrap();
+    let said = run(&folder);
+    assert!(said.contains("another rotator: denied: A key can give another key only scopes that it has"), "{said}");
+    assert!(said.contains("sales.key: there is no such key, user or team"), "{said}");
+    let sales = live(&folder).await.into_iter().filter(|key| key.owner.to_string() == "team sales");
+    assert_eq!(sales.count(), 1);
+}
