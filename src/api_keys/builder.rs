@@ -264,8 +264,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         });
         let clock = Arc::clone(&settings.clock);
         let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));
-        let (store, flusher_too) = (Arc::clone(&self.store), Arc::clone(&flusher));
-        let mut upkeep = StoreUpkeep::new(store, timeout, flusher_too, pruner, notifier);
+        let mut upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner, notifier);
         wiring.attempts = self.attempt_lines.then(|| upkeep.write_attempt_lines(&wiring.meter));
         let upkeep = Arc::new(upkeep);
         (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));

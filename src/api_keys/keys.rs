@@ -75,17 +75,15 @@ impl<S: KeyStore> ApiKeys<S> {
         self.0.flusher.flush().await
     }
 
-    /// Writes what is counted or queued, and not written yet: usage, attempts, and denied attempts to manage keys. Call it
-    /// once the server has stopped.
+    /// Writes what is counted or queued, and not written yet: usage, lines of attempts, and denied attempts to manage keys.
+    /// Call it once the server has stopped.
     ///
     /// # Errors
     /// Those of the store: what came since the last flush is lost if nobody calls this again.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
         // Each is written even if another cannot be.
-        let usage = self.flush_usage().await;
-        let attempts = self.0.upkeep.write_attempts().await;
-        let denials = self.0.manager.flush_denials().await;
-        usage.and(attempts).and(denials)
+        let usage = self.flush_usage().await.and(self.0.upkeep.write_attempts().await);
+        self.0.manager.flush_denials().await.and(usage)
     }
 }
 

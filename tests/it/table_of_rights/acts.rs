@@ -1,9 +1,11 @@
 use tower_api_keys::{
     Actor, IssueKey, KeyManager, Timestamp,
+    audit::Subject,
     key::KeyId,
     manage::{
-        AuditQuery, Decision, DenialReason, ExportError, ExportFormat, InventoryQuery, KeyAction, KeyInfo, KeyPage,
-        ListKeys, ManageError, ManageErrorKind, RevokeMany, RevokeManyError, RotateKey, Target,
+        AuditEntry, AuditQuery, Decision, DenialReason, EventPage, ExportError, ExportFormat, InventoryQuery,
+        KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind, RevokeMany, RevokeManyError, RotateKey,
+        Target,
     },
     record::{Hold, Labels},
     store::KeyStore,
@@ -19,6 +21,10 @@ use crate::support::{system, team, user};
 pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cell: &Cell, actor: &Actor) -> String {
     let (id, owner) = (world.target(), cell.owner());
     let seen = |usage: Option<_>| if usage.is_some() { "usage" } else { "bare" };
+    let told_of = |page: EventPage| {
+        let is_of_it = |entry: &AuditEntry| matches!(&entry.event.subject, Subject::Key(of, _) if *of == id);
+        if page.entries.iter().any(is_of_it) { "usage" } else { "nothing" }
+    };
     let listed = |page: KeyPage| match page.keys.iter().find(|key| key.id == id) {
         Some(key) => seen(key.usage),
         None => "nothing",
@@ -52,8 +58,8 @@ pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cel
         "advise" => answer(manager.advise(&id, actor).await, |_| "usage"),
         "explain" => answer(manager.explain(&id, actor).await, |_| "usage"),
         "misuse" => answer(manager.misuse(&id, Timestamp::MIN, actor).await, |_| "usage"),
-        "audit" => answer(manager.events(AuditQuery::all().with_key(id), actor).await, |_| "usage"),
-        "trail" => answer(manager.events(AuditQuery::all().with_owner(owner), actor).await, |_| "usage"),
+        "audit" => answer(manager.events(AuditQuery::all().of_key(id), actor).await, told_of),
+        "trail" => answer(manager.events(AuditQuery::all().of(owner), actor).await, told_of),
         "inventory" => {
             let page = manager.inventory(InventoryQuery::of(owner), actor).await;
             answer(page, |page| if page.entries.iter().any(|entry| entry.key.id == id) { "usage" } else { "nothing" })
@@ -64,13 +70,19 @@ pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cel
             let exported = manager.export_inventory(query, format, &mut sheet, actor).await;
             let exported = exported.map_err(|error| match error {
                 ExportError::Read(error) => error,
-                ExportError::Write(error) => panic!("{error}"),
+                other => panic!("{other}"),
             });
             let has_it = String::from_utf8(sheet).unwrap().contains(id.as_str());
             answer(exported, |_| if has_it { "usage" } else { "nothing" })
         }
-        "blast" => answer(manager.blast_radius(&user("alice"), actor).await, |_| "usage"),
-        "exposure" => answer(manager.exposure(&user("alice"), actor).await, |_| "usage"),
+        "blast" => {
+            let radius = manager.blast_radius(&user("alice"), actor).await;
+            answer(radius, |radius| if radius.stops.iter().any(|stop| stop.key.id == id) { "usage" } else { "nothing" })
+        }
+        "exposure" => {
+            let exposure = manager.exposure(&user("alice"), actor).await;
+            answer(exposure, |seen| if seen.keys.iter().any(|seen| seen.key.id == id) { "usage" } else { "nothing" })
+        }
         "hold" => answer(manager.hold(&owner, Hold::Plan, actor).await, |_| "yes"),
         "lift" => answer(manager.lift(&owner, Hold::Suspended, actor).await, |_| "yes"),
         "close" => answer(manager.close(&owner, actor).await, |_| "yes"),

@@ -77,20 +77,26 @@ impl<'a, S: KeyStore> World<'a, S> {
             created_at: noon().as_millis(),
             ..KeyRow::example()
         };
-        self.apply(Write::Insert(row)).await;
+        self.apply(Write::Insert(row), Some(id), owner).await;
     }
 
     async fn hold(&self, owner: &Owner) {
         let of = OwnerRef { organization: self.home.clone(), owner: owner.clone() };
-        self.apply(Write::Owner(of, OwnerChange::Hold(Hold::Suspended))).await;
+        self.apply(Write::Owner(of, OwnerChange::Hold(Hold::Suspended)), None, owner).await;
     }
 
     /// A change that no manager made.
-    async fn apply(&self, write: Write) {
+    async fn apply(&self, write: Write, key: Option<&KeyId>, owner: &Owner) {
         let mut id = [0; 16];
         id.copy_from_slice(&blake3_of(&format!("{write:?}"))[..16]);
-        let event =
-            EventRow { organization: self.home.as_str().into(), action: "planted".into(), ..EventRow::example() };
+        let event = EventRow {
+            organization: self.home.as_str().into(),
+            action: "planted".into(),
+            key: key.map(|key| key.as_str().into()),
+            owner_kind: owner.kind().as_str().into(),
+            owner: owner.id().into(),
+            ..EventRow::example()
+        };
         let writes = vec![AuditedWrite { write, event }];
         let change = Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None };
         self.store.apply(&change).await.unwrap();
