@@ -35,7 +35,9 @@ fn no_secret_is_in_output_log_or_database_of_the_whole_test_run() {
         .unwrap();
     fs::write(folder.path().join("stdout"), &output.stdout).unwrap();
     fs::write(folder.path().join("stderr"), &output.stderr).unwrap();
-    assert!(output.status.success(), "the repeated run failed: run the tests without this one to see why");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed: Vec<&str> = said.lines().filter(|line| line.ends_with("... FAILED")).collect();
+    assert!(output.status.success(), "the repeated run failed: {failed:#?}");
 
     let texts = fs::read_to_string(folder.path().join("secrets")).unwrap();
     let secrets: HashSet<&str> = texts.lines().map(|text| &text[text.len() - 48..]).collect();
