@@ -1,8 +1,8 @@
 //! A process that is killed at a statement of a change, at each of them in turn.
 
-#[path = "../../../../tests/it/support/killed.rs"]
+#[path = "../../../../tests/it/support/operations.rs"]
 #[expect(unreachable_pub, reason = "the integration tests read the file as well")]
-mod killed;
+mod operations;
 
 use std::{
     env,
@@ -16,7 +16,7 @@ use std::{
     thread,
 };
 
-use killed::{Judge, Operation, Scene};
+use operations::{Judge, Operation, Scene};
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use rustix::process::{Signal, getpid, kill_process};
 
