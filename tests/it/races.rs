@@ -1,9 +1,13 @@
 //! Two who change the same things at the same moment, each through a node of its own: one of them wins, whoever loses is
 //! told why, and the audit trail says what happened, once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
 
 use tokio::sync::Barrier;
@@ -16,12 +20,21 @@ use tower_api_keys::{
     store::{EventQuery, KeyQuery, KeyStore, MemoryStore, SqliteStore},
 };
 
-use crate::support::{cheap, noon, secrets, secrets::scratch, system, team, user};
+use crate::support::{
+    cheap,
+    hooked::{Hooked, Hooks},
+    noon, secrets,
+    secrets::scratch,
+    system, team, user,
+};
+
+type Node<S> = ApiKeys<Arc<Hooked<S>>>;
+type Manager<S> = KeyManager<Arc<Hooked<S>>>;
 
 /// Two nodes, and the stores through which they see the same keys.
 struct Nodes<S> {
-    store: Arc<S>,
-    keys: [ApiKeys<Arc<S>>; 2],
+    stores: [Arc<Hooked<S>>; 2],
+    keys: [Node<S>; 2],
     races: AtomicUsize,
 }
 
@@ -29,6 +42,8 @@ struct Nodes<S> {
 struct Race<'a, S> {
     nodes: &'a Nodes<S>,
     organization: OrganizationId,
+    /// Whether both have decided what to write before either of them writes. If not, they begin together.
+    meet_late: bool,
 }
 
 /// What somebody does.
@@ -53,11 +68,16 @@ enum Stop {
 
 type Told<T = Effect> = Result<T, ManageErrorKind>;
 
-async fn race_everything<S: KeyStore>(first: Arc<S>, second: Arc<S>, rounds: usize) {
-    let node = async |store| ApiKeys::builder(store).hasher(cheap()).build().await.unwrap();
-    let keys = [node(first.clone()).await, node(second).await];
-    let nodes = Nodes { store: first, keys, races: AtomicUsize::new(0) };
-    for _ in 0..rounds {
+/// In each round.
+const RACES: usize = 23;
+
+async fn race_everything<S: KeyStore>(first: S, second: S, rounds: usize) {
+    let stores = [first, second].map(|store| Arc::new(Hooked::new(store)));
+    let node = async |place: usize| ApiKeys::builder(stores[place].clone()).hasher(cheap()).build().await.unwrap();
+    let keys = [node(0).await, node(1).await];
+    let nodes = Nodes { stores, keys, races: AtomicUsize::new(0) };
+    for round in 0..rounds {
+        assert_eq!(nodes.races.load(Ordering::Relaxed), round * RACES);
         nodes.race().two_revoke().await;
         nodes.race().one_renames_and_one_revokes().await;
         nodes.race().two_hold().await;
@@ -88,7 +108,7 @@ async fn changes_that_race_in_memory_have_one_winner() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_that_race_in_sqlite_have_one_winner() {
     let folder = scratch();
-    let open = || async { Arc::new(SqliteStore::open(folder.path().join("keys.db")).await.unwrap()) };
+    let open = || async { SqliteStore::open(folder.path().join("keys.db")).await.unwrap() };
     race_everything(open().await, open().await, 100).await;
 }
 
@@ -102,15 +122,17 @@ async fn changes_that_race_in_postgres_have_one_winner() {
     PostgresStore::migrate(&server.url(), "keys").await.unwrap();
     let connect = || async {
         let settings = PostgresSettings::new().with_schema("keys");
-        Arc::new(PostgresStore::connect_with(&server.url(), settings).await.unwrap())
+        PostgresStore::connect_with(&server.url(), settings).await.unwrap()
     };
     race_everything(connect().await, connect().await, 50).await;
 }
 
 impl<S: KeyStore> Nodes<S> {
+    /// Races of one round meet early, those of the next one late.
     fn race(&self) -> Race<'_, S> {
         let number = self.races.fetch_add(1, Ordering::Relaxed);
-        Race { nodes: self, organization: OrganizationId::new(format!("race-{number}")).unwrap() }
+        let organization = OrganizationId::new(format!("race-{number}")).unwrap();
+        Race { nodes: self, organization, meet_late: (number / RACES).is_multiple_of(2) }
     }
 }
 
@@ -226,11 +248,14 @@ impl<S: KeyStore> Race<'_, S> {
     }
 
     /// Both nodes do something at the same moment.
-    async fn at_once<T, F>(&self, act: impl Fn(KeyManager<Arc<S>>, usize) -> F) -> [T; 2]
+    async fn at_once<T, F>(&self, act: impl Fn(Manager<S>, usize) -> F) -> [T; 2]
     where
         F: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
+        if self.meet_late {
+            meet_before_writing(self.nodes.stores.each_ref().map(|store| &*store.hooks));
+        }
         let start = Arc::new(Barrier::new(2));
         let [one, other] = [0, 1].map(|place| {
             let manager = self.nodes.keys[place].manager_for(self.organization.clone());
@@ -243,7 +268,7 @@ impl<S: KeyStore> Race<'_, S> {
         [one.await.unwrap(), other.await.unwrap()]
     }
 
-    fn manager(&self) -> KeyManager<Arc<S>> {
+    fn manager(&self) -> Manager<S> {
         self.nodes.keys[0].manager_for(self.organization.clone())
     }
 
@@ -274,12 +299,24 @@ impl<S: KeyStore> Race<'_, S> {
 
     async fn rows(&self) -> Vec<KeyRow> {
         let query = KeyQuery::all(self.organization.clone());
-        let listed = self.nodes.store.list(&query, noon()).await.unwrap().rows;
+        let listed = self.nodes.stores[0].list(&query, noon()).await.unwrap().rows;
         listed.into_iter().map(|listed| listed.key).collect()
     }
 
     async fn events(&self) -> Vec<EventRow> {
-        self.nodes.store.events(&EventQuery::all(self.organization.clone())).await.unwrap().rows
+        self.nodes.stores[0].events(&EventQuery::all(self.organization.clone())).await.unwrap().rows
+    }
+}
+
+/// The next change of either store waits until there is one of the other as well.
+fn meet_before_writing(hooks: [&Hooks; 2]) {
+    let ((to_one, one_hears), (to_other, other_hears)) = (mpsc::channel(), mpsc::channel());
+    for (hooks, says, hears) in [(hooks[0], to_other, one_hears), (hooks[1], to_one, other_hears)] {
+        hooks.before("apply", 0, move || {
+            says.send(()).unwrap();
+            let heard = tokio::task::block_in_place(|| hears.recv_timeout(Duration::from_secs(30)));
+            heard.expect("the other one writes as well");
+        });
     }
 }
 
