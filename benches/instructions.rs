@@ -31,6 +31,7 @@ use tower_api_keys::{
     hash::Argon2Params,
     key::{KeyFormat, PlaintextKey},
     store::MemoryStore,
+    usage::Source,
 };
 
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
@@ -138,7 +139,7 @@ fn measured<T, O>(inputs: Vec<T>, mut call: impl FnMut(T) -> O) {
 fn run(name: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _inside = runtime.enter();
-    let (keys, texts) = runtime.block_on(proved_keys());
+    let (keys, texts) = runtime.block_on(proved_keys(name));
     let (authenticator, format) = (keys.authenticator(), KeyFormat::unbranded());
     let texts: Vec<&str> = texts.iter().map(PlaintextKey::expose_secret).collect();
     let altered = |from: &str, to: &str| texts.iter().map(|text| text.replacen(from, to, 1)).collect();
@@ -146,11 +147,18 @@ fn run(name: &str) {
         black_box(&request);
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
     });
-    let (mut bare, mut layered) = (bare, keys.layer().layer(bare));
+    let layer = keys.layer().source(Source::new("api").unwrap());
+    let (mut bare, mut layered) = (bare, layer.layer(bare));
     let requests = |header: &str, scheme: &str| -> Vec<_> {
         texts.iter().map(|text| request(header, &format!("{scheme}{text}"))).collect()
     };
     let check = |text: String| authenticator.authenticate(&text).now_or_never().unwrap().is_ok();
+    if name.starts_with("layer_") {
+        // Proved from where they are used later: each key remembers its source.
+        for request in requests("authorization", "Bearer ") {
+            runtime.block_on(layered.call(request)).unwrap();
+        }
+    }
     match name {
         "bare_service" => measured(requests("authorization", "Bearer "), |request| bare.call(request).now_or_never()),
         "check_warm" => measured(texts, |text| authenticator.authenticate(text).now_or_never().unwrap().unwrap()),
@@ -170,14 +178,16 @@ fn run(name: &str) {
     }
 }
 
-async fn proved_keys() -> (ApiKeys<MemoryStore>, Vec<PlaintextKey>) {
+async fn proved_keys(name: &str) -> (ApiKeys<MemoryStore>, Vec<PlaintextKey>) {
     let builder = ApiKeys::builder(MemoryStore::new()).params(Argon2Params::MACHINE_SECRET);
     let (keys, actor) = (builder.build().await.unwrap(), Actor::system("bench").unwrap());
     let mut texts = Vec::new();
     for number in 0..KEYS {
         let request = IssueKey::user(UserId::from(number as u64));
         let issued = keys.manager().issue(request, &actor).await.unwrap();
-        keys.authenticator().authenticate(issued.plaintext().expose_secret()).await.unwrap();
+        if !name.starts_with("layer_") {
+            keys.authenticator().authenticate(issued.plaintext().expose_secret()).await.unwrap();
+        }
         texts.push(issued.into_plaintext());
     }
     (keys, texts)

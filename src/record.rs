@@ -10,6 +10,7 @@ mod row;
 pub use actor_id::{ActorId, InvalidActorId, SystemLabel};
 pub use key_record::{KeyRecord, Revocation};
 pub use labels::{InvalidLabels, Labels};
+pub(crate) use name::misleads;
 pub use name::{InvalidName, KeyName};
 pub use owner_status::{Hold, OwnerStatus, OwnerStatusRow};
 pub(crate) use row::labels_text;

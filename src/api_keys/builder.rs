@@ -6,7 +6,7 @@ use crate::{
     auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, Pruner, StoreUpkeep, Upkeep, UsageFlusher, Wiring},
     hash::{Argon2Params, Hasher, HasherConfig, PepperId, Peppers},
     key::{InvalidBrand, KeyFormat},
-    manage::{KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
+    manage::{DenialLog, KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
     owner::OrganizationId,
     random::random_bytes,
     scope::Scope,
@@ -43,6 +43,7 @@ pub struct ApiKeysBuilder<S> {
     rules: Rules,
     usage_interval: Duration,
     keep_events: Option<Duration>,
+    attempt_lines: bool,
 }
 
 impl<S: KeyStore> ApiKeys<S> {
@@ -70,6 +71,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             rules: Rules::default(),
             usage_interval: Duration::from_secs(10),
             keep_events: None,
+            attempt_lines: false,
         }
     }
 
@@ -159,6 +161,20 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
+    /// Whether each check of a key that is in the store leaves a line in the audit trail, accepted or refused: key, owner,
+    /// outcome, source and time. Default: no. Counts by key, outcome and source are kept in any case.
+    ///
+    /// No request waits for its line. Up to 65,536 wait to be written, 1,000 at a time; what does not fit is dropped,
+    /// counted in [`attempt_lines_dropped`](crate::auth::AuthMetrics::attempt_lines_dropped), and told of in the trail by
+    /// an [event](crate::audit::Action::ATTEMPTS_DROPPED) beside the next line. A crash loses what was queued, which is
+    /// less than a second's unless the store is slow.
+    ///
+    /// A line takes some 200 bytes in the store; see [`keep_events`](Self::keep_events).
+    pub fn attempt_lines(mut self, lines: bool) -> Self {
+        self.attempt_lines = lines;
+        self
+    }
+
     /// Who may do what. Default: [`TableOfRights`].
     pub fn policy(mut self, policy: impl Policy) -> Self {
         self.policy = Arc::new(policy);
@@ -226,6 +242,14 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
         let (store, meter) = (Arc::clone(&self.store), Arc::clone(&wiring.meter));
         let flusher = Arc::new(UsageFlusher::new(store, Arc::clone(&usage), meter, self.usage_interval, timeout));
+        let denials = DenialLog::new(
+            Arc::clone(&self.store),
+            Arc::clone(&settings.clock),
+            timeout,
+            self.usage_interval,
+            self.rules.notifier.clone(),
+        );
+        let notifier = self.rules.notifier.clone();
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&self.store),
             hasher: hasher.clone(),
@@ -236,12 +260,14 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             timeout,
             organization: OrganizationId::single(),
             rules: Arc::new(self.rules),
+            denials: Arc::new(denials),
         });
         let clock = Arc::clone(&settings.clock);
         let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));
-        let upkeep = Arc::new(StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner));
-        wiring.usage = Some(usage);
-        wiring.upkeep = Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>);
+        let mut upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner, notifier);
+        wiring.attempts = self.attempt_lines.then(|| upkeep.write_attempt_lines(&wiring.meter));
+        let upkeep = Arc::new(upkeep);
+        (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
         Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher, upkeep })), hasher))
     }

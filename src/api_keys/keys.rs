@@ -75,12 +75,15 @@ impl<S: KeyStore> ApiKeys<S> {
         self.0.flusher.flush().await
     }
 
-    /// Writes what is counted and not written yet. Call it once the server has stopped.
+    /// Writes what is counted or queued, and not written yet: usage, lines of attempts, and denied attempts to manage keys.
+    /// Call it once the server has stopped.
     ///
     /// # Errors
-    /// Those of the store: the usage since the last flush is lost if nobody calls this again.
+    /// Those of the store: what came since the last flush is lost if nobody calls this again.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
-        self.flush_usage().await
+        // Each is written even if another cannot be.
+        let usage = self.flush_usage().await.and(self.0.upkeep.write_attempts().await);
+        self.0.manager.flush_denials().await.and(usage)
     }
 }
 

@@ -20,6 +20,14 @@ use crate::{
 pub struct Action(Cow<'static, str>);
 
 impl Action {
+    /// A key was shown and accepted. Written only where a line for each attempt is asked for.
+    pub const ATTEMPT_ACCEPTED: Self = Self(Cow::Borrowed("attempt.accepted"));
+    /// A key that is in the store was shown, or a text with its id, and refused; [`Event::after`] is the code of the
+    /// refusal. Written only where a line for each attempt is asked for.
+    pub const ATTEMPT_REFUSED: Self = Self(Cow::Borrowed("attempt.refused"));
+    /// Lines of attempts are missing, or may be, before the one that follows this event, which lends it organization and
+    /// subject: the lines themselves may have been of any key of the process. [`Event::after`] says how many.
+    pub const ATTEMPTS_DROPPED: Self = Self(Cow::Borrowed("attempts.dropped"));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed("key.expiry_set"));
     /// A text matched a key's tag and not its hash: a guess of one in 4.3 billion, or made by a reader of the database.
@@ -45,6 +53,10 @@ impl Action {
     pub const KEY_SUCCESSOR_MADE: Self = Self(Cow::Borrowed("key.successor_made"));
     /// The stored record of a key cannot be read; its calls get 503.
     pub const KEY_UNREADABLE: Self = Self(Cow::Borrowed("key.unreadable"));
+    /// Attempts to manage keys that were denied: what stands since is a line of JSON with the `action` that was tried, the
+    /// `reason`, [its code](crate::manage::DenialReason::code), `hidden` or `not_found`, and the `count`. What an actor
+    /// repeats within an hour is added up; of more than 16 kinds the rest is `various`.
+    pub const MANAGE_DENIED: Self = Self(Cow::Borrowed("manage.denied"));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed("owner.closed"));
     /// A hold was put on an owner.
@@ -56,6 +68,13 @@ impl Action {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Any words: those that another version of this crate wrote are found by them, and others nowhere.
+impl From<&str> for Action {
+    fn from(words: &str) -> Self {
+        Self(Cow::Owned(words.to_owned()))
     }
 }
 

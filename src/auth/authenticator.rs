@@ -1,7 +1,8 @@
 use std::{
     fmt,
+    num::NonZeroU32,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -12,13 +13,16 @@ use tokio::sync::Semaphore;
 
 use super::{
     AuthError, AuthErrorKind, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
+    attempts::{AttemptLines, Tried},
     cache::{Entry, ProofCache},
     candidate::{Candidate, proves},
     digest::{Digest, DigestKey},
     lease_keeper::LeaseKeeper,
     log_reader::LogReader,
     meter::Meter,
+    pass::{Accepted, Doorkeeper, Pass, employ},
     upkeep::Upkeep,
+    wiring::Wiring,
 };
 use crate::{
     hash::Hasher,
@@ -27,7 +31,7 @@ use crate::{
     principal::{Principal, WithClaims},
     store::{KeyReader, Lease},
     time::{Clock, Timestamp, monotonic_millis},
-    usage::{Source, UsageRecorder},
+    usage::{Origin, Source, UsageRecorder},
 };
 
 /// Tells authenticators of one process apart. 0 is nobody.
@@ -68,37 +72,17 @@ pub(super) struct Inner<R> {
     pub(super) lease_keeper: LeaseKeeper,
     pub(super) usage: Option<Arc<UsageRecorder>>,
     pub(super) upkeep: Option<Arc<dyn Upkeep>>,
+    pub(super) attempts: Option<Arc<AttemptLines>>,
     pub(super) meter: Arc<Meter>,
     digest_key: DigestKey,
-}
-
-/// What an authenticator shares with the other parts of [`ApiKeys`](crate::ApiKeys).
-pub(crate) struct Wiring {
-    pub(crate) hasher: Hasher,
-    pub(crate) lease: Arc<Lease>,
-    pub(crate) usage: Option<Arc<UsageRecorder>>,
-    pub(crate) upkeep: Option<Arc<dyn Upkeep>>,
-    pub(crate) meter: Arc<Meter>,
-    cache: Arc<ProofCache>,
-}
-
-impl Wiring {
-    /// What an authenticator needs that only reads.
-    pub(crate) fn new(settings: &AuthSettings) -> Result<Self, AuthSetupError> {
-        settings.check()?;
-        let hasher = Hasher::new(settings.hasher.clone())?;
-        let cache = Arc::new(ProofCache::new(settings.proofs));
-        let meter = Meter::new(hasher.clone(), Arc::clone(&cache), settings.proofs, Arc::clone(&settings.clock));
-        Ok(Self { hasher, lease: Arc::default(), usage: None, upkeep: None, meter: Arc::new(meter), cache })
-    }
 }
 
 /// A key being checked.
 pub(crate) enum Check {
     /// Decided without waiting.
-    Ready(Result<Principal, AuthError>),
+    Ready(Result<Accepted, AuthError>),
     /// The store has to be asked, or the key to be hashed.
-    Pending(BoxFuture<'static, Result<Principal, AuthError>>),
+    Pending(BoxFuture<'static, Result<Accepted, AuthError>>),
 }
 
 impl<R: KeyReader> Authenticator<R> {
@@ -121,7 +105,7 @@ impl<R: KeyReader> Authenticator<R> {
             settings.read_timeout(),
             settings.coalescing,
         );
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             format: settings.format,
             hasher: wiring.hasher,
@@ -137,9 +121,16 @@ impl<R: KeyReader> Authenticator<R> {
             lease_keeper: LeaseKeeper::default(),
             usage: wiring.usage,
             upkeep: wiring.upkeep,
+            attempts: wiring.attempts,
             meter: wiring.meter,
             digest_key: DigestKey::new()?,
-        })))
+        });
+        if let Some(usage) = &inner.usage {
+            inner.meter.watch(usage);
+            let doorkeeper: Weak<Inner<R>> = Arc::downgrade(&inner);
+            employ(inner.id, doorkeeper);
+        }
+        Ok(Self(inner))
     }
 
     /// Who has this key. For callers that are not HTTP; [`ApiKeyLayer`](crate::ApiKeyLayer) does the same for requests.
@@ -150,10 +141,11 @@ impl<R: KeyReader> Authenticator<R> {
     /// # Errors
     /// [`AuthError`]; of its kinds, those that are [temporary](AuthErrorKind::is_temporary) say nothing against the key.
     pub async fn authenticate(&self, text: &str) -> Result<Principal, AuthError> {
-        match self.check(text.as_bytes(), &Source::default()) {
+        let accepted = match self.check(text.as_bytes(), Origin::Source(&Source::default())) {
             Check::Ready(result) => result,
             Check::Pending(pending) => pending.await,
-        }
+        };
+        accepted.map(|accepted| accepted.principal)
     }
 
     /// Whether the key that proved this principal is still good, and what it may do now. For streams and sockets that
@@ -192,8 +184,8 @@ impl<R: KeyReader> Authenticator<R> {
     }
 
     /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
-    pub(crate) fn check(&self, candidate: &[u8], source: &Source) -> Check {
-        let mut digest = None;
+    pub(crate) fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check {
+        let (mut digest, mut source) = (None, None);
         if let Some(located) = self.0.format.locate(candidate) {
             // First whether the store has anything new, then the entry: it is then as current as the answer.
             let now = self.0.clock.now();
@@ -201,28 +193,30 @@ impl<R: KeyReader> Authenticator<R> {
             if let Some(entry) = self.0.cache.entry(located.id()) {
                 let of_text = self.0.digest(located.secret());
                 if !proves(&entry.rest, located.prefix(), &of_text) {
-                    return Check::Ready(Err(self.0.refuse_unproved(candidate, entry.claims.key, source)));
+                    return Check::Ready(Err(self.0.refuse_unproved(candidate, &entry, origin)));
                 }
                 if is_current && self.0.cache.is_current(&entry) {
                     self.0.meter.hit();
-                    return Check::Ready(self.0.judge(entry, source, now));
+                    return Check::Ready(self.0.judge(entry, origin, now));
                 }
                 digest = Some(of_text);
+                source = entry.rest.usage.source(origin).cloned();
             }
         }
         match self.0.parse(candidate) {
-            Err(error) => Check::Ready(Err(self.0.refuse(error, None, source))),
+            Err(error) => Check::Ready(Err(self.0.refuse(error, None, origin))),
             Ok(key) => {
+                let source = source.unwrap_or_else(|| origin.to_source());
                 let digest = digest.unwrap_or_else(|| self.0.digest(key.secret()));
                 let candidate = Candidate { key: Arc::new(key.to_plaintext()), prefix: key.prefix(), digest };
-                Check::Pending(Box::pin(Arc::clone(&self.0).check_after_read(candidate, source.clone())))
+                Check::Pending(Box::pin(Arc::clone(&self.0).check_after_read(candidate, source)))
             }
         }
     }
 
     /// Counts a request that was refused before any key was found in it.
-    pub(crate) fn refused(&self, code: &'static str, reason: Option<MalformedReason>, source: &Source) {
-        self.0.count_refusal(None, code, reason, source);
+    pub(crate) fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>) {
+        self.0.count_refusal(None, code, reason, origin);
     }
 
     pub(crate) fn format(&self) -> &KeyFormat {
@@ -261,10 +255,10 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
-    fn refuse_unproved(&self, candidate: &[u8], id: KeyId, source: &Source) -> AuthError {
+    fn refuse_unproved(&self, candidate: &[u8], entry: &WithClaims<Entry>, origin: Origin<'_>) -> AuthError {
         match self.parse(candidate) {
-            Err(malformed) => self.refuse(malformed, None, source),
-            Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), source),
+            Err(malformed) => self.refuse(malformed, None, origin),
+            Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(Tried::of(&entry.claims)), origin),
         }
     }
 
@@ -273,30 +267,39 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// The verdict on a proved key whose record is current.
+    #[inline]
     pub(super) fn judge(
         &self,
         entry: Arc<WithClaims<Entry>>,
-        source: &Source,
+        origin: Origin<'_>,
         now: Timestamp,
-    ) -> Result<Principal, AuthError> {
+    ) -> Result<Accepted, AuthError> {
         if entry.claims.expires_at.is_some_and(|end| now >= end) {
-            return Err(self.refuse(AuthError::new(AuthErrorKind::Expired), Some(entry.claims.key), source));
+            return Err(self.refuse(AuthError::new(AuthErrorKind::Expired), Some(Tried::of(&entry.claims)), origin));
         }
-        if let Some(usage) = &self.usage {
-            usage.success(&entry, source, now);
+        let pass = self.usage.as_ref().and_then(|usage| {
+            let (key, seen) = (entry.claims.key, usage.success(&entry, origin, now));
+            NonZeroU32::new(self.id).map(|authenticator| Pass { authenticator, key, seen })
+        });
+        if let Some(attempts) = &self.attempts {
+            attempts.accepted(&entry.claims, entry.rest.usage.source(origin), origin, now);
         }
         log!(trace, key = entry.claims.key.as_str(), "a key was accepted");
-        Ok(Principal::sharing(entry))
+        Ok(Accepted { principal: Principal::sharing(entry), pass })
     }
 
-    /// Counts a refusal on its way out. `key` only if a record of that id is in the store.
-    pub(super) fn refuse(&self, error: AuthError, key: Option<KeyId>, source: &Source) -> AuthError {
+    /// Counts a refusal on its way out. `tried` only if a record of that key is in the store.
+    pub(super) fn refuse(&self, error: AuthError, tried: Option<Tried<'_>>, origin: Origin<'_>) -> AuthError {
+        let key = tried.as_ref().map(|tried| tried.key);
         let reason = match error.kind() {
             AuthErrorKind::Malformed(reason) => Some(reason),
             _ => None,
         };
         let code = error.kind().code();
-        self.count_refusal(key, code, reason, source);
+        self.count_refusal(key, code, reason, origin);
+        if let (Some(attempts), Some(tried)) = (&self.attempts, tried) {
+            attempts.refused(&tried, code, origin, self.clock.now());
+        }
         #[cfg(feature = "tracing")]
         let key = key.as_ref().map(KeyId::as_str);
         if error.kind().is_temporary() {
@@ -307,10 +310,24 @@ impl<R: KeyReader> Inner<R> {
         error
     }
 
-    fn count_refusal(&self, key: Option<KeyId>, code: &'static str, reason: Option<MalformedReason>, source: &Source) {
+    fn count_refusal(
+        &self,
+        key: Option<KeyId>,
+        code: &'static str,
+        reason: Option<MalformedReason>,
+        origin: Origin<'_>,
+    ) {
         self.meter.refused(code, reason);
         if let Some(usage) = &self.usage {
-            usage.refusal(key, code, reason, source, self.clock.now());
+            usage.refusal(key, code, reason, origin, self.clock.now());
+        }
+    }
+}
+
+impl<R: KeyReader> Doorkeeper for Inner<R> {
+    fn turned_away(&self, pass: &Pass, code: &'static str) {
+        if let Some(usage) = &self.usage {
+            usage.turned_away(pass.key, code, &pass.seen, self.clock.now());
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Entry {
     pub(super) prefix: PrefixIndex,
     /// Of the hash that was matched.
     pub(super) fingerprint: [u8; 16],
-    usage: KeyUsage,
+    pub(super) usage: KeyUsage,
     /// The epoch in which the record was read, or stale.
     epoch: AtomicU64,
 }

@@ -1,12 +1,20 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::meter::Meter;
 use crate::{
     background::Background,
+    key::KeyId,
     log::log,
-    store::{KeyStore, StoreError, guarded_change},
-    usage::UsageRecorder,
+    store::{KeyStore, StoreError, UsageOf, guarded, guarded_change},
+    usage::{Source, UsageRecorder},
 };
+
+/// The most keys that a store is asked about at a time.
+const KEYS_PER_READ: usize = 1_000;
 
 /// Writes what was counted to the store, at an interval and when asked.
 pub(crate) struct UsageFlusher<S> {
@@ -42,7 +50,7 @@ impl<S: KeyStore> UsageFlusher<S> {
     /// Writes everything that was counted before this call.
     ///
     /// # Errors
-    /// Those of [`KeyStore::record_usage`]. The counts are kept; the next flush repeats the batch that failed, and a store
+    /// Those of [`KeyStore::usage`] and [`KeyStore::record_usage`]. The counts are kept; the next flush repeats the batch that failed, and a store
     /// that has it already counts it once.
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
@@ -66,11 +74,32 @@ impl<S: KeyStore> UsageFlusher<S> {
     }
 
     async fn write_batches(&self) -> Result<(), StoreError> {
+        let stored = self.stored_sources().await?;
+        self.recorder.freeze(&stored);
         while let Some(batch) = self.recorder.next_batch() {
             guarded_change(self.timeout, || self.store.record_usage(&batch)).await?;
             self.recorder.acknowledge(batch.sequence);
         }
         Ok(())
+    }
+
+    /// Of the keys that were used from where this process has not seen them written before, the sources in the store:
+    /// other processes write too, and earlier ones did.
+    async fn stored_sources(&self) -> Result<HashMap<Option<KeyId>, HashSet<Source>>, StoreError> {
+        let mut stored: HashMap<_, HashSet<_>> =
+            self.recorder.unsure().into_iter().map(|key| (key, HashSet::new())).collect();
+        let keys: Vec<KeyId> = stored.keys().copied().flatten().collect();
+        let mut reads: Vec<UsageOf> = keys.chunks(KEYS_PER_READ).map(|keys| UsageOf::Keys(keys.to_vec())).collect();
+        reads.extend(stored.contains_key(&None).then_some(UsageOf::NoKey));
+        for of in &reads {
+            for row in guarded(self.timeout, || self.store.usage(of)).await? {
+                let key = row.key.as_deref().and_then(|key| KeyId::new(key).ok());
+                if let Some(sources) = stored.get_mut(&key) {
+                    sources.insert(Source::stored(&row.source));
+                }
+            }
+        }
+        Ok(stored)
     }
 
     /// Starts flushing at the interval, unless that is under way, for as long as somebody holds the flusher. Does nothing

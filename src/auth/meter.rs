@@ -1,5 +1,5 @@
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -9,7 +9,7 @@ use super::{
     cache::ProofCache,
     metrics::{AuthMetrics, RefusalCount},
 };
-use crate::{hash::Hasher, key::MalformedReason, store::Moment, time::Clock};
+use crate::{hash::Hasher, key::MalformedReason, store::Moment, time::Clock, usage::UsageRecorder};
 
 /// Counters of hits, one each for up to so many threads.
 const LINES: usize = 16;
@@ -48,6 +48,9 @@ pub(crate) struct Meter {
     log_resets: AtomicU64,
     log_losses: AtomicU64,
     pub(super) usage_flushes: Attempts,
+    attempt_lines_written: AtomicU64,
+    attempt_lines_dropped: AtomicU64,
+    usage: OnceLock<Arc<UsageRecorder>>,
     hasher: Hasher,
     proofs: Arc<ProofCache>,
     proof_capacity: usize,
@@ -73,6 +76,9 @@ impl Meter {
             log_resets: AtomicU64::new(0),
             log_losses: AtomicU64::new(0),
             usage_flushes: Attempts::default(),
+            attempt_lines_written: AtomicU64::new(0),
+            attempt_lines_dropped: AtomicU64::new(0),
+            usage: OnceLock::new(),
             hasher,
             proofs,
             proof_capacity,
@@ -112,6 +118,19 @@ impl Meter {
         counter.map(add);
     }
 
+    pub(super) fn attempt_lines_written(&self, lines: u64) {
+        self.attempt_lines_written.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    pub(super) fn attempt_lines_dropped(&self, lines: u64) {
+        self.attempt_lines_dropped.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// Whose figures are among those of the authenticator.
+    pub(super) fn watch(&self, usage: &Arc<UsageRecorder>) {
+        self.usage.get_or_init(|| Arc::clone(usage));
+    }
+
     pub(super) fn now(&self) -> Moment {
         Moment::now(&*self.clock)
     }
@@ -141,6 +160,9 @@ impl Meter {
             usage_flushes: value(&self.usage_flushes.begun),
             usage_flushes_failed: value(&self.usage_flushes.failed),
             last_usage_flush: flush.map(|flush| flush.wall),
+            usage_sources_folded: self.usage.get().map_or(0, |usage| usage.folded()),
+            attempt_lines_written: value(&self.attempt_lines_written),
+            attempt_lines_dropped: value(&self.attempt_lines_dropped),
         }
     }
 

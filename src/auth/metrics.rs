@@ -78,6 +78,15 @@ pub struct AuthMetrics {
     pub usage_flushes_failed: u64,
     /// When the last one that succeeded began: everything that was counted before is in the store.
     pub last_usage_flush: Option<Timestamp>,
+    /// Requests that were counted under the source `other`, since their key, or the requests that name none, have come
+    /// from too many [sources](crate::middleware::Sources) to tell them all apart.
+    pub usage_sources_folded: u64,
+    /// Lines of attempts that were written to the audit trail. 0 unless they are
+    /// [asked for](crate::ApiKeysBuilder::attempt_lines).
+    pub attempt_lines_written: u64,
+    /// Lines of attempts that are missing there, or may be: the queue was full, the store did not say whether it has
+    /// them, or nobody can tell whose the key is.
+    pub attempt_lines_dropped: u64,
 }
 
 impl AuthMetrics {

@@ -33,11 +33,15 @@
 //! | `api_keys_usage_flushes_total` | counter | attempts | [`usage_flushes`](AuthMetrics::usage_flushes) |
 //! | `api_keys_usage_flushes_failed_total` | counter | attempts | [`usage_flushes_failed`](AuthMetrics::usage_flushes_failed) |
 //! | `api_keys_last_usage_flush_timestamp_seconds` | gauge | seconds since 1970 | [`last_usage_flush`](AuthMetrics::last_usage_flush) |
+//! | `api_keys_usage_sources_folded_total` | counter | requests | [`usage_sources_folded`](AuthMetrics::usage_sources_folded) |
+//! | `api_keys_attempt_lines_written_total` | counter | lines | [`attempt_lines_written`](AuthMetrics::attempt_lines_written) |
+//! | `api_keys_attempt_lines_dropped_total` | counter | lines | [`attempt_lines_dropped`](AuthMetrics::attempt_lines_dropped) |
 //!
 //! `reason` is empty but for `malformed_key`. No other label is ever set: nothing names a key, an owner or an
 //! organization. The names are those of a process; one with several [`ApiKeys`](crate::ApiKeys) that must be told apart
 //! reads [`Authenticator::metrics`] of each, and publishes under names of its own.
 
+mod attempts;
 mod authenticator;
 mod cache;
 mod candidate;
@@ -49,6 +53,7 @@ mod log_reader;
 mod meter;
 mod metrics;
 mod owners;
+mod pass;
 mod pruner;
 #[cfg(feature = "metrics")]
 mod publish;
@@ -56,12 +61,16 @@ mod round;
 mod settings;
 mod slow;
 mod upkeep;
+mod wiring;
 
+pub(crate) use attempts::{AttemptLines, AttemptWriter};
 pub use authenticator::Authenticator;
-pub(crate) use authenticator::{Check, Wiring};
+pub(crate) use authenticator::Check;
 pub use error::{AuthError, AuthErrorKind};
 pub(crate) use flusher::UsageFlusher;
 pub use metrics::{AuthMetrics, RefusalCount};
+pub(crate) use pass::{Accepted, Pass};
 pub(crate) use pruner::Pruner;
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
 pub(crate) use upkeep::{StoreUpkeep, Upkeep};
+pub(crate) use wiring::Wiring;

@@ -51,7 +51,7 @@ pub(super) fn publish(metrics: &AuthMetrics) {
     }
 }
 
-fn figures(metrics: &AuthMetrics) -> [Figure; 19] {
+fn figures(metrics: &AuthMetrics) -> [Figure; 22] {
     [
         count("api_keys_argon2_runs_total", "Argon2 runs begun", metrics.argon2_runs),
         number("api_keys_hashes_queued", "hashes that wait for a thread", metrics.hashes_queued),
@@ -85,6 +85,17 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 19] {
             "when the last one that succeeded began",
             metrics.last_usage_flush,
         ),
+        count(
+            "api_keys_usage_sources_folded_total",
+            "requests counted under the source other",
+            metrics.usage_sources_folded,
+        ),
+        count(
+            "api_keys_attempt_lines_written_total",
+            "attempts written to the audit trail",
+            metrics.attempt_lines_written,
+        ),
+        count("api_keys_attempt_lines_dropped_total", "attempts missing there", metrics.attempt_lines_dropped),
     ]
 }
 

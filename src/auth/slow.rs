@@ -1,7 +1,11 @@
-use std::{mem, sync::Arc};
+use std::{
+    mem,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
-    AuthError, AuthErrorKind, Freshness, authenticator::Inner, cache::Proof, candidate::Candidate, log_reader::Currency,
+    AuthError, AuthErrorKind, Freshness, attempts::Tried, authenticator::Inner, cache::Proof, candidate::Candidate,
+    log_reader::Currency, pass::Accepted,
 };
 use crate::{
     audit::Action,
@@ -12,7 +16,7 @@ use crate::{
     principal::{Claims, Principal, SharedOwner},
     record::{KeyRecord, OwnerStatus},
     store::{FoundKey, KeyReader, StoreError, StoreErrorKind, guarded},
-    usage::Source,
+    usage::{Origin, Source},
 };
 
 /// How often a check begins anew because things changed under it. Each time costs a look-up at most; more in a row than
@@ -23,6 +27,7 @@ const MOST_ROUNDS: usize = 8;
 struct Known {
     record: KeyRecord,
     owner: OwnerStatus,
+    shared: OnceLock<Arc<SharedOwner>>,
 }
 
 impl<R: KeyReader> Inner<R> {
@@ -32,16 +37,17 @@ impl<R: KeyReader> Inner<R> {
         self: Arc<Self>,
         candidate: Candidate,
         source: Source,
-    ) -> Result<Principal, AuthError> {
+    ) -> Result<Accepted, AuthError> {
         self.start_background_work();
-        let currency = self.current().await.map_err(|error| self.refuse(error, None, &source))?;
+        let origin = Origin::Source(&source);
+        let currency = self.current().await.map_err(|error| self.refuse(error, None, origin))?;
         if currency == Currency::Tracked
             && let Some(entry) = self.cache.entry(candidate.key.id().as_bytes())
             && self.cache.is_current(&entry)
             && candidate.is_proved_by(&entry.rest)
         {
             self.meter.hit();
-            return self.judge(entry, &source, self.clock.now());
+            return self.judge(entry, origin, self.clock.now());
         }
         Box::pin(self.check_slowly(candidate, currency, source)).await
     }
@@ -52,7 +58,8 @@ impl<R: KeyReader> Inner<R> {
         candidate: Candidate,
         currency: Currency,
         source: Source,
-    ) -> Result<Principal, AuthError> {
+    ) -> Result<Accepted, AuthError> {
+        let origin = Origin::Source(&source);
         let (id, mut read) = (candidate.key.id(), Some(currency));
         // The hash that the text was found to match: a proof, by this check or by an earlier one.
         let mut proved = None;
@@ -60,18 +67,19 @@ impl<R: KeyReader> Inner<R> {
         for _ in 0..MOST_ROUNDS {
             let currency = match read.take() {
                 Some(currency) => currency,
-                None => self.current().await.map_err(|error| self.refuse(error, None, &source))?,
+                None => self.current().await.map_err(|error| self.refuse(error, None, origin))?,
             };
             if let Some(entry) = self.cache.entry(id.as_bytes()) {
                 if !candidate.is_proved_by(&entry.rest) {
-                    return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
+                    let tried = Some(Tried::of(&entry.claims));
+                    return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), tried, origin));
                 }
                 if currency == Currency::Tracked && self.cache.is_current(&entry) {
                     if !is_missed {
                         // Another request proved it just now.
                         self.meter.hit();
                     }
-                    return self.judge(entry, &source, self.clock.now());
+                    return self.judge(entry, origin, self.clock.now());
                 }
                 proved = proved.or(Some(entry.rest.fingerprint));
             }
@@ -82,36 +90,44 @@ impl<R: KeyReader> Inner<R> {
             let ticket = self.cache.ticket(&id);
             let found = match self.find(&id).await {
                 Ok(Some(found)) => found,
-                Ok(None) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), None, &source)),
-                Err(error) => return Err(self.refuse(error, None, &source)),
+                Ok(None) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), None, origin)),
+                Err(error) => return Err(self.refuse(error, None, origin)),
             };
-            let known = self.known(&id, &found).map_err(|error| self.refuse(error, Some(id), &source))?;
-            self.check_tag(key, &known).map_err(|error| self.refuse(error, Some(id), &source))?;
+            let known = self.known(&id, &found).map_err(|error| {
+                let owner = OwnerRef::of(&found.key).map(SharedOwner::new);
+                self.refuse(error, Some(Tried { key: id, owner: owner.as_ref() }), origin)
+            })?;
+            let refuse = |error| {
+                let owner = self.attempts.as_ref().map(|_| known.shared_owner());
+                self.refuse(error, Some(Tried { key: id, owner }), origin)
+            };
+            self.check_tag(key, &known).map_err(refuse)?;
             // Its text has the tag, so the row said something else when the key was made.
             if known.record.kind() != key.kind() {
-                return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(id), &source));
+                return Err(refuse(AuthError::new(AuthErrorKind::Invalid)));
             }
             let fingerprint = known.record.hash.fingerprint();
             let is_proved = proved == Some(fingerprint);
             // Judged before Argon2id, and told only to who has the key as far as the tag can tell.
             let verdict = self.verdict(&known);
             if let Err(kind) = verdict {
-                return Err(self.refuse(AuthError::new(kind), Some(id), &source));
+                return Err(refuse(AuthError::new(kind)));
             }
             if !is_proved {
-                self.prove(key, &known).await.map_err(|error| self.refuse(error, Some(id), &source))?;
+                self.prove(key, &known).await.map_err(refuse)?;
                 proved = Some(fingerprint);
             }
             let proof = Proof { digest: digest.clone(), prefix: *prefix, fingerprint, claims: self.claims(&known) };
             let entry = self.cache.remember(ticket, proof);
             if is_proved {
                 // The record was read after this request arrived, and nothing was waited for since.
-                return self.judge(entry, &source, self.clock.now());
+                return self.judge(entry, origin, self.clock.now());
             }
             // The run took its time: what was read before it may have changed.
         }
         let error = StoreError::unavailable("the key's record changed each time it was read");
-        Err(self.refuse(AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error), Some(id), &source))
+        let tried = Some(Tried { key: id, owner: None });
+        Err(self.refuse(AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error), tried, origin))
     }
 
     pub(super) async fn recheck(self: &Arc<Self>, principal: &Principal) -> Result<Principal, AuthError> {
@@ -181,7 +197,7 @@ impl<R: KeyReader> Inner<R> {
     fn known(&self, id: &KeyId, found: &FoundKey) -> Result<Known, AuthError> {
         let record = KeyRecord::try_from(&found.key);
         let owner = OwnerStatus::try_from(&found.owner);
-        let known = record.and_then(|record| owner.map(|owner| Known { record, owner }));
+        let known = record.and_then(|record| owner.map(|owner| Known::new(record, owner)));
         known.map_err(|corrupt| self.unreadable(*id, OwnerRef::of(&found.key)).with_source(corrupt))
     }
 
@@ -242,7 +258,7 @@ impl<R: KeyReader> Inner<R> {
     fn claims(&self, known: &Known) -> Claims {
         let record = &known.record;
         Claims {
-            owner: SharedOwner::new(known.owner_ref()),
+            owner: Arc::clone(known.shared_owner()),
             key: record.id,
             proved_by: self.id,
             key_name: record.name.as_str().into(),
@@ -253,7 +269,15 @@ impl<R: KeyReader> Inner<R> {
 }
 
 impl Known {
+    const fn new(record: KeyRecord, owner: OwnerStatus) -> Self {
+        Self { record, owner, shared: OnceLock::new() }
+    }
+
     fn owner_ref(&self) -> OwnerRef {
         OwnerRef { organization: self.record.organization.clone(), owner: self.record.owner.clone() }
+    }
+
+    fn shared_owner(&self) -> &Arc<SharedOwner> {
+        self.shared.get_or_init(|| SharedOwner::new(self.owner_ref()))
     }
 }

@@ -4,15 +4,15 @@ use std::{
     time::Duration,
 };
 
-use super::{Pruner, UsageFlusher};
+use super::{AttemptLines, AttemptWriter, Pruner, UsageFlusher, meter::Meter};
 use crate::{
-    audit::{Action, Event, EventRow, Subject},
+    audit::{Action, Event, EventRow, Notifier, Subject},
     hash::{Hasher, KeyHash},
     key::{KeyId, PlaintextKey},
     log::log,
     owner::OwnerRef,
     record::{ActorId, SystemLabel},
-    store::{KeyStore, RehashedKey, guarded_change},
+    store::{KeyStore, RehashedKey, StoreError, guarded_change},
     time::Timestamp,
 };
 
@@ -40,12 +40,39 @@ pub(crate) struct StoreUpkeep<S> {
     timeout: Duration,
     flusher: Arc<UsageFlusher<S>>,
     pruner: Arc<Pruner<S>>,
+    attempts: Option<Arc<AttemptWriter<S>>>,
+    notifier: Notifier,
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
 }
 
 impl<S: KeyStore> StoreUpkeep<S> {
-    pub(crate) fn new(store: Arc<S>, timeout: Duration, flusher: Arc<UsageFlusher<S>>, pruner: Arc<Pruner<S>>) -> Self {
-        Self { store, timeout, flusher, pruner, reports: Mutex::default() }
+    pub(crate) fn new(
+        store: Arc<S>,
+        timeout: Duration,
+        flusher: Arc<UsageFlusher<S>>,
+        pruner: Arc<Pruner<S>>,
+        notifier: Notifier,
+    ) -> Self {
+        Self { store, timeout, flusher, pruner, attempts: None, notifier, reports: Mutex::default() }
+    }
+
+    /// From now on, the lines that come in here are written to the store.
+    pub(crate) fn write_attempt_lines(&mut self, meter: &Arc<Meter>) -> Arc<AttemptLines> {
+        let lines = Arc::new(AttemptLines::new(Arc::clone(meter)));
+        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        self.attempts = Some(Arc::new(AttemptWriter::new(store, Arc::clone(&lines), timeout)));
+        lines
+    }
+
+    /// Writes the lines that came in before this call.
+    ///
+    /// # Errors
+    /// Those of [`KeyStore::append_events`].
+    pub(crate) async fn write_attempts(&self) -> Result<(), StoreError> {
+        match &self.attempts {
+            Some(attempts) => attempts.write().await,
+            None => Ok(()),
+        }
     }
 
     fn is_due(&self, id: KeyId, action: &Action, now: Timestamp) -> bool {
@@ -68,6 +95,9 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
     fn start(&self) {
         self.flusher.start();
         self.pruner.start();
+        if let Some(attempts) = &self.attempts {
+            attempts.start();
+        }
     }
 
     fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash) {
@@ -93,12 +123,16 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
             return;
         }
         let subject = Subject::Key(id, owner.owner);
-        let event = EventRow::from(&Event::new(owner.organization, now, ActorId::System(label), action, subject));
-        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        let event = Event::new(owner.organization, now, ActorId::System(label), action, subject);
+        let (store, timeout, notifier) = (Arc::clone(&self.store), self.timeout, self.notifier.clone());
         tokio::spawn(async move {
-            let events = std::slice::from_ref(&event);
-            if let Err(_error) = guarded_change(timeout, || store.append_events(events)).await {
-                log!(warn, error = &_error as &dyn std::error::Error, "an event could not be added to the audit trail");
+            let row = EventRow::from(&event);
+            match guarded_change(timeout, || store.append_events(std::slice::from_ref(&row))).await {
+                Ok(()) => notifier.tell(&[event]),
+                Err(_error) => {
+                    let _error = &_error as &dyn std::error::Error;
+                    log!(warn, error = _error, "an event could not be added to the audit trail");
+                }
             }
         });
     }

@@ -92,18 +92,22 @@ pub enum InvalidInput {
     ExpiryLater,
     /// The expiry is now or in the past.
     ExpiryPast,
+    /// The text to look for keys in is too long.
+    Fragment,
     /// The idempotency key is empty or longer than 256 bytes.
     IdempotencyKey,
     /// The labels break a rule of [`Labels`](crate::record::Labels).
     Labels,
     /// The name breaks a rule of [`KeyName`](crate::record::KeyName).
     Name,
-    /// A page has 1 to 1,000 keys.
+    /// A page has 1 to 1,000 keys or events.
     PageSize,
     /// There are more than 64 scopes.
     Scopes,
     /// The new scopes are not within the old ones.
     ScopesWider,
+    /// The time ends before it begins.
+    TimeWindow,
     /// The key is the new one of a rotation, and the old one of another.
     TwoRotations,
     /// The service knows no such scope.
@@ -222,6 +226,7 @@ impl fmt::Display for InvalidInput {
         f.write_str(match self {
             Self::ExpiryLater => "the expiry of a key can only be moved to an earlier time",
             Self::ExpiryPast => "an expiry lies in the future: to end a key now, revoke it",
+            Self::Fragment => "a text to look for keys in has at most 64 KiB",
             Self::IdempotencyKey => "an idempotency key has 1 to 256 bytes",
             Self::Labels => {
                 "a key has at most 16 labels of `a-z`, `0-9`, `-`, `_` and `.`, with values of at most 128 characters, \
@@ -230,9 +235,10 @@ impl fmt::Display for InvalidInput {
             Self::Name => {
                 "a name has at most 100 characters, none of them a control or text direction character, and no key in it"
             }
-            Self::PageSize => "a page has 1 to 1000 keys",
+            Self::PageSize => "a page has 1 to 1000 keys or events",
             Self::Scopes => "a key has at most 64 scopes",
             Self::ScopesWider => "the scopes of a key can only become fewer: issue a new key for more",
+            Self::TimeWindow => "a time window ends before it begins",
             Self::TwoRotations => {
                 "the key is the new one of a rotation and the old one of another: name the other by its new key"
             }

@@ -1,4 +1,3 @@
-mod client;
 mod entry;
 mod export;
 mod flag;

@@ -1,25 +1,32 @@
 mod advise;
 mod apply;
+mod audit;
 mod change;
 mod decide;
 mod explain;
+mod identify;
 mod inventory;
 mod issue;
+mod misuse;
 mod owner;
 mod people;
 mod read;
+mod revoke_many;
 mod rotate;
 mod usage;
+mod walk;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     actor::Actor,
+    denials::DenialLog,
     error::{InvalidInput, ManageError, ManageErrorKind},
     policy::{KeyAction, Policy, Target},
     rules::Rules,
 };
 use crate::{
+    audit::Subject,
     hash::Hasher,
     key::{KeyFormat, KeyId},
     owner::{OrganizationId, Owner},
@@ -71,6 +78,8 @@ pub(crate) struct ManagerParts<S> {
     pub(crate) timeout: Duration,
     pub(crate) organization: OrganizationId,
     pub(crate) rules: Arc<Rules>,
+    /// Shared by all organizations.
+    pub(crate) denials: Arc<DenialLog<S>>,
 }
 
 impl<S> KeyManager<S> {
@@ -90,6 +99,7 @@ impl<S> KeyManager<S> {
             timeout: self.0.timeout,
             organization,
             rules: Arc::clone(&self.0.rules),
+            denials: Arc::clone(&self.0.denials),
         })
     }
 
@@ -130,16 +140,19 @@ impl<S: KeyStore> KeyManager<S> {
     ) -> Result<(KeyRecord, OwnerStatus), ManageError> {
         let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
         let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
-        let found = found.ok_or_else(ManageError::not_found)?;
+        let found = found.ok_or_else(|| self.hide(actor, action, None))?;
         let (record, status) = match read(&found) {
             Ok(read) => read,
             Err(error) if self.may_know_of(actor, &found) => return Err(error),
-            Err(_) => return Err(ManageError::not_found()),
+            Err(_) => {
+                let owner = OwnerRef::of(&found.key).map(|of| Subject::Owner(of.owner));
+                return Err(self.hide(actor, action, owner));
+            }
         };
         let target = Target::key(&record);
         // Whoever may not see a key is not told either what else they may not do to it.
         if !self.allows(actor, KeyAction::See, &target) {
-            return Err(ManageError::not_found());
+            return Err(self.hide(actor, action, Some(Subject::Key(record.id, record.owner))));
         }
         self.permit(actor, action, &target)?;
         Ok((record, status))

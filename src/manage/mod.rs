@@ -56,6 +56,37 @@
 //!   rotation.
 //! - [`RotateKey::into_team`] makes a personal key a team's in the same steps.
 //!
+//! # Inventory
+//!
+//! Which keys are there, who made them, who uses them, and which want a look? [`inventory`](KeyManager::inventory) answers
+//! with pages of [entries](InventoryEntry), [`inventory_summary`](KeyManager::inventory_summary) with numbers by team, and
+//! [`export_inventory`](KeyManager::export_inventory) with a table or lines of JSON. All three take an [`InventoryQuery`],
+//! and tell of keys whose usage the actor may see.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+//! # let admin = tower_api_keys::Actor::system("first start")?;
+//! # manager.issue(tower_api_keys::IssueKey::team("blue".parse()?).named("key1"), &admin).await?;
+//! use tower_api_keys::manage::{InventoryQuery, KeyFlag};
+//!
+//! let query = InventoryQuery::all().flagged([KeyFlag::Unnamed, KeyFlag::VagueName]);
+//! for entry in manager.inventory(query, &admin).await?.entries {
+//!     println!("{} {}, made by {}", entry.key.redacted, entry.key.name, entry.key.created_by);
+//!     for flag in &entry.flags {
+//!         println!("  {flag}"); // Its name says nothing. Say who uses it, and where: `GitHub Actions - production`.
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - A [flag](KeyFlag) is a question to somebody, never a verdict that the crate acts on. [`FlagSettings`] tells when each
+//!   is raised; most are gone 30 days after their cause.
+//! - Pages of 100 out of 100,000 keys take as long at the end as at the beginning. Conditions that only a look at each key
+//!   can answer, such as flags, are bounded by call: a page may be short and have a next one.
+//!
 //! # Advice
 //!
 //! What people ask before something happens, and when it has. Nothing here changes anything:
@@ -70,9 +101,46 @@
 //!
 //! Answers carry words for programs and sentences for people. [`KeyUse`] is the table by which advice is given, and
 //! [`Advice`] tells the rules and their thresholds.
+//!
+//! # When a key leaks
+//!
+//! | question | answer |
+//! |---|---|
+//! | Which key is it? | [`KeyManager::identify`] takes the paste, the line of a log, or the part of an id, and says whether the whole key is there |
+//! | What was done with it? | [`KeyManager::misuse`]: sources, new ones marked, attempts after its end, changes, keys it made |
+//! | How does it end, with all it made? | [`KeyManager::revoke_many`] with [`RevokeMany::key_and_made`] |
+//! | What else may be lost? | [`RevokeMany::of`] an owner, [`created_by`](RevokeMany::created_by) somebody, [`created_between`](RevokeMany::created_between) two times |
+//! | Who did what, and who tried? | [`KeyManager::events`] |
+//!
+//! Several questions at once, in the order in which they come up:
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+//! # let manager = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET).build().await?.manager();
+//! use tower_api_keys::{Actor, IssueKey, TeamId, manage::{AuditQuery, RevokeMany}};
+//!
+//! # let admin = Actor::system("leak response")?;
+//! # let issued = manager.issue(IssueKey::team(TeamId::new("blue")?), &admin).await?;
+//! # let pasted = issued.plaintext().expose_secret();
+//! let found = manager.identify(pasted, &admin).await?;
+//! let Some(surest) = found.keys.first() else { return Ok(()) };
+//! println!("{surest}");
+//! println!("{}", manager.misuse(&surest.key.id, surest.key.created_at, &admin).await?);
+//!
+//! let request = RevokeMany::key_and_made(surest.key.id).because("in a public repository");
+//! println!("{}", manager.revoke_many(request, &admin).await?);
+//! for entry in manager.events(AuditQuery::all().of_key(surest.key.id), &admin).await?.entries {
+//!     println!("{} {} {}", entry.event.at, entry.event.actor, entry.event.action);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod actor;
 mod advice;
+mod denials;
 mod error;
 mod info;
 mod inventory;
@@ -81,10 +149,12 @@ mod lint;
 mod manager;
 mod policy;
 mod request;
+mod response;
 mod rights;
 mod rotation;
 mod rules;
 mod table;
+mod trail;
 
 #[cfg(test)]
 mod tests;
@@ -95,6 +165,7 @@ pub use advice::{
     ExposedKey, Exposure, Gravity, KeyUse, NameNote, NextStep, NoteKind, Preview, PreviewNote, Recommendation, Saw,
     StoppingKey, Weight,
 };
+pub(crate) use denials::DenialLog;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
 pub use inventory::{
@@ -107,8 +178,12 @@ pub use manager::KeyManager;
 pub(crate) use manager::ManagerParts;
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use request::{IssueKey, ListKeys};
+pub use response::{
+    Identification, Identified, LeakEvidence, Misuse, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
+};
 pub use rights::{Plan, Rights, TeamRole};
 pub use rotation::{EndedRotation, RotateKey, Rotation, RotationVerdict, Seen};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::TableOfRights;
+pub use trail::{AuditEntry, AuditQuery, EventPage};

@@ -81,6 +81,30 @@ pub enum KeyAction {
     SeeUsage,
 }
 
+impl KeyAction {
+    /// A word for programs and for the audit trail: `see_usage`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Close => "close",
+            Self::Expire => "expire",
+            Self::Hold => "hold",
+            Self::Issue => "issue",
+            Self::Lift => "lift",
+            Self::Narrow => "narrow",
+            Self::Relabel => "relabel",
+            Self::Rename => "rename",
+            Self::Revoke => "revoke",
+            Self::Rotate => "rotate",
+            Self::See => "see",
+            Self::SeeBlastRadius => "see_blast_radius",
+            Self::SeeExposure => "see_exposure",
+            Self::SeeUsage => "see_usage",
+        }
+    }
+}
+
 /// What an actor wants to do it to.
 ///
 /// ```

@@ -1,13 +1,17 @@
 mod advice;
 mod changes;
 mod decisions;
+mod denials;
 mod faults;
 mod fixture;
+mod identify;
 mod inventory;
 mod issue;
 mod lists;
 mod owners;
 mod policies;
+mod revoke_many;
 mod rotation;
 mod rotation_ends;
 mod rotation_status;
+mod trail;

@@ -1,6 +1,9 @@
 //! Finding the one key of a request.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, USER_AGENT},
+};
 use subtle::ConstantTimeEq;
 
 use super::headers::KeyHeaders;
@@ -48,19 +51,77 @@ pub(crate) enum Fault {
     Malformed(MalformedReason),
 }
 
-/// Reads the headers that carry keys.
+/// The lines of a request that say who calls.
+pub(crate) struct Lines<'a> {
+    authorization: Line<'a>,
+    key_header: Line<'a>,
+    /// The first of its kind.
+    pub(crate) user_agent: Option<&'a HeaderValue>,
+}
+
+enum Line<'a> {
+    None,
+    One(&'a HeaderValue),
+    Twice,
+}
+
+/// From so many lines on, each is looked up; up to here it is quicker to go through them all once.
+const MANY: usize = 16;
+
+impl<'a> Lines<'a> {
+    /// The lines that carry keys where these are the names of such, and that of the user agent.
+    pub(crate) fn find(headers: &'a HeaderMap, names: &KeyHeaders) -> Self {
+        let key_header = names.key_header();
+        if headers.len() > MANY {
+            return Self {
+                authorization: if names.reads_bearer() { Line::of(headers, &AUTHORIZATION) } else { Line::None },
+                key_header: key_header.map_or(Line::None, |name| Line::of(headers, name)),
+                user_agent: headers.get(USER_AGENT).filter(|_| key_header != Some(&USER_AGENT)),
+            };
+        }
+        let mut lines = Self { authorization: Line::None, key_header: Line::None, user_agent: None };
+        for (name, value) in headers {
+            if *name == AUTHORIZATION {
+                lines.authorization.add(value);
+            } else if Some(name) == key_header {
+                lines.key_header.add(value);
+            } else if *name == USER_AGENT {
+                lines.user_agent = lines.user_agent.or(Some(value));
+            }
+        }
+        if !names.reads_bearer() {
+            lines.authorization = Line::None;
+        }
+        lines
+    }
+}
+
+impl<'a> Line<'a> {
+    fn of(headers: &'a HeaderMap, name: &HeaderName) -> Self {
+        let mut line = Self::None;
+        headers.get_all(name).iter().take(2).for_each(|value| line.add(value));
+        line
+    }
+
+    fn add(&mut self, value: &'a HeaderValue) {
+        *self = if matches!(self, Self::None) { Self::One(value) } else { Self::Twice };
+    }
+
+    fn only(&self) -> Result<Option<&'a HeaderValue>, Twice> {
+        match self {
+            Self::None => Ok(None),
+            Self::One(value) => Ok(Some(value)),
+            Self::Twice => Err(Twice),
+        }
+    }
+}
+
+/// Reads the lines that carry keys.
 ///
 /// Values are bytes: nothing here asks for UTF-8. A header that comes twice is refused even if both lines are equal,
 /// since the services behind this one may disagree about which line counts.
-pub(crate) fn read<'a>(
-    headers: &'a HeaderMap,
-    names: &KeyHeaders,
-    format: &KeyFormat,
-    foreign: ForeignBearer,
-) -> Reading<'a> {
-    let authorization = if names.reads_bearer() { only_line(headers, &AUTHORIZATION) } else { Ok(None) };
-    let key_header = names.key_header().map_or(Ok(None), |name| only_line(headers, name));
-    let (Ok(authorization), Ok(key_header)) = (authorization, key_header) else {
+pub(crate) fn read<'a>(lines: &Lines<'a>, format: &KeyFormat, foreign: ForeignBearer) -> Reading<'a> {
+    let (Ok(authorization), Ok(key_header)) = (lines.authorization.only(), lines.key_header.only()) else {
         return Reading::Refused(Fault::Ambiguous);
     };
     let bearer = match authorization.map(|value| scheme(trim(value.as_bytes()), format, foreign)) {
@@ -85,12 +146,6 @@ pub(crate) fn read<'a>(
 /// More than one line of the header.
 struct Twice;
 
-fn only_line<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Twice> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next();
-    if lines.next().is_some() { Err(Twice) } else { Ok(first) }
-}
-
 enum Scheme<'a> {
     /// What follows `Bearer`; may be empty.
     Bearer(&'a [u8]),
@@ -101,6 +156,13 @@ enum Scheme<'a> {
 }
 
 fn scheme<'a>(value: &'a [u8], format: &KeyFormat, foreign: ForeignBearer) -> Scheme<'a> {
+    // As nearly everybody writes it.
+    if let Some(text @ [first, ..]) = value.strip_prefix(b"Bearer ")
+        && !is_blank(*first)
+        && foreign == ForeignBearer::Refuse
+    {
+        return Scheme::Bearer(text);
+    }
     if let Some(rest) = behind(b"bearer", value) {
         if foreign == ForeignBearer::Ignore && !format.begins_like_a_key(trim(rest)) {
             return Scheme::Other;

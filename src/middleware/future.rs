@@ -21,7 +21,7 @@ use super::{
     report,
     settings::{Finish, Settings},
 };
-use crate::{auth::AuthError, principal::Principal};
+use crate::auth::{Accepted, AuthError};
 
 pin_project! {
     /// The future of the services of this module. Fails only if the inner service does.
@@ -72,7 +72,7 @@ pub(crate) struct Waiting<S, B> {
 
 pub(crate) enum Question {
     /// Whose key is it?
-    Key { check: BoxFuture<'static, Result<Principal, AuthError>>, carried: Carried, settings: Arc<Settings> },
+    Key { check: BoxFuture<'static, Result<Accepted, AuthError>>, carried: Carried, settings: Arc<Settings> },
     /// Is the user a member of the team?
     Membership { answer: BoxFuture<'static, Result<bool, Box<dyn Error + Send + Sync>>> },
 }
@@ -142,7 +142,7 @@ impl Question {
     fn poll<B>(&mut self, request: &mut Request<B>, cx: &mut Context<'_>) -> Poll<Result<Finish, Response<Bytes>>> {
         Poll::Ready(match self {
             Self::Key { check, carried, settings } => match ready!(check.as_mut().poll(cx)) {
-                Ok(principal) => Ok(settings.admit(request, principal, *carried)),
+                Ok(accepted) => Ok(settings.admit(request, accepted, *carried)),
                 Err(error) => Err(settings.presenter.refuse(Refusal::from(&error), request.headers())),
             },
             Self::Membership { answer } => match ready!(answer.as_mut().poll(cx)) {

@@ -4,13 +4,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use tower_service::Service;
 
 use super::{
     body::ResponseBody,
     code::RefusalCode,
-    credentials::{self, Fault, Reading},
+    credentials::{self, Fault, Lines, Reading},
     future::{Question, ResponseFuture, Waiting},
     refusal::Refusal,
     settings::Settings,
@@ -20,24 +20,24 @@ use crate::{
     key::{KeyFormat, MalformedReason},
     principal::Principal,
     store::KeyReader,
-    usage::Source,
+    usage::Origin,
 };
 
 /// What a layer asks of an [`Authenticator`]; a trait, so that tests can script the answers.
 pub(crate) trait Authenticate {
-    fn check(&self, candidate: &[u8], source: &Source) -> Check;
-    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, source: &Source);
+    fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check;
+    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>);
     fn format(&self) -> &KeyFormat;
     fn id(&self) -> u32;
 }
 
 impl<R: KeyReader> Authenticate for Authenticator<R> {
-    fn check(&self, candidate: &[u8], source: &Source) -> Check {
-        Self::check(self, candidate, source)
+    fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check {
+        Self::check(self, candidate, origin)
     }
 
-    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, source: &Source) {
-        Self::refused(self, code, reason, source);
+    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>) {
+        Self::refused(self, code, reason, origin);
     }
 
     fn format(&self) -> &KeyFormat {
@@ -72,16 +72,20 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
         let settings = &self.settings;
-        let format = self.authenticator.format();
-        let (check, carried) =
-            match credentials::read(request.headers(), &settings.headers, format, settings.foreign_bearer) {
-                Reading::Candidate { text, carried } => (self.authenticator.check(text, &settings.source), carried),
-                Reading::Nothing => return self.call_without_key(request),
-                Reading::Refused(fault) => return self.refuse(fault.into(), &request),
-            };
+        let client = if settings.sources.asks() { Some(settings.sources.ask(&mut request)) } else { None };
+        let lines = Lines::find(request.headers(), &settings.headers);
+        let origin = settings.sources.origin(client.as_deref(), lines.user_agent);
+        let (check, carried) = match credentials::read(&lines, self.authenticator.format(), settings.foreign_bearer) {
+            Reading::Candidate { text, carried } => (self.authenticator.check(text, origin), carried),
+            Reading::Nothing if self.passes_without_key(request.extensions()) => {
+                return self.call_without_key(request);
+            }
+            Reading::Nothing => return self.refuse(settings.missing.clone(), &request, origin),
+            Reading::Refused(fault) => return self.refuse(fault.into(), &request, origin),
+        };
         match check {
-            Check::Ready(Ok(principal)) => {
-                let finish = settings.admit(&mut request, principal, carried);
+            Check::Ready(Ok(accepted)) => {
+                let finish = settings.admit(&mut request, accepted, carried);
                 ResponseFuture::inner(self.inner.call(request), finish)
             }
             Check::Ready(Err(error)) => {
@@ -99,28 +103,33 @@ where
 }
 
 impl<S, A: Authenticate> Gate<S, A> {
+    fn passes_without_key(&self, extensions: &Extensions) -> bool {
+        self.settings.optional || self.is_proved(extensions)
+    }
+
+    /// Whether a layer of the same keys further out took the key from the headers.
+    fn is_proved(&self, extensions: &Extensions) -> bool {
+        extensions.get::<Principal>().is_some_and(|principal| principal.proved_by() == self.authenticator.id())
+    }
+
     fn call_without_key<B>(&mut self, mut request: Request<B>) -> ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
     {
-        let proved = request.extensions().get::<Principal>().map(Principal::proved_by);
-        let finish = if proved == Some(self.authenticator.id()) {
-            // A layer of the same keys further out took the key from the headers.
-            self.settings.finish(false)
-        } else if self.settings.optional {
-            self.settings.admit_anonymous(&mut request)
+        let finish = if self.is_proved(request.extensions()) {
+            self.settings.finish(false, None)
         } else {
-            return self.refuse(self.settings.missing.clone(), &request);
+            self.settings.admit_anonymous(&mut request)
         };
         ResponseFuture::inner(self.inner.call(request), finish)
     }
 
     /// Refuses what the headers alone condemn. What the authenticator refuses, it counts itself.
-    fn refuse<B>(&self, refusal: Refusal, request: &Request<B>) -> ResponseFuture<S, B>
+    fn refuse<B>(&self, refusal: Refusal, request: &Request<B>, origin: Origin<'_>) -> ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
     {
-        self.authenticator.refused(refusal.code().as_str(), refusal.reason(), &self.settings.source);
+        self.authenticator.refused(refusal.code().as_str(), refusal.reason(), origin);
         ResponseFuture::refused(self.settings.presenter.refuse(refusal, request.headers()))
     }
 }

@@ -18,6 +18,7 @@ use super::{
     realm::{InvalidRealm, Realm},
     refusal::Refusal,
     settings::Settings,
+    sources::Sources,
 };
 use crate::{auth::Authenticator, store::KeyReader, usage::Source};
 
@@ -129,10 +130,18 @@ impl<R> ApiKeyLayer<R> {
         Ok(self)
     }
 
-    /// What requests through this layer are counted under, none by default.
+    /// A label, none by default, for what comes through this layer: requests are counted under `<label>/<client>`.
     #[must_use]
-    pub fn source(mut self, source: Source) -> Self {
-        self.settings().source = source;
+    pub fn source(mut self, label: Source) -> Self {
+        self.settings().sources.set_label(label);
+        self
+    }
+
+    /// From where requests come, for the counts by source: a label and what to take for the client. By default there is no
+    /// label, and the client is the product of the `User-Agent`.
+    #[must_use]
+    pub fn sources(mut self, sources: Sources) -> Self {
+        self.settings().sources = sources;
         self
     }
 

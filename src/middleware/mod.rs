@@ -31,6 +31,7 @@ mod report;
 mod require;
 mod sensitive;
 mod settings;
+mod sources;
 
 #[cfg(test)]
 mod tests;
@@ -52,3 +53,4 @@ pub use refusal::Refusal;
 pub(crate) use require::without_principal;
 pub use require::{RequireKeyLayer, RequireKeyService};
 pub use sensitive::{MarkKeysSensitive, MarkKeysSensitiveService};
+pub use sources::Sources;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 
 use super::{
     anonymous::Anonymous,
@@ -10,8 +10,12 @@ use super::{
     headers::KeyHeaders,
     presenter::Presenter,
     refusal::Refusal,
+    sources::Sources,
 };
-use crate::{principal::Principal, usage::Source};
+use crate::{
+    auth::{Accepted, Pass},
+    principal::Principal,
+};
 
 /// What an [`ApiKeyLayer`](super::ApiKeyLayer) was told.
 #[derive(Clone)]
@@ -21,7 +25,7 @@ pub(crate) struct Settings {
     pub(crate) headers: KeyHeaders,
     pub(crate) keep_credentials: bool,
     pub(crate) private_responses: bool,
-    pub(crate) source: Source,
+    pub(crate) sources: Sources,
     pub(crate) presenter: Presenter,
     pub(crate) missing: Refusal,
 }
@@ -34,7 +38,7 @@ impl Default for Settings {
             foreign_bearer: ForeignBearer::default(),
             keep_credentials: false,
             private_responses: true,
-            source: Source::default(),
+            sources: Sources::default(),
             presenter: Presenter::default(),
             missing: Refusal::missing(headers.advice()),
             headers,
@@ -44,40 +48,42 @@ impl Default for Settings {
 
 impl Settings {
     /// Makes the request what the inner service is to see: no key, but whom it proved.
-    pub(crate) fn admit<B>(
-        self: &Arc<Self>,
-        request: &mut Request<B>,
-        principal: Principal,
-        carried: Carried,
-    ) -> Finish {
+    pub(crate) fn admit<B>(self: &Arc<Self>, request: &mut Request<B>, accepted: Accepted, carried: Carried) -> Finish {
         self.take_key(request.headers_mut(), carried);
-        request.extensions_mut().insert(principal);
-        self.finish(carried.key_header && self.private_responses)
+        request.extensions_mut().insert(accepted.principal);
+        self.finish(carried.key_header && self.private_responses, accepted.pass)
     }
 
     /// As [`admit`](Self::admit), for a request without a key: no principal of other origin passes for one of ours.
     pub(crate) fn admit_anonymous<B>(self: &Arc<Self>, request: &mut Request<B>) -> Finish {
         request.extensions_mut().remove::<Principal>();
         request.extensions_mut().insert(Anonymous);
-        self.finish(false)
+        self.finish(false, None)
     }
 
     /// What remains to be done to the answer to a request that was let through as it is.
-    pub(crate) fn finish(self: &Arc<Self>, protect: bool) -> Finish {
+    pub(crate) fn finish(self: &Arc<Self>, protect: bool, pass: Option<Pass>) -> Finish {
         // Counting references is work for all cores at once: done only where the answer needs it.
         let needed = protect || !self.presenter.is_default();
-        Finish { settings: needed.then(|| Arc::clone(self)), protect }
+        Finish { settings: needed.then(|| Arc::clone(self)), protect, pass }
     }
 
     fn take_key(&self, headers: &mut HeaderMap, carried: Carried) {
-        let authorization = carried.authorization.then_some(&AUTHORIZATION);
-        let key_header = self.headers.key_header().filter(|_| carried.key_header);
-        for name in authorization.into_iter().chain(key_header) {
-            if !self.keep_credentials {
-                headers.remove(name);
-            } else if let Some(value) = headers.get_mut(name) {
-                HeaderValue::set_sensitive(value, true);
-            }
+        if carried.authorization {
+            self.take(headers, &AUTHORIZATION);
+        }
+        if carried.key_header
+            && let Some(name) = self.headers.key_header()
+        {
+            self.take(headers, name);
+        }
+    }
+
+    fn take(&self, headers: &mut HeaderMap, name: &HeaderName) {
+        if !self.keep_credentials {
+            headers.remove(name);
+        } else if let Some(value) = headers.get_mut(name) {
+            HeaderValue::set_sensitive(value, true);
         }
     }
 }
@@ -88,11 +94,15 @@ pub(crate) struct Finish {
     settings: Option<Arc<Settings>>,
     /// The key came in a header that shared caches do not know.
     protect: bool,
+    pass: Option<Pass>,
 }
 
 impl Finish {
     pub(crate) fn apply<B>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
         let response = response.map(ResponseBody::inner);
+        if let (Some(refusal), Some(pass)) = (response.extensions().get::<Refusal>(), &self.pass) {
+            count_refusal(pass, refusal);
+        }
         let Some(settings) = &self.settings else {
             return response;
         };
@@ -101,5 +111,14 @@ impl Finish {
             caching::protect(response.headers_mut(), settings.presenter.vary());
         }
         response
+    }
+}
+
+/// Counts that a good key was shown at a door that is not its own. What the service itself lacks says nothing of a key.
+#[cold]
+fn count_refusal(pass: &Pass, refusal: &Refusal) {
+    let code = refusal.code();
+    if code.status() == StatusCode::FORBIDDEN {
+        pass.turned_away(code.as_str());
     }
 }

@@ -82,7 +82,7 @@ pub struct InvalidName(&'static str);
 
 /// Whether a character can make a text look like another one: controls, line and paragraph separators, bidirectional
 /// controls (Unicode TR 9) and zero-width characters.
-pub(super) fn misleads(c: char) -> bool {
+pub(crate) fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,13 +1,17 @@
 use std::{
-    collections::{HashMap, VecDeque},
-    fmt,
-    hash::{Hash, Hasher},
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{HashMap, HashSet, VecDeque},
+    fmt, mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
-    KeyUsage, Outcome, Source, UsageBatch, UsageRow,
+    KeyUsage, Origin, Outcome, Source, UsageBatch, UsageRow,
+    draft::Draft,
+    known::KnownSources,
+    places::{Counts, End, Place, merge},
     tally::{Count, Tally},
 };
 use crate::{
@@ -18,9 +22,8 @@ use crate::{
 /// The most rows in one batch: a store writes one in less than a tenth of a second.
 const ROWS_PER_BATCH: usize = 10_000;
 
-/// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
-/// comes on top is counted under no key and the source `other`, of which there are only as many as outcomes.
-const MOST_COUNTS: usize = 100_000;
+/// The code of a refusal that has a reason.
+const MALFORMED_KEY: &str = "malformed_key";
 
 /// As many as there are of [`MalformedReason`].
 const REASONS: usize = MalformedReason::ALL.len();
@@ -31,11 +34,14 @@ const REASONS: usize = MalformedReason::ALL.len();
 pub(crate) struct UsageRecorder {
     writer: [u8; 16],
     used: Mutex<Used>,
+    known: Mutex<KnownSources>,
     /// Texts that are no keys, from no source in particular, by reason: refused before anything is looked up, and
     /// counted without a lock.
     malformed: [Tally; REASONS],
-    counts: Mutex<HashMap<Place, Count>>,
+    counts: Mutex<Counts>,
     unwritten: Mutex<Unwritten>,
+    /// How many were counted under `other` since the start, but for those that [`Counts`] knows.
+    folded: AtomicU64,
 }
 
 /// A key that counts its own successes.
@@ -55,35 +61,20 @@ struct Used {
     sweep_at: usize,
 }
 
-/// What is counted together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    key: Option<KeyId>,
-    end: End,
+/// Under which source a success was counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// The number of one that the key remembers; else 0.
+    known: u32,
+    /// One of more than that.
     source: Source,
-}
-
-impl Hash for Place {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // Not the end: a key and a source have few, and hashing is most of what a count costs.
-        self.key.hash(state);
-        self.source.hash(state);
-    }
-}
-
-/// The code of a refusal that has a reason.
-const MALFORMED_KEY: &str = "malformed_key";
-
-/// How a request ended. An [`Outcome`] once it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Success,
-    Refused(&'static str, Option<MalformedReason>),
 }
 
 #[derive(Debug)]
 struct Unwritten {
     sequence: i64,
+    /// Taken from the counters, and not in batches yet. Empty while there are batches.
+    draft: Draft,
     batches: VecDeque<UsageBatch>,
 }
 
@@ -93,20 +84,41 @@ impl UsageRecorder {
         Self {
             writer,
             used: Mutex::default(),
+            known: Mutex::default(),
             malformed: Default::default(),
             counts: Mutex::default(),
-            unwritten: Mutex::new(Unwritten { sequence: 0, batches: VecDeque::new() }),
+            unwritten: Mutex::new(Unwritten { sequence: 0, draft: Draft::default(), batches: VecDeque::new() }),
+            folded: AtomicU64::new(0),
         }
     }
 
     /// The key was accepted.
-    pub(crate) fn success<C: Counted + 'static>(&self, key: &Arc<C>, source: &Source, now: Timestamp) {
-        let usage = key.usage();
-        if usage.source.get_or_init(|| source.clone()) != source {
-            self.count(Place { key: Some(key.key()), end: End::Success, source: source.clone() }, now);
-        } else if usage.tally.add(now) {
-            self.note(Arc::clone(key) as Arc<dyn Counted>);
+    #[inline]
+    pub(crate) fn success<C: Counted + 'static>(&self, key: &Arc<C>, origin: Origin<'_>, now: Timestamp) -> Seen {
+        match key.usage().first(origin) {
+            Some((source, tally)) => {
+                if tally.add(now) {
+                    self.note(Arc::clone(key) as Arc<dyn Counted>);
+                }
+                Seen { known: source.id(), source: Source::default() }
+            }
+            None => self.success_elsewhere(key, origin, now),
         }
+    }
+
+    /// The key was accepted, and not from where it was used first.
+    #[inline(never)]
+    fn success_elsewhere<C: Counted + 'static>(&self, key: &Arc<C>, origin: Origin<'_>, now: Timestamp) -> Seen {
+        let make = || lock(&self.known).get(origin);
+        if let Some((source, tally)) = key.usage().slot(origin, make) {
+            if tally.add(now) {
+                self.note(Arc::clone(key) as Arc<dyn Counted>);
+            }
+            return Seen { known: source.id(), source: Source::default() };
+        }
+        let (key, mut counts) = (Some(key.key()), lock(&self.counts));
+        counts.add(key, End::Success, origin, Count::once(now));
+        Seen { known: 0, source: counts.source(key, End::Success, origin) }
     }
 
     #[cold]
@@ -123,8 +135,10 @@ impl UsageRecorder {
         let mut counts = lock(&self.counts);
         used.keys.retain(|key| {
             let is_alive = Arc::strong_count(key) > 1;
-            if !is_alive && let Some((place, count)) = drain(&**key) {
-                add(&mut counts, place, count);
+            if !is_alive {
+                for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
+                    counts.add(Some(key.key()), End::Success, Origin::Source(&source), count);
+                }
             }
             is_alive
         });
@@ -137,31 +151,63 @@ impl UsageRecorder {
         key: Option<KeyId>,
         code: &'static str,
         reason: Option<MalformedReason>,
-        source: &Source,
+        origin: Origin<'_>,
         now: Timestamp,
     ) {
         match reason.and_then(|reason| self.malformed.get(reason as usize)) {
-            Some(tally) if key.is_none() && *source == Source::default() => {
+            Some(tally) if key.is_none() && origin.is_at_once(&Source::default()) => {
                 tally.add(now);
             }
-            _ => self.count(Place { key, end: End::Refused(code, reason), source: source.clone() }, now),
+            _ => lock(&self.counts).add(key, End::Refused(code, reason), origin, Count::once(now)),
         }
     }
 
-    fn count(&self, place: Place, now: Timestamp) {
-        add(&mut lock(&self.counts), place, Count::once(now));
+    /// The key was accepted, as was counted, and what it asked for was refused.
+    pub(crate) fn turned_away(&self, key: KeyId, code: &'static str, seen: &Seen, now: Timestamp) {
+        let source = match seen.known {
+            0 => seen.source.clone(),
+            // Forgotten only if the key was meanwhile, and the table was full.
+            id => lock(&self.known).by_id(id).cloned().unwrap_or_else(Source::other),
+        };
+        self.refusal(Some(key), code, None, Origin::Source(&source), now);
     }
 
-    /// Puts what was counted so far into batches, unless some are left from before: those come first.
+    /// Requests that were counted under `other` since the start, for there were too many sources to tell apart.
+    pub(crate) fn folded(&self) -> u64 {
+        // Together: what moves from one to the other is never missing from both.
+        let counts = lock(&self.counts);
+        self.folded.load(Ordering::Relaxed) + counts.folded
+    }
+
+    /// Takes what was counted so far, unless something is left from before: that comes first.
     pub(crate) fn collect(&self) {
         let mut unwritten = lock(&self.unwritten);
-        if !unwritten.batches.is_empty() {
+        if unwritten.batches.is_empty() && unwritten.draft.is_empty() {
+            unwritten.draft.begin(self.drain());
+        }
+    }
+
+    /// Keys of what was taken whose sources in the store are to be read before it can be put into batches, none of them
+    /// for requests that name no key.
+    pub(crate) fn unsure(&self) -> HashSet<Option<KeyId>> {
+        lock(&self.unwritten).draft.unsure()
+    }
+
+    /// Puts what was taken into batches. `stored` are the sources that the store has of the keys for which that was to be
+    /// read.
+    pub(crate) fn freeze(&self, stored: &HashMap<Option<KeyId>, HashSet<Source>>) {
+        let unwritten = &mut *lock(&self.unwritten);
+        if unwritten.draft.is_empty() {
             return;
         }
-        for rows in self.drain().chunks(ROWS_PER_BATCH) {
+        let (places, folded) = unwritten.draft.finish(stored);
+        self.folded.fetch_add(folded, Ordering::Relaxed);
+        let mut rows: Vec<UsageRow> = places.into_iter().map(row).collect();
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(ROWS_PER_BATCH));
             unwritten.sequence += 1;
-            let sequence = unwritten.sequence;
-            unwritten.batches.push_back(UsageBatch { writer: self.writer, sequence, rows: rows.to_vec() });
+            let (writer, sequence) = (self.writer, unwritten.sequence);
+            unwritten.batches.push_back(UsageBatch { writer, sequence, rows: mem::replace(&mut rows, rest) });
         }
     }
 
@@ -175,58 +221,39 @@ impl UsageRecorder {
         lock(&self.unwritten).batches.retain(|batch| batch.sequence != sequence);
     }
 
-    fn drain(&self) -> Vec<UsageRow> {
+    fn drain(&self) -> HashMap<Place, Count> {
         let used = mem::take(&mut *lock(&self.used));
-        let mut counts = mem::take(&mut *lock(&self.counts));
+        let counts = {
+            let mut counts = lock(&self.counts);
+            self.folded.fetch_add(counts.folded, Ordering::Relaxed);
+            mem::take(&mut *counts)
+        };
+        let mut places = counts.into_places();
         // A key whose proof was pushed out and found again is there twice: a batch names each count once.
-        for (place, count) in used.keys.iter().filter_map(|key| drain(&**key)) {
-            merge(&mut counts, place, count);
+        for key in &used.keys {
+            for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
+                merge(&mut places, Place { key: Some(key.key()), end: End::Success, source }, count);
+            }
         }
         for (reason, tally) in MalformedReason::ALL.into_iter().zip(&self.malformed) {
             if let Some(count) = tally.take() {
                 let end = End::Refused(MALFORMED_KEY, Some(reason));
-                merge(&mut counts, Place { key: None, end, source: Source::default() }, count);
+                merge(&mut places, Place { key: None, end, source: Source::default() }, count);
             }
         }
-        let row = |(Place { key, end, source }, count): (Place, Count)| UsageRow {
-            key: key.map(|key| key.as_str().to_owned()),
-            outcome: Outcome::from(end).as_str().to_owned(),
-            source: source.as_str().to_owned(),
-            count: count.count,
-            first_at: count.first_at,
-            last_at: count.last_at,
-        };
-        counts.into_iter().map(row).collect()
+        places
     }
 }
 
-impl From<End> for Outcome {
-    fn from(end: End) -> Self {
-        match end {
-            End::Success => Self::SUCCESS,
-            End::Refused(code, reason) => Self::refused(code, reason),
-        }
+fn row((Place { key, end, source }, count): (Place, Count)) -> UsageRow {
+    UsageRow {
+        key: key.map(|key| key.as_str().to_owned()),
+        outcome: Outcome::from(end).as_str().to_owned(),
+        source: source.as_str().to_owned(),
+        count: count.count,
+        first_at: count.first_at,
+        last_at: count.last_at,
     }
-}
-
-fn drain(key: &dyn Counted) -> Option<(Place, Count)> {
-    let (usage, count) = (key.usage(), key.usage().tally.take()?);
-    let source = usage.source.get().cloned().unwrap_or_default();
-    Some((Place { key: Some(key.key()), end: End::Success, source }, count))
-}
-
-/// Adds a count, under no key and the source `other` if there are too many.
-fn add(counts: &mut HashMap<Place, Count>, place: Place, count: Count) {
-    let place = if counts.len() >= MOST_COUNTS && !counts.contains_key(&place) {
-        Place { key: None, end: place.end, source: Source::other() }
-    } else {
-        place
-    };
-    merge(counts, place, count);
-}
-
-fn merge(counts: &mut HashMap<Place, Count>, place: Place, more: Count) {
-    counts.entry(place).and_modify(|count| count.add(more)).or_insert(more);
 }
 
 /// A panic elsewhere leaves counts as they are: each is a whole number at any moment.

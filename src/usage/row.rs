@@ -4,8 +4,11 @@ use serde::Serialize;
 
 use crate::{key::MalformedReason, time::Timestamp};
 
-/// How a request that showed a key ended: `success`, or the code of its refusal, such as `key_revoked`, for a text that
-/// is no key with the reason: `malformed_key.truncated`.
+/// How a request ended: `success`, or the code of its refusal, such as `key_revoked`, for a text that is no key with the
+/// reason: `malformed_key.truncated`. A request without a key is `missing_credentials`.
+///
+/// A good key at the wrong door is counted twice: as a `success`, for it was accepted, and as what the service behind the
+/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `insufficient_role` or `plan_required`.
 ///
 /// ```
 /// use tower_api_keys::usage::Outcome;
@@ -74,7 +77,8 @@ pub struct UsageRow {
     pub key: Option<String>,
     /// [`Outcome`].
     pub outcome: String,
-    /// From where: the label of the layer that checked it, at most 128 bytes, empty if it has none.
+    /// From where: a label, a client, or `<label>/<client>`, as [`Sources`](crate::middleware::Sources) says; at most 128
+    /// bytes, empty if neither is known.
     pub source: String,
     /// How many requests, at least 1.
     pub count: i64,
@@ -115,7 +119,8 @@ pub struct UsageTotals {
     pub successes: i64,
     /// When the last of them came: what people call *last used*.
     pub last_success_at: Option<Timestamp>,
-    /// Requests that were refused: a wrong secret, or a dead key that somebody still tries.
+    /// Requests that were refused: a wrong secret, a dead key that somebody still tries, or a good one at the wrong door,
+    /// which is among the successes too.
     pub failures: i64,
     /// When the last of them came.
     pub last_failure_at: Option<Timestamp>,

@@ -3,8 +3,11 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
-use super::Source;
+use super::{Origin, Source};
 use crate::time::Timestamp;
+
+/// How many more sources a key counts without a lock, beside the first.
+const MORE: usize = 3;
 
 /// How often something happened since it was last asked, and when first and last. Atomics, so that the warm path takes
 /// no lock.
@@ -16,22 +19,87 @@ pub(super) struct Tally {
 }
 
 /// What a [`Tally`] came to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) count: i64,
     pub(super) first_at: i64,
     pub(super) last_at: i64,
 }
 
-/// The successes of one key from the source that used it first.
+/// The successes of one key from the sources that used it first. Most keys have one, and take no room for more.
 #[derive(Debug, Default)]
 pub(crate) struct KeyUsage {
-    pub(super) source: OnceLock<Source>,
+    first: Slot,
+    more: OnceLock<Box<[Slot; MORE]>>,
+}
+
+/// The successes of one key from one source.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    source: OnceLock<Source>,
     pub(super) tally: Tally,
+}
+
+impl KeyUsage {
+    /// Where successes from the source that came first are counted, if it is this one, and which it is.
+    #[inline]
+    pub(super) fn first(&self, origin: Origin<'_>) -> Option<(&Source, &Tally)> {
+        self.first.if_at_once(origin)
+    }
+
+    /// Where successes from this source are counted, and which it is; none if it has come too late.
+    pub(super) fn slot(&self, origin: Origin<'_>, make: impl FnOnce() -> Option<Source>) -> Option<(&Source, &Tally)> {
+        if let Some(found) = self.slots().find_map(|slot| slot.if_at_once(origin)) {
+            return Some(found);
+        }
+        origin.with_text(|text| {
+            let is_same = |source: &Source| source.as_str() == text;
+            if let Some(found) = self.slots().find_map(|slot| slot.if_source(is_same)) {
+                return Some(found);
+            }
+            let is_room = || self.more.get().is_none_or(|more| more.iter().any(|slot| slot.source.get().is_none()));
+            let made = if is_room() { make()? } else { return None };
+            if self.first.source.get().is_some() {
+                self.more.get_or_init(Box::default);
+            }
+            // Another thread may have put the same one there meanwhile, or another one.
+            self.slots().find_map(|slot| {
+                slot.source.get_or_init(|| made.clone());
+                slot.if_source(is_same)
+            })
+        })
+    }
+
+    /// The source that successes from here are counted under, if it is remembered.
+    pub(crate) fn source(&self, origin: Origin<'_>) -> Option<&Source> {
+        self.slots().find_map(|slot| slot.if_at_once(origin)).map(|(source, _)| source)
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        std::iter::once(&self.first).chain(self.more.get().into_iter().flat_map(|more| more.iter()))
+    }
+}
+
+impl Slot {
+    fn if_at_once(&self, origin: Origin<'_>) -> Option<(&Source, &Tally)> {
+        self.if_source(|source| origin.is_at_once(source))
+    }
+
+    fn if_source(&self, is_it: impl FnOnce(&Source) -> bool) -> Option<(&Source, &Tally)> {
+        let source = self.source.get()?;
+        is_it(source).then_some((source, &self.tally))
+    }
+
+    /// What came together, and from where.
+    pub(super) fn take(&self) -> Option<(Source, Count)> {
+        let count = self.tally.take()?;
+        Some((self.source.get().cloned().unwrap_or_default(), count))
+    }
 }
 
 impl Tally {
     /// It happened once more. Whether it is the first time since the tally was taken.
+    #[inline]
     pub(super) fn add(&self, now: Timestamp) -> bool {
         let now = now.as_millis();
         if self.count.load(Ordering::Relaxed) == 0 {

@@ -13,6 +13,7 @@ use tower_api_keys::{
     hash::Argon2Params,
     key::{MalformedReason, PlaintextKey},
     store::MemoryStore,
+    usage::Source,
 };
 
 async fn api_keys() -> ApiKeys<MemoryStore> {
@@ -66,14 +67,21 @@ async fn the_layer_allocates_what_an_extension_takes_and_nothing_else() {
         request.extensions_mut().insert(principal.clone());
         answer()
     });
-    let mut layered = keys.layer().layer(service_fn(|request: Request<Empty<Bytes>>| {
+    let inner = service_fn(|request: Request<Empty<Bytes>>| {
         assert!(request.extensions().get::<Principal>().is_some());
         answer()
-    }));
+    });
     let extension = of_call(&mut by_hand, request(&key));
     assert!(extension.count_total > 0, "the counter does not count");
-    let warm = of_call(&mut layered, request(&key));
-    assert_eq!((warm.count_total, warm.bytes_total), (extension.count_total, extension.bytes_total));
+    // Four sources, with the empty one of the callers that are not HTTP, are remembered with a key.
+    for label in [None, Some("intake"), Some("api")] {
+        let label = label.map_or(Source::default(), |label| Source::new(label).unwrap());
+        let mut layered = keys.layer().source(label.clone()).layer(inner);
+        let first = of_call(&mut layered, request(&key));
+        assert!(first.count_total > extension.count_total, "a source that is new takes memory");
+        let warm = of_call(&mut layered, request(&key));
+        assert_eq!((warm.count_total, warm.bytes_total), (extension.count_total, extension.bytes_total), "{label:?}");
+    }
 }
 
 #[tokio::test]

@@ -389,6 +389,9 @@ async fn what_is_published_is_what_metrics_says() {
         ("api_keys_log_losses_total", metrics.log_losses, 0),
         ("api_keys_usage_flushes_total", metrics.usage_flushes, 2),
         ("api_keys_usage_flushes_failed_total", metrics.usage_flushes_failed, 1),
+        ("api_keys_usage_sources_folded_total", metrics.usage_sources_folded, 0),
+        ("api_keys_attempt_lines_written_total", metrics.attempt_lines_written, 0),
+        ("api_keys_attempt_lines_dropped_total", metrics.attempt_lines_dropped, 0),
     ];
     for (name, said, expected) in counters {
         assert_eq!((exporter.counter(name), said), (expected, expected), "{name}");

@@ -28,6 +28,7 @@ pub use people::{BlastRadius, ExposedKey, Exposure, Saw, StoppingKey};
 pub(super) use preview::{Known, preview};
 pub use preview::{NameNote, Preview};
 
+use self::caller::{Caller, Client, Program, program};
 use crate::{owner::KeyKind, record::KeyRecord, time::Timestamp, usage::UsageDetail};
 
 /// What this key should be, as far as its record and its usage tell.
@@ -47,6 +48,29 @@ pub(super) fn shared_because(record: &KeyRecord, usage: &UsageDetail, now: Times
     let mut evidence = evidence_of(record, usage, now);
     evidence.retain(|one| one.is(KeyKind::Team, true) && one.weight >= Weight::Moderate);
     evidence
+}
+
+/// Where a key is installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place<'a> {
+    /// In more places than are told apart.
+    Many,
+    /// With this program, or in this network.
+    One(&'a str),
+}
+
+/// Where a key is installed that is used from this source. None where nothing says so, and for the tools with which people
+/// try keys that are installed somewhere else: browsers, editors, clients for APIs, curl.
+pub(super) fn installed_at(source: &str) -> Option<Place<'_>> {
+    match Caller::of(source).client {
+        Client::None => None,
+        Client::Network(network) => Some(Place::One(network)),
+        Client::Other => Some(Place::Many),
+        Client::Program(name) => match program(name) {
+            Program::Browser | Program::HandTool | Program::Known(KeyUse::EditorSession) => None,
+            Program::Known(_) | Program::Library => Some(Place::One(name)),
+        },
+    }
 }
 
 fn evidence_of(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {

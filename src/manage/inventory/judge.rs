@@ -1,17 +1,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{
-    client::{client, is_hand_tool, is_unattended, stands_for_many},
-    entry::Attempts,
-    flag::KeyFlag,
-};
+use super::{entry::Attempts, flag::KeyFlag};
 use crate::{
     manage::{
-        info::KeyInfo,
+        advice::{Place, installed_at, shared_because},
         lint::{NameAdvice, lint_name},
     },
     owner::{KeyKind, Owner},
-    record::{ActorId, OwnerStatus},
+    record::{ActorId, KeyRecord, OwnerStatus},
     scope::Scope,
     time::Timestamp,
     usage::{UsageCount, UsageDetail},
@@ -22,20 +18,17 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What goes on with a key's other outcomes when it was shown at another team's door.
 const WRONG_TEAM: &str = "wrong_team";
 
-/// A person uses two programs with one key often enough: an editor and a script.
-const MOST_PROGRAMS_OF_A_PERSON: usize = 2;
-
 /// From when on a key gets a [`KeyFlag`].
 ///
 /// - [`NeverUsed`](KeyFlag::NeverUsed): never accepted, and made at least [1 day](Self::with_grace) ago.
 /// - [`Unused`](KeyFlag::Unused): accepted, and last so [90 days](Self::with_unused_after) ago or longer.
-/// - [`SeveralSources`](KeyFlag::SeveralSources): accepted from at least [2 programs](Self::with_several) within the last
-///   [30 days](Self::with_recent). A program is what follows the label of a source: `intake/acme` and `api/acme` are one.
-///   Tools with which people try keys by hand, such as curl, Postman and browsers, are not counted: they use a key that is
-///   installed somewhere else. More than 64 sources, which are counted as one, are several.
-/// - [`LooksShared`](KeyFlag::LooksShared): a personal key, accepted within the last 30 days from a program whose name says
-///   that it runs without a person (`GitHub-Hookshot`, `nightly-job`), or from at least 3 programs, counted as above: one
-///   person has an editor and a script, and seldom more.
+/// - [`SeveralSources`](KeyFlag::SeveralSources): accepted from at least [2 programs](Self::with_several), or networks,
+///   within the last [30 days](Self::with_recent). A program is what follows the label of a source: `intake/acme` and
+///   `api/acme` are one. Tools with which people try keys by hand, such as curl, Postman and browsers, are not counted:
+///   they use a key that is installed somewhere else. More than 64 sources, which are counted as one, are several.
+/// - [`LooksShared`](KeyFlag::LooksShared): a personal key of which what was accepted within the last 30 days says, as in
+///   a [blast radius](crate::manage::StoppingKey::shared_because), that others than one person depend on it: CI, a
+///   schedule, a webhook, a shared host, 4 programs and more.
 /// - [`TriedAtOtherTeam`](KeyFlag::TriedAtOtherTeam): last refused there within the last 30 days.
 /// - [`TriedSinceDeath`](KeyFlag::TriedSinceDeath): last refused for it within the last 30 days.
 /// - [`CreatorInactive`](KeyFlag::CreatorInactive): the status as it is. Of a key that people made for themselves,
@@ -106,8 +99,8 @@ impl Default for FlagSettings {
 /// What flags are raised by.
 pub(in crate::manage) struct Facts<'a> {
     pub(in crate::manage) now: Timestamp,
-    pub(in crate::manage) key: &'a KeyInfo,
-    pub(in crate::manage) is_live: bool,
+    pub(in crate::manage) record: &'a KeyRecord,
+    pub(in crate::manage) owner: OwnerStatus,
     pub(in crate::manage) creator: OwnerStatus,
     pub(in crate::manage) usage: &'a UsageDetail,
     pub(in crate::manage) is_half_rotated: bool,
@@ -124,64 +117,58 @@ impl Facts<'_> {
                 flags.insert(flag);
             }
         };
-        let attempts = Attempts::since_death(self.usage);
-        let is_for_good = !self.is_live || self.key.owner_status.closed_at().is_some();
-        raise(KeyFlag::TriedSinceDeath, is_for_good && self.died_before(&attempts) && attempts.last_at >= Some(recent));
-        if !self.is_live {
+        raise(KeyFlag::TriedSinceDeath, self.is_tried_since_death(recent));
+        if !self.record.is_live(self.now) {
             return flags.into_iter().collect();
         }
-        let programs = Programs::of(self.usage.successes().filter(|count| count.last_at >= recent));
         raise(KeyFlag::CreatorInactive, !self.creator.is_active() && !self.is_made_by_owner());
-        raise(KeyFlag::LooksShared, self.key.kind == KeyKind::User && programs.look_shared());
-        raise(KeyFlag::ManagesKeys, self.key.scopes.allows(&Scope::KEYS_MANAGE));
+        raise(KeyFlag::LooksShared, self.record.kind() == KeyKind::User && self.looks_shared(recent));
+        raise(KeyFlag::ManagesKeys, self.record.scopes.allows(&Scope::KEYS_MANAGE));
         raise(KeyFlag::OldHash, self.has_old_hash);
-        raise(KeyFlag::OwnerInactive, !self.key.owner_status.is_active());
+        raise(KeyFlag::OwnerInactive, !self.owner.is_active());
         raise(KeyFlag::RotationUnfinished, self.is_half_rotated);
-        raise(KeyFlag::SeveralSources, programs.are_at_least(settings.several));
+        raise(KeyFlag::SeveralSources, self.is_installed_in(settings.several, recent));
         raise(KeyFlag::TriedAtOtherTeam, self.refusals(WRONG_TEAM).any(|count| count.last_at >= recent));
-        match lint_name(self.key.name.as_str()) {
+        match lint_name(self.record.name.as_str()) {
             Some(NameAdvice::Empty) => raise(KeyFlag::Unnamed, true),
             Some(NameAdvice::Vague) => raise(KeyFlag::VagueName, true),
             None => {}
         }
         match self.usage.successes().map(|count| count.last_at).max() {
             Some(last) => raise(KeyFlag::Unused, last <= self.now.saturating_sub(settings.unused_after)),
-            None => raise(KeyFlag::NeverUsed, self.key.created_at <= self.now.saturating_sub(settings.grace)),
+            None => raise(KeyFlag::NeverUsed, self.record.created_at <= self.now.saturating_sub(settings.grace)),
         }
         flags.into_iter().collect()
     }
 
-    /// A key that was refused while its owner was held, and revoked later, was not tried since.
-    fn died_before(&self, attempts: &Attempts) -> bool {
-        let ended = [self.key.revoked_at, self.key.expires_at, self.key.owner_status.closed_at()];
-        ended.into_iter().flatten().min() <= attempts.last_at
+    /// Whether it was called after it died, or its owner was closed, and not long ago. What was refused while its owner was
+    /// held, before it was revoked, came sooner.
+    fn is_tried_since_death(&self, recent: Timestamp) -> bool {
+        let revoked = self.record.revoked.as_ref().map(|revoked| revoked.at);
+        let expired = self.record.expires_at.filter(|end| *end <= self.now);
+        let died = [revoked, expired, self.owner.closed_at()].into_iter().flatten().min();
+        let last = Attempts::since_death(self.usage).last_at;
+        died.is_some_and(|died| last >= Some(died.max(recent)))
     }
 
     fn is_made_by_owner(&self) -> bool {
-        matches!((&self.key.created_by, &self.key.owner), (ActorId::User(creator), Owner::User(owner)) if creator == owner)
+        let made = (&self.record.created_by, &self.record.owner);
+        matches!(made, (ActorId::User(creator), Owner::User(owner)) if creator == owner)
+    }
+
+    /// As far as it was used recently: what was long ago may have been put right since.
+    fn looks_shared(&self, recent: Timestamp) -> bool {
+        let counts = self.usage.successes().filter(|count| count.last_at >= recent).cloned().collect();
+        !shared_because(self.record, &UsageDetail { counts }, self.now).is_empty()
+    }
+
+    fn is_installed_in(&self, several: usize, recent: Timestamp) -> bool {
+        let counts = self.usage.successes().filter(|count| count.last_at >= recent);
+        let places: BTreeSet<_> = counts.filter_map(|count| installed_at(&count.source)).collect();
+        places.len() >= several || places.contains(&Place::Many)
     }
 
     fn refusals(&self, outcome: &str) -> impl Iterator<Item = &UsageCount> {
         self.usage.refusals().filter(move |count| count.outcome.as_str() == outcome)
-    }
-}
-
-/// What calls with a key, other than the tools of people who try it.
-struct Programs<'a> {
-    names: BTreeSet<&'a str>,
-}
-
-impl<'a> Programs<'a> {
-    fn of(counts: impl Iterator<Item = &'a UsageCount>) -> Self {
-        let clients = counts.map(|count| client(&count.source));
-        Self { names: clients.filter(|client| !client.is_empty() && !is_hand_tool(client)).collect() }
-    }
-
-    fn are_at_least(&self, several: usize) -> bool {
-        self.names.len() >= several || self.names.iter().any(|client| stands_for_many(client))
-    }
-
-    fn look_shared(&self) -> bool {
-        self.are_at_least(MOST_PROGRAMS_OF_A_PERSON + 1) || self.names.iter().any(|client| is_unattended(client))
     }
 }

@@ -1,10 +1,5 @@
 use super::{entry::InventoryEntry, flag::KeyFlag, judge::FlagSettings};
-use crate::{
-    manage::{info::KeyInfo, request::ListKeys},
-    owner::Owner,
-    store::KeyCursor,
-    time::Timestamp,
-};
+use crate::{manage::request::ListKeys, owner::Owner, record::KeyRecord, store::KeyCursor, time::Timestamp};
 
 /// Which keys an inventory is about. All conditions hold together.
 ///
@@ -128,7 +123,7 @@ impl InventoryQuery {
     }
 
     /// Whether a key may be one that was asked for, before anybody looked how it is used.
-    pub(in crate::manage) fn may_match(&self, key: &KeyInfo) -> bool {
+    pub(in crate::manage) fn may_match(&self, key: &KeyRecord) -> bool {
         let label = self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
             (None, _) => false,
             (Some(_), None) => true,

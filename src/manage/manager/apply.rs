@@ -71,11 +71,27 @@ impl<S: KeyStore> KeyManager<S> {
         let outcomes = match self.apply_until_known(&change).await {
             Ok(Applied { outcomes }) if outcomes.len() == events.len() => outcomes,
             Ok(_) => return Err(StoreError::corrupt("a change has not one outcome for each of its writes").into()),
-            Err(error) => return Err(self.explained(error, &unmet).await?),
+            Err(error) => {
+                let error = self.explained(error, &unmet).await?;
+                self.note_refused(actor, &change, &events, &error);
+                return Err(error);
+            }
         };
         let written = events.into_iter().zip(&outcomes).filter(|(_, outcome)| **outcome == WriteOutcome::Written);
         self.0.rules.notifier.tell(&written.map(|(event, _)| event).collect::<Vec<_>>());
         Ok(outcomes)
+    }
+
+    /// Whoever was held or whose key died before the commit was denied, too.
+    fn note_refused(&self, actor: &Actor, change: &Change, events: &[Event], error: &ManageError) {
+        let ManageErrorKind::Denied(denial) = error.kind() else { return };
+        let subject =
+            events.first().zip(change.writes.first()).map(|(event, first)| match (&event.subject, &first.write) {
+                // A key that was not made is nothing to speak of.
+                (Subject::Key(_, owner), Write::Insert(_)) => Subject::Owner(owner.clone()),
+                (subject, _) => subject.clone(),
+            });
+        self.note_denied(actor, None, denial.reason().code(), subject);
     }
 
     /// The same for a change of one write.

@@ -1,17 +1,20 @@
 use super::KeyManager;
 use crate::{
+    audit::Subject,
     manage::{
         actor::Actor,
+        denials::{Attempt, NOT_FOUND},
         error::{ManageError, ManageErrorKind},
         policy::{Decision, DenialReason, KeyAction, Target},
     },
     owner::{Owner, TeamId},
     scope::Scope,
+    store::{KeyStore, StoreError},
 };
 
 impl<S> KeyManager<S> {
     /// Whether the actor may do this to that: the decision that guards the action itself, to show or to grey a button.
-    /// Asks the [`Policy`], and nobody else: that the actor is active and the key live is looked at when it acts.
+    /// Asks the [`Policy`](crate::manage::Policy), and nobody else: that the actor is active and the key live is looked at when it acts.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -21,8 +24,8 @@ impl<S> KeyManager<S> {
     ///
     /// let blue = TeamId::new("blue")?;
     /// let alice = Actor::user(UserId::new("alice")?, Rights::none().team(blue.clone(), TeamRole::Admin, Plan::Team));
-    /// let button = Target::new_key(&Owner::Team(blue));
-    /// if let Decision::Deny(reason) = manager.can(&alice, KeyAction::Issue, &button) {
+    /// let owner = Owner::Team(blue);
+    /// if let Decision::Deny(reason) = manager.can(&alice, KeyAction::Issue, &Target::new_key(&owner)) {
     ///     assert_eq!(Denial::from(reason).sentence(), "Team API keys are not included.");
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -31,7 +34,7 @@ impl<S> KeyManager<S> {
     /// ```
     #[must_use]
     pub fn can(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
-        match self.admit(actor) {
+        match self.admissible(actor) {
             Ok(()) => self.decide(actor, action, target),
             Err(error) => match error.kind() {
                 ManageErrorKind::Denied(denial) => Decision::Deny(denial.reason()),
@@ -66,7 +69,7 @@ impl<S> KeyManager<S> {
     }
 
     /// What no policy can allow: to reach another organization, or to manage with a key that is not meant for it.
-    pub(super) fn admit(&self, actor: &Actor) -> Result<(), ManageError> {
+    fn admissible(&self, actor: &Actor) -> Result<(), ManageError> {
         if actor.organization().is_some_and(|organization| *organization != self.0.organization) {
             return Err(ManageError::not_found());
         }
@@ -76,7 +79,7 @@ impl<S> KeyManager<S> {
         Ok(())
     }
 
-    /// Asked of an actor that was [admitted](Self::admit).
+    /// Asked of an actor that is [admissible](Self::admissible).
     fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
         match self.0.policy.decide(actor, action, target) {
             Decision::Allow if is_widening(actor, target) => Decision::Deny(DenialReason::ScopesTooWide),
@@ -87,14 +90,78 @@ impl<S> KeyManager<S> {
     pub(super) fn allows(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> bool {
         self.decide(actor, action, target) == Decision::Allow
     }
+}
+
+/// Decisions on real attempts, which leave a trace in the audit trail if they are no.
+impl<S: KeyStore> KeyManager<S> {
+    /// Whether it is an actor of this organization that may manage keys at all.
+    pub(super) fn admit(&self, actor: &Actor) -> Result<(), ManageError> {
+        self.admissible(actor).inspect_err(|error| {
+            let reason = match error.kind() {
+                ManageErrorKind::Denied(denial) => denial.reason().code(),
+                _ => HIDDEN,
+            };
+            self.note_denied(actor, None, reason, None);
+        })
+    }
 
     /// Whether the policy lets the actor do this to something it may know of.
     pub(super) fn permit(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<(), ManageError> {
-        match self.decide(actor, action, target) {
-            Decision::Allow => Ok(()),
-            Decision::Deny(reason) => Err(ManageError::denied(reason)),
-            Decision::Hide => Err(ManageError::not_found()),
-        }
+        let (reason, error) = match self.decide(actor, action, target) {
+            Decision::Allow => return Ok(()),
+            Decision::Deny(reason) => (reason.code(), ManageError::denied(reason)),
+            Decision::Hide => (HIDDEN, ManageError::not_found()),
+        };
+        self.note_denied(actor, Some(action.as_str()), reason, subject(target));
+        Err(error)
+    }
+
+    /// What is asked for is not there, or the actor may not know that it is.
+    pub(super) fn hide(&self, actor: &Actor, action: KeyAction, aimed_at: Option<Subject>) -> ManageError {
+        let reason = if aimed_at.is_some() { HIDDEN } else { NOT_FOUND };
+        self.note_denied(actor, Some(action.as_str()), reason, aimed_at);
+        ManageError::not_found()
+    }
+
+    /// Adds to what the audit trail will say of denied attempts; about the actor's own user or team, if nothing is known
+    /// that was aimed at. What does not exist is nothing that the system could be denied.
+    pub(super) fn note_denied(
+        &self,
+        actor: &Actor,
+        action: Option<&'static str>,
+        reason: &'static str,
+        aimed_at: Option<Subject>,
+    ) {
+        let Some(subject) = aimed_at.or_else(|| actor.standing_on().map(Subject::Owner)) else { return };
+        self.0.denials.note(Attempt {
+            // An attempt from elsewhere is told where the actor belongs: nothing of one organization is seen in another.
+            organization: actor.organization().unwrap_or(&self.0.organization).clone(),
+            actor: actor.id(),
+            action,
+            reason,
+            subject,
+            source: actor.source().map(|source| source.as_str().to_owned()),
+        });
+    }
+
+    /// Writes what was denied, and not written yet, to the audit trail.
+    ///
+    /// # Errors
+    /// Those of the store; what is not written is kept.
+    pub(crate) async fn flush_denials(&self) -> Result<(), StoreError> {
+        self.0.denials.flush(true).await
+    }
+}
+
+/// What the trail says of an attempt at what the actor may not know of.
+const HIDDEN: &str = "hidden";
+
+/// What an attempt aims at; none for an organization.
+fn subject(target: &Target<'_>) -> Option<Subject> {
+    match target {
+        Target::Key { id, owner, .. } => Some(Subject::Key(**id, (*owner).clone())),
+        Target::NewKey { owner, .. } | Target::Owner(owner) => Some(Subject::Owner((*owner).clone())),
+        Target::Organization => None,
     }
 }
 

@@ -1,11 +1,10 @@
-use std::{collections::HashMap, io};
+use std::io;
 
 use super::{
     KeyManager, read,
     read::{LARGEST_PAGE, before_any_at, cursor},
 };
 use crate::{
-    hash::KeyHash,
     key::KeyId,
     manage::{
         actor::Actor,
@@ -18,10 +17,10 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    record::OwnerStatus,
-    store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey, UsageOf, guarded},
+    record::{KeyRecord, OwnerStatus},
+    store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey},
     time::Timestamp,
-    usage::{UsageDetail, UsageRow},
+    usage::UsageDetail,
 };
 
 /// So many keys are looked at by one call, or a few more.
@@ -32,8 +31,8 @@ const KEYS_PER_PIECE: u16 = 500;
 
 /// A key of which it is not known yet how it is used.
 struct Candidate {
-    key: KeyInfo,
-    hash: KeyHash,
+    record: KeyRecord,
+    owner: OwnerStatus,
     creator: OwnerStatus,
     successor: Option<KeyId>,
     predecessor_is_live: bool,
@@ -175,7 +174,12 @@ impl<S: KeyStore> KeyManager<S> {
         page: &mut InventoryPage,
     ) -> Result<usize, ManageError> {
         let seen: Vec<_> = rows.into_iter().map(|row| self.see(question, row)).collect();
-        let mut usage = self.usage_rows(&seen).await?;
+        let candidate = |seen: &Seen| match seen {
+            Seen::Candidate(candidate) => Some(candidate.record.id),
+            Seen::Nothing | Seen::Unreadable(_) => None,
+        };
+        let ids: Vec<KeyId> = seen.iter().filter_map(candidate).collect();
+        let mut usage = self.usage_rows_of(&ids).await?;
         let mut used = 0;
         for seen in seen {
             if page.entries.len() >= limit {
@@ -186,13 +190,13 @@ impl<S: KeyStore> KeyManager<S> {
                 Seen::Nothing => {}
                 Seen::Unreadable(id) => page.unreadable.push(id),
                 Seen::Candidate(candidate) => {
-                    let rows = usage.remove(candidate.key.id.as_str()).unwrap_or_default();
+                    let rows = usage.remove(&candidate.record.id).unwrap_or_default();
                     match UsageDetail::of(&rows) {
                         Ok(usage) => {
                             let entry = self.entry(question, *candidate, usage);
                             page.entries.extend(Some(entry).filter(|entry| question.query.matches(entry)));
                         }
-                        Err(_) => page.unreadable.push(candidate.key.id),
+                        Err(_) => page.unreadable.push(candidate.record.id),
                     }
                 }
             }
@@ -203,7 +207,7 @@ impl<S: KeyStore> KeyManager<S> {
     fn see(&self, question: &Question<'_>, row: ListedKey) -> Seen {
         let found = FoundKey { key: row.key, owner: row.owner };
         let creator = OwnerStatus::try_from(&row.creator);
-        let (Ok((record, status)), Ok(creator)) = (read(&found), creator) else {
+        let (Ok((record, owner)), Ok(creator)) = (read(&found), creator) else {
             let id = KeyId::new(&found.key.id).ok().filter(|_| self.may_know_of(question.actor, &found));
             return id.map_or(Seen::Nothing, Seen::Unreadable);
         };
@@ -212,61 +216,39 @@ impl<S: KeyStore> KeyManager<S> {
         if !sees(KeyAction::See) || !sees(KeyAction::SeeUsage) {
             return Seen::Nothing;
         }
-        let hash = record.hash.clone();
-        let key = KeyInfo::new(record, status, None);
-        if !question.query.may_match(&key) {
+        if !question.query.may_match(&record) {
             return Seen::Nothing;
         }
         Seen::Candidate(Box::new(Candidate {
-            key,
-            hash,
+            record,
+            owner,
             creator,
             successor: row.successor.and_then(|id| KeyId::new(&id).ok()),
             predecessor_is_live: row.predecessor_is_live,
         }))
     }
 
-    /// All counts of these keys, in one read.
-    async fn usage_rows(&self, seen: &[Seen]) -> Result<HashMap<String, Vec<UsageRow>>, ManageError> {
-        let id = |seen: &Seen| match seen {
-            Seen::Candidate(candidate) => Some(candidate.key.id),
-            Seen::Nothing | Seen::Unreadable(_) => None,
-        };
-        let ids: Vec<KeyId> = seen.iter().filter_map(id).collect();
-        let mut of_key: HashMap<String, Vec<UsageRow>> = HashMap::new();
-        if !ids.is_empty() {
-            let of = UsageOf::Keys(ids);
-            for row in guarded(self.0.timeout, || self.0.store.usage(&of)).await? {
-                of_key.entry(row.key.clone().unwrap_or_default()).or_default().push(row);
-            }
-        }
-        Ok(of_key)
-    }
-
     fn entry(&self, question: &Question<'_>, candidate: Candidate, usage: UsageDetail) -> InventoryEntry {
-        let Candidate { mut key, hash, creator, successor, predecessor_is_live } = candidate;
-        key.usage = Some(usage.totals());
-        let now = question.now;
-        let is_live = key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end);
+        let Candidate { record, owner, creator, successor, predecessor_is_live } = candidate;
         let facts = Facts {
-            now,
-            key: &key,
-            is_live,
+            now: question.now,
+            record: &record,
+            owner,
             creator,
             usage: &usage,
             is_half_rotated: successor.is_some() || predecessor_is_live,
-            has_old_hash: self.0.hasher.wants_rehash(&hash),
+            has_old_hash: self.0.hasher.wants_rehash(&record.hash),
         };
         InventoryEntry {
             flags: facts.flags(&question.query.settings),
             attempts_since_death: Attempts::since_death(&usage),
-            asked_at: now,
-            is_live,
+            asked_at: question.now,
+            is_live: record.is_live(question.now),
             creator_status: creator,
             successor,
             predecessor_is_live,
+            key: KeyInfo::new(record, owner, Some(usage.totals())),
             usage,
-            key,
         }
     }
 }

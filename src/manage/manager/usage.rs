@@ -65,7 +65,13 @@ impl<S: KeyStore> KeyManager<S> {
 
     /// How these keys were used; those that never were are left out.
     pub(super) async fn usage_of(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, UsageDetail>, ManageError> {
-        let mut details = HashMap::new();
+        let rows = self.usage_rows_of(ids).await?;
+        rows.into_iter().map(|(id, rows)| Ok((id, detail(&rows)?))).collect()
+    }
+
+    /// The counts of these keys as they are stored; those that have none are left out.
+    pub(super) async fn usage_rows_of(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, Vec<UsageRow>>, ManageError> {
+        let mut of_key = HashMap::new();
         for ids in ids.chunks(MOST_KEYS) {
             let (of, asked) = (UsageOf::Keys(ids.to_vec()), ids.iter().collect::<HashSet<_>>());
             let rows = guarded(self.0.timeout, || self.0.store.usage(&of)).await?;
@@ -73,11 +79,11 @@ impl<S: KeyStore> KeyManager<S> {
                 let id = rows.first().and_then(|row| KeyId::new(row.key.as_deref()?).ok());
                 // What was not asked for is nobody's.
                 if let Some(id) = id.filter(|id| asked.contains(id)) {
-                    details.insert(id, detail(rows)?);
+                    of_key.insert(id, rows.to_vec());
                 }
             }
         }
-        Ok(details)
+        Ok(of_key)
     }
 }
 

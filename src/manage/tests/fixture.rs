@@ -15,7 +15,7 @@ use crate::{
     audit::EventRow,
     hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, KeyId},
-    manage::{Actor, ManagerParts, Policy, Rights, Rules, TableOfRights},
+    manage::{Actor, DenialLog, ManagerParts, Policy, Rights, Rules, TableOfRights},
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
@@ -49,6 +49,7 @@ pub(super) struct Faulty {
     reads: AtomicUsize,
     pub(super) apply_faults: Mutex<VecDeque<Fault>>,
     pub(super) find_faults: Mutex<VecDeque<Fault>>,
+    pub(super) append_faults: Mutex<VecDeque<Fault>>,
     /// Applied right before the next `apply`, as by somebody who was quicker.
     pub(super) quicker: Mutex<VecDeque<Change>>,
 }
@@ -137,7 +138,10 @@ impl KeyStore for Faulty {
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        self.inner.append_events(events).await
+        match next(&self.append_faults) {
+            Fault::Works => self.inner.append_events(events).await,
+            _ => Err(StoreError::unavailable("injected")),
+        }
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
@@ -161,6 +165,7 @@ pub(super) struct Bench {
     pub(super) store: Arc<Faulty>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) lease: Arc<Lease>,
+    pub(super) denials: Arc<DenialLog<Faulty>>,
     monotonic: Instant,
     pub(super) manager: KeyManager<Faulty>,
 }
@@ -186,6 +191,14 @@ impl Bench {
         let store = Arc::new(Faulty::default());
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
+        let denials = DenialLog::new(
+            Arc::clone(&store),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Duration::from_secs(5),
+            Duration::from_secs(10),
+            rules.notifier.clone(),
+        );
+        let denials = Arc::new(denials);
         let manager = KeyManager::new(ManagerParts {
             store: Arc::clone(&store),
             hasher,
@@ -196,8 +209,9 @@ impl Bench {
             timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),
             rules: Arc::new(rules),
+            denials: Arc::clone(&denials),
         });
-        Self { store, clock, lease, monotonic: Instant::now(), manager }
+        Self { store, clock, lease, denials, monotonic: Instant::now(), manager }
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -25,7 +25,16 @@ fn read_with(names: &KeyHeaders, foreign: ForeignBearer, lines: &[(&str, &[u8])]
     for (name, value) in lines {
         headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_bytes(value).unwrap());
     }
-    match read(&headers, names, &KeyFormat::unbranded(), foreign) {
+    let few = read_headers(&headers, names, foreign);
+    for number in 0..MANY {
+        headers.insert(HeaderName::try_from(format!("x-other-{number}")).unwrap(), HeaderValue::from_static("x"));
+    }
+    assert_eq!(few, read_headers(&headers, names, foreign), "many lines are read like few");
+    few
+}
+
+fn read_headers(headers: &HeaderMap, names: &KeyHeaders, foreign: ForeignBearer) -> Read {
+    match read(&Lines::find(headers, names), &KeyFormat::unbranded(), foreign) {
         Reading::Nothing => Nothing,
         Reading::Refused(fault) => Refused(fault),
         Reading::Candidate { text, carried } => {
@@ -251,7 +260,8 @@ proptest! {
             }
         }
         let foreign = if ignore { ForeignBearer::Ignore } else { ForeignBearer::Refuse };
-        match read(&headers, &KeyHeaders::default(), &KeyFormat::unbranded(), foreign) {
+        let lines = Lines::find(&headers, &KeyHeaders::default());
+        match read(&lines, &KeyFormat::unbranded(), foreign) {
             Reading::Candidate { text, carried } => {
                 prop_assert!(authorization.len() < 2 && x_api_key.len() < 2);
                 prop_assert!(!text.is_empty());
@@ -264,4 +274,19 @@ proptest! {
             Reading::Refused(_) => prop_assert!(!authorization.is_empty() || !x_api_key.is_empty()),
         }
     }
+}
+
+#[test]
+fn the_user_agent_is_the_first_of_its_lines_among_few_and_many() {
+    let mut headers = HeaderMap::new();
+    let agent = |headers: &HeaderMap| Lines::find(headers, &KeyHeaders::default()).user_agent.cloned();
+    assert_eq!(agent(&headers), None);
+    for value in ["curl/8", "wget/1"] {
+        headers.append(USER_AGENT, HeaderValue::from_static(value));
+    }
+    let few = agent(&headers);
+    for _ in 0..MANY {
+        headers.append("x-other", HeaderValue::from_static("x"));
+    }
+    assert_eq!((few.unwrap(), agent(&headers).unwrap()), ("curl/8".parse().unwrap(), "curl/8".parse().unwrap()));
 }

@@ -52,7 +52,7 @@ async fn a_pending_check_lets_the_principal_through_just_so() {
     let script = Script::new(|| {
         Check::Pending(Box::pin(async {
             tokio::task::yield_now().await;
-            Ok(proved_by(OURS, "alice"))
+            Ok(accepted("alice"))
         }))
     });
     let (status, seen) = status_and_seen(&script, |_| {}, request(&[bearer(), X_API_KEY])).await;
@@ -152,7 +152,7 @@ async fn another_key_header_is_taken_out_too() {
 #[tokio::test]
 async fn refusals_are_counted_under_the_source_of_the_layer() {
     let script = Script::accepting();
-    let change = |settings: &mut Settings| settings.source = Source::new("intake").unwrap();
+    let change = |settings: &mut Settings| settings.sources.set_label(Source::new("intake").unwrap());
     status_and_seen(&script, change, request(&[])).await;
     assert_eq!(script.refused.lock().unwrap()[0].2, "intake");
 }

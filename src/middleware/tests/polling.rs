@@ -78,7 +78,7 @@ async fn the_service_that_was_polled_ready_waits_with_its_request() {
     let script = Script::new(|| {
         Check::Pending(Box::pin(async {
             tokio::task::yield_now().await;
-            Ok(proved_by(OURS, "alice"))
+            Ok(accepted("alice"))
         }))
     });
     let mut service = gate(Inner::new(), &script, |_| {});
@@ -179,7 +179,7 @@ async fn errors_are_the_inner_services_own() {
     let failing = || tower::service_fn(async |_: Request<Full<Bytes>>| Err::<Response<Full<Bytes>>, _>("inner"));
     let warm = gate(failing(), &Script::accepting(), |_| {});
     assert_eq!(warm.oneshot(keyed()).await.unwrap_err(), "inner");
-    let slow = Script::new(|| Check::Pending(Box::pin(async { Ok(proved_by(OURS, "alice")) })));
+    let slow = Script::new(|| Check::Pending(Box::pin(async { Ok(accepted("alice")) })));
     assert_eq!(gate(failing(), &slow, |_| {}).oneshot(keyed()).await.unwrap_err(), "inner");
     let refused = Script::refusing(|| AuthError::new(AuthErrorKind::StoreUnavailable));
     assert_eq!(gate(failing(), &refused, |_| {}).oneshot(keyed()).await.unwrap().status(), 503);

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use tower::{Service, ServiceExt};
 
 use crate::{
-    auth::{AuthError, Check},
+    auth::{Accepted, AuthError, Check},
     key::{KeyFormat, KeyId, MalformedReason},
     middleware::{
         body::ResponseBody,
@@ -26,7 +26,7 @@ use crate::{
     owner::{OrganizationId, Owner, OwnerRef, UserId},
     principal::{Claims, Principal, SharedOwner},
     scope::Scopes,
-    usage::Source,
+    usage::Origin,
 };
 
 pub(super) const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
@@ -45,6 +45,11 @@ pub(super) fn proved_by(id: u32, user: &str) -> Principal {
         expires_at: None,
         proved_by: id,
     })
+}
+
+/// Whom the scripted authenticator accepts.
+pub(super) fn accepted(user: &str) -> Accepted {
+    Accepted { principal: proved_by(OURS, user), pass: None }
 }
 
 /// Code, reason and source of a refusal.
@@ -67,7 +72,7 @@ impl Script {
     }
 
     pub(super) fn accepting() -> Self {
-        Self::new(|| Check::Ready(Ok(proved_by(OURS, "alice"))))
+        Self::new(|| Check::Ready(Ok(accepted("alice"))))
     }
 
     pub(super) fn refusing(error: impl Fn() -> AuthError + Send + Sync + 'static) -> Self {
@@ -76,13 +81,13 @@ impl Script {
 }
 
 impl Authenticate for Script {
-    fn check(&self, candidate: &[u8], _source: &Source) -> Check {
+    fn check(&self, candidate: &[u8], _origin: Origin<'_>) -> Check {
         self.checked.lock().unwrap().push(String::from_utf8_lossy(candidate).into_owned());
         (self.answer)()
     }
 
-    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, source: &Source) {
-        self.refused.lock().unwrap().push((code, reason, source.as_str().to_owned()));
+    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>) {
+        self.refused.lock().unwrap().push((code, reason, origin.to_source().as_str().to_owned()));
     }
 
     fn format(&self) -> &KeyFormat {

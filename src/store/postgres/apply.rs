@@ -7,7 +7,7 @@ use super::{
     owner_rows::owner_status,
     session::Session,
     sql::{Query, Sql},
-    writes::write,
+    writes::{revocations, revoke_all, write},
 };
 use crate::{
     record::OwnerStatusRow,
@@ -30,14 +30,20 @@ pub(super) async fn apply(session: &Session<'_>, sql: &Sql, change: &Change) -> 
         check(session, sql, place, guard, change.at).await?;
     }
     let mut applied = Applied { outcomes: Vec::with_capacity(change.writes.len()) };
-    let mut events = Vec::new();
-    for audited in &change.writes {
-        let outcome = write(session, sql, &audited.write, change.at).await?;
-        if outcome == WriteOutcome::Written {
-            events.push(&audited.event);
-        }
-        applied.outcomes.push(outcome);
+    let mut rest = change.writes.as_slice();
+    while let Some((first, others)) = rest.split_first() {
+        let run = revocations(rest);
+        let outcomes = if run.len() > 1 {
+            rest = rest.get(run.len()..).unwrap_or_default();
+            revoke_all(session, sql, &run, change.at).await?
+        } else {
+            rest = others;
+            vec![write(session, sql, &first.write, change.at).await?]
+        };
+        applied.outcomes.extend(outcomes);
     }
+    let written = change.writes.iter().zip(&applied.outcomes).filter(|(_, outcome)| **outcome == WriteOutcome::Written);
+    let events: Vec<_> = written.map(|(audited, _)| &audited.event).collect();
     insert_events(session, sql, &events).await?;
     let row: [&(dyn ToSql + Sync); 4] = [&id.as_slice(), &change.at.as_millis(), &change.dedupe, &letters(&applied)];
     session.execute(&sql.remember, &row).await?;

@@ -186,6 +186,9 @@ statements! {
     revoke: &[Type::TEXT, Type::TEXT, Type::INT8, Type::TEXT], "\
         update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
         where organization = $1 and id = $2 and revoked_at is null";
+    revoke_all: &[Type::TEXT, Type::TEXT_ARRAY, Type::INT8, Type::TEXT], "\
+        update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
+        where organization = $1 and id = any($2) and revoked_at is null returning id";
     set_status: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8], "\
         insert into {s}.api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
         values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \

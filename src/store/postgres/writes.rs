@@ -1,9 +1,11 @@
+use std::collections::HashSet;
+
 use super::{failure::Failure, key_rows::column, owner_rows::owner_status, session::Session, sql::Sql};
 use crate::{
     key::KeyId,
     owner::{OrganizationId, OwnerRef},
     record::KeyRow,
-    store::{Conflict, KeyUpdate, OwnerChange, Write, WriteOutcome},
+    store::{AuditedWrite, Conflict, KeyUpdate, OwnerChange, Write, WriteOutcome},
     time::Timestamp,
 };
 
@@ -79,6 +81,62 @@ async fn revoke(
     }
     let exists = session.row(&sql.state, &[&organization, &id]).await?.is_some();
     if exists { Ok(WriteOutcome::Unchanged) } else { Err(Conflict::Missing.into()) }
+}
+
+/// A revocation.
+#[derive(Clone, Copy)]
+pub(super) struct Revocation<'a> {
+    organization: &'a str,
+    id: &'a str,
+    by: &'a str,
+}
+
+/// The revocations with which these writes begin, as far as one statement can do them: of different keys of one
+/// organization, by one actor.
+pub(super) fn revocations(writes: &[AuditedWrite]) -> Vec<Revocation<'_>> {
+    let mut run: Vec<Revocation<'_>> = Vec::new();
+    for next in writes.iter().map_while(revocation) {
+        let goes_with = |other: &Revocation<'_>| {
+            (other.organization, other.by) == (next.organization, next.by) && other.id != next.id
+        };
+        if !run.iter().all(goes_with) {
+            break;
+        }
+        run.push(next);
+    }
+    run
+}
+
+fn revocation(audited: &AuditedWrite) -> Option<Revocation<'_>> {
+    match &audited.write {
+        Write::Revoke { organization, id, by } => {
+            Some(Revocation { organization: organization.as_str(), id: id.as_str(), by })
+        }
+        _ => None,
+    }
+}
+
+/// Revokes these keys in one statement, which is a tenth of the work of fifty.
+pub(super) async fn revoke_all(
+    session: &Session<'_>,
+    sql: &Sql,
+    run: &[Revocation<'_>],
+    at: Timestamp,
+) -> Result<Vec<WriteOutcome>, Failure> {
+    let Some(Revocation { organization, by, .. }) = run.first() else { return Ok(Vec::new()) };
+    let ids: Vec<&str> = run.iter().map(|revocation| revocation.id).collect();
+    let rows = session.rows(&sql.revoke_all, &[organization, &ids, &at.as_millis(), by]).await?;
+    let revoked = rows.iter().map(|row| column(row, 0)).collect::<Result<HashSet<String>, _>>()?;
+    let mut outcomes = Vec::with_capacity(ids.len());
+    for id in ids {
+        let is_there = revoked.contains(id) || session.row(&sql.state, &[organization, &id]).await?.is_some();
+        outcomes.push(match revoked.contains(id) {
+            true => WriteOutcome::Written,
+            false if is_there => WriteOutcome::Unchanged,
+            false => return Err(Conflict::Missing.into()),
+        });
+    }
+    Ok(outcomes)
 }
 
 async fn change_owner(

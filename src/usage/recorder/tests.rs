@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::places::MOST_COUNTS, *};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
@@ -27,6 +27,7 @@ fn recorder() -> (UsageRecorder, Arc<UsedKey>, Source) {
 
 fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
     recorder.collect();
+    recorder.freeze(&HashMap::new());
     recorder.next_batch()
 }
 
@@ -34,7 +35,7 @@ fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
 fn successes_are_summed_between_flushes() {
     let (recorder, usage, source) = recorder();
     for millis in [5, 7, 6] {
-        recorder.success(&usage, &source, at(millis));
+        recorder.success(&usage, Origin::Source(&source), at(millis));
     }
     let batch = next_batch(&recorder).unwrap();
     assert_eq!(batch.sequence, 1);
@@ -45,9 +46,9 @@ fn successes_are_summed_between_flushes() {
 #[test]
 fn a_batch_keeps_its_number_until_it_is_acknowledged() {
     let (recorder, usage, source) = recorder();
-    recorder.success(&usage, &source, at(5));
+    recorder.success(&usage, Origin::Source(&source), at(5));
     let first = next_batch(&recorder).unwrap();
-    recorder.success(&usage, &source, at(6));
+    recorder.success(&usage, Origin::Source(&source), at(6));
     assert_eq!(next_batch(&recorder).unwrap(), first);
     recorder.acknowledge(first.sequence);
     let second = next_batch(&recorder).unwrap();
@@ -59,8 +60,8 @@ fn a_batch_keeps_its_number_until_it_is_acknowledged() {
 #[test]
 fn a_second_source_is_counted_apart() {
     let (recorder, usage, source) = recorder();
-    recorder.success(&usage, &source, at(5));
-    recorder.success(&usage, &Source::new("api").unwrap(), at(6));
+    recorder.success(&usage, Origin::Source(&source), at(5));
+    recorder.success(&usage, Origin::Source(&Source::new("api").unwrap()), at(6));
     let mut sources: Vec<_> = next_batch(&recorder).unwrap().rows.into_iter().map(|row| row.source).collect();
     sources.sort();
     assert_eq!(sources, ["api", "intake"]);
@@ -72,7 +73,9 @@ fn counts_are_exact_when_threads_count_while_another_flushes() {
     let mut written = 0;
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| (0..10_000).for_each(|_| recorder.success(&usage, &source, at(1)))))
+            .map(|_| {
+                scope.spawn(|| (0..10_000).for_each(|_| drop(recorder.success(&usage, Origin::Source(&source), at(1)))))
+            })
             .collect();
         let mut flush = || {
             while let Some(batch) = next_batch(&recorder) {
@@ -93,7 +96,7 @@ fn counts_are_exact_when_threads_count_while_another_flushes() {
 fn cells_that_no_proof_stands_behind_do_not_pile_up() {
     let (recorder, _, source) = recorder();
     for _ in 0..5_000 {
-        recorder.success(&used_key(), &source, at(5));
+        recorder.success(&used_key(), Origin::Source(&source), at(5));
     }
     assert!(lock(&recorder.used).keys.len() <= 1_024);
     let rows = next_batch(&recorder).unwrap().rows;
@@ -106,18 +109,18 @@ fn a_flood_of_distinct_refusals_stays_bounded() {
     let format = crate::key::KeyFormat::unbranded();
     for _ in 0..MOST_COUNTS + 50 {
         let key = format.generate(crate::KeyKind::User).unwrap();
-        recorder.refusal(Some(key.id()), "invalid_key", None, &source, at(1));
+        recorder.refusal(Some(key.id()), "invalid_key", None, Origin::Source(&source), at(1));
     }
-    assert_eq!(lock(&recorder.counts).len(), MOST_COUNTS + 1);
+    assert_eq!(lock(&recorder.counts).places().len(), MOST_COUNTS + 1);
     let other = Place { key: None, end: End::Refused("invalid_key", None), source: Source::other() };
-    assert_eq!(lock(&recorder.counts)[&other].count, 50);
+    assert_eq!(lock(&recorder.counts).places()[&other].count, 50);
 }
 
 #[test]
 fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
     let (recorder, _, intake) = recorder();
     let malformed = |reason, source: &Source, millis| {
-        recorder.refusal(None, "malformed_key", Some(reason), source, at(millis));
+        recorder.refusal(None, "malformed_key", Some(reason), Origin::Source(source), at(millis));
     };
     malformed(MalformedReason::Truncated, &Source::default(), 3);
     malformed(MalformedReason::Truncated, &Source::default(), 9);

@@ -1,7 +1,12 @@
 use tower_api_keys::{
-    Actor, IssueKey, KeyManager,
+    Actor, IssueKey, KeyManager, Timestamp,
+    audit::Subject,
     key::KeyId,
-    manage::{Decision, DenialReason, KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind, Target},
+    manage::{
+        AuditEntry, AuditQuery, Decision, DenialReason, EventPage, ExportError, ExportFormat, InventoryQuery,
+        KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind, RevokeMany, RevokeManyError, RotateKey,
+        Target,
+    },
     record::{Hold, Labels},
     store::KeyStore,
 };
@@ -10,12 +15,16 @@ use super::{
     cells::Cell,
     world::{World, time},
 };
-use crate::support::system;
+use crate::support::{system, team, user};
 
 /// What the actor is told.
 pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cell: &Cell, actor: &Actor) -> String {
     let (id, owner) = (world.target(), cell.owner());
     let seen = |usage: Option<_>| if usage.is_some() { "usage" } else { "bare" };
+    let told_of = |page: EventPage| {
+        let is_of_it = |entry: &AuditEntry| matches!(&entry.event.subject, Subject::Key(of, _) if *of == id);
+        if page.entries.iter().any(is_of_it) { "usage" } else { "nothing" }
+    };
     let listed = |page: KeyPage| match page.keys.iter().find(|key| key.id == id) {
         Some(key) => seen(key.usage),
         None => "nothing",
@@ -36,6 +45,43 @@ pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cel
         "unused" => {
             let query = ListKeys::of(owner).unused_since(time("2027-01-01T00:00:00Z"));
             answer(manager.list(query, actor).await, listed)
+        }
+        "rotate" => answer(manager.begin_rotation(RotateKey::of(id), actor).await, |_| "yes"),
+        "into" => answer(manager.begin_rotation(RotateKey::of(id).into_team(team("blue")), actor).await, |_| "yes"),
+        "rotation" => answer(manager.rotation(&id, actor).await, |_| "usage"),
+        "finish" => answer(manager.finish_rotation(&id, actor).await, |_| "yes"),
+        "abort" => answer(manager.abort_rotation(&id, actor).await, |_| "yes"),
+        "revokeall" => {
+            let revoked = manager.revoke_many(RevokeMany::of(owner), actor).await;
+            answer(revoked.map_err(RevokeManyError::into_error), |_| "yes")
+        }
+        "advise" => answer(manager.advise(&id, actor).await, |_| "usage"),
+        "explain" => answer(manager.explain(&id, actor).await, |_| "usage"),
+        "misuse" => answer(manager.misuse(&id, Timestamp::MIN, actor).await, |_| "usage"),
+        "audit" => answer(manager.events(AuditQuery::all().of_key(id), actor).await, told_of),
+        "trail" => answer(manager.events(AuditQuery::all().of(owner), actor).await, told_of),
+        "inventory" => {
+            let page = manager.inventory(InventoryQuery::of(owner), actor).await;
+            answer(page, |page| if page.entries.iter().any(|entry| entry.key.id == id) { "usage" } else { "nothing" })
+        }
+        "export" => {
+            let mut sheet = Vec::new();
+            let (query, format) = (InventoryQuery::of(owner), ExportFormat::Csv);
+            let exported = manager.export_inventory(query, format, &mut sheet, actor).await;
+            let exported = exported.map_err(|error| match error {
+                ExportError::Read(error) => error,
+                other => panic!("{other}"),
+            });
+            let has_it = String::from_utf8(sheet).unwrap().contains(id.as_str());
+            answer(exported, |_| if has_it { "usage" } else { "nothing" })
+        }
+        "blast" => {
+            let radius = manager.blast_radius(&user("alice"), actor).await;
+            answer(radius, |radius| if radius.stops.iter().any(|stop| stop.key.id == id) { "usage" } else { "nothing" })
+        }
+        "exposure" => {
+            let exposure = manager.exposure(&user("alice"), actor).await;
+            answer(exposure, |seen| if seen.keys.iter().any(|seen| seen.key.id == id) { "usage" } else { "nothing" })
         }
         "hold" => answer(manager.hold(&owner, Hold::Plan, actor).await, |_| "yes"),
         "lift" => answer(manager.lift(&owner, Hold::Suspended, actor).await, |_| "yes"),
@@ -59,12 +105,34 @@ pub async fn ask<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cel
         "list" => (KeyAction::See, of_owner),
         "usage" => (KeyAction::SeeUsage, of_key),
         "unused" => (KeyAction::SeeUsage, of_owner),
+        "rotate" | "finish" | "abort" => (KeyAction::Rotate, of_key),
+        "into" => return into_team(manager, actor, &of_key),
+        "revokeall" => (KeyAction::Revoke, of_owner),
+        "rotation" | "advise" | "explain" | "misuse" => (KeyAction::SeeUsage, of_key),
+        "inventory" | "export" => (KeyAction::SeeUsage, of_owner),
+        "audit" => (KeyAction::Audit, of_key),
+        "trail" => (KeyAction::Audit, of_owner),
+        "blast" => (KeyAction::SeeBlastRadius, of_owner),
+        "exposure" => (KeyAction::SeeExposure, of_owner),
         "hold" => (KeyAction::Hold, of_owner),
         "lift" => (KeyAction::Lift, of_owner),
         "close" => (KeyAction::Close, of_owner),
         other => panic!("{other}"),
     };
-    match manager.can(actor, action, &target) {
+    said(manager.can(actor, action, &target))
+}
+
+/// A key of a person becomes a team's if both the key may be rotated and the team be given one.
+fn into_team<S: KeyStore>(manager: &KeyManager<S>, actor: &Actor, of_key: &Target<'_>) -> String {
+    let blue = team("blue").into();
+    match manager.can(actor, KeyAction::Rotate, of_key) {
+        Decision::Allow => said(manager.can(actor, KeyAction::Issue, &Target::new_key(&blue))),
+        other => said(other),
+    }
+}
+
+fn said(decision: Decision) -> String {
+    match decision {
         Decision::Allow => "yes".into(),
         Decision::Deny(reason) => word(reason),
         Decision::Hide => "-".into(),

@@ -15,47 +15,102 @@ use crate::support::{team, user};
 /// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `-` for not found; `role`,
 /// `plan`, `yours`, `scope` and `wide` for the reason of a denial.
 const TABLE: &str = "
-             | plan | alice bob member admin owner red | org   unsaid system | k-alice k-member k-admin k-org k-blue k-red | all-alice all-blue
-user issue   | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user rename  | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user relabel | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user narrow  | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user expire  | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user revoke  | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes   -      -     | scope     scope
-user find    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user usage   | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user list    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user unused  | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user hold    | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
-user lift    | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
-user close   | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
-team issue   | high | -     -   role   yes   yes   -   | yes   plan   yes    | -       role     yes     yes   yes    -     | scope     scope
-team issue   | low  | -     -   role   plan  plan  -   | plan  plan   yes    | -       role     plan    plan  plan   -     | scope     scope
-team rename  | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team relabel | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team narrow  | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team expire  | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team revoke  | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team find    | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage usage  -     | scope     scope
-team usage   | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team list    | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage usage  -     | scope     scope
-team unused  | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team hold    | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
-team lift    | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
-team close   | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
+               | plan | alice bob member admin owner red | org   unsaid system | k-alice k-member k-admin k-org k-blue k-red | all-alice all-blue
+user issue     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user rename    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user relabel   | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user narrow    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user expire    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user revoke    | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes   -      -     | scope     scope
+user find      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user usage     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user list      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user unused    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user hold      | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
+user lift      | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
+user close     | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
+user rotate    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user finish    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user abort     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
+user into      | any  | -     -   -      -     -     -   | yours yours  yes    | -       -        -       yours -      -     | scope     scope
+user rotation  | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user advise    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user explain   | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user inventory | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user export    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user blast     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user exposure  | any  | role  -   -      -     -     -   | usage usage  usage  | role    -        -       usage -      -     | scope     scope
+user revokeall | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes   -      -     | scope     scope
+user misuse    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user audit     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user trail     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+team issue     | high | -     -   role   yes   yes   -   | yes   plan   yes    | -       role     yes     yes   yes    -     | scope     scope
+team issue     | low  | -     -   role   plan  plan  -   | plan  plan   yes    | -       role     plan    plan  plan   -     | scope     scope
+team rename    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team relabel   | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team narrow    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team expire    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team revoke    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team find      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage usage  -     | scope     scope
+team usage     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team list      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage usage  -     | scope     scope
+team unused    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team hold      | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
+team lift      | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
+team close     | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
+team rotate    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team finish    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team abort     | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team rotation  | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team advise    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team explain   | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team inventory | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team export    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team revokeall | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
+team misuse    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team audit     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team trail     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
 ";
 
 /// What can be done to a personal key or a person.
-pub const USER_ACTIONS: usize = 13;
+pub const USER_ACTIONS: usize = 28;
 
 /// What can be done to a team key or a team.
-pub const TEAM_ACTIONS: usize = 13;
+pub const TEAM_ACTIONS: usize = 25;
 
 /// Actions that change nothing.
-const READS: [&str; 4] = ["find", "list", "unused", "usage"];
+const READS: [&str; 14] = [
+    "advise",
+    "audit",
+    "blast",
+    "explain",
+    "export",
+    "exposure",
+    "find",
+    "inventory",
+    "list",
+    "misuse",
+    "rotation",
+    "trail",
+    "unused",
+    "usage",
+];
 
 /// Actions that name the owner, not the key.
-const OF_OWNER: [&str; 6] = ["issue", "list", "unused", "hold", "lift", "close"];
+const OF_OWNER: [&str; 12] = [
+    "blast",
+    "close",
+    "export",
+    "exposure",
+    "hold",
+    "inventory",
+    "issue",
+    "lift",
+    "list",
+    "revokeall",
+    "trail",
+    "unused",
+];
 
 /// One line of the table, by one actor, on one plan.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +135,17 @@ impl Cell {
 
     pub fn is_change(&self) -> bool {
         !READS.contains(&self.action)
+    }
+
+    /// How many events its success leaves: one for each key that is written.
+    pub fn events(&self) -> usize {
+        match self.action {
+            _ if !self.is_change() => 0,
+            "into" | "rotate" => 2,
+            // The key that acts is one of its owner's.
+            "revokeall" if self.actor == if self.whose == "user" { "k-alice" } else { "k-blue" } => 2,
+            _ => 1,
+        }
     }
 
     pub fn names_a_key(&self) -> bool {

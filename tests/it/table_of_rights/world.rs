@@ -4,7 +4,7 @@ use tower_api_keys::{
     Actor, ApiKeys, KeyManager, OrganizationId, Owner, Principal, Timestamp,
     audit::EventRow,
     key::KeyId,
-    manage::{Plan, Rights, TeamRole},
+    manage::{Plan, Rights, RotateKey, TeamRole},
     record::{Hold, KeyRow},
     store::{AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, KeyStore, ListedKey, OwnerChange, OwnerRef, Write},
     usage::{UsageBatch, UsageRow},
@@ -52,26 +52,22 @@ impl<'a, S: KeyStore> World<'a, S> {
         self.id('t')
     }
 
-    /// A key that replaces it, where the cell is about its rotation.
-    pub fn successor(&self) -> KeyId {
-        self.id('s')
-    }
-
     /// Puts the target into the store, with what the action needs.
     pub async fn prepare(&self, cell: &Cell) {
-        self.plant(&self.target(), &cell.owner(), "*", None).await;
+        self.plant(&self.target(), &cell.owner(), "*").await;
         self.use_once(&self.target()).await;
         match cell.action {
             "lift" => self.hold(&cell.owner()).await,
             "rotation" | "finish" | "abort" => {
-                self.plant(&self.successor(), &cell.owner(), "*", Some(self.target())).await;
+                let manager = self.manager_of(&self.home);
+                let _new = manager.begin_rotation(RotateKey::of(self.target()), &system()).await.unwrap();
             }
             _ => {}
         }
     }
 
     /// A key at home that is there without having been issued; nobody holds its text.
-    async fn plant(&self, id: &KeyId, owner: &Owner, scopes: &str, replaces: Option<KeyId>) {
+    async fn plant(&self, id: &KeyId, owner: &Owner, scopes: &str) {
         let row = KeyRow {
             organization: self.home.as_str().into(),
             id: id.as_str().into(),
@@ -79,23 +75,28 @@ impl<'a, S: KeyStore> World<'a, S> {
             owner: owner.id().into(),
             scopes: scopes.into(),
             created_at: noon().as_millis(),
-            replaces: replaces.map(|old| old.as_str().into()),
             ..KeyRow::example()
         };
-        self.apply(Write::Insert(row)).await;
+        self.apply(Write::Insert(row), Some(id), owner).await;
     }
 
     async fn hold(&self, owner: &Owner) {
         let of = OwnerRef { organization: self.home.clone(), owner: owner.clone() };
-        self.apply(Write::Owner(of, OwnerChange::Hold(Hold::Suspended))).await;
+        self.apply(Write::Owner(of, OwnerChange::Hold(Hold::Suspended)), None, owner).await;
     }
 
     /// A change that no manager made.
-    async fn apply(&self, write: Write) {
+    async fn apply(&self, write: Write, key: Option<&KeyId>, owner: &Owner) {
         let mut id = [0; 16];
         id.copy_from_slice(&blake3_of(&format!("{write:?}"))[..16]);
-        let event =
-            EventRow { organization: self.home.as_str().into(), action: "planted".into(), ..EventRow::example() };
+        let event = EventRow {
+            organization: self.home.as_str().into(),
+            action: "planted".into(),
+            key: key.map(|key| key.as_str().into()),
+            owner_kind: owner.kind().as_str().into(),
+            owner: owner.id().into(),
+            ..EventRow::example()
+        };
         let writes = vec![AuditedWrite { write, event }];
         let change = Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None };
         self.store.apply(&change).await.unwrap();
@@ -125,7 +126,7 @@ impl<'a, S: KeyStore> World<'a, S> {
         let keys = self.store.list(&query, noon()).await.unwrap().rows;
         let query = EventQuery { limit: 1_000, ..EventQuery::all(organization.clone()) };
         let events = self.store.events(&query).await.unwrap().rows;
-        Standing { keys, events: events.into_iter().filter(|event| event.action != "planted").collect() }
+        Standing { keys, events: events.into_iter().filter(is_change).collect() }
     }
 
     /// Who acts. A key that acts is planted at home, whichever organization it says it is of.
@@ -149,7 +150,7 @@ impl<'a, S: KeyStore> World<'a, S> {
             },
         };
         let acting = self.id('a');
-        self.plant(&acting, &owner, with, None).await;
+        self.plant(&acting, &owner, with).await;
         let principal = match &owner {
             Owner::User(user) => Principal::fake().user(user.as_str()),
             Owner::Team(team) => Principal::fake().team(team.as_str()),
@@ -157,6 +158,11 @@ impl<'a, S: KeyStore> World<'a, S> {
         let principal = principal.unwrap().key(acting).scopes(with.parse().unwrap());
         Actor::key(&principal.organization(organization.clone()).build(), rights)
     }
+}
+
+/// Nothing that was planted, and no word of what was denied.
+fn is_change(event: &EventRow) -> bool {
+    !["planted", "manage.denied"].contains(&event.action.as_str())
 }
 
 fn rights(name: &str, plan: Plan) -> Rights {

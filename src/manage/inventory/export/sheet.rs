@@ -1,6 +1,6 @@
 use std::{borrow::Cow, io};
 
-use super::{ExportFormat, column::InventoryColumn};
+use super::{column::InventoryColumn, format::ExportFormat};
 use crate::manage::inventory::entry::InventoryEntry;
 
 /// What spreadsheets take for the beginning of a formula (OWASP, CSV injection), and the apostrophe that says it is none.

@@ -47,7 +47,10 @@ async fn never_used_is_for_keys_that_are_a_day_old() {
     assert_eq!(flags(aged(1), &[]).await, [KeyFlag::NeverUsed]);
     assert_eq!(flags(aged(1), &[("key_revoked", "", 0)]).await, [KeyFlag::NeverUsed]);
     assert_eq!(flags_with(FlagSettings::new().with_grace(DAY * 2), aged(1), &[]).await, []);
-    assert_eq!(flags_with(FlagSettings::new().with_grace(DAY * 0), aged(0), &[]).await, [KeyFlag::NeverUsed]);
+    assert_eq!(
+        flags_with(FlagSettings::new().with_grace(std::time::Duration::ZERO), aged(0), &[]).await,
+        [KeyFlag::NeverUsed]
+    );
 }
 
 #[tokio::test]
@@ -94,17 +97,16 @@ async fn how_many_are_several_and_how_long_is_recent_can_be_set() {
 }
 
 #[tokio::test]
-async fn a_personal_key_looks_shared_when_nobody_sits_there_or_in_three_programs() {
+async fn a_personal_key_that_others_depend_on_looks_shared_while_that_is_recent() {
     let shared = [KeyFlag::LooksShared];
-    assert_eq!(flags(personal('A'), &[("success", "api/GitHub-Hookshot", 3)]).await, shared);
-    assert_eq!(flags(personal('A'), &[("success", "api/GitHub-Hookshot", 31)]).await, []);
-    assert_eq!(flags(personal('A'), &[("success", "webhooks/curl", 3)]).await, [], "labels say nothing of the client");
-    assert_eq!(flags(row('A'), &[("success", "api/GitHub-Hookshot", 3)]).await, []);
-    let two = [USED, ("success", "api/b", 1)];
-    assert_eq!(flags(personal('A'), &two).await, [KeyFlag::SeveralSources]);
-    let three = [USED, ("success", "api/b", 1), ("success", "c", 1)];
-    assert_eq!(flags(personal('A'), &three).await, [KeyFlag::LooksShared, KeyFlag::SeveralSources]);
-    assert_eq!(flags(row('A'), &three).await, [KeyFlag::SeveralSources]);
+    let three = [3, 4, 9].map(|days_ago| ("success", "api/GitHub-Hookshot", days_ago));
+    assert_eq!(flags(personal('A'), &three).await, shared);
+    assert_eq!(flags(personal('A'), &three[..2]).await, [], "somebody tried something");
+    assert_eq!(flags(row('A'), &three).await, []);
+    let long_ago = three.map(|(outcome, source, days_ago)| (outcome, source, days_ago + 28));
+    assert_eq!(flags(personal('A'), &long_ago).await, []);
+    let editor = [("success", "api/vscode", 1), ("success", "api/vscode", 2), ("success", "api/vscode", 9)];
+    assert_eq!(flags(personal('A'), &editor).await, []);
 }
 
 #[tokio::test]

@@ -1,0 +1,139 @@
+//! What revoking 100,000 keys of one owner takes on PostgreSQL, and what other requests notice of it:
+//! `cargo bench --features postgres --bench revoke`.
+//!
+//! Starts a server of its own on loopback, with commits that reach the disk. A known key of another owner is checked at a
+//! steady rate on a second node, strict; its latency is measured from the moment at which each check should have begun,
+//! before and during the revocation. Prints a line each: name, tab, figure.
+//! - `keys`, `seconds`, `keys_per_second`, `passes`: of `KeyManager::revoke_many`.
+//! - `idle_p99_ms`, `during_p99_ms`, `ratio`: of the checks, with `checks_idle` and `checks_during` of them.
+//!
+//! Takes `--keys` and `--rate`. Exits with 1 if a key is left, an event is missing, or a check was refused.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    unreachable_pub,
+    dead_code,
+    reason = "it measures and prints, and without a server there is nothing to measure"
+)]
+
+#[path = "../tests/it/support/postgres.rs"]
+mod server;
+
+use std::{
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use server::Server;
+use tower_api_keys::{
+    Actor, ApiKeys, IssueKey, TeamId,
+    hash::Argon2Params,
+    manage::RevokeMany,
+    store::{PostgresSettings, PostgresStore},
+};
+
+const IDLE: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() {
+    let (keys, rate) = (argument("--keys", 100_000), argument("--rate", 1_000));
+    let server = Server::start_with(&["shared_buffers=512MB", "fsync=on"]);
+    PostgresStore::migrate(&server.url(), "keys").await.unwrap();
+    let (managing, checking) = (node(&server).await, node(&server).await);
+    let admin = Actor::system("bench").unwrap();
+    let request = IssueKey::team(TeamId::new("bystanders").unwrap());
+    let known = managing.manager().issue(request, &admin).await.unwrap().into_plaintext();
+    checking.authenticator().authenticate(known.expose_secret()).await.unwrap();
+    let client = server.client().await;
+    let fill = format!(
+        "insert into keys.api_keys (organization, id, kind, owner, name, labels, hash, tag, scopes, created_by, created_at) \
+         select 'default', lpad(n::text, 20, '0'), 'team', 'leaky', 'CI deploy ' || n, '{{}}', \
+             '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g', \
+             '\\x01020304', '*', 'user:alice', 1767225600000 + n \
+         from generate_series(1, {keys}) n"
+    );
+    client.batch_execute(&fill).await.unwrap();
+    client.batch_execute("vacuum analyze keys.api_keys").await.unwrap();
+
+    let idle = Traffic::start(checking.clone(), known.expose_secret().to_owned(), rate);
+    tokio::time::sleep(IDLE).await;
+    let idle = idle.stop().await;
+
+    let during = Traffic::start(checking, known.expose_secret().to_owned(), rate);
+    let begun = Instant::now();
+    let request = RevokeMany::of(TeamId::new("leaky").unwrap()).because("a drill");
+    let report = managing.manager().revoke_many(request, &admin).await.unwrap();
+    let seconds = begun.elapsed().as_secs_f64();
+    let during = during.stop().await;
+
+    println!("keys\t{keys}\nseconds\t{seconds:.1}\nkeys_per_second\t{:.0}", keys as f64 / seconds);
+    println!("passes\t{}", report.passes);
+    let (idle_p99, during_p99) = (p99(&idle), p99(&during));
+    println!("checks_idle\t{}\nchecks_during\t{}", idle.len(), during.len());
+    println!("idle_p99_ms\t{idle_p99:.2}\nduring_p99_ms\t{during_p99:.2}\nratio\t{:.2}", during_p99 / idle_p99);
+    assert_eq!((report.revoked, report.is_complete()), (keys, true), "{report}");
+    let events = "select count(distinct key_id), count(*) from keys.api_key_events where action = 'key.revoked'";
+    let events = client.query_one(events, &[]).await.unwrap();
+    assert_eq!((events.get::<_, i64>(0), events.get::<_, i64>(1)), (keys as i64, keys as i64));
+}
+
+async fn node(server: &Server) -> ApiKeys<PostgresStore> {
+    let settings = PostgresSettings::new().with_schema("keys");
+    let store = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
+    ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).build().await.unwrap()
+}
+
+/// Checks of one key at a steady rate, whatever each of them takes.
+struct Traffic {
+    ends: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<Vec<f64>>,
+}
+
+impl Traffic {
+    fn start(keys: ApiKeys<PostgresStore>, text: String, rate: u64) -> Self {
+        let ends = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&ends);
+        let task = tokio::spawn(async move {
+            let (begun, mut checks, text) = (Instant::now(), Vec::new(), Arc::<str>::from(text));
+            while !stop.load(Ordering::Relaxed) {
+                let due = begun + Duration::from_secs(1) * checks.len() as u32 / rate as u32;
+                tokio::time::sleep_until(due.into()).await;
+                let (authenticator, text) = (keys.authenticator(), Arc::clone(&text));
+                checks.push(tokio::spawn(async move {
+                    authenticator.authenticate(&text).await.unwrap();
+                    due.elapsed().as_nanos() as f64 / 1e6
+                }));
+            }
+            let mut latencies = Vec::new();
+            for check in checks {
+                latencies.push(check.await.unwrap());
+            }
+            latencies
+        });
+        Self { ends, task }
+    }
+
+    async fn stop(self) -> Vec<f64> {
+        self.ends.store(true, Ordering::Relaxed);
+        self.task.await.unwrap()
+    }
+}
+
+fn p99(latencies: &[f64]) -> f64 {
+    let mut sorted = latencies.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() * 99 / 100]
+}
+
+fn argument(name: &str, default: u64) -> u64 {
+    let arguments: Vec<String> = env::args().collect();
+    let place = arguments.iter().position(|argument| argument == name);
+    place.map_or(default, |place| arguments[place + 1].parse().unwrap())
+}

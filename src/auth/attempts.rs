@@ -1,0 +1,232 @@
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::meter::Meter;
+use crate::{
+    audit::{Action, Event, EventRow, Subject},
+    background::Background,
+    key::KeyId,
+    log::log,
+    owner::OwnerRef,
+    principal::{Claims, SharedOwner},
+    record::{ActorId, SystemLabel},
+    store::{KeyStore, StoreError, StoreErrorKind, guarded_change},
+    time::Timestamp,
+    usage::{Origin, Source},
+};
+
+/// The most lines that wait to be written, of about 100 bytes each. At 50,000 attempts a second, more than a second's.
+const MOST_LINES: usize = 65_536;
+
+/// The most lines that are handed to a store at a time: few enough for it to be done in some milliseconds, in which
+/// changes wait for it.
+const LINES_PER_WRITE: usize = 1_000;
+
+/// How long a line waits for others at most.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// A key that is in the store, and whose it is as far as its record can be read.
+pub(super) struct Tried<'a> {
+    pub(super) key: KeyId,
+    pub(super) owner: Option<&'a Arc<SharedOwner>>,
+}
+
+impl<'a> Tried<'a> {
+    pub(super) fn of(claims: &'a Claims) -> Self {
+        Self { key: claims.key, owner: Some(&claims.owner) }
+    }
+}
+
+/// Attempts that are to be written to the audit trail, a line each.
+///
+/// Nobody waits for them: what does not fit into the queue is dropped, counted, and told of in the trail itself, by an
+/// event beside the next line that is written.
+pub(crate) struct AttemptLines {
+    queue: Mutex<Queue>,
+    /// A write is due at once.
+    is_due: Notify,
+    meter: Arc<Meter>,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: Vec<Line>,
+    /// Dropped since a line told of it.
+    dropped: u64,
+}
+
+struct Line {
+    at: Timestamp,
+    key: KeyId,
+    owner: Arc<SharedOwner>,
+    /// The code of a refusal.
+    refused: Option<&'static str>,
+    source: Source,
+}
+
+impl AttemptLines {
+    pub(crate) fn new(meter: Arc<Meter>) -> Self {
+        Self { queue: Mutex::default(), is_due: Notify::new(), meter }
+    }
+
+    /// The key was accepted; `known` is its source if that is remembered.
+    #[inline(never)]
+    pub(super) fn accepted(&self, claims: &Claims, known: Option<&Source>, origin: Origin<'_>, at: Timestamp) {
+        let source = known.cloned().unwrap_or_else(|| origin.to_source());
+        self.push(Line { at, key: claims.key, owner: Arc::clone(&claims.owner), refused: None, source });
+    }
+
+    /// A key that is in the store was refused with this code.
+    pub(super) fn refused(&self, tried: &Tried<'_>, code: &'static str, origin: Origin<'_>, at: Timestamp) {
+        match tried.owner {
+            Some(owner) => {
+                let (key, owner, source) = (tried.key, Arc::clone(owner), origin.to_source());
+                self.push(Line { at, key, owner, refused: Some(code), source });
+            }
+            // Whose trail would it be in?
+            None => self.drop_lines(&mut self.lock(), 1),
+        }
+    }
+
+    fn push(&self, line: Line) {
+        let mut queue = self.lock();
+        if queue.lines.len() >= MOST_LINES {
+            self.drop_lines(&mut queue, 1);
+            return;
+        }
+        queue.lines.push(line);
+        if queue.lines.len() == LINES_PER_WRITE {
+            self.is_due.notify_one();
+        }
+    }
+
+    fn drop_lines(&self, queue: &mut Queue, lines: u64) {
+        queue.dropped += lines;
+        self.meter.attempt_lines_dropped(lines);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes queued attempts to a store.
+pub(crate) struct AttemptWriter<S> {
+    store: Arc<S>,
+    lines: Arc<AttemptLines>,
+    timeout: Duration,
+    background: Background,
+    /// One writer at a time, so that lines are written in their order; and what it has taken from the queue and not
+    /// written yet.
+    taken: tokio::sync::Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    lines: VecDeque<Line>,
+    dropped: u64,
+    /// The first so many were handed to the store, which has not answered.
+    in_flight: usize,
+}
+
+impl<S: KeyStore> AttemptWriter<S> {
+    pub(crate) fn new(store: Arc<S>, lines: Arc<AttemptLines>, timeout: Duration) -> Self {
+        Self { store, lines, timeout, background: Background::default(), taken: tokio::sync::Mutex::default() }
+    }
+
+    /// Writes every line that was queued before this call.
+    ///
+    /// # Errors
+    /// Those of [`KeyStore::append_events`]. Lines that were not written are kept, unless nobody can say whether they
+    /// were: to write them twice would be worse than to say that they may be missing.
+    pub(crate) async fn write(&self) -> Result<(), StoreError> {
+        let mut taken = self.taken.lock().await;
+        self.write_taken(&mut taken).await?;
+        {
+            let mut queue = self.lines.lock();
+            taken.lines = mem::take(&mut queue.lines).into();
+            taken.dropped += mem::take(&mut queue.dropped);
+        }
+        self.write_taken(&mut taken).await
+    }
+
+    async fn write_taken(&self, taken: &mut Taken) -> Result<(), StoreError> {
+        // Whoever waited for the answer was dropped.
+        let lost = mem::take(&mut taken.in_flight);
+        self.give_up(taken, lost);
+        while let Some(first) = taken.lines.front() {
+            let dropped = (taken.dropped > 0).then(|| first.dropped_before(taken.dropped)).flatten();
+            let most = LINES_PER_WRITE - usize::from(dropped.is_some());
+            let lines = taken.lines.len().min(most);
+            let events: Vec<EventRow> =
+                dropped.into_iter().chain(taken.lines.iter().take(most).map(Line::row)).collect();
+            taken.in_flight = lines;
+            let written = guarded_change(self.timeout, || self.store.append_events(&events)).await;
+            taken.in_flight = 0;
+            match &written {
+                Ok(()) => {
+                    taken.dropped = 0;
+                    taken.lines.drain(..lines);
+                    self.lines.meter.attempt_lines_written(lines as u64);
+                }
+                Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => self.give_up(taken, lines),
+                Err(_) => {}
+            }
+            written?;
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, taken: &mut Taken, lines: usize) {
+        taken.lines.drain(..lines);
+        taken.dropped += lines as u64;
+        self.lines.meter.attempt_lines_dropped(lines as u64);
+    }
+
+    /// Starts writing as lines come, unless that is under way, for as long as somebody holds the writer. Does nothing
+    /// outside of a tokio runtime.
+    pub(crate) fn start(self: &Arc<Self>) {
+        self.background.start(|| {
+            let (writer, lines) = (Arc::downgrade(self), Arc::clone(&self.lines));
+            async move {
+                loop {
+                    let _ = tokio::time::timeout(WAIT, lines.is_due.notified()).await;
+                    let Some(writer) = writer.upgrade() else { break };
+                    if let Err(_error) = writer.write().await {
+                        log!(warn, error = &_error as &dyn std::error::Error, "attempts could not be written");
+                        // What comes meanwhile waits, bounded.
+                        drop(writer);
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Line {
+    fn row(&self) -> EventRow {
+        let action = if self.refused.is_some() { Action::ATTEMPT_REFUSED } else { Action::ATTEMPT_ACCEPTED };
+        let mut event = self.event(ActorId::Key(self.key), action).with_change(None, self.refused.map(str::to_owned));
+        event.source = Some(self.source.as_str().to_owned()).filter(|source| !source.is_empty());
+        EventRow::from(&event)
+    }
+
+    /// An event that says how many lines before this one are missing.
+    fn dropped_before(&self, dropped: u64) -> Option<EventRow> {
+        let actor = ActorId::System(SystemLabel::new("authenticator").ok()?);
+        let event = self.event(actor, Action::ATTEMPTS_DROPPED).with_change(None, Some(dropped.to_string()));
+        Some(EventRow::from(&event))
+    }
+
+    fn event(&self, actor: ActorId, action: Action) -> Event {
+        let OwnerRef { organization, owner } = self.owner.of.clone();
+        Event::new(organization, self.at, actor, action, Subject::Key(self.key, owner))
+    }
+}

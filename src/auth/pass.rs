@@ -1,0 +1,53 @@
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    sync::{Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use crate::{key::KeyId, principal::Principal, usage::Seen};
+
+/// A key that was accepted.
+pub(crate) struct Accepted {
+    pub(crate) principal: Principal,
+    pub(crate) pass: Option<Pass>,
+}
+
+/// What is kept of an accepted key while its request is with the inner service, in case that turns it away.
+///
+/// Numbers and letters, which cost nothing to hold: a request that goes well counts no references for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pass {
+    pub(super) authenticator: NonZeroU32,
+    pub(super) key: KeyId,
+    pub(super) seen: Seen,
+}
+
+impl Pass {
+    /// The key was good and what it was shown for was refused.
+    #[cold]
+    pub(crate) fn turned_away(&self, code: &'static str) {
+        let doorkeeper = doorkeepers().get(&self.authenticator.get()).and_then(Weak::upgrade);
+        if let Some(doorkeeper) = doorkeeper {
+            doorkeeper.turned_away(self, code);
+        }
+    }
+}
+
+/// Counts for whom the door stayed shut.
+pub(super) trait Doorkeeper: Send + Sync {
+    fn turned_away(&self, pass: &Pass, code: &'static str);
+}
+
+/// The authenticators of this process that count, by their number.
+static DOORKEEPERS: Mutex<BTreeMap<u32, Weak<dyn Doorkeeper>>> = Mutex::new(BTreeMap::new());
+
+/// From now on, passes of the authenticator with this number come here.
+pub(super) fn employ(authenticator: u32, doorkeeper: Weak<dyn Doorkeeper>) {
+    let mut doorkeepers = doorkeepers();
+    doorkeepers.retain(|_, doorkeeper| doorkeeper.strong_count() > 0);
+    doorkeepers.insert(authenticator, doorkeeper);
+}
+
+fn doorkeepers() -> MutexGuard<'static, BTreeMap<u32, Weak<dyn Doorkeeper>>> {
+    DOORKEEPERS.lock().unwrap_or_else(PoisonError::into_inner)
+}

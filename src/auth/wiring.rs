@@ -1,0 +1,34 @@
+use std::sync::Arc;
+
+use super::{AuthSettings, AuthSetupError, attempts::AttemptLines, cache::ProofCache, meter::Meter, upkeep::Upkeep};
+use crate::{hash::Hasher, store::Lease, usage::UsageRecorder};
+
+/// What an authenticator shares with the other parts of [`ApiKeys`](crate::ApiKeys).
+pub(crate) struct Wiring {
+    pub(crate) hasher: Hasher,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) usage: Option<Arc<UsageRecorder>>,
+    pub(crate) upkeep: Option<Arc<dyn Upkeep>>,
+    pub(crate) attempts: Option<Arc<AttemptLines>>,
+    pub(crate) meter: Arc<Meter>,
+    pub(super) cache: Arc<ProofCache>,
+}
+
+impl Wiring {
+    /// What an authenticator needs that only reads.
+    pub(crate) fn new(settings: &AuthSettings) -> Result<Self, AuthSetupError> {
+        settings.check()?;
+        let hasher = Hasher::new(settings.hasher.clone())?;
+        let cache = Arc::new(ProofCache::new(settings.proofs));
+        let meter = Meter::new(hasher.clone(), Arc::clone(&cache), settings.proofs, Arc::clone(&settings.clock));
+        Ok(Self {
+            hasher,
+            lease: Arc::default(),
+            usage: None,
+            upkeep: None,
+            attempts: None,
+            meter: Arc::new(meter),
+            cache,
+        })
+    }
+}

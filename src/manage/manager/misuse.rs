@@ -1,0 +1,95 @@
+use super::{KeyManager, read, walk::Walk};
+use crate::{
+    audit::{Event, Subject},
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::ManageError,
+        info::KeyInfo,
+        policy::{KeyAction, Target},
+        response::Misuse,
+    },
+    record::ActorId,
+    store::{EventQuery, FoundKey, KeyQuery, KeyStore, guarded},
+    time::Timestamp,
+};
+
+/// Changes and keys of one answer.
+const MOST: u16 = 1_000;
+
+impl<S: KeyStore> KeyManager<S> {
+    /// What may have been done with a key since it leaked: its sources with those that are new, attempts after its end,
+    /// what it changed, and the keys it made.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let id = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+    /// let misuse = manager.misuse(&id, "2026-03-01T12:00:00Z".parse()?, &admin).await?;
+    /// assert!(misuse.sources.is_empty() && misuse.made.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who may not see how the key is used), corrupt record, store
+    /// unavailable.
+    pub async fn misuse(&self, id: &KeyId, since: Timestamp, actor: &Actor) -> Result<Misuse, ManageError> {
+        self.admit(actor)?;
+        let (record, status) = self.load(id, actor, KeyAction::SeeUsage).await?;
+        let usage = self.usage_of_one(id).await?;
+        let mut misuse = Misuse::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);
+        self.add_changes(*id, actor, &mut misuse).await?;
+        self.add_made(*id, actor, &mut misuse).await?;
+        Ok(misuse)
+    }
+
+    /// What the key did within the window, as far as the actor may know.
+    async fn add_changes(&self, id: KeyId, actor: &Actor, misuse: &mut Misuse) -> Result<(), ManageError> {
+        let query = EventQuery {
+            actor: Some(ActorId::Key(id)),
+            from: Some(misuse.since),
+            limit: MOST,
+            ..EventQuery::all(self.0.organization.clone())
+        };
+        let page = guarded(self.0.timeout, || self.0.store.events(&query)).await?;
+        misuse.more |= page.more;
+        for row in &page.rows {
+            match Event::try_from(row) {
+                Ok(event) if self.may_audit(actor, &event) => misuse.changes.push(event),
+                Ok(_) => {}
+                Err(_) => misuse.unreadable += 1,
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_made(&self, id: KeyId, actor: &Actor, misuse: &mut Misuse) -> Result<(), ManageError> {
+        let query = KeyQuery { maker: Some(id), ..KeyQuery::all(self.0.organization.clone()) };
+        // As one query that asks for no owner in particular: whose keys it made is what is to be found out.
+        let mut walk = Walk::new(query, vec![None]);
+        while let Some(rows) = walk.next_page(self).await? {
+            for row in rows {
+                let found = FoundKey { key: row.key, owner: row.owner };
+                match read(&found) {
+                    Ok((record, _)) if !self.allows(actor, KeyAction::See, &Target::key(&record)) => {}
+                    Ok(_) if misuse.made.len() >= usize::from(MOST) => misuse.more = true,
+                    Ok((record, status)) => misuse.made.push(KeyInfo::new(record, status, None)),
+                    Err(_) => misuse.unreadable += u64::from(self.may_know_of(actor, &found)),
+                }
+            }
+            if misuse.more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the actor may see the audit trail of whoever this event is about.
+    fn may_audit(&self, actor: &Actor, event: &Event) -> bool {
+        let (Subject::Key(_, owner) | Subject::Owner(owner)) = &event.subject;
+        self.allows(actor, KeyAction::Audit, &Target::Owner(owner))
+    }
+}

@@ -1,0 +1,75 @@
+use std::collections::VecDeque;
+
+use super::KeyManager;
+use crate::{
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::{ManageError, ManageErrorKind},
+        policy::{KeyAction, Target},
+    },
+    owner::Owner,
+    record::KeyRow,
+    store::{KeyCursor, KeyQuery, KeyStore, ListedKey, guarded},
+    time::Timestamp,
+};
+
+/// Keys of one answer of the store, the most its contract allows.
+const PAGE: u16 = 1_000;
+
+/// Goes through the keys of a query page by page: those of one owner after another, each in the order of their making.
+pub(super) struct Walk {
+    query: KeyQuery,
+    begin: Option<KeyCursor>,
+    owners: VecDeque<Option<Owner>>,
+}
+
+impl Walk {
+    /// The keys of these owners; none of them in particular stands for all keys of the organization.
+    pub(super) fn new(query: KeyQuery, owners: Vec<Option<Owner>>) -> Self {
+        Self { begin: query.after, query: KeyQuery { limit: PAGE, ..query }, owners: owners.into() }
+    }
+
+    /// The next page, which may be empty; none once all were shown.
+    pub(super) async fn next_page<S: KeyStore>(
+        &mut self,
+        manager: &KeyManager<S>,
+    ) -> Result<Option<Vec<ListedKey>>, ManageError> {
+        let Some(owner) = self.owners.front() else { return Ok(None) };
+        self.query.owner.clone_from(owner);
+        let now = manager.0.clock.now();
+        let page = guarded(manager.0.timeout, || manager.0.store.list(&self.query, now)).await?;
+        if page.more {
+            // A row whose own place cannot be read is read again after the last one whose place can.
+            let place = page.rows.iter().rev().find_map(|row| place(&row.key));
+            self.query.after = Some(place.ok_or_else(|| ManageError::new(ManageErrorKind::CorruptRecord))?);
+        } else {
+            self.owners.pop_front();
+            self.query.after = self.begin;
+        }
+        let mut rows = page.rows;
+        rows.retain(|row| row.key.organization == manager.0.organization.as_str());
+        Ok(Some(rows))
+    }
+}
+
+impl<S: KeyStore> KeyManager<S> {
+    /// The owners to whom the actor may do this; none of them in particular where it may to the whole organization.
+    pub(super) fn reach(&self, actor: &Actor, action: KeyAction) -> Vec<Option<Owner>> {
+        if self.allows(actor, action, &Target::Organization) {
+            return vec![None];
+        }
+        actor.owners().filter(|owner| self.allows(actor, action, &Target::Owner(owner))).map(Some).collect()
+    }
+}
+
+/// The place in the order of lists right before the first key made at this time.
+pub(super) fn before(time: Timestamp) -> Option<KeyCursor> {
+    let created_at = Timestamp::from_millis(time.as_millis().checked_sub(1)?).ok()?;
+    // The greatest id there can be.
+    KeyId::new(&"z".repeat(20)).ok().map(|id| KeyCursor { created_at, id })
+}
+
+fn place(row: &KeyRow) -> Option<KeyCursor> {
+    Some(KeyCursor { created_at: Timestamp::from_millis(row.created_at).ok()?, id: KeyId::new(&row.id).ok()? })
+}

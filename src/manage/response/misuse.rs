@@ -1,0 +1,147 @@
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+
+use crate::{
+    audit::Event,
+    manage::info::KeyInfo,
+    time::Timestamp,
+    usage::{UsageCount, UsageDetail},
+};
+
+/// Outcomes of requests with a key that is dead.
+const DEAD: [&str; 2] = ["key_expired", "key_revoked"];
+
+/// What may have been done with a key that leaked: who used it, from where, since when, and what it changed. It
+/// serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let id = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+/// use tower_api_keys::Actor;
+///
+/// let leaked_at = "2026-03-01T12:00:00Z".parse()?;
+/// let misuse = manager.misuse(&id, leaked_at, &Actor::system("leak response")?).await?;
+/// for source in misuse.new_sources() {
+///     println!("{} used it for the first time at {}", source.source, source.first_at);
+/// }
+/// assert_eq!(misuse.to_string(), "nobody used it since, and it changed nothing");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Misuse {
+    /// The key.
+    pub key: KeyInfo,
+    /// When the window begins that was asked for. It has no end.
+    pub since: Timestamp,
+    /// From where it was ever used or tried, the last first. Counts are over all time: they are not kept by the hour.
+    pub sources: Vec<SourceUse>,
+    /// Requests with it that were refused because it was revoked or had expired: one count for each reason and source.
+    pub tried_since_death: Vec<UsageCount>,
+    /// What it did to keys and owners since then, the oldest first: of what the actor may see the audit trail of. At most
+    /// 1,000.
+    pub changes: Vec<Event>,
+    /// Keys it ever made, of those that the actor may see: they can be used after it is revoked. At most 1,000.
+    pub made: Vec<KeyInfo>,
+    /// Whether there are more changes or keys than are shown.
+    pub more: bool,
+    /// Events and keys that cannot be read, among those that would be here.
+    pub unreadable: u64,
+}
+
+/// How a key was used from one source, over all time.
+///
+/// ```
+/// use tower_api_keys::manage::SourceUse;
+///
+/// fn is_suspicious(source: &SourceUse) -> bool {
+///     source.is_new && source.accepted > 0
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SourceUse {
+    /// From where, in the words of the service.
+    pub source: String,
+    /// Requests that were accepted.
+    pub accepted: i64,
+    /// Requests that were refused, or let in and then refused by what is behind the door, such as at another team's.
+    pub refused: i64,
+    /// When the first of them came.
+    pub first_at: Timestamp,
+    /// When the last of them came.
+    pub last_at: Timestamp,
+    /// Whether the first of them came within the window.
+    pub is_new: bool,
+    /// Whether the last of them came within the window.
+    pub is_within: bool,
+}
+
+impl Misuse {
+    pub(in crate::manage) fn new(key: KeyInfo, since: Timestamp, usage: &UsageDetail) -> Self {
+        let is_of_dead = |count: &&UsageCount| DEAD.contains(&count.outcome.as_str());
+        let tried_since_death = usage.counts.iter().filter(is_of_dead).cloned().collect();
+        let (sources, changes, made) = (SourceUse::all(usage, since), Vec::new(), Vec::new());
+        Self { key, since, sources, tried_since_death, changes, made, more: false, unreadable: 0 }
+    }
+
+    /// Sources that were first seen within the window.
+    pub fn new_sources(&self) -> impl Iterator<Item = &SourceUse> {
+        self.sources.iter().filter(|source| source.is_new)
+    }
+}
+
+impl SourceUse {
+    fn all(usage: &UsageDetail, since: Timestamp) -> Vec<Self> {
+        let mut sources: BTreeMap<&str, Self> = BTreeMap::new();
+        for count in &usage.counts {
+            let UsageCount { source, first_at, last_at, .. } = count;
+            let (first_at, last_at) = (*first_at, *last_at);
+            let sum = sources.entry(source).or_insert_with(|| Self {
+                source: source.clone(),
+                accepted: 0,
+                refused: 0,
+                first_at,
+                last_at,
+                is_new: false,
+                is_within: false,
+            });
+            let requests = if count.outcome.is_success() { &mut sum.accepted } else { &mut sum.refused };
+            *requests += count.count;
+            sum.first_at = sum.first_at.min(first_at);
+            sum.last_at = sum.last_at.max(last_at);
+        }
+        let mut sources: Vec<Self> = sources.into_values().collect();
+        for source in &mut sources {
+            source.is_new = source.first_at >= since;
+            source.is_within = source.last_at >= since;
+        }
+        sources.sort_by_key(|source| std::cmp::Reverse(source.last_at));
+        sources
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let within = self.sources.iter().filter(|source| source.is_within).count();
+        match (within, self.new_sources().count()) {
+            (0, _) => f.write_str("nobody used it since")?,
+            (within, new) => write!(f, "used or tried since from {within} sources, {new} of them new")?,
+        }
+        if self.changes.is_empty() && self.made.is_empty() {
+            f.write_str(", and it changed nothing")?;
+        } else {
+            write!(f, "; it changed {} things since and made {} keys", self.changes.len(), self.made.len())?;
+        }
+        let tries: i64 = self.tried_since_death.iter().map(|count| count.count).sum();
+        if tries > 0 {
+            write!(f, "; tried {tries} times after its end")?;
+        }
+        Ok(())
+    }
+}

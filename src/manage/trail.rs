@@ -1,0 +1,164 @@
+use serde::Serialize;
+
+use crate::{
+    audit::{Action, Event},
+    key::KeyId,
+    owner::Owner,
+    record::ActorId,
+    time::Timestamp,
+    usage::Source,
+};
+
+/// Which events of the audit trail to read: of all that the actor may see. All conditions hold together.
+///
+/// ```
+/// use tower_api_keys::{TeamId, audit::Action, manage::AuditQuery};
+///
+/// let who_revoked = AuditQuery::all()
+///     .of(TeamId::new("blue")?)
+///     .with_action(Action::KEY_REVOKED)
+///     .from("2026-03-01T00:00:00Z".parse()?)
+///     .with_limit(20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is read before `KeyManager::events`"]
+pub struct AuditQuery {
+    pub(super) key: Option<KeyId>,
+    pub(super) owner: Option<Owner>,
+    pub(super) actor: Option<ActorId>,
+    pub(super) action: Option<Action>,
+    pub(super) source: Option<Source>,
+    pub(super) from: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
+    pub(super) newest_first: bool,
+    pub(super) after: Option<i64>,
+    pub(super) limit: u16,
+}
+
+impl AuditQuery {
+    /// Every event that the actor may see, the newest first.
+    pub const fn all() -> Self {
+        Self {
+            key: None,
+            owner: None,
+            actor: None,
+            action: None,
+            source: None,
+            from: None,
+            until: None,
+            newest_first: true,
+            after: None,
+            limit: 100,
+        }
+    }
+
+    /// Only those about this key.
+    pub const fn of_key(mut self, key: KeyId) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Only those about this user or team, or a key of theirs.
+    pub fn of(mut self, owner: impl Into<Owner>) -> Self {
+        self.owner = Some(owner.into());
+        self
+    }
+
+    /// Only what this user, key or part of the system did.
+    pub fn by(mut self, actor: ActorId) -> Self {
+        self.actor = Some(actor);
+        self
+    }
+
+    /// Only this action.
+    pub fn with_action(mut self, action: Action) -> Self {
+        self.action = Some(action);
+        self
+    }
+
+    /// Only what was asked for from this source.
+    pub fn with_source(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Only at or after this time.
+    pub const fn from(mut self, time: Timestamp) -> Self {
+        self.from = Some(time);
+        self
+    }
+
+    /// Only before this time.
+    pub const fn until(mut self, time: Timestamp) -> Self {
+        self.until = Some(time);
+        self
+    }
+
+    /// In the order in which it happened, instead of the newest first.
+    pub const fn oldest_first(mut self) -> Self {
+        self.newest_first = false;
+        self
+    }
+
+    /// The page that follows one whose [`next`](EventPage::next) this is, in the same order.
+    pub const fn after(mut self, sequence: i64) -> Self {
+        self.after = Some(sequence);
+        self
+    }
+
+    /// At most so many events, 1 to 1,000. Default: 100.
+    pub const fn with_limit(mut self, limit: u16) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+/// Some of the events that a query asks for. It serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, manage::AuditQuery};
+///
+/// let actor = Actor::system("report")?;
+/// let mut page = manager.events(AuditQuery::all(), &actor).await?;
+/// while let Some(next) = page.next {
+///     page = manager.events(AuditQuery::all().after(next), &actor).await?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct EventPage {
+    /// The events, in the order that was asked for. There may be fewer than the limit though more follow.
+    pub entries: Vec<AuditEntry>,
+    /// Events of this page that cannot be read: somebody's plain SQL, or a newer version of this crate.
+    pub unreadable: u64,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<i64>,
+}
+
+/// An event, and who is behind it.
+///
+/// ```
+/// use tower_api_keys::manage::AuditEntry;
+///
+/// fn line(entry: &AuditEntry) -> String {
+///     let behind = entry.on_behalf_of.as_ref().map(|owner| format!(", a key of {owner},")).unwrap_or_default();
+///     format!("{} {}{behind} {}", entry.event.at, entry.event.actor, entry.event.action)
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+    /// The key that acted, if one did.
+    pub acting_key: Option<KeyId>,
+    /// Whose key that is; unknown if the store no longer has it, or cannot read whose it is.
+    pub on_behalf_of: Option<Owner>,
+}

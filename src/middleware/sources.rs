@@ -1,0 +1,213 @@
+use std::{
+    fmt, mem,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
+
+use crate::{
+    key::contains_key,
+    usage::{Origin, Source},
+};
+
+/// The longest client that an embedder's function names, in characters.
+const LONGEST_CLIENT: usize = 64;
+
+/// From where requests come: what they are counted under, beside key and outcome.
+///
+/// The text of a source is `<label>/<client>`, or one of them if there is no other: at most 128 bytes.
+///
+/// The client is the name of the product that the `User-Agent` begins with: `curl` of `curl/8.5.0`. The version is left
+/// out, or each upgrade of a client would be another source, and the one before seem to have gone. A name that is no token
+/// (RFC 9110 §10.1.5), has more than 64 characters, or holds a key is no client.
+///
+/// For each key, 64 sources are told apart, in all processes together as far as they see each other's counts. What comes
+/// from more is counted under `<label>/other`; how often that happens is
+/// [`usage_sources_folded`](crate::auth::AuthMetrics::usage_sources_folded). Requests that name no key in the store are
+/// bounded in the same way, all together.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use tower_api_keys::{ApiKeyLayer, middleware::Sources, usage::Source};
+///
+/// # fn example<R>(layer: ApiKeyLayer<R>) -> Result<ApiKeyLayer<R>, tower_api_keys::InvalidId> {
+/// // `intake/curl@203.0.113.0/24`, where a server layer leaves the address of the connection in the extensions.
+/// let sources = Sources::new()
+///     .with_label(Source::new("intake")?)
+///     .with_address(|request| request.extensions.get::<SocketAddr>().map(SocketAddr::ip));
+/// # Ok(layer.sources(sources))
+/// # }
+/// ```
+///
+/// # Security
+/// Whoever calls chooses what their client says of itself: a source is a hint for people, and proves nothing.
+#[derive(Clone, Default)]
+pub struct Sources {
+    label: Source,
+    ignores_agent: bool,
+    client: Option<Arc<dyn Of<String>>>,
+    address: Option<Arc<dyn Of<IpAddr>>>,
+    whole_addresses: bool,
+}
+
+/// A function of a request.
+trait Of<T>: Send + Sync {
+    fn of(&self, request: &Parts) -> Option<T>;
+}
+
+impl<T, F: Fn(&Parts) -> Option<T> + Send + Sync> Of<T> for F {
+    fn of(&self, request: &Parts) -> Option<T> {
+        self(request)
+    }
+}
+
+impl Sources {
+    /// No label, and the product of the `User-Agent` as the client.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What a layer is called: `intake`, `api`. Default: nothing.
+    #[must_use]
+    pub fn with_label(mut self, label: Source) -> Self {
+        self.label = label;
+        self
+    }
+
+    /// A function that names the client, in the place of the `User-Agent`; none for no client. It runs for each request, on
+    /// the thread that serves it: if it panics, that request fails as if a handler had.
+    ///
+    /// Of what it returns, control characters are left out and 64 characters are kept. A text that holds a key is no
+    /// client.
+    #[must_use]
+    pub fn with_client(mut self, client: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.client = Some(Arc::new(client));
+        self
+    }
+
+    /// Adds the address of the client, as this function finds it: `curl@203.0.113.0/24`, or the network alone if there is
+    /// no other client. Default: no addresses. Runs as the function of [`with_client`](Self::with_client) does.
+    ///
+    /// Only the first 24 bits of an address are kept, 48 of one of version 6: a network, not a person. An IPv4 address that
+    /// is written as one of version 6 (`::ffff:203.0.113.7`) is taken for what it is.
+    ///
+    /// # Security
+    /// Addresses are personal data in many places, and 64 networks are soon reached by a key that roams. Behind a proxy the
+    /// address of the connection is the proxy's; what a header says of the client (`X-Forwarded-For`) is only as good as
+    /// the proxy that set it.
+    #[must_use]
+    pub fn with_address(mut self, address: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+        self.address = Some(Arc::new(address));
+        self
+    }
+
+    /// Keeps whole addresses: `curl@203.0.113.7`. Default: networks.
+    #[must_use]
+    pub fn with_whole_addresses(mut self) -> Self {
+        self.whole_addresses = true;
+        self
+    }
+
+    /// Does not look at the `User-Agent`. Default: it names the client, unless [`with_client`](Self::with_client) says who
+    /// does.
+    #[must_use]
+    pub fn without_user_agent(mut self) -> Self {
+        self.ignores_agent = true;
+        self
+    }
+
+    pub(crate) fn set_label(&mut self, label: Source) {
+        self.label = label;
+    }
+
+    /// Whether there are functions of the embedder's to ask.
+    pub(crate) const fn asks(&self) -> bool {
+        self.client.is_some() || self.address.is_some()
+    }
+
+    /// Asks them for the client.
+    #[inline(never)]
+    pub(crate) fn ask<B>(&self, request: &mut Request<B>) -> String {
+        // Lent to the functions in the shape that they know, and put back: to take the request apart and together again
+        // would move all of it, on the path of those who do not ask, too.
+        let (mut parts, ()) = Request::new(()).into_parts();
+        let swap = |request: &mut Request<B>, parts: &mut Parts| {
+            mem::swap(request.method_mut(), &mut parts.method);
+            mem::swap(request.uri_mut(), &mut parts.uri);
+            mem::swap(request.version_mut(), &mut parts.version);
+            mem::swap(request.headers_mut(), &mut parts.headers);
+            mem::swap(request.extensions_mut(), &mut parts.extensions);
+        };
+        swap(request, &mut parts);
+        let client = self.client_of(&parts);
+        swap(request, &mut parts);
+        client
+    }
+
+    /// From where a request with this user agent comes, if that is what the embedder's functions said.
+    pub(crate) fn origin<'a>(&'a self, client: Option<&'a str>, agent: Option<&'a HeaderValue>) -> Origin<'a> {
+        match client {
+            Some(client) => Origin::Client(&self.label, client),
+            None => Origin::Agent(&self.label, self.agent(agent)),
+        }
+    }
+
+    fn agent<'a>(&self, agent: Option<&'a HeaderValue>) -> Option<&'a [u8]> {
+        agent.filter(|_| !self.ignores_agent).map(HeaderValue::as_bytes)
+    }
+
+    fn client_of(&self, request: &Parts) -> String {
+        let mut client = match &self.client {
+            Some(client) => client.of(request).map(|client| clean(&client)).unwrap_or_default(),
+            None => {
+                self.agent(request.headers.get(USER_AGENT)).and_then(Origin::product).unwrap_or_default().to_owned()
+            }
+        };
+        if let Some(address) = self.address.as_ref().and_then(|address| address.of(request)) {
+            let address = self.written(address.to_canonical());
+            if !client.is_empty() {
+                // The address is not what is cut off where both are too long.
+                let room = Origin::ROOM.saturating_sub(self.label.as_str().len() + 2 + address.len());
+                client = client
+                    .chars()
+                    .scan(0, |length, character| {
+                        *length += character.len_utf8();
+                        (*length <= room).then_some(character)
+                    })
+                    .collect();
+                client.push('@');
+            }
+            client.push_str(&address);
+        }
+        client
+    }
+
+    fn written(&self, address: IpAddr) -> String {
+        match address {
+            address if self.whole_addresses => address.to_string(),
+            IpAddr::V4(address) => {
+                let [one, two, three, _] = address.octets();
+                format!("{}/24", Ipv4Addr::new(one, two, three, 0))
+            }
+            IpAddr::V6(address) => {
+                let [one, two, three, ..] = address.segments();
+                format!("{}/48", Ipv6Addr::new(one, two, three, 0, 0, 0, 0, 0))
+            }
+        }
+    }
+}
+
+/// What an embedder says, without what would disturb a list of sources, and short. Nothing of a text that holds a key.
+fn clean(client: &str) -> String {
+    let printable: String = client.chars().filter(|character| !character.is_control()).collect();
+    let client = printable.trim();
+    if contains_key(client) { String::new() } else { client.chars().take(LONGEST_CLIENT).collect() }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("label", &self.label).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,513 @@
+//! From where keys are used, what is refused there, and the lines that attempts leave.
+
+#[path = "../../benches/usage/exact.rs"]
+mod exact;
+
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_api_keys::{
+    ApiKeyLayer, ApiKeys, KeyKind, OrganizationId, Scope, Scopes,
+    audit::{Event, Subject},
+    key::{KeyFormat, PlaintextKey},
+    manage::IssueKey,
+    middleware::{Refusal, RefusalCode, RequireKeyLayer, Sources},
+    record::Hold,
+    store::{EventQuery, KeyStore, MemoryStore, UsageOf},
+    usage::Source,
+};
+
+use crate::support::{
+    clock,
+    hooked::{self, Fault, Hooked, Hooks},
+    issue, keys, secrets, system, team, user, wrong_secret,
+};
+
+type Store = Hooked<Arc<MemoryStore>>;
+
+async fn service() -> (ApiKeys<Store>, Arc<MemoryStore>, Arc<Hooks>) {
+    let memory = Arc::new(MemoryStore::new());
+    let store = Hooked::new(memory.clone());
+    let hooks = store.hooks.clone();
+    (keys(store, &clock()).await, memory, hooks)
+}
+
+fn label(label: &str) -> Source {
+    Source::new(label).unwrap()
+}
+
+fn request(lines: &[(&'static str, &str)]) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::default());
+    for (name, value) in lines {
+        request.headers_mut().append(*name, value.parse().unwrap());
+    }
+    request
+}
+
+/// Sends a request through the layer; the code of the refusal if there is one.
+async fn send(layer: ApiKeyLayer<Store>, lines: &[(&'static str, &str)]) -> Option<RefusalCode> {
+    let inner = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) });
+    let response = layer.layer(inner).oneshot(request(lines)).await.unwrap();
+    response.extensions().get::<Refusal>().map(Refusal::code)
+}
+
+/// Outcome, source and count of what is counted for the key, or for none.
+async fn counted(keys: &ApiKeys<Store>, store: &MemoryStore, key: Option<&PlaintextKey>) -> Vec<(String, String, i64)> {
+    keys.flush_usage().await.unwrap();
+    let of = key.map_or(UsageOf::NoKey, |key| UsageOf::Keys(vec![key.id()]));
+    store.usage(&of).await.unwrap().into_iter().map(|row| (row.outcome, row.source, row.count)).collect()
+}
+
+fn rows(rows: &[(&str, &str, i64)]) -> Vec<(String, String, i64)> {
+    rows.iter().map(|(outcome, source, count)| ((*outcome).into(), (*source).into(), *count)).collect()
+}
+
+#[tokio::test]
+async fn uses_are_counted_by_label_and_product() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let text = key.expose_secret();
+    for agent in ["curl/8.5.0", "curl/8.6.0", "curl", "Mozilla/5.0 (X11; Linux)", "(weird)"] {
+        let layer = keys.layer().source(label("intake"));
+        assert_eq!(send(layer, &[("x-api-key", text), ("user-agent", agent)]).await, None);
+    }
+    send(keys.layer(), &[("x-api-key", text), ("user-agent", "curl/8")]).await;
+    send(keys.layer(), &[("x-api-key", text)]).await;
+    send(keys.layer().sources(Sources::new().without_user_agent()), &[("x-api-key", text), ("user-agent", "curl")])
+        .await;
+    let expected = [
+        ("success", "", 2),
+        ("success", "curl", 1),
+        ("success", "intake", 1),
+        ("success", "intake/Mozilla", 1),
+        ("success", "intake/curl", 3),
+    ];
+    assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&expected));
+}
+
+#[tokio::test]
+async fn an_embedder_names_client_and_address() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let key_inside = key.expose_secret().to_owned();
+    let send = async |sources: Sources, agent: &'static str| {
+        let layer = keys.layer().sources(sources.with_label(label("in")));
+        assert_eq!(send(layer, &[("x-api-key", key.expose_secret()), ("user-agent", agent)]).await, None);
+    };
+    let client = |client: &str| {
+        let client = client.to_owned();
+        Sources::new().with_client(move |request| {
+            assert_eq!(request.headers["user-agent"], "curl/8");
+            Some(client.clone()).filter(|client| !client.is_empty())
+        })
+    };
+    let address = |address: &str| {
+        let address: IpAddr = address.parse().unwrap();
+        Sources::new().with_address(move |_| Some(address))
+    };
+    send(client("ci \u{7}job\n"), "curl/8").await;
+    send(client(""), "curl/8").await;
+    send(client(&format!("job {key_inside}")), "curl/8").await;
+    send(client(&"é".repeat(100)), "curl/8").await;
+    send(address("203.0.113.7"), "curl/8").await;
+    send(address("::ffff:203.0.113.7"), "curl/8").await;
+    send(address("2001:db8:1:2:3:4:5:6"), "curl/8").await;
+    send(address("203.0.113.7").with_whole_addresses(), "curl/8").await;
+    send(address("::ffff:203.0.113.7").with_whole_addresses().without_user_agent(), "curl/8").await;
+    send(Sources::new().with_address(|_| None), "curl/8").await;
+    let long = format!("in/{}", "é".repeat(62));
+    let mut expected = vec![
+        ("success", "in", 2),
+        ("success", "in/203.0.113.7", 1),
+        ("success", "in/ci job", 1),
+        ("success", "in/curl", 1),
+        ("success", "in/curl@2001:db8:1::/48", 1),
+        ("success", "in/curl@203.0.113.0/24", 2),
+        ("success", "in/curl@203.0.113.7", 1),
+        ("success", long.as_str(), 1),
+    ];
+    expected.sort_unstable();
+    assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&expected));
+}
+
+#[tokio::test]
+async fn what_an_embedders_function_saw_is_what_the_service_sees() {
+    let (keys, ..) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let sources = Sources::new().with_client(|request| Some(request.uri.path().to_owned()));
+    let inner = service_fn(|request: Request<String>| async move {
+        let (parts, body) = request.into_parts();
+        Ok::<_, Infallible>(Response::new(format!("{} {} {:?} {body}", parts.method, parts.uri, parts.version)))
+    });
+    let request = Request::put("/path?query").version(http::Version::HTTP_2).header("x-api-key", key.expose_secret());
+    let response = keys.layer().sources(sources).layer(inner).oneshot(request.body("body".to_owned()).unwrap());
+    let body = http_body_util::BodyExt::collect(response.await.unwrap().into_body()).await.unwrap().to_bytes();
+    assert_eq!(body, "PUT /path?query HTTP/2.0 body");
+}
+
+#[tokio::test]
+async fn a_function_that_panics_costs_its_request_alone() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let sources = Sources::new().with_client(|request| {
+        assert!(!request.headers.contains_key("x-fail"), "the test says so");
+        None
+    });
+    let layer = keys.layer().sources(sources);
+    let failing = tokio::spawn({
+        let (layer, text) = (layer.clone(), key.expose_secret().to_owned());
+        async move { send(layer, &[("x-api-key", &text), ("x-fail", "1")]).await }
+    });
+    assert!(failing.await.unwrap_err().is_panic());
+    assert_eq!(send(layer, &[("x-api-key", key.expose_secret())]).await, None);
+    assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&[("success", "", 1)]));
+}
+
+#[tokio::test]
+async fn a_user_agent_that_holds_a_key_is_kept_nowhere() {
+    let (keys, store, _) = lined_service().await;
+    let key = issue(&keys, user("alice")).await;
+    let text = key.expose_secret();
+    let cut = &text[..60];
+    for agent in
+        [text, cut, &format!("{text}/1.0"), &format!("curl-{cut}"), &format!("curl/{text}"), &format!("curl {text}")]
+    {
+        assert_eq!(send(keys.layer(), &[("x-api-key", text), ("user-agent", agent)]).await, None);
+        send(keys.layer(), &[("x-api-key", "$KEY"), ("user-agent", agent)]).await;
+        send(keys.layer(), &[("user-agent", agent)]).await;
+    }
+    keys.shutdown().await.unwrap();
+    assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&[("success", "", 4), ("success", "curl", 2)]));
+    let events = events(&store).await;
+    assert!(
+        events.len() == 6 && events.iter().all(|event| event.source.as_deref().is_none_or(|source| source == "curl"))
+    );
+}
+
+#[tokio::test]
+async fn every_refusal_is_counted_with_its_source_whether_it_names_a_key_or_not() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), clock());
+    let hooked = Hooked::new(store.clone());
+    let hooks = hooked.hooks.clone();
+    let keys = keys(hooked, &clock).await;
+    let [live, revoked, expiring, held, corrupt] = [
+        issue(&keys, user("a")).await,
+        issue(&keys, user("b")).await,
+        issue(&keys, user("c")).await,
+        issue(&keys, user("d")).await,
+        issue(&keys, user("e")).await,
+    ];
+    let unknown = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
+    keys.manager().revoke(&revoked.id(), &system()).await.unwrap();
+    keys.manager().expire_at(&expiring.id(), clock_in(&clock, 60), &system()).await.unwrap();
+    keys.manager().hold(&user("d").into(), Hold::Suspended, &system()).await.unwrap();
+    clock.advance(Duration::from_secs(60));
+    let send = async |text: Option<&str>| {
+        let mut lines = vec![("user-agent", "job/1")];
+        lines.extend(text.map(|text| ("x-api-key", text)));
+        send(keys.layer().source(label("intake")), &lines).await
+    };
+    // Twice, so that a key that is remembered is refused too.
+    for _ in 0..2 {
+        assert_eq!(send(Some(live.expose_secret())).await, None);
+        assert_eq!(send(Some(&wrong_secret(&live))).await, Some(RefusalCode::InvalidKey));
+        assert_eq!(send(Some(revoked.expose_secret())).await, Some(RefusalCode::KeyRevoked));
+        assert_eq!(send(Some(expiring.expose_secret())).await, Some(RefusalCode::KeyExpired));
+        assert_eq!(send(Some(held.expose_secret())).await, Some(RefusalCode::OwnerSuspended));
+        assert_eq!(send(Some(unknown.expose_secret())).await, Some(RefusalCode::InvalidKey));
+        assert_eq!(send(Some("")).await, Some(RefusalCode::MalformedKey));
+        assert_eq!(send(Some(&live.expose_secret()[..50])).await, Some(RefusalCode::MalformedKey));
+        assert_eq!(send(None).await, Some(RefusalCode::MissingCredentials));
+    }
+    hooks.alter(|found| found.key.hash = "nonsense".into());
+    assert_eq!(send(Some(corrupt.expose_secret())).await, Some(RefusalCode::CorruptRecord));
+    hooks.heal();
+    hooks.fail("find", Fault::Error, 1);
+    assert_eq!(send(Some(unknown.expose_secret())).await, Some(RefusalCode::StoreUnavailable));
+    let of = async |key: &PlaintextKey| counted(&keys, &store, Some(key)).await;
+    assert_eq!(of(&live).await, rows(&[("invalid_key", "intake/job", 2), ("success", "intake/job", 2)]));
+    assert_eq!(of(&revoked).await, rows(&[("key_revoked", "intake/job", 2)]));
+    assert_eq!(of(&expiring).await, rows(&[("key_expired", "intake/job", 2)]));
+    assert_eq!(of(&held).await, rows(&[("owner_suspended", "intake/job", 2)]));
+    assert_eq!(of(&corrupt).await, rows(&[("corrupt_record", "intake/job", 1)]));
+    let nobody = [
+        ("invalid_key", "intake/job", 2),
+        ("malformed_key.empty", "intake/job", 2),
+        ("malformed_key.truncated", "intake/job", 2),
+        ("missing_credentials", "intake/job", 2),
+        ("store_unavailable", "intake/job", 1),
+    ];
+    assert_eq!(counted(&keys, &store, None).await, rows(&nobody));
+}
+
+fn clock_in(clock: &tower_api_keys::ManualClock, seconds: u64) -> tower_api_keys::Timestamp {
+    tower_api_keys::Clock::now(clock).saturating_add(Duration::from_secs(seconds))
+}
+
+#[tokio::test]
+async fn a_good_key_at_the_wrong_door_is_counted_as_good_and_as_turned_away() {
+    let (keys, store, _) = service().await;
+    let scopes: Scopes = [Scope::new("agents:read").unwrap()].into_iter().collect();
+    let request = IssueKey::team(team("blue")).scopes(scopes);
+    let key = keys.manager().issue(request, &system()).await.unwrap().into_plaintext();
+    secrets::remember(key.expose_secret());
+    let doors = [
+        RequireKeyLayer::new(),
+        RequireKeyLayer::new().kind(KeyKind::User),
+        RequireKeyLayer::new().scope(Scope::new("agents:write").unwrap()),
+        RequireKeyLayer::new().team(|_| Some(team("red"))),
+    ];
+    let answering = |answer: Option<RefusalCode>| {
+        service_fn(move |_: Request<Full<Bytes>>| async move {
+            let code = answer.unwrap_or(RefusalCode::StoreUnavailable);
+            Ok::<_, Infallible>(Refusal::new(code).into_response::<Full<Bytes>>())
+        })
+    };
+    let lines = [("x-api-key", key.expose_secret()), ("user-agent", "job/1")];
+    let layer = || keys.layer().source(label("api"));
+    for _ in 0..2 {
+        for door in &doors {
+            layer().layer(door.layer(answering(None))).oneshot(self::request(&lines)).await.unwrap();
+        }
+        for code in [
+            RefusalCode::PlanRequired,
+            RefusalCode::InsufficientRole,
+            RefusalCode::StoreUnavailable,
+            RefusalCode::Misconfigured,
+            RefusalCode::KeyRevoked,
+        ] {
+            layer().layer(answering(Some(code))).oneshot(self::request(&lines)).await.unwrap();
+        }
+    }
+    let expected = [
+        ("insufficient_role", "api/job", 2),
+        ("insufficient_scope", "api/job", 2),
+        ("plan_required", "api/job", 2),
+        ("success", "api/job", 18),
+        ("wrong_key_kind", "api/job", 2),
+        ("wrong_team", "api/job", 2),
+    ];
+    assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&expected));
+}
+
+#[tokio::test]
+async fn the_wrong_door_is_counted_where_the_key_came_from_beyond_the_sources_it_remembers() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, team("blue")).await;
+    let door = RequireKeyLayer::new().kind(KeyKind::User);
+    let inner =
+        service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) });
+    let mut service = keys.layer().layer(door.layer(inner));
+    let mut expected = Vec::new();
+    for number in 0..8 {
+        let agent = format!("client-{number}");
+        for _ in 0..2 {
+            service.call(request(&[("x-api-key", key.expose_secret()), ("user-agent", &agent)])).await.unwrap();
+        }
+        expected.extend(["success", "wrong_key_kind"].map(|outcome| (outcome.to_owned(), agent.clone(), 2)));
+    }
+    expected.sort();
+    assert_eq!(counted(&keys, &store, Some(&key)).await, expected);
+}
+
+/// Uses the key from as many clients as that, so many times each.
+async fn use_from(keys: &ApiKeys<Store>, key: Option<&PlaintextKey>, clients: std::ops::Range<usize>) {
+    for number in clients {
+        let agent = format!("client-{number}");
+        let mut lines = vec![("user-agent", agent.as_str())];
+        lines.extend(key.map(|key| ("x-api-key", key.expose_secret())));
+        send(keys.layer().source(label("api")), &lines).await;
+    }
+}
+
+#[tokio::test]
+async fn sixty_four_sources_are_told_apart_across_flushes_and_the_rest_are_others() {
+    for known in [true, false] {
+        let (keys, store, _) = service().await;
+        let issued = issue(&keys, user("alice")).await;
+        let key = known.then_some(&issued);
+        for part in 0..5 {
+            use_from(&keys, key, part * 20..(part + 1) * 20).await;
+            keys.flush_usage().await.unwrap();
+        }
+        // Known sources stay themselves.
+        use_from(&keys, key, 0..20).await;
+        let counts = counted(&keys, &store, key).await;
+        assert_eq!(counts.len(), 65);
+        assert_eq!(counts.iter().find(|(_, source, _)| source == "api/other").unwrap().2, 36);
+        assert_eq!(counts.iter().map(|(_, _, count)| count).sum::<i64>(), 120);
+        assert_eq!(keys.authenticator().metrics().usage_sources_folded, 36);
+    }
+}
+
+#[tokio::test]
+async fn sixty_four_sources_are_told_apart_within_a_flush() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    use_from(&keys, Some(&key), 0..300).await;
+    use_from(&keys, Some(&key), 0..300).await;
+    let counts = counted(&keys, &store, Some(&key)).await;
+    assert_eq!(counts.len(), 65);
+    let other = counts.iter().find(|(_, source, _)| source == "api/other").unwrap().2;
+    assert_eq!(other, 600 - 128);
+    assert_eq!(keys.authenticator().metrics().usage_sources_folded, 600 - 128);
+}
+
+#[tokio::test]
+async fn another_node_and_a_restart_see_the_sources_that_are_there() {
+    let memory = Arc::new(MemoryStore::new());
+    let node = async || keys(Hooked::new(memory.clone()), &clock()).await;
+    let first = node().await;
+    let key = issue(&first, user("alice")).await;
+    use_from(&first, Some(&key), 0..60).await;
+    first.shutdown().await.unwrap();
+    let second = node().await;
+    use_from(&second, Some(&key), 50..80).await;
+    let counts = counted(&second, &memory, Some(&key)).await;
+    assert_eq!(counts.len(), 65);
+    let count = |source: &str| counts.iter().find(|(_, of, _)| of == source).map_or(0, |(_, _, count)| *count);
+    assert_eq!((count("api/client-55"), count("api/other")), (2, 16));
+}
+
+#[tokio::test]
+async fn a_flush_that_cannot_read_what_is_there_loses_nothing() {
+    let (keys, store, hooks) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    use_from(&keys, Some(&key), 0..3).await;
+    for fault in [Fault::Error, Fault::Panic] {
+        hooks.fail("usage", fault, 1);
+        keys.flush_usage().await.unwrap_err();
+        assert_eq!(hooks.count("record_usage"), 0);
+    }
+    use_from(&keys, Some(&key), 0..3).await;
+    let counts = counted(&keys, &store, Some(&key)).await;
+    assert_eq!(counts.iter().map(|(_, _, count)| *count).collect::<Vec<_>>(), [2, 2, 2]);
+    // What it has written is not asked for again.
+    hooks.reset();
+    use_from(&keys, Some(&key), 0..3).await;
+    keys.flush_usage().await.unwrap();
+    assert_eq!((hooks.count("usage"), hooks.count("record_usage")), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn attempts_of_every_kind_are_counted_exactly_while_writes_fail() {
+    let counted = exact::count(20_000, 4).await;
+    assert!(counted.failures > 0 && counted.writes > counted.failures / 2, "no write failed, or none was made");
+    assert_eq!(counted.done.values().sum::<i64>(), counted.stored.values().sum::<i64>());
+    assert!(counted.done == counted.stored);
+}
+
+async fn lined_service() -> (ApiKeys<Store>, Arc<MemoryStore>, Arc<Hooks>) {
+    secrets::capture_log();
+    let memory = Arc::new(MemoryStore::new());
+    let store = Hooked::new(memory.clone());
+    let hooks = store.hooks.clone();
+    let builder = ApiKeys::builder(store).hasher(crate::support::cheap()).clock(clock());
+    (builder.attempt_lines(true).build().await.unwrap(), memory, hooks)
+}
+
+/// The attempts in the trail.
+async fn events(store: &MemoryStore) -> Vec<Event> {
+    let page = store.events(&EventQuery { limit: 1_000, ..EventQuery::all(OrganizationId::single()) }).await.unwrap();
+    let events = page.rows.iter().map(|row| Event::try_from(row).unwrap());
+    events.filter(|event| event.action.as_str().starts_with("attempt")).collect()
+}
+
+#[tokio::test]
+async fn each_check_of_a_key_in_the_store_leaves_a_line_if_asked() {
+    let (keys, store, _) = lined_service().await;
+    let (key, revoked) = (issue(&keys, team("blue")).await, issue(&keys, user("bob")).await);
+    keys.manager().revoke(&revoked.id(), &system()).await.unwrap();
+    let unknown = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
+    let wrong = wrong_secret(&key);
+    let sent =
+        [key.expose_secret(), key.expose_secret(), &wrong, revoked.expose_secret(), unknown.expose_secret(), "$KEY"];
+    for text in sent {
+        send(keys.layer().source(label("api")), &[("x-api-key", text), ("user-agent", "job/2")]).await;
+    }
+    keys.shutdown().await.unwrap();
+    let events = events(&store).await;
+    let lines: Vec<_> = events
+        .iter()
+        .map(|event| (event.action.as_str(), event.after.as_deref(), event.actor.to_string(), event.source.as_deref()))
+        .collect();
+    let (of_key, of_revoked) = (format!("key:{}", key.id()), format!("key:{}", revoked.id()));
+    let source = Some("api/job");
+    let expected = [
+        ("attempt.accepted", None, of_key.clone(), source),
+        ("attempt.accepted", None, of_key.clone(), source),
+        ("attempt.refused", Some("invalid_key"), of_key, source),
+        ("attempt.refused", Some("key_revoked"), of_revoked, source),
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(events[0].subject, Subject::Key(key.id(), team("blue").into()));
+    assert_eq!(events[3].subject, Subject::Key(revoked.id(), user("bob").into()));
+    let metrics = keys.authenticator().metrics();
+    assert_eq!((metrics.attempt_lines_written, metrics.attempt_lines_dropped), (4, 0));
+}
+
+#[tokio::test]
+async fn attempts_leave_no_line_unless_asked() {
+    let (keys, store, hooks) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    send(keys.layer(), &[("x-api-key", key.expose_secret())]).await;
+    keys.shutdown().await.unwrap();
+    assert!(events(&store).await.is_empty());
+    assert_eq!(hooks.count("append_events"), 0);
+}
+
+#[tokio::test]
+async fn lines_that_find_no_room_are_counted_and_told_of() {
+    let (keys, store, hooks) = lined_service().await;
+    let key = issue(&keys, user("alice")).await;
+    let authenticator = keys.authenticator();
+    hooks.fail("append_events", Fault::Error, usize::MAX);
+    for _ in 0..65_536 + 10 {
+        authenticator.authenticate(key.expose_secret()).await.unwrap();
+    }
+    keys.shutdown().await.unwrap_err();
+    hooks.heal();
+    authenticator.authenticate(key.expose_secret()).await.unwrap();
+    keys.shutdown().await.unwrap();
+    let metrics = keys.authenticator().metrics();
+    assert_eq!(metrics.attempt_lines_written + metrics.attempt_lines_dropped, 65_536 + 11);
+    assert!(metrics.attempt_lines_dropped > 0);
+    let first = &events(&store).await[0];
+    assert_eq!(first.action.as_str(), "attempts.dropped");
+    assert_eq!(first.subject, Subject::Key(key.id(), user("alice").into()));
+    assert_eq!(first.after.as_deref(), Some(metrics.attempt_lines_dropped.to_string().as_str()));
+}
+
+#[tokio::test]
+async fn lines_that_may_have_been_written_are_not_written_twice() {
+    let (keys, store, hooks) = lined_service().await;
+    let key = issue(&keys, user("alice")).await;
+    let used = async || keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    used().await;
+    hooks.fail("append_events", Fault::DoneUnsaid, 1);
+    keys.shutdown().await.unwrap_err();
+    used().await;
+    hooks.fail("append_events", Fault::Error, 1);
+    keys.shutdown().await.unwrap_err();
+    keys.shutdown().await.unwrap();
+    let actions: Vec<_> =
+        events(&store).await.iter().map(|event| (event.action.to_string(), event.after.clone())).collect();
+    let expected = [("attempt.accepted", None), ("attempts.dropped", Some("1")), ("attempt.accepted", None)];
+    assert_eq!(actions, expected.map(|(action, after)| (action.to_owned(), after.map(str::to_owned))));
+    let metrics = keys.authenticator().metrics();
+    assert_eq!((metrics.attempt_lines_written, metrics.attempt_lines_dropped), (1, 1));
+}
+
+#[tokio::test]
+async fn lines_are_written_by_themselves() {
+    let (keys, store, _) = lined_service().await;
+    let key = issue(&keys, user("alice")).await;
+    keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    tokio::time::pause();
+    while events(&store).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
