@@ -6,12 +6,18 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, KeyManager, ManualClock, OrganizationId, Owner, TeamId, Timestamp, UserId,
+    audit::EventRow,
     hash::{Argon2Params, HasherConfig},
     key::KeyId,
-    manage::{Effect, ListKeys, ManageError, ManageErrorKind, Plan, Rights, RotateKey, TeamRole},
-    record::Hold,
-    store::{Changes, EventQuery, Head, KeyQuery, KeyStore, OwnerRef},
+    manage::{Effect, ListKeys, ManageError, ManageErrorKind, Plan, RevokeMany, Rights, RotateKey, TeamRole},
+    record::{Hold, KeyRow},
+    store::{
+        AuditedWrite, Change, ChangeId, Changes, EventQuery, Head, KeyQuery, KeyStore, ListedKey, OwnerRef, Write,
+    },
 };
+
+/// How many keys are revoked at once: one more than a change has room for.
+const MANY: usize = 51;
 
 /// A change to keys. Another one needs a place in `ALL`, and whatever the compiler asks for then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +32,21 @@ pub enum Operation {
     Issue,
     Rename,
     Revoke,
+    /// Two changes: each is whole or nothing, and whoever asks again goes on.
+    RevokeMany,
+}
+
+/// How much of an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stands {
+    Nothing,
+    /// Of an operation that is several changes: the first of them.
+    Part,
+    All,
 }
 
 impl Operation {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Abort,
         Self::BeginRotation,
         Self::Close,
@@ -38,6 +55,7 @@ impl Operation {
         Self::Issue,
         Self::Rename,
         Self::Revoke,
+        Self::RevokeMany,
     ];
 
     /// The operation of this name: as `Debug` writes it.
@@ -47,16 +65,17 @@ impl Operation {
 
     /// Its events, one for each thing that it writes: what happened, and to which key, in the order in which they were
     /// made.
-    const fn events(self) -> &'static [(&'static str, Option<usize>)] {
+    fn events(self) -> Vec<(&'static str, Option<usize>)> {
         match self {
-            Self::Abort => &[("key.rotation_aborted", Some(1)), ("key.expiry_set", Some(0))],
-            Self::BeginRotation => &[("key.rotation_begun", Some(1)), ("key.expiry_set", Some(0))],
-            Self::Close => &[("owner.closed", None)],
-            Self::Finish => &[("key.rotation_finished", Some(0))],
-            Self::Hold => &[("owner.held", None)],
-            Self::Issue => &[("key.issued", Some(1))],
-            Self::Rename => &[("key.renamed", Some(0))],
-            Self::Revoke => &[("key.revoked", Some(0))],
+            Self::Abort => vec![("key.rotation_aborted", Some(1)), ("key.expiry_set", Some(0))],
+            Self::BeginRotation => vec![("key.rotation_begun", Some(1)), ("key.expiry_set", Some(0))],
+            Self::Close => vec![("owner.closed", None)],
+            Self::Finish => vec![("key.rotation_finished", Some(0))],
+            Self::Hold => vec![("owner.held", None)],
+            Self::Issue => vec![("key.issued", Some(1))],
+            Self::Rename => vec![("key.renamed", Some(0))],
+            Self::Revoke => vec![("key.revoked", Some(0))],
+            Self::RevokeMany => (0..MANY).map(|place| ("key.revoked", Some(place))).collect(),
         }
     }
 
@@ -66,7 +85,9 @@ impl Operation {
             Self::BeginRotation | Self::Issue => Err(ManageErrorKind::Replay),
             // The same name once more writes nothing and is no news.
             Self::Rename => Ok(Effect::Done),
-            Self::Abort | Self::Close | Self::Finish | Self::Hold | Self::Revoke => Ok(Effect::Already),
+            Self::Abort | Self::Close | Self::Finish | Self::Hold | Self::Revoke | Self::RevokeMany => {
+                Ok(Effect::Already)
+            }
         }
     }
 }
@@ -101,6 +122,31 @@ impl Scene {
             }
             drop(self.manager(store, 1).await.begin_rotation(request, &self.alice()).await.unwrap());
         }
+        if self.operation == Operation::RevokeMany {
+            store.apply(&self.more_keys()).await.unwrap();
+        }
+    }
+
+    /// As many as are missing, in one change.
+    fn more_keys(&self) -> Change {
+        let hash = blake3::hash(self.organization.as_str().as_bytes());
+        let organization = self.organization.as_str().to_owned();
+        let write = |number: usize| {
+            let key = KeyRow {
+                organization: organization.clone(),
+                id: format!("{}{number:0>4}", &hash.to_hex()[..16]),
+                owner: "blue".into(),
+                name: format!("more {number}"),
+                created_at: noon().as_millis() + i64::try_from(number).unwrap(),
+                ..KeyRow::example()
+            };
+            let event =
+                EventRow { organization: organization.clone(), key: Some(key.id.clone()), ..EventRow::example() };
+            AuditedWrite { write: Write::Insert(key), event }
+        };
+        let id = hash.as_bytes()[..16].try_into().unwrap();
+        let writes = (1..MANY).map(write).collect();
+        Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None }
     }
 
     pub async fn ready<S: KeyStore>(&self, store: &Arc<S>) -> Ready<Arc<S>> {
@@ -129,12 +175,11 @@ impl Scene {
     /// All that stands in the organization, and what the change log says since the head: the same for every organization
     /// in which the same happened.
     async fn standing<S: KeyStore>(&self, store: &Arc<S>, since: Head) -> String {
-        let keys = store.list(&KeyQuery::all(self.organization.clone()), noon()).await.unwrap().rows;
-        let events = store.events(&EventQuery::all(self.organization.clone())).await.unwrap().rows;
+        let (keys, events) = (self.keys(store).await, self.events(store).await);
         let owner = OwnerRef { organization: self.organization.clone(), owner: Owner::Team(blue()) };
         let status = store.owner_status(&owner).await.unwrap();
         let mut text = String::new();
-        for mut listed in keys.clone() {
+        for mut listed in keys.iter().cloned() {
             listed.key.hash.clear();
             listed.key.tag = [0; 4];
             writeln!(text, "{listed:?}").unwrap();
@@ -146,7 +191,10 @@ impl Scene {
         writeln!(text, "{status:?}").unwrap();
         match store.changes_since(Some(since)).await.unwrap() {
             Changes::Unchanged => {}
-            Changes::Changed { keys, owners, .. } => writeln!(text, "{keys:?} {owners:?}").unwrap(),
+            Changes::Changed { keys: mut changed, owners, .. } => {
+                changed.sort_by_key(|id| keys.iter().position(|listed| listed.key.id == id.as_str()));
+                writeln!(text, "{changed:?} {owners:?}").unwrap();
+            }
             lost @ (Changes::Reset { .. } | Changes::Untracked) => panic!("{lost:?}"),
         }
         for (place, listed) in keys.iter().enumerate() {
@@ -154,30 +202,70 @@ impl Scene {
         }
         text.replace(self.organization.as_str(), "here")
     }
+
+    async fn keys<S: KeyStore>(&self, store: &Arc<S>) -> Vec<ListedKey> {
+        let query = KeyQuery { limit: 1_000, ..KeyQuery::all(self.organization.clone()) };
+        store.list(&query, noon()).await.unwrap().rows
+    }
+
+    async fn events<S: KeyStore>(&self, store: &Arc<S>) -> Vec<EventRow> {
+        let query = EventQuery { limit: 1_000, ..EventQuery::all(self.organization.clone()) };
+        store.events(&query).await.unwrap().rows
+    }
+
+    /// The events of the operation: what happened, and to which key.
+    async fn told<S: KeyStore>(&self, store: &Arc<S>) -> Vec<(String, Option<usize>)> {
+        let (keys, events) = (self.keys(store).await, self.events(store).await);
+        let place = |id: String| keys.iter().position(|listed| listed.key.id == id);
+        let begun = noon().saturating_add(Duration::from_secs(120)).as_millis();
+        let told = events.into_iter().filter(|event| event.at == begun);
+        told.map(|event| (event.action, event.key.and_then(place))).collect()
+    }
+
+    /// How much of the operation stands, if it is neither nothing nor all: the first change of several, with an event for
+    /// each key.
+    async fn is_part<S: KeyStore>(&self, store: &Arc<S>) -> bool {
+        let keys = self.keys(store).await;
+        let is_revoked = |place: &usize| keys[*place].key.revoked_at.is_some();
+        let revoked: Vec<_> =
+            (0..keys.len()).filter(is_revoked).map(|place| ("key.revoked".into(), Some(place))).collect();
+        self.operation == Operation::RevokeMany && revoked.len() == MANY - 1 && self.told(store).await == revoked
+    }
 }
 
 impl<S: KeyStore> Ready<Arc<S>> {
     /// The operation itself.
     pub async fn act(&self) -> Result<Effect, ManageErrorKind> {
+        self.try_act().await.map_err(|error| error.kind())
+    }
+
+    async fn try_act(&self) -> Result<Effect, ManageError> {
         let (manager, alice, key) = (&self.manager, &self.scene.alice(), |place: usize| &self.ids[place]);
-        let done = |_| Effect::Done;
-        let told: Result<Effect, ManageError> = match self.scene.operation {
-            Operation::Abort => manager.abort_rotation(key(1), alice).await.map(|ended| ended.effect),
+        Ok(match self.scene.operation {
+            Operation::Abort => manager.abort_rotation(key(1), alice).await?.effect,
             Operation::BeginRotation => {
                 let request = RotateKey::of(*key(0)).named("new").old_key_ends_at(end_of_grace());
-                manager.begin_rotation(request.idempotency_key("rotate"), alice).await.map(done)
+                drop(manager.begin_rotation(request.idempotency_key("rotate"), alice).await?);
+                Effect::Done
             }
-            Operation::Close => manager.close(&Owner::Team(blue()), alice).await,
-            Operation::Finish => manager.finish_rotation(key(1), alice).await.map(|ended| ended.effect),
-            Operation::Hold => manager.hold(&Owner::Team(blue()), Hold::Suspended, alice).await,
+            Operation::Close => manager.close(&Owner::Team(blue()), alice).await?,
+            Operation::Finish => manager.finish_rotation(key(1), alice).await?.effect,
+            Operation::Hold => manager.hold(&Owner::Team(blue()), Hold::Suspended, alice).await?,
             Operation::Issue => {
-                let request = IssueKey::team(blue()).named("new").idempotency_key("issue");
-                manager.issue(request, alice).await.map(done)
+                drop(manager.issue(IssueKey::team(blue()).named("new").idempotency_key("issue"), alice).await?);
+                Effect::Done
             }
-            Operation::Rename => manager.rename(key(0), "renamed", alice).await.map(|_| Effect::Done),
-            Operation::Revoke => manager.revoke(key(0), alice).await.map(|revoked| revoked.effect()),
-        };
-        told.map_err(|error| error.kind())
+            Operation::Rename => {
+                manager.rename(key(0), "renamed", alice).await?;
+                Effect::Done
+            }
+            Operation::Revoke => manager.revoke(key(0), alice).await?.effect(),
+            Operation::RevokeMany => {
+                let report =
+                    manager.revoke_many(RevokeMany::of(blue()), alice).await.map_err(|error| error.into_error())?;
+                if report.revoked > 0 { Effect::Done } else { Effect::Already }
+            }
+        })
     }
 }
 
@@ -186,8 +274,8 @@ pub struct Judge {
     operation: Operation,
     before: String,
     after: String,
-    /// Whether the change stood after each kill.
-    stood: Vec<bool>,
+    /// What stood after each kill.
+    stood: Vec<Stands>,
     /// What the present process found when it began.
     head: Head,
 }
@@ -203,15 +291,8 @@ impl Judge {
         let after = scene.standing(store, head).await;
         assert_eq!(scene.ready(store).await.act().await, operation.told_again());
         assert_eq!(scene.standing(store, head).await, after, "it is done twice");
-        let events = &store.events(&EventQuery::all(scene.organization.clone())).await.unwrap().rows;
-        let ids = scene.ready(store).await.ids;
-        let place = |key: &String| ids.iter().position(|id| id.as_str() == key);
-        let begun = noon().saturating_add(Duration::from_secs(120)).as_millis();
-        let told: Vec<_> = events
-            .iter()
-            .filter(|event| event.at == begun)
-            .map(|event| (event.action.as_str(), event.key.as_ref().and_then(place)))
-            .collect();
+        let told = scene.told(store).await;
+        let told: Vec<_> = told.iter().map(|(action, key)| (action.as_str(), *key)).collect();
         assert_eq!(told, operation.events());
         Self { operation, before, after, stood: Vec::new(), head }
     }
@@ -225,22 +306,36 @@ impl Judge {
         scene
     }
 
-    /// After a kill nothing of the change stands, or all of it; and whoever does it then comes to the same end.
+    /// After a kill nothing of a change stands, or all of it; and whoever does it then comes to the same end.
     pub async fn judge<S: KeyStore>(&mut self, scene: &Scene, store: &Arc<S>) {
         let found = scene.standing(store, self.head).await;
-        let stands = found == self.after;
-        assert!(stands || found == self.before, "half of it stands, {}:\n{found}", self.place());
+        let stands = match &found {
+            found if *found == self.after => Stands::All,
+            found if *found == self.before => Stands::Nothing,
+            _ if scene.is_part(store).await => Stands::Part,
+            found => panic!("half of it stands, {}:\n{found}", self.place()),
+        };
         let told = scene.ready(store).await.act().await;
-        let expected = if stands { self.operation.told_again() } else { Ok(Effect::Done) };
+        let expected = if stands == Stands::All { self.operation.told_again() } else { Ok(Effect::Done) };
         assert_eq!(told, expected, "asked again, {}", self.place());
         assert_eq!(scene.standing(store, self.head).await, self.after, "another end, {}", self.place());
         self.stood.push(stands);
     }
 
-    /// After the process that was not killed any more. Says whether the change stood after each kill.
-    pub async fn conclude<S: KeyStore>(self, scene: &Scene, store: &Arc<S>) -> Vec<bool> {
+    /// After the process that was not killed any more. Moments behind the last commit: how many there are, of an
+    /// operation that reads nothing more then.
+    pub async fn conclude<S: KeyStore>(self, scene: &Scene, store: &Arc<S>, behind_commit: usize) {
         assert_eq!(scene.standing(store, self.head).await, self.after);
-        self.stood
+        let (stood, count) = (&self.stood, |what| self.stood.iter().filter(|stands| **stands == what).count());
+        assert!(stood.is_sorted(), "what stood does not stand any more: {stood:?}");
+        // A guard, a write, an event and what goes with them: each has a moment before it.
+        assert!(count(Stands::Nothing) > 6, "{stood:?}");
+        match self.operation {
+            Operation::RevokeMany => {
+                assert!(count(Stands::Part) > 6 && count(Stands::All) >= behind_commit, "{stood:?}")
+            }
+            _ => assert_eq!((count(Stands::Part), count(Stands::All)), (0, behind_commit), "{stood:?}"),
+        }
     }
 
     fn place(&self) -> String {
