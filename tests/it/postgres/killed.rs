@@ -72,16 +72,15 @@ async fn run_child(server: &Server, scene: &Scene, message: usize, last: Last) -
 /// Kills a process at the first message of the operation, another one at the second, and so on, until one is through.
 async fn is_whole_or_nothing(operation: Operation, server: &Server, store: &Arc<PostgresStore>, last: Last) {
     let mut judge = Judge::new(operation, store).await;
-    for message in 1.. {
+    loop {
         let scene = judge.scene(store).await;
-        if run_child(server, &scene, message, last).await {
-            judge.judge(&scene, store).await;
-            continue;
+        let was_killed = run_child(server, &scene, judge.moment(), last).await;
+        if !judge.goes_on(&scene, store, was_killed).await {
+            break;
         }
-        // The last message is the commit.
-        judge.conclude(&scene, store, usize::from(last == Last::Delivered)).await;
-        return;
     }
+    // The last message is the commit.
+    judge.conclude(usize::from(last == Last::Delivered));
 }
 
 async fn all_are_whole_or_nothing(last: Last) {

@@ -269,15 +269,24 @@ impl<S: KeyStore> Ready<Arc<S>> {
     }
 }
 
-/// Says what may stand after each kill.
+/// So many moments beside each that tells something new are all seen, and so is the first one of so many elsewhere: of an
+/// operation that does the same for each of many keys.
+const NEIGHBOURS: usize = 16;
+const STRIDE: usize = 8;
+
+/// Says at which moment to kill the next process, and what may stand after that.
 pub struct Judge {
     operation: Operation,
     before: String,
     after: String,
-    /// What stood after each kill.
-    stood: Vec<Stands>,
     /// What the present process found when it began.
     head: Head,
+    scenes: usize,
+    moment: usize,
+    /// The last moment of which no neighbour is left out.
+    all_until: usize,
+    /// What stood after each kill.
+    stood: Vec<Stands>,
 }
 
 impl Judge {
@@ -294,52 +303,74 @@ impl Judge {
         let told = scene.told(store).await;
         let told: Vec<_> = told.iter().map(|(action, key)| (action.as_str(), *key)).collect();
         assert_eq!(told, operation.events());
-        Self { operation, before, after, stood: Vec::new(), head }
+        let all_until = if operation == Operation::RevokeMany { NEIGHBOURS } else { usize::MAX };
+        Self { operation, before, after, head, scenes: 0, moment: 1, all_until, stood: Vec::new() }
+    }
+
+    /// When to kill the next process: from 1 on.
+    pub const fn moment(&self) -> usize {
+        self.moment
     }
 
     /// A scene for the next process.
     pub async fn scene<S: KeyStore>(&mut self, store: &Arc<S>) -> Scene {
-        let scene = Scene::new(self.operation, &format!("killed-{:?}-{}", self.operation, self.stood.len()));
+        self.scenes += 1;
+        let scene = Scene::new(self.operation, &format!("killed-{:?}-{}", self.operation, self.scenes));
         scene.prepare(store).await;
         self.head = head(store).await;
         assert_eq!(scene.standing(store, self.head).await, self.before);
         scene
     }
 
+    /// Looks at what a process left. Whether another one is to be killed: not if this one was through before its moment.
+    pub async fn goes_on<S: KeyStore>(&mut self, scene: &Scene, store: &Arc<S>, was_killed: bool) -> bool {
+        let stands = if was_killed { Some(self.stands(scene, store).await) } else { None };
+        if !was_killed {
+            assert_eq!(scene.standing(store, self.head).await, self.after);
+        }
+        let is_news = stands != Some(self.stood.last().copied().unwrap_or(Stands::Nothing));
+        let left_out = self.moment > self.all_until;
+        if is_news {
+            self.all_until = self.all_until.max(self.moment + NEIGHBOURS);
+        }
+        if is_news && left_out {
+            self.moment -= STRIDE - 1;
+            return true;
+        }
+        self.moment += if self.moment < self.all_until { 1 } else { STRIDE };
+        self.stood.extend(stands);
+        was_killed
+    }
+
     /// After a kill nothing of a change stands, or all of it; and whoever does it then comes to the same end.
-    pub async fn judge<S: KeyStore>(&mut self, scene: &Scene, store: &Arc<S>) {
-        let found = scene.standing(store, self.head).await;
-        let stands = match &found {
-            found if *found == self.after => Stands::All,
-            found if *found == self.before => Stands::Nothing,
+    async fn stands<S: KeyStore>(&self, scene: &Scene, store: &Arc<S>) -> Stands {
+        let place = format!("{:?} killed at moment {}", self.operation, self.moment);
+        let stands = match scene.standing(store, self.head).await {
+            found if found == self.after => Stands::All,
+            found if found == self.before => Stands::Nothing,
             _ if scene.is_part(store).await => Stands::Part,
-            found => panic!("half of it stands, {}:\n{found}", self.place()),
+            found => panic!("half of it stands, {place}:\n{found}"),
         };
         let told = scene.ready(store).await.act().await;
         let expected = if stands == Stands::All { self.operation.told_again() } else { Ok(Effect::Done) };
-        assert_eq!(told, expected, "asked again, {}", self.place());
-        assert_eq!(scene.standing(store, self.head).await, self.after, "another end, {}", self.place());
-        self.stood.push(stands);
+        assert_eq!(told, expected, "asked again, {place}");
+        assert_eq!(scene.standing(store, self.head).await, self.after, "another end, {place}");
+        stands
     }
 
-    /// After the process that was not killed any more. Moments behind the last commit: how many there are, of an
-    /// operation that reads nothing more then.
-    pub async fn conclude<S: KeyStore>(self, scene: &Scene, store: &Arc<S>, behind_commit: usize) {
-        assert_eq!(scene.standing(store, self.head).await, self.after);
+    /// When a process was through. `behind_commit`: how many moments there are behind the last commit, of an operation that
+    /// reads nothing more then.
+    pub fn conclude(&self, behind_commit: usize) {
         let (stood, count) = (&self.stood, |what| self.stood.iter().filter(|stands| **stands == what).count());
         assert!(stood.is_sorted(), "what stood does not stand any more: {stood:?}");
         // A guard, a write, an event and what goes with them: each has a moment before it.
         assert!(count(Stands::Nothing) > 6, "{stood:?}");
         match self.operation {
             Operation::RevokeMany => {
-                assert!(count(Stands::Part) > 6 && count(Stands::All) >= behind_commit, "{stood:?}")
+                assert!(count(Stands::Part) > 6 && count(Stands::All) >= behind_commit, "{stood:?}");
             }
             _ => assert_eq!((count(Stands::Part), count(Stands::All)), (0, behind_commit), "{stood:?}"),
         }
-    }
-
-    fn place(&self) -> String {
-        format!("{:?} killed at moment {}", self.operation, self.stood.len() + 1)
     }
 }
 

@@ -87,20 +87,21 @@ fn run_child(scene: &Scene, file: &Path, moment: usize) -> Output {
 async fn is_whole_or_nothing(operation: Operation) {
     let folder = Folder::new();
     let mut judge = Judge::new(operation, &open(&folder.file()).await).await;
-    for moment in 1.. {
+    loop {
         let scene = judge.scene(&open(&folder.file()).await).await;
-        let Output { status: ended, stdout: said, .. } = run_child(&scene, &folder.file(), moment);
+        let Output { status: ended, stdout: said, .. } = run_child(&scene, &folder.file(), judge.moment());
+        match ended.signal() {
+            Some(signal) => assert_eq!(signal, Signal::KILL.as_raw()),
+            None => assert!(ended.success(), "the process failed: {}", String::from_utf8_lossy(&said)),
+        }
         // As one that starts when all others are gone.
         let store = open(&folder.file()).await;
-        if ended.signal().is_none() {
-            assert!(ended.success(), "the process failed: {}", String::from_utf8_lossy(&said));
-            // The last moment is the end of the commit.
-            judge.conclude(&scene, &store, 1).await;
-            return;
+        if !judge.goes_on(&scene, &store, ended.signal().is_some()).await {
+            break;
         }
-        assert_eq!(ended.signal(), Some(Signal::KILL.as_raw()));
-        judge.judge(&scene, &store).await;
     }
+    // The last moment is the end of the commit.
+    judge.conclude(1);
 }
 
 #[tokio::test]
