@@ -110,6 +110,10 @@ mod random;
 mod scope;
 mod time;
 
+// Some tests read a file of the integration tests, which calls the crate by its name.
+#[cfg(test)]
+extern crate self as tower_api_keys;
+
 pub mod audit;
 pub mod auth;
 #[cfg(feature = "axum")]

@@ -31,6 +31,7 @@ mod peppers;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod project;
+mod races;
 mod refusals;
 mod rotation;
 mod settings;

@@ -3,6 +3,8 @@
 mod bounded;
 mod failover;
 mod faults;
+#[cfg(unix)]
+mod killed;
 mod leaks;
 mod lists;
 mod migrating;

@@ -1,6 +1,8 @@
 //! What cannot be seen from outside: faults on the writer's connection, plans, short waits.
 
 mod faults;
+#[cfg(unix)]
+mod killed;
 mod opening;
 mod plans;
 
