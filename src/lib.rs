@@ -49,7 +49,9 @@
 //! | configure keys: brand, peppers, freshness, limits | [`ApiKeys::builder`] |
 //! | protect a service; refusals, and what each code means | [`middleware`], [`ApiKeyLayer`] |
 //! | know who calls, and whether a team is within reach | [`Principal`] |
-//! | issue, list, narrow, rotate and revoke keys; the table of rights | [`manage`], [`KeyManager`] |
+//! | issue, list, narrow and revoke keys; the table of rights | [`manage`], [`KeyManager`] |
+//! | rotate, answer a leak, see who uses what, know what stops if somebody leaves | [`manual::managing`] |
+//! | tell from where keys are used | [`usage`], [`Sources`](middleware::Sources) |
 //! | check keys outside of HTTP, or again during a stream | [`Authenticator`] |
 //! | watch what checks cost and how they end | [metrics](auth#metrics) |
 //! | read or scan for the text of a key | [`key`] |

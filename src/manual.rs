@@ -5,5 +5,8 @@
 #[doc = include_str!("../docs/sizing.md")]
 pub mod sizing {}
 
+#[doc = include_str!("../docs/managing.md")]
+pub mod managing {}
+
 #[doc = include_str!("../docs/postgres.md")]
 pub mod postgres {}

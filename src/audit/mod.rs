@@ -1,4 +1,8 @@
 //! What happened to keys and owners: events, written in the transaction of the change they tell of.
+//!
+//! [`KeyManager::events`](crate::KeyManager::events) reads them. An [`EventSink`] is told of them once they are committed.
+//! [`keep_events`](crate::ApiKeysBuilder::keep_events) says how long they stay, and
+//! [`attempt_lines`](crate::ApiKeysBuilder::attempt_lines) adds one for each check of a key.
 
 mod event;
 mod sink;

@@ -9,6 +9,9 @@
 //! 4. Two candidates that are equal and not empty are one. Any other two: 400.
 //! 5. No candidate: the request has no key.
 //!
+//! What is found is counted, by key, outcome and source: [`Sources`] says from where requests come, and a layer's
+//! [label](ApiKeyLayer::source) through which door. A [`Refusal`] from further in is counted for the key, too.
+//!
 //! Refusals are problem documents (RFC 9457) whose member `code` is a [`RefusalCode`], with the challenge of RFC 6750. A
 //! call whose content type begins with `application/grpc` gets status 200 and a `grpc-status` instead.
 
