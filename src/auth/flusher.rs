@@ -1,8 +1,4 @@
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::meter::Meter;
 use crate::{
@@ -10,7 +6,7 @@ use crate::{
     key::KeyId,
     log::log,
     store::{KeyStore, StoreError, UsageOf, guarded, guarded_change},
-    usage::{Source, UsageRecorder},
+    usage::{StoredSources, UsageRecorder},
 };
 
 /// The most keys that a store is asked about at a time.
@@ -85,19 +81,14 @@ impl<S: KeyStore> UsageFlusher<S> {
 
     /// Of the keys that were used from where this process has not seen them written before, the sources in the store:
     /// other processes write too, and earlier ones did.
-    async fn stored_sources(&self) -> Result<HashMap<Option<KeyId>, HashSet<Source>>, StoreError> {
-        let mut stored: HashMap<_, HashSet<_>> =
-            self.recorder.unsure().into_iter().map(|key| (key, HashSet::new())).collect();
-        let keys: Vec<KeyId> = stored.keys().copied().flatten().collect();
+    async fn stored_sources(&self) -> Result<StoredSources, StoreError> {
+        let unsure = self.recorder.unsure();
+        let keys: Vec<KeyId> = unsure.iter().copied().flatten().collect();
         let mut reads: Vec<UsageOf> = keys.chunks(KEYS_PER_READ).map(|keys| UsageOf::Keys(keys.to_vec())).collect();
-        reads.extend(stored.contains_key(&None).then_some(UsageOf::NoKey));
+        reads.extend(unsure.contains(&None).then_some(UsageOf::NoKey));
+        let mut stored = StoredSources::of(unsure);
         for of in &reads {
-            for row in guarded(self.timeout, || self.store.usage(of)).await? {
-                let key = row.key.as_deref().and_then(|key| KeyId::new(key).ok());
-                if let Some(sources) = stored.get_mut(&key) {
-                    sources.insert(Source::stored(&row.source));
-                }
-            }
+            guarded(self.timeout, || self.store.usage(of)).await?.iter().for_each(|row| stored.add(row));
         }
         Ok(stored)
     }

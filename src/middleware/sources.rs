@@ -22,10 +22,12 @@ const LONGEST_CLIENT: usize = 64;
 /// out, or each upgrade of a client would be another source, and the one before seem to have gone. A name that is no token
 /// (RFC 9110 §10.1.5), has more than 64 characters, or holds a key is no client.
 ///
-/// For each key, 64 sources are told apart, in all processes together as far as they see each other's counts. What comes
-/// from more is counted under `<label>/other`; how often that happens is
+/// For each key, 64 sources are told apart, in all processes together as far as they see each other's counts: 64 of
+/// requests that were accepted, and beside them 64 of those that showed the key when it was dead, and 64 of those that
+/// proved nothing, so that who knows no more than a key's public id does not crowd out who has it. What comes from more
+/// is counted under `<label>/other`; how often that happens is
 /// [`usage_sources_folded`](crate::auth::AuthMetrics::usage_sources_folded). Requests that name no key in the store are
-/// bounded in the same way, all together.
+/// bounded in the same way, those with each label by themselves.
 ///
 /// ```
 /// use std::net::SocketAddr;

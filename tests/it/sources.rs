@@ -356,6 +356,76 @@ async fn sixty_four_sources_are_told_apart_within_a_flush() {
     assert_eq!(keys.authenticator().metrics().usage_sources_folded, 600 - 128);
 }
 
+/// Sends the text once from each of so many clients that nobody else uses.
+async fn send_from_strangers(keys: &ApiKeys<Store>, text: &str, of: &str, clients: std::ops::Range<usize>) {
+    for number in clients {
+        let agent = format!("x{number}");
+        send(keys.layer().source(label(of)), &[("x-api-key", text), ("user-agent", &agent)]).await;
+    }
+}
+
+#[tokio::test]
+async fn who_knows_no_more_than_the_id_of_a_key_takes_no_room_from_who_has_it() {
+    for is_flushed in [true, false] {
+        let (keys, store, _) = service().await;
+        let key = issue(&keys, team("blue")).await;
+        send_from_strangers(&keys, &wrong_secret(&key), "api", 0..400).await;
+        if is_flushed {
+            keys.flush_usage().await.unwrap();
+        }
+        // More than the key counts without a lock.
+        use_from(&keys, Some(&key), 0..8).await;
+        let counts = counted(&keys, &store, Some(&key)).await;
+        let successes: Vec<_> = counts.iter().filter(|(outcome, ..)| outcome == "success").cloned().collect();
+        let expected: Vec<_> = (0..8).map(|number| ("success".to_owned(), format!("api/client-{number}"), 1)).collect();
+        assert_eq!(successes, expected);
+        assert_eq!(counts.len(), 8 + 65);
+    }
+}
+
+#[tokio::test]
+async fn guesses_take_no_room_from_who_still_tries_a_dead_key() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, team("blue")).await;
+    use_from(&keys, Some(&key), 0..100).await;
+    send_from_strangers(&keys, &wrong_secret(&key), "api", 0..100).await;
+    keys.flush_usage().await.unwrap();
+    keys.manager().revoke(&key.id(), &system()).await.unwrap();
+    send_from_strangers(&keys, key.expose_secret(), "api", 100..101).await;
+    let counts = counted(&keys, &store, Some(&key)).await;
+    assert!(counts.contains(&("key_revoked".to_owned(), "api/x100".to_owned(), 1)));
+}
+
+#[tokio::test]
+async fn a_scanner_takes_room_from_its_own_layer_alone() {
+    for is_flushed in [true, false] {
+        let (keys, store, _) = service().await;
+        send_from_strangers(&keys, "$KEY", "site", 0..400).await;
+        if is_flushed {
+            keys.flush_usage().await.unwrap();
+        }
+        send_from_strangers(&keys, "team.AAEC", "intake", 400..401).await;
+        let counts = counted(&keys, &store, None).await;
+        let sources: Vec<_> = counts.iter().map(|(_, source, _)| source.as_str()).collect();
+        assert!(sources.contains(&"intake/x400"), "{sources:?}");
+        assert_eq!(counts.len(), 66);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_the_store_has_is_told_apart_however_many_came_before_it() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, team("blue")).await;
+    let wrong = wrong_secret(&key);
+    send_from_strangers(&keys, &wrong, "api", 0..64).await;
+    keys.flush_usage().await.unwrap();
+    send_from_strangers(&keys, &wrong, "api", 64..400).await;
+    send_from_strangers(&keys, &wrong, "api", 0..1).await;
+    let counts = counted(&keys, &store, Some(&key)).await;
+    assert!(counts.contains(&("invalid_key".to_owned(), "api/x0".to_owned(), 2)));
+    assert!(counts.contains(&("invalid_key".to_owned(), "api/other".to_owned(), 336)));
+}
+
 #[tokio::test]
 async fn another_node_and_a_restart_see_the_sources_that_are_there() {
     let memory = Arc::new(MemoryStore::new());

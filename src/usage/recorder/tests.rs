@@ -27,7 +27,7 @@ fn recorder() -> (UsageRecorder, Arc<UsedKey>, Source) {
 
 fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
     recorder.collect();
-    recorder.freeze(&HashMap::new());
+    recorder.freeze(&StoredSources::default());
     recorder.next_batch()
 }
 
