@@ -136,6 +136,10 @@ impl UsageRecorder {
 
     /// A proof that was pushed out leaves its count behind. While nothing can be written, there is no end of such.
     fn sweep(&self, used: &mut Used) {
+        // A key is there once for each source it was used from: two that nobody else holds would keep each other alive.
+        let address = |key: &Arc<dyn Counted>| Arc::as_ptr(key).cast::<()>();
+        used.keys.sort_unstable_by_key(address);
+        used.keys.dedup_by_key(|key| address(key));
         let mut counts = lock(&self.counts);
         used.keys.retain(|key| {
             let is_alive = Arc::strong_count(key) > 1;
