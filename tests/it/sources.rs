@@ -134,6 +134,56 @@ async fn an_embedder_names_client_and_address() {
 }
 
 #[tokio::test]
+async fn a_client_shows_what_it_is() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let layer = keys.layer().sources(Sources::new().with_client(|_| Some("ci\u{202e}job\u{200b}/\u{7}1".to_owned())));
+    send(layer, &[("x-api-key", key.expose_secret())]).await;
+    assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&[("success", "cijob_1", 1)]));
+}
+
+#[tokio::test]
+async fn an_address_is_whole_or_left_out() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let mut expected = Vec::new();
+    for (length, behind) in [
+        (100, "/curl@203.0.113.0/24"),
+        (110, "/cu@203.0.113.0/24"),
+        (112, "/203.0.113.0/24"),
+        (113, "/203.0.113.0/24"),
+        (114, "/curl"),
+        (120, "/curl"),
+    ] {
+        let name = "l".repeat(length);
+        let sources = Sources::new().with_label(label(&name)).with_address(|_| "203.0.113.7".parse().ok());
+        let lines = [("x-api-key", key.expose_secret()), ("user-agent", "curl/8")];
+        send(keys.layer().sources(sources), &lines).await;
+        expected.push(("success".to_owned(), format!("{name}{behind}"), 1));
+    }
+    expected.sort();
+    assert_eq!(counted(&keys, &store, Some(&key)).await, expected);
+}
+
+#[tokio::test]
+async fn a_client_that_calls_itself_other_takes_room_as_others_do() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let sources = Sources::new()
+        .with_label(label("in"))
+        .with_client(|request| Some(request.headers.get("x-client")?.to_str().ok()?.to_owned()));
+    let layer = keys.layer().sources(sources);
+    for number in 0..150 {
+        let client = format!("{number}/other");
+        send(layer.clone(), &[("x-api-key", key.expose_secret()), ("x-client", &client)]).await;
+        if number % 50 == 0 {
+            keys.flush_usage().await.unwrap();
+        }
+    }
+    assert_eq!(counted(&keys, &store, Some(&key)).await.len(), 65);
+}
+
+#[tokio::test]
 async fn what_an_embedders_function_saw_is_what_the_service_sees() {
     let (keys, ..) = service().await;
     let key = issue(&keys, user("alice")).await;
