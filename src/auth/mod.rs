@@ -48,6 +48,7 @@ mod candidate;
 mod digest;
 mod error;
 mod flusher;
+mod gaps;
 mod lease_keeper;
 mod log_reader;
 mod meter;
