@@ -113,6 +113,12 @@ impl Counts {
         self.places
     }
 
+    /// How many it takes room for, beside the counts.
+    #[cfg(test)]
+    pub(super) fn budgets(&self) -> usize {
+        self.new.len()
+    }
+
     #[cfg(test)]
     pub(super) fn places(&self) -> &HashMap<Place, Count> {
         &self.places

@@ -174,8 +174,14 @@ impl UsageRecorder {
     pub(crate) fn turned_away(&self, key: KeyId, code: &'static str, seen: &Seen, now: Timestamp) {
         let source = match seen.known {
             0 => seen.source.clone(),
-            // Forgotten only if the key was meanwhile, and the table was full.
-            id => lock(&self.known).by_id(id).cloned().unwrap_or_else(Source::other),
+            id => {
+                let known = lock(&self.known);
+                known.by_id(id).cloned().unwrap_or_else(|| {
+                    // Forgotten only if the key was meanwhile, and the table was full.
+                    self.folded.fetch_add(1, Ordering::Relaxed);
+                    known.in_place_of(id)
+                })
+            }
         };
         self.refusal(Some(key), code, None, Origin::Source(&source), now);
     }

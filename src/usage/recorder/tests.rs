@@ -147,3 +147,30 @@ fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
         [row("placeholder", "", 1, 4, 4), row("truncated", "", 2, 3, 9), row("truncated", "intake", 1, 5, 5)]
     );
 }
+
+#[test]
+fn full_counts_take_no_room_for_more_keys_and_fold_once() {
+    let (recorder, _, source) = recorder();
+    let refuse = |number: usize, of: &Source| {
+        let key = KeyId::new(format!("{number:020}")).unwrap();
+        recorder.refusal(Some(key), "invalid_key", None, Origin::Source(of), at(1));
+    };
+    (0..MOST_COUNTS).for_each(|number| refuse(number, &source));
+    for number in 0..300 {
+        refuse(MOST_COUNTS, &Source::new(format!("api-{number}")).unwrap());
+    }
+    assert_eq!((recorder.folded(), lock(&recorder.counts).budgets()), (300, MOST_COUNTS));
+}
+
+#[test]
+fn who_is_turned_away_from_a_source_that_was_forgotten_is_counted_under_its_label() {
+    let (recorder, key, intake) = recorder();
+    let seen = recorder.success(&used_key(), Origin::Agent(&intake, Some(b"curl/8")), at(5));
+    let batch = next_batch(&recorder).unwrap();
+    recorder.acknowledge(batch.sequence);
+    lock(&recorder.known).forget_all();
+    recorder.turned_away(key.key(), "wrong_team", &seen, at(6));
+    let rows = next_batch(&recorder).unwrap().rows;
+    assert_eq!((rows[0].outcome.as_str(), rows[0].source.as_str()), ("wrong_team", "intake/other"));
+    assert_eq!(recorder.folded(), 1);
+}
