@@ -344,6 +344,31 @@ async fn a_good_key_at_the_wrong_door_is_counted_as_good_and_as_turned_away() {
 }
 
 #[tokio::test]
+async fn a_request_without_a_key_is_counted_once_where_one_is_asked_for() {
+    let (keys, store, _) = service().await;
+    let let_in = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) });
+    let outer = || keys.layer().source(label("outer")).optional();
+    let optional = || keys.layer().source(label("inner")).optional();
+    let strict = || keys.layer().source(label("strict"));
+    let door = RequireKeyLayer::new;
+    let none = || request(&[("user-agent", "job/1")]);
+    for _ in 0..2 {
+        outer().layer(let_in).oneshot(none()).await.unwrap();
+        outer().layer(door().layer(let_in)).oneshot(none()).await.unwrap();
+        outer().layer(optional().layer(door().layer(let_in))).oneshot(none()).await.unwrap();
+        outer().layer(strict().layer(let_in)).oneshot(none()).await.unwrap();
+    }
+    let expected = [
+        ("missing_credentials", "inner/job", 2),
+        ("missing_credentials", "outer/job", 2),
+        ("missing_credentials", "strict/job", 2),
+    ];
+    assert_eq!(counted(&keys, &store, None).await, rows(&expected));
+    let refusals = keys.authenticator().metrics().refusals;
+    assert_eq!(refusals.iter().find(|refusal| refusal.code == "missing_credentials").unwrap().count, 6);
+}
+
+#[tokio::test]
 async fn the_wrong_door_is_counted_where_the_key_came_from_beyond_the_sources_it_remembers() {
     let (keys, store, _) = service().await;
     let key = issue(&keys, team("blue")).await;
