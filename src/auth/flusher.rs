@@ -1,16 +1,25 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use super::meter::Meter;
 use crate::{
     background::Background,
     key::KeyId,
     log::log,
-    store::{KeyStore, StoreError, UsageOf, guarded, guarded_change},
+    store::{KeyStore, StoreError, StoreErrorKind, UsageOf, guarded, guarded_change},
     usage::{StoredSources, UsageRecorder},
 };
 
 /// The most keys that a store is asked about at a time.
 const KEYS_PER_READ: usize = 1_000;
+
+/// The fewest, unless what it has of some cannot be read: with fewer, the first flush after an outage would take long.
+const FEWEST_PER_READ: usize = 16;
 
 /// Writes what was counted to the store, at an interval and when asked.
 pub(crate) struct UsageFlusher<S> {
@@ -22,6 +31,8 @@ pub(crate) struct UsageFlusher<S> {
     background: Background,
     /// One flush at a time: batches are written in order, each until it is acknowledged.
     turn: tokio::sync::Mutex<()>,
+    /// How many keys to ask about at a time: fewer after a read that failed, which may have asked for too much.
+    keys_per_read: AtomicUsize,
 }
 
 impl<S: KeyStore> UsageFlusher<S> {
@@ -40,14 +51,15 @@ impl<S: KeyStore> UsageFlusher<S> {
             timeout,
             background: Background::default(),
             turn: tokio::sync::Mutex::default(),
+            keys_per_read: AtomicUsize::new(KEYS_PER_READ),
         }
     }
 
     /// Writes everything that was counted before this call.
     ///
     /// # Errors
-    /// Those of [`KeyStore::usage`] and [`KeyStore::record_usage`]. The counts are kept; the next flush repeats the batch that failed, and a store
-    /// that has it already counts it once.
+    /// Those of [`KeyStore::usage`], but for rows that cannot be read, and of [`KeyStore::record_usage`]. The counts are
+    /// kept; the next flush repeats the batch that failed, and a store that has it already counts it once.
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         let (flushes, start) = (&self.meter.usage_flushes, self.meter.now());
@@ -80,16 +92,34 @@ impl<S: KeyStore> UsageFlusher<S> {
     }
 
     /// Of the keys that were used from where this process has not seen them written before, the sources in the store:
-    /// other processes write too, and earlier ones did.
+    /// other processes write too, and earlier ones did. None of a key whose rows cannot be read: its counts are written
+    /// all the same, and those of the others.
     async fn stored_sources(&self) -> Result<StoredSources, StoreError> {
         let unsure = self.recorder.unsure();
         let keys: Vec<KeyId> = unsure.iter().copied().flatten().collect();
-        let mut reads: Vec<UsageOf> = keys.chunks(KEYS_PER_READ).map(|keys| UsageOf::Keys(keys.to_vec())).collect();
+        let most = self.keys_per_read.load(Ordering::Relaxed);
+        let mut reads: Vec<UsageOf> = keys.chunks(most).map(|keys| UsageOf::Keys(keys.to_vec())).collect();
         reads.extend(unsure.contains(&None).then_some(UsageOf::NoKey));
         let mut stored = StoredSources::of(unsure);
-        for of in &reads {
-            guarded(self.timeout, || self.store.usage(of)).await?.iter().for_each(|row| stored.add(row));
+        while let Some(of) = reads.pop() {
+            match guarded(self.timeout, || self.store.usage(&of)).await {
+                Ok(rows) => rows.iter().for_each(|row| stored.add(row)),
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => match of {
+                    UsageOf::Keys(keys) if keys.len() > 1 => {
+                        let (one, two) = keys.split_at(keys.len() / 2);
+                        reads.extend([one, two].map(|keys| UsageOf::Keys(keys.to_vec())));
+                    }
+                    _ => {
+                        log!(error, ?of, error = &error as &dyn std::error::Error, "stored usage cannot be read");
+                    }
+                },
+                Err(error) => {
+                    self.keys_per_read.store((most / 2).max(FEWEST_PER_READ), Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
         }
+        self.keys_per_read.store((most * 2).min(KEYS_PER_READ), Ordering::Relaxed);
         Ok(stored)
     }
 

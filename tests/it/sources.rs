@@ -537,6 +537,51 @@ async fn a_flush_that_cannot_read_what_is_there_loses_nothing() {
     assert_eq!((hooks.count("usage"), hooks.count("record_usage")), (0, 1));
 }
 
+#[tokio::test]
+async fn usage_that_cannot_be_read_keeps_none_from_being_written() {
+    for times in [1, usize::MAX] {
+        let (keys, store, hooks) = service().await;
+        let issued =
+            [issue(&keys, user("alice")).await, issue(&keys, user("bob")).await, issue(&keys, user("eve")).await];
+        hooks.fail("usage", Fault::Corrupt, times);
+        for key in issued.iter().map(Some).chain([None]) {
+            use_from(&keys, key, 0..2).await;
+        }
+        keys.flush_usage().await.unwrap();
+        for key in issued.iter().map(Some).chain([None]) {
+            let counts = counted(&keys, &store, key).await;
+            assert_eq!(counts.iter().map(|(_, _, count)| *count).collect::<Vec<_>>(), [1, 1]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_fails_is_tried_again_in_parts() {
+    let (keys, _, hooks) = service().await;
+    let mut issued = Vec::new();
+    for number in 0..60 {
+        issued.push(issue(&keys, user(&format!("user-{number}"))).await);
+    }
+    let use_all = async |client| {
+        for key in &issued {
+            use_from(&keys, Some(key), client..client + 1).await;
+        }
+    };
+    use_all(0).await;
+    hooks.fail("usage", Fault::Error, 5);
+    for _ in 0..5 {
+        keys.flush_usage().await.unwrap_err();
+    }
+    hooks.reset();
+    keys.flush_usage().await.unwrap();
+    // 1,000 halved five times.
+    assert_eq!(hooks.count("usage"), 2);
+    use_all(1).await;
+    hooks.reset();
+    keys.flush_usage().await.unwrap();
+    assert_eq!(hooks.count("usage"), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn attempts_of_every_kind_are_counted_exactly_while_writes_fail() {
     let counted = exact::count(20_000, 4).await;
