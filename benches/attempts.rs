@@ -187,7 +187,10 @@ async fn in_trail(store: &SqliteStore) -> (u64, u64) {
         for row in &page.rows {
             match row.action.as_str() {
                 "attempt.accepted" => written += 1,
-                "attempts.dropped" => dropped += row.after.as_ref().unwrap().parse::<u64>().unwrap(),
+                "attempt.dropped" => {
+                    let said: serde_json::Value = serde_json::from_str(row.after.as_deref().unwrap()).unwrap();
+                    dropped += said["count"].as_u64().unwrap();
+                }
                 _ => {}
             }
         }

@@ -166,7 +166,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     ///
     /// No request waits for its line. Up to 65,536 wait to be written, 1,000 at a time; what does not fit is dropped,
     /// counted in [`attempt_lines_dropped`](crate::auth::AuthMetrics::attempt_lines_dropped), and told of in the trail by
-    /// an [event](crate::audit::Action::ATTEMPTS_DROPPED) beside the next line. A crash loses what was queued, which is
+    /// an [event](crate::audit::Action::ATTEMPT_DROPPED) for each organization, in their place. A crash loses what was queued, which is
     /// less than a second's unless the store is slow.
     ///
     /// A line takes some 200 bytes in the store; see [`keep_events`](Self::keep_events).

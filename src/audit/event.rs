@@ -22,12 +22,13 @@ pub struct Action(Cow<'static, str>);
 impl Action {
     /// A key was shown and accepted. Written only where a line for each attempt is asked for.
     pub const ATTEMPT_ACCEPTED: Self = Self(Cow::Borrowed("attempt.accepted"));
+    /// Lines of attempts with keys of the organization are missing in this place, or may be. [`Event::after`] is a line of
+    /// JSON: the `count`, and when the first and the last of them came, `first_at` and `last_at`. The subject is the key of
+    /// the first; the others may have been of any key of the organization.
+    pub const ATTEMPT_DROPPED: Self = Self(Cow::Borrowed("attempt.dropped"));
     /// A key that is in the store was shown, or a text with its id, and refused; [`Event::after`] is the code of the
     /// refusal. Written only where a line for each attempt is asked for.
     pub const ATTEMPT_REFUSED: Self = Self(Cow::Borrowed("attempt.refused"));
-    /// Lines of attempts are missing, or may be, before the one that follows this event, which lends it organization and
-    /// subject: the lines themselves may have been of any key of the process. [`Event::after`] says how many.
-    pub const ATTEMPTS_DROPPED: Self = Self(Cow::Borrowed("attempts.dropped"));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed("key.expiry_set"));
     /// A text matched a key's tag and not its hash: a guess of one in 4.3 billion, or made by a reader of the database.

@@ -7,7 +7,10 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::meter::Meter;
+use super::{
+    gaps::{Gap, Gaps},
+    meter::Meter,
+};
 use crate::{
     audit::{Action, Event, EventRow, Subject},
     background::Background,
@@ -15,7 +18,7 @@ use crate::{
     log::log,
     owner::OwnerRef,
     principal::{Claims, SharedOwner},
-    record::{ActorId, SystemLabel},
+    record::ActorId,
     store::{KeyStore, StoreError, StoreErrorKind, guarded_change},
     time::Timestamp,
     usage::{Origin, Source},
@@ -46,7 +49,7 @@ impl<'a> Tried<'a> {
 /// Attempts that are to be written to the audit trail, a line each.
 ///
 /// Nobody waits for them: what does not fit into the queue is dropped, counted, and told of in the trail itself, by an
-/// event beside the next line that is written.
+/// event for each customer in the place of their lines.
 pub(crate) struct AttemptLines {
     queue: Mutex<Queue>,
     /// A write is due at once.
@@ -56,9 +59,15 @@ pub(crate) struct AttemptLines {
 
 #[derive(Default)]
 struct Queue {
-    lines: Vec<Line>,
-    /// Dropped since a line told of it.
-    dropped: u64,
+    /// Lines.
+    items: Vec<Item>,
+    /// What came after them and found no room.
+    gaps: Gaps,
+}
+
+enum Item {
+    Line(Line),
+    Gap(Gap),
 }
 
 struct Line {
@@ -90,25 +99,25 @@ impl AttemptLines {
                 self.push(Line { at, key, owner, refused: Some(code), source });
             }
             // Whose trail would it be in?
-            None => self.drop_lines(&mut self.lock(), 1),
+            None => self.drop_line(|gaps| gaps.add_untold(1), &mut self.lock()),
         }
     }
 
     fn push(&self, line: Line) {
         let mut queue = self.lock();
-        if queue.lines.len() >= MOST_LINES {
-            self.drop_lines(&mut queue, 1);
+        if queue.items.len() >= MOST_LINES {
+            self.drop_line(|gaps| gaps.add(line.into_gap()), &mut queue);
             return;
         }
-        queue.lines.push(line);
-        if queue.lines.len() == LINES_PER_WRITE {
+        queue.items.push(Item::Line(line));
+        if queue.items.len() == LINES_PER_WRITE {
             self.is_due.notify_one();
         }
     }
 
-    fn drop_lines(&self, queue: &mut Queue, lines: u64) {
-        queue.dropped += lines;
-        self.meter.attempt_lines_dropped(lines);
+    fn drop_line(&self, tell: impl FnOnce(&mut Gaps), queue: &mut Queue) {
+        tell(&mut queue.gaps);
+        self.meter.attempt_lines_dropped(1);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -129,8 +138,7 @@ pub(crate) struct AttemptWriter<S> {
 
 #[derive(Default)]
 struct Taken {
-    lines: VecDeque<Line>,
-    dropped: u64,
+    items: VecDeque<Item>,
     /// The first so many were handed to the store, which has not answered.
     in_flight: usize,
 }
@@ -148,11 +156,13 @@ impl<S: KeyStore> AttemptWriter<S> {
     pub(crate) async fn write(&self) -> Result<(), StoreError> {
         let mut taken = self.taken.lock().await;
         self.write_taken(&mut taken).await?;
-        {
-            let mut queue = self.lines.lock();
-            taken.lines = mem::take(&mut queue.lines).into();
-            taken.dropped += mem::take(&mut queue.dropped);
+        let Queue { items, gaps } = mem::take(&mut *self.lines.lock());
+        let (gaps, _untold) = gaps.into_parts();
+        if _untold > 0 {
+            log!(warn, lines = _untold, "lines of attempts were dropped that no audit trail tells of");
         }
+        taken.items = items.into();
+        taken.items.extend(gaps.into_iter().map(Item::Gap));
         self.write_taken(&mut taken).await
     }
 
@@ -160,22 +170,18 @@ impl<S: KeyStore> AttemptWriter<S> {
         // Whoever waited for the answer was dropped.
         let lost = mem::take(&mut taken.in_flight);
         self.give_up(taken, lost);
-        while let Some(first) = taken.lines.front() {
-            let dropped = (taken.dropped > 0).then(|| first.dropped_before(taken.dropped)).flatten();
-            let most = LINES_PER_WRITE - usize::from(dropped.is_some());
-            let lines = taken.lines.len().min(most);
-            let events: Vec<EventRow> =
-                dropped.into_iter().chain(taken.lines.iter().take(most).map(Line::row)).collect();
-            taken.in_flight = lines;
+        while !taken.items.is_empty() {
+            let count = taken.items.len().min(LINES_PER_WRITE);
+            let events: Vec<EventRow> = taken.items.iter().take(count).filter_map(Item::row).collect();
+            taken.in_flight = count;
             let written = guarded_change(self.timeout, || self.store.append_events(&events)).await;
             taken.in_flight = 0;
             match &written {
                 Ok(()) => {
-                    taken.dropped = 0;
-                    taken.lines.drain(..lines);
+                    let lines = taken.items.drain(..count).filter(|item| matches!(item, Item::Line(_))).count();
                     self.lines.meter.attempt_lines_written(lines as u64);
                 }
-                Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => self.give_up(taken, lines),
+                Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => self.give_up(taken, count),
                 Err(_) => {}
             }
             written?;
@@ -183,10 +189,22 @@ impl<S: KeyStore> AttemptWriter<S> {
         Ok(())
     }
 
-    fn give_up(&self, taken: &mut Taken, lines: usize) {
-        taken.lines.drain(..lines);
-        taken.dropped += lines as u64;
-        self.lines.meter.attempt_lines_dropped(lines as u64);
+    /// Puts into the place of the first so many that nobody can say whether they were written.
+    fn give_up(&self, taken: &mut Taken, count: usize) {
+        let (mut gaps, mut lines) = (Gaps::default(), 0);
+        for item in taken.items.drain(..count) {
+            gaps.add(match item {
+                Item::Line(line) => {
+                    lines += 1;
+                    line.into_gap()
+                }
+                Item::Gap(gap) => gap,
+            });
+        }
+        self.lines.meter.attempt_lines_dropped(lines);
+        // As many at most as there are lines in a write: none is left over.
+        let (gaps, _) = gaps.into_parts();
+        gaps.into_iter().rev().for_each(|gap| taken.items.push_front(Item::Gap(gap)));
     }
 
     /// Starts writing as lines come, unless that is under way, for as long as somebody holds the writer. Does nothing
@@ -210,23 +228,28 @@ impl<S: KeyStore> AttemptWriter<S> {
     }
 }
 
+impl Item {
+    fn row(&self) -> Option<EventRow> {
+        match self {
+            Self::Line(line) => Some(line.row()),
+            Self::Gap(gap) => gap.row(),
+        }
+    }
+}
+
 impl Line {
     fn row(&self) -> EventRow {
         let action = if self.refused.is_some() { Action::ATTEMPT_REFUSED } else { Action::ATTEMPT_ACCEPTED };
-        let mut event = self.event(ActorId::Key(self.key), action).with_change(None, self.refused.map(str::to_owned));
-        event.source = Some(self.source.as_str().to_owned()).filter(|source| !source.is_empty());
+        let OwnerRef { organization, owner } = self.owner.of.clone();
+        let subject = Subject::Key(self.key, owner);
+        let event = Event::new(organization, self.at, ActorId::Key(self.key), action, subject)
+            .with_change(None, self.refused.map(str::to_owned))
+            .with_source(Some(self.source.as_str().to_owned()).filter(|source| !source.is_empty()));
         EventRow::from(&event)
     }
 
-    /// An event that says how many lines before this one are missing.
-    fn dropped_before(&self, dropped: u64) -> Option<EventRow> {
-        let actor = ActorId::System(SystemLabel::new("authenticator").ok()?);
-        let event = self.event(actor, Action::ATTEMPTS_DROPPED).with_change(None, Some(dropped.to_string()));
-        Some(EventRow::from(&event))
-    }
-
-    fn event(&self, actor: ActorId, action: Action) -> Event {
-        let OwnerRef { organization, owner } = self.owner.of.clone();
-        Event::new(organization, self.at, actor, action, Subject::Key(self.key, owner))
+    /// What is left of it if it is not written.
+    fn into_gap(self) -> Gap {
+        Gap::new(self.at, self.key, self.owner)
     }
 }

@@ -20,7 +20,7 @@ use super::{
     lease_keeper::LeaseKeeper,
     log_reader::LogReader,
     meter::Meter,
-    pass::{Accepted, Doorkeeper, Pass, employ},
+    pass::{Accepted, Doorkeeper, Pass, Visit, employ},
     upkeep::Upkeep,
     wiring::Wiring,
 };
@@ -219,6 +219,12 @@ impl<R: KeyReader> Authenticator<R> {
         self.0.count_refusal(None, code, reason, origin);
     }
 
+    /// What to keep of a request without a key that is let through; none if nothing is counted.
+    pub(crate) fn visit(&self, origin: Origin<'_>) -> Option<Box<Visit>> {
+        let authenticator = self.0.usage.as_ref().and_then(|_| NonZeroU32::new(self.0.id))?;
+        Some(Box::new(Visit { authenticator, source: origin.to_source() }))
+    }
+
     pub(crate) fn format(&self) -> &KeyFormat {
         &self.0.format
     }
@@ -329,5 +335,9 @@ impl<R: KeyReader> Doorkeeper for Inner<R> {
         if let Some(usage) = &self.usage {
             usage.turned_away(pass.key, code, &pass.seen, self.clock.now());
         }
+    }
+
+    fn visitor_turned_away(&self, visit: &Visit, code: &'static str) {
+        self.count_refusal(None, code, None, Origin::Source(&visit.source));
     }
 }

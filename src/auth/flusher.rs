@@ -1,6 +1,8 @@
 use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -9,12 +11,15 @@ use crate::{
     background::Background,
     key::KeyId,
     log::log,
-    store::{KeyStore, StoreError, UsageOf, guarded, guarded_change},
-    usage::{Source, UsageRecorder},
+    store::{KeyStore, StoreError, StoreErrorKind, UsageOf, guarded, guarded_change},
+    usage::{StoredSources, UsageRecorder},
 };
 
 /// The most keys that a store is asked about at a time.
 const KEYS_PER_READ: usize = 1_000;
+
+/// The fewest, unless what it has of some cannot be read: with fewer, the first flush after an outage would take long.
+const FEWEST_PER_READ: usize = 16;
 
 /// Writes what was counted to the store, at an interval and when asked.
 pub(crate) struct UsageFlusher<S> {
@@ -26,6 +31,8 @@ pub(crate) struct UsageFlusher<S> {
     background: Background,
     /// One flush at a time: batches are written in order, each until it is acknowledged.
     turn: tokio::sync::Mutex<()>,
+    /// How many keys to ask about at a time: fewer after a read that failed, which may have asked for too much.
+    keys_per_read: AtomicUsize,
 }
 
 impl<S: KeyStore> UsageFlusher<S> {
@@ -44,14 +51,15 @@ impl<S: KeyStore> UsageFlusher<S> {
             timeout,
             background: Background::default(),
             turn: tokio::sync::Mutex::default(),
+            keys_per_read: AtomicUsize::new(KEYS_PER_READ),
         }
     }
 
     /// Writes everything that was counted before this call.
     ///
     /// # Errors
-    /// Those of [`KeyStore::usage`] and [`KeyStore::record_usage`]. The counts are kept; the next flush repeats the batch that failed, and a store
-    /// that has it already counts it once.
+    /// Those of [`KeyStore::usage`], but for rows that cannot be read, and of [`KeyStore::record_usage`]. The counts are
+    /// kept; the next flush repeats the batch that failed, and a store that has it already counts it once.
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         let (flushes, start) = (&self.meter.usage_flushes, self.meter.now());
@@ -84,21 +92,34 @@ impl<S: KeyStore> UsageFlusher<S> {
     }
 
     /// Of the keys that were used from where this process has not seen them written before, the sources in the store:
-    /// other processes write too, and earlier ones did.
-    async fn stored_sources(&self) -> Result<HashMap<Option<KeyId>, HashSet<Source>>, StoreError> {
-        let mut stored: HashMap<_, HashSet<_>> =
-            self.recorder.unsure().into_iter().map(|key| (key, HashSet::new())).collect();
-        let keys: Vec<KeyId> = stored.keys().copied().flatten().collect();
-        let mut reads: Vec<UsageOf> = keys.chunks(KEYS_PER_READ).map(|keys| UsageOf::Keys(keys.to_vec())).collect();
-        reads.extend(stored.contains_key(&None).then_some(UsageOf::NoKey));
-        for of in &reads {
-            for row in guarded(self.timeout, || self.store.usage(of)).await? {
-                let key = row.key.as_deref().and_then(|key| KeyId::new(key).ok());
-                if let Some(sources) = stored.get_mut(&key) {
-                    sources.insert(Source::stored(&row.source));
+    /// other processes write too, and earlier ones did. None of a key whose rows cannot be read: its counts are written
+    /// all the same, and those of the others.
+    async fn stored_sources(&self) -> Result<StoredSources, StoreError> {
+        let unsure = self.recorder.unsure();
+        let keys: Vec<KeyId> = unsure.iter().copied().flatten().collect();
+        let most = self.keys_per_read.load(Ordering::Relaxed);
+        let mut reads: Vec<UsageOf> = keys.chunks(most).map(|keys| UsageOf::Keys(keys.to_vec())).collect();
+        reads.extend(unsure.contains(&None).then_some(UsageOf::NoKey));
+        let mut stored = StoredSources::of(unsure);
+        while let Some(of) = reads.pop() {
+            match guarded(self.timeout, || self.store.usage(&of)).await {
+                Ok(rows) => rows.iter().for_each(|row| stored.add(row)),
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => match of {
+                    UsageOf::Keys(keys) if keys.len() > 1 => {
+                        let (one, two) = keys.split_at(keys.len() / 2);
+                        reads.extend([one, two].map(|keys| UsageOf::Keys(keys.to_vec())));
+                    }
+                    _ => {
+                        log!(error, ?of, error = &error as &dyn std::error::Error, "stored usage cannot be read");
+                    }
+                },
+                Err(error) => {
+                    self.keys_per_read.store((most / 2).max(FEWEST_PER_READ), Ordering::Relaxed);
+                    return Err(error);
                 }
             }
         }
+        self.keys_per_read.store((most * 2).min(KEYS_PER_READ), Ordering::Relaxed);
         Ok(stored)
     }
 

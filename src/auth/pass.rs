@@ -4,7 +4,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use crate::{key::KeyId, principal::Principal, usage::Seen};
+use crate::{
+    key::KeyId,
+    principal::Principal,
+    usage::{Seen, Source},
+};
 
 /// A key that was accepted.
 pub(crate) struct Accepted {
@@ -33,9 +37,29 @@ impl Pass {
     }
 }
 
+/// What is kept of a request without a key while it is with the inner service, in case that asks for one.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(super) authenticator: NonZeroU32,
+    pub(super) source: Source,
+}
+
+impl Visit {
+    /// There was no key, and one was asked for.
+    #[cold]
+    pub(crate) fn turned_away(&self, code: &'static str) {
+        let doorkeeper = doorkeepers().get(&self.authenticator.get()).and_then(Weak::upgrade);
+        if let Some(doorkeeper) = doorkeeper {
+            doorkeeper.visitor_turned_away(self, code);
+        }
+    }
+}
+
 /// Counts for whom the door stayed shut.
 pub(super) trait Doorkeeper: Send + Sync {
     fn turned_away(&self, pass: &Pass, code: &'static str);
+
+    fn visitor_turned_away(&self, visit: &Visit, code: &'static str);
 }
 
 /// The authenticators of this process that count, by their number.

@@ -2,3 +2,7 @@
 /// layer has seen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Anonymous;
+
+/// In the extensions of a refusal for want of a key that was counted: further out it is not counted again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted;

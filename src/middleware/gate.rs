@@ -8,15 +8,16 @@ use http::{Extensions, Request, Response};
 use tower_service::Service;
 
 use super::{
+    anonymous::Counted,
     body::ResponseBody,
     code::RefusalCode,
     credentials::{self, Fault, Lines, Reading},
     future::{Question, ResponseFuture, Waiting},
     refusal::Refusal,
-    settings::Settings,
+    settings::{Caller, Settings},
 };
 use crate::{
-    auth::{Authenticator, Check},
+    auth::{Authenticator, Check, Visit},
     key::{KeyFormat, MalformedReason},
     principal::Principal,
     store::KeyReader,
@@ -27,6 +28,7 @@ use crate::{
 pub(crate) trait Authenticate {
     fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check;
     fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>);
+    fn visit(&self, origin: Origin<'_>) -> Option<Box<Visit>>;
     fn format(&self) -> &KeyFormat;
     fn id(&self) -> u32;
 }
@@ -38,6 +40,10 @@ impl<R: KeyReader> Authenticate for Authenticator<R> {
 
     fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>) {
         Self::refused(self, code, reason, origin);
+    }
+
+    fn visit(&self, origin: Origin<'_>) -> Option<Box<Visit>> {
+        Self::visit(self, origin)
     }
 
     fn format(&self) -> &KeyFormat {
@@ -78,7 +84,8 @@ where
         let (check, carried) = match credentials::read(&lines, self.authenticator.format(), settings.foreign_bearer) {
             Reading::Candidate { text, carried } => (self.authenticator.check(text, origin), carried),
             Reading::Nothing if self.passes_without_key(request.extensions()) => {
-                return self.call_without_key(request);
+                let caller = self.caller_without_key(request.extensions(), origin);
+                return self.call_without_key(request, caller);
             }
             Reading::Nothing => return self.refuse(settings.missing.clone(), &request, origin),
             Reading::Refused(fault) => return self.refuse(fault.into(), &request, origin),
@@ -112,14 +119,18 @@ impl<S, A: Authenticate> Gate<S, A> {
         extensions.get::<Principal>().is_some_and(|principal| principal.proved_by() == self.authenticator.id())
     }
 
-    fn call_without_key<B>(&mut self, mut request: Request<B>) -> ResponseFuture<S, B>
+    /// Whose request without a key that is let through is; none if a layer of the same keys further out knows.
+    fn caller_without_key(&self, extensions: &Extensions, origin: Origin<'_>) -> Option<Caller> {
+        if self.is_proved(extensions) { None } else { Some(Caller::Nobody(self.authenticator.visit(origin))) }
+    }
+
+    fn call_without_key<B>(&mut self, mut request: Request<B>, caller: Option<Caller>) -> ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
     {
-        let finish = if self.is_proved(request.extensions()) {
-            self.settings.finish(false, None)
-        } else {
-            self.settings.admit_anonymous(&mut request)
+        let finish = match caller {
+            None => self.settings.finish(false, Caller::default()),
+            Some(caller) => self.settings.admit_anonymous(&mut request, caller),
         };
         ResponseFuture::inner(self.inner.call(request), finish)
     }
@@ -130,7 +141,9 @@ impl<S, A: Authenticate> Gate<S, A> {
         S: Service<Request<B>>,
     {
         self.authenticator.refused(refusal.code().as_str(), refusal.reason(), origin);
-        ResponseFuture::refused(self.settings.presenter.refuse(refusal, request.headers()))
+        let mut response = self.settings.presenter.refuse(refusal, request.headers());
+        response.extensions_mut().insert(Counted);
+        ResponseFuture::refused(response)
     }
 }
 

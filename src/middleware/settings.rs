@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 
 use super::{
-    anonymous::Anonymous,
+    anonymous::{Anonymous, Counted},
     body::ResponseBody,
     caching,
+    code::RefusalCode,
     credentials::{Carried, ForeignBearer},
     headers::KeyHeaders,
     presenter::Presenter,
@@ -13,7 +14,7 @@ use super::{
     sources::Sources,
 };
 use crate::{
-    auth::{Accepted, Pass},
+    auth::{Accepted, Pass, Visit},
     principal::Principal,
 };
 
@@ -51,21 +52,21 @@ impl Settings {
     pub(crate) fn admit<B>(self: &Arc<Self>, request: &mut Request<B>, accepted: Accepted, carried: Carried) -> Finish {
         self.take_key(request.headers_mut(), carried);
         request.extensions_mut().insert(accepted.principal);
-        self.finish(carried.key_header && self.private_responses, accepted.pass)
+        self.finish(carried.key_header && self.private_responses, accepted.pass.into())
     }
 
     /// As [`admit`](Self::admit), for a request without a key: no principal of other origin passes for one of ours.
-    pub(crate) fn admit_anonymous<B>(self: &Arc<Self>, request: &mut Request<B>) -> Finish {
+    pub(crate) fn admit_anonymous<B>(self: &Arc<Self>, request: &mut Request<B>, caller: Caller) -> Finish {
         request.extensions_mut().remove::<Principal>();
         request.extensions_mut().insert(Anonymous);
-        self.finish(false, None)
+        self.finish(false, caller)
     }
 
     /// What remains to be done to the answer to a request that was let through as it is.
-    pub(crate) fn finish(self: &Arc<Self>, protect: bool, pass: Option<Pass>) -> Finish {
+    pub(crate) fn finish(self: &Arc<Self>, protect: bool, caller: Caller) -> Finish {
         // Counting references is work for all cores at once: done only where the answer needs it.
         let needed = protect || !self.presenter.is_default();
-        Finish { settings: needed.then(|| Arc::clone(self)), protect, pass }
+        Finish { settings: needed.then(|| Arc::clone(self)), protect, caller }
     }
 
     fn take_key(&self, headers: &mut HeaderMap, carried: Carried) {
@@ -94,19 +95,27 @@ pub(crate) struct Finish {
     settings: Option<Arc<Settings>>,
     /// The key came in a header that shared caches do not know.
     protect: bool,
-    pass: Option<Pass>,
+    caller: Caller,
+}
+
+/// Whose request it is, as far as it is to be counted if it is turned away.
+pub(crate) enum Caller {
+    Key(Pass),
+    /// In a box: a request with a key costs no room for one without.
+    Nobody(Option<Box<Visit>>),
 }
 
 impl Finish {
     pub(crate) fn apply<B>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
-        let response = response.map(ResponseBody::inner);
-        if let (Some(refusal), Some(pass)) = (response.extensions().get::<Refusal>(), &self.pass) {
-            count_refusal(pass, refusal);
+        let mut response = response.map(ResponseBody::inner);
+        if let Some(refusal) = response.extensions().get::<Refusal>() {
+            let code = refusal.code();
+            self.caller.turned_away(code, response.extensions_mut());
         }
         let Some(settings) = &self.settings else {
             return response;
         };
-        let mut response = settings.presenter.present(response);
+        response = settings.presenter.present(response);
         if self.protect {
             caching::protect(response.headers_mut(), settings.presenter.vary());
         }
@@ -114,11 +123,32 @@ impl Finish {
     }
 }
 
-/// Counts that a good key was shown at a door that is not its own. What the service itself lacks says nothing of a key.
-#[cold]
-fn count_refusal(pass: &Pass, refusal: &Refusal) {
-    let code = refusal.code();
-    if code.status() == StatusCode::FORBIDDEN {
-        pass.turned_away(code.as_str());
+impl Caller {
+    /// Counts that a good key was shown at a door that is not its own, or none where one is needed. What the service
+    /// itself lacks says nothing of either.
+    #[cold]
+    fn turned_away(&self, code: RefusalCode, answer: &mut Extensions) {
+        match self {
+            Self::Key(pass) if code.status() == StatusCode::FORBIDDEN => pass.turned_away(code.as_str()),
+            Self::Nobody(Some(visit))
+                if code == RefusalCode::MissingCredentials && answer.get::<Counted>().is_none() =>
+            {
+                visit.turned_away(code.as_str());
+                answer.insert(Counted);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self::Nobody(None)
+    }
+}
+
+impl From<Option<Pass>> for Caller {
+    fn from(pass: Option<Pass>) -> Self {
+        pass.map_or_else(Self::default, Self::Key)
     }
 }

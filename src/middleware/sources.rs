@@ -8,6 +8,7 @@ use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 
 use crate::{
     key::contains_key,
+    record::misleads,
     usage::{Origin, Source},
 };
 
@@ -20,12 +21,14 @@ const LONGEST_CLIENT: usize = 64;
 ///
 /// The client is the name of the product that the `User-Agent` begins with: `curl` of `curl/8.5.0`. The version is left
 /// out, or each upgrade of a client would be another source, and the one before seem to have gone. A name that is no token
-/// (RFC 9110 §10.1.5), has more than 64 characters, or holds a key is no client.
+/// (RFC 9110 §10.1.5) or holds a key is no client; of a long one, the first 64 characters are kept.
 ///
-/// For each key, 64 sources are told apart, in all processes together as far as they see each other's counts. What comes
-/// from more is counted under `<label>/other`; how often that happens is
+/// For each key, 64 sources are told apart, in all processes together as far as they see each other's counts: 64 of
+/// requests that were accepted, and beside them 64 of those that showed the key when it was dead, and 64 of those that
+/// proved nothing, so that who knows no more than a key's public id does not crowd out who has it. What comes from more
+/// is counted under `<label>/other`; how often that happens is
 /// [`usage_sources_folded`](crate::auth::AuthMetrics::usage_sources_folded). Requests that name no key in the store are
-/// bounded in the same way, all together.
+/// bounded in the same way, those with each label by themselves.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -79,8 +82,8 @@ impl Sources {
     /// A function that names the client, in the place of the `User-Agent`; none for no client. It runs for each request, on
     /// the thread that serves it: if it panics, that request fails as if a handler had.
     ///
-    /// Of what it returns, control characters are left out and 64 characters are kept. A text that holds a key is no
-    /// client.
+    /// Of what it returns, characters that show nothing or turn the text around are left out, `/` becomes `_`, for it ends
+    /// a label, and 64 characters are kept. A text that holds a key is no client.
     #[must_use]
     pub fn with_client(mut self, client: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.client = Some(Arc::new(client));
@@ -91,7 +94,8 @@ impl Sources {
     /// no other client. Default: no addresses. Runs as the function of [`with_client`](Self::with_client) does.
     ///
     /// Only the first 24 bits of an address are kept, 48 of one of version 6: a network, not a person. An IPv4 address that
-    /// is written as one of version 6 (`::ffff:203.0.113.7`) is taken for what it is.
+    /// is written as one of version 6 (`::ffff:203.0.113.7`) is taken for what it is. Where a label leaves no room for an
+    /// address, it is left out: a part of one would look like another.
     ///
     /// # Security
     /// Addresses are personal data in many places, and 64 networks are soon reached by a key that roams. Behind a proxy the
@@ -167,9 +171,12 @@ impl Sources {
         };
         if let Some(address) = self.address.as_ref().and_then(|address| address.of(request)) {
             let address = self.written(address.to_canonical());
+            let room = Origin::ROOM.saturating_sub(self.label.as_str().len() + 1);
+            // A part of an address would look like another one.
+            let Some(room) = room.checked_sub(address.len()) else { return client };
             if !client.is_empty() {
                 // The address is not what is cut off where both are too long.
-                let room = Origin::ROOM.saturating_sub(self.label.as_str().len() + 2 + address.len());
+                let room = room.saturating_sub(1);
                 client = client
                     .chars()
                     .scan(0, |length, character| {
@@ -177,6 +184,8 @@ impl Sources {
                         (*length <= room).then_some(character)
                     })
                     .collect();
+            }
+            if !client.is_empty() {
                 client.push('@');
             }
             client.push_str(&address);
@@ -201,9 +210,12 @@ impl Sources {
 
 /// What an embedder says, without what would disturb a list of sources, and short. Nothing of a text that holds a key.
 fn clean(client: &str) -> String {
-    let printable: String = client.chars().filter(|character| !character.is_control()).collect();
+    let printable: String = client.chars().filter(|character| !misleads(*character)).collect();
     let client = printable.trim();
-    if contains_key(client) { String::new() } else { client.chars().take(LONGEST_CLIENT).collect() }
+    if contains_key(client) {
+        return String::new();
+    }
+    client.chars().map(|character| if character == '/' { '_' } else { character }).take(LONGEST_CLIENT).collect()
 }
 
 impl fmt::Debug for Sources {

@@ -13,6 +13,8 @@ const PATIENCE: u32 = 10_000;
 pub(super) struct KnownSources {
     by_text: HashSet<Source>,
     by_id: HashMap<u32, Source>,
+    /// The labels of those that were forgotten last: a request that came from one may still be under way.
+    forgotten: HashMap<u32, Source>,
     last_id: u32,
     sweep_at: usize,
     patience: u32,
@@ -42,13 +44,26 @@ impl KnownSources {
         self.by_id.get(&id)
     }
 
+    /// Under which source that is counted which came from one that was forgotten.
+    pub(super) fn in_place_of(&self, id: u32) -> Source {
+        self.forgotten.get(&id).unwrap_or(&Source::default()).folded()
+    }
+
+    /// As the next search of the table would, if nobody holds them.
+    #[cfg(test)]
+    pub(super) fn forget_all(&mut self) {
+        self.patience = 0;
+        self.sweep();
+    }
+
     fn sweep(&mut self) {
         if self.patience > 0 {
             self.patience -= 1;
             return;
         }
         // Held by the two tables alone.
-        self.by_id.retain(|_, source| source.holders() > 2);
+        let forgotten = self.by_id.extract_if(|_, source| source.holders() <= 2);
+        self.forgotten = forgotten.map(|(id, source)| (id, source.label().clone())).collect();
         let by_id = &self.by_id;
         self.by_text.retain(|source| by_id.contains_key(&source.id()));
         self.sweep_at = (self.by_text.len() * 2).clamp(1_024, MOST_KNOWN);

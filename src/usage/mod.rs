@@ -8,17 +8,20 @@
 //! [`Sources`](crate::middleware::Sources); a line in the audit trail for each attempt by
 //! [`attempt_lines`](crate::ApiKeysBuilder::attempt_lines).
 
+mod budget;
 mod detail;
 mod draft;
 mod known;
 mod meaning;
 mod origin;
+mod pairs;
 mod places;
 mod recorder;
 mod row;
 mod source;
 mod tally;
 
+pub(crate) use budget::StoredSources;
 pub use detail::{Contact, UsageCount, UsageDetail};
 pub use meaning::OutcomeSeen;
 pub(crate) use origin::Origin;

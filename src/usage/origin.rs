@@ -105,15 +105,15 @@ impl Words {
     }
 }
 
-/// The name of the product that a `User-Agent` begins with (RFC 9110 §10.1.5), which is a token. None if it is none, has
-/// more than 64 characters, or holds a key.
+/// The name of the product that a `User-Agent` begins with (RFC 9110 §10.1.5), which is a token: its first 64 characters.
+/// None if it is none, or holds a key.
 fn product(agent: &[u8]) -> Option<&str> {
     let end = agent.iter().position(|byte| ends_name(Some(byte))).unwrap_or(agent.len());
     let name = agent.get(..end)?;
-    let is_token =
-        !name.is_empty() && name.len() <= LONGEST_PRODUCT && name.iter().all(|byte| is_token_character(*byte));
+    let is_token = !name.is_empty() && name.iter().all(|byte| is_token_character(*byte));
     let name = std::str::from_utf8(name).ok().filter(|_| is_token)?;
-    (!contains_key(name)).then_some(name)
+    // All of it, or a part of the key might be left.
+    if contains_key(name) { None } else { name.get(..name.len().min(LONGEST_PRODUCT)) }
 }
 
 /// Whether a name ends before this byte: a version follows, a comment, another product, or nothing.
@@ -154,13 +154,19 @@ mod tests {
     #[test]
     fn a_user_agent_that_names_no_product_is_no_client() {
         let key = "team.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8P";
-        let long = "x".repeat(65);
+        let behind = format!("{}{key}/1", "x".repeat(60));
         for agent in
-            ["", " curl", "/8", "(compatible)", "cür", "a\tb", "curl,wget/1", key, &format!("x-{key}/1"), &long]
+            ["", " curl", "/8", "(compatible)", "cür", "a\tb", "curl,wget/1", key, &format!("x-{key}/1"), &behind]
         {
             assert_eq!(text("api", Some(agent)), "api", "{agent}");
         }
-        assert_eq!(text("", Some(&"x".repeat(64))), "x".repeat(64));
+    }
+
+    #[test]
+    fn of_a_long_product_the_first_64_characters_are_kept() {
+        for length in [64, 65, 1_000] {
+            assert_eq!(text("", Some(&"x".repeat(length))), "x".repeat(64));
+        }
     }
 
     #[test]

@@ -4,17 +4,22 @@ use std::{
     hash::{BuildHasherDefault, Hash, Hasher},
 };
 
-use super::{Origin, Outcome, Source, tally::Count};
+use super::{
+    Origin, Outcome, Source,
+    budget::{Budget, Proof},
+    pairs::StoredPairs,
+    tally::Count,
+};
 use crate::key::{KeyId, MalformedReason};
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
 /// comes on top is counted under no key and the source `other`, of which there are only as many as outcomes.
 pub(super) const MOST_COUNTS: usize = 100_000;
 
-/// The most sources that are told apart for one key, and for requests that name no key in the store. What comes from more
-/// is counted under `other`, one for each label. A team's own machines are fewer; a key with more is shared with the
-/// world, and its list of sources no help to anybody.
-pub(super) const MOST_SOURCES: usize = 64;
+/// The most counts of one budget between two flushes that the store is not known to have. More than it will have room
+/// for, since some of them may be there: those are known when they are written, and so is which come often. Few enough
+/// for a flood of names to leave room for other keys.
+const MOST_NEW: u32 = 256;
 
 /// What is counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +36,8 @@ pub(super) enum End {
     Refused(&'static str, Option<MalformedReason>),
 }
 
-/// The sources of one key. Most keys have one, and take no memory for more.
-#[derive(Debug)]
-struct KeySources {
-    first: Source,
-    more: Vec<Source>,
-}
-
-/// Hashes ids of keys in the store. They are random and nobody can choose them, so any mixture of their bits will do.
+/// Hashes ids of keys in the store and labels. They are random or the embedder's and nobody else can choose them, so any
+/// mixture of their bits will do.
 #[derive(Debug, Default)]
 struct IdHasher(u64);
 
@@ -61,20 +60,21 @@ impl Hasher for IdHasher {
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     places: HashMap<Place, Count>,
-    sources: HashMap<Option<KeyId>, KeySources, BuildHasherDefault<IdHasher>>,
+    /// How many of them the store is not known to have.
+    new: HashMap<Budget, u32, BuildHasherDefault<IdHasher>>,
     /// How many were counted under `other` for want of room.
     pub(super) folded: u64,
 }
 
 impl Counts {
     /// Counts what came from there, under `other` if there are too many sources or counts.
-    pub(super) fn add(&mut self, key: Option<KeyId>, end: End, origin: Origin<'_>, count: Count) {
+    pub(super) fn add(&mut self, key: Option<KeyId>, end: End, origin: Origin<'_>, count: Count, stored: &StoredPairs) {
         let is_known = origin.with_text(|text| {
             let known = self.places.get_mut(&(key, end, text) as &dyn PlaceInWords);
             known.map(|sum| sum.add(count)).is_some()
         });
         if !is_known {
-            self.add_place(Place { key, end, source: origin.to_source() }, count);
+            self.add_place(Place { key, end, source: origin.to_source() }, count, stored);
         }
     }
 
@@ -86,21 +86,37 @@ impl Counts {
         known.unwrap_or_else(|| origin.to_source())
     }
 
-    fn add_place(&mut self, mut place: Place, count: Count) {
-        let make = || KeySources { first: place.source.clone(), more: Vec::new() };
-        if !place.source.is_other() && !self.sources.entry(place.key).or_insert_with(make).take_in(&place.source) {
+    fn add_place(&mut self, mut place: Place, count: Count, stored: &StoredPairs) {
+        let is_full = self.places.len() >= MOST_COUNTS;
+        if is_full || !(place.source.is_other() || self.is_room(&place, stored)) {
             self.folded += count.count.unsigned_abs();
             place.source = place.source.folded();
         }
-        if self.places.len() >= MOST_COUNTS && !self.places.contains_key(&place) {
-            self.folded += count.count.unsigned_abs();
+        if is_full && !self.places.contains_key(&place) {
             place = Place { key: None, end: place.end, source: Source::other() };
         }
         merge(&mut self.places, place, count);
     }
 
+    /// Whether there is room for one more, which is then taken unless the store is known to have this one.
+    fn is_room(&mut self, Place { key, end, source }: &Place, stored: &StoredPairs) -> bool {
+        if stored.has(*key, end.proof(), source) {
+            return true;
+        }
+        let new = self.new.entry(Budget::new(*key, end.proof(), source)).or_default();
+        let is_room = *new < MOST_NEW;
+        *new += u32::from(is_room);
+        is_room
+    }
+
     pub(super) fn into_places(self) -> HashMap<Place, Count> {
         self.places
+    }
+
+    /// How many it takes room for, beside the counts.
+    #[cfg(test)]
+    pub(super) fn budgets(&self) -> usize {
+        self.new.len()
     }
 
     #[cfg(test)]
@@ -109,15 +125,13 @@ impl Counts {
     }
 }
 
-impl KeySources {
-    /// Whether this is one of them, from now on if there was room.
-    fn take_in(&mut self, source: &Source) -> bool {
-        let is_known = self.first == *source || self.more.contains(source);
-        let is_room = self.more.len() + 1 < MOST_SOURCES;
-        if !is_known && is_room {
-            self.more.push(source.clone());
+impl End {
+    /// What the request proved.
+    pub(super) fn proof(self) -> Proof {
+        match self {
+            Self::Success => Proof::Good,
+            Self::Refused(code, _) => Proof::of(code),
         }
-        is_known || is_room
     }
 }
 

@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
-    KeyUsage, Origin, Outcome, Source, UsageBatch, UsageRow,
+    KeyUsage, Origin, Outcome, Source, StoredSources, UsageBatch, UsageRow,
     draft::Draft,
     known::KnownSources,
+    pairs::StoredPairs,
     places::{Counts, End, Place, merge},
     tally::{Count, Tally},
 };
@@ -40,6 +41,8 @@ pub(crate) struct UsageRecorder {
     malformed: [Tally; REASONS],
     counts: Mutex<Counts>,
     unwritten: Mutex<Unwritten>,
+    /// What the store has.
+    stored: StoredPairs,
     /// How many were counted under `other` since the start, but for those that [`Counts`] knows.
     folded: AtomicU64,
 }
@@ -88,6 +91,7 @@ impl UsageRecorder {
             malformed: Default::default(),
             counts: Mutex::default(),
             unwritten: Mutex::new(Unwritten { sequence: 0, draft: Draft::default(), batches: VecDeque::new() }),
+            stored: StoredPairs::default(),
             folded: AtomicU64::new(0),
         }
     }
@@ -117,7 +121,7 @@ impl UsageRecorder {
             return Seen { known: source.id(), source: Source::default() };
         }
         let (key, mut counts) = (Some(key.key()), lock(&self.counts));
-        counts.add(key, End::Success, origin, Count::once(now));
+        counts.add(key, End::Success, origin, Count::once(now), &self.stored);
         Seen { known: 0, source: counts.source(key, End::Success, origin) }
     }
 
@@ -132,12 +136,16 @@ impl UsageRecorder {
 
     /// A proof that was pushed out leaves its count behind. While nothing can be written, there is no end of such.
     fn sweep(&self, used: &mut Used) {
+        // A key is there once for each source it was used from: two that nobody else holds would keep each other alive.
+        let address = |key: &Arc<dyn Counted>| Arc::as_ptr(key).cast::<()>();
+        used.keys.sort_unstable_by_key(address);
+        used.keys.dedup_by_key(|key| address(key));
         let mut counts = lock(&self.counts);
         used.keys.retain(|key| {
             let is_alive = Arc::strong_count(key) > 1;
             if !is_alive {
                 for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
-                    counts.add(Some(key.key()), End::Success, Origin::Source(&source), count);
+                    counts.add(Some(key.key()), End::Success, Origin::Source(&source), count, &self.stored);
                 }
             }
             is_alive
@@ -158,7 +166,7 @@ impl UsageRecorder {
             Some(tally) if key.is_none() && origin.is_at_once(&Source::default()) => {
                 tally.add(now);
             }
-            _ => lock(&self.counts).add(key, End::Refused(code, reason), origin, Count::once(now)),
+            _ => lock(&self.counts).add(key, End::Refused(code, reason), origin, Count::once(now), &self.stored),
         }
     }
 
@@ -166,8 +174,14 @@ impl UsageRecorder {
     pub(crate) fn turned_away(&self, key: KeyId, code: &'static str, seen: &Seen, now: Timestamp) {
         let source = match seen.known {
             0 => seen.source.clone(),
-            // Forgotten only if the key was meanwhile, and the table was full.
-            id => lock(&self.known).by_id(id).cloned().unwrap_or_else(Source::other),
+            id => {
+                let known = lock(&self.known);
+                known.by_id(id).cloned().unwrap_or_else(|| {
+                    // Forgotten only if the key was meanwhile, and the table was full.
+                    self.folded.fetch_add(1, Ordering::Relaxed);
+                    known.in_place_of(id)
+                })
+            }
         };
         self.refusal(Some(key), code, None, Origin::Source(&source), now);
     }
@@ -190,17 +204,17 @@ impl UsageRecorder {
     /// Keys of what was taken whose sources in the store are to be read before it can be put into batches, none of them
     /// for requests that name no key.
     pub(crate) fn unsure(&self) -> HashSet<Option<KeyId>> {
-        lock(&self.unwritten).draft.unsure()
+        lock(&self.unwritten).draft.unsure(&self.stored)
     }
 
     /// Puts what was taken into batches. `stored` are the sources that the store has of the keys for which that was to be
     /// read.
-    pub(crate) fn freeze(&self, stored: &HashMap<Option<KeyId>, HashSet<Source>>) {
+    pub(crate) fn freeze(&self, stored: &StoredSources) {
         let unwritten = &mut *lock(&self.unwritten);
         if unwritten.draft.is_empty() {
             return;
         }
-        let (places, folded) = unwritten.draft.finish(stored);
+        let (places, folded) = unwritten.draft.finish(stored, &self.stored);
         self.folded.fetch_add(folded, Ordering::Relaxed);
         let mut rows: Vec<UsageRow> = places.into_iter().map(row).collect();
         while !rows.is_empty() {

@@ -96,15 +96,19 @@ impl Source {
         }
     }
 
+    /// The label of the layer it came through, empty if that has none.
+    pub(super) fn label(&self) -> &Self {
+        match &self.0 {
+            Some(text) if !(text.label.0.is_none() && text.client.is_empty()) => &text.label,
+            // Nothing but a label.
+            _ => self,
+        }
+    }
+
     /// The source under which it is counted where there are too many to tell apart: `other`, with its label if it has
     /// one.
     pub(super) fn folded(&self) -> Self {
-        let label = match &self.0 {
-            // Nothing but a label.
-            Some(text) if text.label.0.is_none() && text.client.is_empty() => self,
-            Some(text) => &text.label,
-            None => self,
-        };
+        let label = self.label();
         if label.as_str().is_empty() {
             return Self::other();
         }
@@ -121,12 +125,6 @@ impl Source {
     /// Whether it stands for many.
     pub(super) fn is_other(&self) -> bool {
         self.parts().1 == OTHER
-    }
-
-    /// A source as a store has it: the words alone.
-    pub(crate) fn stored(text: &str) -> Self {
-        let client_at = if text == OTHER { 0 } else { text.rfind('/').map_or(text.len(), |slash| slash + 1) };
-        Self::of_client(&Self(None), text, client_at)
     }
 
     /// How many hold it.

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_api_keys::{
     ApiKeyLayer, ApiKeys, KeyKind, OrganizationId, Scope, Scopes,
-    audit::{Event, Subject},
+    audit::{Event, EventRow, Subject},
     key::{KeyFormat, PlaintextKey},
     manage::IssueKey,
     middleware::{Refusal, RefusalCode, RequireKeyLayer, Sources},
@@ -131,6 +131,56 @@ async fn an_embedder_names_client_and_address() {
     ];
     expected.sort_unstable();
     assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&expected));
+}
+
+#[tokio::test]
+async fn a_client_shows_what_it_is() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let layer = keys.layer().sources(Sources::new().with_client(|_| Some("ci\u{202e}job\u{200b}/\u{7}1".to_owned())));
+    send(layer, &[("x-api-key", key.expose_secret())]).await;
+    assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&[("success", "cijob_1", 1)]));
+}
+
+#[tokio::test]
+async fn an_address_is_whole_or_left_out() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let mut expected = Vec::new();
+    for (length, behind) in [
+        (100, "/curl@203.0.113.0/24"),
+        (110, "/cu@203.0.113.0/24"),
+        (112, "/203.0.113.0/24"),
+        (113, "/203.0.113.0/24"),
+        (114, "/curl"),
+        (120, "/curl"),
+    ] {
+        let name = "l".repeat(length);
+        let sources = Sources::new().with_label(label(&name)).with_address(|_| "203.0.113.7".parse().ok());
+        let lines = [("x-api-key", key.expose_secret()), ("user-agent", "curl/8")];
+        send(keys.layer().sources(sources), &lines).await;
+        expected.push(("success".to_owned(), format!("{name}{behind}"), 1));
+    }
+    expected.sort();
+    assert_eq!(counted(&keys, &store, Some(&key)).await, expected);
+}
+
+#[tokio::test]
+async fn a_client_that_calls_itself_other_takes_room_as_others_do() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let sources = Sources::new()
+        .with_label(label("in"))
+        .with_client(|request| Some(request.headers.get("x-client")?.to_str().ok()?.to_owned()));
+    let layer = keys.layer().sources(sources);
+    for number in 0..150 {
+        let client = format!("{number}/other");
+        send(layer.clone(), &[("x-api-key", key.expose_secret()), ("x-client", &client)]).await;
+        if number % 50 == 0 {
+            keys.flush_usage().await.unwrap();
+        }
+    }
+    assert_eq!(counted(&keys, &store, Some(&key)).await.len(), 65);
 }
 
 #[tokio::test]
@@ -294,6 +344,31 @@ async fn a_good_key_at_the_wrong_door_is_counted_as_good_and_as_turned_away() {
 }
 
 #[tokio::test]
+async fn a_request_without_a_key_is_counted_once_where_one_is_asked_for() {
+    let (keys, store, _) = service().await;
+    let let_in = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) });
+    let outer = || keys.layer().source(label("outer")).optional();
+    let optional = || keys.layer().source(label("inner")).optional();
+    let strict = || keys.layer().source(label("strict"));
+    let door = RequireKeyLayer::new;
+    let none = || request(&[("user-agent", "job/1")]);
+    for _ in 0..2 {
+        outer().layer(let_in).oneshot(none()).await.unwrap();
+        outer().layer(door().layer(let_in)).oneshot(none()).await.unwrap();
+        outer().layer(optional().layer(door().layer(let_in))).oneshot(none()).await.unwrap();
+        outer().layer(strict().layer(let_in)).oneshot(none()).await.unwrap();
+    }
+    let expected = [
+        ("missing_credentials", "inner/job", 2),
+        ("missing_credentials", "outer/job", 2),
+        ("missing_credentials", "strict/job", 2),
+    ];
+    assert_eq!(counted(&keys, &store, None).await, rows(&expected));
+    let refusals = keys.authenticator().metrics().refusals;
+    assert_eq!(refusals.iter().find(|refusal| refusal.code == "missing_credentials").unwrap().count, 6);
+}
+
+#[tokio::test]
 async fn the_wrong_door_is_counted_where_the_key_came_from_beyond_the_sources_it_remembers() {
     let (keys, store, _) = service().await;
     let key = issue(&keys, team("blue")).await;
@@ -356,6 +431,76 @@ async fn sixty_four_sources_are_told_apart_within_a_flush() {
     assert_eq!(keys.authenticator().metrics().usage_sources_folded, 600 - 128);
 }
 
+/// Sends the text once from each of so many clients that nobody else uses.
+async fn send_from_strangers(keys: &ApiKeys<Store>, text: &str, of: &str, clients: std::ops::Range<usize>) {
+    for number in clients {
+        let agent = format!("x{number}");
+        send(keys.layer().source(label(of)), &[("x-api-key", text), ("user-agent", &agent)]).await;
+    }
+}
+
+#[tokio::test]
+async fn who_knows_no_more_than_the_id_of_a_key_takes_no_room_from_who_has_it() {
+    for is_flushed in [true, false] {
+        let (keys, store, _) = service().await;
+        let key = issue(&keys, team("blue")).await;
+        send_from_strangers(&keys, &wrong_secret(&key), "api", 0..400).await;
+        if is_flushed {
+            keys.flush_usage().await.unwrap();
+        }
+        // More than the key counts without a lock.
+        use_from(&keys, Some(&key), 0..8).await;
+        let counts = counted(&keys, &store, Some(&key)).await;
+        let successes: Vec<_> = counts.iter().filter(|(outcome, ..)| outcome == "success").cloned().collect();
+        let expected: Vec<_> = (0..8).map(|number| ("success".to_owned(), format!("api/client-{number}"), 1)).collect();
+        assert_eq!(successes, expected);
+        assert_eq!(counts.len(), 8 + 65);
+    }
+}
+
+#[tokio::test]
+async fn guesses_take_no_room_from_who_still_tries_a_dead_key() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, team("blue")).await;
+    use_from(&keys, Some(&key), 0..100).await;
+    send_from_strangers(&keys, &wrong_secret(&key), "api", 0..100).await;
+    keys.flush_usage().await.unwrap();
+    keys.manager().revoke(&key.id(), &system()).await.unwrap();
+    send_from_strangers(&keys, key.expose_secret(), "api", 100..101).await;
+    let counts = counted(&keys, &store, Some(&key)).await;
+    assert!(counts.contains(&("key_revoked".to_owned(), "api/x100".to_owned(), 1)));
+}
+
+#[tokio::test]
+async fn a_scanner_takes_room_from_its_own_layer_alone() {
+    for is_flushed in [true, false] {
+        let (keys, store, _) = service().await;
+        send_from_strangers(&keys, "$KEY", "site", 0..400).await;
+        if is_flushed {
+            keys.flush_usage().await.unwrap();
+        }
+        send_from_strangers(&keys, "team.AAEC", "intake", 400..401).await;
+        let counts = counted(&keys, &store, None).await;
+        let sources: Vec<_> = counts.iter().map(|(_, source, _)| source.as_str()).collect();
+        assert!(sources.contains(&"intake/x400"), "{sources:?}");
+        assert_eq!(counts.len(), 66);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_the_store_has_is_told_apart_however_many_came_before_it() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, team("blue")).await;
+    let wrong = wrong_secret(&key);
+    send_from_strangers(&keys, &wrong, "api", 0..64).await;
+    keys.flush_usage().await.unwrap();
+    send_from_strangers(&keys, &wrong, "api", 64..400).await;
+    send_from_strangers(&keys, &wrong, "api", 0..1).await;
+    let counts = counted(&keys, &store, Some(&key)).await;
+    assert!(counts.contains(&("invalid_key".to_owned(), "api/x0".to_owned(), 2)));
+    assert!(counts.contains(&("invalid_key".to_owned(), "api/other".to_owned(), 336)));
+}
+
 #[tokio::test]
 async fn another_node_and_a_restart_see_the_sources_that_are_there() {
     let memory = Arc::new(MemoryStore::new());
@@ -390,6 +535,51 @@ async fn a_flush_that_cannot_read_what_is_there_loses_nothing() {
     use_from(&keys, Some(&key), 0..3).await;
     keys.flush_usage().await.unwrap();
     assert_eq!((hooks.count("usage"), hooks.count("record_usage")), (0, 1));
+}
+
+#[tokio::test]
+async fn usage_that_cannot_be_read_keeps_none_from_being_written() {
+    for times in [1, usize::MAX] {
+        let (keys, store, hooks) = service().await;
+        let issued =
+            [issue(&keys, user("alice")).await, issue(&keys, user("bob")).await, issue(&keys, user("eve")).await];
+        hooks.fail("usage", Fault::Corrupt, times);
+        for key in issued.iter().map(Some).chain([None]) {
+            use_from(&keys, key, 0..2).await;
+        }
+        keys.flush_usage().await.unwrap();
+        for key in issued.iter().map(Some).chain([None]) {
+            let counts = counted(&keys, &store, key).await;
+            assert_eq!(counts.iter().map(|(_, _, count)| *count).collect::<Vec<_>>(), [1, 1]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_fails_is_tried_again_in_parts() {
+    let (keys, _, hooks) = service().await;
+    let mut issued = Vec::new();
+    for number in 0..60 {
+        issued.push(issue(&keys, user(&format!("user-{number}"))).await);
+    }
+    let use_all = async |client| {
+        for key in &issued {
+            use_from(&keys, Some(key), client..client + 1).await;
+        }
+    };
+    use_all(0).await;
+    hooks.fail("usage", Fault::Error, 5);
+    for _ in 0..5 {
+        keys.flush_usage().await.unwrap_err();
+    }
+    hooks.reset();
+    keys.flush_usage().await.unwrap();
+    // 1,000 halved five times.
+    assert_eq!(hooks.count("usage"), 2);
+    use_all(1).await;
+    hooks.reset();
+    keys.flush_usage().await.unwrap();
+    assert_eq!(hooks.count("usage"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -475,10 +665,50 @@ async fn lines_that_find_no_room_are_counted_and_told_of() {
     let metrics = keys.authenticator().metrics();
     assert_eq!(metrics.attempt_lines_written + metrics.attempt_lines_dropped, 65_536 + 11);
     assert!(metrics.attempt_lines_dropped > 0);
-    let first = &events(&store).await[0];
-    assert_eq!(first.action.as_str(), "attempts.dropped");
-    assert_eq!(first.subject, Subject::Key(key.id(), user("alice").into()));
-    assert_eq!(first.after.as_deref(), Some(metrics.attempt_lines_dropped.to_string().as_str()));
+    // In the place of what is missing: all lines but the last one came before.
+    let query = EventQuery { newest_first: true, limit: 3, ..EventQuery::all(OrganizationId::single()) };
+    let last = store.events(&query).await.unwrap().rows;
+    let actions: Vec<_> = last.iter().map(|row| row.action.as_str()).collect();
+    assert_eq!(actions, ["attempt.accepted", "attempt.dropped", "attempt.accepted"]);
+    assert_eq!(last[1].key.as_deref(), Some(key.id().as_str()));
+    assert_eq!(dropped(&last[1]), metrics.attempt_lines_dropped);
+}
+
+/// How many lines the event says are missing.
+fn dropped(row: &EventRow) -> u64 {
+    let said: serde_json::Value = serde_json::from_str(row.after.as_deref().unwrap()).unwrap();
+    said["count"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_in_the_trail_of_whose_it_is() {
+    let (keys, store, hooks) = lined_service().await;
+    let customer = |name: &str| OrganizationId::new(name).unwrap();
+    let mut issued = Vec::new();
+    for name in ["acme", "zenith"] {
+        let manager = keys.manager_for(customer(name));
+        let key = manager.issue(IssueKey::user(user("alice")), &system()).await.unwrap().into_plaintext();
+        secrets::remember(key.expose_secret());
+        issued.push((name, key));
+    }
+    let used = async |times: &[usize]| {
+        for ((_, key), times) in issued.iter().zip(times) {
+            for _ in 0..*times {
+                keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+            }
+        }
+    };
+    used(&[2, 3]).await;
+    hooks.fail("append_events", Fault::DoneUnsaid, 1);
+    keys.shutdown().await.unwrap_err();
+    // No line follows.
+    keys.shutdown().await.unwrap();
+    for ((name, key), count) in issued.iter().zip([2, 3]) {
+        let query = EventQuery { action: Some("attempt.dropped".into()), ..EventQuery::all(customer(name)) };
+        let rows = store.events(&query).await.unwrap().rows;
+        assert_eq!(rows.iter().map(dropped).collect::<Vec<_>>(), [count]);
+        assert_eq!(rows[0].key.as_deref(), Some(key.id().as_str()));
+    }
 }
 
 #[tokio::test]
@@ -493,10 +723,10 @@ async fn lines_that_may_have_been_written_are_not_written_twice() {
     hooks.fail("append_events", Fault::Error, 1);
     keys.shutdown().await.unwrap_err();
     keys.shutdown().await.unwrap();
-    let actions: Vec<_> =
-        events(&store).await.iter().map(|event| (event.action.to_string(), event.after.clone())).collect();
-    let expected = [("attempt.accepted", None), ("attempts.dropped", Some("1")), ("attempt.accepted", None)];
-    assert_eq!(actions, expected.map(|(action, after)| (action.to_owned(), after.map(str::to_owned))));
+    let events = events(&store).await;
+    let actions: Vec<_> = events.iter().map(|event| event.action.as_str()).collect();
+    assert_eq!(actions, ["attempt.accepted", "attempt.dropped", "attempt.accepted"]);
+    assert_eq!(dropped(&EventRow::from(&events[1])), 1);
     let metrics = keys.authenticator().metrics();
     assert_eq!((metrics.attempt_lines_written, metrics.attempt_lines_dropped), (1, 1));
 }

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use tower::{Service, ServiceExt};
 
 use crate::{
-    auth::{Accepted, AuthError, Check},
+    auth::{Accepted, AuthError, Check, Visit},
     key::{KeyFormat, KeyId, MalformedReason},
     middleware::{
         body::ResponseBody,
@@ -88,6 +88,10 @@ impl Authenticate for Script {
 
     fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>) {
         self.refused.lock().unwrap().push((code, reason, origin.to_source().as_str().to_owned()));
+    }
+
+    fn visit(&self, _origin: Origin<'_>) -> Option<Box<Visit>> {
+        None
     }
 
     fn format(&self) -> &KeyFormat {

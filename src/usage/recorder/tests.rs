@@ -27,7 +27,7 @@ fn recorder() -> (UsageRecorder, Arc<UsedKey>, Source) {
 
 fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
     recorder.collect();
-    recorder.freeze(&HashMap::new());
+    recorder.freeze(&StoredSources::default());
     recorder.next_batch()
 }
 
@@ -94,13 +94,19 @@ fn counts_are_exact_when_threads_count_while_another_flushes() {
 
 #[test]
 fn cells_that_no_proof_stands_behind_do_not_pile_up() {
-    let (recorder, _, source) = recorder();
-    for _ in 0..5_000 {
-        recorder.success(&used_key(), Origin::Source(&source), at(5));
+    for sources in [&["intake"][..], &["intake", "api"], &["intake", "api", "cli", "web"]] {
+        let recorder = UsageRecorder::new([1; 16]);
+        for _ in 0..5_000 {
+            let key = used_key();
+            for source in sources {
+                recorder.success(&key, Origin::Source(&Source::new(source).unwrap()), at(5));
+            }
+        }
+        assert!(lock(&recorder.used).keys.len() <= 1_024);
+        let rows = next_batch(&recorder).unwrap().rows;
+        assert_eq!(rows.len(), sources.len());
+        assert!(rows.iter().all(|row| row.count == 5_000));
     }
-    assert!(lock(&recorder.used).keys.len() <= 1_024);
-    let rows = next_batch(&recorder).unwrap().rows;
-    assert_eq!((rows.len(), rows[0].count), (1, 5_000));
 }
 
 #[test]
@@ -140,4 +146,31 @@ fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
         rows,
         [row("placeholder", "", 1, 4, 4), row("truncated", "", 2, 3, 9), row("truncated", "intake", 1, 5, 5)]
     );
+}
+
+#[test]
+fn full_counts_take_no_room_for_more_keys_and_fold_once() {
+    let (recorder, _, source) = recorder();
+    let refuse = |number: usize, of: &Source| {
+        let key = KeyId::new(format!("{number:020}")).unwrap();
+        recorder.refusal(Some(key), "invalid_key", None, Origin::Source(of), at(1));
+    };
+    (0..MOST_COUNTS).for_each(|number| refuse(number, &source));
+    for number in 0..300 {
+        refuse(MOST_COUNTS, &Source::new(format!("api-{number}")).unwrap());
+    }
+    assert_eq!((recorder.folded(), lock(&recorder.counts).budgets()), (300, MOST_COUNTS));
+}
+
+#[test]
+fn who_is_turned_away_from_a_source_that_was_forgotten_is_counted_under_its_label() {
+    let (recorder, key, intake) = recorder();
+    let seen = recorder.success(&used_key(), Origin::Agent(&intake, Some(b"curl/8")), at(5));
+    let batch = next_batch(&recorder).unwrap();
+    recorder.acknowledge(batch.sequence);
+    lock(&recorder.known).forget_all();
+    recorder.turned_away(key.key(), "wrong_team", &seen, at(6));
+    let rows = next_batch(&recorder).unwrap().rows;
+    assert_eq!((rows[0].outcome.as_str(), rows[0].source.as_str()), ("wrong_team", "intake/other"));
+    assert_eq!(recorder.folded(), 1);
 }

@@ -23,6 +23,8 @@ use tower_api_keys::{
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// What is stored cannot be read.
+    Corrupt,
     /// It is refused: the store is unavailable.
     Error,
     /// It never ends.
@@ -130,6 +132,7 @@ macro_rules! hooked {
     ($self:ident, $name:literal, $call:expr) => {
         match $self.hooks.enter($name) {
             None => $call.await,
+            Some(Fault::Corrupt) => Err(StoreError::corrupt("the test says so")),
             Some(Fault::Error) => Err(StoreError::unavailable("the test says so")),
             Some(Fault::Hang) => pending().await,
             Some(Fault::Panic) => panic!("the test says so"),
