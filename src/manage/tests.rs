@@ -13,5 +13,6 @@ mod policies;
 mod revoke_many;
 mod rotation;
 mod rotation_ends;
+mod rotation_security;
 mod rotation_status;
 mod trail;

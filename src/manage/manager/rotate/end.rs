@@ -10,7 +10,7 @@ use crate::{
     key::KeyId,
     manage::{
         actor::Actor,
-        error::{ManageError, ManageErrorKind},
+        error::{InvalidInput, ManageError, ManageErrorKind},
         info::{Effect, KeyInfo},
         policy::{KeyAction, Target},
         rotation::EndedRotation,
@@ -19,6 +19,9 @@ use crate::{
     store::{EventQuery, Guard, KeyStore, WriteOutcome, guarded},
     time::Timestamp,
 };
+
+/// What the trail says of a key that would let one live longer.
+const LONGER: &str = "expiry_later";
 
 /// An expiry that a key gets back.
 struct Restored(Option<Timestamp>);
@@ -68,8 +71,12 @@ impl<S: KeyStore> KeyManager<S> {
     /// The rotation is named as for [`finish_rotation`](Self::finish_rotation). Whoever aborts may rotate the old key and
     /// revoke the new one.
     ///
+    /// # Security
+    /// A key that acts takes back no end of grace but of a rotation that it began itself: what is suspect does not undo
+    /// its own end.
+    ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was finished, or one
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations; an end of grace that is not this key's to take back), no rotation, rotation over (it was finished, or one
     /// of the keys expired), rotation forgotten, conflict, corrupt record, store unavailable, outcome unknown. After the last two
     /// it may be asked again.
     pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
@@ -94,6 +101,7 @@ impl<S: KeyStore> KeyManager<S> {
         let text = Some(old.id.to_string());
         let mut writes = vec![self.revocation(new.id, &new.owner, actor, Action::KEY_ROTATION_ABORTED, text)];
         if let Some(Restored(end)) = self.expiry_before(&pair).await? {
+            self.permit_longer(actor, &pair)?;
             writes.push(self.restoration(&mut pair.old, end));
         }
         let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
@@ -103,6 +111,16 @@ impl<S: KeyStore> KeyManager<S> {
             return Ok(pair.ended(Effect::Done));
         }
         Ok(self.again(pair, actor).await?.ended(Effect::Already))
+    }
+
+    /// A key takes back an end of grace that it gave itself, and no other: what somebody put an end to could undo that.
+    fn permit_longer(&self, actor: &Actor, Pair { old, new }: &Pair) -> Result<(), ManageError> {
+        if actor.key_id().is_none() || actor.key_id() == new.record.created_with.as_ref() {
+            return Ok(());
+        }
+        let subject = Subject::Key(old.record.id, old.record.owner.clone());
+        self.note_denied(actor, Some(KeyAction::Rotate.as_str()), LONGER, Some(subject));
+        Err(ManageError::invalid(InvalidInput::ExpiryLater))
     }
 
     /// The expiry that the old key had before the beginning of the rotation set another one, which still stands. The audit
