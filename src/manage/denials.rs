@@ -273,6 +273,10 @@ pub(super) fn is_for_the_organization(event: &Event) -> bool {
     struct Said {
         reason: String,
     }
+    if event.action == Action::ATTEMPTS_DROPPED {
+        // They may have been of any key.
+        return true;
+    }
     event.action == Action::MANAGE_DENIED && {
         let said = event.after.as_deref().map(serde_json::from_str::<Said>);
         // What cannot be read is not shown either.

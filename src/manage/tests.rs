@@ -16,3 +16,4 @@ mod rotation_ends;
 mod rotation_security;
 mod rotation_status;
 mod trail;
+mod trail_hides;
