@@ -145,7 +145,7 @@ impl<S: KeyStore> KeyManager<S> {
             // It has its own text already.
             let is_itself = actor.key_id() == Some(&old.id);
             if !is_itself && (old.scopes.allows(&Scope::KEYS_MANAGE) || !old.scopes.is_within(own)) {
-                return Err(ManageError::denied(DenialReason::ScopesTooWide));
+                return Err(self.deny(actor, KeyAction::Rotate, DenialReason::ScopesTooWide, &Target::key(old)));
             }
             if old.expires_at.is_some_and(|end| expires_at.is_none_or(|new| new > end)) {
                 return Err(ManageError::invalid(InvalidInput::ExpiryLater));

@@ -1,5 +1,6 @@
 use super::super::{KeyManager, read, read::cursor};
 use crate::{
+    audit::Subject,
     key::KeyId,
     manage::{
         actor::Actor,
@@ -7,7 +8,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, guarded},
+    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, OwnerRef, guarded},
     time::Timestamp,
 };
 
@@ -115,11 +116,15 @@ impl<S: KeyStore> KeyManager<S> {
         let known = match read(&found) {
             Ok(known) => Known::new(known),
             Err(error) if self.may_know_of(actor, &found) => return Err(error),
-            Err(_) => return Err(ManageError::not_found()),
+            Err(_) => {
+                let owner = OwnerRef::of(&found.key).map(|of| Subject::Owner(of.owner));
+                return Err(self.hide(actor, action, owner));
+            }
         };
         let target = Target::key(&known.record);
         if !self.allows(actor, KeyAction::See, &target) {
-            return Err(ManageError::not_found());
+            let Known { record, .. } = known;
+            return Err(self.hide(actor, action, Some(Subject::Key(record.id, record.owner))));
         }
         self.permit(actor, action, &target)?;
         Ok(known)
