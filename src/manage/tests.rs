@@ -13,6 +13,7 @@ mod policies;
 mod revoke_many;
 mod rotation;
 mod rotation_ends;
+mod rotation_grace;
 mod rotation_security;
 mod rotation_status;
 mod trail;

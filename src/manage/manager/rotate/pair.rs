@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use super::super::{KeyManager, read, read::cursor};
 use crate::{
     audit::Subject,
@@ -62,7 +64,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// The rotation that a key names, if the actor may do this to its old key and see its new one: that of which it is
     /// the new key; if there is none, the last of which it is the old one.
     ///
-    /// Nobody who asks again for the end of one rotation ends the next one by that: where both are meant, neither is.
+    /// The new key's id names one rotation for good: whoever asks again for its end ends no other by that, and where a
+    /// key is in two, neither is meant. The old key's id names another rotation once one is begun.
     pub(super) async fn pair(&self, id: &KeyId, actor: &Actor, on_old: KeyAction) -> Result<Pair, ManageError> {
         let key = Known::new(self.load(id, actor, KeyAction::See).await?);
         if let Some(predecessor) = key.record.replaces {
@@ -130,20 +133,29 @@ impl<S: KeyStore> KeyManager<S> {
         Ok(known)
     }
 
-    async fn live_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+    pub(super) async fn live_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
         let query = KeyQuery { liveness: Some(Liveness::Live), limit: 1, ..self.successors_of(id) };
         Ok(self.successors(&query).await?.0.pop().map(found))
     }
 
     /// The key that was made last to replace this one.
     async fn last_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+        Ok(self.last_successors(id, 1).await?.into_iter().next())
+    }
+
+    /// The keys that were made to replace this one, the last first: so many at most.
+    pub(super) async fn last_successors(&self, id: &KeyId, most: usize) -> Result<Vec<FoundKey>, ManageError> {
         let mut query = self.successors_of(id);
+        let mut last = VecDeque::new();
         loop {
-            let (mut rows, more) = self.successors(&query).await?;
-            let last = rows.pop();
-            match &last {
-                Some(row) if more => query.after = Some(cursor(row)?),
-                _ => return Ok(last.map(found)),
+            let (rows, more) = self.successors(&query).await?;
+            query.after = rows.last().filter(|_| more).map(cursor).transpose()?;
+            for row in rows {
+                last.push_front(found(row));
+                last.truncate(most);
+            }
+            if query.after.is_none() {
+                return Ok(last.into());
             }
         }
     }
