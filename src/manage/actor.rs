@@ -1,6 +1,6 @@
 use super::rights::{Plan, Rights, TeamRole};
 use crate::{
-    key::KeyId,
+    key::{KeyId, redact},
     owner::{InvalidId, OrganizationId, Owner, TeamId, UserId},
     principal::Principal,
     record::{ActorId, SystemLabel},
@@ -63,7 +63,9 @@ impl Actor {
     /// ```
     ///
     /// # Security
-    /// The key does nothing at all unless [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it.
+    /// The key does nothing at all unless [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it. Its scopes are those
+    /// that it had when it was checked: if they are narrowed while a request is under way, that counts from the next
+    /// request on. That it is revoked counts at the moment of commit.
     #[must_use]
     pub fn key(principal: &Principal, owner_rights: Rights) -> Self {
         let rights = match principal.owner() {
@@ -99,10 +101,11 @@ impl Actor {
     }
 
     /// This actor, asking from here: `console`, `api`, an address. The audit trail says so of what it does. Default:
-    /// nothing is said.
+    /// nothing is said. A key in it is replaced by what shows which key it was.
     #[must_use]
     pub fn from_source(mut self, source: Source) -> Self {
-        self.source = Some(source);
+        // One that is not a source without its keys is none.
+        self.source = Source::new(redact(source.as_str())).ok();
         self
     }
 

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     audit::{Action, Event, EventRow, Notifier, Subject},
     background::Background,
+    key::KeyId,
     log::log,
     owner::{OrganizationId, Owner},
     record::{ActorId, SystemLabel},
@@ -15,8 +16,12 @@ use crate::{
     time::{Clock, Timestamp},
 };
 
-/// Actors that are told apart, of all organizations together: about a kilobyte each at most.
+/// Actors that are told apart, of all organizations together. One that is after memory costs about 8 kilobytes: 16 lines
+/// with the longest ids and sources that there can be.
 const MOST_ACTORS: usize = 10_000;
+
+/// Actors of one organization that are told apart: none uses up the room of the others by itself.
+const MOST_ACTORS_OF_ONE: usize = 1_000;
 
 /// Lines of one actor in one window. The last of them is for everything else.
 const MOST_LINES: usize = 16;
@@ -45,6 +50,9 @@ pub(super) struct Attempt {
     pub(super) action: Option<&'static str>,
     pub(super) reason: &'static str,
     pub(super) subject: Subject,
+    /// The key that was asked for, if it is not the subject because it does not exist. It tells lines apart, as those of
+    /// hidden keys are: else the number of lines that are left would tell which of the two a key is.
+    pub(super) asked: Option<KeyId>,
     pub(super) source: Option<String>,
 }
 
@@ -64,8 +72,10 @@ pub(crate) struct DenialLog<S> {
 
 #[derive(Default)]
 struct Counts {
-    actors: HashMap<(OrganizationId, ActorId), Window>,
-    /// The actors that are one too many, for each organization.
+    actors: HashMap<OrganizationId, HashMap<ActorId, Window>>,
+    /// How many actors there are in all organizations.
+    told_apart: usize,
+    /// The actors that are one too many, a line for each organization.
     others: HashMap<OrganizationId, Window>,
     /// Attempts of one organization too many: there is nowhere to write them down.
     lost: u64,
@@ -83,6 +93,7 @@ struct Line {
     action: Option<&'static str>,
     reason: &'static str,
     subject: Subject,
+    asked: Option<KeyId>,
     source: Option<String>,
     /// Those that are not in the trail.
     count: u64,
@@ -160,25 +171,31 @@ impl<S> DenialLog<S> {
 
 impl Counts {
     fn add(&mut self, attempt: Attempt, now: Timestamp) {
-        let actor = (attempt.organization.clone(), attempt.actor.clone());
-        if let Some(window) = self.actors.get_mut(&actor) {
-            window.add(attempt, now);
-        } else if self.actors.len() < MOST_ACTORS {
-            self.actors.entry(actor).or_insert_with(|| Window::new(now)).add(attempt, now);
+        let of_one = self.actors.get(&attempt.organization);
+        let is_known = of_one.is_some_and(|actors| actors.contains_key(&attempt.actor));
+        let has_room = self.told_apart < MOST_ACTORS && of_one.map_or(0, HashMap::len) < MOST_ACTORS_OF_ONE;
+        if is_known || has_room {
+            self.told_apart += usize::from(!is_known);
+            let actors = self.actors.entry(attempt.organization.clone()).or_default();
+            actors.entry(attempt.actor.clone()).or_insert_with(|| Window::new(now)).add(attempt, now);
         } else if self.others.len() < MOST_ACTORS || self.others.contains_key(&attempt.organization) {
-            let subject = Subject::Owner(owner_of(&attempt.subject).clone());
             let window = self.others.entry(attempt.organization).or_insert_with(|| Window::new(now));
-            window.count(None, OTHER_ACTORS, subject, None, now);
+            window.count_rest(OTHER_ACTORS, &attempt.subject, now);
         } else {
             self.lost += 1;
         }
     }
 
     fn collect(&mut self, now: Timestamp, at_the_end: bool) {
-        let Self { actors, others, lost, unwritten } = self;
-        actors.retain(|(organization, actor), window| {
-            unwritten.extend(window.take(organization, actor, now, at_the_end));
-            !window.is_over(now)
+        let Self { actors, told_apart, others, lost, unwritten } = self;
+        *told_apart = 0;
+        actors.retain(|organization, actors| {
+            actors.retain(|actor, window| {
+                unwritten.extend(window.take(organization, actor, now, at_the_end));
+                !window.is_over(now)
+            });
+            *told_apart += actors.len();
+            !actors.is_empty()
         });
         if let Ok(label) = SystemLabel::new("denied attempts") {
             let actor = ActorId::System(label);
@@ -204,39 +221,28 @@ impl Window {
     }
 
     fn add(&mut self, attempt: Attempt, now: Timestamp) {
-        let Attempt { action, reason, subject, source, .. } = attempt;
-        if self.lines.len() < MOST_LINES - 1 || self.line(action, reason, &subject).is_some() {
-            self.count(action, reason, subject, source, now);
-        } else {
-            // About the owner that was aimed at by the first of them.
-            let last = self.lines.iter().find(|line| line.reason == VARIOUS).map(|line| line.subject.clone());
-            let subject = last.unwrap_or_else(|| Subject::Owner(owner_of(&subject).clone()));
-            self.count(None, VARIOUS, subject, None, now);
+        let has_room = self.lines.len() < MOST_LINES - 1;
+        match self.lines.iter_mut().find(|line| line.is_of(&attempt)) {
+            Some(line) => line.count_on(attempt.source, now),
+            None if has_room => self.lines.push(Line::new(attempt, now)),
+            None => self.count_rest(VARIOUS, &attempt.subject, now),
         }
     }
 
-    fn line(&mut self, action: Option<&str>, reason: &str, subject: &Subject) -> Option<&mut Line> {
-        let is_same = |line: &&mut Line| (line.action, line.reason, &line.subject) == (action, reason, subject);
-        self.lines.iter_mut().find(is_same)
-    }
-
-    fn count(
-        &mut self,
-        action: Option<&'static str>,
-        reason: &'static str,
-        subject: Subject,
-        source: Option<String>,
-        now: Timestamp,
-    ) {
-        match self.line(action, reason, &subject) {
-            Some(line) => {
-                line.count += 1;
-                line.last_at = now;
-                if line.source != source {
-                    line.source = None;
-                }
-            }
-            None => self.lines.push(Line { action, reason, subject, source, count: 1, last_at: now, is_known: false }),
+    /// Counts what is too many to be told apart: one line, about the owner that was aimed at by the first of them.
+    fn count_rest(&mut self, reason: &'static str, subject: &Subject, now: Timestamp) {
+        match self.lines.iter_mut().find(|line| line.reason == reason) {
+            Some(line) => line.count_on(None, now),
+            None => self.lines.push(Line {
+                action: None,
+                reason,
+                subject: Subject::Owner(owner_of(subject).clone()),
+                asked: None,
+                source: None,
+                count: 1,
+                last_at: now,
+                is_known: false,
+            }),
         }
     }
 
@@ -249,16 +255,37 @@ impl Window {
 }
 
 impl Line {
+    fn new(attempt: Attempt, now: Timestamp) -> Self {
+        let Attempt { action, reason, subject, asked, source, .. } = attempt;
+        Self { action, reason, subject, asked, source, count: 1, last_at: now, is_known: false }
+    }
+
+    fn is_of(&self, attempt: &Attempt) -> bool {
+        (self.action, self.reason, &self.subject, self.asked)
+            == (attempt.action, attempt.reason, &attempt.subject, attempt.asked)
+    }
+
+    fn count_on(&mut self, source: Option<String>, now: Timestamp) {
+        self.count += 1;
+        self.last_at = now;
+        if self.source != source {
+            self.source = None;
+        }
+    }
+
     fn take(&mut self, organization: OrganizationId, actor: ActorId) -> Event {
         #[derive(serde::Serialize)]
-        struct Said {
+        struct Said<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             action: Option<&'static str>,
             reason: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            key: Option<&'a str>,
             count: u64,
         }
         self.is_known = true;
-        let said = Said { action: self.action, reason: self.reason, count: std::mem::take(&mut self.count) };
+        let (key, count) = (self.asked.as_ref().map(KeyId::as_str), std::mem::take(&mut self.count));
+        let said = Said { action: self.action, reason: self.reason, key, count };
         // Fails only on maps whose keys are no strings; there is none.
         let said = serde_json::to_string(&said).unwrap_or_default();
         Event::new(organization, self.last_at, actor, Action::MANAGE_DENIED, self.subject.clone())
@@ -272,6 +299,10 @@ pub(super) fn is_for_the_organization(event: &Event) -> bool {
     #[derive(serde::Deserialize)]
     struct Said {
         reason: String,
+    }
+    if event.action == Action::ATTEMPTS_DROPPED {
+        // They may have been of any key.
+        return true;
     }
     event.action == Action::MANAGE_DENIED && {
         let said = event.after.as_deref().map(serde_json::from_str::<Said>);

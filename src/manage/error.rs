@@ -68,7 +68,7 @@ pub enum ManageErrorKind {
     Randomness,
     /// A key was issued under this idempotency key before.
     Replay,
-    /// The audit trail goes not far enough back to abort the rotation.
+    /// The audit trail goes not far enough back to say how long the old key lived before a rotation.
     RotationForgotten,
     /// The rotation was finished or aborted meanwhile, or one of its keys ended.
     RotationOver,
@@ -205,11 +205,14 @@ impl fmt::Display for ManageError {
                  one under a new idempotency key"
             }
             ManageErrorKind::RotationForgotten => {
-                "the audit trail no longer says how long the old key lived before the rotation: revoke the new key \
-                 instead, and rotate the old one again before it ends"
+                "the audit trail no longer says how long the old key lived before a rotation: to begin one, name the \
+                 expiry of the new key; to abort one, revoke the new key, and begin again before the old one ends"
             }
             ManageErrorKind::RotationOver => "the rotation was finished or aborted meanwhile: look at both keys",
-            ManageErrorKind::RotationUnderWay => "a rotation of this key is under way: finish or abort it first",
+            ManageErrorKind::RotationUnderWay => {
+                "a rotation of this key is under way: finish or abort it first; if its old key is another's, ask them, \
+                 or an admin of the organization to revoke the old key"
+            }
             ManageErrorKind::StoreUnavailable => "the key store is unavailable, nothing was changed: ask again",
         })
     }

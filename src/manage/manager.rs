@@ -140,13 +140,12 @@ impl<S: KeyStore> KeyManager<S> {
     ) -> Result<(KeyRecord, OwnerStatus), ManageError> {
         let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
         let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
-        let found = found.ok_or_else(|| self.hide(actor, action, None))?;
+        let found = found.ok_or_else(|| self.absent(actor, action, id))?;
         let (record, status) = match read(&found) {
             Ok(read) => read,
             Err(error) if self.may_know_of(actor, &found) => return Err(error),
             Err(_) => {
-                let owner = OwnerRef::of(&found.key).map(|of| Subject::Owner(of.owner));
-                return Err(self.hide(actor, action, owner));
+                return Err(self.hide_unreadable(actor, action, id, &found));
             }
         };
         let target = Target::key(&record);
@@ -156,6 +155,14 @@ impl<S: KeyStore> KeyManager<S> {
         }
         self.permit(actor, action, &target)?;
         Ok((record, status))
+    }
+
+    /// A row that cannot be read, of whose owner the actor may not know: nobody is named whose row does not say.
+    fn hide_unreadable(&self, actor: &Actor, action: KeyAction, id: &KeyId, found: &FoundKey) -> ManageError {
+        match OwnerRef::of(&found.key) {
+            Some(of) => self.hide(actor, action, Some(Subject::Owner(of.owner))),
+            None => self.absent(actor, action, id),
+        }
     }
 
     /// Whether the actor may see the keys of the owner of a row that cannot be read.

@@ -13,5 +13,8 @@ mod policies;
 mod revoke_many;
 mod rotation;
 mod rotation_ends;
+mod rotation_grace;
+mod rotation_security;
 mod rotation_status;
 mod trail;
+mod trail_hides;

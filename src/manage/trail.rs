@@ -133,11 +133,12 @@ impl AuditQuery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct EventPage {
-    /// The events, in the order that was asked for. There may be fewer than the limit though more follow.
+    /// The events, in the order that was asked for. Where the actor may not see many thousands in a row, there may be fewer
+    /// than the limit though more follow.
     pub entries: Vec<AuditEntry>,
     /// Events of this page that cannot be read: somebody's plain SQL, or a newer version of this crate.
     pub unreadable: u64,
-    /// Where the next page begins, if there may be one.
+    /// Where the next page begins, if there is one.
     pub next: Option<i64>,
 }
 

@@ -6,7 +6,7 @@ use crate::{
     manage::{
         actor::Actor,
         error::{ManageError, ManageErrorKind},
-        policy::DenialReason,
+        policy::{DenialReason, KeyAction},
     },
     owner::Owner,
     random::random_bytes,
@@ -67,7 +67,7 @@ impl<S: KeyStore> KeyManager<S> {
             writes.into_iter().map(|wanted| self.audited(actor, at, wanted)).unzip();
         let change = Change { id: new_change_id()?, at, writes, guards, dedupe };
         // Ends the lease however this call ends, and if it is dropped half-way: the change may have been made by then.
-        let _ended = EndOnDrop(&self.0.lease);
+        let ended = EndOnDrop(&self.0.lease);
         let outcomes = match self.apply_until_known(&change).await {
             Ok(Applied { outcomes }) if outcomes.len() == events.len() => outcomes,
             Ok(_) => return Err(StoreError::corrupt("a change has not one outcome for each of its writes").into()),
@@ -77,6 +77,8 @@ impl<S: KeyStore> KeyManager<S> {
                 return Err(error);
             }
         };
+        // Whoever is told finds this node knowing of the change.
+        drop(ended);
         let written = events.into_iter().zip(&outcomes).filter(|(_, outcome)| **outcome == WriteOutcome::Written);
         self.0.rules.notifier.tell(&written.map(|(event, _)| event).collect::<Vec<_>>());
         Ok(outcomes)
@@ -91,7 +93,8 @@ impl<S: KeyStore> KeyManager<S> {
                 (Subject::Key(_, owner), Write::Insert(_)) => Subject::Owner(owner.clone()),
                 (subject, _) => subject.clone(),
             });
-        self.note_denied(actor, None, denial.reason().code(), subject);
+        let tried = events.first().and_then(|event| tried(&event.action));
+        self.note_denied(actor, tried.map(KeyAction::as_str), denial.reason().code(), subject);
     }
 
     /// The same for a change of one write.
@@ -169,6 +172,26 @@ impl<S: KeyStore> KeyManager<S> {
     pub(super) fn owner_is_active(&self, owner: &Owner) -> (Guard, Unmet) {
         (Guard::OwnerActive(self.owner_ref(owner)), Unmet::NewOwner(owner.clone()))
     }
+}
+
+/// What an event that was not written would have told of.
+fn tried(event: &Action) -> Option<KeyAction> {
+    [
+        (Action::KEY_EXPIRY_SET, KeyAction::Expire),
+        (Action::KEY_ISSUED, KeyAction::Issue),
+        (Action::KEY_NARROWED, KeyAction::Narrow),
+        (Action::KEY_RELABELLED, KeyAction::Relabel),
+        (Action::KEY_RENAMED, KeyAction::Rename),
+        (Action::KEY_REVOKED, KeyAction::Revoke),
+        (Action::KEY_ROTATION_ABORTED, KeyAction::Rotate),
+        (Action::KEY_ROTATION_BEGUN, KeyAction::Rotate),
+        (Action::KEY_ROTATION_FINISHED, KeyAction::Rotate),
+        (Action::OWNER_CLOSED, KeyAction::Close),
+        (Action::OWNER_HELD, KeyAction::Hold),
+        (Action::OWNER_LIFTED, KeyAction::Lift),
+    ]
+    .into_iter()
+    .find_map(|(told, tried)| (told == *event).then_some(tried))
 }
 
 fn new_change_id() -> Result<ChangeId, ManageError> {

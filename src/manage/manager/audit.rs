@@ -22,6 +22,29 @@ use crate::{
 /// The most events of one page, as the store's contract says.
 const LARGEST_PAGE: u16 = 1_000;
 
+/// Reads of one answer, each but the first of a thousand events: so many in a row that the actor may not see are passed
+/// over before it is told to ask again.
+const MOST_READS: usize = 20;
+
+/// Where to go on in the log, and how far.
+#[derive(Clone, Copy)]
+struct Place {
+    after: Option<i64>,
+    limit: u16,
+}
+
+/// An event, unless it cannot be read.
+struct Shown {
+    sequence: i64,
+    event: Option<Event>,
+}
+
+impl Shown {
+    fn of(row: &EventRow) -> Self {
+        Self { sequence: row.sequence, event: Event::try_from(row).ok() }
+    }
+}
+
 impl<S: KeyStore> KeyManager<S> {
     /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see.
     ///
@@ -54,22 +77,51 @@ impl<S: KeyStore> KeyManager<S> {
             return Err(ManageError::invalid(InvalidInput::PageSize));
         }
         let owners = self.owners_to_audit(&query, actor).await?;
-        let (rows, more) = self.event_rows(&query, owners).await?;
-        let mut page = EventPage {
-            entries: Vec::new(),
-            unreadable: 0,
-            next: rows.last().filter(|_| more).map(|row| row.sequence),
-        };
-        let sees_all = self.allows(actor, KeyAction::Audit, &Target::Organization);
-        for row in &rows {
-            match Event::try_from(row) {
-                Ok(event) if !sees_all && is_for_the_organization(&event) => {}
-                Ok(event) => page.entries.push(AuditEntry::from(event)),
-                Err(_) => page.unreadable += 1,
+        let (shown, next) = self.visible(&query, &owners, actor).await?;
+        let mut page = EventPage { entries: Vec::new(), unreadable: 0, next };
+        for shown in shown {
+            match shown.event {
+                Some(event) => page.entries.push(AuditEntry::from(event)),
+                None => page.unreadable += 1,
             }
         }
         self.add_owners_of_keys(&mut page).await?;
         Ok(page)
+    }
+
+    /// Whether the actor, who may see the trail of whoever an event is about, may see this event too.
+    pub(super) fn may_see_event(&self, actor: &Actor, event: &Event) -> bool {
+        !is_for_the_organization(event) || self.allows(actor, KeyAction::Audit, &Target::Organization)
+    }
+
+    /// What the actor may see, up to the limit of the query, and after which of it more follows. Of what it may not see
+    /// nothing shows: neither in how many there are nor in where the next page begins.
+    async fn visible(
+        &self,
+        query: &AuditQuery,
+        owners: &[Option<Owner>],
+        actor: &Actor,
+    ) -> Result<(Vec<Shown>, Option<i64>), ManageError> {
+        let limit = usize::from(query.limit);
+        // One more than asked for tells whether any follows.
+        let mut place = Place { after: query.after, limit: query.limit.saturating_add(1).min(LARGEST_PAGE) };
+        let mut shown: Vec<Shown> = Vec::new();
+        for _ in 0..MOST_READS {
+            let (rows, more) = self.event_rows(query, place, owners).await?;
+            let last = rows.last().map(|row| row.sequence);
+            let visible = rows.iter().map(Shown::of);
+            shown.extend(visible.filter(|shown| shown.event.as_ref().is_none_or(|it| self.may_see_event(actor, it))));
+            if shown.len() > limit {
+                shown.truncate(limit);
+                let next = shown.last().map(|shown| shown.sequence);
+                return Ok((shown, next));
+            }
+            match last {
+                Some(_) if more => place = Place { after: last, limit: LARGEST_PAGE },
+                _ => return Ok((shown, None)),
+            }
+        }
+        Ok((shown, place.after))
     }
 
     /// The owners whose events to ask the store for; none of them in particular where the actor may see them all.
@@ -101,24 +153,24 @@ impl<S: KeyStore> KeyManager<S> {
     async fn event_rows(
         &self,
         query: &AuditQuery,
-        owners: Vec<Option<Owner>>,
+        Place { after, limit }: Place,
+        owners: &[Option<Owner>],
     ) -> Result<(Vec<EventRow>, bool), ManageError> {
         let mut asked = EventQuery {
-            organization: self.0.organization.clone(),
             key: query.key,
-            owner: None,
             actor: query.actor.clone(),
             action: query.action.as_ref().map(|action| action.as_str().to_owned()),
             source: query.source.as_ref().map(|source| source.as_str().to_owned()),
             from: query.from,
             until: query.until,
             newest_first: query.newest_first,
-            after: query.after,
-            limit: query.limit,
+            after,
+            limit,
+            ..EventQuery::all(self.0.organization.clone())
         };
         let (mut rows, mut more) = (Vec::new(), false);
         for owner in owners {
-            asked.owner = owner;
+            asked.owner.clone_from(owner);
             let page = guarded(self.0.timeout, || self.0.store.events(&asked)).await?;
             rows.extend(page.rows);
             more |= page.more;
@@ -128,8 +180,8 @@ impl<S: KeyStore> KeyManager<S> {
             true => rows.sort_by_key(|row| Reverse(row.sequence)),
             false => rows.sort_by_key(|row| row.sequence),
         }
-        more |= rows.len() > usize::from(query.limit);
-        rows.truncate(query.limit.into());
+        more |= rows.len() > usize::from(limit);
+        rows.truncate(limit.into());
         Ok((rows, more))
     }
 

@@ -1,6 +1,7 @@
 use super::KeyManager;
 use crate::{
     audit::Subject,
+    key::KeyId,
     manage::{
         actor::Actor,
         denials::{Attempt, NOT_FOUND},
@@ -14,7 +15,9 @@ use crate::{
 
 impl<S> KeyManager<S> {
     /// Whether the actor may do this to that: the decision that guards the action itself, to show or to grey a button.
-    /// Asks the [`Policy`](crate::manage::Policy), and nobody else: that the actor is active and the key live is looked at when it acts.
+    /// Asks the [`Policy`](crate::manage::Policy), and nobody else: that the actor is active and the key live is looked at
+    /// when it acts, and so is, where a key is to rotate another, that the other may not do more than itself: a target
+    /// has no scopes.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -116,21 +119,50 @@ impl<S: KeyStore> KeyManager<S> {
         Err(error)
     }
 
-    /// What is asked for is not there, or the actor may not know that it is.
+    /// The actor may not know that what is asked for is there: this key, or one of this owner.
     pub(super) fn hide(&self, actor: &Actor, action: KeyAction, aimed_at: Option<Subject>) -> ManageError {
-        let reason = if aimed_at.is_some() { HIDDEN } else { NOT_FOUND };
-        self.note_denied(actor, Some(action.as_str()), reason, aimed_at);
+        self.note_denied(actor, Some(action.as_str()), HIDDEN, aimed_at);
         ManageError::not_found()
     }
 
+    /// There is no key of this id here, nor the owner of one.
+    pub(super) fn absent(&self, actor: &Actor, action: KeyAction, id: &KeyId) -> ManageError {
+        self.note(actor, Some(action.as_str()), NOT_FOUND, None, Some(*id));
+        ManageError::not_found()
+    }
+
+    /// What the actor knows of and may not do, for a reason that no policy has.
+    pub(super) fn deny(
+        &self,
+        actor: &Actor,
+        action: KeyAction,
+        reason: DenialReason,
+        target: &Target<'_>,
+    ) -> ManageError {
+        self.note_denied(actor, Some(action.as_str()), reason.code(), subject(target));
+        ManageError::denied(reason)
+    }
+
     /// Adds to what the audit trail will say of denied attempts; about the actor's own user or team, if nothing is known
-    /// that was aimed at. What does not exist is nothing that the system could be denied.
+    /// that was aimed at.
     pub(super) fn note_denied(
         &self,
         actor: &Actor,
         action: Option<&'static str>,
         reason: &'static str,
         aimed_at: Option<Subject>,
+    ) {
+        self.note(actor, action, reason, aimed_at, None);
+    }
+
+    /// What does not exist is nothing that the system could be denied.
+    fn note(
+        &self,
+        actor: &Actor,
+        action: Option<&'static str>,
+        reason: &'static str,
+        aimed_at: Option<Subject>,
+        asked: Option<KeyId>,
     ) {
         let Some(subject) = aimed_at.or_else(|| actor.standing_on().map(Subject::Owner)) else { return };
         self.0.denials.note(Attempt {
@@ -140,6 +172,7 @@ impl<S: KeyStore> KeyManager<S> {
             action,
             reason,
             subject,
+            asked,
             source: actor.source().map(|source| source.as_str().to_owned()),
         });
     }

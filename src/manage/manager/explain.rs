@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::KeyManager;
 use crate::{
-    audit::Action,
+    audit::{Action, Subject},
     key::KeyId,
     manage::{
         actor::Actor,
@@ -30,9 +30,9 @@ impl<S: KeyStore> KeyManager<S> {
         self.admit(actor)?;
         let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
         let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
-        let found = found.ok_or_else(ManageError::not_found)?;
+        let found = found.ok_or_else(|| self.absent(actor, KeyAction::SeeUsage, id))?;
         let record = KeyRecord::try_from(&found.key);
-        self.permit_usage(actor, &found, record.as_ref().ok())?;
+        self.permit_usage(actor, id, &found, record.as_ref().ok())?;
         let known = match record.and_then(|record| Ok((record, OwnerStatus::try_from(&found.owner)?))) {
             Ok((record, owner)) => Ok(Readable {
                 owner_changed_by: self.who_changed(&record.owner, &owner, actor).await?,
@@ -49,7 +49,13 @@ impl<S: KeyStore> KeyManager<S> {
 
     /// Whether the actor may see how this key is used; of one whose record cannot be read, how the keys of its owner
     /// are, or where that cannot be read either, those of the organization.
-    fn permit_usage(&self, actor: &Actor, found: &FoundKey, record: Option<&KeyRecord>) -> Result<(), ManageError> {
+    fn permit_usage(
+        &self,
+        actor: &Actor,
+        id: &KeyId,
+        found: &FoundKey,
+        record: Option<&KeyRecord>,
+    ) -> Result<(), ManageError> {
         let of = OwnerRef::of(&found.key);
         let target = match (record, &of) {
             (Some(record), _) => Target::key(record),
@@ -57,7 +63,10 @@ impl<S: KeyStore> KeyManager<S> {
             (None, None) => Target::Organization,
         };
         if !self.allows(actor, KeyAction::See, &target) {
-            return Err(ManageError::not_found());
+            return Err(match record {
+                Some(record) => self.hide(actor, KeyAction::SeeUsage, Some(Subject::Key(*id, record.owner.clone()))),
+                None => self.hide_unreadable(actor, KeyAction::SeeUsage, id, found),
+            });
         }
         self.permit(actor, KeyAction::SeeUsage, &target)
     }

@@ -1,6 +1,6 @@
 use super::{KeyManager, read, walk::Walk};
 use crate::{
-    audit::{Event, Subject},
+    audit::{Action, Event, Subject},
     key::KeyId,
     manage::{
         actor::Actor,
@@ -14,8 +14,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// Changes and keys of one answer.
+/// Changes, denials and keys of one answer, each.
 const MOST: u16 = 1_000;
+
+/// Reads of a thousand events each.
+const MOST_READS: usize = 100;
 
 impl<S: KeyStore> KeyManager<S> {
     /// What may have been done with a key since it leaked: its sources with those that are new, attempts after its end,
@@ -46,23 +49,37 @@ impl<S: KeyStore> KeyManager<S> {
         Ok(misuse)
     }
 
-    /// What the key did within the window, as far as the actor may know.
+    /// What the key did and what it was denied within the window, as far as the actor may know.
     async fn add_changes(&self, id: KeyId, actor: &Actor, misuse: &mut Misuse) -> Result<(), ManageError> {
-        let query = EventQuery {
+        let mut query = EventQuery {
             actor: Some(ActorId::Key(id)),
             from: Some(misuse.since),
             limit: MOST,
             ..EventQuery::all(self.0.organization.clone())
         };
-        let page = guarded(self.0.timeout, || self.0.store.events(&query)).await?;
-        misuse.more |= page.more;
-        for row in &page.rows {
-            match Event::try_from(row) {
-                Ok(event) if self.may_audit(actor, &event) => misuse.changes.push(event),
-                Ok(_) => {}
-                Err(_) => misuse.unreadable += 1,
+        // Calls of the key are no changes, and may be many.
+        for _ in 0..MOST_READS {
+            let page = guarded(self.0.timeout, || self.0.store.events(&query)).await?;
+            for row in &page.rows {
+                match Event::try_from(row) {
+                    Ok(event) if is_attempt(&event.action) || !self.may_know_event(actor, &event) => {}
+                    Ok(event) => {
+                        let denied = event.action == Action::MANAGE_DENIED;
+                        let events = if denied { &mut misuse.denied } else { &mut misuse.changes };
+                        match events.len() < usize::from(MOST) {
+                            true => events.push(event),
+                            false => misuse.more = true,
+                        }
+                    }
+                    Err(_) => misuse.unreadable += 1,
+                }
+            }
+            query.after = page.rows.last().map(|row| row.sequence);
+            if misuse.more || !page.more || query.after.is_none() {
+                return Ok(());
             }
         }
+        misuse.more = true;
         Ok(())
     }
 
@@ -70,26 +87,33 @@ impl<S: KeyStore> KeyManager<S> {
         let query = KeyQuery { maker: Some(id), ..KeyQuery::all(self.0.organization.clone()) };
         // As one query that asks for no owner in particular: whose keys it made is what is to be found out.
         let mut walk = Walk::new(query, vec![None]);
+        let mut more = false;
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 let found = FoundKey { key: row.key, owner: row.owner };
                 match read(&found) {
                     Ok((record, _)) if !self.allows(actor, KeyAction::See, &Target::key(&record)) => {}
-                    Ok(_) if misuse.made.len() >= usize::from(MOST) => misuse.more = true,
+                    Ok(_) if misuse.made.len() >= usize::from(MOST) => more = true,
                     Ok((record, status)) => misuse.made.push(KeyInfo::new(record, status, None)),
                     Err(_) => misuse.unreadable += u64::from(self.may_know_of(actor, &found)),
                 }
             }
-            if misuse.more {
+            if more {
                 break;
             }
         }
+        misuse.more |= more;
         Ok(())
     }
 
-    /// Whether the actor may see the audit trail of whoever this event is about.
-    fn may_audit(&self, actor: &Actor, event: &Event) -> bool {
+    /// Whether the actor may see the audit trail of whoever this event is about, and this event in it.
+    fn may_know_event(&self, actor: &Actor, event: &Event) -> bool {
         let (Subject::Key(_, owner) | Subject::Owner(owner)) = &event.subject;
-        self.allows(actor, KeyAction::Audit, &Target::Owner(owner))
+        self.allows(actor, KeyAction::Audit, &Target::Owner(owner)) && self.may_see_event(actor, event)
     }
+}
+
+/// Whether an event tells of calls with a key, and of nothing that was done to one.
+fn is_attempt(action: &Action) -> bool {
+    [Action::ATTEMPT_ACCEPTED, Action::ATTEMPT_REFUSED, Action::ATTEMPTS_DROPPED].contains(action)
 }

@@ -1,5 +1,6 @@
 use super::{KeyManager, read};
 use crate::{
+    audit::Subject,
     key::KeyId,
     manage::{
         actor::Actor,
@@ -70,7 +71,7 @@ impl<S: KeyStore> KeyManager<S> {
         Ok(match owner {
             Some(owner) => {
                 if !self.allows(actor, KeyAction::See, &Target::Owner(owner)) {
-                    return Err(ManageError::not_found());
+                    return Err(self.hide(actor, KeyAction::See, Some(Subject::Owner(owner.clone()))));
                 }
                 if with_usage {
                     self.permit(actor, KeyAction::SeeUsage, &Target::Owner(owner))?;

@@ -97,6 +97,7 @@ impl<S: KeyStore> KeyManager<S> {
         if let Some(owner) = &request.owner {
             self.permit(actor, KeyAction::Revoke, &Target::Owner(owner))?;
         }
+        let mut look_again = false;
         loop {
             run.report.passes += 1;
             let known = run.counted.len();
@@ -107,17 +108,16 @@ impl<S: KeyStore> KeyManager<S> {
                 break;
             }
             if run.report.passes == MOST_PASSES {
-                return self.look_once_more(run).await;
+                look_again = true;
+                break;
             }
         }
         if let Some(acting) = run.acting.take() {
             run.live.push(acting);
             self.revoke_live(run, 1).await?;
-            if !matches!(request.which, Which::Keys(_)) {
-                self.look_once_more(run).await?;
-            }
+            look_again |= !matches!(request.which, Which::Keys(_));
         }
-        Ok(())
+        if look_again { self.look_once_more(run).await } else { Ok(()) }
     }
 
     /// Counts what is left without changing it.

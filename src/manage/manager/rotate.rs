@@ -1,4 +1,5 @@
 mod begin;
 mod end;
+mod grace;
 mod pair;
 mod status;

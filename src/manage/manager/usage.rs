@@ -53,7 +53,7 @@ impl<S: KeyStore> KeyManager<S> {
     pub async fn refusals_without_key(&self, actor: &Actor) -> Result<UsageDetail, ManageError> {
         self.admit(actor)?;
         if !actor.is_system() && self.0.organization != OrganizationId::single() {
-            return Err(ManageError::not_found());
+            return Err(self.hide(actor, KeyAction::SeeUsage, None));
         }
         self.permit(actor, KeyAction::SeeUsage, &Target::Organization)?;
         detail(&guarded(self.0.timeout, || self.0.store.usage(&UsageOf::NoKey)).await?)

@@ -46,9 +46,11 @@ pub struct Misuse {
     /// What it did to keys and owners since then, the oldest first: of what the actor may see the audit trail of. At most
     /// 1,000.
     pub changes: Vec<Event>,
+    /// What it was denied to do to keys and owners since then, likewise. At most 1,000 lines.
+    pub denied: Vec<Event>,
     /// Keys it ever made, of those that the actor may see: they can be used after it is revoked. At most 1,000.
     pub made: Vec<KeyInfo>,
-    /// Whether there are more changes or keys than are shown.
+    /// Whether there are more changes, denials or keys than are shown, or may be.
     pub more: bool,
     /// Events and keys that cannot be read, among those that would be here.
     pub unreadable: u64,
@@ -86,8 +88,17 @@ impl Misuse {
     pub(in crate::manage) fn new(key: KeyInfo, since: Timestamp, usage: &UsageDetail) -> Self {
         let is_of_dead = |count: &&UsageCount| DEAD.contains(&count.outcome.as_str());
         let tried_since_death = usage.counts.iter().filter(is_of_dead).cloned().collect();
-        let (sources, changes, made) = (SourceUse::all(usage, since), Vec::new(), Vec::new());
-        Self { key, since, sources, tried_since_death, changes, made, more: false, unreadable: 0 }
+        Self {
+            key,
+            since,
+            sources: SourceUse::all(usage, since),
+            tried_since_death,
+            changes: Vec::new(),
+            denied: Vec::new(),
+            made: Vec::new(),
+            more: false,
+            unreadable: 0,
+        }
     }
 
     /// Sources that were first seen within the window.

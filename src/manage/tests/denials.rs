@@ -8,7 +8,7 @@ use crate::{
     Actor, IssueKey, OrganizationId,
     audit::{Event, EventRow, Notifier},
     key::KeyId,
-    manage::{KeyAction, ListKeys, Plan, Rights, Rules, Target, TeamRole},
+    manage::{KeyAction, ListKeys, Plan, Rights, RotateKey, Rules, Target, TeamRole},
     record::Hold,
     store::{EventQuery, KeyStore, OwnerChange},
     usage::Source,
@@ -69,7 +69,7 @@ async fn denied_attempts_say_who_tried_what_on_what_and_why_not() {
         lines,
         [
             format!(r#"key:{ACTING} /kim {{"reason":"insufficient_scope","count":1}}"#),
-            r#"user:eve /eve {"action":"see","reason":"not_found","count":1}"#.into(),
+            r#"user:eve /eve {"action":"see","reason":"not_found","key":"zzzzzzzzzzzzzzzzzzzz","count":1}"#.into(),
             r#"user:eve /mo {"action":"hold","reason":"hidden","count":1}"#.into(),
             r#"user:eve B/blue {"action":"rename","reason":"hidden","count":1}"#.into(),
             r#"user:mo /blue {"action":"issue","reason":"insufficient_role","count":1}"#.into(),
@@ -87,8 +87,8 @@ async fn an_actor_who_was_held_before_the_commit_was_denied_too() {
     bench.manager.issue(IssueKey::team(team_id("blue")), &admin).await.unwrap_err();
     let mut lines: Vec<_> = denied(&bench).await.iter().map(line).collect();
     lines.sort();
-    let said = r#"{"reason":"actor_inactive","count":1}"#;
-    assert_eq!(lines, [format!("user:ada /blue {said}"), format!("user:ada B/blue {said}")]);
+    let said = |action| format!(r#"{{"action":"{action}","reason":"actor_inactive","count":1}}"#);
+    assert_eq!(lines, [format!("user:ada /blue {}", said("issue")), format!("user:ada B/blue {}", said("revoke"))]);
 }
 
 #[tokio::test]
@@ -170,25 +170,90 @@ async fn what_cannot_be_written_is_kept_and_counted_on() {
     assert_eq!((events.len(), counted(&events)), (2, 3));
 }
 
-#[tokio::test]
-async fn ten_thousand_actors_are_told_apart_and_the_rest_are_counted() {
-    let (bench, id) = bench().await;
-    for n in 0..10_100 {
-        bench.manager.revoke(&id, &person(&format!("eve {n}"))).await.unwrap_err();
-    }
-    bench.manager.flush_denials().await.unwrap();
-    let (mut events, mut query) = (Vec::new(), EventQuery::all(OrganizationId::single()));
+/// All that was denied in an organization.
+async fn all_denied(bench: &Bench, organization: OrganizationId) -> Vec<EventRow> {
+    let (mut events, mut query) = (Vec::new(), EventQuery::all(organization));
     loop {
         let page = bench.store.inner.events(&query).await.unwrap();
         query.after = page.rows.last().map(|event| event.sequence);
         events.extend(page.rows.into_iter().filter(|event| event.action == "manage.denied"));
         if !page.more {
-            break;
+            return events;
         }
     }
-    assert_eq!((events.len(), counted(&events)), (10_001, 10_100));
+}
+
+#[tokio::test]
+async fn a_thousand_actors_of_an_organization_are_told_apart_and_the_rest_are_one_line() {
+    let (bench, _) = bench().await;
+    for n in 0..1_100 {
+        // Ever another owner.
+        bench.manager.hold(&team(&format!("team {n}")), Hold::Plan, &person(&format!("eve {n}"))).await.unwrap_err();
+    }
+    bench.manager.flush_denials().await.unwrap();
+    let events = all_denied(&bench, OrganizationId::single()).await;
+    assert_eq!((events.len(), counted(&events)), (1_001, 1_100));
     let others = events.iter().find(|event| event.actor.starts_with("system:")).unwrap();
     assert_eq!(others.after.as_deref(), Some(r#"{"reason":"other_actors","count":100}"#));
+}
+
+#[tokio::test]
+async fn no_organization_takes_the_room_of_the_others() {
+    let (bench, id) = bench().await;
+    for n in 0..1_100 {
+        bench.manager.revoke(&id, &person(&format!("eve {n}"))).await.unwrap_err();
+    }
+    let elsewhere: OrganizationId = "elsewhere".parse().unwrap();
+    bench.manager.revoke(&id, &person("eve").in_organization(elsewhere.clone())).await.unwrap_err();
+    bench.manager.flush_denials().await.unwrap();
+    let events = all_denied(&bench, elsewhere).await;
+    assert_eq!(events.iter().map(|event| &*event.actor).collect::<Vec<_>>(), ["user:eve"]);
+}
+
+#[tokio::test]
+async fn absent_keys_leave_as_many_lines_as_hidden_ones() {
+    let lines_left = async |plant: bool| {
+        let bench = Bench::new();
+        for n in 0..20 {
+            let id = format!("{n:020}");
+            if plant {
+                bench.plant(&id, &team("blue"), "*").await;
+            }
+            bench.manager.find(&KeyId::new(&id).unwrap(), &person("eve")).await.unwrap_err();
+        }
+        denied(&bench).await.len()
+    };
+    assert_eq!((lines_left(true).await, lines_left(false).await), (16, 16));
+}
+
+#[tokio::test]
+async fn every_read_that_is_denied_leaves_a_line() {
+    let (bench, id) = bench().await;
+    let (eve, manager) = (person("eve"), &bench.manager);
+    let absent = KeyId::new("zzzzzzzzzzzzzzzzzzzz").unwrap();
+    manager.explain(&id, &eve).await.unwrap_err();
+    manager.explain(&absent, &eve).await.unwrap_err();
+    manager.list(ListKeys::of(team_id("blue")), &eve).await.unwrap_err();
+    let mut lines: Vec<_> = denied(&bench).await.iter().map(line).collect();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            r#"user:eve /blue {"action":"see","reason":"hidden","count":1}"#,
+            r#"user:eve /eve {"action":"see_usage","reason":"not_found","key":"zzzzzzzzzzzzzzzzzzzz","count":1}"#,
+            r#"user:eve B/blue {"action":"see_usage","reason":"hidden","count":1}"#,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_would_get_the_text_of_a_mightier_one_leaves_a_line() {
+    let (bench, id) = bench().await;
+    bench.plant(ACTING, &team("blue"), "read keys:manage").await;
+    let key = Actor::key(&principal(&team("blue"), "read keys:manage"), Rights::none());
+    bench.manager.begin_rotation(RotateKey::of(id), &key).await.unwrap_err();
+    let lines: Vec<_> = denied(&bench).await.iter().map(line).collect();
+    assert_eq!(lines, [format!(r#"key:{ACTING} B/blue {{"action":"rotate","reason":"scopes_too_wide","count":1}}"#)]);
 }
 
 #[tokio::test]
@@ -211,6 +276,16 @@ async fn the_source_is_kept_unless_there_are_several() {
     bench.manager.rename(&id, "x", &from("api")).await.unwrap_err();
     let sources: Vec<_> = denied(&bench).await.into_iter().map(|event| event.source).collect();
     assert_eq!(sources, [Some("console".to_owned()), None]);
+}
+
+#[tokio::test]
+async fn a_key_in_a_source_is_not_kept() {
+    let (bench, id) = bench().await;
+    let pasted = crate::key::KeyFormat::unbranded().generate(crate::KeyKind::Team).unwrap();
+    let source = Source::new(format!("curl {}", pasted.expose_secret())).unwrap();
+    bench.manager.revoke(&id, &member().from_source(source)).await.unwrap_err();
+    let sources: Vec<_> = denied(&bench).await.into_iter().map(|event| event.source).collect();
+    assert_eq!(sources, [Some(format!("curl {}", pasted.redacted()))]);
 }
 
 #[tokio::test]

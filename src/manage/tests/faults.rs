@@ -133,3 +133,26 @@ fn calls_can_be_spawned() {
     sendable(&bench.manager.rename(&id, "a", &actor));
     sendable(&bench.manager.list(crate::manage::ListKeys::all(), &actor));
 }
+
+#[tokio::test]
+async fn lease_has_ended_before_anybody_is_told() {
+    use crate::{
+        audit::{Event, Notifier},
+        manage::Rules,
+    };
+    use std::sync::{Arc, Mutex};
+    let ask: Arc<Mutex<Option<Box<dyn Fn() -> bool + Send>>>> = Arc::default();
+    let had = Arc::new(Mutex::new(None));
+    let notifier = Notifier::new({
+        let (ask, had) = (Arc::clone(&ask), Arc::clone(&had));
+        move |_: &[Event]| *had.lock().unwrap() = ask.lock().unwrap().as_ref().map(|ask| ask())
+    });
+    let bench = Arc::new(Bench::with_rules(Rules { notifier, ..Rules::default() }));
+    bench.renew_lease();
+    let asked = Arc::clone(&bench);
+    *ask.lock().unwrap() = Some(Box::new(move || asked.has_lease()));
+    bench.manager.hold(&user("alice"), Hold::Suspended, &system()).await.unwrap();
+    assert_eq!(*had.lock().unwrap(), Some(false));
+    // The bench and who asks it hold each other.
+    *ask.lock().unwrap() = None;
+}

@@ -329,3 +329,19 @@ async fn a_key_being_issued_by_the_revoked_one_is_not_made() {
     let error = bench.manager.issue(issue, &actor).await.unwrap_err();
     assert_eq!(error.kind(), ManageErrorKind::Denied(DenialReason::ActorKeyDead.into()));
 }
+
+#[tokio::test]
+async fn key_that_acts_ends_also_where_others_are_made_faster_than_they_end() {
+    let bench = Bench::new();
+    let acting = bench.plant(ACTING, &team("blue"), "keys:manage").await;
+    let key = Actor::key(&principal(&team("blue"), "keys:manage"), Rights::none());
+    bench.plant_row(row(0, &team("blue"))).await;
+    for n in 1..40 {
+        let made = row(n, &team("blue"));
+        bench.store.quicker.lock().unwrap().push_back(plain_change(&made.id.clone(), Write::Insert(made)));
+    }
+    let report = bench.manager.revoke_many(RevokeMany::of(team_id("blue")), &key).await.unwrap();
+    assert!(bench.row(&acting).await.revoked_at.is_some());
+    assert!(report.left > 0 && !report.is_complete(), "{report:?}");
+    assert_eq!(report.matched, report.revoked + report.left);
+}

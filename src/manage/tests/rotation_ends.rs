@@ -291,7 +291,11 @@ async fn abort_that_cannot_know_the_expiry_is_refused() {
     assert_eq!(begun.standing().await, (true, true));
     // What the error advises.
     begun.bench.manager.revoke(&begun.new, &person("alice")).await.unwrap();
-    assert!(begun.bench.manager.begin_rotation(RotateKey::of(begun.old), &person("alice")).await.is_ok());
+    let again = || RotateKey::of(begun.old);
+    let refused = kind(begun.bench.manager.begin_rotation(again(), &person("alice")).await);
+    assert_eq!(refused, Err(ManageErrorKind::RotationForgotten));
+    let named = again().expires_at(None);
+    assert!(begun.bench.manager.begin_rotation(named, &person("alice")).await.is_ok());
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::{
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, OwnerStatus},
     scope::{Scope, Scopes},
-    store::{Guard, KeyStore, Write},
+    store::{FoundKey, Guard, KeyStore, OwnerRef, Write},
     time::Timestamp,
 };
 
@@ -45,14 +45,18 @@ impl<S: KeyStore> KeyManager<S> {
     /// were taken from it meanwhile do not come back.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, rotation under way, owner held or closed,
+    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, rotation under way, rotation forgotten (name an expiry), owner held or closed,
     /// replay, conflict, corrupt record, overloaded, hash failed, randomness, store unavailable, outcome unknown. After the
     /// last, ask for the [rotation](Self::rotation) by the old key's id: if there is one, its new key's text is lost, so
     /// [abort](Self::abort_rotation) it by the new key's id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let old = self.old_key(&request.id, actor).await?;
-        let successor = self.successor(&request, &old, actor)?;
+        let successor = self.successor(&request, &old, actor).await?;
+        // Before a hash is paid for. A request that may be a repeat is told so by the store.
+        if request.idempotency_key.is_none() && self.live_successor(&old.id).await?.is_some() {
+            return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
+        }
 
         let generated = self.0.format.generate(successor.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
@@ -68,7 +72,7 @@ impl<S: KeyStore> KeyManager<S> {
 
     async fn begin_once(&self, request: &RotateKey, made: Made, actor: &Actor) -> Result<KeyRecord, ManageError> {
         let old = self.old_key(&request.id, actor).await?;
-        let Successor { owner, name, scopes, expires_at, at } = self.successor(request, &old, actor)?;
+        let Successor { owner, name, scopes, expires_at, at } = self.successor(request, &old, actor).await?;
         let dedupe = request.idempotency_key.as_deref().map(|key| self.dedupe(key, actor)).transpose()?;
         let new = KeyRecord {
             organization: old.organization.clone(),
@@ -108,6 +112,7 @@ impl<S: KeyStore> KeyManager<S> {
         }
         if let Some(predecessor) = &old.replaces
             && let Some(found) = self.peer(predecessor).await?
+            && !is_anothers_and_gone(&found, &old.owner)
             // Looked at before the change and not in it: what is dead stays dead.
             && found.key.revoked_at.is_none()
             && found.key.expires_at.is_none_or(|end| now.as_millis() < end)
@@ -118,7 +123,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// What the new key is to be, if the actor may make such a one.
-    fn successor(&self, request: &RotateKey, old: &KeyRecord, actor: &Actor) -> Result<Successor, ManageError> {
+    async fn successor(&self, request: &RotateKey, old: &KeyRecord, actor: &Actor) -> Result<Successor, ManageError> {
         let at = self.0.clock.now();
         let owner = request.into_team.clone().map_or_else(|| old.owner.clone(), Owner::Team);
         let name = request.name.as_ref().map(KeyName::new).transpose();
@@ -135,7 +140,7 @@ impl<S: KeyStore> KeyManager<S> {
             self.permit(actor, KeyAction::Issue, &Target::NewKey { owner: &owner, scopes: &scopes })?;
         }
         let expires_at = match request.expiry {
-            SuccessorExpiry::AsBefore => old.expires_at,
+            SuccessorExpiry::AsBefore => self.own_expiry(old).await?,
             SuccessorExpiry::At(end) => end,
         };
         if [expires_at, request.old_key_ends_at].into_iter().flatten().any(|end| end <= at) {
@@ -145,7 +150,7 @@ impl<S: KeyStore> KeyManager<S> {
             // It has its own text already.
             let is_itself = actor.key_id() == Some(&old.id);
             if !is_itself && (old.scopes.allows(&Scope::KEYS_MANAGE) || !old.scopes.is_within(own)) {
-                return Err(ManageError::denied(DenialReason::ScopesTooWide));
+                return Err(self.deny(actor, KeyAction::Rotate, DenialReason::ScopesTooWide, &Target::key(old)));
             }
             if old.expires_at.is_some_and(|end| expires_at.is_none_or(|new| new > end)) {
                 return Err(ManageError::invalid(InvalidInput::ExpiryLater));
@@ -169,6 +174,12 @@ impl<S: KeyStore> KeyManager<S> {
         let subject = Subject::Key(old.id, old.owner.clone());
         WantedWrite { write: self.update_to(&old), action, subject, before, after }
     }
+}
+
+/// Whether a key is of somebody else, and refused with all of theirs: who left cannot finish the rotation of what they had.
+fn is_anothers_and_gone(found: &FoundKey, owner: &Owner) -> bool {
+    let is_anothers = OwnerRef::of(&found.key).is_none_or(|of| of.owner != *owner);
+    is_anothers && OwnerStatus::try_from(&found.owner).is_ok_and(|status| !status.is_active())
 }
 
 /// What of the new key is decided before it is made.

@@ -3,6 +3,7 @@ use super::{
         KeyManager,
         apply::{Unmet, Wanted, WantedWrite},
     },
+    grace::Beginning,
     pair::{Known, Pair, Stage},
 };
 use crate::{
@@ -10,15 +11,18 @@ use crate::{
     key::KeyId,
     manage::{
         actor::Actor,
-        error::{ManageError, ManageErrorKind},
+        error::{InvalidInput, ManageError, ManageErrorKind},
         info::{Effect, KeyInfo},
         policy::{KeyAction, Target},
         rotation::EndedRotation,
     },
     record::Revocation,
-    store::{EventQuery, Guard, KeyStore, WriteOutcome, guarded},
+    store::{Guard, KeyStore, WriteOutcome},
     time::Timestamp,
 };
+
+/// What the trail says of a key that would let one live longer.
+const LONGER: &str = "expiry_later";
 
 /// An expiry that a key gets back.
 struct Restored(Option<Timestamp>);
@@ -62,14 +66,19 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// Gives a rotation up: ends the new key for good, from the next request on, if the old one is live at that moment,
-    /// and takes back the end of grace that the old one got. A rotation that is aborted stays as it is, and the answer
-    /// says so.
+    /// and takes back the end of grace that the old one got; that also where the new key was revoked by itself, and the
+    /// end of grace left behind. A rotation that is aborted stays as it is, and the answer says so.
     ///
-    /// The rotation is named as for [`finish_rotation`](Self::finish_rotation). Whoever aborts may rotate the old key and
+    /// The rotation is named as for [`finish_rotation`](Self::finish_rotation); to ask again, name it by its new key: the old
+    /// one's id names the next rotation once there is one. Whoever aborts may rotate the old key and
     /// revoke the new one.
     ///
+    /// # Security
+    /// A key that acts takes back no end of grace but of a rotation that it began itself: what is suspect does not undo
+    /// its own end.
+    ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was finished, or one
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations; an end of grace that is not this key's to take back), no rotation, rotation over (it was finished, or one
     /// of the keys expired), rotation forgotten, conflict, corrupt record, store unavailable, outcome unknown. After the last two
     /// it may be asked again.
     pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
@@ -86,7 +95,16 @@ impl<S: KeyStore> KeyManager<S> {
         self.permit(actor, KeyAction::Revoke, &Target::key(&pair.new.record))?;
         let at = self.0.clock.now();
         match pair.stage(at) {
-            Stage::Aborted => return Ok(pair.ended(Effect::Already)),
+            Stage::Aborted => {
+                let Some(Restored(end)) = self.left_behind(&pair, at).await? else {
+                    return Ok(pair.ended(Effect::Already));
+                };
+                self.permit_longer(actor, &pair)?;
+                let writes = vec![self.restoration(&mut pair.old, end)];
+                let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
+                self.apply(actor, Wanted { at, writes, guards, dedupe: None }).await?;
+                return Ok(pair.ended(Effect::Done));
+            }
             Stage::Finished | Stage::Lapsed => return Err(ManageError::new(ManageErrorKind::RotationOver)),
             Stage::UnderWay => {}
         }
@@ -94,6 +112,7 @@ impl<S: KeyStore> KeyManager<S> {
         let text = Some(old.id.to_string());
         let mut writes = vec![self.revocation(new.id, &new.owner, actor, Action::KEY_ROTATION_ABORTED, text)];
         if let Some(Restored(end)) = self.expiry_before(&pair).await? {
+            self.permit_longer(actor, &pair)?;
             writes.push(self.restoration(&mut pair.old, end));
         }
         let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
@@ -105,37 +124,42 @@ impl<S: KeyStore> KeyManager<S> {
         Ok(self.again(pair, actor).await?.ended(Effect::Already))
     }
 
-    /// The expiry that the old key had before the beginning of the rotation set another one, which still stands. The audit
-    /// trail has it, and nothing else.
-    async fn expiry_before(&self, pair: &Pair) -> Result<Option<Restored>, ManageError> {
-        let (old, new) = (&pair.old.record, &pair.new.record);
-        let Some(end) = old.expires_at else { return Ok(None) };
-        let query = EventQuery {
-            key: Some(old.id),
-            from: Some(new.created_at),
-            until: Timestamp::from_millis(new.created_at.as_millis().saturating_add(1)).ok(),
-            limit: 1_000,
-            ..EventQuery::all(self.0.organization.clone())
-        };
-        let events = guarded(self.0.timeout, || self.0.store.events(&query)).await?.rows;
-        let (new, end) = (new.id.to_string(), end.to_string());
-        let is = |action: &Action, event: &str| event == action.as_str();
-        if events
-            .iter()
-            .any(|event| is(&Action::KEY_SUCCESSOR_MADE, &event.action) && event.after.as_ref() == Some(&new))
-        {
+    /// A key takes back an end of grace that it gave itself, and no other: what somebody put an end to could undo that.
+    fn permit_longer(&self, actor: &Actor, Pair { old, new }: &Pair) -> Result<(), ManageError> {
+        if actor.key_id().is_none() || actor.key_id() == new.record.created_with.as_ref() {
+            return Ok(());
+        }
+        let subject = Subject::Key(old.record.id, old.record.owner.clone());
+        self.note_denied(actor, Some(KeyAction::Rotate.as_str()), LONGER, Some(subject));
+        Err(ManageError::invalid(InvalidInput::ExpiryLater))
+    }
+
+    /// The expiry that the old key had before the beginning of the rotation set another one, which still stands.
+    async fn expiry_before(&self, Pair { old, new }: &Pair) -> Result<Option<Restored>, ManageError> {
+        let Some(end) = old.record.expires_at else { return Ok(None) };
+        match self.beginning(&old.record.id, end, &new.record).await? {
+            Beginning::Forgotten => Err(ManageError::new(ManageErrorKind::RotationForgotten)),
+            Beginning::Set { before, after, .. } if after == Some(end) => Ok(Some(Restored(before))),
+            // Somebody chose another one since, or it stayed.
+            Beginning::Left | Beginning::Set { .. } => Ok(None),
+        }
+    }
+
+    /// The same of a rotation whose new key was revoked and no more: its end of grace was left behind.
+    async fn left_behind(&self, pair: &Pair, at: Timestamp) -> Result<Option<Restored>, ManageError> {
+        let Pair { old: Known { record: old, .. }, new: Known { record: new, .. } } = pair;
+        let Some(end) = old.expires_at.filter(|_| old.is_live(at)) else { return Ok(None) };
+        if self.live_successor(&old.id).await?.is_some() {
             return Ok(None);
         }
-        let Some(set) = events.iter().rfind(|event| is(&Action::KEY_EXPIRY_SET, &event.action)) else {
-            return Err(ManageError::new(ManageErrorKind::RotationForgotten));
-        };
-        if set.after.as_ref() != Some(&end) {
-            // Somebody chose another one since.
-            return Ok(None);
+        match self.beginning(&old.id, end, new).await? {
+            Beginning::Set { sequence, before, after }
+                if after == Some(end) && self.is_last_expiry(&old.id, sequence).await? =>
+            {
+                Ok(Some(Restored(before)))
+            }
+            _ => Ok(None),
         }
-        let before = set.before.as_deref().map(str::parse).transpose();
-        let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
-        before.map(|before| Some(Restored(before))).map_err(corrupt)
     }
 
     fn restoration(&self, old: &mut Known, end: Option<Timestamp>) -> WantedWrite {

@@ -1,5 +1,8 @@
+use std::collections::VecDeque;
+
 use super::super::{KeyManager, read, read::cursor};
 use crate::{
+    audit::Subject,
     key::KeyId,
     manage::{
         actor::Actor,
@@ -7,7 +10,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, guarded},
+    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, OwnerRef, guarded},
     time::Timestamp,
 };
 
@@ -61,7 +64,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// The rotation that a key names, if the actor may do this to its old key and see its new one: that of which it is
     /// the new key; if there is none, the last of which it is the old one.
     ///
-    /// Nobody who asks again for the end of one rotation ends the next one by that: where both are meant, neither is.
+    /// The new key's id names one rotation for good: whoever asks again for its end ends no other by that, and where a
+    /// key is in two, neither is meant. The old key's id names another rotation once one is begun.
     pub(super) async fn pair(&self, id: &KeyId, actor: &Actor, on_old: KeyAction) -> Result<Pair, ManageError> {
         let key = Known::new(self.load(id, actor, KeyAction::See).await?);
         if let Some(predecessor) = key.record.replaces {
@@ -115,30 +119,43 @@ impl<S: KeyStore> KeyManager<S> {
         let known = match read(&found) {
             Ok(known) => Known::new(known),
             Err(error) if self.may_know_of(actor, &found) => return Err(error),
-            Err(_) => return Err(ManageError::not_found()),
+            Err(_) => {
+                let owner = OwnerRef::of(&found.key).map(|of| Subject::Owner(of.owner));
+                return Err(self.hide(actor, action, owner));
+            }
         };
         let target = Target::key(&known.record);
         if !self.allows(actor, KeyAction::See, &target) {
-            return Err(ManageError::not_found());
+            let Known { record, .. } = known;
+            return Err(self.hide(actor, action, Some(Subject::Key(record.id, record.owner))));
         }
         self.permit(actor, action, &target)?;
         Ok(known)
     }
 
-    async fn live_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+    pub(super) async fn live_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
         let query = KeyQuery { liveness: Some(Liveness::Live), limit: 1, ..self.successors_of(id) };
         Ok(self.successors(&query).await?.0.pop().map(found))
     }
 
     /// The key that was made last to replace this one.
     async fn last_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+        Ok(self.last_successors(id, 1).await?.into_iter().next())
+    }
+
+    /// The keys that were made to replace this one, the last first: so many at most.
+    pub(super) async fn last_successors(&self, id: &KeyId, most: usize) -> Result<Vec<FoundKey>, ManageError> {
         let mut query = self.successors_of(id);
+        let mut last = VecDeque::new();
         loop {
-            let (mut rows, more) = self.successors(&query).await?;
-            let last = rows.pop();
-            match &last {
-                Some(row) if more => query.after = Some(cursor(row)?),
-                _ => return Ok(last.map(found)),
+            let (rows, more) = self.successors(&query).await?;
+            query.after = rows.last().filter(|_| more).map(cursor).transpose()?;
+            for row in rows {
+                last.push_front(found(row));
+                last.truncate(most);
+            }
+            if query.after.is_none() {
+                return Ok(last.into());
             }
         }
     }
