@@ -300,7 +300,7 @@ pub(super) fn is_for_the_organization(event: &Event) -> bool {
     struct Said {
         reason: String,
     }
-    if event.action == Action::ATTEMPTS_DROPPED {
+    if event.action == Action::ATTEMPT_DROPPED {
         // They may have been of any key.
         return true;
     }

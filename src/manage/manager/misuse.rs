@@ -115,5 +115,5 @@ impl<S: KeyStore> KeyManager<S> {
 
 /// Whether an event tells of calls with a key, and of nothing that was done to one.
 fn is_attempt(action: &Action) -> bool {
-    [Action::ATTEMPT_ACCEPTED, Action::ATTEMPT_REFUSED, Action::ATTEMPTS_DROPPED].contains(action)
+    [Action::ATTEMPT_ACCEPTED, Action::ATTEMPT_REFUSED, Action::ATTEMPT_DROPPED].contains(action)
 }
