@@ -181,19 +181,22 @@ impl Served {
 /// How many lines of attempts there are, and how many are said to be missing.
 async fn in_trail(store: &SqliteStore) -> (u64, u64) {
     let (mut written, mut dropped) = (0, 0);
-    let mut query = EventQuery { limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
-    loop {
-        let page = store.events(&query).await.unwrap();
-        for row in &page.rows {
-            match row.action.as_str() {
-                "attempt.accepted" => written += 1,
-                "attempts.dropped" => dropped += row.after.as_ref().unwrap().parse::<u64>().unwrap(),
-                _ => {}
+    for attempts in [true, false] {
+        let mut query = EventQuery { attempts, limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
+        loop {
+            let page = store.events(&query).await.unwrap();
+            for row in &page.rows {
+                match row.action.as_str() {
+                    "attempt.accepted" => written += 1,
+                    "attempts.dropped" => dropped += row.after.as_ref().unwrap().parse::<u64>().unwrap(),
+                    _ => {}
+                }
+            }
+            query.after = page.rows.last().map(|row| row.sequence);
+            if !page.more {
+                break;
             }
         }
-        query.after = page.rows.last().map(|row| row.sequence);
-        if !page.more {
-            return (written, dropped);
-        }
     }
+    (written, dropped)
 }

@@ -23,7 +23,8 @@ impl Action {
     /// A key was shown and accepted. Written only where a line for each attempt is asked for.
     pub const ATTEMPT_ACCEPTED: Self = Self(Cow::Borrowed("attempt.accepted"));
     /// A key that is in the store was shown, or a text with its id, and refused; [`Event::after`] is the code of the
-    /// refusal. Written only where a line for each attempt is asked for.
+    /// refusal. The actor is the key if it was proved to be that key, which expired, was revoked, or whose owner is held;
+    /// else `system:unproved caller`. Written only where a line for each attempt is asked for.
     pub const ATTEMPT_REFUSED: Self = Self(Cow::Borrowed("attempt.refused"));
     /// Lines of attempts are missing, or may be, before the one that follows this event, which lends it organization and
     /// subject: the lines themselves may have been of any key of the process. [`Event::after`] says how many.
@@ -194,6 +195,13 @@ pub struct EventRow {
 }
 
 impl EventRow {
+    /// Whether this is a line of an attempt, which stores keep apart from all other events: its action begins with
+    /// `attempt.`.
+    #[must_use]
+    pub fn is_attempt(&self) -> bool {
+        self.action.starts_with("attempt.")
+    }
+
     /// A row for documentation and tests of this crate.
     #[doc(hidden)]
     #[must_use]

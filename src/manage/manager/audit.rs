@@ -25,6 +25,8 @@ const LARGEST_PAGE: u16 = 1_000;
 impl<S: KeyStore> KeyManager<S> {
     /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see.
     ///
+    /// Lines of attempts are [asked for apart](AuditQuery::attempts).
+    ///
     /// Events stay for good, unless [`keep_events`](crate::ApiKeysBuilder::keep_events) says otherwise. Attempts that were
     /// denied are there too, as [`MANAGE_DENIED`](crate::audit::Action::MANAGE_DENIED), some seconds later. Those at keys
     /// that do not exist are shown only to whoever may see the trail of the whole organization: in one's own they would
@@ -105,6 +107,7 @@ impl<S: KeyStore> KeyManager<S> {
     ) -> Result<(Vec<EventRow>, bool), ManageError> {
         let mut asked = EventQuery {
             organization: self.0.organization.clone(),
+            attempts: query.attempts,
             key: query.key,
             owner: None,
             actor: query.actor.clone(),
