@@ -72,7 +72,7 @@ pub async fn old_attempt_lines_are_forgotten_apart<S: KeyStore>(candidate: &Cand
     same("other events forgotten with lines of attempts", &pruned.events, &0)?;
     same("the lines of attempts that are left", &left(true).await?, &vec![young.clone()])?;
     same("the other events after lines of attempts went", &left(false).await?, &vec![other, last.clone()])?;
-    candidate.append(&[old.clone()]).await?;
+    candidate.append(std::slice::from_ref(&old)).await?;
     let pruned = candidate.prune(&Prune { events_before: time, ..Prune::default() }).await?;
     ensure("another event or more to be forgotten", pruned.events >= 1, pruned)?;
     same("lines of attempts forgotten with other events", &pruned.attempts, &0)?;
