@@ -181,7 +181,7 @@ impl Served {
 /// How many lines of attempts there are, and how many are said to be missing.
 async fn in_trail(store: &SqliteStore) -> (u64, u64) {
     let (mut written, mut dropped) = (0, 0);
-    let mut query = EventQuery { limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
+    let mut query = EventQuery { attempts: true, limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
     loop {
         let page = store.events(&query).await.unwrap();
         for row in &page.rows {

@@ -175,6 +175,7 @@ impl KeyStore for TableStore {
         let whose = query.owner.as_ref().map(|owner| (owner.kind().as_str(), owner.id()));
         let wanted = |event: &&EventRow| {
             event.organization == query.organization.as_str()
+                && event.is_attempt() == query.attempts
                 && query.after.is_none_or(|after| match query.newest_first {
                     true => event.sequence < after,
                     false => event.sequence > after,
@@ -201,16 +202,21 @@ impl KeyStore for TableStore {
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
         // All at once; a database would take turns of 10,000 rows.
         let tables = &mut *self.0.lock().await;
-        let (events, changes) = (tables.events.len(), tables.done.len());
-        tables.events.retain(|event| prune.events_before.is_none_or(|before| event.at >= before.as_millis()));
+        let changes = tables.done.len();
+        let (mut events, mut attempts) = (0, 0);
+        tables.events.retain(|event| {
+            let (before, count) = match event.is_attempt() {
+                true => (prune.attempts_before, &mut attempts),
+                false => (prune.events_before, &mut events),
+            };
+            let stays = before.is_none_or(|before| event.at >= before.as_millis());
+            *count += u64::from(!stays);
+            stays
+        });
         tables.done.retain(|_, (at, _, _)| prune.changes_before.is_none_or(|before| *at >= before));
         let surplus = prune.keep_log_rows.map_or(0, |keep| tables.log.len().saturating_sub(keep as usize));
         tables.log.drain(..surplus);
-        Ok(Pruned {
-            events: (events - tables.events.len()) as u64,
-            log_rows: surplus as u64,
-            changes: (changes - tables.done.len()) as u64,
-        })
+        Ok(Pruned { events, attempts, log_rows: surplus as u64, changes: (changes - tables.done.len()) as u64 })
     }
 }
 

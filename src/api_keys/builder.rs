@@ -3,7 +3,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::keys::{ApiKeys, Inner};
 use crate::{
     audit::{EventSink, Notifier},
-    auth::{AuthSettings, AuthSetupError, Authenticator, Freshness, Pruner, StoreUpkeep, Upkeep, UsageFlusher, Wiring},
+    auth::{
+        AuthSettings, AuthSetupError, Authenticator, Freshness, Keep, Pruner, StoreUpkeep, Upkeep, UsageFlusher, Wiring,
+    },
     hash::{Argon2Params, Hasher, HasherConfig, PepperId, Peppers},
     key::{InvalidBrand, KeyFormat},
     manage::{DenialLog, KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
@@ -17,6 +19,9 @@ use crate::{
 
 /// The longest between two flushes, and the least that audit events stay: a slip of the unit must not delete a trail.
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// The least that lines of attempts stay: for as long as pruning pauses.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Settings of [`ApiKeys`].
 ///
@@ -42,7 +47,7 @@ pub struct ApiKeysBuilder<S> {
     policy: Arc<dyn Policy>,
     rules: Rules,
     usage_interval: Duration,
-    keep_events: Option<Duration>,
+    keep: Keep,
     attempt_lines: bool,
 }
 
@@ -70,7 +75,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             policy: Arc::new(TableOfRights),
             rules: Rules::default(),
             usage_interval: Duration::from_secs(10),
-            keep_events: None,
+            keep: Keep::default(),
             attempt_lines: false,
         }
     }
@@ -157,7 +162,18 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// What nobody asks for any more goes in any case, once an hour: all but 100,000 rows of the change log, and the
     /// results of changes, which are there for whoever repeats one, after a week.
     pub fn keep_events(mut self, keep: Duration) -> Self {
-        self.keep_events = Some(keep);
+        self.keep.events = Some(keep);
+        self
+    }
+
+    /// How long [lines of attempts](Self::attempt_lines) stay before they are deleted, looked at once an hour: at least an
+    /// hour. Default: as long as all other events, which is what [`keep_events`](Self::keep_events) says, else for good.
+    /// On a fleet the shortest setting wins.
+    ///
+    /// An event of a change is worth keeping for years; lines of attempts come by the thousands and are worth as long as
+    /// somebody may ask about a single request.
+    pub fn keep_attempts(mut self, keep: Duration) -> Self {
+        self.keep.attempts = Some(keep);
         self
     }
 
@@ -169,7 +185,8 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// an [event](crate::audit::Action::ATTEMPT_DROPPED) for each organization, in their place. A crash loses what was queued, which is
     /// less than a second's unless the store is slow.
     ///
-    /// A line takes some 200 bytes in the store; see [`keep_events`](Self::keep_events).
+    /// A line takes some 200 bytes in the store; [`keep_attempts`](Self::keep_attempts) says for how long. Lines are read
+    /// apart from all other events, by [`AuditQuery::attempts`](crate::manage::AuditQuery::attempts).
     pub fn attempt_lines(mut self, lines: bool) -> Self {
         self.attempt_lines = lines;
         self
@@ -233,8 +250,11 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         if self.usage_interval < Duration::from_millis(100) || self.usage_interval > DAY {
             return Err(Cause::UsageInterval.into());
         }
-        if self.keep_events.is_some_and(|keep| keep < DAY) {
+        if self.keep.events.is_some_and(|keep| keep < DAY) {
             return Err(Cause::KeepEvents.into());
+        }
+        if self.keep.attempts.is_some_and(|keep| keep < HOUR) {
+            return Err(Cause::KeepAttempts.into());
         }
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
@@ -263,7 +283,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             denials: Arc::new(denials),
         });
         let clock = Arc::clone(&settings.clock);
-        let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep_events));
+        let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep));
         let mut upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner, notifier);
         wiring.attempts = self.attempt_lines.then(|| upkeep.write_attempt_lines(&wiring.meter));
         let upkeep = Arc::new(upkeep);
@@ -300,6 +320,8 @@ enum Cause {
     Auth(AuthSetupError),
     #[error(transparent)]
     Brand(InvalidBrand),
+    #[error("lines of attempts stay for at least an hour")]
+    KeepAttempts,
     #[error("audit events stay for at least a day")]
     KeepEvents,
     #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]

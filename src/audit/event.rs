@@ -27,7 +27,8 @@ impl Action {
     /// the first; the others may have been of any key of the organization.
     pub const ATTEMPT_DROPPED: Self = Self(Cow::Borrowed("attempt.dropped"));
     /// A key that is in the store was shown, or a text with its id, and refused; [`Event::after`] is the code of the
-    /// refusal. Written only where a line for each attempt is asked for.
+    /// refusal. The actor is the key if it was proved to be that key, which expired, was revoked, or whose owner is held;
+    /// else `system:unproved caller`. Written only where a line for each attempt is asked for.
     pub const ATTEMPT_REFUSED: Self = Self(Cow::Borrowed("attempt.refused"));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed("key.expiry_set"));
@@ -195,6 +196,13 @@ pub struct EventRow {
 }
 
 impl EventRow {
+    /// Whether this is a line of an attempt, which stores keep apart from all other events: its action begins with
+    /// `attempt.`.
+    #[must_use]
+    pub fn is_attempt(&self) -> bool {
+        self.action.starts_with("attempt.")
+    }
+
     /// A row for documentation and tests of this crate.
     #[doc(hidden)]
     #[must_use]

@@ -31,6 +31,10 @@ const MOST_LINES: usize = 65_536;
 /// changes wait for it.
 const LINES_PER_WRITE: usize = 1_000;
 
+/// Who shows a text that nobody proved to be the key. An id is public: were the key the actor, anybody who has it could
+/// write deeds of the key into the trail.
+const UNPROVED_CALLER: &str = "system:unproved caller";
+
 /// How long a line waits for others at most.
 const WAIT: Duration = Duration::from_millis(200);
 
@@ -245,7 +249,16 @@ impl Line {
         let event = Event::new(organization, self.at, ActorId::Key(self.key), action, subject)
             .with_change(None, self.refused.map(str::to_owned))
             .with_source(Some(self.source.as_str().to_owned()).filter(|source| !source.is_empty()));
-        EventRow::from(&event)
+        let mut row = EventRow::from(&event);
+        if !self.is_proved() {
+            UNPROVED_CALLER.clone_into(&mut row.actor);
+        }
+        row
+    }
+
+    /// Whether the caller has the key: told what is wrong with it are only those whose text has its tag.
+    fn is_proved(&self) -> bool {
+        matches!(self.refused, None | Some("key_expired" | "key_revoked" | "owner_suspended"))
     }
 
     /// What is left of it if it is not written.

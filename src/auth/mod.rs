@@ -71,7 +71,7 @@ pub use error::{AuthError, AuthErrorKind};
 pub(crate) use flusher::UsageFlusher;
 pub use metrics::{AuthMetrics, RefusalCount};
 pub(crate) use pass::{Accepted, Pass, Visit};
-pub(crate) use pruner::Pruner;
+pub(crate) use pruner::{Keep, Pruner};
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
 pub(crate) use upkeep::{StoreUpkeep, Upkeep};
 pub(crate) use wiring::Wiring;

@@ -22,19 +22,26 @@ const LATEST_START: Duration = Duration::from_secs(300);
 /// Between two turns of what is forgotten in many: others write then.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long events stay; none: for good.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keep {
+    pub(crate) events: Option<Duration>,
+    /// Lines of attempts; none: like all other events.
+    pub(crate) attempts: Option<Duration>,
+}
+
 /// Lets the store forget, once an hour, what nobody asks for any more.
 pub(crate) struct Pruner<S> {
     store: Arc<S>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
-    /// How long events stay; none: for good.
-    keep_events: Option<Duration>,
+    keep: Keep,
     background: Background,
 }
 
 impl<S: KeyStore> Pruner<S> {
-    pub(crate) fn new(store: Arc<S>, clock: Arc<dyn Clock>, timeout: Duration, keep_events: Option<Duration>) -> Self {
-        Self { store, clock, timeout, keep_events, background: Background::default() }
+    pub(crate) fn new(store: Arc<S>, clock: Arc<dyn Clock>, timeout: Duration, keep: Keep) -> Self {
+        Self { store, clock, timeout, keep, background: Background::default() }
     }
 
     /// Starts pruning, unless that is under way, for as long as somebody holds the pruner.
@@ -56,7 +63,8 @@ impl<S: KeyStore> Pruner<S> {
     async fn prune(&self) -> bool {
         let now = self.clock.now();
         let prune = Prune {
-            events_before: self.keep_events.map(|keep| now.saturating_sub(keep)),
+            events_before: self.keep.events.map(|keep| now.saturating_sub(keep)),
+            attempts_before: self.keep.attempts.or(self.keep.events).map(|keep| now.saturating_sub(keep)),
             keep_log_rows: Some(LOG_ROWS),
             changes_before: Some(now.saturating_sub(RESULTS)),
         };
@@ -90,25 +98,41 @@ mod tests {
         time::{ManualClock, Timestamp},
     };
 
-    async fn events_left(keep: Option<Duration>) -> usize {
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    /// How many events other than lines of attempts are left of one, and how many lines of one.
+    async fn left(keep: Keep) -> [usize; 2] {
         let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(ManualClock::at(Timestamp::MIN)));
         let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
-        store.append_events(&[event]).await.unwrap();
+        let line = EventRow { action: "attempt.accepted".to_owned(), ..event.clone() };
+        store.append_events(&[event, line]).await.unwrap();
         clock.advance(Duration::from_secs(3_602));
         let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), keep));
         pruner.start();
         tokio::time::sleep(LATEST_START + INTERVAL).await;
-        store.events(&EventQuery::all(OrganizationId::single())).await.unwrap().rows.len()
+        let all = EventQuery::all(OrganizationId::single());
+        let lines = store.events(&EventQuery { attempts: true, ..all.clone() }).await.unwrap().rows.len();
+        [store.events(&all).await.unwrap().rows.len(), lines]
     }
 
     #[tokio::test(start_paused = true)]
-    async fn events_older_than_asked_for_are_forgotten() {
-        assert_eq!(events_left(Some(Duration::from_secs(3_600))).await, 0);
+    async fn events_older_than_asked_for_are_forgotten_and_lines_of_attempts_with_them() {
+        assert_eq!(left(Keep { events: Some(HOUR), attempts: None }).await, [0, 0]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn events_stay_for_good_unless_asked() {
-        assert_eq!(events_left(None).await, 1);
+        assert_eq!(left(Keep::default()).await, [1, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_of_attempts_go_sooner_than_other_events_if_asked() {
+        assert_eq!(left(Keep { events: None, attempts: Some(HOUR) }).await, [1, 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_of_attempts_stay_longer_than_other_events_if_asked() {
+        assert_eq!(left(Keep { events: Some(HOUR), attempts: Some(HOUR * 24) }).await, [0, 1]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -117,7 +141,8 @@ mod tests {
         let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
         store.append_events(&vec![event; 25_000]).await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(3_602_000).unwrap()));
-        let pruner = Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Some(Duration::from_secs(3_600)));
+        let pruner =
+            Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Keep { events: Some(HOUR), attempts: None });
         let pruner = Arc::new(pruner);
         pruner.start();
         tokio::time::sleep(LATEST_START + Duration::from_secs(1)).await;
@@ -128,7 +153,7 @@ mod tests {
     async fn it_ends_with_its_owner() {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::at(Timestamp::MIN));
-        let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), None));
+        let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Keep::default()));
         pruner.start();
         drop(pruner);
         tokio::time::sleep(LATEST_START + INTERVAL).await;

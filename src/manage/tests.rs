@@ -1,4 +1,5 @@
 mod advice;
+mod attempts;
 mod changes;
 mod decisions;
 mod denials;

@@ -9,7 +9,8 @@ use crate::{
     usage::Source,
 };
 
-/// Which events of the audit trail to read: of all that the actor may see. All conditions hold together.
+/// Which events of the audit trail to read: of all that the actor may see, but for lines of attempts, which are
+/// [asked for apart](Self::attempts). All conditions hold together.
 ///
 /// ```
 /// use tower_api_keys::{TeamId, audit::Action, manage::AuditQuery};
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use = "nothing is read before `KeyManager::events`"]
 pub struct AuditQuery {
+    pub(super) attempts: bool,
     pub(super) key: Option<KeyId>,
     pub(super) owner: Option<Owner>,
     pub(super) actor: Option<ActorId>,
@@ -37,9 +39,10 @@ pub struct AuditQuery {
 }
 
 impl AuditQuery {
-    /// Every event that the actor may see, the newest first.
+    /// Every event that the actor may see, but no line of an attempt, the newest first.
     pub const fn all() -> Self {
         Self {
+            attempts: false,
             key: None,
             owner: None,
             actor: None,
@@ -51,6 +54,31 @@ impl AuditQuery {
             after: None,
             limit: 100,
         }
+    }
+
+    /// Lines of attempts instead of the trail of changes: who showed a key and what came of it, where
+    /// [`attempt_lines`](crate::ApiKeysBuilder::attempt_lines) asks for them. A busy key has millions of them, among which
+    /// nobody would find who changed it.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use tower_api_keys::{Actor, ApiKeys, IssueKey, TeamId, manage::AuditQuery, store::MemoryStore};
+    ///
+    /// let keys = ApiKeys::builder(MemoryStore::new()).attempt_lines(true).build().await?;
+    /// let actor = Actor::system("first start")?;
+    /// let issued = keys.manager().issue(IssueKey::team(TeamId::new("blue")?), &actor).await?;
+    /// keys.authenticator().authenticate(issued.plaintext().expose_secret()).await?;
+    /// keys.shutdown().await?;
+    ///
+    /// let page = keys.manager().events(AuditQuery::all().of_key(issued.info().id).attempts(), &actor).await?;
+    /// assert_eq!(page.entries[0].event.action.as_str(), "attempt.accepted");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn attempts(mut self) -> Self {
+        self.attempts = true;
+        self
     }
 
     /// Only those about this key.

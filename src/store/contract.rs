@@ -152,7 +152,9 @@ pub trait KeyStore: KeyReader {
     /// Unavailable.
     fn append_events(&self, events: &[EventRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Events of one organization in log order, or the other way round if the newest are to come first.
+    /// Events of one organization in log order, or the other way round if the newest are to come first: its lines of
+    /// attempts, or all others. Millions of lines of attempts of one key must not slow down a page of the others: let an
+    /// index know which is which.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
@@ -164,7 +166,7 @@ pub trait KeyStore: KeyReader {
     /// Unavailable.
     fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Forgets what is old: events, rows of the change log, results of changes. At most 10,000 of each kind, so that no
+    /// Forgets what is old: events, lines of attempts, rows of the change log, results of changes. At most 10,000 of each kind, so that no
     /// call holds up others for long; whoever wants all of it gone calls again until nothing was forgotten. A store in
     /// which more at once is no burden may forget more.
     ///

@@ -145,7 +145,7 @@ pub enum UsageOf {
     NoKey,
 }
 
-/// Which events to read. All conditions hold together.
+/// Which events to read: the trail of changes, or the lines of attempts. All conditions hold together.
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, store::EventQuery};
@@ -157,6 +157,9 @@ pub enum UsageOf {
 pub struct EventQuery {
     /// Of this organization.
     pub organization: OrganizationId,
+    /// [Lines of attempts](crate::audit::EventRow::is_attempt) and nothing else, instead of everything but them: a busy
+    /// key has millions, behind which nothing else would be found.
+    pub attempts: bool,
     /// About this key.
     pub key: Option<KeyId>,
     /// About this user or team, or a key of theirs.
@@ -181,11 +184,12 @@ pub struct EventQuery {
 }
 
 impl EventQuery {
-    /// All events of an organization, the oldest first, 100 a page.
+    /// All events of an organization but lines of attempts, the oldest first, 100 a page.
     #[must_use]
     pub fn all(organization: OrganizationId) -> Self {
         Self {
             organization,
+            attempts: false,
             key: None,
             owner: None,
             actor: None,
@@ -244,8 +248,10 @@ pub struct RehashedKey {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prune {
-    /// Events before this time.
+    /// Events before this time, but no line of an attempt.
     pub events_before: Option<Timestamp>,
+    /// [Lines of attempts](crate::audit::EventRow::is_attempt) before this time.
+    pub attempts_before: Option<Timestamp>,
     /// All rows of the change log but so many of the last; a reader further behind gets a reset. The head stays. Below
     /// 1,000, readers that fell behind believe that the store lost changes, and say so.
     pub keep_log_rows: Option<u32>,
@@ -262,8 +268,10 @@ pub struct Prune {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Events.
+    /// Events other than lines of attempts.
     pub events: u64,
+    /// Lines of attempts.
+    pub attempts: u64,
     /// Rows of the change log.
     pub log_rows: u64,
     /// Results of changes.

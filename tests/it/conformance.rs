@@ -102,24 +102,24 @@ broken! {
     a_wrong_guard_named_is_noticed: NamesTheFirstGuard breaks "S21";
     overwritten_bytes_are_noticed: OverwritesMeta breaks "S46 S47 S48 S53";
     a_panic_is_noticed: Panics breaks "S46 S47 S48 S53";
-    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53";
+    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53 S74";
     a_remembered_failure_is_noticed: RemembersFailures breaks "S16";
     a_rehash_of_anything_is_noticed: RehashesAnything breaks "S27";
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
-    a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54";
+    a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54 S75";
     a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22 R23";
     a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
-    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63";
-    an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54";
+    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75";
+    an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54 S75";
     a_lift_of_every_hold_is_noticed: LiftsBoth breaks "R6 R17 S14 S23 S24";
     a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";
     a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9";
     unused_keys_left_out_are_noticed: WantsUse breaks "S42";
     a_successor_of_another_organization_is_noticed: FollowsStrangers breaks "S71";
     counts_without_a_key_that_are_kept_back_are_noticed: ForgetsKeylessCounts breaks "S67";
-    the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72";
+    the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72 S73";
     an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68";
     a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69";
     a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
@@ -128,6 +128,11 @@ broken! {
     counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66";
     counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67";
     pages_turned_the_wrong_way_are_noticed: TurnsPagesTheWrongWay breaks "S72";
+    a_dead_key_s_event_for_another_s_is_noticed: MistakesTheDead breaks "S75";
+    attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74";
+    attempts_that_go_with_other_events_are_noticed: PrunesAttemptsToo breaks "S74";
+    other_events_that_go_with_attempts_are_noticed: PrunesEventsToo breaks "S74";
+    outcomes_in_the_wrong_order_are_noticed: TurnsOutcomes breaks "S75";
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ const STORE_TIMEOUT: &str = "a setting is out of range: the store has at most an
 const BOUND: &str = "a setting is out of range: a bound of freshness is 100 ms to an hour";
 const USAGE_INTERVAL: &str = "usage is written every 100 ms to once a day";
 const COALESCING: &str = "a setting is out of range: a read of the change log waits 100 ms at most for others";
+const KEEP_ATTEMPTS: &str = "lines of attempts stay for at least an hour";
 const KEEP_EVENTS: &str = "audit events stay for at least a day";
 const THREADS: &str = "there are 1 to 1024 hashing threads";
 const QUEUE: &str = "1 to 65536 checks may wait for a hashing thread";
@@ -30,7 +31,7 @@ fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuil
 
 #[tokio::test]
 async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
-    let table: [Row; 27] = [
+    let table: [Row; 29] = [
         Row(PROOFS, |keys| keys.proofs(0)),
         Row(PROOFS, |keys| keys.proofs(100_000_001)),
         Row(PROOFS, |keys| keys.proofs(usize::MAX)),
@@ -45,6 +46,8 @@ async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
         Row(BOUND, |keys| bounded(keys, Duration::from_millis(99))),
         Row(BOUND, |keys| bounded(keys, Duration::MAX)),
         Row(COALESCING, |keys| keys.coalescing(Duration::from_millis(101))),
+        Row(KEEP_ATTEMPTS, |keys| keys.keep_attempts(Duration::ZERO)),
+        Row(KEEP_ATTEMPTS, |keys| keys.keep_attempts(Duration::from_secs(3_599))),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::ZERO)),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::from_secs(86_399))),
         Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::ZERO)),
@@ -76,7 +79,7 @@ async fn the_ends_of_the_ranges_are_accepted() {
     ] {
         let builder = ApiKeys::builder(MemoryStore::new()).proofs(proofs).look_ups(look_ups, wait);
         let builder = bounded(builder.store_timeout(timeout).usage_interval(interval), bound);
-        let builder = builder.keep_events(24 * hour).coalescing(Duration::from_millis(100));
+        let builder = builder.keep_events(24 * hour).keep_attempts(hour).coalescing(Duration::from_millis(100));
         builder.hasher(hasher).build().await.unwrap();
     }
 }

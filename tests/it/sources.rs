@@ -599,11 +599,17 @@ async fn lined_service() -> (ApiKeys<Store>, Arc<MemoryStore>, Arc<Hooks>) {
     (builder.attempt_lines(true).build().await.unwrap(), memory, hooks)
 }
 
-/// The attempts in the trail.
+/// What there is of attempts, in log order.
 async fn events(store: &MemoryStore) -> Vec<Event> {
-    let page = store.events(&EventQuery { limit: 1_000, ..EventQuery::all(OrganizationId::single()) }).await.unwrap();
-    let events = page.rows.iter().map(|row| Event::try_from(row).unwrap());
-    events.filter(|event| event.action.as_str().starts_with("attempt")).collect()
+    let mut events = Vec::new();
+    for attempts in [true, false] {
+        let query = EventQuery { attempts, limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
+        let rows = store.events(&query).await.unwrap().rows;
+        events.extend(rows.iter().map(|row| Event::try_from(row).unwrap()));
+    }
+    events.sort_by_key(|event| event.sequence);
+    events.retain(|event| event.action.as_str().starts_with("attempt"));
+    events
 }
 
 #[tokio::test]
@@ -628,8 +634,8 @@ async fn each_check_of_a_key_in_the_store_leaves_a_line_if_asked() {
     let source = Some("api/job");
     let expected = [
         ("attempt.accepted", None, of_key.clone(), source),
-        ("attempt.accepted", None, of_key.clone(), source),
-        ("attempt.refused", Some("invalid_key"), of_key, source),
+        ("attempt.accepted", None, of_key, source),
+        ("attempt.refused", Some("invalid_key"), "system:unproved caller".to_owned(), source),
         ("attempt.refused", Some("key_revoked"), of_revoked, source),
     ];
     assert_eq!(lines, expected);

@@ -189,7 +189,8 @@ impl KeyStore for SqlxStore {
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        const EVENTS: &str = "delete from keys.api_key_events where at < $1";
+        const EVENTS: &str = "delete from keys.api_key_events where not is_attempt and at < $1";
+        const ATTEMPTS: &str = "delete from keys.api_key_events where is_attempt and at < $1";
         // Positions have no gaps: the last rows are known by theirs. The head is in a table of its own, and stays.
         const LOG: &str =
             "delete from keys.api_key_log where position <= (select position from keys.api_key_head) - $1";
@@ -197,6 +198,7 @@ impl KeyStore for SqlxStore {
         let mut pruned = Pruned::default();
         let parts = [
             (EVENTS, prune.events_before.map(Timestamp::as_millis), &mut pruned.events),
+            (ATTEMPTS, prune.attempts_before.map(Timestamp::as_millis), &mut pruned.attempts),
             (LOG, prune.keep_log_rows.map(i64::from), &mut pruned.log_rows),
             (CHANGES, prune.changes_before.map(Timestamp::as_millis), &mut pruned.changes),
         ];

@@ -87,7 +87,7 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
 }
 
 pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<EventRow>, Failure> {
-    const SQL: &str = "select * from keys.api_key_events where organization = $1 \
+    const SQL: &str = "select * from keys.api_key_events where organization = $1 and is_attempt = $13 \
             and case when $12 then sequence < $2 else sequence > $2 end \
             and ($3::text is null or key_id = $3) \
             and ($4::text is null or owner_kind = $4) and ($5::text is null or owner = $5) \
@@ -108,6 +108,7 @@ pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<Eve
         .bind(query.until.map(Timestamp::as_millis))
         .bind(i64::from(query.limit) + 1)
         .bind(query.newest_first)
+        .bind(query.attempts)
         .fetch_all(pool)
         .await?;
     page(&rows, query.limit, rows::event)

@@ -48,6 +48,8 @@ impl Shown {
 impl<S: KeyStore> KeyManager<S> {
     /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see.
     ///
+    /// Lines of attempts are [asked for apart](AuditQuery::attempts).
+    ///
     /// Events stay for good, unless [`keep_events`](crate::ApiKeysBuilder::keep_events) says otherwise. Attempts that were
     /// denied are there too, as [`MANAGE_DENIED`](crate::audit::Action::MANAGE_DENIED), some seconds later. Those at keys
     /// that do not exist are shown only to whoever may see the trail of the whole organization: in one's own they would
@@ -157,6 +159,7 @@ impl<S: KeyStore> KeyManager<S> {
         owners: &[Option<Owner>],
     ) -> Result<(Vec<EventRow>, bool), ManageError> {
         let mut asked = EventQuery {
+            attempts: query.attempts,
             key: query.key,
             actor: query.actor.clone(),
             action: query.action.as_ref().map(|action| action.as_str().to_owned()),

@@ -183,6 +183,63 @@ pub async fn the_newest_events_come_first<S: KeyStore>(candidate: &Candidate<'_,
     Ok(())
 }
 
+/// Lines of attempts are apart: those events whose action begins with `attempt.`, by its bytes, come to those who ask for
+/// attempts and to nobody else, in either order, in pages, and together with any other condition.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn attempt_lines_are_apart<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (key, user) = (scene.id()?, scene.owner_named(KeyKind::User, "alice")?.owner);
+    let alike = ["key.issued", "ATTEMPT.accepted", "attempt", "attempts.made", "attempt_accepted", " attempt.accepted"];
+    let actions = alike.into_iter().flat_map(|action| [action, "attempt.accepted", "attempt.refused"]);
+    let event = |action: &str| EventRow {
+        action: action.to_owned(),
+        key: Some(key.as_str().to_owned()),
+        owner_kind: "user".to_owned(),
+        owner: "alice".to_owned(),
+        actor: "system:job".to_owned(),
+        ..scene.event(at(1))
+    };
+    candidate.append(&actions.map(event).collect::<Vec<_>>()).await?;
+    let all = || EventQuery::all(scene.organization());
+    let queries = [
+        all(),
+        EventQuery { key: Some(key), ..all() },
+        EventQuery { owner: Some(user), ..all() },
+        EventQuery { actor: Some(made("system:job".parse())?), ..all() },
+        EventQuery { from: Some(at(1)), until: Some(at(2)), ..all() },
+    ];
+    let lines = ["attempt.accepted", "attempt.refused"].repeat(alike.len());
+    for query in queries {
+        for (attempts, mut expected) in [(false, alike.to_vec()), (true, lines.clone())] {
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = EventQuery { attempts, limit: 5, after, ..query.clone() };
+                let Page { rows, more } = candidate.events_page(&page).await?;
+                after = rows.last().map(|event| event.sequence);
+                seen.extend(rows);
+                if !more || after.is_none() {
+                    break;
+                }
+            }
+            let actions = |rows: &[EventRow]| rows.iter().map(|row| row.action.clone()).collect::<Vec<_>>();
+            let what = format!("the actions of {}", if attempts { "lines of attempts" } else { "all other events" });
+            same(&what, &actions(&seen), &expected.iter().copied().map(str::to_owned).collect())?;
+            let newest = EventQuery { attempts, newest_first: true, ..query.clone() };
+            expected.reverse();
+            let rows = candidate.events_page(&newest).await?.rows;
+            let expected = expected.into_iter().map(str::to_owned).collect();
+            same(&format!("{what}, newest first"), &actions(&rows), &expected)?;
+        }
+        let refused = EventQuery { attempts: true, action: Some("attempt.refused".into()), ..query.clone() };
+        same("how many are refused", &candidate.events_page(&refused).await?.rows.len(), &alike.len())?;
+        let neither = EventQuery { attempts: false, ..refused };
+        same("lines of attempts beside the rest", &candidate.events_page(&neither).await?.rows, &Vec::new())?;
+    }
+    Ok(())
+}
+
 /// Another organization's events are invisible, whatever the conditions.
 ///
 /// # Errors

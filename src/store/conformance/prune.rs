@@ -6,8 +6,9 @@ use super::{
     unmet::{conflicts, ensure, same},
 };
 use crate::{
+    audit::EventRow,
     record::Hold,
-    store::{Change, Changes, Conflict, KeyStore, OwnerChange, Prune, Pruned, Write, WriteOutcome},
+    store::{Change, Changes, Conflict, EventQuery, KeyStore, OwnerChange, Prune, Pruned, Write, WriteOutcome},
     usage::UsageBatch,
 };
 
@@ -46,6 +47,37 @@ pub async fn old_events_are_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>)
     candidate.append(&[scene.event(at(1))]).await?;
     let next = candidate.events(&scene).await?.last().map(|event| event.sequence);
     ensure(&format!("a number above {last:?} for the next event"), next > last, next)
+}
+
+/// Lines of attempts are forgotten by a time of their own: those before it, and no other event with them, as none of
+/// them goes with other events.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn old_attempt_lines_are_forgotten_apart<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let line = |millis| EventRow { action: "attempt.refused".to_owned(), ..scene.event(ancient(millis)) };
+    let (old, young) = (line(999), line(1_000));
+    let (other, last) = (scene.event(ancient(998)), scene.event(ancient(1_001)));
+    candidate.append(&[old.clone(), other.clone(), young.clone(), last.clone()]).await?;
+    let left = async |attempts| {
+        let query = EventQuery { attempts, ..EventQuery::all(scene.organization()) };
+        let mut rows = candidate.events_page(&query).await?.rows;
+        rows.iter_mut().for_each(|event| event.sequence = 0);
+        Ok::<_, Unmet>(rows)
+    };
+    let time = Some(ancient(1_000));
+    let pruned = candidate.prune(&Prune { attempts_before: time, ..Prune::default() }).await?;
+    ensure("a line of an attempt or more to be forgotten, and no other event", pruned.attempts >= 1, pruned)?;
+    same("other events forgotten with lines of attempts", &pruned.events, &0)?;
+    same("the lines of attempts that are left", &left(true).await?, &vec![young.clone()])?;
+    same("the other events after lines of attempts went", &left(false).await?, &vec![other, last.clone()])?;
+    candidate.append(std::slice::from_ref(&old)).await?;
+    let pruned = candidate.prune(&Prune { events_before: time, ..Prune::default() }).await?;
+    ensure("another event or more to be forgotten", pruned.events >= 1, pruned)?;
+    same("lines of attempts forgotten with other events", &pruned.attempts, &0)?;
+    same("the lines of attempts after other events went", &left(true).await?, &vec![young, old])?;
+    same("the other events that are left", &left(false).await?, &vec![last])
 }
 
 /// All rows of the log but the last are forgotten, the head stays, and a reader behind the last is told of everything
@@ -126,7 +158,9 @@ pub async fn what_lives_is_not_forgotten<S: KeyStore>(candidate: &Candidate<'_, 
     candidate.put_meta(&name, b"first").await?;
     let before = candidate.list(&scene.query(), at(0)).await?;
     let time = Some(ancient(1_000));
-    candidate.prune(&Prune { events_before: time, keep_log_rows: Some(0), changes_before: time }).await?;
+    candidate
+        .prune(&Prune { events_before: time, attempts_before: time, keep_log_rows: Some(0), changes_before: time })
+        .await?;
     candidate.record(&batch).await?;
     same("the list of keys", &candidate.list(&scene.query(), at(0)).await?, &before)?;
     same("what stands under a name", &candidate.put_meta(&name, b"second").await?, &b"first".to_vec())

@@ -262,6 +262,15 @@ clauses! {
     "S72" event::the_newest_events_come_first
         "Newest first, events come in falling order of their sequence, in pages, each before the last one's end, with a \
          word on whether more follow; conditions find the same events.";
+    "S73" event::attempt_lines_are_apart
+        "Lines of attempts are apart: those events whose action begins with `attempt.`, by its bytes, come to those who \
+         ask for attempts and to nobody else, in either order, in pages, and together with any other condition.";
+    "S74" prune::old_attempt_lines_are_forgotten_apart
+        "Lines of attempts are forgotten by a time of their own: those before it, and no other event with them, as none \
+         of them goes with other events.";
+    "S75" write::the_dead_among_many_are_told
+        "A change that revokes several keys, some dead already, is done: its outcomes come in the order of its writes, \
+         unchanged for the dead, and the events are those of the others.";
 }
 
 #[cfg(test)]

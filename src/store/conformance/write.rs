@@ -265,6 +265,26 @@ pub async fn writes_see_those_before_them<S: KeyStore>(candidate: &Candidate<'_,
     conflicts("an update after a revocation in one change", candidate.apply(&change).await, Conflict::Revoked)
 }
 
+/// A change that revokes several keys, some dead already, is done: its outcomes come in the order of its writes, unchanged
+/// for the dead, and the events are those of the others.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn the_dead_among_many_are_told<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (dead, one, two) = (scene.key()?, scene.key()?, scene.key()?);
+    candidate.written(&scene.insert([&dead, &one, &two])).await?;
+    candidate.written(&scene.change(at(1), vec![dead.revoke()])).await?;
+    let before = candidate.events(&scene).await?.len();
+    let change = scene.change(at(2), vec![dead.revoke(), one.revoke(), two.revoke()]);
+    let expected = vec![WriteOutcome::Unchanged, WriteOutcome::Written, WriteOutcome::Written];
+    same("the outcomes if the first key is dead", &candidate.outcomes(&change).await?, &expected)?;
+    let mut seen: Vec<_> = candidate.events(&scene).await?.into_iter().skip(before).collect();
+    seen.iter_mut().for_each(|event| event.sequence = 0);
+    let expected: Vec<_> = change.writes.iter().skip(1).map(|audited| audited.event.clone()).collect();
+    same("the events, their sequence aside", &seen, &expected)
+}
+
 /// A change of fifty writes is done.
 ///
 /// # Errors

@@ -1,7 +1,10 @@
+mod event_log;
 mod portable;
 mod read;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use event_log::{EventLog, take};
 
 use crate::{
     audit::EventRow,
@@ -33,8 +36,7 @@ pub(super) struct Tables {
     head: Option<Head>,
     changes: HashMap<ChangeId, Done>,
     dedupes: HashSet<String>,
-    events: Vec<EventRow>,
-    last_event: i64,
+    events: EventLog,
     usage: HashMap<Option<String>, Vec<UsageRow>>,
     writers: HashMap<[u8; 16], i64>,
     meta: HashMap<String, Vec<u8>>,
@@ -125,7 +127,7 @@ impl Tables {
     pub(super) fn commit(&mut self, change: &Change, written: Written, applied: Applied) {
         written.keys.into_iter().for_each(|row| self.put(row));
         self.owners.extend(written.owners);
-        self.append_events(&written.events);
+        self.events.append(&written.events);
         for logged in written.log {
             self.log(change.id, logged);
         }
@@ -181,10 +183,7 @@ impl Tables {
     }
 
     pub(super) fn append_events(&mut self, events: &[EventRow]) {
-        for event in events {
-            self.last_event += 1;
-            self.events.push(EventRow { sequence: self.last_event, ..event.clone() });
-        }
+        self.events.append(events);
     }
 
     pub(super) fn put_meta_if_absent(&mut self, name: &str, value: &[u8]) -> Vec<u8> {
@@ -194,9 +193,10 @@ impl Tables {
     pub(super) fn prune(&mut self, prune: &Prune) -> Pruned {
         let mut pruned = Pruned::default();
         if let Some(before) = prune.events_before {
-            let (count, mut left) = (self.events.len(), MOST_PRUNED);
-            self.events.retain(|event| event.at >= before.as_millis() || !take(&mut left));
-            pruned.events = (count - self.events.len()) as u64;
+            pruned.events = self.events.forget(false, before, MOST_PRUNED);
+        }
+        if let Some(before) = prune.attempts_before {
+            pruned.attempts = self.events.forget(true, before, MOST_PRUNED);
         }
         if let Some(keep) = prune.keep_log_rows {
             let surplus = self.log.len().saturating_sub(keep as usize).min(MOST_PRUNED);
@@ -211,13 +211,6 @@ impl Tables {
         }
         pruned
     }
-}
-
-/// Whether there is one left to take.
-fn take(left: &mut usize) -> bool {
-    let is_left = *left > 0;
-    *left = left.saturating_sub(1);
-    is_left
 }
 
 /// Neither revoked nor expired.

@@ -47,7 +47,7 @@ pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -
         _ => (&sql.events, &sql.latest_events),
     };
     let (statement, beginning) = if query.newest_first { (newest_first, i64::MAX) } else { (oldest_first, i64::MIN) };
-    let params: [&(dyn ToSql + Sync); 11] = [
+    let params: [&(dyn ToSql + Sync); 12] = [
         &query.organization.as_str(),
         &query.after.unwrap_or(beginning),
         &query.key.as_ref().map(|key| key.as_str()),
@@ -59,6 +59,7 @@ pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -
         &query.from.map(Timestamp::as_millis),
         &query.until.map(Timestamp::as_millis),
         &(i64::from(query.limit) + 1),
+        &query.attempts,
     ];
     sessions.rows(statement, &params).await?.iter().map(event_row).collect()
 }

@@ -78,19 +78,20 @@ const LIST: &[Type] = &[
     Type::INT8,
 ];
 
-/// Events in the order of an index, as for keys.
+/// Events in the order of an index, as for keys. Each index has the number in a way of its own, so that no other has this
+/// order.
 macro_rules! events {
-    ($after:literal, $order:literal $(, $indexed:literal)*) => {
+    ($number:literal, $after:literal, $order:literal $(, $indexed:literal)*) => {
         concat!(
             "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
-             from {s}.api_key_events where organization = $1 and sequence ", $after, " $2",
+             from {s}.api_key_events where organization = $1 and is_attempt = $12 and ", $number, " ", $after, " $2",
             $(" and ", $indexed,)*
             " and ($3::text is null or key_id = $3) \
              and ($4::text is null or owner_kind = $4) and ($5::text is null or owner = $5) \
              and ($6::text is null or actor = $6) and ($7::text is null or action = $7) \
              and ($8::text is null or source = $8) \
              and ($9::bigint is null or at >= $9) and ($10::bigint is null or at < $10) \
-             order by sequence ", $order, " limit $11"
+             order by ", $number, " ", $order, " limit $11"
         )
     };
 }
@@ -107,6 +108,7 @@ const EVENTS: &[Type] = &[
     Type::INT8,
     Type::INT8,
     Type::INT8,
+    Type::BOOL,
 ];
 
 macro_rules! statements {
@@ -212,14 +214,14 @@ statements! {
     list_of_maker: LIST, list!("{s}.api_keys", "k.created_with = $5");
     // The only ones that are sorted: a key has few successors.
     list_of_predecessor: LIST, list!("(select * from {s}.api_keys where replaces = $12 offset 0)");
-    events: EVENTS, events!(">", "asc");
-    events_of_key: EVENTS, events!(">", "asc", "key_id = $3");
-    events_of_owner: EVENTS, events!(">", "asc", "owner_kind = $4", "owner = $5");
-    events_of_actor: EVENTS, events!(">", "asc", "actor = $6");
-    latest_events: EVENTS, events!("<", "desc");
-    latest_events_of_key: EVENTS, events!("<", "desc", "key_id = $3");
-    latest_events_of_owner: EVENTS, events!("<", "desc", "owner_kind = $4", "owner = $5");
-    latest_events_of_actor: EVENTS, events!("<", "desc", "actor = $6");
+    events: EVENTS, events!("sequence + 0", ">", "asc");
+    events_of_key: EVENTS, events!("sequence - 0", ">", "asc", "key_id = $3");
+    events_of_owner: EVENTS, events!("0 + sequence", ">", "asc", "owner_kind = $4", "owner = $5");
+    events_of_actor: EVENTS, events!("sequence * 1", ">", "asc", "actor = $6");
+    latest_events: EVENTS, events!("sequence + 0", "<", "desc");
+    latest_events_of_key: EVENTS, events!("sequence - 0", "<", "desc", "key_id = $3");
+    latest_events_of_owner: EVENTS, events!("0 + sequence", "<", "desc", "owner_kind = $4", "owner = $5");
+    latest_events_of_actor: EVENTS, events!("sequence * 1", "<", "desc", "actor = $6");
     // One statement: the sequence and the counts stand or fall together. In the order of keys, so that two of them lock
     // rows in one order.
     record_usage: &[
@@ -248,7 +250,10 @@ statements! {
     // So many at a time: whoever waits for one of these rows, or for the disk, does not wait long.
     prune_events: &[Type::INT8], "\
         delete from {s}.api_key_events where sequence in \
-            (select sequence from {s}.api_key_events where at < $1 limit 10000)";
+            (select sequence from {s}.api_key_events where not is_attempt and at < $1 limit 10000)";
+    prune_attempts: &[Type::INT8], "\
+        delete from {s}.api_key_events where sequence in \
+            (select sequence from {s}.api_key_events where is_attempt and at < $1 limit 10000)";
     // The last rows are known by their positions.
     prune_log: &[Type::INT8], "\
         delete from {s}.api_key_log where position in (select position from {s}.api_key_log \

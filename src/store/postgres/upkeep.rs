@@ -26,10 +26,12 @@ async fn meta(sessions: &Sessions, sql: &Sql, name: &str) -> Result<Option<Vec<u
 
 pub(super) async fn prune(sessions: &Sessions, sql: &Sql, prune: &Prune) -> Result<Pruned, Failure> {
     let events = prune.events_before.map(|before| before.as_millis());
+    let attempts = prune.attempts_before.map(|before| before.as_millis());
     let log_rows = prune.keep_log_rows.map(i64::from);
     let changes = prune.changes_before.map(|before| before.as_millis());
     Ok(Pruned {
         events: delete(sessions, &sql.prune_events, events).await?,
+        attempts: delete(sessions, &sql.prune_attempts, attempts).await?,
         log_rows: delete(sessions, &sql.prune_log, log_rows).await?,
         changes: delete(sessions, &sql.prune_changes, changes).await?,
     })

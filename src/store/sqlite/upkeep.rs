@@ -28,8 +28,12 @@ fn meta(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, rusqlite
 /// The most rows of a kind in one turn: nobody else writes meanwhile.
 const MOST_ROWS: i64 = 10_000;
 
-const PRUNE_EVENTS: &str = "\
-    delete from api_key_events where sequence in (select sequence from api_key_events where at < ?1 limit ?2)";
+pub(super) const PRUNE_EVENTS: &str = "\
+    delete from api_key_events where sequence in (\
+        select sequence from api_key_events where is_attempt = 0 and at < ?1 limit ?2)";
+pub(super) const PRUNE_ATTEMPTS: &str = "\
+    delete from api_key_events where sequence in (\
+        select sequence from api_key_events where is_attempt = 1 and at < ?1 limit ?2)";
 /// Positions have no gaps, so that the last rows are known by theirs. The oldest go first, so that there are none later.
 const PRUNE_LOG: &str = "\
     delete from api_key_log where position in (\
@@ -43,6 +47,9 @@ pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned
     let mut pruned = Pruned::default();
     if let Some(before) = prune.events_before {
         pruned.events = delete(&transaction, PRUNE_EVENTS, before.as_millis())?;
+    }
+    if let Some(before) = prune.attempts_before {
+        pruned.attempts = delete(&transaction, PRUNE_ATTEMPTS, before.as_millis())?;
     }
     if let Some(keep) = prune.keep_log_rows {
         pruned.log_rows = delete(&transaction, PRUNE_LOG, keep.into())?;

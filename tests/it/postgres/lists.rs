@@ -117,3 +117,42 @@ async fn a_page_of_events_reads_its_own_rows_in_either_order() {
         }
     }
 }
+
+/// 20,000 lines of attempts with one key, which the change after them is not to hide behind.
+const ATTEMPTS: &str = "\
+    insert into keys.api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
+    select 'default', n, case when n > 20000 then 'system:job' else 'user:7' end, \
+        case when n > 20000 then 'key.revoked' else 'attempt.accepted' end, lpad('7', 20, '0'), 'team', 'team7' \
+    from generate_series(1, 20010) n";
+
+#[tokio::test]
+async fn lines_of_attempts_neither_hide_nor_slow_down_other_events() {
+    let (server, sql) = filled().await;
+    run(&server, ATTEMPTS).await;
+    run(&server, "analyze").await;
+    let all = || EventQuery { after: Some(15_000), ..EventQuery::all(OrganizationId::single()) };
+    let (team, user) = (TeamId::new("team7").unwrap(), ActorId::User(UserId::new("7").unwrap()));
+    // Events of its own beyond the place, and lines of attempts.
+    let queries = [
+        ("the organization", all(), 100),
+        ("a key", EventQuery { key: Some(id(7)), ..all() }, 10),
+        ("a team", EventQuery { owner: Some(team.into()), ..all() }, 60),
+        ("an actor", EventQuery { actor: Some(user), ..all() }, 100),
+    ];
+    for (what, query, others) in queries {
+        for attempts in [false, true] {
+            let what = format!("{what}, attempts: {attempts}");
+            let count = if attempts { 100 } else { others };
+            let events = async |store: &PostgresStore| {
+                let rows = store.events(&EventQuery { attempts, ..query.clone() }).await.unwrap().rows;
+                assert_eq!(rows.len(), count, "{what}");
+            };
+            assert_reads_little(&server, &sql, &what, events).await;
+            let newest = EventQuery { newest_first: true, after: None, attempts, limit: 10, ..query.clone() };
+            let events = async |store: &PostgresStore| {
+                assert_eq!(store.events(&newest).await.unwrap().rows.len(), 10, "{what}");
+            };
+            assert_reads_little(&server, &sql, &format!("{what}, newest first"), events).await;
+        }
+    }
+}

@@ -112,10 +112,20 @@ fn guard() -> impl Strategy<Value = Guard> {
     ]
 }
 
+/// Lines of attempts, what is alike, and anything.
+fn action() -> impl Strategy<Value = String> {
+    prop_oneof![
+        2 => Just("attempt.accepted".to_owned()),
+        1 => Just("Attempt.accepted".to_owned()),
+        1 => Just("attempt\u{0}".to_owned()),
+        3 => text(),
+    ]
+}
+
 prop_compose! {
     fn event()(
         (organization, owner, at) in (organization(), owner(), at()),
-        (actor, action, source) in (text(), text(), proptest::option::of(text())),
+        (actor, action, source) in (text(), action(), proptest::option::of(text())),
         key in proptest::option::of(number()),
     ) -> EventRow {
         EventRow {
@@ -174,9 +184,11 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(writer, sequence, rows)| Step::Usage(UsageBatch { writer: [writer; 16], sequence, rows })),
         1 => prop::collection::vec(event(), 0..3).prop_map(Step::Append),
         1 => (text(), prop::collection::vec(any::<u8>(), 0..3)).prop_map(|(name, value)| Step::Meta(name, value)),
-        1 => (before(), proptest::option::of(0..4_u32), before()).prop_map(|(events_before, keep_log_rows, changes_before)| {
-            Step::Prune(Prune { events_before, keep_log_rows, changes_before })
-        }),
+        1 => (before(), before(), proptest::option::of(0..4_u32), before()).prop_map(
+            |(events_before, attempts_before, keep_log_rows, changes_before)| {
+                Step::Prune(Prune { events_before, attempts_before, keep_log_rows, changes_before })
+            }
+        ),
     ]
 }
 
@@ -214,12 +226,13 @@ prop_compose! {
         (organization, owner) in (organization(), proptest::option::of(owner())),
         actor in proptest::option::of(prop_oneof![Just("user:a"), Just("user:A")]),
         key in proptest::option::of(number()),
-        (action, source) in (proptest::option::of(text()), proptest::option::of(text())),
+        (action, source) in (proptest::option::of(action()), proptest::option::of(text())),
         (from, until, after) in (proptest::option::of(at()), proptest::option::of(at()), proptest::option::of(0..9_i64)),
-        (limit, newest_first) in (1..4_u16, any::<bool>()),
+        (limit, newest_first, attempts) in (1..4_u16, any::<bool>(), any::<bool>()),
     ) -> EventQuery {
         EventQuery {
             organization,
+            attempts,
             key: key.map(id),
             owner,
             actor: actor.map(|text| text.parse::<ActorId>().unwrap()),

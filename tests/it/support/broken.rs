@@ -69,6 +69,10 @@ pub(crate) enum Fault {
     LivesLate,
     /// The status of a user who made keys is that of the team of the same name.
     MistakesCreators,
+    /// The event of a dead key that is revoked once more stands for that of another.
+    MistakesTheDead,
+    /// Lines of attempts are among all events, and all events among them.
+    MixesAttempts,
     /// Names the first guard, whichever fails.
     NamesTheFirstGuard,
     /// Whoever writes a name last is told that it stands.
@@ -77,6 +81,10 @@ pub(crate) enum Fault {
     Panics,
     /// A key that was replaced lives on.
     PredecessorsLiveOn,
+    /// Lines of attempts go when other events do.
+    PrunesAttemptsToo,
+    /// Other events go when lines of attempts do.
+    PrunesEventsToo,
     /// It never answers a prune.
     PrunesForEver,
     /// Counts of a key are those of everybody.
@@ -99,6 +107,8 @@ pub(crate) enum Fault {
     StaleHead,
     /// Names lose their outer spaces.
     Trims,
+    /// The outcomes of revocations of different keys come the other way round.
+    TurnsOutcomes,
     /// The newest events begin after a place, instead of before it.
     TurnsPagesTheWrongWay,
     /// Every event is written twice.
@@ -233,6 +243,19 @@ impl BrokenStore {
                 }
                 change.guards.retain(|guard| !guards.contains(guard));
             }
+            Fault::MistakesTheDead => {
+                let mut dead = false;
+                for audited in &change.writes {
+                    let Write::Revoke { id, .. } = &audited.write else { continue };
+                    dead |= matches!(self.sound.find(id).await, Ok(Some(found)) if found.key.revoked_at.is_some());
+                }
+                let revocations = change.writes.iter_mut().filter(|one| matches!(one.write, Write::Revoke { .. }));
+                let mut events: Vec<&mut EventRow> = revocations.map(|audited| &mut audited.event).collect();
+                if dead && events.len() > 1 {
+                    let (first, rest) = events.split_first_mut().unwrap();
+                    std::mem::swap(*first, *rest.first_mut().unwrap());
+                }
+            }
             Fault::Trims => {
                 for audited in &mut change.writes {
                     if let Write::Insert(row) = &mut audited.write {
@@ -299,6 +322,17 @@ impl BrokenStore {
                     if matches!(audited.write, Write::Revoke { .. }) {
                         *outcome = WriteOutcome::Written;
                     }
+                }
+                Ok(applied)
+            }
+            (Fault::TurnsOutcomes, Ok(mut applied)) => {
+                let mut ids = change.writes.iter().filter_map(|audited| match &audited.write {
+                    Write::Revoke { id, .. } => Some(*id),
+                    _ => None,
+                });
+                let first = ids.next();
+                if ids.any(|id| Some(id) != first) {
+                    applied.outcomes.reverse();
                 }
                 Ok(applied)
             }
@@ -510,6 +544,15 @@ impl KeyStore for BrokenStore {
         if self.is(Fault::IgnoresNewest) {
             query.newest_first = false;
         }
+        if self.is(Fault::MixesAttempts) {
+            let mut page = self.sound.events(&EventQuery { attempts: !query.attempts, ..query.clone() }).await?;
+            let asked = self.sound.events(&query).await?;
+            page.rows.extend(asked.rows);
+            page.rows.sort_by_key(|row| if query.newest_first { -row.sequence } else { row.sequence });
+            page.more |= asked.more || page.rows.len() > query.limit.into();
+            page.rows.truncate(query.limit.into());
+            return Ok(page);
+        }
         self.sound.events(&query).await
     }
 
@@ -523,7 +566,13 @@ impl KeyStore for BrokenStore {
         if self.is(Fault::PrunesForEver) {
             std::future::pending::<()>().await;
         }
-        let pruned = self.sound.prune(prune).await?;
+        let mut prune = *prune;
+        match self.fault {
+            Fault::PrunesAttemptsToo => prune.attempts_before = prune.attempts_before.or(prune.events_before),
+            Fault::PrunesEventsToo => prune.events_before = prune.events_before.or(prune.attempts_before),
+            _ => {}
+        }
+        let pruned = self.sound.prune(&prune).await?;
         if prune.keep_log_rows == Some(0) {
             self.memory(|memory| memory.beheaded = self.sound.head_now());
         }

@@ -19,7 +19,7 @@ impl Tables {
             Place::Owners(_) => Rows::Owners(first(self.owners.iter().map(owner_row), from, limit)),
             Place::Keys(_) => Rows::Keys(first(self.keys.values().cloned(), from, limit)),
             Place::Usage(_) => Rows::Usage(first(self.usage.values().flatten().cloned(), from, limit)),
-            Place::Events(_) => Rows::Events(first(self.events.iter().cloned(), from, limit)),
+            Place::Events(_) => Rows::Events(first(self.events.all().cloned(), from, limit)),
         };
         Exported::page(rows, limit)
     }
@@ -53,11 +53,11 @@ impl Tables {
                 absent.len()
             }
             Rows::Events(rows) => {
-                let absent = absent(rows, Place::from, |row| self.event(row.sequence).map(|standing| standing == row))?;
+                let absent =
+                    absent(rows, Place::from, |row| self.events.find(row.sequence).map(|standing| standing == row))?;
                 let written = absent.len();
-                self.last_event = absent.iter().map(|row| row.sequence).fold(self.last_event, i64::max);
-                self.events.extend(absent.into_iter().cloned());
-                self.events.sort_by_key(|event| event.sequence);
+                let absent: Vec<EventRow> = absent.into_iter().cloned().collect();
+                self.events.insert(absent);
                 written
             }
         } as u64)
@@ -82,11 +82,6 @@ impl Tables {
     fn usage_row(&self, like: &UsageRow) -> Option<&UsageRow> {
         let rows = self.usage.get(&like.key)?;
         rows.iter().find(|row| row.outcome == like.outcome && row.source == like.source)
-    }
-
-    fn event(&self, sequence: i64) -> Option<&EventRow> {
-        let place = self.events.binary_search_by_key(&sequence, |event| event.sequence).ok()?;
-        self.events.get(place)
     }
 }
 

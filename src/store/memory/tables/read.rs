@@ -90,9 +90,10 @@ impl Tables {
                 && query.from.is_none_or(|from| event.at >= from.as_millis())
                 && query.until.is_none_or(|until| event.at < until.as_millis())
         };
+        let events = self.events.half(query.attempts);
         match query.newest_first {
-            false => page(self.events.iter().filter(wanted).cloned(), query.limit),
-            true => page(self.events.iter().rev().filter(wanted).cloned(), query.limit),
+            false => page(events.iter().filter(wanted).cloned(), query.limit),
+            true => page(events.iter().rev().filter(wanted).cloned(), query.limit),
         }
     }
 }

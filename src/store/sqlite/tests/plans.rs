@@ -3,6 +3,7 @@ use super::super::{
     export,
     list::{LIST_ALL, LIST_OF_CREATOR, LIST_OF_MAKER, LIST_OF_OWNER, LIST_OF_PREDECESSOR},
     schema::{MIGRATIONS, migrate},
+    upkeep::{PRUNE_ATTEMPTS, PRUNE_EVENTS},
     usage_rows,
 };
 
@@ -16,7 +17,9 @@ const FILL: &str = "\
         group by organization, kind, owner;
     insert into api_key_usage select id, 'success', '', 1, 1, 1 from api_keys;
     insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
-        select organization, created_at, created_by, 'key.issued', id, kind, owner from api_keys;";
+        select organization, created_at, created_by, 'key.issued', id, kind, owner from api_keys;
+    insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
+        select organization, created_at, 'key:' || id, 'attempt.accepted', id, kind, owner from api_keys;";
 
 fn filled() -> rusqlite::Connection {
     let mut connection = rusqlite::Connection::open_in_memory().unwrap();
@@ -71,19 +74,35 @@ fn events_are_read_from_an_index_in_either_order() {
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();
         for (both_ways, index) in [
-            (EVENTS, "USING INDEX api_key_events_by_organization (organization=? AND rowid"),
-            (EVENTS_OF_KEY, "USING INDEX api_key_events_by_key (key_id=? AND rowid"),
+            (EVENTS, "USING INDEX api_key_events_by_organization (organization=? AND is_attempt=? AND rowid"),
+            (EVENTS_OF_KEY, "USING INDEX api_key_events_by_key (key_id=? AND is_attempt=? AND rowid"),
             (
                 EVENTS_OF_OWNER,
-                "USING INDEX api_key_events_by_owner (organization=? AND owner_kind=? AND owner=? AND rowid",
+                "USING INDEX api_key_events_by_owner (organization=? AND owner_kind=? AND owner=? AND is_attempt=? AND rowid",
             ),
-            (EVENTS_OF_ACTOR, "USING INDEX api_key_events_by_actor (organization=? AND actor=? AND rowid"),
+            (
+                EVENTS_OF_ACTOR,
+                "USING INDEX api_key_events_by_actor (organization=? AND actor=? AND is_attempt=? AND rowid",
+            ),
         ] {
             for (sql, bound) in both_ways.into_iter().zip([">?)", "<?)"]) {
                 let plan = plan(&connection, sql);
-                assert!(plan.contains(&format!("{index}{bound}")), "{statistics}\n{plan}");
+                assert!(plan.contains(&format!("{index}{bound}")), "{statistics}\n{plan}\n{index}");
                 assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
             }
+        }
+    }
+}
+
+#[test]
+fn old_events_and_old_lines_of_attempts_are_found_by_their_time() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        for sql in [PRUNE_EVENTS, PRUNE_ATTEMPTS] {
+            let plan = plan(&connection, sql);
+            let search = "INDEX api_key_events_by_time (is_attempt=? AND at<?)";
+            assert!(plan.contains(search) && !plan.contains("SCAN"), "{statistics}\n{plan}");
         }
     }
 }
