@@ -152,7 +152,7 @@ fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
 fn full_counts_take_no_room_for_more_keys_and_fold_once() {
     let (recorder, _, source) = recorder();
     let refuse = |number: usize, of: &Source| {
-        let key = KeyId::new(format!("{number:020}")).unwrap();
+        let key = KeyId::new(&format!("{number:020}")).unwrap();
         recorder.refusal(Some(key), "invalid_key", None, Origin::Source(of), at(1));
     };
     (0..MOST_COUNTS).for_each(|number| refuse(number, &source));
