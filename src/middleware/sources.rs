@@ -30,6 +30,10 @@ const LONGEST_CLIENT: usize = 64;
 /// [`usage_sources_folded`](crate::auth::AuthMetrics::usage_sources_folded). Requests that name no key in the store are
 /// bounded in the same way, those with each label by themselves.
 ///
+/// What a service behind the layer refuses is counted under the source of its request if the answer carries a
+/// [`Refusal`](super::Refusal) in its extensions, as those of this crate do; a 403 of a handler's own is not seen, nor one
+/// whose extensions a layer in between took away.
+///
 /// ```
 /// use std::net::SocketAddr;
 /// use tower_api_keys::{ApiKeyLayer, middleware::Sources, usage::Source};

@@ -8,7 +8,9 @@ use crate::{key::MalformedReason, time::Timestamp};
 /// reason: `malformed_key.truncated`. A request without a key is `missing_credentials`.
 ///
 /// A good key at the wrong door is counted twice: as a `success`, for it was accepted, and as what the service behind the
-/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `insufficient_role` or `plan_required`.
+/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `insufficient_role` or `plan_required`. That is known
+/// from the [`Refusal`](crate::middleware::Refusal) in the extensions of the answer, where the layers and extractors of
+/// this crate leave one, and whoever answers with one. A 403 of a handler's own is no such outcome.
 ///
 /// ```
 /// use tower_api_keys::usage::Outcome;
