@@ -49,7 +49,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see.
     ///
     /// Events stay for good, unless [`keep_events`](crate::ApiKeysBuilder::keep_events) says otherwise. Attempts that were
-    /// denied are there too, as [`MANAGE_DENIED`](crate::audit::Action::MANAGE_DENIED), some seconds later. Those at keys
+    /// denied are there too, as [`MANAGE_DENIED`](crate::audit::Action::MANAGE_DENIED), one
+    /// [`usage_interval`](crate::ApiKeysBuilder::usage_interval) later. Those at keys
     /// that do not exist are shown only to whoever may see the trail of the whole organization: in one's own they would
     /// tell what does not exist from what is hidden.
     ///

@@ -18,7 +18,7 @@ use crate::{
     },
     owner::Owner,
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey},
+    store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey, guarded},
     time::Timestamp,
     usage::UsageDetail,
 };
@@ -193,8 +193,11 @@ impl<S: KeyStore> KeyManager<S> {
                     let rows = usage.remove(&candidate.record.id).unwrap_or_default();
                     match UsageDetail::of(&rows) {
                         Ok(usage) => {
-                            let entry = self.entry(question, *candidate, usage);
-                            page.entries.extend(Some(entry).filter(|entry| question.query.matches(entry)));
+                            let mut entry = self.entry(question, *candidate, usage);
+                            if question.query.matches(&entry) {
+                                entry.successor = self.known_to(question.actor, entry.successor).await?;
+                                page.entries.push(entry);
+                            }
                         }
                         Err(_) => page.unreadable.push(candidate.record.id),
                     }
@@ -202,6 +205,18 @@ impl<S: KeyStore> KeyManager<S> {
             }
         }
         Ok(used)
+    }
+
+    /// The key, if the actor may know of it: a successor can be another owner's.
+    async fn known_to(&self, actor: &Actor, id: Option<KeyId>) -> Result<Option<KeyId>, ManageError> {
+        let Some(id) = id else { return Ok(None) };
+        let found = guarded(self.0.timeout, || self.0.store.find(&id)).await?;
+        let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
+        let is_known = found.is_some_and(|found| match read(&found) {
+            Ok((record, _)) => self.allows(actor, KeyAction::See, &Target::key(&record)),
+            Err(_) => self.may_know_of(actor, &found),
+        });
+        Ok(is_known.then_some(id))
     }
 
     fn see(&self, question: &Question<'_>, row: ListedKey) -> Seen {
