@@ -15,7 +15,7 @@ use crate::{
         response::{Finding, Identification, Identified, LeakEvidence, Scan},
     },
     owner::KeyKind,
-    store::{FoundKey, KeyQuery, KeyStore, guarded},
+    store::{FoundKey, KeyQuery, KeyStore},
     time::Timestamp,
 };
 
@@ -105,8 +105,7 @@ impl<S: KeyStore> KeyManager<S> {
         actor: &Actor,
         into: &mut Found,
     ) -> Result<Option<(KeyInfo, KeyHash)>, ManageError> {
-        let row = guarded(self.0.timeout, || self.0.store.find(id)).await?;
-        let row = row.filter(|row| row.key.organization == self.0.organization.as_str());
+        let row = self.row(id).await?;
         Ok(row.and_then(|row| self.show_found(&row, actor, into)))
     }
 

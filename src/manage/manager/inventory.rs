@@ -2,7 +2,7 @@ use std::io;
 
 use super::{
     KeyManager, read,
-    read::{LARGEST_PAGE, before_any_at, cursor},
+    walk::{LARGEST_PAGE, before, cursor},
 };
 use crate::{
     key::KeyId,
@@ -18,7 +18,7 @@ use crate::{
     },
     owner::Owner,
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey, guarded},
+    store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey},
     time::Timestamp,
     usage::UsageDetail,
 };
@@ -135,7 +135,7 @@ impl<S: KeyStore> KeyManager<S> {
     fn inventory_query(&self, query: &InventoryQuery) -> Result<KeyQuery, ManageError> {
         let asked = self.key_query(&query.list)?;
         let place = |cursor: &KeyCursor| (cursor.created_at, cursor.id.as_str().to_owned());
-        let since = query.created_since.and_then(before_any_at);
+        let since = query.created_since.and_then(before);
         let after = [asked.after, since].into_iter().flatten().max_by_key(place);
         Ok(KeyQuery { created_before: query.created_before, after, ..asked })
     }
@@ -210,9 +210,7 @@ impl<S: KeyStore> KeyManager<S> {
     /// The key, if the actor may know of it: a successor can be another owner's.
     async fn known_to(&self, actor: &Actor, id: Option<KeyId>) -> Result<Option<KeyId>, ManageError> {
         let Some(id) = id else { return Ok(None) };
-        let found = guarded(self.0.timeout, || self.0.store.find(&id)).await?;
-        let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
-        let is_known = found.is_some_and(|found| match read(&found) {
+        let is_known = self.row(&id).await?.is_some_and(|found| match read(&found) {
             Ok((record, _)) => self.allows(actor, KeyAction::See, &Target::key(&record)),
             Err(_) => self.may_know_of(actor, &found),
         });
