@@ -56,8 +56,11 @@ impl Action {
     /// The stored record of a key cannot be read; its calls get 503.
     pub const KEY_UNREADABLE: Self = Self(Cow::Borrowed("key.unreadable"));
     /// Attempts to manage keys that were denied: what stands since is a line of JSON with the `action` that was tried, the
-    /// `reason`, [its code](crate::manage::DenialReason::code), `hidden` or `not_found`, and the `count`. What an actor
-    /// repeats within an hour is added up; of more than 16 kinds the rest is `various`.
+    /// `reason`, and the `count`. The reason is [a code](crate::manage::DenialReason::code), `expiry_later` for a key that
+    /// would take back an end that it did not give itself, `hidden` for what exists and may not be known of, or `not_found`
+    /// for a `key` that does not exist: that line is about whoever asked. What an actor repeats within an hour is added up;
+    /// of more than 16 kinds the rest is `various`, and of more than 1,000 actors of an organization `other_actors`. Lines
+    /// of the last three reasons are shown only to whoever may see the trail of the whole organization.
     pub const MANAGE_DENIED: Self = Self(Cow::Borrowed("manage.denied"));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed("owner.closed"));

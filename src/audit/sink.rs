@@ -9,10 +9,13 @@ use crate::log::log;
 
 /// Is told of events after they are committed: to notify people, or to feed another system.
 ///
-/// Every closure over `&[Event]` is one. Each event is told at most once, by the node that wrote it, in the order of its
-/// commit as far as that node's own are concerned; its [`sequence`](Event::sequence) is not known here and is 0. A node
-/// that dies between the commit and this call tells nobody: whoever must not miss one reads the trail
-/// ([`KeyManager::events`](crate::KeyManager::events)), which has them all.
+/// Every closure over `&[Event]` is one. Each event is told at most once, by the node that wrote it, and of changes that
+/// are made at the same time in any order; its [`sequence`](Event::sequence) is not known here and is 0. By then the node
+/// refuses and accepts as the change says.
+///
+/// Not every event is told: not where the node dies between the commit and this call, where the request that made the
+/// change is dropped there, or where the store never said whether the change was made. Whoever must not miss one reads the
+/// trail ([`KeyManager::events`](crate::KeyManager::events)), which has them all.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -32,8 +35,9 @@ use crate::log::log;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait EventSink: Send + Sync + 'static {
-    /// These events are committed: one change's. Called on the task that made the change, whose caller waits for it: it
-    /// hands on and returns. If it panics, that is logged and the change stands.
+    /// These events are committed: one change's, or up to 500 denied attempts of several actors and organizations. Called
+    /// on the task that made the change, whose caller waits for it: it hands on and returns. If it panics, that is logged
+    /// and the change stands.
     fn committed(&self, events: &[Event]);
 }
 

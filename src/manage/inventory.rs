@@ -5,6 +5,7 @@ mod judge;
 mod query;
 mod summary;
 
+pub(super) use entry::DEAD;
 pub use entry::{Attempts, InventoryEntry, InventoryPage};
 pub(super) use export::Sheet;
 pub use export::{ExportError, ExportFormat, InventoryColumn, InventoryExport};

@@ -131,6 +131,12 @@ impl<S> KeyManager<S> {
 }
 
 impl<S: KeyStore> KeyManager<S> {
+    /// The key of this id in this organization, whoever asks.
+    async fn row(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+        let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
+        Ok(found.filter(|found| found.key.organization == self.0.organization.as_str()))
+    }
+
     /// The key of this id, if the actor may do this to it.
     async fn load(
         &self,
@@ -138,8 +144,7 @@ impl<S: KeyStore> KeyManager<S> {
         actor: &Actor,
         action: KeyAction,
     ) -> Result<(KeyRecord, OwnerStatus), ManageError> {
-        let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
-        let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
+        let found = self.row(id).await?;
         let found = found.ok_or_else(|| self.absent(actor, action, id))?;
         let (record, status) = match read(&found) {
             Ok(read) => read,

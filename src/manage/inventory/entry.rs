@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The codes with which a dead key is refused.
-const DEAD: [&str; 3] = ["key_expired", "key_revoked", "owner_suspended"];
+pub(in crate::manage) const DEAD: [&str; 3] = ["key_expired", "key_revoked", "owner_suspended"];
 
 /// A key as an inventory shows it: the key, how it is used, and what somebody should look at.
 ///
@@ -42,7 +42,7 @@ pub struct InventoryEntry {
     pub usage: UsageDetail,
     /// Who called with it when it was dead.
     pub attempts_since_death: Attempts,
-    /// A live key that replaces it.
+    /// A live key that replaces it, if the actor may see that one.
     pub successor: Option<KeyId>,
     /// Whether it replaces a key that is still live.
     pub predecessor_is_live: bool,

@@ -3,7 +3,7 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
 };
 
-use super::KeyManager;
+use super::{KeyManager, walk::LARGEST_PAGE};
 use crate::{
     audit::{Event, EventRow, Subject},
     key::KeyId,
@@ -18,9 +18,6 @@ use crate::{
     record::ActorId,
     store::{EventQuery, KeyStore, OwnerRef, guarded},
 };
-
-/// The most events of one page, as the store's contract says.
-const LARGEST_PAGE: u16 = 1_000;
 
 /// Reads of one answer, each but the first of a thousand events: so many in a row that the actor may not see are passed
 /// over before it is told to ask again.
@@ -51,7 +48,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// Lines of attempts are [asked for apart](AuditQuery::attempts).
     ///
     /// Events stay for good, unless [`keep_events`](crate::ApiKeysBuilder::keep_events) says otherwise. Attempts that were
-    /// denied are there too, as [`MANAGE_DENIED`](crate::audit::Action::MANAGE_DENIED), some seconds later. Those at keys
+    /// denied are there too, as [`MANAGE_DENIED`](crate::audit::Action::MANAGE_DENIED), one
+    /// [`usage_interval`](crate::ApiKeysBuilder::usage_interval) later. Those at keys
     /// that do not exist are shown only to whoever may see the trail of the whole organization: in one's own they would
     /// tell what does not exist from what is hidden.
     ///
@@ -141,7 +139,7 @@ impl<S: KeyStore> KeyManager<S> {
             Ok(_) => {}
             // Whoever may know of it may read what happened to it, the more so if that cannot be read from its record.
             Err(error) if error.kind() == ManageErrorKind::CorruptRecord => {
-                let found = guarded(self.0.timeout, || self.0.store.find(key)).await?;
+                let found = self.row(key).await?;
                 let owner = found.as_ref().and_then(|found| OwnerRef::of(&found.key)).map(|of| of.owner);
                 let target = owner.as_ref().map_or(Target::Organization, Target::Owner);
                 self.permit(actor, KeyAction::Audit, &target)?;
@@ -200,8 +198,7 @@ impl<S: KeyStore> KeyManager<S> {
                 owners.entry(id).or_insert_with(|| Some(owner.clone()));
             }
             if let Entry::Vacant(unknown) = owners.entry(id) {
-                let found = guarded(self.0.timeout, || self.0.store.find(&id)).await?;
-                let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
+                let found = self.row(&id).await?;
                 unknown.insert(found.and_then(|found| OwnerRef::of(&found.key)).map(|of| of.owner));
             }
             entry.on_behalf_of = owners.get(&id).cloned().flatten();

@@ -28,8 +28,7 @@ impl<S: KeyStore> KeyManager<S> {
     /// record (a count of use, or a row that the store itself cannot read), store unavailable.
     pub async fn explain(&self, id: &KeyId, actor: &Actor) -> Result<Explanation, ManageError> {
         self.admit(actor)?;
-        let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
-        let found = found.filter(|found| found.key.organization == self.0.organization.as_str());
+        let found = self.row(id).await?;
         let found = found.ok_or_else(|| self.absent(actor, KeyAction::SeeUsage, id))?;
         let record = KeyRecord::try_from(&found.key);
         self.permit_usage(actor, id, &found, record.as_ref().ok())?;

@@ -1,4 +1,7 @@
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
+};
 
 use super::{KeyManager, read, walk::Walk};
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
         response::{Finding, Identification, Identified, LeakEvidence, Scan},
     },
     owner::KeyKind,
-    store::{FoundKey, KeyQuery, KeyStore, guarded},
+    store::{FoundKey, KeyQuery, KeyStore},
     time::Timestamp,
 };
 
@@ -72,7 +75,12 @@ impl<S: KeyStore> KeyManager<S> {
         }
         let scan = Scan::of(text, &self.0.format);
         let mut found = Found::default();
+        let mut proved = HashSet::new();
         for key in &scan.keys {
+            // A log may have one key on each of its lines: a hash for each would be paid for nothing.
+            if !proved.insert(key.expose_secret()) {
+                continue;
+            }
             if let Some((row, hash)) = self.look_up(&key.id(), actor, &mut found).await? {
                 let evidence = self.prove(key, &hash).await;
                 found.add(row, Finding { evidence, characters: key.id().as_str().len() });
@@ -97,8 +105,7 @@ impl<S: KeyStore> KeyManager<S> {
         actor: &Actor,
         into: &mut Found,
     ) -> Result<Option<(KeyInfo, KeyHash)>, ManageError> {
-        let row = guarded(self.0.timeout, || self.0.store.find(id)).await?;
-        let row = row.filter(|row| row.key.organization == self.0.organization.as_str());
+        let row = self.row(id).await?;
         Ok(row.and_then(|row| self.show_found(&row, actor, into)))
     }
 

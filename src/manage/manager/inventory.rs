@@ -2,7 +2,7 @@ use std::io;
 
 use super::{
     KeyManager, read,
-    read::{LARGEST_PAGE, before_any_at, cursor},
+    walk::{LARGEST_PAGE, before, cursor},
 };
 use crate::{
     key::KeyId,
@@ -135,7 +135,7 @@ impl<S: KeyStore> KeyManager<S> {
     fn inventory_query(&self, query: &InventoryQuery) -> Result<KeyQuery, ManageError> {
         let asked = self.key_query(&query.list)?;
         let place = |cursor: &KeyCursor| (cursor.created_at, cursor.id.as_str().to_owned());
-        let since = query.created_since.and_then(before_any_at);
+        let since = query.created_since.and_then(before);
         let after = [asked.after, since].into_iter().flatten().max_by_key(place);
         Ok(KeyQuery { created_before: query.created_before, after, ..asked })
     }
@@ -193,8 +193,11 @@ impl<S: KeyStore> KeyManager<S> {
                     let rows = usage.remove(&candidate.record.id).unwrap_or_default();
                     match UsageDetail::of(&rows) {
                         Ok(usage) => {
-                            let entry = self.entry(question, *candidate, usage);
-                            page.entries.extend(Some(entry).filter(|entry| question.query.matches(entry)));
+                            let mut entry = self.entry(question, *candidate, usage);
+                            if question.query.matches(&entry) {
+                                entry.successor = self.known_to(question.actor, entry.successor).await?;
+                                page.entries.push(entry);
+                            }
                         }
                         Err(_) => page.unreadable.push(candidate.record.id),
                     }
@@ -202,6 +205,16 @@ impl<S: KeyStore> KeyManager<S> {
             }
         }
         Ok(used)
+    }
+
+    /// The key, if the actor may know of it: a successor can be another owner's.
+    async fn known_to(&self, actor: &Actor, id: Option<KeyId>) -> Result<Option<KeyId>, ManageError> {
+        let Some(id) = id else { return Ok(None) };
+        let is_known = self.row(&id).await?.is_some_and(|found| match read(&found) {
+            Ok((record, _)) => self.allows(actor, KeyAction::See, &Target::key(&record)),
+            Err(_) => self.may_know_of(actor, &found),
+        });
+        Ok(is_known.then_some(id))
     }
 
     fn see(&self, question: &Question<'_>, row: ListedKey) -> Seen {

@@ -3,7 +3,10 @@ use std::{
     collections::{HashSet, VecDeque},
 };
 
-use super::{KeyManager, read, read::cursor};
+use super::{
+    KeyManager, read,
+    walk::{LARGEST_PAGE, cursor},
+};
 use crate::{
     key::KeyId,
     manage::{
@@ -19,9 +22,6 @@ use crate::{
     time::Timestamp,
     usage::UsageDetail,
 };
-
-/// The most keys of a page, as the store's contract says.
-const LARGEST_PAGE: u16 = 1_000;
 
 impl<S: KeyStore> KeyManager<S> {
     /// What stops if this person leaves: their live personal keys, with who else seems to depend on them; and what does

@@ -1,27 +1,27 @@
-use super::{KeyManager, read};
+use super::{
+    KeyManager, read,
+    walk::{LARGEST_PAGE, cursor},
+};
 use crate::{
     audit::Subject,
     key::KeyId,
     manage::{
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{InvalidInput, ManageError},
         info::{KeyInfo, KeyPage},
         policy::{KeyAction, Target},
         request::ListKeys,
     },
     owner::Owner,
-    store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey, guarded},
+    store::{FoundKey, KeyQuery, KeyStore, ListedKey, guarded},
     time::Timestamp,
 };
-
-/// The most keys of one page, as the store's contract says.
-pub(super) const LARGEST_PAGE: u16 = 1_000;
 
 impl<S: KeyStore> KeyManager<S> {
     /// The key of this id, dead or alive, with its usage if the actor may see it.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found, denied (a key without `keys:manage`), corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:manage`), corrupt record, store unavailable.
     pub async fn find(&self, id: &KeyId, actor: &Actor) -> Result<KeyInfo, ManageError> {
         self.admit(actor)?;
         let (record, status) = self.load(id, actor, KeyAction::See).await?;
@@ -36,7 +36,7 @@ impl<S: KeyStore> KeyManager<S> {
     /// A page of the keys that the actor may see, in the order of their making.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found (an owner whose keys the actor may not see), denied (a key without `keys:manage`;
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see), denied (a key without `keys:manage`;
     /// [`unused_since`](ListKeys::unused_since) by somebody who may not see the usage of this owner's keys), invalid,
     /// corrupt record, store unavailable.
     pub async fn list(&self, query: ListKeys, actor: &Actor) -> Result<KeyPage, ManageError> {
@@ -136,22 +136,4 @@ impl<S: KeyStore> KeyManager<S> {
             Err(_) => {}
         }
     }
-}
-
-/// The place right after this key.
-pub(super) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
-    let corrupt = || ManageError::new(ManageErrorKind::CorruptRecord);
-    Ok(KeyCursor {
-        created_at: Timestamp::from_millis(row.key.created_at).map_err(|error| corrupt().with_source(error))?,
-        id: KeyId::new(&row.key.id).map_err(|error| corrupt().with_source(error))?,
-    })
-}
-
-/// The greatest id there can be.
-const LAST_ID: &str = "zzzzzzzzzzzzzzzzzzzz";
-
-/// The last place in the order of lists before all keys made at this time; none if there was no time before it.
-pub(super) fn before_any_at(time: Timestamp) -> Option<KeyCursor> {
-    let earlier = Timestamp::from_millis(time.as_millis().checked_sub(1)?).ok()?;
-    KeyId::new(LAST_ID).ok().map(|id| KeyCursor { created_at: earlier, id })
 }

@@ -18,7 +18,7 @@ use crate::{
     owner::Owner,
     record::KeyRow,
     scope::{Scope, Scopes},
-    store::{FoundKey, KeyQuery, KeyStore, Liveness, WriteOutcome, guarded},
+    store::{FoundKey, KeyQuery, KeyStore, Liveness, WriteOutcome},
 };
 
 /// Writes of one change, the most a store takes.
@@ -189,11 +189,6 @@ impl<S: KeyStore> KeyManager<S> {
             }
         }
         Ok(())
-    }
-
-    async fn row(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
-        let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
-        Ok(found.filter(|found| found.key.organization == self.0.organization.as_str()))
     }
 
     /// Counts a key, once, and notes it to be revoked if it is to be.

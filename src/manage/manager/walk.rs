@@ -9,13 +9,12 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    record::KeyRow,
     store::{KeyCursor, KeyQuery, KeyStore, ListedKey, guarded},
     time::Timestamp,
 };
 
-/// Keys of one answer of the store, the most its contract allows.
-const PAGE: u16 = 1_000;
+/// The most keys or events of one page, as the store's contract says.
+pub(super) const LARGEST_PAGE: u16 = 1_000;
 
 /// Goes through the keys of a query page by page: those of one owner after another, each in the order of their making.
 pub(super) struct Walk {
@@ -27,7 +26,7 @@ pub(super) struct Walk {
 impl Walk {
     /// The keys of these owners; none of them in particular stands for all keys of the organization.
     pub(super) fn new(query: KeyQuery, owners: Vec<Option<Owner>>) -> Self {
-        Self { begin: query.after, query: KeyQuery { limit: PAGE, ..query }, owners: owners.into() }
+        Self { begin: query.after, query: KeyQuery { limit: LARGEST_PAGE, ..query }, owners: owners.into() }
     }
 
     /// The next page, which may be empty; none once all were shown.
@@ -41,7 +40,7 @@ impl Walk {
         let page = guarded(manager.0.timeout, || manager.0.store.list(&self.query, now)).await?;
         if page.more {
             // A row whose own place cannot be read is read again after the last one whose place can.
-            let place = page.rows.iter().rev().find_map(|row| place(&row.key));
+            let place = page.rows.iter().rev().find_map(|row| cursor(row).ok());
             self.query.after = Some(place.ok_or_else(|| ManageError::new(ManageErrorKind::CorruptRecord))?);
         } else {
             self.owners.pop_front();
@@ -70,6 +69,11 @@ pub(super) fn before(time: Timestamp) -> Option<KeyCursor> {
     KeyId::new(&"z".repeat(20)).ok().map(|id| KeyCursor { created_at, id })
 }
 
-fn place(row: &KeyRow) -> Option<KeyCursor> {
-    Some(KeyCursor { created_at: Timestamp::from_millis(row.created_at).ok()?, id: KeyId::new(&row.id).ok()? })
+/// The place right after this key.
+pub(super) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
+    let corrupt = || ManageError::new(ManageErrorKind::CorruptRecord);
+    Ok(KeyCursor {
+        created_at: Timestamp::from_millis(row.key.created_at).map_err(|error| corrupt().with_source(error))?,
+        id: KeyId::new(&row.key.id).map_err(|error| corrupt().with_source(error))?,
+    })
 }

@@ -23,7 +23,7 @@ pub enum LeakEvidence {
     IdAndSecret,
     /// A well-formed key of this id is there, with another secret: not this key.
     OtherSecret,
-    /// The id is there, and nothing of a secret behind it.
+    /// The id is there, and no secret was recognised behind it.
     Id,
     /// The first characters of the id are there, behind a prefix of its kind.
     Beginning,
@@ -39,7 +39,7 @@ impl LeakEvidence {
             Self::WholeKey => "the whole key is in the text: whoever has the text can use it",
             Self::IdAndSecret => "its id is in the text, and what looks like its secret, whole or in part",
             Self::OtherSecret => "a key of its id is in the text, with another secret: not this key",
-            Self::Id => "its id is in the text, without a secret: whoever has the text cannot use the key",
+            Self::Id => "its id is in the text, and no secret was recognised behind it",
             Self::Beginning => "its id begins like one in the text",
             Self::Part => "a part of its id is in the text, which may be chance",
         }

@@ -4,13 +4,10 @@ use serde::Serialize;
 
 use crate::{
     audit::Event,
-    manage::info::KeyInfo,
+    manage::{info::KeyInfo, inventory::DEAD, rotation::TURNED_AWAY},
     time::Timestamp,
     usage::{UsageCount, UsageDetail},
 };
-
-/// Outcomes of requests with a key that is dead.
-const DEAD: [&str; 2] = ["key_expired", "key_revoked"];
 
 /// What may have been done with a key that leaked: who used it, from where, since when, and what it changed. It
 /// serializes.
@@ -27,7 +24,7 @@ const DEAD: [&str; 2] = ["key_expired", "key_revoked"];
 /// for source in misuse.new_sources() {
 ///     println!("{} used it for the first time at {}", source.source, source.first_at);
 /// }
-/// assert_eq!(misuse.to_string(), "nobody used it since, and it changed nothing");
+/// assert_eq!(misuse.to_string(), "nobody used it since, and it changed nothing that you may see");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -41,8 +38,12 @@ pub struct Misuse {
     pub since: Timestamp,
     /// From where it was ever used or tried, the last first. Counts are over all time: they are not kept by the hour.
     pub sources: Vec<SourceUse>,
-    /// Requests with it that were refused because it was revoked or had expired: one count for each reason and source.
+    /// Requests with it that were refused because it was revoked or had expired, or its owner was held or closed: one
+    /// count for each reason and source.
     pub tried_since_death: Vec<UsageCount>,
+    /// Requests with it that were accepted and then turned away: at another team's door, for want of a scope, a role or a
+    /// plan. One count for each reason and source.
+    pub turned_away: Vec<UsageCount>,
     /// What it did to keys and owners since then, the oldest first: of what the actor may see the audit trail of. At most
     /// 1,000.
     pub changes: Vec<Event>,
@@ -86,13 +87,16 @@ pub struct SourceUse {
 
 impl Misuse {
     pub(in crate::manage) fn new(key: KeyInfo, since: Timestamp, usage: &UsageDetail) -> Self {
-        let is_of_dead = |count: &&UsageCount| DEAD.contains(&count.outcome.as_str());
-        let tried_since_death = usage.counts.iter().filter(is_of_dead).cloned().collect();
+        let with = |outcomes: &[&str]| {
+            let has_one = |count: &&UsageCount| outcomes.contains(&count.outcome.as_str());
+            usage.counts.iter().filter(has_one).cloned().collect()
+        };
         Self {
             key,
             since,
             sources: SourceUse::all(usage, since),
-            tried_since_death,
+            tried_since_death: with(&DEAD),
+            turned_away: with(&TURNED_AWAY),
             changes: Vec::new(),
             denied: Vec::new(),
             made: Vec::new(),
@@ -123,7 +127,7 @@ impl SourceUse {
                 is_within: false,
             });
             let requests = if count.outcome.is_success() { &mut sum.accepted } else { &mut sum.refused };
-            *requests += count.count;
+            *requests = requests.saturating_add(count.count);
             sum.first_at = sum.first_at.min(first_at);
             sum.last_at = sum.last_at.max(last_at);
         }
@@ -145,11 +149,18 @@ impl fmt::Display for Misuse {
             (within, new) => write!(f, "used or tried since from {within} sources, {new} of them new")?,
         }
         if self.changes.is_empty() && self.made.is_empty() {
-            f.write_str(", and it changed nothing")?;
+            f.write_str(", and it changed nothing that you may see")?;
         } else {
-            write!(f, "; it changed {} things since and made {} keys", self.changes.len(), self.made.len())?;
+            let (changes, made) = (self.changes.len(), self.made.len());
+            write!(f, "; of what you may see it changed {changes} things since and made {made} keys")?;
         }
-        let tries: i64 = self.tried_since_death.iter().map(|count| count.count).sum();
+        if self.more {
+            f.write_str(", and there may be more")?;
+        }
+        if self.unreadable > 0 {
+            write!(f, "; {} entries cannot be read", self.unreadable)?;
+        }
+        let tries = self.tried_since_death.iter().map(|count| count.count).fold(0, i64::saturating_add);
         if tries > 0 {
             write!(f, "; tried {tries} times after its end")?;
         }

@@ -117,7 +117,7 @@ impl Rotation {
 impl Seen {
     fn of(usage: &UsageDetail) -> Option<Self> {
         Some(Self {
-            successes: usage.successes().map(|count| count.count).sum(),
+            successes: usage.successes().map(|count| count.count).fold(0, i64::saturating_add),
             first_at: usage.successes().map(|count| count.first_at).min()?,
             last_at: usage.successes().map(|count| count.last_at).max()?,
         })

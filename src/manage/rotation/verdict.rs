@@ -12,7 +12,7 @@ use crate::{
 pub(super) const QUIET: Duration = Duration::from_secs(3_600);
 
 /// Counted for a request beside its `success`, if what is behind the door turned it away.
-const TURNED_AWAY: [&str; 5] =
+pub(in crate::manage) const TURNED_AWAY: [&str; 5] =
     ["insufficient_role", "insufficient_scope", "plan_required", "wrong_key_kind", "wrong_team"];
 
 /// Whether a rotation can be finished, as far as it shows.
@@ -31,7 +31,9 @@ pub enum RotationVerdict {
     /// The old key was not used lately, the last time then, or not since the rotation began then; but there are sources
     /// that used it and that were not seen with the new key since. A job that runs once a week is quiet for six days.
     QuietSince(Timestamp),
-    /// The new key is in use, and every source that ever used the old key was seen with the new one since.
+    /// The new key is in use, and every source that ever used the old key was seen with the new one since. Callers without
+    /// a name, which send no user agent, are one source: that one of them moved says nothing of the others, and an empty
+    /// [`source`](crate::usage::UsageCount::source) among those of the old key deserves a look before it is finished.
     SafeToFinish,
     /// So many sources used the old key lately.
     StillUsedBy(usize),
@@ -44,7 +46,9 @@ impl fmt::Display for RotationVerdict {
             Self::QuietSince(time) => {
                 write!(f, "the old key was not used since {time}, but not all that used it were seen with the new one")
             }
-            Self::SafeToFinish => f.write_str("all that used the old key use the new one: finish the rotation"),
+            Self::SafeToFinish => f.write_str(
+                "all that used the old key use the new one, as far as their names tell them apart: finish the rotation",
+            ),
             Self::StillUsedBy(1) => f.write_str("the old key is still in use, by 1 source"),
             Self::StillUsedBy(sources) => write!(f, "the old key is still in use, by {sources} sources"),
         }
@@ -97,7 +101,7 @@ fn has_moved(source: &UsageCount, new: &UsageDetail) -> bool {
     let let_in = new.successes().filter(|count| count.source == name);
     let turned_away = new.refusals().filter(|count| count.source == name);
     let turned_away = turned_away.filter(|count| TURNED_AWAY.contains(&count.outcome.as_str()));
-    let times = turned_away.map(|count| count.count).sum::<i64>();
+    let times = turned_away.map(|count| count.count).fold(0, i64::saturating_add);
     !stands_for_many(name) && let_in.into_iter().any(|count| count.last_at >= source.last_at && count.count > times)
 }
 

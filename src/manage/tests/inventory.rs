@@ -9,7 +9,7 @@ mod rights;
 
 use std::time::Duration;
 
-use super::fixture::{Bench, plain_change, system};
+use super::fixture::{Bench, person, plain_change, system, user};
 use crate::{
     Clock,
     key::KeyId,
@@ -78,4 +78,18 @@ async fn flags_of(bench: &Bench, letter: char) -> Vec<KeyFlag> {
 /// The first letters of the ids.
 fn letters(entries: &[InventoryEntry]) -> String {
     entries.iter().map(|entry| &entry.key.id.as_str()[..1]).collect()
+}
+
+#[tokio::test]
+async fn successor_that_the_actor_may_not_see_is_not_named() {
+    let bench = Bench::new();
+    let old = bench.plant("AAAAAAAAAAAAAAAAAAAA", &user("alice"), "read").await;
+    let request = crate::manage::RotateKey::of(old).into_team("blue".parse().unwrap());
+    let new = bench.manager.begin_rotation(request, &system()).await.unwrap().info().id;
+    let successor = async |actor| {
+        let page = bench.manager.inventory(InventoryQuery::all(), &actor).await.unwrap();
+        page.entries.into_iter().find(|entry| entry.key.id == old).unwrap().successor
+    };
+    assert_eq!(successor(system()).await, Some(new));
+    assert_eq!(successor(person("alice")).await, None);
 }

@@ -219,14 +219,17 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
     let changed: String = misuse.changes.iter().filter_map(|event| event.after.clone()).collect();
     assert_eq!(changed, "ijkl");
     assert_eq!(misuse.made.len(), 1);
+    let turned_away: Vec<_> = misuse.turned_away.iter().map(|count| (&*count.source, count.count)).collect();
+    assert_eq!(turned_away, [("api/node", 2)]);
     assert_eq!(
         misuse.to_string(),
-        "used or tried since from 2 sources, 1 of them new; it changed 4 things since and made 1 keys; tried 5 times \
-         after its end"
+        "used or tried since from 2 sources, 1 of them new; of what you may see it changed 4 things since and made 1 \
+         keys; tried 5 times after its end"
     );
     // The owner sees its own key, and not what it did to others.
     let own = bench.manager.misuse(&id, since, &person("kim")).await.unwrap();
     assert_eq!((own.changes.len(), own.made.len(), own.sources.len()), (0, 0, 3));
+    assert!(own.to_string().contains("it changed nothing that you may see"), "{own}");
     assert_eq!(bench.manager.misuse(&id, since, &person("eve")).await.unwrap_err().kind(), ManageErrorKind::NotFound);
 }
 

@@ -118,3 +118,23 @@ async fn keys_made_are_all_shown_though_there_are_more_changes() {
     let misuse = bench.manager.misuse(&id, time(SINCE), &system()).await.unwrap();
     assert_eq!((misuse.changes.len(), misuse.made.len(), misuse.more), (1_000, 1_000, true));
 }
+
+#[tokio::test]
+async fn sums_of_counts_that_are_too_large_stay_large() {
+    use crate::usage::{UsageDetail, UsageRow};
+    let bench = Bench::new();
+    let id = bench.plant(ACTING, &team("blue"), "*").await;
+    let row = |outcome: &str| UsageRow {
+        key: Some(ACTING.into()),
+        outcome: outcome.into(),
+        source: "ci".into(),
+        count: i64::MAX,
+        first_at: 1,
+        last_at: 1,
+    };
+    let rows = vec![row("key_revoked"), row("owner_suspended"), row("wrong_team")];
+    let key = bench.manager.find(&id, &system()).await.unwrap();
+    let misuse = crate::manage::Misuse::new(key, time(SINCE), &UsageDetail::of(&rows).unwrap());
+    assert_eq!(misuse.sources[0].refused, i64::MAX);
+    assert!(misuse.to_string().ends_with(&format!("tried {} times after its end", i64::MAX)), "{misuse}");
+}

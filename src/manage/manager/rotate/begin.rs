@@ -111,7 +111,7 @@ impl<S: KeyStore> KeyManager<S> {
             return Err(ManageError::new(ManageErrorKind::KeyExpired));
         }
         if let Some(predecessor) = &old.replaces
-            && let Some(found) = self.peer(predecessor).await?
+            && let Some(found) = self.row(predecessor).await?
             && !is_anothers_and_gone(&found, &old.owner)
             // Looked at before the change and not in it: what is dead stays dead.
             && found.key.revoked_at.is_none()

@@ -1,6 +1,9 @@
 use std::collections::VecDeque;
 
-use super::super::{KeyManager, read, read::cursor};
+use super::super::{
+    KeyManager, read,
+    walk::{LARGEST_PAGE, cursor},
+};
 use crate::{
     audit::Subject,
     key::KeyId,
@@ -13,9 +16,6 @@ use crate::{
     store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, OwnerRef, guarded},
     time::Timestamp,
 };
-
-/// The most rows of one page, as the store's contract says.
-const LARGEST_PAGE: u16 = 1_000;
 
 /// A key and whether its owner may use it.
 #[derive(Clone)]
@@ -100,18 +100,12 @@ impl<S: KeyStore> KeyManager<S> {
         }
         if let Some(predecessor) = key.record.replaces
             && key.record.is_live(self.0.clock.now())
-            && let Some(old) = self.peer(&predecessor).await?
+            && let Some(old) = self.row(&predecessor).await?
             && old.key.revoked_at.is_none()
         {
             return Ok(Pair { old: self.seen(old, actor, action)?, new: key });
         }
         Err(ManageError::new(ManageErrorKind::NoRotation))
-    }
-
-    /// A key of this organization, whoever asks.
-    pub(super) async fn peer(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
-        let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
-        Ok(found.filter(|found| found.key.organization == self.0.organization.as_str()))
     }
 
     /// The other key of a rotation, if the actor may do this to it.

@@ -184,7 +184,7 @@ fn verdicts_are_sentences_and_words() {
         ),
         (
             RotationVerdict::SafeToFinish,
-            "all that used the old key use the new one: finish the rotation",
+            "all that used the old key use the new one, as far as their names tell them apart: finish the rotation",
             serde_json::json!("safe_to_finish"),
         ),
         (
