@@ -672,7 +672,8 @@ async fn lines_that_find_no_room_are_counted_and_told_of() {
     assert_eq!(metrics.attempt_lines_written + metrics.attempt_lines_dropped, 65_536 + 11);
     assert!(metrics.attempt_lines_dropped > 0);
     // In the place of what is missing: all lines but the last one came before.
-    let query = EventQuery { newest_first: true, limit: 3, ..EventQuery::all(OrganizationId::single()) };
+    let query =
+        EventQuery { attempts: true, newest_first: true, limit: 3, ..EventQuery::all(OrganizationId::single()) };
     let last = store.events(&query).await.unwrap().rows;
     let actions: Vec<_> = last.iter().map(|row| row.action.as_str()).collect();
     assert_eq!(actions, ["attempt.accepted", "attempt.dropped", "attempt.accepted"]);
@@ -710,7 +711,7 @@ async fn what_is_missing_is_told_in_the_trail_of_whose_it_is() {
     // No line follows.
     keys.shutdown().await.unwrap();
     for ((name, key), count) in issued.iter().zip([2, 3]) {
-        let query = EventQuery { action: Some("attempt.dropped".into()), ..EventQuery::all(customer(name)) };
+        let query = EventQuery { attempts: true, ..EventQuery::all(customer(name)) };
         let rows = store.events(&query).await.unwrap().rows;
         assert_eq!(rows.iter().map(dropped).collect::<Vec<_>>(), [count]);
         assert_eq!(rows[0].key.as_deref(), Some(key.id().as_str()));
