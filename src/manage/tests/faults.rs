@@ -140,19 +140,15 @@ async fn lease_has_ended_before_anybody_is_told() {
         audit::{Event, Notifier},
         manage::Rules,
     };
-    use std::sync::{Arc, Mutex};
-    let ask: Arc<Mutex<Option<Box<dyn Fn() -> bool + Send>>>> = Arc::default();
-    let had = Arc::new(Mutex::new(None));
+    use std::sync::{Arc, Mutex, OnceLock, Weak};
+    let (asked, had) = (Arc::new(OnceLock::<Weak<Bench>>::new()), Arc::new(Mutex::new(None)));
     let notifier = Notifier::new({
-        let (ask, had) = (Arc::clone(&ask), Arc::clone(&had));
-        move |_: &[Event]| *had.lock().unwrap() = ask.lock().unwrap().as_ref().map(|ask| ask())
+        let (asked, had) = (Arc::clone(&asked), Arc::clone(&had));
+        move |_: &[Event]| *had.lock().unwrap() = asked.get().and_then(Weak::upgrade).map(|bench| bench.has_lease())
     });
     let bench = Arc::new(Bench::with_rules(Rules { notifier, ..Rules::default() }));
     bench.renew_lease();
-    let asked = Arc::clone(&bench);
-    *ask.lock().unwrap() = Some(Box::new(move || asked.has_lease()));
+    asked.set(Arc::downgrade(&bench)).unwrap();
     bench.manager.hold(&user("alice"), Hold::Suspended, &system()).await.unwrap();
     assert_eq!(*had.lock().unwrap(), Some(false));
-    // The bench and who asks it hold each other.
-    *ask.lock().unwrap() = None;
 }
