@@ -69,7 +69,7 @@ async fn pages_of_the_trail_look_as_if_there_was_nothing_hidden() {
     append(&bench, shown("b"), 1).await;
     append(&bench, of_blue("manage.denied", Some(NOT_FOUND)), 2_500).await;
     append(&bench, shown("c"), 1).await;
-    append(&bench, of_blue("attempts.dropped", Some("7")), 1).await;
+    append(&bench, of_blue("attempt.dropped", Some("7")), 1).await;
     for newest in [true, false] {
         let all = || if newest { AuditQuery::all() } else { AuditQuery::all().oldest_first() };
         let (mut pages, mut next) = (Vec::new(), None);
