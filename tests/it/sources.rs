@@ -711,7 +711,8 @@ async fn what_is_missing_is_told_in_the_trail_of_whose_it_is() {
     // No line follows.
     keys.shutdown().await.unwrap();
     for ((name, key), count) in issued.iter().zip([2, 3]) {
-        let query = EventQuery { attempts: true, ..EventQuery::all(customer(name)) };
+        let of_gaps = Some("attempt.dropped".into());
+        let query = EventQuery { attempts: true, action: of_gaps, ..EventQuery::all(customer(name)) };
         let rows = store.events(&query).await.unwrap().rows;
         assert_eq!(rows.iter().map(dropped).collect::<Vec<_>>(), [count]);
         assert_eq!(rows[0].key.as_deref(), Some(key.id().as_str()));
