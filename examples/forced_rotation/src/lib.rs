@@ -101,8 +101,6 @@ impl Regime {
 
     /// The rotation of a key under this regime, for the person or the job that asks for it.
     pub fn renewal(&self, id: KeyId, now: Timestamp) -> RotateKey {
-        RotateKey::of(id)
-            .expires_at(now.saturating_add(self.life))
-            .old_key_ends_at(now.saturating_add(self.grace))
+        RotateKey::of(id).expires_at(now.saturating_add(self.life)).old_key_ends_at(now.saturating_add(self.grace))
     }
 }

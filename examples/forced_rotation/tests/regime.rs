@@ -5,11 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use forced_rotation::Regime;
 use tower_api_keys::{
-    Actor, ApiKeys, Clock, IssueKey, IssuedKey, ManualClock, TeamId,
-    auth::AuthErrorKind,
-    hash::Argon2Params,
-    manage::ListKeys,
-    store::SqliteStore,
+    Actor, ApiKeys, Clock, IssueKey, IssuedKey, ManualClock, TeamId, auth::AuthErrorKind, hash::Argon2Params,
+    manage::ListKeys, store::SqliteStore,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
