@@ -8,6 +8,7 @@ use super::{
     Origin, Outcome, Source,
     budget::{Budget, Proof},
     pairs::StoredPairs,
+    source::same_text,
     tally::Count,
 };
 use crate::key::{KeyId, MalformedReason};
@@ -186,7 +187,8 @@ impl Hash for dyn PlaceInWords + '_ {
 
 impl PartialEq for dyn PlaceInWords + '_ {
     fn eq(&self, other: &Self) -> bool {
-        self.words() == other.words()
+        let ((key, end, source), (of_key, of_end, of_source)) = (self.words(), other.words());
+        key == of_key && end == of_end && same_text(source, of_source)
     }
 }
 

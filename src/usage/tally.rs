@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
-use super::{Origin, Source};
+use super::{Origin, Source, source::same_text};
 use crate::time::Timestamp;
 
 /// How many more sources a key counts without a lock, beside the first.
@@ -53,7 +53,7 @@ impl KeyUsage {
             return Some(found);
         }
         origin.with_text(|text| {
-            let is_same = |source: &Source| source.as_str() == text;
+            let is_same = |source: &Source| same_text(source.as_str(), text);
             if let Some(found) = self.slots().find_map(|slot| slot.if_source(is_same)) {
                 return Some(found);
             }

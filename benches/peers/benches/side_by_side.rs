@@ -9,7 +9,7 @@
 //! | `api_keys_simplified_ns` | `api-keys-simplified`: verify one Argon2id hash; no look-up, no middleware |
 //! | `tollgate_ns` | `tollgate-auth`: a text looked up by its HMAC among 1,000; no middleware |
 //! | `modo_ns` | that service inside of `modo-rs`'s `ApiKeyLayer`: SHA-256, 1,000 keys in a hash map |
-//! | `warm_ns` | that service inside of our `ApiKeyLayer`: 1,000 keys, usage counted |
+//! | `warm_ns` | that service inside of our `ApiKeyLayer`: 1,000 keys, usage and sources counted |
 //! | `warm_overhead_ns` | the same, less the bare service in the same round |
 //! | `check_ns` | our `Authenticator` alone, 1,000 keys |
 //! | `warm_overhead_100k_ns` | as `warm_overhead_ns`, with 100,000 keys in random order |
@@ -17,6 +17,7 @@
 //! | `wrong_secret_cached_ns` | the same refusing a wrong secret for an id that it remembers |
 //! | `wrong_secret_uncached_ns` | the same for an id that only the store knows |
 //! | `cold_ns` | the first use of a key, with the default hash |
+//! | `second_source_overhead_ns` | as `warm_overhead_ns`, with keys that were first used from elsewhere |
 //! | `x_api_key_overhead_ns` | as `warm_overhead_ns`, with the key in `x-api-key` |
 //! | `bare_2_threads_ratio` | the service alone: requests a second of two threads over those of one; not nanoseconds |
 //! | `warm_2_threads_ratio` | the same with our layer around it; on a busy machine the line before says what it gives |
@@ -55,7 +56,7 @@ const ROUNDS: usize = 301;
 const SLOW_ROUNDS: usize = 25;
 const THREAD_ROUNDS: usize = 25;
 
-const LINES: [&str; 17] = [
+const LINES: [&str; 18] = [
     "bare_ns",
     "tower_http_static_ns",
     "prefixed_api_key_ns",
@@ -70,6 +71,7 @@ const LINES: [&str; 17] = [
     "wrong_secret_cached_ns",
     "wrong_secret_uncached_ns",
     "cold_ns",
+    "second_source_overhead_ns",
     "x_api_key_overhead_ns",
     "bare_2_threads_ratio",
     "warm_2_threads_ratio",
@@ -90,6 +92,7 @@ fn main() {
             "warm_overhead_ns" => println!("{line}\t{:.0}", quick.median_over("warm_ns", "bare_ns")),
             "warm_overhead_100k_ns" => println!("{line}\t{:.0}", quick.median_over("warm_100k_ns", "bare_ns")),
             "bare_2_threads_ratio" | "warm_2_threads_ratio" => println!("{line}\t{:.2}", threads.median(line)),
+            "second_source_overhead_ns" => println!("{line}\t{:.0}", quick.median_over("second_source_ns", "bare_ns")),
             "x_api_key_overhead_ns" => println!("{line}\t{:.0}", quick.median_over("x_api_key_ns", "bare_ns")),
             _ => println!("{line}\t{:.0}", quick.median(line)),
         }
@@ -108,7 +111,10 @@ struct Contenders {
     simplified: Simplified,
     tollgate: Tollgate,
     modo: Modo,
+    /// Keys that requests have used.
     warm: Ours,
+    /// Keys that were used without a request: all requests come from a second source.
+    checked: Ours,
     malformed: Vec<String>,
     wrong_cached: Vec<String>,
     warm_100k: Ours,
@@ -122,7 +128,8 @@ impl Contenders {
     fn filled(runtime: &Runtime) -> Self {
         let cheap = Argon2Params::MACHINE_SECRET;
         runtime.block_on(async {
-            let warm = Ours::issued(KEYS, cheap, 100_000).await.used().await;
+            let warm = Ours::issued(KEYS, cheap, 100_000).await.requested().await;
+            let checked = Ours::issued(KEYS, cheap, 100_000).await.used().await;
             let unused = Ours::issued(KEYS, cheap, 100_000).await;
             Self {
                 prefixed: Prefixed::new(),
@@ -130,9 +137,10 @@ impl Contenders {
                 tollgate: Tollgate::of(&warm.texts),
                 modo: Modo::filled(KEYS).await,
                 malformed: warm.texts.iter().map(|text| with_another_prefix(text)).collect(),
-                wrong_cached: warm.texts.iter().map(|text| with_another_secret(text)).collect(),
+                wrong_cached: checked.texts.iter().map(|text| with_another_secret(text)).collect(),
                 warm,
-                warm_100k: Ours::issued(MANY_KEYS, cheap, 2 * MANY_KEYS).await.used().await,
+                checked,
+                warm_100k: Ours::issued(MANY_KEYS, cheap, 2 * MANY_KEYS).await.requested().await,
                 wrong_uncached: unused.texts.iter().map(|text| with_another_secret(text)).collect(),
                 unused,
                 cold: Ours::issued(1, Argon2Params::STANDARD, 100_000).await,
@@ -144,7 +152,7 @@ impl Contenders {
         let mut rounds = Rounds::default();
         self.add_services(&mut rounds);
         self.add_checks(&mut rounds, runtime);
-        let checkers = [&self.warm, &self.unused].map(|ours| ours.keys.authenticator());
+        let checkers = [&self.warm, &self.checked, &self.unused].map(|ours| ours.keys.authenticator());
         let runs = || checkers.each_ref().map(Authenticator::argon2_runs);
         let runs_before = runs();
         rounds.run(ROUNDS);
@@ -170,6 +178,7 @@ impl Contenders {
         add_service(rounds, "warm_ns", layer.layer(bare()), bearer(keys));
         let mut turns = Turns::of(keys);
         add_service(rounds, "x_api_key_ns", layer.layer(bare()), move || turns.x_api_key(BATCH));
+        add_service(rounds, "second_source_ns", self.checked.keys.layer().layer(bare()), bearer(&self.checked.texts));
         let (service, many) = (self.warm_100k.keys.layer().layer(bare()), &self.warm_100k.texts);
         add_service(rounds, "warm_100k_ns", service, bearer(many));
     }
@@ -180,12 +189,12 @@ impl Contenders {
         });
         add_check(rounds, "tollgate_ns", &self.warm.texts, |text| self.tollgate.check(text));
 
-        let warm = self.warm.keys.authenticator();
+        let checked = self.checked.keys.authenticator();
         let check = |kind| {
-            let warm = warm.clone();
-            move |text: &str| warm.authenticate(text).now_or_never().is_some_and(|result| ended(&result, kind))
+            let checked = checked.clone();
+            move |text: &str| checked.authenticate(text).now_or_never().is_some_and(|result| ended(&result, kind))
         };
-        add_check(rounds, "check_ns", &self.warm.texts, check(None));
+        add_check(rounds, "check_ns", &self.checked.texts, check(None));
         let malformed = AuthErrorKind::Malformed(MalformedReason::UnknownPrefix);
         add_check(rounds, "malformed_ns", &self.malformed, check(Some(malformed)));
         add_check(rounds, "wrong_secret_cached_ns", &self.wrong_cached, check(Some(AuthErrorKind::Invalid)));

@@ -4,6 +4,8 @@ use std::{future::ready, time::Duration};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use http::{StatusCode, header::AUTHORIZATION};
+use tower::{Layer, ServiceExt};
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, KeyKind, UserId,
     hash::{Argon2Params, HasherConfig},
@@ -11,7 +13,7 @@ use tower_api_keys::{
     store::MemoryStore,
 };
 
-use crate::requests::shuffle;
+use crate::requests::{bare, request, shuffle};
 
 /// Keys being issued at a time: work for the hashing threads, and no more than may wait for one.
 const AT_A_TIME: usize = 16;
@@ -40,7 +42,18 @@ impl Ours {
         Self { keys: built, texts }
     }
 
-    /// Uses each key once, so that it is remembered.
+    /// Uses each key once by such a request as is measured, so that it is remembered with the source of that.
+    pub async fn requested(self) -> Self {
+        let layer = self.keys.layer();
+        let uses = stream::iter(&self.texts)
+            .map(|text| layer.layer(bare()).oneshot(request(AUTHORIZATION, &format!("Bearer {text}"))))
+            .buffer_unordered(AT_A_TIME);
+        let all_good = uses.all(|answer| ready(answer.is_ok_and(|answer| answer.status() == StatusCode::OK))).await;
+        assert!(all_good, "a good key");
+        self
+    }
+
+    /// Uses each key once without a request, so that it is remembered.
     pub async fn used(self) -> Self {
         let authenticator = self.keys.authenticator();
         let uses = stream::iter(&self.texts).map(|text| authenticator.authenticate(text)).buffer_unordered(AT_A_TIME);
