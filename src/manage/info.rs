@@ -95,7 +95,14 @@ impl KeyInfo {
     /// closed.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end) && self.owner_status.is_active()
+        self.is_live(now) && self.owner_status.is_active()
+    }
+
+    /// Whether it is neither revoked nor expired at this time. Requests with it are accepted only if its owner may use
+    /// it, too: [`is_usable`](Self::is_usable).
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
 }
 

@@ -13,6 +13,7 @@ mod people;
 mod read;
 mod revoke_many;
 mod rotate;
+mod sight;
 mod usage;
 mod walk;
 
@@ -21,12 +22,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     actor::Actor,
     denials::DenialLog,
-    error::{InvalidInput, ManageError, ManageErrorKind},
-    policy::{KeyAction, Policy, Target},
+    error::{InvalidInput, ManageError},
+    policy::{KeyAction, Policy},
     rules::Rules,
 };
 use crate::{
-    audit::Subject,
     hash::Hasher,
     key::{KeyFormat, KeyId},
     owner::{OrganizationId, Owner},
@@ -146,43 +146,8 @@ impl<S: KeyStore> KeyManager<S> {
     ) -> Result<(KeyRecord, OwnerStatus), ManageError> {
         let found = self.row(id).await?;
         let found = found.ok_or_else(|| self.absent(actor, action, id))?;
-        let (record, status) = match read(&found) {
-            Ok(read) => read,
-            Err(error) if self.may_know_of(actor, &found) => return Err(error),
-            Err(_) => {
-                return Err(self.hide_unreadable(actor, action, id, &found));
-            }
-        };
-        let target = Target::key(&record);
-        // Whoever may not see a key is not told either what else they may not do to it.
-        if !self.allows(actor, KeyAction::See, &target) {
-            return Err(self.hide(actor, action, Some(Subject::Key(record.id, record.owner))));
-        }
-        self.permit(actor, action, &target)?;
-        Ok((record, status))
+        self.permitted(&found, actor, action)
     }
-
-    /// A row that cannot be read, of whose owner the actor may not know: nobody is named whose row does not say.
-    fn hide_unreadable(&self, actor: &Actor, action: KeyAction, id: &KeyId, found: &FoundKey) -> ManageError {
-        match OwnerRef::of(&found.key) {
-            Some(of) => self.hide(actor, action, Some(Subject::Owner(of.owner))),
-            None => self.absent(actor, action, id),
-        }
-    }
-
-    /// Whether the actor may see the keys of the owner of a row that cannot be read.
-    fn may_know_of(&self, actor: &Actor, found: &FoundKey) -> bool {
-        match OwnerRef::of(&found.key) {
-            Some(of) => self.allows(actor, KeyAction::See, &Target::Owner(&of.owner)),
-            None => self.allows(actor, KeyAction::See, &Target::Organization),
-        }
-    }
-}
-
-/// The nouns of two rows.
-fn read(found: &FoundKey) -> Result<(KeyRecord, OwnerStatus), ManageError> {
-    let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
-    Ok((KeyRecord::try_from(&found.key).map_err(corrupt)?, OwnerStatus::try_from(&found.owner).map_err(corrupt)?))
 }
 
 impl<S> Clone for KeyManager<S> {

@@ -76,6 +76,11 @@ impl OwnerRef {
 }
 
 impl KeyRow {
+    /// Whether it is neither revoked nor expired, also where the rest of it cannot be read.
+    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now.as_millis() < end)
+    }
+
     fn kind(&self) -> Result<KeyKind, CorruptRow> {
         match self.kind.as_str() {
             "user" => Ok(KeyKind::User),

@@ -132,7 +132,7 @@ impl<S: KeyStore> KeyManager<S> {
         let Some(key) = &query.key else {
             return Ok(match &query.owner {
                 Some(owner) => vec![Some(owner.clone())],
-                None => self.reach(actor, KeyAction::Audit),
+                None => self.reach(actor, &[KeyAction::Audit]),
             });
         };
         match self.load(key, actor, KeyAction::Audit).await {

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use super::KeyManager;
+use super::{KeyManager, sight::Sight};
 use crate::{
-    audit::{Action, Subject},
+    audit::Action,
     key::KeyId,
     manage::{
         actor::Actor,
@@ -31,7 +31,7 @@ impl<S: KeyStore> KeyManager<S> {
         let found = self.row(id).await?;
         let found = found.ok_or_else(|| self.absent(actor, KeyAction::SeeUsage, id))?;
         let record = KeyRecord::try_from(&found.key);
-        self.permit_usage(actor, id, &found, record.as_ref().ok())?;
+        self.permit_usage(actor, &found, record.as_ref().ok())?;
         let known = match record.and_then(|record| Ok((record, OwnerStatus::try_from(&found.owner)?))) {
             Ok((record, owner)) => Ok(Readable {
                 owner_changed_by: self.who_changed(&record.owner, &owner, actor).await?,
@@ -48,25 +48,16 @@ impl<S: KeyStore> KeyManager<S> {
 
     /// Whether the actor may see how this key is used; of one whose record cannot be read, how the keys of its owner
     /// are, or where that cannot be read either, those of the organization.
-    fn permit_usage(
-        &self,
-        actor: &Actor,
-        id: &KeyId,
-        found: &FoundKey,
-        record: Option<&KeyRecord>,
-    ) -> Result<(), ManageError> {
+    fn permit_usage(&self, actor: &Actor, found: &FoundKey, record: Option<&KeyRecord>) -> Result<(), ManageError> {
+        if let Sight::Hidden(about) = self.sight(actor, found) {
+            return Err(self.hidden(found, actor, KeyAction::SeeUsage, about));
+        }
         let of = OwnerRef::of(&found.key);
         let target = match (record, &of) {
             (Some(record), _) => Target::key(record),
             (None, Some(of)) => Target::Owner(&of.owner),
             (None, None) => Target::Organization,
         };
-        if !self.allows(actor, KeyAction::See, &target) {
-            return Err(match record {
-                Some(record) => self.hide(actor, KeyAction::SeeUsage, Some(Subject::Key(*id, record.owner.clone()))),
-                None => self.hide_unreadable(actor, KeyAction::SeeUsage, id, found),
-            });
-        }
         self.permit(actor, KeyAction::SeeUsage, &target)
     }
 

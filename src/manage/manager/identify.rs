@@ -3,7 +3,7 @@ use std::{
     collections::{BTreeMap, HashSet},
 };
 
-use super::{KeyManager, read, walk::Walk};
+use super::{KeyManager, sight::Sight, walk::Walk};
 use crate::{
     hash::{KeyHash, TagErrorKind, VerifyErrorKind},
     key::{KeyId, ParsedKey},
@@ -11,7 +11,7 @@ use crate::{
         actor::Actor,
         error::{InvalidInput, ManageError},
         info::KeyInfo,
-        policy::{KeyAction, Target},
+        policy::KeyAction,
         response::{Finding, Identification, Identified, LeakEvidence, Scan},
     },
     owner::KeyKind,
@@ -110,12 +110,17 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     fn show_found(&self, row: &FoundKey, actor: &Actor, into: &mut Found) -> Option<(KeyInfo, KeyHash)> {
-        let Ok((record, status)) = read(row) else {
-            into.unreadable += u64::from(self.may_know_of(actor, row));
-            return None;
-        };
-        let hash = record.hash.clone();
-        self.allows(actor, KeyAction::See, &Target::key(&record)).then(|| (KeyInfo::new(record, status, None), hash))
+        match self.sight(actor, row) {
+            Sight::Seen(record, status) => {
+                let hash = record.hash.clone();
+                Some((KeyInfo::new(*record, status, None), hash))
+            }
+            Sight::Unreadable(_) => {
+                into.unreadable += 1;
+                None
+            }
+            Sight::Hidden(_) => None,
+        }
     }
 
     /// Whether the text is that of the key. What cannot be checked now is not said to be another one.
@@ -141,8 +146,8 @@ impl<S: KeyStore> KeyManager<S> {
         actor: &Actor,
         found: &mut Found,
     ) -> Result<(), ManageError> {
-        let owners = self.reach(actor, KeyAction::See);
-        let mut walk = Walk::new(KeyQuery::all(self.0.organization.clone()), owners);
+        let owners = self.reach(actor, &[KeyAction::See]);
+        let mut walk = Walk::of_owners(KeyQuery::all(self.0.organization.clone()), owners);
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 let Ok(id) = KeyId::new(&row.key.id) else { continue };
@@ -183,8 +188,7 @@ impl Found {
         let mut keys: Vec<Identified> = std::mem::take(&mut self.keys).into_values().collect();
         let order = |found: &Identified| {
             let Identified { key, evidence, characters } = found;
-            let is_live = key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end);
-            (*evidence, Reverse(*characters), Reverse(is_live), key.created_at, key.id)
+            (*evidence, Reverse(*characters), Reverse(key.is_live(now)), key.created_at, key.id)
         };
         keys.sort_by_key(order);
         self.more |= keys.len() > MOST_KEYS;

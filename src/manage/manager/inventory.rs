@@ -1,7 +1,8 @@
 use std::io;
 
 use super::{
-    KeyManager, read,
+    KeyManager,
+    sight::Sight,
     walk::{LARGEST_PAGE, before, cursor},
 };
 use crate::{
@@ -210,30 +211,27 @@ impl<S: KeyStore> KeyManager<S> {
     /// The key, if the actor may know of it: a successor can be another owner's.
     async fn known_to(&self, actor: &Actor, id: Option<KeyId>) -> Result<Option<KeyId>, ManageError> {
         let Some(id) = id else { return Ok(None) };
-        let is_known = self.row(&id).await?.is_some_and(|found| match read(&found) {
-            Ok((record, _)) => self.allows(actor, KeyAction::See, &Target::key(&record)),
-            Err(_) => self.may_know_of(actor, &found),
-        });
+        let found = self.row(&id).await?;
+        let is_known = found.is_some_and(|found| !matches!(self.sight(actor, &found), Sight::Hidden(_)));
         Ok(is_known.then_some(id))
     }
 
     fn see(&self, question: &Question<'_>, row: ListedKey) -> Seen {
         let found = FoundKey { key: row.key, owner: row.owner };
         let creator = OwnerStatus::try_from(&row.creator);
-        let (Ok((record, owner)), Ok(creator)) = (read(&found), creator) else {
-            let id = KeyId::new(&found.key.id).ok().filter(|_| self.may_know_of(question.actor, &found));
-            return id.map_or(Seen::Nothing, Seen::Unreadable);
+        let (record, owner, creator) = match (self.sight(question.actor, &found), creator) {
+            (Sight::Hidden(_), _) => return Seen::Nothing,
+            (Sight::Seen(record, owner), Ok(creator)) => (record, owner, creator),
+            (Sight::Unreadable(_), _) | (_, Err(_)) => {
+                return KeyId::new(&found.key.id).map_or(Seen::Nothing, Seen::Unreadable);
+            }
         };
-        let target = Target::key(&record);
-        let sees = |action| self.allows(question.actor, action, &target);
-        if !sees(KeyAction::See) || !sees(KeyAction::SeeUsage) {
-            return Seen::Nothing;
-        }
-        if !question.query.may_match(&record) {
+        let sees_usage = self.allows(question.actor, KeyAction::SeeUsage, &Target::key(&record));
+        if !sees_usage || !question.query.may_match(&record) {
             return Seen::Nothing;
         }
         Seen::Candidate(Box::new(Candidate {
-            record,
+            record: *record,
             owner,
             creator,
             successor: row.successor.and_then(|id| KeyId::new(&id).ok()),

@@ -1,4 +1,4 @@
-use super::{KeyManager, read, walk::Walk};
+use super::{KeyManager, sight::Sight, walk::Walk};
 use crate::{
     audit::{Action, Event, Subject},
     key::KeyId,
@@ -57,12 +57,12 @@ impl<S: KeyStore> KeyManager<S> {
             limit: MOST,
             ..EventQuery::all(self.0.organization.clone())
         };
-        // Calls of the key are no changes, and may be many.
+        // There may be many that the actor may not know of.
         for _ in 0..MOST_READS {
             let page = guarded(self.0.timeout, || self.0.store.events(&query)).await?;
             for row in &page.rows {
                 match Event::try_from(row) {
-                    Ok(event) if is_attempt(&event.action) || !self.may_know_event(actor, &event) => {}
+                    Ok(event) if !self.may_know_event(actor, &event) => {}
                     Ok(event) => {
                         let denied = event.action == Action::MANAGE_DENIED;
                         let events = if denied { &mut misuse.denied } else { &mut misuse.changes };
@@ -85,17 +85,16 @@ impl<S: KeyStore> KeyManager<S> {
 
     async fn add_made(&self, id: KeyId, actor: &Actor, misuse: &mut Misuse) -> Result<(), ManageError> {
         let query = KeyQuery { maker: Some(id), ..KeyQuery::all(self.0.organization.clone()) };
-        // As one query that asks for no owner in particular: whose keys it made is what is to be found out.
-        let mut walk = Walk::new(query, vec![None]);
+        let mut walk = Walk::new(query);
         let mut more = false;
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 let found = FoundKey { key: row.key, owner: row.owner };
-                match read(&found) {
-                    Ok((record, _)) if !self.allows(actor, KeyAction::See, &Target::key(&record)) => {}
-                    Ok(_) if misuse.made.len() >= usize::from(MOST) => more = true,
-                    Ok((record, status)) => misuse.made.push(KeyInfo::new(record, status, None)),
-                    Err(_) => misuse.unreadable += u64::from(self.may_know_of(actor, &found)),
+                match self.sight(actor, &found) {
+                    Sight::Hidden(_) => {}
+                    Sight::Seen(..) if misuse.made.len() >= usize::from(MOST) => more = true,
+                    Sight::Seen(record, status) => misuse.made.push(KeyInfo::new(*record, status, None)),
+                    Sight::Unreadable(_) => misuse.unreadable += 1,
                 }
             }
             if more {
@@ -111,9 +110,4 @@ impl<S: KeyStore> KeyManager<S> {
         let (Subject::Key(_, owner) | Subject::Owner(owner)) = &event.subject;
         self.allows(actor, KeyAction::Audit, &Target::Owner(owner)) && self.may_see_event(actor, event)
     }
-}
-
-/// Whether an event tells of calls with a key, and of nothing that was done to one.
-fn is_attempt(action: &Action) -> bool {
-    [Action::ATTEMPT_ACCEPTED, Action::ATTEMPT_REFUSED, Action::ATTEMPT_DROPPED].contains(action)
 }

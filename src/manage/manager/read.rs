@@ -1,5 +1,6 @@
 use super::{
-    KeyManager, read,
+    KeyManager,
+    sight::Shown,
     walk::{LARGEST_PAGE, cursor},
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
         request::ListKeys,
     },
     owner::Owner,
-    store::{FoundKey, KeyQuery, KeyStore, ListedKey, guarded},
+    store::{KeyQuery, KeyStore, ListedKey, guarded},
     time::Timestamp,
 };
 
@@ -50,37 +51,31 @@ impl<S: KeyStore> KeyManager<S> {
         };
         let mut page = KeyPage { keys: Vec::new(), unreadable: Vec::new(), next };
         for row in rows {
-            self.show(row, actor, &mut page);
+            let shown = self.shown(row, actor, &mut page.unreadable);
+            page.keys.extend(shown.map(Shown::into_info));
         }
         Ok(page)
     }
 
     /// The owners whose keys to ask the store for, of one or of all that there are; none of them in particular where the
-    /// actor may see them all.
+    /// actor may see them all. `with_usage` where the answer tells how they are used, as which of them are unused does.
     pub(super) fn owners_to_list(
         &self,
         owner: Option<&Owner>,
         with_usage: bool,
         actor: &Actor,
     ) -> Result<Vec<Option<Owner>>, ManageError> {
-        let sees = |target: Target<'_>| {
-            self.allows(actor, KeyAction::See, &target)
-                // Which keys were not used since when tells how they are used.
-                && (!with_usage || self.allows(actor, KeyAction::SeeUsage, &target))
+        let Some(owner) = owner else {
+            let actions: &[_] = if with_usage { &[KeyAction::See, KeyAction::SeeUsage] } else { &[KeyAction::See] };
+            return Ok(self.reach(actor, actions));
         };
-        Ok(match owner {
-            Some(owner) => {
-                if !self.allows(actor, KeyAction::See, &Target::Owner(owner)) {
-                    return Err(self.hide(actor, KeyAction::See, Some(Subject::Owner(owner.clone()))));
-                }
-                if with_usage {
-                    self.permit(actor, KeyAction::SeeUsage, &Target::Owner(owner))?;
-                }
-                vec![Some(owner.clone())]
-            }
-            None if sees(Target::Organization) => vec![None],
-            None => actor.owners().filter(|owner| sees(Target::Owner(owner))).map(Some).collect(),
-        })
+        if !self.allows(actor, KeyAction::See, &Target::Owner(owner)) {
+            return Err(self.hide(actor, KeyAction::See, Some(Subject::Owner(owner.clone()))));
+        }
+        if with_usage {
+            self.permit(actor, KeyAction::SeeUsage, &Target::Owner(owner))?;
+        }
+        Ok(vec![Some(owner.clone())])
     }
 
     /// What the store is asked for, but for the owner.
@@ -119,21 +114,5 @@ impl<S: KeyStore> KeyManager<S> {
         more |= rows.len() > limit;
         rows.truncate(limit);
         Ok((rows, more))
-    }
-
-    fn show(&self, row: ListedKey, actor: &Actor, page: &mut KeyPage) {
-        let usage = row.usage;
-        let found = FoundKey { key: row.key, owner: row.owner };
-        match read(&found) {
-            Ok((record, status)) => {
-                let target = Target::key(&record);
-                if self.allows(actor, KeyAction::See, &target) {
-                    let usage = self.allows(actor, KeyAction::SeeUsage, &target).then_some(usage);
-                    page.keys.push(KeyInfo::new(record, status, usage));
-                }
-            }
-            Err(_) if self.may_know_of(actor, &found) => page.unreadable.extend(KeyId::new(&found.key.id)),
-            Err(_) => {}
-        }
     }
 }

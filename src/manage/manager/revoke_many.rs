@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::{
     KeyManager,
     apply::Wanted,
-    read,
+    sight::Sight,
     walk::{Walk, before},
 };
 use crate::{
@@ -148,7 +148,7 @@ impl<S: KeyStore> KeyManager<S> {
         let request = run.request;
         let owners = match &request.owner {
             Some(owner) => vec![Some(owner.clone())],
-            None => self.reach(run.actor, KeyAction::See),
+            None => self.reach(run.actor, &[KeyAction::See]),
         };
         let query = KeyQuery {
             creator: request.creator.clone(),
@@ -158,7 +158,7 @@ impl<S: KeyStore> KeyManager<S> {
             after: request.from.and_then(before),
             ..KeyQuery::all(self.0.organization.clone())
         };
-        let mut walk = Walk::new(query, owners);
+        let mut walk = Walk::of_owners(query, owners);
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 self.judge(FoundKey { key: row.key, owner: row.owner }, run);
@@ -178,7 +178,7 @@ impl<S: KeyStore> KeyManager<S> {
             self.revoke_live(run, 1).await?;
             for maker in std::mem::take(&mut makers) {
                 let query = KeyQuery { maker: Some(maker), ..KeyQuery::all(self.0.organization.clone()) };
-                let mut walk = Walk::new(query, vec![None]);
+                let mut walk = Walk::new(query);
                 while let Some(rows) = walk.next_page(self).await? {
                     for row in rows {
                         makers.extend(may_have_made_keys(&row.key).filter(|id| known.insert(*id)));
@@ -196,20 +196,21 @@ impl<S: KeyStore> KeyManager<S> {
         if !run.request.matches(&found.key) {
             return;
         }
-        let Ok((record, _)) = read(&found) else {
-            if self.may_know_of(run.actor, &found) && run.unreadable.insert(found.key.id) {
-                run.report.unreadable += 1;
+        let record = match self.sight(run.actor, &found) {
+            Sight::Seen(record, _) => record,
+            Sight::Unreadable(_) => {
+                run.report.unreadable += u64::from(run.unreadable.insert(found.key.id));
+                return;
             }
-            return;
+            Sight::Hidden(_) => return,
         };
-        let target = Target::key(&record);
-        if !self.allows(run.actor, KeyAction::See, &target) || !run.counted.insert(record.id) {
+        if !run.counted.insert(record.id) {
             return;
         }
         run.report.matched += 1;
         if !record.is_live(self.0.clock.now()) {
             run.report.already_dead += 1;
-        } else if !self.allows(run.actor, KeyAction::Revoke, &target) {
+        } else if !self.allows(run.actor, KeyAction::Revoke, &Target::key(&record)) {
             run.report.denied += 1;
         } else if run.only_looks {
             run.report.left += 1;

@@ -24,8 +24,14 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// The keys of these owners; none of them in particular stands for all keys of the organization.
-    pub(super) fn new(query: KeyQuery, owners: Vec<Option<Owner>>) -> Self {
+    /// The keys of a query.
+    pub(super) fn new(query: KeyQuery) -> Self {
+        let owner = query.owner.clone();
+        Self::of_owners(query, vec![owner])
+    }
+
+    /// The same for these owners; none of them in particular stands for all keys of the organization.
+    pub(super) fn of_owners(query: KeyQuery, owners: Vec<Option<Owner>>) -> Self {
         Self { begin: query.after, query: KeyQuery { limit: LARGEST_PAGE, ..query }, owners: owners.into() }
     }
 
@@ -53,12 +59,13 @@ impl Walk {
 }
 
 impl<S: KeyStore> KeyManager<S> {
-    /// The owners to whom the actor may do this; none of them in particular where it may to the whole organization.
-    pub(super) fn reach(&self, actor: &Actor, action: KeyAction) -> Vec<Option<Owner>> {
-        if self.allows(actor, action, &Target::Organization) {
+    /// The owners to whom the actor may do all this; none of them in particular where it may to the whole organization.
+    pub(super) fn reach(&self, actor: &Actor, actions: &[KeyAction]) -> Vec<Option<Owner>> {
+        let may = |target: &Target<'_>| actions.iter().all(|action| self.allows(actor, *action, target));
+        if may(&Target::Organization) {
             return vec![None];
         }
-        actor.owners().filter(|owner| self.allows(actor, action, &Target::Owner(owner))).map(Some).collect()
+        actor.owners().filter(|owner| may(&Target::Owner(owner))).map(Some).collect()
     }
 }
 

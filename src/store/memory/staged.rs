@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::tables::{Logged, Tables, Written, is_live};
+use super::tables::{Logged, Tables, Written};
 use crate::{
     audit::EventRow,
     key::KeyId,
@@ -47,10 +47,10 @@ impl<'a> Staged<'a> {
     fn check(&self, guards: &[Guard]) -> Result<(), StoreError> {
         for (place, guard) in guards.iter().enumerate() {
             let (holds, conflict) = match guard {
-                Guard::Live(id) => (self.key(id).is_some_and(|key| is_live(key, self.at)), Conflict::Guard(place)),
+                Guard::Live(id) => (self.key(id).is_some_and(|key| key.is_live(self.at)), Conflict::Guard(place)),
                 Guard::NoLiveSuccessor(id) => {
                     let succeeds = |key: &KeyRow| key.replaces.as_deref() == Some(id.as_str());
-                    (!self.tables.keys().any(|key| succeeds(key) && is_live(key, self.at)), Conflict::Successor)
+                    (!self.tables.keys().any(|key| succeeds(key) && key.is_live(self.at)), Conflict::Successor)
                 }
                 Guard::OwnerActive(owner) => (self.owner(owner) == OwnerStatusRow::default(), Conflict::Guard(place)),
             };

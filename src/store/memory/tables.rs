@@ -212,8 +212,3 @@ impl Tables {
         pruned
     }
 }
-
-/// Neither revoked nor expired.
-pub(super) fn is_live(key: &KeyRow, now: Timestamp) -> bool {
-    key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now.as_millis() < end)
-}

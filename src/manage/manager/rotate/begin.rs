@@ -114,8 +114,7 @@ impl<S: KeyStore> KeyManager<S> {
             && let Some(found) = self.row(predecessor).await?
             && !is_anothers_and_gone(&found, &old.owner)
             // Looked at before the change and not in it: what is dead stays dead.
-            && found.key.revoked_at.is_none()
-            && found.key.expires_at.is_none_or(|end| now.as_millis() < end)
+            && found.key.is_live(now)
         {
             return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
         }

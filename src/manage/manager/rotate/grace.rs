@@ -1,4 +1,4 @@
-use super::super::{KeyManager, read};
+use super::super::{KeyManager, sight::read};
 use crate::{
     audit::Action,
     key::KeyId,

@@ -1,11 +1,10 @@
 use std::collections::VecDeque;
 
 use super::super::{
-    KeyManager, read,
+    KeyManager,
     walk::{LARGEST_PAGE, cursor},
 };
 use crate::{
-    audit::Subject,
     key::KeyId,
     manage::{
         actor::Actor,
@@ -13,7 +12,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, OwnerRef, guarded},
+    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, guarded},
     time::Timestamp,
 };
 
@@ -80,7 +79,7 @@ impl<S: KeyStore> KeyManager<S> {
             Some(live) => live,
             None => self.last_successor(id).await?.ok_or_else(|| ManageError::new(ManageErrorKind::NoRotation))?,
         };
-        let new = self.seen(new, actor, KeyAction::See)?;
+        let new = self.seen(&new, actor, KeyAction::See)?;
         Ok(Pair { old: key, new })
     }
 
@@ -96,35 +95,21 @@ impl<S: KeyStore> KeyManager<S> {
         if key.record.revoked.is_none()
             && let Some(new) = self.live_successor(id).await?
         {
-            return Ok(Pair { new: self.seen(new, actor, action)?, old: key });
+            return Ok(Pair { new: self.seen(&new, actor, action)?, old: key });
         }
         if let Some(predecessor) = key.record.replaces
             && key.record.is_live(self.0.clock.now())
             && let Some(old) = self.row(&predecessor).await?
             && old.key.revoked_at.is_none()
         {
-            return Ok(Pair { old: self.seen(old, actor, action)?, new: key });
+            return Ok(Pair { old: self.seen(&old, actor, action)?, new: key });
         }
         Err(ManageError::new(ManageErrorKind::NoRotation))
     }
 
     /// The other key of a rotation, if the actor may do this to it.
-    fn seen(&self, found: FoundKey, actor: &Actor, action: KeyAction) -> Result<Known, ManageError> {
-        let known = match read(&found) {
-            Ok(known) => Known::new(known),
-            Err(error) if self.may_know_of(actor, &found) => return Err(error),
-            Err(_) => {
-                let owner = OwnerRef::of(&found.key).map(|of| Subject::Owner(of.owner));
-                return Err(self.hide(actor, action, owner));
-            }
-        };
-        let target = Target::key(&known.record);
-        if !self.allows(actor, KeyAction::See, &target) {
-            let Known { record, .. } = known;
-            return Err(self.hide(actor, action, Some(Subject::Key(record.id, record.owner))));
-        }
-        self.permit(actor, action, &target)?;
-        Ok(known)
+    fn seen(&self, found: &FoundKey, actor: &Actor, action: KeyAction) -> Result<Known, ManageError> {
+        Ok(Known::new(self.permitted(found, actor, action)?))
     }
 
     pub(super) async fn live_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {

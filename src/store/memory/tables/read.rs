@@ -1,6 +1,6 @@
 use std::ops::Bound;
 
-use super::{Tables, is_live};
+use super::Tables;
 use crate::{
     audit::EventRow,
     owner::OwnerRef,
@@ -42,7 +42,7 @@ impl Tables {
     }
 
     fn listed(&self, key: &KeyRow, now: Timestamp) -> ListedKey {
-        let serves = |other: &&KeyRow| other.organization == key.organization && is_live(other, now);
+        let serves = |other: &&KeyRow| other.organization == key.organization && other.is_live(now);
         let predecessor = key.replaces.as_ref().and_then(|id| self.keys.get(id));
         ListedKey {
             key: key.clone(),
@@ -99,7 +99,7 @@ impl Tables {
 }
 
 fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
-    let live = is_live(key, now);
+    let live = key.is_live(now);
     key.organization == query.organization.as_str()
         && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
         && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
