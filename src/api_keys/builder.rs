@@ -181,9 +181,9 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// outcome, source and time. Default: no. Counts by key, outcome and source are kept in any case.
     ///
     /// No request waits for its line. Up to 65,536 wait to be written, 1,000 at a time; what does not fit is dropped,
-    /// counted in [`attempt_lines_dropped`](crate::auth::AuthMetrics::attempt_lines_dropped), and told of in the trail by
-    /// an [event](crate::audit::Action::ATTEMPT_DROPPED) for each organization, in their place. A crash loses what was queued, which is
-    /// less than a second's unless the store is slow.
+    /// counted in [`attempt_lines_dropped`](crate::auth::AuthMetrics::attempt_lines_dropped), and told of in the trail
+    /// by an [event](crate::audit::Action::ATTEMPT_DROPPED) for each organization, in their place. A crash loses what
+    /// was queued, which is less than a second's unless the store is slow.
     ///
     /// A line takes some 200 bytes in the store; [`keep_attempts`](Self::keep_attempts) says for how long. Lines are read
     /// apart from all other events, by [`AuditQuery::attempts`](crate::manage::AuditQuery::attempts).

@@ -98,8 +98,8 @@ pub trait KeyStore: KeyReader {
     /// the guards are read.
     ///
     /// # Errors
-    /// [`Conflict`](super::Conflict) if a guard or a write does not fit what stands; unavailable if nothing was done; outcome unknown if
-    /// it may have been: then repeat the same change.
+    /// [`Conflict`](super::Conflict) if a guard or a write does not fit what stands; unavailable if nothing was done;
+    /// outcome unknown if it may have been: then repeat the same change.
     fn apply(&self, change: &Change) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 
     /// Replaces hash, tag and pepper id of a key if the stored hash is still `old` and the key is not revoked. No
@@ -166,9 +166,9 @@ pub trait KeyStore: KeyReader {
     /// Unavailable.
     fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Forgets what is old: events, lines of attempts, rows of the change log, results of changes. At most 10,000 of each kind, so that no
-    /// call holds up others for long; whoever wants all of it gone calls again until nothing was forgotten. A store in
-    /// which more at once is no burden may forget more.
+    /// Forgets what is old: events, lines of attempts, rows of the change log, results of changes. At most 10,000 of
+    /// each kind, so that no call holds up others for long; whoever wants all of it gone calls again until nothing was
+    /// forgotten. A store in which more at once is no burden may forget more.
     ///
     /// # Errors
     /// Unavailable.

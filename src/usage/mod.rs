@@ -1,11 +1,11 @@
 //! How often, when and from where keys are used, and what is refused.
 //!
-//! Every request is counted by key, [`Outcome`] and [`Source`], with the first and the last time: also one that shows no
-//! key, or a text that is none, so that a caller who never called is told from one whose calls fail. Counts are written in
-//! the background and at [`shutdown`](crate::ApiKeys::shutdown); each is written once, however often a write fails.
-//! [`KeyManager::usage`](crate::KeyManager::usage) reads those of a key, and
-//! [`refusals_without_key`](crate::KeyManager::refusals_without_key) those that name none. Where requests come from is set up by
-//! [`Sources`](crate::middleware::Sources); a line in the audit trail for each attempt by
+//! Every request is counted by key, [`Outcome`] and [`Source`], with the first and the last time: also one that shows
+//! no key, or a text that is none, so that a caller who never called is told from one whose calls fail. Counts are
+//! written in the background and at [`shutdown`](crate::ApiKeys::shutdown); each is written once, however often a write
+//! fails. [`KeyManager::usage`](crate::KeyManager::usage) reads those of a key, and
+//! [`refusals_without_key`](crate::KeyManager::refusals_without_key) those that name none. Where requests come from is
+//! set up by [`Sources`](crate::middleware::Sources); a line in the audit trail for each attempt by
 //! [`attempt_lines`](crate::ApiKeysBuilder::attempt_lines).
 
 mod budget;

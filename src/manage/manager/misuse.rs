@@ -37,8 +37,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who may not see how the key is used), corrupt record, store
-    /// unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who may not see how the key is
+    /// used), corrupt record, store unavailable.
     pub async fn misuse(&self, id: &KeyId, since: Timestamp, actor: &Actor) -> Result<Misuse, ManageError> {
         self.admit(actor)?;
         let (record, status) = self.load(id, actor, KeyAction::SeeUsage).await?;

@@ -22,7 +22,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// The key of this id, dead or alive, with its usage if the actor may see it.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:manage`), corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:manage`), corrupt
+    /// record, store unavailable.
     pub async fn find(&self, id: &KeyId, actor: &Actor) -> Result<KeyInfo, ManageError> {
         self.admit(actor)?;
         let (record, status) = self.load(id, actor, KeyAction::See).await?;
@@ -37,9 +38,9 @@ impl<S: KeyStore> KeyManager<S> {
     /// A page of the keys that the actor may see, in the order of their making.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see), denied (a key without `keys:manage`;
-    /// [`unused_since`](ListKeys::unused_since) by somebody who may not see the usage of this owner's keys), invalid,
-    /// corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see),
+    /// denied (a key without `keys:manage`; [`unused_since`](ListKeys::unused_since) by somebody who may not see the
+    /// usage of this owner's keys), invalid, corrupt record, store unavailable.
     pub async fn list(&self, query: ListKeys, actor: &Actor) -> Result<KeyPage, ManageError> {
         self.admit(actor)?;
         let owners = self.owners_to_list(query.owner.as_ref(), query.unused_since.is_some(), actor)?;

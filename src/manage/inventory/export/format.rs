@@ -19,8 +19,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExportFormat {
-    /// A table as RFC 4180 has it, in UTF-8, with a line of names first: the [columns](crate::manage::InventoryColumn::ALL), in their
-    /// order. Where something is not known or never happened, the cell is empty.
+    /// A table as RFC 4180 has it, in UTF-8, with a line of names first: the
+    /// [columns](crate::manage::InventoryColumn::ALL), in their order. Where something is not known or never happened,
+    /// the cell is empty.
     ///
     /// # Security
     /// Spreadsheets run cells that begin with certain characters as formulas (OWASP, CSV injection). A cell that begins
@@ -28,8 +29,8 @@ pub enum ExportFormat {
     /// apostrophe, gets one more apostrophe in front, ids included. Whoever reads the table with a program takes one
     /// leading apostrophe from every cell, and has what was there.
     Csv,
-    /// A line of JSON for each key: an [`InventoryEntry`](crate::manage::InventoryEntry) as it serializes. What was cut off after
-    /// a line can be read as far as it goes.
+    /// A line of JSON for each key: an [`InventoryEntry`](crate::manage::InventoryEntry) as it serializes. What was cut
+    /// off after a line can be read as far as it goes.
     JsonLines,
 }
 

@@ -45,10 +45,11 @@ impl<S: KeyStore> KeyManager<S> {
     /// were taken from it meanwhile do not come back.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, rotation under way, rotation forgotten (name an expiry), owner held or closed,
-    /// replay, conflict, corrupt record, overloaded, hash failed, randomness, store unavailable, outcome unknown. After the
-    /// last, ask for the [rotation](Self::rotation) by the old key's id: if there is one, its new key's text is lost, so
-    /// [abort](Self::abort_rotation) it by the new key's id, and begin again.
+    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, rotation under way, rotation
+    /// forgotten (name an expiry), owner held or closed, replay, conflict, corrupt record, overloaded, hash failed,
+    /// randomness, store unavailable, outcome unknown. After the last, ask for the [rotation](Self::rotation) by the
+    /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
+    /// id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let old = self.old_key(&request.id, actor).await?;

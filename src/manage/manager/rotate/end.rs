@@ -69,18 +69,18 @@ impl<S: KeyStore> KeyManager<S> {
     /// and takes back the end of grace that the old one got; that also where the new key was revoked by itself, and the
     /// end of grace left behind. A rotation that is aborted stays as it is, and the answer says so.
     ///
-    /// The rotation is named as for [`finish_rotation`](Self::finish_rotation); to ask again, name it by its new key: the old
-    /// one's id names the next rotation once there is one. Whoever aborts may rotate the old key and
-    /// revoke the new one.
+    /// The rotation is named as for [`finish_rotation`](Self::finish_rotation); to ask again, name it by its new key:
+    /// the old one's id names the next rotation once there is one. Whoever aborts may rotate the old key and revoke the
+    /// new one.
     ///
     /// # Security
     /// A key that acts takes back no end of grace but of a rotation that it began itself: what is suspect does not undo
     /// its own end.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations; an end of grace that is not this key's to take back), no rotation, rotation over (it was finished, or one
-    /// of the keys expired), rotation forgotten, conflict, corrupt record, store unavailable, outcome unknown. After the last two
-    /// it may be asked again.
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations; an end of grace that is not this key's to take
+    /// back), no rotation, rotation over (it was finished, or one of the keys expired), rotation forgotten, conflict,
+    /// corrupt record, store unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
         self.admit(actor)?;
         match self.abort_once(id, actor).await {

@@ -10,8 +10,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// whether the new one was seen, and what follows from it. Whoever asks may see the usage of both.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, no rotation (it was finished or aborted, or the new key expired, or there was
-    /// none), corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, no rotation (it was finished or aborted,
+    /// or the new key expired, or there was none), corrupt record, store unavailable.
     pub async fn rotation(&self, id: &KeyId, actor: &Actor) -> Result<Rotation, ManageError> {
         self.admit(actor)?;
         let pair = self.pair_under_way(id, actor, KeyAction::SeeUsage).await?;
