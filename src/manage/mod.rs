@@ -162,8 +162,8 @@ mod tests;
 pub use actor::Actor;
 pub use advice::{
     Advice, BlastRadius, Cadence, CallCheck, CallVerdict, CheckKind, CheckResult, Evidence, EvidenceKind, Explanation,
-    ExposedKey, Exposure, Gravity, KeyUse, NameNote, NextStep, NoteKind, Preview, PreviewNote, Recommendation, Saw,
-    StoppingKey, Weight,
+    ExposedKey, Exposure, ExposureReason, KeyUse, NameNote, NextStep, NoteKind, Preview, PreviewNote, Recommendation,
+    Severity, StoppingKey, Weight,
 };
 pub(crate) use denials::DenialLog;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};

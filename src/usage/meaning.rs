@@ -87,7 +87,7 @@ impl Contact {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct OutcomeSeen {
+pub struct OutcomeSummary {
     /// How the requests ended.
     pub outcome: Outcome,
     /// What that means, in a sentence.
@@ -105,10 +105,10 @@ pub struct OutcomeSeen {
 impl UsageDetail {
     /// The requests by how they ended, what was seen last first.
     #[must_use]
-    pub fn by_outcome(&self) -> Vec<OutcomeSeen> {
+    pub fn by_outcome(&self) -> Vec<OutcomeSummary> {
         let mut counts: Vec<_> = self.counts.iter().collect();
         counts.sort_by(|a, b| (b.last_at, &a.outcome, &a.source).cmp(&(a.last_at, &b.outcome, &b.source)));
-        let mut seen: Vec<OutcomeSeen> = Vec::new();
+        let mut seen: Vec<OutcomeSummary> = Vec::new();
         for count in counts {
             match seen.iter_mut().find(|seen| seen.outcome == count.outcome) {
                 Some(seen) => {
@@ -116,7 +116,7 @@ impl UsageDetail {
                     seen.first_at = seen.first_at.min(count.first_at);
                     seen.sources.push(count.source.clone());
                 }
-                None => seen.push(OutcomeSeen {
+                None => seen.push(OutcomeSummary {
                     outcome: count.outcome.clone(),
                     meaning: count.outcome.meaning(),
                     count: count.count,

@@ -23,7 +23,7 @@ mod tally;
 
 pub(crate) use budget::StoredSources;
 pub use detail::{Contact, UsageCount, UsageDetail};
-pub use meaning::OutcomeSeen;
+pub use meaning::OutcomeSummary;
 pub(crate) use origin::Origin;
 pub(crate) use recorder::{Counted, Seen, UsageRecorder};
 pub use row::{Outcome, UsageBatch, UsageRow, UsageTotals};

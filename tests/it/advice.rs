@@ -7,7 +7,7 @@ use tower_api_keys::{
     audit::EventRow,
     hash::{Argon2Params, HasherConfig, Pepper, PepperId, Peppers},
     key::{KeyId, PlaintextKey},
-    manage::{CheckKind, CheckResult, ListKeys, Plan, Recommendation, Rights, Saw, TeamRole},
+    manage::{CheckKind, CheckResult, ExposureReason, ListKeys, Plan, Recommendation, Rights, TeamRole},
     record::Hold,
     store::{AuditedWrite, Change, ChangeId, KeyReader, KeyStore, KeyUpdate, MemoryStore, SqliteStore, Write},
     usage::{Contact, UsageBatch, UsageRow},
@@ -168,9 +168,16 @@ async fn people<S: KeyStore>(keys: &ApiKeys<Arc<S>>, store: &S) {
     assert_eq!(stops, [("deploys", true), ("laptop", false)]);
     assert_eq!(radius.goes_on.iter().map(|key| key.id).collect::<Vec<_>>(), [blue]);
     let exposure = manager.exposure(&user("alice"), &system()).await.unwrap();
-    let mut seen: Vec<_> = exposure.keys.iter().map(|exposed| (exposed.key.name.as_str(), exposed.saw)).collect();
+    let mut seen: Vec<_> = exposure.keys.iter().map(|exposed| (exposed.key.name.as_str(), exposed.reason)).collect();
     seen.sort_unstable_by_key(|(name, _)| *name);
-    assert_eq!(seen, [("CI pipeline", Saw::Issued), ("deploys", Saw::Holds), ("laptop", Saw::Holds)]);
+    assert_eq!(
+        seen,
+        [
+            ("CI pipeline", ExposureReason::Issued),
+            ("deploys", ExposureReason::Holds),
+            ("laptop", ExposureReason::Holds)
+        ]
+    );
     let listed = manager.list(ListKeys::of(user("nobody")), &system()).await.unwrap();
     assert!(listed.keys.is_empty());
     let before = manager.list(ListKeys::of(team("blue")), &system()).await.unwrap();

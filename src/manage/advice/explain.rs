@@ -45,7 +45,15 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         | CheckKind::TextMatches => CallVerdict::CorruptRecord,
     });
     let contact = usage.contact();
-    Explanation { key: id, at, verdict, checks, contact, contact_sentence: contact.meaning(), seen: usage.by_outcome() }
+    Explanation {
+        key: id,
+        asked_at: at,
+        verdict,
+        checks,
+        contact,
+        contact_sentence: contact.meaning(),
+        seen: usage.by_outcome(),
+    }
 }
 
 /// The hold or the closing that stands in the way: closing first, then the oldest hold.

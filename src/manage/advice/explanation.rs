@@ -6,7 +6,7 @@ use crate::{
     key::KeyId,
     record::ActorId,
     time::Timestamp,
-    usage::{Contact, OutcomeSeen},
+    usage::{Contact, OutcomeSummary},
 };
 
 /// What would happen if a key called now, and why; and what its callers have seen so far.
@@ -40,7 +40,7 @@ pub struct Explanation {
     /// The key.
     pub key: KeyId,
     /// The moment that it speaks of.
-    pub at: Timestamp,
+    pub asked_at: Timestamp,
     /// What a request would get.
     pub verdict: CallVerdict,
     /// Every check, in the order in which a request meets them. The first that failed gives the verdict; the others that
@@ -51,7 +51,7 @@ pub struct Explanation {
     /// The same in a sentence.
     pub contact_sentence: &'static str,
     /// How requests with it ended, the last first.
-    pub seen: Vec<OutcomeSeen>,
+    pub seen: Vec<OutcomeSummary>,
 }
 
 /// What a request with a key would get.

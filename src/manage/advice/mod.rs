@@ -22,9 +22,9 @@ pub use cadence::Cadence;
 pub use evidence::{Evidence, EvidenceKind, Weight};
 pub(super) use explain::{Readable, State, explain, standing_in_the_way};
 pub use explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanation};
-pub use note::{Gravity, NoteKind, PreviewNote};
+pub use note::{NoteKind, PreviewNote, Severity};
 pub use pattern::KeyUse;
-pub use people::{BlastRadius, ExposedKey, Exposure, Saw, StoppingKey};
+pub use people::{BlastRadius, ExposedKey, Exposure, ExposureReason, StoppingKey};
 pub(super) use preview::{Known, preview};
 pub use preview::{NameNote, Preview};
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// ```
 /// # fn example(preview: tower_api_keys::manage::Preview) {
 /// for note in &preview.notes {
-///     println!("{:?}: {}", note.gravity, note.sentence);
+///     println!("{:?}: {}", note.severity, note.sentence);
 /// }
 /// # }
 /// ```
@@ -15,7 +15,7 @@ pub struct PreviewNote {
     /// What it is about.
     pub kind: NoteKind,
     /// How much it matters.
-    pub gravity: Gravity,
+    pub severity: Severity,
     /// A sentence for people.
     pub sentence: String,
 }
@@ -23,19 +23,19 @@ pub struct PreviewNote {
 /// How much a [`PreviewNote`] matters.
 ///
 /// ```
-/// use tower_api_keys::manage::Gravity;
+/// use tower_api_keys::manage::Severity;
 ///
-/// assert!(Gravity::Blocks < Gravity::Warns && Gravity::Warns < Gravity::Tells);
+/// assert!(Severity::Error < Severity::Warning && Severity::Warning < Severity::Info);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Gravity {
+pub enum Severity {
     /// The key cannot be made so.
-    Blocks,
+    Error,
     /// It may surprise later.
-    Warns,
+    Warning,
     /// It is so.
-    Tells,
+    Info,
 }
 
 /// What a [`PreviewNote`] is about.

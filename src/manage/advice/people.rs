@@ -37,7 +37,7 @@ pub struct BlastRadius {
     /// Whether the person is suspended or closed already: then their personal keys are refused already.
     pub user_status: OwnerStatus,
     /// The moment that it speaks of.
-    pub at: Timestamp,
+    pub asked_at: Timestamp,
     /// Their live personal keys, used last first.
     pub stops: Vec<StoppingKey>,
     /// Live keys that they made for teams, by time of creation: these go on.
@@ -83,7 +83,7 @@ impl StoppingKey {
 impl fmt::Display for BlastRadius {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = &self.user;
-        let in_use = self.stops.iter().filter(|stops| stops.is_in_use(self.at)).count();
+        let in_use = self.stops.iter().filter(|stops| stops.is_in_use(self.asked_at)).count();
         let shared = self.stops.iter().filter(|stops| stops.looks_shared()).count();
         match self.stops.len() {
             0 => write!(f, "If {user} leaves, no key stops.")?,
@@ -123,7 +123,7 @@ impl fmt::Display for Keys {
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Plan, Rights, Saw, TeamRole}};
+/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Plan, Rights, ExposureReason, TeamRole}};
 ///
 /// let (alice, blue) = (UserId::new("alice")?, TeamId::new("blue")?);
 /// let rights = Rights::none().team(blue.clone(), TeamRole::Admin, Plan::Business);
@@ -131,7 +131,7 @@ impl fmt::Display for Keys {
 ///
 /// let admin = Actor::user(UserId::new("olga")?, Rights::none().org_admin());
 /// let exposure = manager.exposure(&alice, &admin).await?;
-/// assert_eq!(exposure.keys[0].saw, Saw::Issued);
+/// assert_eq!(exposure.keys[0].reason, ExposureReason::Issued);
 /// println!("{exposure}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -152,7 +152,7 @@ pub struct Exposure {
 ///
 /// ```
 /// # fn example(exposed: tower_api_keys::manage::ExposedKey) {
-/// println!("{} {}: {}", exposed.key.id, exposed.key.name, exposed.saw);
+/// println!("{} {}: {}", exposed.key.id, exposed.key.name, exposed.reason);
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -161,20 +161,20 @@ pub struct ExposedKey {
     /// The key.
     pub key: KeyInfo,
     /// How the person came to see its text.
-    pub saw: Saw,
+    pub reason: ExposureReason,
 }
 
 /// How a person came to see the text of a key.
 ///
 /// ```
-/// use tower_api_keys::manage::Saw;
+/// use tower_api_keys::manage::ExposureReason;
 ///
-/// assert_eq!(Saw::Issued.to_string(), "they made it");
+/// assert_eq!(ExposureReason::Issued.to_string(), "they made it");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Saw {
+pub enum ExposureReason {
     /// It is their personal key.
     Holds,
     /// They made it.
@@ -185,7 +185,7 @@ pub enum Saw {
     Rotated,
 }
 
-impl fmt::Display for Saw {
+impl fmt::Display for ExposureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Holds => f.write_str("it is their personal key"),

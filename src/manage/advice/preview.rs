@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
-    note::{Gravity, NoteKind, PreviewNote},
+    note::{NoteKind, PreviewNote, Severity},
     words,
 };
 use crate::{
@@ -76,7 +76,7 @@ impl Preview {
     /// looks again.
     #[must_use]
     pub fn can_be_issued(&self) -> bool {
-        self.notes.iter().all(|note| note.gravity != Gravity::Blocks)
+        self.notes.iter().all(|note| note.severity != Severity::Error)
     }
 
     /// Whether there is a note of this kind.
@@ -107,10 +107,10 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Known) -> Preview {
     let Known { decision, owner, invalid, now } = known;
     let mut notes = Notes(Vec::new());
     if let Decision::Deny(reason) = decision {
-        notes.add(NoteKind::Denied, Gravity::Blocks, Denial::from(reason).to_string());
+        notes.add(NoteKind::Denied, Severity::Error, Denial::from(reason).to_string());
     }
     for (kind, sentence) in invalid {
-        notes.add(kind, Gravity::Blocks, sentence);
+        notes.add(kind, Severity::Error, sentence);
     }
     notes.of_owner(&request.owner, &owner);
     notes.of_words(request);
@@ -118,8 +118,8 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Known) -> Preview {
     notes.of_scopes(request);
     notes.of_time(request.expires_at, now);
     let sentence = "Its text is shown once, when it is made, and nobody can show it again.";
-    notes.add(NoteKind::ShownOnce, Gravity::Tells, sentence);
-    notes.0.sort_by_key(|note| note.gravity);
+    notes.add(NoteKind::ShownOnce, Severity::Info, sentence);
+    notes.0.sort_by_key(|note| note.severity);
     let name = lint_name(&request.name).map(|advice| NameNote { advice, sentence: advice.to_string() });
     Preview { decision, kind: request.owner.kind(), name, notes: notes.0 }
 }
@@ -127,19 +127,19 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Known) -> Preview {
 struct Notes(Vec<PreviewNote>);
 
 impl Notes {
-    fn add(&mut self, kind: NoteKind, gravity: Gravity, sentence: impl Into<String>) {
-        self.0.push(PreviewNote { kind, gravity, sentence: sentence.into() });
+    fn add(&mut self, kind: NoteKind, severity: Severity, sentence: impl Into<String>) {
+        self.0.push(PreviewNote { kind, severity, sentence: sentence.into() });
     }
 
     fn of_owner(&mut self, owner: &Owner, status: &OwnerStatus) {
         if status.closed_at().is_some() {
             let sentence = format!("The {owner} is closed for good, and gets no keys any more.");
-            return self.add(NoteKind::OwnerClosed, Gravity::Blocks, sentence);
+            return self.add(NoteKind::OwnerClosed, Severity::Error, sentence);
         }
         for (hold, how) in [(Hold::Suspended, "suspended"), (Hold::Plan, "held by the plan")] {
             if status.has(hold) {
                 let sentence = format!("The {owner} is {how}: it gets no keys before that is lifted.");
-                self.add(NoteKind::OwnerHeld, Gravity::Blocks, sentence);
+                self.add(NoteKind::OwnerHeld, Severity::Error, sentence);
             }
         }
     }
@@ -156,12 +156,12 @@ impl Notes {
         match kind {
             KeyKind::User => self.add(
                 NoteKind::ShouldBeTeamKey,
-                Gravity::Warns,
+                Severity::Warning,
                 format!("It says `{word}`, which sounds like {of}: with a personal key, that stops when the person leaves. A team key goes on."),
             ),
             KeyKind::Team => self.add(
                 NoteKind::ShouldBePersonalKey,
-                Gravity::Warns,
+                Severity::Warning,
                 format!("It says `{word}`, which sounds like {of}: a team key goes on after the person leaves. A personal key stops."),
             ),
         }
@@ -171,23 +171,23 @@ impl Notes {
         match owner {
             Owner::User(user) => {
                 let sentence = format!("Whoever has its text acts as {user}, with what {user} may do at that moment.");
-                self.add(NoteKind::WhoCanUse, Gravity::Tells, sentence);
+                self.add(NoteKind::WhoCanUse, Severity::Info, sentence);
                 let sentence =
                     format!("It is refused while {user} is suspended, and stops for good when {user} leaves.");
-                self.add(NoteKind::DiesWithPerson, Gravity::Tells, sentence);
+                self.add(NoteKind::DiesWithPerson, Severity::Info, sentence);
                 let sentence = format!("It reaches what {user} reaches: of teams, those that {user} is a member of.");
-                self.add(NoteKind::Reach, Gravity::Tells, sentence);
+                self.add(NoteKind::Reach, Severity::Info, sentence);
             }
             Owner::Team(team) => {
                 let sentence = format!("Whoever has its text acts for the team {team}, member or not.");
-                self.add(NoteKind::WhoCanUse, Gravity::Tells, sentence);
+                self.add(NoteKind::WhoCanUse, Severity::Info, sentence);
                 let sentence = "It goes on when whoever makes it leaves or is suspended.";
-                self.add(NoteKind::OutlivesCreator, Gravity::Tells, sentence);
+                self.add(NoteKind::OutlivesCreator, Severity::Info, sentence);
                 let sentence = format!("It is refused while the team {team} is suspended or held by its plan.");
-                self.add(NoteKind::HeldWithTeam, Gravity::Tells, sentence);
+                self.add(NoteKind::HeldWithTeam, Severity::Info, sentence);
                 let sentence =
                     format!("It reaches the team {team} only: no other team, and nothing that is a person's.");
-                self.add(NoteKind::Reach, Gravity::Tells, sentence);
+                self.add(NoteKind::Reach, Severity::Info, sentence);
             }
         }
     }
@@ -198,19 +198,19 @@ impl Notes {
             // Everything that its owner may, which is told already.
         } else if named.is_empty() {
             let sentence = "It has no scope: it is accepted, and every request that needs one is refused.";
-            self.add(NoteKind::NoScopes, Gravity::Warns, sentence);
+            self.add(NoteKind::NoScopes, Severity::Warning, sentence);
         } else {
             let sentence =
                 format!("It has only the scopes {}. Scopes can be taken away later, not added.", named.join(", "));
-            self.add(NoteKind::ScopesLimited, Gravity::Tells, sentence);
+            self.add(NoteKind::ScopesLimited, Severity::Info, sentence);
         }
         if request.scopes.allows(&Scope::KEYS_MANAGE) {
             let sentence =
                 "It may manage keys with `keys:manage`: make them, rotate them and revoke them, as its owner may.";
-            self.add(NoteKind::ManagesKeys, Gravity::Warns, sentence);
+            self.add(NoteKind::ManagesKeys, Severity::Warning, sentence);
         } else {
             let sentence = "It cannot make, rotate or revoke keys: it does not have `keys:manage`.";
-            self.add(NoteKind::ManagesNoKeys, Gravity::Tells, sentence);
+            self.add(NoteKind::ManagesNoKeys, Severity::Info, sentence);
         }
     }
 
@@ -218,9 +218,9 @@ impl Notes {
         // One in the past is told of already.
         let Some(end) = expires_at.filter(|end| *end > now) else { return };
         let is_soon = end.as_millis() - now.as_millis() < SOON_MS;
-        let gravity = if is_soon { Gravity::Warns } else { Gravity::Tells };
+        let severity = if is_soon { Severity::Warning } else { Severity::Info };
         let sentence = format!("It is refused from {end} on. An expiry can be set earlier later, never later.");
-        self.add(NoteKind::Expires, gravity, sentence);
+        self.add(NoteKind::Expires, severity, sentence);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     key::KeyId,
     manage::{
         actor::Actor,
-        advice::{self, BlastRadius, ExposedKey, Exposure, Saw, StoppingKey},
+        advice::{self, BlastRadius, ExposedKey, Exposure, ExposureReason, StoppingKey},
         error::{ManageError, ManageErrorKind},
         policy::{KeyAction, Target},
     },
@@ -56,7 +56,7 @@ impl<S: KeyStore> KeyManager<S> {
             })
             .collect();
         stops.sort_by_key(|stops| Reverse(stops.key.usage.and_then(|usage| usage.last_success_at)));
-        Ok(BlastRadius { user: user.clone(), user_status, at, stops, goes_on, unreadable })
+        Ok(BlastRadius { user: user.clone(), user_status, asked_at: at, stops, goes_on, unreadable })
     }
 
     /// The live keys whose text this person saw: their personal keys, keys they made or rotated, and keys that were made
@@ -75,21 +75,24 @@ impl<S: KeyStore> KeyManager<S> {
         let all = KeyQuery::all(self.0.organization.clone());
         let mut found = Found::default();
         for row in self.all(KeyQuery { owner: Some(owner), ..all.clone() }).await? {
-            found.add(row, |_| Saw::Holds);
+            found.add(row, |_| ExposureReason::Holds);
         }
         let made = KeyQuery { creator: Some(ActorId::User(user.clone())), ..all.clone() };
         for row in self.all(made).await? {
-            found.add(row, |row| if row.key.replaces.is_some() { Saw::Rotated } else { Saw::Issued });
+            found.add(
+                row,
+                |row| if row.key.replaces.is_some() { ExposureReason::Rotated } else { ExposureReason::Issued },
+            );
         }
         while let Some(maker) = found.next.pop_front() {
             for row in self.all(KeyQuery { maker: Some(maker), ..all.clone() }).await? {
-                found.add(row, |_| Saw::MadeWith(maker));
+                found.add(row, |_| ExposureReason::MadeWith(maker));
             }
         }
         let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
-        for (row, saw) in found.rows.into_iter().filter(|(row, _)| row.key.is_live(now)) {
+        for (row, reason) in found.rows.into_iter().filter(|(row, _)| row.key.is_live(now)) {
             let shown = self.shown(row, actor, &mut unreadable);
-            keys.extend(shown.map(|shown| ExposedKey { key: shown.into_info(), saw }));
+            keys.extend(shown.map(|shown| ExposedKey { key: shown.into_info(), reason }));
         }
         Ok(Exposure { user: user.clone(), keys, unreadable })
     }
@@ -115,19 +118,19 @@ fn stopping(shown: Shown, usage: &UsageDetail, at: Timestamp) -> StoppingKey {
 #[derive(Default)]
 struct Found {
     seen: HashSet<KeyId>,
-    rows: Vec<(ListedKey, Saw)>,
+    rows: Vec<(ListedKey, ExposureReason)>,
     /// Of which nobody has asked yet what they made.
     next: VecDeque<KeyId>,
 }
 
 impl Found {
-    fn add(&mut self, row: ListedKey, saw: impl FnOnce(&ListedKey) -> Saw) {
+    fn add(&mut self, row: ListedKey, reason: impl FnOnce(&ListedKey) -> ExposureReason) {
         // An id that cannot be read names no key that anybody could have used.
         let Ok(id) = KeyId::new(&row.key.id) else { return };
         if self.seen.insert(id) {
             self.next.push_back(id);
-            let saw = saw(&row);
-            self.rows.push((row, saw));
+            let reason = reason(&row);
+            self.rows.push((row, reason));
         }
     }
 }

@@ -42,7 +42,7 @@ pub struct Rotation {
     /// When the new key was made.
     pub begun_at: Timestamp,
     /// The time of this status.
-    pub checked_at: Timestamp,
+    pub asked_at: Timestamp,
     /// The first moment at which the old key is refused if nobody finishes the rotation before.
     pub ends_at: Option<Timestamp>,
     /// Whether the new key was accepted.
@@ -96,7 +96,7 @@ impl Rotation {
             old,
             new,
             begun_at,
-            checked_at: now,
+            asked_at: now,
             ends_at,
             on_old,
             on_new,
@@ -110,7 +110,7 @@ impl Rotation {
     /// node tells of a call that much later.
     #[must_use]
     pub fn verdict_with(&self, quiet: Duration) -> RotationVerdict {
-        verdict(&self.on_old, &self.on_new, self.begun_at, self.checked_at, quiet)
+        verdict(&self.on_old, &self.on_new, self.begun_at, self.asked_at, quiet)
     }
 }
 

@@ -5,8 +5,8 @@ use crate::{
     Actor, Clock, IssueKey, OrganizationId,
     key::KeyId,
     manage::{
-        CallVerdict, CheckKind, CheckResult, Decision, DenialReason, ExposedKey, Exposure, KeyAction, ManageErrorKind,
-        NoteKind, Plan, Recommendation, Rights, Saw, Target, TeamRole,
+        CallVerdict, CheckKind, CheckResult, Decision, DenialReason, ExposedKey, Exposure, ExposureReason, KeyAction,
+        ManageErrorKind, NoteKind, Plan, Recommendation, Rights, Target, TeamRole,
     },
     record::{Hold, KeyRow},
     store::{KeyStore, OwnerChange},
@@ -272,8 +272,8 @@ async fn blast_radius_tells_the_last_used_first_and_who_is_gone_already() {
     assert!(radius.to_string().contains("personal keys are refused already"));
 }
 
-fn saw(exposure: &Exposure) -> Vec<(String, Saw)> {
-    let letter = |exposed: &ExposedKey| (exposed.key.id.as_str()[..1].to_owned(), exposed.saw);
+fn saw(exposure: &Exposure) -> Vec<(String, ExposureReason)> {
+    let letter = |exposed: &ExposedKey| (exposed.key.id.as_str()[..1].to_owned(), exposed.reason);
     exposure.keys.iter().map(letter).collect()
 }
 
@@ -307,11 +307,11 @@ async fn exposure_follows_who_made_what_also_through_the_dead_and_in_circles() {
     plant("I", team("red"), "user:alice", None, |row| row.expires_at = Some(6)).await;
     let exposure = bench.manager.exposure(&user_id("alice"), &actor("org")).await.unwrap();
     let expected = [
-        ("A".to_owned(), Saw::Holds),
-        ("C".to_owned(), Saw::Rotated),
-        ("D".to_owned(), Saw::MadeWith(id("A"))),
-        ("E".to_owned(), Saw::MadeWith(id("B"))),
-        ("F".to_owned(), Saw::MadeWith(id("E"))),
+        ("A".to_owned(), ExposureReason::Holds),
+        ("C".to_owned(), ExposureReason::Rotated),
+        ("D".to_owned(), ExposureReason::MadeWith(id("A"))),
+        ("E".to_owned(), ExposureReason::MadeWith(id("B"))),
+        ("F".to_owned(), ExposureReason::MadeWith(id("E"))),
     ];
     assert_eq!(saw(&exposure), expected);
     assert_eq!(exposure.unreadable, [id("H")]);

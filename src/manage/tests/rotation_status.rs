@@ -45,7 +45,7 @@ async fn status_follows_a_rotation_to_its_end() {
     let at_first = status(&new).await;
     assert_eq!(at_first, status(&old).await);
     assert_eq!((at_first.old.id, at_first.new.id), (old, new));
-    assert_eq!((at_first.begun_at, at_first.checked_at, at_first.ends_at), (begun_at, begun_at, Some(end)));
+    assert_eq!((at_first.begun_at, at_first.asked_at, at_first.ends_at), (begun_at, begun_at, Some(end)));
     assert_eq!((at_first.verdict, at_first.new_key_seen), (RotationVerdict::NotStarted, None));
     assert_eq!(at_first.old.usage.map(|usage| usage.successes), Some(2));
 
