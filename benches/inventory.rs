@@ -11,6 +11,7 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +22,7 @@
 
 #[path = "../tests/it/support/postgres.rs"]
 mod server;
+mod traffic;
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -33,6 +35,7 @@ use tower_api_keys::{
     store::{KeyCursor, KeyStore, OwnerRow, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
     usage::UsageRow,
 };
+use traffic::Latencies;
 
 const KEYS: usize = 100_000;
 const OWNERS: usize = 1_000;
@@ -76,26 +79,26 @@ async fn measure<S: KeyStore>(name: &str, store: S) {
     let team = TeamId::new("team-0007").unwrap();
     let rights = Rights::none().team(team.clone(), TeamRole::Admin, Plan::Business);
     let team_admin = Actor::user(UserId::new("alice").unwrap(), rights);
-    let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut times: BTreeMap<&str, Latencies> = BTreeMap::new();
     for _ in 0..ROUNDS {
         for (place, after) in [("beginning", 0), ("middle", KEYS / 2), ("end", KEYS - 100)] {
             let query = InventoryQuery::all();
             let query = if after == 0 { query } else { query.after(cursor(after - 1)) };
             let begun = Instant::now();
             let page = manager.inventory(query, &admin).await.unwrap();
-            times.entry(place.to_owned()).or_default().push(millis(begun));
+            times.entry(place).or_default().push(begun.elapsed());
             assert_eq!((page.entries.len(), page.entries[0].usage.counts.len()), (100, 4));
         }
         let begun = Instant::now();
         let page = manager.inventory(InventoryQuery::of(team.clone()), &team_admin).await.unwrap();
-        times.entry("team".to_owned()).or_default().push(millis(begun));
+        times.entry("team").or_default().push(begun.elapsed());
         assert_eq!(page.entries.len(), KEYS / OWNERS / 2);
     }
-    for (place, mut times) in times {
-        times.sort_by(f64::total_cmp);
+    for (place, times) in times {
         let kind = if place == "team" { "team".to_owned() } else { format!("page_{place}") };
-        println!("{name}_{kind}_p50_ms\t{:.2}", times[times.len() / 2]);
-        println!("{name}_{kind}_p99_ms\t{:.2}", times[times.len() * 99 / 100]);
+        for (label, share) in [("p50", 0.5), ("p99", 0.99)] {
+            println!("{name}_{kind}_{label}_ms\t{:.2}", times.quantile(share) / 1e3);
+        }
     }
     whole(name, &manager, &admin).await;
 }

@@ -7,11 +7,12 @@
 //! - `keys`, `seconds`, `keys_per_second`, `passes`: of `KeyManager::revoke_many`.
 //! - `idle_p99_ms`, `during_p99_ms`, `ratio`: of the checks, with `checks_idle` and `checks_during` of them.
 //!
-//! Takes `--keys` and `--rate`. Exits with 1 if a key is left, an event is missing, or a check was refused.
+//! Takes `--keys` and `--rate` with a number. Exits with 1 if a key is left, an event is missing, or a check was refused.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     unreachable_pub,
@@ -21,29 +22,35 @@
 
 #[path = "../tests/it/support/postgres.rs"]
 mod server;
+mod traffic;
 
 use std::{
-    env,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use server::Server;
+use tokio::{runtime::Handle, task::JoinSet};
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, TeamId,
     hash::Argon2Params,
     manage::RevokeMany,
     store::{PostgresSettings, PostgresStore},
 };
+use traffic::{Arguments, Latencies, Pace};
+
+const DEFAULTS: [(&str, f64); 2] = [("keys", 100_000.0), ("rate", 1_000.0)];
 
 const IDLE: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() {
-    let (keys, rate) = (argument("--keys", 100_000), argument("--rate", 1_000));
+    let arguments = Arguments::read(&DEFAULTS);
+    let (keys, every) = (arguments.count("keys") as u64, Duration::from_secs_f64(1.0 / arguments.number("rate")));
     let server = Server::start_with(&["shared_buffers=512MB", "fsync=on"]);
     PostgresStore::migrate(&server.url(), "keys").await.unwrap();
     let (managing, checking) = (node(&server).await, node(&server).await);
@@ -62,11 +69,11 @@ async fn main() {
     client.batch_execute(&fill).await.unwrap();
     client.batch_execute("vacuum analyze keys.api_keys").await.unwrap();
 
-    let idle = Traffic::start(checking.clone(), known.expose_secret().to_owned(), rate);
+    let idle = Traffic::start(checking.clone(), known.expose_secret(), every);
     tokio::time::sleep(IDLE).await;
     let idle = idle.stop().await;
 
-    let during = Traffic::start(checking, known.expose_secret().to_owned(), rate);
+    let during = Traffic::start(checking, known.expose_secret(), every);
     let begun = Instant::now();
     let request = RevokeMany::of(TeamId::new("leaky").unwrap()).because("a drill");
     let report = managing.manager().revoke_many(request, &admin).await.unwrap();
@@ -75,8 +82,8 @@ async fn main() {
 
     println!("keys\t{keys}\nseconds\t{seconds:.1}\nkeys_per_second\t{:.0}", keys as f64 / seconds);
     println!("passes\t{}", report.passes);
-    let (idle_p99, during_p99) = (p99(&idle), p99(&during));
-    println!("checks_idle\t{}\nchecks_during\t{}", idle.len(), during.len());
+    let [idle_p99, during_p99] = [&idle, &during].map(|latencies| latencies.quantile(0.99) / 1e3);
+    println!("checks_idle\t{}\nchecks_during\t{}", idle.nanoseconds().len(), during.nanoseconds().len());
     println!("idle_p99_ms\t{idle_p99:.2}\nduring_p99_ms\t{during_p99:.2}\nratio\t{:.2}", during_p99 / idle_p99);
     assert_eq!((report.revoked, report.is_complete()), (keys, true), "{report}");
     let events = "select count(distinct key_id), count(*) from keys.api_key_events where action = 'key.revoked'";
@@ -92,48 +99,36 @@ async fn node(server: &Server) -> ApiKeys<PostgresStore> {
 
 /// Checks of one key at a steady rate, whatever each of them takes.
 struct Traffic {
-    ends: Arc<AtomicBool>,
-    task: tokio::task::JoinHandle<Vec<f64>>,
+    goes_on: Arc<AtomicBool>,
+    pacer: thread::JoinHandle<JoinSet<Duration>>,
 }
 
 impl Traffic {
-    fn start(keys: ApiKeys<PostgresStore>, text: String, rate: u64) -> Self {
-        let ends = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&ends);
-        let task = tokio::spawn(async move {
-            let (begun, mut checks, text) = (Instant::now(), Vec::new(), Arc::<str>::from(text));
-            while !stop.load(Ordering::Relaxed) {
-                let due = begun + Duration::from_secs(1) * checks.len() as u32 / rate as u32;
-                tokio::time::sleep_until(due.into()).await;
-                let (authenticator, text) = (keys.authenticator(), Arc::clone(&text));
-                checks.push(tokio::spawn(async move {
-                    authenticator.authenticate(&text).await.unwrap();
-                    due.elapsed().as_nanos() as f64 / 1e6
-                }));
-            }
-            let mut latencies = Vec::new();
-            for check in checks {
-                latencies.push(check.await.unwrap());
-            }
-            latencies
-        });
-        Self { ends, task }
+    fn start(keys: ApiKeys<PostgresStore>, text: &str, every: Duration) -> Self {
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let pacer = {
+            let (goes_on, text) = (Arc::clone(&goes_on), Arc::<str>::from(text));
+            let runtime = Handle::current();
+            thread::spawn(move || {
+                let (mut pace, mut checks) = (Pace::new(Instant::now(), every), JoinSet::new());
+                while goes_on.load(Ordering::Relaxed) {
+                    let (intended, authenticator, text) = (pace.next(), keys.authenticator(), Arc::clone(&text));
+                    let check = async move {
+                        authenticator.authenticate(&text).await.unwrap();
+                        intended.elapsed()
+                    };
+                    checks.spawn_on(check, &runtime);
+                }
+                checks
+            })
+        };
+        Self { goes_on, pacer }
     }
 
-    async fn stop(self) -> Vec<f64> {
-        self.ends.store(true, Ordering::Relaxed);
-        self.task.await.unwrap()
+    async fn stop(self) -> Latencies {
+        self.goes_on.store(false, Ordering::Relaxed);
+        let mut latencies = Latencies::default();
+        self.pacer.join().unwrap().join_all().await.into_iter().for_each(|latency| latencies.push(latency));
+        latencies
     }
-}
-
-fn p99(latencies: &[f64]) -> f64 {
-    let mut sorted = latencies.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() * 99 / 100]
-}
-
-fn argument(name: &str, default: u64) -> u64 {
-    let arguments: Vec<String> = env::args().collect();
-    let place = arguments.iter().position(|argument| argument == name);
-    place.map_or(default, |place| arguments[place + 1].parse().unwrap())
 }

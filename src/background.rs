@@ -3,9 +3,10 @@
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 /// A task beside everything else, of which there is one at a time.
@@ -40,5 +41,40 @@ struct Running(Arc<AtomicBool>);
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Takes turns for as long as somebody else holds what they are of: the first after this pause, each other one after the
+/// pause that the one before it asked for. It is held during a turn only.
+pub(crate) async fn take_turns<T, F>(of: Weak<T>, mut pause: Duration, turn: impl Fn(Arc<T>) -> F)
+where
+    F: Future<Output = Duration>,
+{
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(held) = of.upgrade() else { break };
+        pause = turn(held).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_turn_comes_after_the_pause_that_was_asked_for_until_the_holder_lets_go() {
+        let (turns, begun) = (Arc::new(AtomicU32::new(0)), tokio::time::Instant::now());
+        let all = tokio::spawn(take_turns(Arc::downgrade(&turns), Duration::from_secs(1), |turns| async move {
+            turns.fetch_add(1, Ordering::Relaxed);
+            Duration::from_secs(10)
+        }));
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        let taken = turns.load(Ordering::Relaxed);
+        drop(turns);
+        tokio::time::timeout(Duration::from_secs(60), all).await.unwrap().unwrap();
+        // At 1, 11 and 21 seconds; at 31 nobody is there.
+        assert_eq!((taken, begun.elapsed().as_secs()), (3, 31));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::meter::Meter;
 use crate::{
-    background::Background,
+    background::{Background, take_turns},
     key::KeyId,
     log::log,
     store::{KeyStore, StoreError, StoreErrorKind, UsageOf, guarded, guarded_change},
@@ -127,19 +127,15 @@ impl<S: KeyStore> UsageFlusher<S> {
     /// outside of a tokio runtime.
     pub(crate) fn start(self: &Arc<Self>) {
         self.background.start(|| {
-            let (flusher, interval) = (Arc::downgrade(self), self.interval);
-            async move {
-                loop {
-                    tokio::time::sleep(interval).await;
-                    let Some(flusher) = flusher.upgrade() else { break };
-                    if let Err(_error) = flusher.flush().await {
-                        // Repeated at the next turn; the counts wait, bounded.
-                        log!(warn, error = &_error as &dyn std::error::Error, "usage could not be written");
-                    }
-                    #[cfg(feature = "metrics")]
-                    flusher.meter.publish();
+            take_turns(Arc::downgrade(self), self.interval, |flusher| async move {
+                if let Err(_error) = flusher.flush().await {
+                    // Repeated at the next turn; the counts wait, bounded.
+                    log!(warn, error = &_error as &dyn std::error::Error, "usage could not be written");
                 }
-            }
+                #[cfg(feature = "metrics")]
+                flusher.meter.publish();
+                flusher.interval
+            })
         });
     }
 }

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    background::Background,
+    background::{Background, take_turns},
     log::log,
     random::random_bytes,
     store::{KeyStore, Prune, Pruned, guarded_change},
@@ -47,15 +47,9 @@ impl<S: KeyStore> Pruner<S> {
     /// Starts pruning, unless that is under way, for as long as somebody holds the pruner.
     pub(crate) fn start(self: &Arc<Self>) {
         self.background.start(|| {
-            let pruner = Arc::downgrade(self);
-            async move {
-                tokio::time::sleep(first_pause()).await;
-                while let Some(pruner) = pruner.upgrade() {
-                    let is_more = pruner.prune().await;
-                    drop(pruner);
-                    tokio::time::sleep(if is_more { PAUSE } else { INTERVAL }).await;
-                }
-            }
+            take_turns(Arc::downgrade(self), first_pause(), |pruner| async move {
+                if pruner.prune().await { PAUSE } else { INTERVAL }
+            })
         });
     }
 

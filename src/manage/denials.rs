@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     audit::{Action, Event, EventRow, Notifier, Subject},
-    background::Background,
+    background::{Background, take_turns},
     key::KeyId,
     log::log,
     owner::{OrganizationId, Owner},
@@ -147,17 +147,13 @@ impl<S: KeyStore> DenialLog<S> {
 
     fn start(self: &Arc<Self>) {
         self.background.start(|| {
-            let (denials, interval) = (Arc::downgrade(self), self.interval);
-            async move {
-                loop {
-                    tokio::time::sleep(interval).await;
-                    let Some(denials) = denials.upgrade() else { break };
-                    if let Err(_error) = denials.flush(false).await {
-                        let _error = &_error as &dyn std::error::Error;
-                        log!(warn, error = _error, "denied attempts could not be added to the audit trail");
-                    }
+            take_turns(Arc::downgrade(self), self.interval, |denials| async move {
+                if let Err(_error) = denials.flush(false).await {
+                    let _error = &_error as &dyn std::error::Error;
+                    log!(warn, error = _error, "denied attempts could not be added to the audit trail");
                 }
-            }
+                denials.interval
+            })
         });
     }
 }

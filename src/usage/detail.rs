@@ -96,10 +96,10 @@ impl UsageDetail {
         self.counts.iter().filter(|count| !count.outcome.is_success())
     }
 
-    /// The requests that ended so, over all sources.
+    /// The requests that ended so, over all sources, at most [`i64::MAX`].
     #[must_use]
     pub fn with_outcome(&self, outcome: &str) -> i64 {
-        self.counts.iter().filter(|count| count.outcome.as_str() == outcome).map(|count| count.count).sum()
+        sum(self.counts.iter().filter(|count| count.outcome.as_str() == outcome))
     }
 
     /// Whether anybody ever called with it.
@@ -112,15 +112,46 @@ impl UsageDetail {
         }
     }
 
-    /// The sums over outcomes and sources.
+    /// The sums over outcomes and sources, each at most [`i64::MAX`].
     #[must_use]
     pub fn totals(&self) -> UsageTotals {
         let last = |counts: &mut dyn Iterator<Item = &UsageCount>| counts.map(|count| count.last_at).max();
         UsageTotals {
-            successes: self.successes().map(|count| count.count).sum(),
+            successes: sum(self.successes()),
             last_success_at: last(&mut self.successes()),
-            failures: self.refusals().map(|count| count.count).sum(),
+            failures: sum(self.refusals()),
             last_failure_at: last(&mut self.refusals()),
         }
+    }
+}
+
+/// At most [`i64::MAX`]: a store may hold any number.
+fn sum<'a>(counts: impl Iterator<Item = &'a UsageCount>) -> i64 {
+    counts.fold(0, |sum, count| sum.saturating_add(count.count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_beyond_the_greatest_number_stay_there() {
+        let row = |outcome: &str, source: &str, count| UsageRow {
+            key: None,
+            outcome: outcome.into(),
+            source: source.into(),
+            count,
+            first_at: 1,
+            last_at: 2,
+        };
+        let rows = [
+            row("success", "a", i64::MAX),
+            row("success", "b", 1),
+            row("key_expired", "a", 1),
+            row("key_revoked", "a", i64::MAX),
+        ];
+        let detail = UsageDetail::of(&rows).unwrap();
+        let UsageTotals { successes, failures, .. } = detail.totals();
+        assert_eq!((successes, failures, detail.with_outcome("success")), (i64::MAX, i64::MAX, i64::MAX));
     }
 }

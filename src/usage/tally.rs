@@ -138,7 +138,7 @@ impl Count {
     }
 
     pub(super) fn add(&mut self, more: Self) {
-        self.count += more.count;
+        self.count = self.count.saturating_add(more.count);
         self.first_at = self.first_at.min(more.first_at);
         self.last_at = self.last_at.max(more.last_at);
     }
@@ -155,5 +155,13 @@ mod tests {
         let taken = tally.take_while(|| assert!(tally.add(now)));
         // Nothing had come when it began; what comes is for the next time then.
         assert_eq!(taken.or_else(|| tally.take()).unwrap_or(Count::once(now)), Count::once(now));
+    }
+
+    #[test]
+    fn a_count_beyond_the_greatest_number_stays_there() {
+        let once = Count::once(Timestamp::MIN);
+        let mut count = Count { count: i64::MAX, ..once };
+        count.add(once);
+        assert_eq!(count.count, i64::MAX);
     }
 }

@@ -121,17 +121,7 @@ pub async fn events_come_in_pages<S: KeyStore>(candidate: &Candidate<'_, S>) -> 
     for query in [EventQuery::all(scene.organization()), even] {
         let whole = candidate.events_page(&query).await?.rows;
         for limit in [1, 2, 3, 4, 12, 1_000] {
-            let (mut seen, mut after) = (Vec::new(), None);
-            for size in whole.chunks(limit.into()).map(<[_]>::len) {
-                let Page { rows, more } = candidate.events_page(&EventQuery { limit, after, ..query.clone() }).await?;
-                same(&format!("the size of a page of at most {limit}"), &rows.len(), &size)?;
-                after = rows.last().map(|event| event.sequence);
-                seen.extend(rows);
-                same(&format!("`more` of a page of at most {limit}"), &more, &(seen.len() < whole.len()))?;
-            }
-            same(&format!("all pages of at most {limit}"), &seen, &whole)?;
-            let end = candidate.events_page(&EventQuery { limit, after, ..query.clone() }).await?;
-            same("the page after the last event", &end, &Page { rows: Vec::new(), more: false })?;
+            pages_make_up(candidate, &EventQuery { limit, ..query.clone() }, &whole).await?;
         }
     }
     Ok(())
@@ -166,18 +156,7 @@ pub async fn the_newest_events_come_first<S: KeyStore>(candidate: &Candidate<'_,
         whole.reverse();
         let newest = EventQuery { newest_first: true, ..query };
         for limit in [1, 2, 5, 1_000] {
-            let (mut seen, mut after) = (Vec::new(), None);
-            for size in whole.chunks(limit.into()).map(<[_]>::len) {
-                let Page { rows, more } = candidate.events_page(&EventQuery { limit, after, ..newest.clone() }).await?;
-                same(&format!("the size of a page of at most {limit}, newest first"), &rows.len(), &size)?;
-                after = rows.last().map(|event| event.sequence);
-                seen.extend(rows);
-                let follow = seen.len() < whole.len();
-                same(&format!("`more` of a page of at most {limit}, newest first"), &more, &follow)?;
-            }
-            same(&format!("all pages of at most {limit}, newest first"), &seen, &whole)?;
-            let end = candidate.events_page(&EventQuery { limit, after, ..newest.clone() }).await?;
-            same("the page before the first event", &end, &Page { rows: Vec::new(), more: false })?;
+            pages_make_up(candidate, &EventQuery { limit, ..newest.clone() }, &whole).await?;
         }
     }
     Ok(())
@@ -256,6 +235,31 @@ pub async fn foreign_events_are_invisible<S: KeyStore>(candidate: &Candidate<'_,
         same("what an organization without events sees", &page, &Page { rows: Vec::new(), more: false })?;
     }
     Ok(())
+}
+
+/// The pages of a query are the whole of it: each of the size asked for, with a word on whether more follow, and none after
+/// the last.
+async fn pages_make_up<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+    query: &EventQuery,
+    whole: &Vec<EventRow>,
+) -> Result<(), Unmet> {
+    let limit = query.limit;
+    let (order, end) = match query.newest_first {
+        false => ("", "the page after the last event"),
+        true => (", newest first", "the page before the first event"),
+    };
+    let (mut seen, mut after) = (Vec::new(), None);
+    for size in whole.chunks(limit.into()).map(<[_]>::len) {
+        let Page { rows, more } = candidate.events_page(&EventQuery { after, ..query.clone() }).await?;
+        same(&format!("the size of a page of at most {limit}{order}"), &rows.len(), &size)?;
+        after = rows.last().map(|event| event.sequence);
+        seen.extend(rows);
+        same(&format!("`more` of a page of at most {limit}{order}"), &more, &(seen.len() < whole.len()))?;
+    }
+    same(&format!("all pages of at most {limit}{order}"), &seen, whole)?;
+    let page = candidate.events_page(&EventQuery { after, ..query.clone() }).await?;
+    same(end, &page, &Page { rows: Vec::new(), more: false })
 }
 
 fn unnumbered(mut events: Vec<EventRow>) -> Vec<EventRow> {
