@@ -7,7 +7,7 @@
 //! - `<store>_team_p50_ms`, `<store>_team_p99_ms`: the keys of one team for its admin, 50 of them.
 //! - `<store>_flagged_ms`: a page of 100 keys that have a flag which one in five has.
 //! - `<store>_rare_ms`: a call that looks for what no key has: 5,000 keys.
-//! - `<store>_summary_s`, `<store>_csv_s`: the whole of it in numbers, and as a table.
+//! - `<store>_summary_s`, `<store>_csv_s`, `<store>_csv_mib`: the whole of it in numbers, and as a table so large.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
