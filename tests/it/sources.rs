@@ -13,7 +13,7 @@ use tower_api_keys::{
     ApiKeyLayer, ApiKeys, KeyKind, OrganizationId, Scope, Scopes,
     audit::{Event, EventRow, Subject},
     key::{KeyFormat, PlaintextKey},
-    manage::IssueKey,
+    manage::{InventoryQuery, IssueKey, KeyFlag, Recommendation},
     middleware::{Refusal, RefusalCode, RequireKeyLayer, Sources},
     record::Hold,
     store::{EventQuery, KeyStore, MemoryStore, UsageOf},
@@ -86,6 +86,44 @@ async fn uses_are_counted_by_label_and_product() {
         ("success", "intake/curl", 3),
     ];
     assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&expected));
+}
+
+/// What is recorded of a request is what advice and flags read.
+#[tokio::test]
+async fn a_program_is_known_in_whatever_network_it_runs() {
+    let (keys, _, _) = service().await;
+    let agents = ["GitHub-Actions/2", "python-requests/2", "Mozilla/5.0"];
+    for (labelled, whole) in [(false, false), (false, true), (true, false), (true, true)] {
+        let keys_of_agents =
+            [issue(&keys, user("a")).await, issue(&keys, user("b")).await, issue(&keys, user("c")).await];
+        for (agent, key) in agents.iter().zip(&keys_of_agents) {
+            for address in ["203.0.113.7", "198.51.100.9", "192.0.2.1", "2001:db8:7::9"] {
+                let address: IpAddr = address.parse().unwrap();
+                let mut sources = Sources::new().with_address(move |_| Some(address));
+                if labelled {
+                    sources = sources.with_label(label("api"));
+                }
+                if whole {
+                    sources = sources.with_whole_addresses();
+                }
+                for _ in 0..3 {
+                    let lines = [("x-api-key", key.expose_secret()), ("user-agent", agent)];
+                    assert_eq!(send(keys.layer().sources(sources.clone()), &lines).await, None);
+                }
+            }
+        }
+        keys.flush_usage().await.unwrap();
+        let mut seen = Vec::new();
+        for key in &keys_of_agents {
+            let advice = keys.manager().advise(&key.id(), &system()).await.unwrap();
+            seen.push((advice.recommendation, advice.evidence.len()));
+            let entry = keys.manager().inventory(InventoryQuery::all(), &system()).await.unwrap().entries;
+            let entry = entry.into_iter().find(|entry| entry.key.id == key.id()).unwrap();
+            assert!(!entry.flags.contains(&KeyFlag::SeveralSources), "{:?}", entry.usage);
+        }
+        use Recommendation::{KeepPersonal, MakeTeamKey};
+        assert_eq!(seen, [(MakeTeamKey, 1), (KeepPersonal, 1), (KeepPersonal, 1)], "{labelled} {whole}");
+    }
 }
 
 #[tokio::test]

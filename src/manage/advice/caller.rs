@@ -43,20 +43,22 @@ const HAND_TOOLS: &[&str] = &["curl", "wget", "xh", "libcurl"];
 /// The client under which everything is counted that comes from too many sources to tell apart.
 const OTHER: &str = "other";
 
-/// Who calls, as far as a source tells: `<label>/<client>`, one of the two, or nothing.
+/// Who calls, as far as a source tells: `<label>/<client>@<network>`, or some of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Caller<'a> {
+    /// The source without the network of a client that it names: one client that roams is one caller.
+    pub(super) name: &'a str,
     /// The door of the service; a word alone may be that or a client.
     pub(super) label: &'a str,
     pub(super) client: Client<'a>,
+    /// An address, or a network of addresses.
+    pub(super) network: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Client<'a> {
     /// Nothing is known.
     None,
-    /// An address, or a network of addresses.
-    Network(&'a str),
     /// Too many to tell apart.
     Other,
     Program(&'a str),
@@ -77,25 +79,44 @@ pub(super) enum Program {
 
 impl<'a> Caller<'a> {
     pub(super) fn of(source: &'a str) -> Self {
-        let (label, client) = split(source);
+        let (before, network) = split_network(source);
+        let (name, (label, client)) = match before {
+            Before::Client(name) => (name, name.rsplit_once('/').unwrap_or(("", name))),
+            // Without a client, only the network tells one caller from another.
+            Before::Label(label) => (source, (label, "")),
+            Before::Either(name) => (name, name.rsplit_once('/').unwrap_or((name, name))),
+        };
         let client = match client {
             "" => Client::None,
             OTHER => Client::Other,
-            network if is_network(network) => Client::Network(network),
             program => Client::Program(program),
         };
-        Self { label, client }
+        Self { name, label, client, network }
     }
 }
 
-/// Label and client. A network has a stroke in it itself: the label ends before that.
-fn split(source: &str) -> (&str, &str) {
+/// What stands before a network.
+enum Before<'a> {
+    /// A client, with or without a label.
+    Client(&'a str),
+    /// A label, or nothing.
+    Label(&'a str),
+    /// There is no network.
+    Either(&'a str),
+}
+
+/// A network has a stroke in it itself, and begins behind the sign that is before that.
+fn split_network(source: &str) -> (Before<'_>, Option<&str>) {
     if is_network(source) {
-        return ("", source);
+        return (Before::Label(""), Some(source));
     }
-    let at_strokes = source.match_indices('/').filter_map(|(at, _)| Some((source.get(..at)?, source.get(at + 1..)?)));
-    let network = at_strokes.into_iter().find(|(_, rest)| is_network(rest));
-    network.or_else(|| source.rsplit_once('/')).unwrap_or((source, source))
+    let signs = source.match_indices(['/', '@']);
+    let parts = signs.filter_map(|(at, sign)| Some((source.get(..at)?, sign, source.get(at + 1..)?)));
+    match parts.into_iter().find(|(_, _, rest)| is_network(rest)) {
+        Some((client, "@", network)) => (Before::Client(client), Some(network)),
+        Some((label, _, network)) => (Before::Label(label), Some(network)),
+        None => (Before::Either(source), None),
+    }
 }
 
 /// What is known of a program of this name.
@@ -126,22 +147,28 @@ mod tests {
 
     #[test]
     fn sources_are_labels_and_clients() {
-        let caller = |label, client| Caller { label, client };
-        for (source, expected) in [
-            ("", caller("", Client::None)),
-            ("api/curl", caller("api", Client::Program("curl"))),
-            ("curl", caller("curl", Client::Program("curl"))),
-            ("api/other", caller("api", Client::Other)),
-            ("other", caller("other", Client::Other)),
-            ("v1/api/curl", caller("v1/api", Client::Program("curl"))),
-            ("203.0.113.0/24", caller("", Client::Network("203.0.113.0/24"))),
-            ("api/203.0.113.0/24", caller("api", Client::Network("203.0.113.0/24"))),
-            ("api/2001:db8:7::/48", caller("api", Client::Network("2001:db8:7::/48"))),
-            ("v1/api/203.0.113.9", caller("v1/api", Client::Network("203.0.113.9"))),
-            ("ä/ö", caller("ä", Client::Program("ö"))),
-            ("api/", caller("api", Client::None)),
+        use Client::{None as Nobody, Other, Program};
+        for (source, name, label, client, network) in [
+            ("", "", "", Nobody, None),
+            ("api/curl", "api/curl", "api", Program("curl"), None),
+            ("curl", "curl", "curl", Program("curl"), None),
+            ("api/other", "api/other", "api", Other, None),
+            ("other", "other", "other", Other, None),
+            ("v1/api/curl", "v1/api/curl", "v1/api", Program("curl"), None),
+            ("203.0.113.0/24", "203.0.113.0/24", "", Nobody, Some("203.0.113.0/24")),
+            ("api/203.0.113.0/24", "api/203.0.113.0/24", "api", Nobody, Some("203.0.113.0/24")),
+            ("api/2001:db8:7::/48", "api/2001:db8:7::/48", "api", Nobody, Some("2001:db8:7::/48")),
+            ("v1/api/203.0.113.9", "v1/api/203.0.113.9", "v1/api", Nobody, Some("203.0.113.9")),
+            ("curl@203.0.113.0/24", "curl", "", Program("curl"), Some("203.0.113.0/24")),
+            ("api/curl@203.0.113.0/24", "api/curl", "api", Program("curl"), Some("203.0.113.0/24")),
+            ("v1/api/curl@2001:db8:7::/48", "v1/api/curl", "v1/api", Program("curl"), Some("2001:db8:7::/48")),
+            ("api/curl@2001:db8:7::9", "api/curl", "api", Program("curl"), Some("2001:db8:7::9")),
+            ("api/ci@build@203.0.113.9", "api/ci@build", "api", Program("ci@build"), Some("203.0.113.9")),
+            ("api/ci@build", "api/ci@build", "api", Program("ci@build"), None),
+            ("ä/ö", "ä/ö", "ä", Program("ö"), None),
+            ("api/", "api/", "api", Nobody, None),
         ] {
-            assert_eq!(Caller::of(source), expected, "{source}");
+            assert_eq!(Caller::of(source), Caller { name, label, client, network }, "{source}");
         }
     }
 

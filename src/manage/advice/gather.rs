@@ -1,6 +1,6 @@
 //! What speaks for a personal key and what for a team key, from what is known of one key.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{
     cadence::Cadence,
@@ -37,7 +37,13 @@ pub(super) struct Facts<'a> {
 
 /// All the evidence: what was recorded first, then what was written, each in falling weight.
 pub(super) fn evidence(facts: &Facts<'_>) -> Vec<Evidence> {
-    let mut found: Vec<_> = facts.usage.successes().flat_map(|count| of_source(count, facts.now)).collect();
+    let mut callers: BTreeMap<&str, (Caller<'_>, Vec<&UsageCount>)> = BTreeMap::new();
+    for count in facts.usage.successes() {
+        let caller = Caller::of(&count.source);
+        callers.entry(caller.name).or_insert((caller, Vec::new())).1.push(count);
+    }
+    let mut found: Vec<_> =
+        callers.values().flat_map(|(caller, counts)| of_caller(caller, counts, facts.now)).collect();
     found.extend(of_all_sources(facts.usage));
     if found.is_empty() {
         found.push(Evidence::told(EvidenceKind::Unclear, unclear(facts)));
@@ -47,18 +53,17 @@ pub(super) fn evidence(facts: &Facts<'_>) -> Vec<Evidence> {
     found
 }
 
-/// Evidence of the requests from one source.
-fn of_source(count: &UsageCount, now: Timestamp) -> Vec<Evidence> {
-    let Some(cadence) = Cadence::of([count], now) else { return Vec::new() };
-    let caller = Caller::of(&count.source);
+/// Evidence of the requests of one caller, from all of its networks.
+fn of_caller(caller: &Caller<'_>, counts: &[&UsageCount], now: Timestamp) -> Vec<Evidence> {
+    let Some(cadence) = Cadence::of(counts.iter().copied(), now) else { return Vec::new() };
     let of_program = match caller.client {
         Client::Program(name) => Some((name, program(name))),
-        Client::None | Client::Network(_) | Client::Other => None,
+        Client::None | Client::Other => None,
     };
     let mut found = Vec::new();
     let mut add = |kind, points_to, weight: Weight, sentence| {
         // Somebody tried something, or did long ago.
-        let weight = if count.count < FEW { Weight::Weak } else { weight };
+        let weight = if cadence.count < FEW { Weight::Weak } else { weight };
         let weight = if cadence.is_old(now) { weight.less() } else { weight };
         found.push(Evidence::new(kind, points_to, weight, sentence));
     };
@@ -78,7 +83,7 @@ fn of_source(count: &UsageCount, now: Timestamp) -> Vec<Evidence> {
     }
     // People work with their tools all day; of anything else the time tells something.
     if !matches!(of_program, Some((_, Program::Known(_) | Program::Browser))) {
-        let from = from(&count.source);
+        let from = from(caller.name);
         if let Some(every) = cadence.schedule() {
             let sentence = format!("{from}, one request every {every} on average: {cadence}.");
             add(EvidenceKind::Cadence, KeyUse::ScheduledJob, Weight::Moderate, sentence);
@@ -92,25 +97,33 @@ fn of_source(count: &UsageCount, now: Timestamp) -> Vec<Evidence> {
 
 /// Evidence of how many sources there are.
 fn of_all_sources(usage: &UsageDetail) -> Vec<Evidence> {
-    let (mut networks, mut programs, mut is_folded) = (BTreeSet::new(), BTreeSet::new(), false);
-    for count in usage.successes().filter(|count| count.count >= FEW) {
-        match Caller::of(&count.source).client {
-            Client::Network(network) => _ = networks.insert(network),
-            Client::Program(name) if program(name) == Program::Library => _ = programs.insert(name),
-            Client::Other => is_folded = true,
-            Client::None | Client::Program(_) => {}
+    let (mut networks, mut programs, mut folded) = (BTreeMap::new(), BTreeMap::new(), 0_i64);
+    for count in usage.successes() {
+        let caller = Caller::of(&count.source);
+        let sums = [
+            caller.network.map(|network| networks.entry(network).or_default()),
+            match caller.client {
+                Client::Program(name) if program(name) == Program::Library => Some(programs.entry(name).or_default()),
+                Client::Other => Some(&mut folded),
+                Client::None | Client::Program(_) => None,
+            },
+        ];
+        for sum in sums.into_iter().flatten() {
+            *sum = sum.saturating_add(count.count);
         }
     }
+    let not_few = |sums: BTreeMap<&str, i64>| sums.into_values().filter(|sum| *sum >= FEW).count();
+    let (networks, programs) = (not_few(networks), not_few(programs));
     let mut found = Vec::new();
-    if networks.len() >= MANY_NETWORKS {
-        let sentence = format!("It is used from {} networks.", networks.len());
+    if networks >= MANY_NETWORKS {
+        let sentence = format!("It is used from {networks} networks.");
         found.push(Evidence::new(EvidenceKind::Networks, KeyUse::SharedHost, Weight::Moderate, sentence));
     }
-    if programs.len() >= MANY_PROGRAMS {
-        let sentence = format!("It is used by {} different programs.", programs.len());
+    if programs >= MANY_PROGRAMS {
+        let sentence = format!("It is used by {programs} different programs.");
         found.push(Evidence::new(EvidenceKind::Programs, KeyUse::SharedHost, Weight::Moderate, sentence));
     }
-    if is_folded {
+    if folded >= FEW {
         let sentence = "It is used by more programs or from more networks than are told apart.".to_owned();
         found.push(Evidence::new(EvidenceKind::Programs, KeyUse::SharedHost, Weight::Strong, sentence));
     }

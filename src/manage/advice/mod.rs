@@ -62,9 +62,9 @@ pub(super) enum Place<'a> {
 /// Where a key is installed that is used from this source. None where nothing says so, and for the tools with which people
 /// try keys that are installed somewhere else: browsers, editors, clients for APIs, curl.
 pub(super) fn installed_at(source: &str) -> Option<Place<'_>> {
-    match Caller::of(source).client {
-        Client::None => None,
-        Client::Network(network) => Some(Place::One(network)),
+    let caller = Caller::of(source);
+    match caller.client {
+        Client::None => caller.network.map(Place::One),
         Client::Other => Some(Place::Many),
         Client::Program(name) => match program(name) {
             Program::Browser | Program::HandTool | Program::Known(KeyUse::EditorSession) => None,

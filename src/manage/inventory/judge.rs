@@ -22,9 +22,9 @@ const WRONG_TEAM: &str = "wrong_team";
 ///
 /// - [`NeverUsed`](KeyFlag::NeverUsed): never accepted, and made at least [1 day](Self::with_grace) ago.
 /// - [`Unused`](KeyFlag::Unused): accepted, and last so [90 days](Self::with_unused_after) ago or longer.
-/// - [`SeveralSources`](KeyFlag::SeveralSources): accepted from at least [2 programs](Self::with_several), or networks,
-///   within the last [30 days](Self::with_recent). A program is what follows the label of a source: `intake/acme` and
-///   `api/acme` are one. Tools with which people try keys by hand, such as curl, Postman and browsers, are not counted:
+/// - [`SeveralSources`](KeyFlag::SeveralSources): accepted from at least [2 programs](Self::with_several) within the last
+///   [30 days](Self::with_recent). A program is what follows the label of a source, without its network: `intake/acme`
+///   and `api/acme@203.0.113.0/24` are one. Where no program is named, networks count as such. Tools with which people try keys by hand, such as curl, Postman and browsers, are not counted:
 ///   they use a key that is installed somewhere else. More than 64 sources, which are counted as one, are several.
 /// - [`LooksShared`](KeyFlag::LooksShared): a personal key of which what was accepted within the last 30 days says, as in
 ///   a [blast radius](crate::manage::StoppingKey::shared_because), that others than one person depend on it: CI, a

@@ -1,5 +1,7 @@
 use std::io;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use super::{
     KeyManager,
     sight::Sight,
@@ -26,6 +28,9 @@ use crate::{
 
 /// So many keys are looked at by one call, or a few more.
 const MOST_LOOKED_AT: usize = 5_000;
+
+/// Keys that are asked for at the same time, by themselves: a connection of PostgreSQL answers many in a row.
+const LOOKS_AT_A_TIME: usize = 16;
 
 /// Keys that an export holds in memory at a time.
 const KEYS_PER_PIECE: u16 = 500;
@@ -181,7 +186,7 @@ impl<S: KeyStore> KeyManager<S> {
         };
         let ids: Vec<KeyId> = seen.iter().filter_map(candidate).collect();
         let mut usage = self.usage_rows_of(&ids).await?;
-        let mut used = 0;
+        let (mut used, filled) = (0, page.entries.len());
         for seen in seen {
             if page.entries.len() >= limit {
                 break;
@@ -194,26 +199,28 @@ impl<S: KeyStore> KeyManager<S> {
                     let rows = usage.remove(&candidate.record.id).unwrap_or_default();
                     match UsageDetail::of(&rows) {
                         Ok(usage) => {
-                            let mut entry = self.entry(question, *candidate, usage);
-                            if question.query.matches(&entry) {
-                                entry.successor = self.known_to(question.actor, entry.successor).await?;
-                                page.entries.push(entry);
-                            }
+                            let entry = self.entry(question, *candidate, usage);
+                            page.entries.extend(question.query.matches(&entry).then_some(entry));
                         }
                         Err(_) => page.unreadable.push(candidate.record.id),
                     }
                 }
             }
         }
+        self.hide_successors(question.actor, page.entries.get_mut(filled..).unwrap_or_default()).await?;
         Ok(used)
     }
 
-    /// The key, if the actor may know of it: a successor can be another owner's.
-    async fn known_to(&self, actor: &Actor, id: Option<KeyId>) -> Result<Option<KeyId>, ManageError> {
-        let Some(id) = id else { return Ok(None) };
-        let found = self.row(&id).await?;
-        let is_known = found.is_some_and(|found| !matches!(self.sight(actor, &found), Sight::Hidden(_)));
-        Ok(is_known.then_some(id))
+    /// Keeps the successors that the actor may know of: one can be another owner's.
+    async fn hide_successors(&self, actor: &Actor, entries: &mut [InventoryEntry]) -> Result<(), ManageError> {
+        let looks =
+            entries.iter_mut().filter_map(|entry| entry.successor.map(|id| (entry, id))).map(async |(entry, id)| {
+                let found = self.row(&id).await?;
+                let is_known = found.is_some_and(|found| !matches!(self.sight(actor, &found), Sight::Hidden(_)));
+                entry.successor = Some(id).filter(|_| is_known);
+                Ok::<_, ManageError>(())
+            });
+        stream::iter(looks).buffer_unordered(LOOKS_AT_A_TIME).try_collect().await
     }
 
     fn see(&self, question: &Question<'_>, row: ListedKey) -> Seen {

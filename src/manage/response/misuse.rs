@@ -22,7 +22,9 @@ use crate::{
 /// let leaked_at = "2026-03-01T12:00:00Z".parse()?;
 /// let misuse = manager.misuse(&id, leaked_at, &Actor::system("leak response")?).await?;
 /// for source in misuse.new_sources() {
-///     println!("{} used it for the first time at {}", source.source, source.first_at);
+///     if let Some(at) = source.first_accepted_at {
+///         println!("{} used it for the first time at {at}", source.source);
+///     }
 /// }
 /// assert_eq!(misuse.to_string(), "nobody used it since, and it changed nothing that you may see");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -75,11 +77,14 @@ pub struct SourceUse {
     pub accepted: i64,
     /// Requests that were refused, or let in and then refused by what is behind the door, such as at another team's.
     pub refused: i64,
-    /// When the first of them came.
+    /// When the first of them came, accepted or refused.
     pub first_at: Timestamp,
+    /// When the first came that was accepted.
+    pub first_accepted_at: Option<Timestamp>,
     /// When the last of them came.
     pub last_at: Timestamp,
-    /// Whether the first of them came within the window.
+    /// Whether the first that was accepted came within the window, or the first of all if none was. That somebody tried
+    /// before makes no user of the key an old one: whoever knows its public id can try.
     pub is_new: bool,
     /// Whether the last of them came within the window.
     pub is_within: bool,
@@ -105,7 +110,7 @@ impl Misuse {
         }
     }
 
-    /// Sources that were first seen within the window.
+    /// Sources that are [new](SourceUse::is_new) within the window.
     pub fn new_sources(&self) -> impl Iterator<Item = &SourceUse> {
         self.sources.iter().filter(|source| source.is_new)
     }
@@ -122,18 +127,24 @@ impl SourceUse {
                 accepted: 0,
                 refused: 0,
                 first_at,
+                first_accepted_at: None,
                 last_at,
                 is_new: false,
                 is_within: false,
             });
-            let requests = if count.outcome.is_success() { &mut sum.accepted } else { &mut sum.refused };
+            let requests = if count.outcome.is_success() {
+                sum.first_accepted_at = Some(sum.first_accepted_at.map_or(first_at, |known| known.min(first_at)));
+                &mut sum.accepted
+            } else {
+                &mut sum.refused
+            };
             *requests = requests.saturating_add(count.count);
             sum.first_at = sum.first_at.min(first_at);
             sum.last_at = sum.last_at.max(last_at);
         }
         let mut sources: Vec<Self> = sources.into_values().collect();
         for source in &mut sources {
-            source.is_new = source.first_at >= since;
+            source.is_new = source.first_accepted_at.unwrap_or(source.first_at) >= since;
             source.is_within = source.last_at >= since;
         }
         sources.sort_by_key(|source| std::cmp::Reverse(source.last_at));

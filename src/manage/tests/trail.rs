@@ -202,6 +202,8 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
         usage("success", "intake/curl", 7, 0, 9),
         usage("success", "api/python", 3, 8, 10),
         usage("key_revoked", "api/python", 5, 11, 12),
+        // Whoever knows the id of a key can try it before they have it.
+        usage("invalid_key", "api/python", 1, 1, 1),
         usage("wrong_team", "api/node", 2, 1, 2),
     ];
     bench.store.inner.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows }).await.unwrap();
@@ -213,8 +215,10 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
         .collect();
     assert_eq!(
         sources,
-        [("api/python", 3, 5, true, true), ("intake/curl", 7, 0, false, true), ("api/node", 0, 2, false, false)]
+        [("api/python", 3, 6, true, true), ("intake/curl", 7, 0, false, true), ("api/node", 0, 2, false, false)]
     );
+    let accepted: Vec<_> = misuse.sources.iter().map(|source| source.first_accepted_at).collect();
+    assert_eq!(accepted, [Some(since), Some(time("2026-03-01T12:00:00Z")), None]);
     assert_eq!(misuse.tried_since_death.iter().map(|count| count.count).sum::<i64>(), 5);
     let changed: String = misuse.changes.iter().filter_map(|event| event.after.clone()).collect();
     assert_eq!(changed, "ijkl");

@@ -43,7 +43,7 @@ impl<S: KeyStore> KeyManager<S> {
         let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
         let at = self.0.clock.now();
         match pair.stage(at) {
-            Stage::Aborted | Stage::Lapsed => return Err(ManageError::new(ManageErrorKind::RotationOver)),
+            Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
             Stage::Finished => return Ok(pair.ended(Effect::Already)),
             Stage::UnderWay => {}
         }
@@ -105,7 +105,7 @@ impl<S: KeyStore> KeyManager<S> {
                 self.apply(actor, Wanted { at, writes, guards, dedupe: None }).await?;
                 return Ok(pair.ended(Effect::Done));
             }
-            Stage::Finished | Stage::Lapsed => return Err(ManageError::new(ManageErrorKind::RotationOver)),
+            Stage::Finished | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
             Stage::UnderWay => {}
         }
         let (old, new) = (&pair.old.record, &pair.new.record);

@@ -35,8 +35,9 @@ pub(super) enum Stage {
     Aborted,
     /// The old key was revoked while the new one was not.
     Finished,
-    /// Neither is revoked, but the new key expired: there may be another successor by now.
-    Lapsed,
+    /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at once,
+    /// as all keys of an owner are.
+    Over,
     /// Neither is revoked. The old key may have expired.
     UnderWay,
 }
@@ -50,9 +51,10 @@ impl Known {
 impl Pair {
     pub(super) fn stage(&self, now: Timestamp) -> Stage {
         match (&self.old.record.revoked, &self.new.record.revoked) {
-            (None, None) if self.new.record.is_expired(now) => Stage::Lapsed,
+            (None, None) if self.new.record.is_expired(now) => Stage::Over,
             (None, None) => Stage::UnderWay,
             (Some(old), Some(new)) if old.at > new.at => Stage::Aborted,
+            (Some(old), Some(new)) if old.at == new.at => Stage::Over,
             (None, Some(_)) => Stage::Aborted,
             (Some(_), _) => Stage::Finished,
         }
