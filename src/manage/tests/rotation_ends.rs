@@ -7,11 +7,11 @@ use super::{
     rotation::{END, OLD, quicker, revoke, update},
 };
 use crate::{
-    Actor, OrganizationId, Timestamp,
+    Actor, OrganizationId, Timestamp, UserId,
     key::KeyId,
     manage::{
-        DenialReason, Effect, EndedRotation, InvalidInput, ManageError, ManageErrorKind, Plan, Rights, RotateKey,
-        TeamRole,
+        DenialReason, Effect, EndedRotation, InvalidInput, ManageError, ManageErrorKind, Plan, RevokeMany, Rights,
+        RotateKey, TeamRole,
     },
     owner::OwnerRef,
     record::{Hold, KeyRow},
@@ -127,6 +127,18 @@ async fn repeats_are_told_so_and_the_other_end_is_refused() {
         assert_eq!(effect(begun.finish(id).await), Err(ManageErrorKind::RotationOver));
     }
     assert_eq!(begun.bench.events().await.len(), 3);
+}
+
+#[tokio::test]
+async fn keys_that_were_revoked_together_leave_nothing_to_end() {
+    let begun = Begun::new().await;
+    let all = RevokeMany::of(begun.bench.row(&begun.old).await.owner.parse::<UserId>().unwrap());
+    assert_eq!(begun.bench.manager.revoke_many(all.because("left"), &system()).await.unwrap().revoked, 2);
+    begun.bench.clock.advance(Duration::from_secs(1));
+    for id in [&begun.old, &begun.new] {
+        assert_eq!(effect(begun.finish(id).await), Err(ManageErrorKind::RotationOver));
+        assert_eq!(effect(begun.abort(id).await), Err(ManageErrorKind::RotationOver));
+    }
 }
 
 #[tokio::test]

@@ -148,6 +148,18 @@ async fn a_page_is_two_reads_of_the_store() {
     assert_eq!((found.len(), bench.store.reads() - before), (3, 2));
 }
 
+#[tokio::test]
+async fn each_successor_stays_with_its_key() {
+    let bench = bench();
+    for (old, new) in [('A', 'D'), ('B', 'E'), ('C', 'F')] {
+        bench.plant_row(row(old)).await;
+        bench.plant_row(KeyRow { replaces: Some(id(old).to_string()), ..row(new) }).await;
+    }
+    let found = entries(&bench, InventoryQuery::all()).await;
+    let successors: Vec<_> = found.iter().map(|entry| entry.successor).collect();
+    assert_eq!(successors, [Some(id('D')), Some(id('E')), Some(id('F')), None, None, None]);
+}
+
 /// What somebody does between two pages.
 #[derive(Clone, Debug)]
 enum Meanwhile {
