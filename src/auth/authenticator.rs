@@ -151,6 +151,9 @@ impl<R: KeyReader> Authenticator<R> {
     /// Whether the key that proved this principal is still good, and what it may do now. For streams and sockets that
     /// outlive the request they began with.
     ///
+    /// Counts nothing: in the counts of use, and so in the evidence of a rotation, a stream is the one request that it
+    /// began with, however long it lives.
+    ///
     /// # Errors
     /// [`AuthError`] as for a request with the key; [`AuthErrorKind::Invalid`] if the key is gone or changed hands.
     pub async fn recheck(&self, principal: &Principal) -> Result<Principal, AuthError> {
