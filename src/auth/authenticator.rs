@@ -135,6 +135,9 @@ impl<R: KeyReader> Authenticator<R> {
 
     /// Who has this key. For callers that are not HTTP; [`ApiKeyLayer`](crate::ApiKeyLayer) does the same for requests.
     ///
+    /// All callers are one source, the empty one: advice and flags cannot tell them apart, and one that moves to the new
+    /// key of a rotation makes it look [safe to finish](crate::manage::RotationVerdict::SafeToFinish) for all of them.
+    ///
     /// Needs a tokio runtime with time, unless the key was proved before and the store knows its head at once. Dropping
     /// the future is harmless.
     ///
