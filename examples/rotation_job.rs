@@ -9,6 +9,9 @@
 //! scope to nobody, and other teams' keys do not exist for it. It holds no key in memory longer than it takes to write
 //! it to the file that a service reads.
 //!
+//! Nor does it let a key live longer: the successor of a key that expires ends at the same time, and so does the
+//! successor of the job's own. The job says so of each; a person, or the service itself, renews such keys.
+//!
 //! A run that dies leaves nothing half-way: old keys live until the next run finds that nobody uses them.
 
 use std::{
@@ -112,7 +115,11 @@ impl Job {
     async fn begin(&self, old: &KeyId, file: &Path, word: &str) -> Result<(), Box<dyn Error>> {
         let issued = self.manager.begin_rotation(RotateKey::of(*old), &self.actor).await?;
         write_key(file, issued.plaintext().expose_secret()).await?;
-        say(file, &format!("{word}: {} is there beside {old}", issued.info().id))
+        say(file, &format!("{word}: {} is there beside {old}", issued.info().id))?;
+        if let Some(end) = issued.info().expires_at {
+            say(file, &format!("it ends at {end}, as before: somebody has to renew it, for a key cannot"))?;
+        }
+        Ok(())
     }
 
     /// What the job's key cannot do, however it is asked.

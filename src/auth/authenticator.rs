@@ -135,6 +135,9 @@ impl<R: KeyReader> Authenticator<R> {
 
     /// Who has this key. For callers that are not HTTP; [`ApiKeyLayer`](crate::ApiKeyLayer) does the same for requests.
     ///
+    /// All callers are one source, the empty one: advice and flags cannot tell them apart, and one that moves to the new
+    /// key of a rotation makes it look [safe to finish](crate::manage::RotationVerdict::SafeToFinish) for all of them.
+    ///
     /// Needs a tokio runtime with time, unless the key was proved before and the store knows its head at once. Dropping
     /// the future is harmless.
     ///
@@ -150,6 +153,9 @@ impl<R: KeyReader> Authenticator<R> {
 
     /// Whether the key that proved this principal is still good, and what it may do now. For streams and sockets that
     /// outlive the request they began with.
+    ///
+    /// Counts nothing: in the counts of use, and so in the evidence of a rotation, a stream is the one request that it
+    /// began with, however long it lives.
     ///
     /// # Errors
     /// [`AuthError`] as for a request with the key; [`AuthErrorKind::Invalid`] if the key is gone or changed hands.

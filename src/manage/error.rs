@@ -210,8 +210,8 @@ impl fmt::Display for ManageError {
             }
             ManageErrorKind::RotationOver => "the rotation was finished or aborted meanwhile: look at both keys",
             ManageErrorKind::RotationUnderWay => {
-                "a rotation of this key is under way: finish or abort it first; if its old key is another's, ask them, \
-                 or an admin of the organization to revoke the old key"
+                "a rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask \
+                 them, or an admin of the organization, to revoke that one"
             }
             ManageErrorKind::StoreUnavailable => "the key store is unavailable, nothing was changed: ask again",
         })

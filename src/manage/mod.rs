@@ -112,6 +112,10 @@
 //! | What else may be lost? | [`RevokeMany::of`] an owner, [`created_by`](RevokeMany::created_by) somebody, [`created_between`](RevokeMany::created_between) two times |
 //! | Who did what, and who tried? | [`KeyManager::events`] |
 //!
+//! An account that was taken over: [`hold`](KeyManager::hold) it, revoke what is [of](RevokeMany::of) it and what it
+//! [created](RevokeMany::created_by), then the [keys](RevokeMany::keys) that [`exposure`](KeyManager::exposure) still
+//! lists. A key that was made with a key has that key for a creator, not the person.
+//!
 //! Several questions at once, in the order in which they come up:
 //!
 //! ```

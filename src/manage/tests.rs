@@ -17,5 +17,6 @@ mod rotation_ends;
 mod rotation_grace;
 mod rotation_security;
 mod rotation_status;
+mod targets;
 mod trail;
 mod trail_hides;

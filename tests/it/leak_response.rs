@@ -6,9 +6,10 @@ use tower_api_keys::{
     Actor, ApiKeys, IssueKey, Owner, Scopes,
     audit::{Action, Event},
     auth::AuthErrorKind,
-    key::PlaintextKey,
-    manage::{AuditQuery, LeakEvidence, ManageErrorKind, Plan, RevokeMany, Rights},
-    store::{KeyStore, MemoryStore, SqliteStore},
+    key::{KeyId, PlaintextKey},
+    manage::{AuditQuery, LeakEvidence, ListKeys, ManageErrorKind, Plan, RevokeMany, Rights, RotateKey, TeamRole},
+    record::{ActorId, Hold},
+    store::{KeyStore, Liveness, MemoryStore, SqliteStore},
     usage::Source,
 };
 
@@ -154,6 +155,66 @@ async fn a_leak_is_answered_on_postgres() {
     PostgresStore::migrate(&server.url(), "keys").await.unwrap();
     let settings = PostgresSettings::new().with_schema("keys");
     a_leak_is_answered(PostgresStore::connect_with(&server.url(), settings).await.unwrap()).await;
+}
+
+/// What alice, whose account was taken over, had and made: by herself and with keys, also with those she made.
+struct TakenOver {
+    keys: ApiKeys<MemoryStore>,
+    made_with_a_key: [PlaintextKey; 3],
+}
+
+impl TakenOver {
+    async fn begin() -> Self {
+        let keys = ApiKeys::builder(MemoryStore::new()).hasher(cheap()).clock(clock()).build().await.unwrap();
+        let rights = Rights::none().team(team("blue"), TeamRole::Admin, Plan::Business);
+        let alice = Actor::user(user("alice"), rights.clone());
+        let managing: Scopes = "* keys:manage".parse().unwrap();
+        let personal = issue(&keys, IssueKey::user(user("alice")).scopes(managing.clone()), &alice).await;
+        let teams = issue(&keys, IssueKey::team(team("blue")).scopes(managing), &alice).await;
+        let with_personal = Self::acting(&keys, &personal, &rights).await;
+        let with_teams = Self::acting(&keys, &teams, &rights).await;
+        let made = issue(&keys, IssueKey::team(team("blue")), &with_personal).await;
+        // One that manages keys too: it rotated itself.
+        let rotated = keys.manager().begin_rotation(RotateKey::of(teams.id()), &with_teams).await.unwrap();
+        let rotated = rotated.into_plaintext();
+        secrets::remember(rotated.expose_secret());
+        let with_rotated = Self::acting(&keys, &rotated, &rights).await;
+        let made_later = issue(&keys, IssueKey::team(team("blue")), &with_rotated).await;
+        Self { keys, made_with_a_key: [made, rotated, made_later] }
+    }
+
+    async fn acting(keys: &ApiKeys<MemoryStore>, key: &PlaintextKey, rights: &Rights) -> Actor {
+        let principal = keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+        Actor::key(&principal, rights.clone())
+    }
+
+    async fn revoke_many(&self, request: RevokeMany) {
+        assert!(self.keys.manager().revoke_many(request, &system()).await.unwrap().is_complete());
+    }
+
+    async fn live(&self) -> Vec<KeyId> {
+        let live = ListKeys::all().with_liveness(Liveness::Live);
+        let mut ids: Vec<_> =
+            self.keys.manager().list(live, &system()).await.unwrap().keys.iter().map(|key| key.id).collect();
+        ids.sort();
+        ids
+    }
+}
+
+#[tokio::test]
+async fn all_that_a_taken_over_account_made_ends_with_its_exposure() {
+    let world = TakenOver::begin().await;
+    let manager = world.keys.manager();
+    manager.hold(&user("alice").into(), Hold::Suspended, &system()).await.unwrap();
+    world.revoke_many(RevokeMany::of(user("alice"))).await;
+    world.revoke_many(RevokeMany::created_by(ActorId::User(user("alice")))).await;
+    let mut left: Vec<_> = world.made_with_a_key.iter().map(PlaintextKey::id).collect();
+    left.sort();
+    assert_eq!(world.live().await, left, "what was made with her keys was made by those");
+
+    let exposed = manager.exposure(&user("alice"), &system()).await.unwrap().keys;
+    world.revoke_many(RevokeMany::keys(exposed.iter().map(|exposed| exposed.key.id))).await;
+    assert_eq!(world.live().await, []);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 //! - [`Regime::enforce`], run once a day, gives each live key that has none, or a later one, the expiry that its age calls
 //!   for, and tells of those that end soon;
 //! - [`Regime::renewal`] is what a person asks for then: a new key with a whole life, beside the old one, which goes on
-//!   through its days of grace.
+//!   through its days of grace. It takes a person, or the service itself: a key lets no key live longer.
 
 use std::time::Duration;
 
@@ -99,7 +99,12 @@ impl Regime {
         }
     }
 
-    /// The rotation of a key under this regime, for the person or the job that asks for it.
+    /// The rotation of a key under this regime, for the person who asks for it, or the service itself
+    /// ([`Actor::system`]).
+    ///
+    /// Not for a job that acts with a key ([`Actor::key`]): no key lets another one, or itself, live longer than it did.
+    /// Once [`enforce`](Self::enforce) gave the old key an expiry, such a job is told
+    /// [`ExpiryLater`](tower_api_keys::manage::InvalidInput::ExpiryLater).
     pub fn renewal(&self, id: KeyId, now: Timestamp) -> RotateKey {
         RotateKey::of(id).expires_at(now.saturating_add(self.life)).old_key_ends_at(now.saturating_add(self.grace))
     }

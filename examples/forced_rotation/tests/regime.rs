@@ -5,8 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use forced_rotation::Regime;
 use tower_api_keys::{
-    Actor, ApiKeys, Clock, IssueKey, IssuedKey, ManualClock, TeamId, auth::AuthErrorKind, hash::Argon2Params,
-    manage::ListKeys, store::SqliteStore,
+    Actor, ApiKeys, Clock, IssueKey, IssuedKey, ManualClock, Scope, Scopes, TeamId,
+    auth::AuthErrorKind,
+    hash::Argon2Params,
+    manage::{InvalidInput, ListKeys, ManageErrorKind, Plan, Rights},
+    store::SqliteStore,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -87,6 +90,25 @@ async fn a_key_from_before_the_regime_gets_a_week_once() {
     assert_eq!(year.check(&key).await, Ok(()));
     year.clock.advance(DAY);
     assert_eq!(year.check(&key).await, Err(AuthErrorKind::Expired));
+}
+
+#[tokio::test]
+async fn a_job_that_acts_with_a_key_renews_none() {
+    let year = Year::begin().await;
+    let engineering = TeamId::new("engineering").unwrap();
+    let managing = Scopes::all().with(Scope::KEYS_MANAGE);
+    let request = IssueKey::team(engineering.clone()).named("Rotation job").scopes(managing);
+    let own = year.keys.manager().issue(request, &admin()).await.unwrap();
+    let other = year.issue().await;
+    assert_eq!(year.enforce().await, (2, 0));
+    let principal = year.keys.authenticator().authenticate(own.plaintext().expose_secret()).await.unwrap();
+    let job = Actor::key(&principal, Rights::none().team_plan(engineering, Plan::Business));
+    year.clock.advance(DAY * 80);
+    for id in [own.info().id, other.info().id] {
+        let renewal = year.regime.renewal(id, year.clock.now());
+        let refused = year.keys.manager().begin_rotation(renewal, &job).await.unwrap_err();
+        assert_eq!(refused.kind(), ManageErrorKind::Invalid(InvalidInput::ExpiryLater));
+    }
 }
 
 #[tokio::test]

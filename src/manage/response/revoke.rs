@@ -70,7 +70,8 @@ impl RevokeMany {
         Self::begin(Which::Matching).and_of(owner)
     }
 
-    /// The keys that this user, key or part of the system made, whoever they belong to.
+    /// The keys that this user, key or part of the system made, whoever they belong to. What a user made with a key was
+    /// made by that key: [`exposure`](crate::KeyManager::exposure) lists it.
     pub fn created_by(creator: ActorId) -> Self {
         Self::begin(Which::Matching).and_created_by(creator)
     }

@@ -33,7 +33,9 @@ pub enum RotationVerdict {
     QuietSince(Timestamp),
     /// The new key is in use, and every source that ever used the old key was seen with the new one since. Callers without
     /// a name, which send no user agent, are one source: that one of them moved says nothing of the others, and an empty
-    /// [`source`](crate::usage::UsageCount::source) among those of the old key deserves a look before it is finished.
+    /// [`source`](crate::usage::UsageCount::source) among those of the old key deserves a look before it is finished. A
+    /// stream that was opened with the old key is not in the counts after its first request, however often the service
+    /// rechecks it; to finish ends it.
     SafeToFinish,
     /// So many sources used the old key lately.
     StillUsedBy(usize),

@@ -227,7 +227,7 @@ async fn absent_keys_leave_as_many_lines_as_hidden_ones() {
 }
 
 #[tokio::test]
-async fn every_read_that_is_denied_leaves_a_line() {
+async fn reads_that_are_denied_leave_a_line() {
     let (bench, id) = bench().await;
     let (eve, manager) = (person("eve"), &bench.manager);
     let absent = KeyId::new("zzzzzzzzzzzzzzzzzzzz").unwrap();

@@ -347,6 +347,42 @@ async fn personal_key_becomes_a_teams() {
 }
 
 #[tokio::test]
+async fn who_left_the_team_of_the_new_key_is_told_how_to_go_on_and_can() {
+    let (bench, id) = bench_with("*").await;
+    let (manager, gone) = (&bench.manager, person("alice"));
+    let into_blue = RotateKey::of(id).into_team(team_id("blue"));
+    let new = manager.begin_rotation(into_blue, &admin("blue", Plan::Business)).await.unwrap().info().id;
+
+    let told = manager.begin_rotation(RotateKey::of(id), &gone).await.unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "a rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask them, \
+         or an admin of the organization, to revoke that one"
+    );
+    assert_eq!(kind(manager.finish_rotation(&id, &gone).await), Err(ManageErrorKind::NotFound));
+    assert_eq!(kind(manager.abort_rotation(&id, &gone).await), Err(ManageErrorKind::NotFound));
+    assert_eq!(kind(manager.rotation(&id, &gone).await), Err(ManageErrorKind::NotFound));
+
+    let root = Actor::user(user_id("root"), Rights::none().org_admin());
+    manager.revoke(&new, &root).await.unwrap();
+    assert!(manager.begin_rotation(RotateKey::of(id), &gone).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_owned_the_old_key_is_not_needed_to_rotate_the_new_one() {
+    let (bench, id) = bench_with("*").await;
+    let manager = &bench.manager;
+    let into_blue = RotateKey::of(id).into_team(team_id("blue"));
+    let new = manager.begin_rotation(into_blue, &admin("blue", Plan::Business)).await.unwrap().info().id;
+    let bob = Actor::user(user_id("bob"), Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business));
+    let refused = kind(manager.begin_rotation(RotateKey::of(new), &bob).await);
+    assert_eq!(refused, Err(ManageErrorKind::RotationUnderWay));
+    let root = Actor::user(user_id("root"), Rights::none().org_admin());
+    manager.revoke(&id, &root).await.unwrap();
+    assert!(manager.begin_rotation(RotateKey::of(new), &bob).await.is_ok());
+}
+
+#[tokio::test]
 async fn somebody_elses_personal_key_is_not_taken_into_a_team() {
     let (bench, id) = bench_with("*").await;
     let request = || RotateKey::of(id).into_team(team_id("blue"));

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use tempfile::{TempDir, tempdir};
 use tower_api_keys::{
-    Actor, ApiKeys, Scope,
+    Actor, ApiKeys, Scope, Timestamp,
     auth::AuthErrorKind,
     manage::{KeyInfo, ListKeys},
     store::{Liveness, SqliteStore},
@@ -101,6 +101,22 @@ async fn what_a_dead_run_left_behind_is_begun_again() {
     assert!(said.contains("deploy.key: begun again"), "{said}");
     assert_eq!(check(&folder, &text(&folder, SERVICES[0])).await, Ok(()));
     assert_eq!(check(&folder, &old).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_key_that_expires_is_told_of_for_its_successor_ends_with_it() {
+    let folder = tempdir().unwrap();
+    run(&folder);
+    assert!(!run(&folder).contains("somebody has to renew it"), "no key expires yet");
+    let is_cron = |key: &KeyInfo| key.name.as_str() == "Monday cron";
+    let cron = live(&folder).await.into_iter().find(is_cron).unwrap();
+    let end: Timestamp = "2126-01-01T00:00:00Z".parse().unwrap();
+    keys(&folder).await.manager().expire_at(&cron.id, end, &Actor::system("test").unwrap()).await.unwrap();
+    let said = run(&folder);
+    let told = said.lines().filter(|line| line.contains("somebody has to renew it")).collect::<Vec<_>>();
+    assert_eq!(told, [format!("cron.key: it ends at {end}, as before: somebody has to renew it, for a key cannot")]);
+    let ends: Vec<_> = live(&folder).await.into_iter().filter(is_cron).map(|key| key.expires_at).collect();
+    assert_eq!(ends, [Some(end), Some(end)]);
 }
 
 #[tokio::test]
