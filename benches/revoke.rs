@@ -2,12 +2,13 @@
 //! `cargo bench --features postgres --bench revoke`.
 //!
 //! Starts a server of its own on loopback, with commits that reach the disk. A known key of another owner is checked at a
-//! steady rate on a second node, strict; its latency is measured from the moment at which each check should have begun,
-//! before and during the revocation. Prints a line each: name, tab, figure.
+//! steady rate on a second node; its latency is measured from the moment at which each check should have begun, before
+//! and during the revocation. That node is strict, so that each check waits for an answer of the server that is busy with
+//! the revocation; with `--bound-ms`, which is bounded freshness, it answers by itself. Prints a line each: name, tab, figure.
 //! - `keys`, `seconds`, `keys_per_second`, `passes`: of `KeyManager::revoke_many`.
 //! - `idle_p99_ms`, `during_p99_ms`, `ratio`: of the checks, with `checks_idle` and `checks_during` of them.
 //!
-//! Takes `--keys` and `--rate` with a number. Exits with 1 if a key is left, an event is missing, or a check was refused.
+//! Takes `--keys`, `--rate` and `--bound-ms` with a number. Exits with 1 if a key is left, an event is missing, or a check was refused.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -34,16 +35,20 @@ use std::{
 };
 
 use server::Server;
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::{
+    runtime::{Builder, Handle},
+    task::JoinSet,
+};
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, TeamId,
+    auth::Freshness,
     hash::Argon2Params,
     manage::RevokeMany,
     store::{PostgresSettings, PostgresStore},
 };
 use traffic::{Arguments, Latencies, Pace};
 
-const DEFAULTS: [(&str, f64); 2] = [("keys", 100_000.0), ("rate", 1_000.0)];
+const DEFAULTS: [(&str, f64); 3] = [("keys", 100_000.0), ("rate", 1_000.0), ("bound-ms", 0.0)];
 
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -53,7 +58,14 @@ async fn main() {
     let (keys, every) = (arguments.count("keys") as u64, Duration::from_secs_f64(1.0 / arguments.number("rate")));
     let server = Server::start_with(&["shared_buffers=512MB", "fsync=on"]);
     PostgresStore::migrate(&server.url(), "keys").await.unwrap();
-    let (managing, checking) = (node(&server).await, node(&server).await);
+    // Another node is another process: it has threads of its own.
+    let elsewhere = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let managing = elsewhere.spawn(node(server.url(), Freshness::Strict)).await.unwrap();
+    let freshness = match arguments.count("bound-ms") {
+        0 => Freshness::Strict,
+        bound => Freshness::Bounded(Duration::from_millis(bound as u64)),
+    };
+    let checking = node(server.url(), freshness).await;
     let admin = Actor::system("bench").unwrap();
     let request = IssueKey::team(TeamId::new("bystanders").unwrap());
     let known = managing.manager().issue(request, &admin).await.unwrap().into_plaintext();
@@ -76,7 +88,8 @@ async fn main() {
     let during = Traffic::start(checking, known.expose_secret(), every);
     let begun = Instant::now();
     let request = RevokeMany::of(TeamId::new("leaky").unwrap()).because("a drill");
-    let report = managing.manager().revoke_many(request, &admin).await.unwrap();
+    let (manager, actor) = (managing.manager(), admin.clone());
+    let report = elsewhere.spawn(async move { manager.revoke_many(request, &actor).await }).await.unwrap().unwrap();
     let seconds = begun.elapsed().as_secs_f64();
     let during = during.stop().await;
 
@@ -89,12 +102,13 @@ async fn main() {
     let events = "select count(distinct key_id), count(*) from keys.api_key_events where action = 'key.revoked'";
     let events = client.query_one(events, &[]).await.unwrap();
     assert_eq!((events.get::<_, i64>(0), events.get::<_, i64>(1)), (keys as i64, keys as i64));
+    elsewhere.shutdown_background();
 }
 
-async fn node(server: &Server) -> ApiKeys<PostgresStore> {
+async fn node(url: String, freshness: Freshness) -> ApiKeys<PostgresStore> {
     let settings = PostgresSettings::new().with_schema("keys");
-    let store = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
-    ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).build().await.unwrap()
+    let store = PostgresStore::connect_with(&url, settings).await.unwrap();
+    ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).freshness(freshness).build().await.unwrap()
 }
 
 /// Checks of one key at a steady rate, whatever each of them takes.

@@ -161,9 +161,10 @@ impl<S: KeyStore> KeyManager<S> {
         let mut walk = Walk::of_owners(query, owners);
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
+                // A batch as soon as there is one: to judge a whole page first would keep a thread busy for milliseconds.
                 self.judge(FoundKey { key: row.key, owner: row.owner }, run);
+                self.revoke_live(run, BATCH).await?;
             }
-            self.revoke_live(run, BATCH).await?;
         }
         Ok(())
     }
@@ -183,8 +184,8 @@ impl<S: KeyStore> KeyManager<S> {
                     for row in rows {
                         makers.extend(may_have_made_keys(&row.key).filter(|id| known.insert(*id)));
                         self.judge(FoundKey { key: row.key, owner: row.owner }, run);
+                        self.revoke_live(run, BATCH).await?;
                     }
-                    self.revoke_live(run, BATCH).await?;
                 }
             }
         }
