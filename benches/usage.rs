@@ -1,8 +1,9 @@
-//! Whether counts are exact: `cargo bench --bench usage`.
+//! Whether counts are exact: `cargo bench --features sqlite,test-util --bench usage`.
 //!
-//! A million attempts, good and bad, over 1,000 keys and 10 sources by four tasks on two threads, while counts are written
-//! and writes fail, before they are done and after. Prints a line each: name, tab, figure. Exits with 1 if the store has
-//! another count than was made, for any key, outcome and source. Takes `--attempts`.
+//! A million attempts, good and bad, over 1,000 keys and 10 sources by four tasks on two threads, while counts are
+//! written and writes fail, before they are done and after: with a store in memory, then with one in a SQLite file.
+//! Prints a line each: name, tab, figure; those of the latter begin with `sqlite_`. Exits with 1 if a store has
+//! another count than was made, for any key, outcome and source. Takes `--attempts`, of each store.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -21,22 +22,31 @@ mod exact;
 mod hooked;
 mod traffic;
 
-use std::{process::ExitCode, time::Instant};
+use std::{process::ExitCode, sync::Arc, time::Instant};
 
+use tower_api_keys::store::{KeyStore, MemoryStore, SqliteStore};
 use traffic::Arguments;
 
 fn main() -> ExitCode {
     let attempts = Arguments::read(&[("attempts", 1_000_000.0)]).count("attempts");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let begun = Instant::now();
-    let counted = runtime.block_on(runtime.spawn(exact::count(attempts, 4))).unwrap();
-    println!("seconds\t{:.1}", begun.elapsed().as_secs_f64());
     println!("attempts\t{attempts}");
-    println!("counts\t{}", counted.stored.len());
-    println!("writes\t{}", counted.writes);
-    println!("failed_flushes\t{}", counted.failures);
+    let folder = tempfile::tempdir().unwrap();
+    let file = runtime.block_on(SqliteStore::open(folder.path().join("keys.db"))).unwrap();
+    let in_memory = is_exact("", MemoryStore::new(), attempts, &runtime);
+    let in_file = is_exact("sqlite_", file, attempts, &runtime);
+    if in_memory && in_file { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn is_exact<S: KeyStore>(name: &str, store: S, attempts: usize, runtime: &tokio::runtime::Runtime) -> bool {
+    let begun = Instant::now();
+    let counted = runtime.block_on(runtime.spawn(exact::count(Arc::new(store), attempts, 4))).unwrap();
+    println!("{name}seconds\t{:.1}", begun.elapsed().as_secs_f64());
+    println!("{name}counts\t{}", counted.stored.len());
+    println!("{name}writes\t{}", counted.writes);
+    println!("{name}failed_flushes\t{}", counted.failures);
     let places = counted.done.keys().chain(counted.stored.keys());
     let wrong = places.filter(|place| counted.done.get(place) != counted.stored.get(place)).count();
-    println!("wrong_counts\t{wrong}");
-    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{name}wrong_counts\t{wrong}");
+    wrong == 0
 }

@@ -21,7 +21,7 @@ use tower_api_keys::{
     key::{KeyFormat, KeyId, PlaintextKey},
     middleware::{Refusal, RequireKeyLayer},
     record::Hold,
-    store::{KeyStore, MemoryStore, UsageOf},
+    store::{KeyStore, UsageOf},
     usage::Source,
 };
 
@@ -58,13 +58,14 @@ struct Key {
     fate: usize,
 }
 
-/// So many attempts of all kinds over 1,000 keys by so many tasks, while counts are written and every other write fails.
-pub async fn count(attempts: usize, tasks: usize) -> Counted {
+/// So many attempts of all kinds over 1,000 keys of a store by so many tasks, while counts are written and every other
+/// write fails. The store has been empty.
+pub async fn count<S: KeyStore>(store: Arc<S>, attempts: usize, tasks: usize) -> Counted {
     let noon = Timestamp::from_millis(1_772_366_400_000).unwrap();
-    let (clock, memory) = (Arc::new(ManualClock::at(noon)), Arc::new(MemoryStore::new()));
-    let store = Hooked::new(memory.clone());
-    let hooks = store.hooks.clone();
-    let keys = ApiKeys::builder(store)
+    let clock = Arc::new(ManualClock::at(noon));
+    let hooked = Hooked::new(store.clone());
+    let hooks = hooked.hooks.clone();
+    let keys = ApiKeys::builder(hooked)
         .params(Argon2Params::MACHINE_SECRET)
         .clock(clock.clone())
         // By itself never, while this lasts.
@@ -91,11 +92,11 @@ pub async fn count(attempts: usize, tasks: usize) -> Counted {
     }
     hooks.heal();
     keys.shutdown().await.unwrap();
-    Counted { done, stored: stored(&memory, &known).await, writes: hooks.count("record_usage"), failures }
+    Counted { done, stored: stored(&*store, &known).await, writes: hooks.count("record_usage"), failures }
 }
 
 /// A fifth each: live, revoked, expired, of a held owner, of a team.
-async fn issue(keys: &ApiKeys<Hooked<Arc<MemoryStore>>>, clock: &ManualClock) -> Vec<Key> {
+async fn issue<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, clock: &ManualClock) -> Vec<Key> {
     let (manager, system) = (keys.manager(), Actor::system("exact").unwrap());
     let mut known = Vec::new();
     for number in 0..KEYS {
@@ -121,7 +122,7 @@ async fn issue(keys: &ApiKeys<Hooked<Arc<MemoryStore>>>, clock: &ManualClock) ->
 }
 
 /// Writes counts again and again until nobody makes attempts any more. Returns how many calls were made to fail.
-async fn disturb(keys: &ApiKeys<Hooked<Arc<MemoryStore>>>, hooks: &Hooks, left: &AtomicUsize) -> usize {
+async fn disturb<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, hooks: &Hooks, left: &AtomicUsize) -> usize {
     let mut failures = 0;
     for turn in 0_usize.. {
         let fault = match turn % 6 {
@@ -147,7 +148,7 @@ async fn disturb(keys: &ApiKeys<Hooked<Arc<MemoryStore>>>, hooks: &Hooks, left: 
 }
 
 /// Attempts of every kind, by turns that nobody can foresee but always the same.
-async fn work(keys: &ApiKeys<Hooked<Arc<MemoryStore>>>, known: &[Key], attempts: usize, seed: u64) -> Counts {
+async fn work<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, known: &[Key], attempts: usize, seed: u64) -> Counts {
     let (mut done, mut random) = (Counts::new(), seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let team_of = |request: &Parts| TeamId::new(request.uri.path().trim_start_matches('/')).ok();
     let inner =
@@ -198,7 +199,7 @@ async fn work(keys: &ApiKeys<Hooked<Arc<MemoryStore>>>, known: &[Key], attempts:
     done
 }
 
-async fn stored(store: &MemoryStore, known: &[Key]) -> Counts {
+async fn stored<S: KeyStore>(store: &S, known: &[Key]) -> Counts {
     let mut rows = store.usage(&UsageOf::NoKey).await.unwrap();
     rows.extend(store.usage(&UsageOf::Keys(known.iter().map(|key| key.id).collect())).await.unwrap());
     rows.into_iter().map(|row| ((row.key, row.outcome, row.source), row.count)).collect()

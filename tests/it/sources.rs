@@ -16,7 +16,7 @@ use tower_api_keys::{
     manage::{InventoryQuery, IssueKey, KeyFlag, Recommendation},
     middleware::{Refusal, RefusalCode, RequireKeyLayer, Sources},
     record::Hold,
-    store::{EventQuery, KeyStore, MemoryStore, UsageOf},
+    store::{EventQuery, KeyStore, MemoryStore, SqliteStore, UsageOf},
     usage::Source,
 };
 
@@ -620,12 +620,22 @@ async fn a_read_that_fails_is_tried_again_in_parts() {
     assert_eq!(hooks.count("usage"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn attempts_of_every_kind_are_counted_exactly_while_writes_fail() {
-    let counted = exact::count(20_000, 4).await;
+async fn counts_exactly<S: KeyStore>(store: S) {
+    let counted = exact::count(Arc::new(store), 20_000, 4).await;
     assert!(counted.failures > 0 && counted.writes > counted.failures / 2, "no write failed, or none was made");
     assert_eq!(counted.done.values().sum::<i64>(), counted.stored.values().sum::<i64>());
     assert!(counted.done == counted.stored);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn attempts_of_every_kind_are_counted_exactly_while_writes_fail() {
+    counts_exactly(MemoryStore::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn attempts_of_every_kind_are_counted_exactly_in_a_file_while_writes_fail() {
+    let folder = secrets::scratch();
+    counts_exactly(SqliteStore::open(folder.path().join("keys.db")).await.unwrap()).await;
 }
 
 async fn lined_service() -> (ApiKeys<Store>, Arc<MemoryStore>, Arc<Hooks>) {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     manage::{
         lint::{NameAdvice, lint_name},
-        policy::{Decision, Denial},
+        policy::{Decision, Denial, DenialReason},
         request::IssueKey,
     },
     owner::{KeyKind, Owner},
@@ -41,7 +41,8 @@ const SOON_MS: i64 = 7 * 24 * 3_600_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Preview {
-    /// Whether the actor may make it: what [`KeyManager::can`](crate::manage::KeyManager::can) says.
+    /// Whether the actor may make it: what [`KeyManager::can`](crate::manage::KeyManager::can) says. That the actor is held
+    /// or closed, or its key dead, is in the notes.
     #[serde(serialize_with = "decision")]
     pub decision: Decision,
     /// Personal, or a team's.
@@ -96,6 +97,8 @@ impl fmt::Display for Preview {
 /// What is known of a request beside itself.
 pub(in crate::manage) struct Known {
     pub(in crate::manage) decision: Decision,
+    /// Why it would be denied at the moment of commit, if it is allowed.
+    pub(in crate::manage) unfit: Option<DenialReason>,
     /// Of the owner, if the actor may know of it.
     pub(in crate::manage) owner: OwnerStatus,
     /// What is wrong with the request itself: what issuing would refuse, in words.
@@ -104,9 +107,10 @@ pub(in crate::manage) struct Known {
 }
 
 pub(in crate::manage) fn preview(request: &IssueKey, known: Known) -> Preview {
-    let Known { decision, owner, invalid, now } = known;
+    let Known { decision, unfit, owner, invalid, now } = known;
     let mut notes = Notes(Vec::new());
-    if let Decision::Deny(reason) = decision {
+    let denied = if let Decision::Deny(reason) = decision { Some(reason) } else { unfit };
+    if let Some(reason) = denied {
         notes.add(NoteKind::Denied, Severity::Error, Denial::from(reason).to_string());
     }
     for (kind, sentence) in invalid {

@@ -5,9 +5,10 @@ use crate::{
         actor::Actor,
         advice::{self, Advice, Known, NoteKind, Preview},
         error::{InvalidInput, ManageError, ManageErrorKind},
-        policy::{Decision, KeyAction, Target},
+        policy::{Decision, DenialReason, KeyAction, Target},
         request::IssueKey,
     },
+    owner::Owner,
     record::{KeyName, Labels, OwnerStatus},
     store::{KeyStore, guarded},
     time::Timestamp,
@@ -31,8 +32,9 @@ impl<S: KeyStore> KeyManager<S> {
     /// surprise later. Makes nothing and hashes nothing.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found (an owner that the actor may not know of), corrupt record (of the owner), store
-    /// unavailable. What [`issue`](Self::issue) would refuse is in the answer.
+    /// [`ManageErrorKind`]: not found (an owner that the actor may not know of), corrupt record (of the owner, or of
+    /// whom the actor stands on), store unavailable. What [`issue`](Self::issue) would refuse is in the answer, also
+    /// that the actor is held or closed, or its key dead.
     pub async fn preview(&self, request: &IssueKey, actor: &Actor) -> Result<Preview, ManageError> {
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
         let decision = self.can(actor, KeyAction::Issue, &target);
@@ -42,16 +44,37 @@ impl<S: KeyStore> KeyManager<S> {
         // Whoever may make keys for the owner would be told by trying.
         let may_know = decision == Decision::Allow
             || self.can(actor, KeyAction::See, &Target::Owner(&request.owner)) == Decision::Allow;
-        let mut owner = OwnerStatus::default();
-        if may_know {
-            let of = self.owner_ref(&request.owner);
-            let row = guarded(self.0.timeout, || self.0.store.owner_status(&of)).await?;
-            let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
-            owner = OwnerStatus::try_from(&row).map_err(corrupt)?;
-        }
+        let owner = if may_know { self.status_of(&request.owner).await? } else { OwnerStatus::default() };
         let now = self.0.clock.now();
+        let unfit = match decision {
+            Decision::Allow => self.unfit(actor, &request.owner, now).await?,
+            // Why it may not is told already.
+            Decision::Deny(_) | Decision::Hide => None,
+        };
         let invalid = self.invalid(request, now);
-        Ok(advice::preview(request, Known { decision, owner, invalid, now }))
+        Ok(advice::preview(request, Known { decision, unfit, owner, invalid, now }))
+    }
+
+    /// Why an actor who is allowed to give the owner a key would be denied at the moment of commit.
+    async fn unfit(&self, actor: &Actor, owner: &Owner, now: Timestamp) -> Result<Option<DenialReason>, ManageError> {
+        if let Some(id) = actor.key_id()
+            && !self.row(id).await?.is_some_and(|found| found.key.is_live(now))
+        {
+            return Ok(Some(DenialReason::ActorKeyDead));
+        }
+        // That the owner itself is held or closed is told of the owner, as by `issue`.
+        let Some(standing_on) = actor.standing_on().filter(|standing_on| standing_on != owner) else {
+            return Ok(None);
+        };
+        let is_active = self.status_of(&standing_on).await?.is_active();
+        Ok((!is_active).then_some(DenialReason::ActorInactive))
+    }
+
+    async fn status_of(&self, owner: &Owner) -> Result<OwnerStatus, ManageError> {
+        let of = self.owner_ref(owner);
+        let row = guarded(self.0.timeout, || self.0.store.owner_status(&of)).await?;
+        let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
+        OwnerStatus::try_from(&row).map_err(corrupt)
     }
 
     /// What is wrong with the request itself, all of it.

@@ -1,12 +1,12 @@
 //! Advice, previews, blast radius, exposure and explanations: who may ask, and what a manager finds for them.
 
-use super::fixture::{Bench, person, principal, scopes, system, team, team_id, time, user, user_id};
+use super::fixture::{ACTING, Bench, person, principal, scopes, system, team, team_id, time, user, user_id};
 use crate::{
     Actor, Clock, IssueKey, OrganizationId,
     key::KeyId,
     manage::{
-        CallVerdict, CheckKind, CheckResult, Decision, DenialReason, ExposedKey, Exposure, ExposureReason, KeyAction,
-        ManageErrorKind, NoteKind, Plan, Recommendation, Rights, Target, TeamRole,
+        CallVerdict, CheckKind, CheckResult, Decision, Denial, DenialReason, ExposedKey, Exposure, ExposureReason,
+        KeyAction, ManageErrorKind, NoteKind, Plan, Recommendation, Rights, Severity, Target, TeamRole,
     },
     record::{Hold, KeyRow},
     store::{KeyStore, OwnerChange},
@@ -88,6 +88,7 @@ async fn blast_radius_is_for_oneself_and_exposure_for_org_admins() {
 #[tokio::test]
 async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
     let bench = Bench::new();
+    bench.plant(ACTING, &user("alice"), "* keys:manage").await;
     for owner in [user("alice"), team("blue")] {
         bench.change_owner(&owner, OwnerChange::Hold(Hold::Suspended)).await;
         for name in ACTORS {
@@ -139,6 +140,81 @@ async fn preview_blocks_what_issuing_refuses_and_nothing_else() {
         assert!(expected.is_none_or(|kind| preview.has(kind)), "{expected:?}: {preview}");
         assert!(!format!("{preview}{}", serde_json::to_string(&preview).unwrap()).contains(pasted.expose_secret()));
         assert_eq!(bench.manager.issue(request, &system()).await.is_ok(), expected.is_none(), "{preview}");
+    }
+}
+
+/// Alice as an admin of team blue, herself or with the key [`ACTING`]; or that key, as the team's.
+fn issuer(name: &str) -> Actor {
+    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business);
+    match name {
+        "alice" => Actor::user(user_id("alice"), rights),
+        "alice's key" => Actor::key(&principal(&user("alice"), "* keys:manage"), rights),
+        _ => Actor::key(&principal(&team("blue"), "* keys:manage"), rights),
+    }
+}
+
+#[tokio::test]
+async fn preview_blocks_whom_issuing_refuses_and_nobody_else() {
+    let (dead, inactive) = (Some(DenialReason::ActorKeyDead), Some(DenialReason::ActorInactive));
+    let held = OwnerChange::Hold(Hold::Suspended);
+    for (actor, key, change, for_team) in [
+        ("alice", None, None, None),
+        ("alice", None, Some((user("alice"), held)), inactive),
+        ("alice", None, Some((user("alice"), OwnerChange::Hold(Hold::Plan))), inactive),
+        ("alice", None, Some((user("alice"), OwnerChange::Close)), inactive),
+        ("alice's key", None, None, dead),
+        ("alice's key", Some((None, None)), None, None),
+        ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), None, dead),
+        ("alice's key", Some((None, Some("2026-03-01T12:00:00Z"))), None, dead),
+        ("alice's key", Some((None, Some("2026-03-01T12:00:00.001Z"))), None, None),
+        ("alice's key", Some((None, None)), Some((user("alice"), held)), inactive),
+        ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), Some((user("alice"), held)), dead),
+        ("blue's key", Some((None, None)), None, None),
+        ("blue's key", Some((Some("2026-03-01T11:00:00Z"), None)), None, dead),
+    ] {
+        let bench = Bench::new();
+        if let Some((revoked, expires)) = key {
+            let is_blues = actor == "blue's key";
+            let row = KeyRow {
+                id: ACTING.into(),
+                kind: if is_blues { "team" } else { "user" }.into(),
+                owner: if is_blues { "blue" } else { "alice" }.into(),
+                scopes: "* keys:manage".into(),
+                revoked_at: revoked.map(|at| time(at).as_millis()),
+                revoked_by: revoked.map(|_| "user:olga".into()),
+                expires_at: expires.map(|at| time(at).as_millis()),
+                ..KeyRow::example()
+            };
+            bench.plant_row(row).await;
+        }
+        if let Some((owner, change)) = &change {
+            bench.change_owner(owner, *change).await;
+        }
+        let (told, actor) = (format!("{actor} {key:?} {change:?}"), issuer(actor));
+        let request = IssueKey::team(team_id("blue"));
+        let preview = bench.manager.preview(&request, &actor).await.unwrap();
+        assert_eq!(preview.decision, Decision::Allow, "{told}");
+        let errors = preview.notes.iter().filter(|note| note.severity == Severity::Error);
+        let errors: Vec<_> = errors.map(|note| (note.kind, note.sentence.clone())).collect();
+        let expected = for_team.map(|reason| (NoteKind::Denied, Denial::from(reason).to_string()));
+        assert_eq!(errors, expected.into_iter().collect::<Vec<_>>(), "{told}");
+        let issued = bench.manager.issue(request, &actor).await.map_err(|error| error.kind());
+        assert_eq!(issued.err(), for_team.map(|reason| ManageErrorKind::Denied(reason.into())), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn preview_tells_of_an_owner_who_asks_as_of_any_owner() {
+    for (actor, owner) in [("alice", user("alice")), ("alice's key", user("alice")), ("blue's key", team("blue"))] {
+        let bench = Bench::new();
+        bench.plant(ACTING, &owner, "* keys:manage").await;
+        bench.change_owner(&owner, OwnerChange::Hold(Hold::Suspended)).await;
+        let (request, actor) = (IssueKey::of(owner), issuer(actor));
+        let preview = bench.manager.preview(&request, &actor).await.unwrap();
+        let errors = preview.notes.iter().filter(|note| note.severity == Severity::Error).map(|note| note.kind);
+        assert_eq!(errors.collect::<Vec<_>>(), [NoteKind::OwnerHeld]);
+        let refused = bench.manager.issue(request, &actor).await.unwrap_err();
+        assert_eq!(refused.kind(), ManageErrorKind::OwnerHeld);
     }
 }
 

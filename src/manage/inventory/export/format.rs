@@ -24,10 +24,14 @@ pub enum ExportFormat {
     /// the cell is empty.
     ///
     /// # Security
-    /// Spreadsheets run cells that begin with certain characters as formulas (OWASP, CSV injection). A cell that begins
-    /// with `=`, `+`, `-` or `@`, plain or of full width, with a tab, a line feed or a carriage return, or with an
-    /// apostrophe, gets one more apostrophe in front, ids included. Whoever reads the table with a program takes one
-    /// leading apostrophe from every cell, and has what was there.
+    /// Spreadsheets run cells that begin with certain characters as formulas (OWASP, CSV injection), and where their
+    /// list separator is a semicolon or a tab, they split these cells there. So a cell whose text begins with `=`,
+    /// `+`, `-` or `@`, plain or of full width, with a tab, a line feed or a carriage return, or with an apostrophe,
+    /// gets one more apostrophe in front, ids included; so does what follows a semicolon, a tab, a line feed or a
+    /// carriage return within a cell, if it begins like that. Blanks and quotation marks before such a beginning
+    /// change nothing, because spreadsheets may leave them out. Whoever reads the table with a program takes one
+    /// apostrophe from the beginning of every cell, and one from behind every semicolon, tab, line feed and carriage
+    /// return in it, if there is one, and has what was there; of a cell that holds JSON, before it is read as such.
     Csv,
     /// A line of JSON for each key: an [`InventoryEntry`](crate::manage::InventoryEntry) as it serializes. What was cut
     /// off after a line can be read as far as it goes.

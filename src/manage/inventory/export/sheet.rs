@@ -3,6 +3,10 @@ use std::{borrow::Cow, io};
 use super::{column::InventoryColumn, format::ExportFormat};
 use crate::manage::inventory::entry::InventoryEntry;
 
+/// Behind one of these a spreadsheet may begin a cell: the separators of lists, where that is no comma, and the ends
+/// of lines, where quotation marks in the middle of such a cell do not hide them.
+const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
+
 /// What spreadsheets take for the beginning of a formula (OWASP, CSV injection), and the apostrophe that says it is none.
 const BEGINNINGS: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\n', '\r', '\''];
 
@@ -39,9 +43,24 @@ fn row(entry: &InventoryEntry) -> [Cow<'_, str>; InventoryColumn::ALL.len()] {
     InventoryColumn::ALL.map(|column| safe(column.cell(entry)))
 }
 
-/// A cell that no spreadsheet runs.
+/// A cell that no spreadsheet runs, whole or split.
 fn safe(cell: Cow<'_, str>) -> Cow<'_, str> {
-    if cell.starts_with(BEGINNINGS) { format!("'{cell}").into() } else { cell }
+    if !parts(&cell).any(is_risky) {
+        return cell;
+    }
+    let guarded = parts(&cell).flat_map(|part| [if is_risky(part) { "'" } else { "" }, part]);
+    guarded.collect::<String>().into()
+}
+
+/// What could become a cell of its own, each part with the separator behind it.
+fn parts(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split_inclusive(SEPARATORS)
+}
+
+/// Spreadsheets can be told to leave out blanks, and quotation marks are gone where a cell is taken for a quoted one.
+fn is_risky(part: &str) -> bool {
+    let is_left_out = |c: char| c == '"' || (c.is_whitespace() && !SEPARATORS.contains(&c));
+    part.trim_start_matches(is_left_out).starts_with(BEGINNINGS)
 }
 
 fn table<'a>(rows: impl IntoIterator<Item = [Cow<'a, str>; InventoryColumn::ALL.len()]>) -> io::Result<Vec<u8>> {

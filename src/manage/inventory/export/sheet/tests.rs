@@ -42,9 +42,14 @@ fn written(format: ExportFormat, entries: &[InventoryEntry]) -> Vec<u8> {
     written
 }
 
-/// The cells of one column, as a program reads them: with one leading apostrophe taken off.
+/// The cells of one column, as a program reads them.
 fn column(table: &[u8], column: InventoryColumn) -> Vec<String> {
-    raw_column(table, column).into_iter().map(|cell| cell.strip_prefix('\'').unwrap_or(&cell).to_owned()).collect()
+    raw_column(table, column).iter().map(|cell| plain(cell)).collect()
+}
+
+/// One apostrophe taken from the beginning, and one from behind each separator.
+fn plain(cell: &str) -> String {
+    cell.split_inclusive([';', '\t', '\n', '\r']).map(|part| part.strip_prefix('\'').unwrap_or(part)).collect()
 }
 
 fn raw_column(table: &[u8], column: InventoryColumn) -> Vec<String> {
@@ -71,21 +76,44 @@ fn cells_that_spreadsheets_would_run_get_an_apostrophe() {
         "+1",
         "-1",
         "@SUM(A1)",
-        "\t=1",
-        "\r=1",
-        "\n=1",
         "＝1",
         "＋1",
         "－1",
         "＠x",
         "'=1",
+        " =1",
+        "\u{a0}=1",
+        "\"=1",
+        " \" =1",
         "=cmd|' /C calc'!A0",
         "=HYPERLINK(\"http://example.com\",\"x\")",
     ];
     for cell in bad {
         assert_eq!(safe(cell.into()), format!("'{cell}"));
+        for separator in [';', '\t', '\n', '\r'] {
+            let behind = format!("x{separator}{cell};y");
+            assert_eq!(safe(behind.into()), format!("x{separator}'{cell};y"));
+        }
     }
-    for cell in ["", "CI pipeline", "1=1", "a+b", " =1", "{\"a\":\"=1\"}", "[\"=1\"]", "2026-03-01T12:00:00Z"] {
+    for separator in ['\t', '\n', '\r'] {
+        assert_eq!(safe(format!("{separator}=1").into()), format!("'{separator}'=1"));
+        assert_eq!(safe(format!("x; {separator}y").into()), format!("x;' {separator}y"));
+    }
+    assert_eq!(safe("[\"a;=1\",\"b;\",\"=c\"]".into()), "[\"a;'=1\",\"b;\",\"=c\"]");
+    for cell in [
+        "",
+        ";",
+        " ",
+        "CI pipeline",
+        "1=1",
+        "a+b",
+        "x;y=1",
+        "x; y",
+        "x;;",
+        "{\"a\":\"=1\"}",
+        "[\"=1\"]",
+        "2026-03-01T12:00:00Z",
+    ] {
         assert_eq!(safe(cell.into()), cell);
     }
 }
@@ -116,6 +144,15 @@ fn text(most: usize) -> impl Strategy<Value = String> {
     proptest::collection::vec(character, 0..most).prop_map(String::from_iter)
 }
 
+/// What separates, quotes and begins, in every order.
+fn wild() -> impl Strategy<Value = String> {
+    let character = prop_oneof![
+        1 => any::<char>(),
+        9 => prop::sample::select(vec!['=', '-', '＠', '\'', '"', ',', ';', '\t', '\n', '\r', ' ', 'a']),
+    ];
+    proptest::collection::vec(character, 0..12).prop_map(String::from_iter)
+}
+
 fn name() -> impl Strategy<Value = KeyName> {
     text(40).prop_filter_map("no name", |text| KeyName::new(text).ok())
 }
@@ -125,7 +162,45 @@ fn labels() -> impl Strategy<Value = Labels> {
     proptest::collection::vec((label, text(30)), 0..5).prop_filter_map("no labels", |labels| Labels::new(labels).ok())
 }
 
+/// Whoever reads the table with whichever separator sees no cell that begins like a formula, blanks and quotation marks
+/// left out or not.
+fn runs_nothing(table: &[u8]) -> Result<(), TestCaseError> {
+    for (separator, quoting) in [(b',', true), (b';', true), (b';', false), (b'\t', true), (b'\t', false)] {
+        let mut reader = csv::ReaderBuilder::new();
+        reader.has_headers(false).flexible(true).delimiter(separator).quoting(quoting);
+        for record in reader.from_reader(table).records() {
+            for cell in record.unwrap().iter() {
+                prop_assert!(!cell.starts_with(['\t', '\r', '\n']), "{separator} {cell:?}");
+                let begins = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
+                let formula = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+                prop_assert!(!begins.starts_with(formula), "{separator} {cell:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
 proptest! {
+    #[test]
+    fn texts_of_any_kind_come_back_and_are_run_by_nobody(
+        rows in proptest::collection::vec(proptest::collection::vec(wild(), 3), 1..4),
+    ) {
+        let cells = rows.iter().map(|texts| {
+            let mut cells = InventoryColumn::ALL.map(|_| Cow::Borrowed("x"));
+            // Of the first three, side by side.
+            for (cell, text) in cells.iter_mut().zip(texts) {
+                *cell = safe(text.into());
+            }
+            cells
+        });
+        let table = table(cells).unwrap();
+        let mut reader = csv::ReaderBuilder::new();
+        let reader = reader.has_headers(false).from_reader(&*table);
+        let read = reader.into_records().map(|record| record.unwrap().iter().take(3).map(plain).collect::<Vec<_>>());
+        prop_assert_eq!(&read.collect::<Vec<_>>(), &rows);
+        runs_nothing(&table)?;
+    }
+
     #[test]
     fn names_labels_and_sources_come_back_as_they_were(
         keys in proptest::collection::vec((name(), labels(), proptest::collection::vec(text(20), 0..3)), 1..4),
@@ -147,11 +222,7 @@ proptest! {
             let read: std::collections::BTreeSet<String> = serde_json::from_str(cell).unwrap();
             prop_assert_eq!(read, sources.iter().filter(|source| !source.is_empty()).cloned().collect());
         }
-        for record in csv::ReaderBuilder::new().has_headers(false).from_reader(&*table).records() {
-            for cell in record.unwrap().iter() {
-                prop_assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?}");
-            }
-        }
+        runs_nothing(&table)?;
         let lines = written(ExportFormat::JsonLines, &entries);
         for (line, (name, labels, _)) in std::str::from_utf8(&lines).unwrap().lines().zip(&keys) {
             let read: serde_json::Value = serde_json::from_str(line).unwrap();
