@@ -7,8 +7,10 @@
 //! the revocation; with `--bound-ms`, which is bounded freshness, it answers by itself. Prints a line each: name, tab, figure.
 //! - `keys`, `seconds`, `keys_per_second`, `passes`: of `KeyManager::revoke_many`.
 //! - `idle_p99_ms`, `during_p99_ms`, `ratio`: of the checks, with `checks_idle` and `checks_during` of them.
+//! - `select_idle_p99_ms`, `select_during_p99_ms`: of a bare `select 1` over a connection of its own, a tenth as often:
+//!   what the server and the machine take by themselves.
 //!
-//! Takes `--keys`, `--rate` and `--bound-ms` with a number. Exits with 1 if a key is left, an event is missing, or a check was refused.
+//! Takes `--keys`, `--rate` and `--bound-ms` with a number above 0. Exits with 1 if a key is left, an event is missing, or a check was refused.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -81,23 +83,41 @@ async fn main() {
     client.batch_execute(&fill).await.unwrap();
     client.batch_execute("vacuum analyze keys.api_keys").await.unwrap();
 
-    let idle = Traffic::start(checking.clone(), known.expose_secret(), every);
-    tokio::time::sleep(IDLE).await;
-    let idle = idle.stop().await;
+    let (text, select) = (Arc::<str>::from(known.expose_secret()), Arc::new(server.client().await));
+    let checks = || {
+        let (authenticator, text) = (checking.authenticator(), Arc::clone(&text));
+        Traffic::start(every, move || {
+            let (authenticator, text) = (authenticator.clone(), Arc::clone(&text));
+            async move { drop(authenticator.authenticate(&text).await.unwrap()) }
+        })
+    };
+    let selects = || {
+        let select = Arc::clone(&select);
+        Traffic::start(every * 10, move || {
+            let select = Arc::clone(&select);
+            async move { drop(select.simple_query("select 1").await.unwrap()) }
+        })
+    };
 
-    let during = Traffic::start(checking, known.expose_secret(), every);
+    let (idle, select_idle) = (checks(), selects());
+    tokio::time::sleep(IDLE).await;
+    let (idle, select_idle) = (idle.stop().await, select_idle.stop().await);
+
+    let (during, select_during) = (checks(), selects());
     let begun = Instant::now();
     let request = RevokeMany::of(TeamId::new("leaky").unwrap()).because("a drill");
     let (manager, actor) = (managing.manager(), admin.clone());
     let report = elsewhere.spawn(async move { manager.revoke_many(request, &actor).await }).await.unwrap().unwrap();
     let seconds = begun.elapsed().as_secs_f64();
-    let during = during.stop().await;
+    let (during, select_during) = (during.stop().await, select_during.stop().await);
 
     println!("keys\t{keys}\nseconds\t{seconds:.1}\nkeys_per_second\t{:.0}", keys as f64 / seconds);
     println!("passes\t{}", report.passes);
-    let [idle_p99, during_p99] = [&idle, &during].map(|latencies| latencies.quantile(0.99) / 1e3);
+    let p99 = |latencies: &Latencies| latencies.quantile(0.99) / 1e3;
+    let (idle_p99, during_p99) = (p99(&idle), p99(&during));
     println!("checks_idle\t{}\nchecks_during\t{}", idle.nanoseconds().len(), during.nanoseconds().len());
     println!("idle_p99_ms\t{idle_p99:.2}\nduring_p99_ms\t{during_p99:.2}\nratio\t{:.2}", during_p99 / idle_p99);
+    println!("select_idle_p99_ms\t{:.2}\nselect_during_p99_ms\t{:.2}", p99(&select_idle), p99(&select_during));
     assert_eq!((report.revoked, report.is_complete()), (keys, true), "{report}");
     let events = "select count(distinct key_id), count(*) from keys.api_key_events where action = 'key.revoked'";
     let events = client.query_one(events, &[]).await.unwrap();
@@ -111,29 +131,28 @@ async fn node(url: String, freshness: Freshness) -> ApiKeys<PostgresStore> {
     ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).freshness(freshness).build().await.unwrap()
 }
 
-/// Checks of one key at a steady rate, whatever each of them takes.
+/// Calls at a steady rate, whatever each of them takes.
 struct Traffic {
     goes_on: Arc<AtomicBool>,
     pacer: thread::JoinHandle<JoinSet<Duration>>,
 }
 
 impl Traffic {
-    fn start(keys: ApiKeys<PostgresStore>, text: &str, every: Duration) -> Self {
+    fn start<F: Future<Output = ()> + Send + 'static>(every: Duration, begin: impl Fn() -> F + Send + 'static) -> Self {
         let goes_on = Arc::new(AtomicBool::new(true));
         let pacer = {
-            let (goes_on, text) = (Arc::clone(&goes_on), Arc::<str>::from(text));
-            let runtime = Handle::current();
+            let (goes_on, runtime) = (Arc::clone(&goes_on), Handle::current());
             thread::spawn(move || {
-                let (mut pace, mut checks) = (Pace::new(Instant::now(), every), JoinSet::new());
+                let (mut pace, mut calls) = (Pace::new(Instant::now(), every), JoinSet::new());
                 while goes_on.load(Ordering::Relaxed) {
-                    let (intended, authenticator, text) = (pace.next(), keys.authenticator(), Arc::clone(&text));
-                    let check = async move {
-                        authenticator.authenticate(&text).await.unwrap();
+                    let (intended, call) = (pace.next(), begin());
+                    let timed = async move {
+                        call.await;
                         intended.elapsed()
                     };
-                    checks.spawn_on(check, &runtime);
+                    calls.spawn_on(timed, &runtime);
                 }
-                checks
+                calls
             })
         };
         Self { goes_on, pacer }
