@@ -10,7 +10,8 @@
 //! - `select_idle_p99_ms`, `select_during_p99_ms`: of a bare `select 1` over a connection of its own, a tenth as often:
 //!   what the server and the machine take by themselves.
 //!
-//! Takes `--keys`, `--rate` and `--bound-ms` with a number above 0. Exits with 1 if a key is left, an event is missing, or a check was refused.
+//! Takes `--keys`, `--rate` and `--bound-ms` with a number above 0. Exits with 1 if a key is left, an event is missing, or
+//! a check was refused.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
