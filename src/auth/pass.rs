@@ -1,7 +1,7 @@
 use std::{
     collections::BTreeMap,
     num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use crate::{
@@ -30,8 +30,7 @@ impl Pass {
     /// The key was good and what it was shown for was refused.
     #[cold]
     pub(crate) fn turned_away(&self, code: &'static str) {
-        let doorkeeper = doorkeepers().get(&self.authenticator.get()).and_then(Weak::upgrade);
-        if let Some(doorkeeper) = doorkeeper {
+        if let Some(doorkeeper) = doorkeeper(self.authenticator) {
             doorkeeper.turned_away(self, code);
         }
     }
@@ -48,8 +47,7 @@ impl Visit {
     /// There was no key, and one was asked for.
     #[cold]
     pub(crate) fn turned_away(&self, code: &'static str) {
-        let doorkeeper = doorkeepers().get(&self.authenticator.get()).and_then(Weak::upgrade);
-        if let Some(doorkeeper) = doorkeeper {
+        if let Some(doorkeeper) = doorkeeper(self.authenticator) {
             doorkeeper.visitor_turned_away(self, code);
         }
     }
@@ -70,6 +68,11 @@ pub(super) fn employ(authenticator: u32, doorkeeper: Weak<dyn Doorkeeper>) {
     let mut doorkeepers = doorkeepers();
     doorkeepers.retain(|_, doorkeeper| doorkeeper.strong_count() > 0);
     doorkeepers.insert(authenticator, doorkeeper);
+}
+
+/// The authenticator with this number, if anybody still holds it.
+fn doorkeeper(authenticator: NonZeroU32) -> Option<Arc<dyn Doorkeeper>> {
+    doorkeepers().get(&authenticator.get()).and_then(Weak::upgrade)
 }
 
 fn doorkeepers() -> MutexGuard<'static, BTreeMap<u32, Weak<dyn Doorkeeper>>> {
