@@ -1,5 +1,7 @@
 //! Events: the audit trail.
 
+use std::ops::Range;
+
 use super::{
     Candidate, Unmet,
     scene::{Scene, at},
@@ -7,7 +9,8 @@ use super::{
 };
 use crate::{
     audit::EventRow,
-    owner::KeyKind,
+    key::KeyId,
+    owner::{KeyKind, Owner},
     store::{EventQuery, KeyStore, Page},
 };
 
@@ -143,15 +146,7 @@ pub async fn the_newest_events_come_first<S: KeyStore>(candidate: &Candidate<'_,
         ..scene.event(at(n))
     };
     candidate.append(&(0..12).map(event).collect::<Vec<_>>()).await?;
-    let all = || EventQuery::all(scene.organization());
-    let queries = [
-        all(),
-        EventQuery { key: Some(key), ..all() },
-        EventQuery { owner: Some(user), ..all() },
-        EventQuery { actor: Some(made("system:job".parse())?), ..all() },
-        EventQuery { from: Some(at(3)), until: Some(at(9)), ..all() },
-    ];
-    for query in queries {
+    for query in with_each_condition(&scene, key, user, 3..9)? {
         let mut whole = candidate.events_page(&query).await?.rows;
         whole.reverse();
         let newest = EventQuery { newest_first: true, ..query };
@@ -181,16 +176,8 @@ pub async fn attempt_lines_are_apart<S: KeyStore>(candidate: &Candidate<'_, S>) 
         ..scene.event(at(1))
     };
     candidate.append(&actions.map(event).collect::<Vec<_>>()).await?;
-    let all = || EventQuery::all(scene.organization());
-    let queries = [
-        all(),
-        EventQuery { key: Some(key), ..all() },
-        EventQuery { owner: Some(user), ..all() },
-        EventQuery { actor: Some(made("system:job".parse())?), ..all() },
-        EventQuery { from: Some(at(1)), until: Some(at(2)), ..all() },
-    ];
     let lines = ["attempt.accepted", "attempt.refused"].repeat(alike.len());
-    for query in queries {
+    for query in with_each_condition(&scene, key, user, 1..2)? {
         for (attempts, mut expected) in [(false, alike.to_vec()), (true, lines.clone())] {
             let (mut seen, mut after) = (Vec::new(), None);
             loop {
@@ -235,6 +222,18 @@ pub async fn foreign_events_are_invisible<S: KeyStore>(candidate: &Candidate<'_,
         same("what an organization without events sees", &page, &Page { rows: Vec::new(), more: false })?;
     }
     Ok(())
+}
+
+/// All events of the scene, and those that one condition finds: of this key, of this owner, by the job, of this time.
+fn with_each_condition(scene: &Scene, key: KeyId, owner: Owner, time: Range<u64>) -> Result<[EventQuery; 5], Unmet> {
+    let all = || EventQuery::all(scene.organization());
+    Ok([
+        all(),
+        EventQuery { key: Some(key), ..all() },
+        EventQuery { owner: Some(owner), ..all() },
+        EventQuery { actor: Some(made("system:job".parse())?), ..all() },
+        EventQuery { from: Some(at(time.start)), until: Some(at(time.end)), ..all() },
+    ])
 }
 
 /// The pages of a query are the whole of it: each of the size asked for, with a word on whether more follow, and none after
