@@ -131,6 +131,11 @@ impl ManageError {
         Self::new(ManageErrorKind::Invalid(what))
     }
 
+    /// What is stored cannot be read, for this reason.
+    pub(super) fn corrupt(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ManageErrorKind::CorruptRecord).with_source(reason)
+    }
+
     pub(super) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self

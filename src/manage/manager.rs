@@ -137,6 +137,13 @@ impl<S: KeyStore> KeyManager<S> {
         Ok(found.filter(|found| found.key.organization == self.0.organization.as_str()))
     }
 
+    /// Whether this owner is held or closed, whoever asks.
+    async fn status_of(&self, owner: &Owner) -> Result<OwnerStatus, ManageError> {
+        let of = self.owner_ref(owner);
+        let row = guarded(self.0.timeout, || self.0.store.owner_status(&of)).await?;
+        OwnerStatus::try_from(&row).map_err(ManageError::corrupt)
+    }
+
     /// The key of this id, if the actor may do this to it.
     async fn load(
         &self,

@@ -10,7 +10,7 @@ use crate::{
     },
     owner::Owner,
     record::{KeyName, Labels, OwnerStatus},
-    store::{KeyStore, guarded},
+    store::KeyStore,
     time::Timestamp,
 };
 
@@ -68,13 +68,6 @@ impl<S: KeyStore> KeyManager<S> {
         };
         let is_active = self.status_of(&standing_on).await?.is_active();
         Ok((!is_active).then_some(DenialReason::ActorInactive))
-    }
-
-    async fn status_of(&self, owner: &Owner) -> Result<OwnerStatus, ManageError> {
-        let of = self.owner_ref(owner);
-        let row = guarded(self.0.timeout, || self.0.store.owner_status(&of)).await?;
-        let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
-        OwnerStatus::try_from(&row).map_err(corrupt)
     }
 
     /// What is wrong with the request itself, all of it.

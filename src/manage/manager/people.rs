@@ -9,12 +9,12 @@ use crate::{
     manage::{
         actor::Actor,
         advice::{self, BlastRadius, ExposedKey, Exposure, ExposureReason, StoppingKey},
-        error::{ManageError, ManageErrorKind},
+        error::ManageError,
         policy::{KeyAction, Target},
     },
     owner::{Owner, UserId},
-    record::{ActorId, OwnerStatus},
-    store::{KeyQuery, KeyStore, ListedKey, Liveness, guarded},
+    record::ActorId,
+    store::{KeyQuery, KeyStore, ListedKey, Liveness},
     time::Timestamp,
     usage::UsageDetail,
 };
@@ -27,16 +27,14 @@ impl<S: KeyStore> KeyManager<S> {
     /// time.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found, denied, corrupt record (of the person), store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied, corrupt record (of the person), store
+    /// unavailable.
     pub async fn blast_radius(&self, user: &UserId, actor: &Actor) -> Result<BlastRadius, ManageError> {
         self.admit(actor)?;
         let owner = Owner::User(user.clone());
         self.permit(actor, KeyAction::SeeBlastRadius, &Target::Owner(&owner))?;
         let at = self.0.clock.now();
-        let of = self.owner_ref(&owner);
-        let status = guarded(self.0.timeout, || self.0.store.owner_status(&of)).await?;
-        let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
-        let user_status = OwnerStatus::try_from(&status).map_err(corrupt)?;
+        let user_status = self.status_of(&owner).await?;
 
         let live = KeyQuery { liveness: Some(Liveness::Live), ..KeyQuery::all(self.0.organization.clone()) };
         let own = self.all(KeyQuery { owner: Some(owner.clone()), ..live.clone() }).await?;
@@ -66,7 +64,7 @@ impl<S: KeyStore> KeyManager<S> {
     /// dead ones too: a dead key may have made live ones.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found, denied, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied, store unavailable.
     pub async fn exposure(&self, user: &UserId, actor: &Actor) -> Result<Exposure, ManageError> {
         self.admit(actor)?;
         let owner = Owner::User(user.clone());

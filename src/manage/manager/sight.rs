@@ -4,7 +4,7 @@ use crate::{
     key::KeyId,
     manage::{
         actor::Actor,
-        error::{ManageError, ManageErrorKind},
+        error::ManageError,
         info::KeyInfo,
         policy::{KeyAction, Target},
     },
@@ -106,6 +106,6 @@ impl<S: KeyStore> KeyManager<S> {
 
 /// The nouns of two rows.
 pub(super) fn read(found: &FoundKey) -> Result<(KeyRecord, OwnerStatus), ManageError> {
-    let corrupt = |error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error);
-    Ok((KeyRecord::try_from(&found.key).map_err(corrupt)?, OwnerStatus::try_from(&found.owner).map_err(corrupt)?))
+    let record = KeyRecord::try_from(&found.key).map_err(ManageError::corrupt)?;
+    Ok((record, OwnerStatus::try_from(&found.owner).map_err(ManageError::corrupt)?))
 }

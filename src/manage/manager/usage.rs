@@ -5,7 +5,7 @@ use crate::{
     key::KeyId,
     manage::{
         actor::Actor,
-        error::{ManageError, ManageErrorKind},
+        error::ManageError,
         policy::{KeyAction, Target},
     },
     owner::OrganizationId,
@@ -34,8 +34,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found, denied (somebody who sees the key and not how it is used; a key without
-    /// `keys:manage`), corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who sees the key and not how it
+    /// is used; a key without `keys:manage`), corrupt record, store unavailable.
     pub async fn usage(&self, id: &KeyId, actor: &Actor) -> Result<UsageDetail, ManageError> {
         self.admit(actor)?;
         self.load(id, actor, KeyAction::SeeUsage).await?;
@@ -49,7 +49,8 @@ impl<S: KeyStore> KeyManager<S> {
     /// all keys of the [only](OrganizationId::single) organization.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found (somebody of one organization of many), denied, corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (somebody of one organization of many), denied,
+    /// corrupt record, store unavailable.
     pub async fn refusals_without_key(&self, actor: &Actor) -> Result<UsageDetail, ManageError> {
         self.admit(actor)?;
         if !actor.is_system() && self.0.organization != OrganizationId::single() {
@@ -88,5 +89,5 @@ impl<S: KeyStore> KeyManager<S> {
 }
 
 fn detail(rows: &[UsageRow]) -> Result<UsageDetail, ManageError> {
-    UsageDetail::of(rows).map_err(|error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error))
+    UsageDetail::of(rows).map_err(ManageError::corrupt)
 }

@@ -78,9 +78,8 @@ pub(super) fn before(time: Timestamp) -> Option<KeyCursor> {
 
 /// The place right after this key.
 pub(super) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
-    let corrupt = || ManageError::new(ManageErrorKind::CorruptRecord);
     Ok(KeyCursor {
-        created_at: Timestamp::from_millis(row.key.created_at).map_err(|error| corrupt().with_source(error))?,
-        id: KeyId::new(&row.key.id).map_err(|error| corrupt().with_source(error))?,
+        created_at: Timestamp::from_millis(row.key.created_at).map_err(ManageError::corrupt)?,
+        id: KeyId::new(&row.key.id).map_err(ManageError::corrupt)?,
     })
 }

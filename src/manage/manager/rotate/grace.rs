@@ -58,7 +58,7 @@ impl<S: KeyStore> KeyManager<S> {
         }
         let time = |text: Option<&str>| {
             let time = text.map(str::parse).transpose();
-            time.map_err(|error| ManageError::new(ManageErrorKind::CorruptRecord).with_source(error))
+            time.map_err(ManageError::corrupt)
         };
         let (before, after) = (time(marked.before.as_deref())?, time(marked.after.as_deref())?);
         Ok(Beginning::Set { sequence: marked.sequence, before, after })
