@@ -57,9 +57,10 @@ fn parts(cell: &str) -> impl Iterator<Item = &str> {
     cell.split_inclusive(SEPARATORS)
 }
 
-/// Spreadsheets can be told to leave out blanks, and quotation marks are gone where a cell is taken for a quoted one.
+/// Spreadsheets can be told to leave out blanks, a byte order mark is taken from the beginning of a text, and quotation
+/// marks are gone where a cell is taken for a quoted one.
 fn is_risky(part: &str) -> bool {
-    let is_left_out = |c: char| c == '"' || (c.is_whitespace() && !SEPARATORS.contains(&c));
+    let is_left_out = |c: char| matches!(c, '"' | '\u{feff}') || (c.is_whitespace() && !SEPARATORS.contains(&c));
     part.trim_start_matches(is_left_out).starts_with(BEGINNINGS)
 }
 

@@ -83,6 +83,7 @@ fn cells_that_spreadsheets_would_run_get_an_apostrophe() {
         "'=1",
         " =1",
         "\u{a0}=1",
+        "\u{feff}=1",
         "\"=1",
         " \" =1",
         "=cmd|' /C calc'!A0",
@@ -148,7 +149,7 @@ fn text(most: usize) -> impl Strategy<Value = String> {
 fn wild() -> impl Strategy<Value = String> {
     let character = prop_oneof![
         1 => any::<char>(),
-        9 => prop::sample::select(vec!['=', '-', '＠', '\'', '"', ',', ';', '\t', '\n', '\r', ' ', 'a']),
+        9 => prop::sample::select(vec!['=', '-', '＠', '\'', '"', ',', ';', '\t', '\n', '\r', ' ', '\u{feff}', 'a']),
     ];
     proptest::collection::vec(character, 0..12).prop_map(String::from_iter)
 }
@@ -171,7 +172,7 @@ fn runs_nothing(table: &[u8]) -> Result<(), TestCaseError> {
         for record in reader.from_reader(table).records() {
             for cell in record.unwrap().iter() {
                 prop_assert!(!cell.starts_with(['\t', '\r', '\n']), "{separator} {cell:?}");
-                let begins = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
+                let begins = cell.trim_start_matches(|c: char| c == '"' || c == '\u{feff}' || c.is_whitespace());
                 let formula = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
                 prop_assert!(!begins.starts_with(formula), "{separator} {cell:?}");
             }
@@ -193,9 +194,10 @@ proptest! {
             }
             cells
         });
-        let table = table(cells).unwrap();
-        let mut reader = csv::ReaderBuilder::new();
-        let reader = reader.has_headers(false).from_reader(&*table);
+        // Behind the names, as in every table: readers leave out a byte order mark at the beginning of a file.
+        let names = InventoryColumn::ALL.map(|column| Cow::Borrowed(column.as_str()));
+        let table = table(std::iter::once(names).chain(cells)).unwrap();
+        let reader = csv::Reader::from_reader(&*table);
         let read = reader.into_records().map(|record| record.unwrap().iter().take(3).map(plain).collect::<Vec<_>>());
         prop_assert_eq!(&read.collect::<Vec<_>>(), &rows);
         runs_nothing(&table)?;
