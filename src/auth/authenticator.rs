@@ -1,6 +1,5 @@
 use std::{
     fmt,
-    num::NonZeroU32,
     sync::{
         Arc, Weak,
         atomic::{AtomicU32, Ordering},
@@ -227,8 +226,8 @@ impl<R: KeyReader> Authenticator<R> {
 
     /// What to keep of a request without a key that is let through; none if nothing is counted.
     pub(crate) fn visit(&self, origin: Origin<'_>) -> Option<Box<Visit>> {
-        let authenticator = self.0.usage.as_ref().and_then(|_| NonZeroU32::new(self.0.id))?;
-        Some(Box::new(Visit { authenticator, source: origin.to_source() }))
+        self.0.usage.as_ref()?;
+        Some(Box::new(Visit { authenticator: self.0.id, source: origin.to_source() }))
     }
 
     pub(crate) fn format(&self) -> &KeyFormat {
@@ -289,15 +288,12 @@ impl<R: KeyReader> Inner<R> {
         if entry.claims.expires_at.is_some_and(|end| now >= end) {
             return Err(self.refuse(AuthError::new(AuthErrorKind::Expired), Some(Tried::of(&entry.claims)), origin));
         }
-        let pass = self.usage.as_ref().and_then(|usage| {
-            let (key, seen) = (entry.claims.key, usage.success(&entry, origin, now));
-            NonZeroU32::new(self.id).map(|authenticator| Pass { authenticator, key, seen })
-        });
+        let seen = self.usage.as_ref().map(|usage| usage.success(&entry, origin, now));
         if let Some(attempts) = &self.attempts {
             attempts.accepted(&entry.claims, entry.rest.usage.source(origin), origin, now);
         }
         log!(trace, key = entry.claims.key.as_str(), "a key was accepted");
-        Ok(Accepted { principal: Principal::sharing(entry), pass })
+        Ok(Accepted { principal: Principal::sharing(entry), seen })
     }
 
     /// Counts a refusal on its way out. `tried` only if a record of that key is in the store.

@@ -1,8 +1,8 @@
-use std::fmt;
+use std::{fmt, slice};
 
-use sha2::{Digest as _, Sha256};
+use sha2::block_api::compress256;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroizing, optimization_barrier};
 
 use crate::random::{RandomnessError, random_bytes};
 
@@ -14,10 +14,10 @@ pub(super) struct Digest([u64; 2]);
 /// The key under which secrets are digested, for as long as the process runs, and the hash that is quicker here. Both
 /// take one block of work for a secret.
 pub(super) enum DigestKey {
-    /// A hash that has taken in 64 random bytes, which fill its first block. It keys messages of one length only, as
-    /// secrets are, for half of what HMAC would cost. With the processor's own instructions for SHA-256 it takes
-    /// three quarters of the time of BLAKE3, without them four times as long.
-    Sha256(Sha256),
+    /// SHA-256 that begins with these words in the place of the standard's: the inner half of NMAC, on which the proof of
+    /// HMAC rests. It keys messages of one length only, as secrets are, for a quarter of what HMAC would cost. With the
+    /// processor's own instructions for SHA-256 it takes half the time of BLAKE3, without them four times as long.
+    Sha256(Zeroizing<[u32; 8]>),
     /// Keyed BLAKE3.
     Blake3(Zeroizing<[u8; 32]>),
 }
@@ -30,7 +30,11 @@ impl DigestKey {
     }
 
     fn sha256() -> Result<Self, RandomnessError> {
-        Ok(Self::Sha256(Sha256::new_with_prefix(random_bytes::<64>()?.as_slice())))
+        let (bytes, mut words) = (random_bytes::<32>()?, Zeroizing::new([0; 8]));
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_ne_bytes(*bytes);
+        }
+        Ok(Self::Sha256(words))
     }
 
     fn blake3() -> Result<Self, RandomnessError> {
@@ -41,10 +45,27 @@ impl DigestKey {
     /// everything before them.
     pub(super) fn digest(&self, secret: &[u8; 48]) -> Digest {
         match self {
-            Self::Sha256(begun) => Digest::first_words(&begun.clone().chain_update(secret).finalize()),
+            Self::Sha256(words) => {
+                let [one, two, three, four, ..] = sha256_from(**words, secret);
+                Digest([[one, two], [three, four]].map(|[high, low]| u64::from(high) << 32 | u64::from(low)))
+            }
             Self::Blake3(key) => Digest::first_words(blake3::keyed_hash(key, secret).as_bytes()),
         }
     }
+}
+
+/// What SHA-256 makes of a message if it begins with `state` in the place of its initial hash value (FIPS 180-4 §5.3.3).
+fn sha256_from(mut state: [u32; 8], message: &[u8; 48]) -> [u32; 8] {
+    // The message, a bit that ends it, and its length in bits (FIPS 180-4 §5.1.1): one block.
+    let mut block = [0; 64];
+    block[..48].copy_from_slice(message);
+    block[48] = 0x80;
+    block[62..].copy_from_slice(&(48 * 8_u16).to_be_bytes());
+    compress256(&mut state, slice::from_ref(&block));
+    // The copy of the secret, in large pieces: byte by byte, as `Zeroize` does, took 5 ns of 30.
+    block = [0; 64];
+    optimization_barrier(&block);
+    state
 }
 
 /// Whether the processor has instructions for SHA-256.
@@ -84,7 +105,19 @@ impl fmt::Debug for Digest {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
+
+    #[test]
+    fn from_the_words_of_the_standard_it_is_sha_256() {
+        // FIPS 180-4 §5.3.3.
+        let standard =
+            [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+        for message in [[0; 48], [b'a'; 48], std::array::from_fn(|at| at as u8)] {
+            assert_eq!(sha256_from(standard, &message).map(u32::to_be_bytes).concat(), Sha256::digest(message)[..]);
+        }
+    }
 
     #[test]
     fn digests_are_equal_only_of_one_secret_under_one_key() {

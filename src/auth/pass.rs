@@ -1,6 +1,5 @@
 use std::{
     collections::BTreeMap,
-    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -13,7 +12,8 @@ use crate::{
 /// A key that was accepted.
 pub(crate) struct Accepted {
     pub(crate) principal: Principal,
-    pub(crate) pass: Option<Pass>,
+    /// None if nothing is counted.
+    pub(crate) seen: Option<Seen>,
 }
 
 /// What is kept of an accepted key while its request is with the inner service, in case that turns it away.
@@ -21,9 +21,19 @@ pub(crate) struct Accepted {
 /// Numbers and letters, which cost nothing to hold: a request that goes well counts no references for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pass {
-    pub(super) authenticator: NonZeroU32,
+    pub(super) authenticator: u32,
     pub(super) key: KeyId,
     pub(super) seen: Seen,
+}
+
+impl Accepted {
+    /// Whose key it is, and what to keep of it.
+    #[inline]
+    pub(crate) fn into_parts(self) -> (Principal, Option<Pass>) {
+        let Self { principal, seen } = self;
+        let (authenticator, key) = (principal.proved_by(), *principal.key_id());
+        (principal, seen.map(|seen| Pass { authenticator, key, seen }))
+    }
 }
 
 impl Pass {
@@ -39,7 +49,7 @@ impl Pass {
 /// What is kept of a request without a key while it is with the inner service, in case that asks for one.
 #[derive(Debug)]
 pub(crate) struct Visit {
-    pub(super) authenticator: NonZeroU32,
+    pub(super) authenticator: u32,
     pub(super) source: Source,
 }
 
@@ -71,8 +81,8 @@ pub(super) fn employ(authenticator: u32, doorkeeper: Weak<dyn Doorkeeper>) {
 }
 
 /// The authenticator with this number, if anybody still holds it.
-fn doorkeeper(authenticator: NonZeroU32) -> Option<Arc<dyn Doorkeeper>> {
-    doorkeepers().get(&authenticator.get()).and_then(Weak::upgrade)
+fn doorkeeper(authenticator: u32) -> Option<Arc<dyn Doorkeeper>> {
+    doorkeepers().get(&authenticator).and_then(Weak::upgrade)
 }
 
 fn doorkeepers() -> MutexGuard<'static, BTreeMap<u32, Weak<dyn Doorkeeper>>> {

@@ -66,11 +66,11 @@ struct Used {
 
 /// Under which source a success was counted.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    /// The number of one that the key remembers; else 0.
-    known: u32,
+pub(crate) enum Seen {
+    /// One that the key remembers, by its number.
+    Known(u32),
     /// One of more than that.
-    source: Source,
+    Other(Source),
 }
 
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl UsageRecorder {
                 if tally.add(now) {
                     self.note(Arc::clone(key) as Arc<dyn Counted>);
                 }
-                Seen { known: source.id(), source: Source::default() }
+                Seen::Known(source.id())
             }
             None => self.success_elsewhere(key, origin, now),
         }
@@ -118,11 +118,11 @@ impl UsageRecorder {
             if tally.add(now) {
                 self.note(Arc::clone(key) as Arc<dyn Counted>);
             }
-            return Seen { known: source.id(), source: Source::default() };
+            return Seen::Known(source.id());
         }
         let (key, mut counts) = (Some(key.key()), lock(&self.counts));
         counts.add(key, End::Success, origin, Count::once(now), &self.stored);
-        Seen { known: 0, source: counts.source(key, End::Success, origin) }
+        Seen::Other(counts.source(key, End::Success, origin))
     }
 
     #[cold]
@@ -172,14 +172,14 @@ impl UsageRecorder {
 
     /// The key was accepted, as was counted, and what it asked for was refused.
     pub(crate) fn turned_away(&self, key: KeyId, code: &'static str, seen: &Seen, now: Timestamp) {
-        let source = match seen.known {
-            0 => seen.source.clone(),
-            id => {
+        let source = match seen {
+            Seen::Other(source) => source.clone(),
+            Seen::Known(id) => {
                 let known = lock(&self.known);
-                known.by_id(id).cloned().unwrap_or_else(|| {
+                known.by_id(*id).cloned().unwrap_or_else(|| {
                     // Forgotten only if the key was meanwhile, and the table was full.
                     self.folded.fetch_add(1, Ordering::Relaxed);
-                    known.in_place_of(id)
+                    known.in_place_of(*id)
                 })
             }
         };

@@ -49,7 +49,7 @@ pub(super) fn proved_by(id: u32, user: &str) -> Principal {
 
 /// Whom the scripted authenticator accepts.
 pub(super) fn accepted(user: &str) -> Accepted {
-    Accepted { principal: proved_by(OURS, user), pass: None }
+    Accepted { principal: proved_by(OURS, user), seen: None }
 }
 
 /// Code, reason and source of a refusal.
