@@ -64,7 +64,11 @@ impl AuditQuery {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// use tower_api_keys::{Actor, ApiKeys, IssueKey, TeamId, manage::AuditQuery, store::MemoryStore};
     ///
-    /// let keys = ApiKeys::builder(MemoryStore::new()).attempt_lines(true).build().await?;
+    /// let keys = ApiKeys::builder(MemoryStore::new())
+    /// #   .params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET)
+    ///     .attempt_lines(true)
+    ///     .build()
+    ///     .await?;
     /// let actor = Actor::system("first start")?;
     /// let issued = keys.manager().issue(IssueKey::team(TeamId::new("blue")?), &actor).await?;
     /// keys.authenticator().authenticate(issued.plaintext().expose_secret()).await?;

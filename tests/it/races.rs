@@ -303,8 +303,12 @@ impl<S: KeyStore> Race<'_, S> {
         listed.into_iter().map(|listed| listed.key).collect()
     }
 
+    /// What was changed. That somebody was denied is written some time later.
     async fn events(&self) -> Vec<EventRow> {
-        self.nodes.stores[0].events(&EventQuery::all(self.organization.clone())).await.unwrap().rows
+        let query = EventQuery::all(self.organization.clone());
+        let mut rows = self.nodes.stores[0].events(&query).await.unwrap().rows;
+        rows.retain(|row| row.action != "manage.denied");
+        rows
     }
 }
 

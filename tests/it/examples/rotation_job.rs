@@ -1,11 +1,12 @@
 //! What the scheduled job of the example does to the keys in its folder.
 
-use std::process::Output;
+use std::{process::Output, time::Duration};
 
 use tempfile::{TempDir, tempdir};
 use tower_api_keys::{
     Actor, ApiKeys, Scope, Timestamp,
     auth::AuthErrorKind,
+    hash::HasherConfig,
     manage::{KeyInfo, ListKeys},
     store::{Liveness, SqliteStore},
 };
@@ -33,7 +34,10 @@ fn text(folder: &TempDir, file: &str) -> String {
 }
 
 async fn keys(folder: &TempDir) -> ApiKeys<SqliteStore> {
-    ApiKeys::new(SqliteStore::open(folder.path().join("keys.db")).await.unwrap()).unwrap()
+    let store = SqliteStore::open(folder.path().join("keys.db")).await.unwrap();
+    // The example's hashes cost what they do in production, and this machine has other tests to run.
+    let patient = HasherConfig::new().with_check_wait(Duration::from_secs(60));
+    ApiKeys::builder(store).hasher(patient).build().await.unwrap()
 }
 
 async fn live(folder: &TempDir) -> Vec<KeyInfo> {

@@ -5,7 +5,7 @@ use std::{
     net::Ipv4Addr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU16, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -45,6 +45,7 @@ pub struct Proxy {
     port: u16,
     target: Arc<AtomicU16>,
     weather: Arc<watch::Sender<Weather>>,
+    answers: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -54,6 +55,7 @@ impl Proxy {
             port: listener.local_addr().unwrap().port(),
             target: Arc::new(AtomicU16::new(target)),
             weather: Arc::new(watch::Sender::new(Weather::Fair)),
+            answers: Arc::default(),
         };
         let accepting = proxy.clone();
         tokio::spawn(async move {
@@ -80,6 +82,11 @@ impl Proxy {
     /// Whether a word that it waited for was said, and it is fair again.
     pub fn is_fair(&self) -> bool {
         *self.weather.borrow() == Weather::Fair
+    }
+
+    /// How many answers of servers it has carried.
+    pub fn answers(&self) -> usize {
+        self.answers.load(Ordering::SeqCst)
     }
 
     async fn carry(self, client: TcpStream) -> io::Result<()> {
@@ -163,6 +170,9 @@ impl Proxy {
                 (false, _) => {}
             }
             to.write_all(said).await?;
+            if !is_client {
+                self.answers.fetch_add(1, Ordering::SeqCst);
+            }
         }
     }
 }
