@@ -30,6 +30,17 @@ struct Pooler {
 
 impl Pooler {
     async fn before(server: &Server) -> Self {
+        // Somebody else may take the port before the pooler does.
+        for _ in 0..10 {
+            if let Some(pooler) = Self::started(server).await {
+                return pooler;
+            }
+        }
+        panic!("the pooler does not start");
+    }
+
+    /// None if it ended at once.
+    async fn started(server: &Server) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let port = free_port();
         // Few connections for many clients, so that each gets another's.
@@ -53,13 +64,16 @@ impl Pooler {
             .stderr(Stdio::null())
             .spawn()
             .expect("no pgbouncer here: install it (Debian: apt-get install pgbouncer)");
-        let pooler = Self { process, url: server.url_through(port), _folder: folder };
+        let mut pooler = Self { process, url: server.url_through(port), _folder: folder };
         let begun = std::time::Instant::now();
         while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "the pooler does not start");
+            assert!(begun.elapsed() < Duration::from_secs(10), "the pooler is not reached");
+            if pooler.process.try_wait().unwrap().is_some() {
+                return None;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        pooler
+        Some(pooler)
     }
 }
 
