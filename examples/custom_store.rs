@@ -246,10 +246,27 @@ impl Tables {
             Guard::Live(id) if self.keys.get(id.as_str()).is_some_and(|key| is_live(key, now)) => Ok(()),
             Guard::NoLiveSuccessor(id) if self.keys.values().any(|key| succeeds(key, id)) => Err(Conflict::Successor),
             Guard::NoLiveSuccessor(_) => Ok(()),
+            Guard::IssuedBelow { organization, by, since, limit } => {
+                let by = by.to_string();
+                let made = |key: &&KeyRow| {
+                    key.organization == organization.as_str()
+                        && key.created_by == by
+                        && key.created_at >= since.as_millis()
+                };
+                if self.count(made) < *limit as usize { Ok(()) } else { Err(conflict) }
+            }
+            Guard::LiveKeysBelow { owner, limit } => {
+                let live = |key: &&KeyRow| OwnerRef::of(key).as_ref() == Some(owner) && is_live(key, now);
+                if self.count(live) < *limit as usize { Ok(()) } else { Err(conflict) }
+            }
             Guard::OwnerActive(owner) if self.status(Some(owner)) == OwnerStatusRow::default() => Ok(()),
             // Also for a guard of a newer version of the crate: what this store does not know, it does not promise.
             _ => Err(conflict),
         }
+    }
+
+    fn count(&self, counts: impl Fn(&&KeyRow) -> bool) -> usize {
+        self.keys.values().filter(counts).count()
     }
 
     fn write(&mut self, write: &Write, change: &Change) -> Result<WriteOutcome, Conflict> {

@@ -1,18 +1,21 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::keys::{ApiKeys, Inner};
+use super::{
+    keys::{ApiKeys, Inner},
+    setup_error::{Cause, SetupError},
+};
 use crate::{
     audit::{EventSink, Notifier},
     auth::{
         AuthSettings, AuthSetupError, Authenticator, Freshness, Keep, Pruner, StoreUpkeep, Upkeep, UsageFlusher, Wiring,
     },
-    hash::{Argon2Params, Hasher, HasherConfig, PepperId, Peppers},
-    key::{InvalidBrand, KeyFormat},
+    hash::{Argon2Params, Hasher, HasherConfig, Peppers},
+    key::KeyFormat,
     manage::{DenialLog, KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
     owner::OrganizationId,
     random::random_bytes,
     scope::Scope,
-    store::{KeyStore, StoreError, guarded_change},
+    store::{KeyStore, guarded_change},
     time::Clock,
     usage::UsageRecorder,
 };
@@ -212,6 +215,31 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
+    /// How many live keys a user may have, whoever makes them. Default: as many as they like.
+    ///
+    /// Counted in the transaction that inserts the key; revoked and expired keys do not count. Beyond it,
+    /// [`issue`](KeyManager::issue) is refused as
+    /// [`QuotaReached`](crate::manage::ManageErrorKind::QuotaReached). A rotation still works, since the old key ends with
+    /// it: while rotations are under way there may be up to twice as many. Keys that are there already, above a lower
+    /// limit or from [`store::copy`](crate::store::copy), go on.
+    pub fn max_live_keys_per_user(mut self, keys: u32) -> Self {
+        self.rules.quotas.live_keys_of_user = Some(keys);
+        self
+    }
+
+    /// The same for a team.
+    pub fn max_live_keys_per_team(mut self, keys: u32) -> Self {
+        self.rules.quotas.live_keys_of_team = Some(keys);
+        self
+    }
+
+    /// How many keys a person, or a key that acts, may make in an organization within an hour, successors in rotations
+    /// among them. Default: as many as they like. The [system](crate::Actor::system) always may.
+    pub fn max_issues_per_hour(mut self, keys: u32) -> Self {
+        self.rules.quotas.issues_per_hour = Some(keys);
+        self
+    }
+
     /// Who is told of events once they are committed. Default: nobody.
     pub fn event_sink(mut self, sink: impl EventSink) -> Self {
         self.rules.notifier = Notifier::new(sink);
@@ -297,39 +325,4 @@ impl<S> fmt::Debug for ApiKeysBuilder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiKeysBuilder").finish_non_exhaustive()
     }
-}
-
-/// The settings do not make [`ApiKeys`], and why.
-///
-/// ```
-/// use tower_api_keys::{ApiKeys, store::MemoryStore};
-///
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// assert!(ApiKeys::builder(MemoryStore::new()).brand("Not A Brand").build().await.is_err());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct SetupError(#[from] Cause);
-
-#[derive(Debug, thiserror::Error)]
-enum Cause {
-    #[error(transparent)]
-    Auth(AuthSetupError),
-    #[error(transparent)]
-    Brand(InvalidBrand),
-    #[error("lines of attempts stay for at least an hour")]
-    KeepAttempts,
-    #[error("audit events stay for at least a day")]
-    KeepEvents,
-    #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]
-    Store(#[source] StoreError),
-    #[error("usage is written every 100 ms to once a day")]
-    UsageInterval,
-    #[error(
-        "pepper {0} is not the one the keys in this store were hashed with: give this node the same pepper as the others"
-    )]
-    WrongPepper(PepperId),
 }

@@ -2,6 +2,8 @@
 
 mod builder;
 mod keys;
+mod setup_error;
 
-pub use builder::{ApiKeysBuilder, SetupError};
+pub use builder::ApiKeysBuilder;
 pub use keys::ApiKeys;
+pub use setup_error::SetupError;

@@ -1,6 +1,9 @@
 use std::{error::Error, fmt, time::Duration};
 
-use super::policy::{Denial, DenialReason};
+use super::{
+    policy::{Denial, DenialReason},
+    quota::Quota,
+};
 use crate::{
     hash::{HashError, HashErrorKind},
     store::{Conflict, StoreError, StoreErrorKind},
@@ -64,6 +67,8 @@ pub enum ManageErrorKind {
     OwnerClosed,
     /// The user or team the key is for is suspended, or held by its plan.
     OwnerHeld,
+    /// There is no room for one more key.
+    QuotaReached(Quota),
     /// The operating system gave no randomness.
     Randomness,
     /// A key was issued under this idempotency key before.
@@ -204,6 +209,7 @@ impl fmt::Display for ManageError {
             ManageErrorKind::Overloaded => "too many keys are being made: ask again in a moment",
             ManageErrorKind::OwnerClosed => "the user or team is closed for good: it has no more keys",
             ManageErrorKind::OwnerHeld => "the user or team is suspended or held by its plan: lift the hold first",
+            ManageErrorKind::QuotaReached(quota) => return quota.fmt(f),
             ManageErrorKind::Randomness => "the operating system gave no randomness, so nothing was changed",
             ManageErrorKind::Replay => {
                 "a key was issued under this idempotency key before: if its text is lost, revoke it and issue another \

@@ -152,6 +152,7 @@ mod issued;
 mod lint;
 mod manager;
 mod policy;
+mod quota;
 mod request;
 mod response;
 mod rights;
@@ -181,6 +182,7 @@ pub use lint::{NameAdvice, lint_name};
 pub use manager::KeyManager;
 pub(crate) use manager::ManagerParts;
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
+pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
 pub use response::{
     Identification, Identified, LeakEvidence, Misuse, RevokeMany, RevokeManyError, RevokedMany, SourceUse,

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::quota::Quotas;
 use crate::{audit::Notifier, scope::Scope};
 
 /// What a service says of its keys beside the policy: the same for all organizations.
@@ -8,6 +9,7 @@ pub(crate) struct Rules {
     /// The scopes that there are; anything goes if it was not said.
     pub(crate) scopes: Option<BTreeSet<Scope>>,
     pub(crate) on_downgrade: OnDowngrade,
+    pub(crate) quotas: Quotas,
     pub(crate) notifier: Notifier,
 }
 

@@ -11,6 +11,7 @@ mod issue;
 mod lists;
 mod owners;
 mod policies;
+mod quotas;
 mod revoke_many;
 mod rotation;
 mod rotation_ends;

@@ -7,7 +7,7 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     owner::{OrganizationId, OwnerRef},
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{ActorId, Hold, KeyRow, OwnerStatusRow},
     time::Timestamp,
 };
 
@@ -182,8 +182,28 @@ impl OwnerChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Guard {
+    /// This actor made fewer than `limit` keys of this organization at or after `since`, whatever became of them. To know
+    /// it takes a look at so many keys at most.
+    IssuedBelow {
+        /// The customer.
+        organization: OrganizationId,
+        /// Who made them.
+        by: ActorId,
+        /// The first moment that counts.
+        since: Timestamp,
+        /// One more than there may be.
+        limit: u32,
+    },
     /// The key exists and is neither revoked nor expired at the change's time.
     Live(KeyId),
+    /// Fewer than `limit` keys of this owner are neither revoked nor expired at the change's time. To know it may take a
+    /// look at every key that the owner ever had.
+    LiveKeysBelow {
+        /// Whose keys.
+        owner: OwnerRef,
+        /// One more than there may be.
+        limit: u32,
+    },
     /// No key that is live at the change's time replaces this one.
     NoLiveSuccessor(KeyId),
     /// The owner is neither held nor closed.

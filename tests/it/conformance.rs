@@ -81,6 +81,8 @@ macro_rules! broken {
 }
 
 broken! {
+    a_key_beyond_a_limit_is_noticed: AllowsOneMore breaks "S76 S77 S78";
+    an_ignored_limit_is_noticed: IgnoresLimits breaks "S76 S77 S78";
     a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63";
     a_log_without_its_head_is_noticed: BeheadsTheLog breaks "S51";
     counting_twice_is_noticed: CountsRepeats breaks "S30 S53 S62 S65";
@@ -111,7 +113,7 @@ broken! {
     a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
-    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75";
+    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78";
     an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54 S75";
     a_lift_of_every_hold_is_noticed: LiftsBoth breaks "R6 R17 S14 S23 S24";
     a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";
@@ -169,16 +171,16 @@ macro_rules! broken_between {
 
 broken_between! {
     a_cache_of_keys_between_handles_is_noticed: CachesFinds breaks "C1 C17";
-    a_cache_of_guards_between_handles_is_noticed: CachesGuards breaks "C3 C10 C14";
+    a_cache_of_guards_between_handles_is_noticed: CachesGuards breaks "C3 C10 C14 C21";
     counts_of_each_handle_are_noticed: CountsApart breaks "C4 C15";
     events_that_come_late_are_noticed: DelaysEvents breaks "C20";
     idempotency_keys_of_each_handle_are_noticed: DedupesApart breaks "C4 C11";
     a_log_of_each_handle_is_noticed: LogsApart breaks "C6 C18";
-    a_lock_of_each_handle_is_noticed: LocksApart breaks "C10 C12 C14";
+    a_lock_of_each_handle_is_noticed: LocksApart breaks "C10 C12 C14 C21";
     names_of_each_handle_are_noticed: NamesApart breaks "C4 C16";
     changes_known_to_one_handle_are_noticed: RemembersApart breaks "C4 C11 C13";
     a_head_of_each_handle_is_noticed: TellsOldHeads breaks "C5";
-    two_databases_are_noticed: TwoDatabases breaks "C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C14 C15 C16 C17 C18 C19 C20";
+    two_databases_are_noticed: TwoDatabases breaks "C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C14 C15 C16 C17 C18 C19 C20 C21";
 }
 
 /// What the clauses of a pair are for: no handle alone shows these faults.

@@ -45,7 +45,23 @@ async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard,
         where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
     const HAS_NO_SUCCESSOR: &str = "select not exists (select 1 from keys.api_keys \
         where replaces = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
+    const ISSUED_BELOW: &str = "select count(*) < $4 from (select 1 from keys.api_keys \
+        where organization = $1 and created_by = $2 and created_at >= $3 limit $4) made";
+    const LIVE_KEYS_BELOW: &str = "select count(*) < $5 from (select 1 from keys.api_keys \
+        where organization = $1 and kind = $2 and owner = $3 \
+            and revoked_at is null and (expires_at is null or $4 < expires_at) limit $5) live";
     let (holds, conflict) = match guard {
+        Guard::IssuedBelow { organization, by, since, limit } => {
+            let query = sqlx::query_scalar(ISSUED_BELOW).bind(organization.as_str()).bind(by.to_string());
+            let query = query.bind(since.as_millis()).bind(i64::from(*limit));
+            (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
+        }
+        Guard::LiveKeysBelow { owner: of, limit } => {
+            let query = sqlx::query_scalar(LIVE_KEYS_BELOW).bind(of.organization.as_str());
+            let query = query.bind(of.owner.kind().as_str()).bind(of.owner.id());
+            let query = query.bind(at.as_millis()).bind(i64::from(*limit));
+            (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
+        }
         Guard::Live(id) => {
             let query = sqlx::query_scalar(IS_LIVE).bind(id.as_str()).bind(at.as_millis());
             (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))

@@ -7,6 +7,7 @@ use crate::{
         actor::Actor,
         error::{ManageError, ManageErrorKind},
         policy::{DenialReason, KeyAction},
+        quota::Quota,
     },
     owner::Owner,
     random::random_bytes,
@@ -26,6 +27,8 @@ pub(super) struct Wanted {
     pub(super) writes: Vec<WantedWrite>,
     /// What must hold at the moment of commit, and what it means if it does not, beside that the actor may act.
     pub(super) guards: Vec<(Guard, Unmet)>,
+    /// The room for one more key that there must be, too.
+    pub(super) quotas: Vec<(Guard, Quota)>,
     pub(super) dedupe: Option<String>,
 }
 
@@ -52,7 +55,12 @@ pub(super) enum Unmet {
 impl Wanted {
     /// A single write under no guard of its own.
     pub(super) fn one(at: Timestamp, write: WantedWrite) -> Self {
-        Self { at, writes: vec![write], guards: Vec::new(), dedupe: None }
+        Self::all(at, vec![write])
+    }
+
+    /// These writes under no guard of their own.
+    pub(super) fn all(at: Timestamp, writes: Vec<WantedWrite>) -> Self {
+        Self { at, writes, guards: Vec::new(), quotas: Vec::new(), dedupe: None }
     }
 }
 
@@ -60,8 +68,12 @@ impl<S: KeyStore> KeyManager<S> {
     /// Writes what the actor wants, with its events, if the actor may still act at that moment. One outcome for each
     /// write.
     pub(super) async fn apply(&self, actor: &Actor, wanted: Wanted) -> Result<Vec<WriteOutcome>, ManageError> {
-        let Wanted { at, writes, mut guards, dedupe } = wanted;
+        let Wanted { at, writes, mut guards, quotas, dedupe } = wanted;
         guards.extend(self.guards_of(actor));
+        // Last: an actor who may not act any more is told of that.
+        guards.extend(
+            quotas.into_iter().map(|(guard, quota)| (guard, Unmet::Kind(ManageErrorKind::QuotaReached(quota)))),
+        );
         let (guards, unmet): (Vec<_>, Vec<_>) = guards.into_iter().unzip();
         let (writes, events): (Vec<_>, Vec<_>) =
             writes.into_iter().map(|wanted| self.audited(actor, at, wanted)).unzip();

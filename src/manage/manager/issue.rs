@@ -29,7 +29,7 @@ impl<S: KeyStore> KeyManager<S> {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of), invalid, owner held or closed,
-    /// replay, overloaded, hash failed, randomness, store unavailable, outcome unknown.
+    /// replay, quota reached, overloaded, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
@@ -80,7 +80,10 @@ impl<S: KeyStore> KeyManager<S> {
             after: Some(summary(&record)),
         };
         let guards = vec![self.owner_is_active(&record.owner)];
-        let wanted = Wanted { guards, dedupe, ..Wanted::one(record.created_at, write) };
+        let (owner, quotas) = (self.owner_ref(&record.owner), self.0.rules.quotas);
+        let at = record.created_at;
+        let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(actor, &owner, at)).collect();
+        let wanted = Wanted { guards, quotas, dedupe, ..Wanted::one(at, write) };
         self.apply(actor, wanted).await?;
         // Its owner was active at the moment of commit.
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))

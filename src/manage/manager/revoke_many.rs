@@ -248,7 +248,7 @@ impl<S: KeyStore> KeyManager<S> {
         let because = &run.request.because;
         let write = |(id, owner): &_| self.revocation(*id, owner, run.actor, Action::KEY_REVOKED, because.clone());
         let writes = batch.iter().map(write).collect();
-        let wanted = Wanted { at: self.0.clock.now(), writes, guards: Vec::new(), dedupe: None };
+        let wanted = Wanted::all(self.0.clock.now(), writes);
         for outcome in self.apply(run.actor, wanted).await? {
             match outcome {
                 WriteOutcome::Unchanged => run.report.already_dead += 1,

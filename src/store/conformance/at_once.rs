@@ -85,6 +85,18 @@ pub(super) async fn successors<S: ErasedStore + ?Sized>(handles: &[Candidate<'_,
     one_wins(handles, &scene, &changes, Conflict::Successor).await.map(drop)
 }
 
+/// Many keys are inserted where there is room for one.
+pub(super) async fn keys_below_a_limit<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    prepare(handles, &scene.insert([&scene.key()?])).await?;
+    let below = |key: &Sample| {
+        let guards = vec![Guard::LiveKeysBelow { owner: scene.owner(), limit: 2 }];
+        Change { guards, ..scene.insert([key]) }
+    };
+    let changes: Vec<Change> = scene.keys(MANY)?.iter().map(below).collect();
+    one_wins(handles, &scene, &changes, Conflict::Guard(0)).await.map(drop)
+}
+
 /// Many changes have one idempotency key.
 pub(super) async fn replays<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;

@@ -3,12 +3,12 @@
 use super::{
     Candidate, Unmet,
     scene::{Sample, Scene, at},
-    unmet::{conflicts, same},
+    unmet::{conflicts, made, same},
 };
 use crate::{
-    owner::KeyKind,
-    record::Hold,
-    store::{Change, Conflict, Guard, KeyStore, OwnerChange, OwnerRef, Write},
+    owner::{KeyKind, UserId},
+    record::{ActorId, Hold},
+    store::{Applied, Change, Conflict, Guard, KeyStore, OwnerChange, OwnerRef, StoreError, Write},
     time::Timestamp,
 };
 
@@ -92,6 +92,71 @@ pub async fn active_means_neither_held_nor_closed<S: KeyStore>(candidate: &Candi
     guarded(candidate, &scene, at(1), guard(&namesake), "another owner of the same id", None).await
 }
 
+/// `LiveKeysBelow` holds while fewer keys of this very owner than its limit are neither revoked nor expired: not those of
+/// another kind, id or organization, and never under a limit of none.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn live_keys_of_an_owner_are_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let (first, second) = (scene.key()?, scene.key()?);
+    let mortal = scene.key()?.with(|row| row.expires_at = Some(at(1_000).as_millis()));
+    let near = scene.owner_named(KeyKind::Team, "engineering ")?;
+    let namesake = scene.owner_named(KeyKind::User, scene.owner().owner.id())?;
+    candidate.written(&scene.insert([&first, &second, &mortal, &scene.key_of(&near)?])).await?;
+    candidate.written(&scene.insert([&scene.key_of(&namesake)?, &scene.key_of(&namesake)?])).await?;
+    candidate.written(&elsewhere.insert([&elsewhere.key()?, &elsewhere.key()?])).await?;
+    let below = |limit| Guard::LiveKeysBelow { owner: scene.owner(), limit };
+    let full = Some(Conflict::Guard(0));
+    let cases = [
+        ("three live keys, one a millisecond before its expiry", 999, 3, full),
+        ("three live keys and room for one more", 999, 4, None),
+    ];
+    for (what, now, limit, expected) in cases {
+        would_write(candidate, &scene, at(now), below(limit), what, expected).await?;
+    }
+    would_write(candidate, &scene, at(1_000), below(3), "two live keys and one at its expiry", None).await?;
+    would_write(candidate, &scene, at(1_000), below(2), "two live keys", full).await?;
+    candidate.written(&scene.change(at(1_000), vec![first.revoke()])).await?;
+    would_write(candidate, &scene, at(1_000), below(2), "a live, a revoked and an expired key", None).await?;
+    let nobody = Guard::LiveKeysBelow { owner: scene.owner_named(KeyKind::Team, "nobody's")?, limit: 0 };
+    would_write(candidate, &scene, at(1_000), nobody, "no key under a limit of none", full).await
+}
+
+/// `IssuedBelow` holds while this actor made fewer keys of this organization than its limit, dead ones among them, from
+/// its very millisecond on: not other actors', other organizations' or earlier ones.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn keys_made_by_an_actor_are_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let alice = made(UserId::new("alice"))?;
+    let by = |sample: Sample, actor: &str, millis: u64| {
+        sample.with(|row| (row.created_by, row.created_at) = (actor.to_owned(), at(millis).as_millis()))
+    };
+    let (early, first, second) =
+        (by(scene.key()?, "user:alice", 99), by(scene.key()?, "user:alice", 100), by(scene.key()?, "user:alice", 300));
+    let others = ["user:Alice", "user:alice ", "system:alice", "key:AAAAAAAAAAAAAAAAAAAA"];
+    candidate.written(&scene.insert([&early, &first, &second])).await?;
+    for actor in others {
+        candidate.written(&scene.insert([&by(scene.key()?, actor, 200)])).await?;
+    }
+    candidate.written(&elsewhere.insert([&by(elsewhere.key()?, "user:alice", 200)])).await?;
+    let below = |since: u64, limit| Guard::IssuedBelow {
+        organization: scene.organization(),
+        by: ActorId::User(alice.clone()),
+        since: at(since),
+        limit,
+    };
+    let full = Some(Conflict::Guard(0));
+    would_write(candidate, &scene, at(300), below(100, 2), "two keys, one made at the very beginning", full).await?;
+    would_write(candidate, &scene, at(300), below(100, 3), "two keys and room for one more", None).await?;
+    would_write(candidate, &scene, at(300), below(101, 2), "one key, and one a millisecond before", None).await?;
+    would_write(candidate, &scene, at(300), below(301, 0), "no key under a limit of none", full).await?;
+    candidate.written(&scene.change(at(300), vec![first.revoke()])).await?;
+    would_write(candidate, &scene, at(300), below(100, 2), "two keys, one of them revoked", full).await
+}
+
 /// The conflict says which guard does not hold, by its place, and nothing is written.
 ///
 /// # Errors
@@ -131,6 +196,22 @@ pub async fn guards_come_before_the_writes<S: KeyStore>(candidate: &Candidate<'_
     candidate.written(&Change { guards, ..scene.change(at(1), writes) }).await
 }
 
+/// Holds an owner of its own under one guard: nothing that any count includes.
+async fn would_write<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+    scene: &Scene,
+    now: Timestamp,
+    guard: Guard,
+    what: &str,
+    expected: Option<Conflict>,
+) -> Result<(), Unmet> {
+    let owner = scene.owner_named(KeyKind::User, &scene.word())?;
+    let hold = Write::Owner(owner, OwnerChange::Hold(Hold::Suspended));
+    let change = Change { guards: vec![guard.clone()], ..scene.change(now, vec![hold]) };
+    let seen = candidate.apply(&change).await;
+    held_to(&guard, what, expected, seen)
+}
+
 /// Inserts a key under one guard.
 async fn guarded<S: KeyStore>(
     candidate: &Candidate<'_, S>,
@@ -143,6 +224,16 @@ async fn guarded<S: KeyStore>(
     let key = scene.key()?;
     let change = Change { guards: vec![guard.clone()], ..scene.change(now, vec![key.insert()]) };
     let seen = candidate.apply(&change).await;
+    held_to(&guard, what, expected, seen)
+}
+
+/// Whether a change under a guard went as it should.
+fn held_to(
+    guard: &Guard,
+    what: &str,
+    expected: Option<Conflict>,
+    seen: Result<Applied, StoreError>,
+) -> Result<(), Unmet> {
     match (expected, seen) {
         (Some(expected), seen) => conflicts(&format!("{guard:?} for {what}"), seen, expected),
         (None, Ok(_)) => Ok(()),

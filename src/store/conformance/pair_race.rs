@@ -115,6 +115,17 @@ pub async fn no_key_is_issued_after_a_hold(pair: &Pair<'_>) -> Result<(), Unmet>
     Ok(())
 }
 
+/// Of many keys inserted at once through both handles where there is room for one more, one is written.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn one_of_many_takes_the_last_place(pair: &Pair<'_>) -> Result<(), Unmet> {
+    for handles in pair.rounds(ROUNDS) {
+        at_once::keys_below_a_limit(handles).await?;
+    }
+    Ok(())
+}
+
 /// A batch of counts recorded many times at once through both handles counts once.
 ///
 /// # Errors

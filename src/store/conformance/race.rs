@@ -87,6 +87,14 @@ pub async fn a_batch_at_once_counts_once<S: KeyStore>(candidate: &Candidate<'_, 
     at_once::one_batch(from_ref(candidate)).await
 }
 
+/// Of many keys inserted at once where there is room for one more, one is written.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn one_of_many_takes_the_last_place<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    at_once::keys_below_a_limit(from_ref(candidate)).await
+}
+
 /// A change whose future is dropped is done whole or not at all, and repeating it settles which.
 ///
 /// # Errors

@@ -271,6 +271,14 @@ clauses! {
     "S75" write::the_dead_among_many_are_told
         "A change that revokes several keys, some dead already, is done: its outcomes come in the order of its writes, \
          unchanged for the dead, and the events are those of the others.";
+    "S76" guard::live_keys_of_an_owner_are_counted
+        "`LiveKeysBelow` holds while fewer keys of this very owner than its limit are neither revoked nor expired: not \
+         those of another kind, id or organization, and never under a limit of none.";
+    "S77" guard::keys_made_by_an_actor_are_counted
+        "`IssuedBelow` holds while this actor made fewer keys of this organization than its limit, dead ones among them, \
+         from its very millisecond on: not other actors', other organizations' or earlier ones.";
+    "S78" race::one_of_many_takes_the_last_place
+        "Of many keys inserted at once where there is room for one more, one is written.";
 }
 
 #[cfg(test)]

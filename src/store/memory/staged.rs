@@ -47,6 +47,24 @@ impl<'a> Staged<'a> {
     fn check(&self, guards: &[Guard]) -> Result<(), StoreError> {
         for (place, guard) in guards.iter().enumerate() {
             let (holds, conflict) = match guard {
+                Guard::IssuedBelow { organization, by, since, limit } => {
+                    let by = by.to_string();
+                    let counts = |key: &&KeyRow| {
+                        key.organization == organization.as_str()
+                            && key.created_by == by
+                            && key.created_at >= since.as_millis()
+                    };
+                    (is_below(*limit, self.tables.keys().filter(counts)), Conflict::Guard(place))
+                }
+                Guard::LiveKeysBelow { owner, limit } => {
+                    let counts = |key: &&KeyRow| {
+                        key.organization == owner.organization.as_str()
+                            && key.kind == owner.owner.kind().as_str()
+                            && key.owner == owner.owner.id()
+                            && key.is_live(self.at)
+                    };
+                    (is_below(*limit, self.tables.keys().filter(counts)), Conflict::Guard(place))
+                }
                 Guard::Live(id) => (self.key(id).is_some_and(|key| key.is_live(self.at)), Conflict::Guard(place)),
                 Guard::NoLiveSuccessor(id) => {
                     let succeeds = |key: &KeyRow| key.replaces.as_deref() == Some(id.as_str());
@@ -139,4 +157,11 @@ impl<'a> Staged<'a> {
         self.log.push(Logged::Owner(owner.clone()));
         Ok(WriteOutcome::Written)
     }
+}
+
+/// Whether there are fewer than so many.
+fn is_below<T>(limit: u32, keys: impl Iterator<Item = T>) -> bool {
+    // Looks at no more than it takes.
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    keys.take(limit).count() < limit
 }

@@ -69,6 +69,17 @@ fn outcomes(letters: &str) -> Result<Applied, Failure> {
 
 async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
     let (holds, conflict) = match guard {
+        Guard::IssuedBelow { organization, by, since, limit } => {
+            let made: [&(dyn ToSql + Sync); 4] =
+                [&organization.as_str(), &by.to_string(), &since.as_millis(), &i64::from(*limit)];
+            (is_true(session, &sql.issued_below, &made).await?, Conflict::Guard(place))
+        }
+        Guard::LiveKeysBelow { owner: of, limit } => {
+            let (organization, owner) = (of.organization.as_str(), &of.owner);
+            let live: [&(dyn ToSql + Sync); 5] =
+                [&organization, &owner.kind().as_str(), &owner.id(), &at.as_millis(), &i64::from(*limit)];
+            (is_true(session, &sql.live_keys_below, &live).await?, Conflict::Guard(place))
+        }
         Guard::Live(id) => {
             let is_live = is_true(session, &sql.is_live, &[&id.as_str(), &at.as_millis()]).await?;
             (is_live, Conflict::Guard(place))

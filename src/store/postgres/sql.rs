@@ -169,6 +169,14 @@ statements! {
     has_live_successor: &[Type::TEXT, Type::INT8], "\
         select exists (select 1 from {s}.api_keys \
             where replaces = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
+    // Whether there are fewer than so many keys; no more of them are looked at than that takes.
+    issued_below: &[Type::TEXT, Type::TEXT, Type::INT8, Type::INT8], "\
+        select count(*) < $4 from (select 1 from {s}.api_keys \
+            where organization = $1 and created_by = $2 and created_at >= $3 limit $4) made";
+    live_keys_below: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8], "\
+        select count(*) < $5 from (select 1 from {s}.api_keys \
+            where organization = $1 and kind = $2 and owner = $3 \
+                and revoked_at is null and (expires_at is null or $4 < expires_at) limit $5) live";
     status: &[Type::TEXT, Type::TEXT, Type::TEXT], "\
         select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
         where organization = $1 and kind = $2 and id = $3";

@@ -90,9 +90,29 @@ const IS_HELD: &str = "\
         and (suspended_at is not null or plan_held_at is not null or closed_at is not null)\
     )";
 
+pub(super) const ISSUED: &str = "\
+    select count(*) from (\
+        select 1 from api_keys where organization = ?1 and created_by = ?2 and created_at >= ?3 limit ?4\
+    )";
+pub(super) const LIVE_KEYS: &str = "\
+    select count(*) from (\
+        select 1 from api_keys where organization = ?1 and kind = ?2 and owner = ?3 \
+        and revoked_at is null and (expires_at is null or ?4 < expires_at) limit ?5\
+    )";
+
 fn check(connection: &Connection, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
     let at = at.as_millis();
     let (holds, conflict) = match guard {
+        Guard::IssuedBelow { organization, by, since, limit } => {
+            let made = params![organization.as_str(), by.to_string(), since.as_millis(), limit];
+            let count: u32 = connection.prepare_cached(ISSUED)?.query_row(made, |row| row.get(0))?;
+            (count < *limit, Conflict::Guard(place))
+        }
+        Guard::LiveKeysBelow { owner: of, limit } => {
+            let owner = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id(), at, limit);
+            let count: u32 = connection.prepare_cached(LIVE_KEYS)?.query_row(owner, |row| row.get(0))?;
+            (count < *limit, Conflict::Guard(place))
+        }
         Guard::Live(id) => {
             let is_live = connection.prepare_cached(IS_LIVE)?.query_row(params![id.as_str(), at], |row| row.get(0))?;
             (is_live, Conflict::Guard(place))

@@ -104,11 +104,24 @@ fn write() -> impl Strategy<Value = Write> {
     ]
 }
 
+fn actor() -> impl Strategy<Value = ActorId> {
+    prop_oneof![Just("user:a"), Just("user:A")].prop_map(|actor| actor.parse().unwrap())
+}
+
+fn limit() -> impl Strategy<Value = u32> {
+    0..3_u32
+}
+
 fn guard() -> impl Strategy<Value = Guard> {
     prop_oneof![
         number().prop_map(|number| Guard::Live(id(number))),
         number().prop_map(|number| Guard::NoLiveSuccessor(id(number))),
         owner_ref().prop_map(Guard::OwnerActive),
+        (organization(), actor(), at(), limit()).prop_map(|(organization, by, since, limit)| {
+            let since = Timestamp::from_millis(since).unwrap();
+            Guard::IssuedBelow { organization, by, since, limit }
+        }),
+        (owner_ref(), limit()).prop_map(|(owner, limit)| Guard::LiveKeysBelow { owner, limit }),
     ]
 }
 

@@ -19,6 +19,8 @@ use tower_api_keys::{
 /// What is wrong with a [`BrokenStore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// One key more than a limit allows.
+    AllowsOneMore,
     /// A repeated change is done again.
     AppliesTwice,
     /// The change log keeps its head in its rows.
@@ -49,6 +51,8 @@ pub(crate) enum Fault {
     IgnoresNewest,
     /// The predecessor of a query is not looked at.
     IgnoresPredecessors,
+    /// How many keys there are is not looked at.
+    IgnoresLimits,
     /// Whether a key has a live successor is not looked at.
     IgnoresSuccessors,
     /// The version of an update is ignored.
@@ -212,11 +216,22 @@ impl BrokenStore {
                 }
             }
             Fault::IgnoresDedupe => change.dedupe = None,
-            Fault::IgnoresHolds | Fault::IgnoresSuccessors => {
+            Fault::AllowsOneMore => {
                 for guard in &mut change.guards {
-                    if matches!(guard, Guard::OwnerActive(_)) == self.is(Fault::IgnoresHolds)
-                        && !matches!(guard, Guard::Live(_))
-                    {
+                    if let Guard::LiveKeysBelow { limit, .. } | Guard::IssuedBelow { limit, .. } = guard {
+                        *limit += 1;
+                    }
+                }
+            }
+            Fault::IgnoresHolds | Fault::IgnoresLimits | Fault::IgnoresSuccessors => {
+                for guard in &mut change.guards {
+                    let is_ignored = match guard {
+                        Guard::OwnerActive(_) => self.is(Fault::IgnoresHolds),
+                        Guard::IssuedBelow { .. } | Guard::LiveKeysBelow { .. } => self.is(Fault::IgnoresLimits),
+                        Guard::NoLiveSuccessor(_) => self.is(Fault::IgnoresSuccessors),
+                        _ => false,
+                    };
+                    if is_ignored {
                         *guard = Guard::NoLiveSuccessor(KeyId::new("a-key-nobody-follows").unwrap());
                     }
                 }

@@ -16,7 +16,7 @@ use tower_api_keys::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery, KeyReader, KeyStore,
-        ListedKey, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, UsageOf, Write,
+        ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, UsageOf, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -107,6 +107,23 @@ impl Handle {
                         found.key.replaces.as_deref() == Some(id.as_str()) && is_live(&found)
                     };
                     all.iter().any(succeeds).then_some(Conflict::Successor)
+                }
+                Guard::IssuedBelow { organization, by, since, limit } => {
+                    let creator = Some(by.clone());
+                    let query = KeyQuery { creator, limit: 1_000, ..KeyQuery::all(organization.clone()) };
+                    let made = self.store.list(&query, change.at).await?.rows;
+                    let made = made.iter().filter(|listed| listed.key.created_at >= since.as_millis()).count();
+                    (made >= *limit as usize).then_some(Conflict::Guard(place))
+                }
+                Guard::LiveKeysBelow { owner, limit } => {
+                    let query = KeyQuery {
+                        owner: Some(owner.owner.clone()),
+                        liveness: Some(Liveness::Live),
+                        limit: 1_000,
+                        ..KeyQuery::all(owner.organization.clone())
+                    };
+                    let live = self.store.list(&query, change.at).await?.rows.len();
+                    (live >= *limit as usize).then_some(Conflict::Guard(place))
                 }
                 _ => Some(Conflict::Guard(place)),
             };

@@ -46,7 +46,7 @@ impl<S: KeyStore> KeyManager<S> {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, rotation under way, rotation
-    /// forgotten (name an expiry), owner held or closed, replay, conflict, corrupt record, overloaded, hash failed,
+    /// forgotten (name an expiry), owner held or closed, replay, quota reached, conflict, corrupt record, overloaded, hash failed,
     /// randomness, store unavailable, outcome unknown. After the last, ask for the [rotation](Self::rotation) by the
     /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
     /// id, and begin again.
@@ -96,8 +96,12 @@ impl<S: KeyStore> KeyManager<S> {
             (Guard::NoLiveSuccessor(old.id), Unmet::Kind(ManageErrorKind::RotationUnderWay)),
             self.owner_is_active(&new.owner),
         ];
+        let (quotas, given_to) = (self.0.rules.quotas, self.owner_ref(&new.owner));
+        // A successor takes the place of a key of the same owner: a rotation works where there is no room for a new key.
+        let room = quotas.live_keys(&given_to).filter(|_| new.owner != old.owner);
+        let quotas = room.into_iter().chain(quotas.issues(actor, &given_to, at)).collect();
         let writes = vec![insert(&new, &old), self.mark(old, &new, request.old_key_ends_at)];
-        self.apply(actor, Wanted { at, writes, guards, dedupe }).await?;
+        self.apply(actor, Wanted { at, writes, guards, quotas, dedupe }).await?;
         Ok(new)
     }
 

@@ -102,7 +102,7 @@ impl<S: KeyStore> KeyManager<S> {
                 self.permit_longer(actor, &pair)?;
                 let writes = vec![self.restoration(&mut pair.old, end)];
                 let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
-                self.apply(actor, Wanted { at, writes, guards, dedupe: None }).await?;
+                self.apply(actor, Wanted { guards, ..Wanted::all(at, writes) }).await?;
                 return Ok(pair.ended(Effect::Done));
             }
             Stage::Finished | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
@@ -116,7 +116,7 @@ impl<S: KeyStore> KeyManager<S> {
             writes.push(self.restoration(&mut pair.old, end));
         }
         let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
-        let outcomes = self.apply(actor, Wanted { at, writes, guards, dedupe: None }).await?;
+        let outcomes = self.apply(actor, Wanted { guards, ..Wanted::all(at, writes) }).await?;
         if outcomes.first() == Some(&WriteOutcome::Written) {
             pair.new.revoke(at, actor);
             return Ok(pair.ended(Effect::Done));

@@ -52,4 +52,6 @@ clauses! {
     "C20" pair_race::a_follower_of_events_misses_none
         "A reader that follows the events through one handle, page after page, while many write through both misses \
          none: they are numbered in commit order.";
+    "C21" pair_race::one_of_many_takes_the_last_place
+        "Of many keys inserted at once through both handles where there is room for one more, one is written.";
 }

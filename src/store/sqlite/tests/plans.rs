@@ -1,4 +1,5 @@
 use super::super::{
+    apply::{ISSUED, LIVE_KEYS},
     event_rows::{EVENTS, EVENTS_OF_ACTOR, EVENTS_OF_KEY, EVENTS_OF_OWNER},
     export,
     list::{LIST_ALL, LIST_OF_CREATOR, LIST_OF_MAKER, LIST_OF_OWNER, LIST_OF_PREDECESSOR},
@@ -163,6 +164,21 @@ fn exports_begin_at_their_place_and_come_in_the_order_of_keys() {
         ] {
             let plan = plan(&connection, sql);
             assert_eq!(plan, index, "{statistics}");
+        }
+    }
+}
+
+#[test]
+fn keys_are_counted_by_their_owner_and_by_who_made_them() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        for (sql, index) in [
+            (ISSUED, "USING COVERING INDEX api_keys_by_creator (organization=? AND created_by=? AND created_at>?)"),
+            (LIVE_KEYS, "USING INDEX api_keys_by_owner (organization=? AND kind=? AND owner=?)"),
+        ] {
+            let plan = plan(&connection, sql);
+            assert!(plan.contains(index), "{statistics}\n{plan}");
         }
     }
 }

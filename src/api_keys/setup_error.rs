@@ -1,0 +1,36 @@
+use crate::{auth::AuthSetupError, hash::PepperId, key::InvalidBrand, store::StoreError};
+
+/// The settings do not make [`ApiKeys`](super::ApiKeys), and why.
+///
+/// ```
+/// use tower_api_keys::{ApiKeys, store::MemoryStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// assert!(ApiKeys::builder(MemoryStore::new()).brand("Not A Brand").build().await.is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SetupError(#[from] pub(super) Cause);
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Cause {
+    #[error(transparent)]
+    Auth(AuthSetupError),
+    #[error(transparent)]
+    Brand(InvalidBrand),
+    #[error("lines of attempts stay for at least an hour")]
+    KeepAttempts,
+    #[error("audit events stay for at least a day")]
+    KeepEvents,
+    #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]
+    Store(#[source] StoreError),
+    #[error("usage is written every 100 ms to once a day")]
+    UsageInterval,
+    #[error(
+        "pepper {0} is not the one the keys in this store were hashed with: give this node the same pepper as the others"
+    )]
+    WrongPepper(PepperId),
+}
