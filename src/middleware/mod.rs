@@ -28,6 +28,7 @@ mod grpc;
 mod headers;
 mod layer;
 mod presenter;
+mod readiness;
 mod realm;
 mod refusal;
 mod report;

@@ -1,5 +1,6 @@
 mod answers;
 mod layer;
+mod limits;
 mod polling;
 mod require;
 mod support;
