@@ -36,6 +36,7 @@ mod refusals;
 mod rotation;
 mod settings;
 mod sources;
+mod spawnable;
 mod sqlite;
 mod support;
 mod table_of_rights;
