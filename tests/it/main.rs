@@ -23,6 +23,7 @@ mod inventory;
 mod leak_response;
 mod leaks;
 mod lessons;
+mod limits;
 mod memory_use;
 mod metrics;
 mod model;
