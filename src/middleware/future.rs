@@ -22,6 +22,7 @@ use super::{
     refusal::Refusal,
     report,
     settings::{Finish, Settings},
+    shape::Shape,
 };
 use crate::auth::{Accepted, AuthError};
 
@@ -161,14 +162,14 @@ impl Question {
         Poll::Ready(match self {
             Self::Key { check, carried, settings } => match ready!(check.as_mut().poll(cx)) {
                 Ok(accepted) => Ok(settings.admit(request, accepted, *carried)),
-                Err(error) => Err(settings.presenter.refuse(Refusal::from(&error), request.headers())),
+                Err(error) => Err(settings.presenter.refuse(Refusal::from(&error), Shape::of(request))),
             },
             Self::Membership { answer } => match ready!(answer.as_mut().poll(cx)) {
                 Ok(true) => Ok(Finish::default()),
-                Ok(false) => Err(Refusal::new(RefusalCode::WrongTeam).into_response_to(request.headers())),
+                Ok(false) => Err(Refusal::new(RefusalCode::WrongTeam).into_response_to(request)),
                 Err(error) => {
                     report::failed_membership(&*error);
-                    Err(Refusal::new(RefusalCode::StoreUnavailable).into_response_to(request.headers()))
+                    Err(Refusal::new(RefusalCode::StoreUnavailable).into_response_to(request))
                 }
             },
         })

@@ -16,6 +16,7 @@ use super::{
     readiness::{Unready, give_back},
     refusal::Refusal,
     settings::{Caller, Settings},
+    shape::Shape,
 };
 use crate::{
     auth::{Authenticator, Check, Visit},
@@ -103,7 +104,7 @@ where
                 ResponseFuture::inner(self.inner.call(request), finish)
             }
             Check::Ready(Err(error)) => {
-                let response = settings.presenter.refuse(Refusal::from(&error), request.headers());
+                let response = settings.presenter.refuse(Refusal::from(&error), Shape::of(&request));
                 self.turn_away(response)
             }
             Check::Pending(check) => {
@@ -134,7 +135,7 @@ impl<S, A: Authenticate> Gate<S, A> {
         S: Service<Request<B>>,
     {
         let finish = match caller {
-            None => self.settings.finish(false, Caller::default()),
+            None => self.settings.finish(false, Shape::of(&request), Caller::default()),
             Some(caller) => self.settings.admit_anonymous(&mut request, caller),
         };
         ResponseFuture::inner(self.inner.call(request), finish)
@@ -143,7 +144,7 @@ impl<S, A: Authenticate> Gate<S, A> {
     /// Refuses what the headers alone condemn. What the authenticator refuses, it counts itself.
     fn refuse<B>(&self, refusal: Refusal, request: &Request<B>, origin: Origin<'_>) -> Response<Bytes> {
         self.authenticator.refused(refusal.code().as_str(), refusal.reason(), origin);
-        let mut response = self.settings.presenter.refuse(refusal, request.headers());
+        let mut response = self.settings.presenter.refuse(refusal, Shape::of(request));
         response.extensions_mut().insert(Counted);
         response
     }

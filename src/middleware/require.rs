@@ -188,7 +188,7 @@ where
             Verdict::Allowed => ResponseFuture::inner(self.inner.call(request), Finish::default()),
             Verdict::Refused(code) => {
                 give_back(&mut self.inner);
-                ResponseFuture::refused(Refusal::new(code).into_response_to(request.headers()))
+                ResponseFuture::refused(Refusal::new(code).into_response_to(&request))
             }
             Verdict::Ask(Answer(answer)) => {
                 let unready = Unready::new(&mut self.inner, request);

@@ -1,4 +1,6 @@
 mod answers;
+mod caches;
+pub(in crate::middleware) mod grpc_details;
 mod layer;
 mod limits;
 mod polling;

@@ -96,7 +96,7 @@ fn no_key_is_told_how_to_send_one() {
         assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer realm="api""#));
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert_eq!(answer.header("vary"), Some("authorization, x-api-key"));
+        assert_eq!(answer.header("vary"), Some("authorization, x-api-key, content-type"));
         assert!(answer.body.contains(r#""code":"missing_credentials""#), "{}", answer.body);
     }
 }
