@@ -151,9 +151,9 @@ impl<R> ApiKeyLayer<R> {
 
     /// Gives refusals a body of the embedder's own, here and where an inner service answers with a [`Refusal`].
     ///
-    /// Status, challenge and `Retry-After` stay as they are unless the [`RejectionBody`] names others; `Cache-Control:
-    /// no-store` stays, and so does `Vary`, beside what that adds. gRPC calls are not affected. The function runs once for each refusal, on the
-    /// thread that serves the request.
+    /// Status, challenge and `Retry-After` stay as they are unless the [`RejectionBody`] names others. `Cache-Control` is
+    /// always `no-store`, and `Vary` always has the layer's names. gRPC calls are not affected. The function runs once for
+    /// each refusal, on the thread that serves the request.
     ///
     /// ```
     /// # use tower_api_keys::{ApiKeyLayer, middleware::RejectionBody};
