@@ -138,7 +138,7 @@ impl<S: Sync> FromRequestParts<S> for TeamPrincipal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        Self::into_response::<Body>(self).map(Body::new)
+        self.into_http::<Body>().map(Body::new)
     }
 }
 

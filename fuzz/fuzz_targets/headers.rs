@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, VARY},
 };
 use http_body_util::BodyExt;
@@ -34,12 +34,14 @@ static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 /// What the inner service was handed, each time it ran.
 static SEEN: Mutex<Vec<(HeaderMap, Option<Principal>)>> = Mutex::new(Vec::new());
 
-// The first byte is read as three switches. The rest is lines, `authorization: value` and so on, of which the first
+// The first byte is read as four switches. The rest is lines, `authorization: value` and so on, of which the first
 // letter of the name counts; bytes 1 to 7 of a value stand for keys, since their text is a new one in each process.
 fuzz_target!(|data: &[u8]| {
     let Some((&switches, lines)) = data.split_first() else { return };
     let scene = &*SCENE;
     let (forget, optional, ignore) = (switches & 1 > 0, switches & 2 > 0, switches & 4 > 0);
+    // Whether method and version are those of a gRPC call.
+    let call = switches & 8 > 0;
     let headers = scene.headers(lines);
     let verdict = scene.judge(&headers, optional, ignore);
     if forget {
@@ -47,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
     }
     // A busy machine may not have hashed in time: the answer is then to come back, as clients would.
     for _ in 0..20 {
-        let response = scene.ask(&headers, optional, ignore);
+        let response = scene.ask(&headers, optional, ignore, call);
         let seen = std::mem::take(&mut *SEEN.lock().expect("nobody panics with it"));
         let refusal = response.extensions().get::<Refusal>();
         if refusal.is_some_and(|refusal| refusal.code() == RefusalCode::Overloaded) {
@@ -62,7 +64,7 @@ fuzz_target!(|data: &[u8]| {
             }
             Verdict::Refused(code) => {
                 assert!(seen.is_empty(), "ran for {headers:?}, which is {code}");
-                scene.refused(&headers, &response, code);
+                scene.refused(&headers, &response, code, call);
             }
         }
         return;
@@ -189,7 +191,7 @@ impl Scene {
         })
     }
 
-    fn ask(&self, headers: &HeaderMap, optional: bool, ignore: bool) -> Response<Vec<u8>> {
+    fn ask(&self, headers: &HeaderMap, optional: bool, ignore: bool, call: bool) -> Response<Vec<u8>> {
         let inner = service_fn(async |request: Request<()>| {
             let (parts, ()) = request.into_parts();
             let principal = parts.extensions.get::<Principal>().cloned();
@@ -205,6 +207,10 @@ impl Scene {
         }
         let mut request = Request::new(());
         *request.headers_mut() = headers.clone();
+        if call {
+            *request.method_mut() = Method::POST;
+            *request.version_mut() = Version::HTTP_2;
+        }
         self.runtime.block_on(async {
             let Ok(response) = layer.layer(inner).oneshot(request).await;
             let (parts, body) = response.into_parts();
@@ -232,7 +238,7 @@ impl Scene {
         assert_eq!(response.headers().contains_key(CACHE_CONTROL), by_key_header);
     }
 
-    fn refused(&self, sent: &HeaderMap, response: &Response<Vec<u8>>, code: &str) {
+    fn refused(&self, sent: &HeaderMap, response: &Response<Vec<u8>>, code: &str, call: bool) {
         let refusal = response.extensions().get::<Refusal>().expect("a refusal");
         assert_eq!(refusal.code().as_str(), code, "{sent:?}");
         let detail = match (code, refusal.reason()) {
@@ -244,10 +250,10 @@ impl Scene {
             }
         };
         let bad_request = code == "ambiguous_credentials";
-        let grpc = sent
-            .get(CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"application/grpc"));
-        if grpc {
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers()[VARY], "authorization, x-api-key, content-type");
+        let types: Vec<_> = sent.get_all(CONTENT_TYPE).iter().collect();
+        if call && matches!(types[..], [only] if is_grpc(only.as_bytes())) {
             assert_eq!(response.status(), StatusCode::OK);
             assert_eq!(response.headers()["grpc-status"], if bad_request { "3" } else { "16" });
             assert!(response.body().is_empty());
@@ -291,6 +297,15 @@ fn scheme(value: &[u8]) -> (Scheme, &[u8]) {
         _ => Scheme::Other,
     };
     (scheme, rest)
+}
+
+/// Whether it is a content type of gRPC or of gRPC-Web.
+fn is_grpc(content_type: &[u8]) -> bool {
+    let lower = String::from_utf8_lossy(content_type).to_ascii_lowercase();
+    let media_type = lower.split(';').next().unwrap_or_default().trim_ascii();
+    let Some(rest) = media_type.strip_prefix("application/grpc") else { return false };
+    let format = rest.strip_prefix("-web-text").or_else(|| rest.strip_prefix("-web")).unwrap_or(rest);
+    format.is_empty() || format.starts_with('+')
 }
 
 /// Whether it begins as keys of this service do.

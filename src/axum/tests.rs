@@ -69,7 +69,7 @@ async fn without_a_layer_every_extractor_says_so() {
 
 #[test]
 fn a_refusal_is_a_response() {
-    let response = IntoResponse::into_response(Refusal::new(RefusalCode::WrongTeam));
+    let response = Refusal::new(RefusalCode::WrongTeam).into_response();
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert_eq!(response.extensions().get::<Refusal>().map(Refusal::code), Some(RefusalCode::WrongTeam));

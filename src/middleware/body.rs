@@ -17,7 +17,7 @@ pin_project! {
     /// use http_body::Body;
     /// use tower_api_keys::middleware::{Refusal, RefusalCode, ResponseBody};
     ///
-    /// let response = Refusal::new(RefusalCode::PlanRequired).into_response::<String>();
+    /// let response = Refusal::new(RefusalCode::PlanRequired).into_http::<String>();
     /// let body: &ResponseBody<String> = response.body();
     /// assert!(body.size_hint().exact().is_some_and(|length| length > 0));
     /// ```

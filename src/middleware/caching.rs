@@ -1,15 +1,25 @@
-//! Keeping answers to keys out of shared caches.
+//! Keeping answers to keys, and refusals, out of caches.
 //!
 //! A shared cache may not reuse an answer to a request with `Authorization` unless the answer says so (RFC 9111 §3.5).
 //! It knows nothing of `x-api-key`, so the answer has to say what that rule would have.
 
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue,
     header::{CACHE_CONTROL, VARY},
 };
 
 /// What RFC 9111 §3.5 lets a service say to allow a shared cache after all, and what already forbids it.
 const DECIDED: [&[u8]; 5] = [b"public", b"s-maxage", b"must-revalidate", b"private", b"no-store"];
+
+/// Marks an answer as one that no cache keeps, and that depends on these headers of the request.
+pub(crate) fn forbid(headers: &mut HeaderMap, vary: &HeaderValue) {
+    let overruling: Vec<HeaderName> = headers.keys().filter(|name| overrules(name)).cloned().collect();
+    for name in overruling {
+        headers.remove(name);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    add_vary(headers, vary);
+}
 
 /// Marks an answer to a request by `x-api-key` as depending on these headers, and as private unless its author decided.
 pub(crate) fn protect(headers: &mut HeaderMap, vary: &HeaderValue) {
@@ -21,6 +31,12 @@ pub(crate) fn protect(headers: &mut HeaderMap, vary: &HeaderValue) {
     if !decided {
         headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
     }
+}
+
+/// Whether some caches heed this header more than `Cache-Control`: those for one kind of cache (RFC 9213, and older ones).
+fn overrules(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("cdn-cache-control") || ["expires", "surrogate-control", "x-accel-expires"].contains(&name)
 }
 
 /// Appends the names that are not there yet.
@@ -45,7 +61,7 @@ fn add_vary(headers: &mut HeaderMap, vary: &HeaderValue) {
     }
 }
 
-fn items<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> impl Iterator<Item = &'a [u8]> {
+fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     headers.get_all(name).iter().flat_map(|value| split(value.as_bytes()))
 }
 
@@ -67,7 +83,7 @@ fn split(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
 
-    fn protected(name: http::HeaderName, before: &[&'static str]) -> Vec<HeaderValue> {
+    fn protected(name: HeaderName, before: &[&'static str]) -> Vec<HeaderValue> {
         let mut headers = HeaderMap::new();
         for value in before {
             headers.append(&name, HeaderValue::from_static(value));
@@ -89,6 +105,29 @@ mod tests {
         ] {
             assert_eq!(protected(VARY, before), after, "{before:?}");
         }
+    }
+
+    #[test]
+    fn a_forbidden_answer_is_kept_by_no_cache_whatever_was_said_before() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("cache-control", "public, max-age=60"),
+            ("cache-control", "s-maxage=60"),
+            ("cdn-cache-control", "max-age=60"),
+            ("cloudflare-cdn-cache-control", "max-age=60"),
+            ("x-accel-expires", "60"),
+            ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
+            ("surrogate-control", "max-age=60"),
+            ("vary", "origin"),
+            ("x-other", "stays"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        forbid(&mut headers, &HeaderValue::from_static("authorization"));
+        let mut left: Vec<_> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        left.sort();
+        assert_eq!(left, ["cache-control: no-store", "vary: authorization", "vary: origin", "x-other: stays"]);
     }
 
     #[test]

@@ -51,6 +51,26 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
+    /// Every code, by name.
+    pub const ALL: &'static [Self] = &[
+        Self::AmbiguousCredentials,
+        Self::CorruptRecord,
+        Self::InsufficientRole,
+        Self::InsufficientScope,
+        Self::InvalidKey,
+        Self::KeyExpired,
+        Self::KeyRevoked,
+        Self::MalformedKey,
+        Self::Misconfigured,
+        Self::MissingCredentials,
+        Self::Overloaded,
+        Self::OwnerSuspended,
+        Self::PlanRequired,
+        Self::StoreUnavailable,
+        Self::WrongKeyKind,
+        Self::WrongTeam,
+    ];
+
     /// The status of the answer.
     #[must_use]
     pub const fn status(self) -> StatusCode {
@@ -165,22 +185,22 @@ impl RefusalCode {
 
     /// The status of a gRPC answer: 16 unauthenticated, 7 permission denied, 3 invalid argument, 14 unavailable, and 13
     /// internal where HTTP would say 500.
-    pub(crate) const fn grpc_status(self) -> &'static str {
+    pub(crate) const fn grpc_status(self) -> u16 {
         match self {
-            Self::AmbiguousCredentials => "3",
+            Self::AmbiguousCredentials => 3,
             Self::InvalidKey
             | Self::KeyExpired
             | Self::KeyRevoked
             | Self::MalformedKey
             | Self::MissingCredentials
-            | Self::OwnerSuspended => "16",
+            | Self::OwnerSuspended => 16,
             Self::InsufficientRole
             | Self::InsufficientScope
             | Self::PlanRequired
             | Self::WrongKeyKind
-            | Self::WrongTeam => "7",
-            Self::Misconfigured => "13",
-            Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable => "14",
+            | Self::WrongTeam => 7,
+            Self::Misconfigured => 13,
+            Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable => 14,
         }
     }
 }
@@ -197,4 +217,36 @@ pub(crate) enum Challenge {
     None,
     RealmOnly,
     Error(&'static str),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_codes_are_listed_once_in_the_order_of_their_words() {
+        let words: Vec<_> = RefusalCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(words.is_sorted_by(|one, next| one < next), "{words:?}");
+        // A new code does not compile here before it is in the list.
+        let last = |code: RefusalCode| match code {
+            RefusalCode::AmbiguousCredentials
+            | RefusalCode::CorruptRecord
+            | RefusalCode::InsufficientRole
+            | RefusalCode::InsufficientScope
+            | RefusalCode::InvalidKey
+            | RefusalCode::KeyExpired
+            | RefusalCode::KeyRevoked
+            | RefusalCode::MalformedKey
+            | RefusalCode::Misconfigured
+            | RefusalCode::MissingCredentials
+            | RefusalCode::Overloaded
+            | RefusalCode::OwnerSuspended
+            | RefusalCode::PlanRequired
+            | RefusalCode::StoreUnavailable
+            | RefusalCode::WrongKeyKind
+            | RefusalCode::WrongTeam => code as usize,
+        };
+        assert!(RefusalCode::ALL.iter().enumerate().all(|(index, code)| last(*code) == index));
+        assert_eq!(last(RefusalCode::WrongTeam) + 1, RefusalCode::ALL.len());
+    }
 }

@@ -2,6 +2,7 @@ use std::{
     error::Error,
     fmt,
     future::{Future, Ready, ready},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -17,17 +18,20 @@ use super::{
     body::ResponseBody,
     code::RefusalCode,
     credentials::Carried,
+    readiness::Unready,
     refusal::Refusal,
     report,
     settings::{Finish, Settings},
+    shape::Shape,
 };
 use crate::auth::{Accepted, AuthError};
 
 pin_project! {
     /// The future of the services of this module. Fails only if the inner service does.
     ///
-    /// Dropped, it gives back the request, the inner service that was ready for it, and its place in whatever check it
-    /// waited for.
+    /// A request that waits to be let in keeps nothing that the inner service got by being polled ready, such as the permit
+    /// of a limit: that is given back before the wait, and a clone of the service is polled ready after it. Dropped, the
+    /// future gives back the request, that clone, and its place in whatever check it waited for.
     ///
     /// ```
     /// use http::{Request, Response};
@@ -58,16 +62,17 @@ pin_project! {
     {
         // In a box, so that the request costs no room in the future of a request that need not wait.
         Waiting { waiting: Option<Box<Waiting<S, B>>> },
+        // Let in: the inner service may let it wait once more.
+        LetIn { unready: Option<Box<Unready<S, B>>>, finish: Finish },
         Inner { #[pin] future: S::Future, finish: Finish },
         Refused { #[pin] response: Ready<Box<Response<Bytes>>> },
     }
 }
 
-/// A request whose fate is not known yet, and the service that is ready for it.
-pub(crate) struct Waiting<S, B> {
-    pub(crate) question: Question,
-    pub(crate) service: S,
-    pub(crate) request: Request<B>,
+/// A request whose fate is not known yet, and a service that is not asked before it is.
+struct Waiting<S, B> {
+    question: Question,
+    unready: Unready<S, B>,
 }
 
 pub(crate) enum Question {
@@ -86,8 +91,8 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
         Self { state: State::refused(response) }
     }
 
-    pub(crate) fn waiting(waiting: Waiting<S, B>) -> Self {
-        Self { state: State::Waiting { waiting: Some(Box::new(waiting)) } }
+    pub(crate) fn waiting(question: Question, unready: Unready<S, B>) -> Self {
+        Self { state: State::Waiting { waiting: Some(Box::new(Waiting { question, unready })) } }
     }
 }
 
@@ -119,16 +124,30 @@ where
                     let Some(mut waiting) = slot.take() else {
                         return Poll::Pending;
                     };
-                    match waiting.question.poll(&mut waiting.request, cx) {
+                    match waiting.question.poll(&mut waiting.unready.request, cx) {
                         Poll::Pending => {
                             *slot = Some(waiting);
                             return Poll::Pending;
                         }
                         Poll::Ready(Err(response)) => State::refused(response),
                         Poll::Ready(Ok(finish)) => {
-                            let Waiting { mut service, request, .. } = *waiting;
-                            State::Inner { future: service.call(request), finish }
+                            // Drops the question, and with it what the check holds, before the next wait.
+                            let Waiting { unready, .. } = *waiting;
+                            State::LetIn { unready: Some(Box::new(unready)), finish }
                         }
+                    }
+                }
+                StateProj::LetIn { unready: slot, finish } => {
+                    // Empty only if the inner service panicked or failed, and the future is polled once more.
+                    let Some(mut unready) = slot.take() else {
+                        return Poll::Pending;
+                    };
+                    match unready.poll_ready(cx)? {
+                        Poll::Pending => {
+                            *slot = Some(unready);
+                            return Poll::Pending;
+                        }
+                        Poll::Ready(()) => State::Inner { future: unready.call(), finish: mem::take(finish) },
                     }
                 }
             };
@@ -143,14 +162,14 @@ impl Question {
         Poll::Ready(match self {
             Self::Key { check, carried, settings } => match ready!(check.as_mut().poll(cx)) {
                 Ok(accepted) => Ok(settings.admit(request, accepted, *carried)),
-                Err(error) => Err(settings.presenter.refuse(Refusal::from(&error), request.headers())),
+                Err(error) => Err(settings.presenter.refuse(Refusal::from(&error), Shape::of(request))),
             },
             Self::Membership { answer } => match ready!(answer.as_mut().poll(cx)) {
                 Ok(true) => Ok(Finish::default()),
-                Ok(false) => Err(Refusal::new(RefusalCode::WrongTeam).into_response_to(request.headers())),
+                Ok(false) => Err(Refusal::new(RefusalCode::WrongTeam).into_response_to(request)),
                 Err(error) => {
                     report::failed_membership(&*error);
-                    Err(Refusal::new(RefusalCode::StoreUnavailable).into_response_to(request.headers()))
+                    Err(Refusal::new(RefusalCode::StoreUnavailable).into_response_to(request))
                 }
             },
         })

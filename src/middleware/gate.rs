@@ -1,9 +1,9 @@
 use std::{
-    mem,
     sync::Arc,
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use http::{Extensions, Request, Response};
 use tower_service::Service;
 
@@ -12,9 +12,11 @@ use super::{
     body::ResponseBody,
     code::RefusalCode,
     credentials::{self, Fault, Lines, Reading},
-    future::{Question, ResponseFuture, Waiting},
+    future::{Question, ResponseFuture},
+    readiness::{Unready, give_back},
     refusal::Refusal,
     settings::{Caller, Settings},
+    shape::Shape,
 };
 use crate::{
     auth::{Authenticator, Check, Visit},
@@ -87,8 +89,14 @@ where
                 let caller = self.caller_without_key(request.extensions(), origin);
                 return self.call_without_key(request, caller);
             }
-            Reading::Nothing => return self.refuse(settings.missing.clone(), &request, origin),
-            Reading::Refused(fault) => return self.refuse(fault.into(), &request, origin),
+            Reading::Nothing => {
+                let response = self.refuse(settings.missing.clone(), &request, origin);
+                return self.turn_away(response);
+            }
+            Reading::Refused(fault) => {
+                let response = self.refuse(fault.into(), &request, origin);
+                return self.turn_away(response);
+            }
         };
         match check {
             Check::Ready(Ok(accepted)) => {
@@ -96,14 +104,12 @@ where
                 ResponseFuture::inner(self.inner.call(request), finish)
             }
             Check::Ready(Err(error)) => {
-                ResponseFuture::refused(settings.presenter.refuse(Refusal::from(&error), request.headers()))
+                let response = settings.presenter.refuse(Refusal::from(&error), Shape::of(&request));
+                self.turn_away(response)
             }
             Check::Pending(check) => {
                 let question = Question::Key { check, carried, settings: Arc::clone(settings) };
-                // The service that was polled ready goes with the request; a fresh one takes its place.
-                let clone = self.inner.clone();
-                let service = mem::replace(&mut self.inner, clone);
-                ResponseFuture::waiting(Waiting { question, service, request })
+                ResponseFuture::waiting(question, Unready::new(&mut self.inner, request))
             }
         }
     }
@@ -129,20 +135,27 @@ impl<S, A: Authenticate> Gate<S, A> {
         S: Service<Request<B>>,
     {
         let finish = match caller {
-            None => self.settings.finish(false, Caller::default()),
+            None => self.settings.finish(false, Shape::of(&request), Caller::default()),
             Some(caller) => self.settings.admit_anonymous(&mut request, caller),
         };
         ResponseFuture::inner(self.inner.call(request), finish)
     }
 
     /// Refuses what the headers alone condemn. What the authenticator refuses, it counts itself.
-    fn refuse<B>(&self, refusal: Refusal, request: &Request<B>, origin: Origin<'_>) -> ResponseFuture<S, B>
-    where
-        S: Service<Request<B>>,
-    {
+    fn refuse<B>(&self, refusal: Refusal, request: &Request<B>, origin: Origin<'_>) -> Response<Bytes> {
         self.authenticator.refused(refusal.code().as_str(), refusal.reason(), origin);
-        let mut response = self.settings.presenter.refuse(refusal, request.headers());
+        let mut response = self.settings.presenter.refuse(refusal, Shape::of(request));
         response.extensions_mut().insert(Counted);
+        response
+    }
+
+    /// What the inner service got by being polled ready is for the next request: this one may come from a stranger whose
+    /// connection says nothing more.
+    fn turn_away<B>(&mut self, response: Response<Bytes>) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>> + Clone,
+    {
+        give_back(&mut self.inner);
         ResponseFuture::refused(response)
     }
 }

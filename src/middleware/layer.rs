@@ -47,6 +47,10 @@ use crate::{auth::Authenticator, store::KeyReader, usage::Source};
 /// Trace layers and [`MarkKeysSensitive`](super::MarkKeysSensitive) go outside, so that refusals are traced and no trace
 /// shows a key. CORS layers go outside too: `OPTIONS` is not special here, and a preflight request carries no key.
 ///
+/// Limits for keys go inside. A request whose key is known calls the service that was polled ready. One that waits to be
+/// checked gives back what that service holds, such as the permit of a limit, and a clone of it is polled ready once the
+/// key proved to be good; one that is refused gives it back at once.
+///
 /// # Nesting
 /// Inside of another layer of the same `ApiKeys` a request that no longer carries a key is accepted as whom the outer
 /// layer proved. A principal that another `ApiKeys` proved never passes: it is replaced, removed, or refused.
@@ -147,9 +151,9 @@ impl<R> ApiKeyLayer<R> {
 
     /// Gives refusals a body of the embedder's own, here and where an inner service answers with a [`Refusal`].
     ///
-    /// Status, challenge, `Cache-Control: no-store`, `Vary` and `Retry-After` stay as they are unless the
-    /// [`RejectionBody`] names others. gRPC calls are not affected. The function runs once for each refusal, on the
-    /// thread that serves the request.
+    /// Status, challenge and `Retry-After` stay as they are unless the [`RejectionBody`] names others. `Cache-Control` is
+    /// always `no-store`, and `Vary` always has the layer's names. gRPC calls are not affected. The function runs once for
+    /// each refusal, on the thread that serves the request.
     ///
     /// ```
     /// # use tower_api_keys::{ApiKeyLayer, middleware::RejectionBody};

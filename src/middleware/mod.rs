@@ -12,8 +12,14 @@
 //! What is found is counted, by key, outcome and source: [`Sources`] says from where requests come, and a layer's
 //! [label](ApiKeyLayer::source) through which door. A [`Refusal`] from further in is counted for the key, too.
 //!
-//! Refusals are problem documents (RFC 9457) whose member `code` is a [`RefusalCode`], with the challenge of RFC 6750. A
-//! call whose content type begins with `application/grpc` gets status 200 and a `grpc-status` instead.
+//! Refusals are problem documents (RFC 9457) whose member `code` is a [`RefusalCode`], with the challenge of RFC 6750. No
+//! cache keeps them.
+//!
+//! A gRPC call gets status 200 and a `grpc-status` instead, and in `grpc-status-details-bin` an `ErrorInfo` whose reason is
+//! the code in capitals, such as `KEY_REVOKED`, and whose domain is `tower-api-keys`; where trying again helps, also a
+//! `RetryInfo`. A gRPC call is a `POST` whose only content type is `application/grpc`, in HTTP/2 or HTTP/3, or
+//! `application/grpc-web` or `application/grpc-web-text`, in HTTP/1.1 too, each with a format behind `+` or without. Over
+//! HTTP/1.1, `application/grpc` needs `te: trailers`, as a layer outside leaves it that translates gRPC-Web.
 
 #[cfg(any(test, feature = "test-util"))]
 mod acting_as;
@@ -28,12 +34,14 @@ mod grpc;
 mod headers;
 mod layer;
 mod presenter;
+mod readiness;
 mod realm;
 mod refusal;
 mod report;
 mod require;
 mod sensitive;
 mod settings;
+mod shape;
 mod sources;
 
 #[cfg(test)]

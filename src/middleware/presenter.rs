@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{
-        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, VARY,
-        WWW_AUTHENTICATE,
-    },
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 
-use super::{body::ResponseBody, code::Challenge, grpc, headers::KeyHeaders, realm::Realm, refusal::Refusal};
+use super::{
+    body::ResponseBody, caching, code::Challenge, grpc, headers::KeyHeaders, realm::Realm, refusal::Refusal,
+    shape::Shape,
+};
 
-/// How long a client waits before it tries again, where nothing better is known.
-const DEFAULT_RETRY_SECONDS: u64 = 1;
+/// What a refusal depends on where nothing else is said: where keys are, and what a client of gRPC sends.
+const DEFAULT_VARY: &str = "authorization, x-api-key, content-type";
 
 /// In the extensions of a response that an [`ApiKeyLayer`](super::ApiKeyLayer) has given its shape, so that a layer
 /// further out leaves it alone.
@@ -26,7 +26,10 @@ struct Presented;
 #[derive(Clone)]
 pub(crate) struct Presenter {
     realm: Realm,
+    /// What the answer to a request with a key depends on.
     vary: HeaderValue,
+    /// What a refusal depends on: a gRPC call has another.
+    refusal_vary: HeaderValue,
     body: Option<OwnBody>,
     /// Whether a refusal looks different here from one that knows no layer.
     is_default: bool,
@@ -44,6 +47,7 @@ impl Presenter {
 
     pub(crate) fn set_headers(&mut self, headers: &KeyHeaders) {
         self.vary = headers.vary();
+        self.refusal_vary = with_content_type(&self.vary);
         self.is_default = false;
     }
 
@@ -60,48 +64,76 @@ impl Presenter {
         &self.vary
     }
 
-    /// The answer to a request with these headers.
-    pub(crate) fn refuse(&self, refusal: Refusal, request: &HeaderMap) -> Response<Bytes> {
-        let mut response = if grpc::is_call(request) { grpc::response(&refusal) } else { self.response(&refusal) };
+    /// The answer to a request of this shape.
+    pub(crate) fn refuse(&self, refusal: Refusal, shape: Shape) -> Response<Bytes> {
+        let mut response = self.response(&refusal, shape);
         response.extensions_mut().insert(Presented);
         response.extensions_mut().insert(refusal);
         response
     }
 
     /// Gives a refusal that came from within, and that no layer has shaped yet, the shape of this layer's own. Headers
-    /// that the inner service added stay.
-    pub(crate) fn present<B>(&self, mut response: Response<ResponseBody<B>>) -> Response<ResponseBody<B>> {
-        if response.extensions().get::<Presented>().is_some() {
-            return response;
+    /// that the inner service added stay, if they do not make caches keep it.
+    pub(crate) fn present<B>(
+        &self,
+        refusal: &Refusal,
+        shape: Shape,
+        mut response: Response<ResponseBody<B>>,
+    ) -> Response<ResponseBody<B>> {
+        // As it was made is as it would be made here.
+        let has_shape = self.is_default && shape == Shape::Http;
+        if !has_shape && response.extensions().get::<Presented>().is_none() {
+            let (mut parts, body) = self.response(refusal, shape).into_parts();
+            *response.status_mut() = parts.status;
+            let headers = response.headers_mut();
+            for name in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
+                headers.remove(name);
+            }
+            if shape != Shape::Http {
+                headers.remove(RETRY_AFTER);
+                headers.remove(WWW_AUTHENTICATE);
+            }
+            // What the inner service's answer depends on stays, unless it is what all refusals say.
+            parts.headers.remove(VARY);
+            let varies: Vec<_> = headers.get_all(VARY).iter().filter(|vary| *vary != DEFAULT_VARY).cloned().collect();
+            headers.remove(VARY);
+            headers.extend(varies.into_iter().map(|vary| (VARY, vary)));
+            // Keeps what is not named here, replaces what is.
+            headers.extend(parts.headers);
+            response.extensions_mut().insert(Presented);
+            response = response.map(|_| ResponseBody::refusal(body));
         }
-        let Some(refusal) = response.extensions().get::<Refusal>() else {
-            return response;
-        };
-        let (parts, body) = self.response(refusal).into_parts();
-        *response.status_mut() = parts.status;
-        for name in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
-            response.headers_mut().remove(name);
-        }
-        // Keeps what is not named anew, replaces what is.
-        response.headers_mut().extend(parts.headers);
-        response.extensions_mut().insert(Presented);
-        response.map(|_| ResponseBody::refusal(body))
+        self.seal(response.headers_mut());
+        response
     }
 
-    fn response(&self, refusal: &Refusal) -> Response<Bytes> {
+    /// Every refusal is made here.
+    fn response(&self, refusal: &Refusal, shape: Shape) -> Response<Bytes> {
+        let mut response = match shape {
+            Shape::Http => self.http(refusal),
+            Shape::Grpc(dialect) => grpc::response(refusal, dialect),
+        };
+        self.seal(response.headers_mut());
+        response
+    }
+
+    /// What no refusal goes without, whoever made it or changed it: no cache may answer others with it. Comes last.
+    fn seal(&self, headers: &mut HeaderMap) {
+        caching::forbid(headers, &self.refusal_vary);
+    }
+
+    fn http(&self, refusal: &Refusal) -> Response<Bytes> {
         let code = refusal.code();
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = code.status();
         let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(VARY, self.vary.clone());
         match code.challenge() {
             Challenge::None => {}
             Challenge::RealmOnly => drop(headers.insert(WWW_AUTHENTICATE, self.realm.challenge(None))),
             Challenge::Error(error) => drop(headers.insert(WWW_AUTHENTICATE, self.realm.challenge(Some(error)))),
         }
-        if code.status() == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, retry_seconds(refusal).into());
+        if let Some(seconds) = refusal.retry_seconds() {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         let body = self.body.as_ref().map_or_else(|| problem(refusal), |OwnBody(body)| body(refusal));
         headers.insert(CONTENT_TYPE, body.content_type);
@@ -116,29 +148,39 @@ impl Presenter {
 
 impl Default for Presenter {
     fn default() -> Self {
-        Self { realm: Realm::default(), vary: KeyHeaders::default().vary(), body: None, is_default: true }
+        let vary = KeyHeaders::default().vary();
+        let refusal_vary = HeaderValue::from_static(DEFAULT_VARY);
+        Self { realm: Realm::default(), vary, refusal_vary, body: None, is_default: true }
     }
 }
 
+fn with_content_type(vary: &HeaderValue) -> HeaderValue {
+    let names = [vary.as_bytes(), b", content-type"].concat();
+    // Names of headers, and commas; `*` would be right for any.
+    HeaderValue::from_bytes(&names).unwrap_or_else(|_| HeaderValue::from_static("*"))
+}
+
 impl Refusal {
-    /// The answer with a problem document (RFC 9457) as its body, for any service over `http` types.
+    /// The answer with a problem document (RFC 9457) as its body, for any service over `http` types. With axum, return the
+    /// refusal itself.
     ///
     /// Status, challenge, `Cache-Control: no-store`, `Vary` and `Retry-After` are those of the code, the realm is `api`.
-    /// The refusal is in the extensions of the response.
+    /// The refusal is in the extensions of the response. An [`ApiKeyLayer`](super::ApiKeyLayer) outside makes the answer to
+    /// a gRPC call one that gRPC clients understand.
     #[must_use]
-    pub fn into_response<B>(self) -> Response<ResponseBody<B>> {
-        let mut response = Presenter::default().response(&self).map(ResponseBody::refusal);
+    pub fn into_http<B>(self) -> Response<ResponseBody<B>> {
+        let mut response = Presenter::default().response(&self, Shape::Http).map(ResponseBody::refusal);
         response.extensions_mut().insert(self);
         response
     }
 
-    /// The answer to a request with these headers, for a layer further out to shape if it is no gRPC call.
-    pub(crate) fn into_response_to(self, request: &HeaderMap) -> Response<Bytes> {
-        let presenter = Presenter::default();
-        if grpc::is_call(request) {
-            return presenter.refuse(self, request);
+    /// The answer to this request, for a layer further out to shape if it is no gRPC call.
+    pub(crate) fn into_response_to<B>(self, request: &Request<B>) -> Response<Bytes> {
+        let (presenter, shape) = (Presenter::default(), Shape::of(request));
+        if shape != Shape::Http {
+            return presenter.refuse(self, shape);
         }
-        let mut response = presenter.response(&self);
+        let mut response = presenter.response(&self, shape);
         response.extensions_mut().insert(self);
         response
     }
@@ -183,8 +225,8 @@ impl RejectionBody {
         self
     }
 
-    /// One more header, or one in the place of the layer's own. Without `Cache-Control: no-store` and `Vary` a shared
-    /// cache may answer other callers with this refusal.
+    /// One more header, or one instead of the layer's own. `Cache-Control` stays `no-store`, and `Vary` keeps the layer's
+    /// names beside yours: a shared cache could answer other callers with this refusal otherwise.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -217,11 +259,4 @@ fn problem(refusal: &Refusal) -> RejectionBody {
     // Text and a number: this cannot fail.
     let text = serde_json::to_vec(&problem).unwrap_or_default();
     RejectionBody::new(HeaderValue::from_static("application/problem+json"), text)
-}
-
-/// Whole seconds, rounded up: a client that waits no less than it was told is not refused again for nothing.
-fn retry_seconds(refusal: &Refusal) -> u64 {
-    refusal.retry_after().map_or(DEFAULT_RETRY_SECONDS, |after| {
-        after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1)
-    })
 }

@@ -1,5 +1,7 @@
 use std::{borrow::Cow, time::Duration};
 
+use http::StatusCode;
+
 use super::code::RefusalCode;
 use crate::{
     auth::{AuthError, AuthErrorKind},
@@ -7,6 +9,9 @@ use crate::{
     manage::{Denial, DenialReason},
     principal::TeamRefused,
 };
+
+/// How long a client waits before it tries again, where nothing better is known.
+const DEFAULT_RETRY_SECONDS: u64 = 1;
 
 /// A request that was refused: the code, and what belongs to it. Holds nothing of the request.
 ///
@@ -20,13 +25,14 @@ use crate::{
 ///     if plan == "free" { Err(Refusal::new(RefusalCode::PlanRequired)) } else { Ok(()) }
 /// }
 ///
-/// let response = create_agent("free").unwrap_err().into_response::<String>();
+/// let response = create_agent("free").unwrap_err().into_http::<String>();
 /// assert_eq!(response.status(), 403);
 /// assert_eq!(response.extensions().get::<Refusal>().map(Refusal::code), Some(RefusalCode::PlanRequired));
 /// ```
 ///
 /// An [`ApiKeyLayer`](super::ApiKeyLayer) outside of the handler gives the answer the shape of its own refusals: realm,
-/// and body as told by [`with_rejection`](super::ApiKeyLayer::with_rejection).
+/// and body as told by [`with_rejection`](super::ApiKeyLayer::with_rejection), or that of gRPC for a gRPC call. Whatever
+/// else was done to its headers, no cache keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     code: RefusalCode,
@@ -85,6 +91,14 @@ impl Refusal {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// How many whole seconds a client should wait, where trying again can help: one, if nothing better is known. Rounded up,
+    /// since a client that waits no less than it was told is not refused again for nothing.
+    pub(crate) fn retry_seconds(&self) -> Option<u64> {
+        let in_seconds = |after: Duration| after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1);
+        let helps = self.code.status() == StatusCode::SERVICE_UNAVAILABLE;
+        helps.then(|| self.retry_after.map_or(DEFAULT_RETRY_SECONDS, in_seconds))
     }
 
     /// This refusal with another sentence, which repeats nothing of the request either.

@@ -2,7 +2,6 @@ use std::{
     error::Error,
     fmt,
     future::Future,
-    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -16,7 +15,8 @@ use super::{
     anonymous::Anonymous,
     body::ResponseBody,
     code::RefusalCode,
-    future::{Question, ResponseFuture, Waiting},
+    future::{Question, ResponseFuture},
+    readiness::{Unready, give_back},
     refusal::Refusal,
     report,
     settings::Finish,
@@ -186,12 +186,13 @@ where
         let request = Request::from_parts(parts, body);
         match verdict {
             Verdict::Allowed => ResponseFuture::inner(self.inner.call(request), Finish::default()),
-            Verdict::Refused(code) => ResponseFuture::refused(Refusal::new(code).into_response_to(request.headers())),
+            Verdict::Refused(code) => {
+                give_back(&mut self.inner);
+                ResponseFuture::refused(Refusal::new(code).into_response_to(&request))
+            }
             Verdict::Ask(Answer(answer)) => {
-                // The service that was polled ready goes with the request; a fresh one takes its place.
-                let clone = self.inner.clone();
-                let service = mem::replace(&mut self.inner, clone);
-                ResponseFuture::waiting(Waiting { question: Question::Membership { answer }, service, request })
+                let unready = Unready::new(&mut self.inner, request);
+                ResponseFuture::waiting(Question::Membership { answer }, unready)
             }
         }
     }

@@ -11,6 +11,7 @@ use super::{
     headers::KeyHeaders,
     presenter::Presenter,
     refusal::Refusal,
+    shape::Shape,
     sources::Sources,
 };
 use crate::{
@@ -55,21 +56,21 @@ impl Settings {
         self.take_key(request.headers_mut(), carried);
         let (principal, pass) = accepted.into_parts();
         request.extensions_mut().insert(principal);
-        self.finish(carried.key_header && self.private_responses, pass.into())
+        self.finish(carried.key_header && self.private_responses, Shape::of(request), pass.into())
     }
 
     /// As [`admit`](Self::admit), for a request without a key: no principal of other origin passes for one of ours.
     pub(crate) fn admit_anonymous<B>(self: &Arc<Self>, request: &mut Request<B>, caller: Caller) -> Finish {
         request.extensions_mut().remove::<Principal>();
         request.extensions_mut().insert(Anonymous);
-        self.finish(false, caller)
+        self.finish(false, Shape::of(request), caller)
     }
 
     /// What remains to be done to the answer to a request that was let through as it is.
-    pub(crate) fn finish(self: &Arc<Self>, protect: bool, caller: Caller) -> Finish {
+    pub(crate) fn finish(self: &Arc<Self>, protect: bool, shape: Shape, caller: Caller) -> Finish {
         // Counting references is work for all cores at once: done only where the answer needs it.
         let needed = protect || !self.presenter.is_default();
-        Finish { settings: needed.then(|| Arc::clone(self)), protect, caller }
+        Finish { settings: needed.then(|| Arc::clone(self)), protect, shape, caller }
     }
 
     fn take_key(&self, headers: &mut HeaderMap, carried: Carried) {
@@ -98,6 +99,8 @@ pub(crate) struct Finish {
     settings: Option<Arc<Settings>>,
     /// The key came in a header that shared caches do not know.
     protect: bool,
+    /// What the caller understands, if the inner service refuses.
+    shape: Shape,
     caller: Caller,
 }
 
@@ -111,18 +114,27 @@ pub(crate) enum Caller {
 impl Finish {
     pub(crate) fn apply<B>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
         let mut response = response.map(ResponseBody::inner);
-        if let Some(refusal) = response.extensions().get::<Refusal>() {
-            let code = refusal.code();
-            self.caller.turned_away(code, response.extensions_mut());
+        if response.extensions().get::<Refusal>().is_some() {
+            return self.refused(response);
         }
-        let Some(settings) = &self.settings else {
-            return response;
-        };
-        response = settings.presenter.present(response);
-        if self.protect {
+        if let Some(settings) = &self.settings
+            && self.protect
+        {
             caching::protect(response.headers_mut(), settings.presenter.vary());
         }
         response
+    }
+
+    #[cold]
+    fn refused<B>(&self, mut response: Response<ResponseBody<B>>) -> Response<ResponseBody<B>> {
+        let Some(refusal) = response.extensions().get::<Refusal>().cloned() else {
+            return response;
+        };
+        self.caller.turned_away(refusal.code(), response.extensions_mut());
+        match &self.settings {
+            Some(settings) => settings.presenter.present(&refusal, self.shape, response),
+            None => Presenter::default().present(&refusal, self.shape, response),
+        }
     }
 }
 

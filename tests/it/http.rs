@@ -315,7 +315,7 @@ async fn every_setting_of_the_layer_reaches_the_answer() {
     assert_eq!(answer.headers["www-authenticate"], "Bearer realm=\"Acme\"");
     assert_eq!(
         (&answer.headers["vary"], &answer.headers["content-type"]),
-        (&"authorization".parse().unwrap(), &"application/json".parse().unwrap())
+        (&"authorization, content-type".parse().unwrap(), &"application/json".parse().unwrap())
     );
     let sentence =
         "The request has no API key; send one in the header Authorization, after the word Bearer and a space.";

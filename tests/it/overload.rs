@@ -100,7 +100,7 @@ async fn answer_in_turn(layer: &ApiKeyLayer<Arc<MemoryStore>>, key: &PlaintextKe
 }
 
 const OVERLOADED: &str = "503\ncache-control: no-store\ncontent-type: application/problem+json\nretry-after: 60\n\
-    vary: authorization, x-api-key\n\n\
+    vary: authorization, x-api-key, content-type\n\n\
     {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"The service is busy checking \
     API keys; keep the key and try again in a moment.\",\"code\":\"overloaded\"}";
 

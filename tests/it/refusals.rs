@@ -56,7 +56,7 @@ async fn handler(request: Request<Full<Bytes>>) -> Result<Response<Body>, Infall
         "/role" => DenialReason::InsufficientRole,
         _ => return Ok(Response::new(Full::from("fine").boxed())),
     };
-    Ok(Refusal::from(&Denial::from(denied)).into_response::<Full<Bytes>>().map(BodyExt::boxed))
+    Ok(Refusal::from(&Denial::from(denied)).into_http::<Full<Bytes>>().map(BodyExt::boxed))
 }
 
 /// The answer to a request of this path with these headers, as [`text`].
@@ -100,7 +100,7 @@ fn refusal(status: u16, challenge: Option<&str>, code: &str, detail: &str) -> St
     let retry_after = if status == 503 { "retry-after: 1\n" } else { "" };
     format!(
         "{status}\ncache-control: no-store\ncontent-type: application/problem+json\n{retry_after}\
-         vary: authorization, x-api-key\n{challenge}\n\
+         vary: authorization, x-api-key, content-type\n{challenge}\n\
          {{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"code\":\"{code}\"}}"
     )
 }

@@ -351,7 +351,7 @@ async fn a_good_key_at_the_wrong_door_is_counted_as_good_and_as_turned_away() {
     let answering = |answer: Option<RefusalCode>| {
         service_fn(move |_: Request<Full<Bytes>>| async move {
             let code = answer.unwrap_or(RefusalCode::StoreUnavailable);
-            Ok::<_, Infallible>(Refusal::new(code).into_response::<Full<Bytes>>())
+            Ok::<_, Infallible>(Refusal::new(code).into_http::<Full<Bytes>>())
         })
     };
     let lines = [("x-api-key", key.expose_secret()), ("user-agent", "job/1")];

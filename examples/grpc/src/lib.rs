@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, metadata::MetadataValue, transport::Server};
+use tonic_types::StatusExt;
 use tower_api_keys::{ApiKeys, Principal, store::KeyStore};
 
 /// What the build script generated.
@@ -70,4 +71,11 @@ pub async fn who_am_i(server: SocketAddr, key: Option<&str>) -> Result<String, S
         request.metadata_mut().insert("authorization", bearer);
     }
     Ok(client.who_am_i(request).await?.into_inner().owner)
+}
+
+/// The code of a refusal, such as `key_revoked`, if the status is one.
+#[must_use]
+pub fn code_of(status: &Status) -> Option<String> {
+    let info = status.get_details_error_info()?;
+    (info.domain == "tower-api-keys").then(|| info.reason.to_ascii_lowercase())
 }

@@ -40,6 +40,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn ask(how: &str, answer: Result<String, tonic::Status>) -> std::io::Result<()> {
     match answer {
         Ok(owner) => writeln!(stdout(), "{how}: {owner}"),
-        Err(status) => writeln!(stdout(), "{how}: {:?}: {}", status.code(), status.message()),
+        Err(status) => {
+            let code = grpc::code_of(&status).unwrap_or_default();
+            writeln!(stdout(), "{how}: {:?}: {code}: {}", status.code(), status.message())
+        }
     }
 }

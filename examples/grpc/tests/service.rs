@@ -1,10 +1,11 @@
 //! What a gRPC client meets, over a real connection.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use tonic::Code;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, KeyKind, OrganizationId, Owner, TeamId, Timestamp, UserId,
     audit::{Action, Event, EventRow, Subject},
@@ -42,6 +43,13 @@ impl Running {
     async fn ask(&self, key: Option<&str>) -> Result<String, (Code, String)> {
         let answer = grpc::who_am_i(self.address, key).await;
         answer.map_err(|status| (status.code(), status.message().to_owned()))
+    }
+
+    /// Code, reason and domain of a refusal, as clients match on them.
+    async fn refusal(&self, key: Option<&str>) -> (Code, String, String) {
+        let status = grpc::who_am_i(self.address, key).await.unwrap_err();
+        let details = status.get_details_error_info().unwrap();
+        (status.code(), details.reason, details.domain)
     }
 }
 
@@ -91,8 +99,31 @@ async fn a_key_that_cannot_be_checked_is_unavailable_not_unauthenticated() {
     let running = start().await;
     let key = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
     insert_unreadable(&running.store, &key).await;
-    let (code, _) = running.ask(Some(key.expose_secret())).await.unwrap_err();
-    assert_eq!(code, Code::Unavailable);
+    let status = grpc::who_am_i(running.address, Some(key.expose_secret())).await.unwrap_err();
+    assert_eq!((status.code(), grpc::code_of(&status).as_deref()), (Code::Unavailable, Some("corrupt_record")));
+    let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    assert_eq!(retry, Some(Duration::from_secs(1)));
+}
+
+#[tokio::test]
+async fn a_client_can_match_on_the_code_of_a_refusal() {
+    let running = start().await;
+    let domain = "tower-api-keys".to_owned();
+    let refused = |reason: &str| (Code::Unauthenticated, reason.to_owned(), domain.clone());
+    assert_eq!(running.refusal(None).await, refused("MISSING_CREDENTIALS"));
+    assert_eq!(running.refusal(Some("ghp_16C7e42F292c6912E7710c838347Ae178B4a")).await, refused("MALFORMED_KEY"));
+    let key = running.issue(UserId::new("alice").unwrap()).await;
+    running.keys.manager().revoke(&key.id(), &system()).await.unwrap();
+    assert_eq!(running.refusal(Some(key.expose_secret())).await, refused("KEY_REVOKED"));
+    let status = grpc::who_am_i(running.address, Some("$API_KEY")).await.unwrap_err();
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.metadata.get("reason").map(String::as_str), Some("placeholder"));
+}
+
+/// The service's own statuses have no code of ours.
+#[test]
+fn other_statuses_have_no_code() {
+    assert_eq!(grpc::code_of(&Status::internal("there is no layer")), None);
 }
 
 #[tokio::test]

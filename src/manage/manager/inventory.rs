@@ -1,4 +1,4 @@
-use std::io;
+use std::{collections::HashSet, io};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -213,14 +213,23 @@ impl<S: KeyStore> KeyManager<S> {
 
     /// Keeps the successors that the actor may know of: one can be another owner's.
     async fn hide_successors(&self, actor: &Actor, entries: &mut [InventoryEntry]) -> Result<(), ManageError> {
-        let looks =
-            entries.iter_mut().filter_map(|entry| entry.successor.map(|id| (entry, id))).map(async |(entry, id)| {
-                let found = self.row(&id).await?;
-                let is_known = found.is_some_and(|found| !matches!(self.sight(actor, &found), Sight::Hidden(_)));
-                entry.successor = Some(id).filter(|_| is_known);
-                Ok::<_, ManageError>(())
-            });
-        stream::iter(looks).buffer_unordered(LOOKS_AT_A_TIME).try_collect().await
+        let asked: Vec<KeyId> = entries.iter().filter_map(|entry| entry.successor).collect();
+        // By id, not by entry: the compiler does not see that an async closure over borrowed entries is `Send`, and then
+        // no handler and no spawned task can await this.
+        let looks = asked.into_iter().map(|id| self.known(actor, id));
+        let known: Vec<Option<KeyId>> = stream::iter(looks).buffer_unordered(LOOKS_AT_A_TIME).try_collect().await?;
+        let known: HashSet<KeyId> = known.into_iter().flatten().collect();
+        for entry in entries {
+            entry.successor = entry.successor.filter(|id| known.contains(id));
+        }
+        Ok(())
+    }
+
+    /// This id, if the actor may know of its key.
+    async fn known(&self, actor: &Actor, id: KeyId) -> Result<Option<KeyId>, ManageError> {
+        let found = self.row(&id).await?;
+        let is_known = found.is_some_and(|found| !matches!(self.sight(actor, &found), Sight::Hidden(_)));
+        Ok(Some(id).filter(|_| is_known))
     }
 
     fn see(&self, question: &Question<'_>, row: ListedKey) -> Seen {

@@ -4,7 +4,7 @@ use std::{sync::atomic::AtomicBool, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::support::*;
+use super::{grpc_details::Details, support::*};
 use crate::{
     auth::{AuthError, AuthErrorKind},
     key::MalformedReason,
@@ -19,7 +19,7 @@ fn refused(status: u16, title: &str, challenge: Option<&str>, retry_after: Optio
     let challenge = challenge.map(|challenge| format!("www-authenticate: {challenge}\n")).unwrap_or_default();
     format!(
         "{status}\ncache-control: no-store\ncontent-type: application/problem+json\n{retry_after}\
-         vary: authorization, x-api-key\n{challenge}\n\
+         vary: authorization, x-api-key, content-type\n{challenge}\n\
          {{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},{rest}}}"
     )
 }
@@ -198,7 +198,7 @@ async fn what_is_not_allowed_is_forbidden() {
         let rest = format!("\"detail\":\"{detail}\",\"code\":\"{}\"", code.as_str());
         let challenge = Some("Bearer realm=\"api\", error=\"insufficient_scope\"");
         let expected = refused(403, "Forbidden", challenge, None, &rest);
-        assert_eq!(text(Refusal::new(code).into_response()).await, expected);
+        assert_eq!(text(Refusal::new(code).into_http()).await, expected);
     }
 }
 
@@ -212,7 +212,7 @@ async fn a_missing_layer_is_an_internal_error() {
         "\"detail\":\"The service is not set up to check API keys here; this is no fault of the key, so tell the \
          operator of the service.\",\"code\":\"misconfigured\"",
     );
-    assert_eq!(text(Refusal::new(RefusalCode::Misconfigured).into_response()).await, expected);
+    assert_eq!(text(Refusal::new(RefusalCode::Misconfigured).into_http()).await, expected);
 }
 
 #[tokio::test]
@@ -226,18 +226,20 @@ async fn the_refusal_is_in_the_extensions_of_the_response() {
 #[tokio::test]
 async fn nothing_of_the_request_is_echoed() {
     let marks = ["SECRETSECRET", "dXNlcg", "canary", "grpc-canary"];
-    let hostile = [
-        ("authorization", "Bearer user.SECRETSECRET<script>"),
-        ("accept", "canary"),
-        ("content-type", "application/grpc+grpc-canary"),
-    ];
+    let hostile = [("authorization", "Bearer user.SECRETSECRET<script>"), ("accept", "canary")];
+    let hostile_call = || {
+        let mut call = call(&hostile);
+        call.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc+grpc-canary"));
+        call
+    };
     let kinds =
         [AuthErrorKind::Invalid, AuthErrorKind::Malformed(MalformedReason::Alphabet), AuthErrorKind::Overloaded];
     for kind in kinds {
-        for lines in [&hostile[..2], &hostile[..], &[("authorization", "Basic dXNlcg=="), ("accept", "canary")]] {
+        let basic = [("authorization", "Basic dXNlcg=="), ("accept", "canary")];
+        for request in [request(&hostile), hostile_call(), request(&basic)] {
             let error = move || AuthError::new(kind).with_source("SECRETSECRET");
             let script = Script::refusing(error);
-            let response = send(gate(Inner::new(), &script, |_| {}), request(lines)).await;
+            let response = send(gate(Inner::new(), &script, |_| {}), request).await;
             let debug = format!("{response:?}");
             let text = text(response).await;
             for mark in marks {
@@ -250,24 +252,27 @@ async fn nothing_of_the_request_is_echoed() {
 #[tokio::test]
 async fn a_grpc_call_is_refused_in_trailers() {
     let message = "The API key was revoked; use another one, or create a new one.";
-    let grpc = ("content-type", "application/grpc+proto");
     let script = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
-    let response = send(gate(Inner::new(), &script, |_| {}), request(&[BEARER, grpc])).await;
+    let response = send(gate(Inner::new(), &script, |_| {}), call(&[BEARER])).await;
     assert!(http_body::Body::is_end_stream(response.body()));
-    let expected = format!("200\ncontent-type: application/grpc\ngrpc-message: {message}\ngrpc-status: 16\n\n");
+    let details = response.headers()["grpc-status-details-bin"].to_str().unwrap().to_owned();
+    let expected = format!(
+        "200\ncache-control: no-store\ncontent-type: application/grpc\ngrpc-message: {message}\n\
+         grpc-status-details-bin: {details}\ngrpc-status: 16\nvary: authorization, x-api-key, content-type\n\n"
+    );
     assert_eq!(text(response).await, expected);
+    assert_eq!(Details::read(&details).reason, "KEY_REVOKED");
 }
 
 #[tokio::test]
 async fn grpc_statuses_are_those_of_the_protocol() {
-    let grpc = ("content-type", "application/grpc");
     let status = async |script: Script, lines: &[(&str, &str)]| {
-        let response = send(gate(Inner::new(), &script, |_| {}), request(lines)).await;
+        let response = send(gate(Inner::new(), &script, |_| {}), call(lines)).await;
         assert_eq!(response.status(), StatusCode::OK);
         response.headers()["grpc-status"].to_str().unwrap().to_owned()
     };
-    assert_eq!(status(Script::accepting(), &[grpc]).await, "16");
-    assert_eq!(status(Script::accepting(), &[grpc, BEARER, BEARER]).await, "3");
+    assert_eq!(status(Script::accepting(), &[]).await, "16");
+    assert_eq!(status(Script::accepting(), &[BEARER, BEARER]).await, "3");
     for (kind, expected) in [
         (AuthErrorKind::Malformed(MalformedReason::Quotes), "16"),
         (AuthErrorKind::Invalid, "16"),
@@ -278,7 +283,7 @@ async fn grpc_statuses_are_those_of_the_protocol() {
         (AuthErrorKind::CorruptRecord, "14"),
     ] {
         let script = Script::refusing(move || AuthError::new(kind));
-        assert_eq!(status(script, &[grpc, BEARER]).await, expected, "{kind:?}");
+        assert_eq!(status(script, &[BEARER]).await, expected, "{kind:?}");
     }
     for (code, expected) in [
         (RefusalCode::InsufficientRole, "7"),
@@ -288,7 +293,7 @@ async fn grpc_statuses_are_those_of_the_protocol() {
         (RefusalCode::WrongTeam, "7"),
         (RefusalCode::Misconfigured, "13"),
     ] {
-        let response = Refusal::new(code).into_response_to(request(&[grpc]).headers());
+        let response = Refusal::new(code).into_response_to(&call(&[]));
         assert_eq!(response.headers()["grpc-status"], expected, "{code}");
     }
 }
@@ -302,8 +307,8 @@ fn like_anthropic(refusal: &Refusal) -> RejectionBody {
 async fn a_rejection_replaces_the_body_and_nothing_else() {
     let script = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
     let change = |settings: &mut Settings| settings.presenter.set_body(like_anthropic);
-    let expected = "401\ncache-control: no-store\ncontent-type: application/json\nvary: authorization, x-api-key\n\
-                    www-authenticate: Bearer realm=\"api\", error=\"invalid_token\"\n\n\
+    let expected = "401\ncache-control: no-store\ncontent-type: application/json\n\
+                    vary: authorization, x-api-key, content-type\nwww-authenticate: Bearer realm=\"api\", error=\"invalid_token\"\n\n\
                     {\"type\":\"error\",\"error\":{\"type\":\"key_revoked\"}}";
     assert_eq!(text(send(gate(Inner::new(), &script, change), request(&[BEARER])).await).await, expected);
 }
@@ -336,7 +341,7 @@ async fn realm_and_names_of_headers_are_those_of_the_layer() {
         settings.headers = headers;
     };
     let response = send(gate(Inner::new(), &Script::accepting(), change), request(&[BEARER])).await;
-    assert_eq!(response.headers()["vary"], "x-acme-key");
+    assert_eq!(response.headers()["vary"], "x-acme-key, content-type");
     assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"Acme\"");
     assert!(text(response).await.contains("The request has no API key; send one in the header x-acme-key."));
 }
@@ -344,7 +349,7 @@ async fn realm_and_names_of_headers_are_those_of_the_layer() {
 #[tokio::test]
 async fn a_refusal_from_within_gets_the_shape_of_the_layer() {
     let inner = Inner::answering(|| {
-        let mut response = Refusal::new(RefusalCode::PlanRequired).into_response::<String>().map(|_| "default".into());
+        let mut response = Refusal::new(RefusalCode::PlanRequired).into_http::<String>().map(|_| "default".into());
         response.headers_mut().insert("content-length", HeaderValue::from_static("7"));
         response.headers_mut().insert("x-request-id", HeaderValue::from_static("1"));
         response
@@ -353,8 +358,8 @@ async fn a_refusal_from_within_gets_the_shape_of_the_layer() {
         settings.presenter.set_realm(Realm::new("Acme").unwrap());
         settings.presenter.set_body(like_anthropic);
     };
-    let expected = "403\ncache-control: no-store\ncontent-type: application/json\nvary: authorization, x-api-key\n\
-                    www-authenticate: Bearer realm=\"Acme\", error=\"insufficient_scope\"\nx-request-id: 1\n\n\
+    let expected = "403\ncache-control: no-store\ncontent-type: application/json\n\
+                    vary: authorization, x-api-key, content-type\nwww-authenticate: Bearer realm=\"Acme\", error=\"insufficient_scope\"\nx-request-id: 1\n\n\
                     {\"type\":\"error\",\"error\":{\"type\":\"plan_required\"}}";
     assert_eq!(text(send(gate(inner, &Script::accepting(), change), request(&[BEARER])).await).await, expected);
 }

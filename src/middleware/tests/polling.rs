@@ -74,7 +74,7 @@ async fn a_service_that_is_polled_ready_is_called_at_once_when_the_check_is_read
 }
 
 #[tokio::test]
-async fn the_service_that_was_polled_ready_waits_with_its_request() {
+async fn requests_that_waited_call_a_service_that_is_ready() {
     let script = Script::new(|| {
         Check::Pending(Box::pin(async {
             tokio::task::yield_now().await;

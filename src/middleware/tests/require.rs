@@ -144,9 +144,8 @@ async fn nobody_is_asked_for_a_key() {
 
 #[tokio::test]
 async fn a_grpc_call_is_refused_in_trailers() {
-    let grpc = request(&[("content-type", "application/grpc")]);
     let service = acting_as(blue()).layer(RequireKeyLayer::new().kind(KeyKind::User).layer(Inner::new()));
-    let response = send(service, grpc).await;
+    let response = send(service, call(&[])).await;
     assert_eq!(
         (response.status(), &response.headers()["grpc-status"]),
         (http::StatusCode::OK, &HeaderValue::from_static("7"))
@@ -155,15 +154,15 @@ async fn a_grpc_call_is_refused_in_trailers() {
 
 #[tokio::test]
 async fn an_api_key_layer_outside_shapes_the_refusal_but_not_a_grpc_one() {
-    for (lines, challenge) in [
-        (&[("x-api-key", KEY)][..], Some("Bearer realm=\"Acme\", error=\"insufficient_scope\"")),
-        (&[("x-api-key", KEY), ("content-type", "application/grpc")], None),
-    ] {
+    let keyed = [("x-api-key", KEY)];
+    for (request, challenge) in
+        [(request(&keyed), Some("Bearer realm=\"Acme\", error=\"insufficient_scope\"")), (call(&keyed), None)]
+    {
         let inner = RequireKeyLayer::new().kind(KeyKind::Team).layer(Inner::new());
         let service = gate(inner, &Script::accepting(), |settings| {
             settings.presenter.set_realm(Realm::new("Acme").unwrap());
         });
-        let response = tower::ServiceExt::oneshot(service, request(lines)).await.unwrap();
+        let response = tower::ServiceExt::oneshot(service, request).await.unwrap();
         let actual = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap());
         assert_eq!(actual, challenge);
     }

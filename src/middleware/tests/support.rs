@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body_util::{BodyExt, Full};
 use tower::{Service, ServiceExt};
 
@@ -179,6 +179,15 @@ pub(super) fn request(lines: &[(&str, &str)]) -> Request<Full<Bytes>> {
             .append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
     request
+}
+
+/// A gRPC call.
+pub(super) fn call(lines: &[(&str, &str)]) -> Request<Full<Bytes>> {
+    let mut call = request(lines);
+    *call.method_mut() = Method::POST;
+    *call.version_mut() = Version::HTTP_2;
+    call.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    call
 }
 
 pub(super) async fn send<S>(service: S, request: Request<Full<Bytes>>) -> Response<ResponseBody<Full<Bytes>>>

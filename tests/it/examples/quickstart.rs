@@ -87,6 +87,20 @@ fn printed_lines_are_whole_commands() {
     }
 }
 
+/// A cache would keep a 200, and counters of refusals would not see one.
+#[test]
+fn no_other_request_passes_for_a_grpc_call() {
+    let quickstart = first_start();
+    for line in ["GET /whoami", "POST /intake/build"] {
+        let headers = [("Content-Type", "application/grpc"), ("Origin", "https://example.com")];
+        let answer = request(&quickstart.address, line, &headers, "");
+        assert_eq!((answer.status, answer.header("cache-control")), (401, Some("no-store")), "{line}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{line}");
+        assert_eq!(answer.header("vary"), Some("authorization, x-api-key, content-type"), "{line}");
+        assert_eq!(answer.header("grpc-status"), None, "{line}");
+    }
+}
+
 #[test]
 fn no_key_is_told_how_to_send_one() {
     let quickstart = first_start();
@@ -96,7 +110,7 @@ fn no_key_is_told_how_to_send_one() {
         assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer realm="api""#));
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert_eq!(answer.header("vary"), Some("authorization, x-api-key"));
+        assert_eq!(answer.header("vary"), Some("authorization, x-api-key, content-type"));
         assert!(answer.body.contains(r#""code":"missing_credentials""#), "{}", answer.body);
     }
 }

@@ -1,0 +1,275 @@
+//! Every refusal, wherever it was made and in whatever shape, is one that no cache keeps.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::Full;
+use tower::{Layer, ServiceExt};
+
+use super::{grpc_details::Details, support::*};
+use crate::{
+    auth::{AuthError, AuthErrorKind, Check},
+    key::MalformedReason,
+    middleware::{
+        KeyHeaders, Refusal, RefusalCode, RejectionBody, RequireKeyLayer, acting_as, body::ResponseBody,
+        settings::Settings,
+    },
+    owner::KeyKind,
+    principal::Principal,
+};
+
+const METHODS: [Method; 9] = [
+    Method::CONNECT,
+    Method::DELETE,
+    Method::GET,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::PATCH,
+    Method::POST,
+    Method::PUT,
+    Method::TRACE,
+];
+
+/// Content types of requests, and what answers to gRPC calls of that type have.
+const TYPES: [(Option<&str>, Option<&str>); 5] = [
+    (None, None),
+    (Some("application/json"), None),
+    (Some("application/grpc+proto"), Some("application/grpc")),
+    (Some("application/grpc-web+proto"), Some("application/grpc-web")),
+    (Some("application/grpc-web-text"), Some("application/grpc-web-text")),
+];
+
+/// A request of each method, version and content type.
+fn requests(lines: &[(&str, &str)]) -> Vec<(Request<Full<Bytes>>, Option<&'static str>)> {
+    let mut requests = Vec::new();
+    for method in METHODS {
+        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+            for (content_type, answer) in TYPES {
+                let mut request = request(lines);
+                *request.method_mut() = method.clone();
+                *request.version_mut() = version;
+                if let Some(content_type) = content_type {
+                    request.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
+                }
+                let is_native = answer == Some("application/grpc");
+                let oldest = if is_native { Version::HTTP_2 } else { Version::HTTP_11 };
+                requests.push((request, answer.filter(|_| method == Method::POST && version >= oldest)));
+            }
+        }
+    }
+    requests
+}
+
+/// Status, code and headers of a refusal, in the shape that its request asked for.
+fn check<B>(response: &Response<ResponseBody<B>>, code: RefusalCode, grpc: Option<&str>, what: &str) {
+    let headers = response.headers();
+    let all = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(all("cache-control"), ["no-store"], "{what}");
+    let vary = all("vary").join(", ");
+    for name in ["authorization", "x-api-key", "content-type"] {
+        assert_eq!(vary.split(", ").filter(|item| *item == name).count(), 1, "{what}: {vary}");
+    }
+    assert_eq!(response.extensions().get::<Refusal>().map(Refusal::code), Some(code), "{what}");
+    match grpc {
+        None => {
+            assert_eq!(response.status(), code.status(), "{what}");
+            assert_eq!(headers["content-type"], "application/problem+json", "{what}");
+            assert!(!headers.contains_key("grpc-status"), "{what}");
+        }
+        Some(content_type) => {
+            assert_eq!(
+                (response.status(), &headers["content-type"].to_str().unwrap()),
+                (StatusCode::OK, &content_type)
+            );
+            let details = Details::read(headers["grpc-status-details-bin"].to_str().unwrap());
+            assert_eq!(headers["grpc-status"], details.code.to_string().as_str(), "{what}");
+            assert_eq!(details.reason, code.as_str().to_ascii_uppercase(), "{what}");
+            let is_unavailable = code.status() == StatusCode::SERVICE_UNAVAILABLE;
+            assert_eq!(details.retry_seconds, is_unavailable.then_some(1), "{what}");
+            for http in ["www-authenticate", "retry-after"] {
+                assert!(!headers.contains_key(http), "{what}: {http}");
+            }
+        }
+    }
+}
+
+fn what(request: &Request<Full<Bytes>>) -> String {
+    format!("{} {:?} {:?}", request.method(), request.version(), request.headers().get("content-type"))
+}
+
+#[tokio::test]
+async fn what_a_layer_refuses() {
+    let error = |kind| Script::refusing(move || AuthError::new(kind));
+    let late = |kind| Script::new(move || Check::Pending(Box::pin(async move { Err(AuthError::new(kind)) })));
+    let keyed: &[(&str, &str)] = &[("x-api-key", KEY)];
+    let mut cases = vec![
+        (&[][..], Script::accepting(), RefusalCode::MissingCredentials),
+        (&[("x-api-key", KEY), ("x-api-key", KEY)], Script::accepting(), RefusalCode::AmbiguousCredentials),
+        (&[("x-api-key", "")], Script::accepting(), RefusalCode::MalformedKey),
+    ];
+    for (kind, code) in [
+        (AuthErrorKind::CorruptRecord, RefusalCode::CorruptRecord),
+        (AuthErrorKind::Expired, RefusalCode::KeyExpired),
+        (AuthErrorKind::Invalid, RefusalCode::InvalidKey),
+        (AuthErrorKind::Malformed(MalformedReason::Checksum), RefusalCode::MalformedKey),
+        (AuthErrorKind::OwnerSuspended, RefusalCode::OwnerSuspended),
+        (AuthErrorKind::Overloaded, RefusalCode::Overloaded),
+        (AuthErrorKind::Revoked, RefusalCode::KeyRevoked),
+        (AuthErrorKind::StoreUnavailable, RefusalCode::StoreUnavailable),
+    ] {
+        cases.extend([(keyed, error(kind), code), (keyed, late(kind), code)]);
+    }
+    for (lines, script, code) in cases {
+        for (request, grpc) in requests(lines) {
+            let what = what(&request);
+            check(&send(gate(Inner::new(), &script, |_| {}), request).await, code, grpc, &what);
+        }
+    }
+}
+
+/// A handler's own refusal of this code.
+fn handler(code: RefusalCode) -> Inner {
+    Inner::answering(move || Refusal::new(code).into_http::<Full<Bytes>>().map(|_| Full::default()))
+}
+
+#[tokio::test]
+async fn what_a_handler_refuses() {
+    for code in RefusalCode::ALL {
+        // By both ways a request comes through: with a key and, where none is needed, without.
+        for lines in [&[("x-api-key", KEY)][..], &[]] {
+            for (request, grpc) in requests(lines) {
+                let what = what(&request);
+                let service = gate(handler(*code), &Script::accepting(), |settings| settings.optional = true);
+                check(&send(service, request).await, *code, grpc, &what);
+            }
+        }
+        // Without any layer there is nobody to look at the request.
+        check(&Refusal::new(*code).into_http::<Full<Bytes>>(), *code, None, "alone");
+    }
+}
+
+#[tokio::test]
+async fn what_a_rule_refuses() {
+    for (request, grpc) in requests(&[]) {
+        let what = what(&request);
+        let rule = RequireKeyLayer::new().kind(KeyKind::Team).layer(Inner::new());
+        let service = acting_as(Principal::fake().build()).layer(rule.clone());
+        check(&send(service, request).await, RefusalCode::WrongKeyKind, grpc, &what);
+    }
+    for (request, grpc) in requests(&[]) {
+        let what = what(&request);
+        let alone = RequireKeyLayer::new().layer(Inner::new());
+        check(&send(alone, request).await, RefusalCode::Misconfigured, grpc, &what);
+    }
+    for (request, grpc) in requests(&[("x-api-key", KEY)]) {
+        let what = what(&request);
+        let rule = RequireKeyLayer::new().kind(KeyKind::Team).layer(Inner::new());
+        let response = gate(rule, &Script::accepting(), |_| {}).oneshot(request).await.unwrap();
+        check(&response, RefusalCode::WrongKeyKind, grpc, &what);
+    }
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn what_an_extractor_refuses() {
+    use axum::{Router, body::Body, routing::any};
+
+    for (request, grpc) in requests(&[("x-api-key", KEY)]) {
+        // A router takes these for something else, or answers them by itself.
+        if [Method::CONNECT, Method::HEAD].contains(request.method()) {
+            continue;
+        }
+        let what = what(&request);
+        let router = Router::new().route("/", any(async |_: crate::axum::TeamPrincipal| ()));
+        let service = gate(router, &Script::accepting(), |_| {});
+        let response = service.oneshot(request.map(Body::new)).await.unwrap();
+        check(&response, RefusalCode::WrongKeyKind, grpc, &what);
+    }
+}
+
+/// Something inside that gives each answer headers, as layers for caches do.
+fn cached(code: RefusalCode) -> Inner {
+    Inner::answering(move || {
+        let mut response = Refusal::new(code).into_http::<Full<Bytes>>().map(|_| Full::default());
+        for (name, value) in [
+            ("cache-control", "public, max-age=600"),
+            ("cdn-cache-control", "max-age=600"),
+            ("vary", "origin"),
+            ("x-request-id", "1"),
+        ] {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    })
+}
+
+#[tokio::test]
+async fn no_layer_inside_makes_a_refusal_cacheable() {
+    let realm = |settings: &mut Settings| {
+        settings.presenter.set_realm(crate::middleware::realm::Realm::new("Acme").unwrap());
+    };
+    for (request, grpc) in requests(&[("x-api-key", KEY)]) {
+        let what = what(&request);
+        for change in [realm, |_: &mut Settings| {}, |settings: &mut Settings| settings.private_responses = false] {
+            let service = gate(cached(RefusalCode::PlanRequired), &Script::accepting(), change);
+            let mut again = self::request(&[("x-api-key", KEY)]);
+            (*again.method_mut(), *again.version_mut()) = (request.method().clone(), request.version());
+            *again.headers_mut() = request.headers().clone();
+            let response = send(service, again).await;
+            check(&response, RefusalCode::PlanRequired, grpc, &what);
+            assert!(!response.headers().contains_key("cdn-cache-control"), "{what}");
+            assert!(response.headers().get_all("vary").iter().any(|vary| vary == "origin"), "{what}");
+            assert_eq!(response.headers()["x-request-id"], "1", "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_rejection_of_ones_own_makes_a_refusal_cacheable() {
+    let own = |_: &Refusal| {
+        let header = |name| (HeaderName::from_static(name), HeaderValue::from_static("max-age=600"));
+        let (control, value) = header("cache-control");
+        let (cdn, other) = header("cdn-cache-control");
+        RejectionBody::json("{}")
+            .with_header(control, value)
+            .with_header(cdn, other)
+            .with_header(HeaderName::from_static("vary"), HeaderValue::from_static("origin"))
+    };
+    let script = Script::accepting();
+    let response = send(gate(Inner::new(), &script, |settings| settings.presenter.set_body(own)), request(&[])).await;
+    assert_eq!(
+        text(response).await,
+        "401\ncache-control: no-store\ncontent-type: application/json\nvary: authorization, x-api-key, content-type\n\
+         vary: origin\nwww-authenticate: Bearer realm=\"api\"\n\n{}"
+    );
+}
+
+#[tokio::test]
+async fn no_rejection_of_ones_own_hides_a_refusal_from_grpc_clients() {
+    let own = |_: &Refusal| RejectionBody::json("{}").with_status(StatusCode::IM_A_TEAPOT);
+    for inner in [Inner::new(), handler(RefusalCode::MissingCredentials)] {
+        for optional in [false, true] {
+            let service = gate(inner.clone(), &Script::accepting(), |settings| {
+                settings.optional = optional;
+                settings.presenter.set_body(own);
+            });
+            let response = send(service, call(&[])).await;
+            if response.extensions().get::<Refusal>().is_some() {
+                check(&response, RefusalCode::MissingCredentials, Some("application/grpc"), "own");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_layer_further_out_adds_the_headers_that_it_reads() {
+    let inner = gate(Inner::new(), &Script::refusing(|| AuthError::new(AuthErrorKind::Revoked)), |_| {});
+    let outer = gate(inner, &Script::accepting(), |settings| {
+        settings.headers = KeyHeaders::only(HeaderName::from_static("x-acme-key")).unwrap();
+        settings.presenter.set_headers(&settings.headers);
+    });
+    let request = request(&[("x-acme-key", KEY), ("x-api-key", KEY)]);
+    let response = outer.oneshot(request).await.unwrap();
+    let vary: Vec<_> = response.headers().get_all("vary").iter().map(|vary| vary.to_str().unwrap()).collect();
+    assert_eq!(vary, ["authorization, x-api-key, content-type", "x-acme-key"]);
+    assert_eq!(response.headers()["cache-control"], "no-store");
+}

@@ -1,0 +1,281 @@
+//! Every public async call can be awaited where callers await it: in a handler, in a spawned task, behind a tool.
+//!
+//! The compiler does the test. What is told apart by a line each is told in the form `Type::name => call`; a public async
+//! function without such a line fails [`every_public_async_function_is_in_this_file`].
+
+mod futures;
+
+use std::{convert::Infallible, fs::File, io, path::PathBuf};
+
+use axum::{extract::State, handler::Handler};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
+#[cfg(feature = "postgres")]
+use tower_api_keys::store::{PostgresSettings, PostgresStore};
+use tower_api_keys::{
+    Actor, ApiKeyLayer, ApiKeys, ApiKeysBuilder, Authenticator, IssueKey, KeyManager, Owner, Principal, TeamId,
+    Timestamp, UserId,
+    audit::EventRow,
+    axum::{TeamPrincipal, UserPrincipal},
+    hash::{Hasher, KeyHash},
+    key::KeyId,
+    manage::{AuditQuery, ExportFormat, InventoryQuery, ListKeys, Plan, RevokeMany, Rights, RotateKey},
+    middleware::{Refusal, RequireKeyLayer},
+    record::{Hold, Labels},
+    store::{
+        self, AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, OwnerRef, Place,
+        PortableStore, Prune, RehashedKey, Rows, SqliteStore, StoreError, UsageOf,
+        conformance::{check_pair, check_portable, check_reader, check_store},
+    },
+    usage::UsageBatch,
+};
+
+/// As much as `tokio::spawn` asks for, and an executor that moves tasks between threads.
+fn spawned<T: Send + 'static>(_: impl Future<Output = T> + Send + 'static) {}
+
+/// Something of this type. Nothing in this file runs.
+fn made<T>() -> T {
+    unreachable!("this is compiled and not run")
+}
+
+/// `Type::name; what the task owns => the call`: the call, in a task that owns its arguments.
+macro_rules! spawns {
+    ($type:ident::$name:ident; $($own:ident: $of:ty),* => $call:expr) => {{
+        $(#[allow(unused_mut, reason = "some calls take `&mut`")] let mut $own: $of = made();)*
+        spawned(async move {
+            let answer = $call.await;
+            $(let _owned = &$own;)*
+            answer
+        });
+    }};
+}
+
+/// The same for calls that take what they are called with by value.
+macro_rules! spawns_once {
+    ($type:ident::$name:ident; $($own:ident: $of:ty),* => $call:expr) => {{
+        $(let $own: $of = made();)*
+        spawned(async move { $call.await });
+    }};
+}
+
+/// All calls over this store, which may be a parameter.
+macro_rules! calls_over {
+    ($name:ident $(<$param:ident: $bound:path>)?, $store:ty) => {
+        fn $name $(<$param: $bound>)? () {
+            spawns!(KeyReader::find; store: $store, id: KeyId => store.find(&id));
+            spawns!(KeyReader::changes_since; store: $store, head: Option<Head> => store.changes_since(head));
+            spawns!(KeyReader::moved_beyond; store: $store, head: Head => store.moved_beyond(head));
+            spawns!(KeyStore::apply; store: $store, change: Change => store.apply(&change));
+            spawns!(KeyStore::rehash; store: $store, id: KeyId, old: String, new: RehashedKey
+                => store.rehash(&id, &old, &new));
+            spawns!(KeyStore::list; store: $store, query: KeyQuery, now: Timestamp => store.list(&query, now));
+            spawns!(KeyStore::owner_status; store: $store, owner: OwnerRef => store.owner_status(&owner));
+            spawns!(KeyStore::record_usage; store: $store, batch: UsageBatch => store.record_usage(&batch));
+            spawns!(KeyStore::usage; store: $store, of: UsageOf => store.usage(&of));
+            spawns!(KeyStore::append_events; store: $store, events: Vec<EventRow> => store.append_events(&events));
+            spawns!(KeyStore::events; store: $store, query: EventQuery => store.events(&query));
+            spawns!(KeyStore::put_meta_if_absent; store: $store, name: String, value: Vec<u8>
+                => store.put_meta_if_absent(&name, &value));
+            spawns!(KeyStore::prune; store: $store, prune: Prune => store.prune(&prune));
+
+            spawns!(Authenticator::authenticate; keys: Authenticator<$store>, text: String => keys.authenticate(&text));
+            spawns!(Authenticator::recheck; keys: Authenticator<$store>, caller: Principal => keys.recheck(&caller));
+            spawns!(ApiKeys::flush_usage; keys: ApiKeys<$store> => keys.flush_usage());
+            spawns!(ApiKeys::shutdown; keys: ApiKeys<$store> => keys.shutdown());
+            spawns_once!(ApiKeysBuilder::build; builder: ApiKeysBuilder<$store> => builder.build());
+
+            spawns!(KeyManager::abort_rotation; keys: KeyManager<$store>, id: KeyId, actor: Actor
+                => keys.abort_rotation(&id, &actor));
+            spawns!(KeyManager::advise; keys: KeyManager<$store>, id: KeyId, actor: Actor => keys.advise(&id, &actor));
+            spawns!(KeyManager::begin_rotation; keys: KeyManager<$store>, id: KeyId, actor: Actor
+                => keys.begin_rotation(RotateKey::of(id), &actor));
+            spawns!(KeyManager::blast_radius; keys: KeyManager<$store>, user: UserId, actor: Actor
+                => keys.blast_radius(&user, &actor));
+            spawns!(KeyManager::close; keys: KeyManager<$store>, owner: Owner, actor: Actor
+                => keys.close(&owner, &actor));
+            spawns!(KeyManager::events; keys: KeyManager<$store>, actor: Actor => keys.events(made::<AuditQuery>(), &actor));
+            spawns!(KeyManager::expire_at; keys: KeyManager<$store>, id: KeyId, at: Timestamp, actor: Actor
+                => keys.expire_at(&id, at, &actor));
+            spawns!(KeyManager::explain; keys: KeyManager<$store>, id: KeyId, actor: Actor
+                => keys.explain(&id, &actor));
+            spawns!(KeyManager::export_inventory; keys: KeyManager<$store>, sheet: Vec<u8>, actor: Actor
+                => keys.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut sheet, &actor));
+            spawns!(KeyManager::export_inventory; keys: KeyManager<$store>, file: File, actor: Actor
+                => keys.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut file, &actor));
+            spawns!(KeyManager::export_inventory; keys: KeyManager<$store>, any: Box<dyn io::Write + Send>, actor: Actor
+                => keys.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut *any, &actor));
+            spawns!(KeyManager::exposure; keys: KeyManager<$store>, user: UserId, actor: Actor
+                => keys.exposure(&user, &actor));
+            spawns!(KeyManager::find; keys: KeyManager<$store>, id: KeyId, actor: Actor => keys.find(&id, &actor));
+            spawns!(KeyManager::finish_rotation; keys: KeyManager<$store>, id: KeyId, actor: Actor
+                => keys.finish_rotation(&id, &actor));
+            spawns!(KeyManager::hold; keys: KeyManager<$store>, owner: Owner, actor: Actor
+                => keys.hold(&owner, Hold::Suspended, &actor));
+            spawns!(KeyManager::identify; keys: KeyManager<$store>, text: String, actor: Actor
+                => keys.identify(&text, &actor));
+            spawns!(KeyManager::inventory; keys: KeyManager<$store>, actor: Actor
+                => keys.inventory(InventoryQuery::all(), &actor));
+            spawns!(KeyManager::inventory_summary; keys: KeyManager<$store>, actor: Actor
+                => keys.inventory_summary(InventoryQuery::all(), &actor));
+            spawns!(KeyManager::issue; keys: KeyManager<$store>, actor: Actor
+                => keys.issue(made::<IssueKey>(), &actor));
+            spawns!(KeyManager::lift; keys: KeyManager<$store>, owner: Owner, actor: Actor
+                => keys.lift(&owner, Hold::Suspended, &actor));
+            spawns!(KeyManager::list; keys: KeyManager<$store>, actor: Actor => keys.list(made::<ListKeys>(), &actor));
+            spawns!(KeyManager::misuse; keys: KeyManager<$store>, id: KeyId, since: Timestamp, actor: Actor
+                => keys.misuse(&id, since, &actor));
+            spawns!(KeyManager::narrow_scopes; keys: KeyManager<$store>, id: KeyId, actor: Actor
+                => keys.narrow_scopes(&id, made(), &actor));
+            spawns!(KeyManager::plan_changed; keys: KeyManager<$store>, team: TeamId, plan: Plan, actor: Actor
+                => keys.plan_changed(&team, plan, &actor));
+            spawns!(KeyManager::preview; keys: KeyManager<$store>, request: IssueKey, actor: Actor
+                => keys.preview(&request, &actor));
+            spawns!(KeyManager::refusals_without_key; keys: KeyManager<$store>, actor: Actor
+                => keys.refusals_without_key(&actor));
+            spawns!(KeyManager::relabel; keys: KeyManager<$store>, id: KeyId, actor: Actor
+                => keys.relabel(&id, made::<Labels>(), &actor));
+            spawns!(KeyManager::rename; keys: KeyManager<$store>, id: KeyId, name: String, actor: Actor
+                => keys.rename(&id, &name, &actor));
+            spawns!(KeyManager::revoke; keys: KeyManager<$store>, id: KeyId, actor: Actor => keys.revoke(&id, &actor));
+            spawns!(KeyManager::revoke_many; keys: KeyManager<$store>, actor: Actor
+                => keys.revoke_many(made::<RevokeMany>(), &actor));
+            spawns!(KeyManager::rotation; keys: KeyManager<$store>, id: KeyId, actor: Actor
+                => keys.rotation(&id, &actor));
+            spawns!(KeyManager::usage; keys: KeyManager<$store>, id: KeyId, actor: Actor => keys.usage(&id, &actor));
+
+            spawns!(ResponseFuture::poll; layer: ApiKeyLayer<$store>
+                => layer.layer(made::<Inner>()).oneshot(made::<Request<Full<Bytes>>>()));
+            spawns!(free::check_reader; store: $store => check_reader(&store, refuse));
+            spawns!(free::check_store; store: $store => check_store(&store));
+            spawns!(free::check_pair; store: $store, other: MemoryStore => check_pair(&store, &other));
+        }
+    };
+}
+
+/// What a portable store can do beside.
+macro_rules! copies_of {
+    ($name:ident $(<$param:ident: $bound:path>)?, $store:ty) => {
+        fn $name $(<$param: $bound>)? () {
+            spawns!(PortableStore::export; store: $store, from: Place => store.export(&from, 1));
+            spawns!(PortableStore::import; store: $store, rows: Rows => store.import(&rows));
+            spawns!(free::check_portable; store: $store => check_portable(&store));
+            spawns!(Copying::into_future; store: $store, target: MemoryStore => store::copy(&store, &target));
+            spawns!(Copying::into_future; source: MemoryStore, store: $store
+                => store::copy(&source, &store).with_progress(|_| {}));
+        }
+    };
+}
+
+type Inner = BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, Infallible>;
+
+async fn refuse(_: Change) -> Result<Applied, StoreError> {
+    made()
+}
+
+calls_over!(over_any_store_at_all<S: KeyStore>, S);
+calls_over!(over_memory, MemoryStore);
+calls_over!(over_sqlite, SqliteStore);
+calls_over!(over_a_box, AnyStore);
+#[cfg(feature = "postgres")]
+calls_over!(over_postgres, PostgresStore);
+
+copies_of!(copies_of_any_store_at_all<S: PortableStore>, S);
+copies_of!(copies_of_memory, MemoryStore);
+copies_of!(copies_of_sqlite, SqliteStore);
+#[cfg(feature = "postgres")]
+copies_of!(copies_of_postgres, PostgresStore);
+
+fn over_no_store() {
+    spawns!(Hasher::hash; hasher: Hasher, text: String => hasher.hash(&text));
+    spawns!(Hasher::verify; hasher: Hasher, text: String, stored: KeyHash => hasher.verify([0; 20], &text, &stored));
+    spawns!(Hasher::rehash; hasher: Hasher, text: String, stored: KeyHash => hasher.rehash(&text, &stored));
+    spawns!(Principal::authorize_team; caller: Principal, team: TeamId
+        => caller.authorize_team(&team, async |_| Ok::<_, Infallible>(true)));
+    spawns!(SqliteStore::open; path: PathBuf => SqliteStore::open(&path));
+    spawns!(SqliteStore::open_exclusive; path: PathBuf => SqliteStore::open_exclusive(&path));
+    spawns!(SqliteStore::in_memory; => SqliteStore::in_memory());
+    spawns!(ResponseFuture::poll; layer: RequireKeyLayer
+        => layer.layer(made::<Inner>()).oneshot(made::<Request<Full<Bytes>>>()));
+}
+
+#[cfg(feature = "postgres")]
+fn of_postgres() {
+    type Pool = deadpool_postgres::Pool;
+    spawns!(PostgresStore::connect; url: String => PostgresStore::connect(&url));
+    spawns!(PostgresStore::connect_with; url: String => PostgresStore::connect_with(&url, PostgresSettings::new()));
+    spawns!(PostgresStore::from_pool; pool: Pool => PostgresStore::from_pool(pool.clone(), PostgresSettings::new()));
+    spawns!(PostgresStore::from_connector; url: String
+        => PostgresStore::from_connector(async || made(), PostgresSettings::new().with_schema(&url)));
+    spawns!(PostgresStore::migrate; url: String, schema: String => PostgresStore::migrate(&url, &schema));
+    spawns!(PostgresStore::migrate_with; url: String => PostgresStore::migrate_with(&url, PostgresSettings::new()));
+    spawns!(PostgresStore::migrate_pool; pool: Pool, schema: String => PostgresStore::migrate_pool(&pool, &schema));
+}
+
+/// Handlers ask for more: their futures may not depend on the lifetime of anything that is extracted.
+fn in_handlers<S: KeyStore>() {
+    fn is_handler<M, T>(_: impl Handler<M, T>) {}
+    type Keys<S> = State<ApiKeys<S>>;
+    is_handler::<_, ApiKeys<S>>(|State(keys): Keys<S>, caller: UserPrincipal| async move {
+        let actor = Actor::key(&caller, Rights::none());
+        let page = keys.manager().inventory(InventoryQuery::all(), &actor).await;
+        format!("{:?}", page.map(|page| page.entries.len()).map_err(|error| error.kind()))
+    });
+    is_handler::<_, ApiKeys<S>>(|State(keys): Keys<S>, caller: TeamPrincipal| async move {
+        let (actor, mut sheet) = (Actor::key(&caller, Rights::none()), Vec::new());
+        let manager = keys.manager();
+        let done = manager.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut sheet, &actor).await;
+        done.map(|_| sheet).map_err(|error| error.to_string())
+    });
+    is_handler::<_, ApiKeys<S>>(|State(keys): Keys<S>, caller: Principal| async move {
+        let summary =
+            keys.manager().inventory_summary(InventoryQuery::all(), &Actor::key(&caller, Rights::none())).await;
+        summary.map(|_| ()).map_err(|error| error.to_string())
+    });
+    is_handler::<_, ApiKeys<S>>(|State(keys): Keys<S>, caller: Principal| async move {
+        let team = made::<TeamId>();
+        let allowed = caller.authorize_team(&team, async |user| Ok::<_, Infallible>(user.as_str() == "alice")).await;
+        allowed.map_err(|refused| Refusal::from(&refused))?;
+        let issued = keys.manager().issue(IssueKey::team(team), &Actor::key(&caller, Rights::none())).await;
+        Ok::<_, Refusal>(issued.map(|issued| issued.info().id.to_string()).map_err(|error| error.to_string()))
+    });
+    is_handler::<_, ApiKeys<S>>(|State(keys): Keys<S>, text: String| async move {
+        let proved = keys.authenticator().authenticate(&text).await;
+        proved.map(|caller| caller.owner().to_string()).map_err(|error| Refusal::from(&error))
+    });
+}
+
+#[test]
+fn every_call_can_be_spawned_over_every_store() {
+    // Named, so that the compiler looks at each: nothing of it runs.
+    let _compiled: &[fn()] = &[
+        over_any_store_at_all::<MemoryStore>,
+        over_memory,
+        over_sqlite,
+        over_a_box,
+        #[cfg(feature = "postgres")]
+        over_postgres,
+        copies_of_any_store_at_all::<MemoryStore>,
+        copies_of_memory,
+        copies_of_sqlite,
+        #[cfg(feature = "postgres")]
+        copies_of_postgres,
+        over_no_store,
+        #[cfg(feature = "postgres")]
+        of_postgres,
+        in_handlers::<MemoryStore>,
+    ];
+}
+
+#[test]
+fn every_public_async_function_is_in_this_file() {
+    let spawned = futures::spawned_in(include_str!("spawnable.rs"));
+    let missing: Vec<String> =
+        futures::public().into_iter().filter(|call| !spawned.contains(call)).map(|call| call.to_string()).collect();
+    assert!(
+        missing.is_empty(),
+        "without a line `spawns!(Type::name; …)` in tests/it/spawnable.rs:\n{}",
+        missing.join("\n")
+    );
+}
