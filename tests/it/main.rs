@@ -25,6 +25,7 @@ mod leaks;
 mod lessons;
 mod memory_use;
 mod metrics;
+mod misplaced;
 mod model;
 mod overload;
 mod peppers;
