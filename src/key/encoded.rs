@@ -25,6 +25,8 @@ const MARK: usize = 6;
 const BRAND: usize = LONGEST_BRAND + 1;
 /// Bytes around a mark that are decoded: a brand, the key, and what is left of two groups of base64.
 const AROUND: usize = BRAND + SHORTEST_KEY + 5;
+/// No name of a scheme is so long, and every line of base64 that a tool breaks is longer.
+const SHORTEST_LINE: usize = 32;
 /// Where the dots of a key are, counted from its kind.
 const DOTS: [usize; 2] = [4, 25];
 
@@ -59,10 +61,13 @@ const MARKED: [[u8; 256]; 3] = {
 /// Whether something in this text, decoded once, is what the function looks for. It is shown each part that may be a
 /// key, with enough of what stands before it for the longest prefix.
 ///
-/// Takes time by the length of the text, and memory only if the text has escapes. What is decoded is wiped.
+/// Takes time by the length of the text, and memory only if the text has blanks or escapes. What is decoded is wiped.
 pub(super) fn any_decoded(text: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
     // Encoded, a key is no shorter.
-    text.len() >= SHORTEST_KEY && (any_marked(text, &is_it) || unescaped(text).is_some_and(|text| is_it(&text)))
+    text.len() >= SHORTEST_KEY
+        && (any_marked(text, &is_it)
+            || joined(text).is_some_and(|text| any_marked(&text, &is_it))
+            || unescaped(text).is_some_and(|text| is_it(&text)))
 }
 
 fn any_marked(text: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
@@ -138,7 +143,22 @@ impl<'a, const BITS: usize> Coded<'a, BITS> {
     }
 }
 
-/// The text without the escapes of addresses, of JSON and of HTML, if it has any.
+/// The text without blanks, if something long stands before one: tools break base64 into lines, and a line break turns
+/// into a blank on its way into a header.
+fn joined(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = text.trim_ascii();
+    let has_blanks = text.iter().fold(false, |any, &byte| any | matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    let mut lines = text.split(u8::is_ascii_whitespace).rev().skip(1);
+    if !has_blanks || !lines.any(|line| line.len() >= SHORTEST_LINE) {
+        return None;
+    }
+    let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
+    joined.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    Some(joined)
+}
+
+/// The text without the escapes of addresses, of JSON, of HTML and of quoted strings (RFC 9110 §5.6.4), if
+/// it has any.
 fn unescaped(mut text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     if !text.iter().fold(false, |any, &byte| any | matches!(byte, b'%' | b'\\' | b'&')) {
         return None;
@@ -160,6 +180,7 @@ fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
             let (digits, rest) = rest.split_at_checked(2)?;
             Some((number(digits, 16)?, rest))
         }
+        [b'\\', byte @ (b'.' | b'-' | b'_'), rest @ ..] => Some((*byte, rest)),
         [b'&', b'#', rest @ ..] => {
             let end = rest.iter().take(8).position(|byte| *byte == b';')?;
             let (digits, rest) = (rest.get(..end)?, rest.get(end + 1..)?);

@@ -161,11 +161,14 @@ impl KeyFormat {
 
     /// Whether a key stands in the text, as it is or in what decoding the text once reveals: base64, hexadecimal digits,
     /// escapes such as `%2E`.
+    // Not inlined, nor is the next one: the way of a known key, which asks neither, has to stay short.
+    #[inline(never)]
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
         self.find_in(text).next().is_some() || self.is_encoded_in(text)
     }
 
     /// Why a credential is refused in which no key is expected: a key stands in it, as in [`is_in`](Self::is_in).
+    #[inline(never)]
     pub(crate) fn misplaced_in(&self, credential: &[u8]) -> Option<MalformedReason> {
         match self.find_in(credential).next() {
             Some(found) => Some(misplaced(credential.get(..found.at.start).unwrap_or_default())),

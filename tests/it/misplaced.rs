@@ -72,6 +72,7 @@ async fn a_live_key_under_another_scheme_glued_quoted_or_encoded_is_told_so_and_
     let key = issue(&keys, team("blue")).await;
     let k = key.expose_secret();
     let in_a_claim = Base64UrlUnpadded::encode_string(format!("{{\"key\":\"{k}\"}}").as_bytes());
+    let in_basic = basic(&format!("api:{k}"));
     let texts = [
         format!("Bearer%20{k}"),
         format!("Bearer: {k}"),
@@ -108,6 +109,9 @@ async fn a_live_key_under_another_scheme_glued_quoted_or_encoded_is_told_so_and_
         format!("Api-Key {}", k.replace('.', "\\u002e")),
         format!("Api-Key {}", k.replace('.', "&#46;")),
         format!("Api-Key {}", k.replace('.', "%2E")),
+        format!("Token token=\"{}\"", k.replace('.', "\\.")),
+        // As a tool breaks it into lines of 76 characters.
+        format!("{} {}", &in_basic[..82], &in_basic[82..]),
         format!("Api-Key {}", k.bytes().map(|byte| format!("{byte:02X}")).collect::<String>()),
     ];
     let latin_1 = [b"Bearer\xa0", k.as_bytes()].concat();

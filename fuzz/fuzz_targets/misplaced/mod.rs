@@ -11,7 +11,16 @@ pub fn holds_key(text: &[u8]) -> bool {
     };
     let hex = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as usize);
     let in_any_case = |text: &[u8]| has_shape(text, |word| is_prefix(&word.to_ascii_lowercase()));
-    in_any_case(text) || any_run(text, 6, base64) || any_run(text, 4, hex) || in_any_case(&unescape(text))
+    let joined = join(text);
+    let in_digits = |text: &[u8]| any_run(text, 6, base64) || any_run(text, 4, hex);
+    in_any_case(text) || in_digits(text) || in_digits(&joined) || in_any_case(&unescape(text))
+}
+
+/// Without blanks, if 32 characters or more stand before one.
+fn join(text: &[u8]) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = text.trim_ascii().split(u8::is_ascii_whitespace).collect();
+    let last = lines.pop().unwrap_or_default();
+    if lines.iter().any(|line| line.len() >= 32) { [lines.concat().as_slice(), last].concat() } else { Vec::new() }
 }
 
 fn is_prefix(word: &[u8]) -> bool {
@@ -38,7 +47,7 @@ fn any_run(text: &[u8], bits: usize, value: impl Fn(u8) -> Option<usize>) -> boo
     })
 }
 
-/// Without escapes: two digits behind `%`, `\x` or `\u00`, and `&#46;` or `&#x2E;`.
+/// Without escapes: two digits behind `%`, `\x` or `\u00`, `\.`, and `&#46;` or `&#x2E;`.
 fn unescape(mut text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     while let Some(&first) = text.first() {
@@ -59,6 +68,7 @@ fn unescape(mut text: &[u8]) -> Vec<u8> {
             [b'%', ..] => two(1),
             [b'\\', b'x', ..] => two(2),
             [b'\\', b'u', b'0', b'0', ..] => two(4),
+            [b'\\', byte @ (b'.' | b'-' | b'_'), ..] => Some((*byte, 2)),
             [b'&', b'#', ..] => entity(),
             _ => None,
         };

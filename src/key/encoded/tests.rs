@@ -43,6 +43,22 @@ fn key_in_base64_is_found_whatever_is_around_it_inside_and_outside() {
 }
 
 #[test]
+fn key_in_base64_is_found_in_lines_that_were_joined_by_blanks() {
+    for key in [KEY, BRANDED] {
+        for length in [48, 64, 76] {
+            for encoded in base64(format!("api:{key}").as_bytes()) {
+                let lines: Vec<_> =
+                    encoded.as_bytes().chunks(length).map(|line| str::from_utf8(line).unwrap()).collect();
+                assert!(finds(&format!("Basic {}", lines.join(" "))), "{lines:?}");
+                assert!(finds(&lines.join("\r\n")), "{lines:?}");
+            }
+        }
+    }
+    // What is no key in itself is none for standing beside something.
+    assert!(!finds(&format!("Custom {} {}", &KEY[..50], &KEY[50..])));
+}
+
+#[test]
 fn key_in_hexadecimal_digits_is_found() {
     for key in [KEY, BRANDED] {
         for text in [hex(key.as_bytes()), hex(key.as_bytes()).to_uppercase(), format!("0x{}", hex(key.as_bytes()))] {
@@ -62,6 +78,8 @@ fn key_with_escapes_is_found() {
             percent(key, |_| true),
             key.replace('.', "\\u002e"),
             key.replace('.', "\\x2E"),
+            key.replace('.', "\\."),
+            key.replace('_', "\\_").replace('.', "&#46;"),
             key.replace('.', "&#46;"),
             key.replace('.', "&#x2e;"),
             format!("100% of &{}", key.replace('.', "%2e")),
