@@ -1,6 +1,7 @@
 //! The inner service runs for exactly one good key in a readable place, and no answer repeats what was sent.
 #![no_main]
 
+mod misplaced;
 mod shared;
 
 use std::{
@@ -24,7 +25,10 @@ use tower_api_keys::{
     store::MemoryStore,
 };
 
-use self::shared::{checksum, is_key};
+use self::{
+    misplaced::holds_key,
+    shared::{checksum, encode, is_base64url, is_key},
+};
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 const MISSING: &str = "The request has no API key; send one in the header Authorization, after the word Bearer and a space, or in the header x-api-key.";
@@ -35,7 +39,8 @@ static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 static SEEN: Mutex<Vec<(HeaderMap, Option<Principal>)>> = Mutex::new(Vec::new());
 
 // The first byte is read as four switches. The rest is lines, `authorization: value` and so on, of which the first
-// letter of the name counts; bytes 1 to 7 of a value stand for keys, since their text is a new one in each process.
+// letter of the name counts; bytes 1 to 8, 11 and 12 of a value stand for keys, since their text is a new one in each
+// process.
 fuzz_target!(|data: &[u8]| {
     let Some((&switches, lines)) = data.split_first() else { return };
     let scene = &*SCENE;
@@ -159,6 +164,14 @@ impl Scene {
                     value.extend_from_slice(self.good.as_bytes());
                     value[place] = text.next().unwrap_or(b'A');
                 }
+                8 => {
+                    // Behind as many bytes as the next says, in base64; whole groups of three.
+                    let inside = format!("{}{}", ":".repeat(place() % 20), self.good);
+                    let padded = format!("{inside}{}", "x".repeat(inside.len().next_multiple_of(3) - inside.len()));
+                    value.extend_from_slice(encode(padded.as_bytes()).as_bytes());
+                }
+                11 => value.extend_from_slice(self.good.replace('.', "%2e").as_bytes()),
+                12 => value.extend(self.good.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes())),
                 _ => value.push(byte),
             }
         }
@@ -174,10 +187,11 @@ impl Scene {
             return Verdict::Refused("ambiguous_credentials");
         }
         let bearer = match authorization.first().map(|value| (*value, scheme(value))) {
-            Some((_, (Scheme::Bearer, rest))) if !ignore || is_ours(rest.trim_ascii()) => Some(rest),
-            Some((_, (Scheme::Token, rest))) if is_ours(rest.trim_ascii()) => return Verdict::Refused("malformed_key"),
-            Some((value, _)) if is_ours(value) => return Verdict::Refused("malformed_key"),
-            _ => None,
+            Some((_, (Scheme::Bearer, rest))) if !ignore || is_ours(rest.trim_ascii()) || holds_key(rest) => Some(rest),
+            Some((_, (Scheme::Bearer, _))) | None => None,
+            Some((_, (Scheme::Token, rest))) if has_id(rest.trim_ascii()) => return Verdict::Refused("malformed_key"),
+            Some((value, _)) if has_id(value) || holds_key(value) => return Verdict::Refused("malformed_key"),
+            Some(_) => None,
         };
         let texts: Vec<&[u8]> = bearer.into_iter().chain(key_header).collect();
         Verdict::Refused(match texts.as_slice() {
@@ -306,6 +320,12 @@ fn is_grpc(content_type: &[u8]) -> bool {
     let Some(rest) = media_type.strip_prefix("application/grpc") else { return false };
     let format = rest.strip_prefix("-web-text").or_else(|| rest.strip_prefix("-web")).unwrap_or(rest);
     format.is_empty() || format.starts_with('+')
+}
+
+/// Whether it begins with a prefix and a whole id that has ended.
+fn has_id(text: &[u8]) -> bool {
+    let id = text.get(5..25).and_then(|id| std::str::from_utf8(id).ok());
+    is_ours(text) && id.is_some_and(is_base64url) && text.get(25).is_none_or(|&byte| byte == b'.')
 }
 
 /// Whether it begins as keys of this service do.

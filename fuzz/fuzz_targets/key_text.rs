@@ -21,6 +21,7 @@ static FORMAT: LazyLock<KeyFormat> =
 // The input is read as it is; then its first bytes make a key, which the rest changes and surrounds.
 fuzz_target!(|data: &[u8]| {
     read(data);
+    find(data);
     hide(&String::from_utf8_lossy(data));
     if let Some((&choice, rest)) = data.split_first()
         && let Some((random, rest)) = rest.split_at_checked(15 + 33)
@@ -76,11 +77,21 @@ fn change(key: &str, how: &[u8]) {
     read(&changed);
 }
 
+/// The whole keys that are found are those that an independent reader accepts, place by place.
+fn find(text: &[u8]) {
+    let whole = FORMAT.find_in(text).filter(|found| found.is_whole).map(|found| found.at);
+    let ends = (0..text.len()).flat_map(|start| [start..start + 74, start..start + 79]);
+    let mut keys: Vec<_> = ends.filter(|at| text.get(at.clone()).is_some_and(|text| is_key(text, &PREFIXES))).collect();
+    keys.sort_by_key(|at| at.end);
+    assert_eq!(whole.collect::<Vec<_>>(), keys, "{}", text.escape_ascii());
+}
+
 /// A redacted text holds no key, and redacting it again changes nothing.
 fn hide(text: &str) {
     let redacted = redact(text);
     assert!(!contains_key(&redacted), "{redacted:?}");
     assert_eq!(redact(&redacted), redacted);
+    assert!(FORMAT.find_in(redacted.as_bytes()).next().is_none(), "{redacted:?}");
     assert!(!contains_key(text) || text != redacted, "{text:?}");
 }
 
@@ -96,6 +107,9 @@ fn surround(key: &str, text: &[u8]) {
     let whole = format!("{text}{key}{text}");
     assert!(contains_key(&whole));
     assert!(!redact(&whole).contains(&key[secret..]));
+    let places = FORMAT.find_in(whole.as_bytes()).filter(|found| found.is_whole).map(|found| found.at);
+    assert!(places.into_iter().any(|at| at == (text.len()..text.len() + key.len())), "{whole:?}");
+    find(whole.as_bytes());
     hide(&whole);
 
     // At least 8 characters of the id, or of the secret, are left.

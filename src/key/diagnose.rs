@@ -5,10 +5,14 @@
 
 use super::{
     error::{MalformedKey, MalformedReason},
+    find::find,
     foreign::ForeignPrefixes,
     layout::{LOOKED_AT, TAIL_LENGTH, all_base64url, split},
     prefix::{Prefixes, first_word},
 };
+
+const WORD: &[u8] = b"bearer";
+const HEADER: &[u8] = b"authorization";
 
 /// The first reason that fits.
 #[cold]
@@ -23,7 +27,10 @@ pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u
     }
     MalformedKey::new(if text.is_empty() {
         MalformedReason::Empty
-    } else if is_masked(prefixes, bare, seen) || (!ours && is_placeholder(bare, seen)) {
+    } else if (is_masked(prefixes, bare, seen) || (!ours && is_placeholder(bare, seen)))
+        // A key in brackets or braces is no placeholder. One that was masked at its full length has no right checksum.
+        && !find(head, prefixes).any(|found| found.is_whole)
+    {
         MalformedReason::Placeholder
     } else if behind_bearer {
         MalformedReason::BearerInside
@@ -54,6 +61,30 @@ fn structural(prefixes: &Prefixes, text: &[u8]) -> MalformedReason {
         return MalformedReason::Alphabet;
     }
     MalformedReason::Checksum
+}
+
+/// The reason for a key that stands in a credential of another kind, by what is before it. Where the scheme is missing or
+/// is a wrong one, that comes first: whoever writes `Bearer` has the rest told next.
+pub(super) fn misplaced(before: &[u8]) -> MalformedReason {
+    if !before.windows(WORD.len()).any(|word| word.eq_ignore_ascii_case(WORD)) {
+        return MalformedReason::MissingScheme;
+    }
+    let end = |length: usize| before.get(before.len().saturating_sub(length)..).unwrap_or_default();
+    let edges = [before, end(3), end(2), end(1)];
+    let is_quote = |text: &[u8]| {
+        text.first().is_some_and(|byte| Seen::class(*byte) == Seen::QUOTE)
+            || Seen::class_beyond_ascii(text) == Seen::QUOTE
+    };
+    if edges.into_iter().any(is_quote) {
+        MalformedReason::Quotes
+    } else if edges.into_iter().any(|text| Seen::class_beyond_ascii(text) == Seen::SPACE) || before.ends_with(b"\xa0") {
+        // The last is the no-break space of Latin-1.
+        MalformedReason::Whitespace
+    } else if before.get(..HEADER.len()).is_some_and(|header| header.eq_ignore_ascii_case(HEADER)) {
+        MalformedReason::BearerInside
+    } else {
+        MalformedReason::MissingScheme
+    }
 }
 
 /// What kinds of characters a text has.
@@ -150,7 +181,6 @@ fn bare<'a>(prefixes: &Prefixes, text: &'a [u8], seen: Seen) -> (&'a [u8], bool)
 
 /// What stands behind the word `Bearer`, if the text has it as a word, or stuck to the front of a key.
 fn behind_word<'a>(prefixes: &Prefixes, text: &'a [u8], seen: Seen) -> Option<&'a [u8]> {
-    const WORD: &[u8] = b"bearer";
     let ends_word = |rest: &[u8]| match rest.first() {
         None => true,
         Some(&byte) => {

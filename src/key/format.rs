@@ -4,14 +4,16 @@ use zeroize::Zeroizing;
 
 use super::{
     checksum::checksum,
-    diagnose::diagnose,
-    error::MalformedKey,
+    diagnose::{diagnose, misplaced},
+    encoded::any_decoded,
+    error::{MalformedKey, MalformedReason},
+    find::{KeyInText, find},
     foreign::{ForeignPrefixes, InvalidForeignPrefix},
     id::KeyId,
-    layout::{ID_BYTES, RANDOM_LENGTH, SECRET_BYTES, all_base64url, encode, split},
+    layout::{ID_BYTES, ID_LENGTH, RANDOM_LENGTH, SECRET_BYTES, all_base64url, encode, split},
     parsed::{LocatedKey, ParsedKey},
     plaintext::{PlaintextKey, empty_text},
-    prefix::{InvalidBrand, Prefixes},
+    prefix::{InvalidBrand, Prefixes, first_word},
 };
 use crate::{
     owner::KeyKind,
@@ -132,6 +134,59 @@ impl KeyFormat {
     #[must_use]
     pub fn begins_like_a_key(&self, text: &[u8]) -> bool {
         self.prefixes.begin(text)
+    }
+
+    /// Finds keys wherever they stand in a text: an accepted prefix in any case, a dot, 20 characters of the alphabet, a
+    /// dot, 48 characters, nothing less. What is around them may be anything, letters too.
+    ///
+    /// Works offline, in a time by the length of the text, and without allocating. Keys come in the order of their
+    /// places and may overlap. What looks like a key and has the right checksum under the prefix of another brand is a key
+    /// of that brand, and none of these.
+    ///
+    /// ```
+    /// use tower_api_keys::key::KeyFormat;
+    ///
+    /// let format = KeyFormat::unbranded();
+    /// let text = b"API_KEY=user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ;user.name=blue";
+    /// let found: Vec<_> = format.find_in(text).collect();
+    /// assert_eq!(found.len(), 1);
+    /// assert!(found[0].is_whole && format.parse(&text[found[0].at.clone()]).is_ok());
+    /// ```
+    ///
+    /// # Security
+    /// What it finds is a secret even if its checksum is wrong: most of its characters may be right.
+    pub fn find_in<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = KeyInText> + use<'a> {
+        find(text, &self.prefixes)
+    }
+
+    /// Whether a key stands in the text, as it is or in what decoding the text once reveals: base64, hexadecimal digits,
+    /// escapes such as `%2E`.
+    // Not inlined, nor is the next one: the way of a known key, which asks neither, has to stay short.
+    #[inline(never)]
+    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
+        self.find_in(text).next().is_some() || self.is_encoded_in(text)
+    }
+
+    /// Why a credential is refused in which no key is expected: a key stands in it, as in [`is_in`](Self::is_in).
+    #[inline(never)]
+    pub(crate) fn misplaced_in(&self, credential: &[u8]) -> Option<MalformedReason> {
+        match self.find_in(credential).next() {
+            Some(found) => Some(misplaced(credential.get(..found.at.start).unwrap_or_default())),
+            None => self.is_encoded_in(credential).then_some(MalformedReason::MissingScheme),
+        }
+    }
+
+    /// Whether the text begins with an accepted prefix, a dot and a whole id, which has ended: with a key of this service,
+    /// or with what is left of one.
+    pub(crate) fn begins_with_an_id(&self, text: &[u8]) -> bool {
+        let behind = first_word(text).and_then(|prefix| text.get(prefix.len() + 1..));
+        let id = behind.and_then(<[u8]>::split_first_chunk::<ID_LENGTH>);
+        self.begins_like_a_key(text)
+            && id.is_some_and(|(id, rest)| all_base64url(id) && matches!(rest, [] | [b'.', ..]))
+    }
+
+    fn is_encoded_in(&self, text: &[u8]) -> bool {
+        any_decoded(text, |decoded| self.find_in(decoded).next().is_some())
     }
 
     /// Finds the parts of what may be a key: length, accepted prefix, both dots. Characters and checksum go unchecked.

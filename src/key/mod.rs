@@ -26,7 +26,9 @@
 
 mod checksum;
 mod diagnose;
+mod encoded;
 mod error;
+mod find;
 mod foreign;
 mod format;
 mod id;
@@ -40,6 +42,7 @@ mod redact;
 mod tests;
 
 pub use error::{MalformedKey, MalformedReason};
+pub use find::KeyInText;
 pub use foreign::{InvalidForeignPrefix, InvalidForeignPrefixKind};
 pub use format::KeyFormat;
 pub use id::{InvalidKeyId, KeyId};

@@ -137,6 +137,19 @@ impl Prefixes {
         first_word(text).is_some_and(|prefix| self.index(prefix).is_some())
     }
 
+    /// Where each accepted brand begins that stands, with its `_`, at the end of what is before a kind; no brand begins at
+    /// that end. In upper or lower case.
+    pub(super) fn starts<'a>(&'a self, before_kind: &'a [u8]) -> impl Iterator<Item = usize> + use<'a> {
+        self.brands.iter().filter_map(|brand| {
+            if brand.length == 0 {
+                return Some(before_kind.len());
+            }
+            let before = before_kind.strip_suffix(b"_")?;
+            let start = before.len().checked_sub(brand.length)?;
+            before.get(start..)?.eq_ignore_ascii_case(brand.as_bytes()).then_some(start)
+        })
+    }
+
     fn has(&self, brand: &Brand) -> bool {
         self.brands.iter().any(|accepted| accepted.as_bytes() == brand.as_bytes())
     }

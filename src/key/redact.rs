@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::layout::{ID_LENGTH, KIND_LENGTH, RANDOM_LENGTH, is_base64url};
+use super::{
+    find::{Seam, seams},
+    layout::{RANDOM_LENGTH, is_base64url},
+};
 
 const REDACTED: &str = "[REDACTED]";
 
@@ -64,26 +67,16 @@ pub fn contains_key(text: &str) -> bool {
 /// Where secrets of at least so many characters stand, in order and apart from each other.
 fn secrets(text: &str, shortest: usize) -> impl Iterator<Item = Range<usize>> {
     // Bounds are beside dots and between base64url characters, so they never cut a character in two.
-    let dots = text.bytes().enumerate().filter(|&(_, byte)| byte == b'.').map(|(dot, _)| dot);
-    dots.filter_map(move |dot| {
-        let (before, after) = text.as_bytes().split_at_checked(dot)?;
-        let after = after.get(1..)?;
-        let length = after.iter().take_while(|&&byte| is_base64url(byte)).count();
-        let id_length = before.iter().rev().take_while(|&&byte| is_base64url(byte)).count();
-        let found = if id_length == ID_LENGTH && ends_with_kind(before.get(..dot - ID_LENGTH)?) {
-            length >= shortest
-        } else {
+    seams(text.as_bytes()).filter_map(move |Seam { dot, id_length, kind }| {
+        let behind = text.as_bytes().get(dot + 1..)?;
+        let length = behind.iter().take_while(|byte| is_base64url(**byte)).count();
+        let is_secret = match kind {
+            Some(_) => length >= shortest,
             // The prefix was cut off, with or without part of the id.
-            (SHORTEST_FRAGMENT..=ID_LENGTH).contains(&id_length) && length >= RANDOM_LENGTH
+            None => id_length >= SHORTEST_FRAGMENT && length >= RANDOM_LENGTH,
         };
-        found.then(|| dot + 1..dot + 1 + length)
+        is_secret.then(|| dot + 1..dot + 1 + length)
     })
-}
-
-fn ends_with_kind(text: &[u8]) -> bool {
-    let Some((rest, b'.')) = text.split_last().map(|(last, rest)| (rest, *last)) else { return false };
-    rest.last_chunk::<KIND_LENGTH>()
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(b"user") || kind.eq_ignore_ascii_case(b"team"))
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use crate::key::{KeyFormat, MalformedReason};
 /// What to do with `Authorization: Bearer` when the text does not begin with an accepted prefix, as session tokens and
 /// keys of an older system do.
 ///
+/// A text in which a key stands further on, or encoded, is refused in any case: see
+/// [`ApiKeyLayer`](super::ApiKeyLayer#where-a-key-is-looked-for).
+///
 /// ```
 /// use tower_api_keys::middleware::ForeignBearer;
 ///
@@ -20,8 +23,8 @@ use crate::key::{KeyFormat, MalformedReason};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForeignBearer {
-    /// It is somebody else's, like any other scheme: it is not looked at and reaches the inner service. Without another
-    /// key the request has none.
+    /// It is somebody else's, like any other scheme, and reaches the inner service as it came. Without another key the
+    /// request has none.
     Ignore,
     /// It is a malformed key: 401.
     #[default]
@@ -126,7 +129,7 @@ pub(crate) fn read<'a>(lines: &Lines<'a>, format: &KeyFormat, foreign: ForeignBe
     };
     let bearer = match authorization.map(|value| scheme(trim(value.as_bytes()), format, foreign)) {
         Some(Scheme::Bearer(text)) => Some(text),
-        Some(Scheme::Missing) => return Reading::Refused(Fault::Malformed(MalformedReason::MissingScheme)),
+        Some(Scheme::Misplaced(reason)) => return Reading::Refused(Fault::Malformed(reason)),
         Some(Scheme::Other) | None => None,
     };
     let key_header = key_header.map(|value| trim(value.as_bytes()));
@@ -149,9 +152,9 @@ struct Twice;
 enum Scheme<'a> {
     /// What follows `Bearer`; may be empty.
     Bearer(&'a [u8]),
-    /// A key of ours without the scheme it belongs behind.
-    Missing,
-    /// None of our business.
+    /// A key of ours, and not where a key belongs: without a scheme, behind another one, glued to something, encoded.
+    Misplaced(MalformedReason),
+    /// A credential of somebody else's, with no key in it.
     Other,
 }
 
@@ -164,17 +167,18 @@ fn scheme<'a>(value: &'a [u8], format: &KeyFormat, foreign: ForeignBearer) -> Sc
         return Scheme::Bearer(text);
     }
     if let Some(rest) = behind(b"bearer", value) {
-        if foreign == ForeignBearer::Ignore && !format.begins_like_a_key(trim(rest)) {
+        if foreign == ForeignBearer::Ignore && !format.begins_like_a_key(trim(rest)) && !format.is_in(rest) {
             return Scheme::Other;
         }
         // Any number of spaces may follow the scheme (RFC 9110 §11.4), but no tab: it stays, and is told as whitespace.
         return Scheme::Bearer(trim_start(rest, |byte| byte == b' '));
     }
     let wrong_scheme = || behind(b"token", value).or_else(|| behind(b"apikey", value));
-    if format.begins_like_a_key(value) || wrong_scheme().is_some_and(|rest| format.begins_like_a_key(trim(rest))) {
-        return Scheme::Missing;
+    // A key that lost its end is one still where nothing else is to be expected.
+    if format.begins_with_an_id(value) || wrong_scheme().is_some_and(|rest| format.begins_with_an_id(trim(rest))) {
+        return Scheme::Misplaced(MalformedReason::MissingScheme);
     }
-    Scheme::Other
+    format.misplaced_in(value).map_or(Scheme::Other, Scheme::Misplaced)
 }
 
 /// What follows the scheme, blanks included, if the value has this scheme in any case.

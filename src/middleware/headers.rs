@@ -24,7 +24,7 @@ const RESERVED: [HeaderName; 10] = [
 
 /// Which headers of a request carry keys. The default is both `Authorization: Bearer` and `x-api-key`.
 ///
-/// A header that is not read is none of the layer's business: it reaches the inner service as it came.
+/// A header that is not read is not searched for keys either: it reaches the inner service as it came.
 ///
 /// ```
 /// use http::HeaderName;

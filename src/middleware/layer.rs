@@ -43,6 +43,14 @@ use crate::{auth::Authenticator, store::KeyReader, usage::Source};
 /// }
 /// ```
 ///
+/// # Where a key is looked for
+/// A key is read behind `Bearer` and in `x-api-key`. `Authorization` is then searched: a key behind another scheme, glued to
+/// something, in quotes, in the user or password of `Basic`, or encoded once (base64, hexadecimal digits, escapes such as
+/// `%2E`) is refused as malformed, mostly for [`MissingScheme`](crate::key::MalformedReason::MissingScheme). It is never
+/// taken for no key, in [`optional`](Self::optional) and [`ForeignBearer::Ignore`] too, and never reaches the inner
+/// service. Only a whole key counts, as in [`KeyFormat::find_in`](crate::key::KeyFormat::find_in), and without a scheme
+/// or behind `Token` or `ApiKey` what begins with a prefix and a whole id. All other credentials pass as they came.
+///
 /// # Order with other layers
 /// Trace layers and [`MarkKeysSensitive`](super::MarkKeysSensitive) go outside, so that refusals are traced and no trace
 /// shows a key. CORS layers go outside too: `OPTIONS` is not special here, and a preflight request carries no key.
@@ -85,7 +93,7 @@ impl<R> ApiKeyLayer<R> {
     }
 
     /// Lets requests *without* a key through, as nobody's; by default they are refused. A bad key is refused all the
-    /// same: it is never taken for none.
+    /// same: it is never taken for none. Nor is a key that stands somewhere else in `Authorization`.
     ///
     /// The inner service must ask who calls: a request may have no [`Principal`](crate::Principal). Answers to nobody
     /// carry no `Vary` of this layer's; an answer that may be cached and depends on who asks needs one.
@@ -96,7 +104,8 @@ impl<R> ApiKeyLayer<R> {
     }
 
     /// What to do with a Bearer text whose beginning is not that of an accepted key: refuse it, the default, or leave it
-    /// to the inner service, so that sessions and older keys live beside these.
+    /// to the inner service, so that sessions and older keys live beside these. A text with a key further on in it, or with
+    /// an encoded one, is refused in any case.
     #[must_use]
     pub fn foreign_bearer(mut self, foreign: ForeignBearer) -> Self {
         self.settings().foreign_bearer = foreign;

@@ -12,6 +12,7 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     hash::Argon2Params,
     key::{MalformedReason, PlaintextKey},
+    middleware::ForeignBearer,
     store::MemoryStore,
     usage::Source,
 };
@@ -93,6 +94,28 @@ async fn a_warm_check_allocates_nothing() {
     let info = measure(|| accepted = authenticator.authenticate(key.expose_secret()).now_or_never());
     assert!(accepted.unwrap().is_ok());
     assert_eq!(info.count_total, 0);
+}
+
+#[tokio::test]
+async fn a_session_token_left_to_others_allocates_nothing() {
+    let keys = api_keys().await;
+    let inner =
+        service_fn(|_: Request<Empty<Bytes>>| ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))));
+    let mut layered = keys.layer().optional().foreign_bearer(ForeignBearer::Ignore).layer(inner);
+    let request = |authorization: Option<&str>| {
+        let mut request = Request::new(Empty::<Bytes>::new());
+        let value = authorization.unwrap_or_default().parse().unwrap();
+        request.headers_mut().insert(if authorization.is_some() { "authorization" } else { "x-other" }, value);
+        request
+    };
+    let claims = "eyJzdWIiOiJ1c2VyLnNtaXRoIiwidGVhbSI6InRlYW0uYmx1ZSJ9".repeat(20);
+    let jwt = format!("Bearer eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJl");
+    assert!(jwt.len() > 1_000);
+    // A source that is new takes memory.
+    of_call(&mut layered, request(None));
+    let without = of_call(&mut layered, request(None));
+    let with = of_call(&mut layered, request(Some(&jwt)));
+    assert_eq!((with.count_total, with.bytes_total), (without.count_total, without.bytes_total));
 }
 
 #[tokio::test]

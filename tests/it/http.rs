@@ -350,7 +350,13 @@ async fn scopes_of_the_key_decide() {
 async fn refusals_that_name_no_key_are_counted_by_reason_and_source() {
     let fixture = fixture().await;
     let layer = || fixture.keys.layer().source(Source::new("intake").unwrap());
-    for lines in [&[][..], &[], &[("authorization", "user.x")], &[("x-api-key", "")], &[("x-api-key", "$API_KEY")]] {
+    for lines in [
+        &[][..],
+        &[],
+        &[("authorization", "user.AAECAwQFBgcICQoLDA0O")],
+        &[("x-api-key", "")],
+        &[("x-api-key", "$API_KEY")],
+    ] {
         send(layer(), lines).await;
     }
     send(layer(), &[("x-api-key", "a"), ("x-api-key", "b")]).await;

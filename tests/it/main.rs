@@ -26,6 +26,7 @@ mod lessons;
 mod limits;
 mod memory_use;
 mod metrics;
+mod misplaced;
 mod model;
 mod overload;
 mod peppers;

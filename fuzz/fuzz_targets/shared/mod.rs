@@ -1,6 +1,6 @@
 //! The text of a key, described a second time.
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+pub const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 pub fn is_key(text: &[u8], prefixes: &[&str]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
@@ -13,7 +13,7 @@ pub fn is_key(text: &[u8], prefixes: &[&str]) -> bool {
         && text[text.len() - 4..] == checksum(&text[..text.len() - 4])
 }
 
-fn is_base64url(text: &str) -> bool {
+pub fn is_base64url(text: &str) -> bool {
     text.bytes().all(|byte| ALPHABET.contains(&byte))
 }
 

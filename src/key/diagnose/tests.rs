@@ -131,6 +131,13 @@ fn masked_copy_is_a_placeholder() {
 }
 
 #[test]
+fn key_in_brackets_is_no_placeholder() {
+    assert_code("unknown_prefix", &[&format!("{{{KEY}}}"), &format!("<code>{KEY}</code>"), &format!("[key]{KEY}")]);
+    // Masked at its full length it is.
+    assert_code("placeholder", &[&format!("{}{}", &KEY[..26], "x".repeat(48))]);
+}
+
+#[test]
 fn word_that_only_begins_like_a_placeholder_is_an_unknown_prefix() {
     assert_code("unknown_prefix", &["yourself", "nullable", "keys", "tokens", "$", "$argon2id$v=19$m=8", "{", "%"]);
 }

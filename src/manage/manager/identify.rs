@@ -37,9 +37,9 @@ impl<S: KeyStore> KeyManager<S> {
     /// The keys that a text may be about: a leaked key or part of one, a line of a log, a pasted header, at most 64 KiB.
     /// Only those that the actor may see; whether others exist shows in nothing.
     ///
-    /// It finds whole keys of every brand that the service accepts, and proves whether they are the keys that they say;
-    /// whole ids, behind a prefix or not; the first 4 characters or more of an id behind a prefix (`team.AbCd`); and, if
-    /// the text has no whole id of a key, any 6 characters or more of an id.
+    /// It finds whole keys of every brand that the service accepts, glued to other text or not, and proves whether they
+    /// are the keys that they say; whole ids, behind a prefix or not; the first 4 characters or more of an id behind a
+    /// prefix (`team.AbCd`); and, if the text has no whole id of a key, any 6 characters or more of an id.
     ///
     /// Each whole id costs one look-up. Parts cost a walk through all keys that the actor may see, in pages of 1,000, which
     /// is a hundred reads of the store for 100,000 keys.

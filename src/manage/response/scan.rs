@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    ops::Range,
+};
 
 use super::identified::LeakEvidence;
 use crate::{
@@ -51,12 +54,34 @@ struct Fragments<'a> {
 impl<'a> Scan<'a> {
     pub(in crate::manage) fn of(text: &'a str, format: &KeyFormat) -> Self {
         let (mut scan, bytes) = (Self::default(), text.as_bytes());
-        let (mut place, mut run_begins) = (0, true);
+        let mut place = 0;
+        for found in format.find_in(bytes) {
+            let key = bytes.get(found.at.clone()).and_then(|key| format.parse(key).ok());
+            match key {
+                Some(key) => scan.keys.push(key),
+                None => scan.note_id(found.id, SECRET),
+            }
+            // Of keys that overlap, each is noted. What is between them is looked through once.
+            if found.at.start >= place {
+                scan.less_than_keys(bytes, place..found.at.start, format);
+            }
+            let behind = bytes.get(found.at.end..).unwrap_or_default();
+            place = place.max(found.at.end + run(behind));
+        }
+        scan.less_than_keys(bytes, place..bytes.len(), format);
+        scan
+    }
+
+    /// What may be ids or parts of ids where no whole key is.
+    fn less_than_keys(&mut self, text: &'a [u8], range: Range<usize>, format: &KeyFormat) {
+        let (mut place, end) = (range.start, range.end);
+        let bytes = text.get(..end).unwrap_or_default();
+        let mut run_begins = true;
         while let Some(byte) = bytes.get(place) {
             if run_begins || !byte_before(bytes, place).is_ascii_alphanumeric() {
                 let rest = bytes.get(place..).unwrap_or_default();
                 if format.begins_like_a_key(rest)
-                    && let Some(end) = scan.behind_prefix(rest, format)
+                    && let Some(end) = self.behind_prefix(rest)
                 {
                     place += end;
                     run_begins = true;
@@ -64,10 +89,11 @@ impl<'a> Scan<'a> {
                 }
                 if run_begins && is_base64url(*byte) {
                     let length = run(rest);
-                    // A prefix may stand within it: then what is before that prefix is no part of an id.
+                    // A prefix may stand within it: then what is before that prefix is no part of an id. Nor is what a
+                    // whole key is glued to.
                     let prefix = prefix_within(rest, length, format);
-                    if prefix.is_none() {
-                        scan.without_prefix(rest, length);
+                    if prefix.is_none() && !(place + length == end && end < text.len()) {
+                        self.without_prefix(rest, length);
                     }
                     place += prefix.unwrap_or(length);
                     run_begins = false;
@@ -77,7 +103,6 @@ impl<'a> Scan<'a> {
             run_begins = !is_base64url(*byte);
             place += 1;
         }
-        scan
     }
 
     /// Whether there is anything that only going through all keys can find, beside whole ids.
@@ -107,18 +132,14 @@ impl<'a> Scan<'a> {
         parts.max().map(|characters| Finding { evidence: LeakEvidence::Part, characters })
     }
 
-    /// What stands behind an accepted prefix; where it ends, if it is something.
-    fn behind_prefix(&mut self, text: &'a [u8], format: &KeyFormat) -> Option<usize> {
+    /// What stands behind an accepted prefix and is no key; where it ends, if it is something.
+    fn behind_prefix(&mut self, text: &'a [u8]) -> Option<usize> {
         let dot = text.iter().position(|byte| *byte == b'.')?;
         let (prefix, behind) = (text.get(..dot)?, text.get(dot + 1..)?);
         let length = run(behind);
         if length == ID {
             let secret = secret_behind(behind);
-            let key = text.get(..dot + 1 + ID + 1 + SECRET).filter(|_| secret >= SECRET);
-            match key.and_then(|key| format.parse(key).ok()) {
-                Some(key) => self.keys.push(key),
-                None => self.note_id(behind, secret),
-            }
+            self.note_id(id_at(behind)?, secret);
             return Some(dot + 1 + ID + if secret > 0 { 1 + secret } else { 0 });
         }
         if !(SHORTEST_BEGINNING..ID).contains(&length) {
@@ -133,20 +154,17 @@ impl<'a> Scan<'a> {
     fn without_prefix(&mut self, text: &'a [u8], length: usize) {
         let Some(run) = text.get(..length) else { return };
         match length {
-            ID => self.note_id(text, secret_behind(text)),
+            ID => id_at(text).into_iter().for_each(|id| self.note_id(id, secret_behind(text))),
             SHORTEST_PART..ID => self.parts.insert(run),
             _ if length > ID => self.within.extend(run.windows(ID)),
             _ => {}
         }
     }
 
-    /// The text begins with an id, behind which so many characters of a secret stand.
-    fn note_id(&mut self, text: &[u8], secret: usize) {
-        let id = text.get(..ID).and_then(|id| KeyId::new(std::str::from_utf8(id).ok()?).ok());
+    /// An id, behind which so many characters of a secret stand.
+    fn note_id(&mut self, id: KeyId, secret: usize) {
         let evidence = if secret < SHORTEST_SECRET { LeakEvidence::Id } else { LeakEvidence::IdAndSecret };
-        if let Some(id) = id {
-            self.ids.entry(id).and_modify(|best| *best = evidence.min(*best)).or_insert(evidence);
-        }
+        self.ids.entry(id).and_modify(|best| *best = evidence.min(*best)).or_insert(evidence);
     }
 }
 
@@ -174,6 +192,11 @@ fn byte_before(text: &[u8], place: usize) -> u8 {
 /// With how many characters of base64url it begins.
 fn run(text: &[u8]) -> usize {
     text.iter().take_while(|byte| is_base64url(**byte)).count()
+}
+
+/// The id that a text begins with.
+fn id_at(text: &[u8]) -> Option<KeyId> {
+    KeyId::new(std::str::from_utf8(text.get(..ID)?).ok()?).ok()
 }
 
 /// How many characters stand where a text that begins with an id has its secret.

@@ -1,6 +1,8 @@
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use proptest::prelude::*;
 
 use super::*;
+use crate::KeyKind;
 
 const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
 
@@ -80,32 +82,191 @@ fn authorization_is_read_as_scheme_and_candidate() {
         ("bearer".into(), EMPTY),
         ("Bearer ".into(), EMPTY),
         ("Bearer \t ".into(), EMPTY),
-        // Other schemes are none of our business.
+        // Other schemes are somebody else's.
         ("Basic dXNlcjpwYXNz".into(), Nothing),
         ("Digest username=\"a\"".into(), Nothing),
-        (format!("Basic {k}"), Nothing),
         ("Bearerx".into(), Nothing),
-        (format!("Bearer:{k}"), Nothing),
-        (format!("Bearer={k}"), Nothing),
         ("Beare".into(), Nothing),
         (String::new(), Nothing),
         (" \t ".into(), Nothing),
         ("eyJhbGciOiJIUzI1NiJ9.e30.c2ln".into(), Nothing),
-        // A key is told from another credential by its prefix, however much of it is there.
+        // Where no scheme stands, or one of those that are taken for ours, a key is told by its id, whatever follows.
         (k.into(), NO_SCHEME),
         (format!("  {k}"), NO_SCHEME),
-        ("user.".into(), NO_SCHEME),
-        ("team.x y".into(), NO_SCHEME),
+        (k[..26].into(), NO_SCHEME),
+        (k[..25].into(), NO_SCHEME),
+        (format!("{}[REDACTED]", &k[..26]), NO_SCHEME),
         (format!("Token {k}"), NO_SCHEME),
         (format!("token\t{k}"), NO_SCHEME),
         (format!("ApiKey   {k}"), NO_SCHEME),
-        (format!("APIKEY {k}"), NO_SCHEME),
+        (format!("APIKEY {}", &k[..40]), NO_SCHEME),
+        ("user.".into(), Nothing),
+        ("team.x y".into(), Nothing),
+        (k[..24].into(), Nothing),
+        (format!("{}x", &k[..25]), Nothing),
+        (format!("Token {}", &k[..24]), Nothing),
+        ("Token user.smith:pw".into(), Nothing),
         ("Token abc".into(), Nothing),
         ("ApiKey".into(), Nothing),
-        (format!("Token token={k}"), Nothing),
-        (format!("Tokens {k}"), Nothing),
     ] {
         assert_eq!(read_lines(&[("authorization", &value)]), expected, "{value:?}");
+    }
+}
+
+/// All the places where a key stands in an `Authorization` that is none of a key, and what is told of it.
+fn misplaced() -> Vec<(Vec<u8>, MalformedReason)> {
+    use MalformedReason::{BearerInside, MissingScheme, Quotes, Whitespace};
+    let k = KEY;
+    let basic = |credentials: &str| format!("Basic {}", Base64::encode_string(credentials.as_bytes()));
+    let hex: String = k.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let texts = [
+        (format!("Bearer%20{k}"), MissingScheme),
+        (format!("Bearer: {k}"), MissingScheme),
+        (format!("Bearer:{k}"), MissingScheme),
+        (format!("Bearer={k}"), MissingScheme),
+        (format!("Bearer{k}"), MissingScheme),
+        (format!("BEARER{k};"), MissingScheme),
+        (format!("Bearer,{k}"), MissingScheme),
+        (format!("'Bearer {k}'"), Quotes),
+        (format!("\"Bearer {k}\""), Quotes),
+        (format!("Bearer:\"{k}\""), Quotes),
+        (format!("\u{201c}Bearer {k}\u{201d}"), Quotes),
+        (format!("Bearer:\u{ab}{k}\u{bb}"), Quotes),
+        (format!("Authorization: Bearer {k}"), BearerInside),
+        (format!("Bearer\u{a0}{k}"), Whitespace),
+        (format!("\u{feff}Bearer {k}"), Whitespace),
+        (format!("Bearer\u{200b}{k}"), Whitespace),
+        (format!("Api-Key {k}"), MissingScheme),
+        (format!("API-KEY {k}"), MissingScheme),
+        (format!("X-API-Key {k}"), MissingScheme),
+        (format!("x-api-key: {k}"), MissingScheme),
+        (format!("Key {k}"), MissingScheme),
+        (format!("AccessKey {k}"), MissingScheme),
+        (format!("ApiKey-v1 {k}"), MissingScheme),
+        (format!("ApiKey: {k}"), MissingScheme),
+        (format!("Tokens {k}"), MissingScheme),
+        (format!("JWT {k}"), MissingScheme),
+        (format!("OAuth {k}"), MissingScheme),
+        (format!("Token token={k}"), MissingScheme),
+        (format!("Token token=\"{k}\", nonce=\"a\""), MissingScheme),
+        (format!("Digest username=\"{k}\", realm=\"x\""), MissingScheme),
+        (format!("AWS4-HMAC-SHA256 Credential={k}/20260101/eu/s3/aws4_request"), MissingScheme),
+        (format!("\"{k}\""), MissingScheme),
+        (format!("<{k}>"), MissingScheme),
+        (format!("Basic {k}"), MissingScheme),
+        (format!("Basic x:{k}"), MissingScheme),
+        (format!("Basic x, Bearer {k}"), MissingScheme),
+        (format!("Basic realm=\"x\", Bearer {k}"), MissingScheme),
+        (format!("Negotiate {k}{k}"), MissingScheme),
+        (basic(k), MissingScheme),
+        (basic(&format!("{k}:")), MissingScheme),
+        (basic(&format!("{k}:x")), MissingScheme),
+        (basic(&format!("x:{k}")), MissingScheme),
+        (basic(&format!(":{k}")), MissingScheme),
+        (basic(&format!("api:Bearer {k}\n")), MissingScheme),
+        (format!("Api-Key {}", Base64UrlUnpadded::encode_string(k.as_bytes())), MissingScheme),
+        (Base64UrlUnpadded::encode_string(k.as_bytes()), MissingScheme),
+        (format!("Token {hex}"), MissingScheme),
+        (format!("Api-Key {}", k.replace('.', "%2E")), MissingScheme),
+        (k.replace('.', "%2e"), MissingScheme),
+        (format!("Key {}", k.to_uppercase()), MissingScheme),
+        (k.to_uppercase(), MissingScheme),
+        (k.replace("user", "User"), MissingScheme),
+    ];
+    let latin_1 =
+        [([b"Bearer\xa0", k.as_bytes()].concat(), Whitespace), ([b"\xff\xfe", k.as_bytes()].concat(), MissingScheme)];
+    texts.into_iter().map(|(text, reason)| (text.into_bytes(), reason)).chain(latin_1).collect()
+}
+
+#[test]
+fn a_key_is_found_wherever_it_stands() {
+    for (value, reason) in misplaced() {
+        for foreign in [ForeignBearer::Refuse, ForeignBearer::Ignore] {
+            let read = |lines: &[_]| read_with(&KeyHeaders::default(), foreign, lines);
+            let refused = Refused(Fault::Malformed(reason));
+            assert_eq!(read(&[("authorization", &value)]), refused, "{}", value.escape_ascii());
+            // A second copy where it belongs excuses nothing: the first would reach the inner service.
+            let beside = read(&[("authorization", &value), ("x-api-key", KEY.as_bytes())]);
+            assert_eq!(beside, refused, "{}", value.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn a_key_behind_bearer_is_never_left_to_others() {
+    let k = KEY;
+    let base64 = |text: String| Base64::encode_string(text.as_bytes());
+    for text in [
+        format!("<{k}>"),
+        format!("API_KEY={k}"),
+        format!("Bearer {k}"),
+        format!("\"{k}\""),
+        format!("\u{feff}{k}"),
+        format!("eyJhbGciOiJIUzI1NiJ9.{k}"),
+        k.to_uppercase(),
+        base64(k.into()),
+        base64(format!("x:{k}")),
+        k.replace('.', "%2E"),
+    ] {
+        let value = format!("Bearer {text}");
+        let read = read_with(&KeyHeaders::default(), ForeignBearer::Ignore, &[("authorization", value.as_bytes())]);
+        assert_eq!(read, bearer(&text));
+        assert!(
+            KeyFormat::unbranded().parse(text.as_bytes()).is_err(),
+            "it is a candidate, and never one that is admitted"
+        );
+    }
+    let latin_1 = [b"Bearer \xa0", k.as_bytes()].concat();
+    let read = read_with(&KeyHeaders::default(), ForeignBearer::Ignore, &[("authorization", &latin_1)]);
+    assert_eq!(read, Bearer(format!("\u{fffd}{k}")));
+}
+
+/// Credentials of other people that have in them what keys are made of.
+fn foreign() -> Vec<String> {
+    let k = KEY;
+    let basic = |credentials: &str| format!("Basic {}", Base64::encode_string(credentials.as_bytes()));
+    let other_brand = KeyFormat::branded("globex").unwrap().generate(KeyKind::User).unwrap();
+    let other_brand = other_brand.expose_secret();
+    let mut foreign = vec![
+        basic("user.smith:pw"),
+        basic("team.blue:user.smith"),
+        basic("user.name@example.com:user.user.user.user.user.user.user.user.user.user.user.user."),
+        basic(&format!("{}:x", &k[..73])),
+        basic(&format!("{}:{}", &k[..25], &k[26..])),
+        basic(&format!("x:{other_brand}")),
+        "Digest username=\"user.name\", realm=\"team.example.com\", uri=\"/user.php\", response=\"6629fae49393a05397450978507c4ef1\"".into(),
+        "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;range, Signature=fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024".into(),
+        "Negotiate YIIFxwYGKwYBBQUCoIIFuzCCBbegMDAuBgkqhkiC9xIBAgIGCSqGSIb3EgECAgYKKwYBBAGCNwICHgYKKwYBBAGCNwICCqOCBYEEggV9YIIFeQYJKoZIhvcSAQICAQBuggVo".into(),
+        "Host user.example.com, team.example.com".into(),
+        format!("Custom {}", &k[..73]),
+        format!("Custom {}", k.replacen("AAEC", "AAE", 1)),
+        format!("Custom {}", k.replace("user.", "users.")),
+        format!("Custom {other_brand}"),
+        format!("Token {other_brand}"),
+        other_brand.into(),
+    ];
+    // Claims that speak of users, at all places of a group of base64.
+    for claims in ["{\"sub\":\"user.smith\"}", "{\"sub\": \"user.smith\"}", "{\"team\":\"team.blue.user.\"}"] {
+        let claims = Base64UrlUnpadded::encode_string(claims.as_bytes());
+        foreign.push(format!("JWT eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJlIG9mIGF0IGxlYXN0IDMyIGJ5dGVz"));
+    }
+    foreign
+}
+
+#[test]
+fn credentials_of_others_stay_untouched_whatever_words_are_in_them() {
+    for value in foreign() {
+        for foreign in [ForeignBearer::Refuse, ForeignBearer::Ignore] {
+            let lines = [("authorization", value.as_bytes())];
+            assert_eq!(read_with(&KeyHeaders::default(), foreign, &lines), Nothing, "{value}");
+            let beside = [lines[0], ("x-api-key", KEY.as_bytes())];
+            assert_eq!(read_with(&KeyHeaders::default(), foreign, &beside), KeyHeader(KEY.into()), "{value}");
+        }
+        let behind_bearer = format!("Bearer {}", value.split_once(' ').map_or(&*value, |(_, text)| text));
+        let lines = [("authorization", behind_bearer.as_bytes())];
+        let is_ours = behind_bearer.starts_with("Bearer user.");
+        let read = read_with(&KeyHeaders::default(), ForeignBearer::Ignore, &lines);
+        assert!(read == Nothing || is_ours, "{behind_bearer}");
     }
 }
 
@@ -270,7 +431,11 @@ proptest! {
                 prop_assert!(!carried.key_header || holds(&x_api_key));
                 prop_assert_eq!(carried.key_header, !x_api_key.is_empty());
             }
-            Reading::Nothing => prop_assert!(authorization.len() < 2 && x_api_key.is_empty()),
+            Reading::Nothing => {
+                prop_assert!(authorization.len() < 2 && x_api_key.is_empty());
+                let holds_key = |value: &[u8]| value.windows(KEY.len()).any(|window| window == KEY.as_bytes());
+                prop_assert!(!authorization.iter().any(|value| holds_key(value)));
+            }
             Reading::Refused(_) => prop_assert!(!authorization.is_empty() || !x_api_key.is_empty()),
         }
     }

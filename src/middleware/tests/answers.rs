@@ -81,7 +81,7 @@ async fn a_request_without_a_key_is_told_no_error_code() {
 async fn what_the_reader_finds_malformed_is_never_checked() {
     for (lines, reason) in [
         ([("authorization", KEY)], MalformedReason::MissingScheme),
-        ([("authorization", "Token user.x")], MalformedReason::MissingScheme),
+        ([("authorization", "Token user.AAECAwQFBgcICQoLDA0O.")], MalformedReason::MissingScheme),
         ([("authorization", "Bearer ")], MalformedReason::Empty),
         ([("x-api-key", "")], MalformedReason::Empty),
     ] {

@@ -38,6 +38,8 @@ fn whole_key_is_found_wherever_it_stands() {
         ("https://example.com/?key=", "&page=2"),
         ("team.", ""),
         ("user.user.", ""),
+        ("Bearer", "Bearer"),
+        ("some_longer_word_and_", ""),
     ] {
         assert_eq!(found(&format!("{before}{KEY}{after}")), Some(LeakEvidence::WholeKey), "{before}…{after}");
     }
@@ -48,6 +50,19 @@ fn two_keys_of_one_text_are_both_found() {
     let other = format().generate(KeyKind::User).unwrap();
     let text = format!("{KEY},{}", other.expose_secret());
     assert_eq!(Scan::of(&text, &format()).keys.len(), 2);
+}
+
+#[test]
+fn key_is_found_behind_one_that_lost_its_end() {
+    assert_eq!(found(&format!("{}{KEY}", &KEY[..KEY.len() - 4])), Some(LeakEvidence::WholeKey));
+}
+
+#[test]
+fn what_a_key_is_glued_to_is_no_part_of_an_id() {
+    let format = format();
+    let text = format!("API_KEY_OF_{KEY}");
+    let scan = Scan::of(&text, &format);
+    assert_eq!((scan.keys.len(), scan.ids.len(), scan.has_parts(), scan.has_beginnings()), (1, 0, false, false));
 }
 
 #[test]

@@ -1,0 +1,226 @@
+//! Keys that something encoded on their way: in base64, in hexadecimal digits, or with escapes.
+
+use zeroize::Zeroizing;
+
+use super::layout::{LONGEST_BRAND, SHORTEST_KEY};
+
+/// `user.` and `team.` as they look within base64 and in hexadecimal digits, as far as nothing around them shows.
+///
+/// In base64 it depends on how many bytes of its group of three stand before it. Both alphabets write keys alike: no
+/// three characters of a key make one of the two in which they differ.
+const MARKS: [Mark; 8] = [
+    Mark { text: *b"dXNlci", code: Code::Base64 { before: 0 } },
+    Mark { text: *b"VzZXIu", code: Code::Base64 { before: 1 } },
+    Mark { text: *b"1c2VyL", code: Code::Base64 { before: 2 } },
+    Mark { text: *b"dGVhbS", code: Code::Base64 { before: 0 } },
+    Mark { text: *b"RlYW0u", code: Code::Base64 { before: 1 } },
+    Mark { text: *b"0ZWFtL", code: Code::Base64 { before: 2 } },
+    Mark { text: *b"757365", code: Code::Hex },
+    Mark { text: *b"746561", code: Code::Hex },
+];
+
+/// Characters of a mark.
+const MARK: usize = 6;
+/// So many bytes may belong to a prefix before its kind.
+const BRAND: usize = LONGEST_BRAND + 1;
+/// Bytes around a mark that are decoded: a brand, the key, and what is left of two groups of base64.
+const AROUND: usize = BRAND + SHORTEST_KEY + 5;
+/// No name of a scheme is so long, and every line of base64 that a tool breaks is longer.
+const SHORTEST_LINE: usize = 32;
+/// Where the dots of a key are, counted from its kind.
+const DOTS: [usize; 2] = [4, 25];
+
+#[derive(Clone, Copy)]
+struct Mark {
+    text: [u8; MARK],
+    code: Code,
+}
+
+#[derive(Clone, Copy)]
+enum Code {
+    Base64 { before: usize },
+    Hex,
+}
+
+/// The marks that have a byte as their first, second or third, one bit each.
+#[expect(clippy::indexing_slicing, reason = "the loops end where the tables do, and run in the compiler")]
+const MARKED: [[u8; 256]; 3] = {
+    let mut marked = [[0; 256]; 3];
+    let mut mark = 0;
+    while mark < MARKS.len() {
+        let mut place = 0;
+        while place < marked.len() {
+            marked[place][MARKS[mark].text[place] as usize] |= 1 << mark;
+            place += 1;
+        }
+        mark += 1;
+    }
+    marked
+};
+
+/// Whether something in this text, decoded once, is what the function looks for. It is shown each part that may be a
+/// key, with enough of what stands before it for the longest prefix.
+///
+/// Takes time by the length of the text, and memory only if the text has blanks or escapes. What is decoded is wiped.
+pub(super) fn any_decoded(text: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
+    // Encoded, a key is no shorter.
+    text.len() >= SHORTEST_KEY
+        && (any_marked(text, &is_it)
+            || joined(text).is_some_and(|text| any_marked(&text, &is_it))
+            || unescaped(text).is_some_and(|text| is_it(&text)))
+}
+
+fn any_marked(text: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
+    let [first, second, third] = &MARKED;
+    #[expect(clippy::indexing_slicing, reason = "the tables have an entry for each of 256 bytes")]
+    let marks = |window: &[u8]| match window {
+        [a, b, c, ..] => first[usize::from(*a)] & second[usize::from(*b)] & third[usize::from(*c)],
+        _ => 0,
+    };
+    let mut windows = text.windows(MARK).enumerate();
+    windows.any(|(place, window)| marks(window) != 0 && is_marked(text, place, window, &is_it))
+}
+
+#[cold]
+fn is_marked(text: &[u8], place: usize, window: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
+    MARKS.iter().filter(|mark| mark.text == *window).any(|mark| match mark.code {
+        Code::Base64 { before } => Coded::<6>::at(text, place, before).is_some_and(|coded| coded.holds(&is_it)),
+        Code::Hex => Coded::<4>::at(text, place, 0).is_some_and(|coded| coded.holds(&is_it)),
+    })
+}
+
+/// An encoded text from the beginning of what may be a brand on. Its characters have this number of bits.
+struct Coded<'a, const BITS: usize> {
+    text: &'a [u8],
+    /// Which of its bytes is the first of the kind.
+    kind: usize,
+}
+
+impl<'a, const BITS: usize> Coded<'a, BITS> {
+    /// The fewest characters that hold whole bytes, and how many these are.
+    const GROUP: (usize, usize) = if BITS == 6 { (4, 3) } else { (2, 1) };
+
+    /// Of a mark that begins here, in whose first group so many bytes stand before the kind.
+    fn at(text: &'a [u8], mark: usize, before: usize) -> Option<Self> {
+        let (characters, bytes) = Self::GROUP;
+        // A mark begins with the first character that shows nothing of the byte before.
+        let group = mark.checked_sub(if before == 0 { 0 } else { before + 1 })?;
+        let groups = text.get(..group)?.rchunks_exact(characters).take(BRAND.div_ceil(bytes));
+        let groups = groups.take_while(|group| group.iter().all(|character| Self::value(*character).is_some())).count();
+        Some(Self { text: text.get(group - groups * characters..)?, kind: groups * bytes + before })
+    }
+
+    /// Whether something here, decoded, is what the function looks for. Two dots in their places come first: to decode
+    /// at each word `user` would cost more than all the rest.
+    fn holds(&self, is_it: impl Fn(&[u8]) -> bool) -> bool {
+        if !DOTS.iter().all(|dot| self.byte(self.kind + dot) == Some(b'.')) {
+            return false;
+        }
+        let mut decoded = Zeroizing::new([0; AROUND]);
+        let mut length = 0;
+        for place in decoded.iter_mut() {
+            let Some(byte) = self.byte(length) else { break };
+            *place = byte;
+            length += 1;
+        }
+        decoded.get(..length).is_some_and(is_it)
+    }
+
+    /// Its byte of this number.
+    fn byte(&self, number: usize) -> Option<u8> {
+        let (first, last) = (number * 8 / BITS, (number * 8 + 7) / BITS);
+        let mut bits = 0_u16;
+        for character in self.text.get(first..=last)? {
+            bits = bits << BITS | u16::from(Self::value(*character)?);
+        }
+        let beyond = (last + 1) * BITS - (number + 1) * 8;
+        let [_, byte] = (bits >> beyond).to_be_bytes();
+        Some(byte)
+    }
+
+    const fn value(character: u8) -> Option<u8> {
+        if BITS == 6 { base64_value(character) } else { hex_value(character) }
+    }
+}
+
+/// The text without blanks, if something long stands before one: tools break base64 into lines, and a line break turns
+/// into a blank on its way into a header.
+fn joined(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = text.trim_ascii();
+    let has_blanks = text.iter().fold(false, |any, &byte| any | matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    let mut lines = text.split(u8::is_ascii_whitespace).rev().skip(1);
+    if !has_blanks || !lines.any(|line| line.len() >= SHORTEST_LINE) {
+        return None;
+    }
+    let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
+    joined.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    Some(joined)
+}
+
+/// The text without the escapes of addresses, of JSON, of HTML and of quoted strings (RFC 9110 §5.6.4), if
+/// it has any.
+fn unescaped(mut text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    if !text.iter().fold(false, |any, &byte| any | matches!(byte, b'%' | b'\\' | b'&')) {
+        return None;
+    }
+    // Its full size at once: to grow would leave copies behind.
+    let mut unescaped = Zeroizing::new(Vec::with_capacity(text.len()));
+    while let [byte, rest @ ..] = text {
+        let (byte, rest) = escape(text).unwrap_or((*byte, rest));
+        unescaped.push(byte);
+        text = rest;
+    }
+    Some(unescaped)
+}
+
+/// The ASCII character that a text begins with an escape of, and what follows.
+fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
+    match text {
+        [b'%', rest @ ..] | [b'\\', b'x', rest @ ..] | [b'\\', b'u', b'0', b'0', rest @ ..] => {
+            let (digits, rest) = rest.split_at_checked(2)?;
+            Some((number(digits, 16)?, rest))
+        }
+        [b'\\', byte @ (b'.' | b'-' | b'_'), rest @ ..] => Some((*byte, rest)),
+        [b'&', b'#', rest @ ..] => {
+            let end = rest.iter().take(8).position(|byte| *byte == b';')?;
+            let (digits, rest) = (rest.get(..end)?, rest.get(end + 1..)?);
+            let character = match digits {
+                [b'x' | b'X', digits @ ..] => number(digits, 16)?,
+                digits => number(digits, 10)?,
+            };
+            Some((character, rest))
+        }
+        _ => None,
+    }
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u8> {
+    // A sign would be read, too.
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+}
+
+const fn base64_value(character: u8) -> Option<u8> {
+    Some(match character {
+        b'A'..=b'Z' => character - b'A',
+        b'a'..=b'z' => character - b'a' + 26,
+        b'0'..=b'9' => character - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    })
+}
+
+const fn hex_value(character: u8) -> Option<u8> {
+    Some(match character {
+        b'0'..=b'9' => character - b'0',
+        b'a'..=b'f' => character - b'a' + 10,
+        b'A'..=b'F' => character - b'A' + 10,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
