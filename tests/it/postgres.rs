@@ -17,6 +17,7 @@ mod roles;
 #[path = "support/postgres.rs"]
 pub(crate) mod server;
 mod sql;
+mod strangers;
 #[cfg(feature = "postgres-tls")]
 mod tls;
 

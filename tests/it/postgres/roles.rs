@@ -10,7 +10,7 @@ use tower_api_keys::{
 use super::{check, issue, known_key, migrated, node, revoke, server::Server, settings};
 
 /// The statements of the manual.
-async fn grant(server: &Server) {
+pub(super) async fn grant(server: &Server) {
     let manual = include_str!("../../../docs/postgres.md");
     let statements: Vec<&str> = manual
         .split("```sql\n")
