@@ -6,28 +6,34 @@
 select pg_catalog.set_config('api_keys.path', pg_catalog.current_setting('search_path'), true);
 set local search_path to pg_catalog, pg_temp;
 
--- A role that may create in the schema, or that owns it, can replace what keys are checked with.
+-- A role that may create in the schema, or that owns it, can replace what keys are checked with. Where the schema is made
+-- here, default privileges are all that can give it such a right, and it is taken back.
 do $$
 declare
     this text := '"api_keys"';
+    is_new boolean := to_regnamespace(this) is null;
     other record;
 begin
-    if to_regnamespace(this) is null then
+    if is_new then
         create schema "api_keys";
     end if;
     for other in
-        select grants.grantee, coalesce(quote_ident(role.rolname), 'public') as name, grants.grantee = nspowner as owns
+        select coalesce(quote_ident(role.rolname), 'public') as name, grants.grantee = nspowner as owns
         from pg_namespace cross join lateral aclexplode(coalesce(nspacl, acldefault('n', nspowner))) grants
         left join pg_roles role on role.oid = grants.grantee
         where pg_namespace.oid = this::regnamespace and grants.privilege_type = 'CREATE'
             and not coalesce(role.rolsuper, false)
             and (grants.grantee = 0 or not pg_has_role(grants.grantee, current_user, 'member'))
     loop
-        raise exception 'others may create in the schema %, and could replace what keys are checked with: run `%`', this,
-            case
-                when other.owns then format('alter schema %s owner to %I', this, current_user)
-                else format('revoke create on schema %s from %s', this, other.name)
-            end;
+        if is_new then
+            execute format('revoke create on schema %s from %s', this, other.name);
+        else
+            raise exception 'others can create in the schema %, and replace what keys are checked with: run `%`', this,
+                case
+                    when other.owns then format('alter schema %s owner to %I', this, current_user)
+                    else format('revoke create on schema %s from %s', this, other.name)
+                end;
+        end if;
     end loop;
 end
 $$;
@@ -410,24 +416,32 @@ create table "api_keys".api_key_meta (
     value bytea not null
 );
 
--- The triggers fire whatever the session says it is. And nobody else may call the functions that write the log.
+-- The triggers fire whatever the session says it is. Nobody else may call the functions that write the log, or put
+-- triggers on the tables, which would run with the rights of the role that owns them. Default privileges may say otherwise.
 do $$
 declare
     this text := '"api_keys"';
-    name text;
+    statement text;
 begin
-    for name in
-        select oid::regprocedure from pg_proc where pronamespace = this::regnamespace and proname like 'api\_key%'
-            and proname <> all (array['api_key_hold_owner', 'api_key_lift_owner'])
-    loop
-        execute format('revoke execute on function %s from public', name);
-    end loop;
-    for name in
+    for statement in
+        select format('revoke execute on function %s from %s', p.oid::regprocedure,
+            coalesce(quote_ident(role.rolname), 'public'))
+        from pg_proc p cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) grants
+        left join pg_roles role on role.oid = grants.grantee
+        where p.pronamespace = this::regnamespace and p.proname like 'api\_key%'
+            and p.proname <> all (array['api_key_hold_owner', 'api_key_lift_owner']) and grants.grantee <> p.proowner
+        union all
+        select format('revoke trigger on %s from %s', c.oid::regclass, coalesce(quote_ident(role.rolname), 'public'))
+        from pg_class c cross join lateral aclexplode(c.relacl) grants
+        left join pg_roles role on role.oid = grants.grantee
+        where c.relnamespace = this::regnamespace and c.relname like 'api\_key%'
+            and grants.privilege_type = 'TRIGGER' and grants.grantee <> c.relowner
+        union all
         select format('alter table %s enable always trigger %I', tgrelid::regclass, tgname)
         from pg_trigger join pg_class on pg_class.oid = tgrelid
         where relnamespace = this::regnamespace and tgname like 'api\_key%' and not tgisinternal
     loop
-        execute name;
+        execute statement;
     end loop;
 end
 $$;

@@ -20,6 +20,7 @@ mod sql;
 mod strangers;
 #[cfg(feature = "postgres-tls")]
 mod tls;
+mod waiting;
 
 use std::time::{Duration, Instant};
 

@@ -83,8 +83,7 @@ impl Transport {
     fn of(config: &mut Config, settings: &PostgresSettings) -> Result<Self, PostgresError> {
         if config.get_ssl_mode() != SslMode::Require {
             if config.get_ssl_mode() != SslMode::Disable && !is_local(config) {
-                let what = "without TLS, everybody on the way to the server can read keys' hashes and change what is \
-                            asked: write `sslmode=require` into the URL, with the feature `postgres-tls`, or \
+                let what = "without TLS, others on the network between can read hashes of keys and change answers: write `sslmode=require` into the URL, with the feature `postgres-tls`, or \
                             `sslmode=disable` if the way is safe";
                 return Err(PostgresError::new(PostgresErrorKind::Settings, what));
             }

@@ -21,7 +21,7 @@ fn pool(server: &Server) -> Pool {
     pool_at(&server.url(), 4)
 }
 
-fn pool_at(url: &str, size: usize) -> Pool {
+pub(super) fn pool_at(url: &str, size: usize) -> Pool {
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_config(url.parse().unwrap(), NoTls, manager_config);
     Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).build().unwrap()

@@ -1,7 +1,6 @@
 //! Whatever strangers put where names are looked up, it runs neither as the owner of the tables nor as a node. And where
 //! they could replace what keys are checked with, nobody migrates and nobody connects.
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Client, NoTls};
 use tower_api_keys::{
     auth::AuthErrorKind,
@@ -12,7 +11,7 @@ use tower_api_keys::{
     },
 };
 
-use super::{check, known_key, revoke, roles::grant, server::Server, settings};
+use super::{check, known_key, pools::pool_at, revoke, roles::grant, server::Server, settings};
 
 /// Says that something hostile ran, whatever becomes of the transaction it ran in; then fails it.
 const TRAP: &str = "\
@@ -147,12 +146,7 @@ async fn no_code_of_a_stranger_s_runs_whatever_the_search_path() {
     grant(&server).await;
     let direct = connect_as(&server, "keys_node").await.unwrap();
     let pooled = PostgresStore::connect_with(&url_as(&server, "keys_node"), settings().behind_pooler()).await.unwrap();
-    let manager = Manager::from_config(
-        url_as(&server, "keys_node").parse().unwrap(),
-        NoTls,
-        ManagerConfig { recycling_method: RecyclingMethod::Fast },
-    );
-    let pool = Pool::builder(manager).max_size(4).runtime(Runtime::Tokio1).build().unwrap();
+    let pool = pool_at(&url_as(&server, "keys_node"), 4);
     let theirs = PostgresStore::from_pool(pool, settings()).await.unwrap();
     for store in [&direct, &pooled, &theirs] {
         check_store(store).await.into_result().unwrap();
@@ -381,4 +375,33 @@ async fn every_function_looks_names_up_in_the_server_s_own_schema_and_every_trig
                     and has_function_privilege('developers', p.oid, 'execute') order by 1";
     let callable: Vec<String> = admin.query(callable, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert_eq!(callable, ["api_key_hold_owner", "api_key_lift_owner"]);
+}
+
+#[tokio::test]
+async fn default_privileges_give_nobody_a_hand_in_new_tables() {
+    let server = Server::start();
+    let admin = server.client().await;
+    let generous = "create role developers login; create role keys_owner login; \
+                    grant create on database postgres to keys_owner; \
+                    alter default privileges for role keys_owner grant all on schemas to developers; \
+                    alter default privileges for role keys_owner grant all on tables to developers; \
+                    alter default privileges for role keys_owner grant all on functions to developers";
+    admin.batch_execute(generous).await.unwrap();
+    migrate_as(&server, "keys_owner").await.unwrap();
+    connect_as(&server, "keys_owner").await.unwrap();
+    let developer = client_as(&server, "developers").await;
+    for statement in [
+        "create table keys.theirs (a integer)",
+        "create temp table bait (like keys.api_keys); \
+         create trigger t after delete on pg_temp.bait execute function keys.api_keys_truncated()",
+        "create function pg_temp.theirs() returns trigger language plpgsql as 'begin return null; end'; \
+         create trigger t after insert on keys.api_key_log execute function pg_temp.theirs()",
+    ] {
+        let error = developer.batch_execute(statement).await.expect_err(statement);
+        assert_eq!(
+            error.code(),
+            Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE),
+            "{statement}: {error}"
+        );
+    }
 }
