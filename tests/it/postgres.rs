@@ -17,8 +17,10 @@ mod roles;
 #[path = "support/postgres.rs"]
 pub(crate) mod server;
 mod sql;
+mod strangers;
 #[cfg(feature = "postgres-tls")]
 mod tls;
+mod waiting;
 
 use std::time::{Duration, Instant};
 

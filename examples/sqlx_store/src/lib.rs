@@ -27,6 +27,9 @@ use tower_api_keys::{
 };
 
 /// Keys in the schema `keys` of a database. Cheap to clone.
+///
+/// Statements here have bare operators and functions, which the server looks for in the search path of the pool's
+/// sessions. It should name no schema in which other roles may create.
 #[derive(Clone, Debug)]
 pub struct SqlxStore {
     pool: PgPool,
@@ -40,24 +43,25 @@ impl SqlxStore {
     }
 
     /// Brings the tables up to date. Nodes may do it at the same time. With sqlx's own migrations, copy the files of
-    /// `migrations/postgres` there instead.
+    /// `migrations/postgres` there instead, with the name of the schema put in. They refuse a schema in which other roles
+    /// may create.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
-        const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended('migrations of keys', 0))";
-        const SCHEMA: &str = "create schema if not exists keys; set local search_path to keys";
+        // Any role can take this lock: nobody waits for it for ever.
+        const LOCK: &str = "set local lock_timeout to '15s'; \
+            select pg_advisory_xact_lock(hashtextextended('migrations of keys', 0))";
         const IS_NEW: &str = "select to_regclass('keys.api_key_schema') is null";
         const VERSION: &str = "select coalesce(max(version), 0) from keys.api_key_schema";
         const RECORD: &str = "insert into keys.api_key_schema (version) values ($1)";
+        let migrations =
+            PostgresStore::migrations("keys").map_err(|error| sqlx::Error::Configuration(error.into()))?;
         let mut transaction = pool.begin().await?;
         sqlx::raw_sql(LOCK).execute(&mut *transaction).await?;
-        sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
         let is_new: bool = sqlx::query_scalar(IS_NEW).fetch_one(&mut *transaction).await?;
         let found = if is_new { 0 } else { sqlx::query_scalar(VERSION).fetch_one(&mut *transaction).await? };
-        for (version, migration) in
-            (1_i32..).zip(PostgresStore::migrations().iter().copied()).filter(|(version, _)| *version > found)
-        {
+        for (version, migration) in (1_i32..).zip(&migrations).filter(|(version, _)| *version > found) {
             sqlx::raw_sql(migration).execute(&mut *transaction).await?;
             sqlx::query(RECORD).bind(version).execute(&mut *transaction).await?;
         }

@@ -1,4 +1,4 @@
-use std::{future::poll_fn, time::Duration};
+use std::{future::poll_fn, net::IpAddr, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -77,11 +77,16 @@ impl Server {
 }
 
 impl Transport {
-    /// TLS where the URL says `sslmode=require`, and then with a certificate that is checked; else none, whether this
-    /// crate was built with TLS or not.
+    /// TLS where the URL says `sslmode=require`, and then with a certificate that is checked; none where it says
+    /// `disable`. Whether this crate was built with TLS or not, a URL that says neither is for a server on this machine.
     #[cfg_attr(not(feature = "postgres-tls"), expect(unused_variables, reason = "certificates belong to TLS"))]
     fn of(config: &mut Config, settings: &PostgresSettings) -> Result<Self, PostgresError> {
         if config.get_ssl_mode() != SslMode::Require {
+            if config.get_ssl_mode() != SslMode::Disable && !is_local(config) {
+                let what = "without TLS, others on the network between can read hashes of keys and change answers: write `sslmode=require` into the URL, with the feature `postgres-tls`, or \
+                            `sslmode=disable` if the way is safe";
+                return Err(PostgresError::new(PostgresErrorKind::Settings, what));
+            }
             config.ssl_mode(SslMode::Disable);
             return Ok(Self::Plain);
         }
@@ -97,6 +102,25 @@ impl Transport {
             "the URL asks for TLS: build this crate with the feature `postgres-tls`",
         ))
     }
+}
+
+/// Whether every server of this URL is reached without leaving this machine. An address goes before the name beside it.
+fn is_local(config: &Config) -> bool {
+    let addresses = config.get_hostaddrs();
+    if !addresses.is_empty() {
+        return addresses.iter().all(is_loopback);
+    }
+    config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => {
+            name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|address| is_loopback(&address))
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    })
+}
+
+fn is_loopback(address: &IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 /// A pool whose connections this manager makes.
@@ -123,4 +147,55 @@ where
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_tls_a_server_is_on_this_machine_unless_the_url_says_otherwise() {
+        let local = [
+            "postgres://keys@localhost/keys",
+            "postgres://keys@LocalHost/keys",
+            "postgres://keys@127.0.0.1/keys",
+            "postgres://keys@127.8.9.10:5433/keys",
+            "postgres://keys@[::1]/keys",
+            "postgres://keys@%2Fvar%2Frun%2Fpostgresql/keys",
+            "postgres://keys@localhost,127.0.0.1:5433/keys",
+            "postgres://keys@localhost/keys?sslmode=prefer",
+            "host=/var/run/postgresql user=keys",
+            "host=db.example.com hostaddr=127.0.0.1 user=keys",
+            "host=::ffff:127.0.0.1 user=keys",
+            "postgres://keys@db.example.com/keys?sslmode=disable",
+            "host=10.0.0.5 user=keys sslmode=disable",
+        ];
+        for url in local {
+            assert!(transport(url).is_ok(), "{url}");
+        }
+        let remote = [
+            "postgres://keys@db.example.com/keys",
+            "postgres://keys@db.example.com/keys?sslmode=prefer",
+            "postgres://keys@10.0.0.5/keys",
+            "postgres://keys@0.0.0.0/keys",
+            "postgres://keys@[::]/keys",
+            "postgres://keys@[fe80::1]/keys",
+            "postgres://keys@localhost.example.com/keys",
+            "postgres://keys@localhost,db.example.com/keys",
+            "host=localhost hostaddr=10.0.0.5 user=keys",
+            "host=localhost,localhost hostaddr=127.0.0.1,10.0.0.5 user=keys",
+            "host=/var/run/postgresql,db.example.com user=keys",
+        ];
+        for url in remote {
+            let error = transport(url).err().expect(url);
+            assert_eq!(error.kind(), PostgresErrorKind::Settings, "{url}");
+            for way_out in ["sslmode=require", "postgres-tls", "sslmode=disable"] {
+                assert!(error.to_string().contains(way_out), "{url}: {error}");
+            }
+        }
+    }
+
+    fn transport(url: &str) -> Result<Transport, PostgresError> {
+        Transport::of(&mut url.parse().expect(url), &PostgresSettings::new())
+    }
 }

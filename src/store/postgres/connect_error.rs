@@ -1,4 +1,4 @@
-use std::{error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 /// Why a [`PostgresStore`](super::PostgresStore) cannot be used.
 ///
@@ -15,7 +15,7 @@ use std::{error::Error, fmt};
 #[derive(Debug)]
 pub struct PostgresError {
     kind: PostgresErrorKind,
-    what: &'static str,
+    what: Cow<'static, str>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -29,6 +29,10 @@ pub struct PostgresError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PostgresErrorKind {
+    /// Roles that were not trusted with the keys can replace what keys are checked with.
+    Exposed,
+    /// A migration waited for what another session holds.
+    Locked,
     /// The tables are not there, or of a version that this one cannot use.
     Schema,
     /// The URL or a setting is out of range.
@@ -40,16 +44,16 @@ pub enum PostgresErrorKind {
 }
 
 impl PostgresError {
-    pub(super) const fn new(kind: PostgresErrorKind, what: &'static str) -> Self {
-        Self { kind, what, source: None }
+    pub(super) fn new(kind: PostgresErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, what: what.into(), source: None }
     }
 
     pub(super) fn caused(
         kind: PostgresErrorKind,
-        what: &'static str,
+        what: impl Into<Cow<'static, str>>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, what, source: Some(source.into()) }
+        Self { kind, what: what.into(), source: Some(source.into()) }
     }
 
     pub(super) fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -69,7 +73,7 @@ impl PostgresError {
 
 impl fmt::Display for PostgresError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.what)
+        f.write_str(&self.what)
     }
 }
 

@@ -1,8 +1,10 @@
 mod apply;
+mod blockers;
 mod connect;
 mod connect_error;
 mod event_rows;
 mod export;
+mod exposure;
 mod failure;
 mod import;
 mod key_rows;
@@ -11,6 +13,7 @@ mod link;
 mod list;
 mod listener;
 mod log;
+mod migrate;
 mod owner_rows;
 mod portable;
 mod portable_sql;

@@ -2,6 +2,8 @@
 
 use tokio_postgres::types::Type;
 
+// `unnest` of more than one array is syntax: the server takes it for `pg_catalog.unnest`, whatever the search path.
+
 /// Rows of a table from a place on, in the order of its primary key: an index begins at the place, and whether that row
 /// itself is wanted, which it is where the place is the beginning, is asked of each.
 macro_rules! rows_after {
@@ -13,14 +15,14 @@ macro_rules! rows_after {
             stringify!($table),
             " where (",
             $key,
-            ") >= (",
+            ") {>=} (",
             $place,
             ") \
              and (",
             $first,
             " or (",
             $key,
-            ") <> (",
+            ") {<>} (",
             $place,
             ")) order by ",
             $key,
@@ -57,9 +59,9 @@ macro_rules! differing {
             stringify!($table),
             " where (",
             $key,
-            ") in (select * from unnest(",
+            ") {=} any (select * from ",
             $given,
-            "))) as different order by ",
+            ")) as different order by ",
             $key,
             " limit 1"
         )
@@ -147,25 +149,26 @@ pub(super) const EXPORT_USAGE: &str =
     rows_after!(api_key_usage (usage_columns!()) by "key_id, outcome, source": "$1, $2, $3", "$4", "$5");
 pub(super) const EXPORT_EVENTS: &str = rows_after!(api_key_events (event_columns!()) by "sequence": "$1", "$2", "$3");
 pub(super) const IMPORT_META: &str = import!(api_key_meta (meta_columns!()) "$1, $2");
-pub(super) const DIFFERING_META: &str = differing!(api_key_meta (meta_columns!()) "$1, $2" by "name": "$1");
+pub(super) const DIFFERING_META: &str =
+    differing!(api_key_meta (meta_columns!()) "$1, $2" by "name": "pg_catalog.unnest($1)");
 pub(super) const IMPORT_OWNERS: &str = import!(api_key_owners (owner_columns!()) "$1, $2, $3, $4, $5, $6");
 pub(super) const DIFFERING_OWNERS: &str = differing!(
-    api_key_owners (owner_columns!()) "$1, $2, $3, $4, $5, $6" by "organization, kind, id": "$1, $2, $3"
+    api_key_owners (owner_columns!()) "$1, $2, $3, $4, $5, $6" by "organization, kind, id": "unnest($1, $2, $3)"
 );
 pub(super) const IMPORT_KEYS: &str = import!(
     api_keys (key_columns!()) "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18"
 );
 pub(super) const DIFFERING_KEYS: &str = differing!(
     api_keys (key_columns!()) "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18"
-    by "id": "$2"
+    by "id": "pg_catalog.unnest($2)"
 );
 pub(super) const IMPORT_USAGE: &str = import!(api_key_usage (usage_columns!()) "$1, $2, $3, $4, $5, $6");
 pub(super) const DIFFERING_USAGE: &str = differing!(
-    api_key_usage (usage_columns!()) "$1, $2, $3, $4, $5, $6" by "key_id, outcome, source": "$1, $2, $3"
+    api_key_usage (usage_columns!()) "$1, $2, $3, $4, $5, $6" by "key_id, outcome, source": "unnest($1, $2, $3)"
 );
 pub(super) const IMPORT_EVENTS: &str = import!(
     api_key_events (event_columns!()) "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11" "overriding system value "
 );
 pub(super) const DIFFERING_EVENTS: &str = differing!(
-    api_key_events (event_columns!()) "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11" by "sequence": "$1"
+    api_key_events (event_columns!()) "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11" by "sequence": "pg_catalog.unnest($1)"
 );

@@ -1,15 +1,16 @@
 use std::{
     future::Future,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicI32, Ordering},
     time::Duration,
 };
 
 use deadpool_postgres::{Object, Pool};
-use futures_util::future::{try_join, try_join4};
-use tokio::time::timeout;
-use tokio_postgres::{Client, Row, types::ToSql};
+use futures_util::future::{try_join, try_join3, try_join4};
+use tokio::time::{error::Elapsed, timeout};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, types::ToSql};
 
 use super::{
+    blockers::{Aside, Limits, Waited},
     failure::Failure,
     settings::PostgresSettings,
     sql::{Query, Sql},
@@ -21,9 +22,10 @@ const ATTEMPTS: usize = 3;
 /// Connections for everything but the requests' own two questions.
 pub(super) struct Sessions {
     pool: Pool,
-    change_timeout: Duration,
-    /// The same as the server reads it, and less: it should give up before its client does.
-    limit: String,
+    aside: Aside,
+    limits: Limits,
+    /// Begins a transaction of ours, and says which process on the server it has.
+    begin: String,
 }
 
 /// A connection of the pool. Nothing is prepared on it that outlives an answer.
@@ -35,20 +37,21 @@ pub(super) struct Session<'a> {
     sessions: &'a Sessions,
     /// Whether something was not answered: nothing more is asked then.
     is_silent: AtomicBool,
+    /// The process on the server that has its transaction; 0 if there is none yet.
+    pid: AtomicI32,
 }
 
 impl Sessions {
-    pub(super) fn new(pool: Pool, settings: &PostgresSettings) -> Self {
-        Self {
-            pool,
-            change_timeout: settings.change_timeout,
-            limit: (settings.change_timeout.as_millis() * 3 / 4).to_string(),
-        }
+    pub(super) fn new(pool: Pool, aside: Aside, settings: &PostgresSettings) -> Self {
+        let answer = settings.change_timeout;
+        // Less than its client's: the server should give up first, so that nobody stands in its queue any more.
+        let limit = answer * 3 / 4;
+        Self { pool, aside, limits: Limits { patience: limit / 8, answer }, begin: begin(limit) }
     }
 
     pub(super) async fn open(&self) -> Result<Session<'_>, Failure> {
-        let object = timeout(self.change_timeout, self.pool.get()).await??;
-        Ok(Session { object: Some(object), sessions: self, is_silent: AtomicBool::new(false) })
+        let object = timeout(self.limits.answer, self.pool.get()).await??;
+        Ok(Session { object: Some(object), sessions: self, is_silent: AtomicBool::new(false), pid: AtomicI32::new(0) })
     }
 
     /// Asks a single question of the primary.
@@ -56,7 +59,7 @@ impl Sessions {
         let session = self.open().await?;
         // All sent at once. In one transaction, so that a pooler has one server answer all of it.
         let (_, is_standby, rows, _) = try_join4(
-            session.batch("begin"),
+            session.begin(),
             session.ask(async |client| is_standby(client).await),
             session.rows(query, params),
             session.batch("commit"),
@@ -71,7 +74,9 @@ impl Sessions {
     /// Does a single thing, which is a transaction of its own. How many rows it wrote.
     pub(super) async fn execute(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
         let session = self.open().await?;
-        let written = session.execute(query, params).await.map_err(Failure::of_write)?;
+        // All sent at once, too. If the statement fails, so does the commit.
+        let done = try_join3(session.begin(), session.execute(query, params), session.batch("commit")).await;
+        let ((), written, ()) = done.map_err(Failure::of_write)?;
         session.give_back();
         Ok(written)
     }
@@ -79,15 +84,34 @@ impl Sessions {
     /// Begins a transaction that holds the lock which orders the log. [`Session::end`] ends it.
     pub(super) async fn begin(&self, sql: &Sql) -> Result<Session<'_>, Failure> {
         let session = self.open().await?;
-        // Whatever the database's default is: with an older snapshot a guard would not see what the lock waited for.
-        let begin = session.batch("begin isolation level read committed");
-        // In a statement of its own: the next one sees what was committed before it got the lock. Sent along.
-        let limit: [&(dyn ToSql + Sync); 1] = [&self.limit];
-        match try_join(begin, session.execute(&sql.lock_head, &limit)).await {
+        // The lock is a statement of its own: the next one sees what was committed before it got the lock. Sent along.
+        match try_join(session.begin(), session.execute(&sql.lock_head, &[])).await {
             Ok(_) => Ok(session),
             Err(failure) => session.end(Err(failure)).await,
         }
     }
+}
+
+/// Begins a transaction whose locks are waited for so long.
+///
+/// Whatever the database's defaults are: with an older snapshot a guard would not see what a lock waited for; and a path
+/// with others' schemas is no place for names, though no statement has one that depends on it. The server waits for its
+/// client as long as for a lock, since a client that goes silent under a lock holds up everybody else's changes.
+pub(super) fn begin(limit: Duration) -> String {
+    let limit = limit.as_millis();
+    format!(
+        "begin isolation level read committed; set local search_path to pg_catalog, pg_temp; \
+         set local lock_timeout to {limit}; set local idle_in_transaction_session_timeout to {limit}; \
+         select pg_catalog.pg_backend_pid()"
+    )
+}
+
+/// The process on the server that answered [`begin`].
+pub(super) fn pid_of(answers: &[SimpleQueryMessage]) -> Option<i32> {
+    answers.iter().find_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    })
 }
 
 /// Does something in a transaction, and does it again if the server gave it up for the sake of another one.
@@ -106,7 +130,7 @@ where
 
 impl Session<'_> {
     pub(super) async fn rows(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
-        self.ask(async |client| ask(client, query, params).await).await
+        self.watched(async |client| ask(client, query, params).await).await
     }
 
     pub(super) async fn row(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Failure> {
@@ -115,7 +139,7 @@ impl Session<'_> {
 
     /// How many rows it wrote.
     pub(super) async fn execute(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
-        self.ask(async |client| client.execute_typed(&query.text, &typed(query, params)).await).await
+        self.watched(async |client| client.execute_typed(&query.text, &typed(query, params)).await).await
     }
 
     pub(super) async fn batch(&self, text: &str) -> Result<(), Failure> {
@@ -146,12 +170,42 @@ impl Session<'_> {
         drop(self.object.take());
     }
 
+    async fn begin(&self) -> Result<(), Failure> {
+        let answers = self.ask(async |client| client.simple_query(&self.sessions.begin).await).await?;
+        self.pid.store(pid_of(&answers).unwrap_or_default(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Asks what may have to wait for others' locks. If it was in vain, the failure says who has them.
+    async fn watched<T>(
+        &self,
+        question: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Failure> {
+        let Sessions { aside, limits, .. } = self.sessions;
+        let pid = || Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
+        let (answer, holders) = aside.watch(pid, *limits, question(self.client()?)).await;
+        self.heard(answer).map_err(|failure| match (failure, holders) {
+            (Failure::Unavailable(error), Some(holders)) => Failure::unavailable(Waited::new(holders, error)),
+            (failure, _) => failure,
+        })
+    }
+
     async fn ask<T>(
         &self,
         question: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Failure> {
-        let Some(object) = &self.object else { return Err(Failure::unavailable("the connection was given back")) };
-        match timeout(self.sessions.change_timeout, question(object)).await {
+        self.heard(timeout(self.sessions.limits.answer, question(self.client()?)).await)
+    }
+
+    fn client(&self) -> Result<&Client, Failure> {
+        match &self.object {
+            Some(object) => Ok(object),
+            None => Err(Failure::unavailable("the connection was given back")),
+        }
+    }
+
+    fn heard<T>(&self, answer: Result<Result<T, tokio_postgres::Error>, Elapsed>) -> Result<T, Failure> {
+        match answer {
             Ok(answer) => Ok(answer?),
             Err(late) => {
                 self.is_silent.store(true, Ordering::Relaxed);
@@ -188,7 +242,7 @@ fn typed<'a>(
 
 /// Whether the server is a standby, or does not say.
 pub(super) async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
-    let rows = client.query_typed("select pg_is_in_recovery()", &[]).await?;
+    let rows = client.query_typed("select pg_catalog.pg_is_in_recovery()", &[]).await?;
     Ok(is_of_standby(&rows, 0))
 }
 

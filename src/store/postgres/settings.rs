@@ -18,30 +18,39 @@ pub struct PostgresSettings {
     pub(super) connect_timeout: Duration,
     pub(super) answer_timeout: Duration,
     pub(super) change_timeout: Duration,
+    pub(super) migration_timeout: Duration,
     pub(super) listen_url: Option<String>,
     #[cfg(feature = "postgres-tls")]
     pub(super) root_certificates: Option<String>,
 }
 
 impl PostgresSettings {
-    /// The defaults: schema `public`, four connections for changes and lists, no pooler, 1 s to connect, 1 s for an answer
-    /// to a request, 4 s for one to a change, and word of changes from the URL that the store connects to.
+    /// The defaults: schema `api_keys`, four connections for changes and lists, no pooler, 1 s to connect, 1 s for an
+    /// answer to a request, 4 s for one to a change, 60 s to migrate, and word of changes from the URL that the store
+    /// connects to.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            schema: "public".to_owned(),
+            schema: "api_keys".to_owned(),
             pool_size: 4,
             behind_pooler: false,
             connect_timeout: Duration::from_secs(1),
             answer_timeout: Duration::from_secs(1),
             change_timeout: Duration::from_secs(4),
+            migration_timeout: Duration::from_secs(60),
             listen_url: None,
             #[cfg(feature = "postgres-tls")]
             root_certificates: None,
         }
     }
 
-    /// The schema of the tables: a letter or `_`, then letters, digits and `_`, lower case, at most 63 characters.
+    /// The schema of the tables, `api_keys` by default: a letter or `_`, then letters, digits and `_`, lower case, at most
+    /// 63 characters.
+    ///
+    /// # Security
+    /// Never `public`, where everybody may create in many databases, nor one of the server's own (`pg_…`,
+    /// `information_schema`). A schema in which other roles than the tables' owner may create is refused by
+    /// [`migrate`](super::PostgresStore::migrate) and when a store connects.
     #[must_use]
     pub fn with_schema(mut self, schema: impl Into<String>) -> Self {
         self.schema = schema.into();
@@ -91,6 +100,14 @@ impl PostgresSettings {
         self
     }
 
+    /// How long [`migrate`](super::PostgresStore::migrate) may take, 4 s to a day. It waits a quarter of that for each lock
+    /// that others hold, then says who they are.
+    #[must_use]
+    pub const fn with_migration_timeout(mut self, timeout: Duration) -> Self {
+        self.migration_timeout = timeout;
+        self
+    }
+
     /// Where to listen for word of changes, which makes [bounded](crate::auth::Freshness::Bounded) freshness notice them
     /// in a millisecond or two. Default: the URL that the store connects to, unless that is
     /// [a pooler's](Self::behind_pooler) or the store was made of somebody's pool; then nowhere, and changes are noticed
@@ -107,7 +124,8 @@ impl PostgresSettings {
     /// The certificates of the authorities that may vouch for the server, as PEM text. Default: those the operating
     /// system trusts.
     ///
-    /// TLS is used if the URL says `sslmode=require`; the server's certificate and name are then checked, always.
+    /// TLS is used if the URL says `sslmode=require`; the server's certificate and name are then checked, always. A URL
+    /// of a server that is not on this machine says either that or `sslmode=disable`.
     #[cfg(feature = "postgres-tls")]
     #[must_use]
     pub fn with_root_certificates(mut self, pem: impl Into<String>) -> Self {
@@ -121,12 +139,21 @@ impl PostgresSettings {
         let times = Duration::from_millis(100)..=Duration::from_secs(60);
         let rules = [
             (self.has_valid_schema(), "this is no name of a schema: see `PostgresSettings::with_schema`"),
+            (
+                self.has_schema_of_its_own(),
+                "keys have a schema of their own, such as `api_keys`: others may create in `public`, and the server's own \
+                 schemas are not for tables",
+            ),
             ((1..=100).contains(&self.pool_size), "a pool has 1 to 100 connections"),
             (times.contains(&self.connect_timeout), "the time to connect is 100 ms to 60 s"),
             (times.contains(&self.answer_timeout), "the time to answer is 100 ms to 60 s"),
             (
                 (Duration::from_secs(1)..=Duration::from_secs(60)).contains(&self.change_timeout),
                 "the time for a change is 1 to 60 s",
+            ),
+            (
+                (Duration::from_secs(4)..=Duration::from_secs(86_400)).contains(&self.migration_timeout),
+                "the time to migrate is 4 s to a day",
             ),
         ];
         match rules.into_iter().find(|(holds, _)| !holds) {
@@ -140,6 +167,10 @@ impl PostgresSettings {
         bytes.next().is_some_and(|first| first.is_ascii_lowercase() || first == b'_')
             && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
             && self.schema.len() <= 63
+    }
+
+    fn has_schema_of_its_own(&self) -> bool {
+        !self.schema.starts_with("pg_") && self.schema != "public" && self.schema != "information_schema"
     }
 }
 

@@ -1,4 +1,8 @@
-//! Every statement, once for each store: the schema is part of it, so that nothing depends on a session's search path.
+//! Every statement, once for each store, with nothing in it that a session's search path could give another meaning.
+//!
+//! `{s}` is the schema, and `{=}` is `operator(pg_catalog.=)`; the same for the other operators. PostgreSQL looks for a
+//! bare function or operator in all schemas of the path and takes the one that fits best: a stranger's overload in a
+//! schema that comes first there would run as the node.
 
 use tokio_postgres::types::Type;
 
@@ -28,35 +32,35 @@ macro_rules! list {
             "select ", found_columns!(), ", c.suspended_at, c.plan_held_at, c.closed_at, \
              u.successes, u.last_success, u.failures, u.last_failure, h.id, coalesce(p.is_live, false)",
             " from ", $keys, " k left join {s}.api_key_owners o \
-             on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
+             on o.organization {=} k.organization and o.kind {=} k.kind and o.id {=} k.owner \
              left join lateral (\
                 select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
-                where organization = k.organization and kind = 'user' \
-                    and left(k.created_by, 5) = 'user:' and id = substr(k.created_by, 6) offset 0\
+                where organization {=} k.organization and kind {=} 'user' \
+                    and pg_catalog.left(k.created_by, 5) {=} 'user:' and id {=} pg_catalog.substr(k.created_by, 6) offset 0\
              ) c on true left join lateral (\
-                select min(id) as id from (\
-                    select id, organization, revoked_at, expires_at from {s}.api_keys where replaces = k.id offset 0\
-                ) s where organization = k.organization and revoked_at is null \
-                    and (expires_at is null or $10 < expires_at)\
+                select pg_catalog.min(id) as id from (\
+                    select id, organization, revoked_at, expires_at from {s}.api_keys where replaces {=} k.id offset 0\
+                ) s where organization {=} k.organization and revoked_at is null \
+                    and (expires_at is null or $10 {<} expires_at)\
              ) h on true left join lateral (\
-                select organization = k.organization and revoked_at is null \
-                    and (expires_at is null or $10 < expires_at) as is_live \
-                from {s}.api_keys where id = k.replaces offset 0\
+                select organization {=} k.organization and revoked_at is null \
+                    and (expires_at is null or $10 {<} expires_at) as is_live \
+                from {s}.api_keys where id {=} k.replaces offset 0\
              ) p on true left join lateral (\
-                select sum(count) filter (where outcome = 'success')::bigint as successes, \
-                    max(last_at) filter (where outcome = 'success') as last_success, \
-                    sum(count) filter (where outcome <> 'success')::bigint as failures, \
-                    max(last_at) filter (where outcome <> 'success') as last_failure \
-                from {s}.api_key_usage where key_id = k.id\
+                select pg_catalog.sum(count) filter (where outcome {=} 'success')::bigint as successes, \
+                    pg_catalog.max(last_at) filter (where outcome {=} 'success') as last_success, \
+                    pg_catalog.sum(count) filter (where outcome {<>} 'success')::bigint as failures, \
+                    pg_catalog.max(last_at) filter (where outcome {<>} 'success') as last_failure \
+                from {s}.api_key_usage where key_id {=} k.id\
              ) u on true \
-             where k.organization = $1 and (k.created_at, k.id) > ($8, $9) and k.created_at < $13",
+             where k.organization {=} $1 and (k.created_at, k.id) {>} ($8, $9) and k.created_at {<} $13",
             $(" and ", $indexed,)*
-            " and ($2::text is null or k.kind = $2) and ($3::text is null or k.owner = $3) \
-             and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_with = $5) \
-             and ($12::text is null or k.replaces = $12) \
-             and ($6::boolean is null \
-                or $6 = (k.revoked_at is null and (k.expires_at is null or $10 < k.expires_at))) \
-             and ($7::bigint is null or u.last_success is null or u.last_success < $7) \
+            " and ($2 is null or k.kind {=} $2) and ($3 is null or k.owner {=} $3) \
+             and ($4 is null or k.created_by {=} $4) and ($5 is null or k.created_with {=} $5) \
+             and ($12 is null or k.replaces {=} $12) \
+             and ($6 is null \
+                or $6 {=} (k.revoked_at is null and (k.expires_at is null or $10 {<} k.expires_at))) \
+             and ($7 is null or u.last_success is null or u.last_success {<} $7) \
              order by k.created_at, k.id limit $11"
         )
     };
@@ -84,13 +88,13 @@ macro_rules! events {
     ($number:literal, $after:literal, $order:literal $(, $indexed:literal)*) => {
         concat!(
             "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
-             from {s}.api_key_events where organization = $1 and is_attempt = $12 and ", $number, " ", $after, " $2",
+             from {s}.api_key_events where organization {=} $1 and is_attempt {=} $12 and ", $number, " ", $after, " $2",
             $(" and ", $indexed,)*
-            " and ($3::text is null or key_id = $3) \
-             and ($4::text is null or owner_kind = $4) and ($5::text is null or owner = $5) \
-             and ($6::text is null or actor = $6) and ($7::text is null or action = $7) \
-             and ($8::text is null or source = $8) \
-             and ($9::bigint is null or at >= $9) and ($10::bigint is null or at < $10) \
+            " and ($3 is null or key_id {=} $3) \
+             and ($4 is null or owner_kind {=} $4) and ($5 is null or owner {=} $5) \
+             and ($6 is null or actor {=} $6) and ($7 is null or action {=} $7) \
+             and ($8 is null or source {=} $8) \
+             and ($9 is null or at {>=} $9) and ($10 is null or at {<} $10) \
              order by ", $number, " ", $order, " limit $11"
         )
     };
@@ -111,6 +115,14 @@ const EVENTS: &[Type] = &[
     Type::BOOL,
 ];
 
+/// The statement with its schema and its operators put in.
+pub(super) fn qualified(text: &str, schema: &str) -> String {
+    const OPERATORS: [&str; 9] = ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*"];
+    OPERATORS.iter().fold(text.replace("{s}", schema), |text, operator| {
+        text.replace(&format!("{{{operator}}}"), &format!("operator(pg_catalog.{operator})"))
+    })
+}
+
 macro_rules! statements {
     ($($name:ident: $types:expr, $text:expr;)*) => {
         /// The statements of one schema.
@@ -124,12 +136,17 @@ macro_rules! statements {
             pub(super) fn new(schema: &str) -> Self {
                 let schema = format!("\"{schema}\"");
                 Self { $($name: Query {
-                    text: $text.replace("{s}", &schema),
+                    text: qualified($text, &schema),
                     types: {
                         const TYPES: &[Type] = $types;
                         TYPES
                     },
                 },)* }
+            }
+
+            #[cfg(test)]
+            fn all(&self) -> Vec<(&'static str, &str)> {
+                vec![$((stringify!($name), self.$name.text.as_str())),*]
             }
         }
     };
@@ -138,48 +155,45 @@ macro_rules! statements {
 statements! {
     // Always a row, so that a standby shows even where there is no key.
     find: &[Type::TEXT], concat!(
-        "select ", found_columns!(), ", pg_is_in_recovery() from (values ($1)) asked (id) \
-         left join {s}.api_keys k on k.id = asked.id \
-         left join {s}.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner"
+        "select ", found_columns!(), ", pg_catalog.pg_is_in_recovery() from (values ($1)) asked (id) \
+         left join {s}.api_keys k on k.id {=} asked.id \
+         left join {s}.api_key_owners o on o.organization {=} k.organization and o.kind {=} k.kind and o.id {=} k.owner"
     );
     // One statement, so one snapshot, for the head, the rows after the reader's place, and whether that place exists.
     changes_since: &[Type::INT8, Type::BYTEA], "\
-        select h.position, h.change, pg_is_in_recovery(), \
-            exists (select 1 from {s}.api_key_log p where p.position = $1 and p.change = $2), \
+        select h.position, h.change, pg_catalog.pg_is_in_recovery(), \
+            exists (select 1 from {s}.api_key_log p where p.position {=} $1 and p.change {=} $2), \
             l.key_id, l.organization, l.owner_kind, l.owner, l.position \
         from {s}.api_key_head h left join lateral (\
-            select * from {s}.api_key_log where position > $1 and position <= h.position and h.position - $1 <= 1000\
+            select * from {s}.api_key_log where position {>} $1 and position {<=} h.position and h.position {-} $1 {<=} 1000\
         ) l on true order by l.position";
-    // For this transaction, $1 in milliseconds: how long it waits for a lock, and how long the server waits for its client,
-    // which holds up everybody else's changes if it went silent under the lock. And what commits is on disk, and on a
-    // synchronous standby if there is one, whatever the database's default.
-    lock_head: &[Type::TEXT], "\
-        select position, set_config('lock_timeout', $1, true), \
-            set_config('idle_in_transaction_session_timeout', $1, true), \
-            case when current_setting('synchronous_commit') in ('off', 'local', 'remote_write') \
-                then set_config('synchronous_commit', 'on', true) end \
+    // What commits is on disk, and on a synchronous standby if there is one, whatever the database's default.
+    lock_head: &[], "\
+        select position, \
+            case when pg_catalog.current_setting('synchronous_commit') {=} any (array['off', 'local', 'remote_write']) \
+                then pg_catalog.set_config('synchronous_commit', 'on', true) end \
         from {s}.api_key_head for update";
-    applied: &[Type::BYTEA], "select outcomes from {s}.api_key_changes where id = $1";
-    is_replay: &[Type::TEXT], "select exists (select 1 from {s}.api_key_changes where dedupe = $1)";
+    applied: &[Type::BYTEA], "select outcomes from {s}.api_key_changes where id {=} $1";
+    is_replay: &[Type::TEXT], "select exists (select 1 from {s}.api_key_changes where dedupe {=} $1)";
     remember: &[Type::BYTEA, Type::INT8, Type::TEXT, Type::TEXT],
         "insert into {s}.api_key_changes (id, at, dedupe, outcomes) values ($1, $2, $3, $4)";
     is_live: &[Type::TEXT, Type::INT8], "\
         select exists (select 1 from {s}.api_keys \
-            where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
+            where id {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
     has_live_successor: &[Type::TEXT, Type::INT8], "\
         select exists (select 1 from {s}.api_keys \
-            where replaces = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
+            where replaces {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
     // Whether there are fewer than so many keys; no more of them are looked at than that takes.
     issued_below: &[Type::TEXT, Type::TEXT, Type::INT8, Type::INT8], "\
-        select count(*) < $4 from (select 1 from {s}.api_keys \
-            where organization = $1 and created_by = $2 and created_at >= $3 limit $4) made";
+        select pg_catalog.count(*) {<} $4 from (select 1 from {s}.api_keys \
+            where organization {=} $1 and created_by {=} $2 and created_at {>=} $3 limit $4) made";
     live_keys_below: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8], "\
-        select count(*) < $5 from (select 1 from {s}.api_keys \
-            where organization = $1 and kind = $2 and owner = $3 \
-                and revoked_at is null and (expires_at is null or $4 < expires_at) limit $5) live";
+        select pg_catalog.count(*) {<} $5 from (select 1 from {s}.api_keys \
+            where organization {=} $1 and kind {=} $2 and owner {=} $3 \
+                and revoked_at is null and (expires_at is null or $4 {<} expires_at) limit $5) live";
     status: &[Type::TEXT, Type::TEXT, Type::TEXT], "\
         select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
-        where organization = $1 and kind = $2 and id = $3";
+        where organization {=} $1 and kind {=} $2 and id {=} $3";
     insert: &[
         Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8,
         Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8, Type::TEXT, Type::TEXT,
@@ -189,16 +203,16 @@ statements! {
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1) \
         on conflict (id) do nothing";
     state: &[Type::TEXT, Type::TEXT],
-        "select revoked_at is not null, version from {s}.api_keys where organization = $1 and id = $2";
+        "select revoked_at is not null, version from {s}.api_keys where organization {=} $1 and id {=} $2";
     update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8], "\
-        update {s}.api_keys set name = $3, labels = $4, scopes = $5, expires_at = $6, version = version + 1 \
-        where organization = $1 and id = $2";
+        update {s}.api_keys set name = $3, labels = $4, scopes = $5, expires_at = $6, version = version {+} 1 \
+        where organization {=} $1 and id {=} $2";
     revoke: &[Type::TEXT, Type::TEXT, Type::INT8, Type::TEXT], "\
         update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
-        where organization = $1 and id = $2 and revoked_at is null";
+        where organization {=} $1 and id {=} $2 and revoked_at is null";
     revoke_all: &[Type::TEXT, Type::TEXT_ARRAY, Type::INT8, Type::TEXT], "\
         update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
-        where organization = $1 and id = any($2) and revoked_at is null returning id";
+        where organization {=} $1 and id {=} any($2) and revoked_at is null returning id";
     set_status: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8], "\
         insert into {s}.api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
         values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
@@ -215,21 +229,21 @@ statements! {
         order by place";
     rehash: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8], "\
         update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5 \
-        where id = $1 and hash = $2 and revoked_at is null";
+        where id {=} $1 and hash {=} $2 and revoked_at is null";
     list: LIST, list!("{s}.api_keys");
-    list_of_owner: LIST, list!("{s}.api_keys", "k.kind = $2", "k.owner = $3");
-    list_of_creator: LIST, list!("{s}.api_keys", "k.created_by = $4");
-    list_of_maker: LIST, list!("{s}.api_keys", "k.created_with = $5");
+    list_of_owner: LIST, list!("{s}.api_keys", "k.kind {=} $2", "k.owner {=} $3");
+    list_of_creator: LIST, list!("{s}.api_keys", "k.created_by {=} $4");
+    list_of_maker: LIST, list!("{s}.api_keys", "k.created_with {=} $5");
     // The only ones that are sorted: a key has few successors.
-    list_of_predecessor: LIST, list!("(select * from {s}.api_keys where replaces = $12 offset 0)");
-    events: EVENTS, events!("sequence + 0", ">", "asc");
-    events_of_key: EVENTS, events!("sequence - 0", ">", "asc", "key_id = $3");
-    events_of_owner: EVENTS, events!("0 + sequence", ">", "asc", "owner_kind = $4", "owner = $5");
-    events_of_actor: EVENTS, events!("sequence * 1", ">", "asc", "actor = $6");
-    latest_events: EVENTS, events!("sequence + 0", "<", "desc");
-    latest_events_of_key: EVENTS, events!("sequence - 0", "<", "desc", "key_id = $3");
-    latest_events_of_owner: EVENTS, events!("0 + sequence", "<", "desc", "owner_kind = $4", "owner = $5");
-    latest_events_of_actor: EVENTS, events!("sequence * 1", "<", "desc", "actor = $6");
+    list_of_predecessor: LIST, list!("(select * from {s}.api_keys where replaces {=} $12 offset 0)");
+    events: EVENTS, events!("sequence {+} 0", "{>}", "asc");
+    events_of_key: EVENTS, events!("sequence {-} 0", "{>}", "asc", "key_id {=} $3");
+    events_of_owner: EVENTS, events!("0 {+} sequence", "{>}", "asc", "owner_kind {=} $4", "owner {=} $5");
+    events_of_actor: EVENTS, events!("sequence {*} 1", "{>}", "asc", "actor {=} $6");
+    latest_events: EVENTS, events!("sequence {+} 0", "{<}", "desc");
+    latest_events_of_key: EVENTS, events!("sequence {-} 0", "{<}", "desc", "key_id {=} $3");
+    latest_events_of_owner: EVENTS, events!("0 {+} sequence", "{<}", "desc", "owner_kind {=} $4", "owner {=} $5");
+    latest_events_of_actor: EVENTS, events!("sequence {*} 1", "{<}", "desc", "actor {=} $6");
     // One statement: the sequence and the counts stand or fall together. In the order of keys, so that two of them lock
     // rows in one order.
     record_usage: &[
@@ -238,37 +252,37 @@ statements! {
     ], "\
         with next as (\
             insert into {s}.api_key_usage_writers as w (writer, sequence) values ($1, $2) \
-            on conflict (writer) do update set sequence = excluded.sequence where excluded.sequence > w.sequence \
+            on conflict (writer) do update set sequence = excluded.sequence where excluded.sequence {>} w.sequence \
             returning 1\
         ) \
         insert into {s}.api_key_usage as u (key_id, outcome, source, count, first_at, last_at) \
-        select key_id, outcome, source, sum(count)::bigint, min(first_at), max(last_at) \
+        select key_id, outcome, source, pg_catalog.sum(count)::bigint, pg_catalog.min(first_at), pg_catalog.max(last_at) \
         from unnest($3, $4, $5, $6, $7, $8) as b (key_id, outcome, source, count, first_at, last_at) \
         where exists (select 1 from next) \
         group by key_id, outcome, source order by key_id, outcome, source \
-        on conflict (key_id, outcome, source) do update set count = u.count + excluded.count, \
+        on conflict (key_id, outcome, source) do update set count = u.count {+} excluded.count, \
             first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
     usage: &[Type::TEXT_ARRAY], "\
-        select u.key_id, u.outcome, u.source, u.count, u.first_at, u.last_at from (select distinct unnest($1)) k (id) \
-        cross join lateral (select * from {s}.api_key_usage where key_id = k.id offset 0) u \
+        select u.key_id, u.outcome, u.source, u.count, u.first_at, u.last_at from (select distinct pg_catalog.unnest($1)) k (id) \
+        cross join lateral (select * from {s}.api_key_usage where key_id {=} k.id offset 0) u \
         order by u.key_id, u.outcome, u.source";
-    meta: &[Type::TEXT], "select value from {s}.api_key_meta where name = $1";
+    meta: &[Type::TEXT], "select value from {s}.api_key_meta where name {=} $1";
     put_meta: &[Type::TEXT, Type::BYTEA],
         "insert into {s}.api_key_meta (name, value) values ($1, $2) on conflict (name) do nothing";
     // So many at a time: whoever waits for one of these rows, or for the disk, does not wait long.
     prune_events: &[Type::INT8], "\
-        delete from {s}.api_key_events where sequence in \
-            (select sequence from {s}.api_key_events where not is_attempt and at < $1 limit 10000)";
+        delete from {s}.api_key_events where sequence {=} any \
+            (select sequence from {s}.api_key_events where not is_attempt and at {<} $1 limit 10000)";
     prune_attempts: &[Type::INT8], "\
-        delete from {s}.api_key_events where sequence in \
-            (select sequence from {s}.api_key_events where is_attempt and at < $1 limit 10000)";
+        delete from {s}.api_key_events where sequence {=} any \
+            (select sequence from {s}.api_key_events where is_attempt and at {<} $1 limit 10000)";
     // The last rows are known by their positions.
     prune_log: &[Type::INT8], "\
-        delete from {s}.api_key_log where position in (select position from {s}.api_key_log \
-            where position <= (select position from {s}.api_key_head) - $1 order by position limit 10000)";
+        delete from {s}.api_key_log where position {=} any (select position from {s}.api_key_log \
+            where position {<=} ((select position from {s}.api_key_head) {-} $1) order by position limit 10000)";
     prune_changes: &[Type::INT8], "\
-        delete from {s}.api_key_changes where id in \
-            (select id from {s}.api_key_changes where at < $1 limit 10000)";
+        delete from {s}.api_key_changes where id {=} any \
+            (select id from {s}.api_key_changes where at {<} $1 limit 10000)";
     // What moves whole tables.
     export_meta: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_META;
     export_owners: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_OWNERS;
@@ -287,8 +301,11 @@ statements! {
     differing_events: portable_sql::EVENTS, portable_sql::DIFFERING_EVENTS;
     // Never back: numbers that were given are not given again.
     number_events_above: &[Type::INT8], "\
-        select setval(name, greatest($1, pg_sequence_last_value(name), 1)) \
-        from (select pg_get_serial_sequence('{s}.api_key_events', 'sequence')::regclass) as s (name)";
-    version: &[], "select coalesce(max(version), 0) from {s}.api_key_schema";
+        select pg_catalog.setval(name, greatest($1, pg_catalog.pg_sequence_last_value(name), 1)) \
+        from (select pg_catalog.pg_get_serial_sequence('{s}.api_key_events', 'sequence')::pg_catalog.regclass) as s (name)";
+    version: &[], "select coalesce(pg_catalog.max(version), 0) from {s}.api_key_schema";
     record_version: &[Type::INT4], "insert into {s}.api_key_schema (version) values ($1)";
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,15 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, Config};
 
 use super::{
+    blockers::Aside,
     connect::{MANAGER, Server, pool_of},
     connect_error::PostgresError,
     key_rows::FOUND_COLUMNS,
     link::{Link, Source},
     listener::Listener,
     log::STANDBY_COLUMN,
-    schema::{MIGRATIONS, check, migrate},
+    migrate::migrate,
+    schema::{check, migrations},
     session::Sessions,
     settings::PostgresSettings,
     sql::Sql,
@@ -26,8 +28,14 @@ use super::{
 ///
 /// Every change is noticed by every node, and so is plain SQL on the tables `api_keys` and `api_key_owners`, whoever
 /// runs it: triggers write the change log. To hold an owner in a transaction of the service's own, call
-/// `api_key_hold_owner(organization, kind, id, 'suspended' | 'plan', milliseconds since 1970)` in it, and
-/// `api_key_lift_owner(organization, kind, id, 'suspended' | 'plan')` to take the hold away.
+/// `api_keys.api_key_hold_owner(organization, kind, id, 'suspended' | 'plan', milliseconds since 1970)` in it, and
+/// `api_keys.api_key_lift_owner(organization, kind, id, 'suspended' | 'plan')` to take the hold away.
+///
+/// # Security
+/// Nothing here depends on a search path, of sessions or of the database. A schema in which other roles may create, and
+/// tables on which they may put triggers, are refused: the error says which statement ends it. A server that is not on
+/// this machine is reached by TLS (`sslmode=require`), or in the clear if the URL says `sslmode=disable`; a pool of your
+/// own is your own.
 ///
 /// How to run it, with poolers, standbys, roles and many nodes: [the manual](crate::manual::postgres).
 ///
@@ -36,7 +44,7 @@ use super::{
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = "postgres://keys@db.example.com/service?sslmode=require"; // TLS: feature `postgres-tls`
-/// PostgresStore::migrate(url, "public").await?;
+/// PostgresStore::migrate(url, "api_keys").await?;
 /// let store = PostgresStore::connect(url).await?;
 /// # Ok(())
 /// # }
@@ -55,7 +63,7 @@ pub(super) struct Inner {
 }
 
 impl PostgresStore {
-    /// Connects to the server at this URL, whose schema `public` has the tables.
+    /// Connects to the server at this URL, whose schema `api_keys` has the tables.
     ///
     /// # Errors
     /// [`PostgresError`], with what to do about it.
@@ -138,7 +146,7 @@ impl PostgresStore {
         let sql = Sql::new(&settings.schema);
         let first = in_time(settings, async {
             let first = pool.get().await.map_err(PostgresError::unavailable)?;
-            check(&first, &sql).await?;
+            check(&first, &settings.schema, &sql).await?;
             Ok(first)
         })
         .await?;
@@ -152,29 +160,33 @@ impl PostgresStore {
             None => listens_at.map(listener),
         };
         let log = Link::new(source.clone(), pool.clone(), sql.changes_since.clone(), STANDBY_COLUMN, settings);
+        let aside = match &source {
+            Source::Server(server) => Aside::server(Arc::clone(server)),
+            Source::Pool => Aside::pool(pool.clone()),
+        };
         let finder = Link::new(source, pool.clone(), sql.find.clone(), FOUND_COLUMNS, settings);
-        let sessions = Sessions::new(pool, settings);
+        let sessions = Sessions::new(pool, aside, settings);
         Ok(Self(Arc::new(Inner { sql, log, finder, sessions, listener })))
     }
 
     /// Brings the tables in this schema up to date, and the schema into being. Nodes may do it at the same time.
     ///
     /// # Errors
-    /// [`PostgresError`], with what to do about it.
+    /// [`PostgresError`], with what to do about it. If others hold what it waits for, the error says who.
     pub async fn migrate(url: &str, schema: &str) -> Result<(), PostgresError> {
         Self::migrate_with(url, PostgresSettings::new().with_schema(schema)).await
     }
 
-    /// The same with settings, of which schema, time to connect and certificates count.
+    /// The same with settings, of which schema, the times to connect and to migrate, and certificates count.
     ///
     /// # Errors
     /// [`PostgresError`], with what to do about it.
     pub async fn migrate_with(url: &str, settings: PostgresSettings) -> Result<(), PostgresError> {
         settings.check()?;
-        let server = Server::new(url, &settings)?;
+        let server = Arc::new(Server::new(url, &settings)?);
         let client =
             in_time(&settings, async { server.connect(|_| {}).await.map_err(PostgresError::unavailable) }).await?;
-        migrate(&client, &settings.schema, &Sql::new(&settings.schema), settings.connect_timeout).await
+        migrate(&client, &Aside::server(server), &settings).await
     }
 
     /// The same on a connection of this pool.
@@ -185,15 +197,26 @@ impl PostgresStore {
         let settings = PostgresSettings::new().with_schema(schema);
         settings.check()?;
         let client = in_time(&settings, async { pool.get().await.map_err(PostgresError::unavailable) }).await?;
-        // For good: whoever drops this future half-way leaves nobody an open transaction.
-        migrate(&Object::take(client), schema, &Sql::new(schema), settings.connect_timeout).await
+        // Never given back: if this future is dropped half-way, nobody gets a connection with an open transaction.
+        migrate(&Object::take(client), &Aside::pool(pool.clone()), &settings).await
     }
 
-    /// The SQL of all migrations, in order, for whoever migrates in their own way. Run each in a transaction with the
-    /// schema first in the search path, and insert its number, from 1 on, into `api_key_schema` behind it.
-    #[must_use]
-    pub const fn migrations() -> &'static [&'static str] {
-        MIGRATIONS
+    /// The SQL of all migrations of a schema, in order, for tools that migrate in their own way. Run each in a transaction,
+    /// and insert its number, from 1 on, into `api_key_schema` of that schema behind it.
+    ///
+    /// ```
+    /// use tower_api_keys::store::PostgresStore;
+    ///
+    /// let migrations = PostgresStore::migrations("keys")?;
+    /// assert!(migrations.iter().all(|sql| sql.contains("\"keys\".api_keys")));
+    /// # Ok::<(), tower_api_keys::store::PostgresError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// This is no name of a schema for keys: see [`PostgresSettings::with_schema`].
+    pub fn migrations(schema: &str) -> Result<Vec<String>, PostgresError> {
+        PostgresSettings::new().with_schema(schema).check()?;
+        Ok(migrations(schema).collect())
     }
 }
 

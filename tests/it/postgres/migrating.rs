@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use tower_api_keys::store::{PostgresErrorKind, PostgresStore};
+use tokio_postgres::{Client, NoTls};
+use tower_api_keys::store::{PostgresErrorKind, PostgresSettings, PostgresStore};
 
 use super::{
     migrated, node,
     proxy::{Proxy, Weather},
     server::Server,
+    settings,
 };
 
 /// Eight nodes migrate at once.
@@ -53,4 +55,65 @@ async fn a_server_that_is_silent_keeps_nobody_who_migrates() {
     let refused =
         tokio::time::timeout(Duration::from_secs(6), migrating).await.expect("it waits for ever").unwrap_err();
     assert_eq!(refused.kind(), PostgresErrorKind::Unavailable, "after {:?}", begun.elapsed());
+}
+
+/// Waits for a lock for a second.
+fn impatient() -> PostgresSettings {
+    settings().with_migration_timeout(Duration::from_secs(4))
+}
+
+/// A role that may make schemas, and its session.
+async fn stranger(server: &Server) -> (Client, i32) {
+    let role = "create role stranger login; grant create on database postgres to stranger";
+    server.client().await.batch_execute(role).await.unwrap();
+    let (client, connection) =
+        tokio_postgres::connect(&server.url().replace("admin", "stranger"), NoTls).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let pid = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    (client, pid)
+}
+
+#[tokio::test]
+async fn no_lock_that_every_role_may_take_holds_a_migration_up() {
+    let server = Server::start();
+    let (stranger, _) = stranger(&server).await;
+    let takes = "select pg_advisory_lock(hashtextextended('tower-api-keys migrations', 0))";
+    stranger.batch_execute(takes).await.unwrap();
+    PostgresStore::migrate_with(&server.url(), impatient()).await.unwrap();
+    // Nor does anything wait where nothing is left to do, whatever is held.
+    server.client().await.batch_execute("grant usage on schema keys to stranger").await.unwrap();
+    let holder = server.client().await;
+    holder.batch_execute("begin; lock table keys.api_keys, keys.api_key_head in access exclusive mode").await.unwrap();
+    PostgresStore::migrate_with(&server.url(), impatient()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migration_that_others_hold_up_says_who_they_are() {
+    let server = Server::start();
+    let (stranger, pid) = stranger(&server).await;
+    stranger.batch_execute("begin; create schema keys").await.unwrap();
+    let error = PostgresStore::migrate_with(&server.url(), impatient()).await.unwrap_err();
+    assert_eq!(error.kind(), PostgresErrorKind::Locked);
+    let said = error.to_string();
+    assert!(said.contains(&format!("the session {pid} of the role \"stranger\"")), "{said}");
+    assert!(said.contains("idle in transaction"), "{said}");
+    let mend = said.split('`').nth(1).unwrap();
+    assert_eq!(mend, format!("select pg_terminate_backend({pid})"));
+    server.client().await.batch_execute(mend).await.unwrap();
+    PostgresStore::migrate_with(&server.url(), impatient()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_line_that_goes_silent_half_way_keeps_nobody_who_migrates() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port()).await;
+    proxy.set(Weather::SilentBehind(b"create table \"keys\".api_key_schema"));
+    let url = server.url_through(proxy.port());
+    let migrating = PostgresStore::migrate_with(&url, impatient());
+    let refused =
+        tokio::time::timeout(Duration::from_secs(60), migrating).await.expect("it waits for ever").unwrap_err();
+    assert_eq!(refused.kind(), PostgresErrorKind::Unavailable);
+    assert!(proxy.is_fair(), "it did not come that far");
+    // The server does not wait for that client either.
+    PostgresStore::migrate(&url, "keys").await.unwrap();
 }

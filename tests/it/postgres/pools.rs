@@ -21,7 +21,7 @@ fn pool(server: &Server) -> Pool {
     pool_at(&server.url(), 4)
 }
 
-fn pool_at(url: &str, size: usize) -> Pool {
+pub(super) fn pool_at(url: &str, size: usize) -> Pool {
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_config(url.parse().unwrap(), NoTls, manager_config);
     Pool::builder(manager).max_size(size).runtime(Runtime::Tokio1).build().unwrap()
@@ -94,15 +94,14 @@ async fn ten_dead_lines_in_a_pool_are_given_up_at_once() {
 async fn a_migration_that_was_given_up_half_way_leaves_no_open_transaction_in_the_pool() {
     let server = Server::start();
     let (pool, holder, watcher) = (pool_at(&server.url(), 1), server.client().await, server.client().await);
-    let holds = "create table theirs (number integer); begin; \
-                 select pg_advisory_xact_lock(hashtextextended('tower-api-keys migrations', 0))";
-    holder.batch_execute(holds).await.unwrap();
-    let waits = "select count(*) > 0 from pg_stat_activity where wait_event = 'advisory'";
+    holder.batch_execute("create table theirs (number integer)").await.unwrap();
+    holder.batch_execute("begin; create schema keys").await.unwrap();
+    let waits = "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock'";
     tokio::select! {
-        _ = PostgresStore::migrate_pool(&pool, "keys") => panic!("somebody else holds the lock"),
+        _ = PostgresStore::migrate_pool(&pool, "keys") => panic!("somebody else makes the schema"),
         () = until(&watcher, waits) => {}
     }
-    holder.batch_execute("commit").await.unwrap();
+    holder.batch_execute("rollback").await.unwrap();
     pool.get().await.unwrap().execute("insert into theirs values (1)", &[]).await.unwrap();
     let seen = holder.query_one("select count(*) from theirs", &[]).await.unwrap();
     assert_eq!(seen.get::<_, i64>(0), 1, "it was written in a transaction that nobody commits");
@@ -129,6 +128,11 @@ async fn settings_out_of_their_range_are_refused_by_name() {
         (settings().with_connect_timeout(Duration::ZERO), "time to connect"),
         (settings().with_answer_timeout(Duration::from_secs(61)), "time to answer"),
         (settings().with_change_timeout(Duration::from_millis(999)), "time for a change"),
+        (settings().with_migration_timeout(Duration::from_secs(3)), "time to migrate"),
+        (settings().with_schema("public"), "schema of their own"),
+        (settings().with_schema("pg_catalog"), "schema of their own"),
+        (settings().with_schema("pg_temp"), "schema of their own"),
+        (settings().with_schema("information_schema"), "schema of their own"),
     ];
     for (settings, word) in cases {
         let error = PostgresStore::connect_with("postgres://127.0.0.1/keys", settings).await.unwrap_err();

@@ -9,8 +9,8 @@ use tower_api_keys::{
 
 use super::{check, issue, known_key, migrated, node, revoke, server::Server, settings};
 
-/// The statements of the manual.
-async fn grant(server: &Server) {
+/// The statements of the manual, in the schema of the tests.
+pub(super) async fn grant(server: &Server) {
     let manual = include_str!("../../../docs/postgres.md");
     let statements: Vec<&str> = manual
         .split("```sql\n")
@@ -19,7 +19,8 @@ async fn grant(server: &Server) {
         .filter(|sql| sql.contains("grant "))
         .collect();
     assert_eq!(statements.len(), 1, "the manual has one block of grants");
-    server.client().await.batch_execute(&statements.join("\n")).await.unwrap();
+    let in_schema = statements.join("\n").replace("api_keys.", "keys.").replace("schema api_keys ", "schema keys ");
+    server.client().await.batch_execute(&in_schema).await.unwrap();
 }
 
 async fn store_as(server: &Server, role: &str) -> PostgresStore {

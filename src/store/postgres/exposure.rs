@@ -1,0 +1,85 @@
+//! Whether roles that nobody trusted with the keys could replace what keys are checked with.
+
+use tokio_postgres::{Client, Row, types::Type};
+
+use super::{
+    connect_error::{PostgresError, PostgresErrorKind},
+    session::ask,
+    sql::{Query, qualified},
+};
+
+/// How many statements an error names at most.
+const MOST: usize = 8;
+
+/// The role that owns the tables is trusted, or, where there are none yet, the role that asks; so are superusers, and
+/// roles that may become one of these. Of all others, each row says what one of them can do, and the statement that
+/// ends it.
+///
+/// - A role that owns the schema, or may create in it, can drop a table or put a function beside one of ours.
+/// - A trigger is code that runs as the role whose statement fired it: of the change log's tables, as their owner.
+pub(super) const EXPOSURES: &str = "\
+    with recursive home as (\
+        select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace where nspname {=} $1\
+    ), tables as (\
+        select c.oid, c.relname, c.relowner, c.relacl from pg_catalog.pg_class c join home on c.relnamespace {=} home.oid \
+        where pg_catalog.left(c.relname::pg_catalog.text, 7) {=} 'api_key' and c.relkind {=} any ('{r,p,v,m,S,f}')\
+    ), keeper as (\
+        select r.oid, r.rolname from pg_catalog.pg_roles r where r.oid {=} coalesce(\
+            (select relowner from tables where relname {=} 'api_keys'), \
+            (select oid from pg_catalog.pg_roles where rolname {=} current_user))\
+    ), trusted (oid) as (\
+        select r.oid from pg_catalog.pg_roles r where r.rolsuper or r.oid {=} (select oid from keeper) \
+        union select m.member from pg_catalog.pg_auth_members m join trusted on m.roleid {=} trusted.oid\
+    ), exposures (place, role, can, mend) as (\
+        select 1, home.nspowner, pg_catalog.format('owns the schema %I', home.nspname), \
+            pg_catalog.format('alter schema %I owner to %I', home.nspname, keeper.rolname) from home cross join keeper \
+        union all \
+        select 2, a.grantee, pg_catalog.format('may create in the schema %I', home.nspname), \
+            pg_catalog.format('revoke create on schema %I from {grantee}', home.nspname) \
+        from home cross join lateral pg_catalog.aclexplode(home.nspacl) a \
+        where a.privilege_type {=} 'CREATE' and a.grantee {<>} home.nspowner \
+        union all \
+        select 3, t.relowner, pg_catalog.format('owns %I.%I', home.nspname, t.relname), \
+            pg_catalog.format('alter table %I.%I owner to %I', home.nspname, t.relname, keeper.rolname) \
+        from home cross join tables t cross join keeper \
+        union all \
+        select 4, p.proowner, pg_catalog.format('owns the function %s', p.oid::pg_catalog.regprocedure), \
+            pg_catalog.format('alter function %s owner to %I', p.oid::pg_catalog.regprocedure, keeper.rolname) \
+        from pg_catalog.pg_proc p join home on p.pronamespace {=} home.oid cross join keeper \
+        where pg_catalog.left(p.proname::pg_catalog.text, 7) {=} 'api_key' \
+        union all \
+        select 5, a.grantee, pg_catalog.format('may put triggers on %I.%I', home.nspname, t.relname), \
+            pg_catalog.format('revoke trigger on %I.%I from {grantee}', home.nspname, t.relname) \
+        from home cross join tables t cross join lateral pg_catalog.aclexplode(t.relacl) a \
+        where a.privilege_type {=} 'TRIGGER' and a.grantee {<>} t.relowner \
+        union all \
+        select 6, p.proowner, pg_catalog.format('has a trigger on %I.%I', home.nspname, t.relname), \
+            pg_catalog.format('drop trigger %I on %I.%I', g.tgname, home.nspname, t.relname) \
+        from home cross join tables t join pg_catalog.pg_trigger g on g.tgrelid {=} t.oid \
+        join pg_catalog.pg_proc p on p.oid {=} g.tgfoid where not g.tgisinternal\
+    ) \
+    select pg_catalog.format(case when e.role {=} 0 then 'every role %s' else 'the role %2$I %1$s' end, e.can, r.rolname), \
+        pg_catalog.replace(e.mend, '{grantee}', \
+            case when e.role {=} 0 then 'public' else pg_catalog.quote_ident(r.rolname::pg_catalog.text) end) \
+    from exposures e left join pg_catalog.pg_roles r on r.oid {=} e.role \
+    where not exists (select 1 from trusted where trusted.oid {=} e.role) order by e.place, 1, 2";
+
+/// # Errors
+/// Others can replace what keys are checked with: how, and the statements that end it.
+pub(super) async fn refuse_exposed(client: &Client, schema: &str) -> Result<(), PostgresError> {
+    let query = Query { text: qualified(EXPOSURES, ""), types: &[Type::TEXT] };
+    let exposures = ask(client, &query, &[&schema]).await.map_err(PostgresError::unavailable)?;
+    if exposures.is_empty() {
+        return Ok(());
+    }
+    let column = |row: &Row, place: usize| row.try_get::<_, String>(place).map_err(PostgresError::unavailable);
+    let mut said = Vec::new();
+    for row in exposures.iter().take(MOST) {
+        said.push(format!("{}: run `{}`", column(row, 0)?, column(row, 1)?));
+    }
+    if exposures.len() > MOST {
+        said.push(format!("and {} more of the kind", exposures.len() - MOST));
+    }
+    let what = format!("others can replace what keys are checked with: {}", said.join("; "));
+    Err(PostgresError::new(PostgresErrorKind::Exposed, what))
+}
