@@ -360,6 +360,12 @@ create table api_key_meta (
     value bytea not null
 );
 
+-- What nodes tell each other about this store, such as how much of the audit trail was deleted when. It is not copied.
+create table api_key_notes (
+    name text collate "C" not null primary key,
+    value bytea not null
+);
+
 -- The triggers fire whatever the session says it is. Every function has its names looked up in this schema alone, whoever
 -- calls it and whatever temporary tables they have. And nobody else may call those that write the log.
 do $$

@@ -1,11 +1,22 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{
+    ration::{PER_TURN, Ration},
+    witness::{Contradiction, Testimony, Witness},
+};
 use crate::{
     background::{Background, take_turns},
     log::log,
     random::random_bytes,
-    store::{KeyStore, Prune, Pruned, guarded_change},
-    time::Clock,
+    store::{KeyStore, Prune, Pruned, StoreError, guarded, guarded_change},
+    time::{Clock, ClockReading, Timestamp},
 };
 
 /// Rows of the change log that stay: readers that are further behind begin anew after a thousand already.
@@ -22,6 +33,12 @@ const LATEST_START: Duration = Duration::from_secs(300);
 /// Between two turns of what is forgotten in many: others write then.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The name of the note in which pruners tell each other of their turns.
+const NOTE: &str = "pruning";
+
+/// The most machines whose clocks are remembered.
+const MOST_CLOCKS: usize = 64;
+
 /// How long events stay; none: for good.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Keep {
@@ -31,17 +48,46 @@ pub(crate) struct Keep {
 }
 
 /// Lets the store forget, once an hour, what nobody asks for any more.
+///
+/// Audit events are evidence, and a deletion by a clock cannot be taken back: that takes two witnesses of the time, and
+/// has a limit for each day. Rows of the change log and results of changes are none, and go by this node's clock alone.
 pub(crate) struct Pruner<S> {
     store: Arc<S>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
     keep: Keep,
     background: Background,
+    begun: Instant,
+    /// The name of this node's clock, which those of one machine share.
+    name: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    witness: Witness,
+    /// Why nothing was deleted the last time.
+    told: Option<Contradiction>,
+    /// Only rows that are no evidence were too many for one turn.
+    only_rows: bool,
+}
+
+/// What pruners of all nodes tell each other, by way of the store.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Note {
+    /// What the clocks of machines showed when their pruners had a turn, in milliseconds since 1970.
+    clocks: BTreeMap<String, i64>,
+    events: Ration,
+    attempts: Ration,
 }
 
 impl<S: KeyStore> Pruner<S> {
     pub(crate) fn new(store: Arc<S>, clock: Arc<dyn Clock>, timeout: Duration, keep: Keep) -> Self {
-        Self { store, clock, timeout, keep, background: Background::default() }
+        let id = clock.boot().map(|boot| boot.id).or_else(|| random_bytes().ok().map(|bytes| *bytes));
+        let name = id.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
+        let (background, begun, state) = (Background::default(), Instant::now(), Mutex::default());
+        Self { store, clock, timeout, keep, background, begun, name, state }
     }
 
     /// Starts pruning, unless that is under way, for as long as somebody holds the pruner.
@@ -55,17 +101,27 @@ impl<S: KeyStore> Pruner<S> {
 
     /// Whether there may be more to forget.
     async fn prune(&self) -> bool {
-        let now = self.clock.now();
-        let prune = Prune {
-            events_before: self.keep.events.map(|keep| now.saturating_sub(keep)),
-            attempts_before: self.keep.attempts.or(self.keep.events).map(|keep| now.saturating_sub(keep)),
+        let reading = self.clock.reading();
+        let mut prune = Prune {
             keep_log_rows: Some(LOG_ROWS),
-            changes_before: Some(now.saturating_sub(RESULTS)),
+            changes_before: Some(reading.earliest().saturating_sub(RESULTS)),
+            ..Prune::default()
         };
+        let is_turn_of_evidence = !std::mem::take(&mut self.state().only_rows);
+        if is_turn_of_evidence && let Err(_error) = self.add_evidence(reading, &mut prune).await {
+            let _error = &_error as &dyn std::error::Error;
+            log!(warn, error = _error, "old audit events could not be counted, which is tried again in an hour");
+        }
         match guarded_change(self.timeout, || self.store.prune(&prune)).await {
             Ok(pruned) => {
-                log!(debug, ?pruned, "the key store was pruned");
-                pruned != Pruned::default()
+                let Pruned { events, attempts, log_rows, changes } = pruned;
+                if events + attempts > 0 {
+                    log!(info, events, attempts, "old audit events were deleted, as the settings want");
+                }
+                log!(debug, log_rows, changes, "the key store was pruned");
+                let (more_events, more_rows) = (events.max(attempts) >= PER_TURN, log_rows > 0 || changes > 0);
+                self.state().only_rows = more_rows && !more_events;
+                more_events || more_rows
             }
             Err(_error) => {
                 let _error = &_error as &dyn std::error::Error;
@@ -74,6 +130,79 @@ impl<S: KeyStore> Pruner<S> {
             }
         }
     }
+
+    /// Adds the events that are to be forgotten now, as many as may be, if somebody confirms what the clock shows.
+    async fn add_evidence(&self, reading: ClockReading, prune: &mut Prune) -> Result<(), StoreError> {
+        let attempts = self.keep.attempts.or(self.keep.events);
+        if attempts.is_none() || !reading.is_certain() {
+            return Ok(());
+        }
+        let standing = guarded(self.timeout, || self.store.replace_note(NOTE, &[], &[])).await?;
+        // One that cannot be read allows nothing but a new beginning.
+        let mut note: Note = serde_json::from_slice(&standing).unwrap_or_default();
+        note.clocks.remove(&self.name);
+        let count = |attempts, before| guarded(self.timeout, move || self.store.trail(attempts, before));
+        let trail = count(false, before(self.keep.events, reading.now())).await?;
+        let confirmed = self.confirmed(reading.now(), trail.newest_at, &mut note);
+        note.clocks.insert(self.name.clone(), reading.now().as_millis());
+        let Some(now) = confirmed else { return self.replace(&standing, &note).await.map(drop) };
+        let mut wanted = *prune;
+        if self.keep.events.is_some() {
+            let before = before(self.keep.events, now);
+            let trail = if now == reading.now() { trail } else { count(false, before).await? };
+            (wanted.events_before, wanted.most_events) = (Some(before), Some(note.events.take(trail, now)));
+        }
+        let before = before(attempts, now);
+        let trail = count(true, before).await?;
+        (wanted.attempts_before, wanted.most_attempts) = (Some(before), Some(note.attempts.take(trail, now)));
+        // Remembered first. Of two nodes that have a turn at once, one deletes.
+        if self.replace(&standing, &note).await? {
+            *prune = wanted;
+        }
+        Ok(())
+    }
+
+    /// The time by which events may be deleted, if there are two witnesses of it.
+    fn confirmed(&self, now: Timestamp, newest_event: Option<Timestamp>, note: &mut Note) -> Option<Timestamp> {
+        let ran = self.clock.boot().map_or_else(|| self.begun.elapsed(), |boot| boot.age);
+        let mut state = self.state();
+        let testimony = Testimony { now, ran, others: &note.clocks, newest_event };
+        let heard = state.witness.hear(&testimony);
+        note.clocks.retain(|id, _| !state.witness.is_gone(id, ran));
+        while note.clocks.len() >= MOST_CLOCKS
+            && let Some((oldest, _)) = note.clocks.iter().min_by_key(|(_, said)| **said)
+        {
+            let oldest = oldest.clone();
+            note.clocks.remove(&oldest);
+        }
+        if heard.err() != state.told {
+            state.told = heard.err();
+            if let Some(_contradiction) = state.told {
+                log!(
+                    warn,
+                    reason = _contradiction.to_string(),
+                    "no audit events are deleted, because nobody confirms the time: look at the clocks of all nodes"
+                );
+            }
+        }
+        heard.ok()
+    }
+
+    /// Whether the note was still the one that was read.
+    async fn replace(&self, standing: &[u8], note: &Note) -> Result<bool, StoreError> {
+        // Fails only on maps whose keys are no strings; there is none.
+        let new = serde_json::to_vec(note).unwrap_or_default();
+        Ok(guarded_change(self.timeout, || self.store.replace_note(NOTE, standing, &new)).await? == new)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Before which time events are old; none are if they stay for good.
+fn before(keep: Option<Duration>, now: Timestamp) -> Timestamp {
+    keep.map_or(Timestamp::MIN, |keep| now.saturating_sub(keep))
 }
 
 /// Without randomness as late as can be: any time will do.
@@ -129,18 +258,163 @@ mod tests {
         assert_eq!(left(Keep { events: Some(HOUR), attempts: Some(HOUR * 24) }).await, [0, 1]);
     }
 
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// A node with a clock of its own, and a store that it may share.
+    struct Node {
+        clock: Arc<ManualClock>,
+        pruner: Pruner<MemoryStore>,
+    }
+
+    impl Node {
+        fn new(store: &Arc<MemoryStore>, now: Timestamp, keep: Duration) -> Self {
+            let clock = Arc::new(ManualClock::at(now));
+            Self { pruner: Self::pruner(store, &clock, keep), clock }
+        }
+
+        fn pruner(store: &Arc<MemoryStore>, clock: &Arc<ManualClock>, keep: Duration) -> Pruner<MemoryStore> {
+            let keep = Keep { events: Some(keep), attempts: None };
+            Pruner::new(Arc::clone(store), Arc::clone(clock) as _, Duration::from_secs(5), keep)
+        }
+
+        /// All turns that come in an hour.
+        async fn turn(&self) {
+            while self.pruner.prune().await {}
+        }
+
+        async fn hours(&self, hours: u32) {
+            for _ in 0..hours {
+                self.clock.advance(HOUR);
+                self.turn().await;
+            }
+        }
+    }
+
+    async fn append(store: &MemoryStore, at: Timestamp, count: usize) {
+        let organization = OrganizationId::single().to_string();
+        let event = EventRow { organization, at: at.as_millis(), ..EventRow::example() };
+        store.append_events(&vec![event; count]).await.unwrap();
+    }
+
+    async fn events(store: &MemoryStore) -> u64 {
+        store.trail(false, Timestamp::MIN).await.unwrap().events
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_is_too_much_for_one_turn_goes_in_many() {
         let store = Arc::new(MemoryStore::new());
-        let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
-        store.append_events(&vec![event; 25_000]).await.unwrap();
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(3_602_000).unwrap()));
-        let pruner =
-            Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Keep { events: Some(HOUR), attempts: None });
-        let pruner = Arc::new(pruner);
-        pruner.start();
-        tokio::time::sleep(LATEST_START + Duration::from_secs(1)).await;
-        assert_eq!(store.events(&EventQuery::all(OrganizationId::single())).await.unwrap().rows.len(), 0);
+        let now = time("2026-03-01T00:00:00Z");
+        let node = Node::new(&store, now, DAY);
+        node.turn().await;
+        append(&store, now, 25_000).await;
+        node.hours(24).await;
+        assert_eq!(events(&store).await, 25_000);
+        node.hours(1).await;
+        assert_eq!(events(&store).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trail_that_was_kept_goes_by_a_tenth_a_day_when_it_no_longer_is_to_be() {
+        let store = Arc::new(MemoryStore::new());
+        let now = time("2026-03-01T00:00:00Z");
+        append(&store, now.saturating_sub(DAY * 200), 900).await;
+        append(&store, now, 100).await;
+        let node = Node::new(&store, now, DAY * 90);
+        node.turn().await;
+        assert_eq!(events(&store).await, 900);
+        node.hours(23).await;
+        assert_eq!(events(&store).await, 900);
+        let again = Node::new(&store, node.clock.now(), DAY * 90);
+        again.turn().await;
+        assert_eq!(events(&store).await, 900, "a restart gives no other tenth");
+        node.hours(1).await;
+        assert_eq!(events(&store).await, 810);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_moved_ahead_and_back_deletes_nothing() {
+        let store = Arc::new(MemoryStore::new());
+        let now = time("2026-03-01T00:00:00Z");
+        append(&store, now, 20).await;
+        for lasts in [0_u32, 1, 20, 31, 3_600, 86_000] {
+            let node = Node::new(&store, now, DAY * 90);
+            node.turn().await;
+            node.clock.set_wall_clock(now.saturating_add(DAY * 200));
+            node.turn().await;
+            node.clock.advance(Duration::from_secs(lasts.into()));
+            node.turn().await;
+            node.clock.set_wall_clock(now.saturating_add(Duration::from_secs(lasts.into())));
+            node.turn().await;
+            node.clock.advance(Duration::from_secs(240));
+            node.turn().await;
+            node.hours(3).await;
+            assert_eq!(events(&store).await, 20, "{lasts} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_starts_with_its_clock_ahead_deletes_nothing_however_long_it_runs() {
+        let store = Arc::new(MemoryStore::new());
+        let now = time("2026-03-01T00:00:00Z");
+        append(&store, now, 20).await;
+        let node = Node::new(&store, now.saturating_add(DAY * 200), DAY * 90);
+        node.hours(100).await;
+        assert_eq!(events(&store).await, 20);
+        // Nor after a restart, of the service or of the machine.
+        let pruner = Node::pruner(&store, &node.clock, DAY * 90);
+        pruner.prune().await;
+        Node::new(&store, node.clock.now(), DAY * 90).turn().await;
+        assert!(events(&store).await >= 18);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_nodes_neither_deletes_while_one_is_ahead() {
+        let store = Arc::new(MemoryStore::new());
+        let now = time("2026-03-01T00:00:00Z");
+        append(&store, now.saturating_sub(DAY * 100), 100).await;
+        append(&store, now, 900).await;
+        let right = Node::new(&store, now, DAY * 99);
+        let wrong = Node::new(&store, now.saturating_add(DAY * 200), DAY * 99);
+        right.turn().await;
+        assert_eq!(events(&store).await, 900, "alone as yet");
+        for _ in 0..50 {
+            wrong.hours(1).await;
+            // What the wrong node does is in its own time.
+            append(&store, wrong.clock.now(), 1).await;
+            right.hours(1).await;
+        }
+        assert_eq!(events(&store).await, 950);
+        wrong.clock.set_wall_clock(right.clock.now());
+        wrong.clock.advance(Duration::from_secs(30));
+        append(&store, right.clock.now().saturating_sub(DAY * 100), 10).await;
+        wrong.turn().await;
+        assert_eq!(events(&store).await, 950, "both agree");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_that_are_no_evidence_go_though_the_clock_is_in_doubt() {
+        let store = Arc::new(MemoryStore::new());
+        let now = time("2026-03-01T00:00:00Z");
+        let node = Node::new(&store, now, DAY);
+        let organization = OrganizationId::single();
+        let owner = crate::owner::OwnerRef { organization, owner: crate::owner::Owner::User(1_u32.into()) };
+        let hold = crate::store::OwnerChange::Hold(crate::record::Hold::Plan);
+        let writes = vec![crate::store::AuditedWrite {
+            write: crate::store::Write::Owner(owner, hold),
+            event: EventRow::example(),
+        }];
+        let id = crate::store::ChangeId::from_bytes([1; 16]);
+        let change = crate::store::Change { id, at: now, dedupe: None, guards: Vec::new(), writes };
+        store.apply(&change).await.unwrap();
+        node.clock.advance(RESULTS + HOUR);
+        node.clock.set_wall_clock(now.saturating_add(DAY * 200));
+        assert!(!node.clock.reading().is_certain());
+        assert!(node.pruner.prune().await, "a result was forgotten");
+        assert_eq!(events(&store).await, 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -271,6 +271,15 @@ clauses! {
     "S75" write::the_dead_among_many_are_told
         "A change that revokes several keys, some dead already, is done: its outcomes come in the order of its writes, \
          unchanged for the dead, and the events are those of the others.";
+    "S76" prune::the_earliest_events_go_first
+        "Where a limit is given, so many events are forgotten and no more, those with the earliest times, whatever their \
+         numbers; and so are lines of attempts, by a limit of their own.";
+    "S77" prune::the_trail_is_counted
+        "Lines of attempts are counted, and apart from them all other events, together with those of them before a time, \
+         and with the time of the latest.";
+    "S78" meta::a_note_is_replaced_by_one
+        "A note, which is empty at first, is replaced by whoever knows what stands, by one of many at once, and the others \
+         are told what stands.";
 }
 
 #[cfg(test)]
