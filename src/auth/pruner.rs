@@ -328,10 +328,10 @@ mod tests {
         assert_eq!(events(&store).await, 900);
         node.hours(23).await;
         assert_eq!(events(&store).await, 900);
-        let again = Node::new(&store, node.clock.now(), DAY * 90);
+        let again = Node { pruner: Node::pruner(&store, &node.clock, DAY * 90), clock: Arc::clone(&node.clock) };
         again.turn().await;
         assert_eq!(events(&store).await, 900, "a restart gives no other tenth");
-        node.hours(1).await;
+        again.hours(1).await;
         assert_eq!(events(&store).await, 810);
     }
 
