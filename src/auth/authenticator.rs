@@ -16,6 +16,7 @@ use super::{
     cache::{Entry, ProofCache},
     candidate::{Candidate, proves},
     digest::{Digest, DigestKey},
+    error::before_its_end,
     lease_keeper::LeaseKeeper,
     log_reader::LogReader,
     meter::Meter,
@@ -29,7 +30,7 @@ use crate::{
     log::log,
     principal::{Principal, WithClaims},
     store::{KeyReader, Lease},
-    time::{Clock, ClockReading, Timestamp, monotonic_millis},
+    time::{Clock, ClockReading, monotonic_millis},
     usage::{Origin, Source, UsageRecorder},
 };
 
@@ -332,16 +333,6 @@ impl<R: KeyReader> Inner<R> {
         if let Some(usage) = &self.usage {
             usage.refusal(key, code, reason, origin, self.clock.now());
         }
-    }
-}
-
-/// Whether a key that expires then is good still. What the clock cannot say is no reason to throw a key away.
-#[inline]
-pub(super) fn before_its_end(end: Timestamp, now: ClockReading) -> Result<(), AuthError> {
-    match now.has_passed(end) {
-        Ok(false) => Ok(()),
-        Ok(true) => Err(AuthError::new(AuthErrorKind::Expired)),
-        Err(doubt) => Err(AuthError::clock_unsure(doubt)),
     }
 }
 

@@ -2,7 +2,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use crate::{
     key::{MalformedKey, MalformedReason},
-    time::{ClockInDoubt, LONGEST_DOUBT},
+    time::{ClockInDoubt, ClockReading, LONGEST_DOUBT, Timestamp},
 };
 
 /// Why a text was not accepted as a key. What a client may be told is in [`kind`](Self::kind); `source` is for logs.
@@ -129,6 +129,16 @@ impl AuthError {
             Detail::Caused(caused) => caused.retry_after,
             Detail::None | Detail::Malformed(_) => None,
         }
+    }
+}
+
+/// Whether a key that expires then is good still. What the clock cannot say is no reason to throw a key away.
+#[inline]
+pub(super) fn before_its_end(end: Timestamp, now: ClockReading) -> Result<(), AuthError> {
+    match now.has_passed(end) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(AuthError::new(AuthErrorKind::Expired)),
+        Err(doubt) => Err(AuthError::clock_unsure(doubt)),
     }
 }
 

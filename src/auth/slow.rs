@@ -4,13 +4,8 @@ use std::{
 };
 
 use super::{
-    AuthError, AuthErrorKind, Freshness,
-    attempts::Tried,
-    authenticator::{Inner, before_its_end},
-    cache::Proof,
-    candidate::Candidate,
-    log_reader::Currency,
-    pass::Accepted,
+    AuthError, AuthErrorKind, Freshness, attempts::Tried, authenticator::Inner, cache::Proof, candidate::Candidate,
+    error::before_its_end, log_reader::Currency, pass::Accepted,
 };
 use crate::{
     audit::Action,
