@@ -14,7 +14,7 @@ use tower_api_keys::{
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery,
         KeyReader, KeyStore, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        UsageOf, Write, WriteOutcome, conformance::check_store,
+        Trail, UsageOf, Write, WriteOutcome, conformance::check_store,
     },
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
@@ -46,6 +46,7 @@ struct Tables {
     usage: BTreeMap<(Option<String>, String, String), UsageRow>,
     writers: BTreeMap<[u8; 16], i64>,
     meta: BTreeMap<String, Vec<u8>>,
+    notes: BTreeMap<String, Vec<u8>>,
 }
 
 impl KeyReader for TableStore {
@@ -199,20 +200,31 @@ impl KeyStore for TableStore {
         Ok(self.0.lock().await.meta.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
     }
 
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let tables = &mut *self.0.lock().await;
+        let standing = tables.notes.entry(name.to_owned()).or_default();
+        if *standing == old {
+            *standing = new.to_vec();
+        }
+        Ok(standing.clone())
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        let tables = self.0.lock().await;
+        let times = || tables.events.iter().filter(|event| event.is_attempt() == attempts).map(|event| event.at);
+        Ok(Trail {
+            events: times().count() as u64,
+            before: times().filter(|at| *at < before.as_millis()).count() as u64,
+            newest_at: times().max().and_then(|at| Timestamp::from_millis(at).ok()),
+        })
+    }
+
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
         // All at once; a database would take turns of 10,000 rows.
         let tables = &mut *self.0.lock().await;
         let changes = tables.done.len();
-        let (mut events, mut attempts) = (0, 0);
-        tables.events.retain(|event| {
-            let (before, count) = match event.is_attempt() {
-                true => (prune.attempts_before, &mut attempts),
-                false => (prune.events_before, &mut events),
-            };
-            let stays = before.is_none_or(|before| event.at >= before.as_millis());
-            *count += u64::from(!stays);
-            stays
-        });
+        let events = tables.forget_events(false, prune.events_before, prune.most_events);
+        let attempts = tables.forget_events(true, prune.attempts_before, prune.most_attempts);
         tables.done.retain(|_, (at, _, _)| prune.changes_before.is_none_or(|before| *at >= before));
         let surplus = prune.keep_log_rows.map_or(0, |keep| tables.log.len().saturating_sub(keep as usize));
         tables.log.drain(..surplus);
@@ -221,6 +233,17 @@ impl KeyStore for TableStore {
 }
 
 impl Tables {
+    /// Forgets the earliest events before a time, at most so many. How many there were.
+    fn forget_events(&mut self, attempts: bool, before: Option<Timestamp>, most: Option<u64>) -> u64 {
+        let Some(before) = before.map(Timestamp::as_millis) else { return 0 };
+        let is_old = |event: &&EventRow| event.is_attempt() == attempts && event.at < before;
+        let mut old: Vec<_> = self.events.iter().filter(is_old).map(|event| (event.at, event.sequence)).collect();
+        old.sort_unstable();
+        old.truncate(most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX));
+        self.events.retain(|event| old.binary_search(&(event.at, event.sequence)).is_err());
+        old.len() as u64
+    }
+
     fn apply(&mut self, change: &Change) -> Result<Applied, Conflict> {
         if change.dedupe.is_some() && self.done.values().any(|(_, dedupe, _)| *dedupe == change.dedupe) {
             return Err(Conflict::Replay);

@@ -143,7 +143,7 @@ pub use random::RandomnessError;
 pub use scope::{InvalidScope, Scope, Scopes};
 #[cfg(any(test, feature = "test-util"))]
 pub use time::ManualClock;
-pub use time::{Clock, SystemClock, Timestamp, TimestampError};
+pub use time::{Boot, Clock, ClockInDoubt, ClockReading, SystemClock, Timestamp, TimestampError};
 
 /// Compiles the Rust code of the README.
 #[cfg(all(doctest, feature = "axum", feature = "postgres", feature = "sqlite"))]

@@ -416,6 +416,12 @@ create table "api_keys".api_key_meta (
     value bytea not null
 );
 
+-- What nodes tell each other about this store, such as how much of the audit trail was deleted when. It is not copied.
+create table "api_keys".api_key_notes (
+    name text collate "C" not null primary key,
+    value bytea not null
+);
+
 -- The triggers fire whatever the session says it is. Nobody else may call the functions that write the log, or put
 -- triggers on the tables, which would run with the rights of the role that owns them. Default privileges may say otherwise.
 do $$

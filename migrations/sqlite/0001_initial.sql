@@ -204,3 +204,9 @@ create table api_key_meta (
     name text not null primary key,
     value blob not null
 ) strict, without rowid;
+
+-- What nodes tell each other about this store, such as how much of the audit trail was deleted when. It is not copied.
+create table api_key_notes (
+    name text not null primary key,
+    value blob not null
+) strict, without rowid;

@@ -162,6 +162,11 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// How long audit events stay before they are deleted, looked at once an hour: at least a day. Default: for good. On
     /// a fleet the shortest setting wins: each node deletes by its own.
     ///
+    /// Events are deleted only if two witnesses agree on the day: this node's clock, and that of the node on another machine
+    /// that last had a turn, or where there is none the newest event and how long this machine runs. And of the trail goes
+    /// in a day the larger of a tenth and what became old since the last turn, so that an old trail goes little by little
+    /// once this is set. The log says how many went, and why if none may.
+    ///
     /// What nobody asks for any more goes in any case, once an hour: all but 100,000 rows of the change log, and the
     /// results of changes, which are there for whoever repeats one, after a week.
     pub fn keep_events(mut self, keep: Duration) -> Self {

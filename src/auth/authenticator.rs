@@ -16,6 +16,7 @@ use super::{
     cache::{Entry, ProofCache},
     candidate::{Candidate, proves},
     digest::{Digest, DigestKey},
+    error::before_its_end,
     lease_keeper::LeaseKeeper,
     log_reader::LogReader,
     meter::Meter,
@@ -29,7 +30,7 @@ use crate::{
     log::log,
     principal::{Principal, WithClaims},
     store::{KeyReader, Lease},
-    time::{Clock, Timestamp, monotonic_millis},
+    time::{Clock, ClockReading, monotonic_millis},
     usage::{Origin, Source, UsageRecorder},
 };
 
@@ -193,7 +194,7 @@ impl<R: KeyReader> Authenticator<R> {
         let (mut digest, mut source) = (None, None);
         if let Some(located) = self.0.format.locate(candidate) {
             // First whether the store has anything new, then the entry: it is then as current as the answer.
-            let now = self.0.clock.now();
+            let now = self.0.clock.reading();
             let is_current = self.0.is_current_now(now);
             if let Some(entry) = self.0.cache.entry(located.id()) {
                 let of_text = self.0.digest(located.secret());
@@ -254,10 +255,10 @@ impl<R> fmt::Debug for Authenticator<R> {
 
 impl<R: KeyReader> Inner<R> {
     /// Whether what the cache says is current enough for a request that arrives now.
-    pub(super) fn is_current_now(&self, now: Timestamp) -> bool {
+    pub(super) fn is_current_now(&self, now: ClockReading) -> bool {
         match self.freshness {
             Freshness::Strict => self.log.is_current_now(),
-            Freshness::Bounded(bound) => self.lease.is_valid(monotonic_millis(), now, bound),
+            Freshness::Bounded(bound) => self.lease.is_valid(monotonic_millis(), now.latest(), bound),
         }
     }
 
@@ -283,11 +284,14 @@ impl<R: KeyReader> Inner<R> {
         &self,
         entry: Arc<WithClaims<Entry>>,
         origin: Origin<'_>,
-        now: Timestamp,
+        now: ClockReading,
     ) -> Result<Accepted, AuthError> {
-        if entry.claims.expires_at.is_some_and(|end| now >= end) {
-            return Err(self.refuse(AuthError::new(AuthErrorKind::Expired), Some(Tried::of(&entry.claims)), origin));
+        if let Some(end) = entry.claims.expires_at
+            && let Err(error) = before_its_end(end, now)
+        {
+            return Err(self.refuse(error, Some(Tried::of(&entry.claims)), origin));
         }
+        let now = now.now();
         let seen = self.usage.as_ref().map(|usage| usage.success(&entry, origin, now));
         if let Some(attempts) = &self.attempts {
             attempts.accepted(&entry.claims, entry.rest.usage.source(origin), origin, now);

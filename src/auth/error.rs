@@ -1,6 +1,9 @@
 use std::{error::Error, fmt, time::Duration};
 
-use crate::key::{MalformedKey, MalformedReason};
+use crate::{
+    key::{MalformedKey, MalformedReason},
+    time::{ClockInDoubt, ClockReading, LONGEST_DOUBT, Timestamp},
+};
 
 /// Why a text was not accepted as a key. What a client may be told is in [`kind`](Self::kind); `source` is for logs.
 ///
@@ -43,6 +46,9 @@ struct Caused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
+    /// The clock of this node jumped, and whether the key has expired depends on which time is right. That shows within 30
+    /// seconds.
+    ClockUnsure,
     /// The stored record of the key cannot be read.
     CorruptRecord,
     /// The key's time is over. Only a caller who has the key is told.
@@ -65,13 +71,14 @@ impl AuthErrorKind {
     /// Whether the same key may be accepted a moment later: the answer is 503, and no reason to throw the key away.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable)
+        matches!(self, Self::ClockUnsure | Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable)
     }
 
     /// The code that refusals and counts carry.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
+            Self::ClockUnsure => "clock_unsure",
             Self::CorruptRecord => "corrupt_record",
             Self::Expired => "key_expired",
             Self::Invalid => "invalid_key",
@@ -99,6 +106,12 @@ impl AuthError {
         Self { kind: AuthErrorKind::Overloaded, detail: Detail::Caused(Box::new(caused)) }
     }
 
+    /// One reading of the clock says that the key has expired, and another one that it has not.
+    pub(crate) fn clock_unsure(source: ClockInDoubt) -> Self {
+        let caused = Caused { by: source.into(), retry_after: Some(LONGEST_DOUBT) };
+        Self { kind: AuthErrorKind::ClockUnsure, detail: Detail::Caused(Box::new(caused)) }
+    }
+
     pub(crate) const fn malformed(key: MalformedKey) -> Self {
         Self { kind: AuthErrorKind::Malformed(key.reason()), detail: Detail::Malformed(key) }
     }
@@ -119,9 +132,23 @@ impl AuthError {
     }
 }
 
+/// Whether a key that expires then is good still. What the clock cannot say is no reason to throw a key away.
+#[inline]
+pub(super) fn before_its_end(end: Timestamp, now: ClockReading) -> Result<(), AuthError> {
+    match now.has_passed(end) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(AuthError::new(AuthErrorKind::Expired)),
+        Err(doubt) => Err(AuthError::clock_unsure(doubt)),
+    }
+}
+
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
+            AuthErrorKind::ClockUnsure => {
+                "whether the key has expired depends on a jump of this node's clock that is not explained yet: ask again \
+                 in half a minute"
+            }
             AuthErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
             AuthErrorKind::Expired => "the key has expired: use another one",
             AuthErrorKind::Invalid => "the key is not valid: check that it is the right one for this service",

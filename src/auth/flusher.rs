@@ -77,7 +77,7 @@ impl<S: KeyStore> UsageFlusher<S> {
     async fn write_all(&self) -> Result<(), StoreError> {
         self.write_batches().await?;
         // Once: with what is counted meanwhile it would never end on a busy service.
-        self.recorder.collect();
+        self.recorder.collect(self.meter.time());
         self.write_batches().await
     }
 

@@ -9,7 +9,13 @@ use super::{
     cache::ProofCache,
     metrics::{AuthMetrics, RefusalCount},
 };
-use crate::{hash::Hasher, key::MalformedReason, store::Moment, time::Clock, usage::UsageRecorder};
+use crate::{
+    hash::Hasher,
+    key::MalformedReason,
+    store::Moment,
+    time::{Clock, Timestamp},
+    usage::UsageRecorder,
+};
 
 /// Counters of hits, one each for up to so many threads.
 const LINES: usize = 16;
@@ -26,8 +32,9 @@ thread_local! {
 const MALFORMED: &str = "malformed_key";
 
 /// Every other code that a check of a request can end with, the layer's own two among them.
-const CODES: [&str; 9] = [
+const CODES: [&str; 10] = [
     "ambiguous_credentials",
+    "clock_unsure",
     "corrupt_record",
     "invalid_key",
     "key_expired",
@@ -129,6 +136,11 @@ impl Meter {
     /// Whose figures are among those of the authenticator.
     pub(super) fn watch(&self, usage: &Arc<UsageRecorder>) {
         self.usage.get_or_init(|| Arc::clone(usage));
+    }
+
+    /// The present, as it is written down.
+    pub(super) fn time(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(super) fn now(&self) -> Moment {

@@ -58,11 +58,13 @@ mod pass;
 mod pruner;
 #[cfg(feature = "metrics")]
 mod publish;
+mod ration;
 mod round;
 mod settings;
 mod slow;
 mod upkeep;
 mod wiring;
+mod witness;
 
 pub(crate) use attempts::{AttemptLines, AttemptWriter};
 pub use authenticator::Authenticator;

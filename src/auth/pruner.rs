@@ -1,11 +1,22 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{
+    ration::{PER_TURN, Ration},
+    witness::{Contradiction, Testimony, Witness},
+};
 use crate::{
     background::{Background, take_turns},
     log::log,
     random::random_bytes,
-    store::{KeyStore, Prune, Pruned, guarded_change},
-    time::Clock,
+    store::{KeyStore, Prune, Pruned, StoreError, guarded, guarded_change},
+    time::{Clock, ClockReading, Timestamp},
 };
 
 /// Rows of the change log that stay: readers that are further behind begin anew after a thousand already.
@@ -22,6 +33,12 @@ const LATEST_START: Duration = Duration::from_secs(300);
 /// Between two turns of what is forgotten in many: others write then.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The name of the note in which pruners tell each other of their turns.
+const NOTE: &str = "pruning";
+
+/// The most machines whose clocks are remembered.
+const MOST_CLOCKS: usize = 64;
+
 /// How long events stay; none: for good.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Keep {
@@ -31,17 +48,46 @@ pub(crate) struct Keep {
 }
 
 /// Lets the store forget, once an hour, what nobody asks for any more.
+///
+/// Audit events are evidence, and a deletion by a clock cannot be taken back: that takes two witnesses of the time, and
+/// has a limit for each day. Rows of the change log and results of changes are none, and go by this node's clock alone.
 pub(crate) struct Pruner<S> {
     store: Arc<S>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
     keep: Keep,
     background: Background,
+    begun: Instant,
+    /// The name of this node's clock, which those of one machine share.
+    name: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    witness: Witness,
+    /// Why nothing was deleted the last time.
+    told: Option<Contradiction>,
+    /// Only rows that are no evidence were too many for one turn.
+    only_rows: bool,
+}
+
+/// What pruners of all nodes tell each other, by way of the store.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Note {
+    /// What the clocks of machines showed when their pruners had a turn, in milliseconds since 1970.
+    clocks: BTreeMap<String, i64>,
+    events: Ration,
+    attempts: Ration,
 }
 
 impl<S: KeyStore> Pruner<S> {
     pub(crate) fn new(store: Arc<S>, clock: Arc<dyn Clock>, timeout: Duration, keep: Keep) -> Self {
-        Self { store, clock, timeout, keep, background: Background::default() }
+        let id = clock.boot().map(|boot| boot.id).or_else(|| random_bytes().ok().map(|bytes| *bytes));
+        let name = id.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
+        let (background, begun, state) = (Background::default(), Instant::now(), Mutex::default());
+        Self { store, clock, timeout, keep, background, begun, name, state }
     }
 
     /// Starts pruning, unless that is under way, for as long as somebody holds the pruner.
@@ -55,17 +101,27 @@ impl<S: KeyStore> Pruner<S> {
 
     /// Whether there may be more to forget.
     async fn prune(&self) -> bool {
-        let now = self.clock.now();
-        let prune = Prune {
-            events_before: self.keep.events.map(|keep| now.saturating_sub(keep)),
-            attempts_before: self.keep.attempts.or(self.keep.events).map(|keep| now.saturating_sub(keep)),
+        let reading = self.clock.reading();
+        let mut prune = Prune {
             keep_log_rows: Some(LOG_ROWS),
-            changes_before: Some(now.saturating_sub(RESULTS)),
+            changes_before: Some(reading.earliest().saturating_sub(RESULTS)),
+            ..Prune::default()
         };
+        let is_turn_of_evidence = !std::mem::take(&mut self.state().only_rows);
+        if is_turn_of_evidence && let Err(_error) = self.add_evidence(reading, &mut prune).await {
+            let _error = &_error as &dyn std::error::Error;
+            log!(warn, error = _error, "old audit events could not be counted, which is tried again in an hour");
+        }
         match guarded_change(self.timeout, || self.store.prune(&prune)).await {
             Ok(pruned) => {
-                log!(debug, ?pruned, "the key store was pruned");
-                pruned != Pruned::default()
+                let Pruned { events, attempts, log_rows, changes } = pruned;
+                if events + attempts > 0 {
+                    log!(info, events, attempts, "old audit events were deleted, as the settings want");
+                }
+                log!(debug, log_rows, changes, "the key store was pruned");
+                let (more_events, more_rows) = (events.max(attempts) >= PER_TURN, log_rows > 0 || changes > 0);
+                self.state().only_rows = more_rows && !more_events;
+                more_events || more_rows
             }
             Err(_error) => {
                 let _error = &_error as &dyn std::error::Error;
@@ -74,6 +130,79 @@ impl<S: KeyStore> Pruner<S> {
             }
         }
     }
+
+    /// Adds the events that are to be forgotten now, as many as may be, if somebody confirms what the clock shows.
+    async fn add_evidence(&self, reading: ClockReading, prune: &mut Prune) -> Result<(), StoreError> {
+        let attempts = self.keep.attempts.or(self.keep.events);
+        if attempts.is_none() || !reading.is_certain() {
+            return Ok(());
+        }
+        let standing = guarded(self.timeout, || self.store.replace_note(NOTE, &[], &[])).await?;
+        // One that cannot be read allows nothing but a new beginning.
+        let mut note: Note = serde_json::from_slice(&standing).unwrap_or_default();
+        note.clocks.remove(&self.name);
+        let count = |attempts, before| guarded(self.timeout, move || self.store.trail(attempts, before));
+        let trail = count(false, before(self.keep.events, reading.now())).await?;
+        let confirmed = self.confirmed(reading.now(), trail.newest_at, &mut note);
+        note.clocks.insert(self.name.clone(), reading.now().as_millis());
+        let Some(now) = confirmed else { return self.replace(&standing, &note).await.map(drop) };
+        let mut wanted = *prune;
+        if self.keep.events.is_some() {
+            let before = before(self.keep.events, now);
+            let trail = if now == reading.now() { trail } else { count(false, before).await? };
+            (wanted.events_before, wanted.most_events) = (Some(before), Some(note.events.take(trail, now)));
+        }
+        let before = before(attempts, now);
+        let trail = count(true, before).await?;
+        (wanted.attempts_before, wanted.most_attempts) = (Some(before), Some(note.attempts.take(trail, now)));
+        // Remembered first. Of two nodes that have a turn at once, one deletes.
+        if self.replace(&standing, &note).await? {
+            *prune = wanted;
+        }
+        Ok(())
+    }
+
+    /// The time by which events may be deleted, if there are two witnesses of it.
+    fn confirmed(&self, now: Timestamp, newest_event: Option<Timestamp>, note: &mut Note) -> Option<Timestamp> {
+        let ran = self.clock.boot().map_or_else(|| self.begun.elapsed(), |boot| boot.age);
+        let mut state = self.state();
+        let testimony = Testimony { now, ran, others: &note.clocks, newest_event };
+        let heard = state.witness.hear(&testimony);
+        note.clocks.retain(|id, _| !state.witness.is_gone(id, ran));
+        while note.clocks.len() >= MOST_CLOCKS
+            && let Some((oldest, _)) = note.clocks.iter().min_by_key(|(_, said)| **said)
+        {
+            let oldest = oldest.clone();
+            note.clocks.remove(&oldest);
+        }
+        if heard.err() != state.told {
+            state.told = heard.err();
+            if let Some(_contradiction) = state.told {
+                log!(
+                    warn,
+                    reason = _contradiction.to_string(),
+                    "no audit events are deleted, because nobody confirms the time: look at the clocks of all nodes"
+                );
+            }
+        }
+        heard.ok()
+    }
+
+    /// Whether the note was still the one that was read.
+    async fn replace(&self, standing: &[u8], note: &Note) -> Result<bool, StoreError> {
+        // Fails only on maps whose keys are no strings; there is none.
+        let new = serde_json::to_vec(note).unwrap_or_default();
+        Ok(guarded_change(self.timeout, || self.store.replace_note(NOTE, standing, &new)).await? == new)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Before which time events are old; none are if they stay for good.
+fn before(keep: Option<Duration>, now: Timestamp) -> Timestamp {
+    keep.map_or(Timestamp::MIN, |keep| now.saturating_sub(keep))
 }
 
 /// Without randomness as late as can be: any time will do.
@@ -83,74 +212,4 @@ fn first_pause() -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        audit::EventRow,
-        owner::OrganizationId,
-        store::{EventQuery, MemoryStore},
-        time::{ManualClock, Timestamp},
-    };
-
-    const HOUR: Duration = Duration::from_secs(3_600);
-
-    /// How many events other than lines of attempts are left of one, and how many lines of one.
-    async fn left(keep: Keep) -> [usize; 2] {
-        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(ManualClock::at(Timestamp::MIN)));
-        let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
-        let line = EventRow { action: "attempt.accepted".to_owned(), ..event.clone() };
-        store.append_events(&[event, line]).await.unwrap();
-        clock.advance(Duration::from_secs(3_602));
-        let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), keep));
-        pruner.start();
-        tokio::time::sleep(LATEST_START + INTERVAL).await;
-        let all = EventQuery::all(OrganizationId::single());
-        let lines = store.events(&EventQuery { attempts: true, ..all.clone() }).await.unwrap().rows.len();
-        [store.events(&all).await.unwrap().rows.len(), lines]
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn events_older_than_asked_for_are_forgotten_and_lines_of_attempts_with_them() {
-        assert_eq!(left(Keep { events: Some(HOUR), attempts: None }).await, [0, 0]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn events_stay_for_good_unless_asked() {
-        assert_eq!(left(Keep::default()).await, [1, 1]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn lines_of_attempts_go_sooner_than_other_events_if_asked() {
-        assert_eq!(left(Keep { events: None, attempts: Some(HOUR) }).await, [1, 0]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn lines_of_attempts_stay_longer_than_other_events_if_asked() {
-        assert_eq!(left(Keep { events: Some(HOUR), attempts: Some(HOUR * 24) }).await, [0, 1]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_too_much_for_one_turn_goes_in_many() {
-        let store = Arc::new(MemoryStore::new());
-        let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
-        store.append_events(&vec![event; 25_000]).await.unwrap();
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(3_602_000).unwrap()));
-        let pruner =
-            Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Keep { events: Some(HOUR), attempts: None });
-        let pruner = Arc::new(pruner);
-        pruner.start();
-        tokio::time::sleep(LATEST_START + Duration::from_secs(1)).await;
-        assert_eq!(store.events(&EventQuery::all(OrganizationId::single())).await.unwrap().rows.len(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn it_ends_with_its_owner() {
-        let store = Arc::new(MemoryStore::new());
-        let clock = Arc::new(ManualClock::at(Timestamp::MIN));
-        let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Keep::default()));
-        pruner.start();
-        drop(pruner);
-        tokio::time::sleep(LATEST_START + INTERVAL).await;
-        assert_eq!(Arc::strong_count(&store), 1);
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::{
 
 use super::{
     AuthError, AuthErrorKind, Freshness, attempts::Tried, authenticator::Inner, cache::Proof, candidate::Candidate,
-    log_reader::Currency, pass::Accepted,
+    error::before_its_end, log_reader::Currency, pass::Accepted,
 };
 use crate::{
     audit::Action,
@@ -47,7 +47,7 @@ impl<R: KeyReader> Inner<R> {
             && candidate.is_proved_by(&entry.rest)
         {
             self.meter.hit();
-            return self.judge(entry, origin, self.clock.now());
+            return self.judge(entry, origin, self.clock.reading());
         }
         Box::pin(self.check_slowly(candidate, currency, source)).await
     }
@@ -79,7 +79,7 @@ impl<R: KeyReader> Inner<R> {
                         // Another request proved it just now.
                         self.meter.hit();
                     }
-                    return self.judge(entry, origin, self.clock.now());
+                    return self.judge(entry, origin, self.clock.reading());
                 }
                 proved = proved.or(Some(entry.rest.fingerprint));
             }
@@ -110,8 +110,8 @@ impl<R: KeyReader> Inner<R> {
             let is_proved = proved == Some(fingerprint);
             // Judged before Argon2id, and told only to who has the key as far as the tag can tell.
             let verdict = self.verdict(&known);
-            if let Err(kind) = verdict {
-                return Err(refuse(AuthError::new(kind)));
+            if let Err(error) = verdict {
+                return Err(refuse(error));
             }
             if !is_proved {
                 self.prove(key, &known).await.map_err(refuse)?;
@@ -121,7 +121,7 @@ impl<R: KeyReader> Inner<R> {
             let entry = self.cache.remember(ticket, proof);
             if is_proved {
                 // The record was read after this request arrived, and nothing was waited for since.
-                return self.judge(entry, origin, self.clock.now());
+                return self.judge(entry, origin, self.clock.reading());
             }
             // The run took its time: what was read before it may have changed.
         }
@@ -137,15 +137,15 @@ impl<R: KeyReader> Inner<R> {
             && currency == Currency::Tracked
             && self.cache.is_current(&entry)
         {
-            let expired = entry.claims.expires_at.is_some_and(|end| self.clock.now() >= end);
+            let end = entry.claims.expires_at;
             let now = Principal::sharing(entry);
             if now.is_same_caller(principal) {
-                return if expired { Err(AuthError::new(AuthErrorKind::Expired)) } else { Ok(now) };
+                return end.map_or(Ok(()), |end| before_its_end(end, self.clock.reading())).map(|()| now);
             }
         }
         let found = self.find(&id).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
         let known = self.known(&id, &found)?;
-        self.verdict(&known).map_err(AuthError::new)?;
+        self.verdict(&known)?;
         let now = Principal::new(self.claims(&known));
         if now.is_same_caller(principal) { Ok(now) } else { Err(AuthError::new(AuthErrorKind::Invalid)) }
     }
@@ -162,7 +162,7 @@ impl<R: KeyReader> Inner<R> {
 
     /// Waits until what the cache says is current enough for a request that arrived before this call.
     async fn current(&self) -> Result<Currency, AuthError> {
-        if self.is_current_now(self.clock.now()) {
+        if self.is_current_now(self.clock.reading()) {
             return Ok(Currency::Tracked);
         }
         self.log.read().await.map_err(|error| AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error))
@@ -209,14 +209,14 @@ impl<R: KeyReader> Inner<R> {
         })
     }
 
-    fn verdict(&self, known: &Known) -> Result<(), AuthErrorKind> {
+    fn verdict(&self, known: &Known) -> Result<(), AuthError> {
         if known.record.revoked.is_some() {
-            return Err(AuthErrorKind::Revoked);
+            return Err(AuthError::new(AuthErrorKind::Revoked));
         }
-        if known.record.is_expired(self.clock.now()) {
-            return Err(AuthErrorKind::Expired);
+        if let Some(end) = known.record.expires_at {
+            before_its_end(end, self.clock.reading())?;
         }
-        if known.owner.is_active() { Ok(()) } else { Err(AuthErrorKind::OwnerSuspended) }
+        if known.owner.is_active() { Ok(()) } else { Err(AuthError::new(AuthErrorKind::OwnerSuspended)) }
     }
 
     /// Runs Argon2id, or joins a run of the same text.

@@ -77,11 +77,13 @@ impl<S: KeyStore> StoreUpkeep<S> {
 
     fn is_due(&self, id: KeyId, action: &Action, now: Timestamp) -> bool {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that lies ahead was made by a clock that was wrong.
+        let is_recent = |last: &Timestamp| (*last..last.saturating_add(REPORT_AGAIN)).contains(&now);
         if reports.len() >= MOST_REPORTS {
-            reports.retain(|_, last| now < last.saturating_add(REPORT_AGAIN));
+            reports.retain(|_, last| is_recent(last));
         }
         match reports.get(&(id, action.clone())) {
-            Some(last) if now < last.saturating_add(REPORT_AGAIN) => false,
+            Some(last) if is_recent(last) => false,
             None if reports.len() >= MOST_REPORTS => false,
             _ => {
                 reports.insert((id, action.clone()), now);

@@ -213,7 +213,8 @@ impl Window {
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        now >= self.since.saturating_add(WINDOW)
+        // One that begins later began by a clock that was wrong.
+        now < self.since || now >= self.since.saturating_add(WINDOW)
     }
 
     fn add(&mut self, attempt: Attempt, now: Timestamp) {
@@ -246,7 +247,7 @@ impl Window {
     fn take(&mut self, organization: &OrganizationId, actor: &ActorId, now: Timestamp, at_the_end: bool) -> Vec<Event> {
         let repeats_are_due = at_the_end || self.is_over(now);
         let due = self.lines.iter_mut().filter(|line| line.count > 0 && (!line.is_known || repeats_are_due));
-        due.map(|line| line.take(organization.clone(), actor.clone())).collect()
+        due.map(|line| line.take(organization.clone(), actor.clone(), now)).collect()
     }
 }
 
@@ -269,7 +270,7 @@ impl Line {
         }
     }
 
-    fn take(&mut self, organization: OrganizationId, actor: ActorId) -> Event {
+    fn take(&mut self, organization: OrganizationId, actor: ActorId, now: Timestamp) -> Event {
         #[derive(serde::Serialize)]
         struct Said<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -284,7 +285,7 @@ impl Line {
         let said = Said { action: self.action, reason: self.reason, key, count };
         // Fails only on maps whose keys are no strings; there is none.
         let said = serde_json::to_string(&said).unwrap_or_default();
-        Event::new(organization, self.last_at, actor, Action::MANAGE_DENIED, self.subject.clone())
+        Event::new(organization, self.last_at.min(now), actor, Action::MANAGE_DENIED, self.subject.clone())
             .with_change(None, Some(said))
             .with_source(self.source.clone())
     }

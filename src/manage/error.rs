@@ -7,6 +7,7 @@ use super::{
 use crate::{
     hash::{HashError, HashErrorKind},
     store::{Conflict, StoreError, StoreErrorKind},
+    time::{ClockInDoubt, LONGEST_DOUBT},
 };
 
 /// Why keys were not managed as asked. Nothing was changed, unless the kind is
@@ -41,6 +42,9 @@ pub struct ManageError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManageErrorKind {
+    /// The clock of this node jumped, and whether an expiry has passed depends on which time is right. That shows within 30
+    /// seconds.
+    ClockUnsure,
     /// Somebody else changed the same thing at the same time. Look again.
     Conflict,
     /// The stored record of the key cannot be read.
@@ -152,10 +156,17 @@ impl ManageError {
         self.kind
     }
 
-    /// When to ask again, if it is [overloaded](ManageErrorKind::Overloaded).
+    /// When to ask again, if it is [overloaded](ManageErrorKind::Overloaded) or the
+    /// [clock is in doubt](ManageErrorKind::ClockUnsure).
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+}
+
+impl From<ClockInDoubt> for ManageError {
+    fn from(doubt: ClockInDoubt) -> Self {
+        Self { retry_after: Some(LONGEST_DOUBT), ..Self::new(ManageErrorKind::ClockUnsure).with_source(doubt) }
     }
 }
 
@@ -193,6 +204,10 @@ impl From<HashError> for ManageError {
 impl fmt::Display for ManageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
+            ManageErrorKind::ClockUnsure => {
+                "whether an expiry has passed depends on a jump of this node's clock that is not explained yet, so nothing \
+                 was changed: ask again in half a minute"
+            }
             ManageErrorKind::Conflict => "somebody else changed the same thing meanwhile: look at it and ask again",
             ManageErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
             ManageErrorKind::Denied(denial) => return write!(f, "denied: {denial}"),

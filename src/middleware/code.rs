@@ -17,6 +17,8 @@ use http::StatusCode;
 pub enum RefusalCode {
     /// 400: two different candidates, a header twice, an empty key header beside a Bearer text.
     AmbiguousCredentials,
+    /// 503: the clock of this node jumped, and whether the key has expired depends on which time is right.
+    ClockUnsure,
     /// 503: the stored record of the key cannot be read.
     CorruptRecord,
     /// 403: the caller's role does not allow it.
@@ -54,6 +56,7 @@ impl RefusalCode {
     /// Every code, by name.
     pub const ALL: &'static [Self] = &[
         Self::AmbiguousCredentials,
+        Self::ClockUnsure,
         Self::CorruptRecord,
         Self::InsufficientRole,
         Self::InsufficientScope,
@@ -88,7 +91,9 @@ impl RefusalCode {
             | Self::WrongKeyKind
             | Self::WrongTeam => StatusCode::FORBIDDEN,
             Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClockUnsure | Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -97,6 +102,7 @@ impl RefusalCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AmbiguousCredentials => "ambiguous_credentials",
+            Self::ClockUnsure => "clock_unsure",
             Self::CorruptRecord => "corrupt_record",
             Self::InsufficientRole => "insufficient_role",
             Self::InsufficientScope => "insufficient_scope",
@@ -121,6 +127,10 @@ impl RefusalCode {
         match self {
             Self::AmbiguousCredentials => {
                 "The request has more than one API key or sends a header twice; send one key, once."
+            }
+            Self::ClockUnsure => {
+                "The service cannot tell at the moment whether this API key has expired, because its clock jumped; keep \
+                 the key and try again in half a minute."
             }
             Self::CorruptRecord => {
                 "The record of this API key cannot be read at the moment; keep the key, try again later, and tell the \
@@ -179,7 +189,11 @@ impl RefusalCode {
             | Self::PlanRequired
             | Self::WrongKeyKind
             | Self::WrongTeam => Challenge::Error("insufficient_scope"),
-            Self::CorruptRecord | Self::Misconfigured | Self::Overloaded | Self::StoreUnavailable => Challenge::None,
+            Self::ClockUnsure
+            | Self::CorruptRecord
+            | Self::Misconfigured
+            | Self::Overloaded
+            | Self::StoreUnavailable => Challenge::None,
         }
     }
 
@@ -200,7 +214,7 @@ impl RefusalCode {
             | Self::WrongKeyKind
             | Self::WrongTeam => 7,
             Self::Misconfigured => 13,
-            Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable => 14,
+            Self::ClockUnsure | Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable => 14,
         }
     }
 }
@@ -230,6 +244,7 @@ mod tests {
         // A new code does not compile here before it is in the list.
         let last = |code: RefusalCode| match code {
             RefusalCode::AmbiguousCredentials
+            | RefusalCode::ClockUnsure
             | RefusalCode::CorruptRecord
             | RefusalCode::InsufficientRole
             | RefusalCode::InsufficientScope

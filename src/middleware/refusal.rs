@@ -117,6 +117,7 @@ impl Refusal {
 impl From<&AuthError> for Refusal {
     fn from(error: &AuthError) -> Self {
         let refusal = match error.kind() {
+            AuthErrorKind::ClockUnsure => Self::new(RefusalCode::ClockUnsure),
             AuthErrorKind::CorruptRecord => Self::new(RefusalCode::CorruptRecord),
             AuthErrorKind::Expired => Self::new(RefusalCode::KeyExpired),
             AuthErrorKind::Invalid => Self::new(RefusalCode::InvalidKey),

@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-    Prune, Pruned, RehashedKey, StoreError, UsageOf,
+    Prune, Pruned, RehashedKey, StoreError, Trail, UsageOf,
 };
 use crate::{
     audit::EventRow,
@@ -98,6 +98,8 @@ erased! {
     append_events(events: &'a [EventRow]) -> ();
     events(query: &'a EventQuery) -> Page<EventRow>;
     put_meta_if_absent(name: &'a str, value: &'a [u8]) -> Vec<u8>;
+    replace_note(name: &'a str, old: &'a [u8], new: &'a [u8]) -> Vec<u8>;
+    trail(attempts: bool, before: Timestamp) -> Trail;
     prune(prune: &'a Prune) -> Pruned;
 }
 
@@ -154,6 +156,14 @@ impl KeyStore for AnyStore {
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.0.put_meta_if_absent(name, value).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.0.replace_note(name, old, new).await
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        self.0.trail(attempts, before).await
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

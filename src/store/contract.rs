@@ -4,7 +4,7 @@ use super::{
     change::{Applied, Change},
     error::StoreError,
     head::{Changes, Head},
-    query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey, UsageOf},
+    query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey, Trail, UsageOf},
 };
 use crate::{
     audit::EventRow,
@@ -166,6 +166,26 @@ pub trait KeyStore: KeyReader {
     /// Unavailable.
     fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
+    /// Puts `new` in the place of `old` among the notes that nodes leave each other, if `old` stands under this name; a note
+    /// that was never written is empty. What stands then. Notes are not exported: they are about this store.
+    ///
+    /// Of two nodes that replace the same note at once, one does. Where both are the same, this only reads.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn replace_note(
+        &self,
+        name: &str,
+        old: &[u8],
+        new: &[u8],
+    ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+
+    /// Counts the lines of attempts, or all other events, of all organizations, and those of them before a time.
+    ///
+    /// # Errors
+    /// Unavailable, or corrupt.
+    fn trail(&self, attempts: bool, before: Timestamp) -> impl Future<Output = Result<Trail, StoreError>> + Send;
+
     /// Forgets what is old: events, lines of attempts, rows of the change log, results of changes. At most 10,000 of
     /// each kind, so that no call holds up others for long; whoever wants all of it gone calls again until nothing was
     /// forgotten. A store in which more at once is no burden may forget more.
@@ -228,6 +248,14 @@ impl<S: KeyStore> KeyStore for Arc<S> {
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         S::put_meta_if_absent(self, name, value).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        S::replace_note(self, name, old, new).await
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        S::trail(self, attempts, before).await
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

@@ -41,6 +41,7 @@ struct Reads {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) monotonic: Instant,
+    /// The later one of a [reading](crate::time::ClockReading) in doubt.
     pub(crate) wall: Timestamp,
     /// As `monotonic`, of the last tick, in milliseconds.
     pub(crate) ticks: i64,
@@ -50,7 +51,7 @@ impl Moment {
     pub(crate) fn now(clock: &dyn Clock) -> Self {
         // The ticks first: a moment by them is never later than it was.
         let ticks = monotonic_millis();
-        Self { monotonic: Instant::now(), wall: clock.now(), ticks }
+        Self { monotonic: Instant::now(), wall: clock.reading().latest(), ticks }
     }
 }
 
@@ -73,20 +74,21 @@ impl Lease {
         self.start.store(NONE, Ordering::Release);
     }
 
-    /// Whether a read began within the last `bound`, at this moment by the clock of ticks and the wall clock.
+    /// Whether a read began within the last `bound`, at this moment by the clock of ticks and the wall clock: by the later
+    /// one of its readings, should it be in doubt.
     pub(crate) fn is_valid(&self, ticks: i64, wall: Timestamp, bound: Duration) -> bool {
         let start = self.start.load(Ordering::Acquire);
         if start == NONE {
             return false;
         }
-        let jumped = (wall.as_millis() - ticks).abs_diff(self.offset.load(Ordering::Acquire));
-        if jumped > LARGEST_JUMP_MILLIS {
+        let jumped = wall.as_millis() - ticks - self.offset.load(Ordering::Acquire);
+        if jumped.unsigned_abs() > LARGEST_JUMP_MILLIS {
             self.void();
             return false;
         }
-        // The present may be later than the clock of ticks says.
-        let elapsed = u128::from((ticks - start).unsigned_abs() + LARGEST_LAG_MILLIS);
-        elapsed < bound.as_millis()
+        // By whichever clock more time has passed; and the present may be later than the clock of ticks says.
+        let elapsed = (ticks - start).unsigned_abs() + jumped.max(0).unsigned_abs() + LARGEST_LAG_MILLIS;
+        u128::from(elapsed) < bound.as_millis()
     }
 
     fn reads(&self) -> MutexGuard<'_, Reads> {
@@ -129,6 +131,14 @@ mod tests {
         let (lease, start) = leased();
         assert!(is_valid(&lease, after(start, 939, 939)));
         assert!(!is_valid(&lease, after(start, 940, 940)));
+    }
+
+    #[test]
+    fn it_goes_by_the_clock_by_which_more_time_has_passed() {
+        let (lease, start) = leased();
+        assert!(is_valid(&lease, after(start, 700, 839)));
+        assert!(!is_valid(&lease, after(start, 800, 940)));
+        assert!(!is_valid(&lease, after(start, 940, 800)));
     }
 
     #[test]

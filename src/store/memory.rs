@@ -10,7 +10,7 @@ use std::{
 use self::tables::Tables;
 use super::{
     Applied, Change, Changes, EventQuery, Exported, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey,
-    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, UsageOf,
+    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, Trail, UsageOf,
 };
 use crate::{
     audit::EventRow,
@@ -117,6 +117,14 @@ impl KeyStore for MemoryStore {
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         Ok(self.tables().put_meta_if_absent(name, value))
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.tables().replace_note(name, old, new))
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        Ok(self.tables().trail(attempts, before))
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

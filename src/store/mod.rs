@@ -56,7 +56,9 @@ pub use place::{InvalidPlace, Place};
 pub use portable::PortableStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
-pub use query::{EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey, UsageOf};
+pub use query::{
+    EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageOf,
+};
 pub use rows::{Exported, MetaRow, OwnerRow, Rows};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOpenError, SqliteOpenErrorKind, SqliteStore};

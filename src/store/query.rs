@@ -250,13 +250,35 @@ pub struct RehashedKey {
 pub struct Prune {
     /// Events before this time, but no line of an attempt.
     pub events_before: Option<Timestamp>,
+    /// At most so many of them, those with the earliest times.
+    pub most_events: Option<u64>,
     /// [Lines of attempts](crate::audit::EventRow::is_attempt) before this time.
     pub attempts_before: Option<Timestamp>,
+    /// At most so many of them, those with the earliest times.
+    pub most_attempts: Option<u64>,
     /// All rows of the change log but so many of the last; a reader further behind gets a reset. The head stays. Below
     /// 1,000, readers that fell behind believe that the store lost changes, and say so.
     pub keep_log_rows: Option<u32>,
     /// Results and idempotency keys of changes before this time; such a change would be applied again.
     pub changes_before: Option<Timestamp>,
+}
+
+/// How long the audit trail is, and what of it is old: its lines of attempts, or all other events.
+///
+/// ```
+/// use tower_api_keys::store::Trail;
+///
+/// let trail = Trail { events: 100, before: 10, newest_at: None };
+/// assert!(trail.before <= trail.events);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// How many there are, in all organizations.
+    pub events: u64,
+    /// How many of them lie before the time that was asked about.
+    pub before: u64,
+    /// The time of the latest one.
+    pub newest_at: Option<Timestamp>,
 }
 
 /// How much was forgotten by one call.

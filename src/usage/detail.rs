@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{Outcome, UsageRow, UsageTotals};
@@ -27,6 +29,22 @@ pub struct UsageCount {
     pub first_at: Timestamp,
     /// When the last of them came.
     pub last_at: Timestamp,
+}
+
+/// How far the clocks of a fleet may be apart without one of them being wrong.
+const LARGEST_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// Whether a time lies so far ahead of the present that the clock was wrong by which it was noted.
+pub(crate) fn is_of_a_wrong_clock(time: Timestamp, now: Timestamp) -> bool {
+    time > now.saturating_add(LARGEST_SKEW)
+}
+
+impl UsageCount {
+    /// When the last of them came, as far as that can be known. A time in the future says nothing but that a clock was
+    /// wrong; there was the first request then, unless its time says no more.
+    pub(crate) fn last_known_at(&self, now: Timestamp) -> Option<Timestamp> {
+        [self.last_at, self.first_at].into_iter().find(|at| !is_of_a_wrong_clock(*at, now))
+    }
 }
 
 impl TryFrom<&UsageRow> for UsageCount {

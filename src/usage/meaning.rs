@@ -9,6 +9,10 @@ const MEANINGS: &[(&str, &str)] = &[
         "ambiguous_credentials",
         "The request had two different keys, or a header twice: nobody can tell which was meant.",
     ),
+    (
+        "clock_unsure",
+        "The clock of the service jumped, and whether the key had expired depended on which time was right.",
+    ),
     ("corrupt_record", "The stored record of the key could not be read, so nobody could say whether it is good."),
     ("insufficient_role", "The key was accepted, and the caller's role does not allow what it asked for."),
     ("insufficient_scope", "The key was accepted, and lacks a scope that what it asked for needs."),

@@ -22,6 +22,7 @@ mod source;
 mod tally;
 
 pub(crate) use budget::StoredSources;
+pub(crate) use detail::is_of_a_wrong_clock;
 pub use detail::{Contact, UsageCount, UsageDetail};
 pub use meaning::OutcomeSummary;
 pub(crate) use origin::Origin;

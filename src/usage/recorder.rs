@@ -193,11 +193,13 @@ impl UsageRecorder {
         self.folded.load(Ordering::Relaxed) + counts.folded
     }
 
-    /// Takes what was counted so far, unless something is left from before: that comes first.
-    pub(crate) fn collect(&self) {
+    /// Takes what was counted until `now`, unless something is left from before: that comes first.
+    pub(crate) fn collect(&self, now: Timestamp) {
         let mut unwritten = lock(&self.unwritten);
         if unwritten.batches.is_empty() && unwritten.draft.is_empty() {
-            unwritten.draft.begin(self.drain());
+            let mut counts = self.drain();
+            counts.values_mut().for_each(|count| *count = count.not_after(now));
+            unwritten.draft.begin(counts);
         }
     }
 

@@ -104,6 +104,8 @@ impl Tally {
         let now = now.as_millis();
         if self.count.load(Ordering::Relaxed) == 0 {
             self.first_at.store(now, Ordering::Relaxed);
+            // The last time before may have been that of a clock that was wrong, and later than this.
+            self.last_at.store(now, Ordering::Relaxed);
         }
         // Written only when the millisecond turns: it costs more than the rest.
         if self.last_at.load(Ordering::Relaxed) < now {
@@ -137,6 +139,12 @@ impl Count {
         Self { count: 1, first_at: now.as_millis(), last_at: now.as_millis() }
     }
 
+    /// The same, where nothing happened after `now`: a clock was ahead then, and was set right since.
+    pub(super) fn not_after(self, now: Timestamp) -> Self {
+        let now = now.as_millis();
+        Self { first_at: self.first_at.min(now), last_at: self.last_at.min(now), ..self }
+    }
+
     pub(super) fn add(&mut self, more: Self) {
         self.count = self.count.saturating_add(more.count);
         self.first_at = self.first_at.min(more.first_at);
@@ -155,6 +163,16 @@ mod tests {
         let taken = tally.take_while(|| assert!(tally.add(now)));
         // Nothing had come when it began; what comes is for the next time then.
         assert_eq!(taken.or_else(|| tally.take()).unwrap_or(Count::once(now)), Count::once(now));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_and_is_set_right_leaves_no_time_behind() {
+        let (tally, right) = (Tally::default(), Timestamp::from_millis(1_772_366_400_000).unwrap());
+        let wrong = right.saturating_add(std::time::Duration::from_secs(55 * 86_400));
+        tally.add(wrong);
+        assert_eq!(tally.take().unwrap().not_after(right), Count::once(right));
+        tally.add(right);
+        assert_eq!(tally.take().unwrap(), Count::once(right));
     }
 
     #[test]

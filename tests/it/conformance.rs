@@ -104,7 +104,7 @@ broken! {
     a_wrong_guard_named_is_noticed: NamesTheFirstGuard breaks "S21";
     overwritten_bytes_are_noticed: OverwritesMeta breaks "S46 S47 S48 S53";
     a_panic_is_noticed: Panics breaks "S46 S47 S48 S53";
-    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53 S74";
+    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53 S74 S79";
     a_remembered_failure_is_noticed: RemembersFailures breaks "S16";
     a_rehash_of_anything_is_noticed: RehashesAnything breaks "S27";
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
@@ -135,6 +135,9 @@ broken! {
     attempts_that_go_with_other_events_are_noticed: PrunesAttemptsToo breaks "S74";
     other_events_that_go_with_attempts_are_noticed: PrunesEventsToo breaks "S74";
     outcomes_in_the_wrong_order_are_noticed: TurnsOutcomes breaks "S75";
+    a_limit_that_is_not_kept_is_noticed: PrunesWithoutLimit breaks "S79";
+    attempts_counted_with_other_events_are_noticed: CountsAttemptsAsEvents breaks "S80";
+    a_note_replaced_by_all_is_noticed: ReplacesAnyNote breaks "S81";
 }
 
 #[tokio::test]

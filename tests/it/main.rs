@@ -15,6 +15,7 @@ mod allocations;
 mod architecture;
 mod bounded;
 mod checking;
+mod clock;
 mod conformance;
 mod copy;
 mod examples;

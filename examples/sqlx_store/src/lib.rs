@@ -21,7 +21,7 @@ use tower_api_keys::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        PostgresStore, Prune, Pruned, RehashedKey, StoreError, UsageOf,
+        PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageOf,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -192,17 +192,52 @@ impl KeyStore for SqlxStore {
         Ok(sqlx::query_scalar(GET).bind(name).fetch_one(&self.pool).await.map_err(Failure::from)?)
     }
 
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        const PUT: &str = "insert into keys.api_key_notes as n (name, value) values ($1, $3) \
+            on conflict (name) do update set value = excluded.value where n.value = $2";
+        const REPLACE: &str = "update keys.api_key_notes set value = $3 where name = $1 and value = $2";
+        const GET: &str = "select value from keys.api_key_notes where name = $1";
+        if old != new {
+            let query = sqlx::query(if old.is_empty() { PUT } else { REPLACE }).bind(name).bind(old).bind(new);
+            if query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected() > 0 {
+                return Ok(new.to_vec());
+            }
+        }
+        let standing = sqlx::query_scalar(GET).bind(name).fetch_optional(&self.pool).await;
+        Ok(standing.map_err(Failure::from)?.unwrap_or_default())
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        const SQL: &str = "select count(*), count(*) filter (where at < $2), max(at) \
+            from keys.api_key_events where is_attempt = $1";
+        let query = sqlx::query_as(SQL).bind(attempts).bind(before.as_millis());
+        let counts: (i64, i64, Option<i64>) = query.fetch_one(&self.pool).await.map_err(Failure::from)?;
+        Ok(Trail {
+            events: counts.0.unsigned_abs(),
+            before: counts.1.unsigned_abs(),
+            newest_at: counts.2.and_then(|at| Timestamp::from_millis(at).ok()),
+        })
+    }
+
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        const EVENTS: &str = "delete from keys.api_key_events where not is_attempt and at < $1";
-        const ATTEMPTS: &str = "delete from keys.api_key_events where is_attempt and at < $1";
+        const EVENTS: &str = "delete from keys.api_key_events where sequence in \
+            (select sequence from keys.api_key_events where is_attempt = $1 and at < $2 order by at limit $3)";
         // Positions have no gaps: the last rows are known by theirs. The head is in a table of its own, and stays.
         const LOG: &str =
             "delete from keys.api_key_log where position <= (select position from keys.api_key_head) - $1";
         const CHANGES: &str = "delete from keys.api_key_changes where at < $1";
         let mut pruned = Pruned::default();
+        let events = [
+            (false, prune.events_before, prune.most_events, &mut pruned.events),
+            (true, prune.attempts_before, prune.most_attempts, &mut pruned.attempts),
+        ];
+        for (attempts, before, most, count) in events {
+            let Some(before) = before else { continue };
+            let most = most.and_then(|most| i64::try_from(most).ok());
+            let query = sqlx::query(EVENTS).bind(attempts).bind(before.as_millis()).bind(most);
+            *count = query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
+        }
         let parts = [
-            (EVENTS, prune.events_before.map(Timestamp::as_millis), &mut pruned.events),
-            (ATTEMPTS, prune.attempts_before.map(Timestamp::as_millis), &mut pruned.attempts),
             (LOG, prune.keep_log_rows.map(i64::from), &mut pruned.log_rows),
             (CHANGES, prune.changes_before.map(Timestamp::as_millis), &mut pruned.changes),
         ];

@@ -56,7 +56,8 @@ fn each_code_of_an_authenticator_has_a_counter() {
     const fn is_listed(kind: AuthErrorKind) -> bool {
         match kind {
             AuthErrorKind::Malformed(_) => false,
-            AuthErrorKind::CorruptRecord
+            AuthErrorKind::ClockUnsure
+            | AuthErrorKind::CorruptRecord
             | AuthErrorKind::Expired
             | AuthErrorKind::Invalid
             | AuthErrorKind::OwnerSuspended
@@ -66,6 +67,7 @@ fn each_code_of_an_authenticator_has_a_counter() {
         }
     }
     let kinds = [
+        AuthErrorKind::ClockUnsure,
         AuthErrorKind::CorruptRecord,
         AuthErrorKind::Invalid,
         AuthErrorKind::Expired,

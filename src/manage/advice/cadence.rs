@@ -60,11 +60,12 @@ impl Cadence {
     /// Of all these counts together; none if there are none.
     pub(super) fn of<'a>(counts: impl IntoIterator<Item = &'a UsageCount>, now: Timestamp) -> Option<Self> {
         let sum = counts.into_iter().fold(None, |sum: Option<(i64, Timestamp, Timestamp)>, count| {
+            // A time in the future is that of a wrong clock, and no evidence.
+            let last_at = count.last_known_at(now).unwrap_or(now);
+            let first_at = count.first_at.min(last_at);
             Some(match sum {
-                None => (count.count, count.first_at, count.last_at),
-                Some((all, first, last)) => {
-                    (all.saturating_add(count.count), first.min(count.first_at), last.max(count.last_at))
-                }
+                None => (count.count, first_at, last_at),
+                Some((all, first, last)) => (all.saturating_add(count.count), first.min(first_at), last.max(last_at)),
             })
         });
         let (count, first_at, last_at) = sum?;

@@ -4,7 +4,7 @@ use super::explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explana
 use crate::{
     key::KeyId,
     record::{ActorId, CorruptRow, Hold, KeyRecord, OwnerStatus},
-    time::Timestamp,
+    time::{ClockReading, Timestamp},
     usage::UsageDetail,
 };
 
@@ -13,7 +13,7 @@ pub(in crate::manage) struct State {
     pub(in crate::manage) id: KeyId,
     pub(in crate::manage) known: Result<Readable, CorruptRow>,
     pub(in crate::manage) usage: UsageDetail,
-    pub(in crate::manage) at: Timestamp,
+    pub(in crate::manage) now: ClockReading,
 }
 
 /// A record and a status that can be read, and what this node makes of the hash.
@@ -27,15 +27,17 @@ pub(in crate::manage) struct Readable {
 }
 
 pub(in crate::manage) fn explain(state: State) -> Explanation {
-    let State { id, known, usage, at } = state;
+    let State { id, known, usage, now } = state;
     let mut checks = vec![passed(CheckKind::Exists, "There is a key of this id.")];
     match &known {
-        Ok(readable) => checks.extend(of_readable(readable, at)),
+        Ok(readable) => checks.extend(of_readable(readable, now)),
         Err(corrupt) => checks.extend(of_corrupt(*corrupt)),
     }
-    let failed = checks.iter().find(|check| check.result == CheckResult::Failed);
+    let is_unsure = |check: &CallCheck| check.kind == CheckKind::NotExpired && check.result == CheckResult::Unknown;
+    let failed = checks.iter().find(|check| check.result == CheckResult::Failed || is_unsure(check));
     let verdict = failed.map_or(CallVerdict::Accepted, |check| match check.kind {
         CheckKind::NotRevoked => CallVerdict::KeyRevoked,
+        CheckKind::NotExpired if is_unsure(check) => CallVerdict::ClockUnsure,
         CheckKind::NotExpired => CallVerdict::KeyExpired,
         CheckKind::OwnerActive => CallVerdict::OwnerSuspended,
         CheckKind::Exists
@@ -47,7 +49,7 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
     let contact = usage.contact();
     Explanation {
         key: id,
-        asked_at: at,
+        asked_at: now.now(),
         verdict,
         checks,
         contact,
@@ -65,7 +67,7 @@ pub(in crate::manage) fn standing_in_the_way(status: &OwnerStatus) -> Option<(Op
     holds.filter_map(|hold| Some((Some(hold), status.held_since(hold)?))).min_by_key(|(_, at)| *at)
 }
 
-fn of_readable(known: &Readable, at: Timestamp) -> Vec<CallCheck> {
+fn of_readable(known: &Readable, now: ClockReading) -> Vec<CallCheck> {
     let record = &known.record;
     vec![
         passed(CheckKind::Readable, "Its record can be read."),
@@ -84,7 +86,7 @@ fn of_readable(known: &Readable, at: Timestamp) -> Vec<CallCheck> {
             )
         },
         not_revoked(record),
-        not_expired(record, at),
+        not_expired(record, now),
         owner_active(known),
         if known.accepts_hash {
             passed(CheckKind::HashAccepted, "This node accepts what its hash costs.")
@@ -109,11 +111,18 @@ fn not_revoked(record: &KeyRecord) -> CallCheck {
     }
 }
 
-fn not_expired(record: &KeyRecord, at: Timestamp) -> CallCheck {
-    match record.expires_at {
-        None => passed(CheckKind::NotExpired, "It does not expire."),
-        Some(end) if at < end => passed(CheckKind::NotExpired, format!("It expires at {end}.")),
-        Some(end) => {
+fn not_expired(record: &KeyRecord, now: ClockReading) -> CallCheck {
+    let Some(end) = record.expires_at else { return passed(CheckKind::NotExpired, "It does not expire.") };
+    match now.has_passed(end) {
+        Ok(false) => passed(CheckKind::NotExpired, format!("It expires at {end}.")),
+        Err(_) => CallCheck {
+            remedy: Some("Look at the clock of this node; which time is right shows within half a minute."),
+            ..unknown(
+                CheckKind::NotExpired,
+                format!("It expires at {end}, and nobody can say whether that is past: the clock of this node jumped."),
+            )
+        },
+        Ok(true) => {
             let remedy = "An expiry is never moved later: issue a new key.";
             let sentence = format!("It expired at {end}.");
             CallCheck { since: Some(end), ..failed(CheckKind::NotExpired, sentence, remedy) }
@@ -168,6 +177,6 @@ fn failed(kind: CheckKind, sentence: impl Into<String>, remedy: &'static str) ->
     CallCheck { result: CheckResult::Failed, remedy: Some(remedy), ..passed(kind, sentence) }
 }
 
-fn unknown(kind: CheckKind, sentence: &'static str) -> CallCheck {
+fn unknown(kind: CheckKind, sentence: impl Into<String>) -> CallCheck {
     CallCheck { result: CheckResult::Unknown, ..passed(kind, sentence) }
 }

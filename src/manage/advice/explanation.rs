@@ -68,6 +68,8 @@ pub struct Explanation {
 pub enum CallVerdict {
     /// It would be accepted.
     Accepted,
+    /// 503: the clock of this node jumped, and whether the key has expired depends on which time is right.
+    ClockUnsure,
     /// 503: its stored record cannot be read, or its hash not be checked, on this node.
     CorruptRecord,
     /// 401: its time is over.
@@ -84,6 +86,7 @@ impl CallVerdict {
     pub const fn code(self) -> Option<&'static str> {
         match self {
             Self::Accepted => None,
+            Self::ClockUnsure => Some("clock_unsure"),
             Self::CorruptRecord => Some("corrupt_record"),
             Self::KeyExpired => Some("key_expired"),
             Self::KeyRevoked => Some("key_revoked"),
@@ -96,7 +99,7 @@ impl CallVerdict {
     pub const fn status(self) -> u16 {
         match self {
             Self::Accepted => 200,
-            Self::CorruptRecord => 503,
+            Self::ClockUnsure | Self::CorruptRecord => 503,
             Self::KeyExpired | Self::KeyRevoked | Self::OwnerSuspended => 401,
         }
     }

@@ -44,11 +44,13 @@ pub enum KeyFlag {
     Unused,
     /// Its name says nothing.
     VagueName,
+    /// It was made or used at a time that is yet to come.
+    WrongClock,
 }
 
 impl KeyFlag {
     /// All of them, by name.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::CreatorInactive,
         Self::LooksShared,
         Self::ManagesKeys,
@@ -62,6 +64,7 @@ impl KeyFlag {
         Self::Unnamed,
         Self::Unused,
         Self::VagueName,
+        Self::WrongClock,
     ];
 
     /// A word for programs, the same as it serializes to.
@@ -81,6 +84,7 @@ impl KeyFlag {
             Self::Unnamed => "unnamed",
             Self::Unused => "unused",
             Self::VagueName => "vague_name",
+            Self::WrongClock => "wrong_clock",
         }
     }
 
@@ -124,6 +128,9 @@ impl fmt::Display for KeyFlag {
             }
             Self::Unnamed => "It has no name. Give it one: who uses it, and where.",
             Self::Unused => "It was not used for a long time. Ask whether it is still needed, and revoke it if not.",
+            Self::WrongClock => {
+                "It was made or used in the future, by a wrong clock. Set the clocks of all nodes; its last use is not known."
+            }
             Self::VagueName => "Its name says nothing. Say who uses it, and where: `GitHub Actions - production`.",
         })
     }

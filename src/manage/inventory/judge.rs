@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{entry::Attempts, flag::KeyFlag};
+use super::{entry::DEAD, flag::KeyFlag};
 use crate::{
     manage::{
         advice::{Place, installed_at, shared_because},
@@ -10,7 +10,7 @@ use crate::{
     record::{ActorId, KeyRecord, OwnerStatus},
     scope::Scope,
     time::Timestamp,
-    usage::{UsageCount, UsageDetail},
+    usage::{UsageCount, UsageDetail, is_of_a_wrong_clock},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -34,6 +34,9 @@ const WRONG_TEAM: &str = "wrong_team";
 /// - [`CreatorInactive`](KeyFlag::CreatorInactive): the status as it is. Of a key that people made for themselves,
 ///   [`OwnerInactive`](KeyFlag::OwnerInactive) says it all.
 /// - [`Unnamed`](KeyFlag::Unnamed), [`VagueName`](KeyFlag::VagueName): by [`lint_name`].
+/// - [`WrongClock`](KeyFlag::WrongClock): made or used more than 5 minutes after now, so that a node that made or counted it
+///   has a wrong clock, or had one. Such a time is no evidence for any other flag: the first use that is not in the future
+///   counts in its place.
 ///
 /// What has been counted once is counted for good. Without the 30 days, a key would never lose a flag, whatever is done.
 ///
@@ -128,14 +131,17 @@ impl Facts<'_> {
         raise(KeyFlag::OwnerInactive, !self.owner.is_active());
         raise(KeyFlag::RotationUnfinished, self.is_half_rotated);
         raise(KeyFlag::SeveralSources, self.is_installed_in(settings.several, recent));
-        raise(KeyFlag::TriedAtOtherTeam, self.refusals(WRONG_TEAM).any(|count| count.last_at >= recent));
+        raise(KeyFlag::TriedAtOtherTeam, self.refusals(WRONG_TEAM).any(|count| self.is_at_or_after(count, recent)));
         match lint_name(self.record.name.as_str()) {
             Some(NameAdvice::Empty) => raise(KeyFlag::Unnamed, true),
             Some(NameAdvice::Vague) => raise(KeyFlag::VagueName, true),
             None => {}
         }
-        match self.usage.successes().map(|count| count.last_at).max() {
+        raise(KeyFlag::WrongClock, self.has_a_wrong_time());
+        match self.usage.successes().filter_map(|count| count.last_known_at(self.now)).max() {
             Some(last) => raise(KeyFlag::Unused, last <= self.now.saturating_sub(settings.unused_after)),
+            // Nobody knows when.
+            None if self.usage.successes().next().is_some() => {}
             None => raise(KeyFlag::NeverUsed, self.record.created_at <= self.now.saturating_sub(settings.grace)),
         }
         flags.into_iter().collect()
@@ -147,8 +153,8 @@ impl Facts<'_> {
         let revoked = self.record.revoked.as_ref().map(|revoked| revoked.at);
         let expired = self.record.expires_at.filter(|end| *end <= self.now);
         let died = [revoked, expired, self.owner.closed_at()].into_iter().flatten().min();
-        let last = Attempts::since_death(self.usage).last_at;
-        died.is_some_and(|died| last >= Some(died.max(recent)))
+        let mut tries = self.usage.refusals().filter(|count| DEAD.contains(&count.outcome.as_str()));
+        died.is_some_and(|died| tries.any(|count| self.is_at_or_after(count, died.max(recent))))
     }
 
     fn is_made_by_owner(&self) -> bool {
@@ -158,14 +164,24 @@ impl Facts<'_> {
 
     /// As far as it was used recently: what was long ago may have been put right since.
     fn looks_shared(&self, recent: Timestamp) -> bool {
-        let counts = self.usage.successes().filter(|count| count.last_at >= recent).cloned().collect();
+        let counts = self.usage.successes().filter(|count| self.is_at_or_after(count, recent)).cloned().collect();
         !shared_because(self.record, &UsageDetail { counts }, self.now).is_empty()
     }
 
     fn is_installed_in(&self, several: usize, recent: Timestamp) -> bool {
-        let counts = self.usage.successes().filter(|count| count.last_at >= recent);
+        let counts = self.usage.successes().filter(|count| self.is_at_or_after(count, recent));
         let places: BTreeSet<_> = counts.filter_map(|count| installed_at(&count.source)).collect();
         places.len() >= several || places.contains(&Place::Many)
+    }
+
+    /// Whether the last of them came then or later, as far as that can be known.
+    fn is_at_or_after(&self, count: &UsageCount, time: Timestamp) -> bool {
+        count.last_known_at(self.now).is_some_and(|last| last >= time)
+    }
+
+    fn has_a_wrong_time(&self) -> bool {
+        let mut times = self.usage.counts.iter().flat_map(|count| [count.first_at, count.last_at]);
+        is_of_a_wrong_clock(self.record.created_at, self.now) || times.any(|time| is_of_a_wrong_clock(time, self.now))
     }
 
     fn refusals(&self, outcome: &str) -> impl Iterator<Item = &UsageCount> {

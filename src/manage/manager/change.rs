@@ -15,7 +15,7 @@ use crate::{
     record::{KeyName, KeyRecord, KeyRow, Labels, Revocation, labels_text},
     scope::Scopes,
     store::{KeyStore, KeyUpdate, Write, WriteOutcome},
-    time::Timestamp,
+    time::{ClockReading, Timestamp},
 };
 
 /// What the audit trail says of an edit.
@@ -89,11 +89,11 @@ impl<S: KeyStore> KeyManager<S> {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: as for [`rename`](Self::rename); invalid if the time is now, past, or later than what it
-    /// has.
+    /// has; clock unsure.
     pub async fn expire_at(&self, id: &KeyId, at: Timestamp, actor: &Actor) -> Result<KeyInfo, ManageError> {
         self.admit(actor)?;
         self.update(id, actor, KeyAction::Expire, |record, now| {
-            if at <= now {
+            if now.has_passed(at)? {
                 return Err(ManageError::invalid(InvalidInput::ExpiryPast));
             }
             if record.expires_at.is_some_and(|end| at > end) {
@@ -142,7 +142,7 @@ impl<S: KeyStore> KeyManager<S> {
         id: &KeyId,
         actor: &Actor,
         action: KeyAction,
-        edit: impl Fn(&mut KeyRecord, Timestamp) -> Result<Option<Edited>, ManageError>,
+        edit: impl Fn(&mut KeyRecord, ClockReading) -> Result<Option<Edited>, ManageError>,
     ) -> Result<KeyInfo, ManageError> {
         match self.update_once(id, actor, action, &edit).await {
             Err(error) if error.kind() == ManageErrorKind::Conflict => self.update_once(id, actor, action, &edit).await,
@@ -155,14 +155,14 @@ impl<S: KeyStore> KeyManager<S> {
         id: &KeyId,
         actor: &Actor,
         action: KeyAction,
-        edit: &impl Fn(&mut KeyRecord, Timestamp) -> Result<Option<Edited>, ManageError>,
+        edit: &impl Fn(&mut KeyRecord, ClockReading) -> Result<Option<Edited>, ManageError>,
     ) -> Result<KeyInfo, ManageError> {
         let (mut record, status) = self.load(id, actor, action).await?;
         if record.revoked.is_some() {
             return Err(ManageError::new(ManageErrorKind::KeyRevoked));
         }
-        let at = self.0.clock.now();
-        let Some(Edited { action, before, after }) = edit(&mut record, at)? else {
+        let now = self.0.clock.reading();
+        let Some(Edited { action, before, after }) = edit(&mut record, now)? else {
             return Ok(KeyInfo::new(record, status, None));
         };
         let write = WantedWrite {
@@ -172,7 +172,7 @@ impl<S: KeyStore> KeyManager<S> {
             before,
             after,
         };
-        self.apply_one(actor, Wanted::one(at, write)).await?;
+        self.apply_one(actor, Wanted::one(now.now(), write)).await?;
         record.version += 1;
         Ok(KeyInfo::new(record, status, None))
     }

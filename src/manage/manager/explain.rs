@@ -43,7 +43,7 @@ impl<S: KeyStore> KeyManager<S> {
             Err(corrupt) => Err(corrupt),
         };
         let usage = self.usage_of_one(id).await?;
-        Ok(advice::explain(State { id: *id, known, usage, at: self.0.clock.now() }))
+        Ok(advice::explain(State { id: *id, known, usage, now: self.0.clock.reading() }))
     }
 
     /// Whether the actor may see how this key is used; of one whose record cannot be read, how the keys of its owner

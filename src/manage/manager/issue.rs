@@ -28,18 +28,21 @@ impl<S: KeyStore> KeyManager<S> {
     /// the system name.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of), invalid, owner held or closed,
-    /// replay, quota reached, overloaded, hash failed, randomness, store unavailable, outcome unknown.
+    /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of), invalid, clock unsure, owner held or
+    /// closed, replay, quota reached, overloaded, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
         self.permit(actor, KeyAction::Issue, &target)?;
 
-        let at = self.0.clock.now();
+        let now = self.0.clock.reading();
+        let at = now.now();
         let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
         let labels = Labels::new(request.labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
         let scopes = self.known_scopes(&request.scopes)?;
-        if request.expires_at.is_some_and(|end| end <= at) {
+        if let Some(end) = request.expires_at
+            && now.has_passed(end)?
+        {
             return Err(invalid(InvalidInput::ExpiryPast));
         }
         let dedupe = request.idempotency_key.map(|key| self.dedupe(&key, actor)).transpose()?;

@@ -62,7 +62,8 @@ impl fmt::Display for RotationVerdict {
 /// By source, because a key as a whole falls silent long before the last of its users moved: the one that calls once a
 /// week is quiet for six days, and stops on the seventh if the old key is gone by then. A source proves that it moved by
 /// calling with the new key after its last call with the old one. One name may stand for several machines, so one that
-/// called with the old key lately is still there, whatever else it did.
+/// called with the old key lately is still there, whatever else it did. A call that lies in the future was dated by a wrong
+/// clock, which is no evidence of when it was; nothing waits until that time has come.
 pub(super) fn verdict(
     old: &UsageDetail,
     new: &UsageDetail,
@@ -77,34 +78,36 @@ pub(super) fn verdict(
     if still_there > 0 {
         return RotationVerdict::StillUsedBy(still_there);
     }
-    let last = old.successes().map(|source| source.last_at).max();
-    match last {
-        // What was silent before the rotation began has told nothing about it yet.
-        Some(last) if !old.successes().all(|source| has_moved(source, new)) => {
-            RotationVerdict::QuietSince(last.max(begun_at))
-        }
-        _ => RotationVerdict::SafeToFinish,
+    if old.successes().all(|source| has_moved(source, new, now)) {
+        return RotationVerdict::SafeToFinish;
     }
+    let last = old.successes().filter_map(|source| source.last_known_at(now)).max();
+    // What was silent before the rotation began has told nothing about it yet.
+    RotationVerdict::QuietSince(last.map_or(begun_at, |last| last.max(begun_at)))
 }
 
 /// The sources of the old key of which nothing shows that they are done with it.
 pub(super) fn still_on_old(old: &UsageDetail, new: &UsageDetail, now: Timestamp, quiet: Duration) -> Vec<UsageCount> {
-    let stays = |source: &&UsageCount| called_lately(source, now, quiet) || !has_moved(source, new);
+    let stays = |source: &&UsageCount| called_lately(source, now, quiet) || !has_moved(source, new, now);
     old.successes().filter(stays).cloned().collect()
 }
 
 fn called_lately(source: &UsageCount, now: Timestamp, quiet: Duration) -> bool {
-    source.last_at.saturating_add(quiet) > now
+    source.last_known_at(now).is_some_and(|last| last.saturating_add(quiet) > now)
 }
 
 /// Whether a source of the old key was let in with the new one since.
-fn has_moved(source: &UsageCount, new: &UsageDetail) -> bool {
+fn has_moved(source: &UsageCount, new: &UsageDetail, now: Timestamp) -> bool {
     let name = source.source.as_str();
     let let_in = new.successes().filter(|count| count.source == name);
     let turned_away = new.refusals().filter(|count| count.source == name);
     let turned_away = turned_away.filter(|count| TURNED_AWAY.contains(&count.outcome.as_str()));
     let times = turned_away.map(|count| count.count).fold(0, i64::saturating_add);
-    !stands_for_many(name) && let_in.into_iter().any(|count| count.last_at >= source.last_at && count.count > times)
+    // A call that a wrong clock dated ahead may have been before or after any other: one with the new key, which is there
+    // since the rotation began, is all that can be asked for then.
+    let last = source.last_known_at(now).filter(|last| *last == source.last_at);
+    let is_since = |count: &UsageCount| last.is_none_or(|last| count.last_known_at(now) >= Some(last));
+    !stands_for_many(name) && let_in.into_iter().any(|count| is_since(count) && count.count > times)
 }
 
 /// Sources that were too many to tell apart: that one of them moved says nothing of the others.

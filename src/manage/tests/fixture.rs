@@ -20,7 +20,7 @@ use crate::{
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
         Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        UsageOf, Write,
+        Trail, UsageOf, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -150,6 +150,14 @@ impl KeyStore for Faulty {
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.inner.put_meta_if_absent(name, value).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.inner.replace_note(name, old, new).await
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        self.inner.trail(attempts, before).await
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

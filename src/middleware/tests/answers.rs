@@ -155,6 +155,12 @@ async fn what_cannot_be_checked_is_unavailable_and_never_unauthorized() {
              operator of the service if it goes on.",
             "corrupt_record",
         ),
+        (
+            AuthErrorKind::ClockUnsure,
+            "The service cannot tell at the moment whether this API key has expired, because its clock jumped; keep the \
+             key and try again in half a minute.",
+            "clock_unsure",
+        ),
     ] {
         let rest = format!("\"detail\":\"{detail}\",\"code\":\"{code}\"");
         assert_eq!(answer_when(kind).await, refused(503, "Service Unavailable", None, Some(1), &rest));
@@ -281,6 +287,7 @@ async fn grpc_statuses_are_those_of_the_protocol() {
         (AuthErrorKind::Overloaded, "14"),
         (AuthErrorKind::StoreUnavailable, "14"),
         (AuthErrorKind::CorruptRecord, "14"),
+        (AuthErrorKind::ClockUnsure, "14"),
     ] {
         let script = Script::refusing(move || AuthError::new(kind));
         assert_eq!(status(script, &[BEARER]).await, expected, "{kind:?}");

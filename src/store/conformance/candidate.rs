@@ -12,7 +12,7 @@ use crate::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, StoreError, UsageOf, WriteOutcome,
+        Prune, Pruned, StoreError, Trail, UsageOf, WriteOutcome,
         any::{ErasedReader, ErasedStore},
     },
     time::Timestamp,
@@ -154,6 +154,15 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
     pub(super) async fn put_meta(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, Unmet> {
         let put = self.subject.put_meta_if_absent(name, value).await;
         put.map_err(|error| Unmet::call("put_meta_if_absent", &error))
+    }
+
+    pub(super) async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, Unmet> {
+        let standing = self.subject.replace_note(name, old, new).await;
+        standing.map_err(|error| Unmet::call("replace_note", &error))
+    }
+
+    pub(super) async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, Unmet> {
+        self.subject.trail(attempts, before).await.map_err(|error| Unmet::call("trail", &error))
     }
 
     pub(super) async fn prune(&self, prune: &Prune) -> Result<Pruned, Unmet> {

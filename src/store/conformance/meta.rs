@@ -2,7 +2,13 @@
 
 use std::slice::from_ref;
 
-use super::{Candidate, Unmet, at_once, scene::Scene, unmet::same};
+use futures_util::future::join_all;
+
+use super::{
+    Candidate, Unmet, at_once,
+    scene::Scene,
+    unmet::{ensure, same},
+};
 use crate::store::KeyStore;
 
 /// The first bytes under a name stay, and whoever comes later is told them.
@@ -44,6 +50,30 @@ pub async fn any_bytes_are_kept<S: KeyStore>(candidate: &Candidate<'_, S>) -> Re
         }
     }
     Ok(())
+}
+
+/// A note, which is empty at first, is replaced by whoever knows what stands, by one of many at once, and the others
+/// are told what stands.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn a_note_is_replaced_by_one<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (name, bytes) = (scene.word(), vec![0xff, 0, 0xfe]);
+    let replace = async |old: &[u8], new: &[u8]| candidate.replace_note(&name, old, new).await;
+    same("a note that was never written", &replace(b"", b"").await?, &Vec::new())?;
+    same("a note replaced by who takes it for another", &replace(b"old", b"new").await?, &Vec::new())?;
+    same("a note that is new", &replace(b"", &bytes).await?, &bytes)?;
+    same("a note replaced by who takes it for new", &replace(b"", b"red").await?, &bytes)?;
+    same("a note that is read", &replace(b"red", b"red").await?, &bytes)?;
+    same("a note that is replaced", &replace(&bytes, b"red").await?, &b"red".to_vec())?;
+    let values: Vec<Vec<u8>> = (0..8).map(|number| vec![number; 4]).collect();
+    let told = join_all(values.iter().map(|value| replace(b"red", value))).await;
+    let told = told.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let standing = replace(b"", b"").await?;
+    let winners = told.iter().zip(&values).filter(|(told, value)| told == value).count();
+    same("how many of eight at once replaced a note", &winners, &1)?;
+    ensure("all to be told what stands", told.iter().all(|told| *told == standing), told)
 }
 
 /// Of many that write a name at once one wins, and all are told the same.

@@ -1,5 +1,7 @@
 //! Forgetting what is old.
 
+use std::time::Duration;
+
 use super::{
     Candidate, Unmet,
     scene::{Scene, ancient, at},
@@ -78,6 +80,67 @@ pub async fn old_attempt_lines_are_forgotten_apart<S: KeyStore>(candidate: &Cand
     same("lines of attempts forgotten with other events", &pruned.attempts, &0)?;
     same("the lines of attempts after other events went", &left(true).await?, &vec![young, old])?;
     same("the other events that are left", &left(false).await?, &vec![last])
+}
+
+/// Where a limit is given, so many events are forgotten and no more, those with the earliest times, whatever their
+/// numbers; and so are lines of attempts, by a limit of their own.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn the_earliest_events_go_first<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let time = Some(ancient(1_000));
+    // What other clauses left behind is not in the way.
+    candidate.prune(&Prune { events_before: time, attempts_before: time, ..Prune::default() }).await?;
+    let line = |millis| EventRow { action: "attempt.refused".to_owned(), ..scene.event(ancient(millis)) };
+    let times = [3, 1, 4, 2];
+    candidate.append(&times.map(|millis| scene.event(ancient(millis)))).await?;
+    candidate.append(&times.map(line)).await?;
+    let left = async |attempts| {
+        let query = EventQuery { attempts, ..EventQuery::all(scene.organization()) };
+        Ok::<_, Unmet>(candidate.events_page(&query).await?.rows.iter().map(|event| event.at).collect::<Vec<_>>())
+    };
+    let at = |millis: &[u64]| millis.iter().map(|millis| ancient(*millis).as_millis()).collect::<Vec<_>>();
+    let few = Prune { events_before: time, most_events: Some(2), ..Prune::default() };
+    same("the events that two were forgotten of", &candidate.prune(&few).await?.events, &2)?;
+    same("the events that are left", &left(false).await?, &at(&[3, 4]))?;
+    same("the lines of attempts that are left", &left(true).await?, &at(&times))?;
+    let none = Prune { most_events: Some(0), attempts_before: time, most_attempts: Some(3), ..few };
+    let pruned = candidate.prune(&none).await?;
+    same(
+        "the events, and lines of attempts, that went by limits of 0 and 3",
+        &(pruned.events, pruned.attempts),
+        &(0, 3),
+    )?;
+    same("the lines of attempts after three of them went", &left(true).await?, &at(&[4]))?;
+    same("the events after none of them went", &left(false).await?, &at(&[3, 4]))
+}
+
+/// Lines of attempts are counted, and apart from them all other events, together with those of them before a time,
+/// and with the time of the latest.
+///
+/// # Errors
+/// The clause is not met.
+pub async fn the_trail_is_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let line = |millis| EventRow { action: "attempt.refused".to_owned(), ..scene.event(ancient(millis)) };
+    let counts = async || {
+        let mut counts = Vec::new();
+        for attempts in [false, true] {
+            let trail = candidate.trail(attempts, ancient(1_000)).await?;
+            counts.push((trail.events, trail.before, trail.newest_at));
+        }
+        Ok::<_, Unmet>(counts)
+    };
+    let before = counts().await?;
+    let newest = before.iter().filter_map(|(_, _, newest)| *newest).max().unwrap_or(at(0));
+    let latest = newest.saturating_add(Duration::from_millis(1));
+    candidate.append(&[scene.event(latest), scene.event(ancient(999)), scene.event(ancient(1_000)), line(998)]).await?;
+    let more = [(3, 1, latest), (1, 1, ancient(998))];
+    let added = before.iter().zip(more).map(|((events, old, newest), more)| {
+        (events + more.0, old + more.1, Some(newest.map_or(more.2, |newest| newest.max(more.2))))
+    });
+    same("what is counted with three events more and a line of an attempt", &counts().await?, &added.collect())
 }
 
 /// All rows of the log but the last are forgotten, the head stays, and a reader behind the last is told of everything
@@ -159,7 +222,13 @@ pub async fn what_lives_is_not_forgotten<S: KeyStore>(candidate: &Candidate<'_, 
     let before = candidate.list(&scene.query(), at(0)).await?;
     let time = Some(ancient(1_000));
     candidate
-        .prune(&Prune { events_before: time, attempts_before: time, keep_log_rows: Some(0), changes_before: time })
+        .prune(&Prune {
+            events_before: time,
+            attempts_before: time,
+            keep_log_rows: Some(0),
+            changes_before: time,
+            ..Prune::default()
+        })
         .await?;
     candidate.record(&batch).await?;
     same("the list of keys", &candidate.list(&scene.query(), at(0)).await?, &before)?;

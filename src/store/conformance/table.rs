@@ -279,6 +279,15 @@ clauses! {
          from its very millisecond on: not other actors', other organizations' or earlier ones.";
     "S78" race::one_of_many_takes_the_last_place
         "Of many keys inserted at once where there is room for one more, one is written.";
+    "S79" prune::the_earliest_events_go_first
+        "Where a limit is given, so many events are forgotten and no more, those with the earliest times, whatever their \
+         numbers; and so are lines of attempts, by a limit of their own.";
+    "S80" prune::the_trail_is_counted
+        "Lines of attempts are counted, and apart from them all other events, together with those of them before a time, \
+         and with the time of the latest.";
+    "S81" meta::a_note_is_replaced_by_one
+        "A note, which is empty at first, is replaced by whoever knows what stands, by one of many at once, and the others \
+         are told what stands.";
 }
 
 #[cfg(test)]

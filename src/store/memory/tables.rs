@@ -12,6 +12,7 @@ use crate::{
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, FoundKey, Head, OwnerRef, Prune, Pruned, RehashedKey, StoreError,
+        Trail,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -22,6 +23,11 @@ const LONGEST_LOG: usize = 1_001;
 
 /// The most rows of a kind that one call forgets.
 const MOST_PRUNED: usize = 10_000;
+
+/// At most so many, or as many as one call forgets.
+fn at_most(most: Option<u64>) -> usize {
+    most.and_then(|most| usize::try_from(most).ok()).map_or(MOST_PRUNED, |most| most.min(MOST_PRUNED))
+}
 
 /// Everything the store holds.
 #[derive(Debug, Default)]
@@ -40,6 +46,7 @@ pub(super) struct Tables {
     usage: HashMap<Option<String>, Vec<UsageRow>>,
     writers: HashMap<[u8; 16], i64>,
     meta: HashMap<String, Vec<u8>>,
+    notes: HashMap<String, Vec<u8>>,
 }
 
 /// What a change wrote, to be put in place.
@@ -190,13 +197,25 @@ impl Tables {
         self.meta.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone()
     }
 
+    pub(super) fn replace_note(&mut self, name: &str, old: &[u8], new: &[u8]) -> Vec<u8> {
+        let standing = self.notes.entry(name.to_owned()).or_default();
+        if *standing == old {
+            *standing = new.to_vec();
+        }
+        standing.clone()
+    }
+
+    pub(super) fn trail(&self, attempts: bool, before: Timestamp) -> Trail {
+        self.events.trail(attempts, before)
+    }
+
     pub(super) fn prune(&mut self, prune: &Prune) -> Pruned {
         let mut pruned = Pruned::default();
         if let Some(before) = prune.events_before {
-            pruned.events = self.events.forget(false, before, MOST_PRUNED);
+            pruned.events = self.events.forget(false, before, at_most(prune.most_events));
         }
         if let Some(before) = prune.attempts_before {
-            pruned.attempts = self.events.forget(true, before, MOST_PRUNED);
+            pruned.attempts = self.events.forget(true, before, at_most(prune.most_attempts));
         }
         if let Some(keep) = prune.keep_log_rows {
             let surplus = self.log.len().saturating_sub(keep as usize).min(MOST_PRUNED);

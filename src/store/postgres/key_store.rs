@@ -11,7 +11,7 @@ use super::{
     owner_rows::standing_owner_status,
     session::transact,
     store::{Inner, PostgresStore},
-    upkeep::{prune, put_meta_if_absent},
+    upkeep::{prune, put_meta_if_absent, replace_note, trail},
     usage_rows::{record_usage, usage},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
-        Pruned, RehashedKey, StoreError, UsageOf,
+        Pruned, RehashedKey, StoreError, Trail, UsageOf,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -98,6 +98,14 @@ impl KeyStore for PostgresStore {
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         Ok(put_meta_if_absent(&self.0.sessions, &self.0.sql, name, value).await?)
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(replace_note(&self.0.sessions, &self.0.sql, name, old, new).await?)
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        Ok(trail(&self.0.sessions, &self.0.sql, attempts, before).await?)
     }
 
     async fn prune(&self, what: &Prune) -> Result<Pruned, StoreError> {

@@ -269,13 +269,22 @@ statements! {
     meta: &[Type::TEXT], "select value from {s}.api_key_meta where name {=} $1";
     put_meta: &[Type::TEXT, Type::BYTEA],
         "insert into {s}.api_key_meta (name, value) values ($1, $2) on conflict (name) do nothing";
+    note: &[Type::TEXT], "select value from {s}.api_key_notes where name {=} $1";
+    put_note: &[Type::TEXT, Type::BYTEA, Type::BYTEA], "\
+        insert into {s}.api_key_notes as n (name, value) values ($1, $3) \
+        on conflict (name) do update set value = excluded.value where n.value {=} $2";
+    replace_note: &[Type::TEXT, Type::BYTEA, Type::BYTEA],
+        "update {s}.api_key_notes set value = $3 where name {=} $1 and value {=} $2";
+    trail: &[Type::BOOL, Type::INT8], "\
+        select pg_catalog.count(*), pg_catalog.count(*) filter (where at {<} $2), pg_catalog.max(at) \
+            from {s}.api_key_events where is_attempt {=} $1";
     // So many at a time: whoever waits for one of these rows, or for the disk, does not wait long.
-    prune_events: &[Type::INT8], "\
+    prune_events: &[Type::INT8, Type::INT8], "\
         delete from {s}.api_key_events where sequence {=} any \
-            (select sequence from {s}.api_key_events where not is_attempt and at {<} $1 limit 10000)";
-    prune_attempts: &[Type::INT8], "\
+            (select sequence from {s}.api_key_events where not is_attempt and at {<} $1 order by at limit least($2, 10000))";
+    prune_attempts: &[Type::INT8, Type::INT8], "\
         delete from {s}.api_key_events where sequence {=} any \
-            (select sequence from {s}.api_key_events where is_attempt and at {<} $1 limit 10000)";
+            (select sequence from {s}.api_key_events where is_attempt and at {<} $1 order by at limit least($2, 10000))";
     // The last rows are known by their positions.
     prune_log: &[Type::INT8], "\
         delete from {s}.api_key_log where position {=} any (select position from {s}.api_key_log \

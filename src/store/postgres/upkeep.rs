@@ -4,7 +4,10 @@ use super::{
     session::Sessions,
     sql::{Query, Sql},
 };
-use crate::store::{Prune, Pruned};
+use crate::{
+    store::{Prune, Pruned, Trail},
+    time::Timestamp,
+};
 
 pub(super) async fn put_meta_if_absent(
     sessions: &Sessions,
@@ -24,17 +27,54 @@ async fn meta(sessions: &Sessions, sql: &Sql, name: &str) -> Result<Option<Vec<u
     sessions.rows(&sql.meta, &[&name]).await?.first().map(|row| column(row, 0)).transpose()
 }
 
+pub(super) async fn replace_note(
+    sessions: &Sessions,
+    sql: &Sql,
+    name: &str,
+    old: &[u8],
+    new: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let query = if old.is_empty() { &sql.put_note } else { &sql.replace_note };
+    if old != new && sessions.execute(query, &[&name, &old, &new]).await? > 0 {
+        return Ok(new.to_vec());
+    }
+    let standing = sessions.rows(&sql.note, &[&name]).await?.first().map(|row| column(row, 0)).transpose()?;
+    Ok(standing.unwrap_or_default())
+}
+
+pub(super) async fn trail(sessions: &Sessions, sql: &Sql, attempts: bool, before: Timestamp) -> Result<Trail, Failure> {
+    let rows = sessions.rows(&sql.trail, &[&attempts, &before.as_millis()]).await?;
+    let Some(row) = rows.first() else { return Ok(Trail::default()) };
+    let newest: Option<i64> = column(row, 2)?;
+    Ok(Trail {
+        events: column::<i64>(row, 0)?.unsigned_abs(),
+        before: column::<i64>(row, 1)?.unsigned_abs(),
+        newest_at: newest.and_then(|at| Timestamp::from_millis(at).ok()),
+    })
+}
+
 pub(super) async fn prune(sessions: &Sessions, sql: &Sql, prune: &Prune) -> Result<Pruned, Failure> {
-    let events = prune.events_before.map(|before| before.as_millis());
-    let attempts = prune.attempts_before.map(|before| before.as_millis());
     let log_rows = prune.keep_log_rows.map(i64::from);
     let changes = prune.changes_before.map(|before| before.as_millis());
     Ok(Pruned {
-        events: delete(sessions, &sql.prune_events, events).await?,
-        attempts: delete(sessions, &sql.prune_attempts, attempts).await?,
+        events: delete_events(sessions, &sql.prune_events, prune.events_before, prune.most_events).await?,
+        attempts: delete_events(sessions, &sql.prune_attempts, prune.attempts_before, prune.most_attempts).await?,
         log_rows: delete(sessions, &sql.prune_log, log_rows).await?,
         changes: delete(sessions, &sql.prune_changes, changes).await?,
     })
+}
+
+async fn delete_events(
+    sessions: &Sessions,
+    query: &Query,
+    before: Option<Timestamp>,
+    most: Option<u64>,
+) -> Result<u64, Failure> {
+    let most = most.and_then(|most| i64::try_from(most).ok()).unwrap_or(i64::MAX);
+    match before {
+        Some(before) => sessions.execute(query, &[&before.as_millis(), &most]).await,
+        None => Ok(0),
+    }
 }
 
 async fn delete(sessions: &Sessions, query: &Query, bound: Option<i64>) -> Result<u64, Failure> {

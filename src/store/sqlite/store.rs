@@ -22,7 +22,7 @@ use super::{
     open_error::{Reason, SqliteOpenError},
     owner_rows::owner_status,
     schema::{MIGRATIONS, SchemaError, migrate},
-    upkeep::{prune, put_meta_if_absent},
+    upkeep::{prune, put_meta_if_absent, replace_note, trail},
     usage_rows::{record_usage, usage},
     worker::{Threads, Worker},
 };
@@ -32,7 +32,7 @@ use crate::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError, UsageOf,
+        Prune, Pruned, RehashedKey, StoreError, Trail, UsageOf,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -305,6 +305,15 @@ impl KeyStore for SqliteStore {
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let (name, value) = (name.to_owned(), value.to_vec());
         self.inner.writer.write(move |connection| put_meta_if_absent(connection, &name, &value)).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (name, old, new) = (name.to_owned(), old.to_vec(), new.to_vec());
+        self.inner.writer.write(move |connection| replace_note(connection, &name, &old, &new)).await
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        self.inner.lister.read(move |connection| trail(connection, attempts, before)).await
     }
 
     async fn prune(&self, prune_what: &Prune) -> Result<Pruned, StoreError> {

@@ -4,7 +4,10 @@ use super::{
     failure::Failure,
     transaction::{begin, commit},
 };
-use crate::store::{Prune, Pruned};
+use crate::{
+    store::{Prune, Pruned, Trail},
+    time::Timestamp,
+};
 
 const META: &str = "select value from api_key_meta where name = ?1";
 const PUT_META: &str = "insert into api_key_meta (name, value) values (?1, ?2) on conflict (name) do nothing";
@@ -25,15 +28,52 @@ fn meta(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>, rusqlite
     connection.prepare_cached(META)?.query_row([name], |row| row.get(0)).optional()
 }
 
+const NOTE: &str = "select value from api_key_notes where name = ?1";
+const PUT_NOTE: &str = "\
+    insert into api_key_notes (name, value) values (?1, ?3) \
+    on conflict (name) do update set value = excluded.value where value = ?2";
+const REPLACE_NOTE: &str = "update api_key_notes set value = ?3 where name = ?1 and value = ?2";
+
+pub(super) fn replace_note(
+    connection: &mut Connection,
+    name: &str,
+    old: &[u8],
+    new: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let transaction = begin(connection)?;
+    if old != new {
+        let sql = if old.is_empty() { PUT_NOTE } else { REPLACE_NOTE };
+        transaction.prepare_cached(sql)?.execute(params![name, old, new])?;
+    }
+    let standing = transaction.prepare_cached(NOTE)?.query_row([name], |row| row.get(0)).optional()?;
+    commit(transaction)?;
+    Ok(standing.unwrap_or_default())
+}
+
+pub(super) const TRAIL: &str = "\
+    select count(*), count(*) filter (where at < ?2), max(at) from api_key_events where is_attempt = ?1";
+
+pub(super) fn trail(connection: &mut Connection, attempts: bool, before: Timestamp) -> Result<Trail, Failure> {
+    let row = connection.prepare_cached(TRAIL)?.query_row(params![attempts, before.as_millis()], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(2)?))
+    })?;
+    let (events, before, newest) = row;
+    Ok(Trail {
+        events: events.unsigned_abs(),
+        before: before.unsigned_abs(),
+        newest_at: newest.and_then(|at| Timestamp::from_millis(at).ok()),
+    })
+}
+
 /// The most rows of a kind in one turn: nobody else writes meanwhile.
 const MOST_ROWS: i64 = 10_000;
 
 pub(super) const PRUNE_EVENTS: &str = "\
     delete from api_key_events where sequence in (\
-        select sequence from api_key_events where is_attempt = 0 and at < ?1 limit ?2)";
+        select sequence from api_key_events where is_attempt = 0 and at < ?1 order by at limit ?2)";
 pub(super) const PRUNE_ATTEMPTS: &str = "\
     delete from api_key_events where sequence in (\
-        select sequence from api_key_events where is_attempt = 1 and at < ?1 limit ?2)";
+        select sequence from api_key_events where is_attempt = 1 and at < ?1 order by at limit ?2)";
 /// Positions have no gaps, so that the last rows are known by theirs. The oldest go first, so that there are none later.
 const PRUNE_LOG: &str = "\
     delete from api_key_log where position in (\
@@ -46,22 +86,23 @@ pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned
     let transaction = begin(connection)?;
     let mut pruned = Pruned::default();
     if let Some(before) = prune.events_before {
-        pruned.events = delete(&transaction, PRUNE_EVENTS, before.as_millis())?;
+        pruned.events = delete(&transaction, PRUNE_EVENTS, before.as_millis(), prune.most_events)?;
     }
     if let Some(before) = prune.attempts_before {
-        pruned.attempts = delete(&transaction, PRUNE_ATTEMPTS, before.as_millis())?;
+        pruned.attempts = delete(&transaction, PRUNE_ATTEMPTS, before.as_millis(), prune.most_attempts)?;
     }
     if let Some(keep) = prune.keep_log_rows {
-        pruned.log_rows = delete(&transaction, PRUNE_LOG, keep.into())?;
+        pruned.log_rows = delete(&transaction, PRUNE_LOG, keep.into(), None)?;
     }
     if let Some(before) = prune.changes_before {
-        pruned.changes = delete(&transaction, PRUNE_CHANGES, before.as_millis())?;
+        pruned.changes = delete(&transaction, PRUNE_CHANGES, before.as_millis(), None)?;
     }
     commit(transaction)?;
     Ok(pruned)
 }
 
-fn delete(connection: &Connection, sql: &str, bound: i64) -> Result<u64, rusqlite::Error> {
-    let deleted = connection.prepare_cached(sql)?.execute([bound, MOST_ROWS])?;
+fn delete(connection: &Connection, sql: &str, bound: i64, most: Option<u64>) -> Result<u64, rusqlite::Error> {
+    let most = most.and_then(|most| i64::try_from(most).ok()).map_or(MOST_ROWS, |most| most.min(MOST_ROWS));
+    let deleted = connection.prepare_cached(sql)?.execute([bound, most])?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
 }

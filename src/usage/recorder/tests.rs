@@ -26,7 +26,7 @@ fn recorder() -> (UsageRecorder, Arc<UsedKey>, Source) {
 }
 
 fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
-    recorder.collect();
+    recorder.collect(Timestamp::MAX);
     recorder.freeze(&StoredSources::default());
     recorder.next_batch()
 }

@@ -199,7 +199,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (text(), prop::collection::vec(any::<u8>(), 0..3)).prop_map(|(name, value)| Step::Meta(name, value)),
         1 => (before(), before(), proptest::option::of(0..4_u32), before()).prop_map(
             |(events_before, attempts_before, keep_log_rows, changes_before)| {
-                Step::Prune(Prune { events_before, attempts_before, keep_log_rows, changes_before })
+                Step::Prune(Prune { events_before, attempts_before, keep_log_rows, changes_before, ..Prune::default() })
             }
         ),
     ]

@@ -11,7 +11,7 @@ use tower_api_keys::{
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyCursor, KeyQuery,
         KeyReader, KeyStore, KeyUpdate, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned,
-        RehashedKey, StoreError, StoreErrorKind, UsageOf, Write, WriteOutcome,
+        RehashedKey, StoreError, StoreErrorKind, Trail, UsageOf, Write, WriteOutcome,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     AppliesTwice,
     /// The change log keeps its head in its rows.
     BeheadsTheLog,
+    /// Lines of attempts are counted with all other events.
+    CountsAttemptsAsEvents,
     /// A batch of counts that is repeated counts again.
     CountsRepeats,
     /// Another organization's keys can be revoked.
@@ -89,6 +91,8 @@ pub(crate) enum Fault {
     PrunesAttemptsToo,
     /// Other events go when lines of attempts do.
     PrunesEventsToo,
+    /// As many events are forgotten as there are, whatever the limit.
+    PrunesWithoutLimit,
     /// It never answers a prune.
     PrunesForEver,
     /// Counts of a key are those of everybody.
@@ -99,6 +103,8 @@ pub(crate) enum Fault {
     RehashesAnything,
     /// Key and status are read one after the other.
     ReadsTwice,
+    /// A note is replaced whatever it was.
+    ReplacesAnyNote,
     /// A second revocation says that it was written.
     RevokesTwice,
     /// Rows of counts come in no order.
@@ -577,6 +583,22 @@ impl KeyStore for BrokenStore {
         Ok(if self.is(Fault::OverwritesMeta) { value.to_vec() } else { stands })
     }
 
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        if self.is(Fault::ReplacesAnyNote) && old != new {
+            let standing = self.sound.replace_note(name, &[], &[]).await?;
+            return self.sound.replace_note(name, &standing, new).await;
+        }
+        self.sound.replace_note(name, old, new).await
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        let mut trail = self.sound.trail(attempts, before).await?;
+        if self.is(Fault::CountsAttemptsAsEvents) {
+            trail.events += self.sound.trail(!attempts, before).await?.events;
+        }
+        Ok(trail)
+    }
+
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
         if self.is(Fault::PrunesForEver) {
             std::future::pending::<()>().await;
@@ -584,6 +606,7 @@ impl KeyStore for BrokenStore {
         let mut prune = *prune;
         match self.fault {
             Fault::PrunesAttemptsToo => prune.attempts_before = prune.attempts_before.or(prune.events_before),
+            Fault::PrunesWithoutLimit => (prune.most_events, prune.most_attempts) = (None, None),
             Fault::PrunesEventsToo => prune.events_before = prune.events_before.or(prune.attempts_before),
             _ => {}
         }

@@ -15,7 +15,7 @@ use tower_api_keys::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError, UsageOf,
+        Prune, Pruned, RehashedKey, StoreError, Trail, UsageOf,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -203,6 +203,14 @@ impl<S: KeyStore> KeyStore for Hooked<S> {
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         hooked!(self, "put_meta_if_absent", self.inner.put_meta_if_absent(name, value))
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        hooked!(self, "replace_note", self.inner.replace_note(name, old, new))
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        hooked!(self, "trail", self.inner.trail(attempts, before))
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

@@ -13,7 +13,7 @@ use tower_api_keys::{
     store::{
         Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
         ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
-        StoreErrorKind, UsageOf,
+        StoreErrorKind, Trail, UsageOf,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -188,6 +188,14 @@ impl<S: KeyStore> KeyStore for Faulty<S> {
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.store.put_meta_if_absent(name, value).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.store.replace_note(name, old, new).await
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        self.store.trail(attempts, before).await
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

@@ -45,9 +45,10 @@ impl<S: KeyStore> KeyManager<S> {
     /// were taken from it meanwhile do not come back.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, rotation under way, rotation
-    /// forgotten (name an expiry), owner held or closed, replay, quota reached, conflict, corrupt record, overloaded, hash failed,
-    /// randomness, store unavailable, outcome unknown. After the last, ask for the [rotation](Self::rotation) by the
+    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, clock unsure, rotation under way,
+    /// rotation forgotten (name an expiry), owner held or closed, replay, quota reached, conflict, corrupt record,
+    /// overloaded, hash failed, randomness, store unavailable, outcome unknown. After the last, ask for the
+    /// [rotation](Self::rotation) by the
     /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
     /// id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
@@ -108,18 +109,20 @@ impl<S: KeyStore> KeyManager<S> {
     /// The key to be replaced, if the actor may and it can be.
     async fn old_key(&self, id: &KeyId, actor: &Actor) -> Result<KeyRecord, ManageError> {
         let (old, _) = self.load(id, actor, KeyAction::Rotate).await?;
-        let now = self.0.clock.now();
+        let now = self.0.clock.reading();
         if old.revoked.is_some() {
             return Err(ManageError::new(ManageErrorKind::KeyRevoked));
         }
-        if old.is_expired(now) {
+        if let Some(end) = old.expires_at
+            && now.has_passed(end)?
+        {
             return Err(ManageError::new(ManageErrorKind::KeyExpired));
         }
         if let Some(predecessor) = &old.replaces
             && let Some(found) = self.row(predecessor).await?
             && !is_anothers_and_gone(&found, &old.owner)
             // Looked at before the change and not in it: what is dead stays dead.
-            && found.key.is_live(now)
+            && found.key.is_live(now.earliest())
         {
             return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
         }
@@ -128,7 +131,8 @@ impl<S: KeyStore> KeyManager<S> {
 
     /// What the new key is to be, if the actor may make such a one.
     async fn successor(&self, request: &RotateKey, old: &KeyRecord, actor: &Actor) -> Result<Successor, ManageError> {
-        let at = self.0.clock.now();
+        let now = self.0.clock.reading();
+        let at = now.now();
         let owner = request.into_team.clone().map_or_else(|| old.owner.clone(), Owner::Team);
         let name = request.name.as_ref().map(KeyName::new).transpose();
         let name = name.map_err(|error| ManageError::invalid(InvalidInput::Name).with_source(error))?;
@@ -147,8 +151,10 @@ impl<S: KeyStore> KeyManager<S> {
             SuccessorExpiry::AsBefore => self.own_expiry(old).await?,
             SuccessorExpiry::At(end) => end,
         };
-        if [expires_at, request.old_key_ends_at].into_iter().flatten().any(|end| end <= at) {
-            return Err(ManageError::invalid(InvalidInput::ExpiryPast));
+        for end in [expires_at, request.old_key_ends_at].into_iter().flatten() {
+            if now.has_passed(end)? {
+                return Err(ManageError::invalid(InvalidInput::ExpiryPast));
+            }
         }
         if let Some(own) = actor.scopes() {
             // It has its own text already.

@@ -41,7 +41,7 @@ impl<S: KeyStore> KeyManager<S> {
     pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
         self.admit(actor)?;
         let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
-        let at = self.0.clock.now();
+        let at = pair.sure_of(self.0.clock.reading())?;
         match pair.stage(at) {
             Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
             Stage::Finished => return Ok(pair.ended(Effect::Already)),
@@ -93,7 +93,7 @@ impl<S: KeyStore> KeyManager<S> {
     async fn abort_once(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
         let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
         self.permit(actor, KeyAction::Revoke, &Target::key(&pair.new.record))?;
-        let at = self.0.clock.now();
+        let at = pair.sure_of(self.0.clock.reading())?;
         match pair.stage(at) {
             Stage::Aborted => {
                 let Some(Restored(end)) = self.left_behind(&pair, at).await? else {

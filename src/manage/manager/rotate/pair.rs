@@ -13,7 +13,7 @@ use crate::{
     },
     record::{KeyRecord, OwnerStatus},
     store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, guarded},
-    time::Timestamp,
+    time::{ClockReading, Timestamp},
 };
 
 /// A key and whether its owner may use it.
@@ -49,6 +49,14 @@ impl Known {
 }
 
 impl Pair {
+    /// What the clock shows, unless nobody can say whether one of the keys has expired.
+    pub(super) fn sure_of(&self, now: ClockReading) -> Result<Timestamp, ManageError> {
+        for end in [self.old.record.expires_at, self.new.record.expires_at].into_iter().flatten() {
+            now.has_passed(end)?;
+        }
+        Ok(now.now())
+    }
+
     pub(super) fn stage(&self, now: Timestamp) -> Stage {
         match (&self.old.record.revoked, &self.new.record.revoked) {
             (None, None) if self.new.record.is_expired(now) => Stage::Over,

@@ -1,4 +1,4 @@
-use crate::{audit::EventRow, time::Timestamp};
+use crate::{audit::EventRow, store::Trail, time::Timestamp};
 
 /// Events in the order of their numbers, lines of attempts apart.
 #[derive(Debug, Default)]
@@ -50,10 +50,24 @@ impl EventLog {
 
     /// How many of one half were forgotten.
     pub(super) fn forget(&mut self, attempts: bool, before: Timestamp, most: usize) -> u64 {
-        let (half, mut left) = (self.half_mut(attempts), most);
-        let count = half.len();
-        half.retain(|event| event.at >= before.as_millis() || !take(&mut left));
-        (count - half.len()) as u64
+        let half = self.half_mut(attempts);
+        let mut old: Vec<(i64, i64)> =
+            half.iter().map(|event| (event.at, event.sequence)).filter(|(at, _)| *at < before.as_millis()).collect();
+        old.sort_unstable();
+        old.truncate(most);
+        let Some(last) = old.last() else { return 0 };
+        half.retain(|event| (event.at, event.sequence) > *last);
+        old.len() as u64
+    }
+
+    /// What there is of one half.
+    pub(super) fn trail(&self, attempts: bool, before: Timestamp) -> Trail {
+        let times = || self.half(attempts).iter().map(|event| event.at);
+        Trail {
+            events: times().count() as u64,
+            before: times().filter(|at| *at < before.as_millis()).count() as u64,
+            newest_at: times().max().and_then(|at| Timestamp::from_millis(at).ok()),
+        }
     }
 }
 

@@ -1,0 +1,212 @@
+use super::*;
+use crate::{
+    audit::EventRow,
+    owner::OrganizationId,
+    store::{EventQuery, MemoryStore},
+    time::{ManualClock, Timestamp},
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// How many events other than lines of attempts are left of one, and how many lines of one.
+async fn left(keep: Keep) -> [usize; 2] {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(ManualClock::at(Timestamp::MIN)));
+    let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
+    let line = EventRow { action: "attempt.accepted".to_owned(), ..event.clone() };
+    store.append_events(&[event, line]).await.unwrap();
+    clock.advance(Duration::from_secs(3_602));
+    let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), keep));
+    pruner.start();
+    tokio::time::sleep(LATEST_START + INTERVAL).await;
+    let all = EventQuery::all(OrganizationId::single());
+    let lines = store.events(&EventQuery { attempts: true, ..all.clone() }).await.unwrap().rows.len();
+    [store.events(&all).await.unwrap().rows.len(), lines]
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_older_than_asked_for_are_forgotten_and_lines_of_attempts_with_them() {
+    assert_eq!(left(Keep { events: Some(HOUR), attempts: None }).await, [0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_stay_for_good_unless_asked() {
+    assert_eq!(left(Keep::default()).await, [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_of_attempts_go_sooner_than_other_events_if_asked() {
+    assert_eq!(left(Keep { events: None, attempts: Some(HOUR) }).await, [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_of_attempts_stay_longer_than_other_events_if_asked() {
+    assert_eq!(left(Keep { events: Some(HOUR), attempts: Some(HOUR * 24) }).await, [0, 1]);
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A node with a clock of its own, and a store that it may share.
+struct Node {
+    clock: Arc<ManualClock>,
+    pruner: Pruner<MemoryStore>,
+}
+
+impl Node {
+    fn new(store: &Arc<MemoryStore>, now: Timestamp, keep: Duration) -> Self {
+        let clock = Arc::new(ManualClock::at(now));
+        Self { pruner: Self::pruner(store, &clock, keep), clock }
+    }
+
+    fn pruner(store: &Arc<MemoryStore>, clock: &Arc<ManualClock>, keep: Duration) -> Pruner<MemoryStore> {
+        let keep = Keep { events: Some(keep), attempts: None };
+        Pruner::new(Arc::clone(store), Arc::clone(clock) as _, Duration::from_secs(5), keep)
+    }
+
+    /// All turns that come in an hour.
+    async fn turn(&self) {
+        while self.pruner.prune().await {}
+    }
+
+    async fn hours(&self, hours: u32) {
+        for _ in 0..hours {
+            self.clock.advance(HOUR);
+            self.turn().await;
+        }
+    }
+}
+
+async fn append(store: &MemoryStore, at: Timestamp, count: usize) {
+    let organization = OrganizationId::single().to_string();
+    let event = EventRow { organization, at: at.as_millis(), ..EventRow::example() };
+    store.append_events(&vec![event; count]).await.unwrap();
+}
+
+async fn events(store: &MemoryStore) -> u64 {
+    store.trail(false, Timestamp::MIN).await.unwrap().events
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_much_for_one_turn_goes_in_many() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    let node = Node::new(&store, now, DAY);
+    node.turn().await;
+    append(&store, now, 25_000).await;
+    node.hours(24).await;
+    assert_eq!(events(&store).await, 25_000);
+    node.hours(1).await;
+    assert_eq!(events(&store).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trail_that_was_kept_goes_by_a_tenth_a_day_when_it_no_longer_is_to_be() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    append(&store, now.saturating_sub(DAY * 200), 900).await;
+    append(&store, now, 100).await;
+    let node = Node::new(&store, now, DAY * 90);
+    node.turn().await;
+    assert_eq!(events(&store).await, 900);
+    node.hours(23).await;
+    assert_eq!(events(&store).await, 900);
+    let again = Node { pruner: Node::pruner(&store, &node.clock, DAY * 90), clock: Arc::clone(&node.clock) };
+    again.turn().await;
+    assert_eq!(events(&store).await, 900, "a restart gives no other tenth");
+    again.hours(1).await;
+    assert_eq!(events(&store).await, 810);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_moved_ahead_and_back_deletes_nothing() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    append(&store, now, 20).await;
+    for lasts in [0_u32, 1, 20, 31, 3_600, 86_000] {
+        let node = Node::new(&store, now, DAY * 90);
+        node.turn().await;
+        node.clock.set_wall_clock(now.saturating_add(DAY * 200));
+        node.turn().await;
+        node.clock.advance(Duration::from_secs(lasts.into()));
+        node.turn().await;
+        node.clock.set_wall_clock(now.saturating_add(Duration::from_secs(lasts.into())));
+        node.turn().await;
+        node.clock.advance(Duration::from_secs(240));
+        node.turn().await;
+        node.hours(3).await;
+        assert_eq!(events(&store).await, 20, "{lasts} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_starts_with_its_clock_ahead_deletes_nothing_however_long_it_runs() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    append(&store, now, 20).await;
+    let node = Node::new(&store, now.saturating_add(DAY * 200), DAY * 90);
+    node.hours(100).await;
+    assert_eq!(events(&store).await, 20);
+    // Nor after a restart, of the service or of the machine.
+    let pruner = Node::pruner(&store, &node.clock, DAY * 90);
+    pruner.prune().await;
+    Node::new(&store, node.clock.now(), DAY * 90).turn().await;
+    assert!(events(&store).await >= 18);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_nodes_neither_deletes_while_one_is_ahead() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    append(&store, now.saturating_sub(DAY * 100), 100).await;
+    append(&store, now, 900).await;
+    let right = Node::new(&store, now, DAY * 99);
+    let wrong = Node::new(&store, now.saturating_add(DAY * 200), DAY * 99);
+    right.turn().await;
+    assert_eq!(events(&store).await, 900, "alone as yet");
+    for _ in 0..50 {
+        wrong.hours(1).await;
+        // What the wrong node does is in its own time.
+        append(&store, wrong.clock.now(), 1).await;
+        right.hours(1).await;
+    }
+    assert_eq!(events(&store).await, 950);
+    wrong.clock.set_wall_clock(right.clock.now());
+    wrong.clock.advance(Duration::from_secs(30));
+    append(&store, right.clock.now().saturating_sub(DAY * 100), 10).await;
+    wrong.turn().await;
+    assert_eq!(events(&store).await, 950, "both agree");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_are_no_evidence_go_though_the_clock_is_in_doubt() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    let node = Node::new(&store, now, DAY);
+    let organization = OrganizationId::single();
+    let owner = crate::owner::OwnerRef { organization, owner: crate::owner::Owner::User(1_u32.into()) };
+    let hold = crate::store::OwnerChange::Hold(crate::record::Hold::Plan);
+    let writes =
+        vec![crate::store::AuditedWrite { write: crate::store::Write::Owner(owner, hold), event: EventRow::example() }];
+    let id = crate::store::ChangeId::from_bytes([1; 16]);
+    let change = crate::store::Change { id, at: now, dedupe: None, guards: Vec::new(), writes };
+    store.apply(&change).await.unwrap();
+    node.clock.advance(RESULTS + HOUR);
+    node.clock.set_wall_clock(now.saturating_add(DAY * 200));
+    assert!(!node.clock.reading().is_certain());
+    assert!(node.pruner.prune().await, "a result was forgotten");
+    assert_eq!(events(&store).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_with_its_owner() {
+    let store = Arc::new(MemoryStore::new());
+    let clock = Arc::new(ManualClock::at(Timestamp::MIN));
+    let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Keep::default()));
+    pruner.start();
+    drop(pruner);
+    tokio::time::sleep(LATEST_START + INTERVAL).await;
+    assert_eq!(Arc::strong_count(&store), 1);
+}
