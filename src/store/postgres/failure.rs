@@ -42,7 +42,7 @@ impl Failure {
     /// The same of something that writes and commits at once: where nobody answered, it may have been done.
     pub(super) fn of_write(self) -> Self {
         match self {
-            Self::Unavailable(error) if !is_refusal(&*error) => Self::OutcomeUnknown(error),
+            Self::Unavailable(error) if !is_refusal(error.as_ref()) => Self::OutcomeUnknown(error),
             told => told,
         }
     }
@@ -53,9 +53,12 @@ impl Failure {
 const DOUBTFUL: [&str; 5] = ["08", "53", "57", "58", "XX"];
 
 /// Whether the server said no and goes on, rather than nothing, or goodbye.
-fn is_refusal(error: &(dyn Error + Send + Sync + 'static)) -> bool {
-    let said = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::as_db_error);
-    said.is_some_and(|said| {
+fn is_refusal(error: &(dyn Error + 'static)) -> bool {
+    // Who was waited for may be told in front of it.
+    let Some(error) = error.downcast_ref::<tokio_postgres::Error>() else {
+        return error.source().is_some_and(is_refusal);
+    };
+    error.as_db_error().is_some_and(|said| {
         said.parsed_severity() == Some(Severity::Error)
             && *said.code() != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
             && !DOUBTFUL.iter().any(|class| said.code().code().starts_with(class))

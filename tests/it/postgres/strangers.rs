@@ -148,9 +148,7 @@ async fn no_code_of_a_stranger_s_runs_whatever_the_search_path() {
     let pooled = PostgresStore::connect_with(&url_as(&server, "keys_node"), settings().behind_pooler()).await.unwrap();
     let pool = pool_at(&url_as(&server, "keys_node"), 4);
     let theirs = PostgresStore::from_pool(pool, settings()).await.unwrap();
-    for store in [&direct, &pooled, &theirs] {
-        check_store(store).await.into_result().unwrap();
-    }
+    check_store(&theirs).await.into_result().unwrap();
     check_pair(&direct, &pooled).await.into_result().unwrap();
     // What only the owner does: all tables, and the function that services call.
     PostgresStore::migrate(&url_as(&server, "keys_owner"), "other").await.unwrap();
