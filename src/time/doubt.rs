@@ -82,7 +82,7 @@ impl Watch {
 }
 
 impl Offset {
-    fn is_near(self, millis: i64) -> bool {
+    const fn is_near(self, millis: i64) -> bool {
         (millis - self.millis).abs() <= TOLERANCE_MILLIS
     }
 }

@@ -131,8 +131,8 @@ broken! {
     counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67";
     pages_turned_the_wrong_way_are_noticed: TurnsPagesTheWrongWay breaks "S72";
     a_dead_key_s_event_for_another_s_is_noticed: MistakesTheDead breaks "S75";
-    attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74";
-    attempts_that_go_with_other_events_are_noticed: PrunesAttemptsToo breaks "S74";
+    attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74 S76";
+    attempts_that_go_with_other_events_are_noticed: PrunesAttemptsToo breaks "S74 S76";
     other_events_that_go_with_attempts_are_noticed: PrunesEventsToo breaks "S74";
     outcomes_in_the_wrong_order_are_noticed: TurnsOutcomes breaks "S75";
     a_limit_that_is_not_kept_is_noticed: PrunesWithoutLimit breaks "S79";

@@ -158,6 +158,23 @@ async fn the_first_is_written_by_itself_within_seconds() {
     assert_eq!(counted(&bench.events().await), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn repeats_that_a_wrong_clock_counted_are_written_when_it_is_right_again() {
+    let (bench, id) = bench().await;
+    let right = bench.now();
+    bench.clock.set_wall_clock(right.saturating_add(HOUR * 24 * 55));
+    bench.clock.advance(Duration::from_secs(30));
+    bench.manager.revoke(&id, &member()).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    bench.manager.revoke(&id, &member()).await.unwrap_err();
+    bench.clock.set_wall_clock(right);
+    bench.clock.advance(Duration::from_secs(30));
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let events = bench.events().await;
+    assert_eq!((events.len(), counted(&events)), (2, 2));
+    assert_eq!(events[1].at, bench.now().as_millis());
+}
+
 #[tokio::test]
 async fn what_cannot_be_written_is_kept_and_counted_on() {
     let (bench, id) = bench().await;
