@@ -1,6 +1,9 @@
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use crate::key::{MalformedKey, MalformedReason};
+use crate::{
+    key::{MalformedKey, MalformedReason},
+    store::StoreError,
+};
 
 /// Why a text was not accepted as a key. What a client may be told is in [`kind`](Self::kind); `source` is for logs.
 ///
@@ -30,6 +33,8 @@ enum Detail {
 struct Caused {
     by: Box<dyn Error + Send + Sync>,
     retry_after: Option<Duration>,
+    /// Whether every request is refused for this, and the operator was told.
+    is_of_outage: bool,
 }
 
 /// The kinds of [`AuthError`].
@@ -90,13 +95,21 @@ impl AuthError {
     }
 
     pub(crate) fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by: source.into(), retry_after: None })) }
+        self.caused(source.into(), None, false)
+    }
+
+    /// The store does not answer anybody.
+    pub(super) fn of_outage(failure: Arc<StoreError>) -> Self {
+        Self::new(AuthErrorKind::StoreUnavailable).caused(failure.into(), None, true)
     }
 
     /// Too much is going on, until then as far as anybody can tell.
     pub(crate) fn overloaded(retry_after: Option<Duration>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let caused = Caused { by: source.into(), retry_after };
-        Self { kind: AuthErrorKind::Overloaded, detail: Detail::Caused(Box::new(caused)) }
+        Self::new(AuthErrorKind::Overloaded).caused(source.into(), retry_after, false)
+    }
+
+    fn caused(self, by: Box<dyn Error + Send + Sync>, retry_after: Option<Duration>, is_of_outage: bool) -> Self {
+        Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by, retry_after, is_of_outage })) }
     }
 
     pub(crate) const fn malformed(key: MalformedKey) -> Self {
@@ -107,6 +120,11 @@ impl AuthError {
     #[must_use]
     pub const fn kind(&self) -> AuthErrorKind {
         self.kind
+    }
+
+    /// Whether the operator was told of it as of something that concerns every request.
+    pub(super) fn is_of_outage(&self) -> bool {
+        matches!(&self.detail, Detail::Caused(caused) if caused.is_of_outage)
     }
 
     /// When to ask again, if it is temporary and there is a guess.
@@ -129,7 +147,7 @@ impl fmt::Display for AuthError {
             AuthErrorKind::OwnerSuspended => "the owner of the key is held or closed: an admin can lift a hold",
             AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
             AuthErrorKind::Revoked => "the key was revoked: use another one",
-            AuthErrorKind::StoreUnavailable => "the key store is unavailable: ask again",
+            AuthErrorKind::StoreUnavailable => "the key cannot be checked at the moment: keep it, and ask again",
         })
     }
 }

@@ -12,20 +12,23 @@ use tokio::{
 
 use crate::store::StoreError;
 
-/// Something that any number of requests wait for, and that ends in one way for all of them: however many they are, one
-/// of each runtime has a timer. A runtime may stand still, so that no other's requests can rely on its timers.
+/// How much longer than asked for one may wait, so that not everybody has a timer.
+const LAG: Duration = Duration::from_millis(50);
+
+/// Something that any number of requests wait for, and that ends in one way for all of them: however many they are, a few
+/// of each runtime have a timer. A runtime may stand still, so that no other's requests can rely on its timers.
 #[derive(Debug)]
 pub(super) struct Round<T> {
     outcome: OnceLock<Result<T, Arc<StoreError>>>,
     ended: Notify,
-    /// The runtimes in which one of those who wait looks at the time.
-    timed: Mutex<Vec<Option<Id>>>,
+    /// The runtimes in which one of those who wait looks at the time, and until when.
+    timed: Mutex<Vec<(Option<Id>, Instant)>>,
 }
 
 impl<T: Clone> Round<T> {
     /// Ends it, unless it has ended. How it ended.
-    pub(super) fn end(&self, outcome: impl FnOnce() -> Result<T, StoreError>) -> Result<T, Arc<StoreError>> {
-        let outcome = self.outcome.get_or_init(|| outcome().map_err(Arc::new)).clone();
+    pub(super) fn end(&self, outcome: impl FnOnce() -> Result<T, Arc<StoreError>>) -> Result<T, Arc<StoreError>> {
+        let outcome = self.outcome.get_or_init(outcome).clone();
         self.ended.notify_waiters();
         outcome
     }
@@ -46,7 +49,7 @@ impl<T: Clone> Round<T> {
                 return None;
             }
             // Kept until the end of the wait: to give it up is to wake everybody.
-            timed = timed.or_else(|| self.look_at_the_time());
+            timed = timed.or_else(|| self.look_at_the_time(deadline));
             if timed.is_some() {
                 is_late = timeout_at(deadline, ended).await.is_err();
             } else {
@@ -58,18 +61,18 @@ impl<T: Clone> Round<T> {
 }
 
 impl<T> Round<T> {
-    /// None if another of this runtime does.
-    fn look_at_the_time(&self) -> Option<Timed<'_, T>> {
+    /// None if another of this runtime does, and soon enough.
+    fn look_at_the_time(&self, deadline: Instant) -> Option<Timed<'_, T>> {
         let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
         let mut timed = self.timed();
-        if timed.contains(&runtime) {
+        if timed.iter().any(|(of, until)| *of == runtime && *until <= deadline + LAG) {
             return None;
         }
-        timed.push(runtime);
-        Some(Timed { round: self, runtime })
+        timed.push((runtime, deadline));
+        Some(Timed { round: self, runtime, deadline })
     }
 
-    fn timed(&self) -> MutexGuard<'_, Vec<Option<Id>>> {
+    fn timed(&self) -> MutexGuard<'_, Vec<(Option<Id>, Instant)>> {
         self.timed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,12 +87,13 @@ impl<T> Default for Round<T> {
 struct Timed<'a, T> {
     round: &'a Round<T>,
     runtime: Option<Id>,
+    deadline: Instant,
 }
 
 impl<T> Drop for Timed<'_, T> {
     fn drop(&mut self) {
         if self.round.outcome.get().is_none() {
-            self.round.timed().retain(|runtime| *runtime != self.runtime);
+            self.round.timed().retain(|timed| *timed != (self.runtime, self.deadline));
             self.round.ended.notify_waiters();
         }
     }
@@ -138,6 +142,17 @@ mod tests {
         };
         let waited = join_all((0..10).map(|place| wait(SECOND * place / 20))).await;
         assert!(waited.iter().all(|waited| (SECOND..SECOND * 11 / 10).contains(waited)), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_less_time_waits_for_nobody_s_timer() {
+        let (round, begun): (Round<()>, _) = (Round::default(), Instant::now());
+        let wait = async |limit| {
+            assert!(round.wait(limit).await.is_none());
+            begun.elapsed()
+        };
+        let waited = join_all([SECOND, SECOND / 4, SECOND / 2, SECOND].map(wait)).await;
+        assert_eq!(waited, [SECOND, SECOND / 4, SECOND / 2, SECOND]);
     }
 
     #[test]

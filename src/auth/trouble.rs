@@ -1,0 +1,94 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{AuthError, AuthErrorKind};
+use crate::{
+    audit::Action,
+    key::KeyId,
+    log::{Repeated, log},
+    store::StoreError,
+};
+
+/// What the operator is told of requests that are refused for now: each kind once, and then how many they were, once a
+/// minute at most. An outage of the store refuses every request.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    /// How many of the ways to the store are blocked.
+    blocked: Mutex<usize>,
+    refused: Repeated,
+    corrupt: Repeated,
+    overloaded: Repeated,
+    unavailable: Repeated,
+    stored: Repeated,
+}
+
+impl Trouble {
+    /// A way to the store is blocked from now on, by this.
+    pub(super) fn begins(&self, error: &StoreError) {
+        let mut blocked = self.blocked();
+        *blocked += 1;
+        if *blocked == 1 {
+            self.refused.was_told();
+            log!(
+                warn,
+                error = error as &dyn std::error::Error,
+                "the key store does not answer: requests that need it are refused until it does"
+            );
+        }
+        let _ = error; // without the feature `tracing`
+    }
+
+    /// It is free again.
+    pub(super) fn ends(&self) {
+        let mut blocked = self.blocked();
+        *blocked = blocked.saturating_sub(1);
+        if *blocked == 0 {
+            let _refused = self.refused.is_over();
+            log!(info, refused = _refused, "the key store answers again");
+        }
+    }
+
+    /// A request was refused that may succeed later.
+    pub(super) fn refused(&self, error: &AuthError, key: Option<KeyId>) {
+        let is_blocked = *self.blocked() > 0;
+        if is_blocked && error.is_of_outage() {
+            if let Some(_refused) = self.refused.happened() {
+                log!(warn, refused = _refused, "the key store still does not answer: requests are refused");
+            }
+            return;
+        }
+        let repeated = match error.kind() {
+            AuthErrorKind::CorruptRecord => &self.corrupt,
+            AuthErrorKind::Overloaded => &self.overloaded,
+            _ => &self.unavailable,
+        };
+        if let Some(_refused) = repeated.happened() {
+            log!(
+                warn,
+                code = error.kind().code(),
+                key = key.as_ref().map(KeyId::as_str),
+                refused = _refused,
+                error = error as &dyn std::error::Error,
+                "a key could not be checked"
+            );
+        }
+        let _ = key; // without the feature `tracing`
+    }
+
+    /// Something is wrong with a stored key.
+    pub(super) fn of_key(&self, action: &Action, key: KeyId) {
+        if let Some(_times) = self.stored.happened() {
+            log!(
+                warn,
+                action = action.as_str(),
+                key = key.as_str(),
+                times = _times,
+                "something is wrong with a stored key"
+            );
+        }
+        let _ = (action, key); // without the feature `tracing`
+    }
+
+    fn blocked(&self) -> MutexGuard<'_, usize> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
