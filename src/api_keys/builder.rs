@@ -20,10 +20,7 @@ use crate::{
 /// The longest between two flushes, and the least that audit events stay: a slip of the unit must not delete a trail.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The longest that a store may take for an answer.
-const LONGEST_ANSWER: Duration = Duration::from_secs(3_600);
-
-/// The least that lines of attempts stay: for as long as pruning pauses.
+/// The least that lines of attempts stay, for as long as pruning pauses; and the longest that an answer may take.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Settings of [`ApiKeys`].
@@ -260,7 +257,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         if let Some(brand) = self.brand {
             settings = settings.with_format(KeyFormat::branded(&brand).map_err(Cause::Brand)?);
         }
-        if self.store_timeout.is_zero() || self.store_timeout > LONGEST_ANSWER {
+        if self.store_timeout.is_zero() || self.store_timeout > HOUR {
             return Err(Cause::StoreTimeout.into());
         }
         if self.usage_interval < Duration::from_millis(100) || self.usage_interval > DAY {

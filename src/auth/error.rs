@@ -116,6 +116,14 @@ impl AuthError {
         Self { kind: AuthErrorKind::Malformed(key.reason()), detail: Detail::Malformed(key) }
     }
 
+    fn fmt_malformed(&self, reason: MalformedReason, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the text is not a key: {reason}")?;
+        match &self.detail {
+            Detail::Malformed(key) => key.issuer().map_or(Ok(()), |issuer| write!(f, " ({issuer})")),
+            _ => Ok(()),
+        }
+    }
+
     /// What a client may be told.
     #[must_use]
     pub const fn kind(&self) -> AuthErrorKind {
@@ -143,7 +151,7 @@ impl fmt::Display for AuthError {
             AuthErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
             AuthErrorKind::Expired => "the key has expired: use another one",
             AuthErrorKind::Invalid => "the key is not valid: check that it is the right one for this service",
-            AuthErrorKind::Malformed(reason) => return write!(f, "the text is not a key: {reason}"),
+            AuthErrorKind::Malformed(reason) => return self.fmt_malformed(reason, f),
             AuthErrorKind::OwnerSuspended => "the owner of the key is held or closed: an admin can lift a hold",
             AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
             AuthErrorKind::Revoked => "the key was revoked: use another one",
@@ -155,8 +163,8 @@ impl fmt::Display for AuthError {
 impl Error for AuthError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.detail {
-            Detail::None => None,
-            Detail::Malformed(malformed) => Some(malformed),
+            // What is wrong with a text is part of the sentence.
+            Detail::None | Detail::Malformed(_) => None,
             Detail::Caused(caused) => Some(&*caused.by),
         }
     }

@@ -158,7 +158,10 @@ impl AuthSettings {
             (self.proofs >= 1 && self.proofs <= MOST_PROOFS, "proofs are 1 to 100,000,000"),
             (self.finds >= 1 && self.finds <= 100_000, "look-ups at a time are 1 to 100,000"),
             (self.find_wait <= LONGEST, "a look-up waits an hour at most"),
-            (!self.answer_timeout.is_zero() && self.answer_timeout <= LONGEST, "a check waits an hour at most for the store"),
+            (
+                !self.answer_timeout.is_zero() && self.answer_timeout <= LONGEST,
+                "a check waits an hour at most for the store",
+            ),
             (self.coalescing <= Duration::from_millis(100), "a read of the change log waits 100 ms at most for others"),
             (
                 !matches!(self.freshness, Freshness::Bounded(bound) if bound < Duration::from_millis(100) || bound > LONGEST),

@@ -218,7 +218,7 @@ impl fmt::Display for ManageError {
                 "a rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask \
                  them, or an admin of the organization, to revoke that one"
             }
-            ManageErrorKind::StoreUnavailable => "the key store is unavailable, nothing was changed: ask again",
+            ManageErrorKind::StoreUnavailable => "keys cannot be managed at the moment, and nothing was changed: ask again",
         })
     }
 }

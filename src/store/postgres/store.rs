@@ -137,7 +137,7 @@ impl PostgresStore {
     ) -> Result<Self, PostgresError> {
         let sql = Sql::new(&settings.schema);
         let first = in_time(settings, async {
-            let first = pool.get().await.map_err(PostgresError::unavailable)?;
+            let first = pool.get().await.map_err(PostgresError::of_pool)?;
             check(&first, &sql).await?;
             Ok(first)
         })
@@ -184,7 +184,7 @@ impl PostgresStore {
     pub async fn migrate_pool(pool: &Pool, schema: &str) -> Result<(), PostgresError> {
         let settings = PostgresSettings::new().with_schema(schema);
         settings.check()?;
-        let client = in_time(&settings, async { pool.get().await.map_err(PostgresError::unavailable) }).await?;
+        let client = in_time(&settings, async { pool.get().await.map_err(PostgresError::of_pool) }).await?;
         // For good: whoever drops this future half-way leaves nobody an open transaction.
         migrate(&Object::take(client), schema, &Sql::new(schema), settings.connect_timeout).await
     }
@@ -208,7 +208,8 @@ async fn in_time<T>(
     settings: &PostgresSettings,
     done: impl Future<Output = Result<T, PostgresError>>,
 ) -> Result<T, PostgresError> {
-    timeout(settings.connect_timeout, done).await.map_err(PostgresError::unavailable)?
+    let late = |_| PostgresError::unavailable("the server did not answer in time");
+    timeout(settings.connect_timeout, done).await.map_err(late)?
 }
 
 /// Makes clients in a way of the service's own.
