@@ -1,4 +1,5 @@
 use std::{
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use super::{
     breaker::{Breaker, Probed, start_probing},
     cache::ProofCache,
+    deadline::Deadline,
     meter::Meter,
     round::Round,
     trouble::Trouble,
@@ -108,11 +110,11 @@ impl<R: KeyReader> LogReader<R> {
 
     /// Waits, as long as a request may, for a read of the change log that begins after this call, and for the cache to
     /// know what it brought. While the log is known not to be readable, nobody waits.
-    pub(super) async fn read(self: &Arc<Self>, limit: Duration) -> Result<Currency, Unread> {
+    pub(super) async fn read(self: &Arc<Self>, deadline: Deadline) -> Result<Currency, Unread> {
         if let Some(failure) = self.failure() {
             return Err(Unread::Outage(failure));
         }
-        self.join(limit).await
+        self.join(deadline).await
     }
 
     /// Why the log cannot be read, if that is known.
@@ -125,26 +127,25 @@ impl<R: KeyReader> LogReader<R> {
     /// The same for nobody's request.
     pub(super) async fn refresh(self: &Arc<Self>) {
         if self.failure().is_none() {
-            drop(self.join(self.patience()).await);
+            drop(self.join(Deadline::after(self.patience() * 2)).await);
         }
     }
 
-    async fn join(self: &Arc<Self>, limit: Duration) -> Result<Currency, Unread> {
-        let joined = Instant::now();
+    async fn join(self: &Arc<Self>, deadline: Deadline) -> Result<Currency, Unread> {
         let (round, task) = {
             let mut reads = self.reads();
-            (Arc::clone(reads.next.get_or_insert_default()), reads.take_turn(joined, self.patience() * 2))
+            (Arc::clone(reads.next.get_or_insert_default()), reads.first_task())
         };
         if let Some(task) = task {
             self.start(task);
         }
         // A runtime without time panics here.
-        match AssertUnwindSafe(round.wait(limit)).catch_unwind().await {
+        match AssertUnwindSafe(round.wait(deadline.at())).catch_unwind().await {
             Ok(Some(outcome)) => outcome.map_err(Unread::Outage),
             Ok(None) => {
-                // If the task was not seen since, it stands still: it is part of the runtime of a request that came
-                // before, which nobody may be driving any more. Another one takes over.
-                let task = self.reads().take_turn(Instant::now(), joined.elapsed().max(self.patience()));
+                // The task may stand still: it is part of the runtime of a request that came before, which nobody may be
+                // driving any more. Then another one takes over.
+                let task = self.reads().task_after(self.patience());
                 if let Some(task) = task {
                     self.start(task);
                 }
@@ -240,13 +241,22 @@ impl<R: KeyReader> LogReader<R> {
 }
 
 impl Reads {
-    /// The number of a new task, unless there is one that was seen at work within this time.
-    fn take_turn(&mut self, now: Instant, patience: Duration) -> Option<u64> {
-        if self.is_running && self.seen_at.is_some_and(|seen| now.saturating_duration_since(seen) < patience) {
+    /// The number of a new task, unless there is one.
+    fn first_task(&mut self) -> Option<u64> {
+        if mem::replace(&mut self.is_running, true) {
             return None;
         }
-        self.task += u64::from(self.is_running);
-        (self.is_running, self.seen_at) = (true, Some(now));
+        self.seen_at = Some(Instant::now());
+        Some(self.task)
+    }
+
+    /// The number of a new task, unless the one there is was seen at work within this time.
+    fn task_after(&mut self, patience: Duration) -> Option<u64> {
+        if !self.is_running || self.seen_at.is_some_and(|seen| seen.elapsed() < patience) {
+            return None;
+        }
+        self.task += 1;
+        self.seen_at = Some(Instant::now());
         Some(self.task)
     }
 }
@@ -262,7 +272,7 @@ impl<R: KeyReader> Probed for LogReader<R> {
 
     async fn probe(self: &Arc<Self>) {
         // The task that reads tells the breaker.
-        drop(self.join(self.patience()).await);
+        drop(self.join(Deadline::after(self.patience() * 2)).await);
     }
 }
 

@@ -33,9 +33,8 @@ impl<T: Clone> Round<T> {
         outcome
     }
 
-    /// Waits until it ends; none if that takes longer than `limit`. Dropping it costs the others nothing.
-    pub(super) async fn wait(&self, limit: Duration) -> Option<Result<T, Arc<StoreError>>> {
-        let deadline = Instant::now() + limit;
+    /// Waits until it ends; none if that is not so by the deadline. Dropping it costs the others nothing.
+    pub(super) async fn wait(&self, deadline: Instant) -> Option<Result<T, Arc<StoreError>>> {
         let mut timed = None;
         let mut is_late = false;
         loop {
@@ -107,12 +106,16 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn within(limit: Duration) -> Instant {
+        Instant::now() + limit
+    }
+
     #[tokio::test(start_paused = true)]
     async fn all_who_wait_hear_of_the_one_end() {
         let round = Arc::new(Round::default());
         let waiting = (0..100).map(|_| {
             let round = Arc::clone(&round);
-            tokio::spawn(async move { round.wait(SECOND).await })
+            tokio::spawn(async move { round.wait(within(SECOND)).await })
         });
         let waiting: Vec<_> = waiting.collect();
         tokio::task::yield_now().await;
@@ -120,13 +123,13 @@ mod tests {
         for waiter in join_all(waiting).await {
             assert_eq!(waiter.unwrap().unwrap().unwrap(), 1);
         }
-        assert_eq!(round.wait(SECOND).await.unwrap().unwrap(), 1);
+        assert_eq!(round.wait(within(SECOND)).await.unwrap().unwrap(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn all_are_told_that_the_time_is_up() {
         let round: Round<()> = Round::default();
-        assert!(join_all((0..10).map(|_| round.wait(SECOND))).await.iter().all(Option::is_none));
+        assert!(join_all((0..10).map(|_| round.wait(within(SECOND)))).await.iter().all(Option::is_none));
     }
 
     #[tokio::test(start_paused = true)]
@@ -136,7 +139,7 @@ mod tests {
             let round = &round;
             async move {
                 tokio::time::sleep(delay).await;
-                assert!(round.wait(SECOND).await.is_none());
+                assert!(round.wait(within(SECOND)).await.is_none());
                 begun.elapsed() - delay
             }
         };
@@ -148,7 +151,7 @@ mod tests {
     async fn who_has_less_time_waits_for_nobody_s_timer() {
         let (round, begun): (Round<()>, _) = (Round::default(), Instant::now());
         let wait = async |limit| {
-            assert!(round.wait(limit).await.is_none());
+            assert!(round.wait(within(limit)).await.is_none());
             begun.elapsed()
         };
         let waited = join_all([SECOND, SECOND / 4, SECOND / 2, SECOND].map(wait)).await;
@@ -159,11 +162,11 @@ mod tests {
     fn a_timer_in_a_runtime_that_stands_still_holds_up_nobody_elsewhere() {
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (round, idle): (Round<()>, _) = (Round::default(), runtime());
-        let mut first = Box::pin(round.wait(SECOND));
+        let mut first = Box::pin(round.wait(within(SECOND)));
         idle.block_on(async { assert!(futures_util::poll!(&mut first).is_pending()) });
         let second = runtime().block_on(async {
             tokio::time::pause();
-            tokio::time::timeout(SECOND * 2, round.wait(SECOND)).await
+            tokio::time::timeout(SECOND * 2, round.wait(within(SECOND))).await
         });
         assert!(second.unwrap().is_none());
     }
@@ -171,9 +174,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn another_looks_at_the_time_when_the_first_is_dropped() {
         let round: Round<()> = Round::default();
-        let mut first = Box::pin(round.wait(SECOND));
+        let mut first = Box::pin(round.wait(within(SECOND)));
         assert!(futures_util::poll!(&mut first).is_pending());
-        let mut second = Box::pin(round.wait(SECOND));
+        let mut second = Box::pin(round.wait(within(SECOND)));
         assert!(futures_util::poll!(&mut second).is_pending());
         drop(first);
         assert!(second.await.is_none());

@@ -173,7 +173,7 @@ impl<R: KeyReader> Inner<R> {
         if self.is_current_now(self.clock.now()) {
             return Ok(Currency::Tracked);
         }
-        self.log.read(deadline.left()).await.map_err(|unread| match unread {
+        self.log.read(deadline).await.map_err(|unread| match unread {
             Unread::Late(error) => AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error),
             Unread::Outage(failure) => AuthError::of_outage(failure),
         })

@@ -1,4 +1,7 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use super::{AuthError, AuthErrorKind};
 use crate::{
@@ -7,6 +10,9 @@ use crate::{
     log::{Repeated, log},
     store::StoreError,
 };
+
+/// The most keys that are told of one by one.
+const MOST_KEYS: usize = 1_024;
 
 /// What the operator is told of requests that are refused for now: each kind once, and then how many they were, once a
 /// minute at most. An outage of the store refuses every request.
@@ -18,7 +24,8 @@ pub(super) struct Trouble {
     corrupt: Repeated,
     overloaded: Repeated,
     unavailable: Repeated,
-    stored: Repeated,
+    /// Stored keys that something is wrong with.
+    keys: Mutex<HashMap<KeyId, Repeated>>,
 }
 
 impl Trouble {
@@ -74,9 +81,12 @@ impl Trouble {
         let _ = key; // without the feature `tracing`
     }
 
-    /// Something is wrong with a stored key.
+    /// Something is wrong with a stored key. Each is told of by itself: the operator needs to know them all.
     pub(super) fn of_key(&self, action: &Action, key: KeyId) {
-        if let Some(_times) = self.stored.happened() {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        // One more than fits is told of with others.
+        let of = if keys.len() < MOST_KEYS || keys.contains_key(&key) { key } else { KeyId::ABSENT };
+        if let Some(_times) = keys.entry(of).or_default().happened() {
             log!(
                 warn,
                 action = action.as_str(),
@@ -85,7 +95,7 @@ impl Trouble {
                 "something is wrong with a stored key"
             );
         }
-        let _ = (action, key); // without the feature `tracing`
+        let _ = action; // without the feature `tracing`
     }
 
     fn blocked(&self) -> MutexGuard<'_, usize> {

@@ -17,6 +17,8 @@ mod bounded;
 mod checking;
 mod conformance;
 mod copy;
+mod dropped;
+mod error_chains;
 mod examples;
 mod http;
 mod inventory;
@@ -26,6 +28,7 @@ mod lessons;
 mod memory_use;
 mod metrics;
 mod model;
+mod outage;
 mod overload;
 mod peppers;
 #[cfg(feature = "postgres")]

@@ -1,12 +1,12 @@
 use std::{
     future::Future,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use deadpool_postgres::{Object, Pool};
 use futures_util::future::{try_join, try_join4};
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 use tokio_postgres::{Client, Row, types::ToSql};
 
 use super::{
@@ -29,10 +29,13 @@ pub(super) struct Sessions {
 /// A connection of the pool. Nothing is prepared on it that outlives an answer.
 ///
 /// It goes back to the pool only if everything that was asked on it was answered. One that was dropped half-way, or did
-/// not answer in time, is closed: nobody inherits an open transaction or a dead line.
+/// not answer in time, is closed: nobody inherits an open transaction or a dead line. Its place in the pool is free only
+/// once the server is done with what it was asked: else callers who hang up would have it do any number of things at once.
 pub(super) struct Session<'a> {
     object: Option<Object>,
     sessions: &'a Sessions,
+    /// How much of what was asked is not answered.
+    unanswered: AtomicUsize,
     /// Whether something was not answered: nothing more is asked then.
     is_silent: AtomicBool,
 }
@@ -48,7 +51,8 @@ impl Sessions {
 
     pub(super) async fn open(&self) -> Result<Session<'_>, Failure> {
         let object = timeout(self.change_timeout, self.pool.get()).await??;
-        Ok(Session { object: Some(object), sessions: self, is_silent: AtomicBool::new(false) })
+        let (unanswered, is_silent) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Ok(Session { object: Some(object), sessions: self, unanswered, is_silent })
     }
 
     /// Asks a single question of the primary.
@@ -151,8 +155,12 @@ impl Session<'_> {
         question: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Failure> {
         let Some(object) = &self.object else { return Err(Failure::unavailable("the connection was given back")) };
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
         match timeout(self.sessions.change_timeout, question(object)).await {
-            Ok(answer) => Ok(answer?),
+            Ok(answer) => {
+                self.unanswered.fetch_sub(1, Ordering::Relaxed);
+                Ok(answer?)
+            }
             Err(late) => {
                 self.is_silent.store(true, Ordering::Relaxed);
                 doubt_idle(&self.sessions.pool);
@@ -164,10 +172,19 @@ impl Session<'_> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        if let Some(object) = self.object.take() {
-            drop(Object::take(object));
+        let Some(object) = self.object.take() else { return };
+        let is_awaited = *self.unanswered.get_mut() > 0 && !*self.is_silent.get_mut();
+        match Handle::try_current() {
+            Ok(runtime) if is_awaited => drop(runtime.spawn(end(object, self.sessions.change_timeout))),
+            _ => drop(Object::take(object)),
         }
     }
+}
+
+/// Closes a connection once the server has answered what it was asked: it answers in order.
+async fn end(object: Object, limit: Duration) {
+    drop(timeout(limit, object.batch_execute("rollback")).await);
+    drop(Object::take(object));
 }
 
 /// Asks without preparing anything that outlives the answer.
