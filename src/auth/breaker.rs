@@ -69,9 +69,12 @@ impl Breaker {
 
     /// The way is blocked, by this.
     pub(super) fn is_blocked(&self, error: &Arc<StoreError>) {
-        let mut state = self.state();
-        self.is_watched.store(true, Ordering::Relaxed);
-        if state.failure.replace(Arc::clone(error)).is_none() {
+        let before = {
+            let mut state = self.state();
+            self.is_watched.store(true, Ordering::Relaxed);
+            state.failure.replace(Arc::clone(error))
+        };
+        if before.is_none() {
             self.trouble.begins(error);
         }
     }
@@ -82,10 +85,13 @@ impl Breaker {
         if !self.is_watched.load(Ordering::Relaxed) {
             return;
         }
-        let mut state = self.state();
-        self.is_watched.store(false, Ordering::Relaxed);
-        state.prober = None;
-        if state.failure.take().is_some() {
+        let before = {
+            let mut state = self.state();
+            self.is_watched.store(false, Ordering::Relaxed);
+            state.prober = None;
+            state.failure.take()
+        };
+        if before.is_some() {
             self.trouble.ends();
         }
     }

@@ -148,7 +148,7 @@ impl AuthError {
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            AuthErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
+            AuthErrorKind::CorruptRecord => "the key cannot be checked: restore or replace its stored record",
             AuthErrorKind::Expired => "the key has expired: use another one",
             AuthErrorKind::Invalid => "the key is not valid: check that it is the right one for this service",
             AuthErrorKind::Malformed(reason) => return self.fmt_malformed(reason, f),

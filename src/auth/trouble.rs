@@ -1,6 +1,9 @@
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use super::{AuthError, AuthErrorKind};
@@ -18,8 +21,8 @@ const MOST_KEYS: usize = 1_024;
 /// minute at most. An outage of the store refuses every request.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
-    /// How many of the ways to the store are blocked.
-    blocked: Mutex<usize>,
+    /// How many of the ways to the store are blocked. Less than none where the word that one is free came first.
+    blocked: AtomicI64,
     refused: Repeated,
     corrupt: Repeated,
     overloaded: Repeated,
@@ -31,9 +34,7 @@ pub(super) struct Trouble {
 impl Trouble {
     /// A way to the store is blocked from now on, by this.
     pub(super) fn begins(&self, error: &StoreError) {
-        let mut blocked = self.blocked();
-        *blocked += 1;
-        if *blocked == 1 {
+        if self.blocked.fetch_add(1, Ordering::Relaxed) == 0 {
             self.refused.was_told();
             log!(
                 warn,
@@ -46,9 +47,7 @@ impl Trouble {
 
     /// It is free again.
     pub(super) fn ends(&self) {
-        let mut blocked = self.blocked();
-        *blocked = blocked.saturating_sub(1);
-        if *blocked == 0 {
+        if self.blocked.fetch_sub(1, Ordering::Relaxed) == 1 {
             let _refused = self.refused.is_over();
             log!(info, refused = _refused, "the key store answers again");
         }
@@ -56,8 +55,7 @@ impl Trouble {
 
     /// A request was refused that may succeed later.
     pub(super) fn refused(&self, error: &AuthError, key: Option<KeyId>) {
-        let is_blocked = *self.blocked() > 0;
-        if is_blocked && error.is_of_outage() {
+        if error.is_of_outage() && self.blocked.load(Ordering::Relaxed) > 0 {
             if let Some(_refused) = self.refused.happened() {
                 log!(warn, refused = _refused, "the key store still does not answer: requests are refused");
             }
@@ -83,10 +81,7 @@ impl Trouble {
 
     /// Something is wrong with a stored key. Each is told of by itself: the operator needs to know them all.
     pub(super) fn of_key(&self, action: &Action, key: KeyId) {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        // One more than fits is told of with others.
-        let of = if keys.len() < MOST_KEYS || keys.contains_key(&key) { key } else { KeyId::ABSENT };
-        if let Some(_times) = keys.entry(of).or_default().happened() {
+        if let Some(_times) = self.of_key_happened(key) {
             log!(
                 warn,
                 action = action.as_str(),
@@ -98,7 +93,10 @@ impl Trouble {
         let _ = action; // without the feature `tracing`
     }
 
-    fn blocked(&self) -> MutexGuard<'_, usize> {
-        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn of_key_happened(&self, key: KeyId) -> Option<u64> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        // One more than fits is told of with others.
+        let of = if keys.len() < MOST_KEYS || keys.contains_key(&key) { key } else { KeyId::ABSENT };
+        keys.entry(of).or_default().happened()
     }
 }

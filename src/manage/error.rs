@@ -189,7 +189,7 @@ impl fmt::Display for ManageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             ManageErrorKind::Conflict => "somebody else changed the same thing meanwhile: look at it and ask again",
-            ManageErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
+            ManageErrorKind::CorruptRecord => "the key cannot be managed: restore or replace its stored record",
             ManageErrorKind::Denied(denial) => return write!(f, "denied: {denial}"),
             ManageErrorKind::HashFailed => "the new key could not be hashed and was not made: ask again",
             ManageErrorKind::Invalid(what) => return what.fmt(f),
@@ -198,7 +198,7 @@ impl fmt::Display for ManageError {
             ManageErrorKind::NoRotation => "no rotation of this key is under way: begin one",
             ManageErrorKind::NotFound => "there is no such key, user or team that this actor may see",
             ManageErrorKind::OutcomeUnknown => {
-                "the key store never said whether the change was made: look at the key, and if it is a new one, revoke \
+                "the change may have been made or not: look at the key, and if it is a new one, revoke \
                  it, before asking again"
             }
             ManageErrorKind::Overloaded => "too many keys are being made: ask again in a moment",

@@ -23,14 +23,18 @@ pub(crate) fn failed_membership(error: &(dyn Error + Send + Sync + 'static)) {
 
 /// `what` needs a principal in the request, and no layer has looked for one.
 pub(crate) fn no_layer(what: &'static str) {
-    // Of each thing that needs one: two mistakes are two lines. They are names in this crate, so there are few.
-    static MISSED_BY: Mutex<Vec<(&'static str, Repeated)>> = Mutex::new(Vec::new());
-    let mut missed_by = MISSED_BY.lock().unwrap_or_else(PoisonError::into_inner);
-    if !missed_by.iter().any(|(of, _)| *of == what) {
-        missed_by.push((what, Repeated::new()));
-    }
-    let repeated = missed_by.iter().find(|(of, _)| *of == what).map(|(_, repeated)| repeated);
-    if let Some(_requests) = repeated.and_then(Repeated::happened) {
+    if let Some(_requests) = missed_by(what) {
         log!(error, what, requests = _requests, "there is no ApiKeyLayer outside of what needs one: answered with 500");
     }
+}
+
+/// How many requests of late had no layer outside of this, if the log is to tell of it now. Two mistakes are two lines.
+fn missed_by(what: &'static str) -> Option<u64> {
+    // By names in this crate, of which there are few.
+    static MISSED: Mutex<Vec<(&'static str, Repeated)>> = Mutex::new(Vec::new());
+    let mut missed = MISSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !missed.iter().any(|(of, _)| *of == what) {
+        missed.push((what, Repeated::new()));
+    }
+    missed.iter().find(|(of, _)| *of == what)?.1.happened()
 }

@@ -59,12 +59,11 @@ async fn a_line_that_was_cut_is_made_again_before_anybody_waits_long() {
     assert!(back < Duration::from_secs(1), "{back:?}");
 }
 
-/// Begins to check so many keys that nobody has, and drops each: clients that hang up.
+/// Begins so often to check a key that nobody has, and drops it each time: clients that hang up.
 async fn begin_and_drop(keys: &super::Keys, requests: usize) -> usize {
     let authenticator = keys.authenticator();
-    let mut ended = 0;
+    let (mut ended, text) = (0, KeyFormat::unbranded().generate(KeyKind::User).unwrap());
     for number in 0..requests {
-        let text = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
         let mut request = Box::pin(authenticator.authenticate(text.expose_secret()));
         ended += usize::from(poll!(&mut request).is_ready());
         drop(request);

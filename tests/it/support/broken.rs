@@ -286,7 +286,9 @@ impl BrokenStore {
         struct OnDrop<F: FnOnce()>(Option<F>);
         impl<F: FnOnce()> Drop for OnDrop<F> {
             fn drop(&mut self) {
-                self.0.take().map(|dropped| dropped());
+                if let Some(dropped) = self.0.take() {
+                    dropped();
+                }
             }
         }
         yield_now().await;
