@@ -117,18 +117,18 @@ impl<R: KeyReader> LogReader<R> {
         self.join(deadline).await
     }
 
+    /// The same for a task that no request waits for.
+    pub(super) async fn refresh(self: &Arc<Self>) {
+        if self.failure().is_none() {
+            drop(self.join(Deadline::after(self.patience() * 2)).await);
+        }
+    }
+
     /// Why the log cannot be read, if that is known.
     pub(super) fn failure(self: &Arc<Self>) -> Option<Arc<StoreError>> {
         let failure = self.breaker.failure()?;
         start_probing(self);
         Some(failure)
-    }
-
-    /// The same for nobody's request.
-    pub(super) async fn refresh(self: &Arc<Self>) {
-        if self.failure().is_none() {
-            drop(self.join(Deadline::after(self.patience() * 2)).await);
-        }
     }
 
     async fn join(self: &Arc<Self>, deadline: Deadline) -> Result<Currency, Unread> {
