@@ -57,7 +57,8 @@ pub(crate) async fn open(
     let settings = PostgresSettings::new().with_schema(schema).with_connect_timeout(LONG).with_answer_timeout(LONG);
     let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(LONG);
     let store = PostgresStore::connect_with(url, settings).await?;
-    Ok(ApiKeys::builder(store).hasher(hasher).store_timeout(LONG).freshness(mode.freshness()).build().await?)
+    let builder = ApiKeys::builder(store).hasher(hasher).answer_timeout(LONG).store_timeout(LONG);
+    Ok(builder.freshness(mode.freshness()).build().await?)
 }
 
 /// Serves until standard input ends, and carries out what is ordered there.

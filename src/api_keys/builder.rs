@@ -23,7 +23,7 @@ use crate::{
 /// The longest between two flushes, and the least that audit events stay: a slip of the unit must not delete a trail.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The least that lines of attempts stay: for as long as pruning pauses.
+/// The least that lines of attempts stay, for as long as pruning pauses; and the longest that an answer may take.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Settings of [`ApiKeys`].
@@ -49,6 +49,7 @@ pub struct ApiKeysBuilder<S> {
     brand: Option<String>,
     policy: Arc<dyn Policy>,
     rules: Rules,
+    store_timeout: Duration,
     usage_interval: Duration,
     keep: Keep,
     attempt_lines: bool,
@@ -77,6 +78,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             brand: None,
             policy: Arc::new(TableOfRights),
             rules: Rules::default(),
+            store_timeout: Duration::from_secs(5),
             usage_interval: Duration::from_secs(10),
             keep: Keep::default(),
             attempt_lines: false,
@@ -140,9 +142,17 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
-    /// How long one answer of the store may take. Default: 5 seconds.
+    /// How long a request waits for the store in all, before it is refused with 503: more than nothing, at most an hour.
+    /// Default: a second. See [`AuthSettings::with_answer_timeout`].
+    pub fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.settings = self.settings.with_answer_timeout(timeout);
+        self
+    }
+
+    /// How long one answer of the store may take to whatever is no check of a request: changes, lists, exports, counts of
+    /// usage, pruning. More than nothing, at most an hour. Default: 5 seconds.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
-        self.settings = self.settings.with_store_timeout(timeout);
+        self.store_timeout = timeout;
         self
     }
 
@@ -256,7 +266,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// # Errors
     /// [`SetupError`] if a setting is out of range, a pepper is wrong, or the store cannot be asked.
     pub async fn build(self) -> Result<ApiKeys<S>, SetupError> {
-        let (store, timeout) = (Arc::clone(&self.store), self.settings.store_timeout);
+        let (store, timeout) = (Arc::clone(&self.store), self.store_timeout);
         let (keys, hasher) = self.assemble()?;
         for (id, value) in hasher.key_check_values() {
             let name = format!("pepper {}", id.as_u32());
@@ -280,6 +290,9 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         if let Some(brand) = self.brand {
             settings = settings.with_format(KeyFormat::branded(&brand).map_err(Cause::Brand)?);
         }
+        if self.store_timeout.is_zero() || self.store_timeout > HOUR {
+            return Err(Cause::StoreTimeout.into());
+        }
         if self.usage_interval < Duration::from_millis(100) || self.usage_interval > DAY {
             return Err(Cause::UsageInterval.into());
         }
@@ -292,7 +305,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
         let (hasher, usage, timeout) =
-            (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), settings.store_timeout);
+            (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), self.store_timeout);
         let (store, meter) = (Arc::clone(&self.store), Arc::clone(&wiring.meter));
         let flusher = Arc::new(UsageFlusher::new(store, Arc::clone(&usage), meter, self.usage_interval, timeout));
         let denials = DenialLog::new(

@@ -27,6 +27,8 @@ pub(super) enum Cause {
     KeepEvents,
     #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]
     Store(#[source] StoreError),
+    #[error("the store has more than nothing and at most an hour to answer")]
+    StoreTimeout,
     #[error("usage is written every 100 ms to once a day")]
     UsageInterval,
     #[error(

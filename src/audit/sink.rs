@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::Event;
-use crate::log::log;
+use crate::log::{Repeated, log};
 
 /// Is told of events after they are committed: to notify people, or to feed another system.
 ///
@@ -62,7 +62,10 @@ impl Notifier {
             return;
         };
         if catch_unwind(AssertUnwindSafe(|| sink.committed(events))).is_err() {
-            log!(error, "the service's event sink panicked; the events are in the audit trail");
+            static PANICKED: Repeated = Repeated::new();
+            if let Some(_times) = PANICKED.happened() {
+                log!(error, times = _times, "the service's event sink panicked; the events are in the audit trail");
+            }
         }
     }
 }

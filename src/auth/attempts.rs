@@ -15,7 +15,7 @@ use crate::{
     audit::{Action, Event, EventRow, Subject},
     background::Background,
     key::KeyId,
-    log::log,
+    log::{Repeated, log},
     owner::OwnerRef,
     principal::{Claims, SharedOwner},
     record::ActorId,
@@ -138,6 +138,7 @@ pub(crate) struct AttemptWriter<S> {
     /// One writer at a time, so that lines are written in their order; and what it has taken from the queue and not
     /// written yet.
     taken: tokio::sync::Mutex<Taken>,
+    failed: Repeated,
 }
 
 #[derive(Default)]
@@ -149,7 +150,14 @@ struct Taken {
 
 impl<S: KeyStore> AttemptWriter<S> {
     pub(crate) fn new(store: Arc<S>, lines: Arc<AttemptLines>, timeout: Duration) -> Self {
-        Self { store, lines, timeout, background: Background::default(), taken: tokio::sync::Mutex::default() }
+        Self {
+            store,
+            lines,
+            timeout,
+            background: Background::default(),
+            taken: tokio::sync::Mutex::default(),
+            failed: Repeated::new(),
+        }
     }
 
     /// Writes every line that was queued before this call.
@@ -221,7 +229,10 @@ impl<S: KeyStore> AttemptWriter<S> {
                     let _ = tokio::time::timeout(WAIT, lines.is_due.notified()).await;
                     let Some(writer) = writer.upgrade() else { break };
                     if let Err(_error) = writer.write().await {
-                        log!(warn, error = &_error as &dyn std::error::Error, "attempts could not be written");
+                        if let Some(_times) = writer.failed.happened() {
+                            let _error = &_error as &dyn std::error::Error;
+                            log!(warn, times = _times, error = _error, "attempts could not be written");
+                        }
                         // What comes meanwhile waits, bounded.
                         drop(writer);
                         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -8,7 +8,6 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use tokio::sync::Semaphore;
 
 use super::{
     AuthError, AuthErrorKind, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
@@ -19,8 +18,10 @@ use super::{
     error::before_its_end,
     lease_keeper::LeaseKeeper,
     log_reader::LogReader,
+    look_up::LookUps,
     meter::Meter,
     pass::{Accepted, Doorkeeper, Pass, Visit, employ},
+    trouble::Trouble,
     upkeep::Upkeep,
     wiring::Wiring,
 };
@@ -63,10 +64,9 @@ pub(super) struct Inner<R> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) freshness: Freshness,
     pub(super) lease: Arc<Lease>,
-    pub(super) store: Arc<R>,
-    pub(super) store_timeout: Duration,
-    pub(super) finds: Semaphore,
-    pub(super) find_wait: Duration,
+    /// How long a check waits for the store in all.
+    pub(super) patience: Duration,
+    pub(super) look_ups: Arc<LookUps<R>>,
     pub(super) cache: Arc<ProofCache>,
     pub(super) log: Arc<LogReader<R>>,
     pub(super) lease_keeper: LeaseKeeper,
@@ -74,6 +74,7 @@ pub(super) struct Inner<R> {
     pub(super) upkeep: Option<Arc<dyn Upkeep>>,
     pub(super) attempts: Option<Arc<AttemptLines>>,
     pub(super) meter: Arc<Meter>,
+    pub(super) trouble: Arc<Trouble>,
     digest_key: DigestKey,
 }
 
@@ -96,14 +97,17 @@ impl<R: KeyReader> Authenticator<R> {
     }
 
     pub(crate) fn wired(store: Arc<R>, settings: AuthSettings, wiring: Wiring) -> Result<Self, AuthSetupError> {
+        let trouble = Arc::default();
+        let look_ups = LookUps::new(Arc::clone(&store), &settings, &trouble);
+        let patience = settings.patience();
         let log = LogReader::new(
-            Arc::clone(&store),
+            store,
             Arc::clone(&wiring.cache),
             Arc::clone(&settings.clock),
             Arc::clone(&wiring.lease),
             Arc::clone(&wiring.meter),
-            settings.read_timeout(),
-            settings.coalescing,
+            Arc::clone(&trouble),
+            [settings.read_timeout(), settings.coalescing],
         );
         let inner = Arc::new(Inner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -112,10 +116,8 @@ impl<R: KeyReader> Authenticator<R> {
             clock: settings.clock,
             freshness: settings.freshness,
             lease: wiring.lease,
-            store,
-            store_timeout: settings.store_timeout,
-            finds: Semaphore::new(settings.finds),
-            find_wait: settings.find_wait,
+            patience,
+            look_ups: Arc::new(look_ups),
             cache: wiring.cache,
             log: Arc::new(log),
             lease_keeper: LeaseKeeper::default(),
@@ -123,6 +125,7 @@ impl<R: KeyReader> Authenticator<R> {
             upkeep: wiring.upkeep,
             attempts: wiring.attempts,
             meter: wiring.meter,
+            trouble,
             digest_key: DigestKey::new()?,
         });
         if let Some(usage) = &inner.usage {
@@ -312,11 +315,11 @@ impl<R: KeyReader> Inner<R> {
         if let (Some(attempts), Some(tried)) = (&self.attempts, tried) {
             attempts.refused(&tried, code, origin, self.clock.now());
         }
-        #[cfg(feature = "tracing")]
-        let key = key.as_ref().map(KeyId::as_str);
         if error.kind().is_temporary() {
-            log!(warn, code, key, error = &error as &dyn std::error::Error, "a key could not be checked");
+            self.trouble.refused(&error, key);
         } else {
+            #[cfg(feature = "tracing")]
+            let key = key.as_ref().map(KeyId::as_str);
             log!(debug, code, key, reason = reason.map(MalformedReason::code), "a key was refused");
         }
         error

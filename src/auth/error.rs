@@ -1,7 +1,8 @@
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::{
     key::{MalformedKey, MalformedReason},
+    store::StoreError,
     time::{ClockInDoubt, ClockReading, LONGEST_DOUBT, Timestamp},
 };
 
@@ -33,6 +34,8 @@ enum Detail {
 struct Caused {
     by: Box<dyn Error + Send + Sync>,
     retry_after: Option<Duration>,
+    /// Whether every request is refused for this, and the operator was told.
+    is_of_outage: bool,
 }
 
 /// The kinds of [`AuthError`].
@@ -97,29 +100,49 @@ impl AuthError {
     }
 
     pub(crate) fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by: source.into(), retry_after: None })) }
+        self.caused(source.into(), None, false)
+    }
+
+    /// The store does not answer anybody.
+    pub(super) fn of_outage(failure: Arc<StoreError>) -> Self {
+        Self::new(AuthErrorKind::StoreUnavailable).caused(failure.into(), None, true)
     }
 
     /// Too much is going on, until then as far as anybody can tell.
     pub(crate) fn overloaded(retry_after: Option<Duration>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let caused = Caused { by: source.into(), retry_after };
-        Self { kind: AuthErrorKind::Overloaded, detail: Detail::Caused(Box::new(caused)) }
+        Self::new(AuthErrorKind::Overloaded).caused(source.into(), retry_after, false)
+    }
+
+    fn caused(self, by: Box<dyn Error + Send + Sync>, retry_after: Option<Duration>, is_of_outage: bool) -> Self {
+        Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by, retry_after, is_of_outage })) }
     }
 
     /// One reading of the clock says that the key has expired, and another one that it has not.
     pub(crate) fn clock_unsure(source: ClockInDoubt) -> Self {
-        let caused = Caused { by: source.into(), retry_after: Some(LONGEST_DOUBT) };
-        Self { kind: AuthErrorKind::ClockUnsure, detail: Detail::Caused(Box::new(caused)) }
+        Self::new(AuthErrorKind::ClockUnsure).caused(source.into(), Some(LONGEST_DOUBT), false)
     }
 
     pub(crate) const fn malformed(key: MalformedKey) -> Self {
         Self { kind: AuthErrorKind::Malformed(key.reason()), detail: Detail::Malformed(key) }
     }
 
+    fn fmt_malformed(&self, reason: MalformedReason, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the text is not a key: {reason}")?;
+        match &self.detail {
+            Detail::Malformed(key) => key.issuer().map_or(Ok(()), |issuer| write!(f, " ({issuer})")),
+            _ => Ok(()),
+        }
+    }
+
     /// What a client may be told.
     #[must_use]
     pub const fn kind(&self) -> AuthErrorKind {
         self.kind
+    }
+
+    /// Whether the operator was told of it as of something that concerns every request.
+    pub(super) fn is_of_outage(&self) -> bool {
+        matches!(&self.detail, Detail::Caused(caused) if caused.is_of_outage)
     }
 
     /// When to ask again, if it is temporary and there is a guess.
@@ -149,14 +172,14 @@ impl fmt::Display for AuthError {
                 "whether the key has expired depends on a jump of this node's clock that is not explained yet: ask again \
                  in half a minute"
             }
-            AuthErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
+            AuthErrorKind::CorruptRecord => "the key cannot be checked: restore or replace its stored record",
             AuthErrorKind::Expired => "the key has expired: use another one",
             AuthErrorKind::Invalid => "the key is not valid: check that it is the right one for this service",
-            AuthErrorKind::Malformed(reason) => return write!(f, "the text is not a key: {reason}"),
+            AuthErrorKind::Malformed(reason) => return self.fmt_malformed(reason, f),
             AuthErrorKind::OwnerSuspended => "the owner of the key is held or closed: an admin can lift a hold",
             AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
             AuthErrorKind::Revoked => "the key was revoked: use another one",
-            AuthErrorKind::StoreUnavailable => "the key store is unavailable: ask again",
+            AuthErrorKind::StoreUnavailable => "the key cannot be checked at the moment: keep it, and ask again",
         })
     }
 }
@@ -164,8 +187,8 @@ impl fmt::Display for AuthError {
 impl Error for AuthError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.detail {
-            Detail::None => None,
-            Detail::Malformed(malformed) => Some(malformed),
+            // What is wrong with a text is part of the sentence.
+            Detail::None | Detail::Malformed(_) => None,
             Detail::Caused(caused) => Some(&*caused.by),
         }
     }

@@ -10,7 +10,7 @@ use super::meter::Meter;
 use crate::{
     background::{Background, take_turns},
     key::KeyId,
-    log::log,
+    log::{Repeated, log},
     store::{KeyStore, StoreError, StoreErrorKind, UsageOf, guarded, guarded_change},
     usage::{StoredSources, UsageRecorder},
 };
@@ -33,6 +33,8 @@ pub(crate) struct UsageFlusher<S> {
     turn: tokio::sync::Mutex<()>,
     /// How many keys to ask about at a time: fewer after a read that failed, which may have asked for too much.
     keys_per_read: AtomicUsize,
+    failed: Repeated,
+    unreadable: Repeated,
 }
 
 impl<S: KeyStore> UsageFlusher<S> {
@@ -52,6 +54,8 @@ impl<S: KeyStore> UsageFlusher<S> {
             background: Background::default(),
             turn: tokio::sync::Mutex::default(),
             keys_per_read: AtomicUsize::new(KEYS_PER_READ),
+            failed: Repeated::new(),
+            unreadable: Repeated::new(),
         }
     }
 
@@ -69,6 +73,7 @@ impl<S: KeyStore> UsageFlusher<S> {
             // Whoever flushes tells of it.
             flushes.fail();
         } else if flushes.succeed(start) {
+            self.failed.is_over();
             log!(info, "usage is written again");
         }
         flushed
@@ -110,7 +115,10 @@ impl<S: KeyStore> UsageFlusher<S> {
                         reads.extend([one, two].map(|keys| UsageOf::Keys(keys.to_vec())));
                     }
                     _ => {
-                        log!(error, ?of, error = &error as &dyn std::error::Error, "stored usage cannot be read");
+                        if let Some(_times) = self.unreadable.happened() {
+                            let _error = &error as &dyn std::error::Error;
+                            log!(error, ?of, times = _times, error = _error, "stored usage cannot be read");
+                        }
                     }
                 },
                 Err(error) => {
@@ -130,7 +138,10 @@ impl<S: KeyStore> UsageFlusher<S> {
             take_turns(Arc::downgrade(self), self.interval, |flusher| async move {
                 if let Err(_error) = flusher.flush().await {
                     // Repeated at the next turn; the counts wait, bounded.
-                    log!(warn, error = &_error as &dyn std::error::Error, "usage could not be written");
+                    if let Some(_times) = flusher.failed.happened() {
+                        let _error = &_error as &dyn std::error::Error;
+                        log!(warn, times = _times, error = _error, "usage could not be written");
+                    }
                 }
                 #[cfg(feature = "metrics")]
                 flusher.meter.publish();

@@ -35,7 +35,7 @@ async fn keep<R: KeyReader>(log: Weak<LogReader<R>>, interval: Duration) {
     while let Some(reader) = log.upgrade() {
         let next = Instant::now() + interval;
         // A read that fails renews nothing: requests then ask for themselves, and are refused if they cannot.
-        drop(reader.read().await);
+        reader.refresh().await;
         let applied = reader.applied();
         if applied != head {
             pause = SHORTEST_PAUSE;

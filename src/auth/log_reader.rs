@@ -9,8 +9,16 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 
-use super::{cache::ProofCache, meter::Meter, round::Round};
+use super::{
+    breaker::{Breaker, Probed, start_probing},
+    cache::ProofCache,
+    deadline::Deadline,
+    meter::Meter,
+    round::Round,
+    trouble::Trouble,
+};
 use crate::{
     log::log,
     store::{Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError, guarded},
@@ -36,6 +44,8 @@ pub(super) struct LogReader<R> {
     applied: HeadCell,
     is_applied: AtomicBool,
     reads: Mutex<Reads>,
+    /// The log cannot be read.
+    breaker: Breaker,
 }
 
 #[derive(Default)]
@@ -43,8 +53,18 @@ struct Reads {
     is_running: bool,
     /// Which task reads, by the number of those before it.
     task: u64,
+    /// When that task was last seen at work.
+    seen_at: Option<Instant>,
     /// The next read, if anybody waits for it.
     next: Option<Arc<Round<Currency>>>,
+}
+
+/// Why the log was not read.
+pub(super) enum Unread {
+    /// It takes too long, for this request.
+    Late(StoreError),
+    /// It cannot be read, which concerns every request.
+    Outage(Arc<StoreError>),
 }
 
 /// What a read of the change log proves of the cache.
@@ -63,8 +83,8 @@ impl<R: KeyReader> LogReader<R> {
         clock: Arc<dyn Clock>,
         lease: Arc<Lease>,
         meter: Arc<Meter>,
-        timeout: Duration,
-        coalescing: Duration,
+        trouble: Arc<Trouble>,
+        [timeout, coalescing]: [Duration; 2],
     ) -> Self {
         Self {
             store,
@@ -77,6 +97,7 @@ impl<R: KeyReader> LogReader<R> {
             applied: HeadCell::new(Head::EMPTY),
             is_applied: AtomicBool::new(false),
             reads: Mutex::default(),
+            breaker: Breaker::new(trouble),
         }
     }
 
@@ -87,24 +108,50 @@ impl<R: KeyReader> LogReader<R> {
         head.is_some_and(|head| self.applied() == Some(head))
     }
 
-    /// Waits for a read of the change log that begins after this call, and for the cache to know what it brought.
-    pub(super) async fn read(self: &Arc<Self>) -> Result<Currency, Arc<StoreError>> {
-        let (round, task, start) = {
+    /// Waits, as long as a request may, for a read of the change log that begins after this call, and for the cache to
+    /// know what it brought. While the log is known not to be readable, nobody waits.
+    pub(super) async fn read(self: &Arc<Self>, deadline: Deadline) -> Result<Currency, Unread> {
+        if let Some(failure) = self.failure() {
+            return Err(Unread::Outage(failure));
+        }
+        self.join(deadline).await
+    }
+
+    /// The same for a task that no request waits for.
+    pub(super) async fn refresh(self: &Arc<Self>) {
+        if self.failure().is_none() {
+            drop(self.join(Deadline::after(self.patience() * 2)).await);
+        }
+    }
+
+    /// Why the log cannot be read, if that is known.
+    pub(super) fn failure(self: &Arc<Self>) -> Option<Arc<StoreError>> {
+        let failure = self.breaker.failure()?;
+        start_probing(self);
+        Some(failure)
+    }
+
+    async fn join(self: &Arc<Self>, deadline: Deadline) -> Result<Currency, Unread> {
+        let (round, task) = {
             let mut reads = self.reads();
-            let round = Arc::clone(reads.next.get_or_insert_default());
-            (round, reads.task, !mem::replace(&mut reads.is_running, true))
+            (Arc::clone(reads.next.get_or_insert_default()), reads.first_task())
         };
-        if start {
+        if let Some(task) = task {
             self.start(task);
         }
-        // Nobody waits for more than the read under way and the next one. If that was not enough, the task stands still:
-        // it is part of the runtime of whoever asked first, which nobody may be driving any more.
-        let limit = self.timeout.saturating_add(self.coalescing).saturating_mul(3);
         // A runtime without time panics here.
-        match AssertUnwindSafe(round.wait(limit)).catch_unwind().await {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => self.give_up(&round, task),
-            Err(_) => Err(Arc::new(StoreError::unavailable("the runtime has no time"))),
+        match AssertUnwindSafe(round.wait(deadline.at())).catch_unwind().await {
+            Ok(Some(outcome)) => outcome.map_err(Unread::Outage),
+            Ok(None) => {
+                // The task may stand still: it is part of the runtime of a request that came before, which nobody may be
+                // driving any more. Then another one takes over.
+                let task = self.reads().task_after(self.patience());
+                if let Some(task) = task {
+                    self.start(task);
+                }
+                Err(Unread::Late(StoreError::unavailable("the read of the change log took too long")))
+            }
+            Err(_) => Err(Unread::Late(StoreError::unavailable("the runtime has no time"))),
         }
     }
 
@@ -113,21 +160,9 @@ impl<R: KeyReader> LogReader<R> {
         tokio::spawn(Running { reader: Arc::clone(self), task, is_done: false }.run());
     }
 
-    /// Lets another task read instead of this one, unless that was done. Whom the old one left waiting is told; who waits
-    /// for a read that nobody began is served by the new one, and only this caller is told.
-    fn give_up(self: &Arc<Self>, round: &Arc<Round<Currency>>, task: u64) -> Result<Currency, Arc<StoreError>> {
-        let late = || StoreError::unavailable("the read of the change log stands still");
-        let (is_left, next) = {
-            let mut reads = self.reads();
-            let is_next = reads.next.as_ref().is_some_and(|next| Arc::ptr_eq(next, round));
-            let is_mine = reads.task == task && reads.is_running;
-            reads.task += u64::from(is_mine);
-            (is_mine && !is_next, is_mine.then_some(reads.task))
-        };
-        if let Some(next) = next {
-            self.start(next);
-        }
-        if is_left { round.end(|| Err(late())) } else { Err(Arc::new(late())) }
+    /// Within this time a task that is driven is seen at work.
+    fn patience(&self) -> Duration {
+        self.timeout.saturating_add(self.coalescing)
     }
 
     async fn read_once(&self) -> Result<Currency, StoreError> {
@@ -136,15 +171,11 @@ impl<R: KeyReader> LogReader<R> {
         reads.begin();
         match self.read_from(start).await {
             Ok(currency) => {
-                if reads.succeed(start) {
-                    log!(info, "the change log can be read again");
-                }
+                reads.succeed(start);
                 Ok(currency)
             }
             Err(error) => {
-                if reads.fail() {
-                    log!(warn, error = &error as &dyn std::error::Error, "the change log cannot be read");
-                }
+                reads.fail();
                 Err(error)
             }
         }
@@ -209,6 +240,42 @@ impl<R: KeyReader> LogReader<R> {
     }
 }
 
+impl Reads {
+    /// The number of a new task, unless there is one.
+    fn first_task(&mut self) -> Option<u64> {
+        if mem::replace(&mut self.is_running, true) {
+            return None;
+        }
+        self.seen_at = Some(Instant::now());
+        Some(self.task)
+    }
+
+    /// The number of a new task, unless the one there is was seen at work within this time.
+    fn task_after(&mut self, patience: Duration) -> Option<u64> {
+        if !self.is_running || self.seen_at.is_some_and(|seen| seen.elapsed() < patience) {
+            return None;
+        }
+        self.task += 1;
+        self.seen_at = Some(Instant::now());
+        Some(self.task)
+    }
+}
+
+impl<R: KeyReader> Probed for LogReader<R> {
+    fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    fn limit(&self) -> Duration {
+        self.patience()
+    }
+
+    async fn probe(self: &Arc<Self>) {
+        // The task that reads tells the breaker.
+        drop(self.join(Deadline::after(self.patience() * 2)).await);
+    }
+}
+
 /// The one task that reads. However it ends, by running out of work, by a panic or with its runtime, nobody waits for it
 /// in vain and the next to ask starts another.
 struct Running<R: KeyReader> {
@@ -225,8 +292,22 @@ impl<R: KeyReader> Running<R> {
             }
             let Some(round) = self.next() else { break };
             let read = Read(round);
-            let outcome = self.reader.read_once().await;
+            let outcome = self.reader.read_once().await.map_err(Arc::new);
+            match &outcome {
+                Ok(_) => self.reader.breaker.is_free(),
+                Err(error) => {
+                    self.reader.breaker.is_blocked(error);
+                    start_probing(&self.reader);
+                    // Those who wait for the next read need not find out for themselves.
+                    if let Some(next) = self.next() {
+                        drop(next.end(|| Err(Arc::clone(error))));
+                    }
+                }
+            }
             drop(read.0.end(|| outcome));
+            if self.is_done {
+                break;
+            }
         }
     }
 
@@ -237,6 +318,7 @@ impl<R: KeyReader> Running<R> {
             self.is_done = true;
             return None;
         }
+        reads.seen_at = Some(Instant::now());
         let next = reads.next.take();
         if next.is_none() {
             reads.is_running = false;
@@ -263,6 +345,6 @@ struct Read(Arc<Round<Currency>>);
 
 impl Drop for Read {
     fn drop(&mut self) {
-        drop(self.0.end(|| Err(StoreError::unavailable("the read of the change log was lost"))));
+        drop(self.0.end(|| Err(Arc::new(StoreError::unavailable("the read of the change log was lost")))));
     }
 }

@@ -43,14 +43,17 @@
 
 mod attempts;
 mod authenticator;
+mod breaker;
 mod cache;
 mod candidate;
+mod deadline;
 mod digest;
 mod error;
 mod flusher;
 mod gaps;
 mod lease_keeper;
 mod log_reader;
+mod look_up;
 mod meter;
 mod metrics;
 mod owners;
@@ -62,6 +65,7 @@ mod ration;
 mod round;
 mod settings;
 mod slow;
+mod trouble;
 mod upkeep;
 mod wiring;
 mod witness;

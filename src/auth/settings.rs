@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 /// use std::time::Duration;
 /// use tower_api_keys::auth::{AuthSettings, Freshness};
 ///
-/// let settings = AuthSettings::new().with_freshness(Freshness::Strict).with_store_timeout(Duration::from_secs(2));
+/// let settings = AuthSettings::new().with_freshness(Freshness::Strict).with_answer_timeout(Duration::from_secs(2));
 /// ```
 #[derive(Clone, Debug)]
 pub struct AuthSettings {
@@ -27,7 +27,7 @@ pub struct AuthSettings {
     pub(crate) proofs: usize,
     pub(crate) finds: usize,
     pub(crate) find_wait: Duration,
-    pub(crate) store_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
     pub(crate) coalescing: Duration,
 }
 
@@ -54,7 +54,7 @@ pub enum Freshness {
 
 impl AuthSettings {
     /// Unbranded keys, the standard hash, no pepper, the system's clock, strict, 100,000 proofs, 64 look-ups at a time of
-    /// which one waits at most a second for its turn, 5 seconds for each answer of the store.
+    /// which one waits at most a second for its turn, a second for all that a check asks of the store.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -65,7 +65,7 @@ impl AuthSettings {
             proofs: 100_000,
             finds: 64,
             find_wait: Duration::from_secs(1),
-            store_timeout: Duration::from_secs(5),
+            answer_timeout: Duration::from_secs(1),
             coalescing: Duration::ZERO,
         }
     }
@@ -114,11 +114,15 @@ impl AuthSettings {
         self
     }
 
-    /// How long one answer of the store may take before the request is refused as unavailable: more than nothing, at most
-    /// an hour. Default: 5 seconds.
+    /// How long a check waits for the store in all, to know what changed and to look the key up, before it is refused as
+    /// unavailable: more than nothing, at most an hour. Hashing and its queue do not count. A single answer may take three
+    /// quarters of it, so that those who wait hear why there is none. Default: a second.
+    ///
+    /// A store that does not answer costs the first requests that time. From then on all of them are refused at once,
+    /// while one task asks it every 100 ms; they are served again as soon as it answers.
     #[must_use]
-    pub fn with_store_timeout(mut self, timeout: Duration) -> Self {
-        self.store_timeout = timeout;
+    pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout;
         self
     }
 
@@ -134,9 +138,19 @@ impl AuthSettings {
     /// How long a read of the change log may take: half of a bound, so that one that fails leaves time for another.
     pub(super) fn read_timeout(&self) -> Duration {
         match self.freshness {
-            Freshness::Bounded(bound) => self.store_timeout.min(bound / 2),
-            Freshness::Strict => self.store_timeout,
+            Freshness::Bounded(bound) => self.find_timeout().min(bound / 2),
+            Freshness::Strict => self.find_timeout(),
         }
+    }
+
+    /// How long the store may take to look a key up.
+    pub(super) fn find_timeout(&self) -> Duration {
+        self.answer_timeout * 3 / 4
+    }
+
+    /// How long a check may wait for the store in all.
+    pub(super) fn patience(&self) -> Duration {
+        self.answer_timeout.saturating_add(self.coalescing)
     }
 
     pub(super) fn check(&self) -> Result<(), AuthSetupError> {
@@ -144,7 +158,10 @@ impl AuthSettings {
             (self.proofs >= 1 && self.proofs <= MOST_PROOFS, "proofs are 1 to 100,000,000"),
             (self.finds >= 1 && self.finds <= 100_000, "look-ups at a time are 1 to 100,000"),
             (self.find_wait <= LONGEST, "a look-up waits an hour at most"),
-            (!self.store_timeout.is_zero() && self.store_timeout <= LONGEST, "the store has at most an hour to answer"),
+            (
+                !self.answer_timeout.is_zero() && self.answer_timeout <= LONGEST,
+                "a check waits an hour at most for the store",
+            ),
             (self.coalescing <= Duration::from_millis(100), "a read of the change log waits 100 ms at most for others"),
             (
                 !matches!(self.freshness, Freshness::Bounded(bound) if bound < Duration::from_millis(100) || bound > LONGEST),

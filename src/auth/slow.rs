@@ -4,18 +4,24 @@ use std::{
 };
 
 use super::{
-    AuthError, AuthErrorKind, Freshness, attempts::Tried, authenticator::Inner, cache::Proof, candidate::Candidate,
-    error::before_its_end, log_reader::Currency, pass::Accepted,
+    AuthError, AuthErrorKind, Freshness,
+    attempts::Tried,
+    authenticator::Inner,
+    cache::Proof,
+    candidate::Candidate,
+    deadline::Deadline,
+    error::before_its_end,
+    log_reader::{Currency, Unread},
+    pass::Accepted,
 };
 use crate::{
     audit::Action,
     hash::{TagErrorKind, VerifyError, VerifyErrorKind},
     key::{KeyId, PlaintextKey},
-    log::log,
     owner::OwnerRef,
     principal::{Claims, Principal, SharedOwner},
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyReader, StoreError, StoreErrorKind, guarded},
+    store::{FoundKey, KeyReader, StoreError},
     usage::{Origin, Source},
 };
 
@@ -40,7 +46,8 @@ impl<R: KeyReader> Inner<R> {
     ) -> Result<Accepted, AuthError> {
         self.start_background_work();
         let origin = Origin::Source(&source);
-        let currency = self.current().await.map_err(|error| self.refuse(error, None, origin))?;
+        let deadline = Deadline::after(self.patience);
+        let currency = self.current(deadline).await.map_err(|error| self.refuse(error, None, origin))?;
         if currency == Currency::Tracked
             && let Some(entry) = self.cache.entry(candidate.key.id().as_bytes())
             && self.cache.is_current(&entry)
@@ -49,7 +56,7 @@ impl<R: KeyReader> Inner<R> {
             self.meter.hit();
             return self.judge(entry, origin, self.clock.reading());
         }
-        Box::pin(self.check_slowly(candidate, currency, source)).await
+        Box::pin(self.check_slowly(candidate, currency, deadline, source)).await
     }
 
     /// Checks a key that may have to be looked up, and hashed.
@@ -57,6 +64,7 @@ impl<R: KeyReader> Inner<R> {
         self: Arc<Self>,
         candidate: Candidate,
         currency: Currency,
+        mut deadline: Deadline,
         source: Source,
     ) -> Result<Accepted, AuthError> {
         let origin = Origin::Source(&source);
@@ -67,7 +75,7 @@ impl<R: KeyReader> Inner<R> {
         for _ in 0..MOST_ROUNDS {
             let currency = match read.take() {
                 Some(currency) => currency,
-                None => self.current().await.map_err(|error| self.refuse(error, None, origin))?,
+                None => self.current(deadline).await.map_err(|error| self.refuse(error, None, origin))?,
             };
             if let Some(entry) = self.cache.entry(id.as_bytes()) {
                 if !candidate.is_proved_by(&entry.rest) {
@@ -88,7 +96,7 @@ impl<R: KeyReader> Inner<R> {
             }
             let Candidate { key, prefix, digest } = &candidate;
             let ticket = self.cache.ticket(&id);
-            let found = match self.find(&id).await {
+            let found = match self.find(&id, deadline).await {
                 Ok(Some(found)) => found,
                 Ok(None) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), None, origin)),
                 Err(error) => return Err(self.refuse(error, None, origin)),
@@ -114,7 +122,7 @@ impl<R: KeyReader> Inner<R> {
                 return Err(refuse(error));
             }
             if !is_proved {
-                self.prove(key, &known).await.map_err(refuse)?;
+                deadline.apart(self.prove(key, &known)).await.map_err(refuse)?;
                 proved = Some(fingerprint);
             }
             let proof = Proof { digest: digest.clone(), prefix: *prefix, fingerprint, claims: self.claims(&known) };
@@ -132,7 +140,8 @@ impl<R: KeyReader> Inner<R> {
 
     pub(super) async fn recheck(self: &Arc<Self>, principal: &Principal) -> Result<Principal, AuthError> {
         let id = *principal.key_id();
-        let currency = self.current().await?;
+        let deadline = Deadline::after(self.patience);
+        let currency = self.current(deadline).await?;
         if let Some(entry) = self.cache.entry(id.as_bytes())
             && currency == Currency::Tracked
             && self.cache.is_current(&entry)
@@ -143,7 +152,7 @@ impl<R: KeyReader> Inner<R> {
                 return end.map_or(Ok(()), |end| before_its_end(end, self.clock.reading())).map(|()| now);
             }
         }
-        let found = self.find(&id).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
+        let found = self.find(&id, deadline).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
         let known = self.known(&id, &found)?;
         self.verdict(&known)?;
         let now = Principal::new(self.claims(&known));
@@ -161,36 +170,21 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// Waits until what the cache says is current enough for a request that arrived before this call.
-    async fn current(&self) -> Result<Currency, AuthError> {
+    async fn current(&self, deadline: Deadline) -> Result<Currency, AuthError> {
         if self.is_current_now(self.clock.reading()) {
             return Ok(Currency::Tracked);
         }
-        self.log.read().await.map_err(|error| AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error))
+        self.log.read(deadline).await.map_err(|unread| match unread {
+            Unread::Late(error) => AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error),
+            Unread::Outage(failure) => AuthError::of_outage(failure),
+        })
     }
 
-    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, AuthError> {
-        let _turn = match self.finds.try_acquire() {
-            Ok(turn) => turn,
-            Err(_) => match tokio::time::timeout(self.find_wait, self.finds.acquire()).await {
-                Ok(Ok(turn)) => turn,
-                _ => {
-                    return Err(AuthError::overloaded(None, "too many keys are being looked up in the store"));
-                }
-            },
-        };
-        match guarded(self.store_timeout, || self.store.find(id)).await {
-            // A store that folds case or trims would hand one key's record to another.
-            Ok(Some(found)) if found.key.id != id.as_str() => {
-                Err(AuthError::new(AuthErrorKind::CorruptRecord).with_source("the store found another key's record"))
-            }
-            Ok(found) => Ok(found),
-            Err(error) => {
-                let kind = match error.kind() {
-                    StoreErrorKind::Corrupt => AuthErrorKind::CorruptRecord,
-                    _ => AuthErrorKind::StoreUnavailable,
-                };
-                Err(AuthError::new(kind).with_source(error))
-            }
+    /// Looks a key up, unless the store is known not to answer.
+    async fn find(&self, id: &KeyId, deadline: Deadline) -> Result<Option<FoundKey>, AuthError> {
+        match self.log.failure() {
+            Some(failure) => Err(AuthError::of_outage(failure)),
+            None => self.look_ups.find(id, deadline).await,
         }
     }
 
@@ -249,7 +243,7 @@ impl<R: KeyReader> Inner<R> {
     }
 
     fn report(&self, action: Action, id: KeyId, owner: Option<OwnerRef>) {
-        log!(warn, action = action.as_str(), key = id.as_str(), "something is wrong with a stored key");
+        self.trouble.of_key(&action, id);
         if let (Some(upkeep), Some(owner)) = (&self.upkeep, owner) {
             upkeep.report(action, id, owner, self.clock.now());
         }

@@ -9,7 +9,7 @@ use crate::{
     audit::{Action, Event, EventRow, Notifier, Subject},
     hash::{Hasher, KeyHash},
     key::{KeyId, PlaintextKey},
-    log::log,
+    log::{Repeated, log},
     owner::OwnerRef,
     record::{ActorId, SystemLabel},
     store::{KeyStore, RehashedKey, StoreError, guarded_change},
@@ -43,6 +43,8 @@ pub(crate) struct StoreUpkeep<S> {
     attempts: Option<Arc<AttemptWriter<S>>>,
     notifier: Notifier,
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
+    /// Reports that could not be written.
+    unwritten: Arc<Repeated>,
 }
 
 impl<S: KeyStore> StoreUpkeep<S> {
@@ -53,7 +55,8 @@ impl<S: KeyStore> StoreUpkeep<S> {
         pruner: Arc<Pruner<S>>,
         notifier: Notifier,
     ) -> Self {
-        Self { store, timeout, flusher, pruner, attempts: None, notifier, reports: Mutex::default() }
+        let (reports, unwritten) = (Mutex::default(), Arc::default());
+        Self { store, timeout, flusher, pruner, attempts: None, notifier, reports, unwritten }
     }
 
     /// From now on, the lines that come in here are written to the store.
@@ -127,13 +130,16 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
         let subject = Subject::Key(id, owner.owner);
         let event = Event::new(owner.organization, now, ActorId::System(label), action, subject);
         let (store, timeout, notifier) = (Arc::clone(&self.store), self.timeout, self.notifier.clone());
+        let unwritten = Arc::clone(&self.unwritten);
         tokio::spawn(async move {
             let row = EventRow::from(&event);
             match guarded_change(timeout, || store.append_events(std::slice::from_ref(&row))).await {
                 Ok(()) => notifier.tell(&[event]),
                 Err(_error) => {
-                    let _error = &_error as &dyn std::error::Error;
-                    log!(warn, error = _error, "an event could not be added to the audit trail");
+                    if let Some(_times) = unwritten.happened() {
+                        let _error = &_error as &dyn std::error::Error;
+                        log!(warn, times = _times, error = _error, "an event could not be added to the audit trail");
+                    }
                 }
             }
         });

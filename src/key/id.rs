@@ -28,6 +28,9 @@ impl KeyId {
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) const FAKE: Self = Self(*b"fakefakefakefakefake");
 
+    /// The id of no key: to be that of one, 120 random bits would have to be zero.
+    pub(crate) const ABSENT: Self = Self([b'A'; ID_LENGTH]);
+
     /// The id that is written so.
     ///
     /// # Errors

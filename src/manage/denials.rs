@@ -9,7 +9,7 @@ use crate::{
     audit::{Action, Event, EventRow, Notifier, Subject},
     background::{Background, take_turns},
     key::KeyId,
-    log::log,
+    log::{Repeated, log},
     owner::{OrganizationId, Owner},
     record::{ActorId, SystemLabel},
     store::{KeyStore, StoreError, guarded_change},
@@ -68,6 +68,7 @@ pub(crate) struct DenialLog<S> {
     counts: Mutex<Counts>,
     /// One flush at a time: what is not written yet is written in order.
     turn: tokio::sync::Mutex<()>,
+    failed: Repeated,
 }
 
 #[derive(Default)]
@@ -110,7 +111,7 @@ impl<S: KeyStore> DenialLog<S> {
         notifier: Notifier,
     ) -> Self {
         let (background, counts, turn) = (Background::default(), Mutex::default(), tokio::sync::Mutex::default());
-        Self { store, clock, timeout, interval, notifier, background, counts, turn }
+        Self { store, clock, timeout, interval, notifier, background, counts, turn, failed: Repeated::new() }
     }
 
     /// Counts an attempt. Nobody waits for it to be written.
@@ -148,9 +149,11 @@ impl<S: KeyStore> DenialLog<S> {
     fn start(self: &Arc<Self>) {
         self.background.start(|| {
             take_turns(Arc::downgrade(self), self.interval, |denials| async move {
-                if let Err(_error) = denials.flush(false).await {
+                if let Err(_error) = denials.flush(false).await
+                    && let Some(_times) = denials.failed.happened()
+                {
                     let _error = &_error as &dyn std::error::Error;
-                    log!(warn, error = _error, "denied attempts could not be added to the audit trail");
+                    log!(warn, times = _times, error = _error, "denied attempts could not be added to the audit trail");
                 }
                 denials.interval
             })

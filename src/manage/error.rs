@@ -209,7 +209,7 @@ impl fmt::Display for ManageError {
                  was changed: ask again in half a minute"
             }
             ManageErrorKind::Conflict => "somebody else changed the same thing meanwhile: look at it and ask again",
-            ManageErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
+            ManageErrorKind::CorruptRecord => "the key cannot be managed: restore or replace its stored record",
             ManageErrorKind::Denied(denial) => return write!(f, "denied: {denial}"),
             ManageErrorKind::HashFailed => "the new key could not be hashed and was not made: ask again",
             ManageErrorKind::Invalid(what) => return what.fmt(f),
@@ -218,7 +218,7 @@ impl fmt::Display for ManageError {
             ManageErrorKind::NoRotation => "no rotation of this key is under way: begin one",
             ManageErrorKind::NotFound => "there is no such key, user or team that this actor may see",
             ManageErrorKind::OutcomeUnknown => {
-                "the key store never said whether the change was made: look at the key, and if it is a new one, revoke \
+                "the change may have been made or not: look at the key, and if it is a new one, revoke \
                  it, before asking again"
             }
             ManageErrorKind::Overloaded => "too many keys are being made: ask again in a moment",
@@ -239,7 +239,7 @@ impl fmt::Display for ManageError {
                 "a rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask \
                  them, or an admin of the organization, to revoke that one"
             }
-            ManageErrorKind::StoreUnavailable => "the key store is unavailable, nothing was changed: ask again",
+            ManageErrorKind::StoreUnavailable => "keys cannot be managed at the moment, and nothing was changed: ask again",
         })
     }
 }

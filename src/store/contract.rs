@@ -32,6 +32,10 @@ pub trait KeyReader: Send + Sync + 'static {
     /// The key with exactly this id, dead or alive, and the status of its owner, as of one snapshot that is never older
     /// than a read of the change log that returned before this call began.
     ///
+    /// A request waits for it within its [`answer_timeout`](crate::ApiKeysBuilder::answer_timeout); then, and not when the
+    /// request is dropped, the future is dropped. After one that failed the store is asked for a key that does not exist,
+    /// again and again, until it says so.
+    ///
     /// # Errors
     /// Unavailable, or corrupt if the row cannot be brought into the form of a [`KeyRow`].
     fn find(&self, id: &KeyId) -> impl Future<Output = Result<Option<FoundKey>, StoreError>> + Send;

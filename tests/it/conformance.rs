@@ -83,9 +83,9 @@ macro_rules! broken {
 broken! {
     a_key_beyond_a_limit_is_noticed: AllowsOneMore breaks "S76 S77 S78";
     an_ignored_limit_is_noticed: IgnoresLimits breaks "S76 S77 S78";
-    a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63";
+    a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63 S82";
     a_log_without_its_head_is_noticed: BeheadsTheLog breaks "S51";
-    counting_twice_is_noticed: CountsRepeats breaks "S30 S53 S62 S65";
+    counting_twice_is_noticed: CountsRepeats breaks "S30 S53 S62 S65 S83";
     revoking_a_foreign_key_is_noticed: CrossesOrganizations breaks "S8";
     ids_of_any_case_are_noticed: FoldsCase breaks "R2";
     an_expiry_not_in_the_log_is_noticed: ForgetsExpiries breaks "R15";
@@ -110,10 +110,10 @@ broken! {
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
     a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54 S75";
     a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22 R23";
-    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63";
+    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
-    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78";
+    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82";
     an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54 S75";
     a_lift_of_every_hold_is_noticed: LiftsBoth breaks "R6 R17 S14 S23 S24";
     a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";
@@ -127,17 +127,22 @@ broken! {
     a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
     a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";
     a_predecessor_that_lives_on_is_noticed: PredecessorsLiveOn breaks "S71";
-    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66";
+    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S77";
     counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67";
     pages_turned_the_wrong_way_are_noticed: TurnsPagesTheWrongWay breaks "S72";
     a_dead_key_s_event_for_another_s_is_noticed: MistakesTheDead breaks "S75";
-    attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74 S76";
-    attempts_that_go_with_other_events_are_noticed: PrunesAttemptsToo breaks "S74 S76";
+    attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74 S79";
+    attempts_that_go_with_other_events_are_noticed: PrunesAttemptsToo breaks "S74 S79";
     other_events_that_go_with_attempts_are_noticed: PrunesEventsToo breaks "S74";
     outcomes_in_the_wrong_order_are_noticed: TurnsOutcomes breaks "S75";
     a_limit_that_is_not_kept_is_noticed: PrunesWithoutLimit breaks "S79";
     attempts_counted_with_other_events_are_noticed: CountsAttemptsAsEvents breaks "S80";
     a_note_replaced_by_all_is_noticed: ReplacesAnyNote breaks "S81";
+    half_of_a_dropped_change_is_noticed: LeavesHalfOfWhatIsDropped breaks "S82";
+    a_dropped_batch_that_is_lost_is_noticed: LosesDroppedCounts breaks "S83";
+    half_of_dropped_events_is_noticed: LosesDroppedEvents breaks "S84";
+    news_lost_with_a_dropped_read_is_noticed: LosesDroppedNews breaks "R24";
+    a_look_up_that_wedges_the_next_is_noticed: HangsAfterADrop breaks "R24";
 }
 
 #[tokio::test]

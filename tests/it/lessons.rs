@@ -190,7 +190,7 @@ async fn requests_share_reads_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_dropped_look_up_frees_its_place() {
+async fn a_dropped_look_up_keeps_its_place_until_it_ends() {
     let hooked = Hooked::new(MemoryStore::new());
     let hooks = hooked.hooks.clone();
     let builder = ApiKeys::builder(hooked).hasher(cheap()).clock(clock()).look_ups(1, Duration::ZERO);
@@ -205,6 +205,11 @@ async fn a_dropped_look_up_frees_its_place() {
     }
     assert_eq!(check(&authenticator, &key).await, Err(AuthErrorKind::Overloaded));
     drop(hanging);
+    // The store was asked, whether or not anybody waits for what it says.
+    assert_eq!(check(&authenticator, &key).await, Err(AuthErrorKind::Overloaded));
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::resume();
     assert_eq!(check(&authenticator, &key).await, Ok(()));
 }
 

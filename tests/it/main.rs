@@ -18,6 +18,8 @@ mod checking;
 mod clock;
 mod conformance;
 mod copy;
+mod dropped;
+mod error_chains;
 mod examples;
 mod http;
 mod inventory;
@@ -29,6 +31,7 @@ mod memory_use;
 mod metrics;
 mod misplaced;
 mod model;
+mod outage;
 mod overload;
 mod peppers;
 #[cfg(feature = "postgres")]

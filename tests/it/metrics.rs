@@ -236,16 +236,26 @@ async fn reads_of_the_log_are_counted_and_the_last_good_one_is_dated() {
     }
     service.clock.advance(SECOND);
     service.hooks.fail("changes_since", Fault::Error, 2);
-    for _ in 0..2 {
-        service.check_key().await.unwrap_err();
+    service.check_key().await.unwrap_err();
+    // The second time the store is asked by itself.
+    while service.metrics().freshness_reads_failed < 2 {
+        tokio::task::yield_now().await;
     }
     let metrics = service.metrics();
     assert_eq!(metrics.freshness_reads, service.hooks.count("changes_since") as u64);
     assert_eq!((metrics.freshness_reads_failed, metrics.last_freshness_read), (2, Some(noon())));
     assert!(metrics.last_freshness_read_age.unwrap() <= began.elapsed());
+    after_the_outage().await;
     service.check_key().await.unwrap();
     let (again, later) = (service.metrics(), noon().saturating_add(SECOND));
     assert_eq!((again.freshness_reads_failed, again.last_freshness_read), (2, Some(later)));
+}
+
+/// Waits until a store that works again was asked again.
+async fn after_the_outage() {
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::resume();
 }
 
 #[tokio::test]
@@ -503,21 +513,37 @@ impl io::Write for Log {
 }
 
 #[tokio::test]
-async fn the_log_tells_once_that_the_change_log_fails_and_once_that_it_does_not_any_more() {
+async fn the_log_tells_once_that_the_store_does_not_answer_and_once_that_it_does_again() {
     let service = service().await;
     service.check_key().await.unwrap();
     service.hooks.hides_head.store(true, Ordering::SeqCst);
-    service.hooks.fail("changes_since", Fault::Error, 3);
+    service.hooks.fail("changes_since", Fault::Error, usize::MAX);
     let (log, _guard) = log(tracing::Level::INFO);
-    for _ in 0..3 {
-        service.check_key().await.unwrap_err();
-    }
+    let refuse = async |requests| {
+        for _ in 0..requests {
+            service.check_key().await.unwrap_err();
+        }
+    };
+    refuse(1_000).await;
+    tokio::time::pause();
+    // Once a minute, how many they were.
+    tokio::time::advance(Duration::from_secs(60)).await;
+    refuse(100).await;
+    service.hooks.heal();
+    tokio::time::resume();
+    after_the_outage().await;
     service.check_key().await.unwrap();
     service.check_key().await.unwrap();
-    let told: Vec<_> = log.lines().into_iter().filter(|line| line.contains("the change log")).collect();
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("WARN ") && told[0].contains("the change log cannot be read error="), "{told:?}");
-    assert!(told[1].starts_with("INFO ") && told[1].ends_with("the change log can be read again"), "{told:?}");
+    let told = log.lines();
+    let of_store: Vec<_> = told.iter().filter(|line| line.contains("the key store")).collect();
+    assert_eq!((told.len(), of_store.len()), (3, 3), "{told:?}");
+    let expected = [
+        "WARN tower_api_keys::auth::trouble: the key store does not answer: requests that need it are refused until it does \
+         error=the key store is unavailable error.sources=[the test says so]",
+        "WARN tower_api_keys::auth::trouble: the key store still does not answer: requests are refused refused=1001",
+        "INFO tower_api_keys::auth::trouble: the key store answers again refused=99",
+    ];
+    assert_eq!(of_store, expected.iter().collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -543,7 +569,8 @@ async fn the_log_names_the_key_whose_record_cannot_be_read_also_where_nothing_is
     let authenticator = Authenticator::new(hooked, AuthSettings::new().with_hasher(cheap())).unwrap();
     let (log, _guard) = log(tracing::Level::INFO);
     authenticator.authenticate(key.expose_secret()).await.unwrap_err();
-    let expected = format!("something is wrong with a stored key action=\"key.unreadable\" key=\"{}\"", key.id());
+    let expected =
+        format!("something is wrong with a stored key action=\"key.unreadable\" key=\"{}\" times=1", key.id());
     assert!(log.lines().iter().any(|line| line.starts_with("WARN ") && line.ends_with(&expected)), "{:?}", log.lines());
 }
 

@@ -8,11 +8,12 @@ mod killed;
 mod leaks;
 mod lists;
 mod migrating;
+mod outage;
 mod paused;
 mod pooler;
 mod pools;
 #[path = "support/proxy.rs"]
-mod proxy;
+pub(crate) mod proxy;
 mod roles;
 #[path = "support/postgres.rs"]
 pub(crate) mod server;

@@ -377,3 +377,42 @@ async fn a_node_that_only_reads_checks_keys_like_any_other() {
     elsewhere.manager().revoke(&key.id(), &system()).await.unwrap();
     assert!(answer().await.contains("\"code\":\"key_revoked\""));
 }
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn an_extractor_without_a_layer_is_told_of_once_and_not_with_each_request() {
+    use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+    use tower_api_keys::{Principal, axum::TeamPrincipal};
+
+    let lines = Lines::default();
+    let log = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (mut parts, ()) = Request::new(()).into_parts();
+    for _ in 0..10_000 {
+        <Principal as OptionalFromRequestParts<()>>::from_request_parts(&mut parts, &()).await.unwrap_err();
+        <TeamPrincipal as FromRequestParts<()>>::from_request_parts(&mut parts, &()).await.unwrap_err();
+    }
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.lines().count(), 2, "{log}");
+    assert!(log.contains("Option<Principal>") && log.contains("TeamPrincipal"), "{log}");
+}
+
+#[tokio::test]
+async fn members_that_cannot_be_looked_up_are_told_of_once_and_not_with_each_request() {
+    let fixture = fixture().await;
+    let key = issue(&fixture.keys, user("alice")).await;
+    fixture.keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    let lines = Lines::default();
+    let log = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let failing = |_, _| async { Err::<bool, _>(io::Error::other("the directory of members is down")) };
+    let rules = RequireKeyLayer::new().team(|_| TeamId::new("engineering").ok()).membership(failing);
+    for _ in 0..1_000 {
+        let answer = send(fixture.keys.layer(), rules.clone(), "/", &[("authorization", &bearer(&key))]).await;
+        assert!(answer.starts_with("503\n"), "{answer}");
+    }
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("the directory of members is down").count(), 1, "{log}");
+}

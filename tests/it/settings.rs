@@ -8,7 +8,8 @@ const WAIT: Duration = Duration::from_secs(1);
 const PROOFS: &str = "a setting is out of range: proofs are 1 to 100,000,000";
 const LOOK_UPS: &str = "a setting is out of range: look-ups at a time are 1 to 100,000";
 const LOOK_UP_WAIT: &str = "a setting is out of range: a look-up waits an hour at most";
-const STORE_TIMEOUT: &str = "a setting is out of range: the store has at most an hour to answer";
+const STORE_TIMEOUT: &str = "the store has more than nothing and at most an hour to answer";
+const ANSWER_TIMEOUT: &str = "a setting is out of range: a check waits an hour at most for the store";
 const BOUND: &str = "a setting is out of range: a bound of freshness is 100 ms to an hour";
 const USAGE_INTERVAL: &str = "usage is written every 100 ms to once a day";
 const COALESCING: &str = "a setting is out of range: a read of the change log waits 100 ms at most for others";
@@ -31,7 +32,7 @@ fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuil
 
 #[tokio::test]
 async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
-    let table: [Row; 29] = [
+    let table: [Row; 31] = [
         Row(PROOFS, |keys| keys.proofs(0)),
         Row(PROOFS, |keys| keys.proofs(100_000_001)),
         Row(PROOFS, |keys| keys.proofs(usize::MAX)),
@@ -42,6 +43,8 @@ async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
         Row(LOOK_UP_WAIT, |keys| keys.look_ups(64, Duration::MAX)),
         Row(STORE_TIMEOUT, |keys| keys.store_timeout(Duration::ZERO)),
         Row(STORE_TIMEOUT, |keys| keys.store_timeout(Duration::MAX)),
+        Row(ANSWER_TIMEOUT, |keys| keys.answer_timeout(Duration::ZERO)),
+        Row(ANSWER_TIMEOUT, |keys| keys.answer_timeout(Duration::MAX)),
         Row(BOUND, |keys| bounded(keys, Duration::ZERO)),
         Row(BOUND, |keys| bounded(keys, Duration::from_millis(99))),
         Row(BOUND, |keys| bounded(keys, Duration::MAX)),
@@ -78,7 +81,7 @@ async fn the_ends_of_the_ranges_are_accepted() {
         (100_000, 100_000, hour, hour, hour, 24 * hour, most),
     ] {
         let builder = ApiKeys::builder(MemoryStore::new()).proofs(proofs).look_ups(look_ups, wait);
-        let builder = bounded(builder.store_timeout(timeout).usage_interval(interval), bound);
+        let builder = bounded(builder.answer_timeout(timeout).store_timeout(timeout).usage_interval(interval), bound);
         let builder = builder.keep_events(24 * hour).keep_attempts(hour).coalescing(Duration::from_millis(100));
         builder.hasher(hasher).build().await.unwrap();
     }

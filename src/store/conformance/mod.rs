@@ -30,6 +30,7 @@
 
 mod at_once;
 mod candidate;
+pub mod dropped;
 pub mod event;
 pub mod find;
 mod follow;

@@ -1,7 +1,7 @@
 //! Which clauses there are.
 
 use super::{
-    candidate::Candidate, event, find, guard, list, list_links, log, meta, owner, prune, race, rehash, repeat,
+    candidate::Candidate, dropped, event, find, guard, list, list_links, log, meta, owner, prune, race, rehash, repeat,
     report::Report, usage, write,
 };
 use crate::store::{KeyReader, KeyStore};
@@ -84,6 +84,9 @@ clauses! {
         "A reader that follows the log while many write at once misses nothing.";
     "R23" log::the_log_goes_on_for_a_thousand_changes
         "A reader up to a thousand changes behind is told of all of them, and not to begin anew.";
+    "R24" dropped::a_read_can_be_dropped_at_any_wait
+        "A read of a key or of the log that is dropped at any of its waits harms nothing: the next one through the same \
+         handle is answered, with all that it would have said.";
 }
 
 clauses! {
@@ -288,13 +291,21 @@ clauses! {
     "S81" meta::a_note_is_replaced_by_one
         "A note, which is empty at first, is replaced by whoever knows what stands, by one of many at once, and the others \
          are told what stands.";
+    "S82" dropped::a_change_can_be_dropped_at_any_wait
+        "A change that is dropped at any of its waits is done whole or not at all, whatever is done through the same handle \
+         before it is repeated, and repeating it settles which.";
+    "S83" dropped::a_batch_can_be_dropped_at_any_wait
+        "A batch of counts that is dropped at any of its waits and repeated counts once, every row of it.";
+    "S84" dropped::appended_events_can_be_dropped_at_any_wait
+        "Events whose appending is dropped at any of its waits are all written or none.";
 }
 
 #[cfg(test)]
 mod tests {
     use super::{pair_table::PAIR, portable_table::PORTABLE, *};
 
-    const SOURCES: [(&str, &str); 17] = [
+    const SOURCES: [(&str, &str); 18] = [
+        ("dropped", include_str!("dropped.rs")),
         ("find", include_str!("find.rs")),
         ("log", include_str!("log.rs")),
         ("write", include_str!("write.rs")),

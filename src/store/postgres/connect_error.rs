@@ -1,5 +1,9 @@
 use std::{borrow::Cow, error::Error, fmt};
 
+use deadpool_postgres::PoolError;
+
+use super::failure::cause_of;
+
 /// Why a [`PostgresStore`](super::PostgresStore) cannot be used.
 ///
 /// ```
@@ -62,6 +66,10 @@ impl PostgresError {
             "the PostgreSQL server cannot be used: check that it runs and who may connect",
             source,
         )
+    }
+
+    pub(super) fn of_pool(error: PoolError) -> Self {
+        Self::unavailable(cause_of(error))
     }
 
     /// What is wrong.

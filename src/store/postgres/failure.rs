@@ -1,6 +1,6 @@
 use std::error::Error;
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use tokio::time::error::Elapsed;
 use tokio_postgres::error::{Severity, SqlState};
 
@@ -76,13 +76,23 @@ impl From<tokio_postgres::Error> for Failure {
 
 impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
-        Self::Unavailable(error.into())
+        Self::Unavailable(cause_of(error))
+    }
+}
+
+/// What a pool says, without repeating what its connections say.
+pub(super) fn cause_of(error: PoolError) -> Box<dyn Error + Send + Sync> {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error.into(),
+        PoolError::Timeout(TimeoutType::Wait) => "no connection of the pool was free in time".into(),
+        PoolError::Timeout(_) => "the server did not take a connection in time".into(),
+        other => other.into(),
     }
 }
 
 impl From<Elapsed> for Failure {
-    fn from(error: Elapsed) -> Self {
-        Self::Unavailable(error.into())
+    fn from(_: Elapsed) -> Self {
+        Self::unavailable("the server did not answer in time")
     }
 }
 

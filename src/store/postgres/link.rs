@@ -22,9 +22,10 @@ use super::{
     sql::Query,
 };
 
-/// After a failure to connect the next attempt waits so long, and twice as long after each further one.
+/// After a failure to connect the next attempt waits so long, and twice as long after each further one: less than the
+/// 100 ms after which an authenticator asks a store again that did not answer.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_millis(80);
 
 /// Where a link gets its connections.
 #[derive(Clone)]
@@ -128,6 +129,11 @@ impl Link {
         Ok(rows)
     }
 
+    /// Has the next question asked on another connection, unless it turns out that there is no need to.
+    pub(super) fn doubt_unless_answered(&self) -> Doubt<'_> {
+        Doubt(Some(self))
+    }
+
     /// The connection. Whoever finds it lost has another one made, and the rest wait for that.
     async fn live(&self) -> Result<Live, Failure> {
         let state = Arc::clone(&self.0.state).lock_owned().await;
@@ -142,6 +148,27 @@ impl Link {
         }
         // Not in the request's own future: clients who hang up sooner than a connection is made would never get one.
         tokio::spawn(Arc::clone(&self.0).renew(state)).await.map_err(Failure::unavailable)?
+    }
+}
+
+/// Doubts a connection when it is dropped: also if nobody waits any longer for what would have told.
+pub(super) struct Doubt<'a>(Option<&'a Link>);
+
+impl Doubt<'_> {
+    pub(super) fn dismiss(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        // Where the state is not to be had, a connection is being made.
+        if let Some(link) = self.0
+            && let Ok(state) = link.0.state.try_lock()
+            && let Some(live) = &state.live
+        {
+            live.pulse.stop();
+        }
     }
 }
 

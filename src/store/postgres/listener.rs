@@ -14,7 +14,11 @@ use super::{
     connect_error::{PostgresError, PostgresErrorKind},
     failure::Failure,
 };
-use crate::{background::Background, log::log, random::random_bytes};
+use crate::{
+    background::Background,
+    log::{Repeated, log},
+    random::random_bytes,
+};
 
 /// The channel of all schemas of a database; a trigger of the migrations writes to it.
 const CHANNEL: &str = "api_keys";
@@ -119,13 +123,16 @@ impl Listener {
 
 /// Follows, again and again, until the store is gone.
 async fn run(listener: Arc<Listener>) {
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, failed) = (FIRST_PAUSE, Repeated::new());
     while !listener.is_abandoned() {
         let begun = Instant::now();
         let Err(_error) = listener.follow().await else { break };
         // A position of another server, or of one that was restored, says nothing of what comes.
         listener.position.send_replace(None);
-        log!(warn, error = &_error as &dyn std::error::Error, "no word of changes: they are noticed at intervals");
+        if let Some(_times) = failed.happened() {
+            let _error = &_error as &dyn std::error::Error;
+            log!(warn, times = _times, error = _error, "no word of changes: they are noticed at intervals");
+        }
         pause = if begun.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { pause.saturating_mul(2).min(LONGEST_PAUSE) };
         sleep(pause).await;
     }

@@ -1,12 +1,15 @@
 use std::{
     future::Future,
-    sync::atomic::{AtomicBool, AtomicI32, Ordering},
+    sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use deadpool_postgres::{Object, Pool};
 use futures_util::future::{try_join, try_join3, try_join4};
-use tokio::time::{error::Elapsed, timeout};
+use tokio::{
+    runtime::Handle,
+    time::{error::Elapsed, timeout},
+};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, types::ToSql};
 
 use super::{
@@ -31,10 +34,13 @@ pub(super) struct Sessions {
 /// A connection of the pool. Nothing is prepared on it that outlives an answer.
 ///
 /// It goes back to the pool only if everything that was asked on it was answered. One that was dropped half-way, or did
-/// not answer in time, is closed: nobody inherits an open transaction or a dead line.
+/// not answer in time, is closed: nobody inherits an open transaction or a dead line. Its place in the pool is free only
+/// once the server is done with what it was asked: else callers who hang up would have it do any number of things at once.
 pub(super) struct Session<'a> {
     object: Option<Object>,
     sessions: &'a Sessions,
+    /// How much of what was asked is not answered.
+    unanswered: AtomicUsize,
     /// Whether something was not answered: nothing more is asked then.
     is_silent: AtomicBool,
     /// The process on the server that has its transaction; 0 if there is none yet.
@@ -51,7 +57,13 @@ impl Sessions {
 
     pub(super) async fn open(&self) -> Result<Session<'_>, Failure> {
         let object = timeout(self.limits.answer, self.pool.get()).await??;
-        Ok(Session { object: Some(object), sessions: self, is_silent: AtomicBool::new(false), pid: AtomicI32::new(0) })
+        Ok(Session {
+            object: Some(object),
+            sessions: self,
+            unanswered: AtomicUsize::new(0),
+            is_silent: AtomicBool::new(false),
+            pid: AtomicI32::new(0),
+        })
     }
 
     /// Asks a single question of the primary.
@@ -183,6 +195,7 @@ impl Session<'_> {
     ) -> Result<T, Failure> {
         let Sessions { aside, limits, .. } = self.sessions;
         let pid = || Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
         let (answer, holders) = aside.watch(pid, *limits, question(self.client()?)).await;
         self.heard(answer).map_err(|failure| match (failure, holders) {
             (Failure::Unavailable(error), Some(holders)) => Failure::unavailable(Waited::new(holders, error)),
@@ -194,6 +207,7 @@ impl Session<'_> {
         &self,
         question: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Failure> {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
         self.heard(timeout(self.sessions.limits.answer, question(self.client()?)).await)
     }
 
@@ -206,7 +220,10 @@ impl Session<'_> {
 
     fn heard<T>(&self, answer: Result<Result<T, tokio_postgres::Error>, Elapsed>) -> Result<T, Failure> {
         match answer {
-            Ok(answer) => Ok(answer?),
+            Ok(answer) => {
+                self.unanswered.fetch_sub(1, Ordering::Relaxed);
+                Ok(answer?)
+            }
             Err(late) => {
                 self.is_silent.store(true, Ordering::Relaxed);
                 doubt_idle(&self.sessions.pool);
@@ -218,10 +235,19 @@ impl Session<'_> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        if let Some(object) = self.object.take() {
-            drop(Object::take(object));
+        let Some(object) = self.object.take() else { return };
+        let is_awaited = *self.unanswered.get_mut() > 0 && !*self.is_silent.get_mut();
+        match Handle::try_current() {
+            Ok(runtime) if is_awaited => drop(runtime.spawn(end(object, self.sessions.change_timeout))),
+            _ => drop(Object::take(object)),
         }
     }
+}
+
+/// Closes a connection once the server has answered what it was asked: it answers in order.
+async fn end(object: Object, limit: Duration) {
+    drop(timeout(limit, object.batch_execute("rollback")).await);
+    drop(Object::take(object));
 }
 
 /// Asks without preparing anything that outlives the answer.

@@ -25,7 +25,7 @@ pub struct PostgresSettings {
 }
 
 impl PostgresSettings {
-    /// The defaults: schema `api_keys`, four connections for changes and lists, no pooler, 1 s to connect, 1 s for an
+    /// The defaults: schema `api_keys`, four connections for changes and lists, no pooler, 1 s to connect, 0.7 s for an
     /// answer to a request, 4 s for one to a change, 60 s to migrate, and word of changes from the URL that the store
     /// connects to.
     #[must_use]
@@ -35,7 +35,7 @@ impl PostgresSettings {
             pool_size: 4,
             behind_pooler: false,
             connect_timeout: Duration::from_secs(1),
-            answer_timeout: Duration::from_secs(1),
+            answer_timeout: Duration::from_millis(700),
             change_timeout: Duration::from_secs(4),
             migration_timeout: Duration::from_secs(60),
             listen_url: None,
@@ -81,8 +81,9 @@ impl PostgresSettings {
     }
 
     /// How long the server may take to answer what a request asks, 100 ms to 60 s. Such a question takes a fraction of a
-    /// millisecond: a server that is silent for longer is taken for lost, the request is refused with 503, and the next
-    /// one gets another connection.
+    /// millisecond: a server that is silent for longer is taken for lost, the request is refused with 503, and another
+    /// connection is made. Default: 0.7 s. Should be less than three quarters of
+    /// [`answer_timeout`](crate::ApiKeysBuilder::answer_timeout), which is how long the authenticator waits for it.
     #[must_use]
     pub const fn with_answer_timeout(mut self, timeout: Duration) -> Self {
         self.answer_timeout = timeout;

@@ -145,7 +145,7 @@ impl PostgresStore {
     ) -> Result<Self, PostgresError> {
         let sql = Sql::new(&settings.schema);
         let first = in_time(settings, async {
-            let first = pool.get().await.map_err(PostgresError::unavailable)?;
+            let first = pool.get().await.map_err(PostgresError::of_pool)?;
             check(&first, &settings.schema, &sql).await?;
             Ok(first)
         })
@@ -196,7 +196,7 @@ impl PostgresStore {
     pub async fn migrate_pool(pool: &Pool, schema: &str) -> Result<(), PostgresError> {
         let settings = PostgresSettings::new().with_schema(schema);
         settings.check()?;
-        let client = in_time(&settings, async { pool.get().await.map_err(PostgresError::unavailable) }).await?;
+        let client = in_time(&settings, async { pool.get().await.map_err(PostgresError::of_pool) }).await?;
         // Never given back: if this future is dropped half-way, nobody gets a connection with an open transaction.
         migrate(&Object::take(client), &Aside::pool(pool.clone()), &settings).await
     }
@@ -231,7 +231,8 @@ async fn in_time<T>(
     settings: &PostgresSettings,
     done: impl Future<Output = Result<T, PostgresError>>,
 ) -> Result<T, PostgresError> {
-    timeout(settings.connect_timeout, done).await.map_err(PostgresError::unavailable)?
+    let late = |_| PostgresError::unavailable("the server did not answer in time");
+    timeout(settings.connect_timeout, done).await.map_err(late)?
 }
 
 /// Makes clients in a way of the service's own.

@@ -1,4 +1,4 @@
-use std::error::Error;
+use std::{error::Error, fmt};
 
 use rusqlite::ErrorCode;
 
@@ -55,22 +55,43 @@ impl Failure {
 #[error("{what}")]
 pub(super) struct Fault {
     what: &'static str,
-    source: rusqlite::Error,
+    source: Said,
 }
+
+/// An error of SQLite, which says its cause itself.
+#[derive(Debug)]
+pub(super) struct Said(rusqlite::Error);
+
+impl Said {
+    pub(super) const fn new(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            rusqlite::Error::SqliteFailure(error, Some(text)) => write!(f, "{text} (code {})", error.extended_code),
+            other => other.fmt(f),
+        }
+    }
+}
+
+impl Error for Said {}
 
 impl Fault {
     pub(super) fn new(source: rusqlite::Error) -> Self {
-        Self { what: what_happened(&source), source }
+        Self { what: what_happened(&source), source: Said(source) }
     }
 
     pub(super) fn code(&self) -> Option<ErrorCode> {
-        self.source.sqlite_error_code()
+        self.source.0.sqlite_error_code()
     }
 
     fn is_corruption(&self) -> bool {
         match self.code() {
             Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase),
-            None => is_conversion(&self.source),
+            None => is_conversion(&self.source.0),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::{
 
 use rusqlite::ErrorCode;
 
+use super::failure::Said;
+
 /// Why a database file was not opened, in a sentence that says what to do.
 ///
 /// ```
@@ -88,7 +90,7 @@ impl SqliteOpenError {
             Some(ErrorCode::NotADatabase) => Reason::NotADatabase,
             _ => Reason::CannotOpen,
         };
-        Self { path: path.to_owned(), reason, source: Some(source.into()) }
+        Self { path: path.to_owned(), reason, source: Some(Said::new(source).into()) }
     }
 }
 

@@ -41,6 +41,9 @@ use crate::{
 /// How long a statement waits while another process writes. A write takes milliseconds; a migration may take longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The same for what requests wait for: less than they do.
+const PATIENCE_OF_REQUESTS: Duration = Duration::from_millis(500);
+
 /// How long opening a file exclusively waits for a process that is just ending.
 const PATIENCE_FOR_EXCLUSIVE: Duration = Duration::from_secs(1);
 
@@ -143,12 +146,13 @@ impl SqliteStore {
             threads.push(thread);
             Ok::<_, SqliteOpenError>(worker)
         };
-        let reader = || connect(path, Role::Reader, patience).map_err(refused);
+        let reader = |patience| connect(path, Role::Reader, patience).map_err(refused);
+        let patience_of_requests = patience.min(PATIENCE_OF_REQUESTS);
         let inner = Inner {
             writer: start("api-keys-write", writer)?,
-            finder: start("api-keys-find", reader()?)?,
-            log: start("api-keys-log", reader()?)?,
-            lister: start("api-keys-list", reader()?)?,
+            finder: start("api-keys-find", reader(patience_of_requests)?)?,
+            log: start("api-keys-log", reader(patience_of_requests)?)?,
+            lister: start("api-keys-list", reader(patience)?)?,
             head: HeadSource::File(FreshReaders::open(path).map_err(refused)?),
             _threads: threads,
         };

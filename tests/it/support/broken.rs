@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::FutureExt;
 use tokio::task::yield_now;
 use tower_api_keys::{
     OrganizationId, TeamId, Timestamp,
@@ -79,6 +80,16 @@ pub(crate) enum Fault {
     MistakesTheDead,
     /// Lines of attempts are among all events, and all events among them.
     MixesAttempts,
+    /// A change that is dropped leaves its first write behind, or what comes next commits it.
+    LeavesHalfOfWhatIsDropped,
+    /// What a dropped read of the log would have told is not told again.
+    LosesDroppedNews,
+    /// A batch of counts that is dropped was counted in part, and its repetition is none.
+    LosesDroppedCounts,
+    /// Events whose appending is dropped are written in part.
+    LosesDroppedEvents,
+    /// After a look-up that was dropped the next one is never answered.
+    HangsAfterADrop,
     /// Names the first guard, whichever fails.
     NamesTheFirstGuard,
     /// Whoever writes a name last is told that it stands.
@@ -156,6 +167,8 @@ struct Memory {
     head: Option<Head>,
     beheaded: Option<Head>,
     number: u128,
+    /// Whether a call was dropped half-way.
+    was_dropped: bool,
     /// Keys with those that replace them.
     successors: Vec<(String, String)>,
 }
@@ -289,6 +302,22 @@ impl BrokenStore {
         change
     }
 
+    /// Waits twice, and does this if it is dropped at the second wait. One that is polled once is dropped at the first.
+    async fn wait_or(&self, dropped: impl FnOnce()) {
+        struct OnDrop<F: FnOnce()>(Option<F>);
+        impl<F: FnOnce()> Drop for OnDrop<F> {
+            fn drop(&mut self) {
+                if let Some(dropped) = self.0.take() {
+                    dropped();
+                }
+            }
+        }
+        yield_now().await;
+        let mut armed = OnDrop(Some(dropped));
+        yield_now().await;
+        armed.0 = None;
+    }
+
     async fn split(&self, change: &Change) -> Result<Applied, StoreError> {
         let mut outcomes = Vec::new();
         for (place, audited) in change.writes.iter().enumerate() {
@@ -401,6 +430,12 @@ impl BrokenStore {
 
 impl KeyReader for BrokenStore {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        if self.is(Fault::HangsAfterADrop) {
+            if self.memory(|memory| std::mem::take(&mut memory.was_dropped)) {
+                std::future::pending::<()>().await;
+            }
+            self.wait_or(|| self.memory(|memory| memory.was_dropped = true)).await;
+        }
         let mut found = self.sound.find(id).await?;
         if self.is(Fault::FoldsCase) && found.is_none() {
             let ids = self.memory(|memory| memory.ids.clone());
@@ -427,6 +462,12 @@ impl KeyReader for BrokenStore {
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        if self.is(Fault::LosesDroppedNews) && head.is_some() {
+            if self.memory(|memory| std::mem::take(&mut memory.was_dropped)) {
+                return Ok(Changes::Unchanged);
+            }
+            self.wait_or(|| self.memory(|memory| memory.was_dropped = true)).await;
+        }
         if self.is(Fault::BeheadsTheLog) {
             let now = self.sound.head_now();
             if self.memory(|memory| memory.beheaded == now) && head.is_none() {
@@ -479,6 +520,14 @@ impl KeyStore for BrokenStore {
         if self.is(Fault::SplitsChanges) {
             return self.split(change).await;
         }
+        if self.is(Fault::LeavesHalfOfWhatIsDropped) {
+            let half = Change {
+                id: ChangeId::from_bytes(self.fresh()),
+                writes: change.writes.iter().take(1).cloned().collect(),
+                ..change.clone()
+            };
+            self.wait_or(|| drop(self.sound.apply(&half).now_or_never())).await;
+        }
         let head = self.sound.head_now();
         let result = self.sound.apply(&self.altered(change).await).await;
         if result.is_ok() {
@@ -528,6 +577,11 @@ impl KeyStore for BrokenStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let mut batch = batch.clone();
         self.memory(|memory| memory.used.extend(batch.rows.iter().filter_map(|row| row.key.clone())));
+        if self.is(Fault::LosesDroppedCounts) {
+            let mut half = batch.clone();
+            half.rows.truncate(batch.rows.len() / 2);
+            self.wait_or(|| drop(self.sound.record_usage(&half).now_or_never())).await;
+        }
         if self.is(Fault::CountsRepeats) {
             batch.writer = self.fresh();
         }
@@ -549,6 +603,10 @@ impl KeyStore for BrokenStore {
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        if self.is(Fault::LosesDroppedEvents) {
+            let half = events.get(..events.len() / 2).unwrap_or_default();
+            self.wait_or(|| drop(self.sound.append_events(half).now_or_never())).await;
+        }
         self.sound.append_events(events).await
     }
 

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tower_api_keys::{
@@ -39,6 +40,8 @@ pub enum Fault {
 #[derive(Default)]
 pub struct Hooks {
     fault: Mutex<Option<(&'static str, Fault, usize)>>,
+    delay: Mutex<Option<(&'static str, Duration)>>,
+    under_way: UnderWay,
     calls: Mutex<Vec<&'static str>>,
     alter: Mutex<Option<Alter>>,
     before: Mutex<Option<(&'static str, usize, Interruption)>>,
@@ -49,6 +52,29 @@ pub struct Hooks {
     pub usage: Mutex<Vec<UsageBatch>>,
 }
 
+/// Calls that a store works at.
+#[derive(Default)]
+struct UnderWay {
+    now: Arc<AtomicUsize>,
+    most: AtomicUsize,
+}
+
+impl UnderWay {
+    fn enter(&self) -> Place {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Place(self.now.clone())
+    }
+}
+
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 type Interruption = Box<dyn FnOnce() + Send>;
 type Alter = Box<dyn Fn(&mut FoundKey) + Send>;
 
@@ -56,6 +82,28 @@ impl Hooks {
     /// The next `times` calls of this name fail like this.
     pub fn fail(&self, call: &'static str, fault: Fault, times: usize) {
         *self.fault.lock().unwrap() = Some((call, fault, times));
+    }
+
+    /// Calls of this name take so long, whether or not anybody waits for them: the store was asked.
+    pub fn delay(&self, call: &'static str, delay: Duration) {
+        *self.delay.lock().unwrap() = Some((call, delay));
+    }
+
+    /// How many calls that are delayed were under way at the same time at most.
+    pub fn most_under_way(&self) -> usize {
+        self.under_way.most.load(Ordering::SeqCst)
+    }
+
+    async fn wait(&self, call: &'static str) {
+        let delay = *self.delay.lock().unwrap();
+        if let Some((_, delay)) = delay.filter(|(name, _)| *name == call) {
+            let place = self.under_way.enter();
+            let work = async move {
+                tokio::time::sleep(delay).await;
+                drop(place);
+            };
+            tokio::spawn(work).await.unwrap();
+        }
     }
 
     /// Whatever is found is altered.
@@ -71,6 +119,7 @@ impl Hooks {
     /// Nothing fails and nothing is altered any more.
     pub fn heal(&self) {
         *self.fault.lock().unwrap() = None;
+        *self.delay.lock().unwrap() = None;
         *self.alter.lock().unwrap() = None;
     }
 
@@ -131,7 +180,10 @@ impl<S> Hooked<S> {
 macro_rules! hooked {
     ($self:ident, $name:literal, $call:expr) => {
         match $self.hooks.enter($name) {
-            None => $call.await,
+            None => {
+                $self.hooks.wait($name).await;
+                $call.await
+            }
             Some(Fault::Corrupt) => Err(StoreError::corrupt("the test says so")),
             Some(Fault::Error) => Err(StoreError::unavailable("the test says so")),
             Some(Fault::Hang) => pending().await,

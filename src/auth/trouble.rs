@@ -1,0 +1,102 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use super::{AuthError, AuthErrorKind};
+use crate::{
+    audit::Action,
+    key::KeyId,
+    log::{Repeated, log},
+    store::StoreError,
+};
+
+/// The most keys that are told of one by one.
+const MOST_KEYS: usize = 1_024;
+
+/// What the operator is told of requests that are refused for now: each kind once, and then how many they were, once a
+/// minute at most. An outage of the store refuses every request.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    /// How many of the ways to the store are blocked. Less than none where the word that one is free came first.
+    blocked: AtomicI64,
+    refused: Repeated,
+    corrupt: Repeated,
+    overloaded: Repeated,
+    unavailable: Repeated,
+    /// Stored keys that something is wrong with.
+    keys: Mutex<HashMap<KeyId, Repeated>>,
+}
+
+impl Trouble {
+    /// A way to the store is blocked from now on, by this.
+    pub(super) fn begins(&self, error: &StoreError) {
+        if self.blocked.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.refused.was_told();
+            log!(
+                warn,
+                error = error as &dyn std::error::Error,
+                "the key store does not answer: requests that need it are refused until it does"
+            );
+        }
+        let _ = error; // without the feature `tracing`
+    }
+
+    /// It is free again.
+    pub(super) fn ends(&self) {
+        if self.blocked.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let _refused = self.refused.is_over();
+            log!(info, refused = _refused, "the key store answers again");
+        }
+    }
+
+    /// A request was refused that may succeed later.
+    pub(super) fn refused(&self, error: &AuthError, key: Option<KeyId>) {
+        if error.is_of_outage() && self.blocked.load(Ordering::Relaxed) > 0 {
+            if let Some(_refused) = self.refused.happened() {
+                log!(warn, refused = _refused, "the key store still does not answer: requests are refused");
+            }
+            return;
+        }
+        let repeated = match error.kind() {
+            AuthErrorKind::CorruptRecord => &self.corrupt,
+            AuthErrorKind::Overloaded => &self.overloaded,
+            _ => &self.unavailable,
+        };
+        if let Some(_refused) = repeated.happened() {
+            log!(
+                warn,
+                code = error.kind().code(),
+                key = key.as_ref().map(KeyId::as_str),
+                refused = _refused,
+                error = error as &dyn std::error::Error,
+                "a key could not be checked"
+            );
+        }
+        let _ = key; // without the feature `tracing`
+    }
+
+    /// Something is wrong with a stored key. Each is told of by itself: the operator needs to know them all.
+    pub(super) fn of_key(&self, action: &Action, key: KeyId) {
+        if let Some(_times) = self.of_key_happened(key) {
+            log!(
+                warn,
+                action = action.as_str(),
+                key = key.as_str(),
+                times = _times,
+                "something is wrong with a stored key"
+            );
+        }
+        let _ = action; // without the feature `tracing`
+    }
+
+    fn of_key_happened(&self, key: KeyId) -> Option<u64> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        // One more than fits is told of with others.
+        let of = if keys.len() < MOST_KEYS || keys.contains_key(&key) { key } else { KeyId::ABSENT };
+        keys.entry(of).or_default().happened()
+    }
+}
