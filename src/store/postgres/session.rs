@@ -238,7 +238,7 @@ impl Drop for Session<'_> {
         let Some(object) = self.object.take() else { return };
         let is_awaited = *self.unanswered.get_mut() > 0 && !*self.is_silent.get_mut();
         match Handle::try_current() {
-            Ok(runtime) if is_awaited => drop(runtime.spawn(end(object, self.sessions.change_timeout))),
+            Ok(runtime) if is_awaited => drop(runtime.spawn(end(object, self.sessions.limits.answer))),
             _ => drop(Object::take(object)),
         }
     }
