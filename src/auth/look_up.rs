@@ -43,7 +43,7 @@ pub(super) struct LookUps<R> {
     breaker: Breaker,
 }
 
-/// A place, which is free again when the look-up lets go of it.
+/// The place of a look-up that the store has not answered at once. It is free again when the look-up lets go of it.
 struct Place {
     begun: Instant,
     turn: Mutex<Option<OwnedSemaphorePermit>>,
@@ -67,15 +67,20 @@ impl<R: KeyReader> LookUps<R> {
         let place = self.place(deadline).await?;
         // It may have waited for those who found out.
         self.refuse_if_blocked()?;
-        let mut call = Box::pin(Arc::clone(self).call(*id, Arc::clone(&place)));
+        let mut call = Box::pin(Arc::clone(self).call(*id));
         // A store in the process answers at once, without a task.
         let found = match poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
             Poll::Ready(found) => found,
             Poll::Pending => match Handle::try_current() {
                 Err(_) => call.await,
                 Ok(runtime) => {
-                    self.note(&place);
-                    match timeout_at(deadline.at(), runtime.spawn(call)).await {
+                    let place = self.note(place);
+                    let work = async move {
+                        let found = call.await;
+                        drop(place);
+                        found
+                    };
+                    match timeout_at(deadline.at(), runtime.spawn(work)).await {
                         Ok(Ok(found)) => found,
                         Ok(Err(_)) => Err(Arc::new(StoreError::unavailable("the look-up was lost with its runtime"))),
                         Err(_) => Err(Arc::new(StoreError::unavailable("the look-up took too long"))),
@@ -102,9 +107,8 @@ impl<R: KeyReader> LookUps<R> {
         Err(AuthError::of_outage(failure))
     }
 
-    async fn call(self: Arc<Self>, id: KeyId, place: Arc<Place>) -> Found {
+    async fn call(self: Arc<Self>, id: KeyId) -> Found {
         let found = guarded(self.limit, || self.store.find(&id)).await.map_err(Arc::new);
-        drop(place);
         match &found {
             Err(error) if error.kind() != StoreErrorKind::Corrupt => start_probing(&self),
             _ => self.breaker.is_free(),
@@ -112,20 +116,16 @@ impl<R: KeyReader> LookUps<R> {
         found
     }
 
-    async fn place(&self, deadline: Deadline) -> Result<Arc<Place>, AuthError> {
-        let places = Arc::clone(&self.places);
-        let turn = match places.try_acquire_owned() {
-            Ok(turn) => turn,
-            Err(_) => {
-                self.take_back_places();
-                let turn = pin!(Arc::clone(&self.places).acquire_owned());
-                match timeout(self.wait.min(deadline.left()), turn).await {
-                    Ok(Ok(turn)) => turn,
-                    _ => return Err(AuthError::overloaded(None, "all places for look-ups in the store are taken")),
-                }
-            }
-        };
-        Ok(Arc::new(Place { begun: Instant::now(), turn: Mutex::new(Some(turn)) }))
+    async fn place(&self, deadline: Deadline) -> Result<OwnedSemaphorePermit, AuthError> {
+        if let Ok(turn) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(turn);
+        }
+        self.take_back_places();
+        let turn = pin!(Arc::clone(&self.places).acquire_owned());
+        match timeout(self.wait.min(deadline.left()), turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(AuthError::overloaded(None, "all places for look-ups in the store are taken")),
+        }
     }
 
     /// Takes places from look-ups that should have ended long ago: their tasks are part of runtimes that stand still.
@@ -138,12 +138,14 @@ impl<R: KeyReader> LookUps<R> {
         }
     }
 
-    fn note(&self, place: &Arc<Place>) {
+    fn note(&self, turn: OwnedSemaphorePermit) -> Arc<Place> {
+        let place = Arc::new(Place { begun: Instant::now(), turn: Mutex::new(Some(turn)) });
         let mut under_way = self.under_way();
         if under_way.len() == under_way.capacity() {
             under_way.retain(|place| place.strong_count() > 0);
         }
-        under_way.push(Arc::downgrade(place));
+        under_way.push(Arc::downgrade(&place));
+        place
     }
 
     fn under_way(&self) -> MutexGuard<'_, Vec<Weak<Place>>> {
