@@ -57,6 +57,8 @@ pub enum AuthErrorKind {
     Overloaded,
     /// The key was revoked. Only a caller who has the key is told.
     Revoked,
+    /// No core was free to hash the key: other work keeps them all busy. Nothing is wrong with the key, as far as is known.
+    Starved,
     /// The store could not say how things stand.
     StoreUnavailable,
 }
@@ -65,7 +67,7 @@ impl AuthErrorKind {
     /// Whether the same key may be accepted a moment later: the answer is 503, and no reason to throw the key away.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable)
+        matches!(self, Self::CorruptRecord | Self::Overloaded | Self::Starved | Self::StoreUnavailable)
     }
 
     /// The code that refusals and counts carry.
@@ -77,7 +79,8 @@ impl AuthErrorKind {
             Self::Invalid => "invalid_key",
             Self::Malformed(_) => "malformed_key",
             Self::OwnerSuspended => "owner_suspended",
-            Self::Overloaded => "overloaded",
+            // One for both: a client does the same about them, and how a node spends its cores is not for it to know.
+            Self::Overloaded | Self::Starved => "overloaded",
             Self::Revoked => "key_revoked",
             Self::StoreUnavailable => "store_unavailable",
         }
@@ -90,13 +93,21 @@ impl AuthError {
     }
 
     pub(crate) fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by: source.into(), retry_after: None })) }
+        self.until(None, source)
     }
 
     /// Too much is going on, until then as far as anybody can tell.
     pub(crate) fn overloaded(retry_after: Option<Duration>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        let caused = Caused { by: source.into(), retry_after };
-        Self { kind: AuthErrorKind::Overloaded, detail: Detail::Caused(Box::new(caused)) }
+        Self::new(AuthErrorKind::Overloaded).until(retry_after, source)
+    }
+
+    /// No core is free, until then as far as anybody can tell.
+    pub(crate) fn starved(retry_after: Option<Duration>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(AuthErrorKind::Starved).until(retry_after, source)
+    }
+
+    fn until(self, retry_after: Option<Duration>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by: source.into(), retry_after })) }
     }
 
     pub(crate) const fn malformed(key: MalformedKey) -> Self {
@@ -129,6 +140,9 @@ impl fmt::Display for AuthError {
             AuthErrorKind::OwnerSuspended => "the owner of the key is held or closed: an admin can lift a hold",
             AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
             AuthErrorKind::Revoked => "the key was revoked: use another one",
+            AuthErrorKind::Starved => {
+                "no core was free to hash the key: other work keeps them all busy; ask again in a moment"
+            }
             AuthErrorKind::StoreUnavailable => "the key store is unavailable: ask again",
         })
     }

@@ -38,6 +38,8 @@ pub struct ManageError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManageErrorKind {
+    /// Too many keys are being made for this actor at once. Others are not affected.
+    ActorBusy,
     /// Somebody else changed the same thing at the same time. Look again.
     Conflict,
     /// The stored record of the key cannot be read.
@@ -74,6 +76,8 @@ pub enum ManageErrorKind {
     RotationOver,
     /// A rotation of the key, or the one that made the key, is under way.
     RotationUnderWay,
+    /// No core was free to hash the new key: other work keeps them all busy.
+    Starved,
     /// The store could not be asked.
     StoreUnavailable,
 }
@@ -147,7 +151,8 @@ impl ManageError {
         self.kind
     }
 
-    /// When to ask again, if it is [overloaded](ManageErrorKind::Overloaded).
+    /// When to ask again, if the actor is [busy](ManageErrorKind::ActorBusy), or hashing is
+    /// [overloaded](ManageErrorKind::Overloaded) or [starved](ManageErrorKind::Starved).
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -177,7 +182,9 @@ impl From<StoreError> for ManageError {
 impl From<HashError> for ManageError {
     fn from(error: HashError) -> Self {
         let kind = match error.kind() {
+            HashErrorKind::Crowded => ManageErrorKind::ActorBusy,
             HashErrorKind::Overloaded => ManageErrorKind::Overloaded,
+            HashErrorKind::Starved => ManageErrorKind::Starved,
             HashErrorKind::Randomness => ManageErrorKind::Randomness,
             HashErrorKind::Corrupt | HashErrorKind::Failed => ManageErrorKind::HashFailed,
         };
@@ -188,6 +195,9 @@ impl From<HashError> for ManageError {
 impl fmt::Display for ManageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
+            ManageErrorKind::ActorBusy => {
+                "too many keys are being made for this actor at once: wait for the answers, then ask again"
+            }
             ManageErrorKind::Conflict => "somebody else changed the same thing meanwhile: look at it and ask again",
             ManageErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
             ManageErrorKind::Denied(denial) => return write!(f, "denied: {denial}"),
@@ -217,6 +227,10 @@ impl fmt::Display for ManageError {
             ManageErrorKind::RotationUnderWay => {
                 "a rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask \
                  them, or an admin of the organization, to revoke that one"
+            }
+            ManageErrorKind::Starved => {
+                "no core was free to hash the new key, so it was not made: other work keeps them all busy; ask again in a \
+                 moment"
             }
             ManageErrorKind::StoreUnavailable => "the key store is unavailable, nothing was changed: ask again",
         })

@@ -29,7 +29,7 @@ impl<S: KeyStore> KeyManager<S> {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of), invalid, owner held or closed,
-    /// replay, overloaded, hash failed, randomness, store unavailable, outcome unknown.
+    /// replay, actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
@@ -52,7 +52,7 @@ impl<S: KeyStore> KeyManager<S> {
             owner: request.owner,
             name,
             labels,
-            hash: self.0.hasher.hash(plaintext.expose_secret()).await?,
+            hash: self.hash(&plaintext, actor).await?,
             scopes,
             created_by: actor.id(),
             created_with: actor.key_id().copied(),
@@ -82,6 +82,7 @@ impl<S: KeyStore> KeyManager<S> {
         let guards = vec![self.owner_is_active(&record.owner)];
         let wanted = Wanted { guards, dedupe, ..Wanted::one(record.created_at, write) };
         self.apply(actor, wanted).await?;
+        self.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
     }
