@@ -18,6 +18,7 @@ mod checking;
 mod conformance;
 mod copy;
 mod examples;
+mod first_use;
 mod http;
 mod inventory;
 mod leak_response;

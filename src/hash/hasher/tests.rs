@@ -11,7 +11,7 @@ use std::{
 use argon2::{Algorithm, Argon2, PasswordHash, PasswordVerifier, Version};
 
 use super::*;
-use crate::hash::{HasherSetupErrorKind, Pepper, job::Unheard, tag::TagKey};
+use crate::hash::{HasherSetupErrorKind, Pepper, cpu_time::CpuTime, job::Unheard, tag::TagKey};
 
 mod load;
 
