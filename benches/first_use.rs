@@ -3,7 +3,8 @@
 //! Starts twice as many processes of normal priority as there are cores, each of which does nothing but compute, and beside
 //! them uses `--keys` keys for the first time, one after another, on a node with default settings that did not make them:
 //! each costs a standard run of Argon2id. Then it makes `--fresh` keys on that node and uses each at once, as somebody does
-//! who creates a key and tries it out.
+//! who creates a key and tries it out. At last, without the processes, `--issuing` tasks of one user make keys without end
+//! while `--fresh` keys are used for the first time.
 //!
 //! Prints a line each: name, tab, figure. Exits with 1 if a first use was refused or took 5 s. `--loops` is how many
 //! computing processes there are for each core, at least one in all.
@@ -22,19 +23,21 @@ use std::{
     process::{Child, ChildStdin, Command, ExitCode, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use tower_api_keys::{Actor, ApiKeys, IssueKey, TeamId, hash::HasherConfig, key::PlaintextKey, store::MemoryStore};
+use tower_api_keys::{
+    Actor, ApiKeys, IssueKey, TeamId, UserId, hash::HasherConfig, key::PlaintextKey, manage::Rights, store::MemoryStore,
+};
 use traffic::{Arguments, Latencies, cores};
 
 /// Set in a process that does nothing but compute.
 const LOOP: &str = "TOWER_API_KEYS_BENCH_LOOP";
 
-const DEFAULTS: [(&str, f64); 3] = [("fresh", 20.0), ("keys", 100.0), ("loops", 2.0)];
+const DEFAULTS: [(&str, f64); 4] = [("fresh", 20.0), ("issuing", 64.0), ("keys", 100.0), ("loops", 2.0)];
 
 /// Within so long a time a first use has to be answered.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -82,8 +85,39 @@ async fn measure(arguments: &Arguments) -> ExitCode {
     fresh.print("use_after_issue");
     println!("issue_and_use_argon2_runs\t{}", node.authenticator().argon2_runs() - runs);
     drop(busy);
-    let (expected, answered) = (keys.len() + arguments.count("fresh"), first_uses.in_time + fresh.in_time);
-    if answered == expected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let beside = beside_issuing(&node, keys.iter().take(arguments.count("fresh")), arguments.count("issuing")).await;
+    if [&first_uses, &fresh, &beside].iter().all(|uses| uses.are_in_time()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn beside_issuing(node: &Keys, keys: impl Iterator<Item = &PlaintextKey>, tasks: usize) -> Uses {
+    node.authenticator().forget_proofs();
+    let made = Arc::new(AtomicU64::new(0));
+    let mut issuing = tokio::task::JoinSet::new();
+    for _ in 0..tasks {
+        let (manager, made) = (node.manager(), Arc::clone(&made));
+        issuing.spawn(async move {
+            let user = UserId::new("mallory").unwrap();
+            let mallory = Actor::user(user.clone(), Rights::none());
+            loop {
+                match manager.issue(IssueKey::user(user.clone()), &mallory).await {
+                    Ok(_) => drop(made.fetch_add(1, Ordering::Relaxed)),
+                    // Told to come back, and does at once.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        });
+    }
+    let mut uses = Uses::default();
+    for key in keys {
+        uses.of(node, key).await;
+    }
+    uses.print("beside_issuing");
+    println!("beside_issuing_keys_made\t{}", made.load(Ordering::Relaxed));
+    uses
 }
 
 async fn issue(keys: &Keys) -> PlaintextKey {
@@ -114,6 +148,10 @@ impl Uses {
         }
         self.in_time += usize::from(answer.is_ok() && latency < LIMIT);
         self.latencies.push(latency);
+    }
+
+    fn are_in_time(&self) -> bool {
+        self.in_time == self.latencies.nanoseconds().len()
     }
 
     fn print(&self, name: &str) {

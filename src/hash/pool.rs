@@ -281,8 +281,13 @@ impl Shared {
     }
 
     fn look(&self) {
-        // The files are read without the lock.
-        let clocks: Vec<Clock> = self.lock().workers.iter().map(|worker| worker.clock.clone()).collect();
+        let state = self.lock();
+        if !state.watch.is_due(Instant::now()) {
+            return;
+        }
+        let clocks: Vec<Clock> = state.workers.iter().map(|worker| worker.clock.clone()).collect();
+        // Files are read without the lock.
+        drop(state);
         let times = clocks.iter().map(|clock| match clock {
             Clock::NotYet => Some(Duration::ZERO),
             Clock::Measured(clock) => clock.read(),

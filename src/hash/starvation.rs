@@ -45,6 +45,11 @@ pub(super) struct SeenThread {
 }
 
 impl Watch {
+    /// Whether a look would tell anything.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.begun.as_ref().is_none_or(|window| now.saturating_duration_since(window.at) >= WINDOW)
+    }
+
     /// Judges the time since the last judgement, if that is long enough.
     pub(super) fn look(&mut self, now: Instant, cores: usize, seen: Seen) {
         if let Some(Window { at, seen: before }) = &self.begun {

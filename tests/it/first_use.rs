@@ -15,7 +15,8 @@ use tower_api_keys::{
     hash::Argon2Params,
     key::PlaintextKey,
     manage::{ManageErrorKind, Rights, RotateKey},
-    store::{KeyStore, MemoryStore, RehashedKey, SqliteStore},
+    record::Hold,
+    store::{KeyReader, KeyStore, MemoryStore, RehashedKey, SqliteStore},
 };
 
 use crate::support::{
@@ -49,7 +50,7 @@ async fn the_node_that_made_a_key_knows_it<S: KeyStore>(store: Arc<S>, freshness
     assert_eq!(check(&here, key.expose_secret()).await, Ok(()));
     assert_eq!(runs(&here), 1, "the hash that was made, and no other");
 
-    let rotated = here.manager().begin_rotation(RotateKey::new(key.id()), &system()).await.unwrap();
+    let rotated = here.manager().begin_rotation(RotateKey::of(key.id()), &system()).await.unwrap();
     let new = remembered(rotated.into_plaintext());
     assert_eq!(check(&here, new.expose_secret()).await, Ok(()));
     assert_eq!(check(&here, key.expose_secret()).await, Ok(()));
@@ -98,9 +99,9 @@ async fn a_new_key_that_ended_before_its_first_use_is_refused() {
         assert_eq!(check(&here, key.expose_secret()).await, Err(AuthErrorKind::Revoked));
 
         let key = issue(&here, user("bob")).await;
-        elsewhere.manager().hold(&user("bob").into(), &system()).await.unwrap();
+        elsewhere.manager().hold(&user("bob").into(), Hold::Suspended, &system()).await.unwrap();
         assert_eq!(check(&here, key.expose_secret()).await, Err(AuthErrorKind::OwnerSuspended));
-        elsewhere.manager().lift(&user("bob").into(), &system()).await.unwrap();
+        elsewhere.manager().lift(&user("bob").into(), Hold::Suspended, &system()).await.unwrap();
         assert_eq!(check(&here, key.expose_secret()).await, Ok(()));
 
         let request = IssueKey::team(team("blue")).expires_at(clock_in(&clock, HOUR));
@@ -138,7 +139,7 @@ async fn a_new_key_whose_stored_hash_was_replaced_is_proved_again() {
 }
 
 /// Nothing is remembered of a key that the store may not have.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_key_that_was_not_made_for_certain_is_not_remembered() {
     let hooked = Hooked::new(MemoryStore::new());
     let hooks = hooked.hooks.clone();
