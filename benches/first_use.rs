@@ -15,6 +15,7 @@
     reason = "it measures and prints, and without keys there is nothing to measure"
 )]
 
+#[allow(dead_code, reason = "it needs less of it than others do")]
 mod traffic;
 
 use std::{

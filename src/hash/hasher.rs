@@ -1,12 +1,11 @@
 //! Makes hashes and checks texts against them.
 
+mod make;
+
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use subtle::ConstantTimeEq;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
@@ -14,16 +13,15 @@ use super::{
     config::{HasherConfig, HasherSetupError},
     cpu_time::MEASURE,
     error::{HashError, HashErrorKind, TagError, TagErrorKind, VerifyError, VerifyErrorKind},
-    job::{Job, Outcome},
     key_hash::KeyHash,
     params::{AcceptedParams, Argon2Params},
     pepper::{PepperId, Peppers},
     pool::{Limits, Pool, Refused},
-    queue::{Places, QueueFigures, Queued, Urgency},
+    queue::{Places, QueueFigures, Urgency},
     runs::{Answer, Next, Question, Runs},
     tag::key_check_value,
-    turns::{NoTurn, Requester, Turn, Turns},
-    work::{Meter, Output, Reply, Secrets, Work},
+    turns::{Requester, Turns},
+    work::{Meter, Secrets, Work},
 };
 use crate::random::random_bytes;
 
@@ -255,53 +253,6 @@ impl Hasher {
                 Next::Refused(Refused::NoThread(error)) => return Err(VerifyError::failed(error)),
             }
         }
-    }
-
-    async fn make(
-        &self,
-        urgency: Urgency,
-        requester: Option<Requester>,
-        text: &str,
-        params: Argon2Params,
-        pepper: Option<PepperId>,
-    ) -> Result<KeyHash, HashError> {
-        let secrets = self.0.secrets.get(&pepper).ok_or(HashError::new(HashErrorKind::Corrupt))?;
-        let salt = *random_bytes().map_err(|error| HashError::caused(HashErrorKind::Randomness, error))?;
-        let not_done = |kind, waited| HashError::not_done(kind, waited, self.0.retry_after());
-        let run = async {
-            let turn = match requester {
-                Some(requester) => Some(self.0.turns.take(requester).await.map_err(|none| match none {
-                    NoTurn::All => not_done(HashErrorKind::Overloaded, None),
-                    NoTurn::One => not_done(HashErrorKind::Crowded, None),
-                })?),
-                None => None,
-            };
-            self.queue(urgency, turn, self.0.work(secrets, params, text, salt))?
-                .await
-                .map_err(|error| HashError::caused(HashErrorKind::Failed, error))?
-                .map_err(|error| HashError::caused(HashErrorKind::Failed, error))
-        };
-        let starved_before = self.0.pool.figures().starved;
-        let output = timeout(HASH_WAIT, run).await.map_err(|_| {
-            let starved = self.0.has_starved(starved_before, HASH_WAIT);
-            not_done(if starved { HashErrorKind::Starved } else { HashErrorKind::Overloaded }, Some(HASH_WAIT))
-        })??;
-        Ok(KeyHash::assemble(params, salt, *output, secrets.tag(text), pepper))
-    }
-
-    fn queue(
-        &self,
-        urgency: Urgency,
-        turn: Option<Turn>,
-        work: Work,
-    ) -> Result<oneshot::Receiver<Outcome<Output>>, HashError> {
-        let (reply, receiver) = Reply::new();
-        let make = || Queued::in_turn(Job::new(move |memory| work.run(memory), reply), turn);
-        self.0.pool.submit(urgency, make).map_err(|refused| match refused {
-            Refused::Full => HashError::not_done(HashErrorKind::Overloaded, None, self.0.retry_after()),
-            Refused::NoThread(error) => HashError::caused(HashErrorKind::Failed, error),
-        })?;
-        Ok(receiver)
     }
 }
 

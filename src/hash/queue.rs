@@ -147,7 +147,11 @@ mod tests {
     /// Queues a job that writes its urgency down when it runs.
     fn push(queue: &mut Queue, urgency: Urgency, notes: &std::sync::mpsc::Sender<Urgency>) {
         let notes = notes.clone();
-        let job = || Queued::new(Job::new(move |_| Ok(notes.send(urgency).unwrap()), Unheard));
+        let run = move |_: &mut Memory| {
+            notes.send(urgency).unwrap();
+            Ok(())
+        };
+        let job = || Queued::new(Job::new(run, Unheard));
         queue.push(urgency, PLACES, job).unwrap();
     }
 

@@ -11,7 +11,13 @@ use std::{
 use argon2::{Algorithm, Argon2, PasswordHash, PasswordVerifier, Version};
 
 use super::*;
-use crate::hash::{HasherSetupErrorKind, Pepper, cpu_time::CpuTime, job::Unheard, tag::TagKey};
+use crate::hash::{
+    HasherSetupErrorKind, Pepper,
+    cpu_time::CpuTime,
+    job::{Job, Unheard},
+    queue::Queued,
+    tag::TagKey,
+};
 
 mod load;
 
@@ -72,7 +78,10 @@ fn occupy(hasher: &Hasher) -> Sender<()> {
 /// Returns when the only thread has nothing left to do.
 fn drain(hasher: &Hasher) {
     let (done, is_done) = channel();
-    let job = move |_: &mut Memory| Ok(done.send(()).unwrap());
+    let job = move |_: &mut Memory| {
+        done.send(()).unwrap();
+        Ok(())
+    };
     hasher.0.pool.submit(Urgency::Rehash, || Queued::new(Job::new(job, Unheard))).unwrap();
     is_done.recv().unwrap();
 }

@@ -30,7 +30,11 @@ fn no_time() -> Option<Box<dyn CpuTime>> {
 }
 
 fn job(run: impl Fn() + Send + Sync + 'static) -> Queued {
-    Queued::new(Job::new(move |_| Ok(run()), Unheard))
+    let run = move |_: &mut Memory| {
+        run();
+        Ok(())
+    };
+    Queued::new(Job::new(run, Unheard))
 }
 
 /// Occupies a thread until the sender is dropped. Returns when the job has begun.

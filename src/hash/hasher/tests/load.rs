@@ -383,6 +383,7 @@ fn occupy_all(hasher: &Hasher) -> Gates {
         Ok(())
     };
     hasher.0.pool.submit(Urgency::Issue, || Queued::new(Job::new(job, Unheard))).unwrap();
-    (begins.recv().unwrap(), begins.recv().unwrap());
+    begins.recv().unwrap();
+    begins.recv().unwrap();
     Gates { thread, relief }
 }
