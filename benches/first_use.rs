@@ -9,6 +9,7 @@
 //! Prints a line each: name, tab, figure. Exits with 1 if a first use was refused or took 5 s. `--loops` is how many
 //! computing processes there are for each core, at least one in all.
 #![allow(
+    clippy::indexing_slicing,
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
