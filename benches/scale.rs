@@ -18,7 +18,7 @@
 #[path = "scale/plot.rs"]
 mod plot;
 
-use std::{fs, hint::black_box, ops::Range, path::Path, str, time::Duration, time::Instant};
+use std::{fs, hint::black_box, ops::Range, path::Path, str, sync::Arc, time::Duration, time::Instant};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use tower_api_keys::{
@@ -51,7 +51,8 @@ const TEXT_LENGTH: usize = 74;
 
 /// So many keys, all in a store of their own and all proved.
 struct Population {
-    keys: ApiKeys<MemoryStore>,
+    keys: ApiKeys<Arc<MemoryStore>>,
+    maker: ApiKeys<Arc<MemoryStore>>,
     texts: Vec<[u8; TEXT_LENGTH]>,
     issued: usize,
     random: Random,
@@ -68,10 +69,14 @@ impl Population {
         let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(wait);
         // Usage stays in its cells, as between two flushes: written to this store, it would count as memory of proofs.
         let day = Duration::from_secs(86_400);
-        let builder = ApiKeys::builder(MemoryStore::new()).hasher(hasher).look_ups(64, wait).usage_interval(day);
+        let store = Arc::new(MemoryStore::new());
+        // A node remembers the keys that it makes, so another one makes them.
+        let maker = ApiKeys::builder(Arc::clone(&store)).hasher(hasher.clone()).proofs(1).build().await.unwrap();
+        let builder = ApiKeys::builder(store).hasher(hasher).look_ups(64, wait).usage_interval(day);
         let keys = builder.proofs(2_000_000).build().await.unwrap();
         let mut population = Self {
             keys,
+            maker,
             // Written to, so that all of it is resident from the start.
             texts: vec![[b'-'; TEXT_LENGTH]; size],
             issued: 0,
@@ -100,7 +105,7 @@ impl Population {
     }
 
     async fn issue(&mut self, count: usize) {
-        let (manager, actor) = (self.keys.manager(), Actor::system("bench").unwrap());
+        let (manager, actor) = (self.maker.manager(), Actor::system("bench").unwrap());
         let request = |number: usize| {
             IssueKey::team(TeamId::from((number / KEYS_OF_A_TEAM) as u64)).named(format!("CI deploy {number:06}"))
         };

@@ -4,6 +4,7 @@ mod actor_id;
 mod key_record;
 mod labels;
 mod name;
+mod new_keys;
 mod owner_status;
 mod row;
 
@@ -12,6 +13,7 @@ pub use key_record::{KeyRecord, Revocation};
 pub use labels::{InvalidLabels, Labels};
 pub(crate) use name::misleads;
 pub use name::{InvalidName, KeyName};
+pub(crate) use new_keys::NewKeys;
 pub use owner_status::{Hold, OwnerStatus, OwnerStatusRow};
 pub(crate) use row::labels_text;
 pub use row::{CorruptRow, KeyRow};

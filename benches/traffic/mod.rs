@@ -132,9 +132,9 @@ pub(crate) fn stolen_ms() -> u64 {
 }
 
 /// What the crate promises not to exceed, whatever clients do: what the process took before the first hash, the memory
-/// of one standard hash for each hashing thread, a tenth, and 30 MiB.
+/// of one standard hash for each hashing thread and for the one that relieves them, a tenth, and 30 MiB.
 pub(crate) fn allowed_kib(idle: u64) -> u64 {
-    (idle + cores() as u64 * 19_456) * 11 / 10 + 30 * 1_024
+    (idle + (cores() as u64 + 1) * 19_456) * 11 / 10 + 30 * 1_024
 }
 
 /// So many threads hash by default.

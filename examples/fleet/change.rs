@@ -98,7 +98,8 @@ where
 }
 
 fn is_passing(kind: ManageErrorKind) -> bool {
-    matches!(kind, ManageErrorKind::OutcomeUnknown | ManageErrorKind::Overloaded | ManageErrorKind::StoreUnavailable)
+    use ManageErrorKind::{ActorBusy, OutcomeUnknown, Overloaded, Starved, StoreUnavailable};
+    matches!(kind, ActorBusy | OutcomeUnknown | Overloaded | Starved | StoreUnavailable)
 }
 
 impl fmt::Display for Change {

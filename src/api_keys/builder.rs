@@ -316,7 +316,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             self.rules.notifier.clone(),
         );
         let notifier = self.rules.notifier.clone();
-        let manager = KeyManager::new(ManagerParts {
+        let parts = ManagerParts {
             store: Arc::clone(&self.store),
             hasher: hasher.clone(),
             format: settings.format.clone(),
@@ -327,7 +327,8 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             organization: OrganizationId::single(),
             rules: Arc::new(self.rules),
             denials: Arc::new(denials),
-        });
+            new_keys: None,
+        };
         let clock = Arc::clone(&settings.clock);
         let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep));
         let mut upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner, notifier);
@@ -335,6 +336,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         let upkeep = Arc::new(upkeep);
         (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
+        let manager = KeyManager::new(ManagerParts { new_keys: Some(authenticator.new_keys()), ..parts });
         Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher, upkeep })), hasher))
     }
 }

@@ -55,7 +55,7 @@ static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Authenticator<R>(Arc<Inner<R>>);
+pub struct Authenticator<R>(pub(super) Arc<Inner<R>>);
 
 pub(super) struct Inner<R> {
     pub(super) id: u32,

@@ -21,7 +21,7 @@ const STRIPES: usize = 64;
 /// No epoch ever has this number: an entry with it is not current.
 const STALE: u64 = 0;
 
-/// Keys that were proved on this node: a text that matched a hash, and the record as it was read last.
+/// Keys that were proved on this node: a text that matched a hash, or was hashed, and the record as it was read last.
 ///
 /// A proof is never a permission. It holds as long as the stored hash does, while the record beside it counts only as
 /// long as it is [current](Self::is_current): a change marks it unknown and leaves the proof.
@@ -106,15 +106,24 @@ impl ProofCache {
         if !unchanged && let Some(entry) = self.entries.get(&id).filter(|entry| self.is_current(entry)) {
             return entry;
         }
+        self.insert(&mut owners, proof, if unchanged { ticket.epoch } else { STALE })
+    }
+
+    /// Remembers a proof without a record: what became of the key is read at its next use. What is remembered of the key
+    /// already stays as it is.
+    pub(super) fn remember_proof(&self, proof: Proof) {
+        let _stripe = self.stripe(&proof.claims.key);
+        let mut owners = self.owners();
+        if self.entries.peek(&proof.claims.key).is_none() {
+            self.insert(&mut owners, proof, STALE);
+        }
+    }
+
+    fn insert(&self, owners: &mut Owners, proof: Proof, epoch: u64) -> Arc<WithClaims<Entry>> {
         let Proof { digest, prefix, fingerprint, mut claims } = proof;
+        let id = claims.key;
         claims.owner = owners.share(claims.owner);
-        let rest = Entry {
-            digest,
-            prefix,
-            fingerprint,
-            usage: KeyUsage::default(),
-            epoch: AtomicU64::new(if unchanged { ticket.epoch } else { STALE }),
-        };
+        let rest = Entry { digest, prefix, fingerprint, usage: KeyUsage::default(), epoch: AtomicU64::new(epoch) };
         let entry = Arc::new(WithClaims { claims, rest });
         self.entries.insert(id, Arc::clone(&entry));
         entry

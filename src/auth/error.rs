@@ -66,6 +66,8 @@ pub enum AuthErrorKind {
     Overloaded,
     /// The key was revoked. Only a caller who has the key is told.
     Revoked,
+    /// No core was free to hash the key: other work keeps them all busy. Nothing is wrong with the key, as far as is known.
+    Starved,
     /// The store could not say how things stand.
     StoreUnavailable,
 }
@@ -74,7 +76,10 @@ impl AuthErrorKind {
     /// Whether the same key may be accepted a moment later: the answer is 503, and no reason to throw the key away.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::ClockUnsure | Self::CorruptRecord | Self::Overloaded | Self::StoreUnavailable)
+        matches!(
+            self,
+            Self::ClockUnsure | Self::CorruptRecord | Self::Overloaded | Self::Starved | Self::StoreUnavailable
+        )
     }
 
     /// The code that refusals and counts carry.
@@ -87,7 +92,8 @@ impl AuthErrorKind {
             Self::Invalid => "invalid_key",
             Self::Malformed(_) => "malformed_key",
             Self::OwnerSuspended => "owner_suspended",
-            Self::Overloaded => "overloaded",
+            // One for both: a client does the same about them, and how a node spends its cores is not for it to know.
+            Self::Overloaded | Self::Starved => "overloaded",
             Self::Revoked => "key_revoked",
             Self::StoreUnavailable => "store_unavailable",
         }
@@ -120,6 +126,11 @@ impl AuthError {
     /// One reading of the clock says that the key has expired, and another one that it has not.
     pub(crate) fn clock_unsure(source: ClockInDoubt) -> Self {
         Self::new(AuthErrorKind::ClockUnsure).caused(source.into(), Some(LONGEST_DOUBT), false)
+    }
+
+    /// No core is free, until then as far as anybody can tell.
+    pub(crate) fn starved(retry_after: Option<Duration>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(AuthErrorKind::Starved).caused(source.into(), retry_after, false)
     }
 
     pub(crate) const fn malformed(key: MalformedKey) -> Self {
@@ -179,6 +190,9 @@ impl fmt::Display for AuthError {
             AuthErrorKind::OwnerSuspended => "the owner of the key is held or closed: an admin can lift a hold",
             AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
             AuthErrorKind::Revoked => "the key was revoked: use another one",
+            AuthErrorKind::Starved => {
+                "no core was free to hash the key: other work keeps them all busy; ask again in a moment"
+            }
             AuthErrorKind::StoreUnavailable => "the key cannot be checked at the moment: keep it, and ask again",
         })
     }

@@ -158,6 +158,8 @@ impl Meter {
             hash_wait_total: queue.total_wait,
             hash_wait_longest: queue.longest_wait,
             hashes_refused: queue.refused,
+            hashes_taken_over: queue.taken_over,
+            hash_starvation: queue.starved,
             proof_hits: self.hits.iter().map(|line| value(&line.0)).fold(0, u64::wrapping_add),
             proof_misses: value(&self.misses),
             proofs_remembered: self.proofs.len(),

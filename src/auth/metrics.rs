@@ -30,7 +30,7 @@ use crate::time::Timestamp;
 pub struct AuthMetrics {
     /// Argon2 runs begun: first uses, and with [`ApiKeys`](crate::ApiKeys) new keys and better hashes.
     pub argon2_runs: u64,
-    /// Hashes that wait for a thread now, of every kind. With the default settings at most 256 checks, 16 new keys and
+    /// Hashes that wait for a thread now, of every kind. With the default settings at most 256 checks, 256 new keys and
     /// 16 better hashes.
     pub hashes_queued: usize,
     /// Hashes that a thread took from the queue: as many waits are in the next two.
@@ -42,6 +42,12 @@ pub struct AuthMetrics {
     pub hash_wait_longest: Duration,
     /// Hashes that found the queue full. A check is then refused as `overloaded`, as are those whose wait was over.
     pub hashes_refused: u64,
+    /// Hashes that ran at normal priority, since the hashing threads got no core. Each counts once in
+    /// [`argon2_runs`](Self::argon2_runs).
+    pub hashes_taken_over: u64,
+    /// For how long the hashing threads got no core though they had something to do, added up: other work on the machine
+    /// keeps all cores busy.
+    pub hash_starvation: Duration,
     /// Checks that what is remembered of the key was enough for: no look-up, no hash.
     pub proof_hits: u64,
     /// Checks of well-formed keys that took a look-up, and a hash where no proof is remembered: first uses, first uses

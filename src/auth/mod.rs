@@ -19,6 +19,8 @@
 //! | `api_keys_hash_wait_seconds` | gauge that only grows | seconds | [`hash_wait_total`](AuthMetrics::hash_wait_total) |
 //! | `api_keys_hash_wait_longest_seconds` | gauge | seconds | [`hash_wait_longest`](AuthMetrics::hash_wait_longest) |
 //! | `api_keys_hashes_refused_total` | counter | hashes | [`hashes_refused`](AuthMetrics::hashes_refused) |
+//! | `api_keys_hashes_taken_over_total` | counter | hashes | [`hashes_taken_over`](AuthMetrics::hashes_taken_over) |
+//! | `api_keys_hash_starvation_seconds` | gauge that only grows | seconds | [`hash_starvation`](AuthMetrics::hash_starvation) |
 //! | `api_keys_proof_hits_total` | counter | checks | [`proof_hits`](AuthMetrics::proof_hits) |
 //! | `api_keys_proof_misses_total` | counter | checks | [`proof_misses`](AuthMetrics::proof_misses) |
 //! | `api_keys_proofs_remembered` | gauge | keys | [`proofs_remembered`](AuthMetrics::proofs_remembered) |
@@ -56,6 +58,7 @@ mod log_reader;
 mod look_up;
 mod meter;
 mod metrics;
+mod new_keys;
 mod owners;
 mod pass;
 mod pruner;

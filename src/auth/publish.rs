@@ -51,7 +51,7 @@ pub(super) fn publish(metrics: &AuthMetrics) {
     }
 }
 
-fn figures(metrics: &AuthMetrics) -> [Figure; 22] {
+fn figures(metrics: &AuthMetrics) -> [Figure; 24] {
     [
         count("api_keys_argon2_runs_total", "Argon2 runs begun", metrics.argon2_runs),
         number("api_keys_hashes_queued", "hashes that wait for a thread", metrics.hashes_queued),
@@ -60,6 +60,16 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 22] {
         time("api_keys_hash_wait_seconds", "how long those had waited, added up", metrics.hash_wait_total),
         time("api_keys_hash_wait_longest_seconds", "how long one had waited at most", metrics.hash_wait_longest),
         count("api_keys_hashes_refused_total", "hashes that found the queue full", metrics.hashes_refused),
+        count(
+            "api_keys_hashes_taken_over_total",
+            "hashes run at normal priority because the hashing threads got no core",
+            metrics.hashes_taken_over,
+        ),
+        time(
+            "api_keys_hash_starvation_seconds",
+            "how long hashing threads with work got no core, added up",
+            metrics.hash_starvation,
+        ),
         count("api_keys_proof_hits_total", "checks without a look-up or a hash", metrics.proof_hits),
         count("api_keys_proof_misses_total", "checks that took a look-up, and maybe a hash", metrics.proof_misses),
         number("api_keys_proofs_remembered", "keys that are remembered", metrics.proofs_remembered),

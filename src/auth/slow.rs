@@ -233,6 +233,7 @@ impl<R: KeyReader> Inner<R> {
                 AuthError::new(AuthErrorKind::Invalid)
             }
             VerifyErrorKind::Corrupt => self.unreadable(known.record.id, Some(known.owner_ref())).with_source(error),
+            VerifyErrorKind::Starved => AuthError::starved(error.retry_after(), error),
             _ => AuthError::overloaded(error.retry_after(), error),
         }
     }
@@ -250,9 +251,12 @@ impl<R: KeyReader> Inner<R> {
     }
 
     fn claims(&self, known: &Known) -> Claims {
-        let record = &known.record;
+        self.claims_of(&known.record, Arc::clone(known.shared_owner()))
+    }
+
+    pub(super) fn claims_of(&self, record: &KeyRecord, owner: Arc<SharedOwner>) -> Claims {
         Claims {
-            owner: Arc::clone(known.shared_owner()),
+            owner,
             key: record.id,
             proved_by: self.id,
             key_name: record.name.as_str().into(),

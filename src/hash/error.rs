@@ -86,7 +86,7 @@ impl VerifyError {
         self.0.kind
     }
 
-    /// When to ask again, if the kind is [`VerifyErrorKind::Overloaded`]. At least 1 s.
+    /// When to ask again, if the kind is [`VerifyErrorKind::Overloaded`] or [`VerifyErrorKind::Starved`]. At least 1 s.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -96,8 +96,9 @@ impl VerifyError {
         Self(Reason::new(kind))
     }
 
-    pub(super) fn overloaded(retry_after: Duration) -> Self {
-        Self(Reason { retry_after: Some(retry_after), ..Reason::new(VerifyErrorKind::Overloaded) })
+    /// Not done, for this reason, and after this time if it was waited for.
+    pub(super) fn not_done(kind: VerifyErrorKind, waited: Option<Duration>, retry_after: Duration) -> Self {
+        Self(Reason::not_done(kind, waited, retry_after))
     }
 
     pub(super) fn failed(source: impl Error + Send + Sync + 'static) -> Self {
@@ -111,7 +112,8 @@ impl fmt::Display for VerifyError {
             VerifyErrorKind::Corrupt => "the stored hash names a pepper or a cost that is not accepted",
             VerifyErrorKind::Failed => "the hashing run failed",
             VerifyErrorKind::Mismatch => "the text does not match the stored hash",
-            VerifyErrorKind::Overloaded => "too many hashes wait",
+            VerifyErrorKind::Overloaded => return too_many(f, self.0.waited),
+            VerifyErrorKind::Starved => return no_core(f, self.0.waited),
         })
     }
 }
@@ -129,7 +131,7 @@ impl Error for VerifyError {
 ///
 /// /// Whether the same text may be found to match a moment later.
 /// fn is_temporary(kind: VerifyErrorKind) -> bool {
-///     matches!(kind, VerifyErrorKind::Failed | VerifyErrorKind::Overloaded)
+///     matches!(kind, VerifyErrorKind::Failed | VerifyErrorKind::Overloaded | VerifyErrorKind::Starved)
 /// }
 /// assert!(!is_temporary(VerifyErrorKind::Mismatch));
 /// ```
@@ -142,8 +144,12 @@ pub enum VerifyErrorKind {
     Failed,
     /// The text is not that of this key.
     Mismatch,
-    /// The queue is full or the wait was over. Nothing is known about the text.
+    /// More hashes are wanted than the hashing threads can make: the queue is full, or the wait was over. Nothing is known
+    /// about the text.
     Overloaded,
+    /// The wait was over, and for most of it no core was free to hash: other work keeps them all busy. Nothing is known
+    /// about the text.
+    Starved,
 }
 
 /// A text was not hashed.
@@ -171,7 +177,8 @@ impl HashError {
         self.0.kind
     }
 
-    /// When to ask again, if the kind is [`HashErrorKind::Overloaded`]. At least 1 s.
+    /// When to ask again, if the kind is [`HashErrorKind::Crowded`], [`HashErrorKind::Overloaded`] or
+    /// [`HashErrorKind::Starved`]. At least 1 s.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -181,8 +188,9 @@ impl HashError {
         Self(Reason::new(kind))
     }
 
-    pub(super) fn overloaded(retry_after: Duration) -> Self {
-        Self(Reason { retry_after: Some(retry_after), ..Reason::new(HashErrorKind::Overloaded) })
+    /// Not done, for this reason, and after this time if it was waited for.
+    pub(super) fn not_done(kind: HashErrorKind, waited: Option<Duration>, retry_after: Duration) -> Self {
+        Self(Reason::not_done(kind, waited, retry_after))
     }
 
     pub(super) fn caused(kind: HashErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
@@ -194,9 +202,11 @@ impl fmt::Display for HashError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.kind {
             HashErrorKind::Corrupt => "the stored hash names a pepper or a cost that is not accepted",
+            HashErrorKind::Crowded => "too many hashes of the same requester wait",
             HashErrorKind::Failed => "the hashing run failed",
-            HashErrorKind::Overloaded => "too many hashes wait",
+            HashErrorKind::Overloaded => return too_many(f, self.0.waited),
             HashErrorKind::Randomness => "the operating system gave no randomness",
+            HashErrorKind::Starved => return no_core(f, self.0.waited),
         })
     }
 }
@@ -213,7 +223,7 @@ impl Error for HashError {
 /// use tower_api_keys::hash::{HashError, HashErrorKind};
 ///
 /// fn should_ask_again(error: &HashError) -> bool {
-///     matches!(error.kind(), HashErrorKind::Failed | HashErrorKind::Overloaded)
+///     error.retry_after().is_some() || error.kind() == HashErrorKind::Failed
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,31 +231,56 @@ impl Error for HashError {
 pub enum HashErrorKind {
     /// The hash to replace names a pepper this node does not know, or a cost outside of what it accepts.
     Corrupt,
+    /// Too many hashes wait that the same requester asked for: a [`KeyManager`](crate::KeyManager) tells actors apart.
+    Crowded,
     /// The run panicked, found no memory, or lost its thread.
     Failed,
-    /// All places are taken or the wait was over.
+    /// More hashes are wanted than the hashing threads can make: all places are taken, or the wait was over.
     Overloaded,
     /// The operating system gave no randomness for the salt.
     Randomness,
+    /// The wait was over, and for most of it no core was free to hash: other work keeps them all busy.
+    Starved,
 }
 
 #[derive(Debug)]
 struct Reason<K> {
     kind: K,
+    waited: Option<Duration>,
     retry_after: Option<Duration>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl<K> Reason<K> {
     const fn new(kind: K) -> Self {
-        Self { kind, retry_after: None, source: None }
+        Self { kind, waited: None, retry_after: None, source: None }
+    }
+
+    const fn not_done(kind: K, waited: Option<Duration>, retry_after: Duration) -> Self {
+        Self { kind, waited, retry_after: Some(retry_after), source: None }
     }
 
     fn caused(kind: K, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { kind, retry_after: None, source: Some(Box::new(source)) }
+        Self { kind, waited: None, retry_after: None, source: Some(Box::new(source)) }
     }
 
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+fn too_many(f: &mut fmt::Formatter<'_>, waited: Option<Duration>) -> fmt::Result {
+    match waited {
+        None => f.write_str("too many hashes wait: all places are taken"),
+        Some(waited) => {
+            write!(f, "the hash was not ready within {waited:?}: too many are wanted, or each takes too long")
+        }
+    }
+}
+
+fn no_core(f: &mut fmt::Formatter<'_>, waited: Option<Duration>) -> fmt::Result {
+    match waited {
+        None => f.write_str("no core was free to hash"),
+        Some(waited) => write!(f, "no core was free to hash for {waited:?}: other work keeps them all busy"),
     }
 }

@@ -1,43 +1,47 @@
 //! Makes hashes and checks texts against them.
 
+mod make;
+
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use subtle::ConstantTimeEq;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     argon2id::{Memory, SALT_LENGTH},
     config::{HasherConfig, HasherSetupError},
+    cpu_time::MEASURE,
     error::{HashError, HashErrorKind, TagError, TagErrorKind, VerifyError, VerifyErrorKind},
     key_hash::KeyHash,
     params::{AcceptedParams, Argon2Params},
     pepper::{PepperId, Peppers},
-    pool::{Job, Limits, Pool, QueueFigures, Refused, Urgency},
+    pool::{Limits, Pool, Refused},
+    queue::{Places, QueueFigures, Urgency},
     runs::{Answer, Next, Question, Runs},
     tag::key_check_value,
+    turns::{Requester, Turns},
     work::{Meter, Secrets, Work},
 };
 use crate::random::random_bytes;
 
-/// New hashes that may wait for a thread. They are next in line, so these are gone in the time of a few runs.
-const ISSUE_PLACES: usize = 16;
+/// New hashes that may wait for a thread. While checks wait too, these take a second for each 37 on two cores.
+const ISSUE_PLACES: usize = 256;
 
 /// Re-hashes that may wait for a thread. The next use of the key asks again.
 const REHASH_PLACES: usize = 16;
 
-/// The longest that issuing and re-hashing wait: far more than 16 runs take, unless the machine is stuck.
+/// The longest that issuing and re-hashing wait.
 const HASH_WAIT: Duration = Duration::from_secs(10);
 
 /// Makes hashes and checks texts against them, on threads of its own. Cheap to clone.
 ///
 /// - There is one thread for each core, by default, with memory for one run. Threads start with the first runs and end
 ///   when the last clone is dropped. On Linux they run at nice 19.
-/// - New hashes go first, checks next, re-hashing when nothing else waits. Each has a bounded number of places; when
-///   they are taken the answer is an error at once.
+/// - Where other work leaves those threads no core for 100 ms, a thread of normal priority takes over what they do not get
+///   to, one run at a time. It has memory for one run, as long as there is work.
+/// - While checks wait, at most one run of four makes a new hash. Re-hashing comes when nothing else waits. Each has a
+///   bounded number of places; when they are taken the answer is an error at once.
 /// - Checks of one text against one hash that meet share one run, and for 30 seconds its answer. Of different texts for
 ///   one public id, one at a time is queued.
 /// - A caller that stops waiting leaves its run in the queue. When it asks again, it finds the run or its answer.
@@ -87,24 +91,31 @@ impl Hasher {
             question_key,
             pool: Pool::new(Limits {
                 threads: config.threads,
-                issue: ISSUE_PLACES,
-                check: config.queue,
-                rehash: REHASH_PLACES,
+                places: Places { issue: ISSUE_PLACES, check: config.queue, rehash: REHASH_PLACES },
+                measure: MEASURE.filter(|_| config.has_relief),
             }),
             runs: Arc::default(),
+            turns: Turns::default(),
             meter: Arc::default(),
         })))
     }
 
     /// The hash of the whole text of a new key, with the current pepper and cost.
     ///
-    /// Goes before every check. Dropping the future gives up the place.
+    /// A quarter of the runs are for new hashes while checks wait, and as many as there are otherwise. Once the future is
+    /// dropped, the hash is not run.
     ///
     /// # Errors
-    /// [`HashErrorKind::Overloaded`] if 16 others wait or it took 10 s, [`HashErrorKind::Randomness`],
-    /// [`HashErrorKind::Failed`].
+    /// [`HashErrorKind::Overloaded`] if 256 others wait or it took 10 s, [`HashErrorKind::Starved`] if no core was free
+    /// for most of that, [`HashErrorKind::Randomness`], [`HashErrorKind::Failed`].
     pub async fn hash(&self, text: &str) -> Result<KeyHash, HashError> {
-        self.make(Urgency::Issue, text, self.0.params, self.0.peppers.current_id()).await
+        self.make(Urgency::Issue, None, text, self.0.params, self.0.peppers.current_id()).await
+    }
+
+    /// The same for somebody who has one such hash in the queue at a time: their others wait for their turn, at most 15.
+    /// As many as like ask for hashes, each gets as many as any other.
+    pub(crate) async fn hash_for(&self, requester: Requester, text: &str) -> Result<KeyHash, HashError> {
+        self.make(Urgency::Issue, Some(requester), text, self.0.params, self.0.peppers.current_id()).await
     }
 
     /// Refuses a text that cannot be that of the key, in under a microsecond. A text that is not refused has proved
@@ -127,16 +138,22 @@ impl Hasher {
     /// - [`VerifyErrorKind::Mismatch`]: another text.
     /// - [`VerifyErrorKind::Overloaded`]: at once if the queue is full, or after
     ///   [`HasherConfig::with_check_wait`].
+    /// - [`VerifyErrorKind::Starved`]: after that wait, if no core was free to hash for most of it.
     /// - [`VerifyErrorKind::Corrupt`]: a pepper this node does not know, or a cost it does not accept. Found out before
     ///   any memory is taken.
     /// - [`VerifyErrorKind::Failed`]: the run panicked or found no memory. Only those who waited for that run see it.
     pub async fn verify(&self, id: [u8; 20], text: &str, stored: &KeyHash) -> Result<(), VerifyError> {
         let secrets = self.0.accept(stored).ok_or(VerifyError::new(VerifyErrorKind::Corrupt))?;
-        match timeout(self.0.check_wait, self.answer(secrets, id, text, stored)).await {
+        let (wait, starved_before) = (self.0.check_wait, self.0.pool.figures().starved);
+        match timeout(wait, self.answer(secrets, id, text, stored)).await {
             Ok(Ok(Answer::Match)) => Ok(()),
             Ok(Ok(Answer::Mismatch)) => Err(VerifyError::new(VerifyErrorKind::Mismatch)),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(VerifyError::overloaded(self.0.retry_after())),
+            Err(_) => {
+                let starved = self.0.has_starved(starved_before, wait);
+                let kind = if starved { VerifyErrorKind::Starved } else { VerifyErrorKind::Overloaded };
+                Err(VerifyError::not_done(kind, Some(wait), self.0.retry_after()))
+            }
         }
     }
 
@@ -169,7 +186,7 @@ impl Hasher {
     pub async fn rehash(&self, text: &str, stored: &KeyHash) -> Result<KeyHash, HashError> {
         self.0.accept(stored).ok_or(HashError::new(HashErrorKind::Corrupt))?;
         let (params, pepper) = self.0.improved(stored);
-        self.make(Urgency::Rehash, text, params, pepper).await
+        self.make(Urgency::Rehash, None, text, params, pepper).await
     }
 
     /// For each known pepper, 16 bytes that tell it from every other and reveal nothing about it.
@@ -215,8 +232,8 @@ impl Hasher {
                 let work = self.0.work(secrets, stored.params(), text, *stored.salt());
                 let expected = *stored.output();
                 move |memory: &mut Memory| {
-                    let matches: bool = work.run(memory).ok()?.ct_eq(&expected).into();
-                    Some(if matches { Answer::Match } else { Answer::Mismatch })
+                    let matches: bool = work.run(memory)?.ct_eq(&expected).into();
+                    Ok(if matches { Answer::Match } else { Answer::Mismatch })
                 }
             };
             match self.0.runs.ask(&self.0.pool, id, question, Instant::now().into_std(), job) {
@@ -229,41 +246,13 @@ impl Hasher {
                 Next::WaitForTurn(mut outcome) => {
                     let _ = outcome.wait_for(Option::is_some).await;
                 }
-                Next::Refused(Refused::Full) => return Err(VerifyError::overloaded(self.0.retry_after())),
+                Next::Refused(Refused::Full) => {
+                    let retry_after = self.0.retry_after();
+                    return Err(VerifyError::not_done(VerifyErrorKind::Overloaded, None, retry_after));
+                }
                 Next::Refused(Refused::NoThread(error)) => return Err(VerifyError::failed(error)),
             }
         }
-    }
-
-    async fn make(
-        &self,
-        urgency: Urgency,
-        text: &str,
-        params: Argon2Params,
-        pepper: Option<PepperId>,
-    ) -> Result<KeyHash, HashError> {
-        let secrets = self.0.secrets.get(&pepper).ok_or(HashError::new(HashErrorKind::Corrupt))?;
-        let salt = *random_bytes().map_err(|error| HashError::caused(HashErrorKind::Randomness, error))?;
-        let (sender, receiver) = oneshot::channel();
-        let queued = self.0.pool.submit(urgency, || {
-            let work = self.0.work(secrets, params, text, salt);
-            Job::new(move |memory| {
-                if !sender.is_closed() {
-                    let _ = sender.send(work.run(memory));
-                }
-            })
-        });
-        queued.map_err(|refused| match refused {
-            Refused::Full => HashError::overloaded(self.0.retry_after()),
-            Refused::NoThread(error) => HashError::caused(HashErrorKind::Failed, error),
-        })?;
-        let Ok(outcome) = timeout(HASH_WAIT, receiver).await else {
-            return Err(HashError::overloaded(self.0.retry_after()));
-        };
-        let output = outcome
-            .map_err(|error| HashError::caused(HashErrorKind::Failed, error))?
-            .map_err(|error| HashError::caused(HashErrorKind::Failed, error))?;
-        Ok(KeyHash::assemble(params, salt, *output, secrets.tag(text), pepper))
     }
 }
 
@@ -285,6 +274,7 @@ struct Inner {
     question_key: Zeroizing<[u8; blake3::KEY_LEN]>,
     pool: Pool,
     runs: Arc<Runs>,
+    turns: Turns,
     meter: Arc<Meter>,
 }
 
@@ -312,6 +302,11 @@ impl Inner {
 
     fn work(&self, secrets: &Secrets, params: Argon2Params, text: &str, salt: [u8; SALT_LENGTH]) -> Work {
         Work::new(secrets, params, text, salt, &self.meter)
+    }
+
+    /// Whether the hashing threads got no core for most of a wait, of which they had starved for so long before.
+    fn has_starved(&self, before: Duration, waited: Duration) -> bool {
+        self.pool.starved_for().saturating_sub(before) > waited / 2
     }
 
     fn retry_after(&self) -> Duration {

@@ -21,14 +21,19 @@
 
 mod argon2id;
 mod config;
+mod cpu_time;
 mod error;
 mod hasher;
+mod job;
 mod key_hash;
 mod params;
 mod pepper;
 mod pool;
+mod queue;
 mod runs;
+mod starvation;
 mod tag;
+mod turns;
 mod work;
 
 pub use config::{HasherConfig, HasherSetupError, HasherSetupErrorKind};
@@ -38,3 +43,4 @@ pub use key_hash::{CorruptHash, CorruptHashKind, KeyHash};
 pub use params::{Argon2Params, InvalidParams};
 pub use pepper::{InvalidPepper, Pepper, PepperId, Peppers, UnknownPepper};
 pub use tag::Tag;
+pub(crate) use turns::Requester;

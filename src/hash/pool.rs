@@ -1,57 +1,28 @@
-//! The crate's own threads for hashing: one per permit, each with memory of its own, at the lowest priority.
+//! The crate's own threads for hashing: one per permit, each with memory of its own, at the lowest priority, and one of
+//! normal priority for when those get no core.
 
 use std::{
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use super::argon2id::Memory;
+use super::{
+    argon2id::Memory,
+    cpu_time::{CpuTime, Measure},
+    job::Job,
+    queue::{Places, Queue, QueueFigures, Queued, Urgency},
+    starvation::{Seen, SeenThread, WINDOW, Watch},
+};
 
-/// What a thread runs. A job that is dropped, run or not, must tell those who wait for it.
-pub(super) struct Job {
-    run: Box<dyn FnOnce(&mut Memory) + Send>,
-    made_at: Instant,
-}
-
-impl Job {
-    pub(super) fn new(run: impl FnOnce(&mut Memory) + Send + 'static) -> Self {
-        Self { run: Box::new(run), made_at: Instant::now() }
-    }
-}
-
-/// In this order. Every urgency has places of its own, so that none takes another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Urgency {
-    Issue,
-    Check,
-    Rehash,
-}
-
-/// How the queue has done so far, whatever the urgency.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct QueueFigures {
-    /// Jobs that wait for a thread.
-    pub(crate) queued: usize,
-    /// Jobs that a thread took.
-    pub(crate) taken: u64,
-    /// For how long those had waited, together.
-    pub(crate) total_wait: Duration,
-    /// For how long one of them had waited at most.
-    pub(crate) longest_wait: Duration,
-    /// Jobs for which there was no place.
-    pub(crate) refused: u64,
-}
-
-/// How many threads, and how many jobs may wait.
-#[derive(Clone, Copy, Debug)]
+/// How many threads, how many jobs may wait, and how it is known that the threads get no core.
+#[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) threads: usize,
-    pub(super) issue: usize,
-    pub(super) check: usize,
-    pub(super) rehash: usize,
+    pub(super) places: Places,
+    /// None: threads keep their priority, and nothing is taken over.
+    pub(super) measure: Option<Measure>,
 }
 
 #[derive(Debug)]
@@ -67,49 +38,56 @@ pub(super) struct Pool(Arc<Shared>);
 
 impl Pool {
     pub(super) fn new(limits: Limits) -> Self {
-        Self(Arc::new(Shared { limits, state: Mutex::default(), work: Condvar::new() }))
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self(Arc::new(Shared { limits, cores, state: Mutex::default(), work: Condvar::new(), relief: Condvar::new() }))
     }
 
     /// Queues the job that `make` makes, which is not called if there is no place.
-    pub(super) fn submit(&self, urgency: Urgency, make: impl FnOnce() -> Job) -> Result<(), Refused> {
+    pub(super) fn submit(&self, urgency: Urgency, make: impl FnOnce() -> Queued) -> Result<(), Refused> {
         let mut state = self.0.lock();
-        if state.queue(urgency).len() >= self.0.limits.places(urgency) {
-            state.figures.refused += 1;
-            return Err(Refused::Full);
-        }
         // A thread that was woken and has not come yet counts as idle: it is spoken for by a job that waits.
-        if state.alive < self.0.limits.threads && state.idle <= state.waiting() {
-            match Shared::start_thread(&self.0, state.alive) {
-                Ok(()) => state.alive += 1,
-                Err(error) if state.alive == 0 => return Err(Refused::NoThread(error)),
-                Err(_) => {}
+        if state.workers.len() < self.0.limits.threads && state.idle <= state.queue.len() {
+            match self.0.start_worker(&mut state) {
+                Err(error) if state.workers.is_empty() => return Err(Refused::NoThread(error)),
+                _ => {}
             }
         }
-        state.queue(urgency).push_back(make());
+        state.queue.push(urgency, self.0.limits.places, make).map_err(|()| Refused::Full)?;
+        // The relief thread looks by itself as long as there is work, unless the job has to wait for it.
+        let wakes_relief = !std::mem::replace(&mut state.is_watched, true) || state.watch.is_starving();
         drop(state);
         self.0.work.notify_one();
+        if wakes_relief {
+            self.0.relief.notify_one();
+        }
         Ok(())
     }
 
     /// Jobs that wait for a thread.
     pub(super) fn queued(&self) -> usize {
-        self.0.lock().waiting()
+        self.0.lock().queue.len()
     }
 
     pub(super) fn figures(&self) -> QueueFigures {
         let state = self.0.lock();
-        QueueFigures { queued: state.waiting(), ..state.figures }
+        QueueFigures { starved: state.watch.starved_for(), ..state.queue.figures() }
+    }
+
+    /// For how long the hashing threads starved, as of now, whether or not the relief thread itself got to look.
+    pub(super) fn starved_for(&self) -> Duration {
+        self.0.look();
+        self.0.lock().watch.starved_for()
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.closed = true;
-        let orphans =
-            [Urgency::Issue, Urgency::Check, Urgency::Rehash].map(|urgency| std::mem::take(state.queue(urgency)));
+        state.is_closed = true;
+        let orphans = std::mem::take(&mut state.queue);
         drop(state);
         self.0.work.notify_all();
+        self.0.relief.notify_all();
         // Outside of the lock: a job that is dropped speaks to those who wait for it.
         drop(orphans);
     }
@@ -117,99 +95,214 @@ impl Drop for Pool {
 
 struct Shared {
     limits: Limits,
+    cores: usize,
     state: Mutex<State>,
+    /// For the hashing threads: there is a job.
     work: Condvar,
+    /// For the relief thread: there is work again after a time without, or a job for it.
+    relief: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    issue: VecDeque<Job>,
-    check: VecDeque<Job>,
-    rehash: VecDeque<Job>,
-    alive: usize,
+    queue: Queue,
+    workers: Vec<Worker>,
     idle: usize,
-    closed: bool,
-    /// All but the jobs that wait, which the queues know.
-    figures: QueueFigures,
+    has_relief: bool,
+    /// The relief thread looks at intervals.
+    is_watched: bool,
+    watch: Watch,
+    is_closed: bool,
 }
 
-impl Limits {
-    const fn places(self, urgency: Urgency) -> usize {
-        match urgency {
-            Urgency::Issue => self.issue,
-            Urgency::Check => self.check,
-            Urgency::Rehash => self.rehash,
-        }
-    }
+/// A hashing thread, as others see it.
+#[derive(Default)]
+struct Worker {
+    clock: Clock,
+    begun: Option<Begun>,
+    rests: u64,
+}
+
+#[derive(Clone, Default)]
+enum Clock {
+    /// The thread has had no core at all yet, and has normal priority.
+    #[default]
+    NotYet,
+    Measured(Arc<dyn CpuTime>),
+    Unknown,
+}
+
+struct Begun {
+    job: Arc<Job>,
+    made_at: Instant,
+    is_taken_over: bool,
 }
 
 impl State {
-    const fn queue(&mut self, urgency: Urgency) -> &mut VecDeque<Job> {
-        match urgency {
-            Urgency::Issue => &mut self.issue,
-            Urgency::Check => &mut self.check,
-            Urgency::Rehash => &mut self.rehash,
+    fn has_work(&self) -> bool {
+        self.queue.len() > 0 || self.workers.iter().any(|worker| worker.begun.is_some())
+    }
+
+    fn next(&mut self, number: usize) -> Option<Queued> {
+        let next = self.queue.pop()?;
+        if let Some(worker) = self.workers.get_mut(number) {
+            worker.begun = Some(Begun { job: Arc::clone(&next.job), made_at: next.made_at, is_taken_over: false });
         }
+        Some(next)
     }
 
-    fn next(&mut self) -> Option<Job> {
-        let job = self.issue.pop_front().or_else(|| self.check.pop_front()).or_else(|| self.rehash.pop_front())?;
-        let wait = job.made_at.elapsed();
-        self.figures.taken += 1;
-        self.figures.total_wait = self.figures.total_wait.saturating_add(wait);
-        self.figures.longest_wait = self.figures.longest_wait.max(wait);
-        Some(job)
-    }
-
-    fn waiting(&self) -> usize {
-        self.issue.len() + self.check.len() + self.rehash.len()
+    /// What a thread has begun and waited longest for, and was not taken over yet.
+    fn oldest_begun(&mut self) -> Option<Arc<Job>> {
+        let begun = self.workers.iter_mut().filter_map(|worker| worker.begun.as_mut());
+        let oldest = begun.filter(|begun| !begun.is_taken_over).min_by_key(|begun| begun.made_at)?;
+        oldest.is_taken_over = true;
+        Some(Arc::clone(&oldest.job))
     }
 }
 
 impl Shared {
-    /// Nothing that can panic runs under the lock, and the queues are whole at every point: poison means nothing.
+    /// Nothing that can panic runs under the lock, and the state is whole at every point: poison means nothing.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start_thread(shared: &Arc<Self>, number: usize) -> std::io::Result<()> {
-        let shared = Arc::clone(shared);
-        thread::Builder::new().name(format!("api-key-hash-{number}")).spawn(move || shared.work()).map(drop)
+    fn start_worker(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+        if !state.has_relief && self.limits.measure.is_some() {
+            let shared = Arc::clone(self);
+            let relief = thread::Builder::new().name("api-key-relief".to_owned()).spawn(move || shared.relieve());
+            // Without it, threads started from here on keep their priority.
+            state.has_relief = relief.is_ok();
+        }
+        let (shared, number) = (Arc::clone(self), state.workers.len());
+        thread::Builder::new().name(format!("api-key-hash-{number}")).spawn(move || shared.work(number))?;
+        state.workers.push(Worker::default());
+        Ok(())
     }
 
-    fn work(&self) {
-        yield_to_requests();
+    fn work(&self, number: usize) {
+        self.make_way(number);
         let mut memory = Memory::default();
-        while let Some(job) = self.next_job() {
-            if catch_unwind(AssertUnwindSafe(|| (job.run)(&mut memory))).is_err() {
+        while let Some(job) = self.next_job(number) {
+            if catch_unwind(AssertUnwindSafe(|| job.run(&mut memory))).is_err() {
                 memory = Memory::default();
+                job.give_up();
             }
+            let ended = self.lock().workers.get_mut(number).and_then(|worker| worker.begun.take());
+            drop(ended);
+        }
+    }
+
+    /// At nice 19 a warm request overtakes a hash: its p99 stays near idle while hashes take what is left of the cores. On
+    /// Linux the priority belongs to the thread; elsewhere it would slow the whole process. Where it is forbidden, hashes
+    /// are merely less polite.
+    ///
+    /// An unprivileged thread cannot take this back. So only one whose processor time is watched gives way.
+    fn make_way(&self, number: usize) {
+        let clock = self.limits.measure.filter(|_| self.lock().has_relief).and_then(|measure| measure());
+        #[cfg(target_os = "linux")]
+        if clock.is_some() {
+            let _ = rustix::process::setpriority_process(None, 19);
+        }
+        if let Some(worker) = self.lock().workers.get_mut(number) {
+            worker.clock = clock.map_or(Clock::Unknown, |clock| Clock::Measured(clock.into()));
         }
     }
 
     /// Waits for a job. None once the pool is closed.
-    fn next_job(&self) -> Option<Job> {
+    fn next_job(&self, number: usize) -> Option<Arc<Job>> {
         let mut state = self.lock();
         loop {
-            if let Some(job) = state.next() {
-                return Some(job);
+            if let Some(next) = state.next(number) {
+                drop(state);
+                return Some(next.leave());
             }
-            if state.closed {
+            if state.is_closed {
                 return None;
+            }
+            if let Some(worker) = state.workers.get_mut(number) {
+                worker.rests += 1;
             }
             state.idle += 1;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
     }
-}
 
-/// At nice 19 a warm request overtakes a hash: its p99 stays near idle while hashes take what is left of the cores. On
-/// Linux the priority belongs to the thread; elsewhere it would slow the whole process. Where it is forbidden, hashes
-/// are merely less polite.
-fn yield_to_requests() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, 19);
+    /// The relief thread: watches whether the hashing threads get a core, and runs what they do not get to, one job at a
+    /// time. Its memory is there only as long as there is work.
+    fn relieve(&self) {
+        let (mut memory, mut taken_before) = (Memory::default(), 0);
+        loop {
+            self.look();
+            if let Some((job, is_begun)) = self.take_over() {
+                let run = || if is_begun { job.run_again(&mut memory) } else { job.run(&mut memory) };
+                if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                    memory = Memory::default();
+                    if !is_begun {
+                        job.give_up();
+                    }
+                }
+                continue;
+            }
+            let mut state = self.lock();
+            if state.is_closed {
+                return;
+            }
+            let taken = state.queue.figures().taken;
+            if state.has_work() || taken != taken_before {
+                taken_before = taken;
+                drop(self.relief.wait_timeout(state, WINDOW));
+                continue;
+            }
+            state.watch.pause();
+            state.is_watched = false;
+            memory = Memory::default();
+            while !state.is_watched && !state.is_closed {
+                state = self.relief.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// If the hashing threads starve, the job that waited longest with one of them, or else the next in the queue.
+    /// Whether it was begun comes with it.
+    fn take_over(&self) -> Option<(Arc<Job>, bool)> {
+        let mut state = self.lock();
+        if !state.watch.is_starving() || state.is_closed {
+            return None;
+        }
+        if let Some(job) = state.oldest_begun() {
+            state.queue.count_takeover();
+            return Some((job, true));
+        }
+        let next = state.queue.pop()?;
+        state.queue.count_takeover();
+        drop(state);
+        Some((next.leave(), false))
+    }
+
+    fn look(&self) {
+        let state = self.lock();
+        if !state.watch.is_due(Instant::now()) {
+            return;
+        }
+        let clocks: Vec<Clock> = state.workers.iter().map(|worker| worker.clock.clone()).collect();
+        // Files are read without the lock.
+        drop(state);
+        let times = clocks.iter().map(|clock| match clock {
+            Clock::NotYet => Some(Duration::ZERO),
+            Clock::Measured(clock) => clock.read(),
+            Clock::Unknown => None,
+        });
+        let times: Vec<_> = times.collect();
+        let mut state = self.lock();
+        let has_queue = state.queue.len() > 0;
+        let threads = state.workers.iter().zip(times).map(|(worker, cpu)| {
+            let is_busy = worker.begun.is_some();
+            SeenThread { cpu, is_busy, is_wanted: is_busy || has_queue, rests: worker.rests }
+        });
+        let seen = Seen { emptied: state.queue.emptied(), threads: threads.collect() };
+        state.watch.look(Instant::now(), self.cores, seen);
+    }
 }
 
 #[cfg(test)]

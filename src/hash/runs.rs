@@ -10,7 +10,9 @@ use tokio::sync::watch;
 
 use super::{
     argon2id::Memory,
-    pool::{Job, Pool, Refused, Urgency},
+    job::{Ending, Job, Outcome},
+    pool::{Pool, Refused},
+    queue::{Queued, Urgency},
 };
 
 /// How long an answer is remembered for those who gave up waiting and ask again.
@@ -84,7 +86,7 @@ impl Runs {
         job: impl FnOnce() -> J,
     ) -> Next
     where
-        J: FnOnce(&mut Memory) -> Option<Answer> + Send + 'static,
+        J: Fn(&mut Memory) -> Outcome<Answer> + Send + Sync + 'static,
     {
         // Held while the run is queued: however soon that run ends, it finds the entry made here. No code takes this
         // lock while it holds the pool's.
@@ -98,9 +100,8 @@ impl Runs {
         }
         let (sender, outcome) = watch::channel(None);
         let queued = pool.submit(Urgency::Check, || {
-            let job = job();
             let run = Run { runs: Arc::clone(self), id, question, answer: None, outcome: sender };
-            Job::new(move |memory| run.end(job(memory)))
+            Queued::new(Job::new(job(), run))
         });
         match queued {
             Ok(()) => {
@@ -155,9 +156,9 @@ struct Run {
     outcome: watch::Sender<Option<Answer>>,
 }
 
-impl Run {
-    fn end(mut self, answer: Option<Answer>) {
-        self.answer = answer;
+impl Ending<Answer> for Run {
+    fn end(mut self, outcome: Outcome<Answer>) {
+        self.answer = outcome.ok();
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::{
     argon2id::{self, Memory, OUTPUT_LENGTH, SALT_LENGTH},
+    job::{Ending, Outcome},
     params::Argon2Params,
     pepper::Pepper,
     tag::{Tag, TagKey},
@@ -30,12 +32,15 @@ impl Secrets {
     }
 }
 
+/// What Argon2id makes of a text.
+pub(super) type Output = Zeroizing<[u8; OUTPUT_LENGTH]>;
+
 /// Counts runs.
 #[derive(Default)]
 pub(super) struct Meter {
     runs: AtomicU64,
     #[cfg(test)]
-    pub(super) panic_next: std::sync::atomic::AtomicBool,
+    pub(super) panic_next: AtomicBool,
 }
 
 impl Meter {
@@ -51,6 +56,8 @@ pub(super) struct Work {
     text: Zeroizing<String>,
     salt: [u8; SALT_LENGTH],
     meter: Arc<Meter>,
+    /// One that is run twice, since it got no core, counts once.
+    is_counted: AtomicBool,
 }
 
 impl Work {
@@ -62,13 +69,36 @@ impl Work {
         meter: &Arc<Meter>,
     ) -> Self {
         let text = Zeroizing::new(text.to_owned());
-        Self { pepper: secrets.pepper.clone(), params, text, salt, meter: Arc::clone(meter) }
+        let (pepper, meter) = (secrets.pepper.clone(), Arc::clone(meter));
+        Self { pepper, params, text, salt, meter, is_counted: AtomicBool::new(false) }
     }
 
-    pub(super) fn run(&self, memory: &mut Memory) -> Result<Zeroizing<[u8; OUTPUT_LENGTH]>, argon2::Error> {
-        self.meter.runs.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn run(&self, memory: &mut Memory) -> Outcome<Output> {
+        if !self.is_counted.swap(true, Ordering::Relaxed) {
+            self.meter.runs.fetch_add(1, Ordering::Relaxed);
+        }
         #[cfg(test)]
         assert!(!self.meter.panic_next.swap(false, Ordering::Relaxed), "injected");
         argon2id::hash(self.pepper.as_deref(), self.params, &self.text, &self.salt, memory)
+    }
+}
+
+/// Hands the output to the one who waits for it.
+pub(super) struct Reply(oneshot::Sender<Outcome<Output>>);
+
+impl Reply {
+    pub(super) fn new() -> (Self, oneshot::Receiver<Outcome<Output>>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+}
+
+impl Ending<Output> for Reply {
+    fn is_wanted(&self) -> bool {
+        !self.0.is_closed()
+    }
+
+    fn end(self, outcome: Outcome<Output>) {
+        let _ = self.0.send(outcome);
     }
 }

@@ -42,6 +42,8 @@ pub struct ManageError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManageErrorKind {
+    /// Too many keys are being made for this actor at once. Others are not affected.
+    ActorBusy,
     /// The clock of this node jumped, and whether an expiry has passed depends on which time is right. That shows within 30
     /// seconds.
     ClockUnsure,
@@ -83,6 +85,8 @@ pub enum ManageErrorKind {
     RotationOver,
     /// A rotation of the key, or the one that made the key, is under way.
     RotationUnderWay,
+    /// No core was free to hash the new key: other work keeps them all busy.
+    Starved,
     /// The store could not be asked.
     StoreUnavailable,
 }
@@ -156,8 +160,9 @@ impl ManageError {
         self.kind
     }
 
-    /// When to ask again, if it is [overloaded](ManageErrorKind::Overloaded) or the
-    /// [clock is in doubt](ManageErrorKind::ClockUnsure).
+    /// When to ask again, if the actor is [busy](ManageErrorKind::ActorBusy), the
+    /// [clock is in doubt](ManageErrorKind::ClockUnsure), or hashing is [overloaded](ManageErrorKind::Overloaded) or
+    /// [starved](ManageErrorKind::Starved).
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -193,7 +198,9 @@ impl From<StoreError> for ManageError {
 impl From<HashError> for ManageError {
     fn from(error: HashError) -> Self {
         let kind = match error.kind() {
+            HashErrorKind::Crowded => ManageErrorKind::ActorBusy,
             HashErrorKind::Overloaded => ManageErrorKind::Overloaded,
+            HashErrorKind::Starved => ManageErrorKind::Starved,
             HashErrorKind::Randomness => ManageErrorKind::Randomness,
             HashErrorKind::Corrupt | HashErrorKind::Failed => ManageErrorKind::HashFailed,
         };
@@ -204,6 +211,9 @@ impl From<HashError> for ManageError {
 impl fmt::Display for ManageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
+            ManageErrorKind::ActorBusy => {
+                "too many keys are being made for this actor at once: wait for the answers, then ask again"
+            }
             ManageErrorKind::ClockUnsure => {
                 "whether an expiry has passed depends on a jump of this node's clock that is not explained yet, so nothing \
                  was changed: ask again in half a minute"
@@ -238,6 +248,10 @@ impl fmt::Display for ManageError {
             ManageErrorKind::RotationUnderWay => {
                 "a rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask \
                  them, or an admin of the organization, to revoke that one"
+            }
+            ManageErrorKind::Starved => {
+                "no core was free to hash the new key, so it was not made: other work keeps them all busy; ask again in a \
+                 moment"
             }
             ManageErrorKind::StoreUnavailable => "keys cannot be managed at the moment, and nothing was changed: ask again",
         })

@@ -17,7 +17,11 @@ mod sight;
 mod usage;
 mod walk;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
     actor::Actor,
@@ -27,10 +31,10 @@ use super::{
     rules::Rules,
 };
 use crate::{
-    hash::Hasher,
-    key::{KeyFormat, KeyId},
+    hash::{Hasher, KeyHash, Requester},
+    key::{KeyFormat, KeyId, PlaintextKey},
     owner::{OrganizationId, Owner},
-    record::{KeyRecord, OwnerStatus},
+    record::{KeyRecord, NewKeys, OwnerStatus},
     scope::{Scope, Scopes},
     store::{FoundKey, KeyStore, Lease, OwnerRef, guarded},
     time::Clock,
@@ -80,6 +84,8 @@ pub(crate) struct ManagerParts<S> {
     pub(crate) rules: Arc<Rules>,
     /// Shared by all organizations.
     pub(crate) denials: Arc<DenialLog<S>>,
+    /// Told of each key once the store has it. None where keys are not checked.
+    pub(crate) new_keys: Option<Weak<dyn NewKeys>>,
 }
 
 impl<S> KeyManager<S> {
@@ -100,6 +106,7 @@ impl<S> KeyManager<S> {
             organization,
             rules: Arc::clone(&self.0.rules),
             denials: Arc::clone(&self.0.denials),
+            new_keys: self.0.new_keys.clone(),
         })
     }
 
@@ -123,6 +130,19 @@ impl<S> KeyManager<S> {
             return Err(ManageError::invalid(InvalidInput::UnknownScope).with_source(unknown));
         }
         Ok(scopes)
+    }
+
+    /// The hash of a new key, in the actor's turn: however many keys one actor makes at once, others make theirs.
+    async fn hash(&self, key: &PlaintextKey, actor: &Actor) -> Result<KeyHash, ManageError> {
+        let requester = Requester::new(&[self.0.organization.as_str(), &actor.id().to_string()]);
+        Ok(self.0.hasher.hash_for(requester, key.expose_secret()).await?)
+    }
+
+    /// To be called once the store said that it has the key, and in no doubt of that.
+    fn made(&self, key: &PlaintextKey, record: &KeyRecord) {
+        if let Some(new_keys) = self.0.new_keys.as_ref().and_then(Weak::upgrade) {
+            new_keys.made(key, record);
+        }
     }
 
     fn owner_ref(&self, owner: &Owner) -> OwnerRef {

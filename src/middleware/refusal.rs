@@ -123,7 +123,7 @@ impl From<&AuthError> for Refusal {
             AuthErrorKind::Invalid => Self::new(RefusalCode::InvalidKey),
             AuthErrorKind::Malformed(reason) => Self::malformed(reason),
             AuthErrorKind::OwnerSuspended => Self::new(RefusalCode::OwnerSuspended),
-            AuthErrorKind::Overloaded => Self::new(RefusalCode::Overloaded),
+            AuthErrorKind::Overloaded | AuthErrorKind::Starved => Self::new(RefusalCode::Overloaded),
             AuthErrorKind::Revoked => Self::new(RefusalCode::KeyRevoked),
             AuthErrorKind::StoreUnavailable => Self::new(RefusalCode::StoreUnavailable),
         };

@@ -40,6 +40,8 @@ async fn service() -> Service {
     let hooks = hooked.hooks.clone();
     let keys = keys(hooked, &clock).await;
     let key = issue(&keys, team("blue")).await;
+    // From here on it is a node that did not make the key.
+    keys.authenticator().forget_proofs();
     hooks.reset();
     Service { keys, hooks, store, clock, key }
 }

@@ -21,6 +21,7 @@ mod copy;
 mod dropped;
 mod error_chains;
 mod examples;
+mod first_use;
 mod http;
 mod inventory;
 mod leak_response;

@@ -35,7 +35,8 @@ fn resident_memory_under_2000_first_uses_stays_within_the_hashing_threads() {
         peak.parse::<u64>().unwrap()
     };
     let (idle, busy) = (run(0), run(CLIENTS));
-    let allowed = (idle + THREADS * 19_456) * 11 / 10 + 30 * 1_024;
+    // One more where the hashing threads get no core, and are relieved.
+    let allowed = (idle + (THREADS + 1) * 19_456) * 11 / 10 + 30 * 1_024;
     println!("idle {idle} KiB, busy {busy} KiB, allowed {allowed} KiB");
     assert!(busy <= allowed, "idle {idle} KiB, busy {busy} KiB, allowed {allowed} KiB");
 }
@@ -47,7 +48,11 @@ fn two_thousand_first_uses_are_answered() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answers = runtime.block_on(first_uses(clients));
     // Each was hashed, to no avail, or told to come back.
-    assert!(answers.iter().all(|kind| matches!(kind, AuthErrorKind::Invalid | AuthErrorKind::Overloaded)));
+    assert!(
+        answers
+            .iter()
+            .all(|kind| matches!(kind, AuthErrorKind::Invalid | AuthErrorKind::Overloaded | AuthErrorKind::Starved))
+    );
     if clients > 0 {
         assert!(answers.contains(&AuthErrorKind::Overloaded) && answers.contains(&AuthErrorKind::Invalid));
     }

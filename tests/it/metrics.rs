@@ -42,12 +42,13 @@ struct Service {
     key: PlaintextKey,
 }
 
-/// A service with one key that was never used.
+/// A service with one key that was never used, and that another node made.
 async fn service() -> Service {
     let (store, clock) = (Hooked::new(Arc::new(MemoryStore::new())), clock());
     let hooks = store.hooks.clone();
     let keys = keys(store, &clock).await;
     let key = issue(&keys, user("alice-of-the-ids")).await;
+    keys.authenticator().forget_proofs();
     Service { keys, hooks, clock, key }
 }
 
@@ -390,6 +391,7 @@ async fn what_is_published_is_what_metrics_says() {
         ("api_keys_argon2_runs_total", metrics.argon2_runs, 2),
         ("api_keys_hash_waits_total", metrics.hash_waits, 2),
         ("api_keys_hashes_refused_total", metrics.hashes_refused, 0),
+        ("api_keys_hashes_taken_over_total", metrics.hashes_taken_over, metrics.hashes_taken_over),
         ("api_keys_proof_hits_total", metrics.proof_hits, 2),
         ("api_keys_proof_misses_total", metrics.proof_misses, 3),
         ("api_keys_refusals_total", metrics.refusals.iter().map(|refusal| refusal.count).sum(), 5),

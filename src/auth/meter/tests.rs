@@ -63,9 +63,12 @@ fn each_code_of_an_authenticator_has_a_counter() {
             | AuthErrorKind::OwnerSuspended
             | AuthErrorKind::Overloaded
             | AuthErrorKind::Revoked
+            | AuthErrorKind::Starved
             | AuthErrorKind::StoreUnavailable => true,
         }
     }
+    // It has no code of its own.
+    assert_eq!(AuthErrorKind::Starved.code(), AuthErrorKind::Overloaded.code());
     let kinds = [
         AuthErrorKind::ClockUnsure,
         AuthErrorKind::CorruptRecord,

@@ -11,7 +11,13 @@ use std::{
 use argon2::{Algorithm, Argon2, PasswordHash, PasswordVerifier, Version};
 
 use super::*;
-use crate::hash::{HasherSetupErrorKind, Pepper, tag::TagKey};
+use crate::hash::{
+    HasherSetupErrorKind, Pepper,
+    cpu_time::CpuTime,
+    job::{Job, Unheard},
+    queue::Queued,
+    tag::TagKey,
+};
 
 mod load;
 
@@ -24,6 +30,7 @@ fn config() -> HasherConfig {
         .with_params(Argon2Params::MACHINE_SECRET)
         .with_threads(1)
         .with_check_wait(Duration::from_secs(60))
+        .without_relief()
 }
 
 fn hasher(config: HasherConfig) -> Hasher {
@@ -57,11 +64,13 @@ fn poll_once<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
 fn occupy(hasher: &Hasher) -> Sender<()> {
     let (release, released) = channel();
     let (begun, begins) = channel();
+    let released = std::sync::Mutex::new(released);
     let job = move |_: &mut Memory| {
         begun.send(()).unwrap();
-        let _ = released.recv();
+        let _ = released.lock().unwrap().recv();
+        Ok(())
     };
-    hasher.0.pool.submit(Urgency::Issue, || Job::new(job)).unwrap();
+    hasher.0.pool.submit(Urgency::Issue, || Queued::new(Job::new(job, Unheard))).unwrap();
     begins.recv().unwrap();
     release
 }
@@ -69,7 +78,11 @@ fn occupy(hasher: &Hasher) -> Sender<()> {
 /// Returns when the only thread has nothing left to do.
 fn drain(hasher: &Hasher) {
     let (done, is_done) = channel();
-    hasher.0.pool.submit(Urgency::Rehash, || Job::new(move |_| done.send(()).unwrap())).unwrap();
+    let job = move |_: &mut Memory| {
+        done.send(()).unwrap();
+        Ok(())
+    };
+    hasher.0.pool.submit(Urgency::Rehash, || Queued::new(Job::new(job, Unheard))).unwrap();
     is_done.recv().unwrap();
 }
 

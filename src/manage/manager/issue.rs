@@ -29,7 +29,8 @@ impl<S: KeyStore> KeyManager<S> {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of), invalid, clock unsure, owner held or
-    /// closed, replay, quota reached, overloaded, hash failed, randomness, store unavailable, outcome unknown.
+    /// closed, replay, quota reached, actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome
+    /// unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
@@ -55,7 +56,7 @@ impl<S: KeyStore> KeyManager<S> {
             owner: request.owner,
             name,
             labels,
-            hash: self.0.hasher.hash(plaintext.expose_secret()).await?,
+            hash: self.hash(&plaintext, actor).await?,
             scopes,
             created_by: actor.id(),
             created_with: actor.key_id().copied(),
@@ -88,6 +89,7 @@ impl<S: KeyStore> KeyManager<S> {
         let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(actor, &owner, at)).collect();
         let wanted = Wanted { guards, quotas, dedupe, ..Wanted::one(at, write) };
         self.apply(actor, wanted).await?;
+        self.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
     }

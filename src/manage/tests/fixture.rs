@@ -217,6 +217,7 @@ impl Bench {
             timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),
             rules: Arc::new(rules),
+            new_keys: None,
             denials: Arc::clone(&denials),
         });
         Self { store, clock, lease, denials, monotonic: Instant::now(), manager }

@@ -285,6 +285,7 @@ async fn grpc_statuses_are_those_of_the_protocol() {
         (AuthErrorKind::Expired, "16"),
         (AuthErrorKind::OwnerSuspended, "16"),
         (AuthErrorKind::Overloaded, "14"),
+        (AuthErrorKind::Starved, "14"),
         (AuthErrorKind::StoreUnavailable, "14"),
         (AuthErrorKind::CorruptRecord, "14"),
         (AuthErrorKind::ClockUnsure, "14"),

@@ -230,12 +230,12 @@ async fn issuing_has_its_place_while_checks_fill_the_queue() {
 }
 
 #[tokio::test]
-async fn issuing_and_rehashing_have_sixteen_places_each() {
+async fn issuing_and_rehashing_have_places_of_their_own() {
     let hasher = hasher(config());
     let stored = stored(Argon2Params::MACHINE_SECRET, None);
     let _gate = occupy(&hasher);
-    let mut issues: Vec<_> = (0..16).map(|_| Box::pin(hasher.hash("text"))).collect();
-    let mut rehashes: Vec<_> = (0..16).map(|_| Box::pin(hasher.rehash("text", &stored))).collect();
+    let mut issues: Vec<_> = (0..ISSUE_PLACES).map(|_| Box::pin(hasher.hash("text"))).collect();
+    let mut rehashes: Vec<_> = (0..REHASH_PLACES).map(|_| Box::pin(hasher.rehash("text", &stored))).collect();
     assert!(issues.iter_mut().all(|issue| poll_once(issue).is_pending()));
     assert!(rehashes.iter_mut().all(|rehash| poll_once(rehash).is_pending()));
     for refused in [hasher.hash("text").await, hasher.rehash("text", &stored).await] {
@@ -255,4 +255,135 @@ async fn a_queued_run_does_not_keep_the_hasher_alive() {
     drop(hasher);
     assert!(inner.upgrade().is_none());
     assert!(meter.upgrade().is_none(), "the queued run was dropped with it");
+}
+
+/// A requester, for [`Hasher::hash_for`].
+fn requester(name: &str) -> Requester {
+    Requester::new(&[name])
+}
+
+#[tokio::test]
+async fn each_requester_has_one_hash_in_the_queue() {
+    let hasher = hasher(config());
+    let gate = occupy(&hasher);
+    let (alice, bob) = (requester("alice"), requester("bob"));
+    let mut of_alice: Vec<_> = (0..3).map(|_| Box::pin(hasher.hash_for(alice, "text"))).collect();
+    assert!(of_alice.iter_mut().all(|hash| poll_once(hash).is_pending()));
+    assert_eq!(hasher.queued(), 1);
+    let mut of_bob = Box::pin(hasher.hash_for(bob, "text"));
+    assert!(poll_once(&mut of_bob).is_pending());
+    assert_eq!(hasher.queued(), 2);
+    drop(gate);
+    assert!(of_bob.await.is_ok());
+    for hash in of_alice {
+        assert!(hash.await.is_ok());
+    }
+    assert_eq!(hasher.runs(), 4);
+}
+
+/// Who asks and goes away again and again has one run in the queue, and that one is not begun.
+#[tokio::test]
+async fn a_dropped_hash_keeps_the_turn_of_its_requester_until_it_leaves_the_queue() {
+    let hasher = hasher(config());
+    let gate = occupy(&hasher);
+    let alice = requester("alice");
+    assert!(poll_once(&mut Box::pin(hasher.hash_for(alice, "text"))).is_pending());
+    for _ in 0..100 {
+        assert!(poll_once(&mut Box::pin(hasher.hash_for(alice, "text"))).is_pending());
+    }
+    assert_eq!(hasher.queued(), 1);
+    drop(gate);
+    assert!(hasher.hash_for(alice, "text").await.is_ok());
+    assert_eq!(hasher.runs(), 1);
+}
+
+#[tokio::test]
+async fn one_hash_too_many_of_a_requester_is_refused_at_once() {
+    let hasher = hasher(config());
+    let _gate = occupy(&hasher);
+    let alice = requester("alice");
+    let mut asked: Vec<_> = (0..16).map(|_| Box::pin(hasher.hash_for(alice, "text"))).collect();
+    assert!(asked.iter_mut().all(|hash| poll_once(hash).is_pending()));
+    let error = hasher.hash_for(alice, "text").await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (HashErrorKind::Crowded, "too many hashes of the same requester wait".into())
+    );
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+    assert!(poll_once(&mut Box::pin(hasher.hash_for(requester("bob"), "text"))).is_pending());
+}
+
+/// A hasher whose only thread looks as if it never got a core.
+fn starving() -> Hasher {
+    struct NoTime;
+
+    impl CpuTime for NoTime {
+        fn read(&self) -> Option<Duration> {
+            Some(Duration::ZERO)
+        }
+    }
+
+    let mut hasher = hasher(config().with_check_wait(Duration::from_millis(400)));
+    let places = Places { issue: 16, check: 16, rehash: 16 };
+    Arc::get_mut(&mut hasher.0).unwrap().pool =
+        Pool::new(Limits { threads: 1, places, measure: Some(|| Some(Box::new(NoTime))) });
+    hasher
+}
+
+#[tokio::test]
+async fn a_hash_that_gets_no_core_is_made_all_the_same_and_counts_once() {
+    let hasher = starving();
+    let gate = occupy_all(&hasher);
+    drop(gate.relief);
+    let stored = hasher.hash("right").await.unwrap();
+    assert_eq!(verdict(hasher.verify(ID, "right", &stored).await), None);
+    assert_eq!(verdict(hasher.verify(OTHER_ID, "wrong", &stored).await), Some(VerifyErrorKind::Mismatch));
+    assert_eq!(hasher.runs(), 3);
+    drop(gate.thread);
+}
+
+#[tokio::test]
+async fn a_check_that_got_no_core_says_so() {
+    let hasher = starving();
+    let stored = stored(Argon2Params::MACHINE_SECRET, None);
+    // Not even the relief thread has one.
+    let gate = occupy_all(&hasher);
+    let error = hasher.verify(ID, "text", &stored).await.unwrap_err();
+    assert_eq!(error.kind(), VerifyErrorKind::Starved);
+    assert_eq!(error.to_string(), "no core was free to hash for 400ms: other work keeps them all busy");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
+    drop(gate);
+}
+
+#[tokio::test]
+async fn a_check_that_waits_for_others_does_not_blame_the_cores() {
+    let hasher = hasher(config().with_check_wait(Duration::from_millis(1)));
+    let stored = stored(Argon2Params::MACHINE_SECRET, None);
+    let _gate = occupy(&hasher);
+    let error = hasher.verify(ID, "text", &stored).await.unwrap_err();
+    assert_eq!(error.kind(), VerifyErrorKind::Overloaded);
+    assert_eq!(error.to_string(), "the hash was not ready within 1ms: too many are wanted, or each takes too long");
+}
+
+/// Both threads of a [`starving`] hasher, each held until its sender is dropped.
+struct Gates {
+    thread: Sender<()>,
+    relief: Sender<()>,
+}
+
+/// Returns when the job of the hashing thread was taken over, and the relief thread is held by it, too.
+fn occupy_all(hasher: &Hasher) -> Gates {
+    let ((thread, of_thread), (relief, of_relief)) = (channel::<()>(), channel::<()>());
+    let (begun, begins) = channel();
+    let gates = std::sync::Mutex::new(vec![of_relief, of_thread]);
+    let job = move |_: &mut Memory| {
+        let gate = gates.lock().unwrap().pop();
+        begun.send(()).unwrap();
+        let _ = gate.map(|gate| gate.recv());
+        Ok(())
+    };
+    hasher.0.pool.submit(Urgency::Issue, || Queued::new(Job::new(job, Unheard))).unwrap();
+    begins.recv().unwrap();
+    begins.recv().unwrap();
+    Gates { thread, relief }
 }

@@ -46,8 +46,8 @@ impl<S: KeyStore> KeyManager<S> {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, clock unsure, rotation under way,
-    /// rotation forgotten (name an expiry), owner held or closed, replay, quota reached, conflict, corrupt record,
-    /// overloaded, hash failed, randomness, store unavailable, outcome unknown. After the last, ask for the
+    /// rotation forgotten (name an expiry), owner held or closed, replay, quota reached, conflict, corrupt record, actor
+    /// busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After the last, ask for the
     /// [rotation](Self::rotation) by the
     /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
     /// id, and begin again.
@@ -62,12 +62,13 @@ impl<S: KeyStore> KeyManager<S> {
 
         let generated = self.0.format.generate(successor.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
-        let made = Made { id: plaintext.id(), hash: self.0.hasher.hash(plaintext.expose_secret()).await? };
+        let made = Made { id: plaintext.id(), hash: self.hash(&plaintext, actor).await? };
         let record = match self.begin_once(&request, made.clone(), actor).await {
             // The old key was renamed meanwhile, or ended: what still makes sense and is still allowed is done.
             Err(error) if error.kind() == ManageErrorKind::Conflict => self.begin_once(&request, made, actor).await?,
             begun => begun?,
         };
+        self.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
     }
