@@ -135,7 +135,7 @@ pub use api_keys::{ApiKeys, ApiKeysBuilder, SetupError};
 pub use auth::Authenticator;
 pub use manage::{Actor, IssueKey, IssuedKey, KeyManager};
 pub use middleware::ApiKeyLayer;
-pub use owner::{InvalidId, KeyKind, OrganizationId, Owner, TeamId, UserId};
+pub use owner::{InvalidId, KeyKind, NamesTeam, OrganizationId, Owner, TeamId, TeamRef, UserId, UserRef};
 #[cfg(any(test, feature = "test-util"))]
 pub use principal::FakePrincipal;
 pub use principal::{Principal, TeamAccess, TeamRefused};

@@ -1,8 +1,16 @@
 //! Whose keys: organizations, users, teams.
 
-use std::{fmt, str::FromStr, sync::Arc};
+mod pair;
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
+
+pub use pair::{NamesTeam, OwnerRef, TeamRef, UserRef};
 
 /// The longest id an embedder may use, in bytes.
 const LONGEST_ID: usize = 128;
@@ -139,7 +147,13 @@ impl OrganizationId {
     /// ```
     #[must_use]
     pub fn single() -> Self {
-        Self("default".into())
+        Self::single_ref().clone()
+    }
+
+    /// The same, for a comparison that must not allocate.
+    pub(crate) fn single_ref() -> &'static Self {
+        static SINGLE: LazyLock<OrganizationId> = LazyLock::new(|| OrganizationId("default".into()));
+        &SINGLE
     }
 }
 
@@ -262,23 +276,6 @@ impl From<TeamId> for Owner {
     fn from(team: TeamId) -> Self {
         Self::Team(team)
     }
-}
-
-/// A user or a team of an organization.
-///
-/// ```
-/// use tower_api_keys::{OrganizationId, TeamId, store::OwnerRef};
-///
-/// let team = OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("engineering")?.into() };
-/// assert_eq!(team.owner.id(), "engineering");
-/// # Ok::<(), tower_api_keys::InvalidId>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OwnerRef {
-    /// The customer.
-    pub organization: OrganizationId,
-    /// The user or team.
-    pub owner: Owner,
 }
 
 #[cfg(test)]

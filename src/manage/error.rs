@@ -44,6 +44,8 @@ pub enum ManageErrorKind {
     CorruptRecord,
     /// The actor may not do this.
     Denied(Denial),
+    /// The embedder's [`Directory`](super::Directory) could not be asked.
+    DirectoryUnavailable,
     /// The new key could not be hashed.
     HashFailed,
     /// What was asked for makes no sense.
@@ -191,6 +193,10 @@ impl fmt::Display for ManageError {
             ManageErrorKind::Conflict => "somebody else changed the same thing meanwhile: look at it and ask again",
             ManageErrorKind::CorruptRecord => "the stored record of the key cannot be read: restore or replace it",
             ManageErrorKind::Denied(denial) => return write!(f, "denied: {denial}"),
+            ManageErrorKind::DirectoryUnavailable => {
+                "the directory could not be asked whether the team is one of the organization's, nothing was changed: \
+                 ask again"
+            }
             ManageErrorKind::HashFailed => "the new key could not be hashed and was not made: ask again",
             ManageErrorKind::Invalid(what) => return what.fmt(f),
             ManageErrorKind::KeyExpired => "the key has expired, which is final: issue a new one",

@@ -145,6 +145,7 @@
 mod actor;
 mod advice;
 mod denials;
+mod directory;
 mod error;
 mod info;
 mod inventory;
@@ -170,6 +171,8 @@ pub use advice::{
     Severity, StoppingKey, Weight,
 };
 pub(crate) use denials::DenialLog;
+pub(crate) use directory::AnyDirectory;
+pub use directory::Directory;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
 pub use inventory::{

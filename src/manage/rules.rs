@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::directory::AnyDirectory;
 use crate::{audit::Notifier, scope::Scope};
 
 /// What a service says of its keys beside the policy: the same for all organizations.
@@ -9,6 +10,8 @@ pub(crate) struct Rules {
     pub(crate) scopes: Option<BTreeSet<Scope>>,
     pub(crate) on_downgrade: OnDowngrade,
     pub(crate) notifier: Notifier,
+    /// Which teams organizations have.
+    pub(crate) directory: AnyDirectory,
 }
 
 /// What becomes of the live keys of a team whose plan no longer includes team keys.

@@ -26,6 +26,8 @@ mod lessons;
 mod memory_use;
 mod metrics;
 mod model;
+#[cfg(feature = "axum")]
+mod organizations;
 mod overload;
 mod peppers;
 #[cfg(feature = "postgres")]

@@ -10,7 +10,7 @@ use crate::{
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
         issued::IssuedKey,
-        policy::{KeyAction, Target},
+        policy::Target,
         request::IssueKey,
     },
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus},
@@ -28,12 +28,13 @@ impl<S: KeyStore> KeyManager<S> {
     /// the system name.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of), invalid, owner held or closed,
+    /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
+    /// directory unavailable, invalid, owner held or closed,
     /// replay, overloaded, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
-        self.permit(actor, KeyAction::Issue, &target)?;
+        self.permit_issue(actor, &target).await?;
 
         let at = self.0.clock.now();
         let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;

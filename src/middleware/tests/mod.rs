@@ -1,6 +1,7 @@
 mod answers;
 mod layer;
 mod limits;
+mod organizations;
 mod polling;
 mod require;
 mod support;

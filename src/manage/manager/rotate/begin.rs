@@ -46,7 +46,7 @@ impl<S: KeyStore> KeyManager<S> {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, rotation under way, rotation
-    /// forgotten (name an expiry), owner held or closed, replay, conflict, corrupt record, overloaded, hash failed,
+    /// forgotten (name an expiry), directory unavailable, owner held or closed, replay, conflict, corrupt record, overloaded, hash failed,
     /// randomness, store unavailable, outcome unknown. After the last, ask for the [rotation](Self::rotation) by the
     /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
     /// id, and begin again.
@@ -137,7 +137,7 @@ impl<S: KeyStore> KeyManager<S> {
             return Err(ManageError::invalid(InvalidInput::ScopesWider));
         }
         if owner != old.owner {
-            self.permit(actor, KeyAction::Issue, &Target::NewKey { owner: &owner, scopes: &scopes })?;
+            self.permit_issue(actor, &Target::NewKey { owner: &owner, scopes: &scopes }).await?;
         }
         let expires_at = match request.expiry {
             SuccessorExpiry::AsBefore => self.own_expiry(old).await?,
