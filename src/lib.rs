@@ -92,7 +92,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal` |
+//! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal`, `InOrganization` |
 //! | `sqlite` | `SqliteStore`, with SQLite built from bundled source: a C compiler is needed |
 //! | `postgres` | `PostgresStore`, for many nodes, over `tokio-postgres` |
 //! | `postgres-tls` | TLS between the two, with rustls and ring: a C compiler is needed |

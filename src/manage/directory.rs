@@ -7,9 +7,9 @@ use crate::owner::TeamRef;
 
 /// What the service knows of its organizations, and the crate does not: which teams they have.
 ///
-/// Given to [`ApiKeysBuilder::directory`](crate::ApiKeysBuilder::directory). With it, a key is made for a team of the
-/// manager's organization only, whoever asks; the [system](crate::Actor::system) alone is not asked about, so that a
-/// first start does not depend on it. Without it, an actor's [`Rights`](super::Rights) vouch for the teams they name; in
+/// Given to [`ApiKeysBuilder::directory`](crate::ApiKeysBuilder::directory). With it, people and keys make keys for teams
+/// of the manager's organization only. The [system](crate::Actor::system) may name any team, so that a first start does
+/// not depend on the directory. Without it, an actor's [`Rights`](super::Rights) vouch for the teams they name; in
 /// the [single](crate::OrganizationId::single) organization every team is its own.
 ///
 /// Asked by [`issue`](super::KeyManager::issue), [`begin_rotation`](super::KeyManager::begin_rotation) into a team,

@@ -20,7 +20,8 @@
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
 //! owner may at that moment, if [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it, and grants no scope it does
-//! not have itself.
+//! not have itself. A key is made for teams of the organization only: which those are, a [`Directory`] says, or without
+//! one the [`Rights`] of the actor.
 //!
 //! # Rotation
 //!

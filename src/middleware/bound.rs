@@ -35,6 +35,7 @@ impl Bound {
         self.caller.is_same_caller(principal)
     }
 
+    #[cfg(feature = "axum")]
     pub(crate) const fn team(&self) -> Option<&TeamRef> {
         self.team.as_ref()
     }

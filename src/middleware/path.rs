@@ -26,7 +26,7 @@ enum Segment {
     Team,
 }
 
-/// What stands in a path that matched.
+/// What is in a path that matched.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Matched {
     pub(crate) organization: Option<OrganizationId>,
@@ -98,7 +98,7 @@ impl PathPattern {
         self.segments.iter().filter(|segment| *segment == wanted).count()
     }
 
-    /// What stands in the whole path, as the client sent it; none if it does not match, or if what stands there is no id.
+    /// What is in the whole path, as the client sent it; none if it does not match, or if a segment is no id.
     pub(crate) fn find(&self, path: &str) -> Option<Matched> {
         let mut found = Matched { organization: None, team: None };
         let mut parts = path.strip_prefix('/')?.split('/');

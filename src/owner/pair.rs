@@ -116,7 +116,7 @@ impl<T: sealed::Pair + Send + Sync + ?Sized> NamesTeam for T {}
 mod sealed {
     use super::{OrganizationId, TeamId, TeamRef};
 
-    /// Nobody else's type names a team: half of a pair must not pass for the whole.
+    /// No other type names a team: half of a pair must not pass for the whole.
     pub trait Pair {
         fn pair(&self) -> (&OrganizationId, &TeamId);
     }

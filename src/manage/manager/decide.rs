@@ -110,7 +110,7 @@ impl<S> KeyManager<S> {
     /// What no policy can allow: to reach another organization, or to manage with a key that is not meant for it.
     fn admissible(&self, actor: &Actor) -> Result<(), ManageError> {
         if let Some(_actors) = actor.organization().filter(|organization| **organization != self.0.organization) {
-            // The actor is told nothing; whoever forgot to name its organization looks here.
+            // The actor is told nothing. The log helps a developer who forgot to name the actor's organization.
             log!(
                 debug,
                 actor = %actor.id(),

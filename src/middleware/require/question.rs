@@ -95,17 +95,17 @@ pub(super) struct Question {
     pub(super) organization: Option<Found<OrganizationId>>,
     /// None if no team is asked for.
     pub(super) team: Option<Found<AskedTeam>>,
-    /// None if nobody can be asked: then no user is a member.
+    /// None if there is no way to ask: then no user is a member.
     pub(super) membership: Option<Membership>,
 }
 
 impl Question {
     /// Whether it is answered without a wait.
     pub(super) fn is_answered(&self) -> bool {
-        let is_now = |may_ask_membership: bool| !may_ask_membership || self.principal.user().is_none();
-        !matches!(self.organization, Some(Found::Later(_)))
+        let asks_membership = self.team.is_some() && self.membership.is_some() && self.principal.user().is_some();
+        !asks_membership
+            && !matches!(self.organization, Some(Found::Later(_)))
             && !matches!(self.team, Some(Found::Later(_)))
-            && is_now(self.team.is_some() && self.membership.is_some())
     }
 
     /// For which organization and team the caller is let through, or why not. What failed goes to the log.
