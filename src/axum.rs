@@ -17,6 +17,7 @@ use http::request::Parts;
 
 pub use in_organization::InOrganization;
 
+use self::in_organization::IsCaller;
 use crate::{
     middleware::{Anonymous, Refusal, RefusalCode, without_principal},
     owner::{TeamRef, UserRef},
@@ -133,6 +134,18 @@ impl<S: Sync> FromRequestParts<S> for TeamPrincipal {
         let principal = principal(parts, "the extractor TeamPrincipal")?;
         let team = principal.team_ref().ok_or_else(|| Refusal::new(RefusalCode::WrongKeyKind))?;
         Ok(Self { principal, team })
+    }
+}
+
+impl IsCaller for UserPrincipal {
+    fn principal(&self) -> &Principal {
+        self
+    }
+}
+
+impl IsCaller for TeamPrincipal {
+    fn principal(&self) -> &Principal {
+        self
     }
 }
 

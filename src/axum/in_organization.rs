@@ -3,7 +3,6 @@ use std::ops::Deref;
 use ::axum::extract::FromRequestParts;
 use http::request::Parts;
 
-use super::{TeamPrincipal, UserPrincipal};
 use crate::{
     middleware::{Bound, Refusal, RefusalCode, no_organization},
     owner::TeamRef,
@@ -14,7 +13,8 @@ use crate::{
 /// [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) that asks for an organization or a team, or an
 /// [`ApiKeyLayer`](crate::ApiKeyLayer) [for](crate::ApiKeyLayer::for_organization) one.
 ///
-/// `P` is the kind of caller: [`Principal`], [`UserPrincipal`] or [`TeamPrincipal`]. Where no layer compared the
+/// `P` is the kind of caller: [`Principal`], [`UserPrincipal`](super::UserPrincipal) or
+/// [`TeamPrincipal`](super::TeamPrincipal). Where no layer compared the
 /// organization of the key with that of the request, the answer is 500 and the reason goes to the log (feature
 /// `tracing`): a handler that asks for this cannot be reached unguarded.
 ///
@@ -87,18 +87,6 @@ pub trait IsCaller {
 
 impl IsCaller for Principal {
     fn principal(&self) -> &Self {
-        self
-    }
-}
-
-impl IsCaller for UserPrincipal {
-    fn principal(&self) -> &Principal {
-        self
-    }
-}
-
-impl IsCaller for TeamPrincipal {
-    fn principal(&self) -> &Principal {
         self
     }
 }

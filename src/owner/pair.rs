@@ -1,4 +1,4 @@
-use super::{OrganizationId, Owner, TeamId, UserId};
+use super::id::{OrganizationId, Owner, TeamId, UserId};
 
 /// A team of an organization: what a check compares.
 ///

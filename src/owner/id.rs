@@ -1,7 +1,3 @@
-//! Whose keys: organizations, users, teams.
-
-mod pair;
-
 use std::{
     fmt,
     str::FromStr,
@@ -9,8 +5,6 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-
-pub use pair::{NamesTeam, OwnerRef, TeamRef, UserRef};
 
 /// The longest id an embedder may use, in bytes.
 const LONGEST_ID: usize = 128;
@@ -151,7 +145,7 @@ impl OrganizationId {
     }
 
     /// The same, for a comparison that must not allocate.
-    pub(crate) fn single_ref() -> &'static Self {
+    pub(super) fn single_ref() -> &'static Self {
         static SINGLE: LazyLock<OrganizationId> = LazyLock::new(|| OrganizationId("default".into()));
         &SINGLE
     }
