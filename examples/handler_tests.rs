@@ -39,7 +39,7 @@ async fn front_page(caller: Option<Principal>) -> String {
 async fn agents(caller: TeamPrincipal) -> Result<String, Refusal> {
     let read = Scope::new("agents:read").map_err(|_| Refusal::new(RefusalCode::InsufficientScope))?;
     if caller.allows(&read) {
-        Ok(format!("agents of {}\n", caller.team()))
+        Ok(format!("agents of {}\n", caller.team().team))
     } else {
         Err(Refusal::new(RefusalCode::InsufficientScope))
     }

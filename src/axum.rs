@@ -1,21 +1,26 @@
 //! Extractors for axum: who calls, as an argument of a handler.
 //!
 //! [`Principal`] itself is one. Behind an [optional](crate::ApiKeyLayer::optional) layer, `Option<Principal>` is none for
-//! requests without a key. Without an [`ApiKeyLayer`](crate::ApiKeyLayer) outside of the handler they answer 500 and log
-//! why (feature `tracing`).
+//! requests without a key. [`InOrganization`] is a caller of the organization that the request is about. Without an
+//! [`ApiKeyLayer`](crate::ApiKeyLayer) outside of the handler they answer 500 and log why (feature `tracing`).
+
+mod in_organization;
 
 use std::ops::Deref;
 
-use axum_core::{
+use ::axum::{
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, Response},
 };
 use http::request::Parts;
 
+pub use in_organization::InOrganization;
+
+use self::in_organization::IsCaller;
 use crate::{
     middleware::{Anonymous, Refusal, RefusalCode, without_principal},
-    owner::{Owner, TeamId, UserId},
+    owner::{TeamRef, UserRef},
     principal::Principal,
 };
 
@@ -44,19 +49,19 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
 /// use tower_api_keys::axum::UserPrincipal;
 ///
 /// async fn my_settings(caller: UserPrincipal) -> String {
-///     format!("settings of {}, by key {}", caller.user(), caller.key_id())
+///     format!("settings of {}, by key {}", caller.user().user, caller.key_id())
 /// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct UserPrincipal {
     principal: Principal,
-    user: UserId,
+    user: UserRef,
 }
 
 impl UserPrincipal {
-    /// The user.
+    /// The user, with the organization: another one may have a user of the same id.
     #[must_use]
-    pub const fn user(&self) -> &UserId {
+    pub const fn user(&self) -> &UserRef {
         &self.user
     }
 
@@ -80,10 +85,8 @@ impl<S: Sync> FromRequestParts<S> for UserPrincipal {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
         let principal = principal(parts, "the extractor UserPrincipal")?;
-        match principal.owner().clone() {
-            Owner::User(user) => Ok(Self { principal, user }),
-            Owner::Team(_) => Err(Refusal::new(RefusalCode::WrongKeyKind)),
-        }
+        let user = principal.user_ref().ok_or_else(|| Refusal::new(RefusalCode::WrongKeyKind))?;
+        Ok(Self { principal, user })
     }
 }
 
@@ -93,19 +96,19 @@ impl<S: Sync> FromRequestParts<S> for UserPrincipal {
 /// use tower_api_keys::axum::TeamPrincipal;
 ///
 /// async fn agents(caller: TeamPrincipal) -> String {
-///     format!("agents of {}", caller.team())
+///     format!("agents of {} in {}", caller.team().team, caller.team().organization)
 /// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct TeamPrincipal {
     principal: Principal,
-    team: TeamId,
+    team: TeamRef,
 }
 
 impl TeamPrincipal {
-    /// The team.
+    /// The team, with the organization: another one may have a team of the same id.
     #[must_use]
-    pub const fn team(&self) -> &TeamId {
+    pub const fn team(&self) -> &TeamRef {
         &self.team
     }
 
@@ -129,10 +132,20 @@ impl<S: Sync> FromRequestParts<S> for TeamPrincipal {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
         let principal = principal(parts, "the extractor TeamPrincipal")?;
-        match principal.owner().clone() {
-            Owner::Team(team) => Ok(Self { principal, team }),
-            Owner::User(_) => Err(Refusal::new(RefusalCode::WrongKeyKind)),
-        }
+        let team = principal.team_ref().ok_or_else(|| Refusal::new(RefusalCode::WrongKeyKind))?;
+        Ok(Self { principal, team })
+    }
+}
+
+impl IsCaller for UserPrincipal {
+    fn principal(&self) -> &Principal {
+        self
+    }
+}
+
+impl IsCaller for TeamPrincipal {
+    fn principal(&self) -> &Principal {
+        self
     }
 }
 

@@ -92,7 +92,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal` |
+//! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal`, `InOrganization` |
 //! | `sqlite` | `SqliteStore`, with SQLite built from bundled source: a C compiler is needed |
 //! | `postgres` | `PostgresStore`, for many nodes, over `tokio-postgres` |
 //! | `postgres-tls` | TLS between the two, with rustls and ring: a C compiler is needed |
@@ -135,7 +135,7 @@ pub use api_keys::{ApiKeys, ApiKeysBuilder, SetupError};
 pub use auth::Authenticator;
 pub use manage::{Actor, IssueKey, IssuedKey, KeyManager};
 pub use middleware::ApiKeyLayer;
-pub use owner::{InvalidId, KeyKind, OrganizationId, Owner, TeamId, UserId};
+pub use owner::{InvalidId, KeyKind, NamesTeam, OrganizationId, Owner, TeamId, TeamRef, UserId, UserRef};
 #[cfg(any(test, feature = "test-util"))]
 pub use principal::FakePrincipal;
 pub use principal::{Principal, TeamAccess, TeamRefused};

@@ -10,7 +10,7 @@ pub(crate) use claims::{Claims, SharedOwner, WithClaims};
 use crate::owner::{InvalidId, OwnerRef};
 use crate::{
     key::KeyId,
-    owner::{KeyKind, OrganizationId, Owner, TeamId, UserId},
+    owner::{KeyKind, NamesTeam, OrganizationId, Owner, TeamId, TeamRef, UserId, UserRef},
     scope::{Scope, Scopes},
     time::Timestamp,
 };
@@ -71,7 +71,8 @@ impl Principal {
         self.owner().kind()
     }
 
-    /// The user, if the key is personal.
+    /// The user, if the key is personal. Of [this](Self::organization) organization: another one may have a user of the
+    /// same id.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
         match self.owner() {
@@ -80,13 +81,26 @@ impl Principal {
         }
     }
 
-    /// The team, if the key is a team's.
+    /// The user with the organization, if the key is personal: what to compare, to look up and to store.
+    #[must_use]
+    pub fn user_ref(&self) -> Option<UserRef> {
+        self.user().map(|user| UserRef::new(self.organization().clone(), user.clone()))
+    }
+
+    /// The team, if the key is a team's. Of [this](Self::organization) organization: another one may have a team of the
+    /// same id.
     #[must_use]
     pub fn team(&self) -> Option<&TeamId> {
         match self.owner() {
             Owner::User(_) => None,
             Owner::Team(team) => Some(team),
         }
+    }
+
+    /// The team with the organization, if the key is a team's: what to compare, to look up and to store.
+    #[must_use]
+    pub fn team_ref(&self) -> Option<TeamRef> {
+        self.team().map(|team| TeamRef::new(self.organization().clone(), team.clone()))
     }
 
     /// The public id of the key: what logs may show.
@@ -119,15 +133,17 @@ impl Principal {
         self.0.claims.expires_at
     }
 
-    /// Whether this caller may work on what belongs to `team`.
+    /// Whether this caller may work on what belongs to `team`, which is a [`TeamRef`], or a [`TeamId`] alone in a service
+    /// with a [single](OrganizationId::single) organization.
     ///
-    /// A team key reaches its own team and no other. A user's key reaches the teams the user is a member of, and only
-    /// the embedder knows which: there is no way to let one pass without asking.
+    /// A team key reaches its own team and no other. A user's key reaches the teams of its own organization that the user
+    /// is a member of, and only the embedder knows which: there is no way to let one pass without asking. Of another
+    /// organization no key reaches anything, whatever the ids are.
     ///
     /// ```
-    /// use tower_api_keys::{Principal, TeamAccess, TeamId};
+    /// use tower_api_keys::{Principal, TeamAccess, TeamRef};
     ///
-    /// fn may_read(principal: &Principal, team: &TeamId, is_member: impl Fn(&str) -> bool) -> bool {
+    /// fn may_read(principal: &Principal, team: &TeamRef, is_member: impl Fn(&str) -> bool) -> bool {
     ///     match principal.access_to(team) {
     ///         TeamAccess::Granted => true,
     ///         TeamAccess::Refused => false,
@@ -135,23 +151,29 @@ impl Principal {
     ///     }
     /// }
     /// ```
+    ///
+    /// # Security
+    /// A [`TeamId`] alone never grants anything to a key of an organization other than the single one.
     #[must_use]
-    pub fn access_to(&self, team: &TeamId) -> TeamAccess<'_> {
+    pub fn access_to(&self, team: &(impl NamesTeam + ?Sized)) -> TeamAccess<'_> {
+        let (organization, team) = team.pair();
         match self.owner() {
+            _ if self.organization() != organization => TeamAccess::Refused,
             Owner::User(user) => TeamAccess::AskMembership(user),
             Owner::Team(own) if own == team => TeamAccess::Granted,
             Owner::Team(_) => TeamAccess::Refused,
         }
     }
 
-    /// [`access_to`](Self::access_to) with the question answered by `membership`, which is asked for user keys only.
+    /// [`access_to`](Self::access_to) with the question answered by `membership`, which is asked for keys of users of the
+    /// team's own organization only.
     ///
     /// ```
     /// # async fn example(principal: tower_api_keys::Principal) -> Result<(), Box<dyn std::error::Error>> {
     /// use tower_api_keys::{TeamId, UserId};
     ///
     /// async fn is_member(user: UserId, team: &TeamId) -> Result<bool, std::io::Error> {
-    ///     Ok(user.as_str() == "alice" && team.as_str() == "engineering") // a query, in earnest
+    ///     Ok(user.as_str() == "alice" && team.as_str() == "engineering") // in your service: a query
     /// }
     ///
     /// let team = TeamId::new("engineering")?;
@@ -162,7 +184,11 @@ impl Principal {
     ///
     /// # Errors
     /// [`TeamRefused::NotAllowed`] if the answer is no, [`TeamRefused::Unknown`] if `membership` failed.
-    pub async fn authorize_team<F, Fut, E>(&self, team: &TeamId, membership: F) -> Result<(), TeamRefused<E>>
+    pub async fn authorize_team<F, Fut, E>(
+        &self,
+        team: &(impl NamesTeam + ?Sized),
+        membership: F,
+    ) -> Result<(), TeamRefused<E>>
     where
         F: FnOnce(UserId) -> Fut,
         Fut: Future<Output = Result<bool, E>>,
@@ -197,11 +223,11 @@ impl fmt::Debug for Principal {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TeamAccess<'a> {
-    /// Ask the embedder's directory whether this user is a member of the team.
+    /// Ask the embedder's directory whether this user, who is of the team's organization, is a member of the team.
     AskMembership(&'a UserId),
     /// The team's own key.
     Granted,
-    /// Another team's key.
+    /// Another team's key, or one of another organization.
     Refused,
 }
 
@@ -215,7 +241,7 @@ pub enum TeamAccess<'a> {
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum TeamRefused<E> {
-    /// Another team's key, or a user who is no member: 403.
+    /// Another team's key, a user who is no member, or a key of another organization: 403.
     #[error("the key does not reach this team")]
     NotAllowed,
     /// The membership could not be looked up: 503, not a refusal.

@@ -155,7 +155,7 @@ async fn work<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, known: &[Key], attemp
         service_fn(|_: Request<Empty<Bytes>>| async { Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())) });
     let guarded = RequireKeyLayer::new()
         .team(team_of)
-        .membership(|_, team| async move { Ok::<_, Infallible>(team.as_str() == "blue") });
+        .membership(|asked| async move { Ok::<_, Infallible>(asked.team.team.as_str() == "blue") });
     let mut services = LABELS.map(|label| keys.layer().source(Source::new(label).unwrap()).layer(guarded.layer(inner)));
     let unknown = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
     for _ in 0..attempts {

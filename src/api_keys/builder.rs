@@ -11,7 +11,7 @@ use crate::{
     },
     hash::{Argon2Params, Hasher, HasherConfig, Peppers},
     key::KeyFormat,
-    manage::{DenialLog, KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
+    manage::{AnyDirectory, DenialLog, Directory, KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
     owner::OrganizationId,
     random::random_bytes,
     scope::Scope,
@@ -213,6 +213,13 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// Who may do what. Default: [`TableOfRights`].
     pub fn policy(mut self, policy: impl Policy) -> Self {
         self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Which teams organizations have: asked before a key is made for one. Default: nothing is asked, and an actor's rights
+    /// vouch for the teams they name; see [`Directory`].
+    pub fn directory(mut self, directory: impl Directory) -> Self {
+        self.rules.directory = AnyDirectory::new(directory);
         self
     }
 

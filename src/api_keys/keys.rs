@@ -49,6 +49,13 @@ impl<S: KeyStore> ApiKeys<S> {
         ApiKeyLayer::new(self.authenticator())
     }
 
+    /// The layer that resolves the caller of each request to one organization of many, and refuses the keys of all others:
+    /// [`ApiKeyLayer::for_organization`].
+    #[must_use]
+    pub fn layer_for(&self, organization: OrganizationId) -> ApiKeyLayer<S> {
+        self.layer().for_organization(organization)
+    }
+
     /// The manager of a service's only organization.
     #[must_use]
     pub fn manager(&self) -> KeyManager<S> {

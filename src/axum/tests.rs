@@ -1,6 +1,7 @@
 use http::{Request, StatusCode};
 
 use super::*;
+use crate::{middleware::Bound, owner::OrganizationId};
 
 fn parts(principal: Option<Principal>, anonymous: bool) -> Parts {
     let mut request = Request::new(());
@@ -40,11 +41,11 @@ async fn a_principal_is_whoever_calls() {
 #[tokio::test]
 async fn the_other_kind_of_key_is_refused() {
     let user = required::<UserPrincipal>(parts(alice(), false)).await.unwrap();
-    assert_eq!((user.user().as_str(), user.owner()), ("alice", alice().unwrap().owner()));
+    assert_eq!((user.user(), user.owner()), (&alice().unwrap().user_ref().unwrap(), alice().unwrap().owner()));
     assert_eq!(required::<UserPrincipal>(parts(blue(), false)).await.unwrap_err(), RefusalCode::WrongKeyKind);
 
     let team = required::<TeamPrincipal>(parts(blue(), false)).await.unwrap();
-    assert_eq!((team.team().as_str(), team.owner()), ("blue", blue().unwrap().owner()));
+    assert_eq!((team.team(), team.owner()), (&blue().unwrap().team_ref().unwrap(), blue().unwrap().owner()));
     assert_eq!(team.into_principal().team().unwrap().as_str(), "blue");
     assert_eq!(required::<TeamPrincipal>(parts(alice(), false)).await.unwrap_err(), RefusalCode::WrongKeyKind);
 }
@@ -65,6 +66,56 @@ async fn without_a_layer_every_extractor_says_so() {
     assert_eq!(required::<UserPrincipal>(parts(None, false)).await.unwrap_err(), RefusalCode::Misconfigured);
     assert_eq!(required::<TeamPrincipal>(parts(None, false)).await.unwrap_err(), RefusalCode::Misconfigured);
     assert_eq!(optional(parts(None, false)).await.unwrap_err(), RefusalCode::Misconfigured);
+}
+
+fn of(organization: &str) -> Principal {
+    Principal::fake().team("blue").unwrap().organization(OrganizationId::new(organization).unwrap()).build()
+}
+
+/// A request by `caller` that a layer judged for `judged`.
+fn bound(caller: &Principal, judged: Bound) -> Parts {
+    let mut parts = parts(Some(caller.clone()), false);
+    judged.put_into(&mut parts.extensions);
+    parts
+}
+
+#[tokio::test]
+async fn a_caller_in_an_organization_is_whom_a_layer_judged() {
+    let acme = of("acme");
+    let found = required::<InOrganization>(bound(&acme, Bound::of(acme.clone()))).await.unwrap();
+    assert_eq!((found.organization(), found.team_of_request()), (acme.organization(), None));
+    let team = acme.team_ref().unwrap();
+    let judged = Bound::to_team(acme.clone(), team.clone());
+    let found = required::<InOrganization<TeamPrincipal>>(bound(&acme, judged.clone())).await.unwrap();
+    assert_eq!((found.team_of_request(), found.team()), (Some(&team), &team));
+    let wrong = required::<InOrganization<UserPrincipal>>(bound(&acme, judged)).await.unwrap_err();
+    assert_eq!(wrong, RefusalCode::WrongKeyKind);
+}
+
+#[tokio::test]
+async fn a_caller_whom_no_layer_judged_is_in_no_organization() {
+    let acme = of("acme");
+    let unjudged = required::<InOrganization>(parts(Some(acme.clone()), false)).await.unwrap_err();
+    assert_eq!(unjudged, RefusalCode::Misconfigured);
+    // Not even one of the single organization: the handler relies on somebody having compared.
+    assert_eq!(required::<InOrganization>(parts(blue(), false)).await.unwrap_err(), RefusalCode::Misconfigured);
+    // A layer further in found another caller than the one who was judged.
+    let other = required::<InOrganization>(bound(&of("evil"), Bound::of(acme))).await.unwrap_err();
+    assert_eq!(other, RefusalCode::WrongTeam);
+    assert_eq!(required::<InOrganization>(parts(None, true)).await.unwrap_err(), RefusalCode::MissingCredentials);
+}
+
+#[tokio::test]
+async fn what_a_layer_further_out_judged_of_a_team_is_not_forgotten() {
+    let acme = of("acme");
+    let mut parts = bound(&acme, Bound::to_team(acme.clone(), acme.team_ref().unwrap()));
+    Bound::of(acme.clone()).put_into(&mut parts.extensions);
+    let found = required::<InOrganization>(parts).await.unwrap();
+    assert_eq!(found.team_of_request(), acme.team_ref().as_ref());
+    // That of another caller is.
+    let mut parts = bound(&of("evil"), Bound::to_team(acme.clone(), acme.team_ref().unwrap()));
+    Bound::of(of("evil")).put_into(&mut parts.extensions);
+    assert_eq!(required::<InOrganization>(parts).await.unwrap().team_of_request(), None);
 }
 
 #[test]

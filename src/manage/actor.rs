@@ -37,8 +37,11 @@ enum Who {
 }
 
 impl Actor {
-    /// A person, with the rights they have at this moment, in the only organization unless
+    /// A person, with the rights they have at this moment, in the [single](OrganizationId::single) organization unless
     /// [told otherwise](Self::in_organization).
+    ///
+    /// In a service of several organizations take [`KeyManager::actor`](super::KeyManager::actor), which cannot be forgotten
+    /// to name one: to a manager of another organization everything is *not found* that this person asks for.
     #[must_use]
     pub fn user(user: UserId, rights: Rights) -> Self {
         Self::of(Who::User { user, organization: OrganizationId::single() }, rights)
@@ -187,6 +190,11 @@ impl Actor {
     #[must_use]
     pub fn plan_of(&self, team: &TeamId) -> Plan {
         self.rights.plan_of(team)
+    }
+
+    /// Whether its rights say something of the team: a role, or a plan.
+    pub(super) fn names_team(&self, team: &TeamId) -> bool {
+        self.rights.names(team)
     }
 
     /// The teams of which something was said: a role, or a plan.

@@ -53,6 +53,8 @@ pub enum ManageErrorKind {
     CorruptRecord,
     /// The actor may not do this.
     Denied(Denial),
+    /// The embedder's [`Directory`](super::Directory) could not be asked.
+    DirectoryUnavailable,
     /// The new key could not be hashed.
     HashFailed,
     /// What was asked for makes no sense.
@@ -221,6 +223,10 @@ impl fmt::Display for ManageError {
             ManageErrorKind::Conflict => "somebody else changed the same thing meanwhile: look at it and ask again",
             ManageErrorKind::CorruptRecord => "the key cannot be managed: restore or replace its stored record",
             ManageErrorKind::Denied(denial) => return write!(f, "denied: {denial}"),
+            ManageErrorKind::DirectoryUnavailable => {
+                "the directory could not be asked whether the team is one of the organization's, nothing was changed: \
+                 ask again"
+            }
             ManageErrorKind::HashFailed => "the new key could not be hashed and was not made: ask again",
             ManageErrorKind::Invalid(what) => return what.fmt(f),
             ManageErrorKind::KeyExpired => "the key has expired, which is final: issue a new one",

@@ -20,7 +20,8 @@
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
 //! owner may at that moment, if [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it, and grants no scope it does
-//! not have itself.
+//! not have itself. A key is made for teams of the organization only: which those are, a [`Directory`] says, or without
+//! one the [`Rights`] of the actor.
 //!
 //! # Rotation
 //!
@@ -145,6 +146,7 @@
 mod actor;
 mod advice;
 mod denials;
+mod directory;
 mod error;
 mod info;
 mod inventory;
@@ -171,6 +173,8 @@ pub use advice::{
     Severity, StoppingKey, Weight,
 };
 pub(crate) use denials::DenialLog;
+pub(crate) use directory::AnyDirectory;
+pub use directory::Directory;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
 pub use info::{Effect, KeyInfo, KeyPage, Revoked};
 pub use inventory::{

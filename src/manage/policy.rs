@@ -12,7 +12,8 @@ use crate::{
 ///
 /// Asked for every call, and for every key of a list. A policy decides about roles and plans; what it allows still does
 /// not let a key act without [`keys:manage`](crate::Scope::KEYS_MANAGE), let it grant scopes it does not have, let
-/// anybody reach another organization, or let somebody act who is suspended.
+/// anybody reach another organization, make a key for a team that is none of the organization's
+/// ([`Directory`](super::Directory)), or let somebody act who is suspended.
 ///
 /// ```
 /// use tower_api_keys::{Actor, manage::{Decision, DenialReason, KeyAction, Policy, TableOfRights, Target}};

@@ -39,7 +39,11 @@ impl IssueKey {
         Self::of(Owner::User(user))
     }
 
-    /// A team key: it reaches this team and outlives whoever makes it.
+    /// A team key: it reaches this team, of the manager's organization, and outlives whoever makes it.
+    ///
+    /// # Security
+    /// Whether the organization has such a team is for the [`Directory`](super::Directory) to say, or without one for the
+    /// rights of the actor.
     pub fn team(team: TeamId) -> Self {
         Self::of(Owner::Team(team))
     }

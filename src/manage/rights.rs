@@ -50,6 +50,10 @@ impl Rights {
 
     /// The plan of a team, with or without a role in it: what an admin of the organization needs to make keys for a
     /// team that is not their own. A team of which no plan is said has [`Plan::Free`].
+    ///
+    /// # Security
+    /// Without a [`Directory`](super::Directory) you vouch here that the team is one of the organization's: do not pass on
+    /// the team that a form or a path names before you have looked it up.
     #[must_use]
     pub fn team_plan(mut self, team: TeamId, plan: Plan) -> Self {
         self.teams.entry(team).or_insert(Standing { role: None, plan }).plan = plan;
@@ -72,6 +76,11 @@ impl Rights {
     #[must_use]
     pub fn plan_of(&self, team: &TeamId) -> Plan {
         self.teams.get(team).map_or(Plan::Free, |standing| standing.plan)
+    }
+
+    /// Whether something was said of the team: a role, or a plan.
+    pub(super) fn names(&self, team: &TeamId) -> bool {
+        self.teams.contains_key(team)
     }
 
     /// The teams of which something was said: a role, or a plan.

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::quota::Quotas;
+use super::{directory::AnyDirectory, quota::Quotas};
 use crate::{audit::Notifier, scope::Scope};
 
 /// What a service says of its keys beside the policy: the same for all organizations.
@@ -11,6 +11,8 @@ pub(crate) struct Rules {
     pub(crate) on_downgrade: OnDowngrade,
     pub(crate) quotas: Quotas,
     pub(crate) notifier: Notifier,
+    /// Which teams organizations have.
+    pub(crate) directory: AnyDirectory,
 }
 
 /// What becomes of the live keys of a team whose plan no longer includes team keys.

@@ -3,6 +3,7 @@ mod attempts;
 mod changes;
 mod decisions;
 mod denials;
+mod directory;
 mod faults;
 mod fixture;
 mod identify;

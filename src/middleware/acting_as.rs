@@ -4,7 +4,7 @@ use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::anonymous::Anonymous;
+use super::{anonymous::Anonymous, bound::Bound};
 use crate::principal::Principal;
 
 /// A stand-in for [`ApiKeyLayer`](super::ApiKeyLayer) in tests of handlers: every request comes from `principal`.
@@ -27,7 +27,7 @@ use crate::principal::Principal;
 /// ```
 #[must_use]
 pub const fn acting_as(principal: Principal) -> ActingAs {
-    ActingAs(Some(principal))
+    ActingAs { principal: Some(principal), is_bound: false }
 }
 
 /// As [`acting_as`], for requests without a key that an [optional](super::ApiKeyLayer::optional) layer lets through.
@@ -48,7 +48,7 @@ pub const fn acting_as(principal: Principal) -> ActingAs {
 /// ```
 #[must_use]
 pub const fn acting_as_nobody() -> ActingAs {
-    ActingAs(None)
+    ActingAs { principal: None, is_bound: false }
 }
 
 /// The layer that [`acting_as`] makes.
@@ -59,13 +59,34 @@ pub const fn acting_as_nobody() -> ActingAs {
 /// let layer: ActingAs = acting_as(Principal::fake().build());
 /// ```
 #[derive(Clone, Debug)]
-pub struct ActingAs(Option<Principal>);
+pub struct ActingAs {
+    principal: Option<Principal>,
+    is_bound: bool,
+}
+
+impl ActingAs {
+    /// As a layer [for](super::ApiKeyLayer::for_organization) the organization of the principal: for handlers that ask for
+    /// `axum::InOrganization`.
+    ///
+    /// ```
+    /// use tower_api_keys::{OrganizationId, Principal, middleware::acting_as};
+    ///
+    /// let caller = Principal::fake().team("engineering")?.organization(OrganizationId::new("acme")?).build();
+    /// let layer = acting_as(caller).for_its_organization();
+    /// # Ok::<(), tower_api_keys::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub const fn for_its_organization(mut self) -> Self {
+        self.is_bound = true;
+        self
+    }
+}
 
 impl<S> Layer<S> for ActingAs {
     type Service = ActingAsService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ActingAsService { inner, principal: self.0.clone() }
+        ActingAsService { inner, of: self.clone() }
     }
 }
 
@@ -82,7 +103,7 @@ impl<S> Layer<S> for ActingAs {
 #[derive(Clone, Debug)]
 pub struct ActingAsService<S> {
     inner: S,
-    principal: Option<Principal>,
+    of: ActingAs,
 }
 
 impl<S: Service<Request<B>>, B> Service<Request<B>> for ActingAsService<S> {
@@ -96,8 +117,11 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for ActingAsService<S> {
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
         let extensions = request.extensions_mut();
-        match &self.principal {
+        match &self.of.principal {
             Some(principal) => {
+                if self.of.is_bound {
+                    Bound::of(principal.clone()).put_into(extensions);
+                }
                 extensions.insert(principal.clone());
             }
             None => {

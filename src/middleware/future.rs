@@ -1,5 +1,4 @@
 use std::{
-    error::Error,
     fmt,
     future::{Future, Ready, ready},
     mem,
@@ -16,11 +15,11 @@ use tower_service::Service;
 
 use super::{
     body::ResponseBody,
+    bound::Bound,
     code::RefusalCode,
     credentials::Carried,
     readiness::Unready,
     refusal::Refusal,
-    report,
     settings::{Finish, Settings},
     shape::Shape,
 };
@@ -78,8 +77,8 @@ struct Waiting<S, B> {
 pub(crate) enum Question {
     /// Whose key is it?
     Key { check: BoxFuture<'static, Result<Accepted, AuthError>>, carried: Carried, settings: Arc<Settings> },
-    /// Is the user a member of the team?
-    Membership { answer: BoxFuture<'static, Result<bool, Box<dyn Error + Send + Sync>>> },
+    /// Is the caller of the organization, and has access to the team, that the request is about?
+    Bound { answer: BoxFuture<'static, Result<Bound, RefusalCode>> },
 }
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
@@ -161,16 +160,18 @@ impl Question {
     fn poll<B>(&mut self, request: &mut Request<B>, cx: &mut Context<'_>) -> Poll<Result<Finish, Response<Bytes>>> {
         Poll::Ready(match self {
             Self::Key { check, carried, settings } => match ready!(check.as_mut().poll(cx)) {
+                Ok(accepted) if settings.is_foreign(&accepted.principal) => {
+                    Err(settings.refuse_foreign(accepted, Shape::of(request)))
+                }
                 Ok(accepted) => Ok(settings.admit(request, accepted, *carried)),
                 Err(error) => Err(settings.presenter.refuse(Refusal::from(&error), Shape::of(request))),
             },
-            Self::Membership { answer } => match ready!(answer.as_mut().poll(cx)) {
-                Ok(true) => Ok(Finish::default()),
-                Ok(false) => Err(Refusal::new(RefusalCode::WrongTeam).into_response_to(request)),
-                Err(error) => {
-                    report::failed_membership(&*error);
-                    Err(Refusal::new(RefusalCode::StoreUnavailable).into_response_to(request))
+            Self::Bound { answer } => match ready!(answer.as_mut().poll(cx)) {
+                Ok(bound) => {
+                    bound.put_into(request.extensions_mut());
+                    Ok(Finish::default())
                 }
+                Err(code) => Err(Refusal::new(code).into_response_to(request)),
             },
         })
     }

@@ -85,6 +85,11 @@ where
         let origin = settings.sources.origin(client.as_deref(), lines.user_agent);
         let (check, carried) = match credentials::read(&lines, self.authenticator.format(), settings.foreign_bearer) {
             Reading::Candidate { text, carried } => (self.authenticator.check(text, origin), carried),
+            Reading::Nothing if self.is_proved_abroad(request.extensions()) => {
+                // The layer further out that proved it counts that it was turned away.
+                let response = settings.presenter.refuse(Refusal::new(RefusalCode::WrongTeam), Shape::of(&request));
+                return self.turn_away(response);
+            }
             Reading::Nothing if self.passes_without_key(request.extensions()) => {
                 let caller = self.caller_without_key(request.extensions(), origin);
                 return self.call_without_key(request, caller);
@@ -99,6 +104,10 @@ where
             }
         };
         match check {
+            Check::Ready(Ok(accepted)) if settings.is_foreign(&accepted.principal) => {
+                let response = settings.refuse_foreign(accepted, Shape::of(&request));
+                self.turn_away(response)
+            }
             Check::Ready(Ok(accepted)) => {
                 let finish = settings.admit(&mut request, accepted, carried);
                 ResponseFuture::inner(self.inner.call(request), finish)
@@ -125,6 +134,12 @@ impl<S, A: Authenticate> Gate<S, A> {
         extensions.get::<Principal>().is_some_and(|principal| principal.proved_by() == self.authenticator.id())
     }
 
+    /// The same, of a key of another organization than the one whose keys are let through.
+    fn is_proved_abroad(&self, extensions: &Extensions) -> bool {
+        let is_foreign = |principal| self.settings.is_foreign(principal);
+        self.is_proved(extensions) && extensions.get::<Principal>().is_some_and(is_foreign)
+    }
+
     /// Whose request without a key that is let through is; none if a layer of the same keys further out knows.
     fn caller_without_key(&self, extensions: &Extensions, origin: Origin<'_>) -> Option<Caller> {
         if self.is_proved(extensions) { None } else { Some(Caller::Nobody(self.authenticator.visit(origin))) }
@@ -135,7 +150,7 @@ impl<S, A: Authenticate> Gate<S, A> {
         S: Service<Request<B>>,
     {
         let finish = match caller {
-            None => self.settings.finish(false, Shape::of(&request), Caller::default()),
+            None => self.settings.admit_proved(&mut request),
             Some(caller) => self.settings.admit_anonymous(&mut request, caller),
         };
         ResponseFuture::inner(self.inner.call(request), finish)

@@ -20,7 +20,7 @@ use super::{
     settings::Settings,
     sources::Sources,
 };
-use crate::{auth::Authenticator, store::KeyReader, usage::Source};
+use crate::{auth::Authenticator, owner::OrganizationId, store::KeyReader, usage::Source};
 
 /// Lets requests with a good key through to the inner service, with a [`Principal`](crate::Principal) in their
 /// extensions, and answers all others itself.
@@ -100,6 +100,28 @@ impl<R> ApiKeyLayer<R> {
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.settings().optional = true;
+        self
+    }
+
+    /// Keys of this organization only; by default those of all. A good key of another one is refused: 403 `wrong_team`, the
+    /// same whatever organization that is. For a service that serves one customer on each host, say. Handlers of axum find
+    /// the organization judged: `axum::InOrganization`.
+    ///
+    /// Where the organization depends on the request, put a [`RequireKeyLayer`](super::RequireKeyLayer) inside instead.
+    ///
+    /// ```
+    /// use tower_api_keys::{ApiKeys, ApiKeyLayer, OrganizationId, store::MemoryStore};
+    ///
+    /// fn layer_of_acme(keys: &ApiKeys<MemoryStore>) -> Result<ApiKeyLayer<MemoryStore>, tower_api_keys::InvalidId> {
+    ///     Ok(keys.layer_for(OrganizationId::new("acme")?)) // keys.layer().for_organization(…)
+    /// }
+    /// ```
+    ///
+    /// # Security
+    /// Also refused is a key that a layer of the same `ApiKeys` further out accepted, if it is of another organization.
+    #[must_use]
+    pub fn for_organization(mut self, organization: OrganizationId) -> Self {
+        self.settings().organization = Some(organization);
         self
     }
 

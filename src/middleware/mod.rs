@@ -25,6 +25,7 @@
 mod acting_as;
 mod anonymous;
 mod body;
+mod bound;
 mod caching;
 mod code;
 mod credentials;
@@ -33,6 +34,7 @@ mod gate;
 mod grpc;
 mod headers;
 mod layer;
+mod path;
 mod presenter;
 mod readiness;
 mod realm;
@@ -52,16 +54,21 @@ pub use acting_as::{ActingAs, ActingAsService, acting_as, acting_as_nobody};
 #[cfg(feature = "axum")]
 pub(crate) use anonymous::Anonymous;
 pub use body::ResponseBody;
+#[cfg(feature = "axum")]
+pub(crate) use bound::Bound;
 pub use code::RefusalCode;
 pub use credentials::ForeignBearer;
 pub use future::ResponseFuture;
 pub use headers::{InvalidKeyHeader, KeyHeaders};
 pub use layer::{ApiKeyLayer, ApiKeyService};
+pub use path::InvalidPathPattern;
 pub use presenter::RejectionBody;
 pub use realm::InvalidRealm;
 pub use refusal::Refusal;
 #[cfg(feature = "axum")]
+pub(crate) use report::no_organization;
+#[cfg(feature = "axum")]
 pub(crate) use require::without_principal;
-pub use require::{RequireKeyLayer, RequireKeyService};
+pub use require::{MembershipQuestion, RequireKeyLayer, RequireKeyService};
 pub use sensitive::{MarkKeysSensitive, MarkKeysSensitiveService};
 pub use sources::Sources;

@@ -1,3 +1,6 @@
+mod question;
+mod rules;
+
 use std::{
     error::Error,
     fmt,
@@ -6,81 +9,90 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::future::BoxFuture;
 use http::{Request, Response, request::Parts};
 use tower_layer::Layer;
 use tower_service::Service;
 
+pub use question::MembershipQuestion;
+#[cfg(feature = "axum")]
+pub(crate) use rules::without_principal;
+
+use self::{
+    question::{AskedTeam, Find, Membership},
+    rules::{Rules, Verdict},
+};
 use super::{
-    anonymous::Anonymous,
     body::ResponseBody,
-    code::RefusalCode,
     future::{Question, ResponseFuture},
+    path::{InvalidPathPattern, PathPattern, original_path},
     readiness::{Unready, give_back},
     refusal::Refusal,
-    report,
     settings::Finish,
 };
 use crate::{
-    owner::{KeyKind, TeamId, UserId},
-    principal::{Principal, TeamAccess},
+    owner::{KeyKind, OrganizationId, TeamRef},
+    principal::Principal,
     scope::Scope,
 };
 
-/// Lets through only principals of a kind, with some scopes, or with access to the team a request is about.
+/// Lets through only principals of a kind, with some scopes, of the organization that a request is about, or with access
+/// to the team that it is about.
 ///
 /// Goes inside of an [`ApiKeyLayer`](super::ApiKeyLayer). What it was not told it does not ask; what it was told is asked
-/// in the order kind, scopes, team, and the first no is the answer: 403. A request without a key that an optional layer
-/// let through is refused as such: 401.
+/// in the order kind, scopes, organization, team, membership, and the first no is the answer: 403. A request without a key
+/// that an optional layer let through is refused as such: 401.
 ///
 /// ```
-/// use http::request::Parts;
-/// use tower_api_keys::{Scope, TeamId, UserId, middleware::RequireKeyLayer};
+/// use tower_api_keys::{Scope, middleware::{MembershipQuestion, RequireKeyLayer}};
 ///
-/// // /teams/{team}/agents
-/// fn team_of(request: &Parts) -> Option<TeamId> {
-///     TeamId::new(request.uri.path().strip_prefix("/teams/")?.split('/').next()?).ok()
+/// async fn is_member(asked: MembershipQuestion) -> Result<bool, std::io::Error> {
+///     Ok(asked.user.as_str() == "alice" && asked.team.team.as_str() == "engineering") // in your service: a query
 /// }
 ///
-/// async fn is_member(user: UserId, team: TeamId) -> Result<bool, std::io::Error> {
-///     Ok(user.as_str() == "alice" && team.as_str() == "engineering") // a query, in earnest
-/// }
-///
-/// let layer = RequireKeyLayer::new().scope(Scope::new("agents:read")?).team(team_of).membership(is_member);
-/// # Ok::<(), tower_api_keys::InvalidScope>(())
+/// // A service with one organization; with several: "/orgs/{organization}/teams/{team}/…".
+/// let layer = RequireKeyLayer::new()
+///     .scope(Scope::new("agents:read")?)
+///     .team_at("/teams/{team}/…")?
+///     .membership(is_member);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Functions of a request
+/// Those that answer at once get the head of the request. Those that look something up also get the principal, and return
+/// a future that owns what it needs:
+///
+/// ```
+/// # #[derive(Clone)] struct Db;
+/// # impl Db {
+/// #     async fn organization_of(&self, host: String) -> Result<Option<OrganizationId>, std::io::Error> { Ok(None) }
+/// # }
+/// # fn example(db: Db) -> RequireKeyLayer {
+/// use tower_api_keys::{OrganizationId, middleware::RequireKeyLayer};
+///
+/// RequireKeyLayer::new().find_organization(move |request, _principal| {
+///     let (db, host) = (db.clone(), request.headers.get("host").and_then(|host| host.to_str().ok()).map(str::to_owned));
+///     async move {
+///         let Some(host) = host else { return Ok(None) };
+///         db.organization_of(host).await
+///     }
+/// })
+/// # }
+/// ```
+///
+/// A request that is about none (`None`) is refused. If a function fails, the answer is 503 `store_unavailable` and the
+/// error goes to the log. A request that waits for an answer holds no permit of the services inside.
+///
+/// # Security
+/// An organization or a team in a path says what a request is about, and nothing of who asks. This layer compares both
+/// with the key: the pair of organization and id, never an id alone. What is asked of one [`RequireKeyLayer`] is not known
+/// to another one.
 #[derive(Clone, Default)]
 pub struct RequireKeyLayer {
     rules: Arc<Rules>,
 }
 
-#[derive(Clone, Default)]
-struct Rules {
-    kind: Option<KeyKind>,
-    scopes: Vec<Scope>,
-    team: Option<Arc<dyn TeamOf>>,
-    membership: Option<Membership>,
-}
-
-/// The team that a request is about: a function of it.
-trait TeamOf: Send + Sync {
-    fn team_of(&self, request: &Parts) -> Option<TeamId>;
-}
-
-impl<F: Fn(&Parts) -> Option<TeamId> + Send + Sync> TeamOf for F {
-    fn team_of(&self, request: &Parts) -> Option<TeamId> {
-        self(request)
-    }
-}
-
-/// Whether a user is a member of a team.
-#[derive(Clone)]
-struct Membership(Arc<dyn Fn(UserId, TeamId) -> Answer + Send + Sync>);
-
-struct Answer(BoxFuture<'static, Result<bool, Box<dyn Error + Send + Sync>>>);
-
 impl RequireKeyLayer {
-    /// Asks for a principal, whoever it is.
+    /// Asks for a principal, of any kind.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -100,28 +112,140 @@ impl RequireKeyLayer {
         self
     }
 
-    /// Principals with access to the team that a request is about only: else 403 `wrong_team`.
+    /// Keys of the organization that a request is about only: else 403 `wrong_team`. A handler of axum asks for it
+    /// with the extractor `axum::InOrganization`.
     ///
-    /// A request about no team (`None`) is refused. So is every personal key, unless
-    /// [`membership`](Self::membership) says who may. Called again, it asks another function in the place of the first.
+    /// Called again, or after another method that says how to find the organization, this one is asked instead.
+    ///
+    /// ```
+    /// use tower_api_keys::{OrganizationId, middleware::RequireKeyLayer};
+    ///
+    /// // <organization>.example.com
+    /// let layer = RequireKeyLayer::new().organization(|request| {
+    ///     let host = request.headers.get("host")?.to_str().ok()?;
+    ///     OrganizationId::new(host.split_once(".example.com")?.0).ok()
+    /// });
+    /// ```
     #[must_use]
-    pub fn team(mut self, team: impl Fn(&Parts) -> Option<TeamId> + Send + Sync + 'static) -> Self {
-        self.rules().team = Some(Arc::new(team));
+    pub fn organization(
+        mut self,
+        organization: impl Fn(&Parts) -> Option<OrganizationId> + Send + Sync + 'static,
+    ) -> Self {
+        self.rules().organization = Some(Find::told(organization));
         self
     }
 
+    /// As [`organization`](Self::organization), with a function that looks it up and sees the principal.
+    #[must_use]
+    pub fn find_organization<F, Fut, E>(mut self, organization: F) -> Self
+    where
+        F: Fn(&Parts, &Principal) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<OrganizationId>, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.rules().organization = Some(Find::looked_up(organization));
+        self
+    }
+
+    /// As [`organization`](Self::organization), with the segment `{organization}` of a path that matches this pattern as
+    /// for [`team_at`](Self::team_at): `/orgs/{organization}/…`.
+    ///
+    /// # Errors
+    /// [`InvalidPathPattern`] if `{organization}` is not in the pattern once, or the pattern is none.
+    pub fn organization_at(mut self, pattern: &str) -> Result<Self, InvalidPathPattern> {
+        let pattern = PathPattern::with_organization(pattern)?;
+        self.rules().organization = Some(Find::told(move |request| pattern.find(original_path(request))?.organization));
+        Ok(self)
+    }
+
+    /// Principals with access to the team that a request is about only: else 403 `wrong_team`. The function says which
+    /// [`TeamRef`] that is. A [`TeamId`](crate::TeamId) alone means a team of the
+    /// [single](OrganizationId::single) organization, also after [`organization`](Self::organization).
+    ///
+    /// A request about no team (`None`) is refused. So is every personal key, unless
+    /// [`membership`](Self::membership) says who may. Called again, or after another method that says how to find the
+    /// team, this one is asked instead.
+    ///
+    /// ```
+    /// use tower_api_keys::{OrganizationId, TeamId, TeamRef, middleware::RequireKeyLayer};
+    ///
+    /// let layer = RequireKeyLayer::new().team(|request| {
+    ///     let header = |name| request.headers.get(name)?.to_str().ok();
+    ///     let organization = OrganizationId::new(header("x-organization")?).ok()?;
+    ///     Some(TeamRef::new(organization, TeamId::new(header("x-team")?).ok()?))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn team<T: Into<TeamRef>>(mut self, team: impl Fn(&Parts) -> Option<T> + Send + Sync + 'static) -> Self {
+        self.rules().team = Some(Find::told(move |request| team(request).map(Into::<TeamRef>::into)));
+        self
+    }
+
+    /// As [`team`](Self::team), with a function that looks the team up, by a slug in the path, say, and sees the
+    /// principal.
+    #[must_use]
+    pub fn find_team<F, Fut, T, E>(mut self, team: F) -> Self
+    where
+        F: Fn(&Parts, &Principal) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<T>, E>> + Send + 'static,
+        T: Into<TeamRef>,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.rules().team = Some(Find::looked_up(move |request, principal| {
+            let found = team(request, principal);
+            async move { Ok::<_, E>(found.await?.map(Into::<TeamRef>::into)) }
+        }));
+        self
+    }
+
+    /// As [`team`](Self::team), with the segment `{team}` of the path: `/teams/{team}/agents`, or `/teams/{team}/…` for
+    /// whatever follows, also nothing.
+    ///
+    /// The whole path has to match, as the client sent it: what an axum router was nested under belongs into the pattern.
+    /// Segments in braces take one segment each and are percent-decoded once, as by axum; others are compared byte by
+    /// byte. What does not match is refused.
+    ///
+    /// The team is of the organization in the segment `{organization}`, if the pattern has one:
+    /// `/orgs/{organization}/teams/{team}/…`. Else it is of the organization that
+    /// [`organization`](Self::organization) says, if this layer asks for one, and otherwise of the
+    /// [single](OrganizationId::single) one.
+    ///
+    /// ```
+    /// use tower_api_keys::middleware::RequireKeyLayer;
+    ///
+    /// let layer = RequireKeyLayer::new().team_at("/orgs/{organization}/teams/{team}/…")?;
+    /// assert!(RequireKeyLayer::new().team_at("/teams/:team").is_err());
+    /// # Ok::<(), tower_api_keys::middleware::InvalidPathPattern>(())
+    /// ```
+    ///
+    /// # Security
+    /// The path that a nested router of axum shows is what is left of it. This layer takes axum's `OriginalUri` from the
+    /// request, with the feature `axum`. Without that feature, or behind something else that rewrites paths, use
+    /// [`team`](Self::team) with a function that knows the path that counts.
+    ///
+    /// # Errors
+    /// [`InvalidPathPattern`] if `{team}` is not in the pattern once, or the pattern is none.
+    pub fn team_at(mut self, pattern: &str) -> Result<Self, InvalidPathPattern> {
+        let pattern = PathPattern::with_team(pattern)?;
+        self.rules().team = Some(Find::told(move |request| {
+            let found = pattern.find(original_path(request))?;
+            Some(AskedTeam { organization: found.organization, team: found.team? })
+        }));
+        Ok(self)
+    }
+
     /// How to find out whether a user is a member of a team, asked for personal keys where a [`team`](Self::team) is
-    /// asked for. If it fails, the answer is 503 and the error goes to the log.
+    /// asked for: of the team's own organization only. If it fails, the answer is 503 and the error goes to the log.
     #[must_use]
     pub fn membership<F, Fut, E>(mut self, is_member: F) -> Self
     where
-        F: Fn(UserId, TeamId) -> Fut + Send + Sync + 'static,
+        F: Fn(MembershipQuestion) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<bool, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.rules().membership = Some(Membership(Arc::new(move |user, team| {
-            let answer = is_member(user, team);
-            Answer(Box::pin(async move { answer.await.map_err(Into::into) }))
+        self.rules().membership = Some(Membership(Arc::new(move |question| {
+            let answer = is_member(question);
+            Box::pin(async move { answer.await.map_err(Into::into) })
         })));
         self
     }
@@ -181,62 +305,22 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
-        let (parts, body) = request.into_parts();
-        let verdict = self.rules.judge(&parts);
-        let request = Request::from_parts(parts, body);
-        match verdict {
-            Verdict::Allowed => ResponseFuture::inner(self.inner.call(request), Finish::default()),
+        let (mut parts, body) = request.into_parts();
+        match self.rules.judge(&parts) {
+            Verdict::Allowed(bound) => {
+                if let Some(bound) = bound {
+                    bound.put_into(&mut parts.extensions);
+                }
+                ResponseFuture::inner(self.inner.call(Request::from_parts(parts, body)), Finish::default())
+            }
             Verdict::Refused(code) => {
                 give_back(&mut self.inner);
-                ResponseFuture::refused(Refusal::new(code).into_response_to(&request))
+                ResponseFuture::refused(Refusal::new(code).into_response_to(&Request::from_parts(parts, body)))
             }
-            Verdict::Ask(Answer(answer)) => {
-                let unready = Unready::new(&mut self.inner, request);
-                ResponseFuture::waiting(Question::Membership { answer }, unready)
+            Verdict::Ask(answer) => {
+                let request = Request::from_parts(parts, body);
+                ResponseFuture::waiting(Question::Bound { answer }, Unready::new(&mut self.inner, request))
             }
         }
     }
-}
-
-enum Verdict {
-    Allowed,
-    Ask(Answer),
-    Refused(RefusalCode),
-}
-
-impl Rules {
-    fn judge(&self, request: &Parts) -> Verdict {
-        let Some(principal) = request.extensions.get::<Principal>() else {
-            return Verdict::Refused(without_principal(request, "RequireKeyLayer"));
-        };
-        if self.kind.is_some_and(|kind| kind != principal.kind()) {
-            return Verdict::Refused(RefusalCode::WrongKeyKind);
-        }
-        if !self.scopes.iter().all(|scope| principal.allows(scope)) {
-            return Verdict::Refused(RefusalCode::InsufficientScope);
-        }
-        let Some(team) = &self.team else {
-            return Verdict::Allowed;
-        };
-        let Some(team) = team.team_of(request) else {
-            return Verdict::Refused(RefusalCode::WrongTeam);
-        };
-        match (principal.access_to(&team), &self.membership) {
-            (TeamAccess::Granted, _) => Verdict::Allowed,
-            (TeamAccess::AskMembership(user), Some(Membership(is_member))) => {
-                Verdict::Ask(is_member(user.clone(), team))
-            }
-            // Nobody to ask: a user's key does not pass unasked.
-            (TeamAccess::AskMembership(_), None) | (TeamAccess::Refused, _) => Verdict::Refused(RefusalCode::WrongTeam),
-        }
-    }
-}
-
-/// The answer of `what`, which needs a principal, to a request that has none.
-pub(crate) fn without_principal(request: &Parts, what: &'static str) -> RefusalCode {
-    if request.extensions.get::<Anonymous>().is_some() {
-        return RefusalCode::MissingCredentials;
-    }
-    report::no_layer(what);
-    RefusalCode::Misconfigured
 }

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 
 use super::{
     anonymous::{Anonymous, Counted},
     body::ResponseBody,
+    bound::Bound,
     caching,
     code::RefusalCode,
     credentials::{Carried, ForeignBearer},
@@ -16,6 +18,7 @@ use super::{
 };
 use crate::{
     auth::{Accepted, Pass, Visit},
+    owner::OrganizationId,
     principal::Principal,
 };
 
@@ -23,6 +26,8 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) optional: bool,
+    /// Keys of this organization only, if there is one.
+    pub(crate) organization: Option<OrganizationId>,
     pub(crate) foreign_bearer: ForeignBearer,
     pub(crate) headers: KeyHeaders,
     pub(crate) keep_credentials: bool,
@@ -37,6 +42,7 @@ impl Default for Settings {
         let headers = KeyHeaders::default();
         Self {
             optional: false,
+            organization: None,
             foreign_bearer: ForeignBearer::default(),
             keep_credentials: false,
             private_responses: true,
@@ -55,8 +61,37 @@ impl Settings {
     pub(crate) fn admit<B>(self: &Arc<Self>, request: &mut Request<B>, accepted: Accepted, carried: Carried) -> Finish {
         self.take_key(request.headers_mut(), carried);
         let (principal, pass) = accepted.into_parts();
+        if self.organization.is_some() {
+            Bound::of(principal.clone()).put_into(request.extensions_mut());
+        }
         request.extensions_mut().insert(principal);
         self.finish(carried.key_header && self.private_responses, Shape::of(request), pass.into())
+    }
+
+    /// Whether this principal is of another organization than the one whose keys are let through.
+    #[inline]
+    pub(crate) fn is_foreign(&self, principal: &Principal) -> bool {
+        self.organization.as_ref().is_some_and(|own| own != principal.organization())
+    }
+
+    /// The answer to a good key of another organization. Its holder is told that it is not for here, and not what for.
+    #[cold]
+    pub(crate) fn refuse_foreign(&self, accepted: Accepted, shape: Shape) -> Response<Bytes> {
+        let refusal = Refusal::new(RefusalCode::WrongTeam);
+        if let (_, Some(pass)) = accepted.into_parts() {
+            pass.turned_away(refusal.code().as_str());
+        }
+        self.presenter.refuse(refusal, shape)
+    }
+
+    /// As [`admit`](Self::admit), for a request whose key a layer of the same keys further out took and proved.
+    pub(crate) fn admit_proved<B>(self: &Arc<Self>, request: &mut Request<B>) -> Finish {
+        if self.organization.is_some()
+            && let Some(principal) = request.extensions().get::<Principal>().cloned()
+        {
+            Bound::of(principal).put_into(request.extensions_mut());
+        }
+        self.finish(false, Shape::of(request), Caller::default())
     }
 
     /// As [`admit`](Self::admit), for a request without a key: no principal of other origin passes for one of ours.

@@ -32,6 +32,8 @@ mod memory_use;
 mod metrics;
 mod misplaced;
 mod model;
+#[cfg(feature = "axum")]
+mod organizations;
 mod outage;
 mod overload;
 mod peppers;

@@ -2,6 +2,7 @@
 
 mod acts;
 mod cells;
+mod through_the_layer;
 mod world;
 
 use std::sync::Arc;

@@ -33,17 +33,17 @@ impl<S: KeyStore> KeyManager<S> {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: not found (an owner that the actor may not know of), corrupt record (of the owner, or of
-    /// whom the actor stands on), store unavailable. What [`issue`](Self::issue) would refuse is in the answer, also
+    /// whom the actor stands on), directory unavailable, store unavailable. What [`issue`](Self::issue) would refuse is in the answer, also
     /// that the actor is held or closed, or its key dead.
     pub async fn preview(&self, request: &IssueKey, actor: &Actor) -> Result<Preview, ManageError> {
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
-        let decision = self.can(actor, KeyAction::Issue, &target);
+        let decision = self.can(actor, KeyAction::Issue, &target).await?;
         if decision == Decision::Hide {
             return Err(ManageError::not_found());
         }
         // Whoever may make keys for the owner would be told by trying.
         let may_know = decision == Decision::Allow
-            || self.can(actor, KeyAction::See, &Target::Owner(&request.owner)) == Decision::Allow;
+            || self.can(actor, KeyAction::See, &Target::Owner(&request.owner)).await? == Decision::Allow;
         let owner = if may_know { self.status_of(&request.owner).await? } else { OwnerStatus::default() };
         let now = self.0.clock.now();
         let unfit = match decision {

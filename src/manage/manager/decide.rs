@@ -1,23 +1,30 @@
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use super::KeyManager;
 use crate::{
     audit::Subject,
     key::KeyId,
+    log::log,
     manage::{
         actor::Actor,
         denials::{Attempt, NOT_FOUND},
         error::{ManageError, ManageErrorKind},
         policy::{Decision, DenialReason, KeyAction, Target},
+        rights::Rights,
     },
-    owner::{Owner, TeamId},
+    owner::{OrganizationId, Owner, TeamId, TeamRef, UserId},
     scope::Scope,
     store::{KeyStore, StoreError},
 };
 
+/// Teams that a directory is asked about at a time.
+const AT_ONCE: usize = 8;
+
 impl<S> KeyManager<S> {
     /// Whether the actor may do this to that: the decision that guards the action itself, to show or to grey a button.
-    /// Asks the [`Policy`](crate::manage::Policy), and nobody else: that the actor is active and the key live is looked at
-    /// when it acts, and so is, where a key is to rotate another, that the other may not do more than itself: a target
-    /// has no scopes.
+    /// Asks the [`Policy`](crate::manage::Policy) and, about a new key for a team, the
+    /// [`Directory`](crate::manage::Directory). That the actor is active and the key live is looked at when it acts, and so
+    /// is, where a key is to rotate another, that the other may not do more than itself: a target has no scopes.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -28,25 +35,28 @@ impl<S> KeyManager<S> {
     /// let blue = TeamId::new("blue")?;
     /// let alice = Actor::user(UserId::new("alice")?, Rights::none().team(blue.clone(), TeamRole::Admin, Plan::Team));
     /// let owner = Owner::Team(blue);
-    /// if let Decision::Deny(reason) = manager.can(&alice, KeyAction::Issue, &Target::new_key(&owner)) {
+    /// if let Decision::Deny(reason) = manager.can(&alice, KeyAction::Issue, &Target::new_key(&owner)).await? {
     ///     assert_eq!(Denial::from(reason).sentence(), "Team API keys are not included.");
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
-    pub fn can(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
+    ///
+    /// # Errors
+    /// [`ManageErrorKind::DirectoryUnavailable`].
+    pub async fn can(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<Decision, ManageError> {
         match self.admissible(actor) {
-            Ok(()) => self.decide(actor, action, target),
-            Err(error) => match error.kind() {
+            Ok(()) => self.resolve(actor, action, target).await,
+            Err(error) => Ok(match error.kind() {
                 ManageErrorKind::Denied(denial) => Decision::Deny(denial.reason()),
                 _ => Decision::Hide,
-            },
+            }),
         }
     }
 
-    /// The teams for which the actor may make keys, of those whose plan its rights name: one of them needs no choice.
+    /// The teams for which the actor may make keys, of those whose plan its rights name: one of them needs no choice. Each
+    /// is asked about as by [`can`](Self::can).
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -57,23 +67,57 @@ impl<S> KeyManager<S> {
     /// let rights = Rights::none()
     ///     .team(blue.clone(), TeamRole::Admin, Plan::Business)
     ///     .team(red, TeamRole::Member, Plan::Business);
-    /// assert_eq!(manager.teams_to_issue_for(&Actor::user(UserId::new("alice")?, rights)), [blue]);
+    /// assert_eq!(manager.teams_to_issue_for(&Actor::user(UserId::new("alice")?, rights)).await?, [blue]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageErrorKind::DirectoryUnavailable`].
+    pub async fn teams_to_issue_for(&self, actor: &Actor) -> Result<Vec<TeamId>, ManageError> {
+        let asked: Vec<_> = actor.known_teams().map(|team| self.issues_for(actor, team)).collect();
+        let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// This team, if the actor may make keys for it.
+    async fn issues_for(&self, actor: &Actor, team: &TeamId) -> Result<Option<TeamId>, ManageError> {
+        let owner = Owner::Team(team.clone());
+        let decision = self.can(actor, KeyAction::Issue, &Target::new_key(&owner)).await?;
+        Ok((decision == Decision::Allow).then(|| team.clone()))
+    }
+
+    /// A person of this manager's organization, with the rights they have at this moment.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
+    /// use tower_api_keys::{OrganizationId, UserId, manage::Rights};
+    ///
+    /// let manager = keys.manager_for(OrganizationId::new("acme")?);
+    /// let alice = manager.actor(UserId::new("alice")?, Rights::none());
+    /// assert_eq!(alice.organization(), Some(manager.organization()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn teams_to_issue_for(&self, actor: &Actor) -> Vec<TeamId> {
-        let may = |team: &&TeamId| {
-            let owner = Owner::Team((*team).clone());
-            self.can(actor, KeyAction::Issue, &Target::new_key(&owner)) == Decision::Allow
-        };
-        actor.known_teams().filter(may).cloned().collect()
+    pub fn actor(&self, user: UserId, rights: Rights) -> Actor {
+        Actor::user(user, rights).in_organization(self.0.organization.clone())
     }
 
     /// What no policy can allow: to reach another organization, or to manage with a key that is not meant for it.
     fn admissible(&self, actor: &Actor) -> Result<(), ManageError> {
-        if actor.organization().is_some_and(|organization| *organization != self.0.organization) {
+        if let Some(_actors) = actor.organization().filter(|organization| **organization != self.0.organization) {
+            // The actor is told nothing. The log helps a developer who forgot to name the actor's organization.
+            log!(
+                debug,
+                actor = %actor.id(),
+                actor_organization = %_actors,
+                manager_organization = %self.0.organization,
+                "an actor of another organization than the manager's: everything it asks for is not found"
+            );
             return Err(ManageError::not_found());
         }
         if actor.scopes().is_some_and(|scopes| !scopes.allows(&Scope::KEYS_MANAGE)) {
@@ -88,6 +132,28 @@ impl<S> KeyManager<S> {
             Decision::Allow if is_widening(actor, target) => Decision::Deny(DenialReason::ScopesTooWide),
             decision => decision,
         }
+    }
+
+    /// The same, with what the policy cannot know: a key is made for a team of this organization only. Another one is
+    /// hidden, so that no guess tells which there are.
+    async fn resolve(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<Decision, ManageError> {
+        let decision = self.decide(actor, action, target);
+        let is_ours = match target {
+            Target::NewKey { owner: Owner::Team(team), .. } if decision == Decision::Allow => {
+                self.is_team_of_ours(actor, team).await?
+            }
+            _ => true,
+        };
+        Ok(if is_ours { decision } else { Decision::Hide })
+    }
+
+    async fn is_team_of_ours(&self, actor: &Actor, team: &TeamId) -> Result<bool, ManageError> {
+        if actor.is_system() {
+            return Ok(true);
+        }
+        let team = TeamRef::new(self.0.organization.clone(), team.clone());
+        let said = self.0.rules.directory.has_team(&team, self.0.timeout).await?;
+        Ok(said.unwrap_or_else(|| self.0.organization == OrganizationId::single() || actor.names_team(&team.team)))
     }
 
     pub(super) fn allows(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> bool {
@@ -110,7 +176,23 @@ impl<S: KeyStore> KeyManager<S> {
 
     /// Whether the policy lets the actor do this to something it may know of.
     pub(super) fn permit(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<(), ManageError> {
-        let (reason, error) = match self.decide(actor, action, target) {
+        self.note_no(actor, action, target, self.decide(actor, action, target))
+    }
+
+    /// The same of a key that is to be made.
+    pub(super) async fn permit_issue(&self, actor: &Actor, target: &Target<'_>) -> Result<(), ManageError> {
+        let decision = self.resolve(actor, KeyAction::Issue, target).await?;
+        self.note_no(actor, KeyAction::Issue, target, decision)
+    }
+
+    fn note_no(
+        &self,
+        actor: &Actor,
+        action: KeyAction,
+        target: &Target<'_>,
+        decision: Decision,
+    ) -> Result<(), ManageError> {
+        let (reason, error) = match decision {
             Decision::Allow => return Ok(()),
             Decision::Deny(reason) => (reason.code(), ManageError::denied(reason)),
             Decision::Hide => (HIDDEN, ManageError::not_found()),

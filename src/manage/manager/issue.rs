@@ -10,7 +10,7 @@ use crate::{
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
         issued::IssuedKey,
-        policy::{KeyAction, Target},
+        policy::Target,
         request::IssueKey,
     },
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus},
@@ -28,13 +28,13 @@ impl<S: KeyStore> KeyManager<S> {
     /// the system name.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of), invalid, clock unsure, owner held or
-    /// closed, replay, quota reached, actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome
-    /// unknown.
+    /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
+    /// directory unavailable, invalid, clock unsure, owner held or closed, replay, quota reached, actor busy, overloaded,
+    /// starved, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
-        self.permit(actor, KeyAction::Issue, &target)?;
+        self.permit_issue(actor, &target).await?;
 
         let now = self.0.clock.reading();
         let at = now.now();

@@ -94,7 +94,7 @@ async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
         for name in ACTORS {
             let (actor, request) = (actor(name), IssueKey::of(owner.clone()));
             let target = Target::NewKey { owner: &owner, scopes: &request.scopes };
-            let can = bench.manager.can(&actor, KeyAction::Issue, &target);
+            let can = bench.manager.can(&actor, KeyAction::Issue, &target).await.unwrap();
             let preview = bench.manager.preview(&request, &actor).await;
             if can == Decision::Hide {
                 assert_eq!(word(preview), "-", "{name} {owner}");

@@ -21,8 +21,8 @@ fn admin_of(team: &str, plan: Plan) -> Actor {
     Actor::user(user_id("dana"), Rights::none().team(team_id(team), TeamRole::Admin, plan))
 }
 
-#[test]
-fn a_button_is_grey_for_the_reason_that_the_action_would_give() {
+#[tokio::test]
+async fn a_button_is_grey_for_the_reason_that_the_action_would_give() {
     let bench = Bench::new();
     let (blue, red) = (team("blue"), team("red"));
     for (actor, owner, expected) in [
@@ -32,20 +32,24 @@ fn a_button_is_grey_for_the_reason_that_the_action_would_give() {
         (person("bob"), &blue, Decision::Hide),
         (system(), &blue, Decision::Allow),
     ] {
-        assert_eq!(bench.manager.can(&actor, KeyAction::Issue, &Target::new_key(owner)), expected, "{actor:?}");
+        assert_eq!(
+            bench.manager.can(&actor, KeyAction::Issue, &Target::new_key(owner)).await.unwrap(),
+            expected,
+            "{actor:?}"
+        );
     }
 }
 
-#[test]
-fn a_key_that_may_not_manage_may_do_nothing() {
+#[tokio::test]
+async fn a_key_that_may_not_manage_may_do_nothing() {
     let bench = Bench::new();
     let key = Actor::key(&principal(&team("blue"), "*"), Rights::none());
-    let decision = bench.manager.can(&key, KeyAction::See, &Target::Owner(&team("blue")));
+    let decision = bench.manager.can(&key, KeyAction::See, &Target::Owner(&team("blue"))).await.unwrap();
     assert_eq!(decision, Decision::Deny(DenialReason::InsufficientScope));
 }
 
-#[test]
-fn a_key_may_not_give_more_than_it_has() {
+#[tokio::test]
+async fn a_key_may_not_give_more_than_it_has() {
     let bench = Bench::new();
     let rights = Rights::none().team_plan(team_id("blue"), Plan::Business);
     let key = Actor::key(&principal(&team("blue"), "read keys:manage"), rights);
@@ -56,20 +60,20 @@ fn a_key_may_not_give_more_than_it_has() {
     ] {
         let (owner, wanted) = (team("blue"), scopes(wanted));
         let target = Target::NewKey { owner: &owner, scopes: &wanted };
-        assert_eq!(bench.manager.can(&key, KeyAction::Issue, &target), expected, "{wanted}");
+        assert_eq!(bench.manager.can(&key, KeyAction::Issue, &target).await.unwrap(), expected, "{wanted}");
     }
 }
 
-#[test]
-fn another_organization_s_buttons_are_hidden() {
+#[tokio::test]
+async fn another_organization_s_buttons_are_hidden() {
     let bench = Bench::new();
     let abroad = admin_of("blue", Plan::Business).in_organization(OrganizationId::new("globex").unwrap());
-    let decision = bench.manager.can(&abroad, KeyAction::Issue, &Target::new_key(&team("blue")));
+    let decision = bench.manager.can(&abroad, KeyAction::Issue, &Target::new_key(&team("blue"))).await.unwrap();
     assert_eq!(decision, Decision::Hide);
 }
 
-#[test]
-fn teams_to_choose_from_are_those_that_may_get_a_key() {
+#[tokio::test]
+async fn teams_to_choose_from_are_those_that_may_get_a_key() {
     let bench = Bench::new();
     let rights = Rights::none()
         .team(team_id("blue"), TeamRole::Admin, Plan::Business)
@@ -78,10 +82,10 @@ fn teams_to_choose_from_are_those_that_may_get_a_key() {
         .team(team_id("red"), TeamRole::Member, Plan::Business)
         .team_plan(team_id("white"), Plan::Business);
     let alice = Actor::user(user_id("alice"), rights.clone());
-    assert_eq!(bench.manager.teams_to_issue_for(&alice), [team_id("blue"), team_id("green")]);
+    assert_eq!(bench.manager.teams_to_issue_for(&alice).await.unwrap(), [team_id("blue"), team_id("green")]);
     let org = Actor::user(user_id("olga"), rights.org_admin());
     let all = [team_id("blue"), team_id("green"), team_id("red"), team_id("white")];
-    assert_eq!(bench.manager.teams_to_issue_for(&org), all);
+    assert_eq!(bench.manager.teams_to_issue_for(&org).await.unwrap(), all);
 }
 
 #[tokio::test]

@@ -95,13 +95,12 @@ async fn an_actor_who_was_held_before_the_commit_was_denied_too() {
 async fn asking_what_is_allowed_and_listing_leaves_no_trace() {
     let (bench, _) = bench().await;
     let blue = team("blue");
-    let _ = bench.manager.can(&person("eve"), KeyAction::Revoke, &Target::Owner(&blue));
-    let _ = bench.manager.can(
-        &Actor::key(&principal(&user("kim"), "*"), Rights::none()),
-        KeyAction::See,
-        &Target::Owner(&blue),
-    );
-    let _ = bench.manager.teams_to_issue_for(&member());
+    let _ = bench.manager.can(&person("eve"), KeyAction::Revoke, &Target::Owner(&blue)).await;
+    let _ = bench
+        .manager
+        .can(&Actor::key(&principal(&user("kim"), "*"), Rights::none()), KeyAction::See, &Target::Owner(&blue))
+        .await;
+    let _ = bench.manager.teams_to_issue_for(&member()).await;
     bench.manager.list(ListKeys::all(), &person("eve")).await.unwrap();
     assert!(denied(&bench).await.is_empty());
 }

@@ -146,9 +146,9 @@ fn by_alice() -> Request<Full<Bytes>> {
 #[tokio::test(start_paused = true)]
 async fn a_question_of_membership_holds_no_limit() {
     let limited = limit_of_one();
-    let mut asking = for_blue().membership(|_, _| pending::<Result<bool, Infallible>>()).layer(limited.clone());
+    let mut asking = for_blue().membership(|_| pending::<Result<bool, Infallible>>()).layer(limited.clone());
     let _waiting = wait_in(&mut asking, by_alice()).await;
-    let known = for_blue().membership(|_, _| ready(Ok::<_, Infallible>(true))).layer(limited);
+    let known = for_blue().membership(|_| ready(Ok::<_, Infallible>(true))).layer(limited);
     assert_eq!(at_once(known, by_alice()).await, Some(200));
 }
 
@@ -165,7 +165,7 @@ async fn a_connection_without_the_right_holds_no_limit() {
 async fn a_limit_inside_of_two_layers_is_given_back_by_the_one_that_waits() {
     let limited = limit_of_one();
     let layers = |membership: RequireKeyLayer| gate(membership.layer(limited.clone()), &Script::accepting(), |_| {});
-    let mut asking = layers(for_blue().membership(|_, _| pending::<Result<bool, Infallible>>()));
+    let mut asking = layers(for_blue().membership(|_| pending::<Result<bool, Infallible>>()));
     let _waiting = wait_in(&mut asking, keyed()).await;
     assert_eq!(at_once(layers(RequireKeyLayer::new()), keyed()).await, Some(200));
 }

@@ -3,6 +3,7 @@ mod caches;
 pub(in crate::middleware) mod grpc_details;
 mod layer;
 mod limits;
+mod organizations;
 mod polling;
 mod require;
 mod support;

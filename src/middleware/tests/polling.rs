@@ -222,9 +222,8 @@ fn nothing_but_the_inner_service_has_to_be_send() {
 #[test]
 fn a_dropped_question_of_membership_gives_everything_back() {
     let held = Arc::new(());
-    let layer = RequireKeyLayer::new()
-        .team(|_| TeamId::new("blue").ok())
-        .membership(|_, _| pending::<Result<bool, Infallible>>());
+    let layer =
+        RequireKeyLayer::new().team(|_| TeamId::new("blue").ok()).membership(|_| pending::<Result<bool, Infallible>>());
     let inner = Inner::new();
     let alive = inner.alive.clone();
     let mut service = Polled(tower::Layer::layer(&layer, inner));

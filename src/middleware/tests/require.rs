@@ -10,8 +10,10 @@ use tower::Layer;
 
 use super::support::*;
 use crate::{
-    middleware::{Refusal, RefusalCode, RequireKeyLayer, acting_as, acting_as_nobody, realm::Realm},
-    owner::{KeyKind, TeamId, UserId},
+    middleware::{
+        MembershipQuestion, Refusal, RefusalCode, RequireKeyLayer, acting_as, acting_as_nobody, realm::Realm,
+    },
+    owner::{KeyKind, TeamId},
     principal::Principal,
     scope::{Scope, Scopes},
 };
@@ -82,7 +84,7 @@ async fn a_team_key_reaches_its_own_team_only() {
 #[tokio::test]
 async fn a_request_about_no_team_is_refused() {
     assert_eq!(answer(for_team(), blue(), "/").await, Err(RefusalCode::WrongTeam));
-    let everyone = for_team().membership(async |_, _| Ok::<_, std::io::Error>(true));
+    let everyone = for_team().membership(async |_| Ok::<_, std::io::Error>(true));
     assert_eq!(answer(everyone, alice(), "/").await, Err(RefusalCode::WrongTeam));
 }
 
@@ -94,9 +96,10 @@ async fn a_user_key_does_not_pass_unasked() {
 #[tokio::test]
 async fn membership_decides_about_user_keys() {
     let layer = || {
-        for_team().membership(async |user: UserId, team: TeamId| {
+        for_team().membership(async |asked: MembershipQuestion| {
             tokio::task::yield_now().await;
-            Ok::<_, std::io::Error>(user.as_str() == "alice" && team.as_str() == "blue")
+            assert_eq!(asked.principal.user(), Some(&asked.user));
+            Ok::<_, std::io::Error>(asked.user.as_str() == "alice" && asked.team.team.as_str() == "blue")
         })
     };
     assert_eq!(answer(layer(), alice(), "/teams/blue").await, Ok(()));
@@ -109,7 +112,7 @@ async fn membership_decides_about_user_keys() {
 async fn membership_is_not_asked_for_team_keys_nor_after_another_refusal() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
-    let layer = for_team().kind(KeyKind::Team).membership(move |_, _| {
+    let layer = for_team().kind(KeyKind::Team).membership(move |_| {
         count.fetch_add(1, Ordering::SeqCst);
         async { Ok::<_, std::io::Error>(true) }
     });
@@ -121,7 +124,7 @@ async fn membership_is_not_asked_for_team_keys_nor_after_another_refusal() {
 
 #[tokio::test]
 async fn a_membership_that_cannot_be_looked_up_is_unavailable() {
-    let layer = for_team().membership(async |_, _| Err::<bool, _>(std::io::Error::other("directory down")));
+    let layer = for_team().membership(async |_| Err::<bool, _>(std::io::Error::other("directory down")));
     assert_eq!(answer(layer, alice(), "/teams/blue").await, Err(RefusalCode::StoreUnavailable));
 }
 

@@ -106,7 +106,7 @@ pub async fn ask<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cel
         "usage" => (KeyAction::SeeUsage, of_key),
         "unused" => (KeyAction::SeeUsage, of_owner),
         "rotate" | "finish" | "abort" => (KeyAction::Rotate, of_key),
-        "into" => return into_team(manager, actor, &of_key),
+        "into" => return into_team(manager, actor, &of_key).await,
         "revokeall" => (KeyAction::Revoke, of_owner),
         "rotation" | "advise" | "explain" | "misuse" => (KeyAction::SeeUsage, of_key),
         "inventory" | "export" => (KeyAction::SeeUsage, of_owner),
@@ -119,14 +119,14 @@ pub async fn ask<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cel
         "close" => (KeyAction::Close, of_owner),
         other => panic!("{other}"),
     };
-    said(manager.can(actor, action, &target))
+    said(manager.can(actor, action, &target).await.unwrap())
 }
 
 /// A key of a person becomes a team's if both the key may be rotated and the team be given one.
-fn into_team<S: KeyStore>(manager: &KeyManager<S>, actor: &Actor, of_key: &Target<'_>) -> String {
+async fn into_team<S: KeyStore>(manager: &KeyManager<S>, actor: &Actor, of_key: &Target<'_>) -> String {
     let blue = team("blue").into();
-    match manager.can(actor, KeyAction::Rotate, of_key) {
-        Decision::Allow => said(manager.can(actor, KeyAction::Issue, &Target::new_key(&blue))),
+    match manager.can(actor, KeyAction::Rotate, of_key).await.unwrap() {
+        Decision::Allow => said(manager.can(actor, KeyAction::Issue, &Target::new_key(&blue)).await.unwrap()),
         other => said(other),
     }
 }

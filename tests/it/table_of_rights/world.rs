@@ -131,24 +131,13 @@ impl<'a, S: KeyStore> World<'a, S> {
 
     /// Who acts. A key that acts is planted at home, whichever organization it says it is of.
     pub async fn actor(&self, name: &str, plan: Plan, organization: &OrganizationId) -> Actor {
-        let (owner, with, rights): (Owner, _, _) = match name {
-            "system" => return system(),
-            "all-alice" => (user("alice").into(), "*", Rights::none().org_admin()),
-            "all-blue" => (team("blue").into(), "*", Rights::none().team_plan(team("blue"), plan)),
-            // More rights than a team's key has use for: all but the plan of its own team are ignored.
-            "k-blue" => {
-                let rights = Rights::none().org_admin().team_plan(team("blue"), plan);
-                (team("blue").into(), "* keys:manage", rights.team(team("red"), TeamRole::Owner, plan))
-            }
-            "k-red" => {
-                let rights = Rights::none().org_admin().team(team("blue"), TeamRole::Owner, plan);
-                (team("red").into(), "* keys:manage", rights)
-            }
-            name => match name.strip_prefix("k-") {
-                Some(name) => (user(name).into(), "* keys:manage", rights(name, plan)),
-                None => return Actor::user(user(name), rights(name, plan)).in_organization(organization.clone()),
-            },
-        };
+        let Role { is_key, owner, with, rights } = role(name, plan);
+        if name == "system" {
+            return system();
+        }
+        if !is_key {
+            return Actor::user(user(name), rights).in_organization(organization.clone());
+        }
         let acting = self.id('a');
         self.plant(&acting, &owner, with).await;
         let principal = match &owner {
@@ -158,6 +147,37 @@ impl<'a, S: KeyStore> World<'a, S> {
         let principal = principal.unwrap().key(acting).scopes(with.parse().unwrap());
         Actor::key(&principal.organization(organization.clone()).build(), rights)
     }
+}
+
+/// Who an actor is.
+pub struct Role {
+    /// Whether a key acts, or the person with it.
+    pub is_key: bool,
+    pub owner: Owner,
+    /// The scopes of the key.
+    pub with: &'static str,
+    pub rights: Rights,
+}
+
+pub fn role(name: &str, plan: Plan) -> Role {
+    let (owner, with, rights): (Owner, _, _) = match name {
+        "all-alice" => (user("alice").into(), "*", Rights::none().org_admin()),
+        "all-blue" => (team("blue").into(), "*", Rights::none().team_plan(team("blue"), plan)),
+        // More rights than a team's key has use for: all but the plan of its own team are ignored.
+        "k-blue" => {
+            let rights = Rights::none().org_admin().team_plan(team("blue"), plan);
+            (team("blue").into(), "* keys:manage", rights.team(team("red"), TeamRole::Owner, plan))
+        }
+        "k-red" => {
+            let rights = Rights::none().org_admin().team(team("blue"), TeamRole::Owner, plan);
+            (team("red").into(), "* keys:manage", rights)
+        }
+        name => match name.strip_prefix("k-") {
+            Some(name) => (user(name).into(), "* keys:manage", rights(name, plan)),
+            None => return Role { is_key: false, owner: user(name).into(), with: "*", rights: rights(name, plan) },
+        },
+    };
+    Role { is_key: true, owner, with, rights }
 }
 
 /// Nothing that was planted, and no word of what was denied.

@@ -1,6 +1,8 @@
-//! Whose keys: organizations, users, teams.
-
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -139,7 +141,13 @@ impl OrganizationId {
     /// ```
     #[must_use]
     pub fn single() -> Self {
-        Self("default".into())
+        Self::single_ref().clone()
+    }
+
+    /// The same, for a comparison that must not allocate.
+    pub(super) fn single_ref() -> &'static Self {
+        static SINGLE: LazyLock<OrganizationId> = LazyLock::new(|| OrganizationId("default".into()));
+        &SINGLE
     }
 }
 
@@ -262,23 +270,6 @@ impl From<TeamId> for Owner {
     fn from(team: TeamId) -> Self {
         Self::Team(team)
     }
-}
-
-/// A user or a team of an organization.
-///
-/// ```
-/// use tower_api_keys::{OrganizationId, TeamId, store::OwnerRef};
-///
-/// let team = OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("engineering")?.into() };
-/// assert_eq!(team.owner.id(), "engineering");
-/// # Ok::<(), tower_api_keys::InvalidId>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OwnerRef {
-    /// The customer.
-    pub organization: OrganizationId,
-    /// The user or team.
-    pub owner: Owner,
 }
 
 #[cfg(test)]

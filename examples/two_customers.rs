@@ -1,0 +1,79 @@
+//! Two customers in one service: both have a team `engineering`, and neither reaches what belongs to the other.
+//!
+//! - Keys are made by the customer's manager: `keys.manager_for(organization)`.
+//! - A [`Directory`] says which teams a customer has, so that its admins make keys for no others.
+//! - A [`RequireKeyLayer`] compares the customer and the team in the path with those of the key.
+//!
+//! ```text
+//! cargo run --example two_customers
+//! ```
+
+use std::{
+    error::Error,
+    io::{self, Write, stdout},
+};
+
+use axum::{Router, body::Body, http::Request, routing::get};
+use tower::ServiceExt;
+use tower_api_keys::{
+    ApiKeys, IssueKey, OrganizationId, TeamId, TeamRef, UserId,
+    axum::InOrganization,
+    manage::{Directory, ManageErrorKind, Plan, Rights},
+    middleware::{MembershipQuestion, RequireKeyLayer},
+    store::MemoryStore,
+};
+
+/// The service's own tables. In yours: a pool of connections.
+struct Teams;
+
+impl Directory for Teams {
+    type Error = io::Error;
+
+    async fn has_team(&self, team: &TeamRef) -> io::Result<bool> {
+        let teams = [("acme", "engineering"), ("acme", "payments"), ("globex", "engineering")];
+        Ok(teams.contains(&(team.organization.as_str(), team.team.as_str())))
+    }
+}
+
+/// The user and the team are of one customer: that was compared before this is asked.
+async fn is_member(asked: MembershipQuestion) -> io::Result<bool> {
+    let members = [("acme", "engineering", "alice")];
+    Ok(members.contains(&(asked.team.organization.as_str(), asked.team.team.as_str(), asked.user.as_str())))
+}
+
+async fn agents(caller: InOrganization) -> String {
+    format!("agents of {}, for {}\n", caller.organization(), caller.owner())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let keys = ApiKeys::builder(MemoryStore::new()).directory(Teams).build().await?;
+    let guard = RequireKeyLayer::new().team_at("/orgs/{organization}/teams/{team}/…")?.membership(is_member);
+    let app =
+        Router::new().route("/orgs/{organization}/teams/{team}/agents", get(agents)).layer(guard).layer(keys.layer());
+
+    for customer in ["acme", "globex"] {
+        let manager = keys.manager_for(OrganizationId::new(customer)?);
+        // What your session says of the person who asks, and which plan the team has that the form names.
+        let rights = |team: &TeamId| Rights::none().org_admin().team_plan(team.clone(), Plan::Business);
+        let engineering = TeamId::new("engineering")?;
+        let admin = manager.actor(UserId::new("ada")?, rights(&engineering));
+        let issued = manager.issue(IssueKey::team(engineering).named("CI, staging"), &admin).await?;
+        for path in ["/orgs/acme/teams/engineering/agents", "/orgs/globex/teams/engineering/agents"] {
+            let request = Request::get(path).header("x-api-key", issued.plaintext().expose_secret());
+            let status = app.clone().oneshot(request.body(Body::empty())?).await?.status();
+            writeln!(stdout(), "engineering of {customer} at {path}: {status}")?;
+        }
+
+        let payments = TeamId::new("payments")?;
+        let admin = manager.actor(UserId::new("ada")?, rights(&payments));
+        let made = match manager.issue(IssueKey::team(payments), &admin).await {
+            Ok(_) => "made",
+            Err(error) if error.kind() == ManageErrorKind::NotFound => "no such team",
+            Err(error) => return Err(error.into()),
+        };
+        writeln!(stdout(), "a key for payments of {customer}: {made}")?;
+    }
+    keys.shutdown().await?;
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! What the path of a request says of an organization and a team.
+
+use std::{borrow::Cow, str};
+
+use http::request::Parts;
+
+use crate::owner::{OrganizationId, TeamId};
+
+/// A pattern that a whole path has to match, with the organization, the team or both in it.
+///
+/// Matched as axum's router matches: literal segments byte by byte, a parameter takes one segment that is not empty and is
+/// percent-decoded once.
+#[derive(Clone, Debug)]
+pub(crate) struct PathPattern {
+    segments: Vec<Segment>,
+    /// Whether anything may follow, or nothing.
+    has_tail: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(Box<str>),
+    /// Any one segment.
+    Other,
+    Organization,
+    Team,
+}
+
+/// What is in a path that matched.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Matched {
+    pub(crate) organization: Option<OrganizationId>,
+    pub(crate) team: Option<TeamId>,
+}
+
+/// A pattern of paths that cannot be used, and why.
+///
+/// ```
+/// use tower_api_keys::middleware::RequireKeyLayer;
+///
+/// let error = RequireKeyLayer::new().team_at("/agents").unwrap_err();
+/// assert_eq!(error.to_string(), "the pattern needs `{team}`, once, as a whole segment");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct InvalidPathPattern(#[from] Fault);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Fault {
+    #[error(
+        "a `{{` or `}}` that is no parameter is written twice, and a parameter is a whole segment: `/teams/{{team}}`"
+    )]
+    Braces,
+    #[error("the pattern begins with `/`")]
+    NoSlash,
+    #[error("the pattern needs `{{organization}}`, once, as a whole segment")]
+    Organization,
+    #[error("a tail, `…` or `{{*rest}}`, is the last segment")]
+    Tail,
+    #[error("the pattern needs `{{team}}`, once, as a whole segment")]
+    Team,
+}
+
+impl PathPattern {
+    /// A pattern with `{team}` in it, and perhaps `{organization}`.
+    pub(crate) fn with_team(pattern: &str) -> Result<Self, InvalidPathPattern> {
+        let pattern = Self::parse(pattern)?;
+        match (pattern.count(&Segment::Team), pattern.count(&Segment::Organization)) {
+            (1, 0 | 1) => Ok(pattern),
+            (1, _) => Err(Fault::Organization.into()),
+            _ => Err(Fault::Team.into()),
+        }
+    }
+
+    /// A pattern with `{organization}` in it.
+    pub(crate) fn with_organization(pattern: &str) -> Result<Self, InvalidPathPattern> {
+        let pattern = Self::parse(pattern)?;
+        if pattern.count(&Segment::Organization) == 1 { Ok(pattern) } else { Err(Fault::Organization.into()) }
+    }
+
+    fn parse(pattern: &str) -> Result<Self, Fault> {
+        let rest = pattern.strip_prefix('/').ok_or(Fault::NoSlash)?;
+        let (mut segments, mut has_tail) = (Vec::new(), false);
+        for segment in rest.split('/') {
+            if has_tail {
+                return Err(Fault::Tail);
+            }
+            match segment {
+                "…" => has_tail = true,
+                _ if is_rest(segment) => has_tail = true,
+                _ => segments.push(Segment::parse(segment)?),
+            }
+        }
+        Ok(Self { segments, has_tail })
+    }
+
+    fn count(&self, wanted: &Segment) -> usize {
+        self.segments.iter().filter(|segment| *segment == wanted).count()
+    }
+
+    /// What is in the whole path, as the client sent it; none if it does not match, or if a segment is no id.
+    pub(crate) fn find(&self, path: &str) -> Option<Matched> {
+        let mut found = Matched { organization: None, team: None };
+        let mut parts = path.strip_prefix('/')?.split('/');
+        for segment in &self.segments {
+            let part = parts.next()?;
+            match segment {
+                Segment::Literal(text) if **text == *part => {}
+                Segment::Other if !part.is_empty() => {}
+                Segment::Organization => found.organization = Some(OrganizationId::new(decoded(part)?).ok()?),
+                Segment::Team => found.team = Some(TeamId::new(decoded(part)?).ok()?),
+                Segment::Literal(_) | Segment::Other => return None,
+            }
+        }
+        (self.has_tail || parts.next().is_none()).then_some(found)
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        if let Some(name) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'))
+            && !name.is_empty()
+            && !name.contains(['{', '}', '*'])
+        {
+            return Ok(match name {
+                "organization" => Self::Organization,
+                "team" => Self::Team,
+                _ => Self::Other,
+            });
+        }
+        // As for axum, a brace that is meant as one is written twice.
+        let literal = text.replace("{{", "\u{0}").replace("}}", "\u{1}");
+        if literal.contains(['{', '}']) || text.contains(['\u{0}', '\u{1}']) {
+            return Err(Fault::Braces);
+        }
+        Ok(Self::Literal(literal.replace('\u{0}', "{").replace('\u{1}', "}").into()))
+    }
+}
+
+/// `{*rest}`.
+fn is_rest(segment: &str) -> bool {
+    let name = segment.strip_prefix("{*").and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| !name.is_empty() && !name.contains(['{', '}', '*']))
+}
+
+/// A segment, percent-decoded once; none if that is no UTF-8. As in axum, a `%` that begins no escape is itself.
+fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains('%') {
+        return Some(segment.into());
+    }
+    let (mut bytes, mut rest) = (Vec::with_capacity(segment.len()), segment.as_bytes());
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = if byte == b'%' { after.split_first_chunk::<2>() } else { None };
+        match escaped.and_then(|(digits, after)| Some((hex(digits)?, after))) {
+            Some((value, after)) => {
+                bytes.push(value);
+                rest = after;
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+fn hex(digits: &[u8; 2]) -> Option<u8> {
+    // Neither a sign nor a blank is a digit, though a parser of numbers takes the first.
+    let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
+    is_hex.then(|| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok())?
+}
+
+/// The path as the client sent it: a nested router of axum has stripped what it was nested under from the request's own.
+pub(crate) fn original_path(request: &Parts) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(::axum::extract::OriginalUri(uri)) = request.extensions.get() {
+        return uri.path();
+    }
+    request.uri.path()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn team(pattern: &str, path: &str) -> Option<String> {
+        PathPattern::with_team(pattern).unwrap().find(path)?.team.map(String::from)
+    }
+
+    #[test]
+    fn the_whole_path_has_to_match() {
+        let pattern = "/teams/{team}/agents";
+        assert_eq!(team(pattern, "/teams/blue/agents").as_deref(), Some("blue"));
+        for path in [
+            "/teams/blue",
+            "/teams/blue/",
+            "/teams/blue/agents/",
+            "/teams/blue/agents/7",
+            "/v1/teams/blue/agents",
+            "//teams/blue/agents",
+            "/teams//agents",
+            "/Teams/blue/agents",
+            "/%74eams/blue/agents",
+            "/teams/blue/agents%2F",
+            "/blue/agents",
+            "teams/blue/agents",
+            "*",
+            "/",
+            "",
+        ] {
+            assert_eq!(team(pattern, path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_tail_is_anything_or_nothing() {
+        for pattern in ["/teams/{team}/…", "/teams/{team}/{*rest}"] {
+            for path in ["/teams/blue", "/teams/blue/", "/teams/blue/agents", "/teams/blue/agents/red/x"] {
+                assert_eq!(team(pattern, path).as_deref(), Some("blue"), "{path}");
+            }
+            assert_eq!(team(pattern, "/teams/"), None);
+            assert_eq!(team(pattern, "/v1/teams/blue"), None);
+        }
+    }
+
+    #[test]
+    fn other_parameters_take_one_segment() {
+        let pattern = "/{version}/orgs/{organization}/teams/{team}";
+        let found = PathPattern::with_team(pattern).unwrap().find("/v1/orgs/acme/teams/blue").unwrap();
+        assert_eq!(found.organization.unwrap().as_str(), "acme");
+        assert_eq!(found.team.unwrap().as_str(), "blue");
+        assert_eq!(team(pattern, "//orgs/acme/teams/blue"), None);
+        assert_eq!(team(pattern, "/v1/x/orgs/acme/teams/blue"), None);
+    }
+
+    #[test]
+    fn a_segment_is_decoded_once() {
+        for (segment, expected) in [
+            ("bl%75e", Some("blue")),
+            ("%2575", Some("%75")),
+            ("a%2Fb", Some("a/b")),
+            ("50%", Some("50%")),
+            ("%zz", Some("%zz")),
+            ("%+1", Some("%+1")),
+            ("%e9", None),
+            ("%c3%A9", Some("é")),
+            ("%00", None),
+            ("%0a", None),
+        ] {
+            assert_eq!(team("/teams/{team}", &format!("/teams/{segment}")).as_deref(), expected, "{segment}");
+        }
+    }
+
+    #[test]
+    fn braces_are_written_twice() {
+        assert_eq!(team("/{{x}}/{team}", "/{x}/blue").as_deref(), Some("blue"));
+    }
+
+    #[test]
+    fn a_bad_pattern_is_an_error_at_once() {
+        for (pattern, fault) in [
+            ("teams/{team}", Fault::NoSlash),
+            ("", Fault::NoSlash),
+            ("/teams", Fault::Team),
+            ("/teams/:team", Fault::Team),
+            ("/{team}/{team}", Fault::Team),
+            ("/…", Fault::Team),
+            ("/{*team}", Fault::Team),
+            ("/{organization}/{organization}/{team}", Fault::Organization),
+            ("/teams/t-{team}", Fault::Braces),
+            ("/teams/{team}.json", Fault::Braces),
+            ("/teams/{}/{team}", Fault::Braces),
+            ("/teams/{team", Fault::Braces),
+            ("/…/{team}", Fault::Tail),
+            ("/{team}/{*rest}/more", Fault::Tail),
+            ("/{team}/…/", Fault::Tail),
+        ] {
+            assert_eq!(PathPattern::with_team(pattern).unwrap_err().0, fault, "{pattern}");
+        }
+        assert_eq!(PathPattern::with_organization("/{team}").unwrap_err().0, Fault::Organization);
+    }
+}

@@ -1,0 +1,71 @@
+use futures_util::{FutureExt, future::BoxFuture};
+use http::request::Parts;
+
+use super::{
+    super::{anonymous::Anonymous, bound::Bound, code::RefusalCode, report},
+    question::{AskedTeam, Find, Membership, Question},
+};
+use crate::{
+    owner::{KeyKind, OrganizationId},
+    principal::Principal,
+    scope::Scope,
+};
+
+/// What a [`RequireKeyLayer`](super::RequireKeyLayer) was told to ask for.
+#[derive(Clone, Default)]
+pub(super) struct Rules {
+    pub(super) kind: Option<KeyKind>,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) organization: Option<Find<OrganizationId>>,
+    pub(super) team: Option<Find<AskedTeam>>,
+    pub(super) membership: Option<Membership>,
+}
+
+/// What is known of a request at once.
+pub(super) enum Verdict {
+    /// With what it is about, if that was asked for.
+    Allowed(Option<Bound>),
+    Ask(BoxFuture<'static, Result<Bound, RefusalCode>>),
+    Refused(RefusalCode),
+}
+
+impl Rules {
+    pub(super) fn judge(&self, request: &Parts) -> Verdict {
+        let Some(principal) = request.extensions.get::<Principal>() else {
+            return Verdict::Refused(without_principal(request, "RequireKeyLayer"));
+        };
+        if self.kind.is_some_and(|kind| kind != principal.kind()) {
+            return Verdict::Refused(RefusalCode::WrongKeyKind);
+        }
+        if !self.scopes.iter().all(|scope| principal.allows(scope)) {
+            return Verdict::Refused(RefusalCode::InsufficientScope);
+        }
+        if self.organization.is_none() && self.team.is_none() {
+            return Verdict::Allowed(None);
+        }
+        let question = Question {
+            principal: principal.clone(),
+            organization: self.organization.as_ref().map(|find| find.ask(request, principal)),
+            team: self.team.as_ref().map(|find| find.ask(request, principal)),
+            membership: self.membership.clone(),
+        };
+        if !question.is_answered() {
+            return Verdict::Ask(Box::pin(question.settle()));
+        }
+        match question.settle().now_or_never() {
+            Some(Ok(bound)) => Verdict::Allowed(Some(bound)),
+            Some(Err(code)) => Verdict::Refused(code),
+            // A question that waits after all is not answered with yes.
+            None => Verdict::Refused(RefusalCode::StoreUnavailable),
+        }
+    }
+}
+
+/// The answer of `what`, which needs a principal, to a request that has none.
+pub(crate) fn without_principal(request: &Parts, what: &'static str) -> RefusalCode {
+    if request.extensions.get::<Anonymous>().is_some() {
+        return RefusalCode::MissingCredentials;
+    }
+    report::no_layer(what);
+    RefusalCode::Misconfigured
+}
