@@ -59,6 +59,6 @@ pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresS
 pub use query::{EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey, UsageOf};
 pub use rows::{Exported, MetaRow, OwnerRow, Rows};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
+pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 
 pub use crate::owner::OwnerRef;

@@ -1,0 +1,151 @@
+use std::{sync::Arc, time::Duration};
+
+use rusqlite::{Connection, config::DbConfig};
+
+use super::{
+    doubt::Doubt,
+    failure::Failure,
+    local_head::LocalHead,
+    mark::{begin_mark, end_mark, read_marks},
+    watch::Watch,
+};
+use crate::store::StoreError;
+
+/// After so many changes the log is brought into the file: some thousand pages, a few megabytes.
+const CHANGES_BETWEEN_MARKS: u32 = 200;
+
+/// The same by rows, which a change may write many of.
+const ROWS_BETWEEN_MARKS: i64 = 4_000;
+
+const ROWS: &str = "select total_changes()";
+
+/// What the thread of a connection works with.
+pub(super) struct Desk {
+    connection: Connection,
+    /// The head of the change log, if it is kept in the process: up to date after each job.
+    head: Option<Arc<LocalHead>>,
+    /// None for a database without a file.
+    watch: Option<Arc<Watch>>,
+    /// Changes and rows since the log was last brought into the file, by this connection.
+    changes: u32,
+    rows_before: i64,
+}
+
+impl Desk {
+    pub(super) fn new(connection: Connection, head: Option<Arc<LocalHead>>, watch: Option<Arc<Watch>>) -> Self {
+        Self { connection, head, watch, changes: 0, rows_before: 0 }
+    }
+
+    /// Reads, and says so only if the file is still the one that others open by its name.
+    pub(super) fn read<T>(&mut self, job: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+        let read = job(&mut self.connection);
+        self.judge()?;
+        read
+    }
+
+    /// Changes something, if the file is still the one that others open by its name, and says so if it is then, too.
+    pub(super) fn write<T>(
+        &mut self,
+        patience: Duration,
+        job: impl FnOnce(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.judge()?;
+        self.connection.busy_timeout(patience)?;
+        self.changes += 1;
+        let written = job(&mut self.connection)?;
+        match self.judge() {
+            Ok(()) => Ok(written),
+            Err(Failure::Doubt(doubt)) => Err(Failure::DoubtfulChange(doubt)),
+            Err(failure) => Err(Failure::DoubtfulChange(Doubt::Unread(failure.into_store_error(None)))),
+        }
+    }
+
+    fn judge(&self) -> Result<(), Failure> {
+        self.watch.as_ref().map_or(Ok(()), |watch| watch.judge(&self.connection))
+    }
+
+    /// Leaves the connection ready for the next job, however this one ended.
+    pub(super) fn tidy(&mut self) {
+        if !self.connection.is_autocommit() {
+            // Fails only if SQLite has rolled back by itself.
+            let _ = self.connection.execute_batch("rollback");
+        }
+        if let Some(head) = &self.head {
+            head.refresh(&self.connection);
+        }
+    }
+
+    pub(super) fn told(&self, failure: Failure) -> StoreError {
+        failure.into_store_error(self.watch.as_ref().map(|watch| watch.files()))
+    }
+
+    /// Brings the log into the file from time to time, with a new mark. SQLite does not do it by itself on a connection
+    /// that writes: see [`prepare_to_write`](super::connect).
+    pub(super) fn renew_mark_in_time(&mut self) {
+        if self.changes == 0 {
+            return;
+        }
+        if self.changes >= CHANGES_BETWEEN_MARKS || self.rows() - self.rows_before >= ROWS_BETWEEN_MARKS {
+            self.renew_mark();
+        }
+    }
+
+    /// Asked a few times a second, of the connection that writes.
+    pub(super) fn look_after_files(&mut self) {
+        if self.judge().is_err() {
+            return;
+        }
+        let wants = self.watch.as_ref().map(|watch| watch.wants_mark(&self.connection));
+        if let Some(Ok(true)) = wants {
+            self.renew_mark();
+        }
+    }
+
+    /// Fails while somebody else writes or the disk is full: then it is tried again after more changes.
+    fn renew_mark(&mut self) {
+        (self.changes, self.rows_before) = (0, self.rows());
+        let Some(watch) = self.watch.clone() else { return };
+        if self.connection.busy_timeout(Duration::ZERO).is_err() {
+            return;
+        }
+        let begun = begin_mark(&mut self.connection);
+        if !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("rollback");
+        }
+        if begun.and_then(|()| Ok(end_mark(&self.connection, watch.files())?)).is_ok() {
+            // Notes what was written, before somebody asks.
+            let _ = watch.judge(&self.connection);
+        }
+    }
+
+    fn rows(&self) -> i64 {
+        let rows =
+            self.connection.prepare_cached(ROWS).and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+        rows.unwrap_or_default()
+    }
+
+    /// Whether the log is in order, and may be brought into the file and removed by whoever closes the file last.
+    fn may_end_log(&self, watch: &Watch) -> bool {
+        let ended = || match read_marks(&self.connection)? {
+            Some(marks) if !marks.is_whole => end_mark(&self.connection, watch.files()),
+            _ => Ok(()),
+        };
+        watch.judge(&self.connection).is_ok() && ended().is_ok()
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch
+            && !self.may_end_log(watch)
+        {
+            leave_log(&self.connection);
+        }
+    }
+}
+
+/// When SQLite closes a file for the last one who has it open, it removes the log by its name. If the names went to other
+/// files, that would be the log of those.
+pub(super) fn leave_log(connection: &Connection) {
+    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+}
