@@ -59,6 +59,7 @@
 //! | choose a store, or write one | [`store`] |
 //! | know what a restart with many keys costs, and what to do about it | [`manual::sizing`] |
 //! | run many nodes on one PostgreSQL | [`manual::postgres`] |
+//! | back up and restore an SQLite file | [`manual::sqlite`] |
 //!
 //! # Stores, and what a request waits for
 //!

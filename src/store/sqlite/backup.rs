@@ -14,7 +14,6 @@ use super::{
     backup_error::SqliteBackupError, connect::connect_once, failure::Failure, mark::mark_copy, store::SqliteStore,
     watch::Watch,
 };
-use crate::store::StoreError;
 
 /// How long a backup waits for a lock: what it reads is hardly ever locked.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -14,10 +14,8 @@ use crate::store::StoreError;
 /// After so many changes the log is brought into the file: some thousand pages, a few megabytes.
 const CHANGES_BETWEEN_MARKS: u32 = 200;
 
-/// The same by rows, which a change may write many of.
-const ROWS_BETWEEN_MARKS: i64 = 4_000;
-
-const ROWS: &str = "select total_changes()";
+/// The same for a log that grows beyond this, or beyond what it was: a change may write thousands of rows.
+const LOG_LENGTH_BETWEEN_MARKS: u64 = 4 << 20;
 
 /// What the thread of a connection works with.
 pub(super) struct Desk {
@@ -26,14 +24,15 @@ pub(super) struct Desk {
     head: Option<Arc<LocalHead>>,
     /// None for a database without a file.
     watch: Option<Arc<Watch>>,
-    /// Changes and rows since the log was last brought into the file, by this connection.
+    /// Changes since this connection last brought the log into the file, and the length of the log then: it does not
+    /// become shorter, but is written anew from its beginning.
     changes: u32,
-    rows_before: i64,
+    log_length: u64,
 }
 
 impl Desk {
     pub(super) fn new(connection: Connection, head: Option<Arc<LocalHead>>, watch: Option<Arc<Watch>>) -> Self {
-        Self { connection, head, watch, changes: 0, rows_before: 0 }
+        Self { connection, head, watch, changes: 0, log_length: 0 }
     }
 
     /// Reads, and says so only if the file is still the one that others open by its name.
@@ -85,12 +84,13 @@ impl Desk {
         if self.changes == 0 {
             return;
         }
-        if self.changes >= CHANGES_BETWEEN_MARKS || self.rows() - self.rows_before >= ROWS_BETWEEN_MARKS {
+        if self.changes >= CHANGES_BETWEEN_MARKS || self.length_of_log() > self.log_length.max(LOG_LENGTH_BETWEEN_MARKS)
+        {
             self.renew_mark();
         }
     }
 
-    /// Asked a few times a second, of the connection that writes.
+    /// Asked of the connection that writes, when the file was written to.
     pub(super) fn look_after_files(&mut self) {
         if self.judge().is_err() {
             return;
@@ -103,7 +103,7 @@ impl Desk {
 
     /// Fails while somebody else writes or the disk is full: then it is tried again after more changes.
     fn renew_mark(&mut self) {
-        (self.changes, self.rows_before) = (0, self.rows());
+        (self.changes, self.log_length) = (0, self.length_of_log());
         let Some(watch) = self.watch.clone() else { return };
         if self.connection.busy_timeout(Duration::ZERO).is_err() {
             return;
@@ -118,10 +118,8 @@ impl Desk {
         }
     }
 
-    fn rows(&self) -> i64 {
-        let rows =
-            self.connection.prepare_cached(ROWS).and_then(|mut statement| statement.query_row([], |row| row.get(0)));
-        rows.unwrap_or_default()
+    fn length_of_log(&self) -> u64 {
+        self.watch.as_ref().map_or(0, |watch| watch.length_of_log())
     }
 
     /// Whether the log is in order, and may be brought into the file and removed by whoever closes the file last.

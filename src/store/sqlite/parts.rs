@@ -22,6 +22,9 @@ use crate::store::Head;
 /// store is given by default (5 s), so that it is known that nothing was changed, and why.
 const PATIENCE_OF_CHANGES: Duration = Duration::from_secs(3);
 
+/// How long opening waits for others who write, to make a mark that can be made later.
+const PATIENCE_FOR_MARK: Duration = Duration::from_millis(100);
+
 /// What is behind a store, however it was opened.
 ///
 /// Fields are dropped in this order: threads end once no worker stands for them.
@@ -168,7 +171,9 @@ fn bring_up_to_date(path: &Path, files: Option<&Files>, connection: &mut Connect
 /// Whether there is a new mark in file and log. Not while somebody else writes, or where the disk is full: keys are
 /// checked all the same, and the mark is made later.
 fn mark(connection: &mut Connection, files: &Files) -> bool {
-    begin_mark(connection).is_ok() && end_mark(connection, files).is_ok()
+    connection.busy_timeout(PATIENCE_FOR_MARK).is_ok()
+        && begin_mark(connection).is_ok()
+        && end_mark(connection, files).is_ok()
 }
 
 fn start_rounds(path: &Path, watch: &Arc<Watch>, writer: &Worker) -> Result<Rounds, SqliteOpenError> {

@@ -25,7 +25,7 @@ impl Rounds {
         let (end, ended) = mpsc::channel();
         let look = move || {
             while ended.recv_timeout(INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
-                if watch.look().is_ok() {
+                if watch.wants_care() {
                     writer.look_after_files();
                 }
             }

@@ -7,7 +7,7 @@ use std::{
     },
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::{
     doubt::{Doubt, Loss},
@@ -45,6 +45,8 @@ struct Opened {
 struct Known {
     written: Written,
     mark: Vec<u8>,
+    /// Changes with the schema, and in a file that `vacuum` made.
+    schema: i64,
     /// A mark that was begun and not ended when the files were last looked after.
     begun: Option<Vec<u8>>,
 }
@@ -75,7 +77,7 @@ impl Watch {
         let watch = Self {
             files,
             opened,
-            known: Mutex::new(Known { written, mark, begun: None }),
+            known: Mutex::new(Known { written, mark, schema: schema(connection)?, begun: None }),
             lost: OnceLock::new(),
             is_fine: AtomicBool::new(true),
             is_linked: AtomicBool::new(false),
@@ -149,39 +151,66 @@ impl Watch {
     pub(super) fn judge(&self, connection: &Connection) -> Result<(), Failure> {
         match self.look()? {
             Look::Same => Ok(()),
-            Look::Written(written) => {
-                // A statement that is under way would keep pages; there is none between jobs.
-                let marks = read_marks_from_disk(connection)?;
-                let Some(marks) = marks.filter(Marks::fit) else {
-                    return Err(self.lose(Loss::Overwritten(self.files.database.clone())).into());
-                };
-                self.learn(written, &marks);
-                Ok(())
-            }
+            Look::Written(written) => match self.verified(connection) {
+                Ok(Some((marks, schema))) => {
+                    self.learn(written, &marks, schema);
+                    Ok(())
+                }
+                Ok(None) => Err(self.lose(Loss::Overwritten(self.files.database.clone())).into()),
+                Err(error) => match error.sqlite_error_code() {
+                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                        Err(self.lose(Loss::Overwritten(self.files.database.clone())).into())
+                    }
+                    _ => Err(error.into()),
+                },
+            },
         }
+    }
+
+    /// The marks in a file that was written to, if it was by SQLite.
+    fn verified(&self, connection: &Connection) -> Result<Option<(Marks, i64)>, rusqlite::Error> {
+        // A statement that is under way would keep pages; there is none between jobs.
+        let Some(marks) = read_marks_from_disk(connection)?.filter(Marks::fit) else { return Ok(None) };
+        let schema = schema(connection)?;
+        let is_suspect = {
+            let known = self.known();
+            known.mark == marks.mark() && known.schema != schema
+        };
+        // Somebody made a table; or a copy of another layout came below the log, and has the mark of its original.
+        let is_sound = !is_suspect || connection.query_row(CHECK, [], |row| Ok(row.get::<_, String>(0)? == "ok"))?;
+        Ok(is_sound.then_some((marks, schema)))
     }
 
     /// A checkpoint leaves the mark as it is, unless it is this crate's, here or in another process. Of that one nothing is
     /// learned before it has ended: its last pages would seem to be written by another one.
-    fn learn(&self, written: Written, marks: &Marks) {
+    fn learn(&self, written: Written, marks: &Marks, schema: i64) {
         let mut known = self.known();
         if known.written == written || !marks.is_whole {
             return;
         }
-        known.written = written;
+        (known.written, known.schema) = (written, schema);
         let is_new = known.mark != marks.mark();
         known.mark = marks.mark().to_vec();
         self.is_unmarked.store(!is_new, Ordering::Release);
     }
 
-    /// Asked a few times a second: whether a new mark is due, since others brought the log into the file, or since
-    /// somebody who began one was killed before it ended.
+    /// Whether the connection that writes should look after the files: asked a few times a second.
+    pub(super) fn wants_care(&self) -> bool {
+        matches!(self.look(), Ok(Look::Written(_))) || self.is_unmarked()
+    }
+
+    /// Whether a new mark is due, since others brought the log into the file, or since somebody who began one was killed
+    /// before it ended: it is not ended at the second look.
     pub(super) fn wants_mark(&self, connection: &Connection) -> Result<bool, rusqlite::Error> {
         let begun = read_marks(connection)?.filter(|marks| !marks.is_whole).map(|marks| marks.mark().to_vec());
         let mut known = self.known();
         let is_left = begun.is_some() && begun == known.begun;
         known.begun = begun;
         Ok(is_left || self.is_unmarked())
+    }
+
+    pub(super) fn length_of_log(&self) -> u64 {
+        stat(&self.files.log).map_or(0, |log| log.written.length)
     }
 
     fn is_unmarked(&self) -> bool {
@@ -191,4 +220,11 @@ impl Watch {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+const SCHEMA: &str = "pragma schema_version";
+const CHECK: &str = "pragma quick_check(1)";
+
+fn schema(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.query_row(SCHEMA, [], |row| row.get(0))
 }

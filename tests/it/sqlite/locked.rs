@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use tower_api_keys::{
-    ApiKeys,
-    manage::ManageErrorKind,
-    store::SqliteStore,
-};
+use tower_api_keys::{ApiKeys, manage::ManageErrorKind, store::SqliteStore};
 
 use super::{Folder, sql};
 use crate::support::{cheap, issue, system, user};
@@ -19,13 +15,14 @@ async fn changes_that_wait_for_a_lock_are_known_not_to_be_made_and_say_why() {
     let store = SqliteStore::open(folder.file()).await.unwrap();
     let keys = ApiKeys::builder(store).hasher(cheap()).build().await.unwrap();
     let key = issue(&keys, user("alice")).await;
+    let id = key.id();
     let shell = sql(&folder.file());
     shell.busy_timeout(Duration::from_secs(5)).unwrap();
     shell.execute_batch("begin immediate").unwrap();
 
     let manager = keys.manager();
     let system = system();
-    let revoke = || manager.revoke(key.id(), &system);
+    let revoke = || manager.revoke(&id, &system);
     let (one, two, three, four) = tokio::join!(revoke(), revoke(), revoke(), revoke());
     for outcome in [one, two, three, four] {
         let error = outcome.unwrap_err();
@@ -39,6 +36,6 @@ async fn changes_that_wait_for_a_lock_are_known_not_to_be_made_and_say_why() {
 
     shell.execute_batch("rollback").unwrap();
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
-    manager.revoke(key.id(), &system).await.unwrap();
+    manager.revoke(&id, &system).await.unwrap();
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap_err();
 }

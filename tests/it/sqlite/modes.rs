@@ -22,7 +22,10 @@ async fn refused(folder: &Folder, kind: SqliteOpenErrorKind, file: &Path) -> Str
         SqliteStore::open_exclusive(folder.file()).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), kind, "{error}");
-        assert!(error.to_string().contains(&format!("may write to `{}`", file.display())) || kind == SqliteOpenErrorKind::ReadOnly);
+        assert!(
+            error.to_string().contains(&format!("may write to `{}`", file.display()))
+                || kind == SqliteOpenErrorKind::ReadOnly
+        );
         assert!(error.to_string().contains(&format!("`{}`", file.display())), "{error}");
         texts.push(error.to_string());
     }

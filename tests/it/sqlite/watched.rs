@@ -84,7 +84,7 @@ async fn a_backup_in_the_place_of_the_file_lets_no_dead_key_through() {
     remove_log(&path);
     fs::rename(backup, &path).unwrap();
     let tool = keys(&path).await;
-    tool.manager().revoke(service.key.id(), &system()).await.unwrap();
+    tool.manager().revoke(&service.key.id(), &system()).await.unwrap();
     service.is_out().await;
 }
 
@@ -95,7 +95,7 @@ async fn the_order_of_replacing_and_removing_does_not_matter() {
     fs::rename(backup, &path).unwrap();
     remove_log(&path);
     let tool = keys(&path).await;
-    tool.manager().revoke(service.key.id(), &system()).await.unwrap();
+    tool.manager().revoke(&service.key.id(), &system()).await.unwrap();
     service.is_out().await;
 }
 
@@ -197,11 +197,21 @@ async fn a_backup_copied_over_the_file_is_noticed() {
     for number in 1..=210 {
         store.apply(&change(number, insert(number))).await.unwrap();
     }
-    service.keys.manager().revoke(service.key.id(), &system()).await.unwrap();
+    service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
     fs::copy(backup, &path).unwrap();
     service.is_out().await;
     let error = store.find(&id(1)).await.unwrap_err();
     assert!(cause(&error).contains("was written to by something else than SQLite"), "{}", cause(&error));
+}
+
+/// The same mark, and pages in other places.
+#[tokio::test]
+async fn a_backup_made_a_moment_ago_and_copied_over_the_file_is_noticed() {
+    let service = Service::start().await;
+    let (path, backup) = (service.folder.file(), vacuumed(&service.folder));
+    service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
+    fs::copy(backup, &path).unwrap();
+    service.is_out().await;
 }
 
 #[tokio::test]
