@@ -69,10 +69,14 @@ async fn beside_the_service(target: PathBuf, watch: Arc<Watch>) -> Result<u64, S
     let (answer, answered) = oneshot::channel();
     let path = target.clone();
     let work = move || {
-        let connected = connect_once(watch.files(), PATIENCE);
+        // A file that lost its log would get another one from a new connection.
+        let connected = match watch.look() {
+            Ok(_) => connect_once(watch.files(), PATIENCE).map_err(Failure::from),
+            Err(doubt) => Err(doubt.into()),
+        };
         let outcome = match connected {
             Ok(mut connection) => copy(&mut connection, &target, Some(&watch)),
-            Err(error) => Err(failed(&target, Failure::from(error), Some(&watch))),
+            Err(failure) => Err(failed(&target, failure, Some(&watch))),
         };
         // The caller may have been dropped.
         let _ = answer.send(outcome);

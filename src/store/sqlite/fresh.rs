@@ -10,7 +10,7 @@ use super::{
     desk::leave_log,
     files::Files,
     log::read_head,
-    watch::{Look, Watch},
+    watch::Watch,
 };
 use crate::store::Head;
 
@@ -46,16 +46,17 @@ impl FreshReaders {
     pub(super) fn head(&self) -> Option<Head> {
         let connection = self.connections.iter().find_map(|connection| connection.try_lock().ok())?;
         let head = read_head(&connection).ok()?;
-        drop(connection);
         // Each time: what others do in a file that takes the place of this one is done at once.
-        matches!(self.watch.look(), Ok(Look::Same)).then_some(head)
+        self.watch.judge(&connection).is_ok().then_some(head)
     }
 }
 
 impl Drop for FreshReaders {
     fn drop(&mut self) {
-        if !matches!(self.watch.look(), Ok(Look::Same)) {
-            self.connections.iter().filter_map(|connection| connection.lock().ok()).for_each(|it| leave_log(&it));
+        for connection in self.connections.iter().filter_map(|connection| connection.lock().ok()) {
+            if self.watch.judge(&connection).is_err() {
+                leave_log(&connection);
+            }
         }
     }
 }

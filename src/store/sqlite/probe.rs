@@ -1,4 +1,4 @@
-use rusqlite::{Connection, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, config::DbConfig};
 
 use super::{
     files::{Files, stat},
@@ -8,7 +8,7 @@ use super::{
 /// Why a file and what lies beside it are not one database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
-    /// The log lies over another state of the file.
+    /// The log lies over another state of the file, or the file is damaged.
     ForeignLog,
     /// The file was replaced or written to, by something else than SQLite it seems, after the log was.
     FileIsNewer,
@@ -32,13 +32,20 @@ impl From<rusqlite::Error> for Unproved {
 pub(super) fn fit_together(connection: &Connection, files: &Files) -> Result<(), Unproved> {
     // If this is refused, closing the connection must not bring the log into what may be a restored backup.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    let Some(marks) = read_marks(connection)? else {
+    let has_log = stat(&files.log).is_ok_and(|log| log.written.length > 0);
+    let marks = match read_marks(connection) {
+        // A log over pages that are not its own makes no sense.
+        Err(error) if has_log && error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            return Err(Unproved::Misfit(Misfit::ForeignLog));
+        }
+        marks => marks?,
+    };
+    let Some(marks) = marks else {
         return Ok(end_of_look(connection)?);
     };
     if !marks.fit() {
         return Err(Unproved::Misfit(Misfit::ForeignLog));
     }
-    let has_log = stat(&files.log).is_ok_and(|log| log.written.length > 0);
     if !marks.is_whole {
         // Whoever was killed between the two parts of a mark left its log. SQLite may find nothing in it.
         if !has_log || checkpoint(connection)? <= 0 {

@@ -100,7 +100,7 @@ impl Watch {
     /// Asks the system, which takes a microsecond or two.
     pub(super) fn look(&self) -> Result<Look, Doubt> {
         let look = self.look_at_names();
-        let is_fine = look.as_ref().is_ok_and(|look| *look == Look::Same);
+        let is_fine = look.is_ok();
         if self.is_fine.load(Ordering::Relaxed) != is_fine {
             self.is_fine.store(is_fine, Ordering::Release);
         }

@@ -65,7 +65,6 @@ async fn a_read_only_file_is_refused_by_name_before_anything_is_made_beside_it()
     let plain = sql(&folder.file());
     plain.execute("update api_key_meta set name = name", []).unwrap();
     let index = beside(&folder.file(), "-shm");
-    fs::write(&index, "").unwrap();
     set(&index, 0o444);
     refused(&folder, SqliteOpenErrorKind::ReadOnly, &index).await;
     set(&index, 0o600);
