@@ -6,7 +6,7 @@ use super::{
     doubt::Doubt,
     failure::Failure,
     local_head::LocalHead,
-    mark::{begin_mark, end_mark, read_marks},
+    mark::{read_marks, renew_mark},
     watch::Watch,
 };
 use crate::store::StoreError;
@@ -108,11 +108,11 @@ impl Desk {
         if self.connection.busy_timeout(Duration::ZERO).is_err() {
             return;
         }
-        let begun = begin_mark(&mut self.connection);
+        let renewed = renew_mark(&mut self.connection, watch.files());
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("rollback");
         }
-        if begun.and_then(|()| Ok(end_mark(&self.connection, watch.files())?)).is_ok() {
+        if renewed.is_ok() {
             // Notes what was written, before somebody asks.
             let _ = watch.judge(&self.connection);
         }
@@ -122,20 +122,23 @@ impl Desk {
         self.watch.as_ref().map_or(0, |watch| watch.length_of_log())
     }
 
-    /// Whether the log is in order, and may be brought into the file and removed by whoever closes the file last.
-    fn may_end_log(&self, watch: &Watch) -> bool {
-        let ended = || match read_marks(&self.connection)? {
-            Some(marks) if !marks.is_whole => end_mark(&self.connection, watch.files()),
-            _ => Ok(()),
-        };
-        watch.judge(&self.connection).is_ok() && ended().is_ok()
+    /// Whether the log is in order, and may be brought into the file and removed when the file is closed for the last time.
+    fn may_end_log(&mut self, watch: &Watch) -> bool {
+        if watch.judge(&self.connection).is_err() {
+            return false;
+        }
+        match read_marks(&self.connection) {
+            // The process that began this mark was killed, or will find that it has another one.
+            Ok(Some(marks)) if !marks.is_whole => renew_mark(&mut self.connection, watch.files()).is_ok(),
+            marks => marks.is_ok(),
+        }
     }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        if let Some(watch) = &self.watch
-            && !self.may_end_log(watch)
+        if let Some(watch) = self.watch.clone()
+            && !self.may_end_log(&watch)
         {
             leave_log(&self.connection);
         }

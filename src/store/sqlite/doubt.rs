@@ -13,12 +13,12 @@ pub(super) enum Doubt {
     Unread(#[source] StoreError),
 }
 
-/// What happened to one of the files, for good.
+/// What happened to one of the files. Only opening the database once more helps.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Loss {
     #[error(
-        "`{}` was written to by something else than SQLite while this service used it: stop the service, put a backup \
-         in its place, and start again", .0.display()
+        "`{}` was written to by something else than SQLite while this service used it: stop the service, replace \
+         it by a backup, and start again", .0.display()
     )]
     Overwritten(PathBuf),
     #[error("`{}` was removed while this service used it: restart the service", .0.display())]

@@ -76,7 +76,7 @@ fn is_another_user(_owner: u32) -> bool {
     false
 }
 
-/// Whoever may write to a folder without the sticky bit can put another file in the place of any that is in it. Volumes of
+/// In a folder without the sticky bit, a user who may write to it can replace any file that is in it. Volumes of
 /// containers are often like that.
 fn warn_of_folder(database: &Path) {
     let folder = database.parent().and_then(|folder| Some((folder, stat(folder).ok()?)));

@@ -1,4 +1,4 @@
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     failure::Failure,
@@ -115,32 +115,32 @@ const MARK_FILE: &str = "update api_key_file_mark set mark = randomblob(16)";
 const MARK_LOG: &str =
     "update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 0, beside = null";
 
-/// Begins a new mark: the file alone says from now on that it lacks its log. [`end_mark`] has to follow.
-pub(super) fn begin_mark(connection: &mut Connection) -> Result<(), Failure> {
+const MARK: &str = "select mark from api_key_file_mark";
+const END: &str = "update api_key_log_mark set is_whole = 1, beside = ?1 where is_whole = 0 and mark = ?2";
+
+/// Brings the log into the file with a new mark. If this fails half-way, as while the disk is full, the log goes on to say
+/// that it is missing, which is still true of the file alone; the next mark ends it.
+pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<(), Failure> {
     let transaction = begin(connection)?;
     transaction.execute(MARK_FILE, [])?;
     transaction.execute(MARK_LOG, [])?;
+    let mark: Vec<u8> = transaction.query_row(MARK, [], |row| row.get(0))?;
     commit(transaction)?;
     // What could not be brought into the file stays in the log.
     let _ = checkpoint(connection);
+    let beside = Beside::now(files).map(|beside| beside.write());
+    // Not a mark that somebody else began meanwhile: its pages are not in the file yet.
+    connection.execute(END, params![beside, mark])?;
     Ok(())
 }
 
-const END: &str = "update api_key_log_mark set is_whole = 1, beside = ?1 where is_whole = 0";
-
-/// Says in the log that nothing is missing, unless it says so.
-pub(super) fn end_mark(connection: &Connection, files: &Files) -> Result<(), rusqlite::Error> {
-    let beside = Beside::now(files).map(|beside| beside.write());
-    connection.execute(END, [beside]).map(drop)
-}
-
-const MARK_COPY: &str = "update api_key_log_mark set mark = (select mark from api_key_file_mark), beside = null";
+const MARK_COPY: &str =
+    "update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 1, beside = null";
 
 /// Gives a copy a mark of its own, so that no log of the original fits it.
 pub(super) fn mark_copy(connection: &mut Connection) -> Result<(), Failure> {
     let transaction = begin(connection)?;
     transaction.execute(MARK_FILE, [])?;
     transaction.execute(MARK_COPY, [])?;
-    transaction.execute(END, [None::<String>])?;
     commit(transaction)
 }

@@ -174,8 +174,8 @@ impl fmt::Display for SqliteOpenError {
             ),
             Reason::Unfit(Unfit::Linked(names)) => write!(
                 f,
-                "the database file `{path}` has {names} names, and whoever opens it by another name does not see what \
-                 this process changes: remove the other names (`find / -xdev -samefile {path}` lists them), or replace \
+                "the database file `{path}` has {names} names, and a process that opens it by another name does not see \
+                 what this process changes: remove the other names (`find / -xdev -samefile {path}` lists them), or replace \
                  them by copies"
             ),
             Reason::Unfit(Unfit::ReadOnly(file)) => write!(

@@ -9,7 +9,7 @@ use super::{
     fitness::check,
     fresh::{FreshReaders, open_fresh},
     local_head::LocalHead,
-    mark::{begin_mark, end_mark},
+    mark::renew_mark,
     open_error::{Reason, SqliteOpenError},
     rounds::Rounds,
     schema::{MIGRATIONS, SchemaError, migrate},
@@ -171,9 +171,7 @@ fn bring_up_to_date(path: &Path, files: Option<&Files>, connection: &mut Connect
 /// Whether there is a new mark in file and log. Not while somebody else writes, or where the disk is full: keys are
 /// checked all the same, and the mark is made later.
 fn mark(connection: &mut Connection, files: &Files) -> bool {
-    connection.busy_timeout(PATIENCE_FOR_MARK).is_ok()
-        && begin_mark(connection).is_ok()
-        && end_mark(connection, files).is_ok()
+    connection.busy_timeout(PATIENCE_FOR_MARK).is_ok() && renew_mark(connection, files).is_ok()
 }
 
 fn start_rounds(path: &Path, watch: &Arc<Watch>, writer: &Worker) -> Result<Rounds, SqliteOpenError> {

@@ -47,7 +47,7 @@ pub(super) fn fit_together(connection: &Connection, files: &Files) -> Result<(),
         return Err(Unproved::Misfit(Misfit::ForeignLog));
     }
     if !marks.is_whole {
-        // Whoever was killed between the two parts of a mark left its log. SQLite may find nothing in it.
+        // A process that was killed between the two parts of a mark left its log. SQLite may find nothing in it.
         if !has_log || checkpoint(connection)? <= 0 {
             end_of_look(connection)?;
             return Err(Unproved::Misfit(Misfit::NoLog));

@@ -83,7 +83,7 @@ impl SqliteStore {
     /// [`SqliteOpenError`], with what to do about it.
     ///
     /// # Security
-    /// A file that every user may write to is refused: whoever writes to it makes keys. One that a group may write to,
+    /// A file that every user may write to is refused: they could make keys. One that a group may write to,
     /// that another user owns, or whose folder lets every user replace it, is opened with a warning in the log.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteOpenError> {
         let path = path.as_ref().to_owned();
