@@ -73,7 +73,7 @@ pub(super) enum Reason {
     /// With its log, if one lay beside it.
     Damaged(Option<PathBuf>),
     InUse,
-    Misfit(Misfit, Files),
+    Misfit(Misfit, Box<Files>),
     NotADatabase,
     TableTaken(String),
     TooNew {
@@ -112,7 +112,7 @@ impl SqliteOpenError {
 
     pub(super) fn connect(path: &Path, files: &Files, error: ConnectError) -> Self {
         match error {
-            ConnectError::Misfit(misfit) => Self::new(path, Reason::Misfit(misfit, files.clone())),
+            ConnectError::Misfit(misfit) => Self::new(path, Reason::Misfit(misfit, Box::new(files.clone()))),
             ConnectError::Sqlite(error) => Self::sqlite(path, Some(files), error),
         }
     }
