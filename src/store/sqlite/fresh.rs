@@ -17,7 +17,8 @@ use crate::store::Head;
 /// Requests that may read the head at the same moment; one more asks through a thread.
 const CONNECTIONS: usize = 4;
 
-/// Connections that read the head of the change log and nothing else, on the thread that asks. A look takes about 2 µs.
+/// Connections that read the head of the change log and nothing else, on the thread that asks. A read takes about 2 µs,
+/// and the look at the names of the files about 3 µs.
 ///
 /// A statement that is half-read on a connection freezes what all its statements see, so nothing else runs here.
 pub(super) struct FreshReaders {
