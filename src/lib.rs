@@ -59,6 +59,7 @@
 //! | choose a store, or write one | [`store`] |
 //! | know what a restart with many keys costs, and what to do about it | [`manual::sizing`] |
 //! | run many nodes on one PostgreSQL | [`manual::postgres`] |
+//! | back up and restore an SQLite file | [`manual::sqlite`] |
 //!
 //! # Stores, and what a request waits for
 //!
@@ -69,7 +70,7 @@
 //! |---|---|---|
 //! | [`MemoryStore`](store::MemoryStore) | strict | nothing |
 //! | `SqliteStore::open_exclusive`, one process | strict | nothing |
-//! | `SqliteStore::open`, shared by processes | strict | one read of one row, about 2 µs on that machine |
+//! | `SqliteStore::open`, shared by processes | strict | one read of one row and a look at the names of the files, about 5 µs |
 //! | `PostgresStore`, or another one behind a network | strict | the next read of its change log, which all waiting requests share |
 //! | any | [bounded](auth::Freshness::Bounded) | nothing; a revoked key may be accepted until the bound is over |
 //!

@@ -10,3 +10,6 @@ pub mod managing {}
 
 #[doc = include_str!("../docs/postgres.md")]
 pub mod postgres {}
+
+#[doc = include_str!("../docs/sqlite.md")]
+pub mod sqlite {}

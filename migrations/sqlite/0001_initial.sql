@@ -210,3 +210,19 @@ create table api_key_notes (
     name text not null primary key,
     value blob not null
 ) strict, without rowid;
+
+-- Two rows on pages of their own, by which a file is known to lack its write-ahead log, or to lie below another one's.
+create table api_key_file_mark (
+    only_row integer primary key check (only_row = 1),
+    mark blob not null
+) strict;
+
+create table api_key_log_mark (
+    only_row integer primary key check (only_row = 1),
+    mark blob not null,
+    is_whole integer not null,
+    beside text
+) strict;
+
+insert into api_key_file_mark (only_row, mark) values (1, zeroblob(16));
+insert into api_key_log_mark (only_row, mark, is_whole) values (1, zeroblob(16), 1);

@@ -61,6 +61,6 @@ pub use query::{
 };
 pub use rows::{Exported, MetaRow, OwnerRow, Rows};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
+pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 
 pub use crate::owner::OwnerRef;

@@ -1,10 +1,16 @@
 //! `SqliteStore` as its users see it.
 
 mod contract;
+mod copies;
 mod crash;
 mod like_memory;
+mod locked;
+#[cfg(unix)]
+mod modes;
 mod opening;
 mod plain_sql;
+#[cfg(unix)]
+mod watched;
 
 use std::path::{Path, PathBuf};
 

@@ -28,6 +28,13 @@ use crate::support::{
 
 const FILE: &str = "TOWER_API_KEYS_TEST_SHARED_FILE";
 
+/// How many keys the tests of revocation take instead of a few.
+const ROUNDS: &str = "TOWER_API_KEYS_TEST_ROUNDS";
+
+fn rounds(few: u32) -> u32 {
+    env::var(ROUNDS).map_or(few, |rounds| rounds.parse().unwrap())
+}
+
 async fn open(path: PathBuf) -> ApiKeys<SqliteStore> {
     ApiKeys::builder(SqliteStore::open(path).await.unwrap()).hasher(cheap()).build().await.unwrap()
 }
@@ -163,7 +170,7 @@ async fn what_a_process_did_before_it_was_killed_is_done() {
 async fn what_another_process_revokes_is_refused_by_the_next_check() {
     let here = Here::start().await;
     let mut other = Other::start(&here.path());
-    for _ in 0..50 {
+    for _ in 0..rounds(50) {
         let key = issue(&here.keys, user("alice")).await;
         assert_eq!(here.check(&key).await, Ok(()));
         other.order(&format!("revoke {}", key.id()));
@@ -211,7 +218,7 @@ async fn no_check_that_begins_after_a_revocation_is_accepted() {
     let here = Arc::new(Here::start().await);
     let mut other = Other::start(&here.path());
     let checks = Arc::new(AtomicU64::new(0));
-    for _ in 0..25 {
+    for _ in 0..rounds(25) {
         let key = Arc::new(issue(&here.keys, team("blue")).await);
         let revoked = Arc::new(AtomicBool::new(false));
         let tasks: Vec<_> = (0..3)

@@ -10,6 +10,15 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::{
+    files::Files,
+    log::read_head,
+    probe::{Misfit, Unproved, fit_together},
+};
+
+/// How long a process that brings its log into the file may take, as others see it.
+const PATIENCE_FOR_MARKS: Duration = Duration::from_secs(1);
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -36,20 +45,57 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) enum ConnectError {
+    Misfit(Misfit),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for ConnectError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<Unproved> for ConnectError {
+    fn from(unproved: Unproved) -> Self {
+        match unproved {
+            Unproved::Misfit(misfit) => Self::Misfit(misfit),
+            Unproved::Sqlite(error) => Self::Sqlite(error),
+        }
+    }
+}
+
+impl ConnectError {
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Misfit(_) => true,
+            Self::Sqlite(error) => {
+                matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+            }
+        }
+    }
+}
+
 /// Opens a file that exists. `patience` is how long each statement waits for a lock.
-pub(super) fn connect(path: &Path, role: Role, patience: Duration) -> Result<Connection, rusqlite::Error> {
+pub(super) fn connect(files: &Files, role: Role, patience: Duration) -> Result<Connection, ConnectError> {
     match role {
-        Role::Exclusive => patiently(patience, || connect_alone(path)),
+        Role::Exclusive => patiently(patience, || connect_alone(files)),
         Role::Reader => {
-            let connection = open(path, patience)?;
+            let connection = open(files, patience)?;
             // A wall: nothing on this connection is meant to write.
             connection.execute_batch("pragma query_only = on")?;
+            // The first look opens the log: it is the one that the others have open, or somebody notices.
+            read_head(&connection)?;
             Ok(connection)
         }
         Role::Writer => {
-            let connection = open(path, patience)?;
+            let connection = open(files, patience)?;
+            // Before anything is written, since the log may be of another file.
+            patiently(patience.min(PATIENCE_FOR_MARKS), || Ok(fit_together(&connection, files)?))?;
             // SQLite does not wait for the lock this takes: two processes that make the file together meet here.
-            patiently(patience, || use_wal(&connection))?;
+            patiently(patience, || Ok(use_wal(&connection)?))?;
             prepare_to_write(&connection)?;
             Ok(connection)
         }
@@ -58,18 +104,24 @@ pub(super) fn connect(path: &Path, role: Role, patience: Duration) -> Result<Con
 
 /// One attempt to take the file. A failed one keeps the lock it has got, in the way of whoever has got more: it has to
 /// be closed, and begun anew.
-fn connect_alone(path: &Path) -> Result<Connection, rusqlite::Error> {
-    let connection = open(path, Duration::ZERO)?;
+fn connect_alone(files: &Files) -> Result<Connection, ConnectError> {
+    let connection = open(files, Duration::ZERO)?;
     // Before the first look into the file: then SQLite takes the lock at that look and keeps it.
     connection.query_row("pragma locking_mode = exclusive", [], |_| Ok(()))?;
+    fit_together(&connection, files)?;
     use_wal(&connection)?;
     prepare_to_write(&connection)?;
     Ok(connection)
 }
 
-fn open(path: &Path, patience: Duration) -> Result<Connection, rusqlite::Error> {
+/// A connection for one long job beside all others.
+pub(super) fn connect_once(files: &Files, patience: Duration) -> Result<Connection, rusqlite::Error> {
+    open(files, patience)
+}
+
+fn open(files: &Files, patience: Duration) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = Connection::open_with_flags(&files.database, flags)?;
     connection.busy_timeout(patience)?;
     Ok(connection)
 }
@@ -77,7 +129,8 @@ fn open(path: &Path, patience: Duration) -> Result<Connection, rusqlite::Error> 
 fn prepare_to_write(connection: &Connection) -> Result<(), rusqlite::Error> {
     keep_statements(connection);
     // A commit is on the disk before it is answered. Counts of usage share the connection and its fsync: one a flush.
-    connection.execute_batch("pragma synchronous = full")
+    // The log is brought into the file with a new mark only.
+    connection.execute_batch("pragma synchronous = full; pragma wal_autocheckpoint = 0")
 }
 
 /// A database in the memory of the process.
@@ -98,25 +151,18 @@ fn use_wal(connection: &Connection) -> Result<(), rusqlite::Error> {
     if mode == "wal" { Ok(()) } else { Err(without_wal()) }
 }
 
-/// Tries again while somebody else has a lock.
-fn patiently<T>(
-    patience: Duration,
-    mut attempt: impl FnMut() -> Result<T, rusqlite::Error>,
-) -> Result<T, rusqlite::Error> {
+/// Tries again while somebody else has a lock, or seems to be half-way through something.
+fn patiently<T>(patience: Duration, mut attempt: impl FnMut() -> Result<T, ConnectError>) -> Result<T, ConnectError> {
     let deadline = Instant::now() + patience;
     loop {
         match attempt() {
             // Pauses differ, so that two who are in each other's way do not stay in step.
-            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+            Err(error) if error.may_pass() && Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(1 + RandomState::new().hash_one(()) % 10));
             }
             attempted => return attempted,
         }
     }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn without_wal() -> rusqlite::Error {

@@ -1,7 +1,8 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, path::Path};
 
 use rusqlite::ErrorCode;
 
+use super::{doubt::Doubt, files::Files, fitness::read_only_file};
 use crate::store::{Conflict, Place, StoreError};
 
 /// Why a job on a connection did not do what it should.
@@ -12,6 +13,10 @@ pub(super) enum Failure {
     Conflict(Conflict),
     /// Another row than the imported one stands there.
     Differs(Place),
+    /// The files may not be those that others open by their names. Nothing was changed in them.
+    Doubt(Doubt),
+    /// The same, of files that something was changed in.
+    DoubtfulChange(Doubt),
     /// Anything else. What was begun is rolled back.
     Sqlite(rusqlite::Error),
 }
@@ -28,13 +33,22 @@ impl From<Conflict> for Failure {
     }
 }
 
+impl From<Doubt> for Failure {
+    fn from(doubt: Doubt) -> Self {
+        Self::Doubt(doubt)
+    }
+}
+
 impl Failure {
-    pub(super) fn into_store_error(self) -> StoreError {
+    /// In words that name the files, if there are any.
+    pub(super) fn into_store_error(self, files: Option<&Files>) -> StoreError {
         match self {
             Self::Conflict(conflict) => StoreError::conflict(conflict),
             Self::Differs(place) => StoreError::differs(place),
+            Self::Doubt(doubt) => StoreError::unavailable(doubt),
+            Self::DoubtfulChange(doubt) => StoreError::outcome_unknown(doubt),
             Self::Commit(error) => {
-                let fault = Fault::new(error);
+                let fault = Fault::new(error, files);
                 // SQLite rolled back. But after a failed flush the record of the commit may be on the disk all the same,
                 // to be found after a crash. Not so where there was no room to write it.
                 match fault.code() {
@@ -43,7 +57,7 @@ impl Failure {
                 }
             }
             Self::Sqlite(error) => {
-                let fault = Fault::new(error);
+                let fault = Fault::new(error, files);
                 if fault.is_corruption() { StoreError::corrupt(fault) } else { StoreError::unavailable(fault) }
             }
         }
@@ -54,7 +68,7 @@ impl Failure {
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub(super) struct Fault {
-    what: &'static str,
+    what: String,
     source: Said,
 }
 
@@ -80,8 +94,8 @@ impl fmt::Display for Said {
 impl Error for Said {}
 
 impl Fault {
-    pub(super) fn new(source: rusqlite::Error) -> Self {
-        Self { what: what_happened(&source), source: Said(source) }
+    fn new(source: rusqlite::Error, files: Option<&Files>) -> Self {
+        Self { what: what_happened(&source, files), source: Said(source) }
     }
 
     pub(super) fn code(&self) -> Option<ErrorCode> {
@@ -96,18 +110,24 @@ impl Fault {
     }
 }
 
-fn what_happened(error: &rusqlite::Error) -> &'static str {
+fn what_happened(error: &rusqlite::Error, files: Option<&Files>) -> String {
+    let name = |path: &Path| format!("`{}`", path.display());
+    let database = files.map_or_else(|| "the database".to_owned(), |files| name(&files.database));
     match error.sqlite_error_code() {
-        None if is_conversion(error) => "a row of the database holds what was never written there",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process kept the database file locked for too long"
-        }
-        Some(ErrorCode::ReadOnly) => "the database file or its folder is read-only",
-        Some(ErrorCode::DiskFull) => "the disk of the database file is full",
-        Some(ErrorCode::SystemIoFailure) => "the disk of the database file failed to read or write",
-        Some(ErrorCode::CannotOpen) => "the database file, or one of the two beside it, cannot be opened",
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the database file is damaged",
-        _ => "the database refused a statement",
+        None if is_conversion(error) => format!("a row of {database} holds what was never written there"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
+            "somebody holds the write lock of {database}, and nothing was changed: end the transaction that holds it, as \
+             of a database shell that was left open (`fuser` says which processes have the file open)"
+        ),
+        Some(ErrorCode::ReadOnly) => match files.and_then(read_only_file) {
+            Some(file) => format!("this process may not write to {}: mend its mode or its owner", name(&file)),
+            None => format!("{database} or its folder is read-only"),
+        },
+        Some(ErrorCode::DiskFull) => format!("the disk of {database} is full"),
+        Some(ErrorCode::SystemIoFailure) => format!("the disk of {database} failed to read or write"),
+        Some(ErrorCode::CannotOpen) => format!("{database}, or one of the two files beside it, cannot be opened"),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => format!("{database} is damaged"),
+        _ => format!("{database} refused a statement"),
     }
 }
 

@@ -1,33 +1,63 @@
-use std::{path::Path, sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use rusqlite::Connection;
 
 use super::{
-    connect::{Role, connect},
+    connect::{ConnectError, Role, connect},
+    desk::leave_log,
+    files::Files,
     log::read_head,
+    watch::Watch,
 };
 use crate::store::Head;
 
 /// Requests that may read the head at the same moment; one more asks through a thread.
 const CONNECTIONS: usize = 4;
 
-/// Connections that read the head of the change log and nothing else, on the thread that asks. A look takes about 2 µs.
+/// Connections that read the head of the change log and nothing else, on the thread that asks. A read takes about 2 µs,
+/// and the look at the names of the files about 3 µs.
 ///
 /// A statement that is half-read on a connection freezes what all its statements see, so nothing else runs here.
 pub(super) struct FreshReaders {
     connections: Vec<Mutex<Connection>>,
+    watch: Arc<Watch>,
+}
+
+/// Connections before there is a watch over what they have opened.
+pub(super) fn open_fresh(files: &Files, patience: Duration) -> Result<Vec<Connection>, ConnectError> {
+    let open = |_| {
+        let connection = connect(files, Role::Reader, patience)?;
+        // From now on they never wait for a lock: they are asked on the threads that serve requests.
+        connection.busy_timeout(Duration::ZERO)?;
+        Ok(connection)
+    };
+    (0..CONNECTIONS).map(open).collect()
 }
 
 impl FreshReaders {
-    pub(super) fn open(path: &Path) -> Result<Self, rusqlite::Error> {
-        // They never wait for a lock: they are asked on the threads that serve requests.
-        let open = || connect(path, Role::Reader, Duration::ZERO).map(Mutex::new);
-        Ok(Self { connections: (0..CONNECTIONS).map(|_| open()).collect::<Result<_, _>>()? })
+    pub(super) fn new(connections: Vec<Connection>, watch: Arc<Watch>) -> Self {
+        Self { connections: connections.into_iter().map(Mutex::new).collect(), watch }
     }
 
-    /// The head; none if all connections are busy or SQLite cannot tell at once.
+    /// The head; none if all connections are busy, if SQLite cannot tell at once, or if the file may not be the one that
+    /// others open by its name.
     pub(super) fn head(&self) -> Option<Head> {
         let connection = self.connections.iter().find_map(|connection| connection.try_lock().ok())?;
-        read_head(&connection).ok()
+        let head = read_head(&connection).ok()?;
+        // Each time: what others do in a file that takes the place of this one is done at once.
+        self.watch.judge(&connection).is_ok().then_some(head)
+    }
+}
+
+impl Drop for FreshReaders {
+    fn drop(&mut self) {
+        for connection in self.connections.iter().filter_map(|connection| connection.lock().ok()) {
+            if self.watch.judge(&connection).is_err() {
+                leave_log(&connection);
+            }
+        }
     }
 }

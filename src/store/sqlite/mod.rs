@@ -1,17 +1,27 @@
 mod apply;
+mod backup;
+mod backup_error;
 mod connect;
+mod desk;
+mod doubt;
 mod event_rows;
 mod export;
 mod failure;
+mod files;
+mod fitness;
 mod fresh;
 mod import;
 mod key_rows;
 mod list;
 mod local_head;
 mod log;
+mod mark;
 mod open_error;
 mod owner_rows;
+mod parts;
 mod portable;
+mod probe;
+mod rounds;
 mod schema;
 mod store;
 #[cfg(test)]
@@ -19,8 +29,10 @@ mod tests;
 mod transaction;
 mod upkeep;
 mod usage_rows;
+mod watch;
 mod worker;
 mod writes;
 
+pub use backup_error::{SqliteBackupError, SqliteBackupErrorKind};
 pub use open_error::{SqliteOpenError, SqliteOpenErrorKind};
 pub use store::SqliteStore;

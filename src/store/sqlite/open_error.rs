@@ -6,7 +6,14 @@ use std::{
 
 use rusqlite::ErrorCode;
 
-use super::failure::Said;
+use super::{
+    connect::ConnectError,
+    failure::Said,
+    files::Files,
+    files::stat,
+    fitness::{Unfit, read_only_file},
+    probe::Misfit,
+};
 
 /// Why a database file was not opened, in a sentence that says what to do.
 ///
@@ -41,24 +48,40 @@ pub enum SqliteOpenErrorKind {
     CannotOpen,
     /// The file was a database and is damaged.
     Damaged,
+    /// The log beside the file is not the file's own: it lay there when a backup was put in place.
+    ForeignLog,
     /// Another store holds the file for itself, or it is to be held exclusively while others have it open.
     InUse,
+    /// The file has a second name, by which another process could open it without noticing this one.
+    Linked,
+    /// The file was copied, or its log removed, while it was in use: the last changes are not in it.
+    NoLog,
     /// The file is something else than an SQLite database.
     NotADatabase,
+    /// The file, or one of the two beside it, may not be written to by this process.
+    ReadOnly,
     /// The file has a table of a name this store needs, which this store did not make.
     TableTaken,
     /// A newer version of this crate migrated the file, too new to work with.
     TooNew,
+    /// Every user of the machine may write to the file, or to one of the two beside it.
+    WritableByOthers,
 }
 
 #[derive(Debug)]
 pub(super) enum Reason {
     CannotOpen,
-    Damaged,
+    /// With its log, if one lay beside it.
+    Damaged(Option<PathBuf>),
     InUse,
+    Misfit(Misfit, Box<Files>),
     NotADatabase,
     TableTaken(String),
-    TooNew { found: i64, newest: i64 },
+    TooNew {
+        found: i64,
+        newest: i64,
+    },
+    Unfit(Unfit),
 }
 
 impl SqliteOpenError {
@@ -67,11 +90,16 @@ impl SqliteOpenError {
     pub fn kind(&self) -> SqliteOpenErrorKind {
         match self.reason {
             Reason::CannotOpen => SqliteOpenErrorKind::CannotOpen,
-            Reason::Damaged => SqliteOpenErrorKind::Damaged,
+            Reason::Damaged(_) => SqliteOpenErrorKind::Damaged,
             Reason::InUse => SqliteOpenErrorKind::InUse,
+            Reason::Misfit(Misfit::ForeignLog | Misfit::FileIsNewer, _) => SqliteOpenErrorKind::ForeignLog,
+            Reason::Misfit(Misfit::NoLog, _) => SqliteOpenErrorKind::NoLog,
             Reason::NotADatabase => SqliteOpenErrorKind::NotADatabase,
             Reason::TableTaken(_) => SqliteOpenErrorKind::TableTaken,
             Reason::TooNew { .. } => SqliteOpenErrorKind::TooNew,
+            Reason::Unfit(Unfit::Linked(_)) => SqliteOpenErrorKind::Linked,
+            Reason::Unfit(Unfit::ReadOnly(_)) => SqliteOpenErrorKind::ReadOnly,
+            Reason::Unfit(Unfit::WritableByOthers(_)) => SqliteOpenErrorKind::WritableByOthers,
         }
     }
 
@@ -83,11 +111,25 @@ impl SqliteOpenError {
         Self { path: path.to_owned(), reason: Reason::CannotOpen, source: Some(source.into()) }
     }
 
-    pub(super) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+    pub(super) fn connect(path: &Path, files: &Files, error: ConnectError) -> Self {
+        match error {
+            ConnectError::Misfit(misfit) => Self::new(path, Reason::Misfit(misfit, Box::new(files.clone()))),
+            ConnectError::Sqlite(error) => Self::sqlite(path, Some(files), error),
+        }
+    }
+
+    pub(super) fn sqlite(path: &Path, files: Option<&Files>, source: rusqlite::Error) -> Self {
         let reason = match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Reason::InUse,
-            Some(ErrorCode::DatabaseCorrupt) => Reason::Damaged,
+            Some(ErrorCode::DatabaseCorrupt) => {
+                let log = files.map(|files| &files.log);
+                Reason::Damaged(log.filter(|log| stat(log).is_ok_and(|log| log.written.length > 0)).cloned())
+            }
             Some(ErrorCode::NotADatabase) => Reason::NotADatabase,
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => match files.and_then(read_only_file) {
+                Some(file) => Reason::Unfit(Unfit::ReadOnly(file)),
+                None => Reason::CannotOpen,
+            },
             _ => Reason::CannotOpen,
         };
         Self { path: path.to_owned(), reason, source: Some(Said::new(source).into()) }
@@ -104,13 +146,21 @@ impl fmt::Display for SqliteOpenError {
                     "cannot open the database file `{path}`: does its folder exist, and may this process write there?"
                 )
             }
-            Reason::Damaged => write!(f, "the database file `{path}` is damaged: restore it from a backup"),
+            Reason::Damaged(None) => write!(f, "the database file `{path}` is damaged: restore it from a backup"),
+            Reason::Damaged(Some(log)) => write!(
+                f,
+                "the database file `{path}` is damaged, or `{log}` beside it belongs to another state of it: if you \
+                 restored a backup, remove `{log}` and the file that ends with `-shm`, restore it once more and start \
+                 again; if not, restore one",
+                log = log.display()
+            ),
             Reason::InUse => {
                 write!(
                     f,
                     "the database file `{path}` is in use: stop the other process, or open the file shared in both"
                 )
             }
+            Reason::Misfit(misfit, files) => write_misfit(f, *misfit, files),
             Reason::NotADatabase => {
                 write!(f, "`{path}` is no SQLite database: name another file, or one that does not exist yet")
             }
@@ -123,7 +173,47 @@ impl fmt::Display for SqliteOpenError {
                 "the database file `{path}` has schema {found}, and this version of tower-api-keys works with {newest} at \
                  most: update tower-api-keys"
             ),
+            Reason::Unfit(Unfit::Linked(names)) => write!(
+                f,
+                "the database file `{path}` has {names} names, and a process that opens it by another name does not see \
+                 what this process changes: remove the other names (`find / -xdev -samefile {path}` lists them), or replace \
+                 them by copies"
+            ),
+            Reason::Unfit(Unfit::ReadOnly(file)) => write!(
+                f,
+                "this process may not write to `{file}`, and has to: mend its mode or its owner (`chmod u+w {file}`)",
+                file = file.display()
+            ),
+            Reason::Unfit(Unfit::WritableByOthers(file)) => write!(
+                f,
+                "every user of this machine may write to `{file}`, and so make and revive keys: take that away (`chmod \
+                 o-w {file}`)",
+                file = file.display()
+            ),
         }
+    }
+}
+
+fn write_misfit(f: &mut fmt::Formatter<'_>, misfit: Misfit, files: &Files) -> fmt::Result {
+    let [database, log, index] = [&files.database, &files.log, &files.index].map(|path| path.display());
+    match misfit {
+        Misfit::FileIsNewer => write!(
+            f,
+            "`{database}` was replaced or written to after `{log}`, which would undo that: if you restored a backup, \
+             remove `{log}` and `{index}` and start again; if you did not, `sqlite3 {database} 'pragma \
+             wal_checkpoint(truncate)'` brings the log into the file"
+        ),
+        Misfit::ForeignLog => write!(
+            f,
+            "`{log}` and `{index}` belong to another state of `{database}`: if you restored a backup, remove both and \
+             start again; if you did not, restore one"
+        ),
+        Misfit::NoLog => write!(
+            f,
+            "`{database}` was in use when it was copied or when `{log}` was removed, so its last changes are missing and \
+             keys revoked by them would be live: copy both files while no service runs, or use `SqliteStore::backup_to`; \
+             to go on without those changes, run `sqlite3 {database} 'update api_key_log_mark set is_whole = 1'`"
+        ),
     }
 }
 

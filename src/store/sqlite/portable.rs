@@ -4,11 +4,11 @@ use crate::store::{Exported, Place, PortableStore, Rows, StoreError};
 impl PortableStore for SqliteStore {
     async fn export(&self, from: &Place, limit: u16) -> Result<Exported, StoreError> {
         let from = from.clone();
-        self.lister().read(move |connection| export(connection, &from, limit)).await
+        self.parts().lister.read(move |connection| export(connection, &from, limit)).await
     }
 
     async fn import(&self, rows: &Rows) -> Result<u64, StoreError> {
         let rows = rows.clone();
-        self.writer().write(move |connection| import(connection, &rows)).await
+        self.parts().writer.write(move |connection| import(connection, &rows)).await
     }
 }

@@ -7,24 +7,19 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
     apply::apply,
-    connect::{Role, connect, connect_to_memory, create_private},
     event_rows::{append_events, events},
-    fresh::FreshReaders,
     key_rows::{find, rehash},
     list::list,
-    local_head::LocalHead,
     log::changes_since,
-    open_error::{Reason, SqliteOpenError},
+    open_error::SqliteOpenError,
     owner_rows::owner_status,
-    schema::{MIGRATIONS, SchemaError, migrate},
+    parts::Parts,
     upkeep::{prune, put_meta_if_absent, replace_note, trail},
     usage_rows::{record_usage, usage},
-    worker::{Threads, Worker},
 };
 use crate::{
     audit::EventRow,
@@ -38,11 +33,8 @@ use crate::{
     usage::{UsageBatch, UsageRow},
 };
 
-/// How long a statement waits while another process writes. A write takes milliseconds; a migration may take longer.
+/// How long opening waits for each lock: a migration of another process may take a while.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The same for what requests wait for: less than they do.
-const PATIENCE_OF_REQUESTS: Duration = Duration::from_millis(500);
 
 /// How long opening a file exclusively waits for a process that is just ending.
 const PATIENCE_FOR_EXCLUSIVE: Duration = Duration::from_secs(1);
@@ -59,7 +51,12 @@ const PATIENCE_FOR_EXCLUSIVE: Duration = Duration::from_secs(1);
 /// that is overwritten is not noticed where the key is remembered, since the key means the same under another hash.
 ///
 /// While the disk is full or read-only, keys are still checked; changes fail as
-/// [unavailable](crate::store::StoreErrorKind::Unavailable) and leave nothing behind.
+/// [unavailable](crate::store::StoreErrorKind::Unavailable) and leave nothing behind. So do changes that another process
+/// keeps from its lock for three seconds.
+///
+/// The file, and the two that SQLite keeps beside it, are watched: once one of them is replaced, removed, or written to by
+/// something else than SQLite, everything fails as unavailable, until the file is opened once more. How to back up and
+/// restore, and what is noticed when, is in [`manual::sqlite`](crate::manual::sqlite).
 ///
 /// ```
 /// use tower_api_keys::{key::KeyId, store::{KeyReader, SqliteStore}};
@@ -73,45 +70,29 @@ const PATIENCE_FOR_EXCLUSIVE: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone)]
 pub struct SqliteStore {
-    inner: Arc<Inner>,
-}
-
-/// Fields are dropped in this order: threads end once no worker stands for them.
-struct Inner {
-    /// Whatever writes.
-    writer: Worker,
-    /// Single keys, which requests wait for.
-    finder: Worker,
-    /// Reads of the change log, which requests wait for as well: behind none but each other.
-    log: Worker,
-    /// Lists of keys and events, which may be long.
-    lister: Worker,
-    head: HeadSource,
-    _threads: Threads,
-}
-
-enum HeadSource {
-    /// Other processes write too: it is read from the file.
-    File(FreshReaders),
-    /// Nobody else writes.
-    Process(Arc<LocalHead>),
+    inner: Arc<Parts>,
 }
 
 impl SqliteStore {
     /// Opens a file that several processes of this machine may use at the same time.
     ///
-    /// Knowing whether something changed costs each request a look into the file, about 2 µs. The file has to be on a
-    /// local disk: write-ahead logging does not work over a network (sqlite.org/wal.html).
+    /// Knowing whether something changed costs each request a look into the file and one at its name, about 5 µs. The
+    /// file has to be on a local disk: write-ahead logging does not work over a network (sqlite.org/wal.html).
     ///
     /// # Errors
     /// [`SqliteOpenError`], with what to do about it.
+    ///
+    /// # Security
+    /// A file that every user may write to is refused: they could make keys. One that a group may write to,
+    /// that another user owns, or whose folder lets every user replace it, is opened with a warning in the log.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteOpenError> {
         let path = path.as_ref().to_owned();
         off_thread(path, |path| Self::open_shared(path, PATIENCE)).await
     }
 
     /// Opens a file for this process alone: knowing whether something changed costs a few nanoseconds. Whoever opens
-    /// the file meanwhile, as a store or with plain SQL, is refused.
+    /// the file meanwhile, as a store or with plain SQL, is refused. Whether the file was replaced or removed is looked at
+    /// before each change and each look-up, and four times a second for requests that need neither.
     ///
     /// # Errors
     /// [`SqliteOpenError`], with what to do about it: `InUse` if anybody has the file open.
@@ -125,79 +106,30 @@ impl SqliteStore {
     /// # Errors
     /// [`SqliteOpenError`] if there is no memory or no thread for it.
     pub async fn in_memory() -> Result<Self, SqliteOpenError> {
-        off_thread(PathBuf::from(":memory:"), |path| {
-            let mut connection = connect_to_memory().map_err(|error| SqliteOpenError::sqlite(path, error))?;
-            bring_up_to_date(path, &mut connection)?;
-            Self::on_one_connection(path, connection)
-        })
-        .await
+        off_thread(PathBuf::from(":memory:"), |name| Parts::in_memory(name).map(Self::of)).await
     }
 
     pub(super) fn open_shared(path: &Path, patience: Duration) -> Result<Self, SqliteOpenError> {
-        let path = &created(path)?;
-        let refused = |error| SqliteOpenError::sqlite(path, error);
-        let mut writer = connect(path, Role::Writer, patience).map_err(refused)?;
-        bring_up_to_date(path, &mut writer)?;
-
-        let mut threads = Threads::default();
-        let mut start = |name, connection| {
-            let (worker, thread) =
-                Worker::start(name, connection, None).map_err(|error| SqliteOpenError::cannot_open(path, error))?;
-            threads.push(thread);
-            Ok::<_, SqliteOpenError>(worker)
-        };
-        let reader = |patience| connect(path, Role::Reader, patience).map_err(refused);
-        let patience_of_requests = patience.min(PATIENCE_OF_REQUESTS);
-        let inner = Inner {
-            writer: start("api-keys-write", writer)?,
-            finder: start("api-keys-find", reader(patience_of_requests)?)?,
-            log: start("api-keys-log", reader(patience_of_requests)?)?,
-            lister: start("api-keys-list", reader(patience)?)?,
-            head: HeadSource::File(FreshReaders::open(path).map_err(refused)?),
-            _threads: threads,
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        Parts::open_shared(path, patience).map(Self::of)
     }
 
     pub(super) fn open_alone(path: &Path, patience: Duration) -> Result<Self, SqliteOpenError> {
-        let path = &created(path)?;
-        let mut connection =
-            connect(path, Role::Exclusive, patience).map_err(|error| SqliteOpenError::sqlite(path, error))?;
-        bring_up_to_date(path, &mut connection)?;
-        Self::on_one_connection(path, connection)
+        Parts::open_alone(path, patience).map(Self::of)
     }
 
-    fn on_one_connection(path: &Path, connection: Connection) -> Result<Self, SqliteOpenError> {
-        let head = LocalHead::read(&connection).map_err(|error| SqliteOpenError::sqlite(path, error))?;
-        let head = Arc::new(head);
-        let mut threads = Threads::default();
-        let (worker, thread) = Worker::start("api-keys-sqlite", connection, Some(Arc::clone(&head)))
-            .map_err(|error| SqliteOpenError::cannot_open(path, error))?;
-        threads.push(thread);
-        let inner = Inner {
-            writer: worker.clone(),
-            finder: worker.clone(),
-            log: worker.clone(),
-            lister: worker,
-            head: HeadSource::Process(head),
-            _threads: threads,
-        };
-        Ok(Self { inner: Arc::new(inner) })
+    fn of(parts: Parts) -> Self {
+        Self { inner: Arc::new(parts) }
     }
 
-    pub(super) fn lister(&self) -> &Worker {
-        &self.inner.lister
-    }
-
-    pub(super) fn writer(&self) -> &Worker {
-        &self.inner.writer
+    pub(super) fn parts(&self) -> &Parts {
+        &self.inner
     }
 
     /// The connection that writes, for tests that put something in its way.
     #[cfg(test)]
     pub(super) async fn on_writer<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut Connection) -> Result<T, super::failure::Failure> + Send + 'static,
+        job: impl FnOnce(&mut rusqlite::Connection) -> Result<T, super::failure::Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.writer.write(job).await
     }
@@ -221,21 +153,6 @@ async fn off_thread(
     answered.await.unwrap_or_else(|lost| Err(SqliteOpenError::cannot_open(&name, lost)))
 }
 
-/// The path of a file that exists now, from the root, so that SQLite takes it for nothing but a path.
-fn created(path: &Path) -> Result<PathBuf, SqliteOpenError> {
-    let absolute = std::path::absolute(path).map_err(|error| SqliteOpenError::cannot_open(path, error))?;
-    create_private(&absolute).map_err(|error| SqliteOpenError::cannot_open(path, error))?;
-    Ok(absolute)
-}
-
-fn bring_up_to_date(path: &Path, connection: &mut Connection) -> Result<(), SqliteOpenError> {
-    migrate(connection, MIGRATIONS).map_err(|error| match error {
-        SchemaError::Sqlite(error) => SqliteOpenError::sqlite(path, error),
-        SchemaError::TableTaken(name) => SqliteOpenError::new(path, Reason::TableTaken(name)),
-        SchemaError::TooNew { found, newest } => SqliteOpenError::new(path, Reason::TooNew { found, newest }),
-    })
-}
-
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore").finish_non_exhaustive()
@@ -253,10 +170,7 @@ impl KeyReader for SqliteStore {
     }
 
     fn head_now(&self) -> Option<Head> {
-        match &self.inner.head {
-            HeadSource::File(readers) => readers.head(),
-            HeadSource::Process(head) => head.head(),
-        }
+        self.inner.head()
     }
 
     async fn moved_beyond(&self, _head: Head) {

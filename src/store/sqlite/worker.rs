@@ -1,14 +1,14 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{failure::Failure, local_head::LocalHead};
+use super::{desk::Desk, failure::Failure};
 use crate::store::StoreError;
 
 /// Jobs that wait for a connection. Who comes when it is full waits to get in; callers bound that wait.
@@ -20,15 +20,12 @@ const QUEUE: usize = 256;
 #[derive(Clone)]
 pub(super) struct Worker {
     jobs: mpsc::Sender<Job>,
+    /// How long a change waits for the lock of another process, counted from when it was asked for: those behind a
+    /// change that waited do not wait as long once more.
+    patience: Duration,
 }
 
 struct Job(Box<dyn FnOnce(&mut Desk) + Send>);
-
-/// What the thread works with.
-struct Desk {
-    connection: Connection,
-    head: Option<Arc<LocalHead>>,
-}
 
 /// Why a job has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -40,21 +37,16 @@ enum Lost {
 }
 
 impl Worker {
-    /// Starts the thread, which ends when all workers that stand for it are dropped. If the head of the change log is
-    /// kept in the process, it is kept up to date after each job.
-    pub(super) fn start(
-        name: &str,
-        connection: Connection,
-        head: Option<Arc<LocalHead>>,
-    ) -> io::Result<(Self, JoinHandle<()>)> {
+    /// Starts the thread, which ends when all workers that stand for it are dropped.
+    pub(super) fn start(name: &str, desk: Desk, patience: Duration) -> io::Result<(Self, JoinHandle<()>)> {
         let (jobs, mut queue) = mpsc::channel(QUEUE);
-        let mut desk = Desk { connection, head };
+        let mut desk = desk;
         let work = move || {
             while let Some(Job(job)) = queue.blocking_recv() {
                 job(&mut desk);
             }
         };
-        Ok((Self { jobs }, thread::Builder::new().name(name.to_owned()).spawn(work)?))
+        Ok((Self { jobs, patience }, thread::Builder::new().name(name.to_owned()).spawn(work)?))
     }
 
     /// Does what changes nothing.
@@ -62,7 +54,7 @@ impl Worker {
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.run(job).await.unwrap_or_else(|lost| Err(StoreError::unavailable(lost)))
+        self.run(|desk: &mut Desk| desk.read(job)).await.unwrap_or_else(|lost| Err(StoreError::unavailable(lost)))
     }
 
     /// Does what changes something: where nobody can say whether it did, the error says so.
@@ -70,15 +62,22 @@ impl Worker {
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.run(job).await.unwrap_or_else(|lost| match lost {
+        let (patience, asked_at) = (self.patience, Instant::now());
+        let change = move |desk: &mut Desk| desk.write(patience.saturating_sub(asked_at.elapsed()), job);
+        self.run(change).await.unwrap_or_else(|lost| match lost {
             Lost::NeverBegan => Err(StoreError::unavailable(lost)),
             Lost::Panicked => Err(StoreError::outcome_unknown(lost)),
         })
     }
 
+    /// Has the thread look after the files, unless it has enough to do: it looks at them after each job.
+    pub(super) fn look_after_files(&self) {
+        let _ = self.jobs.try_send(Job(Box::new(Desk::look_after_files)));
+    }
+
     async fn run<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+        job: impl FnOnce(&mut Desk) -> Result<T, Failure> + Send + 'static,
     ) -> Result<Result<T, StoreError>, Lost> {
         let (answer, answered) = oneshot::channel();
         let job = Job(Box::new(move |desk: &mut Desk| {
@@ -86,20 +85,15 @@ impl Worker {
                 return;
             }
             // A transaction that is dropped on the way out is rolled back: a panic leaves nothing half-done.
-            let outcome = catch_unwind(AssertUnwindSafe(|| job(&mut desk.connection)));
-            if !desk.connection.is_autocommit() {
-                // Fails only if SQLite has rolled back by itself.
-                let _ = desk.connection.execute_batch("rollback");
-            }
-            if let Some(head) = &desk.head {
-                head.refresh(&desk.connection);
-            }
+            let outcome = catch_unwind(AssertUnwindSafe(|| job(desk)));
+            desk.tidy();
+            let outcome = outcome.map(|outcome| outcome.map_err(|failure| desk.told(failure)));
             // Nobody may be waiting any more.
             let _ = answer.send(outcome.map_err(|_| Lost::Panicked));
+            desk.renew_mark_in_time();
         }));
         self.jobs.send(job).await.map_err(|_| Lost::NeverBegan)?;
-        let outcome = answered.await.unwrap_or(Err(Lost::Panicked))?;
-        Ok(outcome.map_err(Failure::into_store_error))
+        answered.await.unwrap_or(Err(Lost::Panicked))
     }
 }
 

@@ -36,11 +36,7 @@ fn is_child() -> bool {
 #[tokio::test]
 async fn what_was_answered_survives_a_kill() {
     let folder = Folder::new();
-    let mut killed =
-        child("child_issues_and_revokes", &folder.file()).stdout(Stdio::piped()).stdin(Stdio::piped()).spawn().unwrap();
-    wait_for(&mut killed, "answered");
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    kill_after_changes(&folder);
 
     let store = SqliteStore::open(folder.file()).await.unwrap();
     assert_eq!(store.find(&id(1)).await.unwrap().unwrap().key, key(1));
@@ -52,6 +48,15 @@ async fn what_was_answered_survives_a_kill() {
     assert_eq!(keys, [id(2)]);
     let listed = store.list(&KeyQuery::all(OrganizationId::single()), now()).await.unwrap().rows;
     assert_eq!(listed[0].usage.successes, 5);
+}
+
+/// Leaves a file as a service does that is killed after a few changes.
+pub(super) fn kill_after_changes(folder: &Folder) {
+    let mut killed =
+        child("child_issues_and_revokes", &folder.file()).stdout(Stdio::piped()).stdin(Stdio::piped()).spawn().unwrap();
+    wait_for(&mut killed, "answered");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
 }
 
 fn wait_for(child: &mut Child, word: &str) {

@@ -39,7 +39,7 @@ async fn a_read_only_disk_refuses_changes_and_goes_on_reading() {
     let error = store.apply(&change(2, revoke(1))).await.unwrap_err();
     assert_eq!((error.kind(), code(&error)), (StoreErrorKind::Unavailable, Some(ErrorCode::ReadOnly)));
     let why = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(why, "the database file or its folder is read-only");
+    assert_eq!(why, format!("`{}` or its folder is read-only", folder.file().display()));
     still_reads(&store).await;
     pragma(&store, "pragma query_only = off").await;
     store.apply(&change(2, revoke(1))).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_commit_that_is_refused_and_rolled_back_is_no_unknown_outcome() {
 fn a_commit_that_the_disk_failed_is_an_unknown_outcome_unless_the_disk_was_full() {
     let failed = |code| {
         let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
-        super::super::failure::Failure::Commit(error).into_store_error().kind()
+        super::super::failure::Failure::Commit(error).into_store_error(None).kind()
     };
     assert_eq!(failed(rusqlite::ffi::SQLITE_IOERR_FSYNC), StoreErrorKind::OutcomeUnknown);
     assert_eq!(failed(rusqlite::ffi::SQLITE_FULL), StoreErrorKind::Unavailable);

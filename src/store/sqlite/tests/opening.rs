@@ -71,7 +71,13 @@ async fn a_writer_who_does_not_finish_is_not_waited_for_forever() {
     let error = store.apply(&change(1, Write::Insert(key(1)))).await.unwrap_err();
     assert_eq!(error.kind(), crate::store::StoreErrorKind::Unavailable);
     let why = std::error::Error::source(&error).unwrap().to_string();
-    assert_eq!(why, "another process kept the database file locked for too long");
+    let file = folder.file();
+    let expected = format!(
+        "somebody holds the write lock of `{}`, and nothing was changed: end the transaction that holds it, as of a \
+         database shell that was left open (`fuser` says which processes have the file open)",
+        file.display()
+    );
+    assert_eq!(why, expected);
 }
 
 #[test]

@@ -1,0 +1,28 @@
+use std::{io, path::PathBuf};
+
+use crate::store::StoreError;
+
+/// Why what is in the files that SQLite has open may not be what others find under their names.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Doubt {
+    #[error(transparent)]
+    Lost(Loss),
+    #[error("cannot see whether `{}` is still the file that this service opened", .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
+    #[error("cannot see whether the database file is still the one that this service opened")]
+    Unread(#[source] StoreError),
+}
+
+/// What happened to one of the files. Only opening the database once more helps.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Loss {
+    #[error(
+        "`{}` was written to by something else than SQLite while this service used it: stop the service, replace \
+         it by a backup, and start again", .0.display()
+    )]
+    Overwritten(PathBuf),
+    #[error("`{}` was removed while this service used it: restart the service", .0.display())]
+    Removed(PathBuf),
+    #[error("`{}` is no longer the file that this service opened, it was replaced: restart the service", .0.display())]
+    Replaced(PathBuf),
+}

@@ -1,0 +1,90 @@
+use std::path::{Path, PathBuf};
+
+use super::files::{Files, Stat, stat};
+use crate::log::log;
+
+/// Why the files are not opened.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// The database file has so many names. SQLite puts the log beside the name, so that two names are two logs.
+    Linked(u64),
+    /// Nobody here may write to it.
+    ReadOnly(PathBuf),
+    /// Everybody may write to it.
+    WritableByOthers(PathBuf),
+}
+
+/// Whether the files may be opened, before SQLite looks at them: it would open what it can only read, and fail at the
+/// first change.
+pub(super) fn check(files: &Files) -> Result<(), Unfit> {
+    for (path, stat) in files.existing() {
+        if stat.mode & 0o002 != 0 {
+            return Err(Unfit::WritableByOthers(path.to_owned()));
+        }
+        if is_read_only(path, &stat) {
+            return Err(Unfit::ReadOnly(path.to_owned()));
+        }
+        if path == files.database && stat.names > 1 {
+            return Err(Unfit::Linked(stat.names));
+        }
+        warn_of_others(path, &stat);
+    }
+    warn_of_folder(&files.database);
+    Ok(())
+}
+
+/// The first of the files that this process may not write to.
+pub(super) fn read_only_file(files: &Files) -> Option<PathBuf> {
+    files.existing().find(|(path, stat)| is_read_only(path, stat)).map(|(path, _)| path.to_owned())
+}
+
+/// Whether the mode says that nobody writes to the file, which counts for `root` as well, or the system that this process
+/// may not.
+fn is_read_only(path: &Path, stat: &Stat) -> bool {
+    stat.mode & 0o222 == 0 || !may_write(path)
+}
+
+#[cfg(target_os = "linux")]
+fn may_write(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// SQLite will say.
+#[cfg(not(target_os = "linux"))]
+fn may_write(_path: &Path) -> bool {
+    true
+}
+
+/// A group may be meant to share a file, and `root` may help out with somebody's: told, not refused.
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is no log to tell"))]
+fn warn_of_others(path: &Path, stat: &Stat) {
+    if stat.mode & 0o020 != 0 {
+        log!(warn, file = %path.display(), "a group may write to the file, and so make and revive keys");
+    }
+    if stat.owner.is_some_and(is_another_user) {
+        log!(warn, file = %path.display(), owner = stat.owner, "another user owns the file, and may write to it");
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn is_another_user(owner: u32) -> bool {
+    owner != rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_another_user(_owner: u32) -> bool {
+    false
+}
+
+/// In a folder without the sticky bit, a user who may write to it can replace any file that is in it. Volumes of
+/// containers are often like that.
+fn warn_of_folder(database: &Path) {
+    let folder = database.parent().and_then(|folder| Some((folder, stat(folder).ok()?)));
+    if let Some((_folder, _)) = folder.filter(|(_, stat)| stat.mode & 0o1002 == 0o002) {
+        log!(
+            warn,
+            folder = %_folder.display(),
+            "every user may replace files in the folder of the database: `chmod o-w` it, or set its sticky bit"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    failure::Failure,
+    files::{Files, stat},
+    transaction::{begin, commit},
+};
+
+/// How a database file and the log beside it are known to belong together.
+///
+/// A mark is written to two tables, and so to two pages, in one transaction, together with the word that the log is
+/// missing. A checkpoint brings all of that into the file. Then a second transaction, which stays in the log, says that
+/// nothing is missing. So:
+///
+/// - through the log, and in every copy that SQLite makes, the marks are equal and nothing is missing;
+/// - in the file alone, as `cp` copies it, the log is missing;
+/// - where the log lies over another state of the file, the marks differ.
+#[derive(Debug)]
+pub(super) struct Marks {
+    in_file: Vec<u8>,
+    in_log: Vec<u8>,
+    pub(super) is_whole: bool,
+    /// What lay beside each other when the log was said to be whole.
+    beside: Option<String>,
+}
+
+impl Marks {
+    /// Whether log and file are of one database.
+    pub(super) fn fit(&self) -> bool {
+        self.in_file == self.in_log
+    }
+
+    pub(super) fn mark(&self) -> &[u8] {
+        &self.in_log
+    }
+
+    /// Whether the file was replaced or written to since, by something else than SQLite, while the log stayed where it is.
+    ///
+    /// SQLite writes to the file at checkpoints only, and a mark is renewed at each by this crate. A checkpoint by others
+    /// right before everybody who has the file open was killed looks the same.
+    pub(super) fn file_was_touched(&self, files: &Files) -> bool {
+        let (Some(then), Some(now)) = (self.beside.as_deref().and_then(Beside::read), Beside::now(files)) else {
+            return false;
+        };
+        // Numbers of files and times mean something until the machine restarts, or the log is moved with the file.
+        if then.boot != now.boot || then.log != now.log {
+            return false;
+        }
+        then.file != now.file || then.written_at != now.written_at && is_newer_than_log(files)
+    }
+}
+
+fn is_newer_than_log(files: &Files) -> bool {
+    match (stat(&files.database), stat(&files.log)) {
+        (Ok(database), Ok(log)) => database.written.changed_at > log.written.at,
+        _ => false,
+    }
+}
+
+/// Which files lie beside each other, and when the database was written to last.
+struct Beside {
+    boot: String,
+    file: String,
+    written_at: String,
+    log: String,
+}
+
+impl Beside {
+    /// None where the system does not say.
+    fn now(files: &Files) -> Option<Self> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+        let (database, log) = (stat(&files.database).ok()?, stat(&files.log).ok()?);
+        let (file, written_at) = (database.id.to_string(), database.written.at.to_string());
+        Some(Self { boot, file, written_at, log: log.id.to_string() })
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.split(' ').map(str::to_owned);
+        Some(Self { boot: words.next()?, file: words.next()?, written_at: words.next()?, log: words.next()? })
+    }
+
+    fn write(&self) -> String {
+        [self.boot.as_str(), &self.file, &self.written_at, &self.log].join(" ")
+    }
+}
+
+const EXIST: &str = "select exists (select 1 from sqlite_master where type = 'table' and name = 'api_key_log_mark')";
+const READ: &str = "select f.mark, l.mark, l.is_whole, l.beside from api_key_file_mark f, api_key_log_mark l";
+
+/// The marks; none in a file that is no store yet.
+pub(super) fn read_marks(connection: &Connection) -> Result<Option<Marks>, rusqlite::Error> {
+    if !connection.query_row(EXIST, [], |row| row.get(0))? {
+        return Ok(None);
+    }
+    let marks = connection.query_row(READ, [], |row| {
+        Ok(Marks { in_file: row.get(0)?, in_log: row.get(1)?, is_whole: row.get(2)?, beside: row.get(3)? })
+    });
+    marks.optional()
+}
+
+/// The same from the file and the log, not from what the connection remembers of them.
+pub(super) fn read_marks_from_disk(connection: &Connection) -> Result<Option<Marks>, rusqlite::Error> {
+    connection.execute_batch("pragma shrink_memory")?;
+    read_marks(connection)
+}
+
+const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
+
+/// Brings the log into the file as far as readers allow. How many pages the log has.
+pub(super) fn checkpoint(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.query_row(CHECKPOINT, [], |row| row.get(1))
+}
+
+const MARK_FILE: &str = "update api_key_file_mark set mark = randomblob(16)";
+const MARK_LOG: &str =
+    "update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 0, beside = null";
+
+const MARK: &str = "select mark from api_key_file_mark";
+const END: &str = "update api_key_log_mark set is_whole = 1, beside = ?1 where is_whole = 0 and mark = ?2";
+
+/// Brings the log into the file with a new mark. If this fails half-way, as while the disk is full, the log goes on to say
+/// that it is missing, which is still true of the file alone; the next mark ends it.
+pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<(), Failure> {
+    let transaction = begin(connection)?;
+    transaction.execute(MARK_FILE, [])?;
+    transaction.execute(MARK_LOG, [])?;
+    let mark: Vec<u8> = transaction.query_row(MARK, [], |row| row.get(0))?;
+    commit(transaction)?;
+    // What could not be brought into the file stays in the log.
+    let _ = checkpoint(connection);
+    let beside = Beside::now(files).map(|beside| beside.write());
+    // Not a mark that somebody else began meanwhile: its pages are not in the file yet.
+    connection.execute(END, params![beside, mark])?;
+    Ok(())
+}
+
+const MARK_COPY: &str =
+    "update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 1, beside = null";
+
+/// Gives a copy a mark of its own, so that no log of the original fits it.
+pub(super) fn mark_copy(connection: &mut Connection) -> Result<(), Failure> {
+    let transaction = begin(connection)?;
+    transaction.execute(MARK_FILE, [])?;
+    transaction.execute(MARK_COPY, [])?;
+    commit(transaction)
+}

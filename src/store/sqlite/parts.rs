@@ -1,0 +1,183 @@
+use std::{io, path::Path, sync::Arc, time::Duration};
+
+use rusqlite::Connection;
+
+use super::{
+    connect::{Role, connect, connect_to_memory, create_private},
+    desk::Desk,
+    files::Files,
+    fitness::check,
+    fresh::{FreshReaders, open_fresh},
+    local_head::LocalHead,
+    mark::renew_mark,
+    open_error::{Reason, SqliteOpenError},
+    rounds::Rounds,
+    schema::{MIGRATIONS, SchemaError, migrate},
+    watch::Watch,
+    worker::{Threads, Worker},
+};
+use crate::store::Head;
+
+/// How long a change waits while another process writes, which takes milliseconds as a rule. Shorter than the time that a
+/// store is given by default (5 s), so that it is known that nothing was changed, and why.
+const PATIENCE_OF_CHANGES: Duration = Duration::from_secs(3);
+
+/// How long what requests wait for waits for a lock: less than they do.
+const PATIENCE_OF_REQUESTS: Duration = Duration::from_millis(500);
+
+/// How long opening waits for others who write, to make a mark that can be made later.
+const PATIENCE_FOR_MARK: Duration = Duration::from_millis(100);
+
+/// What is behind a store, however it was opened.
+///
+/// Fields are dropped in this order: threads end once no worker stands for them.
+pub(super) struct Parts {
+    _rounds: Option<Rounds>,
+    /// Whatever writes.
+    pub(super) writer: Worker,
+    /// Single keys, which requests wait for.
+    pub(super) finder: Worker,
+    /// Reads of the change log, which requests wait for as well: behind none but each other.
+    pub(super) log: Worker,
+    /// Lists of keys and events, which may be long.
+    pub(super) lister: Worker,
+    head: HeadSource,
+    /// None for a database without a file.
+    watch: Option<Arc<Watch>>,
+    _threads: Threads,
+}
+
+enum HeadSource {
+    /// Other processes write too: it is read from the file.
+    File(FreshReaders),
+    /// Nobody else writes.
+    Process(Arc<LocalHead>),
+}
+
+impl Parts {
+    /// The head of the change log if it can be told at once.
+    pub(super) fn head(&self) -> Option<Head> {
+        match &self.head {
+            HeadSource::File(readers) => readers.head(),
+            HeadSource::Process(head) if self.watch.as_ref().is_none_or(|watch| watch.is_fine()) => head.head(),
+            HeadSource::Process(_) => None,
+        }
+    }
+
+    pub(super) fn watch(&self) -> Option<Arc<Watch>> {
+        self.watch.clone()
+    }
+
+    /// The same, if others may open the files too.
+    pub(super) fn shared_watch(&self) -> Option<Arc<Watch>> {
+        match &self.head {
+            HeadSource::File(_) => self.watch.clone(),
+            HeadSource::Process(_) => None,
+        }
+    }
+
+    pub(super) fn open_shared(path: &Path, patience: Duration) -> Result<Self, SqliteOpenError> {
+        let files = &created(path)?;
+        let before = files.stat_named().map_err(|error| SqliteOpenError::cannot_open(path, error))?;
+        let refused = |error| SqliteOpenError::connect(path, files, error);
+        let mut writer = connect(files, Role::Writer, patience).map_err(refused)?;
+        bring_up_to_date(path, Some(files), &mut writer)?;
+        let is_marked = mark(&mut writer, files);
+        let reader = || connect(files, Role::Reader, patience).map_err(refused);
+        let (finder, log, lister) = (reader()?, reader()?, reader()?);
+        let fresh = open_fresh(files, patience).map_err(refused)?;
+        let watch = Watch::begin(files.clone(), before.id, &writer, is_marked)
+            .map_err(|failure| SqliteOpenError::cannot_open(path, failure.into_store_error(Some(files))))?;
+        let watch = Arc::new(watch);
+
+        let mut threads = Threads::default();
+        let mut start = |name, connection, patience| {
+            let desk = Desk::new(connection, None, Some(Arc::clone(&watch)));
+            let (worker, thread) =
+                Worker::start(name, desk, patience).map_err(|error| SqliteOpenError::cannot_open(path, error))?;
+            threads.push(thread);
+            Ok::<_, SqliteOpenError>(worker)
+        };
+        let (of_changes, of_requests) = (patience.min(PATIENCE_OF_CHANGES), patience.min(PATIENCE_OF_REQUESTS));
+        let writer = start("api-keys-write", writer, of_changes)?;
+        let finder = start("api-keys-find", finder, of_requests)?;
+        let log = start("api-keys-log", log, of_requests)?;
+        let lister = start("api-keys-list", lister, of_changes)?;
+        let head = HeadSource::File(FreshReaders::new(fresh, Arc::clone(&watch)));
+        let rounds = start_rounds(path, &watch, &writer)?;
+        Ok(Self { _rounds: Some(rounds), writer, finder, log, lister, head, watch: Some(watch), _threads: threads })
+    }
+
+    pub(super) fn open_alone(path: &Path, patience: Duration) -> Result<Self, SqliteOpenError> {
+        let files = created(path)?;
+        let before = files.stat_named().map_err(|error| SqliteOpenError::cannot_open(path, error))?;
+        let mut connection = connect(&files, Role::Exclusive, patience)
+            .map_err(|error| SqliteOpenError::connect(path, &files, error))?;
+        bring_up_to_date(path, Some(&files), &mut connection)?;
+        let is_marked = mark(&mut connection, &files);
+        let watch = Watch::begin(files.clone(), before.id, &connection, is_marked)
+            .map_err(|failure| SqliteOpenError::cannot_open(path, failure.into_store_error(Some(&files))))?;
+        Self::on_one_connection(path, Some(Arc::new(watch)), connection)
+    }
+
+    pub(super) fn in_memory(name: &Path) -> Result<Self, SqliteOpenError> {
+        let mut connection = connect_to_memory().map_err(|error| SqliteOpenError::sqlite(name, None, error))?;
+        bring_up_to_date(name, None, &mut connection)?;
+        Self::on_one_connection(name, None, connection)
+    }
+
+    fn on_one_connection(
+        path: &Path,
+        watch: Option<Arc<Watch>>,
+        connection: Connection,
+    ) -> Result<Self, SqliteOpenError> {
+        let files = watch.as_ref().map(|watch| watch.files().clone());
+        let head =
+            LocalHead::read(&connection).map_err(|error| SqliteOpenError::sqlite(path, files.as_ref(), error))?;
+        let head = Arc::new(head);
+        let mut threads = Threads::default();
+        let desk = Desk::new(connection, Some(Arc::clone(&head)), watch.clone());
+        let (worker, thread) = Worker::start("api-keys-sqlite", desk, PATIENCE_OF_CHANGES)
+            .map_err(|error| SqliteOpenError::cannot_open(path, error))?;
+        threads.push(thread);
+        let rounds = watch.as_ref().map(|watch| start_rounds(path, watch, &worker)).transpose()?;
+        Ok(Self {
+            _rounds: rounds,
+            writer: worker.clone(),
+            finder: worker.clone(),
+            log: worker.clone(),
+            lister: worker,
+            head: HeadSource::Process(head),
+            watch,
+            _threads: threads,
+        })
+    }
+}
+
+/// The files of a database that exists now, at a path from the root, so that SQLite takes it for nothing but a path.
+fn created(path: &Path) -> Result<Files, SqliteOpenError> {
+    let cannot_open = |error: io::Error| SqliteOpenError::cannot_open(path, error);
+    let absolute = std::path::absolute(path).map_err(cannot_open)?;
+    create_private(&absolute).map_err(cannot_open)?;
+    let files = Files::of(&absolute).map_err(cannot_open)?;
+    check(&files).map_err(|unfit| SqliteOpenError::new(path, Reason::Unfit(unfit)))?;
+    Ok(files)
+}
+
+fn bring_up_to_date(path: &Path, files: Option<&Files>, connection: &mut Connection) -> Result<(), SqliteOpenError> {
+    migrate(connection, MIGRATIONS).map_err(|error| match error {
+        SchemaError::Sqlite(error) => SqliteOpenError::sqlite(path, files, error),
+        SchemaError::TableTaken(name) => SqliteOpenError::new(path, Reason::TableTaken(name)),
+        SchemaError::TooNew { found, newest } => SqliteOpenError::new(path, Reason::TooNew { found, newest }),
+    })
+}
+
+/// Whether there is a new mark in file and log. Not while somebody else writes, or where the disk is full: keys are
+/// checked all the same, and the mark is made later.
+fn mark(connection: &mut Connection, files: &Files) -> bool {
+    connection.busy_timeout(PATIENCE_FOR_MARK).is_ok() && renew_mark(connection, files).is_ok()
+}
+
+fn start_rounds(path: &Path, watch: &Arc<Watch>, writer: &Worker) -> Result<Rounds, SqliteOpenError> {
+    Rounds::start(watch, writer).map_err(|error| SqliteOpenError::cannot_open(path, error))
+}

@@ -1,0 +1,63 @@
+use rusqlite::{Connection, ErrorCode, config::DbConfig};
+
+use super::{
+    files::{Files, stat},
+    mark::{checkpoint, read_marks},
+};
+
+/// Why a file and what lies beside it are not one database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// The log lies over another state of the file, or the file is damaged.
+    ForeignLog,
+    /// The file was replaced or written to, by something else than SQLite it seems, after the log was.
+    FileIsNewer,
+    /// The file was in use when it was copied, or when its log was removed.
+    NoLog,
+}
+
+/// A failed look, or what it found.
+pub(super) enum Unproved {
+    Misfit(Misfit),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unproved {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Looks at a file before anything is written to it, on a connection that was just opened.
+pub(super) fn fit_together(connection: &Connection, files: &Files) -> Result<(), Unproved> {
+    // If this is refused, closing the connection must not bring the log into what may be a restored backup.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    let has_log = stat(&files.log).is_ok_and(|log| log.written.length > 0);
+    let marks = match read_marks(connection) {
+        // A log over pages that are not its own makes no sense.
+        Err(error) if has_log && error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            return Err(Unproved::Misfit(Misfit::ForeignLog));
+        }
+        marks => marks?,
+    };
+    let Some(marks) = marks else {
+        return Ok(end_of_look(connection)?);
+    };
+    if !marks.fit() {
+        return Err(Unproved::Misfit(Misfit::ForeignLog));
+    }
+    if !marks.is_whole {
+        // A process that was killed between the two parts of a mark left its log. SQLite may find nothing in it.
+        if !has_log || checkpoint(connection)? <= 0 {
+            end_of_look(connection)?;
+            return Err(Unproved::Misfit(Misfit::NoLog));
+        }
+    } else if has_log && marks.file_was_touched(files) {
+        return Err(Unproved::Misfit(Misfit::FileIsNewer));
+    }
+    Ok(end_of_look(connection)?)
+}
+
+fn end_of_look(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
+}

@@ -1,0 +1,214 @@
+//! Backups, copies, and what lies beside them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tower_api_keys::store::{
+    KeyReader, KeyStore, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore,
+};
+
+use super::{Folder, change, crash, id, insert, revoke, sql};
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    PathBuf::from(format!("{}{end}", path.display()))
+}
+
+fn names(folder: &Folder) -> Vec<String> {
+    let entries = fs::read_dir(folder.0.path()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+async fn refused(path: &Path) -> SqliteOpenError {
+    let error = SqliteStore::open_exclusive(path).await.unwrap_err();
+    assert_eq!(SqliteStore::open(path).await.unwrap_err().kind(), error.kind());
+    error
+}
+
+#[tokio::test]
+async fn a_file_copied_without_its_log_is_recognized_in_each_of_its_lives() {
+    let folder = Folder::new();
+    let copy = folder.0.path().join("copy.db");
+    for life in 1..4 {
+        let store = SqliteStore::open(folder.file()).await.unwrap();
+        store.apply(&change(life, insert(life))).await.unwrap();
+        store.apply(&change(life + 100, revoke(life))).await.unwrap();
+        fs::copy(folder.file(), &copy).unwrap();
+        let error = refused(&copy).await;
+        assert_eq!(error.kind(), SqliteOpenErrorKind::NoLog);
+        let text = error.to_string();
+        assert!(text.contains("copy.db` was in use when it was copied or when `"), "{text}");
+        assert!(text.contains("keys revoked by them would be live"), "{text}");
+        assert!(text.contains("SqliteStore::backup_to"), "{text}");
+        assert!(!beside(&copy, "-wal").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_copy_without_its_log_is_taken_by_whoever_says_so() {
+    let folder = Folder::new();
+    let copy = folder.0.path().join("copy.db");
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    store.apply(&change(1, insert(1))).await.unwrap();
+    fs::copy(folder.file(), &copy).unwrap();
+    let text = refused(&copy).await.to_string();
+    let statement = text.rsplit_once(" '").unwrap().1.strip_suffix("'`").unwrap();
+    sql(&copy).execute(statement, []).unwrap();
+    let taken = SqliteStore::open(&copy).await.unwrap();
+    assert!(taken.find(&id(1)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_file_in_use_is_whole_with_its_log_and_as_sqlite_copies_it() {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    let [both, vacuumed] = ["both.db", "vacuumed.db"].map(|name| folder.0.path().join(name));
+    for number in 1..=450 {
+        store.apply(&change(number, insert(number))).await.unwrap();
+        if number % 50 != 0 {
+            continue;
+        }
+        fs::copy(folder.file(), &both).unwrap();
+        fs::copy(beside(&folder.file(), "-wal"), beside(&both, "-wal")).unwrap();
+        sql(&folder.file()).execute("vacuum into ?1", [vacuumed.to_str().unwrap()]).unwrap();
+        for copy in [&both, &vacuumed] {
+            let copied = SqliteStore::open(copy).await.unwrap();
+            assert!(copied.find(&id(number)).await.unwrap().is_some(), "{number}");
+            drop(copied);
+            fs::remove_file(copy).unwrap();
+        }
+    }
+    drop(store);
+    // At rest the file alone is whole.
+    fs::copy(folder.file(), &both).unwrap();
+    assert!(SqliteStore::open(&both).await.unwrap().find(&id(450)).await.unwrap().is_some());
+}
+
+/// Others may bring the log into the file, after which the file alone seemed to be whole.
+#[tokio::test]
+async fn a_copy_without_its_log_is_recognized_after_a_checkpoint_of_others() {
+    let folder = Folder::new();
+    let copy = folder.0.path().join("copy.db");
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    let is_recognized = || async {
+        fs::copy(folder.file(), &copy).unwrap();
+        let opened = SqliteStore::open(&copy).await;
+        opened.is_err_and(|error| error.kind() == SqliteOpenErrorKind::NoLog)
+    };
+    sql(&folder.file()).query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())).unwrap();
+    while !is_recognized().await {
+        tokio::task::yield_now().await;
+    }
+    store.apply(&change(1, insert(1))).await.unwrap();
+    assert!(is_recognized().await);
+}
+
+#[tokio::test]
+async fn a_backup_of_a_store_in_use_has_everything_and_a_mode_of_its_own() {
+    let folder = Folder::new();
+    for (number, exclusive) in [(1, false), (2, true)] {
+        let backup = folder.0.path().join(format!("backup.{number}.db"));
+        let store = match exclusive {
+            false => SqliteStore::open(folder.file()).await.unwrap(),
+            true => SqliteStore::open_exclusive(folder.file()).await.unwrap(),
+        };
+        store.apply(&change(number, insert(number))).await.unwrap();
+        store.apply(&change(number + 100, revoke(number))).await.unwrap();
+        let bytes = store.backup_to(&backup).await.unwrap();
+        let metadata = fs::metadata(&backup).unwrap();
+        assert_eq!(metadata.len(), bytes);
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777, 0o600);
+        store.apply(&change(number + 200, insert(number + 200))).await.unwrap();
+
+        let copied = SqliteStore::open(&backup).await.unwrap();
+        assert!(copied.find(&id(number)).await.unwrap().unwrap().key.revoked_at.is_some());
+        assert!(copied.find(&id(number + 200)).await.unwrap().is_none());
+        assert_eq!(copied.head_now().is_some(), store.head_now().is_some());
+        drop(copied);
+        fs::remove_file(backup).unwrap();
+    }
+    assert_eq!(names(&folder), ["keys.db"]);
+    let memory = SqliteStore::in_memory().await.unwrap();
+    memory.apply(&change(1, insert(1))).await.unwrap();
+    let backup = folder.0.path().join("backup.db");
+    memory.backup_to(&backup).await.unwrap();
+    assert!(SqliteStore::open(&backup).await.unwrap().find(&id(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_backup_overwrites_nothing_and_leaves_nothing_when_it_fails() {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    let backup = folder.0.path().join("backup.db");
+    for taken in [backup.clone(), beside(&backup, ".part"), folder.file()] {
+        if taken != folder.file() {
+            fs::write(&taken, "mine").unwrap();
+        }
+        let target = if taken == folder.file() { folder.file() } else { backup.clone() };
+        let error = store.backup_to(&target).await.unwrap_err();
+        assert_eq!(error.kind(), SqliteBackupErrorKind::AlreadyExists);
+        assert!(error.to_string().starts_with(&format!("`{}` exists", taken.display())), "{error}");
+        if taken != folder.file() {
+            assert_eq!(fs::read_to_string(&taken).unwrap(), "mine");
+            fs::remove_file(taken).unwrap();
+        }
+    }
+    let error = store.backup_to(folder.0.path().join("no such folder/keys.db")).await.unwrap_err();
+    assert_eq!(error.kind(), SqliteBackupErrorKind::CannotWrite);
+    // A store that lost its file is no source.
+    fs::remove_file(beside(&folder.file(), "-wal")).unwrap();
+    let error = store.backup_to(&backup).await.unwrap_err();
+    assert_eq!(error.kind(), SqliteBackupErrorKind::Store);
+    assert!(!backup.exists() && !beside(&backup, ".part").exists());
+}
+
+/// A service was killed, and its log lies there when a backup is put in place.
+async fn with_a_log_left(put: impl Fn(&Path, &Path)) {
+    let folder = Folder::new();
+    let backup = folder.0.path().join("backup.db");
+    for by_the_store in [true, false] {
+        let store = SqliteStore::open(folder.file()).await.unwrap();
+        store.apply(&change(7, insert(7))).await.unwrap();
+        match by_the_store {
+            true => drop(store.backup_to(&backup).await.unwrap()),
+            false => {
+                sql(&folder.file()).execute("vacuum into ?1", [backup.to_str().unwrap()]).unwrap();
+            }
+        }
+        drop(store);
+        crash::kill_after_changes(&folder);
+        assert!(fs::metadata(beside(&folder.file(), "-wal")).unwrap().len() > 0);
+        let kept = fs::read(&backup).unwrap();
+        put(&backup, &folder.file());
+
+        let error = refused(&folder.file()).await;
+        assert_eq!(error.kind(), SqliteOpenErrorKind::ForeignLog, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("keys.db-wal` and `") && text.contains("if you restored a backup, remove"), "{text}");
+        assert_eq!(fs::read(folder.file()).unwrap(), kept, "the backup was written to");
+
+        for end in ["-wal", "-shm"] {
+            fs::remove_file(beside(&folder.file(), end)).unwrap();
+        }
+        let restored = SqliteStore::open(folder.file()).await.unwrap();
+        assert!(restored.find(&id(7)).await.unwrap().is_some());
+        assert!(restored.find(&id(1)).await.unwrap().is_none());
+        drop(restored);
+        let _ = fs::remove_file(&backup);
+        fs::remove_file(folder.file()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_backup_copied_over_a_file_whose_log_was_left_is_not_undone_by_the_log() {
+    with_a_log_left(|backup, file| assert!(fs::copy(backup, file).unwrap() > 0)).await;
+}
+
+#[tokio::test]
+async fn a_backup_moved_over_a_file_whose_log_was_left_is_not_undone_by_the_log() {
+    with_a_log_left(|backup, file| fs::rename(backup, file).unwrap()).await;
+}

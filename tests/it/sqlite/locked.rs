@@ -1,0 +1,41 @@
+//! Somebody holds the write lock: a database shell that was left in a transaction.
+
+use std::time::Duration;
+
+use tower_api_keys::{ApiKeys, manage::ManageErrorKind, store::SqliteStore};
+
+use super::{Folder, sql};
+use crate::support::{cheap, issue, system, user};
+
+/// Without a limit that counts from when a change was asked for, those behind the first are given up half-way, and nobody
+/// knows whether they were made.
+#[tokio::test]
+async fn changes_that_wait_for_a_lock_are_known_not_to_be_made_and_say_why() {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    let keys = ApiKeys::builder(store).hasher(cheap()).build().await.unwrap();
+    let key = issue(&keys, user("alice")).await;
+    let id = key.id();
+    let shell = sql(&folder.file());
+    shell.busy_timeout(Duration::from_secs(5)).unwrap();
+    shell.execute_batch("begin immediate").unwrap();
+
+    let manager = keys.manager();
+    let system = system();
+    let revoke = || manager.revoke(&id, &system);
+    let (one, two, three, four) = tokio::join!(revoke(), revoke(), revoke(), revoke());
+    for outcome in [one, two, three, four] {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ManageErrorKind::StoreUnavailable);
+        let store_error = std::error::Error::source(&error).unwrap();
+        let cause = store_error.source().unwrap().to_string();
+        assert!(cause.starts_with("somebody holds the write lock of `"), "{cause}");
+        assert!(cause.contains("keys.db`, and nothing was changed: end the transaction"), "{cause}");
+    }
+    keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+
+    shell.execute_batch("rollback").unwrap();
+    keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    manager.revoke(&id, &system).await.unwrap();
+    keys.authenticator().authenticate(key.expose_secret()).await.unwrap_err();
+}

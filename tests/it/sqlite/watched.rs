@@ -1,0 +1,330 @@
+//! A file that is no longer the one that others open by its name.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tower_api_keys::{
+    ApiKeys,
+    auth::AuthErrorKind,
+    key::PlaintextKey,
+    manage::{ListKeys, ManageErrorKind},
+    store::{KeyReader, KeyStore, SqliteOpenErrorKind, SqliteStore, StoreError, StoreErrorKind},
+};
+
+use super::{Folder, change, id, insert, revoke, sql};
+use crate::support::{cheap, issue, system, user};
+
+async fn keys(path: &Path) -> ApiKeys<SqliteStore> {
+    ApiKeys::builder(SqliteStore::open(path).await.unwrap()).hasher(cheap()).build().await.unwrap()
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    PathBuf::from(format!("{}{end}", path.display()))
+}
+
+fn remove_log(path: &Path) {
+    for end in ["-wal", "-shm"] {
+        let _ = fs::remove_file(beside(path, end));
+    }
+}
+
+/// What somebody else's shell makes of a file in use.
+fn vacuumed(folder: &Folder) -> PathBuf {
+    let backup = folder.0.path().join("backup.db");
+    sql(&folder.file()).execute("vacuum into ?1", [backup.to_str().unwrap()]).unwrap();
+    backup
+}
+
+fn cause(error: &StoreError) -> String {
+    std::error::Error::source(error).unwrap().to_string()
+}
+
+/// A service that has seen a key, in a file of its own.
+struct Service {
+    folder: Folder,
+    keys: ApiKeys<SqliteStore>,
+    key: PlaintextKey,
+}
+
+impl Service {
+    async fn start() -> Self {
+        let folder = Folder::new();
+        let keys = keys(&folder.file()).await;
+        let key = issue(&keys, user("alice")).await;
+        keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+        Self { folder, keys, key }
+    }
+
+    /// Whoever asks is told that the store cannot be asked, however often.
+    async fn is_out(&self) {
+        for _ in 0..3 {
+            let error = self.keys.authenticator().authenticate(self.key.expose_secret()).await.unwrap_err();
+            assert_eq!(error.kind(), AuthErrorKind::StoreUnavailable);
+        }
+        let made = tower_api_keys::IssueKey::user(user("bob"));
+        let error = self.keys.manager().issue(made, &system()).await.unwrap_err();
+        assert_eq!(error.kind(), ManageErrorKind::StoreUnavailable);
+        let error = self.keys.manager().list(ListKeys::all(), &system()).await.unwrap_err();
+        assert_eq!(error.kind(), ManageErrorKind::StoreUnavailable);
+    }
+
+    async fn is_in(&self) {
+        self.keys.authenticator().authenticate(self.key.expose_secret()).await.unwrap();
+        drop(issue(&self.keys, user("carol")).await);
+    }
+}
+
+#[tokio::test]
+async fn a_backup_in_the_place_of_the_file_lets_no_dead_key_through() {
+    let service = Service::start().await;
+    let (path, backup) = (service.folder.file(), vacuumed(&service.folder));
+    remove_log(&path);
+    fs::rename(backup, &path).unwrap();
+    let tool = keys(&path).await;
+    tool.manager().revoke(&service.key.id(), &system()).await.unwrap();
+    service.is_out().await;
+}
+
+#[tokio::test]
+async fn the_order_of_replacing_and_removing_does_not_matter() {
+    let service = Service::start().await;
+    let (path, backup) = (service.folder.file(), vacuumed(&service.folder));
+    fs::rename(backup, &path).unwrap();
+    remove_log(&path);
+    let tool = keys(&path).await;
+    tool.manager().revoke(&service.key.id(), &system()).await.unwrap();
+    service.is_out().await;
+}
+
+#[tokio::test]
+async fn each_of_the_three_files_is_missed() {
+    for ends in [&[""][..], &["-wal"], &["-shm"], &["-wal", "-shm"], &["", "-wal", "-shm"]] {
+        let service = Service::start().await;
+        for end in ends {
+            fs::remove_file(beside(&service.folder.file(), end)).unwrap();
+        }
+        service.is_out().await;
+    }
+}
+
+#[tokio::test]
+async fn the_error_names_the_file_and_the_way_out() {
+    let folder = Folder::new();
+    let path = folder.file();
+    let store = SqliteStore::open(&path).await.unwrap();
+    fs::remove_file(beside(&path, "-wal")).unwrap();
+    let error = store.find(&id(1)).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let file = fs::canonicalize(&path).unwrap();
+    let said = format!("`{}-wal` was removed while this service used it: restart the service", file.display());
+    assert_eq!(cause(&error), said);
+    let error = store.apply(&change(1, insert(1))).await.unwrap_err();
+    assert_eq!((error.kind(), cause(&error)), (StoreErrorKind::Unavailable, said));
+    assert_eq!(store.head_now(), None);
+}
+
+#[tokio::test]
+async fn a_service_that_lost_its_log_starts_again_only_when_it_is_told_what_is_missing() {
+    let service = Service::start().await;
+    let path = service.folder.file();
+    remove_log(&path);
+    service.is_out().await;
+    drop(service.keys);
+    assert_eq!(SqliteStore::open(&path).await.unwrap_err().kind(), SqliteOpenErrorKind::NoLog);
+}
+
+#[tokio::test]
+async fn a_file_moved_away_and_back_is_not_trusted_again() {
+    let service = Service::start().await;
+    let (path, aside) = (service.folder.file(), service.folder.0.path().join("aside.db"));
+    fs::rename(&path, &aside).unwrap();
+    service.is_out().await;
+    fs::rename(&aside, &path).unwrap();
+    service.is_out().await;
+    // Nothing was lost: the file is whole.
+    drop(service.keys);
+    let again = keys(&path).await;
+    again.authenticator().authenticate(service.key.expose_secret()).await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_was_replaced_takes_its_files_along() {
+    let folder = Folder::new();
+    let data = folder.0.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let store = SqliteStore::open(data.join("keys.db")).await.unwrap();
+    fs::rename(&data, folder.0.path().join("old")).unwrap();
+    fs::create_dir(&data).unwrap();
+    let other = SqliteStore::open(data.join("keys.db")).await.unwrap();
+    other.apply(&change(1, insert(1))).await.unwrap();
+    assert_eq!(store.head_now(), None);
+    assert_eq!(store.find(&id(1)).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_symbolic_link_is_followed_and_noticed_when_it_leads_elsewhere() {
+    use std::os::unix::fs::symlink;
+
+    let folder = Folder::new();
+    let [link, target, other] = ["link.db", "keys.db", "other.db"].map(|name| folder.0.path().join(name));
+    drop(SqliteStore::open(&other).await.unwrap());
+    let direct = SqliteStore::open(&target).await.unwrap();
+    symlink(&target, &link).unwrap();
+    let linked = SqliteStore::open(&link).await.unwrap();
+    direct.apply(&change(1, insert(1))).await.unwrap();
+    direct.apply(&change(2, revoke(1))).await.unwrap();
+    assert_eq!(linked.head_now(), direct.head_now());
+    assert!(linked.head_now().is_some());
+
+    fs::remove_file(&link).unwrap();
+    symlink(&other, &link).unwrap();
+    assert_eq!(linked.head_now(), None);
+    assert!(direct.head_now().is_some());
+}
+
+/// `cp` writes into the file that is there, which keeps its number.
+#[tokio::test]
+async fn a_backup_copied_over_the_file_is_noticed() {
+    let service = Service::start().await;
+    let (path, backup) = (service.folder.file(), vacuumed(&service.folder));
+    // More changes than the log is kept for: the file is another one than at the time of the backup.
+    let store = SqliteStore::open(&path).await.unwrap();
+    for number in 1..=210 {
+        store.apply(&change(number, insert(number))).await.unwrap();
+    }
+    service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
+    fs::copy(backup, &path).unwrap();
+    service.is_out().await;
+    let error = store.find(&id(1)).await.unwrap_err();
+    assert!(cause(&error).contains("was written to by something else than SQLite"), "{}", cause(&error));
+}
+
+/// The same mark, and pages in other places.
+#[tokio::test]
+async fn a_backup_made_a_moment_ago_and_copied_over_the_file_is_noticed() {
+    let service = Service::start().await;
+    let (path, backup) = (service.folder.file(), vacuumed(&service.folder));
+    service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
+    fs::copy(backup, &path).unwrap();
+    service.is_out().await;
+}
+
+#[tokio::test]
+async fn a_file_emptied_or_filled_with_something_else_is_noticed() {
+    for contents in [&b""[..], &[7; 100_000]] {
+        let service = Service::start().await;
+        fs::write(service.folder.file(), contents).unwrap();
+        service.is_out().await;
+    }
+}
+
+/// SQLite removes the log by its name when it closes a file: by now that is the log of somebody else.
+#[tokio::test]
+async fn a_service_that_lost_its_file_leaves_the_log_of_others_alone() {
+    let folder = Folder::new();
+    let path = folder.file();
+    for exclusive in [false, true] {
+        let store = match exclusive {
+            false => SqliteStore::open(&path).await.unwrap(),
+            true => SqliteStore::open_exclusive(&path).await.unwrap(),
+        };
+        for end in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(beside(&path, end));
+        }
+        let other = SqliteStore::open(&path).await.unwrap();
+        other.apply(&change(1, insert(1))).await.unwrap();
+        drop(store);
+        assert!(beside(&path, "-wal").exists());
+        assert!(beside(&path, "-shm").exists());
+        other.apply(&change(2, revoke(1))).await.unwrap();
+        drop(other);
+        let again = SqliteStore::open(&path).await.unwrap();
+        assert!(again.find(&id(1)).await.unwrap().unwrap().key.revoked_at.is_some());
+        drop(again);
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+/// Nothing is asked of the system on its requests: a thread looks.
+#[tokio::test]
+async fn a_file_held_exclusively_is_watched_without_requests() {
+    let folder = Folder::new();
+    let store = SqliteStore::open_exclusive(folder.file()).await.unwrap();
+    store.apply(&change(1, insert(1))).await.unwrap();
+    assert!(store.head_now().is_some());
+    let other = folder.0.path().join("other.db");
+    drop(SqliteStore::open(&other).await.unwrap());
+    fs::rename(other, folder.file()).unwrap();
+    while store.head_now().is_some() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(store.find(&id(1)).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(store.apply(&change(2, revoke(1))).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_second_name_is_refused_at_open() {
+    let folder = Folder::new();
+    let second = folder.0.path().join("second.db");
+    drop(SqliteStore::open(folder.file()).await.unwrap());
+    fs::hard_link(folder.file(), &second).unwrap();
+    for path in [folder.file(), second.clone()] {
+        for error in
+            [SqliteStore::open(&path).await.unwrap_err(), SqliteStore::open_exclusive(&path).await.unwrap_err()]
+        {
+            assert_eq!(error.kind(), SqliteOpenErrorKind::Linked);
+            assert!(error.to_string().contains("has 2 names"), "{error}");
+            assert!(error.to_string().contains(&format!("-samefile {}`", path.display())), "{error}");
+        }
+    }
+    fs::remove_file(second).unwrap();
+    drop(SqliteStore::open(folder.file()).await.unwrap());
+}
+
+/// As `cp -al` makes one for a snapshot.
+#[tokio::test]
+async fn a_second_name_that_appears_is_no_outage_and_opens_nothing() {
+    let service = Service::start().await;
+    let snapshot = service.folder.0.path().join("snapshot");
+    fs::create_dir(&snapshot).unwrap();
+    for end in ["", "-wal", "-shm"] {
+        fs::hard_link(beside(&service.folder.file(), end), beside(&snapshot.join("keys.db"), end)).unwrap();
+    }
+    service.is_in().await;
+    let error = SqliteStore::open(snapshot.join("keys.db")).await.unwrap_err();
+    assert_eq!(error.kind(), SqliteOpenErrorKind::Linked);
+    service.is_in().await;
+}
+
+/// What SQLite itself does to the files is nothing to be alarmed about, whoever asks it to.
+#[tokio::test]
+async fn what_others_do_through_sqlite_is_no_loss() {
+    let service = Service::start().await;
+    let plain = sql(&service.folder.file());
+    plain.busy_timeout(Duration::from_secs(5)).unwrap();
+    for statement in [
+        "pragma wal_checkpoint(passive)",
+        "pragma wal_checkpoint(truncate)",
+        "create table mine (a)",
+        "insert into mine select randomblob(900) from generate_series(1, 10000)",
+        "with recursive n (i) as (select 1 union all select i + 1 from n where i < 9000) \
+         insert into mine select randomblob(900) from n",
+        "vacuum",
+        "pragma wal_checkpoint(truncate)",
+        "analyze",
+        "pragma journal_size_limit = 0",
+        "update api_key_meta set name = name",
+    ] {
+        // Some of these SQLite does not have, and some it refuses while others have the file open.
+        let _ = plain.execute_batch(statement);
+        service.is_in().await;
+    }
+    let somebody = SqliteStore::open(service.folder.file()).await.unwrap();
+    drop(somebody);
+    service.is_in().await;
+}
