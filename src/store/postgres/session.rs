@@ -196,7 +196,8 @@ impl Session<'_> {
         let Sessions { aside, limits, .. } = self.sessions;
         let pid = || Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
         self.unanswered.fetch_add(1, Ordering::Relaxed);
-        let (answer, holders) = aside.watch(pid, *limits, question(self.client()?)).await;
+        // Boxed: a future of a change contains all futures in it, and compilers refuse to look arbitrarily deep.
+        let (answer, holders) = Box::pin(aside.watch(pid, *limits, question(self.client()?))).await;
         self.heard(answer).map_err(|failure| match (failure, holders) {
             (Failure::Unavailable(error), Some(holders)) => Failure::unavailable(Waited::new(holders, error)),
             (failure, _) => failure,

@@ -83,26 +83,26 @@ impl Parts {
         let mut writer = connect(files, Role::Writer, patience).map_err(refused)?;
         bring_up_to_date(path, Some(files), &mut writer)?;
         let is_marked = mark(&mut writer, files);
-        let reader = || connect(files, Role::Reader, patience).map_err(refused);
-        let (finder, log, lister) = (reader()?, reader()?, reader()?);
+        let reader = |patience| connect(files, Role::Reader, patience).map_err(refused);
+        let of_requests = patience.min(PATIENCE_OF_REQUESTS);
+        let (finder, log, lister) = (reader(of_requests)?, reader(of_requests)?, reader(patience)?);
         let fresh = open_fresh(files, patience).map_err(refused)?;
         let watch = Watch::begin(files.clone(), before.id, &writer, is_marked)
             .map_err(|failure| SqliteOpenError::cannot_open(path, failure.into_store_error(Some(files))))?;
         let watch = Arc::new(watch);
 
         let mut threads = Threads::default();
-        let mut start = |name, connection, patience| {
+        let mut start = |name, connection| {
             let desk = Desk::new(connection, None, Some(Arc::clone(&watch)));
-            let (worker, thread) =
-                Worker::start(name, desk, patience).map_err(|error| SqliteOpenError::cannot_open(path, error))?;
+            let (worker, thread) = Worker::start(name, desk, patience.min(PATIENCE_OF_CHANGES))
+                .map_err(|error| SqliteOpenError::cannot_open(path, error))?;
             threads.push(thread);
             Ok::<_, SqliteOpenError>(worker)
         };
-        let (of_changes, of_requests) = (patience.min(PATIENCE_OF_CHANGES), patience.min(PATIENCE_OF_REQUESTS));
-        let writer = start("api-keys-write", writer, of_changes)?;
-        let finder = start("api-keys-find", finder, of_requests)?;
-        let log = start("api-keys-log", log, of_requests)?;
-        let lister = start("api-keys-list", lister, of_changes)?;
+        let writer = start("api-keys-write", writer)?;
+        let finder = start("api-keys-find", finder)?;
+        let log = start("api-keys-log", log)?;
+        let lister = start("api-keys-list", lister)?;
         let head = HeadSource::File(FreshReaders::new(fresh, Arc::clone(&watch)));
         let rounds = start_rounds(path, &watch, &writer)?;
         Ok(Self { _rounds: Some(rounds), writer, finder, log, lister, head, watch: Some(watch), _threads: threads })
