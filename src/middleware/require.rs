@@ -62,13 +62,13 @@ use crate::{
 /// a future that owns what it needs:
 ///
 /// ```
+/// use tower_api_keys::{OrganizationId, middleware::RequireKeyLayer};
+///
 /// # #[derive(Clone)] struct Db;
 /// # impl Db {
 /// #     async fn organization_of(&self, host: String) -> Result<Option<OrganizationId>, std::io::Error> { Ok(None) }
 /// # }
 /// # fn example(db: Db) -> RequireKeyLayer {
-/// use tower_api_keys::{OrganizationId, middleware::RequireKeyLayer};
-///
 /// RequireKeyLayer::new().find_organization(move |request, _principal| {
 ///     let (db, host) = (db.clone(), request.headers.get("host").and_then(|host| host.to_str().ok()).map(str::to_owned));
 ///     async move {
