@@ -16,7 +16,8 @@ const MOST: usize = 8;
 /// ends it.
 ///
 /// - A role that owns the schema, or may create in it, can drop a table or put a function beside one of ours.
-/// - A trigger is code that runs as the role whose statement fired it: of the change log's tables, as their owner.
+/// - A trigger is code that runs as the role whose statement fired it: of the change log's tables, as their owner. Our
+///   own functions are looked at as functions, so that no statement drops a trigger of ours.
 pub(super) const EXPOSURES: &str = "\
     with recursive home as (\
         select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace where nspname {=} $1\
@@ -56,7 +57,8 @@ pub(super) const EXPOSURES: &str = "\
         select 6, p.proowner, pg_catalog.format('has a trigger on %I.%I', home.nspname, t.relname), \
             pg_catalog.format('drop trigger %I on %I.%I', g.tgname, home.nspname, t.relname) \
         from home cross join tables t join pg_catalog.pg_trigger g on g.tgrelid {=} t.oid \
-        join pg_catalog.pg_proc p on p.oid {=} g.tgfoid where not g.tgisinternal\
+        join pg_catalog.pg_proc p on p.oid {=} g.tgfoid where not g.tgisinternal \
+            and not (p.pronamespace {=} home.oid and pg_catalog.left(p.proname::pg_catalog.text, 7) {=} 'api_key')\
     ) \
     select pg_catalog.format(case when e.role {=} 0 then 'every role %s' else 'the role %2$I %1$s' end, e.can, r.rolname), \
         pg_catalog.replace(e.mend, '{grantee}', \

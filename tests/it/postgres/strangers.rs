@@ -262,7 +262,17 @@ async fn tables_that_others_could_replace_are_refused_until_the_statement_in_the
         }
         connect_as(&server, "keys_node").await.unwrap();
         migrate_as(&server, "keys_owner").await.unwrap();
+        assert_eq!(triggers(&admin).await, TRIGGERS, "a trigger of ours is gone");
     }
+}
+
+/// How many triggers the migrations make.
+const TRIGGERS: i64 = 9;
+
+async fn triggers(admin: &Client) -> i64 {
+    let count = "select count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid \
+                 where c.relnamespace = 'keys'::regnamespace and not tgisinternal";
+    admin.query_one(count, &[]).await.unwrap().get(0)
 }
 
 #[tokio::test]
@@ -368,7 +378,7 @@ async fn every_function_looks_names_up_in_the_server_s_own_schema_and_every_trig
     let quiet = "select count(*) filter (where tgenabled <> 'A'), count(*) from pg_trigger t \
                  join pg_class c on c.oid = t.tgrelid where c.relnamespace = 'keys'::regnamespace and not tgisinternal";
     let quiet = admin.query_one(quiet, &[]).await.unwrap();
-    assert_eq!((quiet.get::<_, i64>(0), quiet.get::<_, i64>(1)), (0, 9));
+    assert_eq!((quiet.get::<_, i64>(0), quiet.get::<_, i64>(1)), (0, TRIGGERS));
     let callable = "select p.proname::text from pg_proc p where p.pronamespace = 'keys'::regnamespace \
                     and has_function_privilege('developers', p.oid, 'execute') order by 1";
     let callable: Vec<String> = admin.query(callable, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
