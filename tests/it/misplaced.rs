@@ -53,7 +53,7 @@ async fn send(
 
 fn malformed(reason: MalformedReason) -> String {
     format!(
-        "401\ncache-control: no-store\ncontent-type: application/problem+json\nvary: authorization, x-api-key\n\
+        "401\ncache-control: no-store\ncontent-type: application/problem+json\nvary: authorization, x-api-key, content-type\n\
          www-authenticate: Bearer realm=\"api\", error=\"invalid_token\"\n\n\
          {{\"type\":\"about:blank\",\"title\":\"Unauthorized\",\"status\":401,\"detail\":\"{}\",\
          \"code\":\"malformed_key\",\"reason\":\"{}\"}}",
