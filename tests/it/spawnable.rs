@@ -16,12 +16,15 @@ use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 use tower_api_keys::store::{PostgresSettings, PostgresStore};
 use tower_api_keys::{
     Actor, ApiKeyLayer, ApiKeys, ApiKeysBuilder, Authenticator, IssueKey, KeyManager, Owner, Principal, TeamId,
-    Timestamp, UserId,
+    TeamRef, Timestamp, UserId,
     audit::EventRow,
     axum::{TeamPrincipal, UserPrincipal},
     hash::{Hasher, KeyHash},
     key::KeyId,
-    manage::{AuditQuery, ExportFormat, InventoryQuery, ListKeys, Plan, RevokeMany, Rights, RotateKey},
+    manage::{
+        AuditQuery, Directory, ExportFormat, InventoryQuery, KeyAction, ListKeys, Plan, RevokeMany, Rights, RotateKey,
+        Target,
+    },
     middleware::{Refusal, RequireKeyLayer},
     record::{Hold, Labels},
     store::{
@@ -79,6 +82,9 @@ macro_rules! calls_over {
             spawns!(KeyStore::put_meta_if_absent; store: $store, name: String, value: Vec<u8>
                 => store.put_meta_if_absent(&name, &value));
             spawns!(KeyStore::prune; store: $store, prune: Prune => store.prune(&prune));
+            spawns!(KeyStore::replace_note; store: $store, name: String, old: Vec<u8>, new: Vec<u8>
+                => store.replace_note(&name, &old, &new));
+            spawns!(KeyStore::trail; store: $store, before: Timestamp => store.trail(false, before));
 
             spawns!(Authenticator::authenticate; keys: Authenticator<$store>, text: String => keys.authenticate(&text));
             spawns!(Authenticator::recheck; keys: Authenticator<$store>, caller: Principal => keys.recheck(&caller));
@@ -93,6 +99,8 @@ macro_rules! calls_over {
                 => keys.begin_rotation(RotateKey::of(id), &actor));
             spawns!(KeyManager::blast_radius; keys: KeyManager<$store>, user: UserId, actor: Actor
                 => keys.blast_radius(&user, &actor));
+            spawns!(KeyManager::can; keys: KeyManager<$store>, owner: Owner, actor: Actor
+                => keys.can(&actor, KeyAction::Close, &Target::Owner(&owner)));
             spawns!(KeyManager::close; keys: KeyManager<$store>, owner: Owner, actor: Actor
                 => keys.close(&owner, &actor));
             spawns!(KeyManager::events; keys: KeyManager<$store>, actor: Actor => keys.events(made::<AuditQuery>(), &actor));
@@ -143,6 +151,8 @@ macro_rules! calls_over {
                 => keys.revoke_many(made::<RevokeMany>(), &actor));
             spawns!(KeyManager::rotation; keys: KeyManager<$store>, id: KeyId, actor: Actor
                 => keys.rotation(&id, &actor));
+            spawns!(KeyManager::teams_to_issue_for; keys: KeyManager<$store>, actor: Actor
+                => keys.teams_to_issue_for(&actor));
             spawns!(KeyManager::usage; keys: KeyManager<$store>, id: KeyId, actor: Actor => keys.usage(&id, &actor));
 
             spawns!(ResponseFuture::poll; layer: ApiKeyLayer<$store>
@@ -187,6 +197,20 @@ copies_of!(copies_of_sqlite, SqliteStore);
 #[cfg(feature = "postgres")]
 copies_of!(copies_of_postgres, PostgresStore);
 
+struct NoDirectory;
+
+impl Directory for NoDirectory {
+    type Error = Infallible;
+
+    async fn has_team(&self, _: &TeamRef) -> Result<bool, Infallible> {
+        made()
+    }
+}
+
+fn of_any_directory_at_all<D: Directory<Error: Send>>() {
+    spawns!(Directory::has_team; directory: D, team: TeamRef => directory.has_team(&team));
+}
+
 fn over_no_store() {
     spawns!(Hasher::hash; hasher: Hasher, text: String => hasher.hash(&text));
     spawns!(Hasher::verify; hasher: Hasher, text: String, stored: KeyHash => hasher.verify([0; 20], &text, &stored));
@@ -196,6 +220,7 @@ fn over_no_store() {
     spawns!(SqliteStore::open; path: PathBuf => SqliteStore::open(&path));
     spawns!(SqliteStore::open_exclusive; path: PathBuf => SqliteStore::open_exclusive(&path));
     spawns!(SqliteStore::in_memory; => SqliteStore::in_memory());
+    spawns!(SqliteStore::backup_to; store: SqliteStore, path: PathBuf => store.backup_to(&path));
     spawns!(ResponseFuture::poll; layer: RequireKeyLayer
         => layer.layer(made::<Inner>()).oneshot(made::<Request<Full<Bytes>>>()));
 }
@@ -261,6 +286,7 @@ fn every_call_can_be_spawned_over_every_store() {
         copies_of_sqlite,
         #[cfg(feature = "postgres")]
         copies_of_postgres,
+        of_any_directory_at_all::<NoDirectory>,
         over_no_store,
         #[cfg(feature = "postgres")]
         of_postgres,

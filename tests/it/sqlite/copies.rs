@@ -71,8 +71,13 @@ async fn a_file_in_use_is_whole_with_its_log_and_as_sqlite_copies_it() {
         if number % 50 != 0 {
             continue;
         }
+        // A mark that is renewed between the two copies would make them two states: nobody writes meanwhile.
+        let writer = sql(&folder.file());
+        writer.execute_batch("begin immediate").unwrap();
         fs::copy(folder.file(), &both).unwrap();
         fs::copy(beside(&folder.file(), "-wal"), beside(&both, "-wal")).unwrap();
+        writer.execute_batch("rollback").unwrap();
+        drop(writer);
         sql(&folder.file()).execute("vacuum into ?1", [vacuumed.to_str().unwrap()]).unwrap();
         for copy in [&both, &vacuumed] {
             let copied = SqliteStore::open(copy).await.unwrap();
@@ -94,6 +99,10 @@ async fn a_copy_without_its_log_is_recognized_after_a_checkpoint_of_others() {
     let copy = folder.0.path().join("copy.db");
     let store = SqliteStore::open(folder.file()).await.unwrap();
     let is_recognized = || async {
+        // What lay beside an earlier copy is no part of this one.
+        for old in [copy.clone(), beside(&copy, "-wal"), beside(&copy, "-shm")] {
+            let _ = fs::remove_file(old);
+        }
         fs::copy(folder.file(), &copy).unwrap();
         let opened = SqliteStore::open(&copy).await;
         opened.is_err_and(|error| error.kind() == SqliteOpenErrorKind::NoLog)
