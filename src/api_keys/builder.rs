@@ -237,7 +237,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
-    /// How many live keys a user may have, whoever makes them. Default: as many as they like.
+    /// How many live keys a user may have, no matter who makes them. Default: as many as they like.
     ///
     /// Counted in the transaction that inserts the key; revoked and expired keys do not count. Beyond it,
     /// [`issue`](KeyManager::issue) is refused as

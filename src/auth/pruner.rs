@@ -200,7 +200,7 @@ impl<S: KeyStore> Pruner<S> {
     }
 }
 
-/// Before which time events are old; none are if they stay for good.
+/// Before which time events are old; none are if they are kept forever.
 fn before(keep: Option<Duration>, now: Timestamp) -> Timestamp {
     keep.map_or(Timestamp::MIN, |keep| now.saturating_sub(keep))
 }

@@ -29,8 +29,8 @@ const UNAVAILABLE: Result<(), AuthErrorKind> = Err(AuthErrorKind::StoreUnavailab
 
 type Keys = ApiKeys<Hooked<Arc<MemoryStore>>>;
 
-/// A node that reads the log for each request, with a key that it has proved and one that it does not know. Time stands,
-/// but for what is waited for.
+/// A node that reads the log for each request, with a key that it has proved and one that it does not know. Time moves only
+/// while something is waited for.
 async fn node(freshness: Freshness) -> (Keys, Arc<Hooks>, [PlaintextKey; 2]) {
     let store = Arc::new(MemoryStore::new());
     let fresh = issue(&keys(store.clone(), &clock()).await, user("alice")).await;

@@ -251,7 +251,9 @@ async fn ten_thousand_hang_up() {
         assert_eq!(fixture.runs() - runs, CLIENTS as u64 + 3, "nobody's run is lost and none is repeated");
         fixture.authenticator().forget_proofs();
 
-        let threads = threads();
+        // Where other work leaves the hashing thread no core, another one is there beside it, with a buffer of its own.
+        let (relief, threads): (Vec<_>, Vec<_>) =
+            threads().into_iter().partition(|name| name.starts_with("api-key-relief"));
         let hashing = threads.iter().filter(|name| name.starts_with("api-key-hash")).count();
         let resident = resident_kib();
         println!("wave {wave}: {resident} KiB, {} threads, of them {hashing} for hashing", threads.len());
@@ -259,7 +261,8 @@ async fn ten_thousand_hang_up() {
         // What is reserved for as many, and kept, is there after the first wave.
         let (resident_before, threads_before) = *before.get_or_insert((resident, threads.len()));
         assert_eq!(threads.len(), threads_before);
-        assert!(resident <= resident_before + 2 * 1_024, "{resident_before} KiB have become {resident} KiB");
+        let allowed = resident_before + 2 * 1_024 + relief.len() as u64 * 19_456;
+        assert!(resident <= allowed, "{resident_before} KiB have become {resident} KiB");
     }
     println!("waves of hang-ups: {WAVES}");
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     owner::{KeyKind, UserId},
     record::{ActorId, Hold},
-    store::{Applied, Change, Conflict, Guard, KeyStore, OwnerChange, OwnerRef, StoreError, Write},
+    store::{Change, Conflict, Guard, KeyStore, OwnerChange, OwnerRef, Write},
     time::Timestamp,
 };
 
@@ -207,9 +207,7 @@ async fn would_write<S: KeyStore>(
 ) -> Result<(), Unmet> {
     let owner = scene.owner_named(KeyKind::User, &scene.word())?;
     let hold = Write::Owner(owner, OwnerChange::Hold(Hold::Suspended));
-    let change = Change { guards: vec![guard.clone()], ..scene.change(now, vec![hold]) };
-    let seen = candidate.apply(&change).await;
-    held_to(&guard, what, expected, seen)
+    under(candidate, scene.change(now, vec![hold]), guard, what, expected).await
 }
 
 /// Inserts a key under one guard.
@@ -222,18 +220,18 @@ async fn guarded<S: KeyStore>(
     expected: Option<Conflict>,
 ) -> Result<(), Unmet> {
     let key = scene.key()?;
-    let change = Change { guards: vec![guard.clone()], ..scene.change(now, vec![key.insert()]) };
-    let seen = candidate.apply(&change).await;
-    held_to(&guard, what, expected, seen)
+    under(candidate, scene.change(now, vec![key.insert()]), guard, what, expected).await
 }
 
-/// Whether a change under a guard went as it should.
-fn held_to(
-    guard: &Guard,
+/// Whether a change under a guard goes as it should.
+async fn under<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+    change: Change,
+    guard: Guard,
     what: &str,
     expected: Option<Conflict>,
-    seen: Result<Applied, StoreError>,
 ) -> Result<(), Unmet> {
+    let seen = candidate.apply(&Change { guards: vec![guard.clone()], ..change }).await;
     match (expected, seen) {
         (Some(expected), seen) => conflicts(&format!("{guard:?} for {what}"), seen, expected),
         (None, Ok(_)) => Ok(()),

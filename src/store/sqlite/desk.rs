@@ -25,7 +25,7 @@ pub(super) struct Desk {
     /// None for a database without a file.
     watch: Option<Arc<Watch>>,
     /// Changes since this connection last brought the log into the file, and the length of the log then: it does not
-    /// become shorter, but is written anew from its beginning.
+    /// become shorter, but is written again from its beginning.
     changes: u32,
     log_length: u64,
 }

@@ -82,7 +82,7 @@ create table public.api_key_head (trap integer);
 grant all on all tables in schema public to public;
 "#;
 
-/// A server whose sessions all look for names among a stranger's first, but for those of `admin`.
+/// A server whose sessions all look for names among a stranger's first, except those of `admin`.
 async fn hostile() -> Server {
     let server = Server::start();
     let admin = server.client().await;
