@@ -17,6 +17,9 @@ use crate::store::Head;
 /// Requests that may read the head at the same moment; one more asks through a thread.
 const CONNECTIONS: usize = 4;
 
+/// How long the last look waits for a lock.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(1);
+
 /// Connections that read the head of the change log and nothing else, on the thread that asks. A read takes about 2 µs,
 /// and the look at the names of the files about 3 µs.
 ///
@@ -55,7 +58,9 @@ impl FreshReaders {
 impl Drop for FreshReaders {
     fn drop(&mut self) {
         for connection in self.connections.iter().filter_map(|connection| connection.lock().ok()) {
-            if self.watch.judge(&connection).is_err() {
+            // Nobody is kept waiting any more: a lock of the store's own threads, which end too, is no reason to leave the log.
+            let is_patient = connection.busy_timeout(PATIENCE_AT_THE_END).is_ok();
+            if !is_patient || self.watch.judge(&connection).is_err() {
                 leave_log(&connection);
             }
         }

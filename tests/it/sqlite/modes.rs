@@ -56,6 +56,9 @@ async fn files_that_everybody_may_write_to_are_refused_by_name() {
 async fn a_read_only_file_is_refused_by_name_before_anything_is_made_beside_it() {
     let folder = Folder::new();
     drop(SqliteStore::open(folder.file()).await.unwrap());
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(beside(&folder.file(), end));
+    }
     set(&folder.file(), 0o444);
     refused(&folder, SqliteOpenErrorKind::ReadOnly, &folder.file()).await;
     assert!(!beside(&folder.file(), "-wal").exists() && !beside(&folder.file(), "-shm").exists());
