@@ -55,8 +55,7 @@ impl SqlxStore {
         const IS_NEW: &str = "select to_regclass('keys.api_key_schema') is null";
         const VERSION: &str = "select coalesce(max(version), 0) from keys.api_key_schema";
         const RECORD: &str = "insert into keys.api_key_schema (version) values ($1)";
-        let migrations =
-            PostgresStore::migrations("keys").map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        let migrations = PostgresStore::migrations("keys").map_err(|error| sqlx::Error::Configuration(error.into()))?;
         let mut transaction = pool.begin().await?;
         sqlx::raw_sql(LOCK).execute(&mut *transaction).await?;
         let is_new: bool = sqlx::query_scalar(IS_NEW).fetch_one(&mut *transaction).await?;
