@@ -127,6 +127,7 @@ pub mod manage;
 // Pages of documentation: nothing of them is in what is compiled.
 #[cfg(any(doc, doctest))]
 pub mod manual;
+mod metering;
 pub mod middleware;
 pub mod record;
 pub mod store;

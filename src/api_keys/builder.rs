@@ -12,12 +12,12 @@ use crate::{
     hash::{Argon2Params, Hasher, HasherConfig, Peppers},
     key::KeyFormat,
     manage::{AnyDirectory, DenialLog, Directory, KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
+    metering::UsageRecorder,
     owner::OrganizationId,
     random::random_bytes,
     scope::Scope,
     store::{KeyStore, guarded_change},
     time::Clock,
-    usage::UsageRecorder,
 };
 
 /// The longest between two flushes, and the least that audit events stay: a slip of the unit must not delete a trail.

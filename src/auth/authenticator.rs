@@ -11,28 +11,27 @@ use futures_util::future::BoxFuture;
 
 use super::{
     AuthError, AuthErrorKind, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
-    attempts::{AttemptLines, Tried},
+    background::{AttemptLines, Tried, Upkeep},
     cache::{Entry, ProofCache},
     candidate::{Candidate, proves},
     digest::{Digest, DigestKey},
     error::before_its_end,
-    lease_keeper::LeaseKeeper,
-    log_reader::LogReader,
-    look_up::LookUps,
+    freshness::{LeaseKeeper, LogReader},
+    lookup::LookUps,
     meter::Meter,
     pass::{Accepted, Doorkeeper, Pass, Visit, employ},
     trouble::Trouble,
-    upkeep::Upkeep,
     wiring::Wiring,
 };
 use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId, MalformedReason, ParsedKey},
     log::log,
+    metering::UsageRecorder,
     principal::{Principal, WithClaims},
     store::{KeyReader, Lease},
     time::{Clock, ClockReading, monotonic_millis},
-    usage::{Origin, Source, UsageRecorder},
+    usage::{Origin, Source},
 };
 
 /// Tells authenticators of one process apart. 0 is nobody.

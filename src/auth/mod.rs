@@ -43,44 +43,31 @@
 //! organization. The names are those of a process; one with several [`ApiKeys`](crate::ApiKeys) that must be told apart
 //! reads [`Authenticator::metrics`] of each, and publishes under names of its own.
 
-mod attempts;
 mod authenticator;
-mod breaker;
+mod background;
 mod cache;
 mod candidate;
-mod deadline;
+mod check;
 mod digest;
 mod error;
-mod flusher;
-mod gaps;
-mod lease_keeper;
-mod log_reader;
-mod look_up;
+mod freshness;
+mod lookup;
 mod meter;
 mod metrics;
 mod new_keys;
 mod owners;
 mod pass;
-mod pruner;
 #[cfg(feature = "metrics")]
 mod publish;
-mod ration;
-mod round;
 mod settings;
-mod slow;
 mod trouble;
-mod upkeep;
 mod wiring;
-mod witness;
 
-pub(crate) use attempts::{AttemptLines, AttemptWriter};
 pub use authenticator::Authenticator;
 pub(crate) use authenticator::Check;
+pub(crate) use background::{AttemptLines, AttemptWriter, Keep, Pruner, StoreUpkeep, Upkeep, UsageFlusher};
 pub use error::{AuthError, AuthErrorKind};
-pub(crate) use flusher::UsageFlusher;
 pub use metrics::{AuthMetrics, RefusalCount};
 pub(crate) use pass::{Accepted, Pass, Visit};
-pub(crate) use pruner::{Keep, Pruner};
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
-pub(crate) use upkeep::{StoreUpkeep, Upkeep};
 pub(crate) use wiring::Wiring;

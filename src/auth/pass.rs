@@ -3,11 +3,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use crate::{
-    key::KeyId,
-    principal::Principal,
-    usage::{Seen, Source},
-};
+use crate::{key::KeyId, metering::Seen, principal::Principal, usage::Source};
 
 /// A key that was accepted.
 pub(crate) struct Accepted {

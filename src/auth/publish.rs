@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ::metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
-
 use super::metrics::AuthMetrics;
 use crate::time::Timestamp;
+
+use ::metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 const REFUSALS: &str = "api_keys_refusals_total";
 const REFUSALS_MEANING: &str = "requests that were refused, by code and, for malformed keys, reason";

@@ -1,7 +1,12 @@
 use std::sync::Arc;
 
-use super::{AuthSettings, AuthSetupError, attempts::AttemptLines, cache::ProofCache, meter::Meter, upkeep::Upkeep};
-use crate::{hash::Hasher, store::Lease, usage::UsageRecorder};
+use super::{
+    AuthSettings, AuthSetupError,
+    background::{AttemptLines, Upkeep},
+    cache::ProofCache,
+    meter::Meter,
+};
+use crate::{hash::Hasher, metering::UsageRecorder, store::Lease};
 
 /// What an authenticator shares with the other parts of [`ApiKeys`](crate::ApiKeys).
 pub(crate) struct Wiring {

@@ -145,26 +145,24 @@
 
 mod actor;
 mod advice;
-mod denials;
 mod directory;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod info;
 mod inventory;
 mod issued;
+mod leak;
 mod lint;
 mod manager;
 mod policy;
 mod quota;
 mod request;
-mod response;
 mod rights;
 mod rotation;
 mod rules;
 mod table;
 mod trail;
-
-#[cfg(test)]
-mod tests;
 
 pub use actor::Actor;
 pub use advice::{
@@ -172,7 +170,6 @@ pub use advice::{
     ExposedKey, Exposure, ExposureReason, KeyUse, NameNote, NextStep, NoteKind, Preview, PreviewNote, Recommendation,
     Severity, StoppingKey, Weight,
 };
-pub(crate) use denials::DenialLog;
 pub(crate) use directory::AnyDirectory;
 pub use directory::Directory;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
@@ -182,18 +179,17 @@ pub use inventory::{
     InventoryQuery, InventorySummary, KeyFlag, OwnerSummary,
 };
 pub use issued::IssuedKey;
+pub use leak::{Identification, Identified, LeakEvidence, Misuse, RevokeMany, RevokeManyError, RevokedMany, SourceUse};
 pub use lint::{NameAdvice, lint_name};
 pub use manager::KeyManager;
 pub(crate) use manager::ManagerParts;
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
-pub use response::{
-    Identification, Identified, LeakEvidence, Misuse, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
-};
 pub use rights::{Plan, Rights, TeamRole};
 pub use rotation::{EndedRotation, RotateKey, Rotation, RotationVerdict, Seen};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::TableOfRights;
+pub(crate) use trail::DenialLog;
 pub use trail::{AuditEntry, AuditQuery, EventPage};

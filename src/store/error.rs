@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-use super::place::Place;
+use super::transfer::Place;
 
 /// Why a store did not do what it was asked.
 ///

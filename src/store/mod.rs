@@ -26,41 +26,36 @@ mod change;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;
-mod copy;
-mod copy_error;
 mod error;
 mod guarded;
 mod head;
 mod lease;
 mod memory;
-mod place;
-mod portable;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
-mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod transfer;
 
 pub use any::AnyStore;
 pub use change::{Applied, AuditedWrite, Change, ChangeId, Guard, KeyUpdate, OwnerChange, Write, WriteOutcome};
 pub use contract::{FoundKey, KeyReader, KeyStore};
-pub use copy::{Copied, Copying, Progress, copy};
-pub use copy_error::{CopyError, CopyErrorKind};
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use guarded::{guarded, guarded_change};
 pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::{Lease, Moment};
 pub use memory::MemoryStore;
-pub use place::{InvalidPlace, Place};
-pub use portable::PortableStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
 pub use query::{
     EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageOf,
 };
-pub use rows::{Exported, MetaRow, OwnerRow, Rows};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
+pub use transfer::{
+    Copied, CopyError, CopyErrorKind, Copying, Exported, InvalidPlace, MetaRow, OwnerRow, Place, PortableStore,
+    Progress, Rows, copy,
+};
 
 pub use crate::owner::OwnerRef;

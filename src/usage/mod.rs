@@ -8,25 +8,16 @@
 //! set up by [`Sources`](crate::middleware::Sources); a line in the audit trail for each attempt by
 //! [`attempt_lines`](crate::ApiKeysBuilder::attempt_lines).
 
-mod budget;
 mod detail;
-mod draft;
-mod known;
 mod meaning;
 mod origin;
-mod pairs;
-mod places;
-mod recorder;
 mod row;
 mod source;
-mod tally;
 
-pub(crate) use budget::StoredSources;
 pub(crate) use detail::is_of_a_wrong_clock;
 pub use detail::{Contact, UsageCount, UsageDetail};
 pub use meaning::OutcomeSummary;
 pub(crate) use origin::Origin;
-pub(crate) use recorder::{Counted, Seen, UsageRecorder};
 pub use row::{Outcome, UsageBatch, UsageRow, UsageTotals};
 pub use source::Source;
-pub(crate) use tally::KeyUsage;
+pub(crate) use source::same_text;

@@ -30,7 +30,7 @@ impl Origin<'_> {
 
     /// Whether it is this source, as far as that can be told at once.
     #[inline]
-    pub(super) fn is_at_once(&self, source: &Source) -> bool {
+    pub(crate) fn is_at_once(&self, source: &Source) -> bool {
         match self {
             Self::Agent(label, agent) => {
                 let (of, client) = source.parts();
@@ -50,7 +50,7 @@ impl Origin<'_> {
     }
 
     /// What it says in words.
-    pub(super) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> T {
+    pub(crate) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> T {
         match self {
             Self::Source(source) => read(source.as_str()),
             Self::Agent(label, agent) => read(Words::new(label, agent.and_then(product).unwrap_or_default()).as_str()),

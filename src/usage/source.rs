@@ -9,7 +9,7 @@ use std::{
 use crate::owner::{InvalidId, UserId};
 
 /// The longest source, in bytes.
-pub(super) const LONGEST_SOURCE: usize = 128;
+pub(crate) const LONGEST_SOURCE: usize = 128;
 
 /// The client of sources that are too many to tell apart.
 const OTHER: &str = "other";
@@ -55,7 +55,7 @@ impl Source {
     }
 
     /// A client of a layer with this label: `text` is both, and the client begins in it where it is said to.
-    pub(super) fn of_client(label: &Self, text: &str, client_at: usize) -> Self {
+    pub(crate) fn of_client(label: &Self, text: &str, client_at: usize) -> Self {
         let client = text.get(client_at..).unwrap_or_default().into();
         Self::with_text(Text { id: 0, text: text.into(), label: label.clone(), client })
     }
@@ -65,7 +65,7 @@ impl Source {
     }
 
     /// The same source with a place in the table of known ones.
-    pub(super) fn numbered(&self, id: u32) -> Self {
+    pub(crate) fn numbered(&self, id: u32) -> Self {
         let (text, label, client) = match &self.0 {
             Some(text) => (text.text.clone(), text.label.clone(), text.client.clone()),
             None => (Box::default(), Self(None), Box::default()),
@@ -73,12 +73,12 @@ impl Source {
         Self::with_text(Text { id, text, label, client })
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.0.as_ref().map_or(0, |text| text.id)
     }
 
     /// The label that it was made with, and its client, empty if there is none.
-    pub(super) fn parts(&self) -> (&Self, &str) {
+    pub(crate) fn parts(&self) -> (&Self, &str) {
         const NOWHERE: &Source = &Source(None);
         match &self.0 {
             Some(text) => (&text.label, &text.client),
@@ -88,7 +88,7 @@ impl Source {
 
     /// Equal without a look at the words where that can be.
     #[inline]
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
             (Some(one), Some(two)) if Arc::ptr_eq(one, two) => true,
@@ -97,7 +97,7 @@ impl Source {
     }
 
     /// The label of the layer it came through, empty if that has none.
-    pub(super) fn label(&self) -> &Self {
+    pub(crate) fn label(&self) -> &Self {
         match &self.0 {
             Some(text) if !(text.label.0.is_none() && text.client.is_empty()) => &text.label,
             // Nothing but a label.
@@ -107,7 +107,7 @@ impl Source {
 
     /// The source under which it is counted where there are too many to tell apart: `other`, with its label if it has
     /// one.
-    pub(super) fn folded(&self) -> Self {
+    pub(crate) fn folded(&self) -> Self {
         let label = self.label();
         if label.as_str().is_empty() {
             return Self::other();
@@ -118,17 +118,17 @@ impl Source {
     }
 
     /// The source of what is counted without any.
-    pub(super) fn other() -> Self {
+    pub(crate) fn other() -> Self {
         Self::of_client(&Self(None), OTHER, 0)
     }
 
     /// Whether it stands for many.
-    pub(super) fn is_other(&self) -> bool {
+    pub(crate) fn is_other(&self) -> bool {
         self.parts().1 == OTHER
     }
 
     /// How many hold it.
-    pub(super) fn holders(&self) -> usize {
+    pub(crate) fn holders(&self) -> usize {
         self.0.as_ref().map_or(0, Arc::strong_count)
     }
 }
@@ -136,12 +136,12 @@ impl Source {
 /// Whether two texts are equal, without a look at empty ones: those point to no memory, and to compare nothing there
 /// takes some processors longer than the rest of a check (AMD Zen 4, with a `memcmp` of masked loads: 160 ns).
 #[inline]
-pub(super) fn same_text(one: &str, two: &str) -> bool {
+pub(crate) fn same_text(one: &str, two: &str) -> bool {
     one.len() == two.len() && (one.is_empty() || one == two)
 }
 
 /// Where a text can be cut.
-pub(super) trait Cut {
+pub(crate) trait Cut {
     /// The greatest boundary of a character that is no greater than `most`.
     fn floor_char_boundary_at(&self, most: usize) -> usize;
 }

@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["principal", "record"],
     &["audit", "usage"],
     &["store"],
+    &["metering"],
     &["auth", "manage"],
     &["middleware"],
     &["api_keys"],

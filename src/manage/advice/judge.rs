@@ -1,9 +1,9 @@
 //! From evidence to a recommendation.
 
 use super::{
-    advise::{NextStep, Recommendation},
     evidence::{Evidence, Weight},
     gather::FEW,
+    recommendation::{NextStep, Recommendation},
 };
 use crate::owner::KeyKind;
 

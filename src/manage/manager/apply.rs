@@ -22,28 +22,28 @@ use crate::{
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
 /// What an actor wants done, all or none: 1 to 50 writes.
-pub(super) struct Wanted {
-    pub(super) at: Timestamp,
-    pub(super) writes: Vec<WantedWrite>,
+pub(in crate::manage) struct Wanted {
+    pub(in crate::manage) at: Timestamp,
+    pub(in crate::manage) writes: Vec<WantedWrite>,
     /// What must hold at the moment of commit, and what it means if it does not, beside that the actor may act.
-    pub(super) guards: Vec<(Guard, Unmet)>,
+    pub(in crate::manage) guards: Vec<(Guard, Unmet)>,
     /// The room for one more key that there must be, too.
-    pub(super) quotas: Vec<(Guard, Quota)>,
-    pub(super) dedupe: Option<String>,
+    pub(in crate::manage) quotas: Vec<(Guard, Quota)>,
+    pub(in crate::manage) dedupe: Option<String>,
 }
 
 /// One write, and what the audit trail says of it.
-pub(super) struct WantedWrite {
-    pub(super) write: Write,
-    pub(super) action: Action,
-    pub(super) subject: Subject,
-    pub(super) before: Option<String>,
-    pub(super) after: Option<String>,
+pub(in crate::manage) struct WantedWrite {
+    pub(in crate::manage) write: Write,
+    pub(in crate::manage) action: Action,
+    pub(in crate::manage) subject: Subject,
+    pub(in crate::manage) before: Option<String>,
+    pub(in crate::manage) after: Option<String>,
 }
 
 /// What a guard that does not hold means.
 #[derive(Clone)]
-pub(super) enum Unmet {
+pub(in crate::manage) enum Unmet {
     /// The actor may not act any more.
     Actor(DenialReason),
     /// Things are not as they were when the change was decided on.
@@ -54,12 +54,12 @@ pub(super) enum Unmet {
 
 impl Wanted {
     /// A single write under no guard of its own.
-    pub(super) fn one(at: Timestamp, write: WantedWrite) -> Self {
+    pub(in crate::manage) fn one(at: Timestamp, write: WantedWrite) -> Self {
         Self::all(at, vec![write])
     }
 
     /// These writes under no guard of their own.
-    pub(super) fn all(at: Timestamp, writes: Vec<WantedWrite>) -> Self {
+    pub(in crate::manage) fn all(at: Timestamp, writes: Vec<WantedWrite>) -> Self {
         Self { at, writes, guards: Vec::new(), quotas: Vec::new(), dedupe: None }
     }
 }
@@ -67,7 +67,11 @@ impl Wanted {
 impl<S: KeyStore> KeyManager<S> {
     /// Writes what the actor wants, with its events, if the actor may still act at that moment. One outcome for each
     /// write.
-    pub(super) async fn apply(&self, actor: &Actor, wanted: Wanted) -> Result<Vec<WriteOutcome>, ManageError> {
+    pub(in crate::manage) async fn apply(
+        &self,
+        actor: &Actor,
+        wanted: Wanted,
+    ) -> Result<Vec<WriteOutcome>, ManageError> {
         let Wanted { at, writes, mut guards, quotas, dedupe } = wanted;
         guards.extend(self.guards_of(actor));
         // Last: an actor who may not act any more is told of that.
@@ -110,7 +114,11 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// The same for a change of one write.
-    pub(super) async fn apply_one(&self, actor: &Actor, wanted: Wanted) -> Result<WriteOutcome, ManageError> {
+    pub(in crate::manage) async fn apply_one(
+        &self,
+        actor: &Actor,
+        wanted: Wanted,
+    ) -> Result<WriteOutcome, ManageError> {
         let outcomes = self.apply(actor, wanted).await?;
         outcomes.first().copied().ok_or_else(|| StoreError::corrupt("a change of one write has no outcome").into())
     }
@@ -181,7 +189,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// That an owner is to be given a key.
-    pub(super) fn owner_is_active(&self, owner: &Owner) -> (Guard, Unmet) {
+    pub(in crate::manage) fn owner_is_active(&self, owner: &Owner) -> (Guard, Unmet) {
         (Guard::OwnerActive(self.owner_ref(owner)), Unmet::NewOwner(owner.clone()))
     }
 }

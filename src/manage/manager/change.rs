@@ -178,7 +178,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// Writes what may change about a key as it is in this record, under the record's version.
-    pub(super) fn update_to(&self, record: &KeyRecord) -> Write {
+    pub(in crate::manage) fn update_to(&self, record: &KeyRecord) -> Write {
         let row = KeyRow::from(record);
         Write::Update(KeyUpdate {
             organization: self.0.organization.clone(),
@@ -192,7 +192,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// Revokes a key; the audit trail calls it `action`.
-    pub(super) fn revocation(
+    pub(in crate::manage) fn revocation(
         &self,
         id: KeyId,
         owner: &Owner,

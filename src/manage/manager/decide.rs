@@ -7,10 +7,10 @@ use crate::{
     log::log,
     manage::{
         actor::Actor,
-        denials::{Attempt, NOT_FOUND},
         error::{ManageError, ManageErrorKind},
         policy::{Decision, DenialReason, KeyAction, Target},
         rights::Rights,
+        trail::{Attempt, NOT_FOUND},
     },
     owner::{OrganizationId, Owner, TeamId, TeamRef, UserId},
     scope::Scope,
@@ -156,7 +156,7 @@ impl<S> KeyManager<S> {
         Ok(said.unwrap_or_else(|| self.0.organization == OrganizationId::single() || actor.names_team(&team.team)))
     }
 
-    pub(super) fn allows(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> bool {
+    pub(in crate::manage) fn allows(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> bool {
         self.decide(actor, action, target) == Decision::Allow
     }
 }
@@ -164,7 +164,7 @@ impl<S> KeyManager<S> {
 /// Decisions on real attempts, which leave a trace in the audit trail if they are no.
 impl<S: KeyStore> KeyManager<S> {
     /// Whether it is an actor of this organization that may manage keys at all.
-    pub(super) fn admit(&self, actor: &Actor) -> Result<(), ManageError> {
+    pub(in crate::manage) fn admit(&self, actor: &Actor) -> Result<(), ManageError> {
         self.admissible(actor).inspect_err(|error| {
             let reason = match error.kind() {
                 ManageErrorKind::Denied(denial) => denial.reason().code(),
@@ -175,12 +175,17 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// Whether the policy lets the actor do this to something it may know of.
-    pub(super) fn permit(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<(), ManageError> {
+    pub(in crate::manage) fn permit(
+        &self,
+        actor: &Actor,
+        action: KeyAction,
+        target: &Target<'_>,
+    ) -> Result<(), ManageError> {
         self.note_no(actor, action, target, self.decide(actor, action, target))
     }
 
     /// The same of a key that is to be made.
-    pub(super) async fn permit_issue(&self, actor: &Actor, target: &Target<'_>) -> Result<(), ManageError> {
+    pub(in crate::manage) async fn permit_issue(&self, actor: &Actor, target: &Target<'_>) -> Result<(), ManageError> {
         let decision = self.resolve(actor, KeyAction::Issue, target).await?;
         self.note_no(actor, KeyAction::Issue, target, decision)
     }
@@ -202,19 +207,19 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// The actor may not know that what is asked for is there: this key, or one of this owner.
-    pub(super) fn hide(&self, actor: &Actor, action: KeyAction, aimed_at: Option<Subject>) -> ManageError {
+    pub(in crate::manage) fn hide(&self, actor: &Actor, action: KeyAction, aimed_at: Option<Subject>) -> ManageError {
         self.note_denied(actor, Some(action.as_str()), HIDDEN, aimed_at);
         ManageError::not_found()
     }
 
     /// There is no key of this id here, nor the owner of one.
-    pub(super) fn absent(&self, actor: &Actor, action: KeyAction, id: &KeyId) -> ManageError {
+    pub(in crate::manage) fn absent(&self, actor: &Actor, action: KeyAction, id: &KeyId) -> ManageError {
         self.note(actor, Some(action.as_str()), NOT_FOUND, None, Some(*id));
         ManageError::not_found()
     }
 
     /// What the actor knows of and may not do, for a reason that no policy has.
-    pub(super) fn deny(
+    pub(in crate::manage) fn deny(
         &self,
         actor: &Actor,
         action: KeyAction,
@@ -227,7 +232,7 @@ impl<S: KeyStore> KeyManager<S> {
 
     /// Adds to what the audit trail will say of denied attempts; about the actor's own user or team, if nothing is known
     /// that was aimed at.
-    pub(super) fn note_denied(
+    pub(in crate::manage) fn note_denied(
         &self,
         actor: &Actor,
         action: Option<&'static str>,

@@ -95,7 +95,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// What the store keeps of an idempotency key: nobody's is met by another actor's, or in another organization.
-    pub(super) fn dedupe(&self, key: &str, actor: &Actor) -> Result<String, ManageError> {
+    pub(in crate::manage) fn dedupe(&self, key: &str, actor: &Actor) -> Result<String, ManageError> {
         if !is_idempotency_key(key) {
             return Err(invalid(InvalidInput::IdempotencyKey));
         }
@@ -108,7 +108,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 }
 
-pub(super) const fn is_idempotency_key(key: &str) -> bool {
+pub(in crate::manage) const fn is_idempotency_key(key: &str) -> bool {
     !key.is_empty() && key.len() <= LONGEST_IDEMPOTENCY_KEY
 }
 
@@ -117,7 +117,7 @@ const fn invalid(what: InvalidInput) -> ManageError {
 }
 
 /// What the audit trail says of a new key, because all of it can change later.
-pub(super) fn summary(record: &KeyRecord) -> String {
+pub(in crate::manage) fn summary(record: &KeyRecord) -> String {
     #[derive(serde::Serialize)]
     struct Summary<'a> {
         name: &'a KeyName,

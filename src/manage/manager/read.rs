@@ -60,7 +60,7 @@ impl<S: KeyStore> KeyManager<S> {
 
     /// The owners whose keys to ask the store for, of one or of all that there are; none of them in particular where the
     /// actor may see them all. `with_usage` where the answer tells how they are used, as which of them are unused does.
-    pub(super) fn owners_to_list(
+    pub(in crate::manage) fn owners_to_list(
         &self,
         owner: Option<&Owner>,
         with_usage: bool,
@@ -80,7 +80,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// What the store is asked for, but for the owner.
-    pub(super) fn key_query(&self, query: &ListKeys) -> Result<KeyQuery, ManageError> {
+    pub(in crate::manage) fn key_query(&self, query: &ListKeys) -> Result<KeyQuery, ManageError> {
         if query.limit == 0 || query.limit > LARGEST_PAGE {
             return Err(ManageError::invalid(InvalidInput::PageSize));
         }
@@ -96,7 +96,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// The next rows of all these owners together, and whether more follow.
-    pub(super) async fn rows(
+    pub(in crate::manage) async fn rows(
         &self,
         mut query: KeyQuery,
         owners: &[Option<Owner>],

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What an actor sees of a row of the store.
-pub(super) enum Sight {
+pub(in crate::manage) enum Sight {
     /// Not even that it is there. With what the row says it is about, for the audit trail alone.
     Hidden(Option<Subject>),
     /// The key.
@@ -24,21 +24,21 @@ pub(super) enum Sight {
 }
 
 /// A key as an actor sees it.
-pub(super) struct Shown {
-    pub(super) record: KeyRecord,
-    pub(super) status: OwnerStatus,
+pub(in crate::manage) struct Shown {
+    pub(in crate::manage) record: KeyRecord,
+    pub(in crate::manage) status: OwnerStatus,
     /// None if that is not for its eyes.
-    pub(super) usage: Option<UsageTotals>,
+    pub(in crate::manage) usage: Option<UsageTotals>,
 }
 
 impl Shown {
-    pub(super) fn into_info(self) -> KeyInfo {
+    pub(in crate::manage) fn into_info(self) -> KeyInfo {
         KeyInfo::new(self.record, self.status, self.usage)
     }
 }
 
 impl<S> KeyManager<S> {
-    pub(super) fn sight(&self, actor: &Actor, found: &FoundKey) -> Sight {
+    pub(in crate::manage) fn sight(&self, actor: &Actor, found: &FoundKey) -> Sight {
         let sees = |target: &Target<'_>| self.allows(actor, KeyAction::See, target);
         match read(found) {
             Ok((record, status)) if sees(&Target::key(&record)) => Sight::Seen(Box::new(record), status),
@@ -54,7 +54,7 @@ impl<S> KeyManager<S> {
     }
 
     /// A key as the actor sees it; if nobody can read the record, its id goes to the unreadable ones.
-    pub(super) fn shown(&self, row: ListedKey, actor: &Actor, unreadable: &mut Vec<KeyId>) -> Option<Shown> {
+    pub(in crate::manage) fn shown(&self, row: ListedKey, actor: &Actor, unreadable: &mut Vec<KeyId>) -> Option<Shown> {
         let (usage, found) = (row.usage, FoundKey { key: row.key, owner: row.owner });
         match self.sight(actor, &found) {
             Sight::Seen(record, status) => {
@@ -72,7 +72,7 @@ impl<S> KeyManager<S> {
 
 impl<S: KeyStore> KeyManager<S> {
     /// The key of this row, if the actor may do this to it.
-    pub(super) fn permitted(
+    pub(in crate::manage) fn permitted(
         &self,
         found: &FoundKey,
         actor: &Actor,
@@ -90,7 +90,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 
     /// The actor may not know of this row. One that does not say whose it is looks as if it were not there.
-    pub(super) fn hidden(
+    pub(in crate::manage) fn hidden(
         &self,
         found: &FoundKey,
         actor: &Actor,
@@ -105,7 +105,7 @@ impl<S: KeyStore> KeyManager<S> {
 }
 
 /// The nouns of two rows.
-pub(super) fn read(found: &FoundKey) -> Result<(KeyRecord, OwnerStatus), ManageError> {
+pub(in crate::manage) fn read(found: &FoundKey) -> Result<(KeyRecord, OwnerStatus), ManageError> {
     let record = KeyRecord::try_from(&found.key).map_err(ManageError::corrupt)?;
     Ok((record, OwnerStatus::try_from(&found.owner).map_err(ManageError::corrupt)?))
 }

@@ -60,18 +60,21 @@ impl<S: KeyStore> KeyManager<S> {
         detail(&guarded(self.0.timeout, || self.0.store.usage(&UsageOf::NoKey)).await?)
     }
 
-    pub(super) async fn usage_of_one(&self, id: &KeyId) -> Result<UsageDetail, ManageError> {
+    pub(in crate::manage) async fn usage_of_one(&self, id: &KeyId) -> Result<UsageDetail, ManageError> {
         Ok(self.usage_of(&[*id]).await?.remove(id).unwrap_or_default())
     }
 
     /// How these keys were used; those that never were are left out.
-    pub(super) async fn usage_of(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, UsageDetail>, ManageError> {
+    pub(in crate::manage) async fn usage_of(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, UsageDetail>, ManageError> {
         let rows = self.usage_rows_of(ids).await?;
         rows.into_iter().map(|(id, rows)| Ok((id, detail(&rows)?))).collect()
     }
 
     /// The counts of these keys as they are stored; those that have none are left out.
-    pub(super) async fn usage_rows_of(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, Vec<UsageRow>>, ManageError> {
+    pub(in crate::manage) async fn usage_rows_of(
+        &self,
+        ids: &[KeyId],
+    ) -> Result<HashMap<KeyId, Vec<UsageRow>>, ManageError> {
         let mut of_key = HashMap::new();
         for ids in ids.chunks(MOST_KEYS) {
             let (of, asked) = (UsageOf::Keys(ids.to_vec()), ids.iter().collect::<HashSet<_>>());

@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// The most keys or events of one page, as the store's contract says.
-pub(super) const LARGEST_PAGE: u16 = 1_000;
+pub(in crate::manage) const LARGEST_PAGE: u16 = 1_000;
 
 /// Goes through the keys of a query page by page: those of one owner after another, each in the order of their making.
-pub(super) struct Walk {
+pub(in crate::manage) struct Walk {
     query: KeyQuery,
     begin: Option<KeyCursor>,
     owners: VecDeque<Option<Owner>>,
@@ -25,18 +25,18 @@ pub(super) struct Walk {
 
 impl Walk {
     /// The keys of a query.
-    pub(super) fn new(query: KeyQuery) -> Self {
+    pub(in crate::manage) fn new(query: KeyQuery) -> Self {
         let owner = query.owner.clone();
         Self::of_owners(query, vec![owner])
     }
 
     /// The same for these owners; none of them in particular stands for all keys of the organization.
-    pub(super) fn of_owners(query: KeyQuery, owners: Vec<Option<Owner>>) -> Self {
+    pub(in crate::manage) fn of_owners(query: KeyQuery, owners: Vec<Option<Owner>>) -> Self {
         Self { begin: query.after, query: KeyQuery { limit: LARGEST_PAGE, ..query }, owners: owners.into() }
     }
 
     /// The next page, which may be empty; none once all were shown.
-    pub(super) async fn next_page<S: KeyStore>(
+    pub(in crate::manage) async fn next_page<S: KeyStore>(
         &mut self,
         manager: &KeyManager<S>,
     ) -> Result<Option<Vec<ListedKey>>, ManageError> {
@@ -60,7 +60,7 @@ impl Walk {
 
 impl<S: KeyStore> KeyManager<S> {
     /// The owners to whom the actor may do all this; none of them in particular where it may to the whole organization.
-    pub(super) fn reach(&self, actor: &Actor, actions: &[KeyAction]) -> Vec<Option<Owner>> {
+    pub(in crate::manage) fn reach(&self, actor: &Actor, actions: &[KeyAction]) -> Vec<Option<Owner>> {
         let may = |target: &Target<'_>| actions.iter().all(|action| self.allows(actor, *action, target));
         if may(&Target::Organization) {
             return vec![None];
@@ -70,14 +70,14 @@ impl<S: KeyStore> KeyManager<S> {
 }
 
 /// The place in the order of lists right before the first key made at this time.
-pub(super) fn before(time: Timestamp) -> Option<KeyCursor> {
+pub(in crate::manage) fn before(time: Timestamp) -> Option<KeyCursor> {
     let created_at = Timestamp::from_millis(time.as_millis().checked_sub(1)?).ok()?;
     // The greatest id there can be.
     KeyId::new(&"z".repeat(20)).ok().map(|id| KeyCursor { created_at, id })
 }
 
 /// The place right after this key.
-pub(super) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
+pub(in crate::manage) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
     Ok(KeyCursor {
         created_at: Timestamp::from_millis(row.key.created_at).map_err(ManageError::corrupt)?,
         id: KeyId::new(&row.key.id).map_err(ManageError::corrupt)?,

@@ -9,7 +9,7 @@ use crate::{
 
 /// How long a source is taken to be still there after its last call. Usage is written every ten seconds by default, so
 /// a call is known of long before.
-pub(super) const QUIET: Duration = Duration::from_secs(3_600);
+pub(in crate::manage) const QUIET: Duration = Duration::from_secs(3_600);
 
 /// Counted for a request beside its `success`, if what is behind the door turned it away.
 pub(in crate::manage) const TURNED_AWAY: [&str; 5] =
@@ -64,7 +64,7 @@ impl fmt::Display for RotationVerdict {
 /// calling with the new key after its last call with the old one. One name may stand for several machines, so one that
 /// called with the old key lately is still there, whatever else it did. A call that lies in the future was dated by a wrong
 /// clock, which is no evidence of when it was; nothing waits until that time has come.
-pub(super) fn verdict(
+pub(in crate::manage) fn verdict(
     old: &UsageDetail,
     new: &UsageDetail,
     begun_at: Timestamp,
@@ -87,7 +87,12 @@ pub(super) fn verdict(
 }
 
 /// The sources of the old key of which nothing shows that they are done with it.
-pub(super) fn still_on_old(old: &UsageDetail, new: &UsageDetail, now: Timestamp, quiet: Duration) -> Vec<UsageCount> {
+pub(in crate::manage) fn still_on_old(
+    old: &UsageDetail,
+    new: &UsageDetail,
+    now: Timestamp,
+    quiet: Duration,
+) -> Vec<UsageCount> {
     let stays = |source: &&UsageCount| called_lately(source, now, quiet) || !has_moved(source, new, now);
     old.successes().filter(stays).cloned().collect()
 }
@@ -114,6 +119,3 @@ fn has_moved(source: &UsageCount, new: &UsageDetail, now: Timestamp) -> bool {
 fn stands_for_many(source: &str) -> bool {
     source.rsplit('/').next() == Some("other")
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,12 @@
+//! What goes on beside requests: usage is written, old rows are pruned, attempts are logged, old hashes are improved.
+
+mod access_log;
+mod flush;
+mod prune;
+mod upkeep;
+
+pub(super) use access_log::Tried;
+pub(crate) use access_log::{AttemptLines, AttemptWriter};
+pub(crate) use flush::UsageFlusher;
+pub(crate) use prune::{Keep, Pruner};
+pub(crate) use upkeep::{StoreUpkeep, Upkeep};

@@ -1,0 +1,218 @@
+mod ration;
+mod witness;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use self::{
+    ration::{PER_TURN, Ration},
+    witness::{Contradiction, Testimony, Witness},
+};
+use crate::{
+    background::{Background, take_turns},
+    log::log,
+    random::random_bytes,
+    store::{KeyStore, Prune, Pruned, StoreError, guarded, guarded_change},
+    time::{Clock, ClockReading, Timestamp},
+};
+
+/// Rows of the change log that stay: readers that are further behind begin anew after a thousand already.
+const LOG_ROWS: u32 = 100_000;
+
+/// How long the results of changes stay. They are asked for by whoever repeats a change, within seconds as a rule.
+const RESULTS: Duration = Duration::from_secs(7 * 86_400);
+
+const INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// The first turn comes within so long, at random: the nodes of a fleet start together and need not prune together.
+const LATEST_START: Duration = Duration::from_secs(300);
+
+/// Between two turns of what is forgotten in many: others write then.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The name of the note in which pruners tell each other of their turns.
+const NOTE: &str = "pruning";
+
+/// The most machines whose clocks are remembered.
+const MOST_CLOCKS: usize = 64;
+
+/// How long events stay; none: for good.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keep {
+    pub(crate) events: Option<Duration>,
+    /// Lines of attempts; none: like all other events.
+    pub(crate) attempts: Option<Duration>,
+}
+
+/// Lets the store forget, once an hour, what nobody asks for any more.
+///
+/// Audit events are evidence, and a deletion by a clock cannot be taken back: that takes two witnesses of the time, and
+/// has a limit for each day. Rows of the change log and results of changes are none, and go by this node's clock alone.
+pub(crate) struct Pruner<S> {
+    store: Arc<S>,
+    clock: Arc<dyn Clock>,
+    timeout: Duration,
+    keep: Keep,
+    background: Background,
+    begun: Instant,
+    /// The name of this node's clock, which those of one machine share.
+    name: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    witness: Witness,
+    /// Why nothing was deleted the last time.
+    told: Option<Contradiction>,
+    /// Only rows that are no evidence were too many for one turn.
+    only_rows: bool,
+}
+
+/// What pruners of all nodes tell each other, by way of the store.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Note {
+    /// What the clocks of machines showed when their pruners had a turn, in milliseconds since 1970.
+    clocks: BTreeMap<String, i64>,
+    events: Ration,
+    attempts: Ration,
+}
+
+impl<S: KeyStore> Pruner<S> {
+    pub(crate) fn new(store: Arc<S>, clock: Arc<dyn Clock>, timeout: Duration, keep: Keep) -> Self {
+        let id = clock.boot().map(|boot| boot.id).or_else(|| random_bytes().ok().map(|bytes| *bytes));
+        let name = id.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
+        let (background, begun, state) = (Background::default(), Instant::now(), Mutex::default());
+        Self { store, clock, timeout, keep, background, begun, name, state }
+    }
+
+    /// Starts pruning, unless that is under way, for as long as somebody holds the pruner.
+    pub(crate) fn start(self: &Arc<Self>) {
+        self.background.start(|| {
+            take_turns(Arc::downgrade(self), first_pause(), |pruner| async move {
+                if pruner.prune().await { PAUSE } else { INTERVAL }
+            })
+        });
+    }
+
+    /// Whether there may be more to forget.
+    async fn prune(&self) -> bool {
+        let reading = self.clock.reading();
+        let mut prune = Prune {
+            keep_log_rows: Some(LOG_ROWS),
+            changes_before: Some(reading.earliest().saturating_sub(RESULTS)),
+            ..Prune::default()
+        };
+        let is_turn_of_evidence = !std::mem::take(&mut self.state().only_rows);
+        if is_turn_of_evidence && let Err(_error) = self.add_evidence(reading, &mut prune).await {
+            let _error = &_error as &dyn std::error::Error;
+            log!(warn, error = _error, "old audit events could not be counted, which is tried again in an hour");
+        }
+        match guarded_change(self.timeout, || self.store.prune(&prune)).await {
+            Ok(pruned) => {
+                let Pruned { events, attempts, log_rows, changes } = pruned;
+                if events + attempts > 0 {
+                    log!(info, events, attempts, "old audit events were deleted, as the settings want");
+                }
+                log!(debug, log_rows, changes, "the key store was pruned");
+                let (more_events, more_rows) = (events.max(attempts) >= PER_TURN, log_rows > 0 || changes > 0);
+                self.state().only_rows = more_rows && !more_events;
+                more_events || more_rows
+            }
+            Err(_error) => {
+                let _error = &_error as &dyn std::error::Error;
+                log!(warn, error = _error, "the key store could not be pruned, which is tried again in an hour");
+                false
+            }
+        }
+    }
+
+    /// Adds the events that are to be forgotten now, as many as may be, if somebody confirms what the clock shows.
+    async fn add_evidence(&self, reading: ClockReading, prune: &mut Prune) -> Result<(), StoreError> {
+        let attempts = self.keep.attempts.or(self.keep.events);
+        if attempts.is_none() || !reading.is_certain() {
+            return Ok(());
+        }
+        let standing = guarded(self.timeout, || self.store.replace_note(NOTE, &[], &[])).await?;
+        // One that cannot be read allows nothing but a new beginning.
+        let mut note: Note = serde_json::from_slice(&standing).unwrap_or_default();
+        note.clocks.remove(&self.name);
+        let count = |attempts, before| guarded(self.timeout, move || self.store.trail(attempts, before));
+        let trail = count(false, before(self.keep.events, reading.now())).await?;
+        let confirmed = self.confirmed(reading.now(), trail.newest_at, &mut note);
+        note.clocks.insert(self.name.clone(), reading.now().as_millis());
+        let Some(now) = confirmed else { return self.replace(&standing, &note).await.map(drop) };
+        let mut wanted = *prune;
+        if self.keep.events.is_some() {
+            let before = before(self.keep.events, now);
+            let trail = if now == reading.now() { trail } else { count(false, before).await? };
+            (wanted.events_before, wanted.most_events) = (Some(before), Some(note.events.take(trail, now)));
+        }
+        let before = before(attempts, now);
+        let trail = count(true, before).await?;
+        (wanted.attempts_before, wanted.most_attempts) = (Some(before), Some(note.attempts.take(trail, now)));
+        // Remembered first. Of two nodes that have a turn at once, one deletes.
+        if self.replace(&standing, &note).await? {
+            *prune = wanted;
+        }
+        Ok(())
+    }
+
+    /// The time by which events may be deleted, if there are two witnesses of it.
+    fn confirmed(&self, now: Timestamp, newest_event: Option<Timestamp>, note: &mut Note) -> Option<Timestamp> {
+        let ran = self.clock.boot().map_or_else(|| self.begun.elapsed(), |boot| boot.age);
+        let mut state = self.state();
+        let testimony = Testimony { now, ran, others: &note.clocks, newest_event };
+        let heard = state.witness.hear(&testimony);
+        note.clocks.retain(|id, _| !state.witness.is_gone(id, ran));
+        while note.clocks.len() >= MOST_CLOCKS
+            && let Some((oldest, _)) = note.clocks.iter().min_by_key(|(_, said)| **said)
+        {
+            let oldest = oldest.clone();
+            note.clocks.remove(&oldest);
+        }
+        if heard.err() != state.told {
+            state.told = heard.err();
+            if let Some(_contradiction) = state.told {
+                log!(
+                    warn,
+                    reason = _contradiction.to_string(),
+                    "no audit events are deleted, because nobody confirms the time: look at the clocks of all nodes"
+                );
+            }
+        }
+        heard.ok()
+    }
+
+    /// Whether the note was still the one that was read.
+    async fn replace(&self, standing: &[u8], note: &Note) -> Result<bool, StoreError> {
+        // Fails only on maps whose keys are no strings; there is none.
+        let new = serde_json::to_vec(note).unwrap_or_default();
+        Ok(guarded_change(self.timeout, || self.store.replace_note(NOTE, standing, &new)).await? == new)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Before which time events are old; none are if they are kept forever.
+fn before(keep: Option<Duration>, now: Timestamp) -> Timestamp {
+    keep.map_or(Timestamp::MIN, |keep| now.saturating_sub(keep))
+}
+
+/// Without randomness as late as can be: any time will do.
+fn first_pause() -> Duration {
+    let share = random_bytes().map_or(u16::MAX, |bytes| u16::from_le_bytes(*bytes));
+    LATEST_START * u32::from(share) / u32::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{store::Trail, time::Timestamp};
+
+/// Of the events of one kind, this part may be deleted in a day, however many are old: who misleads the clocks of a service
+/// does not get rid of its trail by that.
+const SHARE: u64 = 10;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The most that are deleted in one turn: no store deletes more at a time.
+pub(in crate::auth) const PER_TURN: u64 = 10_000;
+
+/// How many events of a kind may still be deleted. The store remembers it for all nodes, also when they start again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::auth) struct Ration {
+    /// When it was looked at last, and since when the day runs; in milliseconds since 1970, 0 for never.
+    at: i64,
+    day: i64,
+    /// Of this day.
+    allowed: u64,
+    /// Those that were old then and stayed.
+    left: u64,
+}
+
+impl Ration {
+    /// How many of a trail to delete now: of each day the larger of a tenth of it and of what became old since the last
+    /// turn. What became old because a clock moved on by more than a day is none of the latter.
+    pub(in crate::auth) fn take(&mut self, trail: Trail, now: Timestamp) -> u64 {
+        let is_on_time = self.at > 0 && is_within_a_day(self.at, now);
+        let new = if is_on_time { trail.before.saturating_sub(self.left) } else { 0 };
+        if self.at == 0 || !is_within_a_day(self.day, now) {
+            self.day = now.as_millis();
+            self.allowed = trail.events.div_ceil(SHARE);
+        }
+        self.allowed = self.allowed.max(new);
+        let taken = self.allowed.min(trail.before).min(PER_TURN);
+        self.allowed -= taken;
+        self.left = trail.before.saturating_sub(taken);
+        // Of nodes whose clocks differ a little, the one that is ahead.
+        self.at = if is_on_time { self.at.max(now.as_millis()) } else { now.as_millis() };
+        taken
+    }
+}
+
+fn is_within_a_day(millis: i64, now: Timestamp) -> bool {
+    u128::from(now.as_millis().abs_diff(millis)) < DAY.as_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: i64 = 1_772_366_400_000;
+
+    fn hour(hours: i64) -> Timestamp {
+        Timestamp::from_millis(START + hours * 3_600_000).unwrap()
+    }
+
+    const fn trail(events: u64, before: u64) -> Trail {
+        Trail { events, before, newest_at: None }
+    }
+
+    #[test]
+    fn an_old_trail_goes_by_a_tenth_a_day() {
+        let mut ration = Ration::default();
+        let mut left = 1_000;
+        for day in 0..3 {
+            let expected = u64::div_ceil(left, 10);
+            for hours in 0..24 {
+                let taken = ration.take(trail(left, left), hour(day * 24 + hours));
+                assert_eq!(taken, if hours == 0 { expected } else { 0 });
+                left -= taken;
+            }
+        }
+    }
+
+    #[test]
+    fn what_becomes_old_hour_by_hour_goes_hour_by_hour() {
+        let mut ration = Ration::default();
+        assert_eq!(ration.take(trail(1_000, 0), hour(0)), 0);
+        let taken: u64 = (1..=100).map(|hours| ration.take(trail(1_000, 50), hour(hours))).sum();
+        assert_eq!(taken, 5_000);
+    }
+
+    #[test]
+    fn more_than_one_turn_can_take_goes_in_many() {
+        let mut ration = Ration::default();
+        ration.take(trail(30_000, 0), hour(0));
+        let mut left = 25_000;
+        for expected in [10_000, 10_000, 5_000, 0] {
+            let taken = ration.take(trail(30_000, left), hour(1));
+            assert_eq!(taken, expected);
+            left -= taken;
+        }
+    }
+
+    #[test]
+    fn what_a_jump_of_the_clock_made_old_goes_by_a_tenth_a_day() {
+        let mut ration = Ration::default();
+        ration.take(trail(1_000, 0), hour(0));
+        assert_eq!(ration.take(trail(1_000, 1_000), hour(200 * 24)), 100);
+        assert_eq!(ration.take(trail(900, 900), hour(200 * 24 + 1)), 0);
+        assert_eq!(ration.take(trail(900, 0), hour(0)), 0, "the clock is right again");
+        assert_eq!(ration.take(trail(900, 10), hour(1)), 10);
+    }
+
+    #[test]
+    fn what_was_not_deleted_though_it_was_to_be_is_taken_again() {
+        let mut ration = Ration::default();
+        ration.take(trail(1_000, 0), hour(0));
+        assert_eq!(ration.take(trail(1_000, 200), hour(1)), 200);
+        assert_eq!(ration.take(trail(1_000, 200), hour(2)), 200);
+    }
+}

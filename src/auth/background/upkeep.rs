@@ -1,0 +1,147 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    audit::{Action, Event, EventRow, Notifier, Subject},
+    auth::{AttemptLines, AttemptWriter, Pruner, UsageFlusher, meter::Meter},
+    hash::{Hasher, KeyHash},
+    key::{KeyId, PlaintextKey},
+    log::{Repeated, log},
+    owner::OwnerRef,
+    record::{ActorId, SystemLabel},
+    store::{KeyStore, RehashedKey, StoreError, guarded_change},
+    time::Timestamp,
+};
+
+/// The most (key, action) pairs whose last report is remembered.
+const MOST_REPORTS: usize = 1_024;
+
+/// The same thing about the same key is reported once in so long: who can cause a report cannot fill the trail.
+const REPORT_AGAIN: Duration = Duration::from_secs(3_600);
+
+/// What an authenticator sets right or reports in passing. Nobody waits for it and no request fails by it.
+pub(crate) trait Upkeep: Send + Sync {
+    /// Starts what runs at intervals, once.
+    fn start(&self);
+
+    /// Replaces a stored hash, which the key was just found to match, by a stronger one.
+    fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash);
+
+    /// Writes an event that accompanies no change.
+    fn report(&self, action: Action, id: KeyId, owner: OwnerRef, now: Timestamp);
+}
+
+/// Upkeep by way of a store.
+pub(crate) struct StoreUpkeep<S> {
+    store: Arc<S>,
+    timeout: Duration,
+    flusher: Arc<UsageFlusher<S>>,
+    pruner: Arc<Pruner<S>>,
+    attempts: Option<Arc<AttemptWriter<S>>>,
+    notifier: Notifier,
+    reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
+    /// Reports that could not be written.
+    unwritten: Arc<Repeated>,
+}
+
+impl<S: KeyStore> StoreUpkeep<S> {
+    pub(crate) fn new(
+        store: Arc<S>,
+        timeout: Duration,
+        flusher: Arc<UsageFlusher<S>>,
+        pruner: Arc<Pruner<S>>,
+        notifier: Notifier,
+    ) -> Self {
+        let (reports, unwritten) = (Mutex::default(), Arc::default());
+        Self { store, timeout, flusher, pruner, attempts: None, notifier, reports, unwritten }
+    }
+
+    /// From now on, the lines that come in here are written to the store.
+    pub(crate) fn write_attempt_lines(&mut self, meter: &Arc<Meter>) -> Arc<AttemptLines> {
+        let lines = Arc::new(AttemptLines::new(Arc::clone(meter)));
+        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        self.attempts = Some(Arc::new(AttemptWriter::new(store, Arc::clone(&lines), timeout)));
+        lines
+    }
+
+    /// Writes the lines that came in before this call.
+    ///
+    /// # Errors
+    /// Those of [`KeyStore::append_events`].
+    pub(crate) async fn write_attempts(&self) -> Result<(), StoreError> {
+        match &self.attempts {
+            Some(attempts) => attempts.write().await,
+            None => Ok(()),
+        }
+    }
+
+    fn is_due(&self, id: KeyId, action: &Action, now: Timestamp) -> bool {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that lies ahead was made by a clock that was wrong.
+        let is_recent = |last: &Timestamp| (*last..last.saturating_add(REPORT_AGAIN)).contains(&now);
+        if reports.len() >= MOST_REPORTS {
+            reports.retain(|_, last| is_recent(last));
+        }
+        match reports.get(&(id, action.clone())) {
+            Some(last) if is_recent(last) => false,
+            None if reports.len() >= MOST_REPORTS => false,
+            _ => {
+                reports.insert((id, action.clone()), now);
+                true
+            }
+        }
+    }
+}
+
+impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
+    fn start(&self) {
+        self.flusher.start();
+        self.pruner.start();
+        if let Some(attempts) = &self.attempts {
+            attempts.start();
+        }
+    }
+
+    fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash) {
+        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        tokio::spawn(async move {
+            // A failure costs nothing: the next node to check the key for the first time tries again.
+            let Ok(new) = hasher.rehash(key.expose_secret(), &stored).await else { return };
+            let new = RehashedKey {
+                hash: new.phc().to_owned(),
+                tag: new.tag().to_bytes(),
+                pepper_id: new.pepper().map(|id| id.as_u32().into()),
+            };
+            let id = key.id();
+            if let Err(_error) = guarded_change(timeout, || store.rehash(&id, stored.phc(), &new)).await {
+                log!(debug, error = &_error as &dyn std::error::Error, "a stronger hash could not be stored");
+            }
+        });
+    }
+
+    fn report(&self, action: Action, id: KeyId, owner: OwnerRef, now: Timestamp) {
+        let Ok(label) = SystemLabel::new("authenticator") else { return };
+        if !self.is_due(id, &action, now) {
+            return;
+        }
+        let subject = Subject::Key(id, owner.owner);
+        let event = Event::new(owner.organization, now, ActorId::System(label), action, subject);
+        let (store, timeout, notifier) = (Arc::clone(&self.store), self.timeout, self.notifier.clone());
+        let unwritten = Arc::clone(&self.unwritten);
+        tokio::spawn(async move {
+            let row = EventRow::from(&event);
+            match guarded_change(timeout, || store.append_events(std::slice::from_ref(&row))).await {
+                Ok(()) => notifier.tell(&[event]),
+                Err(_error) => {
+                    if let Some(_times) = unwritten.happened() {
+                        let _error = &_error as &dyn std::error::Error;
+                        log!(warn, times = _times, error = _error, "an event could not be added to the audit trail");
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,177 @@
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use quick_cache::sync::Cache;
+
+use super::{digest::Digest, owners::Owners};
+use crate::{
+    key::{KeyId, PrefixIndex},
+    metering::{Counted, KeyUsage},
+    owner::OwnerRef,
+    principal::{Claims, WithClaims},
+};
+
+const STRIPES: usize = 64;
+
+/// No epoch ever has this number: an entry with it is not current.
+const STALE: u64 = 0;
+
+/// Keys that were proved on this node: a text that matched a hash, or was hashed, and the record as it was read last.
+///
+/// A proof is never a permission. It holds as long as the stored hash does, while the record beside it counts only as
+/// long as it is [current](Self::is_current): a change marks it unknown and leaves the proof.
+pub(super) struct ProofCache {
+    entries: Cache<KeyId, Arc<WithClaims<Entry>>>,
+    /// What a record read from the store must not be older than. Taken before the read, compared when it is remembered.
+    stripes: Box<[Mutex<u64>]>,
+    hasher: RandomState,
+    owners: Mutex<Owners>,
+    epoch: AtomicU64,
+}
+
+/// What is kept of a proved key beside its claims.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) digest: Digest,
+    pub(super) prefix: PrefixIndex,
+    /// Of the hash that was matched.
+    pub(super) fingerprint: [u8; 16],
+    pub(super) usage: KeyUsage,
+    /// The epoch in which the record was read, or stale.
+    epoch: AtomicU64,
+}
+
+/// What is remembered of a key.
+pub(super) struct Proof {
+    pub(super) digest: Digest,
+    pub(super) prefix: PrefixIndex,
+    pub(super) fingerprint: [u8; 16],
+    pub(super) claims: Claims,
+}
+
+/// Taken before a record is read from the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    epoch: u64,
+    stripe: u64,
+    owners: u64,
+}
+
+impl ProofCache {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            entries: Cache::new(capacity),
+            stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            hasher: RandomState::new(),
+            owners: Mutex::default(),
+            epoch: AtomicU64::new(STALE + 1),
+        }
+    }
+
+    /// How many keys are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn entry(&self, id: &[u8; 20]) -> Option<Arc<WithClaims<Entry>>> {
+        self.entries.get(id)
+    }
+
+    /// Whether nothing changed about the entry's key and owner since its record was read, as far as the changes that
+    /// were applied tell.
+    pub(super) fn is_current(&self, entry: &WithClaims<Entry>) -> bool {
+        entry.rest.epoch.load(Ordering::Acquire) == self.epoch.load(Ordering::Acquire)
+            && !entry.claims.owner.is_outdated()
+    }
+
+    pub(super) fn ticket(&self, id: &KeyId) -> Ticket {
+        Ticket { epoch: self.epoch.load(Ordering::Acquire), stripe: *self.stripe(id), owners: self.owners().changes() }
+    }
+
+    /// Remembers a proof, and the record beside it if no change that was applied since the ticket concerns it.
+    ///
+    /// The record must be good, but for its expiry: only what may be accepted is remembered as current.
+    pub(super) fn remember(&self, ticket: Ticket, proof: Proof) -> Arc<WithClaims<Entry>> {
+        let id = proof.claims.key;
+        // Invalidation takes the same locks: it comes before, and the ticket shows it, or after, and finds the entry.
+        let stripe = self.stripe(&id);
+        let mut owners = self.owners();
+        let unchanged = *stripe == ticket.stripe && owners.changes() == ticket.owners;
+        // Somebody read a later record meanwhile.
+        if !unchanged && let Some(entry) = self.entries.get(&id).filter(|entry| self.is_current(entry)) {
+            return entry;
+        }
+        self.insert(&mut owners, proof, if unchanged { ticket.epoch } else { STALE })
+    }
+
+    /// Remembers a proof without a record: what became of the key is read at its next use. What is remembered of the key
+    /// already stays as it is.
+    pub(super) fn remember_proof(&self, proof: Proof) {
+        let _stripe = self.stripe(&proof.claims.key);
+        let mut owners = self.owners();
+        if self.entries.peek(&proof.claims.key).is_none() {
+            self.insert(&mut owners, proof, STALE);
+        }
+    }
+
+    fn insert(&self, owners: &mut Owners, proof: Proof, epoch: u64) -> Arc<WithClaims<Entry>> {
+        let Proof { digest, prefix, fingerprint, mut claims } = proof;
+        let id = claims.key;
+        claims.owner = owners.share(claims.owner);
+        let rest = Entry { digest, prefix, fingerprint, usage: KeyUsage::default(), epoch: AtomicU64::new(epoch) };
+        let entry = Arc::new(WithClaims { claims, rest });
+        self.entries.insert(id, Arc::clone(&entry));
+        entry
+    }
+
+    pub(super) fn key_changed(&self, id: &KeyId) {
+        let mut stripe = self.stripe(id);
+        *stripe += 1;
+        if let Some(entry) = self.entries.peek(id) {
+            entry.rest.epoch.store(STALE, Ordering::Release);
+        }
+    }
+
+    pub(super) fn owner_changed(&self, owner: &OwnerRef) {
+        self.owners().changed(owner);
+    }
+
+    /// Everything may have changed: no record is known any more, every proof still is.
+    pub(super) fn all_changed(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn forget_proofs(&self) {
+        self.all_changed();
+        self.entries.clear();
+    }
+
+    fn stripe(&self, id: &KeyId) -> MutexGuard<'_, u64> {
+        let hash = self.hasher.hash_one(id) as usize;
+        #[expect(clippy::indexing_slicing, reason = "a remainder is less than the length, which is 64")]
+        let stripe = &self.stripes[hash % STRIPES];
+        stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn owners(&self) -> MutexGuard<'_, Owners> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counted for WithClaims<Entry> {
+    fn key(&self) -> KeyId {
+        self.claims.key
+    }
+
+    fn usage(&self) -> &KeyUsage {
+        &self.rest.usage
+    }
+}
+
+#[cfg(test)]
+mod tests;

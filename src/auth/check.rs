@@ -1,0 +1,280 @@
+use std::{
+    mem,
+    sync::{Arc, OnceLock},
+};
+
+use super::{
+    AuthError, AuthErrorKind, Freshness,
+    authenticator::Inner,
+    background::Tried,
+    cache::Proof,
+    candidate::Candidate,
+    error::before_its_end,
+    freshness::{Currency, Deadline, Unread},
+    pass::Accepted,
+};
+use crate::{
+    audit::Action,
+    hash::{TagErrorKind, VerifyError, VerifyErrorKind},
+    key::{KeyId, PlaintextKey},
+    owner::OwnerRef,
+    principal::{Claims, Principal, SharedOwner},
+    record::{KeyRecord, OwnerStatus},
+    store::{FoundKey, KeyReader, StoreError},
+    usage::{Origin, Source},
+};
+
+/// How often a check begins anew because things changed under it. Each time costs a look-up at most; more in a row than
+/// this is a store that does not keep its promises.
+const MOST_ROUNDS: usize = 8;
+
+/// A record and its owner's status, as of one moment.
+struct Known {
+    record: KeyRecord,
+    owner: OwnerStatus,
+    shared: OnceLock<Arc<SharedOwner>>,
+}
+
+impl<R: KeyReader> Inner<R> {
+    /// Checks a well-formed key for which what is remembered is not known to be current. For most, a read of the change
+    /// log makes it so: what others need is kept out of this future, of which a busy service has many.
+    pub(super) async fn check_after_read(
+        self: Arc<Self>,
+        candidate: Candidate,
+        source: Source,
+    ) -> Result<Accepted, AuthError> {
+        self.start_background_work();
+        let origin = Origin::Source(&source);
+        let deadline = Deadline::after(self.patience);
+        let currency = self.current(deadline).await.map_err(|error| self.refuse(error, None, origin))?;
+        if currency == Currency::Tracked
+            && let Some(entry) = self.cache.entry(candidate.key.id().as_bytes())
+            && self.cache.is_current(&entry)
+            && candidate.is_proved_by(&entry.rest)
+        {
+            self.meter.hit();
+            return self.judge(entry, origin, self.clock.reading());
+        }
+        Box::pin(self.check_slowly(candidate, currency, deadline, source)).await
+    }
+
+    /// Checks a key that may have to be looked up, and hashed.
+    async fn check_slowly(
+        self: Arc<Self>,
+        candidate: Candidate,
+        currency: Currency,
+        mut deadline: Deadline,
+        source: Source,
+    ) -> Result<Accepted, AuthError> {
+        let origin = Origin::Source(&source);
+        let (id, mut read) = (candidate.key.id(), Some(currency));
+        // The hash that the text was found to match: a proof, by this check or by an earlier one.
+        let mut proved = None;
+        let mut is_missed = false;
+        for _ in 0..MOST_ROUNDS {
+            let currency = match read.take() {
+                Some(currency) => currency,
+                None => self.current(deadline).await.map_err(|error| self.refuse(error, None, origin))?,
+            };
+            if let Some(entry) = self.cache.entry(id.as_bytes()) {
+                if !candidate.is_proved_by(&entry.rest) {
+                    let tried = Some(Tried::of(&entry.claims));
+                    return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), tried, origin));
+                }
+                if currency == Currency::Tracked && self.cache.is_current(&entry) {
+                    if !is_missed {
+                        // Another request proved it just now.
+                        self.meter.hit();
+                    }
+                    return self.judge(entry, origin, self.clock.reading());
+                }
+                proved = proved.or(Some(entry.rest.fingerprint));
+            }
+            if !mem::replace(&mut is_missed, true) {
+                self.meter.miss();
+            }
+            let Candidate { key, prefix, digest } = &candidate;
+            let ticket = self.cache.ticket(&id);
+            let found = match self.find(&id, deadline).await {
+                Ok(Some(found)) => found,
+                Ok(None) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), None, origin)),
+                Err(error) => return Err(self.refuse(error, None, origin)),
+            };
+            let known = self.known(&id, &found).map_err(|error| {
+                let owner = OwnerRef::of(&found.key).map(SharedOwner::new);
+                self.refuse(error, Some(Tried { key: id, owner: owner.as_ref() }), origin)
+            })?;
+            let refuse = |error| {
+                let owner = self.attempts.as_ref().map(|_| known.shared_owner());
+                self.refuse(error, Some(Tried { key: id, owner }), origin)
+            };
+            self.check_tag(key, &known).map_err(refuse)?;
+            // Its text has the tag, so the row said something else when the key was made.
+            if known.record.kind() != key.kind() {
+                return Err(refuse(AuthError::new(AuthErrorKind::Invalid)));
+            }
+            let fingerprint = known.record.hash.fingerprint();
+            let is_proved = proved == Some(fingerprint);
+            // Judged before Argon2id, and told only to who has the key as far as the tag can tell.
+            let verdict = self.verdict(&known);
+            if let Err(error) = verdict {
+                return Err(refuse(error));
+            }
+            if !is_proved {
+                deadline.apart(self.prove(key, &known)).await.map_err(refuse)?;
+                proved = Some(fingerprint);
+            }
+            let proof = Proof { digest: digest.clone(), prefix: *prefix, fingerprint, claims: self.claims(&known) };
+            let entry = self.cache.remember(ticket, proof);
+            if is_proved {
+                // The record was read after this request arrived, and nothing was waited for since.
+                return self.judge(entry, origin, self.clock.reading());
+            }
+            // The run took its time: what was read before it may have changed.
+        }
+        let error = StoreError::unavailable("the key's record changed each time it was read");
+        let tried = Some(Tried { key: id, owner: None });
+        Err(self.refuse(AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error), tried, origin))
+    }
+
+    pub(super) async fn recheck(self: &Arc<Self>, principal: &Principal) -> Result<Principal, AuthError> {
+        let id = *principal.key_id();
+        let deadline = Deadline::after(self.patience);
+        let currency = self.current(deadline).await?;
+        if let Some(entry) = self.cache.entry(id.as_bytes())
+            && currency == Currency::Tracked
+            && self.cache.is_current(&entry)
+        {
+            let end = entry.claims.expires_at;
+            let now = Principal::sharing(entry);
+            if now.is_same_caller(principal) {
+                return end.map_or(Ok(()), |end| before_its_end(end, self.clock.reading())).map(|()| now);
+            }
+        }
+        let found = self.find(&id, deadline).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
+        let known = self.known(&id, &found)?;
+        self.verdict(&known)?;
+        let now = Principal::new(self.claims(&known));
+        if now.is_same_caller(principal) { Ok(now) } else { Err(AuthError::new(AuthErrorKind::Invalid)) }
+    }
+
+    /// Every key is checked slowly once, inside of a runtime: the place to start what runs beside the checks.
+    fn start_background_work(&self) {
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.start();
+        }
+        if let Freshness::Bounded(bound) = self.freshness {
+            self.lease_keeper.start(&self.log, bound);
+        }
+    }
+
+    /// Waits until what the cache says is current enough for a request that arrived before this call.
+    async fn current(&self, deadline: Deadline) -> Result<Currency, AuthError> {
+        if self.is_current_now(self.clock.reading()) {
+            return Ok(Currency::Tracked);
+        }
+        self.log.read(deadline).await.map_err(|unread| match unread {
+            Unread::Late(error) => AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error),
+            Unread::Outage(failure) => AuthError::of_outage(failure),
+        })
+    }
+
+    /// Looks a key up, unless the store is known not to answer.
+    async fn find(&self, id: &KeyId, deadline: Deadline) -> Result<Option<FoundKey>, AuthError> {
+        match self.log.failure() {
+            Some(failure) => Err(AuthError::of_outage(failure)),
+            None => self.look_ups.find(id, deadline).await,
+        }
+    }
+
+    fn known(&self, id: &KeyId, found: &FoundKey) -> Result<Known, AuthError> {
+        let record = KeyRecord::try_from(&found.key);
+        let owner = OwnerStatus::try_from(&found.owner);
+        let known = record.and_then(|record| owner.map(|owner| Known::new(record, owner)));
+        known.map_err(|corrupt| self.unreadable(*id, OwnerRef::of(&found.key)).with_source(corrupt))
+    }
+
+    /// Whether the text can be that of the key at all, as far as its tag tells.
+    fn check_tag(&self, key: &PlaintextKey, known: &Known) -> Result<(), AuthError> {
+        self.hasher.check_tag(key.expose_secret(), &known.record.hash).map_err(|error| match error.kind() {
+            TagErrorKind::Mismatch => AuthError::new(AuthErrorKind::Invalid),
+            _ => self.unreadable(known.record.id, Some(known.owner_ref())).with_source(error),
+        })
+    }
+
+    fn verdict(&self, known: &Known) -> Result<(), AuthError> {
+        if known.record.revoked.is_some() {
+            return Err(AuthError::new(AuthErrorKind::Revoked));
+        }
+        if let Some(end) = known.record.expires_at {
+            before_its_end(end, self.clock.reading())?;
+        }
+        if known.owner.is_active() { Ok(()) } else { Err(AuthError::new(AuthErrorKind::OwnerSuspended)) }
+    }
+
+    /// Runs Argon2id, or joins a run of the same text.
+    async fn prove(&self, key: &Arc<PlaintextKey>, known: &Known) -> Result<(), AuthError> {
+        let stored = &known.record.hash;
+        let verified = self.hasher.verify(*known.record.id.as_bytes(), key.expose_secret(), stored).await;
+        verified.map_err(|error| self.unproved(known, error))?;
+        if let Some(upkeep) = &self.upkeep
+            && self.hasher.wants_rehash(stored)
+        {
+            upkeep.rehash(self.hasher.clone(), Arc::clone(key), stored.clone());
+        }
+        Ok(())
+    }
+
+    fn unproved(&self, known: &Known, error: VerifyError) -> AuthError {
+        match error.kind() {
+            VerifyErrorKind::Mismatch => {
+                self.report(Action::KEY_FORGED, known.record.id, Some(known.owner_ref()));
+                AuthError::new(AuthErrorKind::Invalid)
+            }
+            VerifyErrorKind::Corrupt => self.unreadable(known.record.id, Some(known.owner_ref())).with_source(error),
+            VerifyErrorKind::Starved => AuthError::starved(error.retry_after(), error),
+            _ => AuthError::overloaded(error.retry_after(), error),
+        }
+    }
+
+    fn unreadable(&self, id: KeyId, owner: Option<OwnerRef>) -> AuthError {
+        self.report(Action::KEY_UNREADABLE, id, owner);
+        AuthError::new(AuthErrorKind::CorruptRecord)
+    }
+
+    fn report(&self, action: Action, id: KeyId, owner: Option<OwnerRef>) {
+        self.trouble.of_key(&action, id);
+        if let (Some(upkeep), Some(owner)) = (&self.upkeep, owner) {
+            upkeep.report(action, id, owner, self.clock.now());
+        }
+    }
+
+    fn claims(&self, known: &Known) -> Claims {
+        self.claims_of(&known.record, Arc::clone(known.shared_owner()))
+    }
+
+    pub(super) fn claims_of(&self, record: &KeyRecord, owner: Arc<SharedOwner>) -> Claims {
+        Claims {
+            owner,
+            key: record.id,
+            proved_by: self.id,
+            key_name: record.name.as_str().into(),
+            scopes: record.scopes.clone(),
+            expires_at: record.expires_at,
+        }
+    }
+}
+
+impl Known {
+    const fn new(record: KeyRecord, owner: OwnerStatus) -> Self {
+        Self { record, owner, shared: OnceLock::new() }
+    }
+
+    fn owner_ref(&self) -> OwnerRef {
+        OwnerRef { organization: self.record.organization.clone(), owner: self.record.owner.clone() }
+    }
+
+    fn shared_owner(&self) -> &Arc<SharedOwner> {
+        self.shared.get_or_init(|| SharedOwner::new(self.owner_ref()))
+    }
+}

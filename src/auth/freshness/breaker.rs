@@ -1,0 +1,173 @@
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
+
+use crate::{auth::trouble::Trouble, store::StoreError};
+
+/// How long after an attempt that failed the next one begins.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A way to the store, for as long as it is known to be blocked: requests are refused at once then, instead of each
+/// finding it out for itself, and one task tries again and again. The first success opens the way.
+pub(in crate::auth) struct Breaker {
+    trouble: Arc<Trouble>,
+    /// Whether there is anything in the state, so that a request need not look.
+    is_watched: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What failed last, while the way is blocked.
+    failure: Option<Arc<StoreError>>,
+    prober: Option<Prober>,
+    /// The number of the next prober.
+    next: u64,
+}
+
+/// The task that tries.
+struct Prober {
+    number: u64,
+    /// When it was last seen at work.
+    seen_at: Instant,
+}
+
+/// What a way leads to.
+pub(in crate::auth) trait Probed: Send + Sync + 'static {
+    fn breaker(&self) -> &Breaker;
+
+    /// How long an attempt takes at most.
+    fn limit(&self) -> Duration;
+
+    /// Tries, and tells the breaker what came of it.
+    fn probe(self: &Arc<Self>) -> impl Future<Output = ()> + Send;
+}
+
+impl Breaker {
+    pub(in crate::auth) fn new(trouble: Arc<Trouble>) -> Self {
+        Self { trouble, is_watched: AtomicBool::new(false), state: Mutex::default() }
+    }
+
+    /// What failed last, if the way is blocked.
+    pub(in crate::auth) fn failure(&self) -> Option<Arc<StoreError>> {
+        if !self.is_watched.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.state().failure.clone()
+    }
+
+    /// The way is blocked, by this.
+    pub(in crate::auth) fn is_blocked(&self, error: &Arc<StoreError>) {
+        let before = {
+            let mut state = self.state();
+            self.is_watched.store(true, Ordering::Relaxed);
+            state.failure.replace(Arc::clone(error))
+        };
+        if before.is_none() {
+            self.trouble.begins(error);
+        }
+    }
+
+    /// Something got through.
+    pub(in crate::auth) fn is_free(&self) {
+        // A write to a line that others read, only when there is something to write.
+        if !self.is_watched.load(Ordering::Relaxed) {
+            return;
+        }
+        let before = {
+            let mut state = self.state();
+            self.is_watched.store(false, Ordering::Relaxed);
+            state.prober = None;
+            state.failure.take()
+        };
+        if before.is_some() {
+            self.trouble.ends();
+        }
+    }
+
+    /// The number of a new prober, unless there is one that was seen within this time: it may be part of a runtime that
+    /// stands still.
+    fn employ(&self, patience: Duration) -> Option<u64> {
+        let mut state = self.state();
+        if state.prober.as_ref().is_some_and(|prober| prober.seen_at.elapsed() < patience) {
+            return None;
+        }
+        self.is_watched.store(true, Ordering::Relaxed);
+        let number = state.next;
+        state.next += 1;
+        state.prober = Some(Prober { number, seen_at: Instant::now() });
+        Some(number)
+    }
+
+    /// Whether this prober is still to try.
+    fn goes_on(&self, number: u64) -> bool {
+        let mut state = self.state();
+        let Some(prober) = state.prober.as_mut().filter(|prober| prober.number == number) else { return false };
+        prober.seen_at = Instant::now();
+        true
+    }
+
+    /// This prober ended, however that came: the next request that is refused has another one employed.
+    fn dismiss(&self, number: u64) {
+        let mut state = self.state();
+        if state.prober.as_ref().is_some_and(|prober| prober.number == number) {
+            state.prober = None;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has a task try until something gets through, for as long as somebody else holds what is tried, unless one is at it.
+/// Does nothing outside of a tokio runtime.
+pub(in crate::auth) fn start_probing<P: Probed>(of: &Arc<P>) {
+    let Ok(runtime) = Handle::try_current() else { return };
+    // Twice what it may take, since a busy machine is no runtime that stands still.
+    let patience = of.limit().saturating_add(PAUSE).saturating_mul(2);
+    if let Some(number) = of.breaker().employ(patience) {
+        let employed = Employed { of: Arc::downgrade(of), number };
+        runtime.spawn(probe(employed));
+    }
+}
+
+/// A prober's employment, which ends with its task or its runtime.
+struct Employed<P: Probed> {
+    of: Weak<P>,
+    number: u64,
+}
+
+impl<P: Probed> Drop for Employed<P> {
+    fn drop(&mut self) {
+        if let Some(of) = self.of.upgrade() {
+            of.breaker().dismiss(self.number);
+        }
+    }
+}
+
+async fn probe<P: Probed>(employed: Employed<P>) {
+    loop {
+        let Some(of) = employed.of.upgrade() else { break };
+        if !of.breaker().goes_on(employed.number) {
+            break;
+        }
+        of.probe().await;
+        if !of.breaker().goes_on(employed.number) {
+            break;
+        }
+        // Not held meanwhile: the store is closed when everybody else lets go of it.
+        drop(of);
+        sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,12 @@
+//! Whether what is remembered is current enough for a request: reads of the change log, and what bounds them.
+
+mod breaker;
+mod deadline;
+mod lease;
+mod reader;
+mod wait;
+
+pub(super) use breaker::{Breaker, Probed, start_probing};
+pub(super) use deadline::Deadline;
+pub(super) use lease::LeaseKeeper;
+pub(super) use reader::{Currency, LogReader, Unread};

@@ -1,0 +1,248 @@
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use super::{
+    cache::ProofCache,
+    metrics::{AuthMetrics, RefusalCount},
+};
+use crate::{
+    hash::Hasher,
+    key::MalformedReason,
+    metering::UsageRecorder,
+    store::Moment,
+    time::{Clock, Timestamp},
+};
+
+#[cfg(feature = "metrics")]
+use super::publish;
+
+/// Counters of hits, one each for up to so many threads.
+const LINES: usize = 16;
+
+thread_local! {
+    /// Which counter this thread has, given out by turns.
+    static LINE: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % LINES
+    };
+}
+
+/// The code of a text that is no key, which is counted by its reason.
+const MALFORMED: &str = "malformed_key";
+
+/// Every other code that a check of a request can end with, the layer's own two among them.
+const CODES: [&str; 10] = [
+    "ambiguous_credentials",
+    "clock_unsure",
+    "corrupt_record",
+    "invalid_key",
+    "key_expired",
+    "key_revoked",
+    "missing_credentials",
+    "overloaded",
+    "owner_suspended",
+    "store_unavailable",
+];
+
+/// Counts what checks cost and how they end. To count a check takes no lock and no memory.
+pub(crate) struct Meter {
+    hits: [Line; LINES],
+    misses: AtomicU64,
+    codes: [AtomicU64; CODES.len()],
+    reasons: [AtomicU64; MalformedReason::ALL.len()],
+    pub(super) freshness_reads: Attempts,
+    log_resets: AtomicU64,
+    log_losses: AtomicU64,
+    pub(super) usage_flushes: Attempts,
+    attempt_lines_written: AtomicU64,
+    attempt_lines_dropped: AtomicU64,
+    usage: OnceLock<Arc<UsageRecorder>>,
+    hasher: Hasher,
+    proofs: Arc<ProofCache>,
+    proof_capacity: usize,
+    clock: Arc<dyn Clock>,
+    #[cfg(feature = "metrics")]
+    described: std::sync::Once,
+}
+
+/// A counter that shares no cache line with another: threads would wait for each other's writes. 128 bytes, since
+/// processors fetch lines of 64 in pairs.
+#[derive(Default)]
+#[repr(align(128))]
+struct Line(AtomicU64);
+
+impl Meter {
+    pub(super) fn new(hasher: Hasher, proofs: Arc<ProofCache>, proof_capacity: usize, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            hits: Default::default(),
+            misses: AtomicU64::new(0),
+            codes: Default::default(),
+            reasons: Default::default(),
+            freshness_reads: Attempts::default(),
+            log_resets: AtomicU64::new(0),
+            log_losses: AtomicU64::new(0),
+            usage_flushes: Attempts::default(),
+            attempt_lines_written: AtomicU64::new(0),
+            attempt_lines_dropped: AtomicU64::new(0),
+            usage: OnceLock::new(),
+            hasher,
+            proofs,
+            proof_capacity,
+            clock,
+            #[cfg(feature = "metrics")]
+            described: std::sync::Once::new(),
+        }
+    }
+
+    /// What is remembered of this key was enough to judge it.
+    pub(super) fn hit(&self) {
+        if let Some(line) = self.hits.get(LINE.with(|line| *line)) {
+            add(&line.0);
+        }
+    }
+
+    /// A key had to be looked up.
+    pub(super) fn miss(&self) {
+        add(&self.misses);
+    }
+
+    /// The change log began anew; `is_lost` if it is not the one it was.
+    pub(super) fn log_reset(&self, is_lost: bool) {
+        add(&self.log_resets);
+        if is_lost {
+            add(&self.log_losses);
+        }
+    }
+
+    /// A request was refused.
+    pub(super) fn refused(&self, code: &str, reason: Option<MalformedReason>) {
+        let counter = match reason {
+            Some(reason) => self.reasons.get(reason as usize),
+            None => CODES.iter().position(|known| *known == code).and_then(|at| self.codes.get(at)),
+        };
+        debug_assert!(counter.is_some(), "{code} is not in the list");
+        counter.map(add);
+    }
+
+    pub(super) fn attempt_lines_written(&self, lines: u64) {
+        self.attempt_lines_written.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    pub(super) fn attempt_lines_dropped(&self, lines: u64) {
+        self.attempt_lines_dropped.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// Whose figures are among those of the authenticator.
+    pub(super) fn watch(&self, usage: &Arc<UsageRecorder>) {
+        self.usage.get_or_init(|| Arc::clone(usage));
+    }
+
+    /// The present, as it is written down.
+    pub(super) fn time(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment::now(&*self.clock)
+    }
+
+    /// All figures, each as of its own moment.
+    pub(super) fn read(&self) -> AuthMetrics {
+        let queue = self.hasher.queue_figures();
+        let (read, flush) = (self.freshness_reads.last(), self.usage_flushes.last());
+        AuthMetrics {
+            argon2_runs: self.hasher.runs(),
+            hashes_queued: queue.queued,
+            hash_waits: queue.taken,
+            hash_wait_total: queue.total_wait,
+            hash_wait_longest: queue.longest_wait,
+            hashes_refused: queue.refused,
+            hashes_taken_over: queue.taken_over,
+            hash_starvation: queue.starved,
+            proof_hits: self.hits.iter().map(|line| value(&line.0)).fold(0, u64::wrapping_add),
+            proof_misses: value(&self.misses),
+            proofs_remembered: self.proofs.len(),
+            proof_capacity: self.proof_capacity,
+            refusals: self.refusals(),
+            freshness_reads: value(&self.freshness_reads.begun),
+            freshness_reads_failed: value(&self.freshness_reads.failed),
+            log_resets: value(&self.log_resets),
+            log_losses: value(&self.log_losses),
+            last_freshness_read: read.map(|read| read.wall),
+            last_freshness_read_age: read.map(|read| read.monotonic.elapsed()),
+            usage_flushes: value(&self.usage_flushes.begun),
+            usage_flushes_failed: value(&self.usage_flushes.failed),
+            last_usage_flush: flush.map(|flush| flush.wall),
+            usage_sources_folded: self.usage.get().map_or(0, |usage| usage.folded()),
+            attempt_lines_written: value(&self.attempt_lines_written),
+            attempt_lines_dropped: value(&self.attempt_lines_dropped),
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn publish(&self) {
+        let metrics = self.read();
+        self.described.call_once(|| publish::describe(&metrics));
+        publish::publish(&metrics);
+    }
+
+    fn refusals(&self) -> Vec<RefusalCount> {
+        let reasons = MalformedReason::ALL.map(|reason| (MALFORMED, Some(reason.code())));
+        let places = CODES.iter().map(|code| (*code, None)).chain(reasons);
+        let counts = self.codes.iter().chain(&self.reasons).map(value);
+        let mut refusals: Vec<_> =
+            places.zip(counts).map(|((code, reason), count)| RefusalCount { code, reason, count }).collect();
+        refusals.sort_unstable_by_key(|refusal| (refusal.code, refusal.reason));
+        refusals
+    }
+}
+
+/// Something that is done again and again, and fails at times.
+#[derive(Default)]
+pub(super) struct Attempts {
+    begun: AtomicU64,
+    failed: AtomicU64,
+    is_failing: AtomicBool,
+    /// The start of the last one that succeeded.
+    last: Mutex<Option<Moment>>,
+}
+
+impl Attempts {
+    pub(super) fn begin(&self) {
+        add(&self.begun);
+    }
+
+    /// The attempt that began at `start` succeeded. Returns whether the one before had failed.
+    pub(super) fn succeed(&self, start: Moment) -> bool {
+        *self.lock() = Some(start);
+        // A write to a line that others read, only when there is something to write.
+        self.is_failing.load(Ordering::Relaxed) && self.is_failing.swap(false, Ordering::Relaxed)
+    }
+
+    /// An attempt failed. Returns whether it is the first to.
+    pub(super) fn fail(&self) -> bool {
+        add(&self.failed);
+        !self.is_failing.swap(true, Ordering::Relaxed)
+    }
+
+    fn last(&self) -> Option<Moment> {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Moment>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn value(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{cadence::Cadence, evidence::Evidence};
+use crate::{key::KeyId, owner::KeyKind};
+
+/// Whether a key should be personal or a team's, why, and what to do about it.
+///
+/// # The rules
+/// [`KeyUse`](super::KeyUse) is the table: a person's editor and a person's experiments want a personal key; CI,
+/// schedules, webhooks and shared hosts want a team key. Evidence for its rows is gathered from accepted requests, source
+/// by source (refused ones may be somebody else's):
+///
+/// | recorded | speaks for | weight |
+/// |---|---|---|
+/// | a client known for CI and deploys, schedules, webhooks, monitoring | its row | strong |
+/// | a client known for editing and for trying APIs by hand | editor session | strong |
+/// | a browser, or what says it is one | editor session | moderate |
+/// | a layer whose label speaks of webhooks: `intake`, `hooks` | webhook handler | moderate |
+/// | another client, at least 8 requests over 3 days, the average time between them that of a schedule to half a percent (5, 10, 15, 30 minutes, 1, 6, 12, 24 hours, 7 days) | scheduled job | moderate |
+/// | another client, 100 requests a day or more over a week or more | shared host | moderate |
+/// | at least 5 networks with 3 requests each, if sources name addresses | shared host | moderate |
+/// | at least 4 programs with 3 requests each, beside tools for the hand such as `curl` | shared host | moderate |
+/// | more sources than are told apart | shared host | strong |
+///
+/// A source with fewer than 3 requests weighs weak, one whose last request is more than 90 days old a step less. Weak
+/// counts 1, moderate 2, strong 4. A name and labels that use a word of a row, and that another key made this one, are
+/// written evidence, and weak.
+///
+/// 1. A dead key needs no advice.
+/// 2. A personal key should be a team key if anything strong recorded says so, or if what is recorded for a team has at
+///    least 2 points and more than what is recorded for a person. A team key should be personal if nothing strong is
+///    recorded for a team, and what is recorded for a person has at least 2 points and more than what is recorded for a
+///    team.
+/// 3. Else it stays if anything recorded says so.
+/// 4. Else, with fewer than 3 accepted requests, nobody can tell: a name alone decides nothing.
+/// 5. Else what is written decides, with what was recorded; if it says nothing, the key stays what it is.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let issued = manager.issue(tower_api_keys::IssueKey::user("alice".parse()?).named("CI deploy"), &admin).await?;
+/// # let id = issued.info().id;
+/// use tower_api_keys::manage::Recommendation;
+///
+/// let advice = manager.advise(&id, &admin).await?;
+/// assert_eq!(advice.recommendation, Recommendation::NotEnoughEvidence); // never used yet
+/// for evidence in &advice.evidence {
+///     println!("{evidence}"); // No request with it has arrived yet. Its name says `ci`: a CI or deploy pipeline.
+/// }
+/// println!("{advice} {}", advice.next.sentence());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Advice {
+    /// The key.
+    pub key: KeyId,
+    /// What it is now.
+    pub kind: KeyKind,
+    /// What it should be.
+    pub recommendation: Recommendation,
+    /// What to do about it.
+    pub next: NextStep,
+    /// Why: what was recorded first, then what was written, each in falling weight. Never empty.
+    pub evidence: Vec<Evidence>,
+    /// How often it is used, over all sources; none if it never was.
+    pub cadence: Option<Cadence>,
+}
+
+/// What a key should be.
+///
+/// ```
+/// use tower_api_keys::manage::Recommendation;
+///
+/// assert_eq!(Recommendation::MakeTeamKey.to_string(), "This personal key should be a team key.");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Recommendation {
+    /// It is revoked or has expired.
+    AlreadyDead,
+    /// A personal key, and rightly.
+    KeepPersonal,
+    /// A team key, and rightly.
+    KeepTeam,
+    /// A team key that looks like one person's.
+    MakePersonalKey,
+    /// A personal key that looks like a team's.
+    MakeTeamKey,
+    /// Nobody can tell yet.
+    NotEnoughEvidence,
+}
+
+impl fmt::Display for Recommendation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::AlreadyDead => "This key is dead.",
+            Self::KeepPersonal => "This key is rightly a personal one.",
+            Self::KeepTeam => "This key is rightly a team's.",
+            Self::MakePersonalKey => "This team key looks like one person's, and should be a personal key.",
+            Self::MakeTeamKey => "This personal key should be a team key.",
+            Self::NotEnoughEvidence => "There is not enough to tell whether this key is of the right kind.",
+        })
+    }
+}
+
+/// What to do about an [`Advice`].
+///
+/// ```
+/// use tower_api_keys::manage::NextStep;
+///
+/// assert!(NextStep::RotateIntoTeam.sentence().starts_with("Rotate it into a team"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NextStep {
+    /// Ask those who use it: what is written about it contradicts itself.
+    AskThePeople,
+    /// Let the person issue a personal key, then revoke the team key.
+    IssuePersonalKey,
+    /// Let the person who uses a team's key by hand issue a personal one.
+    IssuePersonalKeyBeside,
+    /// Issue a team key for the automatic part, and keep the personal key for the person.
+    IssueTeamKeyBeside,
+    /// Leave it as it is.
+    Nothing,
+    /// Begin a rotation of the key into a team: the successor is a team key.
+    RotateIntoTeam,
+    /// Look again when it was used.
+    WaitForUse,
+}
+
+impl NextStep {
+    /// What to do, in a sentence or two.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::AskThePeople => "Ask the people who use it: its name and labels say one thing and another.",
+            Self::IssuePersonalKey => {
+                "Let the person who uses it issue a personal key and switch to it, then revoke this one: it would go on \
+                 after they leave."
+            }
+            Self::IssuePersonalKeyBeside => {
+                "Leave it to the team's programs, and let the person who also uses it by hand issue a personal key."
+            }
+            Self::IssueTeamKeyBeside => {
+                "Issue a team key for what runs by itself and switch that to it; keep this one for the person alone."
+            }
+            Self::Nothing => "Nothing needs to be done.",
+            Self::RotateIntoTeam => {
+                "Rotate it into a team: a team key takes its place, whoever uses it switches, and this one is revoked. \
+                 Until then, what depends on it stops when the person leaves."
+            }
+            Self::WaitForUse => "Look again when it has been used.",
+        }
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.recommendation.fmt(f)
+    }
+}

@@ -1,0 +1,62 @@
+use super::{
+    cadence::Cadence,
+    caller::{Caller, Client, Program, program},
+    evidence::{Evidence, Weight},
+    gather,
+    judge::judge,
+    pattern::KeyUse,
+    recommendation::{Advice, NextStep, Recommendation},
+};
+use crate::{owner::KeyKind, record::KeyRecord, time::Timestamp, usage::UsageDetail};
+
+/// What this key should be, as far as its record and its usage tell.
+pub(in crate::manage) fn advise(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Advice {
+    let evidence = evidence_of(record, usage, now);
+    let (recommendation, next) = if record.is_live(now) {
+        judge(record.kind(), &evidence, usage.totals().successes)
+    } else {
+        (Recommendation::AlreadyDead, NextStep::Nothing)
+    };
+    let cadence = Cadence::of(usage.successes(), now);
+    Advice { key: record.id, kind: record.kind(), recommendation, next, evidence, cadence }
+}
+
+/// Why others than one person seem to depend on a key: what was recorded, moderate or strong.
+pub(in crate::manage) fn shared_because(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
+    let mut evidence = evidence_of(record, usage, now);
+    evidence.retain(|one| one.is(KeyKind::Team, true) && one.weight >= Weight::Moderate);
+    evidence
+}
+
+/// Where a key is installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::manage) enum Place<'a> {
+    /// In more places than are told apart.
+    Many,
+    /// With this program, or in this network.
+    One(&'a str),
+}
+
+/// Where a key is installed that is used from this source. None where nothing says so, and for the tools with which people
+/// try keys that are installed somewhere else: browsers, editors, clients for APIs, curl.
+pub(in crate::manage) fn installed_at(source: &str) -> Option<Place<'_>> {
+    let caller = Caller::of(source);
+    match caller.client {
+        Client::None => caller.network.map(Place::One),
+        Client::Other => Some(Place::Many),
+        Client::Program(name) => match program(name) {
+            Program::Browser | Program::HandTool | Program::Known(KeyUse::EditorSession) => None,
+            Program::Known(_) | Program::Library => Some(Place::One(name)),
+        },
+    }
+}
+
+fn evidence_of(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
+    gather::evidence(&gather::Facts {
+        name: &record.name,
+        labels: &record.labels,
+        created_with: record.created_with.as_ref(),
+        usage,
+        now,
+    })
+}

@@ -1,0 +1,358 @@
+//! A manager over a store that can be made to fail.
+
+use std::{
+    collections::VecDeque,
+    future::pending,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{Actor, DenialLog, ManagerParts, Policy, Rights, Rules, TableOfRights};
+use crate::{
+    Clock, KeyManager, ManualClock, OrganizationId, Owner, Principal, Scopes, TeamId, Timestamp, UserId,
+    audit::EventRow,
+    hash::{Argon2Params, Hasher, HasherConfig},
+    key::{KeyFormat, KeyId},
+    record::{KeyRow, OwnerStatusRow},
+    store::{
+        Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
+        Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
+        Trail, UsageOf, Write,
+    },
+    usage::{UsageBatch, UsageRow},
+};
+
+pub(super) const START: &str = "2026-03-01T12:00:00Z";
+
+/// One call that fails, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fault {
+    DoesAndHangs,
+    DoesAndLosesTheAnswer,
+    DoesAndPanics,
+    Hangs,
+    LosesTheAnswer,
+    Panics,
+    Unavailable,
+    Works,
+}
+
+/// A store whose next calls of `apply` and `find` fail as told.
+#[derive(Default)]
+pub(super) struct Faulty {
+    pub(super) inner: MemoryStore,
+    pub(super) applies: AtomicUsize,
+    /// Lists, and counts of use.
+    reads: AtomicUsize,
+    pub(super) apply_faults: Mutex<VecDeque<Fault>>,
+    pub(super) find_faults: Mutex<VecDeque<Fault>>,
+    pub(super) append_faults: Mutex<VecDeque<Fault>>,
+    /// Applied right before the next `apply`, as by somebody who was quicker.
+    pub(super) quicker: Mutex<VecDeque<Change>>,
+}
+
+impl Faulty {
+    pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.apply_faults.lock().unwrap().extend(faults);
+    }
+
+    pub(super) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn applies(&self) -> usize {
+        self.applies.load(Ordering::SeqCst)
+    }
+}
+
+fn next(faults: &Mutex<VecDeque<Fault>>) -> Fault {
+    faults.lock().unwrap().pop_front().unwrap_or(Fault::Works)
+}
+
+impl KeyReader for Faulty {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        match next(&self.find_faults) {
+            Fault::Works => self.inner.find(id).await,
+            Fault::Hangs => pending().await,
+            Fault::Panics => panic!("the store's own"),
+            _ => Err(StoreError::unavailable("injected")),
+        }
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        self.inner.changes_since(head).await
+    }
+
+    fn head_now(&self) -> Option<Head> {
+        self.inner.head_now()
+    }
+
+    async fn moved_beyond(&self, head: Head) {
+        self.inner.moved_beyond(head).await;
+    }
+}
+
+impl KeyStore for Faulty {
+    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        self.applies.fetch_add(1, Ordering::SeqCst);
+        let quicker = self.quicker.lock().unwrap().pop_front();
+        if let Some(quicker) = quicker {
+            self.inner.apply(&quicker).await.unwrap();
+        }
+        let fault = next(&self.apply_faults);
+        if matches!(fault, Fault::DoesAndHangs | Fault::DoesAndLosesTheAnswer | Fault::DoesAndPanics) {
+            self.inner.apply(change).await.unwrap();
+        }
+        match fault {
+            Fault::Works => self.inner.apply(change).await,
+            Fault::Unavailable => Err(StoreError::unavailable("injected")),
+            Fault::DoesAndLosesTheAnswer | Fault::LosesTheAnswer => Err(StoreError::outcome_unknown("injected")),
+            Fault::DoesAndHangs | Fault::Hangs => pending().await,
+            Fault::DoesAndPanics | Fault::Panics => panic!("the store's own"),
+        }
+    }
+
+    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
+        self.inner.rehash(id, old, new).await
+    }
+
+    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.inner.list(query, now).await
+    }
+
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+        self.inner.owner_status(owner).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.inner.record_usage(batch).await
+    }
+
+    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.inner.usage(of).await
+    }
+
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        match next(&self.append_faults) {
+            Fault::Works => self.inner.append_events(events).await,
+            _ => Err(StoreError::unavailable("injected")),
+        }
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        self.inner.events(query).await
+    }
+
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.inner.put_meta_if_absent(name, value).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.inner.replace_note(name, old, new).await
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        self.inner.trail(attempts, before).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        self.inner.prune(prune).await
+    }
+}
+
+static HASHER: LazyLock<Hasher> = LazyLock::new(|| {
+    Hasher::new(HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_threads(1)).unwrap()
+});
+
+pub(super) struct Bench {
+    pub(super) store: Arc<Faulty>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) lease: Arc<Lease>,
+    pub(super) denials: Arc<DenialLog<Faulty>>,
+    monotonic: Instant,
+    pub(super) manager: KeyManager<Faulty>,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Self::with_policy(TableOfRights)
+    }
+
+    pub(super) fn with_policy(policy: impl Policy) -> Self {
+        Self::made_of(policy, Rules::default(), HASHER.clone())
+    }
+
+    pub(super) fn with_rules(rules: Rules) -> Self {
+        Self::made_of(TableOfRights, rules, HASHER.clone())
+    }
+
+    pub(super) fn with_hasher(hasher: Hasher) -> Self {
+        Self::made_of(TableOfRights, Rules::default(), hasher)
+    }
+
+    fn made_of(policy: impl Policy, rules: Rules, hasher: Hasher) -> Self {
+        let store = Arc::new(Faulty::default());
+        let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
+        let lease = Arc::new(Lease::default());
+        let denials = DenialLog::new(
+            Arc::clone(&store),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Duration::from_secs(5),
+            Duration::from_secs(10),
+            rules.notifier.clone(),
+        );
+        let denials = Arc::new(denials);
+        let manager = KeyManager::new(ManagerParts {
+            store: Arc::clone(&store),
+            hasher,
+            format: KeyFormat::unbranded(),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            policy: Arc::new(policy),
+            lease: Arc::clone(&lease),
+            timeout: Duration::from_secs(5),
+            organization: OrganizationId::single(),
+            rules: Arc::new(rules),
+            new_keys: None,
+            denials: Arc::clone(&denials),
+        });
+        Self { store, clock, lease, denials, monotonic: Instant::now(), manager }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A key that is in the store without having been issued; nobody holds its text.
+    pub(super) async fn plant(&self, id: &str, owner: &Owner, scopes: &str) -> KeyId {
+        self.plant_row(KeyRow {
+            id: id.into(),
+            kind: owner.kind().as_str().into(),
+            owner: owner.id().into(),
+            scopes: scopes.into(),
+            ..KeyRow::example()
+        })
+        .await
+    }
+
+    pub(super) async fn plant_row(&self, row: KeyRow) -> KeyId {
+        let id = KeyId::new(&row.id).unwrap();
+        self.store.inner.apply(&plain_change(&row.id, Write::Insert(row.clone()))).await.unwrap();
+        id
+    }
+
+    /// A change of an owner that this manager did not make.
+    pub(super) async fn change_owner(&self, owner: &Owner, change: OwnerChange) {
+        let of = OwnerRef { organization: OrganizationId::single(), owner: owner.clone() };
+        let name = format!("{change:?}{owner}");
+        self.store.inner.apply(&plain_change(&name, Write::Owner(of, change))).await.unwrap();
+    }
+
+    pub(super) async fn use_once(&self, id: &KeyId) {
+        let at = self.clock.now().as_millis();
+        let row = UsageRow {
+            key: Some(id.as_str().into()),
+            outcome: "success".into(),
+            source: String::new(),
+            count: 1,
+            first_at: at,
+            last_at: at,
+        };
+        let writer = id.as_bytes()[..16].try_into().unwrap();
+        self.store.inner.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row] }).await.unwrap();
+    }
+
+    pub(super) async fn row(&self, id: &KeyId) -> KeyRow {
+        self.store.inner.find(id).await.unwrap().unwrap().key
+    }
+
+    /// Every event that a manager wrote; what was planted has another action.
+    pub(super) async fn events(&self) -> Vec<EventRow> {
+        let query = EventQuery { limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
+        let events = self.store.inner.events(&query).await.unwrap().rows;
+        events.into_iter().filter(|event| event.action != "planted").collect()
+    }
+
+    /// All that stands: keys, the status of their owners, and events.
+    pub(super) async fn all(&self) -> (Vec<ListedKey>, Vec<EventRow>) {
+        let query = KeyQuery { limit: 1_000, ..KeyQuery::all(OrganizationId::single()) };
+        (self.store.inner.list(&query, self.clock.now()).await.unwrap().rows, self.events().await)
+    }
+
+    /// Lets the node believe that it knows how things stand.
+    pub(super) fn renew_lease(&self) {
+        self.lease.renew(self.moment());
+        assert!(self.has_lease());
+    }
+
+    pub(super) fn has_lease(&self) -> bool {
+        let now = self.moment();
+        self.lease.is_valid(now.ticks, now.wall, Duration::from_secs(3_600))
+    }
+
+    /// Both clocks stand still: nothing but a change ends a lease here.
+    fn moment(&self) -> Moment {
+        Moment { monotonic: self.monotonic, wall: self.clock.now(), ticks: 0 }
+    }
+}
+
+pub(super) fn plain_change(name: &str, write: Write) -> Change {
+    let mut id = [0; 16];
+    id.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..16]);
+    let event = EventRow { action: "planted".into(), ..EventRow::example() };
+    Change {
+        id: ChangeId::from_bytes(id),
+        at: START.parse().unwrap(),
+        writes: vec![AuditedWrite { write, event }],
+        guards: vec![],
+        dedupe: None,
+    }
+}
+
+pub(super) fn user_id(id: &str) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+pub(super) fn team_id(id: &str) -> TeamId {
+    TeamId::new(id).unwrap()
+}
+
+pub(super) fn user(id: &str) -> Owner {
+    Owner::User(user_id(id))
+}
+
+pub(super) fn team(id: &str) -> Owner {
+    Owner::Team(team_id(id))
+}
+
+pub(super) fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(super) fn scopes(text: &str) -> Scopes {
+    text.parse().unwrap()
+}
+
+pub(super) fn person(id: &str) -> Actor {
+    Actor::user(user_id(id), Rights::none())
+}
+
+pub(super) fn system() -> Actor {
+    Actor::system("test").unwrap()
+}
+
+/// The id that principals have which no key proves.
+pub(super) const ACTING: &str = "fakefakefakefakefake";
+
+/// A key that acts; it has to be planted as [`ACTING`].
+pub(super) fn principal(owner: &Owner, with: &str) -> Principal {
+    let fake = match owner {
+        Owner::User(user) => Principal::fake().user(user.as_str()),
+        Owner::Team(team) => Principal::fake().team(team.as_str()),
+    };
+    fake.unwrap().scopes(scopes(with)).build()
+}

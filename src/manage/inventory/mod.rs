@@ -1,0 +1,20 @@
+//! Which keys there are, who uses them, and which want a look: pages, sums and tables.
+
+mod entry;
+mod export;
+mod flag;
+mod judge;
+mod query;
+mod read;
+mod summary;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use entry::DEAD;
+pub use entry::{Attempts, InventoryEntry, InventoryPage};
+pub use export::{ExportError, ExportFormat, InventoryColumn, InventoryExport};
+pub use flag::KeyFlag;
+pub use judge::FlagSettings;
+pub use query::InventoryQuery;
+pub use summary::{InventorySummary, OwnerSummary};

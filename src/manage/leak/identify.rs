@@ -1,0 +1,205 @@
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
+};
+
+use super::{
+    matches::{Identification, Identified, LeakEvidence},
+    scan::{Finding, Scan},
+};
+use crate::{
+    hash::{KeyHash, TagErrorKind, VerifyErrorKind},
+    key::{KeyId, ParsedKey},
+    manage::{
+        actor::Actor,
+        error::{InvalidInput, ManageError},
+        info::KeyInfo,
+        manager::{KeyManager, Sight, Walk},
+        policy::KeyAction,
+    },
+    owner::KeyKind,
+    store::{FoundKey, KeyQuery, KeyStore},
+    time::Timestamp,
+};
+
+/// The longest text that is looked through, in bytes.
+const LONGEST_TEXT: usize = 64 * 1_024;
+
+/// Keys of one answer.
+const MOST_KEYS: usize = 100;
+
+/// What was found so far, the surest first once it is [sorted](Self::trim).
+#[derive(Default)]
+struct Found {
+    keys: BTreeMap<KeyId, Identified>,
+    more: bool,
+    unreadable: u64,
+}
+
+impl<S: KeyStore> KeyManager<S> {
+    /// The keys that a text may be about: a leaked key or part of one, a line of a log, a pasted header, at most 64 KiB.
+    /// Only those that the actor may see; whether others exist shows in nothing.
+    ///
+    /// It finds whole keys of every brand that the service accepts, glued to other text or not, and proves whether they
+    /// are the keys that they say; whole ids, behind a prefix or not; the first 4 characters or more of an id behind a
+    /// prefix (`team.AbCd`); and, if the text has no whole id of a key, any 6 characters or more of an id.
+    ///
+    /// Each whole id costs one look-up. Parts cost a walk through all keys that the actor may see, in pages of 1,000, which
+    /// is a hundred reads of the store for 100,000 keys.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+    /// # let manager = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET).build().await?.manager();
+    /// use tower_api_keys::{Actor, IssueKey, TeamId, manage::{LeakEvidence, RevokeMany}};
+    ///
+    /// let actor = Actor::system("leak response")?;
+    /// let issued = manager.issue(IssueKey::team(TeamId::new("blue")?), &actor).await?;
+    /// let pasted = format!("curl -H 'x-api-key: {}' https://api.example.com", issued.plaintext().expose_secret());
+    ///
+    /// let found = manager.identify(&pasted, &actor).await?;
+    /// assert_eq!(found.keys[0].evidence, LeakEvidence::WholeKey);
+    /// manager.revoke_many(RevokeMany::key_and_made(found.keys[0].key.id).because("pasted in a chat"), &actor).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied (a key without `keys:manage`), not found (another
+    /// organization's actor), invalid (a longer text), corrupt record, store unavailable.
+    ///
+    /// # Security
+    /// The text is a secret: nothing of it is copied but ids, and nothing of it is logged, kept or said in an error.
+    pub async fn identify(&self, text: &str, actor: &Actor) -> Result<Identification, ManageError> {
+        self.admit(actor)?;
+        if text.len() > LONGEST_TEXT {
+            return Err(ManageError::invalid(InvalidInput::Fragment));
+        }
+        let scan = Scan::of(text, &self.0.format);
+        let mut found = Found::default();
+        let mut proved = HashSet::new();
+        for key in &scan.keys {
+            // A log may have one key on each of its lines: a hash for each would be paid for nothing.
+            if !proved.insert(key.expose_secret()) {
+                continue;
+            }
+            if let Some((row, hash)) = self.look_up(&key.id(), actor, &mut found).await? {
+                let evidence = self.prove(key, &hash).await;
+                found.add(row, Finding { evidence, characters: key.id().as_str().len() });
+            }
+        }
+        for (id, evidence) in &scan.ids {
+            if let Some((row, _)) = self.look_up(id, actor, &mut found).await? {
+                found.add(row, Finding { evidence: *evidence, characters: id.as_str().len() });
+            }
+        }
+        let without_prefix = found.keys.is_empty() && scan.has_parts();
+        if without_prefix || scan.has_beginnings() {
+            self.find_parts(&scan, without_prefix, actor, &mut found).await?;
+        }
+        Ok(found.finish(self.0.clock.now()))
+    }
+
+    /// A key that the actor may see, and its hash.
+    async fn look_up(
+        &self,
+        id: &KeyId,
+        actor: &Actor,
+        into: &mut Found,
+    ) -> Result<Option<(KeyInfo, KeyHash)>, ManageError> {
+        let row = self.row(id).await?;
+        Ok(row.and_then(|row| self.show_found(&row, actor, into)))
+    }
+
+    fn show_found(&self, row: &FoundKey, actor: &Actor, into: &mut Found) -> Option<(KeyInfo, KeyHash)> {
+        match self.sight(actor, row) {
+            Sight::Seen(record, status) => {
+                let hash = record.hash.clone();
+                Some((KeyInfo::new(*record, status, None), hash))
+            }
+            Sight::Unreadable(_) => {
+                into.unreadable += 1;
+                None
+            }
+            Sight::Hidden(_) => None,
+        }
+    }
+
+    /// Whether the text is that of the key. What cannot be checked now is not said to be another one.
+    async fn prove(&self, key: &ParsedKey<'_>, stored: &KeyHash) -> LeakEvidence {
+        let text = key.expose_secret();
+        match self.0.hasher.check_tag(text, stored) {
+            Ok(()) => {}
+            Err(error) if error.kind() == TagErrorKind::Mismatch => return LeakEvidence::OtherSecret,
+            Err(_) => return LeakEvidence::IdAndSecret,
+        }
+        match self.0.hasher.verify(*key.id().as_bytes(), text, stored).await {
+            Ok(()) => LeakEvidence::WholeKey,
+            Err(error) if error.kind() == VerifyErrorKind::Mismatch => LeakEvidence::OtherSecret,
+            Err(_) => LeakEvidence::IdAndSecret,
+        }
+    }
+
+    /// Goes through all keys that the actor may see.
+    async fn find_parts(
+        &self,
+        scan: &Scan<'_>,
+        without_prefix: bool,
+        actor: &Actor,
+        found: &mut Found,
+    ) -> Result<(), ManageError> {
+        let owners = self.reach(actor, &[KeyAction::See]);
+        let mut walk = Walk::of_owners(KeyQuery::all(self.0.organization.clone()), owners);
+        while let Some(rows) = walk.next_page(self).await? {
+            for row in rows {
+                let Ok(id) = KeyId::new(&row.key.id) else { continue };
+                let kind = if row.key.kind == KeyKind::Team.as_str() { KeyKind::Team } else { KeyKind::User };
+                if let Some(finding) = scan.find_part(&id, kind, without_prefix) {
+                    let row = FoundKey { key: row.key, owner: row.owner };
+                    if let Some((key, _)) = self.show_found(&row, actor, found) {
+                        found.add(key, finding);
+                    }
+                }
+            }
+            found.trim(self.0.clock.now());
+            // A page of a store that answers at once is some milliseconds of comparing.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
+impl Found {
+    /// The surest of all findings counts.
+    fn add(&mut self, key: KeyInfo, Finding { evidence, characters }: Finding) {
+        let new = Identified { evidence, characters, key };
+        match self.keys.get(&new.key.id) {
+            Some(known) if known.evidence <= evidence => {}
+            _ => drop(self.keys.insert(new.key.id, new)),
+        }
+    }
+
+    /// Forgets all but the surest, once there are many.
+    fn trim(&mut self, now: Timestamp) {
+        if self.keys.len() > 10 * MOST_KEYS {
+            self.keys = self.surest(now).into_iter().map(|found| (found.key.id, found)).collect();
+        }
+    }
+
+    fn surest(&mut self, now: Timestamp) -> Vec<Identified> {
+        let mut keys: Vec<Identified> = std::mem::take(&mut self.keys).into_values().collect();
+        let order = |found: &Identified| {
+            let Identified { key, evidence, characters } = found;
+            (*evidence, Reverse(*characters), Reverse(key.is_live(now)), key.created_at, key.id)
+        };
+        keys.sort_by_key(order);
+        self.more |= keys.len() > MOST_KEYS;
+        keys.truncate(MOST_KEYS);
+        keys
+    }
+
+    fn finish(mut self, now: Timestamp) -> Identification {
+        Identification { keys: self.surest(now), more: self.more, unreadable: self.unreadable }
+    }
+}

@@ -1,0 +1,15 @@
+//! What to do about a key that leaked: which one it was, who used it, and an end to it and to all it may have made.
+
+mod identify;
+mod matches;
+mod report;
+mod revocation;
+mod revoke_many;
+mod scan;
+
+#[cfg(test)]
+mod tests;
+
+pub use matches::{Identification, Identified, LeakEvidence};
+pub use report::{Misuse, SourceUse};
+pub use revocation::{RevokeMany, RevokeManyError, RevokedMany};

@@ -1,0 +1,289 @@
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+
+use crate::{
+    audit::{Action, Event, Subject},
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::ManageError,
+        info::KeyInfo,
+        inventory::DEAD,
+        manager::{KeyManager, Sight, Walk},
+        policy::{KeyAction, Target},
+        rotation::TURNED_AWAY,
+    },
+    record::ActorId,
+    store::{EventQuery, FoundKey, KeyQuery, KeyStore, guarded},
+    time::Timestamp,
+    usage::{UsageCount, UsageDetail},
+};
+
+/// What may have been done with a key that leaked: who used it, from where, since when, and what it changed. It
+/// serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let id = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+/// use tower_api_keys::Actor;
+///
+/// let leaked_at = "2026-03-01T12:00:00Z".parse()?;
+/// let misuse = manager.misuse(&id, leaked_at, &Actor::system("leak response")?).await?;
+/// for source in misuse.new_sources() {
+///     if let Some(at) = source.first_accepted_at {
+///         println!("{} used it for the first time at {at}", source.source);
+///     }
+/// }
+/// assert_eq!(misuse.to_string(), "nobody used it since, and it changed nothing that you may see");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Misuse {
+    /// The key.
+    pub key: KeyInfo,
+    /// When the window begins that was asked for. It has no end.
+    pub since: Timestamp,
+    /// From where it was ever used or tried, the last first. Counts are over all time: they are not kept by the hour.
+    pub sources: Vec<SourceUse>,
+    /// Requests with it that were refused because it was revoked or had expired, or its owner was held or closed: one
+    /// count for each reason and source.
+    pub tried_since_death: Vec<UsageCount>,
+    /// Requests with it that were accepted and then turned away: at another team's door, for want of a scope, a role or a
+    /// plan. One count for each reason and source.
+    pub turned_away: Vec<UsageCount>,
+    /// What it did to keys and owners since then, the oldest first: of what the actor may see the audit trail of. At most
+    /// 1,000.
+    pub changes: Vec<Event>,
+    /// What it was denied to do to keys and owners since then, likewise. At most 1,000 lines.
+    pub denied: Vec<Event>,
+    /// Keys it ever made, of those that the actor may see: they can be used after it is revoked. At most 1,000.
+    pub made: Vec<KeyInfo>,
+    /// Whether there are more changes, denials or keys than are shown, or may be.
+    pub more: bool,
+    /// Events and keys that cannot be read, among those that would be here.
+    pub unreadable: u64,
+}
+
+/// How a key was used from one source, over all time.
+///
+/// ```
+/// use tower_api_keys::manage::SourceUse;
+///
+/// fn is_suspicious(source: &SourceUse) -> bool {
+///     source.is_new && source.accepted > 0
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SourceUse {
+    /// From where, in the words of the service.
+    pub source: String,
+    /// Requests that were accepted.
+    pub accepted: i64,
+    /// Requests that were refused, or let in and then refused by what is behind the door, such as at another team's.
+    pub refused: i64,
+    /// When the first of them came, accepted or refused.
+    pub first_at: Timestamp,
+    /// When the first came that was accepted.
+    pub first_accepted_at: Option<Timestamp>,
+    /// When the last of them came.
+    pub last_at: Timestamp,
+    /// Whether the first that was accepted came within the window, or the first of all if none was. That somebody tried
+    /// before makes no user of the key an old one: whoever knows its public id can try.
+    pub is_new: bool,
+    /// Whether the last of them came within the window.
+    pub is_within: bool,
+}
+
+impl Misuse {
+    pub(in crate::manage) fn new(key: KeyInfo, since: Timestamp, usage: &UsageDetail) -> Self {
+        let with = |outcomes: &[&str]| {
+            let has_one = |count: &&UsageCount| outcomes.contains(&count.outcome.as_str());
+            usage.counts.iter().filter(has_one).cloned().collect()
+        };
+        Self {
+            key,
+            since,
+            sources: SourceUse::all(usage, since),
+            tried_since_death: with(&DEAD),
+            turned_away: with(&TURNED_AWAY),
+            changes: Vec::new(),
+            denied: Vec::new(),
+            made: Vec::new(),
+            more: false,
+            unreadable: 0,
+        }
+    }
+
+    /// Sources that are [new](SourceUse::is_new) within the window.
+    pub fn new_sources(&self) -> impl Iterator<Item = &SourceUse> {
+        self.sources.iter().filter(|source| source.is_new)
+    }
+}
+
+impl SourceUse {
+    fn all(usage: &UsageDetail, since: Timestamp) -> Vec<Self> {
+        let mut sources: BTreeMap<&str, Self> = BTreeMap::new();
+        for count in &usage.counts {
+            let UsageCount { source, first_at, last_at, .. } = count;
+            let (first_at, last_at) = (*first_at, *last_at);
+            let sum = sources.entry(source).or_insert_with(|| Self {
+                source: source.clone(),
+                accepted: 0,
+                refused: 0,
+                first_at,
+                first_accepted_at: None,
+                last_at,
+                is_new: false,
+                is_within: false,
+            });
+            let requests = if count.outcome.is_success() {
+                sum.first_accepted_at = Some(sum.first_accepted_at.map_or(first_at, |known| known.min(first_at)));
+                &mut sum.accepted
+            } else {
+                &mut sum.refused
+            };
+            *requests = requests.saturating_add(count.count);
+            sum.first_at = sum.first_at.min(first_at);
+            sum.last_at = sum.last_at.max(last_at);
+        }
+        let mut sources: Vec<Self> = sources.into_values().collect();
+        for source in &mut sources {
+            source.is_new = source.first_accepted_at.unwrap_or(source.first_at) >= since;
+            source.is_within = source.last_at >= since;
+        }
+        sources.sort_by_key(|source| std::cmp::Reverse(source.last_at));
+        sources
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let within = self.sources.iter().filter(|source| source.is_within).count();
+        match (within, self.new_sources().count()) {
+            (0, _) => f.write_str("nobody used it since")?,
+            (within, new) => write!(f, "used or tried since from {within} sources, {new} of them new")?,
+        }
+        if self.changes.is_empty() && self.made.is_empty() {
+            f.write_str(", and it changed nothing that you may see")?;
+        } else {
+            let (changes, made) = (self.changes.len(), self.made.len());
+            write!(f, "; of what you may see it changed {changes} things since and made {made} keys")?;
+        }
+        if self.more {
+            f.write_str(", and there may be more")?;
+        }
+        if self.unreadable > 0 {
+            write!(f, "; {} entries cannot be read", self.unreadable)?;
+        }
+        let tries = self.tried_since_death.iter().map(|count| count.count).fold(0, i64::saturating_add);
+        if tries > 0 {
+            write!(f, "; tried {tries} times after its end")?;
+        }
+        Ok(())
+    }
+}
+
+/// Changes, denials and keys of one answer, each.
+const MOST: u16 = 1_000;
+
+/// Reads of a thousand events each.
+const MOST_READS: usize = 100;
+
+impl<S: KeyStore> KeyManager<S> {
+    /// What may have been done with a key since it leaked: its sources with those that are new, attempts after its end,
+    /// what it changed, and the keys it made.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let id = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+    /// let misuse = manager.misuse(&id, "2026-03-01T12:00:00Z".parse()?, &admin).await?;
+    /// assert!(misuse.sources.is_empty() && misuse.made.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who may not see how the key is
+    /// used), corrupt record, store unavailable.
+    pub async fn misuse(&self, id: &KeyId, since: Timestamp, actor: &Actor) -> Result<Misuse, ManageError> {
+        self.admit(actor)?;
+        let (record, status) = self.load(id, actor, KeyAction::SeeUsage).await?;
+        let usage = self.usage_of_one(id).await?;
+        let mut misuse = Misuse::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);
+        self.add_changes(*id, actor, &mut misuse).await?;
+        self.add_made(*id, actor, &mut misuse).await?;
+        Ok(misuse)
+    }
+
+    /// What the key did and what it was denied within the window, as far as the actor may know.
+    async fn add_changes(&self, id: KeyId, actor: &Actor, misuse: &mut Misuse) -> Result<(), ManageError> {
+        let mut query = EventQuery {
+            actor: Some(ActorId::Key(id)),
+            from: Some(misuse.since),
+            limit: MOST,
+            ..EventQuery::all(self.0.organization.clone())
+        };
+        // There may be many that the actor may not know of.
+        for _ in 0..MOST_READS {
+            let page = guarded(self.0.timeout, || self.0.store.events(&query)).await?;
+            for row in &page.rows {
+                match Event::try_from(row) {
+                    Ok(event) if !self.may_know_event(actor, &event) => {}
+                    Ok(event) => {
+                        let denied = event.action == Action::MANAGE_DENIED;
+                        let events = if denied { &mut misuse.denied } else { &mut misuse.changes };
+                        match events.len() < usize::from(MOST) {
+                            true => events.push(event),
+                            false => misuse.more = true,
+                        }
+                    }
+                    Err(_) => misuse.unreadable += 1,
+                }
+            }
+            query.after = page.rows.last().map(|row| row.sequence);
+            if misuse.more || !page.more || query.after.is_none() {
+                return Ok(());
+            }
+        }
+        misuse.more = true;
+        Ok(())
+    }
+
+    async fn add_made(&self, id: KeyId, actor: &Actor, misuse: &mut Misuse) -> Result<(), ManageError> {
+        let query = KeyQuery { maker: Some(id), ..KeyQuery::all(self.0.organization.clone()) };
+        let mut walk = Walk::new(query);
+        let mut more = false;
+        while let Some(rows) = walk.next_page(self).await? {
+            for row in rows {
+                let found = FoundKey { key: row.key, owner: row.owner };
+                match self.sight(actor, &found) {
+                    Sight::Hidden(_) => {}
+                    Sight::Seen(..) if misuse.made.len() >= usize::from(MOST) => more = true,
+                    Sight::Seen(record, status) => misuse.made.push(KeyInfo::new(*record, status, None)),
+                    Sight::Unreadable(_) => misuse.unreadable += 1,
+                }
+            }
+            if more {
+                break;
+            }
+        }
+        misuse.more |= more;
+        Ok(())
+    }
+
+    /// Whether the actor may see the audit trail of whoever this event is about, and this event in it.
+    fn may_know_event(&self, actor: &Actor, event: &Event) -> bool {
+        let (Subject::Key(_, owner) | Subject::Owner(owner)) = &event.subject;
+        self.allows(actor, KeyAction::Audit, &Target::Owner(owner)) && self.may_see_event(actor, event)
+    }
+}

@@ -1,0 +1,294 @@
+use std::{error::Error, fmt};
+
+use serde::Serialize;
+
+use crate::{
+    key::{KeyId, redact},
+    manage::error::{ManageError, ManageErrorKind},
+    owner::Owner,
+    record::{ActorId, KeyRow, misleads},
+    time::Timestamp,
+};
+
+/// The longest reason that is kept, in characters.
+const LONGEST_REASON: usize = 200;
+
+/// Which keys to revoke at once. Each way to begin names a filter, so that there is none for everything; what is added
+/// narrows it, and all conditions hold together.
+///
+/// ```
+/// use tower_api_keys::{TeamId, UserId, manage::RevokeMany, record::ActorId};
+///
+/// let what_bob_made_for_blue = RevokeMany::of(TeamId::new("blue")?)
+///     .and_created_by(ActorId::User(UserId::new("bob")?))
+///     .because("bob's laptop was stolen");
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is revoked before `KeyManager::revoke_many`"]
+pub struct RevokeMany {
+    pub(in crate::manage) which: Which,
+    pub(in crate::manage) owner: Option<Owner>,
+    pub(in crate::manage) creator: Option<ActorId>,
+    pub(in crate::manage) from: Option<Timestamp>,
+    pub(in crate::manage) until: Option<Timestamp>,
+    pub(in crate::manage) because: Option<String>,
+    pub(in crate::manage) dry_run: bool,
+}
+
+/// Where to look for the keys.
+#[derive(Clone, Debug)]
+pub(in crate::manage) enum Which {
+    /// This one, those it made, those they made, and so on.
+    KeyAndMade(KeyId),
+    /// These.
+    Keys(Vec<KeyId>),
+    /// All that match.
+    Matching,
+}
+
+impl RevokeMany {
+    /// One key.
+    pub fn key(id: KeyId) -> Self {
+        Self::keys([id])
+    }
+
+    /// A key and all it made, and what that made in turn: for a key with [`keys:manage`](crate::Scope::KEYS_MANAGE) that
+    /// leaked. It is revoked before what it made is looked for, so that it makes nothing more meanwhile.
+    pub const fn key_and_made(id: KeyId) -> Self {
+        Self::begin(Which::KeyAndMade(id))
+    }
+
+    /// These keys. Those that do not exist, or that the actor may not see, are not counted.
+    pub fn keys(ids: impl IntoIterator<Item = KeyId>) -> Self {
+        Self::begin(Which::Keys(ids.into_iter().collect()))
+    }
+
+    /// The keys of a user or a team. An actor that may not revoke those is denied at once.
+    ///
+    /// More can be made as long as the owner is active: [hold](crate::KeyManager::hold) it first.
+    pub fn of(owner: impl Into<Owner>) -> Self {
+        Self::begin(Which::Matching).and_of(owner)
+    }
+
+    /// The keys that this user, key or part of the system made, whoever they belong to. What a user made with a key was
+    /// made by that key: [`exposure`](crate::KeyManager::exposure) lists it.
+    pub fn created_by(creator: ActorId) -> Self {
+        Self::begin(Which::Matching).and_created_by(creator)
+    }
+
+    /// The keys made at or after `from` and before `until`.
+    pub fn created_between(from: Timestamp, until: Timestamp) -> Self {
+        Self::begin(Which::Matching).and_created_between(from, until)
+    }
+
+    const fn begin(which: Which) -> Self {
+        Self { which, owner: None, creator: None, from: None, until: None, because: None, dry_run: false }
+    }
+
+    /// And only if they belong to this user or team. Of two that are named, the last counts.
+    pub fn and_of(mut self, owner: impl Into<Owner>) -> Self {
+        self.owner = Some(owner.into());
+        self
+    }
+
+    /// And only if this user, key or part of the system made them. Of two that are named, the last counts.
+    pub fn and_created_by(mut self, creator: ActorId) -> Self {
+        self.creator = Some(creator);
+        self
+    }
+
+    /// And only if they were made at or after `from` and before `until`. Of two windows, the last counts.
+    pub const fn and_created_between(mut self, from: Timestamp, until: Timestamp) -> Self {
+        self.from = Some(from);
+        self.until = Some(until);
+        self
+    }
+
+    /// Why: the audit trail says it of each key, as what stands since. Control and text direction characters are taken
+    /// out, keys in it are [redacted](redact), and what is longer than 200 characters is cut off. Default: nothing.
+    pub fn because(mut self, reason: impl AsRef<str>) -> Self {
+        self.because = cleaned(reason.as_ref());
+        self
+    }
+
+    /// Only looks: the answer says what would have been revoked.
+    pub const fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    /// Whether the conditions hold of this key.
+    pub(in crate::manage) fn matches(&self, row: &KeyRow) -> bool {
+        self.owner.as_ref().is_none_or(|owner| row.kind == owner.kind().as_str() && row.owner == owner.id())
+            && self.creator.as_ref().is_none_or(|creator| row.created_by == creator.to_string())
+            && self.from.is_none_or(|from| row.created_at >= from.as_millis())
+            && self.until.is_none_or(|until| row.created_at < until.as_millis())
+    }
+}
+
+/// What people write, without what hides or misleads.
+fn cleaned(reason: &str) -> Option<String> {
+    let visible: String = reason
+        .chars()
+        .filter(|c| c.is_whitespace() || !misleads(*c))
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .collect();
+    let cut: String = redact(visible.trim()).chars().take(LONGEST_REASON).collect();
+    Some(cut).filter(|reason| !reason.is_empty())
+}
+
+/// What became of the keys that matched: of those that the actor may see. It serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, UserId, manage::RevokeMany};
+///
+/// let nobody = RevokeMany::of(UserId::new("nobody")?);
+/// let revoked = manager.revoke_many(nobody, &Actor::system("leak response")?).await?;
+/// assert_eq!(revoked.matched, 0);
+/// assert_eq!(revoked.to_string(), "no key that this actor may see matches: nothing was revoked");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RevokedMany {
+    /// Keys that match: the sum of the four counts that follow, unless it was [stopped](crate::manage::RevokeManyError).
+    pub matched: u64,
+    /// Revoked by this call, each with an event; of a dry run, those that it would have revoked.
+    pub revoked: u64,
+    /// Revoked or expired before, or by somebody who was quicker: left as they were, without an event.
+    pub already_dead: u64,
+    /// Live, and the actor may see but not revoke them.
+    pub denied: u64,
+    /// Live at the last look: made faster than they were revoked, or made by the acting key before it revoked itself.
+    /// Ask again.
+    pub left: u64,
+    /// Keys that match, among those whose stored records cannot be read: not revoked. Requests with them get 503.
+    pub unreadable: u64,
+    /// How often the keys were looked for, until none was left.
+    pub passes: u32,
+    /// Whether it was only a look.
+    pub dry_run: bool,
+}
+
+impl RevokedMany {
+    /// Whether no key is left that matches, is live and may be revoked by the actor.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.left == 0 && !self.dry_run
+    }
+}
+
+impl fmt::Display for RevokedMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.matched == 0 && self.unreadable == 0 {
+            return f.write_str("no key that this actor may see matches: nothing was revoked");
+        }
+        let verb = if self.dry_run { "would be revoked" } else { "revoked" };
+        write!(f, "{} of {} keys {verb}", self.revoked, self.matched)?;
+        for (count, what) in [
+            (self.already_dead, "dead already"),
+            (self.denied, "not this actor's to revoke"),
+            (self.left, "still live: ask again"),
+            (self.unreadable, "unreadable"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reason_is_cleaned_redacted_and_cut() {
+        let key = crate::key::KeyFormat::unbranded().generate(crate::KeyKind::Team).unwrap();
+        let said = |reason: &str| RevokeMany::key(key.id()).because(reason).because;
+        assert_eq!(said(" in a public\nrepository\u{202e} ").as_deref(), Some("in a public repository"));
+        assert_eq!(said(" \u{200b} "), None);
+        assert_eq!(said(&"é".repeat(300)).map(|reason| reason.chars().count()), Some(200));
+        assert_eq!(said(&format!("leaked: {}", key.expose_secret())), Some(format!("leaked: {}", key.redacted())));
+        // A character that does not show would hide the key from the net.
+        let hidden = key.expose_secret().replacen('.', ".\u{200b}", 1);
+        assert_eq!(said(&hidden), Some(key.redacted()));
+    }
+
+    #[test]
+    fn report_is_a_sentence() {
+        let report = RevokedMany { matched: 5, revoked: 2, already_dead: 1, denied: 1, left: 1, ..Default::default() };
+        let expected = "2 of 5 keys revoked, 1 dead already, 1 not this actor's to revoke, 1 still live: ask again";
+        assert_eq!(report.to_string(), expected);
+        assert!(!report.is_complete());
+        let look = RevokedMany { matched: 2, revoked: 2, dry_run: true, ..Default::default() };
+        assert_eq!(look.to_string(), "2 of 2 keys would be revoked");
+    }
+}
+
+/// Why not all keys were revoked that match, and how far it got. Asked again, it goes on: what is revoked stays so.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, UserId, manage::{ManageErrorKind, Rights, RevokeMany}};
+///
+/// let alice = Actor::user(UserId::new("alice")?, Rights::none());
+/// let error = manager.revoke_many(RevokeMany::of(UserId::new("bob")?), &alice).await.unwrap_err();
+/// assert_eq!(error.kind(), ManageErrorKind::NotFound);
+/// assert_eq!(error.so_far().revoked, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct RevokeManyError {
+    error: ManageError,
+    so_far: RevokedMany,
+}
+
+impl RevokeManyError {
+    pub(in crate::manage) const fn new(error: ManageError, so_far: RevokedMany) -> Self {
+        Self { error, so_far }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> ManageErrorKind {
+        self.error.kind()
+    }
+
+    /// What was done before. If the [outcome](ManageErrorKind::OutcomeUnknown) of a change is unknown, up to 50 more keys
+    /// may have been revoked.
+    #[must_use]
+    pub const fn so_far(&self) -> &RevokedMany {
+        &self.so_far
+    }
+
+    /// What went wrong, kept: for an answer that does not tell how far it got.
+    #[must_use]
+    pub fn into_error(self) -> ManageError {
+        self.error
+    }
+}
+
+impl fmt::Display for RevokeManyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.so_far.revoked {
+            0 => fmt::Display::fmt(&self.error, f),
+            revoked => write!(f, "stopped after {revoked} keys were revoked: {}", self.error),
+        }
+    }
+}
+
+impl Error for RevokeManyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}

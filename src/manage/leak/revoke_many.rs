@@ -1,0 +1,268 @@
+use std::collections::HashSet;
+
+use super::revocation::{RevokeMany, RevokeManyError, RevokedMany, Which};
+use crate::{
+    audit::Action,
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::{InvalidInput, ManageError, ManageErrorKind},
+        manager::{KeyManager, Sight, Walk, Wanted, before},
+        policy::{KeyAction, Target},
+    },
+    owner::Owner,
+    record::KeyRow,
+    scope::{Scope, Scopes},
+    store::{FoundKey, KeyQuery, KeyStore, Liveness, WriteOutcome},
+};
+
+/// Writes of one change, the most a store takes.
+const BATCH: usize = 50;
+
+/// Passes after which keys are made faster than they are revoked.
+const MOST_PASSES: u32 = 20;
+
+/// What is known so far.
+struct Run<'a> {
+    request: &'a RevokeMany,
+    actor: &'a Actor,
+    report: RevokedMany,
+    /// Keys that are in the report.
+    counted: HashSet<KeyId>,
+    unreadable: HashSet<String>,
+    /// Live ones to revoke, as of this moment.
+    live: Vec<(KeyId, Owner)>,
+    /// The key that acts, if it is among them: it goes last, for it does nothing more after that.
+    acting: Option<(KeyId, Owner)>,
+    only_looks: bool,
+}
+
+impl<S: KeyStore> KeyManager<S> {
+    /// Revokes many keys at once, and looks for more until it finds no live one that matches: also those made meanwhile.
+    ///
+    /// Each key is decided on by itself: hidden ones are neither touched nor counted, those that the actor sees and may
+    /// not revoke are counted as denied. Fifty at a time are committed together, each with an event of its own. A key
+    /// that is dead is left as it is; one that has expired needs no end. A key that revokes itself does so last.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// use tower_api_keys::{Actor, IssueKey, TeamId, manage::RevokeMany};
+    ///
+    /// let (blue, actor) = (TeamId::new("blue")?, Actor::system("leak response")?);
+    /// manager.issue(IssueKey::team(blue.clone()), &actor).await?;
+    ///
+    /// let request = RevokeMany::of(blue).because("leaked in a public repository");
+    /// assert_eq!(manager.revoke_many(request.clone().dry_run(), &actor).await?.revoked, 1);
+    /// assert_eq!(manager.revoke_many(request, &actor).await?.to_string(), "1 of 1 keys revoked");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied or not found (the owner's keys are not the actor's to revoke; the actor was held or
+    /// revoked half-way), invalid (a window that ends before it begins), corrupt record, store unavailable, outcome
+    /// unknown. The error says how far it got; asking again goes on.
+    pub async fn revoke_many(&self, request: RevokeMany, actor: &Actor) -> Result<RevokedMany, RevokeManyError> {
+        let mut run = Run {
+            request: &request,
+            actor,
+            report: RevokedMany { dry_run: request.dry_run, ..RevokedMany::default() },
+            counted: HashSet::new(),
+            unreadable: HashSet::new(),
+            live: Vec::new(),
+            acting: None,
+            only_looks: false,
+        };
+        match self.revoke_all(&mut run).await {
+            Ok(()) => Ok(run.report),
+            Err(error) => Err(RevokeManyError::new(error, run.report)),
+        }
+    }
+
+    async fn revoke_all(&self, run: &mut Run<'_>) -> Result<(), ManageError> {
+        let (request, actor) = (run.request, run.actor);
+        self.admit(actor)?;
+        if let (Some(from), Some(until)) = (request.from, request.until)
+            && until < from
+        {
+            return Err(ManageError::invalid(InvalidInput::TimeWindow));
+        }
+        if let Some(owner) = &request.owner {
+            self.permit(actor, KeyAction::Revoke, &Target::Owner(owner))?;
+        }
+        let mut look_again = false;
+        loop {
+            run.report.passes += 1;
+            let known = run.counted.len();
+            self.pass(run).await?;
+            // No new key gets the id of another one: a list needs no second look.
+            let is_settled = run.counted.len() == known || matches!(request.which, Which::Keys(_));
+            if request.dry_run || is_settled {
+                break;
+            }
+            if run.report.passes == MOST_PASSES {
+                look_again = true;
+                break;
+            }
+        }
+        if let Some(acting) = run.acting.take() {
+            run.live.push(acting);
+            self.revoke_live(run, 1).await?;
+            look_again |= !matches!(request.which, Which::Keys(_));
+        }
+        if look_again { self.look_once_more(run).await } else { Ok(()) }
+    }
+
+    /// Counts what is left without changing it.
+    async fn look_once_more(&self, run: &mut Run<'_>) -> Result<(), ManageError> {
+        run.only_looks = true;
+        run.report.passes += 1;
+        self.pass(run).await
+    }
+
+    /// Looks at all keys that may match, and revokes those that do.
+    async fn pass(&self, run: &mut Run<'_>) -> Result<(), ManageError> {
+        match &run.request.which {
+            Which::KeyAndMade(root) => self.pass_down(*root, run).await?,
+            Which::Keys(ids) => {
+                for id in ids {
+                    if let Some(found) = self.row(id).await? {
+                        self.judge(found, run);
+                        self.revoke_live(run, BATCH).await?;
+                    }
+                }
+            }
+            Which::Matching => self.pass_along(run).await?,
+        }
+        self.revoke_live(run, 1).await
+    }
+
+    async fn pass_along(&self, run: &mut Run<'_>) -> Result<(), ManageError> {
+        let request = run.request;
+        let owners = match &request.owner {
+            Some(owner) => vec![Some(owner.clone())],
+            None => self.reach(run.actor, &[KeyAction::See]),
+        };
+        let query = KeyQuery {
+            creator: request.creator.clone(),
+            // Dead ones are counted once.
+            liveness: (run.report.passes > 1).then_some(Liveness::Live),
+            created_before: request.until,
+            after: request.from.and_then(before),
+            ..KeyQuery::all(self.0.organization.clone())
+        };
+        let mut walk = Walk::of_owners(query, owners);
+        while let Some(rows) = walk.next_page(self).await? {
+            for row in rows {
+                // A batch as soon as there is one: to judge a whole page first would keep a thread busy for milliseconds.
+                self.judge(FoundKey { key: row.key, owner: row.owner }, run);
+                self.revoke_live(run, BATCH).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A key, those it made, those they made. Each generation is revoked before the next is looked for: the dead make
+    /// nothing.
+    async fn pass_down(&self, root: KeyId, run: &mut Run<'_>) -> Result<(), ManageError> {
+        let Some(found) = self.row(&root).await? else { return Ok(()) };
+        self.judge(found, run);
+        let (mut makers, mut known) = (vec![root], HashSet::from([root]));
+        while !makers.is_empty() {
+            self.revoke_live(run, 1).await?;
+            for maker in std::mem::take(&mut makers) {
+                let query = KeyQuery { maker: Some(maker), ..KeyQuery::all(self.0.organization.clone()) };
+                let mut walk = Walk::new(query);
+                while let Some(rows) = walk.next_page(self).await? {
+                    for row in rows {
+                        makers.extend(may_have_made_keys(&row.key).filter(|id| known.insert(*id)));
+                        self.judge(FoundKey { key: row.key, owner: row.owner }, run);
+                        self.revoke_live(run, BATCH).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a key, once, and notes it to be revoked if it is to be.
+    fn judge(&self, found: FoundKey, run: &mut Run<'_>) {
+        if !run.request.matches(&found.key) {
+            return;
+        }
+        let record = match self.sight(run.actor, &found) {
+            Sight::Seen(record, _) => record,
+            Sight::Unreadable(_) => {
+                run.report.unreadable += u64::from(run.unreadable.insert(found.key.id));
+                return;
+            }
+            Sight::Hidden(_) => return,
+        };
+        if !run.counted.insert(record.id) {
+            return;
+        }
+        run.report.matched += 1;
+        // In doubt, a key is taken for one that lives.
+        if !record.is_live(self.0.clock.reading().earliest()) {
+            run.report.already_dead += 1;
+        } else if !self.allows(run.actor, KeyAction::Revoke, &Target::key(&record)) {
+            run.report.denied += 1;
+        } else if run.only_looks {
+            run.report.left += 1;
+        } else if run.request.dry_run {
+            run.report.revoked += 1;
+        } else if run.actor.key_id() == Some(&record.id) {
+            run.acting = Some((record.id, record.owner));
+        } else {
+            run.live.push((record.id, record.owner));
+        }
+    }
+
+    /// Revokes those that are noted, if there are so many.
+    async fn revoke_live(&self, run: &mut Run<'_>, at_least: usize) -> Result<(), ManageError> {
+        while run.live.len() >= at_least {
+            let batch: Vec<_> = run.live.drain(..run.live.len().min(BATCH)).collect();
+            match self.revoke_batch(&batch, run).await {
+                Err(error) if is_of_one_key(&error) => {
+                    for key in &batch {
+                        match self.revoke_batch(std::slice::from_ref(key), run).await {
+                            // Somebody's plain SQL deleted it.
+                            Err(error) if is_of_one_key(&error) => run.report.matched -= 1,
+                            done => done?,
+                        }
+                    }
+                }
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn revoke_batch(&self, batch: &[(KeyId, Owner)], run: &mut Run<'_>) -> Result<(), ManageError> {
+        let because = &run.request.because;
+        let write = |(id, owner): &_| self.revocation(*id, owner, run.actor, Action::KEY_REVOKED, because.clone());
+        let writes = batch.iter().map(write).collect();
+        let wanted = Wanted::all(self.0.clock.now(), writes);
+        for outcome in self.apply(run.actor, wanted).await? {
+            match outcome {
+                WriteOutcome::Unchanged => run.report.already_dead += 1,
+                WriteOutcome::Written => run.report.revoked += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether one key of a batch stands in the way of all.
+fn is_of_one_key(error: &ManageError) -> bool {
+    matches!(error.kind(), ManageErrorKind::Conflict | ManageErrorKind::NotFound)
+}
+
+/// The key, if it can have made others: it may manage keys, or it was changed since it was made. A key that a key made
+/// gets no `keys:manage`, so most of them are not asked about.
+fn may_have_made_keys(row: &KeyRow) -> impl Iterator<Item = KeyId> {
+    let manages = row.scopes.parse::<Scopes>().map_or(true, |scopes| scopes.allows(&Scope::KEYS_MANAGE));
+    (manages || row.version > 1).then(|| KeyId::new(&row.id).ok()).flatten().into_iter()
+}

@@ -1,0 +1,3 @@
+mod identify;
+mod revoke_many;
+mod scan;

@@ -1,0 +1,124 @@
+use proptest::prelude::*;
+
+use crate::{
+    key::{KeyFormat, KeyId},
+    manage::leak::{LeakEvidence, scan::Scan},
+    owner::KeyKind,
+};
+
+const KEY_ID: &str = "__79_Pv6-fj39vX08_Lx";
+const KEY: &str = "acme_team.__79_Pv6-fj39vX08_Lx.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gI2ut";
+
+fn format() -> KeyFormat {
+    KeyFormat::branded("acme").unwrap()
+}
+
+fn id() -> KeyId {
+    KeyId::new(KEY_ID).unwrap()
+}
+
+/// How the id of the key stands in a text, whichever way it was found.
+fn found(text: &str) -> Option<LeakEvidence> {
+    let format = format();
+    let scan = Scan::of(text, &format);
+    if scan.keys.iter().any(|key| key.id() == id()) {
+        return Some(LeakEvidence::WholeKey);
+    }
+    let part = || scan.find_part(&id(), KeyKind::Team, true).map(|finding| finding.evidence);
+    scan.ids.get(&id()).copied().or_else(part)
+}
+
+#[test]
+fn whole_key_is_found_wherever_it_stands() {
+    for (before, after) in [
+        ("", ""),
+        ("x-api-key: ", "\r\n"),
+        ("Authorization: Bearer ", " HTTP/1.1"),
+        ("{\"key\":\"", "\"}"),
+        ("API_KEY=", ""),
+        ("export KEY-", ";"),
+        ("MY_", "."),
+        ("é", "é"),
+        ("https://example.com/?key=", "&page=2"),
+        ("team.", ""),
+        ("user.user.", ""),
+        ("Bearer", "Bearer"),
+        ("some_longer_word_and_", ""),
+    ] {
+        assert_eq!(found(&format!("{before}{KEY}{after}")), Some(LeakEvidence::WholeKey), "{before}…{after}");
+    }
+}
+
+#[test]
+fn two_keys_of_one_text_are_both_found() {
+    let other = format().generate(KeyKind::User).unwrap();
+    let text = format!("{KEY},{}", other.expose_secret());
+    assert_eq!(Scan::of(&text, &format()).keys.len(), 2);
+}
+
+#[test]
+fn key_is_found_behind_one_that_lost_its_end() {
+    assert_eq!(found(&format!("{}{KEY}", &KEY[..KEY.len() - 4])), Some(LeakEvidence::WholeKey));
+}
+
+#[test]
+fn what_a_key_is_glued_to_is_no_part_of_an_id() {
+    let format = format();
+    let text = format!("API_KEY_OF_{KEY}");
+    let scan = Scan::of(&text, &format);
+    assert_eq!((scan.keys.len(), scan.ids.len(), scan.has_parts(), scan.has_beginnings()), (1, 0, false, false));
+}
+
+#[test]
+fn less_than_a_key_is_found_for_what_it_is() {
+    let damaged = KEY.replace("AAEC", "AAED");
+    let beginning = &KEY[.."acme_team.".len() + 4];
+    for (text, expected) in [
+        (&*damaged, Some(LeakEvidence::IdAndSecret)),
+        (&KEY[..50], Some(LeakEvidence::IdAndSecret)),
+        (&KEY["acme_team.".len()..], Some(LeakEvidence::IdAndSecret)),
+        (&KEY["acme_".len()..], Some(LeakEvidence::IdAndSecret)),
+        ("acme_team.__79_Pv6-fj39vX08_Lx.[REDACTED]", Some(LeakEvidence::Id)),
+        ("id=__79_Pv6-fj39vX08_Lx;", Some(LeakEvidence::Id)),
+        ("key-__79_Pv6-fj39vX08_Lx", Some(LeakEvidence::Id)),
+        (beginning, Some(LeakEvidence::Beginning)),
+        ("KEY_acme_team.__79_Pv6…", Some(LeakEvidence::Beginning)),
+        ("acme_user.__79_P", None),
+        ("acme_team.__7", None),
+        ("…Pv6-fj…", Some(LeakEvidence::Part)),
+        ("…Pv6-f…", None),
+        ("X08_Lx.AAECAwQFBg", Some(LeakEvidence::Part)),
+        ("", None),
+        ("acme_team.", None),
+        ("no key in here, and nothing that looks like one", None),
+    ] {
+        assert_eq!(found(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn longest_part_counts() {
+    let format = format();
+    let scan = Scan::of("Pv6-fj39 Pv6-fj", &format);
+    assert_eq!(scan.find_part(&id(), KeyKind::Team, true).unwrap().characters, 8);
+    assert_eq!(scan.find_part(&id(), KeyKind::Team, false), None);
+}
+
+proptest! {
+    #[test]
+    fn key_is_found_between_any_two_texts(before in "(?s).{0,40}[^A-Za-z0-9_\\-.]", after in "(?s)[^A-Za-z0-9_\\-].{0,40}") {
+        prop_assert_eq!(found(&format!("{before}{KEY}{after}")), Some(LeakEvidence::WholeKey));
+    }
+
+    #[test]
+    fn part_is_found_between_any_two_texts(start in 0..14_usize, length in 6..20_usize, before in "(?s).{0,40}[^A-Za-z0-9_\\-.]") {
+        let part = &KEY_ID[start..(start + length).min(20)];
+        prop_assert!(found(&format!("{before}{part} ")).is_some(), "{}", part);
+    }
+
+    #[test]
+    fn no_text_is_too_strange(text in "(?s).{0,200}", pieces in proptest::collection::vec("acme_|team\\.|user\\.|[A-Za-z0-9_-]{1,30}|\\.|é", 0..20)) {
+        let _ = found(&text);
+        let _ = found(&pieces.concat());
+    }
+}

@@ -1,5 +1,0 @@
-mod begin;
-mod end;
-mod grace;
-mod pair;
-mod status;

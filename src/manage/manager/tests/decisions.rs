@@ -1,0 +1,261 @@
+//! What may be asked before it is done, and what a service says of its keys beside the policy.
+
+use std::sync::{Arc, Mutex};
+
+use crate::{
+    Actor, IssueKey, OrganizationId, Scope,
+    audit::{Action, Event, Notifier, Subject},
+    manage::{
+        Decision, DenialReason, Effect, InvalidInput, KeyAction, ManageErrorKind, OnDowngrade, Plan, Rights, Rules,
+        Target, TeamRole,
+        fixture::{
+            ACTING, Bench, Fault, person, plain_change, principal, scopes, system, team, team_id, user, user_id,
+        },
+    },
+    record::Hold,
+    store::KeyStore,
+    usage::Source,
+};
+
+const TARGET: &str = "AAAAAAAAAAAAAAAAAAAA";
+
+fn admin_of(team: &str, plan: Plan) -> Actor {
+    Actor::user(user_id("dana"), Rights::none().team(team_id(team), TeamRole::Admin, plan))
+}
+
+#[tokio::test]
+async fn a_button_is_grey_for_the_reason_that_the_action_would_give() {
+    let bench = Bench::new();
+    let (blue, red) = (team("blue"), team("red"));
+    for (actor, owner, expected) in [
+        (admin_of("blue", Plan::Business), &blue, Decision::Allow),
+        (admin_of("blue", Plan::Free), &blue, Decision::Deny(DenialReason::PlanRequired)),
+        (admin_of("blue", Plan::Business), &red, Decision::Hide),
+        (person("bob"), &blue, Decision::Hide),
+        (system(), &blue, Decision::Allow),
+    ] {
+        assert_eq!(
+            bench.manager.can(&actor, KeyAction::Issue, &Target::new_key(owner)).await.unwrap(),
+            expected,
+            "{actor:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_manage_may_do_nothing() {
+    let bench = Bench::new();
+    let key = Actor::key(&principal(&team("blue"), "*"), Rights::none());
+    let decision = bench.manager.can(&key, KeyAction::See, &Target::Owner(&team("blue"))).await.unwrap();
+    assert_eq!(decision, Decision::Deny(DenialReason::InsufficientScope));
+}
+
+#[tokio::test]
+async fn a_key_may_not_give_more_than_it_has() {
+    let bench = Bench::new();
+    let rights = Rights::none().team_plan(team_id("blue"), Plan::Business);
+    let key = Actor::key(&principal(&team("blue"), "read keys:manage"), rights);
+    for (wanted, expected) in [
+        ("read", Decision::Allow),
+        ("read write", Decision::Deny(DenialReason::ScopesTooWide)),
+        ("keys:manage", Decision::Deny(DenialReason::ScopesTooWide)),
+    ] {
+        let (owner, wanted) = (team("blue"), scopes(wanted));
+        let target = Target::NewKey { owner: &owner, scopes: &wanted };
+        assert_eq!(bench.manager.can(&key, KeyAction::Issue, &target).await.unwrap(), expected, "{wanted}");
+    }
+}
+
+#[tokio::test]
+async fn another_organization_s_buttons_are_hidden() {
+    let bench = Bench::new();
+    let abroad = admin_of("blue", Plan::Business).in_organization(OrganizationId::new("globex").unwrap());
+    let decision = bench.manager.can(&abroad, KeyAction::Issue, &Target::new_key(&team("blue"))).await.unwrap();
+    assert_eq!(decision, Decision::Hide);
+}
+
+#[tokio::test]
+async fn teams_to_choose_from_are_those_that_may_get_a_key() {
+    let bench = Bench::new();
+    let rights = Rights::none()
+        .team(team_id("blue"), TeamRole::Admin, Plan::Business)
+        .team(team_id("green"), TeamRole::Owner, Plan::Enterprise)
+        .team(team_id("poor"), TeamRole::Admin, Plan::Team)
+        .team(team_id("red"), TeamRole::Member, Plan::Business)
+        .team_plan(team_id("white"), Plan::Business);
+    let alice = Actor::user(user_id("alice"), rights.clone());
+    assert_eq!(bench.manager.teams_to_issue_for(&alice).await.unwrap(), [team_id("blue"), team_id("green")]);
+    let org = Actor::user(user_id("olga"), rights.org_admin());
+    let all = [team_id("blue"), team_id("green"), team_id("red"), team_id("white")];
+    assert_eq!(bench.manager.teams_to_issue_for(&org).await.unwrap(), all);
+}
+
+#[tokio::test]
+async fn a_downgrade_leaves_keys_alone_unless_the_service_says_otherwise() {
+    for (on_downgrade, effect, held) in
+        [(OnDowngrade::Keep, Effect::Already, false), (OnDowngrade::Hold, Effect::Done, true)]
+    {
+        let bench = Bench::with_rules(Rules { on_downgrade, ..Rules::default() });
+        let id = bench.plant(TARGET, &team("blue"), "*").await;
+        let told = bench.manager.plan_changed(&team_id("blue"), Plan::Team, &system()).await.unwrap();
+        assert_eq!(told, effect);
+        let info = bench.manager.find(&id, &system()).await.unwrap();
+        assert_eq!(info.is_usable(bench.now()), !held);
+        let back = bench.manager.plan_changed(&team_id("blue"), Plan::Business, &system()).await.unwrap();
+        assert_eq!(back, effect);
+        assert!(bench.manager.find(&id, &system()).await.unwrap().is_usable(bench.now()));
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_lifts_no_other_hold() {
+    let bench = Bench::new();
+    bench.manager.hold(&team("blue"), Hold::Suspended, &system()).await.unwrap();
+    let told = bench.manager.plan_changed(&team_id("blue"), Plan::Business, &system()).await.unwrap();
+    assert_eq!(told, Effect::Already);
+    assert_eq!(bench.events().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_plan_is_told_by_who_may_hold_the_team() {
+    let bench = Bench::new();
+    for plan in [Plan::Free, Plan::Business] {
+        let error = bench.manager.plan_changed(&team_id("blue"), plan, &admin_of("blue", plan)).await.unwrap_err();
+        assert_eq!(error.kind(), ManageErrorKind::Denied(DenialReason::InsufficientRole.into()));
+    }
+}
+
+fn known(scopes: &[&str]) -> Rules {
+    Rules { scopes: Some(scopes.iter().map(|scope| Scope::new(*scope).unwrap()).collect()), ..Rules::default() }
+}
+
+#[tokio::test]
+async fn a_scope_that_the_service_does_not_have_is_refused() {
+    let bench = Bench::with_rules(known(&["agents:read"]));
+    for (wanted, is_known) in [
+        ("agents:read", true),
+        ("*", true),
+        ("", true),
+        ("* keys:manage", true),
+        ("agents:raed", false),
+        ("agents:read agents:write", false),
+    ] {
+        let request = IssueKey::of(team("blue")).scopes(scopes(wanted));
+        let result = bench.manager.issue(request, &system()).await;
+        match result {
+            Ok(_) => assert!(is_known, "{wanted}"),
+            Err(error) => {
+                assert!(!is_known, "{wanted}");
+                assert_eq!(error.kind(), ManageErrorKind::Invalid(InvalidInput::UnknownScope));
+                let source = std::error::Error::source(&error).unwrap().to_string();
+                assert!(source.starts_with("there is no scope `agents:"), "{source}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_without_scopes_has_none() {
+    let bench = Bench::with_rules(known(&[]));
+    let request = IssueKey::of(team("blue")).scopes(scopes("read"));
+    let kind = bench.manager.issue(request, &system()).await.unwrap_err().kind();
+    assert_eq!(kind, ManageErrorKind::Invalid(InvalidInput::UnknownScope));
+}
+
+#[tokio::test]
+async fn scopes_that_the_service_gave_up_are_not_kept_when_narrowing() {
+    let bench = Bench::with_rules(known(&["read"]));
+    let id = bench.plant(TARGET, &team("blue"), "read legacy").await;
+    let kind = bench.manager.narrow_scopes(&id, scopes("legacy"), &system()).await.unwrap_err().kind();
+    assert_eq!(kind, ManageErrorKind::Invalid(InvalidInput::UnknownScope));
+    bench.manager.narrow_scopes(&id, scopes("read"), &system()).await.unwrap();
+}
+
+/// A bench, and what its sink was told.
+fn told() -> (Bench, Arc<Mutex<Vec<Event>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let notifier = Notifier::new({
+        let told = Arc::clone(&told);
+        move |events: &[Event]| told.lock().unwrap().extend_from_slice(events)
+    });
+    (Bench::with_rules(Rules { notifier, ..Rules::default() }), told)
+}
+
+#[tokio::test]
+async fn the_sink_is_told_of_what_is_committed() {
+    let (bench, told) = told();
+    let actor = system().from_source(Source::new("console").unwrap());
+    let issued = bench.manager.issue(IssueKey::of(user("alice")), &actor).await.unwrap();
+    let event = told.lock().unwrap().pop().unwrap();
+    assert_eq!((event.action, event.source.as_deref()), (Action::KEY_ISSUED, Some("console")));
+    assert_eq!(event.subject, Subject::Key(issued.info().id, user("alice")));
+    assert_eq!(bench.events().await[0].source.as_deref(), Some("console"));
+}
+
+#[tokio::test]
+async fn the_sink_is_not_told_of_what_changed_nothing() {
+    let (bench, told) = told();
+    let id = bench.plant(TARGET, &team("blue"), "*").await;
+    bench.manager.revoke(&id, &system()).await.unwrap();
+    bench.manager.revoke(&id, &system()).await.unwrap();
+    assert_eq!(told.lock().unwrap().len(), 1);
+    bench.store.fail([Fault::Unavailable]);
+    bench.manager.issue(IssueKey::of(user("alice")), &system()).await.unwrap_err();
+    assert_eq!(told.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_sink_is_told_once_of_a_change_that_was_repeated() {
+    let (bench, told) = told();
+    bench.store.fail([Fault::DoesAndLosesTheAnswer]);
+    let _issued = bench.manager.issue(IssueKey::of(user("alice")), &system()).await.unwrap();
+    assert_eq!(told.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_costs_nobody_a_key() {
+    let notifier = Notifier::new(|_: &[Event]| panic!("the sink's own"));
+    let bench = Bench::with_rules(Rules { notifier, ..Rules::default() });
+    let issued = bench.manager.issue(IssueKey::of(user("alice")), &system()).await.unwrap();
+    assert!(bench.store.inner.apply(&plain_change("x", revoke(&issued))).await.is_ok());
+}
+
+fn revoke(issued: &crate::IssuedKey) -> crate::store::Write {
+    crate::store::Write::Revoke {
+        organization: OrganizationId::single(),
+        id: issued.info().id,
+        by: "user:alice".into(),
+    }
+}
+
+#[tokio::test]
+async fn an_actor_that_is_held_first_changes_nothing() {
+    let bench = Bench::new();
+    let id = bench.plant(TARGET, &team("blue"), "*").await;
+    let dana = admin_of("blue", Plan::Business);
+    let hold = plain_change(
+        "hold",
+        crate::store::Write::Owner(
+            crate::store::OwnerRef { organization: OrganizationId::single(), owner: user("dana") },
+            crate::store::OwnerChange::Hold(Hold::Suspended),
+        ),
+    );
+    bench.store.quicker.lock().unwrap().push_back(hold);
+    let kind = bench.manager.revoke(&id, &dana).await.unwrap_err().kind();
+    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
+    assert!(bench.row(&id).await.revoked_at.is_none());
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_first_changes_nothing() {
+    let bench = Bench::new();
+    let id = bench.plant(TARGET, &team("blue"), "*").await;
+    let acting = bench.plant(ACTING, &team("blue"), "* keys:manage").await;
+    let actor = Actor::key(&principal(&team("blue"), "* keys:manage"), Rights::none());
+    let revoke =
+        crate::store::Write::Revoke { organization: OrganizationId::single(), id: acting, by: "user:alice".into() };
+    bench.store.quicker.lock().unwrap().push_back(plain_change("revoke", revoke));
+    let kind = bench.manager.revoke(&id, &actor).await.unwrap_err().kind();
+    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorKeyDead.into()));
+    assert!(bench.row(&id).await.revoked_at.is_none());
+}

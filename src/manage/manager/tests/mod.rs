@@ -1,0 +1,10 @@
+mod changes;
+mod decisions;
+mod directory;
+mod faults;
+mod issue;
+mod lists;
+mod owners;
+mod policies;
+mod quotas;
+mod targets;

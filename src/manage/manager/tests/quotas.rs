@@ -1,0 +1,196 @@
+use std::time::Duration;
+
+use crate::{
+    Actor, IssueKey,
+    key::KeyId,
+    manage::{
+        DenialReason, ManageError, ManageErrorKind, Plan, Quota, Rights, RotateKey, Rules, TeamRole,
+        fixture::{ACTING, Bench, START, person, principal, system, team, team_id, time, user, user_id},
+        quota::Quotas,
+    },
+    record::Hold,
+    store::OwnerChange,
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+fn bench(quotas: Quotas) -> Bench {
+    Bench::with_rules(Rules { quotas, ..Rules::default() })
+}
+
+fn live_keys(user: u32, team: u32) -> Bench {
+    bench(Quotas { live_keys_of_user: Some(user), live_keys_of_team: Some(team), ..Quotas::default() })
+}
+
+fn per_hour(limit: u32) -> Bench {
+    bench(Quotas { issues_per_hour: Some(limit), ..Quotas::default() })
+}
+
+fn admin(id: &str, of: &str) -> Actor {
+    Actor::user(user_id(id), Rights::none().team(team_id(of), TeamRole::Admin, Plan::Business))
+}
+
+fn own() -> IssueKey {
+    IssueKey::user(user_id("alice"))
+}
+
+async fn issue(bench: &Bench, request: IssueKey, actor: &Actor) -> KeyId {
+    bench.manager.issue(request, actor).await.unwrap().info().id
+}
+
+fn reached(result: Result<impl Sized, ManageError>) -> ManageErrorKind {
+    result.err().unwrap().kind()
+}
+
+const TWO_LIVE: ManageErrorKind = ManageErrorKind::QuotaReached(Quota::LiveKeys(2));
+const TWO_AN_HOUR: ManageErrorKind = ManageErrorKind::QuotaReached(Quota::IssuesPerHour(2));
+
+#[tokio::test]
+async fn owner_with_as_many_live_keys_as_allowed_gets_no_more() {
+    let bench = live_keys(2, 1);
+    let alice = person("alice");
+    for _ in 0..2 {
+        issue(&bench, own(), &alice).await;
+    }
+    let before = bench.all().await;
+    let error = bench.manager.issue(own(), &alice).await.unwrap_err();
+    assert_eq!(error.kind(), TWO_LIVE);
+    assert_eq!(
+        error.to_string(),
+        "the user or team has 2 live keys, as many as this service allows: revoke one that is no longer needed"
+    );
+    assert_eq!(reached(bench.manager.issue(own(), &system()).await), TWO_LIVE);
+    assert_eq!(bench.all().await, before, "something was written");
+
+    // Each owner by itself: another user, and the team of the same name, which has a limit of its own.
+    issue(&bench, IssueKey::user(user_id("bob")), &person("bob")).await;
+    issue(&bench, IssueKey::team(team_id("alice")), &admin("bob", "alice")).await;
+    let more = bench.manager.issue(IssueKey::team(team_id("alice")), &admin("carol", "alice")).await;
+    assert_eq!(reached(more), ManageErrorKind::QuotaReached(Quota::LiveKeys(1)));
+}
+
+#[tokio::test]
+async fn revoked_and_expired_keys_make_room() {
+    let bench = live_keys(2, 2);
+    let alice = person("alice");
+    let first = issue(&bench, own(), &alice).await;
+    issue(&bench, own().expires_at(time("2026-03-02T12:00:00Z")), &alice).await;
+    bench.clock.advance(24 * HOUR - MILLISECOND);
+    assert_eq!(reached(bench.manager.issue(own(), &alice).await), TWO_LIVE);
+    bench.clock.advance(MILLISECOND);
+    issue(&bench, own(), &alice).await;
+    assert_eq!(reached(bench.manager.issue(own(), &alice).await), TWO_LIVE);
+    bench.manager.revoke(&first, &alice).await.unwrap();
+    issue(&bench, own(), &alice).await;
+}
+
+#[tokio::test]
+async fn key_is_rotated_where_there_is_no_room_for_a_new_one() {
+    let bench = live_keys(1, 1);
+    let alice = person("alice");
+    let old = issue(&bench, own(), &alice).await;
+    let new = bench.manager.begin_rotation(RotateKey::of(old), &alice).await.unwrap();
+    let full = ManageErrorKind::QuotaReached(Quota::LiveKeys(1));
+    assert_eq!(reached(bench.manager.issue(own(), &alice).await), full);
+    bench.manager.finish_rotation(&new.info().id, &alice).await.unwrap();
+    assert_eq!(reached(bench.manager.issue(own(), &alice).await), full);
+}
+
+#[tokio::test]
+async fn personal_key_is_not_rotated_into_a_team_without_room() {
+    let bench = live_keys(5, 1);
+    let alice = admin("alice", "blue");
+    let old = issue(&bench, own(), &alice).await;
+    let taken = issue(&bench, IssueKey::team(team_id("blue")), &alice).await;
+    let into = || RotateKey::of(old).into_team(team_id("blue"));
+    let before = bench.all().await;
+    let full = ManageErrorKind::QuotaReached(Quota::LiveKeys(1));
+    assert_eq!(reached(bench.manager.begin_rotation(into(), &alice).await), full);
+    assert_eq!(bench.all().await, before, "something was written");
+    bench.manager.revoke(&taken, &alice).await.unwrap();
+    drop(bench.manager.begin_rotation(into(), &alice).await.unwrap());
+}
+
+#[tokio::test]
+async fn actor_makes_as_many_keys_within_an_hour_as_allowed_whoever_they_are_for() {
+    let bench = per_hour(2);
+    let alice = admin("alice", "blue");
+    let first = issue(&bench, own(), &alice).await;
+    bench.clock.advance(HOUR / 2);
+    issue(&bench, IssueKey::team(team_id("blue")), &alice).await;
+    // What is revoked was made all the same, and a successor is made too.
+    bench.manager.revoke(&first, &alice).await.unwrap();
+    let before = bench.all().await;
+    let error = bench.manager.issue(own(), &alice).await.unwrap_err();
+    assert_eq!(error.kind(), TWO_AN_HOUR);
+    assert_eq!(
+        error.to_string(),
+        "you made as many keys within the last hour as this service allows (2): try again in an hour"
+    );
+    assert_eq!(bench.all().await, before, "something was written");
+
+    bench.clock.advance(HOUR / 2 - MILLISECOND);
+    assert_eq!(reached(bench.manager.issue(own(), &alice).await), TWO_AN_HOUR);
+    bench.clock.advance(MILLISECOND);
+    let third = issue(&bench, own(), &alice).await;
+    let rotation = bench.manager.begin_rotation(RotateKey::of(third), &alice).await;
+    assert_eq!(reached(rotation), TWO_AN_HOUR);
+}
+
+#[tokio::test]
+async fn each_actor_has_an_hour_of_its_own_and_the_system_has_no_limit() {
+    let bench = per_hour(1);
+    issue(&bench, own(), &person("alice")).await;
+    issue(&bench, IssueKey::user(user_id("bob")), &person("bob")).await;
+    bench.plant(ACTING, &user("alice"), "* keys:manage").await;
+    let key = Actor::key(&principal(&user("alice"), "* keys:manage"), Rights::none());
+    issue(&bench, own(), &key).await;
+    let full = ManageErrorKind::QuotaReached(Quota::IssuesPerHour(1));
+    assert_eq!(reached(bench.manager.issue(own(), &key).await), full);
+    for _ in 0..3 {
+        issue(&bench, own(), &system()).await;
+    }
+}
+
+#[tokio::test]
+async fn limit_of_none_lets_nobody_make_a_key() {
+    let bench = live_keys(0, 0);
+    let none = ManageErrorKind::QuotaReached(Quota::LiveKeys(0));
+    assert_eq!(reached(bench.manager.issue(own(), &person("alice")).await), none);
+    assert_eq!(reached(bench.manager.issue(IssueKey::team(team_id("blue")), &system()).await), none);
+}
+
+#[tokio::test]
+async fn repeat_of_a_request_that_was_done_is_told_so_where_there_is_no_room() {
+    let bench = live_keys(1, 1);
+    let request = || own().idempotency_key("form 7");
+    issue(&bench, request(), &person("alice")).await;
+    assert_eq!(reached(bench.manager.issue(request(), &person("alice")).await), ManageErrorKind::Replay);
+}
+
+#[tokio::test]
+async fn room_is_told_of_only_to_who_may_make_a_key_at_all() {
+    let bench = live_keys(1, 1);
+    issue(&bench, IssueKey::team(team_id("blue")), &system()).await;
+    let stranger = bench.manager.issue(IssueKey::team(team_id("blue")), &person("mallory")).await;
+    assert_eq!(reached(stranger), ManageErrorKind::NotFound);
+    // Who was suspended meanwhile is told of that.
+    issue(&bench, own(), &person("alice")).await;
+    bench.change_owner(&user("bob"), OwnerChange::Hold(Hold::Suspended)).await;
+    let held = bench.manager.issue(IssueKey::team(team_id("blue")), &admin("bob", "blue")).await;
+    assert_eq!(reached(held), ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
+}
+
+#[tokio::test]
+async fn owner_that_got_beyond_a_lower_limit_keeps_its_keys() {
+    let bench = live_keys(2, 2);
+    for id in ["AAAAAAAAAAAAAAAAAAAA", "BBBBBBBBBBBBBBBBBBBB", "CCCCCCCCCCCCCCCCCCCC"] {
+        bench.plant(id, &team("blue"), "*").await;
+    }
+    assert_eq!(reached(bench.manager.issue(IssueKey::team(team_id("blue")), &system()).await), TWO_LIVE);
+    let (keys, _) = bench.all().await;
+    assert!(keys.iter().all(|listed| listed.key.is_live(time(START))));
+    let rotate = RotateKey::of("AAAAAAAAAAAAAAAAAAAA".parse().unwrap());
+    drop(bench.manager.begin_rotation(rotate, &system()).await.unwrap());
+}

@@ -1,0 +1,98 @@
+//! What the default policy says of every action on every kind of target.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Actor,
+    key::KeyId,
+    manage::{
+        Decision, DenialReason, KeyAction, Plan, Policy, Rights, TableOfRights, Target, TeamRole,
+        fixture::{ACTING, person, scopes, system, team, team_id, user, user_id},
+    },
+    record::ActorId,
+};
+
+/// Five answers for each kind of target: to the system, an admin of the organization, an admin of the team, a member of
+/// the team, and the person whose key it is, who is in no team. `+` is yes, `r` denied for the role, `o` denied because
+/// it is somebody else's own, `-` hidden.
+const TABLE: &str = "
+                 | their key | team's key | new for them | new for team | organization | team  | person
+audit            | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
+close            | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
+expire           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
+hold             | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
+issue            | -----     | -----      | +o--+        | +++r-        | -----        | ----- | -----
+lift             | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
+narrow           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
+relabel          | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
+rename           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
+revoke           | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
+rotate           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
+see              | ++--+     | ++++-      | -----        | -----        | ++rrr        | ++++- | ++--+
+see_blast_radius | -----     | -----      | -----        | -----        | -----        | ----- | ++--+
+see_exposure     | -----     | -----      | -----        | -----        | -----        | ----- | ++--r
+see_usage        | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
+";
+
+/// The action that follows, in the order of the table. An action that is new does not compile before it is here.
+const fn next(action: KeyAction) -> Option<KeyAction> {
+    use KeyAction as A;
+    Some(match action {
+        A::Audit => A::Close,
+        A::Close => A::Expire,
+        A::Expire => A::Hold,
+        A::Hold => A::Issue,
+        A::Issue => A::Lift,
+        A::Lift => A::Narrow,
+        A::Narrow => A::Relabel,
+        A::Relabel => A::Rename,
+        A::Rename => A::Revoke,
+        A::Revoke => A::Rotate,
+        A::Rotate => A::See,
+        A::See => A::SeeBlastRadius,
+        A::SeeBlastRadius => A::SeeExposure,
+        A::SeeExposure => A::SeeUsage,
+        A::SeeUsage => return None,
+    })
+}
+
+#[test]
+fn table_of_rights_answers_every_action_on_every_kind_of_target() {
+    let of_blue = |role| Rights::none().team(team_id("blue"), role, Plan::Business);
+    let actors = [
+        system(),
+        Actor::user(user_id("root"), Rights::none().org_admin().team_plan(team_id("blue"), Plan::Business)),
+        Actor::user(user_id("ada"), of_blue(TeamRole::Admin)),
+        Actor::user(user_id("mo"), of_blue(TeamRole::Member)),
+        person("alice"),
+    ];
+    let (alice, blue, scopes) = (user("alice"), team("blue"), scopes("*"));
+    let (id, created_by) = (KeyId::new(ACTING).unwrap(), ActorId::User(user_id("ada")));
+    let key = |owner| Target::Key { id: &id, owner, created_by: &created_by, created_with: None };
+    let new_key = |owner| Target::NewKey { owner, scopes: &scopes };
+    let targets = [
+        key(&alice),
+        key(&blue),
+        new_key(&alice),
+        new_key(&blue),
+        Target::Organization,
+        Target::Owner(&blue),
+        Target::Owner(&alice),
+    ];
+    let answer = |actor: &Actor, action, target: &Target<'_>| match TableOfRights.decide(actor, action, target) {
+        Decision::Allow => '+',
+        Decision::Deny(DenialReason::InsufficientRole) => 'r',
+        Decision::Deny(DenialReason::NotYourKey) => 'o',
+        Decision::Deny(_) => '?',
+        Decision::Hide => '-',
+    };
+    let answers = std::iter::successors(Some(KeyAction::Audit), |action| next(*action)).map(|action| {
+        let cells = targets.map(|target| actors.each_ref().map(|actor| answer(actor, action, &target)));
+        (action.as_str().to_owned(), cells.map(String::from_iter).to_vec())
+    });
+    let written = TABLE.lines().skip(2).map(|line| {
+        let mut cells = line.split('|').map(|cell| cell.trim().to_owned());
+        (cells.next().unwrap(), cells.collect::<Vec<_>>())
+    });
+    assert_eq!(answers.collect::<BTreeMap<_, _>>(), written.collect());
+}

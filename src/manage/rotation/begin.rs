@@ -1,0 +1,215 @@
+use super::request::{RotateKey, SuccessorExpiry};
+use crate::{
+    audit::{Action, Subject},
+    hash::KeyHash,
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::{InvalidInput, ManageError, ManageErrorKind},
+        info::KeyInfo,
+        issued::IssuedKey,
+        manager::{KeyManager, Unmet, Wanted, WantedWrite, summary},
+        policy::{DenialReason, KeyAction, Target},
+    },
+    owner::Owner,
+    record::{KeyName, KeyRecord, KeyRow, OwnerStatus},
+    scope::{Scope, Scopes},
+    store::{FoundKey, Guard, KeyStore, OwnerRef, Write},
+    time::Timestamp,
+};
+
+/// What there is of a new key before the store has it.
+#[derive(Clone)]
+struct Made {
+    id: KeyId,
+    hash: KeyHash,
+}
+
+impl<S: KeyStore> KeyManager<S> {
+    /// Begins to replace a key: makes a new one with the owner, name, labels, scopes and expiry of the old one, as far as
+    /// the request does not say otherwise. Both are accepted until the rotation is
+    /// [finished](Self::finish_rotation) or [aborted](Self::abort_rotation); [`rotation`](Self::rotation) says how far it
+    /// is. The id of the new key names the rotation.
+    ///
+    /// A key has one successor at a time, and a key whose own rotation is not finished has none: of two who begin at once,
+    /// one does.
+    ///
+    /// # Security
+    /// A key that acts gets the text of no key that may do more than itself, and of none with
+    /// [`keys:manage`](crate::Scope::KEYS_MANAGE), except that it may rotate itself; no key lets another one, or itself,
+    /// live longer by a rotation. The successor is made from the old key as it is at the moment of commit: scopes that
+    /// were taken from it meanwhile do not come back.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, clock unsure, rotation under way,
+    /// rotation forgotten (name an expiry), directory unavailable, owner held or closed, replay, quota reached, conflict,
+    /// corrupt record, actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After
+    /// the last, ask for the [rotation](Self::rotation) by the
+    /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
+    /// id, and begin again.
+    pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
+        self.admit(actor)?;
+        let old = self.old_key(&request.id, actor).await?;
+        let successor = self.successor(&request, &old, actor).await?;
+        // Before a hash is paid for. A request that may be a repeat is told so by the store.
+        if request.idempotency_key.is_none() && self.live_successor(&old.id).await?.is_some() {
+            return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
+        }
+
+        let generated = self.0.format.generate(successor.owner.kind());
+        let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
+        let made = Made { id: plaintext.id(), hash: self.hash(&plaintext, actor).await? };
+        let record = match self.begin_once(&request, made.clone(), actor).await {
+            // The old key was renamed meanwhile, or ended: what still makes sense and is still allowed is done.
+            Err(error) if error.kind() == ManageErrorKind::Conflict => self.begin_once(&request, made, actor).await?,
+            begun => begun?,
+        };
+        self.made(&plaintext, &record);
+        // Its owner was active at the moment of commit.
+        Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
+    }
+
+    async fn begin_once(&self, request: &RotateKey, made: Made, actor: &Actor) -> Result<KeyRecord, ManageError> {
+        let old = self.old_key(&request.id, actor).await?;
+        let Successor { owner, name, scopes, expires_at, at } = self.successor(request, &old, actor).await?;
+        let dedupe = request.idempotency_key.as_deref().map(|key| self.dedupe(key, actor)).transpose()?;
+        let new = KeyRecord {
+            organization: old.organization.clone(),
+            id: made.id,
+            owner,
+            name,
+            labels: request.labels.clone().unwrap_or_else(|| old.labels.clone()),
+            hash: made.hash,
+            scopes,
+            created_by: actor.id(),
+            created_with: actor.key_id().copied(),
+            created_at: at,
+            expires_at,
+            revoked: None,
+            replaces: Some(old.id),
+            version: 1,
+        };
+        let guards = vec![
+            (Guard::Live(old.id), Unmet::Kind(ManageErrorKind::Conflict)),
+            (Guard::NoLiveSuccessor(old.id), Unmet::Kind(ManageErrorKind::RotationUnderWay)),
+            self.owner_is_active(&new.owner),
+        ];
+        let (quotas, given_to) = (self.0.rules.quotas, self.owner_ref(&new.owner));
+        // A successor takes the place of a key of the same owner: a rotation works where there is no room for a new key.
+        let room = quotas.live_keys(&given_to).filter(|_| new.owner != old.owner);
+        let quotas = room.into_iter().chain(quotas.issues(actor, &given_to, at)).collect();
+        let writes = vec![insert(&new, &old), self.mark(old, &new, request.old_key_ends_at)];
+        self.apply(actor, Wanted { at, writes, guards, quotas, dedupe }).await?;
+        Ok(new)
+    }
+
+    /// The key to be replaced, if the actor may and it can be.
+    async fn old_key(&self, id: &KeyId, actor: &Actor) -> Result<KeyRecord, ManageError> {
+        let (old, _) = self.load(id, actor, KeyAction::Rotate).await?;
+        let now = self.0.clock.reading();
+        if old.revoked.is_some() {
+            return Err(ManageError::new(ManageErrorKind::KeyRevoked));
+        }
+        if let Some(end) = old.expires_at
+            && now.has_passed(end)?
+        {
+            return Err(ManageError::new(ManageErrorKind::KeyExpired));
+        }
+        if let Some(predecessor) = &old.replaces
+            && let Some(found) = self.row(predecessor).await?
+            && !is_anothers_and_gone(&found, &old.owner)
+            // Looked at before the change and not in it: what is dead stays dead.
+            && found.key.is_live(now.earliest())
+        {
+            return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
+        }
+        Ok(old)
+    }
+
+    /// What the new key is to be, if the actor may make such a one.
+    async fn successor(&self, request: &RotateKey, old: &KeyRecord, actor: &Actor) -> Result<Successor, ManageError> {
+        let now = self.0.clock.reading();
+        let at = now.now();
+        let owner = request.into_team.clone().map_or_else(|| old.owner.clone(), Owner::Team);
+        let name = request.name.as_ref().map(KeyName::new).transpose();
+        let name = name.map_err(|error| ManageError::invalid(InvalidInput::Name).with_source(error))?;
+        let scopes = match &request.scopes {
+            Some(scopes) => self.known_scopes(scopes)?,
+            None if owner == old.owner => old.scopes.clone(),
+            None => without_managing(&old.scopes),
+        };
+        if !scopes.is_within(&old.scopes) {
+            return Err(ManageError::invalid(InvalidInput::ScopesWider));
+        }
+        if owner != old.owner {
+            self.permit_issue(actor, &Target::NewKey { owner: &owner, scopes: &scopes }).await?;
+        }
+        let expires_at = match request.expiry {
+            SuccessorExpiry::AsBefore => self.own_expiry(old).await?,
+            SuccessorExpiry::At(end) => end,
+        };
+        for end in [expires_at, request.old_key_ends_at].into_iter().flatten() {
+            if now.has_passed(end)? {
+                return Err(ManageError::invalid(InvalidInput::ExpiryPast));
+            }
+        }
+        if let Some(own) = actor.scopes() {
+            // It has its own text already.
+            let is_itself = actor.key_id() == Some(&old.id);
+            if !is_itself && (old.scopes.allows(&Scope::KEYS_MANAGE) || !old.scopes.is_within(own)) {
+                return Err(self.deny(actor, KeyAction::Rotate, DenialReason::ScopesTooWide, &Target::key(old)));
+            }
+            if old.expires_at.is_some_and(|end| expires_at.is_none_or(|new| new > end)) {
+                return Err(ManageError::invalid(InvalidInput::ExpiryLater));
+            }
+        }
+        let name = name.unwrap_or_else(|| old.name.clone());
+        Ok(Successor { owner, name, scopes, expires_at, at })
+    }
+
+    /// Writes to the old key that it has a successor, and its end of grace. Under the version that was read, so that the
+    /// new key is made from what the old one is, not from what it was.
+    fn mark(&self, mut old: KeyRecord, new: &KeyRecord, end: Option<Timestamp>) -> WantedWrite {
+        let before = old.expires_at;
+        old.expires_at = before.into_iter().chain(end).min();
+        let (action, before, after) = if old.expires_at == before {
+            (Action::KEY_SUCCESSOR_MADE, None, Some(new.id.to_string()))
+        } else {
+            let text = |end: Option<Timestamp>| end.map(|end| end.to_string());
+            (Action::KEY_EXPIRY_SET, text(before), text(old.expires_at))
+        };
+        let subject = Subject::Key(old.id, old.owner.clone());
+        WantedWrite { write: self.update_to(&old), action, subject, before, after }
+    }
+}
+
+/// Whether a key is of somebody else, and refused with all of theirs: who left cannot finish the rotation of what they had.
+fn is_anothers_and_gone(found: &FoundKey, owner: &Owner) -> bool {
+    let is_anothers = OwnerRef::of(&found.key).is_none_or(|of| of.owner != *owner);
+    is_anothers && OwnerStatus::try_from(&found.owner).is_ok_and(|status| !status.is_active())
+}
+
+/// What of the new key is decided before it is made.
+struct Successor {
+    owner: Owner,
+    name: KeyName,
+    scopes: Scopes,
+    expires_at: Option<Timestamp>,
+    at: Timestamp,
+}
+
+fn insert(new: &KeyRecord, old: &KeyRecord) -> WantedWrite {
+    WantedWrite {
+        write: Write::Insert(KeyRow::from(new)),
+        action: Action::KEY_ROTATION_BEGUN,
+        subject: Subject::Key(new.id, new.owner.clone()),
+        before: Some(old.id.to_string()),
+        after: Some(summary(new)),
+    }
+}
+
+/// These scopes, but for `keys:manage`.
+fn without_managing(scopes: &Scopes) -> Scopes {
+    let named = scopes.named().filter(|scope| **scope != Scope::KEYS_MANAGE).cloned();
+    named.fold(if scopes.is_all() { Scopes::all() } else { Scopes::none() }, Scopes::with)
+}

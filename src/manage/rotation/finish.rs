@@ -1,0 +1,198 @@
+use super::{
+    EndedRotation,
+    grace::Beginning,
+    pair::{Known, Pair, Stage},
+};
+use crate::{
+    audit::{Action, Subject},
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::{InvalidInput, ManageError, ManageErrorKind},
+        info::{Effect, KeyInfo},
+        manager::{KeyManager, Unmet, Wanted, WantedWrite},
+        policy::{KeyAction, Target},
+    },
+    record::Revocation,
+    store::{Guard, KeyStore, WriteOutcome},
+    time::Timestamp,
+};
+
+/// What the trail says of a key that would let one live longer.
+const LONGER: &str = "expiry_later";
+
+/// An expiry that a key gets back.
+struct Restored(Option<Timestamp>);
+
+impl<S: KeyStore> KeyManager<S> {
+    /// Ends the old key of a rotation for good, from the next request on, if the new one is live at that moment. A
+    /// rotation that is finished stays as it is, and the answer says so.
+    ///
+    /// The new key's id names the rotation; the old one's does where it is not the new key of another. Whoever finishes
+    /// may rotate the old key and see the new one.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was aborted, or the
+    /// new key ended), owner held or closed (the team that the new key was made for), corrupt record, store unavailable,
+    /// outcome unknown. After the last two it may be asked again.
+    pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
+        self.admit(actor)?;
+        let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
+        let at = pair.sure_of(self.0.clock.reading())?;
+        match pair.stage(at) {
+            Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
+            Stage::Finished => return Ok(pair.ended(Effect::Already)),
+            Stage::UnderWay => {}
+        }
+        let (old, new) = (&pair.old.record, &pair.new.record);
+        let text = Some(new.id.to_string());
+        let write = self.revocation(old.id, &old.owner, actor, Action::KEY_ROTATION_FINISHED, text);
+        let mut guards = vec![(Guard::Live(new.id), Unmet::Kind(ManageErrorKind::RotationOver))];
+        if new.owner != old.owner {
+            // Else nobody would be left with a key that is accepted.
+            guards.push(self.owner_is_active(&new.owner));
+        }
+        match self.apply_one(actor, Wanted { guards, ..Wanted::one(at, write) }).await? {
+            WriteOutcome::Written => {
+                pair.old.revoke(at, actor);
+                Ok(pair.ended(Effect::Done))
+            }
+            // Somebody else was quicker: say who.
+            WriteOutcome::Unchanged => Ok(self.again(pair, actor).await?.ended(Effect::Already)),
+        }
+    }
+
+    /// Gives a rotation up: ends the new key for good, from the next request on, if the old one is live at that moment,
+    /// and takes back the end of grace that the old one got; that also where the new key was revoked by itself, and the
+    /// end of grace left behind. A rotation that is aborted stays as it is, and the answer says so.
+    ///
+    /// The rotation is named as for [`finish_rotation`](Self::finish_rotation); to ask again, name it by its new key:
+    /// the old one's id names the next rotation once there is one. Whoever aborts may rotate the old key and revoke the
+    /// new one.
+    ///
+    /// # Security
+    /// A key that acts takes back no end of grace but of a rotation that it began itself: what is suspect does not undo
+    /// its own end.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations; an end of grace that is not this key's to take
+    /// back), no rotation, rotation over (it was finished, or one of the keys expired), rotation forgotten, conflict,
+    /// corrupt record, store unavailable, outcome unknown. After the last two it may be asked again.
+    pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
+        self.admit(actor)?;
+        match self.abort_once(id, actor).await {
+            // The old key was renamed between the reading and the writing.
+            Err(error) if error.kind() == ManageErrorKind::Conflict => self.abort_once(id, actor).await,
+            aborted => aborted,
+        }
+    }
+
+    async fn abort_once(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
+        let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
+        self.permit(actor, KeyAction::Revoke, &Target::key(&pair.new.record))?;
+        let at = pair.sure_of(self.0.clock.reading())?;
+        match pair.stage(at) {
+            Stage::Aborted => {
+                let Some(Restored(end)) = self.left_behind(&pair, at).await? else {
+                    return Ok(pair.ended(Effect::Already));
+                };
+                self.permit_longer(actor, &pair)?;
+                let writes = vec![self.restoration(&mut pair.old, end)];
+                let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
+                self.apply(actor, Wanted { guards, ..Wanted::all(at, writes) }).await?;
+                return Ok(pair.ended(Effect::Done));
+            }
+            Stage::Finished | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
+            Stage::UnderWay => {}
+        }
+        let (old, new) = (&pair.old.record, &pair.new.record);
+        let text = Some(old.id.to_string());
+        let mut writes = vec![self.revocation(new.id, &new.owner, actor, Action::KEY_ROTATION_ABORTED, text)];
+        if let Some(Restored(end)) = self.expiry_before(&pair).await? {
+            self.permit_longer(actor, &pair)?;
+            writes.push(self.restoration(&mut pair.old, end));
+        }
+        let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
+        let outcomes = self.apply(actor, Wanted { guards, ..Wanted::all(at, writes) }).await?;
+        if outcomes.first() == Some(&WriteOutcome::Written) {
+            pair.new.revoke(at, actor);
+            return Ok(pair.ended(Effect::Done));
+        }
+        Ok(self.again(pair, actor).await?.ended(Effect::Already))
+    }
+
+    /// A key takes back an end of grace that it gave itself, and no other: what somebody put an end to could undo that.
+    fn permit_longer(&self, actor: &Actor, Pair { old, new }: &Pair) -> Result<(), ManageError> {
+        if actor.key_id().is_none() || actor.key_id() == new.record.created_with.as_ref() {
+            return Ok(());
+        }
+        let subject = Subject::Key(old.record.id, old.record.owner.clone());
+        self.note_denied(actor, Some(KeyAction::Rotate.as_str()), LONGER, Some(subject));
+        Err(ManageError::invalid(InvalidInput::ExpiryLater))
+    }
+
+    /// The expiry that the old key had before the beginning of the rotation set another one, which still stands.
+    async fn expiry_before(&self, Pair { old, new }: &Pair) -> Result<Option<Restored>, ManageError> {
+        let Some(end) = old.record.expires_at else { return Ok(None) };
+        match self.beginning(&old.record.id, end, &new.record).await? {
+            Beginning::Forgotten => Err(ManageError::new(ManageErrorKind::RotationForgotten)),
+            Beginning::Set { before, after, .. } if after == Some(end) => Ok(Some(Restored(before))),
+            // Somebody chose another one since, or it stayed.
+            Beginning::Left | Beginning::Set { .. } => Ok(None),
+        }
+    }
+
+    /// The same of a rotation whose new key was revoked and no more: its end of grace was left behind.
+    async fn left_behind(&self, pair: &Pair, at: Timestamp) -> Result<Option<Restored>, ManageError> {
+        let Pair { old: Known { record: old, .. }, new: Known { record: new, .. } } = pair;
+        let Some(end) = old.expires_at.filter(|_| old.is_live(at)) else { return Ok(None) };
+        if self.live_successor(&old.id).await?.is_some() {
+            return Ok(None);
+        }
+        match self.beginning(&old.id, end, new).await? {
+            Beginning::Set { sequence, before, after }
+                if after == Some(end) && self.is_last_expiry(&old.id, sequence).await? =>
+            {
+                Ok(Some(Restored(before)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn restoration(&self, old: &mut Known, end: Option<Timestamp>) -> WantedWrite {
+        let text = |end: Option<Timestamp>| end.map(|end| end.to_string());
+        let before = std::mem::replace(&mut old.record.expires_at, end);
+        let write = self.update_to(&old.record);
+        old.record.version += 1;
+        WantedWrite {
+            write,
+            action: Action::KEY_EXPIRY_SET,
+            subject: Subject::Key(old.record.id, old.record.owner.clone()),
+            before: text(before),
+            after: text(end),
+        }
+    }
+
+    /// Both keys as they are now.
+    async fn again(&self, pair: Pair, actor: &Actor) -> Result<Pair, ManageError> {
+        let old = Known::new(self.load(&pair.old.record.id, actor, KeyAction::See).await?);
+        let new = Known::new(self.load(&pair.new.record.id, actor, KeyAction::See).await?);
+        Ok(Pair { old, new })
+    }
+}
+
+impl Known {
+    fn revoke(&mut self, at: Timestamp, by: &Actor) {
+        self.record.revoked = Some(Revocation { at, by: Some(by.id()) });
+    }
+
+    fn into_info(self) -> KeyInfo {
+        KeyInfo::new(self.record, self.owner, None)
+    }
+}
+
+impl Pair {
+    fn ended(self, effect: Effect) -> EndedRotation {
+        EndedRotation::new(self.old.into_info(), self.new.into_info(), effect)
+    }
+}

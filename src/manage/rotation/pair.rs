@@ -1,0 +1,172 @@
+use std::collections::VecDeque;
+
+use crate::{
+    key::KeyId,
+    manage::{
+        actor::Actor,
+        error::{InvalidInput, ManageError, ManageErrorKind},
+        manager::{KeyManager, LARGEST_PAGE, cursor},
+        policy::{KeyAction, Target},
+    },
+    record::{KeyRecord, OwnerStatus},
+    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, guarded},
+    time::{ClockReading, Timestamp},
+};
+
+/// A key and whether its owner may use it.
+#[derive(Clone)]
+pub(in crate::manage) struct Known {
+    pub(in crate::manage) record: KeyRecord,
+    pub(in crate::manage) owner: OwnerStatus,
+}
+
+/// The two keys of a rotation.
+pub(in crate::manage) struct Pair {
+    pub(in crate::manage) old: Known,
+    pub(in crate::manage) new: Known,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::manage) enum Stage {
+    /// The new key was revoked while the old one was not.
+    Aborted,
+    /// The old key was revoked while the new one was not.
+    Finished,
+    /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at once,
+    /// as all keys of an owner are.
+    Over,
+    /// Neither is revoked. The old key may have expired.
+    UnderWay,
+}
+
+impl Known {
+    pub(in crate::manage) fn new((record, owner): (KeyRecord, OwnerStatus)) -> Self {
+        Self { record, owner }
+    }
+}
+
+impl Pair {
+    /// What the clock shows, unless nobody can say whether one of the keys has expired.
+    pub(in crate::manage) fn sure_of(&self, now: ClockReading) -> Result<Timestamp, ManageError> {
+        for end in [self.old.record.expires_at, self.new.record.expires_at].into_iter().flatten() {
+            now.has_passed(end)?;
+        }
+        Ok(now.now())
+    }
+
+    pub(in crate::manage) fn stage(&self, now: Timestamp) -> Stage {
+        match (&self.old.record.revoked, &self.new.record.revoked) {
+            (None, None) if self.new.record.is_expired(now) => Stage::Over,
+            (None, None) => Stage::UnderWay,
+            (Some(old), Some(new)) if old.at > new.at => Stage::Aborted,
+            (Some(old), Some(new)) if old.at == new.at => Stage::Over,
+            (None, Some(_)) => Stage::Aborted,
+            (Some(_), _) => Stage::Finished,
+        }
+    }
+}
+
+impl<S: KeyStore> KeyManager<S> {
+    /// The rotation that a key names, if the actor may do this to its old key and see its new one: that of which it is
+    /// the new key; if there is none, the last of which it is the old one.
+    ///
+    /// The new key's id names one rotation for good: whoever asks again for its end ends no other by that, and where a
+    /// key is in two, neither is meant. The old key's id names another rotation once one is begun.
+    pub(in crate::manage) async fn pair(
+        &self,
+        id: &KeyId,
+        actor: &Actor,
+        on_old: KeyAction,
+    ) -> Result<Pair, ManageError> {
+        let key = Known::new(self.load(id, actor, KeyAction::See).await?);
+        if let Some(predecessor) = key.record.replaces {
+            if key.record.revoked.is_none() && self.live_successor(id).await?.is_some() {
+                return Err(ManageError::invalid(InvalidInput::TwoRotations));
+            }
+            let old = Known::new(self.load(&predecessor, actor, on_old).await?);
+            return Ok(Pair { old, new: key });
+        }
+        self.permit(actor, on_old, &Target::key(&key.record))?;
+        let new = match self.live_successor(id).await? {
+            Some(live) => live,
+            None => self.last_successor(id).await?.ok_or_else(|| ManageError::new(ManageErrorKind::NoRotation))?,
+        };
+        let new = self.seen(&new, actor, KeyAction::See)?;
+        Ok(Pair { old: key, new })
+    }
+
+    /// The rotation under way that a key takes part in, if the actor may do this to both keys.
+    pub(in crate::manage) async fn pair_under_way(
+        &self,
+        id: &KeyId,
+        actor: &Actor,
+        action: KeyAction,
+    ) -> Result<Pair, ManageError> {
+        let key = Known::new(self.load(id, actor, action).await?);
+        // First, because it was made when the key's own predecessor had ended.
+        if key.record.revoked.is_none()
+            && let Some(new) = self.live_successor(id).await?
+        {
+            return Ok(Pair { new: self.seen(&new, actor, action)?, old: key });
+        }
+        if let Some(predecessor) = key.record.replaces
+            && key.record.is_live(self.0.clock.now())
+            && let Some(old) = self.row(&predecessor).await?
+            && old.key.revoked_at.is_none()
+        {
+            return Ok(Pair { old: self.seen(&old, actor, action)?, new: key });
+        }
+        Err(ManageError::new(ManageErrorKind::NoRotation))
+    }
+
+    /// The other key of a rotation, if the actor may do this to it.
+    fn seen(&self, found: &FoundKey, actor: &Actor, action: KeyAction) -> Result<Known, ManageError> {
+        Ok(Known::new(self.permitted(found, actor, action)?))
+    }
+
+    pub(in crate::manage) async fn live_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+        let query = KeyQuery { liveness: Some(Liveness::Live), limit: 1, ..self.successors_of(id) };
+        Ok(self.successors(&query).await?.0.pop().map(found))
+    }
+
+    /// The key that was made last to replace this one.
+    async fn last_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+        Ok(self.last_successors(id, 1).await?.into_iter().next())
+    }
+
+    /// The keys that were made to replace this one, the last first: so many at most.
+    pub(in crate::manage) async fn last_successors(
+        &self,
+        id: &KeyId,
+        most: usize,
+    ) -> Result<Vec<FoundKey>, ManageError> {
+        let mut query = self.successors_of(id);
+        let mut last = VecDeque::new();
+        loop {
+            let (rows, more) = self.successors(&query).await?;
+            query.after = rows.last().filter(|_| more).map(cursor).transpose()?;
+            for row in rows {
+                last.push_front(found(row));
+                last.truncate(most);
+            }
+            if query.after.is_none() {
+                return Ok(last.into());
+            }
+        }
+    }
+
+    fn successors_of(&self, id: &KeyId) -> KeyQuery {
+        KeyQuery { predecessor: Some(*id), limit: LARGEST_PAGE, ..KeyQuery::all(self.0.organization.clone()) }
+    }
+
+    async fn successors(&self, query: &KeyQuery) -> Result<(Vec<ListedKey>, bool), ManageError> {
+        let page = guarded(self.0.timeout, || self.0.store.list(query, self.0.clock.now())).await?;
+        let (mut rows, more) = (page.rows, page.more);
+        rows.retain(|row| row.key.organization == self.0.organization.as_str());
+        Ok((rows, more))
+    }
+}
+
+fn found(row: ListedKey) -> FoundKey {
+    FoundKey { key: row.key, owner: row.owner }
+}

@@ -1,0 +1,6 @@
+mod begin;
+mod ends;
+mod grace;
+mod security;
+mod status;
+mod verdict;

@@ -1,0 +1,146 @@
+//! What is told of a rotation under way.
+
+use std::time::Duration;
+
+use super::begin::OLD;
+use crate::{
+    Actor, Clock,
+    key::KeyId,
+    manage::{
+        DenialReason, ManageErrorKind, Plan, Rights, RotateKey, RotationVerdict, TeamRole,
+        fixture::{Bench, person, system, team, team_id, time, user, user_id},
+    },
+    store::KeyStore,
+    usage::{UsageBatch, UsageRow},
+};
+
+impl Bench {
+    async fn count(&self, sequence: i64, counts: &[(&KeyId, &str, &str)]) {
+        let at = self.clock.now().as_millis();
+        let row = |&(id, outcome, source): &(&KeyId, &str, &str)| UsageRow {
+            key: Some(id.to_string()),
+            outcome: outcome.into(),
+            source: source.into(),
+            count: 1,
+            first_at: at,
+            last_at: at,
+        };
+        let batch = UsageBatch { writer: [9; 16], sequence, rows: counts.iter().map(row).collect() };
+        self.store.inner.record_usage(&batch).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn status_follows_a_rotation_to_its_end() {
+    let bench = Bench::new();
+    let old = bench.plant(OLD, &team("blue"), "read").await;
+    bench.count(1, &[(&old, "success", "api/ci"), (&old, "success", "intake/cron")]).await;
+    bench.clock.advance(Duration::from_secs(60));
+    let end = time("2026-04-01T00:00:00Z");
+    let request = RotateKey::of(old).old_key_ends_at(end);
+    let new = bench.manager.begin_rotation(request, &system()).await.unwrap().info().id;
+    let begun_at = bench.now();
+
+    let status = async |id| bench.manager.rotation(id, &system()).await.unwrap();
+    let at_first = status(&new).await;
+    assert_eq!(at_first, status(&old).await);
+    assert_eq!((at_first.old.id, at_first.new.id), (old, new));
+    assert_eq!((at_first.begun_at, at_first.asked_at, at_first.ends_at), (begun_at, begun_at, Some(end)));
+    assert_eq!((at_first.verdict, at_first.new_key_seen), (RotationVerdict::NotStarted, None));
+    assert_eq!(at_first.old.usage.map(|usage| usage.successes), Some(2));
+
+    bench.clock.advance(Duration::from_secs(60));
+    bench.count(2, &[(&new, "success", "api/ci"), (&new, "wrong_team", "intake/cron")]).await;
+    let first_seen = bench.now();
+    assert_eq!(status(&new).await.verdict, RotationVerdict::StillUsedBy(2));
+
+    bench.clock.advance(Duration::from_secs(3_600));
+    let one_moved = status(&new).await;
+    assert_eq!(one_moved.verdict, RotationVerdict::QuietSince(begun_at));
+    assert_eq!(one_moved.verdict_with(Duration::from_secs(7_200)), RotationVerdict::StillUsedBy(2));
+    let left = one_moved.still_on_old.iter().map(|count| (&*count.source, count.count)).collect::<Vec<_>>();
+    assert_eq!(left, [("intake/cron", 1)]);
+    let seen = one_moved.new_key_seen.unwrap();
+    assert_eq!((seen.successes, seen.first_at, seen.last_at), (1, first_seen, first_seen));
+    assert_eq!(one_moved.on_new.with_outcome("wrong_team"), 1);
+
+    bench.count(3, &[(&new, "success", "intake/cron"), (&new, "success", "intake/cron")]).await;
+    let moved = status(&new).await;
+    assert_eq!((moved.verdict, moved.still_on_old.len()), (RotationVerdict::SafeToFinish, 0));
+
+    bench.manager.finish_rotation(&new, &system()).await.unwrap();
+    for id in [&old, &new] {
+        assert_eq!(bench.manager.rotation(id, &system()).await.unwrap_err().kind(), ManageErrorKind::NoRotation);
+    }
+}
+
+#[tokio::test]
+async fn status_tells_of_an_old_key_whose_grace_is_over() {
+    let bench = Bench::new();
+    let old = bench.plant(OLD, &team("blue"), "read").await;
+    let end = time("2026-03-01T13:00:00Z");
+    let new = bench.manager.begin_rotation(RotateKey::of(old).old_key_ends_at(end), &system()).await.unwrap();
+    bench.clock.advance(Duration::from_secs(3_600));
+    bench.count(1, &[(&old, "key_expired", "api/ci")]).await;
+    for id in [&old, &new.info().id] {
+        let status = bench.manager.rotation(id, &system()).await.unwrap();
+        assert_eq!((status.ends_at, status.on_old.with_outcome("key_expired")), (Some(end), 1));
+    }
+}
+
+#[tokio::test]
+async fn status_of_an_aborted_rotation_is_none() {
+    let bench = Bench::new();
+    let old = bench.plant(OLD, &team("blue"), "read").await;
+    let new = bench.manager.begin_rotation(RotateKey::of(old), &system()).await.unwrap().info().id;
+    bench.manager.abort_rotation(&new, &system()).await.unwrap();
+    for id in [&old, &new] {
+        assert_eq!(bench.manager.rotation(id, &system()).await.unwrap_err().kind(), ManageErrorKind::NoRotation);
+    }
+}
+
+#[tokio::test]
+async fn key_between_two_rotations_tells_of_the_one_under_way() {
+    let bench = Bench::new();
+    let first = bench.plant(OLD, &team("blue"), "read").await;
+    let end = time("2026-03-01T13:00:00Z");
+    let request = RotateKey::of(first).old_key_ends_at(end);
+    let second = bench.manager.begin_rotation(request, &system()).await.unwrap().info().id;
+    bench.clock.advance(Duration::from_secs(3_600));
+    let third = bench.manager.begin_rotation(RotateKey::of(second), &system()).await.unwrap().info().id;
+    assert_eq!(bench.manager.rotation(&second, &system()).await.unwrap().new.id, third);
+}
+
+#[tokio::test]
+async fn usage_of_both_keys_has_to_be_the_actors_to_see() {
+    let bench = Bench::new();
+    let old = bench.plant(OLD, &user("alice"), "*").await;
+    let request = RotateKey::of(old).into_team(team_id("blue"));
+    let new = bench.manager.begin_rotation(request, &system()).await.unwrap().info().id;
+    let with = |id, role| Actor::user(user_id(id), Rights::none().team(team_id("blue"), role, Plan::Business));
+    let role = ManageErrorKind::Denied(DenialReason::InsufficientRole.into());
+    for (actor, expected) in [
+        (with("alice", TeamRole::Admin), None),
+        (Actor::user(user_id("root"), Rights::none().org_admin()), None),
+        (with("alice", TeamRole::Member), Some(role)),
+        (person("alice"), Some(ManageErrorKind::NotFound)),
+        (with("bob", TeamRole::Admin), Some(ManageErrorKind::NotFound)),
+        (person("eve"), Some(ManageErrorKind::NotFound)),
+    ] {
+        for id in [&old, &new] {
+            let told = bench.manager.rotation(id, &actor).await.err().map(|error| error.kind());
+            assert_eq!(told, expected, "{actor:?} {id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn status_serializes() {
+    let bench = Bench::new();
+    let old = bench.plant(OLD, &team("blue"), "read").await;
+    bench.count(1, &[(&old, "success", "api/ci")]).await;
+    let new = bench.manager.begin_rotation(RotateKey::of(old), &system()).await.unwrap().info().id;
+    let json = serde_json::to_value(bench.manager.rotation(&new, &system()).await.unwrap()).unwrap();
+    assert_eq!((&json["verdict"], &json["ends_at"]), (&"not_started".into(), &serde_json::Value::Null));
+    assert_eq!(json["still_on_old"][0]["source"], "api/ci");
+}

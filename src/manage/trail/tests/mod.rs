@@ -1,0 +1,4 @@
+mod access_log;
+mod denials;
+mod hides;
+mod read;

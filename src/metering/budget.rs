@@ -1,0 +1,143 @@
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    key::KeyId,
+    usage::{Source, UsageRow},
+};
+
+/// The most sources that are told apart in one [`Budget`]. What comes from more is counted under `other`, one for each
+/// label. A team's own machines are fewer; a key with more is shared with the world, and its list of sources no help to
+/// anybody.
+pub(super) const MOST_SOURCES: usize = 64;
+
+/// What a request proved of whoever sent it. Each has room of its own: who knows no more than a key's public id cannot
+/// take that of those who have the key, nor who has a dead key that of those who still use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Proof {
+    /// The key, and it was good.
+    Good,
+    /// The key, and it was dead or its owner held.
+    Dead,
+    /// Nothing.
+    Nothing,
+}
+
+/// Sources that share the room for so many.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Budget {
+    key: Option<KeyId>,
+    proof: Proof,
+    /// Of requests that name no key in the store, each layer has room of its own: one that the world sees does not take
+    /// that of one that a partner sees. Empty for a key.
+    label: Source,
+}
+
+/// The sources that a store has, of keys for which that was read; none of them for requests that name no key.
+#[derive(Debug, Default)]
+pub(crate) struct StoredSources {
+    sources: HashMap<(Option<KeyId>, Proof), HashSet<String>>,
+}
+
+impl Proof {
+    const ALL: [Self; 3] = [Self::Good, Self::Dead, Self::Nothing];
+
+    /// What a request proved that ended like this.
+    pub(super) fn of(outcome: &str) -> Self {
+        match outcome {
+            "success" | "wrong_team" | "wrong_key_kind" | "insufficient_scope" | "insufficient_role"
+            | "plan_required" => Self::Good,
+            "key_revoked" | "key_expired" | "owner_suspended" => Self::Dead,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl Budget {
+    /// That of such requests from this source.
+    pub(super) fn new(key: Option<KeyId>, proof: Proof, source: &Source) -> Self {
+        let label = if key.is_none() { source.label().clone() } else { Source::default() };
+        Self { key, proof, label }
+    }
+
+    pub(super) const fn key(&self) -> Option<KeyId> {
+        self.key
+    }
+
+    pub(super) const fn proof(&self) -> Proof {
+        self.proof
+    }
+
+    /// Whether a source of the same key and proof takes room of this one.
+    fn has(&self, source: &str) -> bool {
+        self.key.is_some() || is_of_label(source, self.label.as_str())
+    }
+}
+
+impl StoredSources {
+    /// Those of these keys, none so far.
+    pub(crate) fn of(keys: impl IntoIterator<Item = Option<KeyId>>) -> Self {
+        let keys = keys.into_iter().flat_map(|key| Proof::ALL.map(|proof| (key, proof)));
+        Self { sources: keys.map(|of| (of, HashSet::new())).collect() }
+    }
+
+    /// The store has this row.
+    pub(crate) fn add(&mut self, row: &UsageRow) {
+        let key = row.key.as_deref().and_then(|key| KeyId::new(key).ok());
+        if let Some(sources) = self.sources.get_mut(&(key, Proof::of(&row.outcome))) {
+            sources.insert(row.source.clone());
+        }
+    }
+
+    /// Whether the store was asked for this one and does not have it.
+    pub(super) fn lacks(&self, key: Option<KeyId>, proof: Proof, source: &Source) -> bool {
+        self.sources.get(&(key, proof)).is_some_and(|sources| !sources.contains(source.as_str()))
+    }
+
+    /// How many more there is room for, beside what is counted under these texts, which stand for many.
+    pub(super) fn room(&self, budget: &Budget, others: &HashSet<String>) -> usize {
+        let sources = self.sources.get(&(budget.key, budget.proof)).into_iter().flatten();
+        MOST_SOURCES.saturating_sub(sources.filter(|source| budget.has(source) && !others.contains(*source)).count())
+    }
+}
+
+/// Whether this is a source of a layer with this label: the label, or with a client behind it.
+fn is_of_label(source: &str, label: &str) -> bool {
+    let client = match source.strip_prefix(label) {
+        Some("") => return true,
+        Some(client) if label.is_empty() => client,
+        Some(behind) => match behind.strip_prefix('/') {
+            Some(client) => client,
+            None => return false,
+        },
+        None => return false,
+    };
+    // The only line in a client is that of the network.
+    let client = ["/24", "/48"].iter().find_map(|network| client.strip_suffix(network)).unwrap_or(client);
+    !client.contains('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_of_its_layer_alone() {
+        for (source, label) in [
+            ("intake", "intake"),
+            ("intake/curl", "intake"),
+            ("intake/curl@203.0.113.0/24", "intake"),
+            ("intake/2001:db8::/48", "intake"),
+            ("in/take/curl", "in/take"),
+            ("", ""),
+            ("curl", ""),
+            ("203.0.113.0/24", ""),
+        ] {
+            assert!(is_of_label(source, label), "{source}, {label}");
+        }
+        for (source, label) in
+            [("intake2", "intake"), ("api/curl", "intake"), ("in/take/curl", "in"), ("intake/curl", ""), ("", "intake")]
+        {
+            assert!(!is_of_label(source, label), "{source}, {label}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+use std::collections::{HashMap, HashSet};
+
+use crate::usage::{Origin, Source};
+
+/// The most sources that keys remember, of some 200 bytes each. Successes from more are counted with a lock.
+const MOST_KNOWN: usize = 65_536;
+
+/// How many sources are turned away before the table is searched again for some that no key remembers any more.
+const PATIENCE: u32 = 10_000;
+
+/// The sources that keys remember, each once, with a number that names it for good.
+#[derive(Debug, Default)]
+pub(super) struct KnownSources {
+    by_text: HashSet<Source>,
+    by_id: HashMap<u32, Source>,
+    /// The labels of those that were forgotten last: a request that came from one may still be under way.
+    forgotten: HashMap<u32, Source>,
+    last_id: u32,
+    sweep_at: usize,
+    patience: u32,
+}
+
+impl KnownSources {
+    /// The source of this text; none if there is no room for more.
+    pub(super) fn get(&mut self, origin: Origin<'_>) -> Option<Source> {
+        if let Some(known) = origin.with_text(|text| self.by_text.get(text).cloned()) {
+            return Some(known);
+        }
+        if self.by_text.len() >= self.sweep_at {
+            self.sweep();
+        }
+        if self.by_text.len() >= MOST_KNOWN {
+            return None;
+        }
+        // Numbers are never used twice: whoever has an old one must not find another source by it.
+        self.last_id = self.last_id.checked_add(1)?;
+        let known = origin.to_source().numbered(self.last_id);
+        self.by_text.insert(known.clone());
+        self.by_id.insert(self.last_id, known.clone());
+        Some(known)
+    }
+
+    pub(super) fn by_id(&self, id: u32) -> Option<&Source> {
+        self.by_id.get(&id)
+    }
+
+    /// Under which source that is counted which came from one that was forgotten.
+    pub(super) fn in_place_of(&self, id: u32) -> Source {
+        self.forgotten.get(&id).unwrap_or(&Source::default()).folded()
+    }
+
+    /// As the next search of the table would, if nobody holds them.
+    #[cfg(test)]
+    pub(super) fn forget_all(&mut self) {
+        self.patience = 0;
+        self.sweep();
+    }
+
+    fn sweep(&mut self) {
+        if self.patience > 0 {
+            self.patience -= 1;
+            return;
+        }
+        // Held by the two tables alone.
+        let forgotten = self.by_id.extract_if(|_, source| source.holders() <= 2);
+        self.forgotten = forgotten.map(|(id, source)| (id, source.label().clone())).collect();
+        let by_id = &self.by_id;
+        self.by_text.retain(|source| by_id.contains_key(&source.id()));
+        self.sweep_at = (self.by_text.len() * 2).clamp(1_024, MOST_KNOWN);
+        if self.by_text.len() >= MOST_KNOWN {
+            self.patience = PATIENCE;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(table: &mut KnownSources, client: &str) -> Option<Source> {
+        table.get(Origin::Client(&Source::default(), client))
+    }
+
+    #[test]
+    fn one_text_is_one_source_with_one_number() {
+        let mut table = KnownSources::default();
+        let (one, again, other) = (known(&mut table, "a"), known(&mut table, "a"), known(&mut table, "b"));
+        assert_eq!(one.as_ref().map(Source::id), again.map(|source| source.id()));
+        assert_ne!(one.as_ref().map(Source::id), other.map(|source| source.id()));
+        assert_eq!(table.by_id(one.unwrap().id()).unwrap().as_str(), "a");
+    }
+
+    #[test]
+    fn sources_that_nobody_remembers_are_forgotten_and_the_table_is_bounded() {
+        let mut table = KnownSources::default();
+        for number in 0..5_000 {
+            known(&mut table, &number.to_string()).unwrap();
+        }
+        assert!(table.by_id.len() <= 1_024 && table.by_text.len() == table.by_id.len());
+        let held: Vec<_> =
+            (0..MOST_KNOWN + 10).filter_map(|number| known(&mut table, &format!("held {number}"))).collect();
+        assert!(held.len() > MOST_KNOWN - 1_100 && table.by_id.len() <= MOST_KNOWN);
+        assert!(known(&mut table, "one more").is_none());
+        let number = held[0].id();
+        drop(held);
+        let mut room = None;
+        for _ in 0..=PATIENCE {
+            room = room.or(known(&mut table, "one more"));
+        }
+        assert_eq!(room.unwrap().as_str(), "one more");
+        assert!(table.by_id(number).is_none());
+    }
+}

@@ -1,0 +1,202 @@
+use std::{
+    borrow::Borrow,
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hash, Hasher},
+};
+
+use super::{
+    budget::{Budget, Proof},
+    pairs::StoredPairs,
+    tally::Count,
+};
+use crate::{
+    key::{KeyId, MalformedReason},
+    usage::{Origin, Outcome, Source, same_text},
+};
+
+/// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
+/// comes on top is counted under no key and the source `other`, of which there are only as many as outcomes.
+pub(super) const MOST_COUNTS: usize = 100_000;
+
+/// The most counts of one budget between two flushes that the store is not known to have. More than it will have room
+/// for, since some of them may be there: those are known when they are written, and so is which come often. Few enough
+/// for a flood of names to leave room for other keys.
+const MOST_NEW: u32 = 256;
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) key: Option<KeyId>,
+    pub(super) end: End,
+    pub(super) source: Source,
+}
+
+/// How a request ended. An [`Outcome`] once it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Success,
+    Refused(&'static str, Option<MalformedReason>),
+}
+
+/// Hashes ids of keys in the store and labels. They are random or the embedder's and nobody else can choose them, so any
+/// mixture of their bits will do.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let (words, rest) = bytes.as_chunks();
+        let rest = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        for word in words.iter().map(|word| u64::from_le_bytes(*word)).chain([rest]) {
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(ODD);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
+
+/// Counts by place.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    places: HashMap<Place, Count>,
+    /// How many of them the store is not known to have.
+    new: HashMap<Budget, u32, BuildHasherDefault<IdHasher>>,
+    /// How many were counted under `other` for want of room.
+    pub(super) folded: u64,
+}
+
+impl Counts {
+    /// Counts what came from there, under `other` if there are too many sources or counts.
+    pub(super) fn add(&mut self, key: Option<KeyId>, end: End, origin: Origin<'_>, count: Count, stored: &StoredPairs) {
+        let is_known = origin.with_text(|text| {
+            let known = self.places.get_mut(&(key, end, text) as &dyn PlaceInWords);
+            known.map(|sum| sum.add(count)).is_some()
+        });
+        if !is_known {
+            self.add_place(Place { key, end, source: origin.to_source() }, count, stored);
+        }
+    }
+
+    /// The source under which this is counted, an equal one that is there already if there is.
+    pub(super) fn source(&self, key: Option<KeyId>, end: End, origin: Origin<'_>) -> Source {
+        let known = origin.with_text(|text| {
+            self.places.get_key_value(&(key, end, text) as &dyn PlaceInWords).map(|(place, _)| place.source.clone())
+        });
+        known.unwrap_or_else(|| origin.to_source())
+    }
+
+    fn add_place(&mut self, mut place: Place, count: Count, stored: &StoredPairs) {
+        let is_full = self.places.len() >= MOST_COUNTS;
+        if is_full || !(place.source.is_other() || self.is_room(&place, stored)) {
+            self.folded += count.count.unsigned_abs();
+            place.source = place.source.folded();
+        }
+        if is_full && !self.places.contains_key(&place) {
+            place = Place { key: None, end: place.end, source: Source::other() };
+        }
+        merge(&mut self.places, place, count);
+    }
+
+    /// Whether there is room for one more, which is then taken unless the store is known to have this one.
+    fn is_room(&mut self, Place { key, end, source }: &Place, stored: &StoredPairs) -> bool {
+        if stored.has(*key, end.proof(), source) {
+            return true;
+        }
+        let new = self.new.entry(Budget::new(*key, end.proof(), source)).or_default();
+        let is_room = *new < MOST_NEW;
+        *new += u32::from(is_room);
+        is_room
+    }
+
+    pub(super) fn into_places(self) -> HashMap<Place, Count> {
+        self.places
+    }
+
+    /// How many it takes room for, beside the counts.
+    #[cfg(test)]
+    pub(super) fn budgets(&self) -> usize {
+        self.new.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn places(&self) -> &HashMap<Place, Count> {
+        &self.places
+    }
+}
+
+impl End {
+    /// What the request proved.
+    pub(super) fn proof(self) -> Proof {
+        match self {
+            Self::Success => Proof::Good,
+            Self::Refused(code, _) => Proof::of(code),
+        }
+    }
+}
+
+pub(super) fn merge(counts: &mut HashMap<Place, Count>, place: Place, more: Count) {
+    counts.entry(place).and_modify(|count| count.add(more)).or_insert(more);
+}
+
+impl From<End> for Outcome {
+    fn from(end: End) -> Self {
+        match end {
+            End::Success => Self::SUCCESS,
+            End::Refused(code, reason) => Self::refused(code, reason),
+        }
+    }
+}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self as &dyn PlaceInWords).hash(state);
+    }
+}
+
+/// A place that is looked for by the words of its source, for which no memory was taken.
+trait PlaceInWords {
+    fn words(&self) -> (Option<KeyId>, End, &str);
+}
+
+impl PlaceInWords for Place {
+    fn words(&self) -> (Option<KeyId>, End, &str) {
+        (self.key, self.end, self.source.as_str())
+    }
+}
+
+impl PlaceInWords for (Option<KeyId>, End, &str) {
+    fn words(&self) -> (Option<KeyId>, End, &str) {
+        *self
+    }
+}
+
+impl Hash for dyn PlaceInWords + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Not the end: a key and a source have few, and hashing is most of what a count costs.
+        let (key, _, source) = self.words();
+        if let Some(key) = key {
+            state.write(key.as_bytes());
+        }
+        if !source.is_empty() {
+            state.write(source.as_bytes());
+        }
+    }
+}
+
+impl PartialEq for dyn PlaceInWords + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        let ((key, end, source), (of_key, of_end, of_source)) = (self.words(), other.words());
+        key == of_key && end == of_end && same_text(source, of_source)
+    }
+}
+
+impl Eq for dyn PlaceInWords + '_ {}
+
+impl<'a> Borrow<dyn PlaceInWords + 'a> for Place {
+    fn borrow(&self) -> &(dyn PlaceInWords + 'a) {
+        self
+    }
+}

@@ -1,0 +1,282 @@
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    fmt, mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{
+    KeyUsage, StoredSources,
+    draft::Draft,
+    known::KnownSources,
+    pairs::StoredPairs,
+    places::{Counts, End, Place, merge},
+    tally::{Count, Tally},
+};
+use crate::{
+    key::{KeyId, MalformedReason},
+    time::Timestamp,
+    usage::{Origin, Outcome, Source, UsageBatch, UsageRow},
+};
+
+/// The most rows in one batch: a store writes one in less than a tenth of a second.
+const ROWS_PER_BATCH: usize = 10_000;
+
+/// The code of a refusal that has a reason.
+const MALFORMED_KEY: &str = "malformed_key";
+
+/// As many as there are of [`MalformedReason`].
+const REASONS: usize = MalformedReason::ALL.len();
+
+/// Counts until they are written. Every count ends up in exactly one batch, and every batch keeps its sequence number
+/// until it is acknowledged, so that a repeated flush counts once.
+#[derive(Debug)]
+pub(crate) struct UsageRecorder {
+    writer: [u8; 16],
+    used: Mutex<Used>,
+    known: Mutex<KnownSources>,
+    /// Texts that are no keys, from no source in particular, by reason: refused before anything is looked up, and
+    /// counted without a lock.
+    malformed: [Tally; REASONS],
+    counts: Mutex<Counts>,
+    unwritten: Mutex<Unwritten>,
+    /// What the store has.
+    stored: StoredPairs,
+    /// How many were counted under `other` since the start, but for those that [`Counts`] knows.
+    folded: AtomicU64,
+}
+
+/// A key that counts its own successes.
+pub(crate) trait Counted: fmt::Debug + Send + Sync {
+    /// The key.
+    fn key(&self) -> KeyId;
+
+    /// Where they are counted.
+    fn usage(&self) -> &KeyUsage;
+}
+
+/// Keys that were used since the last flush.
+#[derive(Debug, Default)]
+struct Used {
+    keys: Vec<Arc<dyn Counted>>,
+    /// The number of keys at which those that nobody else remembers any more are counted with the rest.
+    sweep_at: usize,
+}
+
+/// Under which source a success was counted.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    /// One that the key remembers, by its number.
+    Known(u32),
+    /// One of more than that.
+    Other(Source),
+}
+
+#[derive(Debug)]
+struct Unwritten {
+    sequence: i64,
+    /// Taken from the counters, and not in batches yet. Empty while there are batches.
+    draft: Draft,
+    batches: VecDeque<UsageBatch>,
+}
+
+impl UsageRecorder {
+    /// A recorder that signs its batches as `writer`, which no other recorder of the store may share.
+    pub(crate) fn new(writer: [u8; 16]) -> Self {
+        Self {
+            writer,
+            used: Mutex::default(),
+            known: Mutex::default(),
+            malformed: Default::default(),
+            counts: Mutex::default(),
+            unwritten: Mutex::new(Unwritten { sequence: 0, draft: Draft::default(), batches: VecDeque::new() }),
+            stored: StoredPairs::default(),
+            folded: AtomicU64::new(0),
+        }
+    }
+
+    /// The key was accepted.
+    #[inline]
+    pub(crate) fn success<C: Counted + 'static>(&self, key: &Arc<C>, origin: Origin<'_>, now: Timestamp) -> Seen {
+        match key.usage().first(origin) {
+            Some((source, tally)) => {
+                if tally.add(now) {
+                    self.note(Arc::clone(key) as Arc<dyn Counted>);
+                }
+                Seen::Known(source.id())
+            }
+            None => self.success_elsewhere(key, origin, now),
+        }
+    }
+
+    /// The key was accepted, and not from where it was used first.
+    #[inline(never)]
+    fn success_elsewhere<C: Counted + 'static>(&self, key: &Arc<C>, origin: Origin<'_>, now: Timestamp) -> Seen {
+        let make = || lock(&self.known).get(origin);
+        if let Some((source, tally)) = key.usage().slot(origin, make) {
+            if tally.add(now) {
+                self.note(Arc::clone(key) as Arc<dyn Counted>);
+            }
+            return Seen::Known(source.id());
+        }
+        let (key, mut counts) = (Some(key.key()), lock(&self.counts));
+        counts.add(key, End::Success, origin, Count::once(now), &self.stored);
+        Seen::Other(counts.source(key, End::Success, origin))
+    }
+
+    #[cold]
+    fn note(&self, key: Arc<dyn Counted>) {
+        let mut used = lock(&self.used);
+        if used.keys.len() >= used.sweep_at {
+            self.sweep(&mut used);
+        }
+        used.keys.push(key);
+    }
+
+    /// A proof that was pushed out leaves its count behind. While nothing can be written, there is no end of such.
+    fn sweep(&self, used: &mut Used) {
+        // A key is there once for each source it was used from: two that nobody else holds would keep each other alive.
+        let address = |key: &Arc<dyn Counted>| Arc::as_ptr(key).cast::<()>();
+        used.keys.sort_unstable_by_key(address);
+        used.keys.dedup_by_key(|key| address(key));
+        let mut counts = lock(&self.counts);
+        used.keys.retain(|key| {
+            let is_alive = Arc::strong_count(key) > 1;
+            if !is_alive {
+                for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
+                    counts.add(Some(key.key()), End::Success, Origin::Source(&source), count, &self.stored);
+                }
+            }
+            is_alive
+        });
+        used.sweep_at = (used.keys.len() * 2).max(1_024);
+    }
+
+    /// The request was refused; `key` only if a record of that id is in the store.
+    pub(crate) fn refusal(
+        &self,
+        key: Option<KeyId>,
+        code: &'static str,
+        reason: Option<MalformedReason>,
+        origin: Origin<'_>,
+        now: Timestamp,
+    ) {
+        match reason.and_then(|reason| self.malformed.get(reason as usize)) {
+            Some(tally) if key.is_none() && origin.is_at_once(&Source::default()) => {
+                tally.add(now);
+            }
+            _ => lock(&self.counts).add(key, End::Refused(code, reason), origin, Count::once(now), &self.stored),
+        }
+    }
+
+    /// The key was accepted, as was counted, and what it asked for was refused.
+    pub(crate) fn turned_away(&self, key: KeyId, code: &'static str, seen: &Seen, now: Timestamp) {
+        let source = match seen {
+            Seen::Other(source) => source.clone(),
+            Seen::Known(id) => {
+                let known = lock(&self.known);
+                known.by_id(*id).cloned().unwrap_or_else(|| {
+                    // Forgotten only if the key was meanwhile, and the table was full.
+                    self.folded.fetch_add(1, Ordering::Relaxed);
+                    known.in_place_of(*id)
+                })
+            }
+        };
+        self.refusal(Some(key), code, None, Origin::Source(&source), now);
+    }
+
+    /// Requests that were counted under `other` since the start, for there were too many sources to tell apart.
+    pub(crate) fn folded(&self) -> u64 {
+        // Together: what moves from one to the other is never missing from both.
+        let counts = lock(&self.counts);
+        self.folded.load(Ordering::Relaxed) + counts.folded
+    }
+
+    /// Takes what was counted until `now`, unless something is left from before: that comes first.
+    pub(crate) fn collect(&self, now: Timestamp) {
+        let mut unwritten = lock(&self.unwritten);
+        if unwritten.batches.is_empty() && unwritten.draft.is_empty() {
+            let mut counts = self.drain();
+            counts.values_mut().for_each(|count| *count = count.not_after(now));
+            unwritten.draft.begin(counts);
+        }
+    }
+
+    /// Keys of what was taken whose sources in the store are to be read before it can be put into batches, none of them
+    /// for requests that name no key.
+    pub(crate) fn unsure(&self) -> HashSet<Option<KeyId>> {
+        lock(&self.unwritten).draft.unsure(&self.stored)
+    }
+
+    /// Puts what was taken into batches. `stored` are the sources that the store has of the keys for which that was to be
+    /// read.
+    pub(crate) fn freeze(&self, stored: &StoredSources) {
+        let unwritten = &mut *lock(&self.unwritten);
+        if unwritten.draft.is_empty() {
+            return;
+        }
+        let (places, folded) = unwritten.draft.finish(stored, &self.stored);
+        self.folded.fetch_add(folded, Ordering::Relaxed);
+        let mut rows: Vec<UsageRow> = places.into_iter().map(row).collect();
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(ROWS_PER_BATCH));
+            unwritten.sequence += 1;
+            let (writer, sequence) = (self.writer, unwritten.sequence);
+            unwritten.batches.push_back(UsageBatch { writer, sequence, rows: mem::replace(&mut rows, rest) });
+        }
+    }
+
+    /// The oldest batch that is not written yet, the same one until it is acknowledged.
+    pub(crate) fn next_batch(&self) -> Option<UsageBatch> {
+        lock(&self.unwritten).batches.front().cloned()
+    }
+
+    /// The store has this batch.
+    pub(crate) fn acknowledge(&self, sequence: i64) {
+        lock(&self.unwritten).batches.retain(|batch| batch.sequence != sequence);
+    }
+
+    fn drain(&self) -> HashMap<Place, Count> {
+        let used = mem::take(&mut *lock(&self.used));
+        let counts = {
+            let mut counts = lock(&self.counts);
+            self.folded.fetch_add(counts.folded, Ordering::Relaxed);
+            mem::take(&mut *counts)
+        };
+        let mut places = counts.into_places();
+        // A key whose proof was pushed out and found again is there twice: a batch names each count once.
+        for key in &used.keys {
+            for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
+                merge(&mut places, Place { key: Some(key.key()), end: End::Success, source }, count);
+            }
+        }
+        for (reason, tally) in MalformedReason::ALL.into_iter().zip(&self.malformed) {
+            if let Some(count) = tally.take() {
+                let end = End::Refused(MALFORMED_KEY, Some(reason));
+                merge(&mut places, Place { key: None, end, source: Source::default() }, count);
+            }
+        }
+        places
+    }
+}
+
+fn row((Place { key, end, source }, count): (Place, Count)) -> UsageRow {
+    UsageRow {
+        key: key.map(|key| key.as_str().to_owned()),
+        outcome: Outcome::from(end).as_str().to_owned(),
+        source: source.as_str().to_owned(),
+        count: count.count,
+        first_at: count.first_at,
+        last_at: count.last_at,
+    }
+}
+
+/// A panic elsewhere leaves counts as they are: each is a whole number at any moment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+use super::*;
+use crate::metering::places::MOST_COUNTS;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
+}
+
+#[derive(Debug)]
+struct UsedKey(KeyUsage);
+
+impl Counted for UsedKey {
+    fn key(&self) -> KeyId {
+        KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap()
+    }
+
+    fn usage(&self) -> &KeyUsage {
+        &self.0
+    }
+}
+
+fn used_key() -> Arc<UsedKey> {
+    Arc::new(UsedKey(KeyUsage::default()))
+}
+
+fn recorder() -> (UsageRecorder, Arc<UsedKey>, Source) {
+    (UsageRecorder::new([1; 16]), used_key(), Source::new("intake").unwrap())
+}
+
+fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
+    recorder.collect(Timestamp::MAX);
+    recorder.freeze(&StoredSources::default());
+    recorder.next_batch()
+}
+
+#[test]
+fn successes_are_summed_between_flushes() {
+    let (recorder, usage, source) = recorder();
+    for millis in [5, 7, 6] {
+        recorder.success(&usage, Origin::Source(&source), at(millis));
+    }
+    let batch = next_batch(&recorder).unwrap();
+    assert_eq!(batch.sequence, 1);
+    let row = &batch.rows[0];
+    assert_eq!((row.count, row.first_at, row.last_at, row.source.as_str()), (3, 5, 7, "intake"));
+}
+
+#[test]
+fn a_batch_keeps_its_number_until_it_is_acknowledged() {
+    let (recorder, usage, source) = recorder();
+    recorder.success(&usage, Origin::Source(&source), at(5));
+    let first = next_batch(&recorder).unwrap();
+    recorder.success(&usage, Origin::Source(&source), at(6));
+    assert_eq!(next_batch(&recorder).unwrap(), first);
+    recorder.acknowledge(first.sequence);
+    let second = next_batch(&recorder).unwrap();
+    assert_eq!((second.sequence, second.rows[0].count), (2, 1));
+    recorder.acknowledge(second.sequence);
+    assert!(next_batch(&recorder).is_none());
+}
+
+#[test]
+fn a_second_source_is_counted_apart() {
+    let (recorder, usage, source) = recorder();
+    recorder.success(&usage, Origin::Source(&source), at(5));
+    recorder.success(&usage, Origin::Source(&Source::new("api").unwrap()), at(6));
+    let mut sources: Vec<_> = next_batch(&recorder).unwrap().rows.into_iter().map(|row| row.source).collect();
+    sources.sort();
+    assert_eq!(sources, ["api", "intake"]);
+}
+
+#[test]
+fn counts_are_exact_when_threads_count_while_another_flushes() {
+    let (recorder, usage, source) = recorder();
+    let mut written = 0;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| (0..10_000).for_each(|_| drop(recorder.success(&usage, Origin::Source(&source), at(1)))))
+            })
+            .collect();
+        let mut flush = || {
+            while let Some(batch) = next_batch(&recorder) {
+                written += batch.rows.iter().map(|row| row.count).sum::<i64>();
+                recorder.acknowledge(batch.sequence);
+            }
+        };
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            flush();
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        flush();
+    });
+    assert_eq!(written, 40_000);
+}
+
+#[test]
+fn cells_that_no_proof_stands_behind_do_not_pile_up() {
+    for sources in [&["intake"][..], &["intake", "api"], &["intake", "api", "cli", "web"]] {
+        let recorder = UsageRecorder::new([1; 16]);
+        for _ in 0..5_000 {
+            let key = used_key();
+            for source in sources {
+                recorder.success(&key, Origin::Source(&Source::new(source).unwrap()), at(5));
+            }
+        }
+        assert!(lock(&recorder.used).keys.len() <= 1_024);
+        let rows = next_batch(&recorder).unwrap().rows;
+        assert_eq!(rows.len(), sources.len());
+        assert!(rows.iter().all(|row| row.count == 5_000));
+    }
+}
+
+#[test]
+fn a_flood_of_distinct_refusals_stays_bounded() {
+    let (recorder, _, source) = recorder();
+    let format = crate::key::KeyFormat::unbranded();
+    for _ in 0..MOST_COUNTS + 50 {
+        let key = format.generate(crate::KeyKind::User).unwrap();
+        recorder.refusal(Some(key.id()), "invalid_key", None, Origin::Source(&source), at(1));
+    }
+    assert_eq!(lock(&recorder.counts).places().len(), MOST_COUNTS + 1);
+    let other = Place { key: None, end: End::Refused("invalid_key", None), source: Source::other() };
+    assert_eq!(lock(&recorder.counts).places()[&other].count, 50);
+}
+
+#[test]
+fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
+    let (recorder, _, intake) = recorder();
+    let malformed = |reason, source: &Source, millis| {
+        recorder.refusal(None, "malformed_key", Some(reason), Origin::Source(source), at(millis));
+    };
+    malformed(MalformedReason::Truncated, &Source::default(), 3);
+    malformed(MalformedReason::Truncated, &Source::default(), 9);
+    malformed(MalformedReason::Placeholder, &Source::default(), 4);
+    malformed(MalformedReason::Truncated, &intake, 5);
+    let mut rows: Vec<_> = next_batch(&recorder)
+        .unwrap()
+        .rows
+        .into_iter()
+        .map(|row| (row.outcome, row.source, row.count, row.first_at, row.last_at))
+        .collect();
+    rows.sort();
+    let row = |reason: &str, source: &str, count, first, last| {
+        (format!("malformed_key.{reason}"), source.to_owned(), count, first, last)
+    };
+    assert_eq!(
+        rows,
+        [row("placeholder", "", 1, 4, 4), row("truncated", "", 2, 3, 9), row("truncated", "intake", 1, 5, 5)]
+    );
+}
+
+#[test]
+fn full_counts_take_no_room_for_more_keys_and_fold_once() {
+    let (recorder, _, source) = recorder();
+    let refuse = |number: usize, of: &Source| {
+        let key = KeyId::new(&format!("{number:020}")).unwrap();
+        recorder.refusal(Some(key), "invalid_key", None, Origin::Source(of), at(1));
+    };
+    (0..MOST_COUNTS).for_each(|number| refuse(number, &source));
+    for number in 0..300 {
+        refuse(MOST_COUNTS, &Source::new(format!("api-{number}")).unwrap());
+    }
+    assert_eq!((recorder.folded(), lock(&recorder.counts).budgets()), (300, MOST_COUNTS));
+}
+
+#[test]
+fn who_is_turned_away_from_a_source_that_was_forgotten_is_counted_under_its_label() {
+    let (recorder, key, intake) = recorder();
+    let seen = recorder.success(&used_key(), Origin::Agent(&intake, Some(b"curl/8")), at(5));
+    let batch = next_batch(&recorder).unwrap();
+    recorder.acknowledge(batch.sequence);
+    lock(&recorder.known).forget_all();
+    recorder.turned_away(key.key(), "wrong_team", &seen, at(6));
+    let rows = next_batch(&recorder).unwrap().rows;
+    assert_eq!((rows[0].outcome.as_str(), rows[0].source.as_str()), ("wrong_team", "intake/other"));
+    assert_eq!(recorder.folded(), 1);
+}

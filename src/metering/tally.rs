@@ -1,0 +1,187 @@
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+use crate::{
+    time::Timestamp,
+    usage::{Origin, Source, same_text},
+};
+
+/// How many more sources a key counts without a lock, beside the first.
+const MORE: usize = 3;
+
+/// How often something happened since it was last asked, and when first and last. Atomics, so that the warm path takes
+/// no lock.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    count: AtomicU64,
+    first_at: AtomicI64,
+    last_at: AtomicI64,
+}
+
+/// What a [`Tally`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) count: i64,
+    pub(super) first_at: i64,
+    pub(super) last_at: i64,
+}
+
+/// The successes of one key from the sources that used it first. Most keys have one, and take no room for more.
+#[derive(Debug, Default)]
+pub(crate) struct KeyUsage {
+    first: Slot,
+    more: OnceLock<Box<[Slot; MORE]>>,
+}
+
+/// The successes of one key from one source.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    source: OnceLock<Source>,
+    pub(super) tally: Tally,
+}
+
+impl KeyUsage {
+    /// Where successes from the source that came first are counted, if it is this one, and which it is.
+    #[inline]
+    pub(super) fn first(&self, origin: Origin<'_>) -> Option<(&Source, &Tally)> {
+        self.first.if_at_once(origin)
+    }
+
+    /// Where successes from this source are counted, and which it is; none if it has come too late.
+    pub(super) fn slot(&self, origin: Origin<'_>, make: impl FnOnce() -> Option<Source>) -> Option<(&Source, &Tally)> {
+        if let Some(found) = self.slots().find_map(|slot| slot.if_at_once(origin)) {
+            return Some(found);
+        }
+        origin.with_text(|text| {
+            let is_same = |source: &Source| same_text(source.as_str(), text);
+            if let Some(found) = self.slots().find_map(|slot| slot.if_source(is_same)) {
+                return Some(found);
+            }
+            let is_room = || self.more.get().is_none_or(|more| more.iter().any(|slot| slot.source.get().is_none()));
+            let made = if is_room() { make()? } else { return None };
+            if self.first.source.get().is_some() {
+                self.more.get_or_init(Box::default);
+            }
+            // Another thread may have put the same one there meanwhile, or another one.
+            self.slots().find_map(|slot| {
+                slot.source.get_or_init(|| made.clone());
+                slot.if_source(is_same)
+            })
+        })
+    }
+
+    /// The source that successes from here are counted under, if it is remembered.
+    pub(crate) fn source(&self, origin: Origin<'_>) -> Option<&Source> {
+        self.slots().find_map(|slot| slot.if_at_once(origin)).map(|(source, _)| source)
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        std::iter::once(&self.first).chain(self.more.get().into_iter().flat_map(|more| more.iter()))
+    }
+}
+
+impl Slot {
+    fn if_at_once(&self, origin: Origin<'_>) -> Option<(&Source, &Tally)> {
+        self.if_source(|source| origin.is_at_once(source))
+    }
+
+    fn if_source(&self, is_it: impl FnOnce(&Source) -> bool) -> Option<(&Source, &Tally)> {
+        let source = self.source.get()?;
+        is_it(source).then_some((source, &self.tally))
+    }
+
+    /// What came together, and from where.
+    pub(super) fn take(&self) -> Option<(Source, Count)> {
+        let count = self.tally.take()?;
+        Some((self.source.get().cloned().unwrap_or_default(), count))
+    }
+}
+
+impl Tally {
+    /// It happened once more. Whether it is the first time since the tally was taken.
+    #[inline]
+    pub(super) fn add(&self, now: Timestamp) -> bool {
+        let now = now.as_millis();
+        if self.count.load(Ordering::Relaxed) == 0 {
+            self.first_at.store(now, Ordering::Relaxed);
+            // The last time before may have been that of a clock that was wrong, and later than this.
+            self.last_at.store(now, Ordering::Relaxed);
+        }
+        // Written only when the millisecond turns: it costs more than the rest.
+        if self.last_at.load(Ordering::Relaxed) < now {
+            self.last_at.fetch_max(now, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::AcqRel) == 0
+    }
+
+    /// What came together, if anything, and begins anew.
+    pub(super) fn take(&self) -> Option<Count> {
+        self.take_while(|| ())
+    }
+
+    /// The same while something happens, so that a test can say what.
+    fn take_while(&self, meanwhile: impl FnOnce()) -> Option<Count> {
+        // Nothing came: else what comes from here on would be taken with the first time of what came before.
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        // Before the count is taken, after which the first of the next ones may be noted.
+        let first_at = self.first_at.load(Ordering::Relaxed);
+        meanwhile();
+        let count = i64::try_from(self.count.swap(0, Ordering::AcqRel)).unwrap_or(i64::MAX);
+        let last_at = self.last_at.load(Ordering::Relaxed);
+        (count > 0).then(|| Count { count, first_at: first_at.min(last_at), last_at })
+    }
+}
+
+impl Count {
+    pub(super) const fn once(now: Timestamp) -> Self {
+        Self { count: 1, first_at: now.as_millis(), last_at: now.as_millis() }
+    }
+
+    /// The same, where nothing happened after `now`: a clock was ahead then, and was set right since.
+    pub(super) fn not_after(self, now: Timestamp) -> Self {
+        let now = now.as_millis();
+        Self { first_at: self.first_at.min(now), last_at: self.last_at.min(now), ..self }
+    }
+
+    pub(super) fn add(&mut self, more: Self) {
+        self.count = self.count.saturating_add(more.count);
+        self.first_at = self.first_at.min(more.first_at);
+        self.last_at = self.last_at.max(more.last_at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_while_a_tally_is_taken_has_its_own_first_time() {
+        let now = Timestamp::from_millis(1_772_366_400_000).unwrap();
+        let tally = Tally::default();
+        let taken = tally.take_while(|| assert!(tally.add(now)));
+        // Nothing had come when it began; what comes is for the next time then.
+        assert_eq!(taken.or_else(|| tally.take()).unwrap_or(Count::once(now)), Count::once(now));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_and_is_set_right_leaves_no_time_behind() {
+        let (tally, right) = (Tally::default(), Timestamp::from_millis(1_772_366_400_000).unwrap());
+        let wrong = right.saturating_add(std::time::Duration::from_secs(55 * 86_400));
+        tally.add(wrong);
+        assert_eq!(tally.take().unwrap().not_after(right), Count::once(right));
+        tally.add(right);
+        assert_eq!(tally.take().unwrap(), Count::once(right));
+    }
+
+    #[test]
+    fn a_count_beyond_the_greatest_number_stays_there() {
+        let once = Count::once(Timestamp::MIN);
+        let mut count = Count { count: i64::MAX, ..once };
+        count.add(once);
+        assert_eq!(count.count, i64::MAX);
+    }
+}

@@ -1,0 +1,320 @@
+use std::{fmt, future::IntoFuture, time::Duration};
+
+use futures_util::future::{BoxFuture, join};
+
+use super::{
+    copy_error::CopyError,
+    place::Place,
+    portable::PortableStore,
+    rows::{Exported, Rows},
+};
+use crate::store::{
+    error::StoreError,
+    guarded::{guarded, guarded_change},
+};
+
+/// How long a page may take to be read or written: far more than any of them needs.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Rows in a page. From SQLite to PostgreSQL on one machine, pages of 100 and of 10,000 rows and all between were equally
+/// quick. So many make little of a round trip through a network, and keep the lock of the target, which other changes
+/// wait for, for tens of milliseconds.
+const PAGE: u16 = 1_000;
+
+/// Copies all keys, owners' statuses, counts of use, events and check values of peppers, of all organizations, from one
+/// store into another: from SQLite to PostgreSQL, say. No key need be reissued.
+///
+/// ```
+/// use tower_api_keys::store::{self, MemoryStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let (sqlite, postgres) = (MemoryStore::new(), MemoryStore::new());
+/// let copied = store::copy(&sqlite, &postgres).await?;
+/// println!("{} keys", copied.keys);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # How to move a service
+/// 1. Make the target's tables (`PostgresStore::migrate`), and let nobody use them yet.
+/// 2. Stop every process that writes to the source, with
+///    [`ApiKeys::shutdown`](crate::ApiKeys::shutdown): counts of use are in the memory of a running service until it
+///    flushes them, and would be missing.
+/// 3. Copy.
+/// 4. Start the service on the target, with the same peppers: hashes are moved and not made anew, and the check values
+///    that are moved with them keep a node with another pepper from starting.
+///
+/// Who goes on writing to the source meanwhile loses what they write behind the copy, a revocation too: the key lives on
+/// in the target. Counts and changes of rows that were copied make a copy that is begun again a conflict.
+///
+/// Owners are copied before keys: no moment exists at which a held owner's key is accepted by a node on the target.
+///
+/// # Again, and on
+/// Nothing is ever overwritten, so a copy can be repeated: what is there is left alone. A copy that stopped goes on
+/// where [`CopyError::place`] says, if it is told to by [`Copying::starting_at`], in another process too.
+///
+/// The target must not hold other data, which is looked at before anything is written, unless the copy starts at a
+/// place: owners, keys, counts or events that the source does not have, or has with another content, are a conflict.
+/// Names may be more than the source has, so that nodes with the same peppers may have been started on the target.
+///
+/// What stays behind is told at [`PortableStore`].
+///
+/// # Errors
+/// [`CopyError`]. What was copied before it stays.
+pub fn copy<'a, S: PortableStore, T: PortableStore>(source: &'a S, target: &'a T) -> Copying<'a, S, T> {
+    Copying { ends: Ends { source, target, page: PAGE }, start: Place::START, progress: Box::new(|_| {}) }
+}
+
+/// A copy that is about to be made: await it. See [`copy`](copy()).
+///
+/// ```
+/// use tower_api_keys::store::{self, MemoryStore, Place};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let (sqlite, postgres) = (MemoryStore::new(), MemoryStore::new());
+/// # let (saved, mut save) = (Place::START.to_string(), |_: String| {});
+/// let copied = store::copy(&sqlite, &postgres)
+///     .starting_at(saved.parse()?)
+///     .with_progress(|progress| save(progress.place.to_string()))
+///     .await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "nothing is copied until it is awaited"]
+pub struct Copying<'a, S, T> {
+    ends: Ends<'a, S, T>,
+    start: Place,
+    progress: Box<dyn FnMut(&Progress) + Send + 'a>,
+}
+
+/// What is copied, and into what.
+struct Ends<'a, S, T> {
+    source: &'a S,
+    target: &'a T,
+    /// Rows in a page.
+    page: u16,
+}
+
+/// How far a copy is, after each page.
+///
+/// ```
+/// use tower_api_keys::store::{Copied, Place, Progress};
+///
+/// let progress = Progress { place: Place::Keys(None), copied: Copied { owners: 12, ..Copied::default() } };
+/// assert_eq!(progress.copied.owners, 12);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Where a copy that stopped now would go on.
+    pub place: Place,
+    /// What was copied so far, by this copy.
+    pub copied: Copied,
+}
+
+/// How many rows were copied.
+///
+/// ```
+/// use tower_api_keys::store::Copied;
+///
+/// let copied = Copied { keys: 3, written: 0, ..Copied::default() }; // all of them stood already
+/// assert_eq!(copied.rows(), 3);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Check values of peppers and the like.
+    pub meta: u64,
+    /// Owners' statuses.
+    pub owners: u64,
+    /// Keys.
+    pub keys: u64,
+    /// Counts of use.
+    pub usage: u64,
+    /// Events.
+    pub events: u64,
+    /// How many of all these were written; the others stood already.
+    pub written: u64,
+}
+
+impl Copied {
+    /// Rows of all tables together.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.meta + self.owners + self.keys + self.usage + self.events
+    }
+
+    fn add(&mut self, rows: &Rows, written: u64) {
+        let count = match rows {
+            Rows::Meta(_) => &mut self.meta,
+            Rows::Owners(_) => &mut self.owners,
+            Rows::Keys(_) => &mut self.keys,
+            Rows::Usage(_) => &mut self.usage,
+            Rows::Events(_) => &mut self.events,
+        };
+        *count += rows.len() as u64;
+        self.written += written;
+    }
+}
+
+impl<'a, S: PortableStore, T: PortableStore> Copying<'a, S, T> {
+    /// Goes on at a place: what lies before it was copied. By default everything is copied.
+    pub fn starting_at(mut self, place: Place) -> Self {
+        self.start = place;
+        self
+    }
+
+    /// Is told of each page that was written, between two pages.
+    pub fn with_progress(mut self, progress: impl FnMut(&Progress) + Send + 'a) -> Self {
+        self.progress = Box::new(progress);
+        self
+    }
+
+    /// Rows in a page, 1 to 10,000; 1,000 by default. Each is a transaction of the target.
+    pub fn with_page_size(mut self, rows: u16) -> Self {
+        self.ends.page = rows.clamp(1, 10_000);
+        self
+    }
+
+    async fn run(self) -> Result<Copied, CopyError> {
+        let Self { ends, start, progress: mut tell } = self;
+        if start == Place::START {
+            ends.refuse_strangers().await?;
+        }
+        let mut page = ends.read(&start).await.map_err(|error| CopyError::source(&start, error))?;
+        let mut progress = Progress { place: start, copied: Copied::default() };
+        loop {
+            // The next page is read while this one is written.
+            let (written, next) = match &page.next {
+                Some(next) => join(ends.write(&page.rows), async { Some(ends.read(next).await) }).await,
+                None => (ends.write(&page.rows).await, None),
+            };
+            let written = written.map_err(|error| CopyError::target(&progress.place, error))?;
+            progress.copied.add(&page.rows, written);
+            if let Some(place) = page.next.or_else(|| page.rows.end()) {
+                progress.place = place;
+            }
+            tell(&progress);
+            match next {
+                Some(next) => page = next.map_err(|error| CopyError::source(&progress.place, error))?,
+                None => return Ok(progress.copied),
+            }
+        }
+    }
+}
+
+impl<S: PortableStore, T: PortableStore> Ends<'_, S, T> {
+    /// Whatever the target holds must be the source's: it is read, and the source only where it holds something.
+    async fn refuse_strangers(&self) -> Result<(), CopyError> {
+        let of_source = |error| CopyError::source(&Place::START, error);
+        let of_target = |error| CopyError::target(&Place::START, error);
+        // Names may be more, and those that are the same are compared as they are written.
+        let mut place = Some(Place::Owners(None));
+        while let Some(from) = place {
+            let call = || self.target.export(&from, self.page);
+            let standing = guarded(LONGEST, call).await.map_err(of_target)?;
+            if standing.rows.is_empty() {
+                place = standing.next;
+                continue;
+            }
+            let expected = self.read(&from).await.map_err(of_source)?;
+            if let Some(stranger) = stranger(&standing.rows, &expected) {
+                return Err(of_target(StoreError::differs(stranger)));
+            }
+            place = expected.next;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, place: &Place) -> Result<Exported, StoreError> {
+        guarded(LONGEST, || self.source.export(place, self.page)).await
+    }
+
+    async fn write(&self, rows: &Rows) -> Result<u64, StoreError> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        guarded_change(LONGEST, || self.target.import(rows)).await
+    }
+}
+
+/// The first row, up to the end of the page that is expected, which is not in that page.
+fn stranger(standing: &Rows, expected: &Exported) -> Option<Place> {
+    let until = expected.next.as_ref();
+    match (standing, &expected.rows) {
+        (Rows::Meta(standing), Rows::Meta(expected)) => missing(standing, expected, until),
+        (Rows::Owners(standing), Rows::Owners(expected)) => missing(standing, expected, until),
+        (Rows::Keys(standing), Rows::Keys(expected)) => missing(standing, expected, until),
+        (Rows::Usage(standing), Rows::Usage(expected)) => missing(standing, expected, until),
+        (Rows::Events(standing), Rows::Events(expected)) => missing(standing, expected, until),
+        (standing, _) => standing.end(),
+    }
+}
+
+/// Both are in the order of places.
+fn missing<R: PartialEq>(standing: &[R], expected: &[R], until: Option<&Place>) -> Option<Place>
+where
+    Place: for<'a> From<&'a R>,
+{
+    let mut expected = expected.iter().map(|row| (Place::from(row), row)).peekable();
+    standing
+        .iter()
+        .map(|row| (Place::from(row), row))
+        .take_while(|(place, _)| until.is_none_or(|end| place <= end))
+        .find(|(place, row)| {
+            while expected.next_if(|(before, _)| before < place).is_some() {}
+            expected.next_if(|(_, same)| same == row).is_none()
+        })
+        .map(|(place, _)| place)
+}
+
+impl<'a, S: PortableStore, T: PortableStore> IntoFuture for Copying<'a, S, T> {
+    type Output = Result<Copied, CopyError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<S, T> fmt::Debug for Copying<'_, S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Copying").field("start", &self.start).field("page", &self.ends.page).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MetaRow;
+
+    fn names(names: &[&str]) -> Vec<MetaRow> {
+        names.iter().map(|name| MetaRow { name: (*name).into(), value: vec![] }).collect()
+    }
+
+    /// The first of the names that stand which is not expected.
+    fn strange(standing: &[&str], expected: &[&str], limit: u16) -> Option<Place> {
+        stranger(&Rows::Meta(names(standing)), &Exported::page(Rows::Meta(names(expected)), limit))
+    }
+
+    #[test]
+    fn what_stands_must_be_expected() {
+        let at = |name: &str| Some(Place::Meta(Some(name.into())));
+        assert_eq!(strange(&["a", "c"], &["a", "b", "c"], 3), None);
+        assert_eq!(strange(&["a", "c"], &["a", "b"], 3), at("c"));
+        assert_eq!(strange(&["a"], &["b", "c"], 3), at("a"));
+        assert_eq!(strange(&["b"], &[], 3), at("b"));
+    }
+
+    #[test]
+    fn what_stands_behind_the_page_is_not_looked_at() {
+        assert_eq!(strange(&["a", "c"], &["a", "b"], 2), None);
+        assert_eq!(strange(&["b", "c"], &["a"], 1), None);
+    }
+
+    #[test]
+    fn what_stands_with_another_content_is_a_stranger() {
+        let expected = Exported::page(Rows::Meta(vec![MetaRow { name: "a".into(), value: vec![1] }]), 9);
+        assert_eq!(stranger(&Rows::Meta(names(&["a"])), &expected), Some(Place::Meta(Some("a".into()))));
+    }
+}

@@ -1,0 +1,86 @@
+use std::{error::Error, fmt};
+
+use super::place::Place;
+use crate::store::error::{StoreError, StoreErrorKind};
+
+/// Why a [`copy`](super::copy()) stopped, and where it can go on. Its source is the store's own error.
+///
+/// ```
+/// use tower_api_keys::store::{CopyErrorKind, KeyStore, MemoryStore, copy};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let (old, new) = (MemoryStore::new(), MemoryStore::new());
+/// old.put_meta_if_absent("colour", b"blue").await?;
+/// new.put_meta_if_absent("colour", b"red").await?;
+/// let error = copy(&old, &new).await.unwrap_err();
+/// assert_eq!(error.kind(), CopyErrorKind::Conflict);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct CopyError {
+    kind: CopyErrorKind,
+    place: Place,
+    source: StoreError,
+}
+
+/// The kinds of [`CopyError`].
+///
+/// ```
+/// use tower_api_keys::store::CopyErrorKind;
+///
+/// assert_ne!(CopyErrorKind::Source, CopyErrorKind::Target);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CopyErrorKind {
+    /// The target holds a row that the source does not have, or has with another content. It was not overwritten.
+    Conflict,
+    /// The store that is copied could not be read.
+    Source,
+    /// The store that is copied into could not be written, or not be looked at.
+    Target,
+}
+
+impl CopyError {
+    pub(super) fn source(place: &Place, source: StoreError) -> Self {
+        Self { kind: CopyErrorKind::Source, place: place.clone(), source }
+    }
+
+    pub(super) fn target(place: &Place, source: StoreError) -> Self {
+        let kind = match source.kind() {
+            StoreErrorKind::Conflict(_) => CopyErrorKind::Conflict,
+            _ => CopyErrorKind::Target,
+        };
+        Self { kind, place: place.clone(), source }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> CopyErrorKind {
+        self.kind
+    }
+
+    /// Everything before it is copied: [`Copying::starting_at`](super::Copying::starting_at) takes it.
+    #[must_use]
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl fmt::Display for CopyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            CopyErrorKind::Conflict => "the store that is copied into holds something else: copy into an empty one",
+            CopyErrorKind::Source => "the store that is copied cannot be read",
+            CopyErrorKind::Target => "the store that is copied into cannot be used",
+        })
+    }
+}
+
+impl Error for CopyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
