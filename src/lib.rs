@@ -129,14 +129,17 @@ pub mod manage;
 pub mod manual;
 mod metering;
 pub mod middleware;
+mod outcome;
 pub mod record;
 pub mod store;
 pub mod usage;
+mod words;
 
 pub use api_keys::{ApiKeys, ApiKeysBuilder, SetupError};
 pub use auth::Authenticator;
 pub use manage::{Actor, IssueKey, IssuedKey, KeyManager};
 pub use middleware::ApiKeyLayer;
+pub use outcome::RefusalCode;
 pub use owner::{InvalidId, KeyKind, NamesTeam, OrganizationId, Owner, TeamId, TeamRef, UserId, UserRef};
 #[cfg(any(test, feature = "test-util"))]
 pub use principal::FakePrincipal;
@@ -146,6 +149,7 @@ pub use scope::{InvalidScope, Scope, Scopes};
 #[cfg(any(test, feature = "test-util"))]
 pub use time::ManualClock;
 pub use time::{Boot, Clock, ClockInDoubt, ClockReading, SystemClock, Timestamp, TimestampError};
+pub use words::UnknownWord;
 
 /// Compiles the Rust code of the README.
 #[cfg(all(doctest, feature = "axum", feature = "postgres", feature = "sqlite"))]

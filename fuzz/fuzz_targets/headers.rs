@@ -276,7 +276,7 @@ impl Scene {
             // Fixed sentences: nothing of the request can be in them, but for what it took from them.
             let title = if bad_request { "Bad Request" } else { "Unauthorized" };
             let status = response.status().as_u16();
-            let reason = refusal.reason().map_or(String::new(), |reason| format!(r#","reason":"{}""#, reason.code()));
+            let reason = refusal.reason().map_or(String::new(), |reason| format!(r#","reason":"{}""#, reason.as_str()));
             let body = serde_json::to_string(detail).expect("a text");
             let body = format!(
                 r#"{{"type":"about:blank","title":"{title}","status":{status},"detail":{body},"code":"{code}"{reason}}}"#

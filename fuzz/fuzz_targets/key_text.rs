@@ -57,7 +57,7 @@ fn read(text: &[u8]) {
         }
         Err(error) => {
             assert_eq!(FORMAT.parse(text).err().map(|again| again.reason()), Some(error.reason()));
-            let _ = (error.to_string(), error.reason().code(), error.reason().advice(), error.issuer());
+            let _ = (error.to_string(), error.reason().as_str(), error.reason().advice(), error.issuer());
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     key::{KeyFormat, KeyId, MalformedReason, ParsedKey},
     log::log,
     metering::UsageRecorder,
+    outcome::RefusalCode,
     principal::{Principal, WithClaims},
     store::{KeyReader, Lease},
     time::{Clock, ClockReading, monotonic_millis},
@@ -223,7 +224,7 @@ impl<R: KeyReader> Authenticator<R> {
     }
 
     /// Counts a request that was refused before any key was found in it.
-    pub(crate) fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>) {
+    pub(crate) fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>) {
         self.0.count_refusal(None, code, reason, origin);
     }
 
@@ -319,7 +320,7 @@ impl<R: KeyReader> Inner<R> {
         } else {
             #[cfg(feature = "tracing")]
             let key = key.as_ref().map(KeyId::as_str);
-            log!(debug, code, key, reason = reason.map(MalformedReason::code), "a key was refused");
+            log!(debug, code = code.as_str(), key, reason = reason.map(MalformedReason::as_str), "a key was refused");
         }
         error
     }
@@ -327,7 +328,7 @@ impl<R: KeyReader> Inner<R> {
     fn count_refusal(
         &self,
         key: Option<KeyId>,
-        code: &'static str,
+        code: RefusalCode,
         reason: Option<MalformedReason>,
         origin: Origin<'_>,
     ) {
@@ -339,13 +340,13 @@ impl<R: KeyReader> Inner<R> {
 }
 
 impl<R: KeyReader> Doorkeeper for Inner<R> {
-    fn turned_away(&self, pass: &Pass, code: &'static str) {
+    fn turned_away(&self, pass: &Pass, code: RefusalCode) {
         if let Some(usage) = &self.usage {
             usage.turned_away(pass.key, code, &pass.seen, self.clock.now());
         }
     }
 
-    fn visitor_turned_away(&self, visit: &Visit, code: &'static str) {
+    fn visitor_turned_away(&self, visit: &Visit, code: RefusalCode) {
         self.count_refusal(None, code, None, Origin::Source(&visit.source));
     }
 }

@@ -2,6 +2,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::{
     key::{MalformedKey, MalformedReason},
+    outcome::RefusalCode,
     store::StoreError,
     time::{ClockInDoubt, ClockReading, LONGEST_DOUBT, Timestamp},
 };
@@ -84,18 +85,18 @@ impl AuthErrorKind {
 
     /// The code that refusals and counts carry.
     #[must_use]
-    pub const fn code(self) -> &'static str {
+    pub const fn code(self) -> RefusalCode {
         match self {
-            Self::ClockUnsure => "clock_unsure",
-            Self::CorruptRecord => "corrupt_record",
-            Self::Expired => "key_expired",
-            Self::Invalid => "invalid_key",
-            Self::Malformed(_) => "malformed_key",
-            Self::OwnerSuspended => "owner_suspended",
+            Self::ClockUnsure => RefusalCode::ClockUnsure,
+            Self::CorruptRecord => RefusalCode::CorruptRecord,
+            Self::Expired => RefusalCode::KeyExpired,
+            Self::Invalid => RefusalCode::InvalidKey,
+            Self::Malformed(_) => RefusalCode::MalformedKey,
+            Self::OwnerSuspended => RefusalCode::OwnerSuspended,
             // One for both: a client does the same about them, and how a node spends its cores is not for it to know.
-            Self::Overloaded | Self::Starved => "overloaded",
-            Self::Revoked => "key_revoked",
-            Self::StoreUnavailable => "store_unavailable",
+            Self::Overloaded | Self::Starved => RefusalCode::Overloaded,
+            Self::Revoked => RefusalCode::KeyRevoked,
+            Self::StoreUnavailable => RefusalCode::StoreUnavailable,
         }
     }
 }

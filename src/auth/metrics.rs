@@ -1,6 +1,10 @@
 use std::time::Duration;
 
-use crate::time::Timestamp;
+use crate::{
+    key::MalformedReason,
+    outcome::{Proved, RefusalCode},
+    time::Timestamp,
+};
 
 /// What checking keys has cost an [`Authenticator`](super::Authenticator) so far, how it ended, and how things stand.
 ///
@@ -9,7 +13,7 @@ use crate::time::Timestamp;
 /// of that moment.
 ///
 /// ```
-/// use tower_api_keys::{Authenticator, auth::AuthSettings, store::MemoryStore};
+/// use tower_api_keys::{Authenticator, RefusalCode, auth::AuthSettings, store::MemoryStore};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// let authenticator = Authenticator::new(MemoryStore::new(), AuthSettings::new())?;
@@ -17,9 +21,9 @@ use crate::time::Timestamp;
 ///
 /// let metrics = authenticator.metrics();
 /// assert_eq!((metrics.proof_hits, metrics.argon2_runs), (0, 0));
-/// assert_eq!(metrics.refused("malformed_key"), 1);
+/// assert_eq!(metrics.refused(RefusalCode::MalformedKey), 1);
 /// for refusal in metrics.refusals.iter().filter(|refusal| refusal.count > 0) {
-///     println!("{} {} {}", refusal.code, refusal.reason.unwrap_or("-"), refusal.count);
+///     println!("{} {:?} {}", refusal.code, refusal.reason, refusal.count);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -105,7 +109,7 @@ impl AuthMetrics {
 
     /// The requests that were refused with this code, whatever the reason.
     #[must_use]
-    pub fn refused(&self, code: &str) -> u64 {
+    pub fn refused(&self, code: RefusalCode) -> u64 {
         self.refusals.iter().filter(|refusal| refusal.code == code).map(|refusal| refusal.count).sum()
     }
 }
@@ -113,22 +117,32 @@ impl AuthMetrics {
 /// How many requests were refused with one code, and for `malformed_key` one reason.
 ///
 /// ```
-/// use tower_api_keys::{Authenticator, auth::AuthSettings, store::MemoryStore};
+/// use tower_api_keys::{Authenticator, RefusalCode, auth::AuthSettings, key::MalformedReason, store::MemoryStore};
 ///
 /// let authenticator = Authenticator::new(MemoryStore::new(), AuthSettings::new())?;
 /// let refusals = authenticator.metrics().refusals;
-/// let truncated = refusals.iter().find(|refusal| refusal.reason == Some("truncated")).unwrap();
-/// assert_eq!((truncated.code, truncated.count), ("malformed_key", 0));
+/// let truncated = refusals.iter().find(|refusal| refusal.reason == Some(MalformedReason::Truncated)).unwrap();
+/// assert_eq!((truncated.code, truncated.count), (RefusalCode::MalformedKey, 0));
 /// # Ok::<(), tower_api_keys::auth::AuthSetupError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefusalCount {
-    /// The code that the refusal carried: [`AuthErrorKind::code`](super::AuthErrorKind::code), `missing_credentials` or
-    /// `ambiguous_credentials`.
-    pub code: &'static str,
-    /// For `malformed_key`, [`MalformedReason::code`](crate::key::MalformedReason::code).
-    pub reason: Option<&'static str>,
+    /// The code that the refusal carried.
+    pub code: RefusalCode,
+    /// For [`MalformedKey`](RefusalCode::MalformedKey), why the text was no key.
+    pub reason: Option<MalformedReason>,
     /// How many requests.
     pub count: u64,
+}
+
+impl RefusalCount {
+    /// Whether a check of a request can end like this: not behind it, and never without the reason there is.
+    pub(super) fn is_of_a_check(&self) -> bool {
+        match self.code {
+            RefusalCode::MalformedKey => self.reason.is_some(),
+            RefusalCode::Misconfigured => false,
+            code => code.proves() != Proved::Good,
+        }
+    }
 }

@@ -3,7 +3,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use crate::{key::KeyId, metering::Seen, principal::Principal, usage::Source};
+use crate::{key::KeyId, metering::Seen, outcome::RefusalCode, principal::Principal, usage::Source};
 
 /// A key that was accepted.
 pub(crate) struct Accepted {
@@ -35,7 +35,7 @@ impl Accepted {
 impl Pass {
     /// The key was good and what it was shown for was refused.
     #[cold]
-    pub(crate) fn turned_away(&self, code: &'static str) {
+    pub(crate) fn turned_away(&self, code: RefusalCode) {
         if let Some(doorkeeper) = doorkeeper(self.authenticator) {
             doorkeeper.turned_away(self, code);
         }
@@ -52,7 +52,7 @@ pub(crate) struct Visit {
 impl Visit {
     /// There was no key, and one was asked for.
     #[cold]
-    pub(crate) fn turned_away(&self, code: &'static str) {
+    pub(crate) fn turned_away(&self, code: RefusalCode) {
         if let Some(doorkeeper) = doorkeeper(self.authenticator) {
             doorkeeper.visitor_turned_away(self, code);
         }
@@ -61,9 +61,9 @@ impl Visit {
 
 /// Counts for whom the door stayed shut.
 pub(super) trait Doorkeeper: Send + Sync {
-    fn turned_away(&self, pass: &Pass, code: &'static str);
+    fn turned_away(&self, pass: &Pass, code: RefusalCode);
 
-    fn visitor_turned_away(&self, visit: &Visit, code: &'static str);
+    fn visitor_turned_away(&self, visit: &Visit, code: RefusalCode);
 }
 
 /// The authenticators of this process that count, by their number.

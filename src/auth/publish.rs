@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::metrics::AuthMetrics;
-use crate::time::Timestamp;
+use crate::{key::MalformedReason, time::Timestamp};
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
@@ -39,7 +39,7 @@ pub(super) fn describe(metrics: &AuthMetrics) {
 pub(super) fn publish(metrics: &AuthMetrics) {
     for refusal in &metrics.refusals {
         // The same labels on all of them; Prometheus takes an empty label for none.
-        counter!(REFUSALS, "code" => refusal.code, "reason" => refusal.reason.unwrap_or_default())
+        counter!(REFUSALS, "code" => refusal.code.as_str(), "reason" => refusal.reason.map_or("", MalformedReason::as_str))
             .absolute(refusal.count);
     }
     for Figure { name, value, .. } in figures(metrics) {

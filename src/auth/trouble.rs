@@ -69,7 +69,7 @@ impl Trouble {
         if let Some(_refused) = repeated.happened() {
             log!(
                 warn,
-                code = error.kind().code(),
+                code = error.kind().code().as_str(),
                 key = key.as_ref().map(KeyId::as_str),
                 refused = _refused,
                 error = error as &dyn std::error::Error,

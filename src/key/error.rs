@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::words::words;
+
 /// The text is not a well-formed key of this service.
 ///
 /// Carries the reason and nothing of the text.
@@ -95,125 +97,69 @@ impl PartialEq for Issuer {
 
 impl Eq for Issuer {}
 
-/// Why a text is no key: the first of these that fits, in the order foreign credential, placeholder, `Bearer`, quotes,
-/// whitespace, prefix, length, alphabet, checksum.
-///
-/// Depends on the text and the [`KeyFormat`](super::KeyFormat) alone, never on what is stored.
-///
-/// ```
-/// use tower_api_keys::key::{KeyFormat, MalformedReason};
-///
-/// let reason = KeyFormat::unbranded().parse(b"$API_KEY").unwrap_err().reason();
-/// assert_eq!(reason, MalformedReason::Placeholder);
-/// assert_eq!(reason.code(), "placeholder");
-/// assert!(reason.advice().contains("environment variable"));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum MalformedReason {
-    /// A character that no key has, or a dot where no key has one.
-    Alphabet,
-    /// The word `Bearer` is part of the key.
-    BearerInside,
-    /// All parts are there and the checksum does not fit: at least one character is not the one that was issued.
-    Checksum,
-    /// No text at all.
-    Empty,
-    /// A credential of another service, or a JSON web token.
-    ForeignCredential,
-    /// A key in an `Authorization` header without the `Bearer` scheme.
-    MissingScheme,
-    /// The name of a variable, a sample from documentation, or a masked copy, instead of the key.
-    Placeholder,
-    /// Quotation marks are part of the key.
-    Quotes,
-    /// Longer than a key with this prefix.
-    TooLong,
-    /// Shorter than a key with this prefix.
-    Truncated,
-    /// Does not begin with a prefix that this service accepts. Prefixes are lower case.
-    UnknownPrefix,
-    /// A space, a tab, a line break or an invisible character is part of the key.
-    Whitespace,
+words! {
+    /// Why a text is no key: the first of these that fits, in the order foreign credential, placeholder, `Bearer`, quotes,
+    /// whitespace, prefix, length, alphabet, checksum.
+    ///
+    /// Depends on the text and the [`KeyFormat`](super::KeyFormat) alone, never on what is stored.
+    ///
+    /// ```
+    /// use tower_api_keys::key::{KeyFormat, MalformedReason};
+    ///
+    /// let reason = KeyFormat::unbranded().parse(b"$API_KEY").unwrap_err().reason();
+    /// assert_eq!(reason, MalformedReason::Placeholder);
+    /// assert_eq!(reason.as_str(), "placeholder");
+    /// assert!(reason.advice().contains("environment variable"));
+    /// ```
+    #[non_exhaustive]
+    pub enum MalformedReason,
+    /// One sentence for the caller: what happened and what to do. Fixed text that repeats nothing of the key.
+    pub advice {
+        /// A character that no key has, or a dot where no key has one.
+        Alphabet = "alphabet":
+            "The API key has a character that no key has, or a dot in the wrong place; copy the whole key again.",
+        /// The word `Bearer` is part of the key.
+        BearerInside = "bearer_inside":
+            "The word Bearer is part of the API key; write it once, before the key in the Authorization header, and \
+             not at all in x-api-key.",
+        /// All parts are there and the checksum does not fit: at least one character is not the one that was issued.
+        Checksum = "checksum":
+            "The API key has the right shape, but at least one character is wrong; copy the whole key again.",
+        /// No text at all.
+        Empty = "empty":
+            "The API key is empty; check that the variable or secret that holds it is set.",
+        /// A credential of another service, or a JSON web token.
+        ForeignCredential = "foreign_credential":
+            "This is a credential of another service; send an API key of this service, and consider replacing the \
+             credential, since it was sent to the wrong place.",
+        /// A key in an `Authorization` header without the `Bearer` scheme.
+        MissingScheme = "missing_scheme":
+            "The Authorization header has an API key without its scheme; write Bearer and a space before the key.",
+        /// The name of a variable, a sample from documentation, or a masked copy, instead of the key.
+        Placeholder = "placeholder":
+            "This is a placeholder or a masked copy, not an API key; check that the environment variable is set and \
+             expanded.",
+        /// Quotation marks are part of the key.
+        Quotes = "quotes":
+            "The API key has quotation marks around or in it; remove them where the key is configured.",
+        /// Longer than a key with this prefix.
+        TooLong = "too_long":
+            "The API key is too long; something was added to it, so copy the key alone again.",
+        /// Shorter than a key with this prefix.
+        Truncated = "truncated":
+            "The API key is too short; its end is missing, so copy the whole key again.",
+        /// Does not begin with a prefix that this service accepts. Prefixes are lower case.
+        UnknownPrefix = "unknown_prefix":
+            "The API key does not begin with a prefix this service knows; check that it belongs to this service and \
+             is complete, in the same upper and lower case.",
+        /// A space, a tab, a line break or an invisible character is part of the key.
+        Whitespace = "whitespace":
+            "The API key has a space, line break or invisible character around or in it; remove it where the key is \
+             configured.",
+    }
 }
 
 impl MalformedReason {
-    /// All of them, in their order.
-    pub(crate) const ALL: [Self; 12] = [
-        Self::Alphabet,
-        Self::BearerInside,
-        Self::Checksum,
-        Self::Empty,
-        Self::ForeignCredential,
-        Self::MissingScheme,
-        Self::Placeholder,
-        Self::Quotes,
-        Self::TooLong,
-        Self::Truncated,
-        Self::UnknownPrefix,
-        Self::Whitespace,
-    ];
-
-    /// A stable name in snake case, for logs, metrics and clients.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Alphabet => "alphabet",
-            Self::BearerInside => "bearer_inside",
-            Self::Checksum => "checksum",
-            Self::Empty => "empty",
-            Self::ForeignCredential => "foreign_credential",
-            Self::MissingScheme => "missing_scheme",
-            Self::Placeholder => "placeholder",
-            Self::Quotes => "quotes",
-            Self::TooLong => "too_long",
-            Self::Truncated => "truncated",
-            Self::UnknownPrefix => "unknown_prefix",
-            Self::Whitespace => "whitespace",
-        }
-    }
-
-    /// One sentence for the caller: what happened and what to do. Fixed text that repeats nothing of the key.
-    #[must_use]
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::Alphabet => {
-                "The API key has a character that no key has, or a dot in the wrong place; copy the whole key again."
-            }
-            Self::BearerInside => {
-                "The word Bearer is part of the API key; write it once, before the key in the Authorization \
-                 header, and not at all in x-api-key."
-            }
-            Self::Checksum => {
-                "The API key has the right shape, but at least one character is wrong; copy the whole key again."
-            }
-            Self::Empty => "The API key is empty; check that the variable or secret that holds it is set.",
-            Self::ForeignCredential => {
-                "This is a credential of another service; send an API key of this service, and consider \
-                 replacing the credential, since it was sent to the wrong place."
-            }
-            Self::MissingScheme => {
-                "The Authorization header has an API key without its scheme; write Bearer and a space \
-                 before the key."
-            }
-            Self::Placeholder => {
-                "This is a placeholder or a masked copy, not an API key; check that the environment \
-                 variable is set and expanded."
-            }
-            Self::Quotes => "The API key has quotation marks around or in it; remove them where the key is configured.",
-            Self::TooLong => "The API key is too long; something was added to it, so copy the key alone again.",
-            Self::Truncated => "The API key is too short; its end is missing, so copy the whole key again.",
-            Self::UnknownPrefix => {
-                "The API key does not begin with a prefix this service knows; check that it belongs to this \
-                 service and is complete, in the same upper and lower case."
-            }
-            Self::Whitespace => {
-                "The API key has a space, line break or invisible character around or in it; remove it \
-                 where the key is configured."
-            }
-        }
-    }
-
     /// A few words for the text of an error.
     const fn summary(self) -> &'static str {
         match self {
@@ -230,11 +176,5 @@ impl MalformedReason {
             Self::UnknownPrefix => "the prefix is not known",
             Self::Whitespace => "whitespace is part of it",
         }
-    }
-}
-
-impl fmt::Display for MalformedReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.code())
     }
 }

@@ -75,7 +75,7 @@
 //! for entry in manager.inventory(query, &admin).await?.entries {
 //!     println!("{} {}, made by {}", entry.key.redacted, entry.key.name, entry.key.created_by);
 //!     for flag in &entry.flags {
-//!         println!("  {flag}"); // Its name says nothing. Say who uses it, and where: `GitHub Actions - production`.
+//!         println!("  {}", flag.sentence()); // Its name says nothing. Say who uses it, and where: `GitHub Actions - production`.
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,6 +1,7 @@
 use std::{fmt, sync::LazyLock};
 
 use super::{actor::Actor, info::KeyInfo};
+use crate::words::words;
 use crate::{
     key::KeyId,
     owner::Owner,
@@ -40,69 +41,46 @@ pub trait Policy: fmt::Debug + Send + Sync + 'static {
     fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision;
 }
 
-/// What an actor wants to do.
-///
-/// ```
-/// use tower_api_keys::manage::KeyAction;
-///
-/// assert_ne!(KeyAction::See, KeyAction::SeeUsage);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum KeyAction {
-    /// Read the audit trail of a key, of a user or a team and their keys, or of the organization.
-    Audit,
-    /// Close a user or a team for good.
-    Close,
-    /// Set an earlier expiry of a key.
-    Expire,
-    /// Put a hold on a user or a team.
-    Hold,
-    /// Make a key.
-    Issue,
-    /// Lift a hold from a user or a team.
-    Lift,
-    /// Take scopes from a key.
-    Narrow,
-    /// Change the labels of a key.
-    Relabel,
-    /// Change the name of a key.
-    Rename,
-    /// Revoke a key. Of a user or a team: revoke many of their keys at once.
-    Revoke,
-    /// Begin, finish or abort the rotation of a key.
-    Rotate,
-    /// See that a key exists, and all about it except how it is used. Of an owner or the organization: list its keys.
-    See,
-    /// See what stops if a person leaves.
-    SeeBlastRadius,
-    /// See which keys a person saw the texts of.
-    SeeExposure,
-    /// See how a key is used: counts, sources, advice, what would happen if it called now, inventory and export.
-    SeeUsage,
-}
-
-impl KeyAction {
-    /// A word for programs and for the audit trail: `see_usage`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Audit => "audit",
-            Self::Close => "close",
-            Self::Expire => "expire",
-            Self::Hold => "hold",
-            Self::Issue => "issue",
-            Self::Lift => "lift",
-            Self::Narrow => "narrow",
-            Self::Relabel => "relabel",
-            Self::Rename => "rename",
-            Self::Revoke => "revoke",
-            Self::Rotate => "rotate",
-            Self::See => "see",
-            Self::SeeBlastRadius => "see_blast_radius",
-            Self::SeeExposure => "see_exposure",
-            Self::SeeUsage => "see_usage",
-        }
+words! {
+    /// What an actor wants to do.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::KeyAction;
+    ///
+    /// assert_ne!(KeyAction::See, KeyAction::SeeUsage);
+    /// ```
+    #[non_exhaustive]
+    pub enum KeyAction {
+        /// Read the audit trail of a key, of a user or a team and their keys, or of the organization.
+        Audit = "audit",
+        /// Close a user or a team for good.
+        Close = "close",
+        /// Set an earlier expiry of a key.
+        Expire = "expire",
+        /// Put a hold on a user or a team.
+        Hold = "hold",
+        /// Make a key.
+        Issue = "issue",
+        /// Lift a hold from a user or a team.
+        Lift = "lift",
+        /// Take scopes from a key.
+        Narrow = "narrow",
+        /// Change the labels of a key.
+        Relabel = "relabel",
+        /// Change the name of a key.
+        Rename = "rename",
+        /// Revoke a key. Of a user or a team: revoke many of their keys at once.
+        Revoke = "revoke",
+        /// Begin, finish or abort the rotation of a key.
+        Rotate = "rotate",
+        /// See that a key exists, and all about it except how it is used. Of an owner or the organization: list its keys.
+        See = "see",
+        /// See what stops if a person leaves.
+        SeeBlastRadius = "see_blast_radius",
+        /// See which keys a person saw the texts of.
+        SeeExposure = "see_exposure",
+        /// See how a key is used: counts, sources, advice, what would happen if it called now, inventory and export.
+        SeeUsage = "see_usage",
     }
 }
 

@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     key::KeyId,
+    outcome::{Outcome, Proved},
     usage::{Source, UsageRow},
 };
 
@@ -10,23 +11,12 @@ use crate::{
 /// anybody.
 pub(super) const MOST_SOURCES: usize = 64;
 
-/// What a request proved of whoever sent it. Each has room of its own: who knows no more than a key's public id cannot
-/// take that of those who have the key, nor who has a dead key that of those who still use it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Proof {
-    /// The key, and it was good.
-    Good,
-    /// The key, and it was dead or its owner held.
-    Dead,
-    /// Nothing.
-    Nothing,
-}
-
-/// Sources that share the room for so many.
+/// Sources that share the room for so many. What a request proved tells them apart: who knows no more than a key's public
+/// id cannot take the room of those who have the key, nor who has a dead key that of those who still use it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Budget {
     key: Option<KeyId>,
-    proof: Proof,
+    proof: Proved,
     /// Of requests that name no key in the store, each layer has room of its own: one that the world sees does not take
     /// that of one that a partner sees. Empty for a key.
     label: Source,
@@ -35,26 +25,14 @@ pub(super) struct Budget {
 /// The sources that a store has, of keys for which that was read; none of them for requests that name no key.
 #[derive(Debug, Default)]
 pub(crate) struct StoredSources {
-    sources: HashMap<(Option<KeyId>, Proof), HashSet<String>>,
+    sources: HashMap<(Option<KeyId>, Proved), HashSet<String>>,
 }
 
-impl Proof {
-    const ALL: [Self; 3] = [Self::Good, Self::Dead, Self::Nothing];
-
-    /// What a request proved that ended like this.
-    pub(super) fn of(outcome: &str) -> Self {
-        match outcome {
-            "success" | "wrong_team" | "wrong_key_kind" | "insufficient_scope" | "insufficient_role"
-            | "plan_required" => Self::Good,
-            "key_revoked" | "key_expired" | "owner_suspended" => Self::Dead,
-            _ => Self::Nothing,
-        }
-    }
-}
+const PROVED: [Proved; 3] = [Proved::Good, Proved::Dead, Proved::Nothing];
 
 impl Budget {
     /// That of such requests from this source.
-    pub(super) fn new(key: Option<KeyId>, proof: Proof, source: &Source) -> Self {
+    pub(super) fn new(key: Option<KeyId>, proof: Proved, source: &Source) -> Self {
         let label = if key.is_none() { source.label().clone() } else { Source::default() };
         Self { key, proof, label }
     }
@@ -63,7 +41,7 @@ impl Budget {
         self.key
     }
 
-    pub(super) const fn proof(&self) -> Proof {
+    pub(super) const fn proof(&self) -> Proved {
         self.proof
     }
 
@@ -76,20 +54,20 @@ impl Budget {
 impl StoredSources {
     /// Those of these keys, none so far.
     pub(crate) fn of(keys: impl IntoIterator<Item = Option<KeyId>>) -> Self {
-        let keys = keys.into_iter().flat_map(|key| Proof::ALL.map(|proof| (key, proof)));
+        let keys = keys.into_iter().flat_map(|key| PROVED.map(|proof| (key, proof)));
         Self { sources: keys.map(|of| (of, HashSet::new())).collect() }
     }
 
     /// The store has this row.
     pub(crate) fn add(&mut self, row: &UsageRow) {
         let key = row.key.as_deref().and_then(|key| KeyId::new(key).ok());
-        if let Some(sources) = self.sources.get_mut(&(key, Proof::of(&row.outcome))) {
+        if let Some(sources) = self.sources.get_mut(&(key, Outcome::of_word(&row.outcome).proves())) {
             sources.insert(row.source.clone());
         }
     }
 
     /// Whether the store was asked for this one and does not have it.
-    pub(super) fn lacks(&self, key: Option<KeyId>, proof: Proof, source: &Source) -> bool {
+    pub(super) fn lacks(&self, key: Option<KeyId>, proof: Proved, source: &Source) -> bool {
         self.sources.get(&(key, proof)).is_some_and(|sources| !sources.contains(source.as_str()))
     }
 

@@ -1,12 +1,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    budget::{Budget, Proof, StoredSources},
+    budget::{Budget, StoredSources},
     pairs::StoredPairs,
     places::{Place, merge},
     tally::Count,
 };
-use crate::{key::KeyId, usage::Source};
+use crate::{key::KeyId, outcome::Proved, usage::Source};
 
 /// Counts that are to be written, once it is known which of their sources there is room for.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Draft {
         let unsure = self
             .places
             .keys()
-            .filter(|Place { key, end, source }| !source.is_other() && !pairs.has(*key, end.proof(), source));
+            .filter(|Place { key, end, source }| !source.is_other() && !pairs.has(*key, end.proves(), source));
         unsure.map(|place| place.key).collect()
     }
 
@@ -38,12 +38,12 @@ impl Draft {
         let places = std::mem::take(&mut self.places);
         let mut new: HashMap<Budget, HashMap<&Source, i64>> = HashMap::new();
         for (Place { key, end, source }, count) in &places {
-            if !source.is_other() && stored.lacks(*key, end.proof(), source) {
-                let of = new.entry(Budget::new(*key, end.proof(), source)).or_default();
+            if !source.is_other() && stored.lacks(*key, end.proves(), source) {
+                let of = new.entry(Budget::new(*key, end.proves(), source)).or_default();
                 *of.entry(source).or_default() += count.count;
             }
         }
-        let mut too_many: HashSet<(Option<KeyId>, Proof, Source)> = HashSet::new();
+        let mut too_many: HashSet<(Option<KeyId>, Proved, Source)> = HashSet::new();
         for (budget, sources) in new {
             let others = sources.keys().map(|source| source.folded().as_str().to_owned()).collect();
             let room = stored.room(&budget, &others);
@@ -54,11 +54,11 @@ impl Draft {
         }
         let (mut finished, mut folded) = (HashMap::with_capacity(places.len()), 0);
         for (place, count) in places {
-            if too_many.contains(&(place.key, place.end.proof(), place.source.clone())) {
+            if too_many.contains(&(place.key, place.end.proves(), place.source.clone())) {
                 folded += count.count.unsigned_abs();
                 merge(&mut finished, Place { source: place.source.folded(), ..place }, count);
             } else {
-                pairs.add(place.key, place.end.proof(), &place.source);
+                pairs.add(place.key, place.end.proves(), &place.source);
                 merge(&mut finished, place, count);
             }
         }

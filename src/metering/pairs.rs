@@ -4,8 +4,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::budget::Proof;
-use crate::{key::KeyId, usage::Source};
+use crate::{key::KeyId, outcome::Proved, usage::Source};
 
 /// The most pairs of key and source that are known to be in the store, of some 18 bytes each.
 const MOST_PAIRS: usize = 1_000_000;
@@ -20,12 +19,12 @@ pub(super) struct StoredPairs {
 }
 
 impl StoredPairs {
-    pub(super) fn has(&self, key: Option<KeyId>, proof: Proof, source: &Source) -> bool {
+    pub(super) fn has(&self, key: Option<KeyId>, proof: Proved, source: &Source) -> bool {
         let hash = self.hash(key, proof, source);
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash)
     }
 
-    pub(super) fn add(&self, key: Option<KeyId>, proof: Proof, source: &Source) {
+    pub(super) fn add(&self, key: Option<KeyId>, proof: Proved, source: &Source) {
         let hash = self.hash(key, proof, source);
         let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         if hashes.len() >= MOST_PAIRS {
@@ -34,7 +33,7 @@ impl StoredPairs {
         hashes.insert(hash);
     }
 
-    fn hash(&self, key: Option<KeyId>, proof: Proof, source: &Source) -> u64 {
+    fn hash(&self, key: Option<KeyId>, proof: Proved, source: &Source) -> u64 {
         self.hasher.hash_one((key, proof, source.as_str()))
     }
 }

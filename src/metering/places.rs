@@ -4,14 +4,11 @@ use std::{
     hash::{BuildHasherDefault, Hash, Hasher},
 };
 
-use super::{
-    budget::{Budget, Proof},
-    pairs::StoredPairs,
-    tally::Count,
-};
+use super::{budget::Budget, pairs::StoredPairs, tally::Count};
 use crate::{
-    key::{KeyId, MalformedReason},
-    usage::{Origin, Outcome, Source, same_text},
+    key::KeyId,
+    outcome::Outcome,
+    usage::{Origin, Source, same_text},
 };
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
@@ -27,15 +24,8 @@ const MOST_NEW: u32 = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) key: Option<KeyId>,
-    pub(super) end: End,
+    pub(super) end: Outcome,
     pub(super) source: Source,
-}
-
-/// How a request ended. An [`Outcome`] once it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Success,
-    Refused(&'static str, Option<MalformedReason>),
 }
 
 /// Hashes ids of keys in the store and labels. They are random or the embedder's and nobody else can choose them, so any
@@ -70,18 +60,25 @@ pub(super) struct Counts {
 
 impl Counts {
     /// Counts what came from there, under `other` if there are too many sources or counts.
-    pub(super) fn add(&mut self, key: Option<KeyId>, end: End, origin: Origin<'_>, count: Count, stored: &StoredPairs) {
+    pub(super) fn add(
+        &mut self,
+        key: Option<KeyId>,
+        end: &Outcome,
+        origin: Origin<'_>,
+        count: Count,
+        stored: &StoredPairs,
+    ) {
         let is_known = origin.with_text(|text| {
             let known = self.places.get_mut(&(key, end, text) as &dyn PlaceInWords);
             known.map(|sum| sum.add(count)).is_some()
         });
         if !is_known {
-            self.add_place(Place { key, end, source: origin.to_source() }, count, stored);
+            self.add_place(Place { key, end: end.clone(), source: origin.to_source() }, count, stored);
         }
     }
 
     /// The source under which this is counted, an equal one that is there already if there is.
-    pub(super) fn source(&self, key: Option<KeyId>, end: End, origin: Origin<'_>) -> Source {
+    pub(super) fn source(&self, key: Option<KeyId>, end: &Outcome, origin: Origin<'_>) -> Source {
         let known = origin.with_text(|text| {
             self.places.get_key_value(&(key, end, text) as &dyn PlaceInWords).map(|(place, _)| place.source.clone())
         });
@@ -102,10 +99,10 @@ impl Counts {
 
     /// Whether there is room for one more, which is then taken unless the store is known to have this one.
     fn is_room(&mut self, Place { key, end, source }: &Place, stored: &StoredPairs) -> bool {
-        if stored.has(*key, end.proof(), source) {
+        if stored.has(*key, end.proves(), source) {
             return true;
         }
-        let new = self.new.entry(Budget::new(*key, end.proof(), source)).or_default();
+        let new = self.new.entry(Budget::new(*key, end.proves(), source)).or_default();
         let is_room = *new < MOST_NEW;
         *new += u32::from(is_room);
         is_room
@@ -127,27 +124,8 @@ impl Counts {
     }
 }
 
-impl End {
-    /// What the request proved.
-    pub(super) fn proof(self) -> Proof {
-        match self {
-            Self::Success => Proof::Good,
-            Self::Refused(code, _) => Proof::of(code),
-        }
-    }
-}
-
 pub(super) fn merge(counts: &mut HashMap<Place, Count>, place: Place, more: Count) {
     counts.entry(place).and_modify(|count| count.add(more)).or_insert(more);
-}
-
-impl From<End> for Outcome {
-    fn from(end: End) -> Self {
-        match end {
-            End::Success => Self::SUCCESS,
-            End::Refused(code, reason) => Self::refused(code, reason),
-        }
-    }
 }
 
 impl Hash for Place {
@@ -158,17 +136,17 @@ impl Hash for Place {
 
 /// A place that is looked for by the words of its source, for which no memory was taken.
 trait PlaceInWords {
-    fn words(&self) -> (Option<KeyId>, End, &str);
+    fn words(&self) -> (Option<KeyId>, &Outcome, &str);
 }
 
 impl PlaceInWords for Place {
-    fn words(&self) -> (Option<KeyId>, End, &str) {
-        (self.key, self.end, self.source.as_str())
+    fn words(&self) -> (Option<KeyId>, &Outcome, &str) {
+        (self.key, &self.end, self.source.as_str())
     }
 }
 
-impl PlaceInWords for (Option<KeyId>, End, &str) {
-    fn words(&self) -> (Option<KeyId>, End, &str) {
+impl PlaceInWords for (Option<KeyId>, &Outcome, &str) {
+    fn words(&self) -> (Option<KeyId>, &Outcome, &str) {
         *self
     }
 }

@@ -16,14 +16,16 @@ use tower_service::Service;
 use super::{
     body::ResponseBody,
     bound::Bound,
-    code::RefusalCode,
     credentials::Carried,
     readiness::Unready,
     refusal::Refusal,
     settings::{Finish, Settings},
     shape::Shape,
 };
-use crate::auth::{Accepted, AuthError};
+use crate::{
+    auth::{Accepted, AuthError},
+    outcome::RefusalCode,
+};
 
 pin_project! {
     /// The future of the services of this module. Fails only if the inner service does.

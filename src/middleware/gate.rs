@@ -10,7 +10,6 @@ use tower_service::Service;
 use super::{
     anonymous::Counted,
     body::ResponseBody,
-    code::RefusalCode,
     credentials::{self, Fault, Lines, Reading},
     future::{Question, ResponseFuture},
     readiness::{Unready, give_back},
@@ -21,6 +20,7 @@ use super::{
 use crate::{
     auth::{Authenticator, Check, Visit},
     key::{KeyFormat, MalformedReason},
+    outcome::RefusalCode,
     principal::Principal,
     store::KeyReader,
     usage::Origin,
@@ -29,7 +29,7 @@ use crate::{
 /// What a layer asks of an [`Authenticator`]; a trait, so that tests can script the answers.
 pub(crate) trait Authenticate {
     fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check;
-    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>);
+    fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>);
     fn visit(&self, origin: Origin<'_>) -> Option<Box<Visit>>;
     fn format(&self) -> &KeyFormat;
     fn id(&self) -> u32;
@@ -40,7 +40,7 @@ impl<R: KeyReader> Authenticate for Authenticator<R> {
         Self::check(self, candidate, origin)
     }
 
-    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>) {
+    fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>) {
         Self::refused(self, code, reason, origin);
     }
 
@@ -158,7 +158,7 @@ impl<S, A: Authenticate> Gate<S, A> {
 
     /// Refuses what the headers alone condemn. What the authenticator refuses, it counts itself.
     fn refuse<B>(&self, refusal: Refusal, request: &Request<B>, origin: Origin<'_>) -> Response<Bytes> {
-        self.authenticator.refused(refusal.code().as_str(), refusal.reason(), origin);
+        self.authenticator.refused(refusal.code(), refusal.reason(), origin);
         let mut response = self.settings.presenter.refuse(refusal, Shape::of(request));
         response.extensions_mut().insert(Counted);
         response

@@ -56,7 +56,6 @@ pub(crate) use anonymous::Anonymous;
 pub use body::ResponseBody;
 #[cfg(feature = "axum")]
 pub(crate) use bound::Bound;
-pub use code::RefusalCode;
 pub use credentials::ForeignBearer;
 pub use future::ResponseFuture;
 pub use headers::{InvalidKeyHeader, KeyHeaders};
@@ -72,3 +71,5 @@ pub(crate) use require::without_principal;
 pub use require::{MembershipQuestion, RequireKeyLayer, RequireKeyService};
 pub use sensitive::{MarkKeysSensitive, MarkKeysSensitiveService};
 pub use sources::Sources;
+
+pub use crate::outcome::RefusalCode;

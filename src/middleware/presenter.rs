@@ -13,6 +13,7 @@ use super::{
     body::ResponseBody, caching, code::Challenge, grpc, headers::KeyHeaders, realm::Realm, refusal::Refusal,
     shape::Shape,
 };
+use crate::key::MalformedReason;
 
 /// What a refusal depends on where nothing else is said: where keys are, and what a client of gRPC sends.
 const DEFAULT_VARY: &str = "authorization, x-api-key, content-type";
@@ -254,7 +255,7 @@ fn problem(refusal: &Refusal) -> RejectionBody {
         status: status.as_u16(),
         detail: refusal.detail(),
         code: refusal.code().as_str(),
-        reason: refusal.reason().map(|reason| reason.code()),
+        reason: refusal.reason().map(MalformedReason::as_str),
     };
     // Text and a number: this cannot fail.
     let text = serde_json::to_vec(&problem).unwrap_or_default();

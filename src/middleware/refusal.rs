@@ -2,11 +2,11 @@ use std::{borrow::Cow, time::Duration};
 
 use http::StatusCode;
 
-use super::code::RefusalCode;
 use crate::{
     auth::{AuthError, AuthErrorKind},
     key::MalformedReason,
     manage::{Denial, DenialReason},
+    outcome::RefusalCode,
     principal::TeamRefused,
 };
 
@@ -117,15 +117,8 @@ impl Refusal {
 impl From<&AuthError> for Refusal {
     fn from(error: &AuthError) -> Self {
         let refusal = match error.kind() {
-            AuthErrorKind::ClockUnsure => Self::new(RefusalCode::ClockUnsure),
-            AuthErrorKind::CorruptRecord => Self::new(RefusalCode::CorruptRecord),
-            AuthErrorKind::Expired => Self::new(RefusalCode::KeyExpired),
-            AuthErrorKind::Invalid => Self::new(RefusalCode::InvalidKey),
             AuthErrorKind::Malformed(reason) => Self::malformed(reason),
-            AuthErrorKind::OwnerSuspended => Self::new(RefusalCode::OwnerSuspended),
-            AuthErrorKind::Overloaded | AuthErrorKind::Starved => Self::new(RefusalCode::Overloaded),
-            AuthErrorKind::Revoked => Self::new(RefusalCode::KeyRevoked),
-            AuthErrorKind::StoreUnavailable => Self::new(RefusalCode::StoreUnavailable),
+            kind => Self::new(kind.code()),
         };
         Self { retry_after: error.retry_after(), ..refusal }
     }

@@ -8,7 +8,6 @@ use super::{
     body::ResponseBody,
     bound::Bound,
     caching,
-    code::RefusalCode,
     credentials::{Carried, ForeignBearer},
     headers::KeyHeaders,
     presenter::Presenter,
@@ -18,6 +17,7 @@ use super::{
 };
 use crate::{
     auth::{Accepted, Pass, Visit},
+    outcome::RefusalCode,
     owner::OrganizationId,
     principal::Principal,
 };
@@ -79,7 +79,7 @@ impl Settings {
     pub(crate) fn refuse_foreign(&self, accepted: Accepted, shape: Shape) -> Response<Bytes> {
         let refusal = Refusal::new(RefusalCode::WrongTeam);
         if let (_, Some(pass)) = accepted.into_parts() {
-            pass.turned_away(refusal.code().as_str());
+            pass.turned_away(refusal.code());
         }
         self.presenter.refuse(refusal, shape)
     }
@@ -179,11 +179,11 @@ impl Caller {
     #[cold]
     fn turned_away(&self, code: RefusalCode, answer: &mut Extensions) {
         match self {
-            Self::Key(pass) if code.status() == StatusCode::FORBIDDEN => pass.turned_away(code.as_str()),
+            Self::Key(pass) if code.status() == StatusCode::FORBIDDEN => pass.turned_away(code),
             Self::Nobody(Some(visit))
                 if code == RefusalCode::MissingCredentials && answer.get::<Counted>().is_none() =>
             {
-                visit.turned_away(code.as_str());
+                visit.turned_away(code);
                 answer.insert(Counted);
             }
             _ => {}

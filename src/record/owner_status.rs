@@ -2,32 +2,22 @@ use serde::Serialize;
 
 use super::row::{CorruptRow, time};
 use crate::time::Timestamp;
+use crate::words::words;
 
-/// Why an owner's keys stand still for a while. Each hold is lifted only by itself.
-///
-/// ```
-/// use tower_api_keys::record::Hold;
-///
-/// assert_eq!(Hold::Suspended.as_str(), "suspended");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Hold {
-    /// The plan no longer includes these keys.
-    Plan,
-    /// An admin suspended the owner.
-    Suspended,
-}
-
-impl Hold {
-    /// `plan` or `suspended`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Plan => "plan",
-            Self::Suspended => "suspended",
-        }
+words! {
+    /// Why an owner's keys stand still for a while. Each hold is lifted only by itself.
+    ///
+    /// ```
+    /// use tower_api_keys::record::Hold;
+    ///
+    /// assert_eq!(Hold::Suspended.as_str(), "suspended");
+    /// ```
+    #[non_exhaustive]
+    pub enum Hold {
+        /// The plan no longer includes these keys.
+        Plan = "plan",
+        /// An admin suspended the owner.
+        Suspended = "suspended",
     }
 }
 

@@ -2,17 +2,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Outcome, UsageRow, UsageTotals};
-use crate::{record::CorruptRow, time::Timestamp};
+use super::{UsageRow, UsageTotals};
+use crate::{outcome::Outcome, record::CorruptRow, time::Timestamp};
 
 /// How often a key was used with one outcome from one source, in all its time.
 ///
 /// ```
-/// use tower_api_keys::usage::{UsageCount, UsageRow};
+/// use tower_api_keys::usage::{Outcome, UsageCount, UsageRow};
 /// # let row = UsageRow { key: None, outcome: "success".into(), source: "intake/curl".into(), count: 3, first_at: 5, last_at: 9 };
 ///
 /// let count = UsageCount::try_from(&row)?;
-/// assert!(count.outcome.is_success());
+/// assert_eq!(count.outcome, Outcome::Accepted);
 /// assert_eq!((count.source.as_str(), count.count), ("intake/curl", 3));
 /// # Ok::<(), tower_api_keys::record::CorruptRow>(())
 /// ```
@@ -53,7 +53,7 @@ impl TryFrom<&UsageRow> for UsageCount {
     fn try_from(row: &UsageRow) -> Result<Self, Self::Error> {
         let time = |column: &'static str, millis| Timestamp::from_millis(millis).map_err(|_| CorruptRow::new(column));
         Ok(Self {
-            outcome: Outcome::stored(&row.outcome),
+            outcome: Outcome::of_word(&row.outcome),
             source: row.source.clone(),
             count: row.count,
             first_at: time("first_at", row.first_at)?,
@@ -106,18 +106,19 @@ impl UsageDetail {
 
     /// The requests that were accepted, one count for each source.
     pub fn successes(&self) -> impl Iterator<Item = &UsageCount> {
-        self.counts.iter().filter(|count| count.outcome.is_success())
+        self.counts.iter().filter(|count| count.outcome == Outcome::Accepted)
     }
 
     /// The requests that were refused, or let in and then refused by what is behind the door.
     pub fn refusals(&self) -> impl Iterator<Item = &UsageCount> {
-        self.counts.iter().filter(|count| !count.outcome.is_success())
+        self.counts.iter().filter(|count| count.outcome != Outcome::Accepted)
     }
 
     /// The requests that ended so, over all sources, at most [`i64::MAX`].
     #[must_use]
-    pub fn with_outcome(&self, outcome: &str) -> i64 {
-        sum(self.counts.iter().filter(|count| count.outcome.as_str() == outcome))
+    pub fn with_outcome(&self, outcome: impl Into<Outcome>) -> i64 {
+        let outcome = outcome.into();
+        sum(self.counts.iter().filter(|count| count.outcome == outcome))
     }
 
     /// Whether anybody ever called with it.
@@ -170,6 +171,6 @@ mod tests {
         ];
         let detail = UsageDetail::of(&rows).unwrap();
         let UsageTotals { successes, failures, .. } = detail.totals();
-        assert_eq!((successes, failures, detail.with_outcome("success")), (i64::MAX, i64::MAX, i64::MAX));
+        assert_eq!((successes, failures, detail.with_outcome(Outcome::Accepted)), (i64::MAX, i64::MAX, i64::MAX));
     }
 }

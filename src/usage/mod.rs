@@ -18,6 +18,8 @@ pub(crate) use detail::is_of_a_wrong_clock;
 pub use detail::{Contact, UsageCount, UsageDetail};
 pub use meaning::OutcomeSummary;
 pub(crate) use origin::Origin;
-pub use row::{Outcome, UsageBatch, UsageRow, UsageTotals};
+pub use row::{UsageBatch, UsageRow, UsageTotals};
 pub use source::Source;
 pub(crate) use source::same_text;
+
+pub use crate::outcome::Outcome;

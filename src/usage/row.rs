@@ -1,59 +1,6 @@
-use std::{borrow::Cow, fmt};
-
 use serde::Serialize;
 
-use crate::{key::MalformedReason, time::Timestamp};
-
-/// How a request ended: `success`, or the code of its refusal, such as `key_revoked`, for a text that is no key with the
-/// reason: `malformed_key.truncated`. A request without a key is `missing_credentials`.
-///
-/// A good key at the wrong door is counted twice: as a `success`, for it was accepted, and as what the service behind the
-/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `insufficient_role` or `plan_required`. That is known
-/// from the [`Refusal`](crate::middleware::Refusal) in the extensions of the answer, where the layers and extractors of
-/// this crate leave one, and whoever answers with one. A 403 of a handler's own is no such outcome.
-///
-/// ```
-/// use tower_api_keys::usage::Outcome;
-///
-/// assert_eq!(Outcome::SUCCESS.as_str(), "success");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Outcome(Cow<'static, str>);
-
-impl Outcome {
-    /// The key was accepted.
-    pub const SUCCESS: Self = Self(Cow::Borrowed("success"));
-
-    pub(crate) fn refused(code: &'static str, reason: Option<MalformedReason>) -> Self {
-        Self(match reason {
-            Some(reason) => Cow::Owned(format!("{code}.{}", reason.code())),
-            None => Cow::Borrowed(code),
-        })
-    }
-
-    /// The word as a store has it.
-    pub(crate) fn stored(word: &str) -> Self {
-        Self(Cow::Owned(word.to_owned()))
-    }
-
-    /// Whether the key was accepted.
-    #[must_use]
-    pub fn is_success(&self) -> bool {
-        *self == Self::SUCCESS
-    }
-
-    /// The word as it is stored.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::time::Timestamp;
 
 /// A count of requests with the same key, outcome and source, as stores keep it.
 ///
@@ -77,7 +24,7 @@ impl fmt::Display for Outcome {
 pub struct UsageRow {
     /// [`KeyId`](crate::key::KeyId); none for a refusal that names no key in the store.
     pub key: Option<String>,
-    /// [`Outcome`].
+    /// The word of an [`Outcome`](super::Outcome).
     pub outcome: String,
     /// From where: a label, a client, or `<label>/<client>`, as [`Sources`](crate::middleware::Sources) says; at most 128
     /// bytes, empty if neither is known.

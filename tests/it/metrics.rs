@@ -20,10 +20,10 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_keys::{
-    ApiKeys, Authenticator, IssueKey, ManualClock, OrganizationId,
-    auth::{AuthErrorKind, AuthMetrics, AuthSettings},
+    ApiKeys, Authenticator, IssueKey, ManualClock, OrganizationId, RefusalCode,
+    auth::{AuthErrorKind, AuthMetrics, AuthSettings, RefusalCount},
     hash::HasherConfig,
-    key::PlaintextKey,
+    key::{MalformedReason, PlaintextKey},
     store::{KeyReader, MemoryStore},
 };
 
@@ -92,10 +92,18 @@ impl Service {
     }
 }
 
+fn in_words(refusal: &RefusalCount) -> (&'static str, &'static str) {
+    (refusal.code.as_str(), refusal.reason.map_or("", MalformedReason::as_str))
+}
+
 /// The refusals that there were.
 fn refusals(metrics: &AuthMetrics) -> Vec<(&'static str, &'static str, u64)> {
     let seen = metrics.refusals.iter().filter(|refusal| refusal.count > 0);
-    seen.map(|refusal| (refusal.code, refusal.reason.unwrap_or(""), refusal.count)).collect()
+    seen.map(|refusal| {
+        let (code, reason) = in_words(refusal);
+        (code, reason, refusal.count)
+    })
+    .collect()
 }
 
 #[tokio::test]
@@ -197,7 +205,7 @@ async fn refusals_are_told_apart_by_code_and_reason() {
         ("store_unavailable", "", 1),
     ];
     assert_eq!(refusals(&metrics), expected);
-    assert_eq!((metrics.refused("malformed_key"), metrics.refused("key_expired")), (6, 0));
+    assert_eq!((metrics.refused(RefusalCode::MalformedKey), metrics.refused(RefusalCode::KeyExpired)), (6, 0));
 }
 
 #[tokio::test]
@@ -220,7 +228,7 @@ async fn a_full_queue_is_counted_with_the_checks_it_refused() {
     // All eight come in less time than a run takes; one is run and one waits.
     assert!(overloaded > 0, "nothing was refused");
     let metrics = authenticator.metrics();
-    assert_eq!((metrics.hashes_refused, metrics.refused("overloaded")), (overloaded, overloaded));
+    assert_eq!((metrics.hashes_refused, metrics.refused(RefusalCode::Overloaded)), (overloaded, overloaded));
     assert_eq!((metrics.argon2_runs, metrics.hash_waits, metrics.hashes_queued), (8 - overloaded, 8 - overloaded, 0));
     let mean = metrics.mean_hash_wait().unwrap();
     assert!(Duration::ZERO < mean && mean <= metrics.hash_wait_longest, "{metrics:?}");
@@ -440,8 +448,7 @@ async fn the_only_labels_are_code_and_reason_and_no_figure_has_an_id() {
     service.check(issued.plaintext().expose_secret()).await.unwrap();
     service.history().await;
     let exporter = published(&service.keys.authenticator());
-    let codes: BTreeSet<_> =
-        service.metrics().refusals.iter().map(|refusal| (refusal.code, refusal.reason.unwrap_or(""))).collect();
+    let codes: BTreeSet<_> = service.metrics().refusals.iter().map(in_words).collect();
     for series in exporter.values().into_keys() {
         let labels: Vec<_> = series.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         match labels[..] {

@@ -58,7 +58,7 @@ fn malformed(reason: MalformedReason) -> String {
          {{\"type\":\"about:blank\",\"title\":\"Unauthorized\",\"status\":401,\"detail\":\"{}\",\
          \"code\":\"malformed_key\",\"reason\":\"{}\"}}",
         reason.advice(),
-        reason.code()
+        reason.as_str()
     )
 }
 

@@ -177,7 +177,7 @@ async fn a_key_at_another_organizations_door_is_counted_as_turned_away() {
     let manager = keys.manager_for(organization("evil"));
     let id = manager.list(tower_api_keys::manage::ListKeys::all(), &system()).await.unwrap().keys[0].id;
     let usage = manager.usage(&id, &system()).await.unwrap();
-    assert_eq!(usage.with_outcome("wrong_team"), 3);
+    assert_eq!(usage.with_outcome(RefusalCode::WrongTeam), 3);
 }
 
 #[tokio::test]

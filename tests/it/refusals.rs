@@ -106,7 +106,7 @@ fn refusal(status: u16, challenge: Option<&str>, code: &str, detail: &str) -> St
 }
 
 fn malformed(reason: MalformedReason) -> String {
-    let code = format!("malformed_key\",\"reason\":\"{}", reason.code());
+    let code = format!("malformed_key\",\"reason\":\"{}", reason.as_str());
     refusal(401, INVALID_TOKEN, &code, reason.advice())
 }
 

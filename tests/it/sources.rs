@@ -403,7 +403,7 @@ async fn a_request_without_a_key_is_counted_once_where_one_is_asked_for() {
     ];
     assert_eq!(counted(&keys, &store, None).await, rows(&expected));
     let refusals = keys.authenticator().metrics().refusals;
-    assert_eq!(refusals.iter().find(|refusal| refusal.code == "missing_credentials").unwrap().count, 6);
+    assert_eq!(refusals.iter().find(|refusal| refusal.code == RefusalCode::MissingCredentials).unwrap().count, 6);
 }
 
 #[tokio::test]

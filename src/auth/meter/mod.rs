@@ -11,6 +11,7 @@ use crate::{
     hash::Hasher,
     key::MalformedReason,
     metering::UsageRecorder,
+    outcome::RefusalCode,
     store::Moment,
     time::{Clock, Timestamp},
 };
@@ -29,28 +30,11 @@ thread_local! {
     };
 }
 
-/// The code of a text that is no key, which is counted by its reason.
-const MALFORMED: &str = "malformed_key";
-
-/// Every other code that a check of a request can end with, the layer's own two among them.
-const CODES: [&str; 10] = [
-    "ambiguous_credentials",
-    "clock_unsure",
-    "corrupt_record",
-    "invalid_key",
-    "key_expired",
-    "key_revoked",
-    "missing_credentials",
-    "overloaded",
-    "owner_suspended",
-    "store_unavailable",
-];
-
 /// Counts what checks cost and how they end. To count a check takes no lock and no memory.
 pub(crate) struct Meter {
     hits: [Line; LINES],
     misses: AtomicU64,
-    codes: [AtomicU64; CODES.len()],
+    codes: [AtomicU64; RefusalCode::ALL.len()],
     reasons: [AtomicU64; MalformedReason::ALL.len()],
     pub(super) freshness_reads: Attempts,
     log_resets: AtomicU64,
@@ -117,12 +101,11 @@ impl Meter {
     }
 
     /// A request was refused.
-    pub(super) fn refused(&self, code: &str, reason: Option<MalformedReason>) {
+    pub(super) fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>) {
         let counter = match reason {
             Some(reason) => self.reasons.get(reason as usize),
-            None => CODES.iter().position(|known| *known == code).and_then(|at| self.codes.get(at)),
+            None => self.codes.get(code as usize),
         };
-        debug_assert!(counter.is_some(), "{code} is not in the list");
         counter.map(add);
     }
 
@@ -189,11 +172,12 @@ impl Meter {
     }
 
     fn refusals(&self) -> Vec<RefusalCount> {
-        let reasons = MalformedReason::ALL.map(|reason| (MALFORMED, Some(reason.code())));
-        let places = CODES.iter().map(|code| (*code, None)).chain(reasons);
+        let codes = RefusalCode::ALL.map(|code| (code, None)).into_iter();
+        let reasons = MalformedReason::ALL.map(|reason| (RefusalCode::MalformedKey, Some(reason)));
         let counts = self.codes.iter().chain(&self.reasons).map(value);
-        let mut refusals: Vec<_> =
-            places.zip(counts).map(|((code, reason), count)| RefusalCount { code, reason, count }).collect();
+        let refusals =
+            codes.chain(reasons).zip(counts).map(|((code, reason), count)| RefusalCount { code, reason, count });
+        let mut refusals: Vec<_> = refusals.filter(RefusalCount::is_of_a_check).collect();
         refusals.sort_unstable_by_key(|refusal| (refusal.code, refusal.reason));
         refusals
     }

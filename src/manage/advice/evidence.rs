@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::pattern::KeyUse;
 use crate::owner::KeyKind;
+use crate::words::words;
 
 /// One thing that speaks for a personal key or for a team key, or for neither.
 ///
@@ -27,37 +28,37 @@ pub struct Evidence {
     pub sentence: String,
 }
 
-/// What kind of thing an [`Evidence`] is: what requests left behind, or what people wrote.
-///
-/// ```
-/// use tower_api_keys::manage::EvidenceKind;
-///
-/// assert!(EvidenceKind::Client.is_recorded() && !EvidenceKind::Name.is_recorded());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum EvidenceKind {
-    /// Recorded: the average time between requests of one source.
-    Cadence,
-    /// Recorded: the program that called.
-    Client,
-    /// Written: whoever made the key.
-    Creator,
-    /// Written: a label of the key.
-    Label,
-    /// Recorded: the key is used from several networks.
-    Networks,
-    /// Written: the name of the key.
-    Name,
-    /// Recorded: the key is used by several programs.
-    Programs,
-    /// Recorded: the door of the service at which requests arrived.
-    SourceLabel,
-    /// Recorded: requests that say nothing either way, or none at all.
-    Unclear,
-    /// Recorded: more requests than a person makes by hand.
-    Volume,
+words! {
+    /// What kind of thing an [`Evidence`] is: what requests left behind, or what people wrote.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::EvidenceKind;
+    ///
+    /// assert!(EvidenceKind::Client.is_recorded() && !EvidenceKind::Name.is_recorded());
+    /// ```
+    #[non_exhaustive]
+    pub enum EvidenceKind {
+        /// Recorded: the average time between requests of one source.
+        Cadence = "cadence",
+        /// Recorded: the program that called.
+        Client = "client",
+        /// Written: whoever made the key.
+        Creator = "creator",
+        /// Written: a label of the key.
+        Label = "label",
+        /// Recorded: the key is used from several networks.
+        Networks = "networks",
+        /// Written: the name of the key.
+        Name = "name",
+        /// Recorded: the key is used by several programs.
+        Programs = "programs",
+        /// Recorded: the door of the service at which requests arrived.
+        SourceLabel = "source_label",
+        /// Recorded: requests that say nothing either way, or none at all.
+        Unclear = "unclear",
+        /// Recorded: more requests than a person makes by hand.
+        Volume = "volume",
+    }
 }
 
 impl EvidenceKind {
@@ -69,24 +70,24 @@ impl EvidenceKind {
     }
 }
 
-/// How much an [`Evidence`] counts.
-///
-/// ```
-/// use tower_api_keys::manage::Weight;
-///
-/// assert!(Weight::Weak < Weight::Strong);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weight {
-    /// Nothing: it is told because somebody would ask.
-    None,
-    /// One point.
-    Weak,
-    /// Two points.
-    Moderate,
-    /// Four points.
-    Strong,
+words! {
+    /// How much an [`Evidence`] counts.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::Weight;
+    ///
+    /// assert!(Weight::Weak < Weight::Strong);
+    /// ```
+    pub enum Weight {
+        /// Nothing: it is told because somebody would ask.
+        None = "none",
+        /// One point.
+        Weak = "weak",
+        /// Two points.
+        Moderate = "moderate",
+        /// Four points.
+        Strong = "strong",
+    }
 }
 
 impl Weight {

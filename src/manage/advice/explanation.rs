@@ -2,8 +2,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::words::words;
 use crate::{
     key::KeyId,
+    outcome::RefusalCode,
     record::ActorId,
     time::Timestamp,
     usage::{Contact, OutcomeSummary},
@@ -28,7 +30,7 @@ use crate::{
 ///
 /// manager.revoke(&id, &admin).await?;
 /// let explanation = manager.explain(&id, &admin).await?;
-/// assert_eq!(explanation.verdict.code(), Some("key_revoked"));
+/// assert_eq!(explanation.verdict.code(), Some(RefusalCode::KeyRevoked));
 /// println!("{explanation}"); // A request with this key would be refused with `key_revoked`. It was revoked at …
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -57,9 +59,9 @@ pub struct Explanation {
 /// What a request with a key would get.
 ///
 /// ```
-/// use tower_api_keys::manage::CallVerdict;
+/// use tower_api_keys::{RefusalCode, manage::CallVerdict};
 ///
-/// assert_eq!((CallVerdict::KeyRevoked.code(), CallVerdict::KeyRevoked.status()), (Some("key_revoked"), 401));
+/// assert_eq!(CallVerdict::KeyRevoked.code(), Some(RefusalCode::KeyRevoked));
 /// assert_eq!(CallVerdict::Accepted.code(), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -83,24 +85,14 @@ pub enum CallVerdict {
 impl CallVerdict {
     /// The code of the refusal; none if it would be accepted.
     #[must_use]
-    pub const fn code(self) -> Option<&'static str> {
+    pub const fn code(self) -> Option<RefusalCode> {
         match self {
             Self::Accepted => None,
-            Self::ClockUnsure => Some("clock_unsure"),
-            Self::CorruptRecord => Some("corrupt_record"),
-            Self::KeyExpired => Some("key_expired"),
-            Self::KeyRevoked => Some("key_revoked"),
-            Self::OwnerSuspended => Some("owner_suspended"),
-        }
-    }
-
-    /// The HTTP status of the refusal; 200 if it would be accepted, as far as the key goes.
-    #[must_use]
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::Accepted => 200,
-            Self::ClockUnsure | Self::CorruptRecord => 503,
-            Self::KeyExpired | Self::KeyRevoked | Self::OwnerSuspended => 401,
+            Self::ClockUnsure => Some(RefusalCode::ClockUnsure),
+            Self::CorruptRecord => Some(RefusalCode::CorruptRecord),
+            Self::KeyExpired => Some(RefusalCode::KeyExpired),
+            Self::KeyRevoked => Some(RefusalCode::KeyRevoked),
+            Self::OwnerSuspended => Some(RefusalCode::OwnerSuspended),
         }
     }
 }
@@ -140,53 +132,53 @@ pub struct CallCheck {
     pub remedy: Option<&'static str>,
 }
 
-/// What is checked, in the order in which a request meets it.
-///
-/// ```
-/// use tower_api_keys::manage::CheckKind;
-///
-/// assert!(CheckKind::NotRevoked < CheckKind::NotExpired);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CheckKind {
-    /// There is a key of this id.
-    Exists,
-    /// Its stored record and its owner's status can be read.
-    Readable,
-    /// This node knows the pepper that its hash was made with.
-    PepperKnown,
-    /// The text that the caller shows is that of the key, its brand and kind included. Only a request tells.
-    TextMatches,
-    /// It is not revoked.
-    NotRevoked,
-    /// Its time is not over.
-    NotExpired,
-    /// Its owner is neither held nor closed.
-    OwnerActive,
-    /// This node accepts the cost that its hash was made with.
-    HashAccepted,
+words! {
+    /// What is checked, in the order in which a request meets it.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::CheckKind;
+    ///
+    /// assert!(CheckKind::NotRevoked < CheckKind::NotExpired);
+    /// ```
+    #[non_exhaustive]
+    pub enum CheckKind {
+        /// There is a key of this id.
+        Exists = "exists",
+        /// Its stored record and its owner's status can be read.
+        Readable = "readable",
+        /// This node knows the pepper that its hash was made with.
+        PepperKnown = "pepper_known",
+        /// The text that the caller shows is that of the key, its brand and kind included. Only a request tells.
+        TextMatches = "text_matches",
+        /// It is not revoked.
+        NotRevoked = "not_revoked",
+        /// Its time is not over.
+        NotExpired = "not_expired",
+        /// Its owner is neither held nor closed.
+        OwnerActive = "owner_active",
+        /// This node accepts the cost that its hash was made with.
+        HashAccepted = "hash_accepted",
+    }
 }
 
-/// How a [`CallCheck`] ended.
-///
-/// ```
-/// use tower_api_keys::manage::CheckResult;
-///
-/// assert_ne!(CheckResult::Assumed, CheckResult::Passed);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CheckResult {
-    /// Only a request could tell; taken for good.
-    Assumed,
-    /// It stands in the way.
-    Failed,
-    /// It is good.
-    Passed,
-    /// It could not be looked at, because the record cannot be read.
-    Unknown,
+words! {
+    /// How a [`CallCheck`] ended.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::CheckResult;
+    ///
+    /// assert_ne!(CheckResult::Assumed, CheckResult::Passed);
+    /// ```
+    pub enum CheckResult {
+        /// Only a request could tell; taken for good.
+        Assumed = "assumed",
+        /// It stands in the way.
+        Failed = "failed",
+        /// It is good.
+        Passed = "passed",
+        /// It could not be looked at, because the record cannot be read.
+        Unknown = "unknown",
+    }
 }
 
 impl Explanation {

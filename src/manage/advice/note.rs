@@ -1,3 +1,5 @@
+use crate::words::words;
+
 use serde::Serialize;
 
 /// One thing to know about a key before it is made.
@@ -20,77 +22,77 @@ pub struct PreviewNote {
     pub sentence: String,
 }
 
-/// How much a [`PreviewNote`] matters.
-///
-/// ```
-/// use tower_api_keys::manage::Severity;
-///
-/// assert!(Severity::Error < Severity::Warning && Severity::Warning < Severity::Info);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// The key cannot be made so.
-    Error,
-    /// It may surprise later.
-    Warning,
-    /// It is so.
-    Info,
+words! {
+    /// How much a [`PreviewNote`] matters.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::Severity;
+    ///
+    /// assert!(Severity::Error < Severity::Warning && Severity::Warning < Severity::Info);
+    /// ```
+    pub enum Severity {
+        /// The key cannot be made so.
+        Error = "error",
+        /// It may surprise later.
+        Warning = "warning",
+        /// It is so.
+        Info = "info",
+    }
 }
 
-/// What a [`PreviewNote`] is about.
-///
-/// ```
-/// use tower_api_keys::manage::NoteKind;
-///
-/// assert_ne!(NoteKind::DiesWithPerson, NoteKind::OutlivesCreator);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum NoteKind {
-    /// The actor may not make it.
-    Denied,
-    /// A personal key stops when its person is suspended or leaves.
-    DiesWithPerson,
-    /// It ends by itself.
-    Expires,
-    /// Its expiry is not in the future.
-    ExpiryPast,
-    /// A team key is refused while the team is held.
-    HeldWithTeam,
-    /// The idempotency key breaks its rule.
-    InvalidIdempotencyKey,
-    /// The labels break a rule.
-    InvalidLabels,
-    /// The name breaks a rule.
-    InvalidName,
-    /// There are too many scopes.
-    InvalidScopes,
-    /// It may manage keys.
-    ManagesKeys,
-    /// It may not manage keys.
-    ManagesNoKeys,
-    /// It has no scope at all.
-    NoScopes,
-    /// The user or team is closed.
-    OwnerClosed,
-    /// The user or team is suspended, or held by its plan.
-    OwnerHeld,
-    /// A team key goes on when whoever made it leaves.
-    OutlivesCreator,
-    /// What it reaches, and what not.
-    Reach,
-    /// Only named scopes.
-    ScopesLimited,
-    /// It sounds like one person's.
-    ShouldBePersonalKey,
-    /// It sounds like CI, a schedule, a webhook or a shared host.
-    ShouldBeTeamKey,
-    /// Its text is shown once.
-    ShownOnce,
-    /// A scope that the service does not know.
-    UnknownScope,
-    /// Who can use it.
-    WhoCanUse,
+words! {
+    /// What a [`PreviewNote`] is about.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::NoteKind;
+    ///
+    /// assert_ne!(NoteKind::DiesWithPerson, NoteKind::OutlivesCreator);
+    /// ```
+    #[non_exhaustive]
+    pub enum NoteKind {
+        /// The actor may not make it.
+        Denied = "denied",
+        /// A personal key stops when its person is suspended or leaves.
+        DiesWithPerson = "dies_with_person",
+        /// It ends by itself.
+        Expires = "expires",
+        /// Its expiry is not in the future.
+        ExpiryPast = "expiry_past",
+        /// A team key is refused while the team is held.
+        HeldWithTeam = "held_with_team",
+        /// The idempotency key breaks its rule.
+        InvalidIdempotencyKey = "invalid_idempotency_key",
+        /// The labels break a rule.
+        InvalidLabels = "invalid_labels",
+        /// The name breaks a rule.
+        InvalidName = "invalid_name",
+        /// There are too many scopes.
+        InvalidScopes = "invalid_scopes",
+        /// It may manage keys.
+        ManagesKeys = "manages_keys",
+        /// It may not manage keys.
+        ManagesNoKeys = "manages_no_keys",
+        /// It has no scope at all.
+        NoScopes = "no_scopes",
+        /// The user or team is closed.
+        OwnerClosed = "owner_closed",
+        /// The user or team is suspended, or held by its plan.
+        OwnerHeld = "owner_held",
+        /// A team key goes on when whoever made it leaves.
+        OutlivesCreator = "outlives_creator",
+        /// What it reaches, and what not.
+        Reach = "reach",
+        /// Only named scopes.
+        ScopesLimited = "scopes_limited",
+        /// It sounds like one person's.
+        ShouldBePersonalKey = "should_be_personal_key",
+        /// It sounds like CI, a schedule, a webhook or a shared host.
+        ShouldBeTeamKey = "should_be_team_key",
+        /// Its text is shown once.
+        ShownOnce = "shown_once",
+        /// A scope that the service does not know.
+        UnknownScope = "unknown_scope",
+        /// Who can use it.
+        WhoCanUse = "who_can_use",
+    }
 }

@@ -3,6 +3,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{cadence::Cadence, evidence::Evidence};
+use crate::words::words;
 use crate::{key::KeyId, owner::KeyKind};
 
 /// Whether a key should be personal or a team's, why, and what to do about it.
@@ -72,94 +73,65 @@ pub struct Advice {
     pub cadence: Option<Cadence>,
 }
 
-/// What a key should be.
-///
-/// ```
-/// use tower_api_keys::manage::Recommendation;
-///
-/// assert_eq!(Recommendation::MakeTeamKey.to_string(), "This personal key should be a team key.");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Recommendation {
-    /// It is revoked or has expired.
-    AlreadyDead,
-    /// A personal key, and rightly.
-    KeepPersonal,
-    /// A team key, and rightly.
-    KeepTeam,
-    /// A team key that looks like one person's.
-    MakePersonalKey,
-    /// A personal key that looks like a team's.
-    MakeTeamKey,
-    /// Nobody can tell yet.
-    NotEnoughEvidence,
-}
-
-impl fmt::Display for Recommendation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::AlreadyDead => "This key is dead.",
-            Self::KeepPersonal => "This key is rightly a personal one.",
-            Self::KeepTeam => "This key is rightly a team's.",
-            Self::MakePersonalKey => "This team key looks like one person's, and should be a personal key.",
-            Self::MakeTeamKey => "This personal key should be a team key.",
-            Self::NotEnoughEvidence => "There is not enough to tell whether this key is of the right kind.",
-        })
+words! {
+    /// What a key should be.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::Recommendation;
+    ///
+    /// assert_eq!(Recommendation::MakeTeamKey.to_string(), "This personal key should be a team key.");
+    /// ```
+    #[non_exhaustive]
+    pub enum Recommendation,
+    /// What it means, in a sentence.
+    pub sentence {
+        /// It is revoked or has expired.
+        AlreadyDead = "already_dead": "This key is dead.",
+        /// A personal key, and rightly.
+        KeepPersonal = "keep_personal": "This key is rightly a personal one.",
+        /// A team key, and rightly.
+        KeepTeam = "keep_team": "This key is rightly a team's.",
+        /// A team key that looks like one person's.
+        MakePersonalKey = "make_personal_key": "This team key looks like one person's, and should be a personal key.",
+        /// A personal key that looks like a team's.
+        MakeTeamKey = "make_team_key": "This personal key should be a team key.",
+        /// Nobody can tell yet.
+        NotEnoughEvidence = "not_enough_evidence": "There is not enough to tell whether this key is of the right kind.",
     }
 }
 
-/// What to do about an [`Advice`].
-///
-/// ```
-/// use tower_api_keys::manage::NextStep;
-///
-/// assert!(NextStep::RotateIntoTeam.sentence().starts_with("Rotate it into a team"));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum NextStep {
-    /// Ask those who use it: what is written about it contradicts itself.
-    AskThePeople,
-    /// Let the person issue a personal key, then revoke the team key.
-    IssuePersonalKey,
-    /// Let the person who uses a team's key by hand issue a personal one.
-    IssuePersonalKeyBeside,
-    /// Issue a team key for the automatic part, and keep the personal key for the person.
-    IssueTeamKeyBeside,
-    /// Leave it as it is.
-    Nothing,
-    /// Begin a rotation of the key into a team: the successor is a team key.
-    RotateIntoTeam,
-    /// Look again when it was used.
-    WaitForUse,
-}
-
-impl NextStep {
+words! {
+    /// What to do about an [`Advice`].
+    ///
+    /// ```
+    /// use tower_api_keys::manage::NextStep;
+    ///
+    /// assert!(NextStep::RotateIntoTeam.sentence().starts_with("Rotate it into a team"));
+    /// ```
+    #[non_exhaustive]
+    pub enum NextStep,
     /// What to do, in a sentence or two.
-    #[must_use]
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::AskThePeople => "Ask the people who use it: its name and labels say one thing and another.",
-            Self::IssuePersonalKey => {
-                "Let the person who uses it issue a personal key and switch to it, then revoke this one: it would go on \
-                 after they leave."
-            }
-            Self::IssuePersonalKeyBeside => {
-                "Leave it to the team's programs, and let the person who also uses it by hand issue a personal key."
-            }
-            Self::IssueTeamKeyBeside => {
-                "Issue a team key for what runs by itself and switch that to it; keep this one for the person alone."
-            }
-            Self::Nothing => "Nothing needs to be done.",
-            Self::RotateIntoTeam => {
-                "Rotate it into a team: a team key takes its place, whoever uses it switches, and this one is revoked. \
-                 Until then, what depends on it stops when the person leaves."
-            }
-            Self::WaitForUse => "Look again when it has been used.",
-        }
+    pub sentence {
+        /// Ask those who use it: what is written about it contradicts itself.
+        AskThePeople = "ask_the_people": "Ask the people who use it: its name and labels say one thing and another.",
+        /// Let the person issue a personal key, then revoke the team key.
+        IssuePersonalKey = "issue_personal_key":
+            "Let the person who uses it issue a personal key and switch to it, then revoke this one: it would go on \
+             after they leave.",
+        /// Let the person who uses a team's key by hand issue a personal one.
+        IssuePersonalKeyBeside = "issue_personal_key_beside":
+            "Leave it to the team's programs, and let the person who also uses it by hand issue a personal key.",
+        /// Issue a team key for the automatic part, and keep the personal key for the person.
+        IssueTeamKeyBeside = "issue_team_key_beside":
+            "Issue a team key for what runs by itself and switch that to it; keep this one for the person alone.",
+        /// Leave it as it is.
+        Nothing = "nothing": "Nothing needs to be done.",
+        /// Begin a rotation of the key into a team: the successor is a team key.
+        RotateIntoTeam = "rotate_into_team":
+            "Rotate it into a team: a team key takes its place, whoever uses it switches, and this one is revoked. \
+             Until then, what depends on it stops when the person leaves.",
+        /// Look again when it was used.
+        WaitForUse = "wait_for_use": "Look again when it has been used.",
     }
 }
 

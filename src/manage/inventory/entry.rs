@@ -4,11 +4,9 @@ use serde::Serialize;
 
 use super::flag::KeyFlag;
 use crate::{
-    key::KeyId, manage::info::KeyInfo, record::OwnerStatus, store::KeyCursor, time::Timestamp, usage::UsageDetail,
+    key::KeyId, manage::info::KeyInfo, outcome::Proved, record::OwnerStatus, store::KeyCursor, time::Timestamp,
+    usage::UsageDetail,
 };
-
-/// The codes with which a dead key is refused.
-pub(in crate::manage) const DEAD: [&str; 3] = ["key_expired", "key_revoked", "owner_suspended"];
 
 /// A key as an inventory shows it: the key, how it is used, and what somebody should look at.
 ///
@@ -92,7 +90,7 @@ pub struct Attempts {
 
 impl Attempts {
     pub(in crate::manage) fn since_death(usage: &UsageDetail) -> Self {
-        let dead = || usage.refusals().filter(|count| DEAD.contains(&count.outcome.as_str()));
+        let dead = || usage.refusals().filter(|count| count.outcome.proves() == Proved::Dead);
         Self {
             count: dead().map(|count| count.count).fold(0, i64::saturating_add),
             last_at: dead().map(|count| count.last_at).max(),

@@ -1,11 +1,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{entry::DEAD, flag::KeyFlag};
+use super::flag::KeyFlag;
 use crate::{
     manage::{
         advice::{Place, installed_at, shared_because},
         lint::{NameAdvice, lint_name},
     },
+    outcome::{Outcome, Proved, RefusalCode},
     owner::{KeyKind, Owner},
     record::{ActorId, KeyRecord, OwnerStatus},
     scope::Scope,
@@ -14,9 +15,6 @@ use crate::{
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What goes on with a key's other outcomes when it was shown at another team's door.
-const WRONG_TEAM: &str = "wrong_team";
 
 /// From when on a key gets a [`KeyFlag`].
 ///
@@ -131,7 +129,10 @@ impl Facts<'_> {
         raise(KeyFlag::OwnerInactive, !self.owner.is_active());
         raise(KeyFlag::RotationUnfinished, self.is_half_rotated);
         raise(KeyFlag::SeveralSources, self.is_installed_in(settings.several, recent));
-        raise(KeyFlag::TriedAtOtherTeam, self.refusals(WRONG_TEAM).any(|count| self.is_at_or_after(count, recent)));
+        raise(
+            KeyFlag::TriedAtOtherTeam,
+            self.refusals(RefusalCode::WrongTeam).any(|count| self.is_at_or_after(count, recent)),
+        );
         match lint_name(self.record.name.as_str()) {
             Some(NameAdvice::Empty) => raise(KeyFlag::Unnamed, true),
             Some(NameAdvice::Vague) => raise(KeyFlag::VagueName, true),
@@ -153,7 +154,7 @@ impl Facts<'_> {
         let revoked = self.record.revoked.as_ref().map(|revoked| revoked.at);
         let expired = self.record.expires_at.filter(|end| *end <= self.now);
         let died = [revoked, expired, self.owner.closed_at()].into_iter().flatten().min();
-        let mut tries = self.usage.refusals().filter(|count| DEAD.contains(&count.outcome.as_str()));
+        let mut tries = self.usage.refusals().filter(|count| count.outcome.proves() == Proved::Dead);
         died.is_some_and(|died| tries.any(|count| self.is_at_or_after(count, died.max(recent))))
     }
 
@@ -184,7 +185,7 @@ impl Facts<'_> {
         is_of_a_wrong_clock(self.record.created_at, self.now) || times.any(|time| is_of_a_wrong_clock(time, self.now))
     }
 
-    fn refusals(&self, outcome: &str) -> impl Iterator<Item = &UsageCount> {
-        self.usage.refusals().filter(move |count| count.outcome.as_str() == outcome)
+    fn refusals(&self, code: RefusalCode) -> impl Iterator<Item = &UsageCount> {
+        self.usage.refusals().filter(move |count| count.outcome == Outcome::Refused(code))
     }
 }

@@ -11,7 +11,6 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub(super) use entry::DEAD;
 pub use entry::{Attempts, InventoryEntry, InventoryPage};
 pub use export::{ExportError, ExportFormat, InventoryColumn, InventoryExport};
 pub use flag::KeyFlag;

@@ -3,52 +3,34 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::manage::info::KeyInfo;
+use crate::words::words;
 
-/// How sure it is that a text is about a key, the surest first.
-///
-/// ```
-/// use tower_api_keys::manage::LeakEvidence;
-///
-/// assert!(LeakEvidence::WholeKey < LeakEvidence::Id);
-/// assert_eq!(LeakEvidence::WholeKey.sentence(), "the whole key is in the text: whoever has the text can use it");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum LeakEvidence {
-    /// The whole key is in the text. It was proved: tag and hash match.
-    WholeKey,
-    /// The id is there, and behind it what looks like its secret, whole or in part: cut off, damaged, without its prefix,
-    /// or it could not be checked now.
-    IdAndSecret,
-    /// A well-formed key of this id is there, with another secret: not this key.
-    OtherSecret,
-    /// The id is there, and no secret was recognised behind it.
-    Id,
-    /// The first characters of the id are there, behind a prefix of its kind.
-    Beginning,
-    /// Some characters of the id are there. It may be chance.
-    Part,
-}
-
-impl LeakEvidence {
+words! {
+    /// How sure it is that a text is about a key, the surest first.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::LeakEvidence;
+    ///
+    /// assert!(LeakEvidence::WholeKey < LeakEvidence::Id);
+    /// assert_eq!(LeakEvidence::WholeKey.sentence(), "the whole key is in the text: whoever has the text can use it");
+    /// ```
+    #[non_exhaustive]
+    pub enum LeakEvidence,
     /// What it means, in a sentence.
-    #[must_use]
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::WholeKey => "the whole key is in the text: whoever has the text can use it",
-            Self::IdAndSecret => "its id is in the text, and what looks like its secret, whole or in part",
-            Self::OtherSecret => "a key of its id is in the text, with another secret: not this key",
-            Self::Id => "its id is in the text, and no secret was recognised behind it",
-            Self::Beginning => "its id begins like one in the text",
-            Self::Part => "a part of its id is in the text, which may be chance",
-        }
-    }
-}
-
-impl fmt::Display for LeakEvidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.sentence())
+    pub sentence {
+        /// The whole key is in the text. It was proved: tag and hash match.
+        WholeKey = "whole_key": "the whole key is in the text: whoever has the text can use it",
+        /// The id is there, and behind it what looks like its secret, whole or in part: cut off, damaged, without its prefix,
+        /// or it could not be checked now.
+        IdAndSecret = "id_and_secret": "its id is in the text, and what looks like its secret, whole or in part",
+        /// A well-formed key of this id is there, with another secret: not this key.
+        OtherSecret = "other_secret": "a key of its id is in the text, with another secret: not this key",
+        /// The id is there, and no secret was recognised behind it.
+        Id = "id": "its id is in the text, and no secret was recognised behind it",
+        /// The first characters of the id are there, behind a prefix of its kind.
+        Beginning = "beginning": "its id begins like one in the text",
+        /// Some characters of the id are there. It may be chance.
+        Part = "part": "a part of its id is in the text, which may be chance",
     }
 }
 

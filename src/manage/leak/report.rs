@@ -9,11 +9,10 @@ use crate::{
         actor::Actor,
         error::ManageError,
         info::KeyInfo,
-        inventory::DEAD,
         manager::{KeyManager, Sight, Walk},
         policy::{KeyAction, Target},
-        rotation::TURNED_AWAY,
     },
+    outcome::{Outcome, Proved},
     record::ActorId,
     store::{EventQuery, FoundKey, KeyQuery, KeyStore, guarded},
     time::Timestamp,
@@ -103,16 +102,15 @@ pub struct SourceUse {
 
 impl Misuse {
     pub(in crate::manage) fn new(key: KeyInfo, since: Timestamp, usage: &UsageDetail) -> Self {
-        let with = |outcomes: &[&str]| {
-            let has_one = |count: &&UsageCount| outcomes.contains(&count.outcome.as_str());
-            usage.counts.iter().filter(has_one).cloned().collect()
+        let with = |is_meant: fn(&Outcome) -> bool| {
+            usage.counts.iter().filter(|count| is_meant(&count.outcome)).cloned().collect()
         };
         Self {
             key,
             since,
             sources: SourceUse::all(usage, since),
-            tried_since_death: with(&DEAD),
-            turned_away: with(&TURNED_AWAY),
+            tried_since_death: with(|outcome| outcome.proves() == Proved::Dead),
+            turned_away: with(Outcome::is_denied_downstream),
             changes: Vec::new(),
             denied: Vec::new(),
             made: Vec::new(),
@@ -143,7 +141,7 @@ impl SourceUse {
                 is_new: false,
                 is_within: false,
             });
-            let requests = if count.outcome.is_success() {
+            let requests = if count.outcome == Outcome::Accepted {
                 sum.first_accepted_at = Some(sum.first_accepted_at.map_or(first_at, |known| known.min(first_at)));
                 &mut sum.accepted
             } else {

@@ -14,4 +14,3 @@ mod tests;
 pub use request::RotateKey;
 pub use status::{EndedRotation, Rotation, Seen};
 pub use verdict::RotationVerdict;
-pub(super) use verdict::TURNED_AWAY;

@@ -11,10 +11,6 @@ use crate::{
 /// a call is known of long before.
 pub(in crate::manage) const QUIET: Duration = Duration::from_secs(3_600);
 
-/// Counted for a request beside its `success`, if what is behind the door turned it away.
-pub(in crate::manage) const TURNED_AWAY: [&str; 5] =
-    ["insufficient_role", "insufficient_scope", "plan_required", "wrong_key_kind", "wrong_team"];
-
 /// Whether a rotation can be finished, as far as it shows.
 ///
 /// ```
@@ -106,7 +102,7 @@ fn has_moved(source: &UsageCount, new: &UsageDetail, now: Timestamp) -> bool {
     let name = source.source.as_str();
     let let_in = new.successes().filter(|count| count.source == name);
     let turned_away = new.refusals().filter(|count| count.source == name);
-    let turned_away = turned_away.filter(|count| TURNED_AWAY.contains(&count.outcome.as_str()));
+    let turned_away = turned_away.filter(|count| count.outcome.is_denied_downstream());
     let times = turned_away.map(|count| count.count).fold(0, i64::saturating_add);
     // A call that a wrong clock dated ahead may have been before or after any other: one with the new key, which is there
     // since the rotation began, is all that can be asked for then.

@@ -12,20 +12,18 @@ use super::{
     draft::Draft,
     known::KnownSources,
     pairs::StoredPairs,
-    places::{Counts, End, Place, merge},
+    places::{Counts, Place, merge},
     tally::{Count, Tally},
 };
 use crate::{
     key::{KeyId, MalformedReason},
+    outcome::{Outcome, RefusalCode},
     time::Timestamp,
-    usage::{Origin, Outcome, Source, UsageBatch, UsageRow},
+    usage::{Origin, Source, UsageBatch, UsageRow},
 };
 
 /// The most rows in one batch: a store writes one in less than a tenth of a second.
 const ROWS_PER_BATCH: usize = 10_000;
-
-/// The code of a refusal that has a reason.
-const MALFORMED_KEY: &str = "malformed_key";
 
 /// As many as there are of [`MalformedReason`].
 const REASONS: usize = MalformedReason::ALL.len();
@@ -122,8 +120,8 @@ impl UsageRecorder {
             return Seen::Known(source.id());
         }
         let (key, mut counts) = (Some(key.key()), lock(&self.counts));
-        counts.add(key, End::Success, origin, Count::once(now), &self.stored);
-        Seen::Other(counts.source(key, End::Success, origin))
+        counts.add(key, &Outcome::Accepted, origin, Count::once(now), &self.stored);
+        Seen::Other(counts.source(key, &Outcome::Accepted, origin))
     }
 
     #[cold]
@@ -146,7 +144,7 @@ impl UsageRecorder {
             let is_alive = Arc::strong_count(key) > 1;
             if !is_alive {
                 for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
-                    counts.add(Some(key.key()), End::Success, Origin::Source(&source), count, &self.stored);
+                    counts.add(Some(key.key()), &Outcome::Accepted, Origin::Source(&source), count, &self.stored);
                 }
             }
             is_alive
@@ -158,7 +156,7 @@ impl UsageRecorder {
     pub(crate) fn refusal(
         &self,
         key: Option<KeyId>,
-        code: &'static str,
+        code: RefusalCode,
         reason: Option<MalformedReason>,
         origin: Origin<'_>,
         now: Timestamp,
@@ -167,12 +165,15 @@ impl UsageRecorder {
             Some(tally) if key.is_none() && origin.is_at_once(&Source::default()) => {
                 tally.add(now);
             }
-            _ => lock(&self.counts).add(key, End::Refused(code, reason), origin, Count::once(now), &self.stored),
+            _ => {
+                let end = Outcome::refused(code, reason);
+                lock(&self.counts).add(key, &end, origin, Count::once(now), &self.stored);
+            }
         }
     }
 
     /// The key was accepted, as was counted, and what it asked for was refused.
-    pub(crate) fn turned_away(&self, key: KeyId, code: &'static str, seen: &Seen, now: Timestamp) {
+    pub(crate) fn turned_away(&self, key: KeyId, code: RefusalCode, seen: &Seen, now: Timestamp) {
         let source = match seen {
             Seen::Other(source) => source.clone(),
             Seen::Known(id) => {
@@ -249,12 +250,12 @@ impl UsageRecorder {
         // A key whose proof was pushed out and found again is there twice: a batch names each count once.
         for key in &used.keys {
             for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
-                merge(&mut places, Place { key: Some(key.key()), end: End::Success, source }, count);
+                merge(&mut places, Place { key: Some(key.key()), end: Outcome::Accepted, source }, count);
             }
         }
         for (reason, tally) in MalformedReason::ALL.into_iter().zip(&self.malformed) {
             if let Some(count) = tally.take() {
-                let end = End::Refused(MALFORMED_KEY, Some(reason));
+                let end = Outcome::Malformed(reason);
                 merge(&mut places, Place { key: None, end, source: Source::default() }, count);
             }
         }
@@ -265,7 +266,7 @@ impl UsageRecorder {
 fn row((Place { key, end, source }, count): (Place, Count)) -> UsageRow {
     UsageRow {
         key: key.map(|key| key.as_str().to_owned()),
-        outcome: Outcome::from(end).as_str().to_owned(),
+        outcome: end.word().into_owned(),
         source: source.as_str().to_owned(),
         count: count.count,
         first_at: count.first_at,

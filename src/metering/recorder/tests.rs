@@ -116,10 +116,10 @@ fn a_flood_of_distinct_refusals_stays_bounded() {
     let format = crate::key::KeyFormat::unbranded();
     for _ in 0..MOST_COUNTS + 50 {
         let key = format.generate(crate::KeyKind::User).unwrap();
-        recorder.refusal(Some(key.id()), "invalid_key", None, Origin::Source(&source), at(1));
+        recorder.refusal(Some(key.id()), RefusalCode::InvalidKey, None, Origin::Source(&source), at(1));
     }
     assert_eq!(lock(&recorder.counts).places().len(), MOST_COUNTS + 1);
-    let other = Place { key: None, end: End::Refused("invalid_key", None), source: Source::other() };
+    let other = Place { key: None, end: Outcome::Refused(RefusalCode::InvalidKey), source: Source::other() };
     assert_eq!(lock(&recorder.counts).places()[&other].count, 50);
 }
 
@@ -127,7 +127,7 @@ fn a_flood_of_distinct_refusals_stays_bounded() {
 fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
     let (recorder, _, intake) = recorder();
     let malformed = |reason, source: &Source, millis| {
-        recorder.refusal(None, "malformed_key", Some(reason), Origin::Source(source), at(millis));
+        recorder.refusal(None, RefusalCode::MalformedKey, Some(reason), Origin::Source(source), at(millis));
     };
     malformed(MalformedReason::Truncated, &Source::default(), 3);
     malformed(MalformedReason::Truncated, &Source::default(), 9);
@@ -154,7 +154,7 @@ fn full_counts_take_no_room_for_more_keys_and_fold_once() {
     let (recorder, _, source) = recorder();
     let refuse = |number: usize, of: &Source| {
         let key = KeyId::new(&format!("{number:020}")).unwrap();
-        recorder.refusal(Some(key), "invalid_key", None, Origin::Source(of), at(1));
+        recorder.refusal(Some(key), RefusalCode::InvalidKey, None, Origin::Source(of), at(1));
     };
     (0..MOST_COUNTS).for_each(|number| refuse(number, &source));
     for number in 0..300 {
@@ -170,7 +170,7 @@ fn who_is_turned_away_from_a_source_that_was_forgotten_is_counted_under_its_labe
     let batch = next_batch(&recorder).unwrap();
     recorder.acknowledge(batch.sequence);
     lock(&recorder.known).forget_all();
-    recorder.turned_away(key.key(), "wrong_team", &seen, at(6));
+    recorder.turned_away(key.key(), RefusalCode::WrongTeam, &seen, at(6));
     let rows = next_batch(&recorder).unwrap().rows;
     assert_eq!((rows[0].outcome.as_str(), rows[0].source.as_str()), ("wrong_team", "intake/other"));
     assert_eq!(recorder.folded(), 1);

@@ -29,7 +29,7 @@ pub(super) fn encoded(refusal: &Refusal) -> String {
 fn error_info(refusal: &Refusal) -> Message {
     let info = Message::default().text(1, &refusal.code().as_str().to_ascii_uppercase()).text(2, DOMAIN);
     match refusal.reason() {
-        Some(reason) => info.message(3, Message::default().text(1, "reason").text(2, reason.code())),
+        Some(reason) => info.message(3, Message::default().text(1, "reason").text(2, reason.as_str())),
         None => info,
     }
 }

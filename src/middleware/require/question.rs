@@ -3,8 +3,9 @@ use std::{error::Error, future::Future, sync::Arc};
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 
-use super::super::{bound::Bound, code::RefusalCode, report};
 use crate::{
+    middleware::{bound::Bound, report},
+    outcome::RefusalCode,
     owner::{OrganizationId, TeamId, TeamRef, UserId},
     principal::{Principal, TeamAccess},
 };

@@ -1,11 +1,10 @@
 use futures_util::{FutureExt, future::BoxFuture};
 use http::request::Parts;
 
-use super::{
-    super::{anonymous::Anonymous, bound::Bound, code::RefusalCode, report},
-    question::{AskedTeam, Find, Membership, Question},
-};
+use super::question::{AskedTeam, Find, Membership, Question};
 use crate::{
+    middleware::{anonymous::Anonymous, bound::Bound, report},
+    outcome::RefusalCode,
     owner::{KeyKind, OrganizationId},
     principal::Principal,
     scope::Scope,

@@ -86,7 +86,7 @@ async fn what_the_reader_finds_malformed_is_never_checked() {
         ([("x-api-key", "")], MalformedReason::Empty),
     ] {
         let script = Script::accepting();
-        let rest = format!("malformed_key\",\"reason\":\"{}", reason.code());
+        let rest = format!("malformed_key\",\"reason\":\"{}", reason.as_str());
         assert_eq!(answer_to(script.clone(), &lines).await, unauthorized(reason.advice(), &rest), "{lines:?}");
         assert!(script.checked.lock().unwrap().is_empty());
         assert_eq!(*script.refused.lock().unwrap(), [("malformed_key", Some(reason), String::new())]);
@@ -107,7 +107,7 @@ async fn a_malformed_key_is_told_why() {
         MalformedReason::UnknownPrefix,
         MalformedReason::Whitespace,
     ] {
-        let rest = format!("malformed_key\",\"reason\":\"{}", reason.code());
+        let rest = format!("malformed_key\",\"reason\":\"{}", reason.as_str());
         assert_eq!(answer_when(AuthErrorKind::Malformed(reason)).await, unauthorized(reason.advice(), &rest));
     }
 }

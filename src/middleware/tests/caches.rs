@@ -138,12 +138,12 @@ async fn what_a_handler_refuses() {
         for lines in [&[("x-api-key", KEY)][..], &[]] {
             for (request, grpc) in requests(lines) {
                 let what = what(&request);
-                let service = gate(handler(*code), &Script::accepting(), |settings| settings.optional = true);
-                check(&send(service, request).await, *code, grpc, &what);
+                let service = gate(handler(code), &Script::accepting(), |settings| settings.optional = true);
+                check(&send(service, request).await, code, grpc, &what);
             }
         }
         // Without any layer there is nobody to look at the request.
-        check(&Refusal::new(*code).into_http::<Full<Bytes>>(), *code, None, "alone");
+        check(&Refusal::new(code).into_http::<Full<Bytes>>(), code, None, "alone");
     }
 }
 

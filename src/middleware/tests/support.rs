@@ -23,6 +23,7 @@ use crate::{
         gate::{Authenticate, Gate},
         settings::Settings,
     },
+    outcome::RefusalCode,
     owner::{OrganizationId, Owner, OwnerRef, UserId},
     principal::{Claims, Principal, SharedOwner},
     scope::Scopes,
@@ -86,8 +87,8 @@ impl Authenticate for Script {
         (self.answer)()
     }
 
-    fn refused(&self, code: &'static str, reason: Option<MalformedReason>, origin: Origin<'_>) {
-        self.refused.lock().unwrap().push((code, reason, origin.to_source().as_str().to_owned()));
+    fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>) {
+        self.refused.lock().unwrap().push((code.as_str(), reason, origin.to_source().as_str().to_owned()));
     }
 
     fn visit(&self, _origin: Origin<'_>) -> Option<Box<Visit>> {

@@ -71,7 +71,7 @@ async fn a_node_answers_what_it_is_asked() {
     while let Some(Ok(key)) = tokio::task::block_in_place(|| lines.next()) {
         let answer = match keys.authenticator().authenticate(&key).await {
             Ok(_) => "yes",
-            Err(error) => error.kind().code(),
+            Err(error) => error.kind().code().as_str(),
         };
         println!("the node says {answer}");
     }

@@ -16,6 +16,7 @@ use crate::{
     background::Background,
     key::KeyId,
     log::{Repeated, log},
+    outcome::{Proved, RefusalCode},
     owner::OwnerRef,
     principal::{Claims, SharedOwner},
     record::ActorId,
@@ -79,7 +80,7 @@ struct Line {
     key: KeyId,
     owner: Arc<SharedOwner>,
     /// The code of a refusal.
-    refused: Option<&'static str>,
+    refused: Option<RefusalCode>,
     source: Source,
 }
 
@@ -96,7 +97,7 @@ impl AttemptLines {
     }
 
     /// A key that is in the store was refused with this code.
-    pub(in crate::auth) fn refused(&self, tried: &Tried<'_>, code: &'static str, origin: Origin<'_>, at: Timestamp) {
+    pub(in crate::auth) fn refused(&self, tried: &Tried<'_>, code: RefusalCode, origin: Origin<'_>, at: Timestamp) {
         match tried.owner {
             Some(owner) => {
                 let (key, owner, source) = (tried.key, Arc::clone(owner), origin.to_source());
@@ -258,7 +259,7 @@ impl Line {
         let OwnerRef { organization, owner } = self.owner.of.clone();
         let subject = Subject::Key(self.key, owner);
         let event = Event::new(organization, self.at, ActorId::Key(self.key), action, subject)
-            .with_change(None, self.refused.map(str::to_owned))
+            .with_change(None, self.refused.map(|code| code.as_str().to_owned()))
             .with_source(Some(self.source.as_str().to_owned()).filter(|source| !source.is_empty()));
         let mut row = EventRow::from(&event);
         if !self.is_proved() {
@@ -269,7 +270,7 @@ impl Line {
 
     /// Whether the caller has the key: told what is wrong with it are only those whose text has its tag.
     fn is_proved(&self) -> bool {
-        matches!(self.refused, None | Some("key_expired" | "key_revoked" | "owner_suspended"))
+        self.refused.is_none_or(|code| code.proves() == Proved::Dead)
     }
 
     /// What is left of it if it is not written.

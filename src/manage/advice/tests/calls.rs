@@ -8,6 +8,7 @@ use crate::{
         KeyAction, ManageErrorKind, NoteKind, Plan, Recommendation, Rights, Severity, Target, TeamRole,
         fixture::{ACTING, Bench, person, principal, scopes, system, team, team_id, time, user, user_id},
     },
+    outcome::{Outcome, RefusalCode},
     record::{Hold, KeyRow},
     store::{KeyStore, OwnerChange},
     usage::{Contact, UsageBatch, UsageRow},
@@ -486,5 +487,5 @@ async fn the_service_that_never_called_is_told_from_the_one_that_calls_and_fails
     assert!(silent.to_string().contains("No request with this key has arrived"));
     let failing = bench.manager.explain(&failing, &system()).await.unwrap();
     assert_eq!((failing.verdict, failing.contact), (CallVerdict::Accepted, Contact::OnlyRefused));
-    assert_eq!((failing.seen[0].outcome.as_str(), failing.seen[0].count), ("invalid_key", 7));
+    assert_eq!((&failing.seen[0].outcome, failing.seen[0].count), (&Outcome::Refused(RefusalCode::InvalidKey), 7));
 }

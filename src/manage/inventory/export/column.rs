@@ -1,151 +1,84 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
+use crate::words::words;
 use crate::{
     manage::inventory::entry::InventoryEntry,
     record::{Hold, OwnerStatus},
     time::Timestamp,
 };
 
-/// A column of a [table](super::ExportFormat::Csv). New ones are added at the end.
-///
-/// ```
-/// use tower_api_keys::manage::InventoryColumn;
-///
-/// assert_eq!(InventoryColumn::ALL[3].as_str(), "name");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum InventoryColumn {
-    /// The public middle part of the key's text.
-    Id,
-    /// `user` or `team`.
-    Kind,
-    /// The id of the user or team.
-    Owner,
-    /// What people call it.
-    Name,
-    /// `live`, `revoked` or `expired`; the first of the latter two that came.
-    State,
-    /// `active`, `closed`, or the holds, with spaces between: `plan suspended`.
-    OwnerStatus,
-    /// [`KeyFlag`](crate::manage::KeyFlag)s, with spaces between.
-    Flags,
-    /// When it was made, as RFC 3339 has it, like all times.
-    CreatedAt,
-    /// For how many whole days it was there when the inventory was taken.
-    AgeDays,
-    /// `user:`, `key:` or `system:`, and an id.
-    CreatedBy,
-    /// As for the owner.
-    CreatorStatus,
-    /// The key that made it.
-    CreatedWith,
-    /// When it was last accepted.
-    LastSuccessAt,
-    /// How often it was accepted.
-    Successes,
-    /// When it was last refused.
-    LastFailureAt,
-    /// How often it was refused.
-    Failures,
-    /// How often it was refused because it was dead, or its owner held or closed.
-    AttemptsSinceDeath,
-    /// When last.
-    LastAttemptSinceDeathAt,
-    /// From where it was accepted: a JSON list of texts.
-    Sources,
-    /// A JSON object of texts.
-    Labels,
-    /// With spaces between.
-    Scopes,
-    /// The first moment at which it is refused.
-    ExpiresAt,
-    /// When it was revoked.
-    RevokedAt,
-    /// By whom, as for the creator.
-    RevokedBy,
-    /// The key it succeeds.
-    Replaces,
-    /// The live key that succeeds it.
-    Successor,
-    /// 1 when it was made, one more with each change.
-    Version,
-    /// The customer it belongs to.
-    Organization,
-    /// When the inventory was taken.
-    AskedAt,
+words! {
+    /// A column of a [table](super::ExportFormat::Csv). New ones are added at the end.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::InventoryColumn;
+    ///
+    /// assert_eq!(InventoryColumn::ALL[3].as_str(), "name");
+    /// ```
+    #[non_exhaustive]
+    pub enum InventoryColumn {
+        /// The public middle part of the key's text.
+        Id = "id",
+        /// `user` or `team`.
+        Kind = "kind",
+        /// The id of the user or team.
+        Owner = "owner",
+        /// What people call it.
+        Name = "name",
+        /// `live`, `revoked` or `expired`; the first of the latter two that came.
+        State = "state",
+        /// `active`, `closed`, or the holds, with spaces between: `plan suspended`.
+        OwnerStatus = "owner_status",
+        /// [`KeyFlag`](crate::manage::KeyFlag)s, with spaces between.
+        Flags = "flags",
+        /// When it was made, as RFC 3339 has it, like all times.
+        CreatedAt = "created_at",
+        /// For how many whole days it was there when the inventory was taken.
+        AgeDays = "age_days",
+        /// `user:`, `key:` or `system:`, and an id.
+        CreatedBy = "created_by",
+        /// As for the owner.
+        CreatorStatus = "creator_status",
+        /// The key that made it.
+        CreatedWith = "created_with",
+        /// When it was last accepted.
+        LastSuccessAt = "last_success_at",
+        /// How often it was accepted.
+        Successes = "successes",
+        /// When it was last refused.
+        LastFailureAt = "last_failure_at",
+        /// How often it was refused.
+        Failures = "failures",
+        /// How often it was refused because it was dead, or its owner held or closed.
+        AttemptsSinceDeath = "attempts_since_death",
+        /// When last.
+        LastAttemptSinceDeathAt = "last_attempt_since_death_at",
+        /// From where it was accepted: a JSON list of texts.
+        Sources = "sources",
+        /// A JSON object of texts.
+        Labels = "labels",
+        /// With spaces between.
+        Scopes = "scopes",
+        /// The first moment at which it is refused.
+        ExpiresAt = "expires_at",
+        /// When it was revoked.
+        RevokedAt = "revoked_at",
+        /// By whom, as for the creator.
+        RevokedBy = "revoked_by",
+        /// The key it succeeds.
+        Replaces = "replaces",
+        /// The live key that succeeds it.
+        Successor = "successor",
+        /// 1 when it was made, one more with each change.
+        Version = "version",
+        /// The customer it belongs to.
+        Organization = "organization",
+        /// When the inventory was taken.
+        AskedAt = "asked_at",
+    }
 }
 
 impl InventoryColumn {
-    /// All of them, in the order of the table.
-    pub const ALL: [Self; 29] = [
-        Self::Id,
-        Self::Kind,
-        Self::Owner,
-        Self::Name,
-        Self::State,
-        Self::OwnerStatus,
-        Self::Flags,
-        Self::CreatedAt,
-        Self::AgeDays,
-        Self::CreatedBy,
-        Self::CreatorStatus,
-        Self::CreatedWith,
-        Self::LastSuccessAt,
-        Self::Successes,
-        Self::LastFailureAt,
-        Self::Failures,
-        Self::AttemptsSinceDeath,
-        Self::LastAttemptSinceDeathAt,
-        Self::Sources,
-        Self::Labels,
-        Self::Scopes,
-        Self::ExpiresAt,
-        Self::RevokedAt,
-        Self::RevokedBy,
-        Self::Replaces,
-        Self::Successor,
-        Self::Version,
-        Self::Organization,
-        Self::AskedAt,
-    ];
-
-    /// Its name in the first line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Id => "id",
-            Self::Kind => "kind",
-            Self::Owner => "owner",
-            Self::Name => "name",
-            Self::State => "state",
-            Self::OwnerStatus => "owner_status",
-            Self::Flags => "flags",
-            Self::CreatedAt => "created_at",
-            Self::AgeDays => "age_days",
-            Self::CreatedBy => "created_by",
-            Self::CreatorStatus => "creator_status",
-            Self::CreatedWith => "created_with",
-            Self::LastSuccessAt => "last_success_at",
-            Self::Successes => "successes",
-            Self::LastFailureAt => "last_failure_at",
-            Self::Failures => "failures",
-            Self::AttemptsSinceDeath => "attempts_since_death",
-            Self::LastAttemptSinceDeathAt => "last_attempt_since_death_at",
-            Self::Sources => "sources",
-            Self::Labels => "labels",
-            Self::Scopes => "scopes",
-            Self::ExpiresAt => "expires_at",
-            Self::RevokedAt => "revoked_at",
-            Self::RevokedBy => "revoked_by",
-            Self::Replaces => "replaces",
-            Self::Successor => "successor",
-            Self::Version => "version",
-            Self::Organization => "organization",
-            Self::AskedAt => "asked_at",
-        }
-    }
-
     /// What it says of a key, before it is made safe.
     pub(super) fn cell(self, entry: &InventoryEntry) -> Cow<'_, str> {
         let key = &entry.key;

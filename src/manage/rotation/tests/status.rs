@@ -10,6 +10,7 @@ use crate::{
         DenialReason, ManageErrorKind, Plan, Rights, RotateKey, RotationVerdict, TeamRole,
         fixture::{Bench, person, system, team, team_id, time, user, user_id},
     },
+    outcome::RefusalCode,
     store::KeyStore,
     usage::{UsageBatch, UsageRow},
 };
@@ -62,7 +63,7 @@ async fn status_follows_a_rotation_to_its_end() {
     assert_eq!(left, [("intake/cron", 1)]);
     let seen = one_moved.new_key_seen.unwrap();
     assert_eq!((seen.successes, seen.first_at, seen.last_at), (1, first_seen, first_seen));
-    assert_eq!(one_moved.on_new.with_outcome("wrong_team"), 1);
+    assert_eq!(one_moved.on_new.with_outcome(RefusalCode::WrongTeam), 1);
 
     bench.count(3, &[(&new, "success", "intake/cron"), (&new, "success", "intake/cron")]).await;
     let moved = status(&new).await;
@@ -84,7 +85,7 @@ async fn status_tells_of_an_old_key_whose_grace_is_over() {
     bench.count(1, &[(&old, "key_expired", "api/ci")]).await;
     for id in [&old, &new.info().id] {
         let status = bench.manager.rotation(id, &system()).await.unwrap();
-        assert_eq!((status.ends_at, status.on_old.with_outcome("key_expired")), (Some(end), 1));
+        assert_eq!((status.ends_at, status.on_old.with_outcome(RefusalCode::KeyExpired)), (Some(end), 1));
     }
 }
 

@@ -1,0 +1,262 @@
+//! How a request ends, in one vocabulary: for clients, counts, logs and whoever looks after keys.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Serialize, Serializer};
+
+use crate::{key::MalformedReason, words::words};
+
+words! {
+    /// What a refusal says, in one word of the protocol. The words, statuses and sentences are fixed.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use tower_api_keys::RefusalCode;
+    ///
+    /// assert_eq!(RefusalCode::KeyRevoked.as_str(), "key_revoked");
+    /// assert_eq!(RefusalCode::KeyRevoked.status(), StatusCode::UNAUTHORIZED);
+    /// assert_eq!(RefusalCode::KeyRevoked.detail(), "The API key was revoked; use another one, or create a new one.");
+    /// ```
+    #[non_exhaustive]
+    pub enum RefusalCode,
+    /// What it means, in a sentence for whoever looks after the key.
+    pub meaning {
+        /// 400: two different candidates, a header twice, an empty key header beside a Bearer text.
+        AmbiguousCredentials = "ambiguous_credentials":
+            "The request had two different keys, or a header twice: nobody can tell which was meant.",
+        /// 503: the clock of this node jumped, and whether the key has expired depends on which time is right.
+        ClockUnsure = "clock_unsure":
+            "The clock of the service jumped, and whether the key had expired depended on which time was right.",
+        /// 503: the stored record of the key cannot be read.
+        CorruptRecord = "corrupt_record":
+            "The stored record of the key could not be read, so nobody could say whether it is good.",
+        /// 403: the caller's role does not allow it.
+        InsufficientRole = "insufficient_role":
+            "The key was accepted, and the caller's role does not allow what it asked for.",
+        /// 403: the key lacks a scope.
+        InsufficientScope = "insufficient_scope":
+            "The key was accepted, and lacks a scope that what it asked for needs.",
+        /// 401: unknown id, wrong secret, or another kind of key, which look the same to the last byte.
+        InvalidKey = "invalid_key":
+            "There is no such key, or the secret behind a known id was wrong: somebody has another text.",
+        /// 401: the key's time is over. Only a caller who has the key is told.
+        KeyExpired = "key_expired": "The key had expired: whoever called had the right text.",
+        /// 401: the key was revoked. Only a caller who has the key is told.
+        KeyRevoked = "key_revoked": "The key was revoked: whoever called had the right text.",
+        /// 401: the text is no key. The reason says why not.
+        MalformedKey = "malformed_key": "What was sent is not a key.",
+        /// 500: an extractor or [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) without an
+        /// [`ApiKeyLayer`](crate::middleware::ApiKeyLayer) outside of it. A defect of the service, for its log.
+        Misconfigured = "misconfigured": "The service is not set up to check keys there.",
+        /// 401: no key.
+        MissingCredentials = "missing_credentials": "The request had no key where one is looked for.",
+        /// 503: too many keys are being checked for the first time.
+        Overloaded = "overloaded":
+            "Too many keys were being checked at once: nothing is known to be wrong with this one.",
+        /// 401: the owner is held or closed. Only a caller who has the key is told.
+        OwnerSuspended = "owner_suspended": "The owner was held or closed: whoever called had the right text.",
+        /// 403: the plan does not include it.
+        PlanRequired = "plan_required": "The key was accepted, and the plan does not include what it asked for.",
+        /// 503: the store, or the embedder's directory of members, could not say how things stand.
+        StoreUnavailable = "store_unavailable":
+            "The key store could not be asked: nothing is known to be wrong with the key.",
+        /// 403: personal keys only, or team keys only.
+        WrongKeyKind = "wrong_key_kind":
+            "The key was accepted, and is a personal one where a team key is needed, or the other way round.",
+        /// 403: another team's key, or a user who is no member.
+        WrongTeam = "wrong_team": "The key is valid, but it was used on a team it has no access to.",
+    }
+}
+
+/// What a request proved of whoever sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Proved {
+    /// The key, and it was good.
+    Good,
+    /// The key, and it was dead or its owner held.
+    Dead,
+    /// Nothing.
+    Nothing,
+}
+
+impl RefusalCode {
+    pub(crate) const fn proves(self) -> Proved {
+        match self {
+            Self::InsufficientRole
+            | Self::InsufficientScope
+            | Self::PlanRequired
+            | Self::WrongKeyKind
+            | Self::WrongTeam => Proved::Good,
+            Self::KeyExpired | Self::KeyRevoked | Self::OwnerSuspended => Proved::Dead,
+            Self::AmbiguousCredentials
+            | Self::ClockUnsure
+            | Self::CorruptRecord
+            | Self::InvalidKey
+            | Self::MalformedKey
+            | Self::Misconfigured
+            | Self::MissingCredentials
+            | Self::Overloaded
+            | Self::StoreUnavailable => Proved::Nothing,
+        }
+    }
+}
+
+/// How a request ended. In stores and on the wire it is a word: `success`, or the code of the refusal, such as
+/// `key_revoked`, for a text that is no key with the reason: `malformed_key.truncated`. A request without a key is
+/// `missing_credentials`.
+///
+/// A good key at the wrong door is counted twice: as a `success`, for it was accepted, and as what the service behind the
+/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `insufficient_role` or `plan_required`. That is known
+/// from the [`Refusal`](crate::middleware::Refusal) in the extensions of the answer, where the layers and extractors of
+/// this crate leave one, and whoever answers with one. A 403 of a handler's own is no such outcome.
+///
+/// ```
+/// use tower_api_keys::{RefusalCode, key::MalformedReason, usage::Outcome};
+///
+/// assert_eq!(Outcome::Accepted.to_string(), "success");
+/// assert_eq!(Outcome::Refused(RefusalCode::KeyRevoked).to_string(), "key_revoked");
+/// assert_eq!(Outcome::Malformed(MalformedReason::Truncated).to_string(), "malformed_key.truncated");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The key was accepted.
+    Accepted,
+    /// The request was refused.
+    Refused(RefusalCode),
+    /// The text is no key, for this reason.
+    Malformed(MalformedReason),
+    /// A word of a newer version of this crate, or of a store of one's own.
+    Unknown(Box<str>),
+}
+
+const SUCCESS: &str = "success";
+
+/// Between the code of a text that is no key and the reason.
+const DOT: char = '.';
+
+impl Outcome {
+    /// A refusal; with its reason, if the text is no key.
+    pub(crate) const fn refused(code: RefusalCode, reason: Option<MalformedReason>) -> Self {
+        match reason {
+            Some(reason) => Self::Malformed(reason),
+            None => Self::Refused(code),
+        }
+    }
+
+    /// The outcome that a store has this word for.
+    pub(crate) fn of_word(word: &str) -> Self {
+        if word == SUCCESS {
+            return Self::Accepted;
+        }
+        let known = match word.split_once(DOT) {
+            Some((code, reason)) if code == RefusalCode::MalformedKey.as_str() => {
+                MalformedReason::of_word(reason).map(Self::Malformed)
+            }
+            _ => RefusalCode::of_word(word).map(Self::Refused),
+        };
+        known.unwrap_or_else(|| Self::Unknown(word.into()))
+    }
+
+    /// The word as a store has it.
+    #[must_use]
+    pub fn word(&self) -> Cow<'_, str> {
+        match self {
+            Self::Accepted => SUCCESS.into(),
+            Self::Refused(code) => code.as_str().into(),
+            Self::Malformed(reason) => format!("{}{DOT}{reason}", RefusalCode::MalformedKey).into(),
+            Self::Unknown(word) => Cow::Borrowed(word),
+        }
+    }
+
+    /// What the outcome means, in a sentence for whoever looks after the key.
+    ///
+    /// ```
+    /// use tower_api_keys::usage::Outcome;
+    ///
+    /// assert_eq!(Outcome::Accepted.meaning(), "The key was accepted.");
+    /// ```
+    #[must_use]
+    pub const fn meaning(&self) -> &'static str {
+        match self {
+            Self::Accepted => "The key was accepted.",
+            Self::Refused(code) => code.meaning(),
+            Self::Malformed(reason) => reason.advice(),
+            Self::Unknown(_) => "Refused, for a reason that this version does not know.",
+        }
+    }
+
+    pub(crate) const fn proves(&self) -> Proved {
+        match self {
+            Self::Accepted => Proved::Good,
+            Self::Refused(code) => code.proves(),
+            Self::Malformed(_) | Self::Unknown(_) => Proved::Nothing,
+        }
+    }
+
+    /// Whether the key was good, and what it asked for was denied behind the layer.
+    pub(crate) fn is_denied_downstream(&self) -> bool {
+        *self != Self::Accepted && self.proves() == Proved::Good
+    }
+}
+
+impl From<RefusalCode> for Outcome {
+    fn from(code: RefusalCode) -> Self {
+        Self::Refused(code)
+    }
+}
+
+impl From<MalformedReason> for Outcome {
+    fn from(reason: MalformedReason) -> Self {
+        Self::Malformed(reason)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.word())
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> impl Iterator<Item = Outcome> {
+        let refused = RefusalCode::ALL.into_iter().map(Outcome::Refused);
+        let malformed = MalformedReason::ALL.into_iter().map(Outcome::Malformed);
+        [Outcome::Accepted].into_iter().chain(refused).chain(malformed)
+    }
+
+    #[test]
+    fn every_outcome_is_read_back_from_its_word() {
+        for outcome in all() {
+            assert_eq!(Outcome::of_word(&outcome.word()), outcome);
+        }
+        for word in ["", "of_tomorrow", "malformed_key.of_tomorrow", "key_revoked.truncated", "Success"] {
+            let outcome = Outcome::of_word(word);
+            assert_eq!((&outcome, &*outcome.word()), (&Outcome::Unknown(word.into()), word));
+        }
+    }
+
+    #[test]
+    fn every_outcome_has_a_meaning_of_its_own() {
+        let mut meanings: Vec<_> = all().chain([Outcome::of_word("of_tomorrow")]).map(|one| one.meaning()).collect();
+        let count = meanings.len();
+        meanings.sort_unstable();
+        meanings.dedup();
+        assert_eq!(meanings.len(), count);
+    }
+
+    #[test]
+    fn codes_are_in_the_order_of_their_words() {
+        assert!(RefusalCode::ALL.is_sorted_by_key(|code| code.as_str()));
+        assert!(MalformedReason::ALL.is_sorted_by_key(|reason| reason.as_str()));
+    }
+}
