@@ -103,7 +103,7 @@ async fn measure<S: KeyStore>(name: &str, store: S) {
     whole(name, &manager, &admin).await;
 }
 
-async fn whole<S: KeyStore>(name: &str, manager: &KeyManager<S>, admin: &Actor) {
+async fn whole(name: &str, manager: &KeyManager, admin: &Actor) {
     let begun = Instant::now();
     let page = manager.inventory(InventoryQuery::all().flagged([KeyFlag::VagueName]), admin).await.unwrap();
     println!("{name}_flagged_ms\t{:.1}", millis(begun));

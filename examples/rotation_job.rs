@@ -78,7 +78,7 @@ async fn run(keys: &Keys, quiet: Duration) -> Result<(), Box<dyn Error>> {
 }
 
 struct Job {
-    manager: KeyManager<SqliteStore>,
+    manager: KeyManager,
     actor: Actor,
     quiet: Duration,
 }

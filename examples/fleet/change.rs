@@ -13,7 +13,6 @@ use tower_api_keys::{
     key::KeyId,
     manage::{ManageError, ManageErrorKind, RotateKey},
     record::Hold,
-    store::PostgresStore,
 };
 
 /// Far more than anything here takes: what takes longer has failed.
@@ -35,7 +34,7 @@ pub(crate) fn owner(number: u64) -> Owner {
 }
 
 impl Change {
-    pub(crate) async fn make(self, manager: &KeyManager<PostgresStore>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    pub(crate) async fn make(self, manager: &KeyManager) -> Result<(), Box<dyn Error + Send + Sync>> {
         let actor = Actor::system("fleet")?;
         let (hold, manager, actor) = (Hold::Suspended, manager, &actor);
         match self {
@@ -54,17 +53,14 @@ impl Change {
     }
 }
 
-pub(crate) async fn issue(
-    manager: &KeyManager<PostgresStore>,
-    to: u64,
-) -> Result<IssuedKey, Box<dyn Error + Send + Sync>> {
+pub(crate) async fn issue(manager: &KeyManager, to: u64) -> Result<IssuedKey, Box<dyn Error + Send + Sync>> {
     let actor = Actor::system("fleet")?;
     Ok(insist(|| manager.issue(IssueKey::of(owner(to)).named("fleet, on loopback"), &actor)).await?)
 }
 
 /// A new key in the place of this one, beside it until the rotation is finished.
 pub(crate) async fn begin_rotation(
-    manager: &KeyManager<PostgresStore>,
+    manager: &KeyManager,
     old: KeyId,
 ) -> Result<IssuedKey, Box<dyn Error + Send + Sync>> {
     let actor = &Actor::system("fleet")?;

@@ -16,7 +16,7 @@ use crate::{
     owner::OrganizationId,
     random::random_bytes,
     scope::Scope,
-    store::{KeyStore, guarded_change},
+    store::{AnyStore, KeyStore, guarded_change},
     time::Clock,
 };
 
@@ -315,8 +315,9 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), self.store_timeout);
         let (store, meter) = (Arc::clone(&self.store), Arc::clone(&wiring.meter));
         let flusher = Arc::new(UsageFlusher::new(store, Arc::clone(&usage), meter, self.usage_interval, timeout));
+        let any_store = AnyStore::shared(Arc::clone(&self.store));
         let denials = DenialLog::new(
-            Arc::clone(&self.store),
+            any_store.clone(),
             Arc::clone(&settings.clock),
             timeout,
             self.usage_interval,
@@ -324,7 +325,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         );
         let notifier = self.rules.notifier.clone();
         let parts = ManagerParts {
-            store: Arc::clone(&self.store),
+            store: any_store,
             hasher: hasher.clone(),
             format: settings.format.clone(),
             clock: Arc::clone(&settings.clock),

@@ -37,7 +37,7 @@ pub struct ApiKeys<S>(pub(super) Arc<Inner<S>>);
 
 pub(super) struct Inner<S> {
     pub(super) authenticator: Authenticator<S>,
-    pub(super) manager: KeyManager<S>,
+    pub(super) manager: KeyManager,
     pub(super) flusher: Arc<UsageFlusher<S>>,
     pub(super) upkeep: Arc<StoreUpkeep<S>>,
 }
@@ -58,13 +58,13 @@ impl<S: KeyStore> ApiKeys<S> {
 
     /// The manager of a service's only organization.
     #[must_use]
-    pub fn manager(&self) -> KeyManager<S> {
+    pub fn manager(&self) -> KeyManager {
         self.0.manager.clone()
     }
 
     /// The manager of one organization of many.
     #[must_use]
-    pub fn manager_for(&self, organization: OrganizationId) -> KeyManager<S> {
+    pub fn manager_for(&self, organization: OrganizationId) -> KeyManager {
         self.0.manager.for_organization(organization)
     }
 

@@ -18,9 +18,9 @@ use crate::{
     key::{KeyFormat, KeyId},
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
-        Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        Trail, UsageOf, Write,
+        AnyStore, Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader,
+        KeyStore, Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey,
+        StoreError, Trail, UsageOf, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -173,9 +173,9 @@ pub(super) struct Bench {
     pub(super) store: Arc<Faulty>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) lease: Arc<Lease>,
-    pub(super) denials: Arc<DenialLog<Faulty>>,
+    pub(super) denials: Arc<DenialLog>,
     monotonic: Instant,
-    pub(super) manager: KeyManager<Faulty>,
+    pub(super) manager: KeyManager,
 }
 
 impl Bench {
@@ -200,7 +200,7 @@ impl Bench {
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
         let denials = DenialLog::new(
-            Arc::clone(&store),
+            AnyStore::shared(Arc::clone(&store)),
             Arc::clone(&clock) as Arc<dyn Clock>,
             Duration::from_secs(5),
             Duration::from_secs(10),
@@ -208,7 +208,7 @@ impl Bench {
         );
         let denials = Arc::new(denials);
         let manager = KeyManager::new(ManagerParts {
-            store: Arc::clone(&store),
+            store: AnyStore::shared(Arc::clone(&store)),
             hasher,
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,

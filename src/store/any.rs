@@ -28,7 +28,11 @@ pub struct AnyStore(Arc<dyn ErasedStore>);
 impl AnyStore {
     /// Any store, as this one.
     pub fn new<S: KeyStore>(store: S) -> Self {
-        Self(Arc::new(store))
+        Self::shared(Arc::new(store))
+    }
+
+    pub(crate) fn shared<S: KeyStore>(store: Arc<S>) -> Self {
+        Self(store)
     }
 }
 

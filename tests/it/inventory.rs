@@ -7,7 +7,7 @@ use tower_api_keys::{
     key::KeyId,
     manage::{ExportFormat, InventoryQuery, KeyFlag, ListKeys, Plan, Rights, TeamRole},
     record::{ActorId, KeyRow, OwnerStatusRow},
-    store::{KeyStore, Liveness, MemoryStore, OwnerRow, PortableStore, Rows, SqliteStore},
+    store::{Liveness, MemoryStore, OwnerRow, PortableStore, Rows, SqliteStore},
     usage::UsageRow,
 };
 
@@ -126,7 +126,7 @@ fn queries() -> Vec<InventoryQuery> {
 }
 
 /// All that an inventory can say, as text.
-async fn told<S: KeyStore>(manager: &KeyManager<S>) -> Vec<String> {
+async fn told(manager: &KeyManager) -> Vec<String> {
     let blue = Rights::none().team(TeamId::new("blue").unwrap(), TeamRole::Admin, Plan::Free);
     let admins = [
         Actor::user(UserId::new("olga").unwrap(), Rights::none().org_admin()),

@@ -29,7 +29,6 @@ use crate::support::{
 };
 
 type Node<S> = ApiKeys<Arc<Hooked<S>>>;
-type Manager<S> = KeyManager<Arc<Hooked<S>>>;
 
 /// Two nodes, and the stores through which they see the same keys.
 struct Nodes<S> {
@@ -248,7 +247,7 @@ impl<S: KeyStore> Race<'_, S> {
     }
 
     /// Both nodes do something at the same moment.
-    async fn at_once<T, F>(&self, act: impl Fn(Manager<S>, usize) -> F) -> [T; 2]
+    async fn at_once<T, F>(&self, act: impl Fn(KeyManager, usize) -> F) -> [T; 2]
     where
         F: Future<Output = T> + Send + 'static,
         T: Send + 'static,
@@ -268,7 +267,7 @@ impl<S: KeyStore> Race<'_, S> {
         [one.await.unwrap(), other.await.unwrap()]
     }
 
-    fn manager(&self) -> Manager<S> {
+    fn manager(&self) -> KeyManager {
         self.nodes.keys[0].manager_for(self.organization.clone())
     }
 
@@ -336,7 +335,7 @@ impl Act {
 }
 
 impl Stop {
-    async fn carry_out<S: KeyStore>(self, manager: &KeyManager<S>, bot: Option<KeyId>) -> Told {
+    async fn carry_out(self, manager: &KeyManager, bot: Option<KeyId>) -> Told {
         match self {
             Self::CloseActor => close(manager, &user("alice").into()).await,
             Self::CloseOwner => close(manager, &blue()).await,
@@ -370,7 +369,7 @@ impl Stop {
     }
 }
 
-async fn act<S: KeyStore>(manager: &KeyManager<S>, what: Act, key: KeyId, actor: &Actor) -> Told<()> {
+async fn act(manager: &KeyManager, what: Act, key: KeyId, actor: &Actor) -> Told<()> {
     let done = match what {
         Act::Issue => manager.issue(IssueKey::of(blue()).named("made"), actor).await.map(drop),
         Act::Rename => manager.rename(&key, "renamed", actor).await.map(drop),
@@ -380,11 +379,11 @@ async fn act<S: KeyStore>(manager: &KeyManager<S>, what: Act, key: KeyId, actor:
     done.map_err(|error| error.kind())
 }
 
-async fn hold<S: KeyStore>(manager: &KeyManager<S>, owner: &Owner) -> Told {
+async fn hold(manager: &KeyManager, owner: &Owner) -> Told {
     manager.hold(owner, Hold::Suspended, &system()).await.map_err(|error| error.kind())
 }
 
-async fn close<S: KeyStore>(manager: &KeyManager<S>, owner: &Owner) -> Told {
+async fn close(manager: &KeyManager, owner: &Owner) -> Told {
     manager.close(owner, &system()).await.map_err(|error| error.kind())
 }
 

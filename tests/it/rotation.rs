@@ -24,10 +24,10 @@ use crate::support::{
 /// Two nodes and the store they share.
 struct Nodes<S> {
     store: Arc<S>,
-    managers: [KeyManager<Arc<S>>; 2],
+    managers: [KeyManager; 2],
 }
 
-async fn node<S: KeyStore>(store: Arc<S>) -> KeyManager<Arc<S>> {
+async fn node<S: KeyStore>(store: Arc<S>) -> KeyManager {
     ApiKeys::builder(store).hasher(cheap()).build().await.unwrap().manager()
 }
 
@@ -165,7 +165,7 @@ impl<S: KeyStore> Nodes<S> {
     }
 
     /// Both nodes do something at the same moment.
-    async fn at_once<T, F>(&self, act: impl Fn(KeyManager<Arc<S>>, usize) -> F) -> [T; 2]
+    async fn at_once<T, F>(&self, act: impl Fn(KeyManager, usize) -> F) -> [T; 2]
     where
         F: Future<Output = T> + Send + 'static,
         T: Send + 'static,
@@ -215,17 +215,17 @@ impl<S: KeyStore> Nodes<S> {
     }
 }
 
-async fn begin<S: KeyStore>(manager: &KeyManager<S>, request: RotateKey) -> Result<IssuedKey, ManageError> {
+async fn begin(manager: &KeyManager, request: RotateKey) -> Result<IssuedKey, ManageError> {
     let begun = manager.begin_rotation(request, &system()).await;
     begun.iter().for_each(|issued| remember(issued.plaintext().expose_secret()));
     begun
 }
 
-async fn finish<S: KeyStore>(manager: &KeyManager<S>, id: KeyId) -> Result<EndedRotation, ManageError> {
+async fn finish(manager: &KeyManager, id: KeyId) -> Result<EndedRotation, ManageError> {
     manager.finish_rotation(&id, &system()).await
 }
 
-async fn abort<S: KeyStore>(manager: &KeyManager<S>, id: KeyId) -> Result<EndedRotation, ManageError> {
+async fn abort(manager: &KeyManager, id: KeyId) -> Result<EndedRotation, ManageError> {
     manager.abort_rotation(&id, &system()).await
 }
 

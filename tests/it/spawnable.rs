@@ -92,68 +92,68 @@ macro_rules! calls_over {
             spawns!(ApiKeys::shutdown; keys: ApiKeys<$store> => keys.shutdown());
             spawns_once!(ApiKeysBuilder::build; builder: ApiKeysBuilder<$store> => builder.build());
 
-            spawns!(KeyManager::abort_rotation; keys: KeyManager<$store>, id: KeyId, actor: Actor
+            spawns!(KeyManager::abort_rotation; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.abort_rotation(&id, &actor));
-            spawns!(KeyManager::advise; keys: KeyManager<$store>, id: KeyId, actor: Actor => keys.advise(&id, &actor));
-            spawns!(KeyManager::begin_rotation; keys: KeyManager<$store>, id: KeyId, actor: Actor
+            spawns!(KeyManager::advise; keys: KeyManager, id: KeyId, actor: Actor => keys.advise(&id, &actor));
+            spawns!(KeyManager::begin_rotation; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.begin_rotation(RotateKey::of(id), &actor));
-            spawns!(KeyManager::blast_radius; keys: KeyManager<$store>, user: UserId, actor: Actor
+            spawns!(KeyManager::blast_radius; keys: KeyManager, user: UserId, actor: Actor
                 => keys.blast_radius(&user, &actor));
-            spawns!(KeyManager::can; keys: KeyManager<$store>, owner: Owner, actor: Actor
+            spawns!(KeyManager::can; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.can(&actor, KeyAction::Close, &Target::Owner(&owner)));
-            spawns!(KeyManager::close; keys: KeyManager<$store>, owner: Owner, actor: Actor
+            spawns!(KeyManager::close; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.close(&owner, &actor));
-            spawns!(KeyManager::events; keys: KeyManager<$store>, actor: Actor => keys.events(made::<AuditQuery>(), &actor));
-            spawns!(KeyManager::expire_at; keys: KeyManager<$store>, id: KeyId, at: Timestamp, actor: Actor
+            spawns!(KeyManager::events; keys: KeyManager, actor: Actor => keys.events(made::<AuditQuery>(), &actor));
+            spawns!(KeyManager::expire_at; keys: KeyManager, id: KeyId, at: Timestamp, actor: Actor
                 => keys.expire_at(&id, at, &actor));
-            spawns!(KeyManager::explain; keys: KeyManager<$store>, id: KeyId, actor: Actor
+            spawns!(KeyManager::explain; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.explain(&id, &actor));
-            spawns!(KeyManager::export_inventory; keys: KeyManager<$store>, sheet: Vec<u8>, actor: Actor
+            spawns!(KeyManager::export_inventory; keys: KeyManager, sheet: Vec<u8>, actor: Actor
                 => keys.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut sheet, &actor));
-            spawns!(KeyManager::export_inventory; keys: KeyManager<$store>, file: File, actor: Actor
+            spawns!(KeyManager::export_inventory; keys: KeyManager, file: File, actor: Actor
                 => keys.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut file, &actor));
-            spawns!(KeyManager::export_inventory; keys: KeyManager<$store>, any: Box<dyn io::Write + Send>, actor: Actor
+            spawns!(KeyManager::export_inventory; keys: KeyManager, any: Box<dyn io::Write + Send>, actor: Actor
                 => keys.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut *any, &actor));
-            spawns!(KeyManager::exposure; keys: KeyManager<$store>, user: UserId, actor: Actor
+            spawns!(KeyManager::exposure; keys: KeyManager, user: UserId, actor: Actor
                 => keys.exposure(&user, &actor));
-            spawns!(KeyManager::find; keys: KeyManager<$store>, id: KeyId, actor: Actor => keys.find(&id, &actor));
-            spawns!(KeyManager::finish_rotation; keys: KeyManager<$store>, id: KeyId, actor: Actor
+            spawns!(KeyManager::find; keys: KeyManager, id: KeyId, actor: Actor => keys.find(&id, &actor));
+            spawns!(KeyManager::finish_rotation; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.finish_rotation(&id, &actor));
-            spawns!(KeyManager::hold; keys: KeyManager<$store>, owner: Owner, actor: Actor
+            spawns!(KeyManager::hold; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.hold(&owner, Hold::Suspended, &actor));
-            spawns!(KeyManager::identify; keys: KeyManager<$store>, text: String, actor: Actor
+            spawns!(KeyManager::identify; keys: KeyManager, text: String, actor: Actor
                 => keys.identify(&text, &actor));
-            spawns!(KeyManager::inventory; keys: KeyManager<$store>, actor: Actor
+            spawns!(KeyManager::inventory; keys: KeyManager, actor: Actor
                 => keys.inventory(InventoryQuery::all(), &actor));
-            spawns!(KeyManager::inventory_summary; keys: KeyManager<$store>, actor: Actor
+            spawns!(KeyManager::inventory_summary; keys: KeyManager, actor: Actor
                 => keys.inventory_summary(InventoryQuery::all(), &actor));
-            spawns!(KeyManager::issue; keys: KeyManager<$store>, actor: Actor
+            spawns!(KeyManager::issue; keys: KeyManager, actor: Actor
                 => keys.issue(made::<IssueKey>(), &actor));
-            spawns!(KeyManager::lift; keys: KeyManager<$store>, owner: Owner, actor: Actor
+            spawns!(KeyManager::lift; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.lift(&owner, Hold::Suspended, &actor));
-            spawns!(KeyManager::list; keys: KeyManager<$store>, actor: Actor => keys.list(made::<ListKeys>(), &actor));
-            spawns!(KeyManager::misuse; keys: KeyManager<$store>, id: KeyId, since: Timestamp, actor: Actor
+            spawns!(KeyManager::list; keys: KeyManager, actor: Actor => keys.list(made::<ListKeys>(), &actor));
+            spawns!(KeyManager::misuse; keys: KeyManager, id: KeyId, since: Timestamp, actor: Actor
                 => keys.misuse(&id, since, &actor));
-            spawns!(KeyManager::narrow_scopes; keys: KeyManager<$store>, id: KeyId, actor: Actor
+            spawns!(KeyManager::narrow_scopes; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.narrow_scopes(&id, made(), &actor));
-            spawns!(KeyManager::plan_changed; keys: KeyManager<$store>, team: TeamId, plan: Plan, actor: Actor
+            spawns!(KeyManager::plan_changed; keys: KeyManager, team: TeamId, plan: Plan, actor: Actor
                 => keys.plan_changed(&team, plan, &actor));
-            spawns!(KeyManager::preview; keys: KeyManager<$store>, request: IssueKey, actor: Actor
+            spawns!(KeyManager::preview; keys: KeyManager, request: IssueKey, actor: Actor
                 => keys.preview(&request, &actor));
-            spawns!(KeyManager::refusals_without_key; keys: KeyManager<$store>, actor: Actor
+            spawns!(KeyManager::refusals_without_key; keys: KeyManager, actor: Actor
                 => keys.refusals_without_key(&actor));
-            spawns!(KeyManager::relabel; keys: KeyManager<$store>, id: KeyId, actor: Actor
+            spawns!(KeyManager::relabel; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.relabel(&id, made::<Labels>(), &actor));
-            spawns!(KeyManager::rename; keys: KeyManager<$store>, id: KeyId, name: String, actor: Actor
+            spawns!(KeyManager::rename; keys: KeyManager, id: KeyId, name: String, actor: Actor
                 => keys.rename(&id, &name, &actor));
-            spawns!(KeyManager::revoke; keys: KeyManager<$store>, id: KeyId, actor: Actor => keys.revoke(&id, &actor));
-            spawns!(KeyManager::revoke_many; keys: KeyManager<$store>, actor: Actor
+            spawns!(KeyManager::revoke; keys: KeyManager, id: KeyId, actor: Actor => keys.revoke(&id, &actor));
+            spawns!(KeyManager::revoke_many; keys: KeyManager, actor: Actor
                 => keys.revoke_many(made::<RevokeMany>(), &actor));
-            spawns!(KeyManager::rotation; keys: KeyManager<$store>, id: KeyId, actor: Actor
+            spawns!(KeyManager::rotation; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.rotation(&id, &actor));
-            spawns!(KeyManager::teams_to_issue_for; keys: KeyManager<$store>, actor: Actor
+            spawns!(KeyManager::teams_to_issue_for; keys: KeyManager, actor: Actor
                 => keys.teams_to_issue_for(&actor));
-            spawns!(KeyManager::usage; keys: KeyManager<$store>, id: KeyId, actor: Actor => keys.usage(&id, &actor));
+            spawns!(KeyManager::usage; keys: KeyManager, id: KeyId, actor: Actor => keys.usage(&id, &actor));
 
             spawns!(ResponseFuture::poll; layer: ApiKeyLayer<$store>
                 => layer.layer(made::<Inner>()).oneshot(made::<Request<Full<Bytes>>>()));

@@ -51,7 +51,7 @@ impl Regime {
     /// Sees to it that no live key outlives its time. Running it twice does no harm, and neither does a day without.
     pub async fn enforce<S: KeyStore>(
         &self,
-        manager: &KeyManager<S>,
+        manager: &KeyManager,
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Enforced, ManageError> {
@@ -74,7 +74,7 @@ impl Regime {
     /// The key with the expiry that its age calls for; none if somebody revoked it meanwhile.
     async fn limit<S: KeyStore>(
         &self,
-        manager: &KeyManager<S>,
+        manager: &KeyManager,
         actor: &Actor,
         key: KeyInfo,
         now: Timestamp,

@@ -15,11 +15,10 @@ use crate::{
     },
     owner::Owner,
     record::{KeyName, Labels, OwnerStatus},
-    store::KeyStore,
     time::Timestamp,
 };
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// Whether a personal key should be a team key, or a team key a personal one, and why: from where and how often it is
     /// used, then from its name and labels. The rules are told with [`Advice`]. Usage of the last seconds may not be
     /// counted yet.

@@ -192,7 +192,7 @@ fn unknown(kind: CheckKind, sentence: impl Into<String>) -> CallCheck {
     CallCheck { result: CheckResult::Unknown, ..passed(kind, sentence) }
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// What would happen if this key called now, and why: every check that a request meets, in its order, with since when
     /// and by whom, and what would change it; and how requests with it ended so far, so that a program that never called
     /// is told from one that calls and fails. One that sends half a key, or the blank it should have replaced, names no key:

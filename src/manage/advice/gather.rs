@@ -69,7 +69,7 @@ fn of_caller(caller: &Caller<'_>, counts: &[&UsageCount], now: Timestamp) -> Vec
     };
     match of_program {
         Some((name, Program::Known(of))) => {
-            add(EvidenceKind::Client, of, Weight::Strong, format!("`{name}` is {of}: {cadence}."));
+            add(EvidenceKind::Client, of, Weight::Strong, format!("`{name}` is {}: {cadence}.", of.phrase()));
         }
         Some((_, Program::Browser)) => {
             let sentence = format!("A browser, or a program that says it is one: {cadence}.");
@@ -135,11 +135,11 @@ fn written(facts: &Facts<'_>) -> Vec<Evidence> {
     let weak = |kind, points_to, sentence| Evidence::new(kind, points_to, Weight::Weak, sentence);
     let name = words::uses_of_name(facts.name.as_str())
         .into_iter()
-        .map(|(of, word)| weak(EvidenceKind::Name, of, format!("Its name says `{word}`: {of}.")));
+        .map(|(of, word)| weak(EvidenceKind::Name, of, format!("Its name says `{word}`: {}.", of.phrase())));
     let labels = facts.labels.iter().flat_map(|(label, value)| {
-        words::uses(value)
-            .into_iter()
-            .map(move |(of, word)| weak(EvidenceKind::Label, of, format!("Its label `{label}` says `{word}`: {of}.")))
+        words::uses(value).into_iter().map(move |(of, word)| {
+            weak(EvidenceKind::Label, of, format!("Its label `{label}` says `{word}`: {}.", of.phrase()))
+        })
     });
     let maker = facts.created_with.map(|_| {
         weak(EvidenceKind::Creator, KeyUse::SharedHost, "Another key made it: a program manages it.".to_owned())

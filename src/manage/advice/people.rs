@@ -18,7 +18,7 @@ use crate::{
     },
     owner::{Owner, UserId},
     record::{ActorId, OwnerStatus},
-    store::{KeyQuery, KeyStore, ListedKey, Liveness},
+    store::{KeyQuery, ListedKey, Liveness},
     time::Timestamp,
     usage::{UsageCount, UsageDetail},
 };
@@ -223,7 +223,7 @@ impl fmt::Display for Exposure {
     }
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// What stops if this person leaves: their live personal keys, with who else seems to depend on them; and what does
     /// not stop: the live keys they made for teams, as far as the actor may see those.
     ///

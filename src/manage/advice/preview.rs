@@ -157,16 +157,17 @@ impl Notes {
         if uses.iter().any(|(of, _)| of.key_kind() == kind) {
             return;
         }
+        let what = of.phrase();
         match kind {
             KeyKind::User => self.add(
                 NoteKind::ShouldBeTeamKey,
                 Severity::Warning,
-                format!("It says `{word}`, which sounds like {of}: with a personal key, that stops when the person leaves. A team key goes on."),
+                format!("It says `{word}`, which sounds like {what}: with a personal key, that stops when the person leaves. A team key goes on."),
             ),
             KeyKind::Team => self.add(
                 NoteKind::ShouldBePersonalKey,
                 Severity::Warning,
-                format!("It says `{word}`, which sounds like {of}: a team key goes on after the person leaves. A personal key stops."),
+                format!("It says `{word}`, which sounds like {what}: a team key goes on after the person leaves. A personal key stops."),
             ),
         }
     }

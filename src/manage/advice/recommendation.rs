@@ -137,6 +137,6 @@ words! {
 
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.recommendation.fmt(f)
+        f.pad(self.recommendation.sentence())
     }
 }

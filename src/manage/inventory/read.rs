@@ -20,7 +20,7 @@ use crate::{
     },
     owner::Owner,
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyCursor, KeyQuery, KeyStore, ListedKey},
+    store::{FoundKey, KeyCursor, KeyQuery, ListedKey},
     time::Timestamp,
     usage::UsageDetail,
 };
@@ -58,7 +58,7 @@ struct Question<'a> {
     now: Timestamp,
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// A page of keys with how they are used and what somebody should look at, in the order of their making: those whose
     /// usage the actor may see.
     ///

@@ -18,7 +18,7 @@ use crate::{
         policy::KeyAction,
     },
     owner::KeyKind,
-    store::{FoundKey, KeyQuery, KeyStore},
+    store::{FoundKey, KeyQuery},
     time::Timestamp,
 };
 
@@ -36,7 +36,7 @@ struct Found {
     unreadable: u64,
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// The keys that a text may be about: a leaked key or part of one, a line of a log, a pasted header, at most 64 KiB.
     /// Only those that the actor may see; whether others exist shows in nothing.
     ///

@@ -56,7 +56,7 @@ pub struct Identified {
 
 impl fmt::Display for Identified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key.redacted, self.evidence)
+        write!(f, "{}: {}", self.key.redacted, self.evidence.sentence())
     }
 }
 

@@ -194,7 +194,7 @@ const MOST: u16 = 1_000;
 /// Reads of a thousand events each.
 const MOST_READS: usize = 100;
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// What may have been done with a key since it leaked: its sources with those that are new, attempts after its end,
     /// what it changed, and the keys it made.
     ///

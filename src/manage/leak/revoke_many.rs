@@ -13,7 +13,7 @@ use crate::{
     owner::Owner,
     record::KeyRow,
     scope::{Scope, Scopes},
-    store::{FoundKey, KeyQuery, KeyStore, Liveness, WriteOutcome},
+    store::{FoundKey, KeyQuery, Liveness, WriteOutcome},
 };
 
 /// Writes of one change, the most a store takes.
@@ -37,7 +37,7 @@ struct Run<'a> {
     only_looks: bool,
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// Revokes many keys at once, and looks for more until it finds no live one that matches: also those made meanwhile.
     ///
     /// Each key is decided on by itself: hidden ones are neither touched nor counted, those that the actor sees and may

@@ -64,7 +64,7 @@ impl Wanted {
     }
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// Writes what the actor wants, with its events, if the actor may still act at that moment. One outcome for each
     /// write.
     pub(in crate::manage) async fn apply(

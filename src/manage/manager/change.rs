@@ -14,7 +14,7 @@ use crate::{
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, Labels, Revocation, labels_text},
     scope::Scopes,
-    store::{KeyStore, KeyUpdate, Write, WriteOutcome},
+    store::{KeyUpdate, Write, WriteOutcome},
     time::{ClockReading, Timestamp},
 };
 
@@ -25,7 +25,7 @@ struct Edited {
     after: Option<String>,
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// Gives a key another name. The same name again writes nothing.
     ///
     /// # Errors

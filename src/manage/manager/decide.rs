@@ -14,13 +14,13 @@ use crate::{
     },
     owner::{OrganizationId, Owner, TeamId, TeamRef, UserId},
     scope::Scope,
-    store::{KeyStore, StoreError},
+    store::StoreError,
 };
 
 /// Teams that a directory is asked about at a time.
 const AT_ONCE: usize = 8;
 
-impl<S> KeyManager<S> {
+impl KeyManager {
     /// Whether the actor may do this to that: the decision that guards the action itself, to show or to grey a button.
     /// Asks the [`Policy`](crate::manage::Policy) and, about a new key for a team, the
     /// [`Directory`](crate::manage::Directory). That the actor is active and the key live is looked at when it acts, and so
@@ -162,7 +162,7 @@ impl<S> KeyManager<S> {
 }
 
 /// Decisions on real attempts, which leave a trace in the audit trail if they are no.
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// Whether it is an actor of this organization that may manage keys at all.
     pub(in crate::manage) fn admit(&self, actor: &Actor) -> Result<(), ManageError> {
         self.admissible(actor).inspect_err(|error| {

@@ -15,13 +15,13 @@ use crate::{
     },
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus},
     scope::Scopes,
-    store::{KeyStore, Write},
+    store::Write,
     time::Timestamp,
 };
 
 const LONGEST_IDEMPOTENCY_KEY: usize = 256;
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// Makes a key. Its text leaves in the answer, once; the store gets a hash of it.
     ///
     /// A key that acts gives only scopes it has itself, and never [`keys:manage`](crate::Scope::KEYS_MANAGE), which people and

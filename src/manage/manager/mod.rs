@@ -35,7 +35,7 @@ use crate::{
     owner::{OrganizationId, Owner},
     record::{KeyRecord, NewKeys, OwnerStatus},
     scope::{Scope, Scopes},
-    store::{FoundKey, KeyStore, Lease, OwnerRef, guarded},
+    store::{AnyStore, FoundKey, KeyReader, KeyStore, Lease, OwnerRef, guarded},
     time::Clock,
 };
 
@@ -66,11 +66,12 @@ use crate::{
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct KeyManager<S>(pub(super) Arc<ManagerParts<S>>);
+#[derive(Clone)]
+pub struct KeyManager(pub(super) Arc<ManagerParts>);
 
 /// What a [`KeyManager`] is made of.
-pub(crate) struct ManagerParts<S> {
-    pub(crate) store: Arc<S>,
+pub(crate) struct ManagerParts {
+    pub(crate) store: AnyStore,
     pub(crate) hasher: Hasher,
     pub(crate) format: KeyFormat,
     pub(crate) clock: Arc<dyn Clock>,
@@ -82,20 +83,20 @@ pub(crate) struct ManagerParts<S> {
     pub(crate) organization: OrganizationId,
     pub(crate) rules: Arc<Rules>,
     /// Shared by all organizations.
-    pub(crate) denials: Arc<DenialLog<S>>,
+    pub(crate) denials: Arc<DenialLog>,
     /// Told of each key once the store has it. None where keys are not checked.
     pub(crate) new_keys: Option<Weak<dyn NewKeys>>,
 }
 
-impl<S> KeyManager<S> {
-    pub(crate) fn new(parts: ManagerParts<S>) -> Self {
+impl KeyManager {
+    pub(crate) fn new(parts: ManagerParts) -> Self {
         Self(Arc::new(parts))
     }
 
     /// The same for another organization.
     pub(crate) fn for_organization(&self, organization: OrganizationId) -> Self {
         Self::new(ManagerParts {
-            store: Arc::clone(&self.0.store),
+            store: self.0.store.clone(),
             hasher: self.0.hasher.clone(),
             format: self.0.format.clone(),
             clock: Arc::clone(&self.0.clock),
@@ -149,7 +150,7 @@ impl<S> KeyManager<S> {
     }
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// The key of this id in this organization, whoever asks.
     pub(in crate::manage) async fn row(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
         let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
@@ -176,13 +177,7 @@ impl<S: KeyStore> KeyManager<S> {
     }
 }
 
-impl<S> Clone for KeyManager<S> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<S> fmt::Debug for KeyManager<S> {
+impl fmt::Debug for KeyManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyManager")
             .field("organization", &self.0.organization)

@@ -14,10 +14,10 @@ use crate::{
     },
     owner::{Owner, TeamId},
     record::Hold,
-    store::{KeyStore, OwnerChange, Write, WriteOutcome},
+    store::{OwnerChange, Write, WriteOutcome},
 };
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// Puts a hold on a user or a team: from the next request on, none of its keys is accepted, and it gets no new ones.
     /// A hold on a user concerns their personal keys only, never the team keys they made.
     ///

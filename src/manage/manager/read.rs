@@ -18,7 +18,7 @@ use crate::{
     time::Timestamp,
 };
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// The key of this id, dead or alive, with its usage if the actor may see it.
     ///
     /// # Errors

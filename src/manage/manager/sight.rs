@@ -9,7 +9,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyStore, ListedKey, OwnerRef},
+    store::{FoundKey, ListedKey, OwnerRef},
     usage::UsageTotals,
 };
 
@@ -37,7 +37,7 @@ impl Shown {
     }
 }
 
-impl<S> KeyManager<S> {
+impl KeyManager {
     pub(in crate::manage) fn sight(&self, actor: &Actor, found: &FoundKey) -> Sight {
         let sees = |target: &Target<'_>| self.allows(actor, KeyAction::See, target);
         match read(found) {
@@ -70,7 +70,7 @@ impl<S> KeyManager<S> {
     }
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// The key of this row, if the actor may do this to it.
     pub(in crate::manage) fn permitted(
         &self,

@@ -16,7 +16,7 @@ use crate::{
 /// The most keys whose counts one call of a store tells, as its contract says.
 const MOST_KEYS: usize = 1_000;
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// How a key is used, by outcome and source: each node writes what it counted at an interval, by default 10 seconds.
     ///
     /// ```

@@ -36,9 +36,9 @@ impl Walk {
     }
 
     /// The next page, which may be empty; none once all were shown.
-    pub(in crate::manage) async fn next_page<S: KeyStore>(
+    pub(in crate::manage) async fn next_page(
         &mut self,
-        manager: &KeyManager<S>,
+        manager: &KeyManager,
     ) -> Result<Option<Vec<ListedKey>>, ManageError> {
         let Some(owner) = self.owners.front() else { return Ok(None) };
         self.query.owner.clone_from(owner);
@@ -58,7 +58,7 @@ impl Walk {
     }
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// The owners to whom the actor may do all this; none of them in particular where it may to the whole organization.
     pub(in crate::manage) fn reach(&self, actor: &Actor, actions: &[KeyAction]) -> Vec<Option<Owner>> {
         let may = |target: &Target<'_>| actions.iter().all(|action| self.allows(actor, *action, target));

@@ -14,7 +14,7 @@ use crate::{
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, OwnerStatus},
     scope::{Scope, Scopes},
-    store::{FoundKey, Guard, KeyStore, OwnerRef, Write},
+    store::{FoundKey, Guard, OwnerRef, Write},
     time::Timestamp,
 };
 
@@ -25,7 +25,7 @@ struct Made {
     hash: KeyHash,
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// Begins to replace a key: makes a new one with the owner, name, labels, scopes and expiry of the old one, as far as
     /// the request does not say otherwise. Both are accepted until the rotation is
     /// [finished](Self::finish_rotation) or [aborted](Self::abort_rotation); [`rotation`](Self::rotation) says how far it

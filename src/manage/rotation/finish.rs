@@ -14,7 +14,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     record::Revocation,
-    store::{Guard, KeyStore, WriteOutcome},
+    store::{Guard, WriteOutcome},
     time::Timestamp,
 };
 
@@ -24,7 +24,7 @@ const LONGER: &str = "expiry_later";
 /// An expiry that a key gets back.
 struct Restored(Option<Timestamp>);
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// Ends the old key of a rotation for good, from the next request on, if the new one is live at that moment. A
     /// rotation that is finished stays as it is, and the answer says so.
     ///

@@ -23,7 +23,7 @@ pub(in crate::manage) enum Beginning {
     Set { sequence: i64, before: Option<Timestamp>, after: Option<Timestamp> },
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// What the making of this new key did to the old one, which has this expiry.
     pub(in crate::manage) async fn beginning(
         &self,

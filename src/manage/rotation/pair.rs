@@ -66,7 +66,7 @@ impl Pair {
     }
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// The rotation that a key names, if the actor may do this to its old key and see its new one: that of which it is
     /// the new key; if there is none, the last of which it is the old one.
     ///

@@ -16,7 +16,6 @@ use crate::{
         policy::KeyAction,
     },
     record::{KeyRecord, OwnerStatus},
-    store::KeyStore,
     time::Timestamp,
     usage::{UsageCount, UsageDetail},
 };
@@ -173,7 +172,7 @@ impl EndedRotation {
     }
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// How far the rotation under way is, of which this is the new or the old key: who still calls with the old one,
     /// whether the new one was seen, and what follows from it. Whoever asks may see the usage of both.
     ///

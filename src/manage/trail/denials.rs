@@ -12,7 +12,7 @@ use crate::{
     log::{Repeated, log},
     owner::{OrganizationId, Owner},
     record::{ActorId, SystemLabel},
-    store::{KeyStore, StoreError, guarded_change},
+    store::{AnyStore, KeyStore, StoreError, guarded_change},
     time::{Clock, Timestamp},
 };
 
@@ -58,8 +58,8 @@ pub(in crate::manage) struct Attempt {
 
 /// Denied attempts until they are in the audit trail, added up so that nobody can flood it: an actor costs at most 32
 /// events an hour, however often it tries.
-pub(crate) struct DenialLog<S> {
-    store: Arc<S>,
+pub(crate) struct DenialLog {
+    store: AnyStore,
     clock: Arc<dyn Clock>,
     timeout: Duration,
     interval: Duration,
@@ -102,9 +102,9 @@ struct Line {
     is_known: bool,
 }
 
-impl<S: KeyStore> DenialLog<S> {
+impl DenialLog {
     pub(crate) fn new(
-        store: Arc<S>,
+        store: AnyStore,
         clock: Arc<dyn Clock>,
         timeout: Duration,
         interval: Duration,
@@ -161,7 +161,7 @@ impl<S: KeyStore> DenialLog<S> {
     }
 }
 
-impl<S> DenialLog<S> {
+impl DenialLog {
     /// A panic elsewhere leaves counts as they are: each is a whole number at any moment.
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -317,7 +317,7 @@ fn owner_of(subject: &Subject) -> &Owner {
     }
 }
 
-impl<S> fmt::Debug for DenialLog<S> {
+impl fmt::Debug for DenialLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DenialLog").finish_non_exhaustive()
     }

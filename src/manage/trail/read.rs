@@ -44,7 +44,7 @@ impl Shown {
     }
 }
 
-impl<S: KeyStore> KeyManager<S> {
+impl KeyManager {
     /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see.
     ///
     /// Lines of attempts are [asked for apart](AuditQuery::attempts).

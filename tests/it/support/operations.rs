@@ -100,9 +100,9 @@ pub struct Scene {
 }
 
 /// A process that is about to begin the operation: it knows the keys.
-pub struct Ready<S> {
+pub struct Ready {
     scene: Scene,
-    manager: KeyManager<S>,
+    manager: KeyManager,
     ids: Vec<KeyId>,
 }
 
@@ -149,7 +149,7 @@ impl Scene {
         Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None }
     }
 
-    pub async fn ready<S: KeyStore>(&self, store: &Arc<S>) -> Ready<Arc<S>> {
+    pub async fn ready<S: KeyStore>(&self, store: &Arc<S>) -> Ready {
         let manager = self.manager(store, 2).await;
         let keys = manager.list(ListKeys::all(), &self.alice()).await.unwrap().keys;
         let ids: Vec<_> = keys.iter().map(|key| key.id).collect();
@@ -159,7 +159,7 @@ impl Scene {
     }
 
     /// That of a process which begins so many minutes after noon.
-    async fn manager<S: KeyStore>(&self, store: &Arc<S>, minutes: u64) -> KeyManager<Arc<S>> {
+    async fn manager<S: KeyStore>(&self, store: &Arc<S>, minutes: u64) -> KeyManager {
         let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET);
         let clock = Arc::new(ManualClock::at(noon().saturating_add(Duration::from_secs(60 * minutes))));
         let keys = ApiKeys::builder(Arc::clone(store)).hasher(hasher).clock(clock).build().await.unwrap();
@@ -233,7 +233,7 @@ impl Scene {
     }
 }
 
-impl<S: KeyStore> Ready<Arc<S>> {
+impl Ready {
     /// The operation itself.
     pub async fn act(&self) -> Result<Effect, ManageErrorKind> {
         self.try_act().await.map_err(|error| error.kind())

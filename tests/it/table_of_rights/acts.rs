@@ -18,7 +18,7 @@ use super::{
 use crate::support::{system, team, user};
 
 /// What the actor is told.
-pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cell: &Cell, actor: &Actor) -> String {
+pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
     let (id, owner) = (world.target(), cell.owner());
     let seen = |usage: Option<_>| if usage.is_some() { "usage" } else { "bare" };
     let told_of = |page: EventPage| {
@@ -91,7 +91,7 @@ pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cel
 }
 
 /// What a button for it would be told.
-pub async fn ask<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cell: &Cell, actor: &Actor) -> String {
+pub async fn ask<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
     let (owner, key) = (cell.owner(), found(world, &world.target()).await);
     let (of_key, of_owner, of_new) = (Target::listed(&key), Target::Owner(&owner), Target::new_key(&owner));
     let (action, target) = match cell.action {
@@ -123,7 +123,7 @@ pub async fn ask<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager<S>, cel
 }
 
 /// A key of a person becomes a team's if both the key may be rotated and the team be given one.
-async fn into_team<S: KeyStore>(manager: &KeyManager<S>, actor: &Actor, of_key: &Target<'_>) -> String {
+async fn into_team(manager: &KeyManager, actor: &Actor, of_key: &Target<'_>) -> String {
     let blue = team("blue").into();
     match manager.can(actor, KeyAction::Rotate, of_key).await.unwrap() {
         Decision::Allow => said(manager.can(actor, KeyAction::Issue, &Target::new_key(&blue)).await.unwrap()),

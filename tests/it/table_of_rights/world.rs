@@ -39,7 +39,7 @@ impl<'a, S: KeyStore> World<'a, S> {
         Self { keys, store, number, home: organization("home"), abroad: organization("abroad") }
     }
 
-    pub fn manager_of(&self, organization: &OrganizationId) -> KeyManager<S> {
+    pub fn manager_of(&self, organization: &OrganizationId) -> KeyManager {
         self.keys.manager_for(organization.clone())
     }
 

@@ -61,14 +61,14 @@ impl Directory for Broken {
     }
 }
 
-fn with(directory: impl Directory) -> (Bench, KeyManager<Faulty>) {
+fn with(directory: impl Directory) -> (Bench, KeyManager) {
     let bench = Bench::with_rules(Rules { directory: AnyDirectory::new(directory), ..Rules::default() });
     let manager = bench.manager.for_organization(acme());
     (bench, manager)
 }
 
 /// Says a plan of every team that a form names, as services without plans do.
-fn org_admin(manager: &KeyManager<Faulty>) -> Actor {
+fn org_admin(manager: &KeyManager) -> Actor {
     let rights = Rights::none().org_admin().team_plan(team_id("blue"), Plan::Enterprise);
     manager.actor(user_id("olga"), rights.team_plan(team_id("red"), Plan::Enterprise))
 }
