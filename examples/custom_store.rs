@@ -14,10 +14,11 @@ use tower_api_keys::{
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery,
         KeyReader, KeyStore, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        Trail, UsageOf, Write, WriteOutcome, conformance::check_store,
+        Trail, UsageOf, Write, WriteOutcome,
     },
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
+use tower_api_keys_conformance::check_store;
 
 #[tokio::main(flavor = "current_thread")]
 #[allow(clippy::print_stdout, reason = "the report is what this program is for")]

@@ -11,11 +11,13 @@ export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
 logs=$CARGO_TARGET_DIR/check-logs
 rm -rf "$logs" && mkdir -p "$logs"
 
-# The small packages that stand beside the published one, each with its own lock file.
+# The packages that stand apart, each with its own lock file; all others are members of the workspace.
 shopt -s nullglob
-examples=(examples/*/Cargo.toml)
 benches=(benches/*/Cargo.toml)
-nested=("${examples[@]}" "${benches[@]}" fuzz/Cargo.toml)
+apart=("${benches[@]}" fuzz/Cargo.toml)
+
+# The members beside the library itself: the conformance kit, and examples that are packages of their own.
+members=(--workspace --exclude tower-api-keys)
 
 tools() {
   command -v cargo >/dev/null || { echo "cargo is missing: install Rust first, https://rustup.rs"; return 1; }
@@ -60,7 +62,7 @@ install_packages() {
 
 fetch() {
   cargo fetch --locked
-  for manifest in "${nested[@]}"; do cargo fetch --locked --manifest-path "$manifest"; done
+  for manifest in "${apart[@]}"; do cargo fetch --locked --manifest-path "$manifest"; done
 }
 
 shell_syntax() {
@@ -72,7 +74,7 @@ shell_syntax() {
 
 format() {
   cargo fmt --all --check
-  for manifest in "${nested[@]}"; do cargo fmt --manifest-path "$manifest" --check; done
+  for manifest in "${apart[@]}"; do cargo fmt --manifest-path "$manifest" --check; done
 }
 
 clippy_all_features() { cargo clippy --locked --all-targets --all-features -- -D warnings; }
@@ -126,15 +128,14 @@ instruction_counts() {
   fi
 }
 
-nested_examples() {
-  for manifest in "${examples[@]}"; do
-    cargo clippy --locked --manifest-path "$manifest" --all-targets -- -D warnings
-    cargo test --locked --manifest-path "$manifest" 2>&1 | tee -a "$logs/nested-tests"
-  done
-  [ ${#examples[@]} -gt 0 ] || echo "there are none"
+other_members() {
+  cargo clippy --locked "${members[@]}" --all-targets -- -D warnings
+  cargo test --locked "${members[@]}" 2>&1 | tee "$logs/member-tests"
 }
 
-documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps; }
+documentation() {
+  RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps -p tower-api-keys -p tower-api-keys-conformance
+}
 
 # A fresh clone has to be clean; somebody at work on the project may package what is not committed yet.
 package() {
@@ -183,7 +184,7 @@ finish() {
   [ ${#report[@]} -eq 0 ] || printf '%s\n' "${report[@]}"
   [ -z "$running" ] || printf '  FAILED %5d s  %s\n' $((SECONDS - begun)) "${running//_/ }"
   printf '         %5d s  altogether\n' "$SECONDS"
-  for kind in doc-tests nested-tests; do
+  for kind in doc-tests member-tests; do
     [ ! -s "$logs/$kind" ] || sed -n "s/^test result: /$kind: /p" "$logs/$kind"
   done
   [ ! -s "$logs/tests" ] || summary
@@ -215,7 +216,7 @@ run build_examples
 run unit_and_integration_tests
 run doc_tests
 run instruction_counts
-run nested_examples
+run other_members
 run documentation
 run package
 run dependencies

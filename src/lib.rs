@@ -99,7 +99,6 @@
 //! | `postgres-tls` | TLS between the two, with rustls and ring: a C compiler is needed |
 //! | `metrics` | `Authenticator::publish_metrics`: what checks cost, for the recorder of the crate `metrics` |
 //! | `tracing` | log lines for what an operator should know, never with a key |
-//! | `conformance` | the conformance kit, for stores of your own |
 //! | `test-util` | `Principal::fake`, `acting_as`, `ManualClock`: for tests |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

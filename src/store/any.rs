@@ -42,11 +42,8 @@ impl fmt::Debug for AnyStore {
     }
 }
 
-/// [`KeyReader`] of a type that need not be known.
-#[cfg_attr(
-    not(feature = "conformance"),
-    allow(unreachable_pub, reason = "a bound of the conformance kit's `Candidate`, which is public")
-)]
+/// [`KeyReader`] of a type that need not be known. For the conformance kit, too, and not part of the API.
+#[doc(hidden)]
 pub trait ErasedReader: Send + Sync {
     fn find<'a>(&'a self, id: &'a KeyId) -> BoxFuture<'a, Result<Option<FoundKey>, StoreError>>;
     fn changes_since(&self, head: Option<Head>) -> BoxFuture<'_, Result<Changes, StoreError>>;
@@ -75,11 +72,8 @@ impl<R: KeyReader> ErasedReader for R {
 /// [`KeyStore`] with boxed futures.
 macro_rules! erased {
     ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
-        /// [`KeyStore`] of a type that need not be known.
-        #[cfg_attr(
-            not(feature = "conformance"),
-            allow(unreachable_pub, reason = "a bound of the conformance kit's `Candidate`, which is public")
-        )]
+        /// [`KeyStore`] of a type that need not be known. For the conformance kit, too, and not part of the API.
+        #[doc(hidden)]
         pub trait ErasedStore: ErasedReader {
             $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>>;)*
         }

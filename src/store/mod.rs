@@ -2,7 +2,7 @@
 //!
 //! [`KeyReader`] is enough for a node that only checks keys; [`KeyStore`] adds what managing them needs. A store for
 //! another database implements the one or both with plain `async fn`s and proves itself with the conformance kit
-//! (feature `conformance`), whose clauses are the fine print of this page: `check_store` tries one handle, `check_pair`
+//! (`tower-api-keys-conformance`), whose clauses are the fine print of this page: `check_store` tries one handle, `check_pair`
 //! two onto the same data, as two nodes have.
 //!
 //! [`copy`](copy()) moves all data from one store into another, without a key being reissued: from SQLite to PostgreSQL,
@@ -23,8 +23,6 @@
 
 mod any;
 mod change;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod contract;
 mod error;
 mod guarded;
@@ -39,6 +37,8 @@ mod sqlite;
 mod transfer;
 
 pub use any::AnyStore;
+#[doc(hidden)]
+pub use any::{ErasedReader, ErasedStore};
 pub use change::{Applied, AuditedWrite, Change, ChangeId, Guard, KeyUpdate, OwnerChange, Write, WriteOutcome};
 pub use contract::{FoundKey, KeyReader, KeyStore};
 pub use error::{Conflict, StoreError, StoreErrorKind};

@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use tower_api_keys::store::{
-    AnyStore, KeyStore, MemoryStore,
-    conformance::{Clause, Verdict, check_pair, check_reader, check_store},
-};
+use tower_api_keys::store::{AnyStore, KeyStore, MemoryStore};
+use tower_api_keys_conformance::{Clause, Verdict, check_pair, check_reader, check_store};
 
 #[path = "support/broken.rs"]
 mod broken;
@@ -203,10 +201,8 @@ async fn a_fault_between_handles_does_not_show_in_one() {
 mod sqlite {
     use std::{env, fs, path::PathBuf, process};
 
-    use tower_api_keys::store::{
-        KeyStore, SqliteStore,
-        conformance::{check_pair, check_reader, check_store},
-    };
+    use tower_api_keys::store::{KeyStore, SqliteStore};
+    use tower_api_keys_conformance::{check_pair, check_reader, check_store};
 
     /// A folder of its own, gone with it.
     struct Folder(PathBuf);

@@ -32,11 +32,9 @@ use tower_api_keys::{
     auth::{AuthErrorKind, Freshness},
     hash::Argon2Params,
     key::PlaintextKey,
-    store::{
-        PostgresErrorKind, PostgresSettings, PostgresStore,
-        conformance::{check_pair, check_store},
-    },
+    store::{PostgresErrorKind, PostgresSettings, PostgresStore},
 };
+use tower_api_keys_conformance::{check_pair, check_store};
 
 type Keys = ApiKeys<PostgresStore>;
 

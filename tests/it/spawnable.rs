@@ -30,10 +30,10 @@ use tower_api_keys::{
     store::{
         self, AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, OwnerRef, Place,
         PortableStore, Prune, RehashedKey, Rows, SqliteStore, StoreError, UsageOf,
-        conformance::{check_pair, check_portable, check_reader, check_store},
     },
     usage::UsageBatch,
 };
+use tower_api_keys_conformance::{check_pair, check_portable, check_reader, check_store};
 
 /// As much as `tokio::spawn` asks for, and an executor that moves tasks between threads.
 fn spawned<T: Send + 'static>(_: impl Future<Output = T> + Send + 'static) {}

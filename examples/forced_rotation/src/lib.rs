@@ -15,7 +15,7 @@ use tower_api_keys::{
     Actor, KeyManager, Timestamp,
     key::KeyId,
     manage::{KeyInfo, ListKeys, ManageError, ManageErrorKind, RotateKey},
-    store::{KeyStore, Liveness},
+    store::Liveness,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -49,12 +49,7 @@ pub struct Enforced {
 
 impl Regime {
     /// Sees to it that no live key outlives its time. Running it twice does no harm, and neither does a day without.
-    pub async fn enforce<S: KeyStore>(
-        &self,
-        manager: &KeyManager,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<Enforced, ManageError> {
+    pub async fn enforce(&self, manager: &KeyManager, actor: &Actor, now: Timestamp) -> Result<Enforced, ManageError> {
         let mut enforced = Enforced::default();
         let mut query = ListKeys::all().with_liveness(Liveness::Live).with_limit(1_000);
         loop {
@@ -72,7 +67,7 @@ impl Regime {
     }
 
     /// The key with the expiry that its age calls for; none if somebody revoked it meanwhile.
-    async fn limit<S: KeyStore>(
+    async fn limit(
         &self,
         manager: &KeyManager,
         actor: &Actor,

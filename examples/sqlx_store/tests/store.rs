@@ -25,11 +25,9 @@ use tower_api_keys::{
     hash::Argon2Params,
     key::PlaintextKey,
     record::KeyRow,
-    store::{
-        AuditedWrite, Change, ChangeId, KeyStore, PostgresSettings, PostgresStore, Write,
-        conformance::{check_pair, check_store},
-    },
+    store::{AuditedWrite, Change, ChangeId, KeyStore, PostgresSettings, PostgresStore, Write},
 };
+use tower_api_keys_conformance::{check_pair, check_store};
 
 async fn pool(server: &Server) -> PgPool {
     PgPoolOptions::new().max_connections(8).connect(&server.url()).await.unwrap()

@@ -6,11 +6,9 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     key::PlaintextKey,
     record::Hold,
-    store::{
-        self, CopyErrorKind, KeyStore, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore,
-        conformance::check_portable,
-    },
+    store::{self, CopyErrorKind, KeyStore, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
 };
+use tower_api_keys_conformance::check_portable;
 
 use super::{
     content::{all_rows, content, sample},

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tower_api_keys::store::{MemoryStore, SqliteStore, conformance::check_portable};
+use tower_api_keys::store::{MemoryStore, SqliteStore};
+use tower_api_keys_conformance::check_portable;
 
 use super::stores::{Fault, Faulty};
 

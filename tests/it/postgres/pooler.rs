@@ -10,11 +10,9 @@ use std::{
 use tempfile::TempDir;
 use tower_api_keys::{
     auth::{AuthErrorKind, Freshness},
-    store::{
-        PostgresErrorKind, PostgresStore,
-        conformance::{check_pair, check_store},
-    },
+    store::{PostgresErrorKind, PostgresStore},
 };
+use tower_api_keys_conformance::{check_pair, check_store};
 
 use super::{
     RECOVERY, check, comes_to, connected, known_key, migrated, node, node_of, revoke,

@@ -6,8 +6,9 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 use tower_api_keys::{
     auth::{AuthErrorKind, Freshness},
-    store::{PostgresErrorKind, PostgresSettings, PostgresStore, conformance::check_store},
+    store::{PostgresErrorKind, PostgresSettings, PostgresStore},
 };
+use tower_api_keys_conformance::check_store;
 
 use super::{
     RECOVERY, check, comes_to, known_key, migrated, node, node_of,

@@ -4,8 +4,9 @@ use tokio_postgres::{Client, error::SqlState};
 use tower_api_keys::{
     Authenticator,
     auth::{AuthErrorKind, AuthSettings},
-    store::{PostgresStore, conformance::check_store},
+    store::PostgresStore,
 };
+use tower_api_keys_conformance::check_store;
 
 use super::{check, issue, known_key, migrated, node, revoke, server::Server, settings};
 

@@ -4,12 +4,9 @@
 use tokio_postgres::{Client, NoTls};
 use tower_api_keys::{
     auth::AuthErrorKind,
-    store::{
-        PostgresErrorKind, PostgresSettings, PostgresStore,
-        conformance::{check_pair, check_store},
-        copy,
-    },
+    store::{PostgresErrorKind, PostgresSettings, PostgresStore, copy},
 };
+use tower_api_keys_conformance::{check_pair, check_store};
 
 use super::{check, known_key, pools::pool_at, revoke, roles::grant, server::Server, settings};
 

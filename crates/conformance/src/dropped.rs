@@ -1,0 +1,139 @@
+//! Calls that are dropped at any of their waits: a client hangs up when it likes. A call is polled as often as it is woken,
+//! for each number of times until it ends, so that each wait of a store is the last one once.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+
+use tower_api_keys::{
+    audit::EventRow,
+    store::{Changes, KeyReader, KeyStore, UsageOf, WriteOutcome},
+    usage::{UsageBatch, UsageRow},
+};
+
+use crate::{
+    Candidate, Unmet,
+    scene::{Scene, at},
+    unmet::{ensure, same},
+    usage,
+};
+
+/// The most waits of a call that are tried. No store needs half as many.
+const MOST_WAITS: u32 = 200;
+
+/// So many rows are more than one statement of most databases takes.
+const ROWS: usize = 2_500;
+
+pub(crate) async fn a_read_can_be_dropped_at_any_wait<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    let before = candidate.head_if_tracked().await?;
+    candidate.written(&scene.insert([&key])).await?;
+    candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
+    for waits in 1..=MOST_WAITS {
+        let found = polled(candidate.subject().find(&key.id), waits).await.is_some();
+        let read = polled(candidate.subject().changes_since(before), waits).await.is_some();
+        let revoked = candidate.found(&key.id).await?.key.revoked_at;
+        ensure("a key to be found as it is after a dropped read", revoked.is_some(), revoked)?;
+        match candidate.since(before).await? {
+            Changes::Changed { keys, .. } => {
+                ensure("the log to tell of a key after a dropped read", keys.contains(&key.id), keys)?;
+            }
+            Changes::Reset { .. } | Changes::Untracked => {}
+            seen @ Changes::Unchanged => {
+                return Err(Unmet::failed(format!("the log after a dropped read of it: expected news, saw {seen:?}")));
+            }
+        }
+        if found && read {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    for waits in 1..=MOST_WAITS {
+        let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+        let (old, new, other) = (scene.key()?, scene.key()?, elsewhere.key()?);
+        candidate.written(&scene.insert([&old])).await?;
+        let change = scene.change(at(1), vec![new.insert(), old.revoke()]);
+        let is_done = polled(candidate.apply(&change), waits).await.is_some();
+        // Through the connection that was left, if the store has left one half-way.
+        candidate.written(&elsewhere.insert([&other])).await?;
+        // Lists, unlike two finds, are of one moment.
+        let listed = candidate.list(&scene.query(), at(1)).await?.rows;
+        let revoked = listed.iter().filter(|listed| listed.key.revoked_at.is_some()).count();
+        let what = format!("both writes of a change dropped at wait {waits}, or neither");
+        ensure(&what, listed.len() == revoked + 1, (listed.len(), revoked))?;
+        let expected = vec![WriteOutcome::Written; 2];
+        let what = format!("a change dropped at wait {waits}, repeated");
+        same(&what, &candidate.outcomes(&change).await?, &expected)?;
+        same("the number of events of a change that was dropped", &candidate.events(&scene).await?.len(), &3)?;
+        let listed = candidate.list(&scene.query(), at(1)).await?.rows.len();
+        same("the number of keys after a change that was dropped", &listed, &2)?;
+        if is_done {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_batch_can_be_dropped_at_any_wait<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    for waits in 1..=MOST_WAITS {
+        let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+        let (key, other) = (scene.key()?, elsewhere.key()?);
+        candidate.written(&scene.insert([&key])).await?;
+        let row = |n: usize| usage::row(&key, "success", &format!("source {n:04}"), 3, 1, 2);
+        let rows: Vec<UsageRow> = (0..ROWS).map(row).collect();
+        let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
+        let is_done = polled(candidate.subject().record_usage(&batch), waits).await.is_some();
+        candidate.written(&elsewhere.insert([&other])).await?;
+        candidate.record(&batch).await?;
+        let counts = candidate.counts(&UsageOf::Keys(vec![key.id])).await?;
+        let right = counts.iter().filter(|row| row.count == 3).count();
+        let what = format!("how many of {ROWS} counts are right after a batch dropped at wait {waits} and repeated");
+        same(&what, &(right, counts.len()), &(ROWS, ROWS))?;
+        if is_done {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn appended_events_can_be_dropped_at_any_wait<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    const EVENTS: usize = 900;
+    for waits in 1..=MOST_WAITS {
+        let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+        let events: Vec<EventRow> = (0..EVENTS).map(|_| scene.event(at(1))).collect();
+        let is_done = polled(candidate.subject().append_events(&events), waits).await.is_some();
+        // Behind whatever became of those: events are written in order.
+        candidate.append(&[elsewhere.event(at(1))]).await?;
+        let written = candidate.events(&scene).await?.len();
+        let what = format!("all of {EVENTS} events whose appending was dropped at wait {waits}, or none");
+        ensure(&what, written == EVENTS || written == 0, written)?;
+        if is_done {
+            same("how many of them are there once they were appended", &written, &EVENTS)?;
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Polls so many times, each time that it is woken, and drops: none if it had not ended by then.
+async fn polled<T>(call: impl Future<Output = T>, times: u32) -> Option<T> {
+    let (mut call, mut left) = (pin!(call), times);
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        call.as_mut().poll(context).map(Some)
+    })
+    .await
+}

@@ -1,0 +1,231 @@
+//! Finding a key: R1 and after.
+
+use std::{future::poll_fn, pin::pin, task::Poll};
+
+use futures_util::future::try_join;
+use tokio::task::yield_now;
+use tower_api_keys::{
+    KeyKind, OrganizationId, Timestamp,
+    key::KeyId,
+    record::{Hold, KeyRow, OwnerStatusRow},
+    store::{KeyReader, OwnerChange, OwnerRef, Write},
+};
+
+use crate::{
+    Candidate, Unmet,
+    scene::{Sample, Scene, at},
+    unmet::{ensure, made, same},
+};
+
+pub(crate) async fn an_absent_key_is_not_found<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    same("an id nobody inserted", &candidate.find(&scene.id()?).await?, &None)
+}
+
+pub(crate) async fn ids_are_compared_byte_by_byte<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let stem: String = scene.word().chars().take(16).collect();
+    let id = |end: &str| made(KeyId::new(&format!("{stem}{end}")));
+    let written = scene.key_with(id("aaZz")?)?;
+    candidate.written(&scene.insert([&written])).await?;
+    let others = ["AAZZ", "aazz", "aaZZ", "aaZy", "__Zz", "--Zz", "aaZ_", "aaZ-"];
+    for end in others {
+        same(&format!("{} when only {} exists", id(end)?, written.id), &candidate.find(&id(end)?).await?, &None)?;
+    }
+    let others: Vec<Sample> = others.iter().map(|end| scene.key_with(id(end)?)).collect::<Result<_, _>>()?;
+    candidate.written(&scene.insert(&others)).await?;
+    for key in others.iter().chain([&written]) {
+        same("a key among its likes", &candidate.found(&key.id).await?.key, &key.row)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (maker, predecessor) = (scene.id()?, scene.id()?);
+    let labels: Vec<String> = (0..16).map(|n| format!(r#""label {n}":"{}""#, "w\u{f6}rter".repeat(10))).collect();
+    let full = scene.key()?.with(|row| {
+        row.name = "GitHub Actions \u{2013} Produktion \u{1f511}".into();
+        row.labels = format!("{{{}}}", labels.join(","));
+        row.tag = [0xff, 0, 0x80, 0x7f];
+        row.pepper_id = Some(i64::from(u32::MAX));
+        row.scopes = "intake:write keys:manage".into();
+        row.created_by = format!("key:{maker}");
+        row.created_with = Some(maker.as_str().to_owned());
+        row.expires_at = Some(Timestamp::MAX.as_millis());
+        row.revoked_at = Some(Timestamp::MIN.as_millis());
+        row.revoked_by = Some("system:nightly job".into());
+        row.replaces = Some(predecessor.as_str().to_owned());
+    });
+    let bare = scene.key()?.with(|row| {
+        row.kind = "user".into();
+        row.name = String::new();
+        row.labels = "{}".into();
+        row.pepper_id = Some(0);
+        row.scopes = String::new();
+        row.created_at = Timestamp::MIN.as_millis();
+    });
+    let ends = scene.key()?.with(|row| {
+        row.name = "\u{1f511}".repeat(100);
+        row.created_at = Timestamp::MAX.as_millis();
+        row.expires_at = Some(Timestamp::MIN.as_millis());
+        row.revoked_at = Some(Timestamp::MAX.as_millis());
+    });
+    for key in [full, bare, ends] {
+        candidate.written(&scene.insert([&key])).await?;
+        same("a key just inserted", &candidate.found(&key.id).await?.key, &key.row)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn text_is_kept_byte_by_byte<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    for text in
+        [" O'Brien ", "100%_\\", "a\"b`c", "'; drop table keys; --", "e\u{301}\u{e9}", "\u{feff}x", "NULL", "1e3"]
+    {
+        let owner = OwnerRef {
+            organization: made(OrganizationId::new(format!("{}{text}", scene.word())))?,
+            ..scene.owner_named(KeyKind::User, text)?
+        };
+        let key = scene.key_of(&owner)?.with(|row| {
+            row.name = text.to_owned();
+            row.labels = r#"{"b": "1", "a":"\u00e9"}"#.to_owned();
+            row.created_by = format!("user:{text}");
+            row.revoked_by = Some(format!("user:{text}"));
+            row.revoked_at = Some(row.created_at);
+        });
+        candidate.written(&scene.insert([&key])).await?;
+        same("a key just inserted", &candidate.found(&key.id).await?.key, &key.row)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_dead_key_is_found<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let expired = scene.key()?.with(|row| row.expires_at = Some(Timestamp::MIN.as_millis()));
+    let revoked = scene.key()?;
+    candidate.written(&scene.insert([&expired, &revoked])).await?;
+    candidate.written(&scene.change(at(1), vec![revoked.revoke()])).await?;
+    for (what, key) in [("an expired key", expired), ("a revoked key", revoked)] {
+        ensure(&format!("{what} to be found"), candidate.find(&key.id).await?.is_some(), "none")?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_key_comes_with_its_owner_s_status<R: KeyReader>(
+    candidate: &Candidate<'_, R>,
+) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    let mut expected = OwnerStatusRow::default();
+    same("the status of an owner nobody ever held", &candidate.found(&key.id).await?.owner, &expected)?;
+    let steps = [
+        OwnerChange::Hold(Hold::Suspended),
+        OwnerChange::Hold(Hold::Plan),
+        OwnerChange::Lift(Hold::Suspended),
+        OwnerChange::Close,
+    ];
+    for (millis, step) in (1..).zip(steps) {
+        let now = at(millis);
+        candidate.written(&scene.change(now, vec![Write::Owner(scene.owner(), step)])).await?;
+        match step {
+            OwnerChange::Hold(Hold::Suspended) => expected.suspended_at = Some(now.as_millis()),
+            OwnerChange::Hold(Hold::Plan) => expected.plan_held_at = Some(now.as_millis()),
+            OwnerChange::Lift(_) => expected.suspended_at = None,
+            OwnerChange::Close => expected.closed_at = Some(now.as_millis()),
+            // Not among the steps.
+            _ => {}
+        }
+        same(&format!("the owner's status after {step:?}"), &candidate.found(&key.id).await?.owner, &expected)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_status_is_one_owner_s<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let held = scene.owner_named(KeyKind::Team, "a%_x")?;
+    let mut others = vec![
+        scene.owner_named(KeyKind::User, "a%_x")?,
+        elsewhere.owner_named(KeyKind::Team, "a%_x")?,
+        scene.owner_named(KeyKind::Team, "A%_X")?,
+        scene.owner_named(KeyKind::Team, "abcx")?,
+    ];
+    others.push(scene.owner_named(KeyKind::Team, "a%_x ")?);
+    let keys: Vec<Sample> = others.iter().map(|owner| scene.key_of(owner)).collect::<Result<_, _>>()?;
+    let mine = scene.key_of(&held)?;
+    candidate.written(&scene.insert(keys.iter().chain([&mine]))).await?;
+    candidate.written(&scene.change(at(1), vec![Write::Owner(held, OwnerChange::Hold(Hold::Plan))])).await?;
+    ensure("the held owner's key to say so", candidate.found(&mine.id).await?.owner.plan_held_at.is_some(), "nothing")?;
+    for (key, owner) in keys.iter().zip(others) {
+        let what = format!("the status of {owner:?} when another is held");
+        same(&what, &candidate.found(&key.id).await?.owner, &OwnerStatusRow::default())?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_returned_change_is_seen<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    for version in 1..=8 {
+        let name = format!("name {version}");
+        candidate.written(&scene.change(at(1), vec![key.rename(version, &name)])).await?;
+        let expected = KeyRow { name, version: version + 1, ..key.row.clone() };
+        same("a key just updated", &candidate.found(&key.id).await?.key, &expected)?;
+    }
+    candidate.written(&scene.change(at(2), vec![key.revoke()])).await?;
+    let seen = candidate.found(&key.id).await?.key.revoked_at;
+    same("when a key just revoked was", &seen, &Some(at(2).as_millis()))
+}
+
+pub(crate) async fn key_and_status_are_of_one_moment<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    const ROUNDS: i64 = 24;
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    let writer = async {
+        for version in 1..=ROUNDS {
+            let held = version % 2 == 1;
+            let step = if held { OwnerChange::Hold(Hold::Plan) } else { OwnerChange::Lift(Hold::Plan) };
+            let name = if held { "held" } else { "free" };
+            let writes = vec![key.rename(version, name), Write::Owner(scene.owner(), step)];
+            candidate.written(&scene.change(at(1), writes)).await?;
+            yield_now().await;
+        }
+        Ok(())
+    };
+    let reader = async {
+        for _ in 0..2 * ROUNDS {
+            let found = candidate.found(&key.id).await?;
+            let held = found.owner.plan_held_at.is_some();
+            let seen = (&found.key.name, &found.owner);
+            ensure("a key named as its owner's status is", (found.key.name == "held") == held, seen)?;
+            yield_now().await;
+        }
+        Ok(())
+    };
+    try_join(writer, reader).await.map(|_| ())
+}
+
+pub(crate) async fn a_dropped_read_harms_nothing<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    for _ in 0..64 {
+        begin(candidate.subject().find(&key.id)).await;
+        begin(candidate.subject().changes_since(None)).await;
+    }
+    same("a key after many dropped reads", &candidate.found(&key.id).await?.key, &key.row)?;
+    candidate.head_if_tracked().await.map(|_| ())
+}
+
+/// Polls once and drops.
+pub(super) async fn begin<T>(future: impl Future<Output = T>) {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let _ = future.as_mut().poll(context);
+        Poll::Ready(())
+    })
+    .await;
+}

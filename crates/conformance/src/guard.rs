@@ -1,0 +1,212 @@
+//! Guards: what must hold at the moment of commit.
+
+use tower_api_keys::{
+    KeyKind, Timestamp, UserId,
+    record::{ActorId, Hold},
+    store::{Change, Conflict, Guard, KeyStore, OwnerChange, OwnerRef, Write},
+};
+
+use crate::{
+    Candidate, Unmet,
+    scene::{Sample, Scene, at},
+    unmet::{conflicts, made, same},
+};
+
+pub(crate) async fn live_means_neither_absent_nor_revoked_nor_expired<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let mortal = scene.key()?.with(|row| row.expires_at = Some(at(1_000).as_millis()));
+    let (live, revoked, absent) = (scene.key()?, scene.key()?, scene.key()?);
+    candidate.written(&scene.insert([&mortal, &live, &revoked])).await?;
+    candidate.written(&scene.change(at(1), vec![revoked.revoke()])).await?;
+    let cases = [
+        ("a live key", &live, 1_000, true),
+        ("a key a millisecond before its expiry", &mortal, 999, true),
+        ("a key at its expiry", &mortal, 1_000, false),
+        ("a key after its expiry", &mortal, 1_001, false),
+        ("a revoked key", &revoked, 1_000, false),
+        ("an absent key", &absent, 1_000, false),
+    ];
+    for (what, key, now, holds) in cases {
+        let expected = (!holds).then_some(Conflict::Guard(0));
+        guarded(candidate, &scene, at(now), Guard::Live(key.id), what, expected).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn one_live_successor_is_enough<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let old = scene.key()?;
+    let heir = |expires_at: Option<Timestamp>| {
+        Ok(scene.key()?.with(|row| {
+            row.replaces = Some(old.row.id.clone());
+            row.expires_at = expires_at.map(Timestamp::as_millis);
+        }))
+    };
+    let guard = || Guard::NoLiveSuccessor(old.id);
+    candidate.written(&scene.insert([&old])).await?;
+    guarded(candidate, &scene, at(1), guard(), "a key nobody replaces", None).await?;
+    let mortal: Sample = heir(Some(at(1_000)))?;
+    candidate.written(&scene.insert([&mortal])).await?;
+    let taken = Some(Conflict::Successor);
+    guarded(candidate, &scene, at(999), guard(), "a successor a millisecond before its expiry", taken).await?;
+    guarded(candidate, &scene, at(1_000), guard(), "a successor at its expiry", None).await?;
+    let second = heir(None)?;
+    candidate.written(&scene.insert([&second])).await?;
+    guarded(candidate, &scene, at(1_000), guard(), "a dead and a live successor", taken).await?;
+    candidate.written(&scene.change(at(1_000), vec![second.revoke()])).await?;
+    guarded(candidate, &scene, at(1_000), guard(), "only dead successors", None).await
+}
+
+pub(crate) async fn active_means_neither_held_nor_closed<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let owner = scene.owner_named(KeyKind::Team, "research")?;
+    let namesake = scene.owner_named(KeyKind::User, "research")?;
+    let guard = |owner: &OwnerRef| Guard::OwnerActive(owner.clone());
+    let held = Some(Conflict::Guard(0));
+    guarded(candidate, &scene, at(1), guard(&owner), "an owner nobody ever held", None).await?;
+    for hold in [Hold::Plan, Hold::Suspended] {
+        let steps = [(OwnerChange::Hold(hold), held), (OwnerChange::Lift(hold), None)];
+        for (step, expected) in steps {
+            candidate.written(&scene.change(at(1), vec![Write::Owner(owner.clone(), step)])).await?;
+            guarded(candidate, &scene, at(1), guard(&owner), &format!("an owner after {step:?}"), expected).await?;
+        }
+    }
+    candidate.written(&scene.change(at(1), vec![Write::Owner(owner.clone(), OwnerChange::Close)])).await?;
+    guarded(candidate, &scene, at(1), guard(&owner), "a closed owner", held).await?;
+    guarded(candidate, &scene, at(1), guard(&namesake), "another owner of the same id", None).await
+}
+
+pub(crate) async fn live_keys_of_an_owner_are_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let (first, second) = (scene.key()?, scene.key()?);
+    let mortal = scene.key()?.with(|row| row.expires_at = Some(at(1_000).as_millis()));
+    let near = scene.owner_named(KeyKind::Team, "engineering ")?;
+    let namesake = scene.owner_named(KeyKind::User, scene.owner().owner.id())?;
+    candidate.written(&scene.insert([&first, &second, &mortal, &scene.key_of(&near)?])).await?;
+    candidate.written(&scene.insert([&scene.key_of(&namesake)?, &scene.key_of(&namesake)?])).await?;
+    candidate.written(&elsewhere.insert([&elsewhere.key()?, &elsewhere.key()?])).await?;
+    let below = |limit| Guard::LiveKeysBelow { owner: scene.owner(), limit };
+    let full = Some(Conflict::Guard(0));
+    let cases = [
+        ("three live keys, one a millisecond before its expiry", 999, 3, full),
+        ("three live keys and room for one more", 999, 4, None),
+    ];
+    for (what, now, limit, expected) in cases {
+        would_write(candidate, &scene, at(now), below(limit), what, expected).await?;
+    }
+    would_write(candidate, &scene, at(1_000), below(3), "two live keys and one at its expiry", None).await?;
+    would_write(candidate, &scene, at(1_000), below(2), "two live keys", full).await?;
+    candidate.written(&scene.change(at(1_000), vec![first.revoke()])).await?;
+    would_write(candidate, &scene, at(1_000), below(2), "a live, a revoked and an expired key", None).await?;
+    let nobody = Guard::LiveKeysBelow { owner: scene.owner_named(KeyKind::Team, "nobody's")?, limit: 0 };
+    would_write(candidate, &scene, at(1_000), nobody, "no key under a limit of none", full).await
+}
+
+pub(crate) async fn keys_made_by_an_actor_are_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let alice = made(UserId::new("alice"))?;
+    let by = |sample: Sample, actor: &str, millis: u64| {
+        sample.with(|row| (row.created_by, row.created_at) = (actor.to_owned(), at(millis).as_millis()))
+    };
+    let (early, first, second) =
+        (by(scene.key()?, "user:alice", 99), by(scene.key()?, "user:alice", 100), by(scene.key()?, "user:alice", 300));
+    let others = ["user:Alice", "user:alice ", "system:alice", "key:AAAAAAAAAAAAAAAAAAAA"];
+    candidate.written(&scene.insert([&early, &first, &second])).await?;
+    for actor in others {
+        candidate.written(&scene.insert([&by(scene.key()?, actor, 200)])).await?;
+    }
+    candidate.written(&elsewhere.insert([&by(elsewhere.key()?, "user:alice", 200)])).await?;
+    let below = |since: u64, limit| Guard::IssuedBelow {
+        organization: scene.organization(),
+        by: ActorId::User(alice.clone()),
+        since: at(since),
+        limit,
+    };
+    let full = Some(Conflict::Guard(0));
+    would_write(candidate, &scene, at(300), below(100, 2), "two keys, one made at the very beginning", full).await?;
+    would_write(candidate, &scene, at(300), below(100, 3), "two keys and room for one more", None).await?;
+    would_write(candidate, &scene, at(300), below(101, 2), "one key, and one a millisecond before", None).await?;
+    would_write(candidate, &scene, at(300), below(301, 0), "no key under a limit of none", full).await?;
+    candidate.written(&scene.change(at(300), vec![first.revoke()])).await?;
+    would_write(candidate, &scene, at(300), below(100, 2), "two keys, one of them revoked", full).await
+}
+
+pub(crate) async fn the_guard_that_fails_is_named<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (live, new, absent) = (scene.key()?, scene.key()?, scene.id()?);
+    candidate.written(&scene.insert([&live])).await?;
+    let events = candidate.events(&scene).await?;
+    for place in 0..4 {
+        let holds = [Guard::Live(live.id), Guard::OwnerActive(scene.owner()), Guard::NoLiveSuccessor(live.id)];
+        let mut guards = holds.to_vec();
+        guards.insert(place, Guard::Live(absent));
+        let change = Change { guards, ..scene.insert([&new]) };
+        conflicts("a guard that does not hold", candidate.apply(&change).await, Conflict::Guard(place))?;
+        same("a key that a refused change would insert", &candidate.find(&new.id).await?, &None)?;
+        same("the events after a refused change", &candidate.events(&scene).await?, &events)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn guards_come_before_the_writes<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (old, absent) = (scene.key()?, scene.key()?);
+    let new = scene.key()?.with(|row| row.replaces = Some(old.row.id.clone()));
+    candidate.written(&scene.insert([&old])).await?;
+    let guards = vec![Guard::Live(absent.id)];
+    let change = Change { guards, ..scene.insert([&absent]) };
+    conflicts("a guard on what the change itself inserts", candidate.apply(&change).await, Conflict::Guard(0))?;
+    let guards = vec![Guard::Live(old.id), Guard::NoLiveSuccessor(old.id), Guard::OwnerActive(scene.owner())];
+    let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
+    let writes = vec![new.insert(), old.revoke(), hold];
+    candidate.written(&Change { guards, ..scene.change(at(1), writes) }).await
+}
+
+/// Holds an owner of its own under one guard: nothing that any count includes.
+async fn would_write<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+    scene: &Scene,
+    now: Timestamp,
+    guard: Guard,
+    what: &str,
+    expected: Option<Conflict>,
+) -> Result<(), Unmet> {
+    let owner = scene.owner_named(KeyKind::User, &scene.word())?;
+    let hold = Write::Owner(owner, OwnerChange::Hold(Hold::Suspended));
+    under(candidate, scene.change(now, vec![hold]), guard, what, expected).await
+}
+
+/// Inserts a key under one guard.
+async fn guarded<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+    scene: &Scene,
+    now: Timestamp,
+    guard: Guard,
+    what: &str,
+    expected: Option<Conflict>,
+) -> Result<(), Unmet> {
+    let key = scene.key()?;
+    under(candidate, scene.change(now, vec![key.insert()]), guard, what, expected).await
+}
+
+/// Whether a change under a guard goes as it should.
+async fn under<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+    change: Change,
+    guard: Guard,
+    what: &str,
+    expected: Option<Conflict>,
+) -> Result<(), Unmet> {
+    let seen = candidate.apply(&Change { guards: vec![guard.clone()], ..change }).await;
+    match (expected, seen) {
+        (Some(expected), seen) => conflicts(&format!("{guard:?} for {what}"), seen, expected),
+        (None, Ok(_)) => Ok(()),
+        (None, Err(error)) => {
+            Err(Unmet::failed(format!("{guard:?} for {what}: expected it to hold, saw {:?}", error.kind())))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The store contract, clause by clause, for whoever writes a store.
+//!
+//! Each clause has a number and a text, [`clauses`] lists them. [`check_store`] tries those of a store, [`check_reader`] those of
+//! [`KeyReader`], and [`check_pair`] those of two handles onto one database, which no single handle can show. A test of
+//! one's own store is one line:
+//!
+//! ```
+//! use tower_api_keys::store::MemoryStore;
+//! use tower_api_keys_conformance::check_store;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! let store = MemoryStore::new();
+//! check_store(&store).await.into_result()?; // in a test: `.unwrap()`, which prints the report
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it needs and what it leaves behind
+//! - A Tokio runtime with its time driver.
+//! - A database that may hold other data and may have been checked before: each clause works in organizations of its own
+//!   with random names. Nothing else may write to the database meanwhile.
+//! - It leaves some thousand keys, events and counts in those organizations, and forgets what a real database does not
+//!   have, events and results of changes from the first second of 1970, and what it can spare, rows of the change log:
+//!   readers start anew then.
+//! - It can show what a store does, not what it does in a crash or in another thread. Kill the process that writes to a
+//!   store of files, and look at what is left.
+//! - What is to happen at once is polled by one task: a store that waits for its database has it all under way together.
+//!
+//! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same.
+
+mod at_once;
+mod candidate;
+mod dropped;
+mod event;
+mod find;
+mod follow;
+mod guard;
+mod list;
+mod list_links;
+mod log;
+mod meta;
+mod owner;
+mod pair;
+mod pair_race;
+mod portable;
+mod prune;
+mod race;
+mod rehash;
+mod repeat;
+mod report;
+mod rows;
+mod scene;
+mod table;
+mod unmet;
+mod usage;
+mod write;
+
+use std::future::Future;
+
+use tower_api_keys::store::{Applied, Change, KeyReader, KeyStore, PortableStore, StoreError};
+
+use candidate::Candidate;
+use pair::Pair;
+pub use report::{Clause, Report, Verdict};
+use unmet::{Unmet, UnmetKind};
+
+/// Tries the clauses of [`KeyReader`]. `apply` does a change to the database behind the reader, by whatever means:
+/// through the store that writes to it, or in plain SQL. Of changes, these clauses need only the writes: no guards, no
+/// idempotency, no events.
+///
+/// ```
+/// use tower_api_keys::store::{KeyStore, MemoryStore};
+/// use tower_api_keys_conformance::check_reader;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let store = MemoryStore::new();
+/// let (reader, writer) = (&store, &store);
+/// check_reader(reader, |change| async move { writer.apply(&change).await }).await.into_result()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_reader<'a, R, F>(reader: &'a R, apply: impl Fn(Change) -> F + Send + Sync + 'a) -> Report
+where
+    R: KeyReader,
+    F: Future<Output = Result<Applied, StoreError>> + Send + 'a,
+{
+    let mut report = Report::default();
+    table::reader_clauses(&Candidate::reader(reader, apply), &mut report).await;
+    report
+}
+
+/// Tries every clause of [`KeyReader`] and [`KeyStore`].
+pub async fn check_store<S: KeyStore>(store: &S) -> Report {
+    let candidate = Candidate::store(store);
+    let mut report = Report::default();
+    table::reader_clauses(&candidate, &mut report).await;
+    table::store_clauses(&candidate, &mut report).await;
+    report
+}
+
+/// Tries the clauses of two handles onto one database: what one wrote the other sees, and what both do at once is done
+/// as if through one. Give it two connections to one server, two stores with one file open, or a store of your own
+/// beside another one onto the same tables. Each must pass [`check_store`] by itself, which this does not repeat.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_api_keys::store::MemoryStore;
+/// use tower_api_keys_conformance::check_pair;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let one = Arc::new(MemoryStore::new());
+/// let other = one.clone();
+/// check_pair(&one, &other).await.into_result()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_pair<A: KeyStore, B: KeyStore>(one: &A, other: &B) -> Report {
+    let mut report = Report::default();
+    table::pair_clauses(&Pair::new(one, other), &mut report).await;
+    report
+}
+
+/// Tries the clauses of [`PortableStore`], and no other.
+///
+/// ```
+/// use tower_api_keys::store::MemoryStore;
+/// use tower_api_keys_conformance::check_portable;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// check_portable(&MemoryStore::new()).await.into_result()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_portable<S: PortableStore>(store: &S) -> Report {
+    let mut report = Report::default();
+    table::portable_clauses(&Candidate::store(store), &mut report).await;
+    report
+}
+
+/// Every clause, by its number: `R` what readers need, `S` stores, `C` two handles onto one database, `P` stores whose rows
+/// move. A number never gets another meaning.
+///
+/// ```
+/// let (number, text) = tower_api_keys_conformance::clauses().next().ok_or("no clauses")?;
+/// assert_eq!((number, text), ("R1", "A key that nobody inserted is not found."));
+/// # Ok::<(), &str>(())
+/// ```
+pub fn clauses() -> impl Iterator<Item = (&'static str, &'static str)> {
+    table::all()
+}

@@ -1,0 +1,75 @@
+//! Changes that are tried again.
+
+use tower_api_keys::{
+    record::Hold,
+    store::{Change, Conflict, Guard, KeyStore, OwnerChange, Write, WriteOutcome},
+};
+
+use crate::{
+    Candidate, Unmet,
+    scene::{Sample, Scene, at},
+    unmet::{conflicts, same},
+};
+
+pub(crate) async fn a_repeated_change_is_done_once<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    let owner = |step| Write::Owner(scene.owner(), step);
+    let hold = OwnerChange::Hold(Hold::Suspended);
+    let changes = [
+        Change { guards: vec![Guard::OwnerActive(scene.owner())], ..scene.insert([&key]) },
+        scene.change(at(1), vec![key.rename(1, "first")]),
+        scene.change(at(2), vec![key.rename(2, "second")]),
+        scene.change(at(3), vec![owner(hold)]),
+        scene.change(at(4), vec![owner(OwnerChange::Lift(Hold::Suspended))]),
+        Change { guards: vec![Guard::Live(key.id)], ..scene.change(at(5), vec![key.revoke(), key.revoke()]) },
+        scene.change(at(6), vec![key.revoke()]),
+        scene.change(at(7), vec![owner(OwnerChange::Close)]),
+    ];
+    let mut first = Vec::new();
+    for change in &changes {
+        let outcomes = candidate.outcomes(change).await?;
+        same("a change repeated at once", &candidate.outcomes(change).await?, &outcomes)?;
+        first.push(outcomes);
+    }
+    let (found, events) = (candidate.found(&key.id).await?, candidate.events(&scene).await?);
+    let head = candidate.head_if_tracked().await?;
+    for (change, outcomes) in changes.iter().zip(&first) {
+        same("a change repeated after others", &candidate.outcomes(change).await?, outcomes)?;
+    }
+    same("the key after repeated changes", &candidate.found(&key.id).await?, &found)?;
+    same("the events after repeated changes", &candidate.events(&scene).await?, &events)?;
+    same("the head of the log after repeated changes", &candidate.head_if_tracked().await?, &head)
+}
+
+pub(crate) async fn a_failed_change_can_be_tried_again<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    let owner = |step| scene.change(at(0), vec![Write::Owner(scene.owner(), step)]);
+    candidate.written(&owner(OwnerChange::Hold(Hold::Plan))).await?;
+    let guards = vec![Guard::OwnerActive(scene.owner())];
+    let issue = Change { guards, dedupe: Some(scene.word()), ..scene.insert([&key]) };
+    for _ in 0..2 {
+        conflicts("a key for a held owner", candidate.apply(&issue).await, Conflict::Guard(0))?;
+    }
+    candidate.written(&owner(OwnerChange::Lift(Hold::Plan))).await?;
+    candidate.written(&issue).await
+}
+
+pub(crate) async fn an_idempotency_key_works_once<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (key, second) = (scene.key()?, scene.key()?);
+    let word = format!("{} Aa%_' ", scene.word());
+    let change = |key: &Sample, dedupe: &str| Change { dedupe: Some(dedupe.to_owned()), ..scene.insert([key]) };
+    let first = change(&key, &word);
+    candidate.written(&first).await?;
+    let events = candidate.events(&scene).await?;
+    conflicts("a used idempotency key", candidate.apply(&change(&second, &word)).await, Conflict::Replay)?;
+    same("a key that a refused change would insert", &candidate.find(&second.id).await?, &None)?;
+    same("the events after a refused change", &candidate.events(&scene).await?, &events)?;
+    same("the first change again", &candidate.outcomes(&first).await?, &vec![WriteOutcome::Written])?;
+    for other in [word.to_lowercase(), word.trim().to_owned(), word.repeat(256).chars().take(256).collect()] {
+        candidate.written(&change(&scene.key()?, &other)).await?;
+    }
+    candidate.written(&scene.insert([&second])).await
+}

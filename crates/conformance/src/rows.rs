@@ -1,0 +1,343 @@
+use tower_api_keys::{
+    KeyKind,
+    audit::EventRow,
+    key::KeyId,
+    record::{Hold, KeyRow, OwnerStatusRow},
+    store::{
+        Conflict, KeyUpdate, MetaRow, OwnerChange, OwnerRef, OwnerRow, Place, PortableStore, Rows, StoreError,
+        StoreErrorKind, Write,
+    },
+    usage::{UsageBatch, UsageRow},
+};
+
+use crate::{
+    Candidate, Unmet,
+    scene::{Sample, Scene, at},
+    unmet::{ensure, made, same},
+    usage::row as usage_row,
+};
+
+/// The latest time there is, 9999-12-31T23:59:59.999Z.
+const END_OF_TIME: i64 = 253_402_300_799_999;
+
+/// What a store holds after it was used for a while, in two organizations: runs of rows, in their order, that have
+/// nothing else between them.
+pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<Vec<Rows>, Unmet> {
+    let (one, other) = (Scene::new()?, Scene::new()?);
+    let keys = series(&one)?;
+    let [revoked, renamed, expired, plain] = &keys;
+    let plain = other.key_with(plain.id)?;
+    let expired = expired.clone().with(|row| row.expires_at = Some(at(1).as_millis()));
+    candidate.written(&one.insert([revoked, renamed, &expired])).await?;
+    candidate.written(&other.insert([&plain])).await?;
+    let rename = KeyUpdate { name: "Tuesday cron".into(), ..renamed.update(1) };
+    let held = one.owner_named(KeyKind::User, "alice")?;
+    let changes = vec![
+        revoked.revoke(),
+        Write::Update(rename),
+        Write::Owner(held.clone(), OwnerChange::Hold(Hold::Suspended)),
+        Write::Owner(one.owner(), OwnerChange::Close),
+    ];
+    candidate.written(&one.change(at(1), changes)).await?;
+    candidate.written(&other.change(at(2), vec![Write::Owner(other.owner(), OwnerChange::Hold(Hold::Plan))])).await?;
+
+    let used: Vec<_> = keys.iter().flat_map(usage_of).collect();
+    let nameless = vec![UsageRow { key: None, ..usage_row(revoked, &one.word(), "intake", 5, 1, 2) }];
+    for (sequence, rows) in [(1, &used), (2, &nameless)] {
+        candidate.record(&UsageBatch { writer: one.bytes(), sequence, rows: rows.clone() }).await?;
+    }
+    let stem = one.word();
+    let names: Vec<_> = (0..4).map(|n| MetaRow { name: format!("{stem}{n}"), value: vec![n; 3] }).collect();
+    for row in &names {
+        candidate.put_meta(&row.name, &row.value).await?;
+    }
+
+    let mut rows = Vec::new();
+    for key in &keys {
+        rows.push(candidate.found(&key.id).await?.key);
+    }
+    let mut owners = Vec::new();
+    for owner in [one.owner(), held, other.owner()] {
+        owners.push(owner_row(&owner, candidate.owner_status(&owner).await?));
+    }
+    let elsewhere = owners.split_off(2);
+    let events = [candidate.events(&one).await?, candidate.events(&other).await?].concat();
+    let tables = [
+        Rows::Meta(names),
+        Rows::Owners(owners),
+        Rows::Owners(elsewhere),
+        Rows::Keys(rows),
+        Rows::Usage(used),
+        Rows::Usage(nameless),
+        Rows::Events(events),
+    ];
+    Ok(tables.into_iter().map(sorted).collect())
+}
+
+/// Rows that no store holds yet, of every table and with every column set and not, in their order.
+pub(super) async fn new_rows<S: PortableStore>(
+    candidate: &Candidate<'_, S>,
+    scene: &Scene,
+) -> Result<Vec<Rows>, Unmet> {
+    let stem = scene.word();
+    let names = [("%", vec![]), ("A", vec![0]), ("a", vec![255, 0, 254]), ("\u{e9}", vec![1; 4_096])];
+    let names = names.map(|(end, value)| MetaRow { name: format!("{stem}{end}"), value });
+    let status = |suspended_at, plan_held_at, closed_at| OwnerStatusRow { suspended_at, plan_held_at, closed_at };
+    let owners = [
+        (KeyKind::Team, "A", status(Some(0), None, None)),
+        (KeyKind::Team, "a", status(None, None, None)),
+        (KeyKind::User, "a", status(None, Some(END_OF_TIME), None)),
+        (KeyKind::User, "'\u{e9} %", status(Some(1), Some(2), Some(3))),
+    ];
+    let mut owner_rows = Vec::new();
+    for (kind, id, status) in owners {
+        owner_rows.push(owner_row(&scene.owner_named(kind, id)?, status));
+    }
+    let keys = series(scene)?;
+    let nobody = Some("~~~~~~~~~~~~~~~~~~~~".to_owned());
+    let [one, two, three, four] = keys.clone().map(|key| key.row);
+    let rows = vec![
+        KeyRow { name: String::new(), labels: "{ \"b\": \"1\", \"a\": \"2\" }".into(), scopes: String::new(), ..one },
+        KeyRow { kind: "user".into(), owner: "\u{e9}'%".into(), created_at: 0, expires_at: Some(0), ..two },
+        KeyRow {
+            tag: [0, 255, 39, 92],
+            pepper_id: Some(i64::from(u32::MAX)),
+            created_with: nobody.clone(),
+            expires_at: Some(END_OF_TIME),
+            revoked_at: Some(0),
+            revoked_by: Some("system:job".into()),
+            replaces: nobody,
+            version: i64::MAX,
+            ..three
+        },
+        KeyRow { revoked_at: Some(END_OF_TIME), version: 2, ..four },
+    ];
+    let used = keys.iter().flat_map(usage_of).collect();
+    let nameless = UsageRow { key: None, count: i64::MAX, ..usage_row(&keys[0], &scene.word(), "", 1, 0, 0) };
+    let first = next_sequence(candidate, scene).await?;
+    let event = |number: i64| EventRow { sequence: first + number, ..scene.event(at(0)) };
+    let some = |text: &str| Some(text.to_owned());
+    let events = vec![
+        EventRow { key: None, after: None, at: 0, ..event(0) },
+        EventRow { key: some("A"), before: some(""), after: some("'\u{e9}"), source: some(" a\n"), ..event(1) },
+        EventRow { at: END_OF_TIME, actor: "system:job".into(), action: "a.b".into(), ..event(5) },
+    ];
+    let tables = [
+        Rows::Meta(names.to_vec()),
+        Rows::Owners(owner_rows),
+        Rows::Keys(rows),
+        Rows::Usage(used),
+        Rows::Usage(vec![nameless]),
+        Rows::Events(events),
+    ];
+    Ok(tables.into_iter().map(sorted).collect())
+}
+
+/// Four keys whose ids have nothing between them.
+fn series(scene: &Scene) -> Result<[Sample; 4], Unmet> {
+    let word = scene.word();
+    let stem = word.get(..16).unwrap_or_default();
+    let key = |end: &str| scene.key_with(made(KeyId::new(&format!("{stem}{end}")))?);
+    Ok([key("0--A")?, key("0--a")?, key("00AA")?, key("0_zz")?])
+}
+
+fn usage_of(key: &Sample) -> [UsageRow; 3] {
+    [
+        usage_row(key, "key_revoked", "", 1, 5, 5),
+        usage_row(key, "success", "", 3, 10, 20),
+        usage_row(key, "success", "intake", i64::from(i32::MAX), 1, 30),
+    ]
+}
+
+pub(super) fn owner_row(owner: &OwnerRef, status: OwnerStatusRow) -> OwnerRow {
+    OwnerRow {
+        organization: owner.organization.as_str().to_owned(),
+        kind: owner.owner.kind().as_str().to_owned(),
+        id: owner.owner.id().to_owned(),
+        status,
+    }
+}
+
+/// A number above those of all events.
+pub(super) async fn next_sequence<S: PortableStore>(candidate: &Candidate<'_, S>, scene: &Scene) -> Result<i64, Unmet> {
+    candidate.append(&[scene.event(at(0))]).await?;
+    let last = candidate.events(scene).await?.pop();
+    Ok(last.ok_or_else(|| Unmet::failed("expected an appended event, saw none"))?.sequence + 1)
+}
+
+pub(super) async fn import<S: PortableStore>(candidate: &Candidate<'_, S>, rows: &Rows) -> Result<u64, StoreError> {
+    candidate.subject().import(rows).await
+}
+
+/// Imports rows of which so many must be written.
+pub(super) async fn imported<S: PortableStore>(
+    candidate: &Candidate<'_, S>,
+    rows: &Rows,
+    written: usize,
+) -> Result<(), Unmet> {
+    let seen = import(candidate, rows).await.map_err(|error| Unmet::call("import", &error))?;
+    same("how many rows an import wrote", &seen, &(written as u64))
+}
+
+/// Imports rows of which one differs from what stands.
+pub(super) async fn refused<S: PortableStore>(candidate: &Candidate<'_, S>, rows: &Rows) -> Result<(), Unmet> {
+    let seen = match import(candidate, rows).await {
+        Err(error) if error.kind() == StoreErrorKind::Conflict(Conflict::Differs) => return Ok(()),
+        Err(error) => format!("{:?}", error.kind()),
+        Ok(written) => format!("{written} rows written"),
+    };
+    Err(Unmet::failed(format!("an import of {rows:?}: expected a conflict, saw {seen}")))
+}
+
+/// What an export says about the place where these rows are or should be must be just them.
+pub(super) async fn stands<S: PortableStore>(
+    candidate: &Candidate<'_, S>,
+    place_of: &Rows,
+    expected: &Rows,
+    limit: u16,
+) -> Result<(), Unmet> {
+    let until = place_of.end();
+    let (mut place, mut seen) = (before(place_of)?, Vec::new());
+    loop {
+        let page = candidate.subject().export(&place, limit).await.map_err(|error| Unmet::call("export", &error))?;
+        ensure(&format!("a page of at most {limit} rows"), page.rows.len() <= usize::from(limit), page.rows.len())?;
+        seen.extend(singles(&page.rows).into_iter().filter(|row| row.end() <= until));
+        match page.next {
+            Some(next) if Some(&next) < until.as_ref() => {
+                ensure("each page of an export to begin behind the one before", next > place, &next)?;
+                place = next;
+            }
+            _ => break,
+        }
+    }
+    same(&format!("the rows of an export by pages of {limit}"), &seen, &singles(expected))
+}
+
+/// Right before the first of these rows: no other can be between.
+fn before(rows: &Rows) -> Result<Place, Unmet> {
+    let shorter = |text: &str| text.chars().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<String>();
+    let first = singles(rows).into_iter().next().and_then(|first| first.end());
+    Ok(match first.ok_or_else(|| Unmet::failed("the kit has no row to look for"))? {
+        Place::Meta(name) => Place::Meta(name.as_deref().map(shorter)),
+        Place::Owners(owner) => {
+            Place::Owners(owner.map(|(organization, ..)| (organization, String::new(), String::new())))
+        }
+        Place::Keys(id) => Place::Keys(id.as_deref().map(shorter)),
+        Place::Usage(usage) => Place::Usage(usage.map(|(key, outcome, _)| (key, shorter(&outcome), String::new()))),
+        Place::Events(sequence) => Place::Events(sequence.map(|sequence| sequence - 1)),
+        other => return Err(Unmet::failed(format!("the kit has no rows at {other}"))),
+    })
+}
+
+/// Each row by itself.
+pub(super) fn singles(rows: &Rows) -> Vec<Rows> {
+    match rows {
+        Rows::Meta(rows) => rows.iter().map(|row| Rows::Meta(vec![row.clone()])).collect(),
+        Rows::Owners(rows) => rows.iter().map(|row| Rows::Owners(vec![row.clone()])).collect(),
+        Rows::Keys(rows) => rows.iter().map(|row| Rows::Keys(vec![row.clone()])).collect(),
+        Rows::Usage(rows) => rows.iter().map(|row| Rows::Usage(vec![row.clone()])).collect(),
+        Rows::Events(rows) => rows.iter().map(|row| Rows::Events(vec![row.clone()])).collect(),
+        // The kit makes no others.
+        _ => Vec::new(),
+    }
+}
+
+/// Rows of one table, one after the other.
+pub(super) fn joined(parts: &[Rows]) -> Rows {
+    let mut parts = parts.iter().cloned();
+    let mut whole = parts.next().unwrap_or(Rows::Meta(Vec::new()));
+    for part in parts {
+        match (&mut whole, part) {
+            (Rows::Meta(rows), Rows::Meta(more)) => rows.extend(more),
+            (Rows::Owners(rows), Rows::Owners(more)) => rows.extend(more),
+            (Rows::Keys(rows), Rows::Keys(more)) => rows.extend(more),
+            (Rows::Usage(rows), Rows::Usage(more)) => rows.extend(more),
+            (Rows::Events(rows), Rows::Events(more)) => rows.extend(more),
+            // The kit joins rows of one table only.
+            _ => {}
+        }
+    }
+    whole
+}
+
+fn sorted(rows: Rows) -> Rows {
+    let mut rows = singles(&rows);
+    rows.sort_by_key(Rows::end);
+    joined(&rows)
+}
+
+/// Other rows in the place of this one, which differ in one column each.
+pub(super) fn others(row: &Rows) -> Vec<Rows> {
+    match row {
+        Rows::Meta(rows) => {
+            let other = |row: &MetaRow| MetaRow { value: [row.value.as_slice(), &[7]].concat(), ..row.clone() };
+            vec![Rows::Meta(rows.iter().map(other).collect())]
+        }
+        Rows::Owners(rows) => {
+            let columns: [fn(&mut OwnerRow); 3] = [
+                |row| row.status.suspended_at = another(row.status.suspended_at),
+                |row| row.status.plan_held_at = another(row.status.plan_held_at),
+                |row| row.status.closed_at = another(row.status.closed_at),
+            ];
+            changed(rows, &columns).map(Rows::Owners).collect()
+        }
+        Rows::Keys(rows) => changed(rows, &KEY_COLUMNS).map(Rows::Keys).collect(),
+        Rows::Usage(rows) => {
+            let columns: [fn(&mut UsageRow); 3] =
+                [|row| row.count -= 1, |row| row.first_at += 1, |row| row.last_at += 1];
+            changed(rows, &columns).map(Rows::Usage).collect()
+        }
+        Rows::Events(rows) => changed(rows, &EVENT_COLUMNS).map(Rows::Events).collect(),
+        // The kit makes no others.
+        _ => Vec::new(),
+    }
+}
+
+fn changed<'a, R: Clone>(rows: &'a [R], columns: &'a [fn(&mut R)]) -> impl Iterator<Item = Vec<R>> + 'a {
+    columns.iter().map(|change| {
+        let mut rows = rows.to_vec();
+        rows.iter_mut().for_each(change);
+        rows
+    })
+}
+
+fn another(time: Option<i64>) -> Option<i64> {
+    if time.is_some() { None } else { Some(1) }
+}
+
+fn another_text(text: &Option<String>) -> Option<String> {
+    if text.is_some() { None } else { Some("user:mallory".to_owned()) }
+}
+
+const KEY_COLUMNS: [fn(&mut KeyRow); 17] = [
+    |row| row.organization.push('x'),
+    |row| row.kind = if row.kind == "team" { "user".into() } else { "team".into() },
+    |row| row.owner.push('x'),
+    |row| row.name.push(' '),
+    |row| row.labels.push(' '),
+    |row| row.hash.push('A'),
+    |row| row.tag = [9, 9, 9, 9],
+    |row| row.pepper_id = another(row.pepper_id),
+    |row| row.scopes.push('x'),
+    |row| row.created_by = row.created_by.to_uppercase(),
+    |row| row.created_with = another_text(&row.created_with),
+    |row| row.created_at += 1,
+    |row| row.expires_at = another(row.expires_at),
+    |row| row.revoked_at = another(row.revoked_at),
+    |row| row.revoked_by = another_text(&row.revoked_by),
+    |row| row.replaces = another_text(&row.replaces),
+    |row| row.version -= 1,
+];
+
+const EVENT_COLUMNS: [fn(&mut EventRow); 10] = [
+    |row| row.organization.push('x'),
+    |row| row.at -= 1,
+    |row| row.actor.push('x'),
+    |row| row.action.push('x'),
+    |row| row.key = another_text(&row.key),
+    |row| row.owner_kind.push('x'),
+    |row| row.owner.push('x'),
+    |row| row.before = another_text(&row.before),
+    |row| row.after = another_text(&row.after),
+    |row| row.source = another_text(&row.source),
+];

@@ -1,0 +1,39 @@
+//! The clauses of stores whose rows can move.
+
+use tower_api_keys::store::PortableStore;
+
+use crate::{candidate::Candidate, portable, report::Report};
+
+clauses! {
+    portable_clauses, PORTABLE, PortableStore;
+    "P1" portable::every_row_is_exported
+        "Whatever was written is exported as it stands: keys, dead ones too, owners' statuses, counts, events and \
+         names, of every organization.";
+    "P2" portable::pages_of_any_size_have_the_same_rows
+        "Pages have at most the asked number of rows, in the order of the bytes of their primary keys, and together \
+         the same rows whatever their size: none is lost between two pages, and none comes twice.";
+    "P3" portable::an_export_has_a_beginning_and_an_end
+        "An export begins with the first row of all and ends behind the last, table after table.";
+    "P4" portable::an_imported_row_comes_out_as_it_went_in
+        "An imported row comes out as it went in, every column set or not, at either end of its range, byte by \
+         byte.";
+    "P5" portable::imported_rows_are_like_written_ones
+        "What was imported is found, listed, counted and read like what was written here.";
+    "P6" portable::importing_again_changes_nothing
+        "A row that stands already is no conflict: it stays, is not counted as written, and is not in the log \
+         again. So is a row that comes twice in one import.";
+    "P7" portable::a_differing_row_is_a_conflict
+        "A row that differs from the one in its place, in whichever column, is a conflict: what stands stays, and \
+         nothing that came with it is written.";
+    "P8" portable::no_import_un_revokes
+        "No import un-revokes a key, and none lifts a hold or opens an owner that is closed.";
+    "P9" portable::later_events_come_after_imported_ones
+        "Imported events keep their numbers and stand in their order, and whatever is written later is numbered \
+         above them.";
+    "P10" portable::an_imported_hold_is_logged
+        "An imported hold is in the log when it returns; an owner that is active is no change.";
+    "P11" portable::an_imported_key_goes_on
+        "An imported key changes like any other: by its version, by revocation, and its counts go on.";
+    "P12" portable::a_dropped_import_is_whole_or_nothing
+        "An import whose future is dropped is done whole or not at all, and repeating it completes it.";
+}

@@ -1,0 +1,161 @@
+//! Counts of use.
+
+use tower_api_keys::{
+    key::KeyId,
+    store::{KeyStore, UsageOf},
+    usage::{UsageBatch, UsageRow, UsageTotals},
+};
+
+use crate::{
+    Candidate, Unmet,
+    scene::{Sample, Scene, at},
+    unmet::{ensure, same},
+};
+
+pub(crate) async fn counts_add_up<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    same("how a key that nobody used was used", &candidate.usage(&scene).await?, &UsageTotals::default())?;
+    let (one, other) = (scene.bytes(), scene.bytes());
+    let rows = vec![
+        row(&key, "success", "intake", 3, 10, 20),
+        row(&key, "success", "api", 1, 5, 40),
+        row(&key, "invalid_key", "intake", 2, 11, 12),
+        row(&key, "key_expired", "intake", 1, 9, 9),
+    ];
+    candidate.record(&UsageBatch { writer: one, sequence: 1, rows }).await?;
+    let rows = vec![row(&key, "success", "intake", 10, 1, 2), row(&key, "invalid_key", "", 5, 30, 50)];
+    candidate.record(&UsageBatch { writer: other, sequence: 1, rows }).await?;
+    let rows = vec![row(&key, "success", "intake", 100, 60, 70)];
+    candidate.record(&UsageBatch { writer: one, sequence: 2, rows }).await?;
+    let rows = vec![row(&key, "success", "intake", 1_000, 15, 16), row(&key, "success", "api", 1, 3, 3)];
+    candidate.record(&UsageBatch { writer: one, sequence: 3, rows }).await?;
+    let expected =
+        UsageTotals { successes: 1_115, last_success_at: Some(at(70)), failures: 8, last_failure_at: Some(at(50)) };
+    same("the totals", &candidate.usage(&scene).await?, &expected)
+}
+
+pub(crate) async fn a_batch_counts_once<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let writer = scene.bytes();
+    let batch = |sequence| UsageBatch { writer, sequence, rows: vec![row(&key, "success", "", 1, 1, 1)] };
+    for (sequence, expected) in [(1, 1), (1, 1), (2, 2), (3, 3), (2, 3), (1, 3), (3, 3), (4, 4)] {
+        candidate.record(&batch(sequence)).await?;
+        let seen = candidate.usage(&scene).await?.successes;
+        same(&format!("the count after the batch {sequence}"), &seen, &expected)?;
+    }
+    candidate.record(&UsageBatch { writer: scene.bytes(), ..batch(1) }).await?;
+    same("the count after another writer's batch", &candidate.usage(&scene).await?.successes, &5)
+}
+
+pub(crate) async fn counts_without_a_key_are_taken<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let writer = scene.bytes();
+    for sequence in 1..=2 {
+        let rows = vec![
+            UsageRow { key: None, ..row(&key, "missing_credentials", "intake", 9, 1, 2) },
+            row(&scene.key()?, "invalid_key", "intake", 9, 1, 2),
+            row(&key, "success", "intake", 1, 1, 2),
+        ];
+        candidate.record(&UsageBatch { writer, sequence, rows }).await?;
+    }
+    candidate.record(&UsageBatch { writer, sequence: 3, rows: Vec::new() }).await?;
+    let expected = UsageTotals { successes: 2, last_success_at: Some(at(2)), ..UsageTotals::default() };
+    same("the totals of the key among them", &candidate.usage(&scene).await?, &expected)
+}
+
+pub(crate) async fn use_leaves_the_record_alone<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let (before, events) = (candidate.found(&key.id).await?, candidate.events(&scene).await?);
+    let rows = vec![row(&key, "success", "", 1, 1, 1)];
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+    same("a key after it was used", &candidate.found(&key.id).await?, &before)?;
+    same("the events after a key was used", &candidate.events(&scene).await?, &events)
+}
+
+pub(crate) async fn ten_thousand_counts_are_taken<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let rows = (1..=10_000).map(|place| row(&key, "success", &format!("intake {place}"), place, 1, 2)).collect();
+    let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
+    for _ in 0..2 {
+        candidate.record(&batch).await?;
+    }
+    same("the sum of the counts", &candidate.usage(&scene).await?.successes, &50_005_000)
+}
+
+pub(crate) async fn counts_are_read_as_they_stand<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let mut keys = scene.keys(4)?;
+    keys.sort_by(|one, other| one.row.id.cmp(&other.row.id));
+    let [one, other, unasked, unused] = keys.as_slice() else { return Err(Unmet::failed("the kit has too few keys")) };
+    // Counts of a key need no key: they may come before it does, or after it went.
+    candidate.written(&scene.insert([unasked, other])).await?;
+    let first = vec![
+        row(other, "success", "intake/curl", 3, 10, 20),
+        row(one, "success", "intake", 7, 5, 5),
+        row(one, "key_revoked", "b", 1, 9, 9),
+        row(one, "success", "", 1, 1, 2),
+        row(one, "success", "Intake", 2, 3, 4),
+        row(unasked, "success", "intake", 500, 1, 1),
+        UsageRow { key: None, ..row(one, "success", "intake", 500, 1, 1) },
+    ];
+    let second = vec![row(other, "success", "intake/curl", 4, 30, 40), row(one, "success", "intake", 1, 1, 3)];
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first }).await?;
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second }).await?;
+    let expected = vec![
+        row(one, "key_revoked", "b", 1, 9, 9),
+        row(one, "success", "", 1, 1, 2),
+        row(one, "success", "Intake", 2, 3, 4),
+        row(one, "success", "intake", 8, 1, 5),
+        row(other, "success", "intake/curl", 7, 10, 40),
+    ];
+    let of = UsageOf::Keys(vec![other.id, unused.id, one.id, other.id]);
+    same("the counts of three keys", &candidate.counts(&of).await?, &expected)?;
+    let absent = UsageOf::Keys(vec![unused.id]);
+    same("the counts of a key that nobody used", &candidate.counts(&absent).await?, &Vec::new())?;
+    let mut many: Vec<KeyId> = (0..998).map(|_| scene.id()).collect::<Result<_, _>>()?;
+    many.extend([one.id, other.id]);
+    same("the counts of a thousand keys", &candidate.counts(&UsageOf::Keys(many)).await?, &expected)
+}
+
+pub(crate) async fn counts_without_a_key_are_read<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    // Nobody else's, in a database that others used before.
+    let outcome = scene.word();
+    let keyless =
+        |outcome: &str, source: &str, count| UsageRow { key: None, ..row(&key, outcome, source, count, 1, 2) };
+    let later = format!("{outcome}.truncated");
+    let first = vec![
+        keyless(&later, "", 5),
+        keyless(&outcome, "intake", 9),
+        row(&key, &outcome, "intake", 500, 1, 2),
+        keyless(&outcome, "Intake", 2),
+    ];
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first }).await?;
+    let second = vec![UsageRow { last_at: at(7).as_millis(), ..keyless(&outcome, "intake", 1) }];
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second }).await?;
+    let seen = candidate.counts(&UsageOf::NoKey).await?;
+    ensure("no key among refusals that name none", seen.iter().all(|row| row.key.is_none()), &seen)?;
+    ensure("an order by outcome and source", seen.is_sorted_by_key(|row| (&row.outcome, &row.source)), &seen)?;
+    let seen: Vec<UsageRow> = seen.into_iter().filter(|row| row.outcome.starts_with(&outcome)).collect();
+    let summed = UsageRow { last_at: at(7).as_millis(), ..keyless(&outcome, "intake", 10) };
+    let expected = vec![keyless(&outcome, "Intake", 2), summed, keyless(&later, "", 5)];
+    same("the counts of the refusals that name no key", &seen, &expected)
+}
+
+pub(super) fn row(key: &Sample, outcome: &str, source: &str, count: i64, first: u64, last: u64) -> UsageRow {
+    UsageRow {
+        key: Some(key.row.id.clone()),
+        outcome: outcome.to_owned(),
+        source: source.to_owned(),
+        count,
+        first_at: at(first).as_millis(),
+        last_at: at(last).as_millis(),
+    }
+}
+
+async fn inserted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(Scene, Sample), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    Ok((scene, key))
+}
