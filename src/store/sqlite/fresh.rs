@@ -21,7 +21,7 @@ const CONNECTIONS: usize = 4;
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(1);
 
 /// Connections that read the head of the change log and nothing else, on the thread that asks. A read takes about 2 µs,
-/// and the look at the names of the files about 3 µs.
+/// and the look at the names of the files 3 to 4 µs.
 ///
 /// A statement that is half-read on a connection freezes what all its statements see, so nothing else runs here.
 pub(super) struct FreshReaders {

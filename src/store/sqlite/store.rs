@@ -76,7 +76,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens a file that several processes of this machine may use at the same time.
     ///
-    /// Knowing whether something changed costs each request a look into the file and one at its name, about 5 µs. The
+    /// Knowing whether something changed costs each request a look into the file and one at its name, about 6 µs. The
     /// file has to be on a local disk: write-ahead logging does not work over a network (sqlite.org/wal.html).
     ///
     /// # Errors
