@@ -90,7 +90,7 @@ impl Served {
         let path = folder.join(format!("{name}.db"));
         let store = SqliteStore::open(&path).await.unwrap();
         let builder = ApiKeys::builder(SqliteStore::open(&path).await.unwrap()).params(Argon2Params::MACHINE_SECRET);
-        let keys = builder.attempt_lines(lines).build().await.unwrap();
+        let keys = builder.access_log(lines).build().await.unwrap();
         let (actor, mut texts, mut asked) = (Actor::system("bench").unwrap(), Vec::new(), 0);
         for number in 0..KEYS {
             let issued = keys.manager().issue(IssueKey::user(UserId::from(number as u64)), &actor).await.unwrap();
@@ -167,14 +167,13 @@ impl Served {
         println!("{name}_p99_median_us\t{:.1}", median(self.p99));
         println!("{name}_call_p99_median_us\t{:.2}", median(self.call_p99));
         println!("{name}_attempts\t{}", self.asked);
-        println!("{name}_lines_written\t{}", metrics.attempt_lines_written);
-        println!("{name}_lines_dropped\t{}", metrics.attempt_lines_dropped);
+        println!("{name}_lines_written\t{}", metrics.access_log_written);
+        println!("{name}_lines_dropped\t{}", metrics.access_log_dropped);
         let (written, dropped) = in_trail(&self.store).await;
         println!("{name}_lines_in_the_trail\t{written}");
         println!("{name}_drops_told_in_the_trail\t{dropped}");
         let expected = if name == "on" { self.asked } else { 0 };
-        written + dropped == expected
-            && (written, dropped) == (metrics.attempt_lines_written, metrics.attempt_lines_dropped)
+        written + dropped == expected && (written, dropped) == (metrics.access_log_written, metrics.access_log_dropped)
     }
 }
 

@@ -71,9 +71,10 @@ impl Population {
         let day = Duration::from_secs(86_400);
         let store = Arc::new(MemoryStore::new());
         // A node remembers the keys that it makes, so another one makes them.
-        let maker = ApiKeys::builder(Arc::clone(&store)).hasher(hasher.clone()).proofs(1).build().await.unwrap();
-        let builder = ApiKeys::builder(store).hasher(hasher).look_ups(64, wait).usage_interval(day);
-        let keys = builder.proofs(2_000_000).build().await.unwrap();
+        let maker =
+            ApiKeys::builder(Arc::clone(&store)).hasher(hasher.clone()).cache_capacity(1).build().await.unwrap();
+        let builder = ApiKeys::builder(store).hasher(hasher).max_concurrent_lookups(64, wait).usage_interval(day);
+        let keys = builder.cache_capacity(2_000_000).build().await.unwrap();
         let mut population = Self {
             keys,
             maker,

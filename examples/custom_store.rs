@@ -12,9 +12,9 @@ use tower_api_keys::{
     key::KeyId,
     record::{Hold, KeyRow, OwnerStatusRow},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery,
-        KeyReader, KeyStore, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        Trail, UsageOf, Write, WriteOutcome,
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, Guard, Head,
+        KeyQuery, KeyReader, KeyStore, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey,
+        StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
@@ -74,12 +74,12 @@ impl KeyReader for TableStore {
         Ok(Changes::Changed { head: now, keys, owners })
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         // It must not wait, and a lock may: each request reads the log instead.
         None
     }
 
-    async fn moved_beyond(&self, _head: Head) {
+    async fn wait_for_change(&self, _head: Head) {
         // A database that can tell its clients of changes would: it makes bounded freshness quicker.
         std::future::pending().await
     }
@@ -112,7 +112,7 @@ impl KeyStore for TableStore {
             key.organization == query.organization.as_str()
                 && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
                 && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
-                && query.maker.is_none_or(|maker| key.created_with.as_deref() == Some(maker.as_str()))
+                && query.created_via_key.is_none_or(|maker| key.created_via_key.as_deref() == Some(maker.as_str()))
                 && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
                 && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
                 && query.liveness.is_none_or(|liveness| is_live(key, now) == (liveness == Liveness::Live))
@@ -159,10 +159,10 @@ impl KeyStore for TableStore {
         Ok(())
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         let wanted = |row: &&UsageRow| match of {
-            UsageOf::Keys(ids) => ids.iter().any(|id| row.key.as_deref() == Some(id.as_str())),
-            UsageOf::NoKey => row.key.is_none(),
+            UsageScope::Keys(ids) => ids.iter().any(|id| row.key.as_deref() == Some(id.as_str())),
+            UsageScope::NoKey => row.key.is_none(),
         };
         Ok(self.0.lock().await.usage.values().filter(wanted).cloned().collect())
     }
@@ -252,11 +252,11 @@ impl Tables {
         for (place, guard) in change.guards.iter().enumerate() {
             self.check(guard, change.at, Conflict::Guard(place))?;
         }
-        let mut applied = Applied { outcomes: Vec::new() };
+        let mut applied = Applied { effects: Vec::new() };
         for AuditedWrite { write, event } in &change.writes {
             let outcome = self.write(write, change)?;
-            applied.outcomes.push(outcome);
-            if outcome == WriteOutcome::Written {
+            applied.effects.push(outcome);
+            if outcome == Effect::Changed {
                 self.append(event);
             }
         }
@@ -293,7 +293,7 @@ impl Tables {
         self.keys.values().filter(counts).count()
     }
 
-    fn write(&mut self, write: &Write, change: &Change) -> Result<WriteOutcome, Conflict> {
+    fn write(&mut self, write: &Write, change: &Change) -> Result<Effect, Conflict> {
         match write {
             Write::Insert(row) if self.keys.contains_key(&row.id) => return Err(Conflict::IdTaken),
             Write::Insert(row) => drop(self.keys.insert(row.id.clone(), row.clone())),
@@ -316,7 +316,7 @@ impl Tables {
             Write::Revoke { organization, id, by } => {
                 let key = self.key(organization.as_str(), id)?;
                 if key.revoked_at.is_some() {
-                    return Ok(WriteOutcome::Unchanged);
+                    return Ok(Effect::Unchanged);
                 }
                 (key.revoked_at, key.revoked_by) = (Some(change.at.as_millis()), Some(by.clone()));
                 self.log(change.id, Some(*id), None);
@@ -324,14 +324,14 @@ impl Tables {
             Write::Owner(owner, step) => {
                 let after = stepped(self.status(Some(owner)), *step, change.at.as_millis())?;
                 if after == self.status(Some(owner)) {
-                    return Ok(WriteOutcome::Unchanged);
+                    return Ok(Effect::Unchanged);
                 }
                 self.owners.insert(owner.clone(), after);
                 self.log(change.id, None, Some(owner.clone()));
             }
             _ => return Err(Conflict::Missing),
         }
-        Ok(WriteOutcome::Written)
+        Ok(Effect::Changed)
     }
 
     fn key(&mut self, organization: &str, id: &KeyId) -> Result<&mut KeyRow, Conflict> {

@@ -21,7 +21,7 @@ use tower_api_keys::{
     key::{KeyFormat, KeyId, PlaintextKey},
     middleware::{Refusal, RequireKeyLayer},
     record::Hold,
-    store::{KeyStore, UsageOf},
+    store::{KeyStore, UsageScope},
     usage::Source,
 };
 
@@ -200,8 +200,8 @@ async fn work<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, known: &[Key], attemp
 }
 
 async fn stored<S: KeyStore>(store: &S, known: &[Key]) -> Counts {
-    let mut rows = store.usage(&UsageOf::NoKey).await.unwrap();
-    rows.extend(store.usage(&UsageOf::Keys(known.iter().map(|key| key.id).collect())).await.unwrap());
+    let mut rows = store.usage(&UsageScope::NoKey).await.unwrap();
+    rows.extend(store.usage(&UsageScope::Keys(known.iter().map(|key| key.id).collect())).await.unwrap());
     rows.into_iter().map(|row| ((row.key, row.outcome, row.source), row.count)).collect()
 }
 

@@ -54,7 +54,7 @@ create table "api_keys".api_keys (
     pepper_id bigint,
     scopes text collate "C" not null,
     created_by text collate "C" not null,
-    created_with text collate "C",
+    created_via_key text collate "C",
     created_at bigint not null,
     expires_at bigint,
     revoked_at bigint,
@@ -67,8 +67,8 @@ create table "api_keys".api_keys (
 create index api_keys_by_organization on "api_keys".api_keys (organization, created_at, id);
 create index api_keys_by_owner on "api_keys".api_keys (organization, kind, owner, created_at, id);
 create index api_keys_by_creator on "api_keys".api_keys (organization, created_by, created_at, id);
-create index api_keys_by_maker on "api_keys".api_keys (organization, created_with, created_at, id)
-    where created_with is not null;
+create index api_keys_by_created_via_key on "api_keys".api_keys (organization, created_via_key, created_at, id)
+    where created_via_key is not null;
 create index api_keys_by_predecessor on "api_keys".api_keys (replaces) where replaces is not null;
 
 -- An owner without a row is active, as is one whose times are all null.
@@ -363,7 +363,7 @@ create table "api_keys".api_key_changes (
     id bytea not null primary key,
     at bigint not null,
     dedupe text collate "C" unique,
-    outcomes text collate "C" not null
+    effects text collate "C" not null
 );
 
 create index api_key_changes_by_time on "api_keys".api_key_changes (at);

@@ -17,7 +17,7 @@ create table api_keys (
     pepper_id integer,
     scopes text not null,
     created_by text not null,
-    created_with text,
+    created_via_key text,
     created_at integer not null,
     expires_at integer,
     revoked_at integer,
@@ -30,7 +30,7 @@ create table api_keys (
 create index api_keys_by_organization on api_keys (organization, created_at);
 create index api_keys_by_owner on api_keys (organization, kind, owner, created_at);
 create index api_keys_by_creator on api_keys (organization, created_by, created_at);
-create index api_keys_by_maker on api_keys (organization, created_with, created_at) where created_with is not null;
+create index api_keys_by_created_via_key on api_keys (organization, created_via_key, created_at) where created_via_key is not null;
 create index api_keys_by_predecessor on api_keys (replaces) where replaces is not null;
 
 -- An owner without a row is active, as is one whose times are all null.
@@ -156,7 +156,7 @@ create table api_key_changes (
     id blob not null primary key,
     at integer not null,
     dedupe text unique,
-    outcomes text not null
+    effects text not null
 ) strict, without rowid;
 
 create index api_key_changes_by_time on api_key_changes (at);

@@ -11,7 +11,7 @@ use crate::{
     },
     hash::{Argon2Params, Hasher, HasherConfig, Peppers},
     key::KeyFormat,
-    manage::{AnyDirectory, DenialLog, Directory, KeyManager, ManagerParts, OnDowngrade, Policy, Rules, TableOfRights},
+    manage::{AnyDirectory, DefaultPolicy, DenialLog, Directory, KeyManager, ManagerParts, OnDowngrade, Policy, Rules},
     metering::UsageRecorder,
     owner::OrganizationId,
     random::random_bytes,
@@ -52,7 +52,7 @@ pub struct ApiKeysBuilder<S> {
     store_timeout: Duration,
     usage_interval: Duration,
     keep: Keep,
-    attempt_lines: bool,
+    access_log: bool,
 }
 
 impl<S: KeyStore> ApiKeys<S> {
@@ -76,12 +76,12 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             store: Arc::new(store),
             settings: AuthSettings::new(),
             brand: None,
-            policy: Arc::new(TableOfRights),
+            policy: Arc::new(DefaultPolicy),
             rules: Rules::default(),
             store_timeout: Duration::from_secs(5),
             usage_interval: Duration::from_secs(10),
             keep: Keep::default(),
-            attempt_lines: false,
+            access_log: false,
         }
     }
 
@@ -131,14 +131,14 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     }
 
     /// How many proved keys are remembered, 1 to 100,000,000. Default: 100,000.
-    pub fn proofs(mut self, proofs: usize) -> Self {
-        self.settings = self.settings.with_proofs(proofs);
+    pub fn cache_capacity(mut self, proofs: usize) -> Self {
+        self.settings = self.settings.with_cache_capacity(proofs);
         self
     }
 
     /// How many keys are looked up in the store at a time and how long one waits for its turn. Default: 64 and a second.
-    pub fn look_ups(mut self, at_a_time: usize, wait: Duration) -> Self {
-        self.settings = self.settings.with_look_ups(at_a_time, wait);
+    pub fn max_concurrent_lookups(mut self, at_a_time: usize, wait: Duration) -> Self {
+        self.settings = self.settings.with_max_concurrent_lookups(at_a_time, wait);
         self
     }
 
@@ -184,13 +184,13 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
-    /// How long [lines of attempts](Self::attempt_lines) stay before they are deleted, looked at once an hour: at least an
+    /// How long [lines of attempts](Self::access_log) stay before they are deleted, looked at once an hour: at least an
     /// hour. Default: as long as all other events, which is what [`keep_events`](Self::keep_events) says, else for good.
     /// On a fleet the shortest setting wins.
     ///
     /// An event of a change is worth keeping for years; lines of attempts come by the thousands and are worth as long as
     /// somebody may ask about a single request.
-    pub fn keep_attempts(mut self, keep: Duration) -> Self {
+    pub fn keep_access_log(mut self, keep: Duration) -> Self {
         self.keep.attempts = Some(keep);
         self
     }
@@ -199,18 +199,18 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// outcome, source and time. Default: no. Counts by key, outcome and source are kept in any case.
     ///
     /// No request waits for its line. Up to 65,536 wait to be written, 1,000 at a time; what does not fit is dropped,
-    /// counted in [`attempt_lines_dropped`](crate::auth::AuthMetrics::attempt_lines_dropped), and told of in the trail
+    /// counted in [`access_log_dropped`](crate::auth::AuthMetrics::access_log_dropped), and told of in the trail
     /// by an [event](crate::audit::Action::ATTEMPT_DROPPED) for each organization, in their place. A crash loses what
     /// was queued, which is less than a second's unless the store is slow.
     ///
-    /// A line takes some 200 bytes in the store; [`keep_attempts`](Self::keep_attempts) says for how long. Lines are read
+    /// A line takes some 200 bytes in the store; [`keep_access_log`](Self::keep_access_log) says for how long. Lines are read
     /// apart from all other events, by [`AuditQuery::attempts`](crate::manage::AuditQuery::attempts).
-    pub fn attempt_lines(mut self, lines: bool) -> Self {
-        self.attempt_lines = lines;
+    pub fn access_log(mut self, lines: bool) -> Self {
+        self.access_log = lines;
         self
     }
 
-    /// Who may do what. Default: [`TableOfRights`].
+    /// Who may do what. Default: [`DefaultPolicy`].
     pub fn policy(mut self, policy: impl Policy) -> Self {
         self.policy = Arc::new(policy);
         self
@@ -307,7 +307,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             return Err(Cause::KeepEvents.into());
         }
         if self.keep.attempts.is_some_and(|keep| keep < HOUR) {
-            return Err(Cause::KeepAttempts.into());
+            return Err(Cause::KeepAccessLog.into());
         }
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
@@ -340,7 +340,7 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         let clock = Arc::clone(&settings.clock);
         let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep));
         let mut upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner, notifier);
-        wiring.attempts = self.attempt_lines.then(|| upkeep.write_attempt_lines(&wiring.meter));
+        wiring.attempts = self.access_log.then(|| upkeep.make_access_log(&wiring.meter));
         let upkeep = Arc::new(upkeep);
         (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;

@@ -89,7 +89,7 @@ impl<S: KeyStore> ApiKeys<S> {
     /// Those of the store: what came since the last flush is lost if nobody calls this again.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
         // Each is written even if another cannot be.
-        let usage = self.flush_usage().await.and(self.0.upkeep.write_attempts().await);
+        let usage = self.flush_usage().await.and(self.0.upkeep.write_access_log().await);
         self.0.manager.flush_denials().await.and(usage)
     }
 }

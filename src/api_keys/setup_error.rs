@@ -22,7 +22,7 @@ pub(super) enum Cause {
     #[error(transparent)]
     Brand(InvalidBrand),
     #[error("lines of attempts stay for at least an hour")]
-    KeepAttempts,
+    KeepAccessLog,
     #[error("audit events stay for at least a day")]
     KeepEvents,
     #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]

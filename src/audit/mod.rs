@@ -2,7 +2,7 @@
 //!
 //! [`KeyManager::events`](crate::KeyManager::events) reads them. An [`EventSink`] is told of them once they are committed.
 //! [`keep_events`](crate::ApiKeysBuilder::keep_events) says how long they stay, and
-//! [`attempt_lines`](crate::ApiKeysBuilder::attempt_lines) adds one for each check of a key.
+//! [`access_log`](crate::ApiKeysBuilder::access_log) adds one for each check of a key.
 
 mod event;
 mod sink;

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     AuthError, AuthErrorKind, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
-    background::{AttemptLines, Tried, Upkeep},
+    background::{AccessLog, Tried, Upkeep},
     cache::{Entry, ProofCache},
     candidate::{Candidate, proves},
     digest::{Digest, DigestKey},
@@ -19,7 +19,7 @@ use super::{
     freshness::{LeaseKeeper, LogReader},
     lookup::LookUps,
     meter::Meter,
-    pass::{Accepted, Doorkeeper, Pass, Visit, employ},
+    ticket::{Accepted, AnonymousUse, RefusalCounter, UsageTicket, register},
     trouble::Trouble,
     wiring::Wiring,
 };
@@ -72,7 +72,7 @@ pub(super) struct Inner<R> {
     pub(super) lease_keeper: LeaseKeeper,
     pub(super) usage: Option<Arc<UsageRecorder>>,
     pub(super) upkeep: Option<Arc<dyn Upkeep>>,
-    pub(super) attempts: Option<Arc<AttemptLines>>,
+    pub(super) attempts: Option<Arc<AccessLog>>,
     pub(super) meter: Arc<Meter>,
     pub(super) trouble: Arc<Trouble>,
     digest_key: DigestKey,
@@ -130,8 +130,8 @@ impl<R: KeyReader> Authenticator<R> {
         });
         if let Some(usage) = &inner.usage {
             inner.meter.watch(usage);
-            let doorkeeper: Weak<Inner<R>> = Arc::downgrade(&inner);
-            employ(inner.id, doorkeeper);
+            let counter: Weak<Inner<R>> = Arc::downgrade(&inner);
+            register(inner.id, counter);
         }
         Ok(Self(inner))
     }
@@ -229,9 +229,9 @@ impl<R: KeyReader> Authenticator<R> {
     }
 
     /// What to keep of a request without a key that is let through; none if nothing is counted.
-    pub(crate) fn visit(&self, origin: Origin<'_>) -> Option<Box<Visit>> {
+    pub(crate) fn visit(&self, origin: Origin<'_>) -> Option<Box<AnonymousUse>> {
         self.0.usage.as_ref()?;
-        Some(Box::new(Visit { authenticator: self.0.id, source: origin.to_source() }))
+        Some(Box::new(AnonymousUse { authenticator: self.0.id, source: origin.to_source() }))
     }
 
     pub(crate) fn format(&self) -> &KeyFormat {
@@ -339,14 +339,14 @@ impl<R: KeyReader> Inner<R> {
     }
 }
 
-impl<R: KeyReader> Doorkeeper for Inner<R> {
-    fn turned_away(&self, pass: &Pass, code: RefusalCode) {
+impl<R: KeyReader> RefusalCounter for Inner<R> {
+    fn denied_downstream(&self, pass: &UsageTicket, code: RefusalCode) {
         if let Some(usage) = &self.usage {
-            usage.turned_away(pass.key, code, &pass.seen, self.clock.now());
+            usage.denied_downstream(pass.key, code, &pass.seen, self.clock.now());
         }
     }
 
-    fn visitor_turned_away(&self, visit: &Visit, code: RefusalCode) {
+    fn anonymous_denied_downstream(&self, visit: &AnonymousUse, code: RefusalCode) {
         self.count_refusal(None, code, None, Origin::Source(&visit.source));
     }
 }

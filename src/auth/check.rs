@@ -11,7 +11,7 @@ use super::{
     candidate::Candidate,
     error::before_its_end,
     freshness::{Currency, Deadline, Unread},
-    pass::Accepted,
+    ticket::Accepted,
 };
 use crate::{
     audit::Action,

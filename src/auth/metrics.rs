@@ -59,7 +59,7 @@ pub struct AuthMetrics {
     pub proof_misses: u64,
     /// Keys that are remembered now.
     pub proofs_remembered: usize,
-    /// The most that are: [`with_proofs`](super::AuthSettings::with_proofs).
+    /// The most that are: [`with_cache_capacity`](super::AuthSettings::with_cache_capacity).
     pub proof_capacity: usize,
     /// Requests that were refused by this authenticator or one of its layers, by code and reason, sorted. All of them
     /// are listed, those with a count of 0 too.
@@ -92,11 +92,11 @@ pub struct AuthMetrics {
     /// from too many [sources](crate::middleware::Sources) to tell them all apart.
     pub usage_sources_folded: u64,
     /// Lines of attempts that were written to the audit trail. 0 unless they are
-    /// [asked for](crate::ApiKeysBuilder::attempt_lines).
-    pub attempt_lines_written: u64,
+    /// [asked for](crate::ApiKeysBuilder::access_log).
+    pub access_log_written: u64,
     /// Lines of attempts that are missing there, or may be: the queue was full, the store did not say whether it has
     /// them, or nobody can tell whose the key is.
-    pub attempt_lines_dropped: u64,
+    pub access_log_dropped: u64,
 }
 
 impl AuthMetrics {

@@ -36,8 +36,8 @@
 //! | `api_keys_usage_flushes_failed_total` | counter | attempts | [`usage_flushes_failed`](AuthMetrics::usage_flushes_failed) |
 //! | `api_keys_last_usage_flush_timestamp_seconds` | gauge | seconds since 1970 | [`last_usage_flush`](AuthMetrics::last_usage_flush) |
 //! | `api_keys_usage_sources_folded_total` | counter | requests | [`usage_sources_folded`](AuthMetrics::usage_sources_folded) |
-//! | `api_keys_attempt_lines_written_total` | counter | lines | [`attempt_lines_written`](AuthMetrics::attempt_lines_written) |
-//! | `api_keys_attempt_lines_dropped_total` | counter | lines | [`attempt_lines_dropped`](AuthMetrics::attempt_lines_dropped) |
+//! | `api_keys_access_log_written_total` | counter | lines | [`access_log_written`](AuthMetrics::access_log_written) |
+//! | `api_keys_access_log_dropped_total` | counter | lines | [`access_log_dropped`](AuthMetrics::access_log_dropped) |
 //!
 //! `reason` is empty but for `malformed_key`. No other label is ever set: nothing names a key, an owner or an
 //! organization. The names are those of a process; one with several [`ApiKeys`](crate::ApiKeys) that must be told apart
@@ -56,18 +56,18 @@ mod meter;
 mod metrics;
 mod new_keys;
 mod owners;
-mod pass;
 #[cfg(feature = "metrics")]
 mod publish;
 mod settings;
+mod ticket;
 mod trouble;
 mod wiring;
 
 pub use authenticator::Authenticator;
 pub(crate) use authenticator::Check;
-pub(crate) use background::{AttemptLines, AttemptWriter, Keep, Pruner, StoreUpkeep, Upkeep, UsageFlusher};
+pub(crate) use background::{AccessLog, AccessLogWriter, Keep, Pruner, StoreUpkeep, Upkeep, UsageFlusher};
 pub use error::{AuthError, AuthErrorKind};
 pub use metrics::{AuthMetrics, RefusalCount};
-pub(crate) use pass::{Accepted, Pass, Visit};
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
+pub(crate) use ticket::{Accepted, AnonymousUse, UsageTicket};
 pub(crate) use wiring::Wiring;

@@ -100,12 +100,8 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 24] {
             "requests counted under the source other",
             metrics.usage_sources_folded,
         ),
-        count(
-            "api_keys_attempt_lines_written_total",
-            "attempts written to the audit trail",
-            metrics.attempt_lines_written,
-        ),
-        count("api_keys_attempt_lines_dropped_total", "attempts missing there", metrics.attempt_lines_dropped),
+        count("api_keys_access_log_written_total", "attempts written to the audit trail", metrics.access_log_written),
+        count("api_keys_access_log_dropped_total", "attempts missing there", metrics.access_log_dropped),
     ]
 }
 

@@ -101,7 +101,7 @@ impl AuthSettings {
     /// How many proved keys are remembered, 1 to 100,000,000; a key on top costs an Argon2 run each time it was
     /// forgotten. Default: 100,000.
     #[must_use]
-    pub fn with_proofs(mut self, proofs: usize) -> Self {
+    pub fn with_cache_capacity(mut self, proofs: usize) -> Self {
         self.proofs = proofs;
         self
     }
@@ -109,7 +109,7 @@ impl AuthSettings {
     /// How many keys are looked up in the store at a time, at least 1, and how long one waits for its turn before it is
     /// refused as overloaded, at most an hour. Default: 64 and a second.
     #[must_use]
-    pub fn with_look_ups(mut self, at_a_time: usize, wait: Duration) -> Self {
+    pub fn with_max_concurrent_lookups(mut self, at_a_time: usize, wait: Duration) -> Self {
         (self.finds, self.find_wait) = (at_a_time, wait);
         self
     }
@@ -186,7 +186,7 @@ impl Default for AuthSettings {
 /// ```
 /// use tower_api_keys::{Authenticator, auth::AuthSettings, store::MemoryStore};
 ///
-/// let error = Authenticator::new(MemoryStore::new(), AuthSettings::new().with_proofs(0)).unwrap_err();
+/// let error = Authenticator::new(MemoryStore::new(), AuthSettings::new().with_cache_capacity(0)).unwrap_err();
 /// assert_eq!(error.to_string(), "a setting is out of range: proofs are 1 to 100,000,000");
 /// ```
 #[derive(Debug, thiserror::Error)]

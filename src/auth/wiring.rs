@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{
     AuthSettings, AuthSetupError,
-    background::{AttemptLines, Upkeep},
+    background::{AccessLog, Upkeep},
     cache::ProofCache,
     meter::Meter,
 };
@@ -14,7 +14,7 @@ pub(crate) struct Wiring {
     pub(crate) lease: Arc<Lease>,
     pub(crate) usage: Option<Arc<UsageRecorder>>,
     pub(crate) upkeep: Option<Arc<dyn Upkeep>>,
-    pub(crate) attempts: Option<Arc<AttemptLines>>,
+    pub(crate) attempts: Option<Arc<AccessLog>>,
     pub(crate) meter: Arc<Meter>,
     pub(super) cache: Arc<ProofCache>,
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Actor, DenialLog, ManagerParts, Policy, Rights, Rules, TableOfRights};
+use super::{Actor, DefaultPolicy, DenialLog, ManagerParts, Policy, Rights, Rules};
 use crate::{
     Clock, KeyManager, ManualClock, OrganizationId, Owner, Principal, Scopes, TeamId, Timestamp, UserId,
     audit::EventRow,
@@ -20,7 +20,7 @@ use crate::{
     store::{
         AnyStore, Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader,
         KeyStore, Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey,
-        StoreError, Trail, UsageOf, Write,
+        StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -86,12 +86,12 @@ impl KeyReader for Faulty {
         self.inner.changes_since(head).await
     }
 
-    fn head_now(&self) -> Option<Head> {
-        self.inner.head_now()
+    fn try_head(&self) -> Option<Head> {
+        self.inner.try_head()
     }
 
-    async fn moved_beyond(&self, head: Head) {
-        self.inner.moved_beyond(head).await;
+    async fn wait_for_change(&self, head: Head) {
+        self.inner.wait_for_change(head).await;
     }
 }
 
@@ -132,7 +132,7 @@ impl KeyStore for Faulty {
         self.inner.record_usage(batch).await
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.usage(of).await
     }
@@ -180,7 +180,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self::with_policy(TableOfRights)
+        Self::with_policy(DefaultPolicy)
     }
 
     pub(super) fn with_policy(policy: impl Policy) -> Self {
@@ -188,11 +188,11 @@ impl Bench {
     }
 
     pub(super) fn with_rules(rules: Rules) -> Self {
-        Self::made_of(TableOfRights, rules, HASHER.clone())
+        Self::made_of(DefaultPolicy, rules, HASHER.clone())
     }
 
     pub(super) fn with_hasher(hasher: Hasher) -> Self {
-        Self::made_of(TableOfRights, Rules::default(), hasher)
+        Self::made_of(DefaultPolicy, Rules::default(), hasher)
     }
 
     fn made_of(policy: impl Policy, rules: Rules, hasher: Hasher) -> Self {

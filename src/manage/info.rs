@@ -5,7 +5,7 @@ use crate::{
     owner::{KeyKind, OrganizationId, Owner},
     record::{ActorId, KeyName, KeyRecord, Labels, OwnerStatus},
     scope::Scopes,
-    store::KeyCursor,
+    store::{Effect, KeyCursor},
     time::Timestamp,
     usage::UsageTotals,
 };
@@ -46,7 +46,7 @@ pub struct KeyInfo {
     /// Who made it.
     pub created_by: ActorId,
     /// The key that made it, if one did.
-    pub created_with: Option<KeyId>,
+    pub created_via_key: Option<KeyId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The first moment at which it is refused.
@@ -79,7 +79,7 @@ impl KeyInfo {
             labels: record.labels,
             scopes: record.scopes,
             created_by: record.created_by,
-            created_with: record.created_with,
+            created_via_key: record.created_via_key,
             created_at: record.created_at,
             expires_at: record.expires_at,
             revoked_at,
@@ -133,22 +133,6 @@ pub struct KeyPage {
     pub next: Option<KeyCursor>,
 }
 
-/// Whether a change did something.
-///
-/// ```
-/// use tower_api_keys::manage::Effect;
-///
-/// assert_ne!(Effect::Already, Effect::Done);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// It was so already: nothing was written.
-    Already,
-    /// It is so now.
-    Done,
-}
-
 /// A key that is revoked, by this call or before it.
 ///
 /// ```
@@ -160,7 +144,7 @@ pub enum Effect {
 /// use tower_api_keys::{Actor, manage::Effect};
 ///
 /// let revoked = manager.revoke(&id, &Actor::system("leak response")?).await?;
-/// if revoked.effect() == Effect::Already {
+/// if revoked.effect() == Effect::Unchanged {
 ///     println!("revoked before, at {:?} by {:?}", revoked.info().revoked_at, revoked.info().revoked_by);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())

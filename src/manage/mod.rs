@@ -5,7 +5,7 @@
 //! [denied](ManageErrorKind::Denied), with a reason and what would change it. Every change is written together with its
 //! line of the audit trail, or not at all.
 //!
-//! The default policy, [`TableOfRights`]:
+//! The default policy, [`DefaultPolicy`]:
 //!
 //! | | self | member of the team | Team Admin, Team Owner | org admin |
 //! |---|---|---|---|---|
@@ -108,7 +108,7 @@
 //! | question | answer |
 //! |---|---|
 //! | Which key is it? | [`KeyManager::identify`] takes the paste, the line of a log, or the part of an id, and says whether the whole key is there |
-//! | What was done with it? | [`KeyManager::misuse`]: sources, new ones marked, attempts after its end, changes, keys it made |
+//! | What was done with it? | [`KeyManager::leak_report`]: sources, new ones marked, attempts after its end, changes, keys it made |
 //! | How does it end, with all it made? | [`KeyManager::revoke_many`] with [`RevokeMany::key_and_made`] |
 //! | What else may be lost? | [`RevokeMany::of`] an owner, [`created_by`](RevokeMany::created_by) somebody, [`created_between`](RevokeMany::created_between) two times |
 //! | Who did what, and who tried? | [`KeyManager::events`] |
@@ -131,7 +131,7 @@
 //! let found = manager.identify(pasted, &admin).await?;
 //! let Some(surest) = found.keys.first() else { return Ok(()) };
 //! println!("{surest}");
-//! println!("{}", manager.misuse(&surest.key.id, surest.key.created_at, &admin).await?);
+//! println!("{}", manager.leak_report(&surest.key.id, surest.key.created_at, &admin).await?);
 //!
 //! let request = RevokeMany::key_and_made(surest.key.id).because("in a public repository");
 //! println!("{}", manager.revoke_many(request, &admin).await?);
@@ -173,13 +173,15 @@ pub use advice::{
 pub(crate) use directory::AnyDirectory;
 pub use directory::Directory;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
-pub use info::{Effect, KeyInfo, KeyPage, Revoked};
+pub use info::{KeyInfo, KeyPage, Revoked};
 pub use inventory::{
     Attempts, ExportError, ExportFormat, FlagSettings, InventoryColumn, InventoryEntry, InventoryExport, InventoryPage,
     InventoryQuery, InventorySummary, KeyFlag, OwnerSummary,
 };
 pub use issued::IssuedKey;
-pub use leak::{Identification, Identified, LeakEvidence, Misuse, RevokeMany, RevokeManyError, RevokedMany, SourceUse};
+pub use leak::{
+    KeyMatch, KeyMatches, LeakReport, MatchConfidence, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
+};
 pub use lint::{NameAdvice, lint_name};
 pub use manager::KeyManager;
 pub(crate) use manager::ManagerParts;
@@ -190,6 +192,8 @@ pub use rights::{Plan, Rights, TeamRole};
 pub use rotation::{EndedRotation, RotateKey, Rotation, RotationVerdict, Seen};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
-pub use table::TableOfRights;
+pub use table::DefaultPolicy;
 pub(crate) use trail::DenialLog;
 pub use trail::{AuditEntry, AuditQuery, EventPage};
+
+pub use crate::store::Effect;

@@ -9,7 +9,7 @@ use crate::{
     scope::Scopes,
 };
 
-/// Who may do what. The default is the [table of rights](super::TableOfRights).
+/// Who may do what. The default is the [table of rights](super::DefaultPolicy).
 ///
 /// Asked for every call, and for every key of a list. A policy decides about roles and plans; what it allows still does
 /// not let a key act without [`keys:manage`](crate::Scope::KEYS_MANAGE), let it grant scopes it does not have, let
@@ -17,7 +17,7 @@ use crate::{
 /// ([`Directory`](super::Directory)), or let somebody act who is suspended.
 ///
 /// ```
-/// use tower_api_keys::{Actor, manage::{Decision, DenialReason, KeyAction, Policy, TableOfRights, Target}};
+/// use tower_api_keys::{Actor, manage::{Decision, DenialReason, KeyAction, Policy, DefaultPolicy, Target}};
 ///
 /// /// The table, but nobody makes personal keys.
 /// #[derive(Debug)]
@@ -29,7 +29,7 @@ use crate::{
 ///             (KeyAction::Issue, Some(tower_api_keys::Owner::User(_))) => {
 ///                 Decision::Deny(DenialReason::Custom("Personal keys are not offered here."))
 ///             }
-///             _ => TableOfRights.decide(actor, action, target),
+///             _ => DefaultPolicy.decide(actor, action, target),
 ///         }
 ///     }
 /// }
@@ -107,7 +107,7 @@ pub enum Target<'a> {
         /// Who made it.
         created_by: &'a ActorId,
         /// The key that made it, if one did.
-        created_with: Option<&'a KeyId>,
+        created_via_key: Option<&'a KeyId>,
     },
     /// A key to be made.
     #[non_exhaustive]
@@ -147,7 +147,7 @@ impl<'a> Target<'a> {
             id: &key.id,
             owner: &key.owner,
             created_by: &key.created_by,
-            created_with: key.created_with.as_ref(),
+            created_via_key: key.created_via_key.as_ref(),
         }
     }
 
@@ -156,7 +156,7 @@ impl<'a> Target<'a> {
             id: &record.id,
             owner: &record.owner,
             created_by: &record.created_by,
-            created_with: record.created_with.as_ref(),
+            created_via_key: record.created_via_key.as_ref(),
         }
     }
 }

@@ -118,7 +118,7 @@ impl fmt::Debug for IssueKey {
 pub struct ListKeys {
     pub(super) owner: Option<Owner>,
     pub(super) creator: Option<ActorId>,
-    pub(super) maker: Option<KeyId>,
+    pub(super) created_via_key: Option<KeyId>,
     pub(super) liveness: Option<Liveness>,
     pub(super) unused_since: Option<Timestamp>,
     pub(super) after: Option<KeyCursor>,
@@ -128,7 +128,15 @@ pub struct ListKeys {
 impl ListKeys {
     /// Every key of the organization that the actor may see.
     pub const fn all() -> Self {
-        Self { owner: None, creator: None, maker: None, liveness: None, unused_since: None, after: None, limit: 100 }
+        Self {
+            owner: None,
+            creator: None,
+            created_via_key: None,
+            liveness: None,
+            unused_since: None,
+            after: None,
+            limit: 100,
+        }
     }
 
     /// The keys of this user or team. If the actor may not see them, the answer is *not found*.
@@ -143,8 +151,8 @@ impl ListKeys {
     }
 
     /// Only those made with this key.
-    pub const fn with_maker(mut self, key: KeyId) -> Self {
-        self.maker = Some(key);
+    pub const fn created_via_key(mut self, key: KeyId) -> Self {
+        self.created_via_key = Some(key);
         self
     }
 

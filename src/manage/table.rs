@@ -7,17 +7,17 @@ use crate::owner::{Owner, TeamId, UserId};
 /// The default [`Policy`]: the table on the [module's page](super). What it does not name is refused.
 ///
 /// ```
-/// use tower_api_keys::{Actor, Owner, UserId, manage::{Decision, KeyAction, Policy, Rights, TableOfRights, Target}};
+/// use tower_api_keys::{Actor, Owner, UserId, manage::{Decision, KeyAction, Policy, Rights, DefaultPolicy, Target}};
 ///
 /// let alice = Actor::user(UserId::new("alice")?, Rights::none());
 /// let bob = Owner::User(UserId::new("bob")?);
-/// assert_eq!(TableOfRights.decide(&alice, KeyAction::Close, &Target::Owner(&bob)), Decision::Hide);
+/// assert_eq!(DefaultPolicy.decide(&alice, KeyAction::Close, &Target::Owner(&bob)), Decision::Hide);
 /// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TableOfRights;
+pub struct DefaultPolicy;
 
-impl Policy for TableOfRights {
+impl Policy for DefaultPolicy {
     fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
         if !is_meant_for(action, target) {
             return Decision::Hide;

@@ -18,7 +18,7 @@ use super::{
     shape::Shape,
 };
 use crate::{
-    auth::{Authenticator, Check, Visit},
+    auth::{AnonymousUse, Authenticator, Check},
     key::{KeyFormat, MalformedReason},
     outcome::RefusalCode,
     principal::Principal,
@@ -30,7 +30,7 @@ use crate::{
 pub(crate) trait Authenticate {
     fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check;
     fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>);
-    fn visit(&self, origin: Origin<'_>) -> Option<Box<Visit>>;
+    fn visit(&self, origin: Origin<'_>) -> Option<Box<AnonymousUse>>;
     fn format(&self) -> &KeyFormat;
     fn id(&self) -> u32;
 }
@@ -44,7 +44,7 @@ impl<R: KeyReader> Authenticate for Authenticator<R> {
         Self::refused(self, code, reason, origin);
     }
 
-    fn visit(&self, origin: Origin<'_>) -> Option<Box<Visit>> {
+    fn visit(&self, origin: Origin<'_>) -> Option<Box<AnonymousUse>> {
         Self::visit(self, origin)
     }
 

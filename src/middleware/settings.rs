@@ -16,7 +16,7 @@ use super::{
     sources::Sources,
 };
 use crate::{
-    auth::{Accepted, Pass, Visit},
+    auth::{Accepted, AnonymousUse, UsageTicket},
     outcome::RefusalCode,
     owner::OrganizationId,
     principal::Principal,
@@ -79,7 +79,7 @@ impl Settings {
     pub(crate) fn refuse_foreign(&self, accepted: Accepted, shape: Shape) -> Response<Bytes> {
         let refusal = Refusal::new(RefusalCode::WrongTeam);
         if let (_, Some(pass)) = accepted.into_parts() {
-            pass.turned_away(refusal.code());
+            pass.denied_downstream(refusal.code());
         }
         self.presenter.refuse(refusal, shape)
     }
@@ -141,9 +141,9 @@ pub(crate) struct Finish {
 
 /// Whose request it is, as far as it is to be counted if it is turned away.
 pub(crate) enum Caller {
-    Key(Pass),
+    Key(UsageTicket),
     /// In a box: a request with a key costs no room for one without.
-    Nobody(Option<Box<Visit>>),
+    Nobody(Option<Box<AnonymousUse>>),
 }
 
 impl Finish {
@@ -165,7 +165,7 @@ impl Finish {
         let Some(refusal) = response.extensions().get::<Refusal>().cloned() else {
             return response;
         };
-        self.caller.turned_away(refusal.code(), response.extensions_mut());
+        self.caller.denied_downstream(refusal.code(), response.extensions_mut());
         match &self.settings {
             Some(settings) => settings.presenter.present(&refusal, self.shape, response),
             None => Presenter::default().present(&refusal, self.shape, response),
@@ -177,13 +177,13 @@ impl Caller {
     /// Counts that a good key was shown at a door that is not its own, or none where one is needed. What the service
     /// itself lacks says nothing of either.
     #[cold]
-    fn turned_away(&self, code: RefusalCode, answer: &mut Extensions) {
+    fn denied_downstream(&self, code: RefusalCode, answer: &mut Extensions) {
         match self {
-            Self::Key(pass) if code.status() == StatusCode::FORBIDDEN => pass.turned_away(code),
+            Self::Key(pass) if code.status() == StatusCode::FORBIDDEN => pass.denied_downstream(code),
             Self::Nobody(Some(visit))
                 if code == RefusalCode::MissingCredentials && answer.get::<Counted>().is_none() =>
             {
-                visit.turned_away(code);
+                visit.denied_downstream(code);
                 answer.insert(Counted);
             }
             _ => {}
@@ -197,8 +197,8 @@ impl Default for Caller {
     }
 }
 
-impl From<Option<Pass>> for Caller {
-    fn from(pass: Option<Pass>) -> Self {
+impl From<Option<UsageTicket>> for Caller {
+    fn from(pass: Option<UsageTicket>) -> Self {
         pass.map_or_else(Self::default, Self::Key)
     }
 }

@@ -38,7 +38,7 @@ pub struct KeyRecord {
     /// Who made it. Whatever becomes of them, a team key goes on.
     pub created_by: ActorId,
     /// The key that made it, if one did.
-    pub created_with: Option<KeyId>,
+    pub created_via_key: Option<KeyId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The first moment at which it is refused.

@@ -43,7 +43,7 @@ pub struct KeyRow {
     /// [`ActorId`].
     pub created_by: String,
     /// [`KeyId`] of the key that made it.
-    pub created_with: Option<String>,
+    pub created_via_key: Option<String>,
     /// When it was made.
     pub created_at: i64,
     /// The first moment at which it is refused.
@@ -106,7 +106,7 @@ impl KeyRow {
             pepper_id: None,
             scopes: "*".into(),
             created_by: "user:alice".into(),
-            created_with: None,
+            created_via_key: None,
             created_at: 1_772_366_400_000,
             expires_at: None,
             revoked_at: None,
@@ -132,7 +132,7 @@ impl From<&KeyRecord> for KeyRow {
             pepper_id: record.hash.pepper().map(|id| id.as_u32().into()),
             scopes: record.scopes.to_string(),
             created_by: record.created_by.to_string(),
-            created_with: record.created_with.as_ref().map(text),
+            created_via_key: record.created_via_key.as_ref().map(text),
             created_at: record.created_at.as_millis(),
             expires_at: record.expires_at.map(Timestamp::as_millis),
             revoked_at: record.revoked.as_ref().map(|revoked| revoked.at.as_millis()),
@@ -166,7 +166,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
             hash: KeyHash::from_parts(&row.hash, row.tag, pepper).map_err(|_| corrupt("hash"))?,
             scopes: row.scopes.parse().map_err(|_| corrupt("scopes"))?,
             created_by: actor("created_by", &row.created_by)?,
-            created_with: row.created_with.as_deref().map(|text| key("created_with", text)).transpose()?,
+            created_via_key: row.created_via_key.as_deref().map(|text| key("created_via_key", text)).transpose()?,
             created_at: time("created_at", row.created_at)?,
             expires_at: row.expires_at.map(|at| time("expires_at", at)).transpose()?,
             revoked: revoked_at.map(|at| Revocation { at, by }),
@@ -223,7 +223,7 @@ mod tests {
             revoked_at: Some(6),
             revoked_by: Some("system:job".into()),
             replaces: Some("BBBBBBBBBBBBBBBBBBBB".into()),
-            created_with: Some("CCCCCCCCCCCCCCCCCCCC".into()),
+            created_via_key: Some("CCCCCCCCCCCCCCCCCCCC".into()),
             ..KeyRow::example()
         };
         assert_eq!(KeyRow::from(&KeyRecord::try_from(&row).unwrap()), row);
@@ -243,7 +243,7 @@ mod tests {
             ("scopes", KeyRow { scopes: " ".into(), ..row() }),
             ("pepper_id", KeyRow { pepper_id: Some(-1), ..row() }),
             ("created_by", KeyRow { created_by: "alice".into(), ..row() }),
-            ("created_with", KeyRow { created_with: Some(String::new()), ..row() }),
+            ("created_via_key", KeyRow { created_via_key: Some(String::new()), ..row() }),
             ("created_at", KeyRow { created_at: -1, ..row() }),
             ("expires_at", KeyRow { expires_at: Some(i64::MAX), ..row() }),
             ("revoked_at", KeyRow { revoked_at: Some(i64::MIN), ..row() }),

@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-    Prune, Pruned, RehashedKey, StoreError, Trail, UsageOf,
+    Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
@@ -20,7 +20,7 @@ use crate::{
 /// use tower_api_keys::store::{AnyStore, KeyReader, MemoryStore};
 ///
 /// let store = AnyStore::new(MemoryStore::new());
-/// assert!(store.head_now().is_some());
+/// assert!(store.try_head().is_some());
 /// ```
 #[derive(Clone)]
 pub struct AnyStore(Arc<dyn ErasedStore>);
@@ -47,8 +47,8 @@ impl fmt::Debug for AnyStore {
 pub trait ErasedReader: Send + Sync {
     fn find<'a>(&'a self, id: &'a KeyId) -> BoxFuture<'a, Result<Option<FoundKey>, StoreError>>;
     fn changes_since(&self, head: Option<Head>) -> BoxFuture<'_, Result<Changes, StoreError>>;
-    fn head_now(&self) -> Option<Head>;
-    fn moved_beyond(&self, head: Head) -> BoxFuture<'_, ()>;
+    fn try_head(&self) -> Option<Head>;
+    fn wait_for_change(&self, head: Head) -> BoxFuture<'_, ()>;
 }
 
 impl<R: KeyReader> ErasedReader for R {
@@ -60,12 +60,12 @@ impl<R: KeyReader> ErasedReader for R {
         Box::pin(KeyReader::changes_since(self, head))
     }
 
-    fn head_now(&self) -> Option<Head> {
-        KeyReader::head_now(self)
+    fn try_head(&self) -> Option<Head> {
+        KeyReader::try_head(self)
     }
 
-    fn moved_beyond(&self, head: Head) -> BoxFuture<'_, ()> {
-        Box::pin(KeyReader::moved_beyond(self, head))
+    fn wait_for_change(&self, head: Head) -> BoxFuture<'_, ()> {
+        Box::pin(KeyReader::wait_for_change(self, head))
     }
 }
 
@@ -92,7 +92,7 @@ erased! {
     list(query: &'a KeyQuery, now: Timestamp) -> Page<ListedKey>;
     owner_status(owner: &'a OwnerRef) -> OwnerStatusRow;
     record_usage(batch: &'a UsageBatch) -> ();
-    usage(of: &'a UsageOf) -> Vec<UsageRow>;
+    usage(of: &'a UsageScope) -> Vec<UsageRow>;
     append_events(events: &'a [EventRow]) -> ();
     events(query: &'a EventQuery) -> Page<EventRow>;
     put_meta_if_absent(name: &'a str, value: &'a [u8]) -> Vec<u8>;
@@ -110,12 +110,12 @@ impl KeyReader for AnyStore {
         self.0.changes_since(head).await
     }
 
-    fn head_now(&self) -> Option<Head> {
-        self.0.head_now()
+    fn try_head(&self) -> Option<Head> {
+        self.0.try_head()
     }
 
-    async fn moved_beyond(&self, head: Head) {
-        self.0.moved_beyond(head).await;
+    async fn wait_for_change(&self, head: Head) {
+        self.0.wait_for_change(head).await;
     }
 }
 
@@ -140,7 +140,7 @@ impl KeyStore for AnyStore {
         self.0.record_usage(batch).await
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         self.0.usage(of).await
     }
 

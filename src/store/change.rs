@@ -9,13 +9,14 @@ use crate::{
     owner::{OrganizationId, OwnerRef},
     record::{ActorId, Hold, KeyRow, OwnerStatusRow},
     time::Timestamp,
+    words::words,
 };
 
 /// One to fifty writes with their events, done all or none.
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, audit::EventRow, record::KeyRow, store::{Applied, AuditedWrite, Change, ChangeId}};
-/// use tower_api_keys::store::{KeyStore, MemoryStore, Write, WriteOutcome};
+/// use tower_api_keys::store::{KeyStore, MemoryStore, Write, Effect};
 /// # let (row, event) = (KeyRow::example(), EventRow::example());
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
@@ -27,8 +28,8 @@ use crate::{
 ///     dedupe: None,
 /// };
 /// let store = MemoryStore::new();
-/// assert_eq!(store.apply(&change).await?, Applied { outcomes: vec![WriteOutcome::Written] });
-/// assert_eq!(store.apply(&change).await?, Applied { outcomes: vec![WriteOutcome::Written] }); // the first one's answer
+/// assert_eq!(store.apply(&change).await?, Applied { effects: vec![Effect::Changed] });
+/// assert_eq!(store.apply(&change).await?, Applied { effects: vec![Effect::Changed] }); // the first one's answer
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -213,30 +214,31 @@ pub enum Guard {
 /// What [`KeyStore::apply`](super::KeyStore::apply) did, one outcome for each write.
 ///
 /// ```
-/// use tower_api_keys::store::{Applied, WriteOutcome};
+/// use tower_api_keys::store::{Applied, Effect};
 ///
-/// let applied = Applied { outcomes: vec![WriteOutcome::Written] };
+/// let applied = Applied { effects: vec![Effect::Changed] };
 /// assert_eq!(applied.outcomes.len(), 1);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// In the order of the writes.
-    pub outcomes: Vec<WriteOutcome>,
+    pub effects: Vec<Effect>,
 }
 
-/// What one write did.
-///
-/// ```
-/// use tower_api_keys::store::WriteOutcome;
-///
-/// assert_ne!(WriteOutcome::Unchanged, WriteOutcome::Written);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteOutcome {
-    /// What it asks for stood already: a second revoke, a second hold. Nothing and no event was written.
-    Unchanged,
-    /// It is written, and so is its event.
-    Written,
+words! {
+    /// What a write, or a call that changes something, did.
+    ///
+    /// ```
+    /// use tower_api_keys::store::Effect;
+    ///
+    /// assert_ne!(Effect::Unchanged, Effect::Changed);
+    /// ```
+    pub enum Effect {
+        /// It is written, and so is its event.
+        Changed = "changed",
+        /// What it asks for was so already: a second revocation, a second suspension. Nothing and no event was written.
+        Unchanged = "unchanged",
+    }
 }
 
 /// Names a change: 16 random bytes.

@@ -4,7 +4,7 @@ use super::{
     change::{Applied, Change},
     error::StoreError,
     head::{Changes, Head},
-    query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey, Trail, UsageOf},
+    query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey, Trail, UsageScope},
 };
 use crate::{
     audit::EventRow,
@@ -54,13 +54,13 @@ pub trait KeyReader: Send + Sync + 'static {
     /// The head of the change log if it can be known at once, for every change committed before this call on any node;
     /// else none. It is asked on each request, on the thread that serves it: it must not wait, and should take no more
     /// than a few microseconds.
-    fn head_now(&self) -> Option<Head>;
+    fn try_head(&self) -> Option<Head>;
 
     /// Waits until the store has word that its change log goes on beyond `head`.
     ///
     /// A hint, which makes [bounded](crate::auth::Freshness::Bounded) freshness notice changes sooner: it may come late
     /// or for nothing, and proves nothing. A store that gets no such word waits forever: `std::future::pending().await`.
-    fn moved_beyond(&self, head: Head) -> impl Future<Output = ()> + Send;
+    fn wait_for_change(&self, head: Head) -> impl Future<Output = ()> + Send;
 }
 
 /// A key and the status of its owner, as of one moment.
@@ -148,7 +148,7 @@ pub trait KeyStore: KeyReader {
     ///
     /// # Errors
     /// Unavailable, or corrupt.
-    fn usage(&self, of: &UsageOf) -> impl Future<Output = Result<Vec<UsageRow>, StoreError>> + Send;
+    fn usage(&self, of: &UsageScope) -> impl Future<Output = Result<Vec<UsageRow>, StoreError>> + Send;
 
     /// Writes events that accompany no change, all or none.
     ///
@@ -208,12 +208,12 @@ impl<S: KeyReader> KeyReader for Arc<S> {
         S::changes_since(self, head).await
     }
 
-    fn head_now(&self) -> Option<Head> {
-        S::head_now(self)
+    fn try_head(&self) -> Option<Head> {
+        S::try_head(self)
     }
 
-    async fn moved_beyond(&self, head: Head) {
-        S::moved_beyond(self, head).await;
+    async fn wait_for_change(&self, head: Head) {
+        S::wait_for_change(self, head).await;
     }
 }
 
@@ -238,7 +238,7 @@ impl<S: KeyStore> KeyStore for Arc<S> {
         S::record_usage(self, batch).await
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         S::usage(self, of).await
     }
 

@@ -39,7 +39,7 @@ mod transfer;
 pub use any::AnyStore;
 #[doc(hidden)]
 pub use any::{ErasedReader, ErasedStore};
-pub use change::{Applied, AuditedWrite, Change, ChangeId, Guard, KeyUpdate, OwnerChange, Write, WriteOutcome};
+pub use change::{Applied, AuditedWrite, Change, ChangeId, Effect, Guard, KeyUpdate, OwnerChange, Write};
 pub use contract::{FoundKey, KeyReader, KeyStore};
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use guarded::{guarded, guarded_change};
@@ -49,7 +49,7 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
 pub use query::{
-    EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageOf,
+    EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope,
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};

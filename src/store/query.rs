@@ -28,7 +28,7 @@ pub struct KeyQuery {
     /// Made by this user, key or part of the system.
     pub creator: Option<ActorId>,
     /// Made with this key.
-    pub maker: Option<KeyId>,
+    pub created_via_key: Option<KeyId>,
     /// Replacing this key, live or dead.
     pub predecessor: Option<KeyId>,
     /// Live or dead at the `now` of the query. A key is dead if it is revoked or expired.
@@ -51,7 +51,7 @@ impl KeyQuery {
             organization,
             owner: None,
             creator: None,
-            maker: None,
+            created_via_key: None,
             predecessor: None,
             liveness: None,
             unused_since: None,
@@ -131,14 +131,14 @@ pub struct ListedKey {
 /// Whose counts of use to read.
 ///
 /// ```
-/// use tower_api_keys::{key::KeyId, store::UsageOf};
+/// use tower_api_keys::{key::KeyId, store::UsageScope};
 ///
-/// let of = UsageOf::Keys(vec![KeyId::new("AAAAAAAAAAAAAAAAAAAA")?]);
-/// assert_ne!(of, UsageOf::NoKey);
+/// let of = UsageScope::Keys(vec![KeyId::new("AAAAAAAAAAAAAAAAAAAA")?]);
+/// assert_ne!(of, UsageScope::NoKey);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UsageOf {
+pub enum UsageScope {
     /// Of these keys, 1 to 1,000 of them, whether the store has them or not.
     Keys(Vec<KeyId>),
     /// Of refusals that name no key.

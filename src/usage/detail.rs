@@ -65,9 +65,9 @@ impl TryFrom<&UsageRow> for UsageCount {
 /// All that was counted of one key, or of requests that name none: by outcome and source.
 ///
 /// ```
-/// use tower_api_keys::usage::{Contact, UsageDetail};
+/// use tower_api_keys::usage::{CallHistory, UsageDetail};
 ///
-/// assert_eq!(UsageDetail::default().contact(), Contact::Never);
+/// assert_eq!(UsageDetail::default().call_history(), CallHistory::Never);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -80,13 +80,13 @@ pub struct UsageDetail {
 /// failed".
 ///
 /// ```
-/// use tower_api_keys::usage::Contact;
+/// use tower_api_keys::usage::CallHistory;
 ///
-/// assert_ne!(Contact::Never, Contact::OnlyRefused);
+/// assert_ne!(CallHistory::Never, CallHistory::OnlyRefused);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Contact {
+pub enum CallHistory {
     /// It was accepted at least once.
     Accepted,
     /// No request ever named it.
@@ -123,11 +123,11 @@ impl UsageDetail {
 
     /// Whether anybody ever called with it.
     #[must_use]
-    pub fn contact(&self) -> Contact {
+    pub fn call_history(&self) -> CallHistory {
         match (self.successes().next(), self.refusals().next()) {
-            (Some(_), _) => Contact::Accepted,
-            (None, Some(_)) => Contact::OnlyRefused,
-            (None, None) => Contact::Never,
+            (Some(_), _) => CallHistory::Accepted,
+            (None, Some(_)) => CallHistory::OnlyRefused,
+            (None, None) => CallHistory::Never,
         }
     }
 

@@ -1,15 +1,15 @@
 use serde::Serialize;
 
-use super::{Contact, UsageDetail};
+use super::{CallHistory, UsageDetail};
 use crate::{outcome::Outcome, time::Timestamp};
 
-impl Contact {
+impl CallHistory {
     /// What it means, in a sentence for whoever looks after the key.
     ///
     /// ```
-    /// use tower_api_keys::usage::Contact;
+    /// use tower_api_keys::usage::CallHistory;
     ///
-    /// assert!(Contact::Never.meaning().starts_with("No request with this key has arrived"));
+    /// assert!(CallHistory::Never.meaning().starts_with("No request with this key has arrived"));
     /// ```
     #[must_use]
     pub const fn meaning(self) -> &'static str {

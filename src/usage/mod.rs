@@ -6,7 +6,7 @@
 //! fails. [`KeyManager::usage`](crate::KeyManager::usage) reads those of a key, and
 //! [`refusals_without_key`](crate::KeyManager::refusals_without_key) those that name none. Where requests come from is
 //! set up by [`Sources`](crate::middleware::Sources); a line in the audit trail for each attempt by
-//! [`attempt_lines`](crate::ApiKeysBuilder::attempt_lines).
+//! [`access_log`](crate::ApiKeysBuilder::access_log).
 
 mod detail;
 mod meaning;
@@ -15,7 +15,7 @@ mod row;
 mod source;
 
 pub(crate) use detail::is_of_a_wrong_clock;
-pub use detail::{Contact, UsageCount, UsageDetail};
+pub use detail::{CallHistory, UsageCount, UsageDetail};
 pub use meaning::OutcomeSummary;
 pub(crate) use origin::Origin;
 pub use row::{UsageBatch, UsageRow, UsageTotals};

@@ -10,7 +10,7 @@ use tower_api_keys::{
     manage::{CheckKind, CheckResult, ExposureReason, ListKeys, Plan, Recommendation, Rights, TeamRole},
     record::Hold,
     store::{AuditedWrite, Change, ChangeId, KeyReader, KeyStore, KeyUpdate, MemoryStore, SqliteStore, Write},
-    usage::{Contact, UsageBatch, UsageRow},
+    usage::{CallHistory, UsageBatch, UsageRow},
 };
 
 use crate::support::{clock, keys, noon, secrets, system, team, user};
@@ -96,7 +96,7 @@ async fn scenario<S: KeyStore>(store: S) {
     }
     let (_, revoked) = &made[2];
     let explanation = manager.explain(&revoked.id(), &system()).await.unwrap();
-    assert_eq!(explanation.contact, Contact::Accepted);
+    assert_eq!(explanation.call_history, CallHistory::Accepted);
     let seen: Vec<_> = explanation.seen.iter().map(|seen| (seen.outcome.to_string(), seen.count)).collect();
     assert_eq!(seen, [("key_revoked".to_owned(), 2), ("success".to_owned(), 1)]);
     people(&keys, &store).await;

@@ -11,9 +11,10 @@ use imports::{Import, Imports, Source};
 
 /// A module imports only from the lines above its own. Modules on one line do not import each other.
 const LAYERS: &[&[&str]] = &[
-    &["background", "log", "owner", "random", "scope", "time"],
+    &["background", "log", "words"],
+    &["owner", "random", "scope", "time"],
     &["key"],
-    &["hash"],
+    &["hash", "outcome"],
     &["principal", "record"],
     &["audit", "usage"],
     &["store"],

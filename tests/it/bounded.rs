@@ -149,11 +149,11 @@ impl KeyReader for Eager {
         self.0.changes_since(head).await
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         None
     }
 
-    async fn moved_beyond(&self, _head: Head) {}
+    async fn wait_for_change(&self, _head: Head) {}
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,7 +33,7 @@ async fn node<S: KeyStore>(store: S) -> (ApiKeys<Hooked<Arc<S>>>, Arc<Hooks>, Pl
     let key = issue(&ApiKeys::builder(store.clone()).hasher(cheap()).build().await.unwrap(), user("alice")).await;
     let hooked = Hooked::new(store);
     let hooks = hooked.hooks.clone();
-    let builder = ApiKeys::builder(hooked).hasher(cheap()).look_ups(PLACES, Duration::from_secs(1));
+    let builder = ApiKeys::builder(hooked).hasher(cheap()).max_concurrent_lookups(PLACES, Duration::from_secs(1));
     // So that nothing but the look-up is waited for.
     let keys = builder.freshness(Freshness::Bounded(Duration::from_secs(600))).build().await.unwrap();
     let known = keys.authenticator().authenticate(unknown().expose_secret()).await.unwrap_err();

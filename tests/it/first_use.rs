@@ -160,7 +160,7 @@ async fn a_key_that_was_not_made_for_certain_is_not_remembered() {
 
 #[tokio::test]
 async fn new_keys_take_no_more_places_than_there_are() {
-    let builder = ApiKeys::builder(MemoryStore::new()).hasher(cheap()).proofs(8);
+    let builder = ApiKeys::builder(MemoryStore::new()).hasher(cheap()).cache_capacity(8);
     let keys = builder.build().await.unwrap();
     for _ in 0..100 {
         issue(&keys, team("blue")).await;

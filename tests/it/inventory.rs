@@ -46,7 +46,7 @@ fn key(number: usize) -> KeyRow {
         labels: [r"{}", r#"{"env":"prod"}"#, r#"{"env":"staging","ticket":"OPS-1"}"#][number % 3].into(),
         scopes: if number.is_multiple_of(11) { "* keys:manage".into() } else { "*".into() },
         created_by: created_by.into(),
-        created_with: number.is_multiple_of(8).then(|| id(1)),
+        created_via_key: number.is_multiple_of(8).then(|| id(1)),
         // Many of one moment.
         created_at: at(200 - (number / 10) as i64 * 10),
         expires_at: number.is_multiple_of(13).then(|| at(5)),
@@ -107,7 +107,7 @@ fn queries() -> Vec<InventoryQuery> {
         ListKeys::of(blue),
         list().with_liveness(Liveness::Dead),
         list().with_creator(ActorId::User(UserId::new("bob").unwrap())),
-        list().with_maker(key_id(1)),
+        list().created_via_key(key_id(1)),
         list().unused_since(time(2)),
     ]
     .map(InventoryQuery::matching)

@@ -10,7 +10,7 @@ use tower_api_keys::{
     audit::{Action, Event},
     auth::AuthErrorKind,
     key::{KeyId, PlaintextKey},
-    manage::{AuditQuery, LeakEvidence, ListKeys, ManageErrorKind, Plan, RevokeMany, Rights, RotateKey, TeamRole},
+    manage::{AuditQuery, ListKeys, ManageErrorKind, MatchConfidence, Plan, RevokeMany, Rights, RotateKey, TeamRole},
     record::{ActorId, Hold},
     store::{KeyStore, Liveness, MemoryStore, SqliteStore},
     usage::Source,
@@ -62,11 +62,11 @@ async fn a_leak_is_answered<S: KeyStore>(store: S) {
     // Which key is it?
     let org_admin = Actor::user(user("olga"), Rights::none().org_admin());
     for (pasted, evidence) in [
-        (format!("x-api-key: {}", job.expose_secret()), LeakEvidence::WholeKey),
-        (job.expose_secret()[..40].to_owned(), LeakEvidence::IdAndSecret),
-        (job.redacted(), LeakEvidence::Id),
-        (job.expose_secret()[..15].to_owned(), LeakEvidence::Beginning),
-        (format!("…{}…", &job.id().as_str()[5..17]), LeakEvidence::Part),
+        (format!("x-api-key: {}", job.expose_secret()), MatchConfidence::WholeKey),
+        (job.expose_secret()[..40].to_owned(), MatchConfidence::IdAndSecret),
+        (job.redacted(), MatchConfidence::Id),
+        (job.expose_secret()[..15].to_owned(), MatchConfidence::Beginning),
+        (format!("…{}…", &job.id().as_str()[5..17]), MatchConfidence::Part),
     ] {
         let found = manager.identify(&pasted, &org_admin).await.unwrap();
         let seen: Vec<_> = found.keys.iter().map(|found| (found.key.id, found.evidence)).collect();
@@ -77,7 +77,7 @@ async fn a_leak_is_answered<S: KeyStore>(store: S) {
     }
 
     // What was done with it?
-    let misuse = manager.misuse(&job.id(), noon(), &org_admin).await.unwrap();
+    let misuse = manager.leak_report(&job.id(), noon(), &org_admin).await.unwrap();
     assert_eq!((misuse.sources.len(), misuse.sources[0].accepted, misuse.sources[0].is_new), (1, 1, true));
     assert_eq!((misuse.changes.len(), misuse.made.len()), (60, 60));
 
@@ -102,7 +102,7 @@ async fn a_leak_is_answered<S: KeyStore>(store: S) {
 
     // It is still tried, and the trail tells all of it.
     keys.shutdown().await.unwrap();
-    let misuse = manager.misuse(&job.id(), noon(), &org_admin).await.unwrap();
+    let misuse = manager.leak_report(&job.id(), noon(), &org_admin).await.unwrap();
     assert_eq!(misuse.tried_since_death.iter().map(|count| count.count).sum::<i64>(), 1);
     let of = async |query: AuditQuery| manager.events(query.with_limit(1_000), &org_admin).await.unwrap().entries;
     let revoked = of(AuditQuery::all().with_action(Action::KEY_REVOKED)).await;

@@ -69,12 +69,12 @@ impl KeyReader for Odd {
         }
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         assert!(self.1 != Oddity::HeadPanics, "the test says so");
         None
     }
 
-    async fn moved_beyond(&self, _head: Head) {
+    async fn wait_for_change(&self, _head: Head) {
         std::future::pending().await
     }
 }
@@ -193,7 +193,7 @@ async fn requests_share_reads_of_the_log() {
 async fn a_dropped_look_up_keeps_its_place_until_it_ends() {
     let hooked = Hooked::new(MemoryStore::new());
     let hooks = hooked.hooks.clone();
-    let builder = ApiKeys::builder(hooked).hasher(cheap()).clock(clock()).look_ups(1, Duration::ZERO);
+    let builder = ApiKeys::builder(hooked).hasher(cheap()).clock(clock()).max_concurrent_lookups(1, Duration::ZERO);
     let keys = builder.build().await.unwrap();
     let key = issue(&keys, user("alice")).await;
     hooks.fail("find", Fault::Hang, 1);
@@ -318,7 +318,7 @@ async fn recheck_notices_that_a_key_expired() {
 #[tokio::test]
 async fn a_use_is_counted_though_its_proof_was_pushed_out() {
     let store = Arc::new(MemoryStore::new());
-    let builder = ApiKeys::builder(store.clone()).hasher(cheap()).clock(clock()).proofs(1);
+    let builder = ApiKeys::builder(store.clone()).hasher(cheap()).clock(clock()).cache_capacity(1);
     let keys = builder.build().await.unwrap();
     let mut issued = Vec::new();
     for _ in 0..20 {
@@ -338,7 +338,7 @@ async fn a_use_is_counted_though_its_proof_was_pushed_out() {
 async fn a_batch_names_each_count_once() {
     let (store, clock) = (Hooked::new(MemoryStore::new()), clock());
     let hooks = store.hooks.clone();
-    let builder = ApiKeys::builder(store).hasher(cheap()).clock(clock).proofs(1);
+    let builder = ApiKeys::builder(store).hasher(cheap()).clock(clock).cache_capacity(1);
     let keys = builder.build().await.unwrap();
     let mut issued = Vec::new();
     for _ in 0..5 {

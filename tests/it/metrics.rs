@@ -108,7 +108,7 @@ fn refusals(metrics: &AuthMetrics) -> Vec<(&'static str, &'static str, u64)> {
 
 #[tokio::test]
 async fn all_figures_begin_at_nothing() {
-    let settings = AuthSettings::new().with_proofs(1_234);
+    let settings = AuthSettings::new().with_cache_capacity(1_234);
     let metrics = Authenticator::new(MemoryStore::new(), settings).unwrap().metrics();
     let counts = [
         metrics.argon2_runs,
@@ -410,8 +410,8 @@ async fn what_is_published_is_what_metrics_says() {
         ("api_keys_usage_flushes_total", metrics.usage_flushes, 2),
         ("api_keys_usage_flushes_failed_total", metrics.usage_flushes_failed, 1),
         ("api_keys_usage_sources_folded_total", metrics.usage_sources_folded, 0),
-        ("api_keys_attempt_lines_written_total", metrics.attempt_lines_written, 0),
-        ("api_keys_attempt_lines_dropped_total", metrics.attempt_lines_dropped, 0),
+        ("api_keys_access_log_written_total", metrics.access_log_written, 0),
+        ("api_keys_access_log_dropped_total", metrics.access_log_dropped, 0),
     ];
     for (name, said, expected) in counters {
         assert_eq!((exporter.counter(name), said), (expected, expected), "{name}");

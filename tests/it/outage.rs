@@ -207,11 +207,11 @@ impl KeyReader for Unlogged {
         Ok(Changes::Untracked)
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         None
     }
 
-    async fn moved_beyond(&self, _head: Head) {
+    async fn wait_for_change(&self, _head: Head) {
         pending().await
     }
 }

@@ -81,28 +81,29 @@ fn the_plot_of_the_manual_is_the_one_in_docs() {
 fn packages() -> &'static [Value] {
     static PACKAGES: OnceLock<Vec<Value>> = OnceLock::new();
     PACKAGES.get_or_init(|| {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        let output = Command::new(cargo)
-            .args(["metadata", "--format-version", "1", "--locked", "--all-features", "--manifest-path", manifest])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        reached(&serde_json::from_slice(&output.stdout).unwrap())
+        let metadata: Value =
+            serde_json::from_str(&cargo(&["metadata", "--format-version", "1", "--all-features"])).unwrap();
+        // The metadata are of the whole workspace, with all features that any member asks for.
+        let mut tree = vec!["tree", "--all-features", "--target", "all", "--prefix", "none", "--format", "{p}"];
+        PUBLISHED.iter().for_each(|name| tree.extend(["--package", name]));
+        let tree = cargo(&tree);
+        let reached: BTreeSet<String> = tree.lines().filter_map(label_of_line).collect();
+        array(&metadata["packages"]).iter().filter(|package| reached.contains(&label(package))).cloned().collect()
     })
 }
 
-/// The packages that the published ones lead to.
-fn reached(metadata: &Value) -> Vec<Value> {
-    let (packages, nodes) = (array(&metadata["packages"]), array(&metadata["resolve"]["nodes"]));
-    let is_published = |package: &&Value| PUBLISHED.contains(&text(&package["name"]));
-    let mut found: BTreeSet<&str> = packages.iter().filter(is_published).map(|package| text(&package["id"])).collect();
-    let mut next: Vec<&str> = found.iter().copied().collect();
-    while let Some(id) = next.pop() {
-        let node = nodes.iter().find(|node| node["id"] == id).unwrap();
-        next.extend(array(&node["dependencies"]).iter().map(text).filter(|id| found.insert(id)));
-    }
-    packages.iter().filter(|package| found.contains(text(&package["id"]))).cloned().collect()
+fn cargo(arguments: &[&str]) -> String {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let output = Command::new(cargo).args(arguments).args(["--locked", "--manifest-path", manifest]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// `name v1.2.3 (from somewhere)`, as [`label`] has it.
+fn label_of_line(line: &str) -> Option<String> {
+    let mut words = line.split(' ');
+    Some(format!("{}@{}", words.next()?, words.next()?.strip_prefix('v')?))
 }
 
 fn array(value: &Value) -> &[Value] {

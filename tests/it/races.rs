@@ -145,9 +145,9 @@ impl<S: KeyStore> Race<'_, S> {
             })
             .await
             .map(Result::unwrap);
-        let winner = told.iter().position(|(effect, _)| *effect == Effect::Done).expect("nobody revoked it");
+        let winner = told.iter().position(|(effect, _)| *effect == Effect::Changed).expect("nobody revoked it");
         let by = somebody(winner).id();
-        assert_eq!(told[1 - winner].0, Effect::Already, "both revoked it");
+        assert_eq!(told[1 - winner].0, Effect::Unchanged, "both revoked it");
         assert!(told.iter().all(|(_, revoked_by)| *revoked_by == Some(by.clone())), "{told:?}");
         assert_eq!(self.rows().await[0].revoked_by, Some(by.to_string()));
         let events = self.events().await;
@@ -160,7 +160,7 @@ impl<S: KeyStore> Race<'_, S> {
         let told = self
             .at_once(move |manager, place| async move {
                 if place == 0 {
-                    return act(&manager, Act::Rename, key, &system()).await.map(|()| Effect::Done);
+                    return act(&manager, Act::Rename, key, &system()).await.map(|()| Effect::Changed);
                 }
                 manager.revoke(&key, &system()).await.map(|revoked| revoked.effect()).map_err(|error| error.kind())
             })
@@ -168,11 +168,11 @@ impl<S: KeyStore> Race<'_, S> {
         let (events, row) = (self.events().await, self.rows().await.remove(0));
         assert!(row.revoked_at.is_some());
         match told {
-            [Ok(_), Ok(Effect::Done)] => {
+            [Ok(_), Ok(Effect::Changed)] => {
                 assert_eq!(actions(&events), ["key.issued", "key.renamed", "key.revoked"]);
                 assert_eq!((row.name.as_str(), row.version), ("renamed", 2));
             }
-            [Err(ManageErrorKind::KeyRevoked), Ok(Effect::Done)] => {
+            [Err(ManageErrorKind::KeyRevoked), Ok(Effect::Changed)] => {
                 assert_eq!(actions(&events), ["key.issued", "key.revoked"]);
                 assert_eq!((row.name.as_str(), row.version), ("victim", 1));
             }
@@ -199,8 +199,8 @@ impl<S: KeyStore> Race<'_, S> {
             })
             .await;
         let expected: &[&str] = match told {
-            [Ok(Effect::Done), Ok(Effect::Done)] => &["owner.held", "owner.closed"],
-            [Err(ManageErrorKind::OwnerClosed), Ok(Effect::Done)] => &["owner.closed"],
+            [Ok(Effect::Changed), Ok(Effect::Changed)] => &["owner.held", "owner.closed"],
+            [Err(ManageErrorKind::OwnerClosed), Ok(Effect::Changed)] => &["owner.closed"],
             _ => panic!("{told:?}"),
         };
         assert_eq!(actions(&self.events().await), expected);
@@ -217,13 +217,13 @@ impl<S: KeyStore> Race<'_, S> {
                 let actor = actor.clone();
                 async move {
                     if place == 0 {
-                        return act(&manager, what, victim, &actor).await.map(|()| Effect::Done);
+                        return act(&manager, what, victim, &actor).await.map(|()| Effect::Changed);
                     }
                     stop.carry_out(&manager, bot).await
                 }
             })
             .await;
-        let [done, Ok(Effect::Done)] = told else { panic!("{what:?} {stop:?}: {told:?}") };
+        let [done, Ok(Effect::Changed)] = told else { panic!("{what:?} {stop:?}: {told:?}") };
         let is_done = done.is_ok();
         if let Err(why) = done {
             assert_eq!(why, stop.reason(), "{what:?} {stop:?}");
@@ -388,7 +388,7 @@ async fn close(manager: &KeyManager, owner: &Owner) -> Told {
 }
 
 fn one_won(told: &[Told; 2]) -> bool {
-    matches!(told, [Ok(Effect::Done), Ok(Effect::Already)] | [Ok(Effect::Already), Ok(Effect::Done)])
+    matches!(told, [Ok(Effect::Changed), Ok(Effect::Unchanged)] | [Ok(Effect::Unchanged), Ok(Effect::Changed)])
 }
 
 fn somebody(place: usize) -> Actor {

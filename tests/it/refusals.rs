@@ -43,7 +43,7 @@ async fn fixture() -> Fixture {
     let hooks = store.hooks.clone();
     let format = KeyFormat::unbranded().with_foreign_prefix("old_", "the old system").unwrap();
     let builder = ApiKeys::builder(store).hasher(cheap()).clock(clock.clone()).format(format);
-    let keys = builder.look_ups(1, Duration::from_millis(100)).build().await.unwrap();
+    let keys = builder.max_concurrent_lookups(1, Duration::from_millis(100)).build().await.unwrap();
     Fixture { keys, hooks, clock }
 }
 
@@ -358,12 +358,12 @@ impl KeyReader for Replica {
         self.0.changes_since(head).await
     }
 
-    fn head_now(&self) -> Option<Head> {
-        self.0.head_now()
+    fn try_head(&self) -> Option<Head> {
+        self.0.try_head()
     }
 
-    async fn moved_beyond(&self, head: Head) {
-        self.0.moved_beyond(head).await;
+    async fn wait_for_change(&self, head: Head) {
+        self.0.wait_for_change(head).await;
     }
 }
 

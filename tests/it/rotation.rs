@@ -92,7 +92,7 @@ impl<S: KeyStore> Nodes<S> {
     async fn two_finish(&self) {
         let (old, new) = self.rotation(false).await;
         let ended = self.at_once(move |manager, _| async move { finish(&manager, new).await }).await;
-        assert_eq!(effects(&ended), [Ok(Effect::Already), Ok(Effect::Done)]);
+        assert_eq!(effects(&ended), [Ok(Effect::Unchanged), Ok(Effect::Changed)]);
         assert_eq!((self.is_revoked(&old).await, self.is_revoked(&new).await), (true, false));
         assert_eq!(self.told(&old).await, ["key.issued", "key.successor_made", "key.rotation_finished"]);
         assert_eq!(self.told(&new).await, ["key.rotation_begun"]);
@@ -101,7 +101,7 @@ impl<S: KeyStore> Nodes<S> {
     async fn two_abort(&self) {
         let (old, new) = self.rotation(true).await;
         let ended = self.at_once(move |manager, _| async move { abort(&manager, new).await }).await;
-        assert_eq!(effects(&ended), [Ok(Effect::Already), Ok(Effect::Done)]);
+        assert_eq!(effects(&ended), [Ok(Effect::Unchanged), Ok(Effect::Changed)]);
         assert_eq!((self.is_revoked(&old).await, self.is_revoked(&new).await), (false, true));
         assert_eq!(self.store.find(&old).await.unwrap().unwrap().key.expires_at, None);
         assert_eq!(self.told(&old).await, ["key.issued", "key.expiry_set", "key.expiry_set"]);
@@ -115,7 +115,7 @@ impl<S: KeyStore> Nodes<S> {
                 if place == round % 2 { finish(&manager, new).await } else { abort(&manager, new).await }
             })
             .await;
-        assert_eq!(effects(&ended), [Ok(Effect::Done), Err(ManageErrorKind::RotationOver)]);
+        assert_eq!(effects(&ended), [Ok(Effect::Changed), Err(ManageErrorKind::RotationOver)]);
         let (old_is_gone, new_is_gone) = (self.is_revoked(&old).await, self.is_revoked(&new).await);
         assert!(old_is_gone != new_is_gone, "one key is left");
         let ends = [self.told(&old).await, self.told(&new).await].concat();
@@ -236,8 +236,8 @@ fn effects(ended: &[Result<EndedRotation, ManageError>; 2]) -> [Result<Effect, M
         Err(error) => Err(error.kind()),
     });
     effects.sort_by_key(|effect| match effect {
-        Ok(Effect::Already) => 0,
-        Ok(Effect::Done) => 1,
+        Ok(Effect::Unchanged) => 0,
+        Ok(Effect::Changed) => 1,
         Err(_) => 2,
     });
     effects
@@ -287,7 +287,7 @@ async fn both_keys_are_accepted_until_the_rotation_is_finished() {
     stage.store(FINISHING, Ordering::SeqCst);
     let finished = finish(&keys.manager(), id).await.unwrap();
     stage.store(FINISHED, Ordering::SeqCst);
-    assert_eq!(finished.effect, Effect::Done);
+    assert_eq!(finished.effect, Effect::Changed);
     for client in clients {
         client.await.unwrap();
     }

@@ -33,14 +33,14 @@ fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuil
 #[tokio::test]
 async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
     let table: [Row; 31] = [
-        Row(PROOFS, |keys| keys.proofs(0)),
-        Row(PROOFS, |keys| keys.proofs(100_000_001)),
-        Row(PROOFS, |keys| keys.proofs(usize::MAX)),
-        Row(LOOK_UPS, |keys| keys.look_ups(0, WAIT)),
-        Row(LOOK_UPS, |keys| keys.look_ups(100_001, WAIT)),
-        Row(LOOK_UPS, |keys| keys.look_ups(usize::MAX, WAIT)),
-        Row(LOOK_UP_WAIT, |keys| keys.look_ups(64, Duration::from_secs(3_601))),
-        Row(LOOK_UP_WAIT, |keys| keys.look_ups(64, Duration::MAX)),
+        Row(PROOFS, |keys| keys.cache_capacity(0)),
+        Row(PROOFS, |keys| keys.cache_capacity(100_000_001)),
+        Row(PROOFS, |keys| keys.cache_capacity(usize::MAX)),
+        Row(LOOK_UPS, |keys| keys.max_concurrent_lookups(0, WAIT)),
+        Row(LOOK_UPS, |keys| keys.max_concurrent_lookups(100_001, WAIT)),
+        Row(LOOK_UPS, |keys| keys.max_concurrent_lookups(usize::MAX, WAIT)),
+        Row(LOOK_UP_WAIT, |keys| keys.max_concurrent_lookups(64, Duration::from_secs(3_601))),
+        Row(LOOK_UP_WAIT, |keys| keys.max_concurrent_lookups(64, Duration::MAX)),
         Row(STORE_TIMEOUT, |keys| keys.store_timeout(Duration::ZERO)),
         Row(STORE_TIMEOUT, |keys| keys.store_timeout(Duration::MAX)),
         Row(ANSWER_TIMEOUT, |keys| keys.answer_timeout(Duration::ZERO)),
@@ -49,8 +49,8 @@ async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
         Row(BOUND, |keys| bounded(keys, Duration::from_millis(99))),
         Row(BOUND, |keys| bounded(keys, Duration::MAX)),
         Row(COALESCING, |keys| keys.coalescing(Duration::from_millis(101))),
-        Row(KEEP_ATTEMPTS, |keys| keys.keep_attempts(Duration::ZERO)),
-        Row(KEEP_ATTEMPTS, |keys| keys.keep_attempts(Duration::from_secs(3_599))),
+        Row(KEEP_ATTEMPTS, |keys| keys.keep_access_log(Duration::ZERO)),
+        Row(KEEP_ATTEMPTS, |keys| keys.keep_access_log(Duration::from_secs(3_599))),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::ZERO)),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::from_secs(86_399))),
         Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::ZERO)),
@@ -80,9 +80,10 @@ async fn the_ends_of_the_ranges_are_accepted() {
         (1, 1, Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(100), Duration::from_millis(100), least),
         (100_000, 100_000, hour, hour, hour, 24 * hour, most),
     ] {
-        let builder = ApiKeys::builder(MemoryStore::new()).proofs(proofs).look_ups(look_ups, wait);
+        let builder =
+            ApiKeys::builder(MemoryStore::new()).cache_capacity(proofs).max_concurrent_lookups(look_ups, wait);
         let builder = bounded(builder.answer_timeout(timeout).store_timeout(timeout).usage_interval(interval), bound);
-        let builder = builder.keep_events(24 * hour).keep_attempts(hour).coalescing(Duration::from_millis(100));
+        let builder = builder.keep_events(24 * hour).keep_access_log(hour).coalescing(Duration::from_millis(100));
         builder.hasher(hasher).build().await.unwrap();
     }
 }

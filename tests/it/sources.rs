@@ -16,7 +16,7 @@ use tower_api_keys::{
     manage::{InventoryQuery, IssueKey, KeyFlag, Recommendation},
     middleware::{Refusal, RefusalCode, RequireKeyLayer, Sources},
     record::Hold,
-    store::{EventQuery, KeyStore, MemoryStore, SqliteStore, UsageOf},
+    store::{EventQuery, KeyStore, MemoryStore, SqliteStore, UsageScope},
     usage::Source,
 };
 
@@ -57,7 +57,7 @@ async fn send(layer: ApiKeyLayer<Store>, lines: &[(&'static str, &str)]) -> Opti
 /// Outcome, source and count of what is counted for the key, or for none.
 async fn counted(keys: &ApiKeys<Store>, store: &MemoryStore, key: Option<&PlaintextKey>) -> Vec<(String, String, i64)> {
     keys.flush_usage().await.unwrap();
-    let of = key.map_or(UsageOf::NoKey, |key| UsageOf::Keys(vec![key.id()]));
+    let of = key.map_or(UsageScope::NoKey, |key| UsageScope::Keys(vec![key.id()]));
     store.usage(&of).await.unwrap().into_iter().map(|row| (row.outcome, row.source, row.count)).collect()
 }
 
@@ -644,7 +644,7 @@ async fn lined_service() -> (ApiKeys<Store>, Arc<MemoryStore>, Arc<Hooks>) {
     let store = Hooked::new(memory.clone());
     let hooks = store.hooks.clone();
     let builder = ApiKeys::builder(store).hasher(crate::support::cheap()).clock(clock());
-    (builder.attempt_lines(true).build().await.unwrap(), memory, hooks)
+    (builder.access_log(true).build().await.unwrap(), memory, hooks)
 }
 
 /// What there is of attempts, in log order.
@@ -690,7 +690,7 @@ async fn each_check_of_a_key_in_the_store_leaves_a_line_if_asked() {
     assert_eq!(events[0].subject, Subject::Key(key.id(), team("blue").into()));
     assert_eq!(events[3].subject, Subject::Key(revoked.id(), user("bob").into()));
     let metrics = keys.authenticator().metrics();
-    assert_eq!((metrics.attempt_lines_written, metrics.attempt_lines_dropped), (4, 0));
+    assert_eq!((metrics.access_log_written, metrics.access_log_dropped), (4, 0));
 }
 
 #[tokio::test]
@@ -717,8 +717,8 @@ async fn lines_that_find_no_room_are_counted_and_told_of() {
     authenticator.authenticate(key.expose_secret()).await.unwrap();
     keys.shutdown().await.unwrap();
     let metrics = keys.authenticator().metrics();
-    assert_eq!(metrics.attempt_lines_written + metrics.attempt_lines_dropped, 65_536 + 11);
-    assert!(metrics.attempt_lines_dropped > 0);
+    assert_eq!(metrics.access_log_written + metrics.access_log_dropped, 65_536 + 11);
+    assert!(metrics.access_log_dropped > 0);
     // In the place of what is missing: all lines but the last one came before.
     let query =
         EventQuery { attempts: true, newest_first: true, limit: 3, ..EventQuery::all(OrganizationId::single()) };
@@ -726,7 +726,7 @@ async fn lines_that_find_no_room_are_counted_and_told_of() {
     let actions: Vec<_> = last.iter().map(|row| row.action.as_str()).collect();
     assert_eq!(actions, ["attempt.accepted", "attempt.dropped", "attempt.accepted"]);
     assert_eq!(last[1].key.as_deref(), Some(key.id().as_str()));
-    assert_eq!(dropped(&last[1]), metrics.attempt_lines_dropped);
+    assert_eq!(dropped(&last[1]), metrics.access_log_dropped);
 }
 
 /// How many lines the event says are missing.
@@ -787,7 +787,7 @@ async fn lines_that_may_have_been_written_are_not_written_twice() {
     assert_eq!(actions, ["attempt.accepted", "attempt.dropped", "attempt.accepted"]);
     assert_eq!(dropped(&EventRow::from(&events[1])), 1);
     let metrics = keys.authenticator().metrics();
-    assert_eq!((metrics.attempt_lines_written, metrics.attempt_lines_dropped), (1, 1));
+    assert_eq!((metrics.access_log_written, metrics.access_log_dropped), (1, 1));
 }
 
 #[tokio::test]

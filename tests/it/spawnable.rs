@@ -29,7 +29,7 @@ use tower_api_keys::{
     record::{Hold, Labels},
     store::{
         self, AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, OwnerRef, Place,
-        PortableStore, Prune, RehashedKey, Rows, SqliteStore, StoreError, UsageOf,
+        PortableStore, Prune, RehashedKey, Rows, SqliteStore, StoreError, UsageScope,
     },
     usage::UsageBatch,
 };
@@ -81,14 +81,14 @@ macro_rules! calls_over {
         fn $name $(<$param: $bound>)? () {
             spawns!(KeyReader::find; store: $store, id: KeyId => store.find(&id));
             spawns!(KeyReader::changes_since; store: $store, head: Option<Head> => store.changes_since(head));
-            spawns!(KeyReader::moved_beyond; store: $store, head: Head => store.moved_beyond(head));
+            spawns!(KeyReader::wait_for_change; store: $store, head: Head => store.wait_for_change(head));
             spawns!(KeyStore::apply; store: $store, change: Change => store.apply(&change));
             spawns!(KeyStore::rehash; store: $store, id: KeyId, old: String, new: RehashedKey
                 => store.rehash(&id, &old, &new));
             spawns!(KeyStore::list; store: $store, query: KeyQuery, now: Timestamp => store.list(&query, now));
             spawns!(KeyStore::owner_status; store: $store, owner: OwnerRef => store.owner_status(&owner));
             spawns!(KeyStore::record_usage; store: $store, batch: UsageBatch => store.record_usage(&batch));
-            spawns!(KeyStore::usage; store: $store, of: UsageOf => store.usage(&of));
+            spawns!(KeyStore::usage; store: $store, of: UsageScope => store.usage(&of));
             spawns!(KeyStore::append_events; store: $store, events: Vec<EventRow> => store.append_events(&events));
             spawns!(KeyStore::events; store: $store, query: EventQuery => store.events(&query));
             spawns!(KeyStore::put_meta_if_absent; store: $store, name: String, value: Vec<u8>
@@ -144,8 +144,8 @@ macro_rules! calls_over {
             spawns!(KeyManager::lift; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.lift(&owner, Hold::Suspended, &actor));
             spawns!(KeyManager::list; keys: KeyManager, actor: Actor => keys.list(made::<ListKeys>(), &actor));
-            spawns!(KeyManager::misuse; keys: KeyManager, id: KeyId, since: Timestamp, actor: Actor
-                => keys.misuse(&id, since, &actor));
+            spawns!(KeyManager::leak_report; keys: KeyManager, id: KeyId, since: Timestamp, actor: Actor
+                => keys.leak_report(&id, since, &actor));
             spawns!(KeyManager::narrow_scopes; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.narrow_scopes(&id, made(), &actor));
             spawns!(KeyManager::plan_changed; keys: KeyManager, team: TeamId, plan: Plan, actor: Actor

@@ -6,9 +6,7 @@ use std::iter::zip;
 use futures_util::future::{join_all, try_join_all};
 use tower_api_keys::{
     record::Hold,
-    store::{
-        Applied, Change, Conflict, ErasedStore, Guard, OwnerChange, StoreError, StoreErrorKind, Write, WriteOutcome,
-    },
+    store::{Applied, Change, Conflict, Effect, ErasedStore, Guard, OwnerChange, StoreError, StoreErrorKind, Write},
     usage::UsageBatch,
 };
 
@@ -28,9 +26,9 @@ pub(super) async fn revocations<S: ErasedStore + ?Sized>(handles: &[Candidate<'_
     let key = scene.key()?;
     prepare(handles, &scene.insert([&key])).await?;
     let changes: Vec<Change> = (0..16).map(|n| scene.change(at(n), vec![key.revoke()])).collect();
-    let calls = zip(handles.iter().cycle(), &changes).map(|(handle, change)| handle.outcomes(change));
-    let outcomes = try_join_all(calls).await?;
-    let written = outcomes.iter().filter(|outcomes| outcomes.contains(&WriteOutcome::Written)).count();
+    let calls = zip(handles.iter().cycle(), &changes).map(|(handle, change)| handle.effects(change));
+    let effects = try_join_all(calls).await?;
+    let written = effects.iter().filter(|effects| effects.contains(&Effect::Changed)).count();
     same("how many of 16 revocations were written", &written, &1)?;
     for handle in handles {
         let events = handle.events(&scene).await?.iter().filter(|event| event.action == "key.revoked").count();
@@ -127,8 +125,8 @@ pub(super) async fn one_change<S: ErasedStore + ?Sized>(handles: &[Candidate<'_,
     let scene = Scene::new()?;
     let key = scene.key()?;
     let change = Change { dedupe: Some(scene.word()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
-    let outcomes = try_join_all(handles.iter().cycle().take(MANY).map(|handle| handle.outcomes(&change))).await?;
-    same("the answers", &outcomes, &vec![vec![WriteOutcome::Written; 2]; MANY])?;
+    let effects = try_join_all(handles.iter().cycle().take(MANY).map(|handle| handle.effects(&change))).await?;
+    same("the answers", &effects, &vec![vec![Effect::Changed; 2]; MANY])?;
     for handle in handles {
         same("the number of events", &handle.events(&scene).await?.len(), &2)?;
     }

@@ -7,8 +7,8 @@ use tower_api_keys::{
     key::KeyId,
     record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, ErasedReader, ErasedStore, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
-        ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageOf, WriteOutcome,
+        Applied, Change, Changes, Effect, ErasedReader, ErasedStore, EventQuery, FoundKey, Head, KeyQuery, KeyReader,
+        KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
@@ -45,15 +45,15 @@ impl<'a, R: ErasedReader + ?Sized> Candidate<'a, R> {
     }
 
     /// Applies a change that must be done.
-    pub(super) async fn outcomes(&self, change: &Change) -> Result<Vec<WriteOutcome>, Unmet> {
+    pub(super) async fn effects(&self, change: &Change) -> Result<Vec<Effect>, Unmet> {
         let applied = self.apply(change).await.map_err(|error| Unmet::call("apply", &error))?;
-        Ok(applied.outcomes)
+        Ok(applied.effects)
     }
 
     /// Applies a change whose every write must be written.
     pub(super) async fn written(&self, change: &Change) -> Result<(), Unmet> {
-        let expected = vec![WriteOutcome::Written; change.writes.len()];
-        same("the outcomes of a change", &self.outcomes(change).await?, &expected)
+        let expected = vec![Effect::Changed; change.writes.len()];
+        same("the effects of a change", &self.effects(change).await?, &expected)
     }
 
     pub(super) async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, Unmet> {
@@ -131,7 +131,7 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
     }
 
     /// What counts there are.
-    pub(super) async fn counts(&self, of: &UsageOf) -> Result<Vec<UsageRow>, Unmet> {
+    pub(super) async fn counts(&self, of: &UsageScope) -> Result<Vec<UsageRow>, Unmet> {
         self.subject.usage(of).await.map_err(|error| Unmet::call("usage", &error))
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use tower_api_keys::{
     audit::EventRow,
-    store::{Changes, KeyReader, KeyStore, UsageOf, WriteOutcome},
+    store::{Changes, Effect, KeyReader, KeyStore, UsageScope},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -69,9 +69,9 @@ pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: KeyStore>(
         let revoked = listed.iter().filter(|listed| listed.key.revoked_at.is_some()).count();
         let what = format!("both writes of a change dropped at wait {waits}, or neither");
         ensure(&what, listed.len() == revoked + 1, (listed.len(), revoked))?;
-        let expected = vec![WriteOutcome::Written; 2];
+        let expected = vec![Effect::Changed; 2];
         let what = format!("a change dropped at wait {waits}, repeated");
-        same(&what, &candidate.outcomes(&change).await?, &expected)?;
+        same(&what, &candidate.effects(&change).await?, &expected)?;
         same("the number of events of a change that was dropped", &candidate.events(&scene).await?.len(), &3)?;
         let listed = candidate.list(&scene.query(), at(1)).await?.rows.len();
         same("the number of keys after a change that was dropped", &listed, &2)?;
@@ -93,7 +93,7 @@ pub(crate) async fn a_batch_can_be_dropped_at_any_wait<S: KeyStore>(candidate: &
         let is_done = polled(candidate.subject().record_usage(&batch), waits).await.is_some();
         candidate.written(&elsewhere.insert([&other])).await?;
         candidate.record(&batch).await?;
-        let counts = candidate.counts(&UsageOf::Keys(vec![key.id])).await?;
+        let counts = candidate.counts(&UsageScope::Keys(vec![key.id])).await?;
         let right = counts.iter().filter(|row| row.count == 3).count();
         let what = format!("how many of {ROWS} counts are right after a batch dropped at wait {waits} and repeated");
         same(&what, &(right, counts.len()), &(ROWS, ROWS))?;

@@ -51,7 +51,7 @@ pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<
         row.pepper_id = Some(i64::from(u32::MAX));
         row.scopes = "intake:write keys:manage".into();
         row.created_by = format!("key:{maker}");
-        row.created_with = Some(maker.as_str().to_owned());
+        row.created_via_key = Some(maker.as_str().to_owned());
         row.expires_at = Some(Timestamp::MAX.as_millis());
         row.revoked_at = Some(Timestamp::MIN.as_millis());
         row.revoked_by = Some("system:nightly job".into());

@@ -47,7 +47,7 @@ pub(crate) async fn keys_are_found_by_each_condition<S: KeyStore>(candidate: &Ca
         Ok(key.with(|row| {
             row.created_at += n;
             row.created_by = creator.to_owned();
-            row.created_with = made_with.then(|| maker.as_str().to_owned());
+            row.created_via_key = made_with.then(|| maker.as_str().to_owned());
         }))
     };
     let keys: [Sample; 6] = [
@@ -70,14 +70,18 @@ pub(crate) async fn keys_are_found_by_each_condition<S: KeyStore>(candidate: &Ca
         ("a creator", KeyQuery { creator: creator("user:alice")?, ..all() }, &[0, 1]),
         ("the system as creator", KeyQuery { creator: creator("system:alice")?, ..all() }, &[3]),
         ("a key as creator", KeyQuery { creator: creator(&format!("key:{maker}"))?, ..all() }, &[4]),
-        ("a maker", KeyQuery { maker: Some(maker), ..all() }, &[3, 4, 5]),
-        ("a maker of nothing", KeyQuery { maker: Some(scene.id()?), ..all() }, &[]),
+        ("a maker", KeyQuery { created_via_key: Some(maker), ..all() }, &[3, 4, 5]),
+        ("a maker of nothing", KeyQuery { created_via_key: Some(scene.id()?), ..all() }, &[]),
         (
             "owner and creator",
             KeyQuery { owner: owner(KeyKind::Team, "ops")?, creator: creator("user:alice")?, ..all() },
             &[0],
         ),
-        ("owner and maker", KeyQuery { owner: owner(KeyKind::Team, "ops")?, maker: Some(maker), ..all() }, &[5]),
+        (
+            "owner and maker",
+            KeyQuery { owner: owner(KeyKind::Team, "ops")?, created_via_key: Some(maker), ..all() },
+            &[5],
+        ),
     ];
     for (what, query, places) in cases {
         let listed = candidate.listed(&query, at(0)).await?;
@@ -173,14 +177,14 @@ pub(crate) async fn keys_come_in_pages<S: KeyStore>(candidate: &Candidate<'_, S>
 pub(crate) async fn foreign_keys_are_invisible<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
     let maker = scene.id()?;
-    let key = scene.key()?.with(|row| row.created_with = Some(maker.as_str().to_owned()));
+    let key = scene.key()?.with(|row| row.created_via_key = Some(maker.as_str().to_owned()));
     candidate.written(&scene.insert([&key])).await?;
     let all = || elsewhere.query();
     let queries = [
         all(),
         KeyQuery { owner: Some(scene.owner().owner), ..all() },
         KeyQuery { creator: Some(made("user:alice".parse())?), ..all() },
-        KeyQuery { maker: Some(maker), ..all() },
+        KeyQuery { created_via_key: Some(maker), ..all() },
         KeyQuery { unused_since: Some(at(1)), ..all() },
     ];
     for query in queries {

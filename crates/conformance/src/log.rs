@@ -24,8 +24,8 @@ pub(crate) async fn a_log_is_kept_or_not<R: KeyReader>(candidate: &Candidate<'_,
         let seen = candidate.since(head).await?;
         ensure("the same as before about keeping a log", (seen != Changes::Untracked) == tracked, seen)?;
     }
-    let now = candidate.subject().head_now();
-    ensure("no `head_now` without a log", tracked || now.is_none(), now)
+    let now = candidate.subject().try_head();
+    ensure("no `try_head` without a log", tracked || now.is_none(), now)
 }
 
 pub(crate) async fn an_unknown_head_is_a_reset<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
@@ -181,15 +181,15 @@ pub(crate) async fn the_log_goes_on_for_a_thousand_changes<R: KeyReader>(
 
 pub(crate) async fn head_now_is_current<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    if candidate.subject().head_now().is_none() {
+    if candidate.subject().try_head().is_none() {
         return Err(Unmet::not_applicable("the store's head cannot be known without waiting"));
     }
     let keys = scene.keys(4)?;
     candidate.written(&scene.insert(&keys)).await?;
     for key in &keys {
         candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
-        let now = candidate.subject().head_now();
-        same("`head_now` after a revocation returned", &now, &Some(candidate.head().await?))?;
+        let now = candidate.subject().try_head();
+        same("`try_head` after a revocation returned", &now, &Some(candidate.head().await?))?;
     }
     Ok(())
 }

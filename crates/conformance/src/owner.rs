@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     record::{Hold, OwnerStatusRow},
-    store::{Conflict, KeyStore, OwnerChange, OwnerRef, Write, WriteOutcome},
+    store::{Conflict, Effect, KeyStore, OwnerChange, OwnerRef, Write},
 };
 
 use crate::{
@@ -104,5 +104,5 @@ async fn held_key<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(Scene, S
 
 async fn idle<S: KeyStore>(candidate: &Candidate<'_, S>, scene: &Scene, step: OwnerChange) -> Result<(), Unmet> {
     let change = scene.change(at(9), vec![Write::Owner(scene.owner(), step)]);
-    same(&format!("the outcome of {step:?}"), &candidate.outcomes(&change).await?, &vec![WriteOutcome::Unchanged])
+    same(&format!("the outcome of {step:?}"), &candidate.effects(&change).await?, &vec![Effect::Unchanged])
 }

@@ -6,7 +6,7 @@ use tower_api_keys::{
     key::KeyId,
     record::Hold,
     store::{
-        Change, Changes, Conflict, ErasedStore, Guard, KeyStore, OwnerChange, RehashedKey, UsageOf, Write, WriteOutcome,
+        Change, Changes, Conflict, Effect, ErasedStore, Guard, KeyStore, OwnerChange, RehashedKey, UsageScope, Write,
     },
     usage::UsageBatch,
 };
@@ -77,7 +77,7 @@ pub(crate) async fn a_write_is_listed_through_the_other(pair: &Pair<'_>) -> Resu
         one.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: rows.clone() }).await?;
         same("the list of the other handle", &other.listed(&scene.query(), at(1)).await?, &vec![key.row.id.clone()])?;
         same("the count of the other handle", &other.usage(&scene).await?.successes, &2)?;
-        let counts = other.counts(&UsageOf::Keys(vec![key.id])).await?;
+        let counts = other.counts(&UsageScope::Keys(vec![key.id])).await?;
         same("the counts that the other handle reads", &counts, &rows)?;
         one.append(&[scene.event(at(1))]).await?;
         one.written(&scene.change(at(1), vec![Write::Owner(scene.owner(), OwnerChange::Close)])).await?;
@@ -123,8 +123,8 @@ pub(crate) async fn a_guard_sees_what_the_other_wrote(pair: &Pair<'_>) -> Result
         conflicts("a guard on a key revoked elsewhere", other.apply(&guarded).await, Conflict::Guard(0))?;
         let update = scene.change(at(2), vec![key.rename(3, "four")]);
         conflicts("an update of a key revoked elsewhere", other.apply(&update).await, Conflict::Revoked)?;
-        let again = other.outcomes(&scene.change(at(2), vec![key.revoke()])).await?;
-        same("the second of two revocations", &again, &vec![WriteOutcome::Unchanged])?;
+        let again = other.effects(&scene.change(at(2), vec![key.revoke()])).await?;
+        same("the second of two revocations", &again, &vec![Effect::Unchanged])?;
     }
     Ok(())
 }
@@ -163,8 +163,8 @@ pub(crate) async fn both_tell_one_head(pair: &Pair<'_>) -> Result<(), Unmet> {
         ensure("another head after a revocation through the other handle", after.is_none() || after != before, after)?;
         same("the head of the handle that wrote", &one.head_if_tracked().await?, &after)?;
         for handle in [one, other] {
-            let now = handle.subject().head_now();
-            ensure("`head_now` to be none or the same head", now.is_none() || now == after, (now, after))?;
+            let now = handle.subject().try_head();
+            ensure("`try_head` to be none or the same head", now.is_none() || now == after, (now, after))?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use tower_api_keys::{
     KeyKind,
     audit::EventRow,
     record::Hold,
-    store::{Change, Changes, Conflict, EventQuery, KeyStore, OwnerChange, Prune, Pruned, Write, WriteOutcome},
+    store::{Change, Changes, Conflict, Effect, EventQuery, KeyStore, OwnerChange, Prune, Pruned, Write},
     usage::UsageBatch,
 };
 
@@ -24,7 +24,7 @@ pub(crate) async fn the_default_forgets_nothing<S: KeyStore>(candidate: &Candida
     let events = candidate.events(&scene).await?;
     same("what was forgotten", &candidate.prune(&Prune::default()).await?, &Pruned::default())?;
     same("the events", &candidate.events(&scene).await?, &events)?;
-    same("the change, repeated", &candidate.outcomes(&change).await?, &vec![WriteOutcome::Written])
+    same("the change, repeated", &candidate.effects(&change).await?, &vec![Effect::Changed])
 }
 
 pub(crate) async fn old_events_are_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
@@ -142,8 +142,8 @@ pub(crate) async fn the_log_is_shortened_and_keeps_its_head<S: KeyStore>(
         candidate.prune(&Prune { keep_log_rows: Some(keep), ..Prune::default() }).await?;
         same("the head after the log was shortened", &candidate.head().await?, &head)?;
         same("the log since that head", &candidate.since(Some(head)).await?, &Changes::Unchanged)?;
-        if let Some(now) = candidate.subject().head_now() {
-            same("`head_now` after the log was shortened", &now, &head)?;
+        if let Some(now) = candidate.subject().try_head() {
+            same("`try_head` after the log was shortened", &now, &head)?;
         }
         for behind in heads {
             let news = candidate.since(Some(behind)).await?;
@@ -169,7 +169,7 @@ pub(crate) async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate
     candidate.written(&young).await?;
     let pruned = candidate.prune(&Prune { changes_before: Some(ancient(1_000)), ..Prune::default() }).await?;
     ensure("one change or more to be forgotten", pruned.changes >= 1, pruned)?;
-    same("the younger change, repeated", &candidate.outcomes(&young).await?, &vec![WriteOutcome::Written])?;
+    same("the younger change, repeated", &candidate.effects(&young).await?, &vec![Effect::Changed])?;
     let again = candidate.apply(&change(2_000, &young_word)?).await;
     conflicts("the younger idempotency key", again, Conflict::Replay)?;
     conflicts("the older change, applied anew", candidate.apply(&old).await, Conflict::IdTaken)?;

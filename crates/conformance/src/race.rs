@@ -4,7 +4,7 @@
 use std::slice::from_ref;
 
 use tokio::task::yield_now;
-use tower_api_keys::store::{KeyStore, WriteOutcome};
+use tower_api_keys::store::{Effect, KeyStore};
 
 use crate::{
     Candidate, Unmet, at_once,
@@ -69,8 +69,8 @@ pub(crate) async fn a_dropped_change_is_whole_or_nothing<S: KeyStore>(
         let listed = candidate.list(&scene.query(), at(1)).await?.rows;
         let revoked = listed.iter().filter(|listed| listed.key.revoked_at.is_some()).count();
         ensure("both writes of a dropped change or neither", listed.len() == revoked + 1, (listed.len(), revoked))?;
-        let expected = vec![WriteOutcome::Written; 2];
-        same("the dropped change, repeated", &candidate.outcomes(&change).await?, &expected)?;
+        let expected = vec![Effect::Changed; 2];
+        same("the dropped change, repeated", &candidate.effects(&change).await?, &expected)?;
         same("the number of events", &candidate.events(&scene).await?.len(), &3)?;
         let listed = candidate.list(&scene.query(), at(1)).await?.rows.len();
         same("the number of keys", &listed, &2)?;

@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     record::Hold,
-    store::{Change, Conflict, Guard, KeyStore, OwnerChange, Write, WriteOutcome},
+    store::{Change, Conflict, Effect, Guard, KeyStore, OwnerChange, Write},
 };
 
 use crate::{
@@ -28,14 +28,14 @@ pub(crate) async fn a_repeated_change_is_done_once<S: KeyStore>(candidate: &Cand
     ];
     let mut first = Vec::new();
     for change in &changes {
-        let outcomes = candidate.outcomes(change).await?;
-        same("a change repeated at once", &candidate.outcomes(change).await?, &outcomes)?;
-        first.push(outcomes);
+        let effects = candidate.effects(change).await?;
+        same("a change repeated at once", &candidate.effects(change).await?, &effects)?;
+        first.push(effects);
     }
     let (found, events) = (candidate.found(&key.id).await?, candidate.events(&scene).await?);
     let head = candidate.head_if_tracked().await?;
-    for (change, outcomes) in changes.iter().zip(&first) {
-        same("a change repeated after others", &candidate.outcomes(change).await?, outcomes)?;
+    for (change, effects) in changes.iter().zip(&first) {
+        same("a change repeated after others", &candidate.effects(change).await?, effects)?;
     }
     same("the key after repeated changes", &candidate.found(&key.id).await?, &found)?;
     same("the events after repeated changes", &candidate.events(&scene).await?, &events)?;
@@ -67,7 +67,7 @@ pub(crate) async fn an_idempotency_key_works_once<S: KeyStore>(candidate: &Candi
     conflicts("a used idempotency key", candidate.apply(&change(&second, &word)).await, Conflict::Replay)?;
     same("a key that a refused change would insert", &candidate.find(&second.id).await?, &None)?;
     same("the events after a refused change", &candidate.events(&scene).await?, &events)?;
-    same("the first change again", &candidate.outcomes(&first).await?, &vec![WriteOutcome::Written])?;
+    same("the first change again", &candidate.effects(&first).await?, &vec![Effect::Changed])?;
     for other in [word.to_lowercase(), word.trim().to_owned(), word.repeat(256).chars().take(256).collect()] {
         candidate.written(&change(&scene.key()?, &other)).await?;
     }

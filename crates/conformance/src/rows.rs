@@ -102,7 +102,7 @@ pub(super) async fn new_rows<S: PortableStore>(
         KeyRow {
             tag: [0, 255, 39, 92],
             pepper_id: Some(i64::from(u32::MAX)),
-            created_with: nobody.clone(),
+            created_via_key: nobody.clone(),
             expires_at: Some(END_OF_TIME),
             revoked_at: Some(0),
             revoked_by: Some("system:job".into()),
@@ -320,7 +320,7 @@ const KEY_COLUMNS: [fn(&mut KeyRow); 17] = [
     |row| row.pepper_id = another(row.pepper_id),
     |row| row.scopes.push('x'),
     |row| row.created_by = row.created_by.to_uppercase(),
-    |row| row.created_with = another_text(&row.created_with),
+    |row| row.created_via_key = another_text(&row.created_via_key),
     |row| row.created_at += 1,
     |row| row.expires_at = another(row.expires_at),
     |row| row.revoked_at = another(row.revoked_at),

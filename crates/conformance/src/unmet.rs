@@ -77,6 +77,6 @@ pub(super) fn conflicts(when: &str, seen: Result<Applied, StoreError>, expected:
     match seen {
         Err(error) if error.kind() == StoreErrorKind::Conflict(expected) => Ok(()),
         Err(error) => Err(Unmet::failed(format!("{when}: expected {expected:?}, saw {:?}", error.kind()))),
-        Ok(applied) => Err(Unmet::failed(format!("{when}: expected {expected:?}, saw {:?}", applied.outcomes))),
+        Ok(applied) => Err(Unmet::failed(format!("{when}: expected {expected:?}, saw {:?}", applied.effects))),
     }
 }

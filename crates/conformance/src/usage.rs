@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     key::KeyId,
-    store::{KeyStore, UsageOf},
+    store::{KeyStore, UsageScope},
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
 
@@ -108,13 +108,13 @@ pub(crate) async fn counts_are_read_as_they_stand<S: KeyStore>(candidate: &Candi
         row(one, "success", "intake", 8, 1, 5),
         row(other, "success", "intake/curl", 7, 10, 40),
     ];
-    let of = UsageOf::Keys(vec![other.id, unused.id, one.id, other.id]);
+    let of = UsageScope::Keys(vec![other.id, unused.id, one.id, other.id]);
     same("the counts of three keys", &candidate.counts(&of).await?, &expected)?;
-    let absent = UsageOf::Keys(vec![unused.id]);
+    let absent = UsageScope::Keys(vec![unused.id]);
     same("the counts of a key that nobody used", &candidate.counts(&absent).await?, &Vec::new())?;
     let mut many: Vec<KeyId> = (0..998).map(|_| scene.id()).collect::<Result<_, _>>()?;
     many.extend([one.id, other.id]);
-    same("the counts of a thousand keys", &candidate.counts(&UsageOf::Keys(many)).await?, &expected)
+    same("the counts of a thousand keys", &candidate.counts(&UsageScope::Keys(many)).await?, &expected)
 }
 
 pub(crate) async fn counts_without_a_key_are_read<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
@@ -133,7 +133,7 @@ pub(crate) async fn counts_without_a_key_are_read<S: KeyStore>(candidate: &Candi
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first }).await?;
     let second = vec![UsageRow { last_at: at(7).as_millis(), ..keyless(&outcome, "intake", 1) }];
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second }).await?;
-    let seen = candidate.counts(&UsageOf::NoKey).await?;
+    let seen = candidate.counts(&UsageScope::NoKey).await?;
     ensure("no key among refusals that name none", seen.iter().all(|row| row.key.is_none()), &seen)?;
     ensure("an order by outcome and source", seen.is_sorted_by_key(|row| (&row.outcome, &row.source)), &seen)?;
     let seen: Vec<UsageRow> = seen.into_iter().filter(|row| row.outcome.starts_with(&outcome)).collect();

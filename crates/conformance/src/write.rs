@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     record::{Hold, KeyRow, OwnerStatusRow},
-    store::{Conflict, FoundKey, KeyStore, KeyUpdate, OwnerChange, RehashedKey, Write, WriteOutcome},
+    store::{Conflict, Effect, FoundKey, KeyStore, KeyUpdate, OwnerChange, RehashedKey, Write},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -34,7 +34,7 @@ pub(crate) async fn an_update_writes_four_columns<S: KeyStore>(candidate: &Candi
     let maker = scene.id()?;
     let key = scene.key()?.with(|row| {
         row.pepper_id = Some(3);
-        row.created_with = Some(maker.as_str().to_owned());
+        row.created_via_key = Some(maker.as_str().to_owned());
         row.replaces = Some(maker.as_str().to_owned());
         row.expires_at = Some(at(1_000).as_millis());
     });
@@ -112,7 +112,7 @@ pub(crate) async fn a_second_revocation_changes_nothing<S: KeyStore>(
     let first = candidate.found(&key.id).await?;
     for millis in [2, 0] {
         let again = scene.change(at(millis), vec![key.revoke_by("user:second")]);
-        same("the outcome of a second revocation", &candidate.outcomes(&again).await?, &vec![WriteOutcome::Unchanged])?;
+        same("the outcome of a second revocation", &candidate.effects(&again).await?, &vec![Effect::Unchanged])?;
         same("a key revoked twice", &candidate.found(&key.id).await?, &first)?;
     }
     Ok(())
@@ -192,7 +192,7 @@ pub(crate) async fn a_change_is_whole_or_nothing<S: KeyStore>(candidate: &Candid
 }
 
 pub(crate) async fn writes_see_those_before_them<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
-    use WriteOutcome::{Unchanged, Written};
+    use Effect::{Changed, Unchanged};
     let scene = Scene::new()?;
     let key = scene.key()?;
     let owner = |step| Write::Owner(scene.owner(), step);
@@ -201,8 +201,8 @@ pub(crate) async fn writes_see_those_before_them<S: KeyStore>(candidate: &Candid
     let steps = [lift, hold, hold, lift, OwnerChange::Close, OwnerChange::Close];
     let change = scene.change(at(1), writes.into_iter().chain(steps.map(owner)).collect());
     let expected =
-        [Written, Written, Written, Written, Unchanged, Unchanged, Written, Unchanged, Written, Written, Unchanged];
-    same("the outcomes", &candidate.outcomes(&change).await?, &expected.to_vec())?;
+        [Changed, Changed, Changed, Changed, Unchanged, Unchanged, Changed, Unchanged, Changed, Changed, Unchanged];
+    same("the effects", &candidate.effects(&change).await?, &expected.to_vec())?;
     let found = candidate.found(&key.id).await?;
     let expected = FoundKey {
         key: KeyRow {
@@ -228,8 +228,8 @@ pub(crate) async fn the_dead_among_many_are_told<S: KeyStore>(candidate: &Candid
     candidate.written(&scene.change(at(1), vec![dead.revoke()])).await?;
     let before = candidate.events(&scene).await?.len();
     let change = scene.change(at(2), vec![dead.revoke(), one.revoke(), two.revoke()]);
-    let expected = vec![WriteOutcome::Unchanged, WriteOutcome::Written, WriteOutcome::Written];
-    same("the outcomes if the first key is dead", &candidate.outcomes(&change).await?, &expected)?;
+    let expected = vec![Effect::Unchanged, Effect::Changed, Effect::Changed];
+    same("the effects if the first key is dead", &candidate.effects(&change).await?, &expected)?;
     let mut seen: Vec<_> = candidate.events(&scene).await?.into_iter().skip(before).collect();
     seen.iter_mut().for_each(|event| event.sequence = 0);
     let expected: Vec<_> = change.writes.iter().skip(1).map(|audited| audited.event.clone()).collect();
@@ -271,11 +271,11 @@ pub(crate) async fn what_changes_nothing_has_no_event<S: KeyStore>(candidate: &C
     candidate.written(&scene.change(at(0), vec![owner(OwnerChange::Hold(Hold::Plan))])).await?;
     let before = candidate.events(&scene).await?;
     let idle = [key.revoke(), owner(OwnerChange::Hold(Hold::Plan)), owner(OwnerChange::Lift(Hold::Suspended))];
-    candidate.outcomes(&scene.change(at(1), idle.to_vec())).await?;
+    candidate.effects(&scene.change(at(1), idle.to_vec())).await?;
     let _ = candidate.apply(&scene.insert([&key])).await;
     same("the events after what changed nothing", &candidate.events(&scene).await?, &before)?;
     candidate.written(&scene.change(at(2), vec![owner(OwnerChange::Close)])).await?;
     let before = candidate.events(&scene).await?;
-    candidate.outcomes(&scene.change(at(3), vec![owner(OwnerChange::Close)])).await?;
+    candidate.effects(&scene.change(at(3), vec![owner(OwnerChange::Close)])).await?;
     same("the events after a second closing", &candidate.events(&scene).await?, &before)
 }

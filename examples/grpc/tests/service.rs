@@ -149,7 +149,7 @@ async fn insert_unreadable(store: &MemoryStore, key: &PlaintextKey) {
         pepper_id: None,
         scopes: "*".to_owned(),
         created_by: "system:test".to_owned(),
-        created_with: None,
+        created_via_key: None,
         created_at: 0,
         expires_at: None,
         revoked_at: None,

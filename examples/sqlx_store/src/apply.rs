@@ -3,19 +3,19 @@ use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     record::{Hold, KeyRow, OwnerStatusRow},
-    store::{Applied, Change, Conflict, Guard, KeyUpdate, OwnerChange, OwnerRef, Write, WriteOutcome},
+    store::{Applied, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, OwnerRef, Write},
 };
 
 use crate::{failure::Failure, read::owner_status};
 
 /// Does a change in a transaction that holds the lock of the change log: whatever is read here was committed.
 pub(crate) async fn apply(transaction: &mut PgTransaction<'_>, change: &Change) -> Result<Applied, Failure> {
-    const FIRST: &str = "select outcomes from keys.api_key_changes where id = $1";
+    const FIRST: &str = "select effects from keys.api_key_changes where id = $1";
     const IS_REPLAY: &str = "select exists (select 1 from keys.api_key_changes where dedupe = $1)";
-    const REMEMBER: &str = "insert into keys.api_key_changes (id, at, dedupe, outcomes) values ($1, $2, $3, $4)";
+    const REMEMBER: &str = "insert into keys.api_key_changes (id, at, dedupe, effects) values ($1, $2, $3, $4)";
     let id = change.id.to_bytes();
     if let Some(row) = sqlx::query(FIRST).bind(&id[..]).fetch_optional(&mut **transaction).await? {
-        return outcomes(row.try_get(0)?);
+        return effects(row.try_get(0)?);
     }
     if let Some(dedupe) = &change.dedupe
         && sqlx::query_scalar(IS_REPLAY).bind(dedupe).fetch_one(&mut **transaction).await?
@@ -25,14 +25,14 @@ pub(crate) async fn apply(transaction: &mut PgTransaction<'_>, change: &Change) 
     for (place, guard) in change.guards.iter().enumerate() {
         check(transaction, place, guard, change.at).await?;
     }
-    let mut applied = Applied { outcomes: Vec::new() };
+    let mut applied = Applied { effects: Vec::new() };
     let mut events = Vec::new();
     for audited in &change.writes {
         let outcome = write(transaction, &audited.write, change.at).await?;
-        if outcome == WriteOutcome::Written {
+        if outcome == Effect::Changed {
             events.push(&audited.event);
         }
-        applied.outcomes.push(outcome);
+        applied.effects.push(outcome);
     }
     insert_events(transaction, &events).await?;
     let remember = sqlx::query(REMEMBER).bind(&id[..]).bind(change.at.as_millis()).bind(&change.dedupe);
@@ -81,7 +81,7 @@ async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard,
 }
 
 /// One write. The change log is the triggers' business.
-async fn write(transaction: &mut PgTransaction<'_>, write: &Write, at: Timestamp) -> Result<WriteOutcome, Failure> {
+async fn write(transaction: &mut PgTransaction<'_>, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
         Write::Insert(row) => insert(transaction, row).await,
         Write::Update(update) => self::update(transaction, update).await,
@@ -90,19 +90,19 @@ async fn write(transaction: &mut PgTransaction<'_>, write: &Write, at: Timestamp
                 where organization = $1 and id = $2 and revoked_at is null";
             let query = sqlx::query(SQL).bind(organization.as_str()).bind(id.as_str()).bind(at.as_millis()).bind(by);
             if query.execute(&mut **transaction).await?.rows_affected() > 0 {
-                return Ok(WriteOutcome::Written);
+                return Ok(Effect::Changed);
             }
-            state(transaction, organization.as_str(), id.as_str()).await.map(|_| WriteOutcome::Unchanged)
+            state(transaction, organization.as_str(), id.as_str()).await.map(|_| Effect::Unchanged)
         }
         Write::Owner(owner, step) => change_owner(transaction, owner, *step, at).await,
         _ => Err(Failure::Corrupt("a write of a newer version of the crate".into())),
     }
 }
 
-async fn insert(transaction: &mut PgTransaction<'_>, row: &KeyRow) -> Result<WriteOutcome, Failure> {
+async fn insert(transaction: &mut PgTransaction<'_>, row: &KeyRow) -> Result<Effect, Failure> {
     // The primary key is what makes an id unique, not a look at it before.
     const SQL: &str = "insert into keys.api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, \
-            scopes, created_by, created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
+            scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1) \
         on conflict (id) do nothing";
     let inserted = sqlx::query(SQL)
@@ -117,7 +117,7 @@ async fn insert(transaction: &mut PgTransaction<'_>, row: &KeyRow) -> Result<Wri
         .bind(row.pepper_id)
         .bind(&row.scopes)
         .bind(&row.created_by)
-        .bind(&row.created_with)
+        .bind(&row.created_via_key)
         .bind(row.created_at)
         .bind(row.expires_at)
         .bind(row.revoked_at)
@@ -125,7 +125,7 @@ async fn insert(transaction: &mut PgTransaction<'_>, row: &KeyRow) -> Result<Wri
         .bind(&row.replaces)
         .execute(&mut **transaction)
         .await?;
-    if inserted.rows_affected() == 0 { Err(Conflict::IdTaken.into()) } else { Ok(WriteOutcome::Written) }
+    if inserted.rows_affected() == 0 { Err(Conflict::IdTaken.into()) } else { Ok(Effect::Changed) }
 }
 
 /// Whether the key is revoked, and its version.
@@ -135,7 +135,7 @@ async fn state(transaction: &mut PgTransaction<'_>, organization: &str, id: &str
     Ok(state.ok_or(Conflict::Missing)?)
 }
 
-async fn update(transaction: &mut PgTransaction<'_>, update: &KeyUpdate) -> Result<WriteOutcome, Failure> {
+async fn update(transaction: &mut PgTransaction<'_>, update: &KeyUpdate) -> Result<Effect, Failure> {
     const SQL: &str = "update keys.api_keys \
         set name = $3, labels = $4, scopes = $5, expires_at = $6, version = version + 1 \
         where organization = $1 and id = $2";
@@ -147,7 +147,7 @@ async fn update(transaction: &mut PgTransaction<'_>, update: &KeyUpdate) -> Resu
     }
     let query = sqlx::query(SQL).bind(organization).bind(id).bind(&update.name).bind(&update.labels);
     query.bind(&update.scopes).bind(update.expires_at).execute(&mut **transaction).await?;
-    Ok(WriteOutcome::Written)
+    Ok(Effect::Changed)
 }
 
 async fn change_owner(
@@ -155,7 +155,7 @@ async fn change_owner(
     of: &OwnerRef,
     step: OwnerChange,
     at: Timestamp,
-) -> Result<WriteOutcome, Failure> {
+) -> Result<Effect, Failure> {
     const SQL: &str = "\
         insert into keys.api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
         values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
@@ -163,12 +163,12 @@ async fn change_owner(
     let before = owner_status(&mut **transaction, of).await?;
     let after = stepped(before, step, at.as_millis())?;
     if after == before {
-        return Ok(WriteOutcome::Unchanged);
+        return Ok(Effect::Unchanged);
     }
     let query = sqlx::query(SQL).bind(of.organization.as_str()).bind(of.owner.kind().as_str()).bind(of.owner.id());
     let query = query.bind(after.suspended_at).bind(after.plan_held_at).bind(after.closed_at);
     query.execute(&mut **transaction).await?;
-    Ok(WriteOutcome::Written)
+    Ok(Effect::Changed)
 }
 
 /// What stands after a step; a status that stood already keeps its time.
@@ -212,18 +212,18 @@ pub(crate) async fn insert_events(transaction: &mut PgTransaction<'_>, events: &
 }
 
 fn letters(applied: &Applied) -> String {
-    let letter = |outcome: &WriteOutcome| match outcome {
-        WriteOutcome::Unchanged => 'u',
-        WriteOutcome::Written => 'w',
+    let letter = |outcome: &Effect| match outcome {
+        Effect::Unchanged => 'u',
+        Effect::Changed => 'w',
     };
-    applied.outcomes.iter().map(letter).collect()
+    applied.effects.iter().map(letter).collect()
 }
 
-fn outcomes(letters: &str) -> Result<Applied, Failure> {
+fn effects(letters: &str) -> Result<Applied, Failure> {
     let outcome = |letter| match letter {
-        'u' => Ok(WriteOutcome::Unchanged),
-        'w' => Ok(WriteOutcome::Written),
+        'u' => Ok(Effect::Unchanged),
+        'w' => Ok(Effect::Changed),
         _ => Err(Failure::Corrupt("no outcome has this letter".into())),
     };
-    Ok(Applied { outcomes: letters.chars().map(outcome).collect::<Result<_, _>>()? })
+    Ok(Applied { effects: letters.chars().map(outcome).collect::<Result<_, _>>()? })
 }

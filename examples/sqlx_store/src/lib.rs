@@ -21,7 +21,7 @@ use tower_api_keys::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageOf,
+        PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -121,12 +121,12 @@ impl KeyReader for SqlxStore {
         Ok(log::changes_since(&self.pool, head).await?)
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         // Other nodes write too: the head can be known only by asking.
         None
     }
 
-    async fn moved_beyond(&self, _head: Head) {
+    async fn wait_for_change(&self, _head: Head) {
         // `sqlx::postgres::PgListener` on the channel `api_keys` could tell. Without it, bounded freshness notices changes
         // at its interval; strict freshness asks for nothing of the kind.
         std::future::pending().await
@@ -176,7 +176,7 @@ impl KeyStore for SqlxStore {
         Ok(usage::record(&self.pool, batch).await?)
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         Ok(usage::read(&self.pool, of).await?)
     }
 

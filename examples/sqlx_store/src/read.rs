@@ -58,7 +58,7 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         where k.organization = $1 and (k.created_at, k.id) > ($8, $9) and k.created_at < $13 \
             and ($12::text is null or k.replaces = $12) \
             and ($2::text is null or k.kind = $2) and ($3::text is null or k.owner = $3) \
-            and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_with = $5) \
+            and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_via_key = $5) \
             and ($6::boolean is null \
                 or $6 = (k.revoked_at is null and (k.expires_at is null or $10 < k.expires_at))) \
             and ($7::bigint is null or u.last_success is null or u.last_success < $7) \
@@ -72,7 +72,7 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         .bind(query.owner.as_ref().map(|owner| owner.kind().as_str()))
         .bind(query.owner.as_ref().map(|owner| owner.id()))
         .bind(query.creator.as_ref().map(ToString::to_string))
-        .bind(query.maker.as_ref().map(|maker| maker.as_str()))
+        .bind(query.created_via_key.as_ref().map(|maker| maker.as_str()))
         .bind(query.liveness.map(|liveness| liveness == Liveness::Live))
         .bind(query.unused_since.map(Timestamp::as_millis))
         .bind(after)

@@ -23,7 +23,7 @@ pub(crate) fn found_key(row: &PgRow) -> Result<FoundKey, Failure> {
         pepper_id: row.try_get("pepper_id")?,
         scopes: row.try_get("scopes")?,
         created_by: row.try_get("created_by")?,
-        created_with: row.try_get("created_with")?,
+        created_via_key: row.try_get("created_via_key")?,
         created_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
         revoked_at: row.try_get("revoked_at")?,

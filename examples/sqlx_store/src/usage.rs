@@ -1,6 +1,6 @@
 use sqlx::PgPool;
 use tower_api_keys::{
-    store::UsageOf,
+    store::UsageScope,
     usage::{UsageBatch, UsageRow},
 };
 
@@ -38,11 +38,11 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
     Ok(())
 }
 
-pub(crate) async fn read(pool: &PgPool, of: &UsageOf) -> Result<Vec<UsageRow>, Failure> {
+pub(crate) async fn read(pool: &PgPool, of: &UsageScope) -> Result<Vec<UsageRow>, Failure> {
     const SQL: &str = "select * from keys.api_key_usage where key_id = any($1) order by key_id, outcome, source";
     let keys = match of {
-        UsageOf::Keys(ids) => ids.iter().map(|id| id.as_str()).collect(),
-        UsageOf::NoKey => vec![""],
+        UsageScope::Keys(ids) => ids.iter().map(|id| id.as_str()).collect(),
+        UsageScope::NoKey => vec![""],
     };
     sqlx::query(SQL).bind(keys).fetch_all(pool).await?.iter().map(rows::usage).collect()
 }

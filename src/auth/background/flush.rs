@@ -12,7 +12,7 @@ use crate::{
     key::KeyId,
     log::{Repeated, log},
     metering::{StoredSources, UsageRecorder},
-    store::{KeyStore, StoreError, StoreErrorKind, UsageOf, guarded, guarded_change},
+    store::{KeyStore, StoreError, StoreErrorKind, UsageScope, guarded, guarded_change},
 };
 
 /// The most keys that a store is asked about at a time.
@@ -103,16 +103,16 @@ impl<S: KeyStore> UsageFlusher<S> {
         let unsure = self.recorder.unsure();
         let keys: Vec<KeyId> = unsure.iter().copied().flatten().collect();
         let most = self.keys_per_read.load(Ordering::Relaxed);
-        let mut reads: Vec<UsageOf> = keys.chunks(most).map(|keys| UsageOf::Keys(keys.to_vec())).collect();
-        reads.extend(unsure.contains(&None).then_some(UsageOf::NoKey));
+        let mut reads: Vec<UsageScope> = keys.chunks(most).map(|keys| UsageScope::Keys(keys.to_vec())).collect();
+        reads.extend(unsure.contains(&None).then_some(UsageScope::NoKey));
         let mut stored = StoredSources::of(unsure);
         while let Some(of) = reads.pop() {
             match guarded(self.timeout, || self.store.usage(&of)).await {
                 Ok(rows) => rows.iter().for_each(|row| stored.add(row)),
                 Err(error) if error.kind() == StoreErrorKind::Corrupt => match of {
-                    UsageOf::Keys(keys) if keys.len() > 1 => {
+                    UsageScope::Keys(keys) if keys.len() > 1 => {
                         let (one, two) = keys.split_at(keys.len() / 2);
-                        reads.extend([one, two].map(|keys| UsageOf::Keys(keys.to_vec())));
+                        reads.extend([one, two].map(|keys| UsageScope::Keys(keys.to_vec())));
                     }
                     _ => {
                         if let Some(_times) = self.unreadable.happened() {

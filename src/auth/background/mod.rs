@@ -6,7 +6,7 @@ mod prune;
 mod upkeep;
 
 pub(super) use access_log::Tried;
-pub(crate) use access_log::{AttemptLines, AttemptWriter};
+pub(crate) use access_log::{AccessLog, AccessLogWriter};
 pub(crate) use flush::UsageFlusher;
 pub(crate) use prune::{Keep, Pruner};
 pub(crate) use upkeep::{StoreUpkeep, Upkeep};

@@ -6,7 +6,7 @@ use std::{
 
 use crate::{
     audit::{Action, Event, EventRow, Notifier, Subject},
-    auth::{AttemptLines, AttemptWriter, Pruner, UsageFlusher, meter::Meter},
+    auth::{AccessLog, AccessLogWriter, Pruner, UsageFlusher, meter::Meter},
     hash::{Hasher, KeyHash},
     key::{KeyId, PlaintextKey},
     log::{Repeated, log},
@@ -40,7 +40,7 @@ pub(crate) struct StoreUpkeep<S> {
     timeout: Duration,
     flusher: Arc<UsageFlusher<S>>,
     pruner: Arc<Pruner<S>>,
-    attempts: Option<Arc<AttemptWriter<S>>>,
+    attempts: Option<Arc<AccessLogWriter<S>>>,
     notifier: Notifier,
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
     /// Reports that could not be written.
@@ -60,10 +60,10 @@ impl<S: KeyStore> StoreUpkeep<S> {
     }
 
     /// From now on, the lines that come in here are written to the store.
-    pub(crate) fn write_attempt_lines(&mut self, meter: &Arc<Meter>) -> Arc<AttemptLines> {
-        let lines = Arc::new(AttemptLines::new(Arc::clone(meter)));
+    pub(crate) fn make_access_log(&mut self, meter: &Arc<Meter>) -> Arc<AccessLog> {
+        let lines = Arc::new(AccessLog::new(Arc::clone(meter)));
         let (store, timeout) = (Arc::clone(&self.store), self.timeout);
-        self.attempts = Some(Arc::new(AttemptWriter::new(store, Arc::clone(&lines), timeout)));
+        self.attempts = Some(Arc::new(AccessLogWriter::new(store, Arc::clone(&lines), timeout)));
         lines
     }
 
@@ -71,7 +71,7 @@ impl<S: KeyStore> StoreUpkeep<S> {
     ///
     /// # Errors
     /// Those of [`KeyStore::append_events`].
-    pub(crate) async fn write_attempts(&self) -> Result<(), StoreError> {
+    pub(crate) async fn write_access_log(&self) -> Result<(), StoreError> {
         match &self.attempts {
             Some(attempts) => attempts.write().await,
             None => Ok(()),

@@ -97,7 +97,7 @@ impl Breaker {
 
     /// The number of a new prober, unless there is one that was seen within this time: it may be part of a runtime that
     /// stands still.
-    fn employ(&self, patience: Duration) -> Option<u64> {
+    fn register(&self, patience: Duration) -> Option<u64> {
         let mut state = self.state();
         if state.prober.as_ref().is_some_and(|prober| prober.seen_at.elapsed() < patience) {
             return None;
@@ -136,7 +136,7 @@ pub(in crate::auth) fn start_probing<P: Probed>(of: &Arc<P>) {
     let Ok(runtime) = Handle::try_current() else { return };
     // Twice what it may take, since a busy machine is no runtime that stands still.
     let patience = of.limit().saturating_add(PAUSE).saturating_mul(2);
-    if let Some(number) = of.breaker().employ(patience) {
+    if let Some(number) = of.breaker().register(patience) {
         let employed = Employed { of: Arc::downgrade(of), number };
         runtime.spawn(probe(employed));
     }

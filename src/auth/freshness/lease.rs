@@ -66,7 +66,7 @@ async fn wait<R: KeyReader>(
         let slice = next.min(now + SLICE);
         match head {
             _ if now < pause => sleep_until(slice.min(pause)).await,
-            Some(head) => match guarded(slice - now, || store.moved_beyond(head).map(Ok)).await {
+            Some(head) => match guarded(slice - now, || store.wait_for_change(head).map(Ok)).await {
                 Ok(()) => return true,
                 // Its time is up, or it panicked.
                 Err(_) => sleep_until(slice).await,

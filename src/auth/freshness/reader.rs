@@ -102,7 +102,7 @@ impl<R: KeyReader> LogReader<R> {
     /// Whether the store can say at once that it has nothing new.
     pub(in crate::auth) fn is_current_now(&self) -> bool {
         // A store that panicked here cannot say: it is asked for its log then.
-        let head = catch_unwind(AssertUnwindSafe(|| self.store.head_now())).unwrap_or_default();
+        let head = catch_unwind(AssertUnwindSafe(|| self.store.try_head())).unwrap_or_default();
         head.is_some_and(|head| self.applied() == Some(head))
     }
 

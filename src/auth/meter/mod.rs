@@ -40,8 +40,8 @@ pub(crate) struct Meter {
     log_resets: AtomicU64,
     log_losses: AtomicU64,
     pub(super) usage_flushes: Attempts,
-    attempt_lines_written: AtomicU64,
-    attempt_lines_dropped: AtomicU64,
+    access_log_written: AtomicU64,
+    access_log_dropped: AtomicU64,
     usage: OnceLock<Arc<UsageRecorder>>,
     hasher: Hasher,
     proofs: Arc<ProofCache>,
@@ -68,8 +68,8 @@ impl Meter {
             log_resets: AtomicU64::new(0),
             log_losses: AtomicU64::new(0),
             usage_flushes: Attempts::default(),
-            attempt_lines_written: AtomicU64::new(0),
-            attempt_lines_dropped: AtomicU64::new(0),
+            access_log_written: AtomicU64::new(0),
+            access_log_dropped: AtomicU64::new(0),
             usage: OnceLock::new(),
             hasher,
             proofs,
@@ -109,12 +109,12 @@ impl Meter {
         counter.map(add);
     }
 
-    pub(super) fn attempt_lines_written(&self, lines: u64) {
-        self.attempt_lines_written.fetch_add(lines, Ordering::Relaxed);
+    pub(super) fn access_log_written(&self, lines: u64) {
+        self.access_log_written.fetch_add(lines, Ordering::Relaxed);
     }
 
-    pub(super) fn attempt_lines_dropped(&self, lines: u64) {
-        self.attempt_lines_dropped.fetch_add(lines, Ordering::Relaxed);
+    pub(super) fn access_log_dropped(&self, lines: u64) {
+        self.access_log_dropped.fetch_add(lines, Ordering::Relaxed);
     }
 
     /// Whose figures are among those of the authenticator.
@@ -159,8 +159,8 @@ impl Meter {
             usage_flushes_failed: value(&self.usage_flushes.failed),
             last_usage_flush: flush.map(|flush| flush.wall),
             usage_sources_folded: self.usage.get().map_or(0, |usage| usage.folded()),
-            attempt_lines_written: value(&self.attempt_lines_written),
-            attempt_lines_dropped: value(&self.attempt_lines_dropped),
+            access_log_written: value(&self.access_log_written),
+            access_log_dropped: value(&self.access_log_dropped),
         }
     }
 

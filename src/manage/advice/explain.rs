@@ -57,14 +57,14 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         | CheckKind::Readable
         | CheckKind::TextMatches => CallVerdict::CorruptRecord,
     });
-    let contact = usage.contact();
+    let call_history = usage.call_history();
     Explanation {
         key: id,
         asked_at: now.now(),
         verdict,
         checks,
-        contact,
-        contact_sentence: contact.meaning(),
+        call_history,
+        call_history_sentence: call_history.meaning(),
         seen: usage.by_outcome(),
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     outcome::RefusalCode,
     record::ActorId,
     time::Timestamp,
-    usage::{Contact, OutcomeSummary},
+    usage::{CallHistory, OutcomeSummary},
 };
 
 /// What would happen if a key called now, and why; and what its callers have seen so far.
@@ -22,11 +22,11 @@ use crate::{
 /// # let admin = tower_api_keys::Actor::system("first start")?;
 /// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
 /// # let id = issued.info().id;
-/// use tower_api_keys::{manage::CallVerdict, usage::Contact};
+/// use tower_api_keys::{manage::CallVerdict, usage::CallHistory};
 ///
 /// let explanation = manager.explain(&id, &admin).await?;
 /// assert_eq!(explanation.verdict, CallVerdict::Accepted);
-/// assert_eq!(explanation.contact, Contact::Never); // good, and nobody ever called with it
+/// assert_eq!(explanation.call_history, CallHistory::Never); // good, and nobody ever called with it
 ///
 /// manager.revoke(&id, &admin).await?;
 /// let explanation = manager.explain(&id, &admin).await?;
@@ -49,9 +49,9 @@ pub struct Explanation {
     /// failed would be next.
     pub checks: Vec<CallCheck>,
     /// Whether anybody ever called with it.
-    pub contact: Contact,
+    pub call_history: CallHistory,
     /// The same in a sentence.
-    pub contact_sentence: &'static str,
+    pub call_history_sentence: &'static str,
     /// How requests with it ended, the last first.
     pub seen: Vec<OutcomeSummary>,
 }
@@ -198,6 +198,6 @@ impl fmt::Display for Explanation {
                 write!(f, " {remedy}")?;
             }
         }
-        write!(f, " {}", self.contact_sentence)
+        write!(f, " {}", self.call_history_sentence)
     }
 }

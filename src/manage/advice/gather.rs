@@ -30,7 +30,7 @@ pub(super) struct Facts<'a> {
     pub(super) name: &'a KeyName,
     pub(super) labels: &'a Labels,
     /// The key that made it, if one did.
-    pub(super) created_with: Option<&'a KeyId>,
+    pub(super) created_via_key: Option<&'a KeyId>,
     pub(super) usage: &'a UsageDetail,
     pub(super) now: Timestamp,
 }
@@ -141,7 +141,7 @@ fn written(facts: &Facts<'_>) -> Vec<Evidence> {
             weak(EvidenceKind::Label, of, format!("Its label `{label}` says `{word}`: {}.", of.phrase()))
         })
     });
-    let maker = facts.created_with.map(|_| {
+    let maker = facts.created_via_key.map(|_| {
         weak(EvidenceKind::Creator, KeyUse::SharedHost, "Another key made it: a program manages it.".to_owned())
     });
     name.chain(labels).chain(maker).collect()

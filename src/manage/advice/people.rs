@@ -287,7 +287,7 @@ impl KeyManager {
             );
         }
         while let Some(maker) = found.next.pop_front() {
-            for row in self.all(KeyQuery { maker: Some(maker), ..all.clone() }).await? {
+            for row in self.all(KeyQuery { created_via_key: Some(maker), ..all.clone() }).await? {
                 found.add(row, |_| ExposureReason::MadeWith(maker));
             }
         }

@@ -55,7 +55,7 @@ fn evidence_of(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<E
     gather::evidence(&gather::Facts {
         name: &record.name,
         labels: &record.labels,
-        created_with: record.created_with.as_ref(),
+        created_via_key: record.created_via_key.as_ref(),
         usage,
         now,
     })

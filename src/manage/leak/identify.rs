@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{
-    matches::{Identification, Identified, LeakEvidence},
+    matches::{KeyMatch, KeyMatches, MatchConfidence},
     scan::{Finding, Scan},
 };
 use crate::{
@@ -31,7 +31,7 @@ const MOST_KEYS: usize = 100;
 /// What was found so far, the surest first once it is [sorted](Self::trim).
 #[derive(Default)]
 struct Found {
-    keys: BTreeMap<KeyId, Identified>,
+    keys: BTreeMap<KeyId, KeyMatch>,
     more: bool,
     unreadable: u64,
 }
@@ -51,14 +51,14 @@ impl KeyManager {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
     /// # let manager = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET).build().await?.manager();
-    /// use tower_api_keys::{Actor, IssueKey, TeamId, manage::{LeakEvidence, RevokeMany}};
+    /// use tower_api_keys::{Actor, IssueKey, TeamId, manage::{MatchConfidence, RevokeMany}};
     ///
     /// let actor = Actor::system("leak response")?;
     /// let issued = manager.issue(IssueKey::team(TeamId::new("blue")?), &actor).await?;
     /// let pasted = format!("curl -H 'x-api-key: {}' https://api.example.com", issued.plaintext().expose_secret());
     ///
     /// let found = manager.identify(&pasted, &actor).await?;
-    /// assert_eq!(found.keys[0].evidence, LeakEvidence::WholeKey);
+    /// assert_eq!(found.keys[0].evidence, MatchConfidence::WholeKey);
     /// manager.revoke_many(RevokeMany::key_and_made(found.keys[0].key.id).because("pasted in a chat"), &actor).await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -71,7 +71,7 @@ impl KeyManager {
     ///
     /// # Security
     /// The text is a secret: nothing of it is copied but ids, and nothing of it is logged, kept or said in an error.
-    pub async fn identify(&self, text: &str, actor: &Actor) -> Result<Identification, ManageError> {
+    pub async fn identify(&self, text: &str, actor: &Actor) -> Result<KeyMatches, ManageError> {
         self.admit(actor)?;
         if text.len() > LONGEST_TEXT {
             return Err(ManageError::invalid(InvalidInput::Fragment));
@@ -127,17 +127,17 @@ impl KeyManager {
     }
 
     /// Whether the text is that of the key. What cannot be checked now is not said to be another one.
-    async fn prove(&self, key: &ParsedKey<'_>, stored: &KeyHash) -> LeakEvidence {
+    async fn prove(&self, key: &ParsedKey<'_>, stored: &KeyHash) -> MatchConfidence {
         let text = key.expose_secret();
         match self.0.hasher.check_tag(text, stored) {
             Ok(()) => {}
-            Err(error) if error.kind() == TagErrorKind::Mismatch => return LeakEvidence::OtherSecret,
-            Err(_) => return LeakEvidence::IdAndSecret,
+            Err(error) if error.kind() == TagErrorKind::Mismatch => return MatchConfidence::OtherSecret,
+            Err(_) => return MatchConfidence::IdAndSecret,
         }
         match self.0.hasher.verify(*key.id().as_bytes(), text, stored).await {
-            Ok(()) => LeakEvidence::WholeKey,
-            Err(error) if error.kind() == VerifyErrorKind::Mismatch => LeakEvidence::OtherSecret,
-            Err(_) => LeakEvidence::IdAndSecret,
+            Ok(()) => MatchConfidence::WholeKey,
+            Err(error) if error.kind() == VerifyErrorKind::Mismatch => MatchConfidence::OtherSecret,
+            Err(_) => MatchConfidence::IdAndSecret,
         }
     }
 
@@ -173,7 +173,7 @@ impl KeyManager {
 impl Found {
     /// The surest of all findings counts.
     fn add(&mut self, key: KeyInfo, Finding { evidence, characters }: Finding) {
-        let new = Identified { evidence, characters, key };
+        let new = KeyMatch { evidence, characters, key };
         match self.keys.get(&new.key.id) {
             Some(known) if known.evidence <= evidence => {}
             _ => drop(self.keys.insert(new.key.id, new)),
@@ -187,10 +187,10 @@ impl Found {
         }
     }
 
-    fn surest(&mut self, now: Timestamp) -> Vec<Identified> {
-        let mut keys: Vec<Identified> = std::mem::take(&mut self.keys).into_values().collect();
-        let order = |found: &Identified| {
-            let Identified { key, evidence, characters } = found;
+    fn surest(&mut self, now: Timestamp) -> Vec<KeyMatch> {
+        let mut keys: Vec<KeyMatch> = std::mem::take(&mut self.keys).into_values().collect();
+        let order = |found: &KeyMatch| {
+            let KeyMatch { key, evidence, characters } = found;
             (*evidence, Reverse(*characters), Reverse(key.is_live(now)), key.created_at, key.id)
         };
         keys.sort_by_key(order);
@@ -199,7 +199,7 @@ impl Found {
         keys
     }
 
-    fn finish(mut self, now: Timestamp) -> Identification {
-        Identification { keys: self.surest(now), more: self.more, unreadable: self.unreadable }
+    fn finish(mut self, now: Timestamp) -> KeyMatches {
+        KeyMatches { keys: self.surest(now), more: self.more, unreadable: self.unreadable }
     }
 }

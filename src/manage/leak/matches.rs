@@ -9,13 +9,13 @@ words! {
     /// How sure it is that a text is about a key, the surest first.
     ///
     /// ```
-    /// use tower_api_keys::manage::LeakEvidence;
+    /// use tower_api_keys::manage::MatchConfidence;
     ///
-    /// assert!(LeakEvidence::WholeKey < LeakEvidence::Id);
-    /// assert_eq!(LeakEvidence::WholeKey.sentence(), "the whole key is in the text: whoever has the text can use it");
+    /// assert!(MatchConfidence::WholeKey < MatchConfidence::Id);
+    /// assert_eq!(MatchConfidence::WholeKey.sentence(), "the whole key is in the text: whoever has the text can use it");
     /// ```
     #[non_exhaustive]
-    pub enum LeakEvidence,
+    pub enum MatchConfidence,
     /// What it means, in a sentence.
     pub sentence {
         /// The whole key is in the text. It was proved: tag and hash match.
@@ -37,24 +37,24 @@ words! {
 /// A key that a text may be about, and how sure that is. It serializes.
 ///
 /// ```
-/// use tower_api_keys::manage::{LeakEvidence, Identified};
+/// use tower_api_keys::manage::{MatchConfidence, KeyMatch};
 ///
-/// fn has_to_be_revoked(found: &Identified) -> bool {
-///     found.evidence <= LeakEvidence::IdAndSecret && found.key.revoked_at.is_none()
+/// fn has_to_be_revoked(found: &KeyMatch) -> bool {
+///     found.evidence <= MatchConfidence::IdAndSecret && found.key.revoked_at.is_none()
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Identified {
+pub struct KeyMatch {
     /// The key, without its usage.
     pub key: KeyInfo,
     /// How it was found.
-    pub evidence: LeakEvidence,
+    pub evidence: MatchConfidence,
     /// How many characters of its id are in the text, 4 to 20.
     pub characters: usize,
 }
 
-impl fmt::Display for Identified {
+impl fmt::Display for KeyMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.key.redacted, self.evidence.sentence())
     }
@@ -76,17 +76,17 @@ impl fmt::Display for Identified {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Identification {
+pub struct KeyMatches {
     /// The keys, the surest first: by evidence, then by the length of the part, then live ones before dead ones, then by
     /// time of creation. At most 100.
-    pub keys: Vec<Identified>,
+    pub keys: Vec<KeyMatch>,
     /// Whether there are more, less sure than these: a longer part would tell them apart.
     pub more: bool,
     /// Keys whose stored records cannot be read, among those that would be here.
     pub unreadable: u64,
 }
 
-impl fmt::Display for Identification {
+impl fmt::Display for KeyMatches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.keys {
             [] => f.write_str("no key that this actor may see is in this text, nor a part of its id")?,

@@ -10,6 +10,6 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use matches::{Identification, Identified, LeakEvidence};
-pub use report::{Misuse, SourceUse};
+pub use matches::{KeyMatch, KeyMatches, MatchConfidence};
+pub use report::{LeakReport, SourceUse};
 pub use revocation::{RevokeMany, RevokeManyError, RevokedMany};

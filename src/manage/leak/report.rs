@@ -30,7 +30,7 @@ use crate::{
 /// use tower_api_keys::Actor;
 ///
 /// let leaked_at = "2026-03-01T12:00:00Z".parse()?;
-/// let misuse = manager.misuse(&id, leaked_at, &Actor::system("leak response")?).await?;
+/// let misuse = manager.leak_report(&id, leaked_at, &Actor::system("leak response")?).await?;
 /// for source in misuse.new_sources() {
 ///     if let Some(at) = source.first_accepted_at {
 ///         println!("{} used it for the first time at {at}", source.source);
@@ -43,7 +43,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Misuse {
+pub struct LeakReport {
     /// The key.
     pub key: KeyInfo,
     /// When the window begins that was asked for. It has no end.
@@ -55,7 +55,7 @@ pub struct Misuse {
     pub tried_since_death: Vec<UsageCount>,
     /// Requests with it that were accepted and then turned away: at another team's door, for want of a scope, a role or a
     /// plan. One count for each reason and source.
-    pub turned_away: Vec<UsageCount>,
+    pub denied_downstream: Vec<UsageCount>,
     /// What it did to keys and owners since then, the oldest first: of what the actor may see the audit trail of. At most
     /// 1,000.
     pub changes: Vec<Event>,
@@ -100,7 +100,7 @@ pub struct SourceUse {
     pub is_within: bool,
 }
 
-impl Misuse {
+impl LeakReport {
     pub(in crate::manage) fn new(key: KeyInfo, since: Timestamp, usage: &UsageDetail) -> Self {
         let with = |is_meant: fn(&Outcome) -> bool| {
             usage.counts.iter().filter(|count| is_meant(&count.outcome)).cloned().collect()
@@ -110,7 +110,7 @@ impl Misuse {
             since,
             sources: SourceUse::all(usage, since),
             tried_since_death: with(|outcome| outcome.proves() == Proved::Dead),
-            turned_away: with(Outcome::is_denied_downstream),
+            denied_downstream: with(Outcome::is_denied_downstream),
             changes: Vec::new(),
             denied: Vec::new(),
             made: Vec::new(),
@@ -161,7 +161,7 @@ impl SourceUse {
     }
 }
 
-impl fmt::Display for Misuse {
+impl fmt::Display for LeakReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let within = self.sources.iter().filter(|source| source.is_within).count();
         match (within, self.new_sources().count()) {
@@ -203,7 +203,7 @@ impl KeyManager {
     /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
     /// # let admin = tower_api_keys::Actor::system("first start")?;
     /// # let id = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
-    /// let misuse = manager.misuse(&id, "2026-03-01T12:00:00Z".parse()?, &admin).await?;
+    /// let misuse = manager.leak_report(&id, "2026-03-01T12:00:00Z".parse()?, &admin).await?;
     /// assert!(misuse.sources.is_empty() && misuse.made.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -213,18 +213,18 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who may not see how the key is
     /// used), corrupt record, store unavailable.
-    pub async fn misuse(&self, id: &KeyId, since: Timestamp, actor: &Actor) -> Result<Misuse, ManageError> {
+    pub async fn leak_report(&self, id: &KeyId, since: Timestamp, actor: &Actor) -> Result<LeakReport, ManageError> {
         self.admit(actor)?;
         let (record, status) = self.load(id, actor, KeyAction::SeeUsage).await?;
         let usage = self.usage_of_one(id).await?;
-        let mut misuse = Misuse::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);
+        let mut misuse = LeakReport::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);
         self.add_changes(*id, actor, &mut misuse).await?;
         self.add_made(*id, actor, &mut misuse).await?;
         Ok(misuse)
     }
 
     /// What the key did and what it was denied within the window, as far as the actor may know.
-    async fn add_changes(&self, id: KeyId, actor: &Actor, misuse: &mut Misuse) -> Result<(), ManageError> {
+    async fn add_changes(&self, id: KeyId, actor: &Actor, misuse: &mut LeakReport) -> Result<(), ManageError> {
         let mut query = EventQuery {
             actor: Some(ActorId::Key(id)),
             from: Some(misuse.since),
@@ -257,8 +257,8 @@ impl KeyManager {
         Ok(())
     }
 
-    async fn add_made(&self, id: KeyId, actor: &Actor, misuse: &mut Misuse) -> Result<(), ManageError> {
-        let query = KeyQuery { maker: Some(id), ..KeyQuery::all(self.0.organization.clone()) };
+    async fn add_made(&self, id: KeyId, actor: &Actor, misuse: &mut LeakReport) -> Result<(), ManageError> {
+        let query = KeyQuery { created_via_key: Some(id), ..KeyQuery::all(self.0.organization.clone()) };
         let mut walk = Walk::new(query);
         let mut more = false;
         while let Some(rows) = walk.next_page(self).await? {

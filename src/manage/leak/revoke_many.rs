@@ -13,7 +13,7 @@ use crate::{
     owner::Owner,
     record::KeyRow,
     scope::{Scope, Scopes},
-    store::{FoundKey, KeyQuery, Liveness, WriteOutcome},
+    store::{Effect, FoundKey, KeyQuery, Liveness},
 };
 
 /// Writes of one change, the most a store takes.
@@ -173,7 +173,7 @@ impl KeyManager {
         while !makers.is_empty() {
             self.revoke_live(run, 1).await?;
             for maker in std::mem::take(&mut makers) {
-                let query = KeyQuery { maker: Some(maker), ..KeyQuery::all(self.0.organization.clone()) };
+                let query = KeyQuery { created_via_key: Some(maker), ..KeyQuery::all(self.0.organization.clone()) };
                 let mut walk = Walk::new(query);
                 while let Some(rows) = walk.next_page(self).await? {
                     for row in rows {
@@ -247,8 +247,8 @@ impl KeyManager {
         let wanted = Wanted::all(self.0.clock.now(), writes);
         for outcome in self.apply(run.actor, wanted).await? {
             match outcome {
-                WriteOutcome::Unchanged => run.report.already_dead += 1,
-                WriteOutcome::Written => run.report.revoked += 1,
+                Effect::Unchanged => run.report.already_dead += 1,
+                Effect::Changed => run.report.revoked += 1,
             }
         }
         Ok(())

@@ -3,7 +3,7 @@ use std::{
     ops::Range,
 };
 
-use super::matches::LeakEvidence;
+use super::matches::MatchConfidence;
 use crate::{
     key::{KeyFormat, KeyId, ParsedKey},
     owner::KeyKind,
@@ -28,7 +28,7 @@ pub(in crate::manage) struct Scan<'a> {
     /// Well-formed keys.
     pub(in crate::manage) keys: Vec<ParsedKey<'a>>,
     /// Whole ids, and whether something like a secret stood behind one of them.
-    pub(in crate::manage) ids: BTreeMap<KeyId, LeakEvidence>,
+    pub(in crate::manage) ids: BTreeMap<KeyId, MatchConfidence>,
     /// Behind a prefix, for each kind.
     user_beginnings: Fragments<'a>,
     team_beginnings: Fragments<'a>,
@@ -40,7 +40,7 @@ pub(in crate::manage) struct Scan<'a> {
 /// How an id was found in a text, and by how many of its characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::manage) struct Finding {
-    pub(in crate::manage) evidence: LeakEvidence,
+    pub(in crate::manage) evidence: MatchConfidence,
     pub(in crate::manage) characters: usize,
 }
 
@@ -119,17 +119,17 @@ impl<'a> Scan<'a> {
     pub(in crate::manage) fn find_part(&self, id: &KeyId, kind: KeyKind, unprefixed: bool) -> Option<Finding> {
         let id = id.as_bytes();
         if unprefixed && self.within.contains(id.as_slice()) {
-            return Some(Finding { evidence: LeakEvidence::Id, characters: ID });
+            return Some(Finding { evidence: MatchConfidence::Id, characters: ID });
         }
         let beginnings = match kind {
             KeyKind::Team => &self.team_beginnings,
             KeyKind::User => &self.user_beginnings,
         };
         if let Some(characters) = beginnings.longest_at(id) {
-            return Some(Finding { evidence: LeakEvidence::Beginning, characters });
+            return Some(Finding { evidence: MatchConfidence::Beginning, characters });
         }
         let parts = (0..id.len()).filter(|_| unprefixed).filter_map(|start| self.parts.longest_at(id.get(start..)?));
-        parts.max().map(|characters| Finding { evidence: LeakEvidence::Part, characters })
+        parts.max().map(|characters| Finding { evidence: MatchConfidence::Part, characters })
     }
 
     /// What stands behind an accepted prefix and is no key; where it ends, if it is something.
@@ -163,7 +163,7 @@ impl<'a> Scan<'a> {
 
     /// An id, behind which so many characters of a secret stand.
     fn note_id(&mut self, id: KeyId, secret: usize) {
-        let evidence = if secret < SHORTEST_SECRET { LeakEvidence::Id } else { LeakEvidence::IdAndSecret };
+        let evidence = if secret < SHORTEST_SECRET { MatchConfidence::Id } else { MatchConfidence::IdAndSecret };
         self.ids.entry(id).and_modify(|best| *best = evidence.min(*best)).or_insert(evidence);
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     owner::Owner,
     random::random_bytes,
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Conflict, Guard, KeyStore, Lease, StoreError, StoreErrorKind, Write,
-        WriteOutcome, guarded, guarded_change,
+        Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, KeyStore, Lease, StoreError, StoreErrorKind,
+        Write, guarded, guarded_change,
     },
     time::Timestamp,
 };
@@ -67,11 +67,7 @@ impl Wanted {
 impl KeyManager {
     /// Writes what the actor wants, with its events, if the actor may still act at that moment. One outcome for each
     /// write.
-    pub(in crate::manage) async fn apply(
-        &self,
-        actor: &Actor,
-        wanted: Wanted,
-    ) -> Result<Vec<WriteOutcome>, ManageError> {
+    pub(in crate::manage) async fn apply(&self, actor: &Actor, wanted: Wanted) -> Result<Vec<Effect>, ManageError> {
         let Wanted { at, writes, mut guards, quotas, dedupe } = wanted;
         guards.extend(self.guards_of(actor));
         // Last: an actor who may not act any more is told of that.
@@ -84,8 +80,8 @@ impl KeyManager {
         let change = Change { id: new_change_id()?, at, writes, guards, dedupe };
         // Ends the lease however this call ends, and if it is dropped half-way: the change may have been made by then.
         let ended = EndOnDrop(&self.0.lease);
-        let outcomes = match self.apply_until_known(&change).await {
-            Ok(Applied { outcomes }) if outcomes.len() == events.len() => outcomes,
+        let effects = match self.apply_until_known(&change).await {
+            Ok(Applied { effects }) if effects.len() == events.len() => effects,
             Ok(_) => return Err(StoreError::corrupt("a change has not one outcome for each of its writes").into()),
             Err(error) => {
                 let error = self.explained(error, &unmet).await?;
@@ -95,9 +91,9 @@ impl KeyManager {
         };
         // Whoever is told finds this node knowing of the change.
         drop(ended);
-        let written = events.into_iter().zip(&outcomes).filter(|(_, outcome)| **outcome == WriteOutcome::Written);
+        let written = events.into_iter().zip(&effects).filter(|(_, outcome)| **outcome == Effect::Changed);
         self.0.rules.notifier.tell(&written.map(|(event, _)| event).collect::<Vec<_>>());
-        Ok(outcomes)
+        Ok(effects)
     }
 
     /// Whoever was held or whose key died before the commit was denied, too.
@@ -114,13 +110,9 @@ impl KeyManager {
     }
 
     /// The same for a change of one write.
-    pub(in crate::manage) async fn apply_one(
-        &self,
-        actor: &Actor,
-        wanted: Wanted,
-    ) -> Result<WriteOutcome, ManageError> {
-        let outcomes = self.apply(actor, wanted).await?;
-        outcomes.first().copied().ok_or_else(|| StoreError::corrupt("a change of one write has no outcome").into())
+    pub(in crate::manage) async fn apply_one(&self, actor: &Actor, wanted: Wanted) -> Result<Effect, ManageError> {
+        let effects = self.apply(actor, wanted).await?;
+        effects.first().copied().ok_or_else(|| StoreError::corrupt("a change of one write has no outcome").into())
     }
 
     /// A write as the store gets it, and the event as others are told of it.

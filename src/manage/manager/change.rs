@@ -8,13 +8,13 @@ use crate::{
     manage::{
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
-        info::{Effect, KeyInfo, Revoked},
+        info::{KeyInfo, Revoked},
         policy::KeyAction,
     },
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, Labels, Revocation, labels_text},
     scope::Scopes,
-    store::{KeyUpdate, Write, WriteOutcome},
+    store::{Effect, KeyUpdate, Write},
     time::{ClockReading, Timestamp},
 };
 
@@ -118,19 +118,19 @@ impl KeyManager {
         self.admit(actor)?;
         let (mut record, status) = self.load(id, actor, KeyAction::Revoke).await?;
         if record.revoked.is_some() {
-            return Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Already));
+            return Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Unchanged));
         }
         let at = self.0.clock.now();
         let write = self.revocation(*id, &record.owner, actor, Action::KEY_REVOKED, None);
         match self.apply_one(actor, Wanted::one(at, write)).await? {
-            WriteOutcome::Written => {
+            Effect::Changed => {
                 record.revoked = Some(Revocation { at, by: Some(actor.id()) });
-                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Done))
+                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Changed))
             }
-            WriteOutcome::Unchanged => {
+            Effect::Unchanged => {
                 // Somebody else was quicker: say who.
                 let (record, status) = self.load(id, actor, KeyAction::Revoke).await?;
-                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Already))
+                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Unchanged))
             }
         }
     }

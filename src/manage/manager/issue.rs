@@ -59,7 +59,7 @@ impl KeyManager {
             hash: self.hash(&plaintext, actor).await?,
             scopes,
             created_by: actor.id(),
-            created_with: actor.key_id().copied(),
+            created_via_key: actor.key_id().copied(),
             created_at: at,
             expires_at: request.expires_at,
             revoked: None,

@@ -7,14 +7,13 @@ use crate::{
     manage::{
         actor::Actor,
         error::ManageError,
-        info::Effect,
         policy::{KeyAction, Target},
         rights::Plan,
         rules::OnDowngrade,
     },
     owner::{Owner, TeamId},
     record::Hold,
-    store::{OwnerChange, Write, WriteOutcome},
+    store::{Effect, OwnerChange, Write},
 };
 
 impl KeyManager {
@@ -58,7 +57,7 @@ impl KeyManager {
     /// use tower_api_keys::{Actor, TeamId, manage::{Effect, Plan}};
     ///
     /// let billing = Actor::system("billing")?;
-    /// assert_eq!(manager.plan_changed(&TeamId::new("blue")?, Plan::Free, &billing).await?, Effect::Already);
+    /// assert_eq!(manager.plan_changed(&TeamId::new("blue")?, Plan::Free, &billing).await?, Effect::Unchanged);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -74,7 +73,7 @@ impl KeyManager {
             (false, OnDowngrade::Keep) => {
                 self.admit(actor)?;
                 self.permit(actor, KeyAction::Hold, &Target::Owner(&owner))?;
-                Ok(Effect::Already)
+                Ok(Effect::Unchanged)
             }
         }
     }
@@ -102,8 +101,8 @@ impl KeyManager {
             after,
         };
         Ok(match self.apply_one(actor, Wanted::one(self.0.clock.now(), write)).await? {
-            WriteOutcome::Unchanged => Effect::Already,
-            WriteOutcome::Written => Effect::Done,
+            Effect::Unchanged => Effect::Unchanged,
+            Effect::Changed => Effect::Changed,
         })
     }
 }

@@ -86,7 +86,7 @@ impl KeyManager {
         }
         Ok(KeyQuery {
             creator: query.creator.clone(),
-            maker: query.maker,
+            created_via_key: query.created_via_key,
             liveness: query.liveness,
             unused_since: query.unused_since,
             after: query.after,

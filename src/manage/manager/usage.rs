@@ -9,7 +9,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::OrganizationId,
-    store::{KeyStore, UsageOf, guarded},
+    store::{KeyStore, UsageScope, guarded},
     usage::{UsageDetail, UsageRow},
 };
 
@@ -24,10 +24,10 @@ impl KeyManager {
     /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
     /// # let admin = tower_api_keys::Actor::system("first start")?;
     /// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
-    /// use tower_api_keys::{Actor, usage::Contact};
+    /// use tower_api_keys::{Actor, usage::CallHistory};
     ///
     /// let usage = manager.usage(&issued.info().id, &Actor::system("report")?).await?;
-    /// assert_eq!(usage.contact(), Contact::Never); // the service did not call, so nothing was refused either
+    /// assert_eq!(usage.call_history(), CallHistory::Never); // the service did not call, so nothing was refused either
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -57,7 +57,7 @@ impl KeyManager {
             return Err(self.hide(actor, KeyAction::SeeUsage, None));
         }
         self.permit(actor, KeyAction::SeeUsage, &Target::Organization)?;
-        detail(&guarded(self.0.timeout, || self.0.store.usage(&UsageOf::NoKey)).await?)
+        detail(&guarded(self.0.timeout, || self.0.store.usage(&UsageScope::NoKey)).await?)
     }
 
     pub(in crate::manage) async fn usage_of_one(&self, id: &KeyId) -> Result<UsageDetail, ManageError> {
@@ -77,7 +77,7 @@ impl KeyManager {
     ) -> Result<HashMap<KeyId, Vec<UsageRow>>, ManageError> {
         let mut of_key = HashMap::new();
         for ids in ids.chunks(MOST_KEYS) {
-            let (of, asked) = (UsageOf::Keys(ids.to_vec()), ids.iter().collect::<HashSet<_>>());
+            let (of, asked) = (UsageScope::Keys(ids.to_vec()), ids.iter().collect::<HashSet<_>>());
             let rows = guarded(self.0.timeout, || self.0.store.usage(&of)).await?;
             for rows in rows.chunk_by(|one, other| one.key == other.key) {
                 let id = rows.first().and_then(|row| KeyId::new(row.key.as_deref()?).ok());

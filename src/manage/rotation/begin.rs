@@ -82,7 +82,7 @@ impl KeyManager {
             hash: made.hash,
             scopes,
             created_by: actor.id(),
-            created_with: actor.key_id().copied(),
+            created_via_key: actor.key_id().copied(),
             created_at: at,
             expires_at,
             revoked: None,

@@ -9,12 +9,12 @@ use crate::{
     manage::{
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
-        info::{Effect, KeyInfo},
+        info::KeyInfo,
         manager::{KeyManager, Unmet, Wanted, WantedWrite},
         policy::{KeyAction, Target},
     },
     record::Revocation,
-    store::{Guard, WriteOutcome},
+    store::{Effect, Guard},
     time::Timestamp,
 };
 
@@ -41,7 +41,7 @@ impl KeyManager {
         let at = pair.sure_of(self.0.clock.reading())?;
         match pair.stage(at) {
             Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
-            Stage::Finished => return Ok(pair.ended(Effect::Already)),
+            Stage::Finished => return Ok(pair.ended(Effect::Unchanged)),
             Stage::UnderWay => {}
         }
         let (old, new) = (&pair.old.record, &pair.new.record);
@@ -53,12 +53,12 @@ impl KeyManager {
             guards.push(self.owner_is_active(&new.owner));
         }
         match self.apply_one(actor, Wanted { guards, ..Wanted::one(at, write) }).await? {
-            WriteOutcome::Written => {
+            Effect::Changed => {
                 pair.old.revoke(at, actor);
-                Ok(pair.ended(Effect::Done))
+                Ok(pair.ended(Effect::Changed))
             }
             // Somebody else was quicker: say who.
-            WriteOutcome::Unchanged => Ok(self.again(pair, actor).await?.ended(Effect::Already)),
+            Effect::Unchanged => Ok(self.again(pair, actor).await?.ended(Effect::Unchanged)),
         }
     }
 
@@ -94,13 +94,13 @@ impl KeyManager {
         match pair.stage(at) {
             Stage::Aborted => {
                 let Some(Restored(end)) = self.left_behind(&pair, at).await? else {
-                    return Ok(pair.ended(Effect::Already));
+                    return Ok(pair.ended(Effect::Unchanged));
                 };
                 self.permit_longer(actor, &pair)?;
                 let writes = vec![self.restoration(&mut pair.old, end)];
                 let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
                 self.apply(actor, Wanted { guards, ..Wanted::all(at, writes) }).await?;
-                return Ok(pair.ended(Effect::Done));
+                return Ok(pair.ended(Effect::Changed));
             }
             Stage::Finished | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
             Stage::UnderWay => {}
@@ -113,17 +113,17 @@ impl KeyManager {
             writes.push(self.restoration(&mut pair.old, end));
         }
         let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
-        let outcomes = self.apply(actor, Wanted { guards, ..Wanted::all(at, writes) }).await?;
-        if outcomes.first() == Some(&WriteOutcome::Written) {
+        let effects = self.apply(actor, Wanted { guards, ..Wanted::all(at, writes) }).await?;
+        if effects.first() == Some(&Effect::Changed) {
             pair.new.revoke(at, actor);
-            return Ok(pair.ended(Effect::Done));
+            return Ok(pair.ended(Effect::Changed));
         }
-        Ok(self.again(pair, actor).await?.ended(Effect::Already))
+        Ok(self.again(pair, actor).await?.ended(Effect::Unchanged))
     }
 
     /// A key takes back an end of grace that it gave itself, and no other: what somebody put an end to could undo that.
     fn permit_longer(&self, actor: &Actor, Pair { old, new }: &Pair) -> Result<(), ManageError> {
-        if actor.key_id().is_none() || actor.key_id() == new.record.created_with.as_ref() {
+        if actor.key_id().is_none() || actor.key_id() == new.record.created_via_key.as_ref() {
             return Ok(());
         }
         let subject = Subject::Key(old.record.id, old.record.owner.clone());

@@ -8,14 +8,9 @@ use super::{
 };
 use crate::{
     key::KeyId,
-    manage::{
-        actor::Actor,
-        error::ManageError,
-        info::{Effect, KeyInfo},
-        manager::KeyManager,
-        policy::KeyAction,
-    },
+    manage::{actor::Actor, error::ManageError, info::KeyInfo, manager::KeyManager, policy::KeyAction},
     record::{KeyRecord, OwnerStatus},
+    store::Effect,
     time::Timestamp,
     usage::{UsageCount, UsageDetail},
 };
@@ -149,7 +144,7 @@ fn described((record, owner, usage): (KeyRecord, OwnerStatus, UsageDetail)) -> (
 ///
 /// let new = manager.begin_rotation(RotateKey::of(old), &admin).await?;
 /// let finished = manager.finish_rotation(&new.info().id, &admin).await?;
-/// assert_eq!(finished.effect, Effect::Done);
+/// assert_eq!(finished.effect, Effect::Changed);
 /// assert!(finished.old.revoked_at.is_some() && finished.new.revoked_at.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;

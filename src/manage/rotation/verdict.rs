@@ -101,9 +101,9 @@ fn called_lately(source: &UsageCount, now: Timestamp, quiet: Duration) -> bool {
 fn has_moved(source: &UsageCount, new: &UsageDetail, now: Timestamp) -> bool {
     let name = source.source.as_str();
     let let_in = new.successes().filter(|count| count.source == name);
-    let turned_away = new.refusals().filter(|count| count.source == name);
-    let turned_away = turned_away.filter(|count| count.outcome.is_denied_downstream());
-    let times = turned_away.map(|count| count.count).fold(0, i64::saturating_add);
+    let denied_downstream = new.refusals().filter(|count| count.source == name);
+    let denied_downstream = denied_downstream.filter(|count| count.outcome.is_denied_downstream());
+    let times = denied_downstream.map(|count| count.count).fold(0, i64::saturating_add);
     // A call that a wrong clock dated ahead may have been before or after any other: one with the new key, which is there
     // since the rotation began, is all that can be asked for then.
     let last = source.last_known_at(now).filter(|last| *last == source.last_at);

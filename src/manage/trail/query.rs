@@ -57,7 +57,7 @@ impl AuditQuery {
     }
 
     /// Lines of attempts instead of the trail of changes: who showed a key and what came of it, where
-    /// [`attempt_lines`](crate::ApiKeysBuilder::attempt_lines) asks for them. A busy key has millions of them, among which
+    /// [`access_log`](crate::ApiKeysBuilder::access_log) asks for them. A busy key has millions of them, among which
     /// nobody would find who changed it.
     ///
     /// ```
@@ -66,7 +66,7 @@ impl AuditQuery {
     ///
     /// let keys = ApiKeys::builder(MemoryStore::new())
     /// #   .params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET)
-    ///     .attempt_lines(true)
+    ///     .access_log(true)
     ///     .build()
     ///     .await?;
     /// let actor = Actor::system("first start")?;

@@ -173,7 +173,7 @@ impl UsageRecorder {
     }
 
     /// The key was accepted, as was counted, and what it asked for was refused.
-    pub(crate) fn turned_away(&self, key: KeyId, code: RefusalCode, seen: &Seen, now: Timestamp) {
+    pub(crate) fn denied_downstream(&self, key: KeyId, code: RefusalCode, seen: &Seen, now: Timestamp) {
         let source = match seen {
             Seen::Other(source) => source.clone(),
             Seen::Known(id) => {

@@ -170,7 +170,7 @@ fn who_is_turned_away_from_a_source_that_was_forgotten_is_counted_under_its_labe
     let batch = next_batch(&recorder).unwrap();
     recorder.acknowledge(batch.sequence);
     lock(&recorder.known).forget_all();
-    recorder.turned_away(key.key(), RefusalCode::WrongTeam, &seen, at(6));
+    recorder.denied_downstream(key.key(), RefusalCode::WrongTeam, &seen, at(6));
     let rows = next_batch(&recorder).unwrap().rows;
     assert_eq!((rows[0].outcome.as_str(), rows[0].source.as_str()), ("wrong_team", "intake/other"));
     assert_eq!(recorder.folded(), 1);

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use tower::{Service, ServiceExt};
 
 use crate::{
-    auth::{Accepted, AuthError, Check, Visit},
+    auth::{Accepted, AnonymousUse, AuthError, Check},
     key::{KeyFormat, KeyId, MalformedReason},
     middleware::{
         body::ResponseBody,
@@ -91,7 +91,7 @@ impl Authenticate for Script {
         self.refused.lock().unwrap().push((code.as_str(), reason, origin.to_source().as_str().to_owned()));
     }
 
-    fn visit(&self, _origin: Origin<'_>) -> Option<Box<Visit>> {
+    fn visit(&self, _origin: Origin<'_>) -> Option<Box<AnonymousUse>> {
         None
     }
 

@@ -10,7 +10,7 @@ use std::{
 use self::tables::Tables;
 use super::{
     Applied, Change, Changes, EventQuery, Exported, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey,
-    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, Trail, UsageOf,
+    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
@@ -67,11 +67,11 @@ impl KeyReader for MemoryStore {
         Ok(self.tables().changes_since(head))
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         Some(self.head.head())
     }
 
-    async fn moved_beyond(&self, _head: Head) {
+    async fn wait_for_change(&self, _head: Head) {
         // Whoever wants to know looks at the head.
         pending().await
     }
@@ -102,7 +102,7 @@ impl KeyStore for MemoryStore {
         Ok(())
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         Ok(self.tables().usage(of))
     }
 

@@ -6,8 +6,7 @@ use crate::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, AuditedWrite, Change, Conflict, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write,
-        WriteOutcome,
+        Applied, AuditedWrite, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write,
     },
     time::Timestamp,
 };
@@ -29,8 +28,8 @@ pub(super) fn apply(tables: &mut Tables, change: &Change) -> Result<Applied, Sto
     }
     let mut staged = Staged::new(tables, change.at);
     staged.check(&change.guards)?;
-    let outcomes = change.writes.iter().map(|audited| staged.write(audited)).collect::<Result<_, _>>()?;
-    let (written, applied) = (staged.into_written(), Applied { outcomes });
+    let effects = change.writes.iter().map(|audited| staged.write(audited)).collect::<Result<_, _>>()?;
+    let (written, applied) = (staged.into_written(), Applied { effects });
     tables.commit(change, written, applied.clone());
     Ok(applied)
 }
@@ -79,7 +78,7 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    fn write(&mut self, audited: &AuditedWrite) -> Result<WriteOutcome, StoreError> {
+    fn write(&mut self, audited: &AuditedWrite) -> Result<Effect, StoreError> {
         let outcome = match &audited.write {
             Write::Insert(row) => self.insert(row),
             Write::Update(update) => self.update(update),
@@ -87,7 +86,7 @@ impl<'a> Staged<'a> {
             Write::Owner(owner, change) => self.change_owner(owner, *change),
         }
         .map_err(StoreError::conflict)?;
-        if outcome == WriteOutcome::Written {
+        if outcome == Effect::Changed {
             self.events.push(audited.event.clone());
         }
         Ok(outcome)
@@ -105,15 +104,15 @@ impl<'a> Staged<'a> {
         self.owners.get(owner).copied().unwrap_or_else(|| self.tables.owner(owner))
     }
 
-    fn insert(&mut self, row: &KeyRow) -> Result<WriteOutcome, Conflict> {
+    fn insert(&mut self, row: &KeyRow) -> Result<Effect, Conflict> {
         if self.keys.contains_key(&row.id) || self.tables.key(&row.id).is_some() {
             return Err(Conflict::IdTaken);
         }
         self.keys.insert(row.id.clone(), KeyRow { version: 1, ..row.clone() });
-        Ok(WriteOutcome::Written)
+        Ok(Effect::Changed)
     }
 
-    fn update(&mut self, update: &KeyUpdate) -> Result<WriteOutcome, Conflict> {
+    fn update(&mut self, update: &KeyUpdate) -> Result<Effect, Conflict> {
         let before = self.key_of(update.organization.as_str(), &update.id)?;
         if before.revoked_at.is_some() {
             return Err(Conflict::Revoked);
@@ -133,29 +132,29 @@ impl<'a> Staged<'a> {
             ..before
         };
         self.keys.insert(after.id.clone(), after);
-        Ok(WriteOutcome::Written)
+        Ok(Effect::Changed)
     }
 
-    fn revoke(&mut self, organization: &str, id: &KeyId, by: &str) -> Result<WriteOutcome, Conflict> {
+    fn revoke(&mut self, organization: &str, id: &KeyId, by: &str) -> Result<Effect, Conflict> {
         let before = self.key_of(organization, id)?;
         if before.revoked_at.is_some() {
-            return Ok(WriteOutcome::Unchanged);
+            return Ok(Effect::Unchanged);
         }
         let after = KeyRow { revoked_at: Some(self.at.as_millis()), revoked_by: Some(by.to_owned()), ..before };
         self.keys.insert(after.id.clone(), after);
         self.log.push(Logged::Key(*id));
-        Ok(WriteOutcome::Written)
+        Ok(Effect::Changed)
     }
 
-    fn change_owner(&mut self, owner: &OwnerRef, change: OwnerChange) -> Result<WriteOutcome, Conflict> {
+    fn change_owner(&mut self, owner: &OwnerRef, change: OwnerChange) -> Result<Effect, Conflict> {
         let before = self.owner(owner);
         let after = change.applied_to(before, self.at)?;
         if after == before {
-            return Ok(WriteOutcome::Unchanged);
+            return Ok(Effect::Unchanged);
         }
         self.owners.insert(owner.clone(), after);
         self.log.push(Logged::Owner(owner.clone()));
-        Ok(WriteOutcome::Written)
+        Ok(Effect::Changed)
     }
 }
 

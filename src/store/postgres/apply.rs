@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     record::OwnerStatusRow,
-    store::{Applied, Change, Conflict, Guard, WriteOutcome},
+    store::{Applied, Change, Conflict, Effect, Guard},
     time::Timestamp,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 pub(super) async fn apply(session: &Session<'_>, sql: &Sql, change: &Change) -> Result<Applied, Failure> {
     let id = change.id.to_bytes();
     if let Some(row) = session.row(&sql.applied, &[&id.as_slice()]).await? {
-        return outcomes(column(&row, 0)?);
+        return effects(column(&row, 0)?);
     }
     if let Some(dedupe) = &change.dedupe
         && is_true(session, &sql.is_replay, &[dedupe]).await?
@@ -29,20 +29,20 @@ pub(super) async fn apply(session: &Session<'_>, sql: &Sql, change: &Change) -> 
     for (place, guard) in change.guards.iter().enumerate() {
         check(session, sql, place, guard, change.at).await?;
     }
-    let mut applied = Applied { outcomes: Vec::with_capacity(change.writes.len()) };
+    let mut applied = Applied { effects: Vec::with_capacity(change.writes.len()) };
     let mut rest = change.writes.as_slice();
     while let Some((first, others)) = rest.split_first() {
         let run = revocations(rest);
-        let outcomes = if run.len() > 1 {
+        let effects = if run.len() > 1 {
             rest = rest.get(run.len()..).unwrap_or_default();
             revoke_all(session, sql, &run, change.at).await?
         } else {
             rest = others;
             vec![write(session, sql, &first.write, change.at).await?]
         };
-        applied.outcomes.extend(outcomes);
+        applied.effects.extend(effects);
     }
-    let written = change.writes.iter().zip(&applied.outcomes).filter(|(_, outcome)| **outcome == WriteOutcome::Written);
+    let written = change.writes.iter().zip(&applied.effects).filter(|(_, outcome)| **outcome == Effect::Changed);
     let events: Vec<_> = written.map(|(audited, _)| &audited.event).collect();
     insert_events(session, sql, &events).await?;
     let row: [&(dyn ToSql + Sync); 4] = [&id.as_slice(), &change.at.as_millis(), &change.dedupe, &letters(&applied)];
@@ -51,20 +51,20 @@ pub(super) async fn apply(session: &Session<'_>, sql: &Sql, change: &Change) -> 
 }
 
 fn letters(applied: &Applied) -> String {
-    let letter = |outcome: &WriteOutcome| match outcome {
-        WriteOutcome::Unchanged => 'u',
-        WriteOutcome::Written => 'w',
+    let letter = |outcome: &Effect| match outcome {
+        Effect::Unchanged => 'u',
+        Effect::Changed => 'w',
     };
-    applied.outcomes.iter().map(letter).collect()
+    applied.effects.iter().map(letter).collect()
 }
 
-fn outcomes(letters: &str) -> Result<Applied, Failure> {
+fn effects(letters: &str) -> Result<Applied, Failure> {
     let outcome = |letter| match letter {
-        'u' => Ok(WriteOutcome::Unchanged),
-        'w' => Ok(WriteOutcome::Written),
+        'u' => Ok(Effect::Unchanged),
+        'w' => Ok(Effect::Changed),
         _ => Err(Failure::Corrupt("no outcome has this letter".into())),
     };
-    Ok(Applied { outcomes: letters.chars().map(outcome).collect::<Result<_, _>>()? })
+    Ok(Applied { effects: letters.chars().map(outcome).collect::<Result<_, _>>()? })
 }
 
 async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {

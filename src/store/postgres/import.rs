@@ -81,7 +81,7 @@ async fn import_keys(session: &Session<'_>, sql: &Sql, rows: &[KeyRow]) -> Resul
         &all(rows, |row| row.pepper_id),
         &all(rows, |row| &row.scopes),
         &all(rows, |row| &row.created_by),
-        &all(rows, |row| &row.created_with),
+        &all(rows, |row| &row.created_via_key),
         &all(rows, |row| row.created_at),
         &all(rows, |row| row.expires_at),
         &all(rows, |row| row.revoked_at),

@@ -40,7 +40,7 @@ pub(super) fn key_row(row: &Row) -> Result<KeyRow, Failure> {
         pepper_id: column(row, 8)?,
         scopes: column(row, 9)?,
         created_by: column(row, 10)?,
-        created_with: column(row, 11)?,
+        created_via_key: column(row, 11)?,
         created_at: column(row, 12)?,
         expires_at: column(row, 13)?,
         revoked_at: column(row, 14)?,

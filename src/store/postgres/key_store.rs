@@ -21,7 +21,7 @@ use crate::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
-        Pruned, RehashedKey, StoreError, Trail, UsageOf,
+        Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -40,13 +40,13 @@ impl KeyReader for PostgresStore {
         Ok(changes)
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         None
     }
 
-    async fn moved_beyond(&self, head: Head) {
+    async fn wait_for_change(&self, head: Head) {
         match &self.0.listener {
-            Some(listener) => listener.moved_beyond(head.position).await,
+            Some(listener) => listener.wait_for_change(head.position).await,
             None => pending().await,
         }
     }
@@ -81,7 +81,7 @@ impl KeyStore for PostgresStore {
         Ok(record_usage(&self.0.sessions, &self.0.sql, batch).await?)
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         Ok(usage(&self.0.sessions, &self.0.sql, of).await?)
     }
 

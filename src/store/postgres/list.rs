@@ -21,7 +21,7 @@ pub(super) async fn list(
 ) -> Result<Vec<ListedKey>, Failure> {
     let statement = match query {
         KeyQuery { predecessor: Some(_), .. } => &sql.list_of_predecessor,
-        KeyQuery { maker: Some(_), .. } => &sql.list_of_maker,
+        KeyQuery { created_via_key: Some(_), .. } => &sql.list_of_created_via_key,
         KeyQuery { owner: Some(_), .. } => &sql.list_of_owner,
         KeyQuery { creator: Some(_), .. } => &sql.list_of_creator,
         _ => &sql.list,
@@ -35,7 +35,7 @@ pub(super) async fn list(
         &query.owner.as_ref().map(|owner| owner.kind().as_str()),
         &query.owner.as_ref().map(|owner| owner.id()),
         &query.creator.as_ref().map(ToString::to_string),
-        &query.maker.as_ref().map(|maker| maker.as_str()),
+        &query.created_via_key.as_ref().map(|maker| maker.as_str()),
         &query.liveness.map(|liveness| liveness == Liveness::Live),
         &query.unused_since.map(Timestamp::as_millis),
         &after,

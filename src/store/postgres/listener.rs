@@ -77,7 +77,7 @@ impl Listener {
     }
 
     /// Waits until the log is said to go on beyond this position.
-    pub(super) async fn moved_beyond(self: &Arc<Self>, position: i64) {
+    pub(super) async fn wait_for_change(self: &Arc<Self>, position: i64) {
         self.background.start(|| run(Arc::clone(self)));
         let mut heard = self.position.subscribe();
         // It cannot end while the sender is here, and if it did: a hint for nothing is harmless.

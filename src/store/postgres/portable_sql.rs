@@ -83,7 +83,7 @@ macro_rules! owner_columns {
 /// In the order in which `key_row` reads them.
 macro_rules! key_columns {
     () => {
-        "organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_with, \
+        "organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_via_key, \
          created_at, expires_at, revoked_at, revoked_by, replaces, version"
     };
 }

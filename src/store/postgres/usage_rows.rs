@@ -1,7 +1,7 @@
 use super::{export::usage_row, failure::Failure, session::Sessions, sql::Sql};
 use crate::{
     key::KeyId,
-    store::UsageOf,
+    store::UsageScope,
     usage::{UsageBatch, UsageRow},
 };
 
@@ -30,10 +30,10 @@ pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBa
     Ok(())
 }
 
-pub(super) async fn usage(sessions: &Sessions, sql: &Sql, of: &UsageOf) -> Result<Vec<UsageRow>, Failure> {
+pub(super) async fn usage(sessions: &Sessions, sql: &Sql, of: &UsageScope) -> Result<Vec<UsageRow>, Failure> {
     let keys = match of {
-        UsageOf::Keys(ids) => ids.iter().map(KeyId::as_str).collect(),
-        UsageOf::NoKey => vec![""],
+        UsageScope::Keys(ids) => ids.iter().map(KeyId::as_str).collect(),
+        UsageScope::NoKey => vec![""],
     };
     sessions.rows(&sql.usage, &[&keys]).await?.iter().map(usage_row).collect()
 }

@@ -5,17 +5,12 @@ use crate::{
     key::KeyId,
     owner::{OrganizationId, OwnerRef},
     record::KeyRow,
-    store::{AuditedWrite, Conflict, KeyUpdate, OwnerChange, Write, WriteOutcome},
+    store::{AuditedWrite, Conflict, Effect, KeyUpdate, OwnerChange, Write},
     time::Timestamp,
 };
 
 /// One write of a change, in its session. The change log is the triggers' business.
-pub(super) async fn write(
-    session: &Session<'_>,
-    sql: &Sql,
-    write: &Write,
-    at: Timestamp,
-) -> Result<WriteOutcome, Failure> {
+pub(super) async fn write(session: &Session<'_>, sql: &Sql, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
         Write::Insert(row) => insert(session, sql, row).await,
         Write::Update(update) => self::update(session, sql, update).await,
@@ -24,7 +19,7 @@ pub(super) async fn write(
     }
 }
 
-async fn insert(session: &Session<'_>, sql: &Sql, row: &KeyRow) -> Result<WriteOutcome, Failure> {
+async fn insert(session: &Session<'_>, sql: &Sql, row: &KeyRow) -> Result<Effect, Failure> {
     let inserted = session
         .execute(
             &sql.insert,
@@ -40,7 +35,7 @@ async fn insert(session: &Session<'_>, sql: &Sql, row: &KeyRow) -> Result<WriteO
                 &row.pepper_id,
                 &row.scopes,
                 &row.created_by,
-                &row.created_with,
+                &row.created_via_key,
                 &row.created_at,
                 &row.expires_at,
                 &row.revoked_at,
@@ -49,10 +44,10 @@ async fn insert(session: &Session<'_>, sql: &Sql, row: &KeyRow) -> Result<WriteO
             ],
         )
         .await?;
-    if inserted == 0 { Err(Conflict::IdTaken.into()) } else { Ok(WriteOutcome::Written) }
+    if inserted == 0 { Err(Conflict::IdTaken.into()) } else { Ok(Effect::Changed) }
 }
 
-async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<WriteOutcome, Failure> {
+async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<Effect, Failure> {
     let (organization, id) = (update.organization.as_str(), update.id.as_str());
     let state = session.row(&sql.state, &[&organization, &id]).await?.ok_or(Conflict::Missing)?;
     if column(&state, 0)? {
@@ -64,7 +59,7 @@ async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<
     session
         .execute(&sql.update, &[&organization, &id, &update.name, &update.labels, &update.scopes, &update.expires_at])
         .await?;
-    Ok(WriteOutcome::Written)
+    Ok(Effect::Changed)
 }
 
 async fn revoke(
@@ -74,13 +69,13 @@ async fn revoke(
     id: &KeyId,
     by: &str,
     at: Timestamp,
-) -> Result<WriteOutcome, Failure> {
+) -> Result<Effect, Failure> {
     let (organization, id) = (organization.as_str(), id.as_str());
     if session.execute(&sql.revoke, &[&organization, &id, &at.as_millis(), &by]).await? > 0 {
-        return Ok(WriteOutcome::Written);
+        return Ok(Effect::Changed);
     }
     let exists = session.row(&sql.state, &[&organization, &id]).await?.is_some();
-    if exists { Ok(WriteOutcome::Unchanged) } else { Err(Conflict::Missing.into()) }
+    if exists { Ok(Effect::Unchanged) } else { Err(Conflict::Missing.into()) }
 }
 
 /// A revocation.
@@ -122,21 +117,21 @@ pub(super) async fn revoke_all(
     sql: &Sql,
     run: &[Revocation<'_>],
     at: Timestamp,
-) -> Result<Vec<WriteOutcome>, Failure> {
+) -> Result<Vec<Effect>, Failure> {
     let Some(Revocation { organization, by, .. }) = run.first() else { return Ok(Vec::new()) };
     let ids: Vec<&str> = run.iter().map(|revocation| revocation.id).collect();
     let rows = session.rows(&sql.revoke_all, &[organization, &ids, &at.as_millis(), by]).await?;
     let revoked = rows.iter().map(|row| column(row, 0)).collect::<Result<HashSet<String>, _>>()?;
-    let mut outcomes = Vec::with_capacity(ids.len());
+    let mut effects = Vec::with_capacity(ids.len());
     for id in ids {
         let is_there = revoked.contains(id) || session.row(&sql.state, &[organization, &id]).await?.is_some();
-        outcomes.push(match revoked.contains(id) {
-            true => WriteOutcome::Written,
-            false if is_there => WriteOutcome::Unchanged,
+        effects.push(match revoked.contains(id) {
+            true => Effect::Changed,
+            false if is_there => Effect::Unchanged,
             false => return Err(Conflict::Missing.into()),
         });
     }
-    Ok(outcomes)
+    Ok(effects)
 }
 
 async fn change_owner(
@@ -145,12 +140,12 @@ async fn change_owner(
     of: &OwnerRef,
     change: OwnerChange,
     at: Timestamp,
-) -> Result<WriteOutcome, Failure> {
+) -> Result<Effect, Failure> {
     let (organization, kind, id) = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
     let before = owner_status(session, sql, of).await?;
     let after = change.applied_to(before, at)?;
     if after == before {
-        return Ok(WriteOutcome::Unchanged);
+        return Ok(Effect::Unchanged);
     }
     session
         .execute(
@@ -158,5 +153,5 @@ async fn change_owner(
             &[&organization, &kind, &id, &after.suspended_at, &after.plan_held_at, &after.closed_at],
         )
         .await?;
-    Ok(WriteOutcome::Written)
+    Ok(Effect::Changed)
 }

@@ -7,7 +7,7 @@ use super::{
     writes::write,
 };
 use crate::{
-    store::{Applied, Change, ChangeId, Conflict, Guard, WriteOutcome},
+    store::{Applied, Change, ChangeId, Conflict, Effect, Guard},
     time::Timestamp,
 };
 
@@ -25,34 +25,34 @@ pub(super) fn apply(connection: &mut Connection, change: &Change) -> Result<Appl
     for (place, guard) in change.guards.iter().enumerate() {
         check(&transaction, place, guard, change.at)?;
     }
-    let mut applied = Applied { outcomes: Vec::with_capacity(change.writes.len()) };
+    let mut applied = Applied { effects: Vec::with_capacity(change.writes.len()) };
     for audited in &change.writes {
         let outcome = write(&transaction, &audited.write, change.at)?;
-        if outcome == WriteOutcome::Written {
+        if outcome == Effect::Changed {
             insert_event(&transaction, &audited.event)?;
         }
-        applied.outcomes.push(outcome);
+        applied.effects.push(outcome);
     }
     remember(&transaction, change, &applied)?;
     commit(transaction)?;
     Ok(applied)
 }
 
-const APPLIED: &str = "select outcomes from api_key_changes where id = ?1";
+const APPLIED: &str = "select effects from api_key_changes where id = ?1";
 
 fn applied_before(connection: &Connection, id: ChangeId) -> Result<Option<Applied>, rusqlite::Error> {
-    let outcomes: Option<String> =
+    let effects: Option<String> =
         connection.prepare_cached(APPLIED)?.query_row([id.to_bytes()], |row| row.get(0)).optional()?;
-    outcomes
+    effects
         .map(|letters| letters.chars().map(outcome).collect())
         .transpose()
-        .map(|outcomes| outcomes.map(|outcomes| Applied { outcomes }))
+        .map(|effects| effects.map(|effects| Applied { effects }))
 }
 
-fn outcome(letter: char) -> Result<WriteOutcome, rusqlite::Error> {
+fn outcome(letter: char) -> Result<Effect, rusqlite::Error> {
     match letter {
-        'u' => Ok(WriteOutcome::Unchanged),
-        'w' => Ok(WriteOutcome::Written),
+        'u' => Ok(Effect::Unchanged),
+        'w' => Ok(Effect::Changed),
         _ => Err(corrupt_column(0, "no outcome has this letter")),
     }
 }
@@ -63,15 +63,15 @@ fn is_replay(connection: &Connection, dedupe: &str) -> Result<bool, rusqlite::Er
     connection.prepare_cached(IS_REPLAY)?.query_row([dedupe], |row| row.get(0))
 }
 
-const REMEMBER: &str = "insert into api_key_changes (id, at, dedupe, outcomes) values (?1, ?2, ?3, ?4)";
+const REMEMBER: &str = "insert into api_key_changes (id, at, dedupe, effects) values (?1, ?2, ?3, ?4)";
 
 fn remember(connection: &Connection, change: &Change, applied: &Applied) -> Result<(), rusqlite::Error> {
-    let letter = |outcome: &WriteOutcome| match outcome {
-        WriteOutcome::Unchanged => 'u',
-        WriteOutcome::Written => 'w',
+    let letter = |outcome: &Effect| match outcome {
+        Effect::Unchanged => 'u',
+        Effect::Changed => 'w',
     };
-    let outcomes: String = applied.outcomes.iter().map(letter).collect();
-    let row = params![change.id.to_bytes(), change.at.as_millis(), change.dedupe, outcomes];
+    let effects: String = applied.effects.iter().map(letter).collect();
+    let row = params![change.id.to_bytes(), change.at.as_millis(), change.dedupe, effects];
     connection.prepare_cached(REMEMBER)?.execute(row)?;
     Ok(())
 }

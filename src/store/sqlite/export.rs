@@ -45,7 +45,7 @@ pub(super) const OWNERS: &str = rows_after!(
     "?5"
 );
 pub(super) const KEYS: &str = rows_after!(
-    "organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_with, created_at, \
+    "organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_via_key, created_at, \
      expires_at, revoked_at, revoked_by, replaces, version",
     "api_keys",
     "id",

@@ -18,12 +18,12 @@ const INSERT_OWNER: &str = "\
     insert into api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
     values (?1, ?2, ?3, ?4, ?5, ?6)";
 const KEY: &str = "\
-    select organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_with, \
+    select organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_via_key, \
         created_at, expires_at, revoked_at, revoked_by, replaces, version \
     from api_keys where id = ?1";
 const INSERT_KEY: &str = "\
     insert into api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, \
-        created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
+        created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 const USAGE: &str = "\
     select key_id, outcome, source, count, first_at, last_at from api_key_usage \
@@ -84,7 +84,7 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
                         row.pepper_id,
                         row.scopes,
                         row.created_by,
-                        row.created_with,
+                        row.created_via_key,
                         row.created_at,
                         row.expires_at,
                         row.revoked_at,

@@ -11,7 +11,7 @@ use crate::{
 macro_rules! found_columns {
     () => {
         "k.organization, k.id, k.kind, k.owner, k.name, k.labels, k.hash, k.tag, k.pepper_id, k.scopes, k.created_by, \
-         k.created_with, k.created_at, k.expires_at, k.revoked_at, k.revoked_by, k.replaces, k.version, \
+         k.created_via_key, k.created_at, k.expires_at, k.revoked_at, k.revoked_by, k.replaces, k.version, \
          o.suspended_at, o.plan_held_at, o.closed_at"
     };
 }
@@ -56,7 +56,7 @@ pub(super) fn key_row(row: &Row<'_>) -> Result<KeyRow, rusqlite::Error> {
         pepper_id: row.get(8)?,
         scopes: row.get(9)?,
         created_by: row.get(10)?,
-        created_with: row.get(11)?,
+        created_via_key: row.get(11)?,
         created_at: row.get(12)?,
         expires_at: row.get(13)?,
         revoked_at: row.get(14)?,

@@ -34,7 +34,7 @@ macro_rules! list {
             " and (k.created_at, k.id) > (:after, :after_id) and k.created_at < :created_before \
              and (:kind is null or k.kind = :kind) and (:owner is null or k.owner = :owner) \
              and (:creator is null or k.created_by = :creator) \
-             and (:maker is null or k.created_with = :maker) \
+             and (:created_via_key is null or k.created_via_key = :created_via_key) \
              and (:predecessor is null or k.replaces = :predecessor) \
              and (:live is null or :live = (k.revoked_at is null and (k.expires_at is null or :now < k.expires_at))) \
              and (:unused_since is null or not exists (\
@@ -48,7 +48,8 @@ macro_rules! list {
 pub(super) const LIST_ALL: &str = list!("api_keys_by_organization");
 pub(super) const LIST_OF_OWNER: &str = list!("api_keys_by_owner", "k.kind = :kind", "k.owner = :owner");
 pub(super) const LIST_OF_CREATOR: &str = list!("api_keys_by_creator", "k.created_by = :creator");
-pub(super) const LIST_OF_MAKER: &str = list!("api_keys_by_maker", "k.created_with = :maker");
+pub(super) const LIST_OF_CREATED_VIA_KEY: &str =
+    list!("api_keys_by_created_via_key", "k.created_via_key = :created_via_key");
 /// The only ones that are sorted: a key has few successors.
 pub(super) const LIST_OF_PREDECESSOR: &str = list!("api_keys_by_predecessor", "k.replaces = :predecessor");
 
@@ -56,7 +57,7 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
     // By the condition that leaves fewest keys.
     let sql = match query {
         KeyQuery { predecessor: Some(_), .. } => LIST_OF_PREDECESSOR,
-        KeyQuery { maker: Some(_), .. } => LIST_OF_MAKER,
+        KeyQuery { created_via_key: Some(_), .. } => LIST_OF_CREATED_VIA_KEY,
         KeyQuery { owner: Some(_), .. } => LIST_OF_OWNER,
         KeyQuery { creator: Some(_), .. } => LIST_OF_CREATOR,
         _ => LIST_ALL,
@@ -72,7 +73,7 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
             ":kind": query.owner.as_ref().map(|owner| owner.kind().as_str()),
             ":owner": query.owner.as_ref().map(|owner| owner.id()),
             ":creator": query.creator.as_ref().map(ToString::to_string),
-            ":maker": query.maker.as_ref().map(|maker| maker.as_str()),
+            ":created_via_key": query.created_via_key.as_ref().map(|maker| maker.as_str()),
             ":predecessor": query.predecessor.as_ref().map(|predecessor| predecessor.as_str()),
             ":live": query.liveness.map(|liveness| liveness == Liveness::Live),
             ":unused_since": query.unused_since.map(Timestamp::as_millis),

@@ -27,7 +27,7 @@ use crate::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError, Trail, UsageOf,
+        Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -169,11 +169,11 @@ impl KeyReader for SqliteStore {
         self.inner.log.read(move |connection| changes_since(connection, head)).await
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         self.inner.head()
     }
 
-    async fn moved_beyond(&self, _head: Head) {
+    async fn wait_for_change(&self, _head: Head) {
         // Nobody tells, and nobody has to: reading the log takes microseconds.
         pending().await
     }
@@ -205,7 +205,7 @@ impl KeyStore for SqliteStore {
         self.inner.writer.write(move |connection| record_usage(connection, &batch)).await
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         let of = of.clone();
         self.inner.lister.read(move |connection| usage(connection, &of)).await
     }

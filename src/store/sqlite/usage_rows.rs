@@ -6,7 +6,7 @@ use super::{
     transaction::{begin, commit},
 };
 use crate::{
-    store::UsageOf,
+    store::UsageScope,
     usage::{UsageBatch, UsageRow},
 };
 
@@ -40,10 +40,10 @@ pub(super) const READ: &str = "\
     select key_id, outcome, source, count, first_at, last_at from api_key_usage \
     where key_id in (select value from json_each(?1)) order by key_id, outcome, source";
 
-pub(super) fn usage(connection: &Connection, of: &UsageOf) -> Result<Vec<UsageRow>, Failure> {
+pub(super) fn usage(connection: &Connection, of: &UsageScope) -> Result<Vec<UsageRow>, Failure> {
     let keys = match of {
-        UsageOf::Keys(ids) => serde_json::json!(ids),
-        UsageOf::NoKey => serde_json::json!([""]),
+        UsageScope::Keys(ids) => serde_json::json!(ids),
+        UsageScope::NoKey => serde_json::json!([""]),
     };
     let mut statement = connection.prepare_cached(READ)?;
     Ok(statement.query_map([keys.to_string()], usage_row)?.collect::<Result<_, _>>()?)

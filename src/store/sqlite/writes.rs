@@ -5,12 +5,12 @@ use crate::{
     key::KeyId,
     owner::OrganizationId,
     record::KeyRow,
-    store::{Conflict, KeyUpdate, OwnerChange, OwnerRef, Write, WriteOutcome},
+    store::{Conflict, Effect, KeyUpdate, OwnerChange, OwnerRef, Write},
     time::Timestamp,
 };
 
 /// One write of a change, in its transaction. The change log is the triggers' business.
-pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Result<WriteOutcome, Failure> {
+pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
         Write::Insert(row) => insert(connection, row),
         Write::Update(update) => self::update(connection, update),
@@ -21,11 +21,11 @@ pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Re
 
 const INSERT: &str = "\
     insert into api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, \
-        created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
+        created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 1) \
     on conflict (id) do nothing";
 
-fn insert(connection: &Connection, row: &KeyRow) -> Result<WriteOutcome, Failure> {
+fn insert(connection: &Connection, row: &KeyRow) -> Result<Effect, Failure> {
     let inserted = connection.prepare_cached(INSERT)?.execute(params![
         row.organization,
         row.id,
@@ -38,14 +38,14 @@ fn insert(connection: &Connection, row: &KeyRow) -> Result<WriteOutcome, Failure
         row.pepper_id,
         row.scopes,
         row.created_by,
-        row.created_with,
+        row.created_via_key,
         row.created_at,
         row.expires_at,
         row.revoked_at,
         row.revoked_by,
         row.replaces,
     ])?;
-    if inserted == 0 { Err(Conflict::IdTaken.into()) } else { Ok(WriteOutcome::Written) }
+    if inserted == 0 { Err(Conflict::IdTaken.into()) } else { Ok(Effect::Changed) }
 }
 
 const STATE: &str = "select revoked_at is not null, version from api_keys where organization = ?1 and id = ?2";
@@ -53,7 +53,7 @@ const UPDATE: &str = "\
     update api_keys set name = ?3, labels = ?4, scopes = ?5, expires_at = ?6, version = version + 1 \
     where organization = ?1 and id = ?2";
 
-fn update(connection: &Connection, update: &KeyUpdate) -> Result<WriteOutcome, Failure> {
+fn update(connection: &Connection, update: &KeyUpdate) -> Result<Effect, Failure> {
     let (organization, id) = (update.organization.as_str(), update.id.as_str());
     let state: Option<(bool, i64)> = connection
         .prepare_cached(STATE)?
@@ -68,7 +68,7 @@ fn update(connection: &Connection, update: &KeyUpdate) -> Result<WriteOutcome, F
     }
     let row = params![organization, id, update.name, update.labels, update.scopes, update.expires_at];
     connection.prepare_cached(UPDATE)?.execute(row)?;
-    Ok(WriteOutcome::Written)
+    Ok(Effect::Changed)
 }
 
 const REVOKE: &str = "\
@@ -81,13 +81,13 @@ fn revoke(
     id: &KeyId,
     by: &str,
     at: Timestamp,
-) -> Result<WriteOutcome, Failure> {
+) -> Result<Effect, Failure> {
     let (organization, id) = (organization.as_str(), id.as_str());
     if connection.prepare_cached(REVOKE)?.execute(params![organization, id, at.as_millis(), by])? > 0 {
-        return Ok(WriteOutcome::Written);
+        return Ok(Effect::Changed);
     }
     let exists: bool = connection.prepare_cached(EXISTS)?.query_row([organization, id], |row| row.get(0))?;
-    if exists { Ok(WriteOutcome::Unchanged) } else { Err(Conflict::Missing.into()) }
+    if exists { Ok(Effect::Unchanged) } else { Err(Conflict::Missing.into()) }
 }
 
 const UPDATE_STATUS: &str = "\
@@ -97,22 +97,17 @@ const INSERT_STATUS: &str = "\
     insert into api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
     values (?1, ?2, ?3, ?4, ?5, ?6)";
 
-fn change_owner(
-    connection: &Connection,
-    of: &OwnerRef,
-    change: OwnerChange,
-    at: Timestamp,
-) -> Result<WriteOutcome, Failure> {
+fn change_owner(connection: &Connection, of: &OwnerRef, change: OwnerChange, at: Timestamp) -> Result<Effect, Failure> {
     let (organization, kind, id) = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
     let stored = owner_status(connection, of)?;
     let before = stored.unwrap_or_default();
     let after = change.applied_to(before, at)?;
     if after == before {
-        return Ok(WriteOutcome::Unchanged);
+        return Ok(Effect::Unchanged);
     }
     // Two statements rather than `on conflict do update`, for which the triggers would log the owner twice.
     let sql = if stored.is_some() { UPDATE_STATUS } else { INSERT_STATUS };
     let row = params![organization, kind, id, after.suspended_at, after.plan_held_at, after.closed_at];
     connection.prepare_cached(sql)?.execute(row)?;
-    Ok(WriteOutcome::Written)
+    Ok(Effect::Changed)
 }

@@ -116,7 +116,7 @@ async fn a_store_says_that_it_does_not_know_what_came_of_a_commit() {
     assert_eq!(unknown.kind(), StoreErrorKind::OutcomeUnknown);
     let repeated = store.apply(&change).await.unwrap();
     let revoked = store.find(&key.id()).await.unwrap().unwrap().key.revoked_at;
-    assert_eq!((repeated.outcomes.len(), revoked), (1, Some(change.at.as_millis())));
+    assert_eq!((repeated.effects.len(), revoked), (1, Some(change.at.as_millis())));
 }
 
 /// Takes every connection that the server has to give.

@@ -5,7 +5,7 @@ use tower_api_keys::{
     OrganizationId, TeamId, Timestamp, UserId,
     key::KeyId,
     record::ActorId,
-    store::{EventQuery, KeyCursor, KeyQuery, KeyStore, Liveness, PostgresStore, UsageOf},
+    store::{EventQuery, KeyCursor, KeyQuery, KeyStore, Liveness, PostgresStore, UsageScope},
 };
 
 use super::{NO_NODE, Server, connected, until};
@@ -96,7 +96,7 @@ async fn a_page_reads_its_own_rows_however_deep_with_statistics_and_without() {
             };
             assert_reads_little(&server, &sql, &what, list).await;
         }
-        let of = UsageOf::Keys((1..=100).map(|number| id(number * 150)).collect());
+        let of = UsageScope::Keys((1..=100).map(|number| id(number * 150)).collect());
         let usage = async |store: &PostgresStore| assert_eq!(store.usage(&of).await.unwrap().len(), 200);
         assert_reads_little(&server, &sql, "counts of 100 keys", usage).await;
     }

@@ -3,8 +3,8 @@ use std::{future::Future, pin::pin, sync::Arc, thread};
 use tower_api_keys::{
     OrganizationId, Timestamp,
     store::{
-        Applied, Changes, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Liveness, Prune, RehashedKey, SqliteStore,
-        WriteOutcome,
+        Applied, Changes, Effect, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Liveness, Prune, RehashedKey,
+        SqliteStore,
     },
 };
 
@@ -17,12 +17,12 @@ async fn a_key_revoked_by_another_process_is_seen_at_once() {
     let other = SqliteStore::open(folder.file()).await.unwrap();
     one.apply(&change(1, insert(1))).await.unwrap();
     assert!(other.find(&id(1)).await.unwrap().is_some());
-    let before = other.head_now().unwrap();
+    let before = other.try_head().unwrap();
     assert_eq!(before, Head::EMPTY);
 
     one.apply(&change(2, revoke(1))).await.unwrap();
-    let now = other.head_now().unwrap();
-    assert_eq!(now, one.head_now().unwrap());
+    let now = other.try_head().unwrap();
+    assert_eq!(now, one.try_head().unwrap());
     let changed = Changes::Changed { head: now, keys: vec![id(1)], owners: vec![] };
     assert_eq!(other.changes_since(Some(before)).await.unwrap(), changed);
     assert_eq!(other.find(&id(1)).await.unwrap().unwrap().key.revoked_by.as_deref(), Some("user:bob"));
@@ -36,19 +36,17 @@ async fn a_repeated_change_gets_its_first_answer_from_any_process() {
     store.apply(&change(1, insert(1))).await.unwrap();
     store.apply(&change(2, revoke(1))).await.unwrap();
     let again = store.apply(&change(3, revoke(1))).await.unwrap();
-    assert_eq!(again, Applied { outcomes: vec![WriteOutcome::Unchanged] });
-    let head = store.head_now();
+    assert_eq!(again, Applied { effects: vec![Effect::Unchanged] });
+    let head = store.try_head();
     drop(store);
 
     let store = SqliteStore::open(folder.file()).await.unwrap();
-    for (number, write, outcome) in [
-        (1, insert(1), WriteOutcome::Written),
-        (2, revoke(1), WriteOutcome::Written),
-        (3, revoke(1), WriteOutcome::Unchanged),
-    ] {
-        assert_eq!(store.apply(&change(number, write)).await.unwrap(), Applied { outcomes: vec![outcome] });
+    for (number, write, outcome) in
+        [(1, insert(1), Effect::Changed), (2, revoke(1), Effect::Changed), (3, revoke(1), Effect::Unchanged)]
+    {
+        assert_eq!(store.apply(&change(number, write)).await.unwrap(), Applied { effects: vec![outcome] });
     }
-    assert_eq!(store.head_now(), head);
+    assert_eq!(store.try_head(), head);
     assert_eq!(store.events(&EventQuery::all(OrganizationId::single())).await.unwrap().rows.len(), 2);
 }
 
@@ -119,7 +117,7 @@ fn clones_may_be_used_by_many_threads_at_once() {
             });
         }
     });
-    assert_eq!(store.head_now().unwrap().position, i64::from(THREADS * CHANGES));
+    assert_eq!(store.try_head().unwrap().position, i64::from(THREADS * CHANGES));
     let query = EventQuery { limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
     let events = runtime.block_on(store.events(&query)).unwrap().rows;
     assert!(events.is_sorted_by(|one, next| one.sequence < next.sequence));
@@ -131,9 +129,9 @@ async fn the_head_of_an_exclusive_file_is_known_when_a_change_returns() {
     let folder = Folder::new();
     let store = SqliteStore::open_exclusive(folder.file()).await.unwrap();
     store.apply(&change(1, insert(1))).await.unwrap();
-    assert_eq!(store.head_now(), Some(Head::EMPTY));
+    assert_eq!(store.try_head(), Some(Head::EMPTY));
     store.apply(&change(2, revoke(1))).await.unwrap();
-    let head = store.head_now().unwrap();
+    let head = store.try_head().unwrap();
     assert_eq!(head.position, 1);
     assert_eq!(store.changes_since(Some(head)).await.unwrap(), Changes::Unchanged);
 }
@@ -149,7 +147,7 @@ async fn a_new_hash_is_no_change() {
     assert!(!store.rehash(&id(1), &old.hash, &new).await.unwrap(), "the hash is another one now");
     let stands = store.find(&id(1)).await.unwrap().unwrap().key;
     assert_eq!((stands.hash.as_str(), stands.tag, stands.pepper_id, stands.version), ("new", [1, 2, 3, 4], Some(7), 1));
-    assert_eq!(store.head_now(), Some(Head::EMPTY));
+    assert_eq!(store.try_head(), Some(Head::EMPTY));
 
     store.apply(&change(2, revoke(1))).await.unwrap();
     assert!(!store.rehash(&id(1), "new", &RehashedKey { hash: "newer".into(), ..new }).await.unwrap());
@@ -194,7 +192,7 @@ async fn a_restored_backup_is_noticed() {
     let backup = folder.0.path().join("backup.db");
     sql(&folder.file()).execute("vacuum into ?1", [backup.to_str().unwrap()]).unwrap();
     store.apply(&change(4, revoke(2))).await.unwrap();
-    let lost = store.head_now();
+    let lost = store.try_head();
     drop(store);
 
     let restored = SqliteStore::open(&backup).await.unwrap();
@@ -202,7 +200,7 @@ async fn a_restored_backup_is_noticed() {
     assert_eq!(head.position, 1);
     // Another change takes the place of the lost one.
     restored.apply(&change(5, revoke(2))).await.unwrap();
-    assert_eq!(restored.head_now().unwrap().position, lost.unwrap().position);
+    assert_eq!(restored.try_head().unwrap().position, lost.unwrap().position);
     assert!(matches!(restored.changes_since(lost).await.unwrap(), Changes::Reset { .. }));
 }
 
@@ -214,7 +212,7 @@ async fn pages_of_a_long_list_leave_nothing_out() {
     // Groups of keys made in the same millisecond; every third is revoked.
     let fill = "with recursive n (n) as (select 2 union all select n + 1 from n where n < 500) \
         insert into api_keys select printf('%020d', n * 7919 % 500 + 1000), organization, kind, owner, name, labels, hash, \
-        tag, pepper_id, scopes, created_by, created_with, n / 10, null, iif(n % 3 = 0, 1, null), null, null, 1 \
+        tag, pepper_id, scopes, created_by, created_via_key, n / 10, null, iif(n % 3 = 0, 1, null), null, null, 1 \
         from api_keys, n";
     sql(&folder.file()).execute(fill, []).unwrap();
     let mut query = KeyQuery { limit: 7, liveness: Some(Liveness::Live), ..KeyQuery::all(OrganizationId::single()) };

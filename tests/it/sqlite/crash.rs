@@ -136,7 +136,7 @@ async fn child_fills_the_disk() {
     assert!(count > 0 && kinds.contains(&error.kind()), "{count} {error:?}");
     assert!(store.find(&id(count)).await.unwrap().is_some());
     assert!(store.find(&id(count + 1)).await.unwrap().is_none(), "half of a change is there");
-    assert!(store.head_now().is_some());
+    assert!(store.try_head().is_some());
     let query = KeyQuery { limit: 1_000, ..KeyQuery::all(OrganizationId::single()) };
     assert!(!store.list(&query, Timestamp::MIN).await.unwrap().rows.is_empty());
     println!("written: {count}");

@@ -7,7 +7,7 @@ use tower_api_keys::{
     record::{ActorId, Hold, KeyRow},
     store::{
         AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, KeyCursor, KeyQuery, KeyReader, KeyStore,
-        KeyUpdate, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey, SqliteStore, UsageOf, Write,
+        KeyUpdate, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey, SqliteStore, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -49,7 +49,7 @@ prop_compose! {
     fn key()(
         (number, organization, owner) in (number(), organization(), owner()),
         (name, hash, created_by) in (text(), text(), text()),
-        (created_with, replaces) in (proptest::option::of(number()), proptest::option::of(number())),
+        (created_via_key, replaces) in (proptest::option::of(number()), proptest::option::of(number())),
         (created_at, expires_at, revoked_at) in (at(), proptest::option::of(at()), proptest::option::weighted(0.1, at())),
         pepper_id in proptest::option::of(0..3_i64),
     ) -> KeyRow {
@@ -61,7 +61,7 @@ prop_compose! {
             name,
             hash,
             created_by,
-            created_with: created_with.map(|number| id(number).as_str().into()),
+            created_via_key: created_via_key.map(|number| id(number).as_str().into()),
             replaces: replaces.map(|number| id(number).as_str().into()),
             created_at,
             expires_at,
@@ -223,7 +223,7 @@ prop_compose! {
             organization,
             owner,
             creator: creator.map(|text| text.parse::<ActorId>().unwrap()),
-            maker: maker.map(id),
+            created_via_key: maker.map(id),
             predecessor: predecessor.map(id),
             liveness,
             unused_since: unused_since.map(time),
@@ -291,17 +291,17 @@ async fn log(store: &impl KeyReader, heads: &[Option<Head>]) -> Vec<String> {
 async fn compare(steps: &[Step], keys: &[KeyQuery], events: &[EventQuery]) {
     let memory = MemoryStore::new();
     let sqlite = SqliteStore::in_memory().await.unwrap();
-    let (mut memory_heads, mut sqlite_heads) = (vec![None, memory.head_now()], vec![None, sqlite.head_now()]);
+    let (mut memory_heads, mut sqlite_heads) = (vec![None, memory.try_head()], vec![None, sqlite.try_head()]);
     for step in steps {
         assert_eq!(run(&sqlite, step).await, run(&memory, step).await, "{step:?}");
-        memory_heads.push(memory.head_now());
-        sqlite_heads.push(sqlite.head_now());
+        memory_heads.push(memory.try_head());
+        sqlite_heads.push(sqlite.try_head());
     }
     for number in 0..4 {
         assert_eq!(sqlite.find(&id(number)).await.unwrap(), memory.find(&id(number)).await.unwrap());
     }
     assert_eq!(log(&sqlite, &sqlite_heads).await, log(&memory, &memory_heads).await);
-    for of in [UsageOf::Keys(vec![id(2), id(0), id(2)]), UsageOf::NoKey] {
+    for of in [UsageScope::Keys(vec![id(2), id(0), id(2)]), UsageScope::NoKey] {
         assert_eq!(sqlite.usage(&of).await.unwrap(), memory.usage(&of).await.unwrap(), "{of:?}");
     }
     let all = |name: &str| OrganizationId::new(name).unwrap();

@@ -37,7 +37,7 @@ fn many_may_make_and_migrate_a_file_together() {
     };
     let threads: Vec<_> = (0..OPENERS).map(open).collect();
     let stores: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-    assert!(stores.iter().all(|store| store.head_now().is_some()));
+    assert!(stores.iter().all(|store| store.try_head().is_some()));
     let versions: i64 =
         sql(&folder.file()).query_row("select count(*) from api_key_schema", [], |row| row.get(0)).unwrap();
     assert_eq!(versions, 1);

@@ -29,12 +29,12 @@ async fn filled(folder: &Folder) -> SqliteStore {
 async fn logged(statement: &str) -> Changes {
     let folder = Folder::new();
     let store = filled(&folder).await;
-    let before = store.head_now().unwrap();
+    let before = store.try_head().unwrap();
     assert_eq!(before.position, 3);
     sql(&folder.file()).execute_batch(statement).unwrap();
     let changes = store.changes_since(Some(before)).await.unwrap();
     if let Changes::Changed { head, .. } = &changes {
-        assert_eq!(store.head_now(), Some(*head), "{statement}");
+        assert_eq!(store.try_head(), Some(*head), "{statement}");
         assert_ne!(before.change, head.change, "{statement}");
     }
     changes
@@ -43,7 +43,7 @@ async fn logged(statement: &str) -> Changes {
 #[tokio::test]
 async fn a_key_that_changes_what_it_means_is_in_the_log() {
     let other = "insert or replace into api_keys select id, organization, kind, owner, name, labels, hash, tag, pepper_id, \
-        scopes, created_by, created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version from api_keys \
+        scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version from api_keys \
         where id like '%1'";
     for (statement, numbers) in [
         ("update api_keys set revoked_at = 7 where id like '%1'", vec![1]),
@@ -73,7 +73,7 @@ async fn a_revocation_that_is_taken_back_by_hand_is_in_the_log() {
     let folder = Folder::new();
     let store = filled(&folder).await;
     store.apply(&change(6, revoke(1))).await.unwrap();
-    let revoked = store.head_now();
+    let revoked = store.try_head();
     sql(&folder.file()).execute("update api_keys set revoked_at = null, revoked_by = null", []).unwrap();
     let Changes::Changed { keys, .. } = store.changes_since(revoked).await.unwrap() else { panic!() };
     assert_eq!(keys, [id(1)]);
@@ -86,7 +86,7 @@ async fn a_key_that_means_the_same_is_not_in_the_log() {
         "update api_keys set hash = 'x', tag = x'01020304', pepper_id = 7",
         "update api_keys set revoked_at = revoked_at, expires_at = expires_at, scopes = scopes, owner = owner",
         "insert into api_keys select '00000000000000000003', organization, kind, owner, name, labels, hash, tag, \
-            pepper_id, scopes, created_by, created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version \
+            pepper_id, scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version \
             from api_keys where id like '%1'",
         "insert into api_key_usage values ('00000000000000000001', 'success', '', 1, 1, 1)",
         "begin; update api_keys set revoked_at = 7; rollback",
@@ -139,7 +139,7 @@ async fn a_log_that_cannot_tell_begins_anew() {
 async fn a_reader_more_than_a_thousand_changes_behind_begins_anew() {
     let folder = Folder::new();
     let store = filled(&folder).await;
-    let before = store.head_now();
+    let before = store.try_head();
     let many = |count: u32| {
         format!(
             "with recursive n (n) as (select 1 union all select n + 1 from n where n < {count}) \

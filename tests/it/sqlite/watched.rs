@@ -123,7 +123,7 @@ async fn the_error_names_the_file_and_the_way_out() {
     assert_eq!(cause(&error), said);
     let error = store.apply(&change(1, insert(1))).await.unwrap_err();
     assert_eq!((error.kind(), cause(&error)), (StoreErrorKind::Unavailable, said));
-    assert_eq!(store.head_now(), None);
+    assert_eq!(store.try_head(), None);
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_folder_that_was_replaced_takes_its_files_along() {
     fs::create_dir(&data).unwrap();
     let other = SqliteStore::open(data.join("keys.db")).await.unwrap();
     other.apply(&change(1, insert(1))).await.unwrap();
-    assert_eq!(store.head_now(), None);
+    assert_eq!(store.try_head(), None);
     assert_eq!(store.find(&id(1)).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
 }
 
@@ -178,13 +178,13 @@ async fn a_symbolic_link_is_followed_and_noticed_when_it_leads_elsewhere() {
     let linked = SqliteStore::open(&link).await.unwrap();
     direct.apply(&change(1, insert(1))).await.unwrap();
     direct.apply(&change(2, revoke(1))).await.unwrap();
-    assert_eq!(linked.head_now(), direct.head_now());
-    assert!(linked.head_now().is_some());
+    assert_eq!(linked.try_head(), direct.try_head());
+    assert!(linked.try_head().is_some());
 
     fs::remove_file(&link).unwrap();
     symlink(&other, &link).unwrap();
-    assert_eq!(linked.head_now(), None);
-    assert!(direct.head_now().is_some());
+    assert_eq!(linked.try_head(), None);
+    assert!(direct.try_head().is_some());
 }
 
 /// `cp` writes into the file that is there, which keeps its number.
@@ -256,11 +256,11 @@ async fn a_file_held_exclusively_is_watched_without_requests() {
     let folder = Folder::new();
     let store = SqliteStore::open_exclusive(folder.file()).await.unwrap();
     store.apply(&change(1, insert(1))).await.unwrap();
-    assert!(store.head_now().is_some());
+    assert!(store.try_head().is_some());
     let other = folder.0.path().join("other.db");
     drop(SqliteStore::open(&other).await.unwrap());
     fs::rename(other, folder.file()).unwrap();
-    while store.head_now().is_some() {
+    while store.try_head().is_some() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(store.find(&id(1)).await.unwrap_err().kind(), StoreErrorKind::Unavailable);

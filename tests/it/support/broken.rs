@@ -10,9 +10,9 @@ use tower_api_keys::{
     key::KeyId,
     record::{Hold, OwnerStatusRow},
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyCursor, KeyQuery,
+        Applied, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, Guard, Head, KeyCursor, KeyQuery,
         KeyReader, KeyStore, KeyUpdate, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned,
-        RehashedKey, StoreError, StoreErrorKind, Trail, UsageOf, Write, WriteOutcome,
+        RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -124,7 +124,7 @@ pub(crate) enum Fault {
     SkipsLateCommits,
     /// Each write of a change is a change, and others come between.
     SplitsChanges,
-    /// `head_now` is that of before.
+    /// `try_head` is that of before.
     StaleHead,
     /// Names lose their outer spaces.
     Trims,
@@ -319,7 +319,7 @@ impl BrokenStore {
     }
 
     async fn split(&self, change: &Change) -> Result<Applied, StoreError> {
-        let mut outcomes = Vec::new();
+        let mut effects = Vec::new();
         for (place, audited) in change.writes.iter().enumerate() {
             let mut id = change.id.to_bytes();
             id[0] ^= u8::try_from(place).unwrap();
@@ -331,15 +331,15 @@ impl BrokenStore {
                 guards: if first { change.guards.clone() } else { Vec::new() },
                 dedupe: change.dedupe.clone().filter(|_| first),
             };
-            outcomes.extend(self.sound.apply(&part).await?.outcomes);
+            effects.extend(self.sound.apply(&part).await?.effects);
             yield_now().await;
         }
-        Ok(Applied { outcomes })
+        Ok(Applied { effects })
     }
 
     async fn damaged(&self, change: &Change, result: Result<Applied, StoreError>) -> Result<Applied, StoreError> {
-        let events = |only: Option<WriteOutcome>, applied: &Applied| -> Vec<EventRow> {
-            let writes = change.writes.iter().zip(&applied.outcomes);
+        let events = |only: Option<Effect>, applied: &Applied| -> Vec<EventRow> {
+            let writes = change.writes.iter().zip(&applied.effects);
             writes.filter(|(_, seen)| Some(**seen) == only).map(|(audited, _)| audited.event.clone()).collect()
         };
         match (self.fault, result) {
@@ -368,9 +368,9 @@ impl BrokenStore {
                 Err(error)
             }
             (Fault::RevokesTwice, Ok(mut applied)) => {
-                for (audited, outcome) in change.writes.iter().zip(&mut applied.outcomes) {
+                for (audited, outcome) in change.writes.iter().zip(&mut applied.effects) {
                     if matches!(audited.write, Write::Revoke { .. }) {
-                        *outcome = WriteOutcome::Written;
+                        *outcome = Effect::Changed;
                     }
                 }
                 Ok(applied)
@@ -382,16 +382,16 @@ impl BrokenStore {
                 });
                 let first = ids.next();
                 if ids.any(|id| Some(id) != first) {
-                    applied.outcomes.reverse();
+                    applied.effects.reverse();
                 }
                 Ok(applied)
             }
             (Fault::WritesEventsTwice, Ok(applied)) => {
-                self.sound.append_events(&events(Some(WriteOutcome::Written), &applied)).await?;
+                self.sound.append_events(&events(Some(Effect::Changed), &applied)).await?;
                 Ok(applied)
             }
             (Fault::WritesIdleEvents, Ok(applied)) => {
-                self.sound.append_events(&events(Some(WriteOutcome::Unchanged), &applied)).await?;
+                self.sound.append_events(&events(Some(Effect::Unchanged), &applied)).await?;
                 Ok(applied)
             }
             (_, result) => result,
@@ -469,13 +469,13 @@ impl KeyReader for BrokenStore {
             self.wait_or(|| self.memory(|memory| memory.was_dropped = true)).await;
         }
         if self.is(Fault::BeheadsTheLog) {
-            let now = self.sound.head_now();
+            let now = self.sound.try_head();
             if self.memory(|memory| memory.beheaded == now) && head.is_none() {
                 return Ok(Changes::Reset { head: Head::EMPTY });
             }
         }
         if self.is(Fault::LooksAtPositionsOnly) {
-            let now = self.sound.head_now();
+            let now = self.sound.try_head();
             if head.is_some() && head.map(|head| head.position) == now.map(|now| now.position) {
                 return Ok(Changes::Unchanged);
             }
@@ -498,16 +498,16 @@ impl KeyReader for BrokenStore {
         Ok(changes)
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         match self.fault {
             Fault::KeepsNoLog => None,
             Fault::StaleHead => self.memory(|memory| memory.head),
-            _ => self.sound.head_now(),
+            _ => self.sound.try_head(),
         }
     }
 
-    async fn moved_beyond(&self, head: Head) {
-        self.sound.moved_beyond(head).await;
+    async fn wait_for_change(&self, head: Head) {
+        self.sound.wait_for_change(head).await;
     }
 }
 
@@ -528,7 +528,7 @@ impl KeyStore for BrokenStore {
             };
             self.wait_or(|| drop(self.sound.apply(&half).now_or_never())).await;
         }
-        let head = self.sound.head_now();
+        let head = self.sound.try_head();
         let result = self.sound.apply(&self.altered(change).await).await;
         if result.is_ok() {
             self.note(change);
@@ -588,11 +588,11 @@ impl KeyStore for BrokenStore {
         self.sound.record_usage(&batch).await
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         let mut of = of.clone();
         match &mut of {
-            UsageOf::Keys(ids) if self.is(Fault::ReadsAllCounts) => *ids = self.memory(|memory| memory.ids.clone()),
-            UsageOf::NoKey if self.is(Fault::ForgetsKeylessCounts) => of = UsageOf::Keys(Vec::new()),
+            UsageScope::Keys(ids) if self.is(Fault::ReadsAllCounts) => *ids = self.memory(|memory| memory.ids.clone()),
+            UsageScope::NoKey if self.is(Fault::ForgetsKeylessCounts) => of = UsageScope::Keys(Vec::new()),
             _ => {}
         }
         let mut rows = self.sound.usage(&of).await?;
@@ -670,7 +670,7 @@ impl KeyStore for BrokenStore {
         }
         let pruned = self.sound.prune(&prune).await?;
         if prune.keep_log_rows == Some(0) {
-            self.memory(|memory| memory.beheaded = self.sound.head_now());
+            self.memory(|memory| memory.beheaded = self.sound.try_head());
         }
         Ok(pruned)
     }

@@ -16,7 +16,7 @@ use tower_api_keys::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery, KeyReader, KeyStore,
-        ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageOf,
+        ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
         Write,
     },
     usage::{UsageBatch, UsageRow},
@@ -149,7 +149,7 @@ impl Handle {
                 memory.found.remove(&name);
                 memory.written.insert(name);
             }
-            memory.head = self.store.head_now();
+            memory.head = self.store.try_head();
             memory.done.insert(change.id);
         });
     }
@@ -184,11 +184,11 @@ impl KeyReader for Handle {
         Ok(changes)
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         None
     }
 
-    async fn moved_beyond(&self, _head: Head) {
+    async fn wait_for_change(&self, _head: Head) {
         std::future::pending().await
     }
 }
@@ -256,7 +256,7 @@ impl KeyStore for Handle {
         self.store.record_usage(&batch).await
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         self.store.usage(of).await
     }
 

@@ -16,7 +16,7 @@ use tower_api_keys::{
     record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError, Trail, UsageOf,
+        Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -209,13 +209,13 @@ impl<S: KeyReader> KeyReader for Hooked<S> {
         hooked!(self, "changes_since", self.inner.changes_since(head))
     }
 
-    fn head_now(&self) -> Option<Head> {
+    fn try_head(&self) -> Option<Head> {
         self.hooks.heads.fetch_add(1, Ordering::SeqCst);
-        if self.hooks.hides_head.load(Ordering::SeqCst) { None } else { self.inner.head_now() }
+        if self.hooks.hides_head.load(Ordering::SeqCst) { None } else { self.inner.try_head() }
     }
 
-    async fn moved_beyond(&self, head: Head) {
-        self.inner.moved_beyond(head).await;
+    async fn wait_for_change(&self, head: Head) {
+        self.inner.wait_for_change(head).await;
     }
 }
 
@@ -241,7 +241,7 @@ impl<S: KeyStore> KeyStore for Hooked<S> {
         hooked!(self, "record_usage", self.inner.record_usage(batch))
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         hooked!(self, "usage", self.inner.usage(of))
     }
 

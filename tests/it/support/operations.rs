@@ -84,9 +84,9 @@ impl Operation {
         match self {
             Self::BeginRotation | Self::Issue => Err(ManageErrorKind::Replay),
             // The same name once more writes nothing and is no news.
-            Self::Rename => Ok(Effect::Done),
+            Self::Rename => Ok(Effect::Changed),
             Self::Abort | Self::Close | Self::Finish | Self::Hold | Self::Revoke | Self::RevokeMany => {
-                Ok(Effect::Already)
+                Ok(Effect::Unchanged)
             }
         }
     }
@@ -246,24 +246,24 @@ impl Ready {
             Operation::BeginRotation => {
                 let request = RotateKey::of(*key(0)).named("new").old_key_ends_at(end_of_grace());
                 drop(manager.begin_rotation(request.idempotency_key("rotate"), alice).await?);
-                Effect::Done
+                Effect::Changed
             }
             Operation::Close => manager.close(&Owner::Team(blue()), alice).await?,
             Operation::Finish => manager.finish_rotation(key(1), alice).await?.effect,
             Operation::Hold => manager.hold(&Owner::Team(blue()), Hold::Suspended, alice).await?,
             Operation::Issue => {
                 drop(manager.issue(IssueKey::team(blue()).named("new").idempotency_key("issue"), alice).await?);
-                Effect::Done
+                Effect::Changed
             }
             Operation::Rename => {
                 manager.rename(key(0), "renamed", alice).await?;
-                Effect::Done
+                Effect::Changed
             }
             Operation::Revoke => manager.revoke(key(0), alice).await?.effect(),
             Operation::RevokeMany => {
                 let report =
                     manager.revoke_many(RevokeMany::of(blue()), alice).await.map_err(|error| error.into_error())?;
-                if report.revoked > 0 { Effect::Done } else { Effect::Already }
+                if report.revoked > 0 { Effect::Changed } else { Effect::Unchanged }
             }
         })
     }
@@ -296,7 +296,7 @@ impl Judge {
         scene.prepare(store).await;
         let head = head(store).await;
         let before = scene.standing(store, head).await;
-        assert_eq!(scene.ready(store).await.act().await, Ok(Effect::Done));
+        assert_eq!(scene.ready(store).await.act().await, Ok(Effect::Changed));
         let after = scene.standing(store, head).await;
         assert_eq!(scene.ready(store).await.act().await, operation.told_again());
         assert_eq!(scene.standing(store, head).await, after, "it is done twice");
@@ -352,7 +352,7 @@ impl Judge {
             found => panic!("half of it stands, {place}:\n{found}"),
         };
         let told = scene.ready(store).await.act().await;
-        let expected = if stands == Stands::All { self.operation.told_again() } else { Ok(Effect::Done) };
+        let expected = if stands == Stands::All { self.operation.told_again() } else { Ok(Effect::Changed) };
         assert_eq!(told, expected, "asked again, {place}");
         assert_eq!(scene.standing(store, self.head).await, self.after, "another end, {place}");
         stands

@@ -13,7 +13,7 @@ use tower_api_keys::{
     store::{
         Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
         ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
-        StoreErrorKind, Trail, UsageOf,
+        StoreErrorKind, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -144,12 +144,12 @@ impl<S: KeyStore> KeyReader for Faulty<S> {
         self.store.changes_since(head).await
     }
 
-    fn head_now(&self) -> Option<Head> {
-        self.store.head_now()
+    fn try_head(&self) -> Option<Head> {
+        self.store.try_head()
     }
 
-    async fn moved_beyond(&self, head: Head) {
-        self.store.moved_beyond(head).await;
+    async fn wait_for_change(&self, head: Head) {
+        self.store.wait_for_change(head).await;
     }
 }
 
@@ -174,7 +174,7 @@ impl<S: KeyStore> KeyStore for Faulty<S> {
         self.store.record_usage(batch).await
     }
 
-    async fn usage(&self, of: &UsageOf) -> Result<Vec<UsageRow>, StoreError> {
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         self.store.usage(of).await
     }
 

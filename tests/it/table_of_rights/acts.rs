@@ -57,7 +57,7 @@ pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager, cell: 
         }
         "advise" => answer(manager.advise(&id, actor).await, |_| "usage"),
         "explain" => answer(manager.explain(&id, actor).await, |_| "usage"),
-        "misuse" => answer(manager.misuse(&id, Timestamp::MIN, actor).await, |_| "usage"),
+        "misuse" => answer(manager.leak_report(&id, Timestamp::MIN, actor).await, |_| "usage"),
         "audit" => answer(manager.events(AuditQuery::all().of_key(id), actor).await, told_of),
         "trail" => answer(manager.events(AuditQuery::all().of(owner), actor).await, told_of),
         "inventory" => {

@@ -80,7 +80,7 @@ clauses! {
     "R19" log::a_reader_far_behind_misses_nothing
         "A reader more than a thousand changes behind is told of all of them, or of a reset.";
     "R20" log::head_now_is_current
-        "`head_now`, if there is one, is the head of the log, and moves before a change returns.";
+        "`try_head`, if there is one, is the head of the log, and moves before a change returns.";
     "R21" log::a_find_is_never_older_than_the_log
         "What the log tells of is found: no `find` is older than a read of the log that returned before it began.";
     "R22" log::a_follower_misses_nothing
@@ -119,7 +119,7 @@ clauses! {
         "A change is done whole or not at all: one write that conflicts leaves no key, no status, no event and no \
          row in the log of those before and after it.";
     "S11" write::writes_see_those_before_them
-        "Each write sees those before it in the same change, and the outcomes come in the order of the writes.";
+        "Each write sees those before it in the same change, and the effects come in the order of the writes.";
     "S12" write::fifty_writes_are_done
         "A change of fifty writes is done.";
     "S13" write::a_write_has_its_event
@@ -162,7 +162,7 @@ clauses! {
     "S28" rehash::a_revoked_key_is_not_rehashed
         "A revoked key is not re-hashed.";
     "S29" usage::counts_add_up
-        "Counts add up over batches, outcomes, sources and writers, and the last use is the latest of all, \
+        "Counts add up over batches, effects, sources and writers, and the last use is the latest of all, \
          whichever came last.";
     "S30" usage::a_batch_counts_once
         "A batch counts once: the same sequence of the same writer again, or an older one, adds nothing.";
@@ -275,7 +275,7 @@ clauses! {
         "Lines of attempts are forgotten by a time of their own: those before it, and no other event with them, as none \
          of them goes with other events.";
     "S75" write::the_dead_among_many_are_told
-        "A change that revokes several keys, some dead already, is done: its outcomes come in the order of its writes, \
+        "A change that revokes several keys, some dead already, is done: its effects come in the order of its writes, \
          unchanged for the dead, and the events are those of the others.";
     "S76" guard::live_keys_of_an_owner_are_counted
         "`LiveKeysBelow` holds while fewer keys of this very owner than its limit are neither revoked nor expired: not \

@@ -55,7 +55,7 @@ impl<'a> Tried<'a> {
 ///
 /// Nobody waits for them: what does not fit into the queue is dropped, counted, and told of in the trail itself, by an
 /// event for each customer in the place of their lines.
-pub(crate) struct AttemptLines {
+pub(crate) struct AccessLog {
     queue: Mutex<Queue>,
     /// A write is due at once.
     is_due: Notify,
@@ -84,7 +84,7 @@ struct Line {
     source: Source,
 }
 
-impl AttemptLines {
+impl AccessLog {
     pub(crate) fn new(meter: Arc<Meter>) -> Self {
         Self { queue: Mutex::default(), is_due: Notify::new(), meter }
     }
@@ -122,7 +122,7 @@ impl AttemptLines {
 
     fn drop_line(&self, tell: impl FnOnce(&mut Gaps), queue: &mut Queue) {
         tell(&mut queue.gaps);
-        self.meter.attempt_lines_dropped(1);
+        self.meter.access_log_dropped(1);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -131,9 +131,9 @@ impl AttemptLines {
 }
 
 /// Writes queued attempts to a store.
-pub(crate) struct AttemptWriter<S> {
+pub(crate) struct AccessLogWriter<S> {
     store: Arc<S>,
-    lines: Arc<AttemptLines>,
+    lines: Arc<AccessLog>,
     timeout: Duration,
     background: Background,
     /// One writer at a time, so that lines are written in their order; and what it has taken from the queue and not
@@ -149,8 +149,8 @@ struct Taken {
     in_flight: usize,
 }
 
-impl<S: KeyStore> AttemptWriter<S> {
-    pub(crate) fn new(store: Arc<S>, lines: Arc<AttemptLines>, timeout: Duration) -> Self {
+impl<S: KeyStore> AccessLogWriter<S> {
+    pub(crate) fn new(store: Arc<S>, lines: Arc<AccessLog>, timeout: Duration) -> Self {
         Self {
             store,
             lines,
@@ -192,7 +192,7 @@ impl<S: KeyStore> AttemptWriter<S> {
             match &written {
                 Ok(()) => {
                     let lines = taken.items.drain(..count).filter(|item| matches!(item, Item::Line(_))).count();
-                    self.lines.meter.attempt_lines_written(lines as u64);
+                    self.lines.meter.access_log_written(lines as u64);
                 }
                 Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => self.give_up(taken, count),
                 Err(_) => {}
@@ -214,7 +214,7 @@ impl<S: KeyStore> AttemptWriter<S> {
                 Item::Gap(gap) => gap,
             });
         }
-        self.lines.meter.attempt_lines_dropped(lines);
+        self.lines.meter.access_log_dropped(lines);
         // As many at most as there are lines in a write: none is left over.
         let (gaps, _) = gaps.into_parts();
         gaps.into_iter().rev().for_each(|gap| taken.items.push_front(Item::Gap(gap)));

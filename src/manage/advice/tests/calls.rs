@@ -11,7 +11,7 @@ use crate::{
     outcome::{Outcome, RefusalCode},
     record::{Hold, KeyRow},
     store::{KeyStore, OwnerChange},
-    usage::{Contact, UsageBatch, UsageRow},
+    usage::{CallHistory, UsageBatch, UsageRow},
 };
 
 const ALICES: &str = "AAAAAAAAAAAAAAAAAAAA";
@@ -365,7 +365,7 @@ async fn exposure_follows_who_made_what_also_through_the_dead_and_in_circles() {
             kind: owner.kind().as_str().into(),
             owner: owner.id().into(),
             created_by: by.into(),
-            created_with: with,
+            created_via_key: with,
             ..KeyRow::example()
         };
         change(&mut row);
@@ -403,7 +403,7 @@ async fn exposure_walks_all_pages() {
             .plant_row(KeyRow {
                 id: format!("{number:020}"),
                 created_by: "key:ZZZZZZZZZZZZZZZZZZZZ".into(),
-                created_with: Some("Z".repeat(20)),
+                created_via_key: Some("Z".repeat(20)),
                 ..KeyRow::example()
             })
             .await;
@@ -483,9 +483,9 @@ async fn the_service_that_never_called_is_told_from_the_one_that_calls_and_fails
         (bench.plant(ALICES, &user("alice"), "*").await, bench.plant(BLUES, &user("alice"), "*").await);
     used(&bench, &[(failing, "invalid_key", "api/curl", 7)]).await;
     let silent = bench.manager.explain(&silent, &system()).await.unwrap();
-    assert_eq!((silent.contact, silent.seen.len()), (Contact::Never, 0));
+    assert_eq!((silent.call_history, silent.seen.len()), (CallHistory::Never, 0));
     assert!(silent.to_string().contains("No request with this key has arrived"));
     let failing = bench.manager.explain(&failing, &system()).await.unwrap();
-    assert_eq!((failing.verdict, failing.contact), (CallVerdict::Accepted, Contact::OnlyRefused));
+    assert_eq!((failing.verdict, failing.call_history), (CallVerdict::Accepted, CallHistory::OnlyRefused));
     assert_eq!((&failing.seen[0].outcome, failing.seen[0].count), (&Outcome::Refused(RefusalCode::InvalidKey), 7));
 }

@@ -352,7 +352,7 @@ fn a_dead_key_needs_no_advice() {
 
 #[test]
 fn a_key_that_another_key_made_is_a_programs() {
-    let by_key = |row: &mut KeyRow| row.created_with = Some("BBBBBBBBBBBBBBBBBBBB".into());
+    let by_key = |row: &mut KeyRow| row.created_via_key = Some("BBBBBBBBBBBBBBBBBBBB".into());
     let advice = advice_of("user", "", "{}", &[("api/curl", 31, 900, 20)], by_key);
     assert_eq!(advice.recommendation, Recommendation::MakeTeamKey);
     assert_eq!(advice_of("user", "", "{}", &[], by_key).recommendation, Recommendation::NotEnoughEvidence);

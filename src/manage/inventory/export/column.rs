@@ -40,7 +40,7 @@ words! {
         /// As for the owner.
         CreatorStatus = "creator_status",
         /// The key that made it.
-        CreatedWith = "created_with",
+        CreatedViaKey = "created_via_key",
         /// When it was last accepted.
         LastSuccessAt = "last_success_at",
         /// How often it was accepted.
@@ -95,7 +95,7 @@ impl InventoryColumn {
             Self::AgeDays => (entry.age().as_secs() / (24 * 60 * 60)).to_string().into(),
             Self::CreatedBy => key.created_by.to_string().into(),
             Self::CreatorStatus => status(&entry.creator_status).into(),
-            Self::CreatedWith => text(key.created_with),
+            Self::CreatedViaKey => text(key.created_via_key),
             Self::LastSuccessAt => text(usage.last_success_at),
             Self::Successes => usage.successes.to_string().into(),
             Self::LastFailureAt => text(usage.last_failure_at),

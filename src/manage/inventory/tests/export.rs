@@ -32,7 +32,7 @@ async fn a_table_says_all_of_a_key() {
     let bench = bench();
     let dead = KeyRow {
         name: "=Monday, \"cron\"".into(),
-        created_with: Some(id('M').to_string()),
+        created_via_key: Some(id('M').to_string()),
         expires_at: Some(1_780_000_000_000),
         revoked_at: Some(1_775_000_000_000),
         revoked_by: Some("user:olga".into()),
@@ -58,7 +58,7 @@ async fn a_table_says_all_of_a_key() {
         ("age_days", "200"),
         ("created_by", "user:alice"),
         ("creator_status", "suspended"),
-        ("created_with", "MMMMMMMMMMMMMMMMMMMM"),
+        ("created_via_key", "MMMMMMMMMMMMMMMMMMMM"),
         ("last_success_at", "2026-03-11T12:00:00Z"),
         ("successes", "1"),
         ("last_failure_at", "2026-09-15T12:00:00Z"),

@@ -20,7 +20,7 @@ async fn six_keys() -> Bench {
         KeyRow { labels: labels(r#"{"env":"staging"}"#), name: "GitHub Actions - ÜBUNG".into(), ..made('C', 2) },
         KeyRow { owner: "red".into(), scopes: "* keys:manage".into(), ..made('D', 3) },
         KeyRow { kind: "user".into(), owner: "bob".into(), created_by: "user:bob".into(), ..made('E', 4) },
-        KeyRow { created_with: Some(id('D').to_string()), revoked_at: Some(1_775_000_000_000), ..made('F', 5) },
+        KeyRow { created_via_key: Some(id('D').to_string()), revoked_at: Some(1_775_000_000_000), ..made('F', 5) },
     ] {
         let id = bench.plant_row(row).await;
         call(&bench, &id, "success", "api/acme", 1).await;
@@ -52,7 +52,7 @@ async fn what_lists_can_ask_for_can_be_asked_for() {
         (ListKeys::of(team_id("red")), "D"),
         (ListKeys::of(user("bob")), "E"),
         (ListKeys::all().with_creator(ActorId::User(user_id("bob"))), "E"),
-        (ListKeys::all().with_maker(id('D')), "F"),
+        (ListKeys::all().created_via_key(id('D')), "F"),
         (ListKeys::all().with_liveness(Liveness::Live), "ABCDE"),
         (ListKeys::all().with_liveness(Liveness::Dead), "F"),
         (ListKeys::all().unused_since(since.saturating_add(DAY / 2)), "ACDEF"),

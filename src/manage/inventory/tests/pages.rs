@@ -18,7 +18,7 @@ use crate::{
 #[tokio::test]
 async fn an_entry_tells_age_creator_maker_use_and_labels() {
     let bench = bench();
-    let key = bench.plant_row(KeyRow { created_with: Some(id('M').to_string()), ..row('A') }).await;
+    let key = bench.plant_row(KeyRow { created_via_key: Some(id('M').to_string()), ..row('A') }).await;
     call(&bench, &key, "success", "api/acme", 3).await;
     call(&bench, &key, "success", "intake/acme", 2).await;
     call(&bench, &key, "success", "", 9).await;
@@ -26,7 +26,7 @@ async fn an_entry_tells_age_creator_maker_use_and_labels() {
     let entry = entry(&bench).await;
     assert_eq!((entry.asked_at, entry.age()), (bench.clock.now(), DAY * 200));
     assert_eq!(entry.key.created_by.to_string(), "user:alice");
-    assert_eq!(entry.key.created_with, Some(id('M')));
+    assert_eq!(entry.key.created_via_key, Some(id('M')));
     assert_eq!(entry.last_success_at(), Some(bench.clock.now().saturating_sub(DAY * 2)));
     assert_eq!(entry.key.usage.map(|usage| (usage.successes, usage.failures)), Some((3, 1)));
     assert_eq!(entry.sources().collect::<Vec<_>>(), ["api/acme", "intake/acme"]);

@@ -2,7 +2,7 @@ use crate::{
     Actor, IssueKey,
     key::{KeyFormat, PlaintextKey},
     manage::{
-        Identification, InvalidInput, LeakEvidence, ManageErrorKind, Plan, Rights, TeamRole,
+        InvalidInput, KeyMatches, ManageErrorKind, MatchConfidence, Plan, Rights, TeamRole,
         fixture::{Bench, person, system, team, team_id, user, user_id},
     },
     record::KeyRow,
@@ -15,11 +15,11 @@ async fn issued(bench: &Bench) -> PlaintextKey {
 }
 
 /// The id's first characters and the evidence, of each.
-fn shown(found: &Identification) -> Vec<(String, LeakEvidence)> {
+fn shown(found: &KeyMatches) -> Vec<(String, MatchConfidence)> {
     found.keys.iter().map(|found| (found.key.id.as_str()[..6].to_owned(), found.evidence)).collect()
 }
 
-async fn evidence(bench: &Bench, text: &str) -> Vec<LeakEvidence> {
+async fn evidence(bench: &Bench, text: &str) -> Vec<MatchConfidence> {
     let found = bench.manager.identify(text, &system()).await.unwrap();
     found.keys.iter().map(|found| found.evidence).collect()
 }
@@ -29,21 +29,21 @@ async fn a_whole_key_is_told_from_an_id_like_it() {
     let bench = Bench::new();
     let key = issued(&bench).await;
     let line = format!("Authorization: Bearer {}", key.expose_secret());
-    assert_eq!(evidence(&bench, &line).await, [LeakEvidence::WholeKey]);
+    assert_eq!(evidence(&bench, &line).await, [MatchConfidence::WholeKey]);
 
     let other = KeyFormat::unbranded().generate(key.kind()).unwrap();
     let forged = format!("team.{}.{}", key.id(), &other.expose_secret()[26..70]);
     let checksum = crc32fast::hash(forged.as_bytes()).to_be_bytes();
     let forged =
         format!("{forged}{}", <base64ct::Base64UrlUnpadded as base64ct::Encoding>::encode_string(&checksum[1..]));
-    assert_eq!(evidence(&bench, &forged).await, [LeakEvidence::OtherSecret]);
+    assert_eq!(evidence(&bench, &forged).await, [MatchConfidence::OtherSecret]);
 
-    assert_eq!(evidence(&bench, &key.expose_secret()[..60]).await, [LeakEvidence::IdAndSecret]);
-    assert_eq!(evidence(&bench, &key.redacted()).await, [LeakEvidence::Id]);
-    assert_eq!(evidence(&bench, key.id().as_str()).await, [LeakEvidence::Id]);
+    assert_eq!(evidence(&bench, &key.expose_secret()[..60]).await, [MatchConfidence::IdAndSecret]);
+    assert_eq!(evidence(&bench, &key.redacted()).await, [MatchConfidence::Id]);
+    assert_eq!(evidence(&bench, key.id().as_str()).await, [MatchConfidence::Id]);
     // The surest finding of one key counts.
     let both = format!("{} {forged} {}", key.redacted(), key.expose_secret());
-    assert_eq!(evidence(&bench, &both).await, [LeakEvidence::WholeKey]);
+    assert_eq!(evidence(&bench, &both).await, [MatchConfidence::WholeKey]);
 }
 
 #[tokio::test]
@@ -59,17 +59,17 @@ async fn a_part_finds_every_key_that_has_it_the_surest_first() {
     // A dead key after a live one, though it is older.
     assert_eq!(
         found("key=team.AbCdEf…").await,
-        [of("AbCdEf", LeakEvidence::Beginning), of("AbCdEf", LeakEvidence::Beginning)]
+        [of("AbCdEf", MatchConfidence::Beginning), of("AbCdEf", MatchConfidence::Beginning)]
     );
     let first = bench.manager.identify("key=team.AbCdEf…", &system()).await.unwrap().keys.remove(0);
     assert_eq!((first.key.id.as_str(), first.characters), (ID, 6));
     assert_eq!(found("team.AbCd").await.len(), 2);
-    assert_eq!(found("user.AbCd").await, [of("AbCdXX", LeakEvidence::Beginning)]);
-    assert_eq!(found("…CdEfGh…").await, [of("AbCdEf", LeakEvidence::Part), of("xxAbCd", LeakEvidence::Part)]);
+    assert_eq!(found("user.AbCd").await, [of("AbCdXX", MatchConfidence::Beginning)]);
+    assert_eq!(found("…CdEfGh…").await, [of("AbCdEf", MatchConfidence::Part), of("xxAbCd", MatchConfidence::Part)]);
     assert_eq!(found("AbCdE").await, []);
-    assert_eq!(found(&format!("prefix-{ID}-suffix")).await, [of("AbCdEf", LeakEvidence::Id)]);
+    assert_eq!(found(&format!("prefix-{ID}-suffix")).await, [of("AbCdEf", MatchConfidence::Id)]);
     // Where a whole id is there, other words are not taken for parts of ids.
-    assert_eq!(found(&format!("{ID} xxAbCdEf")).await, [of("AbCdEf", LeakEvidence::Id)]);
+    assert_eq!(found(&format!("{ID} xxAbCdEf")).await, [of("AbCdEf", MatchConfidence::Id)]);
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn what_the_actor_may_not_see_is_as_if_it_were_not_there() {
     for text in [key.expose_secret(), key.id().as_str(), &key.expose_secret()[..14], &key.id().as_str()[4..14]] {
         assert_eq!(bench.manager.identify(text, &member).await.unwrap().keys.len(), 1);
         let nothing = bench.manager.identify(text, &person("stranger")).await.unwrap();
-        assert_eq!(nothing, Identification::default());
+        assert_eq!(nothing, KeyMatches::default());
         assert!(nothing.to_string().starts_with("no key that this actor may see"));
         let elsewhere = person("mo").in_organization("elsewhere".parse().unwrap());
         let kind = bench.manager.identify(text, &elsewhere).await.unwrap_err().kind();

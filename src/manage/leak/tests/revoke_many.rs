@@ -146,8 +146,8 @@ async fn a_window_that_ends_before_it_begins_is_refused() {
 #[tokio::test]
 async fn a_key_and_all_it_made_is_revoked_and_nothing_else() {
     let bench = Bench::new();
-    let made_by = |n: usize, maker: Option<usize>, owner: &Owner, scopes: &str| KeyRow {
-        created_with: maker.map(id),
+    let made_by = |n: usize, created_via_key: Option<usize>, owner: &Owner, scopes: &str| KeyRow {
+        created_via_key: created_via_key.map(id),
         scopes: scopes.into(),
         ..row(n, owner)
     };

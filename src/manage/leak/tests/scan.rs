@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use crate::{
     key::{KeyFormat, KeyId},
-    manage::leak::{LeakEvidence, scan::Scan},
+    manage::leak::{MatchConfidence, scan::Scan},
     owner::KeyKind,
 };
 
@@ -18,11 +18,11 @@ fn id() -> KeyId {
 }
 
 /// How the id of the key stands in a text, whichever way it was found.
-fn found(text: &str) -> Option<LeakEvidence> {
+fn found(text: &str) -> Option<MatchConfidence> {
     let format = format();
     let scan = Scan::of(text, &format);
     if scan.keys.iter().any(|key| key.id() == id()) {
-        return Some(LeakEvidence::WholeKey);
+        return Some(MatchConfidence::WholeKey);
     }
     let part = || scan.find_part(&id(), KeyKind::Team, true).map(|finding| finding.evidence);
     scan.ids.get(&id()).copied().or_else(part)
@@ -45,7 +45,7 @@ fn whole_key_is_found_wherever_it_stands() {
         ("Bearer", "Bearer"),
         ("some_longer_word_and_", ""),
     ] {
-        assert_eq!(found(&format!("{before}{KEY}{after}")), Some(LeakEvidence::WholeKey), "{before}…{after}");
+        assert_eq!(found(&format!("{before}{KEY}{after}")), Some(MatchConfidence::WholeKey), "{before}…{after}");
     }
 }
 
@@ -58,7 +58,7 @@ fn two_keys_of_one_text_are_both_found() {
 
 #[test]
 fn key_is_found_behind_one_that_lost_its_end() {
-    assert_eq!(found(&format!("{}{KEY}", &KEY[..KEY.len() - 4])), Some(LeakEvidence::WholeKey));
+    assert_eq!(found(&format!("{}{KEY}", &KEY[..KEY.len() - 4])), Some(MatchConfidence::WholeKey));
 }
 
 #[test]
@@ -74,20 +74,20 @@ fn less_than_a_key_is_found_for_what_it_is() {
     let damaged = KEY.replace("AAEC", "AAED");
     let beginning = &KEY[.."acme_team.".len() + 4];
     for (text, expected) in [
-        (&*damaged, Some(LeakEvidence::IdAndSecret)),
-        (&KEY[..50], Some(LeakEvidence::IdAndSecret)),
-        (&KEY["acme_team.".len()..], Some(LeakEvidence::IdAndSecret)),
-        (&KEY["acme_".len()..], Some(LeakEvidence::IdAndSecret)),
-        ("acme_team.__79_Pv6-fj39vX08_Lx.[REDACTED]", Some(LeakEvidence::Id)),
-        ("id=__79_Pv6-fj39vX08_Lx;", Some(LeakEvidence::Id)),
-        ("key-__79_Pv6-fj39vX08_Lx", Some(LeakEvidence::Id)),
-        (beginning, Some(LeakEvidence::Beginning)),
-        ("KEY_acme_team.__79_Pv6…", Some(LeakEvidence::Beginning)),
+        (&*damaged, Some(MatchConfidence::IdAndSecret)),
+        (&KEY[..50], Some(MatchConfidence::IdAndSecret)),
+        (&KEY["acme_team.".len()..], Some(MatchConfidence::IdAndSecret)),
+        (&KEY["acme_".len()..], Some(MatchConfidence::IdAndSecret)),
+        ("acme_team.__79_Pv6-fj39vX08_Lx.[REDACTED]", Some(MatchConfidence::Id)),
+        ("id=__79_Pv6-fj39vX08_Lx;", Some(MatchConfidence::Id)),
+        ("key-__79_Pv6-fj39vX08_Lx", Some(MatchConfidence::Id)),
+        (beginning, Some(MatchConfidence::Beginning)),
+        ("KEY_acme_team.__79_Pv6…", Some(MatchConfidence::Beginning)),
         ("acme_user.__79_P", None),
         ("acme_team.__7", None),
-        ("…Pv6-fj…", Some(LeakEvidence::Part)),
+        ("…Pv6-fj…", Some(MatchConfidence::Part)),
         ("…Pv6-f…", None),
-        ("X08_Lx.AAECAwQFBg", Some(LeakEvidence::Part)),
+        ("X08_Lx.AAECAwQFBg", Some(MatchConfidence::Part)),
         ("", None),
         ("acme_team.", None),
         ("no key in here, and nothing that looks like one", None),
@@ -107,7 +107,7 @@ fn longest_part_counts() {
 proptest! {
     #[test]
     fn key_is_found_between_any_two_texts(before in "(?s).{0,40}[^A-Za-z0-9_\\-.]", after in "(?s)[^A-Za-z0-9_\\-].{0,40}") {
-        prop_assert_eq!(found(&format!("{before}{KEY}{after}")), Some(LeakEvidence::WholeKey));
+        prop_assert_eq!(found(&format!("{before}{KEY}{after}")), Some(MatchConfidence::WholeKey));
     }
 
     #[test]

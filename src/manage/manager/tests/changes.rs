@@ -154,10 +154,10 @@ async fn expired_key_is_not_brought_back() {
 async fn revoke_says_who_and_when_and_a_second_one_says_already() {
     let (bench, id) = bench_with("*").await;
     let revoked = bench.manager.revoke(&id, &person("alice")).await.unwrap();
-    assert_eq!(revoked.effect(), Effect::Done);
+    assert_eq!(revoked.effect(), Effect::Changed);
     bench.clock.advance(Duration::from_secs(60));
     let again = bench.manager.revoke(&id, &system()).await.unwrap();
-    assert_eq!(again.effect(), Effect::Already);
+    assert_eq!(again.effect(), Effect::Unchanged);
     for info in [revoked.info(), again.info()] {
         assert_eq!(info.revoked_at, Some(time(START)));
         assert_eq!(info.revoked_by, Some(ActorId::User(crate::UserId::new("alice").unwrap())));
@@ -172,7 +172,7 @@ async fn revoke_that_comes_second_at_the_store_says_who_was_quicker() {
     let quicker = Write::Revoke { organization: OrganizationId::single(), id, by: "user:carol".into() };
     bench.store.quicker.lock().unwrap().push_back(plain_change("quicker", quicker));
     let revoked = bench.manager.revoke(&id, &person("alice")).await.unwrap();
-    assert_eq!(revoked.effect(), Effect::Already);
+    assert_eq!(revoked.effect(), Effect::Unchanged);
     assert_eq!(revoked.info().revoked_by.as_ref().unwrap().to_string(), "user:carol");
     assert!(bench.events().await.is_empty());
 }
@@ -273,7 +273,7 @@ async fn key_may_revoke_itself() {
     let bench = Bench::new();
     let id = bench.plant(ACTING, &user("alice"), "keys:manage").await;
     let actor = Actor::key(&principal(&user("alice"), "keys:manage"), Rights::none());
-    assert_eq!(bench.manager.revoke(&id, &actor).await.unwrap().effect(), Effect::Done);
+    assert_eq!(bench.manager.revoke(&id, &actor).await.unwrap().effect(), Effect::Changed);
 }
 
 #[tokio::test]

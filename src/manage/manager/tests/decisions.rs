@@ -93,7 +93,7 @@ async fn teams_to_choose_from_are_those_that_may_get_a_key() {
 #[tokio::test]
 async fn a_downgrade_leaves_keys_alone_unless_the_service_says_otherwise() {
     for (on_downgrade, effect, held) in
-        [(OnDowngrade::Keep, Effect::Already, false), (OnDowngrade::Hold, Effect::Done, true)]
+        [(OnDowngrade::Keep, Effect::Unchanged, false), (OnDowngrade::Hold, Effect::Changed, true)]
     {
         let bench = Bench::with_rules(Rules { on_downgrade, ..Rules::default() });
         let id = bench.plant(TARGET, &team("blue"), "*").await;
@@ -112,7 +112,7 @@ async fn an_upgrade_lifts_no_other_hold() {
     let bench = Bench::new();
     bench.manager.hold(&team("blue"), Hold::Suspended, &system()).await.unwrap();
     let told = bench.manager.plan_changed(&team_id("blue"), Plan::Business, &system()).await.unwrap();
-    assert_eq!(told, Effect::Already);
+    assert_eq!(told, Effect::Unchanged);
     assert_eq!(bench.events().await.len(), 1);
 }
 

@@ -13,8 +13,8 @@ use std::{
 use crate::{
     Actor, IssueKey, KeyManager, OrganizationId, TeamRef,
     manage::{
-        AnyDirectory, Decision, Directory, KeyAction, ManageErrorKind, Plan, Policy, Rights, RotateKey, Rules,
-        TableOfRights, Target, TeamRole, fixture::*,
+        AnyDirectory, Decision, DefaultPolicy, Directory, KeyAction, ManageErrorKind, Plan, Policy, Rights, RotateKey,
+        Rules, Target, TeamRole, fixture::*,
     },
 };
 
@@ -178,7 +178,7 @@ async fn without_a_directory_rights_vouch_for_the_teams_they_name() {
     let olga = bench.manager.actor(user_id("olga"), rights);
     let _ = bench.manager.issue(IssueKey::team(team_id("red")), &olga).await.unwrap();
     assert_eq!(
-        TableOfRights.decide(&olga, KeyAction::Issue, &Target::new_key(&team("blue"))),
+        DefaultPolicy.decide(&olga, KeyAction::Issue, &Target::new_key(&team("blue"))),
         Decision::Allow,
         "and the table lets an admin of the organization do the same"
     );

@@ -38,7 +38,7 @@ async fn issued_key_stands_in_the_store_as_asked() {
     assert_eq!(record.labels.value("ticket"), Some("OPS-1"));
     assert_eq!(record.scopes, scopes("read write"));
     assert_eq!(record.created_by, ActorId::User(user_id("alice")));
-    assert_eq!(record.created_with, None);
+    assert_eq!(record.created_via_key, None);
     assert_eq!(record.created_at, time(START));
     assert_eq!(record.expires_at, Some(time("2027-01-01T00:00:00Z")));
     assert!(record.is_live(time(START)));
@@ -205,7 +205,7 @@ async fn issue_by_key(own: &str, granted: &str) -> Result<(), ManageErrorKind> {
     let issued = issued.map_err(|error| error.kind())?;
     let row = bench.row(&issued.info().id).await;
     assert_eq!(row.created_by, format!("key:{ACTING}"));
-    assert_eq!(row.created_with.as_deref(), Some(ACTING));
+    assert_eq!(row.created_via_key.as_deref(), Some(ACTING));
     Ok(())
 }
 

@@ -105,7 +105,7 @@ async fn conditions_reach_the_store() {
     let made = KeyRow {
         id: "F".repeat(20),
         created_by: "user:carol".into(),
-        created_with: Some("A".repeat(20)),
+        created_via_key: Some("A".repeat(20)),
         revoked_at: Some(1),
         ..KeyRow::example()
     };
@@ -114,7 +114,7 @@ async fn conditions_reach_the_store() {
     let maker = crate::key::KeyId::new(&"A".repeat(20)).unwrap();
     for (query, expected) in [
         (ListKeys::all().with_creator(carol), "F*"),
-        (ListKeys::all().with_maker(maker), "F*"),
+        (ListKeys::all().created_via_key(maker), "F*"),
         (ListKeys::all().with_liveness(Liveness::Dead), "F*"),
         (ListKeys::all().with_liveness(Liveness::Live), "A*B*C*D*E*"),
     ] {

@@ -13,12 +13,12 @@ async fn second_hold_and_close_say_already_and_write_no_event() {
     let bench = Bench::new();
     let (alice, system) = (user("alice"), system());
     let manager = &bench.manager;
-    assert_eq!(manager.hold(&alice, Hold::Suspended, &system).await.unwrap(), Effect::Done);
-    assert_eq!(manager.hold(&alice, Hold::Suspended, &system).await.unwrap(), Effect::Already);
-    assert_eq!(manager.lift(&alice, Hold::Plan, &system).await.unwrap(), Effect::Already);
-    assert_eq!(manager.lift(&alice, Hold::Suspended, &system).await.unwrap(), Effect::Done);
-    assert_eq!(manager.close(&alice, &system).await.unwrap(), Effect::Done);
-    assert_eq!(manager.close(&alice, &system).await.unwrap(), Effect::Already);
+    assert_eq!(manager.hold(&alice, Hold::Suspended, &system).await.unwrap(), Effect::Changed);
+    assert_eq!(manager.hold(&alice, Hold::Suspended, &system).await.unwrap(), Effect::Unchanged);
+    assert_eq!(manager.lift(&alice, Hold::Plan, &system).await.unwrap(), Effect::Unchanged);
+    assert_eq!(manager.lift(&alice, Hold::Suspended, &system).await.unwrap(), Effect::Changed);
+    assert_eq!(manager.close(&alice, &system).await.unwrap(), Effect::Changed);
+    assert_eq!(manager.close(&alice, &system).await.unwrap(), Effect::Unchanged);
     let events = bench.events().await;
     let told: Vec<_> = events.iter().map(|e| (&*e.action, e.before.as_deref(), e.after.as_deref())).collect();
     assert_eq!(
@@ -69,5 +69,5 @@ async fn suspended_admin_does_not_reinstate_themselves() {
 async fn admin_may_suspend_themselves() {
     let bench = Bench::new();
     let olga = Actor::user(user_id("olga"), Rights::none().org_admin());
-    assert_eq!(bench.manager.hold(&user("olga"), Hold::Suspended, &olga).await.unwrap(), Effect::Done);
+    assert_eq!(bench.manager.hold(&user("olga"), Hold::Suspended, &olga).await.unwrap(), Effect::Changed);
 }

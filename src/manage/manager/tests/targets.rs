@@ -6,7 +6,7 @@ use crate::{
     Actor,
     key::KeyId,
     manage::{
-        Decision, DenialReason, KeyAction, Plan, Policy, Rights, TableOfRights, Target, TeamRole,
+        Decision, DefaultPolicy, DenialReason, KeyAction, Plan, Policy, Rights, Target, TeamRole,
         fixture::{ACTING, person, scopes, system, team, team_id, user, user_id},
     },
     record::ActorId,
@@ -68,7 +68,7 @@ fn table_of_rights_answers_every_action_on_every_kind_of_target() {
     ];
     let (alice, blue, scopes) = (user("alice"), team("blue"), scopes("*"));
     let (id, created_by) = (KeyId::new(ACTING).unwrap(), ActorId::User(user_id("ada")));
-    let key = |owner| Target::Key { id: &id, owner, created_by: &created_by, created_with: None };
+    let key = |owner| Target::Key { id: &id, owner, created_by: &created_by, created_via_key: None };
     let new_key = |owner| Target::NewKey { owner, scopes: &scopes };
     let targets = [
         key(&alice),
@@ -79,7 +79,7 @@ fn table_of_rights_answers_every_action_on_every_kind_of_target() {
         Target::Owner(&blue),
         Target::Owner(&alice),
     ];
-    let answer = |actor: &Actor, action, target: &Target<'_>| match TableOfRights.decide(actor, action, target) {
+    let answer = |actor: &Actor, action, target: &Target<'_>| match DefaultPolicy.decide(actor, action, target) {
         Decision::Allow => '+',
         Decision::Deny(DenialReason::InsufficientRole) => 'r',
         Decision::Deny(DenialReason::NotYourKey) => 'o',

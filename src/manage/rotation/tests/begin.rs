@@ -417,7 +417,7 @@ async fn key_rotates_itself_with_all_its_scopes_and_no_longer_life() {
 
     let issued = begin(of()).await.unwrap();
     assert_eq!((&issued.info().scopes, issued.info().expires_at), (&scopes("read keys:manage"), Some(time(END))));
-    assert_eq!(issued.info().created_with, Some(id));
+    assert_eq!(issued.info().created_via_key, Some(id));
 }
 
 #[tokio::test]

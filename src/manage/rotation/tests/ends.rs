@@ -83,7 +83,7 @@ async fn finish_ends_the_old_key_with_one_event() {
     for by_old in [false, true] {
         let begun = Begun::new().await;
         let ended = begun.finish(if by_old { &begun.old } else { &begun.new }).await.unwrap();
-        assert_eq!((ended.old.id, ended.new.id, ended.effect), (begun.old, begun.new, Effect::Done));
+        assert_eq!((ended.old.id, ended.new.id, ended.effect), (begun.old, begun.new, Effect::Changed));
         assert_eq!(ended.old.revoked_at, Some(begun.bench.now()));
         assert_eq!(begun.standing().await, (false, true));
         let (action, old) = ("key.rotation_finished".to_owned(), begun.old.to_string());
@@ -97,7 +97,7 @@ async fn abort_ends_the_new_key_with_one_event() {
     for by_old in [false, true] {
         let begun = Begun::new().await;
         let ended = begun.abort(if by_old { &begun.old } else { &begun.new }).await.unwrap();
-        assert_eq!((ended.old.id, ended.new.id, ended.effect), (begun.old, begun.new, Effect::Done));
+        assert_eq!((ended.old.id, ended.new.id, ended.effect), (begun.old, begun.new, Effect::Changed));
         assert_eq!(ended.new.revoked_at, Some(begun.bench.now()));
         assert_eq!(begun.standing().await, (true, false));
         let (action, new) = ("key.rotation_aborted".to_owned(), begun.new.to_string());
@@ -112,7 +112,7 @@ async fn repeats_are_told_so_and_the_other_end_is_refused() {
     begun.finish(&begun.new).await.unwrap();
     begun.bench.clock.advance(Duration::from_secs(1));
     for id in [&begun.old, &begun.new] {
-        assert_eq!(effect(begun.finish(id).await), Ok(Effect::Already));
+        assert_eq!(effect(begun.finish(id).await), Ok(Effect::Unchanged));
         assert_eq!(effect(begun.abort(id).await), Err(ManageErrorKind::RotationOver));
     }
     assert_eq!(begun.bench.events().await.len(), 3);
@@ -121,7 +121,7 @@ async fn repeats_are_told_so_and_the_other_end_is_refused() {
     begun.abort(&begun.new).await.unwrap();
     begun.bench.clock.advance(Duration::from_secs(1));
     for id in [&begun.old, &begun.new] {
-        assert_eq!(effect(begun.abort(id).await), Ok(Effect::Already));
+        assert_eq!(effect(begun.abort(id).await), Ok(Effect::Unchanged));
         assert_eq!(effect(begun.finish(id).await), Err(ManageErrorKind::RotationOver));
     }
     assert_eq!(begun.bench.events().await.len(), 3);
@@ -161,11 +161,11 @@ async fn key_between_two_rotations_names_neither_while_the_second_is_under_way()
     assert_eq!(effect(begun.abort(&begun.new).await), two);
     assert_eq!(begun.bench.manager.rotation(&begun.new, &system()).await.unwrap().new.id, third);
     // A late repeat of the first finish does not finish the second.
-    assert_eq!(effect(begun.finish(&begun.old).await), Ok(Effect::Already));
+    assert_eq!(effect(begun.finish(&begun.old).await), Ok(Effect::Unchanged));
 
     begun.bench.clock.advance(Duration::from_secs(1));
-    assert_eq!(effect(begun.finish(&third).await), Ok(Effect::Done));
-    assert_eq!(effect(begun.finish(&begun.new).await), Ok(Effect::Already));
+    assert_eq!(effect(begun.finish(&third).await), Ok(Effect::Changed));
+    assert_eq!(effect(begun.finish(&begun.new).await), Ok(Effect::Unchanged));
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn old_key_names_the_rotation_under_way_and_not_one_that_was_aborted() {
     let begun = Begun::new().await;
     begun.abort(&begun.new).await.unwrap();
     let again = begun.bench.manager.begin_rotation(RotateKey::of(begun.old), &person("alice")).await.unwrap();
-    assert_eq!(effect(begun.abort(&begun.new).await), Ok(Effect::Already));
+    assert_eq!(effect(begun.abort(&begun.new).await), Ok(Effect::Unchanged));
     assert_eq!(begun.finish(&begun.old).await.unwrap().new.id, again.info().id);
 }
 
@@ -182,7 +182,7 @@ async fn one_who_finishes_right_before_is_the_one() {
     let begun = Begun::new().await;
     quicker(&begun.bench, [revoke(&begun.old)]);
     let ended = begun.finish(&begun.new).await.unwrap();
-    assert_eq!(ended.effect, Effect::Already);
+    assert_eq!(ended.effect, Effect::Unchanged);
     assert_eq!(ended.old.revoked_by.map(|by| by.to_string()).as_deref(), Some("user:eve"));
     assert_eq!(begun.bench.events().await.len(), 2);
 }
@@ -192,7 +192,7 @@ async fn one_who_aborts_right_before_is_the_one() {
     let begun = Begun::new().await;
     quicker(&begun.bench, [revoke(&begun.new)]);
     let ended = begun.abort(&begun.new).await.unwrap();
-    assert_eq!(ended.effect, Effect::Already);
+    assert_eq!(ended.effect, Effect::Unchanged);
     assert_eq!(ended.new.revoked_by.map(|by| by.to_string()).as_deref(), Some("user:eve"));
 }
 
@@ -248,7 +248,7 @@ async fn rotation_whose_grace_is_over_can_be_finished_and_not_aborted() {
     let begun = Begun::with(None, Some(EARLIER)).await;
     begun.bench.clock.advance(Duration::from_secs(60 * 86_400));
     assert_eq!(effect(begun.abort(&begun.new).await), Err(ManageErrorKind::RotationOver));
-    assert_eq!(effect(begun.finish(&begun.new).await), Ok(Effect::Done));
+    assert_eq!(effect(begun.finish(&begun.new).await), Ok(Effect::Changed));
     assert_eq!(begun.standing().await, (false, true));
 }
 
@@ -313,7 +313,7 @@ async fn abort_without_an_expiry_needs_no_audit_trail() {
     let begun = Begun::new().await;
     let prune = Prune { events_before: Some(begun.bench.now()), ..Prune::default() };
     begun.bench.store.inner.prune(&prune).await.unwrap();
-    assert_eq!(effect(begun.abort(&begun.new).await), Ok(Effect::Done));
+    assert_eq!(effect(begun.abort(&begun.new).await), Ok(Effect::Changed));
 }
 
 #[tokio::test]
@@ -321,7 +321,7 @@ async fn rename_right_before_an_abort_is_kept() {
     let begun = Begun::with(None, Some(EARLIER)).await;
     let row = begun.bench.row(&begun.old).await;
     quicker(&begun.bench, [update(KeyRow { name: "Monday cron".into(), ..row.clone() })]);
-    assert_eq!(effect(begun.abort(&begun.new).await), Ok(Effect::Done));
+    assert_eq!(effect(begun.abort(&begun.new).await), Ok(Effect::Changed));
     let after = begun.bench.row(&begun.old).await;
     assert_eq!((&*after.name, after.expires_at, after.version), ("Monday cron", None, row.version + 2));
 }
@@ -340,7 +340,7 @@ async fn lost_answer_of_an_end_is_resolved_to_one() {
             let before = begun.bench.events().await.len();
             begun.bench.store.fail(faults.iter().copied());
             let ended = if finish { begun.finish(&begun.new).await } else { begun.abort(&begun.new).await };
-            assert_eq!(effect(ended), Ok(Effect::Done), "{faults:?}");
+            assert_eq!(effect(ended), Ok(Effect::Changed), "{faults:?}");
             assert_eq!(begun.standing().await, (!finish, finish));
             assert_eq!(begun.bench.events().await.len(), before + if finish { 1 } else { 2 });
         }
@@ -360,7 +360,7 @@ async fn end_of_unknown_outcome_is_asked_for_again() {
     let begun = resumed(Begun::new()).await;
     begun.bench.store.fail([Fault::DoesAndLosesTheAnswer, Fault::LosesTheAnswer, Fault::LosesTheAnswer]);
     assert_eq!(effect(begun.finish(&begun.new).await), Err(ManageErrorKind::OutcomeUnknown));
-    assert_eq!(effect(begun.finish(&begun.new).await), Ok(Effect::Already));
+    assert_eq!(effect(begun.finish(&begun.new).await), Ok(Effect::Unchanged));
     assert_eq!(begun.bench.events().await.len(), 3);
 }
 
@@ -377,7 +377,7 @@ async fn team_that_is_held_does_not_lose_the_persons_key() {
     quicker(&bench, [hold(OwnerChange::Hold(Hold::Plan))]);
     assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Err(ManageErrorKind::OwnerHeld));
     quicker(&bench, [hold(OwnerChange::Lift(Hold::Plan))]);
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Ok(Effect::Done));
+    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Ok(Effect::Changed));
 }
 
 #[tokio::test]
@@ -412,7 +412,7 @@ async fn whoever_may_not_rotate_the_old_key_ends_nothing() {
     let role = Err(denied(DenialReason::InsufficientRole));
     assert_eq!(effect(bench.manager.abort_rotation(&new, &member).await), role);
     assert_eq!(bench.all().await, before);
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &member).await), Ok(Effect::Done));
+    assert_eq!(effect(bench.manager.finish_rotation(&new, &member).await), Ok(Effect::Changed));
 }
 
 #[tokio::test]
@@ -421,7 +421,7 @@ async fn key_finishes_its_own_rotation() {
     let old = bench.plant(ACTING, &team("blue"), "* keys:manage").await;
     let actor = Actor::key(&principal(&team("blue"), "* keys:manage"), Rights::none());
     let new = bench.manager.begin_rotation(RotateKey::of(old), &actor).await.unwrap().info().id;
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &actor).await), Ok(Effect::Done));
+    assert_eq!(effect(bench.manager.finish_rotation(&new, &actor).await), Ok(Effect::Changed));
     let dead = Err(ManageErrorKind::Denied(DenialReason::ActorKeyDead.into()));
     assert_eq!(kind(bench.manager.rename(&new, "a dead key does nothing", &actor).await), dead);
 }
@@ -430,6 +430,6 @@ async fn key_finishes_its_own_rotation() {
 async fn finished_rotation_serializes() {
     let begun = Begun::new().await;
     let json = serde_json::to_value(begun.finish(&begun.new).await.unwrap()).unwrap();
-    assert_eq!(json["effect"], "done");
+    assert_eq!(json["effect"], "changed");
     assert_eq!((&json["old"]["id"], &json["new"]["replaces"]), (&OLD.into(), &OLD.into()));
 }

@@ -86,11 +86,11 @@ async fn abort_takes_back_the_end_of_grace_that_a_revoked_new_key_left_behind() 
         let (new, _) = begin(&bench, RotateKey::of(old).old_key_ends_at(time(GRACE))).await;
         revoke(&bench, &new).await;
         let ended = bench.manager.abort_rotation(&new, &person("alice")).await.unwrap();
-        assert_eq!((ended.effect, ended.old.expires_at), (Effect::Done, before.map(time)));
+        assert_eq!((ended.effect, ended.old.expires_at), (Effect::Changed, before.map(time)));
         assert_eq!(expiry(&bench, &old).await, before.map(time));
         // Once.
         let again = bench.manager.abort_rotation(&new, &person("alice")).await.unwrap();
-        assert_eq!(again.effect, Effect::Already);
+        assert_eq!(again.effect, Effect::Unchanged);
     }
 }
 
@@ -106,7 +106,7 @@ async fn abort_that_is_repeated_leaves_the_end_of_grace_of_the_next_rotation() {
             revoke(&bench, &second).await;
         }
         let again = bench.manager.abort_rotation(&first, &person("alice")).await.unwrap();
-        assert_eq!(again.effect, Effect::Already);
+        assert_eq!(again.effect, Effect::Unchanged);
         assert_eq!(expiry(&bench, &old).await, Some(time(GRACE)));
     }
 }
@@ -129,7 +129,7 @@ async fn rotation_that_set_no_end_is_aborted_without_an_audit_trail() {
     let prune = Prune { events_before: Some(bench.now()), ..Prune::default() };
     bench.store.inner.prune(&prune).await.unwrap();
     let ended = bench.manager.abort_rotation(&new, &person("alice")).await.unwrap();
-    assert_eq!((ended.effect, ended.old.expires_at), (Effect::Done, Some(time(END))));
+    assert_eq!((ended.effect, ended.old.expires_at), (Effect::Changed, Some(time(END))));
 }
 
 #[tokio::test]

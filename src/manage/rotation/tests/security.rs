@@ -56,7 +56,7 @@ async fn key_takes_back_the_end_that_it_gave_itself() {
     let request = RotateKey::of(id).old_key_ends_at(time(GRACE));
     let new = bench.manager.begin_rotation(request, &key).await.unwrap().info().id;
     bench.clock.advance(Duration::from_secs(1));
-    assert_eq!(bench.manager.abort_rotation(&new, &key).await.unwrap().effect, Effect::Done);
+    assert_eq!(bench.manager.abort_rotation(&new, &key).await.unwrap().effect, Effect::Changed);
     assert_eq!(bench.row(&id).await.expires_at, None);
 }
 
@@ -64,5 +64,5 @@ async fn key_takes_back_the_end_that_it_gave_itself() {
 async fn key_aborts_a_rotation_that_set_no_end() {
     let (bench, id, key, admin) = bench().await;
     let new = bench.manager.begin_rotation(RotateKey::of(id), &admin).await.unwrap().info().id;
-    assert_eq!(bench.manager.abort_rotation(&new, &key).await.unwrap().effect, Effect::Done);
+    assert_eq!(bench.manager.abort_rotation(&new, &key).await.unwrap().effect, Effect::Changed);
 }

@@ -53,12 +53,12 @@ async fn neither_the_trail_nor_misuse_tells_what_is_absent_from_what_is_hidden()
     let denied = || AuditQuery::all().with_action(Action::MANAGE_DENIED);
     for actor in [&key, &admin_of_blue()] {
         assert!(bench.manager.events(denied(), actor).await.unwrap().entries.is_empty(), "{actor:?}");
-        let misuse = bench.manager.misuse(&id, time(SINCE), actor).await.unwrap();
+        let misuse = bench.manager.leak_report(&id, time(SINCE), actor).await.unwrap();
         assert_eq!((misuse.denied, misuse.changes), (vec![], vec![]), "{actor:?}");
     }
     // Whoever sees the whole organization sees both.
     assert_eq!(bench.manager.events(denied(), &system()).await.unwrap().entries.len(), 2);
-    assert_eq!(bench.manager.misuse(&id, time(SINCE), &system()).await.unwrap().denied.len(), 2);
+    assert_eq!(bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap().denied.len(), 2);
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn misuse_finds_changes_behind_thousands_of_calls() {
     append(&bench, of_blue("attempt.refused", Some("key_revoked")), 1_500).await;
     let said = r#"{"action":"hold","reason":"insufficient_role","count":4}"#;
     append(&bench, of_blue("manage.denied", Some(said)), 1).await;
-    let misuse = bench.manager.misuse(&id, time(SINCE), &system()).await.unwrap();
+    let misuse = bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap();
     let words =
         |events: &[crate::audit::Event]| events.iter().map(|event| event.action.to_string()).collect::<Vec<_>>();
     assert_eq!(words(&misuse.changes), ["owner.held"]);
@@ -114,10 +114,10 @@ async fn keys_made_are_all_shown_though_there_are_more_changes() {
     let id = bench.plant(ACTING, &team("blue"), "keys:manage").await;
     append(&bench, of_blue("key.renamed", None), 1_001).await;
     for n in 0..1_000 {
-        let (id, created_with) = (format!("{n:020}"), Some(ACTING.into()));
-        bench.plant_row(crate::record::KeyRow { id, created_with, ..crate::record::KeyRow::example() }).await;
+        let (id, created_via_key) = (format!("{n:020}"), Some(ACTING.into()));
+        bench.plant_row(crate::record::KeyRow { id, created_via_key, ..crate::record::KeyRow::example() }).await;
     }
-    let misuse = bench.manager.misuse(&id, time(SINCE), &system()).await.unwrap();
+    let misuse = bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap();
     assert_eq!((misuse.changes.len(), misuse.made.len(), misuse.more), (1_000, 1_000, true));
 }
 
@@ -136,7 +136,7 @@ async fn sums_of_counts_that_are_too_large_stay_large() {
     };
     let rows = vec![row("key_revoked"), row("owner_suspended"), row("wrong_team")];
     let key = bench.manager.find(&id, &system()).await.unwrap();
-    let misuse = crate::manage::Misuse::new(key, time(SINCE), &UsageDetail::of(&rows).unwrap());
+    let misuse = crate::manage::LeakReport::new(key, time(SINCE), &UsageDetail::of(&rows).unwrap());
     assert_eq!(misuse.sources[0].refused, i64::MAX);
     assert!(misuse.to_string().ends_with(&format!("tried {} times after its end", i64::MAX)), "{misuse}");
 }

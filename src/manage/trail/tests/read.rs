@@ -189,7 +189,7 @@ async fn a_page_has_1_to_1000_events() {
 async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
     let bench = twelve_events().await;
     let id = KeyId::new(ACTING).unwrap();
-    let made = KeyRow { created_with: Some(ACTING.into()), owner: "blue".into(), ..row("made________________") };
+    let made = KeyRow { created_via_key: Some(ACTING.into()), owner: "blue".into(), ..row("made________________") };
     bench.plant_row(made).await;
     let since = time("2026-03-01T12:08:00Z");
     let usage = |outcome: &str, source: &str, count, first: i64, last: i64| UsageRow {
@@ -209,7 +209,7 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
         usage("wrong_team", "api/node", 2, 1, 2),
     ];
     bench.store.inner.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows }).await.unwrap();
-    let misuse = bench.manager.misuse(&id, since, &system()).await.unwrap();
+    let misuse = bench.manager.leak_report(&id, since, &system()).await.unwrap();
     let sources: Vec<_> = misuse
         .sources
         .iter()
@@ -225,18 +225,22 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
     let changed: String = misuse.changes.iter().filter_map(|event| event.after.clone()).collect();
     assert_eq!(changed, "ijkl");
     assert_eq!(misuse.made.len(), 1);
-    let turned_away: Vec<_> = misuse.turned_away.iter().map(|count| (&*count.source, count.count)).collect();
-    assert_eq!(turned_away, [("api/node", 2)]);
+    let denied_downstream: Vec<_> =
+        misuse.denied_downstream.iter().map(|count| (&*count.source, count.count)).collect();
+    assert_eq!(denied_downstream, [("api/node", 2)]);
     assert_eq!(
         misuse.to_string(),
         "used or tried since from 2 sources, 1 of them new; of what you may see it changed 4 things since and made 1 \
          keys; tried 5 times after its end"
     );
     // The owner sees its own key, and not what it did to others.
-    let own = bench.manager.misuse(&id, since, &person("kim")).await.unwrap();
+    let own = bench.manager.leak_report(&id, since, &person("kim")).await.unwrap();
     assert_eq!((own.changes.len(), own.made.len(), own.sources.len()), (0, 0, 3));
     assert!(own.to_string().contains("it changed nothing that you may see"), "{own}");
-    assert_eq!(bench.manager.misuse(&id, since, &person("eve")).await.unwrap_err().kind(), ManageErrorKind::NotFound);
+    assert_eq!(
+        bench.manager.leak_report(&id, since, &person("eve")).await.unwrap_err().kind(),
+        ManageErrorKind::NotFound
+    );
 }
 
 fn row(id: &str) -> KeyRow {

@@ -5,7 +5,7 @@ use crate::{
     audit::EventRow,
     owner::OwnerRef,
     record::{KeyRow, OwnerStatusRow},
-    store::{EventQuery, KeyQuery, ListedKey, Liveness, Page, UsageOf},
+    store::{EventQuery, KeyQuery, ListedKey, Liveness, Page, UsageScope},
     time::Timestamp,
     usage::{UsageRow, UsageTotals},
 };
@@ -60,10 +60,10 @@ impl Tables {
         pairs.filter_map(|(_, id)| self.keys.get(id))
     }
 
-    pub(in crate::store::memory) fn usage(&self, of: &UsageOf) -> Vec<UsageRow> {
+    pub(in crate::store::memory) fn usage(&self, of: &UsageScope) -> Vec<UsageRow> {
         let mut keys: Vec<Option<String>> = match of {
-            UsageOf::Keys(ids) => ids.iter().map(|id| Some(id.as_str().to_owned())).collect(),
-            UsageOf::NoKey => vec![None],
+            UsageScope::Keys(ids) => ids.iter().map(|id| Some(id.as_str().to_owned())).collect(),
+            UsageScope::NoKey => vec![None],
         };
         keys.sort_unstable();
         keys.dedup();
@@ -103,7 +103,7 @@ fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
     key.organization == query.organization.as_str()
         && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
         && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
-        && query.maker.is_none_or(|maker| key.created_with.as_deref() == Some(maker.as_str()))
+        && query.created_via_key.is_none_or(|maker| key.created_via_key.as_deref() == Some(maker.as_str()))
         && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
         && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
         && query.liveness.is_none_or(|liveness| live == (liveness == Liveness::Live))

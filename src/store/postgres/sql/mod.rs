@@ -19,7 +19,7 @@ pub(super) struct Query {
 macro_rules! found_columns {
     () => {
         "k.organization, k.id, k.kind, k.owner, k.name, k.labels, k.hash, k.tag, k.pepper_id, k.scopes, k.created_by, \
-         k.created_with, k.created_at, k.expires_at, k.revoked_at, k.revoked_by, k.replaces, k.version, \
+         k.created_via_key, k.created_at, k.expires_at, k.revoked_at, k.revoked_by, k.replaces, k.version, \
          o.suspended_at, o.plan_held_at, o.closed_at"
     };
 }
@@ -56,7 +56,7 @@ macro_rules! list {
              where k.organization {=} $1 and (k.created_at, k.id) {>} ($8, $9) and k.created_at {<} $13",
             $(" and ", $indexed,)*
             " and ($2 is null or k.kind {=} $2) and ($3 is null or k.owner {=} $3) \
-             and ($4 is null or k.created_by {=} $4) and ($5 is null or k.created_with {=} $5) \
+             and ($4 is null or k.created_by {=} $4) and ($5 is null or k.created_via_key {=} $5) \
              and ($12 is null or k.replaces {=} $12) \
              and ($6 is null \
                 or $6 {=} (k.revoked_at is null and (k.expires_at is null or $10 {<} k.expires_at))) \
@@ -173,10 +173,10 @@ statements! {
             case when pg_catalog.current_setting('synchronous_commit') {=} any (array['off', 'local', 'remote_write']) \
                 then pg_catalog.set_config('synchronous_commit', 'on', true) end \
         from {s}.api_key_head for update";
-    applied: &[Type::BYTEA], "select outcomes from {s}.api_key_changes where id {=} $1";
+    applied: &[Type::BYTEA], "select effects from {s}.api_key_changes where id {=} $1";
     is_replay: &[Type::TEXT], "select exists (select 1 from {s}.api_key_changes where dedupe {=} $1)";
     remember: &[Type::BYTEA, Type::INT8, Type::TEXT, Type::TEXT],
-        "insert into {s}.api_key_changes (id, at, dedupe, outcomes) values ($1, $2, $3, $4)";
+        "insert into {s}.api_key_changes (id, at, dedupe, effects) values ($1, $2, $3, $4)";
     is_live: &[Type::TEXT, Type::INT8], "\
         select exists (select 1 from {s}.api_keys \
             where id {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
@@ -199,7 +199,7 @@ statements! {
         Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8, Type::TEXT, Type::TEXT,
     ], "\
         insert into {s}.api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, \
-            created_with, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
+            created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1) \
         on conflict (id) do nothing";
     state: &[Type::TEXT, Type::TEXT],
@@ -233,7 +233,7 @@ statements! {
     list: LIST, list!("{s}.api_keys");
     list_of_owner: LIST, list!("{s}.api_keys", "k.kind {=} $2", "k.owner {=} $3");
     list_of_creator: LIST, list!("{s}.api_keys", "k.created_by {=} $4");
-    list_of_maker: LIST, list!("{s}.api_keys", "k.created_with {=} $5");
+    list_of_created_via_key: LIST, list!("{s}.api_keys", "k.created_via_key {=} $5");
     // The only ones that are sorted: a key has few successors.
     list_of_predecessor: LIST, list!("(select * from {s}.api_keys where replaces {=} $12 offset 0)");
     events: EVENTS, events!("sequence {+} 0", "{>}", "asc");

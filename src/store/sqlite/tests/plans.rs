@@ -2,7 +2,7 @@ use super::super::{
     apply::{ISSUED, LIVE_KEYS},
     event_rows::{EVENTS, EVENTS_OF_ACTOR, EVENTS_OF_KEY, EVENTS_OF_OWNER},
     export,
-    list::{LIST_ALL, LIST_OF_CREATOR, LIST_OF_MAKER, LIST_OF_OWNER, LIST_OF_PREDECESSOR},
+    list::{LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_OWNER, LIST_OF_PREDECESSOR},
     schema::{MIGRATIONS, migrate},
     upkeep::{PRUNE_ATTEMPTS, PRUNE_EVENTS},
     usage_rows,
@@ -58,8 +58,8 @@ fn lists_are_read_from_an_index_in_their_order() {
                 "k USING INDEX api_keys_by_creator (organization=? AND created_by=? AND (created_at,id)>(?,?) AND created_at<?)",
             ),
             (
-                LIST_OF_MAKER,
-                "k USING INDEX api_keys_by_maker (organization=? AND created_with=? AND (created_at,id)>(?,?) AND created_at<?)",
+                LIST_OF_CREATED_VIA_KEY,
+                "k USING INDEX api_keys_by_created_via_key (organization=? AND created_via_key=? AND (created_at,id)>(?,?) AND created_at<?)",
             ),
         ] {
             let plan = plan(&connection, sql);
@@ -113,7 +113,7 @@ fn what_comes_with_a_listed_key_is_looked_up_by_primary_key_or_predecessor() {
     let connection = filled();
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();
-        for sql in [LIST_ALL, LIST_OF_OWNER, LIST_OF_CREATOR, LIST_OF_MAKER, LIST_OF_PREDECESSOR] {
+        for sql in [LIST_ALL, LIST_OF_OWNER, LIST_OF_CREATOR, LIST_OF_CREATED_VIA_KEY, LIST_OF_PREDECESSOR] {
             let plan = plan(&connection, sql);
             for search in [
                 "SEARCH o USING PRIMARY KEY (organization=? AND kind=? AND id=?)",

@@ -63,7 +63,7 @@ fn columns_are_these() {
     let table = String::from_utf8(written(ExportFormat::Csv, &[])).unwrap();
     assert_eq!(
         table,
-        "id,kind,owner,name,state,owner_status,flags,created_at,age_days,created_by,creator_status,created_with,\
+        "id,kind,owner,name,state,owner_status,flags,created_at,age_days,created_by,creator_status,created_via_key,\
          last_success_at,successes,last_failure_at,failures,attempts_since_death,last_attempt_since_death_at,sources,\
          labels,scopes,expires_at,revoked_at,revoked_by,replaces,successor,version,organization,asked_at\r\n"
     );

@@ -16,7 +16,7 @@ pub(crate) struct Accepted {
 ///
 /// Numbers and letters, which cost nothing to hold: a request that goes well counts no references for it.
 #[derive(Clone, Debug)]
-pub(crate) struct Pass {
+pub(crate) struct UsageTicket {
     pub(super) authenticator: u32,
     pub(super) key: KeyId,
     pub(super) seen: Seen,
@@ -25,62 +25,62 @@ pub(crate) struct Pass {
 impl Accepted {
     /// Whose key it is, and what to keep of it.
     #[inline]
-    pub(crate) fn into_parts(self) -> (Principal, Option<Pass>) {
+    pub(crate) fn into_parts(self) -> (Principal, Option<UsageTicket>) {
         let Self { principal, seen } = self;
         let (authenticator, key) = (principal.proved_by(), *principal.key_id());
-        (principal, seen.map(|seen| Pass { authenticator, key, seen }))
+        (principal, seen.map(|seen| UsageTicket { authenticator, key, seen }))
     }
 }
 
-impl Pass {
+impl UsageTicket {
     /// The key was good and what it was shown for was refused.
     #[cold]
-    pub(crate) fn turned_away(&self, code: RefusalCode) {
-        if let Some(doorkeeper) = doorkeeper(self.authenticator) {
-            doorkeeper.turned_away(self, code);
+    pub(crate) fn denied_downstream(&self, code: RefusalCode) {
+        if let Some(counter) = counter(self.authenticator) {
+            counter.denied_downstream(self, code);
         }
     }
 }
 
 /// What is kept of a request without a key while it is with the inner service, in case that asks for one.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct AnonymousUse {
     pub(super) authenticator: u32,
     pub(super) source: Source,
 }
 
-impl Visit {
+impl AnonymousUse {
     /// There was no key, and one was asked for.
     #[cold]
-    pub(crate) fn turned_away(&self, code: RefusalCode) {
-        if let Some(doorkeeper) = doorkeeper(self.authenticator) {
-            doorkeeper.visitor_turned_away(self, code);
+    pub(crate) fn denied_downstream(&self, code: RefusalCode) {
+        if let Some(counter) = counter(self.authenticator) {
+            counter.anonymous_denied_downstream(self, code);
         }
     }
 }
 
 /// Counts for whom the door stayed shut.
-pub(super) trait Doorkeeper: Send + Sync {
-    fn turned_away(&self, pass: &Pass, code: RefusalCode);
+pub(super) trait RefusalCounter: Send + Sync {
+    fn denied_downstream(&self, pass: &UsageTicket, code: RefusalCode);
 
-    fn visitor_turned_away(&self, visit: &Visit, code: RefusalCode);
+    fn anonymous_denied_downstream(&self, visit: &AnonymousUse, code: RefusalCode);
 }
 
 /// The authenticators of this process that count, by their number.
-static DOORKEEPERS: Mutex<BTreeMap<u32, Weak<dyn Doorkeeper>>> = Mutex::new(BTreeMap::new());
+static COUNTERS: Mutex<BTreeMap<u32, Weak<dyn RefusalCounter>>> = Mutex::new(BTreeMap::new());
 
 /// From now on, passes of the authenticator with this number come here.
-pub(super) fn employ(authenticator: u32, doorkeeper: Weak<dyn Doorkeeper>) {
-    let mut doorkeepers = doorkeepers();
-    doorkeepers.retain(|_, doorkeeper| doorkeeper.strong_count() > 0);
-    doorkeepers.insert(authenticator, doorkeeper);
+pub(super) fn register(authenticator: u32, counter: Weak<dyn RefusalCounter>) {
+    let mut counters = counters();
+    counters.retain(|_, counter| counter.strong_count() > 0);
+    counters.insert(authenticator, counter);
 }
 
 /// The authenticator with this number, if anybody still holds it.
-fn doorkeeper(authenticator: u32) -> Option<Arc<dyn Doorkeeper>> {
-    doorkeepers().get(&authenticator).and_then(Weak::upgrade)
+fn counter(authenticator: u32) -> Option<Arc<dyn RefusalCounter>> {
+    counters().get(&authenticator).and_then(Weak::upgrade)
 }
 
-fn doorkeepers() -> MutexGuard<'static, BTreeMap<u32, Weak<dyn Doorkeeper>>> {
-    DOORKEEPERS.lock().unwrap_or_else(PoisonError::into_inner)
+fn counters() -> MutexGuard<'static, BTreeMap<u32, Weak<dyn RefusalCounter>>> {
+    COUNTERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
