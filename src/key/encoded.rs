@@ -1,4 +1,4 @@
-//! Keys that something encoded on their way: in base64, in hexadecimal digits, or with escapes.
+//! Keys that something encoded on their way: in base64, also of UTF-16, in hexadecimal digits, or with escapes.
 
 use zeroize::Zeroizing;
 
@@ -8,13 +8,21 @@ use super::layout::{LONGEST_BRAND, SHORTEST_KEY};
 ///
 /// In base64 it depends on how many bytes of its group of three stand before it. Both alphabets write keys alike: no
 /// three characters of a key make one of the two in which they differ.
-const MARKS: [Mark; 8] = [
-    Mark { text: *b"dXNlci", code: Code::Base64 { before: 0 } },
-    Mark { text: *b"VzZXIu", code: Code::Base64 { before: 1 } },
-    Mark { text: *b"1c2VyL", code: Code::Base64 { before: 2 } },
-    Mark { text: *b"dGVhbS", code: Code::Base64 { before: 0 } },
-    Mark { text: *b"RlYW0u", code: Code::Base64 { before: 1 } },
-    Mark { text: *b"0ZWFtL", code: Code::Base64 { before: 2 } },
+const MARKS: [Mark; 14] = [
+    Mark { text: *b"dXNlci", code: Code::Base64 { before: 0, width: 1 } },
+    Mark { text: *b"VzZXIu", code: Code::Base64 { before: 1, width: 1 } },
+    Mark { text: *b"1c2VyL", code: Code::Base64 { before: 2, width: 1 } },
+    Mark { text: *b"dGVhbS", code: Code::Base64 { before: 0, width: 1 } },
+    Mark { text: *b"RlYW0u", code: Code::Base64 { before: 1, width: 1 } },
+    Mark { text: *b"0ZWFtL", code: Code::Base64 { before: 2, width: 1 } },
+    // The same in UTF-16, which is what PowerShell and .NET call Unicode. In both byte orders there is a zero between two
+    // characters.
+    Mark { text: *b"dQBzAG", code: Code::Base64 { before: 0, width: 2 } },
+    Mark { text: *b"UAcwBl", code: Code::Base64 { before: 1, width: 2 } },
+    Mark { text: *b"1AHMAZ", code: Code::Base64 { before: 2, width: 2 } },
+    Mark { text: *b"dABlAG", code: Code::Base64 { before: 0, width: 2 } },
+    Mark { text: *b"QAZQBh", code: Code::Base64 { before: 1, width: 2 } },
+    Mark { text: *b"0AGUAY", code: Code::Base64 { before: 2, width: 2 } },
     Mark { text: *b"757365", code: Code::Hex },
     Mark { text: *b"746561", code: Code::Hex },
 ];
@@ -38,13 +46,17 @@ struct Mark {
 
 #[derive(Clone, Copy)]
 enum Code {
-    Base64 { before: usize },
+    /// So many bytes of its first group stand before the kind, and each character of a key has so many.
+    Base64 {
+        before: usize,
+        width: usize,
+    },
     Hex,
 }
 
 /// The marks that have a byte as their first, second or third, one bit each.
 #[expect(clippy::indexing_slicing, reason = "the loops end where the tables do, and run in the compiler")]
-const MARKED: [[u8; 256]; 3] = {
+const MARKED: [[u16; 256]; 3] = {
     let mut marked = [[0; 256]; 3];
     let mut mark = 0;
     while mark < MARKS.len() {
@@ -84,8 +96,10 @@ fn any_marked(text: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
 #[cold]
 fn is_marked(text: &[u8], place: usize, window: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
     MARKS.iter().filter(|mark| mark.text == *window).any(|mark| match mark.code {
-        Code::Base64 { before } => Coded::<6>::at(text, place, before).is_some_and(|coded| coded.holds(&is_it)),
-        Code::Hex => Coded::<4>::at(text, place, 0).is_some_and(|coded| coded.holds(&is_it)),
+        Code::Base64 { before, width } => {
+            Coded::<6>::at(text, place, before, width).is_some_and(|coded| coded.holds(&is_it))
+        }
+        Code::Hex => Coded::<4>::at(text, place, 0, 1).is_some_and(|coded| coded.holds(&is_it)),
     })
 }
 
@@ -94,6 +108,8 @@ struct Coded<'a, const BITS: usize> {
     text: &'a [u8],
     /// Which of its bytes is the first of the kind.
     kind: usize,
+    /// Bytes for each character.
+    width: usize,
 }
 
 impl<'a, const BITS: usize> Coded<'a, BITS> {
@@ -101,25 +117,25 @@ impl<'a, const BITS: usize> Coded<'a, BITS> {
     const GROUP: (usize, usize) = if BITS == 6 { (4, 3) } else { (2, 1) };
 
     /// Of a mark that begins here, in whose first group so many bytes stand before the kind.
-    fn at(text: &'a [u8], mark: usize, before: usize) -> Option<Self> {
+    fn at(text: &'a [u8], mark: usize, before: usize, width: usize) -> Option<Self> {
         let (characters, bytes) = Self::GROUP;
         // A mark begins with the first character that shows nothing of the byte before.
         let group = mark.checked_sub(if before == 0 { 0 } else { before + 1 })?;
-        let groups = text.get(..group)?.rchunks_exact(characters).take(BRAND.div_ceil(bytes));
+        let groups = text.get(..group)?.rchunks_exact(characters).take((BRAND * width).div_ceil(bytes));
         let groups = groups.take_while(|group| group.iter().all(|character| Self::value(*character).is_some())).count();
-        Some(Self { text: text.get(group - groups * characters..)?, kind: groups * bytes + before })
+        Some(Self { text: text.get(group - groups * characters..)?, kind: groups * bytes + before, width })
     }
 
     /// Whether something here, decoded, is what the function looks for. Two dots in their places come first: to decode
     /// at each word `user` would cost more than all the rest.
     fn holds(&self, is_it: impl Fn(&[u8]) -> bool) -> bool {
-        if !DOTS.iter().all(|dot| self.byte(self.kind + dot) == Some(b'.')) {
+        if !DOTS.iter().all(|dot| self.byte(self.kind + dot * self.width) == Some(b'.')) {
             return false;
         }
         let mut decoded = Zeroizing::new([0; AROUND]);
         let mut length = 0;
         for place in decoded.iter_mut() {
-            let Some(byte) = self.byte(length) else { break };
+            let Some(byte) = self.byte(self.kind % self.width + length * self.width) else { break };
             *place = byte;
             length += 1;
         }
@@ -157,10 +173,12 @@ fn joined(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(joined)
 }
 
-/// The text without the escapes of addresses, of JSON, of HTML and of quoted strings (RFC 9110 §5.6.4), if
-/// it has any.
+/// The text without the escapes of addresses, of programming languages, of HTML, of mails (RFC 2047) and of quoted strings
+/// (RFC 9110 §5.6.4), if it has any.
 fn unescaped(mut text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    if !text.iter().fold(false, |any, &byte| any | matches!(byte, b'%' | b'\\' | b'&')) {
+    let has_escapes = text.iter().fold(false, |any, &byte| any | matches!(byte, b'%' | b'\\' | b'&'));
+    // A `=` is in many credentials.
+    if !has_escapes && !text.windows(2).any(|pair| matches!(pair, [b'=', b'2' | b'5'])) {
         return None;
     }
     // Its full size at once: to grow would leave copies behind.
@@ -176,22 +194,44 @@ fn unescaped(mut text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 /// The ASCII character that a text begins with an escape of, and what follows.
 fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
     match text {
-        [b'%', rest @ ..] | [b'\\', b'x', rest @ ..] | [b'\\', b'u', b'0', b'0', rest @ ..] => {
+        [b'%', b'u' | b'U', b'0', b'0', rest @ ..]
+        | [b'%', rest @ ..]
+        | [b'\\', b'x', rest @ ..]
+        | [b'\\', b'u', b'0', b'0', rest @ ..]
+        | [b'\\', b'U', b'0', b'0', b'0', b'0', b'0', b'0', rest @ ..] => {
             let (digits, rest) = rest.split_at_checked(2)?;
             Some((number(digits, 16)?, rest))
         }
+        [b'\\', b'u', b'{', rest @ ..] => {
+            let (digits, rest) = up_to(b'}', rest)?;
+            Some((number(digits, 16)?, rest))
+        }
+        [b'\\', b'0' | b'1', _, _, rest @ ..] => Some((number(text.get(1..4)?, 8)?, rest)),
         [b'\\', byte @ (b'.' | b'-' | b'_'), rest @ ..] => Some((*byte, rest)),
-        [b'&', b'#', rest @ ..] => {
-            let end = rest.iter().take(8).position(|byte| *byte == b';')?;
-            let (digits, rest) = (rest.get(..end)?, rest.get(end + 1..)?);
-            let character = match digits {
-                [b'x' | b'X', digits @ ..] => number(digits, 16)?,
-                digits => number(digits, 10)?,
+        // Only what mails escape of a key: a brand may stand behind a `=`, and many begin like a number.
+        [b'=', digits @ ..] => {
+            let (digits, rest) = digits.split_at_checked(2)?;
+            Some((number(digits, 16).filter(|byte| matches!(byte, b'.' | b'-' | b'_'))?, rest))
+        }
+        [b'&', rest @ ..] => {
+            let (name, rest) = up_to(b';', rest)?;
+            let character = match name {
+                [b'#', b'x' | b'X', digits @ ..] => number(digits, 16)?,
+                [b'#', digits @ ..] => number(digits, 10)?,
+                b"period" => b'.',
+                b"lowbar" => b'_',
+                _ => return None,
             };
             Some((character, rest))
         }
         _ => None,
     }
+}
+
+/// What stands before the end of an escape, which is soon, and behind it.
+fn up_to(end: u8, text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = text.iter().take(9).position(|byte| *byte == end)?;
+    Some((text.get(..length)?, text.get(length + 1..)?))
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u8> {

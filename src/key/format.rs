@@ -159,8 +159,8 @@ impl KeyFormat {
         find(text, &self.prefixes)
     }
 
-    /// Whether a key stands in the text, as it is or in what decoding the text once reveals: base64, hexadecimal digits,
-    /// escapes such as `%2E`.
+    /// Whether a key stands in the text, as it is or in what decoding the text once reveals: base64, of UTF-16 too,
+    /// hexadecimal digits, escapes such as `%2E`.
     // Not inlined, nor is the next one: the way of a known key, which asks neither, has to stay short.
     #[inline(never)]
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {

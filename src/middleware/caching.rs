@@ -36,7 +36,8 @@ pub(crate) fn protect(headers: &mut HeaderMap, vary: &HeaderValue) {
 /// Whether some caches heed this header more than `Cache-Control`: those for one kind of cache (RFC 9213, and older ones).
 fn overrules(name: &HeaderName) -> bool {
     let name = name.as_str();
-    name.ends_with("cdn-cache-control") || ["expires", "surrogate-control", "x-accel-expires"].contains(&name)
+    let is_older = ["edge-control", "expires", "surrogate-control", "x-accel-expires"].contains(&name);
+    is_older || name.ends_with("-cache-control")
 }
 
 /// Appends the names that are not there yet.
@@ -115,6 +116,9 @@ mod tests {
             ("cache-control", "s-maxage=60"),
             ("cdn-cache-control", "max-age=60"),
             ("cloudflare-cdn-cache-control", "max-age=60"),
+            ("x-litespeed-cache-control", "public, max-age=60"),
+            ("akamai-cache-control", "max-age=60"),
+            ("edge-control", "cache-maxage=60s"),
             ("x-accel-expires", "60"),
             ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
             ("surrogate-control", "max-age=60"),

@@ -45,11 +45,12 @@ use crate::{auth::Authenticator, owner::OrganizationId, store::KeyReader, usage:
 ///
 /// # Where a key is looked for
 /// A key is read behind `Bearer` and in `x-api-key`. `Authorization` is then searched: a key behind another scheme, glued to
-/// something, in quotes, in the user or password of `Basic`, or encoded once (base64, hexadecimal digits, escapes such as
-/// `%2E`) is refused as malformed, mostly for [`MissingScheme`](crate::key::MalformedReason::MissingScheme). It is never
-/// taken for no key, in [`optional`](Self::optional) and [`ForeignBearer::Ignore`] too, and never reaches the inner
-/// service. Only a whole key counts, as in [`KeyFormat::find_in`](crate::key::KeyFormat::find_in), and without a scheme
-/// or behind `Token` or `ApiKey` what begins with a prefix and a whole id. All other credentials pass as they came.
+/// something, in quotes, in the user or password of `Basic`, or encoded once (base64, of UTF-16 too, hexadecimal digits,
+/// escapes such as `%2E`) is refused as malformed, mostly for
+/// [`MissingScheme`](crate::key::MalformedReason::MissingScheme). It is never taken for no key, in
+/// [`optional`](Self::optional) and [`ForeignBearer::Ignore`] too, and never reaches the inner service. Only a whole key
+/// counts, as in [`KeyFormat::find_in`](crate::key::KeyFormat::find_in), and without a scheme or behind `Token` or `ApiKey`
+/// what begins with a prefix and a whole id. All other credentials pass as they came.
 ///
 /// # Order with other layers
 /// Trace layers and [`MarkKeysSensitive`](super::MarkKeysSensitive) go outside, so that refusals are traced and no trace

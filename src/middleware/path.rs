@@ -51,6 +51,8 @@ enum Fault {
         "a `{{` or `}}` that is no parameter is written twice, and a parameter is a whole segment: `/teams/{{team}}`"
     )]
     Braces,
+    #[error("`.`, `..` and `...` are no segments of a pattern: a tail is `…` or `{{*rest}}`")]
+    Dots,
     #[error("the pattern begins with `/`")]
     NoSlash,
     #[error("the pattern needs `{{organization}}`, once, as a whole segment")]
@@ -88,6 +90,7 @@ impl PathPattern {
             match segment {
                 "…" => has_tail = true,
                 _ if is_rest(segment) => has_tail = true,
+                "." | ".." | "..." => return Err(Fault::Dots),
                 _ => segments.push(Segment::parse(segment)?),
             }
         }
@@ -100,6 +103,10 @@ impl PathPattern {
 
     /// What is in the whole path, as the client sent it; none if it does not match, or if a segment is no id.
     pub(crate) fn find(&self, path: &str) -> Option<Matched> {
+        // `/teams/blue/../red`: a service behind this one may take it for a path of another team.
+        if path.split('/').any(has_dots) {
+            return None;
+        }
         let mut found = Matched { organization: None, team: None };
         let mut parts = path.strip_prefix('/')?.split('/');
         for segment in &self.segments {
@@ -143,10 +150,25 @@ fn is_rest(segment: &str) -> bool {
     name.is_some_and(|name| !name.is_empty() && !name.contains(['{', '}', '*']))
 }
 
-/// A segment, percent-decoded once; none if that is no UTF-8. As in axum, a `%` that begins no escape is itself.
+/// Whether a program that normalizes paths drops this segment, and perhaps the one before it: `..`, also as `%2E%2E`, as
+/// `..%2F` or `..\`, which some take for two segments, and with parameters, as `..;x`.
+fn has_dots(segment: &str) -> bool {
+    let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\' | b';');
+    unescaped(segment).split(is_separator).any(|part| matches!(part, b"." | b".."))
+}
+
+/// A segment, percent-decoded once; none if that is no UTF-8.
 fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+    match unescaped(segment) {
+        Cow::Borrowed(_) => Some(segment.into()),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    }
+}
+
+/// The bytes of a segment, percent-decoded once. As in axum, a `%` that begins no escape is itself.
+fn unescaped(segment: &str) -> Cow<'_, [u8]> {
     if !segment.contains('%') {
-        return Some(segment.into());
+        return segment.as_bytes().into();
     }
     let (mut bytes, mut rest) = (Vec::with_capacity(segment.len()), segment.as_bytes());
     while let Some((&byte, after)) = rest.split_first() {
@@ -162,7 +184,7 @@ fn decoded(segment: &str) -> Option<Cow<'_, str>> {
             }
         }
     }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
+    bytes.into()
 }
 
 fn hex(digits: &[u8; 2]) -> Option<u8> {
@@ -224,6 +246,42 @@ mod tests {
         }
     }
 
+    /// What normalizes paths would find another team in these, or none.
+    #[test]
+    fn a_path_with_dots_for_segments_matches_nothing() {
+        for pattern in ["/teams/{team}/…", "/teams/{team}/{kind}/{name}", "/teams/{team}/{*rest}"] {
+            for (behind, is_fine) in [
+                ("../red", false),
+                ("./red", false),
+                ("agents/..", false),
+                ("agents/.", false),
+                ("%2e%2E/red", false),
+                (".%2e/red", false),
+                ("%2E/red", false),
+                ("..%2Fred/x", false),
+                ("x%2f..%2f..%2fred/x", false),
+                ("..\\red/x", false),
+                ("..%5Cred/x", false),
+                ("..;/red", false),
+                ("..;a=b/red", false),
+                ("%ff%2F../red", false),
+                (".../red", true),
+                ("..red/x", true),
+                ("a..b/.red.", true),
+                ("%252e%252e/red", true),
+                ("%ff/x", true),
+            ] {
+                let found = team(pattern, &format!("/teams/blue/{behind}"));
+                assert_eq!(found.as_deref(), is_fine.then_some("blue"), "{pattern} {behind}");
+            }
+        }
+        for path in
+            ["/../blue", "/./blue", "/v1/..", "/v1/.", "/v1/%2E%2E", "/%2e/blue", "/..;v=1/blue", "/v1/a%2F..%2Fb"]
+        {
+            assert_eq!(team("/{version}/{team}", path), None, "{path}");
+        }
+    }
+
     #[test]
     fn other_parameters_take_one_segment() {
         let pattern = "/{version}/orgs/{organization}/teams/{team}";
@@ -275,6 +333,9 @@ mod tests {
             ("/…/{team}", Fault::Tail),
             ("/{team}/{*rest}/more", Fault::Tail),
             ("/{team}/…/", Fault::Tail),
+            ("/teams/{team}/...", Fault::Dots),
+            ("/teams/../{team}", Fault::Dots),
+            ("/./{team}", Fault::Dots),
         ] {
             assert_eq!(PathPattern::with_team(pattern).unwrap_err().0, fault, "{pattern}");
         }

@@ -203,7 +203,8 @@ impl RequireKeyLayer {
     ///
     /// The whole path has to match, as the client sent it: what an axum router was nested under belongs into the pattern.
     /// Segments in braces take one segment each and are percent-decoded once, as by axum; others are compared byte by
-    /// byte. What does not match is refused.
+    /// byte. What does not match is refused. So is a path in which `.` or `..` is a segment, encoded or not: behind a
+    /// proxy, `/teams/blue/../red` may be a path of the team `red`.
     ///
     /// The team is of the organization in the segment `{organization}`, if the pattern has one:
     /// `/orgs/{organization}/teams/{team}/…`. Else it is of the organization that

@@ -139,6 +139,10 @@ impl OrganizationId {
     ///
     /// assert_eq!(OrganizationId::single().as_str(), "default");
     /// ```
+    ///
+    /// # Security
+    /// In a service of several organizations no customer may have the id `default`: a team that is named without its
+    /// organization would be theirs.
     #[must_use]
     pub fn single() -> Self {
         Self::single_ref().clone()

@@ -66,6 +66,10 @@ fn basic(credentials: &str) -> String {
     format!("Basic {}", Base64::encode_string(credentials.as_bytes()))
 }
 
+fn utf_16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
 #[tokio::test]
 async fn a_live_key_under_another_scheme_glued_quoted_or_encoded_is_told_so_and_never_handed_on() {
     let keys = keys(Arc::new(MemoryStore::new()), &clock()).await;
@@ -110,6 +114,9 @@ async fn a_live_key_under_another_scheme_glued_quoted_or_encoded_is_told_so_and_
         format!("Api-Key {}", k.replace('.', "&#46;")),
         format!("Api-Key {}", k.replace('.', "%2E")),
         format!("Token token=\"{}\"", k.replace('.', "\\.")),
+        format!("=?utf-8?q?{}?=", k.replace('.', "=2E").replace('_', "=5F")),
+        // As PowerShell does it with [Text.Encoding]::Unicode.
+        format!("Basic {}", Base64::encode_string(&utf_16(&format!("api:{k}")))),
         // As a tool breaks it into lines of 76 characters.
         format!("{} {}", &in_basic[..82], &in_basic[82..]),
         format!("Api-Key {}", k.bytes().map(|byte| format!("{byte:02X}")).collect::<String>()),
@@ -164,6 +171,7 @@ async fn credentials_of_others_reach_the_service_as_they_came() {
     let jwt = format!("eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJlIG9mIDMyIGJ5dGVzIGF0IGxlYXN0");
     for value in [
         basic("user.smith:pw"),
+        format!("Basic {}", Base64::encode_string(&utf_16(&format!("user.smith:{}", &k[..73])))),
         basic("team.blue:user.smith"),
         basic(&format!("{}:", &k[..73])),
         basic(&format!("x:{other_brand}")),

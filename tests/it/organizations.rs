@@ -135,7 +135,7 @@ async fn the_layer_and_the_router_read_the_same_team() {
         ("%62", "%2562"),
         ("é", "%C3%A9"),
         ("50%", "50%"),
-        ("..", "%2E%2E"),
+        ("a..b", "a%2E.b"),
         ("a b", "a%20b"),
         ("a+b", "a+b"),
     ] {
@@ -144,6 +144,53 @@ async fn the_layer_and_the_router_read_the_same_team() {
         assert_eq!(get_with(&app, &path, &own).await, Ok(()), "{path}");
         let other = key(&keys, "acme", team("blue2"), &system()).await;
         assert_eq!(get_with(&app, &path, &other).await, REFUSED, "{path}");
+    }
+}
+
+/// A router does not tidy paths, but a service behind a proxy handler does: reqwest, nginx and others make `/teams/red` of
+/// `/teams/blue/../red`.
+#[tokio::test]
+async fn no_detour_in_a_path_leads_to_another_team() {
+    let keys = keys().await;
+    let blue = key(&keys, "default", team("blue"), &system()).await;
+    let proxy = |patterns: [&str; 2]| {
+        let [route, pattern] = patterns;
+        let guard = RequireKeyLayer::new().team_at(pattern).unwrap();
+        Router::new().route(route, get(async || "what stands behind")).layer(guard).layer(keys.layer())
+    };
+    for app in [
+        proxy(["/teams/{team}/{*rest}", "/teams/{team}/…"]),
+        proxy(["/teams/{team}/{kind}/{name}", "/teams/{team}/{kind}/{name}"]),
+    ] {
+        assert_eq!(get_with(&app, "/teams/blue/agents/7", &blue).await, Ok(()));
+        assert_eq!(get_with(&app, "/teams/blue/a..b/7.txt", &blue).await, Ok(()));
+        for path in ["../red", "%2e%2E/red", "..%2Fred/agents", "..\\red/agents", "..;x/red", "./agents", "agents/.."] {
+            assert_eq!(get_with(&app, &format!("/teams/blue/{path}"), &blue).await, REFUSED, "{path}");
+        }
+    }
+}
+
+/// Pairs that are one text when they are put together, ids that differ in nothing but case, and a user of a team's id.
+#[tokio::test]
+async fn ids_that_are_nearly_the_same_are_others() {
+    let keys = keys().await;
+    let guard = RequireKeyLayer::new().team_at("/orgs/{organization}/teams/{team}").unwrap();
+    let guard = guard.membership(async |_| Ok::<_, std::io::Error>(false));
+    let route = Router::new().route("/orgs/{organization}/teams/{team}", get(async || "a secret"));
+    let app = route.layer(guard).layer(keys.layer());
+    for (of, owner, is_fine) in [
+        ("ab", Owner::Team(team("c")), true),
+        ("a", Owner::Team(team("bc")), false),
+        ("AB", Owner::Team(team("c")), false),
+        ("ab", Owner::Team(team("C")), false),
+        ("ab", Owner::Team(team("c ")), false),
+        ("ab", Owner::User(user("c")), false),
+        ("default", Owner::Team(team("c")), false),
+        ("ab/teams", Owner::Team(team("c")), false),
+    ] {
+        let text = key(&keys, of, owner.clone(), &system()).await;
+        let expected = if is_fine { Ok(()) } else { REFUSED };
+        assert_eq!(get_with(&app, "/orgs/ab/teams/c", &text).await, expected, "{of}: {owner}");
     }
 }
 

@@ -18,7 +18,7 @@ use tower_api_keys::{
     Actor, ApiKeyLayer, ApiKeys, ApiKeysBuilder, Authenticator, IssueKey, KeyManager, Owner, Principal, TeamId,
     TeamRef, Timestamp, UserId,
     audit::EventRow,
-    axum::{TeamPrincipal, UserPrincipal},
+    axum::{InOrganization, TeamPrincipal, UserPrincipal},
     hash::{Hasher, KeyHash},
     key::KeyId,
     manage::{
@@ -38,6 +38,18 @@ use tower_api_keys::{
 /// As much as `tokio::spawn` asks for, and an executor that moves tasks between threads.
 fn spawned<T: Send + 'static>(_: impl Future<Output = T> + Send + 'static) {}
 
+/// A function of a service between a task and a call: a span, a time limit, a helper. With these around it, no call may be
+/// deeper than compilers look (the `recursion_limit` of a crate is 128).
+async fn within<T>(call: impl Future<Output = T>) -> T {
+    call.await
+}
+
+macro_rules! within_four {
+    ($call:expr) => {
+        within(within(within(within($call))))
+    };
+}
+
 /// Something of this type. Nothing in this file runs.
 fn made<T>() -> T {
     unreachable!("this is compiled and not run")
@@ -47,11 +59,11 @@ fn made<T>() -> T {
 macro_rules! spawns {
     ($type:ident::$name:ident; $($own:ident: $of:ty),* => $call:expr) => {{
         $(#[allow(unused_mut, reason = "some calls take `&mut`")] let mut $own: $of = made();)*
-        spawned(async move {
+        spawned(within_four!(within_four!(within_four!(async move {
             let answer = $call.await;
             $(let _owned = &$own;)*
             answer
-        });
+        }))));
     }};
 }
 
@@ -59,7 +71,7 @@ macro_rules! spawns {
 macro_rules! spawns_once {
     ($type:ident::$name:ident; $($own:ident: $of:ty),* => $call:expr) => {{
         $(let $own: $of = made();)*
-        spawned(async move { $call.await });
+        spawned(within_four!(within_four!(within_four!(async move { $call.await }))));
     }};
 }
 
@@ -158,6 +170,8 @@ macro_rules! calls_over {
             spawns!(ResponseFuture::poll; layer: ApiKeyLayer<$store>
                 => layer.layer(made::<Inner>()).oneshot(made::<Request<Full<Bytes>>>()));
             spawns!(free::check_reader; store: $store => check_reader(&store, refuse));
+            spawns!(free::check_reader; store: $store, writer: MemoryStore
+                => check_reader(&store, |change| apply_to(&writer, change)));
             spawns!(free::check_store; store: $store => check_store(&store));
             spawns!(free::check_pair; store: $store, other: MemoryStore => check_pair(&store, &other));
         }
@@ -172,6 +186,8 @@ macro_rules! copies_of {
             spawns!(PortableStore::import; store: $store, rows: Rows => store.import(&rows));
             spawns!(free::check_portable; store: $store => check_portable(&store));
             spawns!(Copying::into_future; store: $store, target: MemoryStore => store::copy(&store, &target));
+            spawns!(Copying::into_future; store: $store, target: MemoryStore, told: Vec<String>
+                => store::copy(&store, &target).with_progress(|progress| told.push(progress.place.to_string())));
             spawns!(Copying::into_future; source: MemoryStore, store: $store
                 => store::copy(&source, &store).with_progress(|_| {}));
         }
@@ -182,6 +198,15 @@ type Inner = BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, In
 
 async fn refuse(_: Change) -> Result<Applied, StoreError> {
     made()
+}
+
+/// What a service's own functions may do: borrow from the task that calls.
+async fn apply_to(store: &MemoryStore, change: Change) -> Result<Applied, StoreError> {
+    store.apply(&change).await
+}
+
+async fn is_member(table: &str, user: UserId, team: &TeamRef) -> Result<bool, Infallible> {
+    Ok(table.contains(user.as_str()) && table.contains(team.team.as_str()))
 }
 
 calls_over!(over_any_store_at_all<S: KeyStore>, S);
@@ -217,6 +242,8 @@ fn over_no_store() {
     spawns!(Hasher::rehash; hasher: Hasher, text: String, stored: KeyHash => hasher.rehash(&text, &stored));
     spawns!(Principal::authorize_team; caller: Principal, team: TeamId
         => caller.authorize_team(&team, async |_| Ok::<_, Infallible>(true)));
+    spawns!(Principal::authorize_team; caller: Principal, team: TeamRef, table: String
+        => caller.authorize_team(&team, |user| is_member(&table, user, &team)));
     spawns!(SqliteStore::open; path: PathBuf => SqliteStore::open(&path));
     spawns!(SqliteStore::open_exclusive; path: PathBuf => SqliteStore::open_exclusive(&path));
     spawns!(SqliteStore::in_memory; => SqliteStore::in_memory());
@@ -264,6 +291,12 @@ fn in_handlers<S: KeyStore>() {
         allowed.map_err(|refused| Refusal::from(&refused))?;
         let issued = keys.manager().issue(IssueKey::team(team), &Actor::key(&caller, Rights::none())).await;
         Ok::<_, Refusal>(issued.map(|issued| issued.info().id.to_string()).map_err(|error| error.to_string()))
+    });
+    is_handler::<_, ApiKeys<S>>(|State(keys): Keys<S>, caller: InOrganization<UserPrincipal>| async move {
+        let manager = keys.manager_for(caller.organization().clone());
+        let actor = manager.actor(caller.user().user.clone(), Rights::none());
+        let teams = manager.teams_to_issue_for(&actor).await;
+        teams.map(|teams| teams.len().to_string()).map_err(|error| error.to_string())
     });
     is_handler::<_, ApiKeys<S>>(|State(keys): Keys<S>, text: String| async move {
         let proved = keys.authenticator().authenticate(&text).await;

@@ -12,7 +12,7 @@ pub fn holds_key(text: &[u8]) -> bool {
     let hex = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as usize);
     let in_any_case = |text: &[u8]| has_shape(text, |word| is_prefix(&word.to_ascii_lowercase()));
     let joined = join(text);
-    let in_digits = |text: &[u8]| any_run(text, 6, base64) || any_run(text, 4, hex);
+    let in_digits = |text: &[u8]| any_run(text, 6, 2, base64) || any_run(text, 4, 1, hex);
     in_any_case(text) || in_digits(text) || in_digits(&joined) || in_any_case(&unescape(text))
 }
 
@@ -34,42 +34,65 @@ fn has_shape(text: &[u8], is_word: impl Fn(&[u8]) -> bool) -> bool {
     })
 }
 
-/// Whether some run of digits of so many bits holds a key, from one of the first places of the run on.
-fn any_run(text: &[u8], bits: usize, value: impl Fn(u8) -> Option<usize>) -> bool {
+/// Whether some run of digits of so many bits holds a key, from one of the first places of the run on, with a byte for each
+/// character or with up to so many.
+fn any_run(text: &[u8], bits: usize, widest: usize, value: impl Fn(u8) -> Option<usize>) -> bool {
     text.split(|&byte| value(byte).is_none()).any(|run| {
         (0..run.len().min(4)).any(|start| {
             let digits = run[start..].iter().filter_map(|&byte| value(byte));
             let stream: Vec<usize> =
                 digits.flat_map(|digit| (0..bits).rev().map(move |bit| (digit >> bit) & 1)).collect();
             let byte = |bits: &[usize]| bits.iter().fold(0, |byte, &bit| (byte << 1) | bit as u8);
-            has_shape(&stream.chunks_exact(8).map(byte).collect::<Vec<_>>(), is_prefix)
+            let bytes: Vec<u8> = stream.chunks_exact(8).map(byte).collect();
+            (1..=widest).any(|width| {
+                let has_key =
+                    |skip| has_shape(&bytes.iter().copied().skip(skip).step_by(width).collect::<Vec<_>>(), is_prefix);
+                (0..width).any(has_key)
+            })
         })
     })
 }
 
-/// Without escapes: two digits behind `%`, `\x` or `\u00`, `\.`, and `&#46;` or `&#x2E;`.
+/// Without escapes: two digits behind `%`, `%u00`, `\x`, `\u00` and `\U000000`; `\u{2e}`, `\056`, `\.` and `=2E`; `&#46;`,
+/// `&#x2E;` and `&period;`.
 fn unescape(mut text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     while let Some(&first) = text.first() {
-        let two = |from: usize| {
-            let digits = text.get(from..from + 2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
-            Some((u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?, from + 2))
+        let number = |digits: &[u8], radix| {
+            let digits = std::str::from_utf8(digits)
+                .ok()
+                .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+            u8::from_str_radix(digits, radix).ok()
+        };
+        let fixed =
+            |from: usize, length: usize, radix| Some((number(text.get(from..from + length)?, radix)?, from + length));
+        // What is between a beginning and an end that is at most nine bytes on.
+        let between = |from: usize, end: u8| {
+            let length = text.get(from..)?.iter().take(9).position(|&byte| byte == end)?;
+            Some((&text[from..from + length], from + length + 1))
         };
         let entity = || {
-            let end = 2 + text.get(2..)?.iter().take(8).position(|&byte| byte == b';')?;
-            let digits = std::str::from_utf8(&text[2..end]).ok()?;
-            let (digits, radix) = digits.strip_prefix(['x', 'X']).map_or((digits, 10), |digits| (digits, 16));
-            if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return None;
-            }
-            Some((u8::from_str_radix(digits, radix).ok()?, end + 1))
+            let (name, end) = between(1, b';')?;
+            let byte = match name {
+                b"period" => b'.',
+                b"lowbar" => b'_',
+                [b'#', b'x' | b'X', digits @ ..] => number(digits, 16)?,
+                [b'#', digits @ ..] => number(digits, 10)?,
+                _ => return None,
+            };
+            Some((byte, end))
         };
         let escape = match text {
-            [b'%', ..] => two(1),
-            [b'\\', b'x', ..] => two(2),
-            [b'\\', b'u', b'0', b'0', ..] => two(4),
+            [b'%', b'u' | b'U', b'0', b'0', ..] => fixed(4, 2, 16),
+            [b'%', ..] => fixed(1, 2, 16),
+            [b'\\', b'x', ..] => fixed(2, 2, 16),
+            [b'\\', b'u', b'0', b'0', ..] => fixed(4, 2, 16),
+            [b'\\', b'U', b'0', b'0', b'0', b'0', b'0', b'0', ..] => fixed(8, 2, 16),
+            [b'\\', b'u', b'{', ..] => between(3, b'}').and_then(|(digits, end)| Some((number(digits, 16)?, end))),
+            [b'\\', b'0' | b'1', ..] => fixed(1, 3, 8),
             [b'\\', byte @ (b'.' | b'-' | b'_'), ..] => Some((*byte, 2)),
-            [b'&', b'#', ..] => entity(),
+            [b'=', ..] => fixed(1, 2, 16).filter(|(byte, _)| b".-_".contains(byte)),
+            [b'&', ..] => entity(),
             _ => None,
         };
         let (byte, length) = escape.unwrap_or((first, 1));

@@ -16,6 +16,12 @@ fn base64(text: &[u8]) -> [String; 4] {
         .map(|encode| encode(text))
 }
 
+/// In UTF-16, the low byte first or the high one.
+fn utf_16(text: &str) -> [Vec<u8>; 2] {
+    let units = || text.encode_utf16();
+    [units().flat_map(u16::to_le_bytes).collect(), units().flat_map(u16::to_be_bytes).collect()]
+}
+
 fn hex(text: &[u8]) -> String {
     text.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -38,6 +44,28 @@ fn key_in_base64_is_found_whatever_is_around_it_inside_and_outside() {
                     }
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn key_in_base64_of_utf_16_is_found() {
+    for key in [KEY, BRANDED] {
+        for inside in ["", "x", "x:", "é:", "\u{feff}", "Bearer ", "a longer line before it: "] {
+            for behind in ["", ":", ":x", "\r\n"] {
+                for bytes in utf_16(&format!("{inside}{key}{behind}")) {
+                    // At each place of a group.
+                    for shift in 0..3 {
+                        let bytes = [&b"abc"[..shift], bytes.as_slice()].concat();
+                        for encoded in base64(&bytes) {
+                            assert!(finds(&format!("Basic {encoded}")), "{inside:?} {behind:?} {shift} {encoded}");
+                        }
+                    }
+                }
+            }
+        }
+        for bytes in utf_16(&key[..key.len() - 1]) {
+            assert!(base64(&bytes).iter().all(|encoded| !finds(encoded)));
         }
     }
 }
@@ -82,6 +110,13 @@ fn key_with_escapes_is_found() {
             key.replace('_', "\\_").replace('.', "&#46;"),
             key.replace('.', "&#46;"),
             key.replace('.', "&#x2e;"),
+            key.replace('.', "&period;").replace('_', "&lowbar;"),
+            key.replace('.', "%u002E"),
+            key.replace('.', "\\u{2e}"),
+            key.replace('.', "\\U0000002E"),
+            key.replace('.', "\\056"),
+            key.replace('.', "=2E").replace('_', "=5f"),
+            format!("token={}", key.replace('.', "=2E")),
             format!("100% of &{}", key.replace('.', "%2e")),
         ] {
             assert!(finds(&text), "{text}");
@@ -103,6 +138,8 @@ fn less_than_a_key_is_none_in_any_code() {
     }
     for text in
         ["", "%", "%2", "%zz", "%+e", "\\u", "\\u00", "&#", "&#46", "&#;", "&#99999;", "dXNlci", "757365", "1c2VyL"]
+            .into_iter()
+            .chain(["=", "=2", "=zz", "\\u{", "\\u{2e", "\\0", "\\08", "&", "&;", "&perio;", "%u", "%u0", "UAcwBl"])
     {
         assert!(!finds(text), "{text:?}");
         assert!(finds(&format!("{text}{}{text}", percent(KEY, |c| c == '.'))), "{text:?}");
@@ -136,7 +173,8 @@ proptest! {
     ) {
         let key = KeyFormat::branded("acme").unwrap().generate(KeyKind::Team).unwrap();
         let whole = [&inside, key.expose_secret().as_bytes(), &behind].concat();
-        for encoded in base64(&whole) {
+        let [wide, _] = utf_16(key.expose_secret());
+        for encoded in [whole, [&inside, wide.as_slice(), &behind].concat()].iter().flat_map(|text| base64(text)) {
             let text = format!("{}{}", before, encoded);
             prop_assert!(finds(&text), "{}", text);
         }

@@ -119,6 +119,7 @@ fn misplaced() -> Vec<(Vec<u8>, MalformedReason)> {
     let k = KEY;
     let basic = |credentials: &str| format!("Basic {}", Base64::encode_string(credentials.as_bytes()));
     let hex: String = k.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let utf_16: Vec<u8> = format!("x:{k}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let texts = [
         (format!("Bearer%20{k}"), MissingScheme),
         (format!("Bearer: {k}"), MissingScheme),
@@ -167,6 +168,8 @@ fn misplaced() -> Vec<(Vec<u8>, MalformedReason)> {
         (format!("Api-Key {}", Base64UrlUnpadded::encode_string(k.as_bytes())), MissingScheme),
         (Base64UrlUnpadded::encode_string(k.as_bytes()), MissingScheme),
         (format!("Token {hex}"), MissingScheme),
+        (format!("Basic {}", Base64::encode_string(&utf_16)), MissingScheme),
+        (format!("=?utf-8?q?{}?=", k.replace('.', "=2E")), MissingScheme),
         (format!("Api-Key {}", k.replace('.', "%2E")), MissingScheme),
         (k.replace('.', "%2e"), MissingScheme),
         (format!("Key {}", k.to_uppercase()), MissingScheme),

@@ -13,7 +13,7 @@ use crate::{
         KeyHeaders, Refusal, RefusalCode, RejectionBody, RequireKeyLayer, acting_as, body::ResponseBody,
         settings::Settings,
     },
-    owner::KeyKind,
+    owner::{KeyKind, OrganizationId},
     principal::Principal,
 };
 
@@ -126,6 +126,45 @@ async fn what_a_layer_refuses() {
     }
 }
 
+/// To keys of other organizations: at once, after a wait, and of whom a layer further out proved.
+#[tokio::test]
+async fn what_a_layer_of_an_organization_refuses() {
+    let of_acme = |settings: &mut Settings| settings.organization = Some(OrganizationId::new("acme").unwrap());
+    let late = Script::new(|| Check::Pending(Box::pin(async { Ok(accepted("alice")) })));
+    for script in [Script::accepting(), late] {
+        for (request, grpc) in requests(&[("x-api-key", KEY)]) {
+            let what = what(&request);
+            check(&send(gate(Inner::new(), &script, of_acme), request).await, RefusalCode::WrongTeam, grpc, &what);
+        }
+        for (request, grpc) in requests(&[("x-api-key", KEY)]) {
+            let what = what(&request);
+            let outer = gate(gate(Inner::new(), &script, of_acme), &script, |_| {});
+            check(&outer.oneshot(request).await.unwrap(), RefusalCode::WrongTeam, grpc, &what);
+        }
+    }
+}
+
+/// By an answer that takes its time, alone and inside of a layer that shapes refusals.
+#[tokio::test]
+async fn what_a_rule_refuses_after_a_question() {
+    let asks = || {
+        RequireKeyLayer::new().find_organization(|_, _| async {
+            tokio::task::yield_now().await;
+            Ok::<_, std::io::Error>(None)
+        })
+    };
+    for (request, grpc) in requests(&[("x-api-key", KEY)]) {
+        let what = what(&request);
+        let response = gate(asks().layer(Inner::new()), &Script::accepting(), |_| {}).oneshot(request).await.unwrap();
+        check(&response, RefusalCode::WrongTeam, grpc, &what);
+    }
+    for (request, grpc) in requests(&[]) {
+        let what = what(&request);
+        let service = acting_as(Principal::fake().build()).layer(asks().layer(Inner::new()));
+        check(&send(service, request).await, RefusalCode::WrongTeam, grpc, &what);
+    }
+}
+
 /// A handler's own refusal of this code.
 fn handler(code: RefusalCode) -> Inner {
     Inner::answering(move || Refusal::new(code).into_http::<Full<Bytes>>().map(|_| Full::default()))
@@ -193,6 +232,8 @@ fn cached(code: RefusalCode) -> Inner {
         for (name, value) in [
             ("cache-control", "public, max-age=600"),
             ("cdn-cache-control", "max-age=600"),
+            ("edge-control", "cache-maxage=600s"),
+            ("x-litespeed-cache-control", "public, max-age=600"),
             ("vary", "origin"),
             ("x-request-id", "1"),
         ] {
@@ -216,7 +257,9 @@ async fn no_layer_inside_makes_a_refusal_cacheable() {
             *again.headers_mut() = request.headers().clone();
             let response = send(service, again).await;
             check(&response, RefusalCode::PlanRequired, grpc, &what);
-            assert!(!response.headers().contains_key("cdn-cache-control"), "{what}");
+            for name in ["cdn-cache-control", "edge-control", "x-litespeed-cache-control"] {
+                assert!(!response.headers().contains_key(name), "{what}: {name}");
+            }
             assert!(response.headers().get_all("vary").iter().any(|vary| vary == "origin"), "{what}");
             assert_eq!(response.headers()["x-request-id"], "1", "{what}");
         }

@@ -26,8 +26,8 @@ use tower_test::mock;
 use super::support::*;
 use crate::{
     auth::{AuthError, AuthErrorKind, Check},
-    middleware::{RequireKeyLayer, RequireKeyService, gate::Gate},
-    owner::{KeyKind, TeamId},
+    middleware::{MembershipQuestion, RequireKeyLayer, RequireKeyService, gate::Gate},
+    owner::{KeyKind, OrganizationId, TeamId},
 };
 
 type Limited = ConcurrencyLimit<Inner>;
@@ -133,6 +133,21 @@ async fn a_refused_connection_holds_no_limit() {
     }
 }
 
+/// A good key at the door of another organization, read now, after a wait, or by a layer further out.
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_another_organization_holds_no_limit() {
+    let of_acme = |inner: Limited, script: &Script| {
+        gate(inner, script, |settings| settings.organization = Some(OrganizationId::new("acme").unwrap()))
+    };
+    let late = Script::new(|| Check::Pending(Box::pin(async { Ok(accepted("alice")) })));
+    for (script, request) in [(Script::accepting(), keyed()), (late, keyed()), (Script::accepting(), by_alice())] {
+        let limited = limit_of_one();
+        let mut stranger = of_acme(limited.clone(), &script);
+        assert_eq!(readied(&mut stranger).await.call(request).await.unwrap().status(), 403);
+        assert_eq!(at_once(gate(limited, &Script::accepting(), |_| {}), keyed()).await, Some(200));
+    }
+}
+
 fn for_blue() -> RequireKeyLayer {
     RequireKeyLayer::new().team(|_| TeamId::new("blue").ok())
 }
@@ -157,6 +172,27 @@ async fn a_connection_without_the_right_holds_no_limit() {
     let limited = limit_of_one();
     let mut service: RequireKeyService<_> = RequireKeyLayer::new().kind(KeyKind::Team).layer(limited.clone());
     assert_eq!(readied(&mut service).await.call(by_alice()).await.unwrap().status(), 403);
+    assert_eq!(at_once(RequireKeyLayer::new().layer(limited), by_alice()).await, Some(200));
+}
+
+/// Whatever the answer is, or none because the service's own function panics.
+#[tokio::test(start_paused = true)]
+async fn a_question_that_was_answered_with_no_holds_no_limit() {
+    type Answer = Result<bool, std::io::Error>;
+    async fn panics(_: MembershipQuestion) -> Answer {
+        panic!("a bug of the service")
+    }
+    let answers: [fn() -> Answer; 2] = [|| Ok(false), || Err(std::io::Error::other("directory down"))];
+    for (answer, status) in answers.into_iter().zip([403, 503]) {
+        let limited = limit_of_one();
+        let mut service = for_blue().membership(move |_| async move { answer() }).layer(limited.clone());
+        assert_eq!(readied(&mut service).await.call(by_alice()).await.unwrap().status(), status);
+        assert_eq!(at_once(RequireKeyLayer::new().layer(limited), by_alice()).await, Some(200));
+    }
+    let limited = limit_of_one();
+    let mut service = for_blue().membership(panics).layer(limited.clone());
+    let mut future = Box::pin(readied(&mut service).await.call(by_alice()));
+    assert!(catch_unwind(AssertUnwindSafe(|| poll(&mut future).is_ready())).is_err());
     assert_eq!(at_once(RequireKeyLayer::new().layer(limited), by_alice()).await, Some(200));
 }
 

@@ -1,6 +1,7 @@
 use std::{future::poll_fn, net::IpAddr, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{
     AsyncMessage, Client, Config, Connection, NoTls,
@@ -60,15 +61,17 @@ impl Server {
 
     /// A connection whose notifications are heard.
     pub(super) async fn connect(&self, hear: impl Fn(&str) + Send + 'static) -> Result<Client, tokio_postgres::Error> {
+        // Boxed, and of no type that a compiler looks into: it is at the bottom of most calls, and compilers refuse to look
+        // arbitrarily deep for what keeps a future from being sent.
         match &self.transport {
             Transport::Plain => {
-                let (client, connection) = self.config.connect(NoTls).await?;
+                let (client, connection) = self.config.connect(NoTls).boxed().await?;
                 drive(connection, hear);
                 Ok(client)
             }
             #[cfg(feature = "postgres-tls")]
             Transport::Tls(tls) => {
-                let (client, connection) = self.config.connect(tls.clone()).await?;
+                let (client, connection) = self.config.connect(tls.clone()).boxed().await?;
                 drive(connection, hear);
                 Ok(client)
             }
