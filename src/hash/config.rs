@@ -99,7 +99,7 @@ impl HasherConfig {
 
     /// Nothing is ever taken over: a test that holds a hashing thread would look like one that gets no core.
     #[cfg(test)]
-    pub(super) fn without_relief(mut self) -> Self {
+    pub(crate) fn without_relief(mut self) -> Self {
         self.has_relief = false;
         self
     }
