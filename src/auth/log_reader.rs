@@ -20,7 +20,7 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    log::log,
+    log::{Repeated, log},
     store::{Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError, guarded},
     time::Clock,
 };
@@ -46,6 +46,8 @@ pub(super) struct LogReader<R> {
     reads: Mutex<Reads>,
     /// The log cannot be read.
     breaker: Breaker,
+    reset: Repeated,
+    lost: Repeated,
 }
 
 #[derive(Default)]
@@ -98,6 +100,8 @@ impl<R: KeyReader> LogReader<R> {
             is_applied: AtomicBool::new(false),
             reads: Mutex::default(),
             breaker: Breaker::new(trouble),
+            reset: Repeated::new(),
+            lost: Repeated::new(),
         }
     }
 
@@ -214,15 +218,25 @@ impl<R: KeyReader> LogReader<R> {
         // At the very place where it was, the log is the one it was; and an empty one had nothing to lose.
         let is_lost = is_near && now != before && before != Head::EMPTY;
         self.meter.log_reset(is_lost);
+        // Two servers that answer in turns are told apart by each read.
+        let repeated = if is_lost { &self.lost } else { &self.reset };
+        let Some(_times) = repeated.happened() else { return };
         if is_lost {
             log!(
                 error,
                 position = before.position,
                 position_now = now.position,
+                times = _times,
                 "the change log does not go on from where it was: the key store lost changes; repeat the last revocations"
             );
         } else {
-            log!(warn, position = before.position, position_now = now.position, "the change log begins anew");
+            log!(
+                warn,
+                position = before.position,
+                position_now = now.position,
+                times = _times,
+                "the change log begins anew"
+            );
         }
     }
 

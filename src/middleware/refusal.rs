@@ -123,7 +123,9 @@ impl From<&AuthError> for Refusal {
             AuthErrorKind::Invalid => Self::new(RefusalCode::InvalidKey),
             AuthErrorKind::Malformed(reason) => Self::malformed(reason),
             AuthErrorKind::OwnerSuspended => Self::new(RefusalCode::OwnerSuspended),
-            AuthErrorKind::Overloaded | AuthErrorKind::Starved => Self::new(RefusalCode::Overloaded),
+            AuthErrorKind::HashFailed | AuthErrorKind::Overloaded | AuthErrorKind::Starved => {
+                Self::new(RefusalCode::Overloaded)
+            }
             AuthErrorKind::Revoked => Self::new(RefusalCode::KeyRevoked),
             AuthErrorKind::StoreUnavailable => Self::new(RefusalCode::StoreUnavailable),
         };

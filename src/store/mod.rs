@@ -43,6 +43,7 @@ mod rows;
 mod sqlite;
 
 pub use any::AnyStore;
+pub(crate) use change::created_by;
 pub use change::{Applied, AuditedWrite, Change, ChangeId, Guard, KeyUpdate, OwnerChange, Write, WriteOutcome};
 pub use contract::{FoundKey, KeyReader, KeyStore};
 pub use copy::{Copied, Copying, Progress, copy};

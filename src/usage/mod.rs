@@ -22,8 +22,8 @@ mod source;
 mod tally;
 
 pub(crate) use budget::StoredSources;
-pub(crate) use detail::is_of_a_wrong_clock;
 pub use detail::{Contact, UsageCount, UsageDetail};
+pub(crate) use detail::{LARGEST_SKEW, is_of_a_wrong_clock};
 pub use meaning::OutcomeSummary;
 pub(crate) use origin::Origin;
 pub(crate) use recorder::{Counted, Seen, UsageRecorder};
