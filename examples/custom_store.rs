@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::Mutex;
 use tower_api_keys::{
-    Timestamp,
+    Owner, Timestamp,
     audit::EventRow,
     key::KeyId,
     record::{Hold, KeyRow, OwnerStatusRow},
@@ -270,12 +270,17 @@ impl Tables {
             Guard::Live(id) if self.keys.get(id.as_str()).is_some_and(|key| is_live(key, now)) => Ok(()),
             Guard::NoLiveSuccessor(id) if self.keys.values().any(|key| succeeds(key, id)) => Err(Conflict::Successor),
             Guard::NoLiveSuccessor(_) => Ok(()),
-            Guard::IssuedBelow { organization, by, since, limit } => {
-                let by = by.to_string();
+            Guard::IssuedBelow { by, since, until, limit } => {
+                let person = match &by.owner {
+                    Owner::User(user) => format!("user:{user}"),
+                    Owner::Team(_) => String::new(), // which makes keys with its keys only
+                };
+                let window = since.as_millis()..=until.as_millis();
+                let makes = |id: &String| self.keys.get(id).is_some_and(|key| OwnerRef::of(key).as_ref() == Some(by));
                 let made = |key: &&KeyRow| {
-                    key.organization == organization.as_str()
-                        && key.created_by == by
-                        && key.created_at >= since.as_millis()
+                    key.organization == by.organization.as_str()
+                        && window.contains(&key.created_at)
+                        && (key.created_by == person || key.created_via_key.as_ref().is_some_and(makes))
                 };
                 if self.count(made) < *limit as usize { Ok(()) } else { Err(conflict) }
             }

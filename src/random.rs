@@ -27,3 +27,11 @@ pub(crate) fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, Rando
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gave no randomness")]
 pub struct RandomnessError(#[source] getrandom::Error);
+
+#[cfg(test)]
+impl RandomnessError {
+    /// As of an operating system that gives none.
+    pub(crate) const fn injected() -> Self {
+        Self(getrandom::Error::UNEXPECTED)
+    }
+}

@@ -173,9 +173,9 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// a fleet the shortest setting wins: each node deletes by its own.
     ///
     /// Events are deleted only if two witnesses agree on the day: this node's clock, and that of the node on another machine
-    /// that last had a turn, or where there is none the newest event and how long this machine runs. And of the trail goes
-    /// in a day the larger of a tenth and what became old since the last turn, so that an old trail goes little by little
-    /// once this is set. The log says how many went, and why if none may.
+    /// that last had a turn, if it goes on beside this one; else the newest event and how long this machine runs. And of the
+    /// trail goes in a day the larger of a tenth and what became old since the last turn, so that an old trail goes little
+    /// by little once this is set, or set to less. The log says how many went, and why if none may.
     ///
     /// What nobody asks for any more goes in any case, once an hour: all but 100,000 rows of the change log, and the
     /// results of changes, which are there for whoever repeats one, after a week.
@@ -255,8 +255,9 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
-    /// How many keys a person, or a key that acts, may make in an organization within an hour, successors in rotations
-    /// among them. Default: as many as they like. The [system](crate::Actor::system) always may.
+    /// How many keys a person may make in an organization within an hour, or a team with its keys; successors in rotations
+    /// are among them, and so is what a personal key makes for its owner. Default: as many as they like. The
+    /// [system](crate::Actor::system) always may.
     pub fn max_issues_per_hour(mut self, keys: u32) -> Self {
         self.rules.quotas.issues_per_hour = Some(keys);
         self

@@ -232,8 +232,9 @@ impl<R: KeyReader> Inner<R> {
                 AuthError::new(AuthErrorKind::Invalid)
             }
             VerifyErrorKind::Corrupt => self.unreadable(known.record.id, Some(known.owner_ref())).with_source(error),
+            VerifyErrorKind::Failed => AuthError::new(AuthErrorKind::HashFailed).with_source(error),
+            VerifyErrorKind::Overloaded => AuthError::overloaded(error.retry_after(), error),
             VerifyErrorKind::Starved => AuthError::starved(error.retry_after(), error),
-            _ => AuthError::overloaded(error.retry_after(), error),
         }
     }
 
@@ -276,5 +277,46 @@ impl Known {
 
     fn shared_owner(&self) -> &Arc<SharedOwner> {
         self.shared.get_or_init(|| SharedOwner::new(self.owner_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+    use crate::{
+        audit::EventRow,
+        auth::{AuthSettings, Authenticator},
+        hash::{Argon2Params, HasherConfig},
+        key::KeyFormat,
+        owner::KeyKind,
+        record::KeyRow,
+        store::{AuditedWrite, Change, ChangeId, KeyStore, MemoryStore, Write},
+        time::Timestamp,
+    };
+
+    /// What failed is not called too much.
+    #[tokio::test]
+    async fn a_hash_that_failed_is_told_as_such_and_the_key_is_good_the_next_time() {
+        let store = Arc::new(MemoryStore::new());
+        // On a busy machine, another thread would do what this one failed to.
+        let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_threads(1).without_relief();
+        let authenticator = Authenticator::new(store.clone(), AuthSettings::new().with_hasher(hasher)).unwrap();
+        let key = KeyFormat::unbranded().generate(KeyKind::Team).unwrap();
+        let hash = authenticator.0.hasher.hash(key.expose_secret()).await.unwrap();
+        let (id, hash, tag) = (key.id().to_string(), hash.phc().to_owned(), hash.tag().to_bytes());
+        let write = AuditedWrite {
+            write: Write::Insert(KeyRow { id, hash, tag, ..KeyRow::example() }),
+            event: EventRow::example(),
+        };
+        let (id, at) = (ChangeId::from_bytes([1; 16]), Timestamp::MIN);
+        store.apply(&Change { id, at, writes: vec![write], guards: Vec::new(), dedupe: None }).await.unwrap();
+        authenticator.0.hasher.break_next_run();
+        let error = authenticator.authenticate(key.expose_secret()).await.unwrap_err();
+        assert_eq!(error.kind(), AuthErrorKind::HashFailed);
+        assert!(error.kind().is_temporary() && error.to_string().starts_with("the key could not be hashed"));
+        assert_eq!(error.source().unwrap().to_string(), "the hashing run failed");
+        authenticator.authenticate(key.expose_secret()).await.unwrap();
     }
 }

@@ -57,6 +57,9 @@ pub enum AuthErrorKind {
     CorruptRecord,
     /// The key's time is over. Only a caller who has the key is told.
     Expired,
+    /// The key could not be hashed: a run failed, or the system gave no thread or no memory. Nothing is wrong with the key, as
+    /// far as is known.
+    HashFailed,
     /// Unknown id, wrong secret, or another kind of key: nobody is told which.
     Invalid,
     /// The text is no key, and why.
@@ -79,7 +82,12 @@ impl AuthErrorKind {
     pub const fn is_temporary(self) -> bool {
         matches!(
             self,
-            Self::ClockUnsure | Self::CorruptRecord | Self::Overloaded | Self::Starved | Self::StoreUnavailable
+            Self::ClockUnsure
+                | Self::CorruptRecord
+                | Self::HashFailed
+                | Self::Overloaded
+                | Self::Starved
+                | Self::StoreUnavailable
         )
     }
 
@@ -93,8 +101,8 @@ impl AuthErrorKind {
             Self::Invalid => RefusalCode::InvalidKey,
             Self::Malformed(_) => RefusalCode::MalformedKey,
             Self::OwnerSuspended => RefusalCode::OwnerSuspended,
-            // One for both: a client does the same about them, and how a node spends its cores is not for it to know.
-            Self::Overloaded | Self::Starved => RefusalCode::Overloaded,
+            // One for all: a client does the same about them, and how a node spends its cores is not for it to know.
+            Self::HashFailed | Self::Overloaded | Self::Starved => RefusalCode::Overloaded,
             Self::Revoked => RefusalCode::KeyRevoked,
             Self::StoreUnavailable => RefusalCode::StoreUnavailable,
         }
@@ -186,14 +194,13 @@ impl fmt::Display for AuthError {
             }
             AuthErrorKind::CorruptRecord => "the key cannot be checked: restore or replace its stored record",
             AuthErrorKind::Expired => "the key has expired: use another one",
+            AuthErrorKind::HashFailed => "the key could not be hashed: keep it, and ask again",
             AuthErrorKind::Invalid => "the key is not valid: check that it is the right one for this service",
             AuthErrorKind::Malformed(reason) => return self.fmt_malformed(reason, f),
             AuthErrorKind::OwnerSuspended => "the owner of the key is held or closed: an admin can lift a hold",
             AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
             AuthErrorKind::Revoked => "the key was revoked: use another one",
-            AuthErrorKind::Starved => {
-                "no core was free to hash the key: other work keeps them all busy; ask again in a moment"
-            }
+            AuthErrorKind::Starved => "no core was free to hash the key: ask again in a moment",
             AuthErrorKind::StoreUnavailable => "the key cannot be checked at the moment: keep it, and ask again",
         })
     }

@@ -24,8 +24,11 @@ pub(super) struct Trouble {
     /// How many of the ways to the store are blocked. Less than none where the word that one is free came first.
     blocked: AtomicI64,
     refused: Repeated,
+    clock: Repeated,
     corrupt: Repeated,
+    hashing: Repeated,
     overloaded: Repeated,
+    starved: Repeated,
     unavailable: Repeated,
     /// Stored keys that something is wrong with.
     keys: Mutex<HashMap<KeyId, Repeated>>,
@@ -34,8 +37,7 @@ pub(super) struct Trouble {
 impl Trouble {
     /// A way to the store is blocked from now on, by this.
     pub(super) fn begins(&self, error: &StoreError) {
-        if self.blocked.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.refused.was_told();
+        if self.blocked.fetch_add(1, Ordering::Relaxed) == 0 && self.refused.begins() {
             log!(
                 warn,
                 error = error as &dyn std::error::Error,
@@ -47,23 +49,30 @@ impl Trouble {
 
     /// It is free again.
     pub(super) fn ends(&self) {
-        if self.blocked.fetch_sub(1, Ordering::Relaxed) == 1 {
-            let _refused = self.refused.is_over();
+        if self.blocked.fetch_sub(1, Ordering::Relaxed) == 1
+            && let Some(_refused) = self.refused.is_over()
+        {
             log!(info, refused = _refused, "the key store answers again");
         }
     }
 
     /// A request was refused that may succeed later.
     pub(super) fn refused(&self, error: &AuthError, key: Option<KeyId>) {
-        if error.is_of_outage() && self.blocked.load(Ordering::Relaxed) > 0 {
-            if let Some(_refused) = self.refused.happened() {
+        if error.is_of_outage() {
+            if self.blocked.load(Ordering::Relaxed) <= 0 {
+                // It is over by now, which was told of.
+                self.refused.happened_before();
+            } else if let Some(_refused) = self.refused.happened() {
                 log!(warn, refused = _refused, "the key store still does not answer: requests are refused");
             }
             return;
         }
         let repeated = match error.kind() {
+            AuthErrorKind::ClockUnsure => &self.clock,
             AuthErrorKind::CorruptRecord => &self.corrupt,
+            AuthErrorKind::HashFailed => &self.hashing,
             AuthErrorKind::Overloaded => &self.overloaded,
+            AuthErrorKind::Starved => &self.starved,
             _ => &self.unavailable,
         };
         if let Some(_refused) = repeated.happened() {

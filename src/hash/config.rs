@@ -99,7 +99,7 @@ impl HasherConfig {
 
     /// Nothing is ever taken over: a test that holds a hashing thread would look like one that gets no core.
     #[cfg(test)]
-    pub(super) fn without_relief(mut self) -> Self {
+    pub(crate) fn without_relief(mut self) -> Self {
         self.has_relief = false;
         self
     }
@@ -156,7 +156,7 @@ impl fmt::Display for HasherSetupError {
         f.write_str(match self.kind {
             HasherSetupErrorKind::CheckWait => "a check waits 1 millisecond to 60 seconds for its hash",
             HasherSetupErrorKind::Queue => "1 to 65536 checks may wait for a hashing thread",
-            HasherSetupErrorKind::Randomness => "the operating system gave no randomness",
+            HasherSetupErrorKind::Randomness => "the hasher has no secret of its own",
             HasherSetupErrorKind::Threads => "there are 1 to 1024 hashing threads",
         })
     }

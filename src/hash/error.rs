@@ -97,7 +97,7 @@ impl VerifyError {
     }
 
     /// Not done, for this reason, and after this time if it was waited for.
-    pub(super) fn not_done(kind: VerifyErrorKind, waited: Option<Duration>, retry_after: Duration) -> Self {
+    pub(crate) fn not_done(kind: VerifyErrorKind, waited: Option<Duration>, retry_after: Duration) -> Self {
         Self(Reason::not_done(kind, waited, retry_after))
     }
 
@@ -189,11 +189,11 @@ impl HashError {
     }
 
     /// Not done, for this reason, and after this time if it was waited for.
-    pub(super) fn not_done(kind: HashErrorKind, waited: Option<Duration>, retry_after: Duration) -> Self {
+    pub(crate) fn not_done(kind: HashErrorKind, waited: Option<Duration>, retry_after: Duration) -> Self {
         Self(Reason::not_done(kind, waited, retry_after))
     }
 
-    pub(super) fn caused(kind: HashErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn caused(kind: HashErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
         Self(Reason::caused(kind, source))
     }
 }
@@ -205,7 +205,7 @@ impl fmt::Display for HashError {
             HashErrorKind::Crowded => "too many hashes of the same requester wait",
             HashErrorKind::Failed => "the hashing run failed",
             HashErrorKind::Overloaded => return too_many(f, self.0.waited),
-            HashErrorKind::Randomness => "the operating system gave no randomness",
+            HashErrorKind::Randomness => "there is no salt for the hash",
             HashErrorKind::Starved => return no_core(f, self.0.waited),
         })
     }
@@ -280,7 +280,7 @@ fn too_many(f: &mut fmt::Formatter<'_>, waited: Option<Duration>) -> fmt::Result
 
 fn no_core(f: &mut fmt::Formatter<'_>, waited: Option<Duration>) -> fmt::Result {
     match waited {
-        None => f.write_str("no core was free to hash"),
+        None => f.write_str("other work keeps all cores busy"),
         Some(waited) => write!(f, "no core was free to hash for {waited:?}: other work keeps them all busy"),
     }
 }

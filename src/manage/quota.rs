@@ -5,6 +5,7 @@ use crate::{
     owner::{Owner, OwnerRef},
     store::Guard,
     time::Timestamp,
+    usage::LARGEST_SKEW,
 };
 
 /// The window of [`Quota::IssuesPerHour`].
@@ -23,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Quota {
-    /// Keys that one actor makes within an hour.
+    /// Keys that a person makes within an hour, those among them that their keys make; or the keys of one team.
     IssuesPerHour(u32),
     /// Live keys of one user or team.
     LiveKeys(u32),
@@ -63,13 +64,15 @@ impl Quotas {
         Some((Guard::LiveKeysBelow { owner: owner.clone(), limit }, Quota::LiveKeys(limit)))
     }
 
-    /// Whether this actor may make one more key in this owner's organization. The system makes as many as it likes: its
-    /// jobs are the service's own.
+    /// Whether this actor may make one more key in this owner's organization. A key makes its own on the account of its
+    /// owner: it would find an hour of its own in each key that it makes or rotates into. The system makes as many as it
+    /// likes: its jobs are the service's own.
     pub(super) fn issues(self, actor: &Actor, owner: &OwnerRef, at: Timestamp) -> Option<(Guard, Quota)> {
-        let limit = self.issues_per_hour.filter(|_| !actor.is_system())?;
+        let limit = self.issues_per_hour?;
+        let by = OwnerRef { organization: owner.organization.clone(), owner: actor.standing_on()? };
         // A key made an hour ago, to the millisecond, is no longer within the hour.
         let since = at.saturating_sub(HOUR).saturating_add(Duration::from_millis(1));
-        let organization = owner.organization.clone();
-        Some((Guard::IssuedBelow { organization, by: actor.id(), since, limit }, Quota::IssuesPerHour(limit)))
+        let until = at.saturating_add(LARGEST_SKEW);
+        Some((Guard::IssuedBelow { by, since, until, limit }, Quota::IssuesPerHour(limit)))
     }
 }

@@ -6,7 +6,7 @@ use super::error::Conflict;
 use crate::{
     audit::EventRow,
     key::KeyId,
-    owner::{OrganizationId, OwnerRef},
+    owner::{OrganizationId, Owner, OwnerRef},
     record::{ActorId, Hold, KeyRow, OwnerStatusRow},
     time::Timestamp,
     words::words,
@@ -183,15 +183,15 @@ impl OwnerChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Guard {
-    /// This actor made fewer than `limit` keys of this organization at or after `since`, whatever became of them. To know
-    /// it takes a look at so many keys at most.
+    /// Fewer than `limit` keys of the owner's organization were made from `since` to `until` by this user, or with keys of
+    /// this user or team, whatever became of them. To know it may take a look at every key that the owner ever had.
     IssuedBelow {
-        /// The customer.
-        organization: OrganizationId,
-        /// Who made them.
-        by: ActorId,
+        /// The user who made them, or the user or team whose keys did.
+        by: OwnerRef,
         /// The first moment that counts.
         since: Timestamp,
+        /// The last moment that counts: what is later was dated by a wrong clock.
+        until: Timestamp,
         /// One more than there may be.
         limit: u32,
     },
@@ -209,6 +209,14 @@ pub enum Guard {
     NoLiveSuccessor(KeyId),
     /// The owner is neither held nor closed.
     OwnerActive(OwnerRef),
+}
+
+/// What `created_by` says of the keys that this user made; that of no key for a team, which makes none but with its keys.
+pub(crate) fn created_by(owner: &Owner) -> String {
+    match owner {
+        Owner::Team(_) => String::new(),
+        Owner::User(user) => ActorId::User(user.clone()).to_string(),
+    }
 }
 
 /// What [`KeyStore::apply`](super::KeyStore::apply) did, one outcome for each write.

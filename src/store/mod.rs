@@ -39,6 +39,7 @@ mod transfer;
 pub use any::AnyStore;
 #[doc(hidden)]
 pub use any::{ErasedReader, ErasedStore};
+pub(crate) use change::created_by;
 pub use change::{Applied, AuditedWrite, Change, ChangeId, Effect, Guard, KeyUpdate, OwnerChange, Write};
 pub use contract::{FoundKey, KeyReader, KeyStore};
 pub use error::{Conflict, StoreError, StoreErrorKind};

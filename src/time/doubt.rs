@@ -8,7 +8,7 @@ pub(crate) const LONGEST_DOUBT: Duration = Duration::from_secs(30);
 const LONGEST_DOUBT_MILLIS: i64 = 30_000;
 
 /// How far the wall clock may be set within [`LONGEST_DOUBT`] without a doubt: small corrections are everyday.
-pub(super) const TOLERANCE_MILLIS: i64 = 3_000;
+const TOLERANCE_MILLIS: i64 = 3_000;
 
 /// Holds a wall clock, which anybody may set, against a steady one, which nobody can: it counts the time since the machine
 /// started, suspended or not.

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     clock::{Boot, Clock, ClockReading},
-    doubt::{TOLERANCE_MILLIS, Watch},
+    doubt::Watch,
     ticks::{boot_id, steady_millis, wall_millis},
     timestamp::Timestamp,
 };
@@ -59,10 +59,11 @@ impl SystemClock {
                 self.latest.fetch_max(wall, Ordering::Relaxed);
                 return ClockReading::certain(Timestamp::clamped(wall));
             }
-            // Another thread may have been about to write a time that is not believed any more.
-            if is_within(latest, checked, WINDOW_MILLIS + TOLERANCE_MILLIS) {
-                return ClockReading::certain(Timestamp::clamped(latest));
+            if wall == latest {
+                return ClockReading::certain(Timestamp::clamped(wall));
             }
+            // It went back, for however little: one that is set back again and again would stay within the time for which
+            // it is taken at its word. Or another thread was a moment ahead, or wrote a time that is not believed any more.
         }
         self.check(wall_millis)
     }
@@ -158,6 +159,22 @@ mod tests {
         let before = clock.now();
         clock.latest.store(before.as_millis() + 55 * DAY, Ordering::Relaxed);
         assert!(clock.now() < before.saturating_add(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn a_wall_clock_that_goes_back_is_not_taken_at_its_word() {
+        let clock = SystemClock::default();
+        let before = clock.now().as_millis();
+        // As if it had been held against the steady clock a while ago, and shown a later time since.
+        clock.checked.store(before - 500, Ordering::Relaxed);
+        assert_eq!(clock.read(before + 400), ClockReading::certain(Timestamp::clamped(before + 400)));
+        assert_eq!(clock.checked.load(Ordering::Relaxed), before - 500);
+        let reading = clock.read(before - 400);
+        assert!(clock.checked.load(Ordering::Relaxed) >= before, "it was not held against the steady clock");
+        assert!(
+            reading.is_certain() && reading.now().as_millis() >= before + 400,
+            "the time does not go back by little"
+        );
     }
 
     #[cfg(target_os = "linux")]

@@ -32,7 +32,7 @@ pub struct UsageCount {
 }
 
 /// How far the clocks of a fleet may be apart without one of them being wrong.
-const LARGEST_SKEW: Duration = Duration::from_secs(5 * 60);
+pub(crate) const LARGEST_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// Whether a time lies so far ahead of the present that the clock was wrong by which it was noted.
 pub(crate) fn is_of_a_wrong_clock(time: Timestamp, now: Timestamp) -> bool {

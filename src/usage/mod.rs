@@ -14,8 +14,8 @@ mod origin;
 mod row;
 mod source;
 
-pub(crate) use detail::is_of_a_wrong_clock;
 pub use detail::{CallHistory, UsageCount, UsageDetail};
+pub(crate) use detail::{LARGEST_SKEW, is_of_a_wrong_clock};
 pub use meaning::OutcomeSummary;
 pub(crate) use origin::Origin;
 pub use row::{UsageBatch, UsageRow, UsageTotals};

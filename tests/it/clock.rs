@@ -199,6 +199,27 @@ async fn nothing_is_decided_by_an_expiry_that_only_one_reading_calls_past() {
     manager.finish_rotation(&new.info().id, &system).await.unwrap();
 }
 
+/// A clock that was believed and is set right: what expired meanwhile has not expired.
+#[tokio::test]
+async fn no_second_successor_is_made_where_only_one_reading_calls_the_first_one_expired() {
+    let node = Node::new(MemoryStore::new(), &clock()).await;
+    let (manager, system) = (node.keys.manager(), system());
+    let old = node.issue(None).await;
+    let rotate = || RotateKey::of(old.id());
+    let first = rotate().expires_at(node.after(DAY * 30));
+    secrets::remember(manager.begin_rotation(first, &system).await.unwrap().plaintext().expose_secret());
+    node.jump(55);
+    node.clock.advance(DOUBT);
+    node.jump(-55);
+    for request in [rotate(), rotate().idempotency_key("once")] {
+        let error = manager.begin_rotation(request, &system).await.unwrap_err();
+        assert_eq!(error.kind(), ManageErrorKind::ClockUnsure);
+    }
+    node.clock.advance(DOUBT);
+    let error = manager.begin_rotation(rotate(), &system).await.unwrap_err();
+    assert_eq!(error.kind(), ManageErrorKind::RotationUnderWay);
+}
+
 /// Two nodes on one store, of which the first is 55 days ahead.
 async fn fleet() -> (Node<Arc<MemoryStore>>, Node<Arc<MemoryStore>>) {
     let store = Arc::new(MemoryStore::new());

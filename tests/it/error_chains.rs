@@ -7,6 +7,7 @@ use tower_api_keys::{
     auth::AuthSettings,
     hash::{Pepper, PepperId, Peppers},
     key::KeyFormat,
+    manage::{RevokeMany, RotateKey},
     store::{KeyReader, KeyStore, MemoryStore, SqliteStore, copy},
 };
 
@@ -105,6 +106,10 @@ async fn errors_of_a_manager_say_things_once() {
             revoked.err().into_iter().for_each(|error| assert_says_things_once(&error));
             let found = manager.find(&key.id(), &system()).await;
             found.err().into_iter().for_each(|error| assert_says_things_once(&error));
+            let many = manager.revoke_many(RevokeMany::of(user("alice")), &system()).await;
+            many.err().into_iter().for_each(|error| assert_says_things_once(&error));
+            let rotated = manager.begin_rotation(RotateKey::of(key.id()), &system()).await;
+            rotated.err().into_iter().for_each(|error| assert_says_things_once(&error));
             tokio::time::resume();
             hooks.heal();
         }
@@ -147,6 +152,8 @@ async fn errors_of_a_file_say_things_once() {
     let path = folder.path().join("keys.db");
     let alone = SqliteStore::open_exclusive(&path).await.unwrap();
     assert_says_things_once(&SqliteStore::open(&path).await.unwrap_err());
+    assert_says_things_once(&alone.backup_to(&path).await.unwrap_err());
+    assert_says_things_once(&alone.backup_to(folder.path().join("missing").join("copy.db")).await.unwrap_err());
     drop(alone);
 }
 

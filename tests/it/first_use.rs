@@ -10,10 +10,10 @@ use std::{
 
 use futures_util::future::join_all;
 use tower_api_keys::{
-    Actor, ApiKeys, IssueKey, ManualClock, OrganizationId,
+    Actor, ApiKeys, IssueKey, ManualClock, OrganizationId, Principal,
     auth::{AuthErrorKind, Freshness},
     hash::Argon2Params,
-    key::PlaintextKey,
+    key::{KeyId, PlaintextKey},
     manage::{ManageErrorKind, Rights, RotateKey},
     record::Hold,
     store::{KeyReader, KeyStore, MemoryStore, RehashedKey, SqliteStore},
@@ -86,6 +86,16 @@ async fn a_key_of_another_organization_and_of_a_brand_is_known_too() {
     let key = manager.issue(IssueKey::user(user("alice")), &system()).await.unwrap().into_plaintext();
     let principal = keys.authenticator().authenticate(remembered(key).expose_secret()).await.unwrap();
     assert_eq!((principal.organization(), runs(&keys)), (&organization, 1));
+}
+
+#[tokio::test]
+async fn a_personal_key_that_is_rotated_into_a_team_is_known_too() {
+    let keys = keys(MemoryStore::new(), &clock()).await;
+    let old = issue(&keys, user("alice")).await;
+    let rotate = RotateKey::of(old.id()).into_team(team("blue"));
+    let new = remembered(keys.manager().begin_rotation(rotate, &system()).await.unwrap().into_plaintext());
+    let principal = keys.authenticator().authenticate(new.expose_secret()).await.unwrap();
+    assert_eq!((principal.owner(), runs(&keys)), (&team("blue").into(), 2));
 }
 
 /// What is remembered is a proof: what became of the key meanwhile counts, whichever node did it.
@@ -236,6 +246,17 @@ async fn an_actor_who_makes_too_many_keys_at_once_is_told_so_and_no_other_is() {
         }
     }
     assert!((1..=4).contains(&refused), "{refused} of 20 were refused");
+    // Nor are they more who act with keys of their own.
+    let with_key = |id: &str| {
+        let key = Principal::fake().user("bob").unwrap().key(KeyId::new(id).unwrap());
+        Actor::key(&key.scopes("* keys:manage".parse().unwrap()).build(), Rights::none())
+    };
+    let keys_of_bob: Vec<_> = (0..40).map(|number| with_key(&format!("{number:0>20}"))).collect();
+    let mut asked: Vec<_> =
+        keys_of_bob.iter().map(|key| Box::pin(manager.issue(IssueKey::user(user("bob")), key))).collect();
+    let answers = asked.iter_mut().filter_map(futures_util::FutureExt::now_or_never);
+    let refused: Vec<_> = answers.filter_map(Result::err).map(|error| error.kind()).collect();
+    assert!(refused.len() >= 20 && refused.iter().all(|kind| *kind == ManageErrorKind::ActorBusy), "{refused:?}");
     // The same name in another organization is another actor; and so is everybody else.
     let elsewhere = keys.manager_for(OrganizationId::new("other").unwrap());
     let alice = Actor::system("alice").unwrap();

@@ -20,11 +20,11 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_keys::{
-    ApiKeys, Authenticator, IssueKey, ManualClock, OrganizationId, RefusalCode,
+    ApiKeys, Authenticator, Clock, IssueKey, KeyKind, ManualClock, OrganizationId, RefusalCode,
     auth::{AuthErrorKind, AuthMetrics, AuthSettings, RefusalCount},
     hash::HasherConfig,
-    key::{MalformedReason, PlaintextKey},
-    store::{KeyReader, MemoryStore},
+    key::{KeyFormat, KeyId, MalformedReason, PlaintextKey},
+    store::{Changes, FoundKey, Head, KeyReader, MemoryStore, StoreError},
 };
 
 use crate::support::{
@@ -553,6 +553,90 @@ async fn the_log_tells_once_that_the_store_does_not_answer_and_once_that_it_does
         "INFO tower_api_keys::auth::trouble: the key store answers again refused=99",
     ];
     assert_eq!(of_store, expected.iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_store_that_comes_and_goes_all_the_time_is_two_lines_a_minute() {
+    let service = service().await;
+    service.check_key().await.unwrap();
+    service.hooks.hides_head.store(true, Ordering::SeqCst);
+    let (log, _guard) = log(tracing::Level::INFO);
+    tokio::time::pause();
+    for _ in 0..100 {
+        service.hooks.fail("changes_since", Fault::Error, 1);
+        service.check_key().await.unwrap_err();
+        tokio::time::sleep(SECOND / 5).await;
+        service.check_key().await.unwrap();
+    }
+    let told = log.lines();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("the key store does not answer") && told[1].contains("answers again"), "{told:?}");
+    tokio::time::sleep(SECOND * 40).await;
+    service.hooks.fail("changes_since", Fault::Error, 1);
+    service.check_key().await.unwrap_err();
+    tokio::time::sleep(SECOND / 5).await;
+    let told = log.lines();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[3].ends_with("the key store answers again refused=100"), "{told:?}");
+}
+
+/// What the first of them told does not hide the second.
+#[tokio::test]
+async fn the_log_tells_of_each_kind_of_trouble_by_itself() {
+    let service = service().await;
+    let end = service.clock.now().saturating_add(SECOND * 86_400);
+    let mortal = service.keys.manager().issue(IssueKey::user(user("bob")).expires_at(end), &system()).await.unwrap();
+    let mortal = mortal.into_plaintext();
+    secrets::remember(mortal.expose_secret());
+    let (log, _guard) = log(tracing::Level::INFO);
+    service.clock.set_wall_clock(end);
+    for _ in 0..10 {
+        assert_eq!(service.check(mortal.expose_secret()).await, Err(AuthErrorKind::ClockUnsure));
+    }
+    service.hooks.fail("find", Fault::Error, 1);
+    assert_eq!(service.check_key().await, Err(AuthErrorKind::StoreUnavailable));
+    let told: Vec<_> = log.lines().into_iter().filter(|line| line.contains("a key could not be checked")).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("clock_unsure") && told[1].contains("store_unavailable"), "{told:?}");
+}
+
+/// Two servers behind one name, of which one lacks what the other one has.
+struct TwoServers(AtomicU64);
+
+impl KeyReader for TwoServers {
+    async fn find(&self, _: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        Ok(None)
+    }
+
+    async fn changes_since(&self, _: Option<Head>) -> Result<Changes, StoreError> {
+        let server = self.0.fetch_add(1, Ordering::SeqCst) % 2;
+        Ok(Changes::Reset { head: Head { position: 7, change: [server as u8; 16] } })
+    }
+
+    fn try_head(&self) -> Option<Head> {
+        None
+    }
+
+    async fn wait_for_change(&self, _: Head) {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn servers_that_contradict_each_other_are_told_of_once_and_then_counted() {
+    let settings = AuthSettings::new().with_hasher(cheap());
+    let authenticator = Authenticator::new(TwoServers(AtomicU64::new(0)), settings).unwrap();
+    let unknown = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
+    let (log, _guard) = log(tracing::Level::INFO);
+    for _ in 0..100 {
+        assert_eq!(
+            authenticator.authenticate(unknown.expose_secret()).await.unwrap_err().kind(),
+            AuthErrorKind::Invalid
+        );
+    }
+    assert_eq!(authenticator.metrics().log_losses, 99);
+    let told: Vec<_> = log.lines().into_iter().filter(|line| line.contains("lost changes")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
 }
 
 #[tokio::test]

@@ -1,15 +1,15 @@
 //! Guards: what must hold at the moment of commit.
 
 use tower_api_keys::{
-    KeyKind, Timestamp, UserId,
-    record::{ActorId, Hold},
+    KeyKind, Timestamp,
+    record::Hold,
     store::{Change, Conflict, Guard, KeyStore, OwnerChange, OwnerRef, Write},
 };
 
 use crate::{
     Candidate, Unmet,
     scene::{Sample, Scene, at},
-    unmet::{conflicts, made, same},
+    unmet::{conflicts, same},
 };
 
 pub(crate) async fn live_means_neither_absent_nor_revoked_nor_expired<S: KeyStore>(
@@ -106,33 +106,52 @@ pub(crate) async fn live_keys_of_an_owner_are_counted<S: KeyStore>(candidate: &C
     would_write(candidate, &scene, at(1_000), nobody, "no key under a limit of none", full).await
 }
 
-pub(crate) async fn keys_made_by_an_actor_are_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn keys_made_on_behalf_of_an_owner_are_counted<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
-    let alice = made(UserId::new("alice"))?;
+    let (alice, team) = (scene.owner_named(KeyKind::User, "alice")?, scene.owner_named(KeyKind::Team, "alice")?);
     let by = |sample: Sample, actor: &str, millis: u64| {
         sample.with(|row| (row.created_by, row.created_at) = (actor.to_owned(), at(millis).as_millis()))
     };
-    let (early, first, second) =
-        (by(scene.key()?, "user:alice", 99), by(scene.key()?, "user:alice", 100), by(scene.key()?, "user:alice", 300));
-    let others = ["user:Alice", "user:alice ", "system:alice", "key:AAAAAAAAAAAAAAAAAAAA"];
-    candidate.written(&scene.insert([&early, &first, &second])).await?;
-    for actor in others {
+    let (early, first, late) =
+        (by(scene.key()?, "user:alice", 99), by(scene.key()?, "user:alice", 100), by(scene.key()?, "user:alice", 301));
+    // The second is made with a key of hers that is dead by then.
+    let (hers, the_teams) = (scene.key_of(&alice)?, scene.key_of(&team)?);
+    let with = |sample: Sample, maker: &Sample| {
+        let id = maker.id.to_string();
+        by(sample, &format!("key:{id}"), 300).with(|row| row.created_via_key = Some(id))
+    };
+    candidate.written(&scene.insert([&early, &first, &late, &hers, &the_teams])).await?;
+    candidate.written(&scene.change(at(300), vec![hers.revoke()])).await?;
+    candidate.written(&scene.insert([&with(scene.key()?, &hers), &with(scene.key()?, &the_teams)])).await?;
+    for actor in ["user:Alice", "user:alice ", "system:alice", "key:AAAAAAAAAAAAAAAAAAAA"] {
         candidate.written(&scene.insert([&by(scene.key()?, actor, 200)])).await?;
     }
-    candidate.written(&elsewhere.insert([&by(elsewhere.key()?, "user:alice", 200)])).await?;
-    let below = |since: u64, limit| Guard::IssuedBelow {
-        organization: scene.organization(),
-        by: ActorId::User(alice.clone()),
+    let far_away = elsewhere.key_of(&elsewhere.owner_named(KeyKind::User, "alice")?)?;
+    candidate.written(&elsewhere.insert([&by(elsewhere.key()?, "user:alice", 200), &far_away])).await?;
+    candidate.written(&elsewhere.insert([&with(elsewhere.key()?, &far_away)])).await?;
+    let below = |by: &OwnerRef, since: u64, until: u64, limit| Guard::IssuedBelow {
+        by: by.clone(),
         since: at(since),
+        until: at(until),
         limit,
     };
     let full = Some(Conflict::Guard(0));
-    would_write(candidate, &scene, at(300), below(100, 2), "two keys, one made at the very beginning", full).await?;
-    would_write(candidate, &scene, at(300), below(100, 3), "two keys and room for one more", None).await?;
-    would_write(candidate, &scene, at(300), below(101, 2), "one key, and one a millisecond before", None).await?;
-    would_write(candidate, &scene, at(300), below(301, 0), "no key under a limit of none", full).await?;
+    let cases = [
+        ("two keys, at the very beginning and the very end", below(&alice, 100, 300, 2), full),
+        ("two keys and room for one more", below(&alice, 100, 300, 3), None),
+        ("one key, and one a millisecond before", below(&alice, 101, 300, 2), None),
+        ("one key, and one a millisecond after", below(&alice, 100, 299, 2), None),
+        ("no key under a limit of none", below(&alice, 302, 400, 0), full),
+        ("one key that a key of the team made", below(&team, 0, 400, 1), full),
+        ("one key that a key of the team made, and room for one more", below(&team, 0, 400, 2), None),
+    ];
+    for (what, guard, expected) in cases {
+        would_write(candidate, &scene, at(300), guard, what, expected).await?;
+    }
     candidate.written(&scene.change(at(300), vec![first.revoke()])).await?;
-    would_write(candidate, &scene, at(300), below(100, 2), "two keys, one of them revoked", full).await
+    would_write(candidate, &scene, at(300), below(&alice, 100, 300, 2), "two keys, one of them revoked", full).await
 }
 
 pub(crate) async fn the_guard_that_fails_is_named<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {

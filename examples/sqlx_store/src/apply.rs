@@ -1,6 +1,6 @@
 use sqlx::{PgTransaction, Row};
 use tower_api_keys::{
-    Timestamp,
+    Owner, Timestamp,
     audit::EventRow,
     record::{Hold, KeyRow, OwnerStatusRow},
     store::{Applied, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, OwnerRef, Write},
@@ -45,15 +45,23 @@ async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard,
         where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
     const HAS_NO_SUCCESSOR: &str = "select not exists (select 1 from keys.api_keys \
         where replaces = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
-    const ISSUED_BELOW: &str = "select count(*) < $4 from (select 1 from keys.api_keys \
-        where organization = $1 and created_by = $2 and created_at >= $3 limit $4) made";
+    const ISSUED_BELOW: &str = "select count(*) < $7 from (\
+        select 1 from keys.api_keys where organization = $1 and created_by = $4 and created_at between $5 and $6 \
+        union all select 1 from keys.api_keys maker join keys.api_keys made on made.organization = $1 \
+            and made.created_via_key = maker.id and made.created_at between $5 and $6 and made.created_by <> $4 \
+        where maker.organization = $1 and maker.kind = $2 and maker.owner = $3 limit $7) made";
     const LIVE_KEYS_BELOW: &str = "select count(*) < $5 from (select 1 from keys.api_keys \
         where organization = $1 and kind = $2 and owner = $3 \
             and revoked_at is null and (expires_at is null or $4 < expires_at) limit $5) live";
     let (holds, conflict) = match guard {
-        Guard::IssuedBelow { organization, by, since, limit } => {
-            let query = sqlx::query_scalar(ISSUED_BELOW).bind(organization.as_str()).bind(by.to_string());
-            let query = query.bind(since.as_millis()).bind(i64::from(*limit));
+        Guard::IssuedBelow { by, since, until, limit } => {
+            let person = match &by.owner {
+                Owner::User(user) => format!("user:{user}"),
+                Owner::Team(_) => String::new(), // which makes keys with its keys only
+            };
+            let query = sqlx::query_scalar(ISSUED_BELOW).bind(by.organization.as_str());
+            let query = query.bind(by.owner.kind().as_str()).bind(by.owner.id()).bind(person);
+            let query = query.bind(since.as_millis()).bind(until.as_millis()).bind(i64::from(*limit));
             (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
         }
         Guard::LiveKeysBelow { owner: of, limit } => {

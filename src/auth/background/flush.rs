@@ -34,6 +34,7 @@ pub(crate) struct UsageFlusher<S> {
     /// How many keys to ask about at a time: fewer after a read that failed, which may have asked for too much.
     keys_per_read: AtomicUsize,
     failed: Repeated,
+    again: Repeated,
     unreadable: Repeated,
 }
 
@@ -55,6 +56,7 @@ impl<S: KeyStore> UsageFlusher<S> {
             turn: tokio::sync::Mutex::default(),
             keys_per_read: AtomicUsize::new(KEYS_PER_READ),
             failed: Repeated::new(),
+            again: Repeated::new(),
             unreadable: Repeated::new(),
         }
     }
@@ -72,8 +74,7 @@ impl<S: KeyStore> UsageFlusher<S> {
         if flushed.is_err() {
             // Whoever flushes tells of it.
             flushes.fail();
-        } else if flushes.succeed(start) {
-            self.failed.is_over();
+        } else if flushes.succeed(start) && self.again.happened().is_some() {
             log!(info, "usage is written again");
         }
         flushed

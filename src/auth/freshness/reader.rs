@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     auth::{cache::ProofCache, meter::Meter, trouble::Trouble},
-    log::log,
+    log::{Repeated, log},
     store::{Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError, guarded},
     time::Clock,
 };
@@ -44,6 +44,8 @@ pub(in crate::auth) struct LogReader<R> {
     reads: Mutex<Reads>,
     /// The log cannot be read.
     breaker: Breaker,
+    reset: Repeated,
+    lost: Repeated,
 }
 
 #[derive(Default)]
@@ -96,6 +98,8 @@ impl<R: KeyReader> LogReader<R> {
             is_applied: AtomicBool::new(false),
             reads: Mutex::default(),
             breaker: Breaker::new(trouble),
+            reset: Repeated::new(),
+            lost: Repeated::new(),
         }
     }
 
@@ -212,15 +216,25 @@ impl<R: KeyReader> LogReader<R> {
         // At the very place where it was, the log is the one it was; and an empty one had nothing to lose.
         let is_lost = is_near && now != before && before != Head::EMPTY;
         self.meter.log_reset(is_lost);
+        // Two servers that answer in turns are told apart by each read.
+        let repeated = if is_lost { &self.lost } else { &self.reset };
+        let Some(_times) = repeated.happened() else { return };
         if is_lost {
             log!(
                 error,
                 position = before.position,
                 position_now = now.position,
+                times = _times,
                 "the change log does not go on from where it was: the key store lost changes; repeat the last revocations"
             );
         } else {
-            log!(warn, position = before.position, position_now = now.position, "the change log begins anew");
+            log!(
+                warn,
+                position = before.position,
+                position_now = now.position,
+                times = _times,
+                "the change log begins anew"
+            );
         }
     }
 

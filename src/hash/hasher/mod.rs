@@ -215,6 +215,12 @@ impl Hasher {
         self.0.pool.queued()
     }
 
+    /// The next run panics.
+    #[cfg(test)]
+    pub(crate) fn break_next_run(&self) {
+        self.0.meter.panic_next.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
     pub(crate) fn queue_figures(&self) -> QueueFigures {
         self.0.pool.figures()
     }

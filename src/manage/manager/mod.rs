@@ -132,9 +132,11 @@ impl KeyManager {
         Ok(scopes)
     }
 
-    /// The hash of a new key, in the actor's turn: however many keys one actor makes at once, others make theirs.
+    /// The hash of a new key, in the turn of the person or team on whose behalf the actor acts: however many keys they make
+    /// at once, by themselves and with all their keys, others make theirs.
     pub(in crate::manage) async fn hash(&self, key: &PlaintextKey, actor: &Actor) -> Result<KeyHash, ManageError> {
-        let requester = Requester::new(&[self.0.organization.as_str(), &actor.id().to_string()]);
+        let who = actor.standing_on().map_or_else(|| actor.id().to_string(), |owner| owner.to_string());
+        let requester = Requester::new(&[self.0.organization.as_str(), &who]);
         Ok(self.0.hasher.hash_for(requester, key.expose_secret()).await?)
     }
 

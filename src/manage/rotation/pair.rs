@@ -125,8 +125,17 @@ impl KeyManager {
     }
 
     pub(in crate::manage) async fn live_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+        self.successor_that_lived(id, self.0.clock.now()).await
+    }
+
+    /// The successor that a key has if it is this time.
+    pub(in crate::manage) async fn successor_that_lived(
+        &self,
+        id: &KeyId,
+        at: Timestamp,
+    ) -> Result<Option<FoundKey>, ManageError> {
         let query = KeyQuery { liveness: Some(Liveness::Live), limit: 1, ..self.successors_of(id) };
-        Ok(self.successors(&query).await?.0.pop().map(found))
+        Ok(self.successors(&query, at).await?.0.pop().map(found))
     }
 
     /// The key that was made last to replace this one.
@@ -143,7 +152,7 @@ impl KeyManager {
         let mut query = self.successors_of(id);
         let mut last = VecDeque::new();
         loop {
-            let (rows, more) = self.successors(&query).await?;
+            let (rows, more) = self.successors(&query, self.0.clock.now()).await?;
             query.after = rows.last().filter(|_| more).map(cursor).transpose()?;
             for row in rows {
                 last.push_front(found(row));
@@ -159,8 +168,8 @@ impl KeyManager {
         KeyQuery { predecessor: Some(*id), limit: LARGEST_PAGE, ..KeyQuery::all(self.0.organization.clone()) }
     }
 
-    async fn successors(&self, query: &KeyQuery) -> Result<(Vec<ListedKey>, bool), ManageError> {
-        let page = guarded(self.0.timeout, || self.0.store.list(query, self.0.clock.now())).await?;
+    async fn successors(&self, query: &KeyQuery, at: Timestamp) -> Result<(Vec<ListedKey>, bool), ManageError> {
+        let page = guarded(self.0.timeout, || self.0.store.list(query, at)).await?;
         let (mut rows, more) = (page.rows, page.more);
         rows.retain(|row| row.key.organization == self.0.organization.as_str());
         Ok((rows, more))

@@ -286,6 +286,7 @@ async fn grpc_statuses_are_those_of_the_protocol() {
         (AuthErrorKind::OwnerSuspended, "16"),
         (AuthErrorKind::Overloaded, "14"),
         (AuthErrorKind::Starved, "14"),
+        (AuthErrorKind::HashFailed, "14"),
         (AuthErrorKind::StoreUnavailable, "14"),
         (AuthErrorKind::CorruptRecord, "14"),
         (AuthErrorKind::ClockUnsure, "14"),

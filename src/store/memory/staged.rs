@@ -7,6 +7,7 @@ use crate::{
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write,
+        created_by,
     },
     time::Timestamp,
 };
@@ -46,12 +47,14 @@ impl<'a> Staged<'a> {
     fn check(&self, guards: &[Guard]) -> Result<(), StoreError> {
         for (place, guard) in guards.iter().enumerate() {
             let (holds, conflict) = match guard {
-                Guard::IssuedBelow { organization, by, since, limit } => {
-                    let by = by.to_string();
+                Guard::IssuedBelow { by, since, until, limit } => {
+                    let (person, window) = (created_by(&by.owner), since.as_millis()..=until.as_millis());
+                    let is_theirs = |key: &KeyRow| OwnerRef::of(key).as_ref() == Some(by);
+                    let makes = |maker: &String| self.tables.key(maker).is_some_and(is_theirs);
                     let counts = |key: &&KeyRow| {
-                        key.organization == organization.as_str()
-                            && key.created_by == by
-                            && key.created_at >= since.as_millis()
+                        key.organization == by.organization.as_str()
+                            && window.contains(&key.created_at)
+                            && (key.created_by == person || key.created_via_key.as_ref().is_some_and(makes))
                     };
                     (is_below(*limit, self.tables.keys().filter(counts)), Conflict::Guard(place))
                 }

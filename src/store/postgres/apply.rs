@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     record::OwnerStatusRow,
-    store::{Applied, Change, Conflict, Effect, Guard},
+    store::{Applied, Change, Conflict, Effect, Guard, created_by},
     time::Timestamp,
 };
 
@@ -69,9 +69,11 @@ fn effects(letters: &str) -> Result<Applied, Failure> {
 
 async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
     let (holds, conflict) = match guard {
-        Guard::IssuedBelow { organization, by, since, limit } => {
-            let made: [&(dyn ToSql + Sync); 4] =
-                [&organization.as_str(), &by.to_string(), &since.as_millis(), &i64::from(*limit)];
+        Guard::IssuedBelow { by, since, until, limit } => {
+            let (organization, owner, person) = (by.organization.as_str(), &by.owner, created_by(&by.owner));
+            let (since, until, limit) = (since.as_millis(), until.as_millis(), i64::from(*limit));
+            let made: [&(dyn ToSql + Sync); 7] =
+                [&organization, &owner.kind().as_str(), &owner.id(), &person, &since, &until, &limit];
             (is_true(session, &sql.issued_below, &made).await?, Conflict::Guard(place))
         }
         Guard::LiveKeysBelow { owner: of, limit } => {

@@ -7,7 +7,7 @@ use super::{
     writes::write,
 };
 use crate::{
-    store::{Applied, Change, ChangeId, Conflict, Effect, Guard},
+    store::{Applied, Change, ChangeId, Conflict, Effect, Guard, created_by},
     time::Timestamp,
 };
 
@@ -92,7 +92,11 @@ const IS_HELD: &str = "\
 
 pub(super) const ISSUED: &str = "\
     select count(*) from (\
-        select 1 from api_keys where organization = ?1 and created_by = ?2 and created_at >= ?3 limit ?4\
+        select 1 from api_keys where organization = ?1 and created_by = ?4 and created_at between ?5 and ?6 \
+        union all \
+        select 1 from api_keys maker cross join api_keys made on made.organization = ?1 and made.created_via_key = maker.id \
+            and made.created_at between ?5 and ?6 and made.created_by <> ?4 \
+        where maker.organization = ?1 and maker.kind = ?2 and maker.owner = ?3 limit ?7\
     )";
 pub(super) const LIVE_KEYS: &str = "\
     select count(*) from (\
@@ -103,8 +107,10 @@ pub(super) const LIVE_KEYS: &str = "\
 fn check(connection: &Connection, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
     let at = at.as_millis();
     let (holds, conflict) = match guard {
-        Guard::IssuedBelow { organization, by, since, limit } => {
-            let made = params![organization.as_str(), by.to_string(), since.as_millis(), limit];
+        Guard::IssuedBelow { by, since, until, limit } => {
+            let (organization, owner, person) = (by.organization.as_str(), &by.owner, created_by(&by.owner));
+            let (since, until) = (since.as_millis(), until.as_millis());
+            let made = params![organization, owner.kind().as_str(), owner.id(), person, since, until, limit];
             let count: u32 = connection.prepare_cached(ISSUED)?.query_row(made, |row| row.get(0))?;
             (count < *limit, Conflict::Guard(place))
         }

@@ -104,10 +104,6 @@ fn write() -> impl Strategy<Value = Write> {
     ]
 }
 
-fn actor() -> impl Strategy<Value = ActorId> {
-    prop_oneof![Just("user:a"), Just("user:A")].prop_map(|actor| actor.parse().unwrap())
-}
-
 fn limit() -> impl Strategy<Value = u32> {
     0..3_u32
 }
@@ -117,9 +113,9 @@ fn guard() -> impl Strategy<Value = Guard> {
         number().prop_map(|number| Guard::Live(id(number))),
         number().prop_map(|number| Guard::NoLiveSuccessor(id(number))),
         owner_ref().prop_map(Guard::OwnerActive),
-        (organization(), actor(), at(), limit()).prop_map(|(organization, by, since, limit)| {
-            let since = Timestamp::from_millis(since).unwrap();
-            Guard::IssuedBelow { organization, by, since, limit }
+        (owner_ref(), [at(), at()], limit()).prop_map(|(by, window, limit)| {
+            let [since, until] = window.map(|at| Timestamp::from_millis(at).unwrap());
+            Guard::IssuedBelow { by, since, until, limit }
         }),
         (owner_ref(), limit()).prop_map(|(owner, limit)| Guard::LiveKeysBelow { owner, limit }),
     ]

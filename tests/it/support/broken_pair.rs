@@ -10,10 +10,10 @@ use std::{
 
 use tokio::task::yield_now;
 use tower_api_keys::{
-    Timestamp,
+    KeyKind, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
+    record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery, KeyReader, KeyStore,
         ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
@@ -109,11 +109,18 @@ impl Handle {
                     };
                     all.iter().any(succeeds).then_some(Conflict::Successor)
                 }
-                Guard::IssuedBelow { organization, by, since, limit } => {
-                    let creator = Some(by.clone());
-                    let query = KeyQuery { creator, limit: 1_000, ..KeyQuery::all(organization.clone()) };
-                    let made = self.store.list(&query, change.at).await?.rows;
-                    let made = made.iter().filter(|listed| listed.key.created_at >= since.as_millis()).count();
+                Guard::IssuedBelow { by, since, until, limit } => {
+                    let query = KeyQuery { limit: 1_000, ..KeyQuery::all(by.organization.clone()) };
+                    let keys: Vec<_> =
+                        self.store.list(&query, change.at).await?.rows.into_iter().map(|row| row.key).collect();
+                    let theirs = keys.iter().filter(|key| OwnerRef::of(key).as_ref() == Some(by));
+                    let theirs: Vec<_> = theirs.map(|key| Some(key.id.clone())).collect();
+                    let is_theirs = |key: &&KeyRow| {
+                        let person = key.created_by.strip_prefix("user:") == Some(by.owner.id());
+                        (person && by.owner.kind() == KeyKind::User) || theirs.contains(&key.created_via_key)
+                    };
+                    let window = since.as_millis()..=until.as_millis();
+                    let made = keys.iter().filter(is_theirs).filter(|key| window.contains(&key.created_at)).count();
                     (made >= *limit as usize).then_some(Conflict::Guard(place))
                 }
                 Guard::LiveKeysBelow { owner, limit } => {

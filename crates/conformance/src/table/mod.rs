@@ -280,9 +280,10 @@ clauses! {
     "S76" guard::live_keys_of_an_owner_are_counted
         "`LiveKeysBelow` holds while fewer keys of this very owner than its limit are neither revoked nor expired: not \
          those of another kind, id or organization, and never under a limit of none.";
-    "S77" guard::keys_made_by_an_actor_are_counted
-        "`IssuedBelow` holds while this actor made fewer keys of this organization than its limit, dead ones among them, \
-         from its very millisecond on: not other actors', other organizations' or earlier ones.";
+    "S77" guard::keys_made_on_behalf_of_an_owner_are_counted
+        "`IssuedBelow` holds while a user, by themselves and with their keys, made fewer keys of this organization than its \
+         limit, dead ones among them, from its first millisecond to its last: not other actors', other organizations' or \
+         others' keys'. Of a team, its keys' count.";
     "S78" race::one_of_many_takes_the_last_place
         "Of many keys inserted at once where there is room for one more, one is written.";
     "S79" prune::the_earliest_events_go_first

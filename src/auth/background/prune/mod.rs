@@ -153,11 +153,11 @@ impl<S: KeyStore> Pruner<S> {
         if self.keep.events.is_some() {
             let before = before(self.keep.events, now);
             let trail = if now == reading.now() { trail } else { count(false, before).await? };
-            (wanted.events_before, wanted.most_events) = (Some(before), Some(note.events.take(trail, now)));
+            (wanted.events_before, wanted.most_events) = (Some(before), Some(note.events.take(trail, before, now)));
         }
         let before = before(attempts, now);
         let trail = count(true, before).await?;
-        (wanted.attempts_before, wanted.most_attempts) = (Some(before), Some(note.attempts.take(trail, now)));
+        (wanted.attempts_before, wanted.most_attempts) = (Some(before), Some(note.attempts.take(trail, before, now)));
         // Remembered first. Of two nodes that have a turn at once, one deletes.
         if self.replace(&standing, &note).await? {
             *prune = wanted;

@@ -21,16 +21,19 @@ pub(in crate::auth) struct Ration {
     day: i64,
     /// Of this day.
     allowed: u64,
-    /// Those that were old then and stayed.
+    /// Before which time events were old then, and how many of those stayed.
+    before: i64,
     left: u64,
 }
 
 impl Ration {
-    /// How many of a trail to delete now: of each day the larger of a tenth of it and of what became old since the last
-    /// turn. What became old because a clock moved on by more than a day is none of the latter.
-    pub(in crate::auth) fn take(&mut self, trail: Trail, now: Timestamp) -> u64 {
+    /// How many of a trail to delete now, of which those before a time are old: of each day the larger of a tenth of it and
+    /// of what became old since the last turn. What became old at one blow is none of the latter: because a clock moved on
+    /// by more than a day, or because events are to be kept for a shorter time from now on.
+    pub(in crate::auth) fn take(&mut self, trail: Trail, before: Timestamp, now: Timestamp) -> u64 {
         let is_on_time = self.at > 0 && is_within_a_day(self.at, now);
-        let new = if is_on_time { trail.before.saturating_sub(self.left) } else { 0 };
+        let is_as_before = is_on_time && is_within_a_day(self.before, before);
+        let new = if is_as_before { trail.before.saturating_sub(self.left) } else { 0 };
         if self.at == 0 || !is_within_a_day(self.day, now) {
             self.day = now.as_millis();
             self.allowed = trail.events.div_ceil(SHARE);
@@ -38,7 +41,12 @@ impl Ration {
         self.allowed = self.allowed.max(new);
         let taken = self.allowed.min(trail.before).min(PER_TURN);
         self.allowed -= taken;
-        self.left = trail.before.saturating_sub(taken);
+        if is_on_time && !is_as_before && before.as_millis() < self.before {
+            // Another node keeps them longer: what is old stays what it is for those who do not.
+            self.left = self.left.saturating_sub(taken);
+        } else {
+            (self.before, self.left) = (before.as_millis(), trail.before.saturating_sub(taken));
+        }
         // Of nodes whose clocks differ a little, the one that is ahead.
         self.at = if is_on_time { self.at.max(now.as_millis()) } else { now.as_millis() };
         taken
@@ -63,6 +71,11 @@ mod tests {
         Trail { events, before, newest_at: None }
     }
 
+    /// Where events are kept for 90 days.
+    fn take(ration: &mut Ration, trail: Trail, now: Timestamp) -> u64 {
+        ration.take(trail, now.saturating_sub(90 * DAY), now)
+    }
+
     #[test]
     fn an_old_trail_goes_by_a_tenth_a_day() {
         let mut ration = Ration::default();
@@ -70,7 +83,7 @@ mod tests {
         for day in 0..3 {
             let expected = u64::div_ceil(left, 10);
             for hours in 0..24 {
-                let taken = ration.take(trail(left, left), hour(day * 24 + hours));
+                let taken = take(&mut ration, trail(left, left), hour(day * 24 + hours));
                 assert_eq!(taken, if hours == 0 { expected } else { 0 });
                 left -= taken;
             }
@@ -80,18 +93,18 @@ mod tests {
     #[test]
     fn what_becomes_old_hour_by_hour_goes_hour_by_hour() {
         let mut ration = Ration::default();
-        assert_eq!(ration.take(trail(1_000, 0), hour(0)), 0);
-        let taken: u64 = (1..=100).map(|hours| ration.take(trail(1_000, 50), hour(hours))).sum();
+        assert_eq!(take(&mut ration, trail(1_000, 0), hour(0)), 0);
+        let taken: u64 = (1..=100).map(|hours| take(&mut ration, trail(1_000, 50), hour(hours))).sum();
         assert_eq!(taken, 5_000);
     }
 
     #[test]
     fn more_than_one_turn_can_take_goes_in_many() {
         let mut ration = Ration::default();
-        ration.take(trail(30_000, 0), hour(0));
+        take(&mut ration, trail(30_000, 0), hour(0));
         let mut left = 25_000;
         for expected in [10_000, 10_000, 5_000, 0] {
-            let taken = ration.take(trail(30_000, left), hour(1));
+            let taken = take(&mut ration, trail(30_000, left), hour(1));
             assert_eq!(taken, expected);
             left -= taken;
         }
@@ -100,18 +113,38 @@ mod tests {
     #[test]
     fn what_a_jump_of_the_clock_made_old_goes_by_a_tenth_a_day() {
         let mut ration = Ration::default();
-        ration.take(trail(1_000, 0), hour(0));
-        assert_eq!(ration.take(trail(1_000, 1_000), hour(200 * 24)), 100);
-        assert_eq!(ration.take(trail(900, 900), hour(200 * 24 + 1)), 0);
-        assert_eq!(ration.take(trail(900, 0), hour(0)), 0, "the clock is right again");
-        assert_eq!(ration.take(trail(900, 10), hour(1)), 10);
+        take(&mut ration, trail(1_000, 0), hour(0));
+        assert_eq!(take(&mut ration, trail(1_000, 1_000), hour(200 * 24)), 100);
+        assert_eq!(take(&mut ration, trail(900, 900), hour(200 * 24 + 1)), 0);
+        assert_eq!(take(&mut ration, trail(900, 0), hour(0)), 0, "the clock is right again");
+        assert_eq!(take(&mut ration, trail(900, 10), hour(1)), 10);
     }
 
     #[test]
     fn what_was_not_deleted_though_it_was_to_be_is_taken_again() {
         let mut ration = Ration::default();
-        ration.take(trail(1_000, 0), hour(0));
-        assert_eq!(ration.take(trail(1_000, 200), hour(1)), 200);
-        assert_eq!(ration.take(trail(1_000, 200), hour(2)), 200);
+        take(&mut ration, trail(1_000, 0), hour(0));
+        assert_eq!(take(&mut ration, trail(1_000, 200), hour(1)), 200);
+        assert_eq!(take(&mut ration, trail(1_000, 200), hour(2)), 200);
+    }
+
+    #[test]
+    fn what_a_shorter_time_to_keep_made_old_goes_by_a_tenth_a_day() {
+        let mut ration = Ration::default();
+        take(&mut ration, trail(1_000, 0), hour(0));
+        let mut shorter = |trail, hours| ration.take(trail, hour(hours).saturating_sub(30 * DAY), hour(hours));
+        assert_eq!(shorter(trail(1_000, 600), 1), 100, "the tenth of this day");
+        assert_eq!(shorter(trail(900, 510), 2), 10, "what became old since");
+        assert_eq!(shorter(trail(890, 500), 24), 89);
+    }
+
+    #[test]
+    fn a_node_that_keeps_events_longer_does_not_hide_what_is_old_for_others() {
+        let mut ration = Ration::default();
+        ration.take(trail(1_000, 0), hour(0).saturating_sub(DAY), hour(0));
+        for hours in 1..100 {
+            assert_eq!(take(&mut ration, trail(1_000, 0), hour(hours)), 0);
+            assert_eq!(ration.take(trail(1_000, 300), hour(hours).saturating_sub(DAY), hour(hours)), 300);
+        }
     }
 }

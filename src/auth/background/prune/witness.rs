@@ -16,8 +16,17 @@ pub(in crate::auth) struct Witness {
     base: Option<(Timestamp, Duration)>,
     /// How long the machine ran when its clock jumped by more than a day.
     jumped: Option<Duration>,
-    /// What other nodes said, and how long this machine ran when that was new.
-    others: HashMap<String, (i64, Duration)>,
+    others: HashMap<String, Other>,
+}
+
+/// What is known of another node, or of this machine before it started again.
+#[derive(Debug)]
+struct Other {
+    said: i64,
+    /// How long this machine ran when that was new.
+    since: Duration,
+    /// It said something else before: it runs while this node does.
+    is_alive: bool,
 }
 
 /// What is known of the time at one moment.
@@ -50,14 +59,26 @@ impl Witness {
         self.watch(now, ran);
         self.others.retain(|id, _| others.contains_key(id));
         for (id, said) in others {
-            let known = self.others.entry(id.clone()).or_insert((*said, ran));
-            if known.0 != *said {
-                *known = (*said, ran);
+            let first = Other { said: *said, since: ran, is_alive: false };
+            let known = self.others.entry(id.clone()).or_insert(first);
+            if known.said != *said {
+                *known = Other { said: *said, since: ran, is_alive: true };
             }
         }
-        let newest = others.iter().filter(|(id, _)| !self.is_gone(id, ran)).map(|(_, said)| *said).max();
-        if let Some(other) = newest.and_then(|other| Timestamp::from_millis(other).ok()) {
-            return if is_near(now, other) { Ok(now.min(other)) } else { Err(Contradiction::OtherNode) };
+        let said = self.others.iter().filter(|(id, _)| !self.is_gone(id, ran)).map(|(_, other)| other);
+        let newest = said.max_by_key(|other| (other.said, other.is_alive));
+        let (mut earlier, mut is_confirmed) = (now, false);
+        if let Some(other) = newest
+            && let Ok(said) = Timestamp::from_millis(other.said)
+        {
+            if !is_near(now, said) {
+                return Err(Contradiction::OtherNode);
+            }
+            (earlier, is_confirmed) = (now.min(said), other.is_alive);
+        }
+        // What did not change since this node started may be what it said itself, before its machine started again.
+        if is_confirmed {
+            return Ok(earlier);
         }
         if self.jumped.is_some_and(|jumped| ran.saturating_sub(jumped) < DAY) {
             return Err(Contradiction::Jumped);
@@ -66,12 +87,12 @@ impl Witness {
         let newest = newest_event.unwrap_or(now);
         let is_ahead = newest > now && !is_near(now, newest);
         let is_long_ago = newest.saturating_add(ran).saturating_add(DAY) < now;
-        if is_ahead || is_long_ago { Err(Contradiction::NewestEvent) } else { Ok(now) }
+        if is_ahead || is_long_ago { Err(Contradiction::NewestEvent) } else { Ok(earlier) }
     }
 
     /// Whether another node has said nothing for a day, so that it is none any more.
     pub(in crate::auth) fn is_gone(&self, id: &str, ran: Duration) -> bool {
-        self.others.get(id).is_some_and(|(_, since)| ran.saturating_sub(*since) > DAY)
+        self.others.get(id).is_some_and(|other| ran.saturating_sub(other.since) > DAY)
     }
 
     fn watch(&mut self, now: Timestamp, ran: Duration) {
@@ -170,5 +191,23 @@ mod tests {
         }
         assert!(beside(&mut witness, 73, 25, 0).is_ok());
         assert_eq!(beside(&mut witness, 74, 26, 1), Err(Contradiction::OtherNode), "it speaks again");
+    }
+
+    #[test]
+    fn a_machine_that_starts_again_does_not_confirm_what_it_said_itself() {
+        let before = BTreeMap::from([("before".to_owned(), time(4_800).as_millis())]);
+        let hear = |witness: &mut Witness, now, hours, others| {
+            witness.hear(&Testimony { now: time(now), ran: ran(hours), others, newest_event: Some(time(0)) })
+        };
+        let mut witness = Witness::default();
+        for hours in 0..30 {
+            let heard = hear(&mut witness, 4_800 + hours as i64, hours, &before);
+            assert_eq!(heard, Err(Contradiction::NewestEvent), "{hours} hours after its start");
+        }
+        // One that goes on is another one.
+        let mut witness = Witness::default();
+        assert_eq!(hear(&mut witness, 4_800, 0, &before), Err(Contradiction::NewestEvent));
+        let after = BTreeMap::from([("before".to_owned(), time(4_801).as_millis())]);
+        assert_eq!(hear(&mut witness, 4_801, 1, &after), Ok(time(4_801)));
     }
 }

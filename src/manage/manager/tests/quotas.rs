@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use crate::{
-    Actor, IssueKey,
+    Actor, Clock, IssueKey, Principal,
     key::KeyId,
     manage::{
         DenialReason, ManageError, ManageErrorKind, Plan, Quota, Rights, RotateKey, Rules, TeamRole,
-        fixture::{ACTING, Bench, START, person, principal, system, team, team_id, time, user, user_id},
+        fixture::{ACTING, Bench, Fault, START, person, principal, scopes, system, team, team_id, time, user, user_id},
         quota::Quotas,
     },
-    record::Hold,
+    record::{Hold, KeyRow},
     store::OwnerChange,
 };
 
@@ -139,18 +139,71 @@ async fn actor_makes_as_many_keys_within_an_hour_as_allowed_whoever_they_are_for
 }
 
 #[tokio::test]
-async fn each_actor_has_an_hour_of_its_own_and_the_system_has_no_limit() {
+async fn each_person_has_an_hour_of_their_own_and_the_system_has_no_limit() {
     let bench = per_hour(1);
     issue(&bench, own(), &person("alice")).await;
     issue(&bench, IssueKey::user(user_id("bob")), &person("bob")).await;
-    bench.plant(ACTING, &user("alice"), "* keys:manage").await;
-    let key = Actor::key(&principal(&user("alice"), "* keys:manage"), Rights::none());
-    issue(&bench, own(), &key).await;
-    let full = ManageErrorKind::QuotaReached(Quota::IssuesPerHour(1));
-    assert_eq!(reached(bench.manager.issue(own(), &key).await), full);
     for _ in 0..3 {
         issue(&bench, own(), &system()).await;
     }
+}
+
+/// A key that is made, or rotated into, is no other actor with an hour of its own: else nobody would ever be full.
+#[tokio::test]
+async fn what_a_key_makes_counts_for_its_owner() {
+    let bench = per_hour(2);
+    let alice = person("alice");
+    issue(&bench, own(), &alice).await;
+    let (kind, owner, scopes) = ("user".into(), "alice".into(), "* keys:manage".into());
+    let created_by = "system:first start".into();
+    bench.plant_row(KeyRow { id: ACTING.into(), kind, owner, scopes, created_by, ..KeyRow::example() }).await;
+    let key = Actor::key(&principal(&user("alice"), "* keys:manage"), Rights::none());
+    drop(bench.manager.begin_rotation(RotateKey::of(ACTING.parse().unwrap()), &key).await.unwrap());
+    for actor in [&alice, &key] {
+        assert_eq!(reached(bench.manager.issue(own(), actor).await), TWO_AN_HOUR);
+    }
+    issue(&bench, IssueKey::user(user_id("bob")), &person("bob")).await;
+}
+
+#[tokio::test]
+async fn keys_of_a_team_have_one_hour_and_its_people_another() {
+    let bench = per_hour(2);
+    let (request, business) =
+        (|| IssueKey::team(team_id("blue")), Rights::none().team_plan(team_id("blue"), Plan::Business));
+    let mut last = None;
+    for id in [ACTING, "BBBBBBBBBBBBBBBBBBBB"] {
+        let id = bench.plant(id, &team("blue"), "* keys:manage").await;
+        let key = Principal::fake().team("blue").unwrap().key(id).scopes(scopes("* keys:manage")).build();
+        let key = Actor::key(&key, business.clone());
+        issue(&bench, request(), &key).await;
+        last = Some(key);
+    }
+    assert_eq!(reached(bench.manager.issue(request(), &last.unwrap()).await), TWO_AN_HOUR);
+    issue(&bench, request(), &admin("blue", "blue")).await;
+}
+
+/// Nobody is locked out until a time comes that a wrong clock showed.
+#[tokio::test]
+async fn keys_that_a_wrong_clock_dated_ahead_count_for_no_hour() {
+    let bench = per_hour(1);
+    let (alice, right) = (person("alice"), bench.clock.now());
+    bench.clock.set_wall_clock(right.saturating_add(24 * 55 * HOUR));
+    bench.clock.advance(Duration::from_secs(30));
+    issue(&bench, own(), &alice).await;
+    bench.clock.set_wall_clock(right);
+    bench.clock.advance(Duration::from_secs(30));
+    issue(&bench, own(), &alice).await;
+    assert_eq!(
+        reached(bench.manager.issue(own(), &alice).await),
+        ManageErrorKind::QuotaReached(Quota::IssuesPerHour(1))
+    );
+}
+
+#[tokio::test]
+async fn key_of_which_the_store_did_not_say_that_it_was_made_takes_one_place() {
+    let bench = bench(Quotas { live_keys_of_user: Some(1), issues_per_hour: Some(1), ..Quotas::default() });
+    bench.store.fail([Fault::DoesAndLosesTheAnswer]);
+    issue(&bench, own(), &person("alice")).await;
 }
 
 #[tokio::test]

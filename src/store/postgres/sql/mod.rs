@@ -184,9 +184,14 @@ statements! {
         select exists (select 1 from {s}.api_keys \
             where replaces {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
     // Whether there are fewer than so many keys; no more of them are looked at than that takes.
-    issued_below: &[Type::TEXT, Type::TEXT, Type::INT8, Type::INT8], "\
-        select pg_catalog.count(*) {<} $4 from (select 1 from {s}.api_keys \
-            where organization {=} $1 and created_by {=} $2 and created_at {>=} $3 limit $4) made";
+    issued_below: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8], "\
+        select pg_catalog.count(*) {<} $7 from (\
+            select 1 from {s}.api_keys where organization {=} $1 and created_by {=} $4 \
+                and created_at {>=} $5 and created_at {<=} $6 \
+            union all select 1 from {s}.api_keys maker join {s}.api_keys made on made.organization {=} $1 \
+                and made.created_via_key {=} maker.id and made.created_at {>=} $5 and made.created_at {<=} $6 \
+                and made.created_by {<>} $4 \
+            where maker.organization {=} $1 and maker.kind {=} $2 and maker.owner {=} $3 limit $7) made";
     live_keys_below: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8], "\
         select pg_catalog.count(*) {<} $5 from (select 1 from {s}.api_keys \
             where organization {=} $1 and kind {=} $2 and owner {=} $3 \

@@ -174,7 +174,12 @@ fn keys_are_counted_by_their_owner_and_by_who_made_them() {
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();
         for (sql, index) in [
-            (ISSUED, "USING COVERING INDEX api_keys_by_creator (organization=? AND created_by=? AND created_at>?)"),
+            (ISSUED, "INDEX api_keys_by_creator (organization=? AND created_by=? AND created_at>? AND created_at<?)"),
+            (ISSUED, "INDEX api_keys_by_owner (organization=? AND kind=? AND owner=?)"),
+            (
+                ISSUED,
+                "INDEX api_keys_by_created_via_key (organization=? AND created_via_key=? AND created_at>? AND created_at<?)",
+            ),
             (LIVE_KEYS, "USING INDEX api_keys_by_owner (organization=? AND kind=? AND owner=?)"),
         ] {
             let plan = plan(&connection, sql);
