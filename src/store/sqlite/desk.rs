@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use rusqlite::{Connection, config::DbConfig};
+use rusqlite::Connection;
 
 use super::{
+    closing::leave_log,
     doubt::Doubt,
     failure::Failure,
     local_head::LocalHead,
@@ -112,9 +113,12 @@ impl Desk {
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("rollback");
         }
-        if renewed.is_ok() {
+        if let Ok(is_marked) = renewed {
             // Notes what was written, before somebody asks.
             let _ = watch.judge(&self.connection);
+            if !is_marked {
+                watch.miss_mark();
+            }
         }
     }
 
@@ -143,10 +147,4 @@ impl Drop for Desk {
             leave_log(&self.connection);
         }
     }
-}
-
-/// When SQLite closes a file for the last one who has it open, it removes the log by its name. If the names went to other
-/// files, that would be the log of those.
-pub(super) fn leave_log(connection: &Connection) {
-    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
 }
