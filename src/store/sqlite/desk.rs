@@ -109,6 +109,7 @@ impl Desk {
         if self.connection.busy_timeout(Duration::ZERO).is_err() {
             return;
         }
+        let was_unmarked = watch.is_unmarked();
         let renewed = renew_mark(&mut self.connection, watch.files());
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("rollback");
@@ -116,7 +117,7 @@ impl Desk {
         if let Ok(is_marked) = renewed {
             // Notes what was written, before somebody asks.
             let _ = watch.judge(&self.connection);
-            if !is_marked {
+            if was_unmarked && !is_marked {
                 watch.miss_mark();
             }
         }

@@ -142,7 +142,7 @@ const END: &str = "update api_key_log_mark set is_whole = 1, beside = ?1 where i
 /// Brings the log into the file with a new mark. If this fails half-way, as while the disk is full, the log goes on to say
 /// that it is missing, which is still true of the file alone; the next mark ends it.
 ///
-/// Whether the new mark is in the file. If not, what is there may be from after the end of an older one, and seem to be whole.
+/// Whether the new mark is in the file. If not, and others brought the end of an older one into it, the file seems to be whole.
 pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<bool, Failure> {
     let transaction = begin(connection)?;
     transaction.execute(MARK_FILE, [])?;

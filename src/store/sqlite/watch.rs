@@ -29,8 +29,7 @@ pub(super) struct Watch {
     lost: OnceLock<Loss>,
     is_fine: AtomicBool,
     is_linked: AtomicBool,
-    /// Somebody else brought the log into the file, or a mark was not brought into it while somebody read, so that the file
-    /// alone may not say that it lacks one.
+    /// Somebody else brought the log into the file, so that the file alone no longer says that it lacks one.
     is_unmarked: AtomicBool,
 }
 
@@ -275,7 +274,7 @@ impl Watch {
         Ok(is_left || self.is_unmarked() && checkpoint(connection)?.is_whole())
     }
 
-    /// A mark was begun and ended, and is not in the file: it is due once more.
+    /// A mark was begun and ended, and did not come into the file because somebody reads: it is due once more.
     pub(super) fn miss_mark(&self) {
         self.is_unmarked.store(true, Ordering::Release);
     }
@@ -294,7 +293,7 @@ impl Watch {
         stat(&self.files.log).map_or(0, |log| log.written.length)
     }
 
-    fn is_unmarked(&self) -> bool {
+    pub(super) fn is_unmarked(&self) -> bool {
         self.is_unmarked.load(Ordering::Acquire)
     }
 

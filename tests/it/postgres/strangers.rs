@@ -263,7 +263,7 @@ const EXPOSURES: [(&str, &str, &str); 14] = [
         "revoke create on schema keys from developers cascade",
     ),
     (
-        "alter schema keys owner to dba; grant create on schema keys to keys_owner with grant option; \
+        "alter schema keys owner to dba; grant usage, create on schema keys to keys_owner with grant option; \
          set role keys_owner; grant create on schema keys to developers; reset role",
         "the role developers may create",
         "set role keys_owner; revoke create on schema keys from developers; reset role",
@@ -316,6 +316,25 @@ async fn triggers(admin: &Client) -> i64 {
     let count = "select count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid \
                  where c.relnamespace = 'keys'::regnamespace and not tgisinternal";
     admin.query_one(count, &[]).await.unwrap().get(0)
+}
+
+/// A node prunes the log, and a table that refers to it loses rows too.
+#[tokio::test]
+async fn a_table_that_refers_to_keys_is_no_exposure_and_one_that_refers_to_the_log_is() {
+    let (server, admin) = owned().await;
+    let refers = |to: &str| {
+        format!(
+            "grant references on keys.{to} to developers; grant create, usage on schema public to developers; \
+             set role developers; create table public.of_{to} (id text references keys.{to} on delete cascade); reset role"
+        )
+    };
+    admin.batch_execute(&refers("api_keys")).await.unwrap();
+    connect_as(&server, "keys_node").await.unwrap();
+    migrate_as(&server, "keys_owner").await.unwrap();
+    admin.batch_execute(&refers("api_key_meta")).await.unwrap();
+    let (kind, said) = connect_as(&server, "keys_node").await.map(drop).unwrap_err();
+    assert_eq!(kind, PostgresErrorKind::Exposed);
+    assert!(said.contains("`alter table public.of_api_key_meta drop constraint of_api_key_meta_id_fkey`"), "{said}");
 }
 
 #[tokio::test]
