@@ -140,10 +140,10 @@ async fn a_copy_without_its_log_is_recognized_once_a_long_reader_is_done() {
     let folder = Folder::new();
     let copy = folder.0.path().join("copy.db");
     let store = SqliteStore::open(folder.file()).await.unwrap();
+    sql(&folder.file()).query_row("pragma wal_checkpoint(passive)", [], |_| Ok(())).unwrap();
     store.apply(&change(1, insert(1))).await.unwrap();
     let reader = sql(&folder.file());
     reader.execute_batch("begin; select count(*) from api_keys").unwrap();
-    sql(&folder.file()).query_row("pragma wal_checkpoint(passive)", [], |_| Ok(())).unwrap();
     let before = mark(&sql(&folder.file())).1;
     for number in 2..=201 {
         store.apply(&change(number, insert(number))).await.unwrap();
