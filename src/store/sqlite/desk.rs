@@ -18,6 +18,9 @@ const CHANGES_BETWEEN_MARKS: u32 = 200;
 /// The same for a log that grows beyond this, or beyond what it was: a change may write thousands of rows.
 const LOG_LENGTH_BETWEEN_MARKS: u64 = 4 << 20;
 
+/// While somebody reads, the log only becomes longer: to try again after each change would help nobody.
+const GROWTH_BESIDE_READERS: u64 = 64 << 20;
+
 /// What the thread of a connection works with.
 pub(super) struct Desk {
     connection: Connection,
@@ -114,12 +117,12 @@ impl Desk {
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("rollback");
         }
-        if let Ok(is_marked) = renewed {
-            // Notes what was written, before somebody asks.
-            let _ = watch.judge(&self.connection);
-            if was_unmarked && !is_marked {
-                watch.miss_mark();
-            }
+        let Ok(is_marked) = renewed else { return };
+        // Notes what was written, before somebody asks.
+        let _ = watch.judge(&self.connection);
+        self.log_length = self.length_of_log() + if is_marked { 0 } else { GROWTH_BESIDE_READERS };
+        if was_unmarked && !is_marked {
+            watch.miss_mark();
         }
     }
 

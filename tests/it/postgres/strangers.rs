@@ -324,7 +324,8 @@ async fn a_table_that_refers_to_keys_is_no_exposure_and_one_that_refers_to_the_l
     let (server, admin) = owned().await;
     let refers = |to: &str| {
         format!(
-            "grant references on keys.{to} to developers; grant create, usage on schema public to developers; \
+            "grant references on keys.{to} to developers; grant usage on schema keys to developers; \
+             grant create, usage on schema public to developers; \
              set role developers; create table public.of_{to} (id text references keys.{to} on delete cascade); reset role"
         )
     };
