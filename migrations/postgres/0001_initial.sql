@@ -438,7 +438,8 @@ begin
         where p.pronamespace = this::regnamespace and p.proname like 'api\_key%'
             and p.proname <> all (array['api_key_hold_owner', 'api_key_lift_owner']) and grants.grantee <> p.proowner
         union all
-        select format('revoke trigger, references on %s from %s', c.oid::regclass, coalesce(quote_ident(role.rolname), 'public'))
+        select format('revoke trigger, references on %s from %s', c.oid::regclass,
+            coalesce(quote_ident(role.rolname), 'public'))
         from pg_class c cross join lateral aclexplode(c.relacl) grants
         left join pg_roles role on role.oid = grants.grantee
         where c.relnamespace = this::regnamespace and c.relname like 'api\_key%'

@@ -64,7 +64,7 @@ pub(super) fn fit_together(connection: &Connection, files: &Files) -> Result<(),
     Ok(end_of_look(connection)?)
 }
 
-/// Nobody brings an empty log into the file.
+/// An empty log brings nothing into the file.
 fn is_empty(log: &Checkpoint) -> bool {
     !log.is_busy && log.of_log <= 0
 }

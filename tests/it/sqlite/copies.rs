@@ -180,7 +180,7 @@ async fn a_long_log_that_a_reader_keeps_is_no_reason_for_a_mark_after_each_chang
 
 /// As `cp` makes one in the middle of a checkpoint.
 #[tokio::test]
-async fn a_copy_of_two_moments_is_damaged_and_nobody_is_sent_in_a_circle() {
+async fn a_copy_of_two_moments_is_refused_as_damaged() {
     let folder = Folder::new();
     let copy = folder.0.path().join("copy.db");
     let mut copies = vec![];
