@@ -423,7 +423,8 @@ create table "api_keys".api_key_notes (
 );
 
 -- The triggers fire whatever the session says it is. Nobody else may call the functions that write the log, or put
--- triggers on the tables, which would run with the rights of the role that owns them. Default privileges may say otherwise.
+-- triggers on the tables, which would run with the rights of the role that owns them, or refer to the tables, whose nodes
+-- would then fire the triggers of others. Default privileges may say otherwise.
 do $$
 declare
     this text := '"api_keys"';
@@ -437,11 +438,12 @@ begin
         where p.pronamespace = this::regnamespace and p.proname like 'api\_key%'
             and p.proname <> all (array['api_key_hold_owner', 'api_key_lift_owner']) and grants.grantee <> p.proowner
         union all
-        select format('revoke trigger on %s from %s', c.oid::regclass, coalesce(quote_ident(role.rolname), 'public'))
+        select format('revoke trigger, references on %s from %s', c.oid::regclass,
+            coalesce(quote_ident(role.rolname), 'public'))
         from pg_class c cross join lateral aclexplode(c.relacl) grants
         left join pg_roles role on role.oid = grants.grantee
         where c.relnamespace = this::regnamespace and c.relname like 'api\_key%'
-            and grants.privilege_type = 'TRIGGER' and grants.grantee <> c.relowner
+            and grants.privilege_type in ('TRIGGER', 'REFERENCES') and grants.grantee <> c.relowner
         union all
         select format('alter table %s enable always trigger %I', tgrelid::regclass, tgname)
         from pg_trigger join pg_class on pg_class.oid = tgrelid

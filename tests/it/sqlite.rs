@@ -1,5 +1,6 @@
 //! `SqliteStore` as its users see it.
 
+mod closing;
 mod contract;
 mod copies;
 mod crash;
@@ -12,7 +13,11 @@ mod plain_sql;
 #[cfg(unix)]
 mod watched;
 
-use std::path::{Path, PathBuf};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::pin,
+};
 
 use tower_api_keys::{
     OrganizationId, Timestamp,
@@ -35,6 +40,29 @@ impl Folder {
     fn file(&self) -> PathBuf {
         self.0.path().join("keys.db")
     }
+}
+
+/// A file that SQLite keeps beside the database.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    PathBuf::from(format!("{}{end}", path.display()))
+}
+
+/// Runs a future until it first waits, then drops it.
+async fn begin_and_drop(future: impl Future) {
+    let mut future = pin!(future);
+    futures_util::future::poll_fn(|context| {
+        let _ = future.as_mut().poll(context);
+        std::task::Poll::Ready(())
+    })
+    .await;
+}
+
+/// What is in a folder.
+fn names(folder: &Folder) -> Vec<String> {
+    let entries = std::fs::read_dir(folder.0.path()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 /// Somebody else's connection to the file.

@@ -16,8 +16,12 @@ const MOST: usize = 8;
 /// ends it.
 ///
 /// - A role that owns the schema, or may create in it, can drop a table or put a function beside one of ours.
-/// - A trigger is code that runs as the role whose statement fired it: of the change log's tables, as their owner. Our
-///   own functions are looked at as functions, so that no statement drops a trigger of ours.
+/// - A trigger is code that runs as the role whose statement fired it: of the change log's tables, as their owner. So is
+///   whatever its condition calls. Our own functions are looked at as functions, so that no statement drops a trigger of ours.
+/// - A foreign key to a table has rows of another one deleted with its own, whose triggers run as the role that deleted
+///   those: nodes do when they prune. From `api_keys` and `api_key_owners` none deletes, and services refer to them.
+/// - What a role has by another one's grant, the owner cannot take away: the other one has to. Where that is no trusted role,
+///   it loses its own right, and all that came of it.
 pub(super) const EXPOSURES: &str = "\
     with recursive home as (\
         select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace where nspname {=} $1\
@@ -31,38 +35,69 @@ pub(super) const EXPOSURES: &str = "\
     ), trusted (oid) as (\
         select r.oid from pg_catalog.pg_roles r where r.rolsuper or r.oid {=} (select oid from keeper) \
         union select m.member from pg_catalog.pg_auth_members m join trusted on m.roleid {=} trusted.oid\
+    ), grants (place, role, can, what, owner, grantor, is_grantable) as (\
+        select 2, a.grantee, pg_catalog.format('may create in the schema %I', home.nspname), \
+            pg_catalog.format('create on schema %I', home.nspname), home.nspowner, a.grantor, a.is_grantable \
+        from home cross join lateral pg_catalog.aclexplode(home.nspacl) a where a.privilege_type {=} 'CREATE' \
+        union all \
+        select 5, a.grantee, pg_catalog.format('may put triggers on %I.%I', home.nspname, t.relname), \
+            pg_catalog.format('trigger on %I.%I', home.nspname, t.relname), t.relowner, a.grantor, a.is_grantable \
+        from home cross join tables t cross join lateral pg_catalog.aclexplode(t.relacl) a \
+        where a.privilege_type {=} 'TRIGGER' \
+        union all \
+        select 5, a.grantee, pg_catalog.format('may refer to %I.%I', home.nspname, t.relname), \
+            pg_catalog.format('references on %I.%I', home.nspname, t.relname), t.relowner, a.grantor, a.is_grantable \
+        from home cross join tables t cross join lateral pg_catalog.aclexplode(t.relacl) a \
+        where a.privilege_type {=} 'REFERENCES' and not t.relname {=} any (array['api_keys', 'api_key_owners'])\
+    ), calls (part, class, called) as (\
+        select oid, 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, tgfoid from pg_catalog.pg_trigger \
+        union select objid, refclassid, refobjid from pg_catalog.pg_depend \
+        where classid {=} 'pg_catalog.pg_trigger'::pg_catalog.regclass\
     ), exposures (place, role, can, mend) as (\
         select 1, home.nspowner, pg_catalog.format('owns the schema %I', home.nspname), \
             pg_catalog.format('alter schema %I owner to %I', home.nspname, keeper.rolname) from home cross join keeper \
         union all \
-        select 2, a.grantee, pg_catalog.format('may create in the schema %I', home.nspname), \
-            pg_catalog.format('revoke create on schema %I from {grantee}', home.nspname) \
-        from home cross join lateral pg_catalog.aclexplode(home.nspacl) a \
-        where a.privilege_type {=} 'CREATE' and a.grantee {<>} home.nspowner \
+        select place, role, can, pg_catalog.concat(\
+            case when grantor {<>} owner then pg_catalog.format('set role %s; ', grantor::pg_catalog.regrole) end, \
+            'revoke ', what, ' from ', case when role {=} 0 then 'public' else role::pg_catalog.regrole::pg_catalog.text end, \
+            case when is_grantable then ' cascade' end, \
+            case when grantor {<>} owner then '; reset role' end) \
+        from grants where role {<>} owner \
+            and (grantor {=} owner or exists (select 1 from trusted where trusted.oid {=} grantor)) \
         union all \
-        select 3, t.relowner, pg_catalog.format('owns %I.%I', home.nspname, t.relname), \
+        select 3, t.relowner, pg_catalog.format('owns %I.%I, and may have given it defaults, rules or checks that call code \
+            of its own, so look at it first', home.nspname, t.relname), \
             pg_catalog.format('alter table %I.%I owner to %I', home.nspname, t.relname, keeper.rolname) \
         from home cross join tables t cross join keeper \
         union all \
-        select 4, p.proowner, pg_catalog.format('owns the function %s', p.oid::pg_catalog.regprocedure), \
-            pg_catalog.format('alter function %s owner to %I', p.oid::pg_catalog.regprocedure, keeper.rolname) \
+        select 4, p.proowner, pg_catalog.format('owns the function %s, and may have changed what it does, so read it \
+            first', f.name), pg_catalog.format('alter function %s owner to %I', f.name, keeper.rolname) \
         from pg_catalog.pg_proc p join home on p.pronamespace {=} home.oid cross join keeper \
+        cross join lateral (select pg_catalog.format('%I.%I(%s)', home.nspname, p.proname, \
+            pg_catalog.pg_get_function_identity_arguments(p.oid))) f (name) \
         where pg_catalog.left(p.proname::pg_catalog.text, 7) {=} 'api_key' \
         union all \
-        select 5, a.grantee, pg_catalog.format('may put triggers on %I.%I', home.nspname, t.relname), \
-            pg_catalog.format('revoke trigger on %I.%I from {grantee}', home.nspname, t.relname) \
-        from home cross join tables t cross join lateral pg_catalog.aclexplode(t.relacl) a \
-        where a.privilege_type {=} 'TRIGGER' and a.grantee {<>} t.relowner \
-        union all \
-        select 6, p.proowner, pg_catalog.format('has a trigger on %I.%I', home.nspname, t.relname), \
+        select 6, code.owner, pg_catalog.format('has a trigger on %I.%I', home.nspname, t.relname), \
             pg_catalog.format('drop trigger %I on %I.%I', g.tgname, home.nspname, t.relname) \
         from home cross join tables t join pg_catalog.pg_trigger g on g.tgrelid {=} t.oid \
-        join pg_catalog.pg_proc p on p.oid {=} g.tgfoid where not g.tgisinternal \
-            and not (p.pronamespace {=} home.oid and pg_catalog.left(p.proname::pg_catalog.text, 7) {=} 'api_key')\
+        join calls on calls.part {=} g.oid cross join lateral (\
+            select p.proowner from pg_catalog.pg_proc p \
+            where calls.class {=} 'pg_catalog.pg_proc'::pg_catalog.regclass and p.oid {=} calls.called \
+                and not (p.pronamespace {=} home.oid and pg_catalog.left(p.proname::pg_catalog.text, 7) {=} 'api_key') \
+            union all select o.oprowner from pg_catalog.pg_operator o \
+            where calls.class {=} 'pg_catalog.pg_operator'::pg_catalog.regclass and o.oid {=} calls.called \
+            union all select y.typowner from pg_catalog.pg_type y \
+            where calls.class {=} 'pg_catalog.pg_type'::pg_catalog.regclass and y.oid {=} calls.called\
+        ) code (owner) where not g.tgisinternal \
+        union all \
+        select 7, c.relowner, pg_catalog.format('refers to %I.%I', home.nspname, t.relname), \
+            pg_catalog.format('alter table %I.%I drop constraint %I', n.nspname, c.relname, f.conname) \
+        from home cross join tables t join pg_catalog.pg_constraint f on f.confrelid {=} t.oid and f.contype {=} 'f' \
+        join pg_catalog.pg_class c on c.oid {=} f.conrelid join pg_catalog.pg_namespace n on n.oid {=} c.relnamespace \
+        where not t.relname {=} any (array['api_keys', 'api_key_owners'])\
     ) \
     select pg_catalog.format(case when e.role {=} 0 then 'every role %s' else 'the role %2$I %1$s' end, e.can, r.rolname), \
-        pg_catalog.replace(e.mend, '{grantee}', \
-            case when e.role {=} 0 then 'public' else pg_catalog.quote_ident(r.rolname::pg_catalog.text) end) \
+        e.mend \
     from exposures e left join pg_catalog.pg_roles r on r.oid {=} e.role \
     where not exists (select 1 from trusted where trusted.oid {=} e.role) order by e.place, 1, 2";
 

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
 use super::{
-    backup_error::SqliteBackupError, connect::connect_once, failure::Failure, mark::mark_copy, store::SqliteStore,
-    watch::Watch,
+    backup_error::SqliteBackupError, closing::leave_doubtful_log, connect::connect_once, failure::Failure,
+    mark::mark_copy, store::SqliteStore, watch::Watch,
 };
 
 /// How long a backup waits for a lock: what it reads is hardly ever locked.
@@ -75,7 +75,12 @@ async fn beside_the_service(target: PathBuf, watch: Arc<Watch>) -> Result<u64, S
             Err(doubt) => Err(doubt.into()),
         };
         let outcome = match connected {
-            Ok(mut connection) => copy(&mut connection, &target, Some(&watch)),
+            Ok(mut connection) => {
+                let outcome = copy(&mut connection, &target, Some(&watch));
+                // The store may have been dropped meanwhile; then this is the last connection.
+                leave_doubtful_log(&connection, &watch);
+                outcome
+            }
             Err(failure) => Err(failed(&target, failure, Some(&watch))),
         };
         // The caller may have been dropped.

@@ -156,13 +156,15 @@ fn patiently<T>(patience: Duration, mut attempt: impl FnMut() -> Result<T, Conne
     let deadline = Instant::now() + patience;
     loop {
         match attempt() {
-            // Pauses differ, so that two who are in each other's way do not stay in step.
-            Err(error) if error.may_pass() && Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(1 + RandomState::new().hash_one(()) % 10));
-            }
+            Err(error) if error.may_pass() && Instant::now() < deadline => pause(),
             attempted => return attempted,
         }
     }
+}
+
+/// Waits for a few milliseconds. Pauses differ, so that two who are in each other's way do not stay in step.
+pub(super) fn pause() {
+    thread::sleep(Duration::from_micros(1_000 + RandomState::new().hash_one(()) % 10_000));
 }
 
 fn without_wal() -> rusqlite::Error {

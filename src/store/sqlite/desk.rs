@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use rusqlite::{Connection, config::DbConfig};
+use rusqlite::Connection;
 
 use super::{
+    closing::leave_log,
     doubt::Doubt,
     failure::Failure,
     local_head::LocalHead,
@@ -16,6 +17,9 @@ const CHANGES_BETWEEN_MARKS: u32 = 200;
 
 /// The same for a log that grows beyond this, or beyond what it was: a change may write thousands of rows.
 const LOG_LENGTH_BETWEEN_MARKS: u64 = 4 << 20;
+
+/// While somebody reads, the log only becomes longer: to try again after each change would help nobody.
+const GROWTH_BESIDE_READERS: u64 = 64 << 20;
 
 /// What the thread of a connection works with.
 pub(super) struct Desk {
@@ -108,13 +112,17 @@ impl Desk {
         if self.connection.busy_timeout(Duration::ZERO).is_err() {
             return;
         }
+        let was_unmarked = watch.is_unmarked();
         let renewed = renew_mark(&mut self.connection, watch.files());
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("rollback");
         }
-        if renewed.is_ok() {
-            // Notes what was written, before somebody asks.
-            let _ = watch.judge(&self.connection);
+        let Ok(is_marked) = renewed else { return };
+        // Notes what was written, before somebody asks.
+        let _ = watch.judge(&self.connection);
+        self.log_length = self.length_of_log() + if is_marked { 0 } else { GROWTH_BESIDE_READERS };
+        if was_unmarked && !is_marked {
+            watch.miss_mark();
         }
     }
 
@@ -143,10 +151,4 @@ impl Drop for Desk {
             leave_log(&self.connection);
         }
     }
-}
-
-/// When SQLite closes a file for the last one who has it open, it removes the log by its name. If the names went to other
-/// files, that would be the log of those.
-pub(super) fn leave_log(connection: &Connection) {
-    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
 }

@@ -17,6 +17,11 @@ pub(super) enum Doubt {
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Loss {
     #[error(
+        "`{}` was emptied or cut off by something else than SQLite while this service used it, and the last changes \
+         are lost: stop the service, restore a backup, and start again", .0.display()
+    )]
+    Cut(PathBuf),
+    #[error(
         "`{}` was written to by something else than SQLite while this service used it: stop the service, replace \
          it by a backup, and start again", .0.display()
     )]

@@ -6,8 +6,8 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
+    closing::leave_doubtful_log,
     connect::{ConnectError, Role, connect},
-    desk::leave_log,
     files::Files,
     log::read_head,
     watch::Watch,
@@ -51,18 +51,16 @@ impl FreshReaders {
         let connection = self.connections.iter().find_map(|connection| connection.try_lock().ok())?;
         let head = read_head(&connection).ok()?;
         // Each time: what others do in a file that takes the place of this one is done at once.
-        self.watch.judge(&connection).is_ok().then_some(head)
+        self.watch.is_fine_at_once(&connection).then_some(head)
     }
 }
 
 impl Drop for FreshReaders {
     fn drop(&mut self) {
         for connection in self.connections.iter().filter_map(|connection| connection.lock().ok()) {
-            // Nobody is kept waiting any more: a lock of the store's own threads, which end too, is no reason to leave the log.
-            let is_patient = connection.busy_timeout(PATIENCE_AT_THE_END).is_ok();
-            if !is_patient || self.watch.judge(&connection).is_err() {
-                leave_log(&connection);
-            }
+            // No request waits any more: a lock of others is no reason to leave the log.
+            let _ = connection.busy_timeout(PATIENCE_AT_THE_END);
+            leave_doubtful_log(&connection, &self.watch);
         }
     }
 }

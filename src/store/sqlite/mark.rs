@@ -106,10 +106,31 @@ pub(super) fn read_marks_from_disk(connection: &Connection) -> Result<Option<Mar
 
 const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
 
-/// Brings the log into the file as far as readers allow. How many pages the log has.
-pub(super) fn checkpoint(connection: &Connection) -> Result<i64, rusqlite::Error> {
-    connection.query_row(CHECKPOINT, [], |row| row.get(1))
+/// What a checkpoint did.
+pub(super) struct Checkpoint {
+    /// Another connection is at it.
+    pub(super) is_busy: bool,
+    /// How many pages the log has, and how many of them are in the file.
+    pub(super) of_log: i64,
+    in_file: i64,
 }
+
+impl Checkpoint {
+    /// Whether the whole log is in the file: nobody still reads what was there before.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.is_busy && self.of_log == self.in_file
+    }
+}
+
+/// Brings the log into the file as far as readers allow.
+pub(super) fn checkpoint(connection: &Connection) -> Result<Checkpoint, rusqlite::Error> {
+    let done =
+        |row: &rusqlite::Row<'_>| Ok(Checkpoint { is_busy: row.get(0)?, of_log: row.get(1)?, in_file: row.get(2)? });
+    connection.query_row(CHECKPOINT, [], done)
+}
+
+/// How often a mark is tried to be brought into the file: requests that are just reading are done in microseconds.
+const CHECKPOINTS: usize = 3;
 
 const MARK_FILE: &str = "update api_key_file_mark set mark = randomblob(16)";
 const MARK_LOG: &str =
@@ -120,18 +141,20 @@ const END: &str = "update api_key_log_mark set is_whole = 1, beside = ?1 where i
 
 /// Brings the log into the file with a new mark. If this fails half-way, as while the disk is full, the log goes on to say
 /// that it is missing, which is still true of the file alone; the next mark ends it.
-pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<(), Failure> {
+///
+/// Whether the new mark is in the file. If not, and others brought the end of an older one into it, the file seems to be whole.
+pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<bool, Failure> {
     let transaction = begin(connection)?;
     transaction.execute(MARK_FILE, [])?;
     transaction.execute(MARK_LOG, [])?;
     let mark: Vec<u8> = transaction.query_row(MARK, [], |row| row.get(0))?;
     commit(transaction)?;
     // What could not be brought into the file stays in the log.
-    let _ = checkpoint(connection);
+    let is_marked = (0..CHECKPOINTS).any(|_| checkpoint(connection).is_ok_and(|checkpoint| checkpoint.is_whole()));
     let beside = Beside::now(files).map(|beside| beside.write());
     // Not a mark that somebody else began meanwhile: its pages are not in the file yet.
     connection.execute(END, params![beside, mark])?;
-    Ok(())
+    Ok(is_marked)
 }
 
 const MARK_COPY: &str =

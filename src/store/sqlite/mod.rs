@@ -1,6 +1,7 @@
 mod apply;
 mod backup;
 mod backup_error;
+mod closing;
 mod connect;
 mod desk;
 mod doubt;

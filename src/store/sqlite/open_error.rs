@@ -90,7 +90,7 @@ impl SqliteOpenError {
     pub fn kind(&self) -> SqliteOpenErrorKind {
         match self.reason {
             Reason::CannotOpen => SqliteOpenErrorKind::CannotOpen,
-            Reason::Damaged(_) => SqliteOpenErrorKind::Damaged,
+            Reason::Damaged(_) | Reason::Misfit(Misfit::Torn, _) => SqliteOpenErrorKind::Damaged,
             Reason::InUse => SqliteOpenErrorKind::InUse,
             Reason::Misfit(Misfit::ForeignLog | Misfit::FileIsNewer, _) => SqliteOpenErrorKind::ForeignLog,
             Reason::Misfit(Misfit::NoLog, _) => SqliteOpenErrorKind::NoLog,
@@ -207,6 +207,11 @@ fn write_misfit(f: &mut fmt::Formatter<'_>, misfit: Misfit, files: &Files) -> fm
             f,
             "`{log}` and `{index}` belong to another state of `{database}`: if you restored a backup, remove both and \
              start again; if you did not, restore one"
+        ),
+        Misfit::Torn => write!(
+            f,
+            "`{database}` is damaged: it was copied while SQLite wrote to it, or something else wrote to it; restore a backup, \
+             or copy the original once more while no service runs"
         ),
         Misfit::NoLog => write!(
             f,

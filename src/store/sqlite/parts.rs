@@ -1,8 +1,9 @@
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use rusqlite::Connection;
 
 use super::{
+    closing::LastLook,
     connect::{Role, connect, connect_to_memory, create_private},
     desk::Desk,
     files::Files,
@@ -30,7 +31,9 @@ const PATIENCE_FOR_MARK: Duration = Duration::from_millis(100);
 
 /// What is behind a store, however it was opened.
 ///
-/// Fields are dropped in this order: threads end once no worker stands for them.
+/// Fields are dropped in this order: threads end once no worker stands for them. Of two connections that are closed at the
+/// same moment each sees the other, and neither removes the log: so the threads have closed theirs before the readers of
+/// the head are closed, one after the other.
 pub(super) struct Parts {
     _rounds: Option<Rounds>,
     /// Whatever writes.
@@ -41,10 +44,12 @@ pub(super) struct Parts {
     pub(super) log: Worker,
     /// Lists of keys and events, which may be long.
     pub(super) lister: Worker,
+    _threads: Threads,
     head: HeadSource,
     /// None for a database without a file.
     watch: Option<Arc<Watch>>,
-    _threads: Threads,
+    /// None where others cannot have the file open.
+    _last_look: Option<LastLook>,
 }
 
 enum HeadSource {
@@ -90,6 +95,8 @@ impl Parts {
         let watch = Watch::begin(files.clone(), before.id, &writer, is_marked)
             .map_err(|failure| SqliteOpenError::cannot_open(path, failure.into_store_error(Some(files))))?;
         let watch = Arc::new(watch);
+        let last_look = LastLook::new(&watch);
+        let head = HeadSource::File(FreshReaders::new(fresh, Arc::clone(&watch)));
 
         let mut threads = Threads::default();
         let mut start = |name, connection| {
@@ -103,9 +110,18 @@ impl Parts {
         let finder = start("api-keys-find", finder)?;
         let log = start("api-keys-log", log)?;
         let lister = start("api-keys-list", lister)?;
-        let head = HeadSource::File(FreshReaders::new(fresh, Arc::clone(&watch)));
         let rounds = start_rounds(path, &watch, &writer)?;
-        Ok(Self { _rounds: Some(rounds), writer, finder, log, lister, head, watch: Some(watch), _threads: threads })
+        Ok(Self {
+            _rounds: Some(rounds),
+            writer,
+            finder,
+            log,
+            lister,
+            _threads: threads,
+            head,
+            watch: Some(watch),
+            _last_look: Some(last_look),
+        })
     }
 
     pub(super) fn open_alone(path: &Path, patience: Duration) -> Result<Self, SqliteOpenError> {
@@ -113,6 +129,8 @@ impl Parts {
         let before = files.stat_named().map_err(|error| SqliteOpenError::cannot_open(path, error))?;
         let mut connection = connect(&files, Role::Exclusive, patience)
             .map_err(|error| SqliteOpenError::connect(path, &files, error))?;
+        // Left by a process that was killed: a file that is held by one has none.
+        let _ = fs::remove_file(&files.index);
         bring_up_to_date(path, Some(&files), &mut connection)?;
         let is_marked = mark(&mut connection, &files);
         let watch = Watch::begin(files.clone(), before.id, &connection, is_marked)
@@ -147,9 +165,10 @@ impl Parts {
             finder: worker.clone(),
             log: worker.clone(),
             lister: worker,
+            _threads: threads,
             head: HeadSource::Process(head),
             watch,
-            _threads: threads,
+            _last_look: None,
         })
     }
 }
@@ -172,10 +191,10 @@ fn bring_up_to_date(path: &Path, files: Option<&Files>, connection: &mut Connect
     })
 }
 
-/// Whether there is a new mark in file and log. Not while somebody else writes, or where the disk is full: keys are
-/// checked all the same, and the mark is made later.
+/// Whether there is a new mark in file and log. Not while somebody else writes or reads, or where the disk is full: keys
+/// are checked all the same, and the mark is made later.
 fn mark(connection: &mut Connection, files: &Files) -> bool {
-    connection.busy_timeout(PATIENCE_FOR_MARK).is_ok() && renew_mark(connection, files).is_ok()
+    connection.busy_timeout(PATIENCE_FOR_MARK).is_ok() && renew_mark(connection, files).unwrap_or(false)
 }
 
 fn start_rounds(path: &Path, watch: &Arc<Watch>, writer: &Worker) -> Result<Rounds, SqliteOpenError> {

@@ -2,7 +2,7 @@ use rusqlite::{Connection, ErrorCode, config::DbConfig};
 
 use super::{
     files::{Files, stat},
-    mark::{checkpoint, read_marks},
+    mark::{Checkpoint, checkpoint, read_marks},
 };
 
 /// Why a file and what lies beside it are not one database.
@@ -14,6 +14,8 @@ pub(super) enum Misfit {
     FileIsNewer,
     /// The file was in use when it was copied, or when its log was removed.
     NoLog,
+    /// The same in the middle of a checkpoint, or something else wrote to the file: it is of no single moment.
+    Torn,
 }
 
 /// A failed look, or what it found.
@@ -44,11 +46,15 @@ pub(super) fn fit_together(connection: &Connection, files: &Files) -> Result<(),
         return Ok(end_of_look(connection)?);
     };
     if !marks.fit() {
-        return Err(Unproved::Misfit(Misfit::ForeignLog));
+        if has_log {
+            return Err(Unproved::Misfit(Misfit::ForeignLog));
+        }
+        end_of_look(connection)?;
+        return Err(Unproved::Misfit(Misfit::Torn));
     }
     if !marks.is_whole {
-        // A process that was killed between the two parts of a mark left its log. SQLite may find nothing in it.
-        if !has_log || checkpoint(connection)? <= 0 {
+        // A process is between the two parts of a mark, or was killed there and left its log. SQLite may find nothing in it.
+        if !has_log || is_empty(&checkpoint(connection)?) {
             end_of_look(connection)?;
             return Err(Unproved::Misfit(Misfit::NoLog));
         }
@@ -56,6 +62,11 @@ pub(super) fn fit_together(connection: &Connection, files: &Files) -> Result<(),
         return Err(Unproved::Misfit(Misfit::FileIsNewer));
     }
     Ok(end_of_look(connection)?)
+}
+
+/// An empty log brings nothing into the file.
+fn is_empty(log: &Checkpoint) -> bool {
+    !log.is_busy && log.of_log <= 0
 }
 
 fn end_of_look(connection: &Connection) -> Result<(), rusqlite::Error> {

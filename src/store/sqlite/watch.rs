@@ -7,13 +7,13 @@ use std::{
     },
 };
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi::SQLITE_IOERR_SHORT_READ};
 
 use super::{
     doubt::{Doubt, Loss},
     failure::Failure,
     files::{FileId, Files, Stat, Written, stat},
-    mark::{Marks, read_marks, read_marks_from_disk},
+    mark::{Marks, checkpoint, read_marks, read_marks_from_disk},
 };
 use crate::log::log;
 
@@ -37,13 +37,13 @@ pub(super) struct Watch {
 #[derive(Debug)]
 struct Opened {
     database: FileId,
-    log: Option<FileId>,
+    log: FileId,
     index: Option<FileId>,
 }
 
 #[derive(Debug)]
 struct Known {
-    written: Written,
+    seen: Seen,
     mark: Vec<u8>,
     /// Changes with the schema, and in a file that `vacuum` made.
     schema: i64,
@@ -51,12 +51,35 @@ struct Known {
     begun: Option<Vec<u8>>,
 }
 
+/// What a look sees of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    database: Written,
+    log_length: u64,
+}
+
+/// What is not as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Difference {
+    now: Seen,
+    /// The log is shorter than it was: somebody had SQLite empty it, or did it without.
+    is_shorter: bool,
+}
+
+/// What a look into a file found that was written to, by SQLite for all that can be told.
+struct Read {
+    marks: Marks,
+    schema: i64,
+    /// All of the file has to be looked at before it is trusted.
+    is_suspect: bool,
+}
+
 /// What a look at the names found, where they are those of the files that are open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Same,
-    /// The database file was written to: by a checkpoint, or by something else than SQLite.
-    Written(Written),
+    /// They were written to: by a checkpoint, or by something else than SQLite.
+    Written(Difference),
 }
 
 impl Watch {
@@ -70,14 +93,16 @@ impl Watch {
     ) -> Result<Self, Failure> {
         let unreadable = |error| Doubt::Unreadable(files.database.clone(), error);
         let written = files.stat_named().map_err(unreadable)?.written;
-        let id = |path: &Path| stat(path).map(|stat| stat.id).ok();
-        let opened = Opened { database, log: id(&files.log), index: id(&files.index) };
+        let log = stat(&files.log).map_err(|error| Doubt::Unreadable(files.log.clone(), error))?;
+        let index = stat(&files.index).map(|stat| stat.id).ok();
+        let opened = Opened { database, log: log.id, index };
+        let seen = Seen { database: written, log_length: log.written.length };
         let marks = read_marks_from_disk(connection)?;
         let mark = marks.map(|marks| marks.mark().to_vec()).unwrap_or_default();
         let watch = Self {
             files,
             opened,
-            known: Mutex::new(Known { written, mark, schema: schema(connection)?, begun: None }),
+            known: Mutex::new(Known { seen, mark, schema: schema(connection)?, begun: None }),
             lost: OnceLock::new(),
             is_fine: AtomicBool::new(true),
             is_linked: AtomicBool::new(false),
@@ -113,10 +138,9 @@ impl Watch {
         }
         let Opened { database, log, index } = &self.opened;
         let named = self.still(&self.files.database, *database, self.files.stat_named())?;
-        for (path, opened) in [(&self.files.log, log), (&self.files.index, index)] {
-            if let Some(opened) = opened {
-                self.still(path, *opened, stat(path))?;
-            }
+        let log = self.still(&self.files.log, *log, stat(&self.files.log))?;
+        if let Some(index) = index {
+            self.still(&self.files.index, *index, stat(&self.files.index))?;
         }
         if named.names > 1 && !self.is_linked.swap(true, Ordering::Relaxed) {
             log!(
@@ -126,7 +150,21 @@ impl Watch {
                  again until the second name is removed"
             );
         }
-        if named.written == self.known().written { Ok(Look::Same) } else { Ok(Look::Written(named.written)) }
+        Ok(self.compare(named.written, log.written.length))
+    }
+
+    fn compare(&self, database: Written, mut log_length: u64) -> Look {
+        let mut known = self.known();
+        if log_length < known.seen.log_length {
+            // It may have grown since this thread looked, and another one has seen that.
+            log_length = self.length_of_log();
+        }
+        let is_shorter = log_length < known.seen.log_length;
+        if database != known.seen.database || is_shorter {
+            return Look::Written(Difference { now: Seen { database, log_length }, is_shorter });
+        }
+        known.seen.log_length = log_length;
+        Look::Same
     }
 
     fn still(&self, path: &Path, opened: FileId, now: io::Result<Stat>) -> Result<Stat, Doubt> {
@@ -149,48 +187,72 @@ impl Watch {
 
     /// Whether what was read or written on this connection was in the files that have the names.
     pub(super) fn judge(&self, connection: &Connection) -> Result<(), Failure> {
-        match self.look()? {
-            Look::Same => Ok(()),
-            Look::Written(written) => match self.verified(connection) {
-                Ok(Some((marks, schema))) => {
-                    self.learn(written, &marks, schema);
-                    Ok(())
-                }
-                Ok(None) => Err(self.lose(Loss::Overwritten(self.files.database.clone())).into()),
-                Err(error) => match error.sqlite_error_code() {
-                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                        Err(self.lose(Loss::Overwritten(self.files.database.clone())).into())
-                    }
-                    _ => Err(error.into()),
-                },
-            },
+        let Look::Written(difference) = self.look()? else { return Ok(()) };
+        match self.verified(connection, difference) {
+            Ok(Some(read)) => {
+                self.learn(difference.now, &read);
+                Ok(())
+            }
+            Ok(None) => Err(self.lose(self.overwritten(difference)).into()),
+            Err(error) if is_of_contents(&error, difference) => Err(self.lose(self.overwritten(difference)).into()),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// The marks in a file that was written to, if it was by SQLite.
-    fn verified(&self, connection: &Connection) -> Result<Option<(Marks, i64)>, rusqlite::Error> {
+    fn overwritten(&self, difference: Difference) -> Loss {
+        match difference.is_shorter {
+            true => Loss::Cut(self.files.log.clone()),
+            false => Loss::Overwritten(self.files.database.clone()),
+        }
+    }
+
+    /// The same on a thread that serves requests, which must not look at a whole file: then it is not fine.
+    pub(super) fn is_fine_at_once(&self, connection: &Connection) -> bool {
+        match self.look() {
+            Ok(Look::Same) => true,
+            Ok(Look::Written(difference)) => match self.read(connection, difference) {
+                Ok(Some(read)) if !read.is_suspect => {
+                    self.learn(difference.now, &read);
+                    true
+                }
+                _ => false,
+            },
+            Err(_) => false,
+        }
+    }
+
+    /// What is in a file that was written to, if it was by SQLite.
+    fn verified(&self, connection: &Connection, difference: Difference) -> Result<Option<Read>, rusqlite::Error> {
+        let Some(read) = self.read(connection, difference)? else { return Ok(None) };
+        let is_sound =
+            !read.is_suspect || connection.query_row(CHECK, [], |row| Ok(row.get::<_, String>(0)? == "ok"))?;
+        Ok(is_sound.then_some(read))
+    }
+
+    fn read(&self, connection: &Connection, difference: Difference) -> Result<Option<Read>, rusqlite::Error> {
         // A statement that is under way would keep pages; there is none between jobs.
         let Some(marks) = read_marks_from_disk(connection)?.filter(Marks::fit) else { return Ok(None) };
         let schema = schema(connection)?;
-        let is_suspect = {
+        // Somebody made a table; or a copy of another layout came below the log, and has the mark of its original.
+        let is_of_another_layout = {
             let known = self.known();
             known.mark == marks.mark() && known.schema != schema
         };
-        // Somebody made a table; or a copy of another layout came below the log, and has the mark of its original.
-        let is_sound = !is_suspect || connection.query_row(CHECK, [], |row| Ok(row.get::<_, String>(0)? == "ok"))?;
-        Ok(is_sound.then_some((marks, schema)))
+        // SQLite empties a log as a rule. If it only ends sooner, pages may be missing that were not read here.
+        let is_cut = difference.is_shorter && difference.now.log_length > 0;
+        Ok(Some(Read { marks, schema, is_suspect: is_of_another_layout || is_cut }))
     }
 
     /// A checkpoint leaves the mark as it is, unless it is this crate's, here or in another process. Of that one nothing is
     /// learned before it has ended: its last pages would seem to be written by another one.
-    fn learn(&self, written: Written, marks: &Marks, schema: i64) {
+    fn learn(&self, seen: Seen, read: &Read) {
         let mut known = self.known();
-        if known.written == written || !marks.is_whole {
+        if known.seen == seen || !read.marks.is_whole {
             return;
         }
-        (known.written, known.schema) = (written, schema);
-        let is_new = known.mark != marks.mark();
-        known.mark = marks.mark().to_vec();
+        (known.seen, known.schema) = (seen, read.schema);
+        let is_new = known.mark != read.marks.mark();
+        known.mark = read.marks.mark().to_vec();
         self.is_unmarked.store(!is_new, Ordering::Release);
     }
 
@@ -200,26 +262,53 @@ impl Watch {
     }
 
     /// Whether a new mark is due, since others brought the log into the file, or since somebody who began one was killed
-    /// before it ended: it is not ended at the second look.
+    /// before it ended: it is not ended at the second look. None while somebody still reads what was in the file before.
     pub(super) fn wants_mark(&self, connection: &Connection) -> Result<bool, rusqlite::Error> {
         let begun = read_marks(connection)?.filter(|marks| !marks.is_whole).map(|marks| marks.mark().to_vec());
-        let mut known = self.known();
-        let is_left = begun.is_some() && begun == known.begun;
-        known.begun = begun;
-        Ok(is_left || self.is_unmarked())
+        let is_left = {
+            let mut known = self.known();
+            let is_left = begun.is_some() && begun == known.begun;
+            known.begun = begun;
+            is_left
+        };
+        Ok(is_left || self.is_unmarked() && checkpoint(connection)?.is_whole())
+    }
+
+    /// A mark was begun and ended, and did not come into the file because somebody reads: it is due once more.
+    pub(super) fn miss_mark(&self) {
+        self.is_unmarked.store(true, Ordering::Release);
+    }
+
+    /// Whether the log that was opened is still at its place, as far as is known.
+    pub(super) fn has_log(&self) -> bool {
+        self.lost.get().is_none() && stat(&self.files.log).is_ok_and(|log| log.id == self.opened.log)
+    }
+
+    /// The same of the file.
+    pub(super) fn has_database(&self) -> bool {
+        self.files.stat_named().is_ok_and(|named| named.id == self.opened.database)
     }
 
     pub(super) fn length_of_log(&self) -> u64 {
         stat(&self.files.log).map_or(0, |log| log.written.length)
     }
 
-    fn is_unmarked(&self) -> bool {
+    pub(super) fn is_unmarked(&self) -> bool {
         self.is_unmarked.load(Ordering::Acquire)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it was not the disk that failed, but what is in the files.
+fn is_of_contents(error: &rusqlite::Error, difference: Difference) -> bool {
+    error.sqlite_error().is_some_and(|error| match error.code {
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => true,
+        // What is wanted lies beyond the new end of the log.
+        _ => difference.is_shorter && error.extended_code == SQLITE_IOERR_SHORT_READ,
+    })
 }
 
 const SCHEMA: &str = "pragma schema_version";

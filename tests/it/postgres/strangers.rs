@@ -187,7 +187,7 @@ async fn a_function_beside_the_tables_does_not_run_as_their_owner() {
 }
 
 /// What exposes the tables, what an error says of it, and the statement it tells to run.
-const EXPOSURES: [(&str, &str, &str); 8] = [
+const EXPOSURES: [(&str, &str, &str); 14] = [
     ("grant create on schema keys to public", "every role may create", "revoke create on schema keys from public"),
     (
         "grant create on schema keys to \"Str\"\"anger\"",
@@ -211,7 +211,8 @@ const EXPOSURES: [(&str, &str, &str); 8] = [
         "alter table keys.api_key_usage owner to keys_owner",
     ),
     (
-        "alter function keys.api_keys_truncated() owner to developers",
+        // With its name in the path, which says nothing of the path of who reads the error.
+        "alter database postgres set search_path = keys; alter function keys.api_keys_truncated() owner to developers",
         "the role developers owns the function keys.api_keys_truncated()",
         "alter function keys.api_keys_truncated() owner to keys_owner",
     ),
@@ -221,6 +222,48 @@ const EXPOSURES: [(&str, &str, &str); 8] = [
          create trigger \"by them\" after insert on keys.api_key_log execute function public.theirs()",
         "the role developers has a trigger on keys.api_key_log",
         "drop trigger \"by them\" on keys.api_key_log",
+    ),
+    // A function of the server's own, and a condition.
+    (
+        "create function public.theirs(bigint) returns boolean language plpgsql as 'begin return false; end'; \
+         alter function public.theirs(bigint) owner to developers; \
+         create trigger \"by them\" before update on keys.api_key_head for each row when (public.theirs(new.position)) \
+            execute function suppress_redundant_updates_trigger()",
+        "the role developers has a trigger on keys.api_key_head",
+        "drop trigger \"by them\" on keys.api_key_head",
+    ),
+    (
+        "create operator public.<<< (leftarg = bigint, rightarg = bigint, function = int8lt); \
+         alter operator public.<<< (bigint, bigint) owner to developers; \
+         create trigger \"by them\" before update on keys.api_key_head for each row \
+            when (new.position operator(public.<<<) old.position) execute function suppress_redundant_updates_trigger()",
+        "the role developers has a trigger on keys.api_key_head",
+        "drop trigger \"by them\" on keys.api_key_head",
+    ),
+    // What a node deletes there is deleted in a table of theirs, whose triggers then run as the node.
+    (
+        "grant references on keys.api_key_log to developers",
+        "the role developers may refer to keys.api_key_log",
+        "revoke references on keys.api_key_log from developers",
+    ),
+    (
+        "create table public.theirs (at bigint constraint \"by them\" references keys.api_key_log on delete cascade); \
+         alter table public.theirs owner to developers",
+        "the role developers refers to keys.api_key_log",
+        "alter table public.theirs drop constraint \"by them\"",
+    ),
+    // A right that was handed on.
+    (
+        "grant create on schema keys to developers with grant option; set role developers; \
+         grant create on schema keys to \"Str\"\"anger\"; reset role",
+        "the role developers may create",
+        "revoke create on schema keys from developers cascade",
+    ),
+    (
+        "alter schema keys owner to dba; grant usage, create on schema keys to keys_owner with grant option; \
+         set role keys_owner; grant create on schema keys to developers; reset role",
+        "the role developers may create",
+        "set role keys_owner; revoke create on schema keys from developers; reset role",
     ),
 ];
 
@@ -270,6 +313,26 @@ async fn triggers(admin: &Client) -> i64 {
     let count = "select count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid \
                  where c.relnamespace = 'keys'::regnamespace and not tgisinternal";
     admin.query_one(count, &[]).await.unwrap().get(0)
+}
+
+/// A node prunes the log, and a table that refers to it loses rows too.
+#[tokio::test]
+async fn a_table_that_refers_to_keys_is_no_exposure_and_one_that_refers_to_the_log_is() {
+    let (server, admin) = owned().await;
+    let refers = |to: &str| {
+        format!(
+            "grant references on keys.{to} to developers; grant usage on schema keys to developers; \
+             grant create, usage on schema public to developers; \
+             set role developers; create table public.of_{to} (id text references keys.{to} on delete cascade); reset role"
+        )
+    };
+    admin.batch_execute(&refers("api_keys")).await.unwrap();
+    connect_as(&server, "keys_node").await.unwrap();
+    migrate_as(&server, "keys_owner").await.unwrap();
+    admin.batch_execute(&refers("api_key_meta")).await.unwrap();
+    let (kind, said) = connect_as(&server, "keys_node").await.map(drop).unwrap_err();
+    assert_eq!(kind, PostgresErrorKind::Exposed);
+    assert!(said.contains("`alter table public.of_api_key_meta drop constraint of_api_key_meta_id_fkey`"), "{said}");
 }
 
 #[tokio::test]

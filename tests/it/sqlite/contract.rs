@@ -1,4 +1,4 @@
-use std::{future::Future, pin::pin, sync::Arc, thread};
+use std::{sync::Arc, thread};
 
 use tower_api_keys::{
     OrganizationId, Timestamp,
@@ -8,7 +8,7 @@ use tower_api_keys::{
     },
 };
 
-use super::{Folder, change, id, insert, now, revoke, sql};
+use super::{Folder, begin_and_drop, change, id, insert, now, revoke, sql};
 
 #[tokio::test]
 async fn a_key_revoked_by_another_process_is_seen_at_once() {
@@ -48,16 +48,6 @@ async fn a_repeated_change_gets_its_first_answer_from_any_process() {
     }
     assert_eq!(store.try_head(), head);
     assert_eq!(store.events(&EventQuery::all(OrganizationId::single())).await.unwrap().rows.len(), 2);
-}
-
-/// Runs a future until it first waits, then drops it.
-async fn begin_and_drop(future: impl Future) {
-    let mut future = pin!(future);
-    futures_util::future::poll_fn(|context| {
-        let _ = future.as_mut().poll(context);
-        std::task::Poll::Ready(())
-    })
-    .await;
 }
 
 #[tokio::test]

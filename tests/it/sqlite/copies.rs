@@ -2,24 +2,54 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
+    time::{Duration, Instant},
 };
 
 use tower_api_keys::store::{
     KeyReader, KeyStore, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore,
 };
 
-use super::{Folder, change, crash, id, insert, revoke, sql};
+use super::{Folder, beside, change, crash, id, insert, names, revoke, sql};
 
-fn beside(path: &Path, end: &str) -> PathBuf {
-    PathBuf::from(format!("{}{end}", path.display()))
+/// How long a store may take to look after its file.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether a mark was begun and not ended yet; and the mark.
+fn mark(connection: &rusqlite::Connection) -> (bool, Vec<u8>) {
+    let read = "select is_whole = 0, mark from api_key_log_mark";
+    connection.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
 
-fn names(folder: &Folder) -> Vec<String> {
-    let entries = fs::read_dir(folder.0.path()).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
+/// Keeps the store from beginning a mark, and so from writing to the file, as long as this connection is there. A mark that
+/// was begun is ended first.
+fn between_marks(path: &Path) -> rusqlite::Connection {
+    let begun = Instant::now();
+    loop {
+        let lock = sql(path);
+        if !mark(&lock).0 {
+            lock.execute_batch("begin immediate").unwrap();
+            if !mark(&lock).0 {
+                return lock;
+            }
+        }
+        assert!(begun.elapsed() < PATIENCE, "a mark is not ended");
+    }
+}
+
+/// Whether a copy of the file alone is refused as one.
+async fn is_recognized(path: &Path, copy: &Path) -> bool {
+    fs::copy(path, copy).unwrap();
+    let opened = SqliteStore::open(copy).await;
+    opened.is_err_and(|error| error.kind() == SqliteOpenErrorKind::NoLog)
+}
+
+async fn until_recognized(path: &Path, copy: &Path) {
+    let begun = Instant::now();
+    while !is_recognized(path, copy).await {
+        assert!(begun.elapsed() < PATIENCE, "a copy without its log is taken");
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn refused(path: &Path) -> SqliteOpenError {
@@ -71,14 +101,12 @@ async fn a_file_in_use_is_whole_with_its_log_and_as_sqlite_copies_it() {
         if number % 50 != 0 {
             continue;
         }
-        // A mark that is renewed between the two copies would make them two states: nobody writes meanwhile.
-        let writer = sql(&folder.file());
-        writer.execute_batch("begin immediate").unwrap();
+        // A mark that is renewed between the two copies would make them two states.
+        let lock = between_marks(&folder.file());
         fs::copy(folder.file(), &both).unwrap();
         fs::copy(beside(&folder.file(), "-wal"), beside(&both, "-wal")).unwrap();
-        writer.execute_batch("rollback").unwrap();
-        drop(writer);
         sql(&folder.file()).execute("vacuum into ?1", [vacuumed.to_str().unwrap()]).unwrap();
+        drop(lock);
         for copy in [&both, &vacuumed] {
             let copied = SqliteStore::open(copy).await.unwrap();
             assert!(copied.find(&id(number)).await.unwrap().is_some(), "{number}");
@@ -98,21 +126,80 @@ async fn a_copy_without_its_log_is_recognized_after_a_checkpoint_of_others() {
     let folder = Folder::new();
     let copy = folder.0.path().join("copy.db");
     let store = SqliteStore::open(folder.file()).await.unwrap();
-    let is_recognized = || async {
-        // What lay beside an earlier copy is no part of this one.
-        for old in [copy.clone(), beside(&copy, "-wal"), beside(&copy, "-shm")] {
-            let _ = fs::remove_file(old);
-        }
-        fs::copy(folder.file(), &copy).unwrap();
-        let opened = SqliteStore::open(&copy).await;
-        opened.is_err_and(|error| error.kind() == SqliteOpenErrorKind::NoLog)
-    };
     sql(&folder.file()).query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())).unwrap();
-    while !is_recognized().await {
-        tokio::task::yield_now().await;
-    }
+    until_recognized(&folder.file(), &copy).await;
     store.apply(&change(1, insert(1))).await.unwrap();
-    assert!(is_recognized().await);
+    // The checkpoint that the copy was taken in the middle of has ended.
+    drop(between_marks(&folder.file()));
+    assert!(is_recognized(&folder.file(), &copy).await);
+}
+
+/// While somebody reads, as a backup does, no mark can be brought into a file that others made whole.
+#[tokio::test]
+async fn a_copy_without_its_log_is_recognized_once_a_long_reader_is_done() {
+    let folder = Folder::new();
+    let copy = folder.0.path().join("copy.db");
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    let (plain, reader) = (sql(&folder.file()), sql(&folder.file()));
+    plain.execute_batch("create table mine (a)").unwrap();
+    plain.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(())).unwrap();
+    // What no change of keys writes over comes into the file although somebody reads.
+    plain.execute("insert into mine values (1)", []).unwrap();
+    reader.execute_batch("begin; select count(*) from mine").unwrap();
+    let before = mark(&plain).1;
+    for number in 1..=200 {
+        store.apply(&change(number, insert(number))).await.unwrap();
+    }
+    let begun = Instant::now();
+    while mark(&plain).1 == before {
+        assert!(begun.elapsed() < PATIENCE, "no mark was due");
+    }
+    drop(between_marks(&folder.file()));
+    reader.execute_batch("rollback").unwrap();
+    until_recognized(&folder.file(), &copy).await;
+}
+
+/// A mark is three writes to the disk instead of one.
+#[tokio::test]
+async fn a_long_log_that_a_reader_keeps_is_no_reason_for_a_mark_after_each_change() {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    let (plain, reader) = (sql(&folder.file()), sql(&folder.file()));
+    plain.execute_batch("pragma wal_autocheckpoint = 0; create table mine (a)").unwrap();
+    reader.execute_batch("begin; select count(*) from mine").unwrap();
+    plain.execute("insert into mine values (randomblob(6000000))", []).unwrap();
+    let mut marks = vec![mark(&plain).1];
+    for number in 1..=10 {
+        store.apply(&change(number, insert(number))).await.unwrap();
+        drop(between_marks(&folder.file()));
+        marks.push(mark(&plain).1);
+    }
+    marks.dedup();
+    assert!(marks.len() <= 2, "{} marks", marks.len());
+}
+
+/// As `cp` makes one in the middle of a checkpoint.
+#[tokio::test]
+async fn a_copy_of_two_moments_is_refused_as_damaged() {
+    let folder = Folder::new();
+    let copy = folder.0.path().join("copy.db");
+    let mut copies = vec![];
+    for number in 1..=2 {
+        let store = SqliteStore::open(folder.file()).await.unwrap();
+        store.apply(&change(number, insert(number))).await.unwrap();
+        copies.push(fs::read(folder.file()).unwrap());
+    }
+    let plain = sql(&folder.file());
+    let number = |query: &str| plain.query_row(query, [], |row| row.get::<_, u32>(0)).unwrap() as usize;
+    let size = number("pragma page_size");
+    let page = number("select rootpage from sqlite_master where name = 'api_key_file_mark'");
+    let place = (page - 1) * size..page * size;
+    let (earlier, mut later) = (&copies[0], copies[1].clone());
+    later[place.clone()].copy_from_slice(&earlier[place]);
+    fs::write(&copy, later).unwrap();
+    let error = refused(&copy).await;
+    assert_eq!(error.kind(), SqliteOpenErrorKind::Damaged);
+    assert!(error.to_string().contains("copy.db` is damaged: it was copied while SQLite wrote to it"), "{error}");
 }
 
 #[tokio::test]

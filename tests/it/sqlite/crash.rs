@@ -8,12 +8,14 @@ use std::{
 };
 
 use tower_api_keys::{
-    OrganizationId, Timestamp,
+    ApiKeys, OrganizationId, Timestamp,
+    auth::AuthErrorKind,
     store::{Changes, KeyQuery, KeyReader, KeyStore, SqliteStore, StoreErrorKind},
     usage::{UsageBatch, UsageRow},
 };
 
 use super::{Folder, change, id, insert, key, now, revoke};
+use crate::support::{cheap, issue, user};
 
 const FILE: &str = "TOWER_API_KEYS_TEST_FILE";
 
@@ -89,6 +91,35 @@ async fn child_issues_and_revokes() {
         std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
         panic!("the parent went away");
     }
+}
+
+/// A process that closes its own database file, having read it by other means than SQLite, gives up its locks on it: others
+/// then close the file as if they were the last to have it open.
+#[tokio::test]
+async fn a_service_that_copied_its_file_by_hand_accepts_no_dead_key() {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    let keys = ApiKeys::builder(store).hasher(cheap()).build().await.unwrap();
+    let key = issue(&keys, user("alice")).await;
+    let check = async || keys.authenticator().authenticate(key.expose_secret()).await.map_err(|error| error.kind());
+    check().await.unwrap();
+    std::fs::copy(folder.file(), folder.0.path().join("by hand.db")).unwrap();
+    let ended = child("child_revokes_by_plain_sql", &folder.file()).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let refused = check().await.unwrap_err();
+    assert!([AuthErrorKind::Revoked, AuthErrorKind::StoreUnavailable].contains(&refused), "{refused:?}");
+}
+
+/// A test by itself, and the process that another test has revoke its keys.
+#[tokio::test]
+async fn child_revokes_by_plain_sql() {
+    let folder = Folder::new();
+    if !is_child() {
+        let store = SqliteStore::open(folder.file()).await.unwrap();
+        store.apply(&change(1, insert(1))).await.unwrap();
+    }
+    let plain = super::sql(&file(&folder));
+    assert_eq!(plain.execute("update api_keys set revoked_at = 1", []).unwrap(), 1);
 }
 
 /// A limit on the size of files is a disk on which nothing grows any more, for all the database can tell.

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use tower_api_keys::{ApiKeys, manage::ManageErrorKind, store::SqliteStore};
+use tower_api_keys::{
+    ApiKeys,
+    manage::ManageErrorKind,
+    store::{KeyReader, KeyStore, SqliteOpenErrorKind, SqliteStore, StoreErrorKind},
+};
 
-use super::{Folder, sql};
+use super::{Folder, change, insert, sql};
 use crate::support::{cheap, issue, system, user};
 
 /// Without a limit that counts from when a change was asked for, those behind the first are given up half-way, and nobody
@@ -38,4 +42,21 @@ async fn changes_that_wait_for_a_lock_are_known_not_to_be_made_and_say_why() {
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
     manager.revoke(&id, &system).await.unwrap();
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap_err();
+}
+
+/// A service that is restarted meanwhile starts, and checks keys.
+#[tokio::test]
+async fn a_service_starts_while_somebody_holds_the_write_lock() {
+    let folder = Folder::new();
+    drop(SqliteStore::open(folder.file()).await.unwrap());
+    let shell = sql(&folder.file());
+    shell.execute_batch("begin immediate").unwrap();
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    assert!(store.try_head().is_some());
+    let error = store.apply(&change(1, insert(1))).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let exclusive = SqliteStore::open_exclusive(folder.file()).await.unwrap_err();
+    assert_eq!(exclusive.kind(), SqliteOpenErrorKind::InUse);
+    shell.execute_batch("rollback").unwrap();
+    store.apply(&change(1, insert(1))).await.unwrap();
 }

@@ -1,17 +1,13 @@
 //! Who may write to the files, and who has to.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use tower_api_keys::store::{KeyStore, SqliteOpenErrorKind, SqliteStore};
 
-use super::{Folder, change, insert, sql};
+use super::{Folder, beside, change, insert, sql};
 
 fn set(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
-    PathBuf::from(format!("{}{end}", path.display()))
 }
 
 async fn refused(folder: &Folder, kind: SqliteOpenErrorKind, file: &Path) -> String {
@@ -56,9 +52,6 @@ async fn files_that_everybody_may_write_to_are_refused_by_name() {
 async fn a_read_only_file_is_refused_by_name_before_anything_is_made_beside_it() {
     let folder = Folder::new();
     drop(SqliteStore::open(folder.file()).await.unwrap());
-    for end in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(beside(&folder.file(), end));
-    }
     set(&folder.file(), 0o444);
     refused(&folder, SqliteOpenErrorKind::ReadOnly, &folder.file()).await;
     assert!(!beside(&folder.file(), "-wal").exists() && !beside(&folder.file(), "-shm").exists());

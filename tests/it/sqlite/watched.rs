@@ -14,15 +14,11 @@ use tower_api_keys::{
     store::{KeyReader, KeyStore, SqliteOpenErrorKind, SqliteStore, StoreError, StoreErrorKind},
 };
 
-use super::{Folder, change, id, insert, revoke, sql};
+use super::{Folder, beside, change, id, insert, revoke, sql};
 use crate::support::{cheap, issue, system, user};
 
 async fn keys(path: &Path) -> ApiKeys<SqliteStore> {
     ApiKeys::builder(SqliteStore::open(path).await.unwrap()).hasher(cheap()).build().await.unwrap()
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
-    PathBuf::from(format!("{}{end}", path.display()))
 }
 
 fn remove_log(path: &Path) {
@@ -220,6 +216,34 @@ async fn a_file_emptied_or_filled_with_something_else_is_noticed() {
         let service = Service::start().await;
         fs::write(service.folder.file(), contents).unwrap();
         service.is_out().await;
+    }
+}
+
+/// Its length is all that changes: what was in it is missed.
+#[tokio::test]
+async fn a_log_that_was_emptied_or_cut_off_is_noticed() {
+    for (exclusive, halves) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
+        let folder = Folder::new();
+        let path = folder.file();
+        let store = match exclusive {
+            false => SqliteStore::open(&path).await.unwrap(),
+            true => SqliteStore::open_exclusive(&path).await.unwrap(),
+        };
+        for number in 1..=20 {
+            store.apply(&change(number, insert(number))).await.unwrap();
+        }
+        let log = fs::OpenOptions::new().write(true).open(beside(&path, "-wal")).unwrap();
+        let length = log.metadata().unwrap().len();
+        log.set_len(length / 2 * halves).unwrap();
+        let error = store.apply(&change(21, revoke(1))).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        let said = cause(&error);
+        assert!(said.contains("keys.db-wal` was emptied or cut off by something else than SQLite"), "{said}");
+        assert_eq!(store.try_head(), None);
+        drop(store);
+        if halves == 0 {
+            assert_eq!(SqliteStore::open(&path).await.unwrap_err().kind(), SqliteOpenErrorKind::NoLog);
+        }
     }
 }
 
