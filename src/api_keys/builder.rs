@@ -23,7 +23,7 @@ use crate::{
 /// The longest between two flushes, and the least that audit events stay: a slip of the unit must not delete a trail.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The least that lines of attempts stay, for as long as pruning pauses; and the longest that an answer may take.
+/// The least that the access log stays, for as long as pruning pauses; and the longest that an answer may take.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Settings of [`ApiKeys`].
@@ -184,11 +184,11 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
-    /// How long [lines of attempts](Self::access_log) stay before they are deleted, looked at once an hour: at least an
+    /// How long [the access log](Self::access_log) stays before it is deleted, looked at once an hour: at least an
     /// hour. Default: as long as all other events, which is what [`keep_events`](Self::keep_events) says, else for good.
     /// On a fleet the shortest setting wins.
     ///
-    /// An event of a change is worth keeping for years; lines of attempts come by the thousands and are worth as long as
+    /// An event of a change is worth keeping for years; entries of the access log come by the thousands and are worth as long as
     /// somebody may ask about a single request.
     pub fn keep_access_log(mut self, keep: Duration) -> Self {
         self.keep.attempts = Some(keep);

@@ -21,7 +21,7 @@ pub(super) enum Cause {
     Auth(AuthSetupError),
     #[error(transparent)]
     Brand(InvalidBrand),
-    #[error("lines of attempts stay for at least an hour")]
+    #[error("entries of the access log stay for at least an hour")]
     KeepAccessLog,
     #[error("audit events stay for at least a day")]
     KeepEvents,

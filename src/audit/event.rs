@@ -22,7 +22,7 @@ pub struct Action(Cow<'static, str>);
 impl Action {
     /// A key was shown and accepted. Written only where a line for each attempt is asked for.
     pub const ATTEMPT_ACCEPTED: Self = Self(Cow::Borrowed("attempt.accepted"));
-    /// Lines of attempts with keys of the organization are missing in this place, or may be. [`Event::after`] is a line of
+    /// Entries of the access log with keys of the organization are missing in this place, or may be. [`Event::after`] is a line of
     /// JSON: the `count`, and when the first and the last of them came, `first_at` and `last_at`. The subject is the key of
     /// the first; the others may have been of any key of the organization.
     pub const ATTEMPT_DROPPED: Self = Self(Cow::Borrowed("attempt.dropped"));

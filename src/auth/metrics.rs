@@ -91,10 +91,10 @@ pub struct AuthMetrics {
     /// Requests that were counted under the source `other`, since their key, or the requests that name none, have come
     /// from too many [sources](crate::middleware::Sources) to tell them all apart.
     pub usage_sources_folded: u64,
-    /// Lines of attempts that were written to the audit trail. 0 unless they are
+    /// Entries of the access log that were written to the audit trail. 0 unless they are
     /// [asked for](crate::ApiKeysBuilder::access_log).
     pub access_log_written: u64,
-    /// Lines of attempts that are missing there, or may be: the queue was full, the store did not say whether it has
+    /// Entries that are missing there, or may be: the queue was full, the store did not say whether it has
     /// them, or nobody can tell whose the key is.
     pub access_log_dropped: u64,
 }

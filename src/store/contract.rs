@@ -157,7 +157,7 @@ pub trait KeyStore: KeyReader {
     fn append_events(&self, events: &[EventRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Events of one organization in log order, or the other way round if the newest are to come first: its lines of
-    /// attempts, or all others. Millions of lines of attempts of one key must not slow down a page of the others: let an
+    /// attempts, or all others. Millions of entries of the access log of one key must not slow down a page of the others: let an
     /// index know which is which.
     ///
     /// # Errors
@@ -184,13 +184,13 @@ pub trait KeyStore: KeyReader {
         new: &[u8],
     ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Counts the lines of attempts, or all other events, of all organizations, and those of them before a time.
+    /// Counts the access log, or all other events, of all organizations, and those of them before a time.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
     fn trail(&self, attempts: bool, before: Timestamp) -> impl Future<Output = Result<Trail, StoreError>> + Send;
 
-    /// Forgets what is old: events, lines of attempts, rows of the change log, results of changes. At most 10,000 of
+    /// Forgets what is old: events, the access log, rows of the change log, results of changes. At most 10,000 of
     /// each kind, so that no call holds up others for long; whoever wants all of it gone calls again until nothing was
     /// forgotten. A store in which more at once is no burden may forget more.
     ///

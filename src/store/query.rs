@@ -145,7 +145,7 @@ pub enum UsageScope {
     NoKey,
 }
 
-/// Which events to read: the trail of changes, or the lines of attempts. All conditions hold together.
+/// Which events to read: the trail of changes, or the entries of the access log. All conditions hold together.
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, store::EventQuery};
@@ -157,7 +157,7 @@ pub enum UsageScope {
 pub struct EventQuery {
     /// Of this organization.
     pub organization: OrganizationId,
-    /// [Lines of attempts](crate::audit::EventRow::is_attempt) and nothing else, instead of everything but them: a busy
+    /// [The access log](crate::audit::EventRow::is_attempt) and nothing else, instead of everything but it: a busy
     /// key has millions, behind which nothing else would be found.
     pub attempts: bool,
     /// About this key.
@@ -184,7 +184,7 @@ pub struct EventQuery {
 }
 
 impl EventQuery {
-    /// All events of an organization but lines of attempts, the oldest first, 100 a page.
+    /// All events of an organization but entries of the access log, the oldest first, 100 a page.
     #[must_use]
     pub fn all(organization: OrganizationId) -> Self {
         Self {
@@ -252,7 +252,7 @@ pub struct Prune {
     pub events_before: Option<Timestamp>,
     /// At most so many of them, those with the earliest times.
     pub most_events: Option<u64>,
-    /// [Lines of attempts](crate::audit::EventRow::is_attempt) before this time.
+    /// [Entries of the access log](crate::audit::EventRow::is_attempt) before this time.
     pub attempts_before: Option<Timestamp>,
     /// At most so many of them, those with the earliest times.
     pub most_attempts: Option<u64>,
@@ -263,7 +263,7 @@ pub struct Prune {
     pub changes_before: Option<Timestamp>,
 }
 
-/// How long the audit trail is, and what of it is old: its lines of attempts, or all other events.
+/// How long the audit trail is, and what of it is old: its entries of the access log, or all other events.
 ///
 /// ```
 /// use tower_api_keys::store::Trail;
@@ -290,9 +290,9 @@ pub struct Trail {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Events other than lines of attempts.
+    /// Events other than entries of the access log.
     pub events: u64,
-    /// Lines of attempts.
+    /// Entries of the access log.
     pub attempts: u64,
     /// Rows of the change log.
     pub log_rows: u64,

@@ -164,7 +164,8 @@ pub(crate) async fn attempt_lines_are_apart<S: KeyStore>(candidate: &Candidate<'
                 }
             }
             let actions = |rows: &[EventRow]| rows.iter().map(|row| row.action.clone()).collect::<Vec<_>>();
-            let what = format!("the actions of {}", if attempts { "lines of attempts" } else { "all other events" });
+            let what =
+                format!("the actions of {}", if attempts { "entries of the access log" } else { "all other events" });
             same(&what, &actions(&seen), &expected.iter().copied().map(str::to_owned).collect())?;
             let newest = EventQuery { attempts, newest_first: true, ..query.clone() };
             expected.reverse();
@@ -175,7 +176,7 @@ pub(crate) async fn attempt_lines_are_apart<S: KeyStore>(candidate: &Candidate<'
         let refused = EventQuery { attempts: true, action: Some("attempt.refused".into()), ..query.clone() };
         same("how many are refused", &candidate.events_page(&refused).await?.rows.len(), &alike.len())?;
         let neither = EventQuery { attempts: false, ..refused };
-        same("lines of attempts beside the rest", &candidate.events_page(&neither).await?.rows, &Vec::new())?;
+        same("entries of the access log beside the rest", &candidate.events_page(&neither).await?.rows, &Vec::new())?;
     }
     Ok(())
 }

@@ -61,14 +61,14 @@ pub(crate) async fn old_attempt_lines_are_forgotten_apart<S: KeyStore>(
     let time = Some(ancient(1_000));
     let pruned = candidate.prune(&Prune { attempts_before: time, ..Prune::default() }).await?;
     ensure("a line of an attempt or more to be forgotten, and no other event", pruned.attempts >= 1, pruned)?;
-    same("other events forgotten with lines of attempts", &pruned.events, &0)?;
-    same("the lines of attempts that are left", &left(true).await?, &vec![young.clone()])?;
-    same("the other events after lines of attempts went", &left(false).await?, &vec![other, last.clone()])?;
+    same("other events forgotten with entries of the access log", &pruned.events, &0)?;
+    same("the entries of the access log that are left", &left(true).await?, &vec![young.clone()])?;
+    same("the other events after entries of the access log went", &left(false).await?, &vec![other, last.clone()])?;
     candidate.append(std::slice::from_ref(&old)).await?;
     let pruned = candidate.prune(&Prune { events_before: time, ..Prune::default() }).await?;
     ensure("another event or more to be forgotten", pruned.events >= 1, pruned)?;
-    same("lines of attempts forgotten with other events", &pruned.attempts, &0)?;
-    same("the lines of attempts after other events went", &left(true).await?, &vec![young, old])?;
+    same("entries of the access log forgotten with other events", &pruned.attempts, &0)?;
+    same("the entries of the access log after other events went", &left(true).await?, &vec![young, old])?;
     same("the other events that are left", &left(false).await?, &vec![last])
 }
 
@@ -89,15 +89,15 @@ pub(crate) async fn the_earliest_events_go_first<S: KeyStore>(candidate: &Candid
     let few = Prune { events_before: time, most_events: Some(2), ..Prune::default() };
     same("the events that two were forgotten of", &candidate.prune(&few).await?.events, &2)?;
     same("the events that are left", &left(false).await?, &at(&[3, 4]))?;
-    same("the lines of attempts that are left", &left(true).await?, &at(&times))?;
+    same("the entries of the access log that are left", &left(true).await?, &at(&times))?;
     let none = Prune { most_events: Some(0), attempts_before: time, most_attempts: Some(3), ..few };
     let pruned = candidate.prune(&none).await?;
     same(
-        "the events, and lines of attempts, that went by limits of 0 and 3",
+        "the events, and entries of the access log, that went by limits of 0 and 3",
         &(pruned.events, pruned.attempts),
         &(0, 3),
     )?;
-    same("the lines of attempts after three of them went", &left(true).await?, &at(&[4]))?;
+    same("the entries of the access log after three of them went", &left(true).await?, &at(&[4]))?;
     same("the events after none of them went", &left(false).await?, &at(&[3, 4]))
 }
 

@@ -9,7 +9,7 @@ use crate::{
     usage::Source,
 };
 
-/// Which events of the audit trail to read: of all that the actor may see, but for lines of attempts, which are
+/// Which events of the audit trail to read: of all that the actor may see, but for entries of the access log, which are
 /// [asked for apart](Self::attempts). All conditions hold together.
 ///
 /// ```
@@ -56,7 +56,7 @@ impl AuditQuery {
         }
     }
 
-    /// Lines of attempts instead of the trail of changes: who showed a key and what came of it, where
+    /// Entries of the access log instead of the trail of changes: who showed a key and what came of it, where
     /// [`access_log`](crate::ApiKeysBuilder::access_log) asks for them. A busy key has millions of them, among which
     /// nobody would find who changed it.
     ///

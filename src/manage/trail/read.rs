@@ -47,7 +47,7 @@ impl Shown {
 impl KeyManager {
     /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see.
     ///
-    /// Lines of attempts are [asked for apart](AuditQuery::attempts).
+    /// Entries of the access log are [asked for apart](AuditQuery::attempts).
     ///
     /// Events stay for good, unless [`keep_events`](crate::ApiKeysBuilder::keep_events) says otherwise. Attempts that were
     /// denied are there too, as [`MANAGE_DENIED`](crate::audit::Action::MANAGE_DENIED), one

@@ -118,7 +118,7 @@ async fn a_page_of_events_reads_its_own_rows_in_either_order() {
     }
 }
 
-/// 20,000 lines of attempts with one key, which the change after them is not to hide behind.
+/// 20,000 entries of the access log with one key, which the change after them is not to hide behind.
 const ATTEMPTS: &str = "\
     insert into keys.api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
     select 'default', n, case when n > 20000 then 'system:job' else 'user:7' end, \
@@ -132,7 +132,7 @@ async fn lines_of_attempts_neither_hide_nor_slow_down_other_events() {
     run(&server, "analyze").await;
     let all = || EventQuery { after: Some(15_000), ..EventQuery::all(OrganizationId::single()) };
     let (team, user) = (TeamId::new("team7").unwrap(), ActorId::User(UserId::new("7").unwrap()));
-    // Events of its own beyond the place, and lines of attempts.
+    // Events of its own beyond the place, and entries of the access log.
     let queries = [
         ("the organization", all(), 100),
         ("a key", EventQuery { key: Some(id(7)), ..all() }, 10),

@@ -121,7 +121,7 @@ fn guard() -> impl Strategy<Value = Guard> {
     ]
 }
 
-/// Lines of attempts, what is alike, and anything.
+/// Entries of the access log, what is alike, and anything.
 fn action() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => Just("attempt.accepted".to_owned()),

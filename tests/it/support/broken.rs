@@ -26,7 +26,7 @@ pub(crate) enum Fault {
     AppliesTwice,
     /// The change log keeps its head in its rows.
     BeheadsTheLog,
-    /// Lines of attempts are counted with all other events.
+    /// Entries of the access log are counted with all other events.
     CountsAttemptsAsEvents,
     /// A batch of counts that is repeated counts again.
     CountsRepeats,
@@ -78,7 +78,7 @@ pub(crate) enum Fault {
     MistakesCreators,
     /// The event of a dead key that is revoked once more stands for that of another.
     MistakesTheDead,
-    /// Lines of attempts are among all events, and all events among them.
+    /// Entries of the access log are among all events, and all events among them.
     MixesAttempts,
     /// A change that is dropped leaves its first write behind, or what comes next commits it.
     LeavesHalfOfWhatIsDropped,
@@ -98,9 +98,9 @@ pub(crate) enum Fault {
     Panics,
     /// A key that was replaced lives on.
     PredecessorsLiveOn,
-    /// Lines of attempts go when other events do.
+    /// Entries of the access log go when other events do.
     PrunesAttemptsToo,
-    /// Other events go when lines of attempts do.
+    /// Other events go when entries of the access log do.
     PrunesEventsToo,
     /// As many events are forgotten as there are, whatever the limit.
     PrunesWithoutLimit,

@@ -269,10 +269,10 @@ clauses! {
         "Newest first, events come in falling order of their sequence, in pages, each before the last one's end, with a \
          word on whether more follow; conditions find the same events.";
     "S73" event::attempt_lines_are_apart
-        "Lines of attempts are apart: those events whose action begins with `attempt.`, by its bytes, come to those who \
+        "Entries of the access log are apart: those events whose action begins with `attempt.`, by its bytes, come to those who \
          ask for attempts and to nobody else, in either order, in pages, and together with any other condition.";
     "S74" prune::old_attempt_lines_are_forgotten_apart
-        "Lines of attempts are forgotten by a time of their own: those before it, and no other event with them, as none \
+        "Entries of the access log are forgotten by a time of their own: those before it, and no other event with them, as none \
          of them goes with other events.";
     "S75" write::the_dead_among_many_are_told
         "A change that revokes several keys, some dead already, is done: its effects come in the order of its writes, \
@@ -288,9 +288,9 @@ clauses! {
         "Of many keys inserted at once where there is room for one more, one is written.";
     "S79" prune::the_earliest_events_go_first
         "Where a limit is given, so many events are forgotten and no more, those with the earliest times, whatever their \
-         numbers; and so are lines of attempts, by a limit of their own.";
+         numbers; and so are entries of the access log, by a limit of their own.";
     "S80" prune::the_trail_is_counted
-        "Lines of attempts are counted, and apart from them all other events, together with those of them before a time, \
+        "Entries of the access log are counted, and apart from them all other events, together with those of them before a time, \
          and with the time of the latest.";
     "S81" meta::a_note_is_replaced_by_one
         "A note, which is empty at first, is replaced by whoever knows what stands, by one of many at once, and the others \

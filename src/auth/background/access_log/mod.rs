@@ -172,7 +172,7 @@ impl<S: KeyStore> AccessLogWriter<S> {
         let Queue { items, gaps } = mem::take(&mut *self.lines.lock());
         let (gaps, _untold) = gaps.into_parts();
         if _untold > 0 {
-            log!(warn, lines = _untold, "lines of attempts were dropped that no audit trail tells of");
+            log!(warn, lines = _untold, "entries of the access log were dropped that no audit trail tells of");
         }
         taken.items = items.into();
         taken.items.extend(gaps.into_iter().map(Item::Gap));

@@ -46,7 +46,7 @@ const MOST_CLOCKS: usize = 64;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Keep {
     pub(crate) events: Option<Duration>,
-    /// Lines of attempts; none: like all other events.
+    /// Entries of the access log; none: like all other events.
     pub(crate) attempts: Option<Duration>,
 }
 

@@ -8,7 +8,7 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// How many events other than lines of attempts are left of one, and how many lines of one.
+/// How many events other than entries of the access log are left of one, and how many lines of one.
 async fn left(keep: Keep) -> [usize; 2] {
     let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(ManualClock::at(Timestamp::MIN)));
     let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };

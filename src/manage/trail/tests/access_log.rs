@@ -10,7 +10,7 @@ use crate::{
 
 const BLUE: &str = "BBBBBBBBBBBBBBBBBBBB";
 
-/// A revocation of blue's key behind 1,500 lines of attempts with it.
+/// A revocation of blue's key behind 1,500 entries of the access log with it.
 async fn busy_key() -> Bench {
     let bench = Bench::new();
     let row = |action: &str| EventRow {

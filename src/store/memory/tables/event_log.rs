@@ -1,6 +1,6 @@
 use crate::{audit::EventRow, store::Trail, time::Timestamp};
 
-/// Events in the order of their numbers, lines of attempts apart.
+/// Events in the order of their numbers, entries of the access log apart.
 #[derive(Debug, Default)]
 pub(super) struct EventLog {
     trail: Vec<EventRow>,
@@ -27,7 +27,7 @@ impl EventLog {
         self.attempts.sort_by_key(|event| event.sequence);
     }
 
-    /// The lines of attempts, or all others.
+    /// The entries of the access log, or all others.
     pub(super) fn half(&self, attempts: bool) -> &[EventRow] {
         if attempts { &self.attempts } else { &self.trail }
     }

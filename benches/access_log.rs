@@ -1,4 +1,4 @@
-//! What a line for each attempt costs: `cargo bench --features sqlite --bench attempts`.
+//! What a line for each attempt costs: `cargo bench --features sqlite --bench access_log`.
 //!
 //! Proved keys are shown to a service in this process at `--rate` a second, with lines and without, in rounds that
 //! alternate. Each store is a SQLite file with commits on disk. Latencies are measured from the moment at which each request
@@ -177,7 +177,7 @@ impl Served {
     }
 }
 
-/// How many lines of attempts there are, and how many are said to be missing.
+/// How many entries of the access log there are, and how many are said to be missing.
 async fn in_trail(store: &SqliteStore) -> (u64, u64) {
     let (mut written, mut dropped) = (0, 0);
     let mut query = EventQuery { attempts: true, limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
