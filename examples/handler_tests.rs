@@ -20,7 +20,7 @@ use axum::{Router, body::Body, http::Request, routing::get};
 use tower::ServiceExt;
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, Principal, Scope, UserId,
-    axum::TeamPrincipal,
+    extract::TeamPrincipal,
     middleware::{Refusal, RefusalCode},
     store::MemoryStore,
 };

@@ -17,7 +17,7 @@ use axum::{Router, body::Body, http::Request, routing::get};
 use tower::ServiceExt;
 use tower_api_keys::{
     ApiKeys, IssueKey, OrganizationId, TeamId, TeamRef, UserId,
-    axum::InOrganization,
+    extract::InOrganization,
     manage::{Directory, ManageErrorKind, Plan, Rights},
     middleware::{MembershipQuestion, RequireKeyLayer},
     store::MemoryStore,

@@ -119,7 +119,7 @@ extern crate self as tower_api_keys;
 pub mod audit;
 pub mod auth;
 #[cfg(feature = "axum")]
-pub mod axum;
+pub mod extract;
 pub mod hash;
 pub mod key;
 pub mod manage;
@@ -136,8 +136,9 @@ mod words;
 
 pub use api_keys::{ApiKeys, ApiKeysBuilder, SetupError};
 pub use auth::Authenticator;
-pub use manage::{Actor, IssueKey, IssuedKey, KeyManager};
-pub use middleware::ApiKeyLayer;
+pub use key::KeyId;
+pub use manage::{Actor, IssueKey, IssuedKey, KeyManager, Rights, TeamRole};
+pub use middleware::{ApiKeyLayer, Refusal};
 pub use outcome::RefusalCode;
 pub use owner::{InvalidId, KeyKind, NamesTeam, OrganizationId, Owner, TeamId, TeamRef, UserId, UserRef};
 #[cfg(any(test, feature = "test-util"))]

@@ -66,7 +66,7 @@ pub struct ActingAs {
 
 impl ActingAs {
     /// As a layer [for](super::ApiKeyLayer::for_organization) the organization of the principal: for handlers that ask for
-    /// `axum::InOrganization`.
+    /// `extract::InOrganization`.
     ///
     /// ```
     /// use tower_api_keys::{OrganizationId, Principal, middleware::acting_as};

@@ -106,7 +106,7 @@ impl<R> ApiKeyLayer<R> {
 
     /// Keys of this organization only; by default those of all. A good key of another one is refused: 403 `wrong_team`, the
     /// same whatever organization that is. For a service that serves one customer on each host, say. Handlers of axum find
-    /// the organization judged: `axum::InOrganization`.
+    /// the organization judged: `extract::InOrganization`.
     ///
     /// Where the organization depends on the request, put a [`RequireKeyLayer`](super::RequireKeyLayer) inside instead.
     ///

@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["auth", "manage"],
     &["middleware"],
     &["api_keys"],
-    &["admin", "axum", "manual"],
+    &["admin", "extract", "manual"],
 ];
 
 /// The front page and the re-exports, nothing else.

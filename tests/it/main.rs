@@ -22,6 +22,8 @@ mod dropped;
 mod error_chains;
 mod examples;
 mod first_use;
+#[cfg(feature = "axum")]
+mod front_page;
 mod http;
 mod inventory;
 mod leak_response;

@@ -10,7 +10,7 @@ use axum::{
 use tower::ServiceExt;
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, OrganizationId, Owner, Principal, TeamAccess, TeamRef,
-    axum::{InOrganization, TeamPrincipal},
+    extract::{InOrganization, TeamPrincipal},
     manage::{Plan, Rights},
     middleware::{MembershipQuestion, Refusal, RefusalCode, RequireKeyLayer},
     store::MemoryStore,

@@ -398,7 +398,7 @@ fn is_alone(name: &str) -> bool {
 #[tokio::test]
 async fn an_extractor_without_a_layer_is_told_of_once_and_not_with_each_request() {
     use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-    use tower_api_keys::{Principal, axum::TeamPrincipal};
+    use tower_api_keys::{Principal, extract::TeamPrincipal};
 
     if !is_alone("refusals::an_extractor_without_a_layer_is_told_of_once_and_not_with_each_request") {
         return;

@@ -18,7 +18,7 @@ use tower_api_keys::{
     Actor, ApiKeyLayer, ApiKeys, ApiKeysBuilder, Authenticator, IssueKey, KeyManager, Owner, Principal, TeamId,
     TeamRef, Timestamp, UserId,
     audit::EventRow,
-    axum::{InOrganization, TeamPrincipal, UserPrincipal},
+    extract::{InOrganization, TeamPrincipal, UserPrincipal},
     hash::{Hasher, KeyHash},
     key::KeyId,
     manage::{

@@ -113,7 +113,7 @@ impl RequireKeyLayer {
     }
 
     /// Keys of the organization that a request is about only: else 403 `wrong_team`. A handler of axum asks for it
-    /// with the extractor `axum::InOrganization`.
+    /// with the extractor `extract::InOrganization`.
     ///
     /// Called again, or after another method that says how to find the organization, this one is asked instead.
     ///

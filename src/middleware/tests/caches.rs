@@ -218,7 +218,7 @@ async fn what_an_extractor_refuses() {
             continue;
         }
         let what = what(&request);
-        let router = Router::new().route("/", any(async |_: crate::axum::TeamPrincipal| ()));
+        let router = Router::new().route("/", any(async |_: crate::extract::TeamPrincipal| ()));
         let service = gate(router, &Script::accepting(), |_| {});
         let response = service.oneshot(request.map(Body::new)).await.unwrap();
         check(&response, RefusalCode::WrongKeyKind, grpc, &what);

@@ -20,7 +20,7 @@ use crate::{
 ///
 /// ```
 /// use axum::{Router, routing::get};
-/// use tower_api_keys::{ApiKeys, axum::InOrganization, middleware::RequireKeyLayer, store::MemoryStore};
+/// use tower_api_keys::{ApiKeys, extract::InOrganization, middleware::RequireKeyLayer, store::MemoryStore};
 ///
 /// async fn agents(caller: InOrganization) -> String {
 ///     format!("agents of {}", caller.organization())

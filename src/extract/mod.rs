@@ -46,7 +46,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
 /// A caller with a personal key. A team key is refused: 403 `wrong_key_kind`.
 ///
 /// ```
-/// use tower_api_keys::axum::UserPrincipal;
+/// use tower_api_keys::extract::UserPrincipal;
 ///
 /// async fn my_settings(caller: UserPrincipal) -> String {
 ///     format!("settings of {}, by key {}", caller.user().user, caller.key_id())
@@ -93,7 +93,7 @@ impl<S: Sync> FromRequestParts<S> for UserPrincipal {
 /// A caller with a team key. A personal key is refused: 403 `wrong_key_kind`.
 ///
 /// ```
-/// use tower_api_keys::axum::TeamPrincipal;
+/// use tower_api_keys::extract::TeamPrincipal;
 ///
 /// async fn agents(caller: TeamPrincipal) -> String {
 ///     format!("agents of {} in {}", caller.team().team, caller.team().organization)
