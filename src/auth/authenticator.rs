@@ -15,7 +15,7 @@ use super::{
     cache::{Entry, ProofCache},
     candidate::{Candidate, proves},
     digest::{Digest, DigestKey},
-    error::before_its_end,
+    error::judged,
     freshness::{LeaseKeeper, LogReader},
     lookup::LookUps,
     meter::Meter,
@@ -30,6 +30,7 @@ use crate::{
     metering::UsageRecorder,
     outcome::RefusalCode,
     principal::{Principal, WithClaims},
+    record::before_its_end,
     store::{KeyReader, Lease},
     time::{Clock, ClockReading, monotonic_millis},
     usage::{Origin, Source},
@@ -290,7 +291,7 @@ impl<R: KeyReader> Inner<R> {
         now: ClockReading,
     ) -> Result<Accepted, AuthError> {
         if let Some(end) = entry.claims.expires_at
-            && let Err(error) = before_its_end(end, now)
+            && let Err(error) = judged(before_its_end(end, now))
         {
             return Err(self.refuse(error, Some(Tried::of(&entry.claims)), origin));
         }

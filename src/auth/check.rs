@@ -9,7 +9,7 @@ use super::{
     background::Tried,
     cache::Proof,
     candidate::Candidate,
-    error::before_its_end,
+    error::judged,
     freshness::{Currency, Deadline, Unread},
     ticket::Accepted,
 };
@@ -19,7 +19,7 @@ use crate::{
     key::{KeyId, PlaintextKey},
     owner::OwnerRef,
     principal::{Claims, Principal, SharedOwner},
-    record::{KeyRecord, OwnerStatus},
+    record::{KeyRecord, OwnerStatus, before_its_end, standing},
     store::{FoundKey, KeyReader, StoreError},
     usage::{Origin, Source},
 };
@@ -148,7 +148,7 @@ impl<R: KeyReader> Inner<R> {
             let end = entry.claims.expires_at;
             let now = Principal::sharing(entry);
             if now.is_same_caller(principal) {
-                return end.map_or(Ok(()), |end| before_its_end(end, self.clock.reading())).map(|()| now);
+                return end.map_or(Ok(()), |end| judged(before_its_end(end, self.clock.reading()))).map(|()| now);
             }
         }
         let found = self.find(&id, deadline).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
@@ -203,13 +203,7 @@ impl<R: KeyReader> Inner<R> {
     }
 
     fn verdict(&self, known: &Known) -> Result<(), AuthError> {
-        if known.record.revoked.is_some() {
-            return Err(AuthError::new(AuthErrorKind::Revoked));
-        }
-        if let Some(end) = known.record.expires_at {
-            before_its_end(end, self.clock.reading())?;
-        }
-        if known.owner.is_active() { Ok(()) } else { Err(AuthError::new(AuthErrorKind::OwnerSuspended)) }
+        judged(standing(&known.record, &known.owner, self.clock.reading()))
     }
 
     /// Runs Argon2id, or joins a run of the same text.

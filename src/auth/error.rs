@@ -3,8 +3,9 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 use crate::{
     key::{MalformedKey, MalformedReason},
     outcome::RefusalCode,
+    record::Standing,
     store::StoreError,
-    time::{ClockInDoubt, ClockReading, LONGEST_DOUBT, Timestamp},
+    time::{ClockInDoubt, LONGEST_DOUBT},
 };
 
 /// Why a text was not accepted as a key. What a client may be told is in [`kind`](Self::kind); `source` is for logs.
@@ -175,13 +176,15 @@ impl AuthError {
     }
 }
 
-/// Whether a key that expires then is good still. What the clock cannot say is no reason to throw a key away.
+/// What a caller is told of how things stand. What the clock cannot say is no reason to throw a key away.
 #[inline]
-pub(super) fn before_its_end(end: Timestamp, now: ClockReading) -> Result<(), AuthError> {
-    match now.has_passed(end) {
-        Ok(false) => Ok(()),
-        Ok(true) => Err(AuthError::new(AuthErrorKind::Expired)),
-        Err(doubt) => Err(AuthError::clock_unsure(doubt)),
+pub(super) fn judged(standing: Standing) -> Result<(), AuthError> {
+    match standing {
+        Standing::Good => Ok(()),
+        Standing::Expired => Err(AuthError::new(AuthErrorKind::Expired)),
+        Standing::ClockUnsure(doubt) => Err(AuthError::clock_unsure(doubt)),
+        Standing::OwnerSuspended => Err(AuthError::new(AuthErrorKind::OwnerSuspended)),
+        Standing::Revoked => Err(AuthError::new(AuthErrorKind::Revoked)),
     }
 }
 

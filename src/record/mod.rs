@@ -7,6 +7,7 @@ mod name;
 mod new_keys;
 mod owner_status;
 mod row;
+mod standing;
 
 pub use actor_id::{ActorId, InvalidActorId, SystemLabel};
 pub use key_record::{KeyRecord, Revocation};
@@ -17,3 +18,4 @@ pub(crate) use new_keys::NewKeys;
 pub use owner_status::{Hold, OwnerStatus, OwnerStatusRow};
 pub(crate) use row::labels_text;
 pub use row::{CorruptRow, KeyRow};
+pub(crate) use standing::{Standing, before_its_end, standing};

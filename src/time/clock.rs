@@ -117,7 +117,7 @@ impl ClockReading {
 /// let error = ClockReading::doubted(Timestamp::MIN, Timestamp::MAX).has_passed(Timestamp::MAX).unwrap_err();
 /// assert!(error.to_string().starts_with("the clock of this node jumped"));
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the clock of this node jumped, and which time is right shows within 30 seconds: ask again then")]
 pub struct ClockInDoubt(());
 

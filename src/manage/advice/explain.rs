@@ -13,7 +13,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::{Owner, OwnerRef},
-    record::{ActorId, CorruptRow, Hold, KeyRecord, OwnerStatus},
+    record::{ActorId, CorruptRow, Hold, KeyRecord, OwnerStatus, Standing, standing},
     store::{EventQuery, FoundKey, KeyStore, guarded},
     time::{ClockReading, Timestamp},
     usage::UsageDetail,
@@ -39,24 +39,12 @@ pub(in crate::manage) struct Readable {
 
 pub(in crate::manage) fn explain(state: State) -> Explanation {
     let State { id, known, usage, now } = state;
+    let verdict = known.as_ref().map_or(CallVerdict::CorruptRecord, |readable| verdict(readable, now));
     let mut checks = vec![passed(CheckKind::Exists, "There is a key of this id.")];
     match &known {
         Ok(readable) => checks.extend(of_readable(readable, now)),
         Err(corrupt) => checks.extend(of_corrupt(*corrupt)),
     }
-    let is_unsure = |check: &CallCheck| check.kind == CheckKind::NotExpired && check.result == CheckResult::Unknown;
-    let failed = checks.iter().find(|check| check.result == CheckResult::Failed || is_unsure(check));
-    let verdict = failed.map_or(CallVerdict::Accepted, |check| match check.kind {
-        CheckKind::NotRevoked => CallVerdict::KeyRevoked,
-        CheckKind::NotExpired if is_unsure(check) => CallVerdict::ClockUnsure,
-        CheckKind::NotExpired => CallVerdict::KeyExpired,
-        CheckKind::OwnerActive => CallVerdict::OwnerSuspended,
-        CheckKind::Exists
-        | CheckKind::HashAccepted
-        | CheckKind::PepperKnown
-        | CheckKind::Readable
-        | CheckKind::TextMatches => CallVerdict::CorruptRecord,
-    });
     let call_history = usage.call_history();
     Explanation {
         key: id,
@@ -66,6 +54,19 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         call_history,
         call_history_sentence: call_history.meaning(),
         seen: usage.by_outcome(),
+    }
+}
+
+/// What a check of the key would end with: the pepper is looked for first, and what the hash costs last.
+fn verdict(known: &Readable, now: ClockReading) -> CallVerdict {
+    match standing(&known.record, &known.owner, now) {
+        _ if !known.knows_pepper => CallVerdict::CorruptRecord,
+        Standing::Revoked => CallVerdict::KeyRevoked,
+        Standing::Expired => CallVerdict::KeyExpired,
+        Standing::ClockUnsure(_) => CallVerdict::ClockUnsure,
+        Standing::OwnerSuspended => CallVerdict::OwnerSuspended,
+        Standing::Good if !known.accepts_hash => CallVerdict::CorruptRecord,
+        Standing::Good => CallVerdict::Accepted,
     }
 }
 

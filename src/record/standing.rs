@@ -1,0 +1,76 @@
+use super::{KeyRecord, OwnerStatus};
+use crate::time::{ClockInDoubt, ClockReading, Timestamp};
+
+/// How things stand with a key at a moment: the first of these that fits, in the order in which callers are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Revoked,
+    Expired,
+    /// Only one of the two times that it may be says that it has expired.
+    ClockUnsure(ClockInDoubt),
+    OwnerSuspended,
+    Good,
+}
+
+/// How things stand with a key of this owner, hash and text apart.
+pub(crate) fn standing(record: &KeyRecord, owner: &OwnerStatus, now: ClockReading) -> Standing {
+    if record.revoked.is_some() {
+        return Standing::Revoked;
+    }
+    match record.expires_at.map_or(Standing::Good, |end| before_its_end(end, now)) {
+        Standing::Good if !owner.is_active() => Standing::OwnerSuspended,
+        standing => standing,
+    }
+}
+
+/// The same of a key of which only its end is still to be looked at.
+#[inline]
+pub(crate) fn before_its_end(end: Timestamp, now: ClockReading) -> Standing {
+    match now.has_passed(end) {
+        Ok(false) => Standing::Good,
+        Ok(true) => Standing::Expired,
+        Err(doubt) => Standing::ClockUnsure(doubt),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{KeyRow, OwnerStatusRow};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
+    }
+
+    fn told(revoked: bool, ends: Option<i64>, suspended: bool, now: ClockReading) -> Standing {
+        let row = KeyRow { expires_at: ends, revoked_at: revoked.then_some(5), ..KeyRow::example() };
+        let owner = OwnerStatusRow { suspended_at: suspended.then_some(5), ..OwnerStatusRow::default() };
+        standing(&KeyRecord::try_from(&row).unwrap(), &OwnerStatus::try_from(&owner).unwrap(), now)
+    }
+
+    #[test]
+    fn the_first_reason_is_told() {
+        let now = ClockReading::certain(at(100));
+        let cases = [
+            (false, None, false, Standing::Good),
+            (false, Some(101), false, Standing::Good),
+            (false, Some(100), false, Standing::Expired),
+            (false, Some(100), true, Standing::Expired),
+            (false, Some(101), true, Standing::OwnerSuspended),
+            (false, None, true, Standing::OwnerSuspended),
+            (true, Some(100), true, Standing::Revoked),
+            (true, None, false, Standing::Revoked),
+        ];
+        for (revoked, ends, suspended, expected) in cases {
+            assert_eq!(told(revoked, ends, suspended, now), expected, "{revoked} {ends:?} {suspended}");
+        }
+    }
+
+    #[test]
+    fn a_doubt_about_the_end_comes_before_the_owner() {
+        let doubted = ClockReading::doubted(at(100), at(200));
+        assert!(matches!(told(false, Some(150), true, doubted), Standing::ClockUnsure(_)));
+        assert_eq!(told(true, Some(150), true, doubted), Standing::Revoked);
+        assert_eq!(told(false, Some(250), true, doubted), Standing::OwnerSuspended);
+    }
+}
