@@ -16,7 +16,7 @@ use crate::{
     owner::OrganizationId,
     random::random_bytes,
     scope::Scope,
-    store::{AnyStore, KeyStore, guarded_change},
+    store::{AnyStore, Calls, KeyStore},
     time::Clock,
 };
 
@@ -274,12 +274,11 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// # Errors
     /// [`SetupError`] if a setting is out of range, a pepper is wrong, or the store cannot be asked.
     pub async fn build(self) -> Result<ApiKeys<S>, SetupError> {
-        let (store, timeout) = (Arc::clone(&self.store), self.store_timeout);
+        let store = Calls::new(Arc::clone(&self.store), self.store_timeout);
         let (keys, hasher) = self.assemble()?;
         for (id, value) in hasher.key_check_values() {
             let name = format!("pepper {}", id.as_u32());
-            let stands =
-                guarded_change(timeout, || store.put_meta_if_absent(&name, &value)).await.map_err(Cause::Store)?;
+            let stands = store.put_meta_if_absent(&name, &value).await.map_err(Cause::Store)?;
             if stands != value {
                 return Err(Cause::WrongPepper(id).into());
             }
@@ -312,15 +311,14 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         }
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
-        let (hasher, usage, timeout) =
-            (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)), self.store_timeout);
-        let (store, meter) = (Arc::clone(&self.store), Arc::clone(&wiring.meter));
-        let flusher = Arc::new(UsageFlusher::new(store, Arc::clone(&usage), meter, self.usage_interval, timeout));
-        let any_store = AnyStore::shared(Arc::clone(&self.store));
+        let (hasher, usage) = (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)));
+        let store = Calls::new(Arc::clone(&self.store), self.store_timeout);
+        let any_store = Calls::new(AnyStore::shared(Arc::clone(&self.store)), self.store_timeout);
+        let meter = Arc::clone(&wiring.meter);
+        let flusher = Arc::new(UsageFlusher::new(store.clone(), Arc::clone(&usage), meter, self.usage_interval));
         let denials = DenialLog::new(
             any_store.clone(),
             Arc::clone(&settings.clock),
-            timeout,
             self.usage_interval,
             self.rules.notifier.clone(),
         );
@@ -332,15 +330,14 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
             clock: Arc::clone(&settings.clock),
             policy: self.policy,
             lease: Arc::clone(&wiring.lease),
-            timeout,
             organization: OrganizationId::single(),
             rules: Arc::new(self.rules),
             denials: Arc::new(denials),
             new_keys: None,
         };
         let clock = Arc::clone(&settings.clock);
-        let pruner = Arc::new(Pruner::new(Arc::clone(&self.store), clock, timeout, self.keep));
-        let mut upkeep = StoreUpkeep::new(Arc::clone(&self.store), timeout, Arc::clone(&flusher), pruner, notifier);
+        let pruner = Arc::new(Pruner::new(store.clone(), clock, self.keep));
+        let mut upkeep = StoreUpkeep::new(store, Arc::clone(&flusher), pruner, notifier);
         wiring.attempts = self.access_log.then(|| upkeep.make_access_log(&wiring.meter));
         let upkeep = Arc::new(upkeep);
         (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     key::KeyId,
-    store::{FoundKey, KeyReader, StoreError, StoreErrorKind, guarded},
+    store::{Calls, FoundKey, KeyReader, StoreError, StoreErrorKind},
 };
 
 type Found = Result<Option<FoundKey>, Arc<StoreError>>;
@@ -30,12 +30,10 @@ type Found = Result<Option<FoundKey>, Arc<StoreError>>;
 /// answer. A client that hangs up costs nothing and frees no place: else the questions of dropped requests would pile up
 /// at a store that answers each of them.
 pub(super) struct LookUps<R> {
-    store: Arc<R>,
+    store: Calls<Arc<R>>,
     places: Arc<Semaphore>,
     /// How long a request waits for a place at most.
     wait: Duration,
-    /// How long the store may take for one.
-    limit: Duration,
     /// Those that the store has not answered at once.
     under_way: Mutex<Vec<Weak<Place>>>,
     /// Keys cannot be looked up. Not for the sake of one of them: that is tried before.
@@ -51,10 +49,9 @@ struct Place {
 impl<R: KeyReader> LookUps<R> {
     pub(super) fn new(store: Arc<R>, settings: &AuthSettings, trouble: &Arc<Trouble>) -> Self {
         Self {
-            store,
+            store: Calls::new(store, settings.find_timeout()),
             places: Arc::new(Semaphore::new(settings.finds)),
             wait: settings.find_wait,
-            limit: settings.find_timeout(),
             under_way: Mutex::default(),
             breaker: Breaker::new(Arc::clone(trouble)),
         }
@@ -107,7 +104,7 @@ impl<R: KeyReader> LookUps<R> {
     }
 
     async fn call(self: Arc<Self>, id: KeyId) -> Found {
-        let found = guarded(self.limit, || self.store.find(&id)).await.map_err(Arc::new);
+        let found = self.store.find(&id).await.map_err(Arc::new);
         match &found {
             Err(error) if error.kind() != StoreErrorKind::Corrupt => start_probing(&self),
             _ => self.breaker.is_free(),
@@ -129,7 +126,7 @@ impl<R: KeyReader> LookUps<R> {
 
     /// Takes places from look-ups that should have ended long ago: their tasks are part of runtimes that stand still.
     fn take_back_places(&self) {
-        let patience = self.limit.saturating_mul(2);
+        let patience = self.store.limit().saturating_mul(2);
         for place in self.under_way().iter().filter_map(Weak::upgrade) {
             if place.begun.elapsed() > patience {
                 drop(place.turn.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -158,12 +155,12 @@ impl<R: KeyReader> Probed for LookUps<R> {
     }
 
     fn limit(&self) -> Duration {
-        self.limit
+        self.store.limit()
     }
 
     /// Asks for a key that there is not: one record that cannot be had is no outage.
     async fn probe(self: &Arc<Self>) {
-        match guarded(self.limit, || self.store.find(&KeyId::ABSENT)).await {
+        match self.store.find(&KeyId::ABSENT).await {
             Err(error) if error.kind() != StoreErrorKind::Corrupt => self.breaker.is_blocked(&Arc::new(error)),
             _ => self.breaker.is_free(),
         }

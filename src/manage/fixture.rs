@@ -18,9 +18,9 @@ use crate::{
     key::{KeyFormat, KeyId},
     record::{KeyRow, OwnerStatusRow},
     store::{
-        AnyStore, Applied, AuditedWrite, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader,
-        KeyStore, Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey,
-        StoreError, Trail, UsageScope, Write,
+        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery,
+        KeyReader, KeyStore, Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned,
+        RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -200,21 +200,19 @@ impl Bench {
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
         let denials = DenialLog::new(
-            AnyStore::shared(Arc::clone(&store)),
+            Calls::new(AnyStore::shared(Arc::clone(&store)), Duration::from_secs(5)),
             Arc::clone(&clock) as Arc<dyn Clock>,
-            Duration::from_secs(5),
             Duration::from_secs(10),
             rules.notifier.clone(),
         );
         let denials = Arc::new(denials);
         let manager = KeyManager::new(ManagerParts {
-            store: AnyStore::shared(Arc::clone(&store)),
+            store: Calls::new(AnyStore::shared(Arc::clone(&store)), Duration::from_secs(5)),
             hasher,
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             policy: Arc::new(policy),
             lease: Arc::clone(&lease),
-            timeout: Duration::from_secs(5),
             organization: OrganizationId::single(),
             rules: Arc::new(rules),
             new_keys: None,

@@ -22,10 +22,10 @@
 //! - A future may be **dropped** at any await point; what it began is then done whole or not at all.
 
 mod any;
+mod calls;
 mod change;
 mod contract;
 mod error;
-mod guarded;
 mod head;
 mod lease;
 mod memory;
@@ -39,11 +39,11 @@ mod transfer;
 pub use any::AnyStore;
 #[doc(hidden)]
 pub use any::{ErasedReader, ErasedStore};
+pub(crate) use calls::Calls;
 pub(crate) use change::created_by;
 pub use change::{Applied, AuditedWrite, Change, ChangeId, Effect, Guard, KeyUpdate, OwnerChange, Write};
 pub use contract::{FoundKey, KeyReader, KeyStore};
 pub use error::{Conflict, StoreError, StoreErrorKind};
-pub(crate) use guarded::{guarded, guarded_change};
 pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::{Lease, Moment};
 pub use memory::MemoryStore;

@@ -12,7 +12,7 @@ use crate::{
     key::KeyId,
     log::{Repeated, log},
     metering::{StoredSources, UsageRecorder},
-    store::{KeyStore, StoreError, StoreErrorKind, UsageScope, guarded, guarded_change},
+    store::{Calls, KeyStore, StoreError, StoreErrorKind, UsageScope},
 };
 
 /// The most keys that a store is asked about at a time.
@@ -23,11 +23,10 @@ const FEWEST_PER_READ: usize = 16;
 
 /// Writes what was counted to the store, at an interval and when asked.
 pub(crate) struct UsageFlusher<S> {
-    store: Arc<S>,
+    store: Calls<Arc<S>>,
     recorder: Arc<UsageRecorder>,
     meter: Arc<Meter>,
     interval: Duration,
-    timeout: Duration,
     background: Background,
     /// One flush at a time: batches are written in order, each until it is acknowledged.
     turn: tokio::sync::Mutex<()>,
@@ -40,18 +39,16 @@ pub(crate) struct UsageFlusher<S> {
 
 impl<S: KeyStore> UsageFlusher<S> {
     pub(crate) fn new(
-        store: Arc<S>,
+        store: Calls<Arc<S>>,
         recorder: Arc<UsageRecorder>,
         meter: Arc<Meter>,
         interval: Duration,
-        timeout: Duration,
     ) -> Self {
         Self {
             store,
             recorder,
             meter,
             interval,
-            timeout,
             background: Background::default(),
             turn: tokio::sync::Mutex::default(),
             keys_per_read: AtomicUsize::new(KEYS_PER_READ),
@@ -91,7 +88,7 @@ impl<S: KeyStore> UsageFlusher<S> {
         let stored = self.stored_sources().await?;
         self.recorder.freeze(&stored);
         while let Some(batch) = self.recorder.next_batch() {
-            guarded_change(self.timeout, || self.store.record_usage(&batch)).await?;
+            self.store.record_usage(&batch).await?;
             self.recorder.acknowledge(batch.sequence);
         }
         Ok(())
@@ -108,7 +105,7 @@ impl<S: KeyStore> UsageFlusher<S> {
         reads.extend(unsure.contains(&None).then_some(UsageScope::NoKey));
         let mut stored = StoredSources::of(unsure);
         while let Some(of) = reads.pop() {
-            match guarded(self.timeout, || self.store.usage(&of)).await {
+            match self.store.usage(&of).await {
                 Ok(rows) => rows.iter().for_each(|row| stored.add(row)),
                 Err(error) if error.kind() == StoreErrorKind::Corrupt => match of {
                     UsageScope::Keys(keys) if keys.len() > 1 => {

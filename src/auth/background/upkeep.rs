@@ -12,7 +12,7 @@ use crate::{
     log::{Repeated, log},
     owner::OwnerRef,
     record::{ActorId, SystemLabel},
-    store::{KeyStore, RehashedKey, StoreError, guarded_change},
+    store::{Calls, KeyStore, RehashedKey, StoreError},
     time::Timestamp,
 };
 
@@ -36,8 +36,7 @@ pub(crate) trait Upkeep: Send + Sync {
 
 /// Upkeep by way of a store.
 pub(crate) struct StoreUpkeep<S> {
-    store: Arc<S>,
-    timeout: Duration,
+    store: Calls<Arc<S>>,
     flusher: Arc<UsageFlusher<S>>,
     pruner: Arc<Pruner<S>>,
     attempts: Option<Arc<AccessLogWriter<S>>>,
@@ -49,21 +48,19 @@ pub(crate) struct StoreUpkeep<S> {
 
 impl<S: KeyStore> StoreUpkeep<S> {
     pub(crate) fn new(
-        store: Arc<S>,
-        timeout: Duration,
+        store: Calls<Arc<S>>,
         flusher: Arc<UsageFlusher<S>>,
         pruner: Arc<Pruner<S>>,
         notifier: Notifier,
     ) -> Self {
         let (reports, unwritten) = (Mutex::default(), Arc::default());
-        Self { store, timeout, flusher, pruner, attempts: None, notifier, reports, unwritten }
+        Self { store, flusher, pruner, attempts: None, notifier, reports, unwritten }
     }
 
     /// From now on, the lines that come in here are written to the store.
     pub(crate) fn make_access_log(&mut self, meter: &Arc<Meter>) -> Arc<AccessLog> {
         let lines = Arc::new(AccessLog::new(Arc::clone(meter)));
-        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
-        self.attempts = Some(Arc::new(AccessLogWriter::new(store, Arc::clone(&lines), timeout)));
+        self.attempts = Some(Arc::new(AccessLogWriter::new(self.store.clone(), Arc::clone(&lines))));
         lines
     }
 
@@ -106,7 +103,7 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
     }
 
     fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash) {
-        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        let store = self.store.clone();
         tokio::spawn(async move {
             // A failure costs nothing: the next node to check the key for the first time tries again.
             let Ok(new) = hasher.rehash(key.expose_secret(), &stored).await else { return };
@@ -116,7 +113,7 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
                 pepper_id: new.pepper().map(|id| id.as_u32().into()),
             };
             let id = key.id();
-            if let Err(_error) = guarded_change(timeout, || store.rehash(&id, stored.phc(), &new)).await {
+            if let Err(_error) = store.rehash(&id, stored.phc(), &new).await {
                 log!(debug, error = &_error as &dyn std::error::Error, "a stronger hash could not be stored");
             }
         });
@@ -129,11 +126,11 @@ impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
         }
         let subject = Subject::Key(id, owner.owner);
         let event = Event::new(owner.organization, now, ActorId::System(label), action, subject);
-        let (store, timeout, notifier) = (Arc::clone(&self.store), self.timeout, self.notifier.clone());
+        let (store, notifier) = (self.store.clone(), self.notifier.clone());
         let unwritten = Arc::clone(&self.unwritten);
         tokio::spawn(async move {
             let row = EventRow::from(&event);
-            match guarded_change(timeout, || store.append_events(std::slice::from_ref(&row))).await {
+            match store.append_events(std::slice::from_ref(&row)).await {
                 Ok(()) => notifier.tell(&[event]),
                 Err(_error) => {
                     if let Some(_times) = unwritten.happened() {

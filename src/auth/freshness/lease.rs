@@ -3,13 +3,12 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use super::reader::LogReader;
 use crate::{
     background::Background,
-    store::{Head, KeyReader, guarded},
+    store::{Calls, Head, KeyReader},
 };
 
 /// After a read the next hint waits so long: a burst of changes is a read of them all. A hint that brings nothing doubles
@@ -46,14 +45,14 @@ async fn keep<R: KeyReader>(log: Weak<LogReader<R>>, interval: Duration) {
         let store = reader.store();
         // Only the store is held while there is nothing to do.
         drop(reader);
-        is_hinted = wait(&log, &*store, head, Instant::now() + pause, next).await;
+        is_hinted = wait(&log, &store, head, Instant::now() + pause, next).await;
     }
 }
 
 /// Waits until `next`, or for the store's hint from `pause` on, or until nobody holds the reader. Whether it was a hint.
 async fn wait<R: KeyReader>(
     log: &Weak<LogReader<R>>,
-    store: &R,
+    store: &Arc<R>,
     head: Option<Head>,
     pause: Instant,
     next: Instant,
@@ -66,11 +65,12 @@ async fn wait<R: KeyReader>(
         let slice = next.min(now + SLICE);
         match head {
             _ if now < pause => sleep_until(slice.min(pause)).await,
-            Some(head) => match guarded(slice - now, || store.wait_for_change(head).map(Ok)).await {
-                Ok(()) => return true,
-                // Its time is up, or it panicked.
-                Err(_) => sleep_until(slice).await,
-            },
+            Some(head) => {
+                if Calls::new(Arc::clone(store), slice - now).hint(head).await {
+                    return true;
+                }
+                sleep_until(slice).await;
+            }
             None => sleep_until(slice).await,
         }
     }

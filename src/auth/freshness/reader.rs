@@ -1,6 +1,6 @@
 use std::{
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     auth::{cache::ProofCache, meter::Meter, trouble::Trouble},
     log::{Repeated, log},
-    store::{Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError, guarded},
+    store::{Calls, Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError},
     time::Clock,
 };
 
@@ -30,12 +30,11 @@ const FAR_BEHIND: i64 = 1_000;
 /// Brings what the store's change log says into the cache. Reads are shared: whoever asks while one is under way waits
 /// for the next, which begins after they asked.
 pub(in crate::auth) struct LogReader<R> {
-    store: Arc<R>,
+    store: Calls<Arc<R>>,
     cache: Arc<ProofCache>,
     clock: Arc<dyn Clock>,
     lease: Arc<Lease>,
     meter: Arc<Meter>,
-    timeout: Duration,
     /// How long a read waits for others to join it.
     coalescing: Duration,
     /// The head up to which changes are in the cache, once there is one.
@@ -87,12 +86,11 @@ impl<R: KeyReader> LogReader<R> {
         [timeout, coalescing]: [Duration; 2],
     ) -> Self {
         Self {
-            store,
+            store: Calls::new(store, timeout),
             cache,
             clock,
             lease,
             meter,
-            timeout,
             coalescing,
             applied: HeadCell::new(Head::EMPTY),
             is_applied: AtomicBool::new(false),
@@ -105,9 +103,7 @@ impl<R: KeyReader> LogReader<R> {
 
     /// Whether the store can say at once that it has nothing new.
     pub(in crate::auth) fn is_current_now(&self) -> bool {
-        // A store that panicked here cannot say: it is asked for its log then.
-        let head = catch_unwind(AssertUnwindSafe(|| self.store.try_head())).unwrap_or_default();
-        head.is_some_and(|head| self.applied() == Some(head))
+        self.store.try_head().is_some_and(|head| self.applied() == Some(head))
     }
 
     /// Waits, as long as a request may, for a read of the change log that begins after this call, and for the cache to
@@ -164,7 +160,7 @@ impl<R: KeyReader> LogReader<R> {
 
     /// Within this time a task that is driven is seen at work.
     fn patience(&self) -> Duration {
-        self.timeout.saturating_add(self.coalescing)
+        self.store.limit().saturating_add(self.coalescing)
     }
 
     async fn read_once(&self) -> Result<Currency, StoreError> {
@@ -184,7 +180,7 @@ impl<R: KeyReader> LogReader<R> {
     }
 
     async fn read_from(&self, start: Moment) -> Result<Currency, StoreError> {
-        let changes = guarded(self.timeout, || self.store.changes_since(self.applied())).await?;
+        let changes = self.store.changes_since(self.applied()).await?;
         let head = match changes {
             Changes::Untracked => return Ok(Currency::Untracked),
             Changes::Unchanged => None,
@@ -239,7 +235,7 @@ impl<R: KeyReader> LogReader<R> {
     }
 
     pub(in crate::auth) fn store(&self) -> Arc<R> {
-        Arc::clone(&self.store)
+        Arc::clone(self.store.inner())
     }
 
     /// The head up to which changes are in the cache.

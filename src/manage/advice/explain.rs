@@ -14,7 +14,7 @@ use crate::{
     },
     owner::{Owner, OwnerRef},
     record::{ActorId, CorruptRow, Hold, KeyRecord, OwnerStatus, Standing, standing},
-    store::{EventQuery, FoundKey, KeyStore, guarded},
+    store::{EventQuery, FoundKey, KeyStore},
     time::{ClockReading, Timestamp},
     usage::UsageDetail,
 };
@@ -259,7 +259,7 @@ impl KeyManager {
             until: Some(since.saturating_add(Duration::from_millis(1))),
             ..EventQuery::all(self.0.organization.clone())
         };
-        let events = guarded(self.0.timeout, || self.0.store.events(&query)).await?;
+        let events = self.0.store.events(&query).await?;
         let is_it = |after: Option<&str>| after == hold.map(|hold| hold.as_str());
         let event = events.rows.iter().find(|event| event.key.is_none() && is_it(event.after.as_deref()));
         Ok(event.and_then(|event| event.actor.parse().ok()))

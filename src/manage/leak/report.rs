@@ -14,7 +14,7 @@ use crate::{
     },
     outcome::{Outcome, Proved},
     record::ActorId,
-    store::{EventQuery, FoundKey, KeyQuery, KeyStore, guarded},
+    store::{EventQuery, FoundKey, KeyQuery, KeyStore},
     time::Timestamp,
     usage::{UsageCount, UsageDetail},
 };
@@ -233,7 +233,7 @@ impl KeyManager {
         };
         // There may be many that the actor may not know of.
         for _ in 0..MOST_READS {
-            let page = guarded(self.0.timeout, || self.0.store.events(&query)).await?;
+            let page = self.0.store.events(&query).await?;
             for row in &page.rows {
                 match Event::try_from(row) {
                     Ok(event) if !self.may_know_event(actor, &event) => {}

@@ -13,7 +13,7 @@ use crate::{
     random::random_bytes,
     store::{
         Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, KeyStore, Lease, StoreError, StoreErrorKind,
-        Write, guarded, guarded_change,
+        Write,
     },
     time::Timestamp,
 };
@@ -152,7 +152,7 @@ impl KeyManager {
         let mut pauses = PAUSES.iter();
         let mut unknown = None;
         loop {
-            let error = match guarded_change(self.0.timeout, || self.0.store.apply(change)).await {
+            let error = match self.0.store.apply(change).await {
                 Ok(applied) => return Ok(applied),
                 Err(error) => error,
             };
@@ -174,7 +174,7 @@ impl KeyManager {
     /// Why an owner is not given a key: closed, or held.
     async fn inactive(&self, owner: &Owner) -> Result<ManageError, ManageError> {
         let owner = self.owner_ref(owner);
-        let status = guarded(self.0.timeout, || self.0.store.owner_status(&owner)).await?;
+        let status = self.0.store.owner_status(&owner).await?;
         let closed = status.closed_at.is_some();
         let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerHeld };
         Ok(ManageError::new(kind))

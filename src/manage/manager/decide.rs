@@ -152,7 +152,7 @@ impl KeyManager {
             return Ok(true);
         }
         let team = TeamRef::new(self.0.organization.clone(), team.clone());
-        let said = self.0.rules.directory.has_team(&team, self.0.timeout).await?;
+        let said = self.0.rules.directory.has_team(&team, self.0.store.limit()).await?;
         Ok(said.unwrap_or_else(|| self.0.organization == OrganizationId::single() || actor.names_team(&team.team)))
     }
 

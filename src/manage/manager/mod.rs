@@ -19,7 +19,6 @@ pub(super) use walk::{LARGEST_PAGE, Walk, before, cursor};
 use std::{
     fmt,
     sync::{Arc, Weak},
-    time::Duration,
 };
 
 use super::{
@@ -35,7 +34,7 @@ use crate::{
     owner::{OrganizationId, Owner},
     record::{KeyRecord, NewKeys, OwnerStatus},
     scope::{Scope, Scopes},
-    store::{AnyStore, FoundKey, KeyReader, KeyStore, Lease, OwnerRef, guarded},
+    store::{AnyStore, Calls, FoundKey, KeyReader, KeyStore, Lease, OwnerRef},
     time::Clock,
 };
 
@@ -71,15 +70,13 @@ pub struct KeyManager(pub(super) Arc<ManagerParts>);
 
 /// What a [`KeyManager`] is made of.
 pub(crate) struct ManagerParts {
-    pub(crate) store: AnyStore,
+    pub(crate) store: Calls<AnyStore>,
     pub(crate) hasher: Hasher,
     pub(crate) format: KeyFormat,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) policy: Arc<dyn Policy>,
     /// Ended by each change before it returns, so that this node sees its own changes at once.
     pub(crate) lease: Arc<Lease>,
-    /// For each call of the store.
-    pub(crate) timeout: Duration,
     pub(crate) organization: OrganizationId,
     pub(crate) rules: Arc<Rules>,
     /// Shared by all organizations.
@@ -102,7 +99,6 @@ impl KeyManager {
             clock: Arc::clone(&self.0.clock),
             policy: Arc::clone(&self.0.policy),
             lease: Arc::clone(&self.0.lease),
-            timeout: self.0.timeout,
             organization,
             rules: Arc::clone(&self.0.rules),
             denials: Arc::clone(&self.0.denials),
@@ -155,14 +151,14 @@ impl KeyManager {
 impl KeyManager {
     /// The key of this id in this organization, whoever asks.
     pub(in crate::manage) async fn row(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
-        let found = guarded(self.0.timeout, || self.0.store.find(id)).await?;
+        let found = self.0.store.find(id).await?;
         Ok(found.filter(|found| found.key.organization == self.0.organization.as_str()))
     }
 
     /// Whether this owner is held or closed, whoever asks.
     pub(in crate::manage) async fn status_of(&self, owner: &Owner) -> Result<OwnerStatus, ManageError> {
         let of = self.owner_ref(owner);
-        let row = guarded(self.0.timeout, || self.0.store.owner_status(&of)).await?;
+        let row = self.0.store.owner_status(&of).await?;
         OwnerStatus::try_from(&row).map_err(ManageError::corrupt)
     }
 

@@ -14,7 +14,7 @@ use crate::{
         request::ListKeys,
     },
     owner::Owner,
-    store::{KeyQuery, KeyStore, ListedKey, guarded},
+    store::{KeyQuery, KeyStore, ListedKey},
     time::Timestamp,
 };
 
@@ -105,7 +105,7 @@ impl KeyManager {
         let (mut rows, mut more) = (Vec::new(), false);
         for owner in owners {
             query.owner.clone_from(owner);
-            let page = guarded(self.0.timeout, || self.0.store.list(&query, now)).await?;
+            let page = self.0.store.list(&query, now).await?;
             rows.extend(page.rows);
             more |= page.more;
         }

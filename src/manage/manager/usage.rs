@@ -9,7 +9,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::OrganizationId,
-    store::{KeyStore, UsageScope, guarded},
+    store::{KeyStore, UsageScope},
     usage::{UsageDetail, UsageRow},
 };
 
@@ -57,7 +57,7 @@ impl KeyManager {
             return Err(self.hide(actor, KeyAction::SeeUsage, None));
         }
         self.permit(actor, KeyAction::SeeUsage, &Target::Organization)?;
-        detail(&guarded(self.0.timeout, || self.0.store.usage(&UsageScope::NoKey)).await?)
+        detail(&self.0.store.usage(&UsageScope::NoKey).await?)
     }
 
     pub(in crate::manage) async fn usage_of_one(&self, id: &KeyId) -> Result<UsageDetail, ManageError> {
@@ -78,7 +78,7 @@ impl KeyManager {
         let mut of_key = HashMap::new();
         for ids in ids.chunks(MOST_KEYS) {
             let (of, asked) = (UsageScope::Keys(ids.to_vec()), ids.iter().collect::<HashSet<_>>());
-            let rows = guarded(self.0.timeout, || self.0.store.usage(&of)).await?;
+            let rows = self.0.store.usage(&of).await?;
             for rows in rows.chunk_by(|one, other| one.key == other.key) {
                 let id = rows.first().and_then(|row| KeyId::new(row.key.as_deref()?).ok());
                 // What was not asked for is nobody's.

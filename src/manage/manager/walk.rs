@@ -9,7 +9,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    store::{KeyCursor, KeyQuery, KeyStore, ListedKey, guarded},
+    store::{KeyCursor, KeyQuery, KeyStore, ListedKey},
     time::Timestamp,
 };
 
@@ -43,7 +43,7 @@ impl Walk {
         let Some(owner) = self.owners.front() else { return Ok(None) };
         self.query.owner.clone_from(owner);
         let now = manager.0.clock.now();
-        let page = guarded(manager.0.timeout, || manager.0.store.list(&self.query, now)).await?;
+        let page = manager.0.store.list(&self.query, now).await?;
         if page.more {
             // A row whose own place cannot be read is read again after the last one whose place can.
             let place = page.rows.iter().rev().find_map(|row| cursor(row).ok());

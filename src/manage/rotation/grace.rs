@@ -6,7 +6,7 @@ use crate::{
         manager::{KeyManager, read},
     },
     record::KeyRecord,
-    store::{EventQuery, KeyStore, guarded},
+    store::{EventQuery, KeyStore},
     time::Timestamp,
 };
 
@@ -39,7 +39,7 @@ impl KeyManager {
         };
         // An end of grace would lie before the end of a new key that lives as long as the old one did.
         let forgotten = if new.expires_at == Some(end) { Beginning::Left } else { Beginning::Forgotten };
-        let Some(begun) = guarded(self.0.timeout, || self.0.store.events(&begun)).await?.rows.pop() else {
+        let Some(begun) = self.0.store.events(&begun).await?.rows.pop() else {
             return Ok(forgotten);
         };
         // Both events are of one change, and changes of one key follow each other: the next one is it.
@@ -52,7 +52,7 @@ impl KeyManager {
             ..EventQuery::all(self.0.organization.clone())
         };
         let (made, set) = (Action::KEY_SUCCESSOR_MADE, Action::KEY_EXPIRY_SET);
-        let marked = guarded(self.0.timeout, || self.0.store.events(&marked)).await?.rows;
+        let marked = self.0.store.events(&marked).await?.rows;
         let marked = marked.into_iter().find(|event| [made.as_str(), set.as_str()].contains(&&*event.action));
         let Some(marked) = marked else { return Ok(forgotten) };
         if marked.action == made.as_str() {
@@ -94,7 +94,7 @@ impl KeyManager {
             limit: 1,
             ..EventQuery::all(self.0.organization.clone())
         };
-        let last = guarded(self.0.timeout, || self.0.store.events(&last)).await?.rows;
+        let last = self.0.store.events(&last).await?.rows;
         Ok(last.first().is_some_and(|last| last.sequence == sequence))
     }
 }

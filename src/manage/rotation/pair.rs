@@ -9,7 +9,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness, guarded},
+    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness},
     time::{ClockReading, Timestamp},
 };
 
@@ -169,7 +169,7 @@ impl KeyManager {
     }
 
     async fn successors(&self, query: &KeyQuery, at: Timestamp) -> Result<(Vec<ListedKey>, bool), ManageError> {
-        let page = guarded(self.0.timeout, || self.0.store.list(query, at)).await?;
+        let page = self.0.store.list(query, at).await?;
         let (mut rows, more) = (page.rows, page.more);
         rows.retain(|row| row.key.organization == self.0.organization.as_str());
         Ok((rows, more))

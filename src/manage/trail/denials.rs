@@ -12,7 +12,7 @@ use crate::{
     log::{Repeated, log},
     owner::{OrganizationId, Owner},
     record::{ActorId, SystemLabel},
-    store::{AnyStore, KeyStore, StoreError, guarded_change},
+    store::{AnyStore, Calls, KeyStore, StoreError},
     time::{Clock, Timestamp},
 };
 
@@ -59,9 +59,8 @@ pub(in crate::manage) struct Attempt {
 /// Denied attempts until they are in the audit trail, added up so that nobody can flood it: an actor costs at most 32
 /// events an hour, however often it tries.
 pub(crate) struct DenialLog {
-    store: AnyStore,
+    store: Calls<AnyStore>,
     clock: Arc<dyn Clock>,
-    timeout: Duration,
     interval: Duration,
     notifier: Notifier,
     background: Background,
@@ -103,15 +102,9 @@ struct Line {
 }
 
 impl DenialLog {
-    pub(crate) fn new(
-        store: AnyStore,
-        clock: Arc<dyn Clock>,
-        timeout: Duration,
-        interval: Duration,
-        notifier: Notifier,
-    ) -> Self {
+    pub(crate) fn new(store: Calls<AnyStore>, clock: Arc<dyn Clock>, interval: Duration, notifier: Notifier) -> Self {
         let (background, counts, turn) = (Background::default(), Mutex::default(), tokio::sync::Mutex::default());
-        Self { store, clock, timeout, interval, notifier, background, counts, turn, failed: Repeated::new() }
+        Self { store, clock, interval, notifier, background, counts, turn, failed: Repeated::new() }
     }
 
     /// Counts an attempt. Nobody waits for it to be written.
@@ -140,7 +133,7 @@ impl DenialLog {
                 return Ok(());
             }
             let rows: Vec<EventRow> = events.iter().map(EventRow::from).collect();
-            guarded_change(self.timeout, || self.store.append_events(&rows)).await?;
+            self.store.append_events(&rows).await?;
             self.lock().unwritten.drain(..events.len());
             self.notifier.tell(&events);
         }

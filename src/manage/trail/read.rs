@@ -18,7 +18,7 @@ use crate::{
     },
     owner::Owner,
     record::ActorId,
-    store::{EventQuery, KeyStore, OwnerRef, guarded},
+    store::{EventQuery, KeyStore, OwnerRef},
 };
 
 /// Reads of one answer, each but the first of a thousand events: so many in a row that the actor may not see are passed
@@ -174,7 +174,7 @@ impl KeyManager {
         let (mut rows, mut more) = (Vec::new(), false);
         for owner in owners {
             asked.owner.clone_from(owner);
-            let page = guarded(self.0.timeout, || self.0.store.events(&asked)).await?;
+            let page = self.0.store.events(&asked).await?;
             rows.extend(page.rows);
             more |= page.more;
         }

@@ -9,8 +9,8 @@ use super::{
     rows::{Exported, Rows},
 };
 use crate::store::{
+    calls::{guarded, guarded_change},
     error::StoreError,
-    guarded::{guarded, guarded_change},
 };
 
 /// How long a page may take to be read or written: far more than any of them needs.

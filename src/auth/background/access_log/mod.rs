@@ -20,7 +20,7 @@ use crate::{
     owner::OwnerRef,
     principal::{Claims, SharedOwner},
     record::ActorId,
-    store::{KeyStore, StoreError, StoreErrorKind, guarded_change},
+    store::{Calls, KeyStore, StoreError, StoreErrorKind},
     time::Timestamp,
     usage::{Origin, Source},
 };
@@ -132,9 +132,8 @@ impl AccessLog {
 
 /// Writes queued attempts to a store.
 pub(crate) struct AccessLogWriter<S> {
-    store: Arc<S>,
+    store: Calls<Arc<S>>,
     lines: Arc<AccessLog>,
-    timeout: Duration,
     background: Background,
     /// One writer at a time, so that lines are written in their order; and what it has taken from the queue and not
     /// written yet.
@@ -150,11 +149,10 @@ struct Taken {
 }
 
 impl<S: KeyStore> AccessLogWriter<S> {
-    pub(crate) fn new(store: Arc<S>, lines: Arc<AccessLog>, timeout: Duration) -> Self {
+    pub(crate) fn new(store: Calls<Arc<S>>, lines: Arc<AccessLog>) -> Self {
         Self {
             store,
             lines,
-            timeout,
             background: Background::default(),
             taken: tokio::sync::Mutex::default(),
             failed: Repeated::new(),
@@ -187,7 +185,7 @@ impl<S: KeyStore> AccessLogWriter<S> {
             let count = taken.items.len().min(LINES_PER_WRITE);
             let events: Vec<EventRow> = taken.items.iter().take(count).filter_map(Item::row).collect();
             taken.in_flight = count;
-            let written = guarded_change(self.timeout, || self.store.append_events(&events)).await;
+            let written = self.store.append_events(&events).await;
             taken.in_flight = 0;
             match &written {
                 Ok(()) => {

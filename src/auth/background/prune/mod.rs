@@ -18,7 +18,7 @@ use crate::{
     background::{Background, take_turns},
     log::log,
     random::random_bytes,
-    store::{KeyStore, Prune, Pruned, StoreError, guarded, guarded_change},
+    store::{Calls, KeyStore, Prune, Pruned, StoreError},
     time::{Clock, ClockReading, Timestamp},
 };
 
@@ -55,9 +55,8 @@ pub(crate) struct Keep {
 /// Audit events are evidence, and a deletion by a clock cannot be taken back: that takes two witnesses of the time, and
 /// has a limit for each day. Rows of the change log and results of changes are none, and go by this node's clock alone.
 pub(crate) struct Pruner<S> {
-    store: Arc<S>,
+    store: Calls<Arc<S>>,
     clock: Arc<dyn Clock>,
-    timeout: Duration,
     keep: Keep,
     background: Background,
     begun: Instant,
@@ -86,11 +85,11 @@ struct Note {
 }
 
 impl<S: KeyStore> Pruner<S> {
-    pub(crate) fn new(store: Arc<S>, clock: Arc<dyn Clock>, timeout: Duration, keep: Keep) -> Self {
+    pub(crate) fn new(store: Calls<Arc<S>>, clock: Arc<dyn Clock>, keep: Keep) -> Self {
         let id = clock.boot().map(|boot| boot.id).or_else(|| random_bytes().ok().map(|bytes| *bytes));
         let name = id.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
         let (background, begun, state) = (Background::default(), Instant::now(), Mutex::default());
-        Self { store, clock, timeout, keep, background, begun, name, state }
+        Self { store, clock, keep, background, begun, name, state }
     }
 
     /// Starts pruning, unless that is under way, for as long as somebody holds the pruner.
@@ -115,7 +114,7 @@ impl<S: KeyStore> Pruner<S> {
             let _error = &_error as &dyn std::error::Error;
             log!(warn, error = _error, "old audit events could not be counted, which is tried again in an hour");
         }
-        match guarded_change(self.timeout, || self.store.prune(&prune)).await {
+        match self.store.prune(&prune).await {
             Ok(pruned) => {
                 let Pruned { events, attempts, log_rows, changes } = pruned;
                 if events + attempts > 0 {
@@ -140,11 +139,11 @@ impl<S: KeyStore> Pruner<S> {
         if attempts.is_none() || !reading.is_certain() {
             return Ok(());
         }
-        let standing = guarded(self.timeout, || self.store.replace_note(NOTE, &[], &[])).await?;
+        let standing = self.store.replace_note(NOTE, &[], &[]).await?;
         // One that cannot be read allows nothing but a new beginning.
         let mut note: Note = serde_json::from_slice(&standing).unwrap_or_default();
         note.clocks.remove(&self.name);
-        let count = |attempts, before| guarded(self.timeout, move || self.store.trail(attempts, before));
+        let count = |attempts, before| self.store.trail(attempts, before);
         let trail = count(false, before(self.keep.events, reading.now())).await?;
         let confirmed = self.confirmed(reading.now(), trail.newest_at, &mut note);
         note.clocks.insert(self.name.clone(), reading.now().as_millis());
@@ -195,7 +194,7 @@ impl<S: KeyStore> Pruner<S> {
     async fn replace(&self, standing: &[u8], note: &Note) -> Result<bool, StoreError> {
         // Fails only on maps whose keys are no strings; there is none.
         let new = serde_json::to_vec(note).unwrap_or_default();
-        Ok(guarded_change(self.timeout, || self.store.replace_note(NOTE, standing, &new)).await? == new)
+        Ok(self.store.replace_note(NOTE, standing, &new).await? == new)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

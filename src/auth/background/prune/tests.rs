@@ -15,7 +15,7 @@ async fn left(keep: Keep) -> [usize; 2] {
     let line = EventRow { action: "attempt.accepted".to_owned(), ..event.clone() };
     store.append_events(&[event, line]).await.unwrap();
     clock.advance(Duration::from_secs(3_602));
-    let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), keep));
+    let pruner = Arc::new(Pruner::new(Calls::new(Arc::clone(&store), Duration::from_secs(5)), clock, keep));
     pruner.start();
     tokio::time::sleep(LATEST_START + INTERVAL).await;
     let all = EventQuery::all(OrganizationId::single());
@@ -63,7 +63,7 @@ impl Node {
 
     fn pruner(store: &Arc<MemoryStore>, clock: &Arc<ManualClock>, keep: Duration) -> Pruner<MemoryStore> {
         let keep = Keep { events: Some(keep), attempts: None };
-        Pruner::new(Arc::clone(store), Arc::clone(clock) as _, Duration::from_secs(5), keep)
+        Pruner::new(Calls::new(Arc::clone(store), Duration::from_secs(5)), Arc::clone(clock) as _, keep)
     }
 
     /// All turns that come in an hour.
@@ -221,7 +221,7 @@ async fn rows_that_are_no_evidence_go_though_the_clock_is_in_doubt() {
 async fn it_ends_with_its_owner() {
     let store = Arc::new(MemoryStore::new());
     let clock = Arc::new(ManualClock::at(Timestamp::MIN));
-    let pruner = Arc::new(Pruner::new(Arc::clone(&store), clock, Duration::from_secs(5), Keep::default()));
+    let pruner = Arc::new(Pruner::new(Calls::new(Arc::clone(&store), Duration::from_secs(5)), clock, Keep::default()));
     pruner.start();
     drop(pruner);
     tokio::time::sleep(LATEST_START + INTERVAL).await;

@@ -1,6 +1,6 @@
 use std::{
     future::{Future, poll_fn},
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     task::Poll,
     time::Duration,
@@ -8,14 +8,100 @@ use std::{
 
 use futures_util::FutureExt;
 
-use super::StoreError;
+use super::{
+    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
+    Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+};
+use crate::{
+    audit::EventRow,
+    key::KeyId,
+    record::OwnerStatusRow,
+    time::Timestamp,
+    usage::{UsageBatch, UsageRow},
+};
 
-/// Waits for a read of a store, but not forever, and survives its panics: whoever calls a store calls it through here
-/// or through [`guarded_change`].
+/// A store each of whose calls ends: one that panics or takes too long is an error. The rest of the crate calls stores
+/// through this one only.
+#[derive(Clone, Debug)]
+pub(crate) struct Calls<S> {
+    store: S,
+    limit: Duration,
+}
+
+impl<S> Calls<S> {
+    pub(crate) const fn new(store: S, limit: Duration) -> Self {
+        Self { store, limit }
+    }
+
+    /// How long a call may take.
+    pub(crate) const fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// The store itself.
+    pub(crate) const fn inner(&self) -> &S {
+        &self.store
+    }
+}
+
+impl<R: KeyReader> KeyReader for Calls<R> {
+    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        guarded(self.limit, || self.store.find(id)).await
+    }
+
+    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+        guarded(self.limit, || self.store.changes_since(head)).await
+    }
+
+    /// A store that panics here cannot say: it is asked for its log then.
+    fn try_head(&self) -> Option<Head> {
+        catch_unwind(AssertUnwindSafe(|| self.store.try_head())).unwrap_or_default()
+    }
+
+    /// Ends in time, too, or if the store panics: whoever waits looks at the log then.
+    async fn wait_for_change(&self, head: Head) {
+        self.hint(head).await;
+    }
+}
+
+impl<R: KeyReader> Calls<R> {
+    /// Waits for the store's word that its log moved on from this head. Whether it came: its time may be up, or it panicked.
+    pub(crate) async fn hint(&self, head: Head) -> bool {
+        guarded(self.limit, || self.store.wait_for_change(head).map(Ok)).await.is_ok()
+    }
+}
+
+/// A call for each method, with what it means not to know how it ended.
+macro_rules! calls {
+    ($($guard:ident $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl<S: KeyStore> KeyStore for Calls<S> {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
+                $guard(self.limit, || self.store.$name($($arg),*)).await
+            })*
+        }
+    };
+}
+
+calls! {
+    guarded_change apply(change: &Change) -> Applied;
+    guarded_change rehash(id: &KeyId, old: &str, new: &RehashedKey) -> bool;
+    guarded list(query: &KeyQuery, now: Timestamp) -> Page<ListedKey>;
+    guarded owner_status(owner: &OwnerRef) -> OwnerStatusRow;
+    guarded_change record_usage(batch: &UsageBatch) -> ();
+    guarded usage(of: &UsageScope) -> Vec<UsageRow>;
+    guarded_change append_events(events: &[EventRow]) -> ();
+    guarded events(query: &EventQuery) -> Page<EventRow>;
+    guarded_change put_meta_if_absent(name: &str, value: &[u8]) -> Vec<u8>;
+    guarded_change replace_note(name: &str, old: &[u8], new: &[u8]) -> Vec<u8>;
+    guarded trail(attempts: bool, before: Timestamp) -> Trail;
+    guarded_change prune(prune: &Prune) -> Pruned;
+}
+
+/// Waits for a read of a store, but not forever, and survives its panics.
 ///
 /// # Errors
 /// What the store says; unavailable if it took longer than `timeout` or panicked.
-pub(crate) async fn guarded<T, F: Future<Output = Result<T, StoreError>>>(
+pub(super) async fn guarded<T, F: Future<Output = Result<T, StoreError>>>(
     timeout: Duration,
     call: impl FnOnce() -> F,
 ) -> Result<T, StoreError> {
@@ -26,7 +112,7 @@ pub(crate) async fn guarded<T, F: Future<Output = Result<T, StoreError>>>(
 ///
 /// # Errors
 /// What the store says; outcome unknown if it took longer than `timeout` or panicked.
-pub(crate) async fn guarded_change<T, F: Future<Output = Result<T, StoreError>>>(
+pub(super) async fn guarded_change<T, F: Future<Output = Result<T, StoreError>>>(
     timeout: Duration,
     call: impl FnOnce() -> F,
 ) -> Result<T, StoreError> {
