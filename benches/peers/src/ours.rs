@@ -31,7 +31,8 @@ impl Ours {
     /// parameters, so many proofs remembered, and the longest wait for a hash, because the machine may be busy.
     pub async fn issued(keys: usize, params: Argon2Params, proofs: usize) -> Self {
         let hasher = HasherConfig::new().with_params(params).with_check_wait(Duration::from_secs(60));
-        let built = ApiKeys::builder(MemoryStore::new()).hasher(hasher).cache_capacity(proofs).build().await.expect("settings");
+        let built =
+            ApiKeys::builder(MemoryStore::new()).hasher(hasher).cache_capacity(proofs).build().await.expect("settings");
         let (manager, actor) = (built.manager(), Actor::system("bench").expect("a label"));
         let issued = stream::iter(0..keys as u64)
             .map(|number| manager.issue(IssueKey::user(UserId::from(number)), &actor))
