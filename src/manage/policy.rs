@@ -1,12 +1,12 @@
 use std::{fmt, sync::LazyLock};
 
 use super::{actor::Actor, info::KeyInfo};
-use crate::words::words;
 use crate::{
     key::KeyId,
     owner::Owner,
     record::{ActorId, KeyRecord},
     scope::Scopes,
+    words::words,
 };
 
 /// Who may do what. The default is the [table of rights](super::DefaultPolicy).

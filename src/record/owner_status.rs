@@ -1,8 +1,7 @@
 use serde::Serialize;
 
 use super::row::{CorruptRow, time};
-use crate::time::Timestamp;
-use crate::words::words;
+use crate::{time::Timestamp, words::words};
 
 words! {
     /// Why an owner's keys stand still for a while. Each hold is lifted only by itself.

@@ -219,13 +219,13 @@ pub(crate) fn created_by(owner: &Owner) -> String {
     }
 }
 
-/// What [`KeyStore::apply`](super::KeyStore::apply) did, one outcome for each write.
+/// What [`KeyStore::apply`](super::KeyStore::apply) did, one effect for each write.
 ///
 /// ```
 /// use tower_api_keys::store::{Applied, Effect};
 ///
 /// let applied = Applied { effects: vec![Effect::Changed] };
-/// assert_eq!(applied.outcomes.len(), 1);
+/// assert_eq!(applied.effects.len(), 1);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {

@@ -3,8 +3,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::pattern::KeyUse;
-use crate::owner::KeyKind;
-use crate::words::words;
+use crate::{owner::KeyKind, words::words};
 
 /// One thing that speaks for a personal key or for a team key, or for neither.
 ///

@@ -2,13 +2,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::words::words;
 use crate::{
     key::KeyId,
     outcome::RefusalCode,
     record::ActorId,
     time::Timestamp,
     usage::{CallHistory, OutcomeSummary},
+    words::words,
 };
 
 /// What would happen if a key called now, and why; and what its callers have seen so far.
@@ -22,7 +22,7 @@ use crate::{
 /// # let admin = tower_api_keys::Actor::system("first start")?;
 /// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
 /// # let id = issued.info().id;
-/// use tower_api_keys::{manage::CallVerdict, usage::CallHistory};
+/// use tower_api_keys::{RefusalCode, manage::CallVerdict, usage::CallHistory};
 ///
 /// let explanation = manager.explain(&id, &admin).await?;
 /// assert_eq!(explanation.verdict, CallVerdict::Accepted);

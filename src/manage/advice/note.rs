@@ -1,6 +1,6 @@
-use crate::words::words;
-
 use serde::Serialize;
+
+use crate::words::words;
 
 /// One thing to know about a key before it is made.
 ///

@@ -1,5 +1,4 @@
-use crate::owner::KeyKind;
-use crate::words::words;
+use crate::{owner::KeyKind, words::words};
 
 words! {
     /// How a key is used: the rows of the table by which people choose between a personal key and a team key.
@@ -14,7 +13,7 @@ words! {
     ///
     /// assert_eq!(KeyUse::EditorSession.key_kind(), KeyKind::User);
     /// assert_eq!(KeyUse::ScheduledJob.key_kind(), KeyKind::Team);
-    /// assert_eq!(KeyUse::ScheduledJob.to_string(), "a scheduled job");
+    /// assert_eq!(KeyUse::ScheduledJob.phrase(), "a scheduled job");
     /// ```
     #[non_exhaustive]
     pub enum KeyUse,

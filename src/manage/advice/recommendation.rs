@@ -3,8 +3,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{cadence::Cadence, evidence::Evidence};
-use crate::words::words;
-use crate::{key::KeyId, owner::KeyKind};
+use crate::{key::KeyId, owner::KeyKind, words::words};
 
 /// Whether a key should be personal or a team's, why, and what to do about it.
 ///
@@ -79,7 +78,7 @@ words! {
     /// ```
     /// use tower_api_keys::manage::Recommendation;
     ///
-    /// assert_eq!(Recommendation::MakeTeamKey.to_string(), "This personal key should be a team key.");
+    /// assert_eq!(Recommendation::MakeTeamKey.sentence(), "This personal key should be a team key.");
     /// ```
     #[non_exhaustive]
     pub enum Recommendation,

@@ -2,8 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::manage::info::KeyInfo;
-use crate::words::words;
+use crate::{manage::info::KeyInfo, words::words};
 
 words! {
     /// How sure it is that a text is about a key, the surest first.

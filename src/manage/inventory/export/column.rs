@@ -1,10 +1,10 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
-use crate::words::words;
 use crate::{
     manage::inventory::entry::InventoryEntry,
     record::{Hold, OwnerStatus},
     time::Timestamp,
+    words::words,
 };
 
 words! {
