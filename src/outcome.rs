@@ -1,4 +1,4 @@
-//! How a request ends, in one vocabulary: for clients, counts, logs and whoever looks after keys.
+//! How a request ends, in one vocabulary: for clients, counts, logs and the people who look after keys.
 
 use std::{borrow::Cow, fmt};
 
@@ -19,7 +19,7 @@ words! {
     /// ```
     #[non_exhaustive]
     pub enum RefusalCode,
-    /// What it means, in a sentence for whoever looks after the key.
+    /// What it means, in a sentence for the people who look after the key.
     pub meaning {
         /// 400: two different candidates, a header twice, an empty key header beside a Bearer text.
         AmbiguousCredentials = "ambiguous_credentials":
@@ -68,7 +68,7 @@ words! {
     }
 }
 
-/// What a request proved of whoever sent it.
+/// What a request proved of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Proved {
     /// The key, and it was good.
@@ -108,7 +108,7 @@ impl RefusalCode {
 /// A good key at the wrong door is counted twice: as a `success`, for it was accepted, and as what the service behind the
 /// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `insufficient_role` or `plan_required`. That is known
 /// from the [`Refusal`](crate::middleware::Refusal) in the extensions of the answer, where the layers and extractors of
-/// this crate leave one, and whoever answers with one. A 403 of a handler's own is no such outcome.
+/// this crate leave one, and where a service answers with one. A 403 of a handler's own is no such outcome.
 ///
 /// ```
 /// use tower_api_keys::{RefusalCode, key::MalformedReason, usage::Outcome};
@@ -169,7 +169,7 @@ impl Outcome {
         }
     }
 
-    /// What the outcome means, in a sentence for whoever looks after the key.
+    /// What the outcome means, in a sentence for the people who look after the key.
     ///
     /// ```
     /// use tower_api_keys::usage::Outcome;
@@ -196,7 +196,7 @@ impl Outcome {
 
     /// Whether the key was good, and what it asked for was denied behind the layer.
     pub(crate) fn is_denied_downstream(&self) -> bool {
-        *self != Self::Accepted && self.proves() == Proved::Good
+        matches!(self, Self::Refused(code) if code.proves() == Proved::Good)
     }
 }
 

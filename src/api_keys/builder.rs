@@ -188,8 +188,8 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
     /// hour. Default: as long as all other events, which is what [`keep_events`](Self::keep_events) says, else for good.
     /// On a fleet the shortest setting wins.
     ///
-    /// An event of a change is worth keeping for years; entries of the access log come by the thousands and are worth as long as
-    /// somebody may ask about a single request.
+    /// An event of a change is worth keeping for years. Entries of the access log come by the thousands and are worth
+    /// keeping as long as somebody may ask about a single request.
     pub fn keep_access_log(mut self, keep: Duration) -> Self {
         self.keep.attempts = Some(keep);
         self

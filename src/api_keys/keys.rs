@@ -82,7 +82,7 @@ impl<S: KeyStore> ApiKeys<S> {
         self.0.flusher.flush().await
     }
 
-    /// Writes what is counted or queued, and not written yet: usage, entries of the access log, and denied attempts to manage keys.
+    /// Writes what is counted or queued, and not written yet: usage, the access log, and denied attempts to manage keys.
     /// Call it once the server has stopped.
     ///
     /// # Errors

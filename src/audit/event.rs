@@ -22,9 +22,9 @@ pub struct Action(Cow<'static, str>);
 impl Action {
     /// A key was shown and accepted. Written only where a line for each attempt is asked for.
     pub const ATTEMPT_ACCEPTED: Self = Self(Cow::Borrowed("attempt.accepted"));
-    /// Entries of the access log with keys of the organization are missing in this place, or may be. [`Event::after`] is a line of
-    /// JSON: the `count`, and when the first and the last of them came, `first_at` and `last_at`. The subject is the key of
-    /// the first; the others may have been of any key of the organization.
+    /// Entries of the access log with keys of the organization are missing in this place, or may be. [`Event::after`] is a
+    /// line of JSON: the `count`, and when the first and the last of them came, `first_at` and `last_at`. The subject is the
+    /// key of the first; the others may have been of any key of the organization.
     pub const ATTEMPT_DROPPED: Self = Self(Cow::Borrowed("attempt.dropped"));
     /// A key that is in the store was shown, or a text with its id, and refused; [`Event::after`] is the code of the
     /// refusal. The actor is the key if it was proved to be that key, which expired, was revoked, or whose owner is held;

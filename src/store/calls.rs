@@ -58,7 +58,7 @@ impl<R: KeyReader> KeyReader for Calls<R> {
         catch_unwind(AssertUnwindSafe(|| self.store.try_head())).unwrap_or_default()
     }
 
-    /// Ends in time, too, or if the store panics: whoever waits looks at the log then.
+    /// Ends in time, too, or if the store panics: the caller looks at the log then.
     async fn wait_for_change(&self, head: Head) {
         self.hint(head).await;
     }

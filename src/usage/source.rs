@@ -9,7 +9,7 @@ use std::{
 use crate::owner::{InvalidId, UserId};
 
 /// The longest source, in bytes.
-pub(crate) const LONGEST_SOURCE: usize = 128;
+pub(super) const LONGEST_SOURCE: usize = 128;
 
 /// The client of sources that are too many to tell apart.
 const OTHER: &str = "other";
@@ -55,7 +55,7 @@ impl Source {
     }
 
     /// A client of a layer with this label: `text` is both, and the client begins in it where it is said to.
-    pub(crate) fn of_client(label: &Self, text: &str, client_at: usize) -> Self {
+    pub(super) fn of_client(label: &Self, text: &str, client_at: usize) -> Self {
         let client = text.get(client_at..).unwrap_or_default().into();
         Self::with_text(Text { id: 0, text: text.into(), label: label.clone(), client })
     }
@@ -78,7 +78,7 @@ impl Source {
     }
 
     /// The label that it was made with, and its client, empty if there is none.
-    pub(crate) fn parts(&self) -> (&Self, &str) {
+    pub(super) fn parts(&self) -> (&Self, &str) {
         const NOWHERE: &Source = &Source(None);
         match &self.0 {
             Some(text) => (&text.label, &text.client),
@@ -141,7 +141,7 @@ pub(crate) fn same_text(one: &str, two: &str) -> bool {
 }
 
 /// Where a text can be cut.
-pub(crate) trait Cut {
+pub(super) trait Cut {
     /// The greatest boundary of a character that is no greater than `most`.
     fn floor_char_boundary_at(&self, most: usize) -> usize;
 }

@@ -1,8 +1,8 @@
 //! The store contract, clause by clause, for whoever writes a store.
 //!
-//! Each clause has a number and a text, [`clauses`] lists them. [`check_store`] tries those of a store, [`check_reader`] those of
-//! [`KeyReader`], and [`check_pair`] those of two handles onto one database, which no single handle can show. A test of
-//! one's own store is one line:
+//! Each clause has a number and a text; [`clauses`] lists them. [`check_store`] tries those of a store, [`check_reader`]
+//! those of [`KeyReader`], and [`check_pair`] those of two handles onto one database, which no single handle can show. A
+//! test of your own store is one line:
 //!
 //! ```
 //! use tower_api_keys::store::MemoryStore;

@@ -11,11 +11,6 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub(super) use apply::{Unmet, Wanted, WantedWrite};
-pub(super) use issue::{is_idempotency_key, summary};
-pub(super) use sight::{Shown, Sight, read};
-pub(super) use walk::{LARGEST_PAGE, Walk, before, cursor};
-
 use std::{
     fmt,
     sync::{Arc, Weak},
@@ -37,6 +32,11 @@ use crate::{
     store::{AnyStore, Calls, FoundKey, KeyReader, KeyStore, Lease, OwnerRef},
     time::Clock,
 };
+
+pub(super) use apply::{Unmet, Wanted, WantedWrite};
+pub(super) use issue::{is_idempotency_key, summary};
+pub(super) use sight::{Shown, Sight, read};
+pub(super) use walk::{LARGEST_PAGE, Walk, before, cursor};
 
 /// Looks after the keys of one organization. Cheap to clone.
 ///
