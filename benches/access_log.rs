@@ -34,7 +34,7 @@ use tower::{Layer, Service, service_fn};
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, OrganizationId, UserId,
     hash::Argon2Params,
-    store::{EventQuery, KeyStore, SqliteStore},
+    store::{EventQuery, Ledger, SqliteStore},
     usage::Source,
 };
 use traffic::{Arguments, Latencies, Pace, cores, median, stolen_ms};

@@ -39,7 +39,7 @@ use tower_api_keys::{
     Actor, ApiKeys, Authenticator, IssueKey, TeamId,
     auth::Freshness,
     hash::Argon2Params,
-    store::{KeyStore, MemoryStore, PostgresSettings, PostgresStore},
+    store::{Ledger, MemoryStore, PostgresSettings, PostgresStore},
 };
 
 const KEYS: usize = 1_000;
@@ -90,7 +90,7 @@ async fn main() {
     in_process(node(store, Freshness::Bounded(Duration::from_secs(3_600))).await).await;
 }
 
-async fn node<S: KeyStore>(store: S, freshness: Freshness) -> ApiKeys<S> {
+async fn node<S: Ledger>(store: S, freshness: Freshness) -> ApiKeys<S> {
     ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).freshness(freshness).build().await.unwrap()
 }
 
@@ -112,7 +112,7 @@ async fn in_process(bounded: ApiKeys<PostgresStore>) {
     println!("bounded_over_in_process\t{:.3}", median(ratios));
 }
 
-async fn nanos_each<S: KeyStore>(authenticator: &Authenticator<S>, texts: &[String]) -> f64 {
+async fn nanos_each<S: Ledger>(authenticator: &Authenticator<S>, texts: &[String]) -> f64 {
     let begun = Instant::now();
     for text in texts.iter().cycle().take(IN_PROCESS_CHECKS) {
         authenticator.authenticate(text).await.unwrap();
@@ -121,7 +121,7 @@ async fn nanos_each<S: KeyStore>(authenticator: &Authenticator<S>, texts: &[Stri
 }
 
 /// Keys that were used before: known, with the hash proved.
-async fn proved_keys<S: KeyStore>(keys: &ApiKeys<S>) -> Arc<Vec<String>> {
+async fn proved_keys<S: Ledger>(keys: &ApiKeys<S>) -> Arc<Vec<String>> {
     let (actor, mut texts) = (Actor::system("bench").unwrap(), Vec::new());
     for number in 0..KEYS {
         let request = IssueKey::team(TeamId::from((number / 10) as u64)).named(format!("CI deploy {number:06}"));

@@ -32,7 +32,7 @@ use tower_api_keys::{
     key::KeyId,
     manage::{ExportFormat, InventoryQuery, KeyFlag, Plan, Rights, TeamRole},
     record::{KeyRow, OwnerStatusRow},
-    store::{KeyCursor, KeyStore, OwnerRow, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
+    store::{KeyCursor, Ledger, OwnerRow, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
     usage::UsageRow,
 };
 use traffic::Latencies;
@@ -72,7 +72,7 @@ async fn main() {
     measure("postgres", store).await;
 }
 
-async fn measure<S: KeyStore>(name: &str, store: S) {
+async fn measure<S: Ledger>(name: &str, store: S) {
     let keys = ApiKeys::new(store).unwrap();
     let manager = keys.manager();
     let admin = Actor::user(UserId::new("olga").unwrap(), Rights::none().org_admin());

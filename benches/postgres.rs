@@ -33,7 +33,7 @@ use tower_api_keys::{
     Actor, ApiKeys, IssueKey, TeamId,
     hash::Argon2Params,
     key::KeyId,
-    store::{Changes, KeyReader, KeyStore, PostgresSettings, PostgresStore},
+    store::{Changes, KeyReader, Ledger, PostgresSettings, PostgresStore},
     usage::{UsageBatch, UsageRow},
 };
 

@@ -24,7 +24,7 @@ mod traffic;
 
 use std::{process::ExitCode, sync::Arc, time::Instant};
 
-use tower_api_keys::store::{KeyStore, MemoryStore, SqliteStore};
+use tower_api_keys::store::{Ledger, MemoryStore, SqliteStore};
 use traffic::Arguments;
 
 fn main() -> ExitCode {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     if in_memory && in_file { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn is_exact<S: KeyStore>(name: &str, store: S, attempts: usize, runtime: &tokio::runtime::Runtime) -> bool {
+fn is_exact<S: Ledger>(name: &str, store: S, attempts: usize, runtime: &tokio::runtime::Runtime) -> bool {
     let begun = Instant::now();
     let counted = runtime.block_on(runtime.spawn(exact::count(Arc::new(store), attempts, 4))).unwrap();
     println!("{name}seconds\t{:.1}", begun.elapsed().as_secs_f64());

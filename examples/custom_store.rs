@@ -13,17 +13,21 @@ use tower_api_keys::{
     record::{Hold, KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, Guard, Head,
-        KeyQuery, KeyReader, KeyStore, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey,
-        StoreError, Trail, UsageScope, Write,
+        KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned,
+        RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
-use tower_api_keys_conformance::check_store;
+use tower_api_keys_conformance::{check_key_store, check_reader, check_store};
 
 #[tokio::main(flavor = "current_thread")]
 #[allow(clippy::print_stdout, reason = "the report is what this program is for")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let report = check_store(&TableStore::default()).await;
+    let store = &TableStore::default();
+    // The traits in the order in which they are written, each with what the kit can say then.
+    check_reader(store, |change| async move { store.apply(&change).await }).await.into_result()?;
+    check_key_store(store).await.into_result()?;
+    let report = check_store(store).await;
     println!("{report}");
     Ok(report.into_result()?)
 }
@@ -144,6 +148,33 @@ impl KeyStore for TableStore {
         Ok(self.0.lock().await.status(Some(owner)))
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.0.lock().await.meta.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let tables = &mut *self.0.lock().await;
+        let standing = tables.notes.entry(name.to_owned()).or_default();
+        if *standing == old {
+            *standing = new.to_vec();
+        }
+        Ok(standing.clone())
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        // All at once; a database would take turns of 10,000 rows.
+        let tables = &mut *self.0.lock().await;
+        let changes = tables.done.len();
+        let events = tables.forget_events(false, prune.events_before, prune.most_events);
+        let attempts = tables.forget_events(true, prune.attempts_before, prune.most_attempts);
+        tables.done.retain(|_, (at, _, _)| prune.changes_before.is_none_or(|before| *at >= before));
+        let surplus = prune.keep_log_rows.map_or(0, |keep| tables.log.len().saturating_sub(keep as usize));
+        tables.log.drain(..surplus);
+        Ok(Pruned { events, attempts, log_rows: surplus as u64, changes: (changes - tables.done.len()) as u64 })
+    }
+}
+
+impl Ledger for TableStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let mut tables = self.0.lock().await;
         if tables.writers.get(&batch.writer).is_some_and(|last| batch.sequence <= *last) {
@@ -197,19 +228,6 @@ impl KeyStore for TableStore {
         Ok(page(found.into_iter(), query.limit))
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(self.0.lock().await.meta.entry(name.to_owned()).or_insert_with(|| value.to_vec()).clone())
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let tables = &mut *self.0.lock().await;
-        let standing = tables.notes.entry(name.to_owned()).or_default();
-        if *standing == old {
-            *standing = new.to_vec();
-        }
-        Ok(standing.clone())
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         let tables = self.0.lock().await;
         let times = || tables.events.iter().filter(|event| event.is_attempt() == attempts).map(|event| event.at);
@@ -218,18 +236,6 @@ impl KeyStore for TableStore {
             before: times().filter(|at| *at < before.as_millis()).count() as u64,
             newest_at: times().max().and_then(|at| Timestamp::from_millis(at).ok()),
         })
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        // All at once; a database would take turns of 10,000 rows.
-        let tables = &mut *self.0.lock().await;
-        let changes = tables.done.len();
-        let events = tables.forget_events(false, prune.events_before, prune.most_events);
-        let attempts = tables.forget_events(true, prune.attempts_before, prune.most_attempts);
-        tables.done.retain(|_, (at, _, _)| prune.changes_before.is_none_or(|before| *at >= before));
-        let surplus = prune.keep_log_rows.map_or(0, |keep| tables.log.len().saturating_sub(keep as usize));
-        tables.log.drain(..surplus);
-        Ok(Pruned { events, attempts, log_rows: surplus as u64, changes: (changes - tables.done.len()) as u64 })
     }
 }
 

@@ -22,7 +22,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tower_api_keys::{
     Actor, ApiKeys, Authenticator, IssueKey, UserId,
     hash::{Argon2Params, Hasher, HasherConfig, KeyHash, VerifyError, VerifyErrorKind},
-    store::{KeyStore, MemoryStore},
+    store::{Ledger, MemoryStore},
 };
 
 const PROFILES: [(&str, Argon2Params); 3] = [
@@ -168,7 +168,7 @@ struct KnownKeys<S> {
     texts: Vec<String>,
 }
 
-impl<S: KeyStore> KnownKeys<S> {
+impl<S: Ledger> KnownKeys<S> {
     async fn new(store: S, count: u64) -> Result<Self, Box<dyn Error>> {
         let config = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(PATIENCE);
         let keys = ApiKeys::builder(store).hasher(config).build().await?;

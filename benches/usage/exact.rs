@@ -21,7 +21,7 @@ use tower_api_keys::{
     key::{KeyFormat, KeyId, PlaintextKey},
     middleware::{Refusal, RequireKeyLayer},
     record::Hold,
-    store::{KeyStore, UsageScope},
+    store::{Ledger, UsageScope},
     usage::Source,
 };
 
@@ -60,7 +60,7 @@ struct Key {
 
 /// So many attempts of all kinds over 1,000 keys of a store by so many tasks, while counts are written and every other
 /// write fails. The store has been empty.
-pub async fn count<S: KeyStore>(store: Arc<S>, attempts: usize, tasks: usize) -> Counted {
+pub async fn count<S: Ledger>(store: Arc<S>, attempts: usize, tasks: usize) -> Counted {
     let noon = Timestamp::from_millis(1_772_366_400_000).unwrap();
     let clock = Arc::new(ManualClock::at(noon));
     let hooked = Hooked::new(store.clone());
@@ -96,7 +96,7 @@ pub async fn count<S: KeyStore>(store: Arc<S>, attempts: usize, tasks: usize) ->
 }
 
 /// A fifth each: live, revoked, expired, of a held owner, of a team.
-async fn issue<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, clock: &ManualClock) -> Vec<Key> {
+async fn issue<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, clock: &ManualClock) -> Vec<Key> {
     let (manager, system) = (keys.manager(), Actor::system("exact").unwrap());
     let mut known = Vec::new();
     for number in 0..KEYS {
@@ -122,7 +122,7 @@ async fn issue<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, clock: &ManualClock)
 }
 
 /// Writes counts again and again until nobody makes attempts any more. Returns how many calls were made to fail.
-async fn disturb<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, hooks: &Hooks, left: &AtomicUsize) -> usize {
+async fn disturb<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, hooks: &Hooks, left: &AtomicUsize) -> usize {
     let mut failures = 0;
     for turn in 0_usize.. {
         let fault = match turn % 6 {
@@ -148,7 +148,7 @@ async fn disturb<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, hooks: &Hooks, lef
 }
 
 /// Attempts of every kind, by turns that nobody can foresee but always the same.
-async fn work<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, known: &[Key], attempts: usize, seed: u64) -> Counts {
+async fn work<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, known: &[Key], attempts: usize, seed: u64) -> Counts {
     let (mut done, mut random) = (Counts::new(), seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let team_of = |request: &Parts| TeamId::new(request.uri.path().trim_start_matches('/')).ok();
     let inner =
@@ -199,7 +199,7 @@ async fn work<S: KeyStore>(keys: &ApiKeys<Hooked<Arc<S>>>, known: &[Key], attemp
     done
 }
 
-async fn stored<S: KeyStore>(store: &S, known: &[Key]) -> Counts {
+async fn stored<S: Ledger>(store: &S, known: &[Key]) -> Counts {
     let mut rows = store.usage(&UsageScope::NoKey).await.unwrap();
     rows.extend(store.usage(&UsageScope::Keys(known.iter().map(|key| key.id).collect())).await.unwrap());
     rows.into_iter().map(|row| ((row.key, row.outcome, row.source), row.count)).collect()

@@ -16,7 +16,7 @@ use crate::{
     owner::OrganizationId,
     random::random_bytes,
     scope::Scope,
-    store::{AnyStore, Calls, KeyStore},
+    store::{AnyStore, Calls, KeyStore, Ledger},
     time::Clock,
 };
 
@@ -55,7 +55,7 @@ pub struct ApiKeysBuilder<S> {
     access_log: bool,
 }
 
-impl<S: KeyStore> ApiKeys<S> {
+impl<S: Ledger> ApiKeys<S> {
     /// Keys with every default: unbranded, the standard hash, no pepper, strict.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl<S: KeyStore> ApiKeys<S> {
     }
 }
 
-impl<S: KeyStore> ApiKeysBuilder<S> {
+impl<S: Ledger> ApiKeysBuilder<S> {
     fn new(store: S) -> Self {
         Self {
             store: Arc::new(store),

@@ -5,7 +5,7 @@ use crate::{
     manage::KeyManager,
     middleware::ApiKeyLayer,
     owner::OrganizationId,
-    store::{KeyStore, StoreError},
+    store::{Ledger, StoreError},
 };
 
 /// API keys for a service: hands out the layer that checks them and the manager that looks after them.
@@ -42,7 +42,7 @@ pub(super) struct Inner<S> {
     pub(super) upkeep: Arc<StoreUpkeep<S>>,
 }
 
-impl<S: KeyStore> ApiKeys<S> {
+impl<S: Ledger> ApiKeys<S> {
     /// The layer that resolves the caller of each request.
     #[must_use]
     pub fn layer(&self) -> ApiKeyLayer<S> {

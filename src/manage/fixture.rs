@@ -19,7 +19,7 @@ use crate::{
     record::{KeyRow, OwnerStatusRow},
     store::{
         AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery,
-        KeyReader, KeyStore, Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned,
+        KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned,
         RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
@@ -128,6 +128,20 @@ impl KeyStore for Faulty {
         self.inner.owner_status(owner).await
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.inner.put_meta_if_absent(name, value).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.inner.replace_note(name, old, new).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        self.inner.prune(prune).await
+    }
+}
+
+impl Ledger for Faulty {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.inner.record_usage(batch).await
     }
@@ -148,20 +162,8 @@ impl KeyStore for Faulty {
         self.inner.events(query).await
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.inner.put_meta_if_absent(name, value).await
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.inner.replace_note(name, old, new).await
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         self.inner.trail(attempts, before).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        self.inner.prune(prune).await
     }
 }
 

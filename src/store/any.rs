@@ -3,8 +3,8 @@ use std::{fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-    Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, OwnerRef,
+    Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
@@ -23,15 +23,15 @@ use crate::{
 /// assert!(store.try_head().is_some());
 /// ```
 #[derive(Clone)]
-pub struct AnyStore(Arc<dyn ErasedStore>);
+pub struct AnyStore(Arc<dyn ErasedLedger>);
 
 impl AnyStore {
     /// Any store, as this one.
-    pub fn new<S: KeyStore>(store: S) -> Self {
+    pub fn new<S: Ledger>(store: S) -> Self {
         Self::shared(Arc::new(store))
     }
 
-    pub(crate) fn shared<S: KeyStore>(store: Arc<S>) -> Self {
+    pub(crate) fn shared<S: Ledger>(store: Arc<S>) -> Self {
         Self(store)
     }
 }
@@ -69,36 +69,52 @@ impl<R: KeyReader> ErasedReader for R {
     }
 }
 
-/// [`KeyStore`] with boxed futures.
+/// A trait with boxed futures, for any store of the trait of this name; and that trait, for [`AnyStore`].
 macro_rules! erased {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
-        /// [`KeyStore`] of a type that need not be known. For the conformance kit, too, and not part of the API.
+    (
+        $(#[$doc:meta])* $erased:ident: $above:ident for $store:ident;
+        $($name:ident($($arg:ident: $type:ty as $lent:ty),*) -> $answer:ty;)*
+    ) => {
+        $(#[$doc])*
         #[doc(hidden)]
-        pub trait ErasedStore: ErasedReader {
-            $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>>;)*
+        pub trait $erased: $above {
+            $(fn $name<'a>(&'a self, $($arg: $lent),*) -> BoxFuture<'a, Result<$answer, StoreError>>;)*
         }
 
-        impl<S: KeyStore> ErasedStore for S {
-            $(fn $name<'a>(&'a self, $($arg: $type),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
-                Box::pin(KeyStore::$name(self, $($arg),*))
+        impl<S: $store> $erased for S {
+            $(fn $name<'a>(&'a self, $($arg: $lent),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
+                Box::pin($store::$name(self, $($arg),*))
+            })*
+        }
+
+        impl $store for AnyStore {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
+                self.0.$name($($arg),*).await
             })*
         }
     };
 }
 
 erased! {
-    apply(change: &'a Change) -> Applied;
-    rehash(id: &'a KeyId, old: &'a str, new: &'a RehashedKey) -> bool;
-    list(query: &'a KeyQuery, now: Timestamp) -> Page<ListedKey>;
-    owner_status(owner: &'a OwnerRef) -> OwnerStatusRow;
-    record_usage(batch: &'a UsageBatch) -> ();
-    usage(of: &'a UsageScope) -> Vec<UsageRow>;
-    append_events(events: &'a [EventRow]) -> ();
-    events(query: &'a EventQuery) -> Page<EventRow>;
-    put_meta_if_absent(name: &'a str, value: &'a [u8]) -> Vec<u8>;
-    replace_note(name: &'a str, old: &'a [u8], new: &'a [u8]) -> Vec<u8>;
-    trail(attempts: bool, before: Timestamp) -> Trail;
-    prune(prune: &'a Prune) -> Pruned;
+    /// [`KeyStore`] of a type that need not be known. For the conformance kit, too, and not part of the API.
+    ErasedStore: ErasedReader for KeyStore;
+    apply(change: &Change as &'a Change) -> Applied;
+    rehash(id: &KeyId as &'a KeyId, old: &str as &'a str, new: &RehashedKey as &'a RehashedKey) -> bool;
+    list(query: &KeyQuery as &'a KeyQuery, now: Timestamp as Timestamp) -> Page<ListedKey>;
+    owner_status(owner: &OwnerRef as &'a OwnerRef) -> OwnerStatusRow;
+    put_meta_if_absent(name: &str as &'a str, value: &[u8] as &'a [u8]) -> Vec<u8>;
+    replace_note(name: &str as &'a str, old: &[u8] as &'a [u8], new: &[u8] as &'a [u8]) -> Vec<u8>;
+    prune(prune: &Prune as &'a Prune) -> Pruned;
+}
+
+erased! {
+    /// [`Ledger`] of a type that need not be known. For the conformance kit, too, and not part of the API.
+    ErasedLedger: ErasedStore for Ledger;
+    record_usage(batch: &UsageBatch as &'a UsageBatch) -> ();
+    usage(of: &UsageScope as &'a UsageScope) -> Vec<UsageRow>;
+    append_events(events: &[EventRow] as &'a [EventRow]) -> ();
+    events(query: &EventQuery as &'a EventQuery) -> Page<EventRow>;
+    trail(attempts: bool as bool, before: Timestamp as Timestamp) -> Trail;
 }
 
 impl KeyReader for AnyStore {
@@ -116,55 +132,5 @@ impl KeyReader for AnyStore {
 
     async fn wait_for_change(&self, head: Head) {
         self.0.wait_for_change(head).await;
-    }
-}
-
-impl KeyStore for AnyStore {
-    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
-        self.0.apply(change).await
-    }
-
-    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        self.0.rehash(id, old, new).await
-    }
-
-    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
-        self.0.list(query, now).await
-    }
-
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
-        self.0.owner_status(owner).await
-    }
-
-    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        self.0.record_usage(batch).await
-    }
-
-    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
-        self.0.usage(of).await
-    }
-
-    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        self.0.append_events(events).await
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-        self.0.events(query).await
-    }
-
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.0.put_meta_if_absent(name, value).await
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.0.replace_note(name, old, new).await
-    }
-
-    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
-        self.0.trail(attempts, before).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        self.0.prune(prune).await
     }
 }

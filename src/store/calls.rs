@@ -9,8 +9,8 @@ use std::{
 use futures_util::FutureExt;
 
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-    Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, OwnerRef,
+    Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
@@ -73,8 +73,8 @@ impl<R: KeyReader> Calls<R> {
 
 /// A call for each method, with what it means not to know how it ended.
 macro_rules! calls {
-    ($($guard:ident $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
-        impl<S: KeyStore> KeyStore for Calls<S> {
+    ($store:ident; $($guard:ident $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl<S: $store> $store for Calls<S> {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, StoreError> {
                 $guard(self.limit, || self.store.$name($($arg),*)).await
             })*
@@ -83,18 +83,23 @@ macro_rules! calls {
 }
 
 calls! {
+    KeyStore;
     guarded_change apply(change: &Change) -> Applied;
     guarded_change rehash(id: &KeyId, old: &str, new: &RehashedKey) -> bool;
     guarded list(query: &KeyQuery, now: Timestamp) -> Page<ListedKey>;
     guarded owner_status(owner: &OwnerRef) -> OwnerStatusRow;
+    guarded_change put_meta_if_absent(name: &str, value: &[u8]) -> Vec<u8>;
+    guarded_change replace_note(name: &str, old: &[u8], new: &[u8]) -> Vec<u8>;
+    guarded_change prune(prune: &Prune) -> Pruned;
+}
+
+calls! {
+    Ledger;
     guarded_change record_usage(batch: &UsageBatch) -> ();
     guarded usage(of: &UsageScope) -> Vec<UsageRow>;
     guarded_change append_events(events: &[EventRow]) -> ();
     guarded events(query: &EventQuery) -> Page<EventRow>;
-    guarded_change put_meta_if_absent(name: &str, value: &[u8]) -> Vec<u8>;
-    guarded_change replace_note(name: &str, old: &[u8], new: &[u8]) -> Vec<u8>;
     guarded trail(attempts: bool, before: Timestamp) -> Trail;
-    guarded_change prune(prune: &Prune) -> Pruned;
 }
 
 /// Waits for a read of a store, but not forever, and survives its panics.

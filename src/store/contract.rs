@@ -80,8 +80,8 @@ pub struct FoundKey {
     pub owner: OwnerStatusRow,
 }
 
-/// What managing keys needs of a store, beside reading. There are no default bodies: whoever implements this has
-/// thought of everything in it.
+/// What changing keys needs of a store, beside reading. There are no default bodies: whoever implements this has
+/// thought of everything in it. What it writes down of uses and events is read through [`Ledger`].
 ///
 /// ```
 /// use tower_api_keys::store::{KeyStore, MemoryStore};
@@ -136,6 +136,50 @@ pub trait KeyStore: KeyReader {
     /// Unavailable.
     fn owner_status(&self, owner: &OwnerRef) -> impl Future<Output = Result<OwnerStatusRow, StoreError>> + Send;
 
+    /// Keeps these bytes under this name unless there are some already. What stands then.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+
+    /// Puts `new` in the place of `old` among the notes that nodes leave each other, if `old` stands under this name; a note
+    /// that was never written is empty. What stands then. Notes are not exported: they are about this store.
+    ///
+    /// Of two nodes that replace the same note at once, one does. Where both are the same, this only reads.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn replace_note(
+        &self,
+        name: &str,
+        old: &[u8],
+        new: &[u8],
+    ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+
+    /// Forgets what is old: events, the access log, rows of the change log, results of changes. At most 10,000 of
+    /// each kind, so that no call holds up others for long; whoever wants all of it gone calls again until nothing was
+    /// forgotten. A store in which more at once is no burden may forget more.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn prune(&self, prune: &Prune) -> impl Future<Output = Result<Pruned, StoreError>> + Send;
+}
+
+/// What counting uses and keeping an audit trail needs of a store, beside its keys: the last of the three traits, and the
+/// bound of a whole store. As in [`KeyStore`], there are no default bodies.
+///
+/// ```
+/// use tower_api_keys::{Timestamp, store::{Ledger, MemoryStore, UsageScope}};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = MemoryStore::new();
+/// assert!(store.usage(&UsageScope::NoKey).await?.is_empty());
+/// assert_eq!(store.trail(false, Timestamp::MAX).await?.events, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Ledger: KeyStore {
     /// Adds counts, at most 10,000 rows of them, all or none; nothing if this writer's sequence was added before. Never
     /// touches a key's record.
     ///
@@ -164,39 +208,11 @@ pub trait KeyStore: KeyReader {
     /// Unavailable, or corrupt.
     fn events(&self, query: &EventQuery) -> impl Future<Output = Result<Page<EventRow>, StoreError>> + Send;
 
-    /// Keeps these bytes under this name unless there are some already. What stands then.
-    ///
-    /// # Errors
-    /// Unavailable.
-    fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
-
-    /// Puts `new` in the place of `old` among the notes that nodes leave each other, if `old` stands under this name; a note
-    /// that was never written is empty. What stands then. Notes are not exported: they are about this store.
-    ///
-    /// Of two nodes that replace the same note at once, one does. Where both are the same, this only reads.
-    ///
-    /// # Errors
-    /// Unavailable.
-    fn replace_note(
-        &self,
-        name: &str,
-        old: &[u8],
-        new: &[u8],
-    ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
-
     /// Counts the access log, or all other events, of all organizations, and those of them before a time.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
     fn trail(&self, attempts: bool, before: Timestamp) -> impl Future<Output = Result<Trail, StoreError>> + Send;
-
-    /// Forgets what is old: events, the access log, rows of the change log, results of changes. At most 10,000 of
-    /// each kind, so that no call holds up others for long; whoever wants all of it gone calls again until nothing was
-    /// forgotten. A store in which more at once is no burden may forget more.
-    ///
-    /// # Errors
-    /// Unavailable.
-    fn prune(&self, prune: &Prune) -> impl Future<Output = Result<Pruned, StoreError>> + Send;
 }
 
 impl<S: KeyReader> KeyReader for Arc<S> {
@@ -234,6 +250,20 @@ impl<S: KeyStore> KeyStore for Arc<S> {
         S::owner_status(self, owner).await
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        S::put_meta_if_absent(self, name, value).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        S::replace_note(self, name, old, new).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        S::prune(self, prune).await
+    }
+}
+
+impl<S: Ledger> Ledger for Arc<S> {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         S::record_usage(self, batch).await
     }
@@ -250,19 +280,7 @@ impl<S: KeyStore> KeyStore for Arc<S> {
         S::events(self, query).await
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        S::put_meta_if_absent(self, name, value).await
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        S::replace_note(self, name, old, new).await
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         S::trail(self, attempts, before).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        S::prune(self, prune).await
     }
 }

@@ -1,9 +1,10 @@
 //! Where keys are kept: the contract every store fulfils, and the stores of this crate.
 //!
-//! [`KeyReader`] is enough for a node that only checks keys; [`KeyStore`] adds what managing them needs. A store for
-//! another database implements the one or both with plain `async fn`s and proves itself with the conformance kit
-//! (`tower-api-keys-conformance`), whose clauses are the fine print of this page: `check_store` tries one handle, `check_pair`
-//! two onto the same data, as two nodes have.
+//! Three traits, each on top of the one before, in the order in which a store is written: [`KeyReader`] finds keys and
+//! tells what changed, [`KeyStore`] changes keys, and [`Ledger`] counts their uses and keeps the audit trail. A whole store
+//! is a `Ledger`. All have plain `async fn`s. After each trait, the conformance kit (`tower-api-keys-conformance`), whose
+//! clauses are the fine print of this page, has a call that tries what is there: `check_reader`, `check_key_store`, and
+//! `check_store` for the whole; then `check_pair` tries two handles onto the same data, as two nodes have.
 //!
 //! [`copy`](copy()) moves all data from one store into another, without a key being reissued: from SQLite to PostgreSQL,
 //! say. It works between stores that implement [`PortableStore`] beside the two, as those of this crate do; for one's own
@@ -38,11 +39,11 @@ mod transfer;
 
 pub use any::AnyStore;
 #[doc(hidden)]
-pub use any::{ErasedReader, ErasedStore};
+pub use any::{ErasedLedger, ErasedReader, ErasedStore};
 pub(crate) use calls::Calls;
 pub(crate) use change::created_by;
 pub use change::{Applied, AuditedWrite, Change, ChangeId, Effect, Guard, KeyUpdate, OwnerChange, Write};
-pub use contract::{FoundKey, KeyReader, KeyStore};
+pub use contract::{FoundKey, KeyReader, KeyStore, Ledger};
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::{Lease, Moment};

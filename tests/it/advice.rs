@@ -9,19 +9,19 @@ use tower_api_keys::{
     key::{KeyId, PlaintextKey},
     manage::{CheckKind, CheckResult, ExposureReason, ListKeys, Plan, Recommendation, Rights, TeamRole},
     record::Hold,
-    store::{AuditedWrite, Change, ChangeId, KeyReader, KeyStore, KeyUpdate, MemoryStore, SqliteStore, Write},
+    store::{AuditedWrite, Change, ChangeId, KeyReader, KeyUpdate, Ledger, MemoryStore, SqliteStore, Write},
     usage::{CallHistory, UsageBatch, UsageRow},
 };
 
 use crate::support::{clock, keys, noon, secrets, system, team, user};
 
 /// The code that a request with this text gets.
-async fn called<S: KeyStore>(keys: &ApiKeys<S>, text: &str) -> Option<&'static str> {
+async fn called<S: Ledger>(keys: &ApiKeys<S>, text: &str) -> Option<&'static str> {
     keys.authenticator().authenticate(text).await.err().map(|error| error.kind().code().as_str())
 }
 
 /// The code that a request gets is the one that was explained.
-async fn is_as_explained<S: KeyStore>(keys: &ApiKeys<S>, key: &PlaintextKey, expected: Option<&str>, case: &str) {
+async fn is_as_explained<S: Ledger>(keys: &ApiKeys<S>, key: &PlaintextKey, expected: Option<&str>, case: &str) {
     let explanation = keys.manager().explain(&key.id(), &system()).await.unwrap();
     assert_eq!(explanation.verdict.code().map(RefusalCode::as_str), expected, "{case}: {explanation}");
     assert_eq!(called(keys, key.expose_secret()).await, expected, "{case}");
@@ -38,7 +38,7 @@ enum Fate {
 }
 
 #[allow(clippy::too_many_lines, reason = "one story")]
-async fn scenario<S: KeyStore>(store: S) {
+async fn scenario<S: Ledger>(store: S) {
     let clock = clock();
     let store = Arc::new(store);
     let keys = keys(store.clone(), &clock).await;
@@ -116,7 +116,7 @@ fn broken(id: KeyId) -> Write {
 }
 
 /// Writes past the manager.
-async fn apply<S: KeyStore>(store: &S, id: KeyId, write: Write) {
+async fn apply<S: Ledger>(store: &S, id: KeyId, write: Write) {
     let mut change = [0; 16];
     change.copy_from_slice(&id.as_bytes()[..16]);
     let event = EventRow { action: "elsewhere".into(), ..EventRow::example() };
@@ -132,7 +132,7 @@ fn remembered(issued: IssuedKey) -> PlaintextKey {
 }
 
 /// A person with two keys, one of which is in CI, and a team key that they made and rotated.
-async fn people<S: KeyStore>(keys: &ApiKeys<Arc<S>>, store: &S) {
+async fn people<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &S) {
     let manager = keys.manager();
     let rights = Rights::none().team(team("blue"), TeamRole::Admin, Plan::Business);
     let alice = Actor::user(user("alice"), rights);

@@ -12,7 +12,7 @@ use tower_api_keys::{
     ApiKeys, Authenticator, Clock, SystemClock, Timestamp,
     auth::{AuthErrorKind, AuthSettings, Freshness},
     key::{KeyFormat, KeyId, PlaintextKey},
-    store::{Changes, FoundKey, Head, KeyReader, KeyStore, MemoryStore, StoreError},
+    store::{Changes, FoundKey, Head, KeyReader, Ledger, MemoryStore, StoreError},
 };
 
 use crate::support::{
@@ -63,7 +63,7 @@ async fn node(store: &Arc<MemoryStore>, clock: &Arc<Ahead>) -> Node {
     Node { keys, hooks, key }
 }
 
-async fn check<S: KeyStore>(keys: &ApiKeys<S>, key: &PlaintextKey) -> Result<(), AuthErrorKind> {
+async fn check<S: Ledger>(keys: &ApiKeys<S>, key: &PlaintextKey) -> Result<(), AuthErrorKind> {
     keys.authenticator().authenticate(key.expose_secret()).await.map(|_| ()).map_err(|error| error.kind())
 }
 

@@ -15,7 +15,8 @@ use tower_api_keys::{
     manage::IssueKey,
     record::{ActorId, Hold, SystemLabel},
     store::{
-        AuditedWrite, Change, ChangeId, EventQuery, KeyReader, KeyStore, MemoryStore, OwnerChange, OwnerRef, Write,
+        AuditedWrite, Change, ChangeId, EventQuery, KeyReader, KeyStore, Ledger, MemoryStore, OwnerChange, OwnerRef,
+        Write,
     },
 };
 

@@ -10,7 +10,7 @@ use tower_api_keys::{
         CallVerdict, InvalidInput, InventoryQuery, IssueKey, KeyFlag, ManageErrorKind, RotateKey, RotationVerdict,
     },
     middleware::{Refusal, RefusalCode},
-    store::{KeyStore, MemoryStore},
+    store::{Ledger, MemoryStore},
 };
 
 use crate::support::{clock, keys, noon, secrets, system, team};
@@ -26,7 +26,7 @@ struct Node<S> {
     clock: Arc<ManualClock>,
 }
 
-impl<S: KeyStore> Node<S> {
+impl<S: Ledger> Node<S> {
     async fn new(store: S, clock: &Arc<ManualClock>) -> Self {
         Self { keys: keys(store, clock).await, clock: clock.clone() }
     }

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use tower_api_keys::store::{AnyStore, KeyStore, MemoryStore};
-use tower_api_keys_conformance::{Clause, Verdict, check_pair, check_reader, check_store};
+use tower_api_keys_conformance::{
+    Clause, Report, Verdict, check_key_store, check_pair, check_reader, check_store, clauses,
+};
 
 #[path = "support/broken.rs"]
 mod broken;
@@ -52,6 +54,20 @@ async fn a_reader_is_checked_without_being_a_store() {
     let report = check_reader(reader, |change| async move { writer.apply(&change).await }).await;
     assert!(report.clauses().all(|clause| clause.number().starts_with('R')));
     report.into_result().unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_keys_is_checked_before_it_is_a_ledger() {
+    let numbers = |report: &Report| report.clauses().map(Clause::number).collect::<Vec<_>>();
+    // What it counts wrong is nothing that this step could see.
+    let report = check_key_store(&BrokenStore::new(Fault::CountsRepeats)).await;
+    let step = numbers(&report);
+    report.into_result().unwrap();
+    let whole = numbers(&check_store(&MemoryStore::new()).await);
+    assert!(step.iter().all(|number| whole.contains(number)) && step.len() < whole.len());
+    assert!(step.iter().any(|number| number.starts_with('S')));
+    let all: Vec<_> = clauses().map(|(number, _)| number).filter(|number| number.starts_with(['R', 'S'])).collect();
+    assert_eq!(whole, all);
 }
 
 #[tokio::test]

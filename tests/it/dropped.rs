@@ -8,7 +8,7 @@ use tower_api_keys::{
     ApiKeys, Authenticator, KeyKind,
     auth::{AuthErrorKind, Freshness},
     key::{KeyFormat, PlaintextKey},
-    store::{KeyReader, KeyStore, MemoryStore, SqliteStore},
+    store::{KeyReader, Ledger, MemoryStore, SqliteStore},
 };
 
 use crate::support::{
@@ -27,7 +27,7 @@ const DROPPED: usize = 2_000;
 const DELAY: Duration = Duration::from_millis(50);
 
 /// A node with few places, and a key that it does not know yet.
-async fn node<S: KeyStore>(store: S) -> (ApiKeys<Hooked<Arc<S>>>, Arc<Hooks>, PlaintextKey) {
+async fn node<S: Ledger>(store: S) -> (ApiKeys<Hooked<Arc<S>>>, Arc<Hooks>, PlaintextKey) {
     secrets::capture_log();
     let store = Arc::new(store);
     let key = issue(&ApiKeys::builder(store.clone()).hasher(cheap()).build().await.unwrap(), user("alice")).await;
@@ -60,7 +60,7 @@ async fn begin_and_drop<R: KeyReader>(authenticator: &Authenticator<R>, requests
     }
 }
 
-async fn keeps_to_its_places<S: KeyStore>(store: S) {
+async fn keeps_to_its_places<S: Ledger>(store: S) {
     let (keys, hooks, key) = node(store).await;
     let authenticator = keys.authenticator();
     hooks.delay("find", DELAY);

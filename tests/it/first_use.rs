@@ -16,7 +16,7 @@ use tower_api_keys::{
     key::{KeyId, PlaintextKey},
     manage::{ManageErrorKind, Rights, RotateKey},
     record::Hold,
-    store::{KeyReader, KeyStore, MemoryStore, RehashedKey, SqliteStore},
+    store::{KeyReader, KeyStore, Ledger, MemoryStore, RehashedKey, SqliteStore},
 };
 
 use crate::support::{
@@ -29,16 +29,16 @@ use crate::support::{
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-async fn check<S: KeyStore>(keys: &ApiKeys<S>, text: &str) -> Result<(), AuthErrorKind> {
+async fn check<S: Ledger>(keys: &ApiKeys<S>, text: &str) -> Result<(), AuthErrorKind> {
     keys.authenticator().authenticate(text).await.map(|_| ()).map_err(|error| error.kind())
 }
 
-fn runs<S: KeyStore>(keys: &ApiKeys<S>) -> u64 {
+fn runs<S: Ledger>(keys: &ApiKeys<S>) -> u64 {
     keys.authenticator().argon2_runs()
 }
 
 /// A new key, used for the first time an hour later on the node that made it, and on another one.
-async fn the_node_that_made_a_key_knows_it<S: KeyStore>(store: Arc<S>, freshness: Freshness) {
+async fn the_node_that_made_a_key_knows_it<S: Ledger>(store: Arc<S>, freshness: Freshness) {
     let clock = clock();
     let node = async || {
         ApiKeys::builder(store.clone()).hasher(cheap()).clock(clock.clone()).freshness(freshness).build().await

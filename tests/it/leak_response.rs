@@ -12,19 +12,19 @@ use tower_api_keys::{
     key::{KeyId, PlaintextKey},
     manage::{AuditQuery, ListKeys, ManageErrorKind, MatchConfidence, Plan, RevokeMany, Rights, RotateKey, TeamRole},
     record::{ActorId, Hold},
-    store::{KeyStore, Liveness, MemoryStore, SqliteStore},
+    store::{Ledger, Liveness, MemoryStore, SqliteStore},
     usage::Source,
 };
 
 use crate::support::{cheap, clock, hooked::Hooked, noon, secrets, system, team, user};
 
-async fn issue<S: KeyStore>(keys: &ApiKeys<S>, request: IssueKey, actor: &Actor) -> PlaintextKey {
+async fn issue<S: Ledger>(keys: &ApiKeys<S>, request: IssueKey, actor: &Actor) -> PlaintextKey {
     let key = keys.manager().issue(request, actor).await.unwrap().into_plaintext();
     secrets::remember(key.expose_secret());
     key
 }
 
-async fn is_refused<S: KeyStore>(keys: &ApiKeys<S>, key: &PlaintextKey) -> bool {
+async fn is_refused<S: Ledger>(keys: &ApiKeys<S>, key: &PlaintextKey) -> bool {
     match keys.authenticator().authenticate(key.expose_secret()).await {
         Ok(_) => false,
         Err(error) => error.kind() == AuthErrorKind::Revoked,
@@ -32,7 +32,7 @@ async fn is_refused<S: KeyStore>(keys: &ApiKeys<S>, key: &PlaintextKey) -> bool 
 }
 
 /// From the paste to the end of the key and of all it made, and what the trail says of it.
-async fn a_leak_is_answered<S: KeyStore>(store: S) {
+async fn a_leak_is_answered<S: Ledger>(store: S) {
     secrets::capture_log();
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = {

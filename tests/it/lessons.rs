@@ -14,7 +14,9 @@ use tower_api_keys::{
     key::{KeyId, PlaintextKey},
     manage::{IssueKey, Plan, Rights},
     record::Hold,
-    store::{Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, Prune, SqliteStore, StoreError},
+    store::{
+        Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore, Prune, SqliteStore, StoreError,
+    },
 };
 
 use crate::support::{
@@ -436,7 +438,7 @@ async fn the_store_is_pruned_though_nobody_asks_for_anything() {
     assert_eq!(hooks.count("prune"), 1);
 }
 
-async fn forgets_in_turns(store: impl KeyStore) {
+async fn forgets_in_turns(store: impl Ledger) {
     store.append_events(&vec![EventRow { at: 1, ..EventRow::example() }; 10_001]).await.unwrap();
     let prune = Prune { events_before: Some(noon()), ..Prune::default() };
     for expected in [10_000, 1, 0] {

@@ -9,7 +9,7 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     manage::{IssueKey, ManageErrorKind},
     record::Hold,
-    store::{AnyStore, KeyStore, MemoryStore, SqliteStore},
+    store::{AnyStore, Ledger, MemoryStore, SqliteStore},
 };
 
 use crate::support::{clock, keys, secrets::scratch, system};
@@ -95,7 +95,7 @@ fn scopes(which: usize) -> Scopes {
 }
 
 /// Plays one history in an organization of its own. `nodes` check every key, the first as well as the others.
-async fn play<S: KeyStore>(
+async fn play<S: Ledger>(
     keys: &ApiKeys<S>,
     nodes: &[Authenticator<S>],
     clock: &Arc<ManualClock>,
@@ -210,14 +210,14 @@ async fn play<S: KeyStore>(
 }
 
 /// Plays so many histories on one store, which several nodes share.
-fn play_histories<S: KeyStore + Clone>(histories: usize, store: impl AsyncFnOnce() -> S) {
+fn play_histories<S: Ledger + Clone>(histories: usize, store: impl AsyncFnOnce() -> S) {
     play_histories_on(histories, async || {
         let store = store().await;
         [store.clone(), store]
     });
 }
 
-fn play_histories_on<S: KeyStore>(histories: usize, stores: impl AsyncFnOnce() -> [S; 2]) {
+fn play_histories_on<S: Ledger>(histories: usize, stores: impl AsyncFnOnce() -> [S; 2]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let clock = clock();
     let (here, there) = runtime.block_on(async {

@@ -17,7 +17,7 @@ use tower_api_keys::{
     key::KeyId,
     manage::{DenialReason, Effect, IssueKey, ManageErrorKind, Plan, Rights, RotateKey, TeamRole},
     record::{Hold, KeyRow},
-    store::{EventQuery, KeyQuery, KeyStore, MemoryStore, SqliteStore},
+    store::{EventQuery, KeyQuery, KeyStore, Ledger, MemoryStore, SqliteStore},
 };
 
 use crate::support::{
@@ -70,7 +70,7 @@ type Told<T = Effect> = Result<T, ManageErrorKind>;
 /// In each round.
 const RACES: usize = 23;
 
-async fn race_everything<S: KeyStore>(first: S, second: S, rounds: usize) {
+async fn race_everything<S: Ledger>(first: S, second: S, rounds: usize) {
     let stores = [first, second].map(|store| Arc::new(Hooked::new(store)));
     let node = async |place: usize| ApiKeys::builder(stores[place].clone()).hasher(cheap()).build().await.unwrap();
     let keys = [node(0).await, node(1).await];
@@ -126,7 +126,7 @@ async fn changes_that_race_in_postgres_have_one_winner() {
     race_everything(connect().await, connect().await, 50).await;
 }
 
-impl<S: KeyStore> Nodes<S> {
+impl<S: Ledger> Nodes<S> {
     /// Races of one round meet early, those of the next one late.
     fn race(&self) -> Race<'_, S> {
         let number = self.races.fetch_add(1, Ordering::Relaxed);
@@ -135,7 +135,7 @@ impl<S: KeyStore> Nodes<S> {
     }
 }
 
-impl<S: KeyStore> Race<'_, S> {
+impl<S: Ledger> Race<'_, S> {
     async fn two_revoke(&self) {
         let key = self.victim().await;
         let told = self

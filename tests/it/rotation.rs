@@ -12,7 +12,7 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     key::KeyId,
     manage::{Effect, EndedRotation, IssueKey, ManageError, ManageErrorKind, RotateKey},
-    store::{EventQuery, KeyReader, KeyStore, MemoryStore, SqliteStore},
+    store::{EventQuery, KeyReader, Ledger, MemoryStore, SqliteStore},
 };
 
 use crate::support::{
@@ -27,12 +27,12 @@ struct Nodes<S> {
     managers: [KeyManager; 2],
 }
 
-async fn node<S: KeyStore>(store: Arc<S>) -> KeyManager {
+async fn node<S: Ledger>(store: Arc<S>) -> KeyManager {
     ApiKeys::builder(store).hasher(cheap()).build().await.unwrap().manager()
 }
 
 /// Every race there is, many times.
-async fn race_everything<S: KeyStore>(first: Arc<S>, second: Arc<S>, rounds: usize) {
+async fn race_everything<S: Ledger>(first: Arc<S>, second: Arc<S>, rounds: usize) {
     let nodes = Nodes { store: first.clone(), managers: [node(first).await, node(second).await] };
     for round in 0..rounds {
         nodes.two_begin().await;
@@ -73,7 +73,7 @@ async fn races_in_postgres_have_one_winner() {
     race_everything(connect().await, connect().await, 25).await;
 }
 
-impl<S: KeyStore> Nodes<S> {
+impl<S: Ledger> Nodes<S> {
     async fn two_begin(&self) {
         let old = self.key().await;
         let begun = self.at_once(move |manager, _| async move { begin(&manager, RotateKey::of(old)).await }).await;

@@ -16,7 +16,7 @@ use tower_api_keys::{
     manage::{InventoryQuery, IssueKey, KeyFlag, Recommendation},
     middleware::{Refusal, RefusalCode, RequireKeyLayer, Sources},
     record::Hold,
-    store::{EventQuery, KeyStore, MemoryStore, SqliteStore, UsageScope},
+    store::{EventQuery, Ledger, MemoryStore, SqliteStore, UsageScope},
     usage::Source,
 };
 
@@ -620,7 +620,7 @@ async fn a_read_that_fails_is_tried_again_in_parts() {
     assert_eq!(hooks.count("usage"), 1);
 }
 
-async fn counts_exactly<S: KeyStore>(store: S) {
+async fn counts_exactly<S: Ledger>(store: S) {
     let counted = exact::count(Arc::new(store), 20_000, 4).await;
     assert!(counted.failures > 0 && counted.writes > counted.failures / 2, "no write failed, or none was made");
     assert_eq!(counted.done.values().sum::<i64>(), counted.stored.values().sum::<i64>());

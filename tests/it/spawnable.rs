@@ -28,12 +28,12 @@ use tower_api_keys::{
     middleware::{Refusal, RequireKeyLayer},
     record::{Hold, Labels},
     store::{
-        self, AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, OwnerRef, Place,
-        PortableStore, Prune, RehashedKey, Rows, SqliteStore, StoreError, UsageScope,
+        self, AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore,
+        OwnerRef, Place, PortableStore, Prune, RehashedKey, Rows, SqliteStore, StoreError, UsageScope,
     },
     usage::UsageBatch,
 };
-use tower_api_keys_conformance::{check_pair, check_portable, check_reader, check_store};
+use tower_api_keys_conformance::{check_key_store, check_pair, check_portable, check_reader, check_store};
 
 /// As much as `tokio::spawn` asks for, and an executor that moves tasks between threads.
 fn spawned<T: Send + 'static>(_: impl Future<Output = T> + Send + 'static) {}
@@ -87,16 +87,16 @@ macro_rules! calls_over {
                 => store.rehash(&id, &old, &new));
             spawns!(KeyStore::list; store: $store, query: KeyQuery, now: Timestamp => store.list(&query, now));
             spawns!(KeyStore::owner_status; store: $store, owner: OwnerRef => store.owner_status(&owner));
-            spawns!(KeyStore::record_usage; store: $store, batch: UsageBatch => store.record_usage(&batch));
-            spawns!(KeyStore::usage; store: $store, of: UsageScope => store.usage(&of));
-            spawns!(KeyStore::append_events; store: $store, events: Vec<EventRow> => store.append_events(&events));
-            spawns!(KeyStore::events; store: $store, query: EventQuery => store.events(&query));
+            spawns!(Ledger::record_usage; store: $store, batch: UsageBatch => store.record_usage(&batch));
+            spawns!(Ledger::usage; store: $store, of: UsageScope => store.usage(&of));
+            spawns!(Ledger::append_events; store: $store, events: Vec<EventRow> => store.append_events(&events));
+            spawns!(Ledger::events; store: $store, query: EventQuery => store.events(&query));
             spawns!(KeyStore::put_meta_if_absent; store: $store, name: String, value: Vec<u8>
                 => store.put_meta_if_absent(&name, &value));
             spawns!(KeyStore::prune; store: $store, prune: Prune => store.prune(&prune));
             spawns!(KeyStore::replace_note; store: $store, name: String, old: Vec<u8>, new: Vec<u8>
                 => store.replace_note(&name, &old, &new));
-            spawns!(KeyStore::trail; store: $store, before: Timestamp => store.trail(false, before));
+            spawns!(Ledger::trail; store: $store, before: Timestamp => store.trail(false, before));
 
             spawns!(Authenticator::authenticate; keys: Authenticator<$store>, text: String => keys.authenticate(&text));
             spawns!(Authenticator::recheck; keys: Authenticator<$store>, caller: Principal => keys.recheck(&caller));
@@ -172,6 +172,7 @@ macro_rules! calls_over {
             spawns!(free::check_reader; store: $store => check_reader(&store, refuse));
             spawns!(free::check_reader; store: $store, writer: MemoryStore
                 => check_reader(&store, |change| apply_to(&writer, change)));
+            spawns!(free::check_key_store; store: $store => check_key_store(&store));
             spawns!(free::check_store; store: $store => check_store(&store));
             spawns!(free::check_pair; store: $store, other: MemoryStore => check_pair(&store, &other));
         }
@@ -209,7 +210,7 @@ async fn is_member(table: &str, user: UserId, team: &TeamRef) -> Result<bool, In
     Ok(table.contains(user.as_str()) && table.contains(team.team.as_str()))
 }
 
-calls_over!(over_any_store_at_all<S: KeyStore>, S);
+calls_over!(over_any_store_at_all<S: Ledger>, S);
 calls_over!(over_memory, MemoryStore);
 calls_over!(over_sqlite, SqliteStore);
 calls_over!(over_a_box, AnyStore);
@@ -266,7 +267,7 @@ fn of_postgres() {
 }
 
 /// Handlers ask for more: their futures may not depend on the lifetime of anything that is extracted.
-fn in_handlers<S: KeyStore>() {
+fn in_handlers<S: Ledger>() {
     fn is_handler<M, T>(_: impl Handler<M, T>) {}
     type Keys<S> = State<ApiKeys<S>>;
     is_handler::<_, ApiKeys<S>>(|State(keys): Keys<S>, caller: UserPrincipal| async move {

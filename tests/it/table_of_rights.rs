@@ -13,7 +13,7 @@ use tower_api_keys::{
     Actor, ApiKeys,
     key::KeyId,
     manage::{ManageError, Rights},
-    store::{KeyStore, MemoryStore, SqliteStore},
+    store::{Ledger, MemoryStore, SqliteStore},
 };
 use world::World;
 
@@ -34,7 +34,7 @@ enum Stage {
 const AT_ONCE: usize = 16;
 
 /// Plays every cell in a store that `make` gives for each action: a new one, or the same.
-async fn table_of_rights_holds<S: KeyStore>(mut make: impl FnMut() -> Arc<S>) {
+async fn table_of_rights_holds<S: Ledger>(mut make: impl FnMut() -> Arc<S>) {
     for cells in cells::by_action() {
         let store = make();
         let keys = ApiKeys::builder(Arc::clone(&store)).hasher(cheap()).clock(clock()).build().await.unwrap();
@@ -58,7 +58,7 @@ impl Stage {
 }
 
 /// Acts in organizations that hold the target, and the key that acts if one does. What is wrong with the answer.
-async fn play<S: KeyStore>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, stage: Stage) -> Vec<String> {
+async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, stage: Stage) -> Vec<String> {
     let world = World::new(keys, store);
     world.prepare(&cell).await;
     let (manager_of, actor_of) = match stage {

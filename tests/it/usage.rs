@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tower_api_keys::{
     OrganizationId,
-    store::{KeyQuery, KeyStore, ListedKey, MemoryStore},
+    store::{KeyQuery, Ledger, ListedKey, MemoryStore},
 };
 
 use crate::support::{
@@ -13,7 +13,7 @@ use crate::support::{
     issue, keys, noon, system, user,
 };
 
-async fn listed(store: &impl KeyStore) -> ListedKey {
+async fn listed(store: &impl Ledger) -> ListedKey {
     let page = store.list(&KeyQuery::all(OrganizationId::single()), noon()).await.unwrap();
     assert_eq!(page.rows.len(), 1);
     page.rows.into_iter().next().unwrap()

@@ -6,7 +6,10 @@ use std::iter::zip;
 use futures_util::future::{join_all, try_join_all};
 use tower_api_keys::{
     record::Hold,
-    store::{Applied, Change, Conflict, Effect, ErasedStore, Guard, OwnerChange, StoreError, StoreErrorKind, Write},
+    store::{
+        Applied, Change, Conflict, Effect, ErasedLedger, ErasedStore, Guard, OwnerChange, StoreError, StoreErrorKind,
+        Write,
+    },
     usage::UsageBatch,
 };
 
@@ -21,7 +24,7 @@ use crate::{
 const MANY: usize = 16;
 
 /// One key is revoked many times.
-pub(super) async fn revocations<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn revocations<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     prepare(handles, &scene.insert([&key])).await?;
@@ -38,7 +41,7 @@ pub(super) async fn revocations<S: ErasedStore + ?Sized>(handles: &[Candidate<'_
 }
 
 /// One id is inserted many times.
-pub(super) async fn inserts<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn inserts<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let id = scene.id()?;
     let keys: Vec<Sample> = (0..MANY)
@@ -54,7 +57,7 @@ pub(super) async fn inserts<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>
 }
 
 /// One version is updated many times.
-pub(super) async fn updates<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn updates<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     prepare(handles, &scene.insert([&key])).await?;
@@ -69,7 +72,7 @@ pub(super) async fn updates<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>
 }
 
 /// One key gets many successors.
-pub(super) async fn successors<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn successors<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let old = scene.key()?;
     prepare(handles, &scene.insert([&old])).await?;
@@ -83,7 +86,7 @@ pub(super) async fn successors<S: ErasedStore + ?Sized>(handles: &[Candidate<'_,
 }
 
 /// Many keys are inserted where there is room for one.
-pub(super) async fn keys_below_a_limit<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn keys_below_a_limit<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     prepare(handles, &scene.insert([&scene.key()?])).await?;
     let below = |key: &Sample| {
@@ -95,7 +98,7 @@ pub(super) async fn keys_below_a_limit<S: ErasedStore + ?Sized>(handles: &[Candi
 }
 
 /// Many changes have one idempotency key.
-pub(super) async fn replays<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn replays<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let word = scene.word();
     let change = |key: &Sample| Change { dedupe: Some(word.clone()), ..scene.insert([key]) };
@@ -104,7 +107,7 @@ pub(super) async fn replays<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>
 }
 
 /// A rotation is finished and undone.
-pub(super) async fn ends_of_a_rotation<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn ends_of_a_rotation<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     for round in 0..8 {
         let scene = Scene::new()?;
         let (old, new) = (scene.key()?, scene.key()?);
@@ -121,7 +124,7 @@ pub(super) async fn ends_of_a_rotation<S: ErasedStore + ?Sized>(handles: &[Candi
 }
 
 /// One change is applied many times.
-pub(super) async fn one_change<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn one_change<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     let change = Change { dedupe: Some(scene.word()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
@@ -134,7 +137,7 @@ pub(super) async fn one_change<S: ErasedStore + ?Sized>(handles: &[Candidate<'_,
 }
 
 /// An owner is held while keys are issued for it.
-pub(super) async fn keys_and_a_hold<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn keys_and_a_hold<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     for place in [0, 3, 8, 12] {
         let scene = Scene::new()?;
         let issue = |key: &Sample| Change { guards: vec![Guard::OwnerActive(scene.owner())], ..scene.insert([key]) };
@@ -156,7 +159,7 @@ pub(super) async fn keys_and_a_hold<S: ErasedStore + ?Sized>(handles: &[Candidat
 }
 
 /// One batch of counts is recorded many times.
-pub(super) async fn one_batch<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn one_batch<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     prepare(handles, &scene.insert([&key])).await?;
@@ -199,7 +202,7 @@ async fn applied<S: ErasedStore + ?Sized>(
 }
 
 /// Applies the changes at once: one must be done, with one event, and each other end in this conflict. Which was done.
-async fn one_wins<S: ErasedStore + ?Sized>(
+async fn one_wins<S: ErasedLedger + ?Sized>(
     handles: &[Candidate<'_, S>],
     scene: &Scene,
     changes: &[Change],

@@ -7,8 +7,8 @@ use tower_api_keys::{
     key::KeyId,
     record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, Effect, ErasedReader, ErasedStore, EventQuery, FoundKey, Head, KeyQuery, KeyReader,
-        KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, Effect, ErasedLedger, ErasedReader, ErasedStore, EventQuery, FoundKey, Head,
+        KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
@@ -97,6 +97,35 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
         Self { subject: store, apply: Box::new(apply) }
     }
 
+    pub(super) async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Unmet> {
+        self.subject.list(query, now).await.map_err(|error| Unmet::call("list", &error))
+    }
+
+    /// The ids that a query finds, in order.
+    pub(super) async fn listed(&self, query: &KeyQuery, now: Timestamp) -> Result<Vec<String>, Unmet> {
+        Ok(self.list(query, now).await?.rows.into_iter().map(|listed| listed.key.id).collect())
+    }
+
+    pub(super) async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, Unmet> {
+        self.subject.owner_status(owner).await.map_err(|error| Unmet::call("owner_status", &error))
+    }
+
+    pub(super) async fn put_meta(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, Unmet> {
+        let put = self.subject.put_meta_if_absent(name, value).await;
+        put.map_err(|error| Unmet::call("put_meta_if_absent", &error))
+    }
+
+    pub(super) async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, Unmet> {
+        let standing = self.subject.replace_note(name, old, new).await;
+        standing.map_err(|error| Unmet::call("replace_note", &error))
+    }
+
+    pub(super) async fn prune(&self, prune: &Prune) -> Result<Pruned, Unmet> {
+        self.subject.prune(prune).await.map_err(|error| Unmet::call("prune", &error))
+    }
+}
+
+impl<S: ErasedLedger + ?Sized> Candidate<'_, S> {
     /// All events of the scene's organization.
     pub(super) async fn events(&self, scene: &Scene) -> Result<Vec<EventRow>, Unmet> {
         let query = EventQuery { limit: 1_000, ..EventQuery::all(scene.organization()) };
@@ -107,23 +136,10 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
         self.subject.events(query).await.map_err(|error| Unmet::call("events", &error))
     }
 
-    pub(super) async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Unmet> {
-        self.subject.list(query, now).await.map_err(|error| Unmet::call("list", &error))
-    }
-
-    /// The ids that a query finds, in order.
-    pub(super) async fn listed(&self, query: &KeyQuery, now: Timestamp) -> Result<Vec<String>, Unmet> {
-        Ok(self.list(query, now).await?.rows.into_iter().map(|listed| listed.key.id).collect())
-    }
-
     /// How the scene's only key was used.
     pub(super) async fn usage(&self, scene: &Scene) -> Result<UsageTotals, Unmet> {
         let listed = self.list(&scene.query(), at(0)).await?.rows.pop();
         Ok(listed.ok_or_else(|| Unmet::failed("expected `list` to give the key, saw nothing"))?.usage)
-    }
-
-    pub(super) async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, Unmet> {
-        self.subject.owner_status(owner).await.map_err(|error| Unmet::call("owner_status", &error))
     }
 
     pub(super) async fn record(&self, batch: &UsageBatch) -> Result<(), Unmet> {
@@ -139,22 +155,8 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
         self.subject.append_events(events).await.map_err(|error| Unmet::call("append_events", &error))
     }
 
-    pub(super) async fn put_meta(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, Unmet> {
-        let put = self.subject.put_meta_if_absent(name, value).await;
-        put.map_err(|error| Unmet::call("put_meta_if_absent", &error))
-    }
-
-    pub(super) async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, Unmet> {
-        let standing = self.subject.replace_note(name, old, new).await;
-        standing.map_err(|error| Unmet::call("replace_note", &error))
-    }
-
     pub(super) async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, Unmet> {
         self.subject.trail(attempts, before).await.map_err(|error| Unmet::call("trail", &error))
-    }
-
-    pub(super) async fn prune(&self, prune: &Prune) -> Result<Pruned, Unmet> {
-        self.subject.prune(prune).await.map_err(|error| Unmet::call("prune", &error))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use tower_api_keys::{
     audit::EventRow,
-    store::{Changes, Effect, KeyReader, KeyStore, UsageScope},
+    store::{Changes, Effect, KeyReader, Ledger, UsageScope},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -53,9 +53,7 @@ pub(crate) async fn a_read_can_be_dropped_at_any_wait<R: KeyReader>(candidate: &
     Ok(())
 }
 
-pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: KeyStore>(
-    candidate: &Candidate<'_, S>,
-) -> Result<(), Unmet> {
+pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     for waits in 1..=MOST_WAITS {
         let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
         let (old, new, other) = (scene.key()?, scene.key()?, elsewhere.key()?);
@@ -82,7 +80,7 @@ pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: KeyStore>(
     Ok(())
 }
 
-pub(crate) async fn a_batch_can_be_dropped_at_any_wait<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_batch_can_be_dropped_at_any_wait<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     for waits in 1..=MOST_WAITS {
         let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
         let (key, other) = (scene.key()?, elsewhere.key()?);
@@ -104,7 +102,7 @@ pub(crate) async fn a_batch_can_be_dropped_at_any_wait<S: KeyStore>(candidate: &
     Ok(())
 }
 
-pub(crate) async fn appended_events_can_be_dropped_at_any_wait<S: KeyStore>(
+pub(crate) async fn appended_events_can_be_dropped_at_any_wait<S: Ledger>(
     candidate: &Candidate<'_, S>,
 ) -> Result<(), Unmet> {
     const EVENTS: usize = 900;

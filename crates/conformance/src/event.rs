@@ -6,7 +6,7 @@ use tower_api_keys::{
     KeyKind, Owner,
     audit::EventRow,
     key::KeyId,
-    store::{EventQuery, KeyStore, Page},
+    store::{EventQuery, Ledger, Page},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     unmet::{ensure, made, same},
 };
 
-pub(crate) async fn events_are_numbered_in_order<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn events_are_numbered_in_order<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     // Times that fall show that it is not time that orders.
     let events: Vec<EventRow> = (0..8).map(|n| scene.event(at(100 - n))).collect();
@@ -33,7 +33,7 @@ pub(crate) async fn events_are_numbered_in_order<S: KeyStore>(candidate: &Candid
     same("the events, their sequence aside", &unnumbered(seen), &expected)
 }
 
-pub(crate) async fn an_event_comes_back<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn an_event_comes_back<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let full = EventRow {
         actor: "system:nightly job".into(),
@@ -52,7 +52,7 @@ pub(crate) async fn an_event_comes_back<S: KeyStore>(candidate: &Candidate<'_, S
     same("the events, their sequence aside", &unnumbered(candidate.events(&scene).await?), &events.to_vec())
 }
 
-pub(crate) async fn events_are_found_by_each_condition<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn events_are_found_by_each_condition<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (key, maker) = (scene.id()?, scene.id()?);
     let rows = [
@@ -100,7 +100,7 @@ pub(crate) async fn events_are_found_by_each_condition<S: KeyStore>(candidate: &
     Ok(())
 }
 
-pub(crate) async fn events_come_in_pages<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn events_come_in_pages<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let marked = |n: u64| EventRow { source: n.is_multiple_of(2).then(|| "even".to_owned()), ..scene.event(at(0)) };
     candidate.append(&(0..12).map(marked).collect::<Vec<_>>()).await?;
@@ -114,7 +114,7 @@ pub(crate) async fn events_come_in_pages<S: KeyStore>(candidate: &Candidate<'_, 
     Ok(())
 }
 
-pub(crate) async fn the_newest_events_come_first<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn the_newest_events_come_first<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (key, user) = (scene.id()?, scene.owner_named(KeyKind::User, "alice")?.owner);
     let event = |n: u64| EventRow {
@@ -136,7 +136,7 @@ pub(crate) async fn the_newest_events_come_first<S: KeyStore>(candidate: &Candid
     Ok(())
 }
 
-pub(crate) async fn attempt_lines_are_apart<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn attempt_lines_are_apart<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (key, user) = (scene.id()?, scene.owner_named(KeyKind::User, "alice")?.owner);
     let alike = ["key.issued", "ATTEMPT.accepted", "attempt", "attempts.made", "attempt_accepted", " attempt.accepted"];
@@ -181,7 +181,7 @@ pub(crate) async fn attempt_lines_are_apart<S: KeyStore>(candidate: &Candidate<'
     Ok(())
 }
 
-pub(crate) async fn foreign_events_are_invisible<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn foreign_events_are_invisible<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
     let key = scene.id()?;
     let event = EventRow { key: Some(key.as_str().to_owned()), ..scene.event(at(1)) };
@@ -209,7 +209,7 @@ fn with_each_condition(scene: &Scene, key: KeyId, owner: Owner, time: Range<u64>
 
 /// The pages of a query are the whole of it: each of the size asked for, with a word on whether more follow, and none after
 /// the last.
-async fn pages_make_up<S: KeyStore>(
+async fn pages_make_up<S: Ledger>(
     candidate: &Candidate<'_, S>,
     query: &EventQuery,
     whole: &Vec<EventRow>,

@@ -3,7 +3,7 @@
 use tower_api_keys::{
     KeyKind, Timestamp,
     record::Hold,
-    store::{Change, Conflict, Guard, KeyStore, OwnerChange, OwnerRef, Write},
+    store::{Change, Conflict, Guard, KeyStore, Ledger, OwnerChange, OwnerRef, Write},
 };
 
 use crate::{
@@ -154,7 +154,7 @@ pub(crate) async fn keys_made_on_behalf_of_an_owner_are_counted<S: KeyStore>(
     would_write(candidate, &scene, at(300), below(&alice, 100, 300, 2), "two keys, one of them revoked", full).await
 }
 
-pub(crate) async fn the_guard_that_fails_is_named<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn the_guard_that_fails_is_named<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (live, new, absent) = (scene.key()?, scene.key()?, scene.id()?);
     candidate.written(&scene.insert([&live])).await?;

@@ -1,8 +1,7 @@
 //! The store contract, clause by clause, for whoever writes a store.
 //!
-//! Each clause has a number and a text; [`clauses`] lists them. [`check_store`] tries those of a store, [`check_reader`]
-//! those of [`KeyReader`], and [`check_pair`] those of two handles onto one database, which no single handle can show. A
-//! test of your own store is one line:
+//! Each clause has a number and a text; [`clauses`] lists them. [`check_store`] tries those of a store, and [`check_pair`]
+//! those of two handles onto one database, which no single handle can show. A test of your own store is one line:
 //!
 //! ```
 //! use tower_api_keys::store::MemoryStore;
@@ -15,6 +14,17 @@
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Step by step
+//! A store is written trait by trait, and can be tried after each. A later step tries again what an earlier one tried.
+//!
+//! | step | you have written | call | clauses |
+//! |---|---|---|---|
+//! | 1 | [`KeyReader`] | [`check_reader`], with a way to change what it reads | `R` |
+//! | 2 | [`KeyStore`] | [`check_key_store`] | `R`, and those of `S` that need no counts and no events |
+//! | 3 | [`Ledger`] | [`check_store`] | all of `R` and `S` |
+//! | 4 | a second process may use the database | [`check_pair`] | `C` |
+//! | 5 | [`PortableStore`], if rows are to move | [`check_portable`] | `P` |
 //!
 //! # What it needs and what it leaves behind
 //! - A Tokio runtime with its time driver.
@@ -58,7 +68,7 @@ mod write;
 
 use std::future::Future;
 
-use tower_api_keys::store::{Applied, Change, KeyReader, KeyStore, PortableStore, StoreError};
+use tower_api_keys::store::{Applied, Change, KeyReader, KeyStore, Ledger, PortableStore, StoreError};
 
 use candidate::Candidate;
 use pair::Pair;
@@ -91,12 +101,32 @@ where
     report
 }
 
-/// Tries every clause of [`KeyReader`] and [`KeyStore`].
-pub async fn check_store<S: KeyStore>(store: &S) -> Report {
+/// Tries the clauses of [`KeyReader`] and those of [`KeyStore`] that can be seen without a [`Ledger`]: the second step, when
+/// the third trait is not written yet. It says nothing of events and counts.
+///
+/// ```
+/// use tower_api_keys::store::MemoryStore;
+/// use tower_api_keys_conformance::check_key_store;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// check_key_store(&MemoryStore::new()).await.into_result()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_key_store<S: KeyStore>(store: &S) -> Report {
     let candidate = Candidate::store(store);
     let mut report = Report::default();
     table::reader_clauses(&candidate, &mut report).await;
     table::store_clauses(&candidate, &mut report).await;
+    report
+}
+
+/// Tries every clause of [`KeyReader`], [`KeyStore`] and [`Ledger`]: the whole of a store.
+pub async fn check_store<S: Ledger>(store: &S) -> Report {
+    let mut report = check_key_store(store).await;
+    table::ledger_clauses(&Candidate::store(store), &mut report).await;
+    report.sort();
     report
 }
 
@@ -117,7 +147,7 @@ pub async fn check_store<S: KeyStore>(store: &S) -> Report {
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub async fn check_pair<A: KeyStore, B: KeyStore>(one: &A, other: &B) -> Report {
+pub async fn check_pair<A: Ledger, B: Ledger>(one: &A, other: &B) -> Report {
     let mut report = Report::default();
     table::pair_clauses(&Pair::new(one, other), &mut report).await;
     report

@@ -3,7 +3,7 @@
 use tower_api_keys::{
     KeyKind, Timestamp,
     record::{Hold, KeyRow, OwnerStatusRow},
-    store::{KeyCursor, KeyQuery, KeyStore, ListedKey, Liveness, OwnerChange, Page, Write},
+    store::{KeyCursor, KeyQuery, KeyStore, Ledger, ListedKey, Liveness, OwnerChange, Page, Write},
     usage::{UsageBatch, UsageTotals},
 };
 
@@ -122,7 +122,7 @@ pub(crate) async fn liveness_is_that_of_the_query_s_time<S: KeyStore>(
     Ok(())
 }
 
-pub(crate) async fn unused_keys_are_found<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn unused_keys_are_found<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let keys: Vec<Sample> =
         (0..5).map(|n| Ok(scene.key()?.with(|row| row.created_at += n))).collect::<Result<_, Unmet>>()?;
@@ -222,7 +222,7 @@ pub(crate) async fn keys_are_found_by_time_of_creation<S: KeyStore>(candidate: &
     same("whether more than the three keys made before a time follow", &page.more, &false)
 }
 
-pub(crate) async fn a_listed_key_is_whole<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_listed_key_is_whole<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let held = scene.key()?;
     let free = scene.key_of(&scene.owner_named(KeyKind::User, "engineering")?)?.with(|row| row.created_at += 1);

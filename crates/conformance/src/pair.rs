@@ -6,7 +6,7 @@ use tower_api_keys::{
     key::KeyId,
     record::Hold,
     store::{
-        Change, Changes, Conflict, Effect, ErasedStore, Guard, KeyStore, OwnerChange, RehashedKey, UsageScope, Write,
+        Change, Changes, Conflict, Effect, ErasedLedger, Guard, Ledger, OwnerChange, RehashedKey, UsageScope, Write,
     },
     usage::UsageBatch,
 };
@@ -21,18 +21,18 @@ use crate::{
 };
 
 /// Two handles onto one database, such as two connections, two processes or two stores of different types.
-pub(crate) struct Pair<'a>([[Candidate<'a, dyn ErasedStore + 'a>; 2]; 2]);
+pub(crate) struct Pair<'a>([[Candidate<'a, dyn ErasedLedger + 'a>; 2]; 2]);
 
 impl<'a> Pair<'a> {
     /// Two stores onto the same data.
-    pub(crate) fn new<A: KeyStore, B: KeyStore>(one: &'a A, other: &'a B) -> Self {
-        let (one, other): (&'a dyn ErasedStore, &'a dyn ErasedStore) = (one, other);
+    pub(crate) fn new<A: Ledger, B: Ledger>(one: &'a A, other: &'a B) -> Self {
+        let (one, other): (&'a dyn ErasedLedger, &'a dyn ErasedLedger) = (one, other);
         let way = |one, other| [Candidate::erased(one), Candidate::erased(other)];
         Self([way(one, other), way(other, one)])
     }
 
     /// So many rounds, in which the one and the other handle comes first by turns.
-    pub(super) fn rounds(&self, count: usize) -> impl Iterator<Item = &[Candidate<'a, dyn ErasedStore + 'a>; 2]> {
+    pub(super) fn rounds(&self, count: usize) -> impl Iterator<Item = &[Candidate<'a, dyn ErasedLedger + 'a>; 2]> {
         self.0.iter().cycle().take(count)
     }
 }

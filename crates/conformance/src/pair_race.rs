@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::{join, try_join, try_join_all, try_join3};
 use tokio::task::yield_now;
 use tower_api_keys::{
-    store::{Conflict, ErasedStore, EventQuery, RehashedKey, StoreErrorKind},
+    store::{Conflict, ErasedLedger, ErasedStore, EventQuery, RehashedKey, StoreErrorKind},
     usage::UsageBatch,
 };
 
@@ -182,7 +182,7 @@ pub(crate) async fn a_follower_of_events_misses_none(pair: &Pair<'_>) -> Result<
 }
 
 /// A change with its event, and an event alone, for each of these keys.
-async fn insert_each<S: ErasedStore + ?Sized>(
+async fn insert_each<S: ErasedLedger + ?Sized>(
     writer: &Candidate<'_, S>,
     scene: &Scene,
     keys: &[Sample],
@@ -240,7 +240,7 @@ async fn update_until<S: ErasedStore + ?Sized>(
 }
 
 /// Counts uses, and looks for the key in between: it is never seen revoked and then not.
-async fn count_until<S: ErasedStore + ?Sized>(
+async fn count_until<S: ErasedLedger + ?Sized>(
     handle: &Candidate<'_, S>,
     scene: &Scene,
     key: &Sample,

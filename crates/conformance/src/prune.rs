@@ -6,7 +6,7 @@ use tower_api_keys::{
     KeyKind,
     audit::EventRow,
     record::Hold,
-    store::{Change, Changes, Conflict, Effect, EventQuery, KeyStore, OwnerChange, Prune, Pruned, Write},
+    store::{Change, Changes, Conflict, Effect, EventQuery, KeyStore, Ledger, OwnerChange, Prune, Pruned, Write},
     usage::UsageBatch,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     unmet::{conflicts, ensure, same},
 };
 
-pub(crate) async fn the_default_forgets_nothing<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn the_default_forgets_nothing<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let change = scene.insert([&scene.key()?]);
     candidate.written(&change).await?;
@@ -27,7 +27,7 @@ pub(crate) async fn the_default_forgets_nothing<S: KeyStore>(candidate: &Candida
     same("the change, repeated", &candidate.effects(&change).await?, &vec![Effect::Changed])
 }
 
-pub(crate) async fn old_events_are_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn old_events_are_forgotten<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let young = [scene.event(ancient(1_000)), scene.event(at(0))];
     let old = [scene.event(ancient(998)), scene.event(ancient(999))];
@@ -44,7 +44,7 @@ pub(crate) async fn old_events_are_forgotten<S: KeyStore>(candidate: &Candidate<
     ensure(&format!("a number above {last:?} for the next event"), next > last, next)
 }
 
-pub(crate) async fn old_attempt_lines_are_forgotten_apart<S: KeyStore>(
+pub(crate) async fn old_attempt_lines_are_forgotten_apart<S: Ledger>(
     candidate: &Candidate<'_, S>,
 ) -> Result<(), Unmet> {
     let scene = Scene::new()?;
@@ -72,7 +72,7 @@ pub(crate) async fn old_attempt_lines_are_forgotten_apart<S: KeyStore>(
     same("the other events that are left", &left(false).await?, &vec![last])
 }
 
-pub(crate) async fn the_earliest_events_go_first<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn the_earliest_events_go_first<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let time = Some(ancient(1_000));
     // What other clauses left behind is not in the way.
@@ -101,7 +101,7 @@ pub(crate) async fn the_earliest_events_go_first<S: KeyStore>(candidate: &Candid
     same("the events after none of them went", &left(false).await?, &at(&[3, 4]))
 }
 
-pub(crate) async fn the_trail_is_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn the_trail_is_counted<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let line = |millis| EventRow { action: "attempt.refused".to_owned(), ..scene.event(ancient(millis)) };
     let counts = async || {
@@ -176,7 +176,7 @@ pub(crate) async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate
     candidate.written(&change(2_000, &old_word)?).await
 }
 
-pub(crate) async fn what_lives_is_not_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn what_lives_is_not_forgotten<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?.with(|row| row.created_at = ancient(1).as_millis());
     let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));

@@ -4,7 +4,7 @@
 use std::slice::from_ref;
 
 use tokio::task::yield_now;
-use tower_api_keys::store::{Effect, KeyStore};
+use tower_api_keys::store::{Effect, Ledger};
 
 use crate::{
     Candidate, Unmet, at_once,
@@ -13,49 +13,47 @@ use crate::{
     unmet::{ensure, same},
 };
 
-pub(crate) async fn one_of_many_revocations_is_written<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn one_of_many_revocations_is_written<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::revocations(from_ref(candidate)).await
 }
 
-pub(crate) async fn one_of_many_inserts_is_written<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn one_of_many_inserts_is_written<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::inserts(from_ref(candidate)).await
 }
 
-pub(crate) async fn one_of_many_updates_is_written<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn one_of_many_updates_is_written<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::updates(from_ref(candidate)).await
 }
 
-pub(crate) async fn one_of_many_successors_is_written<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn one_of_many_successors_is_written<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::successors(from_ref(candidate)).await
 }
 
-pub(crate) async fn one_of_many_replays_is_written<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn one_of_many_replays_is_written<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::replays(from_ref(candidate)).await
 }
 
-pub(crate) async fn one_of_two_keys_survives<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn one_of_two_keys_survives<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::ends_of_a_rotation(from_ref(candidate)).await
 }
 
-pub(crate) async fn a_change_at_once_is_done_once<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_change_at_once_is_done_once<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::one_change(from_ref(candidate)).await
 }
 
-pub(crate) async fn no_key_is_issued_after_a_hold<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn no_key_is_issued_after_a_hold<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::keys_and_a_hold(from_ref(candidate)).await
 }
 
-pub(crate) async fn a_batch_at_once_counts_once<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_batch_at_once_counts_once<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::one_batch(from_ref(candidate)).await
 }
 
-pub(crate) async fn one_of_many_takes_the_last_place<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn one_of_many_takes_the_last_place<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     at_once::keys_below_a_limit(from_ref(candidate)).await
 }
 
-pub(crate) async fn a_dropped_change_is_whole_or_nothing<S: KeyStore>(
-    candidate: &Candidate<'_, S>,
-) -> Result<(), Unmet> {
+pub(crate) async fn a_dropped_change_is_whole_or_nothing<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     for round in 0..24 {
         let scene = Scene::new()?;
         let (old, new) = (scene.key()?, scene.key()?);

@@ -3,7 +3,7 @@
 use tower_api_keys::{
     key::KeyId,
     record::KeyRow,
-    store::{ErasedStore, KeyStore, RehashedKey},
+    store::{ErasedStore, KeyStore, Ledger, RehashedKey},
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     unmet::same,
 };
 
-pub(crate) async fn a_rehash_replaces_three_columns<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_rehash_replaces_three_columns<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     let events = candidate.events(&scene).await?;
     let mut old = key.row.hash.clone();

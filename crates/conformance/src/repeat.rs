@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     record::Hold,
-    store::{Change, Conflict, Effect, Guard, KeyStore, OwnerChange, Write},
+    store::{Change, Conflict, Effect, Guard, KeyStore, Ledger, OwnerChange, Write},
 };
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     unmet::{conflicts, same},
 };
 
-pub(crate) async fn a_repeated_change_is_done_once<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_repeated_change_is_done_once<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     let owner = |step| Write::Owner(scene.owner(), step);
@@ -56,7 +56,7 @@ pub(crate) async fn a_failed_change_can_be_tried_again<S: KeyStore>(candidate: &
     candidate.written(&issue).await
 }
 
-pub(crate) async fn an_idempotency_key_works_once<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn an_idempotency_key_works_once<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (key, second) = (scene.key()?, scene.key()?);
     let word = format!("{} Aa%_' ", scene.word());

@@ -2,7 +2,7 @@ use std::{error::Error, fmt, future::Future, panic::AssertUnwindSafe, time::Dura
 
 use futures_util::FutureExt;
 
-use crate::{Unmet, UnmetKind};
+use crate::{Unmet, UnmetKind, table::place};
 
 /// How long a clause may take. Far more than any of them needs: who waits so long waits for ever.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -84,6 +84,11 @@ impl Report {
     /// This report, if a clause failed.
     pub fn into_result(self) -> Result<(), Self> {
         if self.failed().next().is_none() { Ok(()) } else { Err(self) }
+    }
+
+    /// By letter and number, as [`clauses`](crate::clauses) lists them: two steps may have shared a letter.
+    pub(super) fn sort(&mut self) {
+        self.clauses.sort_by_key(|clause| (clause.number.get(..1), place(clause.number)));
     }
 
     /// Tries a clause. Its panic or its hanging is its failure, and no other clause's.

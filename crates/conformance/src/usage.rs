@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     key::KeyId,
-    store::{KeyStore, UsageScope},
+    store::{KeyStore, Ledger, UsageScope},
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
 
@@ -12,7 +12,7 @@ use crate::{
     unmet::{ensure, same},
 };
 
-pub(crate) async fn counts_add_up<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn counts_add_up<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     same("how a key that nobody used was used", &candidate.usage(&scene).await?, &UsageTotals::default())?;
     let (one, other) = (scene.bytes(), scene.bytes());
@@ -34,7 +34,7 @@ pub(crate) async fn counts_add_up<S: KeyStore>(candidate: &Candidate<'_, S>) -> 
     same("the totals", &candidate.usage(&scene).await?, &expected)
 }
 
-pub(crate) async fn a_batch_counts_once<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_batch_counts_once<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     let writer = scene.bytes();
     let batch = |sequence| UsageBatch { writer, sequence, rows: vec![row(&key, "success", "", 1, 1, 1)] };
@@ -47,7 +47,7 @@ pub(crate) async fn a_batch_counts_once<S: KeyStore>(candidate: &Candidate<'_, S
     same("the count after another writer's batch", &candidate.usage(&scene).await?.successes, &5)
 }
 
-pub(crate) async fn counts_without_a_key_are_taken<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn counts_without_a_key_are_taken<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     let writer = scene.bytes();
     for sequence in 1..=2 {
@@ -63,7 +63,7 @@ pub(crate) async fn counts_without_a_key_are_taken<S: KeyStore>(candidate: &Cand
     same("the totals of the key among them", &candidate.usage(&scene).await?, &expected)
 }
 
-pub(crate) async fn use_leaves_the_record_alone<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn use_leaves_the_record_alone<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     let (before, events) = (candidate.found(&key.id).await?, candidate.events(&scene).await?);
     let rows = vec![row(&key, "success", "", 1, 1, 1)];
@@ -72,7 +72,7 @@ pub(crate) async fn use_leaves_the_record_alone<S: KeyStore>(candidate: &Candida
     same("the events after a key was used", &candidate.events(&scene).await?, &events)
 }
 
-pub(crate) async fn ten_thousand_counts_are_taken<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn ten_thousand_counts_are_taken<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     let rows = (1..=10_000).map(|place| row(&key, "success", &format!("intake {place}"), place, 1, 2)).collect();
     let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
@@ -82,7 +82,7 @@ pub(crate) async fn ten_thousand_counts_are_taken<S: KeyStore>(candidate: &Candi
     same("the sum of the counts", &candidate.usage(&scene).await?.successes, &50_005_000)
 }
 
-pub(crate) async fn counts_are_read_as_they_stand<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn counts_are_read_as_they_stand<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let mut keys = scene.keys(4)?;
     keys.sort_by(|one, other| one.row.id.cmp(&other.row.id));
@@ -117,7 +117,7 @@ pub(crate) async fn counts_are_read_as_they_stand<S: KeyStore>(candidate: &Candi
     same("the counts of a thousand keys", &candidate.counts(&UsageScope::Keys(many)).await?, &expected)
 }
 
-pub(crate) async fn counts_without_a_key_are_read<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn counts_without_a_key_are_read<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     // Nobody else's, in a database that others used before.
     let outcome = scene.word();

@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     record::{Hold, KeyRow, OwnerStatusRow},
-    store::{Conflict, Effect, FoundKey, KeyStore, KeyUpdate, OwnerChange, RehashedKey, Write},
+    store::{Conflict, Effect, FoundKey, KeyStore, KeyUpdate, Ledger, OwnerChange, RehashedKey, Write},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -129,7 +129,7 @@ pub(crate) async fn a_foreign_key_is_not_revoked<S: KeyStore>(candidate: &Candid
     same("a key after a foreign revocation", &candidate.found(&key.id).await?.key, &key.row)
 }
 
-pub(crate) async fn nothing_un_revokes<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn nothing_un_revokes<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     let insert = scene.insert([&key]);
@@ -171,7 +171,7 @@ pub(crate) async fn nothing_un_revokes<S: KeyStore>(candidate: &Candidate<'_, S>
     still("a new key of its id").await
 }
 
-pub(crate) async fn a_change_is_whole_or_nothing<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_change_is_whole_or_nothing<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (old, new, stranger) = (scene.key()?, scene.key()?, scene.key()?);
     candidate.written(&scene.insert([&old])).await?;
@@ -221,7 +221,7 @@ pub(crate) async fn writes_see_those_before_them<S: KeyStore>(candidate: &Candid
     conflicts("an update after a revocation in one change", candidate.apply(&change).await, Conflict::Revoked)
 }
 
-pub(crate) async fn the_dead_among_many_are_told<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn the_dead_among_many_are_told<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (dead, one, two) = (scene.key()?, scene.key()?, scene.key()?);
     candidate.written(&scene.insert([&dead, &one, &two])).await?;
@@ -246,7 +246,7 @@ pub(crate) async fn fifty_writes_are_done<S: KeyStore>(candidate: &Candidate<'_,
     Ok(())
 }
 
-pub(crate) async fn a_write_has_its_event<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_write_has_its_event<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
@@ -263,7 +263,7 @@ pub(crate) async fn a_write_has_its_event<S: KeyStore>(candidate: &Candidate<'_,
     same("the events of two changes, their sequence aside", &seen, &expected)
 }
 
-pub(crate) async fn what_changes_nothing_has_no_event<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn what_changes_nothing_has_no_event<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
     let owner = |step| Write::Owner(scene.owner(), step);

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, metadata::MetadataValue, transport::Server};
 use tonic_types::StatusExt;
-use tower_api_keys::{ApiKeys, Principal, store::KeyStore};
+use tower_api_keys::{ApiKeys, Principal, store::Ledger};
 
 /// What the build script generated.
 mod generated {
@@ -43,7 +43,7 @@ impl Callers for Service {
 ///
 /// # Errors
 /// Those of the server.
-pub async fn serve<S: KeyStore>(
+pub async fn serve<S: Ledger>(
     keys: &ApiKeys<S>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,

@@ -20,8 +20,8 @@ use tower_api_keys::{
     key::KeyId,
     record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey,
+        OwnerRef, Page, PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -144,17 +144,6 @@ impl KeyStore for SqlxStore {
         .await
     }
 
-    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        let (pool, events) = (self.pool.clone(), events.to_vec());
-        Self::whole(async move {
-            // Under the lock too: numbers are given and seen in one order.
-            let mut transaction = Self::begin(&pool).await?;
-            let done = apply::insert_events(&mut transaction, &events.iter().collect::<Vec<_>>()).await;
-            Self::end(transaction, done).await
-        })
-        .await
-    }
-
     // Each of the rest is one statement at a time, which the server does whole or not at all, whoever waits for it.
 
     async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
@@ -170,18 +159,6 @@ impl KeyStore for SqlxStore {
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
         Ok(read::owner_status(&self.pool, owner).await?)
-    }
-
-    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        Ok(usage::record(&self.pool, batch).await?)
-    }
-
-    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
-        Ok(usage::read(&self.pool, of).await?)
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-        Ok(read::events(&self.pool, query).await?)
     }
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -204,18 +181,6 @@ impl KeyStore for SqlxStore {
         }
         let standing = sqlx::query_scalar(GET).bind(name).fetch_optional(&self.pool).await;
         Ok(standing.map_err(Failure::from)?.unwrap_or_default())
-    }
-
-    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
-        const SQL: &str = "select count(*), count(*) filter (where at < $2), max(at) \
-            from keys.api_key_events where is_attempt = $1";
-        let query = sqlx::query_as(SQL).bind(attempts).bind(before.as_millis());
-        let counts: (i64, i64, Option<i64>) = query.fetch_one(&self.pool).await.map_err(Failure::from)?;
-        Ok(Trail {
-            events: counts.0.unsigned_abs(),
-            before: counts.1.unsigned_abs(),
-            newest_at: counts.2.and_then(|at| Timestamp::from_millis(at).ok()),
-        })
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
@@ -245,5 +210,42 @@ impl KeyStore for SqlxStore {
             *count = sqlx::query(sql).bind(bound).execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
         }
         Ok(pruned)
+    }
+}
+
+impl Ledger for SqlxStore {
+    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
+        let (pool, events) = (self.pool.clone(), events.to_vec());
+        Self::whole(async move {
+            // Under the lock too: numbers are given and seen in one order.
+            let mut transaction = Self::begin(&pool).await?;
+            let done = apply::insert_events(&mut transaction, &events.iter().collect::<Vec<_>>()).await;
+            Self::end(transaction, done).await
+        })
+        .await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        Ok(usage::record(&self.pool, batch).await?)
+    }
+
+    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
+        Ok(usage::read(&self.pool, of).await?)
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+        Ok(read::events(&self.pool, query).await?)
+    }
+
+    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
+        const SQL: &str = "select count(*), count(*) filter (where at < $2), max(at) \
+            from keys.api_key_events where is_attempt = $1";
+        let query = sqlx::query_as(SQL).bind(attempts).bind(before.as_millis());
+        let counts: (i64, i64, Option<i64>) = query.fetch_one(&self.pool).await.map_err(Failure::from)?;
+        Ok(Trail {
+            events: counts.0.unsigned_abs(),
+            before: counts.1.unsigned_abs(),
+            newest_at: counts.2.and_then(|at| Timestamp::from_millis(at).ok()),
+        })
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     key::KeyId,
     log::{Repeated, log},
     metering::{StoredSources, UsageRecorder},
-    store::{Calls, KeyStore, StoreError, StoreErrorKind, UsageScope},
+    store::{Calls, Ledger, StoreError, StoreErrorKind, UsageScope},
 };
 
 /// The most keys that a store is asked about at a time.
@@ -37,7 +37,7 @@ pub(crate) struct UsageFlusher<S> {
     unreadable: Repeated,
 }
 
-impl<S: KeyStore> UsageFlusher<S> {
+impl<S: Ledger> UsageFlusher<S> {
     pub(crate) fn new(
         store: Calls<Arc<S>>,
         recorder: Arc<UsageRecorder>,
@@ -61,7 +61,7 @@ impl<S: KeyStore> UsageFlusher<S> {
     /// Writes everything that was counted before this call.
     ///
     /// # Errors
-    /// Those of [`KeyStore::usage`], but for rows that cannot be read, and of [`KeyStore::record_usage`]. The counts are
+    /// Those of [`Ledger::usage`], but for rows that cannot be read, and of [`Ledger::record_usage`]. The counts are
     /// kept; the next flush repeats the batch that failed, and a store that has it already counts it once.
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;

@@ -12,7 +12,7 @@ use crate::{
     log::{Repeated, log},
     owner::OwnerRef,
     record::{ActorId, SystemLabel},
-    store::{Calls, KeyStore, RehashedKey, StoreError},
+    store::{Calls, KeyStore, Ledger, RehashedKey, StoreError},
     time::Timestamp,
 };
 
@@ -46,7 +46,7 @@ pub(crate) struct StoreUpkeep<S> {
     unwritten: Arc<Repeated>,
 }
 
-impl<S: KeyStore> StoreUpkeep<S> {
+impl<S: Ledger> StoreUpkeep<S> {
     pub(crate) fn new(
         store: Calls<Arc<S>>,
         flusher: Arc<UsageFlusher<S>>,
@@ -67,7 +67,7 @@ impl<S: KeyStore> StoreUpkeep<S> {
     /// Writes the lines that came in before this call.
     ///
     /// # Errors
-    /// Those of [`KeyStore::append_events`].
+    /// Those of [`Ledger::append_events`].
     pub(crate) async fn write_access_log(&self) -> Result<(), StoreError> {
         match &self.attempts {
             Some(attempts) => attempts.write().await,
@@ -93,7 +93,7 @@ impl<S: KeyStore> StoreUpkeep<S> {
     }
 }
 
-impl<S: KeyStore> Upkeep for StoreUpkeep<S> {
+impl<S: Ledger> Upkeep for StoreUpkeep<S> {
     fn start(&self) {
         self.flusher.start();
         self.pruner.start();

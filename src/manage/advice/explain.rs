@@ -14,7 +14,7 @@ use crate::{
     },
     owner::{Owner, OwnerRef},
     record::{ActorId, CorruptRow, Hold, KeyRecord, OwnerStatus, Standing, standing},
-    store::{EventQuery, FoundKey, KeyStore},
+    store::{EventQuery, FoundKey, Ledger},
     time::{ClockReading, Timestamp},
     usage::UsageDetail,
 };

@@ -14,7 +14,7 @@ use crate::{
     },
     outcome::{Outcome, Proved},
     record::ActorId,
-    store::{EventQuery, FoundKey, KeyQuery, KeyStore},
+    store::{EventQuery, FoundKey, KeyQuery, Ledger},
     time::Timestamp,
     usage::{UsageCount, UsageDetail},
 };

@@ -9,7 +9,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::OrganizationId,
-    store::{KeyStore, UsageScope},
+    store::{Ledger, UsageScope},
     usage::{UsageDetail, UsageRow},
 };
 

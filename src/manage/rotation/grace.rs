@@ -6,7 +6,7 @@ use crate::{
         manager::{KeyManager, read},
     },
     record::KeyRecord,
-    store::{EventQuery, KeyStore},
+    store::{EventQuery, Ledger},
     time::Timestamp,
 };
 

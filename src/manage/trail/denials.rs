@@ -12,7 +12,7 @@ use crate::{
     log::{Repeated, log},
     owner::{OrganizationId, Owner},
     record::{ActorId, SystemLabel},
-    store::{AnyStore, Calls, KeyStore, StoreError},
+    store::{AnyStore, Calls, Ledger, StoreError},
     time::{Clock, Timestamp},
 };
 
@@ -116,7 +116,7 @@ impl DenialLog {
     /// Writes what is due: the first of its kind, and repeats whose hour is over; all of it `at_the_end`.
     ///
     /// # Errors
-    /// Those of [`KeyStore::append_events`]. What is not written is kept. If the store did not say whether it wrote a batch,
+    /// Those of [`Ledger::append_events`]. What is not written is kept. If the store did not say whether it wrote a batch,
     /// the batch is written again: attempts may then be there twice.
     pub(crate) async fn flush(&self, at_the_end: bool) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;

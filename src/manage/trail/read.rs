@@ -18,7 +18,7 @@ use crate::{
     },
     owner::Owner,
     record::ActorId,
-    store::{EventQuery, KeyStore, OwnerRef},
+    store::{EventQuery, Ledger, OwnerRef},
 };
 
 /// Reads of one answer, each but the first of a thousand events: so many in a row that the actor may not see are passed

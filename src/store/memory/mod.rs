@@ -9,8 +9,8 @@ use std::{
 
 use self::tables::Tables;
 use super::{
-    Applied, Change, Changes, EventQuery, Exported, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey,
-    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EventQuery, Exported, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, Ledger,
+    ListedKey, OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
@@ -97,6 +97,20 @@ impl KeyStore for MemoryStore {
         Ok(self.tables().owner(owner))
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.tables().put_meta_if_absent(name, value))
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(self.tables().replace_note(name, old, new))
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        Ok(self.tables().prune(prune))
+    }
+}
+
+impl Ledger for MemoryStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.tables().record_usage(batch);
         Ok(())
@@ -115,20 +129,8 @@ impl KeyStore for MemoryStore {
         Ok(self.tables().events(query))
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(self.tables().put_meta_if_absent(name, value))
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(self.tables().replace_note(name, old, new))
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         Ok(self.tables().trail(attempts, before))
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        Ok(self.tables().prune(prune))
     }
 }
 

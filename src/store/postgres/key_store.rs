@@ -20,8 +20,8 @@ use crate::{
     owner::OwnerRef,
     record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
-        Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Page,
+        Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -77,6 +77,20 @@ impl KeyStore for PostgresStore {
         Ok(standing_owner_status(&self.0.sessions, &self.0.sql, owner).await?)
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(put_meta_if_absent(&self.0.sessions, &self.0.sql, name, value).await?)
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(replace_note(&self.0.sessions, &self.0.sql, name, old, new).await?)
+    }
+
+    async fn prune(&self, what: &Prune) -> Result<Pruned, StoreError> {
+        Ok(prune(&self.0.sessions, &self.0.sql, what).await?)
+    }
+}
+
+impl Ledger for PostgresStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         Ok(record_usage(&self.0.sessions, &self.0.sql, batch).await?)
     }
@@ -100,20 +114,8 @@ impl KeyStore for PostgresStore {
         Ok(page(events(&self.0.sessions, &self.0.sql, query).await?, query.limit))
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(put_meta_if_absent(&self.0.sessions, &self.0.sql, name, value).await?)
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(replace_note(&self.0.sessions, &self.0.sql, name, old, new).await?)
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         Ok(trail(&self.0.sessions, &self.0.sql, attempts, before).await?)
-    }
-
-    async fn prune(&self, what: &Prune) -> Result<Pruned, StoreError> {
-        Ok(prune(&self.0.sessions, &self.0.sql, what).await?)
     }
 }
 

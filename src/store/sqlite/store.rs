@@ -26,8 +26,8 @@ use crate::{
     key::KeyId,
     record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey,
+        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -200,6 +200,23 @@ impl KeyStore for SqliteStore {
         self.inner.lister.read(move |connection| Ok(owner_status(connection, &owner)?.unwrap_or_default())).await
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (name, value) = (name.to_owned(), value.to_vec());
+        self.inner.writer.write(move |connection| put_meta_if_absent(connection, &name, &value)).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (name, old, new) = (name.to_owned(), old.to_vec(), new.to_vec());
+        self.inner.writer.write(move |connection| replace_note(connection, &name, &old, &new)).await
+    }
+
+    async fn prune(&self, prune_what: &Prune) -> Result<Pruned, StoreError> {
+        let what = *prune_what;
+        self.inner.writer.write(move |connection| prune(connection, &what)).await
+    }
+}
+
+impl Ledger for SqliteStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let batch = batch.clone();
         self.inner.writer.write(move |connection| record_usage(connection, &batch)).await
@@ -220,22 +237,7 @@ impl KeyStore for SqliteStore {
         self.inner.lister.read(move |connection| events(connection, &query)).await
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let (name, value) = (name.to_owned(), value.to_vec());
-        self.inner.writer.write(move |connection| put_meta_if_absent(connection, &name, &value)).await
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let (name, old, new) = (name.to_owned(), old.to_vec(), new.to_vec());
-        self.inner.writer.write(move |connection| replace_note(connection, &name, &old, &new)).await
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         self.inner.lister.read(move |connection| trail(connection, attempts, before)).await
-    }
-
-    async fn prune(&self, prune_what: &Prune) -> Result<Pruned, StoreError> {
-        let what = *prune_what;
-        self.inner.writer.write(move |connection| prune(connection, &what)).await
     }
 }

@@ -4,7 +4,7 @@ use super::{
     place::Place,
     rows::{Exported, Rows},
 };
-use crate::store::{contract::KeyStore, error::StoreError};
+use crate::store::{contract::Ledger, error::StoreError};
 
 /// A store whose content can be read and written whole, row by row: what [`copy`](super::copy()) moves data with. A
 /// store need not be one to keep keys; one that is passes `check_portable` of the conformance kit.
@@ -36,7 +36,7 @@ use crate::store::{contract::KeyStore, error::StoreError};
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait PortableStore: KeyStore {
+pub trait PortableStore: Ledger {
     /// At most `limit` rows, 1 to 10,000, that come after this place in its table, in the order of the bytes of the
     /// table's primary key, and where to go on. [`Exported::page`] makes the answer out of the rows.
     ///

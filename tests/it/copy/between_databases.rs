@@ -6,7 +6,7 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     key::PlaintextKey,
     record::Hold,
-    store::{self, CopyErrorKind, KeyStore, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
+    store::{self, CopyErrorKind, Ledger, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
 };
 use tower_api_keys_conformance::check_portable;
 
@@ -42,7 +42,7 @@ impl Databases {
     }
 }
 
-async fn check<S: KeyStore>(keys: &ApiKeys<S>, key: &PlaintextKey) -> Result<(), AuthErrorKind> {
+async fn check<S: Ledger>(keys: &ApiKeys<S>, key: &PlaintextKey) -> Result<(), AuthErrorKind> {
     keys.authenticator().authenticate(key.expose_secret()).await.map(drop).map_err(|error| error.kind())
 }
 

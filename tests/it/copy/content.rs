@@ -6,7 +6,7 @@ use tower_api_keys::{
     key::KeyId,
     record::{Hold, KeyRow, OwnerStatusRow},
     store::{
-        AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, KeyStore, KeyUpdate, ListedKey, OwnerChange, OwnerRef,
+        AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, KeyUpdate, Ledger, ListedKey, OwnerChange, OwnerRef,
         Place, PortableStore, Rows, Write,
     },
     usage::{UsageBatch, UsageRow},
@@ -48,7 +48,7 @@ fn change(number: usize, writes: Vec<Write>) -> Change {
 }
 
 /// Keys of three organizations, some revoked, renamed or expired; users, some held or closed; counts, events and names.
-pub async fn sample(store: &impl KeyStore) {
+pub async fn sample(store: &impl Ledger) {
     for number in 0..KEYS {
         let owner = user(number);
         let row = KeyRow {
@@ -93,7 +93,7 @@ pub async fn sample(store: &impl KeyStore) {
 }
 
 /// A key, its owner's hold, its use and their event, none of them the sample's.
-pub async fn stranger(store: &impl KeyStore) {
+pub async fn stranger(store: &impl Ledger) {
     let row = KeyRow { id: "_".repeat(20), kind: "user".into(), owner: "mallory".into(), ..KeyRow::example() };
     let owner = OwnerRef { organization: OrganizationId::single(), owner: UserId::new("mallory").unwrap().into() };
     let hold = Write::Owner(owner, OwnerChange::Hold(Hold::Plan));

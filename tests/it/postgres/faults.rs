@@ -11,7 +11,7 @@ use tower_api_keys::{
     auth::{AuthErrorKind, Freshness},
     key::KeyId,
     manage::ManageErrorKind,
-    store::{KeyReader, KeyStore, PostgresSettings, PostgresStore, StoreErrorKind},
+    store::{KeyReader, KeyStore, Ledger, PostgresSettings, PostgresStore, StoreErrorKind},
 };
 
 use super::{

@@ -5,7 +5,7 @@ use tower_api_keys::{
     OrganizationId, TeamId, Timestamp, UserId,
     key::KeyId,
     record::ActorId,
-    store::{EventQuery, KeyCursor, KeyQuery, KeyStore, Liveness, PostgresStore, UsageScope},
+    store::{EventQuery, KeyCursor, KeyQuery, KeyStore, Ledger, Liveness, PostgresStore, UsageScope},
 };
 
 use super::{NO_NODE, Server, connected, until};

@@ -8,7 +8,7 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     manage::{RevokeMany, RotateKey},
     record::Hold,
-    store::{KeyQuery, KeyStore, PostgresStore, StoreErrorKind},
+    store::{KeyQuery, KeyStore, Ledger, PostgresStore, StoreErrorKind},
 };
 
 use super::{

@@ -8,7 +8,7 @@ use std::{
 
 use tower_api_keys::{
     OrganizationId,
-    store::{EventQuery, KeyReader, KeyStore, SqliteStore},
+    store::{EventQuery, KeyReader, KeyStore, Ledger, SqliteStore},
 };
 
 use super::{Folder, begin_and_drop, change, crash, id, insert, names, revoke, sql};

@@ -3,8 +3,8 @@ use std::{sync::Arc, thread};
 use tower_api_keys::{
     OrganizationId, Timestamp,
     store::{
-        Applied, Changes, Effect, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Liveness, Prune, RehashedKey,
-        SqliteStore,
+        Applied, Changes, Effect, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Ledger, Liveness, Prune,
+        RehashedKey, SqliteStore,
     },
 };
 

@@ -10,7 +10,7 @@ use std::{
 use tower_api_keys::{
     ApiKeys, OrganizationId, Timestamp,
     auth::AuthErrorKind,
-    store::{Changes, KeyQuery, KeyReader, KeyStore, SqliteStore, StoreErrorKind},
+    store::{Changes, KeyQuery, KeyReader, KeyStore, Ledger, SqliteStore, StoreErrorKind},
     usage::{UsageBatch, UsageRow},
 };
 

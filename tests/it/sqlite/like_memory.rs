@@ -7,7 +7,8 @@ use tower_api_keys::{
     record::{ActorId, Hold, KeyRow},
     store::{
         AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, KeyCursor, KeyQuery, KeyReader, KeyStore,
-        KeyUpdate, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey, SqliteStore, UsageScope, Write,
+        KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey, SqliteStore, UsageScope,
+        Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -257,7 +258,7 @@ prop_compose! {
 }
 
 /// What a step answered, in words.
-async fn run(store: &impl KeyStore, step: &Step) -> String {
+async fn run(store: &impl Ledger, step: &Step) -> String {
     match step {
         Step::Apply(change) => match store.apply(change).await {
             Ok(applied) => format!("{applied:?}"),

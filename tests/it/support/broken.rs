@@ -11,7 +11,7 @@ use tower_api_keys::{
     record::{Hold, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, Guard, Head, KeyCursor, KeyQuery,
-        KeyReader, KeyStore, KeyUpdate, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned,
+        KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned,
         RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
@@ -574,6 +574,40 @@ impl KeyStore for BrokenStore {
         self.sound.owner_status(owner).await
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        assert!(!self.is(Fault::Panics), "no bytes today");
+        let stands = self.sound.put_meta_if_absent(name, value).await?;
+        Ok(if self.is(Fault::OverwritesMeta) { value.to_vec() } else { stands })
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        if self.is(Fault::ReplacesAnyNote) && old != new {
+            let standing = self.sound.replace_note(name, &[], &[]).await?;
+            return self.sound.replace_note(name, &standing, new).await;
+        }
+        self.sound.replace_note(name, old, new).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        if self.is(Fault::PrunesForEver) {
+            std::future::pending::<()>().await;
+        }
+        let mut prune = *prune;
+        match self.fault {
+            Fault::PrunesAttemptsToo => prune.attempts_before = prune.attempts_before.or(prune.events_before),
+            Fault::PrunesWithoutLimit => (prune.most_events, prune.most_attempts) = (None, None),
+            Fault::PrunesEventsToo => prune.events_before = prune.events_before.or(prune.attempts_before),
+            _ => {}
+        }
+        let pruned = self.sound.prune(&prune).await?;
+        if prune.keep_log_rows == Some(0) {
+            self.memory(|memory| memory.beheaded = self.sound.try_head());
+        }
+        Ok(pruned)
+    }
+}
+
+impl Ledger for BrokenStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let mut batch = batch.clone();
         self.memory(|memory| memory.used.extend(batch.rows.iter().filter_map(|row| row.key.clone())));
@@ -635,43 +669,11 @@ impl KeyStore for BrokenStore {
         self.sound.events(&query).await
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        assert!(!self.is(Fault::Panics), "no bytes today");
-        let stands = self.sound.put_meta_if_absent(name, value).await?;
-        Ok(if self.is(Fault::OverwritesMeta) { value.to_vec() } else { stands })
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        if self.is(Fault::ReplacesAnyNote) && old != new {
-            let standing = self.sound.replace_note(name, &[], &[]).await?;
-            return self.sound.replace_note(name, &standing, new).await;
-        }
-        self.sound.replace_note(name, old, new).await
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         let mut trail = self.sound.trail(attempts, before).await?;
         if self.is(Fault::CountsAttemptsAsEvents) {
             trail.events += self.sound.trail(!attempts, before).await?.events;
         }
         Ok(trail)
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        if self.is(Fault::PrunesForEver) {
-            std::future::pending::<()>().await;
-        }
-        let mut prune = *prune;
-        match self.fault {
-            Fault::PrunesAttemptsToo => prune.attempts_before = prune.attempts_before.or(prune.events_before),
-            Fault::PrunesWithoutLimit => (prune.most_events, prune.most_attempts) = (None, None),
-            Fault::PrunesEventsToo => prune.events_before = prune.events_before.or(prune.attempts_before),
-            _ => {}
-        }
-        let pruned = self.sound.prune(&prune).await?;
-        if prune.keep_log_rows == Some(0) {
-            self.memory(|memory| memory.beheaded = self.sound.try_head());
-        }
-        Ok(pruned)
     }
 }

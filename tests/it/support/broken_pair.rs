@@ -16,8 +16,8 @@ use tower_api_keys::{
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery, KeyReader, KeyStore,
-        ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
-        Write,
+        Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail,
+        UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -255,6 +255,21 @@ impl KeyStore for Handle {
         self.store.owner_status(owner).await
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let name = if self.is(Rift::NamesApart) { format!("{name} {}", self.number) } else { name.to_owned() };
+        self.store.put_meta_if_absent(&name, value).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.store.replace_note(name, old, new).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        self.store.prune(prune).await
+    }
+}
+
+impl Ledger for Handle {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let mut batch = batch.clone();
         if self.is(Rift::CountsApart) {
@@ -279,20 +294,7 @@ impl KeyStore for Handle {
         Ok(page)
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let name = if self.is(Rift::NamesApart) { format!("{name} {}", self.number) } else { name.to_owned() };
-        self.store.put_meta_if_absent(&name, value).await
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.store.replace_note(name, old, new).await
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         self.store.trail(attempts, before).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        self.store.prune(prune).await
     }
 }

@@ -15,8 +15,8 @@ use tower_api_keys::{
     key::KeyId,
     record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey,
+        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -236,6 +236,20 @@ impl<S: KeyStore> KeyStore for Hooked<S> {
         hooked!(self, "owner_status", self.inner.owner_status(owner))
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        hooked!(self, "put_meta_if_absent", self.inner.put_meta_if_absent(name, value))
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        hooked!(self, "replace_note", self.inner.replace_note(name, old, new))
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        hooked!(self, "prune", self.inner.prune(prune))
+    }
+}
+
+impl<S: Ledger> Ledger for Hooked<S> {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.hooks.usage.lock().unwrap().push(batch.clone());
         hooked!(self, "record_usage", self.inner.record_usage(batch))
@@ -253,19 +267,7 @@ impl<S: KeyStore> KeyStore for Hooked<S> {
         hooked!(self, "events", self.inner.events(query))
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        hooked!(self, "put_meta_if_absent", self.inner.put_meta_if_absent(name, value))
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        hooked!(self, "replace_note", self.inner.replace_note(name, old, new))
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         hooked!(self, "trail", self.inner.trail(attempts, before))
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        hooked!(self, "prune", self.inner.prune(prune))
     }
 }

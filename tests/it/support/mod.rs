@@ -14,7 +14,7 @@ use tower_api_keys::{
     hash::{Argon2Params, HasherConfig},
     key::{KeyFormat, PlaintextKey},
     manage::IssueKey,
-    store::KeyStore,
+    store::Ledger,
 };
 
 /// Where tests' clocks begin: 2026-03-01T12:00:00Z.
@@ -33,7 +33,7 @@ pub fn cheap() -> HasherConfig {
 }
 
 /// Keys with cheap hashes and a clock that stands.
-pub async fn keys<S: KeyStore>(store: S, clock: &Arc<ManualClock>) -> ApiKeys<S> {
+pub async fn keys<S: Ledger>(store: S, clock: &Arc<ManualClock>) -> ApiKeys<S> {
     secrets::capture_log();
     ApiKeys::builder(store).hasher(cheap()).clock(clock.clone()).build().await.unwrap()
 }
@@ -44,7 +44,7 @@ pub fn system() -> Actor {
 }
 
 /// A new key, remembered by the search for leaks.
-pub async fn issue<S: KeyStore>(keys: &ApiKeys<S>, owner: impl Into<Owner>) -> PlaintextKey {
+pub async fn issue<S: Ledger>(keys: &ApiKeys<S>, owner: impl Into<Owner>) -> PlaintextKey {
     let issued = keys.manager().issue(IssueKey::of(owner.into()), &system()).await.unwrap();
     secrets::remember(issued.plaintext().expose_secret());
     issued.into_plaintext()

@@ -12,7 +12,8 @@ use tower_api_keys::{
     manage::{Effect, ListKeys, ManageError, ManageErrorKind, Plan, RevokeMany, Rights, RotateKey, TeamRole},
     record::{Hold, KeyRow},
     store::{
-        AuditedWrite, Change, ChangeId, Changes, EventQuery, Head, KeyQuery, KeyStore, ListedKey, OwnerRef, Write,
+        AuditedWrite, Change, ChangeId, Changes, EventQuery, Head, KeyQuery, KeyStore, Ledger, ListedKey, OwnerRef,
+        Write,
     },
 };
 
@@ -112,7 +113,7 @@ impl Scene {
     }
 
     /// Everything up to the operation.
-    async fn prepare<S: KeyStore>(&self, store: &Arc<S>) {
+    async fn prepare<S: Ledger>(&self, store: &Arc<S>) {
         let manager = self.manager(store, 0).await;
         let old = manager.issue(IssueKey::team(blue()).named("old"), &self.alice()).await.unwrap();
         if matches!(self.operation, Operation::Abort | Operation::Finish) {
@@ -149,7 +150,7 @@ impl Scene {
         Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None }
     }
 
-    pub async fn ready<S: KeyStore>(&self, store: &Arc<S>) -> Ready {
+    pub async fn ready<S: Ledger>(&self, store: &Arc<S>) -> Ready {
         let manager = self.manager(store, 2).await;
         let keys = manager.list(ListKeys::all(), &self.alice()).await.unwrap().keys;
         let ids: Vec<_> = keys.iter().map(|key| key.id).collect();
@@ -159,7 +160,7 @@ impl Scene {
     }
 
     /// That of a process which begins so many minutes after noon.
-    async fn manager<S: KeyStore>(&self, store: &Arc<S>, minutes: u64) -> KeyManager {
+    async fn manager<S: Ledger>(&self, store: &Arc<S>, minutes: u64) -> KeyManager {
         let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET);
         let clock = Arc::new(ManualClock::at(noon().saturating_add(Duration::from_secs(60 * minutes))));
         let keys = ApiKeys::builder(Arc::clone(store)).hasher(hasher).clock(clock).build().await.unwrap();
@@ -174,7 +175,7 @@ impl Scene {
 
     /// All that stands in the organization, and what the change log says since the head: the same for every organization
     /// in which the same happened.
-    async fn standing<S: KeyStore>(&self, store: &Arc<S>, since: Head) -> String {
+    async fn standing<S: Ledger>(&self, store: &Arc<S>, since: Head) -> String {
         let (keys, events) = (self.keys(store).await, self.events(store).await);
         let owner = OwnerRef { organization: self.organization.clone(), owner: Owner::Team(blue()) };
         let status = store.owner_status(&owner).await.unwrap();
@@ -203,18 +204,18 @@ impl Scene {
         text.replace(self.organization.as_str(), "here")
     }
 
-    async fn keys<S: KeyStore>(&self, store: &Arc<S>) -> Vec<ListedKey> {
+    async fn keys<S: Ledger>(&self, store: &Arc<S>) -> Vec<ListedKey> {
         let query = KeyQuery { limit: 1_000, ..KeyQuery::all(self.organization.clone()) };
         store.list(&query, noon()).await.unwrap().rows
     }
 
-    async fn events<S: KeyStore>(&self, store: &Arc<S>) -> Vec<EventRow> {
+    async fn events<S: Ledger>(&self, store: &Arc<S>) -> Vec<EventRow> {
         let query = EventQuery { limit: 1_000, ..EventQuery::all(self.organization.clone()) };
         store.events(&query).await.unwrap().rows
     }
 
     /// The events of the operation: what happened, and to which key.
-    async fn told<S: KeyStore>(&self, store: &Arc<S>) -> Vec<(String, Option<usize>)> {
+    async fn told<S: Ledger>(&self, store: &Arc<S>) -> Vec<(String, Option<usize>)> {
         let (keys, events) = (self.keys(store).await, self.events(store).await);
         let place = |id: String| keys.iter().position(|listed| listed.key.id == id);
         let begun = noon().saturating_add(Duration::from_secs(120)).as_millis();
@@ -224,7 +225,7 @@ impl Scene {
 
     /// How much of the operation stands, if it is neither nothing nor all: the first change of several, with an event for
     /// each key.
-    async fn is_part<S: KeyStore>(&self, store: &Arc<S>) -> bool {
+    async fn is_part<S: Ledger>(&self, store: &Arc<S>) -> bool {
         let keys = self.keys(store).await;
         let is_revoked = |place: &usize| keys[*place].key.revoked_at.is_some();
         let revoked: Vec<_> =
@@ -291,7 +292,7 @@ pub struct Judge {
 
 impl Judge {
     /// Does the operation once in a process that nobody kills.
-    pub async fn new<S: KeyStore>(operation: Operation, store: &Arc<S>) -> Self {
+    pub async fn new<S: Ledger>(operation: Operation, store: &Arc<S>) -> Self {
         let scene = Scene::new(operation, &format!("whole-{operation:?}"));
         scene.prepare(store).await;
         let head = head(store).await;
@@ -313,7 +314,7 @@ impl Judge {
     }
 
     /// A scene for the next process.
-    pub async fn scene<S: KeyStore>(&mut self, store: &Arc<S>) -> Scene {
+    pub async fn scene<S: Ledger>(&mut self, store: &Arc<S>) -> Scene {
         self.scenes += 1;
         let scene = Scene::new(self.operation, &format!("killed-{:?}-{}", self.operation, self.scenes));
         scene.prepare(store).await;
@@ -323,7 +324,7 @@ impl Judge {
     }
 
     /// Looks at what a process left. Whether another one is to be killed: not if this one was through before its moment.
-    pub async fn goes_on<S: KeyStore>(&mut self, scene: &Scene, store: &Arc<S>, was_killed: bool) -> bool {
+    pub async fn goes_on<S: Ledger>(&mut self, scene: &Scene, store: &Arc<S>, was_killed: bool) -> bool {
         let stands = if was_killed { Some(self.stands(scene, store).await) } else { None };
         if !was_killed {
             assert_eq!(scene.standing(store, self.head).await, self.after);
@@ -343,7 +344,7 @@ impl Judge {
     }
 
     /// After a kill nothing of a change stands, or all of it; and whoever does it then comes to the same end.
-    async fn stands<S: KeyStore>(&self, scene: &Scene, store: &Arc<S>) -> Stands {
+    async fn stands<S: Ledger>(&self, scene: &Scene, store: &Arc<S>) -> Stands {
         let place = format!("{:?} killed at moment {}", self.operation, self.moment);
         let stands = match scene.standing(store, self.head).await {
             found if found == self.after => Stands::All,
@@ -374,7 +375,7 @@ impl Judge {
     }
 }
 
-async fn head<S: KeyStore>(store: &Arc<S>) -> Head {
+async fn head<S: Ledger>(store: &Arc<S>) -> Head {
     match store.changes_since(None).await.unwrap() {
         Changes::Reset { head } => head,
         other => panic!("{other:?}"),

@@ -12,8 +12,8 @@ use tower_api_keys::{
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
-        ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
-        StoreErrorKind, Trail, UsageScope,
+        Ledger, ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows,
+        StoreError, StoreErrorKind, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -135,7 +135,7 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
     }
 }
 
-impl<S: KeyStore> KeyReader for Faulty<S> {
+impl<S: KeyReader> KeyReader for Faulty<S> {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
         self.store.find(id).await
     }
@@ -170,6 +170,20 @@ impl<S: KeyStore> KeyStore for Faulty<S> {
         self.store.owner_status(owner).await
     }
 
+    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.store.put_meta_if_absent(name, value).await
+    }
+
+    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.store.replace_note(name, old, new).await
+    }
+
+    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
+        self.store.prune(prune).await
+    }
+}
+
+impl<S: Ledger> Ledger for Faulty<S> {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.store.record_usage(batch).await
     }
@@ -186,19 +200,7 @@ impl<S: KeyStore> KeyStore for Faulty<S> {
         self.store.events(query).await
     }
 
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.store.put_meta_if_absent(name, value).await
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.store.replace_note(name, old, new).await
-    }
-
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         self.store.trail(attempts, before).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        self.store.prune(prune).await
     }
 }

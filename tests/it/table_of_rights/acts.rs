@@ -8,7 +8,7 @@ use tower_api_keys::{
         Target,
     },
     record::{Hold, Labels},
-    store::KeyStore,
+    store::Ledger,
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 use crate::support::{system, team, user};
 
 /// What the actor is told.
-pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
+pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
     let (id, owner) = (world.target(), cell.owner());
     let seen = |usage: Option<_>| if usage.is_some() { "usage" } else { "bare" };
     let told_of = |page: EventPage| {
@@ -91,7 +91,7 @@ pub async fn act<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager, cell: 
 }
 
 /// What a button for it would be told.
-pub async fn ask<S: KeyStore>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
+pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
     let (owner, key) = (cell.owner(), found(world, &world.target()).await);
     let (of_key, of_owner, of_new) = (Target::listed(&key), Target::Owner(&owner), Target::new_key(&owner));
     let (action, target) = match cell.action {
@@ -139,7 +139,7 @@ fn said(decision: Decision) -> String {
     }
 }
 
-async fn found<S: KeyStore>(world: &World<'_, S>, id: &KeyId) -> KeyInfo {
+async fn found<S: Ledger>(world: &World<'_, S>, id: &KeyId) -> KeyInfo {
     world.manager_of(&world.home).find(id, &system()).await.unwrap()
 }
 

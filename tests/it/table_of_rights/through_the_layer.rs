@@ -9,7 +9,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, OrganizationId, Principal,
     middleware::{Refusal, RequireKeyLayer},
-    store::{KeyStore, MemoryStore},
+    store::{Ledger, MemoryStore},
 };
 
 use super::{
@@ -35,7 +35,7 @@ enum Way {
 struct Told(String);
 
 /// The answer to a request: what the handler told, or the code of a refusal.
-async fn ask<S: KeyStore>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, way: Way) -> String {
+async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, way: Way) -> String {
     let (caller_of, path_of) = match way {
         Way::Home => (&world.home, &world.home),
         Way::StrangerAtHome => (&world.abroad, &world.home),
@@ -77,7 +77,7 @@ async fn ask<S: KeyStore>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, 
     }
 }
 
-async fn play<S: KeyStore>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way: Way) -> Option<String> {
+async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way: Way) -> Option<String> {
     let world = World::new(keys, store);
     let is_held = cell.action == "lift" && role(cell.actor, cell.plan).owner == cell.owner();
     world.prepare(&cell).await;

@@ -6,7 +6,7 @@ use tower_api_keys::{
     key::KeyId,
     manage::{Plan, Rights, RotateKey, TeamRole},
     record::{Hold, KeyRow},
-    store::{AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, KeyStore, ListedKey, OwnerChange, OwnerRef, Write},
+    store::{AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, Ledger, ListedKey, OwnerChange, OwnerRef, Write},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -32,7 +32,7 @@ pub struct Standing {
     pub events: Vec<EventRow>,
 }
 
-impl<'a, S: KeyStore> World<'a, S> {
+impl<'a, S: Ledger> World<'a, S> {
     pub fn new(keys: &'a ApiKeys<S>, store: &'a S) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let organization = |name: &str| OrganizationId::new(format!("{name}-{number}")).unwrap();

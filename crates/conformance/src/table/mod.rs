@@ -3,8 +3,8 @@
 use tower_api_keys::store::{KeyReader, KeyStore};
 
 use crate::{
-    candidate::Candidate, dropped, event, find, guard, list, list_links, log, meta, owner, prune, race, rehash, repeat,
-    report::Report, usage, write,
+    candidate::Candidate, dropped, find, guard, list, list_links, log, meta, owner, prune, rehash, repeat,
+    report::Report, write,
 };
 
 /// The table of clauses: number, function and text, which are said nowhere else. New clauses go to the end: a number never
@@ -25,12 +25,15 @@ macro_rules! clauses {
     };
 }
 
+mod ledger_table;
 mod pair_table;
 mod portable_table;
 
+use ledger_table::LEDGER;
 use pair_table::PAIR;
 use portable_table::PORTABLE;
 
+pub(super) use ledger_table::ledger_clauses;
 pub(super) use pair_table::pair_clauses;
 pub(super) use portable_table::portable_clauses;
 
@@ -112,28 +115,12 @@ clauses! {
         "A second revocation changes nothing and is no conflict: the first one's time and author stay.";
     "S8" write::a_foreign_key_is_not_revoked
         "Another organization's key is missing to a revocation, as an absent one is.";
-    "S9" write::nothing_un_revokes
-        "Nothing un-revokes: no update, no re-hash, no use, no hold or lift of its owner, no repeated older change, \
-         no new key of the same id.";
-    "S10" write::a_change_is_whole_or_nothing
-        "A change is done whole or not at all: one write that conflicts leaves no key, no status, no event and no \
-         row in the log of those before and after it.";
     "S11" write::writes_see_those_before_them
         "Each write sees those before it in the same change, and the effects come in the order of the writes.";
     "S12" write::fifty_writes_are_done
         "A change of fifty writes is done.";
-    "S13" write::a_write_has_its_event
-        "Each write that changed something has its one event, as it was given, in the order of the writes.";
-    "S14" write::what_changes_nothing_has_no_event
-        "What changed nothing has no event: a second revocation, hold or closing, a lift of nothing, a change that \
-         failed.";
-    "S15" repeat::a_repeated_change_is_done_once
-        "A change that is applied again, by its id, gets its first answer and does nothing, whatever happened since.";
     "S16" repeat::a_failed_change_can_be_tried_again
         "A change that failed was not done, and can be tried again when it fits.";
-    "S17" repeat::an_idempotency_key_works_once
-        "An idempotency key works once: another change with the same bytes is refused and does nothing, the same \
-         change gets its first answer.";
     "S18" guard::live_means_neither_absent_nor_revoked_nor_expired
         "`Live` holds for a key that is neither absent nor revoked nor expired, which it is from the very \
          millisecond of its expiry.";
@@ -143,8 +130,6 @@ clauses! {
     "S20" guard::active_means_neither_held_nor_closed
         "`OwnerActive` holds for an owner nobody ever held and for one that was lifted, not under either hold, nor \
          after closing; other owners do not matter.";
-    "S21" guard::the_guard_that_fails_is_named
-        "The conflict says which guard does not hold, by its place, and nothing is written.";
     "S22" guard::guards_come_before_the_writes
         "Guards look at what stands before the writes, and all of them must hold.";
     "S23" owner::a_hold_is_lifted_by_itself_only
@@ -155,33 +140,10 @@ clauses! {
     "S25" owner::closing_is_final
         "Closing is final: a second one changes nothing, holding and lifting conflict, and holds that stood then \
          stay.";
-    "S26" rehash::a_rehash_replaces_three_columns
-        "A re-hash replaces hash, tag and pepper id, and nothing else: no version, no event.";
     "S27" rehash::a_rehash_needs_the_old_hash
         "A re-hash needs the very hash that stands; another one, or an absent key, changes nothing.";
     "S28" rehash::a_revoked_key_is_not_rehashed
         "A revoked key is not re-hashed.";
-    "S29" usage::counts_add_up
-        "Counts add up over batches, effects, sources and writers, and the last use is the latest of all, \
-         whichever came last.";
-    "S30" usage::a_batch_counts_once
-        "A batch counts once: the same sequence of the same writer again, or an older one, adds nothing.";
-    "S31" usage::counts_without_a_key_are_taken
-        "Counts of no key, or of a key the store does not have, are taken like others, with all that come with them.";
-    "S32" usage::use_leaves_the_record_alone
-        "Being used leaves a key's record and its events as they are.";
-    "S33" event::events_are_numbered_in_order
-        "Events are numbered in the order they were written, each above every one before, from changes and appended \
-         alike.";
-    "S34" event::an_event_comes_back
-        "An event comes back as it was written, every column set or not, byte by byte.";
-    "S35" event::events_are_found_by_each_condition
-        "Each condition of a query finds its events and no other, and all hold together: a time from is included, a \
-         time until is not.";
-    "S36" event::events_come_in_pages
-        "Events come in pages of the asked size, each after the last one's end, with a word on whether more follow.";
-    "S37" event::foreign_events_are_invisible
-        "Another organization's events are invisible, whatever the conditions.";
     "S38" list::keys_are_listed_by_creation_then_id
         "Keys are listed by time of creation, and by the bytes of their ids where that is equal.";
     "S39" list::a_returned_insert_is_listed
@@ -192,67 +154,25 @@ clauses! {
     "S41" list::liveness_is_that_of_the_query_s_time
         "Live is neither revoked nor expired at the time of the query, and a key is dead from the very millisecond \
          of its expiry.";
-    "S42" list::unused_keys_are_found
-        "Unused since a time are keys whose last success came before it, and those that never had one; refusals are \
-         no use.";
     "S43" list::keys_come_in_pages
         "Lists come in pages of the asked size, each after the last one's end, with a word on whether more follow; \
          keys made in one millisecond are neither lost nor repeated between pages.";
     "S44" list::foreign_keys_are_invisible
         "Another organization's keys are invisible, whatever the conditions.";
-    "S45" list::a_listed_key_is_whole
-        "A listed key is the whole row, with its owner's status and its own use.";
     "S46" meta::a_name_is_written_once
         "The first bytes under a name stay, and whoever comes later is told them.";
     "S47" meta::any_bytes_are_kept
         "Any bytes are kept, none and zeros among them, and names are compared byte by byte.";
     "S48" meta::a_race_for_a_name_has_one_winner
         "Of many that write a name at once one wins, and all are told the same.";
-    "S49" prune::the_default_forgets_nothing
-        "A prune that asks for nothing forgets nothing.";
-    "S50" prune::old_events_are_forgotten
-        "Events before the time are forgotten, those at it and after stay, and new ones are numbered above all that \
-         ever were.";
     "S51" prune::the_log_is_shortened_and_keeps_its_head
         "All rows of the log but the last are forgotten, the head stays, and a reader behind the last is told of \
          everything or of a reset.";
     "S52" prune::old_changes_are_forgotten
         "Results and idempotency keys of changes before the time are forgotten, those at it and after stay.";
-    "S53" prune::what_lives_is_not_forgotten
-        "Whatever is forgotten, keys, their owners' status, their use and what stands under names stay.";
-    "S54" race::one_of_many_revocations_is_written
-        "Of many revocations of one key at once one is written, with one event, and the others change nothing.";
-    "S55" race::one_of_many_inserts_is_written
-        "Of many keys inserted with one id at once one is written.";
-    "S56" race::one_of_many_updates_is_written
-        "Of many updates on one version at once one is written.";
-    "S57" race::one_of_many_successors_is_written
-        "Of many successors of one key at once one is written.";
-    "S58" race::one_of_many_replays_is_written
-        "Of many changes with one idempotency key at once one is written.";
-    "S59" race::one_of_two_keys_survives
-        "Of the end of a rotation (the old key is revoked while the new one lives) and its undoing (the other way \
-         round) at once one is done: never both keys are revoked.";
-    "S60" race::a_change_at_once_is_done_once
-        "One change applied many times at once is done once, and all get the same answer.";
-    "S61" race::no_key_is_issued_after_a_hold
-        "Once a hold is written, no key is: a key issued for an active owner while the owner is held has its event \
-         before the hold's, or does not exist.";
-    "S62" race::a_batch_at_once_counts_once
-        "A batch of counts recorded many times at once counts once.";
-    "S63" race::a_dropped_change_is_whole_or_nothing
-        "A change whose future is dropped is done whole or not at all, and repeating it settles which.";
     "S64" owner::an_owner_s_status_can_be_read
         "The status of an owner without keys can be read: it is told by itself, of the right owner, from the moment a \
          change of it returned.";
-    "S65" usage::ten_thousand_counts_are_taken
-        "A batch of ten thousand counts is taken, and counts once.";
-    "S66" usage::counts_are_read_as_they_stand
-        "Counts are read as they stand, by the bytes of key, outcome and source: of the keys that are asked for and of no \
-         other, each once, and nothing of a key that has none.";
-    "S67" usage::counts_without_a_key_are_read
-        "Counts of refusals that name no key are read as they stand, by the bytes of outcome and source, and no key's \
-         with them.";
     "S68" list_links::successors_are_found
         "Keys are found by the key that they replace, live and dead ones, in the order of lists and in pages, together \
          with any other condition; another organization's are not.";
@@ -265,18 +185,6 @@ clauses! {
     "S71" list_links::a_listed_key_tells_of_its_rotation
         "A listed key names the key of its organization that replaces it and is live at the time of the query, the least \
          id if there are several, and says whether the key that it replaces is such a one.";
-    "S72" event::the_newest_events_come_first
-        "Newest first, events come in falling order of their sequence, in pages, each before the last one's end, with a \
-         word on whether more follow; conditions find the same events.";
-    "S73" event::attempt_lines_are_apart
-        "Entries of the access log are apart: those events whose action begins with `attempt.`, by its bytes, come to those who \
-         ask for attempts and to nobody else, in either order, in pages, and together with any other condition.";
-    "S74" prune::old_attempt_lines_are_forgotten_apart
-        "Entries of the access log are forgotten by a time of their own: those before it, and no other event with them, as none \
-         of them goes with other events.";
-    "S75" write::the_dead_among_many_are_told
-        "A change that revokes several keys, some dead already, is done: its effects come in the order of its writes, \
-         unchanged for the dead, and the events are those of the others.";
     "S76" guard::live_keys_of_an_owner_are_counted
         "`LiveKeysBelow` holds while fewer keys of this very owner than its limit are neither revoked nor expired: not \
          those of another kind, id or organization, and never under a limit of none.";
@@ -284,29 +192,21 @@ clauses! {
         "`IssuedBelow` holds while a user, by themselves and with their keys, made fewer keys of this organization than its \
          limit, dead ones among them, from its first millisecond to its last: not other actors', other organizations' or \
          others' keys'. Of a team, its keys' count.";
-    "S78" race::one_of_many_takes_the_last_place
-        "Of many keys inserted at once where there is room for one more, one is written.";
-    "S79" prune::the_earliest_events_go_first
-        "Where a limit is given, so many events are forgotten and no more, those with the earliest times, whatever their \
-         numbers; and so are entries of the access log, by a limit of their own.";
-    "S80" prune::the_trail_is_counted
-        "Entries of the access log are counted, and apart from them all other events, together with those of them before a time, \
-         and with the time of the latest.";
     "S81" meta::a_note_is_replaced_by_one
         "A note, which is empty at first, is replaced by whoever knows what stands, by one of many at once, and the others \
          are told what stands.";
-    "S82" dropped::a_change_can_be_dropped_at_any_wait
-        "A change that is dropped at any of its waits is done whole or not at all, whatever is done through the same handle \
-         before it is repeated, and repeating it settles which.";
-    "S83" dropped::a_batch_can_be_dropped_at_any_wait
-        "A batch of counts that is dropped at any of its waits and repeated counts once, every row of it.";
-    "S84" dropped::appended_events_can_be_dropped_at_any_wait
-        "Events whose appending is dropped at any of its waits are all written or none.";
 }
 
-/// The number and the text of each.
+/// The number and the text of each, by letter and number.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [READER, STORE, PAIR, PORTABLE].into_iter().flatten().copied()
+    let mut stores: Vec<_> = STORE.iter().chain(LEDGER).copied().collect();
+    stores.sort_by_key(|(number, _)| place(number));
+    READER.iter().copied().chain(stores).chain([PAIR, PORTABLE].into_iter().flatten().copied())
+}
+
+/// Where a number stands among those of its letter.
+pub(super) fn place(number: &str) -> u32 {
+    number.get(1..).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

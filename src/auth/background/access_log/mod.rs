@@ -20,7 +20,7 @@ use crate::{
     owner::OwnerRef,
     principal::{Claims, SharedOwner},
     record::ActorId,
-    store::{Calls, KeyStore, StoreError, StoreErrorKind},
+    store::{Calls, Ledger, StoreError, StoreErrorKind},
     time::Timestamp,
     usage::{Origin, Source},
 };
@@ -148,7 +148,7 @@ struct Taken {
     in_flight: usize,
 }
 
-impl<S: KeyStore> AccessLogWriter<S> {
+impl<S: Ledger> AccessLogWriter<S> {
     pub(crate) fn new(store: Calls<Arc<S>>, lines: Arc<AccessLog>) -> Self {
         Self {
             store,
@@ -162,7 +162,7 @@ impl<S: KeyStore> AccessLogWriter<S> {
     /// Writes every line that was queued before this call.
     ///
     /// # Errors
-    /// Those of [`KeyStore::append_events`]. Lines that were not written are kept, unless nobody can say whether they
+    /// Those of [`Ledger::append_events`]. Lines that were not written are kept, unless nobody can say whether they
     /// were: to write them twice would be worse than to say that they may be missing.
     pub(crate) async fn write(&self) -> Result<(), StoreError> {
         let mut taken = self.taken.lock().await;

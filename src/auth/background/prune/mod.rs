@@ -18,7 +18,7 @@ use crate::{
     background::{Background, take_turns},
     log::log,
     random::random_bytes,
-    store::{Calls, KeyStore, Prune, Pruned, StoreError},
+    store::{Calls, KeyStore, Ledger, Prune, Pruned, StoreError},
     time::{Clock, ClockReading, Timestamp},
 };
 
@@ -84,7 +84,7 @@ struct Note {
     attempts: Ration,
 }
 
-impl<S: KeyStore> Pruner<S> {
+impl<S: Ledger> Pruner<S> {
     pub(crate) fn new(store: Calls<Arc<S>>, clock: Arc<dyn Clock>, keep: Keep) -> Self {
         let id = clock.boot().map(|boot| boot.id).or_else(|| random_bytes().ok().map(|bytes| *bytes));
         let name = id.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -10,7 +10,7 @@ use crate::{
     },
     outcome::{Outcome, RefusalCode},
     record::{Hold, KeyRow},
-    store::{KeyStore, OwnerChange},
+    store::{Ledger, OwnerChange},
     usage::{CallHistory, UsageBatch, UsageRow},
 };
 

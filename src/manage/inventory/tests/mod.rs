@@ -17,7 +17,7 @@ use crate::{
         fixture::{Bench, person, plain_change, system, user},
     },
     record::KeyRow,
-    store::{KeyStore, Write},
+    store::{KeyStore, Ledger, Write},
     usage::{UsageBatch, UsageRow},
 };
 

@@ -11,7 +11,7 @@ use crate::{
         fixture::{Bench, system, team, user},
     },
     record::{Hold, KeyRow},
-    store::{KeyStore, Liveness, OwnerChange, Write},
+    store::{Ledger, Liveness, OwnerChange, Write},
     usage::{UsageBatch, UsageRow},
 };
 

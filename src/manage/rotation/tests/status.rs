@@ -11,7 +11,7 @@ use crate::{
         fixture::{Bench, person, system, team, team_id, time, user, user_id},
     },
     outcome::RefusalCode,
-    store::KeyStore,
+    store::Ledger,
     usage::{UsageBatch, UsageRow},
 };
 

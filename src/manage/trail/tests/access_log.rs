@@ -5,7 +5,7 @@ use crate::{
         AuditQuery, Plan, Rights, TeamRole,
         fixture::{Bench, system, team, team_id, user_id},
     },
-    store::KeyStore,
+    store::Ledger,
 };
 
 const BLUE: &str = "BBBBBBBBBBBBBBBBBBBB";

@@ -12,7 +12,7 @@ use crate::{
         fixture::{ACTING, Bench, Fault, person, principal, system, team, team_id, user, user_id},
     },
     record::Hold,
-    store::{EventQuery, KeyStore, OwnerChange},
+    store::{EventQuery, Ledger, OwnerChange},
     usage::Source,
 };
 

@@ -8,7 +8,7 @@ use crate::{
         AuditQuery, Plan, Rights, TeamRole,
         fixture::{ACTING, Bench, principal, system, team, team_id, time, user_id},
     },
-    store::KeyStore,
+    store::Ledger,
 };
 
 const SINCE: &str = "2026-03-01T00:00:00Z";

@@ -7,7 +7,7 @@ use crate::{
         fixture::{ACTING, Bench, person, principal, system, team, team_id, time, user, user_id},
     },
     record::{ActorId, KeyRow},
-    store::KeyStore,
+    store::Ledger,
     usage::{Source, UsageBatch, UsageRow},
 };
 

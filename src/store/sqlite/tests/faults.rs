@@ -3,7 +3,10 @@ use rusqlite::ErrorCode;
 use super::{Folder, change, id, key, revoke};
 use crate::{
     owner::OrganizationId,
-    store::{Changes, EventQuery, Head, KeyQuery, KeyReader, KeyStore, SqliteStore, StoreError, StoreErrorKind, Write},
+    store::{
+        Changes, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Ledger, SqliteStore, StoreError, StoreErrorKind,
+        Write,
+    },
     time::Timestamp,
 };
 

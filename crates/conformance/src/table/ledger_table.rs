@@ -1,0 +1,122 @@
+//! The clauses of whole stores: those of [`Ledger`], and those of [`KeyStore`](tower_api_keys::store::KeyStore) that only a
+//! ledger shows. They share the letter `S` and its numbers with the clauses that need no ledger.
+
+use tower_api_keys::store::Ledger;
+
+use crate::{
+    candidate::Candidate, dropped, event, guard, list, prune, race, rehash, repeat, report::Report, usage, write,
+};
+
+clauses! {
+    ledger_clauses, LEDGER, Ledger;
+    "S9" write::nothing_un_revokes
+        "Nothing un-revokes: no update, no re-hash, no use, no hold or lift of its owner, no repeated older change, \
+         no new key of the same id.";
+    "S10" write::a_change_is_whole_or_nothing
+        "A change is done whole or not at all: one write that conflicts leaves no key, no status, no event and no \
+         row in the log of those before and after it.";
+    "S13" write::a_write_has_its_event
+        "Each write that changed something has its one event, as it was given, in the order of the writes.";
+    "S14" write::what_changes_nothing_has_no_event
+        "What changed nothing has no event: a second revocation, hold or closing, a lift of nothing, a change that \
+         failed.";
+    "S15" repeat::a_repeated_change_is_done_once
+        "A change that is applied again, by its id, gets its first answer and does nothing, whatever happened since.";
+    "S17" repeat::an_idempotency_key_works_once
+        "An idempotency key works once: another change with the same bytes is refused and does nothing, the same \
+         change gets its first answer.";
+    "S21" guard::the_guard_that_fails_is_named
+        "The conflict says which guard does not hold, by its place, and nothing is written.";
+    "S26" rehash::a_rehash_replaces_three_columns
+        "A re-hash replaces hash, tag and pepper id, and nothing else: no version, no event.";
+    "S29" usage::counts_add_up
+        "Counts add up over batches, effects, sources and writers, and the last use is the latest of all, \
+         whichever came last.";
+    "S30" usage::a_batch_counts_once
+        "A batch counts once: the same sequence of the same writer again, or an older one, adds nothing.";
+    "S31" usage::counts_without_a_key_are_taken
+        "Counts of no key, or of a key the store does not have, are taken like others, with all that come with them.";
+    "S32" usage::use_leaves_the_record_alone
+        "Being used leaves a key's record and its events as they are.";
+    "S33" event::events_are_numbered_in_order
+        "Events are numbered in the order they were written, each above every one before, from changes and appended \
+         alike.";
+    "S34" event::an_event_comes_back
+        "An event comes back as it was written, every column set or not, byte by byte.";
+    "S35" event::events_are_found_by_each_condition
+        "Each condition of a query finds its events and no other, and all hold together: a time from is included, a \
+         time until is not.";
+    "S36" event::events_come_in_pages
+        "Events come in pages of the asked size, each after the last one's end, with a word on whether more follow.";
+    "S37" event::foreign_events_are_invisible
+        "Another organization's events are invisible, whatever the conditions.";
+    "S42" list::unused_keys_are_found
+        "Unused since a time are keys whose last success came before it, and those that never had one; refusals are \
+         no use.";
+    "S45" list::a_listed_key_is_whole
+        "A listed key is the whole row, with its owner's status and its own use.";
+    "S49" prune::the_default_forgets_nothing
+        "A prune that asks for nothing forgets nothing.";
+    "S50" prune::old_events_are_forgotten
+        "Events before the time are forgotten, those at it and after stay, and new ones are numbered above all that \
+         ever were.";
+    "S53" prune::what_lives_is_not_forgotten
+        "Whatever is forgotten, keys, their owners' status, their use and what stands under names stay.";
+    "S54" race::one_of_many_revocations_is_written
+        "Of many revocations of one key at once one is written, with one event, and the others change nothing.";
+    "S55" race::one_of_many_inserts_is_written
+        "Of many keys inserted with one id at once one is written.";
+    "S56" race::one_of_many_updates_is_written
+        "Of many updates on one version at once one is written.";
+    "S57" race::one_of_many_successors_is_written
+        "Of many successors of one key at once one is written.";
+    "S58" race::one_of_many_replays_is_written
+        "Of many changes with one idempotency key at once one is written.";
+    "S59" race::one_of_two_keys_survives
+        "Of the end of a rotation (the old key is revoked while the new one lives) and its undoing (the other way \
+         round) at once one is done: never both keys are revoked.";
+    "S60" race::a_change_at_once_is_done_once
+        "One change applied many times at once is done once, and all get the same answer.";
+    "S61" race::no_key_is_issued_after_a_hold
+        "Once a hold is written, no key is: a key issued for an active owner while the owner is held has its event \
+         before the hold's, or does not exist.";
+    "S62" race::a_batch_at_once_counts_once
+        "A batch of counts recorded many times at once counts once.";
+    "S63" race::a_dropped_change_is_whole_or_nothing
+        "A change whose future is dropped is done whole or not at all, and repeating it settles which.";
+    "S65" usage::ten_thousand_counts_are_taken
+        "A batch of ten thousand counts is taken, and counts once.";
+    "S66" usage::counts_are_read_as_they_stand
+        "Counts are read as they stand, by the bytes of key, outcome and source: of the keys that are asked for and of no \
+         other, each once, and nothing of a key that has none.";
+    "S67" usage::counts_without_a_key_are_read
+        "Counts of refusals that name no key are read as they stand, by the bytes of outcome and source, and no key's \
+         with them.";
+    "S72" event::the_newest_events_come_first
+        "Newest first, events come in falling order of their sequence, in pages, each before the last one's end, with a \
+         word on whether more follow; conditions find the same events.";
+    "S73" event::attempt_lines_are_apart
+        "Entries of the access log are apart: those events whose action begins with `attempt.`, by its bytes, come to those who \
+         ask for attempts and to nobody else, in either order, in pages, and together with any other condition.";
+    "S74" prune::old_attempt_lines_are_forgotten_apart
+        "Entries of the access log are forgotten by a time of their own: those before it, and no other event with them, as none \
+         of them goes with other events.";
+    "S75" write::the_dead_among_many_are_told
+        "A change that revokes several keys, some dead already, is done: its effects come in the order of its writes, \
+         unchanged for the dead, and the events are those of the others.";
+    "S78" race::one_of_many_takes_the_last_place
+        "Of many keys inserted at once where there is room for one more, one is written.";
+    "S79" prune::the_earliest_events_go_first
+        "Where a limit is given, so many events are forgotten and no more, those with the earliest times, whatever their \
+         numbers; and so are entries of the access log, by a limit of their own.";
+    "S80" prune::the_trail_is_counted
+        "Entries of the access log are counted, and apart from them all other events, together with those of them before a time, \
+         and with the time of the latest.";
+    "S82" dropped::a_change_can_be_dropped_at_any_wait
+        "A change that is dropped at any of its waits is done whole or not at all, whatever is done through the same handle \
+         before it is repeated, and repeating it settles which.";
+    "S83" dropped::a_batch_can_be_dropped_at_any_wait
+        "A batch of counts that is dropped at any of its waits and repeated counts once, every row of it.";
+    "S84" dropped::appended_events_can_be_dropped_at_any_wait
+        "Events whose appending is dropped at any of its waits are all written or none.";
+}
