@@ -7,6 +7,7 @@ use crate::{
     owner::{KeyKind, OrganizationId, Owner},
     record::{ActorId, CorruptRow},
     time::Timestamp,
+    words::words,
 };
 
 /// What was done, in two words: `key.issued`. An open set: a newer version of this crate may write more.
@@ -107,6 +108,23 @@ pub enum Subject {
     Owner(Owner),
 }
 
+words! {
+    /// Who may read an event.
+    ///
+    /// ```
+    /// use tower_api_keys::audit::Audience;
+    ///
+    /// assert_eq!(Audience::Organization.as_str(), "organization");
+    /// ```
+    #[non_exhaustive]
+    pub enum Audience {
+        /// Only those who may read the trail of the whole organization: to others it would tell what is hidden from them.
+        Organization = "organization",
+        /// Everybody who may read the trail of the key or the owner that it is about.
+        Subject = "subject",
+    }
+}
+
 /// One line of the audit trail.
 ///
 /// ```
@@ -139,19 +157,39 @@ pub struct Event {
     pub after: Option<String>,
     /// From where it was asked, if the embedder says.
     pub source: Option<String>,
+    /// Who may read it.
+    pub audience: Audience,
 }
 
 impl Event {
     /// An event that is not written yet, with nothing before, after or of its source.
     #[must_use]
     pub fn new(organization: OrganizationId, at: Timestamp, actor: ActorId, action: Action, subject: Subject) -> Self {
-        Self { sequence: 0, organization, at, actor, action, subject, before: None, after: None, source: None }
+        Self {
+            sequence: 0,
+            organization,
+            at,
+            actor,
+            action,
+            subject,
+            before: None,
+            after: None,
+            source: None,
+            audience: Audience::Subject,
+        }
     }
 
     /// This event, with what stood before and what stands since.
     #[must_use]
     pub fn with_change(mut self, before: Option<String>, after: Option<String>) -> Self {
         (self.before, self.after) = (before, after);
+        self
+    }
+
+    /// This event, for this audience. Default: [`Audience::Subject`].
+    #[must_use]
+    pub fn with_audience(mut self, audience: Audience) -> Self {
+        self.audience = audience;
         self
     }
 
@@ -196,6 +234,8 @@ pub struct EventRow {
     pub after: Option<String>,
     /// From where.
     pub source: Option<String>,
+    /// [`Audience`]; `subject` or `organization`.
+    pub audience: String,
 }
 
 impl EventRow {
@@ -222,6 +262,7 @@ impl EventRow {
             before: None,
             after: None,
             source: None,
+            audience: "subject".into(),
         }
     }
 }
@@ -244,6 +285,7 @@ impl From<&Event> for EventRow {
             before: event.before.clone(),
             after: event.after.clone(),
             source: event.source.clone(),
+            audience: event.audience.as_str().to_owned(),
         }
     }
 }
@@ -252,11 +294,7 @@ impl TryFrom<&EventRow> for Event {
     type Error = CorruptRow;
 
     fn try_from(row: &EventRow) -> Result<Self, Self::Error> {
-        let kind = match row.owner_kind.as_str() {
-            "user" => KeyKind::User,
-            "team" => KeyKind::Team,
-            _ => return Err(CorruptRow::new("owner_kind")),
-        };
+        let kind: KeyKind = row.owner_kind.parse().map_err(|_| CorruptRow::new("owner_kind"))?;
         let owner = Owner::new(kind, &row.owner).map_err(|_| CorruptRow::new("owner"))?;
         let key = row.key.as_deref().map(KeyId::new).transpose().map_err(|_| CorruptRow::new("key"))?;
         Ok(Self {
@@ -272,6 +310,7 @@ impl TryFrom<&EventRow> for Event {
             before: row.before.clone(),
             after: row.after.clone(),
             source: row.source.clone(),
+            audience: row.audience.parse().map_err(|_| CorruptRow::new("audience"))?,
         })
     }
 }

@@ -189,7 +189,7 @@ impl<R: KeyReader> Inner<R> {
 
     fn known(&self, id: &KeyId, found: &FoundKey) -> Result<Known, AuthError> {
         let record = KeyRecord::try_from(&found.key);
-        let owner = OwnerStatus::try_from(&found.owner);
+        let owner = found.status();
         let known = record.and_then(|record| owner.map(|owner| Known::new(record, owner)));
         known.map_err(|corrupt| self.unreadable(*id, OwnerRef::of(&found.key)).with_source(corrupt))
     }
@@ -255,6 +255,7 @@ impl<R: KeyReader> Inner<R> {
             proved_by: self.id,
             key_name: record.name.as_str().into(),
             scopes: record.scopes.clone(),
+            limits: record.limits.clone(),
             expires_at: record.expires_at,
         }
     }

@@ -22,6 +22,7 @@ pub(crate) struct Claims {
     pub(crate) proved_by: u32,
     pub(crate) key_name: Box<str>,
     pub(crate) scopes: Scopes,
+    pub(crate) limits: Option<Box<str>>,
     pub(crate) expires_at: Option<Timestamp>,
 }
 

@@ -127,6 +127,13 @@ impl Principal {
         self.scopes().allows(scope)
     }
 
+    /// What the service said of the key's limits when it was made, in its own words: a rate, a budget. Nothing here
+    /// enforces them. None if nothing was said.
+    #[must_use]
+    pub fn limits(&self) -> Option<&str> {
+        self.0.claims.limits.as_deref()
+    }
+
     /// The first moment at which the key is refused, if it has one.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
@@ -330,6 +337,7 @@ impl FakePrincipal {
             proved_by: 0,
             key_name: "fake".into(),
             scopes: self.scopes,
+            limits: None,
             expires_at: None,
         })
     }

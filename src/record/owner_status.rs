@@ -44,6 +44,16 @@ impl OwnerStatus {
         self.suspended_at.is_none() && self.plan_held_at.is_none() && self.closed_at.is_none()
     }
 
+    /// The status of an owner in an organization with that one: whatever holds for either, since the earlier of the two.
+    pub(crate) fn within(self, organization: Self) -> Self {
+        let earlier = |one: Option<Timestamp>, other: Option<Timestamp>| one.into_iter().chain(other).min();
+        Self {
+            suspended_at: earlier(self.suspended_at, organization.suspended_at),
+            plan_held_at: earlier(self.plan_held_at, organization.plan_held_at),
+            closed_at: earlier(self.closed_at, organization.closed_at),
+        }
+    }
+
     /// Whether this hold stands.
     #[must_use]
     pub const fn has(&self, hold: Hold) -> bool {

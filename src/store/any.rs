@@ -3,13 +3,12 @@ use std::{fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
+    Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
     Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
 };
@@ -90,7 +89,7 @@ erased! {
     apply(change: &'a Change) -> Applied;
     rehash(id: &'a KeyId, old: &'a str, new: &'a RehashedKey) -> bool;
     list(query: &'a KeyQuery, now: Timestamp) -> Page<ListedKey>;
-    owner_status(owner: &'a OwnerRef) -> OwnerStatusRow;
+    owner_status(owner: &'a OwnerRef) -> FoundOwner;
     record_usage(batch: &'a UsageBatch) -> ();
     usage(of: &'a UsageScope) -> Vec<UsageRow>;
     append_events(events: &'a [EventRow]) -> ();
@@ -132,7 +131,7 @@ impl KeyStore for AnyStore {
         self.0.list(query, now).await
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         self.0.owner_status(owner).await
     }
 

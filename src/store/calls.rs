@@ -9,13 +9,12 @@ use std::{
 use futures_util::FutureExt;
 
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
+    Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
     Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
 };
@@ -86,7 +85,7 @@ calls! {
     guarded_change apply(change: &Change) -> Applied;
     guarded_change rehash(id: &KeyId, old: &str, new: &RehashedKey) -> bool;
     guarded list(query: &KeyQuery, now: Timestamp) -> Page<ListedKey>;
-    guarded owner_status(owner: &OwnerRef) -> OwnerStatusRow;
+    guarded owner_status(owner: &OwnerRef) -> FoundOwner;
     guarded_change record_usage(batch: &UsageBatch) -> ();
     guarded usage(of: &UsageScope) -> Vec<UsageRow>;
     guarded_change append_events(events: &[EventRow]) -> ();

@@ -1,3 +1,4 @@
+use super::contract::FoundKey;
 use crate::{
     key::KeyId,
     owner::{OrganizationId, Owner},
@@ -103,6 +104,7 @@ pub struct KeyCursor {
 /// let listed = ListedKey {
 ///     key: row,
 ///     owner: OwnerStatusRow::default(),
+///     organization: OwnerStatusRow::default(),
 ///     creator: OwnerStatusRow::default(),
 ///     usage: UsageTotals::default(),
 ///     successor: None,
@@ -116,6 +118,8 @@ pub struct ListedKey {
     pub key: KeyRow,
     /// Its owner's status.
     pub owner: OwnerStatusRow,
+    /// Its organization's status.
+    pub organization: OwnerStatusRow,
     /// The status of the user who made it, in the key's organization; the default if there is no row of it, and for keys
     /// that a key or the system made.
     pub creator: OwnerStatusRow,
@@ -126,6 +130,12 @@ pub struct ListedKey {
     pub successor: Option<String>,
     /// Whether the key that it replaces is one of the same organization, and live at the `now` of the query.
     pub predecessor_is_live: bool,
+}
+
+impl From<ListedKey> for FoundKey {
+    fn from(ListedKey { key, owner, organization, .. }: ListedKey) -> Self {
+        Self { key, owner, organization }
+    }
 }
 
 /// Whose counts of use to read.

@@ -210,7 +210,7 @@ impl KeyManager {
         let found = found.ok_or_else(|| self.absent(actor, KeyAction::SeeUsage, id))?;
         let record = KeyRecord::try_from(&found.key);
         self.permit_usage(actor, &found, record.as_ref().ok())?;
-        let known = match record.and_then(|record| Ok((record, OwnerStatus::try_from(&found.owner)?))) {
+        let known = match record.and_then(|record| Ok((record, found.status()?))) {
             Ok((record, owner)) => Ok(Readable {
                 owner_changed_by: self.who_changed(&record.owner, &owner, actor).await?,
                 knows_pepper: self.0.hasher.knows_pepper(&record.hash),

@@ -263,7 +263,7 @@ impl KeyManager {
         let mut more = false;
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
-                let found = FoundKey { key: row.key, owner: row.owner };
+                let found = FoundKey::from(row);
                 match self.sight(actor, &found) {
                     Sight::Hidden(_) => {}
                     Sight::Seen(..) if misuse.made.len() >= usize::from(MOST) => more = true,

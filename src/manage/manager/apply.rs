@@ -12,7 +12,7 @@ use crate::{
     owner::Owner,
     random::random_bytes,
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, KeyStore, Lease, StoreError, StoreErrorKind,
+        Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, IdempotentRequest, KeyStore, Lease, StoreError, StoreErrorKind,
         Write,
     },
     time::Timestamp,
@@ -29,7 +29,7 @@ pub(in crate::manage) struct Wanted {
     pub(in crate::manage) guards: Vec<(Guard, Unmet)>,
     /// The room for one more key that there must be, too.
     pub(in crate::manage) quotas: Vec<(Guard, Quota)>,
-    pub(in crate::manage) dedupe: Option<String>,
+    pub(in crate::manage) idempotency: Option<IdempotentRequest>,
 }
 
 /// One write, and what the audit trail says of it.
@@ -60,7 +60,7 @@ impl Wanted {
 
     /// These writes under no guard of their own.
     pub(in crate::manage) fn all(at: Timestamp, writes: Vec<WantedWrite>) -> Self {
-        Self { at, writes, guards: Vec::new(), quotas: Vec::new(), dedupe: None }
+        Self { at, writes, guards: Vec::new(), quotas: Vec::new(), idempotency: None }
     }
 }
 
@@ -68,7 +68,7 @@ impl KeyManager {
     /// Writes what the actor wants, with its events, if the actor may still act at that moment. One outcome for each
     /// write.
     pub(in crate::manage) async fn apply(&self, actor: &Actor, wanted: Wanted) -> Result<Vec<Effect>, ManageError> {
-        let Wanted { at, writes, mut guards, quotas, dedupe } = wanted;
+        let Wanted { at, writes, mut guards, quotas, idempotency } = wanted;
         guards.extend(self.guards_of(actor));
         // Last: an actor who may not act any more is told of that.
         guards.extend(
@@ -77,7 +77,7 @@ impl KeyManager {
         let (guards, unmet): (Vec<_>, Vec<_>) = guards.into_iter().unzip();
         let (writes, events): (Vec<_>, Vec<_>) =
             writes.into_iter().map(|wanted| self.audited(actor, at, wanted)).unzip();
-        let change = Change { id: new_change_id()?, at, writes, guards, dedupe };
+        let change = Change { id: new_change_id()?, at, writes, guards, idempotency };
         // Ends the lease however this call ends, and if it is dropped half-way: the change may have been made by then.
         let ended = EndOnDrop(&self.0.lease);
         let effects = match self.apply_until_known(&change).await {
@@ -174,8 +174,8 @@ impl KeyManager {
     /// Why an owner is not given a key: closed, or held.
     async fn inactive(&self, owner: &Owner) -> Result<ManageError, ManageError> {
         let owner = self.owner_ref(owner);
-        let status = self.0.store.owner_status(&owner).await?;
-        let closed = status.closed_at.is_some();
+        let status = self.0.store.owner_status(&owner).await?.status().map_err(ManageError::corrupt)?;
+        let closed = status.closed_at().is_some();
         let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerHeld };
         Ok(ManageError::new(kind))
     }

@@ -35,7 +35,7 @@ use crate::{
 
 pub(super) use apply::{Unmet, Wanted, WantedWrite};
 pub(super) use issue::{is_idempotency_key, summary};
-pub(super) use sight::{Shown, Sight, read};
+pub(super) use sight::{Shown, Sight};
 pub(super) use walk::{LARGEST_PAGE, Walk, before, cursor};
 
 /// Looks after the keys of one organization. Cheap to clone.
@@ -158,8 +158,7 @@ impl KeyManager {
     /// Whether this owner is held or closed, whoever asks.
     pub(in crate::manage) async fn status_of(&self, owner: &Owner) -> Result<OwnerStatus, ManageError> {
         let of = self.owner_ref(owner);
-        let row = self.0.store.owner_status(&of).await?;
-        OwnerStatus::try_from(&row).map_err(ManageError::corrupt)
+        self.0.store.owner_status(&of).await?.status().map_err(ManageError::corrupt)
     }
 
     /// The key of this id, if the actor may do this to it.

@@ -1,6 +1,9 @@
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::{
+    audit::Action,
     key::{KeyId, redact},
     owner::TeamId,
     record::Labels,
@@ -43,6 +46,16 @@ pub(in crate::manage) enum SuccessorExpiry {
 }
 
 impl RotateKey {
+    /// All that it asks for, to tell a repeat from another request.
+    pub(in crate::manage) fn asked(&self) -> impl Serialize {
+        let Self { id, into_team, name, labels, scopes, expiry, old_key_ends_at, idempotency_key: _ } = self;
+        let expiry = match *expiry {
+            SuccessorExpiry::AsBefore => (false, None),
+            SuccessorExpiry::At(end) => (true, end),
+        };
+        (Action::KEY_ROTATION_BEGUN, id, into_team, name, labels, scopes, expiry, old_key_ends_at)
+    }
+
     /// A new key in the place of this one: of the same owner, with its name, labels, scopes and expiry.
     pub const fn of(old: KeyId) -> Self {
         Self {

@@ -8,7 +8,7 @@ use super::{
     key_rows::find,
     list::list,
     log::changes_since,
-    owner_rows::standing_owner_status,
+    owner_rows::find_owner,
     session::transact,
     store::{Inner, PostgresStore},
     upkeep::{prune, put_meta_if_absent, replace_note, trail},
@@ -18,9 +18,8 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     owner::OwnerRef,
-    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
+        Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, ListedKey, Page, Prune,
         Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
@@ -73,8 +72,8 @@ impl KeyStore for PostgresStore {
         Ok(page(list(&self.0.sessions, &self.0.sql, query, now).await?, query.limit))
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
-        Ok(standing_owner_status(&self.0.sessions, &self.0.sql, owner).await?)
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
+        Ok(find_owner(&self.0.sessions, &self.0.sql, owner).await?)
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {

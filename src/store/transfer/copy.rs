@@ -129,6 +129,8 @@ pub struct Copied {
     pub owners: u64,
     /// Keys.
     pub keys: u64,
+    /// What is left of purged keys.
+    pub tombstones: u64,
     /// Counts of use.
     pub usage: u64,
     /// Events.
@@ -141,7 +143,7 @@ impl Copied {
     /// Rows of all tables together.
     #[must_use]
     pub const fn rows(&self) -> u64 {
-        self.meta + self.owners + self.keys + self.usage + self.events
+        self.meta + self.owners + self.keys + self.tombstones + self.usage + self.events
     }
 
     fn add(&mut self, rows: &Rows, written: u64) {
@@ -149,6 +151,7 @@ impl Copied {
             Rows::Meta(_) => &mut self.meta,
             Rows::Owners(_) => &mut self.owners,
             Rows::Keys(_) => &mut self.keys,
+            Rows::Tombstones(_) => &mut self.tombstones,
             Rows::Usage(_) => &mut self.usage,
             Rows::Events(_) => &mut self.events,
         };
