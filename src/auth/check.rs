@@ -18,7 +18,7 @@ use crate::{
     hash::{TagErrorKind, VerifyError, VerifyErrorKind},
     key::{KeyId, PlaintextKey},
     owner::OwnerRef,
-    principal::{Claims, Principal, SharedOwner},
+    principal::{Claims, Principal, SharedOwner, Texts},
     record::{KeyRecord, OwnerStatus, before_its_end, standing},
     store::{FoundKey, KeyReader, StoreError},
     usage::{Origin, Source},
@@ -253,9 +253,8 @@ impl<R: KeyReader> Inner<R> {
             owner,
             key: record.id,
             proved_by: self.id,
-            key_name: record.name.as_str().into(),
+            texts: Texts::new(record.name.as_str(), record.limits.as_deref()),
             scopes: record.scopes.clone(),
-            limits: record.limits.clone(),
             expires_at: record.expires_at,
         }
     }
@@ -306,7 +305,7 @@ mod tests {
             event: EventRow::example(),
         };
         let (id, at) = (ChangeId::from_bytes([1; 16]), Timestamp::MIN);
-        store.apply(&Change { id, at, writes: vec![write], guards: Vec::new(), dedupe: None }).await.unwrap();
+        store.apply(&Change { id, at, writes: vec![write], guards: Vec::new(), idempotency: None }).await.unwrap();
         authenticator.0.hasher.break_next_run();
         let error = authenticator.authenticate(key.expose_secret()).await.unwrap_err();
         assert_eq!(error.kind(), AuthErrorKind::HashFailed);

@@ -17,6 +17,8 @@ pub(crate) use name::misleads;
 pub use name::{InvalidName, KeyName};
 pub(crate) use new_keys::NewKeys;
 pub use owner_status::{Hold, OwnerStatus, OwnerStatusRow};
-pub(crate) use row::{labels_text, with_key_columns};
+pub(crate) use row::labels_text;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use row::with_key_columns;
 pub use row::{CorruptRow, KeyRow};
 pub(crate) use standing::{Standing, before_its_end, standing};

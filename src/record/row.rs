@@ -88,6 +88,7 @@ pub struct KeyRow {
 
 /// Calls a macro with each column of a key in the order of [`KeyRow`], and how a database with types keeps it: text, bytes,
 /// a number, a time, words with blanks between them, or a JSON object.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 macro_rules! with_key_columns {
     ($call:ident) => {
         $call! {
@@ -101,6 +102,7 @@ macro_rules! with_key_columns {
     };
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use with_key_columns;
 
 impl OwnerRef {

@@ -145,6 +145,7 @@ pub enum Write {
 
 /// Whose status a row is: a user's, a team's, or that of an organization, whose kind is `organization` and whose id is
 /// empty.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StatusOf<'a> {
     pub(crate) organization: &'a str,
@@ -152,6 +153,7 @@ pub(crate) struct StatusOf<'a> {
     pub(crate) id: &'a str,
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl<'a> StatusOf<'a> {
     pub(crate) fn organization(organization: &'a OrganizationId) -> Self {
         Self { organization: organization.as_str(), kind: ORGANIZATION, id: "" }
@@ -204,9 +206,11 @@ pub struct KeyUpdate {
 /// conflict; holding or lifting a closed owner is one.
 ///
 /// ```
-/// use tower_api_keys::{record::Hold, store::OwnerChange};
+/// use tower_api_keys::{Timestamp, record::{Hold, OwnerStatusRow}, store::OwnerChange};
 ///
-/// assert_ne!(OwnerChange::Hold(Hold::Suspended), OwnerChange::Lift(Hold::Suspended));
+/// let held = OwnerChange::Hold(Hold::Suspended).applied_to(OwnerStatusRow::default(), Timestamp::MIN)?;
+/// assert_eq!(held.suspended_at, Some(0));
+/// # Ok::<(), tower_api_keys::store::Conflict>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnerChange {
@@ -219,8 +223,11 @@ pub enum OwnerChange {
 }
 
 impl OwnerChange {
-    /// The status after this change of it; what stood already keeps its time.
-    pub(crate) fn applied_to(self, before: OwnerStatusRow, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
+    /// The status after this change of it; what is so already keeps its time.
+    ///
+    /// # Errors
+    /// [`Conflict::OwnerClosed`] if it is closed, and this is no close.
+    pub fn applied_to(self, before: OwnerStatusRow, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
         let now = Some(at.as_millis());
         let mut after = before;
         match self {

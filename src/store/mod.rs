@@ -41,10 +41,12 @@ pub use any::AnyStore;
 #[doc(hidden)]
 pub use any::{ErasedReader, ErasedStore};
 pub(crate) use calls::Calls;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use change::StatusOf;
 pub use change::{
     Applied, AuditedWrite, Change, ChangeId, Effect, Guard, IdempotentRequest, KeyUpdate, OwnerChange, Write,
 };
-pub(crate) use change::{ORGANIZATION, StatusOf, created_by};
+pub(crate) use change::{ORGANIZATION, created_by};
 pub use contract::{FoundKey, FoundOwner, KeyReader, KeyStore};
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use head::Changed;

@@ -121,7 +121,7 @@ async fn apply<S: KeyStore>(store: &S, id: KeyId, write: Write) {
     change.copy_from_slice(&id.as_bytes()[..16]);
     let event = EventRow { action: "elsewhere".into(), ..EventRow::example() };
     let writes = vec![AuditedWrite { write, event }];
-    let change = Change { id: ChangeId::from_bytes(change), at: noon(), writes, guards: vec![], dedupe: None };
+    let change = Change { id: ChangeId::from_bytes(change), at: noon(), writes, guards: vec![], idempotency: None };
     store.apply(&change).await.unwrap();
 }
 

@@ -78,7 +78,7 @@ fn write_elsewhere(store: &MemoryStore, id: u8, write: Write) {
     let actor = ActorId::System(SystemLabel::new("elsewhere").unwrap());
     let event = EventRow::from(&Event::new(OrganizationId::single(), noon(), actor, Action::OWNER_HELD, subject));
     let writes = vec![AuditedWrite { write, event }];
-    let change = Change { id: ChangeId::from_bytes([id; 16]), at: noon(), writes, guards: vec![], dedupe: None };
+    let change = Change { id: ChangeId::from_bytes([id; 16]), at: noon(), writes, guards: vec![], idempotency: None };
     store.apply(&change).now_or_never().unwrap().unwrap();
 }
 

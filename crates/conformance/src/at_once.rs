@@ -5,8 +5,12 @@ use std::iter::zip;
 
 use futures_util::future::{join_all, try_join_all};
 use tower_api_keys::{
+    KeyId,
     record::Hold,
-    store::{Applied, Change, Conflict, Effect, ErasedStore, Guard, OwnerChange, StoreError, StoreErrorKind, Write},
+    store::{
+        Applied, Change, Conflict, Effect, ErasedStore, Guard, IdempotentRequest, OwnerChange, StoreError,
+        StoreErrorKind, Write,
+    },
     usage::UsageBatch,
 };
 
@@ -97,10 +101,17 @@ pub(super) async fn keys_below_a_limit<S: ErasedStore + ?Sized>(handles: &[Candi
 /// Many changes have one idempotency key.
 pub(super) async fn replays<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
+    // Another request each: whichever is first, the others learn which key it made.
     let word = scene.word();
-    let change = |key: &Sample| Change { dedupe: Some(word.clone()), ..scene.insert([key]) };
+    let request = || IdempotentRequest { key: word.clone(), ..scene.request() };
+    let change = |key: &Sample| Change { idempotency: Some(request()), ..scene.insert([key]) };
     let changes: Vec<Change> = scene.keys(MANY)?.iter().map(change).collect();
-    one_wins(handles, &scene, &changes, Conflict::Replay).await.map(drop)
+    one_wins_with(handles, &scene, &changes, |winner| {
+        let key = changes.get(winner).and_then(Change::key_made).and_then(|id| KeyId::new(id).ok());
+        Conflict::IdempotencyKeyUsed { key, same_request: false }
+    })
+    .await
+    .map(drop)
 }
 
 /// A rotation is finished and undone.
@@ -124,7 +135,7 @@ pub(super) async fn ends_of_a_rotation<S: ErasedStore + ?Sized>(handles: &[Candi
 pub(super) async fn one_change<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
-    let change = Change { dedupe: Some(scene.word()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
+    let change = Change { idempotency: Some(scene.request()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
     let effects = try_join_all(handles.iter().cycle().take(MANY).map(|handle| handle.effects(&change))).await?;
     same("the answers", &effects, &vec![vec![Effect::Changed; 2]; MANY])?;
     for handle in handles {
@@ -205,11 +216,24 @@ async fn one_wins<S: ErasedStore + ?Sized>(
     changes: &[Change],
     conflict: Conflict,
 ) -> Result<usize, Unmet> {
+    one_wins_with(handles, scene, changes, |_| conflict).await
+}
+
+/// The same where the conflict tells of the change that was done.
+async fn one_wins_with<S: ErasedStore + ?Sized>(
+    handles: &[Candidate<'_, S>],
+    scene: &Scene,
+    changes: &[Change],
+    conflict: impl Fn(usize) -> Conflict,
+) -> Result<usize, Unmet> {
     let mut before = Vec::new();
     for handle in handles {
         before.push(handle.events(scene).await?.len());
     }
     let answers = applied(handles, changes).await;
+    let winner = answers.iter().position(Result::is_ok);
+    let winner = winner.ok_or_else(|| Unmet::failed("expected one change to be done, saw none"))?;
+    let conflict = conflict(winner);
     let lost = |answer: &&Result<Applied, StoreError>| matches!(answer, Err(error) if error.kind() == StoreErrorKind::Conflict(conflict));
     let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().map_err(StoreError::kind)).collect();
     let won = answers.iter().filter(|answer| answer.is_ok()).count();
@@ -218,5 +242,5 @@ async fn one_wins<S: ErasedStore + ?Sized>(
     for (handle, before) in zip(handles, before) {
         same("the number of events", &handle.events(scene).await?.len(), &(before + 1))?;
     }
-    answers.iter().position(Result::is_ok).ok_or_else(|| Unmet::failed("expected one change to be done, saw none"))
+    Ok(winner)
 }

@@ -5,10 +5,9 @@ use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, Effect, ErasedReader, ErasedStore, EventQuery, FoundKey, Head, KeyQuery, KeyReader,
-        KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, Effect, ErasedReader, ErasedStore, EventQuery, FoundKey, FoundOwner, Head, KeyQuery,
+        KeyReader, KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
@@ -122,7 +121,7 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
         Ok(listed.ok_or_else(|| Unmet::failed("expected `list` to give the key, saw nothing"))?.usage)
     }
 
-    pub(super) async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, Unmet> {
+    pub(super) async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, Unmet> {
         self.subject.owner_status(owner).await.map_err(|error| Unmet::call("owner_status", &error))
     }
 

@@ -49,12 +49,22 @@ pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<
         row.labels = format!("{{{}}}", labels.join(","));
         row.tag = [0xff, 0, 0x80, 0x7f];
         row.pepper_id = Some(i64::from(u32::MAX));
+        row.proof = Some(vec![0, 1, 0xff]);
         row.scopes = "intake:write keys:manage".into();
+        row.allowed_networks = Some("10.0.0.0/8 2001:db8::/32".into());
+        row.limits = Some("{ \"per minute\": 60 }".into());
+        row.imported_from = Some("the old system".into());
+        row.responsible = Some("user:bob".into());
         row.created_by = format!("key:{maker}");
         row.created_via_key = Some(maker.as_str().to_owned());
         row.expires_at = Some(Timestamp::MAX.as_millis());
         row.revoked_at = Some(Timestamp::MIN.as_millis());
         row.revoked_by = Some("system:nightly job".into());
+        row.paused_at = Some(Timestamp::MAX.as_millis());
+        row.paused_by = Some("user:bob".into());
+        row.lineage = maker.as_str().to_owned();
+        row.predecessor_expires_at = Some(Timestamp::MIN.as_millis());
+        row.grace_ends_at = Some(Timestamp::MAX.as_millis());
         row.replaces = Some(predecessor.as_str().to_owned());
     });
     let bare = scene.key()?.with(|row| {
@@ -63,6 +73,7 @@ pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<
         row.labels = "{}".into();
         row.pepper_id = Some(0);
         row.scopes = String::new();
+        row.allowed_networks = Some(String::new());
         row.created_at = Timestamp::MIN.as_millis();
     });
     let ends = scene.key()?.with(|row| {
@@ -70,6 +81,11 @@ pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<
         row.created_at = Timestamp::MAX.as_millis();
         row.expires_at = Some(Timestamp::MIN.as_millis());
         row.revoked_at = Some(Timestamp::MAX.as_millis());
+        row.paused_at = Some(Timestamp::MIN.as_millis());
+        row.predecessor_expires_at = Some(Timestamp::MAX.as_millis());
+        row.grace_ends_at = Some(Timestamp::MIN.as_millis());
+        // The milliseconds of a time that no floating-point number of seconds holds.
+        row.paused_at = Some(253_402_300_799_997);
     });
     for key in [full, bare, ends] {
         candidate.written(&scene.insert([&key])).await?;
@@ -89,7 +105,10 @@ pub(crate) async fn text_is_kept_byte_by_byte<R: KeyReader>(candidate: &Candidat
         };
         let key = scene.key_of(&owner)?.with(|row| {
             row.name = text.to_owned();
-            row.labels = r#"{"b": "1", "a":"\u00e9"}"#.to_owned();
+            row.labels = labels(text);
+            row.limits = Some(text.to_owned());
+            row.imported_from = Some(text.to_owned());
+            row.responsible = Some(text.to_owned());
             row.created_by = format!("user:{text}");
             row.revoked_by = Some(format!("user:{text}"));
             row.revoked_at = Some(row.created_at);
@@ -98,6 +117,12 @@ pub(crate) async fn text_is_kept_byte_by_byte<R: KeyReader>(candidate: &Candidat
         same("a key just inserted", &candidate.found(&key.id).await?.key, &key.row)?;
     }
     Ok(())
+}
+
+/// The form in which labels are kept: no blanks between them, in the order of their names' bytes.
+fn labels(value: &str) -> String {
+    let value = value.replace('\\', r"\\").replace('"', r#"\""#);
+    format!("{{\"a\":\"{value}\",\"aa\":\"1\",\"b\":\"\u{e9}\"}}")
 }
 
 pub(crate) async fn a_dead_key_is_found<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
@@ -162,6 +187,44 @@ pub(crate) async fn a_status_is_one_owner_s<R: KeyReader>(candidate: &Candidate<
         same(&what, &candidate.found(&key.id).await?.owner, &OwnerStatusRow::default())?;
     }
     Ok(())
+}
+
+pub(crate) async fn a_key_comes_with_its_organization_s_status<R: KeyReader>(
+    candidate: &Candidate<'_, R>,
+) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let (key, other) = (scene.key()?, elsewhere.key()?);
+    candidate.written(&scene.insert([&key])).await?;
+    candidate.written(&elsewhere.insert([&other])).await?;
+    let mut expected = OwnerStatusRow::default();
+    same(
+        "the status of an organization that was never held",
+        &candidate.found(&key.id).await?.organization,
+        &expected,
+    )?;
+    let steps = [
+        OwnerChange::Hold(Hold::Suspended),
+        OwnerChange::Hold(Hold::Plan),
+        OwnerChange::Lift(Hold::Suspended),
+        OwnerChange::Close,
+    ];
+    for (millis, step) in (1..).zip(steps) {
+        let now = at(millis);
+        candidate.written(&scene.change(now, vec![Write::Organization(scene.organization(), step)])).await?;
+        match step {
+            OwnerChange::Hold(Hold::Suspended) => expected.suspended_at = Some(now.as_millis()),
+            OwnerChange::Hold(Hold::Plan) => expected.plan_held_at = Some(now.as_millis()),
+            OwnerChange::Lift(_) => expected.suspended_at = None,
+            OwnerChange::Close => expected.closed_at = Some(now.as_millis()),
+            // Not among the steps.
+            _ => {}
+        }
+        let found = candidate.found(&key.id).await?;
+        same(&format!("the organization's status after {step:?}"), &found.organization, &expected)?;
+        same("the status of an owner whose organization is held", &found.owner, &OwnerStatusRow::default())?;
+    }
+    let other = candidate.found(&other.id).await?.organization;
+    same("the status of another organization", &other, &OwnerStatusRow::default())
 }
 
 pub(crate) async fn a_returned_change_is_seen<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {

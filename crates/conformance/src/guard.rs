@@ -80,6 +80,25 @@ pub(crate) async fn active_means_neither_held_nor_closed<S: KeyStore>(
     guarded(candidate, &scene, at(1), guard(&namesake), "another owner of the same id", None).await
 }
 
+pub(crate) async fn active_means_in_an_active_organization<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let guard = || Guard::OwnerActive(scene.owner());
+    let held = Some(Conflict::Guard(0));
+    for hold in [Hold::Plan, Hold::Suspended] {
+        for (step, expected) in [(OwnerChange::Hold(hold), held), (OwnerChange::Lift(hold), None)] {
+            candidate.written(&scene.change(at(1), vec![Write::Organization(scene.organization(), step)])).await?;
+            guarded(candidate, &scene, at(1), guard(), &format!("an organization after {step:?}"), expected).await?;
+        }
+    }
+    let close = |organization| scene.change(at(1), vec![Write::Organization(organization, OwnerChange::Close)]);
+    candidate.written(&close(elsewhere.organization())).await?;
+    guarded(candidate, &scene, at(1), guard(), "another organization that is closed", None).await?;
+    candidate.written(&close(scene.organization())).await?;
+    guarded(candidate, &scene, at(1), guard(), "a closed organization", held).await
+}
+
 pub(crate) async fn live_keys_of_an_owner_are_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
     let (first, second) = (scene.key()?, scene.key()?);

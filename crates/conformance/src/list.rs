@@ -240,7 +240,8 @@ pub(crate) async fn a_listed_key_is_whole<S: KeyStore>(candidate: &Candidate<'_,
 
 /// A key without successor and predecessor, whose creator was never held.
 fn listed(key: KeyRow, owner: OwnerStatusRow, usage: UsageTotals) -> ListedKey {
-    ListedKey { key, owner, creator: OwnerStatusRow::default(), usage, successor: None, predecessor_is_live: false }
+    let active = OwnerStatusRow::default();
+    ListedKey { key, owner, organization: active, creator: active, usage, successor: None, predecessor_is_live: false }
 }
 
 /// Keys made in three milliseconds, in no order, every third one expired long ago.

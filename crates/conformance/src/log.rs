@@ -118,6 +118,20 @@ pub(crate) async fn an_owner_s_status_is_logged<R: KeyReader>(candidate: &Candid
     Ok(())
 }
 
+pub(crate) async fn an_organization_s_status_is_logged<R: KeyReader>(
+    candidate: &Candidate<'_, R>,
+) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let steps = [OwnerChange::Hold(Hold::Plan), OwnerChange::Lift(Hold::Plan), OwnerChange::Close];
+    for step in steps {
+        let before = candidate.head().await?;
+        candidate.written(&scene.change(at(1), vec![Write::Organization(scene.organization(), step)])).await?;
+        let news = News::since(candidate, before).await?;
+        ensure(&format!("{step:?} to be in the log"), news.tells_of_organization(&scene.organization()), &news)?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn changes_come_in_commit_order<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let keys = scene.keys(6)?;

@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     record::{Hold, OwnerStatusRow},
-    store::{Conflict, Effect, KeyStore, OwnerChange, OwnerRef, Write},
+    store::{Conflict, Effect, FoundOwner, KeyStore, OwnerChange, OwnerRef, Write},
 };
 
 use crate::{
@@ -72,22 +72,43 @@ pub(crate) async fn closing_is_final<S: KeyStore>(candidate: &Candidate<'_, S>) 
 pub(crate) async fn an_owner_s_status_can_be_read<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let owner = scene.owner();
-    same(
-        "the status of an owner nobody ever held",
-        &candidate.owner_status(&owner).await?,
-        &OwnerStatusRow::default(),
-    )?;
-    let mut expected = OwnerStatusRow::default();
+    same("the status of an owner nobody ever held", &candidate.owner_status(&owner).await?, &FoundOwner::default())?;
+    let (mut expected, organization) = (OwnerStatusRow::default(), OwnerStatusRow::default());
     for (millis, step) in
         [(1, OwnerChange::Hold(Hold::Plan)), (2, OwnerChange::Lift(Hold::Plan)), (3, OwnerChange::Close)]
     {
         candidate.written(&scene.change(at(millis), vec![Write::Owner(owner.clone(), step)])).await?;
         expected.plan_held_at = (millis == 1).then_some(at(1).as_millis());
         expected.closed_at = (millis == 3).then_some(at(3).as_millis());
-        same(&format!("the status after {step:?}"), &candidate.owner_status(&owner).await?, &expected)?;
+        same(
+            &format!("the status after {step:?}"),
+            &candidate.owner_status(&owner).await?,
+            &FoundOwner { owner: expected, organization },
+        )?;
     }
     let elsewhere = OwnerRef { organization: Scene::new()?.owner().organization, ..owner };
-    same("the status in another organization", &candidate.owner_status(&elsewhere).await?, &OwnerStatusRow::default())
+    same("the status in another organization", &candidate.owner_status(&elsewhere).await?, &FoundOwner::default())
+}
+
+pub(crate) async fn an_organization_is_held_like_an_owner<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    use Effect::{Changed, Unchanged};
+    let scene = Scene::new()?;
+    let step = |step| scene.change(at(1), vec![Write::Organization(scene.organization(), step)]);
+    let (hold, lift) = (OwnerChange::Hold(Hold::Plan), OwnerChange::Lift(Hold::Plan));
+    let steps = [(lift, Unchanged), (hold, Changed), (hold, Unchanged), (lift, Changed), (OwnerChange::Close, Changed)];
+    for (change, expected) in steps.into_iter().chain([(OwnerChange::Close, Unchanged)]) {
+        same(&format!("the effect of {change:?}"), &candidate.effects(&step(change)).await?, &vec![expected])?;
+    }
+    for change in [hold, lift] {
+        let seen = candidate.apply(&step(change)).await;
+        conflicts(&format!("{change:?} of a closed organization"), seen, Conflict::OwnerClosed)?;
+    }
+    let closed = OwnerStatusRow { closed_at: Some(at(1).as_millis()), ..OwnerStatusRow::default() };
+    let expected = FoundOwner { owner: OwnerStatusRow::default(), organization: closed };
+    same("the status of an owner of a closed organization", &candidate.owner_status(&scene.owner()).await?, &expected)?;
+    same("the number of events", &candidate.events(&scene).await?.len(), &3)
 }
 
 /// A key whose owner the plan holds since 1 and an admin suspended at 2.

@@ -81,7 +81,7 @@ pub(crate) async fn a_write_is_listed_through_the_other(pair: &Pair<'_>) -> Resu
         same("the counts that the other handle reads", &counts, &rows)?;
         one.append(&[scene.event(at(1))]).await?;
         one.written(&scene.change(at(1), vec![Write::Owner(scene.owner(), OwnerChange::Close)])).await?;
-        let closed = other.owner_status(&scene.owner()).await?.closed_at;
+        let closed = other.owner_status(&scene.owner()).await?.owner.closed_at;
         same("when the owner was closed", &closed, &Some(at(1).as_millis()))?;
         let (events, seen) = (one.events(&scene).await?, other.events(&scene).await?);
         same("the events that the other handle reads", &seen, &events)?;
@@ -133,10 +133,12 @@ pub(crate) async fn what_was_done_is_known_to_both(pair: &Pair<'_>) -> Result<()
     for [one, other] in pair.rounds(4) {
         let scene = Scene::new()?;
         let key = scene.key()?;
-        let change = Change { dedupe: Some(scene.word()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
+        let change =
+            Change { idempotency: Some(scene.request()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
         one.written(&change).await?;
-        let replay = Change { dedupe: change.dedupe.clone(), ..scene.insert([&scene.key()?]) };
-        conflicts("an idempotency key used elsewhere", other.apply(&replay).await, Conflict::Replay)?;
+        let replay = Change { idempotency: change.idempotency.clone(), ..scene.insert([&scene.key()?]) };
+        let used = Conflict::IdempotencyKeyUsed { key: Some(key.id), same_request: true };
+        conflicts("an idempotency key used elsewhere", other.apply(&replay).await, used)?;
         other.written(&change).await?;
         same("the number of events", &other.events(&scene).await?.len(), &2)?;
         let rows = vec![usage::row(&key, "success", "", 3, 1, 1)];

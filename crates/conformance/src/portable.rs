@@ -7,15 +7,18 @@ use tower_api_keys::{
     KeyKind,
     audit::EventRow,
     record::{Hold, KeyRow, OwnerStatusRow},
-    store::{Changes, MetaRow, OwnerChange, Place, PortableStore, Rows, Write},
+    store::{
+        Changes, Conflict, FoundOwner, MetaRow, OwnerChange, OwnerRow, Place, PortableStore, Rows, Tombstone, Write,
+    },
     usage::{UsageBatch, UsageTotals},
 };
 
 use crate::{
     Candidate, Unmet,
+    follow::News,
     rows::{import, imported, joined, lived_in, new_rows, next_sequence, others, owner_row, refused, singles, stands},
     scene::{Scene, at},
-    unmet::{ensure, same},
+    unmet::{conflicts, ensure, same},
     usage::row as usage_row,
 };
 
@@ -89,7 +92,7 @@ pub(crate) async fn imported_rows_are_like_written_ones<S: PortableStore>(
     let found = candidate.found(&key.id).await?;
     same("an imported key", &found.key, &key.row)?;
     same("the status of its owner", &found.owner, &held)?;
-    same("the status of an imported owner", &candidate.owner_status(&scene.owner()).await?, &held)?;
+    same("the status of an imported owner", &candidate.owner_status(&scene.owner()).await?.owner, &held)?;
     same("the list of keys", &candidate.listed(&scene.query(), at(0)).await?, &vec![key.row.id.clone()])?;
     let totals =
         UsageTotals { successes: 3, last_success_at: Some(at(20)), failures: 2, last_failure_at: Some(at(40)) };
@@ -155,7 +158,7 @@ pub(crate) async fn no_import_un_revokes<S: PortableStore>(candidate: &Candidate
     }
     same("a revoked key after imports of it", &candidate.found(&key.id).await?, &before)?;
     let status = candidate.owner_status(&closed).await?;
-    ensure("a closed owner to stay closed", status.closed_at.is_some(), status)
+    ensure("a closed owner to stay closed", status.owner.closed_at.is_some(), status)
 }
 
 pub(crate) async fn later_events_come_after_imported_ones<S: PortableStore>(
@@ -198,6 +201,41 @@ pub(crate) async fn an_imported_hold_is_logged<S: PortableStore>(candidate: &Can
         }
         seen => Err(Unmet::failed(format!("the log after an import of a hold: expected the owner, saw {seen:?}"))),
     }
+}
+
+pub(crate) async fn an_imported_organization_s_status_is_logged<S: PortableStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let (scene, head) = (Scene::new()?, candidate.head().await?);
+    let status = OwnerStatusRow { closed_at: Some(1), ..OwnerStatusRow::default() };
+    let (organization, kind) = (scene.organization().as_str().to_owned(), "organization".to_owned());
+    imported(candidate, &Rows::Owners(vec![OwnerRow { organization, kind, id: String::new(), status }]), 1).await?;
+    let news = News::since(candidate, head).await?;
+    ensure("the log to tell of the organization", news.tells_of_organization(&scene.organization()), &news)?;
+    let found = candidate.owner_status(&scene.owner()).await?;
+    same(
+        "the status of the organization",
+        &found,
+        &FoundOwner { owner: OwnerStatusRow::default(), organization: status },
+    )
+}
+
+pub(crate) async fn no_key_has_the_id_of_a_purged_one<S: PortableStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    let tombstone = Tombstone {
+        id: key.row.id.clone(),
+        organization: Scene::new()?.organization().as_str().to_owned(),
+        lineage: key.row.lineage.clone(),
+        created_via_key: None,
+        revoked_at: Some(1),
+    };
+    imported(candidate, &Rows::Tombstones(vec![tombstone]), 1).await?;
+    conflicts("a key of an id that is gone", candidate.apply(&scene.insert([&key])).await, Conflict::IdTaken)?;
+    refused(candidate, &Rows::Keys(vec![scene.key()?.row, key.row])).await?;
+    same("the key", &candidate.find(&key.id).await?, &None)
 }
 
 pub(crate) async fn an_imported_key_goes_on<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use tower_api_keys::{
-    KeyKind,
+    KeyId, KeyKind,
     audit::EventRow,
     record::Hold,
-    store::{Change, Changes, Conflict, Effect, EventQuery, KeyStore, OwnerChange, Prune, Pruned, Write},
+    store::{
+        Change, Changes, Conflict, Effect, EventQuery, IdempotentRequest, KeyStore, OwnerChange, Prune, Pruned, Write,
+    },
     usage::UsageBatch,
 };
 
@@ -159,11 +161,11 @@ pub(crate) async fn the_log_is_shortened_and_keeps_its_head<S: KeyStore>(
 
 pub(crate) async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    let change = |millis, dedupe: &str| {
+    let change = |millis, request: &IdempotentRequest| {
         let change = scene.change(ancient(millis), vec![scene.key()?.insert()]);
-        Ok::<_, Unmet>(Change { dedupe: Some(dedupe.to_owned()), ..change })
+        Ok::<_, Unmet>(Change { idempotency: Some(request.clone()), ..change })
     };
-    let (old_word, young_word) = (scene.word(), scene.word());
+    let (old_word, young_word) = (scene.request(), scene.request());
     let (old, young) = (change(999, &old_word)?, change(1_000, &young_word)?);
     candidate.written(&old).await?;
     candidate.written(&young).await?;
@@ -171,7 +173,9 @@ pub(crate) async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate
     ensure("one change or more to be forgotten", pruned.changes >= 1, pruned)?;
     same("the younger change, repeated", &candidate.effects(&young).await?, &vec![Effect::Changed])?;
     let again = candidate.apply(&change(2_000, &young_word)?).await;
-    conflicts("the younger idempotency key", again, Conflict::Replay)?;
+    let key = young.key_made().and_then(|id| KeyId::new(id).ok());
+    let used = Conflict::IdempotencyKeyUsed { key, same_request: true };
+    conflicts("the younger idempotency key", again, used)?;
     conflicts("the older change, applied anew", candidate.apply(&old).await, Conflict::IdTaken)?;
     candidate.written(&change(2_000, &old_word)?).await
 }

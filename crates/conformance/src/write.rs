@@ -183,7 +183,11 @@ pub(crate) async fn a_change_is_whole_or_nothing<S: KeyStore>(candidate: &Candid
         writes.insert(place, stranger.revoke());
         conflicts("a revocation of nothing", candidate.apply(&scene.change(at(1), writes)).await, Conflict::Missing)?;
         same("a key that a failed change would insert", &candidate.find(&new.id).await?, &None)?;
-        let expected = FoundKey { key: old.row.clone(), owner: OwnerStatusRow::default() };
+        let expected = FoundKey {
+            key: old.row.clone(),
+            owner: OwnerStatusRow::default(),
+            organization: OwnerStatusRow::default(),
+        };
         same("a key that a failed change would revoke", &candidate.found(&old.id).await?, &expected)?;
         same("the events after a failed change", &candidate.events(&scene).await?, &events)?;
         same("the head of the log after a failed change", &candidate.head_if_tracked().await?, &head)?;
@@ -213,6 +217,7 @@ pub(crate) async fn writes_see_those_before_them<S: KeyStore>(candidate: &Candid
             ..key.row.clone()
         },
         owner: OwnerStatusRow { closed_at: Some(at(1).as_millis()), ..OwnerStatusRow::default() },
+        organization: OwnerStatusRow::default(),
     };
     same("a key that one change made, renamed twice and revoked", &found, &expected)?;
 

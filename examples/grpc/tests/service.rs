@@ -161,6 +161,6 @@ async fn insert_unreadable(store: &MemoryStore, key: &PlaintextKey) {
     let subject = Subject::Key(key.id(), UserId::new("alice").unwrap().into());
     let event = EventRow::from(&Event::new(OrganizationId::single(), at, actor, Action::KEY_ISSUED, subject));
     let writes = vec![AuditedWrite { write: Write::Insert(row), event }];
-    let change = Change { id: ChangeId::from_bytes([1; 16]), at, writes, guards: vec![], dedupe: None };
+    let change = Change { id: ChangeId::from_bytes([1; 16]), at, writes, guards: vec![], idempotency: None };
     store.apply(&change).await.unwrap();
 }

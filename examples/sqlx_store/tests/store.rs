@@ -126,7 +126,7 @@ async fn a_dropped_change_leaves_no_transaction_open() {
             at: Timestamp::from_millis(row.created_at).unwrap(),
             writes: vec![AuditedWrite { write: Write::Insert(row), event: EventRow::example() }],
             guards: vec![],
-            dedupe: None,
+            idempotency: None,
         };
         {
             let mut applied = pin!(store.apply(&change));

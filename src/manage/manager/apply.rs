@@ -12,8 +12,8 @@ use crate::{
     owner::Owner,
     random::random_bytes,
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, IdempotentRequest, KeyStore, Lease, StoreError, StoreErrorKind,
-        Write,
+        Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, IdempotentRequest, KeyStore, Lease,
+        StoreError, StoreErrorKind, Write,
     },
     time::Timestamp,
 };

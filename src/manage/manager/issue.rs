@@ -48,7 +48,8 @@ impl KeyManager {
         }
         let limits = request.limits.map(checked_limits).transpose()?;
         let idempotency = request.idempotency_key.map(|key| {
-            let asked = (Action::KEY_ISSUED.as_str(), &request.owner, &name, &labels, &scopes, request.expires_at, &limits);
+            let asked =
+                (Action::KEY_ISSUED.as_str(), &request.owner, &name, &labels, &scopes, request.expires_at, &limits);
             self.idempotent(&key, actor, &asked)
         });
         let idempotency = idempotency.transpose()?;

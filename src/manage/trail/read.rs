@@ -3,9 +3,7 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
 };
 
-use super::{
-    query::{AuditEntry, AuditQuery, EventPage},
-};
+use super::query::{AuditEntry, AuditQuery, EventPage};
 use crate::{
     audit::{Audience, Event, EventRow, Subject},
     key::KeyId,

@@ -9,8 +9,9 @@ use std::{
 
 use self::tables::Tables;
 use super::{
-    Applied, Change, Changes, EventQuery, Exported, FoundKey, FoundOwner, Head, HeadCell, KeyQuery, KeyReader, KeyStore, ListedKey,
-    OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EventQuery, Exported, FoundKey, FoundOwner, Head, HeadCell, KeyQuery, KeyReader,
+    KeyStore, ListedKey, OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, Trail,
+    UsageScope,
 };
 use crate::{
     audit::EventRow,

@@ -94,9 +94,10 @@ async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at
             let has_one = is_true(session, &sql.has_live_successor, &[&id.as_str(), &at]).await?;
             (!has_one, Conflict::Successor)
         }
-        Guard::OwnerActive(of) => {
-            (found_owner(&session.rows(&sql.statuses, &StatusOf::owner(of).parameters()).await?)?.is_active(), Conflict::Guard(place))
-        }
+        Guard::OwnerActive(of) => (
+            found_owner(&session.rows(&sql.statuses, &StatusOf::owner(of).parameters()).await?)?.is_active(),
+            Conflict::Guard(place),
+        ),
     };
     if holds { Ok(()) } else { Err(conflict.into()) }
 }

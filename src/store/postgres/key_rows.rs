@@ -5,11 +5,7 @@ use tokio_postgres::{
     types::{Json, ToSql, Type},
 };
 
-use super::{
-    failure::Failure,
-    link::Link,
-    time::IsTime,
-};
+use super::{failure::Failure, link::Link, time::IsTime};
 use crate::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow, with_key_columns},
@@ -99,11 +95,7 @@ with_key_columns!(read_and_write);
 pub(super) const FOUND_COLUMNS: usize = KEY_COLUMNS + 6;
 
 pub(super) fn found_key(row: &Row) -> Result<FoundKey, Failure> {
-    Ok(FoundKey {
-        key: key_row(row)?,
-        owner: status(row, KEY_COLUMNS)?,
-        organization: status(row, KEY_COLUMNS + 3)?,
-    })
+    Ok(FoundKey { key: key_row(row)?, owner: status(row, KEY_COLUMNS)?, organization: status(row, KEY_COLUMNS + 3)? })
 }
 
 fn tag(bytes: &[u8]) -> Result<[u8; 4], Failure> {

@@ -139,17 +139,16 @@ pub(super) const EXPORT_TOMBSTONES: &str =
 pub(super) const EXPORT_USAGE: &str =
     rows_after!(api_key_usage (usage_columns!()) by "key_id, outcome, source": "$1, $2, $3", "$4", "$5");
 pub(super) const EXPORT_EVENTS: &str = rows_after!(api_key_events (event_columns!()) by "sequence": "$1", "$2", "$3");
-pub(super) const IMPORT_META: &str = import!(api_key_meta (meta_columns!()));
-pub(super) const DIFFERING_META: &str =
-    differing!(api_key_meta (meta_columns!()) by "name": "pg_catalog.unnest($1)");
-pub(super) const IMPORT_OWNERS: &str = import!(api_key_owners (owner_columns!()));
+pub(super) const IMPORT_META: &str = import!(api_key_meta(meta_columns!()));
+pub(super) const DIFFERING_META: &str = differing!(api_key_meta (meta_columns!()) by "name": "pg_catalog.unnest($1)");
+pub(super) const IMPORT_OWNERS: &str = import!(api_key_owners(owner_columns!()));
 pub(super) const DIFFERING_OWNERS: &str = differing!(
     api_key_owners (owner_columns!()) by "organization, kind, id": "unnest($1, $2, $3)"
 );
-pub(super) const IMPORT_TOMBSTONES: &str = import!(api_key_tombstones (tombstone_columns!()));
+pub(super) const IMPORT_TOMBSTONES: &str = import!(api_key_tombstones(tombstone_columns!()));
 pub(super) const DIFFERING_TOMBSTONES: &str =
     differing!(api_key_tombstones (tombstone_columns!()) by "id": "pg_catalog.unnest($1)");
-pub(super) const IMPORT_USAGE: &str = import!(api_key_usage (usage_columns!()));
+pub(super) const IMPORT_USAGE: &str = import!(api_key_usage(usage_columns!()));
 pub(super) const DIFFERING_USAGE: &str = differing!(
     api_key_usage (usage_columns!()) by "key_id, outcome, source": "unnest($1, $2, $3)"
 );

@@ -35,7 +35,11 @@ async fn insert(session: &Session<'_>, sql: &Sql, row: &KeyRow) -> Result<Effect
     let rows = [KeyRow { version: 1, ..row.clone() }];
     let columns = key_parameters(&rows);
     let columns = columns.each_ref().map(|column| &**column as &(dyn ToSql + Sync));
-    if session.execute(&sql.insert_keys, &columns).await? == 0 { Err(Conflict::IdTaken.into()) } else { Ok(Effect::Changed) }
+    if session.execute(&sql.insert_keys, &columns).await? == 0 {
+        Err(Conflict::IdTaken.into())
+    } else {
+        Ok(Effect::Changed)
+    }
 }
 
 async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<Effect, Failure> {
@@ -48,7 +52,10 @@ async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<
         return Err(Conflict::Version.into());
     }
     session
-        .execute(&sql.update, &[&organization, &id, &update.name, &update.labels, &update.scopes, &update.expires_at.written()])
+        .execute(
+            &sql.update,
+            &[&organization, &id, &update.name, &update.labels, &update.scopes, &update.expires_at.written()],
+        )
         .await?;
     Ok(Effect::Changed)
 }

@@ -131,9 +131,7 @@ fn check(connection: &Connection, place: usize, guard: &Guard, at: Timestamp) ->
             let has_one: bool = statement.query_row(params![id.as_str(), at], |row| row.get(0))?;
             (!has_one, Conflict::Successor)
         }
-        Guard::OwnerActive(of) => {
-            (find_owner(connection, of)?.is_active(), Conflict::Guard(place))
-        }
+        Guard::OwnerActive(of) => (find_owner(connection, of)?.is_active(), Conflict::Guard(place)),
     };
     if holds { Ok(()) } else { Err(conflict.into()) }
 }

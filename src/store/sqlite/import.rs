@@ -82,8 +82,7 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
         Rows::Tombstones(rows) => {
             for row in rows {
                 if is_absent(&transaction, TOMBSTONE, params![row.id], tombstone, row)? {
-                    let columns =
-                        params![row.id, row.organization, row.lineage, row.created_via_key, row.revoked_at];
+                    let columns = params![row.id, row.organization, row.lineage, row.created_via_key, row.revoked_at];
                     written += insert(&transaction, INSERT_TOMBSTONE, columns)?;
                 }
             }

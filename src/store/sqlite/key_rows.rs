@@ -70,11 +70,7 @@ with_key_columns!(read_and_write);
 pub(super) const FOUND_COLUMNS: usize = KEY_COLUMNS + 6;
 
 pub(super) fn found_key(row: &Row<'_>) -> Result<FoundKey, rusqlite::Error> {
-    Ok(FoundKey {
-        key: key_row(row)?,
-        owner: status(row, KEY_COLUMNS)?,
-        organization: status(row, KEY_COLUMNS + 3)?,
-    })
+    Ok(FoundKey { key: key_row(row)?, owner: status(row, KEY_COLUMNS)?, organization: status(row, KEY_COLUMNS + 3)? })
 }
 
 /// The three columns of a status, from this place on.
@@ -88,7 +84,10 @@ pub(super) fn status(row: &Row<'_>, place: usize) -> Result<OwnerStatusRow, rusq
 
 /// Nothing is inserted under the id of a key that was there once.
 const INSERT: &str = concat!(
-    "insert into api_keys (", key_columns!(), ") select ", key_parameters!(),
+    "insert into api_keys (",
+    key_columns!(),
+    ") select ",
+    key_parameters!(),
     " where not exists (select 1 from api_key_tombstones where id = ?2) on conflict (id) do nothing"
 );
 

@@ -44,7 +44,7 @@ fn change(number: usize, writes: Vec<Write>) -> Change {
     };
     let writes = writes.into_iter().map(|write| AuditedWrite { event: event(&write), write }).collect();
     let id = ChangeId::from_bytes((number as u128).to_be_bytes());
-    Change { id, at: noon(), writes, guards: vec![], dedupe: None }
+    Change { id, at: noon(), writes, guards: vec![], idempotency: None }
 }
 
 /// Keys of three organizations, some revoked, renamed or expired; users, some held or closed; counts, events and names.
@@ -128,7 +128,7 @@ pub async fn content(store: &impl PortableStore) -> Content {
         content.events.extend(store.events(&query).await.unwrap().rows);
     }
     for number in 0..KEYS {
-        content.owners.push(store.owner_status(&user(number)).await.unwrap());
+        content.owners.push(store.owner_status(&user(number)).await.unwrap().owner);
     }
     content
 }

@@ -26,7 +26,7 @@ pub(super) fn revocation_of(id: &KeyId) -> Change {
         at: "2026-03-01T12:00:00Z".parse::<Timestamp>().unwrap(),
         writes: vec![AuditedWrite { write, event }],
         guards: Vec::new(),
-        dedupe: None,
+        idempotency: None,
     }
 }
 

@@ -23,7 +23,7 @@ async fn a_key_revoked_by_another_process_is_seen_at_once() {
     one.apply(&change(2, revoke(1))).await.unwrap();
     let now = other.try_head().unwrap();
     assert_eq!(now, one.try_head().unwrap());
-    let changed = Changes::Changed { head: now, keys: vec![id(1)], owners: vec![] };
+    let changed = Changes::Changed { head: now, keys: vec![id(1)], owners: vec![], organizations: vec![] };
     assert_eq!(other.changes_since(Some(before)).await.unwrap(), changed);
     assert_eq!(other.find(&id(1)).await.unwrap().unwrap().key.revoked_by.as_deref(), Some("user:bob"));
     assert_eq!(other.changes_since(Some(now)).await.unwrap(), Changes::Unchanged);

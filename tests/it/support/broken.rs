@@ -10,8 +10,8 @@ use tower_api_keys::{
     key::KeyId,
     record::{Hold, OwnerStatusRow},
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, Guard, Head, KeyCursor, KeyQuery,
-        KeyReader, KeyStore, KeyUpdate, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned,
+        Applied, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard, Head, KeyCursor,
+        KeyQuery, KeyReader, KeyStore, KeyUpdate, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned,
         RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
@@ -234,7 +234,7 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::IgnoresDedupe => change.dedupe = None,
+            Fault::IgnoresDedupe => change.idempotency = None,
             Fault::AllowsOneMore => {
                 for guard in &mut change.guards {
                     if let Guard::LiveKeysBelow { limit, .. } | Guard::IssuedBelow { limit, .. } = guard {
@@ -329,7 +329,7 @@ impl BrokenStore {
                 at: change.at,
                 writes: vec![audited.clone()],
                 guards: if first { change.guards.clone() } else { Vec::new() },
-                dedupe: change.dedupe.clone().filter(|_| first),
+                idempotency: change.idempotency.clone().filter(|_| first),
             };
             effects.extend(self.sound.apply(&part).await?.effects);
             yield_now().await;
@@ -418,7 +418,8 @@ impl BrokenStore {
             Fault::MistakesCreators => {
                 let team = listed.key.created_by.strip_prefix("user:").and_then(|name| TeamId::new(name).ok());
                 if let Some(team) = team {
-                    listed.creator = self.sound.owner_status(&OwnerRef { organization, owner: team.into() }).await?;
+                    listed.creator =
+                        self.sound.owner_status(&OwnerRef { organization, owner: team.into() }).await?.owner;
                 }
             }
             Fault::PredecessorsLiveOn => listed.predecessor_is_live = listed.key.replaces.is_some(),
@@ -570,7 +571,7 @@ impl KeyStore for BrokenStore {
         Ok(page)
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         self.sound.owner_status(owner).await
     }
 

@@ -146,7 +146,7 @@ impl Scene {
         };
         let id = hash.as_bytes()[..16].try_into().unwrap();
         let writes = (1..MANY).map(write).collect();
-        Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None }
+        Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], idempotency: None }
     }
 
     pub async fn ready<S: KeyStore>(&self, store: &Arc<S>) -> Ready {

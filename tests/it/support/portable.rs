@@ -11,9 +11,9 @@ use tower_api_keys::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
-        ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
-        StoreErrorKind, Trail, UsageScope,
+        Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
+        KeyStore, ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows,
+        StoreError, StoreErrorKind, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -166,7 +166,7 @@ impl<S: KeyStore> KeyStore for Faulty<S> {
         self.store.list(query, now).await
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         self.store.owner_status(owner).await
     }
 

@@ -98,7 +98,7 @@ impl<'a, S: KeyStore> World<'a, S> {
             ..EventRow::example()
         };
         let writes = vec![AuditedWrite { write, event }];
-        let change = Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None };
+        let change = Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], idempotency: None };
         self.store.apply(&change).await.unwrap();
     }
 

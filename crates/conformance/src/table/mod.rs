@@ -43,8 +43,8 @@ clauses! {
     "R3" find::every_column_comes_back
         "Every column comes back as it was written, set or not, at either end of its range.";
     "R4" find::text_is_kept_byte_by_byte
-        "Text is kept byte by byte: quotes, wildcards, outer spaces, the order inside of labels, composed and \
-         decomposed letters.";
+        "Text is kept byte by byte: quotes, wildcards, outer spaces, composed and decomposed letters, also in the values of \
+         labels.";
     "R5" find::a_dead_key_is_found
         "A revoked key is found, and so is an expired one: it is not the store that judges.";
     "R6" find::a_key_comes_with_its_owner_s_status
@@ -90,6 +90,11 @@ clauses! {
     "R24" dropped::a_read_can_be_dropped_at_any_wait
         "A read of a key or of the log that is dropped at any of its waits harms nothing: the next one through the same \
          handle is answered, with all that it would have said.";
+    "R25" find::a_key_comes_with_its_organization_s_status
+        "A key comes with the status of its organization: each hold and its time, the default if that was never held, and \
+         never another organization's.";
+    "R26" log::an_organization_s_status_is_logged
+        "An organization's hold, its lift and the closing are in the log.";
 }
 
 clauses! {
@@ -132,8 +137,8 @@ clauses! {
     "S16" repeat::a_failed_change_can_be_tried_again
         "A change that failed was not done, and can be tried again when it fits.";
     "S17" repeat::an_idempotency_key_works_once
-        "An idempotency key works once: another change with the same bytes is refused and does nothing, the same \
-         change gets its first answer.";
+        "An idempotency key works once: another change with the same bytes is refused and does nothing, and is told which \
+         key the first one made, and whether its request was the same; the same change gets its first answer.";
     "S18" guard::live_means_neither_absent_nor_revoked_nor_expired
         "`Live` holds for a key that is neither absent nor revoked nor expired, which it is from the very \
          millisecond of its expiry.";
@@ -302,6 +307,10 @@ clauses! {
         "A batch of counts that is dropped at any of its waits and repeated counts once, every row of it.";
     "S84" dropped::appended_events_can_be_dropped_at_any_wait
         "Events whose appending is dropped at any of its waits are all written or none.";
+    "S85" owner::an_organization_is_held_like_an_owner
+        "An organization is held, lifted and closed like an owner, by itself, and each change has its event.";
+    "S86" guard::active_means_in_an_active_organization
+        "`OwnerActive` does not hold for an owner whose organization is held or closed.";
 }
 
 /// The number and the text of each.
@@ -318,7 +327,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_a_gap() {
-        for (letter, count) in [('R', 24), ('S', 84), ('C', 21), ('P', 12)] {
+        for (letter, count) in [('R', 26), ('S', 86), ('C', 21), ('P', 14)] {
             let numbers: Vec<_> = all().filter_map(|(number, _)| number.strip_prefix(letter)).collect();
             assert_eq!(numbers, (1..=count).map(|number| number.to_string()).collect::<Vec<_>>());
         }

@@ -36,4 +36,8 @@ clauses! {
         "An imported key changes like any other: by its version, by revocation, and its counts go on.";
     "P12" portable::a_dropped_import_is_whole_or_nothing
         "An import whose future is dropped is done whole or not at all, and repeating it completes it.";
+    "P13" portable::an_imported_organization_s_status_is_logged
+        "The imported status of an organization holds for all its owners, and is in the log when the import returns.";
+    "P14" portable::no_key_has_the_id_of_a_purged_one
+        "No key is inserted or imported under the id of a key that was purged, whosever it was.";
 }

@@ -208,7 +208,7 @@ async fn rows_that_are_no_evidence_go_though_the_clock_is_in_doubt() {
     let writes =
         vec![crate::store::AuditedWrite { write: crate::store::Write::Owner(owner, hold), event: EventRow::example() }];
     let id = crate::store::ChangeId::from_bytes([1; 16]);
-    let change = crate::store::Change { id, at: now, dedupe: None, guards: Vec::new(), writes };
+    let change = crate::store::Change { id, at: now, idempotency: None, guards: Vec::new(), writes };
     store.apply(&change).await.unwrap();
     node.clock.advance(RESULTS + HOUR);
     node.clock.set_wall_clock(now.saturating_add(DAY * 200));

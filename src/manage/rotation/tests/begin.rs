@@ -90,6 +90,8 @@ async fn successor_is_what_the_old_key_is() {
         created_by: "user:alice".into(),
         created_at: bench.now().as_millis(),
         replaces: Some(OLD.into()),
+        lineage: OLD.into(),
+        predecessor_expires_at: old.expires_at,
         version: 1,
         ..old.clone()
     };

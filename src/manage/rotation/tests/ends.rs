@@ -293,19 +293,21 @@ async fn abort_leaves_an_expiry_that_somebody_set_in_the_same_millisecond() {
 }
 
 #[tokio::test]
-async fn abort_that_cannot_know_the_expiry_is_refused() {
-    let begun = Begun::with(None, Some(EARLIER)).await;
-    let prune = Prune { events_before: Some(begun.bench.now()), ..Prune::default() };
-    begun.bench.store.inner.prune(&prune).await.unwrap();
-    assert_eq!(effect(begun.abort(&begun.new).await), Err(ManageErrorKind::RotationForgotten));
-    assert_eq!(begun.standing().await, (true, true));
-    // What the error advises.
-    begun.bench.manager.revoke(&begun.new, &person("alice")).await.unwrap();
-    let again = || RotateKey::of(begun.old);
-    let refused = kind(begun.bench.manager.begin_rotation(again(), &person("alice")).await);
-    assert_eq!(refused, Err(ManageErrorKind::RotationForgotten));
-    let named = again().expires_at(None);
-    assert!(begun.bench.manager.begin_rotation(named, &person("alice")).await.is_ok());
+async fn the_expiry_before_a_rotation_is_known_without_an_audit_trail() {
+    for ends in ["abort", "revoke"] {
+        let begun = Begun::with(None, Some(EARLIER)).await;
+        let prune = Prune { events_before: Some(begun.bench.now()), ..Prune::default() };
+        begun.bench.store.inner.prune(&prune).await.unwrap();
+        if ends == "abort" {
+            begun.abort(&begun.new).await.unwrap();
+            assert_eq!(begun.old_expiry().await, None);
+        } else {
+            begun.bench.manager.revoke(&begun.new, &person("alice")).await.unwrap();
+            assert_eq!(begun.old_expiry().await, Some(time(EARLIER)));
+        }
+        let again = begun.bench.manager.begin_rotation(RotateKey::of(begun.old), &person("alice")).await.unwrap();
+        assert_eq!(again.info().expires_at, None, "{ends}");
+    }
 }
 
 #[tokio::test]
