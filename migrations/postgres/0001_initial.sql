@@ -491,8 +491,8 @@ create table "api_keys".api_key_usage (
     outcome text collate "C" not null,
     source text collate "C" not null,
     count bigint not null,
-    first_at bigint not null,
-    last_at bigint not null,
+    first_at timestamptz(3) not null,
+    last_at timestamptz(3) not null,
     primary key (key_id, outcome, source)
 ) with (fillfactor = 70);
 

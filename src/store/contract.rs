@@ -83,6 +83,12 @@ pub struct FoundKey {
     pub organization: OwnerStatusRow,
 }
 
+impl From<ListedKey> for FoundKey {
+    fn from(ListedKey { key, owner, organization, .. }: ListedKey) -> Self {
+        Self { key, owner, organization }
+    }
+}
+
 impl FoundKey {
     /// What holds for the key: the status of its owner, and whatever holds for all of its organization.
     pub(crate) fn status(&self) -> Result<OwnerStatus, CorruptRow> {

@@ -1,4 +1,3 @@
-use super::contract::FoundKey;
 use crate::{
     key::KeyId,
     owner::{OrganizationId, Owner},
@@ -130,12 +129,6 @@ pub struct ListedKey {
     pub successor: Option<String>,
     /// Whether the key that it replaces is one of the same organization, and live at the `now` of the query.
     pub predecessor_is_live: bool,
-}
-
-impl From<ListedKey> for FoundKey {
-    fn from(ListedKey { key, owner, organization, .. }: ListedKey) -> Self {
-        Self { key, owner, organization }
-    }
 }
 
 /// Whose counts of use to read.

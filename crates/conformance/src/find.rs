@@ -43,7 +43,7 @@ pub(crate) async fn ids_are_compared_byte_by_byte<R: KeyReader>(candidate: &Cand
 pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (maker, predecessor) = (scene.id()?, scene.id()?);
-    let labels: Vec<String> = (0..16).map(|n| format!(r#""label {n}":"{}""#, "w\u{f6}rter".repeat(10))).collect();
+    let labels: Vec<String> = (0..16).map(|n| format!(r#""label {n:02}":"{}""#, "w\u{f6}rter".repeat(10))).collect();
     let full = scene.key()?.with(|row| {
         row.name = "GitHub Actions \u{2013} Produktion \u{1f511}".into();
         row.labels = format!("{{{}}}", labels.join(","));

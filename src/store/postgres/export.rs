@@ -90,7 +90,7 @@ pub(super) fn usage_row(row: &Row) -> Result<UsageRow, Failure> {
         outcome: column(row, 1)?,
         source: column(row, 2)?,
         count: column(row, 3)?,
-        first_at: column(row, 4)?,
-        last_at: column(row, 5)?,
+        first_at: time(row, 4)?,
+        last_at: time(row, 5)?,
     })
 }

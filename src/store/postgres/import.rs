@@ -95,8 +95,8 @@ async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Re
         &all(rows, |row| &row.outcome),
         &all(rows, |row| &row.source),
         &all(rows, |row| row.count),
-        &all(rows, |row| row.first_at),
-        &all(rows, |row| row.last_at),
+        &all(rows, |row| row.first_at.written()),
+        &all(rows, |row| row.last_at.written()),
     ];
     let place = |row: &Row| Ok(Place::Usage(Some((column(row, 0)?, column(row, 1)?, column(row, 2)?))));
     insert(session, &sql.import_usage, &sql.differing_usage, &columns, rows.len(), place).await

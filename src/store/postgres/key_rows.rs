@@ -5,9 +5,8 @@ use tokio_postgres::{
     types::{Json, ToSql, Type},
 };
 
-use super::{failure::Failure, link::Link, time::IsTime};
+use super::{failure::Failure, time::IsTime};
 use crate::{
-    key::KeyId,
     record::{KeyRow, OwnerStatusRow, with_key_columns},
     store::FoundKey,
 };
@@ -20,12 +19,6 @@ pub(super) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, pl
 /// The same of a time, or of none where there may be none.
 pub(super) fn time<T: IsTime>(row: &Row, place: usize) -> Result<T, Failure> {
     Ok(T::read(column(row, place)?))
-}
-
-pub(super) async fn find(link: &Link, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
-    let rows = link.ask(&[&id.as_str()]).await?;
-    let row = rows.first().ok_or_else(|| Failure::Corrupt("a look-up without an answer".into()))?;
-    if column::<Option<&str>>(row, 1)?.is_some() { found_key(row).map(Some) } else { Ok(None) }
 }
 
 /// The columns of a key, as a list.

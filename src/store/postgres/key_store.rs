@@ -5,7 +5,9 @@ use tokio_postgres::types::ToSql;
 use super::{
     apply::apply,
     event_rows::{events, insert_events},
-    key_rows::find,
+    failure::Failure,
+    key_rows::{column, found_key},
+    link::Link,
     list::list,
     log::changes_since,
     owner_rows::find_owner,
@@ -114,6 +116,12 @@ impl KeyStore for PostgresStore {
     async fn prune(&self, what: &Prune) -> Result<Pruned, StoreError> {
         Ok(prune(&self.0.sessions, &self.0.sql, what).await?)
     }
+}
+
+async fn find(link: &Link, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
+    let rows = link.ask(&[&id.as_str()]).await?;
+    let row = rows.first().ok_or_else(|| Failure::Corrupt("a look-up without an answer".into()))?;
+    if column::<Option<&str>>(row, 1)?.is_some() { found_key(row).map(Some) } else { Ok(None) }
 }
 
 fn page<T>(mut rows: Vec<T>, limit: u16) -> Page<T> {

@@ -113,8 +113,14 @@ pub(super) const OWNERS: &[Type] = &[
 ];
 pub(super) const TOMBSTONES: &[Type] =
     &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TIMESTAMPTZ_ARRAY];
-pub(super) const USAGE: &[Type] =
-    &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY];
+pub(super) const USAGE: &[Type] = &[
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::INT8_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+];
 pub(super) const EVENTS: &[Type] = &[
     Type::INT8_ARRAY,
     Type::TEXT_ARRAY,

@@ -153,8 +153,7 @@ async fn no_code_of_a_stranger_s_runs_whatever_the_search_path() {
     let target = PostgresStore::connect_with(&url_as(&server, "keys_owner"), target).await.unwrap();
     copy(&connect_as(&server, "keys_owner").await.unwrap(), &target).await.unwrap();
     let node = client_as(&server, "keys_node").await;
-    for call in ["hold_owner('default', 'team', 'sales', 'plan', 1)", "lift_owner('default', 'team', 'sales', 'plan')"]
-    {
+    for call in ["hold_owner('default', 'team', 'sales', 'plan')", "lift_owner('default', 'team', 'sales', 'plan')"] {
         node.batch_execute(&format!("select keys.api_key_{call}")).await.unwrap();
     }
     assert!(!is_caught(&server).await);

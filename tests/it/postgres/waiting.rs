@@ -58,7 +58,7 @@ async fn every_kind_of_change_says_whose_idle_transaction_it_waited_for() {
     let keys = node_of(node_store(&server).await, tower_api_keys::auth::Freshness::Strict).await;
     let (key, other) = (known_key(&keys).await, known_key(&keys).await);
     let holder = person(&server).await;
-    let holds = format!("begin; update keys.api_keys set expires_at = 4102444800000 where id = '{}'", key.id());
+    let holds = format!("begin; update keys.api_keys set expires_at = '2100-01-01Z' where id = '{}'", key.id());
     holder.batch_execute(&holds).await.unwrap();
     let (pid, manager, admin) = (pid(&holder).await, keys.manager(), admin());
     let team = TeamId::new("engineering").unwrap();

@@ -267,7 +267,7 @@ statements! {
     // rows in one order.
     record_usage: &[
         Type::BYTEA, Type::INT8, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY,
-        Type::INT8_ARRAY, Type::INT8_ARRAY,
+        Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ_ARRAY,
     ], "\
         with next as (\
             insert into {s}.api_key_usage_writers as w (writer, sequence) values ($1, $2) \
