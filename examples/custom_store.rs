@@ -10,7 +10,7 @@ use tower_api_keys::{
     Owner, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, Guard, Head,
         KeyQuery, KeyReader, KeyStore, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey,
@@ -381,10 +381,12 @@ fn stepped(mut status: OwnerStatusRow, step: OwnerChange, now: i64) -> Result<Ow
     let since = match step {
         OwnerChange::Close => &mut status.closed_at,
         _ if status.closed_at.is_some() => return Err(Conflict::OwnerClosed),
-        OwnerChange::Hold(Hold::Plan) | OwnerChange::Lift(Hold::Plan) => &mut status.plan_held_at,
-        OwnerChange::Hold(_) | OwnerChange::Lift(_) => &mut status.suspended_at,
+        OwnerChange::Suspend(Suspension::Plan) | OwnerChange::Reinstate(Suspension::Plan) => {
+            &mut status.plan_suspended_at
+        }
+        OwnerChange::Suspend(_) | OwnerChange::Reinstate(_) => &mut status.suspended_at,
     };
-    *since = if matches!(step, OwnerChange::Lift(_)) { None } else { since.or(Some(now)) };
+    *since = if matches!(step, OwnerChange::Reinstate(_)) { None } else { since.or(Some(now)) };
     Ok(status)
 }
 

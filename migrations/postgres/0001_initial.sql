@@ -77,7 +77,7 @@ create table "api_keys".api_key_owners (
     kind text collate "C" not null,
     id text collate "C" not null,
     suspended_at bigint,
-    plan_held_at bigint,
+    plan_suspended_at bigint,
     closed_at bigint,
     primary key (organization, kind, id)
 );
@@ -230,7 +230,7 @@ set jit = off
 as $$
 begin
     perform "api_keys".api_key_log_owners(array_agg(organization), array_agg(kind), array_agg(id)) from new_rows
-    where suspended_at is not null or plan_held_at is not null or closed_at is not null;
+    where suspended_at is not null or plan_suspended_at is not null or closed_at is not null;
     return null;
 end
 $$;
@@ -262,7 +262,7 @@ set jit = off
 as $$
 begin
     perform "api_keys".api_key_log_owners(array_agg(organization), array_agg(kind), array_agg(id)) from old_rows
-    where suspended_at is not null or plan_held_at is not null or closed_at is not null;
+    where suspended_at is not null or plan_suspended_at is not null or closed_at is not null;
     return null;
 end
 $$;
@@ -310,49 +310,53 @@ create trigger api_key_head_moved
 after update on "api_keys".api_key_head for each row
 execute function "api_keys".api_key_head_moved();
 
--- Holds and lifts an owner inside a transaction of the service's own. `held` is 'suspended' or 'plan'. Both return
--- whether that changed anything; neither touches an owner that is closed. There is no audit event: the service's own
--- transaction knows who did it.
-create function "api_keys".api_key_hold_owner(organization text, kind text, id text, held text, at bigint) returns boolean
+-- Suspends and reinstates an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan'. Both
+-- return whether that changed anything; neither touches an owner that is closed. There is no audit event: the service's
+-- own transaction knows who did it.
+create function "api_keys".api_key_suspend_owner(organization text, kind text, id text, suspension text, at bigint)
+returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     changed integer;
 begin
-    if (kind in ('user', 'team') and held in ('suspended', 'plan') and at between 0 and 253402300799999) is not true then
-        raise exception 'an owner is a user or a team, a hold is suspended or plan, and a time is milliseconds since 1970';
+    if (kind in ('user', 'team') and suspension in ('admin', 'plan') and at between 0 and 253402300799999)
+        is not true
+    then
+        raise exception 'an owner is a user or a team, a suspension admin or plan, and a time milliseconds since 1970';
     end if;
     perform 1 from "api_keys".api_key_head for update;
-    insert into "api_keys".api_key_owners as o (organization, kind, id, suspended_at, plan_held_at)
-    values ($1, $2, $3, case when $4 = 'suspended' then $5 end, case when $4 = 'plan' then $5 end)
+    insert into "api_keys".api_key_owners as o (organization, kind, id, suspended_at, plan_suspended_at)
+    values ($1, $2, $3, case when $4 = 'admin' then $5 end, case when $4 = 'plan' then $5 end)
     on conflict on constraint api_key_owners_pkey do update set
         suspended_at = coalesce(o.suspended_at, excluded.suspended_at),
-        plan_held_at = coalesce(o.plan_held_at, excluded.plan_held_at)
+        plan_suspended_at = coalesce(o.plan_suspended_at, excluded.plan_suspended_at)
     where o.closed_at is null
         and ((excluded.suspended_at is not null and o.suspended_at is null)
-            or (excluded.plan_held_at is not null and o.plan_held_at is null));
+            or (excluded.plan_suspended_at is not null and o.plan_suspended_at is null));
     get diagnostics changed = row_count;
     return changed > 0;
 end
 $$;
 
-create function "api_keys".api_key_lift_owner(organization text, kind text, id text, held text) returns boolean
+create function "api_keys".api_key_reinstate_owner(organization text, kind text, id text, suspension text)
+returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     changed integer;
 begin
-    if (kind in ('user', 'team') and held in ('suspended', 'plan')) is not true then
-        raise exception 'an owner is a user or a team, and a hold is suspended or plan';
+    if (kind in ('user', 'team') and suspension in ('admin', 'plan')) is not true then
+        raise exception 'an owner is a user or a team, and a suspension is admin or plan';
     end if;
     perform 1 from "api_keys".api_key_head for update;
     update "api_keys".api_key_owners o set
-        suspended_at = case when $4 = 'suspended' then null else o.suspended_at end,
-        plan_held_at = case when $4 = 'plan' then null else o.plan_held_at end
+        suspended_at = case when $4 = 'admin' then null else o.suspended_at end,
+        plan_suspended_at = case when $4 = 'plan' then null else o.plan_suspended_at end
     where o.organization = $1 and o.kind = $2 and o.id = $3 and o.closed_at is null
-        and case when $4 = 'suspended' then o.suspended_at else o.plan_held_at end is not null;
+        and case when $4 = 'admin' then o.suspended_at else o.plan_suspended_at end is not null;
     get diagnostics changed = row_count;
     return changed > 0;
 end
@@ -436,7 +440,8 @@ begin
         from pg_proc p cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) grants
         left join pg_roles role on role.oid = grants.grantee
         where p.pronamespace = this::regnamespace and p.proname like 'api\_key%'
-            and p.proname <> all (array['api_key_hold_owner', 'api_key_lift_owner']) and grants.grantee <> p.proowner
+            and p.proname <> all (array['api_key_suspend_owner', 'api_key_reinstate_owner'])
+            and grants.grantee <> p.proowner
         union all
         select format('revoke trigger, references on %s from %s', c.oid::regclass,
             coalesce(quote_ident(role.rolname), 'public'))

@@ -55,7 +55,7 @@ pub enum Conflict {
     IdTaken,
     /// No key of this id exists in this organization.
     Missing,
-    /// The owner is closed for good: it cannot be held or lifted.
+    /// The owner is closed for good: it cannot be suspended or reinstated.
     OwnerClosed,
     /// Another change with the same idempotency key was applied.
     Replay,

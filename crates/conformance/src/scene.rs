@@ -140,7 +140,7 @@ impl Scene {
             Write::Update(update) => about(update.id.as_str(), "key.renamed"),
             Write::Revoke { id, .. } => about(id.as_str(), "key.revoked"),
             Write::Owner(owner, _) => EventRow {
-                action: "owner.held".to_owned(),
+                action: "owner.suspended".to_owned(),
                 owner_kind: owner.owner.kind().as_str().to_owned(),
                 owner: owner.owner.id().to_owned(),
                 ..self.event(at)

@@ -42,9 +42,9 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, clock unsure, rotation under way,
-    /// rotation forgotten (name an expiry), directory unavailable, owner held or closed, replay, quota reached, conflict,
-    /// corrupt record, actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After
-    /// the last, ask for the [rotation](Self::rotation) by the
+    /// rotation forgotten (name an expiry), directory unavailable, owner suspended or closed, replay, quota reached,
+    /// conflict, corrupt record, actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome
+    /// unknown. After the last, ask for the [rotation](Self::rotation) by the
     /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
     /// id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {

@@ -54,7 +54,7 @@ pub(super) fn key_row(row: &Row) -> Result<KeyRow, Failure> {
 pub(super) fn status(row: &Row, place: usize) -> Result<OwnerStatusRow, Failure> {
     Ok(OwnerStatusRow {
         suspended_at: column(row, place)?,
-        plan_held_at: column(row, place + 1)?,
+        plan_suspended_at: column(row, place + 1)?,
         closed_at: column(row, place + 2)?,
     })
 }

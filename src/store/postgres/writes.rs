@@ -150,7 +150,7 @@ async fn change_owner(
     session
         .execute(
             &sql.set_status,
-            &[&organization, &kind, &id, &after.suspended_at, &after.plan_held_at, &after.closed_at],
+            &[&organization, &kind, &id, &after.suspended_at, &after.plan_suspended_at, &after.closed_at],
         )
         .await?;
     Ok(Effect::Changed)

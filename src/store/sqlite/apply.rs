@@ -84,10 +84,10 @@ const HAS_LIVE_SUCCESSOR: &str = "\
     select exists (\
         select 1 from api_keys where replaces = ?1 and revoked_at is null and (expires_at is null or ?2 < expires_at)\
     )";
-const IS_HELD: &str = "\
+const IS_SUSPENDED: &str = "\
     select exists (\
         select 1 from api_key_owners where organization = ?1 and kind = ?2 and id = ?3 \
-        and (suspended_at is not null or plan_held_at is not null or closed_at is not null)\
+        and (suspended_at is not null or plan_suspended_at is not null or closed_at is not null)\
     )";
 
 pub(super) const ISSUED: &str = "\
@@ -130,8 +130,8 @@ fn check(connection: &Connection, place: usize, guard: &Guard, at: Timestamp) ->
         }
         Guard::OwnerActive(of) => {
             let owner = params![of.organization.as_str(), of.owner.kind().as_str(), of.owner.id()];
-            let is_held: bool = connection.prepare_cached(IS_HELD)?.query_row(owner, |row| row.get(0))?;
-            (!is_held, Conflict::Guard(place))
+            let is_suspended: bool = connection.prepare_cached(IS_SUSPENDED)?.query_row(owner, |row| row.get(0))?;
+            (!is_suspended, Conflict::Guard(place))
         }
     };
     if holds { Ok(()) } else { Err(conflict.into()) }

@@ -37,7 +37,7 @@ macro_rules! rows_after {
 
 pub(super) const META: &str = rows_after!("name, value", "api_key_meta", "name", "?1", "?2", "?3");
 pub(super) const OWNERS: &str = rows_after!(
-    "organization, kind, id, suspended_at, plan_held_at, closed_at",
+    "organization, kind, id, suspended_at, plan_suspended_at, closed_at",
     "api_key_owners",
     "organization, kind, id",
     "?1, ?2, ?3",
@@ -121,7 +121,7 @@ pub(super) fn meta_row(row: &Row<'_>) -> Result<MetaRow, rusqlite::Error> {
 }
 
 pub(super) fn owner_row(row: &Row<'_>) -> Result<OwnerRow, rusqlite::Error> {
-    let status = OwnerStatusRow { suspended_at: row.get(3)?, plan_held_at: row.get(4)?, closed_at: row.get(5)? };
+    let status = OwnerStatusRow { suspended_at: row.get(3)?, plan_suspended_at: row.get(4)?, closed_at: row.get(5)? };
     Ok(OwnerRow { organization: row.get(0)?, kind: row.get(1)?, id: row.get(2)?, status })
 }
 

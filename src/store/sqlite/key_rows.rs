@@ -12,7 +12,7 @@ macro_rules! found_columns {
     () => {
         "k.organization, k.id, k.kind, k.owner, k.name, k.labels, k.hash, k.tag, k.pepper_id, k.scopes, k.created_by, \
          k.created_via_key, k.created_at, k.expires_at, k.revoked_at, k.revoked_by, k.replaces, k.version, \
-         o.suspended_at, o.plan_held_at, o.closed_at"
+         o.suspended_at, o.plan_suspended_at, o.closed_at"
     };
 }
 
@@ -38,7 +38,7 @@ pub(super) fn find(connection: &Connection, id: &KeyId) -> Result<Option<FoundKe
 pub(super) const FOUND_COLUMNS: usize = 21;
 
 pub(super) fn found_key(row: &Row<'_>) -> Result<FoundKey, rusqlite::Error> {
-    let owner = OwnerStatusRow { suspended_at: row.get(18)?, plan_held_at: row.get(19)?, closed_at: row.get(20)? };
+    let owner = OwnerStatusRow { suspended_at: row.get(18)?, plan_suspended_at: row.get(19)?, closed_at: row.get(20)? };
     Ok(FoundKey { key: key_row(row)?, owner })
 }
 

@@ -119,7 +119,7 @@ pub struct OwnerRow {
     pub kind: String,
     /// [`UserId`](crate::UserId) or [`TeamId`](crate::TeamId), 1 to 128 bytes.
     pub id: String,
-    /// Holds and closing.
+    /// Suspensions and closing.
     pub status: OwnerStatusRow,
 }
 

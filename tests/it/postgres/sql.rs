@@ -70,50 +70,50 @@ async fn a_key_that_plain_sql_deletes_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn an_owner_is_held_and_lifted_in_the_service_s_own_transaction() {
+async fn an_owner_is_suspended_and_reinstated_in_the_service_s_own_transaction() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
-    let hold = "select keys.api_key_hold_owner('default', 'team', 'engineering', 'suspended', 1767225600000)";
-    let lift = "select keys.api_key_lift_owner('default', 'team', 'engineering', 'suspended')";
+    let suspension = "select keys.api_key_suspend_owner('default', 'team', 'engineering', 'admin', 1767225600000)";
+    let reinstatement = "select keys.api_key_reinstate_owner('default', 'team', 'engineering', 'admin')";
     let changes = async |statement: &str| sql.query_one(statement, &[]).await.unwrap().get::<_, bool>(0);
 
     sql.batch_execute("begin").await.unwrap();
-    assert!(changes(hold).await);
+    assert!(changes(suspension).await);
     assert_eq!(check(&keys, &key).await, Ok(()), "nothing is committed");
     sql.batch_execute("rollback").await.unwrap();
     assert_eq!(check(&keys, &key).await, Ok(()));
 
     sql.batch_execute("begin").await.unwrap();
-    assert!(changes(hold).await);
-    assert!(!changes(hold).await, "held already");
+    assert!(changes(suspension).await);
+    assert!(!changes(suspension).await, "suspended already");
     sql.batch_execute("commit").await.unwrap();
     assert_eq!(check(&keys, &key).await, SUSPENDED);
-    assert!(changes(lift).await);
-    assert!(!changes(lift).await, "lifted already");
+    assert!(changes(reinstatement).await);
+    assert!(!changes(reinstatement).await, "reinstated already");
     assert_eq!(check(&keys, &key).await, Ok(()));
 }
 
 #[tokio::test]
-async fn a_hold_is_lifted_by_itself_only_and_a_closed_owner_stays() {
+async fn a_suspension_ends_by_itself_only_and_a_closed_owner_stays() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
     let call = async |call: &str| {
         sql.query_one(&format!("select keys.api_key_{call}"), &[]).await.map(|row| row.get::<_, bool>(0))
     };
-    assert!(call("hold_owner('default', 'team', 'engineering', 'plan', 1)").await.unwrap());
-    assert!(call("hold_owner('default', 'team', 'engineering', 'suspended', 1)").await.unwrap());
-    assert!(call("lift_owner('default', 'team', 'engineering', 'suspended')").await.unwrap());
+    assert!(call("suspend_owner('default', 'team', 'engineering', 'plan', 1)").await.unwrap());
+    assert!(call("suspend_owner('default', 'team', 'engineering', 'admin', 1)").await.unwrap());
+    assert!(call("reinstate_owner('default', 'team', 'engineering', 'admin')").await.unwrap());
     assert_eq!(check(&keys, &key).await, SUSPENDED);
-    assert!(call("lift_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert!(call("reinstate_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
     assert_eq!(check(&keys, &key).await, Ok(()));
     sql.batch_execute("update keys.api_key_owners set closed_at = 1").await.unwrap();
     assert_eq!(check(&keys, &key).await, SUSPENDED);
-    assert!(!call("hold_owner('default', 'team', 'engineering', 'plan', 1)").await.unwrap());
-    assert!(!call("lift_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
-    assert!(call("hold_owner('default', 'teams', 'engineering', 'plan', 1)").await.is_err());
-    assert!(call("lift_owner('default', 'team', 'engineering', 'closed')").await.is_err());
+    assert!(!call("suspend_owner('default', 'team', 'engineering', 'plan', 1)").await.unwrap());
+    assert!(!call("reinstate_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert!(call("suspend_owner('default', 'teams', 'engineering', 'plan', 1)").await.is_err());
+    assert!(call("reinstate_owner('default', 'team', 'engineering', 'closed')").await.is_err());
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn twenty_thousand_keys_are_revoked_by_one_statement_in_time() {
 }
 
 #[tokio::test]
-async fn a_hold_with_something_missing_is_an_error_and_nothing_is_done() {
+async fn a_suspension_with_something_missing_is_an_error_and_nothing_is_done() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
@@ -194,8 +194,8 @@ async fn a_hold_with_something_missing_is_an_error_and_nothing_is_done() {
         "'default', 'team', null, 'suspended', 1",
         "null, 'team', 'engineering', 'suspended', 1",
     ] {
-        let held = sql.batch_execute(&format!("select keys.api_key_hold_owner({arguments})")).await;
-        assert!(held.is_err(), "{arguments}");
+        let suspended = sql.batch_execute(&format!("select keys.api_key_suspend_owner({arguments})")).await;
+        assert!(suspended.is_err(), "{arguments}");
         assert_eq!(state().await, before, "{arguments}");
     }
     assert_eq!(check(&keys, &key).await, Ok(()));

@@ -20,7 +20,7 @@ macro_rules! found_columns {
     () => {
         "k.organization, k.id, k.kind, k.owner, k.name, k.labels, k.hash, k.tag, k.pepper_id, k.scopes, k.created_by, \
          k.created_via_key, k.created_at, k.expires_at, k.revoked_at, k.revoked_by, k.replaces, k.version, \
-         o.suspended_at, o.plan_held_at, o.closed_at"
+         o.suspended_at, o.plan_suspended_at, o.closed_at"
     };
 }
 
@@ -29,12 +29,12 @@ macro_rules! found_columns {
 macro_rules! list {
     ($keys:literal $(, $indexed:literal)*) => {
         concat!(
-            "select ", found_columns!(), ", c.suspended_at, c.plan_held_at, c.closed_at, \
+            "select ", found_columns!(), ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
              u.successes, u.last_success, u.failures, u.last_failure, h.id, coalesce(p.is_live, false)",
             " from ", $keys, " k left join {s}.api_key_owners o \
              on o.organization {=} k.organization and o.kind {=} k.kind and o.id {=} k.owner \
              left join lateral (\
-                select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
+                select suspended_at, plan_suspended_at, closed_at from {s}.api_key_owners \
                 where organization {=} k.organization and kind {=} 'user' \
                     and pg_catalog.left(k.created_by, 5) {=} 'user:' and id {=} pg_catalog.substr(k.created_by, 6) offset 0\
              ) c on true left join lateral (\
@@ -197,7 +197,7 @@ statements! {
             where organization {=} $1 and kind {=} $2 and owner {=} $3 \
                 and revoked_at is null and (expires_at is null or $4 {<} expires_at) limit $5) live";
     status: &[Type::TEXT, Type::TEXT, Type::TEXT], "\
-        select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
+        select suspended_at, plan_suspended_at, closed_at from {s}.api_key_owners \
         where organization {=} $1 and kind {=} $2 and id {=} $3";
     insert: &[
         Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8,
@@ -219,9 +219,10 @@ statements! {
         update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
         where organization {=} $1 and id {=} any($2) and revoked_at is null returning id";
     set_status: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8], "\
-        insert into {s}.api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+        insert into {s}.api_key_owners (organization, kind, id, suspended_at, plan_suspended_at, closed_at) \
         values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
-        set suspended_at = excluded.suspended_at, plan_held_at = excluded.plan_held_at, closed_at = excluded.closed_at";
+        set suspended_at = excluded.suspended_at, plan_suspended_at = excluded.plan_suspended_at, \
+            closed_at = excluded.closed_at";
     insert_events: &[
         Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
         Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
