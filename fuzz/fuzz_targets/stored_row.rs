@@ -9,7 +9,7 @@ use tower_api_keys::{
     audit::{Event, EventRow},
     hash::KeyHash,
     key::contains_key,
-    record::{Hold, KeyRecord, KeyRow, Labels, OwnerStatus, OwnerStatusRow},
+    record::{Suspension, KeyRecord, KeyRow, Labels, OwnerStatus, OwnerStatusRow},
 };
 
 // Each line replaces one column of a good row: a letter, then the text or the number.
@@ -51,7 +51,7 @@ fn set(row: &mut KeyRow, event: &mut EventRow, status: &mut OwnerStatusRow, colu
         b'l' => row.created_via_key = optional_text(),
         b'm' => (row.created_at, event.at) = (number(), number()),
         b'n' => (row.expires_at, status.suspended_at) = (optional_number(), optional_number()),
-        b'o' => (row.revoked_at, status.plan_held_at) = (optional_number(), optional_number()),
+        b'o' => (row.revoked_at, status.plan_suspended_at) = (optional_number(), optional_number()),
         b'p' => row.revoked_by = optional_text(),
         b'q' => row.replaces = optional_text(),
         b'r' => (row.version, event.sequence) = (number(), number()),
@@ -108,14 +108,14 @@ fn read_event(row: &EventRow) {
 }
 
 fn read_status(row: &OwnerStatusRow) {
-    let columns = [row.suspended_at, row.plan_held_at, row.closed_at];
+    let columns = [row.suspended_at, row.plan_suspended_at, row.closed_at];
     let is_sound = columns.into_iter().flatten().all(is_time);
     match OwnerStatus::try_from(row) {
         Ok(status) => {
             assert!(is_sound, "{row:?}");
             assert_eq!(status.is_active(), columns == [None; 3]);
-            assert_eq!(status.has(Hold::Suspended), row.suspended_at.is_some());
-            assert_eq!(status.has(Hold::Plan), row.plan_held_at.is_some());
+            assert_eq!(status.has(Suspension::Admin), row.suspended_at.is_some());
+            assert_eq!(status.has(Suspension::Plan), row.plan_suspended_at.is_some());
             assert_eq!(status.closed_at().map(Timestamp::as_millis), row.closed_at);
             let _ = json(&status);
         }

@@ -133,12 +133,12 @@ create table "api_keys".api_key_owners (
     kind text collate "C" not null,
     id text collate "C" not null,
     suspended_at timestamptz(3),
-    plan_held_at timestamptz(3),
+    plan_suspended_at timestamptz(3),
     closed_at timestamptz(3),
     primary key (organization, kind, id),
     constraint api_key_owners_times_are_between_1970_and_9999 check (
-        least(suspended_at, plan_held_at, closed_at) >= '1970-01-01Z'
-        and greatest(suspended_at, plan_held_at, closed_at) < '10000-01-01Z'
+        least(suspended_at, plan_suspended_at, closed_at) >= '1970-01-01Z'
+        and greatest(suspended_at, plan_suspended_at, closed_at) < '10000-01-01Z'
     ),
     constraint api_key_owners_only_organizations_have_no_id check ((kind = 'organization') = (id = ''))
 );
@@ -147,7 +147,7 @@ comment on table "api_keys".api_key_owners is 'Users, teams and organizations wh
 comment on column "api_keys".api_key_owners.kind is 'user, team, or organization for all keys of the organization';
 comment on column "api_keys".api_key_owners.id is 'The id of the user or team; empty for the organization';
 comment on column "api_keys".api_key_owners.suspended_at is 'Since when an admin has suspended it';
-comment on column "api_keys".api_key_owners.plan_held_at is 'Since when the plan does not include its keys';
+comment on column "api_keys".api_key_owners.plan_suspended_at is 'Since when the plan does not include its keys';
 comment on column "api_keys".api_key_owners.closed_at is 'When it was closed, which is final';
 
 -- The end of the change log: how many changes there were, and a random id of the last one. Whoever changes something
@@ -307,7 +307,7 @@ set jit = off
 as $$
 begin
     perform "api_keys".api_key_log_owners(array_agg(organization), array_agg(kind), array_agg(id)) from new_rows
-    where suspended_at is not null or plan_held_at is not null or closed_at is not null;
+    where suspended_at is not null or plan_suspended_at is not null or closed_at is not null;
     return null;
 end
 $$;
@@ -339,7 +339,7 @@ set jit = off
 as $$
 begin
     perform "api_keys".api_key_log_owners(array_agg(organization), array_agg(kind), array_agg(id)) from old_rows
-    where suspended_at is not null or plan_held_at is not null or closed_at is not null;
+    where suspended_at is not null or plan_suspended_at is not null or closed_at is not null;
     return null;
 end
 $$;
@@ -387,10 +387,11 @@ create trigger api_key_head_moved
 after update on "api_keys".api_key_head for each row
 execute function "api_keys".api_key_head_moved();
 
--- Holds and lifts an owner inside a transaction of the service's own. `held` is 'suspended' or 'plan'. Both return
--- whether that changed anything; neither touches an owner that is closed. There is no audit event: the service's own
--- transaction knows who did it.
-create function "api_keys".api_key_hold_owner(organization text, kind text, id text, held text, at timestamptz default now())
+-- Suspends and reinstates an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan'. Both
+-- return whether that changed anything; neither touches an owner that is closed. There is no audit event: the service's
+-- own transaction knows who did it.
+create function "api_keys".api_key_suspend_owner(organization text, kind text, id text, suspension text,
+    at timestamptz default now())
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -398,39 +399,40 @@ as $$
 declare
     changed integer;
 begin
-    if (kind in ('user', 'team', 'organization') and held in ('suspended', 'plan') and at is not null) is not true then
-        raise exception 'an owner is a user, a team or an organization, and a hold is suspended or plan';
+    if (kind in ('user', 'team', 'organization') and suspension in ('admin', 'plan') and at is not null) is not true then
+        raise exception 'an owner is a user, a team or an organization, and a suspension is admin or plan';
     end if;
     perform 1 from "api_keys".api_key_head for update;
-    insert into "api_keys".api_key_owners as o (organization, kind, id, suspended_at, plan_held_at)
-    values ($1, $2, $3, case when $4 = 'suspended' then $5 end, case when $4 = 'plan' then $5 end)
+    insert into "api_keys".api_key_owners as o (organization, kind, id, suspended_at, plan_suspended_at)
+    values ($1, $2, $3, case when $4 = 'admin' then $5 end, case when $4 = 'plan' then $5 end)
     on conflict on constraint api_key_owners_pkey do update set
         suspended_at = coalesce(o.suspended_at, excluded.suspended_at),
-        plan_held_at = coalesce(o.plan_held_at, excluded.plan_held_at)
+        plan_suspended_at = coalesce(o.plan_suspended_at, excluded.plan_suspended_at)
     where o.closed_at is null
         and ((excluded.suspended_at is not null and o.suspended_at is null)
-            or (excluded.plan_held_at is not null and o.plan_held_at is null));
+            or (excluded.plan_suspended_at is not null and o.plan_suspended_at is null));
     get diagnostics changed = row_count;
     return changed > 0;
 end
 $$;
 
-create function "api_keys".api_key_lift_owner(organization text, kind text, id text, held text) returns boolean
+create function "api_keys".api_key_reinstate_owner(organization text, kind text, id text, suspension text)
+returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     changed integer;
 begin
-    if (kind in ('user', 'team', 'organization') and held in ('suspended', 'plan')) is not true then
-        raise exception 'an owner is a user, a team or an organization, and a hold is suspended or plan';
+    if (kind in ('user', 'team', 'organization') and suspension in ('admin', 'plan')) is not true then
+        raise exception 'an owner is a user, a team or an organization, and a suspension is admin or plan';
     end if;
     perform 1 from "api_keys".api_key_head for update;
     update "api_keys".api_key_owners o set
-        suspended_at = case when $4 = 'suspended' then null else o.suspended_at end,
-        plan_held_at = case when $4 = 'plan' then null else o.plan_held_at end
+        suspended_at = case when $4 = 'admin' then null else o.suspended_at end,
+        plan_suspended_at = case when $4 = 'plan' then null else o.plan_suspended_at end
     where o.organization = $1 and o.kind = $2 and o.id = $3 and o.closed_at is null
-        and case when $4 = 'suspended' then o.suspended_at else o.plan_held_at end is not null;
+        and case when $4 = 'admin' then o.suspended_at else o.plan_suspended_at end is not null;
     get diagnostics changed = row_count;
     return changed > 0;
 end
@@ -526,7 +528,8 @@ begin
         from pg_proc p cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) grants
         left join pg_roles role on role.oid = grants.grantee
         where p.pronamespace = this::regnamespace and p.proname like 'api\_key%'
-            and p.proname <> all (array['api_key_hold_owner', 'api_key_lift_owner']) and grants.grantee <> p.proowner
+            and p.proname <> all (array['api_key_suspend_owner', 'api_key_reinstate_owner'])
+            and grants.grantee <> p.proowner
         union all
         select format('revoke trigger, references on %s from %s', c.oid::regclass,
             coalesce(quote_ident(role.rolname), 'public'))

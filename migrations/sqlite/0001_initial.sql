@@ -60,7 +60,7 @@ create table api_key_owners (
     kind text not null, -- user, team or organization
     id text not null,
     suspended_at integer,
-    plan_held_at integer,
+    plan_suspended_at integer,
     closed_at integer,
     primary key (organization, kind, id)
 ) strict, without rowid;
@@ -128,7 +128,7 @@ end;
 
 create trigger api_key_owners_inserted
 after insert on api_key_owners
-when new.suspended_at is not null or new.plan_held_at is not null or new.closed_at is not null
+when new.suspended_at is not null or new.plan_suspended_at is not null or new.closed_at is not null
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
     insert into api_key_log (position, change, organization, owner_kind, owner)
@@ -140,7 +140,7 @@ before insert on api_key_owners
 when exists (
     select 1 from api_key_owners
     where organization = new.organization and kind = new.kind and id = new.id
-        and (suspended_at is not null or plan_held_at is not null or closed_at is not null)
+        and (suspended_at is not null or plan_suspended_at is not null or closed_at is not null)
 )
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
@@ -149,9 +149,9 @@ begin
 end;
 
 create trigger api_key_owners_updated
-after update of organization, kind, id, suspended_at, plan_held_at, closed_at on api_key_owners
+after update of organization, kind, id, suspended_at, plan_suspended_at, closed_at on api_key_owners
 when old.organization is not new.organization or old.kind is not new.kind or old.id is not new.id
-    or old.suspended_at is not new.suspended_at or old.plan_held_at is not new.plan_held_at
+    or old.suspended_at is not new.suspended_at or old.plan_suspended_at is not new.plan_suspended_at
     or old.closed_at is not new.closed_at
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
@@ -170,7 +170,7 @@ end;
 
 create trigger api_key_owners_deleted
 after delete on api_key_owners
-when old.suspended_at is not null or old.plan_held_at is not null or old.closed_at is not null
+when old.suspended_at is not null or old.plan_suspended_at is not null or old.closed_at is not null
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
     insert into api_key_log (position, change, organization, owner_kind, owner)

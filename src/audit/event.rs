@@ -28,8 +28,8 @@ impl Action {
     /// key of the first; the others may have been of any key of the organization.
     pub const ATTEMPT_DROPPED: Self = Self(Cow::Borrowed("attempt.dropped"));
     /// A key that is in the store was shown, or a text with its id, and refused; [`Event::after`] is the code of the
-    /// refusal. The actor is the key if it was proved to be that key, which expired, was revoked, or whose owner is held;
-    /// else `system:unproved caller`. Written only where a line for each attempt is asked for.
+    /// refusal. The actor is the key if it was proved to be that key, which expired, was revoked, or whose owner is
+    /// suspended; else `system:unproved caller`. Written only where a line for each attempt is asked for.
     pub const ATTEMPT_REFUSED: Self = Self(Cow::Borrowed("attempt.refused"));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed("key.expiry_set"));
@@ -65,10 +65,10 @@ impl Action {
     pub const MANAGE_DENIED: Self = Self(Cow::Borrowed("manage.denied"));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed("owner.closed"));
-    /// A hold was put on an owner.
-    pub const OWNER_HELD: Self = Self(Cow::Borrowed("owner.held"));
-    /// A hold was lifted from an owner.
-    pub const OWNER_LIFTED: Self = Self(Cow::Borrowed("owner.lifted"));
+    /// An owner was suspended; [`Event::after`] says why.
+    pub const OWNER_SUSPENDED: Self = Self(Cow::Borrowed("owner.suspended"));
+    /// A suspension of an owner was ended; [`Event::before`] says which.
+    pub const OWNER_REINSTATED: Self = Self(Cow::Borrowed("owner.reinstated"));
 
     /// The words as they are stored.
     #[must_use]

@@ -73,8 +73,8 @@ pub enum ManageErrorKind {
     Overloaded,
     /// The user or team is closed, which is final.
     OwnerClosed,
-    /// The user or team the key is for is suspended, or held by its plan.
-    OwnerHeld,
+    /// The user or team the key is for is suspended.
+    OwnerSuspended,
     /// There is no room for one more key.
     QuotaReached(Quota),
     /// The operating system gave no randomness.
@@ -239,7 +239,7 @@ impl fmt::Display for ManageError {
             }
             ManageErrorKind::Overloaded => "too many keys are being made: ask again in a moment",
             ManageErrorKind::OwnerClosed => "the user or team is closed for good: it has no more keys",
-            ManageErrorKind::OwnerHeld => "the user or team is suspended or held by its plan: lift the hold first",
+            ManageErrorKind::OwnerSuspended => "the user or team is suspended: reinstate it first",
             ManageErrorKind::QuotaReached(quota) => return quota.fmt(f),
             ManageErrorKind::Randomness => "nothing can be made at random at the moment, and nothing was changed: ask again",
             ManageErrorKind::Replay => {

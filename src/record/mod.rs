@@ -16,7 +16,8 @@ pub use labels::{InvalidLabels, Labels};
 pub(crate) use name::misleads;
 pub use name::{InvalidName, KeyName};
 pub(crate) use new_keys::NewKeys;
-pub use owner_status::{Hold, OwnerStatus, OwnerStatusRow};
+pub(crate) use owner_status::Stopped;
+pub use owner_status::{OwnerStatus, OwnerStatusRow, Suspension};
 pub(crate) use row::labels_text;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use row::with_key_columns;

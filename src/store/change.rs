@@ -7,7 +7,7 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     owner::{OrganizationId, Owner, OwnerRef},
-    record::{ActorId, Hold, KeyRow, OwnerStatusRow},
+    record::{ActorId, KeyRow, OwnerStatusRow, Suspension},
     time::Timestamp,
     words::words,
 };
@@ -137,9 +137,9 @@ pub enum Write {
         /// [`ActorId`](crate::record::ActorId) of who revokes it.
         by: String,
     },
-    /// Holds, lifts or closes an organization, with all its owners, at the change's time.
+    /// Suspends, reinstates or closes an organization, with all its owners, at the change's time.
     Organization(OrganizationId, OwnerChange),
-    /// Holds, lifts or closes an owner at the change's time.
+    /// Suspends, reinstates or closes an owner at the change's time.
     Owner(OwnerRef, OwnerChange),
 }
 
@@ -202,13 +202,13 @@ pub struct KeyUpdate {
     pub expires_at: Option<i64>,
 }
 
-/// What happens to an owner. A hold that stands, a lift of one that does not, and a second close are unchanged, and no
-/// conflict; holding or lifting a closed owner is one.
+/// What happens to an owner. A second suspension of the same kind, the end of one that there is not, and a second close
+/// change nothing and are no conflicts; to suspend or reinstate a closed owner is one.
 ///
 /// ```
-/// use tower_api_keys::{Timestamp, record::{Hold, OwnerStatusRow}, store::OwnerChange};
+/// use tower_api_keys::{Timestamp, record::{Suspension, OwnerStatusRow}, store::OwnerChange};
 ///
-/// let held = OwnerChange::Hold(Hold::Suspended).applied_to(OwnerStatusRow::default(), Timestamp::MIN)?;
+/// let held = OwnerChange::Suspend(Suspension::Admin).applied_to(OwnerStatusRow::default(), Timestamp::MIN)?;
 /// assert_eq!(held.suspended_at, Some(0));
 /// # Ok::<(), tower_api_keys::store::Conflict>(())
 /// ```
@@ -216,10 +216,10 @@ pub struct KeyUpdate {
 pub enum OwnerChange {
     /// Closes it for good.
     Close,
-    /// Puts a hold on it.
-    Hold(Hold),
-    /// Lifts a hold, and no other.
-    Lift(Hold),
+    /// Ends this suspension, and no other.
+    Reinstate(Suspension),
+    /// Suspends it.
+    Suspend(Suspension),
 }
 
 impl OwnerChange {
@@ -233,10 +233,10 @@ impl OwnerChange {
         match self {
             Self::Close => after.closed_at = before.closed_at.or(now),
             _ if before.closed_at.is_some() => return Err(Conflict::OwnerClosed),
-            Self::Hold(Hold::Plan) => after.plan_held_at = before.plan_held_at.or(now),
-            Self::Hold(Hold::Suspended) => after.suspended_at = before.suspended_at.or(now),
-            Self::Lift(Hold::Plan) => after.plan_held_at = None,
-            Self::Lift(Hold::Suspended) => after.suspended_at = None,
+            Self::Reinstate(Suspension::Admin) => after.suspended_at = None,
+            Self::Reinstate(Suspension::Plan) => after.plan_suspended_at = None,
+            Self::Suspend(Suspension::Admin) => after.suspended_at = before.suspended_at.or(now),
+            Self::Suspend(Suspension::Plan) => after.plan_suspended_at = before.plan_suspended_at.or(now),
         }
         Ok(after)
     }

@@ -6,7 +6,7 @@ use std::iter::zip;
 use futures_util::future::{join_all, try_join_all};
 use tower_api_keys::{
     KeyId,
-    record::Hold,
+    record::Suspension,
     store::{
         Applied, Change, Conflict, Effect, ErasedStore, Guard, IdempotentRequest, OwnerChange, StoreError,
         StoreErrorKind, Write,
@@ -144,20 +144,23 @@ pub(super) async fn one_change<S: ErasedStore + ?Sized>(handles: &[Candidate<'_,
     Ok(())
 }
 
-/// An owner is held while keys are issued for it.
-pub(super) async fn keys_and_a_hold<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+/// An owner is suspended while keys are issued for it.
+pub(super) async fn keys_and_a_suspension<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     for place in [0, 3, 8, 12] {
         let scene = Scene::new()?;
         let issue = |key: &Sample| Change { guards: vec![Guard::OwnerActive(scene.owner())], ..scene.insert([key]) };
         let keys = scene.keys(12)?;
         let mut changes: Vec<Change> = keys.iter().map(issue).collect();
-        changes.insert(place, scene.change(at(1), vec![Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan))]));
+        changes.insert(
+            place,
+            scene.change(at(1), vec![Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan))]),
+        );
         let answers = applied(handles, &changes).await;
         let issued = answers.iter().filter(|answer| answer.is_ok()).count().saturating_sub(1);
         for handle in handles {
             let events = handle.events(&scene).await?;
             let actions: Vec<&str> = events.iter().map(|event| event.action.as_str()).collect();
-            same("the last event of a race between a hold and keys", &actions.last(), &Some(&"owner.held"))?;
+            same("the last event of a race between a suspension and keys", &actions.last(), &Some(&"owner.suspended"))?;
             same("the number of events", &events.len(), &(issued + 1))?;
             let found = handle.list(&scene.query(), at(0)).await?.rows.len();
             same("the number of keys", &found, &issued)?;

@@ -7,7 +7,7 @@ use tokio::task::yield_now;
 use tower_api_keys::{
     KeyKind, OrganizationId, Timestamp,
     key::KeyId,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{KeyReader, OwnerChange, OwnerRef, Write},
 };
 
@@ -144,20 +144,20 @@ pub(crate) async fn a_key_comes_with_its_owner_s_status<R: KeyReader>(
     let key = scene.key()?;
     candidate.written(&scene.insert([&key])).await?;
     let mut expected = OwnerStatusRow::default();
-    same("the status of an owner nobody ever held", &candidate.found(&key.id).await?.owner, &expected)?;
+    same("the status of an owner nobody ever suspended", &candidate.found(&key.id).await?.owner, &expected)?;
     let steps = [
-        OwnerChange::Hold(Hold::Suspended),
-        OwnerChange::Hold(Hold::Plan),
-        OwnerChange::Lift(Hold::Suspended),
+        OwnerChange::Suspend(Suspension::Admin),
+        OwnerChange::Suspend(Suspension::Plan),
+        OwnerChange::Reinstate(Suspension::Admin),
         OwnerChange::Close,
     ];
     for (millis, step) in (1..).zip(steps) {
         let now = at(millis);
         candidate.written(&scene.change(now, vec![Write::Owner(scene.owner(), step)])).await?;
         match step {
-            OwnerChange::Hold(Hold::Suspended) => expected.suspended_at = Some(now.as_millis()),
-            OwnerChange::Hold(Hold::Plan) => expected.plan_held_at = Some(now.as_millis()),
-            OwnerChange::Lift(_) => expected.suspended_at = None,
+            OwnerChange::Suspend(Suspension::Admin) => expected.suspended_at = Some(now.as_millis()),
+            OwnerChange::Suspend(Suspension::Plan) => expected.plan_suspended_at = Some(now.as_millis()),
+            OwnerChange::Reinstate(_) => expected.suspended_at = None,
             OwnerChange::Close => expected.closed_at = Some(now.as_millis()),
             // Not among the steps.
             _ => {}
@@ -169,7 +169,7 @@ pub(crate) async fn a_key_comes_with_its_owner_s_status<R: KeyReader>(
 
 pub(crate) async fn a_status_is_one_owner_s<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
-    let held = scene.owner_named(KeyKind::Team, "a%_x")?;
+    let suspended = scene.owner_named(KeyKind::Team, "a%_x")?;
     let mut others = vec![
         scene.owner_named(KeyKind::User, "a%_x")?,
         elsewhere.owner_named(KeyKind::Team, "a%_x")?,
@@ -178,12 +178,18 @@ pub(crate) async fn a_status_is_one_owner_s<R: KeyReader>(candidate: &Candidate<
     ];
     others.push(scene.owner_named(KeyKind::Team, "a%_x ")?);
     let keys: Vec<Sample> = others.iter().map(|owner| scene.key_of(owner)).collect::<Result<_, _>>()?;
-    let mine = scene.key_of(&held)?;
+    let mine = scene.key_of(&suspended)?;
     candidate.written(&scene.insert(keys.iter().chain([&mine]))).await?;
-    candidate.written(&scene.change(at(1), vec![Write::Owner(held, OwnerChange::Hold(Hold::Plan))])).await?;
-    ensure("the held owner's key to say so", candidate.found(&mine.id).await?.owner.plan_held_at.is_some(), "nothing")?;
+    candidate
+        .written(&scene.change(at(1), vec![Write::Owner(suspended, OwnerChange::Suspend(Suspension::Plan))]))
+        .await?;
+    ensure(
+        "the suspended owner's key to say so",
+        candidate.found(&mine.id).await?.owner.plan_suspended_at.is_some(),
+        "nothing",
+    )?;
     for (key, owner) in keys.iter().zip(others) {
-        let what = format!("the status of {owner:?} when another is held");
+        let what = format!("the status of {owner:?} when another is suspended");
         same(&what, &candidate.found(&key.id).await?.owner, &OwnerStatusRow::default())?;
     }
     Ok(())
@@ -198,30 +204,30 @@ pub(crate) async fn a_key_comes_with_its_organization_s_status<R: KeyReader>(
     candidate.written(&elsewhere.insert([&other])).await?;
     let mut expected = OwnerStatusRow::default();
     same(
-        "the status of an organization that was never held",
+        "the status of an organization that was never suspended",
         &candidate.found(&key.id).await?.organization,
         &expected,
     )?;
     let steps = [
-        OwnerChange::Hold(Hold::Suspended),
-        OwnerChange::Hold(Hold::Plan),
-        OwnerChange::Lift(Hold::Suspended),
+        OwnerChange::Suspend(Suspension::Admin),
+        OwnerChange::Suspend(Suspension::Plan),
+        OwnerChange::Reinstate(Suspension::Admin),
         OwnerChange::Close,
     ];
     for (millis, step) in (1..).zip(steps) {
         let now = at(millis);
         candidate.written(&scene.change(now, vec![Write::Organization(scene.organization(), step)])).await?;
         match step {
-            OwnerChange::Hold(Hold::Suspended) => expected.suspended_at = Some(now.as_millis()),
-            OwnerChange::Hold(Hold::Plan) => expected.plan_held_at = Some(now.as_millis()),
-            OwnerChange::Lift(_) => expected.suspended_at = None,
+            OwnerChange::Suspend(Suspension::Admin) => expected.suspended_at = Some(now.as_millis()),
+            OwnerChange::Suspend(Suspension::Plan) => expected.plan_suspended_at = Some(now.as_millis()),
+            OwnerChange::Reinstate(_) => expected.suspended_at = None,
             OwnerChange::Close => expected.closed_at = Some(now.as_millis()),
             // Not among the steps.
             _ => {}
         }
         let found = candidate.found(&key.id).await?;
         same(&format!("the organization's status after {step:?}"), &found.organization, &expected)?;
-        same("the status of an owner whose organization is held", &found.owner, &OwnerStatusRow::default())?;
+        same("the status of an owner whose organization is suspended", &found.owner, &OwnerStatusRow::default())?;
     }
     let other = candidate.found(&other.id).await?.organization;
     same("the status of another organization", &other, &OwnerStatusRow::default())
@@ -249,9 +255,13 @@ pub(crate) async fn key_and_status_are_of_one_moment<R: KeyReader>(candidate: &C
     candidate.written(&scene.insert([&key])).await?;
     let writer = async {
         for version in 1..=ROUNDS {
-            let held = version % 2 == 1;
-            let step = if held { OwnerChange::Hold(Hold::Plan) } else { OwnerChange::Lift(Hold::Plan) };
-            let name = if held { "held" } else { "free" };
+            let suspended = version % 2 == 1;
+            let step = if suspended {
+                OwnerChange::Suspend(Suspension::Plan)
+            } else {
+                OwnerChange::Reinstate(Suspension::Plan)
+            };
+            let name = if suspended { "suspended" } else { "free" };
             let writes = vec![key.rename(version, name), Write::Owner(scene.owner(), step)];
             candidate.written(&scene.change(at(1), writes)).await?;
             yield_now().await;
@@ -261,9 +271,9 @@ pub(crate) async fn key_and_status_are_of_one_moment<R: KeyReader>(candidate: &C
     let reader = async {
         for _ in 0..2 * ROUNDS {
             let found = candidate.found(&key.id).await?;
-            let held = found.owner.plan_held_at.is_some();
+            let suspended = found.owner.plan_suspended_at.is_some();
             let seen = (&found.key.name, &found.owner);
-            ensure("a key named as its owner's status is", (found.key.name == "held") == held, seen)?;
+            ensure("a key named as its owner's status is", (found.key.name == "suspended") == suspended, seen)?;
             yield_now().await;
         }
         Ok(())

@@ -6,7 +6,7 @@ use futures_util::future::poll_fn;
 use tower_api_keys::{
     KeyKind,
     audit::EventRow,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{
         Changes, Conflict, FoundOwner, MetaRow, OwnerChange, OwnerRow, Place, PortableStore, Rows, Tombstone, Write,
     },
@@ -75,13 +75,13 @@ pub(crate) async fn imported_rows_are_like_written_ones<S: PortableStore>(
     let key = scene.key()?.with(|row| {
         (row.version, row.revoked_at, row.revoked_by) = (7, Some(at(5).as_millis()), Some("user:bob".into()));
     });
-    let held = OwnerStatusRow { plan_held_at: Some(3), ..OwnerStatusRow::default() };
+    let suspended = OwnerStatusRow { plan_suspended_at: Some(3), ..OwnerStatusRow::default() };
     let event = EventRow { sequence: next_sequence(candidate, &scene).await?, ..scene.event(at(9)) };
     let meta = MetaRow { name: scene.word(), value: vec![0, 255] };
     let used = [usage_row(&key, "success", "intake", 3, 10, 20), usage_row(&key, "key_revoked", "", 2, 30, 40)];
     let tables = [
         Rows::Meta(vec![meta.clone()]),
-        Rows::Owners(vec![owner_row(&scene.owner(), held)]),
+        Rows::Owners(vec![owner_row(&scene.owner(), suspended)]),
         Rows::Keys(vec![key.row.clone()]),
         Rows::Usage(used.to_vec()),
         Rows::Events(vec![event.clone()]),
@@ -91,8 +91,8 @@ pub(crate) async fn imported_rows_are_like_written_ones<S: PortableStore>(
     }
     let found = candidate.found(&key.id).await?;
     same("an imported key", &found.key, &key.row)?;
-    same("the status of its owner", &found.owner, &held)?;
-    same("the status of an imported owner", &candidate.owner_status(&scene.owner()).await?.owner, &held)?;
+    same("the status of its owner", &found.owner, &suspended)?;
+    same("the status of an imported owner", &candidate.owner_status(&scene.owner()).await?.owner, &suspended)?;
     same("the list of keys", &candidate.listed(&scene.query(), at(0)).await?, &vec![key.row.id.clone()])?;
     let totals =
         UsageTotals { successes: 3, last_success_at: Some(at(20)), failures: 2, last_failure_at: Some(at(40)) };
@@ -135,13 +135,13 @@ pub(crate) async fn a_differing_row_is_a_conflict<S: PortableStore>(candidate: &
 
 pub(crate) async fn no_import_un_revokes<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    let (key, held) = (scene.key()?, scene.owner());
+    let (key, suspended) = (scene.key()?, scene.owner());
     let closed = scene.owner_named(KeyKind::User, "bob")?;
     candidate.written(&scene.insert([&key])).await?;
     let live = candidate.found(&key.id).await?.key;
     let ends = vec![
         key.revoke(),
-        Write::Owner(held.clone(), OwnerChange::Hold(Hold::Suspended)),
+        Write::Owner(suspended.clone(), OwnerChange::Suspend(Suspension::Admin)),
         Write::Owner(closed.clone(), OwnerChange::Close),
     ];
     candidate.written(&scene.change(at(1), ends)).await?;
@@ -150,7 +150,7 @@ pub(crate) async fn no_import_un_revokes<S: PortableStore>(candidate: &Candidate
     let attempts = [
         Rows::Keys(vec![live.clone()]),
         Rows::Keys(vec![KeyRow { version: live.version + 1, ..live }]),
-        Rows::Owners(vec![owner_row(&held, active)]),
+        Rows::Owners(vec![owner_row(&suspended, active)]),
         Rows::Owners(vec![owner_row(&closed, active)]),
     ];
     for rows in attempts {
@@ -173,7 +173,8 @@ pub(crate) async fn later_events_come_after_imported_ones<S: PortableStore>(
         imported(candidate, &Rows::Events(rows.clone()), 2).await?;
     }
     candidate.append(&[scene.event(at(0))]).await?;
-    let change = scene.change(at(2), vec![Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan)), key.insert()]);
+    let change =
+        scene.change(at(2), vec![Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan)), key.insert()]);
     candidate.written(&change).await?;
     let seen = candidate.events(&scene).await?;
     let numbered = seen.is_sorted_by(|one, other| one.sequence < other.sequence);
@@ -184,14 +185,16 @@ pub(crate) async fn later_events_come_after_imported_ones<S: PortableStore>(
     same("how many events came later", &later.len(), &3)
 }
 
-pub(crate) async fn an_imported_hold_is_logged<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn an_imported_suspension_is_logged<S: PortableStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
     let (scene, head) = (Scene::new()?, candidate.head().await?);
     let owner = scene.owner_named(KeyKind::User, "alice")?;
     let active = owner_row(&owner, OwnerStatusRow::default());
     imported(candidate, &Rows::Owners(vec![active]), 1).await?;
     same("the log after an import that changes nothing", &candidate.since(Some(head)).await?, &Changes::Unchanged)?;
-    let held = OwnerStatusRow { suspended_at: Some(1), ..OwnerStatusRow::default() };
-    imported(candidate, &Rows::Owners(vec![owner_row(&scene.owner(), held)]), 1).await?;
+    let suspended = OwnerStatusRow { suspended_at: Some(1), ..OwnerStatusRow::default() };
+    imported(candidate, &Rows::Owners(vec![owner_row(&scene.owner(), suspended)]), 1).await?;
     match candidate.since(Some(head)).await? {
         Changes::Reset { .. } => Ok(()),
         Changes::Changed { keys, mut owners, .. } => {
@@ -199,7 +202,9 @@ pub(crate) async fn an_imported_hold_is_logged<S: PortableStore>(candidate: &Can
             owners.dedup();
             same("the keys and owners of the log", &(keys, owners), &(vec![], vec![scene.owner()]))
         }
-        seen => Err(Unmet::failed(format!("the log after an import of a hold: expected the owner, saw {seen:?}"))),
+        seen => {
+            Err(Unmet::failed(format!("the log after an import of a suspension: expected the owner, saw {seen:?}")))
+        }
     }
 }
 

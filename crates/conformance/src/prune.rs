@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_api_keys::{
     KeyId, KeyKind,
     audit::EventRow,
-    record::Hold,
+    record::Suspension,
     store::{
         Change, Changes, Conflict, Effect, EventQuery, IdempotentRequest, KeyStore, OwnerChange, Prune, Pruned, Write,
     },
@@ -134,8 +134,8 @@ pub(crate) async fn the_log_is_shortened_and_keeps_its_head<S: KeyStore>(
     for keep in [2, 0] {
         let mut heads = vec![candidate.head().await?];
         let owner = scene.owner_named(KeyKind::User, &format!("keep {keep}"))?;
-        for (millis, hold) in [(1, Hold::Plan), (2, Hold::Suspended)] {
-            let write = Write::Owner(owner.clone(), OwnerChange::Hold(hold));
+        for (millis, suspension) in [(1, Suspension::Plan), (2, Suspension::Admin)] {
+            let write = Write::Owner(owner.clone(), OwnerChange::Suspend(suspension));
             candidate.written(&scene.change(at(millis), vec![write])).await?;
             heads.push(candidate.head().await?);
         }
@@ -183,8 +183,8 @@ pub(crate) async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate
 pub(crate) async fn what_lives_is_not_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?.with(|row| row.created_at = ancient(1).as_millis());
-    let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
-    candidate.written(&scene.change(ancient(1), vec![key.insert(), hold])).await?;
+    let suspension = Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan));
+    candidate.written(&scene.change(ancient(1), vec![key.insert(), suspension])).await?;
     let revoked = scene.key()?;
     candidate.written(&scene.change(ancient(2), vec![revoked.insert(), revoked.revoke()])).await?;
     let used = super::usage::row(&key, "success", "", 1, 1, 1);

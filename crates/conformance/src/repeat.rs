@@ -1,7 +1,7 @@
 //! Changes that are tried again.
 
 use tower_api_keys::{
-    record::Hold,
+    record::Suspension,
     store::{Change, Conflict, Effect, Guard, IdempotentRequest, KeyStore, OwnerChange, Write},
 };
 
@@ -15,13 +15,13 @@ pub(crate) async fn a_repeated_change_is_done_once<S: KeyStore>(candidate: &Cand
     let scene = Scene::new()?;
     let key = scene.key()?;
     let owner = |step| Write::Owner(scene.owner(), step);
-    let hold = OwnerChange::Hold(Hold::Suspended);
+    let suspension = OwnerChange::Suspend(Suspension::Admin);
     let changes = [
         Change { guards: vec![Guard::OwnerActive(scene.owner())], ..scene.insert([&key]) },
         scene.change(at(1), vec![key.rename(1, "first")]),
         scene.change(at(2), vec![key.rename(2, "second")]),
-        scene.change(at(3), vec![owner(hold)]),
-        scene.change(at(4), vec![owner(OwnerChange::Lift(Hold::Suspended))]),
+        scene.change(at(3), vec![owner(suspension)]),
+        scene.change(at(4), vec![owner(OwnerChange::Reinstate(Suspension::Admin))]),
         Change { guards: vec![Guard::Live(key.id)], ..scene.change(at(5), vec![key.revoke(), key.revoke()]) },
         scene.change(at(6), vec![key.revoke()]),
         scene.change(at(7), vec![owner(OwnerChange::Close)]),
@@ -46,13 +46,13 @@ pub(crate) async fn a_failed_change_can_be_tried_again<S: KeyStore>(candidate: &
     let scene = Scene::new()?;
     let key = scene.key()?;
     let owner = |step| scene.change(at(0), vec![Write::Owner(scene.owner(), step)]);
-    candidate.written(&owner(OwnerChange::Hold(Hold::Plan))).await?;
+    candidate.written(&owner(OwnerChange::Suspend(Suspension::Plan))).await?;
     let guards = vec![Guard::OwnerActive(scene.owner())];
     let issue = Change { guards, idempotency: Some(scene.request()), ..scene.insert([&key]) };
     for _ in 0..2 {
-        conflicts("a key for a held owner", candidate.apply(&issue).await, Conflict::Guard(0))?;
+        conflicts("a key for a suspended owner", candidate.apply(&issue).await, Conflict::Guard(0))?;
     }
-    candidate.written(&owner(OwnerChange::Lift(Hold::Plan))).await?;
+    candidate.written(&owner(OwnerChange::Reinstate(Suspension::Plan))).await?;
     candidate.written(&issue).await
 }
 

@@ -2,7 +2,7 @@ use tower_api_keys::{
     KeyKind,
     audit::EventRow,
     key::KeyId,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{
         Conflict, KeyUpdate, MetaRow, OwnerChange, OwnerRef, OwnerRow, Place, PortableStore, Rows, StoreError,
         StoreErrorKind, Tombstone, Write,
@@ -31,15 +31,17 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
     candidate.written(&one.insert([revoked, renamed, &expired])).await?;
     candidate.written(&other.insert([&plain])).await?;
     let rename = KeyUpdate { name: "Tuesday cron".into(), ..renamed.update(1) };
-    let held = one.owner_named(KeyKind::User, "alice")?;
+    let suspended = one.owner_named(KeyKind::User, "alice")?;
     let changes = vec![
         revoked.revoke(),
         Write::Update(rename),
-        Write::Owner(held.clone(), OwnerChange::Hold(Hold::Suspended)),
+        Write::Owner(suspended.clone(), OwnerChange::Suspend(Suspension::Admin)),
         Write::Owner(one.owner(), OwnerChange::Close),
     ];
     candidate.written(&one.change(at(1), changes)).await?;
-    candidate.written(&other.change(at(2), vec![Write::Owner(other.owner(), OwnerChange::Hold(Hold::Plan))])).await?;
+    candidate
+        .written(&other.change(at(2), vec![Write::Owner(other.owner(), OwnerChange::Suspend(Suspension::Plan))]))
+        .await?;
 
     let used: Vec<_> = keys.iter().flat_map(usage_of).collect();
     let nameless = vec![UsageRow { key: None, ..usage_row(revoked, &one.word(), "intake", 5, 1, 2) }];
@@ -57,7 +59,7 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
         rows.push(candidate.found(&key.id).await?.key);
     }
     let mut owners = Vec::new();
-    for owner in [one.owner(), held, other.owner()] {
+    for owner in [one.owner(), suspended, other.owner()] {
         owners.push(owner_row(&owner, candidate.owner_status(&owner).await?.owner));
     }
     let elsewhere = owners.split_off(2);
@@ -82,7 +84,8 @@ pub(super) async fn new_rows<S: PortableStore>(
     let stem = scene.word();
     let names = [("%", vec![]), ("A", vec![0]), ("a", vec![255, 0, 254]), ("\u{e9}", vec![1; 4_096])];
     let names = names.map(|(end, value)| MetaRow { name: format!("{stem}{end}"), value });
-    let status = |suspended_at, plan_held_at, closed_at| OwnerStatusRow { suspended_at, plan_held_at, closed_at };
+    let status =
+        |suspended_at, plan_suspended_at, closed_at| OwnerStatusRow { suspended_at, plan_suspended_at, closed_at };
     let owners = [
         (KeyKind::Team, "A", status(Some(0), None, None)),
         (KeyKind::Team, "a", status(None, None, None)),
@@ -304,7 +307,7 @@ pub(super) fn others(row: &Rows) -> Vec<Rows> {
         Rows::Owners(rows) => {
             let columns: [fn(&mut OwnerRow); 3] = [
                 |row| row.status.suspended_at = another(row.status.suspended_at),
-                |row| row.status.plan_held_at = another(row.status.plan_held_at),
+                |row| row.status.plan_suspended_at = another(row.status.plan_suspended_at),
                 |row| row.status.closed_at = another(row.status.closed_at),
             ];
             changed(rows, &columns).map(Rows::Owners).collect()

@@ -145,9 +145,9 @@ impl Scene {
             Write::Insert(row) => about(&row.id, "key.issued"),
             Write::Update(update) => about(update.id.as_str(), "key.renamed"),
             Write::Revoke { id, .. } => about(id.as_str(), "key.revoked"),
-            Write::Organization(..) => EventRow { action: "organization.held".to_owned(), ..self.event(at) },
+            Write::Organization(..) => EventRow { action: "organization.suspended".to_owned(), ..self.event(at) },
             Write::Owner(owner, _) => EventRow {
-                action: "owner.held".to_owned(),
+                action: "owner.suspended".to_owned(),
                 owner_kind: owner.owner.kind().as_str().to_owned(),
                 owner: owner.owner.id().to_owned(),
                 ..self.event(at)

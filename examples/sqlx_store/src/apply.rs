@@ -2,7 +2,7 @@ use sqlx::{PgTransaction, Row};
 use tower_api_keys::{
     Owner, Timestamp,
     audit::EventRow,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{Applied, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, OwnerRef, Write},
 };
 
@@ -165,16 +165,17 @@ async fn change_owner(
     at: Timestamp,
 ) -> Result<Effect, Failure> {
     const SQL: &str = "\
-        insert into keys.api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+        insert into keys.api_key_owners (organization, kind, id, suspended_at, plan_suspended_at, closed_at) \
         values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
-        set suspended_at = excluded.suspended_at, plan_held_at = excluded.plan_held_at, closed_at = excluded.closed_at";
+        set suspended_at = excluded.suspended_at, plan_suspended_at = excluded.plan_suspended_at, \
+            closed_at = excluded.closed_at";
     let before = owner_status(&mut **transaction, of).await?;
     let after = stepped(before, step, at.as_millis())?;
     if after == before {
         return Ok(Effect::Unchanged);
     }
     let query = sqlx::query(SQL).bind(of.organization.as_str()).bind(of.owner.kind().as_str()).bind(of.owner.id());
-    let query = query.bind(after.suspended_at).bind(after.plan_held_at).bind(after.closed_at);
+    let query = query.bind(after.suspended_at).bind(after.plan_suspended_at).bind(after.closed_at);
     query.execute(&mut **transaction).await?;
     Ok(Effect::Changed)
 }
@@ -184,10 +185,12 @@ fn stepped(mut status: OwnerStatusRow, step: OwnerChange, now: i64) -> Result<Ow
     let since = match step {
         OwnerChange::Close => &mut status.closed_at,
         _ if status.closed_at.is_some() => return Err(Conflict::OwnerClosed),
-        OwnerChange::Hold(Hold::Plan) | OwnerChange::Lift(Hold::Plan) => &mut status.plan_held_at,
-        OwnerChange::Hold(_) | OwnerChange::Lift(_) => &mut status.suspended_at,
+        OwnerChange::Suspend(Suspension::Plan) | OwnerChange::Reinstate(Suspension::Plan) => {
+            &mut status.plan_suspended_at
+        }
+        OwnerChange::Suspend(_) | OwnerChange::Reinstate(_) => &mut status.suspended_at,
     };
-    *since = if matches!(step, OwnerChange::Lift(_)) { None } else { since.or(Some(now)) };
+    *since = if matches!(step, OwnerChange::Reinstate(_)) { None } else { since.or(Some(now)) };
     Ok(status)
 }
 

@@ -11,7 +11,7 @@ use crate::{failure::Failure, rows};
 
 /// Key and status in one statement, and so of one moment.
 pub(crate) async fn find(pool: &PgPool, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
-    const SQL: &str = "select k.*, o.suspended_at, o.plan_held_at, o.closed_at from keys.api_keys k \
+    const SQL: &str = "select k.*, o.suspended_at, o.plan_suspended_at, o.closed_at from keys.api_keys k \
         left join keys.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
         where k.id = $1";
     let row = sqlx::query(SQL).bind(id.as_str()).fetch_optional(pool).await?;
@@ -19,7 +19,7 @@ pub(crate) async fn find(pool: &PgPool, id: &KeyId) -> Result<Option<FoundKey>, 
 }
 
 pub(crate) async fn owner_status(database: impl PgExecutor<'_>, of: &OwnerRef) -> Result<OwnerStatusRow, Failure> {
-    const SQL: &str = "select suspended_at, plan_held_at, closed_at from keys.api_key_owners \
+    const SQL: &str = "select suspended_at, plan_suspended_at, closed_at from keys.api_key_owners \
         where organization = $1 and kind = $2 and id = $3";
     let query = sqlx::query(SQL).bind(of.organization.as_str()).bind(of.owner.kind().as_str()).bind(of.owner.id());
     query.fetch_optional(database).await?.as_ref().map_or(Ok(OwnerStatusRow::default()), rows::status)
@@ -29,8 +29,8 @@ pub(crate) async fn owner_status(database: impl PgExecutor<'_>, of: &OwnerRef) -
 ///
 /// [`PostgresStore`]: tower_api_keys::store::PostgresStore
 pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Failure> {
-    const SQL: &str = "select k.*, o.suspended_at, o.plan_held_at, o.closed_at, \
-            c.suspended_at as creator_suspended_at, c.plan_held_at as creator_plan_held_at, \
+    const SQL: &str = "select k.*, o.suspended_at, o.plan_suspended_at, o.closed_at, \
+            c.suspended_at as creator_suspended_at, c.plan_suspended_at as creator_plan_suspended_at, \
             c.closed_at as creator_closed_at, u.successes, u.last_success, u.failures, u.last_failure, \
             h.id as successor, coalesce(p.is_live, false) as predecessor_is_live \
         from keys.api_keys k \

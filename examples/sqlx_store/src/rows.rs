@@ -37,7 +37,7 @@ pub(crate) fn found_key(row: &PgRow) -> Result<FoundKey, Failure> {
 pub(crate) fn status(row: &PgRow) -> Result<OwnerStatusRow, Failure> {
     Ok(OwnerStatusRow {
         suspended_at: row.try_get("suspended_at")?,
-        plan_held_at: row.try_get("plan_held_at")?,
+        plan_suspended_at: row.try_get("plan_suspended_at")?,
         closed_at: row.try_get("closed_at")?,
     })
 }
@@ -47,7 +47,7 @@ pub(crate) fn listed_key(row: &PgRow) -> Result<ListedKey, Failure> {
     let time = |name: &str| Ok::<_, Failure>(number(name)?.and_then(|millis| Timestamp::from_millis(millis).ok()));
     let creator = OwnerStatusRow {
         suspended_at: number("creator_suspended_at")?,
-        plan_held_at: number("creator_plan_held_at")?,
+        plan_suspended_at: number("creator_plan_suspended_at")?,
         closed_at: number("creator_closed_at")?,
     };
     let usage = UsageTotals {

@@ -78,7 +78,11 @@ pub enum CallVerdict {
     KeyExpired,
     /// 401: it is revoked.
     KeyRevoked,
-    /// 401: its owner is held or closed.
+    /// 401: its owner is closed.
+    OwnerClosed,
+    /// 401: the plan does not include the keys of its owner.
+    OwnerPlanSuspended,
+    /// 401: an admin suspended its owner.
     OwnerSuspended,
 }
 
@@ -92,6 +96,8 @@ impl CallVerdict {
             Self::CorruptRecord => Some(RefusalCode::CorruptRecord),
             Self::KeyExpired => Some(RefusalCode::KeyExpired),
             Self::KeyRevoked => Some(RefusalCode::KeyRevoked),
+            Self::OwnerClosed => Some(RefusalCode::OwnerClosed),
+            Self::OwnerPlanSuspended => Some(RefusalCode::OwnerPlanSuspended),
             Self::OwnerSuspended => Some(RefusalCode::OwnerSuspended),
         }
     }
@@ -154,7 +160,7 @@ words! {
         NotRevoked = "not_revoked",
         /// Its time is not over.
         NotExpired = "not_expired",
-        /// Its owner is neither held nor closed.
+        /// Its owner is neither suspended nor closed.
         OwnerActive = "owner_active",
         /// This node accepts the cost that its hash was made with.
         HashAccepted = "hash_accepted",

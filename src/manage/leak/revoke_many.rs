@@ -61,9 +61,9 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied or not found (the owner's keys are not the actor's to revoke; the actor was held or
-    /// revoked half-way), invalid (a window that ends before it begins), corrupt record, store unavailable, outcome
-    /// unknown. The error says how far it got; asking again goes on.
+    /// [`ManageErrorKind`]: denied or not found (the owner's keys are not the actor's to revoke; the actor was
+    /// suspended or revoked half-way), invalid (a window that ends before it begins), corrupt record, store
+    /// unavailable, outcome unknown. The error says how far it got; asking again goes on.
     pub async fn revoke_many(&self, request: RevokeMany, actor: &Actor) -> Result<RevokedMany, RevokeManyError> {
         let mut run = Run {
             request: &request,

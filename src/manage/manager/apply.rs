@@ -48,7 +48,7 @@ pub(in crate::manage) enum Unmet {
     Actor(DenialReason),
     /// Things are not as they were when the change was decided on.
     Kind(ManageErrorKind),
-    /// The user or team that is given a key is held or closed.
+    /// The user or team that is given a key is suspended or closed.
     NewOwner(Owner),
 }
 
@@ -96,7 +96,7 @@ impl KeyManager {
         Ok(effects)
     }
 
-    /// Whoever was held or whose key died before the commit was denied, too.
+    /// Whoever was suspended or whose key died before the commit was denied, too.
     fn note_refused(&self, actor: &Actor, change: &Change, events: &[Event], error: &ManageError) {
         let ManageErrorKind::Denied(denial) = error.kind() else { return };
         let subject =
@@ -124,7 +124,7 @@ impl KeyManager {
         (AuditedWrite { write, event: EventRow::from(&event) }, event)
     }
 
-    /// Whoever acts must be neither held nor closed, and if it is a key, live.
+    /// Whoever acts must be neither suspended nor closed, and if it is a key, live.
     fn guards_of(&self, actor: &Actor) -> impl Iterator<Item = (Guard, Unmet)> {
         let key = actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::Actor(DenialReason::ActorKeyDead)));
         let owner = actor
@@ -171,12 +171,12 @@ impl KeyManager {
         }
     }
 
-    /// Why an owner is not given a key: closed, or held.
+    /// Why an owner is not given a key: closed, or suspended.
     async fn inactive(&self, owner: &Owner) -> Result<ManageError, ManageError> {
         let owner = self.owner_ref(owner);
         let status = self.0.store.owner_status(&owner).await?.status().map_err(ManageError::corrupt)?;
         let closed = status.closed_at().is_some();
-        let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerHeld };
+        let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerSuspended };
         Ok(ManageError::new(kind))
     }
 
@@ -199,8 +199,8 @@ fn tried(event: &Action) -> Option<KeyAction> {
         (Action::KEY_ROTATION_BEGUN, KeyAction::Rotate),
         (Action::KEY_ROTATION_FINISHED, KeyAction::Rotate),
         (Action::OWNER_CLOSED, KeyAction::Close),
-        (Action::OWNER_HELD, KeyAction::Hold),
-        (Action::OWNER_LIFTED, KeyAction::Lift),
+        (Action::OWNER_SUSPENDED, KeyAction::Suspend),
+        (Action::OWNER_REINSTATED, KeyAction::Reinstate),
     ]
     .into_iter()
     .find_map(|(told, tried)| (told == *event).then_some(tried))

@@ -29,8 +29,8 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
-    /// directory unavailable, invalid, clock unsure, owner held or closed, replay, quota reached, actor busy, overloaded,
-    /// starved, hash failed, randomness, store unavailable, outcome unknown.
+    /// directory unavailable, invalid, clock unsure, owner suspended or closed, replay, quota reached, actor busy,
+    /// overloaded, starved, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };

@@ -32,8 +32,8 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was aborted, or the
-    /// new key ended), owner held or closed (the team that the new key was made for), corrupt record, store unavailable,
-    /// outcome unknown. After the last two it may be asked again.
+    /// new key ended), owner suspended or closed (the team that the new key was made for), corrupt record, store
+    /// unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
         self.admit(actor)?;
         let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;

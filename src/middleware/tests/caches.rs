@@ -111,6 +111,8 @@ async fn what_a_layer_refuses() {
         (AuthErrorKind::Expired, RefusalCode::KeyExpired),
         (AuthErrorKind::Invalid, RefusalCode::InvalidKey),
         (AuthErrorKind::Malformed(MalformedReason::Checksum), RefusalCode::MalformedKey),
+        (AuthErrorKind::OwnerClosed, RefusalCode::OwnerClosed),
+        (AuthErrorKind::OwnerPlanSuspended, RefusalCode::OwnerPlanSuspended),
         (AuthErrorKind::OwnerSuspended, RefusalCode::OwnerSuspended),
         (AuthErrorKind::Overloaded, RefusalCode::Overloaded),
         (AuthErrorKind::Revoked, RefusalCode::KeyRevoked),

@@ -63,7 +63,7 @@ async fn import_owners(session: &Session<'_>, sql: &Sql, rows: &[OwnerRow]) -> R
         &all(rows, |row| &row.kind),
         &all(rows, |row| &row.id),
         &all(rows, |row| row.status.suspended_at.written()),
-        &all(rows, |row| row.status.plan_held_at.written()),
+        &all(rows, |row| row.status.plan_suspended_at.written()),
         &all(rows, |row| row.status.closed_at.written()),
     ];
     let place = |row: &Row| Ok(Place::Owners(Some((column(row, 0)?, column(row, 1)?, column(row, 2)?))));

@@ -104,7 +104,7 @@ fn labels(Json(labels): Json<BTreeMap<String, String>>) -> Result<String, Failur
 pub(super) fn status(row: &Row, place: usize) -> Result<OwnerStatusRow, Failure> {
     Ok(OwnerStatusRow {
         suspended_at: time(row, place)?,
-        plan_held_at: time(row, place + 1)?,
+        plan_suspended_at: time(row, place + 1)?,
         closed_at: time(row, place + 2)?,
     })
 }

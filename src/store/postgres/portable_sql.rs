@@ -77,7 +77,7 @@ macro_rules! meta_columns {
 
 macro_rules! owner_columns {
     () => {
-        "organization, kind, id, suspended_at, plan_held_at, closed_at"
+        "organization, kind, id, suspended_at, plan_suspended_at, closed_at"
     };
 }
 

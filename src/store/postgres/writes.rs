@@ -146,8 +146,8 @@ async fn change_status(
         return Ok(Effect::Unchanged);
     }
     let [organization, kind, id] = of.parameters();
-    let times = [after.suspended_at, after.plan_held_at, after.closed_at].map(IsTime::written);
-    let [suspended_at, plan_held_at, closed_at] = &times;
-    session.execute(&sql.set_status, &[organization, kind, id, suspended_at, plan_held_at, closed_at]).await?;
+    let times = [after.suspended_at, after.plan_suspended_at, after.closed_at].map(IsTime::written);
+    let [suspended_at, plan_suspended_at, closed_at] = &times;
+    session.execute(&sql.set_status, &[organization, kind, id, suspended_at, plan_suspended_at, closed_at]).await?;
     Ok(Effect::Changed)
 }

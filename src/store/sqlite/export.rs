@@ -41,7 +41,7 @@ macro_rules! rows_after {
 
 pub(super) const META: &str = rows_after!("name, value", "api_key_meta", "name", "?1", "?2", "?3");
 pub(super) const OWNERS: &str = rows_after!(
-    "organization, kind, id, suspended_at, plan_held_at, closed_at",
+    "organization, kind, id, suspended_at, plan_suspended_at, closed_at",
     "api_key_owners",
     "organization, kind, id",
     "?1, ?2, ?3",

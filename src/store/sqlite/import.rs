@@ -15,10 +15,10 @@ use crate::{
 const META: &str = "select name, value from api_key_meta where name = ?1";
 const INSERT_META: &str = "insert into api_key_meta (name, value) values (?1, ?2)";
 const OWNER: &str = "\
-    select organization, kind, id, suspended_at, plan_held_at, closed_at from api_key_owners \
+    select organization, kind, id, suspended_at, plan_suspended_at, closed_at from api_key_owners \
     where organization = ?1 and kind = ?2 and id = ?3";
 const INSERT_OWNER: &str = "\
-    insert into api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+    insert into api_key_owners (organization, kind, id, suspended_at, plan_suspended_at, closed_at) \
     values (?1, ?2, ?3, ?4, ?5, ?6)";
 const KEY: &str = concat!("select ", key_columns!(), " from api_keys where id = ?1");
 const TOMBSTONE: &str =
@@ -62,7 +62,7 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
                         row.kind,
                         row.id,
                         status.suspended_at,
-                        status.plan_held_at,
+                        status.plan_suspended_at,
                         status.closed_at,
                     ];
                     written += insert(&transaction, INSERT_OWNER, columns)?;

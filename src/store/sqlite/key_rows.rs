@@ -24,7 +24,7 @@ macro_rules! found_columns {
     () => { with_key_columns!(found_columns) };
     ($first:ident: $_:ident, $($name:ident: $__:ident),+) => {
         concat!("k.", stringify!($first), $(", k.", stringify!($name)),+,
-            ", o.suspended_at, o.plan_held_at, o.closed_at, g.suspended_at, g.plan_held_at, g.closed_at")
+            ", o.suspended_at, o.plan_suspended_at, o.closed_at, g.suspended_at, g.plan_suspended_at, g.closed_at")
     };
 }
 
@@ -77,7 +77,7 @@ pub(super) fn found_key(row: &Row<'_>) -> Result<FoundKey, rusqlite::Error> {
 pub(super) fn status(row: &Row<'_>, place: usize) -> Result<OwnerStatusRow, rusqlite::Error> {
     Ok(OwnerStatusRow {
         suspended_at: row.get(place)?,
-        plan_held_at: row.get(place + 1)?,
+        plan_suspended_at: row.get(place + 1)?,
         closed_at: row.get(place + 2)?,
     })
 }

@@ -17,7 +17,7 @@ use crate::{
 macro_rules! list {
     ($index:literal $(, $indexed:literal)*) => {
         concat!(
-            "select ", found_columns!(), ", c.suspended_at, c.plan_held_at, c.closed_at, \
+            "select ", found_columns!(), ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
              (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
              (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
              (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \

@@ -7,7 +7,7 @@ use crate::{
 };
 
 const STATUS: &str = "\
-    select suspended_at, plan_held_at, closed_at from api_key_owners \
+    select suspended_at, plan_suspended_at, closed_at from api_key_owners \
     where organization = ?1 and kind = ?2 and id = ?3";
 
 /// None if there is no row of it.
@@ -17,7 +17,7 @@ pub(super) fn status_of(connection: &Connection, of: StatusOf<'_>) -> Result<Opt
 }
 
 const BOTH: &str = "\
-    select suspended_at, plan_held_at, closed_at, kind = 'organization' from api_key_owners \
+    select suspended_at, plan_suspended_at, closed_at, kind = 'organization' from api_key_owners \
     where organization = ?1 and (kind = ?2 and id = ?3 or kind = 'organization' and id = '')";
 
 pub(super) fn find_owner(connection: &Connection, owner: &OwnerRef) -> Result<FoundOwner, Failure> {

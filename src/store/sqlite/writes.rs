@@ -70,10 +70,10 @@ fn revoke(
 }
 
 const UPDATE_STATUS: &str = "\
-    update api_key_owners set suspended_at = ?4, plan_held_at = ?5, closed_at = ?6 \
+    update api_key_owners set suspended_at = ?4, plan_suspended_at = ?5, closed_at = ?6 \
     where organization = ?1 and kind = ?2 and id = ?3";
 const INSERT_STATUS: &str = "\
-    insert into api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+    insert into api_key_owners (organization, kind, id, suspended_at, plan_suspended_at, closed_at) \
     values (?1, ?2, ?3, ?4, ?5, ?6)";
 
 fn change_status(
@@ -91,7 +91,7 @@ fn change_status(
     // Two statements rather than `on conflict do update`, for which the triggers would log the owner twice.
     let sql = if stored.is_some() { UPDATE_STATUS } else { INSERT_STATUS };
     let StatusOf { organization, kind, id } = of;
-    let row = params![organization, kind, id, after.suspended_at, after.plan_held_at, after.closed_at];
+    let row = params![organization, kind, id, after.suspended_at, after.plan_suspended_at, after.closed_at];
     connection.prepare_cached(sql)?.execute(row)?;
     Ok(Effect::Changed)
 }

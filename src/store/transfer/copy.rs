@@ -48,7 +48,8 @@ const PAGE: u16 = 1_000;
 /// Who goes on writing to the source meanwhile loses what they write behind the copy, a revocation too: the key lives on
 /// in the target. Counts and changes of rows that were copied make a copy that is begun again a conflict.
 ///
-/// Owners are copied before keys: no moment exists at which a held owner's key is accepted by a node on the target.
+/// Owners are copied before keys: no moment exists at which a suspended owner's key is accepted by a node on the
+/// target.
 ///
 /// # Again, and on
 /// Nothing is ever overwritten, so a copy can be repeated: what is there is left alone. A copy that stopped goes on

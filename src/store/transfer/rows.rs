@@ -124,7 +124,7 @@ pub struct OwnerRow {
     pub kind: String,
     /// [`UserId`](crate::UserId) or [`TeamId`](crate::TeamId), 1 to 128 bytes; empty for the organization itself.
     pub id: String,
-    /// Holds and closing.
+    /// Suspensions and closing.
     pub status: OwnerStatusRow,
 }
 

@@ -32,10 +32,10 @@ fn meta() -> impl Strategy<Value = MetaRow> {
 prop_compose! {
     fn owner()(
         (organization, kind, id) in (text(), kind(), text()),
-        (suspended_at, plan_held_at, closed_at) in (time(), time(), time()),
+        (suspended_at, plan_suspended_at, closed_at) in (time(), time(), time()),
     ) -> OwnerRow {
         let (kind, id) = if organization == id { ("organization".into(), String::new()) } else { (kind, id) };
-        OwnerRow { organization, kind, id, status: OwnerStatusRow { suspended_at, plan_held_at, closed_at } }
+        OwnerRow { organization, kind, id, status: OwnerStatusRow { suspended_at, plan_suspended_at, closed_at } }
     }
 }
 

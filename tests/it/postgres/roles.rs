@@ -93,8 +93,8 @@ async fn tables_of_a_node_s_own_do_not_divert_the_log() {
     client.batch_execute(&revokes).await.unwrap();
     assert!(position().await > before, "the log did not move");
     assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
-    let holds = "select keys.api_key_hold_owner('default', 'team', 'engineering', 'suspended')";
-    client.batch_execute(holds).await.unwrap();
+    let suspends = "select keys.api_key_suspend_owner('default', 'team', 'engineering', 'admin')";
+    client.batch_execute(suspends).await.unwrap();
     assert_eq!(check(&keys, &other).await, Err(AuthErrorKind::OwnerSuspended));
 }
 

@@ -70,50 +70,50 @@ async fn a_key_that_plain_sql_deletes_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn an_owner_is_held_and_lifted_in_the_service_s_own_transaction() {
+async fn an_owner_is_suspended_and_reinstated_in_the_service_s_own_transaction() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
-    let hold = "select keys.api_key_hold_owner('default', 'team', 'engineering', 'suspended', '2026-01-01Z')";
-    let lift = "select keys.api_key_lift_owner('default', 'team', 'engineering', 'suspended')";
+    let suspension = "select keys.api_key_suspend_owner('default', 'team', 'engineering', 'admin', '2026-01-01Z')";
+    let reinstatement = "select keys.api_key_reinstate_owner('default', 'team', 'engineering', 'admin')";
     let changes = async |statement: &str| sql.query_one(statement, &[]).await.unwrap().get::<_, bool>(0);
 
     sql.batch_execute("begin").await.unwrap();
-    assert!(changes(hold).await);
+    assert!(changes(suspension).await);
     assert_eq!(check(&keys, &key).await, Ok(()), "nothing is committed");
     sql.batch_execute("rollback").await.unwrap();
     assert_eq!(check(&keys, &key).await, Ok(()));
 
     sql.batch_execute("begin").await.unwrap();
-    assert!(changes(hold).await);
-    assert!(!changes(hold).await, "held already");
+    assert!(changes(suspension).await);
+    assert!(!changes(suspension).await, "suspended already");
     sql.batch_execute("commit").await.unwrap();
     assert_eq!(check(&keys, &key).await, SUSPENDED);
-    assert!(changes(lift).await);
-    assert!(!changes(lift).await, "lifted already");
+    assert!(changes(reinstatement).await);
+    assert!(!changes(reinstatement).await, "reinstated already");
     assert_eq!(check(&keys, &key).await, Ok(()));
 }
 
 #[tokio::test]
-async fn a_hold_is_lifted_by_itself_only_and_a_closed_owner_stays() {
+async fn a_suspension_ends_by_itself_only_and_a_closed_owner_stays() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
     let call = async |call: &str| {
         sql.query_one(&format!("select keys.api_key_{call}"), &[]).await.map(|row| row.get::<_, bool>(0))
     };
-    assert!(call("hold_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
-    assert!(call("hold_owner('default', 'team', 'engineering', 'suspended', '1970-01-01Z')").await.unwrap());
-    assert!(call("lift_owner('default', 'team', 'engineering', 'suspended')").await.unwrap());
+    assert!(call("suspend_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert!(call("suspend_owner('default', 'team', 'engineering', 'admin', '1970-01-01Z')").await.unwrap());
+    assert!(call("reinstate_owner('default', 'team', 'engineering', 'admin')").await.unwrap());
     assert_eq!(check(&keys, &key).await, SUSPENDED);
-    assert!(call("lift_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert!(call("reinstate_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
     assert_eq!(check(&keys, &key).await, Ok(()));
     sql.batch_execute("update keys.api_key_owners set closed_at = now()").await.unwrap();
     assert_eq!(check(&keys, &key).await, SUSPENDED);
-    assert!(!call("hold_owner('default', 'team', 'engineering', 'plan', '1970-01-01Z')").await.unwrap());
-    assert!(!call("lift_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
-    assert!(call("hold_owner('default', 'teams', 'engineering', 'plan')").await.is_err());
-    assert!(call("lift_owner('default', 'team', 'engineering', 'closed')").await.is_err());
+    assert!(!call("suspend_owner('default', 'team', 'engineering', 'plan', '1970-01-01Z')").await.unwrap());
+    assert!(!call("reinstate_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert!(call("suspend_owner('default', 'teams', 'engineering', 'plan')").await.is_err());
+    assert!(call("reinstate_owner('default', 'team', 'engineering', 'closed')").await.is_err());
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn another_organization_is_held_without_this_one() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
-    let statement = "select keys.api_key_hold_owner('other', 'organization', '', 'suspended')";
+    let statement = "select keys.api_key_suspend_owner('other', 'organization', '', 'suspended')";
     assert!(sql.query_one(statement, &[]).await.unwrap().get::<_, bool>(0));
     assert_eq!(check(&keys, &key).await, Ok(()));
 }
@@ -269,7 +269,7 @@ async fn twenty_thousand_keys_are_revoked_by_one_statement_in_time() {
 }
 
 #[tokio::test]
-async fn a_hold_with_something_missing_is_an_error_and_nothing_is_done() {
+async fn a_suspension_with_something_missing_is_an_error_and_nothing_is_done() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
@@ -287,8 +287,8 @@ async fn a_hold_with_something_missing_is_an_error_and_nothing_is_done() {
         "'default', 'team', null, 'suspended'",
         "null, 'team', 'engineering', 'suspended'",
     ] {
-        let held = sql.batch_execute(&format!("select keys.api_key_hold_owner({arguments})")).await;
-        assert!(held.is_err(), "{arguments}");
+        let suspended = sql.batch_execute(&format!("select keys.api_key_suspend_owner({arguments})")).await;
+        assert!(suspended.is_err(), "{arguments}");
         assert_eq!(state().await, before, "{arguments}");
     }
     assert_eq!(check(&keys, &key).await, Ok(()));

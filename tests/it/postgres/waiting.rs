@@ -7,7 +7,7 @@ use tower_api_keys::{
     IssueKey, TeamId,
     auth::AuthErrorKind,
     manage::{RevokeMany, RotateKey},
-    record::Hold,
+    record::Suspension,
     store::{KeyQuery, KeyStore, PostgresStore, StoreErrorKind},
 };
 
@@ -64,17 +64,17 @@ async fn every_kind_of_change_says_whose_idle_transaction_it_waited_for() {
     let team = TeamId::new("engineering").unwrap();
     let owner = team.clone().into();
     let (first, second) = (key.id(), other.id());
-    let (revoked, many, held, issued, renamed, rotated) = tokio::join!(
+    let (revoked, many, suspended, issued, renamed, rotated) = tokio::join!(
         manager.revoke(&first, &admin),
         manager.revoke_many(RevokeMany::keys([first, second]), &admin),
-        manager.hold(&owner, Hold::Suspended, &admin),
+        manager.suspend(&owner, Suspension::Admin, &admin),
         manager.issue(IssueKey::team(team), &admin),
         manager.rename(&second, "theirs", &admin),
         manager.begin_rotation(RotateKey::of(second), &admin),
     );
     names(&revoked.unwrap_err(), pid);
     names(&many.unwrap_err(), pid);
-    names(&held.unwrap_err(), pid);
+    names(&suspended.unwrap_err(), pid);
     names(&issued.unwrap_err(), pid);
     names(&renamed.unwrap_err(), pid);
     names(&rotated.unwrap_err(), pid);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tower_api_keys::{
     KeyKind, OrganizationId, Owner, TeamId, Timestamp,
     audit::EventRow,
-    record::{ActorId, Hold, KeyRow},
+    record::{ActorId, KeyRow, Suspension},
     store::{
         AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, IdempotentRequest, KeyCursor, KeyQuery,
         KeyReader, KeyStore, KeyUpdate, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey, SqliteStore,
@@ -98,10 +98,10 @@ fn owner_ref() -> impl Strategy<Value = OwnerRef> {
 fn write() -> impl Strategy<Value = Write> {
     let owner_change = prop_oneof![
         1 => Just(OwnerChange::Close),
-        4 => Just(OwnerChange::Hold(Hold::Plan)),
-        4 => Just(OwnerChange::Hold(Hold::Suspended)),
-        4 => Just(OwnerChange::Lift(Hold::Plan)),
-        4 => Just(OwnerChange::Lift(Hold::Suspended)),
+        4 => Just(OwnerChange::Suspend(Suspension::Plan)),
+        4 => Just(OwnerChange::Suspend(Suspension::Admin)),
+        4 => Just(OwnerChange::Reinstate(Suspension::Plan)),
+        4 => Just(OwnerChange::Reinstate(Suspension::Admin)),
     ]
     .boxed();
     let update = (organization(), number(), 1..3_i64, text(), text(), proptest::option::of(at()));
@@ -355,10 +355,10 @@ proptest! {
 fn an_owner_is_found_by_kind_and_id() {
     // A user and a team of one name are two.
     let team = OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("a").unwrap().into() };
-    let hold = Write::Owner(team, OwnerChange::Hold(Hold::Plan));
+    let suspension = Write::Owner(team, OwnerChange::Suspend(Suspension::Plan));
     let row = KeyRow { kind: "user".into(), owner: "a".into(), id: id(1).as_str().into(), ..KeyRow::example() };
     let event = EventRow::example();
-    let writes = [Write::Insert(row), hold].map(|write| AuditedWrite { write, event: event.clone() }).to_vec();
+    let writes = [Write::Insert(row), suspension].map(|write| AuditedWrite { write, event: event.clone() }).to_vec();
     let change =
         Change { id: ChangeId::from_bytes([1; 16]), at: Timestamp::MIN, writes, guards: vec![], idempotency: None };
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     OrganizationId, TeamId,
-    record::Hold,
+    record::Suspension,
     store::{Changes, Head, KeyReader, KeyStore, OwnerChange, OwnerRef, SqliteStore, Write},
 };
 
@@ -12,16 +12,16 @@ fn team(name: &str) -> OwnerRef {
     OwnerRef { organization: OrganizationId::single(), owner: TeamId::new(name).unwrap().into() }
 }
 
-/// Keys 1 and 2, a team that is held and one that is not.
+/// Keys 1 and 2, a team that is suspended and one that is not.
 async fn filled(folder: &Folder) -> SqliteStore {
     let store = SqliteStore::open(folder.file()).await.unwrap();
     for number in [1, 2] {
         store.apply(&change(number, insert(number))).await.unwrap();
     }
-    let hold = |name: &str, change| Write::Owner(team(name), change);
-    store.apply(&change(3, hold("held", OwnerChange::Hold(Hold::Plan)))).await.unwrap();
-    store.apply(&change(4, hold("lifted", OwnerChange::Hold(Hold::Plan)))).await.unwrap();
-    store.apply(&change(5, hold("lifted", OwnerChange::Lift(Hold::Plan)))).await.unwrap();
+    let stop = |name: &str, change| Write::Owner(team(name), change);
+    store.apply(&change(3, stop("suspended", OwnerChange::Suspend(Suspension::Plan)))).await.unwrap();
+    store.apply(&change(4, stop("reinstated", OwnerChange::Suspend(Suspension::Plan)))).await.unwrap();
+    store.apply(&change(5, stop("reinstated", OwnerChange::Reinstate(Suspension::Plan)))).await.unwrap();
     store
 }
 
@@ -95,8 +95,8 @@ async fn a_key_that_means_the_same_is_not_in_the_log() {
         "insert into api_key_usage values ('00000000000000000001', 'success', '', 1, 1, 1)",
         "begin; update api_keys set revoked_at = 7; rollback",
         "insert into api_key_owners values ('default', 'team', 'new', null, null, null)",
-        "update api_key_owners set plan_held_at = plan_held_at",
-        "delete from api_key_owners where id = 'lifted'",
+        "update api_key_owners set plan_suspended_at = plan_suspended_at",
+        "delete from api_key_owners where id = 'reinstated'",
     ] {
         assert_eq!(logged(statement).await, Changes::Unchanged, "{statement}");
     }
@@ -106,12 +106,15 @@ async fn a_key_that_means_the_same_is_not_in_the_log() {
 async fn an_owner_whose_status_changes_is_in_the_log() {
     for (statement, names) in [
         ("insert into api_key_owners values ('default', 'team', 'new', 7, null, null)", vec!["new"]),
-        ("update api_key_owners set suspended_at = 7", vec!["held", "lifted"]),
-        ("update api_key_owners set plan_held_at = null where id = 'held'", vec!["held"]),
-        ("update api_key_owners set closed_at = 7 where id = 'held'", vec!["held"]),
-        ("update api_key_owners set id = 'new' where id = 'held'", vec!["held", "new"]),
-        ("delete from api_key_owners where id = 'held'", vec!["held"]),
-        ("insert or replace into api_key_owners values ('default', 'team', 'held', null, null, null)", vec!["held"]),
+        ("update api_key_owners set suspended_at = 7", vec!["suspended", "reinstated"]),
+        ("update api_key_owners set plan_suspended_at = null where id = 'suspended'", vec!["suspended"]),
+        ("update api_key_owners set closed_at = 7 where id = 'suspended'", vec!["suspended"]),
+        ("update api_key_owners set id = 'new' where id = 'suspended'", vec!["suspended", "new"]),
+        ("delete from api_key_owners where id = 'suspended'", vec!["suspended"]),
+        (
+            "insert or replace into api_key_owners values ('default', 'team', 'suspended', null, null, null)",
+            vec!["suspended"],
+        ),
     ] {
         let Changes::Changed { keys, mut owners, .. } = logged(statement).await else { panic!("{statement}") };
         owners.sort();

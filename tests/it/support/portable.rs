@@ -43,8 +43,8 @@ pub enum Fault {
     ImportsWithoutAWord(usize),
     /// The first row of each page but a table's first is lost.
     LosesRowsBetweenPages,
-    /// Holds and closings are not imported.
-    LosesHolds,
+    /// Suspensions and closings are not imported.
+    LosesSuspensions,
     /// Pages have a row too many.
     OverfillsPages,
     /// Events get new numbers.
@@ -118,7 +118,7 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
                 self.store.import(rows).await?;
                 Err(StoreError::outcome_unknown("silenced by the test"))
             }
-            (Fault::LosesHolds, Rows::Owners(rows)) => {
+            (Fault::LosesSuspensions, Rows::Owners(rows)) => {
                 let active = |row: &OwnerRow| OwnerRow { status: OwnerStatusRow::default(), ..row.clone() };
                 self.store.import(&Rows::Owners(rows.iter().map(active).collect())).await
             }

@@ -48,8 +48,8 @@ clauses! {
     "R5" find::a_dead_key_is_found
         "A revoked key is found, and so is an expired one: it is not the store that judges.";
     "R6" find::a_key_comes_with_its_owner_s_status
-        "A key comes with the status of its owner: each hold and its time, and the default if the owner was never \
-         held.";
+        "A key comes with the status of its owner: each suspension and its time, and the default if the owner was \
+         never suspended.";
     "R7" find::a_status_is_one_owner_s
         "A status is one owner's alone: not that of the same id of the other kind, in another organization, or of \
          an id much like it.";
@@ -73,7 +73,7 @@ clauses! {
     "R16" log::scopes_are_logged
         "New scopes are in the log, fewer and more.";
     "R17" log::an_owner_s_status_is_logged
-        "An owner's hold, its lift and the closing are in the log.";
+        "An owner's suspension, its reinstatement and the closing are in the log.";
     "R18" log::changes_come_in_commit_order
         "A reader a few changes behind is told which keys and owners changed, in commit order, and the head moves \
          forward with each.";
@@ -118,8 +118,8 @@ clauses! {
     "S8" write::a_foreign_key_is_not_revoked
         "Another organization's key is missing to a revocation, as an absent one is.";
     "S9" write::nothing_un_revokes
-        "Nothing un-revokes: no update, no re-hash, no use, no hold or lift of its owner, no repeated older change, \
-         no new key of the same id.";
+        "Nothing un-revokes: no update, no re-hash, no use, no suspension or reinstatement of its owner, no repeated \
+         older change, no new key of the same id.";
     "S10" write::a_change_is_whole_or_nothing
         "A change is done whole or not at all: one write that conflicts leaves no key, no status, no event and no \
          row in the log of those before and after it.";
@@ -130,8 +130,8 @@ clauses! {
     "S13" write::a_write_has_its_event
         "Each write that changed something has its one event, as it was given, in the order of the writes.";
     "S14" write::what_changes_nothing_has_no_event
-        "What changed nothing has no event: a second revocation, hold or closing, a lift of nothing, a change that \
-         failed.";
+        "What changed nothing has no event: a second revocation, suspension or closing, a reinstatement of nothing, a \
+         change that failed.";
     "S15" repeat::a_repeated_change_is_done_once
         "A change that is applied again, by its id, gets its first answer and does nothing, whatever happened since.";
     "S16" repeat::a_failed_change_can_be_tried_again
@@ -145,21 +145,21 @@ clauses! {
     "S19" guard::one_live_successor_is_enough
         "`NoLiveSuccessor` holds unless a key that replaces this one is neither revoked nor expired; the conflict \
          is its own.";
-    "S20" guard::active_means_neither_held_nor_closed
-        "`OwnerActive` holds for an owner nobody ever held and for one that was lifted, not under either hold, nor \
-         after closing; other owners do not matter.";
+    "S20" guard::active_means_neither_suspended_nor_closed
+        "`OwnerActive` holds for an owner nobody ever suspended and for one that was reinstated, not under either \
+         suspension, nor after closing; other owners do not matter.";
     "S21" guard::the_guard_that_fails_is_named
         "The conflict says which guard does not hold, by its place, and nothing is written.";
     "S22" guard::guards_come_before_the_writes
         "Guards look at what stands before the writes, and all of them must hold.";
-    "S23" owner::a_hold_is_lifted_by_itself_only
-        "Each hold is lifted only by itself, and the other one keeps its time.";
-    "S24" owner::a_second_hold_changes_nothing
-        "A hold that stands and a lift of one that does not change nothing and are no conflicts: the first hold's \
-         time stays.";
+    "S23" owner::a_suspension_ends_by_itself_only
+        "Each suspension is ended only by itself, and the other one keeps its time.";
+    "S24" owner::a_second_suspension_changes_nothing
+        "A second suspension of the same kind and the end of one that there is not change nothing and are no \
+         conflicts: the first suspension's time stays.";
     "S25" owner::closing_is_final
-        "Closing is final: a second one changes nothing, holding and lifting conflict, and holds that stood then \
-         stay.";
+        "Closing is final: a second one changes nothing, suspending and reinstating conflict, and suspensions that \
+         stood then stay.";
     "S26" rehash::a_rehash_replaces_three_columns
         "A re-hash replaces hash, tag and pepper id, and nothing else: no version, no event.";
     "S27" rehash::a_rehash_needs_the_old_hash
@@ -240,9 +240,9 @@ clauses! {
          round) at once one is done: never both keys are revoked.";
     "S60" race::a_change_at_once_is_done_once
         "One change applied many times at once is done once, and all get the same answer.";
-    "S61" race::no_key_is_issued_after_a_hold
-        "Once a hold is written, no key is: a key issued for an active owner while the owner is held has its event \
-         before the hold's, or does not exist.";
+    "S61" race::no_key_is_issued_after_a_suspension
+        "Once a suspension is written, no key is: a key issued for an active owner while the owner is suspended has \
+         its event before the suspension's, or does not exist.";
     "S62" race::a_batch_at_once_counts_once
         "A batch of counts recorded many times at once counts once.";
     "S63" race::a_dropped_change_is_whole_or_nothing
@@ -265,8 +265,8 @@ clauses! {
         "Made before a time are keys whose time of creation is less, not those made in its very millisecond, together \
          with any other condition.";
     "S70" list_links::a_listed_key_has_its_creator_s_status
-        "A listed key comes with the status of the user who made it, in the key's organization: each hold and its time; \
-         the default if that user was never held, and if a key or the system made it.";
+        "A listed key comes with the status of the user who made it, in the key's organization: each suspension and \
+         its time; the default if that user was never suspended, and if a key or the system made it.";
     "S71" list_links::a_listed_key_tells_of_its_rotation
         "A listed key names the key of its organization that replaces it and is live at the time of the query, the least \
          id if there are several, and says whether the key that it replaces is such a one.";

@@ -26,12 +26,12 @@ clauses! {
         "A row that differs from the one in its place, in whichever column, is a conflict: what stands stays, and \
          nothing that came with it is written.";
     "P8" portable::no_import_un_revokes
-        "No import un-revokes a key, and none lifts a hold or opens an owner that is closed.";
+        "No import un-revokes a key, and none ends a suspension or opens an owner that is closed.";
     "P9" portable::later_events_come_after_imported_ones
         "Imported events keep their numbers and stand in their order, and whatever is written later is numbered \
          above them.";
-    "P10" portable::an_imported_hold_is_logged
-        "An imported hold is in the log when it returns; an owner that is active is no change.";
+    "P10" portable::an_imported_suspension_is_logged
+        "An imported suspension is in the log when it returns; an owner that is active is no change.";
     "P11" portable::an_imported_key_goes_on
         "An imported key changes like any other: by its version, by revocation, and its counts go on.";
     "P12" portable::a_dropped_import_is_whole_or_nothing

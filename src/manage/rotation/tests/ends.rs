@@ -12,7 +12,7 @@ use crate::{
         fixture::{ACTING, Bench, Fault, person, plain_change, principal, system, team, team_id, time, user, user_id},
     },
     owner::OwnerRef,
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::{KeyStore, OwnerChange, Prune, Write},
 };
 
@@ -367,7 +367,7 @@ async fn end_of_unknown_outcome_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn team_that_is_held_does_not_lose_the_persons_key() {
+async fn team_that_is_suspended_does_not_lose_the_persons_key() {
     let bench = Bench::new();
     let old = bench.plant(OLD, &user("alice"), "*").await;
     let rights = Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business);
@@ -375,10 +375,10 @@ async fn team_that_is_held_does_not_lose_the_persons_key() {
     let new = bench.manager.begin_rotation(RotateKey::of(old).into_team(team_id("blue")), &alice).await.unwrap();
     let new = new.info().id;
     let of = OwnerRef { organization: OrganizationId::single(), owner: team("blue") };
-    let hold = |change| plain_change(&format!("{change:?}"), Write::Owner(of.clone(), change));
-    quicker(&bench, [hold(OwnerChange::Hold(Hold::Plan))]);
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Err(ManageErrorKind::OwnerHeld));
-    quicker(&bench, [hold(OwnerChange::Lift(Hold::Plan))]);
+    let quick = |change| plain_change(&format!("{change:?}"), Write::Owner(of.clone(), change));
+    quicker(&bench, [quick(OwnerChange::Suspend(Suspension::Plan))]);
+    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Err(ManageErrorKind::OwnerSuspended));
+    quicker(&bench, [quick(OwnerChange::Reinstate(Suspension::Plan))]);
     assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Ok(Effect::Changed));
 }
 

@@ -101,14 +101,14 @@ async fn misuse_finds_changes_behind_thousands_of_calls() {
     let bench = Bench::new();
     let id = bench.plant(ACTING, &team("blue"), "keys:manage").await;
     append(&bench, of_blue("attempt.accepted", None), 2_500).await;
-    append(&bench, of_blue("owner.held", Some("suspended")), 1).await;
+    append(&bench, of_blue("owner.suspended", Some("suspended")), 1).await;
     append(&bench, of_blue("attempt.refused", Some("key_revoked")), 1_500).await;
-    let said = r#"{"action":"hold","reason":"insufficient_role","count":4}"#;
+    let said = r#"{"action":"suspend","reason":"insufficient_role","count":4}"#;
     append(&bench, of_blue("manage.denied", Some(said)), 1).await;
     let misuse = bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap();
     let words =
         |events: &[crate::audit::Event]| events.iter().map(|event| event.action.to_string()).collect::<Vec<_>>();
-    assert_eq!(words(&misuse.changes), ["owner.held"]);
+    assert_eq!(words(&misuse.changes), ["owner.suspended"]);
     assert_eq!(words(&misuse.denied), ["manage.denied"]);
     assert!(!misuse.more);
 }

@@ -24,7 +24,7 @@ macro_rules! found_columns {
     () => {
         concat!(
             read_key_columns!(),
-            ", o.suspended_at, o.plan_held_at, o.closed_at, g.suspended_at, g.plan_held_at, g.closed_at"
+            ", o.suspended_at, o.plan_suspended_at, o.closed_at, g.suspended_at, g.plan_suspended_at, g.closed_at"
         )
     };
 }
@@ -44,10 +44,10 @@ macro_rules! owner_and_organization {
 macro_rules! list {
     ($keys:literal $(, $indexed:literal)*) => {
         concat!(
-            "select ", found_columns!(), ", c.suspended_at, c.plan_held_at, c.closed_at, \
+            "select ", found_columns!(), ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
              u.successes, u.last_success, u.failures, u.last_failure, h.id, coalesce(p.is_live, false)",
             " from ", $keys, " k ", owner_and_organization!(), "left join lateral (\
-                select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
+                select suspended_at, plan_suspended_at, closed_at from {s}.api_key_owners \
                 where organization {=} k.organization and kind {=} 'user' \
                     and pg_catalog.left(k.created_by, 5) {=} 'user:' and id {=} pg_catalog.substr(k.created_by, 6) offset 0\
              ) c on true left join lateral (\
@@ -213,10 +213,10 @@ statements! {
             where organization {=} $1 and kind {=} $2 and owner {=} $3 \
                 and revoked_at is null and (expires_at is null or $4 {<} expires_at) limit $5) live";
     status: &[Type::TEXT, Type::TEXT, Type::TEXT], "\
-        select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
+        select suspended_at, plan_suspended_at, closed_at from {s}.api_key_owners \
         where organization {=} $1 and kind {=} $2 and id {=} $3";
     statuses: &[Type::TEXT, Type::TEXT, Type::TEXT], "\
-        select suspended_at, plan_held_at, closed_at, kind {=} 'organization' from {s}.api_key_owners \
+        select suspended_at, plan_suspended_at, closed_at, kind {=} 'organization' from {s}.api_key_owners \
         where organization {=} $1 and (kind {=} $2 and id {=} $3 or kind {=} 'organization' and id {=} '')";
     state: &[Type::TEXT, Type::TEXT],
         "select revoked_at is not null, version from {s}.api_keys where organization {=} $1 and id {=} $2";
@@ -233,9 +233,10 @@ statements! {
     set_status: &[
         Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ,
     ], "\
-        insert into {s}.api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+        insert into {s}.api_key_owners (organization, kind, id, suspended_at, plan_suspended_at, closed_at) \
         values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
-        set suspended_at = excluded.suspended_at, plan_held_at = excluded.plan_held_at, closed_at = excluded.closed_at";
+        set suspended_at = excluded.suspended_at, plan_suspended_at = excluded.plan_suspended_at, \
+            closed_at = excluded.closed_at";
     insert_events: &[
         Type::TEXT_ARRAY, Type::TIMESTAMPTZ_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
         Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
