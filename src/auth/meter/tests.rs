@@ -67,6 +67,7 @@ fn each_code_of_an_authenticator_has_a_counter() {
             | AuthErrorKind::OwnerPlanSuspended
             | AuthErrorKind::OwnerSuspended
             | AuthErrorKind::Overloaded
+            | AuthErrorKind::Paused
             | AuthErrorKind::Revoked
             | AuthErrorKind::Starved
             | AuthErrorKind::StoreUnavailable => true,
@@ -86,6 +87,7 @@ fn each_code_of_an_authenticator_has_a_counter() {
         AuthErrorKind::OwnerClosed,
         AuthErrorKind::OwnerPlanSuspended,
         AuthErrorKind::OwnerSuspended,
+        AuthErrorKind::Paused,
         AuthErrorKind::StoreUnavailable,
     ];
     let meter = meter();

@@ -115,6 +115,7 @@ async fn what_a_layer_refuses() {
         (AuthErrorKind::OwnerPlanSuspended, RefusalCode::OwnerPlanSuspended),
         (AuthErrorKind::OwnerSuspended, RefusalCode::OwnerSuspended),
         (AuthErrorKind::Overloaded, RefusalCode::Overloaded),
+        (AuthErrorKind::Paused, RefusalCode::KeyPaused),
         (AuthErrorKind::Revoked, RefusalCode::KeyRevoked),
         (AuthErrorKind::StoreUnavailable, RefusalCode::StoreUnavailable),
     ] {
