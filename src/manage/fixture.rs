@@ -16,7 +16,7 @@ use crate::{
     audit::EventRow,
     hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, KeyId},
-    record::{KeyRow, OwnerStatusRow},
+    record::KeyRow,
     store::{
         AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EventQuery, FoundKey, FoundOwner, Head,
         KeyQuery, KeyReader, KeyStore, Lease, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune,
