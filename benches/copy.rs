@@ -85,10 +85,10 @@ fn id(number: usize) -> String {
     format!("{:020}", (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 10_000_000_000_000_000_000)
 }
 
-/// One of ten is held.
+/// One of ten is suspended.
 fn owner(number: usize) -> OwnerRow {
-    let plan_held_at = number.is_multiple_of(10).then_some(1_772_366_400_000);
-    let status = OwnerStatusRow { plan_held_at, ..OwnerStatusRow::default() };
+    let plan_suspended_at = number.is_multiple_of(10).then_some(1_772_366_400_000);
+    let status = OwnerStatusRow { plan_suspended_at, ..OwnerStatusRow::default() };
     OwnerRow { organization: "default".into(), kind: "team".into(), id: owner_id(number), status }
 }
 

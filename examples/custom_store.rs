@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 
 use tokio::sync::Mutex;
 use tower_api_keys::{
-    Owner, Timestamp,
+    OrganizationId, Owner, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, Guard, Head,
-        KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, OwnerChange, OwnerRef, Page, Prune, Pruned,
-        RehashedKey, StoreError, Trail, UsageScope, Write,
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard,
+        Head, IdempotentRequest, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, OwnerRef, Page, Prune,
+        Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
@@ -39,12 +39,13 @@ pub(crate) struct TableStore(Mutex<Tables>);
 struct Tables {
     keys: BTreeMap<String, KeyRow>,
     owners: BTreeMap<OwnerRef, OwnerStatusRow>,
-    /// Keys and owners. Insertions, names, labels, hashes and counts need not be in it.
-    log: Vec<(Head, Option<KeyId>, Option<OwnerRef>)>,
+    organizations: BTreeMap<OrganizationId, OwnerStatusRow>,
+    /// Keys, owners and organizations. Insertions, names, labels, hashes and counts need not be in it.
+    log: Vec<(Head, Changed)>,
     /// Kept beside the log, which may be pruned to nothing.
     head: Option<Head>,
     /// What was applied, to answer a change that is repeated.
-    done: BTreeMap<ChangeId, (Timestamp, Option<String>, Applied)>,
+    done: BTreeMap<ChangeId, Done>,
     events: Vec<EventRow>,
     last_event: i64,
     /// By key, outcome and source.
@@ -54,13 +55,28 @@ struct Tables {
     notes: BTreeMap<String, Vec<u8>>,
 }
 
+#[derive(Clone)]
+enum Changed {
+    Key(KeyId),
+    Organization(OrganizationId),
+    Owner(OwnerRef),
+}
+
+#[derive(Clone)]
+struct Done {
+    at: Timestamp,
+    applied: Applied,
+    request: Option<IdempotentRequest>,
+    key_made: Option<String>,
+}
+
 impl KeyReader for TableStore {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
         let tables = self.0.lock().await;
-        Ok(tables
-            .keys
-            .get(id.as_str())
-            .map(|key| FoundKey { key: key.clone(), owner: tables.status(OwnerRef::of(key).as_ref()) }))
+        Ok(tables.keys.get(id.as_str()).map(|key| {
+            let FoundOwner { owner, organization } = tables.status(OwnerRef::of(key).as_ref());
+            FoundKey { key: key.clone(), owner, organization }
+        }))
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
@@ -70,12 +86,17 @@ impl KeyReader for TableStore {
             return Ok(Changes::Unchanged);
         }
         // Position and id: after a restore from a backup, another change may have the same position.
-        let known = tables.log.iter().position(|(row, _, _)| Some(*row) == head);
+        let known = tables.log.iter().position(|(row, _)| Some(*row) == head);
         let Some(known) = known else { return Ok(Changes::Reset { head: now }) };
-        let news = || tables.log.iter().skip(known + 1);
-        let keys = news().filter_map(|(_, key, _)| *key).collect();
-        let owners = news().filter_map(|(_, _, owner)| owner.clone()).collect();
-        Ok(Changes::Changed { head: now, keys, owners })
+        let (mut keys, mut owners, mut organizations) = (Vec::new(), Vec::new(), Vec::new());
+        for (_, changed) in tables.log.iter().skip(known + 1) {
+            match changed {
+                Changed::Key(id) => keys.push(*id),
+                Changed::Organization(organization) => organizations.push(organization.clone()),
+                Changed::Owner(owner) => owners.push(owner.clone()),
+            }
+        }
+        Ok(Changes::Changed { head: now, keys, owners, organizations })
     }
 
     fn try_head(&self) -> Option<Head> {
@@ -92,8 +113,8 @@ impl KeyReader for TableStore {
 impl KeyStore for TableStore {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
         let mut tables = self.0.lock().await;
-        if let Some((_, _, applied)) = tables.done.get(&change.id) {
-            return Ok(applied.clone());
+        if let Some(done) = tables.done.get(&change.id) {
+            return Ok(done.applied.clone());
         }
         let mut next = tables.clone();
         next.apply(change).map_err(StoreError::conflict).inspect(|_| *tables = next)
@@ -128,10 +149,12 @@ impl KeyStore for TableStore {
             // A database looks these up by an index: on `replaces`, and on the id.
             let others =
                 || tables.keys.values().filter(|other| other.organization == key.organization && is_live(other, now));
+            let FoundOwner { owner, organization } = tables.status(OwnerRef::of(key).as_ref());
             ListedKey {
                 key: key.clone(),
-                owner: tables.status(OwnerRef::of(key).as_ref()),
-                creator: tables.status(OwnerRef::creator_of(key).as_ref()),
+                owner,
+                organization,
+                creator: tables.status(OwnerRef::creator_of(key).as_ref()).owner,
                 usage: tables.totals(&key.id),
                 successor: others()
                     .find(|other| other.replaces.as_ref() == Some(&key.id))
@@ -144,7 +167,7 @@ impl KeyStore for TableStore {
         Ok(page(listed.filter(unused), query.limit))
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         Ok(self.0.lock().await.status(Some(owner)))
     }
 
@@ -167,7 +190,7 @@ impl KeyStore for TableStore {
         let changes = tables.done.len();
         let events = tables.forget_events(false, prune.events_before, prune.most_events);
         let attempts = tables.forget_events(true, prune.attempts_before, prune.most_attempts);
-        tables.done.retain(|_, (at, _, _)| prune.changes_before.is_none_or(|before| *at >= before));
+        tables.done.retain(|_, done| prune.changes_before.is_none_or(|before| done.at >= before));
         let surplus = prune.keep_log_rows.map_or(0, |keep| tables.log.len().saturating_sub(keep as usize));
         tables.log.drain(..surplus);
         Ok(Pruned { events, attempts, log_rows: surplus as u64, changes: (changes - tables.done.len()) as u64 })
@@ -252,8 +275,11 @@ impl Tables {
     }
 
     fn apply(&mut self, change: &Change) -> Result<Applied, Conflict> {
-        if change.dedupe.is_some() && self.done.values().any(|(_, dedupe, _)| *dedupe == change.dedupe) {
-            return Err(Conflict::Replay);
+        if let Some(request) = &change.idempotency {
+            let earlier = |done: &&Done| done.request.as_ref().is_some_and(|earlier| earlier.key == request.key);
+            if let Some(Done { request: Some(earlier), key_made, .. }) = self.done.values().find(earlier) {
+                return Err(request.used_for(key_made.as_deref(), &earlier.digest));
+            }
         }
         for (place, guard) in change.guards.iter().enumerate() {
             self.check(guard, change.at, Conflict::Guard(place))?;
@@ -266,7 +292,8 @@ impl Tables {
                 self.append(event);
             }
         }
-        self.done.insert(change.id, (change.at, change.dedupe.clone(), applied.clone()));
+        let (request, key_made) = (change.idempotency.clone(), change.key_made().map(str::to_owned));
+        self.done.insert(change.id, Done { at: change.at, applied: applied.clone(), request, key_made });
         Ok(applied)
     }
 
@@ -294,7 +321,7 @@ impl Tables {
                 let live = |key: &&KeyRow| OwnerRef::of(key).as_ref() == Some(owner) && is_live(key, now);
                 if self.count(live) < *limit as usize { Ok(()) } else { Err(conflict) }
             }
-            Guard::OwnerActive(owner) if self.status(Some(owner)) == OwnerStatusRow::default() => Ok(()),
+            Guard::OwnerActive(owner) if self.status(Some(owner)).is_active() => Ok(()),
             // Also for a guard of a newer version of the crate: what this store does not know, it does not promise.
             _ => Err(conflict),
         }
@@ -321,7 +348,7 @@ impl Tables {
                 (key.scopes, key.expires_at) = (update.scopes.clone(), update.expires_at);
                 key.version += 1;
                 if matters {
-                    self.log(change.id, Some(update.id), None);
+                    self.log(change.id, Changed::Key(update.id));
                 }
             }
             Write::Revoke { organization, id, by } => {
@@ -330,15 +357,23 @@ impl Tables {
                     return Ok(Effect::Unchanged);
                 }
                 (key.revoked_at, key.revoked_by) = (Some(change.at.as_millis()), Some(by.clone()));
-                self.log(change.id, Some(*id), None);
+                self.log(change.id, Changed::Key(*id));
             }
             Write::Owner(owner, step) => {
-                let after = stepped(self.status(Some(owner)), *step, change.at.as_millis())?;
-                if after == self.status(Some(owner)) {
+                let status = self.owners.entry(owner.clone()).or_default();
+                let before = std::mem::replace(status, step.applied_to(*status, change.at)?);
+                if before == *status {
                     return Ok(Effect::Unchanged);
                 }
-                self.owners.insert(owner.clone(), after);
-                self.log(change.id, None, Some(owner.clone()));
+                self.log(change.id, Changed::Owner(owner.clone()));
+            }
+            Write::Organization(organization, step) => {
+                let status = self.organizations.entry(organization.clone()).or_default();
+                let before = std::mem::replace(status, step.applied_to(*status, change.at)?);
+                if before == *status {
+                    return Ok(Effect::Unchanged);
+                }
+                self.log(change.id, Changed::Organization(organization.clone()));
             }
             _ => return Err(Conflict::Missing),
         }
@@ -349,8 +384,11 @@ impl Tables {
         self.keys.get_mut(id.as_str()).filter(|key| key.organization == organization).ok_or(Conflict::Missing)
     }
 
-    fn status(&self, owner: Option<&OwnerRef>) -> OwnerStatusRow {
-        owner.and_then(|owner| self.owners.get(owner)).copied().unwrap_or_default()
+    fn status(&self, of: Option<&OwnerRef>) -> FoundOwner {
+        let Some(of) = of else { return FoundOwner::default() };
+        let owner = self.owners.get(of).copied().unwrap_or_default();
+        let organization = self.organizations.get(&of.organization).copied().unwrap_or_default();
+        FoundOwner { owner, organization }
     }
 
     /// A database adds them up in the statement that lists.
@@ -368,10 +406,10 @@ impl Tables {
         totals
     }
 
-    fn log(&mut self, change: ChangeId, key: Option<KeyId>, owner: Option<OwnerRef>) {
+    fn log(&mut self, change: ChangeId, changed: Changed) {
         let position = self.head.unwrap_or(Head::EMPTY).position + 1;
         let head = self.head.insert(Head { position, change: change.to_bytes() });
-        self.log.push((*head, key, owner));
+        self.log.push((*head, changed));
         // The log goes on for a reader 1,000 changes behind, whose head is in the row before those.
         self.log.drain(..self.log.len().saturating_sub(1_001));
     }
@@ -380,18 +418,6 @@ impl Tables {
         self.last_event += 1;
         self.events.push(EventRow { sequence: self.last_event, ..event.clone() });
     }
-}
-
-/// What stands after a step; a status that stood already keeps its time.
-fn stepped(mut status: OwnerStatusRow, step: OwnerChange, now: i64) -> Result<OwnerStatusRow, Conflict> {
-    let since = match step {
-        OwnerChange::Close => &mut status.closed_at,
-        _ if status.closed_at.is_some() => return Err(Conflict::OwnerClosed),
-        OwnerChange::Hold(Hold::Plan) | OwnerChange::Lift(Hold::Plan) => &mut status.plan_held_at,
-        OwnerChange::Hold(_) | OwnerChange::Lift(_) => &mut status.suspended_at,
-    };
-    *since = if matches!(step, OwnerChange::Lift(_)) { None } else { since.or(Some(now)) };
-    Ok(status)
 }
 
 fn is_live(key: &KeyRow, now: Timestamp) -> bool {

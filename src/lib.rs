@@ -145,6 +145,7 @@ pub use owner::{InvalidId, KeyKind, NamesTeam, OrganizationId, Owner, TeamId, Te
 pub use principal::FakePrincipal;
 pub use principal::{Principal, TeamAccess, TeamRefused};
 pub use random::RandomnessError;
+pub use record::Suspension;
 pub use scope::{InvalidScope, Scope, Scopes};
 #[cfg(any(test, feature = "test-util"))]
 pub use time::ManualClock;

@@ -41,6 +41,8 @@ words! {
             "There is no such key, or the secret behind a known id was wrong: somebody has another text.",
         /// 401: the key's time is over. Only a caller who has the key is told.
         KeyExpired = "key_expired": "The key had expired: whoever called had the right text.",
+        /// 401: the key is paused. Only a caller who has the key is told. Reserved: no key is paused yet.
+        KeyPaused = "key_paused": "The key was paused: the caller had the right text.",
         /// 401: the key was revoked. Only a caller who has the key is told.
         KeyRevoked = "key_revoked": "The key was revoked: whoever called had the right text.",
         /// 401: the text is no key. The reason says why not.
@@ -53,8 +55,13 @@ words! {
         /// 503: too many keys are being checked for the first time.
         Overloaded = "overloaded":
             "Too many keys were being checked at once: nothing is known to be wrong with this one.",
-        /// 401: the owner is held or closed. Only a caller who has the key is told.
-        OwnerSuspended = "owner_suspended": "The owner was held or closed: whoever called had the right text.",
+        /// 401: the owner is closed. Only a caller who has the key is told.
+        OwnerClosed = "owner_closed": "The owner was closed: the caller had the right text.",
+        /// 401: the plan does not include the owner's keys. Only a caller who has the key is told.
+        OwnerPlanSuspended = "owner_plan_suspended":
+            "The plan did not include the owner's keys: the caller had the right text.",
+        /// 401: an admin suspended the owner. Only a caller who has the key is told.
+        OwnerSuspended = "owner_suspended": "An admin had suspended the owner: the caller had the right text.",
         /// 403: the plan does not include it.
         PlanRequired = "plan_required": "The key was accepted, and the plan does not include what it asked for.",
         /// 503: the store, or the embedder's directory of members, could not say how things stand.
@@ -73,7 +80,7 @@ words! {
 pub(crate) enum Proved {
     /// The key, and it was good.
     Good,
-    /// The key, and it was dead or its owner held.
+    /// The key, and it was dead or its owner suspended.
     Dead,
     /// Nothing.
     Nothing,
@@ -87,7 +94,12 @@ impl RefusalCode {
             | Self::PlanRequired
             | Self::WrongKeyKind
             | Self::WrongTeam => Proved::Good,
-            Self::KeyExpired | Self::KeyRevoked | Self::OwnerSuspended => Proved::Dead,
+            Self::KeyExpired
+            | Self::KeyPaused
+            | Self::KeyRevoked
+            | Self::OwnerClosed
+            | Self::OwnerPlanSuspended
+            | Self::OwnerSuspended => Proved::Dead,
             Self::AmbiguousCredentials
             | Self::ClockUnsure
             | Self::CorruptRecord

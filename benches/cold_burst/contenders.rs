@@ -44,7 +44,7 @@ pub(crate) async fn ours(keys: &[Hashed]) -> Contender {
         id[..8].copy_from_slice(&(number as u64).to_be_bytes());
         let writes = vec![AuditedWrite { write: Write::Insert(row), event: EventRow::example() }];
         let at = Timestamp::from_millis(1_772_366_400_000).unwrap();
-        let change = Change { id: ChangeId::from_bytes(id), at, writes, guards: vec![], dedupe: None };
+        let change = Change { id: ChangeId::from_bytes(id), at, writes, guards: vec![], idempotency: None };
         store.apply(&change).await.unwrap();
     }
     let hasher = HasherConfig::new().with_check_wait(Duration::from_secs(10)).with_queue(keys.len().max(256));

@@ -20,7 +20,7 @@ use tower_api_keys::{
     hash::Argon2Params,
     key::{KeyFormat, KeyId, PlaintextKey},
     middleware::{Refusal, RequireKeyLayer},
-    record::Hold,
+    record::Suspension,
     store::{Ledger, UsageScope},
     usage::Source,
 };
@@ -95,7 +95,7 @@ pub async fn count<S: Ledger>(store: Arc<S>, attempts: usize, tasks: usize) -> C
     Counted { done, stored: stored(&*store, &known).await, writes: hooks.count("record_usage"), failures }
 }
 
-/// A fifth each: live, revoked, expired, of a held owner, of a team.
+/// A fifth each: live, revoked, expired, of a suspended owner, of a team.
 async fn issue<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, clock: &ManualClock) -> Vec<Key> {
     let (manager, system) = (keys.manager(), Actor::system("exact").unwrap());
     let mut known = Vec::new();
@@ -112,7 +112,7 @@ async fn issue<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, clock: &ManualClock) -
         let key = manager.issue(request, &system).await.unwrap().into_plaintext();
         match fate {
             1 => drop(manager.revoke(&key.id(), &system).await.unwrap()),
-            3 => drop(manager.hold(&owner, Hold::Suspended, &system).await.unwrap()),
+            3 => drop(manager.suspend(&owner, Suspension::Admin, &system).await.unwrap()),
             _ => {}
         }
         known.push(Key { id: key.id(), text: key.expose_secret().to_owned(), fate });

@@ -12,7 +12,7 @@ use tower_api_keys::{
     Actor, IssueKey, IssuedKey, KeyManager, Owner, TeamId, UserId,
     key::KeyId,
     manage::{ManageError, ManageErrorKind, RotateKey},
-    record::Hold,
+    record::Suspension,
 };
 
 /// Far more than anything here takes: what takes longer has failed.
@@ -23,8 +23,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) enum Change {
     /// The rotation to this new key.
     Finish(KeyId),
-    Hold(u64),
-    Lift(u64),
+    Suspend(u64),
+    Reinstate(u64),
     Revoke(KeyId),
 }
 
@@ -36,16 +36,16 @@ pub(crate) fn owner(number: u64) -> Owner {
 impl Change {
     pub(crate) async fn make(self, manager: &KeyManager) -> Result<(), Box<dyn Error + Send + Sync>> {
         let actor = Actor::system("fleet")?;
-        let (hold, manager, actor) = (Hold::Suspended, manager, &actor);
+        let (suspension, manager, actor) = (Suspension::Admin, manager, &actor);
         match self {
             Self::Finish(new) => drop(insist(|| manager.finish_rotation(&new, actor)).await?),
-            Self::Hold(of) => {
+            Self::Suspend(of) => {
                 let of = owner(of);
-                insist(|| manager.hold(&of, hold, actor)).await?;
+                insist(|| manager.suspend(&of, suspension, actor)).await?;
             }
-            Self::Lift(of) => {
+            Self::Reinstate(of) => {
                 let of = owner(of);
-                insist(|| manager.lift(&of, hold, actor)).await?;
+                insist(|| manager.reinstate(&of, suspension, actor)).await?;
             }
             Self::Revoke(id) => drop(insist(|| manager.revoke(&id, actor)).await?),
         }
@@ -102,8 +102,8 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Finish(new) => write!(f, "finish {new}"),
-            Self::Hold(of) => write!(f, "hold {of}"),
-            Self::Lift(of) => write!(f, "lift {of}"),
+            Self::Suspend(of) => write!(f, "suspend {of}"),
+            Self::Reinstate(of) => write!(f, "reinstate {of}"),
             Self::Revoke(id) => write!(f, "revoke {id}"),
         }
     }
@@ -115,8 +115,8 @@ impl FromStr for Change {
     fn from_str(order: &str) -> Result<Self, Self::Err> {
         match order.split_once(' ') {
             Some(("finish", new)) => Ok(Self::Finish(KeyId::new(new)?)),
-            Some(("hold", of)) => Ok(Self::Hold(of.parse()?)),
-            Some(("lift", of)) => Ok(Self::Lift(of.parse()?)),
+            Some(("suspend", of)) => Ok(Self::Suspend(of.parse()?)),
+            Some(("reinstate", of)) => Ok(Self::Reinstate(of.parse()?)),
             Some(("revoke", id)) => Ok(Self::Revoke(KeyId::new(id)?)),
             _ => Err(format!("there is no order {order:?}").into()),
         }

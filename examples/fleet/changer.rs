@@ -1,4 +1,4 @@
-//! Who revokes, rotates, holds and lifts, one after the other.
+//! Who revokes, rotates, suspends and reinstates, one after the other.
 
 use std::{
     error::Error,
@@ -22,11 +22,11 @@ pub(crate) const SLOTS: usize = 16;
 /// Keys of each owner.
 const OWNED: usize = 4;
 
-/// Kinds of change: revoke, rotate, hold and lift.
+/// Kinds of change: revoke, rotate, suspend and reinstate.
 const KINDS: usize = 3;
 
-/// How long a hold lasts, once every node has refused.
-const HELD: Duration = Duration::from_millis(20);
+/// How long a suspension lasts, once every node has refused.
+const SUSPENDED: Duration = Duration::from_millis(20);
 
 /// The time between two changes of one changer, if requests are paced: then changes are, too.
 const BETWEEN: Duration = Duration::from_millis(200);
@@ -98,7 +98,7 @@ impl Changer {
                 self.end(key, Change::Finish(next.id), one).await?;
                 self.put(slot, next);
             }
-            _ => self.hold_and_lift(slot, key, one, other).await?,
+            _ => self.suspend_and_reinstate(slot, key, one, other).await?,
         }
         Ok(())
     }
@@ -109,11 +109,11 @@ impl Changer {
         self.fleet.make(change, by).await?;
         let returned = self.fleet.now();
         self.refused_everywhere(key, returned).await?;
-        self.record.bans.push((key.number, Ban { begun, returned, lifted: None }));
+        self.record.bans.push((key.number, Ban { begun, returned, reinstated: None }));
         Ok(())
     }
 
-    async fn hold_and_lift(
+    async fn suspend_and_reinstate(
         &mut self,
         slot: usize,
         key: Key,
@@ -122,17 +122,17 @@ impl Changer {
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let owner = self.owner(slot);
         let begun = self.fleet.now();
-        self.fleet.make(Change::Hold(owner), one).await?;
+        self.fleet.make(Change::Suspend(owner), one).await?;
         let returned = self.fleet.now();
         self.refused_everywhere(key, returned).await?;
-        sleep(HELD).await;
-        let lift = self.fleet.now();
-        self.fleet.make(Change::Lift(owner), other).await?;
-        let lifted = Some((lift, self.fleet.now()));
+        sleep(SUSPENDED).await;
+        let reinstating = self.fleet.now();
+        self.fleet.make(Change::Reinstate(owner), other).await?;
+        let reinstated = Some((reinstating, self.fleet.now()));
         self.everywhere(key, Status::Accepted).await?;
 
         let owned = self.keys.chunks(OWNED).nth(slot / OWNED).into_iter().flatten();
-        self.record.bans.extend(owned.map(|key| (key.number, Ban { begun, returned, lifted })));
+        self.record.bans.extend(owned.map(|key| (key.number, Ban { begun, returned, reinstated })));
         Ok(())
     }
 

@@ -18,13 +18,13 @@ pub(crate) enum Status {
     Unavailable,
 }
 
-/// A time in which a key is not to be accepted: it was revoked, or its owner held until the hold was lifted.
+/// A time in which a key is not to be accepted: it was revoked, or its owner suspended until it was reinstated.
 #[derive(Clone, Copy)]
 pub(crate) struct Ban {
     pub(crate) begun: u64,
     pub(crate) returned: u64,
-    /// When lifting it was begun, and when that returned.
-    pub(crate) lifted: Option<(u64, u64)>,
+    /// When reinstating was begun, and when that returned.
+    pub(crate) reinstated: Option<(u64, u64)>,
 }
 
 /// How many answers there were of each kind.
@@ -59,13 +59,13 @@ impl Ban {
     /// The request fell into it from start to end.
     fn forbids_accepting(&self, answer: &Answer, bound: u64) -> bool {
         answer.started > self.returned.saturating_add(bound)
-            && self.lifted.is_none_or(|(begun, _)| answer.ended < begun)
+            && self.reinstated.is_none_or(|(begun, _)| answer.ended < begun)
     }
 
     /// Some moment of the request may have fallen into it.
     fn allows_refusing(&self, answer: &Answer, bound: u64) -> bool {
         answer.ended >= self.begun
-            && self.lifted.is_none_or(|(_, returned)| answer.started <= returned.saturating_add(bound))
+            && self.reinstated.is_none_or(|(_, returned)| answer.started <= returned.saturating_add(bound))
     }
 }
 
@@ -73,8 +73,8 @@ impl Ban {
 mod tests {
     use super::{Answer, Ban, Status, Verdict};
 
-    const REVOKED: Ban = Ban { begun: 100, returned: 110, lifted: None };
-    const HELD: Ban = Ban { begun: 100, returned: 110, lifted: Some((200, 210)) };
+    const REVOKED: Ban = Ban { begun: 100, returned: 110, reinstated: None };
+    const SUSPENDED: Ban = Ban { begun: 100, returned: 110, reinstated: Some((200, 210)) };
 
     fn judged(status: Status, started: u64, ended: u64, ban: Ban, bound: u64) -> (u64, u64) {
         let mut verdict = Verdict::default();
@@ -100,20 +100,20 @@ mod tests {
     }
 
     #[test]
-    fn an_acceptance_within_a_hold_is_stale_and_none_that_met_its_end() {
+    fn an_acceptance_within_a_suspension_is_stale_and_none_that_met_its_end() {
         for (started, ended, stale) in [(111, 199, 1), (111, 200, 0), (205, 206, 0), (211, 212, 0)] {
-            assert_eq!(judged(Status::Accepted, started, ended, HELD, 0), (stale, 0), "{started} {ended}");
+            assert_eq!(judged(Status::Accepted, started, ended, SUSPENDED, 0), (stale, 0), "{started} {ended}");
         }
     }
 
     #[test]
-    fn a_refusal_is_wrong_unless_it_met_a_revocation_or_hold() {
+    fn a_refusal_is_wrong_unless_it_met_a_revocation_or_suspension() {
         for (started, ended, wrong) in [(90, 99, 1), (90, 100, 0), (150, 160, 0), (210, 220, 0), (211, 220, 1)] {
-            assert_eq!(judged(Status::Refused, started, ended, HELD, 0), (0, wrong), "{started} {ended}");
+            assert_eq!(judged(Status::Refused, started, ended, SUSPENDED, 0), (0, wrong), "{started} {ended}");
         }
         assert_eq!(judged(Status::Refused, 900, 901, REVOKED, 0), (0, 0));
         for (started, wrong) in [(260, 0), (261, 1)] {
-            assert_eq!(judged(Status::Refused, started, started + 1, HELD, 50), (0, wrong), "{started}");
+            assert_eq!(judged(Status::Refused, started, started + 1, SUSPENDED, 50), (0, wrong), "{started}");
         }
     }
 

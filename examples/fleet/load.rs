@@ -58,7 +58,7 @@ pub(crate) struct Fleet {
 pub(crate) struct Record {
     pub(crate) answers: Vec<Answer>,
     pub(crate) bans: Vec<(u32, Ban)>,
-    /// For each revocation and hold, from its return until every node had refused, in nanoseconds.
+    /// For each revocation and suspension, from its return until every node had refused, in nanoseconds.
     pub(crate) delays: Vec<u64>,
 }
 

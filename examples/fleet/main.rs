@@ -8,9 +8,9 @@
 //! It starts a PostgreSQL server of its own, or uses a schema of its own in the database of `--url postgres://…`, which
 //! it drops at the end. Each node is a process with an HTTP server on loopback. Clients ask all of them without pause, or
 //! at `--rate` requests a second (then there are 0.2 s between two changes, too), while keys are revoked, rotated (the
-//! rotation is begun, every node accepts the new key beside the old one, and then it is finished), and their owners held
-//! and lifted: half of it by a manager in this process, half by the nodes' own. Every key was accepted by every node
-//! before it ends. A quarter of the requests are for the keys that are ended at that
+//! rotation is begun, every node accepts the new key beside the old one, and then it is finished), and their owners
+//! suspended and reinstated: half of it by a manager in this process, half by the nodes' own. Every key was accepted by
+//! every node before it ends. A quarter of the requests are for the keys that are ended at that
 //! moment, and some for keys that ended long ago.
 //!
 //! A request has a start, taken before its first byte is written, and a change has a return: one clock, in this process,
@@ -23,11 +23,11 @@
 //! |---|---|
 //! | `requests` | answers, at least `--requests` (100,000): it goes on until there was every kind of change |
 //! | `stale_accepts` | acceptances as above |
-//! | `revocation_p50_ms`, `_p99_ms`, `_max_ms` | from the return of a revocation, finished rotation or hold until every node has refused a request that started after it: never less than a request takes under this load; they are sent at once, and then a millisecond after each acceptance |
+//! | `revocation_p50_ms`, `_p99_ms`, `_max_ms` | from the return of a revocation, finished rotation or suspension until every node has refused a request that started after it: never less than a request takes under this load; they are sent at once, and then a millisecond after each acceptance |
 //! | `checks_per_second_per_node` | `requests` by time and nodes |
 //! | `freshness_reads_per_second_per_node` | reads of the change log, as the nodes count them |
 //! | `database_queries_per_second` | transactions in this database, as the server counts them: each read of the change log, each look-up of a key that is new or has ended, each change, each write of usage. Its count lags by up to a second, so a short run may include a part of the preparations |
-//! | `revocations` | revocations, finished rotations and holds |
+//! | `revocations` | revocations, finished rotations and suspensions |
 //! | `refused_live` | 401 for a key that was good all along |
 //! | `unavailable` | answers with 503: neither a refusal nor an acceptance |
 //!

@@ -21,8 +21,8 @@ impl Report {
     pub(crate) fn into_result(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         match self.verdict {
             Verdict { stale_accepts: 0, refused_live: 0, .. } => Ok(()),
-            Verdict { stale_accepts: 0, .. } => Err("a key was refused that nobody had revoked or held".into()),
-            Verdict { .. } => Err("a key was accepted after it had been revoked or held".into()),
+            Verdict { stale_accepts: 0, .. } => Err("a key was refused that nobody had revoked or suspended".into()),
+            Verdict { .. } => Err("a key was accepted after it had been revoked or suspended".into()),
         }
     }
 }

@@ -1,5 +1,6 @@
 -- The tables of keys, in the schema "api_keys". Another one is put in by replacing "api_keys", with its quotes. Run this in
--- one transaction. Text is compared byte by byte, and sorted so: collation "C". Times are milliseconds since 1970.
+-- one transaction. Text is compared byte by byte, and sorted so: collation "C". Times are rounded to milliseconds, and lie
+-- between 1970 and 9999.
 
 -- PostgreSQL looks for a bare function, operator or type in all schemas of the path and takes the one that fits best, be it
 -- a stranger's. Here, and in each function below for itself, there is only its own. The path before is put back at the end.
@@ -48,20 +49,75 @@ create table "api_keys".api_keys (
     kind text collate "C" not null,
     owner text collate "C" not null,
     name text collate "C" not null,
-    labels text collate "C" not null,
+    labels jsonb not null,
     hash text collate "C" not null,
     tag bytea not null,
     pepper_id bigint,
-    scopes text collate "C" not null,
+    proof bytea,
+    scopes text[] collate "C" not null,
+    allowed_networks text[] collate "C",
+    limits text collate "C",
     created_by text collate "C" not null,
     created_via_key text collate "C",
-    created_at bigint not null,
-    expires_at bigint,
-    revoked_at bigint,
+    imported_from text collate "C",
+    responsible text collate "C",
+    created_at timestamptz(3) not null,
+    expires_at timestamptz(3),
+    revoked_at timestamptz(3),
     revoked_by text collate "C",
+    paused_at timestamptz(3),
+    paused_by text collate "C",
     replaces text collate "C",
-    version bigint not null default 1
+    lineage text collate "C" not null,
+    predecessor_expires_at timestamptz(3),
+    grace_ends_at timestamptz(3),
+    version bigint not null default 1,
+    constraint api_keys_times_are_between_1970_and_9999 check (
+        least(created_at, expires_at, revoked_at, paused_at, predecessor_expires_at, grace_ends_at) >= '1970-01-01Z'
+        and greatest(created_at, expires_at, revoked_at, paused_at, predecessor_expires_at, grace_ends_at)
+            < '10000-01-01Z'
+    )
 );
+
+comment on table "api_keys".api_keys is 'API keys, live and dead. To end keys at once: update api_keys set revoked_at = now() where ...';
+comment on column "api_keys".api_keys.id is 'The public middle part of the key''s text';
+comment on column "api_keys".api_keys.organization is 'The customer it belongs to; default in a service with only one';
+comment on column "api_keys".api_keys.kind is 'user (personal) or team';
+comment on column "api_keys".api_keys.owner is 'The id of the user or team whose permissions it carries';
+comment on column "api_keys".api_keys.name is 'What people call it; may be empty';
+comment on column "api_keys".api_keys.labels is 'An object of strings';
+comment on column "api_keys".api_keys.hash is 'Argon2id, as a PHC string. The text itself is stored nowhere';
+comment on column "api_keys".api_keys.tag is 'Four bytes that turn wrong texts away before the hash is computed';
+comment on column "api_keys".api_keys.pepper_id is 'The pepper that the hash was made with';
+comment on column "api_keys".api_keys.proof is 'Reserved, null';
+comment on column "api_keys".api_keys.scopes is 'What it may do; * is everything that its owner may';
+comment on column "api_keys".api_keys.allowed_networks is 'Reserved, null: a key that has some is refused';
+comment on column "api_keys".api_keys.limits is 'What the service said that it may consume; this library does not enforce it';
+comment on column "api_keys".api_keys.created_by is 'user:<id>, key:<id> or system:<name>';
+comment on column "api_keys".api_keys.created_via_key is 'The key that it was made with';
+comment on column "api_keys".api_keys.imported_from is 'Reserved, null';
+comment on column "api_keys".api_keys.responsible is 'Reserved, null';
+comment on column "api_keys".api_keys.expires_at is 'The first moment at which it is refused';
+comment on column "api_keys".api_keys.revoked_at is 'When it was ended. This library never takes that back';
+comment on column "api_keys".api_keys.revoked_by is 'As created_by; null if plain SQL did it';
+comment on column "api_keys".api_keys.paused_at is 'Since when it is refused, until this is null again';
+comment on column "api_keys".api_keys.paused_by is 'As created_by; null if plain SQL did it';
+comment on column "api_keys".api_keys.replaces is 'The key that it succeeds in a rotation';
+comment on column "api_keys".api_keys.lineage is 'The first key of its chain of rotations, itself if there was none';
+comment on column "api_keys".api_keys.predecessor_expires_at is 'The expiry of the key that it succeeds before the rotation';
+comment on column "api_keys".api_keys.grace_ends_at is 'The expiry that the rotation gave the key that it succeeds';
+comment on column "api_keys".api_keys.version is 'One more with each update by this library';
+
+-- What is left of keys that were purged, so that their ids are never used again.
+create table "api_keys".api_key_tombstones (
+    id text collate "C" not null primary key,
+    organization text collate "C" not null,
+    lineage text collate "C" not null,
+    created_via_key text collate "C",
+    revoked_at timestamptz(3)
+);
+
+comment on table "api_keys".api_key_tombstones is 'What is left of keys that were purged: their ids are never used again';
 
 -- One index for each way to list keys, in the order of lists.
 create index api_keys_by_organization on "api_keys".api_keys (organization, created_at, id);
@@ -71,24 +127,41 @@ create index api_keys_by_created_via_key on "api_keys".api_keys (organization, c
     where created_via_key is not null;
 create index api_keys_by_predecessor on "api_keys".api_keys (replaces) where replaces is not null;
 
--- An owner without a row is active, as is one whose times are all null.
+-- One without a row is active, as is one whose times are all null.
 create table "api_keys".api_key_owners (
     organization text collate "C" not null,
     kind text collate "C" not null,
     id text collate "C" not null,
-    suspended_at bigint,
-    plan_held_at bigint,
-    closed_at bigint,
-    primary key (organization, kind, id)
+    suspended_at timestamptz(3),
+    plan_suspended_at timestamptz(3),
+    closed_at timestamptz(3),
+    primary key (organization, kind, id),
+    constraint api_key_owners_times_are_between_1970_and_9999 check (
+        least(suspended_at, plan_suspended_at, closed_at) >= '1970-01-01Z'
+        and greatest(suspended_at, plan_suspended_at, closed_at) < '10000-01-01Z'
+    ),
+    constraint api_key_owners_only_organizations_have_no_id check ((kind = 'organization') = (id = ''))
 );
+
+comment on table "api_keys".api_key_owners is 'Users, teams and organizations whose keys are or were refused. One without a row is active, as is one whose times are all null';
+comment on column "api_keys".api_key_owners.kind is 'user, team, or organization for all keys of the organization';
+comment on column "api_keys".api_key_owners.id is 'The id of the user or team; empty for the organization';
+comment on column "api_keys".api_key_owners.suspended_at is 'Since when an admin has suspended it';
+comment on column "api_keys".api_key_owners.plan_suspended_at is 'Since when the plan does not include its keys';
+comment on column "api_keys".api_key_owners.closed_at is 'When it was closed, which is final';
 
 -- The end of the change log: how many changes there were, and a random id of the last one. Whoever changes something
 -- that is logged holds this row until the commit, so that positions are in commit order.
 create table "api_keys".api_key_head (
     only_row boolean primary key default true check (only_row),
     position bigint not null,
-    change bytea not null
+    change bytea not null,
+    lease_ms integer not null default 0,
+    wait_ms integer not null default 0 check (wait_ms >= lease_ms)
 );
+
+comment on column "api_keys".api_key_head.lease_ms is 'Reserved, 0: for how long a node may go by a read of the log';
+comment on column "api_keys".api_key_head.wait_ms is 'Reserved, 0: for how long a change waits';
 
 insert into "api_keys".api_key_head (position, change) values (0, decode(repeat('00', 16), 'hex'));
 
@@ -96,7 +169,7 @@ insert into "api_keys".api_key_head (position, change) values (0, decode(repeat(
 alter table "api_keys".api_key_head
     set (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
 
--- Which keys and owners changed, in commit order. A row names a key or an owner.
+-- Which keys and statuses changed, in commit order. A row names a key, or an owner or an organization as above.
 create table "api_keys".api_key_log (
     position bigint primary key,
     change bytea not null,
@@ -163,15 +236,19 @@ begin
     perform "api_keys".api_key_log_keys(array(
         select distinct id from (
             (
-                select id, organization, kind, owner, scopes, expires_at, revoked_at, revoked_by from old_rows
+                select id, organization, kind, owner, scopes, allowed_networks, limits, expires_at, revoked_at, revoked_by,
+                    paused_at, paused_by from old_rows
                 except all
-                select id, organization, kind, owner, scopes, expires_at, revoked_at, revoked_by from new_rows
+                select id, organization, kind, owner, scopes, allowed_networks, limits, expires_at, revoked_at, revoked_by,
+                    paused_at, paused_by from new_rows
             )
             union all
             (
-                select id, organization, kind, owner, scopes, expires_at, revoked_at, revoked_by from new_rows
+                select id, organization, kind, owner, scopes, allowed_networks, limits, expires_at, revoked_at, revoked_by,
+                    paused_at, paused_by from new_rows
                 except all
-                select id, organization, kind, owner, scopes, expires_at, revoked_at, revoked_by from old_rows
+                select id, organization, kind, owner, scopes, allowed_networks, limits, expires_at, revoked_at, revoked_by,
+                    paused_at, paused_by from old_rows
             )
         ) changed
     ));
@@ -230,7 +307,7 @@ set jit = off
 as $$
 begin
     perform "api_keys".api_key_log_owners(array_agg(organization), array_agg(kind), array_agg(id)) from new_rows
-    where suspended_at is not null or plan_held_at is not null or closed_at is not null;
+    where suspended_at is not null or plan_suspended_at is not null or closed_at is not null;
     return null;
 end
 $$;
@@ -262,7 +339,7 @@ set jit = off
 as $$
 begin
     perform "api_keys".api_key_log_owners(array_agg(organization), array_agg(kind), array_agg(id)) from old_rows
-    where suspended_at is not null or plan_held_at is not null or closed_at is not null;
+    where suspended_at is not null or plan_suspended_at is not null or closed_at is not null;
     return null;
 end
 $$;
@@ -310,60 +387,67 @@ create trigger api_key_head_moved
 after update on "api_keys".api_key_head for each row
 execute function "api_keys".api_key_head_moved();
 
--- Holds and lifts an owner inside a transaction of the service's own. `held` is 'suspended' or 'plan'. Both return
--- whether that changed anything; neither touches an owner that is closed. There is no audit event: the service's own
--- transaction knows who did it.
-create function "api_keys".api_key_hold_owner(organization text, kind text, id text, held text, at bigint) returns boolean
+-- Suspends and reinstates an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan'. Both
+-- return whether that changed anything; neither touches an owner that is closed. There is no audit event: the service's
+-- own transaction knows who did it.
+create function "api_keys".api_key_suspend_owner(organization text, kind text, id text, suspension text,
+    at timestamptz default now())
+returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     changed integer;
 begin
-    if (kind in ('user', 'team') and held in ('suspended', 'plan') and at between 0 and 253402300799999) is not true then
-        raise exception 'an owner is a user or a team, a hold is suspended or plan, and a time is milliseconds since 1970';
+    if (kind in ('user', 'team', 'organization') and suspension in ('admin', 'plan') and at is not null) is not true then
+        raise exception 'an owner is a user, a team or an organization, and a suspension is admin or plan';
     end if;
     perform 1 from "api_keys".api_key_head for update;
-    insert into "api_keys".api_key_owners as o (organization, kind, id, suspended_at, plan_held_at)
-    values ($1, $2, $3, case when $4 = 'suspended' then $5 end, case when $4 = 'plan' then $5 end)
+    insert into "api_keys".api_key_owners as o (organization, kind, id, suspended_at, plan_suspended_at)
+    values ($1, $2, $3, case when $4 = 'admin' then $5 end, case when $4 = 'plan' then $5 end)
     on conflict on constraint api_key_owners_pkey do update set
         suspended_at = coalesce(o.suspended_at, excluded.suspended_at),
-        plan_held_at = coalesce(o.plan_held_at, excluded.plan_held_at)
+        plan_suspended_at = coalesce(o.plan_suspended_at, excluded.plan_suspended_at)
     where o.closed_at is null
         and ((excluded.suspended_at is not null and o.suspended_at is null)
-            or (excluded.plan_held_at is not null and o.plan_held_at is null));
+            or (excluded.plan_suspended_at is not null and o.plan_suspended_at is null));
     get diagnostics changed = row_count;
     return changed > 0;
 end
 $$;
 
-create function "api_keys".api_key_lift_owner(organization text, kind text, id text, held text) returns boolean
+create function "api_keys".api_key_reinstate_owner(organization text, kind text, id text, suspension text)
+returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     changed integer;
 begin
-    if (kind in ('user', 'team') and held in ('suspended', 'plan')) is not true then
-        raise exception 'an owner is a user or a team, and a hold is suspended or plan';
+    if (kind in ('user', 'team', 'organization') and suspension in ('admin', 'plan')) is not true then
+        raise exception 'an owner is a user, a team or an organization, and a suspension is admin or plan';
     end if;
     perform 1 from "api_keys".api_key_head for update;
     update "api_keys".api_key_owners o set
-        suspended_at = case when $4 = 'suspended' then null else o.suspended_at end,
-        plan_held_at = case when $4 = 'plan' then null else o.plan_held_at end
+        suspended_at = case when $4 = 'admin' then null else o.suspended_at end,
+        plan_suspended_at = case when $4 = 'plan' then null else o.plan_suspended_at end
     where o.organization = $1 and o.kind = $2 and o.id = $3 and o.closed_at is null
-        and case when $4 = 'suspended' then o.suspended_at else o.plan_held_at end is not null;
+        and case when $4 = 'admin' then o.suspended_at else o.plan_suspended_at end is not null;
     get diagnostics changed = row_count;
     return changed > 0;
 end
 $$;
 
--- Results of changes, for whoever repeats one. An outcome is a letter: w written, u unchanged.
+-- Results of changes, for repeats of them. An effect is a letter: w changed, u unchanged. Of a request with an
+-- idempotency key there is a digest, and the key that it made.
 create table "api_keys".api_key_changes (
     id bytea not null primary key,
-    at bigint not null,
-    dedupe text collate "C" unique,
-    effects text collate "C" not null
+    at timestamptz(3) not null,
+    idempotency_key text collate "C" unique,
+    request_digest bytea,
+    key_id text collate "C",
+    effects text collate "C" not null,
+    check ((idempotency_key is null) = (request_digest is null))
 );
 
 create index api_key_changes_by_time on "api_keys".api_key_changes (at);
@@ -372,7 +456,7 @@ create index api_key_changes_by_time on "api_keys".api_key_changes (at);
 create table "api_keys".api_key_events (
     sequence bigint generated always as identity primary key,
     organization text collate "C" not null,
-    at bigint not null,
+    at timestamptz(3) not null,
     actor text collate "C" not null,
     action text collate "C" not null,
     key_id text collate "C",
@@ -381,8 +465,16 @@ create table "api_keys".api_key_events (
     before text collate "C",
     after text collate "C",
     source text collate "C",
+    audience text collate "C" not null default 'subject',
     is_attempt boolean not null generated always as (left(action, 8) = 'attempt.') stored
 );
+
+comment on table "api_keys".api_key_events is 'The audit trail and, where action begins with attempt., the access log';
+comment on column "api_keys".api_key_events.actor is 'user:<id>, key:<id> or system:<name>';
+comment on column "api_keys".api_key_events.before is 'What was there before, if something changed';
+comment on column "api_keys".api_key_events.after is 'What is there since, if something changed';
+comment on column "api_keys".api_key_events.source is 'From where it was asked, if the service says';
+comment on column "api_keys".api_key_events.audience is 'Who may read it: subject (who may read the trail of the key or owner), or organization (only who may read all of it)';
 
 -- Each index has the number in a way of its own, and events are asked for in the order of just that. The server takes lines
 -- of attempts for mixed with the rest, and would look for the few events of a busy key along the primary key, or along all
@@ -401,8 +493,8 @@ create table "api_keys".api_key_usage (
     outcome text collate "C" not null,
     source text collate "C" not null,
     count bigint not null,
-    first_at bigint not null,
-    last_at bigint not null,
+    first_at timestamptz(3) not null,
+    last_at timestamptz(3) not null,
     primary key (key_id, outcome, source)
 ) with (fillfactor = 70);
 
@@ -436,7 +528,8 @@ begin
         from pg_proc p cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) grants
         left join pg_roles role on role.oid = grants.grantee
         where p.pronamespace = this::regnamespace and p.proname like 'api\_key%'
-            and p.proname <> all (array['api_key_hold_owner', 'api_key_lift_owner']) and grants.grantee <> p.proowner
+            and p.proname <> all (array['api_key_suspend_owner', 'api_key_reinstate_owner'])
+            and grants.grantee <> p.proowner
         union all
         select format('revoke trigger, references on %s from %s', c.oid::regclass,
             coalesce(quote_ident(role.rolname), 'public'))

@@ -5,24 +5,35 @@ create table api_key_schema (
     version integer primary key
 ) strict;
 
+-- Columns that are reserved are null in this version.
 create table api_keys (
     id text not null primary key,
     organization text not null,
-    kind text not null,
+    kind text not null, -- user or team
     owner text not null,
     name text not null,
-    labels text not null,
+    labels text not null, -- a JSON object of strings
     hash text not null,
     tag blob not null,
     pepper_id integer,
-    scopes text not null,
+    proof blob, -- reserved
+    scopes text not null, -- with blanks between them
+    allowed_networks text, -- reserved: a key that has some is refused
+    limits text, -- the service's own words, which this library does not enforce
     created_by text not null,
     created_via_key text,
+    imported_from text, -- reserved
+    responsible text, -- reserved
     created_at integer not null,
     expires_at integer,
     revoked_at integer,
     revoked_by text,
-    replaces text,
+    paused_at integer,
+    paused_by text,
+    replaces text, -- the key it succeeds in a rotation
+    lineage text not null, -- the first key of its chain of rotations
+    predecessor_expires_at integer, -- the expiry of that key before the rotation
+    grace_ends_at integer, -- the end of grace that the rotation gave that key
     version integer not null default 1
 ) strict, without rowid;
 
@@ -33,13 +44,23 @@ create index api_keys_by_creator on api_keys (organization, created_by, created_
 create index api_keys_by_created_via_key on api_keys (organization, created_via_key, created_at) where created_via_key is not null;
 create index api_keys_by_predecessor on api_keys (replaces) where replaces is not null;
 
--- An owner without a row is active, as is one whose times are all null.
+-- What is left of keys that were purged, so that their ids are never used again.
+create table api_key_tombstones (
+    id text not null primary key,
+    organization text not null,
+    lineage text not null,
+    created_via_key text,
+    revoked_at integer
+) strict, without rowid;
+
+-- Users, teams and whole organizations. One without a row is active, as is one whose times are all null. The row of an
+-- organization has the kind `organization` and an empty id, and holds for all its keys.
 create table api_key_owners (
     organization text not null,
-    kind text not null,
+    kind text not null, -- user, team or organization
     id text not null,
     suspended_at integer,
-    plan_held_at integer,
+    plan_suspended_at integer,
     closed_at integer,
     primary key (organization, kind, id)
 ) strict, without rowid;
@@ -48,12 +69,14 @@ create table api_key_owners (
 create table api_key_head (
     only_row integer primary key check (only_row = 1),
     position integer not null,
-    change blob not null
+    change blob not null,
+    lease_ms integer not null default 0, -- reserved
+    wait_ms integer not null default 0 check (wait_ms >= lease_ms) -- reserved
 ) strict;
 
 insert into api_key_head (only_row, position, change) values (1, 0, zeroblob(16));
 
--- Which keys and owners changed, in commit order. A row names a key or an owner.
+-- Which keys and statuses changed, in commit order. A row names a key, or an owner or an organization as above.
 create table api_key_log (
     position integer primary key,
     change blob not null,
@@ -67,10 +90,13 @@ create table api_key_log (
 -- Revocation is logged in both directions. A new key is no change: nobody can know it from before. A new name, label or
 -- hash is none either: the key means the same.
 create trigger api_keys_updated
-after update of id, organization, kind, owner, scopes, expires_at, revoked_at, revoked_by on api_keys
+after update of id, organization, kind, owner, scopes, allowed_networks, limits, expires_at,
+    revoked_at, revoked_by, paused_at, paused_by on api_keys
 when old.id is not new.id or old.organization is not new.organization or old.kind is not new.kind
-    or old.owner is not new.owner or old.scopes is not new.scopes or old.expires_at is not new.expires_at
-    or old.revoked_at is not new.revoked_at or old.revoked_by is not new.revoked_by
+    or old.owner is not new.owner or old.scopes is not new.scopes or old.allowed_networks is not new.allowed_networks
+    or old.limits is not new.limits or old.expires_at is not new.expires_at or old.revoked_at is not new.revoked_at
+    or old.revoked_by is not new.revoked_by or old.paused_at is not new.paused_at
+    or old.paused_by is not new.paused_by
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
     insert into api_key_log (position, change, key_id) select position, change, old.id from api_key_head;
@@ -102,7 +128,7 @@ end;
 
 create trigger api_key_owners_inserted
 after insert on api_key_owners
-when new.suspended_at is not null or new.plan_held_at is not null or new.closed_at is not null
+when new.suspended_at is not null or new.plan_suspended_at is not null or new.closed_at is not null
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
     insert into api_key_log (position, change, organization, owner_kind, owner)
@@ -114,7 +140,7 @@ before insert on api_key_owners
 when exists (
     select 1 from api_key_owners
     where organization = new.organization and kind = new.kind and id = new.id
-        and (suspended_at is not null or plan_held_at is not null or closed_at is not null)
+        and (suspended_at is not null or plan_suspended_at is not null or closed_at is not null)
 )
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
@@ -123,9 +149,9 @@ begin
 end;
 
 create trigger api_key_owners_updated
-after update of organization, kind, id, suspended_at, plan_held_at, closed_at on api_key_owners
+after update of organization, kind, id, suspended_at, plan_suspended_at, closed_at on api_key_owners
 when old.organization is not new.organization or old.kind is not new.kind or old.id is not new.id
-    or old.suspended_at is not new.suspended_at or old.plan_held_at is not new.plan_held_at
+    or old.suspended_at is not new.suspended_at or old.plan_suspended_at is not new.plan_suspended_at
     or old.closed_at is not new.closed_at
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
@@ -144,19 +170,23 @@ end;
 
 create trigger api_key_owners_deleted
 after delete on api_key_owners
-when old.suspended_at is not null or old.plan_held_at is not null or old.closed_at is not null
+when old.suspended_at is not null or old.plan_suspended_at is not null or old.closed_at is not null
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
     insert into api_key_log (position, change, organization, owner_kind, owner)
         select position, change, old.organization, old.kind, old.id from api_key_head;
 end;
 
--- Results of changes, for whoever repeats one. An outcome is a letter: w written, u unchanged.
+-- Results of changes, for repeats of them. An effect is a letter: w changed, u unchanged. Of a request with an
+-- idempotency key there is a digest, and the key that it made.
 create table api_key_changes (
     id blob not null primary key,
     at integer not null,
-    dedupe text unique,
-    effects text not null
+    idempotency_key text unique,
+    request_digest blob,
+    key_id text,
+    effects text not null,
+    check ((idempotency_key is null) = (request_digest is null))
 ) strict, without rowid;
 
 create index api_key_changes_by_time on api_key_changes (at);
@@ -175,6 +205,7 @@ create table api_key_events (
     before text,
     after text,
     source text,
+    audience text not null default 'subject', -- who may read it: subject, or organization for those who see all of it
     is_attempt integer not null generated always as (substr(action, 1, 8) = 'attempt.') virtual
 ) strict;
 
@@ -226,3 +257,13 @@ create table api_key_log_mark (
 
 insert into api_key_file_mark (only_row, mark) values (1, zeroblob(16));
 insert into api_key_log_mark (only_row, mark, is_whole) values (1, zeroblob(16), 1);
+
+-- Keys for people: times as text in UTC.
+create view api_keys_readable as
+select id, organization, kind, owner, name, labels, scopes, limits, created_by, created_via_key, replaces, lineage,
+    strftime('%Y-%m-%d %H:%M:%f', created_at / 1000.0, 'unixepoch') as created_at,
+    strftime('%Y-%m-%d %H:%M:%f', expires_at / 1000.0, 'unixepoch') as expires_at,
+    strftime('%Y-%m-%d %H:%M:%f', revoked_at / 1000.0, 'unixepoch') as revoked_at, revoked_by,
+    strftime('%Y-%m-%d %H:%M:%f', paused_at / 1000.0, 'unixepoch') as paused_at, paused_by,
+    strftime('%Y-%m-%d %H:%M:%f', grace_ends_at / 1000.0, 'unixepoch') as grace_ends_at
+from api_keys;

@@ -7,6 +7,7 @@ use crate::{
     owner::{KeyKind, OrganizationId, Owner},
     record::{ActorId, CorruptRow},
     time::Timestamp,
+    words::words,
 };
 
 /// What was done, in two words: `key.issued`. An open set: a newer version of this crate may write more.
@@ -27,8 +28,8 @@ impl Action {
     /// key of the first; the others may have been of any key of the organization.
     pub const ATTEMPT_DROPPED: Self = Self(Cow::Borrowed("attempt.dropped"));
     /// A key that is in the store was shown, or a text with its id, and refused; [`Event::after`] is the code of the
-    /// refusal. The actor is the key if it was proved to be that key, which expired, was revoked, or whose owner is held;
-    /// else `system:unproved caller`. Written only where a line for each attempt is asked for.
+    /// refusal. The actor is the key if it was proved to be that key, which expired, was revoked, or whose owner is
+    /// suspended; else `system:unproved caller`. Written only where a line for each attempt is asked for.
     pub const ATTEMPT_REFUSED: Self = Self(Cow::Borrowed("attempt.refused"));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed("key.expiry_set"));
@@ -64,10 +65,10 @@ impl Action {
     pub const MANAGE_DENIED: Self = Self(Cow::Borrowed("manage.denied"));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed("owner.closed"));
-    /// A hold was put on an owner.
-    pub const OWNER_HELD: Self = Self(Cow::Borrowed("owner.held"));
-    /// A hold was lifted from an owner.
-    pub const OWNER_LIFTED: Self = Self(Cow::Borrowed("owner.lifted"));
+    /// An owner was suspended; [`Event::after`] says why.
+    pub const OWNER_SUSPENDED: Self = Self(Cow::Borrowed("owner.suspended"));
+    /// A suspension of an owner was ended; [`Event::before`] says which.
+    pub const OWNER_REINSTATED: Self = Self(Cow::Borrowed("owner.reinstated"));
 
     /// The words as they are stored.
     #[must_use]
@@ -107,6 +108,23 @@ pub enum Subject {
     Owner(Owner),
 }
 
+words! {
+    /// Who may read an event.
+    ///
+    /// ```
+    /// use tower_api_keys::audit::Audience;
+    ///
+    /// assert_eq!(Audience::Organization.as_str(), "organization");
+    /// ```
+    #[non_exhaustive]
+    pub enum Audience {
+        /// Only those who may read the trail of the whole organization: to others it would tell what is hidden from them.
+        Organization = "organization",
+        /// Everybody who may read the trail of the key or the owner that it is about.
+        Subject = "subject",
+    }
+}
+
 /// One line of the audit trail.
 ///
 /// ```
@@ -139,19 +157,39 @@ pub struct Event {
     pub after: Option<String>,
     /// From where it was asked, if the embedder says.
     pub source: Option<String>,
+    /// Who may read it.
+    pub audience: Audience,
 }
 
 impl Event {
     /// An event that is not written yet, with nothing before, after or of its source.
     #[must_use]
     pub fn new(organization: OrganizationId, at: Timestamp, actor: ActorId, action: Action, subject: Subject) -> Self {
-        Self { sequence: 0, organization, at, actor, action, subject, before: None, after: None, source: None }
+        Self {
+            sequence: 0,
+            organization,
+            at,
+            actor,
+            action,
+            subject,
+            before: None,
+            after: None,
+            source: None,
+            audience: Audience::Subject,
+        }
     }
 
     /// This event, with what stood before and what stands since.
     #[must_use]
     pub fn with_change(mut self, before: Option<String>, after: Option<String>) -> Self {
         (self.before, self.after) = (before, after);
+        self
+    }
+
+    /// This event, for this audience. Default: [`Audience::Subject`].
+    #[must_use]
+    pub fn with_audience(mut self, audience: Audience) -> Self {
+        self.audience = audience;
         self
     }
 
@@ -196,6 +234,8 @@ pub struct EventRow {
     pub after: Option<String>,
     /// From where.
     pub source: Option<String>,
+    /// [`Audience`]; `subject` or `organization`.
+    pub audience: String,
 }
 
 impl EventRow {
@@ -222,6 +262,7 @@ impl EventRow {
             before: None,
             after: None,
             source: None,
+            audience: "subject".into(),
         }
     }
 }
@@ -244,6 +285,7 @@ impl From<&Event> for EventRow {
             before: event.before.clone(),
             after: event.after.clone(),
             source: event.source.clone(),
+            audience: event.audience.as_str().to_owned(),
         }
     }
 }
@@ -252,11 +294,7 @@ impl TryFrom<&EventRow> for Event {
     type Error = CorruptRow;
 
     fn try_from(row: &EventRow) -> Result<Self, Self::Error> {
-        let kind = match row.owner_kind.as_str() {
-            "user" => KeyKind::User,
-            "team" => KeyKind::Team,
-            _ => return Err(CorruptRow::new("owner_kind")),
-        };
+        let kind: KeyKind = row.owner_kind.parse().map_err(|_| CorruptRow::new("owner_kind"))?;
         let owner = Owner::new(kind, &row.owner).map_err(|_| CorruptRow::new("owner"))?;
         let key = row.key.as_deref().map(KeyId::new).transpose().map_err(|_| CorruptRow::new("key"))?;
         Ok(Self {
@@ -272,6 +310,7 @@ impl TryFrom<&EventRow> for Event {
             before: row.before.clone(),
             after: row.after.clone(),
             source: row.source.clone(),
+            audience: row.audience.parse().map_err(|_| CorruptRow::new("audience"))?,
         })
     }
 }

@@ -7,6 +7,6 @@
 mod event;
 mod sink;
 
-pub use event::{Action, Event, EventRow, Subject};
+pub use event::{Action, Audience, Event, EventRow, Subject};
 pub use sink::EventSink;
 pub(crate) use sink::Notifier;

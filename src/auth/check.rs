@@ -18,7 +18,7 @@ use crate::{
     hash::{TagErrorKind, VerifyError, VerifyErrorKind},
     key::{KeyId, PlaintextKey},
     owner::OwnerRef,
-    principal::{Claims, Principal, SharedOwner},
+    principal::{Claims, Principal, SharedOwner, Texts},
     record::{KeyRecord, OwnerStatus, before_its_end, standing},
     store::{FoundKey, KeyReader, StoreError},
     usage::{Origin, Source},
@@ -189,7 +189,7 @@ impl<R: KeyReader> Inner<R> {
 
     fn known(&self, id: &KeyId, found: &FoundKey) -> Result<Known, AuthError> {
         let record = KeyRecord::try_from(&found.key);
-        let owner = OwnerStatus::try_from(&found.owner);
+        let owner = found.status();
         let known = record.and_then(|record| owner.map(|owner| Known::new(record, owner)));
         known.map_err(|corrupt| self.unreadable(*id, OwnerRef::of(&found.key)).with_source(corrupt))
     }
@@ -253,7 +253,7 @@ impl<R: KeyReader> Inner<R> {
             owner,
             key: record.id,
             proved_by: self.id,
-            key_name: record.name.as_str().into(),
+            texts: Texts::new(record.name.as_str(), record.limits.as_deref()),
             scopes: record.scopes.clone(),
             expires_at: record.expires_at,
         }
@@ -305,7 +305,7 @@ mod tests {
             event: EventRow::example(),
         };
         let (id, at) = (ChangeId::from_bytes([1; 16]), Timestamp::MIN);
-        store.apply(&Change { id, at, writes: vec![write], guards: Vec::new(), dedupe: None }).await.unwrap();
+        store.apply(&Change { id, at, writes: vec![write], guards: Vec::new(), idempotency: None }).await.unwrap();
         authenticator.0.hasher.break_next_run();
         let error = authenticator.authenticate(key.expose_secret()).await.unwrap_err();
         assert_eq!(error.kind(), AuthErrorKind::HashFailed);

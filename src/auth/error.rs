@@ -65,10 +65,16 @@ pub enum AuthErrorKind {
     Invalid,
     /// The text is no key, and why.
     Malformed(MalformedReason),
-    /// The owner is held or closed. Only a caller who has the key is told.
+    /// The owner is closed. Only a caller who has the key is told.
+    OwnerClosed,
+    /// The plan does not include the owner's keys. Only a caller who has the key is told.
+    OwnerPlanSuspended,
+    /// An admin suspended the owner. Only a caller who has the key is told.
     OwnerSuspended,
     /// Too many keys are being checked for the first time. Nothing is wrong with this one, as far as is known.
     Overloaded,
+    /// The key is paused. Only a caller who has the key is told.
+    Paused,
     /// The key was revoked. Only a caller who has the key is told.
     Revoked,
     /// No core was free to hash the key: other work keeps them all busy. Nothing is wrong with the key, as far as is known.
@@ -101,7 +107,10 @@ impl AuthErrorKind {
             Self::Expired => RefusalCode::KeyExpired,
             Self::Invalid => RefusalCode::InvalidKey,
             Self::Malformed(_) => RefusalCode::MalformedKey,
+            Self::OwnerClosed => RefusalCode::OwnerClosed,
+            Self::OwnerPlanSuspended => RefusalCode::OwnerPlanSuspended,
             Self::OwnerSuspended => RefusalCode::OwnerSuspended,
+            Self::Paused => RefusalCode::KeyPaused,
             // One for all: a client does the same about them, and how a node spends its cores is not for it to know.
             Self::HashFailed | Self::Overloaded | Self::Starved => RefusalCode::Overloaded,
             Self::Revoked => RefusalCode::KeyRevoked,
@@ -183,7 +192,10 @@ pub(super) fn judged(standing: Standing) -> Result<(), AuthError> {
         Standing::Good => Ok(()),
         Standing::Expired => Err(AuthError::new(AuthErrorKind::Expired)),
         Standing::ClockUnsure(doubt) => Err(AuthError::clock_unsure(doubt)),
+        Standing::OwnerClosed => Err(AuthError::new(AuthErrorKind::OwnerClosed)),
+        Standing::OwnerPlanSuspended => Err(AuthError::new(AuthErrorKind::OwnerPlanSuspended)),
         Standing::OwnerSuspended => Err(AuthError::new(AuthErrorKind::OwnerSuspended)),
+        Standing::Paused => Err(AuthError::new(AuthErrorKind::Paused)),
         Standing::Revoked => Err(AuthError::new(AuthErrorKind::Revoked)),
     }
 }
@@ -200,8 +212,11 @@ impl fmt::Display for AuthError {
             AuthErrorKind::HashFailed => "the key could not be hashed: keep it, and ask again",
             AuthErrorKind::Invalid => "the key is not valid: check that it is the right one for this service",
             AuthErrorKind::Malformed(reason) => return self.fmt_malformed(reason, f),
-            AuthErrorKind::OwnerSuspended => "the owner of the key is held or closed: an admin can lift a hold",
+            AuthErrorKind::OwnerClosed => "the owner of the key is closed, which is final: use a key of another owner",
+            AuthErrorKind::OwnerPlanSuspended => "the plan does not include the key: upgrade the plan",
+            AuthErrorKind::OwnerSuspended => "the owner of the key is suspended: an admin can reinstate it",
             AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
+            AuthErrorKind::Paused => "the key is paused: keep it until an admin resumes it",
             AuthErrorKind::Revoked => "the key was revoked: use another one",
             AuthErrorKind::Starved => "no core was free to hash the key: ask again in a moment",
             AuthErrorKind::StoreUnavailable => "the key cannot be checked at the moment: keep it, and ask again",

@@ -1,7 +1,7 @@
 //! Checking a key: from a text to a [`Principal`](crate::Principal).
 //!
 //! Argon2id runs once for each key a node meets, then the node remembers the proof: that this text matched that hash.
-//! A proof is not a permission. Whether the key is revoked, expired or held is judged on every request, against a
+//! A proof is not a permission. Whether the key is revoked, expired or suspended is judged on every request, against a
 //! record that a read of the store's change log, begun after the request arrived, shows to be current.
 //!
 //! # Metrics

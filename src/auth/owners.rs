@@ -54,6 +54,18 @@ impl Owners {
         }
     }
 
+    /// Something changed about all owners of this organization. Rare, so that they are looked for among all.
+    pub(super) fn organization_changed(&mut self, organization: &OrganizationId) {
+        self.changes += 1;
+        self.known.retain(|Known(owner)| {
+            let is_another = owner.of.organization != *organization;
+            if !is_another {
+                owner.outdate();
+            }
+            is_another
+        });
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> (usize, usize) {
         (self.known.len(), self.organizations.len())

@@ -73,16 +73,14 @@ pub enum ManageErrorKind {
     Overloaded,
     /// The user or team is closed, which is final.
     OwnerClosed,
-    /// The user or team the key is for is suspended, or held by its plan.
-    OwnerHeld,
+    /// The user or team the key is for is suspended.
+    OwnerSuspended,
     /// There is no room for one more key.
     QuotaReached(Quota),
     /// The operating system gave no randomness.
     Randomness,
     /// A key was issued under this idempotency key before.
     Replay,
-    /// The audit trail goes not far enough back to say how long the old key lived before a rotation.
-    RotationForgotten,
     /// The rotation was finished or aborted meanwhile, or one of its keys ended.
     RotationOver,
     /// A rotation of the key, or the one that made the key, is under way.
@@ -113,6 +111,8 @@ pub enum InvalidInput {
     IdempotencyKey,
     /// The labels break a rule of [`Labels`](crate::record::Labels).
     Labels,
+    /// The limits have more than 1,024 bytes or contain a key.
+    Limits,
     /// The name breaks a rule of [`KeyName`](crate::record::KeyName).
     Name,
     /// A page has 1 to 1,000 keys or events.
@@ -183,7 +183,7 @@ impl From<StoreError> for ManageError {
             // Without a source: what is absent and what is hidden look the same.
             StoreErrorKind::Conflict(Conflict::Missing) => return Self::not_found(),
             StoreErrorKind::Conflict(Conflict::OwnerClosed) => ManageErrorKind::OwnerClosed,
-            StoreErrorKind::Conflict(Conflict::Replay) => ManageErrorKind::Replay,
+            StoreErrorKind::Conflict(Conflict::IdempotencyKeyUsed { .. }) => ManageErrorKind::Replay,
             StoreErrorKind::Conflict(Conflict::Revoked) => ManageErrorKind::KeyRevoked,
             StoreErrorKind::Conflict(
                 Conflict::Differs | Conflict::Guard(_) | Conflict::IdTaken | Conflict::Version,
@@ -239,16 +239,12 @@ impl fmt::Display for ManageError {
             }
             ManageErrorKind::Overloaded => "too many keys are being made: ask again in a moment",
             ManageErrorKind::OwnerClosed => "the user or team is closed for good: it has no more keys",
-            ManageErrorKind::OwnerHeld => "the user or team is suspended or held by its plan: lift the hold first",
+            ManageErrorKind::OwnerSuspended => "the user or team is suspended: reinstate it first",
             ManageErrorKind::QuotaReached(quota) => return quota.fmt(f),
             ManageErrorKind::Randomness => "nothing can be made at random at the moment, and nothing was changed: ask again",
             ManageErrorKind::Replay => {
                 "a key was issued under this idempotency key before: if its text is lost, revoke it and issue another \
                  one under a new idempotency key"
-            }
-            ManageErrorKind::RotationForgotten => {
-                "the audit trail no longer says how long the old key lived before a rotation: to begin one, name the \
-                 expiry of the new key; to abort one, revoke the new key, and begin again before the old one ends"
             }
             ManageErrorKind::RotationOver => "the rotation was finished or aborted meanwhile: look at both keys",
             ManageErrorKind::RotationUnderWay => {
@@ -276,6 +272,7 @@ impl fmt::Display for InvalidInput {
             Self::ExpiryPast => "an expiry lies in the future: to end a key now, revoke it",
             Self::Fragment => "a text to look for keys in has at most 64 KiB",
             Self::IdempotencyKey => "an idempotency key has 1 to 256 bytes",
+            Self::Limits => "limits have at most 1,024 bytes and contain no key",
             Self::Labels => {
                 "a key has at most 16 labels of `a-z`, `0-9`, `-`, `_` and `.`, with values of at most 128 characters, \
                  none of them a control or text direction character, and no key in them"

@@ -16,11 +16,11 @@ use crate::{
     audit::EventRow,
     hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, KeyId},
-    record::{KeyRow, OwnerStatusRow},
+    record::KeyRow,
     store::{
-        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EventQuery, FoundKey, Head, KeyQuery,
-        KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, Prune, Pruned,
-        RehashedKey, StoreError, Trail, UsageScope, Write,
+        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EventQuery, FoundKey, FoundOwner, Head,
+        KeyQuery, KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page,
+        Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -124,7 +124,7 @@ impl KeyStore for Faulty {
         self.inner.list(query, now).await
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         self.inner.owner_status(owner).await
     }
 
@@ -234,6 +234,7 @@ impl Bench {
             kind: owner.kind().as_str().into(),
             owner: owner.id().into(),
             scopes: scopes.into(),
+            lineage: id.into(),
             ..KeyRow::example()
         })
         .await
@@ -309,7 +310,7 @@ pub(super) fn plain_change(name: &str, write: Write) -> Change {
         at: START.parse().unwrap(),
         writes: vec![AuditedWrite { write, event }],
         guards: vec![],
-        dedupe: None,
+        idempotency: None,
     }
 }
 

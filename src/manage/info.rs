@@ -59,7 +59,7 @@ pub struct KeyInfo {
     pub replaces: Option<KeyId>,
     /// 1 when it was made, one more with each change of name, labels, scopes or expiry.
     pub version: i64,
-    /// Whether its owner is held or closed.
+    /// Whether its owner is suspended or closed.
     pub owner_status: OwnerStatus,
     /// How it was used. None if the actor may not see that, and in the answer of a change, which does not look.
     pub usage: Option<UsageTotals>,
@@ -91,7 +91,7 @@ impl KeyInfo {
         }
     }
 
-    /// Whether a request with it is accepted at `now`: neither revoked nor expired, and its owner neither held nor
+    /// Whether a request with it is accepted at `now`: neither revoked nor expired, and its owner neither suspended nor
     /// closed.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {

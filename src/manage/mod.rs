@@ -15,7 +15,7 @@
 //! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
 //! | team key: issue (plan Business or Enterprise) | - | no | yes | yes |
 //! | team key: rename, relabel, narrow, expire, rotate, revoke, revoke many (any plan) | - | no | yes | yes |
-//! | owner: hold, lift, close; exposure of a person | no | no | no | yes |
+//! | owner: suspend, reinstate, close; exposure of a person | no | no | no | yes |
 //! | blast radius of a person | yes | - | - | yes |
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
@@ -113,9 +113,9 @@
 //! | What else may be lost? | [`RevokeMany::of`] an owner, [`created_by`](RevokeMany::created_by) somebody, [`created_between`](RevokeMany::created_between) two times |
 //! | Who did what, and who tried? | [`KeyManager::events`] |
 //!
-//! An account that was taken over: [`hold`](KeyManager::hold) it, revoke what is [of](RevokeMany::of) it and what it
-//! [created](RevokeMany::created_by), then the [keys](RevokeMany::keys) that [`exposure`](KeyManager::exposure) still
-//! lists. A key that was made with a key has that key for a creator, not the person.
+//! An account that was taken over: [`suspend`](KeyManager::suspend) it, revoke what is [of](RevokeMany::of) it and what
+//! it [created](RevokeMany::created_by), then the [keys](RevokeMany::keys) that [`exposure`](KeyManager::exposure)
+//! still lists. A key that was made with a key has that key for a creator, not the person.
 //!
 //! Several questions at once, in the order in which they come up:
 //!

@@ -57,14 +57,12 @@ words! {
         Close = "close",
         /// Set an earlier expiry of a key.
         Expire = "expire",
-        /// Put a hold on a user or a team.
-        Hold = "hold",
         /// Make a key.
         Issue = "issue",
-        /// Lift a hold from a user or a team.
-        Lift = "lift",
         /// Take scopes from a key.
         Narrow = "narrow",
+        /// Reinstate a user or a team.
+        Reinstate = "reinstate",
         /// Change the labels of a key.
         Relabel = "relabel",
         /// Change the name of a key.
@@ -81,6 +79,8 @@ words! {
         SeeExposure = "see_exposure",
         /// See how a key is used: counts, sources, advice, what would happen if it called now, inventory and export.
         SeeUsage = "see_usage",
+        /// Suspend a user or a team.
+        Suspend = "suspend",
     }
 }
 
@@ -188,7 +188,7 @@ pub enum Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DenialReason {
-    /// The person, or the owner of the key that acts, is suspended, held or closed.
+    /// The person, or the owner of the key that acts, is suspended or closed.
     ActorInactive,
     /// The key that acts is revoked or has expired.
     ActorKeyDead,

@@ -30,6 +30,7 @@ pub struct IssueKey {
     pub(super) labels: Vec<(String, String)>,
     pub(super) scopes: Scopes,
     pub(super) expires_at: Option<Timestamp>,
+    pub(super) limits: Option<String>,
     pub(super) idempotency_key: Option<String>,
 }
 
@@ -56,6 +57,7 @@ impl IssueKey {
             labels: Vec::new(),
             scopes: Scopes::all(),
             expires_at: None,
+            limits: None,
             idempotency_key: None,
         }
     }
@@ -82,6 +84,13 @@ impl IssueKey {
     /// The first moment at which it is refused. Default: none.
     pub fn expires_at(mut self, at: Timestamp) -> Self {
         self.expires_at = Some(at);
+        self
+    }
+
+    /// What the key may consume, in the service's own words, at most 1,024 bytes: it comes back in
+    /// [`Principal::limits`](crate::Principal::limits), and nothing here enforces it. A rotation keeps it. Default: none.
+    pub fn limits(mut self, limits: impl Into<String>) -> Self {
+        self.limits = Some(limits.into());
         self
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct Rules {
 /// use tower_api_keys::{ApiKeys, manage::OnDowngrade, store::MemoryStore};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// let keys = ApiKeys::builder(MemoryStore::new()).on_downgrade(OnDowngrade::Hold).build().await?;
+/// let keys = ApiKeys::builder(MemoryStore::new()).on_downgrade(OnDowngrade::Suspend).build().await?;
 /// # let _ = keys;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -30,9 +30,10 @@ pub(crate) struct Rules {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDowngrade {
-    /// They are refused until the plan includes them again: the team gets [`Hold::Plan`](crate::record::Hold::Plan).
-    Hold,
     /// They go on, can be rotated and revoked, and no new ones are made.
     #[default]
     Keep,
+    /// They are refused until the plan includes them again: the team gets
+    /// [`Suspension::Plan`](crate::Suspension::Plan).
+    Suspend,
 }

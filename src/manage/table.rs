@@ -37,8 +37,8 @@ impl Policy for DefaultPolicy {
 /// Whether the action can be done to such a target at all.
 const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
     use KeyAction::{
-        Audit, Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, Rotate, See, SeeBlastRadius,
-        SeeExposure, SeeUsage,
+        Audit, Close, Expire, Issue, Narrow, Reinstate, Relabel, Rename, Revoke, Rotate, See, SeeBlastRadius,
+        SeeExposure, SeeUsage, Suspend,
     };
     match target {
         Target::Key { .. } => {
@@ -46,9 +46,14 @@ const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
         }
         Target::NewKey { .. } => matches!(action, Issue),
         Target::Organization => matches!(action, Audit | Revoke | See | SeeUsage),
-        Target::Owner(Owner::Team(_)) => matches!(action, Audit | Close | Hold | Lift | Revoke | See | SeeUsage),
+        Target::Owner(Owner::Team(_)) => {
+            matches!(action, Audit | Close | Reinstate | Revoke | See | SeeUsage | Suspend)
+        }
         Target::Owner(Owner::User(_)) => {
-            matches!(action, Audit | Close | Hold | Lift | Revoke | See | SeeBlastRadius | SeeExposure | SeeUsage)
+            matches!(
+                action,
+                Audit | Close | Reinstate | Revoke | See | SeeBlastRadius | SeeExposure | SeeUsage | Suspend
+            )
         }
     }
 }
@@ -56,14 +61,14 @@ const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
 /// A person and their personal keys.
 fn of_user(actor: &Actor, action: KeyAction, user: &UserId) -> Decision {
     use KeyAction::{
-        Audit, Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, Rotate, See, SeeBlastRadius,
-        SeeExposure, SeeUsage,
+        Audit, Close, Expire, Issue, Narrow, Reinstate, Relabel, Rename, Revoke, Rotate, See, SeeBlastRadius,
+        SeeExposure, SeeUsage, Suspend,
     };
     let is_self = actor.user_id() == Some(user);
     match action {
         Audit | Revoke | See | SeeBlastRadius | SeeUsage if is_self || actor.is_org_admin() => Decision::Allow,
         Expire | Issue | Narrow | Relabel | Rename | Rotate if is_self => Decision::Allow,
-        Close | Hold | Lift | SeeExposure if actor.is_org_admin() => Decision::Allow,
+        Close | Reinstate | SeeExposure | Suspend if actor.is_org_admin() => Decision::Allow,
         _ if is_self => Decision::Deny(DenialReason::InsufficientRole),
         _ if actor.is_org_admin() => Decision::Deny(DenialReason::NotYourKey),
         _ => Decision::Hide,
@@ -72,7 +77,9 @@ fn of_user(actor: &Actor, action: KeyAction, user: &UserId) -> Decision {
 
 /// A team and its keys.
 fn of_team(actor: &Actor, action: KeyAction, team: &TeamId) -> Decision {
-    use KeyAction::{Audit, Close, Expire, Hold, Issue, Lift, Narrow, Relabel, Rename, Revoke, Rotate, See, SeeUsage};
+    use KeyAction::{
+        Audit, Close, Expire, Issue, Narrow, Reinstate, Relabel, Rename, Revoke, Rotate, See, SeeUsage, Suspend,
+    };
     let role = actor.role_in(team);
     let manages = actor.is_org_admin() || role.is_some_and(|role| role.manages_keys());
     match action {
@@ -80,7 +87,7 @@ fn of_team(actor: &Actor, action: KeyAction, team: &TeamId) -> Decision {
         Audit | Expire | Narrow | Relabel | Rename | Revoke | Rotate | SeeUsage if manages => Decision::Allow,
         Issue if manages && actor.plan_of(team).includes_team_keys() => Decision::Allow,
         Issue if manages => Decision::Deny(DenialReason::PlanRequired),
-        Close | Hold | Lift if actor.is_org_admin() => Decision::Allow,
+        Close | Reinstate | Suspend if actor.is_org_admin() => Decision::Allow,
         _ if manages || role.is_some() => Decision::Deny(DenialReason::InsufficientRole),
         _ => Decision::Hide,
     }

@@ -90,6 +90,8 @@ impl RefusalCode {
             Self::InvalidKey => Kind::UNPROVED
                 .with("The API key is not valid; check that the right key is configured, or create a new one."),
             Self::KeyExpired => Kind::UNPROVED.with("The API key has expired; use another one, or create a new one."),
+            Self::KeyPaused => Kind::UNPROVED
+                .with("The API key is paused; keep it, and ask an administrator of the organization to resume it."),
             Self::KeyRevoked => Kind::UNPROVED.with("The API key was revoked; use another one, or create a new one."),
             Self::MalformedKey => Kind::UNPROVED.with("What was sent is not an API key; copy the whole key again."),
             Self::Misconfigured => Kind::DEFECT.with(
@@ -103,6 +105,14 @@ impl RefusalCode {
             Self::Overloaded => {
                 Kind::UNAVAILABLE.with("The service is busy checking API keys; keep the key and try again in a moment.")
             }
+            Self::OwnerClosed => Kind::UNPROVED.with(
+                "The user or team that owns this API key is closed, so the key will not work again; use a key of \
+                 another owner.",
+            ),
+            Self::OwnerPlanSuspended => Kind::UNPROVED.with(
+                "The plan does not include this API key at the moment; keep the key and upgrade the plan, or ask an \
+                 administrator of the organization.",
+            ),
             Self::OwnerSuspended => Kind::UNPROVED.with(
                 "The user or team that owns this API key is suspended; ask an administrator of the organization.",
             ),

@@ -6,6 +6,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::words;
+
 /// The longest id an embedder may use, in bytes.
 const LONGEST_ID: usize = 128;
 
@@ -173,36 +175,19 @@ impl Default for OrganizationId {
 #[error("an id has 1 to 128 bytes and no control characters")]
 pub struct InvalidId(());
 
-/// Personal, or a team's. The first word of a key says which.
-///
-/// ```
-/// use tower_api_keys::KeyKind;
-///
-/// assert_eq!(KeyKind::Team.as_str(), "team");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyKind {
-    /// `user.…`: belongs to a person and dies with their access.
-    User,
-    /// `team.…`: belongs to a team and outlives its creator.
-    Team,
-}
-
-impl KeyKind {
-    /// `user` or `team`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Team => "team",
-        }
-    }
-}
-
-impl fmt::Display for KeyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    /// Personal, or a team's. The first word of a key says which.
+    ///
+    /// ```
+    /// use tower_api_keys::KeyKind;
+    ///
+    /// assert_eq!(KeyKind::Team.as_str(), "team");
+    /// ```
+    pub enum KeyKind {
+        /// `user.…`: belongs to a person and dies with their access.
+        User = "user",
+        /// `team.…`: belongs to a team and outlives its creator.
+        Team = "team",
     }
 }
 

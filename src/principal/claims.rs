@@ -20,9 +20,28 @@ pub(crate) struct Claims {
     pub(crate) key: KeyId,
     /// Which authenticator proved it; 0 for none, as in tests.
     pub(crate) proved_by: u32,
-    pub(crate) key_name: Box<str>,
+    pub(crate) texts: Texts,
     pub(crate) scopes: Scopes,
     pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// A key's name and, behind a NUL, its limits, which few keys have: each remembered key has room for one text.
+#[derive(Debug)]
+pub(crate) struct Texts(Box<str>);
+
+impl Texts {
+    /// No name has a NUL in it.
+    pub(crate) fn new(name: &str, limits: Option<&str>) -> Self {
+        Self(limits.map_or_else(|| name.into(), |limits| format!("{name}\0{limits}").into()))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.0.split_once('\0').map_or(&self.0, |(name, _)| name)
+    }
+
+    pub(crate) fn limits(&self) -> Option<&str> {
+        self.0.split_once('\0').map(|(_, limits)| limits)
+    }
 }
 
 /// An owner, shared by the claims of all its keys that were read while nothing changed about it.

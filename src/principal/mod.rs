@@ -4,7 +4,7 @@ mod claims;
 
 use std::{fmt, future::Future, panic::RefUnwindSafe, sync::Arc};
 
-pub(crate) use claims::{Claims, SharedOwner, WithClaims};
+pub(crate) use claims::{Claims, SharedOwner, Texts, WithClaims};
 
 #[cfg(any(test, feature = "test-util"))]
 use crate::owner::{InvalidId, OwnerRef};
@@ -112,7 +112,7 @@ impl Principal {
     /// What people call the key; may be empty. As of the moment this node last read the key's record.
     #[must_use]
     pub fn key_name(&self) -> &str {
-        &self.0.claims.key_name
+        self.0.claims.texts.name()
     }
 
     /// What the key may do.
@@ -125,6 +125,13 @@ impl Principal {
     #[must_use]
     pub fn allows(&self, scope: &Scope) -> bool {
         self.scopes().allows(scope)
+    }
+
+    /// What the service said of the key's limits when it was made, in its own words: a rate, a budget. Nothing here
+    /// enforces them. None if nothing was said.
+    #[must_use]
+    pub fn limits(&self) -> Option<&str> {
+        self.0.claims.texts.limits()
     }
 
     /// The first moment at which the key is refused, if it has one.
@@ -328,7 +335,7 @@ impl FakePrincipal {
             owner: SharedOwner::new(self.owner),
             key: self.key,
             proved_by: 0,
-            key_name: "fake".into(),
+            texts: Texts::new("fake", None),
             scopes: self.scopes,
             expires_at: None,
         })

@@ -35,6 +35,8 @@ pub struct KeyRecord {
     pub hash: KeyHash,
     /// What it may do.
     pub scopes: Scopes,
+    /// The embedder's own words about what it may consume; nothing here enforces them.
+    pub limits: Option<Box<str>>,
     /// Who made it. Whatever becomes of them, a team key goes on.
     pub created_by: ActorId,
     /// The key that made it, if one did.
@@ -45,8 +47,16 @@ pub struct KeyRecord {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked, and by whom.
     pub revoked: Option<Revocation>,
+    /// When it was paused, and by whom. A paused key is refused.
+    pub paused: Option<Pause>,
     /// The key it succeeds.
     pub replaces: Option<KeyId>,
+    /// The first key of its chain of rotations: itself if it succeeds none.
+    pub lineage: KeyId,
+    /// What its rotation did to the key it succeeds.
+    pub(crate) rotated: Rotated,
+    /// Columns that this version keeps and does not use.
+    pub(crate) reserved: Reserved,
     /// 1 when it is made, one more with each update. Revoking is no update.
     pub version: i64,
 }
@@ -66,6 +76,41 @@ pub struct Revocation {
     pub at: Timestamp,
     /// By whom; unknown if somebody's plain SQL did it.
     pub by: Option<ActorId>,
+}
+
+/// When and by whom a key was paused: refused until somebody resumes it.
+///
+/// ```
+/// use tower_api_keys::record::{KeyRecord, KeyRow};
+/// # let row = KeyRow::example();
+///
+/// let record = KeyRecord::try_from(&KeyRow { paused_at: Some(1_772_366_400_000), ..row })?;
+/// assert!(record.paused.is_some_and(|pause| pause.by.is_none()));
+/// # Ok::<(), tower_api_keys::record::CorruptRow>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// When.
+    pub at: Timestamp,
+    /// By whom; unknown if plain SQL did it.
+    pub by: Option<ActorId>,
+}
+
+/// What a rotation did to the key that this one succeeds, so that it can be taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rotated {
+    /// The expiry that it had before.
+    pub(crate) predecessor_expires_at: Option<Timestamp>,
+    /// The end of grace that it was given.
+    pub(crate) grace_ends_at: Option<Timestamp>,
+}
+
+/// Columns that this version does not use, so that a record becomes the row again that it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reserved {
+    pub(super) proof: Option<Vec<u8>>,
+    pub(super) imported_from: Option<String>,
+    pub(super) responsible: Option<String>,
 }
 
 impl KeyRecord {

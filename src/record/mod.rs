@@ -10,12 +10,16 @@ mod row;
 mod standing;
 
 pub use actor_id::{ActorId, InvalidActorId, SystemLabel};
-pub use key_record::{KeyRecord, Revocation};
+pub use key_record::{KeyRecord, Pause, Revocation};
+pub(crate) use key_record::{Reserved, Rotated};
 pub use labels::{InvalidLabels, Labels};
 pub(crate) use name::misleads;
 pub use name::{InvalidName, KeyName};
 pub(crate) use new_keys::NewKeys;
-pub use owner_status::{Hold, OwnerStatus, OwnerStatusRow};
+pub(crate) use owner_status::Stopped;
+pub use owner_status::{OwnerStatus, OwnerStatusRow, Suspension};
 pub(crate) use row::labels_text;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use row::with_key_columns;
 pub use row::{CorruptRow, KeyRow};
 pub(crate) use standing::{Standing, before_its_end, standing};

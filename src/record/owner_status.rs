@@ -4,58 +4,76 @@ use super::row::{CorruptRow, time};
 use crate::{time::Timestamp, words::words};
 
 words! {
-    /// Why an owner's keys stand still for a while. Each hold is lifted only by itself.
+    /// Who suspended an owner. Each suspension is ended only by itself, and an owner can be under both.
     ///
     /// ```
-    /// use tower_api_keys::record::Hold;
+    /// use tower_api_keys::Suspension;
     ///
-    /// assert_eq!(Hold::Suspended.as_str(), "suspended");
+    /// assert_eq!(Suspension::Admin.as_str(), "admin");
     /// ```
     #[non_exhaustive]
-    pub enum Hold {
-        /// The plan no longer includes these keys.
-        Plan = "plan",
+    pub enum Suspension {
         /// An admin suspended the owner.
-        Suspended = "suspended",
+        Admin = "admin",
+        /// The plan no longer includes the owner's keys.
+        Plan = "plan",
     }
 }
 
-/// Whether an owner's keys are accepted: no hold, and not closed. An owner nobody ever held is active.
+/// Whether an owner's keys are accepted: neither suspended nor closed. An owner of whom the store knows nothing is
+/// active.
 ///
 /// ```
-/// use tower_api_keys::record::{Hold, OwnerStatus, OwnerStatusRow};
+/// use tower_api_keys::record::{OwnerStatus, OwnerStatusRow, Suspension};
 ///
 /// let status = OwnerStatus::try_from(&OwnerStatusRow { suspended_at: Some(1), ..Default::default() })?;
 /// assert!(!status.is_active());
-/// assert!(status.has(Hold::Suspended) && !status.has(Hold::Plan));
+/// assert!(status.has(Suspension::Admin) && !status.has(Suspension::Plan));
 /// # Ok::<(), tower_api_keys::record::CorruptRow>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OwnerStatus {
     suspended_at: Option<Timestamp>,
-    plan_held_at: Option<Timestamp>,
+    plan_suspended_at: Option<Timestamp>,
     closed_at: Option<Timestamp>,
 }
 
+/// Why no key of an owner is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Closed,
+    Suspended(Suspension),
+}
+
 impl OwnerStatus {
-    /// Neither held nor closed.
+    /// Neither suspended nor closed.
     #[must_use]
     pub const fn is_active(&self) -> bool {
-        self.suspended_at.is_none() && self.plan_held_at.is_none() && self.closed_at.is_none()
+        self.suspended_at.is_none() && self.plan_suspended_at.is_none() && self.closed_at.is_none()
     }
 
-    /// Whether this hold stands.
-    #[must_use]
-    pub const fn has(&self, hold: Hold) -> bool {
-        self.held_since(hold).is_some()
+    /// The status of an owner in an organization with that one: whatever holds for either, since the earlier of the two.
+    pub(crate) fn within(self, organization: Self) -> Self {
+        let earlier = |one: Option<Timestamp>, other: Option<Timestamp>| one.into_iter().chain(other).min();
+        Self {
+            suspended_at: earlier(self.suspended_at, organization.suspended_at),
+            plan_suspended_at: earlier(self.plan_suspended_at, organization.plan_suspended_at),
+            closed_at: earlier(self.closed_at, organization.closed_at),
+        }
     }
 
-    /// Since when this hold stands, if it does.
+    /// Whether the owner is under this suspension.
     #[must_use]
-    pub const fn held_since(&self, hold: Hold) -> Option<Timestamp> {
-        match hold {
-            Hold::Plan => self.plan_held_at,
-            Hold::Suspended => self.suspended_at,
+    pub const fn has(&self, suspension: Suspension) -> bool {
+        self.suspended_since(suspension).is_some()
+    }
+
+    /// Since when the owner is under this suspension, if it is.
+    #[must_use]
+    pub const fn suspended_since(&self, suspension: Suspension) -> Option<Timestamp> {
+        match suspension {
+            Suspension::Admin => self.suspended_at,
+            Suspension::Plan => self.plan_suspended_at,
         }
     }
 
@@ -63,6 +81,17 @@ impl OwnerStatus {
     #[must_use]
     pub const fn closed_at(&self) -> Option<Timestamp> {
         self.closed_at
+    }
+
+    /// Why the owner's keys are refused, and since when: of several reasons the one that lasts, then the one that a
+    /// person decided.
+    pub(crate) const fn stopped(&self) -> Option<(Stopped, Timestamp)> {
+        match (self.closed_at, self.suspended_at, self.plan_suspended_at) {
+            (Some(at), _, _) => Some((Stopped::Closed, at)),
+            (None, Some(at), _) => Some((Stopped::Suspended(Suspension::Admin), at)),
+            (None, None, Some(at)) => Some((Stopped::Suspended(Suspension::Plan), at)),
+            (None, None, None) => None,
+        }
     }
 }
 
@@ -79,8 +108,8 @@ impl OwnerStatus {
 pub struct OwnerStatusRow {
     /// When an admin suspended the owner.
     pub suspended_at: Option<i64>,
-    /// When the plan stopped including the owner's keys.
-    pub plan_held_at: Option<i64>,
+    /// When the plan no longer included the owner's keys.
+    pub plan_suspended_at: Option<i64>,
     /// When the owner was closed for good.
     pub closed_at: Option<i64>,
 }
@@ -91,7 +120,7 @@ impl TryFrom<&OwnerStatusRow> for OwnerStatus {
     fn try_from(row: &OwnerStatusRow) -> Result<Self, Self::Error> {
         Ok(Self {
             suspended_at: row.suspended_at.map(|at| time("suspended_at", at)).transpose()?,
-            plan_held_at: row.plan_held_at.map(|at| time("plan_held_at", at)).transpose()?,
+            plan_suspended_at: row.plan_suspended_at.map(|at| time("plan_suspended_at", at)).transpose()?,
             closed_at: row.closed_at.map(|at| time("closed_at", at)).transpose()?,
         })
     }

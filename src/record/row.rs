@@ -1,4 +1,7 @@
-use super::{ActorId, KeyName, KeyRecord, Labels, Revocation};
+use super::{
+    ActorId, KeyName, KeyRecord, Labels, Pause, Revocation,
+    key_record::{Reserved, Rotated},
+};
 use crate::{
     hash::KeyHash,
     key::KeyId,
@@ -30,7 +33,8 @@ pub struct KeyRow {
     pub owner: String,
     /// [`KeyName`], at most 100 characters, may be empty.
     pub name: String,
-    /// [`Labels`] as a JSON object of strings; `{}` for none.
+    /// [`Labels`] as a JSON object of strings, without blanks and sorted by name; `{}` for none. A store may bring it into
+    /// that form.
     pub labels: String,
     /// The Argon2id hash, a PHC string.
     pub hash: String,
@@ -38,12 +42,24 @@ pub struct KeyRow {
     pub tag: [u8; 4],
     /// [`PepperId`](crate::hash::PepperId), if the hash has a pepper.
     pub pepper_id: Option<i64>,
-    /// [`Scopes`](crate::Scopes) in their text form; empty for none.
+    /// Reserved for a stored proof of the text; always none in this version, which ignores one.
+    pub proof: Option<Vec<u8>>,
+    /// [`Scopes`](crate::Scopes) in their text form, words with a blank between them; empty for none.
     pub scopes: String,
+    /// Reserved for the networks that the key may be used from, words with a blank between them; none: from anywhere.
+    /// Always none in this version, which refuses a key that has one: it cannot keep that limit.
+    pub allowed_networks: Option<String>,
+    /// The embedder's own words about what the key may consume, carried in its
+    /// [`Principal`](crate::Principal::limits). This crate enforces nothing of it.
+    pub limits: Option<String>,
     /// [`ActorId`].
     pub created_by: String,
     /// [`KeyId`] of the key that made it.
     pub created_via_key: Option<String>,
+    /// Reserved for the system that the key was taken over from; always none in this version, which ignores one.
+    pub imported_from: Option<String>,
+    /// Reserved for who is told about the key; always none in this version, which ignores one.
+    pub responsible: Option<String>,
     /// When it was made.
     pub created_at: i64,
     /// The first moment at which it is refused.
@@ -52,11 +68,42 @@ pub struct KeyRow {
     pub revoked_at: Option<i64>,
     /// [`ActorId`] of who revoked it.
     pub revoked_by: Option<String>,
+    /// When it was paused. Only plain SQL sets this in this version; a paused key is refused.
+    pub paused_at: Option<i64>,
+    /// [`ActorId`] of who paused it.
+    pub paused_by: Option<String>,
     /// [`KeyId`] of the key it succeeds.
     pub replaces: Option<String>,
+    /// [`KeyId`] of the first key of its chain of rotations; its own if it succeeds none.
+    pub lineage: String,
+    /// The expiry that the key it succeeds had before the rotation; none if it had none, or if this key succeeds none.
+    /// Written when the key is inserted, and never changed.
+    pub predecessor_expires_at: Option<i64>,
+    /// The end of grace that the rotation gave the key it succeeds; none if it gave none. Written when the key is
+    /// inserted, and never changed.
+    pub grace_ends_at: Option<i64>,
     /// 1 when inserted, one more with each update.
     pub version: i64,
 }
+
+/// Calls a macro with each column of a key in the order of [`KeyRow`], and how a database with types keeps it: text, bytes,
+/// a number, a time, words with blanks between them, or a JSON object.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+macro_rules! with_key_columns {
+    ($call:ident) => {
+        $call! {
+            organization: Text, id: Text, kind: Text, owner: Text, name: Text, labels: Json,
+            hash: Text, tag: Tag, pepper_id: Number, proof: Bytes,
+            scopes: Words, allowed_networks: Words, limits: Text,
+            created_by: Text, created_via_key: Text, imported_from: Text, responsible: Text,
+            created_at: Time, expires_at: Time, revoked_at: Time, revoked_by: Text, paused_at: Time, paused_by: Text,
+            replaces: Text, lineage: Text, predecessor_expires_at: Time, grace_ends_at: Time, version: Number
+        }
+    };
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use with_key_columns;
 
 impl OwnerRef {
     /// The owner of a key; none if the row's organization, kind or owner cannot be read.
@@ -82,11 +129,7 @@ impl KeyRow {
     }
 
     fn kind(&self) -> Result<KeyKind, CorruptRow> {
-        match self.kind.as_str() {
-            "user" => Ok(KeyKind::User),
-            "team" => Ok(KeyKind::Team),
-            _ => Err(CorruptRow("kind")),
-        }
+        self.kind.parse().map_err(|_| CorruptRow("kind"))
     }
 
     /// A row for documentation and tests of this crate. Nobody holds its key.
@@ -104,14 +147,24 @@ impl KeyRow {
                 .into(),
             tag: [0; 4],
             pepper_id: None,
+            proof: None,
             scopes: "*".into(),
+            allowed_networks: None,
+            limits: None,
             created_by: "user:alice".into(),
             created_via_key: None,
+            imported_from: None,
+            responsible: None,
             created_at: 1_772_366_400_000,
             expires_at: None,
             revoked_at: None,
             revoked_by: None,
+            paused_at: None,
+            paused_by: None,
             replaces: None,
+            lineage: "AAAAAAAAAAAAAAAAAAAA".into(),
+            predecessor_expires_at: None,
+            grace_ends_at: None,
             version: 1,
         }
     }
@@ -130,14 +183,24 @@ impl From<&KeyRecord> for KeyRow {
             hash: record.hash.phc().to_owned(),
             tag: record.hash.tag().to_bytes(),
             pepper_id: record.hash.pepper().map(|id| id.as_u32().into()),
+            proof: record.reserved.proof.clone(),
             scopes: record.scopes.to_string(),
+            allowed_networks: None,
+            limits: record.limits.as_deref().map(str::to_owned),
             created_by: record.created_by.to_string(),
             created_via_key: record.created_via_key.as_ref().map(text),
+            imported_from: record.reserved.imported_from.clone(),
+            responsible: record.reserved.responsible.clone(),
             created_at: record.created_at.as_millis(),
             expires_at: record.expires_at.map(Timestamp::as_millis),
             revoked_at: record.revoked.as_ref().map(|revoked| revoked.at.as_millis()),
             revoked_by: record.revoked.as_ref().and_then(|revoked| revoked.by.as_ref()).map(ToString::to_string),
+            paused_at: record.paused.as_ref().map(|paused| paused.at.as_millis()),
+            paused_by: record.paused.as_ref().and_then(|paused| paused.by.as_ref()).map(ToString::to_string),
             replaces: record.replaces.as_ref().map(text),
+            lineage: text(&record.lineage),
+            predecessor_expires_at: record.rotated.predecessor_expires_at.map(Timestamp::as_millis),
+            grace_ends_at: record.rotated.grace_ends_at.map(Timestamp::as_millis),
             version: record.version,
         }
     }
@@ -152,11 +215,21 @@ impl TryFrom<&KeyRow> for KeyRecord {
         let actor = |column: &'static str, text: &str| text.parse::<ActorId>().map_err(|_| corrupt(column));
         let kind = row.kind()?;
         let pepper = row.pepper_id.map(u32::try_from).transpose().map_err(|_| corrupt("pepper_id"))?;
-        if row.revoked_at.is_none() && row.revoked_by.is_some() {
-            return Err(corrupt("revoked_by"));
+        // A limit that this version cannot keep.
+        if row.allowed_networks.is_some() {
+            return Err(corrupt("allowed_networks"));
         }
-        let by = row.revoked_by.as_deref().map(|text| actor("revoked_by", text)).transpose()?;
-        let revoked_at = row.revoked_at.map(|at| time("revoked_at", at)).transpose()?;
+        let maybe_time = |column, at: Option<i64>| at.map(|at| time(column, at)).transpose();
+        let ended = |[at_column, by_column]: [&'static str; 2], at: Option<i64>, by: Option<&str>| {
+            let by = by.map(|text| actor(by_column, text)).transpose()?;
+            match maybe_time(at_column, at)? {
+                Some(at) => Ok(Some((at, by))),
+                None if by.is_some() => Err(corrupt(by_column)),
+                None => Ok(None),
+            }
+        };
+        let revoked = ended(["revoked_at", "revoked_by"], row.revoked_at, row.revoked_by.as_deref())?;
+        let paused = ended(["paused_at", "paused_by"], row.paused_at, row.paused_by.as_deref())?;
         Ok(Self {
             organization: OrganizationId::new(&row.organization).map_err(|_| corrupt("organization"))?,
             id: key("id", &row.id)?,
@@ -168,9 +241,21 @@ impl TryFrom<&KeyRow> for KeyRecord {
             created_by: actor("created_by", &row.created_by)?,
             created_via_key: row.created_via_key.as_deref().map(|text| key("created_via_key", text)).transpose()?,
             created_at: time("created_at", row.created_at)?,
-            expires_at: row.expires_at.map(|at| time("expires_at", at)).transpose()?,
-            revoked: revoked_at.map(|at| Revocation { at, by }),
+            limits: row.limits.as_deref().map(Into::into),
+            expires_at: maybe_time("expires_at", row.expires_at)?,
+            revoked: revoked.map(|(at, by)| Revocation { at, by }),
+            paused: paused.map(|(at, by)| Pause { at, by }),
             replaces: row.replaces.as_deref().map(|text| key("replaces", text)).transpose()?,
+            lineage: key("lineage", &row.lineage)?,
+            rotated: Rotated {
+                predecessor_expires_at: maybe_time("predecessor_expires_at", row.predecessor_expires_at)?,
+                grace_ends_at: maybe_time("grace_ends_at", row.grace_ends_at)?,
+            },
+            reserved: Reserved {
+                proof: row.proof.clone(),
+                imported_from: row.imported_from.clone(),
+                responsible: row.responsible.clone(),
+            },
             version: if row.version >= 1 { row.version } else { return Err(corrupt("version")) },
         })
     }
@@ -224,6 +309,15 @@ mod tests {
             revoked_by: Some("system:job".into()),
             replaces: Some("BBBBBBBBBBBBBBBBBBBB".into()),
             created_via_key: Some("CCCCCCCCCCCCCCCCCCCC".into()),
+            proof: Some(vec![0, 255]),
+            limits: Some("{\"per_minute\": 60}".into()),
+            imported_from: Some("old".into()),
+            responsible: Some("user:bob".into()),
+            paused_at: Some(7),
+            paused_by: Some("user:bob".into()),
+            lineage: "DDDDDDDDDDDDDDDDDDDD".into(),
+            predecessor_expires_at: Some(8),
+            grace_ends_at: Some(9),
             ..KeyRow::example()
         };
         assert_eq!(KeyRow::from(&KeyRecord::try_from(&row).unwrap()), row);
@@ -248,7 +342,13 @@ mod tests {
             ("expires_at", KeyRow { expires_at: Some(i64::MAX), ..row() }),
             ("revoked_at", KeyRow { revoked_at: Some(i64::MIN), ..row() }),
             ("revoked_by", KeyRow { revoked_by: Some("user:alice".into()), ..row() }),
+            ("paused_at", KeyRow { paused_at: Some(-1), ..row() }),
+            ("paused_by", KeyRow { paused_by: Some("user:alice".into()), ..row() }),
             ("replaces", KeyRow { replaces: Some("x".into()), ..row() }),
+            ("lineage", KeyRow { lineage: String::new(), ..row() }),
+            ("predecessor_expires_at", KeyRow { predecessor_expires_at: Some(-1), ..row() }),
+            ("grace_ends_at", KeyRow { grace_ends_at: Some(i64::MAX), ..row() }),
+            ("allowed_networks", KeyRow { allowed_networks: Some("10.0.0.0/8".into()), ..row() }),
             ("version", KeyRow { version: 0, ..row() }),
         ];
         for (column, row) in cases {

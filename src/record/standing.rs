@@ -1,4 +1,4 @@
-use super::{KeyRecord, OwnerStatus};
+use super::{KeyRecord, OwnerStatus, Stopped, Suspension};
 use crate::time::{ClockInDoubt, ClockReading, Timestamp};
 
 /// How things stand with a key at a moment: the first of these that fits, in the order in which callers are told.
@@ -8,7 +8,11 @@ pub(crate) enum Standing {
     Expired,
     /// Only one of the two times that it may be says that it has expired.
     ClockUnsure(ClockInDoubt),
+    Paused,
+    OwnerClosed,
     OwnerSuspended,
+    /// The plan does not include the owner's keys.
+    OwnerPlanSuspended,
     Good,
 }
 
@@ -18,8 +22,18 @@ pub(crate) fn standing(record: &KeyRecord, owner: &OwnerStatus, now: ClockReadin
         return Standing::Revoked;
     }
     match record.expires_at.map_or(Standing::Good, |end| before_its_end(end, now)) {
-        Standing::Good if !owner.is_active() => Standing::OwnerSuspended,
+        Standing::Good if record.paused.is_some() => Standing::Paused,
+        Standing::Good => of_owner(owner),
         standing => standing,
+    }
+}
+
+fn of_owner(owner: &OwnerStatus) -> Standing {
+    match owner.stopped() {
+        None => Standing::Good,
+        Some((Stopped::Closed, _)) => Standing::OwnerClosed,
+        Some((Stopped::Suspended(Suspension::Admin), _)) => Standing::OwnerSuspended,
+        Some((Stopped::Suspended(Suspension::Plan), _)) => Standing::OwnerPlanSuspended,
     }
 }
 
@@ -63,6 +77,42 @@ mod tests {
         ];
         for (revoked, ends, suspended, expected) in cases {
             assert_eq!(told(revoked, ends, suspended, now), expected, "{revoked} {ends:?} {suspended}");
+        }
+    }
+
+    #[test]
+    fn a_pause_comes_after_the_end_and_before_the_owner() {
+        let paused = KeyRow { paused_at: Some(5), ..KeyRow::example() };
+        let closed =
+            OwnerStatus::try_from(&OwnerStatusRow { closed_at: Some(5), ..OwnerStatusRow::default() }).unwrap();
+        let now = ClockReading::certain(at(100));
+        for (row, expected) in [
+            (paused.clone(), Standing::Paused),
+            (KeyRow { revoked_at: Some(5), ..paused.clone() }, Standing::Revoked),
+            (KeyRow { expires_at: Some(5), ..paused }, Standing::Expired),
+        ] {
+            assert_eq!(standing(&KeyRecord::try_from(&row).unwrap(), &closed, now), expected);
+        }
+    }
+
+    #[test]
+    fn of_what_stops_an_owner_the_first_is_told() {
+        let record = KeyRecord::try_from(&KeyRow::example()).unwrap();
+        let (now, at) = (ClockReading::certain(at(100)), |is_set: bool| is_set.then_some(5));
+        for (closed, suspended, plan, expected) in [
+            (false, false, false, Standing::Good),
+            (false, false, true, Standing::OwnerPlanSuspended),
+            (false, true, false, Standing::OwnerSuspended),
+            (false, true, true, Standing::OwnerSuspended),
+            (true, false, false, Standing::OwnerClosed),
+            (true, false, true, Standing::OwnerClosed),
+            (true, true, false, Standing::OwnerClosed),
+            (true, true, true, Standing::OwnerClosed),
+        ] {
+            let row =
+                OwnerStatusRow { suspended_at: at(suspended), plan_suspended_at: at(plan), closed_at: at(closed) };
+            let owner = OwnerStatus::try_from(&row).unwrap();
+            assert_eq!(standing(&record, &owner, now), expected, "{closed} {suspended} {plan}");
         }
     }
 

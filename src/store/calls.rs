@@ -9,13 +9,12 @@ use std::{
 use futures_util::FutureExt;
 
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, OwnerRef,
-    Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey,
+    OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
 };
@@ -87,7 +86,7 @@ calls! {
     guarded_change apply(change: &Change) -> Applied;
     guarded_change rehash(id: &KeyId, old: &str, new: &RehashedKey) -> bool;
     guarded list(query: &KeyQuery, now: Timestamp) -> Page<ListedKey>;
-    guarded owner_status(owner: &OwnerRef) -> OwnerStatusRow;
+    guarded owner_status(owner: &OwnerRef) -> FoundOwner;
     guarded_change put_meta_if_absent(name: &str, value: &[u8]) -> Vec<u8>;
     guarded_change replace_note(name: &str, old: &[u8], new: &[u8]) -> Vec<u8>;
     guarded_change prune(prune: &Prune) -> Pruned;

@@ -7,7 +7,7 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     owner::{OrganizationId, Owner, OwnerRef},
-    record::{ActorId, Hold, KeyRow, OwnerStatusRow},
+    record::{ActorId, KeyRow, OwnerStatusRow, Suspension},
     time::Timestamp,
     words::words,
 };
@@ -25,7 +25,7 @@ use crate::{
 ///     at: Timestamp::from_millis(row.created_at)?,
 ///     writes: vec![AuditedWrite { write: Write::Insert(row), event }],
 ///     guards: vec![],
-///     dedupe: None,
+///     idempotency: None,
 /// };
 /// let store = MemoryStore::new();
 /// assert_eq!(store.apply(&change).await?, Applied { effects: vec![Effect::Changed] });
@@ -44,9 +44,50 @@ pub struct Change {
     pub writes: Vec<AuditedWrite>,
     /// What must hold at the moment of commit.
     pub guards: Vec<Guard>,
-    /// A key under which a client repeats its request: a second change with the same one is refused as
-    /// [`Conflict::Replay`](super::Conflict::Replay). 1 to 256 bytes.
-    pub dedupe: Option<String>,
+    /// What makes a repeat of the client's request harmless: a second change with the same idempotency key is refused as
+    /// [`Conflict::IdempotencyKeyUsed`](super::Conflict::IdempotencyKeyUsed), which says what the first one made.
+    pub idempotency: Option<IdempotentRequest>,
+}
+
+impl Change {
+    /// The first key that it inserts, which a repeat of the request is told of.
+    #[must_use]
+    pub fn key_made(&self) -> Option<&str> {
+        self.writes.iter().find_map(|audited| match &audited.write {
+            Write::Insert(row) => Some(row.id.as_str()),
+            _ => None,
+        })
+    }
+}
+
+/// A request that a client may repeat, by its idempotency key.
+///
+/// ```
+/// use tower_api_keys::{KeyId, store::{Conflict, IdempotentRequest}};
+///
+/// let request = IdempotentRequest { key: "3f1c5a4e".into(), digest: [1; 32] };
+/// let made = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+/// let used = |same_request| Conflict::IdempotencyKeyUsed { key: Some(made), same_request };
+/// assert_eq!(request.used_for(Some(made.as_str()), &[1; 32]), used(true));
+/// assert_eq!(request.used_for(Some(made.as_str()), &[2; 32]), used(false));
+/// # Ok::<(), tower_api_keys::key::InvalidKeyId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotentRequest {
+    /// The idempotency key, 1 to 256 bytes; unique in the store.
+    pub key: String,
+    /// A digest of everything else in the request: another request under the same key is told apart by it.
+    pub digest: [u8; 32],
+}
+
+impl IdempotentRequest {
+    /// The conflict with an earlier change under the same idempotency key, which made this key and was asked for by a
+    /// request with this digest.
+    #[must_use]
+    pub fn used_for(&self, key: Option<&str>, digest: &[u8]) -> Conflict {
+        let key = key.and_then(|id| KeyId::new(id).ok());
+        Conflict::IdempotencyKeyUsed { key, same_request: self.digest.as_slice() == digest }
+    }
 }
 
 /// A write and the event that tells of it, which is written if and only if the write changed something.
@@ -96,9 +137,35 @@ pub enum Write {
         /// [`ActorId`](crate::record::ActorId) of who revokes it.
         by: String,
     },
-    /// Holds, lifts or closes an owner at the change's time.
+    /// Suspends, reinstates or closes an organization, with all its owners, at the change's time.
+    Organization(OrganizationId, OwnerChange),
+    /// Suspends, reinstates or closes an owner at the change's time.
     Owner(OwnerRef, OwnerChange),
 }
+
+/// Whose status a row is: a user's, a team's, or that of an organization, whose kind is `organization` and whose id is
+/// empty.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatusOf<'a> {
+    pub(crate) organization: &'a str,
+    pub(crate) kind: &'static str,
+    pub(crate) id: &'a str,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl<'a> StatusOf<'a> {
+    pub(crate) fn organization(organization: &'a OrganizationId) -> Self {
+        Self { organization: organization.as_str(), kind: ORGANIZATION, id: "" }
+    }
+
+    pub(crate) fn owner(of: &'a OwnerRef) -> Self {
+        Self { organization: of.organization.as_str(), kind: of.owner.kind().as_str(), id: of.owner.id() }
+    }
+}
+
+/// The kind of a status that is an organization's.
+pub(crate) const ORGANIZATION: &str = "organization";
 
 /// New values for what may change about a living key, under the version they were decided on.
 ///
@@ -135,36 +202,41 @@ pub struct KeyUpdate {
     pub expires_at: Option<i64>,
 }
 
-/// What happens to an owner. A hold that stands, a lift of one that does not, and a second close are unchanged, and no
-/// conflict; holding or lifting a closed owner is one.
+/// What happens to an owner. A second suspension of the same kind, the end of one that there is not, and a second close
+/// change nothing and are no conflicts; to suspend or reinstate a closed owner is one.
 ///
 /// ```
-/// use tower_api_keys::{record::Hold, store::OwnerChange};
+/// use tower_api_keys::{Timestamp, record::{Suspension, OwnerStatusRow}, store::OwnerChange};
 ///
-/// assert_ne!(OwnerChange::Hold(Hold::Suspended), OwnerChange::Lift(Hold::Suspended));
+/// let held = OwnerChange::Suspend(Suspension::Admin).applied_to(OwnerStatusRow::default(), Timestamp::MIN)?;
+/// assert_eq!(held.suspended_at, Some(0));
+/// # Ok::<(), tower_api_keys::store::Conflict>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnerChange {
     /// Closes it for good.
     Close,
-    /// Puts a hold on it.
-    Hold(Hold),
-    /// Lifts a hold, and no other.
-    Lift(Hold),
+    /// Ends this suspension, and no other.
+    Reinstate(Suspension),
+    /// Suspends it.
+    Suspend(Suspension),
 }
 
 impl OwnerChange {
-    /// The status after this change of it; what stood already keeps its time.
-    pub(crate) fn applied_to(self, before: OwnerStatusRow, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
+    /// The status after this change of it; what is so already keeps its time.
+    ///
+    /// # Errors
+    /// [`Conflict::OwnerClosed`] if it is closed, and this is no close.
+    pub fn applied_to(self, before: OwnerStatusRow, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
         let now = Some(at.as_millis());
         let mut after = before;
         match self {
             Self::Close => after.closed_at = before.closed_at.or(now),
             _ if before.closed_at.is_some() => return Err(Conflict::OwnerClosed),
-            Self::Hold(Hold::Plan) => after.plan_held_at = before.plan_held_at.or(now),
-            Self::Hold(Hold::Suspended) => after.suspended_at = before.suspended_at.or(now),
-            Self::Lift(Hold::Plan) => after.plan_held_at = None,
-            Self::Lift(Hold::Suspended) => after.suspended_at = None,
+            Self::Reinstate(Suspension::Admin) => after.suspended_at = None,
+            Self::Reinstate(Suspension::Plan) => after.plan_suspended_at = None,
+            Self::Suspend(Suspension::Admin) => after.suspended_at = before.suspended_at.or(now),
+            Self::Suspend(Suspension::Plan) => after.plan_suspended_at = before.plan_suspended_at.or(now),
         }
         Ok(after)
     }
@@ -207,7 +279,7 @@ pub enum Guard {
     },
     /// No key that is live at the change's time replaces this one.
     NoLiveSuccessor(KeyId),
-    /// The owner is neither held nor closed.
+    /// Neither the owner nor its organization is held or closed.
     OwnerActive(OwnerRef),
 }
 

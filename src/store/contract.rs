@@ -10,7 +10,7 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     owner::OwnerRef,
-    record::{KeyRow, OwnerStatusRow},
+    record::{CorruptRow, KeyRow, OwnerStatus, OwnerStatusRow},
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
 };
@@ -29,8 +29,8 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait KeyReader: Send + Sync + 'static {
-    /// The key with exactly this id, dead or alive, and the status of its owner, as of one snapshot that is never older
-    /// than a read of the change log that returned before this call began.
+    /// The key with exactly this id, dead or alive, and the statuses of its owner and of its organization, as of one
+    /// snapshot that is never older than a read of the change log that returned before this call began.
     ///
     /// A request waits for it within its [`answer_timeout`](crate::ApiKeysBuilder::answer_timeout); then, and not when the
     /// request is dropped, the future is dropped. After one that failed the store is asked for a key that does not exist,
@@ -63,13 +63,14 @@ pub trait KeyReader: Send + Sync + 'static {
     fn wait_for_change(&self, head: Head) -> impl Future<Output = ()> + Send;
 }
 
-/// A key and the status of its owner, as of one moment.
+/// A key and the statuses of its owner and its organization, as of one moment.
 ///
 /// ```
-/// use tower_api_keys::{record::{KeyRow, OwnerStatusRow}, store::FoundKey};
+/// use tower_api_keys::{record::{CorruptRow, KeyRow, OwnerStatus, OwnerStatusRow}, store::FoundKey};
 /// # let row = KeyRow::example();
 ///
-/// let found = FoundKey { key: row, owner: OwnerStatusRow::default() };
+/// let active = OwnerStatusRow::default();
+/// let found = FoundKey { key: row, owner: active, organization: active };
 /// assert!(found.owner.closed_at.is_none());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +79,51 @@ pub struct FoundKey {
     pub key: KeyRow,
     /// Its owner's status; the default if there is no row of it.
     pub owner: OwnerStatusRow,
+    /// Its organization's status; the default if there is no row of it.
+    pub organization: OwnerStatusRow,
+}
+
+impl From<ListedKey> for FoundKey {
+    fn from(ListedKey { key, owner, organization, .. }: ListedKey) -> Self {
+        Self { key, owner, organization }
+    }
+}
+
+impl FoundKey {
+    /// What holds for the key: the status of its owner, and whatever holds for all of its organization.
+    pub(crate) fn status(&self) -> Result<OwnerStatus, CorruptRow> {
+        FoundOwner { owner: self.owner, organization: self.organization }.status()
+    }
+}
+
+/// The statuses of an owner and of its organization, as of one moment.
+///
+/// ```
+/// use tower_api_keys::{record::OwnerStatusRow, store::FoundOwner};
+///
+/// let suspended = OwnerStatusRow { suspended_at: Some(1_772_366_400_000), ..OwnerStatusRow::default() };
+/// let found = FoundOwner { owner: OwnerStatusRow::default(), organization: suspended };
+/// assert!(!found.is_active());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FoundOwner {
+    /// The owner's status; the default if there is no row of it.
+    pub owner: OwnerStatusRow,
+    /// The organization's status; the default if there is no row of it.
+    pub organization: OwnerStatusRow,
+}
+
+impl FoundOwner {
+    /// Whether neither of the two is held or closed.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What holds for the owner, by itself or with all of its organization.
+    pub(crate) fn status(&self) -> Result<OwnerStatus, CorruptRow> {
+        Ok(OwnerStatus::try_from(&self.owner)?.within(OwnerStatus::try_from(&self.organization)?))
+    }
 }
 
 /// What changing keys needs of a store, beside reading. There are no default bodies: whoever implements this has
@@ -129,12 +175,12 @@ pub trait KeyStore: KeyReader {
         now: Timestamp,
     ) -> impl Future<Output = Result<Page<ListedKey>, StoreError>> + Send;
 
-    /// The status of a user or a team, whether they have keys or not; the default if there is no row of it. Strong: what
-    /// an `apply` that returned did is in it.
+    /// The status of a user or a team, whether they have keys or not, and that of its organization; the default where
+    /// there is no row. Strong: what an `apply` that returned did is in it.
     ///
     /// # Errors
     /// Unavailable.
-    fn owner_status(&self, owner: &OwnerRef) -> impl Future<Output = Result<OwnerStatusRow, StoreError>> + Send;
+    fn owner_status(&self, owner: &OwnerRef) -> impl Future<Output = Result<FoundOwner, StoreError>> + Send;
 
     /// Keeps these bytes under this name unless there are some already. What stands then.
     ///
@@ -246,7 +292,7 @@ impl<S: KeyStore> KeyStore for Arc<S> {
         S::list(self, query, now).await
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         S::owner_status(self, owner).await
     }
 

@@ -1,6 +1,7 @@
 use std::{error::Error, fmt};
 
 use super::transfer::Place;
+use crate::key::KeyId;
 
 /// Why a store did not do what it was asked.
 ///
@@ -51,14 +52,19 @@ pub enum Conflict {
     Differs,
     /// A guard does not hold; which, by its place in the change. [`Conflict::Successor`] is told apart.
     Guard(usize),
-    /// A key of this id exists.
+    /// Another change with the same idempotency key was applied.
+    IdempotencyKeyUsed {
+        /// The key that it made, if it made one.
+        key: Option<KeyId>,
+        /// Whether it was asked for by the same request.
+        same_request: bool,
+    },
+    /// A key of this id exists, or did before it was purged.
     IdTaken,
     /// No key of this id exists in this organization.
     Missing,
-    /// The owner is closed for good: it cannot be held or lifted.
+    /// The owner is closed for good: it cannot be suspended or reinstated.
     OwnerClosed,
-    /// Another change with the same idempotency key was applied.
-    Replay,
     /// The key is revoked: it cannot be updated.
     Revoked,
     /// The key has a live successor already.
@@ -132,7 +138,7 @@ impl fmt::Display for Conflict {
             Self::IdTaken => "a key of this id exists",
             Self::Missing => "no key of this id exists",
             Self::OwnerClosed => "the owner is closed for good",
-            Self::Replay => "another change with the same idempotency key was made",
+            Self::IdempotencyKeyUsed { .. } => "another change with the same idempotency key was made",
             Self::Revoked => "the key is revoked",
             Self::Successor => "the key has a live successor",
             Self::Version => "the key was updated meanwhile",

@@ -4,7 +4,11 @@ use std::sync::{
 };
 
 use super::OwnerRef;
-use crate::key::KeyId;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use super::change::ORGANIZATION;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::owner::Owner;
+use crate::{key::KeyId, owner::OrganizationId};
 
 /// The end of a store's change log: the position of the last change, and a random id that tells it from another change
 /// that had the same position in another life of the store (before a backup was restored, a commit lost).
@@ -38,14 +42,16 @@ impl Head {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// These keys and owners changed. Repeats are harmless.
+    /// These keys, owners and organizations changed. Repeats are harmless.
     Changed {
         /// The head now.
         head: Head,
-        /// Keys whose revocation, expiry, scopes or owner changed.
+        /// Keys whose revocation, pause, expiry, scopes, networks, limits or owner changed.
         keys: Vec<KeyId>,
         /// Owners whose status changed.
         owners: Vec<OwnerRef>,
+        /// Organizations whose status changed.
+        organizations: Vec<OrganizationId>,
     },
     /// The store cannot tell: whatever was read before may have changed.
     Reset {
@@ -56,6 +62,40 @@ pub enum Changes {
     Unchanged,
     /// The store keeps no log: each request has to read its key's record again.
     Untracked,
+}
+
+/// What rows of a change log name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changed {
+    pub(crate) keys: Vec<KeyId>,
+    pub(crate) owners: Vec<OwnerRef>,
+    pub(crate) organizations: Vec<OrganizationId>,
+}
+
+impl Changed {
+    /// A row that names a key, or organization, kind and id of a status. None if it cannot be read: plain SQL may have
+    /// given a key any id.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn add_row(&mut self, key: Option<&str>, [organization, kind, id]: [Option<&str>; 3]) -> Option<()> {
+        if let Some(key) = key {
+            self.keys.push(KeyId::new(key).ok()?);
+            return Some(());
+        }
+        let organization = OrganizationId::new(organization?).ok()?;
+        match kind? {
+            ORGANIZATION => self.organizations.push(organization),
+            kind => {
+                let kind = kind.parse().ok()?;
+                self.owners.push(OwnerRef { organization, owner: Owner::new(kind, id?).ok()? });
+            }
+        }
+        Some(())
+    }
+
+    pub(crate) fn until(self, head: Head) -> Changes {
+        let Self { keys, owners, organizations } = self;
+        Changes::Changed { head, keys, owners, organizations }
+    }
 }
 
 /// A [`Head`] that many threads read and few write, without a lock for readers: for stores whose head lives in the

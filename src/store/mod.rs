@@ -15,8 +15,9 @@
 //! - **Times and ids are arguments**: a store has no clock and makes up no id.
 //! - What a call wrote before it returned is there **after a crash**, and for every read that begins later, whichever node
 //!   asks.
-//! - The **change log** carries every change of a key's revocation, expiry, scopes or owner and of an owner's status, in
-//!   both directions, in commit order, whoever made it: databases write it by trigger.
+//! - The **change log** carries every change of a key's revocation, pause, expiry, scopes, networks, limits or owner, and of
+//!   the status of an owner or an organization, in both directions, in commit order, whoever made it: databases write it
+//!   by trigger.
 //! - Nothing **un-revokes** a key. No write of this trait touches a revocation once it stands.
 //! - What moves between stores moves **as it is**: a [`PortableStore`] exports whole rows in the order of their primary
 //!   keys, and imports them where none stands, or an identical one. Nothing is overwritten.
@@ -41,10 +42,15 @@ pub use any::AnyStore;
 #[doc(hidden)]
 pub use any::{ErasedLedger, ErasedReader, ErasedStore};
 pub(crate) use calls::Calls;
-pub(crate) use change::created_by;
-pub use change::{Applied, AuditedWrite, Change, ChangeId, Effect, Guard, KeyUpdate, OwnerChange, Write};
-pub use contract::{FoundKey, KeyReader, KeyStore, Ledger};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use change::StatusOf;
+pub use change::{
+    Applied, AuditedWrite, Change, ChangeId, Effect, Guard, IdempotentRequest, KeyUpdate, OwnerChange, Write,
+};
+pub(crate) use change::{ORGANIZATION, created_by};
+pub use contract::{FoundKey, FoundOwner, KeyReader, KeyStore, Ledger};
 pub use error::{Conflict, StoreError, StoreErrorKind};
+pub(crate) use head::Changed;
 pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::{Lease, Moment};
 pub use memory::MemoryStore;
@@ -57,7 +63,7 @@ pub use query::{
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 pub use transfer::{
     Copied, CopyError, CopyErrorKind, Copying, Exported, InvalidPlace, MetaRow, OwnerRow, Place, PortableStore,
-    Progress, Rows, copy,
+    Progress, Rows, Tombstone, copy,
 };
 
 pub use crate::owner::OwnerRef;

@@ -103,6 +103,7 @@ pub struct KeyCursor {
 /// let listed = ListedKey {
 ///     key: row,
 ///     owner: OwnerStatusRow::default(),
+///     organization: OwnerStatusRow::default(),
 ///     creator: OwnerStatusRow::default(),
 ///     usage: UsageTotals::default(),
 ///     successor: None,
@@ -116,6 +117,8 @@ pub struct ListedKey {
     pub key: KeyRow,
     /// Its owner's status.
     pub owner: OwnerStatusRow,
+    /// Its organization's status.
+    pub organization: OwnerStatusRow,
     /// The status of the user who made it, in the key's organization; the default if there is no row of it, and for keys
     /// that a key or the system made.
     pub creator: OwnerStatusRow,

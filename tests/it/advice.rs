@@ -8,7 +8,7 @@ use tower_api_keys::{
     hash::{Argon2Params, HasherConfig, Pepper, PepperId, Peppers},
     key::{KeyId, PlaintextKey},
     manage::{CheckKind, CheckResult, ExposureReason, ListKeys, Plan, Recommendation, Rights, TeamRole},
-    record::Hold,
+    record::Suspension,
     store::{AuditedWrite, Change, ChangeId, KeyReader, KeyUpdate, Ledger, MemoryStore, SqliteStore, Write},
     usage::{CallHistory, UsageBatch, UsageRow},
 };
@@ -33,7 +33,7 @@ enum Fate {
     Broken,
     Closed,
     Expired,
-    Held(Hold),
+    Suspended(Suspension),
     Revoked,
 }
 
@@ -43,18 +43,19 @@ async fn scenario<S: Ledger>(store: S) {
     let store = Arc::new(store);
     let keys = keys(store.clone(), &clock).await;
     let manager = keys.manager();
-    let (suspended, plan) = (Hold::Suspended, Hold::Plan);
+    let (suspended, plan) = (Suspension::Admin, Suspension::Plan);
     let cases: &[(&[Fate], Option<&str>)] = &[
         (&[], None),
         (&[Fate::Revoked], Some("key_revoked")),
         (&[Fate::Expired], Some("key_expired")),
-        (&[Fate::Held(suspended)], Some("owner_suspended")),
-        (&[Fate::Held(plan)], Some("owner_suspended")),
-        (&[Fate::Held(plan), Fate::Held(suspended)], Some("owner_suspended")),
-        (&[Fate::Closed], Some("owner_suspended")),
+        (&[Fate::Suspended(suspended)], Some("owner_suspended")),
+        (&[Fate::Suspended(plan)], Some("owner_plan_suspended")),
+        (&[Fate::Suspended(plan), Fate::Suspended(suspended)], Some("owner_suspended")),
+        (&[Fate::Closed], Some("owner_closed")),
+        (&[Fate::Suspended(plan), Fate::Suspended(suspended), Fate::Closed], Some("owner_closed")),
         (&[Fate::Expired, Fate::Revoked], Some("key_revoked")),
         (&[Fate::Expired, Fate::Closed], Some("key_expired")),
-        (&[Fate::Revoked, Fate::Held(suspended)], Some("key_revoked")),
+        (&[Fate::Revoked, Fate::Suspended(suspended)], Some("key_revoked")),
         (&[Fate::Broken], Some("corrupt_record")),
         (&[Fate::Broken, Fate::Expired, Fate::Closed], Some("corrupt_record")),
     ];
@@ -78,7 +79,7 @@ async fn scenario<S: Ledger>(store: S) {
                 Fate::Broken => apply(&*store, key.id(), broken(key.id())).await,
                 Fate::Closed => _ = manager.close(owner, &system()).await.unwrap(),
                 Fate::Expired => {}
-                Fate::Held(hold) => _ = manager.hold(owner, *hold, &system()).await.unwrap(),
+                Fate::Suspended(by) => _ = manager.suspend(owner, *by, &system()).await.unwrap(),
                 Fate::Revoked => _ = manager.revoke(&key.id(), &system()).await.unwrap(),
             }
         }
@@ -121,7 +122,7 @@ async fn apply<S: Ledger>(store: &S, id: KeyId, write: Write) {
     change.copy_from_slice(&id.as_bytes()[..16]);
     let event = EventRow { action: "elsewhere".into(), ..EventRow::example() };
     let writes = vec![AuditedWrite { write, event }];
-    let change = Change { id: ChangeId::from_bytes(change), at: noon(), writes, guards: vec![], dedupe: None };
+    let change = Change { id: ChangeId::from_bytes(change), at: noon(), writes, guards: vec![], idempotency: None };
     store.apply(&change).await.unwrap();
 }
 

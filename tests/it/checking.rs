@@ -13,7 +13,7 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     key::{KeyFormat, KeyId, PlaintextKey},
     manage::IssueKey,
-    record::{ActorId, Hold, SystemLabel},
+    record::{ActorId, Suspension, SystemLabel},
     store::{
         AuditedWrite, Change, ChangeId, EventQuery, KeyReader, KeyStore, Ledger, MemoryStore, OwnerChange, OwnerRef,
         Write,
@@ -77,9 +77,9 @@ impl Service {
 fn write_elsewhere(store: &MemoryStore, id: u8, write: Write) {
     let subject = Subject::Owner(team("blue").into());
     let actor = ActorId::System(SystemLabel::new("elsewhere").unwrap());
-    let event = EventRow::from(&Event::new(OrganizationId::single(), noon(), actor, Action::OWNER_HELD, subject));
+    let event = EventRow::from(&Event::new(OrganizationId::single(), noon(), actor, Action::OWNER_SUSPENDED, subject));
     let writes = vec![AuditedWrite { write, event }];
-    let change = Change { id: ChangeId::from_bytes([id; 16]), at: noon(), writes, guards: vec![], dedupe: None };
+    let change = Change { id: ChangeId::from_bytes([id; 16]), at: noon(), writes, guards: vec![], idempotency: None };
     store.apply(&change).now_or_never().unwrap().unwrap();
 }
 
@@ -174,10 +174,10 @@ async fn an_unknown_id_costs_no_hash_and_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn dead_and_held_keys_cost_no_hash() {
+async fn dead_and_suspended_keys_cost_no_hash() {
     let service = service().await;
     let runs = service.runs();
-    service.write(1, Write::Owner(blue(), OwnerChange::Hold(Hold::Plan)));
+    service.write(1, Write::Owner(blue(), OwnerChange::Suspend(Suspension::Plan)));
     assert_eq!(service.check_key().await, Err(AuthErrorKind::OwnerSuspended));
     service.write(2, service.revocation());
     assert_eq!(service.check_key().await, Err(AuthErrorKind::Revoked));
@@ -262,13 +262,13 @@ async fn a_revocation_elsewhere_is_noticed_by_the_next_check() {
 }
 
 #[tokio::test]
-async fn a_hold_and_its_lift_cost_no_hash() {
+async fn a_suspension_and_its_end_cost_no_hash() {
     let service = service().await;
     assert_eq!(service.check_key().await, Ok(()));
     let runs = service.runs();
-    service.write(1, Write::Owner(blue(), OwnerChange::Hold(Hold::Suspended)));
+    service.write(1, Write::Owner(blue(), OwnerChange::Suspend(Suspension::Admin)));
     assert_eq!(service.check_key().await, Err(AuthErrorKind::OwnerSuspended));
-    service.write(2, Write::Owner(blue(), OwnerChange::Lift(Hold::Suspended)));
+    service.write(2, Write::Owner(blue(), OwnerChange::Reinstate(Suspension::Admin)));
     assert_eq!(service.check_key().await, Ok(()));
     assert_eq!(service.runs(), runs);
 }
@@ -416,9 +416,9 @@ async fn recheck_notices_what_happened_since() {
     let service = service().await;
     let principal = service.authenticator().authenticate(service.key.expose_secret()).await.unwrap();
     assert!(service.authenticator().recheck(&principal).await.is_ok());
-    service.write(1, Write::Owner(blue(), OwnerChange::Hold(Hold::Suspended)));
-    let held = service.authenticator().recheck(&principal).await.unwrap_err();
-    assert_eq!(held.kind(), AuthErrorKind::OwnerSuspended);
+    service.write(1, Write::Owner(blue(), OwnerChange::Suspend(Suspension::Admin)));
+    let suspended = service.authenticator().recheck(&principal).await.unwrap_err();
+    assert_eq!(suspended.kind(), AuthErrorKind::OwnerSuspended);
     service.write(2, service.revocation());
     let revoked = service.authenticator().recheck(&principal).await.unwrap_err();
     assert_eq!(revoked.kind(), AuthErrorKind::Revoked);

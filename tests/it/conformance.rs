@@ -103,11 +103,11 @@ broken! {
     revoking_a_foreign_key_is_noticed: CrossesOrganizations breaks "S8";
     ids_of_any_case_are_noticed: FoldsCase breaks "R2";
     an_expiry_not_in_the_log_is_noticed: ForgetsExpiries breaks "R15";
-    a_lift_not_in_the_log_is_noticed: ForgetsLifts breaks "R17";
+    a_reinstatement_not_in_the_log_is_noticed: ForgetsReinstatements breaks "R17";
     scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
     a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25";
     an_ignored_idempotency_key_is_noticed: IgnoresDedupe breaks "S17 S52 S58";
-    an_ignored_hold_is_noticed: IgnoresHolds breaks "S16 S20 S61";
+    an_ignored_suspension_is_noticed: IgnoresSuspensions breaks "S16 S20 S61 S86";
     an_ignored_successor_is_noticed: IgnoresSuccessors breaks "S19 S57";
     an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56";
     events_of_a_millisecond_too_many_are_noticed: IncludesUntil breaks "S35";
@@ -127,9 +127,9 @@ broken! {
     a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
-    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82";
-    an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54 S75";
-    a_lift_of_every_hold_is_noticed: LiftsBoth breaks "R6 R17 S14 S23 S24";
+    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85";
+    an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54 S75 S85";
+    a_reinstatement_of_everything_is_noticed: ReinstatesBoth breaks "R6 R17 S14 S23 S24";
     a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";
     a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9";
     unused_keys_left_out_are_noticed: WantsUse breaks "S42";

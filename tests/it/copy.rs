@@ -12,7 +12,7 @@ use content::{content, sample};
 use stores::{Fault, Faulty};
 use tower_api_keys::store::{
     self, Copied, CopyErrorKind, KeyReader, KeyStore, MemoryStore, Place, PortableStore, Rows, SqliteStore,
-    StoreErrorKind,
+    StoreErrorKind, Tombstone,
 };
 
 /// A store that was lived in, in memory.
@@ -112,6 +112,14 @@ async fn a_source_that_fails_is_named_and_what_was_read_before_is_copied() {
 async fn strangers() -> Vec<Rows> {
     let store = MemoryStore::new();
     content::stranger(&store).await;
+    let tombstone = Tombstone {
+        id: "~".repeat(20),
+        organization: "default".into(),
+        lineage: "~".repeat(20),
+        created_via_key: None,
+        revoked_at: None,
+    };
+    store.import(&Rows::Tombstones(vec![tombstone])).await.unwrap();
     let mut strangers = Vec::new();
     let mut place = Some(Place::Owners(None));
     while let Some(from) = place {
@@ -125,7 +133,7 @@ async fn strangers() -> Vec<Rows> {
 async fn a_target_with_other_data_is_refused_before_anything_is_written() {
     let source = source().await;
     let strangers = strangers().await;
-    assert_eq!(strangers.len(), 4);
+    assert_eq!(strangers.len(), 5);
     for stranger in strangers {
         let target = MemoryStore::new();
         target.import(&stranger).await.unwrap();

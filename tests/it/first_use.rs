@@ -15,7 +15,7 @@ use tower_api_keys::{
     hash::Argon2Params,
     key::{KeyId, PlaintextKey},
     manage::{ManageErrorKind, Rights, RotateKey},
-    record::Hold,
+    record::Suspension,
     store::{KeyReader, KeyStore, Ledger, MemoryStore, RehashedKey, SqliteStore},
 };
 
@@ -109,9 +109,9 @@ async fn a_new_key_that_ended_before_its_first_use_is_refused() {
         assert_eq!(check(&here, key.expose_secret()).await, Err(AuthErrorKind::Revoked));
 
         let key = issue(&here, user("bob")).await;
-        elsewhere.manager().hold(&user("bob").into(), Hold::Suspended, &system()).await.unwrap();
+        elsewhere.manager().suspend(&user("bob").into(), Suspension::Admin, &system()).await.unwrap();
         assert_eq!(check(&here, key.expose_secret()).await, Err(AuthErrorKind::OwnerSuspended));
-        elsewhere.manager().lift(&user("bob").into(), Hold::Suspended, &system()).await.unwrap();
+        elsewhere.manager().reinstate(&user("bob").into(), Suspension::Admin, &system()).await.unwrap();
         assert_eq!(check(&here, key.expose_secret()).await, Ok(()));
 
         let request = IssueKey::team(team("blue")).expires_at(clock_in(&clock, HOUR));

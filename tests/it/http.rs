@@ -12,7 +12,7 @@ use tower_api_keys::{
     key::{KeyFormat, PlaintextKey},
     manage::IssueKey,
     middleware::{ForeignBearer, KeyHeaders, Refusal, RefusalCode, RejectionBody, RequireKeyLayer},
-    record::Hold,
+    record::Suspension,
     store::{KeyReader, MemoryStore},
     usage::Source,
 };
@@ -210,14 +210,14 @@ async fn an_expired_key_is_refused_at_its_moment() {
 }
 
 #[tokio::test]
-async fn a_held_owner_stops_the_key_and_lifting_lets_it_go_on() {
+async fn a_suspended_owner_stops_the_key_and_reinstating_lets_it_go_on() {
     let fixture = fixture().await;
     let (key, owner) = (issue(&fixture.keys, user("alice")).await, Owner::User(user("alice")));
     assert_eq!(fixture.bearer(key.expose_secret()).await.status, StatusCode::OK);
     let manager = fixture.keys.manager();
-    manager.hold(&owner, Hold::Suspended, &system()).await.unwrap();
+    manager.suspend(&owner, Suspension::Admin, &system()).await.unwrap();
     assert_eq!(fixture.bearer(key.expose_secret()).await.code, Some(RefusalCode::OwnerSuspended));
-    manager.lift(&owner, Hold::Suspended, &system()).await.unwrap();
+    manager.reinstate(&owner, Suspension::Admin, &system()).await.unwrap();
     assert_eq!(fixture.bearer(key.expose_secret()).await.status, StatusCode::OK);
 }
 

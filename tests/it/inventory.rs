@@ -91,9 +91,9 @@ async fn fill<S: PortableStore>(store: &S) {
         id: id.into(),
         status,
     };
-    let held = OwnerStatusRow { suspended_at: Some(at(9)), ..OwnerStatusRow::default() };
+    let suspended = OwnerStatusRow { suspended_at: Some(at(9)), ..OwnerStatusRow::default() };
     let closed = OwnerStatusRow { closed_at: Some(at(9)), ..OwnerStatusRow::default() };
-    store.import(&Rows::Owners(vec![owner("user", "bob", held), owner("team", "red", closed)])).await.unwrap();
+    store.import(&Rows::Owners(vec![owner("user", "bob", suspended), owner("team", "red", closed)])).await.unwrap();
     store.import(&Rows::Keys((0..KEYS).map(key).collect())).await.unwrap();
     store.import(&Rows::Usage((0..KEYS).flat_map(usage).collect())).await.unwrap();
 }

@@ -11,7 +11,7 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     key::{KeyId, PlaintextKey},
     manage::{AuditQuery, ListKeys, ManageErrorKind, MatchConfidence, Plan, RevokeMany, Rights, RotateKey, TeamRole},
-    record::{ActorId, Hold},
+    record::{ActorId, Suspension},
     store::{Ledger, Liveness, MemoryStore, SqliteStore},
     usage::Source,
 };
@@ -210,7 +210,7 @@ impl TakenOver {
 async fn all_that_a_taken_over_account_made_ends_with_its_exposure() {
     let world = TakenOver::begin().await;
     let manager = world.keys.manager();
-    manager.hold(&user("alice").into(), Hold::Suspended, &system()).await.unwrap();
+    manager.suspend(&user("alice").into(), Suspension::Admin, &system()).await.unwrap();
     world.revoke_many(RevokeMany::of(user("alice"))).await;
     world.revoke_many(RevokeMany::created_by(ActorId::User(user("alice")))).await;
     let mut left: Vec<_> = world.made_with_a_key.iter().map(PlaintextKey::id).collect();

@@ -13,7 +13,7 @@ use tower_api_keys::{
     auth::{AuthErrorKind, AuthSettings},
     key::{KeyId, PlaintextKey},
     manage::{IssueKey, Plan, Rights},
-    record::Hold,
+    record::Suspension,
     store::{
         Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore, Prune, SqliteStore, StoreError,
     },
@@ -112,7 +112,7 @@ async fn a_team_key_outlives_whoever_made_it() {
     let request = IssueKey::team(team("blue")).named("Nightly import");
     let key = keys.manager().issue(request, &alice).await.unwrap().into_plaintext();
     assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
-    keys.manager().hold(&user("alice").into(), Hold::Suspended, &system()).await.unwrap();
+    keys.manager().suspend(&user("alice").into(), Suspension::Admin, &system()).await.unwrap();
     keys.manager().close(&user("alice").into(), &system()).await.unwrap();
     assert_eq!(check(&keys.authenticator(), &personal).await, Err(AuthErrorKind::OwnerSuspended));
     assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
@@ -386,12 +386,12 @@ async fn a_log_that_is_where_it_was_or_far_ahead_lost_nothing() {
     assert!(odd.metrics().log_resets > 0);
     assert_eq!(odd.metrics().log_losses, 0);
     for _ in 0..500 {
-        keys.manager().hold(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
-        keys.manager().lift(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
+        keys.manager().suspend(&user("bob").into(), Suspension::Plan, &system()).await.unwrap();
+        keys.manager().reinstate(&user("bob").into(), Suspension::Plan, &system()).await.unwrap();
     }
     assert_eq!(check(&odd, &key).await, Ok(()));
     assert_eq!(odd.metrics().log_losses, 0);
-    keys.manager().hold(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
+    keys.manager().suspend(&user("bob").into(), Suspension::Plan, &system()).await.unwrap();
     assert_eq!(check(&odd, &key).await, Ok(()));
     assert_eq!(odd.metrics().log_losses, 1);
 }
@@ -403,8 +403,8 @@ async fn a_node_a_thousand_changes_behind_goes_on() {
     let key = issue(&node, user("alice")).await;
     assert_eq!(check(&node.authenticator(), &key).await, Ok(()));
     for _ in 0..500 {
-        elsewhere.manager().hold(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
-        elsewhere.manager().lift(&user("bob").into(), Hold::Plan, &system()).await.unwrap();
+        elsewhere.manager().suspend(&user("bob").into(), Suspension::Plan, &system()).await.unwrap();
+        elsewhere.manager().reinstate(&user("bob").into(), Suspension::Plan, &system()).await.unwrap();
     }
     assert_eq!(check(&node.authenticator(), &key).await, Ok(()));
     assert_eq!(node.authenticator().metrics().log_resets, 0);

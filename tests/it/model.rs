@@ -8,7 +8,7 @@ use tower_api_keys::{
     ApiKeys, Authenticator, Clock, ManualClock, OrganizationId, Owner, Scope, Scopes, TeamId, Timestamp, UserId,
     auth::AuthErrorKind,
     manage::{IssueKey, ManageErrorKind},
-    record::Hold,
+    record::Suspension,
     store::{AnyStore, Ledger, MemoryStore, SqliteStore},
 };
 
@@ -21,8 +21,8 @@ enum Step {
     Revoke { key: Index },
     Narrow { key: Index, to: usize },
     Expire { key: Index, after: u64 },
-    Hold { owner: usize, hold: Hold },
-    Lift { owner: usize, hold: Hold },
+    Suspend { owner: usize, suspension: Suspension },
+    Reinstate { owner: usize, suspension: Suspension },
     Close { owner: usize },
     Wait { millis: u64 },
     Check { key: Index },
@@ -31,14 +31,14 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let owner = 0..3_usize;
-    let hold = prop_oneof![Just(Hold::Plan), Just(Hold::Suspended)];
+    let suspension = prop_oneof![Just(Suspension::Plan), Just(Suspension::Admin)];
     prop_oneof![
         3 => (owner.clone(), proptest::option::of(1..50_u64)).prop_map(|(owner, lives_for)| Step::Issue { owner, lives_for }),
         2 => any::<Index>().prop_map(|key| Step::Revoke { key }),
         1 => (any::<Index>(), 0..3_usize).prop_map(|(key, to)| Step::Narrow { key, to }),
         1 => (any::<Index>(), 1..50_u64).prop_map(|(key, after)| Step::Expire { key, after }),
-        2 => (owner.clone(), hold.clone()).prop_map(|(owner, hold)| Step::Hold { owner, hold }),
-        2 => (owner.clone(), hold).prop_map(|(owner, hold)| Step::Lift { owner, hold }),
+        2 => (owner.clone(), suspension.clone()).prop_map(|(owner, suspension)| Step::Suspend { owner, suspension }),
+        2 => (owner.clone(), suspension).prop_map(|(owner, suspension)| Step::Reinstate { owner, suspension }),
         1 => owner.prop_map(|owner| Step::Close { owner }),
         2 => (1..40_u64).prop_map(|millis| Step::Wait { millis }),
         8 => any::<Index>().prop_map(|key| Step::Check { key }),
@@ -58,13 +58,13 @@ struct ModelKey {
 
 #[derive(Default)]
 struct ModelOwner {
-    holds: BTreeSet<Hold>,
+    suspensions: BTreeSet<Suspension>,
     closed: bool,
 }
 
 impl ModelOwner {
     fn is_active(&self) -> bool {
-        self.holds.is_empty() && !self.closed
+        self.suspensions.is_empty() && !self.closed
     }
 }
 
@@ -133,18 +133,18 @@ async fn play<S: Ledger>(
                     });
                 }
             }
-            Step::Hold { owner, hold } => {
-                let result = manager.hold(&owners[owner], hold, &actor).await;
+            Step::Suspend { owner, suspension } => {
+                let result = manager.suspend(&owners[owner], suspension, &actor).await;
                 assert_eq!(result.is_ok(), !model.owners[owner].closed);
                 if result.is_ok() {
-                    model.owners[owner].holds.insert(hold);
+                    model.owners[owner].suspensions.insert(suspension);
                 }
             }
-            Step::Lift { owner, hold } => {
-                let result = manager.lift(&owners[owner], hold, &actor).await;
+            Step::Reinstate { owner, suspension } => {
+                let result = manager.reinstate(&owners[owner], suspension, &actor).await;
                 assert_eq!(result.is_ok(), !model.owners[owner].closed);
                 if result.is_ok() {
-                    model.owners[owner].holds.remove(&hold);
+                    model.owners[owner].suspensions.remove(&suspension);
                 }
             }
             Step::Close { owner } => {

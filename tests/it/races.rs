@@ -16,7 +16,7 @@ use tower_api_keys::{
     audit::EventRow,
     key::KeyId,
     manage::{DenialReason, Effect, IssueKey, ManageErrorKind, Plan, Rights, RotateKey, TeamRole},
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::{EventQuery, KeyQuery, KeyStore, Ledger, MemoryStore, SqliteStore},
 };
 
@@ -59,9 +59,9 @@ enum Act {
 enum Stop {
     CloseActor,
     CloseOwner,
-    HoldActor,
-    HoldOwner,
-    HoldOwnerOfActingKey,
+    SuspendActor,
+    SuspendOwner,
+    SuspendOwnerOfActingKey,
     RevokeActingKey,
 }
 
@@ -79,21 +79,21 @@ async fn race_everything<S: Ledger>(first: S, second: S, rounds: usize) {
         assert_eq!(nodes.races.load(Ordering::Relaxed), round * RACES);
         nodes.race().two_revoke().await;
         nodes.race().one_renames_and_one_revokes().await;
-        nodes.race().two_hold().await;
+        nodes.race().two_suspend().await;
         nodes.race().two_close().await;
-        nodes.race().one_holds_and_one_closes().await;
+        nodes.race().one_suspends_and_one_closes().await;
         for act in [Act::Issue, Act::Rotate] {
-            for stop in [Stop::HoldOwner, Stop::CloseOwner] {
+            for stop in [Stop::SuspendOwner, Stop::CloseOwner] {
                 nodes.race().one_acts_and_one_stops(act, stop).await;
             }
         }
         for act in [Act::Issue, Act::Rename, Act::Revoke, Act::Rotate] {
-            for stop in [Stop::HoldActor, Stop::CloseActor, Stop::RevokeActingKey] {
+            for stop in [Stop::SuspendActor, Stop::CloseActor, Stop::RevokeActingKey] {
                 nodes.race().one_acts_and_one_stops(act, stop).await;
             }
         }
         for act in [Act::Rename, Act::Revoke] {
-            nodes.race().one_acts_and_one_stops(act, Stop::HoldOwnerOfActingKey).await;
+            nodes.race().one_acts_and_one_stops(act, Stop::SuspendOwnerOfActingKey).await;
         }
     }
 }
@@ -180,10 +180,10 @@ impl<S: Ledger> Race<'_, S> {
         }
     }
 
-    async fn two_hold(&self) {
-        let told = self.at_once(|manager, _| async move { hold(&manager, &blue()).await }).await;
+    async fn two_suspend(&self) {
+        let told = self.at_once(|manager, _| async move { suspend(&manager, &blue()).await }).await;
         assert!(one_won(&told), "{told:?}");
-        assert_eq!(actions(&self.events().await), ["owner.held"]);
+        assert_eq!(actions(&self.events().await), ["owner.suspended"]);
     }
 
     async fn two_close(&self) {
@@ -192,14 +192,14 @@ impl<S: Ledger> Race<'_, S> {
         assert_eq!(actions(&self.events().await), ["owner.closed"]);
     }
 
-    async fn one_holds_and_one_closes(&self) {
+    async fn one_suspends_and_one_closes(&self) {
         let told = self
             .at_once(|manager, place| async move {
-                if place == 0 { hold(&manager, &blue()).await } else { close(&manager, &blue()).await }
+                if place == 0 { suspend(&manager, &blue()).await } else { close(&manager, &blue()).await }
             })
             .await;
         let expected: &[&str] = match told {
-            [Ok(Effect::Changed), Ok(Effect::Changed)] => &["owner.held", "owner.closed"],
+            [Ok(Effect::Changed), Ok(Effect::Changed)] => &["owner.suspended", "owner.closed"],
             [Err(ManageErrorKind::OwnerClosed), Ok(Effect::Changed)] => &["owner.closed"],
             _ => panic!("{told:?}"),
         };
@@ -280,7 +280,7 @@ impl<S: Ledger> Race<'_, S> {
 
     /// The key that acts, where it is one.
     async fn bot(&self, stop: Stop) -> Option<(KeyId, Actor)> {
-        if !matches!(stop, Stop::HoldOwnerOfActingKey | Stop::RevokeActingKey) {
+        if !matches!(stop, Stop::SuspendOwnerOfActingKey | Stop::RevokeActingKey) {
             return None;
         }
         let request = IssueKey::of(blue()).named("bot").scopes(Scopes::all().with(Scope::KEYS_MANAGE));
@@ -339,8 +339,8 @@ impl Stop {
         match self {
             Self::CloseActor => close(manager, &user("alice").into()).await,
             Self::CloseOwner => close(manager, &blue()).await,
-            Self::HoldActor => hold(manager, &user("alice").into()).await,
-            Self::HoldOwner | Self::HoldOwnerOfActingKey => hold(manager, &blue()).await,
+            Self::SuspendActor => suspend(manager, &user("alice").into()).await,
+            Self::SuspendOwner | Self::SuspendOwnerOfActingKey => suspend(manager, &blue()).await,
             Self::RevokeActingKey => {
                 let revoked = manager.revoke(&bot.unwrap(), &system()).await;
                 revoked.map(|revoked| revoked.effect()).map_err(|error| error.kind())
@@ -351,7 +351,7 @@ impl Stop {
     const fn event(self) -> &'static str {
         match self {
             Self::CloseActor | Self::CloseOwner => "owner.closed",
-            Self::HoldActor | Self::HoldOwner | Self::HoldOwnerOfActingKey => "owner.held",
+            Self::SuspendActor | Self::SuspendOwner | Self::SuspendOwnerOfActingKey => "owner.suspended",
             Self::RevokeActingKey => "key.revoked",
         }
     }
@@ -360,8 +360,8 @@ impl Stop {
     fn reason(self) -> ManageErrorKind {
         match self {
             Self::CloseOwner => ManageErrorKind::OwnerClosed,
-            Self::HoldOwner => ManageErrorKind::OwnerHeld,
-            Self::CloseActor | Self::HoldActor | Self::HoldOwnerOfActingKey => {
+            Self::SuspendOwner => ManageErrorKind::OwnerSuspended,
+            Self::CloseActor | Self::SuspendActor | Self::SuspendOwnerOfActingKey => {
                 ManageErrorKind::Denied(DenialReason::ActorInactive.into())
             }
             Self::RevokeActingKey => ManageErrorKind::Denied(DenialReason::ActorKeyDead.into()),
@@ -379,8 +379,8 @@ async fn act(manager: &KeyManager, what: Act, key: KeyId, actor: &Actor) -> Told
     done.map_err(|error| error.kind())
 }
 
-async fn hold(manager: &KeyManager, owner: &Owner) -> Told {
-    manager.hold(owner, Hold::Suspended, &system()).await.map_err(|error| error.kind())
+async fn suspend(manager: &KeyManager, owner: &Owner) -> Told {
+    manager.suspend(owner, Suspension::Admin, &system()).await.map_err(|error| error.kind())
 }
 
 async fn close(manager: &KeyManager, owner: &Owner) -> Told {

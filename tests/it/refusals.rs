@@ -18,7 +18,7 @@ use tower_api_keys::{
     key::{KeyFormat, KeyId, MalformedReason, PlaintextKey},
     manage::{Denial, DenialReason},
     middleware::{Refusal, RequireKeyLayer},
-    record::Hold,
+    record::Suspension,
     store::{Changes, FoundKey, Head, KeyReader, MemoryStore, StoreError},
 };
 
@@ -211,9 +211,29 @@ async fn key_expired_without_a_hash() {
 async fn owner_suspended() {
     let fixture = fixture().await;
     let key = issue(&fixture.keys, team("blue")).await;
-    fixture.keys.manager().hold(&Owner::Team(team("blue")), Hold::Plan, &system()).await.unwrap();
+    fixture.keys.manager().suspend(&Owner::Team(team("blue")), Suspension::Admin, &system()).await.unwrap();
     let detail = "The user or team that owns this API key is suspended; ask an administrator of the organization.";
     assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_suspended", detail));
+}
+
+#[tokio::test]
+async fn owner_suspended_by_the_plan() {
+    let fixture = fixture().await;
+    let key = issue(&fixture.keys, team("blue")).await;
+    fixture.keys.manager().suspend(&Owner::Team(team("blue")), Suspension::Plan, &system()).await.unwrap();
+    let detail = "The plan does not include this API key at the moment; keep the key and upgrade the plan, or ask an \
+                  administrator of the organization.";
+    assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_plan_suspended", detail));
+}
+
+#[tokio::test]
+async fn owner_closed() {
+    let fixture = fixture().await;
+    let key = issue(&fixture.keys, team("blue")).await;
+    fixture.keys.manager().close(&Owner::Team(team("blue")), &system()).await.unwrap();
+    let detail = "The user or team that owns this API key is closed, so the key will not work again; use a key of \
+                  another owner.";
+    assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_closed", detail));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tower_api_keys::{
     key::{KeyFormat, PlaintextKey},
     manage::{InventoryQuery, IssueKey, KeyFlag, Recommendation},
     middleware::{Refusal, RefusalCode, RequireKeyLayer, Sources},
-    record::Hold,
+    record::Suspension,
     store::{EventQuery, Ledger, MemoryStore, SqliteStore, UsageScope},
     usage::Source,
 };
@@ -281,7 +281,7 @@ async fn every_refusal_is_counted_with_its_source_whether_it_names_a_key_or_not(
     let hooked = Hooked::new(store.clone());
     let hooks = hooked.hooks.clone();
     let keys = keys(hooked, &clock).await;
-    let [live, revoked, expiring, held, corrupt] = [
+    let [live, revoked, expiring, suspended, corrupt] = [
         issue(&keys, user("a")).await,
         issue(&keys, user("b")).await,
         issue(&keys, user("c")).await,
@@ -291,7 +291,7 @@ async fn every_refusal_is_counted_with_its_source_whether_it_names_a_key_or_not(
     let unknown = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
     keys.manager().revoke(&revoked.id(), &system()).await.unwrap();
     keys.manager().expire_at(&expiring.id(), clock_in(&clock, 60), &system()).await.unwrap();
-    keys.manager().hold(&user("d").into(), Hold::Suspended, &system()).await.unwrap();
+    keys.manager().suspend(&user("d").into(), Suspension::Admin, &system()).await.unwrap();
     clock.advance(Duration::from_secs(60));
     let send = async |text: Option<&str>| {
         let mut lines = vec![("user-agent", "job/1")];
@@ -304,7 +304,7 @@ async fn every_refusal_is_counted_with_its_source_whether_it_names_a_key_or_not(
         assert_eq!(send(Some(&wrong_secret(&live))).await, Some(RefusalCode::InvalidKey));
         assert_eq!(send(Some(revoked.expose_secret())).await, Some(RefusalCode::KeyRevoked));
         assert_eq!(send(Some(expiring.expose_secret())).await, Some(RefusalCode::KeyExpired));
-        assert_eq!(send(Some(held.expose_secret())).await, Some(RefusalCode::OwnerSuspended));
+        assert_eq!(send(Some(suspended.expose_secret())).await, Some(RefusalCode::OwnerSuspended));
         assert_eq!(send(Some(unknown.expose_secret())).await, Some(RefusalCode::InvalidKey));
         assert_eq!(send(Some("")).await, Some(RefusalCode::MalformedKey));
         assert_eq!(send(Some(&live.expose_secret()[..50])).await, Some(RefusalCode::MalformedKey));
@@ -319,7 +319,7 @@ async fn every_refusal_is_counted_with_its_source_whether_it_names_a_key_or_not(
     assert_eq!(of(&live).await, rows(&[("invalid_key", "intake/job", 2), ("success", "intake/job", 2)]));
     assert_eq!(of(&revoked).await, rows(&[("key_revoked", "intake/job", 2)]));
     assert_eq!(of(&expiring).await, rows(&[("key_expired", "intake/job", 2)]));
-    assert_eq!(of(&held).await, rows(&[("owner_suspended", "intake/job", 2)]));
+    assert_eq!(of(&suspended).await, rows(&[("owner_suspended", "intake/job", 2)]));
     assert_eq!(of(&corrupt).await, rows(&[("corrupt_record", "intake/job", 1)]));
     let nobody = [
         ("invalid_key", "intake/job", 2),

@@ -26,7 +26,7 @@ use tower_api_keys::{
         Target,
     },
     middleware::{Refusal, RequireKeyLayer},
-    record::{Hold, Labels},
+    record::{Labels, Suspension},
     store::{
         self, AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore,
         OwnerRef, Place, PortableStore, Prune, RehashedKey, Rows, SqliteStore, StoreError, UsageScope,
@@ -131,8 +131,8 @@ macro_rules! calls_over {
             spawns!(KeyManager::find; keys: KeyManager, id: KeyId, actor: Actor => keys.find(&id, &actor));
             spawns!(KeyManager::finish_rotation; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.finish_rotation(&id, &actor));
-            spawns!(KeyManager::hold; keys: KeyManager, owner: Owner, actor: Actor
-                => keys.hold(&owner, Hold::Suspended, &actor));
+            spawns!(KeyManager::suspend; keys: KeyManager, owner: Owner, actor: Actor
+                => keys.suspend(&owner, Suspension::Admin, &actor));
             spawns!(KeyManager::identify; keys: KeyManager, text: String, actor: Actor
                 => keys.identify(&text, &actor));
             spawns!(KeyManager::inventory; keys: KeyManager, actor: Actor
@@ -141,8 +141,8 @@ macro_rules! calls_over {
                 => keys.inventory_summary(InventoryQuery::all(), &actor));
             spawns!(KeyManager::issue; keys: KeyManager, actor: Actor
                 => keys.issue(made::<IssueKey>(), &actor));
-            spawns!(KeyManager::lift; keys: KeyManager, owner: Owner, actor: Actor
-                => keys.lift(&owner, Hold::Suspended, &actor));
+            spawns!(KeyManager::reinstate; keys: KeyManager, owner: Owner, actor: Actor
+                => keys.reinstate(&owner, Suspension::Admin, &actor));
             spawns!(KeyManager::list; keys: KeyManager, actor: Actor => keys.list(made::<ListKeys>(), &actor));
             spawns!(KeyManager::leak_report; keys: KeyManager, id: KeyId, since: Timestamp, actor: Actor
                 => keys.leak_report(&id, since, &actor));

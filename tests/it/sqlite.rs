@@ -90,7 +90,7 @@ fn change(number: u32, write: Write) -> Change {
         at: now(),
         writes: vec![AuditedWrite { write, event: EventRow::example() }],
         guards: vec![],
-        dedupe: None,
+        idempotency: None,
     }
 }
 

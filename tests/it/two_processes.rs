@@ -16,7 +16,7 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     key::{KeyId, PlaintextKey},
     manage::{IssueKey, ListKeys},
-    record::Hold,
+    record::Suspension,
     store::SqliteStore,
 };
 
@@ -115,11 +115,11 @@ async fn carry_out(keys: &ApiKeys<SqliteStore>, order: &str) {
         Some(("revoke", id)) => {
             manager.revoke(&KeyId::new(id).unwrap(), &system()).await.unwrap();
         }
-        _ if order == "hold" => {
-            manager.hold(&blue, Hold::Suspended, &system()).await.unwrap();
+        _ if order == "suspend" => {
+            manager.suspend(&blue, Suspension::Admin, &system()).await.unwrap();
         }
-        _ if order == "lift" => {
-            manager.lift(&blue, Hold::Suspended, &system()).await.unwrap();
+        _ if order == "reinstate" => {
+            manager.reinstate(&blue, Suspension::Admin, &system()).await.unwrap();
         }
         _ => panic!("no such order"),
     }
@@ -180,22 +180,22 @@ async fn what_another_process_revokes_is_refused_by_the_next_check() {
 }
 
 #[tokio::test]
-async fn what_another_process_holds_and_lifts_counts_from_the_next_check() {
+async fn what_another_process_suspends_and_reinstates_counts_from_the_next_check() {
     let here = Here::start().await;
     let mut other = Other::start(&here.path());
     let key = issue(&here.keys, team("blue")).await;
     assert_eq!(here.check(&key).await, Ok(()));
     for _ in 0..20 {
-        other.order("hold");
+        other.order("suspend");
         assert_eq!(here.check(&key).await, Err(AuthErrorKind::OwnerSuspended));
-        other.order("lift");
+        other.order("reinstate");
         assert_eq!(here.check(&key).await, Ok(()));
     }
     other.end();
 }
 
 #[tokio::test]
-async fn what_plain_sql_revokes_or_holds_is_refused_by_the_next_check() {
+async fn what_plain_sql_revokes_or_suspends_is_refused_by_the_next_check() {
     let here = Here::start().await;
     let somebody = rusqlite::Connection::open(here.path()).unwrap();
     somebody.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
@@ -203,9 +203,9 @@ async fn what_plain_sql_revokes_or_holds_is_refused_by_the_next_check() {
     assert_eq!((here.check(&one).await, here.check(&two).await), (Ok(()), Ok(())));
     somebody.execute("update api_keys set revoked_at = 1 where id = ?1", [one.id().as_str()]).unwrap();
     assert_eq!(here.check(&one).await, Err(AuthErrorKind::Revoked));
-    let hold =
+    let suspension =
         "insert into api_key_owners (organization, kind, id, suspended_at) values ('default', 'team', 'blue', 1)";
-    somebody.execute(hold, []).unwrap();
+    somebody.execute(suspension, []).unwrap();
     assert_eq!(here.check(&two).await, Err(AuthErrorKind::OwnerSuspended));
     somebody.execute("delete from api_keys where id = ?1", [two.id().as_str()]).unwrap();
     assert_eq!(here.check(&two).await, Err(AuthErrorKind::Invalid));

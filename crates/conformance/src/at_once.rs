@@ -5,10 +5,11 @@ use std::iter::zip;
 
 use futures_util::future::{join_all, try_join_all};
 use tower_api_keys::{
-    record::Hold,
+    KeyId,
+    record::Suspension,
     store::{
-        Applied, Change, Conflict, Effect, ErasedLedger, ErasedStore, Guard, OwnerChange, StoreError, StoreErrorKind,
-        Write,
+        Applied, Change, Conflict, Effect, ErasedLedger, ErasedStore, Guard, IdempotentRequest, OwnerChange,
+        StoreError, StoreErrorKind, Write,
     },
     usage::UsageBatch,
 };
@@ -100,10 +101,17 @@ pub(super) async fn keys_below_a_limit<S: ErasedLedger + ?Sized>(handles: &[Cand
 /// Many changes have one idempotency key.
 pub(super) async fn replays<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
+    // Another request each: whichever is first, the others learn which key it made.
     let word = scene.word();
-    let change = |key: &Sample| Change { dedupe: Some(word.clone()), ..scene.insert([key]) };
+    let request = || IdempotentRequest { key: word.clone(), ..scene.request() };
+    let change = |key: &Sample| Change { idempotency: Some(request()), ..scene.insert([key]) };
     let changes: Vec<Change> = scene.keys(MANY)?.iter().map(change).collect();
-    one_wins(handles, &scene, &changes, Conflict::Replay).await.map(drop)
+    one_wins_with(handles, &scene, &changes, |winner| {
+        let key = changes.get(winner).and_then(Change::key_made).and_then(|id| KeyId::new(id).ok());
+        Conflict::IdempotencyKeyUsed { key, same_request: false }
+    })
+    .await
+    .map(drop)
 }
 
 /// A rotation is finished and undone.
@@ -127,7 +135,7 @@ pub(super) async fn ends_of_a_rotation<S: ErasedLedger + ?Sized>(handles: &[Cand
 pub(super) async fn one_change<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
-    let change = Change { dedupe: Some(scene.word()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
+    let change = Change { idempotency: Some(scene.request()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
     let effects = try_join_all(handles.iter().cycle().take(MANY).map(|handle| handle.effects(&change))).await?;
     same("the answers", &effects, &vec![vec![Effect::Changed; 2]; MANY])?;
     for handle in handles {
@@ -136,20 +144,23 @@ pub(super) async fn one_change<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_
     Ok(())
 }
 
-/// An owner is held while keys are issued for it.
-pub(super) async fn keys_and_a_hold<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+/// An owner is suspended while keys are issued for it.
+pub(super) async fn keys_and_a_suspension<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     for place in [0, 3, 8, 12] {
         let scene = Scene::new()?;
         let issue = |key: &Sample| Change { guards: vec![Guard::OwnerActive(scene.owner())], ..scene.insert([key]) };
         let keys = scene.keys(12)?;
         let mut changes: Vec<Change> = keys.iter().map(issue).collect();
-        changes.insert(place, scene.change(at(1), vec![Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan))]));
+        changes.insert(
+            place,
+            scene.change(at(1), vec![Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan))]),
+        );
         let answers = applied(handles, &changes).await;
         let issued = answers.iter().filter(|answer| answer.is_ok()).count().saturating_sub(1);
         for handle in handles {
             let events = handle.events(&scene).await?;
             let actions: Vec<&str> = events.iter().map(|event| event.action.as_str()).collect();
-            same("the last event of a race between a hold and keys", &actions.last(), &Some(&"owner.held"))?;
+            same("the last event of a race between a suspension and keys", &actions.last(), &Some(&"owner.suspended"))?;
             same("the number of events", &events.len(), &(issued + 1))?;
             let found = handle.list(&scene.query(), at(0)).await?.rows.len();
             same("the number of keys", &found, &issued)?;
@@ -208,11 +219,24 @@ async fn one_wins<S: ErasedLedger + ?Sized>(
     changes: &[Change],
     conflict: Conflict,
 ) -> Result<usize, Unmet> {
+    one_wins_with(handles, scene, changes, |_| conflict).await
+}
+
+/// The same where the conflict tells of the change that was done.
+async fn one_wins_with<S: ErasedLedger + ?Sized>(
+    handles: &[Candidate<'_, S>],
+    scene: &Scene,
+    changes: &[Change],
+    conflict: impl Fn(usize) -> Conflict,
+) -> Result<usize, Unmet> {
     let mut before = Vec::new();
     for handle in handles {
         before.push(handle.events(scene).await?.len());
     }
     let answers = applied(handles, changes).await;
+    let winner = answers.iter().position(Result::is_ok);
+    let winner = winner.ok_or_else(|| Unmet::failed("expected one change to be done, saw none"))?;
+    let conflict = conflict(winner);
     let lost = |answer: &&Result<Applied, StoreError>| matches!(answer, Err(error) if error.kind() == StoreErrorKind::Conflict(conflict));
     let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().map_err(StoreError::kind)).collect();
     let won = answers.iter().filter(|answer| answer.is_ok()).count();
@@ -221,5 +245,5 @@ async fn one_wins<S: ErasedLedger + ?Sized>(
     for (handle, before) in zip(handles, before) {
         same("the number of events", &handle.events(scene).await?.len(), &(before + 1))?;
     }
-    answers.iter().position(Result::is_ok).ok_or_else(|| Unmet::failed("expected one change to be done, saw none"))
+    Ok(winner)
 }

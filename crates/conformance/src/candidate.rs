@@ -5,10 +5,9 @@ use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, Effect, ErasedLedger, ErasedReader, ErasedStore, EventQuery, FoundKey, Head,
-        KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, Effect, ErasedLedger, ErasedReader, ErasedStore, EventQuery, FoundKey, FoundOwner,
+        Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
@@ -106,7 +105,7 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
         Ok(self.list(query, now).await?.rows.into_iter().map(|listed| listed.key.id).collect())
     }
 
-    pub(super) async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, Unmet> {
+    pub(super) async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, Unmet> {
         self.subject.owner_status(owner).await.map_err(|error| Unmet::call("owner_status", &error))
     }
 

@@ -59,9 +59,9 @@ pub(crate) async fn events_are_found_by_each_condition<S: Ledger>(candidate: &Ca
         EventRow { key: Some(key.as_str().to_owned()), ..scene.event(at(10)) },
         EventRow { owner_kind: "user".into(), source: Some("intake".into()), ..scene.event(at(20)) },
         EventRow { owner: "research".into(), actor: format!("key:{maker}"), ..scene.event(at(30)) },
-        EventRow { action: "owner.held".into(), actor: "system:job".into(), ..scene.event(at(40)) },
+        EventRow { action: "owner.suspended".into(), actor: "system:job".into(), ..scene.event(at(40)) },
         EventRow {
-            action: "OWNER.HELD".into(),
+            action: "OWNER.SUSPENDED".into(),
             actor: "user:Alice".into(),
             source: Some("Intake".into()),
             ..scene.event(at(40))
@@ -81,7 +81,7 @@ pub(crate) async fn events_are_found_by_each_condition<S: Ledger>(candidate: &Ca
         ("a team", EventQuery { owner: Some(research.clone()), ..all() }, &[2]),
         ("an actor", EventQuery { actor: Some(alice()?), ..all() }, &[0, 1]),
         ("a key as actor", EventQuery { actor: Some(made(format!("key:{maker}").parse())?), ..all() }, &[2]),
-        ("an action", EventQuery { action: Some("owner.held".into()), ..all() }, &[3]),
+        ("an action", EventQuery { action: Some("owner.suspended".into()), ..all() }, &[3]),
         ("a source", EventQuery { source: Some("intake".into()), ..all() }, &[1]),
         ("a wildcard as source", EventQuery { source: Some("int_ke".into()), ..all() }, &[5]),
         ("a time from", EventQuery { from: Some(at(30)), ..all() }, &[2, 3, 4, 5]),

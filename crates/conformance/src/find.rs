@@ -7,7 +7,7 @@ use tokio::task::yield_now;
 use tower_api_keys::{
     KeyKind, OrganizationId, Timestamp,
     key::KeyId,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{KeyReader, OwnerChange, OwnerRef, Write},
 };
 
@@ -43,18 +43,28 @@ pub(crate) async fn ids_are_compared_byte_by_byte<R: KeyReader>(candidate: &Cand
 pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (maker, predecessor) = (scene.id()?, scene.id()?);
-    let labels: Vec<String> = (0..16).map(|n| format!(r#""label {n}":"{}""#, "w\u{f6}rter".repeat(10))).collect();
+    let labels: Vec<String> = (0..16).map(|n| format!(r#""label {n:02}":"{}""#, "w\u{f6}rter".repeat(10))).collect();
     let full = scene.key()?.with(|row| {
         row.name = "GitHub Actions \u{2013} Produktion \u{1f511}".into();
         row.labels = format!("{{{}}}", labels.join(","));
         row.tag = [0xff, 0, 0x80, 0x7f];
         row.pepper_id = Some(i64::from(u32::MAX));
+        row.proof = Some(vec![0, 1, 0xff]);
         row.scopes = "intake:write keys:manage".into();
+        row.allowed_networks = Some("10.0.0.0/8 2001:db8::/32".into());
+        row.limits = Some("{ \"per minute\": 60 }".into());
+        row.imported_from = Some("the old system".into());
+        row.responsible = Some("user:bob".into());
         row.created_by = format!("key:{maker}");
         row.created_via_key = Some(maker.as_str().to_owned());
         row.expires_at = Some(Timestamp::MAX.as_millis());
         row.revoked_at = Some(Timestamp::MIN.as_millis());
         row.revoked_by = Some("system:nightly job".into());
+        row.paused_at = Some(Timestamp::MAX.as_millis());
+        row.paused_by = Some("user:bob".into());
+        row.lineage = maker.as_str().to_owned();
+        row.predecessor_expires_at = Some(Timestamp::MIN.as_millis());
+        row.grace_ends_at = Some(Timestamp::MAX.as_millis());
         row.replaces = Some(predecessor.as_str().to_owned());
     });
     let bare = scene.key()?.with(|row| {
@@ -63,6 +73,7 @@ pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<
         row.labels = "{}".into();
         row.pepper_id = Some(0);
         row.scopes = String::new();
+        row.allowed_networks = Some(String::new());
         row.created_at = Timestamp::MIN.as_millis();
     });
     let ends = scene.key()?.with(|row| {
@@ -70,6 +81,11 @@ pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<
         row.created_at = Timestamp::MAX.as_millis();
         row.expires_at = Some(Timestamp::MIN.as_millis());
         row.revoked_at = Some(Timestamp::MAX.as_millis());
+        row.paused_at = Some(Timestamp::MIN.as_millis());
+        row.predecessor_expires_at = Some(Timestamp::MAX.as_millis());
+        row.grace_ends_at = Some(Timestamp::MIN.as_millis());
+        // The milliseconds of a time that no floating-point number of seconds holds.
+        row.paused_at = Some(253_402_300_799_997);
     });
     for key in [full, bare, ends] {
         candidate.written(&scene.insert([&key])).await?;
@@ -89,7 +105,10 @@ pub(crate) async fn text_is_kept_byte_by_byte<R: KeyReader>(candidate: &Candidat
         };
         let key = scene.key_of(&owner)?.with(|row| {
             row.name = text.to_owned();
-            row.labels = r#"{"b": "1", "a":"\u00e9"}"#.to_owned();
+            row.labels = labels(text);
+            row.limits = Some(text.to_owned());
+            row.imported_from = Some(text.to_owned());
+            row.responsible = Some(text.to_owned());
             row.created_by = format!("user:{text}");
             row.revoked_by = Some(format!("user:{text}"));
             row.revoked_at = Some(row.created_at);
@@ -98,6 +117,12 @@ pub(crate) async fn text_is_kept_byte_by_byte<R: KeyReader>(candidate: &Candidat
         same("a key just inserted", &candidate.found(&key.id).await?.key, &key.row)?;
     }
     Ok(())
+}
+
+/// The form in which labels are kept: no blanks between them, in the order of their names' bytes.
+fn labels(value: &str) -> String {
+    let value = value.replace('\\', r"\\").replace('"', r#"\""#);
+    format!("{{\"a\":\"{value}\",\"aa\":\"1\",\"b\":\"\u{e9}\"}}")
 }
 
 pub(crate) async fn a_dead_key_is_found<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
@@ -119,20 +144,20 @@ pub(crate) async fn a_key_comes_with_its_owner_s_status<R: KeyReader>(
     let key = scene.key()?;
     candidate.written(&scene.insert([&key])).await?;
     let mut expected = OwnerStatusRow::default();
-    same("the status of an owner nobody ever held", &candidate.found(&key.id).await?.owner, &expected)?;
+    same("the status of an owner nobody ever suspended", &candidate.found(&key.id).await?.owner, &expected)?;
     let steps = [
-        OwnerChange::Hold(Hold::Suspended),
-        OwnerChange::Hold(Hold::Plan),
-        OwnerChange::Lift(Hold::Suspended),
+        OwnerChange::Suspend(Suspension::Admin),
+        OwnerChange::Suspend(Suspension::Plan),
+        OwnerChange::Reinstate(Suspension::Admin),
         OwnerChange::Close,
     ];
     for (millis, step) in (1..).zip(steps) {
         let now = at(millis);
         candidate.written(&scene.change(now, vec![Write::Owner(scene.owner(), step)])).await?;
         match step {
-            OwnerChange::Hold(Hold::Suspended) => expected.suspended_at = Some(now.as_millis()),
-            OwnerChange::Hold(Hold::Plan) => expected.plan_held_at = Some(now.as_millis()),
-            OwnerChange::Lift(_) => expected.suspended_at = None,
+            OwnerChange::Suspend(Suspension::Admin) => expected.suspended_at = Some(now.as_millis()),
+            OwnerChange::Suspend(Suspension::Plan) => expected.plan_suspended_at = Some(now.as_millis()),
+            OwnerChange::Reinstate(_) => expected.suspended_at = None,
             OwnerChange::Close => expected.closed_at = Some(now.as_millis()),
             // Not among the steps.
             _ => {}
@@ -144,7 +169,7 @@ pub(crate) async fn a_key_comes_with_its_owner_s_status<R: KeyReader>(
 
 pub(crate) async fn a_status_is_one_owner_s<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
-    let held = scene.owner_named(KeyKind::Team, "a%_x")?;
+    let suspended = scene.owner_named(KeyKind::Team, "a%_x")?;
     let mut others = vec![
         scene.owner_named(KeyKind::User, "a%_x")?,
         elsewhere.owner_named(KeyKind::Team, "a%_x")?,
@@ -153,15 +178,59 @@ pub(crate) async fn a_status_is_one_owner_s<R: KeyReader>(candidate: &Candidate<
     ];
     others.push(scene.owner_named(KeyKind::Team, "a%_x ")?);
     let keys: Vec<Sample> = others.iter().map(|owner| scene.key_of(owner)).collect::<Result<_, _>>()?;
-    let mine = scene.key_of(&held)?;
+    let mine = scene.key_of(&suspended)?;
     candidate.written(&scene.insert(keys.iter().chain([&mine]))).await?;
-    candidate.written(&scene.change(at(1), vec![Write::Owner(held, OwnerChange::Hold(Hold::Plan))])).await?;
-    ensure("the held owner's key to say so", candidate.found(&mine.id).await?.owner.plan_held_at.is_some(), "nothing")?;
+    candidate
+        .written(&scene.change(at(1), vec![Write::Owner(suspended, OwnerChange::Suspend(Suspension::Plan))]))
+        .await?;
+    ensure(
+        "the suspended owner's key to say so",
+        candidate.found(&mine.id).await?.owner.plan_suspended_at.is_some(),
+        "nothing",
+    )?;
     for (key, owner) in keys.iter().zip(others) {
-        let what = format!("the status of {owner:?} when another is held");
+        let what = format!("the status of {owner:?} when another is suspended");
         same(&what, &candidate.found(&key.id).await?.owner, &OwnerStatusRow::default())?;
     }
     Ok(())
+}
+
+pub(crate) async fn a_key_comes_with_its_organization_s_status<R: KeyReader>(
+    candidate: &Candidate<'_, R>,
+) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let (key, other) = (scene.key()?, elsewhere.key()?);
+    candidate.written(&scene.insert([&key])).await?;
+    candidate.written(&elsewhere.insert([&other])).await?;
+    let mut expected = OwnerStatusRow::default();
+    same(
+        "the status of an organization that was never suspended",
+        &candidate.found(&key.id).await?.organization,
+        &expected,
+    )?;
+    let steps = [
+        OwnerChange::Suspend(Suspension::Admin),
+        OwnerChange::Suspend(Suspension::Plan),
+        OwnerChange::Reinstate(Suspension::Admin),
+        OwnerChange::Close,
+    ];
+    for (millis, step) in (1..).zip(steps) {
+        let now = at(millis);
+        candidate.written(&scene.change(now, vec![Write::Organization(scene.organization(), step)])).await?;
+        match step {
+            OwnerChange::Suspend(Suspension::Admin) => expected.suspended_at = Some(now.as_millis()),
+            OwnerChange::Suspend(Suspension::Plan) => expected.plan_suspended_at = Some(now.as_millis()),
+            OwnerChange::Reinstate(_) => expected.suspended_at = None,
+            OwnerChange::Close => expected.closed_at = Some(now.as_millis()),
+            // Not among the steps.
+            _ => {}
+        }
+        let found = candidate.found(&key.id).await?;
+        same(&format!("the organization's status after {step:?}"), &found.organization, &expected)?;
+        same("the status of an owner whose organization is suspended", &found.owner, &OwnerStatusRow::default())?;
+    }
+    let other = candidate.found(&other.id).await?.organization;
+    same("the status of another organization", &other, &OwnerStatusRow::default())
 }
 
 pub(crate) async fn a_returned_change_is_seen<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
@@ -186,9 +255,13 @@ pub(crate) async fn key_and_status_are_of_one_moment<R: KeyReader>(candidate: &C
     candidate.written(&scene.insert([&key])).await?;
     let writer = async {
         for version in 1..=ROUNDS {
-            let held = version % 2 == 1;
-            let step = if held { OwnerChange::Hold(Hold::Plan) } else { OwnerChange::Lift(Hold::Plan) };
-            let name = if held { "held" } else { "free" };
+            let suspended = version % 2 == 1;
+            let step = if suspended {
+                OwnerChange::Suspend(Suspension::Plan)
+            } else {
+                OwnerChange::Reinstate(Suspension::Plan)
+            };
+            let name = if suspended { "suspended" } else { "free" };
             let writes = vec![key.rename(version, name), Write::Owner(scene.owner(), step)];
             candidate.written(&scene.change(at(1), writes)).await?;
             yield_now().await;
@@ -198,9 +271,9 @@ pub(crate) async fn key_and_status_are_of_one_moment<R: KeyReader>(candidate: &C
     let reader = async {
         for _ in 0..2 * ROUNDS {
             let found = candidate.found(&key.id).await?;
-            let held = found.owner.plan_held_at.is_some();
+            let suspended = found.owner.plan_suspended_at.is_some();
             let seen = (&found.key.name, &found.owner);
-            ensure("a key named as its owner's status is", (found.key.name == "held") == held, seen)?;
+            ensure("a key named as its owner's status is", (found.key.name == "suspended") == suspended, seen)?;
             yield_now().await;
         }
         Ok(())

@@ -9,6 +9,7 @@ use std::{
 use futures_util::future::{join, try_join, try_join_all};
 use tokio::task::yield_now;
 use tower_api_keys::{
+    OrganizationId,
     key::KeyId,
     store::{Changes, ErasedReader, Head, OwnerRef},
 };
@@ -111,7 +112,7 @@ async fn revoke_each<R: ErasedReader + ?Sized>(
 pub(super) enum News {
     All { head: Head },
     Nothing,
-    These { head: Head, keys: Vec<KeyId>, owners: Vec<OwnerRef> },
+    These { head: Head, keys: Vec<KeyId>, owners: Vec<OwnerRef>, organizations: Vec<OrganizationId> },
 }
 
 impl News {
@@ -124,7 +125,9 @@ impl News {
 
     pub(super) fn of(changes: Changes) -> Result<Self, Unmet> {
         match changes {
-            Changes::Changed { head, keys, owners } => Ok(Self::These { head, keys, owners }),
+            Changes::Changed { head, keys, owners, organizations } => {
+                Ok(Self::These { head, keys, owners, organizations })
+            }
             Changes::Reset { head } => Ok(Self::All { head }),
             Changes::Unchanged => Ok(Self::Nothing),
             Changes::Untracked => Err(Unmet::not_applicable("the store keeps no change log")),
@@ -143,6 +146,14 @@ impl News {
             Self::All { .. } => true,
             Self::Nothing => false,
             Self::These { keys, .. } => keys.contains(id),
+        }
+    }
+
+    pub(super) fn tells_of_organization(&self, organization: &OrganizationId) -> bool {
+        match self {
+            Self::All { .. } => true,
+            Self::Nothing => false,
+            Self::These { organizations, .. } => organizations.contains(organization),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     KeyKind, Timestamp,
-    record::Hold,
+    record::Suspension,
     store::{Change, Conflict, Guard, KeyStore, Ledger, OwnerChange, OwnerRef, Write},
 };
 
@@ -59,25 +59,44 @@ pub(crate) async fn one_live_successor_is_enough<S: KeyStore>(candidate: &Candid
     guarded(candidate, &scene, at(1_000), guard(), "only dead successors", None).await
 }
 
-pub(crate) async fn active_means_neither_held_nor_closed<S: KeyStore>(
+pub(crate) async fn active_means_neither_suspended_nor_closed<S: KeyStore>(
     candidate: &Candidate<'_, S>,
 ) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let owner = scene.owner_named(KeyKind::Team, "research")?;
     let namesake = scene.owner_named(KeyKind::User, "research")?;
     let guard = |owner: &OwnerRef| Guard::OwnerActive(owner.clone());
-    let held = Some(Conflict::Guard(0));
-    guarded(candidate, &scene, at(1), guard(&owner), "an owner nobody ever held", None).await?;
-    for hold in [Hold::Plan, Hold::Suspended] {
-        let steps = [(OwnerChange::Hold(hold), held), (OwnerChange::Lift(hold), None)];
+    let suspended = Some(Conflict::Guard(0));
+    guarded(candidate, &scene, at(1), guard(&owner), "an owner nobody ever suspended", None).await?;
+    for suspension in [Suspension::Plan, Suspension::Admin] {
+        let steps = [(OwnerChange::Suspend(suspension), suspended), (OwnerChange::Reinstate(suspension), None)];
         for (step, expected) in steps {
             candidate.written(&scene.change(at(1), vec![Write::Owner(owner.clone(), step)])).await?;
             guarded(candidate, &scene, at(1), guard(&owner), &format!("an owner after {step:?}"), expected).await?;
         }
     }
     candidate.written(&scene.change(at(1), vec![Write::Owner(owner.clone(), OwnerChange::Close)])).await?;
-    guarded(candidate, &scene, at(1), guard(&owner), "a closed owner", held).await?;
+    guarded(candidate, &scene, at(1), guard(&owner), "a closed owner", suspended).await?;
     guarded(candidate, &scene, at(1), guard(&namesake), "another owner of the same id", None).await
+}
+
+pub(crate) async fn active_means_in_an_active_organization<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let guard = || Guard::OwnerActive(scene.owner());
+    let held = Some(Conflict::Guard(0));
+    for hold in [Suspension::Plan, Suspension::Admin] {
+        for (step, expected) in [(OwnerChange::Suspend(hold), held), (OwnerChange::Reinstate(hold), None)] {
+            candidate.written(&scene.change(at(1), vec![Write::Organization(scene.organization(), step)])).await?;
+            guarded(candidate, &scene, at(1), guard(), &format!("an organization after {step:?}"), expected).await?;
+        }
+    }
+    let close = |organization| scene.change(at(1), vec![Write::Organization(organization, OwnerChange::Close)]);
+    candidate.written(&close(elsewhere.organization())).await?;
+    guarded(candidate, &scene, at(1), guard(), "another organization that is closed", None).await?;
+    candidate.written(&close(scene.organization())).await?;
+    guarded(candidate, &scene, at(1), guard(), "a closed organization", held).await
 }
 
 pub(crate) async fn live_keys_of_an_owner_are_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
@@ -180,12 +199,12 @@ pub(crate) async fn guards_come_before_the_writes<S: KeyStore>(candidate: &Candi
     let change = Change { guards, ..scene.insert([&absent]) };
     conflicts("a guard on what the change itself inserts", candidate.apply(&change).await, Conflict::Guard(0))?;
     let guards = vec![Guard::Live(old.id), Guard::NoLiveSuccessor(old.id), Guard::OwnerActive(scene.owner())];
-    let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
-    let writes = vec![new.insert(), old.revoke(), hold];
+    let suspension = Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan));
+    let writes = vec![new.insert(), old.revoke(), suspension];
     candidate.written(&Change { guards, ..scene.change(at(1), writes) }).await
 }
 
-/// Holds an owner of its own under one guard: nothing that any count includes.
+/// Suspends an owner of its own under one guard: nothing that any count includes.
 async fn would_write<S: KeyStore>(
     candidate: &Candidate<'_, S>,
     scene: &Scene,
@@ -195,8 +214,8 @@ async fn would_write<S: KeyStore>(
     expected: Option<Conflict>,
 ) -> Result<(), Unmet> {
     let owner = scene.owner_named(KeyKind::User, &scene.word())?;
-    let hold = Write::Owner(owner, OwnerChange::Hold(Hold::Suspended));
-    under(candidate, scene.change(now, vec![hold]), guard, what, expected).await
+    let suspension = Write::Owner(owner, OwnerChange::Suspend(Suspension::Admin));
+    under(candidate, scene.change(now, vec![suspension]), guard, what, expected).await
 }
 
 /// Inserts a key under one guard.

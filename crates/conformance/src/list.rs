@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     KeyKind, Timestamp,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{KeyCursor, KeyQuery, KeyStore, Ledger, ListedKey, Liveness, OwnerChange, Page, Write},
     usage::{UsageBatch, UsageTotals},
 };
@@ -224,23 +224,24 @@ pub(crate) async fn keys_are_found_by_time_of_creation<S: KeyStore>(candidate: &
 
 pub(crate) async fn a_listed_key_is_whole<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    let held = scene.key()?;
+    let suspended = scene.key()?;
     let free = scene.key_of(&scene.owner_named(KeyKind::User, "engineering")?)?.with(|row| row.created_at += 1);
-    candidate.written(&scene.insert([&held, &free])).await?;
-    let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
-    candidate.written(&scene.change(at(1), vec![hold])).await?;
+    candidate.written(&scene.insert([&suspended, &free])).await?;
+    let suspension = Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan));
+    candidate.written(&scene.change(at(1), vec![suspension])).await?;
     let rows = vec![usage::row(&free, "success", "", 2, 1, 9)];
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
-    let status = OwnerStatusRow { plan_held_at: Some(at(1).as_millis()), ..OwnerStatusRow::default() };
+    let status = OwnerStatusRow { plan_suspended_at: Some(at(1).as_millis()), ..OwnerStatusRow::default() };
     let used = UsageTotals { successes: 2, last_success_at: Some(at(9)), ..UsageTotals::default() };
     let expected =
-        vec![listed(held.row, status, UsageTotals::default()), listed(free.row, OwnerStatusRow::default(), used)];
+        vec![listed(suspended.row, status, UsageTotals::default()), listed(free.row, OwnerStatusRow::default(), used)];
     same("two listed keys", &candidate.list(&scene.query(), at(2)).await?.rows, &expected)
 }
 
-/// A key without successor and predecessor, whose creator was never held.
+/// A key without successor and predecessor, whose creator was never suspended.
 fn listed(key: KeyRow, owner: OwnerStatusRow, usage: UsageTotals) -> ListedKey {
-    ListedKey { key, owner, creator: OwnerStatusRow::default(), usage, successor: None, predecessor_is_live: false }
+    let active = OwnerStatusRow::default();
+    ListedKey { key, owner, organization: active, creator: active, usage, successor: None, predecessor_is_live: false }
 }
 
 /// Keys made in three milliseconds, in no order, every third one expired long ago.

@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     KeyKind, Timestamp,
-    record::{Hold, OwnerStatusRow},
+    record::{OwnerStatusRow, Suspension},
     store::{KeyCursor, KeyQuery, KeyStore, Liveness, OwnerChange, OwnerRef, Page, Write},
 };
 
@@ -82,12 +82,12 @@ pub(crate) async fn a_listed_key_has_its_creator_s_status<S: KeyStore>(
     let close = |owner: &OwnerRef| Write::Owner(owner.clone(), OwnerChange::Close);
     candidate.written(&scene.change(at(1), others.iter().map(close).collect())).await?;
     let mut expected = OwnerStatusRow::default();
-    let steps = [OwnerChange::Hold(Hold::Suspended), OwnerChange::Hold(Hold::Plan), OwnerChange::Close];
+    let steps = [OwnerChange::Suspend(Suspension::Admin), OwnerChange::Suspend(Suspension::Plan), OwnerChange::Close];
     for (millis, step) in (2..).zip(steps) {
         candidate.written(&scene.change(at(millis), vec![Write::Owner(alice.clone(), step)])).await?;
         match step {
-            OwnerChange::Hold(Hold::Suspended) => expected.suspended_at = Some(at(millis).as_millis()),
-            OwnerChange::Hold(_) => expected.plan_held_at = Some(at(millis).as_millis()),
+            OwnerChange::Suspend(Suspension::Admin) => expected.suspended_at = Some(at(millis).as_millis()),
+            OwnerChange::Suspend(_) => expected.plan_suspended_at = Some(at(millis).as_millis()),
             _ => expected.closed_at = Some(at(millis).as_millis()),
         }
         let rows = candidate.list(&scene.query(), at(9)).await?.rows;

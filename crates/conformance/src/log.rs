@@ -4,7 +4,7 @@ use std::slice::from_ref;
 
 use tower_api_keys::{
     key::KeyId,
-    record::Hold,
+    record::Suspension,
     store::{Change, Changes, Head, KeyReader, KeyUpdate, OwnerChange, Write},
 };
 
@@ -103,10 +103,10 @@ pub(crate) async fn scopes_are_logged<R: KeyReader>(candidate: &Candidate<'_, R>
 pub(crate) async fn an_owner_s_status_is_logged<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let steps = [
-        OwnerChange::Hold(Hold::Plan),
-        OwnerChange::Hold(Hold::Suspended),
-        OwnerChange::Lift(Hold::Plan),
-        OwnerChange::Lift(Hold::Suspended),
+        OwnerChange::Suspend(Suspension::Plan),
+        OwnerChange::Suspend(Suspension::Admin),
+        OwnerChange::Reinstate(Suspension::Plan),
+        OwnerChange::Reinstate(Suspension::Admin),
         OwnerChange::Close,
     ];
     for step in steps {
@@ -114,6 +114,20 @@ pub(crate) async fn an_owner_s_status_is_logged<R: KeyReader>(candidate: &Candid
         candidate.written(&scene.change(at(1), vec![Write::Owner(scene.owner(), step)])).await?;
         let news = News::since(candidate, before).await?;
         ensure(&format!("{step:?} to be in the log"), news.tells_of_owner(&scene.owner()), &news)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn an_organization_s_status_is_logged<R: KeyReader>(
+    candidate: &Candidate<'_, R>,
+) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let steps = [OwnerChange::Suspend(Suspension::Plan), OwnerChange::Reinstate(Suspension::Plan), OwnerChange::Close];
+    for step in steps {
+        let before = candidate.head().await?;
+        candidate.written(&scene.change(at(1), vec![Write::Organization(scene.organization(), step)])).await?;
+        let news = News::since(candidate, before).await?;
+        ensure(&format!("{step:?} to be in the log"), news.tells_of_organization(&scene.organization()), &news)?;
     }
     Ok(())
 }

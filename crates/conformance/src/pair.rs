@@ -4,7 +4,7 @@ use std::fmt;
 
 use tower_api_keys::{
     key::KeyId,
-    record::Hold,
+    record::Suspension,
     store::{
         Change, Changes, Conflict, Effect, ErasedLedger, Guard, Ledger, OwnerChange, RehashedKey, UsageScope, Write,
     },
@@ -55,10 +55,12 @@ pub(crate) async fn a_write_is_found_through_the_other(pair: &Pair<'_>) -> Resul
         let new = RehashedKey { hash: "$argon2id$new".into(), tag: [1; 4], pepper_id: None };
         same("whether it was re-hashed", &rehash(one, &key.id, &key.row.hash, &new).await?, &true)?;
         same("its new hash", &other.found(&key.id).await?.key.hash, &new.hash)?;
-        for (step, held) in [(OwnerChange::Hold(Hold::Plan), Some(at(2))), (OwnerChange::Lift(Hold::Plan), None)] {
+        for (step, suspended) in
+            [(OwnerChange::Suspend(Suspension::Plan), Some(at(2))), (OwnerChange::Reinstate(Suspension::Plan), None)]
+        {
             one.written(&scene.change(at(2), vec![Write::Owner(scene.owner(), step)])).await?;
-            let held = held.map(|held| held.as_millis());
-            same("the hold of its owner", &other.found(&key.id).await?.owner.plan_held_at, &held)?;
+            let suspended = suspended.map(|suspended| suspended.as_millis());
+            same("the suspension of its owner", &other.found(&key.id).await?.owner.plan_suspended_at, &suspended)?;
         }
         one.written(&scene.change(at(3), vec![key.revoke()])).await?;
         let revoked = other.found(&key.id).await?.key.revoked_at;
@@ -81,7 +83,7 @@ pub(crate) async fn a_write_is_listed_through_the_other(pair: &Pair<'_>) -> Resu
         same("the counts that the other handle reads", &counts, &rows)?;
         one.append(&[scene.event(at(1))]).await?;
         one.written(&scene.change(at(1), vec![Write::Owner(scene.owner(), OwnerChange::Close)])).await?;
-        let closed = other.owner_status(&scene.owner()).await?.closed_at;
+        let closed = other.owner_status(&scene.owner()).await?.owner.closed_at;
         same("when the owner was closed", &closed, &Some(at(1).as_millis()))?;
         let (events, seen) = (one.events(&scene).await?, other.events(&scene).await?);
         same("the events that the other handle reads", &seen, &events)?;
@@ -98,9 +100,9 @@ pub(crate) async fn a_guard_sees_what_the_other_wrote(pair: &Pair<'_>) -> Result
         let owner = |step| scene.change(at(1), vec![Write::Owner(scene.owner(), step)]);
         // Each guard is asked before and after, so that an old answer to it shows.
         other.written(&active()?).await?;
-        one.written(&owner(OwnerChange::Hold(Hold::Plan))).await?;
-        conflicts("a key of an owner held elsewhere", other.apply(&active()?).await, Conflict::Guard(0))?;
-        one.written(&owner(OwnerChange::Lift(Hold::Plan))).await?;
+        one.written(&owner(OwnerChange::Suspend(Suspension::Plan))).await?;
+        conflicts("a key of an owner suspended elsewhere", other.apply(&active()?).await, Conflict::Guard(0))?;
+        one.written(&owner(OwnerChange::Reinstate(Suspension::Plan))).await?;
         other.written(&active()?).await?;
 
         let key = scene.key()?;
@@ -133,10 +135,12 @@ pub(crate) async fn what_was_done_is_known_to_both(pair: &Pair<'_>) -> Result<()
     for [one, other] in pair.rounds(4) {
         let scene = Scene::new()?;
         let key = scene.key()?;
-        let change = Change { dedupe: Some(scene.word()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
+        let change =
+            Change { idempotency: Some(scene.request()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
         one.written(&change).await?;
-        let replay = Change { dedupe: change.dedupe.clone(), ..scene.insert([&scene.key()?]) };
-        conflicts("an idempotency key used elsewhere", other.apply(&replay).await, Conflict::Replay)?;
+        let replay = Change { idempotency: change.idempotency.clone(), ..scene.insert([&scene.key()?]) };
+        let used = Conflict::IdempotencyKeyUsed { key: Some(key.id), same_request: true };
+        conflicts("an idempotency key used elsewhere", other.apply(&replay).await, used)?;
         other.written(&change).await?;
         same("the number of events", &other.events(&scene).await?.len(), &2)?;
         let rows = vec![usage::row(&key, "success", "", 3, 1, 1)];
@@ -179,8 +183,8 @@ pub(crate) async fn changes_through_both_are_in_one_log(pair: &Pair<'_>) -> Resu
         for (writer, key) in [one, other].into_iter().cycle().zip(&keys) {
             writer.written(&scene.change(at(1), vec![key.revoke()])).await?;
         }
-        let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Suspended));
-        other.written(&scene.change(at(1), vec![hold])).await?;
+        let suspension = Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Admin));
+        other.written(&scene.change(at(1), vec![suspension])).await?;
         let expected: Vec<KeyId> = keys.iter().map(|key| key.id).collect();
         for reader in [one, other] {
             let changes = reader.since(Some(before)).await?;

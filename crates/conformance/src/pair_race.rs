@@ -73,9 +73,9 @@ pub(crate) async fn a_change_at_once_is_done_once(pair: &Pair<'_>) -> Result<(),
     Ok(())
 }
 
-pub(crate) async fn no_key_is_issued_after_a_hold(pair: &Pair<'_>) -> Result<(), Unmet> {
+pub(crate) async fn no_key_is_issued_after_a_suspension(pair: &Pair<'_>) -> Result<(), Unmet> {
     for handles in pair.rounds(2) {
-        at_once::keys_and_a_hold(handles).await?;
+        at_once::keys_and_a_suspension(handles).await?;
     }
     Ok(())
 }

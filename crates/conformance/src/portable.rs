@@ -6,16 +6,19 @@ use futures_util::future::poll_fn;
 use tower_api_keys::{
     KeyKind,
     audit::EventRow,
-    record::{Hold, KeyRow, OwnerStatusRow},
-    store::{Changes, MetaRow, OwnerChange, Place, PortableStore, Rows, Write},
+    record::{KeyRow, OwnerStatusRow, Suspension},
+    store::{
+        Changes, Conflict, FoundOwner, MetaRow, OwnerChange, OwnerRow, Place, PortableStore, Rows, Tombstone, Write,
+    },
     usage::{UsageBatch, UsageTotals},
 };
 
 use crate::{
     Candidate, Unmet,
+    follow::News,
     rows::{import, imported, joined, lived_in, new_rows, next_sequence, others, owner_row, refused, singles, stands},
     scene::{Scene, at},
-    unmet::{ensure, same},
+    unmet::{conflicts, ensure, same},
     usage::row as usage_row,
 };
 
@@ -72,13 +75,13 @@ pub(crate) async fn imported_rows_are_like_written_ones<S: PortableStore>(
     let key = scene.key()?.with(|row| {
         (row.version, row.revoked_at, row.revoked_by) = (7, Some(at(5).as_millis()), Some("user:bob".into()));
     });
-    let held = OwnerStatusRow { plan_held_at: Some(3), ..OwnerStatusRow::default() };
+    let suspended = OwnerStatusRow { plan_suspended_at: Some(3), ..OwnerStatusRow::default() };
     let event = EventRow { sequence: next_sequence(candidate, &scene).await?, ..scene.event(at(9)) };
     let meta = MetaRow { name: scene.word(), value: vec![0, 255] };
     let used = [usage_row(&key, "success", "intake", 3, 10, 20), usage_row(&key, "key_revoked", "", 2, 30, 40)];
     let tables = [
         Rows::Meta(vec![meta.clone()]),
-        Rows::Owners(vec![owner_row(&scene.owner(), held)]),
+        Rows::Owners(vec![owner_row(&scene.owner(), suspended)]),
         Rows::Keys(vec![key.row.clone()]),
         Rows::Usage(used.to_vec()),
         Rows::Events(vec![event.clone()]),
@@ -88,8 +91,8 @@ pub(crate) async fn imported_rows_are_like_written_ones<S: PortableStore>(
     }
     let found = candidate.found(&key.id).await?;
     same("an imported key", &found.key, &key.row)?;
-    same("the status of its owner", &found.owner, &held)?;
-    same("the status of an imported owner", &candidate.owner_status(&scene.owner()).await?, &held)?;
+    same("the status of its owner", &found.owner, &suspended)?;
+    same("the status of an imported owner", &candidate.owner_status(&scene.owner()).await?.owner, &suspended)?;
     same("the list of keys", &candidate.listed(&scene.query(), at(0)).await?, &vec![key.row.id.clone()])?;
     let totals =
         UsageTotals { successes: 3, last_success_at: Some(at(20)), failures: 2, last_failure_at: Some(at(40)) };
@@ -132,13 +135,13 @@ pub(crate) async fn a_differing_row_is_a_conflict<S: PortableStore>(candidate: &
 
 pub(crate) async fn no_import_un_revokes<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    let (key, held) = (scene.key()?, scene.owner());
+    let (key, suspended) = (scene.key()?, scene.owner());
     let closed = scene.owner_named(KeyKind::User, "bob")?;
     candidate.written(&scene.insert([&key])).await?;
     let live = candidate.found(&key.id).await?.key;
     let ends = vec![
         key.revoke(),
-        Write::Owner(held.clone(), OwnerChange::Hold(Hold::Suspended)),
+        Write::Owner(suspended.clone(), OwnerChange::Suspend(Suspension::Admin)),
         Write::Owner(closed.clone(), OwnerChange::Close),
     ];
     candidate.written(&scene.change(at(1), ends)).await?;
@@ -147,7 +150,7 @@ pub(crate) async fn no_import_un_revokes<S: PortableStore>(candidate: &Candidate
     let attempts = [
         Rows::Keys(vec![live.clone()]),
         Rows::Keys(vec![KeyRow { version: live.version + 1, ..live }]),
-        Rows::Owners(vec![owner_row(&held, active)]),
+        Rows::Owners(vec![owner_row(&suspended, active)]),
         Rows::Owners(vec![owner_row(&closed, active)]),
     ];
     for rows in attempts {
@@ -155,7 +158,7 @@ pub(crate) async fn no_import_un_revokes<S: PortableStore>(candidate: &Candidate
     }
     same("a revoked key after imports of it", &candidate.found(&key.id).await?, &before)?;
     let status = candidate.owner_status(&closed).await?;
-    ensure("a closed owner to stay closed", status.closed_at.is_some(), status)
+    ensure("a closed owner to stay closed", status.owner.closed_at.is_some(), status)
 }
 
 pub(crate) async fn later_events_come_after_imported_ones<S: PortableStore>(
@@ -170,7 +173,8 @@ pub(crate) async fn later_events_come_after_imported_ones<S: PortableStore>(
         imported(candidate, &Rows::Events(rows.clone()), 2).await?;
     }
     candidate.append(&[scene.event(at(0))]).await?;
-    let change = scene.change(at(2), vec![Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan)), key.insert()]);
+    let change =
+        scene.change(at(2), vec![Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan)), key.insert()]);
     candidate.written(&change).await?;
     let seen = candidate.events(&scene).await?;
     let numbered = seen.is_sorted_by(|one, other| one.sequence < other.sequence);
@@ -181,14 +185,16 @@ pub(crate) async fn later_events_come_after_imported_ones<S: PortableStore>(
     same("how many events came later", &later.len(), &3)
 }
 
-pub(crate) async fn an_imported_hold_is_logged<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn an_imported_suspension_is_logged<S: PortableStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
     let (scene, head) = (Scene::new()?, candidate.head().await?);
     let owner = scene.owner_named(KeyKind::User, "alice")?;
     let active = owner_row(&owner, OwnerStatusRow::default());
     imported(candidate, &Rows::Owners(vec![active]), 1).await?;
     same("the log after an import that changes nothing", &candidate.since(Some(head)).await?, &Changes::Unchanged)?;
-    let held = OwnerStatusRow { suspended_at: Some(1), ..OwnerStatusRow::default() };
-    imported(candidate, &Rows::Owners(vec![owner_row(&scene.owner(), held)]), 1).await?;
+    let suspended = OwnerStatusRow { suspended_at: Some(1), ..OwnerStatusRow::default() };
+    imported(candidate, &Rows::Owners(vec![owner_row(&scene.owner(), suspended)]), 1).await?;
     match candidate.since(Some(head)).await? {
         Changes::Reset { .. } => Ok(()),
         Changes::Changed { keys, mut owners, .. } => {
@@ -196,8 +202,45 @@ pub(crate) async fn an_imported_hold_is_logged<S: PortableStore>(candidate: &Can
             owners.dedup();
             same("the keys and owners of the log", &(keys, owners), &(vec![], vec![scene.owner()]))
         }
-        seen => Err(Unmet::failed(format!("the log after an import of a hold: expected the owner, saw {seen:?}"))),
+        seen => {
+            Err(Unmet::failed(format!("the log after an import of a suspension: expected the owner, saw {seen:?}")))
+        }
     }
+}
+
+pub(crate) async fn an_imported_organization_s_status_is_logged<S: PortableStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let (scene, head) = (Scene::new()?, candidate.head().await?);
+    let status = OwnerStatusRow { closed_at: Some(1), ..OwnerStatusRow::default() };
+    let (organization, kind) = (scene.organization().as_str().to_owned(), "organization".to_owned());
+    imported(candidate, &Rows::Owners(vec![OwnerRow { organization, kind, id: String::new(), status }]), 1).await?;
+    let news = News::since(candidate, head).await?;
+    ensure("the log to tell of the organization", news.tells_of_organization(&scene.organization()), &news)?;
+    let found = candidate.owner_status(&scene.owner()).await?;
+    same(
+        "the status of the organization",
+        &found,
+        &FoundOwner { owner: OwnerStatusRow::default(), organization: status },
+    )
+}
+
+pub(crate) async fn no_key_has_the_id_of_a_purged_one<S: PortableStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    let tombstone = Tombstone {
+        id: key.row.id.clone(),
+        organization: Scene::new()?.organization().as_str().to_owned(),
+        lineage: key.row.lineage.clone(),
+        created_via_key: None,
+        revoked_at: Some(1),
+    };
+    imported(candidate, &Rows::Tombstones(vec![tombstone]), 1).await?;
+    conflicts("a key of an id that is gone", candidate.apply(&scene.insert([&key])).await, Conflict::IdTaken)?;
+    refused(candidate, &Rows::Keys(vec![scene.key()?.row, key.row])).await?;
+    same("the key", &candidate.find(&key.id).await?, &None)
 }
 
 pub(crate) async fn an_imported_key_goes_on<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {

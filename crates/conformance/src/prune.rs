@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use tower_api_keys::{
-    KeyKind,
+    KeyId, KeyKind,
     audit::EventRow,
-    record::Hold,
-    store::{Change, Changes, Conflict, Effect, EventQuery, KeyStore, Ledger, OwnerChange, Prune, Pruned, Write},
+    record::Suspension,
+    store::{
+        Change, Changes, Conflict, Effect, EventQuery, IdempotentRequest, KeyStore, Ledger, OwnerChange, Prune, Pruned,
+        Write,
+    },
     usage::UsageBatch,
 };
 
@@ -132,8 +135,8 @@ pub(crate) async fn the_log_is_shortened_and_keeps_its_head<S: KeyStore>(
     for keep in [2, 0] {
         let mut heads = vec![candidate.head().await?];
         let owner = scene.owner_named(KeyKind::User, &format!("keep {keep}"))?;
-        for (millis, hold) in [(1, Hold::Plan), (2, Hold::Suspended)] {
-            let write = Write::Owner(owner.clone(), OwnerChange::Hold(hold));
+        for (millis, suspension) in [(1, Suspension::Plan), (2, Suspension::Admin)] {
+            let write = Write::Owner(owner.clone(), OwnerChange::Suspend(suspension));
             candidate.written(&scene.change(at(millis), vec![write])).await?;
             heads.push(candidate.head().await?);
         }
@@ -159,11 +162,11 @@ pub(crate) async fn the_log_is_shortened_and_keeps_its_head<S: KeyStore>(
 
 pub(crate) async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    let change = |millis, dedupe: &str| {
+    let change = |millis, request: &IdempotentRequest| {
         let change = scene.change(ancient(millis), vec![scene.key()?.insert()]);
-        Ok::<_, Unmet>(Change { dedupe: Some(dedupe.to_owned()), ..change })
+        Ok::<_, Unmet>(Change { idempotency: Some(request.clone()), ..change })
     };
-    let (old_word, young_word) = (scene.word(), scene.word());
+    let (old_word, young_word) = (scene.request(), scene.request());
     let (old, young) = (change(999, &old_word)?, change(1_000, &young_word)?);
     candidate.written(&old).await?;
     candidate.written(&young).await?;
@@ -171,7 +174,9 @@ pub(crate) async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate
     ensure("one change or more to be forgotten", pruned.changes >= 1, pruned)?;
     same("the younger change, repeated", &candidate.effects(&young).await?, &vec![Effect::Changed])?;
     let again = candidate.apply(&change(2_000, &young_word)?).await;
-    conflicts("the younger idempotency key", again, Conflict::Replay)?;
+    let key = young.key_made().and_then(|id| KeyId::new(id).ok());
+    let used = Conflict::IdempotencyKeyUsed { key, same_request: true };
+    conflicts("the younger idempotency key", again, used)?;
     conflicts("the older change, applied anew", candidate.apply(&old).await, Conflict::IdTaken)?;
     candidate.written(&change(2_000, &old_word)?).await
 }
@@ -179,8 +184,8 @@ pub(crate) async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate
 pub(crate) async fn what_lives_is_not_forgotten<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?.with(|row| row.created_at = ancient(1).as_millis());
-    let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
-    candidate.written(&scene.change(ancient(1), vec![key.insert(), hold])).await?;
+    let suspension = Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan));
+    candidate.written(&scene.change(ancient(1), vec![key.insert(), suspension])).await?;
     let revoked = scene.key()?;
     candidate.written(&scene.change(ancient(2), vec![revoked.insert(), revoked.revoke()])).await?;
     let used = super::usage::row(&key, "success", "", 1, 1, 1);

@@ -41,8 +41,8 @@ pub(crate) async fn a_change_at_once_is_done_once<S: Ledger>(candidate: &Candida
     at_once::one_change(from_ref(candidate)).await
 }
 
-pub(crate) async fn no_key_is_issued_after_a_hold<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
-    at_once::keys_and_a_hold(from_ref(candidate)).await
+pub(crate) async fn no_key_is_issued_after_a_suspension<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    at_once::keys_and_a_suspension(from_ref(candidate)).await
 }
 
 pub(crate) async fn a_batch_at_once_counts_once<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {

@@ -2,10 +2,10 @@ use tower_api_keys::{
     KeyKind,
     audit::EventRow,
     key::KeyId,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{
         Conflict, KeyUpdate, MetaRow, OwnerChange, OwnerRef, OwnerRow, Place, PortableStore, Rows, StoreError,
-        StoreErrorKind, Write,
+        StoreErrorKind, Tombstone, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -31,15 +31,17 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
     candidate.written(&one.insert([revoked, renamed, &expired])).await?;
     candidate.written(&other.insert([&plain])).await?;
     let rename = KeyUpdate { name: "Tuesday cron".into(), ..renamed.update(1) };
-    let held = one.owner_named(KeyKind::User, "alice")?;
+    let suspended = one.owner_named(KeyKind::User, "alice")?;
     let changes = vec![
         revoked.revoke(),
         Write::Update(rename),
-        Write::Owner(held.clone(), OwnerChange::Hold(Hold::Suspended)),
+        Write::Owner(suspended.clone(), OwnerChange::Suspend(Suspension::Admin)),
         Write::Owner(one.owner(), OwnerChange::Close),
     ];
     candidate.written(&one.change(at(1), changes)).await?;
-    candidate.written(&other.change(at(2), vec![Write::Owner(other.owner(), OwnerChange::Hold(Hold::Plan))])).await?;
+    candidate
+        .written(&other.change(at(2), vec![Write::Owner(other.owner(), OwnerChange::Suspend(Suspension::Plan))]))
+        .await?;
 
     let used: Vec<_> = keys.iter().flat_map(usage_of).collect();
     let nameless = vec![UsageRow { key: None, ..usage_row(revoked, &one.word(), "intake", 5, 1, 2) }];
@@ -57,8 +59,8 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
         rows.push(candidate.found(&key.id).await?.key);
     }
     let mut owners = Vec::new();
-    for owner in [one.owner(), held, other.owner()] {
-        owners.push(owner_row(&owner, candidate.owner_status(&owner).await?));
+    for owner in [one.owner(), suspended, other.owner()] {
+        owners.push(owner_row(&owner, candidate.owner_status(&owner).await?.owner));
     }
     let elsewhere = owners.split_off(2);
     let events = [candidate.events(&one).await?, candidate.events(&other).await?].concat();
@@ -82,14 +84,21 @@ pub(super) async fn new_rows<S: PortableStore>(
     let stem = scene.word();
     let names = [("%", vec![]), ("A", vec![0]), ("a", vec![255, 0, 254]), ("\u{e9}", vec![1; 4_096])];
     let names = names.map(|(end, value)| MetaRow { name: format!("{stem}{end}"), value });
-    let status = |suspended_at, plan_held_at, closed_at| OwnerStatusRow { suspended_at, plan_held_at, closed_at };
+    let status =
+        |suspended_at, plan_suspended_at, closed_at| OwnerStatusRow { suspended_at, plan_suspended_at, closed_at };
     let owners = [
         (KeyKind::Team, "A", status(Some(0), None, None)),
         (KeyKind::Team, "a", status(None, None, None)),
         (KeyKind::User, "a", status(None, Some(END_OF_TIME), None)),
         (KeyKind::User, "'\u{e9} %", status(Some(1), Some(2), Some(3))),
     ];
-    let mut owner_rows = Vec::new();
+    let organization = OwnerRow {
+        organization: scene.organization().as_str().to_owned(),
+        kind: "organization".into(),
+        id: String::new(),
+        status: status(Some(4), None, Some(5)),
+    };
+    let mut owner_rows = vec![organization];
     for (kind, id, status) in owners {
         owner_rows.push(owner_row(&scene.owner_named(kind, id)?, status));
     }
@@ -97,12 +106,22 @@ pub(super) async fn new_rows<S: PortableStore>(
     let nobody = Some("~~~~~~~~~~~~~~~~~~~~".to_owned());
     let [one, two, three, four] = keys.clone().map(|key| key.row);
     let rows = vec![
-        KeyRow { name: String::new(), labels: "{ \"b\": \"1\", \"a\": \"2\" }".into(), scopes: String::new(), ..one },
+        KeyRow { name: String::new(), labels: r#"{"a":"2","b":"1"}"#.into(), scopes: String::new(), ..one },
         KeyRow { kind: "user".into(), owner: "\u{e9}'%".into(), created_at: 0, expires_at: Some(0), ..two },
         KeyRow {
             tag: [0, 255, 39, 92],
             pepper_id: Some(i64::from(u32::MAX)),
+            proof: Some(vec![0, 255]),
+            allowed_networks: Some("10.0.0.0/8 192.0.2.1".into()),
+            limits: Some("'\u{e9}".into()),
+            imported_from: Some(String::new()),
+            responsible: Some("user:bob".into()),
             created_via_key: nobody.clone(),
+            paused_at: Some(END_OF_TIME),
+            paused_by: Some("user:alice".into()),
+            lineage: "~".into(),
+            predecessor_expires_at: Some(0),
+            grace_ends_at: Some(END_OF_TIME),
             expires_at: Some(END_OF_TIME),
             revoked_at: Some(0),
             revoked_by: Some("system:job".into()),
@@ -112,6 +131,14 @@ pub(super) async fn new_rows<S: PortableStore>(
         },
         KeyRow { revoked_at: Some(END_OF_TIME), version: 2, ..four },
     ];
+    let purged = |(id, created_via_key, revoked_at): (&str, Option<String>, Option<i64>)| Tombstone {
+        id: format!("{stem}{id}"),
+        organization: scene.organization().as_str().to_owned(),
+        lineage: format!("{stem}A"),
+        created_via_key,
+        revoked_at,
+    };
+    let purged = [("A", None, None), ("a", Some("~".into()), Some(0)), ("\u{e9}", None, Some(END_OF_TIME))].map(purged);
     let used = keys.iter().flat_map(usage_of).collect();
     let nameless = UsageRow { key: None, count: i64::MAX, ..usage_row(&keys[0], &scene.word(), "", 1, 0, 0) };
     let first = next_sequence(candidate, scene).await?;
@@ -126,6 +153,7 @@ pub(super) async fn new_rows<S: PortableStore>(
         Rows::Meta(names.to_vec()),
         Rows::Owners(owner_rows),
         Rows::Keys(rows),
+        Rows::Tombstones(purged.to_vec()),
         Rows::Usage(used),
         Rows::Usage(vec![nameless]),
         Rows::Events(events),
@@ -223,6 +251,7 @@ fn before(rows: &Rows) -> Result<Place, Unmet> {
             Place::Owners(owner.map(|(organization, ..)| (organization, String::new(), String::new())))
         }
         Place::Keys(id) => Place::Keys(id.as_deref().map(shorter)),
+        Place::Tombstones(id) => Place::Tombstones(id.as_deref().map(shorter)),
         Place::Usage(usage) => Place::Usage(usage.map(|(key, outcome, _)| (key, shorter(&outcome), String::new()))),
         Place::Events(sequence) => Place::Events(sequence.map(|sequence| sequence - 1)),
         other => return Err(Unmet::failed(format!("the kit has no rows at {other}"))),
@@ -235,6 +264,7 @@ pub(super) fn singles(rows: &Rows) -> Vec<Rows> {
         Rows::Meta(rows) => rows.iter().map(|row| Rows::Meta(vec![row.clone()])).collect(),
         Rows::Owners(rows) => rows.iter().map(|row| Rows::Owners(vec![row.clone()])).collect(),
         Rows::Keys(rows) => rows.iter().map(|row| Rows::Keys(vec![row.clone()])).collect(),
+        Rows::Tombstones(rows) => rows.iter().map(|row| Rows::Tombstones(vec![row.clone()])).collect(),
         Rows::Usage(rows) => rows.iter().map(|row| Rows::Usage(vec![row.clone()])).collect(),
         Rows::Events(rows) => rows.iter().map(|row| Rows::Events(vec![row.clone()])).collect(),
         // The kit makes no others.
@@ -251,6 +281,7 @@ pub(super) fn joined(parts: &[Rows]) -> Rows {
             (Rows::Meta(rows), Rows::Meta(more)) => rows.extend(more),
             (Rows::Owners(rows), Rows::Owners(more)) => rows.extend(more),
             (Rows::Keys(rows), Rows::Keys(more)) => rows.extend(more),
+            (Rows::Tombstones(rows), Rows::Tombstones(more)) => rows.extend(more),
             (Rows::Usage(rows), Rows::Usage(more)) => rows.extend(more),
             (Rows::Events(rows), Rows::Events(more)) => rows.extend(more),
             // The kit joins rows of one table only.
@@ -276,12 +307,21 @@ pub(super) fn others(row: &Rows) -> Vec<Rows> {
         Rows::Owners(rows) => {
             let columns: [fn(&mut OwnerRow); 3] = [
                 |row| row.status.suspended_at = another(row.status.suspended_at),
-                |row| row.status.plan_held_at = another(row.status.plan_held_at),
+                |row| row.status.plan_suspended_at = another(row.status.plan_suspended_at),
                 |row| row.status.closed_at = another(row.status.closed_at),
             ];
             changed(rows, &columns).map(Rows::Owners).collect()
         }
         Rows::Keys(rows) => changed(rows, &KEY_COLUMNS).map(Rows::Keys).collect(),
+        Rows::Tombstones(rows) => {
+            let columns: [fn(&mut Tombstone); 4] = [
+                |row| row.organization.push('x'),
+                |row| row.lineage.push('x'),
+                |row| row.created_via_key = another_text(&row.created_via_key),
+                |row| row.revoked_at = another(row.revoked_at),
+            ];
+            changed(rows, &columns).map(Rows::Tombstones).collect()
+        }
         Rows::Usage(rows) => {
             let columns: [fn(&mut UsageRow); 3] =
                 [|row| row.count -= 1, |row| row.first_at += 1, |row| row.last_at += 1];
@@ -309,12 +349,12 @@ fn another_text(text: &Option<String>) -> Option<String> {
     if text.is_some() { None } else { Some("user:mallory".to_owned()) }
 }
 
-const KEY_COLUMNS: [fn(&mut KeyRow); 17] = [
+const KEY_COLUMNS: [fn(&mut KeyRow); 27] = [
     |row| row.organization.push('x'),
     |row| row.kind = if row.kind == "team" { "user".into() } else { "team".into() },
     |row| row.owner.push('x'),
     |row| row.name.push(' '),
-    |row| row.labels.push(' '),
+    |row| row.labels = r#"{"another":"1"}"#.into(),
     |row| row.hash.push('A'),
     |row| row.tag = [9, 9, 9, 9],
     |row| row.pepper_id = another(row.pepper_id),
@@ -326,10 +366,20 @@ const KEY_COLUMNS: [fn(&mut KeyRow); 17] = [
     |row| row.revoked_at = another(row.revoked_at),
     |row| row.revoked_by = another_text(&row.revoked_by),
     |row| row.replaces = another_text(&row.replaces),
+    |row| row.proof = if row.proof.is_some() { None } else { Some(vec![7]) },
+    |row| row.allowed_networks = another_text(&row.allowed_networks),
+    |row| row.limits = another_text(&row.limits),
+    |row| row.imported_from = another_text(&row.imported_from),
+    |row| row.responsible = another_text(&row.responsible),
+    |row| row.paused_at = another(row.paused_at),
+    |row| row.paused_by = another_text(&row.paused_by),
+    |row| row.lineage.push('x'),
+    |row| row.predecessor_expires_at = another(row.predecessor_expires_at),
+    |row| row.grace_ends_at = another(row.grace_ends_at),
     |row| row.version -= 1,
 ];
 
-const EVENT_COLUMNS: [fn(&mut EventRow); 10] = [
+const EVENT_COLUMNS: [fn(&mut EventRow); 11] = [
     |row| row.organization.push('x'),
     |row| row.at -= 1,
     |row| row.actor.push('x'),
@@ -340,4 +390,5 @@ const EVENT_COLUMNS: [fn(&mut EventRow); 10] = [
     |row| row.before = another_text(&row.before),
     |row| row.after = another_text(&row.after),
     |row| row.source = another_text(&row.source),
+    |row| row.audience.push('x'),
 ];

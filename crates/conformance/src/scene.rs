@@ -11,7 +11,7 @@ use tower_api_keys::{
     audit::EventRow,
     key::KeyId,
     record::KeyRow,
-    store::{AuditedWrite, Change, ChangeId, KeyQuery, KeyUpdate, OwnerRef, Write},
+    store::{AuditedWrite, Change, ChangeId, IdempotentRequest, KeyQuery, KeyUpdate, OwnerRef, Write},
 };
 
 use crate::unmet::{Unmet, made};
@@ -75,6 +75,11 @@ impl Scene {
         Base64UrlUnpadded::encode_string(&self.bytes::<15>())
     }
 
+    /// A request with an idempotency key, unlike any other.
+    pub(super) fn request(&self) -> IdempotentRequest {
+        IdempotentRequest { key: self.word(), digest: self.bytes() }
+    }
+
     pub(super) fn id(&self) -> Result<KeyId, Unmet> {
         made(KeyId::new(&self.word()))
     }
@@ -98,6 +103,7 @@ impl Scene {
 
     fn sample(&self, row: KeyRow, owner: &OwnerRef) -> Result<Sample, Unmet> {
         let row = KeyRow {
+            lineage: row.id.clone(),
             organization: owner.organization.as_str().to_owned(),
             kind: owner.owner.kind().as_str().to_owned(),
             owner: owner.owner.id().to_owned(),
@@ -110,7 +116,7 @@ impl Scene {
     /// A change without guards and with one event for each write, no two alike.
     pub(super) fn change(&self, at: Timestamp, writes: Vec<Write>) -> Change {
         let writes = writes.into_iter().map(|write| AuditedWrite { event: self.event_of(at, &write), write }).collect();
-        Change { id: ChangeId::from_bytes(self.bytes()), at, writes, guards: Vec::new(), dedupe: None }
+        Change { id: ChangeId::from_bytes(self.bytes()), at, writes, guards: Vec::new(), idempotency: None }
     }
 
     /// A change that inserts these keys at noon.
@@ -139,8 +145,9 @@ impl Scene {
             Write::Insert(row) => about(&row.id, "key.issued"),
             Write::Update(update) => about(update.id.as_str(), "key.renamed"),
             Write::Revoke { id, .. } => about(id.as_str(), "key.revoked"),
+            Write::Organization(..) => EventRow { action: "organization.suspended".to_owned(), ..self.event(at) },
             Write::Owner(owner, _) => EventRow {
-                action: "owner.held".to_owned(),
+                action: "owner.suspended".to_owned(),
                 owner_kind: owner.owner.kind().as_str().to_owned(),
                 owner: owner.owner.id().to_owned(),
                 ..self.event(at)

@@ -1,7 +1,7 @@
 //! The writes of a change: S1 and after.
 
 use tower_api_keys::{
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{Conflict, Effect, FoundKey, KeyStore, KeyUpdate, Ledger, OwnerChange, RehashedKey, Write},
     usage::{UsageBatch, UsageRow},
 };
@@ -159,9 +159,9 @@ pub(crate) async fn nothing_un_revokes<S: Ledger>(candidate: &Candidate<'_, S>) 
     let _ =
         candidate.subject().record_usage(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![used] }).await;
     still("being used").await?;
-    for step in [OwnerChange::Hold(Hold::Suspended), OwnerChange::Lift(Hold::Suspended)] {
+    for step in [OwnerChange::Suspend(Suspension::Admin), OwnerChange::Reinstate(Suspension::Admin)] {
         let _ = candidate.apply(&scene.change(at(3), vec![Write::Owner(scene.owner(), step)])).await;
-        still("a hold or lift of its owner").await?;
+        still("a suspension or reinstatement of its owner").await?;
     }
     for (what, older) in [("its insertion repeated", &insert), ("an older update repeated", &update)] {
         let _ = candidate.apply(older).await;
@@ -176,14 +176,18 @@ pub(crate) async fn a_change_is_whole_or_nothing<S: Ledger>(candidate: &Candidat
     let (old, new, stranger) = (scene.key()?, scene.key()?, scene.key()?);
     candidate.written(&scene.insert([&old])).await?;
     let (events, head) = (candidate.events(&scene).await?, candidate.head_if_tracked().await?);
-    let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
-    let writes = vec![new.insert(), old.rename(1, "renamed"), old.revoke(), hold];
+    let suspension = Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan));
+    let writes = vec![new.insert(), old.rename(1, "renamed"), old.revoke(), suspension];
     for place in [writes.len(), 2] {
         let mut writes = writes.clone();
         writes.insert(place, stranger.revoke());
         conflicts("a revocation of nothing", candidate.apply(&scene.change(at(1), writes)).await, Conflict::Missing)?;
         same("a key that a failed change would insert", &candidate.find(&new.id).await?, &None)?;
-        let expected = FoundKey { key: old.row.clone(), owner: OwnerStatusRow::default() };
+        let expected = FoundKey {
+            key: old.row.clone(),
+            owner: OwnerStatusRow::default(),
+            organization: OwnerStatusRow::default(),
+        };
         same("a key that a failed change would revoke", &candidate.found(&old.id).await?, &expected)?;
         same("the events after a failed change", &candidate.events(&scene).await?, &events)?;
         same("the head of the log after a failed change", &candidate.head_if_tracked().await?, &head)?;
@@ -196,9 +200,10 @@ pub(crate) async fn writes_see_those_before_them<S: KeyStore>(candidate: &Candid
     let scene = Scene::new()?;
     let key = scene.key()?;
     let owner = |step| Write::Owner(scene.owner(), step);
-    let (hold, lift) = (OwnerChange::Hold(Hold::Plan), OwnerChange::Lift(Hold::Plan));
+    let (suspension, reinstatement) =
+        (OwnerChange::Suspend(Suspension::Plan), OwnerChange::Reinstate(Suspension::Plan));
     let writes = [key.insert(), key.rename(1, "a"), key.rename(2, "b"), key.revoke(), key.revoke()];
-    let steps = [lift, hold, hold, lift, OwnerChange::Close, OwnerChange::Close];
+    let steps = [reinstatement, suspension, suspension, reinstatement, OwnerChange::Close, OwnerChange::Close];
     let change = scene.change(at(1), writes.into_iter().chain(steps.map(owner)).collect());
     let expected =
         [Changed, Changed, Changed, Changed, Unchanged, Unchanged, Changed, Unchanged, Changed, Changed, Unchanged];
@@ -213,6 +218,7 @@ pub(crate) async fn writes_see_those_before_them<S: KeyStore>(candidate: &Candid
             ..key.row.clone()
         },
         owner: OwnerStatusRow { closed_at: Some(at(1).as_millis()), ..OwnerStatusRow::default() },
+        organization: OwnerStatusRow::default(),
     };
     same("a key that one change made, renamed twice and revoked", &found, &expected)?;
 
@@ -249,9 +255,9 @@ pub(crate) async fn fifty_writes_are_done<S: KeyStore>(candidate: &Candidate<'_,
 pub(crate) async fn a_write_has_its_event<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;
-    let hold = Write::Owner(scene.owner(), OwnerChange::Hold(Hold::Plan));
+    let suspension = Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan));
     let changes = [
-        scene.change(at(1), vec![key.insert(), key.rename(1, "renamed"), hold]),
+        scene.change(at(1), vec![key.insert(), key.rename(1, "renamed"), suspension]),
         scene.change(at(2), vec![key.revoke(), Write::Owner(scene.owner(), OwnerChange::Close)]),
     ];
     for change in &changes {
@@ -268,9 +274,10 @@ pub(crate) async fn what_changes_nothing_has_no_event<S: Ledger>(candidate: &Can
     let key = scene.key()?;
     let owner = |step| Write::Owner(scene.owner(), step);
     candidate.written(&scene.change(at(0), vec![key.insert(), key.revoke()])).await?;
-    candidate.written(&scene.change(at(0), vec![owner(OwnerChange::Hold(Hold::Plan))])).await?;
+    candidate.written(&scene.change(at(0), vec![owner(OwnerChange::Suspend(Suspension::Plan))])).await?;
     let before = candidate.events(&scene).await?;
-    let idle = [key.revoke(), owner(OwnerChange::Hold(Hold::Plan)), owner(OwnerChange::Lift(Hold::Suspended))];
+    let idle =
+        [key.revoke(), owner(OwnerChange::Suspend(Suspension::Plan)), owner(OwnerChange::Reinstate(Suspension::Admin))];
     candidate.effects(&scene.change(at(1), idle.to_vec())).await?;
     let _ = candidate.apply(&scene.insert([&key])).await;
     same("the events after what changed nothing", &candidate.events(&scene).await?, &before)?;

@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // What the service does to a team and what its keys may do is one transaction of the service's own.
     let mut transaction = pool.begin().await?;
-    hold(&mut transaction, &team).await?;
+    suspend(&mut transaction, &team).await?;
     transaction.commit().await?;
     tell("its team suspended", &keys, &key).await?;
 
@@ -39,12 +39,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Suspends a team of a service that has one organization.
-async fn hold(transaction: &mut sqlx::PgTransaction<'_>, team: &TeamId) -> Result<(), Box<dyn Error>> {
-    const SQL: &str = "select keys.api_key_hold_owner($1, 'team', $2, 'suspended', \
-        (extract(epoch from clock_timestamp()) * 1000)::bigint)";
+async fn suspend(transaction: &mut sqlx::PgTransaction<'_>, team: &TeamId) -> Result<(), Box<dyn Error>> {
+    const SQL: &str = "select keys.api_key_suspend_owner($1, 'team', $2, 'admin')";
     let organization = tower_api_keys::OrganizationId::single();
-    let held = sqlx::query(SQL).bind(organization.as_str()).bind(team.as_str());
-    held.execute(&mut **transaction).await?;
+    let suspended = sqlx::query(SQL).bind(organization.as_str()).bind(team.as_str());
+    suspended.execute(&mut **transaction).await?;
     Ok(())
 }
 

@@ -91,7 +91,7 @@ async fn a_revoked_key_is_refused_at_once_on_the_other_node() {
 }
 
 #[tokio::test]
-async fn an_owner_is_held_in_the_service_s_own_transaction_or_not_at_all() {
+async fn an_owner_is_suspended_in_the_service_s_own_transaction_or_not_at_all() {
     let (_server, one, other) = migrated().await;
     let (issuer, checker) = (node(one.clone()).await, node(other).await);
     let (organization, team) = (OrganizationId::single(), TeamId::new("engineering").unwrap());
@@ -99,10 +99,10 @@ async fn an_owner_is_held_in_the_service_s_own_transaction_or_not_at_all() {
     let key = issuer.manager().issue(IssueKey::team(team.clone()), &actor).await.unwrap().into_plaintext();
     for (commits, expected) in [(false, Ok(())), (true, Err(AuthErrorKind::OwnerSuspended))] {
         let mut transaction = one.begin().await.unwrap();
-        let held = sqlx::query("select keys.api_key_hold_owner($1, 'team', $2, 'suspended', 1772366400000)")
+        let suspended = sqlx::query("select keys.api_key_suspend_owner($1, 'team', $2, 'admin')")
             .bind(organization.as_str())
             .bind(team.as_str());
-        held.execute(&mut *transaction).await.unwrap();
+        suspended.execute(&mut *transaction).await.unwrap();
         if commits {
             transaction.commit().await.unwrap()
         } else {
@@ -126,7 +126,7 @@ async fn a_dropped_change_leaves_no_transaction_open() {
             at: Timestamp::from_millis(row.created_at).unwrap(),
             writes: vec![AuditedWrite { write: Write::Insert(row), event: EventRow::example() }],
             guards: vec![],
-            dedupe: None,
+            idempotency: None,
         };
         {
             let mut applied = pin!(store.apply(&change));

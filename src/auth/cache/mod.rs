@@ -12,7 +12,7 @@ use super::{digest::Digest, owners::Owners};
 use crate::{
     key::{KeyId, PrefixIndex},
     metering::{Counted, KeyUsage},
-    owner::OwnerRef,
+    owner::{OrganizationId, OwnerRef},
     principal::{Claims, WithClaims},
 };
 
@@ -139,6 +139,10 @@ impl ProofCache {
 
     pub(super) fn owner_changed(&self, owner: &OwnerRef) {
         self.owners().changed(owner);
+    }
+
+    pub(super) fn organization_changed(&self, organization: &OrganizationId) {
+        self.owners().organization_changed(organization);
     }
 
     /// Everything may have changed: no record is known any more, every proof still is.

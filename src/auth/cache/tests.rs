@@ -30,7 +30,7 @@ fn proof(number: usize, owner: OwnerRef) -> Proof {
             owner: SharedOwner::new(owner),
             key: key.id(),
             proved_by: 1,
-            key_name: format!("CI deploy {number:06}").into(),
+            texts: crate::principal::Texts::new(&format!("CI deploy {number:06}"), None),
             scopes: Scopes::all(),
             expires_at: None,
         },

@@ -184,9 +184,10 @@ impl<R: KeyReader> LogReader<R> {
         let head = match changes {
             Changes::Untracked => return Ok(Currency::Untracked),
             Changes::Unchanged => None,
-            Changes::Changed { head, keys, owners } => {
+            Changes::Changed { head, keys, owners, organizations } => {
                 keys.iter().for_each(|key| self.cache.key_changed(key));
                 owners.iter().for_each(|owner| self.cache.owner_changed(owner));
+                organizations.iter().for_each(|organization| self.cache.organization_changed(organization));
                 Some(head)
             }
             Changes::Reset { head } => {

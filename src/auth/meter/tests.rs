@@ -63,8 +63,11 @@ fn each_code_of_an_authenticator_has_a_counter() {
             | AuthErrorKind::Expired
             | AuthErrorKind::HashFailed
             | AuthErrorKind::Invalid
+            | AuthErrorKind::OwnerClosed
+            | AuthErrorKind::OwnerPlanSuspended
             | AuthErrorKind::OwnerSuspended
             | AuthErrorKind::Overloaded
+            | AuthErrorKind::Paused
             | AuthErrorKind::Revoked
             | AuthErrorKind::Starved
             | AuthErrorKind::StoreUnavailable => true,
@@ -81,7 +84,10 @@ fn each_code_of_an_authenticator_has_a_counter() {
         AuthErrorKind::Expired,
         AuthErrorKind::Revoked,
         AuthErrorKind::Overloaded,
+        AuthErrorKind::OwnerClosed,
+        AuthErrorKind::OwnerPlanSuspended,
         AuthErrorKind::OwnerSuspended,
+        AuthErrorKind::Paused,
         AuthErrorKind::StoreUnavailable,
     ];
     let meter = meter();
@@ -97,7 +103,7 @@ fn each_code_of_an_authenticator_has_a_counter() {
 #[test]
 fn refusals_are_sorted_and_listed_before_there_are_any() {
     let refusals = meter().read().refusals;
-    assert_eq!(refusals.len(), 10 + MalformedReason::ALL.len());
+    assert_eq!(refusals.len(), 13 + MalformedReason::ALL.len());
     assert!(refusals.is_sorted_by_key(|refusal| (refusal.code, refusal.reason)));
     assert!(refusals.iter().all(|refusal| refusal.count == 0));
 }

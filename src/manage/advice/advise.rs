@@ -38,7 +38,7 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`]: not found (an owner that the actor may not know of), corrupt record (of the owner, or of
     /// whom the actor stands on), directory unavailable, store unavailable. What [`issue`](Self::issue) would refuse is in the answer, also
-    /// that the actor is held or closed, or its key dead.
+    /// that the actor is suspended or closed, or its key dead.
     pub async fn preview(&self, request: &IssueKey, actor: &Actor) -> Result<Preview, ManageError> {
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
         let decision = self.can(actor, KeyAction::Issue, &target).await?;
@@ -66,7 +66,7 @@ impl KeyManager {
         {
             return Ok(Some(DenialReason::ActorKeyDead));
         }
-        // That the owner itself is held or closed is told of the owner, as by `issue`.
+        // That the owner itself is suspended or closed is told of the owner, as by `issue`.
         let Some(standing_on) = actor.standing_on().filter(|standing_on| standing_on != owner) else {
             return Ok(None);
         };

@@ -13,9 +13,9 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::{Owner, OwnerRef},
-    record::{ActorId, CorruptRow, Hold, KeyRecord, OwnerStatus, Standing, standing},
+    record::{ActorId, CorruptRow, KeyRecord, OwnerStatus, Standing, Stopped, Suspension, standing},
     store::{EventQuery, FoundKey, Ledger},
-    time::{ClockReading, Timestamp},
+    time::ClockReading,
     usage::UsageDetail,
 };
 
@@ -31,7 +31,7 @@ pub(in crate::manage) struct State {
 pub(in crate::manage) struct Readable {
     pub(in crate::manage) record: KeyRecord,
     pub(in crate::manage) owner: OwnerStatus,
-    /// Who held or closed the owner, if that is known.
+    /// Who suspended or closed the owner, if that is known.
     pub(in crate::manage) owner_changed_by: Option<ActorId>,
     pub(in crate::manage) knows_pepper: bool,
     pub(in crate::manage) accepts_hash: bool,
@@ -64,19 +64,13 @@ fn verdict(known: &Readable, now: ClockReading) -> CallVerdict {
         Standing::Revoked => CallVerdict::KeyRevoked,
         Standing::Expired => CallVerdict::KeyExpired,
         Standing::ClockUnsure(_) => CallVerdict::ClockUnsure,
+        Standing::Paused => CallVerdict::KeyPaused,
+        Standing::OwnerClosed => CallVerdict::OwnerClosed,
+        Standing::OwnerPlanSuspended => CallVerdict::OwnerPlanSuspended,
         Standing::OwnerSuspended => CallVerdict::OwnerSuspended,
         Standing::Good if !known.accepts_hash => CallVerdict::CorruptRecord,
         Standing::Good => CallVerdict::Accepted,
     }
-}
-
-/// The hold or the closing that stands in the way: closing first, then the oldest hold.
-pub(in crate::manage) fn standing_in_the_way(status: &OwnerStatus) -> Option<(Option<Hold>, Timestamp)> {
-    if let Some(at) = status.closed_at() {
-        return Some((None, at));
-    }
-    let holds = [Hold::Suspended, Hold::Plan].into_iter();
-    holds.filter_map(|hold| Some((Some(hold), status.held_since(hold)?))).min_by_key(|(_, at)| *at)
 }
 
 fn of_readable(known: &Readable, now: ClockReading) -> Vec<CallCheck> {
@@ -99,6 +93,7 @@ fn of_readable(known: &Readable, now: ClockReading) -> Vec<CallCheck> {
         },
         not_revoked(record),
         not_expired(record, now),
+        not_paused(record),
         owner_active(known),
         if known.accepts_hash {
             passed(CheckKind::HashAccepted, "This node accepts what its hash costs.")
@@ -142,20 +137,35 @@ fn not_expired(record: &KeyRecord, now: ClockReading) -> CallCheck {
     }
 }
 
+fn not_paused(record: &KeyRecord) -> CallCheck {
+    let Some(paused) = &record.paused else { return passed(CheckKind::NotPaused, "It is not paused.") };
+    let by = paused.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let remedy = "Keep it: it works again once an admin of the organization has resumed it.";
+    CallCheck {
+        since: Some(paused.at),
+        by: paused.by.clone(),
+        ..failed(CheckKind::NotPaused, format!("It is paused since {}{by}.", paused.at), remedy)
+    }
+}
+
 fn owner_active(known: &Readable) -> CallCheck {
     let owner = &known.record.owner;
-    let Some((hold, since)) = standing_in_the_way(&known.owner) else {
-        return passed(CheckKind::OwnerActive, format!("The {owner} is neither held nor closed."));
+    let Some((stopped, since)) = known.owner.stopped() else {
+        return passed(CheckKind::OwnerActive, format!("The {owner} is neither suspended nor closed."));
     };
-    let (how, remedy) = match hold {
-        None => ("closed for good", "That is final: issue a key of another owner."),
-        Some(Hold::Plan) => {
-            ("held, because its plan does not include these keys,", "Upgrade the plan, or lift the hold.")
+    let (how, remedy) = match stopped {
+        Stopped::Closed => ("closed for good", "That is final: issue a key of another owner."),
+        Stopped::Suspended(Suspension::Admin) => ("suspended", "Ask an admin of the organization to reinstate it."),
+        Stopped::Suspended(Suspension::Plan) => {
+            ("suspended, because its plan does not include these keys,", "Upgrade the plan.")
         }
-        Some(Hold::Suspended) => ("suspended", "Ask an admin of the organization to lift the hold."),
     };
-    let others = [Hold::Suspended, Hold::Plan].iter().filter(|hold| known.owner.has(**hold)).count();
-    let more = if hold.is_some() && others > 1 { " Another hold stands as well." } else { "" };
+    let is_both = Suspension::ALL.into_iter().all(|suspension| known.owner.has(suspension));
+    let more = if stopped == Stopped::Suspended(Suspension::Admin) && is_both {
+        " Its plan does not include these keys either."
+    } else {
+        ""
+    };
     let by = known.owner_changed_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     CallCheck {
         since: Some(since),
@@ -173,6 +183,7 @@ fn of_corrupt(corrupt: CorruptRow) -> Vec<CallCheck> {
         CheckKind::TextMatches,
         CheckKind::NotRevoked,
         CheckKind::NotExpired,
+        CheckKind::NotPaused,
         CheckKind::OwnerActive,
         CheckKind::HashAccepted,
     ] {
@@ -210,7 +221,7 @@ impl KeyManager {
         let found = found.ok_or_else(|| self.absent(actor, KeyAction::SeeUsage, id))?;
         let record = KeyRecord::try_from(&found.key);
         self.permit_usage(actor, &found, record.as_ref().ok())?;
-        let known = match record.and_then(|record| Ok((record, OwnerStatus::try_from(&found.owner)?))) {
+        let known = match record.and_then(|record| Ok((record, found.status()?))) {
             Ok((record, owner)) => Ok(Readable {
                 owner_changed_by: self.who_changed(&record.owner, &owner, actor).await?,
                 knows_pepper: self.0.hasher.knows_pepper(&record.hash),
@@ -239,18 +250,21 @@ impl KeyManager {
         self.permit(actor, KeyAction::SeeUsage, &target)
     }
 
-    /// Who held or closed the owner, if the audit trail still says so and the actor may read it.
+    /// Who suspended or closed the owner, if the audit trail still says so and the actor may read it.
     async fn who_changed(
         &self,
         owner: &Owner,
         status: &OwnerStatus,
         actor: &Actor,
     ) -> Result<Option<ActorId>, ManageError> {
-        let Some((hold, since)) = standing_in_the_way(status) else { return Ok(None) };
+        let Some((stopped, since)) = status.stopped() else { return Ok(None) };
         if !self.allows(actor, KeyAction::Audit, &Target::Owner(owner)) {
             return Ok(None);
         }
-        let action = if hold.is_some() { Action::OWNER_HELD } else { Action::OWNER_CLOSED };
+        let (action, of) = match stopped {
+            Stopped::Closed => (Action::OWNER_CLOSED, None),
+            Stopped::Suspended(suspension) => (Action::OWNER_SUSPENDED, Some(suspension.as_str())),
+        };
         // The event of a change has the time of the change: what plain SQL did has none.
         let query = EventQuery {
             owner: Some(owner.clone()),
@@ -260,8 +274,7 @@ impl KeyManager {
             ..EventQuery::all(self.0.organization.clone())
         };
         let events = self.0.store.events(&query).await?;
-        let is_it = |after: Option<&str>| after == hold.map(|hold| hold.as_str());
-        let event = events.rows.iter().find(|event| event.key.is_none() && is_it(event.after.as_deref()));
+        let event = events.rows.iter().find(|event| event.key.is_none() && event.after.as_deref() == of);
         Ok(event.and_then(|event| event.actor.parse().ok()))
     }
 }

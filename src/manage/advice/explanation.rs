@@ -76,9 +76,15 @@ pub enum CallVerdict {
     CorruptRecord,
     /// 401: its time is over.
     KeyExpired,
+    /// 401: it is paused.
+    KeyPaused,
     /// 401: it is revoked.
     KeyRevoked,
-    /// 401: its owner is held or closed.
+    /// 401: its owner is closed.
+    OwnerClosed,
+    /// 401: the plan does not include the keys of its owner.
+    OwnerPlanSuspended,
+    /// 401: an admin suspended its owner.
     OwnerSuspended,
 }
 
@@ -91,7 +97,10 @@ impl CallVerdict {
             Self::ClockUnsure => Some(RefusalCode::ClockUnsure),
             Self::CorruptRecord => Some(RefusalCode::CorruptRecord),
             Self::KeyExpired => Some(RefusalCode::KeyExpired),
+            Self::KeyPaused => Some(RefusalCode::KeyPaused),
             Self::KeyRevoked => Some(RefusalCode::KeyRevoked),
+            Self::OwnerClosed => Some(RefusalCode::OwnerClosed),
+            Self::OwnerPlanSuspended => Some(RefusalCode::OwnerPlanSuspended),
             Self::OwnerSuspended => Some(RefusalCode::OwnerSuspended),
         }
     }
@@ -154,7 +163,9 @@ words! {
         NotRevoked = "not_revoked",
         /// Its time is not over.
         NotExpired = "not_expired",
-        /// Its owner is neither held nor closed.
+        /// It is not paused.
+        NotPaused = "not_paused",
+        /// Its owner is neither suspended nor closed.
         OwnerActive = "owner_active",
         /// This node accepts the cost that its hash was made with.
         HashAccepted = "hash_accepted",

@@ -58,8 +58,6 @@ words! {
         Expires = "expires",
         /// Its expiry is not in the future.
         ExpiryPast = "expiry_past",
-        /// A team key is refused while the team is held.
-        HeldWithTeam = "held_with_team",
         /// The idempotency key breaks its rule.
         InvalidIdempotencyKey = "invalid_idempotency_key",
         /// The labels break a rule.
@@ -76,8 +74,8 @@ words! {
         NoScopes = "no_scopes",
         /// The user or team is closed.
         OwnerClosed = "owner_closed",
-        /// The user or team is suspended, or held by its plan.
-        OwnerHeld = "owner_held",
+        /// The user or team is suspended.
+        OwnerSuspended = "owner_suspended",
         /// A team key goes on when whoever made it leaves.
         OutlivesCreator = "outlives_creator",
         /// What it reaches, and what not.
@@ -90,6 +88,8 @@ words! {
         ShouldBeTeamKey = "should_be_team_key",
         /// Its text is shown once.
         ShownOnce = "shown_once",
+        /// A team key is refused while the team is suspended.
+        SuspendedWithTeam = "suspended_with_team",
         /// A scope that the service does not know.
         UnknownScope = "unknown_scope",
         /// Who can use it.

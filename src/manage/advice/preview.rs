@@ -13,7 +13,7 @@ use crate::{
         request::IssueKey,
     },
     owner::{KeyKind, Owner},
-    record::{Hold, OwnerStatus},
+    record::{OwnerStatus, Suspension},
     scope::Scope,
     time::Timestamp,
 };
@@ -41,8 +41,8 @@ const SOON_MS: i64 = 7 * 24 * 3_600_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Preview {
-    /// Whether the actor may make it: what [`KeyManager::can`](crate::manage::KeyManager::can) says. That the actor is held
-    /// or closed, or its key dead, is in the notes.
+    /// Whether the actor may make it: what [`KeyManager::can`](crate::manage::KeyManager::can) says. That the actor is
+    /// suspended or closed, or its key dead, is in the notes.
     #[serde(serialize_with = "decision")]
     pub decision: Decision,
     /// Personal, or a team's.
@@ -140,10 +140,10 @@ impl Notes {
             let sentence = format!("The {owner} is closed for good, and gets no keys any more.");
             return self.add(NoteKind::OwnerClosed, Severity::Error, sentence);
         }
-        for (hold, how) in [(Hold::Suspended, "suspended"), (Hold::Plan, "held by the plan")] {
-            if status.has(hold) {
-                let sentence = format!("The {owner} is {how}: it gets no keys before that is lifted.");
-                self.add(NoteKind::OwnerHeld, Severity::Error, sentence);
+        for (suspension, how) in [(Suspension::Admin, "suspended"), (Suspension::Plan, "suspended by the plan")] {
+            if status.has(suspension) {
+                let sentence = format!("The {owner} is {how}: it gets no keys before it is reinstated.");
+                self.add(NoteKind::OwnerSuspended, Severity::Error, sentence);
             }
         }
     }
@@ -188,8 +188,8 @@ impl Notes {
                 self.add(NoteKind::WhoCanUse, Severity::Info, sentence);
                 let sentence = "It goes on when whoever makes it leaves or is suspended.";
                 self.add(NoteKind::OutlivesCreator, Severity::Info, sentence);
-                let sentence = format!("It is refused while the team {team} is suspended or held by its plan.");
-                self.add(NoteKind::HeldWithTeam, Severity::Info, sentence);
+                let sentence = format!("It is refused while the team {team} is suspended.");
+                self.add(NoteKind::SuspendedWithTeam, Severity::Info, sentence);
                 let sentence =
                     format!("It reaches the team {team} only: no other team, and nothing that is a person's.");
                 self.add(NoteKind::Reach, Severity::Info, sentence);

@@ -32,9 +32,9 @@ pub struct InventoryEntry {
     pub key: KeyInfo,
     /// When the inventory was taken.
     pub asked_at: Timestamp,
-    /// Whether it was neither revoked nor expired then. Its owner may be held all the same.
+    /// Whether it was neither revoked nor expired then. Its owner may be suspended all the same.
     pub is_live: bool,
-    /// Whether the user who made it is held or closed. Active for those that a key or the system made.
+    /// Whether the user who made it is suspended or closed. Active for those that a key or the system made.
     pub creator_status: OwnerStatus,
     /// How often it was used, by outcome and source.
     pub usage: UsageDetail,
@@ -72,7 +72,8 @@ impl InventoryEntry {
     }
 }
 
-/// Requests with a key that were refused because it was revoked or had expired, or because its owner was held or closed.
+/// Requests with a key that were refused because it was revoked or had expired, or because its owner was suspended or
+/// closed.
 ///
 /// ```
 /// use tower_api_keys::manage::Attempts;

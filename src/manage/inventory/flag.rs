@@ -17,7 +17,7 @@ words! {
     pub enum KeyFlag,
     /// What to do about it, in a sentence or two.
     pub sentence {
-        /// Whoever made it, not for themselves, is held or closed.
+        /// Whoever made it, not for themselves, is suspended or closed.
         CreatorInactive = "creator_inactive":
             "Whoever made it, and saw its text, is suspended or closed. Rotate it if they may still have it.",
         /// It is a personal key, and used as if it were not one person's.
@@ -32,9 +32,9 @@ words! {
         /// Its hash is weaker than those of new keys, or has an older pepper.
         OldHash = "old_hash":
             "Its hash is weaker than those of new keys. Its next use replaces the hash; if it has none, revoke it.",
-        /// Its owner is held or closed.
+        /// Its owner is suspended or closed.
         OwnerInactive = "owner_inactive":
-            "Its user or team is suspended, held by its plan or closed, so it is refused. Lift the hold or revoke it.",
+            "Its user or team is suspended or closed, so it is refused. Reinstate the owner or revoke the key.",
         /// It was rotated, and both keys are live.
         RotationUnfinished = "rotation_unfinished":
             "It was rotated, and both keys work. Finish the rotation when nobody uses the old key any more.",

@@ -232,8 +232,11 @@ impl KeyManager {
     }
 
     fn see(&self, question: &Question<'_>, row: ListedKey) -> Seen {
-        let found = FoundKey { key: row.key, owner: row.owner };
-        let creator = OwnerStatus::try_from(&row.creator);
+        let ListedKey { creator, successor, predecessor_is_live, .. } = &row;
+        let creator = OwnerStatus::try_from(creator);
+        let (successor, predecessor_is_live) =
+            (successor.as_deref().and_then(|id| KeyId::new(id).ok()), *predecessor_is_live);
+        let found = FoundKey::from(row);
         let (record, owner, creator) = match (self.sight(question.actor, &found), creator) {
             (Sight::Hidden(_), _) => return Seen::Nothing,
             (Sight::Seen(record, owner), Ok(creator)) => (record, owner, creator),
@@ -245,13 +248,7 @@ impl KeyManager {
         if !sees_usage || !question.query.may_match(&record) {
             return Seen::Nothing;
         }
-        Seen::Candidate(Box::new(Candidate {
-            record: *record,
-            owner,
-            creator,
-            successor: row.successor.and_then(|id| KeyId::new(&id).ok()),
-            predecessor_is_live: row.predecessor_is_live,
-        }))
+        Seen::Candidate(Box::new(Candidate { record: *record, owner, creator, successor, predecessor_is_live }))
     }
 
     fn entry(&self, question: &Question<'_>, candidate: Candidate, usage: UsageDetail) -> InventoryEntry {

@@ -46,7 +46,7 @@ pub struct InventorySummary {
 pub struct OwnerSummary {
     /// Whose.
     pub owner: Owner,
-    /// Whether they are held or closed.
+    /// Whether they are suspended or closed.
     pub status: OwnerStatus,
     /// Keys that are neither revoked nor expired.
     pub live: u64,

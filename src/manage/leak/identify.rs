@@ -156,7 +156,7 @@ impl KeyManager {
                 let Ok(id) = KeyId::new(&row.key.id) else { continue };
                 let kind = if row.key.kind == KeyKind::Team.as_str() { KeyKind::Team } else { KeyKind::User };
                 if let Some(finding) = scan.find_part(&id, kind, without_prefix) {
-                    let row = FoundKey { key: row.key, owner: row.owner };
+                    let row = FoundKey::from(row);
                     if let Some((key, _)) = self.show_found(&row, actor, found) {
                         found.add(key, finding);
                     }

@@ -50,8 +50,8 @@ pub struct LeakReport {
     pub since: Timestamp,
     /// From where it was ever used or tried, the last first. Counts are over all time: they are not kept by the hour.
     pub sources: Vec<SourceUse>,
-    /// Requests with it that were refused because it was revoked or had expired, or its owner was held or closed: one
-    /// count for each reason and source.
+    /// Requests with it that were refused because it was revoked or had expired, or its owner was suspended or closed:
+    /// one count for each reason and source.
     pub tried_since_death: Vec<UsageCount>,
     /// Requests with it that were accepted and then turned away: at another team's door, for want of a scope, a role or a
     /// plan. One count for each reason and source.
@@ -263,7 +263,7 @@ impl KeyManager {
         let mut more = false;
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
-                let found = FoundKey { key: row.key, owner: row.owner };
+                let found = FoundKey::from(row);
                 match self.sight(actor, &found) {
                     Sight::Hidden(_) => {}
                     Sight::Seen(..) if misuse.made.len() >= usize::from(MOST) => more = true,

@@ -66,7 +66,7 @@ impl RevokeMany {
 
     /// The keys of a user or a team. An actor that may not revoke those is denied at once.
     ///
-    /// More can be made as long as the owner is active: [hold](crate::KeyManager::hold) it first.
+    /// More can be made as long as the owner is active: [suspend](crate::KeyManager::suspend) it first.
     pub fn of(owner: impl Into<Owner>) -> Self {
         Self::begin(Which::Matching).and_of(owner)
     }

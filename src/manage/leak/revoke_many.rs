@@ -61,9 +61,9 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied or not found (the owner's keys are not the actor's to revoke; the actor was held or
-    /// revoked half-way), invalid (a window that ends before it begins), corrupt record, store unavailable, outcome
-    /// unknown. The error says how far it got; asking again goes on.
+    /// [`ManageErrorKind`]: denied or not found (the owner's keys are not the actor's to revoke; the actor was
+    /// suspended or revoked half-way), invalid (a window that ends before it begins), corrupt record, store
+    /// unavailable, outcome unknown. The error says how far it got; asking again goes on.
     pub async fn revoke_many(&self, request: RevokeMany, actor: &Actor) -> Result<RevokedMany, RevokeManyError> {
         let mut run = Run {
             request: &request,
@@ -157,7 +157,7 @@ impl KeyManager {
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 // A batch as soon as there is one: to judge a whole page first would keep a thread busy for milliseconds.
-                self.judge(FoundKey { key: row.key, owner: row.owner }, run);
+                self.judge(FoundKey::from(row), run);
                 self.revoke_live(run, BATCH).await?;
             }
         }
@@ -178,7 +178,7 @@ impl KeyManager {
                 while let Some(rows) = walk.next_page(self).await? {
                     for row in rows {
                         makers.extend(may_have_made_keys(&row.key).filter(|id| known.insert(*id)));
-                        self.judge(FoundKey { key: row.key, owner: row.owner }, run);
+                        self.judge(FoundKey::from(row), run);
                         self.revoke_live(run, BATCH).await?;
                     }
                 }

@@ -12,8 +12,8 @@ use crate::{
     owner::Owner,
     random::random_bytes,
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, KeyStore, Lease, StoreError, StoreErrorKind,
-        Write,
+        Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, IdempotentRequest, KeyStore, Lease,
+        StoreError, StoreErrorKind, Write,
     },
     time::Timestamp,
 };
@@ -29,7 +29,7 @@ pub(in crate::manage) struct Wanted {
     pub(in crate::manage) guards: Vec<(Guard, Unmet)>,
     /// The room for one more key that there must be, too.
     pub(in crate::manage) quotas: Vec<(Guard, Quota)>,
-    pub(in crate::manage) dedupe: Option<String>,
+    pub(in crate::manage) idempotency: Option<IdempotentRequest>,
 }
 
 /// One write, and what the audit trail says of it.
@@ -48,7 +48,7 @@ pub(in crate::manage) enum Unmet {
     Actor(DenialReason),
     /// Things are not as they were when the change was decided on.
     Kind(ManageErrorKind),
-    /// The user or team that is given a key is held or closed.
+    /// The user or team that is given a key is suspended or closed.
     NewOwner(Owner),
 }
 
@@ -60,7 +60,7 @@ impl Wanted {
 
     /// These writes under no guard of their own.
     pub(in crate::manage) fn all(at: Timestamp, writes: Vec<WantedWrite>) -> Self {
-        Self { at, writes, guards: Vec::new(), quotas: Vec::new(), dedupe: None }
+        Self { at, writes, guards: Vec::new(), quotas: Vec::new(), idempotency: None }
     }
 }
 
@@ -68,7 +68,7 @@ impl KeyManager {
     /// Writes what the actor wants, with its events, if the actor may still act at that moment. One outcome for each
     /// write.
     pub(in crate::manage) async fn apply(&self, actor: &Actor, wanted: Wanted) -> Result<Vec<Effect>, ManageError> {
-        let Wanted { at, writes, mut guards, quotas, dedupe } = wanted;
+        let Wanted { at, writes, mut guards, quotas, idempotency } = wanted;
         guards.extend(self.guards_of(actor));
         // Last: an actor who may not act any more is told of that.
         guards.extend(
@@ -77,7 +77,7 @@ impl KeyManager {
         let (guards, unmet): (Vec<_>, Vec<_>) = guards.into_iter().unzip();
         let (writes, events): (Vec<_>, Vec<_>) =
             writes.into_iter().map(|wanted| self.audited(actor, at, wanted)).unzip();
-        let change = Change { id: new_change_id()?, at, writes, guards, dedupe };
+        let change = Change { id: new_change_id()?, at, writes, guards, idempotency };
         // Ends the lease however this call ends, and if it is dropped half-way: the change may have been made by then.
         let ended = EndOnDrop(&self.0.lease);
         let effects = match self.apply_until_known(&change).await {
@@ -96,7 +96,7 @@ impl KeyManager {
         Ok(effects)
     }
 
-    /// Whoever was held or whose key died before the commit was denied, too.
+    /// Whoever was suspended or whose key died before the commit was denied, too.
     fn note_refused(&self, actor: &Actor, change: &Change, events: &[Event], error: &ManageError) {
         let ManageErrorKind::Denied(denial) = error.kind() else { return };
         let subject =
@@ -124,7 +124,7 @@ impl KeyManager {
         (AuditedWrite { write, event: EventRow::from(&event) }, event)
     }
 
-    /// Whoever acts must be neither held nor closed, and if it is a key, live.
+    /// Whoever acts must be neither suspended nor closed, and if it is a key, live.
     fn guards_of(&self, actor: &Actor) -> impl Iterator<Item = (Guard, Unmet)> {
         let key = actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::Actor(DenialReason::ActorKeyDead)));
         let owner = actor
@@ -171,12 +171,12 @@ impl KeyManager {
         }
     }
 
-    /// Why an owner is not given a key: closed, or held.
+    /// Why an owner is not given a key: closed, or suspended.
     async fn inactive(&self, owner: &Owner) -> Result<ManageError, ManageError> {
         let owner = self.owner_ref(owner);
-        let status = self.0.store.owner_status(&owner).await?;
-        let closed = status.closed_at.is_some();
-        let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerHeld };
+        let status = self.0.store.owner_status(&owner).await?.status().map_err(ManageError::corrupt)?;
+        let closed = status.closed_at().is_some();
+        let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerSuspended };
         Ok(ManageError::new(kind))
     }
 
@@ -199,8 +199,8 @@ fn tried(event: &Action) -> Option<KeyAction> {
         (Action::KEY_ROTATION_BEGUN, KeyAction::Rotate),
         (Action::KEY_ROTATION_FINISHED, KeyAction::Rotate),
         (Action::OWNER_CLOSED, KeyAction::Close),
-        (Action::OWNER_HELD, KeyAction::Hold),
-        (Action::OWNER_LIFTED, KeyAction::Lift),
+        (Action::OWNER_SUSPENDED, KeyAction::Suspend),
+        (Action::OWNER_REINSTATED, KeyAction::Reinstate),
     ]
     .into_iter()
     .find_map(|(told, tried)| (told == *event).then_some(tried))

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     audit::{Action, Subject},
-    key::PlaintextKey,
+    key::{PlaintextKey, contains_key},
     manage::{
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
@@ -13,9 +13,9 @@ use crate::{
         policy::Target,
         request::IssueKey,
     },
-    record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus},
+    record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Rotated},
     scope::Scopes,
-    store::Write,
+    store::{IdempotentRequest, Write},
     time::Timestamp,
 };
 
@@ -29,8 +29,8 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
-    /// directory unavailable, invalid, clock unsure, owner held or closed, replay, quota reached, actor busy, overloaded,
-    /// starved, hash failed, randomness, store unavailable, outcome unknown.
+    /// directory unavailable, invalid, clock unsure, owner suspended or closed, replay, quota reached, actor busy,
+    /// overloaded, starved, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         self.admit(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
@@ -46,7 +46,13 @@ impl KeyManager {
         {
             return Err(invalid(InvalidInput::ExpiryPast));
         }
-        let dedupe = request.idempotency_key.map(|key| self.dedupe(&key, actor)).transpose()?;
+        let limits = request.limits.map(checked_limits).transpose()?;
+        let idempotency = request.idempotency_key.map(|key| {
+            let asked =
+                (Action::KEY_ISSUED.as_str(), &request.owner, &name, &labels, &scopes, request.expires_at, &limits);
+            self.idempotent(&key, actor, &asked)
+        });
+        let idempotency = idempotency.transpose()?;
 
         let generated = self.0.format.generate(request.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
@@ -58,15 +64,20 @@ impl KeyManager {
             labels,
             hash: self.hash(&plaintext, actor).await?,
             scopes,
+            limits,
             created_by: actor.id(),
             created_via_key: actor.key_id().copied(),
             created_at: at,
             expires_at: request.expires_at,
             revoked: None,
+            paused: None,
             replaces: None,
+            lineage: plaintext.id(),
+            rotated: Rotated::default(),
+            reserved: Reserved::default(),
             version: 1,
         };
-        self.insert(plaintext, record, actor, dedupe).await
+        self.insert(plaintext, record, actor, idempotency).await
     }
 
     async fn insert(
@@ -74,7 +85,7 @@ impl KeyManager {
         plaintext: PlaintextKey,
         record: KeyRecord,
         actor: &Actor,
-        dedupe: Option<String>,
+        idempotency: Option<IdempotentRequest>,
     ) -> Result<IssuedKey, ManageError> {
         let write = WantedWrite {
             write: Write::Insert(KeyRow::from(&record)),
@@ -87,25 +98,48 @@ impl KeyManager {
         let (owner, quotas) = (self.owner_ref(&record.owner), self.0.rules.quotas);
         let at = record.created_at;
         let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(actor, &owner, at)).collect();
-        let wanted = Wanted { guards, quotas, dedupe, ..Wanted::one(at, write) };
+        let wanted = Wanted { guards, quotas, idempotency, ..Wanted::one(at, write) };
         self.apply(actor, wanted).await?;
         self.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
     }
 
-    /// What the store keeps of an idempotency key: nobody's is met by another actor's, or in another organization.
-    pub(in crate::manage) fn dedupe(&self, key: &str, actor: &Actor) -> Result<String, ManageError> {
+    /// What the store keeps of a request that may be repeated: its idempotency key is met by no other actor's and in no
+    /// other organization, and its digest by no other request.
+    pub(in crate::manage) fn idempotent(
+        &self,
+        key: &str,
+        actor: &Actor,
+        asked: &impl serde::Serialize,
+    ) -> Result<IdempotentRequest, ManageError> {
         if !is_idempotency_key(key) {
             return Err(invalid(InvalidInput::IdempotencyKey));
         }
-        let mut hasher = blake3::Hasher::new_derive_key("tower-api-keys v1 idempotency key");
-        for part in [self.0.organization.as_str(), &actor.id().to_string(), key] {
-            // With the length of each, so that no two lists of parts read the same.
-            hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
-        }
-        Ok(hasher.finalize().to_hex().to_string())
+        let digest = |context, parts: &[&str]| {
+            let mut hasher = blake3::Hasher::new_derive_key(context);
+            for part in parts {
+                // With the length of each, so that no two lists of parts read the same.
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+            }
+            hasher.finalize()
+        };
+        let whose = [self.0.organization.as_str(), &actor.id().to_string(), key];
+        // Fails only on maps whose keys are no strings; there is none.
+        let asked = serde_json::to_string(asked).unwrap_or_default();
+        Ok(IdempotentRequest {
+            key: digest("tower-api-keys v1 idempotency key", &whose).to_hex().to_string(),
+            digest: *digest("tower-api-keys v1 idempotent request", &[&asked]).as_bytes(),
+        })
     }
+}
+
+/// The longest text of limits, in bytes.
+const LONGEST_LIMITS: usize = 1_024;
+
+fn checked_limits(limits: String) -> Result<Box<str>, ManageError> {
+    let fits = limits.len() <= LONGEST_LIMITS && !limits.contains('\0') && !contains_key(&limits);
+    if fits { Ok(limits.into()) } else { Err(invalid(InvalidInput::Limits)) }
 }
 
 pub(in crate::manage) const fn is_idempotency_key(key: &str) -> bool {

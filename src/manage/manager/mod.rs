@@ -35,7 +35,7 @@ use crate::{
 
 pub(super) use apply::{Unmet, Wanted, WantedWrite};
 pub(super) use issue::{is_idempotency_key, summary};
-pub(super) use sight::{Shown, Sight, read};
+pub(super) use sight::{Shown, Sight};
 pub(super) use walk::{LARGEST_PAGE, Walk, before, cursor};
 
 /// Looks after the keys of one organization. Cheap to clone.
@@ -45,8 +45,8 @@ pub(super) use walk::{LARGEST_PAGE, Walk, before, cursor};
 /// [`Policy`] decides.
 ///
 /// A change and its line of the audit trail are committed together, under the condition that whoever makes it is still
-/// active at that moment: neither held nor closed, and if it is a key, live. When the store does not say whether it made
-/// a change, the same change is repeated until it says so, three times at most; it is never made twice.
+/// active at that moment: neither suspended nor closed, and if it is a key, live. When the store does not say whether
+/// it made a change, the same change is repeated until it says so, three times at most; it is never made twice.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -155,11 +155,10 @@ impl KeyManager {
         Ok(found.filter(|found| found.key.organization == self.0.organization.as_str()))
     }
 
-    /// Whether this owner is held or closed, whoever asks.
+    /// Whether this owner is suspended or closed, whoever asks.
     pub(in crate::manage) async fn status_of(&self, owner: &Owner) -> Result<OwnerStatus, ManageError> {
         let of = self.owner_ref(owner);
-        let row = self.0.store.owner_status(&of).await?;
-        OwnerStatus::try_from(&row).map_err(ManageError::corrupt)
+        self.0.store.owner_status(&of).await?.status().map_err(ManageError::corrupt)
     }
 
     /// The key of this id, if the actor may do this to it.

@@ -12,29 +12,30 @@ use crate::{
         rules::OnDowngrade,
     },
     owner::{Owner, TeamId},
-    record::Hold,
+    record::Suspension,
     store::{Effect, OwnerChange, Write},
 };
 
 impl KeyManager {
-    /// Puts a hold on a user or a team: from the next request on, none of its keys is accepted, and it gets no new ones.
-    /// A hold on a user concerns their personal keys only, never the team keys they made.
+    /// Suspends a user or a team: at the next request its keys are refused, and it gets no new ones. Suspending a user
+    /// concerns their personal keys only, never the team keys they made.
     ///
-    /// The store knows no directory: any id may be held, also one that has no keys yet.
+    /// An owner can be under both suspensions. The store knows no directory: any id may be suspended, also one that has
+    /// no keys yet.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, store unavailable, outcome
     /// unknown.
-    pub async fn hold(&self, owner: &Owner, hold: Hold, actor: &Actor) -> Result<Effect, ManageError> {
-        self.change_owner(owner, KeyAction::Hold, OwnerChange::Hold(hold), actor).await
+    pub async fn suspend(&self, owner: &Owner, suspension: Suspension, actor: &Actor) -> Result<Effect, ManageError> {
+        self.change_owner(owner, KeyAction::Suspend, OwnerChange::Suspend(suspension), actor).await
     }
 
-    /// Lifts a hold from a user or a team, and no other: its keys are accepted again when none is left.
+    /// Ends a suspension of a user or a team, and no other: their keys are accepted again when none is left.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`hold`](Self::hold).
-    pub async fn lift(&self, owner: &Owner, hold: Hold, actor: &Actor) -> Result<Effect, ManageError> {
-        self.change_owner(owner, KeyAction::Lift, OwnerChange::Lift(hold), actor).await
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`suspend`](Self::suspend).
+    pub async fn reinstate(&self, owner: &Owner, suspension: Suspension, actor: &Actor) -> Result<Effect, ManageError> {
+        self.change_owner(owner, KeyAction::Reinstate, OwnerChange::Reinstate(suspension), actor).await
     }
 
     /// Closes a user or a team for good: from the next request on, none of its keys is accepted, and none ever again.
@@ -46,8 +47,8 @@ impl KeyManager {
         self.change_owner(owner, KeyAction::Close, OwnerChange::Close, actor).await
     }
 
-    /// Tells that a team has another plan. If it includes team keys, [`Hold::Plan`] is lifted; if not, the team's keys go
-    /// on or are held, as [`OnDowngrade`] says: go on, unless the service was told otherwise.
+    /// Tells that a team has another plan. If it includes team keys, [`Suspension::Plan`] is ended; if not, the team's
+    /// keys go on or are suspended, as [`OnDowngrade`] says: go on, unless the service was told otherwise.
     ///
     /// Plans are the embedder's: nothing is kept of them here, and telling twice does no harm.
     ///
@@ -64,15 +65,15 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`hold`](Self::hold).
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`suspend`](Self::suspend).
     pub async fn plan_changed(&self, team: &TeamId, plan: Plan, actor: &Actor) -> Result<Effect, ManageError> {
         let owner = Owner::Team(team.clone());
         match (plan.includes_team_keys(), self.0.rules.on_downgrade) {
-            (true, _) => self.lift(&owner, Hold::Plan, actor).await,
-            (false, OnDowngrade::Hold) => self.hold(&owner, Hold::Plan, actor).await,
+            (true, _) => self.reinstate(&owner, Suspension::Plan, actor).await,
+            (false, OnDowngrade::Suspend) => self.suspend(&owner, Suspension::Plan, actor).await,
             (false, OnDowngrade::Keep) => {
                 self.admit(actor)?;
-                self.permit(actor, KeyAction::Hold, &Target::Owner(&owner))?;
+                self.permit(actor, KeyAction::Suspend, &Target::Owner(&owner))?;
                 Ok(Effect::Unchanged)
             }
         }
@@ -87,11 +88,11 @@ impl KeyManager {
     ) -> Result<Effect, ManageError> {
         self.admit(actor)?;
         self.permit(actor, action, &Target::Owner(owner))?;
-        let text = |hold: Hold| Some(hold.as_str().to_owned());
+        let text = |suspension: Suspension| Some(suspension.as_str().to_owned());
         let (action, before, after) = match change {
             OwnerChange::Close => (Action::OWNER_CLOSED, None, None),
-            OwnerChange::Hold(hold) => (Action::OWNER_HELD, None, text(hold)),
-            OwnerChange::Lift(hold) => (Action::OWNER_LIFTED, text(hold), None),
+            OwnerChange::Suspend(suspension) => (Action::OWNER_SUSPENDED, None, text(suspension)),
+            OwnerChange::Reinstate(suspension) => (Action::OWNER_REINSTATED, text(suspension), None),
         };
         let write = WantedWrite {
             write: Write::Owner(self.owner_ref(owner), change),

@@ -55,7 +55,7 @@ impl KeyManager {
 
     /// A key as the actor sees it; if nobody can read the record, its id goes to the unreadable ones.
     pub(in crate::manage) fn shown(&self, row: ListedKey, actor: &Actor, unreadable: &mut Vec<KeyId>) -> Option<Shown> {
-        let (usage, found) = (row.usage, FoundKey { key: row.key, owner: row.owner });
+        let (usage, found) = (row.usage, FoundKey::from(row));
         match self.sight(actor, &found) {
             Sight::Seen(record, status) => {
                 let sees_usage = self.allows(actor, KeyAction::SeeUsage, &Target::key(&record));
@@ -107,5 +107,5 @@ impl KeyManager {
 /// The nouns of two rows.
 pub(in crate::manage) fn read(found: &FoundKey) -> Result<(KeyRecord, OwnerStatus), ManageError> {
     let record = KeyRecord::try_from(&found.key).map_err(ManageError::corrupt)?;
-    Ok((record, OwnerStatus::try_from(&found.owner).map_err(ManageError::corrupt)?))
+    Ok((record, found.status().map_err(ManageError::corrupt)?))
 }

@@ -12,7 +12,7 @@ use crate::{
         policy::{DenialReason, KeyAction, Target},
     },
     owner::Owner,
-    record::{KeyName, KeyRecord, KeyRow, OwnerStatus},
+    record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated},
     scope::{Scope, Scopes},
     store::{FoundKey, Guard, OwnerRef, Write},
     time::Timestamp,
@@ -42,7 +42,7 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, clock unsure, rotation under way,
-    /// rotation forgotten (name an expiry), directory unavailable, owner held or closed, replay, quota reached, conflict,
+    /// directory unavailable, owner suspended or closed, replay, quota reached, conflict,
     /// corrupt record, actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After
     /// the last, ask for the [rotation](Self::rotation) by the
     /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
@@ -72,7 +72,9 @@ impl KeyManager {
     async fn begin_once(&self, request: &RotateKey, made: Made, actor: &Actor) -> Result<KeyRecord, ManageError> {
         let old = self.old_key(&request.id, actor).await?;
         let Successor { owner, name, scopes, expires_at, at } = self.successor(request, &old, actor).await?;
-        let dedupe = request.idempotency_key.as_deref().map(|key| self.dedupe(key, actor)).transpose()?;
+        let idempotency = request.idempotency_key.as_deref().map(|key| self.idempotent(key, actor, &request.asked()));
+        let idempotency = idempotency.transpose()?;
+        let grace_ends_at = request.old_key_ends_at.filter(|grace| old.expires_at.is_none_or(|end| *grace < end));
         let new = KeyRecord {
             organization: old.organization.clone(),
             id: made.id,
@@ -81,12 +83,17 @@ impl KeyManager {
             labels: request.labels.clone().unwrap_or_else(|| old.labels.clone()),
             hash: made.hash,
             scopes,
+            limits: old.limits.clone(),
             created_by: actor.id(),
             created_via_key: actor.key_id().copied(),
             created_at: at,
             expires_at,
             revoked: None,
+            paused: None,
             replaces: Some(old.id),
+            lineage: old.lineage,
+            rotated: Rotated { predecessor_expires_at: old.expires_at, grace_ends_at },
+            reserved: Reserved::default(),
             version: 1,
         };
         let guards = vec![
@@ -98,8 +105,8 @@ impl KeyManager {
         // A successor takes the place of a key of the same owner: a rotation works where there is no room for a new key.
         let room = quotas.live_keys(&given_to).filter(|_| new.owner != old.owner);
         let quotas = room.into_iter().chain(quotas.issues(actor, &given_to, at)).collect();
-        let writes = vec![insert(&new, &old), self.mark(old, &new, request.old_key_ends_at)];
-        self.apply(actor, Wanted { at, writes, guards, quotas, dedupe }).await?;
+        let writes = vec![insert(&new, &old), self.mark(old, &new)];
+        self.apply(actor, Wanted { at, writes, guards, quotas, idempotency }).await?;
         Ok(new)
     }
 
@@ -176,14 +183,13 @@ impl KeyManager {
 
     /// Writes to the old key that it has a successor, and its end of grace. Under the version that was read, so that the
     /// new key is made from what the old one is, not from what it was.
-    fn mark(&self, mut old: KeyRecord, new: &KeyRecord, end: Option<Timestamp>) -> WantedWrite {
-        let before = old.expires_at;
-        old.expires_at = before.into_iter().chain(end).min();
-        let (action, before, after) = if old.expires_at == before {
-            (Action::KEY_SUCCESSOR_MADE, None, Some(new.id.to_string()))
-        } else {
-            let text = |end: Option<Timestamp>| end.map(|end| end.to_string());
-            (Action::KEY_EXPIRY_SET, text(before), text(old.expires_at))
+    fn mark(&self, mut old: KeyRecord, new: &KeyRecord) -> WantedWrite {
+        let (action, before, after) = match new.rotated.grace_ends_at {
+            None => (Action::KEY_SUCCESSOR_MADE, None, Some(new.id.to_string())),
+            Some(end) => {
+                let before = old.expires_at.replace(end);
+                (Action::KEY_EXPIRY_SET, before.map(|before| before.to_string()), Some(end.to_string()))
+            }
         };
         let subject = Subject::Key(old.id, old.owner.clone());
         WantedWrite { write: self.update_to(&old), action, subject, before, after }
@@ -193,7 +199,7 @@ impl KeyManager {
 /// Whether a key is of somebody else, and refused with all of theirs: who left cannot finish the rotation of what they had.
 fn is_anothers_and_gone(found: &FoundKey, owner: &Owner) -> bool {
     let is_anothers = OwnerRef::of(&found.key).is_none_or(|of| of.owner != *owner);
-    is_anothers && OwnerStatus::try_from(&found.owner).is_ok_and(|status| !status.is_active())
+    is_anothers && found.status().is_ok_and(|status| !status.is_active())
 }
 
 /// What of the new key is decided before it is made.

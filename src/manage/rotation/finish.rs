@@ -1,7 +1,6 @@
 use super::{
     EndedRotation,
-    grace::Beginning,
-    pair::{Known, Pair, Stage},
+    pair::{Known, MOST_SUCCESSORS, Pair, Stage},
 };
 use crate::{
     audit::{Action, Subject},
@@ -33,8 +32,8 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was aborted, or the
-    /// new key ended), owner held or closed (the team that the new key was made for), corrupt record, store unavailable,
-    /// outcome unknown. After the last two it may be asked again.
+    /// new key ended), owner suspended or closed (the team that the new key was made for), corrupt record, store
+    /// unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
         self.admit(actor)?;
         let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
@@ -76,8 +75,8 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid (two rotations; an end of grace that is not this key's to take
-    /// back), no rotation, rotation over (it was finished, or one of the keys expired), rotation forgotten, conflict,
-    /// corrupt record, store unavailable, outcome unknown. After the last two it may be asked again.
+    /// back), no rotation, rotation over (it was finished, or one of the keys expired), conflict, corrupt record,
+    /// store unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
         self.admit(actor)?;
         match self.abort_once(id, actor).await {
@@ -108,7 +107,7 @@ impl KeyManager {
         let (old, new) = (&pair.old.record, &pair.new.record);
         let text = Some(old.id.to_string());
         let mut writes = vec![self.revocation(new.id, &new.owner, actor, Action::KEY_ROTATION_ABORTED, text)];
-        if let Some(Restored(end)) = self.expiry_before(&pair).await? {
+        if let Some(Restored(end)) = pair.expiry_before() {
             self.permit_longer(actor, &pair)?;
             writes.push(self.restoration(&mut pair.old, end));
         }
@@ -131,32 +130,18 @@ impl KeyManager {
         Err(ManageError::invalid(InvalidInput::ExpiryLater))
     }
 
-    /// The expiry that the old key had before the beginning of the rotation set another one, which still stands.
-    async fn expiry_before(&self, Pair { old, new }: &Pair) -> Result<Option<Restored>, ManageError> {
-        let Some(end) = old.record.expires_at else { return Ok(None) };
-        match self.beginning(&old.record.id, end, &new.record).await? {
-            Beginning::Forgotten => Err(ManageError::new(ManageErrorKind::RotationForgotten)),
-            Beginning::Set { before, after, .. } if after == Some(end) => Ok(Some(Restored(before))),
-            // Somebody chose another one since, or it stayed.
-            Beginning::Left | Beginning::Set { .. } => Ok(None),
-        }
-    }
-
     /// The same of a rotation whose new key was revoked and no more: its end of grace was left behind.
     async fn left_behind(&self, pair: &Pair, at: Timestamp) -> Result<Option<Restored>, ManageError> {
         let Pair { old: Known { record: old, .. }, new: Known { record: new, .. } } = pair;
-        let Some(end) = old.expires_at.filter(|_| old.is_live(at)) else { return Ok(None) };
+        let Some(restored) = pair.expiry_before().filter(|_| old.is_live(at)) else { return Ok(None) };
         if self.live_successor(&old.id).await?.is_some() {
             return Ok(None);
         }
-        match self.beginning(&old.id, end, new).await? {
-            Beginning::Set { sequence, before, after }
-                if after == Some(end) && self.is_last_expiry(&old.id, sequence).await? =>
-            {
-                Ok(Some(Restored(before)))
-            }
-            _ => Ok(None),
-        }
+        // A later rotation may have given it the same end of grace, which is not this one's to take back.
+        let grace = new.rotated.grace_ends_at.map(Timestamp::as_millis);
+        let later = self.last_successors(&old.id, MOST_SUCCESSORS).await?;
+        let mut later = later.iter().take_while(|later| later.key.id != new.id.as_str());
+        Ok(if later.any(|later| later.key.grace_ends_at == grace) { None } else { Some(restored) })
     }
 
     fn restoration(&self, old: &mut Known, end: Option<Timestamp>) -> WantedWrite {
@@ -192,6 +177,12 @@ impl Known {
 }
 
 impl Pair {
+    /// The expiry that the old key had before the rotation gave it an end of grace, if it still has that.
+    fn expiry_before(&self) -> Option<Restored> {
+        let (end, rotated) = (self.old.record.expires_at, self.new.record.rotated);
+        (end.is_some() && end == rotated.grace_ends_at).then_some(Restored(rotated.predecessor_expires_at))
+    }
+
     fn ended(self, effect: Effect) -> EndedRotation {
         EndedRotation::new(self.old.into_info(), self.new.into_info(), effect)
     }

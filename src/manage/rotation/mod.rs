@@ -2,7 +2,6 @@
 
 mod begin;
 mod finish;
-mod grace;
 mod pair;
 mod request;
 mod status;

@@ -8,10 +8,13 @@ use crate::{
         manager::{KeyManager, LARGEST_PAGE, cursor},
         policy::{KeyAction, Target},
     },
-    record::{KeyRecord, OwnerStatus},
+    record::{KeyRecord, KeyRow, OwnerStatus},
     store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness},
     time::{ClockReading, Timestamp},
 };
+
+/// Rotations of one key that came to nothing, as far as they are looked at.
+pub(super) const MOST_SUCCESSORS: usize = 20;
 
 /// A key and whether its owner may use it.
 #[derive(Clone)]
@@ -135,7 +138,7 @@ impl KeyManager {
         at: Timestamp,
     ) -> Result<Option<FoundKey>, ManageError> {
         let query = KeyQuery { liveness: Some(Liveness::Live), limit: 1, ..self.successors_of(id) };
-        Ok(self.successors(&query, at).await?.0.pop().map(found))
+        Ok(self.successors(&query, at).await?.0.pop().map(FoundKey::from))
     }
 
     /// The key that was made last to replace this one.
@@ -155,13 +158,29 @@ impl KeyManager {
             let (rows, more) = self.successors(&query, self.0.clock.now()).await?;
             query.after = rows.last().filter(|_| more).map(cursor).transpose()?;
             for row in rows {
-                last.push_front(found(row));
+                last.push_front(FoundKey::from(row));
                 last.truncate(most);
             }
             if query.after.is_none() {
                 return Ok(last.into());
             }
         }
+    }
+
+    /// The expiry that a key has but for ends of grace that were left behind by rotations of which the new key was only
+    /// revoked, or expired.
+    pub(super) async fn own_expiry(&self, key: &KeyRecord) -> Result<Option<Timestamp>, ManageError> {
+        let mut end = key.expires_at.map(Timestamp::as_millis);
+        for found in self.last_successors(&key.id, MOST_SUCCESSORS).await? {
+            let FoundKey { key: KeyRow { grace_ends_at, predecessor_expires_at, .. }, .. } = found;
+            match grace_ends_at {
+                None => {}
+                Some(_) if grace_ends_at == end => end = predecessor_expires_at,
+                // Somebody chose another one since.
+                Some(_) => break,
+            }
+        }
+        end.map(Timestamp::from_millis).transpose().map_err(ManageError::corrupt)
     }
 
     fn successors_of(&self, id: &KeyId) -> KeyQuery {
@@ -174,8 +193,4 @@ impl KeyManager {
         rows.retain(|row| row.key.organization == self.0.organization.as_str());
         Ok((rows, more))
     }
-}
-
-fn found(row: ListedKey) -> FoundKey {
-    FoundKey { key: row.key, owner: row.owner }
 }

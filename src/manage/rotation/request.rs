@@ -1,6 +1,9 @@
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::{
+    audit::Action,
     key::{KeyId, redact},
     owner::TeamId,
     record::Labels,
@@ -43,6 +46,16 @@ pub(in crate::manage) enum SuccessorExpiry {
 }
 
 impl RotateKey {
+    /// All that it asks for, to tell a repeat from another request.
+    pub(in crate::manage) fn asked(&self) -> impl Serialize {
+        let Self { id, into_team, name, labels, scopes, expiry, old_key_ends_at, idempotency_key: _ } = self;
+        let expiry = match *expiry {
+            SuccessorExpiry::AsBefore => (false, None),
+            SuccessorExpiry::At(end) => (true, end),
+        };
+        (Action::KEY_ROTATION_BEGUN, id, into_team, name, labels, scopes, expiry, old_key_ends_at)
+    }
+
     /// A new key in the place of this one: of the same owner, with its name, labels, scopes and expiry.
     pub const fn of(old: KeyId) -> Self {
         Self {
@@ -85,7 +98,7 @@ impl RotateKey {
 
     /// The first moment at which the new key is refused, or `None` for a key that does not expire. Default: what the old
     /// key had before the rotation, and before any earlier one whose new key was revoked or expired and which left an end
-    /// of grace behind. The audit trail says what that was; where it goes not far enough back, an expiry has to be named.
+    /// of grace behind.
     ///
     /// A key that acts cannot give the new one a longer life than the old one had; people and the system can.
     pub fn expires_at(mut self, end: impl Into<Option<Timestamp>>) -> Self {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    audit::{Action, Event, EventRow, Notifier, Subject},
+    audit::{Action, Audience, Event, EventRow, Notifier, Subject},
     background::{Background, take_turns},
     key::KeyId,
     log::{Repeated, log},
@@ -279,28 +279,15 @@ impl Line {
         self.is_known = true;
         let (key, count) = (self.asked.as_ref().map(KeyId::as_str), std::mem::take(&mut self.count));
         let said = Said { action: self.action, reason: self.reason, key, count };
+        // Of what does not exist or is hidden only those may know who see all of the organization.
+        let is_public = ![NOT_FOUND, OTHER_ACTORS, VARIOUS].contains(&self.reason);
+        let audience = if is_public { Audience::Subject } else { Audience::Organization };
         // Fails only on maps whose keys are no strings; there is none.
         let said = serde_json::to_string(&said).unwrap_or_default();
         Event::new(organization, self.last_at.min(now), actor, Action::MANAGE_DENIED, self.subject.clone())
             .with_change(None, Some(said))
             .with_source(self.source.clone())
-    }
-}
-
-/// Whether an event tells of something that only those may know who see all of the organization.
-pub(in crate::manage) fn is_for_the_organization(event: &Event) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Said {
-        reason: String,
-    }
-    if event.action == Action::ATTEMPT_DROPPED {
-        // They may have been of any key.
-        return true;
-    }
-    event.action == Action::MANAGE_DENIED && {
-        let said = event.after.as_deref().map(serde_json::from_str::<Said>);
-        // What cannot be read is not shown either.
-        !matches!(said, Some(Ok(Said { reason })) if reason != NOT_FOUND && reason != OTHER_ACTORS && reason != VARIOUS)
+            .with_audience(audience)
     }
 }
 

@@ -3,12 +3,9 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
 };
 
-use super::{
-    denials::is_for_the_organization,
-    query::{AuditEntry, AuditQuery, EventPage},
-};
+use super::query::{AuditEntry, AuditQuery, EventPage};
 use crate::{
-    audit::{Event, EventRow, Subject},
+    audit::{Audience, Event, EventRow, Subject},
     key::KeyId,
     manage::{
         actor::Actor,
@@ -93,7 +90,7 @@ impl KeyManager {
 
     /// Whether the actor, who may see the trail of whoever an event is about, may see this event too.
     pub(in crate::manage) fn may_see_event(&self, actor: &Actor, event: &Event) -> bool {
-        !is_for_the_organization(event) || self.allows(actor, KeyAction::Audit, &Target::Organization)
+        event.audience == Audience::Subject || self.allows(actor, KeyAction::Audit, &Target::Organization)
     }
 
     /// What the actor may see, up to the limit of the query, and after which of it more follows. Of what it may not see

@@ -137,6 +137,36 @@ async fn a_key_of_a_suspended_owner_is_unauthorized() {
 }
 
 #[tokio::test]
+async fn a_key_that_the_plan_does_not_include_is_unauthorized() {
+    let detail = "The plan does not include this API key at the moment; keep the key and upgrade the plan, or ask an \
+                  administrator of the organization.";
+    assert_eq!(answer_when(AuthErrorKind::OwnerPlanSuspended).await, unauthorized(detail, "owner_plan_suspended"));
+}
+
+#[tokio::test]
+async fn a_key_of_a_closed_owner_is_unauthorized() {
+    let detail = "The user or team that owns this API key is closed, so the key will not work again; use a key of \
+                  another owner.";
+    assert_eq!(answer_when(AuthErrorKind::OwnerClosed).await, unauthorized(detail, "owner_closed"));
+}
+
+#[tokio::test]
+async fn a_paused_key_is_unauthorized() {
+    let detail = "The API key is paused; keep it, and ask an administrator of the organization to resume it.";
+    let refusal = Refusal::new(RefusalCode::KeyPaused);
+    let response = refusal.clone().into_response_to(&request(&[BEARER]));
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"api\", error=\"invalid_token\"");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let body = std::str::from_utf8(response.body()).unwrap();
+    let expected = format!("\"status\":401,\"detail\":\"{detail}\",\"code\":\"key_paused\"}}");
+    assert!(body.ends_with(&expected), "{body}");
+    let call = refusal.into_response_to(&call(&[BEARER]));
+    assert_eq!((call.status(), &call.headers()["grpc-status"]), (StatusCode::OK, &"16".parse().unwrap()));
+    assert_eq!(Details::read(call.headers()["grpc-status-details-bin"].to_str().unwrap()).reason, "KEY_PAUSED");
+}
+
+#[tokio::test]
 async fn what_cannot_be_checked_is_unavailable_and_never_unauthorized() {
     for (kind, detail, code) in [
         (
@@ -271,6 +301,21 @@ async fn a_grpc_call_is_refused_in_trailers() {
 }
 
 #[tokio::test]
+async fn a_grpc_call_is_told_what_stops_the_owner() {
+    for (kind, reason) in [
+        (AuthErrorKind::OwnerClosed, "OWNER_CLOSED"),
+        (AuthErrorKind::OwnerPlanSuspended, "OWNER_PLAN_SUSPENDED"),
+        (AuthErrorKind::OwnerSuspended, "OWNER_SUSPENDED"),
+    ] {
+        let script = Script::refusing(move || AuthError::new(kind));
+        let response = send(gate(Inner::new(), &script, |_| {}), call(&[BEARER])).await;
+        assert_eq!((response.status(), &response.headers()["grpc-status"]), (StatusCode::OK, &"16".parse().unwrap()));
+        assert_eq!(Details::read(response.headers()["grpc-status-details-bin"].to_str().unwrap()).reason, reason);
+        assert!(http_body::Body::is_end_stream(response.body()));
+    }
+}
+
+#[tokio::test]
 async fn grpc_statuses_are_those_of_the_protocol() {
     let status = async |script: Script, lines: &[(&str, &str)]| {
         let response = send(gate(Inner::new(), &script, |_| {}), call(lines)).await;
@@ -283,6 +328,8 @@ async fn grpc_statuses_are_those_of_the_protocol() {
         (AuthErrorKind::Malformed(MalformedReason::Quotes), "16"),
         (AuthErrorKind::Invalid, "16"),
         (AuthErrorKind::Expired, "16"),
+        (AuthErrorKind::OwnerClosed, "16"),
+        (AuthErrorKind::OwnerPlanSuspended, "16"),
         (AuthErrorKind::OwnerSuspended, "16"),
         (AuthErrorKind::Overloaded, "14"),
         (AuthErrorKind::Starved, "14"),
@@ -297,6 +344,7 @@ async fn grpc_statuses_are_those_of_the_protocol() {
     for (code, expected) in [
         (RefusalCode::InsufficientRole, "7"),
         (RefusalCode::InsufficientScope, "7"),
+        (RefusalCode::KeyPaused, "16"),
         (RefusalCode::PlanRequired, "7"),
         (RefusalCode::WrongKeyKind, "7"),
         (RefusalCode::WrongTeam, "7"),

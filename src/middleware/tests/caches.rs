@@ -111,8 +111,11 @@ async fn what_a_layer_refuses() {
         (AuthErrorKind::Expired, RefusalCode::KeyExpired),
         (AuthErrorKind::Invalid, RefusalCode::InvalidKey),
         (AuthErrorKind::Malformed(MalformedReason::Checksum), RefusalCode::MalformedKey),
+        (AuthErrorKind::OwnerClosed, RefusalCode::OwnerClosed),
+        (AuthErrorKind::OwnerPlanSuspended, RefusalCode::OwnerPlanSuspended),
         (AuthErrorKind::OwnerSuspended, RefusalCode::OwnerSuspended),
         (AuthErrorKind::Overloaded, RefusalCode::Overloaded),
+        (AuthErrorKind::Paused, RefusalCode::KeyPaused),
         (AuthErrorKind::Revoked, RefusalCode::KeyRevoked),
         (AuthErrorKind::StoreUnavailable, RefusalCode::StoreUnavailable),
     ] {

@@ -202,7 +202,7 @@ fn accepted_of(of: &str) -> Accepted {
     let claims = Claims {
         owner: SharedOwner::new(owner),
         key: crate::key::KeyId::new("AAECAwQFBgcICQoLDA0O").unwrap(),
-        key_name: "".into(),
+        texts: crate::principal::Texts::new("", None),
         scopes: Scopes::all(),
         expires_at: None,
         proved_by: OURS,

@@ -41,7 +41,7 @@ pub(super) fn proved_by(id: u32, user: &str) -> Principal {
             owner: Owner::User(UserId::new(user).unwrap()),
         }),
         key: KeyId::new("AAECAwQFBgcICQoLDA0O").unwrap(),
-        key_name: "".into(),
+        texts: crate::principal::Texts::new("", None),
         scopes: Scopes::all(),
         expires_at: None,
         proved_by: id,

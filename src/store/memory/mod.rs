@@ -9,13 +9,13 @@ use std::{
 
 use self::tables::Tables;
 use super::{
-    Applied, Change, Changes, EventQuery, Exported, FoundKey, Head, HeadCell, KeyQuery, KeyReader, KeyStore, Ledger,
-    ListedKey, OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EventQuery, Exported, FoundKey, FoundOwner, Head, HeadCell, KeyQuery, KeyReader,
+    KeyStore, Ledger, ListedKey, OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
+    Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
 };
@@ -93,8 +93,8 @@ impl KeyStore for MemoryStore {
         Ok(self.tables().list(query, now))
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
-        Ok(self.tables().owner(owner))
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
+        Ok(self.tables().found_owner(owner))
     }
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {

@@ -4,6 +4,7 @@ use super::tables::{Logged, Tables, Written};
 use crate::{
     audit::EventRow,
     key::KeyId,
+    owner::OrganizationId,
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write,
@@ -18,6 +19,7 @@ struct Staged<'a> {
     at: Timestamp,
     keys: HashMap<String, KeyRow>,
     owners: HashMap<OwnerRef, OwnerStatusRow>,
+    organizations: HashMap<OrganizationId, OwnerStatusRow>,
     events: Vec<EventRow>,
     log: Vec<Logged>,
 }
@@ -37,11 +39,13 @@ pub(super) fn apply(tables: &mut Tables, change: &Change) -> Result<Applied, Sto
 
 impl<'a> Staged<'a> {
     fn new(tables: &'a Tables, at: Timestamp) -> Self {
-        Self { tables, at, keys: HashMap::new(), owners: HashMap::new(), events: Vec::new(), log: Vec::new() }
+        let (keys, owners, organizations) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { tables, at, keys, owners, organizations, events: Vec::new(), log: Vec::new() }
     }
 
     fn into_written(self) -> Written {
-        Written { keys: self.keys.into_values().collect(), owners: self.owners, events: self.events, log: self.log }
+        let Self { keys, owners, organizations, events, log, .. } = self;
+        Written { keys: keys.into_values().collect(), owners, organizations, events, log }
     }
 
     fn check(&self, guards: &[Guard]) -> Result<(), StoreError> {
@@ -72,7 +76,7 @@ impl<'a> Staged<'a> {
                     let succeeds = |key: &KeyRow| key.replaces.as_deref() == Some(id.as_str());
                     (!self.tables.keys().any(|key| succeeds(key) && key.is_live(self.at)), Conflict::Successor)
                 }
-                Guard::OwnerActive(owner) => (self.owner(owner) == OwnerStatusRow::default(), Conflict::Guard(place)),
+                Guard::OwnerActive(owner) => (self.tables.found_owner(owner).is_active(), Conflict::Guard(place)),
             };
             if !holds {
                 return Err(StoreError::conflict(conflict));
@@ -86,6 +90,7 @@ impl<'a> Staged<'a> {
             Write::Insert(row) => self.insert(row),
             Write::Update(update) => self.update(update),
             Write::Revoke { organization, id, by } => self.revoke(organization.as_str(), id, by),
+            Write::Organization(organization, change) => self.change_organization(organization, *change),
             Write::Owner(owner, change) => self.change_owner(owner, *change),
         }
         .map_err(StoreError::conflict)?;
@@ -108,7 +113,7 @@ impl<'a> Staged<'a> {
     }
 
     fn insert(&mut self, row: &KeyRow) -> Result<Effect, Conflict> {
-        if self.keys.contains_key(&row.id) || self.tables.key(&row.id).is_some() {
+        if self.keys.contains_key(&row.id) || !self.tables.is_free(&row.id) {
             return Err(Conflict::IdTaken);
         }
         self.keys.insert(row.id.clone(), KeyRow { version: 1, ..row.clone() });
@@ -157,6 +162,17 @@ impl<'a> Staged<'a> {
         }
         self.owners.insert(owner.clone(), after);
         self.log.push(Logged::Owner(owner.clone()));
+        Ok(Effect::Changed)
+    }
+
+    fn change_organization(&mut self, of: &OrganizationId, change: OwnerChange) -> Result<Effect, Conflict> {
+        let before = self.organizations.get(of).copied().unwrap_or_else(|| self.tables.organization(of));
+        let after = change.applied_to(before, self.at)?;
+        if after == before {
+            return Ok(Effect::Unchanged);
+        }
+        self.organizations.insert(of.clone(), after);
+        self.log.push(Logged::Organization(of.clone()));
         Ok(Effect::Changed)
     }
 }

@@ -4,14 +4,14 @@ use super::{
     event_rows::insert_events,
     failure::Failure,
     key_rows::column,
-    owner_rows::owner_status,
+    owner_rows::{Parameters, found_owner},
     session::Session,
     sql::{Query, Sql},
+    time::IsTime,
     writes::{revocations, revoke_all, write},
 };
 use crate::{
-    record::OwnerStatusRow,
-    store::{Applied, Change, Conflict, Effect, Guard, created_by},
+    store::{Applied, Change, Conflict, Effect, Guard, StatusOf, created_by},
     time::Timestamp,
 };
 
@@ -21,10 +21,10 @@ pub(super) async fn apply(session: &Session<'_>, sql: &Sql, change: &Change) -> 
     if let Some(row) = session.row(&sql.applied, &[&id.as_slice()]).await? {
         return effects(column(&row, 0)?);
     }
-    if let Some(dedupe) = &change.dedupe
-        && is_true(session, &sql.is_replay, &[dedupe]).await?
+    if let Some(request) = &change.idempotency
+        && let Some(done) = session.row(&sql.done_under, &[&request.key]).await?
     {
-        return Err(Conflict::Replay.into());
+        return Err(request.used_for(column(&done, 0)?, column(&done, 1)?).into());
     }
     for (place, guard) in change.guards.iter().enumerate() {
         check(session, sql, place, guard, change.at).await?;
@@ -45,7 +45,9 @@ pub(super) async fn apply(session: &Session<'_>, sql: &Sql, change: &Change) -> 
     let written = change.writes.iter().zip(&applied.effects).filter(|(_, outcome)| **outcome == Effect::Changed);
     let events: Vec<_> = written.map(|(audited, _)| &audited.event).collect();
     insert_events(session, sql, &events).await?;
-    let row: [&(dyn ToSql + Sync); 4] = [&id.as_slice(), &change.at.as_millis(), &change.dedupe, &letters(&applied)];
+    let (key, digest) = change.idempotency.as_ref().map(|request| (&request.key, request.digest.as_slice())).unzip();
+    let (at, key_made, letters) = (change.at.as_millis().written(), change.key_made(), letters(&applied));
+    let row: [&(dyn ToSql + Sync); 6] = [&id.as_slice(), &at, &key, &digest, &key_made, &letters];
     session.execute(&sql.remember, &row).await?;
     Ok(applied)
 }
@@ -68,10 +70,12 @@ fn effects(letters: &str) -> Result<Applied, Failure> {
 }
 
 async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
+    let at = at.as_millis().written();
     let (holds, conflict) = match guard {
         Guard::IssuedBelow { by, since, until, limit } => {
             let (organization, owner, person) = (by.organization.as_str(), &by.owner, created_by(&by.owner));
-            let (since, until, limit) = (since.as_millis(), until.as_millis(), i64::from(*limit));
+            let (since, until) = (since.as_millis().written(), until.as_millis().written());
+            let limit = i64::from(*limit);
             let made: [&(dyn ToSql + Sync); 7] =
                 [&organization, &owner.kind().as_str(), &owner.id(), &person, &since, &until, &limit];
             (is_true(session, &sql.issued_below, &made).await?, Conflict::Guard(place))
@@ -79,21 +83,21 @@ async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at
         Guard::LiveKeysBelow { owner: of, limit } => {
             let (organization, owner) = (of.organization.as_str(), &of.owner);
             let live: [&(dyn ToSql + Sync); 5] =
-                [&organization, &owner.kind().as_str(), &owner.id(), &at.as_millis(), &i64::from(*limit)];
+                [&organization, &owner.kind().as_str(), &owner.id(), &at, &i64::from(*limit)];
             (is_true(session, &sql.live_keys_below, &live).await?, Conflict::Guard(place))
         }
         Guard::Live(id) => {
-            let is_live = is_true(session, &sql.is_live, &[&id.as_str(), &at.as_millis()]).await?;
+            let is_live = is_true(session, &sql.is_live, &[&id.as_str(), &at]).await?;
             (is_live, Conflict::Guard(place))
         }
         Guard::NoLiveSuccessor(id) => {
-            let has_one = is_true(session, &sql.has_live_successor, &[&id.as_str(), &at.as_millis()]).await?;
+            let has_one = is_true(session, &sql.has_live_successor, &[&id.as_str(), &at]).await?;
             (!has_one, Conflict::Successor)
         }
-        Guard::OwnerActive(of) => {
-            let status = owner_status(session, sql, of).await?;
-            (status == OwnerStatusRow::default(), Conflict::Guard(place))
-        }
+        Guard::OwnerActive(of) => (
+            found_owner(&session.rows(&sql.statuses, &StatusOf::owner(of).parameters()).await?)?.is_active(),
+            Conflict::Guard(place),
+        ),
     };
     if holds { Ok(()) } else { Err(conflict.into()) }
 }

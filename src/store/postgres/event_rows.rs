@@ -2,9 +2,10 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     failure::Failure,
-    key_rows::column,
+    key_rows::{column, time},
     session::{Session, Sessions},
     sql::Sql,
+    time::IsTime,
 };
 use crate::{audit::EventRow, store::EventQuery, time::Timestamp};
 
@@ -17,7 +18,7 @@ pub(super) async fn insert_events(session: &Session<'_>, sql: &Sql, events: &[&E
     let text = |of: fn(&EventRow) -> &str| events.iter().map(|event| of(event)).collect::<Vec<_>>();
     let optional =
         |of: fn(&EventRow) -> &Option<String>| events.iter().map(|event| of(event).as_deref()).collect::<Vec<_>>();
-    let at: Vec<i64> = events.iter().map(|event| event.at).collect();
+    let at: Vec<_> = events.iter().map(|event| event.at.written()).collect();
     session
         .execute(
             &sql.insert_events,
@@ -32,6 +33,7 @@ pub(super) async fn insert_events(session: &Session<'_>, sql: &Sql, events: &[&E
                 &optional(|event| &event.before),
                 &optional(|event| &event.after),
                 &optional(|event| &event.source),
+                &text(|event| &event.audience),
             ],
         )
         .await?;
@@ -56,8 +58,8 @@ pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -
         &query.actor.as_ref().map(ToString::to_string),
         &query.action,
         &query.source,
-        &query.from.map(Timestamp::as_millis),
-        &query.until.map(Timestamp::as_millis),
+        &query.from.map(Timestamp::as_millis).written(),
+        &query.until.map(Timestamp::as_millis).written(),
         &(i64::from(query.limit) + 1),
         &query.attempts,
     ];
@@ -68,7 +70,7 @@ pub(super) fn event_row(row: &Row) -> Result<EventRow, Failure> {
     Ok(EventRow {
         sequence: column(row, 0)?,
         organization: column(row, 1)?,
-        at: column(row, 2)?,
+        at: time(row, 2)?,
         actor: column(row, 3)?,
         action: column(row, 4)?,
         key: column(row, 5)?,
@@ -77,5 +79,6 @@ pub(super) fn event_row(row: &Row) -> Result<EventRow, Failure> {
         before: column(row, 8)?,
         after: column(row, 9)?,
         source: column(row, 10)?,
+        audience: column(row, 11)?,
     })
 }

@@ -3,12 +3,12 @@ use tokio_postgres::{Row, types::ToSql};
 use super::{
     event_rows::event_row,
     failure::Failure,
-    key_rows::{column, key_row, status},
+    key_rows::{column, key_row, status, time},
     session::Sessions,
     sql::{Query, Sql},
 };
 use crate::{
-    store::{Exported, MetaRow, OwnerRow, Place, Rows},
+    store::{Exported, MetaRow, OwnerRow, Place, Rows, Tombstone},
     usage::UsageRow,
 };
 
@@ -27,6 +27,10 @@ pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Place, limit: 
         Place::Keys(after) => {
             let (place, first) = text(after);
             Rows::Keys(read(sessions, &sql.export_keys, &[&place, &first, &most], key_row).await?)
+        }
+        Place::Tombstones(after) => {
+            let (place, first) = text(after);
+            Rows::Tombstones(read(sessions, &sql.export_tombstones, &[&place, &first, &most], tombstone).await?)
         }
         Place::Usage(after) => {
             let ([key, outcome, source], first) = words(after);
@@ -69,6 +73,16 @@ fn owner_row(row: &Row) -> Result<OwnerRow, Failure> {
     Ok(OwnerRow { organization: column(row, 0)?, kind: column(row, 1)?, id: column(row, 2)?, status })
 }
 
+fn tombstone(row: &Row) -> Result<Tombstone, Failure> {
+    Ok(Tombstone {
+        id: column(row, 0)?,
+        organization: column(row, 1)?,
+        lineage: column(row, 2)?,
+        created_via_key: column(row, 3)?,
+        revoked_at: time(row, 4)?,
+    })
+}
+
 pub(super) fn usage_row(row: &Row) -> Result<UsageRow, Failure> {
     let key: String = column(row, 0)?;
     Ok(UsageRow {
@@ -76,7 +90,7 @@ pub(super) fn usage_row(row: &Row) -> Result<UsageRow, Failure> {
         outcome: column(row, 1)?,
         source: column(row, 2)?,
         count: column(row, 3)?,
-        first_at: column(row, 4)?,
-        last_at: column(row, 5)?,
+        first_at: time(row, 4)?,
+        last_at: time(row, 5)?,
     })
 }

@@ -2,14 +2,15 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     failure::Failure,
-    key_rows::column,
+    key_rows::{column, key_parameters},
     session::Session,
     sql::{Query, Sql},
+    time::IsTime,
 };
 use crate::{
     audit::EventRow,
     record::KeyRow,
-    store::{MetaRow, OwnerRow, Place, Rows},
+    store::{MetaRow, OwnerRow, Place, Rows, Tombstone},
     usage::UsageRow,
 };
 
@@ -19,6 +20,7 @@ pub(super) async fn import(session: &Session<'_>, sql: &Sql, rows: &Rows) -> Res
         Rows::Meta(rows) => import_meta(session, sql, rows).await,
         Rows::Owners(rows) => import_owners(session, sql, rows).await,
         Rows::Keys(rows) => import_keys(session, sql, rows).await,
+        Rows::Tombstones(rows) => import_tombstones(session, sql, rows).await,
         Rows::Usage(rows) => import_usage(session, sql, rows).await,
         Rows::Events(rows) => import_events(session, sql, rows).await,
     }
@@ -60,37 +62,31 @@ async fn import_owners(session: &Session<'_>, sql: &Sql, rows: &[OwnerRow]) -> R
         &all(rows, |row| &row.organization),
         &all(rows, |row| &row.kind),
         &all(rows, |row| &row.id),
-        &all(rows, |row| row.status.suspended_at),
-        &all(rows, |row| row.status.plan_held_at),
-        &all(rows, |row| row.status.closed_at),
+        &all(rows, |row| row.status.suspended_at.written()),
+        &all(rows, |row| row.status.plan_suspended_at.written()),
+        &all(rows, |row| row.status.closed_at.written()),
     ];
     let place = |row: &Row| Ok(Place::Owners(Some((column(row, 0)?, column(row, 1)?, column(row, 2)?))));
     insert(session, &sql.import_owners, &sql.differing_owners, &columns, rows.len(), place).await
 }
 
 async fn import_keys(session: &Session<'_>, sql: &Sql, rows: &[KeyRow]) -> Result<u64, Failure> {
-    let columns: [&(dyn ToSql + Sync); 18] = [
-        &all(rows, |row| &row.organization),
-        &all(rows, |row| &row.id),
-        &all(rows, |row| &row.kind),
-        &all(rows, |row| &row.owner),
-        &all(rows, |row| &row.name),
-        &all(rows, |row| &row.labels),
-        &all(rows, |row| &row.hash),
-        &all(rows, |row| row.tag.as_slice()),
-        &all(rows, |row| row.pepper_id),
-        &all(rows, |row| &row.scopes),
-        &all(rows, |row| &row.created_by),
-        &all(rows, |row| &row.created_via_key),
-        &all(rows, |row| row.created_at),
-        &all(rows, |row| row.expires_at),
-        &all(rows, |row| row.revoked_at),
-        &all(rows, |row| &row.revoked_by),
-        &all(rows, |row| &row.replaces),
-        &all(rows, |row| row.version),
-    ];
+    let columns = key_parameters(rows);
+    let columns = columns.each_ref().map(|column| &**column as &(dyn ToSql + Sync));
     let place = |row: &Row| Ok(Place::Keys(Some(column(row, 0)?)));
-    insert(session, &sql.import_keys, &sql.differing_keys, &columns, rows.len(), place).await
+    insert(session, &sql.insert_keys, &sql.differing_keys, &columns, rows.len(), place).await
+}
+
+async fn import_tombstones(session: &Session<'_>, sql: &Sql, rows: &[Tombstone]) -> Result<u64, Failure> {
+    let columns: [&(dyn ToSql + Sync); 5] = [
+        &all(rows, |row| &row.id),
+        &all(rows, |row| &row.organization),
+        &all(rows, |row| &row.lineage),
+        &all(rows, |row| &row.created_via_key),
+        &all(rows, |row| row.revoked_at.written()),
+    ];
+    let place = |row: &Row| Ok(Place::Tombstones(Some(column(row, 0)?)));
+    insert(session, &sql.import_tombstones, &sql.differing_tombstones, &columns, rows.len(), place).await
 }
 
 async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Result<u64, Failure> {
@@ -99,18 +95,18 @@ async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Re
         &all(rows, |row| &row.outcome),
         &all(rows, |row| &row.source),
         &all(rows, |row| row.count),
-        &all(rows, |row| row.first_at),
-        &all(rows, |row| row.last_at),
+        &all(rows, |row| row.first_at.written()),
+        &all(rows, |row| row.last_at.written()),
     ];
     let place = |row: &Row| Ok(Place::Usage(Some((column(row, 0)?, column(row, 1)?, column(row, 2)?))));
     insert(session, &sql.import_usage, &sql.differing_usage, &columns, rows.len(), place).await
 }
 
 async fn import_events(session: &Session<'_>, sql: &Sql, rows: &[EventRow]) -> Result<u64, Failure> {
-    let columns: [&(dyn ToSql + Sync); 11] = [
+    let columns: [&(dyn ToSql + Sync); 12] = [
         &all(rows, |row| row.sequence),
         &all(rows, |row| &row.organization),
-        &all(rows, |row| row.at),
+        &all(rows, |row| row.at.written()),
         &all(rows, |row| &row.actor),
         &all(rows, |row| &row.action),
         &all(rows, |row| &row.key),
@@ -119,6 +115,7 @@ async fn import_events(session: &Session<'_>, sql: &Sql, rows: &[EventRow]) -> R
         &all(rows, |row| &row.before),
         &all(rows, |row| &row.after),
         &all(rows, |row| &row.source),
+        &all(rows, |row| &row.audience),
     ];
     let place = |row: &Row| Ok(Place::Events(Some(column(row, 0)?)));
     let written = insert(session, &sql.import_events, &sql.differing_events, &columns, rows.len(), place).await?;

@@ -1,60 +1,110 @@
-use tokio_postgres::Row;
+use std::collections::BTreeMap;
 
-use super::{failure::Failure, link::Link};
-use crate::{
-    key::KeyId,
-    record::{KeyRow, OwnerStatusRow},
-    store::FoundKey,
+use tokio_postgres::{
+    Row,
+    types::{Json, ToSql, Type},
 };
 
-/// How many columns [`found_key`] reads; what follows is the caller's.
-pub(super) const FOUND_COLUMNS: usize = 21;
+use super::{failure::Failure, time::IsTime};
+use crate::{
+    record::{KeyRow, OwnerStatusRow, with_key_columns},
+    store::FoundKey,
+};
 
 /// A column of a row; corrupt if it holds what was never written there.
 pub(super) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, place: usize) -> Result<T, Failure> {
     row.try_get(place).map_err(|error| Failure::Corrupt(error.into()))
 }
 
-pub(super) async fn find(link: &Link, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
-    let rows = link.ask(&[&id.as_str()]).await?;
-    let row = rows.first().ok_or_else(|| Failure::Corrupt("a look-up without an answer".into()))?;
-    if column::<Option<&str>>(row, 1)?.is_some() { found_key(row).map(Some) } else { Ok(None) }
+/// The same of a time, or of none where there may be none.
+pub(super) fn time<T: IsTime>(row: &Row, place: usize) -> Result<T, Failure> {
+    Ok(T::read(column(row, place)?))
 }
+
+/// The columns of a key, as a list.
+macro_rules! key_columns {
+    () => { with_key_columns!(key_columns) };
+    ($first:ident: $_:ident, $($name:ident: $__:ident),+) => { concat!(stringify!($first), $(", ", stringify!($name)),+) };
+}
+
+/// The same as [`key_row`] reads them, of a table of this name.
+macro_rules! read_key_columns {
+    () => { with_key_columns!(read_key_columns) };
+    ($first:ident: $_:ident, $($name:ident: $kind:ident),+) => {
+        concat!("k.", stringify!($first), $(", ", read_key_columns!(@$kind $name)),+)
+    };
+    (@Words $name:ident) => { concat!("pg_catalog.array_to_string(k.", stringify!($name), ", ' ')") };
+    (@$_:ident $name:ident) => { concat!("k.", stringify!($name)) };
+}
+
+/// The same out of rows `k` in which each has the type of its parameter, in the types of the table.
+macro_rules! given_key_columns {
+    () => { with_key_columns!(given_key_columns) };
+    ($first:ident: $_:ident, $($name:ident: $kind:ident),+) => {
+        concat!("k.", stringify!($first), $(", ", given_key_columns!(@$kind $name)),+)
+    };
+    (@Words $name:ident) => { concat!("pg_catalog.string_to_array(k.", stringify!($name), ", ' ')") };
+    (@Json $name:ident) => { concat!("k.", stringify!($name), "::pg_catalog.jsonb") };
+    (@$_:ident $name:ident) => { concat!("k.", stringify!($name)) };
+}
+
+pub(super) use {given_key_columns, key_columns, read_key_columns};
+
+macro_rules! read_and_write {
+    ($($name:ident: $kind:ident),+) => {
+        const KEY_COLUMNS: usize = [$(stringify!($name)),+].len();
+
+        /// The types of parameters that are keys, an array for each column.
+        pub(super) const KEYS: &[Type] = &[$(read_and_write!(@type $kind)),+];
+
+        /// The columns of a key, which come first.
+        pub(super) fn key_row(row: &Row) -> Result<KeyRow, Failure> {
+            let mut places = 0..;
+            let mut next = || places.next().unwrap_or_default();
+            Ok(KeyRow { $($name: read_and_write!(@read $kind row, next())),+ })
+        }
+
+        pub(super) fn key_parameters(rows: &[KeyRow]) -> [Box<dyn ToSql + Sync + Send + '_>; KEY_COLUMNS] {
+            [$(Box::new(rows.iter().map(|row| read_and_write!(@write $kind row.$name)).collect::<Vec<_>>())),+]
+        }
+    };
+    (@type Bytes) => { Type::BYTEA_ARRAY };
+    (@type Number) => { Type::INT8_ARRAY };
+    (@type Tag) => { Type::BYTEA_ARRAY };
+    (@type Time) => { Type::TIMESTAMPTZ_ARRAY };
+    (@type $_:ident) => { Type::TEXT_ARRAY };
+    (@read Json $row:ident, $place:expr) => { labels(column($row, $place)?)? };
+    (@read Tag $row:ident, $place:expr) => { tag(column($row, $place)?)? };
+    (@read Time $row:ident, $place:expr) => { time($row, $place)? };
+    (@read $_:ident $row:ident, $place:expr) => { column($row, $place)? };
+    (@write Tag $value:expr) => { $value.as_slice() };
+    (@write Time $value:expr) => { $value.written() };
+    (@write $_:ident $value:expr) => { &$value };
+}
+
+with_key_columns!(read_and_write);
+
+/// How many columns [`found_key`] reads; what follows is the caller's.
+pub(super) const FOUND_COLUMNS: usize = KEY_COLUMNS + 6;
 
 pub(super) fn found_key(row: &Row) -> Result<FoundKey, Failure> {
-    Ok(FoundKey { key: key_row(row)?, owner: status(row, 18)? })
+    Ok(FoundKey { key: key_row(row)?, owner: status(row, KEY_COLUMNS)?, organization: status(row, KEY_COLUMNS + 3)? })
 }
 
-/// The columns of a key, which come first.
-pub(super) fn key_row(row: &Row) -> Result<KeyRow, Failure> {
-    let tag: &[u8] = column(row, 7)?;
-    Ok(KeyRow {
-        organization: column(row, 0)?,
-        id: column(row, 1)?,
-        kind: column(row, 2)?,
-        owner: column(row, 3)?,
-        name: column(row, 4)?,
-        labels: column(row, 5)?,
-        hash: column(row, 6)?,
-        tag: tag.try_into().map_err(|_| Failure::Corrupt("a tag has 4 bytes".into()))?,
-        pepper_id: column(row, 8)?,
-        scopes: column(row, 9)?,
-        created_by: column(row, 10)?,
-        created_via_key: column(row, 11)?,
-        created_at: column(row, 12)?,
-        expires_at: column(row, 13)?,
-        revoked_at: column(row, 14)?,
-        revoked_by: column(row, 15)?,
-        replaces: column(row, 16)?,
-        version: column(row, 17)?,
-    })
+fn tag(bytes: &[u8]) -> Result<[u8; 4], Failure> {
+    bytes.try_into().map_err(|_| Failure::Corrupt("a tag has 4 bytes".into()))
+}
+
+/// A JSON object as it is kept in a row: the server has a form of its own.
+fn labels(Json(labels): Json<BTreeMap<String, String>>) -> Result<String, Failure> {
+    serde_json::to_string(&labels).map_err(|error| Failure::Corrupt(error.into()))
 }
 
 /// The three columns of an owner's status, from this place on.
 pub(super) fn status(row: &Row, place: usize) -> Result<OwnerStatusRow, Failure> {
     Ok(OwnerStatusRow {
-        suspended_at: column(row, place)?,
-        plan_held_at: column(row, place + 1)?,
-        closed_at: column(row, place + 2)?,
+        suspended_at: time(row, place)?,
+        plan_suspended_at: time(row, place + 1)?,
+        closed_at: time(row, place + 2)?,
     })
 }

@@ -5,10 +5,12 @@ use tokio_postgres::types::ToSql;
 use super::{
     apply::apply,
     event_rows::{events, insert_events},
-    key_rows::find,
+    failure::Failure,
+    key_rows::{column, found_key},
+    link::Link,
     list::list,
     log::changes_since,
-    owner_rows::standing_owner_status,
+    owner_rows::find_owner,
     session::transact,
     store::{Inner, PostgresStore},
     upkeep::{prune, put_meta_if_absent, replace_note, trail},
@@ -18,10 +20,9 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     owner::OwnerRef,
-    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Page,
-        Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
+        ListedKey, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -73,8 +74,8 @@ impl KeyStore for PostgresStore {
         Ok(page(list(&self.0.sessions, &self.0.sql, query, now).await?, query.limit))
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
-        Ok(standing_owner_status(&self.0.sessions, &self.0.sql, owner).await?)
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
+        Ok(find_owner(&self.0.sessions, &self.0.sql, owner).await?)
     }
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -117,6 +118,12 @@ impl Ledger for PostgresStore {
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         Ok(trail(&self.0.sessions, &self.0.sql, attempts, before).await?)
     }
+}
+
+async fn find(link: &Link, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
+    let rows = link.ask(&[&id.as_str()]).await?;
+    let row = rows.first().ok_or_else(|| Failure::Corrupt("a look-up without an answer".into()))?;
+    if column::<Option<&str>>(row, 1)?.is_some() { found_key(row).map(Some) } else { Ok(None) }
 }
 
 fn page<T>(mut rows: Vec<T>, limit: u16) -> Page<T> {

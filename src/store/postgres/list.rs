@@ -2,9 +2,10 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     failure::Failure,
-    key_rows::{FOUND_COLUMNS, column, found_key, status},
+    key_rows::{FOUND_COLUMNS, column, found_key, status, time},
     session::Sessions,
     sql::Sql,
+    time::IsTime,
 };
 use crate::{
     store::{KeyQuery, ListedKey, Liveness},
@@ -37,13 +38,13 @@ pub(super) async fn list(
         &query.creator.as_ref().map(ToString::to_string),
         &query.created_via_key.as_ref().map(|maker| maker.as_str()),
         &query.liveness.map(|liveness| liveness == Liveness::Live),
-        &query.unused_since.map(Timestamp::as_millis),
-        &after,
+        &query.unused_since.map(Timestamp::as_millis).written(),
+        &after.written(),
         &after_id,
-        &now.as_millis(),
+        &now.as_millis().written(),
         &(i64::from(query.limit) + 1),
         &query.predecessor.as_ref().map(|predecessor| predecessor.as_str()),
-        &query.created_before.map_or(i64::MAX, Timestamp::as_millis),
+        &query.created_before.map_or(i64::MAX, Timestamp::as_millis).written(),
     ];
     sessions.rows(statement, &params).await?.iter().map(listed_key).collect()
 }
@@ -51,16 +52,20 @@ pub(super) async fn list(
 fn listed_key(row: &Row) -> Result<ListedKey, Failure> {
     let found = found_key(row)?;
     let number = |place: usize| column::<Option<i64>>(row, FOUND_COLUMNS + place);
-    let time = |place: usize| Ok::<_, Failure>(number(place)?.and_then(|millis| Timestamp::from_millis(millis).ok()));
+    let at = |place: usize| {
+        let millis = time::<Option<i64>>(row, FOUND_COLUMNS + place)?;
+        Ok::<_, Failure>(millis.and_then(|millis| Timestamp::from_millis(millis).ok()))
+    };
     let usage = UsageTotals {
         successes: number(3)?.unwrap_or(0),
-        last_success_at: time(4)?,
+        last_success_at: at(4)?,
         failures: number(5)?.unwrap_or(0),
-        last_failure_at: time(6)?,
+        last_failure_at: at(6)?,
     };
     Ok(ListedKey {
         key: found.key,
         owner: found.owner,
+        organization: found.organization,
         creator: status(row, FOUND_COLUMNS)?,
         usage,
         successor: column(row, FOUND_COLUMNS + 7)?,

@@ -1,11 +1,7 @@
 use tokio_postgres::Row;
 
 use super::{failure::Failure, key_rows::column, link::Link};
-use crate::{
-    key::KeyId,
-    owner::{KeyKind, OrganizationId, Owner, OwnerRef},
-    store::{Changes, Head},
-};
+use crate::store::{Changed, Changes, Head};
 
 /// The column of the answer that says whether a standby gave it.
 pub(super) const STANDBY_COLUMN: usize = 2;
@@ -30,43 +26,16 @@ pub(super) async fn changes_since(link: &Link, head: Option<Head>) -> Result<Cha
 
 /// What the rows say; none if some are missing or cannot be read.
 fn changes(rows: &[Row], position: i64, now: Head) -> Result<Option<Changes>, Failure> {
-    let (mut keys, mut owners) = (Vec::new(), Vec::new());
+    let mut changed = Changed::default();
     for row in rows {
         if column::<Option<i64>>(row, 8)?.is_none() {
             return Ok(None);
         }
-        match logged(row)? {
-            Some(Logged::Key(id)) => keys.push(id),
-            Some(Logged::Owner(owner)) => owners.push(owner),
-            None => return Ok(None),
+        let [key, organization, kind, id] = [column(row, 4)?, column(row, 5)?, column(row, 6)?, column(row, 7)?];
+        if changed.add_row(key, [organization, kind, id]).is_none() {
+            return Ok(None);
         }
     }
     let is_complete = now.position.checked_sub(position).is_some_and(|steps| steps == rows.len() as i64);
-    Ok(is_complete.then_some(Changes::Changed { head: now, keys, owners }))
-}
-
-enum Logged {
-    Key(KeyId),
-    Owner(OwnerRef),
-}
-
-/// What a row names, if it can be told: plain SQL may have given a key any id.
-fn logged(row: &Row) -> Result<Option<Logged>, Failure> {
-    if let Some(id) = column::<Option<&str>>(row, 4)? {
-        return Ok(KeyId::new(id).ok().map(Logged::Key));
-    }
-    let (Some(organization), Some(kind), Some(owner)) =
-        (column::<Option<&str>>(row, 5)?, column::<Option<&str>>(row, 6)?, column::<Option<&str>>(row, 7)?)
-    else {
-        return Ok(None);
-    };
-    let kind = match kind {
-        "user" => KeyKind::User,
-        "team" => KeyKind::Team,
-        _ => return Ok(None),
-    };
-    Ok(match (OrganizationId::new(organization), Owner::new(kind, owner)) {
-        (Ok(organization), Ok(owner)) => Some(Logged::Owner(OwnerRef { organization, owner })),
-        _ => None,
-    })
+    Ok(is_complete.then_some(changed.until(now)))
 }

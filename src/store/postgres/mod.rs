@@ -22,6 +22,7 @@ mod session;
 mod settings;
 mod sql;
 mod store;
+mod time;
 #[cfg(feature = "postgres-tls")]
 mod tls;
 mod upkeep;

@@ -2,34 +2,36 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     failure::Failure,
-    key_rows::status,
-    session::{Session, Sessions},
+    key_rows::{column, status},
+    session::Sessions,
     sql::Sql,
 };
-use crate::{owner::OwnerRef, record::OwnerStatusRow};
+use crate::{
+    owner::OwnerRef,
+    store::{FoundOwner, StatusOf},
+};
 
-/// As a transaction sees it.
-pub(super) async fn owner_status(session: &Session<'_>, sql: &Sql, of: &OwnerRef) -> Result<OwnerStatusRow, Failure> {
-    first(&session.rows(&sql.status, &params(&owner(of))).await?)
+/// Whose status is asked for, as parameters of a statement.
+pub(super) trait Parameters {
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 3];
 }
 
-/// As it stands.
-pub(super) async fn standing_owner_status(
-    sessions: &Sessions,
-    sql: &Sql,
-    of: &OwnerRef,
-) -> Result<OwnerStatusRow, Failure> {
-    first(&sessions.rows(&sql.status, &params(&owner(of))).await?)
+impl Parameters for StatusOf<'_> {
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 3] {
+        [&self.organization, &self.kind, &self.id]
+    }
 }
 
-fn owner(of: &OwnerRef) -> [&str; 3] {
-    [of.organization.as_str(), of.owner.kind().as_str(), of.owner.id()]
+pub(super) async fn find_owner(sessions: &Sessions, sql: &Sql, of: &OwnerRef) -> Result<FoundOwner, Failure> {
+    found_owner(&sessions.rows(&sql.statuses, &StatusOf::owner(of).parameters()).await?)
 }
 
-fn params<'a>(owner: &'a [&'a str; 3]) -> [&'a (dyn ToSql + Sync); 3] {
-    owner.each_ref().map(|word| word as _)
-}
-
-fn first(rows: &[Row]) -> Result<OwnerStatusRow, Failure> {
-    rows.first().map_or(Ok(OwnerStatusRow::default()), |row| status(row, 0))
+/// What the rows say, of which there are at most two.
+pub(super) fn found_owner(rows: &[Row]) -> Result<FoundOwner, Failure> {
+    let mut found = FoundOwner::default();
+    for row in rows {
+        let of = if column(row, 3)? { &mut found.organization } else { &mut found.owner };
+        *of = status(row, 0)?;
+    }
+    Ok(found)
 }

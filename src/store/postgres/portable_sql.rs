@@ -2,6 +2,9 @@
 
 use tokio_postgres::types::Type;
 
+use super::key_rows::read_key_columns;
+use crate::record::with_key_columns;
+
 // `unnest` of more than one array is syntax: the server takes it for `pg_catalog.unnest`, whatever the search path.
 
 /// Rows of a table from a place on, in the order of its primary key: an index begins at the place, and whether that row
@@ -13,7 +16,7 @@ macro_rules! rows_after {
             $columns,
             " from {s}.",
             stringify!($table),
-            " where (",
+            " k where (",
             $key,
             ") {>=} (",
             $place,
@@ -35,23 +38,21 @@ macro_rules! rows_after {
 /// Writes rows, given as an array for each column, where none of the same primary key stands. Of an identity column the
 /// number is given too.
 macro_rules! import {
-    ($table:ident ($columns:expr) $params:literal $($overriding:literal)?) => {
+    ($table:ident ($columns:expr) $($overriding:literal)?) => {
         concat!(
             "insert into {s}.", stringify!($table), " (", $columns, ") ", $($overriding,)?
-            "select * from unnest(", $params, ") on conflict do nothing"
+            "select * from unnest({all}) on conflict do nothing"
         )
     };
 }
 
 /// The first of the same rows that does not stand as it is given.
 macro_rules! differing {
-    ($table:ident ($columns:expr) $params:literal by $key:literal: $given:literal) => {
+    ($table:ident ($columns:expr) by $key:literal: $given:literal) => {
         concat!(
             "select ",
             $key,
-            " from (select * from unnest(",
-            $params,
-            ") as given (",
+            " from (select * from unnest({all}) as given (",
             $columns,
             ") except select ",
             $columns,
@@ -76,15 +77,13 @@ macro_rules! meta_columns {
 
 macro_rules! owner_columns {
     () => {
-        "organization, kind, id, suspended_at, plan_held_at, closed_at"
+        "organization, kind, id, suspended_at, plan_suspended_at, closed_at"
     };
 }
 
-/// In the order in which `key_row` reads them.
-macro_rules! key_columns {
+macro_rules! tombstone_columns {
     () => {
-        "organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_via_key, \
-         created_at, expires_at, revoked_at, revoked_by, replaces, version"
+        "id, organization, lineage, created_via_key, revoked_at"
     };
 }
 
@@ -96,7 +95,7 @@ macro_rules! usage_columns {
 
 macro_rules! event_columns {
     () => {
-        "sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source"
+        "sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience"
     };
 }
 
@@ -104,33 +103,29 @@ pub(super) const PLACE_BY_TEXT: &[Type] = &[Type::TEXT, Type::BOOL, Type::INT8];
 pub(super) const PLACE_BY_WORDS: &[Type] = &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BOOL, Type::INT8];
 pub(super) const PLACE_BY_NUMBER: &[Type] = &[Type::INT8, Type::BOOL, Type::INT8];
 pub(super) const META: &[Type] = &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY];
-pub(super) const OWNERS: &[Type] =
-    &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY];
-pub(super) const KEYS: &[Type] = &[
+pub(super) const OWNERS: &[Type] = &[
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::BYTEA_ARRAY,
-    Type::INT8_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::INT8_ARRAY,
-    Type::INT8_ARRAY,
-    Type::INT8_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::INT8_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
 ];
-pub(super) const USAGE: &[Type] = OWNERS;
+pub(super) const TOMBSTONES: &[Type] =
+    &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TIMESTAMPTZ_ARRAY];
+pub(super) const USAGE: &[Type] = &[
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::INT8_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+];
 pub(super) const EVENTS: &[Type] = &[
     Type::INT8_ARRAY,
     Type::TEXT_ARRAY,
-    Type::INT8_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+    Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
@@ -144,31 +139,28 @@ pub(super) const EVENTS: &[Type] = &[
 pub(super) const EXPORT_META: &str = rows_after!(api_key_meta (meta_columns!()) by "name": "$1", "$2", "$3");
 pub(super) const EXPORT_OWNERS: &str =
     rows_after!(api_key_owners (owner_columns!()) by "organization, kind, id": "$1, $2, $3", "$4", "$5");
-pub(super) const EXPORT_KEYS: &str = rows_after!(api_keys (key_columns!()) by "id": "$1", "$2", "$3");
+pub(super) const EXPORT_KEYS: &str = rows_after!(api_keys (read_key_columns!()) by "id": "$1", "$2", "$3");
+pub(super) const EXPORT_TOMBSTONES: &str =
+    rows_after!(api_key_tombstones (tombstone_columns!()) by "id": "$1", "$2", "$3");
 pub(super) const EXPORT_USAGE: &str =
     rows_after!(api_key_usage (usage_columns!()) by "key_id, outcome, source": "$1, $2, $3", "$4", "$5");
 pub(super) const EXPORT_EVENTS: &str = rows_after!(api_key_events (event_columns!()) by "sequence": "$1", "$2", "$3");
-pub(super) const IMPORT_META: &str = import!(api_key_meta (meta_columns!()) "$1, $2");
-pub(super) const DIFFERING_META: &str =
-    differing!(api_key_meta (meta_columns!()) "$1, $2" by "name": "pg_catalog.unnest($1)");
-pub(super) const IMPORT_OWNERS: &str = import!(api_key_owners (owner_columns!()) "$1, $2, $3, $4, $5, $6");
+pub(super) const IMPORT_META: &str = import!(api_key_meta(meta_columns!()));
+pub(super) const DIFFERING_META: &str = differing!(api_key_meta (meta_columns!()) by "name": "pg_catalog.unnest($1)");
+pub(super) const IMPORT_OWNERS: &str = import!(api_key_owners(owner_columns!()));
 pub(super) const DIFFERING_OWNERS: &str = differing!(
-    api_key_owners (owner_columns!()) "$1, $2, $3, $4, $5, $6" by "organization, kind, id": "unnest($1, $2, $3)"
+    api_key_owners (owner_columns!()) by "organization, kind, id": "unnest($1, $2, $3)"
 );
-pub(super) const IMPORT_KEYS: &str = import!(
-    api_keys (key_columns!()) "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18"
-);
-pub(super) const DIFFERING_KEYS: &str = differing!(
-    api_keys (key_columns!()) "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18"
-    by "id": "pg_catalog.unnest($2)"
-);
-pub(super) const IMPORT_USAGE: &str = import!(api_key_usage (usage_columns!()) "$1, $2, $3, $4, $5, $6");
+pub(super) const IMPORT_TOMBSTONES: &str = import!(api_key_tombstones(tombstone_columns!()));
+pub(super) const DIFFERING_TOMBSTONES: &str =
+    differing!(api_key_tombstones (tombstone_columns!()) by "id": "pg_catalog.unnest($1)");
+pub(super) const IMPORT_USAGE: &str = import!(api_key_usage(usage_columns!()));
 pub(super) const DIFFERING_USAGE: &str = differing!(
-    api_key_usage (usage_columns!()) "$1, $2, $3, $4, $5, $6" by "key_id, outcome, source": "unnest($1, $2, $3)"
+    api_key_usage (usage_columns!()) by "key_id, outcome, source": "unnest($1, $2, $3)"
 );
 pub(super) const IMPORT_EVENTS: &str = import!(
-    api_key_events (event_columns!()) "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11" "overriding system value "
+    api_key_events (event_columns!()) "overriding system value "
 );
 pub(super) const DIFFERING_EVENTS: &str = differing!(
-    api_key_events (event_columns!()) "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11" by "sequence": "pg_catalog.unnest($1)"
+    api_key_events (event_columns!()) by "sequence": "pg_catalog.unnest($1)"
 );

@@ -27,9 +27,9 @@ use super::{
 /// becomes one, is refused.
 ///
 /// Every change is noticed by every node, and so is plain SQL on the tables `api_keys` and `api_key_owners`, whoever
-/// runs it: triggers write the change log. To hold an owner in a transaction of the service's own, call
-/// `api_keys.api_key_hold_owner(organization, kind, id, 'suspended' | 'plan', milliseconds since 1970)` in it, and
-/// `api_keys.api_key_lift_owner(organization, kind, id, 'suspended' | 'plan')` to take the hold away.
+/// runs it: triggers write the change log. To suspend an owner in a transaction of the service's own, call
+/// `api_keys.api_key_suspend_owner(organization, kind, id, 'admin' | 'plan')` in it, and
+/// `api_keys.api_key_reinstate_owner(organization, kind, id, 'admin' | 'plan')` to end that suspension.
 ///
 /// # Security
 /// Nothing here depends on a search path, of sessions or of the database. A schema in which other roles may create, and

@@ -1,8 +1,11 @@
+use tokio_postgres::types::ToSql;
+
 use super::{
     failure::Failure,
-    key_rows::column,
+    key_rows::{column, time},
     session::Sessions,
     sql::{Query, Sql},
+    time::IsTime,
 };
 use crate::{
     store::{Prune, Pruned, Trail},
@@ -43,9 +46,9 @@ pub(super) async fn replace_note(
 }
 
 pub(super) async fn trail(sessions: &Sessions, sql: &Sql, attempts: bool, before: Timestamp) -> Result<Trail, Failure> {
-    let rows = sessions.rows(&sql.trail, &[&attempts, &before.as_millis()]).await?;
+    let rows = sessions.rows(&sql.trail, &[&attempts, &before.as_millis().written()]).await?;
     let Some(row) = rows.first() else { return Ok(Trail::default()) };
-    let newest: Option<i64> = column(row, 2)?;
+    let newest: Option<i64> = time(row, 2)?;
     Ok(Trail {
         events: column::<i64>(row, 0)?.unsigned_abs(),
         before: column::<i64>(row, 1)?.unsigned_abs(),
@@ -55,7 +58,7 @@ pub(super) async fn trail(sessions: &Sessions, sql: &Sql, attempts: bool, before
 
 pub(super) async fn prune(sessions: &Sessions, sql: &Sql, prune: &Prune) -> Result<Pruned, Failure> {
     let log_rows = prune.keep_log_rows.map(i64::from);
-    let changes = prune.changes_before.map(|before| before.as_millis());
+    let changes = prune.changes_before.map(|before| before.as_millis().written());
     Ok(Pruned {
         events: delete_events(sessions, &sql.prune_events, prune.events_before, prune.most_events).await?,
         attempts: delete_events(sessions, &sql.prune_attempts, prune.attempts_before, prune.most_attempts).await?,
@@ -72,12 +75,12 @@ async fn delete_events(
 ) -> Result<u64, Failure> {
     let most = most.and_then(|most| i64::try_from(most).ok()).unwrap_or(i64::MAX);
     match before {
-        Some(before) => sessions.execute(query, &[&before.as_millis(), &most]).await,
+        Some(before) => sessions.execute(query, &[&before.as_millis().written(), &most]).await,
         None => Ok(0),
     }
 }
 
-async fn delete(sessions: &Sessions, query: &Query, bound: Option<i64>) -> Result<u64, Failure> {
+async fn delete<T: ToSql + Sync>(sessions: &Sessions, query: &Query, bound: Option<T>) -> Result<u64, Failure> {
     match bound {
         Some(bound) => sessions.execute(query, &[&bound]).await,
         None => Ok(0),

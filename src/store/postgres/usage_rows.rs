@@ -1,4 +1,4 @@
-use super::{export::usage_row, failure::Failure, session::Sessions, sql::Sql};
+use super::{export::usage_row, failure::Failure, session::Sessions, sql::Sql, time::IsTime};
 use crate::{
     key::KeyId,
     store::UsageScope,
@@ -22,8 +22,8 @@ pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBa
                 &text(|row| &row.outcome),
                 &text(|row| &row.source),
                 &number(|row| row.count),
-                &number(|row| row.first_at),
-                &number(|row| row.last_at),
+                &number(|row| row.first_at).into_iter().map(IsTime::written).collect::<Vec<_>>(),
+                &number(|row| row.last_at).into_iter().map(IsTime::written).collect::<Vec<_>>(),
             ],
         )
         .await?;

@@ -1,11 +1,20 @@
 use std::collections::HashSet;
 
-use super::{failure::Failure, key_rows::column, owner_rows::owner_status, session::Session, sql::Sql};
+use tokio_postgres::types::ToSql;
+
+use super::{
+    failure::Failure,
+    key_rows::{column, key_parameters, status},
+    owner_rows::Parameters,
+    session::Session,
+    sql::Sql,
+    time::IsTime,
+};
 use crate::{
     key::KeyId,
-    owner::{OrganizationId, OwnerRef},
-    record::KeyRow,
-    store::{AuditedWrite, Conflict, Effect, KeyUpdate, OwnerChange, Write},
+    owner::OrganizationId,
+    record::{KeyRow, OwnerStatusRow},
+    store::{AuditedWrite, Conflict, Effect, KeyUpdate, OwnerChange, StatusOf, Write},
     time::Timestamp,
 };
 
@@ -15,36 +24,22 @@ pub(super) async fn write(session: &Session<'_>, sql: &Sql, write: &Write, at: T
         Write::Insert(row) => insert(session, sql, row).await,
         Write::Update(update) => self::update(session, sql, update).await,
         Write::Revoke { organization, id, by } => revoke(session, sql, organization, id, by, at).await,
-        Write::Owner(owner, change) => change_owner(session, sql, owner, *change, at).await,
+        Write::Organization(organization, change) => {
+            change_status(session, sql, StatusOf::organization(organization), *change, at).await
+        }
+        Write::Owner(owner, change) => change_status(session, sql, StatusOf::owner(owner), *change, at).await,
     }
 }
 
 async fn insert(session: &Session<'_>, sql: &Sql, row: &KeyRow) -> Result<Effect, Failure> {
-    let inserted = session
-        .execute(
-            &sql.insert,
-            &[
-                &row.organization,
-                &row.id,
-                &row.kind,
-                &row.owner,
-                &row.name,
-                &row.labels,
-                &row.hash,
-                &row.tag.as_slice(),
-                &row.pepper_id,
-                &row.scopes,
-                &row.created_by,
-                &row.created_via_key,
-                &row.created_at,
-                &row.expires_at,
-                &row.revoked_at,
-                &row.revoked_by,
-                &row.replaces,
-            ],
-        )
-        .await?;
-    if inserted == 0 { Err(Conflict::IdTaken.into()) } else { Ok(Effect::Changed) }
+    let rows = [KeyRow { version: 1, ..row.clone() }];
+    let columns = key_parameters(&rows);
+    let columns = columns.each_ref().map(|column| &**column as &(dyn ToSql + Sync));
+    if session.execute(&sql.insert_keys, &columns).await? == 0 {
+        Err(Conflict::IdTaken.into())
+    } else {
+        Ok(Effect::Changed)
+    }
 }
 
 async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<Effect, Failure> {
@@ -57,7 +52,10 @@ async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<
         return Err(Conflict::Version.into());
     }
     session
-        .execute(&sql.update, &[&organization, &id, &update.name, &update.labels, &update.scopes, &update.expires_at])
+        .execute(
+            &sql.update,
+            &[&organization, &id, &update.name, &update.labels, &update.scopes, &update.expires_at.written()],
+        )
         .await?;
     Ok(Effect::Changed)
 }
@@ -71,7 +69,7 @@ async fn revoke(
     at: Timestamp,
 ) -> Result<Effect, Failure> {
     let (organization, id) = (organization.as_str(), id.as_str());
-    if session.execute(&sql.revoke, &[&organization, &id, &at.as_millis(), &by]).await? > 0 {
+    if session.execute(&sql.revoke, &[&organization, &id, &at.as_millis().written(), &by]).await? > 0 {
         return Ok(Effect::Changed);
     }
     let exists = session.row(&sql.state, &[&organization, &id]).await?.is_some();
@@ -120,7 +118,7 @@ pub(super) async fn revoke_all(
 ) -> Result<Vec<Effect>, Failure> {
     let Some(Revocation { organization, by, .. }) = run.first() else { return Ok(Vec::new()) };
     let ids: Vec<&str> = run.iter().map(|revocation| revocation.id).collect();
-    let rows = session.rows(&sql.revoke_all, &[organization, &ids, &at.as_millis(), by]).await?;
+    let rows = session.rows(&sql.revoke_all, &[organization, &ids, &at.as_millis().written(), by]).await?;
     let revoked = rows.iter().map(|row| column(row, 0)).collect::<Result<HashSet<String>, _>>()?;
     let mut effects = Vec::with_capacity(ids.len());
     for id in ids {
@@ -134,24 +132,22 @@ pub(super) async fn revoke_all(
     Ok(effects)
 }
 
-async fn change_owner(
+async fn change_status(
     session: &Session<'_>,
     sql: &Sql,
-    of: &OwnerRef,
+    of: StatusOf<'_>,
     change: OwnerChange,
     at: Timestamp,
 ) -> Result<Effect, Failure> {
-    let (organization, kind, id) = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
-    let before = owner_status(session, sql, of).await?;
+    let row = session.row(&sql.status, &of.parameters()).await?;
+    let before = row.map_or(Ok(OwnerStatusRow::default()), |row| status(&row, 0))?;
     let after = change.applied_to(before, at)?;
     if after == before {
         return Ok(Effect::Unchanged);
     }
-    session
-        .execute(
-            &sql.set_status,
-            &[&organization, &kind, &id, &after.suspended_at, &after.plan_held_at, &after.closed_at],
-        )
-        .await?;
+    let [organization, kind, id] = of.parameters();
+    let times = [after.suspended_at, after.plan_suspended_at, after.closed_at].map(IsTime::written);
+    let [suspended_at, plan_suspended_at, closed_at] = &times;
+    session.execute(&sql.set_status, &[organization, kind, id, suspended_at, plan_suspended_at, closed_at]).await?;
     Ok(Effect::Changed)
 }

@@ -3,11 +3,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     event_rows::insert_event,
     failure::{Failure, corrupt_column},
+    owner_rows::find_owner,
     transaction::{begin, commit},
     writes::write,
 };
 use crate::{
-    store::{Applied, Change, ChangeId, Conflict, Effect, Guard, created_by},
+    store::{Applied, Change, ChangeId, Conflict, Effect, Guard, IdempotentRequest, created_by},
     time::Timestamp,
 };
 
@@ -17,10 +18,10 @@ pub(super) fn apply(connection: &mut Connection, change: &Change) -> Result<Appl
     if let Some(applied) = applied_before(&transaction, change.id)? {
         return Ok(applied);
     }
-    if let Some(dedupe) = &change.dedupe
-        && is_replay(&transaction, dedupe)?
+    if let Some(request) = &change.idempotency
+        && let Some(conflict) = done_under(&transaction, request)?
     {
-        return Err(Conflict::Replay.into());
+        return Err(conflict.into());
     }
     for (place, guard) in change.guards.iter().enumerate() {
         check(&transaction, place, guard, change.at)?;
@@ -57,13 +58,19 @@ fn outcome(letter: char) -> Result<Effect, rusqlite::Error> {
     }
 }
 
-const IS_REPLAY: &str = "select exists (select 1 from api_key_changes where dedupe = ?1)";
+const DONE_UNDER: &str = "select key_id, request_digest from api_key_changes where idempotency_key = ?1";
 
-fn is_replay(connection: &Connection, dedupe: &str) -> Result<bool, rusqlite::Error> {
-    connection.prepare_cached(IS_REPLAY)?.query_row([dedupe], |row| row.get(0))
+/// What was done under this idempotency key, if something was.
+fn done_under(connection: &Connection, request: &IdempotentRequest) -> Result<Option<Conflict>, Failure> {
+    let done = connection.prepare_cached(DONE_UNDER)?.query_row([&request.key], |row| {
+        Ok(request.used_for(row.get_ref(0)?.as_str_or_null()?, row.get_ref(1)?.as_blob()?))
+    });
+    Ok(done.optional()?)
 }
 
-const REMEMBER: &str = "insert into api_key_changes (id, at, dedupe, effects) values (?1, ?2, ?3, ?4)";
+const REMEMBER: &str = "\
+    insert into api_key_changes (id, at, idempotency_key, request_digest, key_id, effects) \
+    values (?1, ?2, ?3, ?4, ?5, ?6)";
 
 fn remember(connection: &Connection, change: &Change, applied: &Applied) -> Result<(), rusqlite::Error> {
     let letter = |outcome: &Effect| match outcome {
@@ -71,7 +78,8 @@ fn remember(connection: &Connection, change: &Change, applied: &Applied) -> Resu
         Effect::Changed => 'w',
     };
     let effects: String = applied.effects.iter().map(letter).collect();
-    let row = params![change.id.to_bytes(), change.at.as_millis(), change.dedupe, effects];
+    let (key, digest) = change.idempotency.as_ref().map(|request| (&request.key, request.digest)).unzip();
+    let row = params![change.id.to_bytes(), change.at.as_millis(), key, digest, change.key_made(), effects];
     connection.prepare_cached(REMEMBER)?.execute(row)?;
     Ok(())
 }
@@ -83,11 +91,6 @@ const IS_LIVE: &str = "\
 const HAS_LIVE_SUCCESSOR: &str = "\
     select exists (\
         select 1 from api_keys where replaces = ?1 and revoked_at is null and (expires_at is null or ?2 < expires_at)\
-    )";
-const IS_HELD: &str = "\
-    select exists (\
-        select 1 from api_key_owners where organization = ?1 and kind = ?2 and id = ?3 \
-        and (suspended_at is not null or plan_held_at is not null or closed_at is not null)\
     )";
 
 pub(super) const ISSUED: &str = "\
@@ -128,11 +131,7 @@ fn check(connection: &Connection, place: usize, guard: &Guard, at: Timestamp) ->
             let has_one: bool = statement.query_row(params![id.as_str(), at], |row| row.get(0))?;
             (!has_one, Conflict::Successor)
         }
-        Guard::OwnerActive(of) => {
-            let owner = params![of.organization.as_str(), of.owner.kind().as_str(), of.owner.id()];
-            let is_held: bool = connection.prepare_cached(IS_HELD)?.query_row(owner, |row| row.get(0))?;
-            (!is_held, Conflict::Guard(place))
-        }
+        Guard::OwnerActive(of) => (find_owner(connection, of)?.is_active(), Conflict::Guard(place)),
     };
     if holds { Ok(()) } else { Err(conflict.into()) }
 }

@@ -12,8 +12,9 @@ use crate::{
 };
 
 const INSERT: &str = "\
-    insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner, before, after, source) \
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, \
+        audience) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// Writes an event in somebody's transaction. Writers stand in line, so that numbers are in commit order.
 pub(super) fn insert_event(connection: &Connection, event: &EventRow) -> Result<(), rusqlite::Error> {
@@ -28,6 +29,7 @@ pub(super) fn insert_event(connection: &Connection, event: &EventRow) -> Result<
         event.before,
         event.after,
         event.source,
+        event.audience,
     ])?;
     Ok(())
 }
@@ -46,7 +48,7 @@ pub(super) fn append_events(connection: &mut Connection, events: &[EventRow]) ->
 macro_rules! events {
     ($after:literal, $order:literal, $index:literal $(, $indexed:literal)*) => {
         concat!(
-            "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
+            "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
              from api_key_events indexed by ", $index, " where organization = :organization and is_attempt = :attempts",
             $(" and ", $indexed,)*
             " and sequence ", $after, " :after_sequence \
@@ -116,5 +118,6 @@ pub(super) fn event_row(row: &Row<'_>) -> Result<EventRow, rusqlite::Error> {
         before: row.get(8)?,
         after: row.get(9)?,
         source: row.get(10)?,
+        audience: row.get(11)?,
     })
 }

@@ -1,16 +1,20 @@
 use rusqlite::{Connection, Params, Row, params};
 
-use super::{event_rows::event_row, failure::Failure, key_rows::key_row};
+use super::{
+    event_rows::event_row,
+    failure::Failure,
+    key_rows::{key_columns, key_row, status},
+};
 use crate::{
-    record::OwnerStatusRow,
-    store::{Exported, MetaRow, OwnerRow, Place, Rows},
+    record::with_key_columns,
+    store::{Exported, MetaRow, OwnerRow, Place, Rows, Tombstone},
     usage::UsageRow,
 };
 
 /// Rows of a table from a place on, in the order of its primary key. Nothing but `>=` makes SQLite begin at the place:
 /// whether that row itself is wanted, which it is where the place is the beginning, is asked of each.
 macro_rules! rows_after {
-    ($columns:literal, $table:literal, $key:literal, $place:literal, $flag:literal, $limit:literal) => {
+    ($columns:expr, $table:literal, $key:literal, $place:literal, $flag:literal, $limit:literal) => {
         concat!(
             "select ",
             $columns,
@@ -37,22 +41,16 @@ macro_rules! rows_after {
 
 pub(super) const META: &str = rows_after!("name, value", "api_key_meta", "name", "?1", "?2", "?3");
 pub(super) const OWNERS: &str = rows_after!(
-    "organization, kind, id, suspended_at, plan_held_at, closed_at",
+    "organization, kind, id, suspended_at, plan_suspended_at, closed_at",
     "api_key_owners",
     "organization, kind, id",
     "?1, ?2, ?3",
     "?4",
     "?5"
 );
-pub(super) const KEYS: &str = rows_after!(
-    "organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_via_key, created_at, \
-     expires_at, revoked_at, revoked_by, replaces, version",
-    "api_keys",
-    "id",
-    "?1",
-    "?2",
-    "?3"
-);
+pub(super) const KEYS: &str = rows_after!(key_columns!(), "api_keys", "id", "?1", "?2", "?3");
+pub(super) const TOMBSTONES: &str =
+    rows_after!("id, organization, lineage, created_via_key, revoked_at", "api_key_tombstones", "id", "?1", "?2", "?3");
 pub(super) const USAGE: &str = rows_after!(
     "key_id, outcome, source, count, first_at, last_at",
     "api_key_usage",
@@ -62,7 +60,7 @@ pub(super) const USAGE: &str = rows_after!(
     "?5"
 );
 pub(super) const EVENTS: &str = rows_after!(
-    "sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source",
+    "sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience",
     "api_key_events",
     "sequence",
     "?1",
@@ -84,6 +82,10 @@ pub(super) fn export(connection: &Connection, from: &Place, limit: u16) -> Resul
         Place::Keys(after) => {
             let (place, first) = text(after);
             Rows::Keys(read(connection, KEYS, params![place, first, most], key_row)?)
+        }
+        Place::Tombstones(after) => {
+            let (place, first) = text(after);
+            Rows::Tombstones(read(connection, TOMBSTONES, params![place, first, most], tombstone)?)
         }
         Place::Usage(after) => {
             let ([key, outcome, source], first) = words(after);
@@ -121,8 +123,17 @@ pub(super) fn meta_row(row: &Row<'_>) -> Result<MetaRow, rusqlite::Error> {
 }
 
 pub(super) fn owner_row(row: &Row<'_>) -> Result<OwnerRow, rusqlite::Error> {
-    let status = OwnerStatusRow { suspended_at: row.get(3)?, plan_held_at: row.get(4)?, closed_at: row.get(5)? };
-    Ok(OwnerRow { organization: row.get(0)?, kind: row.get(1)?, id: row.get(2)?, status })
+    Ok(OwnerRow { organization: row.get(0)?, kind: row.get(1)?, id: row.get(2)?, status: status(row, 3)? })
+}
+
+pub(super) fn tombstone(row: &Row<'_>) -> Result<Tombstone, rusqlite::Error> {
+    Ok(Tombstone {
+        id: row.get(0)?,
+        organization: row.get(1)?,
+        lineage: row.get(2)?,
+        created_via_key: row.get(3)?,
+        revoked_at: row.get(4)?,
+    })
 }
 
 pub(super) fn usage_row(row: &Row<'_>) -> Result<UsageRow, rusqlite::Error> {

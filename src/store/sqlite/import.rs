@@ -2,42 +2,42 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
 
 use super::{
     event_rows::event_row,
-    export::{meta_row, owner_row, usage_row},
+    export::{meta_row, owner_row, tombstone, usage_row},
     failure::Failure,
-    key_rows::key_row,
+    key_rows::{self, key_columns, key_row},
     transaction::{begin, commit},
 };
-use crate::store::{Place, Rows};
+use crate::{
+    record::with_key_columns,
+    store::{Place, Rows},
+};
 
 const META: &str = "select name, value from api_key_meta where name = ?1";
 const INSERT_META: &str = "insert into api_key_meta (name, value) values (?1, ?2)";
 const OWNER: &str = "\
-    select organization, kind, id, suspended_at, plan_held_at, closed_at from api_key_owners \
+    select organization, kind, id, suspended_at, plan_suspended_at, closed_at from api_key_owners \
     where organization = ?1 and kind = ?2 and id = ?3";
 const INSERT_OWNER: &str = "\
-    insert into api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+    insert into api_key_owners (organization, kind, id, suspended_at, plan_suspended_at, closed_at) \
     values (?1, ?2, ?3, ?4, ?5, ?6)";
-const KEY: &str = "\
-    select organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, created_via_key, \
-        created_at, expires_at, revoked_at, revoked_by, replaces, version \
-    from api_keys where id = ?1";
-const INSERT_KEY: &str = "\
-    insert into api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, \
-        created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+const KEY: &str = concat!("select ", key_columns!(), " from api_keys where id = ?1");
+const TOMBSTONE: &str =
+    "select id, organization, lineage, created_via_key, revoked_at from api_key_tombstones where id = ?1";
+const INSERT_TOMBSTONE: &str = "\
+    insert into api_key_tombstones (id, organization, lineage, created_via_key, revoked_at) values (?1, ?2, ?3, ?4, ?5)";
 const USAGE: &str = "\
     select key_id, outcome, source, count, first_at, last_at from api_key_usage \
     where key_id = ?1 and outcome = ?2 and source = ?3";
 const INSERT_USAGE: &str = "\
     insert into api_key_usage (key_id, outcome, source, count, first_at, last_at) values (?1, ?2, ?3, ?4, ?5, ?6)";
 const EVENT: &str = "\
-    select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
+    select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
     from api_key_events where sequence = ?1";
 /// `autoincrement` numbers whatever comes later above it.
 const INSERT_EVENT: &str = "\
     insert into api_key_events \
-        (sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source) \
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        (sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 /// Each row is looked for before it is written, rather than written `on conflict do nothing`: for that the triggers
 /// would log a key that stands.
@@ -62,7 +62,7 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
                         row.kind,
                         row.id,
                         status.suspended_at,
-                        status.plan_held_at,
+                        status.plan_suspended_at,
                         status.closed_at,
                     ];
                     written += insert(&transaction, INSERT_OWNER, columns)?;
@@ -72,27 +72,18 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
         Rows::Keys(rows) => {
             for row in rows {
                 if is_absent(&transaction, KEY, params![row.id], key_row, row)? {
-                    let columns = params![
-                        row.organization,
-                        row.id,
-                        row.kind,
-                        row.owner,
-                        row.name,
-                        row.labels,
-                        row.hash,
-                        row.tag,
-                        row.pepper_id,
-                        row.scopes,
-                        row.created_by,
-                        row.created_via_key,
-                        row.created_at,
-                        row.expires_at,
-                        row.revoked_at,
-                        row.revoked_by,
-                        row.replaces,
-                        row.version,
-                    ];
-                    written += insert(&transaction, INSERT_KEY, columns)?;
+                    if !key_rows::insert(&transaction, row)? {
+                        return Err(Failure::Differs(Place::from(row)));
+                    }
+                    written += 1;
+                }
+            }
+        }
+        Rows::Tombstones(rows) => {
+            for row in rows {
+                if is_absent(&transaction, TOMBSTONE, params![row.id], tombstone, row)? {
+                    let columns = params![row.id, row.organization, row.lineage, row.created_via_key, row.revoked_at];
+                    written += insert(&transaction, INSERT_TOMBSTONE, columns)?;
                 }
             }
         }
@@ -120,6 +111,7 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
                         row.before,
                         row.after,
                         row.source,
+                        row.audience,
                     ];
                     written += insert(&transaction, INSERT_EVENT, columns)?;
                 }

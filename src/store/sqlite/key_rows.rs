@@ -1,18 +1,30 @@
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::failure::Failure;
 use crate::{
     key::KeyId,
-    record::{KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, with_key_columns},
     store::{FoundKey, RehashedKey},
 };
 
-/// The columns of a key `k` and of the status of its owner `o`, as [`found_key`] reads them.
+/// The columns of a key, as a list and as parameters to write them.
+macro_rules! key_columns {
+    () => { with_key_columns!(key_columns) };
+    ($first:ident: $_:ident, $($name:ident: $__:ident),+) => { concat!(stringify!($first), $(", ", stringify!($name)),+) };
+}
+
+macro_rules! key_parameters {
+    () => { with_key_columns!(key_parameters) };
+    ($_:ident: $__:ident, $($name:ident: $___:ident),+) => { concat!("?", $(key_parameters!(@ $name)),+) };
+    (@ $name:ident) => { ", ?" };
+}
+
+/// The columns of a key `k` and of the statuses of its owner `o` and its organization `g`, as [`found_key`] reads them.
 macro_rules! found_columns {
-    () => {
-        "k.organization, k.id, k.kind, k.owner, k.name, k.labels, k.hash, k.tag, k.pepper_id, k.scopes, k.created_by, \
-         k.created_via_key, k.created_at, k.expires_at, k.revoked_at, k.revoked_by, k.replaces, k.version, \
-         o.suspended_at, o.plan_held_at, o.closed_at"
+    () => { with_key_columns!(found_columns) };
+    ($first:ident: $_:ident, $($name:ident: $__:ident),+) => {
+        concat!("k.", stringify!($first), $(", k.", stringify!($name)),+,
+            ", o.suspended_at, o.plan_suspended_at, o.closed_at, g.suspended_at, g.plan_suspended_at, g.closed_at")
     };
 }
 
@@ -21,12 +33,13 @@ macro_rules! keys_and_owners {
     ($($indexed_by:literal)?) => {
         concat!(
             " from api_keys k ", $("indexed by ", $indexed_by,)?
-            " left join api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner "
+            " left join api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
+             left join api_key_owners g on g.organization = k.organization and g.kind = 'organization' and g.id = '' "
         )
     };
 }
 
-pub(super) use {found_columns, keys_and_owners};
+pub(super) use {found_columns, key_columns, keys_and_owners};
 
 const FIND: &str = concat!("select ", found_columns!(), keys_and_owners!(), "where k.id = ?1");
 
@@ -34,36 +47,53 @@ pub(super) fn find(connection: &Connection, id: &KeyId) -> Result<Option<FoundKe
     Ok(connection.prepare_cached(FIND)?.query_row([id.as_str()], found_key).optional()?)
 }
 
-/// How many columns [`found_key`] reads; what follows is the caller's.
-pub(super) const FOUND_COLUMNS: usize = 21;
+macro_rules! read_and_write {
+    ($($name:ident: $_:ident),+) => {
+        const KEY_COLUMNS: usize = [$(stringify!($name)),+].len();
 
-pub(super) fn found_key(row: &Row<'_>) -> Result<FoundKey, rusqlite::Error> {
-    let owner = OwnerStatusRow { suspended_at: row.get(18)?, plan_held_at: row.get(19)?, closed_at: row.get(20)? };
-    Ok(FoundKey { key: key_row(row)?, owner })
+        /// The columns of a key, which come first.
+        pub(super) fn key_row(row: &Row<'_>) -> Result<KeyRow, rusqlite::Error> {
+            let mut places = 0..;
+            let mut next = || places.next().unwrap_or_default();
+            Ok(KeyRow { $($name: row.get(next())?),+ })
+        }
+
+        fn execute(statement: &mut Statement<'_>, row: &KeyRow) -> Result<usize, rusqlite::Error> {
+            statement.execute(params![$(row.$name),+])
+        }
+    };
 }
 
-/// The columns of a key, in the order of [`found_columns`].
-pub(super) fn key_row(row: &Row<'_>) -> Result<KeyRow, rusqlite::Error> {
-    Ok(KeyRow {
-        organization: row.get(0)?,
-        id: row.get(1)?,
-        kind: row.get(2)?,
-        owner: row.get(3)?,
-        name: row.get(4)?,
-        labels: row.get(5)?,
-        hash: row.get(6)?,
-        tag: row.get(7)?,
-        pepper_id: row.get(8)?,
-        scopes: row.get(9)?,
-        created_by: row.get(10)?,
-        created_via_key: row.get(11)?,
-        created_at: row.get(12)?,
-        expires_at: row.get(13)?,
-        revoked_at: row.get(14)?,
-        revoked_by: row.get(15)?,
-        replaces: row.get(16)?,
-        version: row.get(17)?,
+with_key_columns!(read_and_write);
+
+/// How many columns [`found_key`] reads; what follows is the caller's.
+pub(super) const FOUND_COLUMNS: usize = KEY_COLUMNS + 6;
+
+pub(super) fn found_key(row: &Row<'_>) -> Result<FoundKey, rusqlite::Error> {
+    Ok(FoundKey { key: key_row(row)?, owner: status(row, KEY_COLUMNS)?, organization: status(row, KEY_COLUMNS + 3)? })
+}
+
+/// The three columns of a status, from this place on.
+pub(super) fn status(row: &Row<'_>, place: usize) -> Result<OwnerStatusRow, rusqlite::Error> {
+    Ok(OwnerStatusRow {
+        suspended_at: row.get(place)?,
+        plan_suspended_at: row.get(place + 1)?,
+        closed_at: row.get(place + 2)?,
     })
+}
+
+/// Nothing is inserted under the id of a key that was there once.
+const INSERT: &str = concat!(
+    "insert into api_keys (",
+    key_columns!(),
+    ") select ",
+    key_parameters!(),
+    " where not exists (select 1 from api_key_tombstones where id = ?2) on conflict (id) do nothing"
+);
+
+/// Whether its id was free.
+pub(super) fn insert(connection: &Connection, row: &KeyRow) -> Result<bool, rusqlite::Error> {
+    Ok(execute(&mut *connection.prepare_cached(INSERT)?, row)? > 0)
 }
 
 const REHASH: &str = "\

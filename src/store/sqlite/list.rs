@@ -2,10 +2,10 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::{
     failure::Failure,
-    key_rows::{FOUND_COLUMNS, found_columns, found_key, keys_and_owners},
+    key_rows::{FOUND_COLUMNS, found_columns, found_key, keys_and_owners, status},
 };
 use crate::{
-    record::OwnerStatusRow,
+    record::with_key_columns,
     store::{KeyQuery, ListedKey, Liveness, Page},
     time::Timestamp,
     usage::UsageTotals,
@@ -17,7 +17,7 @@ use crate::{
 macro_rules! list {
     ($index:literal $(, $indexed:literal)*) => {
         concat!(
-            "select ", found_columns!(), ", c.suspended_at, c.plan_held_at, c.closed_at, \
+            "select ", found_columns!(), ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
              (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
              (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
              (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
@@ -96,13 +96,13 @@ fn listed_key(row: &Row<'_>) -> Result<ListedKey, rusqlite::Error> {
         let millis = number(place)?;
         Ok::<_, rusqlite::Error>(millis.and_then(|millis| Timestamp::from_millis(millis).ok()))
     };
-    let creator = OwnerStatusRow { suspended_at: number(0)?, plan_held_at: number(1)?, closed_at: number(2)? };
     let usage =
         UsageTotals { successes: count(3)?, last_success_at: time(4)?, failures: count(5)?, last_failure_at: time(6)? };
     Ok(ListedKey {
         key: found.key,
         owner: found.owner,
-        creator,
+        organization: found.organization,
+        creator: status(row, FOUND_COLUMNS)?,
         usage,
         successor: row.get(FOUND_COLUMNS + 7)?,
         predecessor_is_live: row.get(FOUND_COLUMNS + 8)?,

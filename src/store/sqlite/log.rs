@@ -1,11 +1,7 @@
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Failure;
-use crate::{
-    key::KeyId,
-    owner::{KeyKind, OrganizationId, Owner},
-    store::{Changes, Head, OwnerRef},
-};
+use crate::store::{Changed, Changes, Head};
 
 /// A reader further behind than so many changes starts anew.
 const LONGEST_LOG: i64 = 1_000;
@@ -49,36 +45,16 @@ const ROWS_BETWEEN: &str = "\
 
 /// What changed after `head`; none if rows are missing or cannot be read.
 fn changes_between(connection: &Connection, head: Head, now: Head) -> Result<Option<Changes>, rusqlite::Error> {
-    let (mut keys, mut owners) = (Vec::new(), Vec::new());
+    let mut changed = Changed::default();
     let mut missing = now.position - head.position;
     let mut statement = connection.prepare_cached(ROWS_BETWEEN)?;
     let mut rows = statement.query(params![head.position, now.position])?;
     while let Some(row) = rows.next()? {
-        match logged(row) {
-            Some(Logged::Key(id)) => keys.push(id),
-            Some(Logged::Owner(owner)) => owners.push(owner),
-            None => return Ok(None),
+        let text = |place| row.get_ref(place).ok().and_then(|value| value.as_str().ok());
+        if changed.add_row(text(0), [text(1), text(2), text(3)]).is_none() {
+            return Ok(None);
         }
         missing -= 1;
     }
-    Ok((missing == 0).then_some(Changes::Changed { head: now, keys, owners }))
-}
-
-enum Logged {
-    Key(KeyId),
-    Owner(OwnerRef),
-}
-
-/// What a row names, if it can be told: plain SQL may have given a key any id.
-fn logged(row: &Row<'_>) -> Option<Logged> {
-    if let Some(id) = row.get::<_, Option<String>>(0).ok()? {
-        return KeyId::new(&id).ok().map(Logged::Key);
-    }
-    let kind = match row.get::<_, String>(2).ok()?.as_str() {
-        "user" => KeyKind::User,
-        "team" => KeyKind::Team,
-        _ => return None,
-    };
-    let organization = OrganizationId::new(row.get::<_, String>(1).ok()?).ok()?;
-    Some(Logged::Owner(OwnerRef { organization, owner: Owner::new(kind, row.get::<_, String>(3).ok()?).ok()? }))
+    Ok((missing == 0).then_some(changed.until(now)))
 }

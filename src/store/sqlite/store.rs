@@ -16,7 +16,7 @@ use super::{
     list::list,
     log::changes_since,
     open_error::SqliteOpenError,
-    owner_rows::owner_status,
+    owner_rows::find_owner,
     parts::Parts,
     upkeep::{prune, put_meta_if_absent, replace_note, trail},
     usage_rows::{record_usage, usage},
@@ -24,10 +24,9 @@ use super::{
 use crate::{
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey,
-        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
+        ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -195,9 +194,9 @@ impl KeyStore for SqliteStore {
         self.inner.lister.read(move |connection| list(connection, &query, now)).await
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         let owner = owner.clone();
-        self.inner.lister.read(move |connection| Ok(owner_status(connection, &owner)?.unwrap_or_default())).await
+        self.inner.lister.read(move |connection| find_owner(connection, &owner)).await
     }
 
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {

@@ -1,11 +1,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{failure::Failure, owner_rows::owner_status};
+use super::{failure::Failure, key_rows, owner_rows::status_of};
 use crate::{
     key::KeyId,
     owner::OrganizationId,
     record::KeyRow,
-    store::{Conflict, Effect, KeyUpdate, OwnerChange, OwnerRef, Write},
+    store::{Conflict, Effect, KeyUpdate, OwnerChange, StatusOf, Write},
     time::Timestamp,
 };
 
@@ -15,37 +15,16 @@ pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Re
         Write::Insert(row) => insert(connection, row),
         Write::Update(update) => self::update(connection, update),
         Write::Revoke { organization, id, by } => revoke(connection, organization, id, by, at),
-        Write::Owner(owner, change) => change_owner(connection, owner, *change, at),
+        Write::Organization(organization, change) => {
+            change_status(connection, StatusOf::organization(organization), *change, at)
+        }
+        Write::Owner(owner, change) => change_status(connection, StatusOf::owner(owner), *change, at),
     }
 }
 
-const INSERT: &str = "\
-    insert into api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, \
-        created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 1) \
-    on conflict (id) do nothing";
-
 fn insert(connection: &Connection, row: &KeyRow) -> Result<Effect, Failure> {
-    let inserted = connection.prepare_cached(INSERT)?.execute(params![
-        row.organization,
-        row.id,
-        row.kind,
-        row.owner,
-        row.name,
-        row.labels,
-        row.hash,
-        row.tag,
-        row.pepper_id,
-        row.scopes,
-        row.created_by,
-        row.created_via_key,
-        row.created_at,
-        row.expires_at,
-        row.revoked_at,
-        row.revoked_by,
-        row.replaces,
-    ])?;
-    if inserted == 0 { Err(Conflict::IdTaken.into()) } else { Ok(Effect::Changed) }
+    let is_new = key_rows::insert(connection, &KeyRow { version: 1, ..row.clone() })?;
+    if is_new { Ok(Effect::Changed) } else { Err(Conflict::IdTaken.into()) }
 }
 
 const STATE: &str = "select revoked_at is not null, version from api_keys where organization = ?1 and id = ?2";
@@ -91,15 +70,19 @@ fn revoke(
 }
 
 const UPDATE_STATUS: &str = "\
-    update api_key_owners set suspended_at = ?4, plan_held_at = ?5, closed_at = ?6 \
+    update api_key_owners set suspended_at = ?4, plan_suspended_at = ?5, closed_at = ?6 \
     where organization = ?1 and kind = ?2 and id = ?3";
 const INSERT_STATUS: &str = "\
-    insert into api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+    insert into api_key_owners (organization, kind, id, suspended_at, plan_suspended_at, closed_at) \
     values (?1, ?2, ?3, ?4, ?5, ?6)";
 
-fn change_owner(connection: &Connection, of: &OwnerRef, change: OwnerChange, at: Timestamp) -> Result<Effect, Failure> {
-    let (organization, kind, id) = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
-    let stored = owner_status(connection, of)?;
+fn change_status(
+    connection: &Connection,
+    of: StatusOf<'_>,
+    change: OwnerChange,
+    at: Timestamp,
+) -> Result<Effect, Failure> {
+    let stored = status_of(connection, of)?;
     let before = stored.unwrap_or_default();
     let after = change.applied_to(before, at)?;
     if after == before {
@@ -107,7 +90,8 @@ fn change_owner(connection: &Connection, of: &OwnerRef, change: OwnerChange, at:
     }
     // Two statements rather than `on conflict do update`, for which the triggers would log the owner twice.
     let sql = if stored.is_some() { UPDATE_STATUS } else { INSERT_STATUS };
-    let row = params![organization, kind, id, after.suspended_at, after.plan_held_at, after.closed_at];
+    let StatusOf { organization, kind, id } = of;
+    let row = params![organization, kind, id, after.suspended_at, after.plan_suspended_at, after.closed_at];
     connection.prepare_cached(sql)?.execute(row)?;
     Ok(Effect::Changed)
 }

@@ -48,7 +48,8 @@ const PAGE: u16 = 1_000;
 /// Who goes on writing to the source meanwhile loses what they write behind the copy, a revocation too: the key lives on
 /// in the target. Counts and changes of rows that were copied make a copy that is begun again a conflict.
 ///
-/// Owners are copied before keys: no moment exists at which a held owner's key is accepted by a node on the target.
+/// Owners are copied before keys: no moment exists at which a suspended owner's key is accepted by a node on the
+/// target.
 ///
 /// # Again, and on
 /// Nothing is ever overwritten, so a copy can be repeated: what is there is left alone. A copy that stopped goes on
@@ -129,6 +130,8 @@ pub struct Copied {
     pub owners: u64,
     /// Keys.
     pub keys: u64,
+    /// What is left of purged keys.
+    pub tombstones: u64,
     /// Counts of use.
     pub usage: u64,
     /// Events.
@@ -141,7 +144,7 @@ impl Copied {
     /// Rows of all tables together.
     #[must_use]
     pub const fn rows(&self) -> u64 {
-        self.meta + self.owners + self.keys + self.usage + self.events
+        self.meta + self.owners + self.keys + self.tombstones + self.usage + self.events
     }
 
     fn add(&mut self, rows: &Rows, written: u64) {
@@ -149,6 +152,7 @@ impl Copied {
             Rows::Meta(_) => &mut self.meta,
             Rows::Owners(_) => &mut self.owners,
             Rows::Keys(_) => &mut self.keys,
+            Rows::Tombstones(_) => &mut self.tombstones,
             Rows::Usage(_) => &mut self.usage,
             Rows::Events(_) => &mut self.events,
         };

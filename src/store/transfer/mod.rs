@@ -10,4 +10,4 @@ pub use copy::{Copied, Copying, Progress, copy};
 pub use copy_error::{CopyError, CopyErrorKind};
 pub use place::{InvalidPlace, Place};
 pub use portable::PortableStore;
-pub use rows::{Exported, MetaRow, OwnerRow, Rows};
+pub use rows::{Exported, MetaRow, OwnerRow, Rows, Tombstone};

@@ -25,6 +25,8 @@ pub enum Place {
     Owners(Option<(String, String, String)>),
     /// Keys, after this id.
     Keys(Option<String>),
+    /// What is left of purged keys, after this id.
+    Tombstones(Option<String>),
     /// Counts of use, after this key, empty if none is named, outcome and source.
     Usage(Option<(String, String, String)>),
     /// Events, after this sequence.
@@ -41,7 +43,8 @@ impl Place {
         match self {
             Self::Meta(_) => Some(Self::Owners(None)),
             Self::Owners(_) => Some(Self::Keys(None)),
-            Self::Keys(_) => Some(Self::Usage(None)),
+            Self::Keys(_) => Some(Self::Tombstones(None)),
+            Self::Tombstones(_) => Some(Self::Usage(None)),
             Self::Usage(_) => Some(Self::Events(None)),
             Self::Events(_) => None,
         }
@@ -88,6 +91,7 @@ mod tests {
             Place::Owners(None),
             Place::Owners(Some(words())),
             Place::Keys(Some("A".into())),
+            Place::Tombstones(Some("A".into())),
             Place::Usage(Some(words())),
             Place::Events(Some(i64::MIN)),
             Place::Events(Some(i64::MAX)),
@@ -107,6 +111,6 @@ mod tests {
             assert!(place < next);
             (place, tables) = (next, tables + 1);
         }
-        assert_eq!((place, tables), (Place::Events(None), 5));
+        assert_eq!((place, tables), (Place::Events(None), 6));
     }
 }

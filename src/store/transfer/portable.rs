@@ -13,7 +13,7 @@ use crate::store::{contract::Ledger, error::StoreError};
 /// with their sequence; and what stands under names; of all organizations. Three things stay behind, because they are
 /// about the store and not about keys:
 /// - the **change log and its head**, by which nodes know what they have read *of this store*. An import of an owner who
-///   is held is itself a change, and gets its row in the log of the store it is made in;
+///   is suspended is itself a change, and gets its row in the log of the store it is made in;
 /// - **results of changes**, with which a change is repeated against the store that it was first sent to. An idempotency
 ///   key that a client used before the move works once more after it;
 /// - **writers of usage**: each start of a process is a new one.
@@ -50,8 +50,8 @@ pub trait PortableStore: Ledger {
     /// Writes rows as they are where none of the same primary key stands, all or none, under the lock that orders the
     /// change log. How many were written: a row that stands already, identical in every column, is fine and stays.
     ///
-    /// Nothing that stands is overwritten, so that an import neither un-revokes a key nor lifts a hold. Events keep
-    /// their sequence; whatever the store writes later is numbered above all of them.
+    /// Nothing that stands is overwritten, so that an import neither un-revokes a key nor ends a suspension. Events
+    /// keep their sequence; whatever the store writes later is numbered above all of them.
     ///
     /// # Errors
     /// [`Conflict::Differs`](crate::store::Conflict::Differs), made by [`StoreError::differs`], if a row of the same primary key

@@ -24,6 +24,8 @@ pub enum Rows {
     Owners(Vec<OwnerRow>),
     /// Keys, dead ones too, with their version and their revocation.
     Keys(Vec<KeyRow>),
+    /// What is left of keys that were purged.
+    Tombstones(Vec<Tombstone>),
     /// Counts of use, by key, outcome and source.
     Usage(Vec<UsageRow>),
     /// Events, with their sequence.
@@ -38,6 +40,7 @@ impl Rows {
             Self::Meta(rows) => rows.len(),
             Self::Owners(rows) => rows.len(),
             Self::Keys(rows) => rows.len(),
+            Self::Tombstones(rows) => rows.len(),
             Self::Usage(rows) => rows.len(),
             Self::Events(rows) => rows.len(),
         }
@@ -56,6 +59,7 @@ impl Rows {
             Self::Meta(rows) => rows.last().map(Place::from),
             Self::Owners(rows) => rows.last().map(Place::from),
             Self::Keys(rows) => rows.last().map(Place::from),
+            Self::Tombstones(rows) => rows.last().map(Place::from),
             Self::Usage(rows) => rows.last().map(Place::from),
             Self::Events(rows) => rows.last().map(Place::from),
         }
@@ -67,6 +71,7 @@ impl Rows {
             Self::Meta(_) => Place::Meta(None),
             Self::Owners(_) => Place::Owners(None),
             Self::Keys(_) => Place::Keys(None),
+            Self::Tombstones(_) => Place::Tombstones(None),
             Self::Usage(_) => Place::Usage(None),
             Self::Events(_) => Place::Events(None),
         }
@@ -80,7 +85,7 @@ impl Rows {
 /// # let row = KeyRow::example();
 ///
 /// let short = Exported::page(Rows::Keys(vec![row]), 100);
-/// assert_eq!(short.next, Some(Place::Usage(None)));
+/// assert_eq!(short.next, Some(Place::Tombstones(None)));
 /// let last = Exported::page(Rows::Events(vec![]), 100);
 /// assert_eq!(last.next, None);
 /// ```
@@ -115,12 +120,41 @@ impl Exported {
 pub struct OwnerRow {
     /// [`OrganizationId`](crate::OrganizationId), 1 to 128 bytes.
     pub organization: String,
-    /// `user` or `team`.
+    /// `user` or `team`; `organization` for the status of the organization itself.
     pub kind: String,
-    /// [`UserId`](crate::UserId) or [`TeamId`](crate::TeamId), 1 to 128 bytes.
+    /// [`UserId`](crate::UserId) or [`TeamId`](crate::TeamId), 1 to 128 bytes; empty for the organization itself.
     pub id: String,
-    /// Holds and closing.
+    /// Suspensions and closing.
     pub status: OwnerStatusRow,
+}
+
+/// What is left of a key that was purged, so that its id is never used again. Reserved: no call of this version purges
+/// keys, but a store takes these rows, moves them, and inserts no key of such an id.
+///
+/// ```
+/// use tower_api_keys::store::Tombstone;
+///
+/// let tombstone = Tombstone {
+///     id: "AAAAAAAAAAAAAAAAAAAA".into(),
+///     organization: "default".into(),
+///     lineage: "AAAAAAAAAAAAAAAAAAAA".into(),
+///     created_via_key: None,
+///     revoked_at: Some(1_772_366_400_000),
+/// };
+/// assert_eq!(tombstone.id, tombstone.lineage);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// As in [`KeyRow`].
+    pub id: String,
+    /// As in [`KeyRow`].
+    pub organization: String,
+    /// As in [`KeyRow`].
+    pub lineage: String,
+    /// As in [`KeyRow`].
+    pub created_via_key: Option<String>,
+    /// As in [`KeyRow`]; none if the key expired.
+    pub revoked_at: Option<i64>,
 }
 
 /// Bytes under a name.
@@ -154,6 +188,12 @@ impl From<&OwnerRow> for Place {
 impl From<&KeyRow> for Place {
     fn from(row: &KeyRow) -> Self {
         Self::Keys(Some(row.id.clone()))
+    }
+}
+
+impl From<&Tombstone> for Place {
+    fn from(row: &Tombstone) -> Self {
+        Self::Tombstones(Some(row.id.clone()))
     }
 }
 

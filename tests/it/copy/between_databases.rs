@@ -5,7 +5,7 @@ use tower_api_keys::{
     ApiKeys,
     auth::AuthErrorKind,
     key::PlaintextKey,
-    record::Hold,
+    record::Suspension,
     store::{self, CopyErrorKind, Ledger, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
 };
 use tower_api_keys_conformance::check_portable;
@@ -61,19 +61,19 @@ async fn a_key_of_a_file_is_accepted_from_postgres_without_being_reissued() {
     let (file, clock) = (databases.file("keys.db").await, clock());
     let old = keys(file.clone(), &clock).await;
     let (live, revoked) = (issue(&old, team("engineering")).await, issue(&old, team("engineering")).await);
-    let held = issue(&old, user("alice")).await;
-    for key in [&live, &revoked, &held] {
+    let suspended = issue(&old, user("alice")).await;
+    for key in [&live, &revoked, &suspended] {
         assert_eq!(check(&old, key).await, Ok(()));
     }
     old.manager().revoke(&revoked.id(), &system()).await.unwrap();
-    old.manager().hold(&user("alice").into(), Hold::Suspended, &system()).await.unwrap();
+    old.manager().suspend(&user("alice").into(), Suspension::Admin, &system()).await.unwrap();
     old.shutdown().await.unwrap();
 
     store::copy(&file, &databases.postgres).await.unwrap();
     let new = keys(databases.postgres.clone(), &clock).await;
     assert_eq!(check(&new, &live).await, Ok(()));
     assert_eq!(check(&new, &revoked).await, Err(AuthErrorKind::Revoked));
-    assert_eq!(check(&new, &held).await, Err(AuthErrorKind::OwnerSuspended));
+    assert_eq!(check(&new, &suspended).await, Err(AuthErrorKind::OwnerSuspended));
     let info = new.manager().find(&live.id(), &system()).await.unwrap();
     assert_eq!(info.usage.unwrap().successes, 1);
     new.manager().revoke(&live.id(), &system()).await.unwrap();

@@ -51,10 +51,10 @@ broken! {
     an_export_that_ends_early_is_noticed: ExportsNoEvents breaks "P3";
     revoked_keys_left_behind_are_noticed: ExportsOnlyTheLive breaks "P1 P2 P3 P4 P6 P7";
     rows_out_of_order_are_noticed: ExportsOutOfOrder breaks "P1 P2 P4 P6";
-    ignored_differences_are_noticed: IgnoresDifferences breaks "P7 P8";
+    ignored_differences_are_noticed: IgnoresDifferences breaks "P7 P8 P14";
     an_import_in_parts_is_noticed: ImportsOneByOne breaks "P7 P12";
     rows_lost_between_pages_are_noticed: LosesRowsBetweenPages breaks "P1 P2 P4 P6 P7";
-    lost_holds_are_noticed: LosesHolds breaks "P4 P5 P6 P7 P10";
+    lost_suspensions_are_noticed: LosesSuspensions breaks "P4 P5 P6 P7 P10 P13";
     pages_with_a_row_too_many_are_noticed: OverfillsPages breaks "P2";
     events_with_new_numbers_are_noticed: RenumbersEvents breaks "P4 P6 P7 P9";
     versions_that_begin_again_are_noticed: ResetsVersions breaks "P4 P5 P6 P7 P11";

@@ -4,7 +4,7 @@ use tower_api_keys::{
     OrganizationId, Timestamp, UserId,
     audit::EventRow,
     key::KeyId,
-    record::{Hold, KeyRow, OwnerStatusRow},
+    record::{KeyRow, OwnerStatusRow, Suspension},
     store::{
         AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, KeyUpdate, Ledger, ListedKey, OwnerChange, OwnerRef,
         Place, PortableStore, Rows, Write,
@@ -38,16 +38,17 @@ fn change(number: usize, writes: Vec<Write>) -> Change {
             Write::Insert(_) => "key.issued".into(),
             Write::Update(_) => "key.renamed".into(),
             Write::Revoke { .. } => "key.revoked".into(),
-            _ => "owner.held".into(),
+            _ => "owner.suspended".into(),
         },
         ..EventRow::example()
     };
     let writes = writes.into_iter().map(|write| AuditedWrite { event: event(&write), write }).collect();
     let id = ChangeId::from_bytes((number as u128).to_be_bytes());
-    Change { id, at: noon(), writes, guards: vec![], dedupe: None }
+    Change { id, at: noon(), writes, guards: vec![], idempotency: None }
 }
 
-/// Keys of three organizations, some revoked, renamed or expired; users, some held or closed; counts, events and names.
+/// Keys of three organizations, some revoked, renamed or expired; users, some suspended or closed; counts, events and
+/// names.
 pub async fn sample(store: &impl Ledger) {
     for number in 0..KEYS {
         let owner = user(number);
@@ -72,7 +73,7 @@ pub async fn sample(store: &impl Ledger) {
                 scopes: "a b".into(),
                 expires_at: None,
             }),
-            2 => Write::Owner(owner, OwnerChange::Hold(Hold::Suspended)),
+            2 => Write::Owner(owner, OwnerChange::Suspend(Suspension::Admin)),
             _ => Write::Owner(owner, OwnerChange::Close),
         };
         store.apply(&change(10 * number + 1, vec![later])).await.unwrap();
@@ -92,11 +93,11 @@ pub async fn sample(store: &impl Ledger) {
     }
 }
 
-/// A key, its owner's hold, its use and their event, none of them the sample's.
+/// A key, its owner's suspension, its use and their event, none of them the sample's.
 pub async fn stranger(store: &impl Ledger) {
     let row = KeyRow { id: "_".repeat(20), kind: "user".into(), owner: "mallory".into(), ..KeyRow::example() };
     let owner = OwnerRef { organization: OrganizationId::single(), owner: UserId::new("mallory").unwrap().into() };
-    let hold = Write::Owner(owner, OwnerChange::Hold(Hold::Plan));
+    let suspension = Write::Owner(owner, OwnerChange::Suspend(Suspension::Plan));
     let usage = UsageRow {
         key: Some(row.id.clone()),
         outcome: "success".into(),
@@ -106,7 +107,7 @@ pub async fn stranger(store: &impl Ledger) {
         last_at: 1,
     };
     store.record_usage(&UsageBatch { writer: [8; 16], sequence: 1, rows: vec![usage] }).await.unwrap();
-    let writes = vec![Write::Insert(row), hold];
+    let writes = vec![Write::Insert(row), suspension];
     store.apply(&change(7, writes)).await.unwrap();
 }
 
@@ -128,7 +129,7 @@ pub async fn content(store: &impl PortableStore) -> Content {
         content.events.extend(store.events(&query).await.unwrap().rows);
     }
     for number in 0..KEYS {
-        content.owners.push(store.owner_status(&user(number)).await.unwrap());
+        content.owners.push(store.owner_status(&user(number)).await.unwrap().owner);
     }
     content
 }

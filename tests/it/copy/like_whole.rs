@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tower_api_keys::{
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
-    store::{self, MemoryStore, MetaRow, OwnerRow, PortableStore, Rows, SqliteStore},
+    store::{self, MemoryStore, MetaRow, OwnerRow, PortableStore, Rows, SqliteStore, Tombstone},
     usage::UsageRow,
 };
 
@@ -32,9 +32,10 @@ fn meta() -> impl Strategy<Value = MetaRow> {
 prop_compose! {
     fn owner()(
         (organization, kind, id) in (text(), kind(), text()),
-        (suspended_at, plan_held_at, closed_at) in (time(), time(), time()),
+        (suspended_at, plan_suspended_at, closed_at) in (time(), time(), time()),
     ) -> OwnerRow {
-        OwnerRow { organization, kind, id, status: OwnerStatusRow { suspended_at, plan_held_at, closed_at } }
+        let (kind, id) = if organization == id { ("organization".into(), String::new()) } else { (kind, id) };
+        OwnerRow { organization, kind, id, status: OwnerStatusRow { suspended_at, plan_suspended_at, closed_at } }
     }
 }
 
@@ -45,6 +46,15 @@ prop_compose! {
     ) -> KeyRow {
         let id = format!("{number:0>20}");
         KeyRow { organization, kind, owner, id, name, revoked_at, expires_at, version, ..KeyRow::example() }
+    }
+}
+
+prop_compose! {
+    fn tombstone()(
+        (organization, lineage, number) in (text(), text(), 30..60_u32),
+        (created_via_key, revoked_at) in (proptest::option::of(text()), time()),
+    ) -> Tombstone {
+        Tombstone { id: format!("{number:0>20}"), organization, lineage, created_via_key, revoked_at }
     }
 }
 
@@ -80,14 +90,16 @@ fn tables() -> impl Strategy<Value = Vec<Rows>> {
         prop::collection::vec(meta(), several.clone()),
         prop::collection::vec(owner(), several.clone()),
         prop::collection::vec(key(), several.clone()),
+        prop::collection::vec(tombstone(), several.clone()),
         prop::collection::vec(usage(), several.clone()),
         prop::collection::vec(event(), several),
     )
-        .prop_map(|(meta, owners, keys, usage, events)| {
+        .prop_map(|(meta, owners, keys, tombstones, usage, events)| {
             vec![
                 Rows::Meta(one_each(meta, |row| row.name.clone())),
                 Rows::Owners(one_each(owners, |row| (row.organization.clone(), row.kind.clone(), row.id.clone()))),
                 Rows::Keys(one_each(keys, |row| row.id.clone())),
+                Rows::Tombstones(one_each(tombstones, |row| row.id.clone())),
                 Rows::Usage(one_each(usage, |row| (row.key.clone(), row.outcome.clone(), row.source.clone()))),
                 Rows::Events(one_each(events, |row| row.sequence)),
             ]

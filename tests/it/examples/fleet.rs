@@ -49,7 +49,7 @@ fn assert_no_node_accepts_what_was_revoked(freshness: &str) {
     ];
     assert_eq!(names, expected);
     assert_eq!((figures["stale_accepts"], figures["refused_live"]), (0.0, 0.0), "{figures:?}");
-    // Each of sixteen tasks revokes, rotates and holds at least once.
+    // Each of sixteen tasks revokes, rotates and suspends at least once.
     assert!(figures["requests"] >= 2_000.0 && figures["revocations"] >= 48.0, "{figures:?}");
     assert!(figures["unavailable"] < figures["requests"], "{figures:?}");
     let ordered = ["revocation_p50_ms", "revocation_p99_ms", "revocation_max_ms"].map(|name| figures[name]);
@@ -74,7 +74,7 @@ fn a_fleet_that_caches_answers_is_found_out() {
     let output = fleet(&["--answer-cache"]);
     assert_eq!(output.status.code(), Some(1), "{}", error(&output));
     assert!(figures(&output)["stale_accepts"] > 0.0);
-    assert_eq!(error(&output), "fleet: a key was accepted after it had been revoked or held\n");
+    assert_eq!(error(&output), "fleet: a key was accepted after it had been revoked or suspended\n");
 }
 
 #[test]

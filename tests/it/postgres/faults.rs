@@ -275,7 +275,7 @@ async fn a_change_that_meets_somebody_s_sql_in_a_deadlock_is_done() {
     let waits =
         "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and query like 'update%revoked_at%'";
     until(&watcher, waits).await;
-    drop(sql.batch_execute("select keys.api_key_hold_owner('default', 'team', 'sales', 'plan', 1); commit").await);
+    drop(sql.batch_execute("select keys.api_key_suspend_owner('default', 'team', 'sales', 'plan', 1); commit").await);
     drop(sql.batch_execute("rollback").await);
     revoked.await.unwrap().unwrap();
     assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));

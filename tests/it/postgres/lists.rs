@@ -14,14 +14,15 @@ use super::{NO_NODE, Server, connected, until};
 /// and an event.
 const FILL: &str = "\
     insert into keys.api_keys (id, organization, kind, owner, name, labels, hash, tag, scopes, created_by, created_at, \
-        revoked_at, replaces) \
-    select lpad(n::text, 20, '0'), 'default', 'team', 'team' || n % 100, '', '{}', 'hash', '\\x00000000', '*', \
-        'user:' || n % 10, n, case when n % 7 = 0 then 1 end, case when n % 9 = 0 then lpad((n - 2)::text, 20, '0') end \
+        revoked_at, replaces, lineage) \
+    select lpad(n::text, 20, '0'), 'default', 'team', 'team' || n % 100, '', '{}', 'hash', '\\x00000000', '{*}', \
+        'user:' || n % 10, to_timestamp(n / 1000.0), case when n % 7 = 0 then now() end, \
+        case when n % 9 = 0 then lpad((n - 2)::text, 20, '0') end, lpad(n::text, 20, '0') \
     from generate_series(1, 20000) n; \
-    insert into keys.api_key_owners select 'default', 'team', 'team' || n, 1, null, null from generate_series(0, 99) n; \
-    insert into keys.api_key_owners select 'default', 'user', n, 1, null, null from generate_series(0, 9) n; \
+    insert into keys.api_key_owners select 'default', 'team', 'team' || n, now(), null, null from generate_series(0, 99) n; \
+    insert into keys.api_key_owners select 'default', 'user', n, now(), null, null from generate_series(0, 9) n; \
     insert into keys.api_key_usage \
-        select id, outcome, '', 1, 1, 1 from keys.api_keys, (values ('success'), ('key_revoked')) of (outcome); \
+        select id, outcome, '', 1, now(), now() from keys.api_keys, (values ('success'), ('key_revoked')) of (outcome); \
     insert into keys.api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
         select organization, created_at, created_by, 'key.issued', id, kind, owner from keys.api_keys order by id";
 
@@ -121,7 +122,7 @@ async fn a_page_of_events_reads_its_own_rows_in_either_order() {
 /// 20,000 entries of the access log with one key, which the change after them is not to hide behind.
 const ATTEMPTS: &str = "\
     insert into keys.api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
-    select 'default', n, case when n > 20000 then 'system:job' else 'user:7' end, \
+    select 'default', to_timestamp(n), case when n > 20000 then 'system:job' else 'user:7' end, \
         case when n > 20000 then 'key.revoked' else 'attempt.accepted' end, lpad('7', 20, '0'), 'team', 'team7' \
     from generate_series(1, 20010) n";
 

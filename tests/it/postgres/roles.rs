@@ -89,12 +89,12 @@ async fn tables_of_a_node_s_own_do_not_divert_the_log() {
         row.get::<_, i64>(0)
     };
     let before = position().await;
-    let revokes = format!("update keys.api_keys set revoked_at = 1 where id = '{}'", key.id());
+    let revokes = format!("update keys.api_keys set revoked_at = now() where id = '{}'", key.id());
     client.batch_execute(&revokes).await.unwrap();
     assert!(position().await > before, "the log did not move");
     assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
-    let holds = "select keys.api_key_hold_owner('default', 'team', 'engineering', 'suspended', 1)";
-    client.batch_execute(holds).await.unwrap();
+    let suspends = "select keys.api_key_suspend_owner('default', 'team', 'engineering', 'admin')";
+    client.batch_execute(suspends).await.unwrap();
     assert_eq!(check(&keys, &other).await, Err(AuthErrorKind::OwnerSuspended));
 }
 

@@ -7,7 +7,7 @@ use tower_api_keys::{
     audit::EventRow,
     auth::AuthErrorKind,
     key::{KeyId, PlaintextKey},
-    store::{AuditedWrite, Change, ChangeId, KeyStore, Prune, Write},
+    store::{AuditedWrite, Change, ChangeId, KeyReader, KeyStore, Prune, Write},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -26,7 +26,7 @@ pub(super) fn revocation_of(id: &KeyId) -> Change {
         at: "2026-03-01T12:00:00Z".parse::<Timestamp>().unwrap(),
         writes: vec![AuditedWrite { write, event }],
         guards: Vec::new(),
-        dedupe: None,
+        idempotency: None,
     }
 }
 
@@ -51,7 +51,7 @@ async fn a_key_that_plain_sql_revokes_is_refused_at_once_and_revives_with_it() {
     let key = known_key(&keys).await;
     let update = |set: &str| format!("update keys.api_keys set {set} where id = '{}'", key.id());
     for _ in 0..10 {
-        sql.batch_execute(&update("revoked_at = 1, revoked_by = 'system:psql'")).await.unwrap();
+        sql.batch_execute(&update("revoked_at = now(), revoked_by = 'system:psql'")).await.unwrap();
         assert_eq!(check(&keys, &key).await, REVOKED);
         sql.batch_execute(&update("revoked_at = null, revoked_by = null")).await.unwrap();
         assert_eq!(check(&keys, &key).await, Ok(()));
@@ -70,50 +70,143 @@ async fn a_key_that_plain_sql_deletes_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn an_owner_is_held_and_lifted_in_the_service_s_own_transaction() {
+async fn an_owner_is_suspended_and_reinstated_in_the_service_s_own_transaction() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
-    let hold = "select keys.api_key_hold_owner('default', 'team', 'engineering', 'suspended', 1767225600000)";
-    let lift = "select keys.api_key_lift_owner('default', 'team', 'engineering', 'suspended')";
+    let suspension = "select keys.api_key_suspend_owner('default', 'team', 'engineering', 'admin', '2026-01-01Z')";
+    let reinstatement = "select keys.api_key_reinstate_owner('default', 'team', 'engineering', 'admin')";
     let changes = async |statement: &str| sql.query_one(statement, &[]).await.unwrap().get::<_, bool>(0);
 
     sql.batch_execute("begin").await.unwrap();
-    assert!(changes(hold).await);
+    assert!(changes(suspension).await);
     assert_eq!(check(&keys, &key).await, Ok(()), "nothing is committed");
     sql.batch_execute("rollback").await.unwrap();
     assert_eq!(check(&keys, &key).await, Ok(()));
 
     sql.batch_execute("begin").await.unwrap();
-    assert!(changes(hold).await);
-    assert!(!changes(hold).await, "held already");
+    assert!(changes(suspension).await);
+    assert!(!changes(suspension).await, "suspended already");
     sql.batch_execute("commit").await.unwrap();
     assert_eq!(check(&keys, &key).await, SUSPENDED);
-    assert!(changes(lift).await);
-    assert!(!changes(lift).await, "lifted already");
+    assert!(changes(reinstatement).await);
+    assert!(!changes(reinstatement).await, "reinstated already");
     assert_eq!(check(&keys, &key).await, Ok(()));
 }
 
 #[tokio::test]
-async fn a_hold_is_lifted_by_itself_only_and_a_closed_owner_stays() {
+async fn a_suspension_ends_by_itself_only_and_a_closed_owner_stays() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
     let call = async |call: &str| {
         sql.query_one(&format!("select keys.api_key_{call}"), &[]).await.map(|row| row.get::<_, bool>(0))
     };
-    assert!(call("hold_owner('default', 'team', 'engineering', 'plan', 1)").await.unwrap());
-    assert!(call("hold_owner('default', 'team', 'engineering', 'suspended', 1)").await.unwrap());
-    assert!(call("lift_owner('default', 'team', 'engineering', 'suspended')").await.unwrap());
+    assert!(call("suspend_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert!(call("suspend_owner('default', 'team', 'engineering', 'admin', '1970-01-01Z')").await.unwrap());
+    assert!(call("reinstate_owner('default', 'team', 'engineering', 'admin')").await.unwrap());
     assert_eq!(check(&keys, &key).await, SUSPENDED);
-    assert!(call("lift_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert!(call("reinstate_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
     assert_eq!(check(&keys, &key).await, Ok(()));
-    sql.batch_execute("update keys.api_key_owners set closed_at = 1").await.unwrap();
+    sql.batch_execute("update keys.api_key_owners set closed_at = now()").await.unwrap();
     assert_eq!(check(&keys, &key).await, SUSPENDED);
-    assert!(!call("hold_owner('default', 'team', 'engineering', 'plan', 1)").await.unwrap());
-    assert!(!call("lift_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
-    assert!(call("hold_owner('default', 'teams', 'engineering', 'plan', 1)").await.is_err());
-    assert!(call("lift_owner('default', 'team', 'engineering', 'closed')").await.is_err());
+    assert!(!call("suspend_owner('default', 'team', 'engineering', 'plan', '1970-01-01Z')").await.unwrap());
+    assert!(!call("reinstate_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
+    assert!(call("suspend_owner('default', 'teams', 'engineering', 'plan')").await.is_err());
+    assert!(call("reinstate_owner('default', 'team', 'engineering', 'closed')").await.is_err());
+}
+
+#[tokio::test]
+async fn the_keys_of_an_owner_or_an_organization_are_ended_by_one_statement_that_everybody_can_write() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let of_owner = "where (organization, kind, owner) = ('default', 'team', 'engineering')";
+    for (statement, expected) in [
+        (format!("update keys.api_keys set revoked_at = now() {of_owner}"), REVOKED),
+        ("insert into keys.api_key_owners values ('default', 'organization', '', now())".to_owned(), SUSPENDED),
+        ("update keys.api_key_owners set closed_at = now()".to_owned(), SUSPENDED),
+    ] {
+        sql.batch_execute("truncate keys.api_key_owners").await.unwrap();
+        let key = known_key(&keys).await;
+        if statement.starts_with("update keys.api_key_owners") {
+            let active = "insert into keys.api_key_owners values ('default', 'organization', '')";
+            sql.batch_execute(active).await.unwrap();
+            assert_eq!(check(&keys, &key).await, Ok(()));
+        }
+        assert_eq!(sql.execute(&statement, &[]).await.unwrap(), 1, "{statement}");
+        assert_eq!(check(&keys, &key).await, expected, "{statement}");
+        sql.batch_execute("delete from keys.api_keys").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn another_organization_is_held_without_this_one() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let key = known_key(&keys).await;
+    let statement = "select keys.api_key_suspend_owner('other', 'organization', '', 'suspended')";
+    assert!(sql.query_one(statement, &[]).await.unwrap().get::<_, bool>(0));
+    assert_eq!(check(&keys, &key).await, Ok(()));
+}
+
+#[tokio::test]
+async fn times_are_those_of_ten_thousand_years_to_the_millisecond() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let key = known_key(&keys).await;
+    let store = super::connected(&server.url()).await;
+    for (text, millis) in [
+        ("1970-01-01Z", 0),
+        ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
+        ("2026-03-01T12:00:00.123456Z", 1_772_366_400_123),
+        ("2026-03-01T12:00:00.9999Z", 1_772_366_401_000),
+    ] {
+        sql.batch_execute(&format!("update keys.api_keys set expires_at = '{text}'")).await.unwrap();
+        let found = store.find(&key.id()).await.unwrap().unwrap();
+        assert_eq!(found.key.expires_at, Some(millis), "{text}");
+    }
+    for text in ["infinity", "-infinity", "1969-12-31T23:59:59.999Z", "10000-01-01Z", "9999-12-31T23:59:59.9999Z"] {
+        for column in ["created_at", "expires_at", "revoked_at", "paused_at", "predecessor_expires_at", "grace_ends_at"]
+        {
+            let refused = sql.batch_execute(&format!("update keys.api_keys set {column} = '{text}'")).await;
+            assert!(refused.is_err(), "{column} = {text}");
+        }
+        let refused = format!("insert into keys.api_key_owners values ('default', 'team', 'blue', '{text}')");
+        assert!(sql.batch_execute(&refused).await.is_err(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_changes_the_meaning_of_a_key_is_in_the_log_and_nothing_else() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let key = known_key(&keys).await;
+    let position =
+        async || sql.query_one("select position from keys.api_key_head", &[]).await.unwrap().get::<_, i64>(0);
+    for (change, steps) in [
+        ("paused_at = now()", 1),
+        ("paused_by = 'user:bob'", 1),
+        ("allowed_networks = '{10.0.0.0/8}'", 1),
+        ("limits = '60 a minute'", 1),
+        ("scopes = '{read}'", 1),
+        ("labels = '{\"a\": \"b\"}'", 0),
+        ("proof = '\\x00', imported_from = 'old', responsible = 'user:bob', name = 'x'", 0),
+    ] {
+        let before = position().await;
+        sql.batch_execute(&format!("update keys.api_keys set {change} where id = '{}'", key.id())).await.unwrap();
+        assert_eq!(position().await - before, steps, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn each_column_says_what_it_is() {
+    let server = migrated().await;
+    let silent = "select string_agg(attname, ' ') from pg_attribute a join pg_class c on c.oid = attrelid \
+        where relnamespace = 'keys'::regnamespace and relname in ('api_keys', 'api_key_owners') and attnum > 0 \
+            and col_description(attrelid, attnum) is null";
+    let silent = server.client().await.query_one(silent, &[]).await.unwrap().get::<_, Option<String>>(0);
+    // What everybody knows.
+    assert_eq!(silent.as_deref(), Some("organization created_at"));
 }
 
 #[tokio::test]
@@ -136,16 +229,16 @@ async fn every_statement_that_revokes_is_noticed() {
     let (keys, sql) = (node(&server).await, server.client().await);
     let version = sql.query_one("select current_setting('server_version_num')::integer", &[]).await.unwrap();
     let mut statements = vec![
-        "update keys.api_keys k set revoked_at = 1 from (values ('{id}')) as v (id) where k.id = v.id",
+        "update keys.api_keys k set revoked_at = now() from (values ('{id}')) as v (id) where k.id = v.id",
         "insert into keys.api_keys select * from keys.api_keys where id = '{id}' \
-         on conflict (id) do update set revoked_at = 1",
-        "with revoked as (update keys.api_keys set revoked_at = 1 where id = '{id}' returning 1) select 1",
+         on conflict (id) do update set revoked_at = now()",
+        "with revoked as (update keys.api_keys set revoked_at = now() where id = '{id}' returning 1) select 1",
     ];
     // Older ones do not know the word.
     if version.get::<_, i32>(0) >= 150_000 {
         statements.push(
             "merge into keys.api_keys k using (values ('{id}')) as v (id) on k.id = v.id \
-             when matched then update set revoked_at = 1",
+             when matched then update set revoked_at = now()",
         );
     }
     let bystander = known_key(&keys).await;
@@ -168,7 +261,7 @@ async fn twenty_thousand_keys_are_revoked_by_one_statement_in_time() {
                   from keys.api_keys k, generate_series(1, 20000) n";
     assert_eq!(sql.execute(copies, &[]).await.unwrap(), 20_000);
     let begun = Instant::now();
-    assert_eq!(sql.execute("update keys.api_keys set revoked_at = 1", &[]).await.unwrap(), 20_001);
+    assert_eq!(sql.execute("update keys.api_keys set revoked_at = now()", &[]).await.unwrap(), 20_001);
     assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
     for keys in [&one, &other] {
         assert_eq!(check(keys, &key).await, REVOKED);
@@ -176,7 +269,7 @@ async fn twenty_thousand_keys_are_revoked_by_one_statement_in_time() {
 }
 
 #[tokio::test]
-async fn a_hold_with_something_missing_is_an_error_and_nothing_is_done() {
+async fn a_suspension_with_something_missing_is_an_error_and_nothing_is_done() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
@@ -187,15 +280,15 @@ async fn a_hold_with_something_missing_is_an_error_and_nothing_is_done() {
     };
     let before = state().await;
     for arguments in [
-        "'default', 'team', 'engineering', null, 1",
+        "'default', 'team', 'engineering', null",
         "'default', 'team', 'engineering', 'suspended', null",
         "'default', 'team', 'engineering', 'plan', null",
-        "'default', null, 'engineering', 'suspended', 1",
-        "'default', 'team', null, 'suspended', 1",
-        "null, 'team', 'engineering', 'suspended', 1",
+        "'default', null, 'engineering', 'suspended'",
+        "'default', 'team', null, 'suspended'",
+        "null, 'team', 'engineering', 'suspended'",
     ] {
-        let held = sql.batch_execute(&format!("select keys.api_key_hold_owner({arguments})")).await;
-        assert!(held.is_err(), "{arguments}");
+        let suspended = sql.batch_execute(&format!("select keys.api_key_suspend_owner({arguments})")).await;
+        assert!(suspended.is_err(), "{arguments}");
         assert_eq!(state().await, before, "{arguments}");
     }
     assert_eq!(check(&keys, &key).await, Ok(()));
@@ -206,7 +299,7 @@ async fn one_call_forgets_ten_thousand_events_and_the_next_one_more() {
     let server = migrated().await;
     let (store, sql) = (super::connected(&server.url()).await, server.client().await);
     let events = "insert into keys.api_key_events (organization, at, actor, action, owner_kind, owner) \
-                  select 'default', n, 'system:test', 'key.revoked', 'team', 'engineering' \
+                  select 'default', to_timestamp(n), 'system:test', 'key.revoked', 'team', 'engineering' \
                   from generate_series(1, 10500) n";
     sql.execute(events, &[]).await.unwrap();
     let noon = "2026-03-01T12:00:00Z".parse::<Timestamp>().unwrap();

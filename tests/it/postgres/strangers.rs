@@ -153,7 +153,8 @@ async fn no_code_of_a_stranger_s_runs_whatever_the_search_path() {
     let target = PostgresStore::connect_with(&url_as(&server, "keys_owner"), target).await.unwrap();
     copy(&connect_as(&server, "keys_owner").await.unwrap(), &target).await.unwrap();
     let node = client_as(&server, "keys_node").await;
-    for call in ["hold_owner('default', 'team', 'sales', 'plan', 1)", "lift_owner('default', 'team', 'sales', 'plan')"]
+    for call in
+        ["suspend_owner('default', 'team', 'sales', 'plan')", "reinstate_owner('default', 'team', 'sales', 'plan')"]
     {
         node.batch_execute(&format!("select keys.api_key_{call}")).await.unwrap();
     }
@@ -442,7 +443,7 @@ async fn every_function_looks_names_up_in_the_server_s_own_schema_and_every_trig
     let callable = "select p.proname::text from pg_proc p where p.pronamespace = 'keys'::regnamespace \
                     and has_function_privilege('developers', p.oid, 'execute') order by 1";
     let callable: Vec<String> = admin.query(callable, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
-    assert_eq!(callable, ["api_key_hold_owner", "api_key_lift_owner"]);
+    assert_eq!(callable, ["api_key_suspend_owner", "api_key_reinstate_owner"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tower_api_keys::{
     IssueKey, TeamId,
     auth::AuthErrorKind,
     manage::{RevokeMany, RotateKey},
-    record::Hold,
+    record::Suspension,
     store::{KeyQuery, KeyStore, Ledger, PostgresStore, StoreErrorKind},
 };
 
@@ -58,23 +58,23 @@ async fn every_kind_of_change_says_whose_idle_transaction_it_waited_for() {
     let keys = node_of(node_store(&server).await, tower_api_keys::auth::Freshness::Strict).await;
     let (key, other) = (known_key(&keys).await, known_key(&keys).await);
     let holder = person(&server).await;
-    let holds = format!("begin; update keys.api_keys set expires_at = 4102444800000 where id = '{}'", key.id());
+    let holds = format!("begin; update keys.api_keys set expires_at = '2100-01-01Z' where id = '{}'", key.id());
     holder.batch_execute(&holds).await.unwrap();
     let (pid, manager, admin) = (pid(&holder).await, keys.manager(), admin());
     let team = TeamId::new("engineering").unwrap();
     let owner = team.clone().into();
     let (first, second) = (key.id(), other.id());
-    let (revoked, many, held, issued, renamed, rotated) = tokio::join!(
+    let (revoked, many, suspended, issued, renamed, rotated) = tokio::join!(
         manager.revoke(&first, &admin),
         manager.revoke_many(RevokeMany::keys([first, second]), &admin),
-        manager.hold(&owner, Hold::Suspended, &admin),
+        manager.suspend(&owner, Suspension::Admin, &admin),
         manager.issue(IssueKey::team(team), &admin),
         manager.rename(&second, "theirs", &admin),
         manager.begin_rotation(RotateKey::of(second), &admin),
     );
     names(&revoked.unwrap_err(), pid);
     names(&many.unwrap_err(), pid);
-    names(&held.unwrap_err(), pid);
+    names(&suspended.unwrap_err(), pid);
     names(&issued.unwrap_err(), pid);
     names(&renamed.unwrap_err(), pid);
     names(&rotated.unwrap_err(), pid);

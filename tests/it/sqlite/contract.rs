@@ -23,7 +23,7 @@ async fn a_key_revoked_by_another_process_is_seen_at_once() {
     one.apply(&change(2, revoke(1))).await.unwrap();
     let now = other.try_head().unwrap();
     assert_eq!(now, one.try_head().unwrap());
-    let changed = Changes::Changed { head: now, keys: vec![id(1)], owners: vec![] };
+    let changed = Changes::Changed { head: now, keys: vec![id(1)], owners: vec![], organizations: vec![] };
     assert_eq!(other.changes_since(Some(before)).await.unwrap(), changed);
     assert_eq!(other.find(&id(1)).await.unwrap().unwrap().key.revoked_by.as_deref(), Some("user:bob"));
     assert_eq!(other.changes_since(Some(now)).await.unwrap(), Changes::Unchanged);
@@ -201,9 +201,10 @@ async fn pages_of_a_long_list_leave_nothing_out() {
     store.apply(&change(1, insert(1))).await.unwrap();
     // Groups of keys made in the same millisecond; every third is revoked.
     let fill = "with recursive n (n) as (select 2 union all select n + 1 from n where n < 500) \
-        insert into api_keys select printf('%020d', n * 7919 % 500 + 1000), organization, kind, owner, name, labels, hash, \
-        tag, pepper_id, scopes, created_by, created_via_key, n / 10, null, iif(n % 3 = 0, 1, null), null, null, 1 \
-        from api_keys, n";
+        insert into api_keys (id, organization, kind, owner, name, labels, hash, tag, scopes, created_by, created_at, \
+        revoked_at, lineage) \
+        select printf('%020d', n * 7919 % 500 + 1000), organization, kind, owner, name, labels, hash, tag, scopes, \
+        created_by, n / 10, iif(n % 3 = 0, 1, null), lineage from api_keys, n";
     sql(&folder.file()).execute(fill, []).unwrap();
     let mut query = KeyQuery { limit: 7, liveness: Some(Liveness::Live), ..KeyQuery::all(OrganizationId::single()) };
     let mut seen = Vec::new();

@@ -4,11 +4,11 @@ use proptest::prelude::*;
 use tower_api_keys::{
     KeyKind, OrganizationId, Owner, TeamId, Timestamp,
     audit::EventRow,
-    record::{ActorId, Hold, KeyRow},
+    record::{ActorId, KeyRow, Suspension},
     store::{
-        AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, KeyCursor, KeyQuery, KeyReader, KeyStore,
-        KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey, SqliteStore, UsageScope,
-        Write,
+        AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, IdempotentRequest, KeyCursor, KeyQuery,
+        KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey,
+        SqliteStore, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -46,6 +46,14 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just("user:a"), Just("user:A"), Just("team \u{e9}\u{0}'")].prop_map(String::from)
 }
 
+fn words() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of(text())
+}
+
+fn moment() -> impl Strategy<Value = Option<i64>> {
+    proptest::option::of(at())
+}
+
 prop_compose! {
     fn key()(
         (number, organization, owner) in (number(), organization(), owner()),
@@ -53,8 +61,18 @@ prop_compose! {
         (created_via_key, replaces) in (proptest::option::of(number()), proptest::option::of(number())),
         (created_at, expires_at, revoked_at) in (at(), proptest::option::of(at()), proptest::option::weighted(0.1, at())),
         pepper_id in proptest::option::of(0..3_i64),
+        (limits, allowed_networks, responsible) in (words(), words(), words()),
+        (paused_at, predecessor_expires_at, grace_ends_at) in (moment(), moment(), moment()),
+        lineage in number(),
     ) -> KeyRow {
         KeyRow {
+            limits,
+            allowed_networks,
+            responsible,
+            paused_at,
+            predecessor_expires_at,
+            grace_ends_at,
+            lineage: id(lineage).as_str().into(),
             organization: organization.as_str().into(),
             id: id(number).as_str().into(),
             kind: owner.kind().as_str().into(),
@@ -80,11 +98,12 @@ fn owner_ref() -> impl Strategy<Value = OwnerRef> {
 fn write() -> impl Strategy<Value = Write> {
     let owner_change = prop_oneof![
         1 => Just(OwnerChange::Close),
-        4 => Just(OwnerChange::Hold(Hold::Plan)),
-        4 => Just(OwnerChange::Hold(Hold::Suspended)),
-        4 => Just(OwnerChange::Lift(Hold::Plan)),
-        4 => Just(OwnerChange::Lift(Hold::Suspended)),
-    ];
+        4 => Just(OwnerChange::Suspend(Suspension::Plan)),
+        4 => Just(OwnerChange::Suspend(Suspension::Admin)),
+        4 => Just(OwnerChange::Reinstate(Suspension::Plan)),
+        4 => Just(OwnerChange::Reinstate(Suspension::Admin)),
+    ]
+    .boxed();
     let update = (organization(), number(), 1..3_i64, text(), text(), proptest::option::of(at()));
     prop_oneof![
         4 => key().prop_map(Write::Insert),
@@ -101,6 +120,8 @@ fn write() -> impl Strategy<Value = Write> {
         }),
         2 => (organization(), number(), text())
             .prop_map(|(organization, number, by)| Write::Revoke { organization, id: id(number), by }),
+        1 => (organization(), owner_change.clone())
+            .prop_map(|(organization, change)| Write::Organization(organization, change)),
         2 => (owner_ref(), owner_change).prop_map(|(owner, change)| Write::Owner(owner, change)),
     ]
 }
@@ -159,10 +180,11 @@ prop_compose! {
         at in at(),
         writes in prop::collection::vec((write(), event()), 1..4),
         guards in prop::collection::vec(guard(), 0..2),
-        dedupe in proptest::option::weighted(0.2, text()),
+        request in proptest::option::weighted(0.2, (text(), 0..2_u8)),
     ) -> Change {
+        let idempotency = request.map(|(key, digest)| IdempotentRequest { key, digest: [digest; 32] });
         let writes = writes.into_iter().map(|(write, event)| AuditedWrite { write, event }).collect();
-        Change { id: ChangeId::from_bytes([number; 16]), at: time(at), writes, guards, dedupe }
+        Change { id: ChangeId::from_bytes([number; 16]), at: time(at), writes, guards, idempotency }
     }
 }
 
@@ -277,7 +299,9 @@ async fn log(store: &impl KeyReader, heads: &[Option<Head>]) -> Vec<String> {
     let mut log = Vec::new();
     for head in heads {
         log.push(match store.changes_since(*head).await.unwrap() {
-            Changes::Changed { head, keys, owners } => format!("{} {keys:?} {owners:?}", head.position),
+            Changes::Changed { head, keys, owners, organizations } => {
+                format!("{} {keys:?} {owners:?} {organizations:?}", head.position)
+            }
             Changes::Reset { head } => format!("reset {}", head.position),
             other => format!("{other:?}"),
         });
@@ -331,11 +355,12 @@ proptest! {
 fn an_owner_is_found_by_kind_and_id() {
     // A user and a team of one name are two.
     let team = OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("a").unwrap().into() };
-    let hold = Write::Owner(team, OwnerChange::Hold(Hold::Plan));
+    let suspension = Write::Owner(team, OwnerChange::Suspend(Suspension::Plan));
     let row = KeyRow { kind: "user".into(), owner: "a".into(), id: id(1).as_str().into(), ..KeyRow::example() };
     let event = EventRow::example();
-    let writes = [Write::Insert(row), hold].map(|write| AuditedWrite { write, event: event.clone() }).to_vec();
-    let change = Change { id: ChangeId::from_bytes([1; 16]), at: Timestamp::MIN, writes, guards: vec![], dedupe: None };
+    let writes = [Write::Insert(row), suspension].map(|write| AuditedWrite { write, event: event.clone() }).to_vec();
+    let change =
+        Change { id: ChangeId::from_bytes([1; 16]), at: Timestamp::MIN, writes, guards: vec![], idempotency: None };
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         let store = SqliteStore::in_memory().await.unwrap();
         store.apply(&change).await.unwrap();

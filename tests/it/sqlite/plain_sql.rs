@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     OrganizationId, TeamId,
-    record::Hold,
+    record::Suspension,
     store::{Changes, Head, KeyReader, KeyStore, OwnerChange, OwnerRef, SqliteStore, Write},
 };
 
@@ -12,16 +12,16 @@ fn team(name: &str) -> OwnerRef {
     OwnerRef { organization: OrganizationId::single(), owner: TeamId::new(name).unwrap().into() }
 }
 
-/// Keys 1 and 2, a team that is held and one that is not.
+/// Keys 1 and 2, a team that is suspended and one that is not.
 async fn filled(folder: &Folder) -> SqliteStore {
     let store = SqliteStore::open(folder.file()).await.unwrap();
     for number in [1, 2] {
         store.apply(&change(number, insert(number))).await.unwrap();
     }
-    let hold = |name: &str, change| Write::Owner(team(name), change);
-    store.apply(&change(3, hold("held", OwnerChange::Hold(Hold::Plan)))).await.unwrap();
-    store.apply(&change(4, hold("lifted", OwnerChange::Hold(Hold::Plan)))).await.unwrap();
-    store.apply(&change(5, hold("lifted", OwnerChange::Lift(Hold::Plan)))).await.unwrap();
+    let stop = |name: &str, change| Write::Owner(team(name), change);
+    store.apply(&change(3, stop("suspended", OwnerChange::Suspend(Suspension::Plan)))).await.unwrap();
+    store.apply(&change(4, stop("reinstated", OwnerChange::Suspend(Suspension::Plan)))).await.unwrap();
+    store.apply(&change(5, stop("reinstated", OwnerChange::Reinstate(Suspension::Plan)))).await.unwrap();
     store
 }
 
@@ -42,9 +42,7 @@ async fn logged(statement: &str) -> Changes {
 
 #[tokio::test]
 async fn a_key_that_changes_what_it_means_is_in_the_log() {
-    let other = "insert or replace into api_keys select id, organization, kind, owner, name, labels, hash, tag, pepper_id, \
-        scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version from api_keys \
-        where id like '%1'";
+    let other = "insert or replace into api_keys select * from api_keys where id like '%1'";
     for (statement, numbers) in [
         ("update api_keys set revoked_at = 7 where id like '%1'", vec![1]),
         ("update api_keys set revoked_at = 7, revoked_by = 'user:x'", vec![1, 2]),
@@ -59,6 +57,10 @@ async fn a_key_that_changes_what_it_means_is_in_the_log() {
         (other, vec![1]),
         ("pragma recursive_triggers = on; delete from api_keys", vec![1, 2]),
         ("update api_keys set name = 'x', scopes = 'y' where id like '%1'", vec![1]),
+        ("update api_keys set paused_at = 7 where id like '%1'", vec![1]),
+        ("update api_keys set paused_by = 'user:x' where id like '%1'", vec![1]),
+        ("update api_keys set allowed_networks = '10.0.0.0/8' where id like '%1'", vec![1]),
+        ("update api_keys set limits = '60 a minute' where id like '%1'", vec![1]),
     ] {
         let Changes::Changed { mut keys, owners, .. } = logged(statement).await else { panic!("{statement}") };
         keys.sort_unstable();
@@ -85,14 +87,16 @@ async fn a_key_that_means_the_same_is_not_in_the_log() {
         "update api_keys set name = 'x', labels = '{\"a\":\"b\"}', version = version + 1",
         "update api_keys set hash = 'x', tag = x'01020304', pepper_id = 7",
         "update api_keys set revoked_at = revoked_at, expires_at = expires_at, scopes = scopes, owner = owner",
-        "insert into api_keys select '00000000000000000003', organization, kind, owner, name, labels, hash, tag, \
-            pepper_id, scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version \
-            from api_keys where id like '%1'",
+        "insert into api_keys (id, organization, kind, owner, name, labels, hash, tag, scopes, created_by, created_at, lineage) \
+            select '00000000000000000003', organization, kind, owner, name, labels, hash, tag, scopes, created_by, \
+            created_at, lineage from api_keys where id like '%1'",
+        "update api_keys set proof = x'00', imported_from = 'old', responsible = 'user:bob', lineage = 'x', \
+            predecessor_expires_at = 7, grace_ends_at = 7",
         "insert into api_key_usage values ('00000000000000000001', 'success', '', 1, 1, 1)",
         "begin; update api_keys set revoked_at = 7; rollback",
         "insert into api_key_owners values ('default', 'team', 'new', null, null, null)",
-        "update api_key_owners set plan_held_at = plan_held_at",
-        "delete from api_key_owners where id = 'lifted'",
+        "update api_key_owners set plan_suspended_at = plan_suspended_at",
+        "delete from api_key_owners where id = 'reinstated'",
     ] {
         assert_eq!(logged(statement).await, Changes::Unchanged, "{statement}");
     }
@@ -102,18 +106,42 @@ async fn a_key_that_means_the_same_is_not_in_the_log() {
 async fn an_owner_whose_status_changes_is_in_the_log() {
     for (statement, names) in [
         ("insert into api_key_owners values ('default', 'team', 'new', 7, null, null)", vec!["new"]),
-        ("update api_key_owners set suspended_at = 7", vec!["held", "lifted"]),
-        ("update api_key_owners set plan_held_at = null where id = 'held'", vec!["held"]),
-        ("update api_key_owners set closed_at = 7 where id = 'held'", vec!["held"]),
-        ("update api_key_owners set id = 'new' where id = 'held'", vec!["held", "new"]),
-        ("delete from api_key_owners where id = 'held'", vec!["held"]),
-        ("insert or replace into api_key_owners values ('default', 'team', 'held', null, null, null)", vec!["held"]),
+        ("update api_key_owners set suspended_at = 7", vec!["suspended", "reinstated"]),
+        ("update api_key_owners set plan_suspended_at = null where id = 'suspended'", vec!["suspended"]),
+        ("update api_key_owners set closed_at = 7 where id = 'suspended'", vec!["suspended"]),
+        ("update api_key_owners set id = 'new' where id = 'suspended'", vec!["suspended", "new"]),
+        ("delete from api_key_owners where id = 'suspended'", vec!["suspended"]),
+        (
+            "insert or replace into api_key_owners values ('default', 'team', 'suspended', null, null, null)",
+            vec!["suspended"],
+        ),
     ] {
         let Changes::Changed { keys, mut owners, .. } = logged(statement).await else { panic!("{statement}") };
         owners.sort();
         let expected: Vec<_> = names.into_iter().map(team).collect();
         assert_eq!((keys, owners), (vec![], expected), "{statement}");
     }
+}
+
+#[tokio::test]
+async fn an_organization_whose_status_changes_is_in_the_log() {
+    for statement in [
+        "insert into api_key_owners values ('other', 'organization', '', 7, null, null)",
+        "update api_key_owners set organization = 'other', kind = 'organization', id = '' where id = 'held'",
+    ] {
+        let Changes::Changed { organizations, .. } = logged(statement).await else { panic!("{statement}") };
+        assert_eq!(organizations, [OrganizationId::new("other").unwrap()], "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_shown_to_people_with_times_that_they_can_read() {
+    let folder = Folder::new();
+    let _store = filled(&folder).await;
+    let file = sql(&folder.file());
+    file.execute("update api_keys set expires_at = 1772366400123", []).unwrap();
+    let read = "select distinct expires_at from api_keys_readable";
+    assert_eq!(file.query_row(read, [], |row| row.get::<_, String>(0)).unwrap(), "2026-03-01 12:00:00.123");
 }
 
 #[tokio::test]

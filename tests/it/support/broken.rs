@@ -8,11 +8,11 @@ use tower_api_keys::{
     OrganizationId, TeamId, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::{Hold, OwnerStatusRow},
+    record::{OwnerStatusRow, Suspension},
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, Guard, Head, KeyCursor, KeyQuery,
-        KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned,
-        RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope, Write,
+        Applied, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard, Head, KeyCursor,
+        KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune,
+        Pruned, RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -40,8 +40,8 @@ pub(crate) enum Fault {
     ForgetsExpiries,
     /// Counts that name no key are asked for in vain.
     ForgetsKeylessCounts,
-    /// Lifts are not in the log.
-    ForgetsLifts,
+    /// Reinstatements are not in the log.
+    ForgetsReinstatements,
     /// Scopes are not in the log.
     ForgetsScopes,
     /// The status of an owner is never there.
@@ -49,7 +49,7 @@ pub(crate) enum Fault {
     /// Idempotency keys are ignored.
     IgnoresDedupe,
     /// Whether an owner is active is not looked at.
-    IgnoresHolds,
+    IgnoresSuspensions,
     /// Events come in log order, whatever is asked for.
     IgnoresNewest,
     /// The predecessor of a query is not looked at.
@@ -138,8 +138,8 @@ pub(crate) enum Fault {
     WritesIdleEvents,
     /// No fault: a store need not keep a log.
     KeepsNoLog,
-    /// One hold's lift lifts the other one too.
-    LiftsBoth,
+    /// One suspension's reinstatement reinstates the other one too.
+    ReinstatesBoth,
     /// Whoever is behind starts anew.
     ResetsAlways,
     /// A revoked key that is used is revoked no more.
@@ -162,7 +162,7 @@ struct Memory {
     used: Vec<String>,
     scoped: Vec<KeyId>,
     aged: Vec<KeyId>,
-    lifted: Vec<OwnerRef>,
+    reinstated: Vec<OwnerRef>,
     failed: Vec<(ChangeId, Conflict)>,
     head: Option<Head>,
     beheaded: Option<Head>,
@@ -214,8 +214,8 @@ impl BrokenStore {
                         memory.aged.retain(|aged| aged != id);
                         memory.scoped.retain(|scoped| scoped != id);
                     }
-                    Write::Owner(owner, OwnerChange::Lift(_)) => memory.lifted.push(owner.clone()),
-                    Write::Owner(owner, _) => memory.lifted.retain(|lifted| lifted != owner),
+                    Write::Owner(owner, OwnerChange::Reinstate(_)) => memory.reinstated.push(owner.clone()),
+                    Write::Owner(owner, _) => memory.reinstated.retain(|reinstated| reinstated != owner),
                     _ => {}
                 }
             }
@@ -234,7 +234,7 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::IgnoresDedupe => change.dedupe = None,
+            Fault::IgnoresDedupe => change.idempotency = None,
             Fault::AllowsOneMore => {
                 for guard in &mut change.guards {
                     if let Guard::LiveKeysBelow { limit, .. } | Guard::IssuedBelow { limit, .. } = guard {
@@ -242,10 +242,10 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::IgnoresHolds | Fault::IgnoresLimits | Fault::IgnoresSuccessors => {
+            Fault::IgnoresSuspensions | Fault::IgnoresLimits | Fault::IgnoresSuccessors => {
                 for guard in &mut change.guards {
                     let is_ignored = match guard {
-                        Guard::OwnerActive(_) => self.is(Fault::IgnoresHolds),
+                        Guard::OwnerActive(_) => self.is(Fault::IgnoresSuspensions),
                         Guard::IssuedBelow { .. } | Guard::LiveKeysBelow { .. } => self.is(Fault::IgnoresLimits),
                         Guard::NoLiveSuccessor(_) => self.is(Fault::IgnoresSuccessors),
                         _ => false,
@@ -329,7 +329,7 @@ impl BrokenStore {
                 at: change.at,
                 writes: vec![audited.clone()],
                 guards: if first { change.guards.clone() } else { Vec::new() },
-                dedupe: change.dedupe.clone().filter(|_| first),
+                idempotency: change.idempotency.clone().filter(|_| first),
             };
             effects.extend(self.sound.apply(&part).await?.effects);
             yield_now().await;
@@ -343,16 +343,17 @@ impl BrokenStore {
             writes.filter(|(_, seen)| Some(**seen) == only).map(|(audited, _)| audited.event.clone()).collect()
         };
         match (self.fault, result) {
-            (Fault::LiftsBoth, Ok(applied)) => {
+            (Fault::ReinstatesBoth, Ok(applied)) => {
                 let mut all = change.clone();
                 all.id = ChangeId::from_bytes(self.fresh());
-                all.writes.retain(|audited| matches!(audited.write, Write::Owner(_, OwnerChange::Lift(_))));
+                all.writes.retain(|audited| matches!(audited.write, Write::Owner(_, OwnerChange::Reinstate(_))));
                 for audited in &mut all.writes {
-                    if let Write::Owner(_, OwnerChange::Lift(hold)) = &mut audited.write {
-                        *hold = if *hold == Hold::Plan { Hold::Suspended } else { Hold::Plan };
+                    if let Write::Owner(_, OwnerChange::Reinstate(suspension)) = &mut audited.write {
+                        *suspension =
+                            if *suspension == Suspension::Plan { Suspension::Admin } else { Suspension::Plan };
                     }
                 }
-                // What it must not do it does in silence: a closed owner has no lift.
+                // What it must not do it does in silence: a closed owner has no reinstatement.
                 let _ = self.sound.apply(&all).await;
                 Ok(applied)
             }
@@ -418,7 +419,8 @@ impl BrokenStore {
             Fault::MistakesCreators => {
                 let team = listed.key.created_by.strip_prefix("user:").and_then(|name| TeamId::new(name).ok());
                 if let Some(team) = team {
-                    listed.creator = self.sound.owner_status(&OwnerRef { organization, owner: team.into() }).await?;
+                    listed.creator =
+                        self.sound.owner_status(&OwnerRef { organization, owner: team.into() }).await?.owner;
                 }
             }
             Fault::PredecessorsLiveOn => listed.predecessor_is_live = listed.key.replaces.is_some(),
@@ -489,7 +491,7 @@ impl KeyReader for BrokenStore {
         if let Changes::Changed { keys, owners, .. } = &mut changes {
             self.memory(|memory| match self.fault {
                 Fault::ForgetsExpiries => keys.retain(|key| !memory.aged.contains(key)),
-                Fault::ForgetsLifts => owners.retain(|owner| !memory.lifted.contains(owner)),
+                Fault::ForgetsReinstatements => owners.retain(|owner| !memory.reinstated.contains(owner)),
                 Fault::ForgetsScopes => keys.retain(|key| !memory.scoped.contains(key)),
                 Fault::SkipsLateCommits if keys.len() > 1 => keys.truncate(keys.len() - 1),
                 _ => {}
@@ -570,7 +572,7 @@ impl KeyStore for BrokenStore {
         Ok(page)
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         self.sound.owner_status(owner).await
     }
 

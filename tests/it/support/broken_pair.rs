@@ -13,11 +13,11 @@ use tower_api_keys::{
     KeyKind, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::{KeyRow, OwnerStatusRow},
+    record::KeyRow,
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery, KeyReader, KeyStore,
-        Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail,
-        UsageScope, Write,
+        Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, FoundOwner, Guard, Head, KeyQuery,
+        KeyReader, KeyStore, Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey,
+        StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -62,7 +62,7 @@ pub(crate) struct Handle {
 struct Memory {
     found: BTreeMap<String, FoundKey>,
     held: Vec<Guard>,
-    dedupes: BTreeMap<String, ChangeId>,
+    requests: BTreeMap<String, Change>,
     written: BTreeSet<String>,
     head: Option<Head>,
     done: BTreeSet<ChangeId>,
@@ -98,13 +98,13 @@ impl Handle {
         for (place, guard) in change.guards.iter().enumerate() {
             let conflict = match guard {
                 Guard::Live(id) if self.store.find(id).await?.is_some_and(|found| is_live(&found)) => None,
-                Guard::OwnerActive(owner) if self.store.owner_status(owner).await? == OwnerStatusRow::default() => None,
+                Guard::OwnerActive(owner) if self.store.owner_status(owner).await?.is_active() => None,
                 Guard::NoLiveSuccessor(id) => {
                     let Some(old) = self.store.find(id).await? else { continue };
                     let query = KeyQuery { limit: 1_000, ..KeyQuery::all(old.key.organization.parse().unwrap()) };
                     let all = self.store.list(&query, change.at).await?.rows;
                     let succeeds = |listed: &ListedKey| {
-                        let found = FoundKey { key: listed.key.clone(), owner: listed.owner };
+                        let found = FoundKey::from(listed.clone());
                         found.key.replaces.as_deref() == Some(id.as_str()) && is_live(&found)
                     };
                     all.iter().any(succeeds).then_some(Conflict::Successor)
@@ -209,10 +209,14 @@ impl KeyStore for Handle {
                 altered.guards.retain(|guard| !self.memory(|memory| memory.held.contains(guard)));
             }
             Rift::DedupesApart => {
-                if let Some(dedupe) = altered.dedupe.take() {
-                    let first = self.memory(|memory| *memory.dedupes.entry(dedupe).or_insert(change.id));
-                    if first != change.id {
-                        return Err(StoreError::conflict(Conflict::Replay));
+                if let Some(request) = altered.idempotency.take() {
+                    let entry = |memory: &mut Memory| {
+                        memory.requests.entry(request.key.clone()).or_insert_with(|| change.clone()).clone()
+                    };
+                    let first = self.memory(entry);
+                    if first.id != change.id {
+                        let digest = first.idempotency.as_ref().map_or([0; 32], |earlier| earlier.digest);
+                        return Err(StoreError::conflict(request.used_for(first.key_made(), &digest)));
                     }
                 }
             }
@@ -228,7 +232,9 @@ impl KeyStore for Handle {
                 let mut id = change.id.to_bytes();
                 id[0] ^= self.number;
                 altered.id = ChangeId::from_bytes(id);
-                altered.dedupe = change.dedupe.as_ref().map(|dedupe| format!("{dedupe} {}", self.number));
+                if let Some(request) = &mut altered.idempotency {
+                    request.key = format!("{} {}", request.key, self.number);
+                }
             }
             _ => {}
         }
@@ -251,7 +257,7 @@ impl KeyStore for Handle {
         self.store.list(query, now).await
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         self.store.owner_status(owner).await
     }
 

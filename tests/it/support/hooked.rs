@@ -13,10 +13,9 @@ use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey,
-        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
+        ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -232,7 +231,7 @@ impl<S: KeyStore> KeyStore for Hooked<S> {
         hooked!(self, "list", self.inner.list(query, now))
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         hooked!(self, "owner_status", self.inner.owner_status(owner))
     }
 

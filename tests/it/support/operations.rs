@@ -10,7 +10,7 @@ use tower_api_keys::{
     hash::{Argon2Params, HasherConfig},
     key::KeyId,
     manage::{Effect, ListKeys, ManageError, ManageErrorKind, Plan, RevokeMany, Rights, RotateKey, TeamRole},
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::{
         AuditedWrite, Change, ChangeId, Changes, EventQuery, Head, KeyQuery, KeyStore, Ledger, ListedKey, OwnerRef,
         Write,
@@ -29,7 +29,7 @@ pub enum Operation {
     BeginRotation,
     Close,
     Finish,
-    Hold,
+    Suspend,
     Issue,
     Rename,
     Revoke,
@@ -52,7 +52,7 @@ impl Operation {
         Self::BeginRotation,
         Self::Close,
         Self::Finish,
-        Self::Hold,
+        Self::Suspend,
         Self::Issue,
         Self::Rename,
         Self::Revoke,
@@ -72,7 +72,7 @@ impl Operation {
             Self::BeginRotation => vec![("key.rotation_begun", Some(1)), ("key.expiry_set", Some(0))],
             Self::Close => vec![("owner.closed", None)],
             Self::Finish => vec![("key.rotation_finished", Some(0))],
-            Self::Hold => vec![("owner.held", None)],
+            Self::Suspend => vec![("owner.suspended", None)],
             Self::Issue => vec![("key.issued", Some(1))],
             Self::Rename => vec![("key.renamed", Some(0))],
             Self::Revoke => vec![("key.revoked", Some(0))],
@@ -86,7 +86,7 @@ impl Operation {
             Self::BeginRotation | Self::Issue => Err(ManageErrorKind::Replay),
             // The same name once more writes nothing and is no news.
             Self::Rename => Ok(Effect::Changed),
-            Self::Abort | Self::Close | Self::Finish | Self::Hold | Self::Revoke | Self::RevokeMany => {
+            Self::Abort | Self::Close | Self::Finish | Self::Suspend | Self::Revoke | Self::RevokeMany => {
                 Ok(Effect::Unchanged)
             }
         }
@@ -147,7 +147,7 @@ impl Scene {
         };
         let id = hash.as_bytes()[..16].try_into().unwrap();
         let writes = (1..MANY).map(write).collect();
-        Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None }
+        Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], idempotency: None }
     }
 
     pub async fn ready<S: Ledger>(&self, store: &Arc<S>) -> Ready {
@@ -251,7 +251,7 @@ impl Ready {
             }
             Operation::Close => manager.close(&Owner::Team(blue()), alice).await?,
             Operation::Finish => manager.finish_rotation(key(1), alice).await?.effect,
-            Operation::Hold => manager.hold(&Owner::Team(blue()), Hold::Suspended, alice).await?,
+            Operation::Suspend => manager.suspend(&Owner::Team(blue()), Suspension::Admin, alice).await?,
             Operation::Issue => {
                 drop(manager.issue(IssueKey::team(blue()).named("new").idempotency_key("issue"), alice).await?);
                 Effect::Changed

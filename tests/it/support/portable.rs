@@ -11,8 +11,8 @@ use tower_api_keys::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, Head, KeyQuery, KeyReader, KeyStore,
-        Ledger, ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows,
+        Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
+        KeyStore, Ledger, ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows,
         StoreError, StoreErrorKind, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
@@ -43,8 +43,8 @@ pub enum Fault {
     ImportsWithoutAWord(usize),
     /// The first row of each page but a table's first is lost.
     LosesRowsBetweenPages,
-    /// Holds and closings are not imported.
-    LosesHolds,
+    /// Suspensions and closings are not imported.
+    LosesSuspensions,
     /// Pages have a row too many.
     OverfillsPages,
     /// Events get new numbers.
@@ -118,7 +118,7 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
                 self.store.import(rows).await?;
                 Err(StoreError::outcome_unknown("silenced by the test"))
             }
-            (Fault::LosesHolds, Rows::Owners(rows)) => {
+            (Fault::LosesSuspensions, Rows::Owners(rows)) => {
                 let active = |row: &OwnerRow| OwnerRow { status: OwnerStatusRow::default(), ..row.clone() };
                 self.store.import(&Rows::Owners(rows.iter().map(active).collect())).await
             }
@@ -166,7 +166,7 @@ impl<S: KeyStore> KeyStore for Faulty<S> {
         self.store.list(query, now).await
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         self.store.owner_status(owner).await
     }
 

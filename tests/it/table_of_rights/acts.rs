@@ -7,7 +7,7 @@ use tower_api_keys::{
         KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind, RevokeMany, RevokeManyError, RotateKey,
         Target,
     },
-    record::{Hold, Labels},
+    record::{Labels, Suspension},
     store::Ledger,
 };
 
@@ -83,8 +83,8 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
             let exposure = manager.exposure(&user("alice"), actor).await;
             answer(exposure, |seen| if seen.keys.iter().any(|seen| seen.key.id == id) { "usage" } else { "nothing" })
         }
-        "hold" => answer(manager.hold(&owner, Hold::Plan, actor).await, |_| "yes"),
-        "lift" => answer(manager.lift(&owner, Hold::Suspended, actor).await, |_| "yes"),
+        "suspend" => answer(manager.suspend(&owner, Suspension::Plan, actor).await, |_| "yes"),
+        "reinstate" => answer(manager.reinstate(&owner, Suspension::Admin, actor).await, |_| "yes"),
         "close" => answer(manager.close(&owner, actor).await, |_| "yes"),
         other => panic!("{other}"),
     }
@@ -114,8 +114,8 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "trail" => (KeyAction::Audit, of_owner),
         "blast" => (KeyAction::SeeBlastRadius, of_owner),
         "exposure" => (KeyAction::SeeExposure, of_owner),
-        "hold" => (KeyAction::Hold, of_owner),
-        "lift" => (KeyAction::Lift, of_owner),
+        "suspend" => (KeyAction::Suspend, of_owner),
+        "reinstate" => (KeyAction::Reinstate, of_owner),
         "close" => (KeyAction::Close, of_owner),
         other => panic!("{other}"),
     };

@@ -26,8 +26,8 @@ user find      | any  | usage -   -      -     -     -   | usage usage  usage  |
 user usage     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
 user list      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
 user unused    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user hold      | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
-user lift      | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
+user suspend   | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
+user reinstate | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
 user close     | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
 user rotate    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
 user finish    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
@@ -55,8 +55,8 @@ team find      | any  | -     -   bare   usage usage -   | usage usage  usage  |
 team usage     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
 team list      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage usage  -     | scope     scope
 team unused    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team hold      | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
-team lift      | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
+team suspend   | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
+team reinstate | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
 team close     | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
 team rotate    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
 team finish    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
@@ -102,12 +102,12 @@ const OF_OWNER: [&str; 12] = [
     "close",
     "export",
     "exposure",
-    "hold",
     "inventory",
     "issue",
-    "lift",
     "list",
+    "reinstate",
     "revokeall",
+    "suspend",
     "trail",
     "unused",
 ];

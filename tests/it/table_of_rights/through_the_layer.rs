@@ -44,7 +44,7 @@ async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, wa
     let Role { owner, with, .. } = role(cell.actor, cell.plan);
     let request = IssueKey::of(owner).scopes(with.parse().unwrap());
     let issued = world.manager_of(caller_of).issue(request, &system()).await;
-    // Closed or held at home before it could be given a key: the same id abroad is not.
+    // Closed or suspended at home before it could be given a key: the same id abroad is not.
     let issued = match issued {
         Ok(issued) => issued,
         Err(error) => return format!("{:?}", error.kind()),
@@ -79,20 +79,20 @@ async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, wa
 
 async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way: Way) -> Option<String> {
     let world = World::new(keys, store);
-    let is_held = cell.action == "lift" && role(cell.actor, cell.plan).owner == cell.owner();
+    let is_suspended = cell.action == "reinstate" && role(cell.actor, cell.plan).owner == cell.owner();
     world.prepare(&cell).await;
     let before = world.all().await;
     let told = ask(keys, &world, &cell, way).await;
     let after = world.all().await;
     let (expected, may_touch) = match way {
-        // Who is held gets no key, and does not act.
-        Way::Home | Way::HomeAbroad if is_held => ("OwnerHeld", false),
+        // Who is suspended gets no key, and does not act.
+        Way::Home | Way::HomeAbroad if is_suspended => ("OwnerSuspended", false),
         Way::Home => (cell.expected, cell.is_change() && cell.expected == "yes"),
         Way::StrangerAtHome | Way::HomeAbroad => ("wrong_team", false),
     };
     let events = |standing: &[super::world::Standing; 2]| standing.iter().map(|at| at.events.len()).sum::<usize>();
     // The key that asks was issued: one event of the system's.
-    let changes = events(&after) - events(&before) - usize::from(told != "OwnerHeld");
+    let changes = events(&after) - events(&before) - usize::from(told != "OwnerSuspended");
     let holds = told == expected && (changes > 0) == may_touch;
     let Cell { whose, action, actor, plan, .. } = cell;
     (!holds)

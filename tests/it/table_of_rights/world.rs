@@ -5,7 +5,7 @@ use tower_api_keys::{
     audit::EventRow,
     key::KeyId,
     manage::{Plan, Rights, RotateKey, TeamRole},
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::{AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, Ledger, ListedKey, OwnerChange, OwnerRef, Write},
     usage::{UsageBatch, UsageRow},
 };
@@ -57,7 +57,7 @@ impl<'a, S: Ledger> World<'a, S> {
         self.plant(&self.target(), &cell.owner(), "*").await;
         self.use_once(&self.target()).await;
         match cell.action {
-            "lift" => self.hold(&cell.owner()).await,
+            "reinstate" => self.suspend(&cell.owner()).await,
             "rotation" | "finish" | "abort" => {
                 let manager = self.manager_of(&self.home);
                 let _new = manager.begin_rotation(RotateKey::of(self.target()), &system()).await.unwrap();
@@ -80,9 +80,9 @@ impl<'a, S: Ledger> World<'a, S> {
         self.apply(Write::Insert(row), Some(id), owner).await;
     }
 
-    async fn hold(&self, owner: &Owner) {
+    async fn suspend(&self, owner: &Owner) {
         let of = OwnerRef { organization: self.home.clone(), owner: owner.clone() };
-        self.apply(Write::Owner(of, OwnerChange::Hold(Hold::Suspended)), None, owner).await;
+        self.apply(Write::Owner(of, OwnerChange::Suspend(Suspension::Admin)), None, owner).await;
     }
 
     /// A change that no manager made.
@@ -98,7 +98,7 @@ impl<'a, S: Ledger> World<'a, S> {
             ..EventRow::example()
         };
         let writes = vec![AuditedWrite { write, event }];
-        let change = Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], dedupe: None };
+        let change = Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], idempotency: None };
         self.store.apply(&change).await.unwrap();
     }
 

@@ -4,27 +4,27 @@
 use tower_api_keys::store::Ledger;
 
 use crate::{
-    candidate::Candidate, dropped, event, guard, list, prune, race, rehash, repeat, report::Report, usage, write,
+    candidate::Candidate, dropped, event, guard, list, owner, prune, race, rehash, repeat, report::Report, usage, write,
 };
 
 clauses! {
     ledger_clauses, LEDGER, Ledger;
     "S9" write::nothing_un_revokes
-        "Nothing un-revokes: no update, no re-hash, no use, no hold or lift of its owner, no repeated older change, \
-         no new key of the same id.";
+        "Nothing un-revokes: no update, no re-hash, no use, no suspension or reinstatement of its owner, no repeated \
+         older change, no new key of the same id.";
     "S10" write::a_change_is_whole_or_nothing
         "A change is done whole or not at all: one write that conflicts leaves no key, no status, no event and no \
          row in the log of those before and after it.";
     "S13" write::a_write_has_its_event
         "Each write that changed something has its one event, as it was given, in the order of the writes.";
     "S14" write::what_changes_nothing_has_no_event
-        "What changed nothing has no event: a second revocation, hold or closing, a lift of nothing, a change that \
-         failed.";
+        "What changed nothing has no event: a second revocation, suspension or closing, a reinstatement of nothing, a \
+         change that failed.";
     "S15" repeat::a_repeated_change_is_done_once
         "A change that is applied again, by its id, gets its first answer and does nothing, whatever happened since.";
     "S17" repeat::an_idempotency_key_works_once
-        "An idempotency key works once: another change with the same bytes is refused and does nothing, the same \
-         change gets its first answer.";
+        "An idempotency key works once: another change with the same bytes is refused and does nothing, and is told which \
+         key the first one made, and whether its request was the same; the same change gets its first answer.";
     "S21" guard::the_guard_that_fails_is_named
         "The conflict says which guard does not hold, by its place, and nothing is written.";
     "S26" rehash::a_rehash_replaces_three_columns
@@ -77,9 +77,9 @@ clauses! {
          round) at once one is done: never both keys are revoked.";
     "S60" race::a_change_at_once_is_done_once
         "One change applied many times at once is done once, and all get the same answer.";
-    "S61" race::no_key_is_issued_after_a_hold
-        "Once a hold is written, no key is: a key issued for an active owner while the owner is held has its event \
-         before the hold's, or does not exist.";
+    "S61" race::no_key_is_issued_after_a_suspension
+        "Once a suspension is written, no key is: a key issued for an active owner while the owner is suspended has \
+         its event before the suspension's, or does not exist.";
     "S62" race::a_batch_at_once_counts_once
         "A batch of counts recorded many times at once counts once.";
     "S63" race::a_dropped_change_is_whole_or_nothing
@@ -119,4 +119,6 @@ clauses! {
         "A batch of counts that is dropped at any of its waits and repeated counts once, every row of it.";
     "S84" dropped::appended_events_can_be_dropped_at_any_wait
         "Events whose appending is dropped at any of its waits are all written or none.";
+    "S85" owner::an_organization_is_held_like_an_owner
+        "An organization is held, lifted and closed like an owner, by itself, and each change has its event.";
 }

@@ -46,13 +46,13 @@ clauses! {
     "R3" find::every_column_comes_back
         "Every column comes back as it was written, set or not, at either end of its range.";
     "R4" find::text_is_kept_byte_by_byte
-        "Text is kept byte by byte: quotes, wildcards, outer spaces, the order inside of labels, composed and \
-         decomposed letters.";
+        "Text is kept byte by byte: quotes, wildcards, outer spaces, composed and decomposed letters, also in the values of \
+         labels.";
     "R5" find::a_dead_key_is_found
         "A revoked key is found, and so is an expired one: it is not the store that judges.";
     "R6" find::a_key_comes_with_its_owner_s_status
-        "A key comes with the status of its owner: each hold and its time, and the default if the owner was never \
-         held.";
+        "A key comes with the status of its owner: each suspension and its time, and the default if the owner was \
+         never suspended.";
     "R7" find::a_status_is_one_owner_s
         "A status is one owner's alone: not that of the same id of the other kind, in another organization, or of \
          an id much like it.";
@@ -76,7 +76,7 @@ clauses! {
     "R16" log::scopes_are_logged
         "New scopes are in the log, fewer and more.";
     "R17" log::an_owner_s_status_is_logged
-        "An owner's hold, its lift and the closing are in the log.";
+        "An owner's suspension, its reinstatement and the closing are in the log.";
     "R18" log::changes_come_in_commit_order
         "A reader a few changes behind is told which keys and owners changed, in commit order, and the head moves \
          forward with each.";
@@ -93,6 +93,11 @@ clauses! {
     "R24" dropped::a_read_can_be_dropped_at_any_wait
         "A read of a key or of the log that is dropped at any of its waits harms nothing: the next one through the same \
          handle is answered, with all that it would have said.";
+    "R25" find::a_key_comes_with_its_organization_s_status
+        "A key comes with the status of its organization: each hold and its time, the default if that was never held, and \
+         never another organization's.";
+    "R26" log::an_organization_s_status_is_logged
+        "An organization's hold, its lift and the closing are in the log.";
 }
 
 clauses! {
@@ -127,19 +132,19 @@ clauses! {
     "S19" guard::one_live_successor_is_enough
         "`NoLiveSuccessor` holds unless a key that replaces this one is neither revoked nor expired; the conflict \
          is its own.";
-    "S20" guard::active_means_neither_held_nor_closed
-        "`OwnerActive` holds for an owner nobody ever held and for one that was lifted, not under either hold, nor \
-         after closing; other owners do not matter.";
+    "S20" guard::active_means_neither_suspended_nor_closed
+        "`OwnerActive` holds for an owner nobody ever suspended and for one that was reinstated, not under either \
+         suspension, nor after closing; other owners do not matter.";
     "S22" guard::guards_come_before_the_writes
         "Guards look at what stands before the writes, and all of them must hold.";
-    "S23" owner::a_hold_is_lifted_by_itself_only
-        "Each hold is lifted only by itself, and the other one keeps its time.";
-    "S24" owner::a_second_hold_changes_nothing
-        "A hold that stands and a lift of one that does not change nothing and are no conflicts: the first hold's \
-         time stays.";
+    "S23" owner::a_suspension_ends_by_itself_only
+        "Each suspension is ended only by itself, and the other one keeps its time.";
+    "S24" owner::a_second_suspension_changes_nothing
+        "A second suspension of the same kind and the end of one that there is not change nothing and are no \
+         conflicts: the first suspension's time stays.";
     "S25" owner::closing_is_final
-        "Closing is final: a second one changes nothing, holding and lifting conflict, and holds that stood then \
-         stay.";
+        "Closing is final: a second one changes nothing, suspending and reinstating conflict, and suspensions that \
+         stood then stay.";
     "S27" rehash::a_rehash_needs_the_old_hash
         "A re-hash needs the very hash that stands; another one, or an absent key, changes nothing.";
     "S28" rehash::a_revoked_key_is_not_rehashed
@@ -180,8 +185,8 @@ clauses! {
         "Made before a time are keys whose time of creation is less, not those made in its very millisecond, together \
          with any other condition.";
     "S70" list_links::a_listed_key_has_its_creator_s_status
-        "A listed key comes with the status of the user who made it, in the key's organization: each hold and its time; \
-         the default if that user was never held, and if a key or the system made it.";
+        "A listed key comes with the status of the user who made it, in the key's organization: each suspension and \
+         its time; the default if that user was never suspended, and if a key or the system made it.";
     "S71" list_links::a_listed_key_tells_of_its_rotation
         "A listed key names the key of its organization that replaces it and is live at the time of the query, the least \
          id if there are several, and says whether the key that it replaces is such a one.";
@@ -195,6 +200,8 @@ clauses! {
     "S81" meta::a_note_is_replaced_by_one
         "A note, which is empty at first, is replaced by whoever knows what stands, by one of many at once, and the others \
          are told what stands.";
+    "S86" guard::active_means_in_an_active_organization
+        "`OwnerActive` does not hold for an owner whose organization is held or closed.";
 }
 
 /// The number and the text of each, by letter and number.
@@ -218,7 +225,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_a_gap() {
-        for (letter, count) in [('R', 24), ('S', 84), ('C', 21), ('P', 12)] {
+        for (letter, count) in [('R', 26), ('S', 86), ('C', 21), ('P', 14)] {
             let numbers: Vec<_> = all().filter_map(|(number, _)| number.strip_prefix(letter)).collect();
             assert_eq!(numbers, (1..=count).map(|number| number.to_string()).collect::<Vec<_>>());
         }

@@ -10,7 +10,7 @@ clauses! {
     pair_clauses[], PAIR, Pair<'_>;
     "C1" pair::a_write_is_found_through_the_other
         "What was written through one handle is found through the other as soon as it returned: a key, an update, a \
-         re-hash, a hold, its lift, a revocation.";
+         re-hash, a suspension, its reinstatement, a revocation.";
     "C2" pair::a_write_is_listed_through_the_other
         "What was written through one handle is in what the other reads as soon as it returned: lists, counts, events \
          and an owner's status.";
@@ -39,9 +39,9 @@ clauses! {
          both keys are revoked.";
     "C13" pair_race::a_change_at_once_is_done_once
         "One change applied many times at once through both handles is done once, and all get the same answer.";
-    "C14" pair_race::no_key_is_issued_after_a_hold
-        "Once a hold is written through one handle, no key is through either: a key issued for an active owner while \
-         the owner is held has its event before the hold's, or does not exist.";
+    "C14" pair_race::no_key_is_issued_after_a_suspension
+        "Once a suspension is written through one handle, no key is through either: a key issued for an active owner \
+         while the owner is suspended has its event before the suspension's, or does not exist.";
     "C15" pair_race::a_batch_at_once_counts_once
         "A batch of counts recorded many times at once through both handles counts once.";
     "C16" pair_race::a_race_for_a_name_has_one_winner

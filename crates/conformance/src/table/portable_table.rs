@@ -26,14 +26,18 @@ clauses! {
         "A row that differs from the one in its place, in whichever column, is a conflict: what stands stays, and \
          nothing that came with it is written.";
     "P8" portable::no_import_un_revokes
-        "No import un-revokes a key, and none lifts a hold or opens an owner that is closed.";
+        "No import un-revokes a key, and none ends a suspension or opens an owner that is closed.";
     "P9" portable::later_events_come_after_imported_ones
         "Imported events keep their numbers and stand in their order, and whatever is written later is numbered \
          above them.";
-    "P10" portable::an_imported_hold_is_logged
-        "An imported hold is in the log when it returns; an owner that is active is no change.";
+    "P10" portable::an_imported_suspension_is_logged
+        "An imported suspension is in the log when it returns; an owner that is active is no change.";
     "P11" portable::an_imported_key_goes_on
         "An imported key changes like any other: by its version, by revocation, and its counts go on.";
     "P12" portable::a_dropped_import_is_whole_or_nothing
         "An import whose future is dropped is done whole or not at all, and repeating it completes it.";
+    "P13" portable::an_imported_organization_s_status_is_logged
+        "The imported status of an organization holds for all its owners, and is in the log when the import returns.";
+    "P14" portable::no_key_has_the_id_of_a_purged_one
+        "No key is inserted or imported under the id of a key that was purged, whosever it was.";
 }

@@ -1,7 +1,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    audit::{Action, Event, EventRow, Subject},
+    audit::{Action, Audience, Event, EventRow, Subject},
     key::KeyId,
     owner::OrganizationId,
     principal::SharedOwner,
@@ -55,7 +55,8 @@ impl Gap {
         let subject = Subject::Key(self.key, self.owner.of.owner.clone());
         let event =
             Event::new(self.owner.of.organization.clone(), self.last_at, actor, Action::ATTEMPT_DROPPED, subject);
-        Some(EventRow::from(&event.with_change(None, said.ok())))
+        // They may have been of any key.
+        Some(EventRow::from(&event.with_change(None, said.ok()).with_audience(Audience::Organization)))
     }
 }
 

@@ -204,11 +204,13 @@ async fn rows_that_are_no_evidence_go_though_the_clock_is_in_doubt() {
     let node = Node::new(&store, now, DAY);
     let organization = OrganizationId::single();
     let owner = crate::owner::OwnerRef { organization, owner: crate::owner::Owner::User(1_u32.into()) };
-    let hold = crate::store::OwnerChange::Hold(crate::record::Hold::Plan);
-    let writes =
-        vec![crate::store::AuditedWrite { write: crate::store::Write::Owner(owner, hold), event: EventRow::example() }];
+    let suspension = crate::store::OwnerChange::Suspend(crate::record::Suspension::Plan);
+    let writes = vec![crate::store::AuditedWrite {
+        write: crate::store::Write::Owner(owner, suspension),
+        event: EventRow::example(),
+    }];
     let id = crate::store::ChangeId::from_bytes([1; 16]);
-    let change = crate::store::Change { id, at: now, dedupe: None, guards: Vec::new(), writes };
+    let change = crate::store::Change { id, at: now, idempotency: None, guards: Vec::new(), writes };
     store.apply(&change).await.unwrap();
     node.clock.advance(RESULTS + HOUR);
     node.clock.set_wall_clock(now.saturating_add(DAY * 200));

@@ -9,7 +9,7 @@ use crate::{
         fixture::{ACTING, Bench, person, principal, scopes, system, team, team_id, time, user, user_id},
     },
     outcome::{Outcome, RefusalCode},
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::{Ledger, OwnerChange},
     usage::{CallHistory, UsageBatch, UsageRow},
 };
@@ -91,7 +91,7 @@ async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
     let bench = Bench::new();
     bench.plant(ACTING, &user("alice"), "* keys:manage").await;
     for owner in [user("alice"), team("blue")] {
-        bench.change_owner(&owner, OwnerChange::Hold(Hold::Suspended)).await;
+        bench.change_owner(&owner, OwnerChange::Suspend(Suspension::Admin)).await;
         for name in ACTORS {
             let (actor, request) = (actor(name), IssueKey::of(owner.clone()));
             let target = Target::NewKey { owner: &owner, scopes: &request.scopes };
@@ -105,7 +105,7 @@ async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
             assert_eq!(preview.decision, can, "{name} {owner}");
             assert_eq!(preview.has(NoteKind::Denied), can != Decision::Allow);
             // A key without `keys:manage` is told nothing of anybody.
-            assert_eq!(preview.has(NoteKind::OwnerHeld), name != "all-alice", "{name} {owner}");
+            assert_eq!(preview.has(NoteKind::OwnerSuspended), name != "all-alice", "{name} {owner}");
             assert!(!preview.can_be_issued());
         }
     }
@@ -115,7 +115,7 @@ async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
 #[tokio::test]
 async fn preview_blocks_what_issuing_refuses_and_nothing_else() {
     let bench = Bench::new();
-    bench.change_owner(&team("held"), OwnerChange::Hold(Hold::Plan)).await;
+    bench.change_owner(&team("suspended"), OwnerChange::Suspend(Suspension::Plan)).await;
     bench.change_owner(&team("closed"), OwnerChange::Close).await;
     let blue = || IssueKey::team(team_id("blue"));
     let pasted = crate::key::KeyFormat::unbranded().generate(crate::KeyKind::User).unwrap();
@@ -133,7 +133,7 @@ async fn preview_blocks_what_issuing_refuses_and_nothing_else() {
         (blue().scopes(many), Some(NoteKind::InvalidScopes)),
         (blue().expires_at(time("2026-03-01T12:00:00Z")), Some(NoteKind::ExpiryPast)),
         (blue().idempotency_key(""), Some(NoteKind::InvalidIdempotencyKey)),
-        (IssueKey::team(team_id("held")), Some(NoteKind::OwnerHeld)),
+        (IssueKey::team(team_id("suspended")), Some(NoteKind::OwnerSuspended)),
         (IssueKey::team(team_id("closed")), Some(NoteKind::OwnerClosed)),
     ] {
         let preview = bench.manager.preview(&request, &system()).await.unwrap();
@@ -157,19 +157,19 @@ fn issuer(name: &str) -> Actor {
 #[tokio::test]
 async fn preview_blocks_whom_issuing_refuses_and_nobody_else() {
     let (dead, inactive) = (Some(DenialReason::ActorKeyDead), Some(DenialReason::ActorInactive));
-    let held = OwnerChange::Hold(Hold::Suspended);
+    let suspended = OwnerChange::Suspend(Suspension::Admin);
     for (actor, key, change, for_team) in [
         ("alice", None, None, None),
-        ("alice", None, Some((user("alice"), held)), inactive),
-        ("alice", None, Some((user("alice"), OwnerChange::Hold(Hold::Plan))), inactive),
+        ("alice", None, Some((user("alice"), suspended)), inactive),
+        ("alice", None, Some((user("alice"), OwnerChange::Suspend(Suspension::Plan))), inactive),
         ("alice", None, Some((user("alice"), OwnerChange::Close)), inactive),
         ("alice's key", None, None, dead),
         ("alice's key", Some((None, None)), None, None),
         ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), None, dead),
         ("alice's key", Some((None, Some("2026-03-01T12:00:00Z"))), None, dead),
         ("alice's key", Some((None, Some("2026-03-01T12:00:00.001Z"))), None, None),
-        ("alice's key", Some((None, None)), Some((user("alice"), held)), inactive),
-        ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), Some((user("alice"), held)), dead),
+        ("alice's key", Some((None, None)), Some((user("alice"), suspended)), inactive),
+        ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), Some((user("alice"), suspended)), dead),
         ("blue's key", Some((None, None)), None, None),
         ("blue's key", Some((Some("2026-03-01T11:00:00Z"), None)), None, dead),
     ] {
@@ -209,21 +209,21 @@ async fn preview_tells_of_an_owner_who_asks_as_of_any_owner() {
     for (actor, owner) in [("alice", user("alice")), ("alice's key", user("alice")), ("blue's key", team("blue"))] {
         let bench = Bench::new();
         bench.plant(ACTING, &owner, "* keys:manage").await;
-        bench.change_owner(&owner, OwnerChange::Hold(Hold::Suspended)).await;
+        bench.change_owner(&owner, OwnerChange::Suspend(Suspension::Admin)).await;
         let (request, actor) = (IssueKey::of(owner), issuer(actor));
         let preview = bench.manager.preview(&request, &actor).await.unwrap();
         let errors = preview.notes.iter().filter(|note| note.severity == Severity::Error).map(|note| note.kind);
-        assert_eq!(errors.collect::<Vec<_>>(), [NoteKind::OwnerHeld]);
+        assert_eq!(errors.collect::<Vec<_>>(), [NoteKind::OwnerSuspended]);
         let refused = bench.manager.issue(request, &actor).await.unwrap_err();
-        assert_eq!(refused.kind(), ManageErrorKind::OwnerHeld);
+        assert_eq!(refused.kind(), ManageErrorKind::OwnerSuspended);
     }
 }
 
 #[tokio::test]
 async fn preview_tells_what_would_surprise() {
     use NoteKind::{
-        DiesWithPerson, Expires, HeldWithTeam, ManagesKeys, ManagesNoKeys, NoScopes, OutlivesCreator, Reach,
-        ScopesLimited, ShouldBePersonalKey, ShouldBeTeamKey, ShownOnce, WhoCanUse,
+        DiesWithPerson, Expires, ManagesKeys, ManagesNoKeys, NoScopes, OutlivesCreator, Reach, ScopesLimited,
+        ShouldBePersonalKey, ShouldBeTeamKey, ShownOnce, SuspendedWithTeam, WhoCanUse,
     };
     let bench = Bench::new();
     let (alice, blue) = (|| IssueKey::user(user_id("alice")), || IssueKey::team(team_id("blue")));
@@ -240,15 +240,24 @@ async fn preview_tells_what_would_surprise() {
         (alice().named("deploys from my laptop"), vec![WhoCanUse, DiesWithPerson, Reach, ManagesNoKeys, ShownOnce]),
         (
             blue().named("CI pipeline").scopes(scopes("agents:read")),
-            vec![WhoCanUse, OutlivesCreator, HeldWithTeam, Reach, ScopesLimited, ManagesNoKeys, ShownOnce],
+            vec![WhoCanUse, OutlivesCreator, SuspendedWithTeam, Reach, ScopesLimited, ManagesNoKeys, ShownOnce],
         ),
         (
             blue().named("Bob's macbook").scopes(scopes("* keys:manage")).expires_at(time("2026-03-02T12:00:00Z")),
-            vec![ShouldBePersonalKey, ManagesKeys, Expires, WhoCanUse, OutlivesCreator, HeldWithTeam, Reach, ShownOnce],
+            vec![
+                ShouldBePersonalKey,
+                ManagesKeys,
+                Expires,
+                WhoCanUse,
+                OutlivesCreator,
+                SuspendedWithTeam,
+                Reach,
+                ShownOnce,
+            ],
         ),
         (
             blue().named("CI").scopes(scopes("")).expires_at(time("2027-03-02T12:00:00Z")),
-            vec![NoScopes, WhoCanUse, OutlivesCreator, HeldWithTeam, Reach, ManagesNoKeys, Expires, ShownOnce],
+            vec![NoScopes, WhoCanUse, OutlivesCreator, SuspendedWithTeam, Reach, ManagesNoKeys, Expires, ShownOnce],
         ),
     ] {
         let preview = bench.manager.preview(&request, &system()).await.unwrap();
@@ -342,7 +351,7 @@ async fn blast_radius_tells_the_last_used_first_and_who_is_gone_already() {
     let bench = Bench::new();
     let (never, now) = (bench.plant(ALICES, &user("alice"), "*").await, bench.plant(BLUES, &user("alice"), "*").await);
     bench.use_once(&now).await;
-    bench.change_owner(&user("alice"), OwnerChange::Hold(Hold::Suspended)).await;
+    bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
     let radius = bench.manager.blast_radius(&user_id("alice"), &system()).await.unwrap();
     assert_eq!(radius.stops.iter().map(|stops| stops.key.id).collect::<Vec<_>>(), [now, never]);
     assert!(radius.stops.iter().all(|stops| !stops.looks_shared()));
@@ -418,7 +427,7 @@ async fn explain_tells_since_when_and_by_whom() {
     let bench = Bench::new();
     let id = bench.plant(ALICES, &user("alice"), "*").await;
     let org = actor("org");
-    bench.manager.hold(&user("alice"), Hold::Suspended, &org).await.unwrap();
+    bench.manager.suspend(&user("alice"), Suspension::Admin, &org).await.unwrap();
     bench.manager.revoke(&id, &person("alice")).await.unwrap_err();
     let explanation = bench.manager.explain(&id, &org).await.unwrap();
     assert_eq!(explanation.verdict, CallVerdict::OwnerSuspended);
@@ -432,7 +441,7 @@ async fn explain_tells_since_when_and_by_whom() {
     let explanation = bench.manager.explain(&id, &org).await.unwrap();
     assert_eq!(explanation.verdict, CallVerdict::KeyRevoked);
     assert_eq!(explanation.reason().unwrap().since, Some(time("2026-03-01T12:01:00Z")));
-    // The hold would be next.
+    // The suspension would be next.
     let failed: Vec<_> = explanation.checks.iter().filter(|check| check.result == CheckResult::Failed).collect();
     assert_eq!(
         failed.iter().map(|check| check.kind).collect::<Vec<_>>(),
@@ -442,12 +451,34 @@ async fn explain_tells_since_when_and_by_whom() {
 }
 
 #[tokio::test]
-async fn explain_blames_nobody_for_a_hold_that_has_no_event() {
+async fn explain_tells_of_the_suspension_that_callers_are_told_of() {
     let bench = Bench::new();
     let id = bench.plant(BLUES, &team("blue"), "*").await;
-    bench.manager.hold(&team("blue"), Hold::Plan, &system()).await.unwrap();
-    bench.manager.lift(&team("blue"), Hold::Plan, &system()).await.unwrap();
-    bench.change_owner(&team("blue"), OwnerChange::Hold(Hold::Suspended)).await;
+    for (at, suspension, verdict) in [
+        ("2026-03-01T12:00:00Z", Suspension::Plan, CallVerdict::OwnerPlanSuspended),
+        ("2026-03-01T12:01:00Z", Suspension::Admin, CallVerdict::OwnerSuspended),
+    ] {
+        bench.manager.suspend(&team("blue"), suspension, &actor("org")).await.unwrap();
+        let explanation = bench.manager.explain(&id, &actor("org")).await.unwrap();
+        let reason = explanation.reason().unwrap();
+        assert_eq!((explanation.verdict, reason.kind), (verdict, CheckKind::OwnerActive));
+        assert_eq!((reason.since, reason.by.as_ref().unwrap().to_string()), (Some(time(at)), "user:olga".to_owned()));
+        assert!(reason.sentence.contains("plan does not include these keys"), "{reason:?}");
+        bench.clock.advance(std::time::Duration::from_secs(60));
+    }
+    bench.manager.close(&team("blue"), &actor("org")).await.unwrap();
+    let explanation = bench.manager.explain(&id, &actor("org")).await.unwrap();
+    assert_eq!(explanation.verdict, CallVerdict::OwnerClosed);
+    assert_eq!(explanation.reason().unwrap().since, Some(time("2026-03-01T12:02:00Z")));
+}
+
+#[tokio::test]
+async fn explain_blames_nobody_for_a_suspension_that_has_no_event() {
+    let bench = Bench::new();
+    let id = bench.plant(BLUES, &team("blue"), "*").await;
+    bench.manager.suspend(&team("blue"), Suspension::Plan, &system()).await.unwrap();
+    bench.manager.reinstate(&team("blue"), Suspension::Plan, &system()).await.unwrap();
+    bench.change_owner(&team("blue"), OwnerChange::Suspend(Suspension::Admin)).await;
     let explanation = bench.manager.explain(&id, &system()).await.unwrap();
     assert_eq!(explanation.reason().unwrap().by, None);
 }

@@ -2,7 +2,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
     manage::inventory::entry::InventoryEntry,
-    record::{Hold, OwnerStatus},
+    record::{OwnerStatus, Suspension},
     time::Timestamp,
     words::words,
 };
@@ -27,7 +27,7 @@ words! {
         Name = "name",
         /// `live`, `revoked` or `expired`; the first of the latter two that came.
         State = "state",
-        /// `active`, `closed`, or the holds, with spaces between: `plan suspended`.
+        /// `active`, `closed`, `suspended`, `plan_suspended`, or both with a space between: `suspended plan_suspended`.
         OwnerStatus = "owner_status",
         /// [`KeyFlag`](crate::manage::KeyFlag)s, with spaces between.
         Flags = "flags",
@@ -49,7 +49,7 @@ words! {
         LastFailureAt = "last_failure_at",
         /// How often it was refused.
         Failures = "failures",
-        /// How often it was refused because it was dead, or its owner held or closed.
+        /// How often it was refused because it was dead, or its owner suspended or closed.
         AttemptsSinceDeath = "attempts_since_death",
         /// When last.
         LastAttemptSinceDeathAt = "last_attempt_since_death_at",
@@ -130,8 +130,9 @@ fn status(status: &OwnerStatus) -> String {
     if status.closed_at().is_some() {
         return "closed".to_owned();
     }
-    let holds = joined([Hold::Plan, Hold::Suspended].into_iter().filter(|hold| status.has(*hold)).map(Hold::as_str));
-    if holds.is_empty() { "active".to_owned() } else { holds }
+    let words = [(Suspension::Admin, "suspended"), (Suspension::Plan, "plan_suspended")];
+    let suspended = joined(words.into_iter().filter(|(suspension, _)| status.has(*suspension)).map(|(_, word)| word));
+    if suspended.is_empty() { "active".to_owned() } else { suspended }
 }
 
 fn joined(words: impl Iterator<Item = &'static str>) -> String {

@@ -9,7 +9,7 @@ use crate::{
         ExportError, ExportFormat, InventoryColumn, InventoryQuery, KeyFlag,
         fixture::{Bench, system, team_id, user},
     },
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::OwnerChange,
 };
 
@@ -44,7 +44,7 @@ async fn a_table_says_all_of_a_key() {
     bench.plant_row(row('C')).await;
     call(&bench, &id('A'), "success", "intake/acme", 190).await;
     call(&bench, &id('A'), "key_revoked", "intake/acme", 2).await;
-    bench.change_owner(&user("alice"), OwnerChange::Hold(Hold::Suspended)).await;
+    bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
     let table = exported(&bench, ExportFormat::Csv).await;
     let expected = [
         ("id", "AAAAAAAAAAAAAAAAAAAA"),

@@ -6,7 +6,7 @@ use crate::{
         FlagSettings, InventoryQuery, KeyFlag,
         fixture::{Bench, team, user},
     },
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::OwnerChange,
 };
 
@@ -131,7 +131,7 @@ async fn a_dead_key_has_no_flag_but_that_somebody_still_tries_it() {
         assert_eq!(flags(dead, &[("key_revoked", "", 31)]).await, []);
     }
     let revoked_after = KeyRow { revoked_at: days_ago(3), ..bad };
-    assert_eq!(flags(revoked_after, &[("owner_suspended", "", 5)]).await, [], "its owner was held then");
+    assert_eq!(flags(revoked_after, &[("owner_suspended", "", 5)]).await, [], "its owner was suspended then");
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn attempts_since_death_are_told_with_the_last_of_them() {
 }
 
 #[tokio::test]
-async fn held_owner_and_held_creator_are_told_apart() {
+async fn suspended_owner_and_suspended_creator_are_told_apart() {
     let bench = bench();
     for (letter, row) in [('A', row('A')), ('B', personal('B')), ('C', KeyRow { owner: "red".into(), ..row('C') })] {
         let id = bench.plant_row(row).await;
@@ -156,7 +156,7 @@ async fn held_owner_and_held_creator_are_told_apart() {
         call(&bench, &id, "success", "api/acme", 1).await;
     }
     // alice made all three: for herself, and for two teams.
-    bench.change_owner(&user("alice"), OwnerChange::Hold(Hold::Suspended)).await;
+    bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
     bench.change_owner(&team("red"), OwnerChange::Close).await;
     assert_eq!(flags_of(&bench, 'A').await, [KeyFlag::CreatorInactive]);
     assert_eq!(flags_of(&bench, 'B').await, [KeyFlag::OwnerInactive]);
@@ -167,7 +167,7 @@ async fn held_owner_and_held_creator_are_told_apart() {
 async fn a_key_of_a_closed_team_that_is_tried_is_a_dead_key_that_is_tried() {
     for (change, expected) in [
         (OwnerChange::Close, vec![KeyFlag::OwnerInactive, KeyFlag::TriedSinceDeath]),
-        (OwnerChange::Hold(Hold::Plan), vec![KeyFlag::OwnerInactive]),
+        (OwnerChange::Suspend(Suspension::Plan), vec![KeyFlag::OwnerInactive]),
     ] {
         let bench = bench();
         let id = bench.plant_row(row('A')).await;

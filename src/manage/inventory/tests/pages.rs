@@ -10,7 +10,7 @@ use crate::{
         InvalidInput, InventoryQuery, KeyFlag, ListKeys, ManageErrorKind,
         fixture::{Bench, system, team, user},
     },
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::{Ledger, Liveness, OwnerChange, Write},
     usage::{UsageBatch, UsageRow},
 };
@@ -121,7 +121,7 @@ async fn a_summary_counts_by_owner() {
     }
     call(&bench, &id('A'), "success", "api/acme", 5).await;
     call(&bench, &id('B'), "success", "api/acme", 3).await;
-    bench.change_owner(&team("red"), OwnerChange::Hold(Hold::Plan)).await;
+    bench.change_owner(&team("red"), OwnerChange::Suspend(Suspension::Plan)).await;
     let summary = bench.manager.inventory_summary(InventoryQuery::all().with_limit(1), &system()).await.unwrap();
     let told: BTreeMap<String, _> =
         summary.owners.iter().map(|owner| (owner.owner.to_string(), (owner.live, owner.dead))).collect();

@@ -7,7 +7,7 @@ use crate::{
             ACTING, Bench, Fault, person, plain_change, principal, scopes, system, team, team_id, time, user, user_id,
         },
     },
-    record::{ActorId, Hold, KeyRow},
+    record::{ActorId, KeyRow, Suspension},
     store::{OwnerChange, OwnerRef, Write},
 };
 
@@ -263,16 +263,16 @@ async fn somebody_who_was_quicker_is_no_error() {
 }
 
 #[tokio::test]
-async fn an_actor_who_is_held_half_way_revokes_no_more_and_the_error_says_how_far_it_got() {
+async fn an_actor_who_is_suspended_half_way_revokes_no_more_and_the_error_says_how_far_it_got() {
     let bench = Bench::new();
     plant_many(&bench, 120, &team("blue")).await;
     let ada = OwnerRef { organization: crate::OrganizationId::single(), owner: user("ada") };
     let nothing = Write::Owner(
         OwnerRef { organization: crate::OrganizationId::single(), owner: user("else") },
-        OwnerChange::Hold(Hold::Suspended),
+        OwnerChange::Suspend(Suspension::Admin),
     );
-    let hold = Write::Owner(ada, OwnerChange::Hold(Hold::Suspended));
-    let quicker = [plain_change("nothing", nothing), plain_change("hold", hold)];
+    let suspension = Write::Owner(ada, OwnerChange::Suspend(Suspension::Admin));
+    let quicker = [plain_change("nothing", nothing), plain_change("suspend", suspension)];
     bench.store.quicker.lock().unwrap().extend(quicker);
     let request = RevokeMany::of(team_id("blue"));
     let error = bench.manager.revoke_many(request.clone(), &admin_of("blue")).await.unwrap_err();

@@ -7,7 +7,7 @@ use crate::{
         DenialReason, Effect, InvalidInput, ManageErrorKind, Rights,
         fixture::{ACTING, Bench, START, person, plain_change, principal, scopes, system, team, time, user},
     },
-    record::{ActorId, Hold, KeyRow, Labels},
+    record::{ActorId, KeyRow, Labels, Suspension},
     store::{KeyUpdate, OwnerChange, Write},
 };
 
@@ -229,7 +229,7 @@ async fn change_that_is_overtaken_twice_is_a_conflict() {
 #[tokio::test]
 async fn suspended_person_changes_nothing() {
     let (bench, id) = bench_with("*").await;
-    bench.change_owner(&user("alice"), OwnerChange::Hold(Hold::Suspended)).await;
+    bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
     let kind = bench.manager.revoke(&id, &person("alice")).await.unwrap_err().kind();
     assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
     assert_eq!(bench.row(&id).await.revoked_at, None);
@@ -247,7 +247,7 @@ async fn revoke_by_key(acting: KeyRow, owner: &Owner, change: Option<OwnerChange
 }
 
 #[tokio::test]
-async fn key_that_died_or_whose_owner_was_held_since_it_was_checked_changes_nothing() {
+async fn key_that_died_or_whose_owner_was_suspended_since_it_was_checked_changes_nothing() {
     let row = |owner: &Owner| KeyRow {
         id: ACTING.into(),
         kind: owner.kind().as_str().into(),
@@ -258,13 +258,13 @@ async fn key_that_died_or_whose_owner_was_held_since_it_was_checked_changes_noth
     let denied = |reason: DenialReason| Err(ManageErrorKind::Denied(reason.into()));
     let now = time(START).as_millis();
     for owner in [user("alice"), team("blue")] {
-        let held = Some(OwnerChange::Hold(Hold::Plan));
+        let suspended = Some(OwnerChange::Suspend(Suspension::Plan));
         let revoked = KeyRow { revoked_at: Some(now), ..row(&owner) };
         let expired = KeyRow { expires_at: Some(now), ..row(&owner) };
         assert_eq!(revoke_by_key(row(&owner), &owner, None).await, Ok(()));
         assert_eq!(revoke_by_key(revoked, &owner, None).await, denied(DenialReason::ActorKeyDead));
         assert_eq!(revoke_by_key(expired, &owner, None).await, denied(DenialReason::ActorKeyDead));
-        assert_eq!(revoke_by_key(row(&owner), &owner, held).await, denied(DenialReason::ActorInactive));
+        assert_eq!(revoke_by_key(row(&owner), &owner, suspended).await, denied(DenialReason::ActorInactive));
     }
 }
 

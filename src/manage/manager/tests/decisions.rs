@@ -12,7 +12,7 @@ use crate::{
             ACTING, Bench, Fault, person, plain_change, principal, scopes, system, team, team_id, user, user_id,
         },
     },
-    record::Hold,
+    record::Suspension,
     store::KeyStore,
     usage::Source,
 };
@@ -92,15 +92,15 @@ async fn teams_to_choose_from_are_those_that_may_get_a_key() {
 
 #[tokio::test]
 async fn a_downgrade_leaves_keys_alone_unless_the_service_says_otherwise() {
-    for (on_downgrade, effect, held) in
-        [(OnDowngrade::Keep, Effect::Unchanged, false), (OnDowngrade::Hold, Effect::Changed, true)]
+    for (on_downgrade, effect, suspended) in
+        [(OnDowngrade::Keep, Effect::Unchanged, false), (OnDowngrade::Suspend, Effect::Changed, true)]
     {
         let bench = Bench::with_rules(Rules { on_downgrade, ..Rules::default() });
         let id = bench.plant(TARGET, &team("blue"), "*").await;
         let told = bench.manager.plan_changed(&team_id("blue"), Plan::Team, &system()).await.unwrap();
         assert_eq!(told, effect);
         let info = bench.manager.find(&id, &system()).await.unwrap();
-        assert_eq!(info.is_usable(bench.now()), !held);
+        assert_eq!(info.is_usable(bench.now()), !suspended);
         let back = bench.manager.plan_changed(&team_id("blue"), Plan::Business, &system()).await.unwrap();
         assert_eq!(back, effect);
         assert!(bench.manager.find(&id, &system()).await.unwrap().is_usable(bench.now()));
@@ -108,16 +108,16 @@ async fn a_downgrade_leaves_keys_alone_unless_the_service_says_otherwise() {
 }
 
 #[tokio::test]
-async fn an_upgrade_lifts_no_other_hold() {
+async fn an_upgrade_ends_no_other_suspension() {
     let bench = Bench::new();
-    bench.manager.hold(&team("blue"), Hold::Suspended, &system()).await.unwrap();
+    bench.manager.suspend(&team("blue"), Suspension::Admin, &system()).await.unwrap();
     let told = bench.manager.plan_changed(&team_id("blue"), Plan::Business, &system()).await.unwrap();
     assert_eq!(told, Effect::Unchanged);
     assert_eq!(bench.events().await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_plan_is_told_by_who_may_hold_the_team() {
+async fn a_plan_is_told_by_who_may_suspend_the_team() {
     let bench = Bench::new();
     for plan in [Plan::Free, Plan::Business] {
         let error = bench.manager.plan_changed(&team_id("blue"), plan, &admin_of("blue", plan)).await.unwrap_err();
@@ -229,18 +229,18 @@ fn revoke(issued: &crate::IssuedKey) -> crate::store::Write {
 }
 
 #[tokio::test]
-async fn an_actor_that_is_held_first_changes_nothing() {
+async fn an_actor_that_is_suspended_first_changes_nothing() {
     let bench = Bench::new();
     let id = bench.plant(TARGET, &team("blue"), "*").await;
     let dana = admin_of("blue", Plan::Business);
-    let hold = plain_change(
-        "hold",
+    let suspension = plain_change(
+        "suspend",
         crate::store::Write::Owner(
             crate::store::OwnerRef { organization: OrganizationId::single(), owner: user("dana") },
-            crate::store::OwnerChange::Hold(Hold::Suspended),
+            crate::store::OwnerChange::Suspend(Suspension::Admin),
         ),
     );
-    bench.store.quicker.lock().unwrap().push_back(hold);
+    bench.store.quicker.lock().unwrap().push_back(suspension);
     let kind = bench.manager.revoke(&id, &dana).await.unwrap_err().kind();
     assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
     assert!(bench.row(&id).await.revoked_at.is_none());

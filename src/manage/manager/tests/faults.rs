@@ -7,7 +7,7 @@ use crate::{
         Effect, ManageErrorKind,
         fixture::{Bench, Fault, person, system, user, user_id},
     },
-    record::Hold,
+    record::Suspension,
 };
 
 const TARGET: &str = "AAAAAAAAAAAAAAAAAAAA";
@@ -98,7 +98,7 @@ async fn lease_has_ended_when_a_change_returns_however_it_went() {
         let bench = Bench::new();
         bench.renew_lease();
         bench.store.fail([fault]);
-        let _ = bench.manager.hold(&user("alice"), Hold::Suspended, &system()).await;
+        let _ = bench.manager.suspend(&user("alice"), Suspension::Admin, &system()).await;
         assert!(!bench.has_lease(), "{fault:?}");
     }
 }
@@ -110,7 +110,7 @@ async fn lease_ends_when_a_change_is_dropped_half_way() {
     bench.store.fail([Fault::DoesAndHangs]);
     {
         let (alice, system) = (user("alice"), system());
-        let mut change = pin!(bench.manager.hold(&alice, Hold::Suspended, &system));
+        let mut change = pin!(bench.manager.suspend(&alice, Suspension::Admin, &system));
         assert!(std::future::poll_fn(|context| Poll::Ready(change.as_mut().poll(context))).await.is_pending());
         assert_eq!(bench.store.applies(), 1);
     }
@@ -151,6 +151,6 @@ async fn lease_has_ended_before_anybody_is_told() {
     let bench = Arc::new(Bench::with_rules(Rules { notifier, ..Rules::default() }));
     bench.renew_lease();
     asked.set(Arc::downgrade(&bench)).unwrap();
-    bench.manager.hold(&user("alice"), Hold::Suspended, &system()).await.unwrap();
+    bench.manager.suspend(&user("alice"), Suspension::Admin, &system()).await.unwrap();
     assert_eq!(*had.lock().unwrap(), Some(false));
 }

@@ -130,11 +130,11 @@ async fn more_scopes_than_a_record_holds_are_refused() {
 }
 
 #[tokio::test]
-async fn key_for_a_held_or_closed_owner_is_refused() {
-    use crate::record::Hold;
+async fn key_for_a_suspended_or_closed_owner_is_refused() {
+    use crate::record::Suspension;
     for (change, expected) in [
-        (OwnerChange::Hold(Hold::Suspended), ManageErrorKind::OwnerHeld),
-        (OwnerChange::Hold(Hold::Plan), ManageErrorKind::OwnerHeld),
+        (OwnerChange::Suspend(Suspension::Admin), ManageErrorKind::OwnerSuspended),
+        (OwnerChange::Suspend(Suspension::Plan), ManageErrorKind::OwnerSuspended),
         (OwnerChange::Close, ManageErrorKind::OwnerClosed),
     ] {
         for owner in [user("alice"), team("blue")] {
@@ -147,13 +147,13 @@ async fn key_for_a_held_or_closed_owner_is_refused() {
 }
 
 #[tokio::test]
-async fn closed_owner_without_keys_is_told_from_a_held_one() {
+async fn closed_owner_without_keys_is_told_from_a_suspended_one() {
     let bench = Bench::new();
     bench.manager.close(&user("alice"), &system()).await.unwrap();
     assert_eq!(refusal(&bench, alice_key(), &system()).await, ManageErrorKind::OwnerClosed);
-    bench.manager.hold(&team("blue"), crate::record::Hold::Plan, &system()).await.unwrap();
+    bench.manager.suspend(&team("blue"), crate::record::Suspension::Plan, &system()).await.unwrap();
     let blue = IssueKey::team(team_id("blue"));
-    assert_eq!(refusal(&bench, blue, &system()).await, ManageErrorKind::OwnerHeld);
+    assert_eq!(refusal(&bench, blue, &system()).await, ManageErrorKind::OwnerSuspended);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::{
         fixture::{ACTING, Bench, Fault, START, person, principal, scopes, system, team, team_id, time, user, user_id},
         quota::Quotas,
     },
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::OwnerChange,
 };
 
@@ -230,9 +230,9 @@ async fn room_is_told_of_only_to_who_may_make_a_key_at_all() {
     assert_eq!(reached(stranger), ManageErrorKind::NotFound);
     // Who was suspended meanwhile is told of that.
     issue(&bench, own(), &person("alice")).await;
-    bench.change_owner(&user("bob"), OwnerChange::Hold(Hold::Suspended)).await;
-    let held = bench.manager.issue(IssueKey::team(team_id("blue")), &admin("bob", "blue")).await;
-    assert_eq!(reached(held), ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
+    bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Admin)).await;
+    let suspended = bench.manager.issue(IssueKey::team(team_id("blue")), &admin("bob", "blue")).await;
+    assert_eq!(reached(suspended), ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
 }
 
 #[tokio::test]

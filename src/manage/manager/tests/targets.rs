@@ -20,10 +20,9 @@ const TABLE: &str = "
 audit            | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
 close            | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
 expire           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
-hold             | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
 issue            | -----     | -----      | +o--+        | +++r-        | -----        | ----- | -----
-lift             | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
 narrow           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
+reinstate        | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
 relabel          | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 rename           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 revoke           | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
@@ -32,6 +31,7 @@ see              | ++--+     | ++++-      | -----        | -----        | ++rrr 
 see_blast_radius | -----     | -----      | -----        | -----        | -----        | ----- | ++--+
 see_exposure     | -----     | -----      | -----        | -----        | -----        | ----- | ++--r
 see_usage        | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
+suspend          | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
 ";
 
 /// The action that follows, in the order of the table. An action that is new does not compile before it is here.
@@ -40,11 +40,10 @@ const fn next(action: KeyAction) -> Option<KeyAction> {
     Some(match action {
         A::Audit => A::Close,
         A::Close => A::Expire,
-        A::Expire => A::Hold,
-        A::Hold => A::Issue,
-        A::Issue => A::Lift,
-        A::Lift => A::Narrow,
-        A::Narrow => A::Relabel,
+        A::Expire => A::Issue,
+        A::Issue => A::Narrow,
+        A::Narrow => A::Reinstate,
+        A::Reinstate => A::Relabel,
         A::Relabel => A::Rename,
         A::Rename => A::Revoke,
         A::Revoke => A::Rotate,
@@ -52,7 +51,8 @@ const fn next(action: KeyAction) -> Option<KeyAction> {
         A::See => A::SeeBlastRadius,
         A::SeeBlastRadius => A::SeeExposure,
         A::SeeExposure => A::SeeUsage,
-        A::SeeUsage => return None,
+        A::SeeUsage => A::Suspend,
+        A::Suspend => return None,
     })
 }
 

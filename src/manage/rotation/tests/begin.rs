@@ -13,7 +13,7 @@ use crate::{
         },
     },
     owner::OwnerRef,
-    record::{Hold, KeyRow, Labels},
+    record::{KeyRow, Labels, Suspension},
     store::{Change, KeyUpdate, OwnerChange, Write},
 };
 
@@ -90,6 +90,8 @@ async fn successor_is_what_the_old_key_is() {
         created_by: "user:alice".into(),
         created_at: bench.now().as_millis(),
         replaces: Some(OLD.into()),
+        lineage: OLD.into(),
+        predecessor_expires_at: old.expires_at,
         version: 1,
         ..old.clone()
     };
@@ -274,13 +276,15 @@ async fn key_that_is_changed_without_pause_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn held_or_closed_owner_gets_no_successor() {
-    let hold = OwnerChange::Hold(Hold::Plan);
-    for (change, expected) in [(hold, ManageErrorKind::OwnerHeld), (OwnerChange::Close, ManageErrorKind::OwnerClosed)] {
+async fn suspended_or_closed_owner_gets_no_successor() {
+    let suspension = OwnerChange::Suspend(Suspension::Plan);
+    for (change, expected) in
+        [(suspension, ManageErrorKind::OwnerSuspended), (OwnerChange::Close, ManageErrorKind::OwnerClosed)]
+    {
         let bench = Bench::new();
         let id = bench.plant(OLD, &team("blue"), "read").await;
         let of = OwnerRef { organization: OrganizationId::single(), owner: team("blue") };
-        quicker(&bench, [plain_change("hold", Write::Owner(of, change))]);
+        quicker(&bench, [plain_change("suspend", Write::Owner(of, change))]);
         let refused = kind(bench.manager.begin_rotation(RotateKey::of(id), &system()).await);
         assert_eq!(refused, Err(expected));
     }

@@ -12,7 +12,7 @@ use crate::{
         fixture::{ACTING, Bench, Fault, person, plain_change, principal, system, team, team_id, time, user, user_id},
     },
     owner::OwnerRef,
-    record::{Hold, KeyRow},
+    record::{KeyRow, Suspension},
     store::{KeyStore, OwnerChange, Prune, Write},
 };
 
@@ -293,19 +293,21 @@ async fn abort_leaves_an_expiry_that_somebody_set_in_the_same_millisecond() {
 }
 
 #[tokio::test]
-async fn abort_that_cannot_know_the_expiry_is_refused() {
-    let begun = Begun::with(None, Some(EARLIER)).await;
-    let prune = Prune { events_before: Some(begun.bench.now()), ..Prune::default() };
-    begun.bench.store.inner.prune(&prune).await.unwrap();
-    assert_eq!(effect(begun.abort(&begun.new).await), Err(ManageErrorKind::RotationForgotten));
-    assert_eq!(begun.standing().await, (true, true));
-    // What the error advises.
-    begun.bench.manager.revoke(&begun.new, &person("alice")).await.unwrap();
-    let again = || RotateKey::of(begun.old);
-    let refused = kind(begun.bench.manager.begin_rotation(again(), &person("alice")).await);
-    assert_eq!(refused, Err(ManageErrorKind::RotationForgotten));
-    let named = again().expires_at(None);
-    assert!(begun.bench.manager.begin_rotation(named, &person("alice")).await.is_ok());
+async fn the_expiry_before_a_rotation_is_known_without_an_audit_trail() {
+    for ends in ["abort", "revoke"] {
+        let begun = Begun::with(None, Some(EARLIER)).await;
+        let prune = Prune { events_before: Some(begun.bench.now()), ..Prune::default() };
+        begun.bench.store.inner.prune(&prune).await.unwrap();
+        if ends == "abort" {
+            begun.abort(&begun.new).await.unwrap();
+            assert_eq!(begun.old_expiry().await, None);
+        } else {
+            begun.bench.manager.revoke(&begun.new, &person("alice")).await.unwrap();
+            assert_eq!(begun.old_expiry().await, Some(time(EARLIER)));
+        }
+        let again = begun.bench.manager.begin_rotation(RotateKey::of(begun.old), &person("alice")).await.unwrap();
+        assert_eq!(again.info().expires_at, None, "{ends}");
+    }
 }
 
 #[tokio::test]
@@ -365,7 +367,7 @@ async fn end_of_unknown_outcome_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn team_that_is_held_does_not_lose_the_persons_key() {
+async fn team_that_is_suspended_does_not_lose_the_persons_key() {
     let bench = Bench::new();
     let old = bench.plant(OLD, &user("alice"), "*").await;
     let rights = Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business);
@@ -373,10 +375,10 @@ async fn team_that_is_held_does_not_lose_the_persons_key() {
     let new = bench.manager.begin_rotation(RotateKey::of(old).into_team(team_id("blue")), &alice).await.unwrap();
     let new = new.info().id;
     let of = OwnerRef { organization: OrganizationId::single(), owner: team("blue") };
-    let hold = |change| plain_change(&format!("{change:?}"), Write::Owner(of.clone(), change));
-    quicker(&bench, [hold(OwnerChange::Hold(Hold::Plan))]);
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Err(ManageErrorKind::OwnerHeld));
-    quicker(&bench, [hold(OwnerChange::Lift(Hold::Plan))]);
+    let quick = |change| plain_change(&format!("{change:?}"), Write::Owner(of.clone(), change));
+    quicker(&bench, [quick(OwnerChange::Suspend(Suspension::Plan))]);
+    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Err(ManageErrorKind::OwnerSuspended));
+    quicker(&bench, [quick(OwnerChange::Reinstate(Suspension::Plan))]);
     assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Ok(Effect::Changed));
 }
 

@@ -10,7 +10,7 @@ use crate::{
         Effect, ManageError, ManageErrorKind, Plan, Rights, RotateKey, TeamRole,
         fixture::{Bench, person, system, team, team_id, time, user, user_id},
     },
-    record::Hold,
+    record::Suspension,
     store::{KeyStore, OwnerChange, Prune},
 };
 
@@ -134,7 +134,7 @@ async fn rotation_that_set_no_end_is_aborted_without_an_audit_trail() {
 
 #[tokio::test]
 async fn key_that_came_from_somebody_who_left_is_rotated_by_its_team() {
-    for gone in [OwnerChange::Close, OwnerChange::Hold(Hold::Suspended)] {
+    for gone in [OwnerChange::Close, OwnerChange::Suspend(Suspension::Admin)] {
         let bench = Bench::new();
         let old = bench.plant(OLD, &user("alice"), "read").await;
         let in_blue =
@@ -149,11 +149,11 @@ async fn key_that_came_from_somebody_who_left_is_rotated_by_its_team() {
 }
 
 #[tokio::test]
-async fn key_of_an_owner_who_is_held_is_not_rotated_twice_at_once() {
+async fn key_of_an_owner_who_is_suspended_is_not_rotated_twice_at_once() {
     let bench = Bench::new();
     let old = bench.plant(OLD, &team("blue"), "read").await;
     let new = bench.manager.begin_rotation(RotateKey::of(old), &system()).await.unwrap().info().id;
-    bench.change_owner(&team("blue"), OwnerChange::Hold(Hold::Plan)).await;
+    bench.change_owner(&team("blue"), OwnerChange::Suspend(Suspension::Plan)).await;
     let refused = kind(bench.manager.begin_rotation(RotateKey::of(new), &system()).await);
     assert_eq!(refused, Err(ManageErrorKind::RotationUnderWay));
 }

@@ -11,7 +11,7 @@ use crate::{
         KeyAction, ListKeys, Plan, Rights, RotateKey, Rules, Target, TeamRole,
         fixture::{ACTING, Bench, Fault, person, principal, system, team, team_id, user, user_id},
     },
-    record::Hold,
+    record::Suspension,
     store::{EventQuery, Ledger, OwnerChange},
     usage::Source,
 };
@@ -59,7 +59,7 @@ async fn denied_attempts_say_who_tried_what_on_what_and_why_not() {
     manager.revoke(&id, &member()).await.unwrap_err();
     manager.rename(&id, "x", &person("eve")).await.unwrap_err();
     manager.find(&absent, &person("eve")).await.unwrap_err();
-    manager.hold(&user("mo"), Hold::Suspended, &person("eve")).await.unwrap_err();
+    manager.suspend(&user("mo"), Suspension::Admin, &person("eve")).await.unwrap_err();
     manager.issue(IssueKey::team(team_id("blue")), &member()).await.unwrap_err();
     manager.find(&id, &Actor::key(&principal(&user("kim"), "*"), Rights::none())).await.unwrap_err();
     let lines: Vec<_> = {
@@ -72,7 +72,7 @@ async fn denied_attempts_say_who_tried_what_on_what_and_why_not() {
         [
             format!(r#"key:{ACTING} /kim {{"reason":"insufficient_scope","count":1}}"#),
             r#"user:eve /eve {"action":"see","reason":"not_found","key":"zzzzzzzzzzzzzzzzzzzz","count":1}"#.into(),
-            r#"user:eve /mo {"action":"hold","reason":"hidden","count":1}"#.into(),
+            r#"user:eve /mo {"action":"suspend","reason":"hidden","count":1}"#.into(),
             r#"user:eve B/blue {"action":"rename","reason":"hidden","count":1}"#.into(),
             r#"user:mo /blue {"action":"issue","reason":"insufficient_role","count":1}"#.into(),
             r#"user:mo B/blue {"action":"revoke","reason":"insufficient_role","count":1}"#.into(),
@@ -81,10 +81,10 @@ async fn denied_attempts_say_who_tried_what_on_what_and_why_not() {
 }
 
 #[tokio::test]
-async fn an_actor_who_was_held_before_the_commit_was_denied_too() {
+async fn an_actor_who_was_suspended_before_the_commit_was_denied_too() {
     let (bench, id) = bench().await;
     let admin = Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business));
-    bench.change_owner(&user("ada"), OwnerChange::Hold(Hold::Suspended)).await;
+    bench.change_owner(&user("ada"), OwnerChange::Suspend(Suspension::Admin)).await;
     bench.manager.revoke(&id, &admin).await.unwrap_err();
     bench.manager.issue(IssueKey::team(team_id("blue")), &admin).await.unwrap_err();
     let mut lines: Vec<_> = denied(&bench).await.iter().map(line).collect();
@@ -116,7 +116,7 @@ async fn a_flood_by_one_actor_is_a_bounded_number_of_events_with_the_exact_count
         } else {
             // Ever another owner.
             let owner = team(&format!("team {}", n % 1_000));
-            bench.manager.hold(&owner, Hold::Plan, &member()).await.unwrap_err();
+            bench.manager.suspend(&owner, Suspension::Plan, &member()).await.unwrap_err();
         }
         if n == 50_000 {
             bench.denials.flush(false).await.unwrap();
@@ -206,7 +206,11 @@ async fn a_thousand_actors_of_an_organization_are_told_apart_and_the_rest_are_on
     let (bench, _) = bench().await;
     for n in 0..1_100 {
         // Ever another owner.
-        bench.manager.hold(&team(&format!("team {n}")), Hold::Plan, &person(&format!("eve {n}"))).await.unwrap_err();
+        bench
+            .manager
+            .suspend(&team(&format!("team {n}")), Suspension::Plan, &person(&format!("eve {n}")))
+            .await
+            .unwrap_err();
     }
     bench.manager.flush_denials().await.unwrap();
     let events = all_denied(&bench, OrganizationId::single()).await;

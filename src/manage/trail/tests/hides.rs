@@ -47,6 +47,11 @@ fn of_blue(action: &str, after: Option<&str>) -> EventRow {
     }
 }
 
+/// The same for those who see all of the organization.
+fn hidden(action: &str, after: &str) -> EventRow {
+    EventRow { audience: "organization".into(), ..of_blue(action, Some(after)) }
+}
+
 #[tokio::test]
 async fn neither_the_trail_nor_misuse_tells_what_is_absent_from_what_is_hidden() {
     let (bench, id, key) = probed().await;
@@ -67,11 +72,11 @@ async fn pages_of_the_trail_look_as_if_there_was_nothing_hidden() {
     let shown = |after| of_blue("key.renamed", Some(after));
     let bench = Bench::new();
     append(&bench, shown("a"), 1).await;
-    append(&bench, of_blue("manage.denied", Some(NOT_FOUND)), 3).await;
+    append(&bench, hidden("manage.denied", NOT_FOUND), 3).await;
     append(&bench, shown("b"), 1).await;
-    append(&bench, of_blue("manage.denied", Some(NOT_FOUND)), 2_500).await;
+    append(&bench, hidden("manage.denied", NOT_FOUND), 2_500).await;
     append(&bench, shown("c"), 1).await;
-    append(&bench, of_blue("attempt.dropped", Some("7")), 1).await;
+    append(&bench, hidden("attempt.dropped", "7"), 1).await;
     for newest in [true, false] {
         let all = || if newest { AuditQuery::all() } else { AuditQuery::all().oldest_first() };
         let (mut pages, mut next) = (Vec::new(), None);
@@ -96,14 +101,14 @@ async fn misuse_finds_changes_behind_thousands_of_calls() {
     let bench = Bench::new();
     let id = bench.plant(ACTING, &team("blue"), "keys:manage").await;
     append(&bench, of_blue("attempt.accepted", None), 2_500).await;
-    append(&bench, of_blue("owner.held", Some("suspended")), 1).await;
+    append(&bench, of_blue("owner.suspended", Some("suspended")), 1).await;
     append(&bench, of_blue("attempt.refused", Some("key_revoked")), 1_500).await;
-    let said = r#"{"action":"hold","reason":"insufficient_role","count":4}"#;
+    let said = r#"{"action":"suspend","reason":"insufficient_role","count":4}"#;
     append(&bench, of_blue("manage.denied", Some(said)), 1).await;
     let misuse = bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap();
     let words =
         |events: &[crate::audit::Event]| events.iter().map(|event| event.action.to_string()).collect::<Vec<_>>();
-    assert_eq!(words(&misuse.changes), ["owner.held"]);
+    assert_eq!(words(&misuse.changes), ["owner.suspended"]);
     assert_eq!(words(&misuse.denied), ["manage.denied"]);
     assert!(!misuse.more);
 }

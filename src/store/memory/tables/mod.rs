@@ -2,17 +2,18 @@ mod event_log;
 mod portable;
 mod read;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use event_log::{EventLog, take};
 
 use crate::{
     audit::EventRow,
     key::KeyId,
+    owner::OrganizationId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, FoundKey, Head, OwnerRef, Prune, Pruned, RehashedKey, StoreError,
-        Trail,
+        Applied, Change, ChangeId, Changed, Changes, FoundKey, FoundOwner, Head, IdempotentRequest, OwnerRef, Prune,
+        Pruned, RehashedKey, StoreError, Tombstone, Trail,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
@@ -38,10 +39,13 @@ pub(super) struct Tables {
     /// The ids of a key and of one that replaces it.
     successors: BTreeSet<(String, String)>,
     owners: HashMap<OwnerRef, OwnerStatusRow>,
+    organizations: HashMap<OrganizationId, OwnerStatusRow>,
+    tombstones: HashMap<String, Tombstone>,
     log: VecDeque<(Head, Logged)>,
     head: Option<Head>,
     changes: HashMap<ChangeId, Done>,
-    dedupes: HashSet<String>,
+    /// The changes with an idempotency key, by that.
+    requests: HashMap<String, ChangeId>,
     events: EventLog,
     usage: HashMap<Option<String>, Vec<UsageRow>>,
     writers: HashMap<[u8; 16], i64>,
@@ -54,14 +58,16 @@ pub(super) struct Tables {
 pub(super) struct Written {
     pub(super) keys: Vec<KeyRow>,
     pub(super) owners: HashMap<OwnerRef, OwnerStatusRow>,
+    pub(super) organizations: HashMap<OrganizationId, OwnerStatusRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) log: Vec<Logged>,
 }
 
 /// What a row of the change log names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Logged {
     Key(KeyId),
+    Organization(OrganizationId),
     Owner(OwnerRef),
 }
 
@@ -70,7 +76,8 @@ pub(super) enum Logged {
 struct Done {
     at: Timestamp,
     applied: Applied,
-    dedupe: Option<String>,
+    request: Option<IdempotentRequest>,
+    key_made: Option<String>,
 }
 
 impl Tables {
@@ -90,12 +97,28 @@ impl Tables {
         self.owners.get(owner).copied().unwrap_or_default()
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<FoundKey> {
-        self.keys.get(id).map(|key| FoundKey { key: key.clone(), owner: self.owner_of(key) })
+    pub(super) fn organization(&self, organization: &OrganizationId) -> OwnerStatusRow {
+        self.organizations.get(organization).copied().unwrap_or_default()
     }
 
-    fn owner_of(&self, key: &KeyRow) -> OwnerStatusRow {
-        OwnerRef::of(key).map(|owner| self.owner(&owner)).unwrap_or_default()
+    pub(super) fn found_owner(&self, of: &OwnerRef) -> FoundOwner {
+        FoundOwner { owner: self.owner(of), organization: self.organization(&of.organization) }
+    }
+
+    /// Whether no key has or had this id.
+    pub(super) fn is_free(&self, id: &str) -> bool {
+        !self.keys.contains_key(id) && !self.tombstones.contains_key(id)
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<FoundKey> {
+        self.keys.get(id).map(|key| {
+            let FoundOwner { owner, organization } = self.owner_of(key);
+            FoundKey { key: key.clone(), owner, organization }
+        })
+    }
+
+    fn owner_of(&self, key: &KeyRow) -> FoundOwner {
+        OwnerRef::of(key).map(|owner| self.found_owner(&owner)).unwrap_or_default()
     }
 
     pub(super) fn changes_since(&self, head: Option<Head>) -> Changes {
@@ -109,14 +132,15 @@ impl Tables {
             Some(head) => self.log.iter().position(|(logged, _)| *logged == head).map(|place| place + 1),
         };
         let Some(start) = start else { return Changes::Reset { head: now } };
-        let (mut keys, mut owners) = (Vec::new(), Vec::new());
+        let mut changed = Changed::default();
         for (_, logged) in self.log.iter().skip(start) {
             match logged {
-                Logged::Key(id) => keys.push(*id),
-                Logged::Owner(owner) => owners.push(owner.clone()),
+                Logged::Key(id) => changed.keys.push(*id),
+                Logged::Organization(organization) => changed.organizations.push(organization.clone()),
+                Logged::Owner(owner) => changed.owners.push(owner.clone()),
             }
         }
-        Changes::Changed { head: now, keys, owners }
+        changed.until(now)
     }
 
     /// What a change of this id did, if it was applied.
@@ -124,22 +148,29 @@ impl Tables {
         if let Some(done) = self.changes.get(&change.id) {
             return Ok(Some(done.applied.clone()));
         }
-        if change.dedupe.as_ref().is_some_and(|dedupe| self.dedupes.contains(dedupe)) {
-            return Err(StoreError::conflict(Conflict::Replay));
+        let Some(request) = &change.idempotency else { return Ok(None) };
+        let earlier = self.requests.get(&request.key).and_then(|id| self.changes.get(id));
+        match earlier.and_then(|done| Some((done, done.request.as_ref()?))) {
+            Some((done, earlier)) => {
+                Err(StoreError::conflict(request.used_for(done.key_made.as_deref(), &earlier.digest)))
+            }
+            None => Ok(None),
         }
-        Ok(None)
     }
 
     /// Puts what a change wrote in place. Nothing here can fail.
     pub(super) fn commit(&mut self, change: &Change, written: Written, applied: Applied) {
         written.keys.into_iter().for_each(|row| self.put(row));
         self.owners.extend(written.owners);
+        self.organizations.extend(written.organizations);
         self.events.append(&written.events);
         for logged in written.log {
             self.log(change.id, logged);
         }
-        self.dedupes.extend(change.dedupe.clone());
-        self.changes.insert(change.id, Done { at: change.at, applied, dedupe: change.dedupe.clone() });
+        let request = change.idempotency.clone();
+        self.requests.extend(request.as_ref().map(|request| (request.key.clone(), change.id)));
+        let key_made = change.key_made().map(str::to_owned);
+        self.changes.insert(change.id, Done { at: change.at, applied, request, key_made });
     }
 
     /// Neither the time of creation nor the key replaced ever changes.
@@ -225,7 +256,7 @@ impl Tables {
         if let Some(before) = prune.changes_before {
             let (count, mut left) = (self.changes.len(), MOST_PRUNED);
             self.changes.retain(|_, done| done.at >= before || !take(&mut left));
-            self.dedupes = self.changes.values().filter_map(|done| done.dedupe.clone()).collect();
+            self.requests.retain(|_, id| self.changes.contains_key(id));
             pruned.changes = (count - self.changes.len()) as u64;
         }
         pruned

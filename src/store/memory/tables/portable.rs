@@ -5,7 +5,7 @@ use crate::{
     audit::EventRow,
     owner::{KeyKind, OrganizationId, Owner, OwnerRef},
     record::{CorruptRow, KeyRow, OwnerStatusRow},
-    store::{ChangeId, Exported, MetaRow, OwnerRow, Place, Rows, StoreError},
+    store::{ChangeId, Exported, MetaRow, ORGANIZATION, OwnerRow, Place, Rows, StoreError, Tombstone},
     usage::UsageRow,
 };
 
@@ -16,8 +16,12 @@ impl Tables {
                 let row = |(name, value): (&String, &Vec<u8>)| MetaRow { name: name.clone(), value: value.clone() };
                 Rows::Meta(first(self.meta.iter().map(row), from, limit))
             }
-            Place::Owners(_) => Rows::Owners(first(self.owners.iter().map(owner_row), from, limit)),
+            Place::Owners(_) => {
+                let organizations = self.organizations.iter().map(organization_row);
+                Rows::Owners(first(self.owners.iter().map(owner_row).chain(organizations), from, limit))
+            }
             Place::Keys(_) => Rows::Keys(first(self.keys.values().cloned(), from, limit)),
+            Place::Tombstones(_) => Rows::Tombstones(first(self.tombstones.values().cloned(), from, limit)),
             Place::Usage(_) => Rows::Usage(first(self.usage.values().flatten().cloned(), from, limit)),
             Place::Events(_) => Rows::Events(first(self.events.all().cloned(), from, limit)),
         };
@@ -35,14 +39,24 @@ impl Tables {
                 written
             }
             Rows::Owners(rows) => {
-                let rows = rows.iter().map(owner).collect::<Result<Vec<_>, _>>().map_err(StoreError::corrupt)?;
-                self.import_owners(&rows)?
+                let rows = rows.iter().map(whose).collect::<Result<Vec<_>, _>>().map_err(StoreError::corrupt)?;
+                self.import_statuses(&rows)?
             }
             Rows::Keys(rows) => {
-                let absent = absent(rows, Place::from, |row| self.keys.get(&row.id).map(|standing| standing == row))?;
-                let absent: Vec<KeyRow> = absent.into_iter().cloned().collect();
+                let standing = |row: &KeyRow| match self.keys.get(&row.id) {
+                    Some(standing) => Some(standing == row),
+                    None => self.tombstones.contains_key(&row.id).then_some(false),
+                };
+                let absent: Vec<KeyRow> = absent(rows, Place::from, standing)?.into_iter().cloned().collect();
                 let written = absent.len();
                 absent.into_iter().for_each(|row| self.put(row));
+                written
+            }
+            Rows::Tombstones(rows) => {
+                let standing = |row: &Tombstone| self.tombstones.get(&row.id).map(|standing| standing == row);
+                let absent: Vec<Tombstone> = absent(rows, Place::from, standing)?.into_iter().cloned().collect();
+                let written = absent.len();
+                self.tombstones.extend(absent.into_iter().map(|row| (row.id.clone(), row)));
                 written
             }
             Rows::Usage(rows) => {
@@ -63,17 +77,28 @@ impl Tables {
         } as u64)
     }
 
-    fn import_owners(&mut self, rows: &[(OwnerRef, OwnerRow)]) -> Result<usize, StoreError> {
-        let standing = |(owner, row): &(OwnerRef, OwnerRow)| self.owners.get(owner).map(|status| *status == row.status);
+    fn import_statuses(&mut self, rows: &[(Logged, OwnerRow)]) -> Result<usize, StoreError> {
+        let standing = |(whose, row): &(Logged, OwnerRow)| {
+            let status = match whose {
+                Logged::Organization(organization) => self.organizations.get(organization),
+                Logged::Owner(owner) => self.owners.get(owner),
+                Logged::Key(_) => None,
+            };
+            status.map(|status| *status == row.status)
+        };
         let absent = absent(rows, |(_, row)| Place::from(row), standing)?;
-        for (owner, row) in &absent {
-            self.owners.insert(owner.clone(), row.status);
+        for (whose, row) in &absent {
+            match whose {
+                Logged::Organization(organization) => drop(self.organizations.insert(organization.clone(), row.status)),
+                Logged::Owner(owner) => drop(self.owners.insert(owner.clone(), row.status)),
+                Logged::Key(_) => {}
+            }
             if row.status != OwnerStatusRow::default() {
                 // A change of nobody's: its id only has to be one that the log did not have at this position.
                 let id = blake3::hash(Place::from(row).to_string().as_bytes());
                 let mut change = [0; 16];
                 change.copy_from_slice(id.as_bytes().split_at(16).0);
-                self.log(ChangeId::from_bytes(change), Logged::Owner(owner.clone()));
+                self.log(ChangeId::from_bytes(change), whose.clone());
             }
         }
         Ok(absent.len())
@@ -123,14 +148,25 @@ fn owner_row((owner, status): (&OwnerRef, &OwnerStatusRow)) -> OwnerRow {
     }
 }
 
-/// This store keeps owners as what they are, not as text that may be anything.
-fn owner(row: &OwnerRow) -> Result<(OwnerRef, OwnerRow), CorruptRow> {
-    let kind = match row.kind.as_str() {
-        "user" => KeyKind::User,
-        "team" => KeyKind::Team,
-        _ => return Err(CorruptRow::new("kind")),
-    };
+fn organization_row((organization, status): (&OrganizationId, &OwnerStatusRow)) -> OwnerRow {
+    OwnerRow {
+        organization: organization.as_str().to_owned(),
+        kind: ORGANIZATION.into(),
+        id: String::new(),
+        status: *status,
+    }
+}
+
+/// Whose status a row is: this store keeps owners as what they are, not as text that may be anything.
+fn whose(row: &OwnerRow) -> Result<(Logged, OwnerRow), CorruptRow> {
     let organization = OrganizationId::new(&row.organization).map_err(|_| CorruptRow::new("organization"))?;
-    let owner = Owner::new(kind, &row.id).map_err(|_| CorruptRow::new("id"))?;
-    Ok((OwnerRef { organization, owner }, row.clone()))
+    let whose = match row.kind.as_str() {
+        ORGANIZATION if row.id.is_empty() => Logged::Organization(organization),
+        kind => {
+            let kind: KeyKind = kind.parse().map_err(|_| CorruptRow::new("kind"))?;
+            let owner = Owner::new(kind, &row.id).map_err(|_| CorruptRow::new("id"))?;
+            Logged::Owner(OwnerRef { organization, owner })
+        }
+    };
+    Ok((whose, row.clone()))
 }

@@ -5,7 +5,7 @@ use crate::{
     audit::EventRow,
     owner::OwnerRef,
     record::{KeyRow, OwnerStatusRow},
-    store::{EventQuery, KeyQuery, ListedKey, Liveness, Page, UsageScope},
+    store::{EventQuery, FoundOwner, KeyQuery, ListedKey, Liveness, Page, UsageScope},
     time::Timestamp,
     usage::{UsageRow, UsageTotals},
 };
@@ -44,9 +44,11 @@ impl Tables {
     fn listed(&self, key: &KeyRow, now: Timestamp) -> ListedKey {
         let serves = |other: &&KeyRow| other.organization == key.organization && other.is_live(now);
         let predecessor = key.replaces.as_ref().and_then(|id| self.keys.get(id));
+        let FoundOwner { owner, organization } = self.owner_of(key);
         ListedKey {
             key: key.clone(),
-            owner: self.owner_of(key),
+            owner,
+            organization,
             creator: OwnerRef::creator_of(key).map_or(OwnerStatusRow::default(), |creator| self.owner(&creator)),
             usage: self.totals(&key.id),
             successor: self.successors_of(&key.id).find(serves).map(|successor| successor.id.clone()),

@@ -6,7 +6,11 @@
 
 use tokio_postgres::types::Type;
 
-use super::portable_sql;
+use super::{
+    key_rows::{KEYS, given_key_columns, key_columns, read_key_columns},
+    portable_sql,
+};
+use crate::record::with_key_columns;
 
 /// A statement and the types of its parameters. With the types known, asking needs no round trip to find them.
 #[derive(Clone, Debug)]
@@ -15,12 +19,23 @@ pub(super) struct Query {
     pub(super) types: &'static [Type],
 }
 
-/// Columns of a key `k` and of the status of its owner `o`, as `found_key` reads them.
+/// Columns of a key `k` and of the statuses of its owner `o` and its organization `g`, as `found_key` reads them.
 macro_rules! found_columns {
     () => {
-        "k.organization, k.id, k.kind, k.owner, k.name, k.labels, k.hash, k.tag, k.pepper_id, k.scopes, k.created_by, \
-         k.created_via_key, k.created_at, k.expires_at, k.revoked_at, k.revoked_by, k.replaces, k.version, \
-         o.suspended_at, o.plan_held_at, o.closed_at"
+        concat!(
+            read_key_columns!(),
+            ", o.suspended_at, o.plan_suspended_at, o.closed_at, g.suspended_at, g.plan_suspended_at, g.closed_at"
+        )
+    };
+}
+
+/// The owner `o` and the organization `g` of a key `k`.
+macro_rules! owner_and_organization {
+    () => {
+        "left join {s}.api_key_owners o \
+            on o.organization {=} k.organization and o.kind {=} k.kind and o.id {=} k.owner \
+         left join {s}.api_key_owners g \
+            on g.organization {=} k.organization and g.kind {=} 'organization' and g.id {=} '' "
     };
 }
 
@@ -29,12 +44,10 @@ macro_rules! found_columns {
 macro_rules! list {
     ($keys:literal $(, $indexed:literal)*) => {
         concat!(
-            "select ", found_columns!(), ", c.suspended_at, c.plan_held_at, c.closed_at, \
+            "select ", found_columns!(), ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
              u.successes, u.last_success, u.failures, u.last_failure, h.id, coalesce(p.is_live, false)",
-            " from ", $keys, " k left join {s}.api_key_owners o \
-             on o.organization {=} k.organization and o.kind {=} k.kind and o.id {=} k.owner \
-             left join lateral (\
-                select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
+            " from ", $keys, " k ", owner_and_organization!(), "left join lateral (\
+                select suspended_at, plan_suspended_at, closed_at from {s}.api_key_owners \
                 where organization {=} k.organization and kind {=} 'user' \
                     and pg_catalog.left(k.created_by, 5) {=} 'user:' and id {=} pg_catalog.substr(k.created_by, 6) offset 0\
              ) c on true left join lateral (\
@@ -73,13 +86,13 @@ const LIST: &[Type] = &[
     Type::TEXT,
     Type::TEXT,
     Type::BOOL,
-    Type::INT8,
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMPTZ,
+    Type::TEXT,
+    Type::TIMESTAMPTZ,
     Type::INT8,
     Type::TEXT,
-    Type::INT8,
-    Type::INT8,
-    Type::TEXT,
-    Type::INT8,
+    Type::TIMESTAMPTZ,
 ];
 
 /// Events in the order of an index, as for keys. Each index has the number in a way of its own, so that no other has this
@@ -87,7 +100,7 @@ const LIST: &[Type] = &[
 macro_rules! events {
     ($number:literal, $after:literal, $order:literal $(, $indexed:literal)*) => {
         concat!(
-            "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
+            "select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
              from {s}.api_key_events where organization {=} $1 and is_attempt {=} $12 and ", $number, " ", $after, " $2",
             $(" and ", $indexed,)*
             " and ($3 is null or key_id {=} $3) \
@@ -109,8 +122,8 @@ const EVENTS: &[Type] = &[
     Type::TEXT,
     Type::TEXT,
     Type::TEXT,
-    Type::INT8,
-    Type::INT8,
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMPTZ,
     Type::INT8,
     Type::BOOL,
 ];
@@ -121,6 +134,11 @@ pub(super) fn qualified(text: &str, schema: &str) -> String {
     OPERATORS.iter().fold(text.replace("{s}", schema), |text, operator| {
         text.replace(&format!("{{{operator}}}"), &format!("operator(pg_catalog.{operator})"))
     })
+}
+
+/// `$1, $2, …`: all parameters of a statement, which says `{all}`.
+fn parameters(count: usize) -> String {
+    (1..=count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
 }
 
 macro_rules! statements {
@@ -135,12 +153,9 @@ macro_rules! statements {
             /// `schema` is quoted here; [`Settings`](super::settings::PostgresSettings) has checked it.
             pub(super) fn new(schema: &str) -> Self {
                 let schema = format!("\"{schema}\"");
-                Self { $($name: Query {
-                    text: qualified($text, &schema),
-                    types: {
-                        const TYPES: &[Type] = $types;
-                        TYPES
-                    },
+                Self { $($name: {
+                    const TYPES: &[Type] = $types;
+                    Query { text: qualified(&$text.replace("{all}", &parameters(TYPES.len())), &schema), types: TYPES }
                 },)* }
             }
 
@@ -156,8 +171,7 @@ statements! {
     // Always a row, so that a standby shows even where there is no key.
     find: &[Type::TEXT], concat!(
         "select ", found_columns!(), ", pg_catalog.pg_is_in_recovery() from (values ($1)) asked (id) \
-         left join {s}.api_keys k on k.id {=} asked.id \
-         left join {s}.api_key_owners o on o.organization {=} k.organization and o.kind {=} k.kind and o.id {=} k.owner"
+         left join {s}.api_keys k on k.id {=} asked.id ", owner_and_organization!()
     );
     // One statement, so one snapshot, for the head, the rows after the reader's place, and whether that place exists.
     changes_since: &[Type::INT8, Type::BYTEA], "\
@@ -174,17 +188,19 @@ statements! {
                 then pg_catalog.set_config('synchronous_commit', 'on', true) end \
         from {s}.api_key_head for update";
     applied: &[Type::BYTEA], "select effects from {s}.api_key_changes where id {=} $1";
-    is_replay: &[Type::TEXT], "select exists (select 1 from {s}.api_key_changes where dedupe {=} $1)";
-    remember: &[Type::BYTEA, Type::INT8, Type::TEXT, Type::TEXT],
-        "insert into {s}.api_key_changes (id, at, dedupe, effects) values ($1, $2, $3, $4)";
-    is_live: &[Type::TEXT, Type::INT8], "\
+    done_under: &[Type::TEXT], "select key_id, request_digest from {s}.api_key_changes where idempotency_key {=} $1";
+    remember: &[Type::BYTEA, Type::TIMESTAMPTZ, Type::TEXT, Type::BYTEA, Type::TEXT, Type::TEXT], "\
+        insert into {s}.api_key_changes (id, at, idempotency_key, request_digest, key_id, effects) values ({all})";
+    is_live: &[Type::TEXT, Type::TIMESTAMPTZ], "\
         select exists (select 1 from {s}.api_keys \
             where id {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
-    has_live_successor: &[Type::TEXT, Type::INT8], "\
+    has_live_successor: &[Type::TEXT, Type::TIMESTAMPTZ], "\
         select exists (select 1 from {s}.api_keys \
             where replaces {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
     // Whether there are fewer than so many keys; no more of them are looked at than that takes.
-    issued_below: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8], "\
+    issued_below: &[
+        Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::INT8,
+    ], "\
         select pg_catalog.count(*) {<} $7 from (\
             select 1 from {s}.api_keys where organization {=} $1 and created_by {=} $4 \
                 and created_at {>=} $5 and created_at {<=} $6 \
@@ -192,45 +208,44 @@ statements! {
                 and made.created_via_key {=} maker.id and made.created_at {>=} $5 and made.created_at {<=} $6 \
                 and made.created_by {<>} $4 \
             where maker.organization {=} $1 and maker.kind {=} $2 and maker.owner {=} $3 limit $7) made";
-    live_keys_below: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8], "\
+    live_keys_below: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::INT8], "\
         select pg_catalog.count(*) {<} $5 from (select 1 from {s}.api_keys \
             where organization {=} $1 and kind {=} $2 and owner {=} $3 \
                 and revoked_at is null and (expires_at is null or $4 {<} expires_at) limit $5) live";
     status: &[Type::TEXT, Type::TEXT, Type::TEXT], "\
-        select suspended_at, plan_held_at, closed_at from {s}.api_key_owners \
+        select suspended_at, plan_suspended_at, closed_at from {s}.api_key_owners \
         where organization {=} $1 and kind {=} $2 and id {=} $3";
-    insert: &[
-        Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8,
-        Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8, Type::TEXT, Type::TEXT,
-    ], "\
-        insert into {s}.api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, scopes, created_by, \
-            created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1) \
-        on conflict (id) do nothing";
+    statuses: &[Type::TEXT, Type::TEXT, Type::TEXT], "\
+        select suspended_at, plan_suspended_at, closed_at, kind {=} 'organization' from {s}.api_key_owners \
+        where organization {=} $1 and (kind {=} $2 and id {=} $3 or kind {=} 'organization' and id {=} '')";
     state: &[Type::TEXT, Type::TEXT],
         "select revoked_at is not null, version from {s}.api_keys where organization {=} $1 and id {=} $2";
-    update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8], "\
-        update {s}.api_keys set name = $3, labels = $4, scopes = $5, expires_at = $6, version = version {+} 1 \
+    update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ], "\
+        update {s}.api_keys set name = $3, labels = $4::pg_catalog.jsonb, \
+            scopes = pg_catalog.string_to_array($5, ' '), expires_at = $6, version = version {+} 1 \
         where organization {=} $1 and id {=} $2";
-    revoke: &[Type::TEXT, Type::TEXT, Type::INT8, Type::TEXT], "\
+    revoke: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
         update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
         where organization {=} $1 and id {=} $2 and revoked_at is null";
-    revoke_all: &[Type::TEXT, Type::TEXT_ARRAY, Type::INT8, Type::TEXT], "\
+    revoke_all: &[Type::TEXT, Type::TEXT_ARRAY, Type::TIMESTAMPTZ, Type::TEXT], "\
         update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
         where organization {=} $1 and id {=} any($2) and revoked_at is null returning id";
-    set_status: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8, Type::INT8], "\
-        insert into {s}.api_key_owners (organization, kind, id, suspended_at, plan_held_at, closed_at) \
+    set_status: &[
+        Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ,
+    ], "\
+        insert into {s}.api_key_owners (organization, kind, id, suspended_at, plan_suspended_at, closed_at) \
         values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
-        set suspended_at = excluded.suspended_at, plan_held_at = excluded.plan_held_at, closed_at = excluded.closed_at";
+        set suspended_at = excluded.suspended_at, plan_suspended_at = excluded.plan_suspended_at, \
+            closed_at = excluded.closed_at";
     insert_events: &[
-        Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY, Type::TIMESTAMPTZ_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
     ], "\
         insert into {s}.api_key_events \
-            (organization, at, actor, action, key_id, owner_kind, owner, before, after, source) \
-        select organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
-        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality as e \
-            (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, place) \
+            (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience) \
+        select organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
+        from unnest({all}) with ordinality as e \
+            (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience, place) \
         order by place";
     rehash: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8], "\
         update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5 \
@@ -253,7 +268,7 @@ statements! {
     // rows in one order.
     record_usage: &[
         Type::BYTEA, Type::INT8, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY,
-        Type::INT8_ARRAY, Type::INT8_ARRAY,
+        Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ_ARRAY,
     ], "\
         with next as (\
             insert into {s}.api_key_usage_writers as w (writer, sequence) values ($1, $2) \
@@ -280,21 +295,21 @@ statements! {
         on conflict (name) do update set value = excluded.value where n.value {=} $2";
     replace_note: &[Type::TEXT, Type::BYTEA, Type::BYTEA],
         "update {s}.api_key_notes set value = $3 where name {=} $1 and value {=} $2";
-    trail: &[Type::BOOL, Type::INT8], "\
+    trail: &[Type::BOOL, Type::TIMESTAMPTZ], "\
         select pg_catalog.count(*), pg_catalog.count(*) filter (where at {<} $2), pg_catalog.max(at) \
             from {s}.api_key_events where is_attempt {=} $1";
     // So many at a time: whoever waits for one of these rows, or for the disk, does not wait long.
-    prune_events: &[Type::INT8, Type::INT8], "\
+    prune_events: &[Type::TIMESTAMPTZ, Type::INT8], "\
         delete from {s}.api_key_events where sequence {=} any \
             (select sequence from {s}.api_key_events where not is_attempt and at {<} $1 order by at limit least($2, 10000))";
-    prune_attempts: &[Type::INT8, Type::INT8], "\
+    prune_attempts: &[Type::TIMESTAMPTZ, Type::INT8], "\
         delete from {s}.api_key_events where sequence {=} any \
             (select sequence from {s}.api_key_events where is_attempt and at {<} $1 order by at limit least($2, 10000))";
     // The last rows are known by their positions.
     prune_log: &[Type::INT8], "\
         delete from {s}.api_key_log where position {=} any (select position from {s}.api_key_log \
             where position {<=} ((select position from {s}.api_key_head) {-} $1) order by position limit 10000)";
-    prune_changes: &[Type::INT8], "\
+    prune_changes: &[Type::TIMESTAMPTZ], "\
         delete from {s}.api_key_changes where id {=} any \
             (select id from {s}.api_key_changes where at {<} $1 limit 10000)";
     // What moves whole tables.
@@ -307,8 +322,20 @@ statements! {
     differing_meta: portable_sql::META, portable_sql::DIFFERING_META;
     import_owners: portable_sql::OWNERS, portable_sql::IMPORT_OWNERS;
     differing_owners: portable_sql::OWNERS, portable_sql::DIFFERING_OWNERS;
-    import_keys: portable_sql::KEYS, portable_sql::IMPORT_KEYS;
-    differing_keys: portable_sql::KEYS, portable_sql::DIFFERING_KEYS;
+    export_tombstones: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_TOMBSTONES;
+    // Nothing is inserted under the id of a key that was there once.
+    insert_keys: KEYS, concat!(
+        "insert into {s}.api_keys (", key_columns!(), ") select ", given_key_columns!(),
+        " from unnest({all}) as k (", key_columns!(), ") \
+         where not exists (select 1 from {s}.api_key_tombstones t where t.id {=} k.id) on conflict (id) do nothing"
+    );
+    differing_keys: KEYS, concat!(
+        "select id from (select ", given_key_columns!(), " from unnest({all}) as k (", key_columns!(), ") \
+         except select ", key_columns!(), " from {s}.api_keys where id {=} any (select pg_catalog.unnest($2))\
+         ) as different order by id limit 1"
+    );
+    import_tombstones: portable_sql::TOMBSTONES, portable_sql::IMPORT_TOMBSTONES;
+    differing_tombstones: portable_sql::TOMBSTONES, portable_sql::DIFFERING_TOMBSTONES;
     import_usage: portable_sql::USAGE, portable_sql::IMPORT_USAGE;
     differing_usage: portable_sql::USAGE, portable_sql::DIFFERING_USAGE;
     import_events: portable_sql::EVENTS, portable_sql::IMPORT_EVENTS;

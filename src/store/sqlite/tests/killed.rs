@@ -125,8 +125,8 @@ async fn a_finish_is_whole_or_nothing_wherever_its_process_is_killed() {
 }
 
 #[tokio::test]
-async fn a_hold_is_whole_or_nothing_wherever_its_process_is_killed() {
-    is_whole_or_nothing(Operation::Hold).await;
+async fn a_suspension_is_whole_or_nothing_wherever_its_process_is_killed() {
+    is_whole_or_nothing(Operation::Suspend).await;
 }
 
 #[tokio::test]

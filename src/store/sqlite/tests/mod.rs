@@ -62,7 +62,7 @@ fn change(number: u8, write: Write) -> Change {
         at: Timestamp::from_millis(1_772_366_400_000).unwrap(),
         writes: vec![AuditedWrite { write, event: EventRow::example() }],
         guards: vec![],
-        dedupe: None,
+        idempotency: None,
     }
 }
 

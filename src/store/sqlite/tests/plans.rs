@@ -11,9 +11,11 @@ use super::super::{
 /// 10,000 keys and events of 100 owners and 10 creators in two organizations.
 const FILL: &str = "\
     with recursive n (n) as (select 0 union all select n + 1 from n where n < 9999) \
-    insert into api_keys select printf('%020d', n), 'organization' || (n % 2), 'team', 'team' || (n % 100), '', '{}', 'hash', \
-        x'00000000', null, '*', 'user:' || (n % 10), iif(n % 5 = 0, printf('%020d', n / 100), null), n / 3, null, \
-        iif(n % 7 = 0, 1, null), null, iif(n % 9 = 0, printf('%020d', n - 2), null), 1 from n;
+    insert into api_keys (id, organization, kind, owner, name, labels, hash, tag, scopes, created_by, created_via_key, \
+        created_at, revoked_at, replaces, lineage) \
+        select printf('%020d', n), 'organization' || (n % 2), 'team', 'team' || (n % 100), '', '{}', 'hash', \
+        x'00000000', '*', 'user:' || (n % 10), iif(n % 5 = 0, printf('%020d', n / 100), null), n / 3, \
+        iif(n % 7 = 0, 1, null), iif(n % 9 = 0, printf('%020d', n - 2), null), printf('%020d', n) from n;
     insert into api_key_owners select organization, kind, owner, 1, null, null from api_keys \
         group by organization, kind, owner;
     insert into api_key_usage select id, 'success', '', 1, 1, 1 from api_keys;
