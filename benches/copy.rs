@@ -106,7 +106,9 @@ fn usage(number: usize) -> UsageRow {
     UsageRow {
         key: Some(id(number)),
         outcome: "success".into(),
-        source: "intake".into(),
+        label: "intake".into(),
+        client: String::new(),
+        network: String::new(),
         count: 1 + number as i64,
         first_at: 1_772_366_400_000,
         last_at: 1_772_366_400_000 + number as i64,

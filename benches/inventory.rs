@@ -33,7 +33,7 @@ use tower_api_keys::{
     manage::{ExportFormat, InventoryQuery, KeyFlag, Plan, Rights, TeamRole},
     record::{KeyRow, OwnerStatusRow},
     store::{KeyCursor, Ledger, OwnerRow, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
-    usage::UsageRow,
+    usage::{Source, UsageRow},
 };
 use traffic::Latencies;
 
@@ -43,11 +43,11 @@ const ROUNDS: usize = 300;
 const FIRST: i64 = 1_735_689_600_000;
 /// Between one key and the next: all of them in five weeks.
 const STEP: i64 = 30_000;
-const SOURCES: [(&str, &str); 4] = [
-    ("success", "api/acme-sync"),
-    ("success", "intake/python-requests"),
-    ("success", "api/curl"),
-    ("insufficient_scope", "api/acme-sync"),
+const SOURCES: [(&str, &str, &str); 4] = [
+    ("success", "api", "acme-sync"),
+    ("success", "intake", "python-requests"),
+    ("success", "api", "curl"),
+    ("insufficient_scope", "api", "acme-sync"),
 ];
 
 #[tokio::main]
@@ -109,7 +109,8 @@ async fn whole(name: &str, manager: &KeyManager, admin: &Actor) {
     println!("{name}_flagged_ms\t{:.1}", millis(begun));
     assert_eq!(page.entries.len(), 100);
     let begun = Instant::now();
-    let page = manager.inventory(InventoryQuery::all().with_source("nowhere"), admin).await.unwrap();
+    let page =
+        manager.inventory(InventoryQuery::all().with_source(Source::new("nowhere").unwrap()), admin).await.unwrap();
     println!("{name}_rare_ms\t{:.1}", millis(begun));
     assert!(page.entries.is_empty() && page.next.is_some());
     let begun = Instant::now();
@@ -174,10 +175,12 @@ fn key(number: usize) -> KeyRow {
 }
 
 fn usage(number: usize) -> impl Iterator<Item = UsageRow> {
-    SOURCES.into_iter().map(move |(outcome, source)| UsageRow {
+    SOURCES.into_iter().map(move |(outcome, label, client)| UsageRow {
         key: Some(id(number)),
         outcome: outcome.into(),
-        source: source.into(),
+        label: label.into(),
+        client: client.into(),
+        network: String::new(),
         count: 1 + number as i64,
         first_at: created_at(number),
         last_at: created_at(number) + STEP,

@@ -133,7 +133,9 @@ async fn usage(store: &PostgresStore) {
         let row = |key: usize| UsageRow {
             key: Some(format!("{key:020}")),
             outcome: "success".to_owned(),
-            source: "ci".to_owned(),
+            label: "ci".to_owned(),
+            client: String::new(),
+            network: String::new(),
             count: 7,
             first_at: sequence,
             last_at: sequence,

@@ -48,8 +48,8 @@ struct Tables {
     done: BTreeMap<ChangeId, Done>,
     events: Vec<EventRow>,
     last_event: i64,
-    /// By key, outcome and source.
-    usage: BTreeMap<(Option<String>, String, String), UsageRow>,
+    /// By key, outcome, label, client and network.
+    usage: BTreeMap<(Option<String>, [String; 4]), UsageRow>,
     writers: BTreeMap<[u8; 16], i64>,
     meta: BTreeMap<String, Vec<u8>>,
     notes: BTreeMap<String, Vec<u8>>,
@@ -205,7 +205,8 @@ impl Ledger for TableStore {
         }
         tables.writers.insert(batch.writer, batch.sequence);
         for row in &batch.rows {
-            let place = (row.key.clone(), row.outcome.clone(), row.source.clone());
+            let source = [&row.outcome, &row.label, &row.client, &row.network].map(String::clone);
+            let place = (row.key.clone(), source);
             let sum = tables.usage.entry(place).or_insert_with(|| UsageRow { count: 0, ..row.clone() });
             sum.count += row.count;
             (sum.first_at, sum.last_at) = (sum.first_at.min(row.first_at), sum.last_at.max(row.last_at));
@@ -394,7 +395,7 @@ impl Tables {
     /// A database adds them up in the statement that lists.
     fn totals(&self, key: &str) -> UsageTotals {
         let mut totals = UsageTotals::default();
-        let first = (Some(key.to_owned()), String::new(), String::new());
+        let first = (Some(key.to_owned()), [const { String::new() }; 4]);
         for (_, row) in self.usage.range(first..).take_while(|(_, row)| row.key.as_deref() == Some(key)) {
             let (count, last_at) = match row.outcome.as_str() {
                 "success" => (&mut totals.successes, &mut totals.last_success_at),

@@ -215,15 +215,17 @@ create index api_key_events_by_owner on api_key_events (organization, owner_kind
 create index api_key_events_by_actor on api_key_events (organization, actor, is_attempt);
 create index api_key_events_by_time on api_key_events (is_attempt, at);
 
--- The empty `key_id` is that of refusals which name no key.
+-- The empty `key_id` is that of refusals which name no key. What is not known of a source is empty.
 create table api_key_usage (
     key_id text not null,
     outcome text not null,
-    source text not null,
+    label text not null,
+    client text not null,
+    network text not null,
     count integer not null,
     first_at integer not null,
     last_at integer not null,
-    primary key (key_id, outcome, source)
+    primary key (key_id, outcome, label, client, network)
 ) strict, without rowid;
 
 create table api_key_usage_writers (

@@ -5,7 +5,7 @@ use crate::{
     principal::Principal,
     record::{ActorId, SystemLabel},
     scope::Scopes,
-    usage::Source,
+    usage::{Parts, Source},
 };
 
 /// Who asks for something to be done to keys: a person, a key, or the service itself. Made by the embedder from what it
@@ -107,8 +107,10 @@ impl Actor {
     /// nothing is said. A key in it is replaced by what shows which key it was.
     #[must_use]
     pub fn from_source(mut self, source: Source) -> Self {
-        // One that is not a source without its keys is none.
-        self.source = Source::new(redact(source.as_str())).ok();
+        let parts = source.parts();
+        let [label, client, network] = [parts.label, parts.client, parts.network].map(redact);
+        let redacted = Source::of_parts(Parts { label: &label, client: &client, network: &network });
+        self.source = (!redacted.is_empty()).then_some(redacted);
         self
     }
 

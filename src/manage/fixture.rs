@@ -258,10 +258,10 @@ impl Bench {
         let row = UsageRow {
             key: Some(id.as_str().into()),
             outcome: "success".into(),
-            source: String::new(),
             count: 1,
             first_at: at,
             last_at: at,
+            ..UsageRow::seen_from("")
         };
         let writer = id.as_bytes()[..16].try_into().unwrap();
         self.store.inner.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row] }).await.unwrap();

@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     key::KeyId,
     outcome::{Outcome, Proved},
-    usage::{Source, UsageRow},
+    usage::{Label, Source, UsageRow},
 };
 
 /// The most sources that are told apart in one [`Budget`]. What comes from more is counted under `other`, one for each
@@ -19,13 +19,13 @@ pub(super) struct Budget {
     proof: Proved,
     /// Of requests that name no key in the store, each layer has room of its own: one that the world sees does not take
     /// that of one that a partner sees. Empty for a key.
-    label: Source,
+    label: Label,
 }
 
 /// The sources that a store has, of keys for which that was read; none of them for requests that name no key.
 #[derive(Debug, Default)]
 pub(crate) struct StoredSources {
-    sources: HashMap<(Option<KeyId>, Proved), HashSet<String>>,
+    sources: HashMap<(Option<KeyId>, Proved), HashSet<Source>>,
 }
 
 const PROVED: [Proved; 3] = [Proved::Good, Proved::Dead, Proved::Nothing];
@@ -33,7 +33,7 @@ const PROVED: [Proved; 3] = [Proved::Good, Proved::Dead, Proved::Nothing];
 impl Budget {
     /// That of such requests from this source.
     pub(super) fn new(key: Option<KeyId>, proof: Proved, source: &Source) -> Self {
-        let label = if key.is_none() { source.label().clone() } else { Source::default() };
+        let label = if key.is_none() { source.shared_label().clone() } else { Label::default() };
         Self { key, proof, label }
     }
 
@@ -46,8 +46,8 @@ impl Budget {
     }
 
     /// Whether a source of the same key and proof takes room of this one.
-    fn has(&self, source: &str) -> bool {
-        self.key.is_some() || is_of_label(source, self.label.as_str())
+    fn has(&self, source: &Source) -> bool {
+        self.key.is_some() || *source.shared_label() == self.label
     }
 }
 
@@ -62,60 +62,18 @@ impl StoredSources {
     pub(crate) fn add(&mut self, row: &UsageRow) {
         let key = row.key.as_deref().and_then(|key| KeyId::new(key).ok());
         if let Some(sources) = self.sources.get_mut(&(key, Outcome::of_word(&row.outcome).proves())) {
-            sources.insert(row.source.clone());
+            sources.insert(Source::from(row));
         }
     }
 
     /// Whether the store was asked for this one and does not have it.
     pub(super) fn lacks(&self, key: Option<KeyId>, proof: Proved, source: &Source) -> bool {
-        self.sources.get(&(key, proof)).is_some_and(|sources| !sources.contains(source.as_str()))
+        self.sources.get(&(key, proof)).is_some_and(|sources| !sources.contains(source))
     }
 
-    /// How many more there is room for, beside what is counted under these texts, which stand for many.
-    pub(super) fn room(&self, budget: &Budget, others: &HashSet<String>) -> usize {
+    /// How many more there is room for, beside what is counted under these, which stand for many.
+    pub(super) fn room(&self, budget: &Budget, others: &HashSet<Source>) -> usize {
         let sources = self.sources.get(&(budget.key, budget.proof)).into_iter().flatten();
         MOST_SOURCES.saturating_sub(sources.filter(|source| budget.has(source) && !others.contains(*source)).count())
-    }
-}
-
-/// Whether this is a source of a layer with this label: the label, or with a client behind it.
-fn is_of_label(source: &str, label: &str) -> bool {
-    let client = match source.strip_prefix(label) {
-        Some("") => return true,
-        Some(client) if label.is_empty() => client,
-        Some(behind) => match behind.strip_prefix('/') {
-            Some(client) => client,
-            None => return false,
-        },
-        None => return false,
-    };
-    // The only line in a client is that of the network.
-    let client = ["/24", "/48"].iter().find_map(|network| client.strip_suffix(network)).unwrap_or(client);
-    !client.contains('/')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_is_of_its_layer_alone() {
-        for (source, label) in [
-            ("intake", "intake"),
-            ("intake/curl", "intake"),
-            ("intake/curl@203.0.113.0/24", "intake"),
-            ("intake/2001:db8::/48", "intake"),
-            ("in/take/curl", "in/take"),
-            ("", ""),
-            ("curl", ""),
-            ("203.0.113.0/24", ""),
-        ] {
-            assert!(is_of_label(source, label), "{source}, {label}");
-        }
-        for (source, label) in
-            [("intake2", "intake"), ("api/curl", "intake"), ("in/take/curl", "in"), ("intake/curl", ""), ("", "intake")]
-        {
-            assert!(!is_of_label(source, label), "{source}, {label}");
-        }
     }
 }

@@ -45,7 +45,7 @@ impl Draft {
         }
         let mut too_many: HashSet<(Option<KeyId>, Proved, Source)> = HashSet::new();
         for (budget, sources) in new {
-            let others = sources.keys().map(|source| source.folded().as_str().to_owned()).collect();
+            let others = sources.keys().map(|source| source.folded()).collect();
             let room = stored.room(&budget, &others);
             let mut sources: Vec<_> = sources.into_iter().collect();
             sources.sort_unstable_by(|(one, of_one), (two, of_two)| of_two.cmp(of_one).then(one.cmp(two)));

@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use crate::usage::{Origin, Source};
+use crate::usage::{InParts, Label, Origin, Source};
 
 /// The most sources that keys remember, of some 200 bytes each. Successes from more are counted with a lock.
 const MOST_KNOWN: usize = 65_536;
@@ -11,31 +11,31 @@ const PATIENCE: u32 = 10_000;
 /// The sources that keys remember, each once, with a number that names it for good.
 #[derive(Debug, Default)]
 pub(super) struct KnownSources {
-    by_text: HashSet<Source>,
+    by_parts: HashSet<Source>,
     by_id: HashMap<u32, Source>,
     /// The labels of those that were forgotten last: a request that came from one may still be under way.
-    forgotten: HashMap<u32, Source>,
+    forgotten: HashMap<u32, Label>,
     last_id: u32,
     sweep_at: usize,
     patience: u32,
 }
 
 impl KnownSources {
-    /// The source of this text; none if there is no room for more.
+    /// The source of this origin; none if there is no room for more.
     pub(super) fn get(&mut self, origin: Origin<'_>) -> Option<Source> {
-        if let Some(known) = origin.with_text(|text| self.by_text.get(text).cloned()) {
-            return Some(known);
+        if let Some(known) = self.by_parts.get(&origin.parts() as &dyn InParts) {
+            return Some(known.clone());
         }
-        if self.by_text.len() >= self.sweep_at {
+        if self.by_parts.len() >= self.sweep_at {
             self.sweep();
         }
-        if self.by_text.len() >= MOST_KNOWN {
+        if self.by_parts.len() >= MOST_KNOWN {
             return None;
         }
         // Numbers are never used twice: whoever has an old one must not find another source by it.
         self.last_id = self.last_id.checked_add(1)?;
         let known = origin.to_source().numbered(self.last_id);
-        self.by_text.insert(known.clone());
+        self.by_parts.insert(known.clone());
         self.by_id.insert(self.last_id, known.clone());
         Some(known)
     }
@@ -46,7 +46,7 @@ impl KnownSources {
 
     /// Under which source that is counted which came from one that was forgotten.
     pub(super) fn in_place_of(&self, id: u32) -> Source {
-        self.forgotten.get(&id).unwrap_or(&Source::default()).folded()
+        Source::other_of(self.forgotten.get(&id).unwrap_or(&Label::default()))
     }
 
     /// As the next search of the table would, if nobody holds them.
@@ -63,11 +63,11 @@ impl KnownSources {
         }
         // Held by the two tables alone.
         let forgotten = self.by_id.extract_if(|_, source| source.holders() <= 2);
-        self.forgotten = forgotten.map(|(id, source)| (id, source.label().clone())).collect();
+        self.forgotten = forgotten.map(|(id, source)| (id, source.shared_label().clone())).collect();
         let by_id = &self.by_id;
-        self.by_text.retain(|source| by_id.contains_key(&source.id()));
-        self.sweep_at = (self.by_text.len() * 2).clamp(1_024, MOST_KNOWN);
-        if self.by_text.len() >= MOST_KNOWN {
+        self.by_parts.retain(|source| by_id.contains_key(&source.id()));
+        self.sweep_at = (self.by_parts.len() * 2).clamp(1_024, MOST_KNOWN);
+        if self.by_parts.len() >= MOST_KNOWN {
             self.patience = PATIENCE;
         }
     }
@@ -78,16 +78,16 @@ mod tests {
     use super::*;
 
     fn known(table: &mut KnownSources, client: &str) -> Option<Source> {
-        table.get(Origin::Client(&Source::default(), client))
+        table.get(Origin::Named(&Label::default(), client, ""))
     }
 
     #[test]
-    fn one_text_is_one_source_with_one_number() {
+    fn one_origin_is_one_source_with_one_number() {
         let mut table = KnownSources::default();
         let (one, again, other) = (known(&mut table, "a"), known(&mut table, "a"), known(&mut table, "b"));
         assert_eq!(one.as_ref().map(Source::id), again.map(|source| source.id()));
         assert_ne!(one.as_ref().map(Source::id), other.map(|source| source.id()));
-        assert_eq!(table.by_id(one.unwrap().id()).unwrap().as_str(), "a");
+        assert_eq!(table.by_id(one.unwrap().id()).unwrap().client(), "a");
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
         for number in 0..5_000 {
             known(&mut table, &number.to_string()).unwrap();
         }
-        assert!(table.by_id.len() <= 1_024 && table.by_text.len() == table.by_id.len());
+        assert!(table.by_id.len() <= 1_024 && table.by_parts.len() == table.by_id.len());
         let held: Vec<_> =
             (0..MOST_KNOWN + 10).filter_map(|number| known(&mut table, &format!("held {number}"))).collect();
         assert!(held.len() > MOST_KNOWN - 1_100 && table.by_id.len() <= MOST_KNOWN);
@@ -107,7 +107,7 @@ mod tests {
         for _ in 0..=PATIENCE {
             room = room.or(known(&mut table, "one more"));
         }
-        assert_eq!(room.unwrap().as_str(), "one more");
+        assert_eq!(room.unwrap().client(), "one more");
         assert!(table.by_id(number).is_none());
     }
 }

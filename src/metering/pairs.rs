@@ -34,6 +34,6 @@ impl StoredPairs {
     }
 
     fn hash(&self, key: Option<KeyId>, proof: Proved, source: &Source) -> u64 {
-        self.hasher.hash_one((key, proof, source.as_str()))
+        self.hasher.hash_one((key, proof, source))
     }
 }

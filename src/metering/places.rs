@@ -8,7 +8,7 @@ use super::{budget::Budget, pairs::StoredPairs, tally::Count};
 use crate::{
     key::KeyId,
     outcome::Outcome,
-    usage::{Origin, Source, same_text},
+    usage::{Label, Origin, Parts, Source},
 };
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
@@ -68,21 +68,18 @@ impl Counts {
         count: Count,
         stored: &StoredPairs,
     ) {
-        let is_known = origin.with_text(|text| {
-            let known = self.places.get_mut(&(key, end, text) as &dyn PlaceInWords);
-            known.map(|sum| sum.add(count)).is_some()
-        });
-        if !is_known {
+        let known = self.places.get_mut(&(key, end, origin.parts()) as &dyn PlaceInWords);
+        if let Some(sum) = known {
+            sum.add(count);
+        } else {
             self.add_place(Place { key, end: end.clone(), source: origin.to_source() }, count, stored);
         }
     }
 
     /// The source under which this is counted, an equal one that is there already if there is.
     pub(super) fn source(&self, key: Option<KeyId>, end: &Outcome, origin: Origin<'_>) -> Source {
-        let known = origin.with_text(|text| {
-            self.places.get_key_value(&(key, end, text) as &dyn PlaceInWords).map(|(place, _)| place.source.clone())
-        });
-        known.unwrap_or_else(|| origin.to_source())
+        let known = self.places.get_key_value(&(key, end, origin.parts()) as &dyn PlaceInWords);
+        known.map_or_else(|| origin.to_source(), |(place, _)| place.source.clone())
     }
 
     fn add_place(&mut self, mut place: Place, count: Count, stored: &StoredPairs) {
@@ -92,7 +89,7 @@ impl Counts {
             place.source = place.source.folded();
         }
         if is_full && !self.places.contains_key(&place) {
-            place = Place { key: None, end: place.end, source: Source::other() };
+            place = Place { key: None, end: place.end, source: Source::other_of(&Label::default()) };
         }
         merge(&mut self.places, place, count);
     }
@@ -136,17 +133,17 @@ impl Hash for Place {
 
 /// A place that is looked for by the words of its source, for which no memory was taken.
 trait PlaceInWords {
-    fn words(&self) -> (Option<KeyId>, &Outcome, &str);
+    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>);
 }
 
 impl PlaceInWords for Place {
-    fn words(&self) -> (Option<KeyId>, &Outcome, &str) {
-        (self.key, &self.end, self.source.as_str())
+    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>) {
+        (self.key, &self.end, self.source.parts())
     }
 }
 
-impl PlaceInWords for (Option<KeyId>, &Outcome, &str) {
-    fn words(&self) -> (Option<KeyId>, &Outcome, &str) {
+impl PlaceInWords for (Option<KeyId>, &Outcome, Parts<'_>) {
+    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>) {
         *self
     }
 }
@@ -158,8 +155,10 @@ impl Hash for dyn PlaceInWords + '_ {
         if let Some(key) = key {
             state.write(key.as_bytes());
         }
-        if !source.is_empty() {
-            state.write(source.as_bytes());
+        for part in [source.label, source.client, source.network] {
+            if !part.is_empty() {
+                state.write(part.as_bytes());
+            }
         }
     }
 }
@@ -167,7 +166,7 @@ impl Hash for dyn PlaceInWords + '_ {
 impl PartialEq for dyn PlaceInWords + '_ {
     fn eq(&self, other: &Self) -> bool {
         let ((key, end, source), (of_key, of_end, of_source)) = (self.words(), other.words());
-        key == of_key && end == of_end && same_text(source, of_source)
+        key == of_key && end == of_end && source.are(of_source)
     }
 }
 

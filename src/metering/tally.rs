@@ -5,7 +5,7 @@ use std::sync::{
 
 use crate::{
     time::Timestamp,
-    usage::{Origin, Source, same_text},
+    usage::{Origin, Source},
 };
 
 /// How many more sources a key counts without a lock, beside the first.
@@ -54,21 +54,20 @@ impl KeyUsage {
         if let Some(found) = self.slots().find_map(|slot| slot.if_at_once(origin)) {
             return Some(found);
         }
-        origin.with_text(|text| {
-            let is_same = |source: &Source| same_text(source.as_str(), text);
-            if let Some(found) = self.slots().find_map(|slot| slot.if_source(is_same)) {
-                return Some(found);
-            }
-            let is_room = || self.more.get().is_none_or(|more| more.iter().any(|slot| slot.source.get().is_none()));
-            let made = if is_room() { make()? } else { return None };
-            if self.first.source.get().is_some() {
-                self.more.get_or_init(Box::default);
-            }
-            // Another thread may have put the same one there meanwhile, or another one.
-            self.slots().find_map(|slot| {
-                slot.source.get_or_init(|| made.clone());
-                slot.if_source(is_same)
-            })
+        let parts = origin.parts();
+        let is_same = |source: &Source| source.parts().are(parts);
+        if let Some(found) = self.slots().find_map(|slot| slot.if_source(is_same)) {
+            return Some(found);
+        }
+        let is_room = || self.more.get().is_none_or(|more| more.iter().any(|slot| slot.source.get().is_none()));
+        let made = if is_room() { make()? } else { return None };
+        if self.first.source.get().is_some() {
+            self.more.get_or_init(Box::default);
+        }
+        // Another thread may have put the same one there meanwhile, or another one.
+        self.slots().find_map(|slot| {
+            slot.source.get_or_init(|| made.clone());
+            slot.if_source(is_same)
         })
     }
 

@@ -80,9 +80,9 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
         let settings = &self.settings;
-        let client = if settings.sources.asks() { Some(settings.sources.ask(&mut request)) } else { None };
+        let asked = if settings.sources.asks() { Some(settings.sources.ask(&mut request)) } else { None };
         let lines = Lines::find(request.headers(), &settings.headers);
-        let origin = settings.sources.origin(client.as_deref(), lines.user_agent);
+        let origin = settings.sources.origin(&settings.label, asked.as_ref(), lines.user_agent);
         let (check, carried) = match credentials::read(&lines, self.authenticator.format(), settings.foreign_bearer) {
             Reading::Candidate { text, carried } => (self.authenticator.check(text, origin), carried),
             Reading::Nothing if self.is_proved_abroad(request.extensions()) => {

@@ -166,15 +166,17 @@ impl<R> ApiKeyLayer<R> {
         Ok(self)
     }
 
-    /// A label, none by default, for what comes through this layer: requests are counted under `<label>/<client>`.
+    /// What this layer is called, such as `intake`: the label under which requests are counted, beside what
+    /// [`sources`](Self::sources) finds. Of a source that names a client or a network, only the label is taken. Default:
+    /// no label.
     #[must_use]
     pub fn source(mut self, label: Source) -> Self {
-        self.settings().sources.set_label(label);
+        self.settings().label = label.shared_label().clone();
         self
     }
 
-    /// From where requests come, for the counts by source: a label and what to take for the client. By default there is no
-    /// label, and the client is the product of the `User-Agent`.
+    /// How client and network of a request are found, for the counts by source; the label is what
+    /// [`source`](Self::source) says. Default: the client is the product of the `User-Agent`, and no network is kept.
     #[must_use]
     pub fn sources(mut self, sources: Sources) -> Self {
         self.settings().sources = sources;

@@ -20,6 +20,7 @@ use crate::{
     outcome::RefusalCode,
     owner::OrganizationId,
     principal::Principal,
+    usage::Label,
 };
 
 /// What an [`ApiKeyLayer`](super::ApiKeyLayer) was told.
@@ -32,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) headers: KeyHeaders,
     pub(crate) keep_credentials: bool,
     pub(crate) private_responses: bool,
+    /// Of what comes through this layer.
+    pub(crate) label: Label,
     pub(crate) sources: Sources,
     pub(crate) presenter: Presenter,
     pub(crate) missing: Refusal,
@@ -46,6 +49,7 @@ impl Default for Settings {
             foreign_bearer: ForeignBearer::default(),
             keep_credentials: false,
             private_responses: true,
+            label: Label::default(),
             sources: Sources::default(),
             presenter: Presenter::default(),
             missing: Refusal::missing(headers.advice()),

@@ -9,15 +9,14 @@ use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 use crate::{
     key::contains_key,
     record::misleads,
-    usage::{Origin, Source},
+    usage::{Label, Origin},
 };
 
 /// The longest client that an embedder's function names, in characters.
 const LONGEST_CLIENT: usize = 64;
 
-/// From where requests come: what they are counted under, beside key and outcome.
-///
-/// The text of a source is `<label>/<client>`, or one of them if there is no other: at most 128 bytes.
+/// How client and network of a request are found: what it is counted under beside key, outcome and the layer's
+/// [label](super::ApiKeyLayer::source).
 ///
 /// The client is the name of the product that the `User-Agent` begins with: `curl` of `curl/8.5.0`. The version is left
 /// out, or each upgrade of a client would be another source, and the one before seem to have gone. A name that is no token
@@ -26,7 +25,7 @@ const LONGEST_CLIENT: usize = 64;
 /// For each key, 64 sources are told apart, in all processes together as far as they see each other's counts: 64 of
 /// requests that were accepted, and beside them 64 of those that showed the key when it was dead, and 64 of those that
 /// proved nothing, so that who knows no more than a key's public id does not crowd out who has it. What comes from more
-/// is counted under `<label>/other`; how often that happens is
+/// is counted under the client `other`, one for each label; how often that happens is
 /// [`usage_sources_folded`](crate::auth::AuthMetrics::usage_sources_folded). Requests that name no key in the store are
 /// bounded in the same way, those with each label by themselves.
 ///
@@ -40,22 +39,28 @@ const LONGEST_CLIENT: usize = 64;
 ///
 /// # fn example<R>(layer: ApiKeyLayer<R>) -> Result<ApiKeyLayer<R>, tower_api_keys::InvalidId> {
 /// // `intake/curl@203.0.113.0/24`, where a server layer leaves the address of the connection in the extensions.
-/// let sources = Sources::new()
-///     .with_label(Source::new("intake")?)
-///     .with_address(|request| request.extensions.get::<SocketAddr>().map(SocketAddr::ip));
-/// # Ok(layer.sources(sources))
+/// let sources = Sources::new().with_address(|request| request.extensions.get::<SocketAddr>().map(SocketAddr::ip));
+/// # Ok(
+/// layer.source(Source::new("intake")?).sources(sources)
+/// # )
 /// # }
 /// ```
 ///
 /// # Security
-/// Whoever calls chooses what their client says of itself: a source is a hint for people, and proves nothing.
+/// Callers choose what their client says of itself: a source is a hint for people, and proves nothing.
 #[derive(Clone, Default)]
 pub struct Sources {
-    label: Source,
     ignores_agent: bool,
     client: Option<Arc<dyn Of<String>>>,
     address: Option<Arc<dyn Of<IpAddr>>>,
     whole_addresses: bool,
+}
+
+/// What an embedder's functions said of a request.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    client: String,
+    network: String,
 }
 
 /// A function of a request.
@@ -70,36 +75,27 @@ impl<T, F: Fn(&Parts) -> Option<T> + Send + Sync> Of<T> for F {
 }
 
 impl Sources {
-    /// No label, and the product of the `User-Agent` as the client.
+    /// The product of the `User-Agent` as the client, and no network.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What a layer is called: `intake`, `api`. Default: nothing.
-    #[must_use]
-    pub fn with_label(mut self, label: Source) -> Self {
-        self.label = label;
-        self
-    }
-
     /// A function that names the client, in the place of the `User-Agent`; none for no client. It runs for each request, on
     /// the thread that serves it: if it panics, that request fails as if a handler had.
     ///
-    /// Of what it returns, characters that show nothing or turn the text around are left out, `/` becomes `_`, for it ends
-    /// a label, and 64 characters are kept. A text that holds a key is no client.
+    /// Of what it returns, characters that show nothing or turn the text around are left out, `/` becomes `_`, since a line
+    /// for people has it between label and client, and 64 characters are kept. A text that holds a key is no client.
     #[must_use]
     pub fn with_client(mut self, client: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.client = Some(Arc::new(client));
         self
     }
 
-    /// Adds the address of the client, as this function finds it: `curl@203.0.113.0/24`, or the network alone if there is
-    /// no other client. Default: no addresses. Runs as the function of [`with_client`](Self::with_client) does.
+    /// Adds the network of the client, whose address this function finds: `203.0.113.0/24`. Default: no addresses. Runs as the function of [`with_client`](Self::with_client) does.
     ///
     /// Only the first 24 bits of an address are kept, 48 of one of version 6: a network, not a person. An IPv4 address that
-    /// is written as one of version 6 (`::ffff:203.0.113.7`) is taken for what it is. Where a label leaves no room for an
-    /// address, it is left out: a part of one would look like another.
+    /// is written as one of version 6 (`::ffff:203.0.113.7`) is taken for what it is.
     ///
     /// # Security
     /// Addresses are personal data in many places, and 64 networks are soon reached by a key that roams. Behind a proxy the
@@ -111,7 +107,7 @@ impl Sources {
         self
     }
 
-    /// Keeps whole addresses: `curl@203.0.113.7`. Default: networks.
+    /// Keeps whole addresses: `203.0.113.7`. Default: networks.
     #[must_use]
     pub fn with_whole_addresses(mut self) -> Self {
         self.whole_addresses = true;
@@ -126,18 +122,14 @@ impl Sources {
         self
     }
 
-    pub(crate) fn set_label(&mut self, label: Source) {
-        self.label = label;
-    }
-
     /// Whether there are functions of the embedder's to ask.
     pub(crate) const fn asks(&self) -> bool {
         self.client.is_some() || self.address.is_some()
     }
 
-    /// Asks them for the client.
+    /// Asks them for client and network.
     #[inline(never)]
-    pub(crate) fn ask<B>(&self, request: &mut Request<B>) -> String {
+    pub(crate) fn ask<B>(&self, request: &mut Request<B>) -> Asked {
         // Lent to the functions in the shape that they know, and put back: to take the request apart and together again
         // would move all of it, on the path of those who do not ask, too.
         let (mut parts, ()) = Request::new(()).into_parts();
@@ -149,16 +141,22 @@ impl Sources {
             mem::swap(request.extensions_mut(), &mut parts.extensions);
         };
         swap(request, &mut parts);
-        let client = self.client_of(&parts);
+        let asked = Asked { client: self.client_of(&parts), network: self.network_of(&parts) };
         swap(request, &mut parts);
-        client
+        asked
     }
 
-    /// From where a request with this user agent comes, if that is what the embedder's functions said.
-    pub(crate) fn origin<'a>(&'a self, client: Option<&'a str>, agent: Option<&'a HeaderValue>) -> Origin<'a> {
-        match client {
-            Some(client) => Origin::Client(&self.label, client),
-            None => Origin::Agent(&self.label, self.agent(agent)),
+    /// From where a request with this user agent comes that arrived at a layer with this label, if that is what the
+    /// embedder's functions said.
+    pub(crate) fn origin<'a>(
+        &self,
+        label: &'a Label,
+        asked: Option<&'a Asked>,
+        agent: Option<&'a HeaderValue>,
+    ) -> Origin<'a> {
+        match asked {
+            Some(Asked { client, network }) => Origin::Named(label, client, network),
+            None => Origin::Agent(label, self.agent(agent)),
         }
     }
 
@@ -167,34 +165,17 @@ impl Sources {
     }
 
     fn client_of(&self, request: &Parts) -> String {
-        let mut client = match &self.client {
+        match &self.client {
             Some(client) => client.of(request).map(|client| clean(&client)).unwrap_or_default(),
             None => {
                 self.agent(request.headers.get(USER_AGENT)).and_then(Origin::product).unwrap_or_default().to_owned()
             }
-        };
-        if let Some(address) = self.address.as_ref().and_then(|address| address.of(request)) {
-            let address = self.written(address.to_canonical());
-            let room = Origin::ROOM.saturating_sub(self.label.as_str().len() + 1);
-            // A part of an address would look like another one.
-            let Some(room) = room.checked_sub(address.len()) else { return client };
-            if !client.is_empty() {
-                // The address is not what is cut off where both are too long.
-                let room = room.saturating_sub(1);
-                client = client
-                    .chars()
-                    .scan(0, |length, character| {
-                        *length += character.len_utf8();
-                        (*length <= room).then_some(character)
-                    })
-                    .collect();
-            }
-            if !client.is_empty() {
-                client.push('@');
-            }
-            client.push_str(&address);
         }
-        client
+    }
+
+    fn network_of(&self, request: &Parts) -> String {
+        let address = self.address.as_ref().and_then(|address| address.of(request));
+        address.map(|address| self.written(address.to_canonical())).unwrap_or_default()
     }
 
     fn written(&self, address: IpAddr) -> String {
@@ -224,6 +205,6 @@ fn clean(client: &str) -> String {
 
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sources").field("label", &self.label).finish_non_exhaustive()
+        f.debug_struct("Sources").finish_non_exhaustive()
     }
 }

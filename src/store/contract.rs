@@ -233,7 +233,7 @@ pub trait Ledger: KeyStore {
     /// Unavailable, or outcome unknown: then repeat the same batch.
     fn record_usage(&self, batch: &UsageBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The counts of use as they stand, by the bytes of key, outcome and source, with every batch that was recorded
+    /// The counts of use as they stand, by the bytes of key, outcome, label, client and network, with every batch that was recorded
     /// before this call began. A key that is named twice is answered once, one without counts not at all.
     ///
     /// # Errors

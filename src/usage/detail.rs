@@ -2,18 +2,18 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{UsageRow, UsageTotals};
+use super::{Source, UsageRow, UsageTotals};
 use crate::{outcome::Outcome, record::CorruptRow, time::Timestamp};
 
 /// How often a key was used with one outcome from one source, in all its time.
 ///
 /// ```
 /// use tower_api_keys::usage::{Outcome, UsageCount, UsageRow};
-/// # let row = UsageRow { key: None, outcome: "success".into(), source: "intake/curl".into(), count: 3, first_at: 5, last_at: 9 };
+/// # let row = UsageRow { key: None, outcome: "success".into(), label: "intake".into(), client: "curl".into(), network: "".into(), count: 3, first_at: 5, last_at: 9 };
 ///
 /// let count = UsageCount::try_from(&row)?;
 /// assert_eq!(count.outcome, Outcome::Accepted);
-/// assert_eq!((count.source.as_str(), count.count), ("intake/curl", 3));
+/// assert_eq!((count.source.to_string(), count.count), ("intake/curl".into(), 3));
 /// # Ok::<(), tower_api_keys::record::CorruptRow>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,8 +21,8 @@ use crate::{outcome::Outcome, record::CorruptRow, time::Timestamp};
 pub struct UsageCount {
     /// How the requests ended.
     pub outcome: Outcome,
-    /// From where they came: `<label>/<client>`, one of the two, or nothing.
-    pub source: String,
+    /// From where they came.
+    pub source: Source,
     /// How many there were, at least 1.
     pub count: i64,
     /// When the first of them came.
@@ -54,7 +54,7 @@ impl TryFrom<&UsageRow> for UsageCount {
         let time = |column: &'static str, millis| Timestamp::from_millis(millis).map_err(|_| CorruptRow::new(column));
         Ok(Self {
             outcome: Outcome::of_word(&row.outcome),
-            source: row.source.clone(),
+            source: Source::from(row),
             count: row.count,
             first_at: time("first_at", row.first_at)?,
             last_at: time("last_at", row.last_at)?,
@@ -158,7 +158,9 @@ mod tests {
         let row = |outcome: &str, source: &str, count| UsageRow {
             key: None,
             outcome: outcome.into(),
-            source: source.into(),
+            label: source.into(),
+            client: String::new(),
+            network: String::new(),
             count,
             first_at: 1,
             last_at: 2,

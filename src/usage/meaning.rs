@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{CallHistory, UsageDetail};
+use super::{CallHistory, Source, UsageDetail};
 use crate::{outcome::Outcome, time::Timestamp};
 
 impl CallHistory {
@@ -50,7 +50,7 @@ pub struct OutcomeSummary {
     /// When the last of them came.
     pub last_at: Timestamp,
     /// From where they came, each once; the source of the last one first.
-    pub sources: Vec<String>,
+    pub sources: Vec<Source>,
 }
 
 impl UsageDetail {
@@ -88,18 +88,20 @@ mod tests {
 
     #[test]
     fn outcomes_are_summed_over_sources_and_the_last_comes_first() {
-        let row = |outcome: &str, source: &str, count, first_at, last_at| UsageRow {
+        let row = |outcome: &str, (label, client): (&str, &str), count, first_at, last_at| UsageRow {
             key: None,
             outcome: outcome.into(),
-            source: source.into(),
+            label: label.into(),
+            client: client.into(),
+            network: String::new(),
             count,
             first_at,
             last_at,
         };
         let rows = [
-            row("success", "api/curl", 2, 10, 30),
-            row("key_revoked", "api/curl", 1, 40, 40),
-            row("success", "intake", 3, 5, 35),
+            row("success", ("api", "curl"), 2, 10, 30),
+            row("key_revoked", ("api", "curl"), 1, 40, 40),
+            row("success", ("intake", ""), 3, 5, 35),
         ];
         let seen = UsageDetail::of(&rows).unwrap().by_outcome();
         let told: Vec<_> = seen
@@ -107,6 +109,7 @@ mod tests {
             .map(|seen| (seen.outcome.to_string(), seen.count, seen.first_at.as_millis(), seen.last_at.as_millis()))
             .collect();
         assert_eq!(told, [("key_revoked".into(), 1, 40, 40), ("success".into(), 5, 5, 35)]);
-        assert_eq!(seen[1].sources, ["intake", "api/curl"]);
+        let sources: Vec<_> = seen[1].sources.iter().map(Source::to_string).collect();
+        assert_eq!(sources, ["intake", "api/curl"]);
     }
 }

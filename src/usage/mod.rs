@@ -20,6 +20,6 @@ pub use meaning::OutcomeSummary;
 pub(crate) use origin::Origin;
 pub use row::{UsageBatch, UsageRow, UsageTotals};
 pub use source::Source;
-pub(crate) use source::same_text;
+pub(crate) use source::{InParts, Label, Parts};
 
 pub use crate::outcome::Outcome;

@@ -1,6 +1,6 @@
 use super::{
     Source,
-    source::{Cut, LONGEST_SOURCE},
+    source::{Label, Parts},
 };
 use crate::key::contains_key;
 
@@ -12,17 +12,14 @@ const LONGEST_PRODUCT: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin<'a> {
     /// A layer's label, and the request's `User-Agent` as it came.
-    Agent(&'a Source, Option<&'a [u8]>),
-    /// A layer's label, and the client in words that were cleaned.
-    Client(&'a Source, &'a str),
+    Agent(&'a Label, Option<&'a [u8]>),
+    /// A layer's label, and client and network in words that were cleaned.
+    Named(&'a Label, &'a str, &'a str),
     /// Known as a whole.
     Source(&'a Source),
 }
 
-impl Origin<'_> {
-    /// The most bytes of label, client and the line between them.
-    pub(crate) const ROOM: usize = LONGEST_SOURCE;
-
+impl<'a> Origin<'a> {
     /// The name of the product that a `User-Agent` begins with, if it names one that may be kept.
     pub(crate) fn product(agent: &[u8]) -> Option<&str> {
         product(agent)
@@ -33,7 +30,7 @@ impl Origin<'_> {
     pub(crate) fn is_at_once(&self, source: &Source) -> bool {
         match self {
             Self::Agent(label, agent) => {
-                let (of, client) = source.parts();
+                let Parts { client, network, .. } = source.parts();
                 let same_client = match agent {
                     None => client.is_empty(),
                     // A name that is remembered has nothing in it that ends a name.
@@ -42,66 +39,32 @@ impl Origin<'_> {
                             && agent.strip_prefix(client.as_bytes()).is_some_and(|rest| ends_name(rest.first()))
                     }
                 };
-                same_client && label.is(of)
+                same_client && network.is_empty() && label.is(source.shared_label())
             }
-            Self::Client(..) => false,
+            Self::Named(..) => false,
             Self::Source(known) => known.is(source),
         }
     }
 
     /// What it says in words.
-    pub(crate) fn with_text<T>(&self, read: impl FnOnce(&str) -> T) -> T {
+    pub(crate) fn parts(self) -> Parts<'a> {
         match self {
-            Self::Source(source) => read(source.as_str()),
-            Self::Agent(label, agent) => read(Words::new(label, agent.and_then(product).unwrap_or_default()).as_str()),
-            Self::Client(label, client) => read(Words::new(label, client).as_str()),
+            Self::Source(source) => source.parts(),
+            Self::Agent(label, agent) => {
+                Parts { label: label.as_str(), client: agent.and_then(product).unwrap_or_default(), network: "" }
+            }
+            Self::Named(label, client, network) => Parts { label: label.as_str(), client, network },
         }
     }
 
     pub(crate) fn to_source(self) -> Source {
-        let (label, client) = match self {
-            Self::Source(source) => return source.clone(),
-            Self::Agent(label, agent) => (label, agent.and_then(product).unwrap_or_default()),
-            Self::Client(label, client) => (label, client),
-        };
-        let words = Words::new(label, client);
-        if words.length == 0 { Source::default() } else { Source::of_client(label, words.as_str(), words.client_at) }
-    }
-}
-
-/// A source in words, without taking memory for it.
-struct Words {
-    bytes: [u8; LONGEST_SOURCE],
-    length: usize,
-    client_at: usize,
-}
-
-impl Words {
-    /// `<label>/<client>`, or one of them. What is too long loses its end.
-    fn new(label: &Source, client: &str) -> Self {
-        let mut words = Self { bytes: [0; LONGEST_SOURCE], length: 0, client_at: 0 };
-        words.push(label.as_str());
-        if words.length > 0 && words.length + 1 < LONGEST_SOURCE && !client.is_empty() {
-            words.push("/");
+        match self {
+            Self::Source(source) => source.clone(),
+            Self::Agent(label, _) | Self::Named(label, ..) => {
+                let Parts { client, network, .. } = self.parts();
+                Source::of_layer(label, client, network)
+            }
         }
-        words.client_at = words.length;
-        if words.length == 0 || words.as_str().len() > label.as_str().len() {
-            words.push(client);
-        }
-        words
-    }
-
-    fn push(&mut self, text: &str) {
-        let text = text.get(..text.floor_char_boundary_at(LONGEST_SOURCE - self.length)).unwrap_or_default();
-        if let Some(room) = self.bytes.get_mut(self.length..self.length + text.len()) {
-            room.copy_from_slice(text.as_bytes());
-            self.length += text.len();
-        }
-    }
-
-    fn as_str(&self) -> &str {
-        // Whole characters went in.
-        self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 }
 
@@ -134,12 +97,12 @@ const fn is_token_character(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn label(label: &str) -> Source {
-        if label.is_empty() { Source::default() } else { Source::new(label).unwrap() }
+    fn label(label: &str) -> Label {
+        Source::of_parts(Parts { label, ..Parts::default() }).shared_label().clone()
     }
 
     fn text(of: &str, agent: Option<&str>) -> String {
-        Origin::Agent(&label(of), agent.map(str::as_bytes)).with_text(str::to_owned)
+        Origin::Agent(&label(of), agent.map(str::as_bytes)).to_source().to_string()
     }
 
     #[test]
@@ -188,24 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_at_most_128_bytes_of_whole_characters() {
-        let of = label(&"l".repeat(60));
-        assert_eq!(Origin::Client(&of, &"é".repeat(60)).to_source().as_str().len(), 127);
-        let of = label(&"l".repeat(128));
-        assert_eq!(Origin::Client(&of, "curl").to_source().as_str(), of.as_str());
-        let of = label(&"l".repeat(127));
-        assert_eq!(Origin::Client(&of, "curl").to_source().as_str(), of.as_str());
-    }
-
-    #[test]
-    fn what_is_folded_keeps_its_label() {
-        let (none, intake) = (Source::default(), label("intake"));
-        assert_eq!(Origin::Agent(&intake, Some(b"curl")).to_source().folded().as_str(), "intake/other");
-        assert_eq!(Origin::Agent(&intake, None).to_source().folded().as_str(), "intake/other");
-        assert_eq!(intake.folded().as_str(), "intake/other");
-        assert_eq!(Origin::Agent(&none, Some(b"curl")).to_source().folded().as_str(), "other");
-        assert_eq!(none.folded().as_str(), "other");
-        assert_eq!(label(&"é".repeat(64)).folded().as_str().len(), 128);
-        assert!(intake.folded().is_other() && none.folded().is_other() && !intake.is_other());
+    fn a_source_with_a_network_is_not_one_without() {
+        let of = label("intake");
+        let roams = Origin::Named(&of, "curl", "203.0.113.0/24").to_source();
+        assert!(!Origin::Agent(&of, Some(b"curl/8")).is_at_once(&roams));
+        let nameless = Origin::Named(&of, "", "203.0.113.0/24").to_source();
+        assert!(!Origin::Agent(&of, None).is_at_once(&nameless));
     }
 }

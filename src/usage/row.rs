@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use crate::time::Timestamp;
 
-/// A count of requests with the same key, outcome and source, as stores keep it.
+/// A count of requests with the same key, outcome, label, client and network, as stores keep it.
 ///
 /// In a batch, `count` is what came since the batch before. In a store it is the sum, `first_at` the least and `last_at`
 /// the greatest of all batches.
@@ -13,7 +13,9 @@ use crate::time::Timestamp;
 /// let row = UsageRow {
 ///     key: Some("AAAAAAAAAAAAAAAAAAAA".into()),
 ///     outcome: "success".into(),
-///     source: "intake".into(),
+///     label: "intake".into(),
+///     client: "curl".into(),
+///     network: String::new(),
 ///     count: 3,
 ///     first_at: 1_772_366_400_000,
 ///     last_at: 1_772_366_401_000,
@@ -26,15 +28,50 @@ pub struct UsageRow {
     pub key: Option<String>,
     /// The word of an [`Outcome`](super::Outcome).
     pub outcome: String,
-    /// From where: a label, a client, or `<label>/<client>`, as [`Sources`](crate::middleware::Sources) says; at most 128
-    /// bytes, empty if neither is known.
-    pub source: String,
+    /// What the layer is called that was asked; at most 128 bytes, empty if it has no name.
+    pub label: String,
+    /// The program that called, as [`Sources`](crate::middleware::Sources) says; at most 64 characters, empty if that is
+    /// not known.
+    pub client: String,
+    /// The address it called from, `203.0.113.7`, or its network, `203.0.113.0/24`; empty if that is not kept.
+    pub network: String,
     /// How many requests, at least 1.
     pub count: i64,
     /// When the first of them came, in milliseconds since 1970.
     pub first_at: i64,
     /// When the last of them came, in milliseconds since 1970.
     pub last_at: i64,
+}
+
+impl UsageRow {
+    /// Whether the other is of the same key, outcome and source.
+    pub(crate) fn is_same_count(&self, other: &Self) -> bool {
+        self.key == other.key
+            && self.outcome == other.outcome
+            && self.label == other.label
+            && self.client == other.client
+            && self.network == other.network
+    }
+}
+
+#[cfg(test)]
+impl UsageRow {
+    /// A count from here, in the shorthand of tests: `label/client@network`, where each may be left out, or a client
+    /// alone. The rest is for the test to say.
+    pub(crate) fn seen_from(source: &str) -> Self {
+        let (named, network) = source.split_once('@').unwrap_or((source, ""));
+        let (label, client) = named.split_once('/').unwrap_or(("", named));
+        Self {
+            key: None,
+            outcome: "success".into(),
+            label: label.into(),
+            client: client.into(),
+            network: network.into(),
+            count: 1,
+            first_at: 0,
+            last_at: 0,
+        }
+    }
 }
 
 /// What one writer counted since its last batch. A store that sees the same `(writer, sequence)` again does nothing.

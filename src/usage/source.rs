@@ -1,89 +1,147 @@
 use std::{
     borrow::Borrow,
     cmp::Ordering,
-    fmt,
+    fmt::{self, Write},
     hash::{Hash, Hasher},
     sync::Arc,
 };
 
-use crate::owner::{InvalidId, UserId};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-/// The longest source, in bytes.
-pub(super) const LONGEST_SOURCE: usize = 128;
+use super::UsageRow;
+use crate::owner::{InvalidId, UserId};
 
 /// The client of sources that are too many to tell apart.
 const OTHER: &str = "other";
 
-/// From where a key is used: a layer's label in the embedder's words (`intake`), the client that called (`curl`), or
-/// both (`intake/curl`). Empty if neither is known.
+/// From where a key is used: the label of a layer in the embedder's words (`intake`), the client that called (`curl`),
+/// and the network it called from (`203.0.113.0/24`). Each may be empty. Cheap to clone.
 ///
-/// What is made by [`new`](Self::new) is a label.
+/// `Display` writes it in one line for people, `intake/curl@203.0.113.0/24`, without what is empty. That line is never
+/// read again: two sources that look alike in it are two. `Serialize` writes an object with the three parts.
 ///
 /// ```
 /// use tower_api_keys::usage::Source;
 ///
-/// assert_eq!(Source::new("intake")?.as_str(), "intake");
-/// assert_eq!(Source::default().as_str(), "");
+/// let intake = Source::new("intake")?;
+/// assert_eq!((intake.label(), intake.client(), intake.network()), ("intake", "", ""));
+/// let curl = intake.with_client("curl")?;
+/// assert_eq!(curl.to_string(), "intake/curl");
+/// assert_eq!(Source::default().to_string(), "");
 /// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
+///
+/// # Security
+/// Callers choose what their client says of itself: a source is a hint for people, and proves nothing.
 #[derive(Clone, Default)]
-pub struct Source(Option<Arc<Text>>);
+pub struct Source(Option<Arc<Whole>>);
 
-struct Text {
+struct Whole {
     /// Its place in the table of sources that keys remember; 0 if it has none.
     id: u32,
-    text: Box<str>,
-    label: Source,
+    label: Label,
     client: Box<str>,
+    network: Box<str>,
+}
+
+/// The label of a layer, which its sources share: two of one layer are equal at once.
+#[derive(Clone, Default)]
+pub(crate) struct Label(Option<Arc<str>>);
+
+/// The three parts of a source in words, for which no memory was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Parts<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) client: &'a str,
+    pub(crate) network: &'a str,
 }
 
 impl Source {
-    /// A source.
+    /// A label alone.
     ///
     /// # Errors
-    /// [`InvalidId`] if the text is empty, longer than 128 bytes or has a control character.
-    pub fn new(source: impl AsRef<str>) -> Result<Self, InvalidId> {
+    /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
+    pub fn new(label: impl AsRef<str>) -> Result<Self, InvalidId> {
         // The same rule as for the embedder's ids.
-        let text = UserId::new(source)?;
-        Ok(Self::of_client(&Self(None), text.as_str(), text.as_str().len()))
+        let label = UserId::new(label)?;
+        Ok(Self::of_parts(Parts { label: label.as_str(), ..Parts::default() }))
     }
 
-    /// The words.
+    /// The same with this client: `curl`. Default: none.
+    ///
+    /// # Errors
+    /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
+    pub fn with_client(&self, client: impl AsRef<str>) -> Result<Self, InvalidId> {
+        let client = UserId::new(client)?;
+        Ok(Self::of_parts(Parts { client: client.as_str(), ..self.parts() }))
+    }
+
+    /// The same with this address, or network of addresses: `203.0.113.0/24`. Default: none.
+    ///
+    /// # Errors
+    /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
+    pub fn with_network(&self, network: impl AsRef<str>) -> Result<Self, InvalidId> {
+        let network = UserId::new(network)?;
+        Ok(Self::of_parts(Parts { network: network.as_str(), ..self.parts() }))
+    }
+
+    /// What the layer is called, empty if it has no name.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_ref().map_or("", |text| &text.text)
+    pub fn label(&self) -> &str {
+        self.0.as_ref().map_or("", |whole| whole.label.as_str())
     }
 
-    /// A client of a layer with this label: `text` is both, and the client begins in it where it is said to.
-    pub(super) fn of_client(label: &Self, text: &str, client_at: usize) -> Self {
-        let client = text.get(client_at..).unwrap_or_default().into();
-        Self::with_text(Text { id: 0, text: text.into(), label: label.clone(), client })
+    /// The program that called, empty if that is not known.
+    #[must_use]
+    pub fn client(&self) -> &str {
+        self.0.as_ref().map_or("", |whole| &whole.client)
     }
 
-    fn with_text(text: Text) -> Self {
-        Self(Some(Arc::new(text)))
+    /// The address it called from, or its network; empty if that is not kept.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        self.0.as_ref().map_or("", |whole| &whole.network)
+    }
+
+    /// Whether nothing is known of it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts() == Parts::default()
+    }
+
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        self.0.as_ref().map_or(Parts::default(), |whole| Parts {
+            label: whole.label.as_str(),
+            client: &whole.client,
+            network: &whole.network,
+        })
+    }
+
+    /// That of these words, whatever they are.
+    pub(crate) fn of_parts(parts: Parts<'_>) -> Self {
+        Self::of_layer(&Label::of(parts.label), parts.client, parts.network)
+    }
+
+    /// A client of a layer with this label.
+    pub(super) fn of_layer(label: &Label, client: &str, network: &str) -> Self {
+        if label.0.is_none() && client.is_empty() && network.is_empty() {
+            return Self::default();
+        }
+        Self::whole(Whole { id: 0, label: label.clone(), client: client.into(), network: network.into() })
+    }
+
+    fn whole(whole: Whole) -> Self {
+        Self(Some(Arc::new(whole)))
     }
 
     /// The same source with a place in the table of known ones.
     pub(crate) fn numbered(&self, id: u32) -> Self {
-        let (text, label, client) = match &self.0 {
-            Some(text) => (text.text.clone(), text.label.clone(), text.client.clone()),
-            None => (Box::default(), Self(None), Box::default()),
-        };
-        Self::with_text(Text { id, text, label, client })
+        let Parts { client, network, .. } = self.parts();
+        Self::whole(Whole { id, label: self.shared_label().clone(), client: client.into(), network: network.into() })
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.0.as_ref().map_or(0, |text| text.id)
-    }
-
-    /// The label that it was made with, and its client, empty if there is none.
-    pub(super) fn parts(&self) -> (&Self, &str) {
-        const NOWHERE: &Source = &Source(None);
-        match &self.0 {
-            Some(text) => (&text.label, &text.client),
-            None => (NOWHERE, ""),
-        }
+        self.0.as_ref().map_or(0, |whole| whole.id)
     }
 
     /// Equal without a look at the words where that can be.
@@ -92,39 +150,31 @@ impl Source {
         match (&self.0, &other.0) {
             (None, None) => true,
             (Some(one), Some(two)) if Arc::ptr_eq(one, two) => true,
-            _ => same_text(self.as_str(), other.as_str()),
+            _ => self.parts().are(other.parts()),
         }
     }
 
-    /// The label of the layer it came through, empty if that has none.
-    pub(crate) fn label(&self) -> &Self {
-        match &self.0 {
-            Some(text) if !(text.label.0.is_none() && text.client.is_empty()) => &text.label,
-            // Nothing but a label.
-            _ => self,
-        }
+    /// The label of the layer it came through.
+    #[inline]
+    pub(crate) fn shared_label(&self) -> &Label {
+        const NONE: &Label = &Label(None);
+        self.0.as_ref().map_or(NONE, |whole| &whole.label)
     }
 
     /// The source under which it is counted where there are too many to tell apart: `other`, with its label if it has
     /// one.
     pub(crate) fn folded(&self) -> Self {
-        let label = self.label();
-        if label.as_str().is_empty() {
-            return Self::other();
-        }
-        let name = label.as_str();
-        let name = name.get(..name.floor_char_boundary_at(LONGEST_SOURCE - OTHER.len() - 1)).unwrap_or_default();
-        Self::of_client(label, &format!("{name}/{OTHER}"), name.len() + 1)
+        Self::other_of(self.shared_label())
     }
 
-    /// The source of what is counted without any.
-    pub(crate) fn other() -> Self {
-        Self::of_client(&Self(None), OTHER, 0)
+    /// The source of what a layer with this label counts of sources that are too many.
+    pub(crate) fn other_of(label: &Label) -> Self {
+        Self::of_layer(label, OTHER, "")
     }
 
     /// Whether it stands for many.
     pub(crate) fn is_other(&self) -> bool {
-        self.parts().1 == OTHER
+        self.client() == OTHER && self.network().is_empty()
     }
 
     /// How many hold it.
@@ -133,28 +183,83 @@ impl Source {
     }
 }
 
+impl Label {
+    fn of(label: &str) -> Self {
+        Self((!label.is_empty()).then(|| label.into()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Equal without a look at the words where that can be.
+    #[inline]
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two) || same_text(one, two),
+            _ => false,
+        }
+    }
+}
+
+impl Parts<'_> {
+    #[inline]
+    pub(crate) fn are(self, other: Parts<'_>) -> bool {
+        same_text(self.client, other.client)
+            && same_text(self.label, other.label)
+            && same_text(self.network, other.network)
+    }
+}
+
 /// Whether two texts are equal, without a look at empty ones: those point to no memory, and to compare nothing there
 /// takes some processors longer than the rest of a check (AMD Zen 4, with a `memcmp` of masked loads: 160 ns).
 #[inline]
-pub(crate) fn same_text(one: &str, two: &str) -> bool {
+fn same_text(one: &str, two: &str) -> bool {
     one.len() == two.len() && (one.is_empty() || one == two)
 }
 
-/// Where a text can be cut.
-pub(super) trait Cut {
-    /// The greatest boundary of a character that is no greater than `most`.
-    fn floor_char_boundary_at(&self, most: usize) -> usize;
+impl From<&UsageRow> for Source {
+    fn from(row: &UsageRow) -> Self {
+        Self::of_parts(Parts { label: &row.label, client: &row.client, network: &row.network })
+    }
 }
 
-impl Cut for str {
-    fn floor_char_boundary_at(&self, most: usize) -> usize {
-        (0..=most.min(self.len())).rev().find(|&at| self.is_char_boundary(at)).unwrap_or(0)
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { label, client, network } = self.parts();
+        f.write_str(label)?;
+        if !label.is_empty() && !(client.is_empty() && network.is_empty()) {
+            f.write_char('/')?;
+        }
+        f.write_str(client)?;
+        if !client.is_empty() && !network.is_empty() {
+            f.write_char('@')?;
+        }
+        f.write_str(network)
     }
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Source").field(&self.as_str()).finish()
+        f.debug_tuple("Source").field(&self.to_string()).finish()
+    }
+}
+
+impl fmt::Debug for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Label").field(&self.as_str()).finish()
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Parts { label, client, network } = self.parts();
+        let mut out = serializer.serialize_struct("Source", 3)?;
+        out.serialize_field("label", label)?;
+        out.serialize_field("client", client)?;
+        out.serialize_field("network", network)?;
+        out.end()
     }
 }
 
@@ -172,21 +277,134 @@ impl PartialOrd for Source {
     }
 }
 
+/// By the bytes of label, client and network.
 impl Ord for Source {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
+        self.parts().cmp(&other.parts())
     }
 }
 
 impl Hash for Source {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl PartialEq for Label {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other)
+    }
+}
+
+impl Eq for Label {}
+
+impl Hash for Label {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
     }
 }
 
-/// So that a table of sources can be asked by text.
-impl Borrow<str> for Source {
-    fn borrow(&self) -> &str {
-        self.as_str()
+/// Something that says the parts of a source, so that a table of sources can be asked by words.
+pub(crate) trait InParts {
+    fn in_parts(&self) -> Parts<'_>;
+}
+
+impl InParts for Source {
+    fn in_parts(&self) -> Parts<'_> {
+        self.parts()
+    }
+}
+
+impl InParts for Parts<'_> {
+    fn in_parts(&self) -> Parts<'_> {
+        *self
+    }
+}
+
+impl Hash for dyn InParts + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.in_parts().hash(state);
+    }
+}
+
+impl PartialEq for dyn InParts + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.in_parts().are(other.in_parts())
+    }
+}
+
+impl Eq for dyn InParts + '_ {}
+
+impl<'a> Borrow<dyn InParts + 'a> for Source {
+    fn borrow(&self) -> &(dyn InParts + 'a) {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(label: &'static str, client: &'static str, network: &'static str) -> Source {
+        Source::of_parts(Parts { label, client, network })
+    }
+
+    #[test]
+    fn a_source_is_told_in_one_line() {
+        for (parts, line) in [
+            (["", "", ""], ""),
+            (["intake", "", ""], "intake"),
+            (["", "curl", ""], "curl"),
+            (["", "", "203.0.113.0/24"], "203.0.113.0/24"),
+            (["intake", "curl", ""], "intake/curl"),
+            (["intake", "", "203.0.113.0/24"], "intake/203.0.113.0/24"),
+            (["", "curl", "2001:db8::/48"], "curl@2001:db8::/48"),
+            (["intake", "curl", "203.0.113.7"], "intake/curl@203.0.113.7"),
+        ] {
+            let [label, client, network] = parts;
+            assert_eq!(source(label, client, network).to_string(), line);
+        }
+    }
+
+    #[test]
+    fn sources_that_look_alike_in_one_line_are_two() {
+        for (one, two) in [
+            (source("curl", "", ""), source("", "curl", "")),
+            (source("in/take", "curl", ""), source("in", "take/curl", "")),
+            (source("", "a@b", ""), source("", "a", "b")),
+        ] {
+            assert_eq!(one.to_string(), two.to_string());
+            assert_ne!(one, two);
+        }
+    }
+
+    #[test]
+    fn programs_get_the_three_parts() {
+        let json = serde_json::to_value(source("intake", "curl", "203.0.113.0/24")).unwrap();
+        let expected = serde_json::json!({"label": "intake", "client": "curl", "network": "203.0.113.0/24"});
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn parts_are_names() {
+        let intake = Source::new("intake").unwrap();
+        let whole = intake.with_client("curl").unwrap().with_network("203.0.113.0/24").unwrap();
+        assert_eq!(whole, source("intake", "curl", "203.0.113.0/24"));
+        let long = "x".repeat(129);
+        for bad in ["", "a\nb", &long] {
+            assert!(Source::new(bad).is_err() && intake.with_client(bad).is_err() && intake.with_network(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_folded_keeps_its_label() {
+        assert_eq!(source("intake", "curl", "203.0.113.7").folded(), source("intake", "other", ""));
+        assert_eq!(source("intake", "", "").folded(), source("intake", "other", ""));
+        assert_eq!(source("", "curl", "").folded(), source("", "other", ""));
+        assert_eq!(Source::default().folded(), source("", "other", ""));
+        let long = Source::new("é".repeat(64)).unwrap();
+        assert_eq!(long.folded().label(), long.label());
+        assert!(long.folded().is_other() && Source::default().folded().is_other() && !long.is_other());
+        assert!(!source("intake", "other", "203.0.113.7").is_other());
     }
 }

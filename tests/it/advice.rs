@@ -147,15 +147,21 @@ async fn people<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &S) {
     }
     let [laptop, ci, blue] = ids[..] else { panic!("{ids:?}") };
     let day = 24 * 3_600_000;
-    let row = |key: KeyId, source: &str, count| UsageRow {
+    let row = |key: KeyId, (label, client): (&str, &str), count| UsageRow {
         key: Some(key.as_str().into()),
         outcome: "success".into(),
-        source: source.into(),
+        label: label.into(),
+        client: client.into(),
+        network: String::new(),
         count,
         first_at: noon().as_millis() - 30 * day,
         last_at: noon().as_millis(),
     };
-    let rows = vec![row(laptop, "api/vscode", 90), row(ci, "api/GitHub-Actions", 12), row(blue, "intake/curl", 40)];
+    let rows = vec![
+        row(laptop, ("api", "vscode"), 90),
+        row(ci, ("api", "GitHub-Actions"), 12),
+        row(blue, ("intake", "curl"), 40),
+    ];
     store.record_usage(&UsageBatch { writer: [5; 16], sequence: 1, rows }).await.unwrap();
 
     for (id, expected) in

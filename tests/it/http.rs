@@ -364,7 +364,7 @@ async fn refusals_that_name_no_key_are_counted_by_reason_and_source() {
     let batches = fixture.hooks.usage.lock().unwrap();
     let rows = batches.iter().flat_map(|batch| &batch.rows);
     let mut counted: Vec<_> =
-        rows.map(|row| (row.outcome.as_str(), row.source.as_str(), row.count, row.key.as_deref())).collect();
+        rows.map(|row| (row.outcome.as_str(), row.label.as_str(), row.count, row.key.as_deref())).collect();
     counted.sort_unstable();
     let expected = [
         ("ambiguous_credentials", "intake", 1, None),

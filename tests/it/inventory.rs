@@ -8,7 +8,7 @@ use tower_api_keys::{
     manage::{ExportFormat, InventoryQuery, KeyFlag, ListKeys, Plan, Rights, TeamRole},
     record::{ActorId, KeyRow, OwnerStatusRow},
     store::{Liveness, MemoryStore, OwnerRow, PortableStore, Rows, SqliteStore},
-    usage::UsageRow,
+    usage::{Source, UsageRow},
 };
 
 use crate::support::{clock, keys, noon};
@@ -73,10 +73,13 @@ fn usage(number: usize) -> impl Iterator<Item = UsageRow> {
         ("success", "api/ahead", -55, 19),
     ];
     calls.into_iter().filter(move |(.., every)| number.is_multiple_of(*every)).map(move |(outcome, source, days, _)| {
+        let (label, client) = source.split_once('/').unwrap_or((source, ""));
         UsageRow {
             key: Some(id(number)),
             outcome: outcome.into(),
-            source: source.into(),
+            label: label.into(),
+            client: client.into(),
+            network: String::new(),
             count: 1 + number as i64,
             first_at: at(days + 50),
             last_at: at(days),
@@ -118,7 +121,7 @@ fn queries() -> Vec<InventoryQuery> {
         all().created_since(time(150)).created_before(time(110)),
         all().with_label("ticket"),
         all().with_label_value("env", "prod"),
-        all().with_source("intake/curl"),
+        all().with_source(Source::new("intake").unwrap().with_client("curl").unwrap()),
         all().name_contains("ÜNÏ"),
         all().flagged([KeyFlag::Unnamed, KeyFlag::VagueName]).with_label("env").name_contains("key"),
     ]);

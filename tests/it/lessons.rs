@@ -17,6 +17,7 @@ use tower_api_keys::{
     store::{
         Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore, Prune, SqliteStore, StoreError,
     },
+    usage::Source,
 };
 
 use crate::support::{
@@ -351,7 +352,7 @@ async fn a_batch_names_each_count_once() {
     }
     keys.flush_usage().await.unwrap();
     let batches = hooks.usage.lock().unwrap();
-    let mut places: Vec<_> = batches[0].rows.iter().map(|row| (&row.key, &row.outcome, &row.source)).collect();
+    let mut places: Vec<_> = batches[0].rows.iter().map(|row| (&row.key, &row.outcome, Source::from(row))).collect();
     let rows = places.len();
     places.sort();
     places.dedup();

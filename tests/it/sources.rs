@@ -58,11 +58,18 @@ async fn send(layer: ApiKeyLayer<Store>, lines: &[(&'static str, &str)]) -> Opti
 async fn counted(keys: &ApiKeys<Store>, store: &MemoryStore, key: Option<&PlaintextKey>) -> Vec<(String, String, i64)> {
     keys.flush_usage().await.unwrap();
     let of = key.map_or(UsageScope::NoKey, |key| UsageScope::Keys(vec![key.id()]));
-    store.usage(&of).await.unwrap().into_iter().map(|row| (row.outcome, row.source, row.count)).collect()
+    let rows = store.usage(&of).await.unwrap();
+    let mut counted: Vec<_> =
+        rows.iter().map(|row| (row.outcome.clone(), Source::from(row).to_string(), row.count)).collect();
+    counted.sort();
+    counted
 }
 
 fn rows(rows: &[(&str, &str, i64)]) -> Vec<(String, String, i64)> {
-    rows.iter().map(|(outcome, source, count)| ((*outcome).into(), (*source).into(), *count)).collect()
+    let mut rows: Vec<_> =
+        rows.iter().map(|(outcome, source, count)| ((*outcome).into(), (*source).into(), *count)).collect();
+    rows.sort();
+    rows
 }
 
 #[tokio::test]
@@ -100,15 +107,13 @@ async fn a_program_is_known_in_whatever_network_it_runs() {
             for address in ["203.0.113.7", "198.51.100.9", "192.0.2.1", "2001:db8:7::9"] {
                 let address: IpAddr = address.parse().unwrap();
                 let mut sources = Sources::new().with_address(move |_| Some(address));
-                if labelled {
-                    sources = sources.with_label(label("api"));
-                }
+                let layer = if labelled { keys.layer().source(label("api")) } else { keys.layer() };
                 if whole {
                     sources = sources.with_whole_addresses();
                 }
                 for _ in 0..3 {
                     let lines = [("x-api-key", key.expose_secret()), ("user-agent", agent)];
-                    assert_eq!(send(keys.layer().sources(sources.clone()), &lines).await, None);
+                    assert_eq!(send(layer.clone().sources(sources.clone()), &lines).await, None);
                 }
             }
         }
@@ -132,7 +137,7 @@ async fn an_embedder_names_client_and_address() {
     let key = issue(&keys, user("alice")).await;
     let key_inside = key.expose_secret().to_owned();
     let send = async |sources: Sources, agent: &'static str| {
-        let layer = keys.layer().sources(sources.with_label(label("in")));
+        let layer = keys.layer().source(label("in")).sources(sources);
         assert_eq!(send(layer, &[("x-api-key", key.expose_secret()), ("user-agent", agent)]).await, None);
     };
     let client = |client: &str| {
@@ -156,7 +161,7 @@ async fn an_embedder_names_client_and_address() {
     send(address("203.0.113.7").with_whole_addresses(), "curl/8").await;
     send(address("::ffff:203.0.113.7").with_whole_addresses().without_user_agent(), "curl/8").await;
     send(Sources::new().with_address(|_| None), "curl/8").await;
-    let long = format!("in/{}", "é".repeat(62));
+    let long = format!("in/{}", "é".repeat(64));
     let mut expected = vec![
         ("success", "in", 2),
         ("success", "in/203.0.113.7", 1),
@@ -181,36 +186,47 @@ async fn a_client_shows_what_it_is() {
 }
 
 #[tokio::test]
-async fn an_address_is_whole_or_left_out() {
+async fn an_address_is_whole_beside_the_longest_label() {
     let (keys, store, _) = service().await;
     let key = issue(&keys, user("alice")).await;
     let mut expected = Vec::new();
-    for (length, behind) in [
-        (100, "/curl@203.0.113.0/24"),
-        (110, "/cu@203.0.113.0/24"),
-        (112, "/203.0.113.0/24"),
-        (113, "/203.0.113.0/24"),
-        (114, "/curl"),
-        (120, "/curl"),
-    ] {
+    for length in [100, 110, 112, 113, 114, 120, 128] {
         let name = "l".repeat(length);
-        let sources = Sources::new().with_label(label(&name)).with_address(|_| "203.0.113.7".parse().ok());
+        let sources = Sources::new().with_address(|_| "203.0.113.7".parse().ok());
         let lines = [("x-api-key", key.expose_secret()), ("user-agent", "curl/8")];
-        send(keys.layer().sources(sources), &lines).await;
-        expected.push(("success".to_owned(), format!("{name}{behind}"), 1));
+        send(keys.layer().source(label(&name)).sources(sources), &lines).await;
+        expected.push(("success".to_owned(), format!("{name}/curl@203.0.113.0/24"), 1));
     }
     expected.sort();
     assert_eq!(counted(&keys, &store, Some(&key)).await, expected);
 }
 
 #[tokio::test]
+async fn label_and_sources_are_set_in_any_order() {
+    let (keys, store, _) = service().await;
+    let key = issue(&keys, user("alice")).await;
+    let sources = Sources::new().with_address(|_| "203.0.113.7".parse().ok());
+    let whole = label("in").with_client("ignored").unwrap().with_network("ignored").unwrap();
+    for layer in [
+        keys.layer().source(label("in")).sources(sources.clone()),
+        keys.layer().sources(sources.clone()).source(label("in")),
+        keys.layer().source(whole).sources(sources),
+    ] {
+        send(layer, &[("x-api-key", key.expose_secret()), ("user-agent", "curl/8")]).await;
+    }
+    keys.flush_usage().await.unwrap();
+    let rows = store.usage(&UsageScope::Keys(vec![key.id()])).await.unwrap();
+    let parts: Vec<_> = rows.iter().map(|row| [&*row.label, &*row.client, &*row.network]).collect();
+    assert_eq!((parts, rows[0].count), (vec![["in", "curl", "203.0.113.0/24"]], 3));
+}
+
+#[tokio::test]
 async fn a_client_that_calls_itself_other_takes_room_as_others_do() {
     let (keys, store, _) = service().await;
     let key = issue(&keys, user("alice")).await;
-    let sources = Sources::new()
-        .with_label(label("in"))
-        .with_client(|request| Some(request.headers.get("x-client")?.to_str().ok()?.to_owned()));
-    let layer = keys.layer().sources(sources);
+    let sources =
+        Sources::new().with_client(|request| Some(request.headers.get("x-client")?.to_str().ok()?.to_owned()));
+    let layer = keys.layer().source(label("in")).sources(sources);
     for number in 0..150 {
         let client = format!("{number}/other");
         send(layer.clone(), &[("x-api-key", key.expose_secret()), ("x-client", &client)]).await;

@@ -14,7 +14,7 @@ use crate::{
     Candidate, Unmet,
     scene::{Sample, Scene, at},
     unmet::{ensure, made, same},
-    usage::row as usage_row,
+    usage::{from, row as usage_row},
 };
 
 /// The latest time there is, 9999-12-31T23:59:59.999Z.
@@ -169,11 +169,14 @@ fn series(scene: &Scene) -> Result<[Sample; 4], Unmet> {
     Ok([key("0--A")?, key("0--a")?, key("00AA")?, key("0_zz")?])
 }
 
-fn usage_of(key: &Sample) -> [UsageRow; 3] {
+fn usage_of(key: &Sample) -> [UsageRow; 6] {
     [
         usage_row(key, "key_revoked", "", 1, 5, 5),
         usage_row(key, "success", "", 3, 10, 20),
+        from("", "", "203.0.113.0/24", usage_row(key, "success", "", 4, 10, 20)),
+        from("", "intake", "", usage_row(key, "success", "", 5, 10, 20)),
         usage_row(key, "success", "intake", i64::from(i32::MAX), 1, 30),
+        from("intake", "c\u{fc}rl", "2001:db8::/48", usage_row(key, "success", "", 6, 10, 20)),
     ]
 }
 
@@ -252,7 +255,9 @@ fn before(rows: &Rows) -> Result<Place, Unmet> {
         }
         Place::Keys(id) => Place::Keys(id.as_deref().map(shorter)),
         Place::Tombstones(id) => Place::Tombstones(id.as_deref().map(shorter)),
-        Place::Usage(usage) => Place::Usage(usage.map(|(key, outcome, _)| (key, shorter(&outcome), String::new()))),
+        Place::Usage(usage) => Place::Usage(
+            usage.map(|[key, outcome, ..]| [key, shorter(&outcome), String::new(), String::new(), String::new()]),
+        ),
         Place::Events(sequence) => Place::Events(sequence.map(|sequence| sequence - 1)),
         other => return Err(Unmet::failed(format!("the kit has no rows at {other}"))),
     })

@@ -90,23 +90,40 @@ pub(crate) async fn counts_are_read_as_they_stand<S: Ledger>(candidate: &Candida
     // Counts of a key need no key: they may come before it does, or after it went.
     candidate.written(&scene.insert([unasked, other])).await?;
     let first = vec![
-        row(other, "success", "intake/curl", 3, 10, 20),
+        from("intake", "curl", "", row(other, "success", "", 3, 10, 20)),
         row(one, "success", "intake", 7, 5, 5),
         row(one, "key_revoked", "b", 1, 9, 9),
         row(one, "success", "", 1, 1, 2),
         row(one, "success", "Intake", 2, 3, 4),
         row(unasked, "success", "intake", 500, 1, 1),
         UsageRow { key: None, ..row(one, "success", "intake", 500, 1, 1) },
+        // In one line they would be the same: the parts tell them apart.
+        from("", "intake", "", row(one, "success", "", 21, 1, 1)),
+        from("intake/a", "b", "", row(one, "success", "", 22, 1, 1)),
+        from("intake", "a/b", "", row(one, "success", "", 23, 1, 1)),
+        from("intake", "a", "203.0.113.0/24", row(one, "success", "", 24, 1, 1)),
+        from("intake", "a@203.0.113.0/24", "", row(one, "success", "", 25, 1, 1)),
+        from("", "", "203.0.113.0/24", row(one, "success", "", 26, 1, 1)),
     ];
-    let second = vec![row(other, "success", "intake/curl", 4, 30, 40), row(one, "success", "intake", 1, 1, 3)];
+    let second = vec![
+        from("intake", "curl", "", row(other, "success", "", 4, 30, 40)),
+        row(one, "success", "intake", 1, 1, 3),
+        from("intake", "a", "203.0.113.0/24", row(one, "success", "", 100, 2, 2)),
+    ];
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first }).await?;
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second }).await?;
     let expected = vec![
         row(one, "key_revoked", "b", 1, 9, 9),
         row(one, "success", "", 1, 1, 2),
+        from("", "", "203.0.113.0/24", row(one, "success", "", 26, 1, 1)),
+        from("", "intake", "", row(one, "success", "", 21, 1, 1)),
         row(one, "success", "Intake", 2, 3, 4),
         row(one, "success", "intake", 8, 1, 5),
-        row(other, "success", "intake/curl", 7, 10, 40),
+        from("intake", "a", "203.0.113.0/24", row(one, "success", "", 124, 1, 2)),
+        from("intake", "a/b", "", row(one, "success", "", 23, 1, 1)),
+        from("intake", "a@203.0.113.0/24", "", row(one, "success", "", 25, 1, 1)),
+        from("intake/a", "b", "", row(one, "success", "", 22, 1, 1)),
+        from("intake", "curl", "", row(other, "success", "", 7, 10, 40)),
     ];
     let of = UsageScope::Keys(vec![other.id, unused.id, one.id, other.id]);
     same("the counts of three keys", &candidate.counts(&of).await?, &expected)?;
@@ -135,18 +152,29 @@ pub(crate) async fn counts_without_a_key_are_read<S: Ledger>(candidate: &Candida
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second }).await?;
     let seen = candidate.counts(&UsageScope::NoKey).await?;
     ensure("no key among refusals that name none", seen.iter().all(|row| row.key.is_none()), &seen)?;
-    ensure("an order by outcome and source", seen.is_sorted_by_key(|row| (&row.outcome, &row.source)), &seen)?;
+    ensure(
+        "an order by outcome and source",
+        seen.is_sorted_by_key(|row| (&row.outcome, &row.label, &row.client, &row.network)),
+        &seen,
+    )?;
     let seen: Vec<UsageRow> = seen.into_iter().filter(|row| row.outcome.starts_with(&outcome)).collect();
     let summed = UsageRow { last_at: at(7).as_millis(), ..keyless(&outcome, "intake", 10) };
     let expected = vec![keyless(&outcome, "Intake", 2), summed, keyless(&later, "", 5)];
     same("the counts of the refusals that name no key", &seen, &expected)
 }
 
-pub(super) fn row(key: &Sample, outcome: &str, source: &str, count: i64, first: u64, last: u64) -> UsageRow {
+/// The same count of another source.
+pub(super) fn from(label: &str, client: &str, network: &str, row: UsageRow) -> UsageRow {
+    UsageRow { label: label.to_owned(), client: client.to_owned(), network: network.to_owned(), ..row }
+}
+
+pub(super) fn row(key: &Sample, outcome: &str, label: &str, count: i64, first: u64, last: u64) -> UsageRow {
     UsageRow {
         key: Some(key.row.id.clone()),
         outcome: outcome.to_owned(),
-        source: source.to_owned(),
+        label: label.to_owned(),
+        client: String::new(),
+        network: String::new(),
         count,
         first_at: at(first).as_millis(),
         last_at: at(last).as_millis(),

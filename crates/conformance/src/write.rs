@@ -151,7 +151,9 @@ pub(crate) async fn nothing_un_revokes<S: Ledger>(candidate: &Candidate<'_, S>) 
     let used = UsageRow {
         key: Some(key.row.id.clone()),
         outcome: "success".into(),
-        source: String::new(),
+        label: String::new(),
+        client: String::new(),
+        network: String::new(),
         count: 1,
         first_at: at(3).as_millis(),
         last_at: at(3).as_millis(),

@@ -103,7 +103,9 @@ pub(crate) fn usage(row: &PgRow) -> Result<UsageRow, Failure> {
     Ok(UsageRow {
         key: (!key.is_empty()).then_some(key),
         outcome: row.try_get("outcome")?,
-        source: row.try_get("source")?,
+        label: row.try_get("label")?,
+        client: row.try_get("client")?,
+        network: row.try_get("network")?,
         count: row.try_get("count")?,
         first_at: row.try_get::<Time, _>("first_at")?.0,
         last_at: row.try_get::<Time, _>("last_at")?.0,

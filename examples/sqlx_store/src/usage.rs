@@ -14,13 +14,14 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
             on conflict (writer) do update set sequence = excluded.sequence where excluded.sequence > w.sequence \
             returning 1\
         ) \
-        insert into keys.api_key_usage as u (key_id, outcome, source, count, first_at, last_at) \
-        select key_id, outcome, source, sum(count)::bigint, min(first_at), max(last_at) \
-        from unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::timestamptz[]) \
-            as b (key_id, outcome, source, count, first_at, last_at) \
+        insert into keys.api_key_usage as u (key_id, outcome, label, client, network, count, first_at, last_at) \
+        select key_id, outcome, label, client, network, sum(count)::bigint, min(first_at), max(last_at) \
+        from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::timestamptz[], \
+            $10::timestamptz[]) \
+            as b (key_id, outcome, label, client, network, count, first_at, last_at) \
         where exists (select 1 from next) \
-        group by key_id, outcome, source order by key_id, outcome, source \
-        on conflict (key_id, outcome, source) do update set count = u.count + excluded.count, \
+        group by key_id, outcome, label, client, network order by key_id, outcome, label, client, network \
+        on conflict (key_id, outcome, label, client, network) do update set count = u.count + excluded.count, \
             first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
     let text = |of: fn(&UsageRow) -> &str| batch.rows.iter().map(of).collect::<Vec<_>>();
     let number = |of: fn(&UsageRow) -> i64| batch.rows.iter().map(of).collect::<Vec<_>>();
@@ -29,7 +30,9 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
         .bind(batch.sequence)
         .bind(text(|row| row.key.as_deref().unwrap_or_default()))
         .bind(text(|row| &row.outcome))
-        .bind(text(|row| &row.source))
+        .bind(text(|row| &row.label))
+        .bind(text(|row| &row.client))
+        .bind(text(|row| &row.network))
         .bind(number(|row| row.count))
         .bind(number(|row| row.first_at).into_iter().map(Time).collect::<Vec<_>>())
         .bind(number(|row| row.last_at).into_iter().map(Time).collect::<Vec<_>>())
@@ -39,7 +42,8 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
 }
 
 pub(crate) async fn read(pool: &PgPool, of: &UsageScope) -> Result<Vec<UsageRow>, Failure> {
-    const SQL: &str = "select * from keys.api_key_usage where key_id = any($1) order by key_id, outcome, source";
+    const SQL: &str =
+        "select * from keys.api_key_usage where key_id = any($1) order by key_id, outcome, label, client, network";
     let keys = match of {
         UsageScope::Keys(ids) => ids.iter().map(|id| id.as_str()).collect(),
         UsageScope::NoKey => vec![""],

@@ -143,10 +143,10 @@ mod tests {
         let row = UsageRow {
             key: None,
             outcome: "success".into(),
-            source: String::new(),
             count,
             first_at: 1_000 * DAY,
             last_at: 1_000 * DAY + span,
+            ..UsageRow::seen_from("")
         };
         let now = Timestamp::from_millis(1_000 * DAY + span + since).unwrap();
         Cadence::of(&[UsageCount::try_from(&row).unwrap()], now).unwrap()

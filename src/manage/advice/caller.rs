@@ -1,6 +1,5 @@
-use std::net::IpAddr;
-
 use super::pattern::KeyUse;
+use crate::usage::{Parts, Source};
 
 /// Programs by which a caller gives itself away: the names of their products, in lower case and without anything but
 /// letters and digits. A name of five characters and more is also met as the beginning of a longer one:
@@ -40,21 +39,7 @@ const BROWSERS: &[&str] = &["mozilla", "chrome", "firefox", "safari", "opera"];
 /// Tools for a line of a terminal, of which a person may have several on one machine.
 const HAND_TOOLS: &[&str] = &["curl", "wget", "xh", "libcurl"];
 
-/// The client under which everything is counted that comes from too many sources to tell apart.
-const OTHER: &str = "other";
-
-/// Who calls, as far as a source tells: `<label>/<client>@<network>`, or some of that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Caller<'a> {
-    /// The source without the network of a client that it names: one client that roams is one caller.
-    pub(super) name: &'a str,
-    /// The door of the service; a word alone may be that or a client.
-    pub(super) label: &'a str,
-    pub(super) client: Client<'a>,
-    /// An address, or a network of addresses.
-    pub(super) network: Option<&'a str>,
-}
-
+/// What a source tells of the program that called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Client<'a> {
     /// Nothing is known.
@@ -77,46 +62,23 @@ pub(super) enum Program {
     Known(KeyUse),
 }
 
-impl<'a> Caller<'a> {
-    pub(super) fn of(source: &'a str) -> Self {
-        let (before, network) = split_network(source);
-        let (name, (label, client)) = match before {
-            Before::Client(name) => (name, name.rsplit_once('/').unwrap_or(("", name))),
-            // Without a client, only the network tells one caller from another.
-            Before::Label(label) => (source, (label, "")),
-            Before::Either(name) => (name, name.rsplit_once('/').unwrap_or((name, name))),
-        };
-        let client = match client {
-            "" => Client::None,
-            OTHER => Client::Other,
-            program => Client::Program(program),
-        };
-        Self { name, label, client, network }
+impl<'a> Client<'a> {
+    pub(super) fn of(source: &'a Source) -> Self {
+        match source.client() {
+            "" => Self::None,
+            _ if source.is_other() => Self::Other,
+            program => Self::Program(program),
+        }
     }
 }
 
-/// What stands before a network.
-enum Before<'a> {
-    /// A client, with or without a label.
-    Client(&'a str),
-    /// A label, or nothing.
-    Label(&'a str),
-    /// There is no network.
-    Either(&'a str),
-}
-
-/// A network has a stroke in it itself, and begins behind the sign that is before that.
-fn split_network(source: &str) -> (Before<'_>, Option<&str>) {
-    if is_network(source) {
-        return (Before::Label(""), Some(source));
+/// Who calls: a client that roams is one caller, whatever its network. Without a client, only the network tells one
+/// caller from another.
+pub(super) fn caller(source: &Source) -> Source {
+    if source.client().is_empty() {
+        return source.clone();
     }
-    let signs = source.match_indices(['/', '@']);
-    let parts = signs.filter_map(|(at, sign)| Some((source.get(..at)?, sign, source.get(at + 1..)?)));
-    match parts.into_iter().find(|(_, _, rest)| is_network(rest)) {
-        Some((client, "@", network)) => (Before::Client(client), Some(network)),
-        Some((label, _, network)) => (Before::Label(label), Some(network)),
-        None => (Before::Either(source), None),
-    }
+    Source::of_parts(Parts { network: "", ..source.parts() })
 }
 
 /// What is known of a program of this name.
@@ -135,40 +97,28 @@ pub(super) fn program(name: &str) -> Program {
     }
 }
 
-/// An address, or one with the length of a network behind a stroke.
-fn is_network(text: &str) -> bool {
-    let (address, length) = text.split_once('/').unwrap_or((text, "0"));
-    address.parse::<IpAddr>().is_ok() && length.parse::<u8>().is_ok_and(|length| length <= 128)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sources_are_labels_and_clients() {
+    fn a_client_that_roams_is_one_caller() {
         use Client::{None as Nobody, Other, Program};
-        for (source, name, label, client, network) in [
-            ("", "", "", Nobody, None),
-            ("api/curl", "api/curl", "api", Program("curl"), None),
-            ("curl", "curl", "curl", Program("curl"), None),
-            ("api/other", "api/other", "api", Other, None),
-            ("other", "other", "other", Other, None),
-            ("v1/api/curl", "v1/api/curl", "v1/api", Program("curl"), None),
-            ("203.0.113.0/24", "203.0.113.0/24", "", Nobody, Some("203.0.113.0/24")),
-            ("api/203.0.113.0/24", "api/203.0.113.0/24", "api", Nobody, Some("203.0.113.0/24")),
-            ("api/2001:db8:7::/48", "api/2001:db8:7::/48", "api", Nobody, Some("2001:db8:7::/48")),
-            ("v1/api/203.0.113.9", "v1/api/203.0.113.9", "v1/api", Nobody, Some("203.0.113.9")),
-            ("curl@203.0.113.0/24", "curl", "", Program("curl"), Some("203.0.113.0/24")),
-            ("api/curl@203.0.113.0/24", "api/curl", "api", Program("curl"), Some("203.0.113.0/24")),
-            ("v1/api/curl@2001:db8:7::/48", "v1/api/curl", "v1/api", Program("curl"), Some("2001:db8:7::/48")),
-            ("api/curl@2001:db8:7::9", "api/curl", "api", Program("curl"), Some("2001:db8:7::9")),
-            ("api/ci@build@203.0.113.9", "api/ci@build", "api", Program("ci@build"), Some("203.0.113.9")),
-            ("api/ci@build", "api/ci@build", "api", Program("ci@build"), None),
-            ("ä/ö", "ä/ö", "ä", Program("ö"), None),
-            ("api/", "api/", "api", Nobody, None),
+        for ([label, client, network], told, is) in [
+            (["", "", ""], "", Nobody),
+            (["api", "curl", ""], "api/curl", Program("curl")),
+            (["", "curl", ""], "curl", Program("curl")),
+            (["api", "", ""], "api", Nobody),
+            (["api", "other", ""], "api/other", Other),
+            (["", "other", ""], "other", Other),
+            (["", "", "203.0.113.0/24"], "203.0.113.0/24", Nobody),
+            (["api", "", "2001:db8:7::/48"], "api/2001:db8:7::/48", Nobody),
+            (["", "curl", "203.0.113.0/24"], "curl", Program("curl")),
+            (["v1/api", "curl", "2001:db8:7::/48"], "v1/api/curl", Program("curl")),
+            (["api", "ci@build", "203.0.113.9"], "api/ci@build", Program("ci@build")),
         ] {
-            assert_eq!(Caller::of(source), Caller { name, label, client, network }, "{source}");
+            let source = Source::of_parts(Parts { label, client, network });
+            assert_eq!((caller(&source).to_string().as_str(), Client::of(&source)), (told, is), "{source}");
         }
     }
 

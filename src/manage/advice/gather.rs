@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     cadence::Cadence,
-    caller::{Caller, Client, Program, program},
+    caller::{Client, Program, caller, program},
     evidence::{Evidence, EvidenceKind, Weight},
     pattern::KeyUse,
     words,
@@ -13,7 +13,7 @@ use crate::{
     key::KeyId,
     record::{KeyName, Labels},
     time::Timestamp,
-    usage::{UsageCount, UsageDetail},
+    usage::{Source, UsageCount, UsageDetail},
 };
 
 /// Fewer requests than this weigh little, whoever made them: somebody tried something.
@@ -37,13 +37,11 @@ pub(super) struct Facts<'a> {
 
 /// All the evidence: what was recorded first, then what was written, each in falling weight.
 pub(super) fn evidence(facts: &Facts<'_>) -> Vec<Evidence> {
-    let mut callers: BTreeMap<&str, (Caller<'_>, Vec<&UsageCount>)> = BTreeMap::new();
+    let mut callers: BTreeMap<Source, Vec<&UsageCount>> = BTreeMap::new();
     for count in facts.usage.successes() {
-        let caller = Caller::of(&count.source);
-        callers.entry(caller.name).or_insert((caller, Vec::new())).1.push(count);
+        callers.entry(caller(&count.source)).or_default().push(count);
     }
-    let mut found: Vec<_> =
-        callers.values().flat_map(|(caller, counts)| of_caller(caller, counts, facts.now)).collect();
+    let mut found: Vec<_> = callers.iter().flat_map(|(caller, counts)| of_caller(caller, counts, facts.now)).collect();
     found.extend(of_all_sources(facts.usage));
     if found.is_empty() {
         found.push(Evidence::told(EvidenceKind::Unclear, unclear(facts)));
@@ -54,9 +52,9 @@ pub(super) fn evidence(facts: &Facts<'_>) -> Vec<Evidence> {
 }
 
 /// Evidence of the requests of one caller, from all of its networks.
-fn of_caller(caller: &Caller<'_>, counts: &[&UsageCount], now: Timestamp) -> Vec<Evidence> {
+fn of_caller(caller: &Source, counts: &[&UsageCount], now: Timestamp) -> Vec<Evidence> {
     let Some(cadence) = Cadence::of(counts.iter().copied(), now) else { return Vec::new() };
-    let of_program = match caller.client {
+    let of_program = match Client::of(caller) {
         Client::Program(name) => Some((name, program(name))),
         Client::None | Client::Other => None,
     };
@@ -77,13 +75,13 @@ fn of_caller(caller: &Caller<'_>, counts: &[&UsageCount], now: Timestamp) -> Vec
         }
         _ => {}
     }
-    if words::is_webhook_door(caller.label) {
-        let sentence = format!("Requests arrive where `{}` receives webhooks: {cadence}.", caller.label);
+    if words::is_webhook_door(caller.label()) {
+        let sentence = format!("Requests arrive where `{}` receives webhooks: {cadence}.", caller.label());
         add(EvidenceKind::SourceLabel, KeyUse::WebhookHandler, Weight::Moderate, sentence);
     }
     // People work with their tools all day; of anything else the time tells something.
     if !matches!(of_program, Some((_, Program::Known(_) | Program::Browser))) {
-        let from = from(caller.name);
+        let from = from(caller);
         if let Some(every) = cadence.schedule() {
             let sentence = format!("{from}, one request every {every} on average: {cadence}.");
             add(EvidenceKind::Cadence, KeyUse::ScheduledJob, Weight::Moderate, sentence);
@@ -99,10 +97,10 @@ fn of_caller(caller: &Caller<'_>, counts: &[&UsageCount], now: Timestamp) -> Vec
 fn of_all_sources(usage: &UsageDetail) -> Vec<Evidence> {
     let (mut networks, mut programs, mut folded) = (BTreeMap::new(), BTreeMap::new(), 0_i64);
     for count in usage.successes() {
-        let caller = Caller::of(&count.source);
+        let network = Some(count.source.network()).filter(|network| !network.is_empty());
         let sums = [
-            caller.network.map(|network| networks.entry(network).or_default()),
-            match caller.client {
+            network.map(|network| networks.entry(network).or_default()),
+            match Client::of(&count.source) {
                 Client::Program(name) if program(name) == Program::Library => Some(programs.entry(name).or_default()),
                 Client::Other => Some(&mut folded),
                 Client::None | Client::Program(_) => None,
@@ -160,6 +158,6 @@ fn unclear(facts: &Facts<'_>) -> String {
 }
 
 /// The beginning of a sentence about a source.
-fn from(source: &str) -> String {
+fn from(source: &Source) -> String {
     if source.is_empty() { "From a source without a name".to_owned() } else { format!("From `{source}`") }
 }

@@ -1,13 +1,18 @@
 use super::{
     cadence::Cadence,
-    caller::{Caller, Client, Program, program},
+    caller::{Client, Program, program},
     evidence::{Evidence, Weight},
     gather,
     judge::judge,
     pattern::KeyUse,
     recommendation::{Advice, NextStep, Recommendation},
 };
-use crate::{owner::KeyKind, record::KeyRecord, time::Timestamp, usage::UsageDetail};
+use crate::{
+    owner::KeyKind,
+    record::KeyRecord,
+    time::Timestamp,
+    usage::{Source, UsageDetail},
+};
 
 /// What this key should be, as far as its record and its usage tell.
 pub(in crate::manage) fn advise(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Advice {
@@ -39,10 +44,9 @@ pub(in crate::manage) enum Place<'a> {
 
 /// Where a key is installed that is used from this source. None where nothing says so, and for the tools with which people
 /// try keys that are installed somewhere else: browsers, editors, clients for APIs, curl.
-pub(in crate::manage) fn installed_at(source: &str) -> Option<Place<'_>> {
-    let caller = Caller::of(source);
-    match caller.client {
-        Client::None => caller.network.map(Place::One),
+pub(in crate::manage) fn installed_at(source: &Source) -> Option<Place<'_>> {
+    match Client::of(source) {
+        Client::None => Some(source.network()).filter(|network| !network.is_empty()).map(Place::One),
         Client::Other => Some(Place::Many),
         Client::Program(name) => match program(name) {
             Program::Browser | Program::HandTool | Program::Known(KeyUse::EditorSession) => None,

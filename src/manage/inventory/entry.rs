@@ -4,8 +4,13 @@ use serde::Serialize;
 
 use super::flag::KeyFlag;
 use crate::{
-    key::KeyId, manage::info::KeyInfo, outcome::Proved, record::OwnerStatus, store::KeyCursor, time::Timestamp,
-    usage::UsageDetail,
+    key::KeyId,
+    manage::info::KeyInfo,
+    outcome::Proved,
+    record::OwnerStatus,
+    store::KeyCursor,
+    time::Timestamp,
+    usage::{Source, UsageDetail},
 };
 
 /// A key as an inventory shows it: the key, how it is used, and what somebody should look at.
@@ -62,13 +67,13 @@ impl InventoryEntry {
         self.key.usage.and_then(|usage| usage.last_success_at)
     }
 
-    /// From where it was accepted, by name, as far as that is known.
-    pub fn sources(&self) -> impl Iterator<Item = &str> {
-        self.usage.successes().map(|count| count.source.as_str()).filter(|source| !source.is_empty())
+    /// From where it was accepted, as far as that is known.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.usage.successes().map(|count| &count.source).filter(|source| !source.is_empty())
     }
 
-    pub(super) fn has_source(&self, source: &str) -> bool {
-        self.usage.counts.iter().any(|count| count.source == source)
+    pub(super) fn has_source(&self, source: &Source) -> bool {
+        self.usage.counts.iter().any(|count| count.source == *source)
     }
 }
 

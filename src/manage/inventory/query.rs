@@ -1,5 +1,7 @@
 use super::{entry::InventoryEntry, flag::KeyFlag, judge::FlagSettings};
-use crate::{manage::request::ListKeys, owner::Owner, record::KeyRecord, store::KeyCursor, time::Timestamp};
+use crate::{
+    manage::request::ListKeys, owner::Owner, record::KeyRecord, store::KeyCursor, time::Timestamp, usage::Source,
+};
 
 /// Which keys an inventory is about. All conditions hold together.
 ///
@@ -26,7 +28,7 @@ pub struct InventoryQuery {
     pub(in crate::manage) settings: FlagSettings,
     flags: Vec<KeyFlag>,
     label: Option<(String, Option<String>)>,
-    source: Option<String>,
+    source: Option<Source>,
     /// In lower case.
     name: Option<String>,
 }
@@ -93,9 +95,10 @@ impl InventoryQuery {
         self
     }
 
-    /// Only those with which somebody called from exactly this source, accepted or refused.
-    pub fn with_source(mut self, source: impl Into<String>) -> Self {
-        self.source = Some(source.into());
+    /// Only those with which somebody called from exactly this source, accepted or refused: a label alone is not that label
+    /// with a client.
+    pub fn with_source(mut self, source: Source) -> Self {
+        self.source = Some(source);
         self
     }
 

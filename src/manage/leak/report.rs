@@ -16,7 +16,7 @@ use crate::{
     record::ActorId,
     store::{EventQuery, FoundKey, KeyQuery, Ledger},
     time::Timestamp,
-    usage::{UsageCount, UsageDetail},
+    usage::{Source, UsageCount, UsageDetail},
 };
 
 /// What may have been done with a key that leaked: who used it, from where, since when, and what it changed. It
@@ -81,8 +81,8 @@ pub struct LeakReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SourceUse {
-    /// From where, in the words of the service.
-    pub source: String,
+    /// From where.
+    pub source: Source,
     /// Requests that were accepted.
     pub accepted: i64,
     /// Requests that were refused, or let in and then refused by what is behind the door, such as at another team's.
@@ -127,7 +127,7 @@ impl LeakReport {
 
 impl SourceUse {
     fn all(usage: &UsageDetail, since: Timestamp) -> Vec<Self> {
-        let mut sources: BTreeMap<&str, Self> = BTreeMap::new();
+        let mut sources: BTreeMap<&Source, Self> = BTreeMap::new();
         for count in &usage.counts {
             let UsageCount { source, first_at, last_at, .. } = count;
             let (first_at, last_at) = (*first_at, *last_at);

@@ -120,7 +120,7 @@ impl KeyManager {
         let WantedWrite { write, action, subject, before, after } = wanted;
         let event = Event::new(self.0.organization.clone(), at, actor.id(), action, subject)
             .with_change(before, after)
-            .with_source(actor.source().map(|source| source.as_str().to_owned()));
+            .with_source(actor.source().map(ToString::to_string));
         (AuditedWrite { write, event: EventRow::from(&event) }, event)
     }
 

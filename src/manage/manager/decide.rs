@@ -260,7 +260,7 @@ impl KeyManager {
             reason,
             subject,
             asked,
-            source: actor.source().map(|source| source.as_str().to_owned()),
+            source: actor.source().map(ToString::to_string),
         });
     }
 

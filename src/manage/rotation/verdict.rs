@@ -99,19 +99,15 @@ fn called_lately(source: &UsageCount, now: Timestamp, quiet: Duration) -> bool {
 
 /// Whether a source of the old key was let in with the new one since.
 fn has_moved(source: &UsageCount, new: &UsageDetail, now: Timestamp) -> bool {
-    let name = source.source.as_str();
-    let let_in = new.successes().filter(|count| count.source == name);
-    let denied_downstream = new.refusals().filter(|count| count.source == name);
+    let from = &source.source;
+    let let_in = new.successes().filter(|count| count.source == *from);
+    let denied_downstream = new.refusals().filter(|count| count.source == *from);
     let denied_downstream = denied_downstream.filter(|count| count.outcome.is_denied_downstream());
     let times = denied_downstream.map(|count| count.count).fold(0, i64::saturating_add);
     // A call that a wrong clock dated ahead may have been before or after any other: one with the new key, which is there
     // since the rotation began, is all that can be asked for then.
     let last = source.last_known_at(now).filter(|last| *last == source.last_at);
     let is_since = |count: &UsageCount| last.is_none_or(|last| count.last_known_at(now) >= Some(last));
-    !stands_for_many(name) && let_in.into_iter().any(|count| is_since(count) && count.count > times)
-}
-
-/// Sources that were too many to tell apart: that one of them moved says nothing of the others.
-fn stands_for_many(source: &str) -> bool {
-    source.rsplit('/').next() == Some("other")
+    // That one of sources that were too many to tell apart moved says nothing of the others.
+    !from.is_other() && let_in.into_iter().any(|count| is_since(count) && count.count > times)
 }

@@ -160,7 +160,7 @@ impl KeyManager {
             key: query.key,
             actor: query.actor.clone(),
             action: query.action.as_ref().map(|action| action.as_str().to_owned()),
-            source: query.source.as_ref().map(|source| source.as_str().to_owned()),
+            source: query.source.as_ref().map(ToString::to_string),
             from: query.from,
             until: query.until,
             newest_first: query.newest_first,

@@ -267,7 +267,9 @@ fn row((Place { key, end, source }, count): (Place, Count)) -> UsageRow {
     UsageRow {
         key: key.map(|key| key.as_str().to_owned()),
         outcome: end.word().into_owned(),
-        source: source.as_str().to_owned(),
+        label: source.label().to_owned(),
+        client: source.client().to_owned(),
+        network: source.network().to_owned(),
         count: count.count,
         first_at: count.first_at,
         last_at: count.last_at,

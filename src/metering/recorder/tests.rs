@@ -1,5 +1,5 @@
 use super::*;
-use crate::metering::places::MOST_COUNTS;
+use crate::{metering::places::MOST_COUNTS, usage::Label};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
@@ -41,7 +41,7 @@ fn successes_are_summed_between_flushes() {
     let batch = next_batch(&recorder).unwrap();
     assert_eq!(batch.sequence, 1);
     let row = &batch.rows[0];
-    assert_eq!((row.count, row.first_at, row.last_at, row.source.as_str()), (3, 5, 7, "intake"));
+    assert_eq!((row.count, row.first_at, row.last_at, row.label.as_str()), (3, 5, 7, "intake"));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_second_source_is_counted_apart() {
     let (recorder, usage, source) = recorder();
     recorder.success(&usage, Origin::Source(&source), at(5));
     recorder.success(&usage, Origin::Source(&Source::new("api").unwrap()), at(6));
-    let mut sources: Vec<_> = next_batch(&recorder).unwrap().rows.into_iter().map(|row| row.source).collect();
+    let mut sources: Vec<_> = next_batch(&recorder).unwrap().rows.into_iter().map(|row| row.label).collect();
     sources.sort();
     assert_eq!(sources, ["api", "intake"]);
 }
@@ -119,7 +119,11 @@ fn a_flood_of_distinct_refusals_stays_bounded() {
         recorder.refusal(Some(key.id()), RefusalCode::InvalidKey, None, Origin::Source(&source), at(1));
     }
     assert_eq!(lock(&recorder.counts).places().len(), MOST_COUNTS + 1);
-    let other = Place { key: None, end: Outcome::Refused(RefusalCode::InvalidKey), source: Source::other() };
+    let other = Place {
+        key: None,
+        end: Outcome::Refused(RefusalCode::InvalidKey),
+        source: Source::other_of(&Label::default()),
+    };
     assert_eq!(lock(&recorder.counts).places()[&other].count, 50);
 }
 
@@ -137,7 +141,7 @@ fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
         .unwrap()
         .rows
         .into_iter()
-        .map(|row| (row.outcome, row.source, row.count, row.first_at, row.last_at))
+        .map(|row| (row.outcome, row.label, row.count, row.first_at, row.last_at))
         .collect();
     rows.sort();
     let row = |reason: &str, source: &str, count, first, last| {
@@ -166,12 +170,12 @@ fn full_counts_take_no_room_for_more_keys_and_fold_once() {
 #[test]
 fn who_is_turned_away_from_a_source_that_was_forgotten_is_counted_under_its_label() {
     let (recorder, key, intake) = recorder();
-    let seen = recorder.success(&used_key(), Origin::Agent(&intake, Some(b"curl/8")), at(5));
+    let seen = recorder.success(&used_key(), Origin::Agent(intake.shared_label(), Some(b"curl/8")), at(5));
     let batch = next_batch(&recorder).unwrap();
     recorder.acknowledge(batch.sequence);
     lock(&recorder.known).forget_all();
     recorder.denied_downstream(key.key(), RefusalCode::WrongTeam, &seen, at(6));
     let rows = next_batch(&recorder).unwrap().rows;
-    assert_eq!((rows[0].outcome.as_str(), rows[0].source.as_str()), ("wrong_team", "intake/other"));
+    assert_eq!((rows[0].outcome.as_str(), Source::from(&rows[0]).to_string()), ("wrong_team", "intake/other".into()));
     assert_eq!(recorder.folded(), 1);
 }

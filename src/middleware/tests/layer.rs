@@ -152,7 +152,7 @@ async fn another_key_header_is_taken_out_too() {
 #[tokio::test]
 async fn refusals_are_counted_under_the_source_of_the_layer() {
     let script = Script::accepting();
-    let change = |settings: &mut Settings| settings.sources.set_label(Source::new("intake").unwrap());
+    let change = |settings: &mut Settings| settings.label = Source::new("intake").unwrap().shared_label().clone();
     status_and_seen(&script, change, request(&[])).await;
     assert_eq!(script.refused.lock().unwrap()[0].2, "intake");
 }

@@ -88,7 +88,7 @@ impl Authenticate for Script {
     }
 
     fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>) {
-        self.refused.lock().unwrap().push((code.as_str(), reason, origin.to_source().as_str().to_owned()));
+        self.refused.lock().unwrap().push((code.as_str(), reason, origin.to_source().to_string()));
     }
 
     fn visit(&self, _origin: Origin<'_>) -> Option<Box<AnonymousUse>> {

@@ -33,8 +33,9 @@ pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Place, limit: 
             Rows::Tombstones(read(sessions, &sql.export_tombstones, &[&place, &first, &most], tombstone).await?)
         }
         Place::Usage(after) => {
-            let ([key, outcome, source], first) = words(after);
-            let params: [&(dyn ToSql + Sync); 5] = [&key, &outcome, &source, &first, &most];
+            let [key, outcome, label, client, network] =
+                after.as_ref().map_or([""; 5], |after| after.each_ref().map(|word| &**word));
+            let params: [&(dyn ToSql + Sync); 7] = [&key, &outcome, &label, &client, &network, &after.is_none(), &most];
             Rows::Usage(read(sessions, &sql.export_usage, &params, usage_row).await?)
         }
         Place::Events(after) => {
@@ -88,9 +89,11 @@ pub(super) fn usage_row(row: &Row) -> Result<UsageRow, Failure> {
     Ok(UsageRow {
         key: (!key.is_empty()).then_some(key),
         outcome: column(row, 1)?,
-        source: column(row, 2)?,
-        count: column(row, 3)?,
-        first_at: time(row, 4)?,
-        last_at: time(row, 5)?,
+        label: column(row, 2)?,
+        client: column(row, 3)?,
+        network: column(row, 4)?,
+        count: column(row, 5)?,
+        first_at: time(row, 6)?,
+        last_at: time(row, 7)?,
     })
 }

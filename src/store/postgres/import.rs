@@ -90,15 +90,20 @@ async fn import_tombstones(session: &Session<'_>, sql: &Sql, rows: &[Tombstone])
 }
 
 async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Result<u64, Failure> {
-    let columns: [&(dyn ToSql + Sync); 6] = [
+    let columns: [&(dyn ToSql + Sync); 8] = [
         &all(rows, |row| row.key.as_deref().unwrap_or_default()),
         &all(rows, |row| &row.outcome),
-        &all(rows, |row| &row.source),
+        &all(rows, |row| &row.label),
+        &all(rows, |row| &row.client),
+        &all(rows, |row| &row.network),
         &all(rows, |row| row.count),
         &all(rows, |row| row.first_at.written()),
         &all(rows, |row| row.last_at.written()),
     ];
-    let place = |row: &Row| Ok(Place::Usage(Some((column(row, 0)?, column(row, 1)?, column(row, 2)?))));
+    let place = |row: &Row| {
+        let place = [column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?, column(row, 4)?];
+        Ok(Place::Usage(Some(place)))
+    };
     insert(session, &sql.import_usage, &sql.differing_usage, &columns, rows.len(), place).await
 }
 

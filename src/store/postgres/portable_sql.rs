@@ -89,7 +89,7 @@ macro_rules! tombstone_columns {
 
 macro_rules! usage_columns {
     () => {
-        "key_id, outcome, source, count, first_at, last_at"
+        "key_id, outcome, label, client, network, count, first_at, last_at"
     };
 }
 
@@ -101,6 +101,8 @@ macro_rules! event_columns {
 
 pub(super) const PLACE_BY_TEXT: &[Type] = &[Type::TEXT, Type::BOOL, Type::INT8];
 pub(super) const PLACE_BY_WORDS: &[Type] = &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BOOL, Type::INT8];
+pub(super) const PLACE_OF_USAGE: &[Type] =
+    &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::BOOL, Type::INT8];
 pub(super) const PLACE_BY_NUMBER: &[Type] = &[Type::INT8, Type::BOOL, Type::INT8];
 pub(super) const META: &[Type] = &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY];
 pub(super) const OWNERS: &[Type] = &[
@@ -114,6 +116,8 @@ pub(super) const OWNERS: &[Type] = &[
 pub(super) const TOMBSTONES: &[Type] =
     &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TIMESTAMPTZ_ARRAY];
 pub(super) const USAGE: &[Type] = &[
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
@@ -142,8 +146,8 @@ pub(super) const EXPORT_OWNERS: &str =
 pub(super) const EXPORT_KEYS: &str = rows_after!(api_keys (read_key_columns!()) by "id": "$1", "$2", "$3");
 pub(super) const EXPORT_TOMBSTONES: &str =
     rows_after!(api_key_tombstones (tombstone_columns!()) by "id": "$1", "$2", "$3");
-pub(super) const EXPORT_USAGE: &str =
-    rows_after!(api_key_usage (usage_columns!()) by "key_id, outcome, source": "$1, $2, $3", "$4", "$5");
+pub(super) const EXPORT_USAGE: &str = rows_after!(api_key_usage (usage_columns!()) by "key_id, outcome, label, client, network":
+    "$1, $2, $3, $4, $5", "$6", "$7");
 pub(super) const EXPORT_EVENTS: &str = rows_after!(api_key_events (event_columns!()) by "sequence": "$1", "$2", "$3");
 pub(super) const IMPORT_META: &str = import!(api_key_meta(meta_columns!()));
 pub(super) const DIFFERING_META: &str = differing!(api_key_meta (meta_columns!()) by "name": "pg_catalog.unnest($1)");
@@ -156,7 +160,8 @@ pub(super) const DIFFERING_TOMBSTONES: &str =
     differing!(api_key_tombstones (tombstone_columns!()) by "id": "pg_catalog.unnest($1)");
 pub(super) const IMPORT_USAGE: &str = import!(api_key_usage(usage_columns!()));
 pub(super) const DIFFERING_USAGE: &str = differing!(
-    api_key_usage (usage_columns!()) by "key_id, outcome, source": "unnest($1, $2, $3)"
+    api_key_usage (usage_columns!()) by "key_id, outcome, label, client, network":
+    "unnest($1, $2, $3, $4, $5)"
 );
 pub(super) const IMPORT_EVENTS: &str = import!(
     api_key_events (event_columns!()) "overriding system value "

@@ -52,12 +52,12 @@ pub(super) const KEYS: &str = rows_after!(key_columns!(), "api_keys", "id", "?1"
 pub(super) const TOMBSTONES: &str =
     rows_after!("id, organization, lineage, created_via_key, revoked_at", "api_key_tombstones", "id", "?1", "?2", "?3");
 pub(super) const USAGE: &str = rows_after!(
-    "key_id, outcome, source, count, first_at, last_at",
+    "key_id, outcome, label, client, network, count, first_at, last_at",
     "api_key_usage",
-    "key_id, outcome, source",
-    "?1, ?2, ?3",
-    "?4",
-    "?5"
+    "key_id, outcome, label, client, network",
+    "?1, ?2, ?3, ?4, ?5",
+    "?6",
+    "?7"
 );
 pub(super) const EVENTS: &str = rows_after!(
     "sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience",
@@ -88,8 +88,10 @@ pub(super) fn export(connection: &Connection, from: &Place, limit: u16) -> Resul
             Rows::Tombstones(read(connection, TOMBSTONES, params![place, first, most], tombstone)?)
         }
         Place::Usage(after) => {
-            let ([key, outcome, source], first) = words(after);
-            Rows::Usage(read(connection, USAGE, params![key, outcome, source, first, most], usage_row)?)
+            let [key, outcome, label, client, network] =
+                after.as_ref().map_or([""; 5], |after| after.each_ref().map(|word| &**word));
+            let place = params![key, outcome, label, client, network, after.is_none(), most];
+            Rows::Usage(read(connection, USAGE, place, usage_row)?)
         }
         Place::Events(after) => {
             let place = params![after.unwrap_or(i64::MIN), after.is_none(), most];
@@ -141,9 +143,11 @@ pub(super) fn usage_row(row: &Row<'_>) -> Result<UsageRow, rusqlite::Error> {
     Ok(UsageRow {
         key: (!key.is_empty()).then_some(key),
         outcome: row.get(1)?,
-        source: row.get(2)?,
-        count: row.get(3)?,
-        first_at: row.get(4)?,
-        last_at: row.get(5)?,
+        label: row.get(2)?,
+        client: row.get(3)?,
+        network: row.get(4)?,
+        count: row.get(5)?,
+        first_at: row.get(6)?,
+        last_at: row.get(7)?,
     })
 }

@@ -26,10 +26,11 @@ const TOMBSTONE: &str =
 const INSERT_TOMBSTONE: &str = "\
     insert into api_key_tombstones (id, organization, lineage, created_via_key, revoked_at) values (?1, ?2, ?3, ?4, ?5)";
 const USAGE: &str = "\
-    select key_id, outcome, source, count, first_at, last_at from api_key_usage \
-    where key_id = ?1 and outcome = ?2 and source = ?3";
+    select key_id, outcome, label, client, network, count, first_at, last_at from api_key_usage \
+    where key_id = ?1 and outcome = ?2 and label = ?3 and client = ?4 and network = ?5";
 const INSERT_USAGE: &str = "\
-    insert into api_key_usage (key_id, outcome, source, count, first_at, last_at) values (?1, ?2, ?3, ?4, ?5, ?6)";
+    insert into api_key_usage (key_id, outcome, label, client, network, count, first_at, last_at) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const EVENT: &str = "\
     select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
     from api_key_events where sequence = ?1";
@@ -90,8 +91,18 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
         Rows::Usage(rows) => {
             for row in rows {
                 let key = row.key.as_deref().unwrap_or_default();
-                if is_absent(&transaction, USAGE, params![key, row.outcome, row.source], usage_row, row)? {
-                    let columns = params![key, row.outcome, row.source, row.count, row.first_at, row.last_at];
+                let place = params![key, row.outcome, row.label, row.client, row.network];
+                if is_absent(&transaction, USAGE, place, usage_row, row)? {
+                    let columns = params![
+                        key,
+                        row.outcome,
+                        row.label,
+                        row.client,
+                        row.network,
+                        row.count,
+                        row.first_at,
+                        row.last_at,
+                    ];
                     written += insert(&transaction, INSERT_USAGE, columns)?;
                 }
             }

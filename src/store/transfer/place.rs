@@ -27,8 +27,8 @@ pub enum Place {
     Keys(Option<String>),
     /// What is left of purged keys, after this id.
     Tombstones(Option<String>),
-    /// Counts of use, after this key, empty if none is named, outcome and source.
-    Usage(Option<(String, String, String)>),
+    /// Counts of use, after this key, empty if none is named, outcome, label, client and network.
+    Usage(Option<[String; 5]>),
     /// Events, after this sequence.
     Events(Option<i64>),
 }
@@ -92,7 +92,7 @@ mod tests {
             Place::Owners(Some(words())),
             Place::Keys(Some("A".into())),
             Place::Tombstones(Some("A".into())),
-            Place::Usage(Some(words())),
+            Place::Usage(Some(["A", "success", "in/take", "", "\n"].map(str::to_owned))),
             Place::Events(Some(i64::MIN)),
             Place::Events(Some(i64::MAX)),
         ];

@@ -199,7 +199,8 @@ impl From<&Tombstone> for Place {
 
 impl From<&UsageRow> for Place {
     fn from(row: &UsageRow) -> Self {
-        Self::Usage(Some((row.key.clone().unwrap_or_default(), row.outcome.clone(), row.source.clone())))
+        let key = row.key.clone().unwrap_or_default();
+        Self::Usage(Some([key, row.outcome.clone(), row.label.clone(), row.client.clone(), row.network.clone()]))
     }
 }
 

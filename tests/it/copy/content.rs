@@ -81,7 +81,9 @@ pub async fn sample(store: &impl Ledger) {
     let used = |number: usize| UsageRow {
         key: (number > 0).then(|| id(number).as_str().into()),
         outcome: if number.is_multiple_of(3) { "key_revoked".into() } else { "success".into() },
-        source: "intake".into(),
+        label: "intake".into(),
+        client: "curl".into(),
+        network: "203.0.113.0/24".into(),
         count: number as i64 + 1,
         first_at: 5,
         last_at: 5 + number as i64,
@@ -101,7 +103,9 @@ pub async fn stranger(store: &impl Ledger) {
     let usage = UsageRow {
         key: Some(row.id.clone()),
         outcome: "success".into(),
-        source: String::new(),
+        label: String::new(),
+        client: String::new(),
+        network: String::new(),
         count: 1,
         first_at: 1,
         last_at: 1,

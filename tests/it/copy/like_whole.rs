@@ -61,9 +61,10 @@ prop_compose! {
 prop_compose! {
     fn usage()(
         key in proptest::option::of((0..9_u32).prop_map(|number| format!("{number:0>20}"))),
-        (outcome, source, count, first_at, last_at) in (text(), text(), 1..9_i64, 0..9_i64, 9..18_i64),
+        (outcome, label, client, network) in (text(), text(), text(), text()),
+        (count, first_at, last_at) in (1..9_i64, 0..9_i64, 9..18_i64),
     ) -> UsageRow {
-        UsageRow { key, outcome, source, count, first_at, last_at }
+        UsageRow { key, outcome, label, client, network, count, first_at, last_at }
     }
 }
 
@@ -100,7 +101,10 @@ fn tables() -> impl Strategy<Value = Vec<Rows>> {
                 Rows::Owners(one_each(owners, |row| (row.organization.clone(), row.kind.clone(), row.id.clone()))),
                 Rows::Keys(one_each(keys, |row| row.id.clone())),
                 Rows::Tombstones(one_each(tombstones, |row| row.id.clone())),
-                Rows::Usage(one_each(usage, |row| (row.key.clone(), row.outcome.clone(), row.source.clone()))),
+                Rows::Usage(one_each(usage, |row| {
+                    let words = [&row.outcome, &row.label, &row.client, &row.network].map(String::clone);
+                    (row.key.clone(), words)
+                })),
                 Rows::Events(one_each(events, |row| row.sequence)),
             ]
         })

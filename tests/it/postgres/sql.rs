@@ -36,7 +36,9 @@ pub(super) fn usage_batch(keys: usize, sequence: i64, some: &[PlaintextKey]) -> 
     let row = |id| UsageRow {
         key: Some(id),
         outcome: "success".to_owned(),
-        source: String::new(),
+        label: String::new(),
+        client: String::new(),
+        network: String::new(),
         count: 1,
         first_at: sequence,
         last_at: sequence,

@@ -76,7 +76,9 @@ async fn child_issues_and_revokes() {
     let row = UsageRow {
         key: Some(id(1).as_str().into()),
         outcome: "success".into(),
-        source: String::new(),
+        label: String::new(),
+        client: String::new(),
+        network: String::new(),
         count: 5,
         first_at: 1,
         last_at: 2,

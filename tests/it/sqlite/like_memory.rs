@@ -190,11 +190,14 @@ prop_compose! {
 
 fn usage() -> impl Strategy<Value = UsageRow> {
     let outcome = prop_oneof![Just("success"), Just("key_revoked"), Just("invalid_key")];
-    (proptest::option::of(number()), outcome, text(), 1..9_i64, at(), at()).prop_map(
-        |(key, outcome, source, count, one, other)| UsageRow {
+    let source = (text(), text(), text());
+    (proptest::option::of(number()), outcome, source, 1..9_i64, at(), at()).prop_map(
+        |(key, outcome, (label, client, network), count, one, other)| UsageRow {
             key: key.map(|number| id(number).as_str().into()),
             outcome: outcome.into(),
-            source,
+            label,
+            client,
+            network,
             count,
             first_at: one.min(other),
             last_at: one.max(other),

@@ -107,7 +107,9 @@ impl<'a, S: Ledger> World<'a, S> {
         let row = UsageRow {
             key: Some(id.as_str().into()),
             outcome: "success".into(),
-            source: String::new(),
+            label: String::new(),
+            client: String::new(),
+            network: String::new(),
             count: 1,
             first_at: at,
             last_at: at,

@@ -87,11 +87,11 @@ clauses! {
     "S65" usage::ten_thousand_counts_are_taken
         "A batch of ten thousand counts is taken, and counts once.";
     "S66" usage::counts_are_read_as_they_stand
-        "Counts are read as they stand, by the bytes of key, outcome and source: of the keys that are asked for and of no \
-         other, each once, and nothing of a key that has none.";
+        "Counts are read as they stand, by the bytes of key, outcome, label, client and network: of the keys that are asked \
+         for and of no other, each once, and nothing of a key that has none.";
     "S67" usage::counts_without_a_key_are_read
-        "Counts of refusals that name no key are read as they stand, by the bytes of outcome and source, and no key's \
-         with them.";
+        "Counts of refusals that name no key are read as they stand, by the bytes of outcome, label, client and network, \
+         and no key's with them.";
     "S72" event::the_newest_events_come_first
         "Newest first, events come in falling order of their sequence, in pages, each before the last one's end, with a \
          word on whether more follow; conditions find the same events.";

@@ -258,7 +258,7 @@ impl Line {
         let subject = Subject::Key(self.key, owner);
         let event = Event::new(organization, self.at, ActorId::Key(self.key), action, subject)
             .with_change(None, self.refused.map(|code| code.as_str().to_owned()))
-            .with_source(Some(self.source.as_str().to_owned()).filter(|source| !source.is_empty()));
+            .with_source(Some(self.source.to_string()).filter(|source| !source.is_empty()));
         let mut row = EventRow::from(&event);
         if !self.is_proved() {
             UNPROVED_CALLER.clone_into(&mut row.actor);

@@ -283,10 +283,10 @@ async fn used(bench: &Bench, counts: &[(KeyId, &str, &str, i64)]) {
     let rows = counts.iter().map(|(key, outcome, source, count)| UsageRow {
         key: Some(key.as_str().into()),
         outcome: (*outcome).into(),
-        source: (*source).into(),
         count: *count,
         first_at: at,
         last_at: at,
+        ..UsageRow::seen_from(source)
     });
     let batch = UsageBatch { writer: [9; 16], sequence: 1, rows: rows.collect() };
     bench.store.inner.record_usage(&batch).await.unwrap();

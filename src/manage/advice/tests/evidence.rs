@@ -34,10 +34,10 @@ fn usage_row(outcome: &str, source: &str, count: i64, first: i64, last: i64) -> 
     UsageRow {
         key: None,
         outcome: outcome.into(),
-        source: source.into(),
         count,
         first_at: NOW - first * HOUR,
         last_at: NOW - last * HOUR,
+        ..UsageRow::seen_from(source)
     }
 }
 
@@ -48,11 +48,11 @@ fn advice_follows_the_table_that_people_use() {
     };
     use Recommendation::{KeepPersonal, KeepTeam, MakePersonalKey, MakeTeamKey, NotEnoughEvidence};
     let networks = [
-        ("203.0.113.0/24", 40, 700, 2),
-        ("198.51.100.0/24", 31, 650, 5),
-        ("192.0.2.0/24", 12, 600, 9),
-        ("2001:db8:1::/48", 9, 500, 1),
-        ("api/2001:db8:2::/48", 8, 400, 3),
+        ("@203.0.113.0/24", 40, 700, 2),
+        ("@198.51.100.0/24", 31, 650, 5),
+        ("@192.0.2.0/24", 12, 600, 9),
+        ("@2001:db8:1::/48", 9, 500, 1),
+        ("api/@2001:db8:2::/48", 8, 400, 3),
     ];
     let programs = [
         ("api/python-requests", 40, 700, 2),
@@ -175,7 +175,7 @@ fn advice_follows_the_table_that_people_use() {
                 ("api/axios@198.51.100.0/24", 31, 650, 5),
                 ("api/axios@192.0.2.0/24", 12, 600, 9),
                 ("api/axios@2001:db8:1::/48", 9, 500, 1),
-                ("api/2001:db8:2::/48", 8, 400, 3),
+                ("api/@2001:db8:2::/48", 8, 400, 3),
             ],
             MakeTeamKey,
             RotateIntoTeam,
@@ -215,7 +215,7 @@ fn advice_follows_the_table_that_people_use() {
             "user",
             "",
             "{}",
-            &[("intake", 400, 170, 0)],
+            &[("intake/", 400, 170, 0)],
             MakeTeamKey,
             RotateIntoTeam,
         ),

@@ -102,7 +102,7 @@ impl InventoryColumn {
             Self::Failures => usage.failures.to_string().into(),
             Self::AttemptsSinceDeath => entry.attempts_since_death.count.to_string().into(),
             Self::LastAttemptSinceDeathAt => text(entry.attempts_since_death.last_at),
-            Self::Sources => json(entry.sources().collect::<BTreeSet<_>>()),
+            Self::Sources => json(entry.sources().map(ToString::to_string).collect::<BTreeSet<_>>()),
             Self::Labels => json(&key.labels),
             Self::Scopes => key.scopes.to_string().into(),
             Self::ExpiresAt => text(key.expires_at),

@@ -7,6 +7,7 @@ use crate::{
     },
     record::{ActorId, KeyRow},
     store::{Liveness, Write},
+    usage::{Source, UsageRow},
 };
 
 /// A to F, made a day after each other, each different from the others in some way.
@@ -93,13 +94,17 @@ async fn labels_are_found_by_name_or_name_and_value() {
     assert_eq!(found(&bench, InventoryQuery::all().with_label("prod")).await, "");
 }
 
+fn source(line: &str) -> Source {
+    Source::from(&UsageRow::seen_from(line))
+}
+
 #[tokio::test]
 async fn sources_are_found_whole_whatever_the_outcome() {
     let bench = six_keys().await;
     call(&bench, &id('C'), "success", "intake/curl", 3).await;
     call(&bench, &id('F'), "key_revoked", "intake/curl", 3).await;
-    assert_eq!(found(&bench, InventoryQuery::all().with_source("intake/curl")).await, "CF");
-    assert_eq!(found(&bench, InventoryQuery::all().with_source("intake")).await, "");
+    assert_eq!(found(&bench, InventoryQuery::all().with_source(source("intake/curl"))).await, "CF");
+    assert_eq!(found(&bench, InventoryQuery::all().with_source(source("intake/"))).await, "");
 }
 
 #[tokio::test]
@@ -115,7 +120,7 @@ async fn names_are_found_by_a_part_in_capitals_or_not() {
 async fn conditions_hold_together() {
     let bench = six_keys().await;
     let query = InventoryQuery::matching(ListKeys::all().with_liveness(Liveness::Live));
-    let query = query.with_label("env").name_contains("pipeline").with_source("api/acme");
+    let query = query.with_label("env").name_contains("pipeline").with_source(source("api/acme"));
     assert_eq!(found(&bench, query.clone()).await, "B");
     assert_eq!(found(&bench, query.flagged([KeyFlag::VagueName])).await, "");
 }

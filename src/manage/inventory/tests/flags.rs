@@ -85,7 +85,7 @@ async fn several_programs_are_flagged_and_labels_hand_tools_and_what_is_long_ago
     assert_eq!(with(&[("success", "intake/acme", 1), ("success", "acme", 2)]).await, []);
     assert_eq!(with(&[("success", "acme@203.0.113.0/24", 1), ("success", "api/acme@2001:db8:7::/48", 2)]).await, []);
     assert_eq!(with(&[("success", "curl@203.0.113.0/24", 1), ("success", "curl@2001:db8:7::/48", 2)]).await, []);
-    assert_eq!(with(&[("success", "api/203.0.113.0/24", 1)]).await, [KeyFlag::SeveralSources]);
+    assert_eq!(with(&[("success", "api/@203.0.113.0/24", 1)]).await, [KeyFlag::SeveralSources]);
     assert_eq!(with(&[("success", "api/curl", 1), ("success", "api/PostmanRuntime", 2), ("success", "", 1)]).await, []);
     assert_eq!(with(&[("insufficient_scope", "intake/other-acme", 1)]).await, []);
     assert_eq!(flags(row('A'), &[("success", "api/other", 1)]).await, [KeyFlag::SeveralSources]);

@@ -45,10 +45,10 @@ async fn call(bench: &Bench, id: &KeyId, outcome: &str, source: &str, days_ago: 
     let row = UsageRow {
         key: Some(id.as_str().into()),
         outcome: outcome.into(),
-        source: source.into(),
         count: 1,
         first_at: at,
         last_at: at,
+        ..UsageRow::seen_from(source)
     };
     // Each call by a writer of its own.
     let name = format!("{id} {outcome} {source} {days_ago}");

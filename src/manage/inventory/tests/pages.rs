@@ -29,7 +29,7 @@ async fn an_entry_tells_age_creator_maker_use_and_labels() {
     assert_eq!(entry.key.created_via_key, Some(id('M')));
     assert_eq!(entry.last_success_at(), Some(bench.clock.now().saturating_sub(DAY * 2)));
     assert_eq!(entry.key.usage.map(|usage| (usage.successes, usage.failures)), Some((3, 1)));
-    assert_eq!(entry.sources().collect::<Vec<_>>(), ["api/acme", "intake/acme"]);
+    assert_eq!(entry.sources().map(ToString::to_string).collect::<Vec<_>>(), ["api/acme", "intake/acme"]);
     assert_eq!(entry.key.labels.value("ticket"), Some("OPS-1234"));
     assert!(entry.is_live && entry.creator_status.is_active() && entry.flags.is_empty());
 }
@@ -95,10 +95,10 @@ async fn counts_of_use_that_cannot_be_read_spoil_one_key_only() {
     let bad = UsageRow {
         key: Some(id('A').to_string()),
         outcome: "success".into(),
-        source: String::new(),
         count: 1,
         first_at: i64::MIN,
         last_at: i64::MAX,
+        ..UsageRow::seen_from("")
     };
     let batch = UsageBatch { writer: [9; 16], sequence: 1, rows: vec![bad] };
     bench.store.inner.record_usage(&batch).await.unwrap();

@@ -21,10 +21,10 @@ impl Bench {
         let row = |&(id, outcome, source): &(&KeyId, &str, &str)| UsageRow {
             key: Some(id.to_string()),
             outcome: outcome.into(),
-            source: source.into(),
             count: 1,
             first_at: at,
             last_at: at,
+            ..UsageRow::seen_from(source)
         };
         let batch = UsageBatch { writer: [9; 16], sequence, rows: counts.iter().map(row).collect() };
         self.store.inner.record_usage(&batch).await.unwrap();
@@ -59,8 +59,8 @@ async fn status_follows_a_rotation_to_its_end() {
     let one_moved = status(&new).await;
     assert_eq!(one_moved.verdict, RotationVerdict::QuietSince(begun_at));
     assert_eq!(one_moved.verdict_with(Duration::from_secs(7_200)), RotationVerdict::StillUsedBy(2));
-    let left = one_moved.still_on_old.iter().map(|count| (&*count.source, count.count)).collect::<Vec<_>>();
-    assert_eq!(left, [("intake/cron", 1)]);
+    let left = one_moved.still_on_old.iter().map(|count| (count.source.to_string(), count.count)).collect::<Vec<_>>();
+    assert_eq!(left, [("intake/cron".to_owned(), 1)]);
     let seen = one_moved.new_key_seen.unwrap();
     assert_eq!((seen.successes, seen.first_at, seen.last_at), (1, first_seen, first_seen));
     assert_eq!(one_moved.on_new.with_outcome(RefusalCode::WrongTeam), 1);
@@ -143,5 +143,5 @@ async fn status_serializes() {
     let new = bench.manager.begin_rotation(RotateKey::of(old), &system()).await.unwrap().info().id;
     let json = serde_json::to_value(bench.manager.rotation(&new, &system()).await.unwrap()).unwrap();
     assert_eq!((&json["verdict"], &json["ends_at"]), (&"not_started".into(), &serde_json::Value::Null));
-    assert_eq!(json["still_on_old"][0]["source"], "api/ci");
+    assert_eq!(json["still_on_old"][0]["source"]["client"], "ci");
 }

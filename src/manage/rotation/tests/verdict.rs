@@ -22,10 +22,10 @@ fn usage(counts: &[(&str, &str, i64, i64)]) -> UsageDetail {
     let row = |&(outcome, source, count, last_at): &(&str, &str, i64, i64)| UsageRow {
         key: None,
         outcome: outcome.into(),
-        source: source.into(),
         count,
         first_at: last_at - count,
         last_at,
+        ..UsageRow::seen_from(source)
     };
     UsageDetail::of(&counts.iter().map(row).collect::<Vec<_>>()).unwrap()
 }
@@ -155,7 +155,7 @@ fn verdict_and_sources_left_follow_from_the_counts() {
         let (old, new) = (usage(old), usage(new));
         assert_eq!(verdict(&old, &new, time(BEGUN), time(NOW), QUIET), expected, "{case}");
         let remaining = still_on_old(&old, &new, time(NOW), QUIET);
-        assert_eq!(remaining.iter().map(|count| &*count.source).collect::<Vec<_>>(), left, "{case}");
+        assert_eq!(remaining.iter().map(|count| count.source.to_string()).collect::<Vec<_>>(), left, "{case}");
     }
 }
 

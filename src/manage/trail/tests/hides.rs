@@ -134,10 +134,10 @@ async fn sums_of_counts_that_are_too_large_stay_large() {
     let row = |outcome: &str| UsageRow {
         key: Some(ACTING.into()),
         outcome: outcome.into(),
-        source: "ci".into(),
         count: i64::MAX,
         first_at: 1,
         last_at: 1,
+        ..UsageRow::seen_from("ci")
     };
     let rows = vec![row("key_revoked"), row("owner_suspended"), row("wrong_team")];
     let key = bench.manager.find(&id, &system()).await.unwrap();

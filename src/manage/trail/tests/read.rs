@@ -195,10 +195,10 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
     let usage = |outcome: &str, source: &str, count, first: i64, last: i64| UsageRow {
         key: Some(ACTING.into()),
         outcome: outcome.into(),
-        source: source.into(),
         count,
         first_at: 1_772_366_400_000 + first * 60_000,
         last_at: 1_772_366_400_000 + last * 60_000,
+        ..UsageRow::seen_from(source)
     };
     let rows = vec![
         usage("success", "intake/curl", 7, 0, 9),
@@ -213,11 +213,15 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
     let sources: Vec<_> = misuse
         .sources
         .iter()
-        .map(|source| (&*source.source, source.accepted, source.refused, source.is_new, source.is_within))
+        .map(|source| (source.source.to_string(), source.accepted, source.refused, source.is_new, source.is_within))
         .collect();
     assert_eq!(
         sources,
-        [("api/python", 3, 6, true, true), ("intake/curl", 7, 0, false, true), ("api/node", 0, 2, false, false)]
+        [
+            ("api/python".to_owned(), 3, 6, true, true),
+            ("intake/curl".to_owned(), 7, 0, false, true),
+            ("api/node".to_owned(), 0, 2, false, false)
+        ]
     );
     let accepted: Vec<_> = misuse.sources.iter().map(|source| source.first_accepted_at).collect();
     assert_eq!(accepted, [Some(since), Some(time("2026-03-01T12:00:00Z")), None]);
@@ -226,8 +230,8 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
     assert_eq!(changed, "ijkl");
     assert_eq!(misuse.made.len(), 1);
     let denied_downstream: Vec<_> =
-        misuse.denied_downstream.iter().map(|count| (&*count.source, count.count)).collect();
-    assert_eq!(denied_downstream, [("api/node", 2)]);
+        misuse.denied_downstream.iter().map(|count| (count.source.to_string(), count.count)).collect();
+    assert_eq!(denied_downstream, [("api/node".to_owned(), 2)]);
     assert_eq!(
         misuse.to_string(),
         "used or tried since from 2 sources, 1 of them new; of what you may see it changed 4 things since and made 1 \

@@ -209,7 +209,7 @@ impl Tables {
         *last = batch.sequence;
         for row in &batch.rows {
             let rows = self.usage.entry(row.key.clone()).or_default();
-            match rows.iter_mut().find(|sum| sum.outcome == row.outcome && sum.source == row.source) {
+            match rows.iter_mut().find(|sum| sum.is_same_count(row)) {
                 None => rows.push(row.clone()),
                 Some(sum) => {
                     sum.count += row.count;

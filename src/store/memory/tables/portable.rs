@@ -106,7 +106,7 @@ impl Tables {
 
     fn usage_row(&self, like: &UsageRow) -> Option<&UsageRow> {
         let rows = self.usage.get(&like.key)?;
-        rows.iter().find(|row| row.outcome == like.outcome && row.source == like.source)
+        rows.iter().find(|row| row.is_same_count(like))
     }
 }
 

@@ -69,7 +69,7 @@ impl Tables {
         };
         keys.sort_unstable();
         keys.dedup();
-        // Rows are ordered by key, outcome and source before anything else.
+        // Rows are ordered by key, outcome, label, client and network before anything else.
         let mut rows: Vec<UsageRow> = keys.iter().filter_map(|key| self.usage.get(key)).flatten().cloned().collect();
         rows.sort_unstable();
         rows

@@ -267,25 +267,25 @@ statements! {
     // One statement: the sequence and the counts stand or fall together. In the order of keys, so that two of them lock
     // rows in one order.
     record_usage: &[
-        Type::BYTEA, Type::INT8, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY,
-        Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ_ARRAY,
+        Type::BYTEA, Type::INT8, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ_ARRAY,
     ], "\
         with next as (\
             insert into {s}.api_key_usage_writers as w (writer, sequence) values ($1, $2) \
             on conflict (writer) do update set sequence = excluded.sequence where excluded.sequence {>} w.sequence \
             returning 1\
         ) \
-        insert into {s}.api_key_usage as u (key_id, outcome, source, count, first_at, last_at) \
-        select key_id, outcome, source, pg_catalog.sum(count)::bigint, pg_catalog.min(first_at), pg_catalog.max(last_at) \
-        from unnest($3, $4, $5, $6, $7, $8) as b (key_id, outcome, source, count, first_at, last_at) \
+        insert into {s}.api_key_usage as u (key_id, outcome, label, client, network, count, first_at, last_at) \
+        select key_id, outcome, label, client, network, pg_catalog.sum(count)::bigint, pg_catalog.min(first_at), pg_catalog.max(last_at) \
+        from unnest($3, $4, $5, $6, $7, $8, $9, $10) as b (key_id, outcome, label, client, network, count, first_at, last_at) \
         where exists (select 1 from next) \
-        group by key_id, outcome, source order by key_id, outcome, source \
-        on conflict (key_id, outcome, source) do update set count = u.count {+} excluded.count, \
+        group by key_id, outcome, label, client, network order by key_id, outcome, label, client, network \
+        on conflict (key_id, outcome, label, client, network) do update set count = u.count {+} excluded.count, \
             first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
     usage: &[Type::TEXT_ARRAY], "\
-        select u.key_id, u.outcome, u.source, u.count, u.first_at, u.last_at from (select distinct pg_catalog.unnest($1)) k (id) \
+        select u.key_id, u.outcome, u.label, u.client, u.network, u.count, u.first_at, u.last_at from (select distinct pg_catalog.unnest($1)) k (id) \
         cross join lateral (select * from {s}.api_key_usage where key_id {=} k.id offset 0) u \
-        order by u.key_id, u.outcome, u.source";
+        order by u.key_id, u.outcome, u.label, u.client, u.network";
     meta: &[Type::TEXT], "select value from {s}.api_key_meta where name {=} $1";
     put_meta: &[Type::TEXT, Type::BYTEA],
         "insert into {s}.api_key_meta (name, value) values ($1, $2) on conflict (name) do nothing";
@@ -316,7 +316,7 @@ statements! {
     export_meta: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_META;
     export_owners: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_OWNERS;
     export_keys: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_KEYS;
-    export_usage: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_USAGE;
+    export_usage: portable_sql::PLACE_OF_USAGE, portable_sql::EXPORT_USAGE;
     export_events: portable_sql::PLACE_BY_NUMBER, portable_sql::EXPORT_EVENTS;
     import_meta: portable_sql::META, portable_sql::IMPORT_META;
     differing_meta: portable_sql::META, portable_sql::DIFFERING_META;

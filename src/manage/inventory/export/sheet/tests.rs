@@ -10,17 +10,8 @@ use crate::{
 fn entry(row: &KeyRow, sources: &[&str]) -> InventoryEntry {
     let record = KeyRecord::try_from(row).unwrap();
     let asked_at = record.created_at;
-    let rows: Vec<_> = sources
-        .iter()
-        .map(|source| UsageRow {
-            key: None,
-            outcome: "success".into(),
-            source: (*source).into(),
-            count: 1,
-            first_at: 1,
-            last_at: 1,
-        })
-        .collect();
+    let rows: Vec<_> =
+        sources.iter().map(|label| UsageRow { label: (*label).into(), ..UsageRow::seen_from("") }).collect();
     InventoryEntry {
         key: KeyInfo::new(record, OwnerStatus::default(), None),
         asked_at,
