@@ -103,7 +103,7 @@ async fn a_check_writes_nothing_to_the_store() {
 async fn closing_an_owner_refuses_their_proved_keys_at_once() {
     let (keys, _, key) = node().await;
     keys.manager().close(&user("alice").into(), &system()).await.unwrap();
-    assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::OwnerSuspended));
+    assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::OwnerClosed));
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_team_key_outlives_whoever_made_it() {
     assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
     keys.manager().suspend(&user("alice").into(), Suspension::Admin, &system()).await.unwrap();
     keys.manager().close(&user("alice").into(), &system()).await.unwrap();
-    assert_eq!(check(&keys.authenticator(), &personal).await, Err(AuthErrorKind::OwnerSuspended));
+    assert_eq!(check(&keys.authenticator(), &personal).await, Err(AuthErrorKind::OwnerClosed));
     assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
 }
 

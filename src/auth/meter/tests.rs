@@ -82,12 +82,12 @@ fn each_code_of_an_authenticator_has_a_counter() {
         AuthErrorKind::CorruptRecord,
         AuthErrorKind::Invalid,
         AuthErrorKind::Expired,
+        AuthErrorKind::Paused,
         AuthErrorKind::Revoked,
         AuthErrorKind::Overloaded,
         AuthErrorKind::OwnerClosed,
         AuthErrorKind::OwnerPlanSuspended,
         AuthErrorKind::OwnerSuspended,
-        AuthErrorKind::Paused,
         AuthErrorKind::StoreUnavailable,
     ];
     let meter = meter();
