@@ -11,6 +11,7 @@
 mod detail;
 mod meaning;
 mod origin;
+mod parts;
 mod row;
 mod source;
 
@@ -18,8 +19,9 @@ pub use detail::{CallHistory, UsageCount, UsageDetail};
 pub(crate) use detail::{LARGEST_SKEW, is_of_a_wrong_clock};
 pub use meaning::OutcomeSummary;
 pub(crate) use origin::Origin;
+pub(crate) use parts::{InParts, Parts};
 pub use row::{UsageBatch, UsageRow, UsageTotals};
+pub(crate) use source::Label;
 pub use source::Source;
-pub(crate) use source::{InParts, Label, Parts};
 
 pub use crate::outcome::Outcome;

@@ -1,7 +1,4 @@
-use super::{
-    Source,
-    source::{Label, Parts},
-};
+use super::{Source, parts::Parts, source::Label};
 use crate::key::contains_key;
 
 /// The longest name of a product that is taken from a user agent, in characters.
