@@ -12,7 +12,7 @@ use crate::{
     hash::{Argon2Params, Hasher, HasherConfig, Peppers},
     key::KeyFormat,
     manage::{AnyDirectory, DefaultPolicy, DenialLog, Directory, KeyManager, ManagerParts, OnDowngrade, Policy, Rules},
-    metering::UsageRecorder,
+    metering::{Unwritten, UsageRecorder},
     owner::OrganizationId,
     random::random_bytes,
     scope::Scope,
@@ -311,11 +311,12 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         }
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
-        let (hasher, usage) = (wiring.hasher.clone(), Arc::new(UsageRecorder::new(*writer)));
+        let (hasher, usage) = (wiring.hasher.clone(), Arc::new(UsageRecorder::default()));
         let store = Calls::new(Arc::clone(&self.store), self.store_timeout);
         let any_store = Calls::new(AnyStore::shared(Arc::clone(&self.store)), self.store_timeout);
         let meter = Arc::clone(&wiring.meter);
-        let flusher = Arc::new(UsageFlusher::new(store.clone(), Arc::clone(&usage), meter, self.usage_interval));
+        let unwritten = Unwritten::new(Arc::clone(&usage), *writer);
+        let flusher = Arc::new(UsageFlusher::new(store.clone(), unwritten, meter, self.usage_interval));
         let denials = DenialLog::new(
             any_store.clone(),
             Arc::clone(&settings.clock),

@@ -24,7 +24,7 @@ pub(super) struct Budget {
 
 /// The sources that a store has, of keys for which that was read; none of them for requests that name no key.
 #[derive(Debug, Default)]
-pub(crate) struct StoredSources {
+pub(super) struct StoredSources {
     sources: HashMap<(Option<KeyId>, Proved), HashSet<Source>>,
 }
 
@@ -53,13 +53,13 @@ impl Budget {
 
 impl StoredSources {
     /// Those of these keys, none so far.
-    pub(crate) fn of(keys: impl IntoIterator<Item = Option<KeyId>>) -> Self {
+    pub(super) fn of(keys: impl IntoIterator<Item = Option<KeyId>>) -> Self {
         let keys = keys.into_iter().flat_map(|key| PROVED.map(|proof| (key, proof)));
         Self { sources: keys.map(|of| (of, HashSet::new())).collect() }
     }
 
     /// The store has this row.
-    pub(crate) fn add(&mut self, row: &UsageRow) {
+    pub(super) fn add(&mut self, row: &UsageRow) {
         let key = row.key.as_deref().and_then(|key| KeyId::new(key).ok());
         if let Some(sources) = self.sources.get_mut(&(key, Outcome::of_word(&row.outcome).proves())) {
             sources.insert(Source::from(row));

@@ -9,18 +9,14 @@ use super::{
 use crate::{key::KeyId, outcome::Proved, usage::Source};
 
 /// Counts that are to be written, once it is known which of their sources there is room for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Draft {
     places: HashMap<Place, Count>,
 }
 
 impl Draft {
-    pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
-    pub(super) fn begin(&mut self, places: HashMap<Place, Count>) {
-        self.places = places;
+    pub(super) const fn new(places: HashMap<Place, Count>) -> Self {
+        Self { places }
     }
 
     /// Keys with a source that may be new to the store; none stands for requests that name no key.
@@ -34,8 +30,8 @@ impl Draft {
 
     /// The counts, with `other` in the place of sources that are too many beside those that are in the store already; and
     /// how many requests that concerned. Where it does, the sources with the most requests are kept.
-    pub(super) fn finish(&mut self, stored: &StoredSources, pairs: &StoredPairs) -> (HashMap<Place, Count>, u64) {
-        let places = std::mem::take(&mut self.places);
+    pub(super) fn finish(self, stored: &StoredSources, pairs: &StoredPairs) -> (HashMap<Place, Count>, u64) {
+        let places = self.places;
         let mut new: HashMap<Budget, HashMap<&Source, i64>> = HashMap::new();
         for (Place { key, end, source }, count) in &places {
             if !source.is_other() && stored.lacks(*key, end.proves(), source) {

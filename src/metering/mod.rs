@@ -7,7 +7,8 @@ mod pairs;
 mod places;
 mod recorder;
 mod tally;
+mod unwritten;
 
-pub(crate) use budget::StoredSources;
 pub(crate) use recorder::{Counted, Seen, UsageRecorder};
 pub(crate) use tally::KeyUsage;
+pub(crate) use unwritten::Unwritten;

@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::HashMap,
     fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -8,8 +8,7 @@ use std::{
 };
 
 use super::{
-    KeyUsage, StoredSources,
-    draft::Draft,
+    KeyUsage,
     known::KnownSources,
     pairs::StoredPairs,
     places::{Counts, Place, merge},
@@ -19,27 +18,21 @@ use crate::{
     key::{KeyId, MalformedReason},
     outcome::{Outcome, RefusalCode},
     time::Timestamp,
-    usage::{Origin, Source, UsageBatch, UsageRow},
+    usage::{Origin, Source},
 };
-
-/// The most rows in one batch: a store writes one in less than a tenth of a second.
-const ROWS_PER_BATCH: usize = 10_000;
 
 /// As many as there are of [`MalformedReason`].
 const REASONS: usize = MalformedReason::ALL.len();
 
-/// Counts until they are written. Every count ends up in exactly one batch, and every batch keeps its sequence number
-/// until it is acknowledged, so that a repeated flush counts once.
-#[derive(Debug)]
+/// Counts until they are [taken](super::Unwritten) to be written.
+#[derive(Debug, Default)]
 pub(crate) struct UsageRecorder {
-    writer: [u8; 16],
     used: Mutex<Used>,
     known: Mutex<KnownSources>,
     /// Texts that are no keys, from no source in particular, by reason: refused before anything is looked up, and
     /// counted without a lock.
     malformed: [Tally; REASONS],
     counts: Mutex<Counts>,
-    unwritten: Mutex<Unwritten>,
     /// What the store has.
     stored: StoredPairs,
     /// How many were counted under `other` since the start, but for those that [`Counts`] knows.
@@ -72,29 +65,7 @@ pub(crate) enum Seen {
     Other(Source),
 }
 
-#[derive(Debug)]
-struct Unwritten {
-    sequence: i64,
-    /// Taken from the counters, and not in batches yet. Empty while there are batches.
-    draft: Draft,
-    batches: VecDeque<UsageBatch>,
-}
-
 impl UsageRecorder {
-    /// A recorder that signs its batches as `writer`, which no other recorder of the store may share.
-    pub(crate) fn new(writer: [u8; 16]) -> Self {
-        Self {
-            writer,
-            used: Mutex::default(),
-            known: Mutex::default(),
-            malformed: Default::default(),
-            counts: Mutex::default(),
-            unwritten: Mutex::new(Unwritten { sequence: 0, draft: Draft::default(), batches: VecDeque::new() }),
-            stored: StoredPairs::default(),
-            folded: AtomicU64::new(0),
-        }
-    }
-
     /// The key was accepted.
     #[inline]
     pub(crate) fn success<C: Counted + 'static>(&self, key: &Arc<C>, origin: Origin<'_>, now: Timestamp) -> Seen {
@@ -195,48 +166,21 @@ impl UsageRecorder {
         self.folded.load(Ordering::Relaxed) + counts.folded
     }
 
-    /// Takes what was counted until `now`, unless something is left from before: that comes first.
-    pub(crate) fn collect(&self, now: Timestamp) {
-        let mut unwritten = lock(&self.unwritten);
-        if unwritten.batches.is_empty() && unwritten.draft.is_empty() {
-            let mut counts = self.drain();
-            counts.values_mut().for_each(|count| *count = count.not_after(now));
-            unwritten.draft.begin(counts);
-        }
+    /// What the store has.
+    pub(super) const fn stored(&self) -> &StoredPairs {
+        &self.stored
     }
 
-    /// Keys of what was taken whose sources in the store are to be read before it can be put into batches, none of them
-    /// for requests that name no key.
-    pub(crate) fn unsure(&self) -> HashSet<Option<KeyId>> {
-        lock(&self.unwritten).draft.unsure(&self.stored)
-    }
-
-    /// Puts what was taken into batches. `stored` are the sources that the store has of the keys for which that was to be
-    /// read.
-    pub(crate) fn freeze(&self, stored: &StoredSources) {
-        let unwritten = &mut *lock(&self.unwritten);
-        if unwritten.draft.is_empty() {
-            return;
-        }
-        let (places, folded) = unwritten.draft.finish(stored, &self.stored);
+    /// So many of what was taken are written under `other`.
+    pub(super) fn add_folded(&self, folded: u64) {
         self.folded.fetch_add(folded, Ordering::Relaxed);
-        let mut rows: Vec<UsageRow> = places.into_iter().map(row).collect();
-        while !rows.is_empty() {
-            let rest = rows.split_off(rows.len().min(ROWS_PER_BATCH));
-            unwritten.sequence += 1;
-            let (writer, sequence) = (self.writer, unwritten.sequence);
-            unwritten.batches.push_back(UsageBatch { writer, sequence, rows: mem::replace(&mut rows, rest) });
-        }
     }
 
-    /// The oldest batch that is not written yet, the same one until it is acknowledged.
-    pub(crate) fn next_batch(&self) -> Option<UsageBatch> {
-        lock(&self.unwritten).batches.front().cloned()
-    }
-
-    /// The store has this batch.
-    pub(crate) fn acknowledge(&self, sequence: i64) {
-        lock(&self.unwritten).batches.retain(|batch| batch.sequence != sequence);
+    /// Takes what was counted until `now`.
+    pub(super) fn take(&self, now: Timestamp) -> HashMap<Place, Count> {
+        let mut counts = self.drain();
+        counts.values_mut().for_each(|count| *count = count.not_after(now));
+        counts
     }
 
     fn drain(&self) -> HashMap<Place, Count> {
@@ -260,19 +204,6 @@ impl UsageRecorder {
             }
         }
         places
-    }
-}
-
-fn row((Place { key, end, source }, count): (Place, Count)) -> UsageRow {
-    UsageRow {
-        key: key.map(|key| key.as_str().to_owned()),
-        outcome: end.word().into_owned(),
-        label: source.label().to_owned(),
-        client: source.client().to_owned(),
-        network: source.network().to_owned(),
-        count: count.count,
-        first_at: count.first_at,
-        last_at: count.last_at,
     }
 }
 

@@ -1,5 +1,10 @@
+use futures_util::FutureExt;
+
 use super::*;
-use crate::{metering::places::MOST_COUNTS, usage::Label};
+use crate::{
+    metering::{Unwritten, places::MOST_COUNTS, unwritten::tests::Table},
+    usage::{Label, UsageRow},
+};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
@@ -22,14 +27,19 @@ fn used_key() -> Arc<UsedKey> {
     Arc::new(UsedKey(KeyUsage::default()))
 }
 
-fn recorder() -> (UsageRecorder, Arc<UsedKey>, Source) {
-    (UsageRecorder::new([1; 16]), used_key(), Source::new("intake").unwrap())
+fn recorder() -> (Arc<UsageRecorder>, Arc<UsedKey>, Source) {
+    (Arc::default(), used_key(), Source::new("intake").unwrap())
 }
 
-fn next_batch(recorder: &UsageRecorder) -> Option<UsageBatch> {
-    recorder.collect(Timestamp::MAX);
-    recorder.freeze(&StoredSources::default());
-    recorder.next_batch()
+/// What a flush writes of what was counted.
+fn flushed(recorder: &Arc<UsageRecorder>) -> Vec<UsageRow> {
+    let table = Table::default();
+    Unwritten::new(Arc::clone(recorder), [1; 16])
+        .flush(&table, || Timestamp::MAX)
+        .now_or_never()
+        .expect("the table answers at once")
+        .unwrap();
+    table.written().into_iter().flat_map(|batch| batch.rows).collect()
 }
 
 #[test]
@@ -38,24 +48,8 @@ fn successes_are_summed_between_flushes() {
     for millis in [5, 7, 6] {
         recorder.success(&usage, Origin::Source(&source), at(millis));
     }
-    let batch = next_batch(&recorder).unwrap();
-    assert_eq!(batch.sequence, 1);
-    let row = &batch.rows[0];
+    let row = &flushed(&recorder)[0];
     assert_eq!((row.count, row.first_at, row.last_at, row.label.as_str()), (3, 5, 7, "intake"));
-}
-
-#[test]
-fn a_batch_keeps_its_number_until_it_is_acknowledged() {
-    let (recorder, usage, source) = recorder();
-    recorder.success(&usage, Origin::Source(&source), at(5));
-    let first = next_batch(&recorder).unwrap();
-    recorder.success(&usage, Origin::Source(&source), at(6));
-    assert_eq!(next_batch(&recorder).unwrap(), first);
-    recorder.acknowledge(first.sequence);
-    let second = next_batch(&recorder).unwrap();
-    assert_eq!((second.sequence, second.rows[0].count), (2, 1));
-    recorder.acknowledge(second.sequence);
-    assert!(next_batch(&recorder).is_none());
 }
 
 #[test]
@@ -63,7 +57,7 @@ fn a_second_source_is_counted_apart() {
     let (recorder, usage, source) = recorder();
     recorder.success(&usage, Origin::Source(&source), at(5));
     recorder.success(&usage, Origin::Source(&Source::new("api").unwrap()), at(6));
-    let mut sources: Vec<_> = next_batch(&recorder).unwrap().rows.into_iter().map(|row| row.label).collect();
+    let mut sources: Vec<_> = flushed(&recorder).into_iter().map(|row| row.label).collect();
     sources.sort();
     assert_eq!(sources, ["api", "intake"]);
 }
@@ -78,12 +72,7 @@ fn counts_are_exact_when_threads_count_while_another_flushes() {
                 scope.spawn(|| (0..10_000).for_each(|_| drop(recorder.success(&usage, Origin::Source(&source), at(1)))))
             })
             .collect();
-        let mut flush = || {
-            while let Some(batch) = next_batch(&recorder) {
-                written += batch.rows.iter().map(|row| row.count).sum::<i64>();
-                recorder.acknowledge(batch.sequence);
-            }
-        };
+        let mut flush = || written += flushed(&recorder).iter().map(|row| row.count).sum::<i64>();
         while threads.iter().any(|thread| !thread.is_finished()) {
             flush();
         }
@@ -96,7 +85,7 @@ fn counts_are_exact_when_threads_count_while_another_flushes() {
 #[test]
 fn cells_that_no_proof_stands_behind_do_not_pile_up() {
     for sources in [&["intake"][..], &["intake", "api"], &["intake", "api", "cli", "web"]] {
-        let recorder = UsageRecorder::new([1; 16]);
+        let recorder = Arc::<UsageRecorder>::default();
         for _ in 0..5_000 {
             let key = used_key();
             for source in sources {
@@ -104,7 +93,7 @@ fn cells_that_no_proof_stands_behind_do_not_pile_up() {
             }
         }
         assert!(lock(&recorder.used).keys.len() <= 1_024);
-        let rows = next_batch(&recorder).unwrap().rows;
+        let rows = flushed(&recorder);
         assert_eq!(rows.len(), sources.len());
         assert!(rows.iter().all(|row| row.count == 5_000));
     }
@@ -137,9 +126,7 @@ fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
     malformed(MalformedReason::Truncated, &Source::default(), 9);
     malformed(MalformedReason::Placeholder, &Source::default(), 4);
     malformed(MalformedReason::Truncated, &intake, 5);
-    let mut rows: Vec<_> = next_batch(&recorder)
-        .unwrap()
-        .rows
+    let mut rows: Vec<_> = flushed(&recorder)
         .into_iter()
         .map(|row| (row.outcome, row.label, row.count, row.first_at, row.last_at))
         .collect();
@@ -171,11 +158,10 @@ fn full_counts_take_no_room_for_more_keys_and_fold_once() {
 fn who_is_turned_away_from_a_source_that_was_forgotten_is_counted_under_its_label() {
     let (recorder, key, intake) = recorder();
     let seen = recorder.success(&used_key(), Origin::Agent(intake.shared_label(), Some(b"curl/8")), at(5));
-    let batch = next_batch(&recorder).unwrap();
-    recorder.acknowledge(batch.sequence);
+    assert_eq!(flushed(&recorder).len(), 1);
     lock(&recorder.known).forget_all();
     recorder.denied_downstream(key.key(), RefusalCode::WrongTeam, &seen, at(6));
-    let rows = next_batch(&recorder).unwrap().rows;
+    let rows = flushed(&recorder);
     assert_eq!((rows[0].outcome.as_str(), Source::from(&rows[0]).to_string()), ("wrong_team", "intake/other".into()));
     assert_eq!(recorder.folded(), 1);
 }

@@ -1,0 +1,182 @@
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    future::Future,
+    mem,
+    sync::Arc,
+};
+
+use super::{budget::StoredSources, draft::Draft, places::Place, recorder::UsageRecorder, tally::Count};
+use crate::{
+    key::KeyId,
+    log::{Repeated, log},
+    store::{Calls, Ledger, StoreError, StoreErrorKind, UsageScope},
+    time::Timestamp,
+    usage::{UsageBatch, UsageRow},
+};
+
+/// The most rows in one batch: a store writes one in less than a tenth of a second.
+const ROWS_PER_BATCH: usize = 10_000;
+
+/// The most keys that a store is asked about at a time.
+const KEYS_PER_READ: usize = 1_000;
+
+/// The fewest, unless what it has of some cannot be read: with fewer, the first flush after an outage would take long.
+const FEWEST_PER_READ: usize = 16;
+
+/// What was counted, on its way into the store. Every count ends up in exactly one batch, and every batch keeps its
+/// sequence number until the store has it, so that a repeated flush counts once.
+///
+/// Who calls it has it alone: batches are written in order.
+#[derive(Debug)]
+pub(crate) struct Unwritten {
+    recorder: Arc<UsageRecorder>,
+    writer: [u8; 16],
+    sequence: i64,
+    stage: Stage,
+    /// How many keys to ask about at a time: fewer after a read that failed, which may have asked for too much.
+    keys_per_read: usize,
+    unreadable: Repeated,
+}
+
+/// How far what was taken from the counters has come.
+#[derive(Debug)]
+enum Stage {
+    /// Nothing is under way.
+    Idle,
+    /// It waits for what the store has of its keys.
+    Draft(Draft),
+    /// It is in batches, of which the first may be in the store.
+    Batches(VecDeque<UsageBatch>),
+}
+
+/// What writing counts needs of a store, each call of which ends.
+pub(crate) trait UsageStore: Sync {
+    /// [`Ledger::usage`].
+    fn stored(&self, of: &UsageScope) -> impl Future<Output = Result<Vec<UsageRow>, StoreError>> + Send;
+
+    /// [`Ledger::record_usage`].
+    fn record(&self, batch: &UsageBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl<S: Ledger> UsageStore for Calls<S> {
+    async fn stored(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
+        self.usage(of).await
+    }
+
+    async fn record(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.record_usage(batch).await
+    }
+}
+
+impl Unwritten {
+    /// What this recorder counts, signed as `writer`, which no other may share in this store.
+    pub(crate) fn new(recorder: Arc<UsageRecorder>, writer: [u8; 16]) -> Self {
+        let (stage, unreadable) = (Stage::Idle, Repeated::new());
+        Self { recorder, writer, sequence: 0, stage, keys_per_read: KEYS_PER_READ, unreadable }
+    }
+
+    /// Writes everything that was counted before this call. It may be dropped at any wait: the next one goes on. `now`
+    /// tells the time at which the counts are taken, none of which came later.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::usage`], but for rows that cannot be read, and of [`Ledger::record_usage`]. The counts are
+    /// kept; the next flush repeats the batch that failed, and a store that has it already counts it once.
+    pub(crate) async fn flush(
+        &mut self,
+        store: &impl UsageStore,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<(), StoreError> {
+        // What is left from before comes first.
+        self.write(store).await?;
+        // Once: with what is counted meanwhile it would never end on a busy service.
+        self.stage = Stage::Draft(Draft::new(self.recorder.take(now())));
+        self.write(store).await
+    }
+
+    /// Writes what was taken. It is at its stage whatever fails.
+    async fn write(&mut self, store: &impl UsageStore) -> Result<(), StoreError> {
+        if let Stage::Draft(draft) = &self.stage {
+            let unsure = draft.unsure(self.recorder.stored());
+            let stored = self.stored_sources(store, unsure).await?;
+            if let Stage::Draft(draft) = mem::replace(&mut self.stage, Stage::Idle) {
+                let (places, folded) = draft.finish(&stored, self.recorder.stored());
+                self.recorder.add_folded(folded);
+                self.stage = Stage::Batches(self.batches(places));
+            }
+        }
+        if let Stage::Batches(batches) = &mut self.stage {
+            while let Some(batch) = batches.front() {
+                store.record(batch).await?;
+                batches.pop_front();
+            }
+            self.stage = Stage::Idle;
+        }
+        Ok(())
+    }
+
+    fn batches(&mut self, places: HashMap<Place, Count>) -> VecDeque<UsageBatch> {
+        let mut batches = VecDeque::new();
+        let mut rows: Vec<UsageRow> = places.into_iter().map(row).collect();
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(ROWS_PER_BATCH));
+            self.sequence += 1;
+            let (writer, sequence) = (self.writer, self.sequence);
+            batches.push_back(UsageBatch { writer, sequence, rows: mem::replace(&mut rows, rest) });
+        }
+        batches
+    }
+
+    /// Of the keys that were used from where this process has not seen them written before, the sources in the store:
+    /// other processes write too, and earlier ones did. None of a key whose rows cannot be read: its counts are written
+    /// all the same, and those of the others.
+    async fn stored_sources(
+        &mut self,
+        store: &impl UsageStore,
+        unsure: HashSet<Option<KeyId>>,
+    ) -> Result<StoredSources, StoreError> {
+        let keys: Vec<KeyId> = unsure.iter().copied().flatten().collect();
+        let most = self.keys_per_read;
+        let mut reads: Vec<UsageScope> = keys.chunks(most).map(|keys| UsageScope::Keys(keys.to_vec())).collect();
+        reads.extend(unsure.contains(&None).then_some(UsageScope::NoKey));
+        let mut stored = StoredSources::of(unsure);
+        while let Some(of) = reads.pop() {
+            match store.stored(&of).await {
+                Ok(rows) => rows.iter().for_each(|row| stored.add(row)),
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => match of {
+                    UsageScope::Keys(keys) if keys.len() > 1 => {
+                        let (one, two) = keys.split_at(keys.len() / 2);
+                        reads.extend([one, two].map(|keys| UsageScope::Keys(keys.to_vec())));
+                    }
+                    _ => {
+                        if let Some(_times) = self.unreadable.happened() {
+                            let _error = &error as &dyn std::error::Error;
+                            log!(error, ?of, times = _times, error = _error, "stored usage cannot be read");
+                        }
+                    }
+                },
+                Err(error) => {
+                    self.keys_per_read = (most / 2).max(FEWEST_PER_READ);
+                    return Err(error);
+                }
+            }
+        }
+        self.keys_per_read = (most * 2).min(KEYS_PER_READ);
+        Ok(stored)
+    }
+}
+
+fn row((Place { key, end, source }, count): (Place, Count)) -> UsageRow {
+    UsageRow {
+        key: key.map(|key| key.as_str().to_owned()),
+        outcome: end.word().into_owned(),
+        label: source.label().to_owned(),
+        client: source.client().to_owned(),
+        network: source.network().to_owned(),
+        count: count.count,
+        first_at: count.first_at,
+        last_at: count.last_at,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

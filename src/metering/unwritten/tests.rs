@@ -1,0 +1,137 @@
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use futures_util::FutureExt;
+
+use super::*;
+use crate::{
+    outcome::RefusalCode,
+    usage::{Origin, Source},
+};
+
+/// A store that answers at once, and fails as often as it is told to.
+#[derive(Debug, Default)]
+pub(in crate::metering) struct Table {
+    /// What it was asked to write, whether it did or not.
+    asked: Mutex<Vec<UsageBatch>>,
+    written: Mutex<Vec<UsageBatch>>,
+    reads: AtomicUsize,
+    failing_reads: AtomicUsize,
+    failing_writes: AtomicUsize,
+}
+
+impl Table {
+    pub(in crate::metering) fn written(&self) -> Vec<UsageBatch> {
+        self.written.lock().unwrap().clone()
+    }
+
+    fn fails(times: &AtomicUsize) -> Result<(), StoreError> {
+        let fails = times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |times| times.checked_sub(1));
+        if fails.is_ok() { Err(StoreError::unavailable("the test says so")) } else { Ok(()) }
+    }
+}
+
+impl UsageStore for Table {
+    async fn stored(&self, _of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Self::fails(&self.failing_reads)?;
+        Ok(self.written().into_iter().flat_map(|batch| batch.rows).collect())
+    }
+
+    async fn record(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.asked.lock().unwrap().push(batch.clone());
+        Self::fails(&self.failing_writes)?;
+        self.written.lock().unwrap().push(batch.clone());
+        Ok(())
+    }
+}
+
+fn refuse(recorder: &UsageRecorder, number: usize, millis: i64) {
+    let (key, at) = (KeyId::new(&format!("{number:020}")).unwrap(), Timestamp::from_millis(millis).unwrap());
+    recorder.refusal(Some(key), RefusalCode::InvalidKey, None, Origin::Source(&Source::default()), at);
+}
+
+fn flush(unwritten: &mut Unwritten, table: &Table) -> Result<(), StoreError> {
+    unwritten.flush(table, || Timestamp::MAX).now_or_never().expect("the table answers at once")
+}
+
+fn fixture() -> (Arc<UsageRecorder>, Unwritten, Table) {
+    let recorder = Arc::<UsageRecorder>::default();
+    (Arc::clone(&recorder), Unwritten::new(recorder, [1; 16]), Table::default())
+}
+
+#[test]
+fn a_batch_keeps_its_number_until_the_store_has_it() {
+    let (recorder, mut unwritten, table) = fixture();
+    refuse(&recorder, 1, 5);
+    table.failing_writes.store(2, Ordering::Relaxed);
+    flush(&mut unwritten, &table).unwrap_err();
+    refuse(&recorder, 1, 6);
+    flush(&mut unwritten, &table).unwrap_err();
+    flush(&mut unwritten, &table).unwrap();
+    let [first, again, once_more, second] = &table.asked.lock().unwrap()[..] else { panic!("{table:?}") };
+    assert!(first == again && again == once_more);
+    assert_eq!((first.sequence, first.rows[0].count, first.rows[0].last_at), (1, 1, 5));
+    assert_eq!((second.sequence, second.rows[0].count, second.rows[0].last_at), (2, 1, 6));
+    assert_eq!(table.written(), [first.clone(), second.clone()]);
+}
+
+#[test]
+fn what_was_not_counted_is_not_written() {
+    let (recorder, mut unwritten, table) = fixture();
+    flush(&mut unwritten, &table).unwrap();
+    refuse(&recorder, 1, 5);
+    flush(&mut unwritten, &table).unwrap();
+    flush(&mut unwritten, &table).unwrap();
+    assert_eq!((table.written().len(), table.reads.load(Ordering::Relaxed)), (1, 1));
+}
+
+#[test]
+fn what_could_not_be_read_is_counted_once() {
+    let (recorder, mut unwritten, table) = fixture();
+    refuse(&recorder, 1, 5);
+    table.failing_reads.store(2, Ordering::Relaxed);
+    flush(&mut unwritten, &table).unwrap_err();
+    refuse(&recorder, 1, 6);
+    flush(&mut unwritten, &table).unwrap_err();
+    assert!(table.asked.lock().unwrap().is_empty());
+    flush(&mut unwritten, &table).unwrap();
+    let counts: Vec<_> = table.written().iter().map(|batch| (batch.sequence, batch.rows[0].count)).collect();
+    assert_eq!(counts, [(1, 1), (2, 1)]);
+}
+
+#[test]
+fn many_counts_are_several_batches() {
+    let (recorder, mut unwritten, table) = fixture();
+    (0..ROWS_PER_BATCH * 2 + 1).for_each(|number| refuse(&recorder, number, 5));
+    flush(&mut unwritten, &table).unwrap();
+    let sizes: Vec<_> = table.written().iter().map(|batch| (batch.sequence, batch.rows.len())).collect();
+    assert_eq!(sizes, [(1, ROWS_PER_BATCH), (2, ROWS_PER_BATCH), (3, 1)]);
+}
+
+#[tokio::test]
+async fn a_flush_that_is_dropped_goes_on_where_it_was() {
+    /// Waits once at each call, before it does anything.
+    struct Slow(Table);
+    impl UsageStore for Slow {
+        async fn stored(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
+            tokio::task::yield_now().await;
+            self.0.stored(of).await
+        }
+        async fn record(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+            tokio::task::yield_now().await;
+            self.0.record(batch).await
+        }
+    }
+    let (recorder, mut unwritten, table) = fixture();
+    let slow = Slow(table);
+    refuse(&recorder, 1, 5);
+    // At its first wait, which is for what the store has.
+    assert!(unwritten.flush(&slow, || Timestamp::MAX).now_or_never().is_none());
+    refuse(&recorder, 1, 6);
+    unwritten.flush(&slow, || Timestamp::MAX).await.unwrap();
+    let counts: Vec<_> = slow.0.written().iter().map(|batch| (batch.sequence, batch.rows[0].count)).collect();
+    assert_eq!(counts, [(1, 1), (2, 1)]);
+}
