@@ -24,7 +24,7 @@ impl Draft {
         let unsure = self
             .places
             .keys()
-            .filter(|Place { key, end, source }| !source.is_other() && !pairs.has(*key, end.proves(), source));
+            .filter(|Place { key, end, source, .. }| !source.is_other() && !pairs.has(*key, end.proves(), source));
         unsure.map(|place| place.key).collect()
     }
 
@@ -33,7 +33,7 @@ impl Draft {
     pub(super) fn finish(self, stored: &StoredSources, pairs: &StoredPairs) -> (HashMap<Place, Count>, u64) {
         let places = self.places;
         let mut new: HashMap<Budget, HashMap<&Source, i64>> = HashMap::new();
-        for (Place { key, end, source }, count) in &places {
+        for (Place { key, end, source, .. }, count) in &places {
             if !source.is_other() && stored.lacks(*key, end.proves(), source) {
                 let of = new.entry(Budget::new(*key, end.proves(), source)).or_default();
                 *of.entry(source).or_default() += count.count;

@@ -8,7 +8,8 @@ use super::{budget::Budget, pairs::StoredPairs, tally::Count};
 use crate::{
     key::KeyId,
     outcome::Outcome,
-    usage::{Label, Origin, Parts, Source},
+    time::Timestamp,
+    usage::{Label, Origin, Parts, Source, day_of},
 };
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
@@ -26,6 +27,8 @@ pub(super) struct Place {
     pub(super) key: Option<KeyId>,
     pub(super) end: Outcome,
     pub(super) source: Source,
+    /// In UTC.
+    pub(super) day: i32,
 }
 
 /// Hashes ids of keys in the store and labels. They are random or the embedder's and nobody else can choose them, so any
@@ -68,17 +71,19 @@ impl Counts {
         count: Count,
         stored: &StoredPairs,
     ) {
-        let known = self.places.get_mut(&(key, end, origin.parts()) as &dyn PlaceInWords);
+        let day = count.day();
+        let known = self.places.get_mut(&(key, end, origin.parts(), day) as &dyn PlaceInWords);
         if let Some(sum) = known {
             sum.add(count);
         } else {
-            self.add_place(Place { key, end: end.clone(), source: origin.to_source() }, count, stored);
+            self.add_place(Place { key, end: end.clone(), source: origin.to_source(), day }, count, stored);
         }
     }
 
     /// The source under which this is counted, an equal one that is there already if there is.
-    pub(super) fn source(&self, key: Option<KeyId>, end: &Outcome, origin: Origin<'_>) -> Source {
-        let known = self.places.get_key_value(&(key, end, origin.parts()) as &dyn PlaceInWords);
+    pub(super) fn source(&self, key: Option<KeyId>, end: &Outcome, origin: Origin<'_>, now: Timestamp) -> Source {
+        let day = day_of(now.as_millis());
+        let known = self.places.get_key_value(&(key, end, origin.parts(), day) as &dyn PlaceInWords);
         known.map_or_else(|| origin.to_source(), |(place, _)| place.source.clone())
     }
 
@@ -89,13 +94,13 @@ impl Counts {
             place.source = place.source.folded();
         }
         if is_full && !self.places.contains_key(&place) {
-            place = Place { key: None, end: place.end, source: Source::other_of(&Label::default()) };
+            place = Place { key: None, source: Source::other_of(&Label::default()), ..place };
         }
         merge(&mut self.places, place, count);
     }
 
     /// Whether there is room for one more, which is then taken unless the store is known to have this one.
-    fn is_room(&mut self, Place { key, end, source }: &Place, stored: &StoredPairs) -> bool {
+    fn is_room(&mut self, Place { key, end, source, .. }: &Place, stored: &StoredPairs) -> bool {
         if stored.has(*key, end.proves(), source) {
             return true;
         }
@@ -133,29 +138,29 @@ impl Hash for Place {
 
 /// A place that is looked for by the words of its source, for which no memory was taken.
 trait PlaceInWords {
-    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>);
+    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32);
 }
 
 impl PlaceInWords for Place {
-    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>) {
-        (self.key, &self.end, self.source.parts())
+    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32) {
+        (self.key, &self.end, self.source.parts(), self.day)
     }
 }
 
-impl PlaceInWords for (Option<KeyId>, &Outcome, Parts<'_>) {
-    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>) {
+impl PlaceInWords for (Option<KeyId>, &Outcome, Parts<'_>, i32) {
+    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32) {
         *self
     }
 }
 
 impl Hash for dyn PlaceInWords + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Not the end: a key and a source have few, and hashing is most of what a count costs.
-        let (key, _, source) = self.words();
+        // Neither the end, nor the label, nor the day: a key and a client have few, and hashing is most of what a count costs.
+        let (key, _, source, _) = self.words();
         if let Some(key) = key {
             state.write(key.as_bytes());
         }
-        for part in [source.label, source.client, source.network] {
+        for part in [source.client, source.network] {
             if !part.is_empty() {
                 state.write(part.as_bytes());
             }
@@ -165,8 +170,8 @@ impl Hash for dyn PlaceInWords + '_ {
 
 impl PartialEq for dyn PlaceInWords + '_ {
     fn eq(&self, other: &Self) -> bool {
-        let ((key, end, source), (of_key, of_end, of_source)) = (self.words(), other.words());
-        key == of_key && end == of_end && source.are(of_source)
+        let ((key, end, source, day), (of_key, of_end, of_source, of_day)) = (self.words(), other.words());
+        key == of_key && end == of_end && source.are(of_source) && day == of_day
     }
 }
 

@@ -5,22 +5,40 @@ use std::sync::{
 
 use crate::{
     time::Timestamp,
-    usage::{Origin, Source},
+    usage::{Origin, Source, bounds_of, day_of},
 };
 
 /// How many more sources a key counts without a lock, beside the first.
 const MORE: usize = 3;
 
-/// How often something happened since it was last asked, and when first and last. Atomics, so that the warm path takes
-/// no lock.
+/// How often something happened on one day since it was last asked, and when first and last. Atomics, so that the warm
+/// path takes no lock.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    count: AtomicU64,
+    /// The day in the upper bits and the count in the lower ones: in one word, so that nothing is ever added to the count
+    /// of another day.
+    word: AtomicU64,
     first_at: AtomicI64,
     last_at: AtomicI64,
 }
 
-/// What a [`Tally`] came to.
+/// The bits of the count: a million requests a second, for twelve days.
+const COUNT_BITS: u32 = 40;
+
+const COUNT: u64 = (1 << COUNT_BITS) - 1;
+
+/// What became of what is to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// Counted, for the first time since the tally was taken.
+    First,
+    /// Counted with others.
+    More,
+    /// Not counted: what is there is of another day, and has to be taken first.
+    Not,
+}
+
+/// What a [`Tally`] came to: on one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) count: i64,
@@ -99,20 +117,33 @@ impl Slot {
 }
 
 impl Tally {
-    /// It happened once more. Whether it is the first time since the tally was taken.
+    /// It happened once more.
     #[inline]
-    pub(super) fn add(&self, now: Timestamp) -> bool {
+    pub(super) fn add(&self, now: Timestamp) -> Added {
         let now = now.as_millis();
-        if self.count.load(Ordering::Relaxed) == 0 {
-            self.first_at.store(now, Ordering::Relaxed);
-            // The last time before may have been that of a clock that was wrong, and later than this.
-            self.last_at.store(now, Ordering::Relaxed);
+        // Times are of days up to 2,932,896.
+        let day = u64::from(day_of(now).unsigned_abs());
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let (next, added) = if word & COUNT == 0 {
+                self.first_at.store(now, Ordering::Relaxed);
+                // The last time before may have been that of a clock that was wrong, and later than this.
+                self.last_at.store(now, Ordering::Relaxed);
+                (day << COUNT_BITS | 1, Added::First)
+            } else if word >> COUNT_BITS == day && word & COUNT < COUNT {
+                (word + 1, Added::More)
+            } else {
+                return Added::Not;
+            };
+            // Written only when the millisecond turns: it costs more than the rest.
+            if self.last_at.load(Ordering::Relaxed) < now {
+                self.last_at.fetch_max(now, Ordering::Relaxed);
+            }
+            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return added,
+                Err(stands) => word = stands,
+            }
         }
-        // Written only when the millisecond turns: it costs more than the rest.
-        if self.last_at.load(Ordering::Relaxed) < now {
-            self.last_at.fetch_max(now, Ordering::Relaxed);
-        }
-        self.count.fetch_add(1, Ordering::AcqRel) == 0
     }
 
     /// What came together, if anything, and begins anew.
@@ -123,21 +154,30 @@ impl Tally {
     /// The same while something happens, so that a test can say what.
     fn take_while(&self, meanwhile: impl FnOnce()) -> Option<Count> {
         // Nothing came: else what comes from here on would be taken with the first time of what came before.
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.word.load(Ordering::Acquire) & COUNT == 0 {
             return None;
         }
         // Before the count is taken, after which the first of the next ones may be noted.
         let first_at = self.first_at.load(Ordering::Relaxed);
         meanwhile();
-        let count = i64::try_from(self.count.swap(0, Ordering::AcqRel)).unwrap_or(i64::MAX);
+        let word = self.word.swap(0, Ordering::AcqRel);
         let last_at = self.last_at.load(Ordering::Relaxed);
-        (count > 0).then(|| Count { count, first_at: first_at.min(last_at), last_at })
+        let (day, count) = ((word >> COUNT_BITS) as i32, (word & COUNT) as i64);
+        // Who counted on another day at the same moment may have left its time.
+        let (begins, ends) = bounds_of(day);
+        let (first_at, last_at) = (first_at.min(last_at).clamp(begins, ends), last_at.clamp(begins, ends));
+        (count > 0).then_some(Count { count, first_at, last_at })
     }
 }
 
 impl Count {
     pub(super) const fn once(now: Timestamp) -> Self {
         Self { count: 1, first_at: now.as_millis(), last_at: now.as_millis() }
+    }
+
+    /// On which day it happened.
+    pub(super) const fn day(&self) -> i32 {
+        day_of(self.last_at)
     }
 
     /// The same, where nothing happened after `now`: a clock was ahead then, and was set right since.
@@ -161,7 +201,7 @@ mod tests {
     fn what_comes_while_a_tally_is_taken_has_its_own_first_time() {
         let now = Timestamp::from_millis(1_772_366_400_000).unwrap();
         let tally = Tally::default();
-        let taken = tally.take_while(|| assert!(tally.add(now)));
+        let taken = tally.take_while(|| assert_eq!(tally.add(now), Added::First));
         // Nothing had come when it began; what comes is for the next time then.
         assert_eq!(taken.or_else(|| tally.take()).unwrap_or(Count::once(now)), Count::once(now));
     }
@@ -182,5 +222,29 @@ mod tests {
         let mut count = Count { count: i64::MAX, ..once };
         count.add(once);
         assert_eq!(count.count, i64::MAX);
+    }
+
+    #[test]
+    fn what_comes_on_another_day_is_not_added() {
+        let (before, after) =
+            (Timestamp::from_millis(86_399_999).unwrap(), Timestamp::from_millis(86_400_000).unwrap());
+        let tally = Tally::default();
+        assert_eq!([tally.add(before), tally.add(before)], [Added::First, Added::More]);
+        assert_eq!(tally.add(after), Added::Not);
+        assert_eq!(tally.take(), Some(Count { count: 2, ..Count::once(before) }));
+        assert_eq!([tally.add(after), tally.add(before)], [Added::First, Added::Not]);
+        assert_eq!(tally.take(), Some(Count::once(after)));
+        assert_eq!(tally.take(), None);
+    }
+
+    #[test]
+    fn a_full_count_is_taken_first() {
+        let tally = Tally::default();
+        tally.add(Timestamp::MAX);
+        tally.word.fetch_or(COUNT, Ordering::Relaxed);
+        assert_eq!(tally.add(Timestamp::MAX), Added::Not);
+        assert_eq!(tally.take().unwrap().count, COUNT as i64);
+        assert_eq!(tally.add(Timestamp::MAX), Added::First);
+        assert_eq!(tally.take(), Some(Count::once(Timestamp::MAX)));
     }
 }

@@ -8,6 +8,7 @@
 //! set up by [`Sources`](crate::middleware::Sources); a line in the audit trail for each attempt by
 //! [`access_log`](crate::ApiKeysBuilder::access_log).
 
+mod day;
 mod detail;
 mod meaning;
 mod origin;
@@ -15,6 +16,8 @@ mod parts;
 mod row;
 mod source;
 
+pub use day::UsageDayRow;
+pub(crate) use day::{bounds_of, day_of};
 pub use detail::{CallHistory, UsageCount, UsageDetail};
 pub(crate) use detail::{LARGEST_SKEW, is_of_a_wrong_clock};
 pub use meaning::OutcomeSummary;

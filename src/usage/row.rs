@@ -88,7 +88,8 @@ pub struct UsageBatch {
     pub writer: [u8; 16],
     /// 1 for a writer's first batch, one more for each that follows.
     pub sequence: i64,
-    /// The counts: at most 10,000.
+    /// The counts: at most 10,000. All requests of a count came on one day in UTC, which is that of its `last_at`: those of
+    /// two days are two rows.
     pub rows: Vec<UsageRow>,
 }
 

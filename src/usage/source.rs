@@ -144,8 +144,10 @@ impl Source {
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
-            (Some(one), Some(two)) if Arc::ptr_eq(one, two) => true,
-            _ => self.parts().are(other.parts()),
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two) || self.parts().are(other.parts()),
+            (Some(whole), None) | (None, Some(whole)) => {
+                whole.label.0.is_none() && whole.client.is_empty() && whole.network.is_empty()
+            }
         }
     }
 

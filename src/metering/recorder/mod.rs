@@ -12,7 +12,7 @@ use super::{
     known::KnownSources,
     pairs::StoredPairs,
     places::{Counts, Place, merge},
-    tally::{Count, Tally},
+    tally::{Added, Count, Tally},
 };
 use crate::{
     key::{KeyId, MalformedReason},
@@ -71,8 +71,9 @@ impl UsageRecorder {
     pub(crate) fn success<C: Counted + 'static>(&self, key: &Arc<C>, origin: Origin<'_>, now: Timestamp) -> Seen {
         match key.usage().first(origin) {
             Some((source, tally)) => {
-                if tally.add(now) {
-                    self.note(Arc::clone(key) as Arc<dyn Counted>);
+                let added = tally.add(now);
+                if added != Added::More {
+                    self.begin(key, source, tally, added, now);
                 }
                 Seen::Known(source.id())
             }
@@ -85,17 +86,40 @@ impl UsageRecorder {
     fn success_elsewhere<C: Counted + 'static>(&self, key: &Arc<C>, origin: Origin<'_>, now: Timestamp) -> Seen {
         let make = || lock(&self.known).get(origin);
         if let Some((source, tally)) = key.usage().slot(origin, make) {
-            if tally.add(now) {
-                self.note(Arc::clone(key) as Arc<dyn Counted>);
-            }
+            self.begin(key, source, tally, tally.add(now), now);
             return Seen::Known(source.id());
         }
         let (key, mut counts) = (Some(key.key()), lock(&self.counts));
         counts.add(key, &Outcome::Accepted, origin, Count::once(now), &self.stored);
-        Seen::Other(counts.source(key, &Outcome::Accepted, origin))
+        Seen::Other(counts.source(key, &Outcome::Accepted, origin, now))
     }
 
+    /// Counts what a tally did not, and notes the key where it is the first.
     #[cold]
+    fn begin<C: Counted + 'static>(
+        &self,
+        key: &Arc<C>,
+        source: &Source,
+        tally: &Tally,
+        mut added: Added,
+        now: Timestamp,
+    ) {
+        while added == Added::Not {
+            self.put_aside(Some(key.key()), &Outcome::Accepted, source, tally);
+            added = tally.add(now);
+        }
+        if added == Added::First {
+            self.note(Arc::clone(key) as Arc<dyn Counted>);
+        }
+    }
+
+    /// Takes what a tally has, of a day that is over, to be written with the rest.
+    fn put_aside(&self, key: Option<KeyId>, end: &Outcome, source: &Source, tally: &Tally) {
+        if let Some(count) = tally.take() {
+            lock(&self.counts).add(key, end, Origin::Source(source), count, &self.stored);
+        }
+    }
+
     fn note(&self, key: Arc<dyn Counted>) {
         let mut used = lock(&self.used);
         if used.keys.len() >= used.sweep_at {
@@ -134,7 +158,10 @@ impl UsageRecorder {
     ) {
         match reason.and_then(|reason| self.malformed.get(reason as usize)) {
             Some(tally) if key.is_none() && origin.is_at_once(&Source::default()) => {
-                tally.add(now);
+                let (end, nowhere) = (Outcome::refused(code, reason), Source::default());
+                while tally.add(now) == Added::Not {
+                    self.put_aside(None, &end, &nowhere, tally);
+                }
             }
             _ => {
                 let end = Outcome::refused(code, reason);
@@ -179,7 +206,12 @@ impl UsageRecorder {
     /// Takes what was counted until `now`.
     pub(super) fn take(&self, now: Timestamp) -> HashMap<Place, Count> {
         let mut counts = self.drain();
-        counts.values_mut().for_each(|count| *count = count.not_after(now));
+        let late = counts.extract_if(|_, count| count.last_at > now.as_millis() || count.first_at > now.as_millis());
+        // That they came later than now was a clock's mistake, and so was the day.
+        for (place, count) in late.collect::<Vec<_>>() {
+            let count = count.not_after(now);
+            merge(&mut counts, Place { day: count.day(), ..place }, count);
+        }
         counts
     }
 
@@ -194,13 +226,15 @@ impl UsageRecorder {
         // A key whose proof was pushed out and found again is there twice: a batch names each count once.
         for key in &used.keys {
             for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
-                merge(&mut places, Place { key: Some(key.key()), end: Outcome::Accepted, source }, count);
+                let (key, end) = (Some(key.key()), Outcome::Accepted);
+                merge(&mut places, Place { key, end, source, day: count.day() }, count);
             }
         }
         for (reason, tally) in MalformedReason::ALL.into_iter().zip(&self.malformed) {
             if let Some(count) = tally.take() {
                 let end = Outcome::Malformed(reason);
-                merge(&mut places, Place { key: None, end, source: Source::default() }, count);
+                let source = Source::default();
+                merge(&mut places, Place { key: None, end, source, day: count.day() }, count);
             }
         }
         places

@@ -112,6 +112,7 @@ fn a_flood_of_distinct_refusals_stays_bounded() {
         key: None,
         end: Outcome::Refused(RefusalCode::InvalidKey),
         source: Source::other_of(&Label::default()),
+        day: 0,
     };
     assert_eq!(lock(&recorder.counts).places()[&other].count, 50);
 }
@@ -164,4 +165,66 @@ fn who_is_turned_away_from_a_source_that_was_forgotten_is_counted_under_its_labe
     let rows = flushed(&recorder);
     assert_eq!((rows[0].outcome.as_str(), Source::from(&rows[0]).to_string()), ("wrong_team", "intake/other".into()));
     assert_eq!(recorder.folded(), 1);
+}
+
+/// Midnight of the first day, and the last millisecond before it.
+const MIDNIGHT: i64 = 86_400_000;
+
+#[test]
+fn what_came_on_two_days_is_two_counts() {
+    let (recorder, key, intake) = recorder();
+    for millis in [MIDNIGHT - 2, MIDNIGHT - 1, MIDNIGHT, MIDNIGHT * 3, MIDNIGHT * 3 + 1, MIDNIGHT * 3 + 2] {
+        recorder.success(&key, Origin::Source(&intake), at(millis));
+        recorder.refusal(Some(key.key()), RefusalCode::KeyRevoked, None, Origin::Source(&intake), at(millis));
+        let reason = Some(MalformedReason::Truncated);
+        recorder.refusal(None, RefusalCode::MalformedKey, reason, Origin::Source(&Source::default()), at(millis));
+    }
+    let mut rows: Vec<_> =
+        flushed(&recorder).into_iter().map(|row| (row.outcome, row.first_at, row.last_at, row.count)).collect();
+    rows.sort();
+    let of = |outcome: &str| {
+        let row = |first, last, count| (outcome.to_owned(), first, last, count);
+        [row(MIDNIGHT - 2, MIDNIGHT - 1, 2), row(MIDNIGHT, MIDNIGHT, 1), row(MIDNIGHT * 3, MIDNIGHT * 3 + 2, 3)]
+    };
+    assert_eq!(rows, [of("key_revoked"), of("malformed_key.truncated"), of("success")].concat());
+}
+
+#[test]
+fn days_are_exact_when_threads_count_on_both_sides_of_midnight_while_another_flushes() {
+    let (recorder, usage, source) = recorder();
+    let mut written = std::collections::BTreeMap::<i32, i64>::new();
+    std::thread::scope(|scope| {
+        let count = |thread: i64| {
+            let (recorder, usage, source) = (&recorder, &usage, &source);
+            move || {
+                for number in 0..10_000 {
+                    let day = (number + thread) % 3;
+                    recorder.success(usage, Origin::Source(source), at(day * MIDNIGHT + number));
+                }
+            }
+        };
+        let threads: Vec<_> = (0..3).map(|thread| scope.spawn(count(thread))).collect();
+        let mut flush = || {
+            for row in flushed(&recorder) {
+                assert_eq!(crate::usage::day_of(row.first_at), row.day());
+                *written.entry(row.day()).or_default() += row.count;
+            }
+        };
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            flush();
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        flush();
+    });
+    assert_eq!(written.into_iter().collect::<Vec<_>>(), [(0, 10_000), (1, 10_000), (2, 10_000)]);
+}
+
+#[test]
+fn the_day_of_a_clock_that_was_ahead_is_the_present_one() {
+    let (recorder, key, intake) = recorder();
+    recorder.success(&key, Origin::Source(&intake), at(MIDNIGHT * 50));
+    recorder.success(&key, Origin::Source(&intake), at(MIDNIGHT * 2));
+    let counts = recorder.take(at(MIDNIGHT * 2 + 7));
+    let counts: Vec<_> = counts.into_iter().map(|(place, count)| (place.day, count)).collect();
+    assert_eq!(counts, [(2, Count { count: 2, first_at: MIDNIGHT * 2, last_at: MIDNIGHT * 2 + 7 })]);
 }

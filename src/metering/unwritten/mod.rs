@@ -165,7 +165,7 @@ impl Unwritten {
     }
 }
 
-fn row((Place { key, end, source }, count): (Place, Count)) -> UsageRow {
+fn row((Place { key, end, source, .. }, count): (Place, Count)) -> UsageRow {
     UsageRow {
         key: key.map(|key| key.as_str().to_owned()),
         outcome: end.word().into_owned(),
