@@ -16,7 +16,7 @@ use tower_api_keys::{
         Head, IdempotentRequest, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, OwnerRef, Page, Prune,
         Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
     },
-    usage::{UsageBatch, UsageRow, UsageTotals},
+    usage::{UsageBatch, UsageDayRow, UsageRow, UsageTotals},
 };
 use tower_api_keys_conformance::{check_key_store, check_reader, check_store};
 
@@ -50,6 +50,8 @@ struct Tables {
     last_event: i64,
     /// By key, outcome, label, client and network.
     usage: BTreeMap<(Option<String>, [String; 4]), UsageRow>,
+    /// By key and day.
+    days: BTreeMap<(String, i32), UsageDayRow>,
     writers: BTreeMap<[u8; 16], i64>,
     meta: BTreeMap<String, Vec<u8>>,
     notes: BTreeMap<String, Vec<u8>>,
@@ -193,7 +195,10 @@ impl KeyStore for TableStore {
         tables.done.retain(|_, done| prune.changes_before.is_none_or(|before| done.at >= before));
         let surplus = prune.keep_log_rows.map_or(0, |keep| tables.log.len().saturating_sub(keep as usize));
         tables.log.drain(..surplus);
-        Ok(Pruned { events, attempts, log_rows: surplus as u64, changes: (changes - tables.done.len()) as u64 })
+        let (changes, days) = ((changes - tables.done.len()) as u64, tables.days.len());
+        tables.days.retain(|(_, day), _| prune.days_before.is_none_or(|before| *day >= before));
+        let days = (days - tables.days.len()) as u64;
+        Ok(Pruned { events, attempts, log_rows: surplus as u64, changes, days })
     }
 }
 
@@ -204,6 +209,11 @@ impl Ledger for TableStore {
             return Ok(());
         }
         tables.writers.insert(batch.writer, batch.sequence);
+        for row in batch.days() {
+            let day = (row.key.clone(), row.day);
+            let sum = tables.days.entry(day).or_insert_with(|| UsageDayRow { accepted: 0, refused: 0, ..row.clone() });
+            (sum.accepted, sum.refused) = (sum.accepted + row.accepted, sum.refused + row.refused);
+        }
         for row in &batch.rows {
             let source = [&row.outcome, &row.label, &row.client, &row.network].map(String::clone);
             let place = (row.key.clone(), source);
@@ -220,6 +230,13 @@ impl Ledger for TableStore {
             UsageScope::NoKey => row.key.is_none(),
         };
         Ok(self.0.lock().await.usage.values().filter(wanted).cloned().collect())
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        let wanted = |row: &&UsageDayRow| {
+            (from..from.saturating_add(400)).contains(&row.day) && keys.iter().any(|key| row.key == key.as_str())
+        };
+        Ok(self.0.lock().await.days.values().filter(wanted).cloned().collect())
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -500,6 +500,16 @@ create table "api_keys".api_key_usage (
     primary key (key_id, outcome, label, client, network)
 ) with (fillfactor = 70);
 
+-- In UTC. Refusals that name no key have no days.
+create table "api_keys".api_key_usage_days (
+    key_id text collate "C" not null,
+    day date not null check (day between '1970-01-01' and '9999-12-31'),
+    accepted bigint not null,
+    refused bigint not null,
+    primary key (key_id, day)
+) with (fillfactor = 70);
+create index api_key_usage_days_by_day on "api_keys".api_key_usage_days (day);
+
 create table "api_keys".api_key_usage_writers (
     writer bytea not null primary key,
     sequence bigint not null

@@ -228,6 +228,16 @@ create table api_key_usage (
     primary key (key_id, outcome, label, client, network)
 ) strict, without rowid;
 
+-- A day is in days since 1970-01-01, in UTC. Refusals that name no key have none.
+create table api_key_usage_days (
+    key_id text not null,
+    day integer not null,
+    accepted integer not null,
+    refused integer not null,
+    primary key (key_id, day)
+) strict, without rowid;
+create index api_key_usage_days_by_day on api_key_usage_days (day);
+
 create table api_key_usage_writers (
     writer blob not null primary key,
     sequence integer not null

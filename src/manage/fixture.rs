@@ -22,7 +22,7 @@ use crate::{
         KeyQuery, KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page,
         Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 pub(super) const START: &str = "2026-03-01T12:00:00Z";
@@ -149,6 +149,10 @@ impl Ledger for Faulty {
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.usage(of).await
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        self.inner.usage_days(keys, from).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     time::Timestamp,
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// A store chosen at run time: from a configuration file, say. Cheap to clone; each call that waits costs one allocation.
@@ -111,6 +111,7 @@ erased! {
     ErasedLedger: ErasedStore for Ledger;
     record_usage(batch: &UsageBatch as &'a UsageBatch) -> ();
     usage(of: &UsageScope as &'a UsageScope) -> Vec<UsageRow>;
+    usage_days(keys: &[KeyId] as &'a [KeyId], from: i32 as i32) -> Vec<UsageDayRow>;
     append_events(events: &[EventRow] as &'a [EventRow]) -> ();
     events(query: &EventQuery as &'a EventQuery) -> Page<EventRow>;
     trail(attempts: bool as bool, before: Timestamp as Timestamp) -> Trail;

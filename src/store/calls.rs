@@ -16,7 +16,7 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     time::Timestamp,
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// A store each of whose calls ends: one that panics or takes too long is an error. The rest of the crate calls stores
@@ -96,6 +96,7 @@ calls! {
     Ledger;
     guarded_change record_usage(batch: &UsageBatch) -> ();
     guarded usage(of: &UsageScope) -> Vec<UsageRow>;
+    guarded usage_days(keys: &[KeyId], from: i32) -> Vec<UsageDayRow>;
     guarded_change append_events(events: &[EventRow]) -> ();
     guarded events(query: &EventQuery) -> Page<EventRow>;
     guarded trail(attempts: bool, before: Timestamp) -> Trail;

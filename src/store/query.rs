@@ -264,6 +264,8 @@ pub struct Prune {
     pub keep_log_rows: Option<u32>,
     /// Results and idempotency keys of changes before this time; such a change would be applied again.
     pub changes_before: Option<Timestamp>,
+    /// Counts of use by day, of days before this one: days since 1970-01-01 in UTC. Those over all time stay.
+    pub days_before: Option<i32>,
 }
 
 /// How long the audit trail is, and what of it is old: its entries of the access log, or all other events.
@@ -301,4 +303,6 @@ pub struct Pruned {
     pub log_rows: u64,
     /// Results of changes.
     pub changes: u64,
+    /// Counts of use by day: one for each key and day.
+    pub days: u64,
 }

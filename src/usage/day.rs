@@ -5,6 +5,9 @@ use super::{UsageBatch, UsageRow};
 /// A UTC day has none more and none less: there are no leap seconds in times since 1970.
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
+/// The most days that one call reads, and the fewest that are kept: a year, and a month beside it.
+pub(crate) const DAYS: i32 = 400;
+
 /// How often a key was used on one day, as stores keep it: sums over outcomes and sources.
 ///
 /// Requests that name no key have no days.

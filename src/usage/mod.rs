@@ -17,7 +17,7 @@ mod row;
 mod source;
 
 pub use day::UsageDayRow;
-pub(crate) use day::{bounds_of, day_of};
+pub(crate) use day::{DAYS, bounds_of, day_of};
 pub use detail::{CallHistory, UsageCount, UsageDetail};
 pub(crate) use detail::{LARGEST_SKEW, is_of_a_wrong_clock};
 pub use meaning::OutcomeSummary;

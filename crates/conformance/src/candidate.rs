@@ -9,7 +9,7 @@ use tower_api_keys::{
         Applied, Change, Changes, Effect, ErasedLedger, ErasedReader, ErasedStore, EventQuery, FoundKey, FoundOwner,
         Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageScope,
     },
-    usage::{UsageBatch, UsageRow, UsageTotals},
+    usage::{UsageBatch, UsageDayRow, UsageRow, UsageTotals},
 };
 
 use crate::{
@@ -148,6 +148,10 @@ impl<S: ErasedLedger + ?Sized> Candidate<'_, S> {
     /// What counts there are.
     pub(super) async fn counts(&self, of: &UsageScope) -> Result<Vec<UsageRow>, Unmet> {
         self.subject.usage(of).await.map_err(|error| Unmet::call("usage", &error))
+    }
+
+    pub(super) async fn days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, Unmet> {
+        self.subject.usage_days(keys, from).await.map_err(|error| Unmet::call("usage_days", &error))
     }
 
     pub(super) async fn append(&self, events: &[EventRow]) -> Result<(), Unmet> {

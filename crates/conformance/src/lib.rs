@@ -31,7 +31,7 @@
 //! - A database that may hold other data and may have been checked before: each clause works in organizations of its own
 //!   with random names. Nothing else may write to the database meanwhile.
 //! - It leaves some thousand keys, events and counts in those organizations, and forgets what a real database does not
-//!   have, events and results of changes from the first second of 1970, and what it can spare, rows of the change log:
+//!   have, events, results of changes and counts from the first day of 1970, and what it can spare, rows of the change log:
 //!   readers start anew then.
 //! - It can show what a store does, not what it does in a crash or in another thread. Kill the process that writes to a
 //!   store of files, and look at what is left.
@@ -64,6 +64,7 @@ mod scene;
 mod table;
 mod unmet;
 mod usage;
+mod usage_days;
 mod write;
 
 use std::future::Future;

@@ -7,7 +7,7 @@ use tower_api_keys::{
         Conflict, KeyUpdate, MetaRow, OwnerChange, OwnerRef, OwnerRow, Place, PortableStore, Rows, StoreError,
         StoreErrorKind, Tombstone, Write,
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 use crate::{
@@ -258,6 +258,7 @@ fn before(rows: &Rows) -> Result<Place, Unmet> {
         Place::Usage(usage) => Place::Usage(
             usage.map(|[key, outcome, ..]| [key, shorter(&outcome), String::new(), String::new(), String::new()]),
         ),
+        Place::UsageDays(day) => Place::UsageDays(day.map(|(key, day)| (key, day - 1))),
         Place::Events(sequence) => Place::Events(sequence.map(|sequence| sequence - 1)),
         other => return Err(Unmet::failed(format!("the kit has no rows at {other}"))),
     })
@@ -271,6 +272,7 @@ pub(super) fn singles(rows: &Rows) -> Vec<Rows> {
         Rows::Keys(rows) => rows.iter().map(|row| Rows::Keys(vec![row.clone()])).collect(),
         Rows::Tombstones(rows) => rows.iter().map(|row| Rows::Tombstones(vec![row.clone()])).collect(),
         Rows::Usage(rows) => rows.iter().map(|row| Rows::Usage(vec![row.clone()])).collect(),
+        Rows::UsageDays(rows) => rows.iter().map(|row| Rows::UsageDays(vec![row.clone()])).collect(),
         Rows::Events(rows) => rows.iter().map(|row| Rows::Events(vec![row.clone()])).collect(),
         // The kit makes no others.
         _ => Vec::new(),
@@ -288,6 +290,7 @@ pub(super) fn joined(parts: &[Rows]) -> Rows {
             (Rows::Keys(rows), Rows::Keys(more)) => rows.extend(more),
             (Rows::Tombstones(rows), Rows::Tombstones(more)) => rows.extend(more),
             (Rows::Usage(rows), Rows::Usage(more)) => rows.extend(more),
+            (Rows::UsageDays(rows), Rows::UsageDays(more)) => rows.extend(more),
             (Rows::Events(rows), Rows::Events(more)) => rows.extend(more),
             // The kit joins rows of one table only.
             _ => {}
@@ -331,6 +334,10 @@ pub(super) fn others(row: &Rows) -> Vec<Rows> {
             let columns: [fn(&mut UsageRow); 3] =
                 [|row| row.count -= 1, |row| row.first_at += 1, |row| row.last_at += 1];
             changed(rows, &columns).map(Rows::Usage).collect()
+        }
+        Rows::UsageDays(rows) => {
+            let columns: [fn(&mut UsageDayRow); 2] = [|row| row.accepted += 1, |row| row.refused += 1];
+            changed(rows, &columns).map(Rows::UsageDays).collect()
         }
         Rows::Events(rows) => changed(rows, &EVENT_COLUMNS).map(Rows::Events).collect(),
         // The kit makes no others.

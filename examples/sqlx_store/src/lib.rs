@@ -24,7 +24,7 @@ use tower_api_keys::{
         Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
         ListedKey, OwnerRef, Page, PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// Keys in the schema `keys` of a database. Cheap to clone.
@@ -191,6 +191,7 @@ impl KeyStore for SqlxStore {
         const LOG: &str =
             "delete from keys.api_key_log where position <= (select position from keys.api_key_head) - $1";
         const CHANGES: &str = "delete from keys.api_key_changes where at < $1";
+        const DAYS: &str = "delete from keys.api_key_usage_days where day < date '1970-01-01' + $1";
         let mut pruned = Pruned::default();
         let events = [
             (false, prune.events_before, prune.most_events, &mut pruned.events),
@@ -209,6 +210,10 @@ impl KeyStore for SqlxStore {
         if let Some(before) = prune.changes_before {
             let query = sqlx::query(CHANGES).bind(Time(before.as_millis()));
             pruned.changes = query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
+        }
+        if let Some(before) = prune.days_before {
+            let query = sqlx::query(DAYS).bind(before);
+            pruned.days = query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
         }
         Ok(pruned)
     }
@@ -232,6 +237,10 @@ impl Ledger for SqlxStore {
 
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         Ok(usage::read(&self.pool, of).await?)
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        Ok(usage::days(&self.pool, keys, from).await?)
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {

@@ -6,7 +6,7 @@ use tower_api_keys::{
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
     store::{FoundKey, ListedKey},
-    usage::{UsageRow, UsageTotals},
+    usage::{UsageDayRow, UsageRow, UsageTotals},
 };
 
 use crate::{failure::Failure, time::Time};
@@ -95,6 +95,15 @@ pub(crate) fn listed_key(row: &PgRow) -> Result<ListedKey, Failure> {
         usage,
         successor: row.try_get("successor")?,
         predecessor_is_live: row.try_get("predecessor_is_live")?,
+    })
+}
+
+pub(crate) fn usage_day(row: &PgRow) -> Result<UsageDayRow, Failure> {
+    Ok(UsageDayRow {
+        key: row.try_get("key_id")?,
+        day: row.try_get("day")?,
+        accepted: row.try_get("accepted")?,
+        refused: row.try_get("refused")?,
     })
 }
 

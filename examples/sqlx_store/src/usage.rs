@@ -1,7 +1,8 @@
 use sqlx::PgPool;
 use tower_api_keys::{
+    key::KeyId,
     store::UsageScope,
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 use crate::{failure::Failure, rows, time::Time};
@@ -13,6 +14,13 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
             insert into keys.api_key_usage_writers as w (writer, sequence) values ($1, $2) \
             on conflict (writer) do update set sequence = excluded.sequence where excluded.sequence > w.sequence \
             returning 1\
+        ), days as (\
+            insert into keys.api_key_usage_days as d (key_id, day, accepted, refused) \
+            select key_id, date '1970-01-01' + day, accepted, refused \
+            from unnest($11::text[], $12::int[], $13::bigint[], $14::bigint[]) as b (key_id, day, accepted, refused) \
+            where exists (select 1 from next) order by key_id, day \
+            on conflict (key_id, day) do update set accepted = d.accepted + excluded.accepted, \
+                refused = d.refused + excluded.refused\
         ) \
         insert into keys.api_key_usage as u (key_id, outcome, label, client, network, count, first_at, last_at) \
         select key_id, outcome, label, client, network, sum(count)::bigint, min(first_at), max(last_at) \
@@ -25,6 +33,7 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
             first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
     let text = |of: fn(&UsageRow) -> &str| batch.rows.iter().map(of).collect::<Vec<_>>();
     let number = |of: fn(&UsageRow) -> i64| batch.rows.iter().map(of).collect::<Vec<_>>();
+    let days = batch.days();
     sqlx::query(SQL)
         .bind(&batch.writer[..])
         .bind(batch.sequence)
@@ -36,6 +45,10 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
         .bind(number(|row| row.count))
         .bind(number(|row| row.first_at).into_iter().map(Time).collect::<Vec<_>>())
         .bind(number(|row| row.last_at).into_iter().map(Time).collect::<Vec<_>>())
+        .bind(days.iter().map(|row| row.key.as_str()).collect::<Vec<_>>())
+        .bind(days.iter().map(|row| row.day).collect::<Vec<_>>())
+        .bind(days.iter().map(|row| row.accepted).collect::<Vec<_>>())
+        .bind(days.iter().map(|row| row.refused).collect::<Vec<_>>())
         .execute(pool)
         .await?;
     Ok(())
@@ -49,4 +62,11 @@ pub(crate) async fn read(pool: &PgPool, of: &UsageScope) -> Result<Vec<UsageRow>
         UsageScope::NoKey => vec![""],
     };
     sqlx::query(SQL).bind(keys).fetch_all(pool).await?.iter().map(rows::usage).collect()
+}
+
+pub(crate) async fn days(pool: &PgPool, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, Failure> {
+    const SQL: &str = "select key_id, day - date '1970-01-01' as day, accepted, refused from keys.api_key_usage_days \
+        where key_id = any($1) and day - date '1970-01-01' between $2 and $2::bigint + 399 order by key_id, day";
+    let keys: Vec<&str> = keys.iter().map(KeyId::as_str).collect();
+    sqlx::query(SQL).bind(keys).bind(from).fetch_all(pool).await?.iter().map(rows::usage_day).collect()
 }

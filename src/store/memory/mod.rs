@@ -17,7 +17,7 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     time::Timestamp,
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// Keys in the memory of the process, gone when it ends: for tests, demonstrations and the contract's plain reading.
@@ -118,6 +118,10 @@ impl Ledger for MemoryStore {
 
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         Ok(self.tables().usage(of))
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        Ok(self.tables().usage_days(keys, from))
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

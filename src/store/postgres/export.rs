@@ -1,6 +1,7 @@
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
+    day::Day,
     event_rows::event_row,
     failure::Failure,
     key_rows::{column, key_row, status, time},
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::{
     store::{Exported, MetaRow, OwnerRow, Place, Rows, Tombstone},
-    usage::UsageRow,
+    usage::{UsageDayRow, UsageRow},
 };
 
 pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Place, limit: u16) -> Result<Exported, Failure> {
@@ -37,6 +38,11 @@ pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Place, limit: 
                 after.as_ref().map_or([""; 5], |after| after.each_ref().map(|word| &**word));
             let params: [&(dyn ToSql + Sync); 7] = [&key, &outcome, &label, &client, &network, &after.is_none(), &most];
             Rows::Usage(read(sessions, &sql.export_usage, &params, usage_row).await?)
+        }
+        Place::UsageDays(after) => {
+            let (key, day) = after.as_ref().map_or(("", Day(i32::MIN)), |(key, day)| (key, Day(*day)));
+            let params: [&(dyn ToSql + Sync); 4] = [&key, &day, &after.is_none(), &most];
+            Rows::UsageDays(read(sessions, &sql.export_usage_days, &params, day_row).await?)
         }
         Place::Events(after) => {
             let params: [&(dyn ToSql + Sync); 3] = [&after.unwrap_or(i64::MIN), &after.is_none(), &most];
@@ -96,4 +102,9 @@ pub(super) fn usage_row(row: &Row) -> Result<UsageRow, Failure> {
         first_at: time(row, 6)?,
         last_at: time(row, 7)?,
     })
+}
+
+pub(super) fn day_row(row: &Row) -> Result<UsageDayRow, Failure> {
+    let Day(day) = column(row, 1)?;
+    Ok(UsageDayRow { key: column(row, 0)?, day, accepted: column(row, 2)?, refused: column(row, 3)? })
 }

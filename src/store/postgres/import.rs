@@ -1,6 +1,7 @@
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
+    day::Day,
     failure::Failure,
     key_rows::{column, key_parameters},
     session::Session,
@@ -11,7 +12,7 @@ use crate::{
     audit::EventRow,
     record::KeyRow,
     store::{MetaRow, OwnerRow, Place, Rows, Tombstone},
-    usage::UsageRow,
+    usage::{UsageDayRow, UsageRow},
 };
 
 /// In a transaction that holds the lock which orders the log, so that events are numbered by nobody else meanwhile.
@@ -22,6 +23,7 @@ pub(super) async fn import(session: &Session<'_>, sql: &Sql, rows: &Rows) -> Res
         Rows::Keys(rows) => import_keys(session, sql, rows).await,
         Rows::Tombstones(rows) => import_tombstones(session, sql, rows).await,
         Rows::Usage(rows) => import_usage(session, sql, rows).await,
+        Rows::UsageDays(rows) => import_usage_days(session, sql, rows).await,
         Rows::Events(rows) => import_events(session, sql, rows).await,
     }
 }
@@ -105,6 +107,20 @@ async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Re
         Ok(Place::Usage(Some(place)))
     };
     insert(session, &sql.import_usage, &sql.differing_usage, &columns, rows.len(), place).await
+}
+
+async fn import_usage_days(session: &Session<'_>, sql: &Sql, rows: &[UsageDayRow]) -> Result<u64, Failure> {
+    let columns: [&(dyn ToSql + Sync); 4] = [
+        &all(rows, |row| &row.key),
+        &all(rows, |row| Day(row.day)),
+        &all(rows, |row| row.accepted),
+        &all(rows, |row| row.refused),
+    ];
+    let place = |row: &Row| {
+        let (key, Day(day)) = (column(row, 0)?, column(row, 1)?);
+        Ok(Place::UsageDays(Some((key, day))))
+    };
+    insert(session, &sql.import_usage_days, &sql.differing_usage_days, &columns, rows.len(), place).await
 }
 
 async fn import_events(session: &Session<'_>, sql: &Sql, rows: &[EventRow]) -> Result<u64, Failure> {

@@ -14,7 +14,7 @@ use super::{
     session::transact,
     store::{Inner, PostgresStore},
     upkeep::{prune, put_meta_if_absent, replace_note, trail},
-    usage_rows::{record_usage, usage},
+    usage_rows::{record_usage, usage, usage_days},
 };
 use crate::{
     audit::EventRow,
@@ -25,7 +25,7 @@ use crate::{
         ListedKey, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 impl KeyReader for PostgresStore {
@@ -98,6 +98,10 @@ impl Ledger for PostgresStore {
 
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         Ok(usage(&self.0.sessions, &self.0.sql, of).await?)
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        Ok(usage_days(&self.0.sessions, &self.0.sql, keys, from).await?)
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@ mod apply;
 mod blockers;
 mod connect;
 mod connect_error;
+mod day;
 mod event_rows;
 mod export;
 mod exposure;

@@ -93,6 +93,12 @@ macro_rules! usage_columns {
     };
 }
 
+macro_rules! usage_day_columns {
+    () => {
+        "key_id, day, accepted, refused"
+    };
+}
+
 macro_rules! event_columns {
     () => {
         "sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience"
@@ -103,6 +109,7 @@ pub(super) const PLACE_BY_TEXT: &[Type] = &[Type::TEXT, Type::BOOL, Type::INT8];
 pub(super) const PLACE_BY_WORDS: &[Type] = &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BOOL, Type::INT8];
 pub(super) const PLACE_OF_USAGE: &[Type] =
     &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::BOOL, Type::INT8];
+pub(super) const PLACE_BY_DAY: &[Type] = &[Type::TEXT, Type::DATE, Type::BOOL, Type::INT8];
 pub(super) const PLACE_BY_NUMBER: &[Type] = &[Type::INT8, Type::BOOL, Type::INT8];
 pub(super) const META: &[Type] = &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY];
 pub(super) const OWNERS: &[Type] = &[
@@ -125,6 +132,7 @@ pub(super) const USAGE: &[Type] = &[
     Type::TIMESTAMPTZ_ARRAY,
     Type::TIMESTAMPTZ_ARRAY,
 ];
+pub(super) const USAGE_DAYS: &[Type] = &[Type::TEXT_ARRAY, Type::DATE_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY];
 pub(super) const EVENTS: &[Type] = &[
     Type::INT8_ARRAY,
     Type::TEXT_ARRAY,
@@ -148,6 +156,8 @@ pub(super) const EXPORT_TOMBSTONES: &str =
     rows_after!(api_key_tombstones (tombstone_columns!()) by "id": "$1", "$2", "$3");
 pub(super) const EXPORT_USAGE: &str = rows_after!(api_key_usage (usage_columns!()) by "key_id, outcome, label, client, network":
     "$1, $2, $3, $4, $5", "$6", "$7");
+pub(super) const EXPORT_USAGE_DAYS: &str =
+    rows_after!(api_key_usage_days (usage_day_columns!()) by "key_id, day": "$1, $2", "$3", "$4");
 pub(super) const EXPORT_EVENTS: &str = rows_after!(api_key_events (event_columns!()) by "sequence": "$1", "$2", "$3");
 pub(super) const IMPORT_META: &str = import!(api_key_meta(meta_columns!()));
 pub(super) const DIFFERING_META: &str = differing!(api_key_meta (meta_columns!()) by "name": "pg_catalog.unnest($1)");
@@ -162,6 +172,10 @@ pub(super) const IMPORT_USAGE: &str = import!(api_key_usage(usage_columns!()));
 pub(super) const DIFFERING_USAGE: &str = differing!(
     api_key_usage (usage_columns!()) by "key_id, outcome, label, client, network":
     "unnest($1, $2, $3, $4, $5)"
+);
+pub(super) const IMPORT_USAGE_DAYS: &str = import!(api_key_usage_days(usage_day_columns!()));
+pub(super) const DIFFERING_USAGE_DAYS: &str = differing!(
+    api_key_usage_days (usage_day_columns!()) by "key_id, day": "unnest($1, $2)"
 );
 pub(super) const IMPORT_EVENTS: &str = import!(
     api_key_events (event_columns!()) "overriding system value "

@@ -1,6 +1,7 @@
 use tokio_postgres::types::ToSql;
 
 use super::{
+    day::Day,
     failure::Failure,
     key_rows::{column, time},
     session::Sessions,
@@ -64,6 +65,7 @@ pub(super) async fn prune(sessions: &Sessions, sql: &Sql, prune: &Prune) -> Resu
         attempts: delete_events(sessions, &sql.prune_attempts, prune.attempts_before, prune.most_attempts).await?,
         log_rows: delete(sessions, &sql.prune_log, log_rows).await?,
         changes: delete(sessions, &sql.prune_changes, changes).await?,
+        days: delete(sessions, &sql.prune_days, prune.days_before.map(Day)).await?,
     })
 }
 

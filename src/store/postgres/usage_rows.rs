@@ -1,8 +1,15 @@
-use super::{export::usage_row, failure::Failure, session::Sessions, sql::Sql, time::IsTime};
+use super::{
+    day::Day,
+    export::{day_row, usage_row},
+    failure::Failure,
+    session::Sessions,
+    sql::Sql,
+    time::IsTime,
+};
 use crate::{
     key::KeyId,
     store::UsageScope,
-    usage::{UsageBatch, UsageRow},
+    usage::{DAYS, UsageBatch, UsageDayRow, UsageRow},
 };
 
 pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBatch) -> Result<(), Failure> {
@@ -12,6 +19,7 @@ pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBa
     }
     let text = |of: fn(&UsageRow) -> &str| batch.rows.iter().map(of).collect::<Vec<_>>();
     let number = |of: fn(&UsageRow) -> i64| batch.rows.iter().map(of).collect::<Vec<_>>();
+    let days = batch.days();
     sessions
         .execute(
             &sql.record_usage,
@@ -26,6 +34,10 @@ pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBa
                 &number(|row| row.count),
                 &number(|row| row.first_at).into_iter().map(IsTime::written).collect::<Vec<_>>(),
                 &number(|row| row.last_at).into_iter().map(IsTime::written).collect::<Vec<_>>(),
+                &days.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(),
+                &days.iter().map(|row| Day(row.day)).collect::<Vec<_>>(),
+                &days.iter().map(|row| row.accepted).collect::<Vec<_>>(),
+                &days.iter().map(|row| row.refused).collect::<Vec<_>>(),
             ],
         )
         .await?;
@@ -38,4 +50,15 @@ pub(super) async fn usage(sessions: &Sessions, sql: &Sql, of: &UsageScope) -> Re
         UsageScope::NoKey => vec![""],
     };
     sessions.rows(&sql.usage, &[&keys]).await?.iter().map(usage_row).collect()
+}
+
+pub(super) async fn usage_days(
+    sessions: &Sessions,
+    sql: &Sql,
+    keys: &[KeyId],
+    from: i32,
+) -> Result<Vec<UsageDayRow>, Failure> {
+    let keys: Vec<&str> = keys.iter().map(KeyId::as_str).collect();
+    let (from, until) = (Day(from), Day(from.saturating_add(DAYS)));
+    sessions.rows(&sql.usage_days, &[&keys, &from, &until]).await?.iter().map(day_row).collect()
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     record::with_key_columns,
     store::{Exported, MetaRow, OwnerRow, Place, Rows, Tombstone},
-    usage::UsageRow,
+    usage::{UsageDayRow, UsageRow},
 };
 
 /// Rows of a table from a place on, in the order of its primary key. Nothing but `>=` makes SQLite begin at the place:
@@ -59,6 +59,8 @@ pub(super) const USAGE: &str = rows_after!(
     "?6",
     "?7"
 );
+pub(super) const USAGE_DAYS: &str =
+    rows_after!("key_id, day, accepted, refused", "api_key_usage_days", "key_id, day", "?1, ?2", "?3", "?4");
 pub(super) const EVENTS: &str = rows_after!(
     "sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience",
     "api_key_events",
@@ -92,6 +94,10 @@ pub(super) fn export(connection: &Connection, from: &Place, limit: u16) -> Resul
                 after.as_ref().map_or([""; 5], |after| after.each_ref().map(|word| &**word));
             let place = params![key, outcome, label, client, network, after.is_none(), most];
             Rows::Usage(read(connection, USAGE, place, usage_row)?)
+        }
+        Place::UsageDays(after) => {
+            let (key, day) = after.as_ref().map_or(("", i32::MIN), |(key, day)| (key, *day));
+            Rows::UsageDays(read(connection, USAGE_DAYS, params![key, day, after.is_none(), most], day_row)?)
         }
         Place::Events(after) => {
             let place = params![after.unwrap_or(i64::MIN), after.is_none(), most];
@@ -150,4 +156,8 @@ pub(super) fn usage_row(row: &Row<'_>) -> Result<UsageRow, rusqlite::Error> {
         first_at: row.get(6)?,
         last_at: row.get(7)?,
     })
+}
+
+pub(super) fn day_row(row: &Row<'_>) -> Result<UsageDayRow, rusqlite::Error> {
+    Ok(UsageDayRow { key: row.get(0)?, day: row.get(1)?, accepted: row.get(2)?, refused: row.get(3)? })
 }

@@ -2,7 +2,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
 
 use super::{
     event_rows::event_row,
-    export::{meta_row, owner_row, tombstone, usage_row},
+    export::{day_row, meta_row, owner_row, tombstone, usage_row},
     failure::Failure,
     key_rows::{self, key_columns, key_row},
     transaction::{begin, commit},
@@ -31,6 +31,10 @@ const USAGE: &str = "\
 const INSERT_USAGE: &str = "\
     insert into api_key_usage (key_id, outcome, label, client, network, count, first_at, last_at) \
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const USAGE_DAY: &str = "\
+    select key_id, day, accepted, refused from api_key_usage_days where key_id = ?1 and day = ?2";
+const INSERT_USAGE_DAY: &str = "\
+    insert into api_key_usage_days (key_id, day, accepted, refused) values (?1, ?2, ?3, ?4)";
 const EVENT: &str = "\
     select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
     from api_key_events where sequence = ?1";
@@ -104,6 +108,14 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
                         row.last_at,
                     ];
                     written += insert(&transaction, INSERT_USAGE, columns)?;
+                }
+            }
+        }
+        Rows::UsageDays(rows) => {
+            for row in rows {
+                if is_absent(&transaction, USAGE_DAY, params![row.key, row.day], day_row, row)? {
+                    let columns = params![row.key, row.day, row.accepted, row.refused];
+                    written += insert(&transaction, INSERT_USAGE_DAY, columns)?;
                 }
             }
         }

@@ -63,7 +63,7 @@ fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
 
 const FOREIGN_TABLE: &str = "\
     select name from sqlite_master where name in ('api_keys', 'api_key_owners', 'api_key_head', 'api_key_log', \
-    'api_key_changes', 'api_key_events', 'api_key_usage', 'api_key_usage_writers', 'api_key_meta', 'api_key_notes', \
+    'api_key_changes', 'api_key_events', 'api_key_usage', 'api_key_usage_days', 'api_key_usage_writers', 'api_key_meta', 'api_key_notes', \
     'api_key_schema', 'api_key_file_mark', 'api_key_log_mark', 'api_key_tombstones', 'api_keys_readable')";
 
 /// A table of a name that the first migration is about to take.

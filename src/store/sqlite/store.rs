@@ -19,7 +19,7 @@ use super::{
     owner_rows::find_owner,
     parts::Parts,
     upkeep::{prune, put_meta_if_absent, replace_note, trail},
-    usage_rows::{record_usage, usage},
+    usage_rows::{record_usage, usage, usage_days},
 };
 use crate::{
     audit::EventRow,
@@ -29,7 +29,7 @@ use crate::{
         ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// How long opening waits for each lock: a migration of another process may take a while.
@@ -224,6 +224,11 @@ impl Ledger for SqliteStore {
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         let of = of.clone();
         self.inner.lister.read(move |connection| usage(connection, &of)).await
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        let keys = keys.to_vec();
+        self.inner.lister.read(move |connection| usage_days(connection, &keys, from)).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

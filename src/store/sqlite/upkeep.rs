@@ -82,6 +82,10 @@ const PRUNE_LOG: &str = "\
 const PRUNE_CHANGES: &str = "\
     delete from api_key_changes where id in (select id from api_key_changes where at < ?1 limit ?2)";
 
+pub(super) const PRUNE_DAYS: &str = "\
+    delete from api_key_usage_days where (key_id, day) in (\
+        select key_id, day from api_key_usage_days where day < ?1 limit ?2)";
+
 pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned, Failure> {
     let transaction = begin(connection)?;
     let mut pruned = Pruned::default();
@@ -96,6 +100,9 @@ pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned
     }
     if let Some(before) = prune.changes_before {
         pruned.changes = delete(&transaction, PRUNE_CHANGES, before.as_millis(), None)?;
+    }
+    if let Some(before) = prune.days_before {
+        pruned.days = delete(&transaction, PRUNE_DAYS, before.into(), None)?;
     }
     commit(transaction)?;
     Ok(pruned)

@@ -1,13 +1,14 @@
 use rusqlite::{Connection, params};
 
 use super::{
-    export::usage_row,
+    export::{day_row, usage_row},
     failure::Failure,
     transaction::{begin, commit},
 };
 use crate::{
+    key::KeyId,
     store::UsageScope,
-    usage::{UsageBatch, UsageRow},
+    usage::{DAYS, UsageBatch, UsageDayRow, UsageRow},
 };
 
 const NEXT: &str = "\
@@ -18,6 +19,11 @@ const ADD: &str = "\
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
     on conflict (key_id, outcome, label, client, network) do update set count = count + excluded.count, \
         first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)";
+
+const ADD_DAY: &str = "\
+    insert into api_key_usage_days (key_id, day, accepted, refused) values (?1, ?2, ?3, ?4) \
+    on conflict (key_id, day) do update set accepted = accepted + excluded.accepted, \
+        refused = refused + excluded.refused";
 
 pub(super) fn record_usage(connection: &mut Connection, batch: &UsageBatch) -> Result<(), Failure> {
     // Sequences begin at 1.
@@ -34,6 +40,9 @@ pub(super) fn record_usage(connection: &mut Connection, batch: &UsageBatch) -> R
         let row = params![key, row.outcome, source.0, source.1, source.2, row.count, row.first_at, row.last_at];
         transaction.prepare_cached(ADD)?.execute(row)?;
     }
+    for row in batch.days() {
+        transaction.prepare_cached(ADD_DAY)?.execute(params![row.key, row.day, row.accepted, row.refused])?;
+    }
     commit(transaction)
 }
 
@@ -49,4 +58,14 @@ pub(super) fn usage(connection: &Connection, of: &UsageScope) -> Result<Vec<Usag
     };
     let mut statement = connection.prepare_cached(READ)?;
     Ok(statement.query_map([keys.to_string()], usage_row)?.collect::<Result<_, _>>()?)
+}
+
+pub(super) const READ_DAYS: &str = "\
+    select key_id, day, accepted, refused from api_key_usage_days \
+    where key_id in (select value from json_each(?1)) and day >= ?2 and day < ?3 order by key_id, day";
+
+pub(super) fn usage_days(connection: &Connection, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, Failure> {
+    let mut statement = connection.prepare_cached(READ_DAYS)?;
+    let which = params![serde_json::json!(keys).to_string(), from, i64::from(from) + i64::from(DAYS)];
+    Ok(statement.query_map(which, day_row)?.collect::<Result<_, _>>()?)
 }

@@ -134,6 +134,8 @@ pub struct Copied {
     pub tombstones: u64,
     /// Counts of use.
     pub usage: u64,
+    /// Counts of use by day.
+    pub usage_days: u64,
     /// Events.
     pub events: u64,
     /// How many of all these were written; the others stood already.
@@ -144,7 +146,7 @@ impl Copied {
     /// Rows of all tables together.
     #[must_use]
     pub const fn rows(&self) -> u64 {
-        self.meta + self.owners + self.keys + self.tombstones + self.usage + self.events
+        self.meta + self.owners + self.keys + self.tombstones + self.usage + self.usage_days + self.events
     }
 
     fn add(&mut self, rows: &Rows, written: u64) {
@@ -154,6 +156,7 @@ impl Copied {
             Rows::Keys(_) => &mut self.keys,
             Rows::Tombstones(_) => &mut self.tombstones,
             Rows::Usage(_) => &mut self.usage,
+            Rows::UsageDays(_) => &mut self.usage_days,
             Rows::Events(_) => &mut self.events,
         };
         *count += rows.len() as u64;
@@ -250,6 +253,8 @@ fn stranger(standing: &Rows, expected: &Exported) -> Option<Place> {
         (Rows::Owners(standing), Rows::Owners(expected)) => missing(standing, expected, until),
         (Rows::Keys(standing), Rows::Keys(expected)) => missing(standing, expected, until),
         (Rows::Usage(standing), Rows::Usage(expected)) => missing(standing, expected, until),
+        (Rows::UsageDays(standing), Rows::UsageDays(expected)) => missing(standing, expected, until),
+        (Rows::Tombstones(standing), Rows::Tombstones(expected)) => missing(standing, expected, until),
         (Rows::Events(standing), Rows::Events(expected)) => missing(standing, expected, until),
         (standing, _) => standing.end(),
     }

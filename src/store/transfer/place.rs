@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// assert!(Place::START < place && place < Place::Usage(None));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Place {
     /// Bytes under names, after this name.
@@ -29,6 +29,8 @@ pub enum Place {
     Tombstones(Option<String>),
     /// Counts of use, after this key, empty if none is named, outcome, label, client and network.
     Usage(Option<[String; 5]>),
+    /// Counts of use by day, after this key and day.
+    UsageDays(Option<(String, i32)>),
     /// Events, after this sequence.
     Events(Option<i64>),
 }
@@ -45,7 +47,8 @@ impl Place {
             Self::Owners(_) => Some(Self::Keys(None)),
             Self::Keys(_) => Some(Self::Tombstones(None)),
             Self::Tombstones(_) => Some(Self::Usage(None)),
-            Self::Usage(_) => Some(Self::Events(None)),
+            Self::Usage(_) => Some(Self::UsageDays(None)),
+            Self::UsageDays(_) => Some(Self::Events(None)),
             Self::Events(_) => None,
         }
     }
@@ -93,6 +96,7 @@ mod tests {
             Place::Keys(Some("A".into())),
             Place::Tombstones(Some("A".into())),
             Place::Usage(Some(["A", "success", "in/take", "", "\n"].map(str::to_owned))),
+            Place::UsageDays(Some(("A".into(), i32::MIN))),
             Place::Events(Some(i64::MIN)),
             Place::Events(Some(i64::MAX)),
         ];
@@ -111,6 +115,6 @@ mod tests {
             assert!(place < next);
             (place, tables) = (next, tables + 1);
         }
-        assert_eq!((place, tables), (Place::Events(None), 6));
+        assert_eq!((place, tables), (Place::Events(None), 7));
     }
 }

@@ -2,7 +2,7 @@ use super::place::Place;
 use crate::{
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
-    usage::UsageRow,
+    usage::{UsageDayRow, UsageRow},
 };
 
 /// Rows of one table of a store, as they are.
@@ -28,6 +28,8 @@ pub enum Rows {
     Tombstones(Vec<Tombstone>),
     /// Counts of use, by key, outcome and source.
     Usage(Vec<UsageRow>),
+    /// Counts of use, by key and day.
+    UsageDays(Vec<UsageDayRow>),
     /// Events, with their sequence.
     Events(Vec<EventRow>),
 }
@@ -42,6 +44,7 @@ impl Rows {
             Self::Keys(rows) => rows.len(),
             Self::Tombstones(rows) => rows.len(),
             Self::Usage(rows) => rows.len(),
+            Self::UsageDays(rows) => rows.len(),
             Self::Events(rows) => rows.len(),
         }
     }
@@ -61,6 +64,7 @@ impl Rows {
             Self::Keys(rows) => rows.last().map(Place::from),
             Self::Tombstones(rows) => rows.last().map(Place::from),
             Self::Usage(rows) => rows.last().map(Place::from),
+            Self::UsageDays(rows) => rows.last().map(Place::from),
             Self::Events(rows) => rows.last().map(Place::from),
         }
     }
@@ -73,6 +77,7 @@ impl Rows {
             Self::Keys(_) => Place::Keys(None),
             Self::Tombstones(_) => Place::Tombstones(None),
             Self::Usage(_) => Place::Usage(None),
+            Self::UsageDays(_) => Place::UsageDays(None),
             Self::Events(_) => Place::Events(None),
         }
     }
@@ -201,6 +206,12 @@ impl From<&UsageRow> for Place {
     fn from(row: &UsageRow) -> Self {
         let key = row.key.clone().unwrap_or_default();
         Self::Usage(Some([key, row.outcome.clone(), row.label.clone(), row.client.clone(), row.network.clone()]))
+    }
+}
+
+impl From<&UsageDayRow> for Place {
+    fn from(row: &UsageDayRow) -> Self {
+        Self::UsageDays(Some((row.key.clone(), row.day)))
     }
 }
 

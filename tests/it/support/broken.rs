@@ -14,7 +14,7 @@ use tower_api_keys::{
         KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune,
         Pruned, RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope, Write,
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// What is wrong with a [`BrokenStore`].
@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     CountsAttemptsAsEvents,
     /// A batch of counts that is repeated counts again.
     CountsRepeats,
+    /// All that came with a batch is counted on the day of its last request.
+    CountsOnTheLastDay,
     /// Another organization's keys can be revoked.
     CrossesOrganizations,
     /// Ids are found in any case.
@@ -64,6 +66,8 @@ pub(crate) enum Fault {
     IncludesCreation,
     /// Events until a time include those at it.
     IncludesUntil,
+    /// Old counts by day stay.
+    KeepsOldDays,
     /// Whatever replaces a key is its successor, dead or not.
     KeepsDeadSuccessors,
     /// A key lives for a millisecond too long.
@@ -636,6 +640,11 @@ impl Ledger for BrokenStore {
             rows.reverse();
         }
         Ok(rows)
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        let from = if self.is(Fault::ReadsAllDays) { i32::MIN } else { from };
+        self.sound.usage_days(keys, from).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -19,7 +19,7 @@ use tower_api_keys::{
         KeyReader, KeyStore, Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey,
         StoreError, Trail, UsageScope, Write,
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// What is wrong between the two handles of [`pair`].
@@ -286,6 +286,10 @@ impl Ledger for Handle {
 
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         self.store.usage(of).await
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        self.store.usage_days(keys, from).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

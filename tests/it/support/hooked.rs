@@ -17,7 +17,7 @@ use tower_api_keys::{
         Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
         ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// What happens to a call.
@@ -256,6 +256,10 @@ impl<S: Ledger> Ledger for Hooked<S> {
 
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         hooked!(self, "usage", self.inner.usage(of))
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        hooked!(self, "usage_days", self.inner.usage_days(keys, from))
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use tower_api_keys::{
         KeyStore, Ledger, ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows,
         StoreError, StoreErrorKind, Trail, UsageScope,
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// What is wrong with a [`Faulty`] store.
@@ -190,6 +190,10 @@ impl<S: Ledger> Ledger for Faulty<S> {
 
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         self.store.usage(of).await
+    }
+
+    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
+        self.store.usage_days(keys, from).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {

@@ -3,9 +3,7 @@
 
 use tower_api_keys::store::Ledger;
 
-use crate::{
-    candidate::Candidate, dropped, event, guard, list, owner, prune, race, rehash, repeat, report::Report, usage, write,
-};
+use crate::{candidate::Candidate, dropped, event, guard, list, owner, prune, race, rehash, repeat, report::Report, usage, usage_days, write};
 
 clauses! {
     ledger_clauses, LEDGER, Ledger;
@@ -121,4 +119,13 @@ clauses! {
         "Events whose appending is dropped at any of its waits are all written or none.";
     "S85" owner::an_organization_is_held_like_an_owner
         "An organization is held, lifted and closed like an owner, by itself, and each change has its event.";
+    "S87" usage_days::a_batch_counts_on_its_days
+        "A batch counts on the days of its requests, once: by key and UTC day, accepted and refused apart, from the first \
+         millisecond of a day to its last; requests that name no key have no days.";
+    "S88" usage_days::days_are_read_from_a_day_on
+        "Counts by day are read by the bytes of the key, then by day: 400 days from the given one on, of the keys that are \
+         asked for and of no other, each once.";
+    "S89" usage_days::old_days_are_forgotten
+        "Counts of days before the given one are forgotten, those of it and of later ones stay, and so do all counts by \
+         outcome and source.";
 }

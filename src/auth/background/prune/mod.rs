@@ -20,6 +20,7 @@ use crate::{
     random::random_bytes,
     store::{Calls, KeyStore, Ledger, Prune, Pruned, StoreError},
     time::{Clock, ClockReading, Timestamp},
+    usage::{DAYS, day_of},
 };
 
 /// Rows of the change log that stay: readers that are further behind begin anew after a thousand already.
@@ -53,7 +54,8 @@ pub(crate) struct Keep {
 /// Lets the store forget, once an hour, what nobody asks for any more.
 ///
 /// Audit events are evidence, and a deletion by a clock cannot be taken back: that takes two witnesses of the time, and
-/// has a limit for each day. Rows of the change log and results of changes are none, and go by this node's clock alone.
+/// has a limit for each day. Rows of the change log, results of changes and counts of use by day are none, and go by this
+/// node's clock alone.
 pub(crate) struct Pruner<S> {
     store: Calls<Arc<S>>,
     clock: Arc<dyn Clock>,
@@ -104,8 +106,10 @@ impl<S: Ledger> Pruner<S> {
     /// Whether there may be more to forget.
     async fn prune(&self) -> bool {
         let reading = self.clock.reading();
+        let today = day_of(reading.earliest().as_millis());
         let mut prune = Prune {
             keep_log_rows: Some(LOG_ROWS),
+            days_before: Some(today - DAYS),
             changes_before: Some(reading.earliest().saturating_sub(RESULTS)),
             ..Prune::default()
         };
@@ -116,12 +120,13 @@ impl<S: Ledger> Pruner<S> {
         }
         match self.store.prune(&prune).await {
             Ok(pruned) => {
-                let Pruned { events, attempts, log_rows, changes } = pruned;
+                let Pruned { events, attempts, log_rows, changes, days } = pruned;
                 if events + attempts > 0 {
                     log!(info, events, attempts, "old audit events were deleted, as the settings want");
                 }
-                log!(debug, log_rows, changes, "the key store was pruned");
-                let (more_events, more_rows) = (events.max(attempts) >= PER_TURN, log_rows > 0 || changes > 0);
+                log!(debug, log_rows, changes, days, "the key store was pruned");
+                let more_events = events.max(attempts) >= PER_TURN;
+                let more_rows = log_rows > 0 || changes > 0 || days > 0;
                 self.state().only_rows = more_rows && !more_events;
                 more_events || more_rows
             }

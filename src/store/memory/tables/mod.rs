@@ -2,7 +2,7 @@ mod event_log;
 mod portable;
 mod read;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use event_log::{EventLog, take};
 
@@ -16,7 +16,7 @@ use crate::{
         Pruned, RehashedKey, StoreError, Tombstone, Trail,
     },
     time::Timestamp,
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 /// A reader further behind than 1,000 changes starts anew. The row before those tells that the log is the reader's.
@@ -48,6 +48,8 @@ pub(super) struct Tables {
     requests: HashMap<String, ChangeId>,
     events: EventLog,
     usage: HashMap<Option<String>, Vec<UsageRow>>,
+    /// Accepted and refused, by key and day.
+    days: BTreeMap<(String, i32), (i64, i64)>,
     writers: HashMap<[u8; 16], i64>,
     meta: HashMap<String, Vec<u8>>,
     notes: HashMap<String, Vec<u8>>,
@@ -207,6 +209,10 @@ impl Tables {
             return;
         }
         *last = batch.sequence;
+        for UsageDayRow { key, day, accepted, refused } in batch.days() {
+            let sum = self.days.entry((key, day)).or_default();
+            (sum.0, sum.1) = (sum.0.saturating_add(accepted), sum.1.saturating_add(refused));
+        }
         for row in &batch.rows {
             let rows = self.usage.entry(row.key.clone()).or_default();
             match rows.iter_mut().find(|sum| sum.is_same_count(row)) {
@@ -258,6 +264,11 @@ impl Tables {
             self.changes.retain(|_, done| done.at >= before || !take(&mut left));
             self.requests.retain(|_, id| self.changes.contains_key(id));
             pruned.changes = (count - self.changes.len()) as u64;
+        }
+        if let Some(before) = prune.days_before {
+            let (count, mut left) = (self.days.len(), MOST_PRUNED);
+            self.days.retain(|(_, day), _| *day >= before || !take(&mut left));
+            pruned.days = (count - self.days.len()) as u64;
         }
         pruned
     }

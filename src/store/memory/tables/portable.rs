@@ -6,7 +6,7 @@ use crate::{
     owner::{KeyKind, OrganizationId, Owner, OwnerRef},
     record::{CorruptRow, KeyRow, OwnerStatusRow},
     store::{ChangeId, Exported, MetaRow, ORGANIZATION, OwnerRow, Place, Rows, StoreError, Tombstone},
-    usage::UsageRow,
+    usage::{UsageDayRow, UsageRow},
 };
 
 impl Tables {
@@ -23,6 +23,7 @@ impl Tables {
             Place::Keys(_) => Rows::Keys(first(self.keys.values().cloned(), from, limit)),
             Place::Tombstones(_) => Rows::Tombstones(first(self.tombstones.values().cloned(), from, limit)),
             Place::Usage(_) => Rows::Usage(first(self.usage.values().flatten().cloned(), from, limit)),
+            Place::UsageDays(_) => Rows::UsageDays(first(self.days.iter().map(day_row), from, limit)),
             Place::Events(_) => Rows::Events(first(self.events.all().cloned(), from, limit)),
         };
         Exported::page(rows, limit)
@@ -65,6 +66,17 @@ impl Tables {
                     self.usage.entry(row.key.clone()).or_default().push(UsageRow::clone(row));
                 }
                 absent.len()
+            }
+            Rows::UsageDays(rows) => {
+                let standing = |row: &UsageDayRow| {
+                    let counts = self.days.get(&(row.key.clone(), row.day))?;
+                    Some(*counts == (row.accepted, row.refused))
+                };
+                let absent = absent(rows, Place::from, standing)?;
+                let written = absent.len();
+                let absent = absent.into_iter().map(|row| ((row.key.clone(), row.day), (row.accepted, row.refused)));
+                self.days.extend(absent);
+                written
             }
             Rows::Events(rows) => {
                 let absent =
@@ -137,6 +149,10 @@ fn absent<'a, R: PartialEq>(
         }
     }
     Ok(absent.into_values().collect())
+}
+
+pub(super) fn day_row(((key, day), (accepted, refused)): (&(String, i32), &(i64, i64))) -> UsageDayRow {
+    UsageDayRow { key: key.clone(), day: *day, accepted: *accepted, refused: *refused }
 }
 
 fn owner_row((owner, status): (&OwnerRef, &OwnerStatusRow)) -> OwnerRow {

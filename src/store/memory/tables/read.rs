@@ -1,13 +1,14 @@
 use std::ops::Bound;
 
-use super::Tables;
+use super::{Tables, portable::day_row};
 use crate::{
     audit::EventRow,
+    key::KeyId,
     owner::OwnerRef,
     record::{KeyRow, OwnerStatusRow},
     store::{EventQuery, FoundOwner, KeyQuery, ListedKey, Liveness, Page, UsageScope},
     time::Timestamp,
-    usage::{UsageRow, UsageTotals},
+    usage::{DAYS, UsageDayRow, UsageRow, UsageTotals},
 };
 
 impl Tables {
@@ -73,6 +74,14 @@ impl Tables {
         let mut rows: Vec<UsageRow> = keys.iter().filter_map(|key| self.usage.get(key)).flatten().cloned().collect();
         rows.sort_unstable();
         rows
+    }
+
+    pub(in crate::store::memory) fn usage_days(&self, keys: &[KeyId], from: i32) -> Vec<UsageDayRow> {
+        let mut keys: Vec<&str> = keys.iter().map(KeyId::as_str).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let days = |key: &str| self.days.range((key.to_owned(), from)..(key.to_owned(), from.saturating_add(DAYS)));
+        keys.into_iter().flat_map(days).map(day_row).collect()
     }
 
     pub(in crate::store::memory) fn events(&self, query: &EventQuery) -> Page<EventRow> {

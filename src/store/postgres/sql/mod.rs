@@ -269,11 +269,18 @@ statements! {
     record_usage: &[
         Type::BYTEA, Type::INT8, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
         Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ_ARRAY,
+        Type::TEXT_ARRAY, Type::DATE_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY,
     ], "\
         with next as (\
             insert into {s}.api_key_usage_writers as w (writer, sequence) values ($1, $2) \
             on conflict (writer) do update set sequence = excluded.sequence where excluded.sequence {>} w.sequence \
             returning 1\
+        ), days as (\
+            insert into {s}.api_key_usage_days as d (key_id, day, accepted, refused) \
+            select key_id, day, accepted, refused from unnest($11, $12, $13, $14) as b (key_id, day, accepted, refused) \
+            where exists (select 1 from next) order by key_id, day \
+            on conflict (key_id, day) do update set accepted = d.accepted {+} excluded.accepted, \
+                refused = d.refused {+} excluded.refused\
         ) \
         insert into {s}.api_key_usage as u (key_id, outcome, label, client, network, count, first_at, last_at) \
         select key_id, outcome, label, client, network, pg_catalog.sum(count)::bigint, pg_catalog.min(first_at), pg_catalog.max(last_at) \
@@ -286,6 +293,11 @@ statements! {
         select u.key_id, u.outcome, u.label, u.client, u.network, u.count, u.first_at, u.last_at from (select distinct pg_catalog.unnest($1)) k (id) \
         cross join lateral (select * from {s}.api_key_usage where key_id {=} k.id offset 0) u \
         order by u.key_id, u.outcome, u.label, u.client, u.network";
+    usage_days: &[Type::TEXT_ARRAY, Type::DATE, Type::DATE], "\
+        select d.key_id, d.day, d.accepted, d.refused from (select distinct pg_catalog.unnest($1)) k (id) \
+        cross join lateral (\
+            select * from {s}.api_key_usage_days where key_id {=} k.id and day {>=} $2 and day {<} $3 offset 0\
+        ) d order by d.key_id, d.day";
     meta: &[Type::TEXT], "select value from {s}.api_key_meta where name {=} $1";
     put_meta: &[Type::TEXT, Type::BYTEA],
         "insert into {s}.api_key_meta (name, value) values ($1, $2) on conflict (name) do nothing";
@@ -312,11 +324,16 @@ statements! {
     prune_changes: &[Type::TIMESTAMPTZ], "\
         delete from {s}.api_key_changes where id {=} any \
             (select id from {s}.api_key_changes where at {<} $1 limit 10000)";
+    prune_days: &[Type::DATE], "\
+        delete from {s}.api_key_usage_days d using (\
+            select key_id, day from {s}.api_key_usage_days where day {<} $1 limit 10000) old \
+        where d.key_id {=} old.key_id and d.day {=} old.day";
     // What moves whole tables.
     export_meta: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_META;
     export_owners: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_OWNERS;
     export_keys: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_KEYS;
     export_usage: portable_sql::PLACE_OF_USAGE, portable_sql::EXPORT_USAGE;
+    export_usage_days: portable_sql::PLACE_BY_DAY, portable_sql::EXPORT_USAGE_DAYS;
     export_events: portable_sql::PLACE_BY_NUMBER, portable_sql::EXPORT_EVENTS;
     import_meta: portable_sql::META, portable_sql::IMPORT_META;
     differing_meta: portable_sql::META, portable_sql::DIFFERING_META;
@@ -336,6 +353,8 @@ statements! {
     );
     import_tombstones: portable_sql::TOMBSTONES, portable_sql::IMPORT_TOMBSTONES;
     differing_tombstones: portable_sql::TOMBSTONES, portable_sql::DIFFERING_TOMBSTONES;
+    import_usage_days: portable_sql::USAGE_DAYS, portable_sql::IMPORT_USAGE_DAYS;
+    differing_usage_days: portable_sql::USAGE_DAYS, portable_sql::DIFFERING_USAGE_DAYS;
     import_usage: portable_sql::USAGE, portable_sql::IMPORT_USAGE;
     differing_usage: portable_sql::USAGE, portable_sql::DIFFERING_USAGE;
     import_events: portable_sql::EVENTS, portable_sql::IMPORT_EVENTS;
