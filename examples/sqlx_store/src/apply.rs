@@ -3,13 +3,13 @@ use tower_api_keys::{
     Owner, Timestamp,
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
-    store::{Applied, Change, Conflict, Effect, Guard, KeyUpdate, Write},
+    store::{Applied, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, Write},
 };
 
 use crate::{
     failure::Failure,
-    read::{organization_status, owner_status},
-    rows::split,
+    read::owner_status,
+    rows::{self, split},
     time::Time,
 };
 
@@ -109,15 +109,11 @@ async fn write(transaction: &mut PgTransaction<'_>, write: &Write, at: Timestamp
             }
             state(transaction, organization.as_str(), id.as_str()).await.map(|_| Effect::Unchanged)
         }
-        Write::Organization(organization, step) => {
-            let before = organization_status(&mut **transaction, organization).await?;
-            let (kind, id) = ORGANIZATION;
-            change_status(transaction, (organization.as_str(), kind, id), before, step.applied_to(before, at)?).await
-        }
+        // The kind and the id of an organization's own status.
+        Write::Organization(of, step) => change_status(transaction, (of.as_str(), "organization", ""), *step, at).await,
         Write::Owner(of, step) => {
-            let before = owner_status(&mut **transaction, of).await?.owner;
             let whose = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
-            change_status(transaction, whose, before, step.applied_to(before, at)?).await
+            change_status(transaction, whose, *step, at).await
         }
         _ => Err(Failure::Corrupt("a write of a newer version of the crate".into())),
     }
@@ -187,20 +183,23 @@ async fn update(transaction: &mut PgTransaction<'_>, update: &KeyUpdate) -> Resu
     Ok(Effect::Changed)
 }
 
-/// The kind and the id of an organization's own status are these.
-const ORGANIZATION: (&str, &str) = ("organization", "");
+/// Organization, kind and id of a status.
+type Whose<'a> = (&'a str, &'a str, &'a str);
 
 async fn change_status(
     transaction: &mut PgTransaction<'_>,
-    (organization, kind, id): (&str, &str, &str),
-    before: OwnerStatusRow,
-    after: OwnerStatusRow,
+    whose: Whose<'_>,
+    step: OwnerChange,
+    at: Timestamp,
 ) -> Result<Effect, Failure> {
     const SQL: &str = "\
         insert into keys.api_key_owners (organization, kind, id, suspended_at, plan_suspended_at, closed_at) \
         values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
         set suspended_at = excluded.suspended_at, plan_suspended_at = excluded.plan_suspended_at, \
             closed_at = excluded.closed_at";
+    let (organization, kind, id) = whose;
+    let before = status(transaction, whose).await?;
+    let after = step.applied_to(before, at)?;
     if after == before {
         return Ok(Effect::Unchanged);
     }
@@ -209,6 +208,16 @@ async fn change_status(
     let query = sqlx::query(SQL).bind(organization).bind(kind).bind(id);
     query.bind(suspended_at).bind(plan_suspended_at).bind(closed_at).execute(&mut **transaction).await?;
     Ok(Effect::Changed)
+}
+
+async fn status(
+    transaction: &mut PgTransaction<'_>,
+    (organization, kind, id): Whose<'_>,
+) -> Result<OwnerStatusRow, Failure> {
+    const SQL: &str = "select suspended_at, plan_suspended_at, closed_at from keys.api_key_owners \
+        where organization = $1 and kind = $2 and id = $3";
+    let row = sqlx::query(SQL).bind(organization).bind(kind).bind(id).fetch_optional(&mut **transaction).await?;
+    row.map_or(Ok(OwnerStatusRow::default()), |row| rows::status(&row, ""))
 }
 
 /// Writes events in this order.

@@ -1,9 +1,8 @@
 use sqlx::{PgExecutor, PgPool, Row, postgres::PgRow};
 use tower_api_keys::{
-    OrganizationId, Timestamp,
+    Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     store::{EventQuery, FoundKey, FoundOwner, KeyQuery, ListedKey, Liveness, OwnerRef, Page},
 };
 
@@ -32,16 +31,6 @@ pub(crate) async fn owner_status(database: impl PgExecutor<'_>, of: &OwnerRef) -
         *(if is_organization { &mut found.organization } else { &mut found.owner }) = rows::status(&row, "")?;
     }
     Ok(found)
-}
-
-pub(crate) async fn organization_status(
-    database: impl PgExecutor<'_>,
-    of: &OrganizationId,
-) -> Result<OwnerStatusRow, Failure> {
-    const SQL: &str = "select suspended_at, plan_suspended_at, closed_at from keys.api_key_owners \
-        where organization = $1 and kind = 'organization' and id = ''";
-    let row = sqlx::query(SQL).bind(of.as_str()).fetch_optional(database).await?;
-    row.map_or(Ok(OwnerStatusRow::default()), |row| rows::status(&row, ""))
 }
 
 /// One statement for all queries. A service with many keys has one for each index, as [`PostgresStore`] does.

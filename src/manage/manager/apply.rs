@@ -96,7 +96,7 @@ impl KeyManager {
         Ok(effects)
     }
 
-    /// Whoever was suspended or whose key died before the commit was denied, too.
+    /// An actor who was suspended, or whose key died, before the commit was denied, too.
     fn note_refused(&self, actor: &Actor, change: &Change, events: &[Event], error: &ManageError) {
         let ManageErrorKind::Denied(denial) = error.kind() else { return };
         let subject =
@@ -124,7 +124,7 @@ impl KeyManager {
         (AuditedWrite { write, event: EventRow::from(&event) }, event)
     }
 
-    /// Whoever acts must be neither suspended nor closed, and if it is a key, live.
+    /// The actor must be neither suspended nor closed, and if it is a key, live.
     fn guards_of(&self, actor: &Actor) -> impl Iterator<Item = (Guard, Unmet)> {
         let key = actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::Actor(DenialReason::ActorKeyDead)));
         let owner = actor

@@ -117,8 +117,8 @@ clauses! {
         "A batch of counts that is dropped at any of its waits and repeated counts once, every row of it.";
     "S84" dropped::appended_events_can_be_dropped_at_any_wait
         "Events whose appending is dropped at any of its waits are all written or none.";
-    "S85" owner::an_organization_is_held_like_an_owner
-        "An organization is held, lifted and closed like an owner, by itself, and each change has its event.";
+    "S85" owner::an_organization_is_suspended_like_an_owner
+        "An organization is suspended, reinstated and closed like an owner, by itself, and each change has its event.";
     "S87" usage_days::a_batch_counts_on_its_days
         "A batch counts on the days of its requests, once: by key and UTC day, accepted and refused apart, from the first \
          millisecond of a day to its last; requests that name no key have no days.";

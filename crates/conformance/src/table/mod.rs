@@ -94,10 +94,10 @@ clauses! {
         "A read of a key or of the log that is dropped at any of its waits harms nothing: the next one through the same \
          handle is answered, with all that it would have said.";
     "R25" find::a_key_comes_with_its_organization_s_status
-        "A key comes with the status of its organization: each hold and its time, the default if that was never held, and \
+        "A key comes with the status of its organization: each suspension and its time, the default if that was never suspended, and \
          never another organization's.";
     "R26" log::an_organization_s_status_is_logged
-        "An organization's hold, its lift and the closing are in the log.";
+        "An organization's suspension, its end and the closing are in the log.";
 }
 
 clauses! {
@@ -201,7 +201,7 @@ clauses! {
         "A note, which is empty at first, is replaced by whoever knows what stands, by one of many at once, and the others \
          are told what stands.";
     "S86" guard::active_means_in_an_active_organization
-        "`OwnerActive` does not hold for an owner whose organization is held or closed.";
+        "`OwnerActive` does not hold for an owner whose organization is suspended or closed.";
 }
 
 /// The number and the text of each, by letter and number.
