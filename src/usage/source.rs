@@ -210,7 +210,8 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parts { label, client, network } = self.parts();
         f.write_str(label)?;
-        if !label.is_empty() && !(client.is_empty() && network.is_empty()) {
+        let has_more = !client.is_empty() || !network.is_empty();
+        if !label.is_empty() && has_more {
             f.write_char('/')?;
         }
         f.write_str(client)?;

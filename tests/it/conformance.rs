@@ -142,6 +142,9 @@ broken! {
     a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";
     a_predecessor_that_lives_on_is_noticed: PredecessorsLiveOn breaks "S71";
     counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83";
+    counts_on_another_day_are_noticed: CountsOnTheLastDay breaks "?";
+    days_before_those_asked_for_are_noticed: ReadsAllDays breaks "?";
+    old_days_that_stay_are_noticed: KeepsOldDays breaks "?";
     counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67";
     pages_turned_the_wrong_way_are_noticed: TurnsPagesTheWrongWay breaks "S72";
     a_dead_key_s_event_for_another_s_is_noticed: MistakesTheDead breaks "S75";

@@ -10,7 +10,7 @@ use tower_api_keys::{
     store::{
         Changes, Conflict, FoundOwner, MetaRow, OwnerChange, OwnerRow, Place, PortableStore, Rows, Tombstone, Write,
     },
-    usage::{UsageBatch, UsageTotals},
+    usage::{UsageBatch, UsageDayRow, UsageTotals},
 };
 
 use crate::{
@@ -79,11 +79,14 @@ pub(crate) async fn imported_rows_are_like_written_ones<S: PortableStore>(
     let event = EventRow { sequence: next_sequence(candidate, &scene).await?, ..scene.event(at(9)) };
     let meta = MetaRow { name: scene.word(), value: vec![0, 255] };
     let used = [usage_row(&key, "success", "intake", 3, 10, 20), usage_row(&key, "key_revoked", "", 2, 30, 40)];
+    // Not the sum of the counts: that is not what makes a day.
+    let day = UsageDayRow { key: key.row.id.clone(), day: 7, accepted: 2, refused: 1 };
     let tables = [
         Rows::Meta(vec![meta.clone()]),
         Rows::Owners(vec![owner_row(&scene.owner(), suspended)]),
         Rows::Keys(vec![key.row.clone()]),
         Rows::Usage(used.to_vec()),
+        Rows::UsageDays(vec![day.clone()]),
         Rows::Events(vec![event.clone()]),
     ];
     for rows in &tables {
@@ -97,6 +100,7 @@ pub(crate) async fn imported_rows_are_like_written_ones<S: PortableStore>(
     let totals =
         UsageTotals { successes: 3, last_success_at: Some(at(20)), failures: 2, last_failure_at: Some(at(40)) };
     same("the totals of an imported key", &candidate.usage(&scene).await?, &totals)?;
+    same("the days of an imported key", &candidate.days(&[key.id], 7).await?, &vec![day])?;
     same("the last of the events", &candidate.events(&scene).await?.pop(), &Some(event))?;
     same("what stands under an imported name", &candidate.put_meta(&meta.name, b"later").await?, &meta.value)
 }
@@ -247,7 +251,10 @@ pub(crate) async fn an_imported_key_goes_on<S: PortableStore>(candidate: &Candid
     let scene = Scene::new()?;
     let key = scene.key()?.with(|row| row.version = 7);
     imported(candidate, &Rows::Keys(vec![key.row.clone()]), 1).await?;
-    imported(candidate, &Rows::Usage(vec![usage_row(&key, "success", "", 3, 10, 20)]), 1).await?;
+    let used = usage_row(&key, "success", "", 3, 10, 20);
+    let day = UsageDayRow { key: key.row.id.clone(), day: used.day(), accepted: 3, refused: 0 };
+    imported(candidate, &Rows::Usage(vec![used]), 1).await?;
+    imported(candidate, &Rows::UsageDays(vec![day.clone()]), 1).await?;
     candidate.written(&scene.change(at(1), vec![key.rename(7, "Tuesday cron")])).await?;
     candidate.written(&scene.change(at(2), vec![key.revoke()])).await?;
     let seen = candidate.found(&key.id).await?.key;
@@ -256,7 +263,8 @@ pub(crate) async fn an_imported_key_goes_on<S: PortableStore>(candidate: &Candid
     let rows = vec![usage_row(&key, "success", "", 4, 15, 30)];
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
     let totals = UsageTotals { successes: 7, last_success_at: Some(at(30)), ..UsageTotals::default() };
-    same("its totals", &candidate.usage(&scene).await?, &totals)
+    same("its totals", &candidate.usage(&scene).await?, &totals)?;
+    same("its days", &candidate.days(&[key.id], day.day).await?, &vec![UsageDayRow { accepted: 7, ..day }])
 }
 
 pub(crate) async fn a_dropped_import_is_whole_or_nothing<S: PortableStore>(

@@ -20,6 +20,9 @@ use crate::{
 /// The latest time there is, 9999-12-31T23:59:59.999Z.
 const END_OF_TIME: i64 = 253_402_300_799_999;
 
+/// The day of [`END_OF_TIME`].
+const LAST_DAY: i32 = 2_932_896;
+
 /// What a store holds after it was used for a while, in two organizations: runs of rows, in their order, that have
 /// nothing else between them.
 pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<Vec<Rows>, Unmet> {
@@ -45,8 +48,11 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
 
     let used: Vec<_> = keys.iter().flat_map(usage_of).collect();
     let nameless = vec![UsageRow { key: None, ..usage_row(revoked, &one.word(), "intake", 5, 1, 2) }];
+    let mut days = Vec::new();
     for (sequence, rows) in [(1, &used), (2, &nameless)] {
-        candidate.record(&UsageBatch { writer: one.bytes(), sequence, rows: rows.clone() }).await?;
+        let batch = UsageBatch { writer: one.bytes(), sequence, rows: rows.clone() };
+        candidate.record(&batch).await?;
+        days.extend(batch.days());
     }
     let stem = one.word();
     let names: Vec<_> = (0..4).map(|n| MetaRow { name: format!("{stem}{n}"), value: vec![n; 3] }).collect();
@@ -71,6 +77,7 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
         Rows::Keys(rows),
         Rows::Usage(used),
         Rows::Usage(nameless),
+        Rows::UsageDays(days),
         Rows::Events(events),
     ];
     Ok(tables.into_iter().map(sorted).collect())
@@ -141,6 +148,13 @@ pub(super) async fn new_rows<S: PortableStore>(
     let purged = [("A", None, None), ("a", Some("~".into()), Some(0)), ("\u{e9}", None, Some(END_OF_TIME))].map(purged);
     let used = keys.iter().flat_map(usage_of).collect();
     let nameless = UsageRow { key: None, count: i64::MAX, ..usage_row(&keys[0], &scene.word(), "", 1, 0, 0) };
+    let day = |key: &Sample, day, accepted, refused| UsageDayRow { key: key.row.id.clone(), day, accepted, refused };
+    let days = vec![
+        day(&keys[0], 0, 1, 0),
+        day(&keys[0], LAST_DAY, 0, i64::MAX - 1),
+        day(&keys[1], 10, i64::MAX - 1, 1),
+        day(&keys[2], 9, 2, 2),
+    ];
     let first = next_sequence(candidate, scene).await?;
     let event = |number: i64| EventRow { sequence: first + number, ..scene.event(at(0)) };
     let some = |text: &str| Some(text.to_owned());
@@ -156,6 +170,7 @@ pub(super) async fn new_rows<S: PortableStore>(
         Rows::Tombstones(purged.to_vec()),
         Rows::Usage(used),
         Rows::Usage(vec![nameless]),
+        Rows::UsageDays(days),
         Rows::Events(events),
     ];
     Ok(tables.into_iter().map(sorted).collect())

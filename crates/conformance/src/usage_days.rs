@@ -24,27 +24,26 @@ pub(crate) async fn a_batch_counts_on_its_days<S: Ledger>(candidate: &Candidate<
     // Counts by day need no key either.
     candidate.written(&scene.insert([&one])).await?;
     let midnight = i64::from(DAY) * MILLIS_PER_DAY;
-    let (writer, first) = (scene.bytes(), vec![
-        // The first and the last millisecond of a day, and the neighbours of both.
-        on(usage::row(&one, "success", "intake", 1, 0, 0), midnight - 1),
-        on(usage::row(&one, "success", "intake", 10, 0, 0), midnight),
-        on(usage::row(&one, "success", "api", 100, 0, 0), midnight + MILLIS_PER_DAY - 1),
-        on(usage::row(&one, "success", "api", 1_000, 0, 0), midnight + MILLIS_PER_DAY),
-        on(usage::row(&one, "key_revoked", "", 3, 0, 0), midnight + 5),
-        on(usage::row(&one, "wrong_team", "", 4, 0, 0), midnight + 6),
-        on(usage::row(&other, "invalid_key", "", 7, 0, 0), midnight),
-        UsageRow { key: None, ..on(usage::row(&one, "missing_credentials", "", 500, 0, 0), midnight) },
-    ]);
+    let (writer, first) = (
+        scene.bytes(),
+        vec![
+            // The first and the last millisecond of a day, and the neighbours of both.
+            on(usage::row(&one, "success", "intake", 1, 0, 0), midnight - 1),
+            on(usage::row(&one, "success", "intake", 10, 0, 0), midnight),
+            on(usage::row(&one, "success", "api", 100, 0, 0), midnight + MILLIS_PER_DAY - 1),
+            on(usage::row(&one, "success", "api", 1_000, 0, 0), midnight + MILLIS_PER_DAY),
+            on(usage::row(&one, "key_revoked", "", 3, 0, 0), midnight + 5),
+            on(usage::row(&one, "wrong_team", "", 4, 0, 0), midnight + 6),
+            on(usage::row(&other, "invalid_key", "", 7, 0, 0), midnight),
+            UsageRow { key: None, ..on(usage::row(&one, "missing_credentials", "", 500, 0, 0), midnight) },
+        ],
+    );
     let second = vec![on(usage::row(&one, "success", "intake", 20, 0, 0), midnight + 7)];
     candidate.record(&UsageBatch { writer, sequence: 1, rows: first.clone() }).await?;
     candidate.record(&UsageBatch { writer, sequence: 2, rows: second }).await?;
     candidate.record(&UsageBatch { writer, sequence: 1, rows: first }).await?;
-    let expected = vec![
-        day(&one, DAY - 1, 1, 0),
-        day(&one, DAY, 130, 7),
-        day(&one, DAY + 1, 1_000, 0),
-        day(&other, DAY, 0, 7),
-    ];
+    let expected =
+        vec![day(&one, DAY - 1, 1, 0), day(&one, DAY, 130, 7), day(&one, DAY + 1, 1_000, 0), day(&other, DAY, 0, 7)];
     same("the counts by day", &candidate.days(&[other.id, one.id], DAY - 1).await?, &expected)
 }
 

@@ -110,6 +110,8 @@ pub(crate) enum Fault {
     PrunesWithoutLimit,
     /// It never answers a prune.
     PrunesForEver,
+    /// Counts by day begin with the first of all days.
+    ReadsAllDays,
     /// Counts of a key are those of everybody.
     ReadsAllCounts,
     /// A failed change stays failed.
@@ -602,6 +604,7 @@ impl KeyStore for BrokenStore {
         match self.fault {
             Fault::PrunesAttemptsToo => prune.attempts_before = prune.attempts_before.or(prune.events_before),
             Fault::PrunesWithoutLimit => (prune.most_events, prune.most_attempts) = (None, None),
+            Fault::KeepsOldDays => prune.days_before = None,
             Fault::PrunesEventsToo => prune.events_before = prune.events_before.or(prune.attempts_before),
             _ => {}
         }
@@ -624,6 +627,12 @@ impl Ledger for BrokenStore {
         }
         if self.is(Fault::CountsRepeats) {
             batch.writer = self.fresh();
+        }
+        if self.is(Fault::CountsOnTheLastDay) {
+            let last = batch.rows.iter().map(|row| row.last_at).max();
+            for row in &mut batch.rows {
+                row.last_at = last.unwrap_or(row.last_at);
+            }
         }
         self.sound.record_usage(&batch).await
     }

@@ -3,7 +3,10 @@
 
 use tower_api_keys::store::Ledger;
 
-use crate::{candidate::Candidate, dropped, event, guard, list, owner, prune, race, rehash, repeat, report::Report, usage, usage_days, write};
+use crate::{
+    candidate::Candidate, dropped, event, guard, list, owner, prune, race, rehash, repeat, report::Report, usage,
+    usage_days, write,
+};
 
 clauses! {
     ledger_clauses, LEDGER, Ledger;
