@@ -110,8 +110,8 @@ pub(crate) enum Fault {
     PrunesWithoutLimit,
     /// It never answers a prune.
     PrunesForEver,
-    /// Counts by day begin with the first of all days.
-    ReadsAllDays,
+    /// Counts by day begin a day too early.
+    ReadsAnEarlierDay,
     /// Counts of a key are those of everybody.
     ReadsAllCounts,
     /// A failed change stays failed.
@@ -652,7 +652,7 @@ impl Ledger for BrokenStore {
     }
 
     async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
-        let from = if self.is(Fault::ReadsAllDays) { i32::MIN } else { from };
+        let from = if self.is(Fault::ReadsAnEarlierDay) { from.saturating_sub(1) } else { from };
         self.sound.usage_days(keys, from).await
     }
 
