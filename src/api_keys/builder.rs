@@ -11,7 +11,10 @@ use crate::{
     },
     hash::{Argon2Params, Hasher, HasherConfig, Peppers},
     key::KeyFormat,
-    manage::{AnyDirectory, DefaultPolicy, DenialLog, Directory, KeyManager, ManagerParts, OnDowngrade, Policy, Rules},
+    manage::{
+        AnyDirectory, DefaultPolicy, DenialLog, Directory, Guarded, KeyManager, ManagerParts, OnDowngrade, Policy,
+        Rules,
+    },
     metering::UsageRecorder,
     owner::OrganizationId,
     random::random_bytes,
@@ -324,15 +327,12 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         );
         let notifier = self.rules.notifier.clone();
         let parts = ManagerParts {
-            store: any_store,
+            guarded: Guarded::new(any_store, self.policy, Arc::clone(&wiring.lease), Arc::new(denials)),
             hasher: hasher.clone(),
             format: settings.format.clone(),
             clock: Arc::clone(&settings.clock),
-            policy: self.policy,
-            lease: Arc::clone(&wiring.lease),
             organization: OrganizationId::single(),
             rules: Arc::new(self.rules),
-            denials: Arc::new(denials),
             new_keys: None,
         };
         let clock = Arc::clone(&settings.clock);

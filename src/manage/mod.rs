@@ -143,6 +143,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
 mod actor;
 mod advice;
 mod directory;
@@ -164,6 +165,7 @@ mod rules;
 mod table;
 mod trail;
 
+pub(crate) use access::{Guarded, ManagerParts};
 pub use actor::Actor;
 pub use advice::{
     Advice, BlastRadius, Cadence, CallCheck, CallVerdict, CheckKind, CheckResult, Evidence, EvidenceKind, Explanation,
@@ -184,7 +186,6 @@ pub use leak::{
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::KeyManager;
-pub(crate) use manager::ManagerParts;
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};

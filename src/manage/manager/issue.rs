@@ -1,16 +1,14 @@
-use super::{
-    KeyManager,
-    apply::{Wanted, WantedWrite},
-};
+use super::KeyManager;
 use crate::{
     audit::{Action, Subject},
     key::PlaintextKey,
     manage::{
+        access::{Access, Wanted, WantedWrite},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
         issued::IssuedKey,
-        policy::Target,
+        policy::{KeyAction, Target},
         request::IssueKey,
     },
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus},
@@ -32,31 +30,31 @@ impl KeyManager {
     /// directory unavailable, invalid, clock unsure, owner held or closed, replay, quota reached, actor busy, overloaded,
     /// starved, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
-        self.admit(actor)?;
+        let access = self.acting(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
-        self.permit_issue(actor, &target).await?;
+        access.require(KeyAction::Issue, &target).await?;
 
-        let now = self.0.clock.reading();
+        let now = access.parts.clock.reading();
         let at = now.now();
         let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
         let labels = Labels::new(request.labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
-        let scopes = self.known_scopes(&request.scopes)?;
+        let scopes = access.parts.known_scopes(&request.scopes)?;
         if let Some(end) = request.expires_at
             && now.has_passed(end)?
         {
             return Err(invalid(InvalidInput::ExpiryPast));
         }
-        let dedupe = request.idempotency_key.map(|key| self.dedupe(&key, actor)).transpose()?;
+        let dedupe = request.idempotency_key.map(|key| access.dedupe(&key)).transpose()?;
 
-        let generated = self.0.format.generate(request.owner.kind());
+        let generated = access.parts.format.generate(request.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
         let record = KeyRecord {
-            organization: self.0.organization.clone(),
+            organization: access.parts.organization.clone(),
             id: plaintext.id(),
             owner: request.owner,
             name,
             labels,
-            hash: self.hash(&plaintext, actor).await?,
+            hash: access.hash(&plaintext).await?,
             scopes,
             created_by: actor.id(),
             created_via_key: actor.key_id().copied(),
@@ -66,14 +64,15 @@ impl KeyManager {
             replaces: None,
             version: 1,
         };
-        self.insert(plaintext, record, actor, dedupe).await
+        access.insert(plaintext, record, dedupe).await
     }
+}
 
+impl Access<'_> {
     async fn insert(
         &self,
         plaintext: PlaintextKey,
         record: KeyRecord,
-        actor: &Actor,
         dedupe: Option<String>,
     ) -> Result<IssuedKey, ManageError> {
         let write = WantedWrite {
@@ -84,23 +83,23 @@ impl KeyManager {
             after: Some(summary(&record)),
         };
         let guards = vec![self.owner_is_active(&record.owner)];
-        let (owner, quotas) = (self.owner_ref(&record.owner), self.0.rules.quotas);
+        let (owner, quotas) = (self.owner_ref(&record.owner), self.parts.rules.quotas);
         let at = record.created_at;
-        let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(actor, &owner, at)).collect();
-        let wanted = Wanted { guards, quotas, dedupe, ..Wanted::one(at, write) };
-        self.apply(actor, wanted).await?;
+        let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(self.actor, &owner, at)).collect();
+        let wanted = Wanted { guards, quotas, dedupe, ..Wanted::one(KeyAction::Issue, at, write) };
+        self.apply(wanted).await?;
         self.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
     }
 
     /// What the store keeps of an idempotency key: nobody's is met by another actor's, or in another organization.
-    pub(in crate::manage) fn dedupe(&self, key: &str, actor: &Actor) -> Result<String, ManageError> {
+    pub(in crate::manage) fn dedupe(&self, key: &str) -> Result<String, ManageError> {
         if !is_idempotency_key(key) {
             return Err(invalid(InvalidInput::IdempotencyKey));
         }
         let mut hasher = blake3::Hasher::new_derive_key("tower-api-keys v1 idempotency key");
-        for part in [self.0.organization.as_str(), &actor.id().to_string(), key] {
+        for part in [self.parts.organization.as_str(), &self.actor.id().to_string(), key] {
             // With the length of each, so that no two lists of parts read the same.
             hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
         }

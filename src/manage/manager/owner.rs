@@ -1,10 +1,8 @@
-use super::{
-    KeyManager,
-    apply::{Wanted, WantedWrite},
-};
+use super::KeyManager;
 use crate::{
     audit::{Action, Subject},
     manage::{
+        access::{Access, Wanted, WantedWrite},
         actor::Actor,
         error::ManageError,
         policy::{KeyAction, Target},
@@ -26,7 +24,7 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, store unavailable, outcome
     /// unknown.
     pub async fn hold(&self, owner: &Owner, hold: Hold, actor: &Actor) -> Result<Effect, ManageError> {
-        self.change_owner(owner, KeyAction::Hold, OwnerChange::Hold(hold), actor).await
+        self.acting(actor)?.change_owner(owner, KeyAction::Hold, OwnerChange::Hold(hold)).await
     }
 
     /// Lifts a hold from a user or a team, and no other: its keys are accepted again when none is left.
@@ -34,7 +32,7 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`hold`](Self::hold).
     pub async fn lift(&self, owner: &Owner, hold: Hold, actor: &Actor) -> Result<Effect, ManageError> {
-        self.change_owner(owner, KeyAction::Lift, OwnerChange::Lift(hold), actor).await
+        self.acting(actor)?.change_owner(owner, KeyAction::Lift, OwnerChange::Lift(hold)).await
     }
 
     /// Closes a user or a team for good: from the next request on, none of its keys is accepted, and none ever again.
@@ -43,7 +41,7 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, store unavailable, outcome unknown.
     pub async fn close(&self, owner: &Owner, actor: &Actor) -> Result<Effect, ManageError> {
-        self.change_owner(owner, KeyAction::Close, OwnerChange::Close, actor).await
+        self.acting(actor)?.change_owner(owner, KeyAction::Close, OwnerChange::Close).await
     }
 
     /// Tells that a team has another plan. If it includes team keys, [`Hold::Plan`] is lifted; if not, the team's keys go
@@ -67,42 +65,34 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`hold`](Self::hold).
     pub async fn plan_changed(&self, team: &TeamId, plan: Plan, actor: &Actor) -> Result<Effect, ManageError> {
         let owner = Owner::Team(team.clone());
-        match (plan.includes_team_keys(), self.0.rules.on_downgrade) {
+        match (plan.includes_team_keys(), self.parts().rules.on_downgrade) {
             (true, _) => self.lift(&owner, Hold::Plan, actor).await,
             (false, OnDowngrade::Hold) => self.hold(&owner, Hold::Plan, actor).await,
             (false, OnDowngrade::Keep) => {
-                self.admit(actor)?;
-                self.permit(actor, KeyAction::Hold, &Target::Owner(&owner))?;
+                let access = self.acting(actor)?;
+                access.require(KeyAction::Hold, &Target::Owner(&owner)).await?;
                 Ok(Effect::Unchanged)
             }
         }
     }
+}
 
-    async fn change_owner(
-        &self,
-        owner: &Owner,
-        action: KeyAction,
-        change: OwnerChange,
-        actor: &Actor,
-    ) -> Result<Effect, ManageError> {
-        self.admit(actor)?;
-        self.permit(actor, action, &Target::Owner(owner))?;
+impl Access<'_> {
+    async fn change_owner(&self, owner: &Owner, action: KeyAction, change: OwnerChange) -> Result<Effect, ManageError> {
+        self.require(action, &Target::Owner(owner)).await?;
         let text = |hold: Hold| Some(hold.as_str().to_owned());
-        let (action, before, after) = match change {
+        let (event, before, after) = match change {
             OwnerChange::Close => (Action::OWNER_CLOSED, None, None),
             OwnerChange::Hold(hold) => (Action::OWNER_HELD, None, text(hold)),
             OwnerChange::Lift(hold) => (Action::OWNER_LIFTED, text(hold), None),
         };
         let write = WantedWrite {
             write: Write::Owner(self.owner_ref(owner), change),
-            action,
+            action: event,
             subject: Subject::Owner(owner.clone()),
             before,
             after,
         };
-        Ok(match self.apply_one(actor, Wanted::one(self.0.clock.now(), write)).await? {
-            Effect::Unchanged => Effect::Unchanged,
-            Effect::Changed => Effect::Changed,
-        })
+        self.apply_one(Wanted::one(action, self.parts.clock.now(), write)).await
     }
 }

@@ -2,11 +2,11 @@ use crate::{
     audit::Action,
     key::KeyId,
     manage::{
+        access::{Access, read},
         error::{ManageError, ManageErrorKind},
-        manager::{KeyManager, read},
     },
     record::KeyRecord,
-    store::{EventQuery, KeyStore},
+    store::EventQuery,
     time::Timestamp,
 };
 
@@ -23,7 +23,7 @@ pub(in crate::manage) enum Beginning {
     Set { sequence: i64, before: Option<Timestamp>, after: Option<Timestamp> },
 }
 
-impl KeyManager {
+impl Access<'_> {
     /// What the making of this new key did to the old one, which has this expiry.
     pub(in crate::manage) async fn beginning(
         &self,
@@ -35,11 +35,11 @@ impl KeyManager {
             key: Some(new.id),
             action: Some(Action::KEY_ROTATION_BEGUN.as_str().to_owned()),
             limit: 1,
-            ..EventQuery::all(self.0.organization.clone())
+            ..EventQuery::all(self.parts.organization.clone())
         };
         // An end of grace would lie before the end of a new key that lives as long as the old one did.
         let forgotten = if new.expires_at == Some(end) { Beginning::Left } else { Beginning::Forgotten };
-        let Some(begun) = self.0.store.events(&begun).await?.rows.pop() else {
+        let Some(begun) = self.events(&begun).await?.0.pop() else {
             return Ok(forgotten);
         };
         // Both events are of one change, and changes of one key follow each other: the next one is it.
@@ -49,10 +49,10 @@ impl KeyManager {
             until: Timestamp::from_millis(new.created_at.as_millis().saturating_add(1)).ok(),
             after: Some(begun.sequence),
             limit: 1_000,
-            ..EventQuery::all(self.0.organization.clone())
+            ..EventQuery::all(self.parts.organization.clone())
         };
         let (made, set) = (Action::KEY_SUCCESSOR_MADE, Action::KEY_EXPIRY_SET);
-        let marked = self.0.store.events(&marked).await?.rows;
+        let marked = self.events(&marked).await?.0;
         let marked = marked.into_iter().find(|event| [made.as_str(), set.as_str()].contains(&&*event.action));
         let Some(marked) = marked else { return Ok(forgotten) };
         if marked.action == made.as_str() {
@@ -72,7 +72,7 @@ impl KeyManager {
         let Some(mut end) = key.expires_at else { return Ok(None) };
         let forgotten = || ManageError::new(ManageErrorKind::RotationForgotten);
         for found in self.last_successors(&key.id, MOST_SUCCESSORS).await? {
-            let (new, _) = read(&found).map_err(|error| forgotten().with_source(error))?;
+            let (new, _) = read(found.peek()).map_err(|error| forgotten().with_source(error))?;
             match self.beginning(&key.id, end, &new).await? {
                 Beginning::Forgotten => return Err(forgotten()),
                 Beginning::Left => {}
@@ -92,9 +92,9 @@ impl KeyManager {
             action: Some(Action::KEY_EXPIRY_SET.as_str().to_owned()),
             newest_first: true,
             limit: 1,
-            ..EventQuery::all(self.0.organization.clone())
+            ..EventQuery::all(self.parts.organization.clone())
         };
-        let last = self.0.store.events(&last).await?.rows;
+        let last = self.events(&last).await?.0;
         Ok(last.first().is_some_and(|last| last.sequence == sequence))
     }
 }
