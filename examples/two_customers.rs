@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use tower_api_keys::{
     ApiKeys, IssueKey, OrganizationId, TeamId, TeamRef, UserId,
     extract::InOrganization,
-    manage::{Directory, ManageErrorKind, Plan, Rights},
+    manage::{Directory, ManageErrorKind, Rights},
     middleware::{MembershipQuestion, RequireKeyLayer},
     store::MemoryStore,
 };
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for customer in ["acme", "globex"] {
         let manager = keys.manager_for(OrganizationId::new(customer)?);
         // What your session says of the person who asks, and which plan the team has that the form names.
-        let rights = |team: &TeamId| Rights::none().org_admin().team_plan(team.clone(), Plan::Business);
+        let rights = |team: &TeamId| Rights::none().org_admin().team_keys_included_for(team.clone());
         let engineering = TeamId::new("engineering")?;
         let admin = manager.actor(UserId::new("ada")?, rights(&engineering));
         let issued = manager.issue(IssueKey::team(engineering).named("CI, staging"), &admin).await?;

@@ -140,10 +140,10 @@ impl fmt::Display for Keys {
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Plan, Rights, ExposureReason, TeamRole}};
+/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Rights, ExposureReason, TeamRole}};
 ///
 /// let (alice, blue) = (UserId::new("alice")?, TeamId::new("blue")?);
-/// let rights = Rights::none().team(blue.clone(), TeamRole::Admin, Plan::Business);
+/// let rights = Rights::none().team(blue.clone(), TeamRole::Admin).team_keys_included();
 /// manager.issue(IssueKey::team(blue), &Actor::user(alice.clone(), rights)).await?;
 ///
 /// let admin = Actor::user(UserId::new("olga")?, Rights::none().org_admin());

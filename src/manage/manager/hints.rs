@@ -25,10 +25,10 @@ impl KeyManager {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
     /// use tower_api_keys::{Actor, Owner, TeamId, UserId};
-    /// use tower_api_keys::manage::{Decision, Denial, KeyAction, Plan, Rights, Target, TeamRole};
+    /// use tower_api_keys::manage::{Decision, Denial, KeyAction, Rights, Target, TeamRole};
     ///
     /// let blue = TeamId::new("blue")?;
-    /// let alice = Actor::user(UserId::new("alice")?, Rights::none().team(blue.clone(), TeamRole::Admin, Plan::Team));
+    /// let alice = Actor::user(UserId::new("alice")?, Rights::none().team(blue.clone(), TeamRole::Admin));
     /// let owner = Owner::Team(blue);
     /// if let Decision::Deny(reason) = manager.can(&alice, KeyAction::Issue, &Target::new_key(&owner)).await? {
     ///     assert_eq!(Denial::from(reason).sentence(), "Team API keys are not included.");
@@ -56,12 +56,12 @@ impl KeyManager {
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-    /// use tower_api_keys::{Actor, TeamId, UserId, manage::{Plan, Rights, TeamRole}};
+    /// use tower_api_keys::{Actor, TeamId, UserId, manage::{Rights, TeamRole}};
     ///
     /// let (blue, red) = (TeamId::new("blue")?, TeamId::new("red")?);
     /// let rights = Rights::none()
-    ///     .team(blue.clone(), TeamRole::Admin, Plan::Business)
-    ///     .team(red, TeamRole::Member, Plan::Business);
+    ///     .team(blue.clone(), TeamRole::Admin).team_keys_included_for(blue.clone())
+    ///     .team(red, TeamRole::Member).team_keys_included_for(red);
     /// assert_eq!(manager.teams_to_issue_for(&Actor::user(UserId::new("alice")?, rights)).await?, [blue]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;

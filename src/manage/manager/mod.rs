@@ -42,10 +42,10 @@ pub(super) use issue::{is_idempotency_key, summary};
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Plan, Rights, TeamRole}};
+/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Rights, TeamRole}};
 ///
 /// let engineering = TeamId::new("engineering")?;
-/// let rights = Rights::none().team(engineering.clone(), TeamRole::Admin, Plan::Business);
+/// let rights = Rights::none().team(engineering.clone(), TeamRole::Admin).team_keys_included();
 /// let alice = Actor::user(UserId::new("alice")?, rights);
 ///
 /// let issued = manager.issue(IssueKey::team(engineering).named("GitHub Actions - production"), &alice).await?;

@@ -6,10 +6,8 @@ use crate::{
         actor::Actor,
         error::ManageError,
         policy::{KeyAction, Target},
-        rights::Plan,
-        rules::OnDowngrade,
     },
-    owner::{Owner, TeamId},
+    owner::Owner,
     record::Hold,
     store::{Effect, OwnerChange, Write},
 };
@@ -43,42 +41,15 @@ impl KeyManager {
     pub async fn close(&self, owner: &Owner, actor: &Actor) -> Result<Effect, ManageError> {
         self.acting(actor)?.change_owner(owner, KeyAction::Close, OwnerChange::Close).await
     }
-
-    /// Tells that a team has another plan. If it includes team keys, [`Hold::Plan`] is lifted; if not, the team's keys go
-    /// on or are held, as [`OnDowngrade`] says: go on, unless the service was told otherwise.
-    ///
-    /// Plans are the embedder's: nothing is kept of them here, and telling twice does no harm.
-    ///
-    /// ```
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-    /// use tower_api_keys::{Actor, TeamId, manage::{Effect, Plan}};
-    ///
-    /// let billing = Actor::system("billing")?;
-    /// assert_eq!(manager.plan_changed(&TeamId::new("blue")?, Plan::Free, &billing).await?, Effect::Unchanged);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`hold`](Self::hold).
-    pub async fn plan_changed(&self, team: &TeamId, plan: Plan, actor: &Actor) -> Result<Effect, ManageError> {
-        let owner = Owner::Team(team.clone());
-        match (plan.includes_team_keys(), self.parts().rules.on_downgrade) {
-            (true, _) => self.lift(&owner, Hold::Plan, actor).await,
-            (false, OnDowngrade::Hold) => self.hold(&owner, Hold::Plan, actor).await,
-            (false, OnDowngrade::Keep) => {
-                let access = self.acting(actor)?;
-                access.require(KeyAction::Hold, &Target::Owner(&owner)).await?;
-                Ok(Effect::Unchanged)
-            }
-        }
-    }
 }
 
 impl Access<'_> {
-    async fn change_owner(&self, owner: &Owner, action: KeyAction, change: OwnerChange) -> Result<Effect, ManageError> {
+    pub(in crate::manage) async fn change_owner(
+        &self,
+        owner: &Owner,
+        action: KeyAction,
+        change: OwnerChange,
+    ) -> Result<Effect, ManageError> {
         self.require(action, &Target::Owner(owner)).await?;
         let text = |hold: Hold| Some(hold.as_str().to_owned());
         let (event, before, after) = match change {
