@@ -47,7 +47,9 @@ async fn agents(caller: InOrganization) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let keys = ApiKeys::builder(MemoryStore::new()).directory(Teams).build().await?;
+    let upgrade =
+        "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.";
+    let keys = ApiKeys::builder(MemoryStore::new()).directory(Teams).upgrade_sentence(upgrade).build().await?;
     let guard = RequireKeyLayer::new().team_at("/orgs/{organization}/teams/{team}/…")?.membership(is_member);
     let app =
         Router::new().route("/orgs/{organization}/teams/{team}/agents", get(agents)).layer(guard).layer(keys.layer());

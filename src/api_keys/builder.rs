@@ -233,6 +233,21 @@ impl<S: KeyStore> ApiKeysBuilder<S> {
         self
     }
 
+    /// What people read where their plan does not include team keys: in the denial, and as the hint at a greyed button. Say
+    /// what would help. Default: `Team API keys are not included in this plan.`
+    ///
+    /// ```
+    /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+    /// let keys = keys.upgrade_sentence(
+    ///     "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.",
+    /// );
+    /// # let _ = keys;
+    /// ```
+    pub fn upgrade_sentence(mut self, sentence: &'static str) -> Self {
+        self.rules.upgrade_sentence = Some(sentence);
+        self
+    }
+
     /// What becomes of a team's live keys when its plan no longer includes team keys, told by
     /// [`KeyManager::plan_changed`]. Default: [`OnDowngrade::Keep`].
     pub fn on_downgrade(mut self, on_downgrade: OnDowngrade) -> Self {

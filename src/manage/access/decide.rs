@@ -86,7 +86,7 @@ impl Access<'_> {
     /// What the actor knows of and may not do.
     pub(in crate::manage) fn deny(&self, action: KeyAction, reason: DenialReason, target: &Target<'_>) -> ManageError {
         self.note(Some(action), reason.code(), subject(target), None);
-        ManageError::denied(reason)
+        ManageError::new(ManageErrorKind::Denied(self.parts.rules.denial(reason)))
     }
 
     /// The actor may not know that what is asked for is there: this key, or one of this owner.

@@ -59,8 +59,13 @@ impl KeyManager {
                 unfit = access.unfit(&request.owner, now).await?;
             }
         }
+        let denial = match decision {
+            Decision::Deny(reason) => Some(self.denial(reason)),
+            Decision::Allow | Decision::Hide => None,
+        };
+        let unfit = unfit.map(|reason| self.denial(reason));
         let invalid = invalid(self.parts(), request, now);
-        Ok(preview(request, Known { decision, unfit, owner, invalid, now }))
+        Ok(preview(request, Known { decision, denial, unfit, owner, invalid, now }))
     }
 }
 

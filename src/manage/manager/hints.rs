@@ -6,7 +6,7 @@ use crate::{
         access::Access,
         actor::Actor,
         error::{ManageError, ManageErrorKind},
-        policy::{Decision, KeyAction, Target},
+        policy::{Decision, Denial, DenialReason, KeyAction, Target},
         rights::Rights,
     },
     owner::{Owner, TeamId, UserId},
@@ -25,13 +25,13 @@ impl KeyManager {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
     /// use tower_api_keys::{Actor, Owner, TeamId, UserId};
-    /// use tower_api_keys::manage::{Decision, Denial, KeyAction, Rights, Target, TeamRole};
+    /// use tower_api_keys::manage::{Decision, KeyAction, Rights, Target, TeamRole};
     ///
     /// let blue = TeamId::new("blue")?;
     /// let alice = Actor::user(UserId::new("alice")?, Rights::none().team(blue.clone(), TeamRole::Admin));
     /// let owner = Owner::Team(blue);
     /// if let Decision::Deny(reason) = manager.can(&alice, KeyAction::Issue, &Target::new_key(&owner)).await? {
-    ///     assert_eq!(Denial::from(reason).sentence(), "Team API keys are not included.");
+    ///     assert_eq!(manager.denial(reason).sentence(), "Team API keys are not included in this plan.");
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -48,6 +48,13 @@ impl KeyManager {
                 _ => Decision::Hide,
             }),
         }
+    }
+
+    /// Why [`can`](Self::can) said no, in words, and what would change it: those of an error, so that a greyed button says
+    /// the same as the attempt.
+    #[must_use]
+    pub fn denial(&self, reason: DenialReason) -> Denial {
+        self.0.rules.denial(reason)
     }
 
     /// The teams for which the actor may make keys, of those whose plan its rights name: one of them needs no choice. Each

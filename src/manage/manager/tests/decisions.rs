@@ -325,3 +325,25 @@ async fn a_key_that_is_revoked_first_changes_nothing() {
     assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorKeyDead.into()));
     assert!(bench.row(&id).await.revoked_at.is_none());
 }
+
+/// By the attempt, by the hint, and by the preview.
+#[tokio::test]
+async fn what_is_said_of_a_plan_is_the_services_own() {
+    let own = "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.";
+    let default = "Team API keys are not included in this plan.";
+    for (upgrade_sentence, said) in [(None, default), (Some(own), own)] {
+        let bench = Bench::with_rules(Rules { upgrade_sentence, ..Rules::default() });
+        let (dana, request) = (admin_of("blue", false), IssueKey::team(team_id("blue")));
+        let ManageErrorKind::Denied(denial) = bench.manager.issue(request.clone(), &dana).await.unwrap_err().kind()
+        else {
+            panic!("not denied")
+        };
+        let hint = bench.manager.denial(DenialReason::PlanRequired);
+        let preview = bench.manager.preview(&request, &dana).await.unwrap();
+        for denial in [denial, hint, preview.denial.unwrap()] {
+            assert_eq!((denial.reason(), denial.to_string().as_str()), (DenialReason::PlanRequired, said));
+        }
+        assert!(preview.to_string().contains(said));
+        assert_eq!(serde_json::to_value(&preview).unwrap()["decision"]["sentence"], said);
+    }
+}
