@@ -57,7 +57,7 @@ impl KeyManager {
         self.0.rules.denial(reason)
     }
 
-    /// The teams for which the actor may make keys, of those whose plan its rights name: one of them needs no choice. Each
+    /// The teams for which the actor may make keys, of those that its rights name: one of them needs no choice. Each
     /// is asked about as by [`can`](Self::can).
     ///
     /// ```
@@ -66,9 +66,7 @@ impl KeyManager {
     /// use tower_api_keys::{Actor, TeamId, UserId, manage::{Rights, TeamRole}};
     ///
     /// let (blue, red) = (TeamId::new("blue")?, TeamId::new("red")?);
-    /// let rights = Rights::none()
-    ///     .team(blue.clone(), TeamRole::Admin).team_keys_included_for(blue.clone())
-    ///     .team(red, TeamRole::Member).team_keys_included_for(red);
+    /// let rights = Rights::none().team(blue.clone(), TeamRole::Admin).team(red, TeamRole::Member).team_keys_included();
     /// assert_eq!(manager.teams_to_issue_for(&Actor::user(UserId::new("alice")?, rights)).await?, [blue]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
