@@ -12,7 +12,7 @@ use tower_api_keys::{
     audit::EventRow,
     auth::{AuthErrorKind, AuthSettings},
     key::{KeyId, PlaintextKey},
-    manage::{IssueKey, Plan, Rights},
+    manage::{IssueKey, Rights},
     record::Suspension,
     store::{Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, MemoryStore, Prune, SqliteStore, StoreError},
 };
@@ -100,19 +100,19 @@ async fn a_check_writes_nothing_to_the_store() {
 async fn closing_an_owner_refuses_their_proved_keys_at_once() {
     let (keys, _, key) = node().await;
     keys.manager().close(&user("alice").into(), &system()).await.unwrap();
-    assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::OwnerSuspended));
+    assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::OwnerClosed));
 }
 
 #[tokio::test]
 async fn a_team_key_outlives_whoever_made_it() {
     let (keys, _, personal) = node().await;
-    let alice = Actor::user(user("alice"), Rights::none().org_admin().team_plan(team("blue"), Plan::Business));
+    let alice = Actor::user(user("alice"), Rights::none().org_admin().team_keys_included_for(team("blue")));
     let request = IssueKey::team(team("blue")).named("Nightly import");
     let key = keys.manager().issue(request, &alice).await.unwrap().into_plaintext();
     assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
     keys.manager().suspend(&user("alice").into(), Suspension::Admin, &system()).await.unwrap();
     keys.manager().close(&user("alice").into(), &system()).await.unwrap();
-    assert_eq!(check(&keys.authenticator(), &personal).await, Err(AuthErrorKind::OwnerSuspended));
+    assert_eq!(check(&keys.authenticator(), &personal).await, Err(AuthErrorKind::OwnerClosed));
     assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
 }
 

@@ -13,7 +13,7 @@ use tower_api_keys::{
     KeyKind, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::{KeyRow, OwnerStatusRow},
+    record::KeyRow,
     store::{
         Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, FoundOwner, Guard, Head, KeyQuery,
         KeyReader, KeyStore, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,

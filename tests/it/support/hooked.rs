@@ -13,7 +13,6 @@ use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     store::{
         Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, ListedKey,
         OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
