@@ -9,7 +9,7 @@ use tower_api_keys::{
     audit::{Event, EventRow},
     hash::KeyHash,
     key::contains_key,
-    record::{Suspension, KeyRecord, KeyRow, Labels, OwnerStatus, OwnerStatusRow},
+    record::{KeyRecord, KeyRow, Labels, OwnerStatus, OwnerStatusRow, Suspension},
 };
 
 // Each line replaces one column of a good row: a letter, then the text or the number.
@@ -60,6 +60,17 @@ fn set(row: &mut KeyRow, event: &mut EventRow, status: &mut OwnerStatusRow, colu
         b'u' => event.after = optional_text(),
         b'v' => event.source = optional_text(),
         b'w' => status.closed_at = optional_number(),
+        b'A' => row.proof = Some(value.to_vec()).filter(|value| !value.is_empty()),
+        b'B' => row.allowed_networks = optional_text(),
+        b'C' => row.limits = optional_text(),
+        b'D' => row.imported_from = optional_text(),
+        b'E' => row.responsible = optional_text(),
+        b'F' => row.paused_at = optional_number(),
+        b'G' => row.paused_by = optional_text(),
+        b'H' => row.lineage = text(),
+        b'I' => row.predecessor_expires_at = optional_number(),
+        b'J' => row.grace_ends_at = optional_number(),
+        b'K' => event.audience = text(),
         _ => {}
     }
 }
@@ -96,7 +107,8 @@ fn read_event(row: &EventRow) {
         && is_id(&row.owner)
         && is_id(&row.organization)
         && is_actor(&row.actor)
-        && is_time(row.at);
+        && is_time(row.at)
+        && ["organization", "subject"].contains(&row.audience.as_str());
     match Event::try_from(row) {
         Ok(event) => {
             assert!(is_sound, "{row:?}");
@@ -143,6 +155,13 @@ fn wrong_columns(row: &KeyRow) -> Vec<&'static str> {
         ("expires_at", row.expires_at.is_none_or(is_time)),
         ("revoked_at", row.revoked_at.is_none_or(is_time)),
         ("revoked_by", row.revoked_by.as_deref().is_none_or(|by| row.revoked_at.is_some() && is_actor(by))),
+        // No version of this crate that cannot keep it accepts a key with one.
+        ("allowed_networks", row.allowed_networks.is_none()),
+        ("paused_at", row.paused_at.is_none_or(is_time)),
+        ("paused_by", row.paused_by.as_deref().is_none_or(|by| row.paused_at.is_some() && is_actor(by))),
+        ("lineage", is_key_id(&row.lineage)),
+        ("predecessor_expires_at", row.predecessor_expires_at.is_none_or(is_time)),
+        ("grace_ends_at", row.grace_ends_at.is_none_or(is_time)),
         ("replaces", row.replaces.as_deref().is_none_or(is_key_id)),
         ("version", row.version > 0),
     ];

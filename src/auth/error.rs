@@ -73,6 +73,8 @@ pub enum AuthErrorKind {
     OwnerSuspended,
     /// Too many keys are being checked for the first time. Nothing is wrong with this one, as far as is known.
     Overloaded,
+    /// The key is paused. Only a caller who has the key is told.
+    Paused,
     /// The key was revoked. Only a caller who has the key is told.
     Revoked,
     /// No core was free to hash the key: other work keeps them all busy. Nothing is wrong with the key, as far as is known.
@@ -108,6 +110,7 @@ impl AuthErrorKind {
             Self::OwnerClosed => RefusalCode::OwnerClosed,
             Self::OwnerPlanSuspended => RefusalCode::OwnerPlanSuspended,
             Self::OwnerSuspended => RefusalCode::OwnerSuspended,
+            Self::Paused => RefusalCode::KeyPaused,
             // One for all: a client does the same about them, and how a node spends its cores is not for it to know.
             Self::HashFailed | Self::Overloaded | Self::Starved => RefusalCode::Overloaded,
             Self::Revoked => RefusalCode::KeyRevoked,
@@ -192,6 +195,7 @@ pub(super) fn judged(standing: Standing) -> Result<(), AuthError> {
         Standing::OwnerClosed => Err(AuthError::new(AuthErrorKind::OwnerClosed)),
         Standing::OwnerPlanSuspended => Err(AuthError::new(AuthErrorKind::OwnerPlanSuspended)),
         Standing::OwnerSuspended => Err(AuthError::new(AuthErrorKind::OwnerSuspended)),
+        Standing::Paused => Err(AuthError::new(AuthErrorKind::Paused)),
         Standing::Revoked => Err(AuthError::new(AuthErrorKind::Revoked)),
     }
 }
@@ -212,6 +216,7 @@ impl fmt::Display for AuthError {
             AuthErrorKind::OwnerPlanSuspended => "the plan does not include the key: upgrade the plan",
             AuthErrorKind::OwnerSuspended => "the owner of the key is suspended: an admin can reinstate it",
             AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
+            AuthErrorKind::Paused => "the key is paused: keep it until an admin resumes it",
             AuthErrorKind::Revoked => "the key was revoked: use another one",
             AuthErrorKind::Starved => "no core was free to hash the key: ask again in a moment",
             AuthErrorKind::StoreUnavailable => "the key cannot be checked at the moment: keep it, and ask again",

@@ -19,7 +19,7 @@ pub(crate) use new_keys::NewKeys;
 pub(crate) use owner_status::Stopped;
 pub use owner_status::{OwnerStatus, OwnerStatusRow, Suspension};
 pub(crate) use row::labels_text;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use row::with_key_columns;
 pub use row::{CorruptRow, KeyRow};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use row::{key_columns, with_key_columns};
 pub(crate) use standing::{Standing, before_its_end, standing};

@@ -102,8 +102,15 @@ macro_rules! with_key_columns {
     };
 }
 
+/// The columns of a key, as a list in SQL.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use with_key_columns;
+macro_rules! key_columns {
+    () => { $crate::record::with_key_columns!(key_columns) };
+    ($first:ident: $_:ident, $($name:ident: $__:ident),+) => { concat!(stringify!($first), $(", ", stringify!($name)),+) };
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use {key_columns, with_key_columns};
 
 impl OwnerRef {
     /// The owner of a key; none if the row's organization, kind or owner cannot be read.

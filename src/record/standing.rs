@@ -8,6 +8,7 @@ pub(crate) enum Standing {
     Expired,
     /// Only one of the two times that it may be says that it has expired.
     ClockUnsure(ClockInDoubt),
+    Paused,
     OwnerClosed,
     OwnerSuspended,
     /// The plan does not include the owner's keys.
@@ -21,6 +22,7 @@ pub(crate) fn standing(record: &KeyRecord, owner: &OwnerStatus, now: ClockReadin
         return Standing::Revoked;
     }
     match record.expires_at.map_or(Standing::Good, |end| before_its_end(end, now)) {
+        Standing::Good if record.paused.is_some() => Standing::Paused,
         Standing::Good => of_owner(owner),
         standing => standing,
     }
@@ -75,6 +77,21 @@ mod tests {
         ];
         for (revoked, ends, suspended, expected) in cases {
             assert_eq!(told(revoked, ends, suspended, now), expected, "{revoked} {ends:?} {suspended}");
+        }
+    }
+
+    #[test]
+    fn a_pause_comes_after_the_end_and_before_the_owner() {
+        let paused = KeyRow { paused_at: Some(5), ..KeyRow::example() };
+        let closed =
+            OwnerStatus::try_from(&OwnerStatusRow { closed_at: Some(5), ..OwnerStatusRow::default() }).unwrap();
+        let now = ClockReading::certain(at(100));
+        for (row, expected) in [
+            (paused.clone(), Standing::Paused),
+            (KeyRow { revoked_at: Some(5), ..paused.clone() }, Standing::Revoked),
+            (KeyRow { expires_at: Some(5), ..paused }, Standing::Expired),
+        ] {
+            assert_eq!(standing(&KeyRecord::try_from(&row).unwrap(), &closed, now), expected);
         }
     }
 

@@ -208,8 +208,8 @@ pub struct KeyUpdate {
 /// ```
 /// use tower_api_keys::{Timestamp, record::{Suspension, OwnerStatusRow}, store::OwnerChange};
 ///
-/// let held = OwnerChange::Suspend(Suspension::Admin).applied_to(OwnerStatusRow::default(), Timestamp::MIN)?;
-/// assert_eq!(held.suspended_at, Some(0));
+/// let suspended = OwnerChange::Suspend(Suspension::Admin).applied_to(OwnerStatusRow::default(), Timestamp::MIN)?;
+/// assert_eq!(suspended.suspended_at, Some(0));
 /// # Ok::<(), tower_api_keys::store::Conflict>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,7 +279,7 @@ pub enum Guard {
     },
     /// No key that is live at the change's time replaces this one.
     NoLiveSuccessor(KeyId),
-    /// Neither the owner nor its organization is held or closed.
+    /// Neither the owner nor its organization is suspended or closed.
     OwnerActive(OwnerRef),
 }
 

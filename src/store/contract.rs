@@ -114,7 +114,7 @@ pub struct FoundOwner {
 }
 
 impl FoundOwner {
-    /// Whether neither of the two is held or closed.
+    /// Whether neither of the two is suspended or closed.
     #[must_use]
     pub fn is_active(&self) -> bool {
         *self == Self::default()

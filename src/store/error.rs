@@ -63,7 +63,7 @@ pub enum Conflict {
     IdTaken,
     /// No key of this id exists in this organization.
     Missing,
-    /// The owner is closed for good: it cannot be suspended or reinstated.
+    /// The owner is closed, which is final: it cannot be suspended or reinstated.
     OwnerClosed,
     /// The key is revoked: it cannot be updated.
     Revoked,

@@ -177,7 +177,7 @@ async fn dead_and_suspended_keys_cost_no_hash() {
     let service = service().await;
     let runs = service.runs();
     service.write(1, Write::Owner(blue(), OwnerChange::Suspend(Suspension::Plan)));
-    assert_eq!(service.check_key().await, Err(AuthErrorKind::OwnerSuspended));
+    assert_eq!(service.check_key().await, Err(AuthErrorKind::OwnerPlanSuspended));
     service.write(2, service.revocation());
     assert_eq!(service.check_key().await, Err(AuthErrorKind::Revoked));
     assert_eq!(service.runs(), runs);

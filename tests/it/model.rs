@@ -79,8 +79,12 @@ impl Model {
         match key {
             ModelKey { revoked: true, .. } => Err(AuthErrorKind::Revoked),
             ModelKey { expires_at: Some(end), .. } if now >= *end => Err(AuthErrorKind::Expired),
-            key if !self.owners[key.owner].is_active() => Err(AuthErrorKind::OwnerSuspended),
-            _ => Ok(()),
+            key => match &self.owners[key.owner] {
+                ModelOwner { closed: true, .. } => Err(AuthErrorKind::OwnerClosed),
+                owner if owner.suspensions.contains(&Suspension::Admin) => Err(AuthErrorKind::OwnerSuspended),
+                owner if owner.suspensions.contains(&Suspension::Plan) => Err(AuthErrorKind::OwnerPlanSuspended),
+                _ => Ok(()),
+            },
         }
     }
 }

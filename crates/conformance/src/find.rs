@@ -137,6 +137,27 @@ pub(crate) async fn a_dead_key_is_found<R: KeyReader>(candidate: &Candidate<'_, 
     Ok(())
 }
 
+/// What happens to an owner, or to an organization, one after the other.
+const STEPS: [OwnerChange; 4] = [
+    OwnerChange::Suspend(Suspension::Admin),
+    OwnerChange::Suspend(Suspension::Plan),
+    OwnerChange::Reinstate(Suspension::Admin),
+    OwnerChange::Close,
+];
+
+/// What each of the steps does to a status, said apart from the library.
+fn expect(status: &mut OwnerStatusRow, step: OwnerChange, now: Timestamp) {
+    let now = Some(now.as_millis());
+    match step {
+        OwnerChange::Suspend(Suspension::Admin) => status.suspended_at = now,
+        OwnerChange::Suspend(Suspension::Plan) => status.plan_suspended_at = now,
+        OwnerChange::Reinstate(_) => status.suspended_at = None,
+        OwnerChange::Close => status.closed_at = now,
+        // Not among the steps.
+        _ => {}
+    }
+}
+
 pub(crate) async fn a_key_comes_with_its_owner_s_status<R: KeyReader>(
     candidate: &Candidate<'_, R>,
 ) -> Result<(), Unmet> {
@@ -145,23 +166,10 @@ pub(crate) async fn a_key_comes_with_its_owner_s_status<R: KeyReader>(
     candidate.written(&scene.insert([&key])).await?;
     let mut expected = OwnerStatusRow::default();
     same("the status of an owner nobody ever suspended", &candidate.found(&key.id).await?.owner, &expected)?;
-    let steps = [
-        OwnerChange::Suspend(Suspension::Admin),
-        OwnerChange::Suspend(Suspension::Plan),
-        OwnerChange::Reinstate(Suspension::Admin),
-        OwnerChange::Close,
-    ];
-    for (millis, step) in (1..).zip(steps) {
+    for (millis, step) in (1..).zip(STEPS) {
         let now = at(millis);
         candidate.written(&scene.change(now, vec![Write::Owner(scene.owner(), step)])).await?;
-        match step {
-            OwnerChange::Suspend(Suspension::Admin) => expected.suspended_at = Some(now.as_millis()),
-            OwnerChange::Suspend(Suspension::Plan) => expected.plan_suspended_at = Some(now.as_millis()),
-            OwnerChange::Reinstate(_) => expected.suspended_at = None,
-            OwnerChange::Close => expected.closed_at = Some(now.as_millis()),
-            // Not among the steps.
-            _ => {}
-        }
+        expect(&mut expected, step, now);
         same(&format!("the owner's status after {step:?}"), &candidate.found(&key.id).await?.owner, &expected)?;
     }
     Ok(())
@@ -208,23 +216,10 @@ pub(crate) async fn a_key_comes_with_its_organization_s_status<R: KeyReader>(
         &candidate.found(&key.id).await?.organization,
         &expected,
     )?;
-    let steps = [
-        OwnerChange::Suspend(Suspension::Admin),
-        OwnerChange::Suspend(Suspension::Plan),
-        OwnerChange::Reinstate(Suspension::Admin),
-        OwnerChange::Close,
-    ];
-    for (millis, step) in (1..).zip(steps) {
+    for (millis, step) in (1..).zip(STEPS) {
         let now = at(millis);
         candidate.written(&scene.change(now, vec![Write::Organization(scene.organization(), step)])).await?;
-        match step {
-            OwnerChange::Suspend(Suspension::Admin) => expected.suspended_at = Some(now.as_millis()),
-            OwnerChange::Suspend(Suspension::Plan) => expected.plan_suspended_at = Some(now.as_millis()),
-            OwnerChange::Reinstate(_) => expected.suspended_at = None,
-            OwnerChange::Close => expected.closed_at = Some(now.as_millis()),
-            // Not among the steps.
-            _ => {}
-        }
+        expect(&mut expected, step, now);
         let found = candidate.found(&key.id).await?;
         same(&format!("the organization's status after {step:?}"), &found.organization, &expected)?;
         same("the status of an owner whose organization is suspended", &found.owner, &OwnerStatusRow::default())?;

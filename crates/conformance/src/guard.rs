@@ -85,9 +85,10 @@ pub(crate) async fn active_means_in_an_active_organization<S: KeyStore>(
 ) -> Result<(), Unmet> {
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
     let guard = || Guard::OwnerActive(scene.owner());
-    let held = Some(Conflict::Guard(0));
-    for hold in [Suspension::Plan, Suspension::Admin] {
-        for (step, expected) in [(OwnerChange::Suspend(hold), held), (OwnerChange::Reinstate(hold), None)] {
+    let refused = Some(Conflict::Guard(0));
+    for suspension in [Suspension::Plan, Suspension::Admin] {
+        let steps = [(OwnerChange::Suspend(suspension), refused), (OwnerChange::Reinstate(suspension), None)];
+        for (step, expected) in steps {
             candidate.written(&scene.change(at(1), vec![Write::Organization(scene.organization(), step)])).await?;
             guarded(candidate, &scene, at(1), guard(), &format!("an organization after {step:?}"), expected).await?;
         }
@@ -96,7 +97,7 @@ pub(crate) async fn active_means_in_an_active_organization<S: KeyStore>(
     candidate.written(&close(elsewhere.organization())).await?;
     guarded(candidate, &scene, at(1), guard(), "another organization that is closed", None).await?;
     candidate.written(&close(scene.organization())).await?;
-    guarded(candidate, &scene, at(1), guard(), "a closed organization", held).await
+    guarded(candidate, &scene, at(1), guard(), "a closed organization", refused).await
 }
 
 pub(crate) async fn live_keys_of_an_owner_are_counted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {

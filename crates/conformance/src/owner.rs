@@ -100,18 +100,24 @@ pub(crate) async fn an_owner_s_status_can_be_read<S: KeyStore>(candidate: &Candi
     same("the status in another organization", &candidate.owner_status(&elsewhere).await?, &FoundOwner::default())
 }
 
-pub(crate) async fn an_organization_is_held_like_an_owner<S: KeyStore>(
+pub(crate) async fn an_organization_is_suspended_like_an_owner<S: KeyStore>(
     candidate: &Candidate<'_, S>,
 ) -> Result<(), Unmet> {
     use Effect::{Changed, Unchanged};
     let scene = Scene::new()?;
     let step = |step| scene.change(at(1), vec![Write::Organization(scene.organization(), step)]);
-    let (hold, lift) = (OwnerChange::Suspend(Suspension::Plan), OwnerChange::Reinstate(Suspension::Plan));
-    let steps = [(lift, Unchanged), (hold, Changed), (hold, Unchanged), (lift, Changed), (OwnerChange::Close, Changed)];
+    let (suspend, reinstate) = (OwnerChange::Suspend(Suspension::Plan), OwnerChange::Reinstate(Suspension::Plan));
+    let steps = [
+        (reinstate, Unchanged),
+        (suspend, Changed),
+        (suspend, Unchanged),
+        (reinstate, Changed),
+        (OwnerChange::Close, Changed),
+    ];
     for (change, expected) in steps.into_iter().chain([(OwnerChange::Close, Unchanged)]) {
         same(&format!("the effect of {change:?}"), &candidate.effects(&step(change)).await?, &vec![expected])?;
     }
-    for change in [hold, lift] {
+    for change in [suspend, reinstate] {
         let seen = candidate.apply(&step(change)).await;
         conflicts(&format!("{change:?} of a closed organization"), seen, Conflict::OwnerClosed)?;
     }

@@ -138,24 +138,12 @@ async fn the_server_stops_when_told() {
 /// A record whose hash is none.
 async fn insert_unreadable(store: &MemoryStore, key: &PlaintextKey) {
     let row = KeyRow {
-        organization: OrganizationId::single().as_str().to_owned(),
         id: key.id().as_str().to_owned(),
         kind: "user".to_owned(),
         owner: "alice".to_owned(),
-        name: String::new(),
-        labels: "{}".to_owned(),
         hash: "none".to_owned(),
-        tag: [0; 4],
-        pepper_id: None,
-        scopes: "*".to_owned(),
         created_by: "system:test".to_owned(),
-        created_via_key: None,
-        created_at: 0,
-        expires_at: None,
-        revoked_at: None,
-        revoked_by: None,
-        replaces: None,
-        version: 1,
+        ..KeyRow::example()
     };
     let (at, actor) = (Timestamp::MIN, ActorId::System(SystemLabel::new("test").unwrap()));
     let subject = Subject::Key(key.id(), UserId::new("alice").unwrap().into());

@@ -2,25 +2,31 @@ use sqlx::{PgTransaction, Row};
 use tower_api_keys::{
     Owner, Timestamp,
     audit::EventRow,
-    record::{KeyRow, OwnerStatusRow, Suspension},
-    store::{Applied, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, OwnerRef, Write},
+    record::{KeyRow, OwnerStatusRow},
+    store::{Applied, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, Write},
 };
 
-use crate::{failure::Failure, read::owner_status};
+use crate::{
+    failure::Failure,
+    read::owner_status,
+    rows::{self, split},
+    time::Time,
+};
 
 /// Does a change in a transaction that holds the lock of the change log: whatever is read here was committed.
 pub(crate) async fn apply(transaction: &mut PgTransaction<'_>, change: &Change) -> Result<Applied, Failure> {
     const FIRST: &str = "select effects from keys.api_key_changes where id = $1";
-    const IS_REPLAY: &str = "select exists (select 1 from keys.api_key_changes where dedupe = $1)";
-    const REMEMBER: &str = "insert into keys.api_key_changes (id, at, dedupe, effects) values ($1, $2, $3, $4)";
+    const DONE_UNDER: &str = "select key_id, request_digest from keys.api_key_changes where idempotency_key = $1";
+    const REMEMBER: &str = "insert into keys.api_key_changes \
+        (id, at, idempotency_key, request_digest, key_id, effects) values ($1, $2, $3, $4, $5, $6)";
     let id = change.id.to_bytes();
     if let Some(row) = sqlx::query(FIRST).bind(&id[..]).fetch_optional(&mut **transaction).await? {
         return effects(row.try_get(0)?);
     }
-    if let Some(dedupe) = &change.dedupe
-        && sqlx::query_scalar(IS_REPLAY).bind(dedupe).fetch_one(&mut **transaction).await?
+    if let Some(request) = &change.idempotency
+        && let Some(done) = sqlx::query(DONE_UNDER).bind(&request.key).fetch_optional(&mut **transaction).await?
     {
-        return Err(Conflict::Replay.into());
+        return Err(request.used_for(done.try_get(0)?, done.try_get(1)?).into());
     }
     for (place, guard) in change.guards.iter().enumerate() {
         check(transaction, place, guard, change.at).await?;
@@ -35,8 +41,9 @@ pub(crate) async fn apply(transaction: &mut PgTransaction<'_>, change: &Change) 
         applied.effects.push(outcome);
     }
     insert_events(transaction, &events).await?;
-    let remember = sqlx::query(REMEMBER).bind(&id[..]).bind(change.at.as_millis()).bind(&change.dedupe);
-    remember.bind(letters(&applied)).execute(&mut **transaction).await?;
+    let (key, digest) = change.idempotency.as_ref().map(|request| (&request.key, &request.digest[..])).unzip();
+    let remember = sqlx::query(REMEMBER).bind(&id[..]).bind(Time(change.at.as_millis())).bind(key).bind(digest);
+    remember.bind(change.key_made()).bind(letters(&applied)).execute(&mut **transaction).await?;
     Ok(applied)
 }
 
@@ -61,26 +68,25 @@ async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard,
             };
             let query = sqlx::query_scalar(ISSUED_BELOW).bind(by.organization.as_str());
             let query = query.bind(by.owner.kind().as_str()).bind(by.owner.id()).bind(person);
-            let query = query.bind(since.as_millis()).bind(until.as_millis()).bind(i64::from(*limit));
+            let query = query.bind(Time(since.as_millis())).bind(Time(until.as_millis())).bind(i64::from(*limit));
             (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
         }
         Guard::LiveKeysBelow { owner: of, limit } => {
             let query = sqlx::query_scalar(LIVE_KEYS_BELOW).bind(of.organization.as_str());
             let query = query.bind(of.owner.kind().as_str()).bind(of.owner.id());
-            let query = query.bind(at.as_millis()).bind(i64::from(*limit));
+            let query = query.bind(Time(at.as_millis())).bind(i64::from(*limit));
             (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
         }
         Guard::Live(id) => {
-            let query = sqlx::query_scalar(IS_LIVE).bind(id.as_str()).bind(at.as_millis());
+            let query = sqlx::query_scalar(IS_LIVE).bind(id.as_str()).bind(Time(at.as_millis()));
             (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
         }
         Guard::NoLiveSuccessor(id) => {
-            let query = sqlx::query_scalar(HAS_NO_SUCCESSOR).bind(id.as_str()).bind(at.as_millis());
+            let query = sqlx::query_scalar(HAS_NO_SUCCESSOR).bind(id.as_str()).bind(Time(at.as_millis()));
             (query.fetch_one(&mut **transaction).await?, Conflict::Successor)
         }
         Guard::OwnerActive(owner) => {
-            let status = owner_status(&mut **transaction, owner).await?;
-            (status == OwnerStatusRow::default(), Conflict::Guard(place))
+            (owner_status(&mut **transaction, owner).await?.is_active(), Conflict::Guard(place))
         }
         // A guard of a newer version of the crate: what this store does not know, it does not promise.
         _ => (false, Conflict::Guard(place)),
@@ -96,23 +102,32 @@ async fn write(transaction: &mut PgTransaction<'_>, write: &Write, at: Timestamp
         Write::Revoke { organization, id, by } => {
             const SQL: &str = "update keys.api_keys set revoked_at = $3, revoked_by = $4 \
                 where organization = $1 and id = $2 and revoked_at is null";
-            let query = sqlx::query(SQL).bind(organization.as_str()).bind(id.as_str()).bind(at.as_millis()).bind(by);
+            let query =
+                sqlx::query(SQL).bind(organization.as_str()).bind(id.as_str()).bind(Time(at.as_millis())).bind(by);
             if query.execute(&mut **transaction).await?.rows_affected() > 0 {
                 return Ok(Effect::Changed);
             }
             state(transaction, organization.as_str(), id.as_str()).await.map(|_| Effect::Unchanged)
         }
-        Write::Owner(owner, step) => change_owner(transaction, owner, *step, at).await,
+        // The kind and the id of an organization's own status.
+        Write::Organization(of, step) => change_status(transaction, (of.as_str(), "organization", ""), *step, at).await,
+        Write::Owner(of, step) => {
+            let whose = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
+            change_status(transaction, whose, *step, at).await
+        }
         _ => Err(Failure::Corrupt("a write of a newer version of the crate".into())),
     }
 }
 
 async fn insert(transaction: &mut PgTransaction<'_>, row: &KeyRow) -> Result<Effect, Failure> {
-    // The primary key is what makes an id unique, not a look at it before.
+    // The primary key is what makes an id unique, not a look at it before. Ids of purged keys are not used again.
     const SQL: &str = "insert into keys.api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, \
-            scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, version) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1) \
-        on conflict (id) do nothing";
+            scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, proof, \
+            allowed_networks, limits, imported_from, responsible, paused_at, paused_by, lineage, \
+            predecessor_expires_at, grace_ends_at) \
+        select $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+            $21, $22, $23, $24, $25, $26, $27 \
+        where not exists (select 1 from keys.api_key_tombstones where id = $2) on conflict (id) do nothing";
     let inserted = sqlx::query(SQL)
         .bind(&row.organization)
         .bind(&row.id)
@@ -123,14 +138,24 @@ async fn insert(transaction: &mut PgTransaction<'_>, row: &KeyRow) -> Result<Eff
         .bind(&row.hash)
         .bind(&row.tag[..])
         .bind(row.pepper_id)
-        .bind(&row.scopes)
+        .bind(split(&row.scopes))
         .bind(&row.created_by)
         .bind(&row.created_via_key)
-        .bind(row.created_at)
-        .bind(row.expires_at)
-        .bind(row.revoked_at)
+        .bind(Time(row.created_at))
+        .bind(row.expires_at.map(Time))
+        .bind(row.revoked_at.map(Time))
         .bind(&row.revoked_by)
         .bind(&row.replaces)
+        .bind(&row.proof)
+        .bind(row.allowed_networks.as_deref().map(split))
+        .bind(&row.limits)
+        .bind(&row.imported_from)
+        .bind(&row.responsible)
+        .bind(row.paused_at.map(Time))
+        .bind(&row.paused_by)
+        .bind(&row.lineage)
+        .bind(row.predecessor_expires_at.map(Time))
+        .bind(row.grace_ends_at.map(Time))
         .execute(&mut **transaction)
         .await?;
     if inserted.rows_affected() == 0 { Err(Conflict::IdTaken.into()) } else { Ok(Effect::Changed) }
@@ -145,7 +170,7 @@ async fn state(transaction: &mut PgTransaction<'_>, organization: &str, id: &str
 
 async fn update(transaction: &mut PgTransaction<'_>, update: &KeyUpdate) -> Result<Effect, Failure> {
     const SQL: &str = "update keys.api_keys \
-        set name = $3, labels = $4, scopes = $5, expires_at = $6, version = version + 1 \
+        set name = $3, labels = $4::text::jsonb, scopes = $5, expires_at = $6, version = version + 1 \
         where organization = $1 and id = $2";
     let (organization, id) = (update.organization.as_str(), update.id.as_str());
     match state(transaction, organization, id).await? {
@@ -154,13 +179,16 @@ async fn update(transaction: &mut PgTransaction<'_>, update: &KeyUpdate) -> Resu
         _ => {}
     }
     let query = sqlx::query(SQL).bind(organization).bind(id).bind(&update.name).bind(&update.labels);
-    query.bind(&update.scopes).bind(update.expires_at).execute(&mut **transaction).await?;
+    query.bind(split(&update.scopes)).bind(update.expires_at.map(Time)).execute(&mut **transaction).await?;
     Ok(Effect::Changed)
 }
 
-async fn change_owner(
+/// Organization, kind and id of a status.
+type Whose<'a> = (&'a str, &'a str, &'a str);
+
+async fn change_status(
     transaction: &mut PgTransaction<'_>,
-    of: &OwnerRef,
+    whose: Whose<'_>,
     step: OwnerChange,
     at: Timestamp,
 ) -> Result<Effect, Failure> {
@@ -169,46 +197,44 @@ async fn change_owner(
         values ($1, $2, $3, $4, $5, $6) on conflict (organization, kind, id) do update \
         set suspended_at = excluded.suspended_at, plan_suspended_at = excluded.plan_suspended_at, \
             closed_at = excluded.closed_at";
-    let before = owner_status(&mut **transaction, of).await?;
-    let after = stepped(before, step, at.as_millis())?;
+    let (organization, kind, id) = whose;
+    let before = status(transaction, whose).await?;
+    let after = step.applied_to(before, at)?;
     if after == before {
         return Ok(Effect::Unchanged);
     }
-    let query = sqlx::query(SQL).bind(of.organization.as_str()).bind(of.owner.kind().as_str()).bind(of.owner.id());
-    let query = query.bind(after.suspended_at).bind(after.plan_suspended_at).bind(after.closed_at);
-    query.execute(&mut **transaction).await?;
+    let [suspended_at, plan_suspended_at, closed_at] =
+        [after.suspended_at, after.plan_suspended_at, after.closed_at].map(|at| at.map(Time));
+    let query = sqlx::query(SQL).bind(organization).bind(kind).bind(id);
+    query.bind(suspended_at).bind(plan_suspended_at).bind(closed_at).execute(&mut **transaction).await?;
     Ok(Effect::Changed)
 }
 
-/// What stands after a step; a status that stood already keeps its time.
-fn stepped(mut status: OwnerStatusRow, step: OwnerChange, now: i64) -> Result<OwnerStatusRow, Conflict> {
-    let since = match step {
-        OwnerChange::Close => &mut status.closed_at,
-        _ if status.closed_at.is_some() => return Err(Conflict::OwnerClosed),
-        OwnerChange::Suspend(Suspension::Plan) | OwnerChange::Reinstate(Suspension::Plan) => {
-            &mut status.plan_suspended_at
-        }
-        OwnerChange::Suspend(_) | OwnerChange::Reinstate(_) => &mut status.suspended_at,
-    };
-    *since = if matches!(step, OwnerChange::Reinstate(_)) { None } else { since.or(Some(now)) };
-    Ok(status)
+async fn status(
+    transaction: &mut PgTransaction<'_>,
+    (organization, kind, id): Whose<'_>,
+) -> Result<OwnerStatusRow, Failure> {
+    const SQL: &str = "select suspended_at, plan_suspended_at, closed_at from keys.api_key_owners \
+        where organization = $1 and kind = $2 and id = $3";
+    let row = sqlx::query(SQL).bind(organization).bind(kind).bind(id).fetch_optional(&mut **transaction).await?;
+    row.map_or(Ok(OwnerStatusRow::default()), |row| rows::status(&row, ""))
 }
 
 /// Writes events in this order.
 pub(crate) async fn insert_events(transaction: &mut PgTransaction<'_>, events: &[&EventRow]) -> Result<(), Failure> {
     const SQL: &str = "insert into keys.api_key_events \
-            (organization, at, actor, action, key_id, owner_kind, owner, before, after, source) \
-        select organization, at, actor, action, key_id, owner_kind, owner, before, after, source \
-        from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
-            $9::text[], $10::text[]) with ordinality \
-            as e (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, place) \
+            (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience) \
+        select organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
+        from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
+            $9::text[], $10::text[], $11::text[]) with ordinality \
+            as e (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience, place) \
         order by place";
     let text = |of: fn(&EventRow) -> &str| events.iter().map(|event| of(event)).collect::<Vec<_>>();
     let optional =
         |of: fn(&EventRow) -> &Option<String>| events.iter().map(|event| of(event).as_deref()).collect::<Vec<_>>();
     sqlx::query(SQL)
         .bind(text(|event| &event.organization))
-        .bind(events.iter().map(|event| event.at).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| Time(event.at)).collect::<Vec<_>>())
         .bind(text(|event| &event.actor))
         .bind(text(|event| &event.action))
         .bind(optional(|event| &event.key))
@@ -217,6 +243,7 @@ pub(crate) async fn insert_events(transaction: &mut PgTransaction<'_>, events: &
         .bind(optional(|event| &event.before))
         .bind(optional(|event| &event.after))
         .bind(optional(|event| &event.source))
+        .bind(text(|event| &event.audience))
         .execute(&mut **transaction)
         .await?;
     Ok(())

@@ -10,18 +10,19 @@ mod failure;
 mod log;
 mod read;
 mod rows;
+mod time;
 mod usage;
 
 use failure::Failure;
 use sqlx::{PgPool, PgTransaction};
+use time::Time;
 use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page,
-        PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, ListedKey,
+        OwnerRef, Page, PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -168,7 +169,7 @@ impl KeyStore for SqlxStore {
         Ok(read::list(&self.pool, query, now).await?)
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<OwnerStatusRow, StoreError> {
+    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
         Ok(read::owner_status(&self.pool, owner).await?)
     }
 
@@ -209,12 +210,12 @@ impl KeyStore for SqlxStore {
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         const SQL: &str = "select count(*), count(*) filter (where at < $2), max(at) \
             from keys.api_key_events where is_attempt = $1";
-        let query = sqlx::query_as(SQL).bind(attempts).bind(before.as_millis());
-        let counts: (i64, i64, Option<i64>) = query.fetch_one(&self.pool).await.map_err(Failure::from)?;
+        let query = sqlx::query_as(SQL).bind(attempts).bind(Time(before.as_millis()));
+        let counts: (i64, i64, Option<Time>) = query.fetch_one(&self.pool).await.map_err(Failure::from)?;
         Ok(Trail {
             events: counts.0.unsigned_abs(),
             before: counts.1.unsigned_abs(),
-            newest_at: counts.2.and_then(|at| Timestamp::from_millis(at).ok()),
+            newest_at: counts.2.and_then(|Time(at)| Timestamp::from_millis(at).ok()),
         })
     }
 
@@ -233,16 +234,16 @@ impl KeyStore for SqlxStore {
         for (attempts, before, most, count) in events {
             let Some(before) = before else { continue };
             let most = most.and_then(|most| i64::try_from(most).ok());
-            let query = sqlx::query(EVENTS).bind(attempts).bind(before.as_millis()).bind(most);
+            let query = sqlx::query(EVENTS).bind(attempts).bind(Time(before.as_millis())).bind(most);
             *count = query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
         }
-        let parts = [
-            (LOG, prune.keep_log_rows.map(i64::from), &mut pruned.log_rows),
-            (CHANGES, prune.changes_before.map(Timestamp::as_millis), &mut pruned.changes),
-        ];
-        for (sql, bound, count) in parts {
-            let Some(bound) = bound else { continue };
-            *count = sqlx::query(sql).bind(bound).execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
+        if let Some(keep) = prune.keep_log_rows {
+            let query = sqlx::query(LOG).bind(i64::from(keep));
+            pruned.log_rows = query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
+        }
+        if let Some(before) = prune.changes_before {
+            let query = sqlx::query(CHANGES).bind(Time(before.as_millis()));
+            pruned.changes = query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
         }
         Ok(pruned)
     }

@@ -36,31 +36,37 @@ pub(crate) async fn changes_since(pool: &PgPool, head: Option<Head>) -> Result<C
 
 /// What the rows say; none if some are missing, or name what nobody can be told of.
 fn told(rows: &[PgRow], position: i64, now: Head) -> Result<Option<Changes>, Failure> {
-    let (mut keys, mut owners) = (Vec::new(), Vec::new());
+    let (mut keys, mut owners, mut organizations) = (Vec::new(), Vec::new(), Vec::new());
     for (row, expected) in rows.iter().zip(position + 1..) {
         if row.try_get::<Option<i64>, _>("position")? != Some(expected) {
             return Ok(None);
         }
-        match (row.try_get("key_id")?, owner(row)?) {
+        match (row.try_get("key_id")?, whose(row)?) {
             (Some(id), _) => match KeyId::new(id) {
                 Ok(id) => keys.push(id),
                 Err(_) => return Ok(None),
             },
-            (None, Some(owner)) => owners.push(owner),
+            (None, Some(Whose::Organization(organization))) => organizations.push(organization),
+            (None, Some(Whose::Owner(owner))) => owners.push(owner),
             (None, None) => return Ok(None),
         }
     }
     let is_complete = now.position - position == rows.len() as i64;
-    Ok(is_complete.then_some(Changes::Changed { head: now, keys, owners }))
+    Ok(is_complete.then_some(Changes::Changed { head: now, keys, owners, organizations }))
 }
 
-fn owner(row: &PgRow) -> Result<Option<OwnerRef>, Failure> {
-    let kind = match row.try_get("owner_kind")? {
-        Some("user") => KeyKind::User,
-        Some("team") => KeyKind::Team,
-        _ => return Ok(None),
+/// Whose status changed.
+enum Whose {
+    Organization(OrganizationId),
+    Owner(OwnerRef),
+}
+
+fn whose(row: &PgRow) -> Result<Option<Whose>, Failure> {
+    let Some(kind) = row.try_get::<Option<&str>, _>("owner_kind")? else { return Ok(None) };
+    let Ok(organization) = OrganizationId::new(row.try_get::<&str, _>("organization")?) else { return Ok(None) };
+    let Ok(kind) = kind.parse::<KeyKind>() else {
+        return Ok((kind == "organization").then_some(Whose::Organization(organization)));
     };
-    let organization = OrganizationId::new(row.try_get::<&str, _>("organization")?);
-    let owner = Owner::new(kind, row.try_get::<&str, _>("owner")?);
-    Ok(organization.ok().zip(owner.ok()).map(|(organization, owner)| OwnerRef { organization, owner }))
+    let owner = Owner::new(kind, row.try_get::<&str, _>("owner")?).ok();
+    Ok(owner.map(|owner| Whose::Owner(OwnerRef { organization, owner })))
 }

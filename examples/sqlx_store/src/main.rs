@@ -40,8 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Suspends a team of a service that has one organization.
 async fn suspend(transaction: &mut sqlx::PgTransaction<'_>, team: &TeamId) -> Result<(), Box<dyn Error>> {
-    const SQL: &str = "select keys.api_key_suspend_owner($1, 'team', $2, 'admin', \
-        (extract(epoch from clock_timestamp()) * 1000)::bigint)";
+    const SQL: &str = "select keys.api_key_suspend_owner($1, 'team', $2, 'admin')";
     let organization = tower_api_keys::OrganizationId::single();
     let suspended = sqlx::query(SQL).bind(organization.as_str()).bind(team.as_str());
     suspended.execute(&mut **transaction).await?;

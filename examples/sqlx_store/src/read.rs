@@ -1,40 +1,50 @@
-use sqlx::{PgExecutor, PgPool, postgres::PgRow};
+use sqlx::{PgExecutor, PgPool, Row, postgres::PgRow};
 use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::OwnerStatusRow,
-    store::{EventQuery, FoundKey, KeyQuery, ListedKey, Liveness, OwnerRef, Page},
+    store::{EventQuery, FoundKey, FoundOwner, KeyQuery, ListedKey, Liveness, OwnerRef, Page},
 };
 
-use crate::{failure::Failure, rows};
+use crate::{failure::Failure, rows, time::Time};
 
 /// Key and status in one statement, and so of one moment.
 pub(crate) async fn find(pool: &PgPool, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
-    const SQL: &str = "select k.*, o.suspended_at, o.plan_suspended_at, o.closed_at from keys.api_keys k \
+    const SQL: &str = "select k.*, k.labels::text as labels_text, o.suspended_at, o.plan_suspended_at, o.closed_at, g.suspended_at as organization_suspended_at, \
+            g.plan_suspended_at as organization_plan_suspended_at, g.closed_at as organization_closed_at \
+        from keys.api_keys k \
         left join keys.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
+        left join keys.api_key_owners g on g.organization = k.organization and g.kind = 'organization' and g.id = '' \
         where k.id = $1";
     let row = sqlx::query(SQL).bind(id.as_str()).fetch_optional(pool).await?;
     row.as_ref().map(rows::found_key).transpose()
 }
 
-pub(crate) async fn owner_status(database: impl PgExecutor<'_>, of: &OwnerRef) -> Result<OwnerStatusRow, Failure> {
-    const SQL: &str = "select suspended_at, plan_suspended_at, closed_at from keys.api_key_owners \
-        where organization = $1 and kind = $2 and id = $3";
+/// In one statement, and so of one moment.
+pub(crate) async fn owner_status(database: impl PgExecutor<'_>, of: &OwnerRef) -> Result<FoundOwner, Failure> {
+    const SQL: &str = "select suspended_at, plan_suspended_at, closed_at, kind from keys.api_key_owners \
+        where organization = $1 and (kind = $2 and id = $3 or kind = 'organization' and id = '')";
     let query = sqlx::query(SQL).bind(of.organization.as_str()).bind(of.owner.kind().as_str()).bind(of.owner.id());
-    query.fetch_optional(database).await?.as_ref().map_or(Ok(OwnerStatusRow::default()), rows::status)
+    let mut found = FoundOwner::default();
+    for row in query.fetch_all(database).await? {
+        let is_organization = row.try_get::<&str, _>("kind")? == "organization";
+        *(if is_organization { &mut found.organization } else { &mut found.owner }) = rows::status(&row, "")?;
+    }
+    Ok(found)
 }
 
 /// One statement for all queries. A service with many keys has one for each index, as [`PostgresStore`] does.
 ///
 /// [`PostgresStore`]: tower_api_keys::store::PostgresStore
 pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Failure> {
-    const SQL: &str = "select k.*, o.suspended_at, o.plan_suspended_at, o.closed_at, \
+    const SQL: &str = "select k.*, k.labels::text as labels_text, o.suspended_at, o.plan_suspended_at, o.closed_at, g.suspended_at as organization_suspended_at, \
+            g.plan_suspended_at as organization_plan_suspended_at, g.closed_at as organization_closed_at, \
             c.suspended_at as creator_suspended_at, c.plan_suspended_at as creator_plan_suspended_at, \
             c.closed_at as creator_closed_at, u.successes, u.last_success, u.failures, u.last_failure, \
             h.id as successor, coalesce(p.is_live, false) as predecessor_is_live \
         from keys.api_keys k \
         left join keys.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
+        left join keys.api_key_owners g on g.organization = k.organization and g.kind = 'organization' and g.id = '' \
         left join keys.api_key_owners c on c.organization = k.organization and c.kind = 'user' \
             and left(k.created_by, 5) = 'user:' and c.id = substr(k.created_by, 6) \
         left join lateral (\
@@ -61,7 +71,7 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
             and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_via_key = $5) \
             and ($6::boolean is null \
                 or $6 = (k.revoked_at is null and (k.expires_at is null or $10 < k.expires_at))) \
-            and ($7::bigint is null or u.last_success is null or u.last_success < $7) \
+            and ($7::timestamptz is null or u.last_success is null or u.last_success < $7) \
         order by k.created_at, k.id limit $11";
     let (after, after_id) = match &query.after {
         Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
@@ -74,13 +84,13 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         .bind(query.creator.as_ref().map(ToString::to_string))
         .bind(query.created_via_key.as_ref().map(|maker| maker.as_str()))
         .bind(query.liveness.map(|liveness| liveness == Liveness::Live))
-        .bind(query.unused_since.map(Timestamp::as_millis))
-        .bind(after)
+        .bind(query.unused_since.map(Timestamp::as_millis).map(Time))
+        .bind(Time(after))
         .bind(after_id)
-        .bind(now.as_millis())
+        .bind(Time(now.as_millis()))
         .bind(i64::from(query.limit) + 1)
         .bind(query.predecessor.as_ref().map(|predecessor| predecessor.as_str()))
-        .bind(query.created_before.map_or(i64::MAX, Timestamp::as_millis))
+        .bind(Time(query.created_before.map_or(i64::MAX, Timestamp::as_millis)))
         .fetch_all(pool)
         .await?;
     page(&rows, query.limit, rows::listed_key)
@@ -93,7 +103,7 @@ pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<Eve
             and ($4::text is null or owner_kind = $4) and ($5::text is null or owner = $5) \
             and ($6::text is null or actor = $6) and ($7::text is null or action = $7) \
             and ($8::text is null or source = $8) \
-            and ($9::bigint is null or at >= $9) and ($10::bigint is null or at < $10) \
+            and ($9::timestamptz is null or at >= $9) and ($10::timestamptz is null or at < $10) \
         order by case when $12 then -sequence else sequence end limit $11";
     let rows = sqlx::query(SQL)
         .bind(query.organization.as_str())
@@ -104,8 +114,8 @@ pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<Eve
         .bind(query.actor.as_ref().map(ToString::to_string))
         .bind(&query.action)
         .bind(&query.source)
-        .bind(query.from.map(Timestamp::as_millis))
-        .bind(query.until.map(Timestamp::as_millis))
+        .bind(query.from.map(Timestamp::as_millis).map(Time))
+        .bind(query.until.map(Timestamp::as_millis).map(Time))
         .bind(i64::from(query.limit) + 1)
         .bind(query.newest_first)
         .bind(query.attempts)

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use sqlx::{Row, postgres::PgRow};
 use tower_api_keys::{
     Timestamp,
@@ -7,7 +9,7 @@ use tower_api_keys::{
     usage::{UsageRow, UsageTotals},
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, time::Time};
 
 pub(crate) fn found_key(row: &PgRow) -> Result<FoundKey, Failure> {
     let tag: &[u8] = row.try_get("tag")?;
@@ -17,50 +19,79 @@ pub(crate) fn found_key(row: &PgRow) -> Result<FoundKey, Failure> {
         kind: row.try_get("kind")?,
         owner: row.try_get("owner")?,
         name: row.try_get("name")?,
-        labels: row.try_get("labels")?,
+        labels: labels(row)?,
         hash: row.try_get("hash")?,
         tag: tag.try_into().map_err(|_| Failure::Corrupt("a tag has 4 bytes".into()))?,
         pepper_id: row.try_get("pepper_id")?,
-        scopes: row.try_get("scopes")?,
+        proof: row.try_get("proof")?,
+        scopes: words(row, "scopes")?.unwrap_or_default(),
+        allowed_networks: words(row, "allowed_networks")?,
+        limits: row.try_get("limits")?,
         created_by: row.try_get("created_by")?,
         created_via_key: row.try_get("created_via_key")?,
-        created_at: row.try_get("created_at")?,
-        expires_at: row.try_get("expires_at")?,
-        revoked_at: row.try_get("revoked_at")?,
+        imported_from: row.try_get("imported_from")?,
+        responsible: row.try_get("responsible")?,
+        created_at: row.try_get::<Time, _>("created_at")?.0,
+        expires_at: time(row, "expires_at")?,
+        revoked_at: time(row, "revoked_at")?,
         revoked_by: row.try_get("revoked_by")?,
+        paused_at: time(row, "paused_at")?,
+        paused_by: row.try_get("paused_by")?,
         replaces: row.try_get("replaces")?,
+        lineage: row.try_get("lineage")?,
+        predecessor_expires_at: time(row, "predecessor_expires_at")?,
+        grace_ends_at: time(row, "grace_ends_at")?,
         version: row.try_get("version")?,
     };
-    Ok(FoundKey { key, owner: status(row)? })
+    Ok(FoundKey { key, owner: status(row, "")?, organization: status(row, "organization_")? })
 }
 
-pub(crate) fn status(row: &PgRow) -> Result<OwnerStatusRow, Failure> {
+/// A JSON object as it is kept in a row: the server has a form of its own.
+fn labels(row: &PgRow) -> Result<String, Failure> {
+    let labels = serde_json::from_str::<BTreeMap<String, String>>(row.try_get("labels_text")?);
+    let labels = labels.and_then(|labels| serde_json::to_string(&labels));
+    labels.map_err(|error| Failure::Corrupt(error.into()))
+}
+
+fn words(row: &PgRow, column: &str) -> Result<Option<String>, Failure> {
+    Ok(row.try_get::<Option<Vec<String>>, _>(column)?.map(|words| words.join(" ")))
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn time(row: &PgRow, column: &str) -> Result<Option<i64>, Failure> {
+    Ok(row.try_get::<Option<Time>, _>(column)?.map(|Time(millis)| millis))
+}
+
+/// Words as an array.
+pub(crate) fn split(words: &str) -> Vec<&str> {
+    words.split(' ').filter(|word| !word.is_empty()).collect()
+}
+
+/// The three columns of a status, whose names begin so.
+pub(crate) fn status(row: &PgRow, prefix: &str) -> Result<OwnerStatusRow, Failure> {
+    let time = |column: &str| time(row, &format!("{prefix}{column}"));
     Ok(OwnerStatusRow {
-        suspended_at: row.try_get("suspended_at")?,
-        plan_suspended_at: row.try_get("plan_suspended_at")?,
-        closed_at: row.try_get("closed_at")?,
+        suspended_at: time("suspended_at")?,
+        plan_suspended_at: time("plan_suspended_at")?,
+        closed_at: time("closed_at")?,
     })
 }
 
 pub(crate) fn listed_key(row: &PgRow) -> Result<ListedKey, Failure> {
     let number = |name: &str| row.try_get::<Option<i64>, _>(name);
-    let time = |name: &str| Ok::<_, Failure>(number(name)?.and_then(|millis| Timestamp::from_millis(millis).ok()));
-    let creator = OwnerStatusRow {
-        suspended_at: number("creator_suspended_at")?,
-        plan_suspended_at: number("creator_plan_suspended_at")?,
-        closed_at: number("creator_closed_at")?,
-    };
+    let at = |name: &str| Ok::<_, Failure>(time(row, name)?.and_then(|millis| Timestamp::from_millis(millis).ok()));
     let usage = UsageTotals {
         successes: number("successes")?.unwrap_or(0),
-        last_success_at: time("last_success")?,
+        last_success_at: at("last_success")?,
         failures: number("failures")?.unwrap_or(0),
-        last_failure_at: time("last_failure")?,
+        last_failure_at: at("last_failure")?,
     };
-    let FoundKey { key, owner } = found_key(row)?;
+    let FoundKey { key, owner, organization } = found_key(row)?;
     Ok(ListedKey {
         key,
         owner,
-        creator,
+        organization,
+        creator: status(row, "creator_")?,
         usage,
         successor: row.try_get("successor")?,
         predecessor_is_live: row.try_get("predecessor_is_live")?,
@@ -74,8 +105,8 @@ pub(crate) fn usage(row: &PgRow) -> Result<UsageRow, Failure> {
         outcome: row.try_get("outcome")?,
         source: row.try_get("source")?,
         count: row.try_get("count")?,
-        first_at: row.try_get("first_at")?,
-        last_at: row.try_get("last_at")?,
+        first_at: row.try_get::<Time, _>("first_at")?.0,
+        last_at: row.try_get::<Time, _>("last_at")?.0,
     })
 }
 
@@ -83,7 +114,7 @@ pub(crate) fn event(row: &PgRow) -> Result<EventRow, Failure> {
     Ok(EventRow {
         sequence: row.try_get("sequence")?,
         organization: row.try_get("organization")?,
-        at: row.try_get("at")?,
+        at: row.try_get::<Time, _>("at")?.0,
         actor: row.try_get("actor")?,
         action: row.try_get("action")?,
         key: row.try_get("key_id")?,
@@ -92,5 +123,6 @@ pub(crate) fn event(row: &PgRow) -> Result<EventRow, Failure> {
         before: row.try_get("before")?,
         after: row.try_get("after")?,
         source: row.try_get("source")?,
+        audience: row.try_get("audience")?,
     })
 }

@@ -4,7 +4,7 @@ use tower_api_keys::{
     usage::{UsageBatch, UsageRow},
 };
 
-use crate::{failure::Failure, rows};
+use crate::{failure::Failure, rows, time::Time};
 
 /// One statement: the writer's sequence and the counts stand or fall together. In the order of keys, so that two of them
 /// lock rows in one order.
@@ -16,7 +16,7 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
         ) \
         insert into keys.api_key_usage as u (key_id, outcome, source, count, first_at, last_at) \
         select key_id, outcome, source, sum(count)::bigint, min(first_at), max(last_at) \
-        from unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[]) \
+        from unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::timestamptz[]) \
             as b (key_id, outcome, source, count, first_at, last_at) \
         where exists (select 1 from next) \
         group by key_id, outcome, source order by key_id, outcome, source \
@@ -31,8 +31,8 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
         .bind(text(|row| &row.outcome))
         .bind(text(|row| &row.source))
         .bind(number(|row| row.count))
-        .bind(number(|row| row.first_at))
-        .bind(number(|row| row.last_at))
+        .bind(number(|row| row.first_at).into_iter().map(Time).collect::<Vec<_>>())
+        .bind(number(|row| row.last_at).into_iter().map(Time).collect::<Vec<_>>())
         .execute(pool)
         .await?;
     Ok(())

@@ -99,7 +99,7 @@ async fn an_owner_is_suspended_in_the_service_s_own_transaction_or_not_at_all() 
     let key = issuer.manager().issue(IssueKey::team(team.clone()), &actor).await.unwrap().into_plaintext();
     for (commits, expected) in [(false, Ok(())), (true, Err(AuthErrorKind::OwnerSuspended))] {
         let mut transaction = one.begin().await.unwrap();
-        let suspended = sqlx::query("select keys.api_key_suspend_owner($1, 'team', $2, 'admin', 1772366400000)")
+        let suspended = sqlx::query("select keys.api_key_suspend_owner($1, 'team', $2, 'admin')")
             .bind(organization.as_str())
             .bind(team.as_str());
         suspended.execute(&mut *transaction).await.unwrap();

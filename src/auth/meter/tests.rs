@@ -67,6 +67,7 @@ fn each_code_of_an_authenticator_has_a_counter() {
             | AuthErrorKind::OwnerPlanSuspended
             | AuthErrorKind::OwnerSuspended
             | AuthErrorKind::Overloaded
+            | AuthErrorKind::Paused
             | AuthErrorKind::Revoked
             | AuthErrorKind::Starved
             | AuthErrorKind::StoreUnavailable => true,
@@ -81,6 +82,7 @@ fn each_code_of_an_authenticator_has_a_counter() {
         AuthErrorKind::CorruptRecord,
         AuthErrorKind::Invalid,
         AuthErrorKind::Expired,
+        AuthErrorKind::Paused,
         AuthErrorKind::Revoked,
         AuthErrorKind::Overloaded,
         AuthErrorKind::OwnerClosed,

@@ -96,7 +96,7 @@ impl Access<'_> {
         Ok(effects)
     }
 
-    /// Whoever was suspended or whose key died before the commit was denied, too.
+    /// An actor who was suspended, or whose key died, before the commit was denied, too.
     fn note_refused(&self, action: KeyAction, change: &Change, events: &[Event], error: &ManageError) {
         let ManageErrorKind::Denied(denial) = error.kind() else { return };
         let subject =
@@ -123,7 +123,7 @@ impl Access<'_> {
         (AuditedWrite { write, event: EventRow::from(&event) }, event)
     }
 
-    /// Whoever acts must be neither suspended nor closed, and if it is a key, live.
+    /// The actor must be neither suspended nor closed, and if it is a key, live.
     fn actor_is_active(&self) -> impl Iterator<Item = (Guard, Unmet)> {
         let key = self.actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::Actor(DenialReason::ActorKeyDead)));
         let owner = self

@@ -65,6 +65,7 @@ fn verdict(known: &Readable, now: ClockReading) -> CallVerdict {
         Standing::Revoked => CallVerdict::KeyRevoked,
         Standing::Expired => CallVerdict::KeyExpired,
         Standing::ClockUnsure(_) => CallVerdict::ClockUnsure,
+        Standing::Paused => CallVerdict::KeyPaused,
         Standing::OwnerClosed => CallVerdict::OwnerClosed,
         Standing::OwnerPlanSuspended => CallVerdict::OwnerPlanSuspended,
         Standing::OwnerSuspended => CallVerdict::OwnerSuspended,
@@ -93,6 +94,7 @@ fn of_readable(known: &Readable, now: ClockReading) -> Vec<CallCheck> {
         },
         not_revoked(record),
         not_expired(record, now),
+        not_paused(record),
         owner_active(known),
         if known.accepts_hash {
             passed(CheckKind::HashAccepted, "This node accepts what its hash costs.")
@@ -136,6 +138,17 @@ fn not_expired(record: &KeyRecord, now: ClockReading) -> CallCheck {
     }
 }
 
+fn not_paused(record: &KeyRecord) -> CallCheck {
+    let Some(paused) = &record.paused else { return passed(CheckKind::NotPaused, "It is not paused.") };
+    let by = paused.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let remedy = "Keep it: it works again once an admin of the organization has resumed it.";
+    CallCheck {
+        since: Some(paused.at),
+        by: paused.by.clone(),
+        ..failed(CheckKind::NotPaused, format!("It is paused since {}{by}.", paused.at), remedy)
+    }
+}
+
 fn owner_active(known: &Readable) -> CallCheck {
     let owner = &known.record.owner;
     let Some((stopped, since)) = known.owner.stopped() else {
@@ -171,6 +184,7 @@ fn of_corrupt(corrupt: CorruptRow) -> Vec<CallCheck> {
         CheckKind::TextMatches,
         CheckKind::NotRevoked,
         CheckKind::NotExpired,
+        CheckKind::NotPaused,
         CheckKind::OwnerActive,
         CheckKind::HashAccepted,
     ] {

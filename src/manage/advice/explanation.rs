@@ -76,6 +76,8 @@ pub enum CallVerdict {
     CorruptRecord,
     /// 401: its time is over.
     KeyExpired,
+    /// 401: it is paused.
+    KeyPaused,
     /// 401: it is revoked.
     KeyRevoked,
     /// 401: its owner is closed.
@@ -95,6 +97,7 @@ impl CallVerdict {
             Self::ClockUnsure => Some(RefusalCode::ClockUnsure),
             Self::CorruptRecord => Some(RefusalCode::CorruptRecord),
             Self::KeyExpired => Some(RefusalCode::KeyExpired),
+            Self::KeyPaused => Some(RefusalCode::KeyPaused),
             Self::KeyRevoked => Some(RefusalCode::KeyRevoked),
             Self::OwnerClosed => Some(RefusalCode::OwnerClosed),
             Self::OwnerPlanSuspended => Some(RefusalCode::OwnerPlanSuspended),
@@ -160,6 +163,8 @@ words! {
         NotRevoked = "not_revoked",
         /// Its time is not over.
         NotExpired = "not_expired",
+        /// It is not paused.
+        NotPaused = "not_paused",
         /// Its owner is neither suspended nor closed.
         OwnerActive = "owner_active",
         /// This node accepts the cost that its hash was made with.

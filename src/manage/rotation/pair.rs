@@ -152,10 +152,14 @@ impl Access<'_> {
         }
     }
 
-    /// The expiry that a key has but for ends of grace that were left behind by rotations of which the new key was only
+    /// The expiry that a key has without the ends of grace that were left behind by rotations whose new key was only
     /// revoked, or expired.
     pub(super) async fn own_expiry(&self, key: &KeyRecord) -> Result<Option<Timestamp>, ManageError> {
         let mut end = key.expires_at.map(Timestamp::as_millis);
+        if end.is_none() {
+            // Nothing is left behind of what would end it.
+            return Ok(None);
+        }
         for found in self.last_successors(&key.id, MOST_SUCCESSORS).await? {
             let KeyRow { grace_ends_at, predecessor_expires_at, .. } = found.peek().key;
             match grace_ends_at {

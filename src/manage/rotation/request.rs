@@ -98,7 +98,7 @@ impl RotateKey {
 
     /// The first moment at which the new key is refused, or `None` for a key that does not expire. Default: what the old
     /// key had before the rotation, and before any earlier one whose new key was revoked or expired and which left an end
-    /// of grace behind. The audit trail says what that was; where it goes not far enough back, an expiry has to be named.
+    /// of grace behind.
     ///
     /// A key that acts cannot give the new one a longer life than the old one had; people and the system can.
     pub fn expires_at(mut self, end: impl Into<Option<Timestamp>>) -> Self {

@@ -204,6 +204,10 @@ impl Script {
         Self::finding(|good| Ok(Some(FoundKey { key: KeyRow { revoked_at: Some(1), ..good.key }, ..good })))
     }
 
+    pub(super) fn paused() -> Self {
+        Self::finding(|good| Ok(Some(FoundKey { key: KeyRow { paused_at: Some(1), ..good.key }, ..good })))
+    }
+
     /// A key that had expired before it was ever seen.
     pub(super) fn expired() -> Self {
         Self::finding(|good| Ok(Some(FoundKey { key: ending(good.key, 0), ..good })))
@@ -243,6 +247,7 @@ impl Script {
             (Self::closed(), RefusalCode::OwnerClosed),
             (Self::plan_suspended(), RefusalCode::OwnerPlanSuspended),
             (Self::suspended(), RefusalCode::OwnerSuspended),
+            (Self::paused(), RefusalCode::KeyPaused),
             (Self::revoked(), RefusalCode::KeyRevoked),
             (Self::unavailable(), RefusalCode::StoreUnavailable),
         ]

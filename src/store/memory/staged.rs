@@ -1,10 +1,9 @@
 use std::collections::HashMap;
 
-use super::tables::{Logged, Tables, Written};
+use super::tables::{Logged, Tables, Whose, Written};
 use crate::{
     audit::EventRow,
     key::KeyId,
-    owner::OrganizationId,
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, AuditedWrite, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write,
@@ -18,8 +17,7 @@ struct Staged<'a> {
     tables: &'a Tables,
     at: Timestamp,
     keys: HashMap<String, KeyRow>,
-    owners: HashMap<OwnerRef, OwnerStatusRow>,
-    organizations: HashMap<OrganizationId, OwnerStatusRow>,
+    statuses: HashMap<Whose, OwnerStatusRow>,
     events: Vec<EventRow>,
     log: Vec<Logged>,
 }
@@ -39,13 +37,12 @@ pub(super) fn apply(tables: &mut Tables, change: &Change) -> Result<Applied, Sto
 
 impl<'a> Staged<'a> {
     fn new(tables: &'a Tables, at: Timestamp) -> Self {
-        let (keys, owners, organizations) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { tables, at, keys, owners, organizations, events: Vec::new(), log: Vec::new() }
+        Self { tables, at, keys: HashMap::new(), statuses: HashMap::new(), events: Vec::new(), log: Vec::new() }
     }
 
     fn into_written(self) -> Written {
-        let Self { keys, owners, organizations, events, log, .. } = self;
-        Written { keys: keys.into_values().collect(), owners, organizations, events, log }
+        let Self { keys, statuses, events, log, .. } = self;
+        Written { keys: keys.into_values().collect(), statuses, events, log }
     }
 
     fn check(&self, guards: &[Guard]) -> Result<(), StoreError> {
@@ -90,8 +87,8 @@ impl<'a> Staged<'a> {
             Write::Insert(row) => self.insert(row),
             Write::Update(update) => self.update(update),
             Write::Revoke { organization, id, by } => self.revoke(organization.as_str(), id, by),
-            Write::Organization(organization, change) => self.change_organization(organization, *change),
-            Write::Owner(owner, change) => self.change_owner(owner, *change),
+            Write::Organization(of, change) => self.change_status(Whose::Organization(of.clone()), *change),
+            Write::Owner(of, change) => self.change_status(Whose::Owner(of.clone()), *change),
         }
         .map_err(StoreError::conflict)?;
         if outcome == Effect::Changed {
@@ -106,10 +103,6 @@ impl<'a> Staged<'a> {
 
     fn key_of(&self, organization: &str, id: &KeyId) -> Result<KeyRow, Conflict> {
         self.key(id).filter(|key| key.organization == organization).cloned().ok_or(Conflict::Missing)
-    }
-
-    fn owner(&self, owner: &OwnerRef) -> OwnerStatusRow {
-        self.owners.get(owner).copied().unwrap_or_else(|| self.tables.owner(owner))
     }
 
     fn insert(&mut self, row: &KeyRow) -> Result<Effect, Conflict> {
@@ -154,25 +147,14 @@ impl<'a> Staged<'a> {
         Ok(Effect::Changed)
     }
 
-    fn change_owner(&mut self, owner: &OwnerRef, change: OwnerChange) -> Result<Effect, Conflict> {
-        let before = self.owner(owner);
+    fn change_status(&mut self, whose: Whose, change: OwnerChange) -> Result<Effect, Conflict> {
+        let before = self.statuses.get(&whose).copied().or_else(|| self.tables.status(&whose)).unwrap_or_default();
         let after = change.applied_to(before, self.at)?;
         if after == before {
             return Ok(Effect::Unchanged);
         }
-        self.owners.insert(owner.clone(), after);
-        self.log.push(Logged::Owner(owner.clone()));
-        Ok(Effect::Changed)
-    }
-
-    fn change_organization(&mut self, of: &OrganizationId, change: OwnerChange) -> Result<Effect, Conflict> {
-        let before = self.organizations.get(of).copied().unwrap_or_else(|| self.tables.organization(of));
-        let after = change.applied_to(before, self.at)?;
-        if after == before {
-            return Ok(Effect::Unchanged);
-        }
-        self.organizations.insert(of.clone(), after);
-        self.log.push(Logged::Organization(of.clone()));
+        self.statuses.insert(whose.clone(), after);
+        self.log.push(Logged::Status(whose));
         Ok(Effect::Changed)
     }
 }

@@ -21,15 +21,9 @@ pub(super) fn time<T: IsTime>(row: &Row, place: usize) -> Result<T, Failure> {
     Ok(T::read(column(row, place)?))
 }
 
-/// The columns of a key, as a list.
-macro_rules! key_columns {
-    () => { with_key_columns!(key_columns) };
-    ($first:ident: $_:ident, $($name:ident: $__:ident),+) => { concat!(stringify!($first), $(", ", stringify!($name)),+) };
-}
-
-/// The same as [`key_row`] reads them, of a table of this name.
+/// The columns of a key as [`key_row`] reads them, of a table `k`.
 macro_rules! read_key_columns {
-    () => { with_key_columns!(read_key_columns) };
+    () => { $crate::record::with_key_columns!(read_key_columns) };
     ($first:ident: $_:ident, $($name:ident: $kind:ident),+) => {
         concat!("k.", stringify!($first), $(", ", read_key_columns!(@$kind $name)),+)
     };
@@ -39,7 +33,7 @@ macro_rules! read_key_columns {
 
 /// The same out of rows `k` in which each has the type of its parameter, in the types of the table.
 macro_rules! given_key_columns {
-    () => { with_key_columns!(given_key_columns) };
+    () => { $crate::record::with_key_columns!(given_key_columns) };
     ($first:ident: $_:ident, $($name:ident: $kind:ident),+) => {
         concat!("k.", stringify!($first), $(", ", given_key_columns!(@$kind $name)),+)
     };
@@ -48,7 +42,7 @@ macro_rules! given_key_columns {
     (@$_:ident $name:ident) => { concat!("k.", stringify!($name)) };
 }
 
-pub(super) use {given_key_columns, key_columns, read_key_columns};
+pub(super) use {given_key_columns, read_key_columns};
 
 macro_rules! read_and_write {
     ($($name:ident: $kind:ident),+) => {

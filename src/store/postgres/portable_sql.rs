@@ -3,7 +3,6 @@
 use tokio_postgres::types::Type;
 
 use super::key_rows::read_key_columns;
-use crate::record::with_key_columns;
 
 // `unnest` of more than one array is syntax: the server takes it for `pg_catalog.unnest`, whatever the search path.
 

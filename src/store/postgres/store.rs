@@ -28,7 +28,7 @@ use super::{
 ///
 /// Every change is noticed by every node, and so is plain SQL on the tables `api_keys` and `api_key_owners`, whoever
 /// runs it: triggers write the change log. To suspend an owner in a transaction of the service's own, call
-/// `api_keys.api_key_suspend_owner(organization, kind, id, 'admin' | 'plan', milliseconds since 1970)` in it, and
+/// `api_keys.api_key_suspend_owner(organization, kind, id, 'admin' | 'plan')` in it, and
 /// `api_keys.api_key_reinstate_owner(organization, kind, id, 'admin' | 'plan')` to end that suspension.
 ///
 /// # Security

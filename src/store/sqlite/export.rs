@@ -3,10 +3,10 @@ use rusqlite::{Connection, Params, Row, params};
 use super::{
     event_rows::event_row,
     failure::Failure,
-    key_rows::{key_columns, key_row, status},
+    key_rows::{key_row, status},
 };
 use crate::{
-    record::with_key_columns,
+    record::key_columns,
     store::{Exported, MetaRow, OwnerRow, Place, Rows, Tombstone},
     usage::UsageRow,
 };

@@ -4,11 +4,11 @@ use super::{
     event_rows::event_row,
     export::{meta_row, owner_row, tombstone, usage_row},
     failure::Failure,
-    key_rows::{self, key_columns, key_row},
+    key_rows::{self, key_row},
     transaction::{begin, commit},
 };
 use crate::{
-    record::with_key_columns,
+    record::key_columns,
     store::{Place, Rows},
 };
 

@@ -3,16 +3,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use super::failure::Failure;
 use crate::{
     key::KeyId,
-    record::{KeyRow, OwnerStatusRow, with_key_columns},
+    record::{KeyRow, OwnerStatusRow, key_columns, with_key_columns},
     store::{FoundKey, RehashedKey},
 };
 
-/// The columns of a key, as a list and as parameters to write them.
-macro_rules! key_columns {
-    () => { with_key_columns!(key_columns) };
-    ($first:ident: $_:ident, $($name:ident: $__:ident),+) => { concat!(stringify!($first), $(", ", stringify!($name)),+) };
-}
-
+/// As many parameters as a key has columns.
 macro_rules! key_parameters {
     () => { with_key_columns!(key_parameters) };
     ($_:ident: $__:ident, $($name:ident: $___:ident),+) => { concat!("?", $(key_parameters!(@ $name)),+) };
@@ -21,7 +16,7 @@ macro_rules! key_parameters {
 
 /// The columns of a key `k` and of the statuses of its owner `o` and its organization `g`, as [`found_key`] reads them.
 macro_rules! found_columns {
-    () => { with_key_columns!(found_columns) };
+    () => { $crate::record::with_key_columns!(found_columns) };
     ($first:ident: $_:ident, $($name:ident: $__:ident),+) => {
         concat!("k.", stringify!($first), $(", k.", stringify!($name)),+,
             ", o.suspended_at, o.plan_suspended_at, o.closed_at, g.suspended_at, g.plan_suspended_at, g.closed_at")
@@ -39,7 +34,7 @@ macro_rules! keys_and_owners {
     };
 }
 
-pub(super) use {found_columns, key_columns, keys_and_owners};
+pub(super) use {found_columns, keys_and_owners};
 
 const FIND: &str = concat!("select ", found_columns!(), keys_and_owners!(), "where k.id = ?1");
 

@@ -5,7 +5,6 @@ use super::{
     key_rows::{FOUND_COLUMNS, found_columns, found_key, keys_and_owners, status},
 };
 use crate::{
-    record::with_key_columns,
     store::{KeyQuery, ListedKey, Liveness, Page},
     time::Timestamp,
     usage::UsageTotals,

@@ -14,6 +14,7 @@ use tower_api_keys::{
 use super::{check, known_key, migrated, node};
 
 const REVOKED: Result<(), AuthErrorKind> = Err(AuthErrorKind::Revoked);
+const CLOSED: Result<(), AuthErrorKind> = Err(AuthErrorKind::OwnerClosed);
 const SUSPENDED: Result<(), AuthErrorKind> = Err(AuthErrorKind::OwnerSuspended);
 
 /// A change that revokes this key.
@@ -105,11 +106,11 @@ async fn a_suspension_ends_by_itself_only_and_a_closed_owner_stays() {
     assert!(call("suspend_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
     assert!(call("suspend_owner('default', 'team', 'engineering', 'admin', '1970-01-01Z')").await.unwrap());
     assert!(call("reinstate_owner('default', 'team', 'engineering', 'admin')").await.unwrap());
-    assert_eq!(check(&keys, &key).await, SUSPENDED);
+    assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::OwnerPlanSuspended));
     assert!(call("reinstate_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
     assert_eq!(check(&keys, &key).await, Ok(()));
     sql.batch_execute("update keys.api_key_owners set closed_at = now()").await.unwrap();
-    assert_eq!(check(&keys, &key).await, SUSPENDED);
+    assert_eq!(check(&keys, &key).await, CLOSED);
     assert!(!call("suspend_owner('default', 'team', 'engineering', 'plan', '1970-01-01Z')").await.unwrap());
     assert!(!call("reinstate_owner('default', 'team', 'engineering', 'plan')").await.unwrap());
     assert!(call("suspend_owner('default', 'teams', 'engineering', 'plan')").await.is_err());
@@ -124,7 +125,7 @@ async fn the_keys_of_an_owner_or_an_organization_are_ended_by_one_statement_that
     for (statement, expected) in [
         (format!("update keys.api_keys set revoked_at = now() {of_owner}"), REVOKED),
         ("insert into keys.api_key_owners values ('default', 'organization', '', now())".to_owned(), SUSPENDED),
-        ("update keys.api_key_owners set closed_at = now()".to_owned(), SUSPENDED),
+        ("update keys.api_key_owners set closed_at = now()".to_owned(), CLOSED),
     ] {
         sql.batch_execute("truncate keys.api_key_owners").await.unwrap();
         let key = known_key(&keys).await;
@@ -140,11 +141,11 @@ async fn the_keys_of_an_owner_or_an_organization_are_ended_by_one_statement_that
 }
 
 #[tokio::test]
-async fn another_organization_is_held_without_this_one() {
+async fn another_organization_is_suspended_without_this_one() {
     let server = migrated().await;
     let (keys, sql) = (node(&server).await, server.client().await);
     let key = known_key(&keys).await;
-    let statement = "select keys.api_key_suspend_owner('other', 'organization', '', 'suspended')";
+    let statement = "select keys.api_key_suspend_owner('other', 'organization', '', 'admin')";
     assert!(sql.query_one(statement, &[]).await.unwrap().get::<_, bool>(0));
     assert_eq!(check(&keys, &key).await, Ok(()));
 }

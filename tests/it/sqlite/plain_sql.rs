@@ -106,10 +106,10 @@ async fn a_key_that_means_the_same_is_not_in_the_log() {
 async fn an_owner_whose_status_changes_is_in_the_log() {
     for (statement, names) in [
         ("insert into api_key_owners values ('default', 'team', 'new', 7, null, null)", vec!["new"]),
-        ("update api_key_owners set suspended_at = 7", vec!["suspended", "reinstated"]),
+        ("update api_key_owners set suspended_at = 7", vec!["reinstated", "suspended"]),
         ("update api_key_owners set plan_suspended_at = null where id = 'suspended'", vec!["suspended"]),
         ("update api_key_owners set closed_at = 7 where id = 'suspended'", vec!["suspended"]),
-        ("update api_key_owners set id = 'new' where id = 'suspended'", vec!["suspended", "new"]),
+        ("update api_key_owners set id = 'new' where id = 'suspended'", vec!["new", "suspended"]),
         ("delete from api_key_owners where id = 'suspended'", vec!["suspended"]),
         (
             "insert or replace into api_key_owners values ('default', 'team', 'suspended', null, null, null)",
@@ -127,7 +127,7 @@ async fn an_owner_whose_status_changes_is_in_the_log() {
 async fn an_organization_whose_status_changes_is_in_the_log() {
     for statement in [
         "insert into api_key_owners values ('other', 'organization', '', 7, null, null)",
-        "update api_key_owners set organization = 'other', kind = 'organization', id = '' where id = 'held'",
+        "update api_key_owners set organization = 'other', kind = 'organization', id = '' where id = 'suspended'",
     ] {
         let Changes::Changed { organizations, .. } = logged(statement).await else { panic!("{statement}") };
         assert_eq!(organizations, [OrganizationId::new("other").unwrap()], "{statement}");

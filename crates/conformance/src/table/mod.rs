@@ -91,10 +91,10 @@ clauses! {
         "A read of a key or of the log that is dropped at any of its waits harms nothing: the next one through the same \
          handle is answered, with all that it would have said.";
     "R25" find::a_key_comes_with_its_organization_s_status
-        "A key comes with the status of its organization: each hold and its time, the default if that was never held, and \
+        "A key comes with the status of its organization: each suspension and its time, the default if that was never suspended, and \
          never another organization's.";
     "R26" log::an_organization_s_status_is_logged
-        "An organization's hold, its lift and the closing are in the log.";
+        "An organization's suspension, its end and the closing are in the log.";
 }
 
 clauses! {
@@ -307,10 +307,10 @@ clauses! {
         "A batch of counts that is dropped at any of its waits and repeated counts once, every row of it.";
     "S84" dropped::appended_events_can_be_dropped_at_any_wait
         "Events whose appending is dropped at any of its waits are all written or none.";
-    "S85" owner::an_organization_is_held_like_an_owner
-        "An organization is held, lifted and closed like an owner, by itself, and each change has its event.";
+    "S85" owner::an_organization_is_suspended_like_an_owner
+        "An organization is suspended, reinstated and closed like an owner, by itself, and each change has its event.";
     "S86" guard::active_means_in_an_active_organization
-        "`OwnerActive` does not hold for an owner whose organization is held or closed.";
+        "`OwnerActive` does not hold for an owner whose organization is suspended or closed.";
 }
 
 /// The number and the text of each.

@@ -57,16 +57,21 @@ pub(super) struct Tables {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     pub(super) keys: Vec<KeyRow>,
-    pub(super) owners: HashMap<OwnerRef, OwnerStatusRow>,
-    pub(super) organizations: HashMap<OrganizationId, OwnerStatusRow>,
+    pub(super) statuses: HashMap<Whose, OwnerStatusRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) log: Vec<Logged>,
 }
 
 /// What a row of the change log names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Logged {
     Key(KeyId),
+    Status(Whose),
+}
+
+/// Whose status it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Whose {
     Organization(OrganizationId),
     Owner(OwnerRef),
 }
@@ -97,12 +102,23 @@ impl Tables {
         self.owners.get(owner).copied().unwrap_or_default()
     }
 
-    pub(super) fn organization(&self, organization: &OrganizationId) -> OwnerStatusRow {
-        self.organizations.get(organization).copied().unwrap_or_default()
+    pub(super) fn status(&self, whose: &Whose) -> Option<OwnerStatusRow> {
+        match whose {
+            Whose::Organization(organization) => self.organizations.get(organization).copied(),
+            Whose::Owner(owner) => self.owners.get(owner).copied(),
+        }
+    }
+
+    fn put_status(&mut self, whose: Whose, status: OwnerStatusRow) {
+        match whose {
+            Whose::Organization(organization) => drop(self.organizations.insert(organization, status)),
+            Whose::Owner(owner) => drop(self.owners.insert(owner, status)),
+        }
     }
 
     pub(super) fn found_owner(&self, of: &OwnerRef) -> FoundOwner {
-        FoundOwner { owner: self.owner(of), organization: self.organization(&of.organization) }
+        let organization = self.organizations.get(&of.organization).copied().unwrap_or_default();
+        FoundOwner { owner: self.owner(of), organization }
     }
 
     /// Whether no key has or had this id.
@@ -136,8 +152,8 @@ impl Tables {
         for (_, logged) in self.log.iter().skip(start) {
             match logged {
                 Logged::Key(id) => changed.keys.push(*id),
-                Logged::Organization(organization) => changed.organizations.push(organization.clone()),
-                Logged::Owner(owner) => changed.owners.push(owner.clone()),
+                Logged::Status(Whose::Organization(organization)) => changed.organizations.push(organization.clone()),
+                Logged::Status(Whose::Owner(owner)) => changed.owners.push(owner.clone()),
             }
         }
         changed.until(now)
@@ -161,8 +177,7 @@ impl Tables {
     /// Puts what a change wrote in place. Nothing here can fail.
     pub(super) fn commit(&mut self, change: &Change, written: Written, applied: Applied) {
         written.keys.into_iter().for_each(|row| self.put(row));
-        self.owners.extend(written.owners);
-        self.organizations.extend(written.organizations);
+        written.statuses.into_iter().for_each(|(whose, status)| self.put_status(whose, status));
         self.events.append(&written.events);
         for logged in written.log {
             self.log(change.id, logged);

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{Logged, Tables};
+use super::{Logged, Tables, Whose};
 use crate::{
     audit::EventRow,
     owner::{KeyKind, OrganizationId, Owner, OwnerRef},
@@ -77,28 +77,17 @@ impl Tables {
         } as u64)
     }
 
-    fn import_statuses(&mut self, rows: &[(Logged, OwnerRow)]) -> Result<usize, StoreError> {
-        let standing = |(whose, row): &(Logged, OwnerRow)| {
-            let status = match whose {
-                Logged::Organization(organization) => self.organizations.get(organization),
-                Logged::Owner(owner) => self.owners.get(owner),
-                Logged::Key(_) => None,
-            };
-            status.map(|status| *status == row.status)
-        };
+    fn import_statuses(&mut self, rows: &[(Whose, OwnerRow)]) -> Result<usize, StoreError> {
+        let standing = |(whose, row): &(Whose, OwnerRow)| self.status(whose).map(|status| status == row.status);
         let absent = absent(rows, |(_, row)| Place::from(row), standing)?;
         for (whose, row) in &absent {
-            match whose {
-                Logged::Organization(organization) => drop(self.organizations.insert(organization.clone(), row.status)),
-                Logged::Owner(owner) => drop(self.owners.insert(owner.clone(), row.status)),
-                Logged::Key(_) => {}
-            }
+            self.put_status(whose.clone(), row.status);
             if row.status != OwnerStatusRow::default() {
                 // A change of nobody's: its id only has to be one that the log did not have at this position.
                 let id = blake3::hash(Place::from(row).to_string().as_bytes());
                 let mut change = [0; 16];
                 change.copy_from_slice(id.as_bytes().split_at(16).0);
-                self.log(ChangeId::from_bytes(change), whose.clone());
+                self.log(ChangeId::from_bytes(change), Logged::Status(whose.clone()));
             }
         }
         Ok(absent.len())
@@ -158,14 +147,14 @@ fn organization_row((organization, status): (&OrganizationId, &OwnerStatusRow)) 
 }
 
 /// Whose status a row is: this store keeps owners as what they are, not as text that may be anything.
-fn whose(row: &OwnerRow) -> Result<(Logged, OwnerRow), CorruptRow> {
+fn whose(row: &OwnerRow) -> Result<(Whose, OwnerRow), CorruptRow> {
     let organization = OrganizationId::new(&row.organization).map_err(|_| CorruptRow::new("organization"))?;
     let whose = match row.kind.as_str() {
-        ORGANIZATION if row.id.is_empty() => Logged::Organization(organization),
+        ORGANIZATION if row.id.is_empty() => Whose::Organization(organization),
         kind => {
             let kind: KeyKind = kind.parse().map_err(|_| CorruptRow::new("kind"))?;
             let owner = Owner::new(kind, &row.id).map_err(|_| CorruptRow::new("id"))?;
-            Logged::Owner(OwnerRef { organization, owner })
+            Whose::Owner(OwnerRef { organization, owner })
         }
     };
     Ok((whose, row.clone()))

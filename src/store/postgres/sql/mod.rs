@@ -7,10 +7,10 @@
 use tokio_postgres::types::Type;
 
 use super::{
-    key_rows::{KEYS, given_key_columns, key_columns, read_key_columns},
+    key_rows::{KEYS, given_key_columns, read_key_columns},
     portable_sql,
 };
-use crate::record::with_key_columns;
+use crate::record::key_columns;
 
 /// A statement and the types of its parameters. With the types known, asking needs no round trip to find them.
 #[derive(Clone, Debug)]
