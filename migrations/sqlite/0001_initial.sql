@@ -245,7 +245,9 @@ create table api_key_notes (
 -- Two rows on pages of their own, by which a file is known to lack its write-ahead log, or to lie below another one's.
 create table api_key_file_mark (
     only_row integer primary key check (only_row = 1),
-    mark blob not null
+    mark blob not null,
+    -- How many marks there were: what has fewer is an older copy.
+    number integer not null
 ) strict;
 
 create table api_key_log_mark (
@@ -255,7 +257,7 @@ create table api_key_log_mark (
     beside text
 ) strict;
 
-insert into api_key_file_mark (only_row, mark) values (1, zeroblob(16));
+insert into api_key_file_mark (only_row, mark, number) values (1, zeroblob(16), 0);
 insert into api_key_log_mark (only_row, mark, is_whole) values (1, zeroblob(16), 1);
 
 -- Keys for people: times as text in UTC.

@@ -7,7 +7,7 @@ use super::{
     doubt::Doubt,
     failure::Failure,
     local_head::LocalHead,
-    mark::{read_marks, renew_mark},
+    mark::{PATIENCE_FOR_MARK, read_marks, renew_mark},
     watch::Watch,
 };
 use crate::store::StoreError;
@@ -105,11 +105,11 @@ impl Desk {
         }
     }
 
-    /// Fails while somebody else writes or the disk is full: then it is tried again after more changes.
+    /// Fails while somebody else goes on writing or the disk is full: then it is tried again after more changes.
     fn renew_mark(&mut self) {
         (self.changes, self.log_length) = (0, self.length_of_log());
         let Some(watch) = self.watch.clone() else { return };
-        if self.connection.busy_timeout(Duration::ZERO).is_err() {
+        if self.connection.busy_timeout(PATIENCE_FOR_MARK).is_err() {
             return;
         }
         let was_unmarked = watch.is_unmarked();

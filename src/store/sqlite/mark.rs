@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -18,6 +20,8 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Marks {
     in_file: Vec<u8>,
+    /// How many marks there were before in this file and in those that it is a copy of.
+    number: i64,
     in_log: Vec<u8>,
     pub(super) is_whole: bool,
     /// What lay beside each other when the log was said to be whole.
@@ -32,6 +36,10 @@ impl Marks {
 
     pub(super) fn mark(&self) -> &[u8] {
         &self.in_log
+    }
+
+    pub(super) fn number(&self) -> i64 {
+        self.number
     }
 
     /// Whether the file was replaced or written to since, by something else than SQLite, while the log stayed where it is.
@@ -85,7 +93,7 @@ impl Beside {
 }
 
 const EXIST: &str = "select exists (select 1 from sqlite_master where type = 'table' and name = 'api_key_log_mark')";
-const READ: &str = "select f.mark, l.mark, l.is_whole, l.beside from api_key_file_mark f, api_key_log_mark l";
+const READ: &str = "select f.mark, l.mark, l.is_whole, l.beside, f.number from api_key_file_mark f, api_key_log_mark l";
 
 /// The marks; none in a file that is no store yet.
 pub(super) fn read_marks(connection: &Connection) -> Result<Option<Marks>, rusqlite::Error> {
@@ -93,7 +101,13 @@ pub(super) fn read_marks(connection: &Connection) -> Result<Option<Marks>, rusql
         return Ok(None);
     }
     let marks = connection.query_row(READ, [], |row| {
-        Ok(Marks { in_file: row.get(0)?, in_log: row.get(1)?, is_whole: row.get(2)?, beside: row.get(3)? })
+        Ok(Marks {
+            in_file: row.get(0)?,
+            in_log: row.get(1)?,
+            is_whole: row.get(2)?,
+            beside: row.get(3)?,
+            number: row.get(4)?,
+        })
     });
     marks.optional()
 }
@@ -105,6 +119,9 @@ pub(super) fn read_marks_from_disk(connection: &Connection) -> Result<Option<Mar
 }
 
 const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
+
+/// The same, and waits as long as for a lock until nobody reads from the log any more: then the next change begins it again.
+const RESTART: &str = "pragma wal_checkpoint(restart)";
 
 /// What a checkpoint did.
 pub(super) struct Checkpoint {
@@ -124,15 +141,20 @@ impl Checkpoint {
 
 /// Brings the log into the file as far as readers allow.
 pub(super) fn checkpoint(connection: &Connection) -> Result<Checkpoint, rusqlite::Error> {
-    let done =
-        |row: &rusqlite::Row<'_>| Ok(Checkpoint { is_busy: row.get(0)?, of_log: row.get(1)?, in_file: row.get(2)? });
-    connection.query_row(CHECKPOINT, [], done)
+    checkpoint_by(connection, CHECKPOINT)
 }
 
-/// How often a mark is tried to be brought into the file: requests that are just reading are done in microseconds.
-const CHECKPOINTS: usize = 3;
+fn checkpoint_by(connection: &Connection, pragma: &str) -> Result<Checkpoint, rusqlite::Error> {
+    let done =
+        |row: &rusqlite::Row<'_>| Ok(Checkpoint { is_busy: row.get(0)?, of_log: row.get(1)?, in_file: row.get(2)? });
+    connection.query_row(pragma, [], done)
+}
 
-const MARK_FILE: &str = "update api_key_file_mark set mark = randomblob(16)";
+/// How long a new mark, which can be made later, waits for others who read or write. A request is done in microseconds, unless
+/// its thread gets no core.
+pub(super) const PATIENCE_FOR_MARK: Duration = Duration::from_millis(100);
+
+const MARK_FILE: &str = "update api_key_file_mark set mark = randomblob(16), number = number + 1";
 const MARK_LOG: &str =
     "update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 0, beside = null";
 
@@ -150,20 +172,25 @@ pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<b
     let mark: Vec<u8> = transaction.query_row(MARK, [], |row| row.get(0))?;
     commit(transaction)?;
     // What could not be brought into the file stays in the log.
-    let is_marked = (0..CHECKPOINTS).any(|_| checkpoint(connection).is_ok_and(|checkpoint| checkpoint.is_whole()));
+    // While somebody reads from the log, its end would be written behind the mark, which would then be read from the log
+    // whatever became of the file: a file that was replaced below it would not be noticed.
+    let is_marked = checkpoint_by(connection, RESTART).is_ok_and(|checkpoint| checkpoint.is_whole());
     let beside = Beside::now(files).map(|beside| beside.write());
     // Not a mark that somebody else began meanwhile: its pages are not in the file yet.
     connection.execute(END, params![beside, mark])?;
     Ok(is_marked)
 }
 
-const MARK_COPY: &str =
+/// It keeps its number, so that it is older than what the original has next.
+const MARK_COPY_OF_FILE: &str = "update api_key_file_mark set mark = randomblob(16)";
+
+const MARK_COPY_OF_LOG: &str =
     "update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 1, beside = null";
 
 /// Gives a copy a mark of its own, so that no log of the original fits it.
 pub(super) fn mark_copy(connection: &mut Connection) -> Result<(), Failure> {
     let transaction = begin(connection)?;
-    transaction.execute(MARK_FILE, [])?;
-    transaction.execute(MARK_COPY, [])?;
+    transaction.execute(MARK_COPY_OF_FILE, [])?;
+    transaction.execute(MARK_COPY_OF_LOG, [])?;
     commit(transaction)
 }

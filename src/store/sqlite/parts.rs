@@ -10,7 +10,7 @@ use super::{
     fitness::check,
     fresh::{FreshReaders, open_fresh},
     local_head::LocalHead,
-    mark::renew_mark,
+    mark::{PATIENCE_FOR_MARK, renew_mark},
     open_error::{Reason, SqliteOpenError},
     rounds::Rounds,
     schema::{MIGRATIONS, SchemaError, migrate},
@@ -25,9 +25,6 @@ const PATIENCE_OF_CHANGES: Duration = Duration::from_secs(3);
 
 /// How long what requests wait for waits for a lock: less than they do.
 const PATIENCE_OF_REQUESTS: Duration = Duration::from_millis(500);
-
-/// How long opening waits for others who write, to make a mark that can be made later.
-const PATIENCE_FOR_MARK: Duration = Duration::from_millis(100);
 
 /// What is behind a store, however it was opened.
 ///

@@ -45,6 +45,8 @@ struct Opened {
 struct Known {
     seen: Seen,
     mark: Vec<u8>,
+    /// That of the mark: it only grows in the same file.
+    number: i64,
     /// Changes with the schema, and in a file that `vacuum` made.
     schema: i64,
     /// A mark that was begun and not ended when the files were last looked after.
@@ -98,11 +100,11 @@ impl Watch {
         let opened = Opened { database, log: log.id, index };
         let seen = Seen { database: written, log_length: log.written.length };
         let marks = read_marks_from_disk(connection)?;
-        let mark = marks.map(|marks| marks.mark().to_vec()).unwrap_or_default();
+        let (mark, number) = marks.map(|marks| (marks.mark().to_vec(), marks.number())).unwrap_or_default();
         let watch = Self {
             files,
             opened,
-            known: Mutex::new(Known { seen, mark, schema: schema(connection)?, begun: None }),
+            known: Mutex::new(Known { seen, mark, number, schema: schema(connection)?, begun: None }),
             lost: OnceLock::new(),
             is_fine: AtomicBool::new(true),
             is_linked: AtomicBool::new(false),
@@ -230,14 +232,21 @@ impl Watch {
     }
 
     fn read(&self, connection: &Connection, difference: Difference) -> Result<Option<Read>, rusqlite::Error> {
+        // Before the file is read: another thread may learn of a newer mark meanwhile.
+        let (mark, number, known_schema) = {
+            let known = self.known();
+            (known.mark.clone(), known.number, known.schema)
+        };
         // A statement that is under way would keep pages; there is none between jobs.
         let Some(marks) = read_marks_from_disk(connection)?.filter(Marks::fit) else { return Ok(None) };
+        let is_same_mark = marks.mark() == mark;
+        // An older copy came below a log that nothing was read from: all of it had just been brought into the file.
+        if !is_same_mark && marks.number() <= number {
+            return Ok(None);
+        }
         let schema = schema(connection)?;
         // Somebody made a table; or a copy of another layout came below the log, and has the mark of its original.
-        let is_of_another_layout = {
-            let known = self.known();
-            known.mark == marks.mark() && known.schema != schema
-        };
+        let is_of_another_layout = is_same_mark && schema != known_schema;
         // SQLite empties a log as a rule. If it only ends sooner, pages may be missing that were not read here.
         let is_cut = difference.is_shorter && difference.now.log_length > 0;
         Ok(Some(Read { marks, schema, is_suspect: is_of_another_layout || is_cut }))
@@ -247,10 +256,11 @@ impl Watch {
     /// learned before it has ended: its last pages would seem to be written by another one.
     fn learn(&self, seen: Seen, read: &Read) {
         let mut known = self.known();
-        if known.seen == seen || !read.marks.is_whole {
+        let is_older = read.marks.number() < known.number;
+        if known.seen == seen || is_older || !read.marks.is_whole {
             return;
         }
-        (known.seen, known.schema) = (seen, read.schema);
+        (known.seen, known.schema, known.number) = (seen, read.schema, read.marks.number());
         let is_new = known.mark != read.marks.mark();
         known.mark = read.marks.mark().to_vec();
         self.is_unmarked.store(!is_new, Ordering::Release);

@@ -200,6 +200,31 @@ async fn a_backup_copied_over_the_file_is_noticed() {
     assert!(cause(&error).contains("was written to by something else than SQLite"), "{}", cause(&error));
 }
 
+/// Nothing is read from such a log, so that the file is the backup and nothing else.
+#[tokio::test]
+async fn a_backup_copied_over_the_file_below_an_empty_log_is_noticed() {
+    for by_store in [false, true] {
+        let service = Service::start().await;
+        let path = service.folder.file();
+        let store = SqliteStore::open(&path).await.unwrap();
+        let backup = match by_store {
+            false => vacuumed(&service.folder),
+            true => {
+                let backup = service.folder.0.path().join("backup.db");
+                store.backup_to(&backup).await.unwrap();
+                backup
+            }
+        };
+        for number in 1..=210 {
+            store.apply(&change(number, insert(number))).await.unwrap();
+        }
+        service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
+        sql(&path).query_row("pragma wal_checkpoint(restart)", [], |_| Ok(())).unwrap();
+        fs::copy(backup, &path).unwrap();
+        service.is_out().await;
+    }
+}
+
 /// The same mark, and pages in other places.
 #[tokio::test]
 async fn a_backup_made_a_moment_ago_and_copied_over_the_file_is_noticed() {
