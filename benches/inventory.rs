@@ -30,7 +30,7 @@ use server::Server;
 use tower_api_keys::{
     Actor, ApiKeys, KeyManager, TeamId, Timestamp, UserId,
     key::KeyId,
-    manage::{ExportFormat, InventoryQuery, KeyFlag, Plan, Rights, TeamRole},
+    manage::{ExportFormat, InventoryQuery, KeyFlag, Rights, TeamRole},
     record::{KeyRow, OwnerStatusRow},
     store::{KeyCursor, Ledger, OwnerRow, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
     usage::{Source, UsageRow},
@@ -77,7 +77,7 @@ async fn measure<S: Ledger>(name: &str, store: S) {
     let manager = keys.manager();
     let admin = Actor::user(UserId::new("olga").unwrap(), Rights::none().org_admin());
     let team = TeamId::new("team-0007").unwrap();
-    let rights = Rights::none().team(team.clone(), TeamRole::Admin, Plan::Business);
+    let rights = Rights::none().team(team.clone(), TeamRole::Admin).team_keys_included();
     let team_admin = Actor::user(UserId::new("alice").unwrap(), rights);
     let mut times: BTreeMap<&str, Latencies> = BTreeMap::new();
     for _ in 0..ROUNDS {

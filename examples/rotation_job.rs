@@ -27,7 +27,7 @@ use tower_api_keys::{
     Actor, ApiKeys, IssueKey, KeyManager, Owner, Scope, Scopes, TeamId,
     hash::HasherConfig,
     key::KeyId,
-    manage::{KeyInfo, ListKeys, ManageErrorKind, Plan, Rights, RotateKey, RotationVerdict},
+    manage::{KeyInfo, ListKeys, ManageErrorKind, Rights, RotateKey, RotationVerdict},
     store::{Liveness, SqliteStore},
 };
 
@@ -61,8 +61,7 @@ async fn run(keys: &Keys, quiet: Duration) -> Result<(), Box<dyn Error>> {
     // The job is a caller like any other, with what its team may do today.
     let own = fs::read_to_string(OWN).await?;
     let me = keys.authenticator().authenticate(own.trim()).await?;
-    let rights = me.team().map_or(Rights::none(), |team| Rights::none().team_plan(team.clone(), plan_of(team)));
-    let actor = Actor::key(&me, rights);
+    let actor = Actor::key(&me, Rights::none().team_keys_included()); // as your billing says
     let job = Job { manager: keys.manager_for(me.organization().clone()), actor, quiet };
 
     let mut page = ListKeys::of(me.owner().clone()).with_liveness(Liveness::Live);
@@ -164,11 +163,6 @@ async fn services_call(keys: &Keys) -> Result<(), Box<dyn Error>> {
     }
     keys.flush_usage().await?;
     Ok(())
-}
-
-/// The service's own billing, in earnest.
-fn plan_of(_team: &TeamId) -> Plan {
-    Plan::Business
 }
 
 /// All or nothing, and for nobody else's eyes: a reader sees the old key or the new one.

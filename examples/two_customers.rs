@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use tower_api_keys::{
     ApiKeys, IssueKey, OrganizationId, TeamId, TeamRef, UserId,
     extract::InOrganization,
-    manage::{Directory, ManageErrorKind, Plan, Rights},
+    manage::{Directory, ManageErrorKind, Rights},
     middleware::{MembershipQuestion, RequireKeyLayer},
     store::MemoryStore,
 };
@@ -47,7 +47,9 @@ async fn agents(caller: InOrganization) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let keys = ApiKeys::builder(MemoryStore::new()).directory(Teams).build().await?;
+    let upgrade =
+        "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.";
+    let keys = ApiKeys::builder(MemoryStore::new()).directory(Teams).upgrade_sentence(upgrade).build().await?;
     let guard = RequireKeyLayer::new().team_at("/orgs/{organization}/teams/{team}/…")?.membership(is_member);
     let app =
         Router::new().route("/orgs/{organization}/teams/{team}/agents", get(agents)).layer(guard).layer(keys.layer());
@@ -55,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for customer in ["acme", "globex"] {
         let manager = keys.manager_for(OrganizationId::new(customer)?);
         // What your session says of the person who asks, and which plan the team has that the form names.
-        let rights = |team: &TeamId| Rights::none().org_admin().team_plan(team.clone(), Plan::Business);
+        let rights = |team: &TeamId| Rights::none().org_admin().team_keys_included_for(team.clone());
         let engineering = TeamId::new("engineering")?;
         let admin = manager.actor(UserId::new("ada")?, rights(&engineering));
         let issued = manager.issue(IssueKey::team(engineering).named("CI, staging"), &admin).await?;

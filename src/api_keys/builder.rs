@@ -11,7 +11,10 @@ use crate::{
     },
     hash::{Argon2Params, Hasher, HasherConfig, Peppers},
     key::KeyFormat,
-    manage::{AnyDirectory, DefaultPolicy, DenialLog, Directory, KeyManager, ManagerParts, OnDowngrade, Policy, Rules},
+    manage::{
+        AnyDirectory, DefaultPolicy, DenialLog, Directory, Guarded, KeyManager, ManagerParts, OnDowngrade, Policy,
+        Rules,
+    },
     metering::{Unwritten, UsageRecorder},
     owner::OrganizationId,
     random::random_bytes,
@@ -230,6 +233,21 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
+    /// What people read where their plan does not include team keys: in the denial, and as the hint at a greyed button. Say
+    /// what would help. Default: `Team API keys are not included in this plan.`
+    ///
+    /// ```
+    /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+    /// let keys = keys.upgrade_sentence(
+    ///     "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.",
+    /// );
+    /// # let _ = keys;
+    /// ```
+    pub fn upgrade_sentence(mut self, sentence: &'static str) -> Self {
+        self.rules.upgrade_sentence = Some(sentence);
+        self
+    }
+
     /// What becomes of a team's live keys when its plan no longer includes team keys, told by
     /// [`KeyManager::plan_changed`]. Default: [`OnDowngrade::Keep`].
     pub fn on_downgrade(mut self, on_downgrade: OnDowngrade) -> Self {
@@ -325,15 +343,12 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         );
         let notifier = self.rules.notifier.clone();
         let parts = ManagerParts {
-            store: any_store,
+            guarded: Guarded::new(any_store, self.policy, Arc::clone(&wiring.lease), Arc::new(denials)),
             hasher: hasher.clone(),
             format: settings.format.clone(),
             clock: Arc::clone(&settings.clock),
-            policy: self.policy,
-            lease: Arc::clone(&wiring.lease),
             organization: OrganizationId::single(),
             rules: Arc::new(self.rules),
-            denials: Arc::new(denials),
             new_keys: None,
         };
         let clock = Arc::clone(&settings.clock);

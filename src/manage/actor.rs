@@ -1,4 +1,4 @@
-use super::rights::{Plan, Rights, TeamRole};
+use super::rights::{Rights, TeamRole};
 use crate::{
     key::{KeyId, redact},
     owner::{InvalidId, OrganizationId, Owner, TeamId, UserId},
@@ -12,9 +12,9 @@ use crate::{
 /// has proved, never from anything in a request body.
 ///
 /// ```
-/// use tower_api_keys::{Actor, TeamId, UserId, manage::{Plan, Rights, TeamRole}};
+/// use tower_api_keys::{Actor, TeamId, UserId, manage::{Rights, TeamRole}};
 ///
-/// let rights = Rights::none().team(TeamId::new("blue")?, TeamRole::Owner, Plan::Enterprise);
+/// let rights = Rights::none().team(TeamId::new("blue")?, TeamRole::Owner).team_keys_included();
 /// let alice = Actor::user(UserId::new("alice")?, rights);
 /// assert_eq!(alice.id().to_string(), "user:alice");
 ///
@@ -50,16 +50,16 @@ impl Actor {
     /// A key, with the rights its owner has at this moment, in the key's own organization.
     ///
     /// A user's key needs what the user may do now: look it up as for [`Actor::user`]. A team's key acts as an admin of
-    /// its own team and as nothing else; of the rights given, only its team's plan counts
-    /// ([`Rights::team_plan`]).
+    /// its own team and as nothing else; of the rights given, only whether its team's plan
+    /// includes team keys counts ([`Rights::team_keys_included_for`]).
     ///
     /// ```
     /// # fn example(principal: tower_api_keys::Principal) {
-    /// use tower_api_keys::{Actor, Owner, manage::{Plan, Rights}};
+    /// use tower_api_keys::{Actor, Owner, manage::Rights};
     ///
     /// let rights = match principal.owner() {
     ///     Owner::User(_user) => Rights::none(), // from the directory, in earnest
-    ///     Owner::Team(team) => Rights::none().team_plan(team.clone(), Plan::Business),
+    ///     Owner::Team(team) => Rights::none().team_keys_included_for(team.clone()), // from its plan
     /// };
     /// let actor = Actor::key(&principal, rights);
     /// # }
@@ -73,7 +73,10 @@ impl Actor {
     pub fn key(principal: &Principal, owner_rights: Rights) -> Self {
         let rights = match principal.owner() {
             Owner::User(_) => owner_rights,
-            Owner::Team(team) => Rights::none().team(team.clone(), TeamRole::Admin, owner_rights.plan_of(team)),
+            Owner::Team(team) => {
+                let rights = Rights::none().team(team.clone(), TeamRole::Admin);
+                if owner_rights.includes_team_keys(team) { rights.team_keys_included_for(team.clone()) } else { rights }
+            }
         };
         let who = Who::Key {
             id: *principal.key_id(),
@@ -188,18 +191,18 @@ impl Actor {
         self.rights.role_in(team)
     }
 
-    /// The plan of a team, as far as was said.
+    /// Whether the plan includes keys of this team, as far as was said.
     #[must_use]
-    pub fn plan_of(&self, team: &TeamId) -> Plan {
-        self.rights.plan_of(team)
+    pub fn includes_team_keys(&self, team: &TeamId) -> bool {
+        self.rights.includes_team_keys(team)
     }
 
-    /// Whether its rights say something of the team: a role, or a plan.
+    /// Whether its rights say something of the team: a role, or that its plan includes team keys.
     pub(super) fn names_team(&self, team: &TeamId) -> bool {
         self.rights.names(team)
     }
 
-    /// The teams of which something was said: a role, or a plan.
+    /// The teams of which something was said by name.
     pub(super) fn known_teams(&self) -> impl Iterator<Item = &TeamId> {
         self.rights.known_teams()
     }

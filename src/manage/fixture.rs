@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Actor, DefaultPolicy, DenialLog, ManagerParts, Policy, Rights, Rules};
+use super::{Actor, DefaultPolicy, DenialLog, Guarded, ManagerParts, Policy, Rights, Rules};
 use crate::{
     Clock, KeyManager, ManualClock, OrganizationId, Owner, Principal, Scopes, TeamId, Timestamp, UserId,
     audit::EventRow,
@@ -213,16 +213,18 @@ impl Bench {
         );
         let denials = Arc::new(denials);
         let manager = KeyManager::new(ManagerParts {
-            store: Calls::new(AnyStore::shared(Arc::clone(&store)), Duration::from_secs(5)),
+            guarded: Guarded::new(
+                Calls::new(AnyStore::shared(Arc::clone(&store)), Duration::from_secs(5)),
+                Arc::new(policy),
+                Arc::clone(&lease),
+                Arc::clone(&denials),
+            ),
             hasher,
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            policy: Arc::new(policy),
-            lease: Arc::clone(&lease),
             organization: OrganizationId::single(),
             rules: Arc::new(rules),
             new_keys: None,
-            denials: Arc::clone(&denials),
         });
         Self { store, clock, lease, denials, monotonic: Instant::now(), manager }
     }

@@ -13,7 +13,7 @@
 //! | personal key: see with usage, audit, revoke, revoke many | yes | - | - | yes |
 //! | team key: see | - | yes | yes | yes |
 //! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
-//! | team key: issue (plan Business or Enterprise) | - | no | yes | yes |
+//! | team key: issue (if the plan includes team keys) | - | no | yes | yes |
 //! | team key: rename, relabel, narrow, expire, rotate, revoke, revoke many (any plan) | - | no | yes | yes |
 //! | owner: suspend, reinstate, close; exposure of a person | no | no | no | yes |
 //! | blast radius of a person | yes | - | - | yes |
@@ -143,6 +143,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
 mod actor;
 mod advice;
 mod directory;
@@ -155,6 +156,7 @@ mod issued;
 mod leak;
 mod lint;
 mod manager;
+mod plan;
 mod policy;
 mod quota;
 mod request;
@@ -164,6 +166,7 @@ mod rules;
 mod table;
 mod trail;
 
+pub(crate) use access::{Guarded, ManagerParts};
 pub use actor::Actor;
 pub use advice::{
     Advice, BlastRadius, Cadence, CallCheck, CallVerdict, CheckKind, CheckResult, Evidence, EvidenceKind, Explanation,
@@ -184,11 +187,11 @@ pub use leak::{
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::KeyManager;
-pub(crate) use manager::ManagerParts;
+pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
-pub use rights::{Plan, Rights, TeamRole};
+pub use rights::{Rights, TeamRole};
 pub use rotation::{EndedRotation, RotateKey, Rotation, RotationVerdict, Seen};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;

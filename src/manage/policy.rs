@@ -228,48 +228,64 @@ impl DenialReason {
 /// ```
 /// use tower_api_keys::manage::{Denial, DenialReason};
 ///
-/// let denial = Denial::from(DenialReason::PlanRequired);
-/// assert_eq!(denial.sentence(), "Team API keys are not included.");
-/// assert_eq!(denial.remedy(), "Upgrade to Business or Enterprise to create team-scoped service keys.");
+/// let denial = Denial::from(DenialReason::InsufficientRole);
+/// assert_eq!(denial.sentence(), "Your role does not allow this.");
+/// assert_eq!(denial.remedy(), "Ask an admin of the team or the organization.");
 /// ```
+///
+/// What is said of a plan is the service's own
+/// ([`ApiKeysBuilder::upgrade_sentence`](crate::ApiKeysBuilder::upgrade_sentence)): errors and previews have it, and for an
+/// answer of [`KeyManager::can`](super::KeyManager::can) so does [`KeyManager::denial`](super::KeyManager::denial).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Denial(DenialReason);
+pub struct Denial {
+    reason: DenialReason,
+    /// What is said where the plan does not include team keys.
+    upgrade: &'static str,
+}
+
+/// What is said of a plan, unless the service says something else.
+const UPGRADE: &str = "Team API keys are not included in this plan.";
 
 impl Denial {
+    pub(super) const fn with_upgrade(mut self, sentence: &'static str) -> Self {
+        self.upgrade = sentence;
+        self
+    }
+
     /// The reason.
     #[must_use]
     pub const fn reason(self) -> DenialReason {
-        self.0
+        self.reason
     }
 
     /// What is the matter, in a sentence.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
-        match self.0 {
+        match self.reason {
             DenialReason::ActorInactive => "This account is suspended or closed.",
             DenialReason::ActorKeyDead => "The key that asks is revoked or has expired.",
             DenialReason::Custom(sentence) => sentence,
             DenialReason::InsufficientRole => "Your role does not allow this.",
             DenialReason::InsufficientScope => "This key may not manage keys.",
             DenialReason::NotYourKey => "Only the person whose key it is may do this.",
-            DenialReason::PlanRequired => "Team API keys are not included.",
+            DenialReason::PlanRequired => self.upgrade,
             DenialReason::ScopesTooWide => {
                 "A key can give another key only scopes that it has, and never `keys:manage`."
             }
         }
     }
 
-    /// What would change it, in a sentence. Empty for a [custom](DenialReason::Custom) reason.
+    /// What would change it, in a sentence. Empty for a [custom](DenialReason::Custom) reason, and for a plan, whose sentence
+    /// says it all.
     #[must_use]
     pub const fn remedy(self) -> &'static str {
-        match self.0 {
+        match self.reason {
             DenialReason::ActorInactive => "Ask an admin of the organization to reinstate it.",
             DenialReason::ActorKeyDead => "Use a live key.",
-            DenialReason::Custom(_) => "",
+            DenialReason::Custom(_) | DenialReason::PlanRequired => "",
             DenialReason::InsufficientRole => "Ask an admin of the team or the organization.",
             DenialReason::InsufficientScope => "Use a key on which a person has named the scope `keys:manage`.",
             DenialReason::NotYourKey => "Ask that person, or revoke the key.",
-            DenialReason::PlanRequired => "Upgrade to Business or Enterprise to create team-scoped service keys.",
             DenialReason::ScopesTooWide => "Ask for fewer scopes, or let a person make the key.",
         }
     }
@@ -284,6 +300,6 @@ impl fmt::Display for Denial {
 
 impl From<DenialReason> for Denial {
     fn from(reason: DenialReason) -> Self {
-        Self(reason)
+        Self { reason, upgrade: UPGRADE }
     }
 }

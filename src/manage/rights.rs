@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::owner::TeamId;
 
@@ -6,25 +6,23 @@ use crate::owner::TeamId;
 /// for each call.
 ///
 /// ```
-/// use tower_api_keys::{TeamId, manage::{Plan, Rights, TeamRole}};
+/// use tower_api_keys::{TeamId, manage::{Rights, TeamRole}};
 ///
-/// let blue = TeamId::new("blue")?;
-/// let rights = Rights::none().team(blue.clone(), TeamRole::Admin, Plan::Business);
+/// let (blue, red) = (TeamId::new("blue")?, TeamId::new("red")?);
+/// let rights = Rights::none().team(blue.clone(), TeamRole::Admin).team_keys_included_for(blue.clone());
 /// assert_eq!(rights.role_in(&blue), Some(TeamRole::Admin));
+/// assert!(rights.includes_team_keys(&blue) && !rights.includes_team_keys(&red));
 /// assert!(!rights.is_org_admin());
 /// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
     org_admin: bool,
-    teams: BTreeMap<TeamId, Standing>,
-}
-
-/// How things stand between a person and a team.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Standing {
-    role: Option<TeamRole>,
-    plan: Plan,
+    roles: BTreeMap<TeamId, TeamRole>,
+    /// Whether the plan of all teams includes team keys.
+    includes_all: bool,
+    /// Teams whose own plan does.
+    includes: BTreeSet<TeamId>,
 }
 
 impl Rights {
@@ -41,22 +39,33 @@ impl Rights {
         self
     }
 
-    /// And this role in a team that has this plan. Of a team that is named twice, the last counts.
+    /// And this role in a team. Of a team that is named twice, the last counts.
     #[must_use]
-    pub fn team(mut self, team: TeamId, role: TeamRole, plan: Plan) -> Self {
-        self.teams.insert(team, Standing { role: Some(role), plan });
+    pub fn team(mut self, team: TeamId, role: TeamRole) -> Self {
+        self.roles.insert(team, role);
         self
     }
 
-    /// The plan of a team, with or without a role in it: what an admin of the organization needs to make keys for a
-    /// team that is not their own. A team of which no plan is said has [`Plan::Free`].
+    /// The plan includes team keys, for all teams of the organization: for a service whose organizations have the plan.
+    /// Default: for none.
+    ///
+    /// This speaks of the plan alone. Whether a team is one of the organization's is still asked of the
+    /// [`Directory`](super::Directory), or without one of the teams that are named here.
+    #[must_use]
+    pub fn team_keys_included(mut self) -> Self {
+        self.includes_all = true;
+        self
+    }
+
+    /// The plan of this team includes team keys: for a service whose teams have plans of their own, and for an admin of
+    /// the organization who makes keys for a team that they have no role in. Default: it does not.
     ///
     /// # Security
     /// Without a [`Directory`](super::Directory) you vouch here that the team is one of the organization's: do not pass on
     /// the team that a form or a path names before you have looked it up.
     #[must_use]
-    pub fn team_plan(mut self, team: TeamId, plan: Plan) -> Self {
-        self.teams.entry(team).or_insert(Standing { role: None, plan }).plan = plan;
+    pub fn team_keys_included_for(mut self, team: TeamId) -> Self {
+        self.includes.insert(team);
         self
     }
 
@@ -69,28 +78,28 @@ impl Rights {
     /// The role in a team, if there is one.
     #[must_use]
     pub fn role_in(&self, team: &TeamId) -> Option<TeamRole> {
-        self.teams.get(team).and_then(|standing| standing.role)
+        self.roles.get(team).copied()
     }
 
-    /// The plan of a team; [`Plan::Free`] unless it was said.
+    /// Whether the plan includes keys of this team; not, unless it was said.
     #[must_use]
-    pub fn plan_of(&self, team: &TeamId) -> Plan {
-        self.teams.get(team).map_or(Plan::Free, |standing| standing.plan)
+    pub fn includes_team_keys(&self, team: &TeamId) -> bool {
+        self.includes_all || self.includes.contains(team)
     }
 
-    /// Whether something was said of the team: a role, or a plan.
+    /// Whether something was said of the team by name: a role, or that its plan includes team keys.
     pub(super) fn names(&self, team: &TeamId) -> bool {
-        self.teams.contains_key(team)
+        self.roles.contains_key(team) || self.includes.contains(team)
     }
 
-    /// The teams of which something was said: a role, or a plan.
+    /// The teams of which something was said by name, in the order of their ids.
     pub(super) fn known_teams(&self) -> impl Iterator<Item = &TeamId> {
-        self.teams.keys()
+        self.roles.keys().chain(&self.includes).collect::<BTreeSet<_>>().into_iter()
     }
 
     /// The teams with a role.
     pub fn teams(&self) -> impl Iterator<Item = &TeamId> {
-        self.teams.iter().filter(|(_, standing)| standing.role.is_some()).map(|(team, _)| team)
+        self.roles.keys()
     }
 }
 
@@ -117,33 +126,5 @@ impl TeamRole {
     #[must_use]
     pub const fn manages_keys(self) -> bool {
         matches!(self, Self::Admin | Self::Owner)
-    }
-}
-
-/// What a team pays for.
-///
-/// ```
-/// use tower_api_keys::manage::Plan;
-///
-/// assert!(Plan::Business.includes_team_keys() && !Plan::Team.includes_team_keys());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Plan {
-    /// Includes team keys.
-    Business,
-    /// Includes team keys.
-    Enterprise,
-    /// Personal keys only.
-    Free,
-    /// Personal keys only.
-    Team,
-}
-
-impl Plan {
-    /// Whether a team of this plan may make keys of its own.
-    #[must_use]
-    pub const fn includes_team_keys(self) -> bool {
-        matches!(self, Self::Business | Self::Enterprise)
     }
 }

@@ -1,6 +1,10 @@
 use std::collections::BTreeSet;
 
-use super::{directory::AnyDirectory, quota::Quotas};
+use super::{
+    directory::AnyDirectory,
+    policy::{Denial, DenialReason},
+    quota::Quotas,
+};
 use crate::{audit::Notifier, scope::Scope};
 
 /// What a service says of its keys beside the policy: the same for all organizations.
@@ -9,10 +13,20 @@ pub(crate) struct Rules {
     /// The scopes that there are; anything goes if it was not said.
     pub(crate) scopes: Option<BTreeSet<Scope>>,
     pub(crate) on_downgrade: OnDowngrade,
+    /// What is said where the plan does not include team keys; the crate's own sentence if it was not said.
+    pub(crate) upgrade_sentence: Option<&'static str>,
     pub(crate) quotas: Quotas,
     pub(crate) notifier: Notifier,
     /// Which teams organizations have.
     pub(crate) directory: AnyDirectory,
+}
+
+impl Rules {
+    /// This reason, in the service's own words where it has some.
+    pub(super) fn denial(&self, reason: DenialReason) -> Denial {
+        let denial = Denial::from(reason);
+        self.upgrade_sentence.map_or(denial, |sentence| denial.with_upgrade(sentence))
+    }
 }
 
 /// What becomes of the live keys of a team whose plan no longer includes team keys.

@@ -85,7 +85,7 @@ fn of_team(actor: &Actor, action: KeyAction, team: &TeamId) -> Decision {
     match action {
         See if manages || role.is_some() => Decision::Allow,
         Audit | Expire | Narrow | Relabel | Rename | Revoke | Rotate | SeeUsage if manages => Decision::Allow,
-        Issue if manages && actor.plan_of(team).includes_team_keys() => Decision::Allow,
+        Issue if manages && actor.includes_team_keys(team) => Decision::Allow,
         Issue if manages => Decision::Deny(DenialReason::PlanRequired),
         Close | Reinstate | Suspend if actor.is_org_admin() => Decision::Allow,
         _ if manages || role.is_some() => Decision::Deny(DenialReason::InsufficientRole),

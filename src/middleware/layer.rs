@@ -1,26 +1,18 @@
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{fmt, sync::Arc};
 
-use http::{Request, Response};
 use tower_layer::Layer;
-use tower_service::Service;
 
 use super::{
-    body::ResponseBody,
     credentials::ForeignBearer,
-    future::ResponseFuture,
-    gate::Gate,
     headers::KeyHeaders,
     presenter::RejectionBody,
     realm::{InvalidRealm, Realm},
     refusal::Refusal,
+    service::ApiKeyService,
     settings::Settings,
     sources::Sources,
 };
-use crate::{auth::Authenticator, owner::OrganizationId, store::KeyReader, usage::Source};
+use crate::{auth::Authenticator, owner::OrganizationId, usage::Source};
 
 /// Lets requests with a good key through to the inner service, with a [`Principal`](crate::Principal) in their
 /// extensions, and answers all others itself.
@@ -242,48 +234,6 @@ impl<S, R> Layer<S> for ApiKeyLayer<R> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let Self { authenticator, settings } = self.clone();
-        ApiKeyService(Gate { inner, authenticator, settings })
-    }
-}
-
-/// What [`ApiKeyLayer`] makes of a service.
-///
-/// ```
-/// use tower::Layer;
-/// use tower_api_keys::{ApiKeyLayer, middleware::ApiKeyService};
-///
-/// fn protected<S, R>(layer: &ApiKeyLayer<R>, service: S) -> ApiKeyService<S, R> {
-///     layer.layer(service)
-/// }
-/// ```
-pub struct ApiKeyService<S, R>(Gate<S, Authenticator<R>>);
-
-impl<S: Clone, R> Clone for ApiKeyService<S, R> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<S: fmt::Debug, R> fmt::Debug for ApiKeyService<S, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiKeyService").field("inner", &self.0.inner).finish_non_exhaustive()
-    }
-}
-
-impl<S, R, B, ResB> Service<Request<B>> for ApiKeyService<S, R>
-where
-    S: Service<Request<B>, Response = Response<ResB>> + Clone,
-    R: KeyReader,
-{
-    type Response = Response<ResponseBody<ResB>>;
-    type Error = S::Error;
-    type Future = ResponseFuture<S, B>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        Service::<Request<B>>::poll_ready(&mut self.0, cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
-        self.0.call(request)
+        ApiKeyService { inner, authenticator, settings }
     }
 }

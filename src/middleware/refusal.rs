@@ -132,7 +132,7 @@ impl From<&AuthError> for Refusal {
 ///
 /// let refusal = Refusal::from(&Denial::from(DenialReason::PlanRequired));
 /// assert_eq!(refusal.code(), RefusalCode::PlanRequired);
-/// assert!(refusal.detail().starts_with("Team API keys are not included."));
+/// assert_eq!(refusal.detail(), "Team API keys are not included in this plan.");
 /// ```
 impl From<&Denial> for Refusal {
     fn from(denial: &Denial) -> Self {

@@ -7,7 +7,7 @@ use tower_api_keys::{
     audit::EventRow,
     hash::{Argon2Params, HasherConfig, Pepper, PepperId, Peppers},
     key::{KeyId, PlaintextKey},
-    manage::{CheckKind, CheckResult, ExposureReason, ListKeys, Plan, Recommendation, Rights, TeamRole},
+    manage::{CheckKind, CheckResult, ExposureReason, ListKeys, Recommendation, Rights, TeamRole},
     record::Suspension,
     store::{AuditedWrite, Change, ChangeId, KeyReader, KeyUpdate, Ledger, MemoryStore, SqliteStore, Write},
     usage::{CallHistory, UsageBatch, UsageRow},
@@ -135,7 +135,7 @@ fn remembered(issued: IssuedKey) -> PlaintextKey {
 /// A person with two keys, one of which is in CI, and a team key that they made and rotated.
 async fn people<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &S) {
     let manager = keys.manager();
-    let rights = Rights::none().team(team("blue"), TeamRole::Admin, Plan::Business);
+    let rights = Rights::none().team(team("blue"), TeamRole::Admin).team_keys_included();
     let alice = Actor::user(user("alice"), rights);
     let mut ids = Vec::new();
     for request in [

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_api_keys::{
     Actor, KeyManager, TeamId, Timestamp, UserId,
     key::KeyId,
-    manage::{ExportFormat, InventoryQuery, KeyFlag, ListKeys, Plan, Rights, TeamRole},
+    manage::{ExportFormat, InventoryQuery, KeyFlag, ListKeys, Rights, TeamRole},
     record::{ActorId, KeyRow, OwnerStatusRow},
     store::{Liveness, MemoryStore, OwnerRow, PortableStore, Rows, SqliteStore},
     usage::{Source, UsageRow},
@@ -130,7 +130,7 @@ fn queries() -> Vec<InventoryQuery> {
 
 /// All that an inventory can say, as text.
 async fn told(manager: &KeyManager) -> Vec<String> {
-    let blue = Rights::none().team(TeamId::new("blue").unwrap(), TeamRole::Admin, Plan::Free);
+    let blue = Rights::none().team(TeamId::new("blue").unwrap(), TeamRole::Admin);
     let admins = [
         Actor::user(UserId::new("olga").unwrap(), Rights::none().org_admin()),
         Actor::user(UserId::new("alice").unwrap(), blue),

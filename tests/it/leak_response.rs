@@ -10,7 +10,7 @@ use tower_api_keys::{
     audit::{Action, Event},
     auth::AuthErrorKind,
     key::{KeyId, PlaintextKey},
-    manage::{AuditQuery, ListKeys, ManageErrorKind, MatchConfidence, Plan, RevokeMany, Rights, RotateKey, TeamRole},
+    manage::{AuditQuery, ListKeys, ManageErrorKind, MatchConfidence, RevokeMany, Rights, RotateKey, TeamRole},
     record::{ActorId, Suspension},
     store::{Ledger, Liveness, MemoryStore, SqliteStore},
     usage::Source,
@@ -49,7 +49,7 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
     let scopes: Scopes = "keys:manage agents:read".parse().unwrap();
     let job = issue(&keys, IssueKey::team(team("blue")).named("rotation job").scopes(scopes), &setup).await;
     let principal = keys.authenticator().authenticate(job.expose_secret()).await.unwrap();
-    let rights = Rights::none().team_plan(team("blue"), Plan::Business);
+    let rights = Rights::none().team_keys_included_for(team("blue"));
     let acting = Actor::key(&principal, rights).from_source(Source::new("job").unwrap());
     let narrow: Scopes = "agents:read".parse().unwrap();
     let mut made = Vec::new();
@@ -171,7 +171,7 @@ struct TakenOver {
 impl TakenOver {
     async fn begin() -> Self {
         let keys = ApiKeys::builder(MemoryStore::new()).hasher(cheap()).clock(clock()).build().await.unwrap();
-        let rights = Rights::none().team(team("blue"), TeamRole::Admin, Plan::Business);
+        let rights = Rights::none().team(team("blue"), TeamRole::Admin).team_keys_included();
         let alice = Actor::user(user("alice"), rights.clone());
         let managing: Scopes = "* keys:manage".parse().unwrap();
         let personal = issue(&keys, IssueKey::user(user("alice")).scopes(managing.clone()), &alice).await;

@@ -12,7 +12,7 @@ use tower_api_keys::{
     audit::EventRow,
     auth::{AuthErrorKind, AuthSettings},
     key::{KeyId, PlaintextKey},
-    manage::{IssueKey, Plan, Rights},
+    manage::{IssueKey, Rights},
     record::Suspension,
     store::{
         Changes, FoundKey, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore, Prune, SqliteStore, StoreError,
@@ -109,7 +109,7 @@ async fn closing_an_owner_refuses_their_proved_keys_at_once() {
 #[tokio::test]
 async fn a_team_key_outlives_whoever_made_it() {
     let (keys, _, personal) = node().await;
-    let alice = Actor::user(user("alice"), Rights::none().org_admin().team_plan(team("blue"), Plan::Business));
+    let alice = Actor::user(user("alice"), Rights::none().org_admin().team_keys_included_for(team("blue")));
     let request = IssueKey::team(team("blue")).named("Nightly import");
     let key = keys.manager().issue(request, &alice).await.unwrap().into_plaintext();
     assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));

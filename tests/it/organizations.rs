@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use tower_api_keys::{
     Actor, ApiKeys, IssueKey, OrganizationId, Owner, Principal, TeamAccess, TeamRef,
     extract::{InOrganization, TeamPrincipal},
-    manage::{Plan, Rights},
+    manage::Rights,
     middleware::{MembershipQuestion, Refusal, RefusalCode, RequireKeyLayer},
     store::MemoryStore,
 };
@@ -60,7 +60,7 @@ async fn everyone(_: MembershipQuestion) -> Result<bool, std::io::Error> {
 #[tokio::test]
 async fn no_key_of_another_organization_reaches_a_team_of_the_same_id() {
     let keys = keys().await;
-    let rights = Rights::none().org_admin().team_plan(team("engineering"), Plan::Enterprise);
+    let rights = Rights::none().org_admin().team_keys_included_for(team("engineering"));
     let admin = keys.manager_for(organization("evil")).actor(user("eve"), rights);
     let evil = [
         key(&keys, "evil", team("engineering"), &system()).await,

@@ -15,7 +15,7 @@ use tower_api_keys::{
     Actor, ApiKeys, KeyManager, OrganizationId, Owner, Scope, Scopes,
     audit::EventRow,
     key::KeyId,
-    manage::{DenialReason, Effect, IssueKey, ManageErrorKind, Plan, Rights, RotateKey, TeamRole},
+    manage::{DenialReason, Effect, IssueKey, ManageErrorKind, Rights, RotateKey, TeamRole},
     record::{KeyRow, Suspension},
     store::{EventQuery, KeyQuery, KeyStore, Ledger, MemoryStore, SqliteStore},
 };
@@ -288,11 +288,11 @@ impl<S: Ledger> Race<'_, S> {
         let text = issued.plaintext().expose_secret();
         secrets::remember(text);
         let principal = self.nodes.keys[0].authenticator().authenticate(text).await.unwrap();
-        Some((issued.info().id, Actor::key(&principal, Rights::none().team_plan(team("blue"), Plan::Business))))
+        Some((issued.info().id, Actor::key(&principal, Rights::none().team_keys_included_for(team("blue")))))
     }
 
     fn alice(&self) -> Actor {
-        let rights = Rights::none().team(team("blue"), TeamRole::Owner, Plan::Business);
+        let rights = Rights::none().team(team("blue"), TeamRole::Owner).team_keys_included();
         Actor::user(user("alice"), rights).in_organization(self.organization.clone())
     }
 

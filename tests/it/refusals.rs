@@ -264,12 +264,7 @@ async fn what_a_good_key_may_not_do() {
             "wrong_team",
             "The API key does not reach this team; use one of the team's own keys, or ask to become a member.",
         ),
-        (
-            rules(),
-            "/plan",
-            "plan_required",
-            "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.",
-        ),
+        (rules(), "/plan", "plan_required", "Team API keys are not included in this plan."),
         (
             rules(),
             "/role",

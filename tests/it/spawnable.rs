@@ -22,8 +22,8 @@ use tower_api_keys::{
     hash::{Hasher, KeyHash},
     key::KeyId,
     manage::{
-        AuditQuery, Directory, ExportFormat, InventoryQuery, KeyAction, ListKeys, Plan, RevokeMany, Rights, RotateKey,
-        Target,
+        AuditQuery, Directory, ExportFormat, InventoryQuery, KeyAction, ListKeys, PlanChange, RevokeMany, Rights,
+        RotateKey, Target,
     },
     middleware::{Refusal, RequireKeyLayer},
     record::{Labels, Suspension},
@@ -148,8 +148,8 @@ macro_rules! calls_over {
                 => keys.leak_report(&id, since, &actor));
             spawns!(KeyManager::narrow_scopes; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.narrow_scopes(&id, made(), &actor));
-            spawns!(KeyManager::plan_changed; keys: KeyManager, team: TeamId, plan: Plan, actor: Actor
-                => keys.plan_changed(&team, plan, &actor));
+            spawns!(KeyManager::plan_changed; keys: KeyManager, change: PlanChange, actor: Actor
+                => keys.plan_changed(change.clone(), &actor));
             spawns!(KeyManager::preview; keys: KeyManager, request: IssueKey, actor: Actor
                 => keys.preview(&request, &actor));
             spawns!(KeyManager::refusals_without_key; keys: KeyManager, actor: Actor

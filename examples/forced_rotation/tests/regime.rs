@@ -8,7 +8,7 @@ use tower_api_keys::{
     Actor, ApiKeys, Clock, IssueKey, IssuedKey, ManualClock, Scope, Scopes, TeamId,
     auth::AuthErrorKind,
     hash::Argon2Params,
-    manage::{InvalidInput, ListKeys, ManageErrorKind, Plan, Rights},
+    manage::{InvalidInput, ListKeys, ManageErrorKind, Rights},
     store::SqliteStore,
 };
 
@@ -102,7 +102,7 @@ async fn a_job_that_acts_with_a_key_renews_none() {
     let other = year.issue().await;
     assert_eq!(year.enforce().await, (2, 0));
     let principal = year.keys.authenticator().authenticate(own.plaintext().expose_secret()).await.unwrap();
-    let job = Actor::key(&principal, Rights::none().team_plan(engineering, Plan::Business));
+    let job = Actor::key(&principal, Rights::none().team_keys_included_for(engineering));
     year.clock.advance(DAY * 80);
     for id in [own.info().id, other.info().id] {
         let renewal = year.regime.renewal(id, year.clock.now());

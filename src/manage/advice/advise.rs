@@ -7,6 +7,7 @@ use super::{
 use crate::{
     key::KeyId,
     manage::{
+        access::{Access, ManagerParts},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         manager::{KeyManager, is_idempotency_key},
@@ -26,10 +27,10 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`]: not found, denied (whoever may not see the usage), corrupt record, store unavailable.
     pub async fn advise(&self, id: &KeyId, actor: &Actor) -> Result<Advice, ManageError> {
-        self.admit(actor)?;
-        let (record, _) = self.load(id, actor, KeyAction::SeeUsage).await?;
-        let usage = self.usage_of_one(id).await?;
-        Ok(signals::advise(&record, &usage, self.0.clock.now()))
+        let access = self.acting(actor)?;
+        let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
+        let usage = access.usage_of_one(id).await?;
+        Ok(signals::advise(&record, &usage, access.parts.clock.now()))
     }
 
     /// What a key would be, before it is made: whether the actor may make it, what stands in the way, and what would
@@ -48,58 +49,68 @@ impl KeyManager {
         // Whoever may make keys for the owner would be told by trying.
         let may_know = decision == Decision::Allow
             || self.can(actor, KeyAction::See, &Target::Owner(&request.owner)).await? == Decision::Allow;
-        let owner = if may_know { self.status_of(&request.owner).await? } else { OwnerStatus::default() };
-        let now = self.0.clock.now();
-        let unfit = match decision {
-            Decision::Allow => self.unfit(actor, &request.owner, now).await?,
+        let now = self.parts().clock.now();
+        let (mut owner, mut unfit) = (OwnerStatus::default(), None);
+        if may_know {
+            let access = self.acting(actor)?;
+            owner = access.status_of(&request.owner).await?;
             // Why it may not is told already.
-            Decision::Deny(_) | Decision::Hide => None,
+            if decision == Decision::Allow {
+                unfit = access.unfit(&request.owner, now).await?;
+            }
+        }
+        let denial = match decision {
+            Decision::Deny(reason) => Some(self.denial(reason)),
+            Decision::Allow | Decision::Hide => None,
         };
-        let invalid = self.invalid(request, now);
-        Ok(preview(request, Known { decision, unfit, owner, invalid, now }))
+        let unfit = unfit.map(|reason| self.denial(reason));
+        let invalid = invalid(self.parts(), request, now);
+        Ok(preview(request, Known { decision, denial, unfit, owner, invalid, now }))
     }
+}
 
+impl Access<'_> {
     /// Why an actor who is allowed to give the owner a key would be denied at the moment of commit.
-    async fn unfit(&self, actor: &Actor, owner: &Owner, now: Timestamp) -> Result<Option<DenialReason>, ManageError> {
-        if let Some(id) = actor.key_id()
-            && !self.row(id).await?.is_some_and(|found| found.key.is_live(now))
+    async fn unfit(&self, owner: &Owner, now: Timestamp) -> Result<Option<DenialReason>, ManageError> {
+        if let Some(id) = self.actor.key_id()
+            && !self.row(id).await?.is_some_and(|found| found.peek().key.is_live(now))
         {
             return Ok(Some(DenialReason::ActorKeyDead));
         }
         // That the owner itself is suspended or closed is told of the owner, as by `issue`.
-        let Some(standing_on) = actor.standing_on().filter(|standing_on| standing_on != owner) else {
+        let Some(standing_on) = self.actor.standing_on().filter(|standing_on| standing_on != owner) else {
             return Ok(None);
         };
         let is_active = self.status_of(&standing_on).await?.is_active();
         Ok((!is_active).then_some(DenialReason::ActorInactive))
     }
+}
 
-    /// What is wrong with the request itself, all of it.
-    fn invalid(&self, request: &IssueKey, now: Timestamp) -> Vec<(NoteKind, String)> {
-        let mut found = Vec::new();
-        let mut add = |kind, error: String| {
-            let mut letters = error.chars();
-            let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-            found.push((kind, format!("{first}{}.", letters.as_str())));
-        };
-        if let Err(error) = KeyName::new(&request.name) {
-            add(NoteKind::InvalidName, error.to_string());
-        }
-        if let Err(error) = Labels::new(request.labels.iter().cloned()) {
-            add(NoteKind::InvalidLabels, error.to_string());
-        }
-        if let Err(error) = self.known_scopes(&request.scopes) {
-            let is_unknown = error.kind() == ManageErrorKind::Invalid(InvalidInput::UnknownScope);
-            let kind = if is_unknown { NoteKind::UnknownScope } else { NoteKind::InvalidScopes };
-            let source = std::error::Error::source(&error).map(ToString::to_string);
-            add(kind, source.unwrap_or_else(|| error.to_string()));
-        }
-        if request.expires_at.is_some_and(|end| end <= now) {
-            add(NoteKind::ExpiryPast, InvalidInput::ExpiryPast.to_string());
-        }
-        if request.idempotency_key.as_ref().is_some_and(|key| !is_idempotency_key(key)) {
-            add(NoteKind::InvalidIdempotencyKey, InvalidInput::IdempotencyKey.to_string());
-        }
-        found
+/// What is wrong with the request itself, all of it.
+fn invalid(parts: &ManagerParts, request: &IssueKey, now: Timestamp) -> Vec<(NoteKind, String)> {
+    let mut found = Vec::new();
+    let mut add = |kind, error: String| {
+        let mut letters = error.chars();
+        let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+        found.push((kind, format!("{first}{}.", letters.as_str())));
+    };
+    if let Err(error) = KeyName::new(&request.name) {
+        add(NoteKind::InvalidName, error.to_string());
     }
+    if let Err(error) = Labels::new(request.labels.iter().cloned()) {
+        add(NoteKind::InvalidLabels, error.to_string());
+    }
+    if let Err(error) = parts.known_scopes(&request.scopes) {
+        let is_unknown = error.kind() == ManageErrorKind::Invalid(InvalidInput::UnknownScope);
+        let kind = if is_unknown { NoteKind::UnknownScope } else { NoteKind::InvalidScopes };
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        add(kind, source.unwrap_or_else(|| error.to_string()));
+    }
+    if request.expires_at.is_some_and(|end| end <= now) {
+        add(NoteKind::ExpiryPast, InvalidInput::ExpiryPast.to_string());
+    }
+    if request.idempotency_key.as_ref().is_some_and(|key| !is_idempotency_key(key)) {
+        add(NoteKind::InvalidIdempotencyKey, InvalidInput::IdempotencyKey.to_string());
+    }
+    found
 }

@@ -7,14 +7,15 @@ use crate::{
     audit::Action,
     key::KeyId,
     manage::{
+        access::Access,
         actor::Actor,
         error::ManageError,
-        manager::{KeyManager, Sight},
+        manager::KeyManager,
         policy::{KeyAction, Target},
     },
-    owner::{Owner, OwnerRef},
+    owner::Owner,
     record::{ActorId, CorruptRow, KeyRecord, OwnerStatus, Standing, Stopped, Suspension, standing},
-    store::{EventQuery, FoundKey, Ledger},
+    store::EventQuery,
     time::ClockReading,
     usage::UsageDetail,
 };
@@ -216,49 +217,29 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (whoever may not see the usage), corrupt
     /// record (a count of use, or a row that the store itself cannot read), store unavailable.
     pub async fn explain(&self, id: &KeyId, actor: &Actor) -> Result<Explanation, ManageError> {
-        self.admit(actor)?;
-        let found = self.row(id).await?;
-        let found = found.ok_or_else(|| self.absent(actor, KeyAction::SeeUsage, id))?;
+        let access = self.acting(actor)?;
+        let found = access.even_unreadable(id, KeyAction::SeeUsage).await?;
         let record = KeyRecord::try_from(&found.key);
-        self.permit_usage(actor, &found, record.as_ref().ok())?;
         let known = match record.and_then(|record| Ok((record, found.status()?))) {
             Ok((record, owner)) => Ok(Readable {
-                owner_changed_by: self.who_changed(&record.owner, &owner, actor).await?,
-                knows_pepper: self.0.hasher.knows_pepper(&record.hash),
-                accepts_hash: self.0.hasher.accepts(&record.hash),
+                owner_changed_by: access.who_changed(&record.owner, &owner).await?,
+                knows_pepper: access.parts.hasher.knows_pepper(&record.hash),
+                accepts_hash: access.parts.hasher.accepts(&record.hash),
                 record,
                 owner,
             }),
             Err(corrupt) => Err(corrupt),
         };
-        let usage = self.usage_of_one(id).await?;
-        Ok(explain(State { id: *id, known, usage, now: self.0.clock.reading() }))
+        let usage = access.usage_of_one(id).await?;
+        Ok(explain(State { id: *id, known, usage, now: access.parts.clock.reading() }))
     }
+}
 
-    /// Whether the actor may see how this key is used; of one whose record cannot be read, how the keys of its owner
-    /// are, or where that cannot be read either, those of the organization.
-    fn permit_usage(&self, actor: &Actor, found: &FoundKey, record: Option<&KeyRecord>) -> Result<(), ManageError> {
-        if let Sight::Hidden(about) = self.sight(actor, found) {
-            return Err(self.hidden(found, actor, KeyAction::SeeUsage, about));
-        }
-        let of = OwnerRef::of(&found.key);
-        let target = match (record, &of) {
-            (Some(record), _) => Target::key(record),
-            (None, Some(of)) => Target::Owner(&of.owner),
-            (None, None) => Target::Organization,
-        };
-        self.permit(actor, KeyAction::SeeUsage, &target)
-    }
-
+impl Access<'_> {
     /// Who suspended or closed the owner, if the audit trail still says so and the actor may read it.
-    async fn who_changed(
-        &self,
-        owner: &Owner,
-        status: &OwnerStatus,
-        actor: &Actor,
-    ) -> Result<Option<ActorId>, ManageError> {
+    async fn who_changed(&self, owner: &Owner, status: &OwnerStatus) -> Result<Option<ActorId>, ManageError> {
         let Some((stopped, since)) = status.stopped() else { return Ok(None) };
-        if !self.allows(actor, KeyAction::Audit, &Target::Owner(owner)) {
+        if !self.may(KeyAction::Audit, &Target::Owner(owner)) {
             return Ok(None);
         }
         let (action, of) = match stopped {
@@ -271,10 +252,10 @@ impl KeyManager {
             action: Some(action.as_str().to_owned()),
             from: Some(since),
             until: Some(since.saturating_add(Duration::from_millis(1))),
-            ..EventQuery::all(self.0.organization.clone())
+            ..EventQuery::all(self.parts.organization.clone())
         };
-        let events = self.0.store.events(&query).await?;
-        let event = events.rows.iter().find(|event| event.key.is_none() && event.after.as_deref() == of);
+        let (events, _) = self.events(&query).await?;
+        let event = events.iter().find(|event| event.key.is_none() && event.after.as_deref() == of);
         Ok(event.and_then(|event| event.actor.parse().ok()))
     }
 }

@@ -10,10 +10,11 @@ use super::{evidence::Evidence, signals::shared_because};
 use crate::{
     key::KeyId,
     manage::{
+        access::{Access, Shown, Unseen, Walk},
         actor::Actor,
         error::ManageError,
         info::KeyInfo,
-        manager::{KeyManager, Shown, Walk},
+        manager::KeyManager,
         policy::{KeyAction, Target},
     },
     owner::{Owner, UserId},
@@ -139,10 +140,10 @@ impl fmt::Display for Keys {
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Plan, Rights, ExposureReason, TeamRole}};
+/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{Rights, ExposureReason, TeamRole}};
 ///
 /// let (alice, blue) = (UserId::new("alice")?, TeamId::new("blue")?);
-/// let rights = Rights::none().team(blue.clone(), TeamRole::Admin, Plan::Business);
+/// let rights = Rights::none().team(blue.clone(), TeamRole::Admin).team_keys_included();
 /// manager.issue(IssueKey::team(blue), &Actor::user(alice.clone(), rights)).await?;
 ///
 /// let admin = Actor::user(UserId::new("olga")?, Rights::none().org_admin());
@@ -234,22 +235,23 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied, corrupt record (of the person), store
     /// unavailable.
     pub async fn blast_radius(&self, user: &UserId, actor: &Actor) -> Result<BlastRadius, ManageError> {
-        self.admit(actor)?;
+        let access = self.acting(actor)?;
         let owner = Owner::User(user.clone());
-        self.permit(actor, KeyAction::SeeBlastRadius, &Target::Owner(&owner))?;
-        let at = self.0.clock.now();
-        let user_status = self.status_of(&owner).await?;
+        access.require(KeyAction::SeeBlastRadius, &Target::Owner(&owner)).await?;
+        let at = access.parts.clock.now();
+        let user_status = access.status_of(&owner).await?;
 
-        let live = KeyQuery { liveness: Some(Liveness::Live), ..KeyQuery::all(self.0.organization.clone()) };
-        let own = self.all(KeyQuery { owner: Some(owner.clone()), ..live.clone() }).await?;
-        let made = self.all(KeyQuery { creator: Some(ActorId::User(user.clone())), ..live }).await?;
-        let made = made.into_iter().filter(|row| row.key.kind != "user" || row.key.owner != user.as_str());
+        let live = KeyQuery { liveness: Some(Liveness::Live), ..KeyQuery::all(access.parts.organization.clone()) };
+        let own = access.all(KeyQuery { owner: Some(owner.clone()), ..live.clone() }).await?;
+        let made = access.all(KeyQuery { creator: Some(ActorId::User(user.clone())), ..live }).await?;
+        let made =
+            made.into_iter().filter(|row| row.peek().key.kind != "user" || row.peek().key.owner != user.as_str());
 
         let mut unreadable = Vec::new();
-        let own: Vec<_> = own.into_iter().filter_map(|row| self.shown(row, actor, &mut unreadable)).collect();
-        let goes_on = made.filter_map(|row| self.shown(row, actor, &mut unreadable)).map(Shown::into_info).collect();
+        let own: Vec<_> = own.into_iter().filter_map(|row| access.shown(&row, &mut unreadable)).collect();
+        let goes_on = made.filter_map(|row| access.shown(&row, &mut unreadable)).map(Shown::into_info).collect();
         let used: Vec<_> = own.iter().filter(|shown| shown.usage.is_some()).map(|shown| shown.record.id).collect();
-        let mut details = self.usage_of(&used).await?;
+        let mut details = access.usage_of(&used).await?;
         let mut stops: Vec<_> = own
             .into_iter()
             .map(|shown| {
@@ -270,37 +272,39 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied, store unavailable.
     pub async fn exposure(&self, user: &UserId, actor: &Actor) -> Result<Exposure, ManageError> {
-        self.admit(actor)?;
+        let access = self.acting(actor)?;
         let owner = Owner::User(user.clone());
-        self.permit(actor, KeyAction::SeeExposure, &Target::Owner(&owner))?;
-        let now = self.0.clock.now();
-        let all = KeyQuery::all(self.0.organization.clone());
+        access.require(KeyAction::SeeExposure, &Target::Owner(&owner)).await?;
+        let now = access.parts.clock.now();
+        let all = KeyQuery::all(access.parts.organization.clone());
         let mut found = Found::default();
-        for row in self.all(KeyQuery { owner: Some(owner), ..all.clone() }).await? {
+        for row in access.all(KeyQuery { owner: Some(owner), ..all.clone() }).await? {
             found.add(row, |_| ExposureReason::Holds);
         }
         let made = KeyQuery { creator: Some(ActorId::User(user.clone())), ..all.clone() };
-        for row in self.all(made).await? {
+        for row in access.all(made).await? {
             found.add(
                 row,
                 |row| if row.key.replaces.is_some() { ExposureReason::Rotated } else { ExposureReason::Issued },
             );
         }
         while let Some(maker) = found.next.pop_front() {
-            for row in self.all(KeyQuery { created_via_key: Some(maker), ..all.clone() }).await? {
+            for row in access.all(KeyQuery { created_via_key: Some(maker), ..all.clone() }).await? {
                 found.add(row, |_| ExposureReason::MadeWith(maker));
             }
         }
         let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
-        for (row, reason) in found.rows.into_iter().filter(|(row, _)| row.key.is_live(now)) {
-            let shown = self.shown(row, actor, &mut unreadable);
+        for (row, reason) in found.rows.into_iter().filter(|(row, _)| row.peek().key.is_live(now)) {
+            let shown = access.shown(&row, &mut unreadable);
             keys.extend(shown.map(|shown| ExposedKey { key: shown.into_info(), reason }));
         }
         Ok(Exposure { user: user.clone(), keys, unreadable })
     }
+}
 
+impl Access<'_> {
     /// Everything that a query finds.
-    async fn all(&self, query: KeyQuery) -> Result<Vec<ListedKey>, ManageError> {
+    async fn all(&self, query: KeyQuery) -> Result<Vec<Unseen>, ManageError> {
         let (mut walk, mut rows) = (Walk::new(query), Vec::new());
         while let Some(page) = walk.next_page(self).await? {
             rows.extend(page);
@@ -320,18 +324,18 @@ fn stopping(shown: Shown, usage: &UsageDetail, at: Timestamp) -> StoppingKey {
 #[derive(Default)]
 struct Found {
     seen: HashSet<KeyId>,
-    rows: Vec<(ListedKey, ExposureReason)>,
+    rows: Vec<(Unseen, ExposureReason)>,
     /// Of which nobody has asked yet what they made.
     next: VecDeque<KeyId>,
 }
 
 impl Found {
-    fn add(&mut self, row: ListedKey, reason: impl FnOnce(&ListedKey) -> ExposureReason) {
+    fn add(&mut self, row: Unseen, reason: impl FnOnce(&ListedKey) -> ExposureReason) {
         // An id that cannot be read names no key that anybody could have used.
-        let Ok(id) = KeyId::new(&row.key.id) else { return };
+        let Ok(id) = KeyId::new(&row.peek().key.id) else { return };
         if self.seen.insert(id) {
             self.next.push_back(id);
-            let reason = reason(&row);
+            let reason = reason(row.peek());
             self.rows.push((row, reason));
         }
     }

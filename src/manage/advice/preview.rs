@@ -9,7 +9,7 @@ use super::{
 use crate::{
     manage::{
         lint::{NameAdvice, lint_name},
-        policy::{Decision, Denial, DenialReason},
+        policy::{Decision, Denial},
         request::IssueKey,
     },
     owner::{KeyKind, Owner},
@@ -38,13 +38,14 @@ const SOON_MS: i64 = 7 * 24 * 3_600_000;
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Preview {
     /// Whether the actor may make it: what [`KeyManager::can`](crate::manage::KeyManager::can) says. That the actor is
     /// suspended or closed, or its key dead, is in the notes.
-    #[serde(serialize_with = "decision")]
     pub decision: Decision,
+    /// The same in words, if the decision is no.
+    pub denial: Option<Denial>,
     /// Personal, or a team's.
     pub kind: KeyKind,
     /// Advice about the name.
@@ -97,8 +98,10 @@ impl fmt::Display for Preview {
 /// What is known of a request beside itself.
 pub(in crate::manage) struct Known {
     pub(in crate::manage) decision: Decision,
+    /// The same in words, if it is no.
+    pub(in crate::manage) denial: Option<Denial>,
     /// Why it would be denied at the moment of commit, if it is allowed.
-    pub(in crate::manage) unfit: Option<DenialReason>,
+    pub(in crate::manage) unfit: Option<Denial>,
     /// Of the owner, if the actor may know of it.
     pub(in crate::manage) owner: OwnerStatus,
     /// What is wrong with the request itself: what issuing would refuse, in words.
@@ -107,11 +110,10 @@ pub(in crate::manage) struct Known {
 }
 
 pub(in crate::manage) fn preview(request: &IssueKey, known: Known) -> Preview {
-    let Known { decision, unfit, owner, invalid, now } = known;
+    let Known { decision, denial, unfit, owner, invalid, now } = known;
     let mut notes = Notes(Vec::new());
-    let denied = if let Decision::Deny(reason) = decision { Some(reason) } else { unfit };
-    if let Some(reason) = denied {
-        notes.add(NoteKind::Denied, Severity::Error, Denial::from(reason).to_string());
+    if let Some(denial) = denial.or(unfit) {
+        notes.add(NoteKind::Denied, Severity::Error, denial.to_string());
     }
     for (kind, sentence) in invalid {
         notes.add(kind, Severity::Error, sentence);
@@ -125,7 +127,7 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Known) -> Preview {
     notes.add(NoteKind::ShownOnce, Severity::Info, sentence);
     notes.0.sort_by_key(|note| note.severity);
     let name = lint_name(&request.name).map(|advice| NameNote { advice, sentence: advice.to_string() });
-    Preview { decision, kind: request.owner.kind(), name, notes: notes.0 }
+    Preview { decision, denial, kind: request.owner.kind(), name, notes: notes.0 }
 }
 
 struct Notes(Vec<PreviewNote>);
@@ -229,17 +231,34 @@ impl Notes {
     }
 }
 
-fn decision<S: Serializer>(decision: &Decision, serializer: S) -> Result<S::Ok, S::Error> {
-    let denial = match decision {
-        Decision::Deny(reason) => Some(Denial::from(*reason)),
-        Decision::Allow | Decision::Hide => None,
-    };
-    let mut out = serializer.serialize_struct("Decision", 4)?;
-    out.serialize_field("allowed", &(*decision == Decision::Allow))?;
-    out.serialize_field("code", &denial.map(|denial| denial.reason().code()))?;
-    out.serialize_field("sentence", &denial.map(Denial::sentence))?;
-    out.serialize_field("remedy", &denial.map(Denial::remedy))?;
-    out.end()
+impl Serialize for Preview {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { decision, denial, kind, name, notes } = self;
+        let mut out = serializer.serialize_struct("Preview", 4)?;
+        out.serialize_field("decision", &Said { is_allowed: *decision == Decision::Allow, denial: *denial })?;
+        out.serialize_field("kind", kind)?;
+        out.serialize_field("name", name)?;
+        out.serialize_field("notes", notes)?;
+        out.end()
+    }
+}
+
+/// A decision in words.
+struct Said {
+    is_allowed: bool,
+    denial: Option<Denial>,
+}
+
+impl Serialize for Said {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let denial = self.denial;
+        let mut out = serializer.serialize_struct("Decision", 4)?;
+        out.serialize_field("allowed", &self.is_allowed)?;
+        out.serialize_field("code", &denial.map(|denial| denial.reason().code()))?;
+        out.serialize_field("sentence", &denial.map(Denial::sentence))?;
+        out.serialize_field("remedy", &denial.map(Denial::remedy))?;
+        out.end()
+    }
 }
 
 fn name_advice<S: Serializer>(advice: &NameAdvice, serializer: S) -> Result<S::Ok, S::Error> {

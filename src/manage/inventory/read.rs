@@ -12,15 +12,16 @@ use super::{
 use crate::{
     key::KeyId,
     manage::{
+        access::{Access, LARGEST_PAGE, Sight, Unseen, before, cursor},
         actor::Actor,
         error::ManageError,
         info::KeyInfo,
-        manager::{KeyManager, LARGEST_PAGE, Sight, before, cursor},
+        manager::KeyManager,
         policy::{KeyAction, Target},
     },
     owner::Owner,
     record::{KeyRecord, OwnerStatus},
-    store::{FoundKey, KeyCursor, KeyQuery, ListedKey},
+    store::{KeyCursor, KeyQuery, ListedKey},
     time::Timestamp,
     usage::UsageDetail,
 };
@@ -50,11 +51,10 @@ enum Seen {
     Unreadable(KeyId),
 }
 
-/// What was asked for, and by whom.
+/// What was asked for.
 struct Question<'a> {
     query: &'a InventoryQuery,
     owners: Vec<Option<Owner>>,
-    actor: &'a Actor,
     now: Timestamp,
 }
 
@@ -71,9 +71,10 @@ impl KeyManager {
     /// (an owner whose keys it may see, and not their usage; a key without `keys:manage`), invalid, corrupt record, store
     /// unavailable.
     pub async fn inventory(&self, query: InventoryQuery, actor: &Actor) -> Result<InventoryPage, ManageError> {
-        let question = self.question(&query, actor)?;
-        let asked = self.inventory_query(&query)?;
-        self.look(&question, asked).await
+        let access = self.acting(actor)?;
+        let question = access.question(&query).await?;
+        let asked = access.inventory_query(&query)?;
+        access.look(&question, asked).await
     }
 
     /// The inventory in numbers, for each user and team: all pages, from where the query begins, whatever its limit.
@@ -85,11 +86,12 @@ impl KeyManager {
         query: InventoryQuery,
         actor: &Actor,
     ) -> Result<InventorySummary, ManageError> {
-        let question = self.question(&query, actor)?;
-        let mut asked = KeyQuery { limit: LARGEST_PAGE, ..self.inventory_query(&query)? };
+        let access = self.acting(actor)?;
+        let question = access.question(&query).await?;
+        let mut asked = KeyQuery { limit: LARGEST_PAGE, ..access.inventory_query(&query)? };
         let mut count = SummaryCount::default();
         loop {
-            let page = self.look(&question, asked.clone()).await?;
+            let page = access.look(&question, asked.clone()).await?;
             page.entries.iter().for_each(|entry| count.add(entry));
             count.add_unreadable(page.unreadable.len());
             if page.next.is_none() {
@@ -114,12 +116,13 @@ impl KeyManager {
         writer: &mut W,
         actor: &Actor,
     ) -> Result<InventoryExport, ExportError> {
-        let question = self.question(&query, actor)?;
-        let mut asked = KeyQuery { limit: KEYS_PER_PIECE, ..self.inventory_query(&query)? };
+        let access = self.acting(actor)?;
+        let question = access.question(&query).await?;
+        let mut asked = KeyQuery { limit: KEYS_PER_PIECE, ..access.inventory_query(&query)? };
         let mut exported = InventoryExport::default();
         let mut sheet = Sheet::begin(format, writer)?;
         loop {
-            let page = self.look(&question, asked.clone()).await?;
+            let page = access.look(&question, asked.clone()).await?;
             sheet.add(&page.entries)?;
             exported.keys += page.entries.len() as u64;
             exported.unreadable += page.unreadable.len() as u64;
@@ -130,11 +133,12 @@ impl KeyManager {
             asked.after = page.next;
         }
     }
+}
 
-    fn question<'a>(&self, query: &'a InventoryQuery, actor: &'a Actor) -> Result<Question<'a>, ManageError> {
-        self.admit(actor)?;
-        let owners = self.owners_to_list(query.list.owner.as_ref(), true, actor)?;
-        Ok(Question { query, owners, actor, now: self.0.clock.now() })
+impl Access<'_> {
+    async fn question<'q>(&self, query: &'q InventoryQuery) -> Result<Question<'q>, ManageError> {
+        let owners = self.owners_to_list(query.list.owner.as_ref(), true).await?;
+        Ok(Question { query, owners, now: self.parts.clock.now() })
     }
 
     fn inventory_query(&self, query: &InventoryQuery) -> Result<KeyQuery, ManageError> {
@@ -153,7 +157,7 @@ impl KeyManager {
         let mut looked_at = 0;
         loop {
             let (rows, more) = self.rows(asked.clone(), &question.owners, question.now).await?;
-            let places = rows.iter().map(cursor).collect::<Result<Vec<_>, _>>()?;
+            let places = rows.iter().map(|row| cursor(row.peek())).collect::<Result<Vec<_>, _>>()?;
             looked_at += rows.len();
             let used = self.fill(question, rows, limit, &mut page).await?;
             let last = used.checked_sub(1).and_then(|last| places.get(last)).copied();
@@ -174,11 +178,11 @@ impl KeyManager {
     async fn fill(
         &self,
         question: &Question<'_>,
-        rows: Vec<ListedKey>,
+        rows: Vec<Unseen>,
         limit: usize,
         page: &mut InventoryPage,
     ) -> Result<usize, ManageError> {
-        let seen: Vec<_> = rows.into_iter().map(|row| self.see(question, row)).collect();
+        let seen: Vec<_> = rows.iter().map(|row| self.see(question, row)).collect();
         let candidate = |seen: &Seen| match seen {
             Seen::Candidate(candidate) => Some(candidate.record.id),
             Seen::Nothing | Seen::Unreadable(_) => None,
@@ -206,16 +210,16 @@ impl KeyManager {
                 }
             }
         }
-        self.hide_successors(question.actor, page.entries.get_mut(filled..).unwrap_or_default()).await?;
+        self.hide_successors(page.entries.get_mut(filled..).unwrap_or_default()).await?;
         Ok(used)
     }
 
     /// Keeps the successors that the actor may know of: one can be another owner's.
-    async fn hide_successors(&self, actor: &Actor, entries: &mut [InventoryEntry]) -> Result<(), ManageError> {
+    async fn hide_successors(&self, entries: &mut [InventoryEntry]) -> Result<(), ManageError> {
         let asked: Vec<KeyId> = entries.iter().filter_map(|entry| entry.successor).collect();
         // By id, not by entry: the compiler does not see that an async closure over borrowed entries is `Send`, and then
         // no handler and no spawned task can await this.
-        let looks = asked.into_iter().map(|id| self.known(actor, id));
+        let looks = asked.into_iter().map(|id| self.known(id));
         let known: Vec<Option<KeyId>> = stream::iter(looks).buffer_unordered(LOOKS_AT_A_TIME).try_collect().await?;
         let known: HashSet<KeyId> = known.into_iter().flatten().collect();
         for entry in entries {
@@ -225,30 +229,32 @@ impl KeyManager {
     }
 
     /// This id, if the actor may know of its key.
-    async fn known(&self, actor: &Actor, id: KeyId) -> Result<Option<KeyId>, ManageError> {
+    async fn known(&self, id: KeyId) -> Result<Option<KeyId>, ManageError> {
         let found = self.row(&id).await?;
-        let is_known = found.is_some_and(|found| !matches!(self.sight(actor, &found), Sight::Hidden(_)));
+        let is_known = found.is_some_and(|found| !matches!(self.sight(&found), Sight::Hidden(_)));
         Ok(Some(id).filter(|_| is_known))
     }
 
-    fn see(&self, question: &Question<'_>, row: ListedKey) -> Seen {
-        let ListedKey { creator, successor, predecessor_is_live, .. } = &row;
-        let creator = OwnerStatus::try_from(creator);
-        let (successor, predecessor_is_live) =
-            (successor.as_deref().and_then(|id| KeyId::new(id).ok()), *predecessor_is_live);
-        let found = FoundKey::from(row);
-        let (record, owner, creator) = match (self.sight(question.actor, &found), creator) {
+    fn see(&self, question: &Question<'_>, row: &Unseen) -> Seen {
+        let ListedKey { key, creator, successor, predecessor_is_live, .. } = row.peek();
+        let (record, owner, creator) = match (self.sight(row), OwnerStatus::try_from(creator)) {
             (Sight::Hidden(_), _) => return Seen::Nothing,
             (Sight::Seen(record, owner), Ok(creator)) => (record, owner, creator),
             (Sight::Unreadable(_), _) | (_, Err(_)) => {
-                return KeyId::new(&found.key.id).map_or(Seen::Nothing, Seen::Unreadable);
+                return KeyId::new(&key.id).map_or(Seen::Nothing, Seen::Unreadable);
             }
         };
-        let sees_usage = self.allows(question.actor, KeyAction::SeeUsage, &Target::key(&record));
+        let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
         if !sees_usage || !question.query.may_match(&record) {
             return Seen::Nothing;
         }
-        Seen::Candidate(Box::new(Candidate { record: *record, owner, creator, successor, predecessor_is_live }))
+        Seen::Candidate(Box::new(Candidate {
+            record: *record,
+            owner,
+            creator,
+            successor: successor.as_ref().and_then(|id| KeyId::new(id).ok()),
+            predecessor_is_live: *predecessor_is_live,
+        }))
     }
 
     fn entry(&self, question: &Question<'_>, candidate: Candidate, usage: UsageDetail) -> InventoryEntry {
@@ -260,7 +266,7 @@ impl KeyManager {
             creator,
             usage: &usage,
             is_half_rotated: successor.is_some() || predecessor_is_live,
-            has_old_hash: self.0.hasher.wants_rehash(&record.hash),
+            has_old_hash: self.parts.hasher.wants_rehash(&record.hash),
         };
         InventoryEntry {
             flags: facts.flags(&question.query.settings),

@@ -11,14 +11,15 @@ use crate::{
     hash::{KeyHash, TagErrorKind, VerifyErrorKind},
     key::{KeyId, ParsedKey},
     manage::{
+        access::{Access, Row, Sight, Unseen, Walk},
         actor::Actor,
         error::{InvalidInput, ManageError},
         info::KeyInfo,
-        manager::{KeyManager, Sight, Walk},
+        manager::KeyManager,
         policy::KeyAction,
     },
     owner::KeyKind,
-    store::{FoundKey, KeyQuery},
+    store::KeyQuery,
     time::Timestamp,
 };
 
@@ -72,11 +73,11 @@ impl KeyManager {
     /// # Security
     /// The text is a secret: nothing of it is copied but ids, and nothing of it is logged, kept or said in an error.
     pub async fn identify(&self, text: &str, actor: &Actor) -> Result<KeyMatches, ManageError> {
-        self.admit(actor)?;
+        let access = self.acting(actor)?;
         if text.len() > LONGEST_TEXT {
             return Err(ManageError::invalid(InvalidInput::Fragment));
         }
-        let scan = Scan::of(text, &self.0.format);
+        let scan = Scan::of(text, &access.parts.format);
         let mut found = Found::default();
         let mut proved = HashSet::new();
         for key in &scan.keys {
@@ -84,36 +85,33 @@ impl KeyManager {
             if !proved.insert(key.expose_secret()) {
                 continue;
             }
-            if let Some((row, hash)) = self.look_up(&key.id(), actor, &mut found).await? {
-                let evidence = self.prove(key, &hash).await;
+            if let Some((row, hash)) = access.look_up(&key.id(), &mut found).await? {
+                let evidence = access.prove(key, &hash).await;
                 found.add(row, Finding { evidence, characters: key.id().as_str().len() });
             }
         }
         for (id, evidence) in &scan.ids {
-            if let Some((row, _)) = self.look_up(id, actor, &mut found).await? {
+            if let Some((row, _)) = access.look_up(id, &mut found).await? {
                 found.add(row, Finding { evidence: *evidence, characters: id.as_str().len() });
             }
         }
         let without_prefix = found.keys.is_empty() && scan.has_parts();
         if without_prefix || scan.has_beginnings() {
-            self.find_parts(&scan, without_prefix, actor, &mut found).await?;
+            access.find_parts(&scan, without_prefix, &mut found).await?;
         }
-        Ok(found.finish(self.0.clock.now()))
+        Ok(found.finish(access.parts.clock.now()))
     }
+}
 
+impl Access<'_> {
     /// A key that the actor may see, and its hash.
-    async fn look_up(
-        &self,
-        id: &KeyId,
-        actor: &Actor,
-        into: &mut Found,
-    ) -> Result<Option<(KeyInfo, KeyHash)>, ManageError> {
+    async fn look_up(&self, id: &KeyId, into: &mut Found) -> Result<Option<(KeyInfo, KeyHash)>, ManageError> {
         let row = self.row(id).await?;
-        Ok(row.and_then(|row| self.show_found(&row, actor, into)))
+        Ok(row.and_then(|row| self.show_found(&row, into)))
     }
 
-    fn show_found(&self, row: &FoundKey, actor: &Actor, into: &mut Found) -> Option<(KeyInfo, KeyHash)> {
-        match self.sight(actor, row) {
+    fn show_found(&self, row: &Unseen<impl Row>, into: &mut Found) -> Option<(KeyInfo, KeyHash)> {
+        match self.sight(row) {
             Sight::Seen(record, status) => {
                 let hash = record.hash.clone();
                 Some((KeyInfo::new(*record, status, None), hash))
@@ -129,12 +127,12 @@ impl KeyManager {
     /// Whether the text is that of the key. What cannot be checked now is not said to be another one.
     async fn prove(&self, key: &ParsedKey<'_>, stored: &KeyHash) -> MatchConfidence {
         let text = key.expose_secret();
-        match self.0.hasher.check_tag(text, stored) {
+        match self.parts.hasher.check_tag(text, stored) {
             Ok(()) => {}
             Err(error) if error.kind() == TagErrorKind::Mismatch => return MatchConfidence::OtherSecret,
             Err(_) => return MatchConfidence::IdAndSecret,
         }
-        match self.0.hasher.verify(*key.id().as_bytes(), text, stored).await {
+        match self.parts.hasher.verify(*key.id().as_bytes(), text, stored).await {
             Ok(()) => MatchConfidence::WholeKey,
             Err(error) if error.kind() == VerifyErrorKind::Mismatch => MatchConfidence::OtherSecret,
             Err(_) => MatchConfidence::IdAndSecret,
@@ -142,27 +140,21 @@ impl KeyManager {
     }
 
     /// Goes through all keys that the actor may see.
-    async fn find_parts(
-        &self,
-        scan: &Scan<'_>,
-        without_prefix: bool,
-        actor: &Actor,
-        found: &mut Found,
-    ) -> Result<(), ManageError> {
-        let owners = self.reach(actor, &[KeyAction::See]);
-        let mut walk = Walk::of_owners(KeyQuery::all(self.0.organization.clone()), owners);
+    async fn find_parts(&self, scan: &Scan<'_>, without_prefix: bool, found: &mut Found) -> Result<(), ManageError> {
+        let owners = self.reach(&[KeyAction::See]);
+        let mut walk = Walk::of_owners(KeyQuery::all(self.parts.organization.clone()), owners);
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
-                let Ok(id) = KeyId::new(&row.key.id) else { continue };
-                let kind = if row.key.kind == KeyKind::Team.as_str() { KeyKind::Team } else { KeyKind::User };
-                if let Some(finding) = scan.find_part(&id, kind, without_prefix) {
-                    let row = FoundKey::from(row);
-                    if let Some((key, _)) = self.show_found(&row, actor, found) {
-                        found.add(key, finding);
-                    }
+                let key = &row.peek().key;
+                let Ok(id) = KeyId::new(&key.id) else { continue };
+                let kind = if key.kind == KeyKind::Team.as_str() { KeyKind::Team } else { KeyKind::User };
+                if let Some(finding) = scan.find_part(&id, kind, without_prefix)
+                    && let Some((key, _)) = self.show_found(&row, found)
+                {
+                    found.add(key, finding);
                 }
             }
-            found.trim(self.0.clock.now());
+            found.trim(self.parts.clock.now());
             // A page of a store that answers at once is some milliseconds of comparing.
             tokio::task::yield_now().await;
         }

@@ -6,15 +6,16 @@ use crate::{
     audit::{Action, Event, Subject},
     key::KeyId,
     manage::{
+        access::{Access, Sight, Walk},
         actor::Actor,
         error::ManageError,
         info::KeyInfo,
-        manager::{KeyManager, Sight, Walk},
+        manager::KeyManager,
         policy::{KeyAction, Target},
     },
     outcome::{Outcome, Proved},
     record::ActorId,
-    store::{EventQuery, FoundKey, KeyQuery, Ledger},
+    store::{EventQuery, KeyQuery},
     time::Timestamp,
     usage::{Source, UsageCount, UsageDetail},
 };
@@ -214,29 +215,31 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who may not see how the key is
     /// used), corrupt record, store unavailable.
     pub async fn leak_report(&self, id: &KeyId, since: Timestamp, actor: &Actor) -> Result<LeakReport, ManageError> {
-        self.admit(actor)?;
-        let (record, status) = self.load(id, actor, KeyAction::SeeUsage).await?;
-        let usage = self.usage_of_one(id).await?;
+        let access = self.acting(actor)?;
+        let (record, status) = access.key(id, KeyAction::SeeUsage).await?;
+        let usage = access.usage_of_one(id).await?;
         let mut misuse = LeakReport::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);
-        self.add_changes(*id, actor, &mut misuse).await?;
-        self.add_made(*id, actor, &mut misuse).await?;
+        access.add_changes(*id, &mut misuse).await?;
+        access.add_made(*id, &mut misuse).await?;
         Ok(misuse)
     }
+}
 
+impl Access<'_> {
     /// What the key did and what it was denied within the window, as far as the actor may know.
-    async fn add_changes(&self, id: KeyId, actor: &Actor, misuse: &mut LeakReport) -> Result<(), ManageError> {
+    async fn add_changes(&self, id: KeyId, misuse: &mut LeakReport) -> Result<(), ManageError> {
         let mut query = EventQuery {
             actor: Some(ActorId::Key(id)),
             from: Some(misuse.since),
             limit: MOST,
-            ..EventQuery::all(self.0.organization.clone())
+            ..EventQuery::all(self.parts.organization.clone())
         };
         // There may be many that the actor may not know of.
         for _ in 0..MOST_READS {
-            let page = self.0.store.events(&query).await?;
-            for row in &page.rows {
+            let (rows, more) = self.events(&query).await?;
+            for row in &rows {
                 match Event::try_from(row) {
-                    Ok(event) if !self.may_know_event(actor, &event) => {}
+                    Ok(event) if !self.may_know_event(&event) => {}
                     Ok(event) => {
                         let denied = event.action == Action::MANAGE_DENIED;
                         let events = if denied { &mut misuse.denied } else { &mut misuse.changes };
@@ -248,8 +251,8 @@ impl KeyManager {
                     Err(_) => misuse.unreadable += 1,
                 }
             }
-            query.after = page.rows.last().map(|row| row.sequence);
-            if misuse.more || !page.more || query.after.is_none() {
+            query.after = rows.last().map(|row| row.sequence);
+            if misuse.more || !more || query.after.is_none() {
                 return Ok(());
             }
         }
@@ -257,14 +260,13 @@ impl KeyManager {
         Ok(())
     }
 
-    async fn add_made(&self, id: KeyId, actor: &Actor, misuse: &mut LeakReport) -> Result<(), ManageError> {
-        let query = KeyQuery { created_via_key: Some(id), ..KeyQuery::all(self.0.organization.clone()) };
+    async fn add_made(&self, id: KeyId, misuse: &mut LeakReport) -> Result<(), ManageError> {
+        let query = KeyQuery { created_via_key: Some(id), ..KeyQuery::all(self.parts.organization.clone()) };
         let mut walk = Walk::new(query);
         let mut more = false;
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
-                let found = FoundKey::from(row);
-                match self.sight(actor, &found) {
+                match self.sight(&row) {
                     Sight::Hidden(_) => {}
                     Sight::Seen(..) if misuse.made.len() >= usize::from(MOST) => more = true,
                     Sight::Seen(record, status) => misuse.made.push(KeyInfo::new(*record, status, None)),
@@ -280,8 +282,8 @@ impl KeyManager {
     }
 
     /// Whether the actor may see the audit trail of whoever this event is about, and this event in it.
-    fn may_know_event(&self, actor: &Actor, event: &Event) -> bool {
+    fn may_know_event(&self, event: &Event) -> bool {
         let (Subject::Key(_, owner) | Subject::Owner(owner)) = &event.subject;
-        self.allows(actor, KeyAction::Audit, &Target::Owner(owner)) && self.may_see_event(actor, event)
+        self.may(KeyAction::Audit, &Target::Owner(owner)) && self.may_see_event(event)
     }
 }

@@ -5,15 +5,16 @@ use crate::{
     audit::Action,
     key::KeyId,
     manage::{
+        access::{Access, Row, Sight, Unseen, Walk, Wanted, before},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
-        manager::{KeyManager, Sight, Walk, Wanted, before},
+        manager::KeyManager,
         policy::{KeyAction, Target},
     },
     owner::Owner,
     record::KeyRow,
     scope::{Scope, Scopes},
-    store::{Effect, FoundKey, KeyQuery, Liveness},
+    store::{Effect, KeyQuery, Liveness},
 };
 
 /// Writes of one change, the most a store takes.
@@ -25,7 +26,6 @@ const MOST_PASSES: u32 = 20;
 /// What is known so far.
 struct Run<'a> {
     request: &'a RevokeMany,
-    actor: &'a Actor,
     report: RevokedMany,
     /// Keys that are in the report.
     counted: HashSet<KeyId>,
@@ -67,7 +67,6 @@ impl KeyManager {
     pub async fn revoke_many(&self, request: RevokeMany, actor: &Actor) -> Result<RevokedMany, RevokeManyError> {
         let mut run = Run {
             request: &request,
-            actor,
             report: RevokedMany { dry_run: request.dry_run, ..RevokedMany::default() },
             counted: HashSet::new(),
             unreadable: HashSet::new(),
@@ -75,22 +74,27 @@ impl KeyManager {
             acting: None,
             only_looks: false,
         };
-        match self.revoke_all(&mut run).await {
+        let revoked = match self.acting(actor) {
+            Ok(access) => access.revoke_all(&mut run).await,
+            Err(error) => Err(error),
+        };
+        match revoked {
             Ok(()) => Ok(run.report),
             Err(error) => Err(RevokeManyError::new(error, run.report)),
         }
     }
+}
 
+impl Access<'_> {
     async fn revoke_all(&self, run: &mut Run<'_>) -> Result<(), ManageError> {
-        let (request, actor) = (run.request, run.actor);
-        self.admit(actor)?;
+        let request = run.request;
         if let (Some(from), Some(until)) = (request.from, request.until)
             && until < from
         {
             return Err(ManageError::invalid(InvalidInput::TimeWindow));
         }
         if let Some(owner) = &request.owner {
-            self.permit(actor, KeyAction::Revoke, &Target::Owner(owner))?;
+            self.require(KeyAction::Revoke, &Target::Owner(owner)).await?;
         }
         let mut look_again = false;
         loop {
@@ -129,7 +133,7 @@ impl KeyManager {
             Which::Keys(ids) => {
                 for id in ids {
                     if let Some(found) = self.row(id).await? {
-                        self.judge(found, run);
+                        self.judge(&found, run);
                         self.revoke_live(run, BATCH).await?;
                     }
                 }
@@ -143,7 +147,7 @@ impl KeyManager {
         let request = run.request;
         let owners = match &request.owner {
             Some(owner) => vec![Some(owner.clone())],
-            None => self.reach(run.actor, &[KeyAction::See]),
+            None => self.reach(&[KeyAction::See]),
         };
         let query = KeyQuery {
             creator: request.creator.clone(),
@@ -151,13 +155,13 @@ impl KeyManager {
             liveness: (run.report.passes > 1).then_some(Liveness::Live),
             created_before: request.until,
             after: request.from.and_then(before),
-            ..KeyQuery::all(self.0.organization.clone())
+            ..KeyQuery::all(self.parts.organization.clone())
         };
         let mut walk = Walk::of_owners(query, owners);
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 // A batch as soon as there is one: to judge a whole page first would keep a thread busy for milliseconds.
-                self.judge(FoundKey::from(row), run);
+                self.judge(&row, run);
                 self.revoke_live(run, BATCH).await?;
             }
         }
@@ -168,17 +172,17 @@ impl KeyManager {
     /// nothing.
     async fn pass_down(&self, root: KeyId, run: &mut Run<'_>) -> Result<(), ManageError> {
         let Some(found) = self.row(&root).await? else { return Ok(()) };
-        self.judge(found, run);
+        self.judge(&found, run);
         let (mut makers, mut known) = (vec![root], HashSet::from([root]));
         while !makers.is_empty() {
             self.revoke_live(run, 1).await?;
             for maker in std::mem::take(&mut makers) {
-                let query = KeyQuery { created_via_key: Some(maker), ..KeyQuery::all(self.0.organization.clone()) };
+                let query = KeyQuery { created_via_key: Some(maker), ..KeyQuery::all(self.parts.organization.clone()) };
                 let mut walk = Walk::new(query);
                 while let Some(rows) = walk.next_page(self).await? {
                     for row in rows {
-                        makers.extend(may_have_made_keys(&row.key).filter(|id| known.insert(*id)));
-                        self.judge(FoundKey::from(row), run);
+                        makers.extend(may_have_made_keys(&row.peek().key).filter(|id| known.insert(*id)));
+                        self.judge(&row, run);
                         self.revoke_live(run, BATCH).await?;
                     }
                 }
@@ -188,14 +192,14 @@ impl KeyManager {
     }
 
     /// Counts a key, once, and notes it to be revoked if it is to be.
-    fn judge(&self, found: FoundKey, run: &mut Run<'_>) {
-        if !run.request.matches(&found.key) {
+    fn judge(&self, row: &Unseen<impl Row>, run: &mut Run<'_>) {
+        if !run.request.matches(row.peek().key()) {
             return;
         }
-        let record = match self.sight(run.actor, &found) {
+        let record = match self.sight(row) {
             Sight::Seen(record, _) => record,
             Sight::Unreadable(_) => {
-                run.report.unreadable += u64::from(run.unreadable.insert(found.key.id));
+                run.report.unreadable += u64::from(run.unreadable.insert(row.peek().key().id.clone()));
                 return;
             }
             Sight::Hidden(_) => return,
@@ -205,15 +209,15 @@ impl KeyManager {
         }
         run.report.matched += 1;
         // In doubt, a key is taken for one that lives.
-        if !record.is_live(self.0.clock.reading().earliest()) {
+        if !record.is_live(self.parts.clock.reading().earliest()) {
             run.report.already_dead += 1;
-        } else if !self.allows(run.actor, KeyAction::Revoke, &Target::key(&record)) {
+        } else if !self.may(KeyAction::Revoke, &Target::key(&record)) {
             run.report.denied += 1;
         } else if run.only_looks {
             run.report.left += 1;
         } else if run.request.dry_run {
             run.report.revoked += 1;
-        } else if run.actor.key_id() == Some(&record.id) {
+        } else if self.actor.key_id() == Some(&record.id) {
             run.acting = Some((record.id, record.owner));
         } else {
             run.live.push((record.id, record.owner));
@@ -242,10 +246,10 @@ impl KeyManager {
 
     async fn revoke_batch(&self, batch: &[(KeyId, Owner)], run: &mut Run<'_>) -> Result<(), ManageError> {
         let because = &run.request.because;
-        let write = |(id, owner): &_| self.revocation(*id, owner, run.actor, Action::KEY_REVOKED, because.clone());
+        let write = |(id, owner): &_| self.revocation(*id, owner, Action::KEY_REVOKED, because.clone());
         let writes = batch.iter().map(write).collect();
-        let wanted = Wanted::all(self.0.clock.now(), writes);
-        for outcome in self.apply(run.actor, wanted).await? {
+        let wanted = Wanted::all(KeyAction::Revoke, self.parts.clock.now(), writes);
+        for outcome in self.apply(wanted).await? {
             match outcome {
                 Effect::Unchanged => run.report.already_dead += 1,
                 Effect::Changed => run.report.revoked += 1,

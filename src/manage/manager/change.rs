@@ -1,11 +1,9 @@
-use super::{
-    KeyManager,
-    apply::{Wanted, WantedWrite},
-};
+use super::KeyManager;
 use crate::{
     audit::{Action, Subject},
     key::KeyId,
     manage::{
+        access::{Access, Wanted, WantedWrite},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::{KeyInfo, Revoked},
@@ -20,7 +18,7 @@ use crate::{
 
 /// What the audit trail says of an edit.
 struct Edited {
-    action: Action,
+    event: Action,
     before: Option<String>,
     after: Option<String>,
 }
@@ -32,17 +30,18 @@ impl KeyManager {
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, conflict, corrupt record, store unavailable,
     /// outcome unknown.
     pub async fn rename(&self, id: &KeyId, name: &str, actor: &Actor) -> Result<KeyInfo, ManageError> {
-        self.admit(actor)?;
+        let access = self.acting(actor)?;
         let name = KeyName::new(name).map_err(|error| ManageError::invalid(InvalidInput::Name).with_source(error))?;
-        self.update(id, actor, KeyAction::Rename, |record, _| {
-            let before = std::mem::replace(&mut record.name, name.clone());
-            Ok((before != name).then(|| Edited {
-                action: Action::KEY_RENAMED,
-                before: Some(before.as_str().to_owned()),
-                after: Some(name.as_str().to_owned()),
-            }))
-        })
-        .await
+        access
+            .update(id, KeyAction::Rename, |record, _| {
+                let before = std::mem::replace(&mut record.name, name.clone());
+                Ok((before != name).then(|| Edited {
+                    event: Action::KEY_RENAMED,
+                    before: Some(before.as_str().to_owned()),
+                    after: Some(name.as_str().to_owned()),
+                }))
+            })
+            .await
     }
 
     /// Gives a key these labels instead of all it has. The same labels again write nothing.
@@ -50,16 +49,17 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`]: as for [`rename`](Self::rename).
     pub async fn relabel(&self, id: &KeyId, labels: Labels, actor: &Actor) -> Result<KeyInfo, ManageError> {
-        self.admit(actor)?;
-        self.update(id, actor, KeyAction::Relabel, |record, _| {
-            let before = std::mem::replace(&mut record.labels, labels.clone());
-            Ok((before != labels).then(|| Edited {
-                action: Action::KEY_RELABELLED,
-                before: Some(labels_text(&before)),
-                after: Some(labels_text(&labels)),
-            }))
-        })
-        .await
+        let access = self.acting(actor)?;
+        access
+            .update(id, KeyAction::Relabel, |record, _| {
+                let before = std::mem::replace(&mut record.labels, labels.clone());
+                Ok((before != labels).then(|| Edited {
+                    event: Action::KEY_RELABELLED,
+                    before: Some(labels_text(&before)),
+                    after: Some(labels_text(&labels)),
+                }))
+            })
+            .await
     }
 
     /// Leaves a key these of its scopes, from the next request on. The same scopes again write nothing.
@@ -67,20 +67,21 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`]: as for [`rename`](Self::rename); invalid unless the scopes are within those it has.
     pub async fn narrow_scopes(&self, id: &KeyId, scopes: Scopes, actor: &Actor) -> Result<KeyInfo, ManageError> {
-        self.admit(actor)?;
-        let scopes = self.known_scopes(&scopes)?;
-        self.update(id, actor, KeyAction::Narrow, |record, _| {
-            if !scopes.is_within(&record.scopes) {
-                return Err(ManageError::invalid(InvalidInput::ScopesWider));
-            }
-            let before = std::mem::replace(&mut record.scopes, scopes.clone());
-            Ok((before != scopes).then(|| Edited {
-                action: Action::KEY_NARROWED,
-                before: Some(before.to_string()),
-                after: Some(scopes.to_string()),
-            }))
-        })
-        .await
+        let access = self.acting(actor)?;
+        let scopes = access.parts.known_scopes(&scopes)?;
+        access
+            .update(id, KeyAction::Narrow, |record, _| {
+                if !scopes.is_within(&record.scopes) {
+                    return Err(ManageError::invalid(InvalidInput::ScopesWider));
+                }
+                let before = std::mem::replace(&mut record.scopes, scopes.clone());
+                Ok((before != scopes).then(|| Edited {
+                    event: Action::KEY_NARROWED,
+                    before: Some(before.to_string()),
+                    after: Some(scopes.to_string()),
+                }))
+            })
+            .await
     }
 
     /// Lets a key end at a time that is yet to come, and earlier than what it has. The same time again writes nothing.
@@ -91,22 +92,23 @@ impl KeyManager {
     /// [`ManageErrorKind`]: as for [`rename`](Self::rename); invalid if the time is now, past, or later than what it
     /// has; clock unsure.
     pub async fn expire_at(&self, id: &KeyId, at: Timestamp, actor: &Actor) -> Result<KeyInfo, ManageError> {
-        self.admit(actor)?;
-        self.update(id, actor, KeyAction::Expire, |record, now| {
-            if now.has_passed(at)? {
-                return Err(ManageError::invalid(InvalidInput::ExpiryPast));
-            }
-            if record.expires_at.is_some_and(|end| at > end) {
-                return Err(ManageError::invalid(InvalidInput::ExpiryLater));
-            }
-            let before = record.expires_at.replace(at);
-            Ok((before != Some(at)).then(|| Edited {
-                action: Action::KEY_EXPIRY_SET,
-                before: before.map(|end| end.to_string()),
-                after: Some(at.to_string()),
-            }))
-        })
-        .await
+        let access = self.acting(actor)?;
+        access
+            .update(id, KeyAction::Expire, |record, now| {
+                if now.has_passed(at)? {
+                    return Err(ManageError::invalid(InvalidInput::ExpiryPast));
+                }
+                if record.expires_at.is_some_and(|end| at > end) {
+                    return Err(ManageError::invalid(InvalidInput::ExpiryLater));
+                }
+                let before = record.expires_at.replace(at);
+                Ok((before != Some(at)).then(|| Edited {
+                    event: Action::KEY_EXPIRY_SET,
+                    before: before.map(|end| end.to_string()),
+                    after: Some(at.to_string()),
+                }))
+            })
+            .await
     }
 
     /// Ends a key for good, from the next request on. A key that is revoked stays as it is, and the answer says so.
@@ -115,37 +117,38 @@ impl KeyManager {
     /// [`ManageErrorKind`]: denied, not found, corrupt record, store unavailable, outcome unknown. After the last two it
     /// may be asked again: revoking twice does no harm.
     pub async fn revoke(&self, id: &KeyId, actor: &Actor) -> Result<Revoked, ManageError> {
-        self.admit(actor)?;
-        let (mut record, status) = self.load(id, actor, KeyAction::Revoke).await?;
+        let access = self.acting(actor)?;
+        let (mut record, status) = access.key(id, KeyAction::Revoke).await?;
         if record.revoked.is_some() {
             return Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Unchanged));
         }
-        let at = self.0.clock.now();
-        let write = self.revocation(*id, &record.owner, actor, Action::KEY_REVOKED, None);
-        match self.apply_one(actor, Wanted::one(at, write)).await? {
+        let at = access.parts.clock.now();
+        let write = access.revocation(*id, &record.owner, Action::KEY_REVOKED, None);
+        match access.apply_one(Wanted::one(KeyAction::Revoke, at, write)).await? {
             Effect::Changed => {
                 record.revoked = Some(Revocation { at, by: Some(actor.id()) });
                 Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Changed))
             }
             Effect::Unchanged => {
                 // Somebody else was quicker: say who.
-                let (record, status) = self.load(id, actor, KeyAction::Revoke).await?;
+                let (record, status) = access.key(id, KeyAction::Revoke).await?;
                 Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Unchanged))
             }
         }
     }
+}
 
+impl Access<'_> {
     /// Reads a key, lets `edit` change what may be changed, and writes that, unless there is nothing to write. If the
     /// key was changed between the two, does it all once more: what still makes sense and is still allowed is done.
     async fn update(
         &self,
         id: &KeyId,
-        actor: &Actor,
         action: KeyAction,
         edit: impl Fn(&mut KeyRecord, ClockReading) -> Result<Option<Edited>, ManageError>,
     ) -> Result<KeyInfo, ManageError> {
-        match self.update_once(id, actor, action, &edit).await {
-            Err(error) if error.kind() == ManageErrorKind::Conflict => self.update_once(id, actor, action, &edit).await,
+        match self.update_once(id, action, &edit).await {
+            Err(error) if error.kind() == ManageErrorKind::Conflict => self.update_once(id, action, &edit).await,
             done => done,
         }
     }
@@ -153,26 +156,25 @@ impl KeyManager {
     async fn update_once(
         &self,
         id: &KeyId,
-        actor: &Actor,
         action: KeyAction,
         edit: &impl Fn(&mut KeyRecord, ClockReading) -> Result<Option<Edited>, ManageError>,
     ) -> Result<KeyInfo, ManageError> {
-        let (mut record, status) = self.load(id, actor, action).await?;
+        let (mut record, status) = self.key(id, action).await?;
         if record.revoked.is_some() {
             return Err(ManageError::new(ManageErrorKind::KeyRevoked));
         }
-        let now = self.0.clock.reading();
-        let Some(Edited { action, before, after }) = edit(&mut record, now)? else {
+        let now = self.parts.clock.reading();
+        let Some(Edited { event, before, after }) = edit(&mut record, now)? else {
             return Ok(KeyInfo::new(record, status, None));
         };
         let write = WantedWrite {
             write: self.update_to(&record),
-            action,
+            action: event,
             subject: Subject::Key(*id, record.owner.clone()),
             before,
             after,
         };
-        self.apply_one(actor, Wanted::one(now.now(), write)).await?;
+        self.apply_one(Wanted::one(action, now.now(), write)).await?;
         record.version += 1;
         Ok(KeyInfo::new(record, status, None))
     }
@@ -181,7 +183,7 @@ impl KeyManager {
     pub(in crate::manage) fn update_to(&self, record: &KeyRecord) -> Write {
         let row = KeyRow::from(record);
         Write::Update(KeyUpdate {
-            organization: self.0.organization.clone(),
+            organization: self.parts.organization.clone(),
             id: record.id,
             expected_version: record.version,
             name: row.name,
@@ -196,12 +198,11 @@ impl KeyManager {
         &self,
         id: KeyId,
         owner: &Owner,
-        actor: &Actor,
         action: Action,
         after: Option<String>,
     ) -> WantedWrite {
         WantedWrite {
-            write: Write::Revoke { organization: self.0.organization.clone(), id, by: actor.id().to_string() },
+            write: Write::Revoke { organization: self.parts.organization.clone(), id, by: self.actor.id().to_string() },
             action,
             subject: Subject::Key(id, owner.clone()),
             before: None,

@@ -1,16 +1,14 @@
-use super::{
-    KeyManager,
-    apply::{Wanted, WantedWrite},
-};
+use super::KeyManager;
 use crate::{
     audit::{Action, Subject},
     key::{PlaintextKey, contains_key},
     manage::{
+        access::{Access, Wanted, WantedWrite},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
         issued::IssuedKey,
-        policy::Target,
+        policy::{KeyAction, Target},
         request::IssueKey,
     },
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Rotated},
@@ -32,15 +30,15 @@ impl KeyManager {
     /// directory unavailable, invalid, clock unsure, owner suspended or closed, replay, quota reached, actor busy,
     /// overloaded, starved, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
-        self.admit(actor)?;
+        let access = self.acting(actor)?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
-        self.permit_issue(actor, &target).await?;
+        access.require(KeyAction::Issue, &target).await?;
 
-        let now = self.0.clock.reading();
+        let now = access.parts.clock.reading();
         let at = now.now();
         let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
         let labels = Labels::new(request.labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
-        let scopes = self.known_scopes(&request.scopes)?;
+        let scopes = access.parts.known_scopes(&request.scopes)?;
         if let Some(end) = request.expires_at
             && now.has_passed(end)?
         {
@@ -50,19 +48,19 @@ impl KeyManager {
         let idempotency = request.idempotency_key.map(|key| {
             let asked =
                 (Action::KEY_ISSUED.as_str(), &request.owner, &name, &labels, &scopes, request.expires_at, &limits);
-            self.idempotent(&key, actor, &asked)
+            access.idempotent(&key, &asked)
         });
         let idempotency = idempotency.transpose()?;
 
-        let generated = self.0.format.generate(request.owner.kind());
+        let generated = access.parts.format.generate(request.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
         let record = KeyRecord {
-            organization: self.0.organization.clone(),
+            organization: access.parts.organization.clone(),
             id: plaintext.id(),
             owner: request.owner,
             name,
             labels,
-            hash: self.hash(&plaintext, actor).await?,
+            hash: access.hash(&plaintext).await?,
             scopes,
             limits,
             created_by: actor.id(),
@@ -77,14 +75,15 @@ impl KeyManager {
             reserved: Reserved::default(),
             version: 1,
         };
-        self.insert(plaintext, record, actor, idempotency).await
+        access.insert(plaintext, record, idempotency).await
     }
+}
 
+impl Access<'_> {
     async fn insert(
         &self,
         plaintext: PlaintextKey,
         record: KeyRecord,
-        actor: &Actor,
         idempotency: Option<IdempotentRequest>,
     ) -> Result<IssuedKey, ManageError> {
         let write = WantedWrite {
@@ -95,11 +94,11 @@ impl KeyManager {
             after: Some(summary(&record)),
         };
         let guards = vec![self.owner_is_active(&record.owner)];
-        let (owner, quotas) = (self.owner_ref(&record.owner), self.0.rules.quotas);
+        let (owner, quotas) = (self.owner_ref(&record.owner), self.parts.rules.quotas);
         let at = record.created_at;
-        let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(actor, &owner, at)).collect();
-        let wanted = Wanted { guards, quotas, idempotency, ..Wanted::one(at, write) };
-        self.apply(actor, wanted).await?;
+        let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(self.actor, &owner, at)).collect();
+        let wanted = Wanted { guards, quotas, idempotency, ..Wanted::one(KeyAction::Issue, at, write) };
+        self.apply(wanted).await?;
         self.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
@@ -110,7 +109,6 @@ impl KeyManager {
     pub(in crate::manage) fn idempotent(
         &self,
         key: &str,
-        actor: &Actor,
         asked: &impl serde::Serialize,
     ) -> Result<IdempotentRequest, ManageError> {
         if !is_idempotency_key(key) {
@@ -124,7 +122,7 @@ impl KeyManager {
             }
             hasher.finalize()
         };
-        let whose = [self.0.organization.as_str(), &actor.id().to_string(), key];
+        let whose = [self.parts.organization.as_str(), &self.actor.id().to_string(), key];
         // Fails only on maps whose keys are no strings; there is none.
         let asked = serde_json::to_string(asked).unwrap_or_default();
         Ok(IdempotentRequest {

@@ -4,11 +4,12 @@ use crate::{
     hash::KeyHash,
     key::KeyId,
     manage::{
+        access::{Access, Unmet, Wanted, WantedWrite},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
         issued::IssuedKey,
-        manager::{KeyManager, Unmet, Wanted, WantedWrite, summary},
+        manager::{KeyManager, summary},
         policy::{DenialReason, KeyAction, Target},
     },
     owner::Owner,
@@ -48,31 +49,33 @@ impl KeyManager {
     /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
     /// id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
-        self.admit(actor)?;
-        let old = self.old_key(&request.id, actor).await?;
-        let successor = self.successor(&request, &old, actor).await?;
+        let access = self.acting(actor)?;
+        let old = access.old_key(&request.id).await?;
+        let successor = access.successor(&request, &old).await?;
         // Before a hash is paid for. A request that may be a repeat is told so by the store.
-        if request.idempotency_key.is_none() && self.live_successor(&old.id).await?.is_some() {
+        if request.idempotency_key.is_none() && access.live_successor(&old.id).await?.is_some() {
             return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
         }
 
-        let generated = self.0.format.generate(successor.owner.kind());
+        let generated = access.parts.format.generate(successor.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
-        let made = Made { id: plaintext.id(), hash: self.hash(&plaintext, actor).await? };
-        let record = match self.begin_once(&request, made.clone(), actor).await {
+        let made = Made { id: plaintext.id(), hash: access.hash(&plaintext).await? };
+        let record = match access.begin_once(&request, made.clone()).await {
             // The old key was renamed meanwhile, or ended: what still makes sense and is still allowed is done.
-            Err(error) if error.kind() == ManageErrorKind::Conflict => self.begin_once(&request, made, actor).await?,
+            Err(error) if error.kind() == ManageErrorKind::Conflict => access.begin_once(&request, made).await?,
             begun => begun?,
         };
-        self.made(&plaintext, &record);
+        access.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
     }
+}
 
-    async fn begin_once(&self, request: &RotateKey, made: Made, actor: &Actor) -> Result<KeyRecord, ManageError> {
-        let old = self.old_key(&request.id, actor).await?;
-        let Successor { owner, name, scopes, expires_at, at } = self.successor(request, &old, actor).await?;
-        let idempotency = request.idempotency_key.as_deref().map(|key| self.idempotent(key, actor, &request.asked()));
+impl Access<'_> {
+    async fn begin_once(&self, request: &RotateKey, made: Made) -> Result<KeyRecord, ManageError> {
+        let old = self.old_key(&request.id).await?;
+        let Successor { owner, name, scopes, expires_at, at } = self.successor(request, &old).await?;
+        let idempotency = request.idempotency_key.as_deref().map(|key| self.idempotent(key, &request.asked()));
         let idempotency = idempotency.transpose()?;
         let grace_ends_at = request.old_key_ends_at.filter(|grace| old.expires_at.is_none_or(|end| *grace < end));
         let new = KeyRecord {
@@ -84,8 +87,8 @@ impl KeyManager {
             hash: made.hash,
             scopes,
             limits: old.limits.clone(),
-            created_by: actor.id(),
-            created_via_key: actor.key_id().copied(),
+            created_by: self.actor.id(),
+            created_via_key: self.actor.key_id().copied(),
             created_at: at,
             expires_at,
             revoked: None,
@@ -101,19 +104,19 @@ impl KeyManager {
             (Guard::NoLiveSuccessor(old.id), Unmet::Kind(ManageErrorKind::RotationUnderWay)),
             self.owner_is_active(&new.owner),
         ];
-        let (quotas, given_to) = (self.0.rules.quotas, self.owner_ref(&new.owner));
+        let (quotas, given_to) = (self.parts.rules.quotas, self.owner_ref(&new.owner));
         // A successor takes the place of a key of the same owner: a rotation works where there is no room for a new key.
         let room = quotas.live_keys(&given_to).filter(|_| new.owner != old.owner);
-        let quotas = room.into_iter().chain(quotas.issues(actor, &given_to, at)).collect();
+        let quotas = room.into_iter().chain(quotas.issues(self.actor, &given_to, at)).collect();
         let writes = vec![insert(&new, &old), self.mark(old, &new)];
-        self.apply(actor, Wanted { at, writes, guards, quotas, idempotency }).await?;
+        self.apply(Wanted { action: KeyAction::Rotate, at, writes, guards, quotas, idempotency }).await?;
         Ok(new)
     }
 
     /// The key to be replaced, if the actor may and it can be.
-    async fn old_key(&self, id: &KeyId, actor: &Actor) -> Result<KeyRecord, ManageError> {
-        let (old, _) = self.load(id, actor, KeyAction::Rotate).await?;
-        let now = self.0.clock.reading();
+    async fn old_key(&self, id: &KeyId) -> Result<KeyRecord, ManageError> {
+        let (old, _) = self.key(id, KeyAction::Rotate).await?;
+        let now = self.parts.clock.reading();
         if old.revoked.is_some() {
             return Err(ManageError::new(ManageErrorKind::KeyRevoked));
         }
@@ -124,16 +127,16 @@ impl KeyManager {
         }
         if let Some(predecessor) = &old.replaces
             && let Some(found) = self.row(predecessor).await?
-            && !is_anothers_and_gone(&found, &old.owner)
+            && !is_anothers_and_gone(found.peek(), &old.owner)
             // Looked at before the change and not in it: what is dead stays dead.
-            && found.key.is_live(now.earliest())
+            && found.peek().key.is_live(now.earliest())
         {
             return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
         }
         // One that has expired by one reading of the clock would live beside the next one by the other.
         if !now.is_certain()
             && let Some(new) = self.successor_that_lived(id, now.earliest()).await?
-            && let Some(end) = new.key.expires_at.and_then(|end| Timestamp::from_millis(end).ok())
+            && let Some(end) = new.peek().key.expires_at.and_then(|end| Timestamp::from_millis(end).ok())
         {
             now.has_passed(end)?;
         }
@@ -141,14 +144,14 @@ impl KeyManager {
     }
 
     /// What the new key is to be, if the actor may make such a one.
-    async fn successor(&self, request: &RotateKey, old: &KeyRecord, actor: &Actor) -> Result<Successor, ManageError> {
-        let now = self.0.clock.reading();
+    async fn successor(&self, request: &RotateKey, old: &KeyRecord) -> Result<Successor, ManageError> {
+        let now = self.parts.clock.reading();
         let at = now.now();
         let owner = request.into_team.clone().map_or_else(|| old.owner.clone(), Owner::Team);
         let name = request.name.as_ref().map(KeyName::new).transpose();
         let name = name.map_err(|error| ManageError::invalid(InvalidInput::Name).with_source(error))?;
         let scopes = match &request.scopes {
-            Some(scopes) => self.known_scopes(scopes)?,
+            Some(scopes) => self.parts.known_scopes(scopes)?,
             None if owner == old.owner => old.scopes.clone(),
             None => without_managing(&old.scopes),
         };
@@ -156,7 +159,7 @@ impl KeyManager {
             return Err(ManageError::invalid(InvalidInput::ScopesWider));
         }
         if owner != old.owner {
-            self.permit_issue(actor, &Target::NewKey { owner: &owner, scopes: &scopes }).await?;
+            self.require(KeyAction::Issue, &Target::NewKey { owner: &owner, scopes: &scopes }).await?;
         }
         let expires_at = match request.expiry {
             SuccessorExpiry::AsBefore => self.own_expiry(old).await?,
@@ -167,11 +170,11 @@ impl KeyManager {
                 return Err(ManageError::invalid(InvalidInput::ExpiryPast));
             }
         }
-        if let Some(own) = actor.scopes() {
+        if let Some(own) = self.actor.scopes() {
             // It has its own text already.
-            let is_itself = actor.key_id() == Some(&old.id);
+            let is_itself = self.actor.key_id() == Some(&old.id);
             if !is_itself && (old.scopes.allows(&Scope::KEYS_MANAGE) || !old.scopes.is_within(own)) {
-                return Err(self.deny(actor, KeyAction::Rotate, DenialReason::ScopesTooWide, &Target::key(old)));
+                return Err(self.deny(KeyAction::Rotate, DenialReason::ScopesTooWide, &Target::key(old)));
             }
             if old.expires_at.is_some_and(|end| expires_at.is_none_or(|new| new > end)) {
                 return Err(ManageError::invalid(InvalidInput::ExpiryLater));

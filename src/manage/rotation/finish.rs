@@ -6,10 +6,11 @@ use crate::{
     audit::{Action, Subject},
     key::KeyId,
     manage::{
+        access::{Access, Unmet, Wanted, WantedWrite},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
-        manager::{KeyManager, Unmet, Wanted, WantedWrite},
+        manager::KeyManager,
         policy::{KeyAction, Target},
     },
     record::Revocation,
@@ -35,9 +36,9 @@ impl KeyManager {
     /// new key ended), owner suspended or closed (the team that the new key was made for), corrupt record, store
     /// unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        self.admit(actor)?;
-        let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
-        let at = pair.sure_of(self.0.clock.reading())?;
+        let access = self.acting(actor)?;
+        let mut pair = access.pair(id, KeyAction::Rotate).await?;
+        let at = pair.sure_of(access.parts.clock.reading())?;
         match pair.stage(at) {
             Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
             Stage::Finished => return Ok(pair.ended(Effect::Unchanged)),
@@ -45,19 +46,19 @@ impl KeyManager {
         }
         let (old, new) = (&pair.old.record, &pair.new.record);
         let text = Some(new.id.to_string());
-        let write = self.revocation(old.id, &old.owner, actor, Action::KEY_ROTATION_FINISHED, text);
+        let write = access.revocation(old.id, &old.owner, Action::KEY_ROTATION_FINISHED, text);
         let mut guards = vec![(Guard::Live(new.id), Unmet::Kind(ManageErrorKind::RotationOver))];
         if new.owner != old.owner {
             // Else nobody would be left with a key that is accepted.
-            guards.push(self.owner_is_active(&new.owner));
+            guards.push(access.owner_is_active(&new.owner));
         }
-        match self.apply_one(actor, Wanted { guards, ..Wanted::one(at, write) }).await? {
+        match access.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Rotate, at, write) }).await? {
             Effect::Changed => {
                 pair.old.revoke(at, actor);
                 Ok(pair.ended(Effect::Changed))
             }
             // Somebody else was quicker: say who.
-            Effect::Unchanged => Ok(self.again(pair, actor).await?.ended(Effect::Unchanged)),
+            Effect::Unchanged => Ok(access.again(pair).await?.ended(Effect::Unchanged)),
         }
     }
 
@@ -78,27 +79,29 @@ impl KeyManager {
     /// back), no rotation, rotation over (it was finished, or one of the keys expired), conflict, corrupt record,
     /// store unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        self.admit(actor)?;
-        match self.abort_once(id, actor).await {
+        let access = self.acting(actor)?;
+        match access.abort_once(id).await {
             // The old key was renamed between the reading and the writing.
-            Err(error) if error.kind() == ManageErrorKind::Conflict => self.abort_once(id, actor).await,
+            Err(error) if error.kind() == ManageErrorKind::Conflict => access.abort_once(id).await,
             aborted => aborted,
         }
     }
+}
 
-    async fn abort_once(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        let mut pair = self.pair(id, actor, KeyAction::Rotate).await?;
-        self.permit(actor, KeyAction::Revoke, &Target::key(&pair.new.record))?;
-        let at = pair.sure_of(self.0.clock.reading())?;
+impl Access<'_> {
+    async fn abort_once(&self, id: &KeyId) -> Result<EndedRotation, ManageError> {
+        let mut pair = self.pair(id, KeyAction::Rotate).await?;
+        self.require(KeyAction::Revoke, &Target::key(&pair.new.record)).await?;
+        let at = pair.sure_of(self.parts.clock.reading())?;
         match pair.stage(at) {
             Stage::Aborted => {
                 let Some(Restored(end)) = self.left_behind(&pair, at).await? else {
                     return Ok(pair.ended(Effect::Unchanged));
                 };
-                self.permit_longer(actor, &pair)?;
+                self.permit_longer(&pair)?;
                 let writes = vec![self.restoration(&mut pair.old, end)];
                 let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
-                self.apply(actor, Wanted { guards, ..Wanted::all(at, writes) }).await?;
+                self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
                 return Ok(pair.ended(Effect::Changed));
             }
             Stage::Finished | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
@@ -106,27 +109,27 @@ impl KeyManager {
         }
         let (old, new) = (&pair.old.record, &pair.new.record);
         let text = Some(old.id.to_string());
-        let mut writes = vec![self.revocation(new.id, &new.owner, actor, Action::KEY_ROTATION_ABORTED, text)];
+        let mut writes = vec![self.revocation(new.id, &new.owner, Action::KEY_ROTATION_ABORTED, text)];
         if let Some(Restored(end)) = pair.expiry_before() {
-            self.permit_longer(actor, &pair)?;
+            self.permit_longer(&pair)?;
             writes.push(self.restoration(&mut pair.old, end));
         }
         let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
-        let effects = self.apply(actor, Wanted { guards, ..Wanted::all(at, writes) }).await?;
+        let effects = self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
         if effects.first() == Some(&Effect::Changed) {
-            pair.new.revoke(at, actor);
+            pair.new.revoke(at, self.actor);
             return Ok(pair.ended(Effect::Changed));
         }
-        Ok(self.again(pair, actor).await?.ended(Effect::Unchanged))
+        Ok(self.again(pair).await?.ended(Effect::Unchanged))
     }
 
     /// A key takes back an end of grace that it gave itself, and no other: what somebody put an end to could undo that.
-    fn permit_longer(&self, actor: &Actor, Pair { old, new }: &Pair) -> Result<(), ManageError> {
-        if actor.key_id().is_none() || actor.key_id() == new.record.created_via_key.as_ref() {
+    fn permit_longer(&self, Pair { old, new }: &Pair) -> Result<(), ManageError> {
+        if self.actor.key_id().is_none() || self.actor.key_id() == new.record.created_via_key.as_ref() {
             return Ok(());
         }
         let subject = Subject::Key(old.record.id, old.record.owner.clone());
-        self.note_denied(actor, Some(KeyAction::Rotate.as_str()), LONGER, Some(subject));
+        self.note(Some(KeyAction::Rotate), LONGER, Some(subject), None);
         Err(ManageError::invalid(InvalidInput::ExpiryLater))
     }
 
@@ -140,8 +143,8 @@ impl KeyManager {
         // A later rotation may have given it the same end of grace, which is not this one's to take back.
         let grace = new.rotated.grace_ends_at.map(Timestamp::as_millis);
         let later = self.last_successors(&old.id, MOST_SUCCESSORS).await?;
-        let mut later = later.iter().take_while(|later| later.key.id != new.id.as_str());
-        Ok(if later.any(|later| later.key.grace_ends_at == grace) { None } else { Some(restored) })
+        let mut later = later.iter().take_while(|later| later.peek().key.id != new.id.as_str());
+        Ok(if later.any(|later| later.peek().key.grace_ends_at == grace) { None } else { Some(restored) })
     }
 
     fn restoration(&self, old: &mut Known, end: Option<Timestamp>) -> WantedWrite {
@@ -159,9 +162,9 @@ impl KeyManager {
     }
 
     /// Both keys as they are now.
-    async fn again(&self, pair: Pair, actor: &Actor) -> Result<Pair, ManageError> {
-        let old = Known::new(self.load(&pair.old.record.id, actor, KeyAction::See).await?);
-        let new = Known::new(self.load(&pair.new.record.id, actor, KeyAction::See).await?);
+    async fn again(&self, pair: Pair) -> Result<Pair, ManageError> {
+        let old = Known::new(self.key(&pair.old.record.id, KeyAction::See).await?);
+        let new = Known::new(self.key(&pair.new.record.id, KeyAction::See).await?);
         Ok(Pair { old, new })
     }
 }

@@ -3,13 +3,12 @@ use std::collections::VecDeque;
 use crate::{
     key::KeyId,
     manage::{
-        actor::Actor,
+        access::{Access, LARGEST_PAGE, Row, Unseen, cursor},
         error::{InvalidInput, ManageError, ManageErrorKind},
-        manager::{KeyManager, LARGEST_PAGE, cursor},
         policy::{KeyAction, Target},
     },
     record::{KeyRecord, KeyRow, OwnerStatus},
-    store::{FoundKey, KeyQuery, KeyStore, ListedKey, Liveness},
+    store::{KeyQuery, Liveness},
     time::{ClockReading, Timestamp},
 };
 
@@ -69,66 +68,56 @@ impl Pair {
     }
 }
 
-impl KeyManager {
+impl Access<'_> {
     /// The rotation that a key names, if the actor may do this to its old key and see its new one: that of which it is
     /// the new key; if there is none, the last of which it is the old one.
     ///
     /// The new key's id names one rotation for good: whoever asks again for its end ends no other by that, and where a
     /// key is in two, neither is meant. The old key's id names another rotation once one is begun.
-    pub(in crate::manage) async fn pair(
-        &self,
-        id: &KeyId,
-        actor: &Actor,
-        on_old: KeyAction,
-    ) -> Result<Pair, ManageError> {
-        let key = Known::new(self.load(id, actor, KeyAction::See).await?);
+    pub(in crate::manage) async fn pair(&self, id: &KeyId, on_old: KeyAction) -> Result<Pair, ManageError> {
+        let key = Known::new(self.key(id, KeyAction::See).await?);
         if let Some(predecessor) = key.record.replaces {
             if key.record.revoked.is_none() && self.live_successor(id).await?.is_some() {
                 return Err(ManageError::invalid(InvalidInput::TwoRotations));
             }
-            let old = Known::new(self.load(&predecessor, actor, on_old).await?);
+            let old = Known::new(self.key(&predecessor, on_old).await?);
             return Ok(Pair { old, new: key });
         }
-        self.permit(actor, on_old, &Target::key(&key.record))?;
+        self.require(on_old, &Target::key(&key.record)).await?;
         let new = match self.live_successor(id).await? {
             Some(live) => live,
             None => self.last_successor(id).await?.ok_or_else(|| ManageError::new(ManageErrorKind::NoRotation))?,
         };
-        let new = self.seen(&new, actor, KeyAction::See)?;
+        let new = self.seen(&new, KeyAction::See).await?;
         Ok(Pair { old: key, new })
     }
 
     /// The rotation under way that a key takes part in, if the actor may do this to both keys.
-    pub(in crate::manage) async fn pair_under_way(
-        &self,
-        id: &KeyId,
-        actor: &Actor,
-        action: KeyAction,
-    ) -> Result<Pair, ManageError> {
-        let key = Known::new(self.load(id, actor, action).await?);
+    pub(in crate::manage) async fn pair_under_way(&self, id: &KeyId, action: KeyAction) -> Result<Pair, ManageError> {
+        let key = Known::new(self.key(id, action).await?);
         // First, because it was made when the key's own predecessor had ended.
         if key.record.revoked.is_none()
             && let Some(new) = self.live_successor(id).await?
         {
-            return Ok(Pair { new: self.seen(&new, actor, action)?, old: key });
+            return Ok(Pair { new: self.seen(&new, action).await?, old: key });
         }
         if let Some(predecessor) = key.record.replaces
-            && key.record.is_live(self.0.clock.now())
+            && key.record.is_live(self.parts.clock.now())
             && let Some(old) = self.row(&predecessor).await?
-            && old.key.revoked_at.is_none()
+            && old.peek().key.revoked_at.is_none()
         {
-            return Ok(Pair { old: self.seen(&old, actor, action)?, new: key });
+            return Ok(Pair { old: self.seen(&old, action).await?, new: key });
         }
         Err(ManageError::new(ManageErrorKind::NoRotation))
     }
 
     /// The other key of a rotation, if the actor may do this to it.
-    fn seen(&self, found: &FoundKey, actor: &Actor, action: KeyAction) -> Result<Known, ManageError> {
-        Ok(Known::new(self.permitted(found, actor, action)?))
+    async fn seen(&self, row: &Unseen<impl Row>, action: KeyAction) -> Result<Known, ManageError> {
+        Ok(Known::new(self.open(row, action).await?))
     }
 
-    pub(in crate::manage) async fn live_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
-        self.successor_that_lived(id, self.0.clock.now()).await
+    pub(in crate::manage) async fn live_successor(&self, id: &KeyId) -> Result<Option<Unseen>, ManageError> {
+        self.successor_that_lived(id, self.parts.clock.now()).await
     }
 
     /// The successor that a key has if it is this time.
@@ -136,29 +125,25 @@ impl KeyManager {
         &self,
         id: &KeyId,
         at: Timestamp,
-    ) -> Result<Option<FoundKey>, ManageError> {
+    ) -> Result<Option<Unseen>, ManageError> {
         let query = KeyQuery { liveness: Some(Liveness::Live), limit: 1, ..self.successors_of(id) };
-        Ok(self.successors(&query, at).await?.0.pop().map(FoundKey::from))
+        Ok(self.page(&query, at).await?.0.pop())
     }
 
     /// The key that was made last to replace this one.
-    async fn last_successor(&self, id: &KeyId) -> Result<Option<FoundKey>, ManageError> {
+    async fn last_successor(&self, id: &KeyId) -> Result<Option<Unseen>, ManageError> {
         Ok(self.last_successors(id, 1).await?.into_iter().next())
     }
 
     /// The keys that were made to replace this one, the last first: so many at most.
-    pub(in crate::manage) async fn last_successors(
-        &self,
-        id: &KeyId,
-        most: usize,
-    ) -> Result<Vec<FoundKey>, ManageError> {
+    pub(in crate::manage) async fn last_successors(&self, id: &KeyId, most: usize) -> Result<Vec<Unseen>, ManageError> {
         let mut query = self.successors_of(id);
         let mut last = VecDeque::new();
         loop {
-            let (rows, more) = self.successors(&query, self.0.clock.now()).await?;
-            query.after = rows.last().filter(|_| more).map(cursor).transpose()?;
+            let (rows, more) = self.page(&query, self.parts.clock.now()).await?;
+            query.after = rows.last().filter(|_| more).map(|row| cursor(row.peek())).transpose()?;
             for row in rows {
-                last.push_front(FoundKey::from(row));
+                last.push_front(row);
                 last.truncate(most);
             }
             if query.after.is_none() {
@@ -176,7 +161,7 @@ impl KeyManager {
             return Ok(None);
         }
         for found in self.last_successors(&key.id, MOST_SUCCESSORS).await? {
-            let FoundKey { key: KeyRow { grace_ends_at, predecessor_expires_at, .. }, .. } = found;
+            let KeyRow { grace_ends_at, predecessor_expires_at, .. } = found.peek().key;
             match grace_ends_at {
                 None => {}
                 Some(_) if grace_ends_at == end => end = predecessor_expires_at,
@@ -188,13 +173,6 @@ impl KeyManager {
     }
 
     fn successors_of(&self, id: &KeyId) -> KeyQuery {
-        KeyQuery { predecessor: Some(*id), limit: LARGEST_PAGE, ..KeyQuery::all(self.0.organization.clone()) }
-    }
-
-    async fn successors(&self, query: &KeyQuery, at: Timestamp) -> Result<(Vec<ListedKey>, bool), ManageError> {
-        let page = self.0.store.list(query, at).await?;
-        let (mut rows, more) = (page.rows, page.more);
-        rows.retain(|row| row.key.organization == self.0.organization.as_str());
-        Ok((rows, more))
+        KeyQuery { predecessor: Some(*id), limit: LARGEST_PAGE, ..KeyQuery::all(self.parts.organization.clone()) }
     }
 }

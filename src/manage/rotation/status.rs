@@ -175,13 +175,13 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, no rotation (it was finished or aborted,
     /// or the new key expired, or there was none), corrupt record, store unavailable.
     pub async fn rotation(&self, id: &KeyId, actor: &Actor) -> Result<Rotation, ManageError> {
-        self.admit(actor)?;
-        let pair = self.pair_under_way(id, actor, KeyAction::SeeUsage).await?;
-        let mut usage = self.usage_of(&[pair.old.record.id, pair.new.record.id]).await?;
+        let access = self.acting(actor)?;
+        let pair = access.pair_under_way(id, KeyAction::SeeUsage).await?;
+        let mut usage = access.usage_of(&[pair.old.record.id, pair.new.record.id]).await?;
         let mut of = |Known { record, owner }: Known| {
             let usage = usage.remove(&record.id).unwrap_or_default();
             (record, owner, usage)
         };
-        Ok(Rotation::new(of(pair.old), of(pair.new), self.0.clock.now()))
+        Ok(Rotation::new(of(pair.old), of(pair.new), access.parts.clock.now()))
     }
 }

@@ -8,14 +8,15 @@ use crate::{
     audit::{Audience, Event, EventRow, Subject},
     key::KeyId,
     manage::{
+        access::{Access, LARGEST_PAGE},
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
-        manager::{KeyManager, LARGEST_PAGE},
+        error::{InvalidInput, ManageError},
+        manager::KeyManager,
         policy::{KeyAction, Target},
     },
     owner::Owner,
     record::ActorId,
-    store::{EventQuery, Ledger, OwnerRef},
+    store::{EventQuery, OwnerRef},
 };
 
 /// Reads of one answer, each but the first of a thousand events: so many in a row that the actor may not see are passed
@@ -68,15 +69,15 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found (a key or an owner that the actor may not see), denied (one whose trail it may not
-    /// see), invalid (a page of no events or of more than 1,000), store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (a key or an owner that the actor may not see),
+    /// denied (one whose trail it may not see), invalid (a page of no events or of more than 1,000), store unavailable.
     pub async fn events(&self, query: AuditQuery, actor: &Actor) -> Result<EventPage, ManageError> {
-        self.admit(actor)?;
+        let access = self.acting(actor)?;
         if query.limit == 0 || query.limit > LARGEST_PAGE {
             return Err(ManageError::invalid(InvalidInput::PageSize));
         }
-        let owners = self.owners_to_audit(&query, actor).await?;
-        let (shown, next) = self.visible(&query, &owners, actor).await?;
+        let owners = access.owners_to_audit(&query).await?;
+        let (shown, next) = access.visible(&query, &owners).await?;
         let mut page = EventPage { entries: Vec::new(), unreadable: 0, next };
         for shown in shown {
             match shown.event {
@@ -84,13 +85,15 @@ impl KeyManager {
                 None => page.unreadable += 1,
             }
         }
-        self.add_owners_of_keys(&mut page).await?;
+        access.add_owners_of_keys(&mut page).await?;
         Ok(page)
     }
+}
 
+impl Access<'_> {
     /// Whether the actor, who may see the trail of whoever an event is about, may see this event too.
-    pub(in crate::manage) fn may_see_event(&self, actor: &Actor, event: &Event) -> bool {
-        event.audience == Audience::Subject || self.allows(actor, KeyAction::Audit, &Target::Organization)
+    pub(in crate::manage) fn may_see_event(&self, event: &Event) -> bool {
+        event.audience == Audience::Subject || self.may(KeyAction::Audit, &Target::Organization)
     }
 
     /// What the actor may see, up to the limit of the query, and after which of it more follows. Of what it may not see
@@ -99,7 +102,6 @@ impl KeyManager {
         &self,
         query: &AuditQuery,
         owners: &[Option<Owner>],
-        actor: &Actor,
     ) -> Result<(Vec<Shown>, Option<i64>), ManageError> {
         let limit = usize::from(query.limit);
         // One more than asked for tells whether any follows.
@@ -109,7 +111,7 @@ impl KeyManager {
             let (rows, more) = self.event_rows(query, place, owners).await?;
             let last = rows.last().map(|row| row.sequence);
             let visible = rows.iter().map(Shown::of);
-            shown.extend(visible.filter(|shown| shown.event.as_ref().is_none_or(|it| self.may_see_event(actor, it))));
+            shown.extend(visible.filter(|shown| shown.event.as_ref().is_none_or(|it| self.may_see_event(it))));
             if shown.len() > limit {
                 shown.truncate(limit);
                 let next = shown.last().map(|shown| shown.sequence);
@@ -124,27 +126,18 @@ impl KeyManager {
     }
 
     /// The owners whose events to ask the store for; none of them in particular where the actor may see them all.
-    async fn owners_to_audit(&self, query: &AuditQuery, actor: &Actor) -> Result<Vec<Option<Owner>>, ManageError> {
+    async fn owners_to_audit(&self, query: &AuditQuery) -> Result<Vec<Option<Owner>>, ManageError> {
         if let Some(owner) = &query.owner {
-            self.permit(actor, KeyAction::Audit, &Target::Owner(owner))?;
+            self.require(KeyAction::Audit, &Target::Owner(owner)).await?;
         }
         let Some(key) = &query.key else {
             return Ok(match &query.owner {
                 Some(owner) => vec![Some(owner.clone())],
-                None => self.reach(actor, &[KeyAction::Audit]),
+                None => self.reach(&[KeyAction::Audit]),
             });
         };
-        match self.load(key, actor, KeyAction::Audit).await {
-            Ok(_) => {}
-            // Whoever may know of it may read what happened to it, the more so if that cannot be read from its record.
-            Err(error) if error.kind() == ManageErrorKind::CorruptRecord => {
-                let found = self.row(key).await?;
-                let owner = found.as_ref().and_then(|found| OwnerRef::of(&found.key)).map(|of| of.owner);
-                let target = owner.as_ref().map_or(Target::Organization, Target::Owner);
-                self.permit(actor, KeyAction::Audit, &target)?;
-            }
-            Err(error) => return Err(error),
-        }
+        // Whoever may know of it may read what happened to it, the more so if that cannot be read from its record.
+        self.even_unreadable(key, KeyAction::Audit).await?;
         Ok(vec![query.owner.clone()])
     }
 
@@ -166,16 +159,15 @@ impl KeyManager {
             newest_first: query.newest_first,
             after,
             limit,
-            ..EventQuery::all(self.0.organization.clone())
+            ..EventQuery::all(self.parts.organization.clone())
         };
         let (mut rows, mut more) = (Vec::new(), false);
         for owner in owners {
             asked.owner.clone_from(owner);
-            let page = self.0.store.events(&asked).await?;
-            rows.extend(page.rows);
-            more |= page.more;
+            let (page, more_of_owner) = self.events(&asked).await?;
+            rows.extend(page);
+            more |= more_of_owner;
         }
-        rows.retain(|row| row.organization == self.0.organization.as_str());
         match query.newest_first {
             true => rows.sort_by_key(|row| Reverse(row.sequence)),
             false => rows.sort_by_key(|row| row.sequence),
@@ -198,7 +190,7 @@ impl KeyManager {
             }
             if let Entry::Vacant(unknown) = owners.entry(id) {
                 let found = self.row(&id).await?;
-                unknown.insert(found.and_then(|found| OwnerRef::of(&found.key)).map(|of| of.owner));
+                unknown.insert(found.and_then(|found| OwnerRef::of(&found.peek().key)).map(|of| of.owner));
             }
             entry.on_behalf_of = owners.get(&id).cloned().flatten();
         }

@@ -2,16 +2,17 @@
 
 use std::{sync::atomic::AtomicBool, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
+use http_body_util::Full;
 
 use super::{grpc_details::Details, support::*};
 use crate::{
     auth::{AuthError, AuthErrorKind},
     key::MalformedReason,
     middleware::{KeyHeaders, Refusal, RefusalCode, RejectionBody, realm::Realm, settings::Settings},
+    store::StoreError,
 };
-
-const BEARER: (&str, &str) = ("authorization", "Bearer user.AAECAwQFBgcICQoLDA0O.SECRETSECRET");
 
 /// The answer as it should be; `rest` is `detail` and what follows it in the body.
 fn refused(status: u16, title: &str, challenge: Option<&str>, retry_after: Option<u64>, rest: &str) -> String {
@@ -29,12 +30,13 @@ fn unauthorized(detail: &str, code: &str) -> String {
     refused(401, "Unauthorized", Some("Bearer realm=\"api\", error=\"invalid_token\""), None, &rest)
 }
 
-async fn answer_to(script: Script, lines: &[(&str, &str)]) -> String {
-    text(send(gate(Inner::new(), &script, |_| {}), request(lines)).await).await
+async fn answer_to(script: &Script, lines: &[(&str, &str)]) -> String {
+    text(send(gate(Inner::new(), script, |_| {}), request(lines)).await).await
 }
 
-async fn answer_when(kind: AuthErrorKind) -> String {
-    answer_to(Script::refusing(move || AuthError::new(kind)), &[BEARER]).await
+/// What is said of an error of this kind, wherever it came from.
+async fn said_of(error: &AuthError) -> String {
+    text(Refusal::from(error).into_http()).await
 }
 
 #[tokio::test]
@@ -48,15 +50,15 @@ async fn ambiguous_credentials_are_a_bad_request() {
          \"code\":\"ambiguous_credentials\"",
     );
     for lines in [
-        [BEARER, ("x-api-key", KEY)],
+        [BEARER, ("x-api-key", STRANGE)],
         [BEARER, ("x-api-key", "")],
         [BEARER, BEARER],
         [("x-api-key", KEY), ("x-api-key", KEY)],
     ] {
         let script = Script::accepting();
-        assert_eq!(answer_to(script.clone(), &lines).await, expected, "{lines:?}");
-        assert!(script.checked.lock().unwrap().is_empty());
-        assert_eq!(*script.refused.lock().unwrap(), [("ambiguous_credentials", None, String::new())]);
+        assert_eq!(answer_to(&script, &lines).await, expected, "{lines:?}");
+        assert!(!script.was_asked() && script.hits() == 0);
+        assert_eq!(script.refused(), [(RefusalCode::AmbiguousCredentials, None, 1)]);
     }
 }
 
@@ -72,8 +74,8 @@ async fn a_request_without_a_key_is_told_no_error_code() {
     );
     for lines in [&[][..], &[("authorization", "Basic dXNlcg==")], &[("cookie", KEY)]] {
         let script = Script::accepting();
-        assert_eq!(answer_to(script.clone(), lines).await, expected, "{lines:?}");
-        assert_eq!(*script.refused.lock().unwrap(), [("missing_credentials", None, String::new())]);
+        assert_eq!(answer_to(&script, lines).await, expected, "{lines:?}");
+        assert_eq!(script.refused(), [(RefusalCode::MissingCredentials, None, 1)]);
     }
 }
 
@@ -87,67 +89,76 @@ async fn what_the_reader_finds_malformed_is_never_checked() {
     ] {
         let script = Script::accepting();
         let rest = format!("malformed_key\",\"reason\":\"{}", reason.as_str());
-        assert_eq!(answer_to(script.clone(), &lines).await, unauthorized(reason.advice(), &rest), "{lines:?}");
-        assert!(script.checked.lock().unwrap().is_empty());
-        assert_eq!(*script.refused.lock().unwrap(), [("malformed_key", Some(reason), String::new())]);
+        assert_eq!(answer_to(&script, &lines).await, unauthorized(reason.advice(), &rest), "{lines:?}");
+        assert!(!script.was_asked() && script.hits() == 0);
+        assert_eq!(script.refused(), [(RefusalCode::MalformedKey, Some(reason), 1)]);
     }
 }
 
 #[tokio::test]
 async fn a_malformed_key_is_told_why() {
-    for reason in [
-        MalformedReason::Alphabet,
-        MalformedReason::BearerInside,
-        MalformedReason::Checksum,
-        MalformedReason::ForeignCredential,
-        MalformedReason::Placeholder,
-        MalformedReason::Quotes,
-        MalformedReason::TooLong,
-        MalformedReason::Truncated,
-        MalformedReason::UnknownPrefix,
-        MalformedReason::Whitespace,
+    let script = Script::accepting();
+    let changed = |from: &str, to: &str| KEY.replacen(from, to, 1);
+    for (reason, text) in [
+        (MalformedReason::Alphabet, changed("Dw8P", "D+8P")),
+        (MalformedReason::BearerInside, format!("Bearer {KEY}")),
+        (MalformedReason::Checksum, changed("Dw8P", "Dw8Q")),
+        (MalformedReason::ForeignCredential, "ghp_16C7e42F292c6912E7710c838347Ae178B4a".into()),
+        (MalformedReason::Placeholder, "$API_KEY".into()),
+        (MalformedReason::Quotes, format!("\"{KEY}\"")),
+        (MalformedReason::TooLong, format!("{KEY}{KEY}")),
+        (MalformedReason::Truncated, KEY[..60].into()),
+        (MalformedReason::UnknownPrefix, changed("user", "robot")),
+        (MalformedReason::Whitespace, changed("Dw8P", "D 8P")),
     ] {
         let rest = format!("malformed_key\",\"reason\":\"{}", reason.as_str());
-        assert_eq!(answer_when(AuthErrorKind::Malformed(reason)).await, unauthorized(reason.advice(), &rest));
+        let expected = unauthorized(reason.advice(), &rest);
+        assert_eq!(answer_to(&script, &[("x-api-key", &text)]).await, expected, "{text}");
+        assert_eq!(said_of(&AuthError::new(AuthErrorKind::Malformed(reason))).await, expected);
     }
 }
 
 #[tokio::test]
 async fn an_invalid_key_is_unauthorized() {
     let detail = "The API key is not valid; check that the right key is configured, or create a new one.";
-    assert_eq!(answer_when(AuthErrorKind::Invalid).await, unauthorized(detail, "invalid_key"));
+    let expected = unauthorized(detail, "invalid_key");
+    assert_eq!(answer_to(&Script::finding(|_| Ok(None)), &[BEARER]).await, expected);
+    assert_eq!(answer_to(&Script::accepting(), &[("x-api-key", WRONG)]).await, expected);
+    assert_eq!(answer_to(&Script::accepting(), &[("x-api-key", STRANGE)]).await, expected);
 }
 
 #[tokio::test]
 async fn a_revoked_key_is_unauthorized() {
     let detail = "The API key was revoked; use another one, or create a new one.";
-    assert_eq!(answer_when(AuthErrorKind::Revoked).await, unauthorized(detail, "key_revoked"));
+    assert_eq!(answer_to(&Script::revoked(), &[BEARER]).await, unauthorized(detail, "key_revoked"));
 }
 
 #[tokio::test]
 async fn an_expired_key_is_unauthorized() {
     let detail = "The API key has expired; use another one, or create a new one.";
-    assert_eq!(answer_when(AuthErrorKind::Expired).await, unauthorized(detail, "key_expired"));
+    for script in [Script::expired(), Script::expired_since()] {
+        assert_eq!(answer_to(&script, &[BEARER]).await, unauthorized(detail, "key_expired"));
+    }
 }
 
 #[tokio::test]
 async fn a_key_of_a_suspended_owner_is_unauthorized() {
     let detail = "The user or team that owns this API key is suspended; ask an administrator of the organization.";
-    assert_eq!(answer_when(AuthErrorKind::OwnerSuspended).await, unauthorized(detail, "owner_suspended"));
+    assert_eq!(answer_to(&Script::suspended(), &[BEARER]).await, unauthorized(detail, "owner_suspended"));
 }
 
 #[tokio::test]
 async fn a_key_that_the_plan_does_not_include_is_unauthorized() {
     let detail = "The plan does not include this API key at the moment; keep the key and upgrade the plan, or ask an \
                   administrator of the organization.";
-    assert_eq!(answer_when(AuthErrorKind::OwnerPlanSuspended).await, unauthorized(detail, "owner_plan_suspended"));
+    assert_eq!(answer_to(&Script::plan_suspended(), &[BEARER]).await, unauthorized(detail, "owner_plan_suspended"));
 }
 
 #[tokio::test]
 async fn a_key_of_a_closed_owner_is_unauthorized() {
     let detail = "The user or team that owns this API key is closed, so the key will not work again; use a key of \
                   another owner.";
-    assert_eq!(answer_when(AuthErrorKind::OwnerClosed).await, unauthorized(detail, "owner_closed"));
+    assert_eq!(answer_to(&Script::closed(), &[BEARER]).await, unauthorized(detail, "owner_closed"));
 }
 
 #[tokio::test]
@@ -168,40 +179,59 @@ async fn a_paused_key_is_unauthorized() {
 
 #[tokio::test]
 async fn what_cannot_be_checked_is_unavailable_and_never_unauthorized() {
-    for (kind, detail, code) in [
+    for (script, retry_after, kinds, detail, code) in [
         (
-            AuthErrorKind::Overloaded,
+            Script::overloaded().await,
+            1,
+            &[AuthErrorKind::Overloaded, AuthErrorKind::Starved, AuthErrorKind::HashFailed][..],
             "The service is busy checking API keys; keep the key and try again in a moment.",
             "overloaded",
         ),
         (
-            AuthErrorKind::StoreUnavailable,
+            Script::failing_to_hash(),
+            1,
+            &[AuthErrorKind::HashFailed],
+            "The service is busy checking API keys; keep the key and try again in a moment.",
+            "overloaded",
+        ),
+        (
+            Script::unavailable(),
+            1,
+            &[AuthErrorKind::StoreUnavailable],
             "API keys cannot be checked at the moment; keep the key and try again.",
             "store_unavailable",
         ),
         (
-            AuthErrorKind::CorruptRecord,
+            Script::corrupt(),
+            1,
+            &[AuthErrorKind::CorruptRecord],
             "The record of this API key cannot be read at the moment; keep the key, try again later, and tell the \
              operator of the service if it goes on.",
             "corrupt_record",
         ),
         (
-            AuthErrorKind::ClockUnsure,
+            Script::in_doubt(),
+            30,
+            &[AuthErrorKind::ClockUnsure],
             "The service cannot tell at the moment whether this API key has expired, because its clock jumped; keep the \
              key and try again in half a minute.",
             "clock_unsure",
         ),
     ] {
         let rest = format!("\"detail\":\"{detail}\",\"code\":\"{code}\"");
-        assert_eq!(answer_when(kind).await, refused(503, "Service Unavailable", None, Some(1), &rest));
+        let expected = |seconds| refused(503, "Service Unavailable", None, Some(seconds), &rest);
+        assert_eq!(answer_to(&script, &[BEARER]).await, expected(retry_after));
+        for kind in kinds {
+            assert_eq!(said_of(&AuthError::new(*kind)).await, expected(1));
+        }
     }
 }
 
 #[tokio::test]
 async fn retry_after_is_in_whole_seconds_rounded_up_and_at_least_one() {
     for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (59_999, "60")] {
-        let error = move || AuthError::overloaded(Some(Duration::from_millis(millis)), "busy");
-        let response = send(gate(Inner::new(), &Script::refusing(error), |_| {}), request(&[BEARER])).await;
+        let error = AuthError::overloaded(Some(Duration::from_millis(millis)), "busy");
+        let response = Refusal::from(&error).into_http::<Full<Bytes>>();
         assert_eq!(response.headers()["retry-after"], seconds, "{millis}");
     }
 }
@@ -253,28 +283,29 @@ async fn a_missing_layer_is_an_internal_error() {
 
 #[tokio::test]
 async fn the_refusal_is_in_the_extensions_of_the_response() {
-    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Malformed(MalformedReason::Checksum)));
-    let response = send(gate(Inner::new(), &script, |_| {}), request(&[BEARER])).await;
+    let changed = KEY.replacen("Dw8P", "Dw8Q", 1);
+    let response = send(gate(Inner::new(), &Script::accepting(), |_| {}), request(&[("x-api-key", &changed)])).await;
     let refusal = response.extensions().get::<Refusal>().unwrap();
     assert_eq!((refusal.code(), refusal.reason()), (RefusalCode::MalformedKey, Some(MalformedReason::Checksum)));
 }
 
 #[tokio::test]
 async fn nothing_of_the_request_is_echoed() {
-    let marks = ["SECRETSECRET", "dXNlcg", "canary", "grpc-canary"];
-    let hostile = [("authorization", "Bearer user.SECRETSECRET<script>"), ("accept", "canary")];
-    let hostile_call = || {
-        let mut call = call(&hostile);
+    let marks = ["SECRETSECRET", "EBAQ", "dXNlcg", "canary", "grpc-canary"];
+    let malformed = [("authorization", "Bearer user.SECRETSECRET<script>"), ("accept", "canary")];
+    let wrong = format!("Bearer {WRONG}");
+    let wrong = [("authorization", wrong.as_str()), ("accept", "canary")];
+    let call = |lines: &[(&str, &str)]| {
+        let mut call = call(lines);
         call.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc+grpc-canary"));
         call
     };
-    let kinds =
-        [AuthErrorKind::Invalid, AuthErrorKind::Malformed(MalformedReason::Alphabet), AuthErrorKind::Overloaded];
-    for kind in kinds {
-        let basic = [("authorization", "Basic dXNlcg=="), ("accept", "canary")];
-        for request in [request(&hostile), hostile_call(), request(&basic)] {
-            let error = move || AuthError::new(kind).with_source("SECRETSECRET");
-            let script = Script::refusing(error);
+    let basic = [("authorization", "Basic dXNlcg=="), ("accept", "canary")];
+    let unavailable = || Script::finding(|_| Err(StoreError::unavailable("SECRETSECRET")));
+    for script in [Script::accepting(), Script::overloaded().await, unavailable()] {
+        for request in
+            [request(&malformed), call(&malformed), request(&wrong), call(&wrong), request(&basic), call(&basic)]
+        {
             let response = send(gate(Inner::new(), &script, |_| {}), request).await;
             let debug = format!("{response:?}");
             let text = text(response).await;
@@ -288,8 +319,7 @@ async fn nothing_of_the_request_is_echoed() {
 #[tokio::test]
 async fn a_grpc_call_is_refused_in_trailers() {
     let message = "The API key was revoked; use another one, or create a new one.";
-    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
-    let response = send(gate(Inner::new(), &script, |_| {}), call(&[BEARER])).await;
+    let response = send(gate(Inner::new(), &Script::revoked(), |_| {}), call(&[BEARER])).await;
     assert!(http_body::Body::is_end_stream(response.body()));
     let details = response.headers()["grpc-status-details-bin"].to_str().unwrap().to_owned();
     let expected = format!(
@@ -302,12 +332,11 @@ async fn a_grpc_call_is_refused_in_trailers() {
 
 #[tokio::test]
 async fn a_grpc_call_is_told_what_stops_the_owner() {
-    for (kind, reason) in [
-        (AuthErrorKind::OwnerClosed, "OWNER_CLOSED"),
-        (AuthErrorKind::OwnerPlanSuspended, "OWNER_PLAN_SUSPENDED"),
-        (AuthErrorKind::OwnerSuspended, "OWNER_SUSPENDED"),
+    for (script, reason) in [
+        (Script::closed(), "OWNER_CLOSED"),
+        (Script::plan_suspended(), "OWNER_PLAN_SUSPENDED"),
+        (Script::suspended(), "OWNER_SUSPENDED"),
     ] {
-        let script = Script::refusing(move || AuthError::new(kind));
         let response = send(gate(Inner::new(), &script, |_| {}), call(&[BEARER])).await;
         assert_eq!((response.status(), &response.headers()["grpc-status"]), (StatusCode::OK, &"16".parse().unwrap()));
         assert_eq!(Details::read(response.headers()["grpc-status-details-bin"].to_str().unwrap()).reason, reason);
@@ -324,22 +353,28 @@ async fn grpc_statuses_are_those_of_the_protocol() {
     };
     assert_eq!(status(Script::accepting(), &[]).await, "16");
     assert_eq!(status(Script::accepting(), &[BEARER, BEARER]).await, "3");
-    for (kind, expected) in [
-        (AuthErrorKind::Malformed(MalformedReason::Quotes), "16"),
-        (AuthErrorKind::Invalid, "16"),
-        (AuthErrorKind::Expired, "16"),
-        (AuthErrorKind::OwnerClosed, "16"),
-        (AuthErrorKind::OwnerPlanSuspended, "16"),
-        (AuthErrorKind::OwnerSuspended, "16"),
-        (AuthErrorKind::Overloaded, "14"),
-        (AuthErrorKind::Starved, "14"),
-        (AuthErrorKind::HashFailed, "14"),
-        (AuthErrorKind::StoreUnavailable, "14"),
-        (AuthErrorKind::CorruptRecord, "14"),
-        (AuthErrorKind::ClockUnsure, "14"),
+    assert_eq!(status(Script::accepting(), &[("x-api-key", "\"\"")]).await, "16");
+    for (script, kind, expected) in [
+        (Script::finding(|_| Ok(None)), AuthErrorKind::Invalid, "16"),
+        (Script::expired(), AuthErrorKind::Expired, "16"),
+        (Script::closed(), AuthErrorKind::OwnerClosed, "16"),
+        (Script::plan_suspended(), AuthErrorKind::OwnerPlanSuspended, "16"),
+        (Script::suspended(), AuthErrorKind::OwnerSuspended, "16"),
+        (Script::revoked(), AuthErrorKind::Revoked, "16"),
+        (Script::overloaded().await, AuthErrorKind::Overloaded, "14"),
+        (Script::failing_to_hash(), AuthErrorKind::HashFailed, "14"),
+        (Script::unavailable(), AuthErrorKind::StoreUnavailable, "14"),
+        (Script::corrupt(), AuthErrorKind::CorruptRecord, "14"),
+        (Script::in_doubt(), AuthErrorKind::ClockUnsure, "14"),
     ] {
-        let script = Script::refusing(move || AuthError::new(kind));
         assert_eq!(status(script, &[BEARER]).await, expected, "{kind:?}");
+        let refusal = Refusal::from(&AuthError::new(kind));
+        assert_eq!(refusal.into_response_to(&call(&[])).headers()["grpc-status"], expected, "{kind:?}");
+    }
+    for (kind, expected) in [(AuthErrorKind::Malformed(MalformedReason::Quotes), "16"), (AuthErrorKind::Starved, "14")]
+    {
+        let refusal = Refusal::from(&AuthError::new(kind));
+        assert_eq!(refusal.into_response_to(&call(&[])).headers()["grpc-status"], expected, "{kind:?}");
     }
     for (code, expected) in [
         (RefusalCode::InsufficientRole, "7"),
@@ -362,7 +397,7 @@ fn like_anthropic(refusal: &Refusal) -> RejectionBody {
 
 #[tokio::test]
 async fn a_rejection_replaces_the_body_and_nothing_else() {
-    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
+    let script = Script::revoked();
     let change = |settings: &mut Settings| settings.presenter.set_body(like_anthropic);
     let expected = "401\ncache-control: no-store\ncontent-type: application/json\n\
                     vary: authorization, x-api-key, content-type\nwww-authenticate: Bearer realm=\"api\", error=\"invalid_token\"\n\n\
@@ -372,7 +407,7 @@ async fn a_rejection_replaces_the_body_and_nothing_else() {
 
 #[tokio::test]
 async fn a_rejection_may_name_another_status_and_headers_but_no_success() {
-    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Overloaded));
+    let script = Script::overloaded().await;
     let answer = async |status: StatusCode| {
         let body = move |_: &Refusal| {
             RejectionBody::json("{}")
@@ -423,8 +458,7 @@ async fn a_refusal_from_within_gets_the_shape_of_the_layer() {
 
 #[tokio::test]
 async fn an_outer_layer_leaves_the_shape_of_an_inner_one() {
-    let refused = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
-    let inner = gate(Inner::new(), &refused, |_| {});
+    let inner = gate(Inner::new(), &Script::revoked(), |_| {});
     let ran = std::sync::Arc::new(AtomicBool::new(false));
     let seen = ran.clone();
     let outer = gate(

@@ -7,12 +7,9 @@ use tower::{Layer, ServiceExt};
 
 use super::{grpc_details::Details, support::*};
 use crate::{
-    auth::{AuthError, AuthErrorKind, Check},
+    auth::{AuthError, AuthErrorKind},
     key::MalformedReason,
-    middleware::{
-        KeyHeaders, Refusal, RefusalCode, RejectionBody, RequireKeyLayer, acting_as, body::ResponseBody,
-        settings::Settings,
-    },
+    middleware::{KeyHeaders, Refusal, RefusalCode, RejectionBody, RequireKeyLayer, acting_as, settings::Settings},
     owner::{KeyKind, OrganizationId},
     principal::Principal,
 };
@@ -60,7 +57,7 @@ fn requests(lines: &[(&str, &str)]) -> Vec<(Request<Full<Bytes>>, Option<&'stati
 }
 
 /// Status, code and headers of a refusal, in the shape that its request asked for.
-fn check<B>(response: &Response<ResponseBody<B>>, code: RefusalCode, grpc: Option<&str>, what: &str) {
+fn check<B>(response: &Response<B>, code: RefusalCode, grpc: Option<&str>, what: &str) {
     let headers = response.headers();
     let all = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(all("cache-control"), ["no-store"], "{what}");
@@ -98,29 +95,20 @@ fn what(request: &Request<Full<Bytes>>) -> String {
 
 #[tokio::test]
 async fn what_a_layer_refuses() {
-    let error = |kind| Script::refusing(move || AuthError::new(kind));
-    let late = |kind| Script::new(move || Check::Pending(Box::pin(async move { Err(AuthError::new(kind)) })));
     let keyed: &[(&str, &str)] = &[("x-api-key", KEY)];
+    let condemned = Script::condemning().into_iter().map(|(script, code)| (keyed, script, code));
     let mut cases = vec![
+        // At once.
         (&[][..], Script::accepting(), RefusalCode::MissingCredentials),
         (&[("x-api-key", KEY), ("x-api-key", KEY)], Script::accepting(), RefusalCode::AmbiguousCredentials),
         (&[("x-api-key", "")], Script::accepting(), RefusalCode::MalformedKey),
+        (&[("x-api-key", "user.Dw8P")], Script::accepting(), RefusalCode::MalformedKey),
+        (&[("x-api-key", WRONG)], Script::accepting(), RefusalCode::InvalidKey),
+        (keyed, Script::expired_since(), RefusalCode::KeyExpired),
+        // After a wait.
+        (keyed, Script::overloaded().await, RefusalCode::Overloaded),
     ];
-    for (kind, code) in [
-        (AuthErrorKind::CorruptRecord, RefusalCode::CorruptRecord),
-        (AuthErrorKind::Expired, RefusalCode::KeyExpired),
-        (AuthErrorKind::Invalid, RefusalCode::InvalidKey),
-        (AuthErrorKind::Malformed(MalformedReason::Checksum), RefusalCode::MalformedKey),
-        (AuthErrorKind::OwnerClosed, RefusalCode::OwnerClosed),
-        (AuthErrorKind::OwnerPlanSuspended, RefusalCode::OwnerPlanSuspended),
-        (AuthErrorKind::OwnerSuspended, RefusalCode::OwnerSuspended),
-        (AuthErrorKind::Overloaded, RefusalCode::Overloaded),
-        (AuthErrorKind::Paused, RefusalCode::KeyPaused),
-        (AuthErrorKind::Revoked, RefusalCode::KeyRevoked),
-        (AuthErrorKind::StoreUnavailable, RefusalCode::StoreUnavailable),
-    ] {
-        cases.extend([(keyed, error(kind), code), (keyed, late(kind), code)]);
-    }
+    cases.extend(condemned);
     for (lines, script, code) in cases {
         for (request, grpc) in requests(lines) {
             let what = what(&request);
@@ -129,12 +117,36 @@ async fn what_a_layer_refuses() {
     }
 }
 
+/// Whatever a check may end with.
+#[test]
+fn what_an_authenticator_refuses() {
+    for kind in [
+        AuthErrorKind::ClockUnsure,
+        AuthErrorKind::CorruptRecord,
+        AuthErrorKind::Expired,
+        AuthErrorKind::HashFailed,
+        AuthErrorKind::Invalid,
+        AuthErrorKind::Malformed(MalformedReason::Checksum),
+        AuthErrorKind::OwnerClosed,
+        AuthErrorKind::OwnerPlanSuspended,
+        AuthErrorKind::OwnerSuspended,
+        AuthErrorKind::Overloaded,
+        AuthErrorKind::Revoked,
+        AuthErrorKind::Starved,
+        AuthErrorKind::StoreUnavailable,
+    ] {
+        for (request, grpc) in requests(&[("x-api-key", KEY)]) {
+            let response = Refusal::from(&AuthError::new(kind)).into_response_to(&request);
+            check(&response, kind.code(), grpc, &what(&request));
+        }
+    }
+}
+
 /// To keys of other organizations: at once, after a wait, and of whom a layer further out proved.
 #[tokio::test]
 async fn what_a_layer_of_an_organization_refuses() {
     let of_acme = |settings: &mut Settings| settings.organization = Some(OrganizationId::new("acme").unwrap());
-    let late = Script::new(|| Check::Pending(Box::pin(async { Ok(accepted("alice")) })));
-    for script in [Script::accepting(), late] {
+    for script in [Script::accepting(), Script::accepting_late()] {
         for (request, grpc) in requests(&[("x-api-key", KEY)]) {
             let what = what(&request);
             check(&send(gate(Inner::new(), &script, of_acme), request).await, RefusalCode::WrongTeam, grpc, &what);
@@ -156,9 +168,10 @@ async fn what_a_rule_refuses_after_a_question() {
             Ok::<_, std::io::Error>(None)
         })
     };
+    let script = Script::accepting();
     for (request, grpc) in requests(&[("x-api-key", KEY)]) {
         let what = what(&request);
-        let response = gate(asks().layer(Inner::new()), &Script::accepting(), |_| {}).oneshot(request).await.unwrap();
+        let response = gate(asks().layer(Inner::new()), &script, |_| {}).oneshot(request).await.unwrap();
         check(&response, RefusalCode::WrongTeam, grpc, &what);
     }
     for (request, grpc) in requests(&[]) {
@@ -175,12 +188,13 @@ fn handler(code: RefusalCode) -> Inner {
 
 #[tokio::test]
 async fn what_a_handler_refuses() {
+    let script = Script::accepting();
     for code in RefusalCode::ALL {
         // By both ways a request comes through: with a key and, where none is needed, without.
         for lines in [&[("x-api-key", KEY)][..], &[]] {
             for (request, grpc) in requests(lines) {
                 let what = what(&request);
-                let service = gate(handler(code), &Script::accepting(), |settings| settings.optional = true);
+                let service = gate(handler(code), &script, |settings| settings.optional = true);
                 check(&send(service, request).await, code, grpc, &what);
             }
         }
@@ -202,10 +216,11 @@ async fn what_a_rule_refuses() {
         let alone = RequireKeyLayer::new().layer(Inner::new());
         check(&send(alone, request).await, RefusalCode::Misconfigured, grpc, &what);
     }
+    let script = Script::accepting();
     for (request, grpc) in requests(&[("x-api-key", KEY)]) {
         let what = what(&request);
         let rule = RequireKeyLayer::new().kind(KeyKind::Team).layer(Inner::new());
-        let response = gate(rule, &Script::accepting(), |_| {}).oneshot(request).await.unwrap();
+        let response = gate(rule, &script, |_| {}).oneshot(request).await.unwrap();
         check(&response, RefusalCode::WrongKeyKind, grpc, &what);
     }
 }
@@ -215,6 +230,7 @@ async fn what_a_rule_refuses() {
 async fn what_an_extractor_refuses() {
     use axum::{Router, body::Body, routing::any};
 
+    let script = Script::accepting();
     for (request, grpc) in requests(&[("x-api-key", KEY)]) {
         // A router takes these for something else, or answers them by itself.
         if [Method::CONNECT, Method::HEAD].contains(request.method()) {
@@ -222,7 +238,7 @@ async fn what_an_extractor_refuses() {
         }
         let what = what(&request);
         let router = Router::new().route("/", any(async |_: crate::extract::TeamPrincipal| ()));
-        let service = gate(router, &Script::accepting(), |_| {});
+        let service = gate(router, &script, |_| {});
         let response = service.oneshot(request.map(Body::new)).await.unwrap();
         check(&response, RefusalCode::WrongKeyKind, grpc, &what);
     }
@@ -251,10 +267,11 @@ async fn no_layer_inside_makes_a_refusal_cacheable() {
     let realm = |settings: &mut Settings| {
         settings.presenter.set_realm(crate::middleware::realm::Realm::new("Acme").unwrap());
     };
+    let script = Script::accepting();
     for (request, grpc) in requests(&[("x-api-key", KEY)]) {
         let what = what(&request);
         for change in [realm, |_: &mut Settings| {}, |settings: &mut Settings| settings.private_responses = false] {
-            let service = gate(cached(RefusalCode::PlanRequired), &Script::accepting(), change);
+            let service = gate(cached(RefusalCode::PlanRequired), &script, change);
             let mut again = self::request(&[("x-api-key", KEY)]);
             (*again.method_mut(), *again.version_mut()) = (request.method().clone(), request.version());
             *again.headers_mut() = request.headers().clone();
@@ -308,7 +325,7 @@ async fn no_rejection_of_ones_own_hides_a_refusal_from_grpc_clients() {
 
 #[tokio::test]
 async fn a_layer_further_out_adds_the_headers_that_it_reads() {
-    let inner = gate(Inner::new(), &Script::refusing(|| AuthError::new(AuthErrorKind::Revoked)), |_| {});
+    let inner = gate(Inner::new(), &Script::revoked(), |_| {});
     let outer = gate(inner, &Script::accepting(), |settings| {
         settings.headers = KeyHeaders::only(HeaderName::from_static("x-acme-key")).unwrap();
         settings.presenter.set_headers(&settings.headers);

@@ -1,21 +1,21 @@
 //! What the inner service sees, and what becomes of its answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 
 use super::support::*;
 use crate::{
-    auth::{AuthError, AuthErrorKind, Check},
+    ApiKeys,
     middleware::{ForeignBearer, KeyHeaders, anonymous::Anonymous, settings::Settings},
+    outcome::RefusalCode,
     principal::Principal,
-    usage::Source,
+    store::{Ledger, MemoryStore, UsageScope},
+    usage::{Source, UsageDetail},
 };
-
-fn bearer() -> (&'static str, &'static str) {
-    ("authorization", "Bearer user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ")
-}
 
 const X_API_KEY: (&str, &str) = ("x-api-key", KEY);
 const BASIC: (&str, &str) = ("authorization", "Basic dXNlcg==");
@@ -38,24 +38,18 @@ async fn seen(change: impl FnOnce(&mut Settings), lines: &[(&str, &str)]) -> See
 
 #[tokio::test]
 async fn a_good_key_in_either_header_or_both_lets_the_principal_through() {
-    for lines in [&[bearer()][..], &[X_API_KEY], &[bearer(), X_API_KEY], &[BASIC, X_API_KEY]] {
+    for lines in [&[BEARER][..], &[X_API_KEY], &[BEARER, X_API_KEY], &[BASIC, X_API_KEY]] {
         let script = Script::accepting();
         let (status, seen) = status_and_seen(&script, |_| {}, request(lines)).await;
         assert_eq!((status, seen.unwrap().user.as_deref()), (StatusCode::OK, Some("alice")), "{lines:?}");
-        assert_eq!(*script.checked.lock().unwrap(), [KEY], "{lines:?}");
-        assert!(script.refused.lock().unwrap().is_empty());
+        // A proof is of this text and no other.
+        assert_eq!((script.hits(), script.refused()), (1, vec![]), "{lines:?}");
     }
 }
 
 #[tokio::test]
 async fn a_pending_check_lets_the_principal_through_just_so() {
-    let script = Script::new(|| {
-        Check::Pending(Box::pin(async {
-            tokio::task::yield_now().await;
-            Ok(accepted("alice"))
-        }))
-    });
-    let (status, seen) = status_and_seen(&script, |_| {}, request(&[bearer(), X_API_KEY])).await;
+    let (status, seen) = status_and_seen(&Script::accepting_late(), |_| {}, request(&[BEARER, X_API_KEY])).await;
     let seen = seen.unwrap();
     assert_eq!((status, seen.user.as_deref()), (StatusCode::OK, Some("alice")));
     assert!(seen.headers.is_empty());
@@ -63,20 +57,19 @@ async fn a_pending_check_lets_the_principal_through_just_so() {
 
 #[tokio::test]
 async fn a_pending_check_that_fails_is_refused_just_so() {
-    let ready = Script::refusing(|| AuthError::new(AuthErrorKind::Expired));
-    let pending = Script::new(|| Check::Pending(Box::pin(async { Err(AuthError::new(AuthErrorKind::Expired)) })));
     let mut answers = Vec::new();
-    for script in [ready, pending] {
+    for script in [Script::expired_since(), Script::expired()] {
         let inner = Inner::new();
-        answers.push(text(send(gate(inner.clone(), &script, |_| {}), request(&[bearer()])).await).await);
+        answers.push(text(send(gate(inner.clone(), &script, |_| {}), request(&[BEARER])).await).await);
         assert_eq!(inner.calls(), 0);
     }
     assert_eq!(answers[0], answers[1]);
+    assert!(answers[0].contains("\"code\":\"key_expired\""), "{answers:?}");
 }
 
 #[tokio::test]
 async fn the_key_is_taken_out_of_the_request() {
-    assert!(seen(|_| {}, &[bearer(), X_API_KEY]).await.headers.is_empty());
+    assert!(seen(|_| {}, &[BEARER, X_API_KEY]).await.headers.is_empty());
     let kept = seen(|_| {}, &[BASIC, X_API_KEY, ("accept", "text/plain")]).await.headers;
     assert_eq!(kept.len(), 2);
     assert_eq!(
@@ -88,7 +81,7 @@ async fn the_key_is_taken_out_of_the_request() {
 
 #[tokio::test]
 async fn a_kept_key_is_marked_sensitive() {
-    let kept = seen(|settings| settings.keep_credentials = true, &[bearer(), X_API_KEY, ("accept", "a")]).await.headers;
+    let kept = seen(|settings| settings.keep_credentials = true, &[BEARER, X_API_KEY, ("accept", "a")]).await.headers;
     assert_eq!(kept["x-api-key"], KEY);
     assert!(kept["authorization"].is_sensitive() && kept["x-api-key"].is_sensitive());
     assert!(!kept["accept"].is_sensitive());
@@ -103,14 +96,13 @@ async fn an_optional_layer_admits_requests_without_a_key_as_nobody() {
     let seen = seen.unwrap();
     assert_eq!((status, seen.user), (StatusCode::OK, None));
     assert_eq!(seen.headers["authorization"], BASIC.1);
-    assert!(script.refused.lock().unwrap().is_empty());
+    assert_eq!(script.refused(), []);
 }
 
 #[tokio::test]
 async fn an_optional_layer_refuses_a_bad_key() {
     let optional = |settings: &mut Settings| settings.optional = true;
-    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
-    let (status, seen) = status_and_seen(&script, optional, request(&[bearer()])).await;
+    let (status, seen) = status_and_seen(&Script::revoked(), optional, request(&[BEARER])).await;
     assert_eq!((status, seen.is_none()), (StatusCode::UNAUTHORIZED, true));
     for lines in [("x-api-key", ""), ("authorization", KEY), ("authorization", "Bearer")] {
         let (status, seen) = status_and_seen(&Script::accepting(), optional, request(&[lines])).await;
@@ -132,12 +124,12 @@ async fn a_foreign_bearer_text_reaches_the_inner_service_if_it_is_ignored() {
     let script = Script::accepting();
     let (status, _) = status_and_seen(&script, required, request(&[jwt])).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
-    assert_eq!(script.refused.lock().unwrap()[0].0, "missing_credentials");
+    assert_eq!(script.refused(), [(RefusalCode::MissingCredentials, None, 1)]);
 }
 
 #[tokio::test]
 async fn a_header_that_is_not_read_reaches_the_inner_service() {
-    let seen = seen(|settings| settings.headers = KeyHeaders::only_bearer(), &[bearer(), X_API_KEY]).await;
+    let seen = seen(|settings| settings.headers = KeyHeaders::only_bearer(), &[BEARER, X_API_KEY]).await;
     assert_eq!(seen.headers["x-api-key"], KEY);
     assert!(!seen.headers.contains_key("authorization"));
 }
@@ -149,30 +141,48 @@ async fn another_key_header_is_taken_out_too() {
     assert!(seen(change, &[("x-acme-key", KEY)]).await.headers.is_empty());
 }
 
+/// What the headers alone condemn, by outcome and source, as it is written to the store.
+async fn counted(label: Option<&str>, lines: &[&[(&str, &str)]]) -> Vec<(String, String, i64)> {
+    let store = Arc::new(MemoryStore::new());
+    let keys = ApiKeys::new(Arc::clone(&store)).unwrap();
+    let mut layer = keys.layer();
+    if let Some(label) = label {
+        layer = layer.source(Source::new(label).unwrap());
+    }
+    for lines in lines {
+        send(layer.layer(Inner::new()), request(lines)).await;
+    }
+    keys.flush_usage().await.unwrap();
+    let detail = UsageDetail::of(&store.usage(&UsageScope::NoKey).await.unwrap()).unwrap();
+    let counts = detail.counts.into_iter();
+    counts.map(|count| (count.outcome.to_string(), count.source.to_string(), count.count)).collect()
+}
+
 #[tokio::test]
 async fn refusals_are_counted_under_the_source_of_the_layer() {
-    let script = Script::accepting();
-    let change = |settings: &mut Settings| settings.label = Source::new("intake").unwrap().shared_label().clone();
-    status_and_seen(&script, change, request(&[])).await;
-    assert_eq!(script.refused.lock().unwrap()[0].2, "intake");
+    for (label, source) in [(Some("intake"), "intake"), (None, "")] {
+        let counted = counted(label, &[&[], &[X_API_KEY, X_API_KEY], &[("x-api-key", "")], &[]]).await;
+        let of = |outcome: &str, count| (outcome.to_owned(), source.to_owned(), count);
+        let expected = [of("ambiguous_credentials", 1), of("malformed_key.empty", 1), of("missing_credentials", 2)];
+        assert_eq!(counted, expected);
+    }
 }
 
 #[tokio::test]
 async fn an_inner_layer_of_the_same_keys_accepts_whom_the_outer_proved() {
-    let (outer, nested, inner) = (Script::accepting(), Script::accepting(), Inner::new());
-    let service = gate(gate(inner.clone(), &nested, |_| {}), &outer, |_| {});
+    let (script, inner) = (Script::accepting(), Inner::new());
+    let service = gate(gate(inner.clone(), &script, |_| {}), &script, |_| {});
     let response = service.oneshot(request(&[X_API_KEY])).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(inner.seen.lock().unwrap()[0].user.as_deref(), Some("alice"));
-    assert_eq!((outer.checked.lock().unwrap().len(), nested.checked.lock().unwrap().len()), (1, 0));
-    assert!(nested.refused.lock().unwrap().is_empty());
+    // By the outer one alone.
+    assert_eq!((script.hits(), script.refused()), (1, vec![]));
 }
 
 #[tokio::test]
 async fn a_required_layer_refuses_nobody_from_an_optional_one_further_out() {
-    let service = gate(gate(Inner::new(), &Script::accepting(), |_| {}), &Script::accepting(), |settings| {
-        settings.optional = true
-    });
+    let script = Script::accepting();
+    let service = gate(gate(Inner::new(), &script, |_| {}), &script, |settings| settings.optional = true);
     assert_eq!(service.oneshot(request(&[])).await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
@@ -184,7 +194,7 @@ fn with_principal(mut request: Request<Full<Bytes>>, principal: Principal) -> Re
 #[tokio::test]
 async fn a_principal_of_other_keys_never_passes() {
     // 0 is what principals for tests have, and no authenticator.
-    for other in [OURS + 1, 0] {
+    for other in [ABROAD, 0] {
         let mallory = || proved_by(other, "mallory");
         let (status, _) = status_and_seen(&Script::accepting(), |_| {}, with_principal(request(&[]), mallory())).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
@@ -193,7 +203,7 @@ async fn a_principal_of_other_keys_never_passes() {
         let (_, seen) = status_and_seen(&Script::accepting(), optional, with_principal(request(&[]), mallory())).await;
         assert_eq!(seen.unwrap().user, None);
 
-        let keyed = with_principal(request(&[bearer()]), mallory());
+        let keyed = with_principal(request(&[BEARER]), mallory());
         let (_, seen) = status_and_seen(&Script::accepting(), |_| {}, keyed).await;
         assert_eq!(seen.unwrap().user.as_deref(), Some("alice"));
     }
@@ -201,8 +211,8 @@ async fn a_principal_of_other_keys_never_passes() {
 
 #[tokio::test]
 async fn a_key_that_is_still_there_is_checked_even_if_an_outer_layer_proved_somebody() {
-    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Revoked));
-    let request = with_principal(request(&[bearer()]), proved_by(OURS, "alice"));
+    let script = Script::revoked();
+    let request = with_principal(request(&[BEARER]), proved_by(script.authenticator.id(), "alice"));
     assert_eq!(status_and_seen(&script, |_| {}, request).await.0, StatusCode::UNAUTHORIZED);
 }
 
@@ -238,7 +248,7 @@ async fn caching(
 #[tokio::test]
 async fn answers_to_x_api_key_are_kept_out_of_shared_caches() {
     let both = "authorization, x-api-key";
-    for lines in [&[X_API_KEY][..], &[bearer(), X_API_KEY], &[BASIC, X_API_KEY]] {
+    for lines in [&[X_API_KEY][..], &[BEARER, X_API_KEY], &[BASIC, X_API_KEY]] {
         assert_eq!(caching(|_| {}, lines, &[]).await, [both, "private"], "{lines:?}");
     }
     let said = &[("vary", "origin"), ("cache-control", "max-age=5")];
@@ -256,7 +266,7 @@ async fn answers_to_x_api_key_are_kept_out_of_shared_caches() {
 
 #[tokio::test]
 async fn answers_to_bearer_and_to_nobody_stay_as_they_are() {
-    assert_eq!(caching(|_| {}, &[bearer()], &[]).await, ["", ""]);
+    assert_eq!(caching(|_| {}, &[BEARER], &[]).await, ["", ""]);
     assert_eq!(caching(|settings| settings.optional = true, &[], &[]).await, ["", ""]);
 }
 
@@ -277,7 +287,7 @@ async fn vary_names_the_headers_that_are_read() {
 
 #[tokio::test]
 async fn the_inner_body_arrives() {
-    let response = send(gate(Inner::new(), &Script::accepting(), |_| {}), request(&[bearer()])).await;
+    let response = send(gate(Inner::new(), &Script::accepting(), |_| {}), request(&[BEARER])).await;
     assert_eq!(text(response).await, "200\n\nhello");
 }
 

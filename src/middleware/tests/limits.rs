@@ -25,8 +25,13 @@ use tower_test::mock;
 
 use super::support::*;
 use crate::{
-    auth::{AuthError, AuthErrorKind, Check},
-    middleware::{MembershipQuestion, RequireKeyLayer, RequireKeyService, gate::Gate},
+    auth::{Accepted, AuthError},
+    middleware::{
+        MembershipQuestion, RequireKeyLayer, RequireKeyService,
+        credentials::Carried,
+        future::{Question, ResponseFuture},
+        readiness::Unready,
+    },
     owner::{KeyKind, OrganizationId, TeamId},
 };
 
@@ -44,16 +49,23 @@ fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A store that never answers for strangers, the first to ask, and then knows everyone.
-fn strangers_first(strangers: usize) -> Script {
-    let asked = AtomicUsize::new(0);
-    Script::new(move || {
-        if asked.fetch_add(1, Ordering::SeqCst) < strangers {
-            Check::Pending(Box::pin(pending()))
-        } else {
-            Check::Ready(Ok(accepted("alice")))
-        }
-    })
+/// The request of a stranger, whose key the store says nothing of.
+fn strange() -> Request<Full<Bytes>> {
+    request(&[("x-api-key", STRANGE)])
+}
+
+/// A request that waits for this check, and then for the service.
+fn checked_by(
+    inner: &mut Limited,
+    check: impl Future<Output = Result<Accepted, AuthError>> + Send + 'static,
+) -> Pin<Box<ResponseFuture<Limited, Full<Bytes>>>> {
+    let carried = Carried { authorization: false, key_header: true };
+    let question = Question::Key { check: Box::pin(check), carried, settings: Arc::default() };
+    Box::pin(ResponseFuture::waiting(question, Unready::new(inner, keyed())))
+}
+
+fn accepted() -> Accepted {
+    Accepted { principal: proved_by(ABROAD, "alice"), seen: None }
 }
 
 async fn readied<S: Service<Request<Full<Bytes>>>>(service: &mut S) -> &mut S {
@@ -82,11 +94,11 @@ where
 
 #[tokio::test(start_paused = true)]
 async fn a_known_key_passes_a_limit_of_one_while_strangers_wait() {
-    let mut service = gate(limit_of_one(), &strangers_first(3), |_| {});
+    let mut service = gate(limit_of_one(), &Script::hiding_strangers(), |_| {});
     let mut connections = [service.clone(), service.clone(), service.clone()];
     let mut waiting = Vec::new();
     for connection in &mut connections {
-        waiting.push(wait_in(connection, keyed()).await);
+        waiting.push(wait_in(connection, strange()).await);
     }
     assert_eq!(at_once(service.clone(), keyed()).await, Some(200));
     // The strangers' own connections hold nothing either, and go on.
@@ -96,22 +108,22 @@ async fn a_known_key_passes_a_limit_of_one_while_strangers_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_known_key_passes_a_full_queue_while_a_stranger_waits() {
-    let mut service = gate(Buffer::new(Inner::new(), 1), &strangers_first(1), |_| {});
-    let _waiting = wait_in(&mut service, keyed()).await;
+    let mut service = gate(Buffer::new(Inner::new(), 1), &Script::hiding_strangers(), |_| {});
+    let _waiting = wait_in(&mut service, strange()).await;
     assert_eq!(at_once(service.clone(), keyed()).await, Some(200));
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_load_is_shed_for_strangers_that_wait() {
-    let mut service = gate(LoadShed::new(limit_of_one()), &strangers_first(1), |_| {});
-    let _waiting = wait_in(&mut service, keyed()).await;
+    let mut service = gate(LoadShed::new(limit_of_one()), &Script::hiding_strangers(), |_| {});
+    let _waiting = wait_in(&mut service, strange()).await;
     assert_eq!(at_once(service.clone(), keyed()).await, Some(200));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_boxed_service_gives_its_limit_back_too() {
-    let mut service = gate(BoxCloneService::new(limit_of_one()), &strangers_first(1), |_| {});
-    let _waiting = wait_in(&mut service, keyed()).await;
+    let mut service = gate(BoxCloneService::new(limit_of_one()), &Script::hiding_strangers(), |_| {});
+    let _waiting = wait_in(&mut service, strange()).await;
     assert_eq!(at_once(service.clone(), keyed()).await, Some(200));
 }
 
@@ -122,8 +134,10 @@ async fn a_refused_connection_holds_no_limit() {
         (&[][..], Script::accepting()),
         (&[("x-api-key", "")], Script::accepting()),
         (&[("x-api-key", KEY), ("x-api-key", KEY)], Script::accepting()),
-        (&[("x-api-key", KEY)], Script::refusing(|| AuthError::new(AuthErrorKind::Invalid))),
-        (&[("x-api-key", KEY)], Script::refusing(|| AuthError::new(AuthErrorKind::StoreUnavailable))),
+        (&[("x-api-key", WRONG)], Script::accepting()),
+        (&[("x-api-key", KEY)], Script::expired_since()),
+        (&[("x-api-key", STRANGE)], Script::accepting()),
+        (&[("x-api-key", KEY)], Script::unavailable()),
     ] {
         let limited = limit_of_one();
         let mut stranger = gate(limited.clone(), &script, |_| {});
@@ -139,8 +153,10 @@ async fn a_connection_of_another_organization_holds_no_limit() {
     let of_acme = |inner: Limited, script: &Script| {
         gate(inner, script, |settings| settings.organization = Some(OrganizationId::new("acme").unwrap()))
     };
-    let late = Script::new(|| Check::Pending(Box::pin(async { Ok(accepted("alice")) })));
-    for (script, request) in [(Script::accepting(), keyed()), (late, keyed()), (Script::accepting(), by_alice())] {
+    let outer = Script::accepting();
+    let mut proved = request(&[]);
+    proved.extensions_mut().insert(proved_by(outer.authenticator.id(), "alice"));
+    for (script, request) in [(Script::accepting(), keyed()), (Script::accepting_late(), keyed()), (outer, proved)] {
         let limited = limit_of_one();
         let mut stranger = of_acme(limited.clone(), &script);
         assert_eq!(readied(&mut stranger).await.call(request).await.unwrap().status(), 403);
@@ -154,7 +170,7 @@ fn for_blue() -> RequireKeyLayer {
 
 fn by_alice() -> Request<Full<Bytes>> {
     let mut request = request(&[]);
-    request.extensions_mut().insert(proved_by(OURS, "alice"));
+    request.extensions_mut().insert(proved_by(ABROAD, "alice"));
     request
 }
 
@@ -199,8 +215,8 @@ async fn a_question_that_was_answered_with_no_holds_no_limit() {
 /// The outer layer is warm and passes on what it was given; the inner one asks.
 #[tokio::test(start_paused = true)]
 async fn a_limit_inside_of_two_layers_is_given_back_by_the_one_that_waits() {
-    let limited = limit_of_one();
-    let layers = |membership: RequireKeyLayer| gate(membership.layer(limited.clone()), &Script::accepting(), |_| {});
+    let (limited, script) = (limit_of_one(), Script::accepting());
+    let layers = |membership: RequireKeyLayer| gate(membership.layer(limited.clone()), &script, |_| {});
     let mut asking = layers(for_blue().membership(|_| pending::<Result<bool, Infallible>>()));
     let _waiting = wait_in(&mut asking, keyed()).await;
     assert_eq!(at_once(layers(RequireKeyLayer::new()), keyed()).await, Some(200));
@@ -209,26 +225,40 @@ async fn a_limit_inside_of_two_layers_is_given_back_by_the_one_that_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_check_that_panics_holds_no_limit() {
     let limited = limit_of_one();
-    let script = Script::new(|| Check::Pending(Box::pin(async { panic!("a bug of the store") })));
-    let mut service = gate(limited.clone(), &script, |_| {});
-    let mut future = Box::pin(readied(&mut service).await.call(keyed()));
+    let mut own = limited.clone();
+    let mut future = checked_by(readied(&mut own).await, async { panic!("a bug of the check") });
     assert!(catch_unwind(AssertUnwindSafe(|| poll(&mut future).is_ready())).is_err());
     let known = gate(limited, &Script::accepting(), |_| {});
     assert_eq!(at_once(known, keyed()).await, Some(200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_holds_no_limit() {
+    let limited = limit_of_one();
+    let mut service = gate(limited.clone(), &Script::finding(|_| panic!("a bug of the store")), |_| {});
+    assert_eq!(readied(&mut service).await.call(keyed()).await.unwrap().status(), 503);
+    assert_eq!(at_once(gate(limited, &Script::accepting(), |_| {}), keyed()).await, Some(200));
 }
 
 /// A check that ends when it is told to.
 fn until_told() -> (oneshot::Sender<()>, Script) {
     let (tell, told) = oneshot::channel::<()>();
     let told = told.shared();
-    let script = Script::new(move || {
+    let script = Script::reading(move || {
         let told = told.clone();
-        Check::Pending(Box::pin(async move {
+        async move {
             let _ = told.await;
-            Ok(accepted("alice"))
-        }))
+        }
     });
     (tell, script)
+}
+
+/// Goes on until the check is answered, which leaves the request waiting.
+async fn until_checked<F: Future>(waiting: &mut Pin<Box<F>>, script: &Script) {
+    while script.hits() == 0 {
+        assert!(poll(waiting).is_pending(), "called without a permit");
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,6 +270,7 @@ async fn a_request_that_is_let_in_waits_for_the_limit_and_is_then_called() {
     let mut holder = limited.clone();
     readied(&mut holder).await;
     tell.send(()).unwrap();
+    until_checked(&mut waiting, &script).await;
     assert!(poll(&mut waiting).is_pending(), "called without a permit");
     assert_eq!(limited.get_ref().calls(), 0);
     drop(holder);
@@ -256,6 +287,7 @@ async fn a_request_that_is_dropped_while_it_waits_for_the_limit_leaves_it_to_oth
     let mut holder = limited.clone();
     readied(&mut holder).await;
     tell.send(()).unwrap();
+    until_checked(&mut waiting, &script).await;
     assert!(poll(&mut waiting).is_pending());
     drop(waiting);
     drop(holder);
@@ -297,15 +329,12 @@ impl Service<Request<Full<Bytes>>> for Counting {
 
 #[tokio::test]
 async fn a_service_is_polled_once_for_a_request_and_once_more_for_one_that_waited_and_was_let_in() {
-    for (script, polls) in [
-        (Script::accepting(), 1),
-        (Script::refusing(|| AuthError::new(AuthErrorKind::Invalid)), 1),
-        (Script::new(|| Check::Pending(Box::pin(async { Err(AuthError::new(AuthErrorKind::Invalid)) }))), 1),
-        (Script::new(|| Check::Pending(Box::pin(async { Ok(accepted("alice")) }))), 2),
-    ] {
+    for (script, polls) in
+        [(Script::accepting(), 1), (Script::expired_since(), 1), (Script::revoked(), 1), (Script::accepting_late(), 2)]
+    {
         let counted = Arc::new(AtomicUsize::new(0));
         let inner = Counting { polls: counted.clone(), inner: Inner::new() };
-        let service: Gate<Counting, Script> = gate(inner, &script, |_| {});
+        let service: Gate<Counting> = gate(inner, &script, |_| {});
         service.oneshot(keyed()).await.unwrap();
         assert_eq!(counted.load(Ordering::SeqCst), polls);
     }
@@ -321,18 +350,15 @@ async fn a_check_that_was_answered_holds_nothing_while_its_request_waits_for_the
         }
     }
     let given_back = Arc::new(AtomicBool::new(false));
-    let place = given_back.clone();
-    let script = Script::new(move || {
-        let place = Place(place.clone());
-        // Kept for as long as the future is, answered or not.
-        Check::Pending(Box::pin(poll_fn(move |_| {
-            let _ = &place;
-            Poll::Ready(Ok(accepted("alice")))
-        })))
+    let place = Place(given_back.clone());
+    // Kept for as long as the future is, answered or not.
+    let check = poll_fn(move |_| {
+        let _ = &place;
+        Poll::Ready(Ok(accepted()))
     });
     let limited = limit_of_one();
-    let mut service = gate(limited.clone(), &script, |_| {});
-    let mut waiting = Box::pin(readied(&mut service).await.call(keyed()));
+    let mut own = limited.clone();
+    let mut waiting = checked_by(readied(&mut own).await, check);
     let mut holder = limited.clone();
     readied(&mut holder).await;
     assert!(poll(&mut waiting).is_pending());

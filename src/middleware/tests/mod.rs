@@ -6,4 +6,5 @@ mod limits;
 mod organizations;
 mod polling;
 mod require;
+mod script;
 mod support;

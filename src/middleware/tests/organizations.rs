@@ -15,11 +15,9 @@ use tower::{Layer, ServiceExt, limit::ConcurrencyLimit};
 
 use super::support::*;
 use crate::{
-    auth::{Accepted, Check},
     middleware::{ActingAs, MembershipQuestion, Refusal, RefusalCode, RequireKeyLayer, acting_as},
-    owner::{OrganizationId, OwnerRef, TeamId, TeamRef, UserId},
-    principal::{Claims, Principal, SharedOwner},
-    scope::Scopes,
+    owner::{OrganizationId, TeamId, TeamRef},
+    principal::Principal,
 };
 
 type Told<T> = Result<Option<T>, std::io::Error>;
@@ -197,25 +195,10 @@ async fn a_request_whose_organization_is_looked_up_holds_no_permit() {
     assert_eq!(known.oneshot(request(&[])).await.unwrap().status(), 200);
 }
 
-fn accepted_of(of: &str) -> Accepted {
-    let owner = OwnerRef { organization: organization(of), owner: UserId::new("alice").unwrap().into() };
-    let claims = Claims {
-        owner: SharedOwner::new(owner),
-        key: crate::key::KeyId::new("AAECAwQFBgcICQoLDA0O").unwrap(),
-        texts: crate::principal::Texts::new("", None),
-        scopes: Scopes::all(),
-        expires_at: None,
-        proved_by: OURS,
-    };
-    Accepted { principal: Principal::new(claims), seen: None }
-}
-
 #[tokio::test]
 async fn a_layer_for_an_organization_refuses_the_keys_of_all_others() {
-    let at_once = |of: &'static str| Script::new(move || Check::Ready(Ok(accepted_of(of))));
-    let waits = |of: &'static str| Script::new(move || Check::Pending(Box::pin(async move { Ok(accepted_of(of)) })));
     for (of, status) in [("acme", 200), ("evil", 403), ("default", 403), ("Acme", 403)] {
-        for script in [at_once(of), waits(of)] {
+        for script in [Script::accepting_of(of), Script::reading_of(of, tokio::task::yield_now)] {
             for optional in [false, true] {
                 let inner = Inner::new();
                 let gate = gate(inner.clone(), &script, |settings| {
@@ -236,11 +219,12 @@ async fn a_layer_for_an_organization_refuses_the_keys_of_all_others() {
 #[tokio::test]
 async fn a_layer_for_an_organization_refuses_whom_an_outer_layer_proved() {
     for (of, status) in [("acme", 200), ("evil", 403)] {
-        let inner = gate(Inner::new(), &Script::accepting(), |settings| {
+        let script = Script::accepting_of(of);
+        let inner = gate(Inner::new(), &script, |settings| {
             settings.organization = Some(organization("acme"));
             settings.optional = true;
         });
-        let outer = gate(inner, &Script::new(move || Check::Ready(Ok(accepted_of(of)))), |_| {});
+        let outer = gate(inner, &script, |_| {});
         let response = tower::ServiceExt::oneshot(outer, request(&[("x-api-key", KEY)])).await.unwrap();
         assert_eq!(response.status(), status, "{of}");
     }

@@ -17,8 +17,12 @@ use tower_test::{assert_request_eq, mock};
 
 use super::support::*;
 use crate::{
-    auth::{AuthError, AuthErrorKind, Check},
-    middleware::{RequireKeyLayer, future::ResponseFuture},
+    middleware::{
+        RequireKeyLayer,
+        credentials::Carried,
+        future::{Question, ResponseFuture},
+        readiness::Unready,
+    },
     owner::TeamId,
 };
 
@@ -75,13 +79,7 @@ async fn a_service_that_is_polled_ready_is_called_at_once_when_the_check_is_read
 
 #[tokio::test]
 async fn requests_that_waited_call_a_service_that_is_ready() {
-    let script = Script::new(|| {
-        Check::Pending(Box::pin(async {
-            tokio::task::yield_now().await;
-            Ok(accepted("alice"))
-        }))
-    });
-    let mut service = gate(Inner::new(), &script, |_| {});
+    let mut service = gate(Inner::new(), &Script::accepting_late(), |_| {});
     let mut futures = Vec::new();
     for _ in 0..3 {
         ServiceExt::<Request<Full<Bytes>>>::ready(&mut service).await.unwrap();
@@ -94,8 +92,7 @@ async fn requests_that_waited_call_a_service_that_is_ready() {
 
 #[tokio::test]
 async fn an_unready_service_stays_unready_after_a_pending_check() {
-    let script = Script::new(|| Check::Pending(Box::pin(pending())));
-    let mut service = gate(Inner::new(), &script, |_| {});
+    let mut service = gate(Inner::new(), &Script::reading(pending), |_| {});
     ServiceExt::<Request<Full<Bytes>>>::ready(&mut service).await.unwrap();
     let _waiting = service.call(keyed());
     // What is left behind is a fresh clone, and it has to be asked before it is called.
@@ -128,49 +125,63 @@ where
 
 #[test]
 fn a_dropped_wait_gives_everything_back() {
-    let check = Arc::new(());
-    let held = Arc::new(());
+    let (check, held) = (Arc::new(()), Arc::new(()));
     let in_check = check.clone();
-    let script = Script::new(move || {
-        let held = in_check.clone();
-        Check::Pending(Box::pin(async move {
-            let _held = held;
+    let question = Question::Key {
+        check: Box::pin(async move {
+            let _in_check = in_check;
             pending().await
-        }))
-    });
+        }),
+        carried: Carried { authorization: false, key_header: true },
+        settings: Arc::default(),
+    };
+    let mut inner = Inner::new();
+    let alive = inner.alive.clone();
+    let mut future = Box::pin(ResponseFuture::waiting(question, Unready::new(&mut inner, with_body(&held))));
+    assert!(!poll(&mut future));
+    assert!(!poll(&mut future));
+    assert_eq!((Arc::strong_count(&held), alive.load(Ordering::SeqCst)), (2, 2));
+    assert_eq!(Arc::strong_count(&check), 2);
+    drop(future);
+    assert_eq!((Arc::strong_count(&held), alive.load(Ordering::SeqCst)), (1, 1));
+    assert_eq!(Arc::strong_count(&check), 1);
+}
+
+/// The same of the whole layer, as far as it can be seen from outside.
+#[tokio::test]
+async fn a_request_that_is_dropped_while_its_key_is_checked_gives_everything_back() {
+    let held = Arc::new(());
     let inner = Inner::new();
     let alive = inner.alive.clone();
-    let mut service = Polled(gate(inner, &script, |_| {}));
+    let mut service = Polled(gate(inner, &Script::reading(pending), |_| {}));
     let mut future = Box::pin(service.ready_call(with_body(&held)));
     assert!(!poll(&mut future));
     assert!(!poll(&mut future));
     assert_eq!((Arc::strong_count(&held), alive.load(Ordering::SeqCst)), (2, 2));
-    drop(script);
-    let checks = Arc::strong_count(&check);
     drop(future);
     assert_eq!((Arc::strong_count(&held), alive.load(Ordering::SeqCst)), (1, 1));
-    assert_eq!(Arc::strong_count(&check), checks - 1);
 }
 
 #[test]
 fn a_refused_request_is_dropped_unread_before_its_answer_is_polled() {
     let held = Arc::new(());
-    let script = Script::refusing(|| AuthError::new(AuthErrorKind::Invalid));
-    let mut service = Polled(gate(Inner::new(), &script, |_| {}));
+    let mut service = Polled(gate(Inner::new(), &Script::expired_since(), |_| {}));
     let mut future = Box::pin(service.ready_call(with_body(&held)));
     assert_eq!(Arc::strong_count(&held), 1);
     assert!(poll(&mut future));
 }
 
-#[test]
-fn a_request_refused_after_a_wait_is_dropped_unread() {
+#[tokio::test]
+async fn a_request_refused_after_a_wait_is_dropped_unread() {
     let held = Arc::new(());
-    let script = Script::new(|| Check::Pending(Box::pin(async { Err(AuthError::new(AuthErrorKind::Invalid)) })));
     let inner = Inner::new();
     let alive = inner.alive.clone();
-    let mut service = Polled(gate(inner, &script, |_| {}));
+    let mut service = Polled(gate(inner, &Script::revoked(), |_| {}));
     let mut future = Box::pin(service.ready_call(with_body(&held)));
-    assert!(poll(&mut future));
+    assert_eq!((Arc::strong_count(&held), poll(&mut future)), (2, false));
+    while !poll(&mut future) {
+        tokio::task::yield_now().await;
+    }
     assert_eq!((Arc::strong_count(&held), alive.load(Ordering::SeqCst)), (1, 1));
 }
 
@@ -179,10 +190,8 @@ async fn errors_are_the_inner_services_own() {
     let failing = || tower::service_fn(async |_: Request<Full<Bytes>>| Err::<Response<Full<Bytes>>, _>("inner"));
     let warm = gate(failing(), &Script::accepting(), |_| {});
     assert_eq!(warm.oneshot(keyed()).await.unwrap_err(), "inner");
-    let slow = Script::new(|| Check::Pending(Box::pin(async { Ok(accepted("alice")) })));
-    assert_eq!(gate(failing(), &slow, |_| {}).oneshot(keyed()).await.unwrap_err(), "inner");
-    let refused = Script::refusing(|| AuthError::new(AuthErrorKind::StoreUnavailable));
-    assert_eq!(gate(failing(), &refused, |_| {}).oneshot(keyed()).await.unwrap().status(), 503);
+    assert_eq!(gate(failing(), &Script::accepting_late(), |_| {}).oneshot(keyed()).await.unwrap_err(), "inner");
+    assert_eq!(gate(failing(), &Script::unavailable(), |_| {}).oneshot(keyed()).await.unwrap().status(), 503);
 }
 
 #[tokio::test]
@@ -228,7 +237,7 @@ fn a_dropped_question_of_membership_gives_everything_back() {
     let alive = inner.alive.clone();
     let mut service = Polled(tower::Layer::layer(&layer, inner));
     let mut request = with_body(&held);
-    request.extensions_mut().insert(proved_by(OURS, "alice"));
+    request.extensions_mut().insert(proved_by(ABROAD, "alice"));
     let mut future = Box::pin(service.ready_call(request));
     assert!(!poll(&mut future));
     drop(future);

@@ -1,4 +1,4 @@
-//! A scripted authenticator, a service that insists on being ready, and shorthands.
+//! A service that insists on being ready, and shorthands.
 
 use std::{
     convert::Infallible,
@@ -15,23 +15,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Versio
 use http_body_util::{BodyExt, Full};
 use tower::{Service, ServiceExt};
 
+use super::script::Scripted;
+pub(super) use super::script::{BEARER, KEY, STRANGE, Script, WRONG};
 use crate::{
-    auth::{Accepted, AnonymousUse, AuthError, Check},
-    key::{KeyFormat, KeyId, MalformedReason},
-    middleware::{
-        body::ResponseBody,
-        gate::{Authenticate, Gate},
-        settings::Settings,
-    },
-    outcome::RefusalCode,
+    key::KeyId,
+    middleware::{body::ResponseBody, service::ApiKeyService, settings::Settings},
     owner::{OrganizationId, Owner, OwnerRef, UserId},
     principal::{Claims, Principal, SharedOwner},
     scope::Scopes,
-    usage::Origin,
 };
 
-pub(super) const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
-pub(super) const OURS: u32 = 7;
+pub(super) type Gate<S> = ApiKeyService<S, Scripted>;
+
+/// The id of no authenticator of these tests.
+pub(super) const ABROAD: u32 = u32::MAX;
 
 /// A principal that the authenticator of this id proved.
 pub(super) fn proved_by(id: u32, user: &str) -> Principal {
@@ -46,62 +43,6 @@ pub(super) fn proved_by(id: u32, user: &str) -> Principal {
         expires_at: None,
         proved_by: id,
     })
-}
-
-/// Whom the scripted authenticator accepts.
-pub(super) fn accepted(user: &str) -> Accepted {
-    Accepted { principal: proved_by(OURS, user), seen: None }
-}
-
-/// Code, reason and source of a refusal.
-type Counted = (&'static str, Option<MalformedReason>, String);
-type Answer = dyn Fn() -> Check + Send + Sync;
-
-/// Answers every check alike and remembers what it was asked and told.
-#[derive(Clone)]
-pub(super) struct Script {
-    answer: Arc<Answer>,
-    format: KeyFormat,
-    pub(super) checked: Arc<Mutex<Vec<String>>>,
-    pub(super) refused: Arc<Mutex<Vec<Counted>>>,
-}
-
-impl Script {
-    pub(super) fn new(answer: impl Fn() -> Check + Send + Sync + 'static) -> Self {
-        let format = KeyFormat::unbranded();
-        Self { answer: Arc::new(answer), format, checked: Arc::default(), refused: Arc::default() }
-    }
-
-    pub(super) fn accepting() -> Self {
-        Self::new(|| Check::Ready(Ok(accepted("alice"))))
-    }
-
-    pub(super) fn refusing(error: impl Fn() -> AuthError + Send + Sync + 'static) -> Self {
-        Self::new(move || Check::Ready(Err(error())))
-    }
-}
-
-impl Authenticate for Script {
-    fn check(&self, candidate: &[u8], _origin: Origin<'_>) -> Check {
-        self.checked.lock().unwrap().push(String::from_utf8_lossy(candidate).into_owned());
-        (self.answer)()
-    }
-
-    fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>) {
-        self.refused.lock().unwrap().push((code.as_str(), reason, origin.to_source().to_string()));
-    }
-
-    fn visit(&self, _origin: Origin<'_>) -> Option<Box<AnonymousUse>> {
-        None
-    }
-
-    fn format(&self) -> &KeyFormat {
-        &self.format
-    }
-
-    fn id(&self) -> u32 {
-        OURS
-    }
 }
 
 /// What the inner service saw of a request.
@@ -166,10 +107,11 @@ impl<B> Service<Request<B>> for Inner {
     }
 }
 
-pub(super) fn gate<S>(inner: S, script: &Script, change: impl FnOnce(&mut Settings)) -> Gate<S, Script> {
+/// A service behind a layer with these settings.
+pub(super) fn gate<S>(inner: S, script: &Script, change: impl FnOnce(&mut Settings)) -> Gate<S> {
     let mut settings = Settings::default();
     change(&mut settings);
-    Gate { inner, authenticator: script.clone(), settings: Arc::new(settings) }
+    ApiKeyService { inner, authenticator: script.authenticator.clone(), settings: Arc::new(settings) }
 }
 
 pub(super) fn request(lines: &[(&str, &str)]) -> Request<Full<Bytes>> {

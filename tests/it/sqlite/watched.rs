@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -17,8 +18,12 @@ use tower_api_keys::{
 use super::{Folder, beside, change, id, insert, revoke, sql};
 use crate::support::{cheap, issue, system, user};
 
-async fn keys(path: &Path) -> ApiKeys<SqliteStore> {
-    ApiKeys::builder(SqliteStore::open(path).await.unwrap()).hasher(cheap()).build().await.unwrap()
+async fn keys(path: &Path) -> ApiKeys<Arc<SqliteStore>> {
+    keys_in(Arc::new(SqliteStore::open(path).await.unwrap())).await
+}
+
+async fn keys_in(store: Arc<SqliteStore>) -> ApiKeys<Arc<SqliteStore>> {
+    ApiKeys::builder(store).hasher(cheap()).build().await.unwrap()
 }
 
 fn remove_log(path: &Path) {
@@ -41,17 +46,29 @@ fn cause(error: &StoreError) -> String {
 /// A service that has seen a key, in a file of its own.
 struct Service {
     folder: Folder,
-    keys: ApiKeys<SqliteStore>,
+    keys: ApiKeys<Arc<SqliteStore>>,
+    store: Weak<SqliteStore>,
     key: PlaintextKey,
 }
 
 impl Service {
     async fn start() -> Self {
         let folder = Folder::new();
-        let keys = keys(&folder.file()).await;
+        let opened = Arc::new(SqliteStore::open(folder.file()).await.unwrap());
+        let store = Arc::downgrade(&opened);
+        let keys = keys_in(opened).await;
         let key = issue(&keys, user("alice")).await;
         keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
-        Self { folder, keys, key }
+        Self { folder, keys, store, key }
+    }
+
+    /// Until the files are closed: background tasks have the store a moment longer than the service.
+    async fn end(self) -> (Folder, PlaintextKey) {
+        drop(self.keys);
+        while self.store.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        (self.folder, self.key)
     }
 
     /// Whoever asks is told that the store cannot be asked, however often.
@@ -128,8 +145,9 @@ async fn a_service_that_lost_its_log_starts_again_only_when_it_is_told_what_is_m
     let path = service.folder.file();
     remove_log(&path);
     service.is_out().await;
-    drop(service.keys);
-    assert_eq!(SqliteStore::open(&path).await.unwrap_err().kind(), SqliteOpenErrorKind::NoLog);
+    let (_folder, _) = service.end().await;
+    let error = SqliteStore::open(&path).await.unwrap_err();
+    assert_eq!(error.kind(), SqliteOpenErrorKind::NoLog, "{error:?}");
 }
 
 #[tokio::test]
@@ -141,9 +159,9 @@ async fn a_file_moved_away_and_back_is_not_trusted_again() {
     fs::rename(&aside, &path).unwrap();
     service.is_out().await;
     // Nothing was lost: the file is whole.
-    drop(service.keys);
+    let (_folder, key) = service.end().await;
     let again = keys(&path).await;
-    again.authenticator().authenticate(service.key.expose_secret()).await.unwrap();
+    again.authenticator().authenticate(key.expose_secret()).await.unwrap();
 }
 
 #[cfg(unix)]

@@ -9,7 +9,7 @@ use tower_api_keys::{
     audit::EventRow,
     hash::{Argon2Params, HasherConfig},
     key::KeyId,
-    manage::{Effect, ListKeys, ManageError, ManageErrorKind, Plan, RevokeMany, Rights, RotateKey, TeamRole},
+    manage::{Effect, ListKeys, ManageError, ManageErrorKind, RevokeMany, Rights, RotateKey, TeamRole},
     record::{KeyRow, Suspension},
     store::{
         AuditedWrite, Change, ChangeId, Changes, EventQuery, Head, KeyQuery, KeyStore, Ledger, ListedKey, OwnerRef,
@@ -169,7 +169,7 @@ impl Scene {
 
     /// Somebody who must be active at the moment of commit, and may do everything.
     fn alice(&self) -> Actor {
-        let rights = Rights::none().org_admin().team(blue(), TeamRole::Owner, Plan::Enterprise);
+        let rights = Rights::none().org_admin().team(blue(), TeamRole::Owner).team_keys_included();
         Actor::user(UserId::new("alice").unwrap(), rights).in_organization(self.organization.clone())
     }
 

@@ -41,7 +41,7 @@ async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, wa
         Way::StrangerAtHome => (&world.abroad, &world.home),
         Way::HomeAbroad => (&world.home, &world.abroad),
     };
-    let Role { owner, with, .. } = role(cell.actor, cell.plan);
+    let Role { owner, with, .. } = role(cell.actor, cell.included);
     let request = IssueKey::of(owner).scopes(with.parse().unwrap());
     let issued = world.manager_of(caller_of).issue(request, &system()).await;
     // Closed or suspended at home before it could be given a key: the same id abroad is not.
@@ -51,7 +51,7 @@ async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, wa
     };
     let handler = service_fn(|request: Request<()>| async move {
         let caller = request.extensions().get::<Principal>().unwrap();
-        let Role { is_key, rights, .. } = role(cell.actor, cell.plan);
+        let Role { is_key, rights, .. } = role(cell.actor, cell.included);
         let organization = OrganizationId::new(request.uri().path().rsplit('/').next().unwrap()).unwrap();
         let manager = world.manager_of(&organization);
         let actor = match (cell.actor, caller.user()) {
@@ -79,7 +79,7 @@ async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, wa
 
 async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way: Way) -> Option<String> {
     let world = World::new(keys, store);
-    let is_suspended = cell.action == "reinstate" && role(cell.actor, cell.plan).owner == cell.owner();
+    let is_suspended = cell.action == "reinstate" && role(cell.actor, cell.included).owner == cell.owner();
     world.prepare(&cell).await;
     let before = world.all().await;
     let told = ask(keys, &world, &cell, way).await;
@@ -94,9 +94,10 @@ async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way
     // The key that asks was issued: one event of the system's.
     let changes = events(&after) - events(&before) - usize::from(told != "OwnerSuspended");
     let holds = told == expected && (changes > 0) == may_touch;
-    let Cell { whose, action, actor, plan, .. } = cell;
-    (!holds)
-        .then(|| format!("{way:?}: {whose} {action} by {actor} on {plan:?}: {told}, not {expected}; {changes} changes"))
+    let Cell { whose, action, actor, included, .. } = cell;
+    (!holds).then(|| {
+        format!("{way:?}: {whose} {action} by {actor} on {included}: {told}, not {expected}; {changes} changes")
+    })
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use tower_api_keys::{
     Actor, ApiKeys, KeyManager, OrganizationId, Owner, Principal, Timestamp,
     audit::EventRow,
     key::KeyId,
-    manage::{Plan, Rights, RotateKey, TeamRole},
+    manage::{Rights, RotateKey, TeamRole},
     record::{KeyRow, Suspension},
     store::{AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, Ledger, ListedKey, OwnerChange, OwnerRef, Write},
     usage::{UsageBatch, UsageRow},
@@ -132,8 +132,8 @@ impl<'a, S: Ledger> World<'a, S> {
     }
 
     /// Who acts. A key that acts is planted at home, whichever organization it says it is of.
-    pub async fn actor(&self, name: &str, plan: Plan, organization: &OrganizationId) -> Actor {
-        let Role { is_key, owner, with, rights } = role(name, plan);
+    pub async fn actor(&self, name: &str, included: bool, organization: &OrganizationId) -> Actor {
+        let Role { is_key, owner, with, rights } = role(name, included);
         if name == "system" {
             return system();
         }
@@ -161,22 +161,22 @@ pub struct Role {
     pub rights: Rights,
 }
 
-pub fn role(name: &str, plan: Plan) -> Role {
+pub fn role(name: &str, included: bool) -> Role {
     let (owner, with, rights): (Owner, _, _) = match name {
         "all-alice" => (user("alice").into(), "*", Rights::none().org_admin()),
-        "all-blue" => (team("blue").into(), "*", Rights::none().team_plan(team("blue"), plan)),
+        "all-blue" => (team("blue").into(), "*", of_plan(Rights::none(), "blue", included)),
         // More rights than a team's key has use for: all but the plan of its own team are ignored.
         "k-blue" => {
-            let rights = Rights::none().org_admin().team_plan(team("blue"), plan);
-            (team("blue").into(), "* keys:manage", rights.team(team("red"), TeamRole::Owner, plan))
+            let rights = of_plan(Rights::none().org_admin(), "blue", included);
+            (team("blue").into(), "* keys:manage", of_plan(rights.team(team("red"), TeamRole::Owner), "red", included))
         }
         "k-red" => {
-            let rights = Rights::none().org_admin().team(team("blue"), TeamRole::Owner, plan);
+            let rights = of_plan(Rights::none().org_admin().team(team("blue"), TeamRole::Owner), "blue", included);
             (team("red").into(), "* keys:manage", rights)
         }
         name => match name.strip_prefix("k-") {
-            Some(name) => (user(name).into(), "* keys:manage", rights(name, plan)),
-            None => return Role { is_key: false, owner: user(name).into(), with: "*", rights: rights(name, plan) },
+            Some(name) => (user(name).into(), "* keys:manage", rights(name, included)),
+            None => return Role { is_key: false, owner: user(name).into(), with: "*", rights: rights(name, included) },
         },
     };
     Role { is_key: true, owner, with, rights }
@@ -187,13 +187,18 @@ fn is_change(event: &EventRow) -> bool {
     !["planted", "manage.denied"].contains(&event.action.as_str())
 }
 
-fn rights(name: &str, plan: Plan) -> Rights {
+/// These rights, and whether the plan of this team includes team keys.
+fn of_plan(rights: Rights, of: &str, included: bool) -> Rights {
+    if included { rights.team_keys_included_for(team(of)) } else { rights }
+}
+
+fn rights(name: &str, included: bool) -> Rights {
     match name {
-        "member" => Rights::none().team(team("blue"), TeamRole::Member, plan),
-        "admin" => Rights::none().team(team("blue"), TeamRole::Admin, plan),
-        "owner" => Rights::none().team(team("blue"), TeamRole::Owner, plan),
-        "red" => Rights::none().team(team("red"), TeamRole::Owner, plan),
-        "org" => Rights::none().org_admin().team_plan(team("blue"), plan),
+        "member" => of_plan(Rights::none().team(team("blue"), TeamRole::Member), "blue", included),
+        "admin" => of_plan(Rights::none().team(team("blue"), TeamRole::Admin), "blue", included),
+        "owner" => of_plan(Rights::none().team(team("blue"), TeamRole::Owner), "blue", included),
+        "red" => of_plan(Rights::none().team(team("red"), TeamRole::Owner), "red", included),
+        "org" => of_plan(Rights::none().org_admin(), "blue", included),
         "unsaid" => Rights::none().org_admin(),
         _ => Rights::none(),
     }

@@ -5,7 +5,7 @@ use crate::{
     key::KeyId,
     manage::{
         CallVerdict, CheckKind, CheckResult, Decision, Denial, DenialReason, ExposedKey, Exposure, ExposureReason,
-        KeyAction, ManageErrorKind, NoteKind, Plan, Recommendation, Rights, Severity, Target, TeamRole,
+        KeyAction, ManageErrorKind, NoteKind, Recommendation, Rights, Severity, Target, TeamRole,
         fixture::{ACTING, Bench, person, principal, scopes, system, team, team_id, time, user, user_id},
     },
     outcome::{Outcome, RefusalCode},
@@ -21,19 +21,19 @@ const ACTORS: [&str; 11] =
     ["alice", "bob", "member", "admin", "red", "org", "system", "foreign", "k-alice", "k-blue", "all-alice"];
 
 fn actor(name: &str) -> Actor {
-    let blue = |role| Rights::none().team(team_id("blue"), role, Plan::Business);
+    let blue = |role| Rights::none().team(team_id("blue"), role).team_keys_included();
     let of = |id, rights| Actor::user(user_id(id), rights);
     match name {
         "member" => of("mia", blue(TeamRole::Member)),
         "admin" => of("adam", blue(TeamRole::Admin)),
-        "red" => of("rosa", Rights::none().team(team_id("red"), TeamRole::Owner, Plan::Business)),
+        "red" => of("rosa", Rights::none().team(team_id("red"), TeamRole::Owner).team_keys_included()),
         "org" => of("olga", Rights::none().org_admin()),
         "system" => system(),
         // Everything, elsewhere.
         "foreign" => of("alice", Rights::none().org_admin()).in_organization(OrganizationId::new("other").unwrap()),
         "k-alice" => Actor::key(&principal(&user("alice"), "* keys:manage"), Rights::none()),
         "k-blue" => {
-            let plan = Rights::none().team_plan(team_id("blue"), Plan::Business);
+            let plan = Rights::none().team_keys_included_for(team_id("blue"));
             Actor::key(&principal(&team("blue"), "* keys:manage"), plan)
         }
         "all-alice" => Actor::key(&principal(&user("alice"), "*"), Rights::none()),
@@ -146,7 +146,7 @@ async fn preview_blocks_what_issuing_refuses_and_nothing_else() {
 
 /// Alice as an admin of team blue, herself or with the key [`ACTING`]; or that key, as the team's.
 fn issuer(name: &str) -> Actor {
-    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business);
+    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included();
     match name {
         "alice" => Actor::user(user_id("alice"), rights),
         "alice's key" => Actor::key(&principal(&user("alice"), "* keys:manage"), rights),
@@ -334,7 +334,7 @@ async fn blast_radius_walks_all_pages_and_shows_of_teams_what_the_actor_may_see(
         assert_eq!(radius.unreadable, []);
     }
     // She is a member of one of the two teams now: its keys are seen, without their usage.
-    let member = Actor::user(alice.clone(), Rights::none().team(team_id("blue"), TeamRole::Member, Plan::Free));
+    let member = Actor::user(alice.clone(), Rights::none().team(team_id("blue"), TeamRole::Member));
     let radius = bench.manager.blast_radius(&alice, &member).await.unwrap();
     assert_eq!(radius.goes_on.len(), 1_000);
     assert!(radius.goes_on.iter().all(|key| key.owner == team("blue") && key.usage.is_none()));

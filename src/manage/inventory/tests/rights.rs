@@ -2,7 +2,7 @@ use super::{bench, call, id, letters, row};
 use crate::{
     Actor, OrganizationId,
     manage::{
-        DenialReason, ExportError, ExportFormat, InventoryQuery, ManageErrorKind, Plan, Rights, TeamRole,
+        DenialReason, ExportError, ExportFormat, InventoryQuery, ManageErrorKind, Rights, TeamRole,
         fixture::{ACTING, Bench, person, principal, system, team, team_id, user, user_id},
     },
     record::KeyRow,
@@ -26,7 +26,7 @@ async fn keys() -> Bench {
 }
 
 fn in_blue(user: &str, role: TeamRole) -> Actor {
-    Actor::user(user_id(user), Rights::none().team(team_id("blue"), role, Plan::Free))
+    Actor::user(user_id(user), Rights::none().team(team_id("blue"), role))
 }
 
 /// What all three ways to read the inventory answer, which is the same.

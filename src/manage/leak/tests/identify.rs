@@ -2,7 +2,7 @@ use crate::{
     Actor, IssueKey,
     key::{KeyFormat, PlaintextKey},
     manage::{
-        InvalidInput, KeyMatches, ManageErrorKind, MatchConfidence, Plan, Rights, TeamRole,
+        InvalidInput, KeyMatches, ManageErrorKind, MatchConfidence, Rights, TeamRole,
         fixture::{Bench, person, system, team, team_id, user, user_id},
     },
     record::KeyRow,
@@ -76,7 +76,7 @@ async fn a_part_finds_every_key_that_has_it_the_surest_first() {
 async fn what_the_actor_may_not_see_is_as_if_it_were_not_there() {
     let bench = Bench::new();
     let key = issued(&bench).await;
-    let member = Actor::user(user_id("mo"), Rights::none().team(team_id("blue"), TeamRole::Member, Plan::Free));
+    let member = Actor::user(user_id("mo"), Rights::none().team(team_id("blue"), TeamRole::Member));
     for text in [key.expose_secret(), key.id().as_str(), &key.expose_secret()[..14], &key.id().as_str()[4..14]] {
         assert_eq!(bench.manager.identify(text, &member).await.unwrap().keys.len(), 1);
         let nothing = bench.manager.identify(text, &person("stranger")).await.unwrap();

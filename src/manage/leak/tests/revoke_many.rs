@@ -2,7 +2,7 @@ use crate::{
     Actor, IssueKey, Owner, Timestamp,
     key::KeyId,
     manage::{
-        DenialReason, InvalidInput, ManageErrorKind, Plan, RevokeMany, RevokedMany, Rights, TeamRole,
+        DenialReason, InvalidInput, ManageErrorKind, RevokeMany, RevokedMany, Rights, TeamRole,
         fixture::{
             ACTING, Bench, Fault, person, plain_change, principal, scopes, system, team, team_id, time, user, user_id,
         },
@@ -38,7 +38,7 @@ async fn live(bench: &Bench) -> Vec<String> {
 }
 
 fn admin_of(team: &str) -> Actor {
-    Actor::user(user_id("ada"), Rights::none().team(team_id(team), TeamRole::Admin, Plan::Free))
+    Actor::user(user_id("ada"), Rights::none().team(team_id(team), TeamRole::Admin))
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn a_key_and_all_it_made_is_revoked_and_nothing_else() {
 async fn an_owner_that_is_not_the_actors_to_revoke_is_refused_at_once() {
     let bench = Bench::new();
     plant_many(&bench, 2, &team("blue")).await;
-    let member = Actor::user(user_id("mo"), Rights::none().team(team_id("blue"), TeamRole::Member, Plan::Free));
+    let member = Actor::user(user_id("mo"), Rights::none().team(team_id("blue"), TeamRole::Member));
     for (actor, kind) in [
         (member.clone(), ManageErrorKind::Denied(DenialReason::InsufficientRole.into())),
         (person("stranger"), ManageErrorKind::NotFound),
@@ -323,7 +323,7 @@ async fn records_that_cannot_be_read_are_counted() {
 async fn a_key_being_issued_by_the_revoked_one_is_not_made() {
     let bench = Bench::new();
     bench.plant_row(KeyRow { id: ACTING.into(), scopes: "keys:manage".into(), ..row(0, &team("blue")) }).await;
-    let rights = Rights::none().team_plan(team_id("blue"), Plan::Business);
+    let rights = Rights::none().team_keys_included_for(team_id("blue"));
     let actor = Actor::key(&principal(&team("blue"), "keys:manage agents:read"), rights);
     let request = RevokeMany::key_and_made(KeyId::new(ACTING).unwrap());
     bench.manager.revoke_many(request, &system()).await.unwrap();

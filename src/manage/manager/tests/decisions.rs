@@ -6,8 +6,8 @@ use crate::{
     Actor, IssueKey, OrganizationId, Scope,
     audit::{Action, Event, Notifier, Subject},
     manage::{
-        Decision, DenialReason, Effect, InvalidInput, KeyAction, ManageErrorKind, OnDowngrade, Plan, Rights, Rules,
-        Target, TeamRole,
+        Decision, DenialReason, Effect, InvalidInput, KeyAction, ManageErrorKind, OnDowngrade, PlanChange, Rights,
+        Rules, Target, TeamRole,
         fixture::{
             ACTING, Bench, Fault, person, plain_change, principal, scopes, system, team, team_id, user, user_id,
         },
@@ -19,8 +19,10 @@ use crate::{
 
 const TARGET: &str = "AAAAAAAAAAAAAAAAAAAA";
 
-fn admin_of(team: &str, plan: Plan) -> Actor {
-    Actor::user(user_id("dana"), Rights::none().team(team_id(team), TeamRole::Admin, plan))
+fn admin_of(team: &str, included: bool) -> Actor {
+    let rights = Rights::none().team(team_id(team), TeamRole::Admin);
+    let rights = if included { rights.team_keys_included_for(team_id(team)) } else { rights };
+    Actor::user(user_id("dana"), rights)
 }
 
 #[tokio::test]
@@ -28,9 +30,9 @@ async fn a_button_is_grey_for_the_reason_that_the_action_would_give() {
     let bench = Bench::new();
     let (blue, red) = (team("blue"), team("red"));
     for (actor, owner, expected) in [
-        (admin_of("blue", Plan::Business), &blue, Decision::Allow),
-        (admin_of("blue", Plan::Free), &blue, Decision::Deny(DenialReason::PlanRequired)),
-        (admin_of("blue", Plan::Business), &red, Decision::Hide),
+        (admin_of("blue", true), &blue, Decision::Allow),
+        (admin_of("blue", false), &blue, Decision::Deny(DenialReason::PlanRequired)),
+        (admin_of("blue", true), &red, Decision::Hide),
         (person("bob"), &blue, Decision::Hide),
         (system(), &blue, Decision::Allow),
     ] {
@@ -53,7 +55,7 @@ async fn a_key_that_may_not_manage_may_do_nothing() {
 #[tokio::test]
 async fn a_key_may_not_give_more_than_it_has() {
     let bench = Bench::new();
-    let rights = Rights::none().team_plan(team_id("blue"), Plan::Business);
+    let rights = Rights::none().team_keys_included_for(team_id("blue"));
     let key = Actor::key(&principal(&team("blue"), "read keys:manage"), rights);
     for (wanted, expected) in [
         ("read", Decision::Allow),
@@ -69,7 +71,7 @@ async fn a_key_may_not_give_more_than_it_has() {
 #[tokio::test]
 async fn another_organization_s_buttons_are_hidden() {
     let bench = Bench::new();
-    let abroad = admin_of("blue", Plan::Business).in_organization(OrganizationId::new("globex").unwrap());
+    let abroad = admin_of("blue", true).in_organization(OrganizationId::new("globex").unwrap());
     let decision = bench.manager.can(&abroad, KeyAction::Issue, &Target::new_key(&team("blue"))).await.unwrap();
     assert_eq!(decision, Decision::Hide);
 }
@@ -78,11 +80,14 @@ async fn another_organization_s_buttons_are_hidden() {
 async fn teams_to_choose_from_are_those_that_may_get_a_key() {
     let bench = Bench::new();
     let rights = Rights::none()
-        .team(team_id("blue"), TeamRole::Admin, Plan::Business)
-        .team(team_id("green"), TeamRole::Owner, Plan::Enterprise)
-        .team(team_id("poor"), TeamRole::Admin, Plan::Team)
-        .team(team_id("red"), TeamRole::Member, Plan::Business)
-        .team_plan(team_id("white"), Plan::Business);
+        .team(team_id("blue"), TeamRole::Admin)
+        .team_keys_included_for(team_id("blue"))
+        .team(team_id("green"), TeamRole::Owner)
+        .team_keys_included_for(team_id("green"))
+        .team(team_id("poor"), TeamRole::Admin)
+        .team(team_id("red"), TeamRole::Member)
+        .team_keys_included_for(team_id("red"))
+        .team_keys_included_for(team_id("white"));
     let alice = Actor::user(user_id("alice"), rights.clone());
     assert_eq!(bench.manager.teams_to_issue_for(&alice).await.unwrap(), [team_id("blue"), team_id("green")]);
     let org = Actor::user(user_id("olga"), rights.org_admin());
@@ -97,12 +102,20 @@ async fn a_downgrade_leaves_keys_alone_unless_the_service_says_otherwise() {
     {
         let bench = Bench::with_rules(Rules { on_downgrade, ..Rules::default() });
         let id = bench.plant(TARGET, &team("blue"), "*").await;
-        let told = bench.manager.plan_changed(&team_id("blue"), Plan::Team, &system()).await.unwrap();
-        assert_eq!(told, effect);
+        let change = PlanChange::team_keys_not_included().for_team(team_id("blue"));
+        let expected = u64::from(effect == Effect::Changed);
+        let look = bench.manager.plan_changed(change.clone().dry_run(), &system()).await.unwrap();
+        assert_eq!((look.teams, look.live_keys, look.dry_run), (expected, expected, true));
+        assert!(bench.manager.find(&id, &system()).await.unwrap().is_usable(bench.now()));
+        let told = bench.manager.plan_changed(change.clone(), &system()).await.unwrap();
+        assert_eq!((told.teams, told.live_keys, told.dry_run), (expected, expected, false));
+        assert_eq!(bench.manager.plan_changed(change, &system()).await.unwrap().teams, 0);
         let info = bench.manager.find(&id, &system()).await.unwrap();
         assert_eq!(info.is_usable(bench.now()), !suspended);
-        let back = bench.manager.plan_changed(&team_id("blue"), Plan::Business, &system()).await.unwrap();
-        assert_eq!(back, effect);
+        let change = PlanChange::team_keys_included().for_team(team_id("blue"));
+        let back = bench.manager.plan_changed(change, &system()).await.unwrap();
+        assert_eq!((back.teams, back.live_keys), (expected, expected));
+        assert_eq!(bench.events().await.len(), 2 * usize::try_from(expected).unwrap());
         assert!(bench.manager.find(&id, &system()).await.unwrap().is_usable(bench.now()));
     }
 }
@@ -111,16 +124,90 @@ async fn a_downgrade_leaves_keys_alone_unless_the_service_says_otherwise() {
 async fn an_upgrade_ends_no_other_suspension() {
     let bench = Bench::new();
     bench.manager.suspend(&team("blue"), Suspension::Admin, &system()).await.unwrap();
-    let told = bench.manager.plan_changed(&team_id("blue"), Plan::Business, &system()).await.unwrap();
-    assert_eq!(told, Effect::Unchanged);
+    let change = PlanChange::team_keys_included().for_team(team_id("blue"));
+    assert_eq!(bench.manager.plan_changed(change, &system()).await.unwrap().teams, 0);
     assert_eq!(bench.events().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_plan_is_told_by_who_may_suspend_the_team() {
     let bench = Bench::new();
-    for plan in [Plan::Free, Plan::Business] {
-        let error = bench.manager.plan_changed(&team_id("blue"), plan, &admin_of("blue", plan)).await.unwrap_err();
+    for (included, change) in [(false, PlanChange::team_keys_not_included()), (true, PlanChange::team_keys_included())]
+    {
+        for change in [change.clone(), change.for_team(team_id("blue"))] {
+            for change in [change.clone(), change.dry_run()] {
+                let error = bench.manager.plan_changed(change, &admin_of("blue", included)).await.unwrap_err();
+                assert_eq!(error.kind(), ManageErrorKind::Denied(DenialReason::InsufficientRole.into()));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plan_of_all_teams_reaches_each_team_with_keys_once() {
+    let bench = Bench::with_rules(Rules { on_downgrade: OnDowngrade::Suspend, ..Rules::default() });
+    for (id, of, scopes) in [
+        ("AAAAAAAAAAAAAAAAAAA1", team("blue"), "*"),
+        ("AAAAAAAAAAAAAAAAAAA2", team("blue"), "*"),
+        ("AAAAAAAAAAAAAAAAAAA3", team("red"), "*"),
+        ("AAAAAAAAAAAAAAAAAAA4", team("green"), "*"),
+        ("AAAAAAAAAAAAAAAAAAA5", team("grey"), "*"),
+        ("AAAAAAAAAAAAAAAAAAA6", user("alice"), "*"),
+    ] {
+        bench.plant(id, &of, scopes).await;
+    }
+    bench.manager.suspend(&team("red"), Suspension::Admin, &system()).await.unwrap();
+    bench.manager.close(&team("grey"), &system()).await.unwrap();
+    let before = bench.events().await.len();
+    let (down, up) = (PlanChange::team_keys_not_included(), PlanChange::team_keys_included());
+    let look = bench.manager.plan_changed(down.clone().dry_run(), &system()).await.unwrap();
+    assert_eq!((look.teams, look.live_keys), (3, 3));
+    assert_eq!(bench.events().await.len(), before);
+    // One change is lost half-way: asked again, it goes on.
+    bench.store.fail([Fault::Works, Fault::Unavailable]);
+    assert_eq!(
+        bench.manager.plan_changed(down.clone(), &system()).await.unwrap_err().kind(),
+        ManageErrorKind::StoreUnavailable
+    );
+    let rest = bench.manager.plan_changed(down.clone(), &system()).await.unwrap();
+    assert_eq!(rest.teams, 2);
+    assert_eq!(bench.manager.plan_changed(down, &system()).await.unwrap().teams, 0);
+    assert_eq!(bench.events().await.len(), before + 3);
+    let back = bench.manager.plan_changed(up.clone(), &system()).await.unwrap();
+    assert_eq!((back.teams, back.live_keys), (3, 3));
+    assert_eq!(bench.manager.plan_changed(up, &system()).await.unwrap().teams, 0);
+    assert_eq!(bench.events().await.len(), before + 6);
+}
+
+/// What holds for the whole organization is neither the team's nor ended with it.
+#[tokio::test]
+async fn a_plan_of_a_team_is_told_apart_from_what_holds_for_its_organization() {
+    let bench = Bench::with_rules(Rules { on_downgrade: OnDowngrade::Suspend, ..Rules::default() });
+    bench.plant(TARGET, &team("blue"), "*").await;
+    let stop = crate::store::OwnerChange::Suspend(Suspension::Plan);
+    let write = crate::store::Write::Organization(OrganizationId::single(), stop);
+    bench.store.inner.apply(&plain_change("organization", write)).await.unwrap();
+    for of in [None, Some(team_id("blue"))] {
+        for (change, teams) in [(PlanChange::team_keys_included(), 0), (PlanChange::team_keys_not_included(), 1)] {
+            let change = of.iter().cloned().fold(change, PlanChange::for_team);
+            let look = bench.manager.plan_changed(change.clone().dry_run(), &system()).await.unwrap();
+            assert_eq!((look.teams, look.live_keys), (teams, 0));
+            let told = bench.manager.plan_changed(change, &system()).await.unwrap();
+            assert_eq!((told.teams, told.live_keys), (teams, 0));
+        }
+        let back = bench.manager.plan_changed(PlanChange::team_keys_included(), &system()).await.unwrap();
+        assert_eq!((back.teams, back.live_keys), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn who_is_no_admin_of_the_organization_is_not_told_whether_there_are_teams() {
+    for is_planted in [false, true] {
+        let bench = Bench::new();
+        if is_planted {
+            bench.plant(TARGET, &team("blue"), "*").await;
+        }
+        let error = bench.manager.plan_changed(PlanChange::team_keys_included(), &person("mallory")).await.unwrap_err();
         assert_eq!(error.kind(), ManageErrorKind::Denied(DenialReason::InsufficientRole.into()));
     }
 }
@@ -232,7 +319,7 @@ fn revoke(issued: &crate::IssuedKey) -> crate::store::Write {
 async fn an_actor_that_is_suspended_first_changes_nothing() {
     let bench = Bench::new();
     let id = bench.plant(TARGET, &team("blue"), "*").await;
-    let dana = admin_of("blue", Plan::Business);
+    let dana = admin_of("blue", true);
     let suspension = plain_change(
         "suspend",
         crate::store::Write::Owner(
@@ -258,4 +345,26 @@ async fn a_key_that_is_revoked_first_changes_nothing() {
     let kind = bench.manager.revoke(&id, &actor).await.unwrap_err().kind();
     assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorKeyDead.into()));
     assert!(bench.row(&id).await.revoked_at.is_none());
+}
+
+/// By the attempt, by the hint, and by the preview.
+#[tokio::test]
+async fn what_is_said_of_a_plan_is_the_services_own() {
+    let own = "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.";
+    let default = "Team API keys are not included in this plan.";
+    for (upgrade_sentence, said) in [(None, default), (Some(own), own)] {
+        let bench = Bench::with_rules(Rules { upgrade_sentence, ..Rules::default() });
+        let (dana, request) = (admin_of("blue", false), IssueKey::team(team_id("blue")));
+        let ManageErrorKind::Denied(denial) = bench.manager.issue(request.clone(), &dana).await.unwrap_err().kind()
+        else {
+            panic!("not denied")
+        };
+        let hint = bench.manager.denial(DenialReason::PlanRequired);
+        let preview = bench.manager.preview(&request, &dana).await.unwrap();
+        for denial in [denial, hint, preview.denial.unwrap()] {
+            assert_eq!((denial.reason(), denial.to_string().as_str()), (DenialReason::PlanRequired, said));
+        }
+        assert!(preview.to_string().contains(said));
+        assert_eq!(serde_json::to_value(&preview).unwrap()["decision"]["sentence"], said);
+    }
 }

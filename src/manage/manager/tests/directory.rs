@@ -13,8 +13,8 @@ use std::{
 use crate::{
     Actor, IssueKey, KeyManager, OrganizationId, TeamRef,
     manage::{
-        AnyDirectory, Decision, DefaultPolicy, Directory, KeyAction, ManageErrorKind, Plan, Policy, Rights, RotateKey,
-        Rules, Target, TeamRole, fixture::*,
+        AnyDirectory, Decision, DefaultPolicy, Directory, KeyAction, ManageErrorKind, Policy, Rights, RotateKey, Rules,
+        Target, TeamRole, fixture::*,
     },
 };
 
@@ -69,15 +69,15 @@ fn with(directory: impl Directory) -> (Bench, KeyManager) {
 
 /// Says a plan of every team that a form names, as services without plans do.
 fn org_admin(manager: &KeyManager) -> Actor {
-    let rights = Rights::none().org_admin().team_plan(team_id("blue"), Plan::Enterprise);
-    manager.actor(user_id("olga"), rights.team_plan(team_id("red"), Plan::Enterprise))
+    let rights = Rights::none().org_admin().team_keys_included_for(team_id("blue"));
+    manager.actor(user_id("olga"), rights.team_keys_included_for(team_id("red")))
 }
 
 #[tokio::test]
 async fn a_key_is_made_for_teams_of_the_organization_only() {
     let (_bench, manager) = with(BlueOfAcme::default());
     let by_role = |team: &str| {
-        let rights = Rights::none().team(team_id(team), TeamRole::Owner, Plan::Business);
+        let rights = Rights::none().team(team_id(team), TeamRole::Owner).team_keys_included_for(team_id(team));
         manager.actor(user_id("tom"), rights)
     };
     for (actor, name, expected) in [
@@ -100,8 +100,9 @@ async fn a_key_is_made_for_teams_of_the_organization_only() {
 #[tokio::test]
 async fn a_personal_key_becomes_one_of_a_team_of_the_organization_only() {
     let (_bench, manager) = with(BlueOfAcme::default());
-    let rights = Rights::none().team(team_id("red"), TeamRole::Admin, Plan::Business);
-    let alice = manager.actor(user_id("alice"), rights.team(team_id("blue"), TeamRole::Admin, Plan::Business));
+    let rights = Rights::none().team(team_id("red"), TeamRole::Admin).team_keys_included_for(team_id("red"));
+    let alice = manager
+        .actor(user_id("alice"), rights.team(team_id("blue"), TeamRole::Admin).team_keys_included_for(team_id("blue")));
     let old = manager.issue(IssueKey::user(user_id("alice")), &alice).await.unwrap().info().id;
     let into = async |team: &str| {
         let request = RotateKey::of(old).into_team(team_id(team));
@@ -169,7 +170,7 @@ impl Policy for Anything {
 async fn without_a_directory_rights_vouch_for_the_teams_they_name() {
     let bench = Bench::with_policy(Anything);
     let manager = bench.manager.for_organization(acme());
-    let rights = Rights::none().org_admin().team_plan(team_id("blue"), Plan::Enterprise);
+    let rights = Rights::none().org_admin().team_keys_included_for(team_id("blue"));
     let olga = manager.actor(user_id("olga"), rights.clone());
     let _ = manager.issue(IssueKey::team(team_id("blue")), &olga).await.unwrap();
     let error = manager.issue(IssueKey::team(team_id("red")), &olga).await.unwrap_err();

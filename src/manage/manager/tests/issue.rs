@@ -3,7 +3,7 @@ use crate::{
     hash::KeyHash,
     key::KeyFormat,
     manage::{
-        DenialReason, InvalidInput, ManageErrorKind, Plan, Rights, TeamRole,
+        DenialReason, InvalidInput, ManageErrorKind, Rights, TeamRole,
         fixture::{ACTING, Bench, START, person, principal, scopes, system, team, team_id, time, user, user_id},
     },
     record::{ActorId, KeyRecord},
@@ -29,7 +29,7 @@ async fn issued_key_stands_in_the_store_as_asked() {
         .labelled("ticket", "OPS-1")
         .scopes(scopes("read write"))
         .expires_at(time("2027-01-01T00:00:00Z"));
-    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business);
+    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included();
     let issued = bench.manager.issue(request, &Actor::user(user_id("alice"), rights)).await.unwrap();
 
     let record = KeyRecord::try_from(&bench.row(&issued.info().id).await).unwrap();
@@ -160,7 +160,7 @@ async fn closed_owner_without_keys_is_told_from_a_suspended_one() {
 async fn team_key_is_issued_though_its_creator_leaves_and_not_by_them_afterwards() {
     let bench = Bench::new();
     bench.change_owner(&user("alice"), OwnerChange::Close).await;
-    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business);
+    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included();
     let alice = Actor::user(user_id("alice"), rights);
     let kind = refusal(&bench, IssueKey::team(team_id("blue")), &alice).await;
     assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorInactive.into()));

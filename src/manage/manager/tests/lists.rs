@@ -1,7 +1,7 @@
 use crate::{
     Actor, Owner,
     manage::{
-        DenialReason, InvalidInput, KeyPage, ListKeys, ManageErrorKind, Plan, Rights, TeamRole,
+        DenialReason, InvalidInput, KeyPage, ListKeys, ManageErrorKind, Rights, TeamRole,
         fixture::{ACTING, Bench, person, principal, system, team, team_id, time, user, user_id},
     },
     record::KeyRow,
@@ -32,11 +32,11 @@ async fn list(bench: &Bench, query: ListKeys, actor: &Actor) -> Result<String, M
 }
 
 fn member_of_blue() -> Actor {
-    Actor::user(user_id("alice"), Rights::none().team(team_id("blue"), TeamRole::Member, Plan::Free))
+    Actor::user(user_id("alice"), Rights::none().team(team_id("blue"), TeamRole::Member))
 }
 
 fn admin_of_red() -> Actor {
-    Actor::user(user_id("bob"), Rights::none().team(team_id("red"), TeamRole::Admin, Plan::Free))
+    Actor::user(user_id("bob"), Rights::none().team(team_id("red"), TeamRole::Admin))
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use crate::{
     Actor, Clock, IssueKey, Principal,
     key::KeyId,
     manage::{
-        DenialReason, ManageError, ManageErrorKind, Plan, Quota, Rights, RotateKey, Rules, TeamRole,
+        DenialReason, ManageError, ManageErrorKind, Quota, Rights, RotateKey, Rules, TeamRole,
         fixture::{ACTING, Bench, Fault, START, person, principal, scopes, system, team, team_id, time, user, user_id},
         quota::Quotas,
     },
@@ -28,7 +28,7 @@ fn per_hour(limit: u32) -> Bench {
 }
 
 fn admin(id: &str, of: &str) -> Actor {
-    Actor::user(user_id(id), Rights::none().team(team_id(of), TeamRole::Admin, Plan::Business))
+    Actor::user(user_id(id), Rights::none().team(team_id(of), TeamRole::Admin).team_keys_included())
 }
 
 fn own() -> IssueKey {
@@ -169,7 +169,7 @@ async fn what_a_key_makes_counts_for_its_owner() {
 async fn keys_of_a_team_have_one_hour_and_its_people_another() {
     let bench = per_hour(2);
     let (request, business) =
-        (|| IssueKey::team(team_id("blue")), Rights::none().team_plan(team_id("blue"), Plan::Business));
+        (|| IssueKey::team(team_id("blue")), Rights::none().team_keys_included_for(team_id("blue")));
     let mut last = None;
     for id in [ACTING, "BBBBBBBBBBBBBBBBBBBB"] {
         let id = bench.plant(id, &team("blue"), "* keys:manage").await;

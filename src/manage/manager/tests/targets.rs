@@ -6,7 +6,7 @@ use crate::{
     Actor,
     key::KeyId,
     manage::{
-        Decision, DefaultPolicy, DenialReason, KeyAction, Plan, Policy, Rights, Target, TeamRole,
+        Decision, DefaultPolicy, DenialReason, KeyAction, Policy, Rights, Target, TeamRole,
         fixture::{ACTING, person, scopes, system, team, team_id, user, user_id},
     },
     record::ActorId,
@@ -58,10 +58,10 @@ const fn next(action: KeyAction) -> Option<KeyAction> {
 
 #[test]
 fn table_of_rights_answers_every_action_on_every_kind_of_target() {
-    let of_blue = |role| Rights::none().team(team_id("blue"), role, Plan::Business);
+    let of_blue = |role| Rights::none().team(team_id("blue"), role).team_keys_included();
     let actors = [
         system(),
-        Actor::user(user_id("root"), Rights::none().org_admin().team_plan(team_id("blue"), Plan::Business)),
+        Actor::user(user_id("root"), Rights::none().org_admin().team_keys_included_for(team_id("blue"))),
         Actor::user(user_id("ada"), of_blue(TeamRole::Admin)),
         Actor::user(user_id("mo"), of_blue(TeamRole::Member)),
         person("alice"),

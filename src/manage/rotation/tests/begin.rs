@@ -6,7 +6,7 @@ use crate::{
     Actor, IssueKey, OrganizationId, Owner,
     key::KeyId,
     manage::{
-        DenialReason, InvalidInput, ManageError, ManageErrorKind, Plan, Rights, RotateKey, TeamRole,
+        DenialReason, InvalidInput, ManageError, ManageErrorKind, Rights, RotateKey, TeamRole,
         fixture::{
             ACTING, Bench, Fault, START, person, plain_change, principal, scopes, system, team, team_id, time, user,
             user_id,
@@ -61,14 +61,16 @@ fn denied<T>(reason: DenialReason) -> Result<T, ManageErrorKind> {
     Err(ManageErrorKind::Denied(reason.into()))
 }
 
-fn admin(of: &str, plan: Plan) -> Actor {
-    Actor::user(user_id("alice"), Rights::none().team(team_id(of), TeamRole::Admin, plan))
+fn admin(of: &str, included: bool) -> Actor {
+    let rights = Rights::none().team(team_id(of), TeamRole::Admin);
+    let rights = if included { rights.team_keys_included_for(team_id(of)) } else { rights };
+    Actor::user(user_id("alice"), rights)
 }
 
 /// Alice's or a team's key, planted as the one that acts.
 async fn acting(bench: &Bench, owner: &Owner, scopes: &str) -> (KeyId, Actor) {
     let id = bench.plant(ACTING, owner, scopes).await;
-    let rights = Rights::none().team_plan(team_id("blue"), Plan::Business);
+    let rights = Rights::none().team_keys_included_for(team_id("blue"));
     (id, Actor::key(&principal(owner, scopes), rights))
 }
 
@@ -333,14 +335,15 @@ async fn begin_of_unknown_outcome_is_found_by_the_old_key_and_given_up() {
 async fn personal_key_becomes_a_teams() {
     let (bench, id) = bench_with("* keys:manage").await;
     let request = || RotateKey::of(id).into_team(team_id("blue"));
-    let alice = admin("blue", Plan::Business);
+    let alice = admin("blue", true);
     let begin = |request, actor: Actor| {
         let manager = &bench.manager;
         async move { manager.begin_rotation(request, &actor).await }
     };
-    assert_eq!(kind(begin(request(), admin("blue", Plan::Team)).await), denied(DenialReason::PlanRequired));
-    assert_eq!(kind(begin(request(), admin("red", Plan::Business)).await), Err(ManageErrorKind::NotFound));
-    let member = Actor::user(user_id("alice"), Rights::none().team(team_id("blue"), TeamRole::Member, Plan::Business));
+    assert_eq!(kind(begin(request(), admin("blue", false)).await), denied(DenialReason::PlanRequired));
+    assert_eq!(kind(begin(request(), admin("red", true)).await), Err(ManageErrorKind::NotFound));
+    let member =
+        Actor::user(user_id("alice"), Rights::none().team(team_id("blue"), TeamRole::Member).team_keys_included());
     assert_eq!(kind(begin(request(), member).await), denied(DenialReason::InsufficientRole));
 
     let issued = begin(request(), alice.clone()).await.unwrap();
@@ -358,7 +361,7 @@ async fn who_left_the_team_of_the_new_key_is_told_how_to_go_on_and_can() {
     let (bench, id) = bench_with("*").await;
     let (manager, gone) = (&bench.manager, person("alice"));
     let into_blue = RotateKey::of(id).into_team(team_id("blue"));
-    let new = manager.begin_rotation(into_blue, &admin("blue", Plan::Business)).await.unwrap().info().id;
+    let new = manager.begin_rotation(into_blue, &admin("blue", true)).await.unwrap().info().id;
 
     let told = manager.begin_rotation(RotateKey::of(id), &gone).await.unwrap_err().to_string();
     assert_eq!(
@@ -380,8 +383,8 @@ async fn who_owned_the_old_key_is_not_needed_to_rotate_the_new_one() {
     let (bench, id) = bench_with("*").await;
     let manager = &bench.manager;
     let into_blue = RotateKey::of(id).into_team(team_id("blue"));
-    let new = manager.begin_rotation(into_blue, &admin("blue", Plan::Business)).await.unwrap().info().id;
-    let bob = Actor::user(user_id("bob"), Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business));
+    let new = manager.begin_rotation(into_blue, &admin("blue", true)).await.unwrap().info().id;
+    let bob = Actor::user(user_id("bob"), Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included());
     let refused = kind(manager.begin_rotation(RotateKey::of(new), &bob).await);
     assert_eq!(refused, Err(ManageErrorKind::RotationUnderWay));
     let root = Actor::user(user_id("root"), Rights::none().org_admin());
@@ -393,7 +396,7 @@ async fn who_owned_the_old_key_is_not_needed_to_rotate_the_new_one() {
 async fn somebody_elses_personal_key_is_not_taken_into_a_team() {
     let (bench, id) = bench_with("*").await;
     let request = || RotateKey::of(id).into_team(team_id("blue"));
-    let rights = || Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business);
+    let rights = || Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included();
     let bob = Actor::user(user_id("bob"), rights());
     assert_eq!(kind(bench.manager.begin_rotation(request(), &bob).await), Err(ManageErrorKind::NotFound));
     let root = Actor::user(user_id("root"), rights().org_admin());
@@ -405,7 +408,7 @@ async fn team_key_is_rotated_whatever_the_plan() {
     let bench = Bench::new();
     let id = bench.plant(OLD, &team("blue"), "*").await;
     let request = RotateKey::of(id).into_team(team_id("blue"));
-    assert!(bench.manager.begin_rotation(request, &admin("blue", Plan::Free)).await.is_ok());
+    assert!(bench.manager.begin_rotation(request, &admin("blue", false)).await.is_ok());
 }
 
 #[tokio::test]
@@ -455,7 +458,7 @@ async fn key_that_acts_gets_no_text_of_a_wider_key() {
 async fn key_that_moves_into_a_team_hands_its_managing_to_nobody() {
     let bench = Bench::new();
     let (id, _) = acting(&bench, &user("alice"), "* keys:manage").await;
-    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business);
+    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included();
     let actor = Actor::key(&principal(&user("alice"), "* keys:manage"), rights);
     let request = || RotateKey::of(id).into_team(team_id("blue"));
     let asked = request().scopes(scopes("* keys:manage"));

@@ -7,8 +7,8 @@ use crate::{
     Actor, OrganizationId, Timestamp, UserId,
     key::KeyId,
     manage::{
-        DenialReason, Effect, EndedRotation, InvalidInput, ManageError, ManageErrorKind, Plan, RevokeMany, Rights,
-        RotateKey, TeamRole,
+        DenialReason, Effect, EndedRotation, InvalidInput, ManageError, ManageErrorKind, RevokeMany, Rights, RotateKey,
+        TeamRole,
         fixture::{ACTING, Bench, Fault, person, plain_change, principal, system, team, team_id, time, user, user_id},
     },
     owner::OwnerRef,
@@ -370,7 +370,7 @@ async fn end_of_unknown_outcome_is_asked_for_again() {
 async fn team_that_is_suspended_does_not_lose_the_persons_key() {
     let bench = Bench::new();
     let old = bench.plant(OLD, &user("alice"), "*").await;
-    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business);
+    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included();
     let alice = Actor::user(user_id("alice"), rights);
     let new = bench.manager.begin_rotation(RotateKey::of(old).into_team(team_id("blue")), &alice).await.unwrap();
     let new = new.info().id;
@@ -390,7 +390,7 @@ async fn whoever_may_not_rotate_the_old_key_ends_nothing() {
     let new = bench.manager.begin_rotation(request, &system()).await.unwrap().info().id;
     let before = bench.all().await;
 
-    let of_blue = |role| Rights::none().team(team_id("blue"), role, Plan::Business);
+    let of_blue = |role| Rights::none().team(team_id("blue"), role).team_keys_included();
     let denied = |reason: DenialReason| ManageErrorKind::Denied(reason.into());
     for (actor, finish, abort) in [
         // Sees the team's key, and nothing of Alice's.

@@ -7,7 +7,7 @@ use crate::{
     Actor, Timestamp,
     key::KeyId,
     manage::{
-        Effect, ManageError, ManageErrorKind, Plan, Rights, RotateKey, TeamRole,
+        Effect, ManageError, ManageErrorKind, Rights, RotateKey, TeamRole,
         fixture::{Bench, person, system, team, team_id, time, user, user_id},
     },
     record::Suspension,
@@ -138,7 +138,7 @@ async fn key_that_came_from_somebody_who_left_is_rotated_by_its_team() {
         let bench = Bench::new();
         let old = bench.plant(OLD, &user("alice"), "read").await;
         let in_blue =
-            |who| Actor::user(user_id(who), Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business));
+            |who| Actor::user(user_id(who), Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included());
         let request = RotateKey::of(old).into_team(team_id("blue"));
         let new = bench.manager.begin_rotation(request, &in_blue("alice")).await.unwrap().info().id;
         let rotate = || async { kind(bench.manager.begin_rotation(RotateKey::of(new), &in_blue("bob")).await) };

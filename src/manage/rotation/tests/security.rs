@@ -6,7 +6,7 @@ use crate::{
     Actor,
     key::KeyId,
     manage::{
-        Effect, InvalidInput, ManageError, ManageErrorKind, Plan, Rights, RotateKey, TeamRole,
+        Effect, InvalidInput, ManageError, ManageErrorKind, Rights, RotateKey, TeamRole,
         fixture::{ACTING, Bench, principal, team, team_id, time, user_id},
     },
 };
@@ -18,7 +18,7 @@ async fn bench() -> (Bench, KeyId, Actor, Actor) {
     let bench = Bench::new();
     let id = bench.plant(ACTING, &team("blue"), "* keys:manage").await;
     let key = Actor::key(&principal(&team("blue"), "* keys:manage"), Rights::none());
-    let admin = Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business));
+    let admin = Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included());
     (bench, id, key, admin)
 }
 

@@ -7,7 +7,7 @@ use crate::{
     Actor, Clock,
     key::KeyId,
     manage::{
-        DenialReason, ManageErrorKind, Plan, Rights, RotateKey, RotationVerdict, TeamRole,
+        DenialReason, ManageErrorKind, Rights, RotateKey, RotationVerdict, TeamRole,
         fixture::{Bench, person, system, team, team_id, time, user, user_id},
     },
     outcome::RefusalCode,
@@ -118,7 +118,7 @@ async fn usage_of_both_keys_has_to_be_the_actors_to_see() {
     let old = bench.plant(OLD, &user("alice"), "*").await;
     let request = RotateKey::of(old).into_team(team_id("blue"));
     let new = bench.manager.begin_rotation(request, &system()).await.unwrap().info().id;
-    let with = |id, role| Actor::user(user_id(id), Rights::none().team(team_id("blue"), role, Plan::Business));
+    let with = |id, role| Actor::user(user_id(id), Rights::none().team(team_id("blue"), role).team_keys_included());
     let role = ManageErrorKind::Denied(DenialReason::InsufficientRole.into());
     for (actor, expected) in [
         (with("alice", TeamRole::Admin), None),

@@ -2,7 +2,7 @@ use crate::{
     Actor,
     audit::EventRow,
     manage::{
-        AuditQuery, Plan, Rights, TeamRole,
+        AuditQuery, Rights, TeamRole,
         fixture::{Bench, system, team, team_id, user_id},
     },
     store::Ledger,
@@ -52,8 +52,7 @@ async fn lines_of_attempts_are_read_apart() {
 #[tokio::test]
 async fn lines_of_attempts_are_shown_to_whom_the_trail_is() {
     let bench = busy_key().await;
-    let admin_of =
-        |team| Actor::user(user_id("alice"), Rights::none().team(team_id(team), TeamRole::Admin, Plan::Free));
+    let admin_of = |team| Actor::user(user_id("alice"), Rights::none().team(team_id(team), TeamRole::Admin));
     let query = || AuditQuery::all().attempts().with_limit(2);
     assert_eq!(read(&bench, query(), &admin_of("blue")).await.len(), 2);
     assert_eq!(read(&bench, query(), &admin_of("red")).await.len(), 0);

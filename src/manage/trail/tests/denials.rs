@@ -8,7 +8,7 @@ use crate::{
     audit::{Event, EventRow, Notifier},
     key::KeyId,
     manage::{
-        KeyAction, ListKeys, Plan, Rights, RotateKey, Rules, Target, TeamRole,
+        KeyAction, ListKeys, Rights, RotateKey, Rules, Target, TeamRole,
         fixture::{ACTING, Bench, Fault, person, principal, system, team, team_id, user, user_id},
     },
     record::Suspension,
@@ -26,7 +26,7 @@ async fn bench() -> (Bench, KeyId) {
 }
 
 fn member() -> Actor {
-    Actor::user(user_id("mo"), Rights::none().team(team_id("blue"), TeamRole::Member, Plan::Free))
+    Actor::user(user_id("mo"), Rights::none().team(team_id("blue"), TeamRole::Member))
 }
 
 /// The events after everything was written.
@@ -83,7 +83,7 @@ async fn denied_attempts_say_who_tried_what_on_what_and_why_not() {
 #[tokio::test]
 async fn an_actor_who_was_suspended_before_the_commit_was_denied_too() {
     let (bench, id) = bench().await;
-    let admin = Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business));
+    let admin = Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included());
     bench.change_owner(&user("ada"), OwnerChange::Suspend(Suspension::Admin)).await;
     bench.manager.revoke(&id, &admin).await.unwrap_err();
     bench.manager.issue(IssueKey::team(team_id("blue")), &admin).await.unwrap_err();

@@ -5,7 +5,7 @@ use crate::{
     audit::{Action, EventRow},
     key::KeyId,
     manage::{
-        AuditQuery, Plan, Rights, TeamRole,
+        AuditQuery, Rights, TeamRole,
         fixture::{ACTING, Bench, principal, system, team, team_id, time, user_id},
     },
     store::Ledger,
@@ -28,7 +28,7 @@ async fn probed() -> (Bench, KeyId, Actor) {
 }
 
 fn admin_of_blue() -> Actor {
-    Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin, Plan::Business))
+    Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included())
 }
 
 async fn append(bench: &Bench, event: EventRow, times: usize) {

@@ -3,7 +3,7 @@ use crate::{
     audit::{Action, EventRow},
     key::KeyId,
     manage::{
-        AuditQuery, DenialReason, EventPage, InvalidInput, ManageErrorKind, Plan, Rights, TeamRole,
+        AuditQuery, DenialReason, EventPage, InvalidInput, ManageErrorKind, Rights, TeamRole,
         fixture::{ACTING, Bench, person, principal, system, team, team_id, time, user, user_id},
     },
     record::{ActorId, KeyRow},
@@ -48,7 +48,7 @@ async fn read(bench: &Bench, query: AuditQuery, actor: &Actor) -> Result<String,
 }
 
 fn in_blue(role: TeamRole) -> Actor {
-    Actor::user(user_id("alice"), Rights::none().team(team_id("blue"), role, Plan::Free))
+    Actor::user(user_id("alice"), Rights::none().team(team_id("blue"), role))
 }
 
 #[tokio::test]

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
-use super::KeyManager;
+use super::Access;
 use crate::{
     audit::{Action, Event, EventRow, Subject},
     manage::{
-        actor::Actor,
         error::{ManageError, ManageErrorKind},
         policy::{DenialReason, KeyAction},
         quota::Quota,
@@ -23,6 +22,8 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(
 
 /// What an actor wants done, all or none: 1 to 50 writes.
 pub(in crate::manage) struct Wanted {
+    /// What it does by that: what the trail says of it if the actor may not act any more.
+    pub(in crate::manage) action: KeyAction,
     pub(in crate::manage) at: Timestamp,
     pub(in crate::manage) writes: Vec<WantedWrite>,
     /// What must hold at the moment of commit, and what it means if it does not, beside that the actor may act.
@@ -54,50 +55,49 @@ pub(in crate::manage) enum Unmet {
 
 impl Wanted {
     /// A single write under no guard of its own.
-    pub(in crate::manage) fn one(at: Timestamp, write: WantedWrite) -> Self {
-        Self::all(at, vec![write])
+    pub(in crate::manage) fn one(action: KeyAction, at: Timestamp, write: WantedWrite) -> Self {
+        Self::all(action, at, vec![write])
     }
 
     /// These writes under no guard of their own.
-    pub(in crate::manage) fn all(at: Timestamp, writes: Vec<WantedWrite>) -> Self {
-        Self { at, writes, guards: Vec::new(), quotas: Vec::new(), idempotency: None }
+    pub(in crate::manage) fn all(action: KeyAction, at: Timestamp, writes: Vec<WantedWrite>) -> Self {
+        Self { action, at, writes, guards: Vec::new(), quotas: Vec::new(), idempotency: None }
     }
 }
 
-impl KeyManager {
+impl Access<'_> {
     /// Writes what the actor wants, with its events, if the actor may still act at that moment. One outcome for each
     /// write.
-    pub(in crate::manage) async fn apply(&self, actor: &Actor, wanted: Wanted) -> Result<Vec<Effect>, ManageError> {
-        let Wanted { at, writes, mut guards, quotas, idempotency } = wanted;
-        guards.extend(self.guards_of(actor));
+    pub(in crate::manage) async fn apply(&self, wanted: Wanted) -> Result<Vec<Effect>, ManageError> {
+        let Wanted { action, at, writes, mut guards, quotas, idempotency } = wanted;
+        guards.extend(self.actor_is_active());
         // Last: an actor who may not act any more is told of that.
         guards.extend(
             quotas.into_iter().map(|(guard, quota)| (guard, Unmet::Kind(ManageErrorKind::QuotaReached(quota)))),
         );
         let (guards, unmet): (Vec<_>, Vec<_>) = guards.into_iter().unzip();
-        let (writes, events): (Vec<_>, Vec<_>) =
-            writes.into_iter().map(|wanted| self.audited(actor, at, wanted)).unzip();
+        let (writes, events): (Vec<_>, Vec<_>) = writes.into_iter().map(|wanted| self.audited(at, wanted)).unzip();
         let change = Change { id: new_change_id()?, at, writes, guards, idempotency };
         // Ends the lease however this call ends, and if it is dropped half-way: the change may have been made by then.
-        let ended = EndOnDrop(&self.0.lease);
+        let ended = EndOnDrop(&self.parts.guarded.lease);
         let effects = match self.apply_until_known(&change).await {
             Ok(Applied { effects }) if effects.len() == events.len() => effects,
             Ok(_) => return Err(StoreError::corrupt("a change has not one outcome for each of its writes").into()),
             Err(error) => {
                 let error = self.explained(error, &unmet).await?;
-                self.note_refused(actor, &change, &events, &error);
+                self.note_refused(action, &change, &events, &error);
                 return Err(error);
             }
         };
         // Whoever is told finds this node knowing of the change.
         drop(ended);
         let written = events.into_iter().zip(&effects).filter(|(_, outcome)| **outcome == Effect::Changed);
-        self.0.rules.notifier.tell(&written.map(|(event, _)| event).collect::<Vec<_>>());
+        self.parts.rules.notifier.tell(&written.map(|(event, _)| event).collect::<Vec<_>>());
         Ok(effects)
     }
 
     /// An actor who was suspended, or whose key died, before the commit was denied, too.
-    fn note_refused(&self, actor: &Actor, change: &Change, events: &[Event], error: &ManageError) {
+    fn note_refused(&self, action: KeyAction, change: &Change, events: &[Event], error: &ManageError) {
         let ManageErrorKind::Denied(denial) = error.kind() else { return };
         let subject =
             events.first().zip(change.writes.first()).map(|(event, first)| match (&event.subject, &first.write) {
@@ -105,29 +105,29 @@ impl KeyManager {
                 (Subject::Key(_, owner), Write::Insert(_)) => Subject::Owner(owner.clone()),
                 (subject, _) => subject.clone(),
             });
-        let tried = events.first().and_then(|event| tried(&event.action));
-        self.note_denied(actor, tried.map(KeyAction::as_str), denial.reason().code(), subject);
+        self.note(Some(action), denial.reason().code(), subject, None);
     }
 
     /// The same for a change of one write.
-    pub(in crate::manage) async fn apply_one(&self, actor: &Actor, wanted: Wanted) -> Result<Effect, ManageError> {
-        let effects = self.apply(actor, wanted).await?;
+    pub(in crate::manage) async fn apply_one(&self, wanted: Wanted) -> Result<Effect, ManageError> {
+        let effects = self.apply(wanted).await?;
         effects.first().copied().ok_or_else(|| StoreError::corrupt("a change of one write has no outcome").into())
     }
 
     /// A write as the store gets it, and the event as others are told of it.
-    fn audited(&self, actor: &Actor, at: Timestamp, wanted: WantedWrite) -> (AuditedWrite, Event) {
+    fn audited(&self, at: Timestamp, wanted: WantedWrite) -> (AuditedWrite, Event) {
         let WantedWrite { write, action, subject, before, after } = wanted;
-        let event = Event::new(self.0.organization.clone(), at, actor.id(), action, subject)
+        let event = Event::new(self.parts.organization.clone(), at, self.actor.id(), action, subject)
             .with_change(before, after)
-            .with_source(actor.source().map(ToString::to_string));
+            .with_source(self.actor.source().map(ToString::to_string));
         (AuditedWrite { write, event: EventRow::from(&event) }, event)
     }
 
     /// The actor must be neither suspended nor closed, and if it is a key, live.
-    fn guards_of(&self, actor: &Actor) -> impl Iterator<Item = (Guard, Unmet)> {
-        let key = actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::Actor(DenialReason::ActorKeyDead)));
-        let owner = actor
+    fn actor_is_active(&self) -> impl Iterator<Item = (Guard, Unmet)> {
+        let key = self.actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::Actor(DenialReason::ActorKeyDead)));
+        let owner = self
+            .actor
             .standing_on()
             .map(|owner| (Guard::OwnerActive(self.owner_ref(&owner)), Unmet::Actor(DenialReason::ActorInactive)));
         key.into_iter().chain(owner)
@@ -152,7 +152,7 @@ impl KeyManager {
         let mut pauses = PAUSES.iter();
         let mut unknown = None;
         loop {
-            let error = match self.0.store.apply(change).await {
+            let error = match self.parts.guarded.store.apply(change).await {
                 Ok(applied) => return Ok(applied),
                 Err(error) => error,
             };
@@ -174,7 +174,7 @@ impl KeyManager {
     /// Why an owner is not given a key: closed, or suspended.
     async fn inactive(&self, owner: &Owner) -> Result<ManageError, ManageError> {
         let owner = self.owner_ref(owner);
-        let status = self.0.store.owner_status(&owner).await?.status().map_err(ManageError::corrupt)?;
+        let status = self.parts.guarded.store.owner_status(&owner).await?.status().map_err(ManageError::corrupt)?;
         let closed = status.closed_at().is_some();
         let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerSuspended };
         Ok(ManageError::new(kind))
@@ -184,26 +184,6 @@ impl KeyManager {
     pub(in crate::manage) fn owner_is_active(&self, owner: &Owner) -> (Guard, Unmet) {
         (Guard::OwnerActive(self.owner_ref(owner)), Unmet::NewOwner(owner.clone()))
     }
-}
-
-/// What an event that was not written would have told of.
-fn tried(event: &Action) -> Option<KeyAction> {
-    [
-        (Action::KEY_EXPIRY_SET, KeyAction::Expire),
-        (Action::KEY_ISSUED, KeyAction::Issue),
-        (Action::KEY_NARROWED, KeyAction::Narrow),
-        (Action::KEY_RELABELLED, KeyAction::Relabel),
-        (Action::KEY_RENAMED, KeyAction::Rename),
-        (Action::KEY_REVOKED, KeyAction::Revoke),
-        (Action::KEY_ROTATION_ABORTED, KeyAction::Rotate),
-        (Action::KEY_ROTATION_BEGUN, KeyAction::Rotate),
-        (Action::KEY_ROTATION_FINISHED, KeyAction::Rotate),
-        (Action::OWNER_CLOSED, KeyAction::Close),
-        (Action::OWNER_SUSPENDED, KeyAction::Suspend),
-        (Action::OWNER_REINSTATED, KeyAction::Reinstate),
-    ]
-    .into_iter()
-    .find_map(|(told, tried)| (told == *event).then_some(tried))
 }
 
 fn new_change_id() -> Result<ChangeId, ManageError> {

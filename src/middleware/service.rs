@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -18,57 +19,46 @@ use super::{
     shape::Shape,
 };
 use crate::{
-    auth::{AnonymousUse, Authenticator, Check},
-    key::{KeyFormat, MalformedReason},
+    auth::{Authenticator, Check},
     outcome::RefusalCode,
     principal::Principal,
     store::KeyReader,
     usage::Origin,
 };
 
-/// What a layer asks of an [`Authenticator`]; a trait, so that tests can script the answers.
-pub(crate) trait Authenticate {
-    fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check;
-    fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>);
-    fn visit(&self, origin: Origin<'_>) -> Option<Box<AnonymousUse>>;
-    fn format(&self) -> &KeyFormat;
-    fn id(&self) -> u32;
+/// What [`ApiKeyLayer`](super::ApiKeyLayer) makes of a service.
+///
+/// ```
+/// use tower::Layer;
+/// use tower_api_keys::{ApiKeyLayer, middleware::ApiKeyService};
+///
+/// fn protected<S, R>(layer: &ApiKeyLayer<R>, service: S) -> ApiKeyService<S, R> {
+///     layer.layer(service)
+/// }
+/// ```
+pub struct ApiKeyService<S, R> {
+    pub(super) inner: S,
+    pub(super) authenticator: Authenticator<R>,
+    pub(super) settings: Arc<Settings>,
 }
 
-impl<R: KeyReader> Authenticate for Authenticator<R> {
-    fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check {
-        Self::check(self, candidate, origin)
-    }
-
-    fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>) {
-        Self::refused(self, code, reason, origin);
-    }
-
-    fn visit(&self, origin: Origin<'_>) -> Option<Box<AnonymousUse>> {
-        Self::visit(self, origin)
-    }
-
-    fn format(&self) -> &KeyFormat {
-        Self::format(self)
-    }
-
-    fn id(&self) -> u32 {
-        Self::id(self)
+impl<S: Clone, R> Clone for ApiKeyService<S, R> {
+    fn clone(&self) -> Self {
+        let Self { inner, authenticator, settings } = self;
+        Self { inner: inner.clone(), authenticator: authenticator.clone(), settings: Arc::clone(settings) }
     }
 }
 
-/// A service behind a check of keys.
-#[derive(Clone)]
-pub(crate) struct Gate<S, A> {
-    pub(crate) inner: S,
-    pub(crate) authenticator: A,
-    pub(crate) settings: Arc<Settings>,
+impl<S: fmt::Debug, R> fmt::Debug for ApiKeyService<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeyService").field("inner", &self.inner).finish_non_exhaustive()
+    }
 }
 
-impl<S, A, B, ResB> Service<Request<B>> for Gate<S, A>
+impl<S, R, B, ResB> Service<Request<B>> for ApiKeyService<S, R>
 where
     S: Service<Request<B>, Response = Response<ResB>> + Clone,
-    A: Authenticate,
+    R: KeyReader,
 {
     type Response = Response<ResponseBody<ResB>>;
     type Error = S::Error;
@@ -124,7 +114,7 @@ where
     }
 }
 
-impl<S, A: Authenticate> Gate<S, A> {
+impl<S, R: KeyReader> ApiKeyService<S, R> {
     fn passes_without_key(&self, extensions: &Extensions) -> bool {
         self.settings.optional || self.is_proved(extensions)
     }

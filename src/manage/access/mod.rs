@@ -1,0 +1,88 @@
+//! The wall around the store: who acts says so first, and is asked of at each step whether they may.
+
+mod apply;
+mod decide;
+mod keys;
+mod pages;
+mod reads;
+
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use super::{actor::Actor, policy::Policy, rules::Rules, trail::DenialLog};
+use crate::{
+    hash::Hasher,
+    key::KeyFormat,
+    owner::{OrganizationId, Owner},
+    record::NewKeys,
+    store::{AnyStore, Calls, Lease, OwnerRef, StoreError},
+    time::Clock,
+};
+
+pub(in crate::manage) use apply::{Unmet, Wanted, WantedWrite};
+pub(in crate::manage) use keys::{Row, Shown, Sight, Unseen};
+pub(in crate::manage) use pages::{LARGEST_PAGE, Walk, before, cursor};
+
+/// What a [`KeyManager`](super::KeyManager) is made of.
+pub(crate) struct ManagerParts {
+    pub(crate) guarded: Guarded,
+    pub(crate) hasher: Hasher,
+    pub(crate) format: KeyFormat,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) organization: OrganizationId,
+    pub(crate) rules: Arc<Rules>,
+    /// Told of each key once the store has it. None where keys are not checked.
+    pub(crate) new_keys: Option<Weak<dyn NewKeys>>,
+}
+
+/// What nothing but an [`Access`] touches: the store, and what decides and notes who may.
+#[derive(Clone)]
+pub(crate) struct Guarded {
+    store: Calls<AnyStore>,
+    policy: Arc<dyn Policy>,
+    /// Ended by each change before it returns, so that this node sees its own changes at once.
+    lease: Arc<Lease>,
+    /// Shared by all organizations.
+    denials: Arc<DenialLog>,
+}
+
+impl Guarded {
+    pub(crate) fn new(
+        store: Calls<AnyStore>,
+        policy: Arc<dyn Policy>,
+        lease: Arc<Lease>,
+        denials: Arc<DenialLog>,
+    ) -> Self {
+        Self { store, policy, lease, denials }
+    }
+
+    /// Writes what was denied, and not written yet, to the audit trail.
+    ///
+    /// # Errors
+    /// Those of the store; what is not written is kept.
+    pub(crate) async fn flush_denials(&self) -> Result<(), StoreError> {
+        self.denials.flush(true).await
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// One actor at work: the only way to a key, an owner or the organization. What a call does to them, it says by a
+/// [`KeyAction`](super::KeyAction): [`may`](Self::may) for a hint, [`require`](Self::require) for an attempt,
+/// [`key`](Self::key) for the key of an id, [`apply`](Self::apply) for a change.
+pub(in crate::manage) struct Access<'a> {
+    pub(in crate::manage) parts: &'a ManagerParts,
+    pub(in crate::manage) actor: &'a Actor,
+}
+
+impl Access<'_> {
+    pub(in crate::manage) fn owner_ref(&self, owner: &Owner) -> OwnerRef {
+        OwnerRef { organization: self.parts.organization.clone(), owner: owner.clone() }
+    }
+}

@@ -1,0 +1,81 @@
+use std::collections::{HashMap, HashSet};
+
+use super::Access;
+use crate::{
+    audit::EventRow,
+    key::KeyId,
+    manage::{
+        error::ManageError,
+        policy::{KeyAction, Target},
+    },
+    owner::{OrganizationId, Owner},
+    record::OwnerStatus,
+    store::{EventQuery, FoundOwner, KeyStore, Ledger, UsageScope},
+    usage::{UsageDetail, UsageRow},
+};
+
+/// The most keys whose counts one call of a store tells, as its contract says.
+const MOST_KEYS: usize = 1_000;
+
+impl Access<'_> {
+    /// Whether this owner is suspended or closed, by itself or with all of its organization, whoever asks.
+    pub(in crate::manage) async fn status_of(&self, owner: &Owner) -> Result<OwnerStatus, ManageError> {
+        self.statuses_of(owner).await?.status().map_err(ManageError::corrupt)
+    }
+
+    /// The same of each of the two, as it is stored.
+    pub(in crate::manage) async fn statuses_of(&self, owner: &Owner) -> Result<FoundOwner, ManageError> {
+        Ok(self.parts.guarded.store.owner_status(&self.owner_ref(owner)).await?)
+    }
+
+    /// A page of events, whoever asks, and whether more follow.
+    pub(in crate::manage) async fn events(&self, query: &EventQuery) -> Result<(Vec<EventRow>, bool), ManageError> {
+        let mut page = self.parts.guarded.store.events(query).await?;
+        page.rows.retain(|row| row.organization == self.parts.organization.as_str());
+        Ok((page.rows, page.more))
+    }
+
+    /// What was refused without naming a key that exists, if the actor may see that. It belongs to no organization.
+    pub(in crate::manage) async fn usage_without_key(&self) -> Result<UsageDetail, ManageError> {
+        if !self.actor.is_system() && self.parts.organization != OrganizationId::single() {
+            return Err(self.hide(KeyAction::SeeUsage, None));
+        }
+        self.require(KeyAction::SeeUsage, &Target::Organization).await?;
+        detail(&self.parts.guarded.store.usage(&UsageScope::NoKey).await?)
+    }
+
+    /// How a key is used, whoever asks.
+    pub(in crate::manage) async fn usage_of_one(&self, id: &KeyId) -> Result<UsageDetail, ManageError> {
+        Ok(self.usage_of(&[*id]).await?.remove(id).unwrap_or_default())
+    }
+
+    /// How these keys were used; those that never were are left out.
+    pub(in crate::manage) async fn usage_of(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, UsageDetail>, ManageError> {
+        let rows = self.usage_rows_of(ids).await?;
+        rows.into_iter().map(|(id, rows)| Ok((id, detail(&rows)?))).collect()
+    }
+
+    /// The counts of these keys as they are stored; those that have none are left out.
+    pub(in crate::manage) async fn usage_rows_of(
+        &self,
+        ids: &[KeyId],
+    ) -> Result<HashMap<KeyId, Vec<UsageRow>>, ManageError> {
+        let mut of_key = HashMap::new();
+        for ids in ids.chunks(MOST_KEYS) {
+            let (of, asked) = (UsageScope::Keys(ids.to_vec()), ids.iter().collect::<HashSet<_>>());
+            let rows = self.parts.guarded.store.usage(&of).await?;
+            for rows in rows.chunk_by(|one, other| one.key == other.key) {
+                let id = rows.first().and_then(|row| KeyId::new(row.key.as_deref()?).ok());
+                // What was not asked for is nobody's.
+                if let Some(id) = id.filter(|id| asked.contains(id)) {
+                    of_key.insert(id, rows.to_vec());
+                }
+            }
+        }
+        Ok(of_key)
+    }
+}
+
+fn detail(rows: &[UsageRow]) -> Result<UsageDetail, ManageError> {
+    UsageDetail::of(rows).map_err(ManageError::corrupt)
+}

@@ -1,0 +1,218 @@
+use std::{collections::HashMap, fmt};
+
+use serde::Serialize;
+
+use super::{
+    access::{Access, Walk},
+    actor::Actor,
+    error::ManageError,
+    manager::KeyManager,
+    policy::{KeyAction, Target},
+    rules::OnDowngrade,
+};
+use crate::{
+    owner::{Owner, OwnerRef, TeamId},
+    record::{CorruptRow, OwnerStatus, OwnerStatusRow, Suspension},
+    store::{Effect, FoundOwner, KeyQuery, ListedKey, Liveness, OwnerChange},
+};
+
+/// What a change of plan means for team keys: that they are included from now on, or no longer.
+///
+/// Plans are the embedder's: this says of which teams, and what follows for their keys.
+///
+/// ```
+/// use tower_api_keys::{TeamId, manage::PlanChange};
+///
+/// let upgraded = PlanChange::team_keys_included(); // of the whole organization
+/// let downgraded = PlanChange::team_keys_not_included().for_team(TeamId::new("blue")?).dry_run();
+/// assert_ne!(upgraded, downgraded);
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct PlanChange {
+    includes_team_keys: bool,
+    team: Option<TeamId>,
+    dry_run: bool,
+}
+
+impl PlanChange {
+    /// The plan includes team keys from now on: [`Suspension::Plan`] is ended.
+    pub const fn team_keys_included() -> Self {
+        Self { includes_team_keys: true, team: None, dry_run: false }
+    }
+
+    /// The plan no longer includes team keys: they go on or are suspended, as [`OnDowngrade`] says.
+    pub const fn team_keys_not_included() -> Self {
+        Self { includes_team_keys: false, team: None, dry_run: false }
+    }
+
+    /// Of this team alone. Default: of all teams of the organization that have a key, dead or alive.
+    pub fn for_team(mut self, team: TeamId) -> Self {
+        self.team = Some(team);
+        self
+    }
+
+    /// Only looks: the answer says what would have changed.
+    pub const fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+}
+
+/// What a change of plan did, or of a dry run, what it would do. It serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, manage::PlanChange};
+///
+/// let billing = Actor::system("billing")?;
+/// let would_stop = manager.plan_changed(PlanChange::team_keys_not_included().dry_run(), &billing).await?;
+/// println!("{} keys of {} teams", would_stop.live_keys, would_stop.teams);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PlanChanged {
+    /// Teams that were suspended or reinstated, each with an event. Others were as they should be.
+    pub teams: u64,
+    /// Live keys of these teams that are refused from now on, or accepted again. Those of a team that an admin
+    /// suspended as well, or of an organization that is suspended or closed, are not among them: for them nothing changes.
+    pub live_keys: u64,
+    /// Whether it was only a look.
+    pub dry_run: bool,
+}
+
+impl fmt::Display for PlanChanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.dry_run { "would change" } else { "changed" };
+        write!(f, "{} teams {verb}, with {} live keys", self.teams, self.live_keys)
+    }
+}
+
+impl KeyManager {
+    /// Tells that a plan changed, of one team or of all. Telling twice does no harm, and after an error it is told again:
+    /// teams that are as they should be get no event.
+    ///
+    /// Of all teams means of all that have a key, a thousand keys at a time. A team that was suspended and whose keys were all
+    /// removed since is [named by itself](PlanChange::for_team).
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed (one team that is), corrupt
+    /// record, store unavailable, outcome unknown. What was done before stays done.
+    pub async fn plan_changed(&self, change: PlanChange, actor: &Actor) -> Result<PlanChanged, ManageError> {
+        let access = self.acting(actor)?;
+        match &change.team {
+            Some(team) => access.change_plan_of(team, &change).await,
+            None => access.change_plan_of_all(&change).await,
+        }
+    }
+}
+
+impl Access<'_> {
+    async fn change_plan_of(&self, team: &TeamId, change: &PlanChange) -> Result<PlanChanged, ManageError> {
+        let owner = Owner::Team(team.clone());
+        self.require(action(change), &Target::Owner(&owner)).await?;
+        let mut changed = PlanChanged { dry_run: change.dry_run, ..PlanChanged::default() };
+        let found = self.statuses_of(&owner).await?;
+        let status = TeamStatus::of(&found).map_err(ManageError::corrupt)?;
+        // That a closed team cannot be suspended is for the store to say.
+        let is_due = status.is_due(change);
+        if !self.leaves_as_is(change) && self.suspend_for_plan(&owner, change).await?.unwrap_or(is_due) {
+            changed.teams = 1;
+            if status.counts() {
+                let mut walk = Walk::new(KeyQuery {
+                    owner: Some(owner),
+                    liveness: Some(Liveness::Live),
+                    ..KeyQuery::all(self.parts.organization.clone())
+                });
+                while let Some(rows) = walk.next_page(self).await? {
+                    changed.live_keys += rows.len() as u64;
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn change_plan_of_all(&self, change: &PlanChange) -> Result<PlanChanged, ManageError> {
+        // Before any team is looked at: else who may not know of one would be told whether there is any.
+        self.require(KeyAction::See, &Target::Organization).await?;
+        let mut changed = PlanChanged { dry_run: change.dry_run, ..PlanChanged::default() };
+        let now = self.parts.clock.now();
+        // Whether the keys of a team count.
+        let mut teams: HashMap<TeamId, bool> = HashMap::new();
+        let mut walk = Walk::new(KeyQuery::all(self.parts.organization.clone()));
+        while let Some(rows) = walk.next_page(self).await? {
+            for row in rows {
+                let Some(OwnerRef { owner: Owner::Team(team), .. }) = OwnerRef::of(&row.peek().key) else { continue };
+                let is_counted = match teams.get(&team) {
+                    Some(is_counted) => *is_counted,
+                    None => {
+                        let owner = Owner::Team(team.clone());
+                        self.require(action(change), &Target::Owner(&owner)).await?;
+                        let ListedKey { owner: row, organization, .. } = row.peek();
+                        let found = FoundOwner { owner: *row, organization: *organization };
+                        let status = TeamStatus::of(&found).map_err(ManageError::corrupt)?;
+                        let is_due =
+                            status.team.closed_at().is_none() && status.is_due(change) && !self.leaves_as_is(change);
+                        let is_changed = is_due && self.suspend_for_plan(&owner, change).await?.unwrap_or(true);
+                        changed.teams += u64::from(is_changed);
+                        let is_counted = is_changed && status.counts();
+                        teams.insert(team, is_counted);
+                        is_counted
+                    }
+                };
+                changed.live_keys += u64::from(is_counted && row.peek().key.is_live(now));
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Whether keys go on without the plan that includes them.
+    fn leaves_as_is(&self, change: &PlanChange) -> bool {
+        !change.includes_team_keys && self.parts.rules.on_downgrade == OnDowngrade::Keep
+    }
+
+    /// Suspends or reinstates, and says whether that changed anything; none of a dry run.
+    async fn suspend_for_plan(&self, owner: &Owner, change: &PlanChange) -> Result<Option<bool>, ManageError> {
+        if change.dry_run {
+            return Ok(None);
+        }
+        let write = if change.includes_team_keys {
+            OwnerChange::Reinstate(Suspension::Plan)
+        } else {
+            OwnerChange::Suspend(Suspension::Plan)
+        };
+        Ok(Some(self.change_owner(owner, action(change), write).await? == Effect::Changed))
+    }
+}
+
+const fn action(change: &PlanChange) -> KeyAction {
+    if change.includes_team_keys { KeyAction::Reinstate } else { KeyAction::Suspend }
+}
+
+/// How things stand with a team by itself, and with its organization.
+struct TeamStatus {
+    team: OwnerStatus,
+    organization: OwnerStatus,
+}
+
+impl TeamStatus {
+    fn of(found: &FoundOwner) -> Result<Self, CorruptRow> {
+        let of = |row: &OwnerStatusRow| OwnerStatus::try_from(row);
+        Ok(Self { team: of(&found.owner)?, organization: of(&found.organization)? })
+    }
+
+    /// Whether the team is not yet as the plan says. What holds for the whole organization is not ended by that.
+    const fn is_due(&self, change: &PlanChange) -> bool {
+        self.team.has(Suspension::Plan) == change.includes_team_keys
+    }
+
+    /// Whether its keys are refused for the plan of the team alone, or for nothing.
+    const fn counts(&self) -> bool {
+        !self.team.has(Suspension::Admin) && self.team.closed_at().is_none() && self.organization.is_active()
+    }
+}
