@@ -111,7 +111,9 @@ impl Actor {
     #[must_use]
     pub fn from_source(mut self, source: Source) -> Self {
         let parts = source.parts();
-        let [label, client, network] = [parts.label, parts.client, parts.network].map(redact);
+        // What is no word of a source without its keys is left out: it may have become too long.
+        let word = |part| Some(redact(part)).filter(|word| UserId::new(word).is_ok()).unwrap_or_default();
+        let [label, client, network] = [parts.label, parts.client, parts.network].map(word);
         let redacted = Source::of_parts(Parts { label: &label, client: &client, network: &network });
         self.source = (!redacted.is_empty()).then_some(redacted);
         self

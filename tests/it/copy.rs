@@ -27,7 +27,7 @@ async fn a_copy_has_all_that_the_source_has() {
     let (source, target) = (source().await, SqliteStore::in_memory().await.unwrap());
     let copied = store::copy(&source, &target).await.unwrap();
     assert_eq!(content(&target).await, content(&source).await);
-    let counts = [copied.meta, copied.owners, copied.keys, copied.usage, copied.events];
+    let counts = [copied.meta, copied.owners, copied.keys, copied.usage, copied.usage_days, copied.events];
     assert!(counts.iter().all(|count| *count > 0), "{copied:?}");
     assert_eq!((copied.rows(), copied.written), (counts.iter().sum(), counts.iter().sum()));
 }
@@ -133,7 +133,7 @@ async fn strangers() -> Vec<Rows> {
 async fn a_target_with_other_data_is_refused_before_anything_is_written() {
     let source = source().await;
     let strangers = strangers().await;
-    assert_eq!(strangers.len(), 5);
+    assert_eq!(strangers.len(), 6);
     for stranger in strangers {
         let target = MemoryStore::new();
         target.import(&stranger).await.unwrap();

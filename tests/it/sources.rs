@@ -59,17 +59,11 @@ async fn counted(keys: &ApiKeys<Store>, store: &MemoryStore, key: Option<&Plaint
     keys.flush_usage().await.unwrap();
     let of = key.map_or(UsageScope::NoKey, |key| UsageScope::Keys(vec![key.id()]));
     let rows = store.usage(&of).await.unwrap();
-    let mut counted: Vec<_> =
-        rows.iter().map(|row| (row.outcome.clone(), Source::from(row).to_string(), row.count)).collect();
-    counted.sort();
-    counted
+    rows.iter().map(|row| (row.outcome.clone(), Source::from(row).to_string(), row.count)).collect()
 }
 
 fn rows(rows: &[(&str, &str, i64)]) -> Vec<(String, String, i64)> {
-    let mut rows: Vec<_> =
-        rows.iter().map(|(outcome, source, count)| ((*outcome).into(), (*source).into(), *count)).collect();
-    rows.sort();
-    rows
+    rows.iter().map(|(outcome, source, count)| ((*outcome).into(), (*source).into(), *count)).collect()
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
         }
         let mut page = self.store.export(from, limit).await?;
         match (self.fault, &mut page.rows) {
-            (Fault::ExportsNoEvents, Rows::Usage(_)) => {
+            (Fault::ExportsNoEvents, Rows::UsageDays(_)) => {
                 page.next = page.next.filter(|next| *next < Place::Events(None))
             }
             (Fault::ExportsOnlyTheLive, Rows::Keys(rows)) => rows.retain(|row| row.revoked_at.is_none()),

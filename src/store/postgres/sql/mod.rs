@@ -283,14 +283,17 @@ statements! {
                 refused = d.refused {+} excluded.refused\
         ) \
         insert into {s}.api_key_usage as u (key_id, outcome, label, client, network, count, first_at, last_at) \
-        select key_id, outcome, label, client, network, pg_catalog.sum(count)::bigint, pg_catalog.min(first_at), pg_catalog.max(last_at) \
-        from unnest($3, $4, $5, $6, $7, $8, $9, $10) as b (key_id, outcome, label, client, network, count, first_at, last_at) \
+        select key_id, outcome, label, client, network, pg_catalog.sum(count)::bigint, pg_catalog.min(first_at), \
+            pg_catalog.max(last_at) \
+        from unnest($3, $4, $5, $6, $7, $8, $9, $10) \
+            as b (key_id, outcome, label, client, network, count, first_at, last_at) \
         where exists (select 1 from next) \
         group by key_id, outcome, label, client, network order by key_id, outcome, label, client, network \
         on conflict (key_id, outcome, label, client, network) do update set count = u.count {+} excluded.count, \
             first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
     usage: &[Type::TEXT_ARRAY], "\
-        select u.key_id, u.outcome, u.label, u.client, u.network, u.count, u.first_at, u.last_at from (select distinct pg_catalog.unnest($1)) k (id) \
+        select u.key_id, u.outcome, u.label, u.client, u.network, u.count, u.first_at, u.last_at \
+        from (select distinct pg_catalog.unnest($1)) k (id) \
         cross join lateral (select * from {s}.api_key_usage where key_id {=} k.id offset 0) u \
         order by u.key_id, u.outcome, u.label, u.client, u.network";
     usage_days: &[Type::TEXT_ARRAY, Type::DATE, Type::DATE], "\
@@ -325,9 +328,8 @@ statements! {
         delete from {s}.api_key_changes where id {=} any \
             (select id from {s}.api_key_changes where at {<} $1 limit 10000)";
     prune_days: &[Type::DATE], "\
-        delete from {s}.api_key_usage_days d using (\
-            select key_id, day from {s}.api_key_usage_days where day {<} $1 limit 10000) old \
-        where d.key_id {=} old.key_id and d.day {=} old.day";
+        delete from {s}.api_key_usage_days where ctid {=} any \
+            (select ctid from {s}.api_key_usage_days where day {<} $1 limit 10000)";
     // What moves whole tables.
     export_meta: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_META;
     export_owners: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_OWNERS;

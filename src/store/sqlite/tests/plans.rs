@@ -4,7 +4,7 @@ use super::super::{
     export,
     list::{LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_OWNER, LIST_OF_PREDECESSOR},
     schema::{MIGRATIONS, migrate},
-    upkeep::{PRUNE_ATTEMPTS, PRUNE_EVENTS},
+    upkeep::{PRUNE_ATTEMPTS, PRUNE_DAYS, PRUNE_EVENTS},
     usage_rows,
 };
 
@@ -18,7 +18,9 @@ const FILL: &str = "\
         iif(n % 7 = 0, 1, null), iif(n % 9 = 0, printf('%020d', n - 2), null), printf('%020d', n) from n;
     insert into api_key_owners select organization, kind, owner, 1, null, null from api_keys \
         group by organization, kind, owner;
-    insert into api_key_usage select id, 'success', '', 1, 1, 1 from api_keys;
+    insert into api_key_usage select id, 'success', '', '', '', 1, 1, 1 from api_keys;
+    insert into api_key_usage_days select id, day, 1, 0 from api_keys, \
+        (select 1 day union all select 2 union all select 3);
     insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
         select organization, created_at, created_by, 'key.issued', id, kind, owner from api_keys;
     insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
@@ -153,6 +155,22 @@ fn counts_are_read_by_their_key_and_not_sorted() {
 }
 
 #[test]
+fn days_are_read_by_key_and_day_and_old_ones_found_by_their_day() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        let read = plan(&connection, usage_rows::READ_DAYS);
+        let by_key = "SEARCH api_key_usage_days USING PRIMARY KEY (key_id=? AND day>? AND day<?)";
+        assert!(read.contains(by_key), "{statistics}\n{read}");
+        assert!(!read.contains("TEMP B-TREE"), "{statistics}\n{read}");
+        let pruned = plan(&connection, PRUNE_DAYS);
+        let by_day = "SEARCH api_key_usage_days USING COVERING INDEX api_key_usage_days_by_day (day<?)";
+        assert!(pruned.contains(by_day), "{statistics}\n{pruned}");
+        assert!(!pruned.contains("SCAN api_key_usage_days"), "{statistics}\n{pruned}");
+    }
+}
+
+#[test]
 fn exports_begin_at_their_place_and_come_in_the_order_of_keys() {
     let connection = filled();
     for statistics in ["", "analyze"] {
@@ -161,7 +179,11 @@ fn exports_begin_at_their_place_and_come_in_the_order_of_keys() {
             (export::META, "SEARCH api_key_meta USING PRIMARY KEY (name>?)"),
             (export::OWNERS, "SEARCH api_key_owners USING PRIMARY KEY ((organization,kind,id)>(?,?,?))"),
             (export::KEYS, "SEARCH api_keys USING PRIMARY KEY (id>?)"),
-            (export::USAGE, "SEARCH api_key_usage USING PRIMARY KEY ((key_id,outcome,source)>(?,?,?))"),
+            (
+                export::USAGE,
+                "SEARCH api_key_usage USING PRIMARY KEY ((key_id,outcome,label,client,network)>(?,?,?,?,?))",
+            ),
+            (export::USAGE_DAYS, "SEARCH api_key_usage_days USING PRIMARY KEY ((key_id,day)>(?,?))"),
             (export::EVENTS, "SEARCH api_key_events USING INTEGER PRIMARY KEY (rowid>?)"),
         ] {
             let plan = plan(&connection, sql);
