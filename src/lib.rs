@@ -14,8 +14,8 @@
 //!
 //! # A service in 25 lines
 //!
-#![cfg_attr(all(feature = "axum", feature = "sqlite"), doc = "```no_run")]
-#![cfg_attr(not(all(feature = "axum", feature = "sqlite")), doc = "```ignore")]
+#![cfg_attr(all(feature = "axum", feature = "manage", feature = "sqlite"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "axum", feature = "manage", feature = "sqlite")), doc = "```ignore")]
 //! use axum::{Router, routing::get};
 //! use tower_api_keys::{Actor, ApiKeys, IssueKey, Owner, Principal, TeamId, manage::ListKeys, store::SqliteStore};
 //!
@@ -94,6 +94,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal`, `InOrganization` |
+//! | `manage` (default) | [`KeyManager`] and all of [`manage`]; a node that only checks keys builds without it |
 //! | `sqlite` | `SqliteStore`, with SQLite built from bundled source: a C compiler is needed |
 //! | `postgres` | `PostgresStore`, for many nodes, over `tokio-postgres` |
 //! | `postgres-tls` | TLS between the two, with rustls and ring: a C compiler is needed |
@@ -102,6 +103,8 @@
 //! | `test-util` | `Principal::fake`, `acting_as`, `ManualClock`: for tests |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+// What only the manager asks of other rooms. With the feature, each of them is looked at.
+#![cfg_attr(not(feature = "manage"), allow(dead_code, unused_imports))]
 
 mod api_keys;
 mod background;
@@ -122,6 +125,7 @@ pub mod auth;
 pub mod extract;
 pub mod hash;
 pub mod key;
+#[cfg(any(test, feature = "manage"))]
 pub mod manage;
 // Pages of documentation: nothing of them is in what is compiled.
 #[cfg(any(doc, doctest))]
@@ -137,6 +141,7 @@ mod words;
 pub use api_keys::{ApiKeys, ApiKeysBuilder, SetupError};
 pub use auth::Authenticator;
 pub use key::KeyId;
+#[cfg(any(test, feature = "manage"))]
 pub use manage::{Actor, IssueKey, IssuedKey, KeyManager, Rights, TeamRole};
 pub use middleware::{ApiKeyLayer, Refusal};
 pub use outcome::RefusalCode;
@@ -153,6 +158,6 @@ pub use time::{Boot, Clock, ClockInDoubt, ClockReading, SystemClock, Timestamp, 
 pub use words::UnknownWord;
 
 /// Compiles the Rust code of the README.
-#[cfg(all(doctest, feature = "axum", feature = "postgres", feature = "sqlite"))]
+#[cfg(all(doctest, feature = "axum", feature = "manage", feature = "postgres", feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

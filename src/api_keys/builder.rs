@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+#[cfg(any(test, feature = "manage"))]
+use super::managing::{Managed, Managing};
 use super::{
     keys::{ApiKeys, Inner},
     setup_error::{Cause, SetupError},
@@ -11,15 +13,9 @@ use crate::{
     },
     hash::{Argon2Params, Hasher, HasherConfig, Peppers},
     key::KeyFormat,
-    manage::{
-        AnyDirectory, DefaultPolicy, DenialLog, Directory, Guarded, KeyManager, ManagerParts, OnDowngrade, Policy,
-        Rules,
-    },
     metering::{Unwritten, UsageRecorder},
-    owner::OrganizationId,
     random::random_bytes,
-    scope::Scope,
-    store::{AnyStore, Calls, KeyStore, Ledger},
+    store::{Calls, KeyStore, Ledger},
     time::Clock,
 };
 
@@ -50,8 +46,9 @@ pub struct ApiKeysBuilder<S> {
     store: Arc<S>,
     settings: AuthSettings,
     brand: Option<String>,
-    policy: Arc<dyn Policy>,
-    rules: Rules,
+    #[cfg(any(test, feature = "manage"))]
+    pub(super) managing: Managing,
+    notifier: Notifier,
     store_timeout: Duration,
     usage_interval: Duration,
     keep: Keep,
@@ -79,8 +76,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
             store: Arc::new(store),
             settings: AuthSettings::new(),
             brand: None,
-            policy: Arc::new(DefaultPolicy),
-            rules: Rules::default(),
+            #[cfg(any(test, feature = "manage"))]
+            managing: Managing::default(),
+            notifier: Notifier::default(),
             store_timeout: Duration::from_secs(5),
             usage_interval: Duration::from_secs(10),
             keep: Keep::default(),
@@ -213,77 +211,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// Who may do what. Default: [`DefaultPolicy`].
-    pub fn policy(mut self, policy: impl Policy) -> Self {
-        self.policy = Arc::new(policy);
-        self
-    }
-
-    /// Which teams organizations have: asked before a key is made for one. Default: nothing is asked, and an actor's rights
-    /// vouch for the teams they name; see [`Directory`].
-    pub fn directory(mut self, directory: impl Directory) -> Self {
-        self.rules.directory = AnyDirectory::new(directory);
-        self
-    }
-
-    /// The scopes that there are, beside `keys:manage`. Default: whatever is asked for. A key with another one is not
-    /// issued, so that a misspelt scope does not go unnoticed until it is missed; none at all are none.
-    pub fn scopes(mut self, scopes: impl IntoIterator<Item = Scope>) -> Self {
-        self.rules.scopes = Some(scopes.into_iter().collect());
-        self
-    }
-
-    /// What people read where their plan does not include team keys: in the denial, and as the hint at a greyed button. Say
-    /// what would help. Default: `Team API keys are not included in this plan.`
-    ///
-    /// ```
-    /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
-    /// let keys = keys.upgrade_sentence(
-    ///     "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.",
-    /// );
-    /// # let _ = keys;
-    /// ```
-    pub fn upgrade_sentence(mut self, sentence: &'static str) -> Self {
-        self.rules.upgrade_sentence = Some(sentence);
-        self
-    }
-
-    /// What becomes of a team's live keys when its plan no longer includes team keys, told by
-    /// [`KeyManager::plan_changed`]. Default: [`OnDowngrade::Keep`].
-    pub fn on_downgrade(mut self, on_downgrade: OnDowngrade) -> Self {
-        self.rules.on_downgrade = on_downgrade;
-        self
-    }
-
-    /// How many live keys a user may have, no matter who makes them. Default: as many as they like.
-    ///
-    /// Counted in the transaction that inserts the key; revoked and expired keys do not count. Beyond it,
-    /// [`issue`](KeyManager::issue) is refused as
-    /// [`QuotaReached`](crate::manage::ManageErrorKind::QuotaReached). A rotation still works, since the old key ends with
-    /// it: while rotations are under way there may be up to twice as many. Keys that are there already, above a lower
-    /// limit or from [`store::copy`](crate::store::copy), go on.
-    pub fn max_live_keys_per_user(mut self, keys: u32) -> Self {
-        self.rules.quotas.live_keys_of_user = Some(keys);
-        self
-    }
-
-    /// The same for a team.
-    pub fn max_live_keys_per_team(mut self, keys: u32) -> Self {
-        self.rules.quotas.live_keys_of_team = Some(keys);
-        self
-    }
-
-    /// How many keys a person may make in an organization within an hour, or a team with its keys; successors in rotations
-    /// are among them, and so is what a personal key makes for its owner. Default: as many as they like. The
-    /// [system](crate::Actor::system) always may.
-    pub fn max_issues_per_hour(mut self, keys: u32) -> Self {
-        self.rules.quotas.issues_per_hour = Some(keys);
-        self
-    }
-
     /// Who is told of events once they are committed. Default: nobody.
     pub fn event_sink(mut self, sink: impl EventSink) -> Self {
-        self.rules.notifier = Notifier::new(sink);
+        self.notifier = Notifier::new(sink);
         self
     }
 
@@ -330,36 +260,29 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
         let (hasher, usage) = (wiring.hasher.clone(), Arc::new(UsageRecorder::default()));
+        #[cfg(any(test, feature = "manage"))]
+        let managed = Managed::new(&self.store, &settings, &wiring, self.store_timeout);
         let store = Calls::new(Arc::clone(&self.store), self.store_timeout);
-        let any_store = Calls::new(AnyStore::shared(Arc::clone(&self.store)), self.store_timeout);
         let meter = Arc::clone(&wiring.meter);
         let unwritten = Unwritten::new(Arc::clone(&usage), *writer);
         let flusher = Arc::new(UsageFlusher::new(store.clone(), unwritten, meter, self.usage_interval));
-        let denials = DenialLog::new(
-            any_store.clone(),
-            Arc::clone(&settings.clock),
-            self.usage_interval,
-            self.rules.notifier.clone(),
-        );
-        let notifier = self.rules.notifier.clone();
-        let parts = ManagerParts {
-            guarded: Guarded::new(any_store, self.policy, Arc::clone(&wiring.lease), Arc::new(denials)),
-            hasher: hasher.clone(),
-            format: settings.format.clone(),
-            clock: Arc::clone(&settings.clock),
-            organization: OrganizationId::single(),
-            rules: Arc::new(self.rules),
-            new_keys: None,
-        };
         let clock = Arc::clone(&settings.clock);
         let pruner = Arc::new(Pruner::new(store.clone(), clock, self.keep));
-        let mut upkeep = StoreUpkeep::new(store, Arc::clone(&flusher), pruner, notifier);
+        let mut upkeep = StoreUpkeep::new(store, Arc::clone(&flusher), pruner, self.notifier.clone());
         wiring.attempts = self.access_log.then(|| upkeep.make_access_log(&wiring.meter));
         let upkeep = Arc::new(upkeep);
         (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
-        let manager = KeyManager::new(ManagerParts { new_keys: Some(authenticator.new_keys()), ..parts });
-        Ok((ApiKeys(Arc::new(Inner { authenticator, manager, flusher, upkeep })), hasher))
+        #[cfg(any(test, feature = "manage"))]
+        let manager = self.managing.manager(managed, &authenticator, self.notifier, self.usage_interval);
+        let inner = Inner {
+            authenticator,
+            #[cfg(any(test, feature = "manage"))]
+            manager,
+            flusher,
+            upkeep,
+        };
+        Ok((ApiKeys(Arc::new(inner)), hasher))
     }
 }
 

@@ -1,8 +1,9 @@
 use std::{fmt, sync::Arc};
 
+#[cfg(any(test, feature = "manage"))]
+use crate::manage::KeyManager;
 use crate::{
     auth::{Authenticator, StoreUpkeep, UsageFlusher},
-    manage::KeyManager,
     middleware::ApiKeyLayer,
     owner::OrganizationId,
     store::{Ledger, StoreError},
@@ -37,6 +38,7 @@ pub struct ApiKeys<S>(pub(super) Arc<Inner<S>>);
 
 pub(super) struct Inner<S> {
     pub(super) authenticator: Authenticator<S>,
+    #[cfg(any(test, feature = "manage"))]
     pub(super) manager: KeyManager,
     pub(super) flusher: Arc<UsageFlusher<S>>,
     pub(super) upkeep: Arc<StoreUpkeep<S>>,
@@ -54,18 +56,6 @@ impl<S: Ledger> ApiKeys<S> {
     #[must_use]
     pub fn layer_for(&self, organization: OrganizationId) -> ApiKeyLayer<S> {
         self.layer().for_organization(organization)
-    }
-
-    /// The manager of a service's only organization.
-    #[must_use]
-    pub fn manager(&self) -> KeyManager {
-        self.0.manager.clone()
-    }
-
-    /// The manager of one organization of many.
-    #[must_use]
-    pub fn manager_for(&self, organization: OrganizationId) -> KeyManager {
-        self.0.manager.for_organization(organization)
     }
 
     /// What checks keys, for callers that are not HTTP.
@@ -89,8 +79,10 @@ impl<S: Ledger> ApiKeys<S> {
     /// Those of the store: what came since the last flush is lost if nobody calls this again.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
         // Each is written even if another cannot be.
-        let usage = self.flush_usage().await.and(self.0.upkeep.write_access_log().await);
-        self.0.manager.flush_denials().await.and(usage)
+        let written = self.flush_usage().await.and(self.0.upkeep.write_access_log().await);
+        #[cfg(any(test, feature = "manage"))]
+        let written = self.0.manager.flush_denials().await.and(written);
+        written
     }
 }
 

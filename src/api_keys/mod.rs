@@ -2,6 +2,8 @@
 
 mod builder;
 mod keys;
+#[cfg(any(test, feature = "manage"))]
+mod managing;
 mod setup_error;
 
 pub use builder::ApiKeysBuilder;

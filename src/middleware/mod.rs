@@ -29,6 +29,8 @@ mod bound;
 mod caching;
 mod code;
 mod credentials;
+#[cfg(any(test, feature = "manage"))]
+mod denied;
 mod future;
 mod grpc;
 mod headers;

@@ -5,7 +5,6 @@ use http::StatusCode;
 use crate::{
     auth::{AuthError, AuthErrorKind},
     key::MalformedReason,
-    manage::{Denial, DenialReason},
     outcome::RefusalCode,
     principal::TeamRefused,
 };
@@ -102,7 +101,7 @@ impl Refusal {
     }
 
     /// This refusal with another sentence, which repeats nothing of the request either.
-    fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = detail.into();
         self
     }
@@ -121,32 +120,6 @@ impl From<&AuthError> for Refusal {
             kind => Self::new(kind.code()),
         };
         Self { retry_after: error.retry_after(), ..refusal }
-    }
-}
-
-/// What a client may be told when it asked for keys to be managed and may not: the denial's own sentences, with the code
-/// that fits best.
-///
-/// ```
-/// use tower_api_keys::{manage::{Denial, DenialReason}, middleware::{Refusal, RefusalCode}};
-///
-/// let refusal = Refusal::from(&Denial::from(DenialReason::PlanRequired));
-/// assert_eq!(refusal.code(), RefusalCode::PlanRequired);
-/// assert_eq!(refusal.detail(), "Team API keys are not included in this plan.");
-/// ```
-impl From<&Denial> for Refusal {
-    fn from(denial: &Denial) -> Self {
-        let code = match denial.reason() {
-            DenialReason::ActorInactive => RefusalCode::OwnerSuspended,
-            // Or its time is over: either way it is of no use any more.
-            DenialReason::ActorKeyDead => RefusalCode::KeyRevoked,
-            DenialReason::Custom(_) | DenialReason::InsufficientRole | DenialReason::NotYourKey => {
-                RefusalCode::InsufficientRole
-            }
-            DenialReason::InsufficientScope | DenialReason::ScopesTooWide => RefusalCode::InsufficientScope,
-            DenialReason::PlanRequired => RefusalCode::PlanRequired,
-        };
-        Self::new(code).with_detail(denial.to_string())
     }
 }
 
@@ -173,24 +146,6 @@ impl<E> From<&TeamRefused<E>> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_denial_keeps_its_sentences_and_gets_the_code_that_fits() {
-        for (reason, code) in [
-            (DenialReason::ActorInactive, RefusalCode::OwnerSuspended),
-            (DenialReason::ActorKeyDead, RefusalCode::KeyRevoked),
-            (DenialReason::Custom("Not here."), RefusalCode::InsufficientRole),
-            (DenialReason::InsufficientRole, RefusalCode::InsufficientRole),
-            (DenialReason::InsufficientScope, RefusalCode::InsufficientScope),
-            (DenialReason::NotYourKey, RefusalCode::InsufficientRole),
-            (DenialReason::PlanRequired, RefusalCode::PlanRequired),
-            (DenialReason::ScopesTooWide, RefusalCode::InsufficientScope),
-        ] {
-            let denial = Denial::from(reason);
-            let refusal = Refusal::from(&denial);
-            assert_eq!((refusal.code(), refusal.detail()), (code, denial.to_string().as_str()), "{reason:?}");
-        }
-    }
 
     #[test]
     fn not_knowing_the_members_is_no_refusal_for_good() {

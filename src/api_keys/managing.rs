@@ -1,0 +1,163 @@
+//! What `manage` adds: who may do what with keys, and who is asked.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{builder::ApiKeysBuilder, keys::ApiKeys};
+use crate::{
+    audit::Notifier,
+    auth::{AuthSettings, Authenticator, Wiring},
+    hash::Hasher,
+    key::KeyFormat,
+    manage::{
+        AnyDirectory, DefaultPolicy, DenialLog, Directory, Guarded, KeyManager, ManagerParts, OnDowngrade, Policy,
+        Rules,
+    },
+    owner::OrganizationId,
+    scope::Scope,
+    store::{AnyStore, Calls, Lease, Ledger},
+    time::Clock,
+};
+
+/// Settings of the manager.
+pub(super) struct Managing {
+    policy: Arc<dyn Policy>,
+    rules: Rules,
+}
+
+/// What the manager shares with the authenticator.
+pub(super) struct Managed {
+    store: Calls<AnyStore>,
+    hasher: Hasher,
+    format: KeyFormat,
+    clock: Arc<dyn Clock>,
+    lease: Arc<Lease>,
+}
+
+impl Managed {
+    pub(super) fn new<S: Ledger>(
+        store: &Arc<S>,
+        settings: &AuthSettings,
+        wiring: &Wiring,
+        store_timeout: Duration,
+    ) -> Self {
+        Self {
+            store: Calls::new(AnyStore::shared(Arc::clone(store)), store_timeout),
+            hasher: wiring.hasher.clone(),
+            format: settings.format.clone(),
+            clock: Arc::clone(&settings.clock),
+            lease: Arc::clone(&wiring.lease),
+        }
+    }
+}
+
+impl Managing {
+    pub(super) fn manager<S: Ledger>(
+        self,
+        managed: Managed,
+        authenticator: &Authenticator<S>,
+        notifier: Notifier,
+        flush_interval: Duration,
+    ) -> KeyManager {
+        let Managed { store, hasher, format, clock, lease } = managed;
+        let denials = DenialLog::new(store.clone(), Arc::clone(&clock), flush_interval, notifier.clone());
+        KeyManager::new(ManagerParts {
+            guarded: Guarded::new(store, self.policy, lease, Arc::new(denials)),
+            hasher,
+            format,
+            clock,
+            organization: OrganizationId::single(),
+            rules: Arc::new(Rules { notifier, ..self.rules }),
+            new_keys: Some(authenticator.new_keys()),
+        })
+    }
+}
+
+impl Default for Managing {
+    fn default() -> Self {
+        Self { policy: Arc::new(DefaultPolicy), rules: Rules::default() }
+    }
+}
+
+impl<S: Ledger> ApiKeysBuilder<S> {
+    /// Who may do what. Default: [`DefaultPolicy`].
+    pub fn policy(mut self, policy: impl Policy) -> Self {
+        self.managing.policy = Arc::new(policy);
+        self
+    }
+
+    /// Which teams organizations have: asked before a key is made for one. Default: nothing is asked, and an actor's rights
+    /// vouch for the teams they name; see [`Directory`].
+    pub fn directory(mut self, directory: impl Directory) -> Self {
+        self.managing.rules.directory = AnyDirectory::new(directory);
+        self
+    }
+
+    /// The scopes that there are, beside `keys:manage`. Default: whatever is asked for. A key with another one is not
+    /// issued, so that a misspelt scope does not go unnoticed until it is missed; none at all are none.
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item = Scope>) -> Self {
+        self.managing.rules.scopes = Some(scopes.into_iter().collect());
+        self
+    }
+
+    /// What people read where their plan does not include team keys: in the denial, and as the hint at a greyed button. Say
+    /// what would help. Default: `Team API keys are not included in this plan.`
+    ///
+    /// ```
+    /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+    /// let keys = keys.upgrade_sentence(
+    ///     "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.",
+    /// );
+    /// # let _ = keys;
+    /// ```
+    pub fn upgrade_sentence(mut self, sentence: &'static str) -> Self {
+        self.managing.rules.upgrade_sentence = Some(sentence);
+        self
+    }
+
+    /// What becomes of a team's live keys when its plan no longer includes team keys, told by
+    /// [`KeyManager::plan_changed`]. Default: [`OnDowngrade::Keep`].
+    pub fn on_downgrade(mut self, on_downgrade: OnDowngrade) -> Self {
+        self.managing.rules.on_downgrade = on_downgrade;
+        self
+    }
+
+    /// How many live keys a user may have, no matter who makes them. Default: as many as they like.
+    ///
+    /// Counted in the transaction that inserts the key; revoked and expired keys do not count. Beyond it,
+    /// [`issue`](KeyManager::issue) is refused as
+    /// [`QuotaReached`](crate::manage::ManageErrorKind::QuotaReached). A rotation still works, since the old key ends with
+    /// it: while rotations are under way there may be up to twice as many. Keys that are there already, above a lower
+    /// limit or from [`store::copy`](crate::store::copy), go on.
+    pub fn max_live_keys_per_user(mut self, keys: u32) -> Self {
+        self.managing.rules.quotas.live_keys_of_user = Some(keys);
+        self
+    }
+
+    /// The same for a team.
+    pub fn max_live_keys_per_team(mut self, keys: u32) -> Self {
+        self.managing.rules.quotas.live_keys_of_team = Some(keys);
+        self
+    }
+
+    /// How many keys a person may make in an organization within an hour, or a team with its keys; successors in rotations
+    /// are among them, and so is what a personal key makes for its owner. Default: as many as they like. The
+    /// [system](crate::Actor::system) always may.
+    pub fn max_issues_per_hour(mut self, keys: u32) -> Self {
+        self.managing.rules.quotas.issues_per_hour = Some(keys);
+        self
+    }
+}
+
+impl<S: Ledger> ApiKeys<S> {
+    /// The manager of a service's only organization.
+    #[must_use]
+    pub fn manager(&self) -> KeyManager {
+        self.0.manager.clone()
+    }
+
+    /// The manager of one organization of many.
+    #[must_use]
+    pub fn manager_for(&self, organization: OrganizationId) -> KeyManager {
+        self.0.manager.for_organization(organization)
+    }
+}
