@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     hash::{HashError, HashErrorKind},
+    record::{Stopped, Suspension},
     store::{Conflict, StoreError, StoreErrorKind},
     time::{ClockInDoubt, LONGEST_DOUBT},
 };
@@ -73,7 +74,9 @@ pub enum ManageErrorKind {
     Overloaded,
     /// The user or team is closed, which is final.
     OwnerClosed,
-    /// The user or team the key is for is suspended.
+    /// The plan no longer includes the keys of the user or team the key is for.
+    OwnerPlanSuspended,
+    /// An admin suspended the user or team the key is for.
     OwnerSuspended,
     /// There is no room for one more key.
     QuotaReached(Quota),
@@ -177,6 +180,16 @@ impl From<ClockInDoubt> for ManageError {
     }
 }
 
+impl From<Stopped> for ManageErrorKind {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Closed => Self::OwnerClosed,
+            Stopped::Suspended(Suspension::Admin) => Self::OwnerSuspended,
+            Stopped::Suspended(Suspension::Plan) => Self::OwnerPlanSuspended,
+        }
+    }
+}
+
 impl From<StoreError> for ManageError {
     fn from(error: StoreError) -> Self {
         let kind = match error.kind() {
@@ -239,6 +252,9 @@ impl fmt::Display for ManageError {
             }
             ManageErrorKind::Overloaded => "too many keys are being made: ask again in a moment",
             ManageErrorKind::OwnerClosed => "the user or team is closed for good: it has no more keys",
+            ManageErrorKind::OwnerPlanSuspended => {
+                "the plan does not include keys of this user or team: `plan_changed` tells when it does again"
+            }
             ManageErrorKind::OwnerSuspended => "the user or team is suspended: reinstate it first",
             ManageErrorKind::QuotaReached(quota) => return quota.fmt(f),
             ManageErrorKind::Randomness => "nothing can be made at random at the moment, and nothing was changed: ask again",

@@ -4,7 +4,7 @@ use super::{actor::Actor, info::KeyInfo};
 use crate::{
     key::KeyId,
     owner::Owner,
-    record::{ActorId, KeyRecord},
+    record::{ActorId, KeyRecord, Stopped, Suspension},
     scope::Scopes,
     words::words,
 };
@@ -188,10 +188,14 @@ pub enum Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DenialReason {
-    /// The person, or the owner of the key that acts, is suspended or closed.
-    ActorInactive,
+    /// The person, or the owner of the key that acts, is closed, which is final.
+    ActorClosed,
     /// The key that acts is revoked or has expired.
     ActorKeyDead,
+    /// The plan of the person, or of the owner of the key that acts, no longer includes their keys.
+    ActorPlanSuspended,
+    /// An admin suspended the person, or the owner of the key that acts.
+    ActorSuspended,
     /// A reason of the embedder's own policy: a sentence for the person who asked.
     Custom(&'static str),
     /// The role in the team or the organization is not enough.
@@ -207,12 +211,23 @@ pub enum DenialReason {
 }
 
 impl DenialReason {
-    /// A word for programs.
+    /// Why somebody may not act whose own keys are refused for this.
+    pub(super) const fn stopped(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Closed => Self::ActorClosed,
+            Stopped::Suspended(Suspension::Admin) => Self::ActorSuspended,
+            Stopped::Suspended(Suspension::Plan) => Self::ActorPlanSuspended,
+        }
+    }
+
+    /// A word for programs; of an owner that is suspended or closed, that of [`RefusalCode`](crate::RefusalCode).
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
-            Self::ActorInactive => "actor_inactive",
+            Self::ActorClosed => "owner_closed",
             Self::ActorKeyDead => "actor_key_dead",
+            Self::ActorPlanSuspended => "owner_plan_suspended",
+            Self::ActorSuspended => "owner_suspended",
             Self::Custom(_) => "denied",
             Self::InsufficientRole => "insufficient_role",
             Self::InsufficientScope => "insufficient_scope",
@@ -262,8 +277,10 @@ impl Denial {
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self.reason {
-            DenialReason::ActorInactive => "This account is suspended or closed.",
+            DenialReason::ActorClosed => "This account is closed.",
             DenialReason::ActorKeyDead => "The key that asks is revoked or has expired.",
+            DenialReason::ActorPlanSuspended => "This account is suspended, because the plan does not include its keys.",
+            DenialReason::ActorSuspended => "An admin suspended this account.",
             DenialReason::Custom(sentence) => sentence,
             DenialReason::InsufficientRole => "Your role does not allow this.",
             DenialReason::InsufficientScope => "This key may not manage keys.",
@@ -280,8 +297,10 @@ impl Denial {
     #[must_use]
     pub const fn remedy(self) -> &'static str {
         match self.reason {
-            DenialReason::ActorInactive => "Ask an admin of the organization to reinstate it.",
+            DenialReason::ActorClosed => "That is final. Use another account.",
             DenialReason::ActorKeyDead => "Use a live key.",
+            DenialReason::ActorPlanSuspended => "Ask an admin of the organization about the plan.",
+            DenialReason::ActorSuspended => "Ask an admin of the organization to reinstate it.",
             DenialReason::Custom(_) | DenialReason::PlanRequired => "",
             DenialReason::InsufficientRole => "Ask an admin of the team or the organization.",
             DenialReason::InsufficientScope => "Use a key on which a person has named the scope `keys:manage`.",

@@ -19,7 +19,9 @@ use crate::{
 impl From<&Denial> for Refusal {
     fn from(denial: &Denial) -> Self {
         let code = match denial.reason() {
-            DenialReason::ActorInactive => RefusalCode::OwnerSuspended,
+            DenialReason::ActorClosed => RefusalCode::OwnerClosed,
+            DenialReason::ActorPlanSuspended => RefusalCode::OwnerPlanSuspended,
+            DenialReason::ActorSuspended => RefusalCode::OwnerSuspended,
             // Or its time is over: either way it is of no use any more.
             DenialReason::ActorKeyDead => RefusalCode::KeyRevoked,
             DenialReason::Custom(_) | DenialReason::InsufficientRole | DenialReason::NotYourKey => {
@@ -39,7 +41,9 @@ mod tests {
     #[test]
     fn a_denial_keeps_its_sentences_and_gets_the_code_that_fits() {
         for (reason, code) in [
-            (DenialReason::ActorInactive, RefusalCode::OwnerSuspended),
+            (DenialReason::ActorClosed, RefusalCode::OwnerClosed),
+            (DenialReason::ActorPlanSuspended, RefusalCode::OwnerPlanSuspended),
+            (DenialReason::ActorSuspended, RefusalCode::OwnerSuspended),
             (DenialReason::ActorKeyDead, RefusalCode::KeyRevoked),
             (DenialReason::Custom("Not here."), RefusalCode::InsufficientRole),
             (DenialReason::InsufficientRole, RefusalCode::InsufficientRole),

@@ -361,8 +361,9 @@ impl Stop {
         match self {
             Self::CloseOwner => ManageErrorKind::OwnerClosed,
             Self::SuspendOwner => ManageErrorKind::OwnerSuspended,
-            Self::CloseActor | Self::SuspendActor | Self::SuspendOwnerOfActingKey => {
-                ManageErrorKind::Denied(DenialReason::ActorInactive.into())
+            Self::CloseActor => ManageErrorKind::Denied(DenialReason::ActorClosed.into()),
+            Self::SuspendActor | Self::SuspendOwnerOfActingKey => {
+                ManageErrorKind::Denied(DenialReason::ActorSuspended.into())
             }
             Self::RevokeActingKey => ManageErrorKind::Denied(DenialReason::ActorKeyDead.into()),
         }

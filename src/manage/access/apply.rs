@@ -10,6 +10,7 @@ use crate::{
     },
     owner::Owner,
     random::random_bytes,
+    record::{Stopped, Suspension},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, IdempotentRequest, KeyStore, Lease,
         StoreError, StoreErrorKind, Write,
@@ -45,8 +46,10 @@ pub(in crate::manage) struct WantedWrite {
 /// What a guard that does not hold means.
 #[derive(Clone)]
 pub(in crate::manage) enum Unmet {
-    /// The actor may not act any more.
-    Actor(DenialReason),
+    /// The key that acts is dead.
+    ActorKey,
+    /// The person who acts, or the owner of the key that acts, is suspended or closed.
+    ActorOwner(Owner),
     /// Things are not as they were when the change was decided on.
     Kind(ManageErrorKind),
     /// The user or team that is given a key is suspended or closed.
@@ -125,11 +128,11 @@ impl Access<'_> {
 
     /// The actor must be neither suspended nor closed, and if it is a key, live.
     fn actor_is_active(&self) -> impl Iterator<Item = (Guard, Unmet)> {
-        let key = self.actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::Actor(DenialReason::ActorKeyDead)));
+        let key = self.actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::ActorKey));
         let owner = self
             .actor
             .standing_on()
-            .map(|owner| (Guard::OwnerActive(self.owner_ref(&owner)), Unmet::Actor(DenialReason::ActorInactive)));
+            .map(|owner| (Guard::OwnerActive(self.owner_ref(&owner)), Unmet::ActorOwner(owner)));
         key.into_iter().chain(owner)
     }
 
@@ -140,9 +143,12 @@ impl Access<'_> {
             _ => None,
         };
         Ok(match unmet {
-            Some(Unmet::Actor(reason)) => ManageError::denied(*reason).with_source(error),
+            Some(Unmet::ActorKey) => ManageError::denied(DenialReason::ActorKeyDead).with_source(error),
+            Some(Unmet::ActorOwner(owner)) => {
+                ManageError::denied(DenialReason::stopped(self.stopped(owner).await?)).with_source(error)
+            }
             Some(Unmet::Kind(kind)) => ManageError::new(*kind).with_source(error),
-            Some(Unmet::NewOwner(owner)) => self.inactive(owner).await?,
+            Some(Unmet::NewOwner(owner)) => ManageError::new(self.stopped(owner).await?.into()).with_source(error),
             None => error.into(),
         })
     }
@@ -171,13 +177,10 @@ impl Access<'_> {
         }
     }
 
-    /// Why an owner is not given a key: closed, or suspended.
-    async fn inactive(&self, owner: &Owner) -> Result<ManageError, ManageError> {
-        let owner = self.owner_ref(owner);
-        let status = self.parts.guarded.store.owner_status(&owner).await?.status().map_err(ManageError::corrupt)?;
-        let closed = status.closed_at().is_some();
-        let kind = if closed { ManageErrorKind::OwnerClosed } else { ManageErrorKind::OwnerSuspended };
-        Ok(ManageError::new(kind))
+    /// Why an owner did not count as active. By now it may be again: then a suspension is over, as a closing never is.
+    async fn stopped(&self, owner: &Owner) -> Result<Stopped, ManageError> {
+        let stopped = self.status_of(owner).await?.stopped();
+        Ok(stopped.map_or(Stopped::Suspended(Suspension::Admin), |(stopped, _)| stopped))
     }
 
     /// That an owner is to be given a key.

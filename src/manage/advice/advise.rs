@@ -81,8 +81,8 @@ impl Access<'_> {
         let Some(standing_on) = self.actor.standing_on().filter(|standing_on| standing_on != owner) else {
             return Ok(None);
         };
-        let is_active = self.status_of(&standing_on).await?.is_active();
-        Ok((!is_active).then_some(DenialReason::ActorInactive))
+        let stopped = self.status_of(&standing_on).await?.stopped();
+        Ok(stopped.map(|(stopped, _)| DenialReason::stopped(stopped)))
     }
 }
 

@@ -156,7 +156,7 @@ fn issuer(name: &str) -> Actor {
 
 #[tokio::test]
 async fn preview_blocks_whom_issuing_refuses_and_nobody_else() {
-    let (dead, inactive) = (Some(DenialReason::ActorKeyDead), Some(DenialReason::ActorInactive));
+    let (dead, inactive) = (Some(DenialReason::ActorKeyDead), Some(DenialReason::ActorSuspended));
     let suspended = OwnerChange::Suspend(Suspension::Admin);
     for (actor, key, change, for_team) in [
         ("alice", None, None, None),

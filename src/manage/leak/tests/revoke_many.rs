@@ -276,7 +276,7 @@ async fn an_actor_who_is_suspended_half_way_revokes_no_more_and_the_error_says_h
     bench.store.quicker.lock().unwrap().extend(quicker);
     let request = RevokeMany::of(team_id("blue"));
     let error = bench.manager.revoke_many(request.clone(), &admin_of("blue")).await.unwrap_err();
-    assert_eq!(error.kind(), ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
+    assert_eq!(error.kind(), ManageErrorKind::Denied(DenialReason::ActorSuspended.into()));
     assert_eq!(error.so_far().revoked, 50);
     assert!(error.to_string().starts_with("stopped after 50 keys were revoked: denied"), "{error}");
     assert_eq!(live(&bench).await.len(), 70);

@@ -231,7 +231,7 @@ async fn suspended_person_changes_nothing() {
     let (bench, id) = bench_with("*").await;
     bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
     let kind = bench.manager.revoke(&id, &person("alice")).await.unwrap_err().kind();
-    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
+    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorSuspended.into()));
     assert_eq!(bench.row(&id).await.revoked_at, None);
 }
 
@@ -264,7 +264,7 @@ async fn key_that_died_or_whose_owner_was_suspended_since_it_was_checked_changes
         assert_eq!(revoke_by_key(row(&owner), &owner, None).await, Ok(()));
         assert_eq!(revoke_by_key(revoked, &owner, None).await, denied(DenialReason::ActorKeyDead));
         assert_eq!(revoke_by_key(expired, &owner, None).await, denied(DenialReason::ActorKeyDead));
-        assert_eq!(revoke_by_key(row(&owner), &owner, suspended).await, denied(DenialReason::ActorInactive));
+        assert_eq!(revoke_by_key(row(&owner), &owner, suspended).await, denied(DenialReason::ActorPlanSuspended));
     }
 }
 

@@ -329,7 +329,7 @@ async fn an_actor_that_is_suspended_first_changes_nothing() {
     );
     bench.store.quicker.lock().unwrap().push_back(suspension);
     let kind = bench.manager.revoke(&id, &dana).await.unwrap_err().kind();
-    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
+    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorSuspended.into()));
     assert!(bench.row(&id).await.revoked_at.is_none());
 }
 

@@ -153,7 +153,7 @@ async fn closed_owner_without_keys_is_told_from_a_suspended_one() {
     assert_eq!(refusal(&bench, alice_key(), &system()).await, ManageErrorKind::OwnerClosed);
     bench.manager.suspend(&team("blue"), crate::record::Suspension::Plan, &system()).await.unwrap();
     let blue = IssueKey::team(team_id("blue"));
-    assert_eq!(refusal(&bench, blue, &system()).await, ManageErrorKind::OwnerSuspended);
+    assert_eq!(refusal(&bench, blue, &system()).await, ManageErrorKind::OwnerPlanSuspended);
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn team_key_is_issued_though_its_creator_leaves_and_not_by_them_afterwards
     let rights = Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included();
     let alice = Actor::user(user_id("alice"), rights);
     let kind = refusal(&bench, IssueKey::team(team_id("blue")), &alice).await;
-    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
+    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorClosed.into()));
 }
 
 #[tokio::test]

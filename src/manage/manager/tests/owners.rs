@@ -62,7 +62,7 @@ async fn suspended_admin_does_not_reinstate_themselves() {
     bench.change_owner(&user("olga"), OwnerChange::Suspend(Suspension::Admin)).await;
     let olga = Actor::user(user_id("olga"), Rights::none().org_admin());
     let kind = bench.manager.reinstate(&user("olga"), Suspension::Admin, &olga).await.unwrap_err().kind();
-    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
+    assert_eq!(kind, ManageErrorKind::Denied(DenialReason::ActorSuspended.into()));
 }
 
 #[tokio::test]

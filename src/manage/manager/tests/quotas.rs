@@ -232,7 +232,7 @@ async fn room_is_told_of_only_to_who_may_make_a_key_at_all() {
     issue(&bench, own(), &person("alice")).await;
     bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Admin)).await;
     let suspended = bench.manager.issue(IssueKey::team(team_id("blue")), &admin("bob", "blue")).await;
-    assert_eq!(reached(suspended), ManageErrorKind::Denied(DenialReason::ActorInactive.into()));
+    assert_eq!(reached(suspended), ManageErrorKind::Denied(DenialReason::ActorSuspended.into()));
 }
 
 #[tokio::test]
