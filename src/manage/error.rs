@@ -58,6 +58,8 @@ pub enum ManageErrorKind {
     DirectoryUnavailable,
     /// The new key could not be hashed.
     HashFailed,
+    /// A key was issued under this idempotency key before.
+    IdempotencyKeyUsed,
     /// What was asked for makes no sense.
     Invalid(InvalidInput),
     /// The key has expired, which is final.
@@ -82,8 +84,6 @@ pub enum ManageErrorKind {
     QuotaReached(Quota),
     /// The operating system gave no randomness.
     Randomness,
-    /// A key was issued under this idempotency key before.
-    Replay,
     /// The rotation was finished or aborted meanwhile, or one of its keys ended.
     RotationOver,
     /// A rotation of the key, or the one that made the key, is under way.
@@ -196,7 +196,7 @@ impl From<StoreError> for ManageError {
             // Without a source: what is absent and what is hidden look the same.
             StoreErrorKind::Conflict(Conflict::Missing) => return Self::not_found(),
             StoreErrorKind::Conflict(Conflict::OwnerClosed) => ManageErrorKind::OwnerClosed,
-            StoreErrorKind::Conflict(Conflict::IdempotencyKeyUsed { .. }) => ManageErrorKind::Replay,
+            StoreErrorKind::Conflict(Conflict::IdempotencyKeyUsed { .. }) => ManageErrorKind::IdempotencyKeyUsed,
             StoreErrorKind::Conflict(Conflict::Revoked) => ManageErrorKind::KeyRevoked,
             StoreErrorKind::Conflict(
                 Conflict::Differs | Conflict::Guard(_) | Conflict::IdTaken | Conflict::Version,
@@ -258,7 +258,7 @@ impl fmt::Display for ManageError {
             ManageErrorKind::OwnerSuspended => "the user or team is suspended: reinstate it first",
             ManageErrorKind::QuotaReached(quota) => return quota.fmt(f),
             ManageErrorKind::Randomness => "nothing can be made at random at the moment, and nothing was changed: ask again",
-            ManageErrorKind::Replay => {
+            ManageErrorKind::IdempotencyKeyUsed => {
                 "a key was issued under this idempotency key before: if its text is lost, revoke it and issue another \
                  one under a new idempotency key"
             }

@@ -279,7 +279,9 @@ impl Denial {
         match self.reason {
             DenialReason::ActorClosed => "This account is closed.",
             DenialReason::ActorKeyDead => "The key that asks is revoked or has expired.",
-            DenialReason::ActorPlanSuspended => "This account is suspended, because the plan does not include its keys.",
+            DenialReason::ActorPlanSuspended => {
+                "This account is suspended, because the plan does not include its keys."
+            }
             DenialReason::ActorSuspended => "An admin suspended this account.",
             DenialReason::Custom(sentence) => sentence,
             DenialReason::InsufficientRole => "Your role does not allow this.",

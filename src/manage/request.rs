@@ -95,7 +95,7 @@ impl IssueKey {
     }
 
     /// Makes a repeat of this request harmless: a second key under the same 1 to 256 bytes, by the same actor in the
-    /// same organization, is refused as [a replay](super::ManageErrorKind::Replay). Default: none.
+    /// same organization, is refused as [`IdempotencyKeyUsed`](super::ManageErrorKind::IdempotencyKeyUsed). Default: none.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self

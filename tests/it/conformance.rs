@@ -106,7 +106,7 @@ broken! {
     a_reinstatement_not_in_the_log_is_noticed: ForgetsReinstatements breaks "R17";
     scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
     a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25";
-    an_ignored_idempotency_key_is_noticed: IgnoresDedupe breaks "S17 S52 S58";
+    an_ignored_idempotency_key_is_noticed: IgnoresIdempotencyKeys breaks "S17 S52 S58";
     an_ignored_suspension_is_noticed: IgnoresSuspensions breaks "S16 S20 S61 S86";
     an_ignored_successor_is_noticed: IgnoresSuccessors breaks "S19 S57";
     an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56";
@@ -199,7 +199,7 @@ broken_between! {
     a_cache_of_guards_between_handles_is_noticed: CachesGuards breaks "C3 C10 C14 C21";
     counts_of_each_handle_are_noticed: CountsApart breaks "C4 C15";
     events_that_come_late_are_noticed: DelaysEvents breaks "C20";
-    idempotency_keys_of_each_handle_are_noticed: DedupesApart breaks "C4 C11";
+    idempotency_keys_of_each_handle_are_noticed: KeepsIdempotencyKeysApart breaks "C4 C11";
     a_log_of_each_handle_is_noticed: LogsApart breaks "C6 C18";
     a_lock_of_each_handle_is_noticed: LocksApart breaks "C10 C12 C14 C21";
     names_of_each_handle_are_noticed: NamesApart breaks "C4 C16";

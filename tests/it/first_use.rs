@@ -164,8 +164,8 @@ async fn a_key_that_was_not_made_for_certain_is_not_remembered() {
     let request = IssueKey::team(team("blue")).idempotency_key("once");
     let first = keys.manager().issue(request.clone(), &system()).await.unwrap();
     crate::support::secrets::remember(first.plaintext().expose_secret());
-    let replay = keys.manager().issue(request, &system()).await.unwrap_err();
-    assert_eq!((replay.kind(), remembered()), (ManageErrorKind::Replay, 1));
+    let again = keys.manager().issue(request, &system()).await.unwrap_err();
+    assert_eq!((again.kind(), remembered()), (ManageErrorKind::IdempotencyKeyUsed, 1));
 }
 
 #[tokio::test]

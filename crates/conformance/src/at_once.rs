@@ -99,7 +99,9 @@ pub(super) async fn keys_below_a_limit<S: ErasedLedger + ?Sized>(handles: &[Cand
 }
 
 /// Many changes have one idempotency key.
-pub(super) async fn replays<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
+pub(super) async fn repeated_idempotency_keys<S: ErasedLedger + ?Sized>(
+    handles: &[Candidate<'_, S>],
+) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     // Another request each: whichever is first, the others learn which key it made.
     let word = scene.word();

@@ -138,9 +138,9 @@ pub(crate) async fn what_was_done_is_known_to_both(pair: &Pair<'_>) -> Result<()
         let change =
             Change { idempotency: Some(scene.request()), ..scene.change(at(1), vec![key.insert(), key.revoke()]) };
         one.written(&change).await?;
-        let replay = Change { idempotency: change.idempotency.clone(), ..scene.insert([&scene.key()?]) };
+        let again = Change { idempotency: change.idempotency.clone(), ..scene.insert([&scene.key()?]) };
         let used = Conflict::IdempotencyKeyUsed { key: Some(key.id), same_request: true };
-        conflicts("an idempotency key used elsewhere", other.apply(&replay).await, used)?;
+        conflicts("an idempotency key used elsewhere", other.apply(&again).await, used)?;
         other.written(&change).await?;
         same("the number of events", &other.events(&scene).await?.len(), &2)?;
         let rows = vec![usage::row(&key, "success", "", 3, 1, 1)];

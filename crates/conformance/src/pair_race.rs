@@ -54,7 +54,7 @@ pub(crate) async fn one_of_many_successors_is_written(pair: &Pair<'_>) -> Result
 
 pub(crate) async fn one_of_many_replays_is_written(pair: &Pair<'_>) -> Result<(), Unmet> {
     for handles in pair.rounds(ROUNDS) {
-        at_once::replays(handles).await?;
+        at_once::repeated_idempotency_keys(handles).await?;
     }
     Ok(())
 }

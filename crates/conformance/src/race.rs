@@ -30,7 +30,7 @@ pub(crate) async fn one_of_many_successors_is_written<S: Ledger>(candidate: &Can
 }
 
 pub(crate) async fn one_of_many_replays_is_written<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
-    at_once::replays(from_ref(candidate)).await
+    at_once::repeated_idempotency_keys(from_ref(candidate)).await
 }
 
 pub(crate) async fn one_of_two_keys_survives<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {

@@ -27,7 +27,7 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
-    /// directory unavailable, invalid, clock unsure, owner suspended or closed, replay, quota reached, actor busy,
+    /// directory unavailable, invalid, clock unsure, owner suspended or closed, idempotency key used, quota reached, actor busy,
     /// overloaded, starved, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         let access = self.acting(actor)?;

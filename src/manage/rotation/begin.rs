@@ -43,7 +43,7 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, clock unsure, rotation under way,
-    /// directory unavailable, owner suspended or closed, replay, quota reached, conflict,
+    /// directory unavailable, owner suspended or closed, idempotency key used, quota reached, conflict,
     /// corrupt record, actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After
     /// the last, ask for the [rotation](Self::rotation) by the
     /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's

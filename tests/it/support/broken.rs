@@ -49,7 +49,7 @@ pub(crate) enum Fault {
     /// The status of an owner is never there.
     ForgetsStatus,
     /// Idempotency keys are ignored.
-    IgnoresDedupe,
+    IgnoresIdempotencyKeys,
     /// Whether an owner is active is not looked at.
     IgnoresSuspensions,
     /// Events come in log order, whatever is asked for.
@@ -240,7 +240,7 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::IgnoresDedupe => change.idempotency = None,
+            Fault::IgnoresIdempotencyKeys => change.idempotency = None,
             Fault::AllowsOneMore => {
                 for guard in &mut change.guards {
                     if let Guard::LiveKeysBelow { limit, .. } | Guard::IssuedBelow { limit, .. } = guard {

@@ -34,7 +34,7 @@ pub(crate) enum Rift {
     /// Who follows the events is told of a later one before an earlier one.
     DelaysEvents,
     /// Each handle has its own idempotency keys.
-    DedupesApart,
+    KeepsIdempotencyKeysApart,
     /// A handle's log has what it wrote itself.
     LogsApart,
     /// Each handle has a lock of its own, under which it looks at the guards and then writes.
@@ -208,7 +208,7 @@ impl KeyStore for Handle {
             Rift::CachesGuards => {
                 altered.guards.retain(|guard| !self.memory(|memory| memory.held.contains(guard)));
             }
-            Rift::DedupesApart => {
+            Rift::KeepsIdempotencyKeysApart => {
                 if let Some(request) = altered.idempotency.take() {
                     let entry = |memory: &mut Memory| {
                         memory.requests.entry(request.key.clone()).or_insert_with(|| change.clone()).clone()

@@ -83,7 +83,7 @@ impl Operation {
     /// What somebody is told who asks for it when it is done already.
     const fn told_again(self) -> Result<Effect, ManageErrorKind> {
         match self {
-            Self::BeginRotation | Self::Issue => Err(ManageErrorKind::Replay),
+            Self::BeginRotation | Self::Issue => Err(ManageErrorKind::IdempotencyKeyUsed),
             // The same name once more writes nothing and is no news.
             Self::Rename => Ok(Effect::Changed),
             Self::Abort | Self::Close | Self::Finish | Self::Suspend | Self::Revoke | Self::RevokeMany => {

@@ -171,7 +171,7 @@ async fn idempotency_key_issues_one_key() {
     let bench = Bench::new();
     let request = || alice_key().idempotency_key("3f1c5a4e");
     let _ = bench.manager.issue(request(), &person("alice")).await.unwrap();
-    assert_eq!(refusal(&bench, request(), &person("alice")).await, ManageErrorKind::Replay);
+    assert_eq!(refusal(&bench, request(), &person("alice")).await, ManageErrorKind::IdempotencyKeyUsed);
 }
 
 #[tokio::test]

@@ -219,7 +219,7 @@ async fn repeat_of_a_request_that_was_done_is_told_so_where_there_is_no_room() {
     let bench = live_keys(1, 1);
     let request = || own().idempotency_key("form 7");
     issue(&bench, request(), &person("alice")).await;
-    assert_eq!(reached(bench.manager.issue(request(), &person("alice")).await), ManageErrorKind::Replay);
+    assert_eq!(reached(bench.manager.issue(request(), &person("alice")).await), ManageErrorKind::IdempotencyKeyUsed);
 }
 
 #[tokio::test]

@@ -297,7 +297,10 @@ async fn repeat_under_one_idempotency_key_is_a_replay() {
     let (bench, id) = bench_with("read").await;
     let request = RotateKey::of(id).idempotency_key("3f1c");
     let _ = bench.manager.begin_rotation(request.clone(), &person("alice")).await.unwrap();
-    assert_eq!(kind(bench.manager.begin_rotation(request, &person("alice")).await), Err(ManageErrorKind::Replay));
+    assert_eq!(
+        kind(bench.manager.begin_rotation(request, &person("alice")).await),
+        Err(ManageErrorKind::IdempotencyKeyUsed)
+    );
 }
 
 #[tokio::test]
