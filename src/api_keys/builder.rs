@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 #[cfg(any(test, feature = "manage"))]
-use super::managing::{Managed, Managing};
+use super::manager::{Managed, Managing};
 use super::{
     keys::{ApiKeys, Inner},
     setup_error::{Cause, SetupError},

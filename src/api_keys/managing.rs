@@ -1,82 +1,14 @@
-//! What `manage` adds: who may do what with keys, and who is asked.
+//! What `manage` adds to the front: settings of the manager, and the manager.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{builder::ApiKeysBuilder, keys::ApiKeys};
 use crate::{
-    audit::Notifier,
-    auth::{AuthSettings, Authenticator, Wiring},
-    hash::Hasher,
-    key::KeyFormat,
-    manage::{
-        AnyDirectory, DefaultPolicy, DenialLog, Directory, Guarded, KeyManager, ManagerParts, OnDowngrade, Policy,
-        Rules,
-    },
+    manage::{AnyDirectory, Directory, KeyManager, OnDowngrade, Policy},
     owner::OrganizationId,
     scope::Scope,
-    store::{AnyStore, Calls, Lease, Ledger},
-    time::Clock,
+    store::Ledger,
 };
-
-/// Settings of the manager.
-pub(super) struct Managing {
-    policy: Arc<dyn Policy>,
-    rules: Rules,
-}
-
-/// What the manager shares with the authenticator.
-pub(super) struct Managed {
-    store: Calls<AnyStore>,
-    hasher: Hasher,
-    format: KeyFormat,
-    clock: Arc<dyn Clock>,
-    lease: Arc<Lease>,
-}
-
-impl Managed {
-    pub(super) fn new<S: Ledger>(
-        store: &Arc<S>,
-        settings: &AuthSettings,
-        wiring: &Wiring,
-        store_timeout: Duration,
-    ) -> Self {
-        Self {
-            store: Calls::new(AnyStore::shared(Arc::clone(store)), store_timeout),
-            hasher: wiring.hasher.clone(),
-            format: settings.format.clone(),
-            clock: Arc::clone(&settings.clock),
-            lease: Arc::clone(&wiring.lease),
-        }
-    }
-}
-
-impl Managing {
-    pub(super) fn manager<S: Ledger>(
-        self,
-        managed: Managed,
-        authenticator: &Authenticator<S>,
-        notifier: Notifier,
-        flush_interval: Duration,
-    ) -> KeyManager {
-        let Managed { store, hasher, format, clock, lease } = managed;
-        let denials = DenialLog::new(store.clone(), Arc::clone(&clock), flush_interval, notifier.clone());
-        KeyManager::new(ManagerParts {
-            guarded: Guarded::new(store, self.policy, lease, Arc::new(denials)),
-            hasher,
-            format,
-            clock,
-            organization: OrganizationId::single(),
-            rules: Arc::new(Rules { notifier, ..self.rules }),
-            new_keys: Some(authenticator.new_keys()),
-        })
-    }
-}
-
-impl Default for Managing {
-    fn default() -> Self {
-        Self { policy: Arc::new(DefaultPolicy), rules: Rules::default() }
-    }
-}
 
 impl<S: Ledger> ApiKeysBuilder<S> {
     /// Who may do what. Default: [`DefaultPolicy`].

@@ -3,6 +3,8 @@
 mod builder;
 mod keys;
 #[cfg(any(test, feature = "manage"))]
+mod manager;
+#[cfg(any(test, feature = "manage"))]
 mod managing;
 mod setup_error;
 

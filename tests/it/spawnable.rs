@@ -89,6 +89,7 @@ macro_rules! calls_over {
             spawns!(KeyStore::owner_status; store: $store, owner: OwnerRef => store.owner_status(&owner));
             spawns!(Ledger::record_usage; store: $store, batch: UsageBatch => store.record_usage(&batch));
             spawns!(Ledger::usage; store: $store, of: UsageScope => store.usage(&of));
+            spawns!(Ledger::usage_days; store: $store, keys: Vec<KeyId> => store.usage_days(&keys, 20_513));
             spawns!(Ledger::append_events; store: $store, events: Vec<EventRow> => store.append_events(&events));
             spawns!(Ledger::events; store: $store, query: EventQuery => store.events(&query));
             spawns!(KeyStore::put_meta_if_absent; store: $store, name: String, value: Vec<u8>

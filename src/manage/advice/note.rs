@@ -74,7 +74,9 @@ words! {
         NoScopes = "no_scopes",
         /// The user or team is closed.
         OwnerClosed = "owner_closed",
-        /// The user or team is suspended.
+        /// The plan no longer includes keys of the user or team.
+        OwnerPlanSuspended = "owner_plan_suspended",
+        /// An admin suspended the user or team.
         OwnerSuspended = "owner_suspended",
         /// A team key goes on when whoever made it leaves.
         OutlivesCreator = "outlives_creator",

@@ -142,10 +142,12 @@ impl Notes {
             let sentence = format!("The {owner} is closed for good, and gets no keys any more.");
             return self.add(NoteKind::OwnerClosed, Severity::Error, sentence);
         }
-        for (suspension, how) in [(Suspension::Admin, "suspended"), (Suspension::Plan, "suspended by the plan")] {
+        let by_admin = (Suspension::Admin, NoteKind::OwnerSuspended, "suspended");
+        let by_plan = (Suspension::Plan, NoteKind::OwnerPlanSuspended, "suspended by the plan");
+        for (suspension, kind, how) in [by_admin, by_plan] {
             if status.has(suspension) {
                 let sentence = format!("The {owner} is {how}: it gets no keys before it is reinstated.");
-                self.add(NoteKind::OwnerSuspended, Severity::Error, sentence);
+                self.add(kind, Severity::Error, sentence);
             }
         }
     }

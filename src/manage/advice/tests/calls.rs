@@ -133,7 +133,7 @@ async fn preview_blocks_what_issuing_refuses_and_nothing_else() {
         (blue().scopes(many), Some(NoteKind::InvalidScopes)),
         (blue().expires_at(time("2026-03-01T12:00:00Z")), Some(NoteKind::ExpiryPast)),
         (blue().idempotency_key(""), Some(NoteKind::InvalidIdempotencyKey)),
-        (IssueKey::team(team_id("suspended")), Some(NoteKind::OwnerSuspended)),
+        (IssueKey::team(team_id("suspended")), Some(NoteKind::OwnerPlanSuspended)),
         (IssueKey::team(team_id("closed")), Some(NoteKind::OwnerClosed)),
     ] {
         let preview = bench.manager.preview(&request, &system()).await.unwrap();
@@ -156,19 +156,24 @@ fn issuer(name: &str) -> Actor {
 
 #[tokio::test]
 async fn preview_blocks_whom_issuing_refuses_and_nobody_else() {
-    let (dead, inactive) = (Some(DenialReason::ActorKeyDead), Some(DenialReason::ActorSuspended));
+    let (dead, suspended_actor) = (Some(DenialReason::ActorKeyDead), Some(DenialReason::ActorSuspended));
     let suspended = OwnerChange::Suspend(Suspension::Admin);
     for (actor, key, change, for_team) in [
         ("alice", None, None, None),
-        ("alice", None, Some((user("alice"), suspended)), inactive),
-        ("alice", None, Some((user("alice"), OwnerChange::Suspend(Suspension::Plan))), inactive),
-        ("alice", None, Some((user("alice"), OwnerChange::Close)), inactive),
+        ("alice", None, Some((user("alice"), suspended)), suspended_actor),
+        (
+            "alice",
+            None,
+            Some((user("alice"), OwnerChange::Suspend(Suspension::Plan))),
+            Some(DenialReason::ActorPlanSuspended),
+        ),
+        ("alice", None, Some((user("alice"), OwnerChange::Close)), Some(DenialReason::ActorClosed)),
         ("alice's key", None, None, dead),
         ("alice's key", Some((None, None)), None, None),
         ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), None, dead),
         ("alice's key", Some((None, Some("2026-03-01T12:00:00Z"))), None, dead),
         ("alice's key", Some((None, Some("2026-03-01T12:00:00.001Z"))), None, None),
-        ("alice's key", Some((None, None)), Some((user("alice"), suspended)), inactive),
+        ("alice's key", Some((None, None)), Some((user("alice"), suspended)), suspended_actor),
         ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), Some((user("alice"), suspended)), dead),
         ("blue's key", Some((None, None)), None, None),
         ("blue's key", Some((Some("2026-03-01T11:00:00Z"), None)), None, dead),

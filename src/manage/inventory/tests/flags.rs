@@ -165,14 +165,14 @@ async fn suspended_owner_and_suspended_creator_are_told_apart() {
 
 #[tokio::test]
 async fn a_key_of_a_closed_team_that_is_tried_is_a_dead_key_that_is_tried() {
-    for (change, expected) in [
-        (OwnerChange::Close, vec![KeyFlag::OwnerInactive, KeyFlag::TriedSinceDeath]),
-        (OwnerChange::Suspend(Suspension::Plan), vec![KeyFlag::OwnerInactive]),
+    for (change, outcome, expected) in [
+        (OwnerChange::Close, "owner_closed", vec![KeyFlag::OwnerInactive, KeyFlag::TriedSinceDeath]),
+        (OwnerChange::Suspend(Suspension::Plan), "owner_plan_suspended", vec![KeyFlag::OwnerInactive]),
     ] {
         let bench = bench();
         let id = bench.plant_row(row('A')).await;
         call(&bench, &id, "success", "api/acme", 2).await;
-        call(&bench, &id, "owner_suspended", "api/acme", 1).await;
+        call(&bench, &id, outcome, "api/acme", 1).await;
         bench.change_owner(&team("engineering"), change).await;
         assert_eq!(flags_of(&bench, 'A').await, expected);
     }

@@ -134,7 +134,7 @@ async fn key_for_a_suspended_or_closed_owner_is_refused() {
     use crate::record::Suspension;
     for (change, expected) in [
         (OwnerChange::Suspend(Suspension::Admin), ManageErrorKind::OwnerSuspended),
-        (OwnerChange::Suspend(Suspension::Plan), ManageErrorKind::OwnerSuspended),
+        (OwnerChange::Suspend(Suspension::Plan), ManageErrorKind::OwnerPlanSuspended),
         (OwnerChange::Close, ManageErrorKind::OwnerClosed),
     ] {
         for owner in [user("alice"), team("blue")] {

@@ -281,7 +281,7 @@ async fn key_that_is_changed_without_pause_is_a_conflict() {
 async fn suspended_or_closed_owner_gets_no_successor() {
     let suspension = OwnerChange::Suspend(Suspension::Plan);
     for (change, expected) in
-        [(suspension, ManageErrorKind::OwnerSuspended), (OwnerChange::Close, ManageErrorKind::OwnerClosed)]
+        [(suspension, ManageErrorKind::OwnerPlanSuspended), (OwnerChange::Close, ManageErrorKind::OwnerClosed)]
     {
         let bench = Bench::new();
         let id = bench.plant(OLD, &team("blue"), "read").await;

@@ -377,7 +377,7 @@ async fn team_that_is_suspended_does_not_lose_the_persons_key() {
     let of = OwnerRef { organization: OrganizationId::single(), owner: team("blue") };
     let quick = |change| plain_change(&format!("{change:?}"), Write::Owner(of.clone(), change));
     quicker(&bench, [quick(OwnerChange::Suspend(Suspension::Plan))]);
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Err(ManageErrorKind::OwnerSuspended));
+    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Err(ManageErrorKind::OwnerPlanSuspended));
     quicker(&bench, [quick(OwnerChange::Reinstate(Suspension::Plan))]);
     assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Ok(Effect::Changed));
 }

@@ -89,7 +89,7 @@ async fn an_actor_who_was_suspended_before_the_commit_was_denied_too() {
     bench.manager.issue(IssueKey::team(team_id("blue")), &admin).await.unwrap_err();
     let mut lines: Vec<_> = denied(&bench).await.iter().map(line).collect();
     lines.sort();
-    let said = |action| format!(r#"{{"action":"{action}","reason":"actor_inactive","count":1}}"#);
+    let said = |action| format!(r#"{{"action":"{action}","reason":"owner_suspended","count":1}}"#);
     assert_eq!(lines, [format!("user:ada /blue {}", said("issue")), format!("user:ada B/blue {}", said("revoke"))]);
 }
 
