@@ -25,7 +25,10 @@ use server::Server;
 use tower_api_keys::{
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
-    store::{self, OwnerRow, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
+    store::{
+        PostgresSettings, PostgresStore, SqliteStore,
+        transfer::{self, Batch, OwnerRow, PortableStore},
+    },
     usage::UsageRow,
 };
 
@@ -40,16 +43,16 @@ async fn main() {
     fill(&file).await;
     let server = Server::start();
     let target = target(&server, "keys").await;
-    let (records, seconds) = measure(store::copy(&file, &target)).await;
+    let (records, seconds) = measure(transfer::copy(&file, &target)).await;
     println!("records\t{records}");
     println!("seconds\t{seconds:.2}");
     println!("records_per_second\t{:.0}", records as f64 / seconds);
     for page in PAGES {
         let target = self::target(&server, &format!("keys_by_{page}")).await;
-        let (records, seconds) = measure(store::copy(&file, &target).with_page_size(page)).await;
+        let (records, seconds) = measure(transfer::copy(&file, &target).with_page_size(page)).await;
         println!("records_per_second_{page}\t{:.0}", records as f64 / seconds);
     }
-    let (records, seconds) = measure(store::copy(&file, &target)).await;
+    let (records, seconds) = measure(transfer::copy(&file, &target)).await;
     println!("again_records_per_second\t{:.0}", records as f64 / seconds);
 }
 
@@ -59,7 +62,7 @@ async fn target(server: &Server, schema: &str) -> PostgresStore {
 }
 
 /// Records, and the seconds they took.
-async fn measure(copying: store::Copying<'_, SqliteStore, PostgresStore>) -> (u64, f64) {
+async fn measure(copying: transfer::Copy<'_, SqliteStore, PostgresStore>) -> (u64, f64) {
     let begun = Instant::now();
     let copied = copying.await.unwrap();
     (copied.rows(), begun.elapsed().as_secs_f64())
@@ -69,10 +72,10 @@ async fn fill(store: &SqliteStore) {
     let numbers: Vec<usize> = (0..KEYS).collect();
     for chunk in numbers.chunks(10_000) {
         let owners = chunk.iter().step_by(KEYS_OF_AN_OWNER).map(|number| owner(number / KEYS_OF_AN_OWNER));
-        store.import(&Rows::Owners(owners.collect())).await.unwrap();
-        store.import(&Rows::Keys(chunk.iter().copied().map(key).collect())).await.unwrap();
-        store.import(&Rows::Usage(chunk.iter().copied().map(usage).collect())).await.unwrap();
-        store.import(&Rows::Events(chunk.iter().copied().map(event).collect())).await.unwrap();
+        store.import(&Batch::Owners(owners.collect())).await.unwrap();
+        store.import(&Batch::Keys(chunk.iter().copied().map(key).collect())).await.unwrap();
+        store.import(&Batch::Usage(chunk.iter().copied().map(usage).collect())).await.unwrap();
+        store.import(&Batch::Events(chunk.iter().copied().map(event).collect())).await.unwrap();
     }
 }
 

@@ -32,7 +32,10 @@ use tower_api_keys::{
     key::KeyId,
     manage::{ExportFormat, InventoryQuery, KeyFlag, Rights, TeamRole},
     record::{KeyRow, OwnerStatusRow},
-    store::{KeyCursor, Ledger, OwnerRow, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
+    store::{
+        KeyCursor, Ledger, PostgresSettings, PostgresStore, SqliteStore,
+        transfer::{Batch, OwnerRow, PortableStore},
+    },
     usage::{Source, UsageRow},
 };
 use traffic::Latencies;
@@ -130,11 +133,11 @@ async fn fill<S: PortableStore>(store: &S) {
         id: format!("user-{number:04}"),
         status: OwnerStatusRow { suspended_at: number.is_multiple_of(10).then_some(FIRST), ..Default::default() },
     };
-    store.import(&Rows::Owners((0..OWNERS).map(owner).collect())).await.unwrap();
+    store.import(&Batch::Owners((0..OWNERS).map(owner).collect())).await.unwrap();
     let numbers: Vec<usize> = (0..KEYS).collect();
     for chunk in numbers.chunks(2_500) {
-        store.import(&Rows::Keys(chunk.iter().copied().map(key).collect())).await.unwrap();
-        store.import(&Rows::Usage(chunk.iter().copied().flat_map(usage).collect())).await.unwrap();
+        store.import(&Batch::Keys(chunk.iter().copied().map(key).collect())).await.unwrap();
+        store.import(&Batch::Usage(chunk.iter().copied().flat_map(usage).collect())).await.unwrap();
     }
 }
 

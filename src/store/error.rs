@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-use super::transfer::Place;
+use super::transfer::Cursor;
 use crate::key::KeyId;
 
 /// Why a store did not do what it was asked.
@@ -81,8 +81,8 @@ impl StoreError {
     }
 
     /// Another row than the one that is imported stands right before this place.
-    pub fn differs(place: impl Into<Place>) -> Self {
-        let source = StandingRow(place.into());
+    pub fn differs(cursor: impl Into<Cursor>) -> Self {
+        let source = StandingRow(cursor.into());
         Self { kind: StoreErrorKind::Conflict(Conflict::Differs), source: Some(source.into()) }
     }
 
@@ -111,7 +111,7 @@ impl StoreError {
 /// Names the row that an import would have to overwrite.
 #[derive(Debug, thiserror::Error)]
 #[error("it is the row {0}")]
-struct StandingRow(Place);
+struct StandingRow(Cursor);
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -36,7 +36,7 @@ mod postgres;
 mod query;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-mod transfer;
+pub mod transfer;
 
 pub use any::AnyStore;
 #[doc(hidden)]
@@ -61,9 +61,5 @@ pub use query::{
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
-pub use transfer::{
-    Copied, CopyError, CopyErrorKind, Copying, Exported, InvalidPlace, MetaRow, OwnerRow, Place, PortableStore,
-    Progress, Rows, Tombstone, copy,
-};
 
 pub use crate::owner::OwnerRef;

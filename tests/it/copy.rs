@@ -11,8 +11,8 @@ mod stores;
 use content::{content, sample};
 use stores::{Fault, Faulty};
 use tower_api_keys::store::{
-    self, Copied, CopyErrorKind, KeyReader, KeyStore, MemoryStore, Place, PortableStore, Rows, SqliteStore,
-    StoreErrorKind, Tombstone,
+    KeyReader, KeyStore, MemoryStore, SqliteStore, StoreError, StoreErrorKind,
+    transfer::{self, Batch, Copied, CopyErrorKind, Cursor, PortableStore, Tombstone},
 };
 
 /// A store that was lived in, in memory.
@@ -25,7 +25,7 @@ async fn source() -> MemoryStore {
 #[tokio::test]
 async fn a_copy_has_all_that_the_source_has() {
     let (source, target) = (source().await, SqliteStore::in_memory().await.unwrap());
-    let copied = store::copy(&source, &target).await.unwrap();
+    let copied = transfer::copy(&source, &target).await.unwrap();
     assert_eq!(content(&target).await, content(&source).await);
     let counts = [copied.meta, copied.owners, copied.keys, copied.usage, copied.usage_days, copied.events];
     assert!(counts.iter().all(|count| *count > 0), "{copied:?}");
@@ -35,9 +35,9 @@ async fn a_copy_has_all_that_the_source_has() {
 #[tokio::test]
 async fn copying_again_is_harmless() {
     let (source, target) = (source().await, MemoryStore::new());
-    let first = store::copy(&source, &target).await.unwrap();
+    let first = transfer::copy(&source, &target).await.unwrap();
     let head = target.changes_since(None).await.unwrap();
-    let second = store::copy(&source, &target).await.unwrap();
+    let second = transfer::copy(&source, &target).await.unwrap();
     assert_eq!(second, Copied { written: 0, ..first });
     assert_eq!(target.changes_since(None).await.unwrap(), head);
     assert_eq!(content(&target).await, content(&source).await);
@@ -47,11 +47,11 @@ async fn copying_again_is_harmless() {
 async fn progress_tells_places_and_rows_until_the_end() {
     let (source, target) = (source().await, MemoryStore::new());
     let mut told = Vec::new();
-    let tell = |progress: &store::Progress| told.push(progress.clone());
-    let copied = store::copy(&source, &target).with_page_size(3).with_progress(tell).await.unwrap();
-    assert!(told.is_sorted_by(|one, next| one.place <= next.place && one.copied.rows() <= next.copied.rows()));
+    let tell = |progress: &transfer::Progress| told.push(progress.clone());
+    let copied = transfer::copy(&source, &target).with_page_size(3).with_progress(tell).await.unwrap();
+    assert!(told.is_sorted_by(|one, next| one.cursor <= next.cursor && one.copied.rows() <= next.copied.rows()));
     assert_eq!(told.last().unwrap().copied, copied);
-    assert!(matches!(told.last().unwrap().place, Place::Events(Some(_))));
+    assert!(matches!(told.last().unwrap().cursor, Cursor::Events(Some(_))));
 }
 
 /// After a failure of each import in turn the rest is copied: from the place that the error names, and from the start.
@@ -63,14 +63,14 @@ async fn a_copy_goes_on_after_a_failure_at_each_page() {
     loop {
         for from_the_place in [true, false] {
             let target = Faulty::new(MemoryStore::new(), Fault::ImportFails(imports));
-            let Err(error) = store::copy(&source, &target).with_page_size(3).await else {
+            let Err(error) = transfer::copy(&source, &target).with_page_size(3).await else {
                 assert!(imports > 10, "the copy had {imports} pages only");
                 return;
             };
             assert_eq!(error.kind(), CopyErrorKind::Target);
             assert_ne!(content(&target).await, whole);
-            let rest = store::copy(&source, &target).with_page_size(5);
-            let rest = if from_the_place { rest.starting_at(error.place().clone()) } else { rest };
+            let rest = transfer::copy(&source, &target).with_page_size(5);
+            let rest = if from_the_place { rest.starting_at(error.cursor().clone()) } else { rest };
             rest.await.unwrap();
             assert_eq!(content(&target).await, whole, "{imports} {from_the_place}");
         }
@@ -81,10 +81,10 @@ async fn a_copy_goes_on_after_a_failure_at_each_page() {
 #[tokio::test]
 async fn a_place_that_progress_told_is_enough_to_go_on() {
     let (source, target) = (source().await, Faulty::new(MemoryStore::new(), Fault::ImportFails(6)));
-    let mut saved = Place::START.to_string();
-    let save = |progress: &store::Progress| saved = progress.place.to_string();
-    store::copy(&source, &target).with_page_size(2).with_progress(save).await.unwrap_err();
-    let rest = store::copy(&source, &target).starting_at(saved.parse().unwrap()).await.unwrap();
+    let mut saved = Cursor::START.to_string();
+    let save = |progress: &transfer::Progress| saved = progress.cursor.to_string();
+    transfer::copy(&source, &target).with_page_size(2).with_progress(save).await.unwrap_err();
+    let rest = transfer::copy(&source, &target).starting_at(saved.parse().unwrap()).await.unwrap();
     assert_eq!(content(&target).await, content(&source).await);
     assert_eq!(rest.meta, 0);
 }
@@ -93,23 +93,23 @@ async fn a_place_that_progress_told_is_enough_to_go_on() {
 #[tokio::test]
 async fn a_page_that_was_written_without_a_word_is_no_conflict() {
     let (source, target) = (source().await, Faulty::new(MemoryStore::new(), Fault::ImportsWithoutAWord(4)));
-    let error = store::copy(&source, &target).with_page_size(3).await.unwrap_err();
+    let error = transfer::copy(&source, &target).with_page_size(3).await.unwrap_err();
     assert_eq!(error.kind(), CopyErrorKind::Target);
-    store::copy(&source, &target).starting_at(error.place().clone()).with_page_size(3).await.unwrap();
+    transfer::copy(&source, &target).starting_at(error.cursor().clone()).with_page_size(3).await.unwrap();
     assert_eq!(content(&target).await, content(&source).await);
 }
 
 #[tokio::test]
 async fn a_source_that_fails_is_named_and_what_was_read_before_is_copied() {
     let (source, target) = (Faulty::new(source().await, Fault::ExportFails(4)), MemoryStore::new());
-    let error = store::copy(&source, &target).with_page_size(3).await.unwrap_err();
+    let error = transfer::copy(&source, &target).with_page_size(3).await.unwrap_err();
     assert_eq!(error.kind(), CopyErrorKind::Source);
-    store::copy(&source, &target).starting_at(error.place().clone()).await.unwrap();
+    transfer::copy(&source, &target).starting_at(error.cursor().clone()).await.unwrap();
     assert_eq!(content(&target).await, content(&source).await);
 }
 
 /// A row of the target's own of each table.
-async fn strangers() -> Vec<Rows> {
+async fn strangers() -> Vec<Batch> {
     let store = MemoryStore::new();
     content::stranger(&store).await;
     let tombstone = Tombstone {
@@ -119,12 +119,12 @@ async fn strangers() -> Vec<Rows> {
         created_via_key: None,
         revoked_at: None,
     };
-    store.import(&Rows::Tombstones(vec![tombstone])).await.unwrap();
+    store.import(&Batch::Tombstones(vec![tombstone])).await.unwrap();
     let mut strangers = Vec::new();
-    let mut place = Some(Place::Owners(None));
-    while let Some(from) = place {
+    let mut cursor = Some(Cursor::Owners(None));
+    while let Some(from) = cursor {
         strangers.push(store.export(&from, 1).await.unwrap().rows);
-        place = from.next_table();
+        cursor = from.next_table();
     }
     strangers
 }
@@ -139,9 +139,9 @@ async fn a_target_with_other_data_is_refused_before_anything_is_written() {
         target.import(&stranger).await.unwrap();
         let before = content(&target).await;
         for page in [1, 2, 1_000] {
-            let error = store::copy(&source, &target).with_page_size(page).await.unwrap_err();
+            let error = transfer::copy(&source, &target).with_page_size(page).await.unwrap_err();
             assert_eq!(error.kind(), CopyErrorKind::Conflict);
-            assert_eq!(error.place(), &Place::START);
+            assert_eq!(error.cursor(), &Cursor::START);
             let row = std::error::Error::source(&error).and_then(std::error::Error::source).unwrap().to_string();
             assert_eq!(row, format!("it is the row {}", stranger.end().unwrap()));
             assert_eq!(content(&target).await, before);
@@ -153,24 +153,24 @@ async fn a_target_with_other_data_is_refused_before_anything_is_written() {
 async fn a_target_with_another_pepper_s_check_value_is_refused() {
     let (source, target) = (source().await, MemoryStore::new());
     target.put_meta_if_absent("pepper 1", b"another").await.unwrap();
-    let error = store::copy(&source, &target).await.unwrap_err();
+    let error = transfer::copy(&source, &target).await.unwrap_err();
     assert_eq!(error.kind(), CopyErrorKind::Conflict);
-    assert!(target.export(&Place::Owners(None), 1).await.unwrap().rows.is_empty());
+    assert!(target.export(&Cursor::Owners(None), 1).await.unwrap().rows.is_empty());
 }
 
 #[tokio::test]
 async fn names_of_the_target_s_own_may_stay() {
     let (source, target) = (source().await, MemoryStore::new());
     target.put_meta_if_absent("pepper 9", b"of a node that started early").await.unwrap();
-    store::copy(&source, &target).await.unwrap();
+    transfer::copy(&source, &target).await.unwrap();
     assert_eq!(target.put_meta_if_absent("pepper 9", b"").await.unwrap(), b"of a node that started early");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_does_not_hang_the_copy() {
     let (source, target) = (source().await, Faulty::new(MemoryStore::new(), Fault::Hangs(2)));
-    let error = store::copy(&source, &target).with_page_size(3).await.unwrap_err();
+    let error = transfer::copy(&source, &target).with_page_size(3).await.unwrap_err();
     assert_eq!(error.kind(), CopyErrorKind::Target);
-    let source: &store::StoreError = std::error::Error::source(&error).unwrap().downcast_ref().unwrap();
+    let source: &StoreError = std::error::Error::source(&error).unwrap().downcast_ref().unwrap();
     assert_eq!(source.kind(), StoreErrorKind::OutcomeUnknown);
 }

@@ -8,7 +8,7 @@ use tower_api_keys::{
     hash::{Pepper, PepperId, Peppers},
     key::KeyFormat,
     manage::{RevokeMany, RotateKey},
-    store::{KeyReader, KeyStore, MemoryStore, SqliteStore, copy},
+    store::{KeyReader, KeyStore, MemoryStore, SqliteStore, transfer::copy},
 };
 
 use crate::support::{

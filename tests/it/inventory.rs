@@ -7,7 +7,10 @@ use tower_api_keys::{
     key::KeyId,
     manage::{ExportFormat, InventoryQuery, KeyFlag, ListKeys, Rights, TeamRole},
     record::{ActorId, KeyRow, OwnerStatusRow},
-    store::{Liveness, MemoryStore, OwnerRow, PortableStore, Rows, SqliteStore},
+    store::{
+        Liveness, MemoryStore, SqliteStore,
+        transfer::{Batch, OwnerRow, PortableStore},
+    },
     usage::{Source, UsageRow},
 };
 
@@ -96,9 +99,9 @@ async fn fill<S: PortableStore>(store: &S) {
     };
     let suspended = OwnerStatusRow { suspended_at: Some(at(9)), ..OwnerStatusRow::default() };
     let closed = OwnerStatusRow { closed_at: Some(at(9)), ..OwnerStatusRow::default() };
-    store.import(&Rows::Owners(vec![owner("user", "bob", suspended), owner("team", "red", closed)])).await.unwrap();
-    store.import(&Rows::Keys((0..KEYS).map(key).collect())).await.unwrap();
-    store.import(&Rows::Usage((0..KEYS).flat_map(usage).collect())).await.unwrap();
+    store.import(&Batch::Owners(vec![owner("user", "bob", suspended), owner("team", "red", closed)])).await.unwrap();
+    store.import(&Batch::Keys((0..KEYS).map(key).collect())).await.unwrap();
+    store.import(&Batch::Usage((0..KEYS).flat_map(usage).collect())).await.unwrap();
 }
 
 fn queries() -> Vec<InventoryQuery> {

@@ -417,10 +417,10 @@ async fn requests_within_the_delay_share_a_read() {
     tokio::time::pause();
     let authenticator = keys.authenticator();
     let begun = tokio::time::Instant::now();
-    let answers = join_all((0..10).map(|place| {
+    let answers = join_all((0..10).map(|cursor| {
         let (authenticator, key) = (&authenticator, &key);
         async move {
-            tokio::time::sleep(Duration::from_millis(place * 9)).await;
+            tokio::time::sleep(Duration::from_millis(cursor * 9)).await;
             check(authenticator, key).await
         }
     }));

@@ -82,10 +82,10 @@ impl<S: Ledger> Nodes<S> {
 
     async fn one_begins_and_one_moves_into_a_team(&self) {
         let old = self.key().await;
-        let request = move |place| {
-            if place == 0 { RotateKey::of(old) } else { RotateKey::of(old).into_team(team("blue")) }
+        let request = move |cursor| {
+            if cursor == 0 { RotateKey::of(old) } else { RotateKey::of(old).into_team(team("blue")) }
         };
-        let begun = self.at_once(move |manager, place| async move { begin(&manager, request(place)).await }).await;
+        let begun = self.at_once(move |manager, cursor| async move { begin(&manager, request(cursor)).await }).await;
         self.one_began(&old, begun).await;
     }
 
@@ -111,8 +111,8 @@ impl<S: Ledger> Nodes<S> {
     async fn one_finishes_and_one_aborts(&self, round: usize) {
         let (old, new) = self.rotation((round / 2).is_multiple_of(2)).await;
         let ended = self
-            .at_once(move |manager, place| async move {
-                if place == round % 2 { finish(&manager, new).await } else { abort(&manager, new).await }
+            .at_once(move |manager, cursor| async move {
+                if cursor == round % 2 { finish(&manager, new).await } else { abort(&manager, new).await }
             })
             .await;
         assert_eq!(effects(&ended), [Ok(Effect::Changed), Err(ManageErrorKind::RotationOver)]);
@@ -128,8 +128,8 @@ impl<S: Ledger> Nodes<S> {
     async fn one_begins_and_one_narrows(&self) {
         let old = self.key().await;
         let begun = self
-            .at_once(move |manager, place| async move {
-                if place == 0 {
+            .at_once(move |manager, cursor| async move {
+                if cursor == 0 {
                     return begin(&manager, RotateKey::of(old)).await.map(Some);
                 }
                 manager.narrow_scopes(&old, "read".parse().unwrap(), &system()).await.map(|_| None)
@@ -149,8 +149,8 @@ impl<S: Ledger> Nodes<S> {
     async fn one_begins_and_one_revokes(&self) {
         let old = self.key().await;
         let begun = self
-            .at_once(move |manager, place| async move {
-                if place == 0 {
+            .at_once(move |manager, cursor| async move {
+                if cursor == 0 {
                     return begin(&manager, RotateKey::of(old)).await.map(Some);
                 }
                 manager.revoke(&old, &system()).await.map(|_| None)
@@ -171,8 +171,8 @@ impl<S: Ledger> Nodes<S> {
         T: Send + 'static,
     {
         let start = Arc::new(Barrier::new(2));
-        let [one, other] = [0, 1].map(|place| {
-            let (start, acting) = (start.clone(), act(self.managers[place].clone(), place));
+        let [one, other] = [0, 1].map(|cursor| {
+            let (start, acting) = (start.clone(), act(self.managers[cursor].clone(), cursor));
             tokio::spawn(async move {
                 start.wait().await;
                 acting.await

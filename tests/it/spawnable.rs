@@ -28,8 +28,9 @@ use tower_api_keys::{
     middleware::{Refusal, RequireKeyLayer},
     record::{Labels, Suspension},
     store::{
-        self, AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore,
-        OwnerRef, Place, PortableStore, Prune, RehashedKey, Rows, SqliteStore, StoreError, UsageScope,
+        AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore, OwnerRef,
+        Prune, RehashedKey, SqliteStore, StoreError, UsageScope,
+        transfer::{self, Batch, Cursor, PortableStore},
     },
     usage::UsageBatch,
 };
@@ -184,14 +185,14 @@ macro_rules! calls_over {
 macro_rules! copies_of {
     ($name:ident $(<$param:ident: $bound:path>)?, $store:ty) => {
         fn $name $(<$param: $bound>)? () {
-            spawns!(PortableStore::export; store: $store, from: Place => store.export(&from, 1));
-            spawns!(PortableStore::import; store: $store, rows: Rows => store.import(&rows));
+            spawns!(PortableStore::export; store: $store, from: Cursor => store.export(&from, 1));
+            spawns!(PortableStore::import; store: $store, rows: Batch => store.import(&rows));
             spawns!(free::check_portable; store: $store => check_portable(&store));
-            spawns!(Copying::into_future; store: $store, target: MemoryStore => store::copy(&store, &target));
-            spawns!(Copying::into_future; store: $store, target: MemoryStore, told: Vec<String>
-                => store::copy(&store, &target).with_progress(|progress| told.push(progress.place.to_string())));
-            spawns!(Copying::into_future; source: MemoryStore, store: $store
-                => store::copy(&source, &store).with_progress(|_| {}));
+            spawns!(Copy::into_future; store: $store, target: MemoryStore => transfer::copy(&store, &target));
+            spawns!(Copy::into_future; store: $store, target: MemoryStore, told: Vec<String>
+                => transfer::copy(&store, &target).with_progress(|progress| told.push(progress.cursor.to_string())));
+            spawns!(Copy::into_future; source: MemoryStore, store: $store
+                => transfer::copy(&source, &store).with_progress(|_| {}));
         }
     };
 }

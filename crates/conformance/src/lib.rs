@@ -69,7 +69,7 @@ mod write;
 
 use std::future::Future;
 
-use tower_api_keys::store::{Applied, Change, KeyReader, KeyStore, Ledger, PortableStore, StoreError};
+use tower_api_keys::store::{Applied, Change, KeyReader, KeyStore, Ledger, StoreError, transfer::PortableStore};
 
 use candidate::Candidate;
 use pair::Pair;

@@ -8,7 +8,8 @@ use tower_api_keys::{
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow, Suspension},
     store::{
-        Changes, Conflict, FoundOwner, MetaRow, OwnerChange, OwnerRow, Place, PortableStore, Rows, Tombstone, Write,
+        Changes, Conflict, FoundOwner, OwnerChange, Write,
+        transfer::{Batch, Cursor, MetaRow, OwnerRow, PortableStore, Tombstone},
     },
     usage::{UsageBatch, UsageDayRow, UsageTotals},
 };
@@ -43,16 +44,16 @@ pub(crate) async fn pages_of_any_size_have_the_same_rows<S: PortableStore>(
 pub(crate) async fn an_export_has_a_beginning_and_an_end<S: PortableStore>(
     candidate: &Candidate<'_, S>,
 ) -> Result<(), Unmet> {
-    let mut missing: Vec<Rows> = lived_in(candidate).await?.iter().flat_map(singles).collect();
-    let mut place = Some(Place::START);
-    while let Some(from) = place {
+    let mut missing: Vec<Batch> = lived_in(candidate).await?.iter().flat_map(singles).collect();
+    let mut cursor = Some(Cursor::START);
+    while let Some(from) = cursor {
         let page = candidate.subject().export(&from, 1_000).await;
         let page = page.map_err(|error| Unmet::call("export", &error))?;
         let seen = singles(&page.rows);
         missing.retain(|row| !seen.contains(row));
         let moves = page.next.as_ref().is_none_or(|next| *next > from);
         ensure("each page of an export to begin behind the one before", moves, &page.next)?;
-        place = page.next;
+        cursor = page.next;
     }
     same("what an export of everything misses", &missing, &Vec::new())
 }
@@ -82,12 +83,12 @@ pub(crate) async fn imported_rows_are_like_written_ones<S: PortableStore>(
     // Not the sum of the counts: that is not what makes a day.
     let day = UsageDayRow { key: key.row.id.clone(), day: 7, accepted: 2, refused: 1 };
     let tables = [
-        Rows::Meta(vec![meta.clone()]),
-        Rows::Owners(vec![owner_row(&scene.owner(), suspended)]),
-        Rows::Keys(vec![key.row.clone()]),
-        Rows::Usage(used.to_vec()),
-        Rows::UsageDays(vec![day.clone()]),
-        Rows::Events(vec![event.clone()]),
+        Batch::Meta(vec![meta.clone()]),
+        Batch::Owners(vec![owner_row(&scene.owner(), suspended)]),
+        Batch::Keys(vec![key.row.clone()]),
+        Batch::Usage(used.to_vec()),
+        Batch::UsageDays(vec![day.clone()]),
+        Batch::Events(vec![event.clone()]),
     ];
     for rows in &tables {
         imported(candidate, rows, rows.len()).await?;
@@ -152,10 +153,10 @@ pub(crate) async fn no_import_un_revokes<S: PortableStore>(candidate: &Candidate
     let before = candidate.found(&key.id).await?;
     let active = OwnerStatusRow::default();
     let attempts = [
-        Rows::Keys(vec![live.clone()]),
-        Rows::Keys(vec![KeyRow { version: live.version + 1, ..live }]),
-        Rows::Owners(vec![owner_row(&suspended, active)]),
-        Rows::Owners(vec![owner_row(&closed, active)]),
+        Batch::Keys(vec![live.clone()]),
+        Batch::Keys(vec![KeyRow { version: live.version + 1, ..live }]),
+        Batch::Owners(vec![owner_row(&suspended, active)]),
+        Batch::Owners(vec![owner_row(&closed, active)]),
     ];
     for rows in attempts {
         refused(candidate, &rows).await?;
@@ -174,7 +175,7 @@ pub(crate) async fn later_events_come_after_imported_ones<S: PortableStore>(
     // A gap, as a store leaves that forgot old events; then the rest of them, which does not move the end back.
     let (early, late) = (vec![event(first), event(first + 1)], vec![event(first + 10), event(first + 20)]);
     for rows in [&late, &early] {
-        imported(candidate, &Rows::Events(rows.clone()), 2).await?;
+        imported(candidate, &Batch::Events(rows.clone()), 2).await?;
     }
     candidate.append(&[scene.event(at(0))]).await?;
     let change =
@@ -195,10 +196,10 @@ pub(crate) async fn an_imported_suspension_is_logged<S: PortableStore>(
     let (scene, head) = (Scene::new()?, candidate.head().await?);
     let owner = scene.owner_named(KeyKind::User, "alice")?;
     let active = owner_row(&owner, OwnerStatusRow::default());
-    imported(candidate, &Rows::Owners(vec![active]), 1).await?;
+    imported(candidate, &Batch::Owners(vec![active]), 1).await?;
     same("the log after an import that changes nothing", &candidate.since(Some(head)).await?, &Changes::Unchanged)?;
     let suspended = OwnerStatusRow { suspended_at: Some(1), ..OwnerStatusRow::default() };
-    imported(candidate, &Rows::Owners(vec![owner_row(&scene.owner(), suspended)]), 1).await?;
+    imported(candidate, &Batch::Owners(vec![owner_row(&scene.owner(), suspended)]), 1).await?;
     match candidate.since(Some(head)).await? {
         Changes::Reset { .. } => Ok(()),
         Changes::Changed { keys, mut owners, .. } => {
@@ -218,7 +219,7 @@ pub(crate) async fn an_imported_organization_s_status_is_logged<S: PortableStore
     let (scene, head) = (Scene::new()?, candidate.head().await?);
     let status = OwnerStatusRow { closed_at: Some(1), ..OwnerStatusRow::default() };
     let (organization, kind) = (scene.organization().as_str().to_owned(), "organization".to_owned());
-    imported(candidate, &Rows::Owners(vec![OwnerRow { organization, kind, id: String::new(), status }]), 1).await?;
+    imported(candidate, &Batch::Owners(vec![OwnerRow { organization, kind, id: String::new(), status }]), 1).await?;
     let news = News::since(candidate, head).await?;
     ensure("the log to tell of the organization", news.tells_of_organization(&scene.organization()), &news)?;
     let found = candidate.owner_status(&scene.owner()).await?;
@@ -241,20 +242,20 @@ pub(crate) async fn no_key_has_the_id_of_a_purged_one<S: PortableStore>(
         created_via_key: None,
         revoked_at: Some(1),
     };
-    imported(candidate, &Rows::Tombstones(vec![tombstone]), 1).await?;
+    imported(candidate, &Batch::Tombstones(vec![tombstone]), 1).await?;
     conflicts("a key of an id that is gone", candidate.apply(&scene.insert([&key])).await, Conflict::IdTaken)?;
-    refused(candidate, &Rows::Keys(vec![scene.key()?.row, key.row])).await?;
+    refused(candidate, &Batch::Keys(vec![scene.key()?.row, key.row])).await?;
     same("the key", &candidate.find(&key.id).await?, &None)
 }
 
 pub(crate) async fn an_imported_key_goes_on<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?.with(|row| row.version = 7);
-    imported(candidate, &Rows::Keys(vec![key.row.clone()]), 1).await?;
+    imported(candidate, &Batch::Keys(vec![key.row.clone()]), 1).await?;
     let used = usage_row(&key, "success", "", 3, 10, 20);
     let day = UsageDayRow { key: key.row.id.clone(), day: used.day(), accepted: 3, refused: 0 };
-    imported(candidate, &Rows::Usage(vec![used]), 1).await?;
-    imported(candidate, &Rows::UsageDays(vec![day.clone()]), 1).await?;
+    imported(candidate, &Batch::Usage(vec![used]), 1).await?;
+    imported(candidate, &Batch::UsageDays(vec![day.clone()]), 1).await?;
     candidate.written(&scene.change(at(1), vec![key.rename(7, "Tuesday cron")])).await?;
     candidate.written(&scene.change(at(2), vec![key.revoke()])).await?;
     let seen = candidate.found(&key.id).await?.key;
@@ -272,7 +273,7 @@ pub(crate) async fn a_dropped_import_is_whole_or_nothing<S: PortableStore>(
 ) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     for polls in 0..20_usize {
-        let rows = Rows::Keys(scene.keys(20)?.into_iter().map(|key| key.row).collect());
+        let rows = Batch::Keys(scene.keys(20)?.into_iter().map(|key| key.row).collect());
         {
             let mut dropped = std::pin::pin!(candidate.subject().import(&rows));
             for _ in 0..polls {

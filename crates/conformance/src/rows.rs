@@ -4,8 +4,8 @@ use tower_api_keys::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow, Suspension},
     store::{
-        Conflict, KeyUpdate, MetaRow, OwnerChange, OwnerRef, OwnerRow, Place, PortableStore, Rows, StoreError,
-        StoreErrorKind, Tombstone, Write,
+        Conflict, KeyUpdate, OwnerChange, OwnerRef, StoreError, StoreErrorKind, Write,
+        transfer::{Batch, Cursor, MetaRow, OwnerRow, PortableStore, Tombstone},
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -25,7 +25,7 @@ const LAST_DAY: i32 = 2_932_896;
 
 /// What a store holds after it was used for a while, in two organizations: runs of rows, in their order, that have
 /// nothing else between them.
-pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<Vec<Rows>, Unmet> {
+pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<Vec<Batch>, Unmet> {
     let (one, other) = (Scene::new()?, Scene::new()?);
     let keys = series(&one)?;
     let [revoked, renamed, expired, plain] = &keys;
@@ -71,14 +71,14 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
     let elsewhere = owners.split_off(2);
     let events = [candidate.events(&one).await?, candidate.events(&other).await?].concat();
     let tables = [
-        Rows::Meta(names),
-        Rows::Owners(owners),
-        Rows::Owners(elsewhere),
-        Rows::Keys(rows),
-        Rows::Usage(used),
-        Rows::Usage(nameless),
-        Rows::UsageDays(days),
-        Rows::Events(events),
+        Batch::Meta(names),
+        Batch::Owners(owners),
+        Batch::Owners(elsewhere),
+        Batch::Keys(rows),
+        Batch::Usage(used),
+        Batch::Usage(nameless),
+        Batch::UsageDays(days),
+        Batch::Events(events),
     ];
     Ok(tables.into_iter().map(sorted).collect())
 }
@@ -87,7 +87,7 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
 pub(super) async fn new_rows<S: PortableStore>(
     candidate: &Candidate<'_, S>,
     scene: &Scene,
-) -> Result<Vec<Rows>, Unmet> {
+) -> Result<Vec<Batch>, Unmet> {
     let stem = scene.word();
     let names = [("%", vec![]), ("A", vec![0]), ("a", vec![255, 0, 254]), ("\u{e9}", vec![1; 4_096])];
     let names = names.map(|(end, value)| MetaRow { name: format!("{stem}{end}"), value });
@@ -164,14 +164,14 @@ pub(super) async fn new_rows<S: PortableStore>(
         EventRow { at: END_OF_TIME, actor: "system:job".into(), action: "a.b".into(), ..event(5) },
     ];
     let tables = [
-        Rows::Meta(names.to_vec()),
-        Rows::Owners(owner_rows),
-        Rows::Keys(rows),
-        Rows::Tombstones(purged.to_vec()),
-        Rows::Usage(used),
-        Rows::Usage(vec![nameless]),
-        Rows::UsageDays(days),
-        Rows::Events(events),
+        Batch::Meta(names.to_vec()),
+        Batch::Owners(owner_rows),
+        Batch::Keys(rows),
+        Batch::Tombstones(purged.to_vec()),
+        Batch::Usage(used),
+        Batch::Usage(vec![nameless]),
+        Batch::UsageDays(days),
+        Batch::Events(events),
     ];
     Ok(tables.into_iter().map(sorted).collect())
 }
@@ -211,14 +211,14 @@ pub(super) async fn next_sequence<S: PortableStore>(candidate: &Candidate<'_, S>
     Ok(last.ok_or_else(|| Unmet::failed("expected an appended event, saw none"))?.sequence + 1)
 }
 
-pub(super) async fn import<S: PortableStore>(candidate: &Candidate<'_, S>, rows: &Rows) -> Result<u64, StoreError> {
+pub(super) async fn import<S: PortableStore>(candidate: &Candidate<'_, S>, rows: &Batch) -> Result<u64, StoreError> {
     candidate.subject().import(rows).await
 }
 
 /// Imports rows of which so many must be written.
 pub(super) async fn imported<S: PortableStore>(
     candidate: &Candidate<'_, S>,
-    rows: &Rows,
+    rows: &Batch,
     written: usize,
 ) -> Result<(), Unmet> {
     let seen = import(candidate, rows).await.map_err(|error| Unmet::call("import", &error))?;
@@ -226,7 +226,7 @@ pub(super) async fn imported<S: PortableStore>(
 }
 
 /// Imports rows of which one differs from what stands.
-pub(super) async fn refused<S: PortableStore>(candidate: &Candidate<'_, S>, rows: &Rows) -> Result<(), Unmet> {
+pub(super) async fn refused<S: PortableStore>(candidate: &Candidate<'_, S>, rows: &Batch) -> Result<(), Unmet> {
     let seen = match import(candidate, rows).await {
         Err(error) if error.kind() == StoreErrorKind::Conflict(Conflict::Differs) => return Ok(()),
         Err(error) => format!("{:?}", error.kind()),
@@ -238,20 +238,20 @@ pub(super) async fn refused<S: PortableStore>(candidate: &Candidate<'_, S>, rows
 /// What an export says about the place where these rows are or should be must be just them.
 pub(super) async fn stands<S: PortableStore>(
     candidate: &Candidate<'_, S>,
-    place_of: &Rows,
-    expected: &Rows,
+    place_of: &Batch,
+    expected: &Batch,
     limit: u16,
 ) -> Result<(), Unmet> {
     let until = place_of.end();
-    let (mut place, mut seen) = (before(place_of)?, Vec::new());
+    let (mut cursor, mut seen) = (before(place_of)?, Vec::new());
     loop {
-        let page = candidate.subject().export(&place, limit).await.map_err(|error| Unmet::call("export", &error))?;
+        let page = candidate.subject().export(&cursor, limit).await.map_err(|error| Unmet::call("export", &error))?;
         ensure(&format!("a page of at most {limit} rows"), page.rows.len() <= usize::from(limit), page.rows.len())?;
         seen.extend(singles(&page.rows).into_iter().filter(|row| row.end() <= until));
         match page.next {
             Some(next) if Some(&next) < until.as_ref() => {
-                ensure("each page of an export to begin behind the one before", next > place, &next)?;
-                place = next;
+                ensure("each page of an export to begin behind the one before", next > cursor, &next)?;
+                cursor = next;
             }
             _ => break,
         }
@@ -260,53 +260,53 @@ pub(super) async fn stands<S: PortableStore>(
 }
 
 /// Right before the first of these rows: no other can be between.
-fn before(rows: &Rows) -> Result<Place, Unmet> {
+fn before(rows: &Batch) -> Result<Cursor, Unmet> {
     let shorter = |text: &str| text.chars().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<String>();
     let first = singles(rows).into_iter().next().and_then(|first| first.end());
     Ok(match first.ok_or_else(|| Unmet::failed("the kit has no row to look for"))? {
-        Place::Meta(name) => Place::Meta(name.as_deref().map(shorter)),
-        Place::Owners(owner) => {
-            Place::Owners(owner.map(|(organization, ..)| (organization, String::new(), String::new())))
+        Cursor::Meta(name) => Cursor::Meta(name.as_deref().map(shorter)),
+        Cursor::Owners(owner) => {
+            Cursor::Owners(owner.map(|(organization, ..)| (organization, String::new(), String::new())))
         }
-        Place::Keys(id) => Place::Keys(id.as_deref().map(shorter)),
-        Place::Tombstones(id) => Place::Tombstones(id.as_deref().map(shorter)),
-        Place::Usage(usage) => Place::Usage(
+        Cursor::Keys(id) => Cursor::Keys(id.as_deref().map(shorter)),
+        Cursor::Tombstones(id) => Cursor::Tombstones(id.as_deref().map(shorter)),
+        Cursor::Usage(usage) => Cursor::Usage(
             usage.map(|[key, outcome, ..]| [key, shorter(&outcome), String::new(), String::new(), String::new()]),
         ),
-        Place::UsageDays(day) => Place::UsageDays(day.map(|(key, day)| (key, day - 1))),
-        Place::Events(sequence) => Place::Events(sequence.map(|sequence| sequence - 1)),
+        Cursor::UsageDays(day) => Cursor::UsageDays(day.map(|(key, day)| (key, day - 1))),
+        Cursor::Events(sequence) => Cursor::Events(sequence.map(|sequence| sequence - 1)),
         other => return Err(Unmet::failed(format!("the kit has no rows at {other}"))),
     })
 }
 
 /// Each row by itself.
-pub(super) fn singles(rows: &Rows) -> Vec<Rows> {
+pub(super) fn singles(rows: &Batch) -> Vec<Batch> {
     match rows {
-        Rows::Meta(rows) => rows.iter().map(|row| Rows::Meta(vec![row.clone()])).collect(),
-        Rows::Owners(rows) => rows.iter().map(|row| Rows::Owners(vec![row.clone()])).collect(),
-        Rows::Keys(rows) => rows.iter().map(|row| Rows::Keys(vec![row.clone()])).collect(),
-        Rows::Tombstones(rows) => rows.iter().map(|row| Rows::Tombstones(vec![row.clone()])).collect(),
-        Rows::Usage(rows) => rows.iter().map(|row| Rows::Usage(vec![row.clone()])).collect(),
-        Rows::UsageDays(rows) => rows.iter().map(|row| Rows::UsageDays(vec![row.clone()])).collect(),
-        Rows::Events(rows) => rows.iter().map(|row| Rows::Events(vec![row.clone()])).collect(),
+        Batch::Meta(rows) => rows.iter().map(|row| Batch::Meta(vec![row.clone()])).collect(),
+        Batch::Owners(rows) => rows.iter().map(|row| Batch::Owners(vec![row.clone()])).collect(),
+        Batch::Keys(rows) => rows.iter().map(|row| Batch::Keys(vec![row.clone()])).collect(),
+        Batch::Tombstones(rows) => rows.iter().map(|row| Batch::Tombstones(vec![row.clone()])).collect(),
+        Batch::Usage(rows) => rows.iter().map(|row| Batch::Usage(vec![row.clone()])).collect(),
+        Batch::UsageDays(rows) => rows.iter().map(|row| Batch::UsageDays(vec![row.clone()])).collect(),
+        Batch::Events(rows) => rows.iter().map(|row| Batch::Events(vec![row.clone()])).collect(),
         // The kit makes no others.
         _ => Vec::new(),
     }
 }
 
 /// Rows of one table, one after the other.
-pub(super) fn joined(parts: &[Rows]) -> Rows {
+pub(super) fn joined(parts: &[Batch]) -> Batch {
     let mut parts = parts.iter().cloned();
-    let mut whole = parts.next().unwrap_or(Rows::Meta(Vec::new()));
+    let mut whole = parts.next().unwrap_or(Batch::Meta(Vec::new()));
     for part in parts {
         match (&mut whole, part) {
-            (Rows::Meta(rows), Rows::Meta(more)) => rows.extend(more),
-            (Rows::Owners(rows), Rows::Owners(more)) => rows.extend(more),
-            (Rows::Keys(rows), Rows::Keys(more)) => rows.extend(more),
-            (Rows::Tombstones(rows), Rows::Tombstones(more)) => rows.extend(more),
-            (Rows::Usage(rows), Rows::Usage(more)) => rows.extend(more),
-            (Rows::UsageDays(rows), Rows::UsageDays(more)) => rows.extend(more),
-            (Rows::Events(rows), Rows::Events(more)) => rows.extend(more),
+            (Batch::Meta(rows), Batch::Meta(more)) => rows.extend(more),
+            (Batch::Owners(rows), Batch::Owners(more)) => rows.extend(more),
+            (Batch::Keys(rows), Batch::Keys(more)) => rows.extend(more),
+            (Batch::Tombstones(rows), Batch::Tombstones(more)) => rows.extend(more),
+            (Batch::Usage(rows), Batch::Usage(more)) => rows.extend(more),
+            (Batch::UsageDays(rows), Batch::UsageDays(more)) => rows.extend(more),
+            (Batch::Events(rows), Batch::Events(more)) => rows.extend(more),
             // The kit joins rows of one table only.
             _ => {}
         }
@@ -314,47 +314,47 @@ pub(super) fn joined(parts: &[Rows]) -> Rows {
     whole
 }
 
-fn sorted(rows: Rows) -> Rows {
+fn sorted(rows: Batch) -> Batch {
     let mut rows = singles(&rows);
-    rows.sort_by_key(Rows::end);
+    rows.sort_by_key(Batch::end);
     joined(&rows)
 }
 
 /// Other rows in the place of this one, which differ in one column each.
-pub(super) fn others(row: &Rows) -> Vec<Rows> {
+pub(super) fn others(row: &Batch) -> Vec<Batch> {
     match row {
-        Rows::Meta(rows) => {
+        Batch::Meta(rows) => {
             let other = |row: &MetaRow| MetaRow { value: [row.value.as_slice(), &[7]].concat(), ..row.clone() };
-            vec![Rows::Meta(rows.iter().map(other).collect())]
+            vec![Batch::Meta(rows.iter().map(other).collect())]
         }
-        Rows::Owners(rows) => {
+        Batch::Owners(rows) => {
             let columns: [fn(&mut OwnerRow); 3] = [
                 |row| row.status.suspended_at = another(row.status.suspended_at),
                 |row| row.status.plan_suspended_at = another(row.status.plan_suspended_at),
                 |row| row.status.closed_at = another(row.status.closed_at),
             ];
-            changed(rows, &columns).map(Rows::Owners).collect()
+            changed(rows, &columns).map(Batch::Owners).collect()
         }
-        Rows::Keys(rows) => changed(rows, &KEY_COLUMNS).map(Rows::Keys).collect(),
-        Rows::Tombstones(rows) => {
+        Batch::Keys(rows) => changed(rows, &KEY_COLUMNS).map(Batch::Keys).collect(),
+        Batch::Tombstones(rows) => {
             let columns: [fn(&mut Tombstone); 4] = [
                 |row| row.organization.push('x'),
                 |row| row.lineage.push('x'),
                 |row| row.created_via_key = another_text(&row.created_via_key),
                 |row| row.revoked_at = another(row.revoked_at),
             ];
-            changed(rows, &columns).map(Rows::Tombstones).collect()
+            changed(rows, &columns).map(Batch::Tombstones).collect()
         }
-        Rows::Usage(rows) => {
+        Batch::Usage(rows) => {
             let columns: [fn(&mut UsageRow); 3] =
                 [|row| row.count -= 1, |row| row.first_at += 1, |row| row.last_at += 1];
-            changed(rows, &columns).map(Rows::Usage).collect()
+            changed(rows, &columns).map(Batch::Usage).collect()
         }
-        Rows::UsageDays(rows) => {
+        Batch::UsageDays(rows) => {
             let columns: [fn(&mut UsageDayRow); 2] = [|row| row.accepted += 1, |row| row.refused += 1];
-            changed(rows, &columns).map(Rows::UsageDays).collect()
+            changed(rows, &columns).map(Batch::UsageDays).collect()
         }
-        Rows::Events(rows) => changed(rows, &EVENT_COLUMNS).map(Rows::Events).collect(),
+        Batch::Events(rows) => changed(rows, &EVENT_COLUMNS).map(Batch::Events).collect(),
         // The kit makes no others.
         _ => Vec::new(),
     }

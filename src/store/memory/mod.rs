@@ -9,9 +9,9 @@ use std::{
 
 use self::tables::Tables;
 use super::{
-    Applied, Change, Changes, EventQuery, Exported, FoundKey, FoundOwner, Head, HeadCell, KeyQuery, KeyReader,
-    KeyStore, Ledger, ListedKey, OwnerRef, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows, StoreError,
-    Trail, UsageScope,
+    Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, HeadCell, KeyQuery, KeyReader, KeyStore, Ledger,
+    ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    transfer::{self, Batch, Cursor, PortableStore},
 };
 use crate::{
     audit::EventRow,
@@ -139,11 +139,11 @@ impl Ledger for MemoryStore {
 }
 
 impl PortableStore for MemoryStore {
-    async fn export(&self, from: &Place, limit: u16) -> Result<Exported, StoreError> {
+    async fn export(&self, from: &Cursor, limit: u16) -> Result<transfer::Page, StoreError> {
         Ok(self.tables().export(from, limit))
     }
 
-    async fn import(&self, rows: &Rows) -> Result<u64, StoreError> {
+    async fn import(&self, rows: &Batch) -> Result<u64, StoreError> {
         let mut tables = self.tables();
         let written = tables.import(rows)?;
         self.head.set(tables.head());

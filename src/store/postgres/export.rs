@@ -9,47 +9,47 @@ use super::{
     sql::{Query, Sql},
 };
 use crate::{
-    store::{Exported, MetaRow, OwnerRow, Place, Rows, Tombstone},
+    store::transfer::{Batch, Cursor, MetaRow, OwnerRow, Page, Tombstone},
     usage::{UsageDayRow, UsageRow},
 };
 
-pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Place, limit: u16) -> Result<Exported, Failure> {
+pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Cursor, limit: u16) -> Result<Page, Failure> {
     let most = i64::from(limit.max(1));
     let rows = match from {
-        Place::Meta(after) => {
-            let (place, first) = text(after);
-            Rows::Meta(read(sessions, &sql.export_meta, &[&place, &first, &most], meta_row).await?)
+        Cursor::Meta(after) => {
+            let (cursor, first) = text(after);
+            Batch::Meta(read(sessions, &sql.export_meta, &[&cursor, &first, &most], meta_row).await?)
         }
-        Place::Owners(after) => {
+        Cursor::Owners(after) => {
             let ([organization, kind, id], first) = words(after);
             let params: [&(dyn ToSql + Sync); 5] = [&organization, &kind, &id, &first, &most];
-            Rows::Owners(read(sessions, &sql.export_owners, &params, owner_row).await?)
+            Batch::Owners(read(sessions, &sql.export_owners, &params, owner_row).await?)
         }
-        Place::Keys(after) => {
-            let (place, first) = text(after);
-            Rows::Keys(read(sessions, &sql.export_keys, &[&place, &first, &most], key_row).await?)
+        Cursor::Keys(after) => {
+            let (cursor, first) = text(after);
+            Batch::Keys(read(sessions, &sql.export_keys, &[&cursor, &first, &most], key_row).await?)
         }
-        Place::Tombstones(after) => {
-            let (place, first) = text(after);
-            Rows::Tombstones(read(sessions, &sql.export_tombstones, &[&place, &first, &most], tombstone).await?)
+        Cursor::Tombstones(after) => {
+            let (cursor, first) = text(after);
+            Batch::Tombstones(read(sessions, &sql.export_tombstones, &[&cursor, &first, &most], tombstone).await?)
         }
-        Place::Usage(after) => {
+        Cursor::Usage(after) => {
             let [key, outcome, label, client, network] =
                 after.as_ref().map_or([""; 5], |after| after.each_ref().map(|word| &**word));
             let params: [&(dyn ToSql + Sync); 7] = [&key, &outcome, &label, &client, &network, &after.is_none(), &most];
-            Rows::Usage(read(sessions, &sql.export_usage, &params, usage_row).await?)
+            Batch::Usage(read(sessions, &sql.export_usage, &params, usage_row).await?)
         }
-        Place::UsageDays(after) => {
+        Cursor::UsageDays(after) => {
             let (key, day) = after.as_ref().map_or(("", Day(i32::MIN)), |(key, day)| (key, Day(*day)));
             let params: [&(dyn ToSql + Sync); 4] = [&key, &day, &after.is_none(), &most];
-            Rows::UsageDays(read(sessions, &sql.export_usage_days, &params, day_row).await?)
+            Batch::UsageDays(read(sessions, &sql.export_usage_days, &params, day_row).await?)
         }
-        Place::Events(after) => {
+        Cursor::Events(after) => {
             let params: [&(dyn ToSql + Sync); 3] = [&after.unwrap_or(i64::MIN), &after.is_none(), &most];
-            Rows::Events(read(sessions, &sql.export_events, &params, event_row).await?)
+            Batch::Events(read(sessions, &sql.export_events, &params, event_row).await?)
         }
     };
-    Ok(Exported::page(rows, limit))
+    Ok(Page::page(rows, limit))
 }
 
 /// Nothing comes before the empty text.

@@ -4,7 +4,7 @@ use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use tokio::time::error::Elapsed;
 use tokio_postgres::error::{Severity, SqlState};
 
-use crate::store::{Conflict, Place, StoreError};
+use crate::store::{Conflict, StoreError, transfer::Cursor};
 
 /// Why something asked of the server did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub(super) enum Failure {
     OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
     /// Another row than the imported one stands there.
     #[error("another row stands there")]
-    Differs(Place),
+    Differs(Cursor),
     /// Nothing was done.
     #[error("the server cannot be used")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
@@ -107,7 +107,7 @@ impl From<Failure> for StoreError {
         match failure {
             Failure::Aborted(error) => Self::unavailable(error),
             Failure::Conflict(conflict) => Self::conflict(conflict),
-            Failure::Differs(place) => Self::differs(place),
+            Failure::Differs(cursor) => Self::differs(cursor),
             Failure::Corrupt(error) => Self::corrupt(error),
             Failure::OutcomeUnknown(error) => Self::outcome_unknown(error),
             Failure::Unavailable(error) => Self::unavailable(error),

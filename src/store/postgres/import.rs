@@ -11,20 +11,20 @@ use super::{
 use crate::{
     audit::EventRow,
     record::KeyRow,
-    store::{MetaRow, OwnerRow, Place, Rows, Tombstone},
+    store::transfer::{Batch, Cursor, MetaRow, OwnerRow, Tombstone},
     usage::{UsageDayRow, UsageRow},
 };
 
 /// In a transaction that holds the lock which orders the log, so that events are numbered by nobody else meanwhile.
-pub(super) async fn import(session: &Session<'_>, sql: &Sql, rows: &Rows) -> Result<u64, Failure> {
+pub(super) async fn import(session: &Session<'_>, sql: &Sql, rows: &Batch) -> Result<u64, Failure> {
     match rows {
-        Rows::Meta(rows) => import_meta(session, sql, rows).await,
-        Rows::Owners(rows) => import_owners(session, sql, rows).await,
-        Rows::Keys(rows) => import_keys(session, sql, rows).await,
-        Rows::Tombstones(rows) => import_tombstones(session, sql, rows).await,
-        Rows::Usage(rows) => import_usage(session, sql, rows).await,
-        Rows::UsageDays(rows) => import_usage_days(session, sql, rows).await,
-        Rows::Events(rows) => import_events(session, sql, rows).await,
+        Batch::Meta(rows) => import_meta(session, sql, rows).await,
+        Batch::Owners(rows) => import_owners(session, sql, rows).await,
+        Batch::Keys(rows) => import_keys(session, sql, rows).await,
+        Batch::Tombstones(rows) => import_tombstones(session, sql, rows).await,
+        Batch::Usage(rows) => import_usage(session, sql, rows).await,
+        Batch::UsageDays(rows) => import_usage_days(session, sql, rows).await,
+        Batch::Events(rows) => import_events(session, sql, rows).await,
     }
 }
 
@@ -36,13 +36,13 @@ async fn insert(
     differing: &Query,
     columns: &[&(dyn ToSql + Sync)],
     rows: usize,
-    place: fn(&Row) -> Result<Place, Failure>,
+    cursor: fn(&Row) -> Result<Cursor, Failure>,
 ) -> Result<u64, Failure> {
     let written = session.execute(insert, columns).await?;
     if written < rows as u64
         && let Some(row) = session.row(differing, columns).await?
     {
-        return Err(Failure::Differs(place(&row)?));
+        return Err(Failure::Differs(cursor(&row)?));
     }
     Ok(written)
 }
@@ -55,8 +55,8 @@ fn all<'a, R, T>(rows: &'a [R], column: impl Fn(&'a R) -> T) -> Vec<T> {
 async fn import_meta(session: &Session<'_>, sql: &Sql, rows: &[MetaRow]) -> Result<u64, Failure> {
     let (names, values) = (all(rows, |row| &row.name), all(rows, |row| &row.value));
     let columns: [&(dyn ToSql + Sync); 2] = [&names, &values];
-    let place = |row: &Row| Ok(Place::Meta(Some(column(row, 0)?)));
-    insert(session, &sql.import_meta, &sql.differing_meta, &columns, rows.len(), place).await
+    let cursor = |row: &Row| Ok(Cursor::Meta(Some(column(row, 0)?)));
+    insert(session, &sql.import_meta, &sql.differing_meta, &columns, rows.len(), cursor).await
 }
 
 async fn import_owners(session: &Session<'_>, sql: &Sql, rows: &[OwnerRow]) -> Result<u64, Failure> {
@@ -68,15 +68,15 @@ async fn import_owners(session: &Session<'_>, sql: &Sql, rows: &[OwnerRow]) -> R
         &all(rows, |row| row.status.plan_suspended_at.written()),
         &all(rows, |row| row.status.closed_at.written()),
     ];
-    let place = |row: &Row| Ok(Place::Owners(Some((column(row, 0)?, column(row, 1)?, column(row, 2)?))));
-    insert(session, &sql.import_owners, &sql.differing_owners, &columns, rows.len(), place).await
+    let cursor = |row: &Row| Ok(Cursor::Owners(Some((column(row, 0)?, column(row, 1)?, column(row, 2)?))));
+    insert(session, &sql.import_owners, &sql.differing_owners, &columns, rows.len(), cursor).await
 }
 
 async fn import_keys(session: &Session<'_>, sql: &Sql, rows: &[KeyRow]) -> Result<u64, Failure> {
     let columns = key_parameters(rows);
     let columns = columns.each_ref().map(|column| &**column as &(dyn ToSql + Sync));
-    let place = |row: &Row| Ok(Place::Keys(Some(column(row, 0)?)));
-    insert(session, &sql.insert_keys, &sql.differing_keys, &columns, rows.len(), place).await
+    let cursor = |row: &Row| Ok(Cursor::Keys(Some(column(row, 0)?)));
+    insert(session, &sql.insert_keys, &sql.differing_keys, &columns, rows.len(), cursor).await
 }
 
 async fn import_tombstones(session: &Session<'_>, sql: &Sql, rows: &[Tombstone]) -> Result<u64, Failure> {
@@ -87,8 +87,8 @@ async fn import_tombstones(session: &Session<'_>, sql: &Sql, rows: &[Tombstone])
         &all(rows, |row| &row.created_via_key),
         &all(rows, |row| row.revoked_at.written()),
     ];
-    let place = |row: &Row| Ok(Place::Tombstones(Some(column(row, 0)?)));
-    insert(session, &sql.import_tombstones, &sql.differing_tombstones, &columns, rows.len(), place).await
+    let cursor = |row: &Row| Ok(Cursor::Tombstones(Some(column(row, 0)?)));
+    insert(session, &sql.import_tombstones, &sql.differing_tombstones, &columns, rows.len(), cursor).await
 }
 
 async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Result<u64, Failure> {
@@ -102,11 +102,11 @@ async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Re
         &all(rows, |row| row.first_at.written()),
         &all(rows, |row| row.last_at.written()),
     ];
-    let place = |row: &Row| {
-        let place = [column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?, column(row, 4)?];
-        Ok(Place::Usage(Some(place)))
+    let cursor = |row: &Row| {
+        let cursor = [column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?, column(row, 4)?];
+        Ok(Cursor::Usage(Some(cursor)))
     };
-    insert(session, &sql.import_usage, &sql.differing_usage, &columns, rows.len(), place).await
+    insert(session, &sql.import_usage, &sql.differing_usage, &columns, rows.len(), cursor).await
 }
 
 async fn import_usage_days(session: &Session<'_>, sql: &Sql, rows: &[UsageDayRow]) -> Result<u64, Failure> {
@@ -116,11 +116,11 @@ async fn import_usage_days(session: &Session<'_>, sql: &Sql, rows: &[UsageDayRow
         &all(rows, |row| row.accepted),
         &all(rows, |row| row.refused),
     ];
-    let place = |row: &Row| {
+    let cursor = |row: &Row| {
         let (key, Day(day)) = (column(row, 0)?, column(row, 1)?);
-        Ok(Place::UsageDays(Some((key, day))))
+        Ok(Cursor::UsageDays(Some((key, day))))
     };
-    insert(session, &sql.import_usage_days, &sql.differing_usage_days, &columns, rows.len(), place).await
+    insert(session, &sql.import_usage_days, &sql.differing_usage_days, &columns, rows.len(), cursor).await
 }
 
 async fn import_events(session: &Session<'_>, sql: &Sql, rows: &[EventRow]) -> Result<u64, Failure> {
@@ -138,8 +138,8 @@ async fn import_events(session: &Session<'_>, sql: &Sql, rows: &[EventRow]) -> R
         &all(rows, |row| &row.source),
         &all(rows, |row| &row.audience),
     ];
-    let place = |row: &Row| Ok(Place::Events(Some(column(row, 0)?)));
-    let written = insert(session, &sql.import_events, &sql.differing_events, &columns, rows.len(), place).await?;
+    let cursor = |row: &Row| Ok(Cursor::Events(Some(column(row, 0)?)));
+    let written = insert(session, &sql.import_events, &sql.differing_events, &columns, rows.len(), cursor).await?;
     if written > 0
         && let Some(last) = rows.iter().map(|row| row.sequence).max()
     {

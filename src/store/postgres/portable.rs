@@ -4,15 +4,18 @@ use super::{
     session::transact,
     store::{Inner, PostgresStore},
 };
-use crate::store::{Exported, Place, PortableStore, Rows, StoreError};
+use crate::store::{
+    StoreError,
+    transfer::{Batch, Cursor, Page, PortableStore},
+};
 
 /// An import of events needs the right to `update` the sequence that numbers them, which the owner of the tables has.
 impl PortableStore for PostgresStore {
-    async fn export(&self, from: &Place, limit: u16) -> Result<Exported, StoreError> {
+    async fn export(&self, from: &Cursor, limit: u16) -> Result<Page, StoreError> {
         Ok(export(&self.0.sessions, &self.0.sql, from, limit).await?)
     }
 
-    async fn import(&self, rows: &Rows) -> Result<u64, StoreError> {
+    async fn import(&self, rows: &Batch) -> Result<u64, StoreError> {
         let Inner { sql, sessions, .. } = &*self.0;
         let imported = transact(|| async {
             let session = sessions.begin(sql).await?;

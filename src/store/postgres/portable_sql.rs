@@ -9,7 +9,7 @@ use super::key_rows::read_key_columns;
 /// Rows of a table from a place on, in the order of its primary key: an index begins at the place, and whether that row
 /// itself is wanted, which it is where the place is the beginning, is asked of each.
 macro_rules! rows_after {
-    ($table:ident ($columns:expr) by $key:literal: $place:literal, $first:literal, $limit:literal) => {
+    ($table:ident ($columns:expr) by $key:literal: $cursor:literal, $first:literal, $limit:literal) => {
         concat!(
             "select ",
             $columns,
@@ -18,14 +18,14 @@ macro_rules! rows_after {
             " k where (",
             $key,
             ") {>=} (",
-            $place,
+            $cursor,
             ") \
              and (",
             $first,
             " or (",
             $key,
             ") {<>} (",
-            $place,
+            $cursor,
             ")) order by ",
             $key,
             " limit ",

@@ -28,7 +28,7 @@ impl SqliteStore {
     /// dropped, the copy is finished all the same.
     ///
     /// To restore it, stop the service, see `manual::sqlite`. To move keys to another store, or into a file that has some,
-    /// use [`copy`](crate::store::copy).
+    /// use [`copy`](crate::store::transfer::copy).
     ///
     /// # Errors
     /// [`SqliteBackupError`], with what to do about it. Nothing is left of the copy then.

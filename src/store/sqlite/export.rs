@@ -7,14 +7,14 @@ use super::{
 };
 use crate::{
     record::key_columns,
-    store::{Exported, MetaRow, OwnerRow, Place, Rows, Tombstone},
+    store::transfer::{Batch, Cursor, MetaRow, OwnerRow, Page, Tombstone},
     usage::{UsageDayRow, UsageRow},
 };
 
 /// Rows of a table from a place on, in the order of its primary key. Nothing but `>=` makes SQLite begin at the place:
 /// whether that row itself is wanted, which it is where the place is the beginning, is asked of each.
 macro_rules! rows_after {
-    ($columns:expr, $table:literal, $key:literal, $place:literal, $flag:literal, $limit:literal) => {
+    ($columns:expr, $table:literal, $key:literal, $cursor:literal, $flag:literal, $limit:literal) => {
         concat!(
             "select ",
             $columns,
@@ -23,14 +23,14 @@ macro_rules! rows_after {
             " where (",
             $key,
             ") >= (",
-            $place,
+            $cursor,
             ") \
              and (",
             $flag,
             " or (",
             $key,
             ") <> (",
-            $place,
+            $cursor,
             ")) order by ",
             $key,
             " limit ",
@@ -70,41 +70,41 @@ pub(super) const EVENTS: &str = rows_after!(
     "?3"
 );
 
-pub(super) fn export(connection: &Connection, from: &Place, limit: u16) -> Result<Exported, Failure> {
+pub(super) fn export(connection: &Connection, from: &Cursor, limit: u16) -> Result<Page, Failure> {
     let most = limit.max(1);
     let rows = match from {
-        Place::Meta(after) => {
-            let (place, first) = text(after);
-            Rows::Meta(read(connection, META, params![place, first, most], meta_row)?)
+        Cursor::Meta(after) => {
+            let (cursor, first) = text(after);
+            Batch::Meta(read(connection, META, params![cursor, first, most], meta_row)?)
         }
-        Place::Owners(after) => {
+        Cursor::Owners(after) => {
             let ([organization, kind, id], first) = words(after);
-            Rows::Owners(read(connection, OWNERS, params![organization, kind, id, first, most], owner_row)?)
+            Batch::Owners(read(connection, OWNERS, params![organization, kind, id, first, most], owner_row)?)
         }
-        Place::Keys(after) => {
-            let (place, first) = text(after);
-            Rows::Keys(read(connection, KEYS, params![place, first, most], key_row)?)
+        Cursor::Keys(after) => {
+            let (cursor, first) = text(after);
+            Batch::Keys(read(connection, KEYS, params![cursor, first, most], key_row)?)
         }
-        Place::Tombstones(after) => {
-            let (place, first) = text(after);
-            Rows::Tombstones(read(connection, TOMBSTONES, params![place, first, most], tombstone)?)
+        Cursor::Tombstones(after) => {
+            let (cursor, first) = text(after);
+            Batch::Tombstones(read(connection, TOMBSTONES, params![cursor, first, most], tombstone)?)
         }
-        Place::Usage(after) => {
+        Cursor::Usage(after) => {
             let [key, outcome, label, client, network] =
                 after.as_ref().map_or([""; 5], |after| after.each_ref().map(|word| &**word));
-            let place = params![key, outcome, label, client, network, after.is_none(), most];
-            Rows::Usage(read(connection, USAGE, place, usage_row)?)
+            let cursor = params![key, outcome, label, client, network, after.is_none(), most];
+            Batch::Usage(read(connection, USAGE, cursor, usage_row)?)
         }
-        Place::UsageDays(after) => {
+        Cursor::UsageDays(after) => {
             let (key, day) = after.as_ref().map_or(("", i32::MIN), |(key, day)| (key, *day));
-            Rows::UsageDays(read(connection, USAGE_DAYS, params![key, day, after.is_none(), most], day_row)?)
+            Batch::UsageDays(read(connection, USAGE_DAYS, params![key, day, after.is_none(), most], day_row)?)
         }
-        Place::Events(after) => {
-            let place = params![after.unwrap_or(i64::MIN), after.is_none(), most];
-            Rows::Events(read(connection, EVENTS, place, event_row)?)
+        Cursor::Events(after) => {
+            let cursor = params![after.unwrap_or(i64::MIN), after.is_none(), most];
+            Batch::Events(read(connection, EVENTS, cursor, event_row)?)
         }
     };
-    Ok(Exported::page(rows, limit))
+    Ok(Page::page(rows, limit))
 }
 
 /// Nothing comes before the empty text.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     record::key_columns,
-    store::{Place, Rows},
+    store::transfer::{Batch, Cursor},
 };
 
 const META: &str = "select name, value from api_key_meta where name = ?1";
@@ -46,18 +46,18 @@ const INSERT_EVENT: &str = "\
 
 /// Each row is looked for before it is written, rather than written `on conflict do nothing`: for that the triggers
 /// would log a key that stands.
-pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Failure> {
+pub(super) fn import(connection: &mut Connection, rows: &Batch) -> Result<u64, Failure> {
     let transaction = begin(connection)?;
     let mut written = 0;
     match rows {
-        Rows::Meta(rows) => {
+        Batch::Meta(rows) => {
             for row in rows {
                 if is_absent(&transaction, META, params![row.name], meta_row, row)? {
                     written += insert(&transaction, INSERT_META, params![row.name, row.value])?;
                 }
             }
         }
-        Rows::Owners(rows) => {
+        Batch::Owners(rows) => {
             for row in rows {
                 let key = params![row.organization, row.kind, row.id];
                 if is_absent(&transaction, OWNER, key, owner_row, row)? {
@@ -74,17 +74,17 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
                 }
             }
         }
-        Rows::Keys(rows) => {
+        Batch::Keys(rows) => {
             for row in rows {
                 if is_absent(&transaction, KEY, params![row.id], key_row, row)? {
                     if !key_rows::insert(&transaction, row)? {
-                        return Err(Failure::Differs(Place::from(row)));
+                        return Err(Failure::Differs(Cursor::from(row)));
                     }
                     written += 1;
                 }
             }
         }
-        Rows::Tombstones(rows) => {
+        Batch::Tombstones(rows) => {
             for row in rows {
                 if is_absent(&transaction, TOMBSTONE, params![row.id], tombstone, row)? {
                     let columns = params![row.id, row.organization, row.lineage, row.created_via_key, row.revoked_at];
@@ -92,11 +92,11 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
                 }
             }
         }
-        Rows::Usage(rows) => {
+        Batch::Usage(rows) => {
             for row in rows {
                 let key = row.key.as_deref().unwrap_or_default();
-                let place = params![key, row.outcome, row.label, row.client, row.network];
-                if is_absent(&transaction, USAGE, place, usage_row, row)? {
+                let cursor = params![key, row.outcome, row.label, row.client, row.network];
+                if is_absent(&transaction, USAGE, cursor, usage_row, row)? {
                     let columns = params![
                         key,
                         row.outcome,
@@ -111,7 +111,7 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
                 }
             }
         }
-        Rows::UsageDays(rows) => {
+        Batch::UsageDays(rows) => {
             for row in rows {
                 if is_absent(&transaction, USAGE_DAY, params![row.key, row.day], day_row, row)? {
                     let columns = params![row.key, row.day, row.accepted, row.refused];
@@ -119,7 +119,7 @@ pub(super) fn import(connection: &mut Connection, rows: &Rows) -> Result<u64, Fa
                 }
             }
         }
-        Rows::Events(rows) => {
+        Batch::Events(rows) => {
             for row in rows {
                 if is_absent(&transaction, EVENT, params![row.sequence], event_row, row)? {
                     let columns = params![
@@ -154,12 +154,12 @@ fn is_absent<R: PartialEq>(
     row: &R,
 ) -> Result<bool, Failure>
 where
-    Place: for<'a> From<&'a R>,
+    Cursor: for<'a> From<&'a R>,
 {
     match transaction.prepare_cached(sql)?.query_row(key, read).optional()? {
         None => Ok(true),
         Some(standing) if standing == *row => Ok(false),
-        Some(_) => Err(Failure::Differs(Place::from(row))),
+        Some(_) => Err(Failure::Differs(Cursor::from(row))),
     }
 }
 

@@ -3,10 +3,10 @@ use std::{fmt, future::IntoFuture, time::Duration};
 use futures_util::future::{BoxFuture, join};
 
 use super::{
+    batch::{Batch, Page},
     copy_error::CopyError,
-    place::Place,
+    cursor::Cursor,
     portable::PortableStore,
-    rows::{Exported, Rows},
 };
 use crate::store::{
     calls::{guarded, guarded_change},
@@ -25,11 +25,11 @@ const PAGE: u16 = 1_000;
 /// store into another: from SQLite to PostgreSQL, say. No key need be reissued.
 ///
 /// ```
-/// use tower_api_keys::store::{self, MemoryStore};
+/// use tower_api_keys::store::{MemoryStore, transfer};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let (sqlite, postgres) = (MemoryStore::new(), MemoryStore::new());
-/// let copied = store::copy(&sqlite, &postgres).await?;
+/// let copied = transfer::copy(&sqlite, &postgres).await?;
 /// println!("{} keys", copied.keys);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -53,40 +53,40 @@ const PAGE: u16 = 1_000;
 ///
 /// # Again, and on
 /// Nothing is ever overwritten, so a copy can be repeated: what is there is left alone. A copy that stopped goes on
-/// where [`CopyError::place`] says, if it is told to by [`Copying::starting_at`], in another process too.
+/// where [`CopyError::cursor`] says, if it is told to by [`Copy::starting_at`], in another process too.
 ///
 /// The target must not hold other data, which is looked at before anything is written, unless the copy starts at a
-/// place: owners, keys, counts or events that the source does not have, or has with another content, are a conflict.
+/// cursor: owners, keys, counts or events that the source does not have, or has with another content, are a conflict.
 /// Names may be more than the source has, so that nodes with the same peppers may have been started on the target.
 ///
 /// What stays behind is told at [`PortableStore`].
 ///
 /// # Errors
 /// [`CopyError`]. What was copied before it stays.
-pub fn copy<'a, S: PortableStore, T: PortableStore>(source: &'a S, target: &'a T) -> Copying<'a, S, T> {
-    Copying { ends: Ends { source, target, page: PAGE }, start: Place::START, progress: Box::new(|_| {}) }
+pub fn copy<'a, S: PortableStore, T: PortableStore>(source: &'a S, target: &'a T) -> Copy<'a, S, T> {
+    Copy { ends: Ends { source, target, page: PAGE }, start: Cursor::START, progress: Box::new(|_| {}) }
 }
 
 /// A copy that is about to be made: await it. See [`copy`](copy()).
 ///
 /// ```
-/// use tower_api_keys::store::{self, MemoryStore, Place};
+/// use tower_api_keys::store::{MemoryStore, transfer::{self, Cursor}};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let (sqlite, postgres) = (MemoryStore::new(), MemoryStore::new());
-/// # let (saved, mut save) = (Place::START.to_string(), |_: String| {});
-/// let copied = store::copy(&sqlite, &postgres)
+/// # let (saved, mut save) = (Cursor::START.to_string(), |_: String| {});
+/// let copied = transfer::copy(&sqlite, &postgres)
 ///     .starting_at(saved.parse()?)
-///     .with_progress(|progress| save(progress.place.to_string()))
+///     .with_progress(|progress| save(progress.cursor.to_string()))
 ///     .await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "nothing is copied until it is awaited"]
-pub struct Copying<'a, S, T> {
+pub struct Copy<'a, S, T> {
     ends: Ends<'a, S, T>,
-    start: Place,
+    start: Cursor,
     progress: Box<dyn FnMut(&Progress) + Send + 'a>,
 }
 
@@ -101,15 +101,15 @@ struct Ends<'a, S, T> {
 /// How far a copy is, after each page.
 ///
 /// ```
-/// use tower_api_keys::store::{Copied, Place, Progress};
+/// use tower_api_keys::store::transfer::{Copied, Cursor, Progress};
 ///
-/// let progress = Progress { place: Place::Keys(None), copied: Copied { owners: 12, ..Copied::default() } };
+/// let progress = Progress { cursor: Cursor::Keys(None), copied: Copied { owners: 12, ..Copied::default() } };
 /// assert_eq!(progress.copied.owners, 12);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Where a copy that stopped now would go on.
-    pub place: Place,
+    pub cursor: Cursor,
     /// What was copied so far, by this copy.
     pub copied: Copied,
 }
@@ -117,7 +117,7 @@ pub struct Progress {
 /// How many rows were copied.
 ///
 /// ```
-/// use tower_api_keys::store::Copied;
+/// use tower_api_keys::store::transfer::Copied;
 ///
 /// let copied = Copied { keys: 3, written: 0, ..Copied::default() }; // all of them stood already
 /// assert_eq!(copied.rows(), 3);
@@ -149,25 +149,25 @@ impl Copied {
         self.meta + self.owners + self.keys + self.tombstones + self.usage + self.usage_days + self.events
     }
 
-    fn add(&mut self, rows: &Rows, written: u64) {
+    fn add(&mut self, rows: &Batch, written: u64) {
         let count = match rows {
-            Rows::Meta(_) => &mut self.meta,
-            Rows::Owners(_) => &mut self.owners,
-            Rows::Keys(_) => &mut self.keys,
-            Rows::Tombstones(_) => &mut self.tombstones,
-            Rows::Usage(_) => &mut self.usage,
-            Rows::UsageDays(_) => &mut self.usage_days,
-            Rows::Events(_) => &mut self.events,
+            Batch::Meta(_) => &mut self.meta,
+            Batch::Owners(_) => &mut self.owners,
+            Batch::Keys(_) => &mut self.keys,
+            Batch::Tombstones(_) => &mut self.tombstones,
+            Batch::Usage(_) => &mut self.usage,
+            Batch::UsageDays(_) => &mut self.usage_days,
+            Batch::Events(_) => &mut self.events,
         };
         *count += rows.len() as u64;
         self.written += written;
     }
 }
 
-impl<'a, S: PortableStore, T: PortableStore> Copying<'a, S, T> {
-    /// Goes on at a place: what lies before it was copied. By default everything is copied.
-    pub fn starting_at(mut self, place: Place) -> Self {
-        self.start = place;
+impl<'a, S: PortableStore, T: PortableStore> Copy<'a, S, T> {
+    /// Goes on at a cursor: what lies before it was copied. By default everything is copied.
+    pub fn starting_at(mut self, cursor: Cursor) -> Self {
+        self.start = cursor;
         self
     }
 
@@ -185,25 +185,25 @@ impl<'a, S: PortableStore, T: PortableStore> Copying<'a, S, T> {
 
     async fn run(self) -> Result<Copied, CopyError> {
         let Self { ends, start, progress: mut tell } = self;
-        if start == Place::START {
+        if start == Cursor::START {
             ends.refuse_strangers().await?;
         }
         let mut page = ends.read(&start).await.map_err(|error| CopyError::source(&start, error))?;
-        let mut progress = Progress { place: start, copied: Copied::default() };
+        let mut progress = Progress { cursor: start, copied: Copied::default() };
         loop {
             // The next page is read while this one is written.
             let (written, next) = match &page.next {
                 Some(next) => join(ends.write(&page.rows), async { Some(ends.read(next).await) }).await,
                 None => (ends.write(&page.rows).await, None),
             };
-            let written = written.map_err(|error| CopyError::target(&progress.place, error))?;
+            let written = written.map_err(|error| CopyError::target(&progress.cursor, error))?;
             progress.copied.add(&page.rows, written);
-            if let Some(place) = page.next.or_else(|| page.rows.end()) {
-                progress.place = place;
+            if let Some(cursor) = page.next.or_else(|| page.rows.end()) {
+                progress.cursor = cursor;
             }
             tell(&progress);
             match next {
-                Some(next) => page = next.map_err(|error| CopyError::source(&progress.place, error))?,
+                Some(next) => page = next.map_err(|error| CopyError::source(&progress.cursor, error))?,
                 None => return Ok(progress.copied),
             }
         }
@@ -213,31 +213,31 @@ impl<'a, S: PortableStore, T: PortableStore> Copying<'a, S, T> {
 impl<S: PortableStore, T: PortableStore> Ends<'_, S, T> {
     /// Whatever the target holds must be the source's: it is read, and the source only where it holds something.
     async fn refuse_strangers(&self) -> Result<(), CopyError> {
-        let of_source = |error| CopyError::source(&Place::START, error);
-        let of_target = |error| CopyError::target(&Place::START, error);
+        let of_source = |error| CopyError::source(&Cursor::START, error);
+        let of_target = |error| CopyError::target(&Cursor::START, error);
         // Names may be more, and those that are the same are compared as they are written.
-        let mut place = Some(Place::Owners(None));
-        while let Some(from) = place {
+        let mut cursor = Some(Cursor::Owners(None));
+        while let Some(from) = cursor {
             let call = || self.target.export(&from, self.page);
             let standing = guarded(LONGEST, call).await.map_err(of_target)?;
             if standing.rows.is_empty() {
-                place = standing.next;
+                cursor = standing.next;
                 continue;
             }
             let expected = self.read(&from).await.map_err(of_source)?;
             if let Some(stranger) = stranger(&standing.rows, &expected) {
                 return Err(of_target(StoreError::differs(stranger)));
             }
-            place = expected.next;
+            cursor = expected.next;
         }
         Ok(())
     }
 
-    async fn read(&self, place: &Place) -> Result<Exported, StoreError> {
-        guarded(LONGEST, || self.source.export(place, self.page)).await
+    async fn read(&self, cursor: &Cursor) -> Result<Page, StoreError> {
+        guarded(LONGEST, || self.source.export(cursor, self.page)).await
     }
 
-    async fn write(&self, rows: &Rows) -> Result<u64, StoreError> {
+    async fn write(&self, rows: &Batch) -> Result<u64, StoreError> {
         if rows.is_empty() {
             return Ok(0);
         }
@@ -246,38 +246,38 @@ impl<S: PortableStore, T: PortableStore> Ends<'_, S, T> {
 }
 
 /// The first row, up to the end of the page that is expected, which is not in that page.
-fn stranger(standing: &Rows, expected: &Exported) -> Option<Place> {
+fn stranger(standing: &Batch, expected: &Page) -> Option<Cursor> {
     let until = expected.next.as_ref();
     match (standing, &expected.rows) {
-        (Rows::Meta(standing), Rows::Meta(expected)) => missing(standing, expected, until),
-        (Rows::Owners(standing), Rows::Owners(expected)) => missing(standing, expected, until),
-        (Rows::Keys(standing), Rows::Keys(expected)) => missing(standing, expected, until),
-        (Rows::Usage(standing), Rows::Usage(expected)) => missing(standing, expected, until),
-        (Rows::UsageDays(standing), Rows::UsageDays(expected)) => missing(standing, expected, until),
-        (Rows::Tombstones(standing), Rows::Tombstones(expected)) => missing(standing, expected, until),
-        (Rows::Events(standing), Rows::Events(expected)) => missing(standing, expected, until),
+        (Batch::Meta(standing), Batch::Meta(expected)) => missing(standing, expected, until),
+        (Batch::Owners(standing), Batch::Owners(expected)) => missing(standing, expected, until),
+        (Batch::Keys(standing), Batch::Keys(expected)) => missing(standing, expected, until),
+        (Batch::Usage(standing), Batch::Usage(expected)) => missing(standing, expected, until),
+        (Batch::UsageDays(standing), Batch::UsageDays(expected)) => missing(standing, expected, until),
+        (Batch::Tombstones(standing), Batch::Tombstones(expected)) => missing(standing, expected, until),
+        (Batch::Events(standing), Batch::Events(expected)) => missing(standing, expected, until),
         (standing, _) => standing.end(),
     }
 }
 
 /// Both are in the order of places.
-fn missing<R: PartialEq>(standing: &[R], expected: &[R], until: Option<&Place>) -> Option<Place>
+fn missing<R: PartialEq>(standing: &[R], expected: &[R], until: Option<&Cursor>) -> Option<Cursor>
 where
-    Place: for<'a> From<&'a R>,
+    Cursor: for<'a> From<&'a R>,
 {
-    let mut expected = expected.iter().map(|row| (Place::from(row), row)).peekable();
+    let mut expected = expected.iter().map(|row| (Cursor::from(row), row)).peekable();
     standing
         .iter()
-        .map(|row| (Place::from(row), row))
-        .take_while(|(place, _)| until.is_none_or(|end| place <= end))
-        .find(|(place, row)| {
-            while expected.next_if(|(before, _)| before < place).is_some() {}
+        .map(|row| (Cursor::from(row), row))
+        .take_while(|(cursor, _)| until.is_none_or(|end| cursor <= end))
+        .find(|(cursor, row)| {
+            while expected.next_if(|(before, _)| before < cursor).is_some() {}
             expected.next_if(|(_, same)| same == row).is_none()
         })
-        .map(|(place, _)| place)
+        .map(|(cursor, _)| cursor)
 }
 
-impl<'a, S: PortableStore, T: PortableStore> IntoFuture for Copying<'a, S, T> {
+impl<'a, S: PortableStore, T: PortableStore> IntoFuture for Copy<'a, S, T> {
     type Output = Result<Copied, CopyError>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
@@ -286,29 +286,29 @@ impl<'a, S: PortableStore, T: PortableStore> IntoFuture for Copying<'a, S, T> {
     }
 }
 
-impl<S, T> fmt::Debug for Copying<'_, S, T> {
+impl<S, T> fmt::Debug for Copy<'_, S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Copying").field("start", &self.start).field("page", &self.ends.page).finish_non_exhaustive()
+        f.debug_struct("Copy").field("start", &self.start).field("page", &self.ends.page).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::MetaRow;
+    use crate::store::transfer::MetaRow;
 
     fn names(names: &[&str]) -> Vec<MetaRow> {
         names.iter().map(|name| MetaRow { name: (*name).into(), value: vec![] }).collect()
     }
 
     /// The first of the names that stand which is not expected.
-    fn strange(standing: &[&str], expected: &[&str], limit: u16) -> Option<Place> {
-        stranger(&Rows::Meta(names(standing)), &Exported::page(Rows::Meta(names(expected)), limit))
+    fn strange(standing: &[&str], expected: &[&str], limit: u16) -> Option<Cursor> {
+        stranger(&Batch::Meta(names(standing)), &Page::page(Batch::Meta(names(expected)), limit))
     }
 
     #[test]
     fn what_stands_must_be_expected() {
-        let at = |name: &str| Some(Place::Meta(Some(name.into())));
+        let at = |name: &str| Some(Cursor::Meta(Some(name.into())));
         assert_eq!(strange(&["a", "c"], &["a", "b", "c"], 3), None);
         assert_eq!(strange(&["a", "c"], &["a", "b"], 3), at("c"));
         assert_eq!(strange(&["a"], &["b", "c"], 3), at("a"));
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_stands_with_another_content_is_a_stranger() {
-        let expected = Exported::page(Rows::Meta(vec![MetaRow { name: "a".into(), value: vec![1] }]), 9);
-        assert_eq!(stranger(&Rows::Meta(names(&["a"])), &expected), Some(Place::Meta(Some("a".into()))));
+        let expected = Page::page(Batch::Meta(vec![MetaRow { name: "a".into(), value: vec![1] }]), 9);
+        assert_eq!(stranger(&Batch::Meta(names(&["a"])), &expected), Some(Cursor::Meta(Some("a".into()))));
     }
 }

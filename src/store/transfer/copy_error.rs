@@ -1,12 +1,12 @@
 use std::{error::Error, fmt};
 
-use super::place::Place;
+use super::cursor::Cursor;
 use crate::store::error::{StoreError, StoreErrorKind};
 
 /// Why a [`copy`](super::copy()) stopped, and where it can go on. Its source is the store's own error.
 ///
 /// ```
-/// use tower_api_keys::store::{CopyErrorKind, KeyStore, MemoryStore, copy};
+/// use tower_api_keys::store::{KeyStore, MemoryStore, transfer::{CopyErrorKind, copy}};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// let (old, new) = (MemoryStore::new(), MemoryStore::new());
@@ -21,14 +21,14 @@ use crate::store::error::{StoreError, StoreErrorKind};
 #[derive(Debug)]
 pub struct CopyError {
     kind: CopyErrorKind,
-    place: Place,
+    cursor: Cursor,
     source: StoreError,
 }
 
 /// The kinds of [`CopyError`].
 ///
 /// ```
-/// use tower_api_keys::store::CopyErrorKind;
+/// use tower_api_keys::store::transfer::CopyErrorKind;
 ///
 /// assert_ne!(CopyErrorKind::Source, CopyErrorKind::Target);
 /// ```
@@ -44,16 +44,16 @@ pub enum CopyErrorKind {
 }
 
 impl CopyError {
-    pub(super) fn source(place: &Place, source: StoreError) -> Self {
-        Self { kind: CopyErrorKind::Source, place: place.clone(), source }
+    pub(super) fn source(cursor: &Cursor, source: StoreError) -> Self {
+        Self { kind: CopyErrorKind::Source, cursor: cursor.clone(), source }
     }
 
-    pub(super) fn target(place: &Place, source: StoreError) -> Self {
+    pub(super) fn target(cursor: &Cursor, source: StoreError) -> Self {
         let kind = match source.kind() {
             StoreErrorKind::Conflict(_) => CopyErrorKind::Conflict,
             _ => CopyErrorKind::Target,
         };
-        Self { kind, place: place.clone(), source }
+        Self { kind, cursor: cursor.clone(), source }
     }
 
     /// What went wrong.
@@ -62,10 +62,10 @@ impl CopyError {
         self.kind
     }
 
-    /// Everything before it is copied: [`Copying::starting_at`](super::Copying::starting_at) takes it.
+    /// Everything before it is copied: [`Copy::starting_at`](super::Copy::starting_at) takes it.
     #[must_use]
-    pub const fn place(&self) -> &Place {
-        &self.place
+    pub const fn cursor(&self) -> &Cursor {
+        &self.cursor
     }
 }
 

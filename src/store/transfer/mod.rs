@@ -1,13 +1,13 @@
 //! Moving everything from one store to another, as it is.
 
+mod batch;
 mod copy;
 mod copy_error;
-mod place;
+mod cursor;
 mod portable;
-mod rows;
 
-pub use copy::{Copied, Copying, Progress, copy};
+pub use batch::{Batch, MetaRow, OwnerRow, Page, Tombstone};
+pub use copy::{Copied, Copy, Progress, copy};
 pub use copy_error::{CopyError, CopyErrorKind};
-pub use place::{InvalidPlace, Place};
+pub use cursor::{Cursor, InvalidCursor};
 pub use portable::PortableStore;
-pub use rows::{Exported, MetaRow, OwnerRow, Rows, Tombstone};

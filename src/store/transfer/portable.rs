@@ -1,8 +1,8 @@
 use std::{future::Future, sync::Arc};
 
 use super::{
-    place::Place,
-    rows::{Exported, Rows},
+    batch::{Batch, Page},
+    cursor::Cursor,
 };
 use crate::store::{contract::Ledger, error::StoreError};
 
@@ -19,17 +19,17 @@ use crate::store::{contract::Ledger, error::StoreError};
 /// - **writers of usage**: each start of a process is a new one.
 ///
 /// ```
-/// use tower_api_keys::store::{KeyStore, MemoryStore, Place, PortableStore};
+/// use tower_api_keys::store::{KeyStore, MemoryStore, transfer::{Cursor, PortableStore}};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let (old, new) = (MemoryStore::new(), MemoryStore::new());
 /// old.put_meta_if_absent("colour", b"blue").await?;
 ///
-/// let mut place = Some(Place::START);
-/// while let Some(from) = place {
+/// let mut cursor = Some(Cursor::START);
+/// while let Some(from) = cursor {
 ///     let page = old.export(&from, 100).await?;
 ///     new.import(&page.rows).await?;
-///     place = page.next;
+///     cursor = page.next;
 /// }
 /// assert_eq!(new.put_meta_if_absent("colour", b"red").await?, b"blue");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -37,15 +37,15 @@ use crate::store::{contract::Ledger, error::StoreError};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait PortableStore: Ledger {
-    /// At most `limit` rows, 1 to 10,000, that come after this place in its table, in the order of the bytes of the
-    /// table's primary key, and where to go on. [`Exported::page`] makes the answer out of the rows.
+    /// At most `limit` rows, 1 to 10,000, that come after this cursor in its table, in the order of the bytes of the
+    /// table's primary key, and where to go on. [`Page::page`] makes the answer out of the rows.
     ///
     /// A page is of one moment; two pages are of two. A row that is written meanwhile behind a place is missed by
     /// whoever is past it.
     ///
     /// # Errors
     /// Unavailable, or corrupt if a row cannot be brought into its form.
-    fn export(&self, from: &Place, limit: u16) -> impl Future<Output = Result<Exported, StoreError>> + Send;
+    fn export(&self, from: &Cursor, limit: u16) -> impl Future<Output = Result<Page, StoreError>> + Send;
 
     /// Writes rows as they are where none of the same primary key stands, all or none, under the lock that orders the
     /// change log. How many were written: a row that stands already, identical in every column, is fine and stays.
@@ -57,15 +57,15 @@ pub trait PortableStore: Ledger {
     /// [`Conflict::Differs`](crate::store::Conflict::Differs), made by [`StoreError::differs`], if a row of the same primary key
     /// and another content stands; unavailable if nothing was done; outcome unknown if it may have been: then import the
     /// same rows again.
-    fn import(&self, rows: &Rows) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    fn import(&self, rows: &Batch) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
 impl<S: PortableStore> PortableStore for Arc<S> {
-    async fn export(&self, from: &Place, limit: u16) -> Result<Exported, StoreError> {
+    async fn export(&self, from: &Cursor, limit: u16) -> Result<Page, StoreError> {
         S::export(self, from, limit).await
     }
 
-    async fn import(&self, rows: &Rows) -> Result<u64, StoreError> {
+    async fn import(&self, rows: &Batch) -> Result<u64, StoreError> {
         S::import(self, rows).await
     }
 }

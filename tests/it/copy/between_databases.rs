@@ -6,7 +6,10 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     key::PlaintextKey,
     record::Suspension,
-    store::{self, CopyErrorKind, Ledger, PortableStore, PostgresSettings, PostgresStore, Rows, SqliteStore},
+    store::{
+        Ledger, PostgresSettings, PostgresStore, SqliteStore,
+        transfer::{self, Batch, CopyErrorKind, PortableStore},
+    },
 };
 use tower_api_keys_conformance::check_portable;
 
@@ -69,7 +72,7 @@ async fn a_key_of_a_file_is_accepted_from_postgres_without_being_reissued() {
     old.manager().suspend(&user("alice").into(), Suspension::Admin, &system()).await.unwrap();
     old.shutdown().await.unwrap();
 
-    store::copy(&file, &databases.postgres).await.unwrap();
+    transfer::copy(&file, &databases.postgres).await.unwrap();
     let new = keys(databases.postgres.clone(), &clock).await;
     assert_eq!(check(&new, &live).await, Ok(()));
     assert_eq!(check(&new, &revoked).await, Err(AuthErrorKind::Revoked));
@@ -85,11 +88,11 @@ async fn a_copy_there_and_back_holds_the_same() {
     let databases = Databases::start().await;
     let (file, back) = (databases.file("keys.db").await, databases.file("back.db").await);
     sample(&file).await;
-    store::copy(&file, &databases.postgres).with_page_size(7).await.unwrap();
+    transfer::copy(&file, &databases.postgres).with_page_size(7).await.unwrap();
     assert_eq!(content(&databases.postgres).await, content(&file).await);
-    store::copy(&databases.postgres, &back).with_page_size(5).await.unwrap();
+    transfer::copy(&databases.postgres, &back).with_page_size(5).await.unwrap();
     assert_eq!(content(&back).await, content(&file).await);
-    assert_eq!(store::copy(&file, &databases.postgres).await.unwrap().written, 0);
+    assert_eq!(transfer::copy(&file, &databases.postgres).await.unwrap().written, 0);
 }
 
 #[tokio::test]
@@ -104,9 +107,9 @@ async fn a_copy_goes_on_after_a_failure_at_each_page() {
         let postgres = Databases::schema(&databases.server, &schema).await;
         let fault = if imports % 2 == 0 { Fault::ImportFails(imports) } else { Fault::ImportsWithoutAWord(imports) };
         let target = Faulty::new(postgres, fault);
-        let Err(error) = store::copy(&file, &target).with_page_size(6).await else { break };
+        let Err(error) = transfer::copy(&file, &target).with_page_size(6).await else { break };
         assert_eq!(error.kind(), CopyErrorKind::Target);
-        store::copy(&file, &target).starting_at(error.place().clone()).with_page_size(6).await.unwrap();
+        transfer::copy(&file, &target).starting_at(error.cursor().clone()).with_page_size(6).await.unwrap();
         assert_eq!(all_rows(&target).await, whole);
         imports += 1;
     }
@@ -120,15 +123,15 @@ async fn a_differing_row_in_postgres_is_a_conflict_and_stays() {
     sample(&file).await;
     let mut keys = Vec::new();
     for rows in all_rows(&file).await {
-        if let Rows::Keys(rows) = rows {
+        if let Batch::Keys(rows) = rows {
             keys.extend(rows);
         }
     }
     let mut other = keys.remove(4);
     other.scopes = "less".into();
-    databases.postgres.import(&Rows::Keys(vec![other])).await.unwrap();
+    databases.postgres.import(&Batch::Keys(vec![other])).await.unwrap();
     let before = all_rows(&databases.postgres).await;
-    let error = store::copy(&file, &databases.postgres).await.unwrap_err();
+    let error = transfer::copy(&file, &databases.postgres).await.unwrap_err();
     assert_eq!(error.kind(), CopyErrorKind::Conflict);
     assert_eq!(all_rows(&databases.postgres).await, before);
 }

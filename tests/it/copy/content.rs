@@ -7,7 +7,8 @@ use tower_api_keys::{
     record::{KeyRow, OwnerStatusRow, Suspension},
     store::{
         AuditedWrite, Change, ChangeId, EventQuery, KeyQuery, KeyUpdate, Ledger, ListedKey, OwnerChange, OwnerRef,
-        Place, PortableStore, Rows, Write,
+        Write,
+        transfer::{Batch, Cursor, PortableStore},
     },
     usage::{UsageBatch, UsageRow},
 };
@@ -121,7 +122,7 @@ pub struct Content {
     keys: Vec<ListedKey>,
     owners: Vec<OwnerStatusRow>,
     events: Vec<EventRow>,
-    rows: Vec<Rows>,
+    rows: Vec<Batch>,
 }
 
 pub async fn content(store: &impl PortableStore) -> Content {
@@ -139,12 +140,12 @@ pub async fn content(store: &impl PortableStore) -> Content {
 }
 
 /// Everything, a piece for each table.
-pub async fn all_rows(store: &impl PortableStore) -> Vec<Rows> {
-    let (mut all, mut place) = (Vec::new(), Some(Place::START));
-    while let Some(from) = place {
+pub async fn all_rows(store: &impl PortableStore) -> Vec<Batch> {
+    let (mut all, mut cursor) = (Vec::new(), Some(Cursor::START));
+    while let Some(from) = cursor {
         let page = store.export(&from, 10_000).await.unwrap();
         all.push(page.rows);
-        place = page.next;
+        cursor = page.next;
     }
     all
 }

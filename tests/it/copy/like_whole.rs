@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use tower_api_keys::{
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
-    store::{self, MemoryStore, MetaRow, OwnerRow, PortableStore, Rows, SqliteStore, Tombstone},
+    store::{
+        MemoryStore, SqliteStore,
+        transfer::{self, Batch, MetaRow, OwnerRow, PortableStore, Tombstone},
+    },
     usage::UsageRow,
 };
 
@@ -78,7 +81,7 @@ prop_compose! {
 }
 
 /// Rows of every table, one for each primary key.
-fn tables() -> impl Strategy<Value = Vec<Rows>> {
+fn tables() -> impl Strategy<Value = Vec<Batch>> {
     fn one_each<R, K: Ord>(rows: Vec<R>, key: impl Fn(&R) -> K) -> Vec<R> {
         rows.into_iter()
             .map(|row| (key(&row), row))
@@ -97,31 +100,31 @@ fn tables() -> impl Strategy<Value = Vec<Rows>> {
     )
         .prop_map(|(meta, owners, keys, tombstones, usage, events)| {
             vec![
-                Rows::Meta(one_each(meta, |row| row.name.clone())),
-                Rows::Owners(one_each(owners, |row| (row.organization.clone(), row.kind.clone(), row.id.clone()))),
-                Rows::Keys(one_each(keys, |row| row.id.clone())),
-                Rows::Tombstones(one_each(tombstones, |row| row.id.clone())),
-                Rows::Usage(one_each(usage, |row| {
+                Batch::Meta(one_each(meta, |row| row.name.clone())),
+                Batch::Owners(one_each(owners, |row| (row.organization.clone(), row.kind.clone(), row.id.clone()))),
+                Batch::Keys(one_each(keys, |row| row.id.clone())),
+                Batch::Tombstones(one_each(tombstones, |row| row.id.clone())),
+                Batch::Usage(one_each(usage, |row| {
                     let words = [&row.outcome, &row.label, &row.client, &row.network].map(String::clone);
                     (row.key.clone(), words)
                 })),
-                Rows::Events(one_each(events, |row| row.sequence)),
+                Batch::Events(one_each(events, |row| row.sequence)),
             ]
         })
 }
 
 /// Copies through two stores, the first copy interrupted.
-async fn copy(tables: &[Rows], page: u16, failure: usize) {
+async fn copy(tables: &[Batch], page: u16, failure: usize) {
     let source = MemoryStore::new();
     for rows in tables {
         source.import(rows).await.unwrap();
     }
     let between = Faulty::new(SqliteStore::in_memory().await.unwrap(), Fault::ImportFails(failure));
-    if let Err(error) = store::copy(&source, &between).with_page_size(page).await {
-        store::copy(&source, &between).starting_at(error.place().clone()).with_page_size(page).await.unwrap();
+    if let Err(error) = transfer::copy(&source, &between).with_page_size(page).await {
+        transfer::copy(&source, &between).starting_at(error.cursor().clone()).with_page_size(page).await.unwrap();
     }
     let target = MemoryStore::new();
-    let copied = store::copy(&between, &target).with_page_size(page).await.unwrap();
+    let copied = transfer::copy(&between, &target).with_page_size(page).await.unwrap();
     assert_eq!(copied.rows(), tables.iter().map(|rows| rows.len() as u64).sum::<u64>());
     assert_eq!(all_rows(&target).await, all_rows(&source).await);
 }

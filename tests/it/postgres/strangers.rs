@@ -4,7 +4,7 @@
 use tokio_postgres::{Client, NoTls};
 use tower_api_keys::{
     auth::AuthErrorKind,
-    store::{PostgresErrorKind, PostgresSettings, PostgresStore, copy},
+    store::{PostgresErrorKind, PostgresSettings, PostgresStore, transfer::copy},
 };
 use tower_api_keys_conformance::{check_pair, check_store};
 

@@ -64,18 +64,18 @@ fn find_spawned(tokens: &[TokenTree], calls: &mut BTreeSet<Call>) {
 
 fn in_source(text: &str) -> BTreeSet<Call> {
     let mut calls = BTreeSet::new();
-    read_items(&tokens(text), &Place::Free, &mut calls);
+    read_items(&tokens(text), &Cursor::Free, &mut calls);
     calls
 }
 
-enum Place {
+enum Cursor {
     Free,
     Impl(String),
     Trait(String),
 }
 
 /// Walks the items of a file, a module, an `impl` or a trait.
-fn read_items(tokens: &[TokenTree], place: &Place, calls: &mut BTreeSet<Call>) {
+fn read_items(tokens: &[TokenTree], cursor: &Cursor, calls: &mut BTreeSet<Call>) {
     let mut item: Vec<&TokenTree> = Vec::new();
     for token in tokens {
         item.push(token);
@@ -84,12 +84,12 @@ fn read_items(tokens: &[TokenTree], place: &Place, calls: &mut BTreeSet<Call>) {
             _ if is_punct(token, ';') => None,
             _ => continue,
         };
-        read_item(&item, body, place, calls);
+        read_item(&item, body, cursor, calls);
         item.clear();
     }
 }
 
-fn read_item(item: &[&TokenTree], body: Option<TokenStream>, place: &Place, calls: &mut BTreeSet<Call>) {
+fn read_item(item: &[&TokenTree], body: Option<TokenStream>, cursor: &Cursor, calls: &mut BTreeSet<Call>) {
     let head = without_attributes(item);
     // What is inside of parentheses or brackets is no word of these.
     let words: Vec<String> = head.iter().filter_map(|token| word(token)).collect();
@@ -105,17 +105,17 @@ fn read_item(item: &[&TokenTree], body: Option<TokenStream>, place: &Place, call
         let is_async = words[..function].iter().any(|word| word == "async");
         let answers =
             words[function..].iter().any(|word| ["Future", "BoxFuture", "IntoFuture"].contains(&word.as_str()));
-        let (of, is_open) = match place {
-            Place::Free => ("free", is_public),
-            Place::Impl(of) => (of.as_str(), is_public),
-            Place::Trait(of) => (of.as_str(), true),
+        let (of, is_open) = match cursor {
+            Cursor::Free => ("free", is_public),
+            Cursor::Impl(of) => (of.as_str(), is_public),
+            Cursor::Trait(of) => (of.as_str(), true),
         };
         if is_open && (is_async || (answers && returns_future(&head))) {
             calls.insert(Call { of: of.to_owned(), name: name_after(function) });
         }
     } else if let Some(at) = position("trait") {
         if is_public {
-            read_items(&body, &Place::Trait(name_after(at)), calls);
+            read_items(&body, &Cursor::Trait(name_after(at)), calls);
         }
     } else if words.first().is_some_and(|first| first == "impl" || first == "unsafe") {
         let of_trait = trait_of(&head);
@@ -125,10 +125,10 @@ fn read_item(item: &[&TokenTree], body: Option<TokenStream>, place: &Place, call
             Some("IntoFuture") => drop(calls.insert(Call { of, name: "into_future".to_owned() })),
             // Called through the trait, which is read where it is said.
             Some(_) => {}
-            None => read_items(&body, &Place::Impl(of), calls),
+            None => read_items(&body, &Cursor::Impl(of), calls),
         }
     } else if position("mod").is_some() {
-        read_items(&body, place, calls);
+        read_items(&body, cursor, calls);
     }
 }
 

@@ -59,16 +59,16 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn enter(&self) -> Place {
+    fn enter(&self) -> Cursor {
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
-        Place(self.now.clone())
+        Cursor(self.now.clone())
     }
 }
 
-struct Place(Arc<AtomicUsize>);
+struct Cursor(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for Cursor {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -96,10 +96,10 @@ impl Hooks {
     async fn wait(&self, call: &'static str) {
         let delay = *self.delay.lock().unwrap();
         if let Some((_, delay)) = delay.filter(|(name, _)| *name == call) {
-            let place = self.under_way.enter();
+            let cursor = self.under_way.enter();
             let work = async move {
                 tokio::time::sleep(delay).await;
-                drop(place);
+                drop(cursor);
             };
             tokio::spawn(work).await.unwrap();
         }

@@ -11,9 +11,9 @@ use tower_api_keys::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, Change, Changes, Conflict, EventQuery, Exported, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
-        KeyStore, Ledger, ListedKey, OwnerRef, OwnerRow, Page, Place, PortableStore, Prune, Pruned, RehashedKey, Rows,
-        StoreError, StoreErrorKind, Trail, UsageScope,
+        Applied, Change, Changes, Conflict, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
+        Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope,
+        transfer::{self, Batch, Cursor, OwnerRow, PortableStore},
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -76,7 +76,7 @@ fn refused() -> StoreError {
 }
 
 impl<S: PortableStore> PortableStore for Faulty<S> {
-    async fn export(&self, from: &Place, limit: u16) -> Result<Exported, StoreError> {
+    async fn export(&self, from: &Cursor, limit: u16) -> Result<transfer::Page, StoreError> {
         match self.fault {
             Fault::ExportFails(number) if self.is_call(number) => return Err(refused()),
             Fault::OverfillsPages => return self.store.export(from, limit + 1).await,
@@ -84,12 +84,12 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
         }
         let mut page = self.store.export(from, limit).await?;
         match (self.fault, &mut page.rows) {
-            (Fault::ExportsNoEvents, Rows::UsageDays(_)) => {
-                page.next = page.next.filter(|next| *next < Place::Events(None))
+            (Fault::ExportsNoEvents, Batch::UsageDays(_)) => {
+                page.next = page.next.filter(|next| *next < Cursor::Events(None))
             }
-            (Fault::ExportsOnlyTheLive, Rows::Keys(rows)) => rows.retain(|row| row.revoked_at.is_none()),
-            (Fault::ExportsOutOfOrder, Rows::Meta(rows)) => rows.reverse(),
-            (Fault::LosesRowsBetweenPages, Rows::Keys(rows)) if *from != Place::Keys(None) && !rows.is_empty() => {
+            (Fault::ExportsOnlyTheLive, Batch::Keys(rows)) => rows.retain(|row| row.revoked_at.is_none()),
+            (Fault::ExportsOutOfOrder, Batch::Meta(rows)) => rows.reverse(),
+            (Fault::LosesRowsBetweenPages, Batch::Keys(rows)) if *from != Cursor::Keys(None) && !rows.is_empty() => {
                 rows.remove(0);
             }
             _ => {}
@@ -97,7 +97,7 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
         Ok(page)
     }
 
-    async fn import(&self, rows: &Rows) -> Result<u64, StoreError> {
+    async fn import(&self, rows: &Batch) -> Result<u64, StoreError> {
         match (self.fault, rows) {
             (Fault::CountsWhatStands, _) => self.store.import(rows).await.map(|_| rows.len() as u64),
             (Fault::Hangs(number), _) if self.is_call(number) => pending().await,
@@ -106,11 +106,11 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
                 imported => imported,
             },
             (Fault::ImportFails(number), _) if self.is_call(number) => Err(refused()),
-            (Fault::ImportsOneByOne, Rows::Keys(rows)) => {
+            (Fault::ImportsOneByOne, Batch::Keys(rows)) => {
                 let mut written = 0;
                 for row in rows {
                     tokio::task::yield_now().await;
-                    written += self.store.import(&Rows::Keys(vec![row.clone()])).await?;
+                    written += self.store.import(&Batch::Keys(vec![row.clone()])).await?;
                 }
                 Ok(written)
             }
@@ -118,17 +118,17 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
                 self.store.import(rows).await?;
                 Err(StoreError::outcome_unknown("silenced by the test"))
             }
-            (Fault::LosesSuspensions, Rows::Owners(rows)) => {
+            (Fault::LosesSuspensions, Batch::Owners(rows)) => {
                 let active = |row: &OwnerRow| OwnerRow { status: OwnerStatusRow::default(), ..row.clone() };
-                self.store.import(&Rows::Owners(rows.iter().map(active).collect())).await
+                self.store.import(&Batch::Owners(rows.iter().map(active).collect())).await
             }
-            (Fault::RenumbersEvents, Rows::Events(rows)) => {
+            (Fault::RenumbersEvents, Batch::Events(rows)) => {
                 self.store.append_events(rows).await?;
                 Ok(rows.len() as u64)
             }
-            (Fault::ResetsVersions, Rows::Keys(rows)) => {
+            (Fault::ResetsVersions, Batch::Keys(rows)) => {
                 let first = |row: &KeyRow| KeyRow { version: 1, ..row.clone() };
-                self.store.import(&Rows::Keys(rows.iter().map(first).collect())).await
+                self.store.import(&Batch::Keys(rows.iter().map(first).collect())).await
             }
             _ => self.store.import(rows).await,
         }

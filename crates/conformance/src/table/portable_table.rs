@@ -1,6 +1,6 @@
 //! The clauses of stores whose rows can move.
 
-use tower_api_keys::store::PortableStore;
+use tower_api_keys::store::transfer::PortableStore;
 
 use crate::{candidate::Candidate, portable, report::Report};
 

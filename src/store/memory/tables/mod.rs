@@ -13,7 +13,7 @@ use crate::{
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changed, Changes, FoundKey, FoundOwner, Head, IdempotentRequest, OwnerRef, Prune,
-        Pruned, RehashedKey, StoreError, Tombstone, Trail,
+        Pruned, RehashedKey, StoreError, Trail, transfer::Tombstone,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageDayRow, UsageRow},

@@ -5,82 +5,85 @@ use crate::{
     audit::EventRow,
     owner::{KeyKind, OrganizationId, Owner, OwnerRef},
     record::{CorruptRow, KeyRow, OwnerStatusRow},
-    store::{ChangeId, Exported, MetaRow, ORGANIZATION, OwnerRow, Place, Rows, StoreError, Tombstone},
+    store::{
+        ChangeId, ORGANIZATION, StoreError,
+        transfer::{Batch, Cursor, MetaRow, OwnerRow, Page, Tombstone},
+    },
     usage::{UsageDayRow, UsageRow},
 };
 
 impl Tables {
-    pub(in crate::store::memory) fn export(&self, from: &Place, limit: u16) -> Exported {
+    pub(in crate::store::memory) fn export(&self, from: &Cursor, limit: u16) -> Page {
         let rows = match from {
-            Place::Meta(_) => {
+            Cursor::Meta(_) => {
                 let row = |(name, value): (&String, &Vec<u8>)| MetaRow { name: name.clone(), value: value.clone() };
-                Rows::Meta(first(self.meta.iter().map(row), from, limit))
+                Batch::Meta(first(self.meta.iter().map(row), from, limit))
             }
-            Place::Owners(_) => {
+            Cursor::Owners(_) => {
                 let organizations = self.organizations.iter().map(organization_row);
-                Rows::Owners(first(self.owners.iter().map(owner_row).chain(organizations), from, limit))
+                Batch::Owners(first(self.owners.iter().map(owner_row).chain(organizations), from, limit))
             }
-            Place::Keys(_) => Rows::Keys(first(self.keys.values().cloned(), from, limit)),
-            Place::Tombstones(_) => Rows::Tombstones(first(self.tombstones.values().cloned(), from, limit)),
-            Place::Usage(_) => Rows::Usage(first(self.usage.values().flatten().cloned(), from, limit)),
-            Place::UsageDays(_) => Rows::UsageDays(first(self.days.iter().map(day_row), from, limit)),
-            Place::Events(_) => Rows::Events(first(self.events.all().cloned(), from, limit)),
+            Cursor::Keys(_) => Batch::Keys(first(self.keys.values().cloned(), from, limit)),
+            Cursor::Tombstones(_) => Batch::Tombstones(first(self.tombstones.values().cloned(), from, limit)),
+            Cursor::Usage(_) => Batch::Usage(first(self.usage.values().flatten().cloned(), from, limit)),
+            Cursor::UsageDays(_) => Batch::UsageDays(first(self.days.iter().map(day_row), from, limit)),
+            Cursor::Events(_) => Batch::Events(first(self.events.all().cloned(), from, limit)),
         };
-        Exported::page(rows, limit)
+        Page::page(rows, limit)
     }
 
     /// Looks at all rows before the first is put in place.
-    pub(in crate::store::memory) fn import(&mut self, rows: &Rows) -> Result<u64, StoreError> {
+    pub(in crate::store::memory) fn import(&mut self, rows: &Batch) -> Result<u64, StoreError> {
         Ok(match rows {
-            Rows::Meta(rows) => {
+            Batch::Meta(rows) => {
                 let absent =
-                    absent(rows, Place::from, |row| self.meta.get(&row.name).map(|value| *value == row.value))?;
+                    absent(rows, Cursor::from, |row| self.meta.get(&row.name).map(|value| *value == row.value))?;
                 let written = absent.len();
                 self.meta.extend(absent.into_iter().map(|row| (row.name.clone(), row.value.clone())));
                 written
             }
-            Rows::Owners(rows) => {
+            Batch::Owners(rows) => {
                 let rows = rows.iter().map(whose).collect::<Result<Vec<_>, _>>().map_err(StoreError::corrupt)?;
                 self.import_statuses(&rows)?
             }
-            Rows::Keys(rows) => {
+            Batch::Keys(rows) => {
                 let standing = |row: &KeyRow| match self.keys.get(&row.id) {
                     Some(standing) => Some(standing == row),
                     None => self.tombstones.contains_key(&row.id).then_some(false),
                 };
-                let absent: Vec<KeyRow> = absent(rows, Place::from, standing)?.into_iter().cloned().collect();
+                let absent: Vec<KeyRow> = absent(rows, Cursor::from, standing)?.into_iter().cloned().collect();
                 let written = absent.len();
                 absent.into_iter().for_each(|row| self.put(row));
                 written
             }
-            Rows::Tombstones(rows) => {
+            Batch::Tombstones(rows) => {
                 let standing = |row: &Tombstone| self.tombstones.get(&row.id).map(|standing| standing == row);
-                let absent: Vec<Tombstone> = absent(rows, Place::from, standing)?.into_iter().cloned().collect();
+                let absent: Vec<Tombstone> = absent(rows, Cursor::from, standing)?.into_iter().cloned().collect();
                 let written = absent.len();
                 self.tombstones.extend(absent.into_iter().map(|row| (row.id.clone(), row)));
                 written
             }
-            Rows::Usage(rows) => {
-                let absent = absent(rows, Place::from, |row| self.usage_row(row).map(|standing| standing == row))?;
+            Batch::Usage(rows) => {
+                let absent = absent(rows, Cursor::from, |row| self.usage_row(row).map(|standing| standing == row))?;
                 for row in &absent {
                     self.usage.entry(row.key.clone()).or_default().push(UsageRow::clone(row));
                 }
                 absent.len()
             }
-            Rows::UsageDays(rows) => {
+            Batch::UsageDays(rows) => {
                 let standing = |row: &UsageDayRow| {
                     let counts = self.days.get(&(row.key.clone(), row.day))?;
                     Some(*counts == (row.accepted, row.refused))
                 };
-                let absent = absent(rows, Place::from, standing)?;
+                let absent = absent(rows, Cursor::from, standing)?;
                 let written = absent.len();
                 let absent = absent.into_iter().map(|row| ((row.key.clone(), row.day), (row.accepted, row.refused)));
                 self.days.extend(absent);
                 written
             }
-            Rows::Events(rows) => {
+            Batch::Events(rows) => {
                 let absent =
-                    absent(rows, Place::from, |row| self.events.find(row.sequence).map(|standing| standing == row))?;
+                    absent(rows, Cursor::from, |row| self.events.find(row.sequence).map(|standing| standing == row))?;
                 let written = absent.len();
                 let absent: Vec<EventRow> = absent.into_iter().cloned().collect();
                 self.events.insert(absent);
@@ -91,12 +94,12 @@ impl Tables {
 
     fn import_statuses(&mut self, rows: &[(Whose, OwnerRow)]) -> Result<usize, StoreError> {
         let standing = |(whose, row): &(Whose, OwnerRow)| self.status(whose).map(|status| status == row.status);
-        let absent = absent(rows, |(_, row)| Place::from(row), standing)?;
+        let absent = absent(rows, |(_, row)| Cursor::from(row), standing)?;
         for (whose, row) in &absent {
             self.put_status(whose.clone(), row.status);
             if row.status != OwnerStatusRow::default() {
                 // A change of nobody's: its id only has to be one that the log did not have at this position.
-                let id = blake3::hash(Place::from(row).to_string().as_bytes());
+                let id = blake3::hash(Cursor::from(row).to_string().as_bytes());
                 let mut change = [0; 16];
                 change.copy_from_slice(id.as_bytes().split_at(16).0);
                 self.log(ChangeId::from_bytes(change), Logged::Status(whose.clone()));
@@ -112,11 +115,11 @@ impl Tables {
 }
 
 /// The first rows after a place, in the order of places.
-fn first<R>(rows: impl Iterator<Item = R>, from: &Place, limit: u16) -> Vec<R>
+fn first<R>(rows: impl Iterator<Item = R>, from: &Cursor, limit: u16) -> Vec<R>
 where
-    Place: for<'a> From<&'a R>,
+    Cursor: for<'a> From<&'a R>,
 {
-    let rows = rows.map(|row| (Place::from(&row), row)).filter(|(place, _)| place > from);
+    let rows = rows.map(|row| (Cursor::from(&row), row)).filter(|(cursor, _)| cursor > from);
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|(one, _), (other, _)| one.cmp(other));
     rows.into_iter().take(limit.max(1).into()).map(|(_, row)| row).collect()
@@ -125,16 +128,16 @@ where
 /// The rows that nothing stands in place of, each once. `stands` tells whether what stands is the same.
 fn absent<'a, R: PartialEq>(
     rows: &'a [R],
-    place: impl Fn(&'a R) -> Place,
+    cursor: impl Fn(&'a R) -> Cursor,
     stands: impl Fn(&R) -> Option<bool>,
 ) -> Result<Vec<&'a R>, StoreError> {
     let mut absent = BTreeMap::new();
     for row in rows {
-        let place = place(row);
-        match stands(row).or_else(|| absent.get(&place).map(|other| *other == row)) {
-            None => drop(absent.insert(place, row)),
+        let cursor = cursor(row);
+        match stands(row).or_else(|| absent.get(&cursor).map(|other| *other == row)) {
+            None => drop(absent.insert(cursor, row)),
             Some(true) => {}
-            Some(false) => return Err(StoreError::differs(place)),
+            Some(false) => return Err(StoreError::differs(cursor)),
         }
     }
     Ok(absent.into_values().collect())

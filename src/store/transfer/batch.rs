@@ -1,4 +1,4 @@
-use super::place::Place;
+use super::cursor::Cursor;
 use crate::{
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
@@ -8,16 +8,16 @@ use crate::{
 /// Rows of one table of a store, as they are.
 ///
 /// ```
-/// use tower_api_keys::{record::KeyRow, store::{Place, Rows}};
+/// use tower_api_keys::{record::KeyRow, store::transfer::{Batch, Cursor}};
 /// # let row = KeyRow::example();
 ///
-/// let rows = Rows::Keys(vec![row]);
+/// let rows = Batch::Keys(vec![row]);
 /// assert_eq!(rows.len(), 1);
-/// assert_eq!(rows.end(), Some(Place::Keys(Some("AAAAAAAAAAAAAAAAAAAA".into()))));
+/// assert_eq!(rows.end(), Some(Cursor::Keys(Some("AAAAAAAAAAAAAAAAAAAA".into()))));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Rows {
+pub enum Batch {
     /// Bytes under names: the check values of peppers.
     Meta(Vec<MetaRow>),
     /// Owners' statuses.
@@ -34,7 +34,7 @@ pub enum Rows {
     Events(Vec<EventRow>),
 }
 
-impl Rows {
+impl Batch {
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -57,28 +57,28 @@ impl Rows {
 
     /// The place right after the last of them; none if there is none.
     #[must_use]
-    pub fn end(&self) -> Option<Place> {
+    pub fn end(&self) -> Option<Cursor> {
         match self {
-            Self::Meta(rows) => rows.last().map(Place::from),
-            Self::Owners(rows) => rows.last().map(Place::from),
-            Self::Keys(rows) => rows.last().map(Place::from),
-            Self::Tombstones(rows) => rows.last().map(Place::from),
-            Self::Usage(rows) => rows.last().map(Place::from),
-            Self::UsageDays(rows) => rows.last().map(Place::from),
-            Self::Events(rows) => rows.last().map(Place::from),
+            Self::Meta(rows) => rows.last().map(Cursor::from),
+            Self::Owners(rows) => rows.last().map(Cursor::from),
+            Self::Keys(rows) => rows.last().map(Cursor::from),
+            Self::Tombstones(rows) => rows.last().map(Cursor::from),
+            Self::Usage(rows) => rows.last().map(Cursor::from),
+            Self::UsageDays(rows) => rows.last().map(Cursor::from),
+            Self::Events(rows) => rows.last().map(Cursor::from),
         }
     }
 
     /// The beginning of their table.
-    fn table(&self) -> Place {
+    fn table(&self) -> Cursor {
         match self {
-            Self::Meta(_) => Place::Meta(None),
-            Self::Owners(_) => Place::Owners(None),
-            Self::Keys(_) => Place::Keys(None),
-            Self::Tombstones(_) => Place::Tombstones(None),
-            Self::Usage(_) => Place::Usage(None),
-            Self::UsageDays(_) => Place::UsageDays(None),
-            Self::Events(_) => Place::Events(None),
+            Self::Meta(_) => Cursor::Meta(None),
+            Self::Owners(_) => Cursor::Owners(None),
+            Self::Keys(_) => Cursor::Keys(None),
+            Self::Tombstones(_) => Cursor::Tombstones(None),
+            Self::Usage(_) => Cursor::Usage(None),
+            Self::UsageDays(_) => Cursor::UsageDays(None),
+            Self::Events(_) => Cursor::Events(None),
         }
     }
 }
@@ -86,26 +86,26 @@ impl Rows {
 /// A page of all rows of a store.
 ///
 /// ```
-/// use tower_api_keys::{record::KeyRow, store::{Exported, Place, Rows}};
+/// use tower_api_keys::{record::KeyRow, store::transfer::{Batch, Cursor, Page}};
 /// # let row = KeyRow::example();
 ///
-/// let short = Exported::page(Rows::Keys(vec![row]), 100);
-/// assert_eq!(short.next, Some(Place::Tombstones(None)));
-/// let last = Exported::page(Rows::Events(vec![]), 100);
+/// let short = Page::page(Batch::Keys(vec![row]), 100);
+/// assert_eq!(short.next, Some(Cursor::Tombstones(None)));
+/// let last = Page::page(Batch::Events(vec![]), 100);
 /// assert_eq!(last.next, None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exported {
+pub struct Page {
     /// Rows of one table, in the order of its primary key. There may be none though more follows.
-    pub rows: Rows,
+    pub rows: Batch,
     /// Where the next page begins; none if this is the last.
-    pub next: Option<Place>,
+    pub next: Option<Cursor>,
 }
 
-impl Exported {
+impl Page {
     /// The page that consists of these rows, of which at most `limit` were asked for: fewer are the end of their table.
     #[must_use]
-    pub fn page(rows: Rows, limit: u16) -> Self {
+    pub fn page(rows: Batch, limit: u16) -> Self {
         let is_full = rows.len() >= usize::from(limit.max(1));
         let next = rows.end().filter(|_| is_full).or_else(|| rows.table().next_table());
         Self { rows, next }
@@ -115,7 +115,7 @@ impl Exported {
 /// The status of an owner, with whose it is: plain columns, as [`KeyRow`] has them.
 ///
 /// ```
-/// use tower_api_keys::{record::OwnerStatusRow, store::OwnerRow};
+/// use tower_api_keys::{record::OwnerStatusRow, store::transfer::OwnerRow};
 ///
 /// let status = OwnerStatusRow { suspended_at: Some(1_772_366_400_000), ..Default::default() };
 /// let row = OwnerRow { organization: "default".into(), kind: "user".into(), id: "alice".into(), status };
@@ -137,7 +137,7 @@ pub struct OwnerRow {
 /// keys, but a store takes these rows, moves them, and inserts no key of such an id.
 ///
 /// ```
-/// use tower_api_keys::store::Tombstone;
+/// use tower_api_keys::store::transfer::Tombstone;
 ///
 /// let tombstone = Tombstone {
 ///     id: "AAAAAAAAAAAAAAAAAAAA".into(),
@@ -165,7 +165,7 @@ pub struct Tombstone {
 /// Bytes under a name.
 ///
 /// ```
-/// use tower_api_keys::store::MetaRow;
+/// use tower_api_keys::store::transfer::MetaRow;
 ///
 /// let row = MetaRow { name: "colour".into(), value: b"blue".to_vec() };
 /// assert_eq!(row.value.len(), 4);
@@ -178,44 +178,44 @@ pub struct MetaRow {
     pub value: Vec<u8>,
 }
 
-impl From<&MetaRow> for Place {
+impl From<&MetaRow> for Cursor {
     fn from(row: &MetaRow) -> Self {
         Self::Meta(Some(row.name.clone()))
     }
 }
 
-impl From<&OwnerRow> for Place {
+impl From<&OwnerRow> for Cursor {
     fn from(row: &OwnerRow) -> Self {
         Self::Owners(Some((row.organization.clone(), row.kind.clone(), row.id.clone())))
     }
 }
 
-impl From<&KeyRow> for Place {
+impl From<&KeyRow> for Cursor {
     fn from(row: &KeyRow) -> Self {
         Self::Keys(Some(row.id.clone()))
     }
 }
 
-impl From<&Tombstone> for Place {
+impl From<&Tombstone> for Cursor {
     fn from(row: &Tombstone) -> Self {
         Self::Tombstones(Some(row.id.clone()))
     }
 }
 
-impl From<&UsageRow> for Place {
+impl From<&UsageRow> for Cursor {
     fn from(row: &UsageRow) -> Self {
         let key = row.key.clone().unwrap_or_default();
         Self::Usage(Some([key, row.outcome.clone(), row.label.clone(), row.client.clone(), row.network.clone()]))
     }
 }
 
-impl From<&UsageDayRow> for Place {
+impl From<&UsageDayRow> for Cursor {
     fn from(row: &UsageDayRow) -> Self {
         Self::UsageDays(Some((row.key.clone(), row.day)))
     }
 }
 
-impl From<&EventRow> for Place {
+impl From<&EventRow> for Cursor {
     fn from(row: &EventRow) -> Self {
         Self::Events(Some(row.sequence))
     }

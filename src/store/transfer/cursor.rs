@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 /// A place among all rows of a store: in which table, and right after which row; at the table's beginning if none.
 ///
 /// Places are ordered as rows are exported: by table in the order of the variants, and within one by the bytes of the
-/// primary key. As text, which parses again, a place is a line of JSON, so that another process can go on there.
+/// primary key. As text, which parses again, a cursor is a line of JSON, so that another process can go on there.
 ///
 /// ```
-/// use tower_api_keys::store::Place;
+/// use tower_api_keys::store::transfer::Cursor;
 ///
-/// let place = Place::Keys(Some("AAAAAAAAAAAAAAAAAAAA".into()));
-/// assert_eq!(place.to_string(), r#"{"keys":"AAAAAAAAAAAAAAAAAAAA"}"#);
-/// assert_eq!(place.to_string().parse(), Ok(place.clone()));
-/// assert!(Place::START < place && place < Place::Usage(None));
+/// let cursor = Cursor::Keys(Some("AAAAAAAAAAAAAAAAAAAA".into()));
+/// assert_eq!(cursor.to_string(), r#"{"keys":"AAAAAAAAAAAAAAAAAAAA"}"#);
+/// assert_eq!(cursor.to_string().parse(), Ok(cursor.clone()));
+/// assert!(Cursor::START < cursor && cursor < Cursor::Usage(None));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Place {
+pub enum Cursor {
     /// Bytes under names, after this name.
     Meta(Option<String>),
     /// Owners' statuses, after this organization, kind and id.
@@ -35,7 +35,7 @@ pub enum Place {
     Events(Option<i64>),
 }
 
-impl Place {
+impl Cursor {
     /// Before the first row of the first table.
     pub const START: Self = Self::Meta(None);
 
@@ -54,32 +54,32 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // It consists of text and numbers, which `serde_json` always writes.
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
-impl FromStr for Place {
-    type Err = InvalidPlace;
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        serde_json::from_str(text).map_err(|_| InvalidPlace(()))
+        serde_json::from_str(text).map_err(|_| InvalidCursor(()))
     }
 }
 
-/// The text is no [`Place`].
+/// The text is no [`Cursor`].
 ///
 /// ```
-/// use tower_api_keys::store::Place;
+/// use tower_api_keys::store::transfer::Cursor;
 ///
-/// let error = "page 7".parse::<Place>().unwrap_err();
-/// assert_eq!(error.to_string(), "this is no place among the rows of a store");
+/// let error = "page 7".parse::<Cursor>().unwrap_err();
+/// assert_eq!(error.to_string(), "this is no cursor of a copy");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no place among the rows of a store")]
-pub struct InvalidPlace(());
+#[error("this is no cursor of a copy")]
+pub struct InvalidCursor(());
 
 #[cfg(test)]
 mod tests {
@@ -89,32 +89,32 @@ mod tests {
     fn a_place_is_one_line_and_parses_again() {
         let words = || ("an organization".to_owned(), "team".to_owned(), "\"\n\u{e9}".to_owned());
         let places = [
-            Place::START,
-            Place::Meta(Some(String::new())),
-            Place::Owners(None),
-            Place::Owners(Some(words())),
-            Place::Keys(Some("A".into())),
-            Place::Tombstones(Some("A".into())),
-            Place::Usage(Some(["A", "success", "in/take", "", "\n"].map(str::to_owned))),
-            Place::UsageDays(Some(("A".into(), i32::MIN))),
-            Place::Events(Some(i64::MIN)),
-            Place::Events(Some(i64::MAX)),
+            Cursor::START,
+            Cursor::Meta(Some(String::new())),
+            Cursor::Owners(None),
+            Cursor::Owners(Some(words())),
+            Cursor::Keys(Some("A".into())),
+            Cursor::Tombstones(Some("A".into())),
+            Cursor::Usage(Some(["A", "success", "in/take", "", "\n"].map(str::to_owned))),
+            Cursor::UsageDays(Some(("A".into(), i32::MIN))),
+            Cursor::Events(Some(i64::MIN)),
+            Cursor::Events(Some(i64::MAX)),
         ];
-        for place in places {
-            let text = place.to_string();
+        for cursor in places {
+            let text = cursor.to_string();
             assert!(!text.contains('\n'), "{text}");
-            assert_eq!(text.parse(), Ok(place));
+            assert_eq!(text.parse(), Ok(cursor));
         }
     }
 
     #[test]
     fn tables_come_in_the_order_of_places() {
-        let mut place = Place::START;
+        let mut cursor = Cursor::START;
         let mut tables = 1;
-        while let Some(next) = place.next_table() {
-            assert!(place < next);
-            (place, tables) = (next, tables + 1);
+        while let Some(next) = cursor.next_table() {
+            assert!(cursor < next);
+            (cursor, tables) = (next, tables + 1);
         }
-        assert_eq!((place, tables), (Place::Events(None), 7));
+        assert_eq!((cursor, tables), (Cursor::Events(None), 7));
     }
 }
