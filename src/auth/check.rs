@@ -29,7 +29,7 @@ use crate::{
 const MOST_ROUNDS: usize = 8;
 
 /// A record and its owner's status, as of one moment.
-struct Known {
+struct KnownRecord {
     record: KeyRecord,
     owner: OwnerStatus,
     shared: OnceLock<Arc<SharedOwner>>,
@@ -187,27 +187,27 @@ impl<R: KeyReader> Inner<R> {
         }
     }
 
-    fn known(&self, id: &KeyId, found: &FoundKey) -> Result<Known, AuthError> {
+    fn known(&self, id: &KeyId, found: &FoundKey) -> Result<KnownRecord, AuthError> {
         let record = KeyRecord::try_from(&found.key);
         let owner = found.status();
-        let known = record.and_then(|record| owner.map(|owner| Known::new(record, owner)));
+        let known = record.and_then(|record| owner.map(|owner| KnownRecord::new(record, owner)));
         known.map_err(|corrupt| self.unreadable(*id, OwnerRef::of(&found.key)).with_source(corrupt))
     }
 
     /// Whether the text can be that of the key at all, as far as its tag tells.
-    fn check_tag(&self, key: &PlaintextKey, known: &Known) -> Result<(), AuthError> {
+    fn check_tag(&self, key: &PlaintextKey, known: &KnownRecord) -> Result<(), AuthError> {
         self.hasher.check_tag(key.expose_secret(), &known.record.hash).map_err(|error| match error.kind() {
             TagErrorKind::Mismatch => AuthError::new(AuthErrorKind::Invalid),
             _ => self.unreadable(known.record.id, Some(known.owner_ref())).with_source(error),
         })
     }
 
-    fn verdict(&self, known: &Known) -> Result<(), AuthError> {
+    fn verdict(&self, known: &KnownRecord) -> Result<(), AuthError> {
         judged(standing(&known.record, &known.owner, self.clock.reading()))
     }
 
     /// Runs Argon2id, or joins a run of the same text.
-    async fn prove(&self, key: &Arc<PlaintextKey>, known: &Known) -> Result<(), AuthError> {
+    async fn prove(&self, key: &Arc<PlaintextKey>, known: &KnownRecord) -> Result<(), AuthError> {
         let stored = &known.record.hash;
         let verified = self.hasher.verify(*known.record.id.as_bytes(), key.expose_secret(), stored).await;
         verified.map_err(|error| self.unproved(known, error))?;
@@ -219,7 +219,7 @@ impl<R: KeyReader> Inner<R> {
         Ok(())
     }
 
-    fn unproved(&self, known: &Known, error: VerifyError) -> AuthError {
+    fn unproved(&self, known: &KnownRecord, error: VerifyError) -> AuthError {
         match error.kind() {
             VerifyErrorKind::Mismatch => {
                 self.report(Action::KEY_FORGED, known.record.id, Some(known.owner_ref()));
@@ -244,7 +244,7 @@ impl<R: KeyReader> Inner<R> {
         }
     }
 
-    fn claims(&self, known: &Known) -> Claims {
+    fn claims(&self, known: &KnownRecord) -> Claims {
         self.claims_of(&known.record, Arc::clone(known.shared_owner()))
     }
 
@@ -260,7 +260,7 @@ impl<R: KeyReader> Inner<R> {
     }
 }
 
-impl Known {
+impl KnownRecord {
     const fn new(record: KeyRecord, owner: OwnerStatus) -> Self {
         Self { record, owner, shared: OnceLock::new() }
     }

@@ -35,13 +35,13 @@ pub(super) struct LookUps<R> {
     /// How long a request waits for a place at most.
     wait: Duration,
     /// Those that the store has not answered at once.
-    under_way: Mutex<Vec<Weak<Place>>>,
+    under_way: Mutex<Vec<Weak<LookupSlot>>>,
     /// Keys cannot be looked up. Not for the sake of one of them: that is tried before.
     breaker: Breaker,
 }
 
 /// The place of a look-up that the store has not answered at once. It is free again when the look-up lets go of it.
-struct Place {
+struct LookupSlot {
     begun: Instant,
     turn: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -134,8 +134,8 @@ impl<R: KeyReader> LookUps<R> {
         }
     }
 
-    fn note(&self, turn: OwnedSemaphorePermit) -> Arc<Place> {
-        let place = Arc::new(Place { begun: Instant::now(), turn: Mutex::new(Some(turn)) });
+    fn note(&self, turn: OwnedSemaphorePermit) -> Arc<LookupSlot> {
+        let place = Arc::new(LookupSlot { begun: Instant::now(), turn: Mutex::new(Some(turn)) });
         let mut under_way = self.under_way();
         if under_way.len() == under_way.capacity() {
             under_way.retain(|place| place.strong_count() > 0);
@@ -144,7 +144,7 @@ impl<R: KeyReader> LookUps<R> {
         place
     }
 
-    fn under_way(&self) -> MutexGuard<'_, Vec<Weak<Place>>> {
+    fn under_way(&self) -> MutexGuard<'_, Vec<Weak<LookupSlot>>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,13 +14,13 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Owners {
     changes: u64,
-    known: HashSet<Known>,
+    known: HashSet<OwnerEntry>,
     organizations: HashSet<OrganizationId>,
     /// The number of either at which those whose keys are all forgotten are swept out.
     sweep_at: usize,
 }
 
-struct Known(Arc<SharedOwner>);
+struct OwnerEntry(Arc<SharedOwner>);
 
 impl Owners {
     pub(super) fn changes(&self) -> u64 {
@@ -29,7 +29,7 @@ impl Owners {
 
     /// The owner that all remembered keys of this one share.
     pub(super) fn share(&mut self, owner: Arc<SharedOwner>) -> Arc<SharedOwner> {
-        if let Some(Known(owner)) = self.known.get(&owner.of) {
+        if let Some(OwnerEntry(owner)) = self.known.get(&owner.of) {
             return Arc::clone(owner);
         }
         if self.known.len().max(self.organizations.len()) >= self.sweep_at {
@@ -42,14 +42,14 @@ impl Owners {
                 owner
             }
         };
-        self.known.insert(Known(Arc::clone(&owner)));
+        self.known.insert(OwnerEntry(Arc::clone(&owner)));
         owner
     }
 
     /// Something changed about this owner: what is remembered of its keys is not current any more.
     pub(super) fn changed(&mut self, owner: &OwnerRef) {
         self.changes += 1;
-        if let Some(Known(owner)) = self.known.take(owner) {
+        if let Some(OwnerEntry(owner)) = self.known.take(owner) {
             owner.outdate();
         }
     }
@@ -57,7 +57,7 @@ impl Owners {
     /// Something changed about all owners of this organization. Rare, so that they are looked for among all.
     pub(super) fn organization_changed(&mut self, organization: &OrganizationId) {
         self.changes += 1;
-        self.known.retain(|Known(owner)| {
+        self.known.retain(|OwnerEntry(owner)| {
             let is_another = owner.of.organization != *organization;
             if !is_another {
                 owner.outdate();
@@ -72,27 +72,27 @@ impl Owners {
     }
 
     fn sweep(&mut self) {
-        self.known.retain(|Known(owner)| Arc::strong_count(owner) > 1);
-        self.organizations = self.known.iter().map(|Known(owner)| owner.of.organization.clone()).collect();
+        self.known.retain(|OwnerEntry(owner)| Arc::strong_count(owner) > 1);
+        self.organizations = self.known.iter().map(|OwnerEntry(owner)| owner.of.organization.clone()).collect();
         self.sweep_at = (self.known.len() * 2).max(1_024);
     }
 }
 
-impl Borrow<OwnerRef> for Known {
+impl Borrow<OwnerRef> for OwnerEntry {
     fn borrow(&self) -> &OwnerRef {
         &self.0.of
     }
 }
 
-impl PartialEq for Known {
+impl PartialEq for OwnerEntry {
     fn eq(&self, other: &Self) -> bool {
         self.0.of == other.0.of
     }
 }
 
-impl Eq for Known {}
+impl Eq for OwnerEntry {}
 
-impl Hash for Known {
+impl Hash for OwnerEntry {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.of.hash(state);
     }

@@ -3,13 +3,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use crate::{key::KeyId, metering::Seen, outcome::RefusalCode, principal::Principal, usage::Source};
+use crate::{key::KeyId, metering::SuccessSource, outcome::RefusalCode, principal::Principal, usage::Source};
 
 /// A key that was accepted.
 pub(crate) struct Accepted {
     pub(crate) principal: Principal,
     /// None if nothing is counted.
-    pub(crate) seen: Option<Seen>,
+    pub(crate) seen: Option<SuccessSource>,
 }
 
 /// What is kept of an accepted key while its request is with the inner service, in case that turns it away.
@@ -19,7 +19,7 @@ pub(crate) struct Accepted {
 pub(crate) struct UsageTicket {
     pub(super) authenticator: u32,
     pub(super) key: KeyId,
-    pub(super) seen: Seen,
+    pub(super) seen: SuccessSource,
 }
 
 impl Accepted {

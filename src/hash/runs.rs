@@ -23,9 +23,9 @@ const REMEMBERED: usize = 4_096;
 
 /// A text and a stored hash in 32 bytes. It takes a secret of this process to make one, so it leads back to neither.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Question([u8; 32]);
+pub(super) struct RunId([u8; 32]);
 
-impl Question {
+impl RunId {
     pub(super) const fn new(digest: [u8; 32]) -> Self {
         Self(digest)
     }
@@ -58,13 +58,13 @@ struct State {
     /// Runs that are queued or running, at most one for each public id: whoever has many texts that reach Argon2 for
     /// one key takes one place in the queue with all of them.
     under_way: HashMap<[u8; 20], UnderWay>,
-    answers: HashMap<Question, Answered>,
+    answers: HashMap<RunId, Answered>,
     /// The oldest answer first.
-    order: VecDeque<(Question, Instant)>,
+    order: VecDeque<(RunId, Instant)>,
 }
 
 struct UnderWay {
-    question: Question,
+    question: RunId,
     outcome: watch::Receiver<Option<Answer>>,
 }
 
@@ -81,7 +81,7 @@ impl Runs {
         self: &Arc<Self>,
         pool: &Pool,
         id: [u8; 20],
-        question: Question,
+        question: RunId,
         now: Instant,
         job: impl FnOnce() -> J,
     ) -> Next
@@ -126,7 +126,7 @@ impl Runs {
 }
 
 impl State {
-    fn remember(&mut self, question: Question, answered: Answered) {
+    fn remember(&mut self, question: RunId, answered: Answered) {
         while let Some(&(oldest, at)) = self.order.front() {
             if is_remembered(at, answered.at) && self.order.len() < REMEMBERED {
                 break;
@@ -151,7 +151,7 @@ fn is_remembered(at: Instant, now: Instant) -> bool {
 struct Run {
     runs: Arc<Runs>,
     id: [u8; 20],
-    question: Question,
+    question: RunId,
     answer: Option<Answer>,
     outcome: watch::Sender<Option<Answer>>,
 }
@@ -179,10 +179,10 @@ impl Drop for Run {
 mod tests {
     use super::*;
 
-    fn question(number: usize) -> Question {
+    fn question(number: usize) -> RunId {
         let mut digest = [0; 32];
         digest[..8].copy_from_slice(&number.to_be_bytes());
-        Question::new(digest)
+        RunId::new(digest)
     }
 
     fn answered(at: Instant) -> Answered {

@@ -21,11 +21,11 @@ pub(super) struct Watch {
 
 struct Window {
     at: Instant,
-    seen: Seen,
+    seen: Snapshot,
 }
 
 /// How things are at one moment.
-pub(super) struct Seen {
+pub(super) struct Snapshot {
     /// How often the queue became empty so far.
     pub(super) emptied: u64,
     pub(super) threads: Vec<SeenThread>,
@@ -51,7 +51,7 @@ impl Watch {
     }
 
     /// Judges the time since the last judgement, if that is long enough.
-    pub(super) fn look(&mut self, now: Instant, cores: usize, seen: Seen) {
+    pub(super) fn look(&mut self, now: Instant, cores: usize, seen: Snapshot) {
         if let Some(Window { at, seen: before }) = &self.begun {
             let elapsed = now.saturating_duration_since(*at);
             if elapsed < WINDOW {
@@ -83,7 +83,7 @@ impl Watch {
 
 /// Whether the threads that had something to do all along got next to nothing, together: one thread may well wait while
 /// another one works.
-fn is_starved(before: &Seen, after: &Seen, elapsed: Duration, cores: usize) -> bool {
+fn is_starved(before: &Snapshot, after: &Snapshot, elapsed: Duration, cores: usize) -> bool {
     let (mut threads, mut cpu) = (0_usize, Duration::ZERO);
     for (was, is) in before.threads.iter().zip(&after.threads) {
         // One that waited for a run was wanted all along only if there was one all along.
@@ -118,12 +118,12 @@ mod tests {
         SeenThread { is_busy: false, is_wanted: false, ..busy(cpu_ms) }
     }
 
-    fn seen<const N: usize>(threads: [SeenThread; N]) -> Seen {
-        Seen { emptied: 7, threads: threads.into() }
+    fn seen<const N: usize>(threads: [SeenThread; N]) -> Snapshot {
+        Snapshot { emptied: 7, threads: threads.into() }
     }
 
     /// The verdict after a window of 100 ms that began and ended so.
-    fn verdict(before: Seen, after: Seen) -> bool {
+    fn verdict(before: Snapshot, after: Snapshot) -> bool {
         let (mut watch, begun) = (Watch::default(), Instant::now());
         watch.look(begun, CORES, before);
         watch.look(begun + WINDOW, CORES, after);
@@ -173,7 +173,7 @@ mod tests {
         assert!(!verdict(seen([idle(10)]), seen([busy(10)])), "its run came a moment ago");
         assert!(!verdict(seen([busy(10)]), seen([idle(10)])));
         assert!(!verdict(seen([busy(10)]), seen([SeenThread { rests: 4, ..busy(10) }])), "it had nothing meanwhile");
-        assert!(!verdict(seen([woken(10)]), Seen { emptied: 8, ..seen([woken(10)]) }), "this is another run");
+        assert!(!verdict(seen([woken(10)]), Snapshot { emptied: 8, ..seen([woken(10)]) }), "this is another run");
         assert!(!verdict(seen([]), seen([busy(0)])), "it did not exist");
     }
 

@@ -53,10 +53,10 @@ pub(super) struct Turns(Arc<Mutex<Lines>>);
 #[derive(Default)]
 struct Lines {
     asked: usize,
-    of: HashMap<Requester, Line>,
+    of: HashMap<Requester, RequesterQueue>,
 }
 
-struct Line {
+struct RequesterQueue {
     asked: usize,
     turn: Arc<Semaphore>,
 }
@@ -79,7 +79,8 @@ impl Turns {
             return Err(NoTurn::All);
         }
         lines.asked += 1;
-        let line = lines.of.entry(requester).or_insert_with(|| Line { asked: 0, turn: Arc::new(Semaphore::new(1)) });
+        let line =
+            lines.of.entry(requester).or_insert_with(|| RequesterQueue { asked: 0, turn: Arc::new(Semaphore::new(1)) });
         line.asked += 1;
         Ok((Asked { turns: self.clone(), requester }, Arc::clone(&line.turn)))
     }

@@ -192,7 +192,7 @@ pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
 pub use rights::{Rights, TeamRole};
-pub use rotation::{EndedRotation, RotateKey, Rotation, RotationVerdict, Seen};
+pub use rotation::{EndedRotation, LastUse, RotateKey, Rotation, RotationVerdict};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::DefaultPolicy;

@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use super::{
     budget::{Budget, StoredSources},
     pairs::StoredPairs,
-    places::{Place, merge},
+    source_slots::{SourceSlot, merge},
     tally::Count,
 };
 use crate::{key::KeyId, outcome::Proved, usage::Source};
@@ -11,29 +11,29 @@ use crate::{key::KeyId, outcome::Proved, usage::Source};
 /// Counts that are to be written, once it is known which of their sources there is room for.
 #[derive(Debug)]
 pub(super) struct Draft {
-    places: HashMap<Place, Count>,
+    slots: HashMap<SourceSlot, Count>,
 }
 
 impl Draft {
-    pub(super) const fn new(places: HashMap<Place, Count>) -> Self {
-        Self { places }
+    pub(super) const fn new(slots: HashMap<SourceSlot, Count>) -> Self {
+        Self { slots }
     }
 
     /// Keys with a source that may be new to the store; none stands for requests that name no key.
     pub(super) fn unsure(&self, pairs: &StoredPairs) -> HashSet<Option<KeyId>> {
         let unsure = self
-            .places
+            .slots
             .keys()
-            .filter(|Place { key, end, source, .. }| !source.is_other() && !pairs.has(*key, end.proves(), source));
-        unsure.map(|place| place.key).collect()
+            .filter(|SourceSlot { key, end, source, .. }| !source.is_other() && !pairs.has(*key, end.proves(), source));
+        unsure.map(|slot| slot.key).collect()
     }
 
     /// The counts, with `other` in the place of sources that are too many beside those that are in the store already; and
     /// how many requests that concerned. Where it does, the sources with the most requests are kept.
-    pub(super) fn finish(self, stored: &StoredSources, pairs: &StoredPairs) -> (HashMap<Place, Count>, u64) {
-        let places = self.places;
+    pub(super) fn finish(self, stored: &StoredSources, pairs: &StoredPairs) -> (HashMap<SourceSlot, Count>, u64) {
+        let slots = self.slots;
         let mut new: HashMap<Budget, HashMap<&Source, i64>> = HashMap::new();
-        for (Place { key, end, source, .. }, count) in &places {
+        for (SourceSlot { key, end, source, .. }, count) in &slots {
             if !source.is_other() && stored.lacks(*key, end.proves(), source) {
                 let of = new.entry(Budget::new(*key, end.proves(), source)).or_default();
                 *of.entry(source).or_default() += count.count;
@@ -48,14 +48,14 @@ impl Draft {
             let excess = sources.into_iter().skip(room);
             too_many.extend(excess.map(|(source, _)| (budget.key(), budget.proof(), source.clone())));
         }
-        let (mut finished, mut folded) = (HashMap::with_capacity(places.len()), 0);
-        for (place, count) in places {
-            if too_many.contains(&(place.key, place.end.proves(), place.source.clone())) {
+        let (mut finished, mut folded) = (HashMap::with_capacity(slots.len()), 0);
+        for (slot, count) in slots {
+            if too_many.contains(&(slot.key, slot.end.proves(), slot.source.clone())) {
                 folded += count.count.unsigned_abs();
-                merge(&mut finished, Place { source: place.source.folded(), ..place }, count);
+                merge(&mut finished, SourceSlot { source: slot.source.folded(), ..slot }, count);
             } else {
-                pairs.add(place.key, place.end.proves(), &place.source);
-                merge(&mut finished, place, count);
+                pairs.add(slot.key, slot.end.proves(), &slot.source);
+                merge(&mut finished, slot, count);
             }
         }
         (finished, folded)

@@ -4,11 +4,11 @@ mod budget;
 mod draft;
 mod known;
 mod pairs;
-mod places;
 mod recorder;
+mod source_slots;
 mod tally;
 mod unwritten;
 
-pub(crate) use recorder::{Counted, Seen, UsageRecorder};
+pub(crate) use recorder::{Counted, SuccessSource, UsageRecorder};
 pub(crate) use tally::KeyUsage;
 pub(crate) use unwritten::Unwritten;

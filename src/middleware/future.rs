@@ -72,11 +72,11 @@ pin_project! {
 
 /// A request whose fate is not known yet, and a service that is not asked before it is.
 struct Waiting<S, B> {
-    question: Question,
+    question: PendingAnswer,
     unready: Unready<S, B>,
 }
 
-pub(crate) enum Question {
+pub(crate) enum PendingAnswer {
     /// Whose key is it?
     Key { check: BoxFuture<'static, Result<Accepted, AuthError>>, carried: Carried, settings: Arc<Settings> },
     /// Is the caller of the organization, and has access to the team, that the request is about?
@@ -92,7 +92,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
         Self { state: State::refused(response) }
     }
 
-    pub(crate) fn waiting(question: Question, unready: Unready<S, B>) -> Self {
+    pub(crate) fn waiting(question: PendingAnswer, unready: Unready<S, B>) -> Self {
         Self { state: State::Waiting { waiting: Some(Box::new(Waiting { question, unready })) } }
     }
 }
@@ -157,7 +157,7 @@ where
     }
 }
 
-impl Question {
+impl PendingAnswer {
     /// Once answered, makes the request what the inner service is to see, or is refused.
     fn poll<B>(&mut self, request: &mut Request<B>, cx: &mut Context<'_>) -> Poll<Result<Finish, Response<Bytes>>> {
         Poll::Ready(match self {

@@ -12,7 +12,7 @@ use super::{
     anonymous::Counted,
     body::ResponseBody,
     credentials::{self, Fault, Lines, Reading},
-    future::{Question, ResponseFuture},
+    future::{PendingAnswer, ResponseFuture},
     readiness::{Unready, give_back},
     refusal::Refusal,
     settings::{Caller, Settings},
@@ -74,7 +74,7 @@ where
         let lines = Lines::find(request.headers(), &settings.headers);
         let origin = settings.sources.origin(&settings.label, asked.as_ref(), lines.user_agent);
         let (check, carried) = match credentials::read(&lines, self.authenticator.format(), settings.foreign_bearer) {
-            Reading::Candidate { text, carried } => (self.authenticator.check(text, origin), carried),
+            Reading::Key { text, carried } => (self.authenticator.check(text, origin), carried),
             Reading::Nothing if self.is_proved_abroad(request.extensions()) => {
                 // The layer further out that proved it counts that it was turned away.
                 let response = settings.presenter.refuse(Refusal::new(RefusalCode::WrongTeam), Shape::of(&request));
@@ -107,7 +107,7 @@ where
                 self.turn_away(response)
             }
             Check::Pending(check) => {
-                let question = Question::Key { check, carried, settings: Arc::clone(settings) };
+                let question = PendingAnswer::Key { check, carried, settings: Arc::clone(settings) };
                 ResponseFuture::waiting(question, Unready::new(&mut self.inner, request))
             }
         }

@@ -32,7 +32,7 @@ thread_local! {
 
 /// Counts what checks cost and how they end. To count a check takes no lock and no memory.
 pub(crate) struct Meter {
-    hits: [Line; LINES],
+    hits: [CacheLine; LINES],
     misses: AtomicU64,
     codes: [AtomicU64; RefusalCode::ALL.len()],
     reasons: [AtomicU64; MalformedReason::ALL.len()],
@@ -55,7 +55,7 @@ pub(crate) struct Meter {
 /// processors fetch lines of 64 in pairs.
 #[derive(Default)]
 #[repr(align(128))]
-struct Line(AtomicU64);
+struct CacheLine(AtomicU64);
 
 impl Meter {
     pub(super) fn new(hasher: Hasher, proofs: Arc<ProofCache>, proof_capacity: usize, clock: Arc<dyn Clock>) -> Self {

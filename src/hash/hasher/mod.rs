@@ -18,7 +18,7 @@ use super::{
     pepper::{PepperId, Peppers},
     pool::{Limits, Pool, Refused},
     queue::{Places, QueueFigures, Urgency},
-    runs::{Answer, Next, Question, Runs},
+    runs::{Answer, Next, RunId, Runs},
     tag::key_check_value,
     turns::{Requester, Turns},
     work::{Meter, Secrets, Work},
@@ -298,10 +298,10 @@ impl Inner {
 
     /// The whole text counts, not the id: a wrong text with the id of a key is another question. So does the hash: after
     /// a re-hash, and after a restored backup, what was proved before is not asked.
-    fn question(&self, text: &str, stored: &KeyHash) -> Question {
+    fn question(&self, text: &str, stored: &KeyHash) -> RunId {
         let mut hasher = blake3::Hasher::new_keyed(&self.question_key);
         hasher.update(&stored.fingerprint()).update(text.as_bytes());
-        let question = Question::new(*hasher.finalize().as_bytes());
+        let question = RunId::new(*hasher.finalize().as_bytes());
         hasher.zeroize();
         question
     }

@@ -13,7 +13,7 @@ use super::{
     cpu_time::{CpuTime, Measure},
     job::Job,
     queue::{Places, Queue, QueueFigures, Queued, Urgency},
-    starvation::{Seen, SeenThread, WINDOW, Watch},
+    starvation::{SeenThread, Snapshot, WINDOW, Watch},
 };
 
 /// How many threads, how many jobs may wait, and how it is known that the threads get no core.
@@ -300,7 +300,7 @@ impl Shared {
             let is_busy = worker.begun.is_some();
             SeenThread { cpu, is_busy, is_wanted: is_busy || has_queue, rests: worker.rests }
         });
-        let seen = Seen { emptied: state.queue.emptied(), threads: threads.collect() };
+        let seen = Snapshot { emptied: state.queue.emptied(), threads: threads.collect() };
         state.watch.look(Instant::now(), self.cores, seen);
     }
 }

@@ -18,7 +18,7 @@ const HEADER: &[u8] = b"authorization";
 #[cold]
 pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u8]) -> MalformedKey {
     let head = text.get(..LOOKED_AT).unwrap_or(text);
-    let seen = Seen::in_text(head);
+    let seen = CharacterKinds::in_text(head);
     let (bare, behind_bearer) = bare(prefixes, head, seen);
     // What begins like one of ours is ours, whatever a foreign prefix or a word in it looks like.
     let ours = prefixes.begin(bare);
@@ -34,9 +34,9 @@ pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u
         MalformedReason::Placeholder
     } else if behind_bearer {
         MalformedReason::BearerInside
-    } else if seen.has(Seen::QUOTE) {
+    } else if seen.has(CharacterKinds::QUOTE) {
         MalformedReason::Quotes
-    } else if seen.has(Seen::SPACE) {
+    } else if seen.has(CharacterKinds::SPACE) {
         MalformedReason::Whitespace
     } else {
         structural(prefixes, text)
@@ -72,12 +72,14 @@ pub(super) fn misplaced(before: &[u8]) -> MalformedReason {
     let end = |length: usize| before.get(before.len().saturating_sub(length)..).unwrap_or_default();
     let edges = [before, end(3), end(2), end(1)];
     let is_quote = |text: &[u8]| {
-        text.first().is_some_and(|byte| Seen::class(*byte) == Seen::QUOTE)
-            || Seen::class_beyond_ascii(text) == Seen::QUOTE
+        text.first().is_some_and(|byte| CharacterKinds::class(*byte) == CharacterKinds::QUOTE)
+            || CharacterKinds::class_beyond_ascii(text) == CharacterKinds::QUOTE
     };
     if edges.into_iter().any(is_quote) {
         MalformedReason::Quotes
-    } else if edges.into_iter().any(|text| Seen::class_beyond_ascii(text) == Seen::SPACE) || before.ends_with(b"\xa0") {
+    } else if edges.into_iter().any(|text| CharacterKinds::class_beyond_ascii(text) == CharacterKinds::SPACE)
+        || before.ends_with(b"\xa0")
+    {
         // The last is the no-break space of Latin-1.
         MalformedReason::Whitespace
     } else if before.get(..HEADER.len()).is_some_and(|header| header.eq_ignore_ascii_case(HEADER)) {
@@ -89,9 +91,9 @@ pub(super) fn misplaced(before: &[u8]) -> MalformedReason {
 
 /// What kinds of characters a text has.
 #[derive(Clone, Copy)]
-struct Seen(u8);
+struct CharacterKinds(u8);
 
-impl Seen {
+impl CharacterKinds {
     const BRACKET: u8 = 1;
     const COLON: u8 = 2;
     const MASK: u8 = 4;
@@ -167,7 +169,7 @@ impl Seen {
 }
 
 /// The text without what people wrap keys in, and whether the word `Bearer` was part of that.
-fn bare<'a>(prefixes: &Prefixes, text: &'a [u8], seen: Seen) -> (&'a [u8], bool) {
+fn bare<'a>(prefixes: &Prefixes, text: &'a [u8], seen: CharacterKinds) -> (&'a [u8], bool) {
     let mut bare = unwrapped(text);
     let mut behind_bearer = false;
     // Each word found shortens the text; nobody means the ninth.
@@ -180,11 +182,12 @@ fn bare<'a>(prefixes: &Prefixes, text: &'a [u8], seen: Seen) -> (&'a [u8], bool)
 }
 
 /// What stands behind the word `Bearer`, if the text has it as a word, or stuck to the front of a key.
-fn behind_word<'a>(prefixes: &Prefixes, text: &'a [u8], seen: Seen) -> Option<&'a [u8]> {
+fn behind_word<'a>(prefixes: &Prefixes, text: &'a [u8], seen: CharacterKinds) -> Option<&'a [u8]> {
     let ends_word = |rest: &[u8]| match rest.first() {
         None => true,
         Some(&byte) => {
-            matches!(Seen::class(byte), Seen::SPACE | Seen::COLON | Seen::QUOTE) || matches!(byte, b'=' | b'%' | b'+')
+            matches!(CharacterKinds::class(byte), CharacterKinds::SPACE | CharacterKinds::COLON | CharacterKinds::QUOTE)
+                || matches!(byte, b'=' | b'%' | b'+')
         }
     };
     if let Some((word, rest)) = text.split_at_checked(WORD.len())
@@ -194,7 +197,7 @@ fn behind_word<'a>(prefixes: &Prefixes, text: &'a [u8], seen: Seen) -> Option<&'
         return Some(rest);
     }
     // Further inside it is a word only where something separates it from what follows.
-    if !seen.has(Seen::SPACE | Seen::COLON) {
+    if !seen.has(CharacterKinds::SPACE | CharacterKinds::COLON) {
         return None;
     }
     let start = text.windows(WORD.len() + 1).position(|window| {
@@ -207,7 +210,9 @@ fn behind_word<'a>(prefixes: &Prefixes, text: &'a [u8], seen: Seen) -> Option<&'
 
 /// Without spaces, quotation marks and separators around it.
 fn unwrapped(mut text: &[u8]) -> &[u8] {
-    let wraps = |byte: u8| matches!(Seen::class(byte), Seen::SPACE | Seen::COLON | Seen::QUOTE);
+    let wraps = |byte: u8| {
+        matches!(CharacterKinds::class(byte), CharacterKinds::SPACE | CharacterKinds::COLON | CharacterKinds::QUOTE)
+    };
     while let [first, rest @ ..] = text
         && wraps(*first)
     {
@@ -222,7 +227,7 @@ fn unwrapped(mut text: &[u8]) -> &[u8] {
 }
 
 /// Whether somebody took the secret out: `user.….[REDACTED]`, `user.****`, `user.<id>.<secret>`, `user.xxxxxxxx`.
-fn is_masked(prefixes: &Prefixes, text: &[u8], seen: Seen) -> bool {
+fn is_masked(prefixes: &Prefixes, text: &[u8], seen: CharacterKinds) -> bool {
     let bracketed = || {
         let open = text.iter().position(|byte| matches!(byte, b'<' | b'['))?;
         let inside = text.get(open + 1..)?;
@@ -239,20 +244,20 @@ fn is_masked(prefixes: &Prefixes, text: &[u8], seen: Seen) -> bool {
             matches!(first, b'x' | b'X') && end.iter().all(|byte| byte == first)
         })
     };
-    (seen.has(Seen::BRACKET) && bracketed() == Some(true))
-        || (seen.has(Seen::STAR) && text.windows(3).any(|window| window == b"***"))
-        || seen.has(Seen::MASK)
+    (seen.has(CharacterKinds::BRACKET) && bracketed() == Some(true))
+        || (seen.has(CharacterKinds::STAR) && text.windows(3).any(|window| window == b"***"))
+        || seen.has(CharacterKinds::MASK)
         || text.ends_with(b"...")
         || crossed_out()
 }
 
 /// Whether this stands where a key should have been put.
-fn is_placeholder(text: &[u8], seen: Seen) -> bool {
+fn is_placeholder(text: &[u8], seen: CharacterKinds) -> bool {
     match text {
         // A variable of a shell or a template. `$argon2id$…` is a hash, not a variable.
         [b'$', b'{' | b'(' | b'_' | b'A'..=b'Z' | b'a'..=b'z', ..] => !text.starts_with(b"$argon2"),
         // With quotation marks it is JSON.
-        [b'{', .., b'}'] => !seen.has(Seen::QUOTE),
+        [b'{', .., b'}'] => !seen.has(CharacterKinds::QUOTE),
         [b'%', .., b'%'] => true,
         _ => is_placeholder_word(text),
     }

@@ -28,7 +28,7 @@ pub(in crate::manage) struct Wanted {
     pub(in crate::manage) at: Timestamp,
     pub(in crate::manage) writes: Vec<WantedWrite>,
     /// What must hold at the moment of commit, and what it means if it does not, beside that the actor may act.
-    pub(in crate::manage) guards: Vec<(Guard, Unmet)>,
+    pub(in crate::manage) guards: Vec<(Guard, GuardRefusal)>,
     /// The room for one more key that there must be, too.
     pub(in crate::manage) quotas: Vec<(Guard, Quota)>,
     pub(in crate::manage) idempotency: Option<IdempotentRequest>,
@@ -45,7 +45,7 @@ pub(in crate::manage) struct WantedWrite {
 
 /// What a guard that does not hold means.
 #[derive(Clone)]
-pub(in crate::manage) enum Unmet {
+pub(in crate::manage) enum GuardRefusal {
     /// The key that acts is dead.
     ActorKey,
     /// The person who acts, or the owner of the key that acts, is suspended or closed.
@@ -76,7 +76,7 @@ impl Access<'_> {
         guards.extend(self.actor_is_active());
         // Last: an actor who may not act any more is told of that.
         guards.extend(
-            quotas.into_iter().map(|(guard, quota)| (guard, Unmet::Kind(ManageErrorKind::QuotaReached(quota)))),
+            quotas.into_iter().map(|(guard, quota)| (guard, GuardRefusal::Kind(ManageErrorKind::QuotaReached(quota)))),
         );
         let (guards, unmet): (Vec<_>, Vec<_>) = guards.into_iter().unzip();
         let (writes, events): (Vec<_>, Vec<_>) = writes.into_iter().map(|wanted| self.audited(at, wanted)).unzip();
@@ -127,28 +127,30 @@ impl Access<'_> {
     }
 
     /// The actor must be neither suspended nor closed, and if it is a key, live.
-    fn actor_is_active(&self) -> impl Iterator<Item = (Guard, Unmet)> {
-        let key = self.actor.key_id().copied().map(|id| (Guard::Live(id), Unmet::ActorKey));
+    fn actor_is_active(&self) -> impl Iterator<Item = (Guard, GuardRefusal)> {
+        let key = self.actor.key_id().copied().map(|id| (Guard::Live(id), GuardRefusal::ActorKey));
         let owner = self
             .actor
             .standing_on()
-            .map(|owner| (Guard::OwnerActive(self.owner_ref(&owner)), Unmet::ActorOwner(owner)));
+            .map(|owner| (Guard::OwnerActive(self.owner_ref(&owner)), GuardRefusal::ActorOwner(owner)));
         key.into_iter().chain(owner)
     }
 
     /// What the error of a store means to whoever wanted the change.
-    async fn explained(&self, error: StoreError, unmet: &[Unmet]) -> Result<ManageError, ManageError> {
+    async fn explained(&self, error: StoreError, unmet: &[GuardRefusal]) -> Result<ManageError, ManageError> {
         let unmet = match error.kind() {
             StoreErrorKind::Conflict(Conflict::Guard(place)) => unmet.get(place),
             _ => None,
         };
         Ok(match unmet {
-            Some(Unmet::ActorKey) => ManageError::denied(DenialReason::ActorKeyDead).with_source(error),
-            Some(Unmet::ActorOwner(owner)) => {
+            Some(GuardRefusal::ActorKey) => ManageError::denied(DenialReason::ActorKeyDead).with_source(error),
+            Some(GuardRefusal::ActorOwner(owner)) => {
                 ManageError::denied(DenialReason::stopped(self.stopped(owner).await?)).with_source(error)
             }
-            Some(Unmet::Kind(kind)) => ManageError::new(*kind).with_source(error),
-            Some(Unmet::NewOwner(owner)) => ManageError::new(self.stopped(owner).await?.into()).with_source(error),
+            Some(GuardRefusal::Kind(kind)) => ManageError::new(*kind).with_source(error),
+            Some(GuardRefusal::NewOwner(owner)) => {
+                ManageError::new(self.stopped(owner).await?.into()).with_source(error)
+            }
             None => error.into(),
         })
     }
@@ -184,8 +186,8 @@ impl Access<'_> {
     }
 
     /// That an owner is to be given a key.
-    pub(in crate::manage) fn owner_is_active(&self, owner: &Owner) -> (Guard, Unmet) {
-        (Guard::OwnerActive(self.owner_ref(owner)), Unmet::NewOwner(owner.clone()))
+    pub(in crate::manage) fn owner_is_active(&self, owner: &Owner) -> (Guard, GuardRefusal) {
+        (Guard::OwnerActive(self.owner_ref(owner)), GuardRefusal::NewOwner(owner.clone()))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     time::Clock,
 };
 
-pub(in crate::manage) use apply::{Unmet, Wanted, WantedWrite};
+pub(in crate::manage) use apply::{GuardRefusal, Wanted, WantedWrite};
 pub(in crate::manage) use keys::{Row, Shown, Sight, Unseen};
 pub(in crate::manage) use pages::{LARGEST_PAGE, Walk, before, cursor};
 

@@ -1,6 +1,6 @@
 use super::{
     note::NoteKind,
-    preview::{Known, Preview, preview},
+    preview::{Findings, Preview, preview},
     recommendation::Advice,
     signals,
 };
@@ -65,7 +65,7 @@ impl KeyManager {
         };
         let unfit = unfit.map(|reason| self.denial(reason));
         let invalid = invalid(self.parts(), request, now);
-        Ok(preview(request, Known { decision, denial, unfit, owner, invalid, now }))
+        Ok(preview(request, Findings { decision, denial, unfit, owner, invalid, now }))
     }
 }
 

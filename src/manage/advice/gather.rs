@@ -26,7 +26,7 @@ const MANY_NETWORKS: usize = 5;
 const MANY_PROGRAMS: usize = 4;
 
 /// What is known of a key.
-pub(super) struct Facts<'a> {
+pub(super) struct KeyFacts<'a> {
     pub(super) name: &'a KeyName,
     pub(super) labels: &'a Labels,
     /// The key that made it, if one did.
@@ -36,7 +36,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// All the evidence: what was recorded first, then what was written, each in falling weight.
-pub(super) fn evidence(facts: &Facts<'_>) -> Vec<Evidence> {
+pub(super) fn evidence(facts: &KeyFacts<'_>) -> Vec<Evidence> {
     let mut callers: BTreeMap<Source, Vec<&UsageCount>> = BTreeMap::new();
     for count in facts.usage.successes() {
         callers.entry(caller(&count.source)).or_default().push(count);
@@ -129,7 +129,7 @@ fn of_all_sources(usage: &UsageDetail) -> Vec<Evidence> {
 }
 
 /// What people wrote of it.
-fn written(facts: &Facts<'_>) -> Vec<Evidence> {
+fn written(facts: &KeyFacts<'_>) -> Vec<Evidence> {
     let weak = |kind, points_to, sentence| Evidence::new(kind, points_to, Weight::Weak, sentence);
     let name = words::uses_of_name(facts.name.as_str())
         .into_iter()
@@ -146,7 +146,7 @@ fn written(facts: &Facts<'_>) -> Vec<Evidence> {
 }
 
 /// What to say where requests say nothing.
-fn unclear(facts: &Facts<'_>) -> String {
+fn unclear(facts: &KeyFacts<'_>) -> String {
     match Cadence::of(facts.usage.successes(), facts.now) {
         None if facts.usage.refusals().next().is_some() => {
             "No request with it was accepted yet; refused ones say nothing of how it is meant to be used.".to_owned()

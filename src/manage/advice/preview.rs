@@ -96,7 +96,7 @@ impl fmt::Display for Preview {
 }
 
 /// What is known of a request beside itself.
-pub(in crate::manage) struct Known {
+pub(in crate::manage) struct Findings {
     pub(in crate::manage) decision: Decision,
     /// The same in words, if it is no.
     pub(in crate::manage) denial: Option<Denial>,
@@ -109,8 +109,8 @@ pub(in crate::manage) struct Known {
     pub(in crate::manage) now: Timestamp,
 }
 
-pub(in crate::manage) fn preview(request: &IssueKey, known: Known) -> Preview {
-    let Known { decision, denial, unfit, owner, invalid, now } = known;
+pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview {
+    let Findings { decision, denial, unfit, owner, invalid, now } = known;
     let mut notes = Notes(Vec::new());
     if let Some(denial) = denial.or(unfit) {
         notes.add(NoteKind::Denied, Severity::Error, denial.to_string());

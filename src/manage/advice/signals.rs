@@ -35,7 +35,7 @@ pub(in crate::manage) fn shared_because(record: &KeyRecord, usage: &UsageDetail,
 
 /// Where a key is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::manage) enum Place<'a> {
+pub(in crate::manage) enum InstalledAt<'a> {
     /// In more places than are told apart.
     Many,
     /// With this program, or in this network.
@@ -44,19 +44,19 @@ pub(in crate::manage) enum Place<'a> {
 
 /// Where a key is installed that is used from this source. None where nothing says so, and for the tools with which people
 /// try keys that are installed somewhere else: browsers, editors, clients for APIs, curl.
-pub(in crate::manage) fn installed_at(source: &Source) -> Option<Place<'_>> {
+pub(in crate::manage) fn installed_at(source: &Source) -> Option<InstalledAt<'_>> {
     match Client::of(source) {
-        Client::None => Some(source.network()).filter(|network| !network.is_empty()).map(Place::One),
-        Client::Other => Some(Place::Many),
+        Client::None => Some(source.network()).filter(|network| !network.is_empty()).map(InstalledAt::One),
+        Client::Other => Some(InstalledAt::Many),
         Client::Program(name) => match program(name) {
             Program::Browser | Program::HandTool | Program::Known(KeyUse::EditorSession) => None,
-            Program::Known(_) | Program::Library => Some(Place::One(name)),
+            Program::Known(_) | Program::Library => Some(InstalledAt::One(name)),
         },
     }
 }
 
 fn evidence_of(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
-    gather::evidence(&gather::Facts {
+    gather::evidence(&gather::KeyFacts {
         name: &record.name,
         labels: &record.labels,
         created_via_key: record.created_via_key.as_ref(),

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::flag::KeyFlag;
 use crate::{
     manage::{
-        advice::{Place, installed_at, shared_because},
+        advice::{InstalledAt, installed_at, shared_because},
         lint::{NameAdvice, lint_name},
     },
     outcome::{Outcome, Proved, RefusalCode},
@@ -98,7 +98,7 @@ impl Default for FlagSettings {
 }
 
 /// What flags are raised by.
-pub(in crate::manage) struct Facts<'a> {
+pub(in crate::manage) struct FlagFacts<'a> {
     pub(in crate::manage) now: Timestamp,
     pub(in crate::manage) record: &'a KeyRecord,
     pub(in crate::manage) owner: OwnerStatus,
@@ -108,7 +108,7 @@ pub(in crate::manage) struct Facts<'a> {
     pub(in crate::manage) has_old_hash: bool,
 }
 
-impl Facts<'_> {
+impl FlagFacts<'_> {
     /// The flags of a key, in their order.
     pub(in crate::manage) fn flags(&self, settings: &FlagSettings) -> Vec<KeyFlag> {
         let recent = self.now.saturating_sub(settings.recent);
@@ -172,7 +172,7 @@ impl Facts<'_> {
     fn is_installed_in(&self, several: usize, recent: Timestamp) -> bool {
         let counts = self.usage.successes().filter(|count| self.is_at_or_after(count, recent));
         let places: BTreeSet<_> = counts.filter_map(|count| installed_at(&count.source)).collect();
-        places.len() >= several || places.contains(&Place::Many)
+        places.len() >= several || places.contains(&InstalledAt::Many)
     }
 
     /// Whether the last of them came then or later, as far as that can be known.

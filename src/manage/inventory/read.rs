@@ -5,7 +5,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::{
     entry::{Attempts, InventoryEntry, InventoryPage},
     export::{ExportError, ExportFormat, InventoryExport, Sheet},
-    judge::Facts,
+    judge::FlagFacts,
     query::InventoryQuery,
     summary::{InventorySummary, SummaryCount},
 };
@@ -36,7 +36,7 @@ const LOOKS_AT_A_TIME: usize = 16;
 const KEYS_PER_PIECE: u16 = 500;
 
 /// A key of which it is not known yet how it is used.
-struct Candidate {
+struct UnjudgedKey {
     record: KeyRecord,
     owner: OwnerStatus,
     creator: OwnerStatus,
@@ -45,14 +45,14 @@ struct Candidate {
 }
 
 /// One row of the store, as far as the actor may know of it and asked for it.
-enum Seen {
-    Candidate(Box<Candidate>),
+enum FoundRow {
+    Key(Box<UnjudgedKey>),
     Nothing,
     Unreadable(KeyId),
 }
 
 /// What was asked for.
-struct Question<'a> {
+struct Selection<'a> {
     query: &'a InventoryQuery,
     owners: Vec<Option<Owner>>,
     now: Timestamp,
@@ -136,9 +136,9 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    async fn question<'q>(&self, query: &'q InventoryQuery) -> Result<Question<'q>, ManageError> {
+    async fn question<'q>(&self, query: &'q InventoryQuery) -> Result<Selection<'q>, ManageError> {
         let owners = self.owners_to_list(query.list.owner.as_ref(), true).await?;
-        Ok(Question { query, owners, now: self.parts.clock.now() })
+        Ok(Selection { query, owners, now: self.parts.clock.now() })
     }
 
     fn inventory_query(&self, query: &InventoryQuery) -> Result<KeyQuery, ManageError> {
@@ -150,7 +150,7 @@ impl Access<'_> {
     }
 
     /// The next page, as large as `asked` says.
-    async fn look(&self, question: &Question<'_>, mut asked: KeyQuery) -> Result<InventoryPage, ManageError> {
+    async fn look(&self, question: &Selection<'_>, mut asked: KeyQuery) -> Result<InventoryPage, ManageError> {
         let limit = usize::from(asked.limit);
         let mut page =
             InventoryPage { asked_at: question.now, entries: Vec::new(), unreadable: Vec::new(), next: None };
@@ -177,15 +177,15 @@ impl Access<'_> {
     /// Puts these rows on the page until it is full. How many were used.
     async fn fill(
         &self,
-        question: &Question<'_>,
+        question: &Selection<'_>,
         rows: Vec<Unseen>,
         limit: usize,
         page: &mut InventoryPage,
     ) -> Result<usize, ManageError> {
         let seen: Vec<_> = rows.iter().map(|row| self.see(question, row)).collect();
-        let candidate = |seen: &Seen| match seen {
-            Seen::Candidate(candidate) => Some(candidate.record.id),
-            Seen::Nothing | Seen::Unreadable(_) => None,
+        let candidate = |seen: &FoundRow| match seen {
+            FoundRow::Key(candidate) => Some(candidate.record.id),
+            FoundRow::Nothing | FoundRow::Unreadable(_) => None,
         };
         let ids: Vec<KeyId> = seen.iter().filter_map(candidate).collect();
         let mut usage = self.usage_rows_of(&ids).await?;
@@ -196,9 +196,9 @@ impl Access<'_> {
             }
             used += 1;
             match seen {
-                Seen::Nothing => {}
-                Seen::Unreadable(id) => page.unreadable.push(id),
-                Seen::Candidate(candidate) => {
+                FoundRow::Nothing => {}
+                FoundRow::Unreadable(id) => page.unreadable.push(id),
+                FoundRow::Key(candidate) => {
                     let rows = usage.remove(&candidate.record.id).unwrap_or_default();
                     match UsageDetail::of(&rows) {
                         Ok(usage) => {
@@ -235,20 +235,20 @@ impl Access<'_> {
         Ok(Some(id).filter(|_| is_known))
     }
 
-    fn see(&self, question: &Question<'_>, row: &Unseen) -> Seen {
+    fn see(&self, question: &Selection<'_>, row: &Unseen) -> FoundRow {
         let ListedKey { key, creator, successor, predecessor_is_live, .. } = row.peek();
         let (record, owner, creator) = match (self.sight(row), OwnerStatus::try_from(creator)) {
-            (Sight::Hidden(_), _) => return Seen::Nothing,
+            (Sight::Hidden(_), _) => return FoundRow::Nothing,
             (Sight::Seen(record, owner), Ok(creator)) => (record, owner, creator),
             (Sight::Unreadable(_), _) | (_, Err(_)) => {
-                return KeyId::new(&key.id).map_or(Seen::Nothing, Seen::Unreadable);
+                return KeyId::new(&key.id).map_or(FoundRow::Nothing, FoundRow::Unreadable);
             }
         };
         let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
         if !sees_usage || !question.query.may_match(&record) {
-            return Seen::Nothing;
+            return FoundRow::Nothing;
         }
-        Seen::Candidate(Box::new(Candidate {
+        FoundRow::Key(Box::new(UnjudgedKey {
             record: *record,
             owner,
             creator,
@@ -257,9 +257,9 @@ impl Access<'_> {
         }))
     }
 
-    fn entry(&self, question: &Question<'_>, candidate: Candidate, usage: UsageDetail) -> InventoryEntry {
-        let Candidate { record, owner, creator, successor, predecessor_is_live } = candidate;
-        let facts = Facts {
+    fn entry(&self, question: &Selection<'_>, candidate: UnjudgedKey, usage: UsageDetail) -> InventoryEntry {
+        let UnjudgedKey { record, owner, creator, successor, predecessor_is_live } = candidate;
+        let facts = FlagFacts {
             now: question.now,
             record: &record,
             owner,

@@ -4,7 +4,7 @@ use crate::{
     hash::KeyHash,
     key::KeyId,
     manage::{
-        access::{Access, Unmet, Wanted, WantedWrite},
+        access::{Access, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
@@ -100,8 +100,8 @@ impl Access<'_> {
             version: 1,
         };
         let guards = vec![
-            (Guard::Live(old.id), Unmet::Kind(ManageErrorKind::Conflict)),
-            (Guard::NoLiveSuccessor(old.id), Unmet::Kind(ManageErrorKind::RotationUnderWay)),
+            (Guard::Live(old.id), GuardRefusal::Kind(ManageErrorKind::Conflict)),
+            (Guard::NoLiveSuccessor(old.id), GuardRefusal::Kind(ManageErrorKind::RotationUnderWay)),
             self.owner_is_active(&new.owner),
         ];
         let (quotas, given_to) = (self.parts.rules.quotas, self.owner_ref(&new.owner));

@@ -1,12 +1,12 @@
 use super::{
     EndedRotation,
-    pair::{Known, MOST_SUCCESSORS, Pair, Stage},
+    pair::{MOST_SUCCESSORS, Pair, PairedKey, Stage},
 };
 use crate::{
     audit::{Action, Subject},
     key::KeyId,
     manage::{
-        access::{Access, Unmet, Wanted, WantedWrite},
+        access::{Access, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
@@ -47,7 +47,7 @@ impl KeyManager {
         let (old, new) = (&pair.old.record, &pair.new.record);
         let text = Some(new.id.to_string());
         let write = access.revocation(old.id, &old.owner, Action::KEY_ROTATION_FINISHED, text);
-        let mut guards = vec![(Guard::Live(new.id), Unmet::Kind(ManageErrorKind::RotationOver))];
+        let mut guards = vec![(Guard::Live(new.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
         if new.owner != old.owner {
             // Else nobody would be left with a key that is accepted.
             guards.push(access.owner_is_active(&new.owner));
@@ -100,7 +100,7 @@ impl Access<'_> {
                 };
                 self.permit_longer(&pair)?;
                 let writes = vec![self.restoration(&mut pair.old, end)];
-                let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
+                let guards = vec![(Guard::Live(pair.old.record.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
                 self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
                 return Ok(pair.ended(Effect::Changed));
             }
@@ -114,7 +114,7 @@ impl Access<'_> {
             self.permit_longer(&pair)?;
             writes.push(self.restoration(&mut pair.old, end));
         }
-        let guards = vec![(Guard::Live(pair.old.record.id), Unmet::Kind(ManageErrorKind::RotationOver))];
+        let guards = vec![(Guard::Live(pair.old.record.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
         let effects = self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
         if effects.first() == Some(&Effect::Changed) {
             pair.new.revoke(at, self.actor);
@@ -135,7 +135,7 @@ impl Access<'_> {
 
     /// The same of a rotation whose new key was revoked and no more: its end of grace was left behind.
     async fn left_behind(&self, pair: &Pair, at: Timestamp) -> Result<Option<Restored>, ManageError> {
-        let Pair { old: Known { record: old, .. }, new: Known { record: new, .. } } = pair;
+        let Pair { old: PairedKey { record: old, .. }, new: PairedKey { record: new, .. } } = pair;
         let Some(restored) = pair.expiry_before().filter(|_| old.is_live(at)) else { return Ok(None) };
         if self.live_successor(&old.id).await?.is_some() {
             return Ok(None);
@@ -147,7 +147,7 @@ impl Access<'_> {
         Ok(if later.any(|later| later.peek().key.grace_ends_at == grace) { None } else { Some(restored) })
     }
 
-    fn restoration(&self, old: &mut Known, end: Option<Timestamp>) -> WantedWrite {
+    fn restoration(&self, old: &mut PairedKey, end: Option<Timestamp>) -> WantedWrite {
         let text = |end: Option<Timestamp>| end.map(|end| end.to_string());
         let before = std::mem::replace(&mut old.record.expires_at, end);
         let write = self.update_to(&old.record);
@@ -163,13 +163,13 @@ impl Access<'_> {
 
     /// Both keys as they are now.
     async fn again(&self, pair: Pair) -> Result<Pair, ManageError> {
-        let old = Known::new(self.key(&pair.old.record.id, KeyAction::See).await?);
-        let new = Known::new(self.key(&pair.new.record.id, KeyAction::See).await?);
+        let old = PairedKey::new(self.key(&pair.old.record.id, KeyAction::See).await?);
+        let new = PairedKey::new(self.key(&pair.new.record.id, KeyAction::See).await?);
         Ok(Pair { old, new })
     }
 }
 
-impl Known {
+impl PairedKey {
     fn revoke(&mut self, at: Timestamp, by: &Actor) {
         self.record.revoked = Some(Revocation { at, by: Some(by.id()) });
     }

@@ -11,5 +11,5 @@ mod verdict;
 mod tests;
 
 pub use request::RotateKey;
-pub use status::{EndedRotation, Rotation, Seen};
+pub use status::{EndedRotation, LastUse, Rotation};
 pub use verdict::RotationVerdict;

@@ -17,15 +17,15 @@ pub(super) const MOST_SUCCESSORS: usize = 20;
 
 /// A key and whether its owner may use it.
 #[derive(Clone)]
-pub(in crate::manage) struct Known {
+pub(in crate::manage) struct PairedKey {
     pub(in crate::manage) record: KeyRecord,
     pub(in crate::manage) owner: OwnerStatus,
 }
 
 /// The two keys of a rotation.
 pub(in crate::manage) struct Pair {
-    pub(in crate::manage) old: Known,
-    pub(in crate::manage) new: Known,
+    pub(in crate::manage) old: PairedKey,
+    pub(in crate::manage) new: PairedKey,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(in crate::manage) enum Stage {
     UnderWay,
 }
 
-impl Known {
+impl PairedKey {
     pub(in crate::manage) fn new((record, owner): (KeyRecord, OwnerStatus)) -> Self {
         Self { record, owner }
     }
@@ -75,12 +75,12 @@ impl Access<'_> {
     /// The new key's id names one rotation for good: whoever asks again for its end ends no other by that, and where a
     /// key is in two, neither is meant. The old key's id names another rotation once one is begun.
     pub(in crate::manage) async fn pair(&self, id: &KeyId, on_old: KeyAction) -> Result<Pair, ManageError> {
-        let key = Known::new(self.key(id, KeyAction::See).await?);
+        let key = PairedKey::new(self.key(id, KeyAction::See).await?);
         if let Some(predecessor) = key.record.replaces {
             if key.record.revoked.is_none() && self.live_successor(id).await?.is_some() {
                 return Err(ManageError::invalid(InvalidInput::TwoRotations));
             }
-            let old = Known::new(self.key(&predecessor, on_old).await?);
+            let old = PairedKey::new(self.key(&predecessor, on_old).await?);
             return Ok(Pair { old, new: key });
         }
         self.require(on_old, &Target::key(&key.record)).await?;
@@ -94,7 +94,7 @@ impl Access<'_> {
 
     /// The rotation under way that a key takes part in, if the actor may do this to both keys.
     pub(in crate::manage) async fn pair_under_way(&self, id: &KeyId, action: KeyAction) -> Result<Pair, ManageError> {
-        let key = Known::new(self.key(id, action).await?);
+        let key = PairedKey::new(self.key(id, action).await?);
         // First, because it was made when the key's own predecessor had ended.
         if key.record.revoked.is_none()
             && let Some(new) = self.live_successor(id).await?
@@ -112,8 +112,8 @@ impl Access<'_> {
     }
 
     /// The other key of a rotation, if the actor may do this to it.
-    async fn seen(&self, row: &Unseen<impl Row>, action: KeyAction) -> Result<Known, ManageError> {
-        Ok(Known::new(self.open(row, action).await?))
+    async fn seen(&self, row: &Unseen<impl Row>, action: KeyAction) -> Result<PairedKey, ManageError> {
+        Ok(PairedKey::new(self.open(row, action).await?))
     }
 
     pub(in crate::manage) async fn live_successor(&self, id: &KeyId) -> Result<Option<Unseen>, ManageError> {

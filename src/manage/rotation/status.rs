@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    pair::Known,
+    pair::PairedKey,
     verdict::{QUIET, RotationVerdict, still_on_old, verdict},
 };
 use crate::{
@@ -51,7 +51,7 @@ pub struct Rotation {
     /// The first moment at which the old key is refused if nobody finishes the rotation before.
     pub ends_at: Option<Timestamp>,
     /// Whether the new key was accepted.
-    pub new_key_seen: Option<Seen>,
+    pub new_key_seen: Option<LastUse>,
     /// The sources of the old key of which nothing shows that they are done with it: those that called with it within
     /// the last hour, and those that were not seen with the new key since their last call with the old one. Counts and
     /// times are those of their calls with the old key, of all its life.
@@ -76,7 +76,7 @@ pub struct Rotation {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Seen {
+pub struct LastUse {
     /// How often, at least once.
     pub successes: i64,
     /// The first time.
@@ -95,7 +95,7 @@ impl Rotation {
         let (old, on_old) = described(old);
         let (new, on_new) = described(new);
         Self {
-            new_key_seen: Seen::of(&on_new),
+            new_key_seen: LastUse::of(&on_new),
             still_on_old: still_on_old(&on_old, &on_new, now, QUIET),
             verdict: verdict(&on_old, &on_new, begun_at, now, QUIET),
             old,
@@ -119,7 +119,7 @@ impl Rotation {
     }
 }
 
-impl Seen {
+impl LastUse {
     fn of(usage: &UsageDetail) -> Option<Self> {
         Some(Self {
             successes: usage.successes().map(|count| count.count).fold(0, i64::saturating_add),
@@ -178,7 +178,7 @@ impl KeyManager {
         let access = self.acting(actor)?;
         let pair = access.pair_under_way(id, KeyAction::SeeUsage).await?;
         let mut usage = access.usage_of(&[pair.old.record.id, pair.new.record.id]).await?;
-        let mut of = |Known { record, owner }: Known| {
+        let mut of = |PairedKey { record, owner }: PairedKey| {
             let usage = usage.remove(&record.id).unwrap_or_default();
             (record, owner, usage)
         };

@@ -85,11 +85,11 @@ struct Counts {
 /// The attempts of one actor since the first of them.
 struct Window {
     since: Timestamp,
-    lines: Vec<Line>,
+    lines: Vec<DenialCount>,
 }
 
 /// Attempts that differ in nothing but time and source.
-struct Line {
+struct DenialCount {
     action: Option<&'static str>,
     reason: &'static str,
     subject: Subject,
@@ -217,7 +217,7 @@ impl Window {
         let has_room = self.lines.len() < MOST_LINES - 1;
         match self.lines.iter_mut().find(|line| line.is_of(&attempt)) {
             Some(line) => line.count_on(attempt.source, now),
-            None if has_room => self.lines.push(Line::new(attempt, now)),
+            None if has_room => self.lines.push(DenialCount::new(attempt, now)),
             None => self.count_rest(VARIOUS, &attempt.subject, now),
         }
     }
@@ -226,7 +226,7 @@ impl Window {
     fn count_rest(&mut self, reason: &'static str, subject: &Subject, now: Timestamp) {
         match self.lines.iter_mut().find(|line| line.reason == reason) {
             Some(line) => line.count_on(None, now),
-            None => self.lines.push(Line {
+            None => self.lines.push(DenialCount {
                 action: None,
                 reason,
                 subject: Subject::Owner(owner_of(subject).clone()),
@@ -247,7 +247,7 @@ impl Window {
     }
 }
 
-impl Line {
+impl DenialCount {
     fn new(attempt: Attempt, now: Timestamp) -> Self {
         let Attempt { action, reason, subject, asked, source, .. } = attempt;
         Self { action, reason, subject, asked, source, count: 1, last_at: now, is_known: false }

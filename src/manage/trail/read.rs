@@ -25,7 +25,7 @@ const MOST_READS: usize = 20;
 
 /// Where to go on in the log, and how far.
 #[derive(Clone, Copy)]
-struct Place {
+struct LogPosition {
     after: Option<i64>,
     limit: u16,
 }
@@ -105,7 +105,7 @@ impl Access<'_> {
     ) -> Result<(Vec<Shown>, Option<i64>), ManageError> {
         let limit = usize::from(query.limit);
         // One more than asked for tells whether any follows.
-        let mut place = Place { after: query.after, limit: query.limit.saturating_add(1).min(LARGEST_PAGE) };
+        let mut place = LogPosition { after: query.after, limit: query.limit.saturating_add(1).min(LARGEST_PAGE) };
         let mut shown: Vec<Shown> = Vec::new();
         for _ in 0..MOST_READS {
             let (rows, more) = self.event_rows(query, place, owners).await?;
@@ -118,7 +118,7 @@ impl Access<'_> {
                 return Ok((shown, next));
             }
             match last {
-                Some(_) if more => place = Place { after: last, limit: LARGEST_PAGE },
+                Some(_) if more => place = LogPosition { after: last, limit: LARGEST_PAGE },
                 _ => return Ok((shown, None)),
             }
         }
@@ -145,7 +145,7 @@ impl Access<'_> {
     async fn event_rows(
         &self,
         query: &AuditQuery,
-        Place { after, limit }: Place,
+        LogPosition { after, limit }: LogPosition,
         owners: &[Option<Owner>],
     ) -> Result<(Vec<EventRow>, bool), ManageError> {
         let mut asked = EventQuery {

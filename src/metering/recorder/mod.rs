@@ -11,7 +11,7 @@ use super::{
     KeyUsage,
     known::KnownSources,
     pairs::StoredPairs,
-    places::{Counts, Place, merge},
+    source_slots::{Counts, SourceSlot, merge},
     tally::{Added, Count, Tally},
 };
 use crate::{
@@ -58,7 +58,7 @@ struct Used {
 
 /// Under which source a success was counted.
 #[derive(Clone, Debug)]
-pub(crate) enum Seen {
+pub(crate) enum SuccessSource {
     /// One that the key remembers, by its number.
     Known(u32),
     /// One of more than that.
@@ -68,14 +68,19 @@ pub(crate) enum Seen {
 impl UsageRecorder {
     /// The key was accepted.
     #[inline]
-    pub(crate) fn success<C: Counted + 'static>(&self, key: &Arc<C>, origin: Origin<'_>, now: Timestamp) -> Seen {
+    pub(crate) fn success<C: Counted + 'static>(
+        &self,
+        key: &Arc<C>,
+        origin: Origin<'_>,
+        now: Timestamp,
+    ) -> SuccessSource {
         match key.usage().first(origin) {
             Some((source, tally)) => {
                 let added = tally.add(now);
                 if added != Added::More {
                     self.begin(key, source, tally, added, now);
                 }
-                Seen::Known(source.id())
+                SuccessSource::Known(source.id())
             }
             None => self.success_elsewhere(key, origin, now),
         }
@@ -83,15 +88,20 @@ impl UsageRecorder {
 
     /// The key was accepted, and not from where it was used first.
     #[inline(never)]
-    fn success_elsewhere<C: Counted + 'static>(&self, key: &Arc<C>, origin: Origin<'_>, now: Timestamp) -> Seen {
+    fn success_elsewhere<C: Counted + 'static>(
+        &self,
+        key: &Arc<C>,
+        origin: Origin<'_>,
+        now: Timestamp,
+    ) -> SuccessSource {
         let make = || lock(&self.known).get(origin);
         if let Some((source, tally)) = key.usage().slot(origin, make) {
             self.begin(key, source, tally, tally.add(now), now);
-            return Seen::Known(source.id());
+            return SuccessSource::Known(source.id());
         }
         let (key, mut counts) = (Some(key.key()), lock(&self.counts));
         counts.add(key, &Outcome::Accepted, origin, Count::once(now), &self.stored);
-        Seen::Other(counts.source(key, &Outcome::Accepted, origin, now))
+        SuccessSource::Other(counts.source(key, &Outcome::Accepted, origin, now))
     }
 
     /// Counts what a tally did not, and notes the key where it is the first.
@@ -171,10 +181,10 @@ impl UsageRecorder {
     }
 
     /// The key was accepted, as was counted, and what it asked for was refused.
-    pub(crate) fn denied_downstream(&self, key: KeyId, code: RefusalCode, seen: &Seen, now: Timestamp) {
+    pub(crate) fn denied_downstream(&self, key: KeyId, code: RefusalCode, seen: &SuccessSource, now: Timestamp) {
         let source = match seen {
-            Seen::Other(source) => source.clone(),
-            Seen::Known(id) => {
+            SuccessSource::Other(source) => source.clone(),
+            SuccessSource::Known(id) => {
                 let known = lock(&self.known);
                 known.by_id(*id).cloned().unwrap_or_else(|| {
                     // Forgotten only if the key was meanwhile, and the table was full.
@@ -204,40 +214,40 @@ impl UsageRecorder {
     }
 
     /// Takes what was counted until `now`.
-    pub(super) fn take(&self, now: Timestamp) -> HashMap<Place, Count> {
+    pub(super) fn take(&self, now: Timestamp) -> HashMap<SourceSlot, Count> {
         let mut counts = self.drain();
         let late = counts.extract_if(|_, count| count.last_at > now.as_millis() || count.first_at > now.as_millis());
         // That they came later than now was a clock's mistake, and so was the day.
-        for (place, count) in late.collect::<Vec<_>>() {
+        for (slot, count) in late.collect::<Vec<_>>() {
             let count = count.not_after(now);
-            merge(&mut counts, Place { day: count.day(), ..place }, count);
+            merge(&mut counts, SourceSlot { day: count.day(), ..slot }, count);
         }
         counts
     }
 
-    fn drain(&self) -> HashMap<Place, Count> {
+    fn drain(&self) -> HashMap<SourceSlot, Count> {
         let used = mem::take(&mut *lock(&self.used));
         let counts = {
             let mut counts = lock(&self.counts);
             self.folded.fetch_add(counts.folded, Ordering::Relaxed);
             mem::take(&mut *counts)
         };
-        let mut places = counts.into_places();
+        let mut slots = counts.into_slots();
         // A key whose proof was pushed out and found again is there twice: a batch names each count once.
         for key in &used.keys {
             for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
                 let (key, end) = (Some(key.key()), Outcome::Accepted);
-                merge(&mut places, Place { key, end, source, day: count.day() }, count);
+                merge(&mut slots, SourceSlot { key, end, source, day: count.day() }, count);
             }
         }
         for (reason, tally) in MalformedReason::ALL.into_iter().zip(&self.malformed) {
             if let Some(count) = tally.take() {
                 let end = Outcome::Malformed(reason);
                 let source = Source::default();
-                merge(&mut places, Place { key: None, end, source, day: count.day() }, count);
+                merge(&mut slots, SourceSlot { key: None, end, source, day: count.day() }, count);
             }
         }
-        places
+        slots
     }
 }
 

@@ -2,7 +2,7 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::{
-    metering::{Unwritten, places::MOST_COUNTS, unwritten::tests::Table},
+    metering::{Unwritten, source_slots::MOST_COUNTS, unwritten::tests::Table},
     usage::{Label, UsageRow},
 };
 
@@ -107,14 +107,14 @@ fn a_flood_of_distinct_refusals_stays_bounded() {
         let key = format.generate(crate::KeyKind::User).unwrap();
         recorder.refusal(Some(key.id()), RefusalCode::InvalidKey, None, Origin::Source(&source), at(1));
     }
-    assert_eq!(lock(&recorder.counts).places().len(), MOST_COUNTS + 1);
-    let other = Place {
+    assert_eq!(lock(&recorder.counts).slots().len(), MOST_COUNTS + 1);
+    let other = SourceSlot {
         key: None,
         end: Outcome::Refused(RefusalCode::InvalidKey),
         source: Source::other_of(&Label::default()),
         day: 0,
     };
-    assert_eq!(lock(&recorder.counts).places()[&other].count, 50);
+    assert_eq!(lock(&recorder.counts).slots()[&other].count, 50);
 }
 
 #[test]
@@ -225,6 +225,6 @@ fn the_day_of_a_clock_that_was_ahead_is_the_present_one() {
     recorder.success(&key, Origin::Source(&intake), at(MIDNIGHT * 50));
     recorder.success(&key, Origin::Source(&intake), at(MIDNIGHT * 2));
     let counts = recorder.take(at(MIDNIGHT * 2 + 7));
-    let counts: Vec<_> = counts.into_iter().map(|(place, count)| (place.day, count)).collect();
+    let counts: Vec<_> = counts.into_iter().map(|(slot, count)| (slot.day, count)).collect();
     assert_eq!(counts, [(2, Count { count: 2, first_at: MIDNIGHT * 2, last_at: MIDNIGHT * 2 + 7 })]);
 }

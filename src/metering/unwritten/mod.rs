@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{budget::StoredSources, draft::Draft, places::Place, recorder::UsageRecorder, tally::Count};
+use super::{budget::StoredSources, draft::Draft, recorder::UsageRecorder, source_slots::SourceSlot, tally::Count};
 use crate::{
     key::KeyId,
     log::{Repeated, log},
@@ -99,9 +99,9 @@ impl Unwritten {
             let unsure = draft.unsure(self.recorder.stored());
             let stored = self.stored_sources(store, unsure).await?;
             if let Stage::Draft(draft) = mem::replace(&mut self.stage, Stage::Idle) {
-                let (places, folded) = draft.finish(&stored, self.recorder.stored());
+                let (slots, folded) = draft.finish(&stored, self.recorder.stored());
                 self.recorder.add_folded(folded);
-                self.stage = Stage::Batches(self.batches(places));
+                self.stage = Stage::Batches(self.batches(slots));
             }
         }
         if let Stage::Batches(batches) = &mut self.stage {
@@ -114,9 +114,9 @@ impl Unwritten {
         Ok(())
     }
 
-    fn batches(&mut self, places: HashMap<Place, Count>) -> VecDeque<UsageBatch> {
+    fn batches(&mut self, slots: HashMap<SourceSlot, Count>) -> VecDeque<UsageBatch> {
         let mut batches = VecDeque::new();
-        let mut rows: Vec<UsageRow> = places.into_iter().map(row).collect();
+        let mut rows: Vec<UsageRow> = slots.into_iter().map(row).collect();
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(ROWS_PER_BATCH));
             self.sequence += 1;
@@ -165,7 +165,7 @@ impl Unwritten {
     }
 }
 
-fn row((Place { key, end, source, .. }, count): (Place, Count)) -> UsageRow {
+fn row((SourceSlot { key, end, source, .. }, count): (SourceSlot, Count)) -> UsageRow {
     UsageRow {
         key: key.map(|key| key.as_str().to_owned()),
         outcome: end.word().into_owned(),

@@ -34,7 +34,7 @@ pub enum ForeignBearer {
 /// What the headers of a request say. Borrows the key, so it has no `Debug`.
 pub(crate) enum Reading<'a> {
     /// One text that may be a key: not empty, outer spaces and tabs trimmed.
-    Candidate { text: &'a [u8], carried: Carried },
+    Key { text: &'a [u8], carried: Carried },
     /// No key at all.
     Nothing,
     /// Refused without asking anybody.
@@ -56,13 +56,13 @@ pub(crate) enum Fault {
 
 /// The lines of a request that say who calls.
 pub(crate) struct Lines<'a> {
-    authorization: Line<'a>,
-    key_header: Line<'a>,
+    authorization: HeaderLine<'a>,
+    key_header: HeaderLine<'a>,
     /// The first of its kind.
     pub(crate) user_agent: Option<&'a HeaderValue>,
 }
 
-enum Line<'a> {
+enum HeaderLine<'a> {
     None,
     One(&'a HeaderValue),
     Twice,
@@ -77,12 +77,16 @@ impl<'a> Lines<'a> {
         let key_header = names.key_header();
         if headers.len() > MANY {
             return Self {
-                authorization: if names.reads_bearer() { Line::of(headers, &AUTHORIZATION) } else { Line::None },
-                key_header: key_header.map_or(Line::None, |name| Line::of(headers, name)),
+                authorization: if names.reads_bearer() {
+                    HeaderLine::of(headers, &AUTHORIZATION)
+                } else {
+                    HeaderLine::None
+                },
+                key_header: key_header.map_or(HeaderLine::None, |name| HeaderLine::of(headers, name)),
                 user_agent: headers.get(USER_AGENT).filter(|_| key_header != Some(&USER_AGENT)),
             };
         }
-        let mut lines = Self { authorization: Line::None, key_header: Line::None, user_agent: None };
+        let mut lines = Self { authorization: HeaderLine::None, key_header: HeaderLine::None, user_agent: None };
         for (name, value) in headers {
             if *name == AUTHORIZATION {
                 lines.authorization.add(value);
@@ -93,13 +97,13 @@ impl<'a> Lines<'a> {
             }
         }
         if !names.reads_bearer() {
-            lines.authorization = Line::None;
+            lines.authorization = HeaderLine::None;
         }
         lines
     }
 }
 
-impl<'a> Line<'a> {
+impl<'a> HeaderLine<'a> {
     fn of(headers: &'a HeaderMap, name: &HeaderName) -> Self {
         let mut line = Self::None;
         headers.get_all(name).iter().take(2).for_each(|value| line.add(value));
@@ -143,7 +147,7 @@ pub(crate) fn read<'a>(lines: &Lines<'a>, format: &KeyFormat, foreign: ForeignBe
     if text.is_empty() {
         return Reading::Refused(Fault::Malformed(MalformedReason::Empty));
     }
-    Reading::Candidate { text, carried }
+    Reading::Key { text, carried }
 }
 
 /// More than one line of the header.

@@ -39,7 +39,7 @@ fn read_headers(headers: &HeaderMap, names: &KeyHeaders, foreign: ForeignBearer)
     match read(&Lines::find(headers, names), &KeyFormat::unbranded(), foreign) {
         Reading::Nothing => Nothing,
         Reading::Refused(fault) => Refused(fault),
-        Reading::Candidate { text, carried } => {
+        Reading::Key { text, carried } => {
             let text = String::from_utf8_lossy(text).into_owned();
             match (carried.authorization, carried.key_header) {
                 (true, true) => Both(text),
@@ -426,7 +426,7 @@ proptest! {
         let foreign = if ignore { ForeignBearer::Ignore } else { ForeignBearer::Refuse };
         let lines = Lines::find(&headers, &KeyHeaders::default());
         match read(&lines, &KeyFormat::unbranded(), foreign) {
-            Reading::Candidate { text, carried } => {
+            Reading::Key { text, carried } => {
                 prop_assert!(authorization.len() < 2 && x_api_key.len() < 2);
                 prop_assert!(!text.is_empty());
                 let holds = |values: &[Vec<u8>]| values[0].windows(text.len()).any(|window| window == text);

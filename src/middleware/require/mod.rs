@@ -23,7 +23,7 @@ use self::{
 };
 use super::{
     body::ResponseBody,
-    future::{Question, ResponseFuture},
+    future::{PendingAnswer, ResponseFuture},
     path::{InvalidPathPattern, PathPattern, original_path},
     readiness::{Unready, give_back},
     refusal::Refusal,
@@ -320,7 +320,7 @@ where
             }
             Verdict::Ask(answer) => {
                 let request = Request::from_parts(parts, body);
-                ResponseFuture::waiting(Question::Bound { answer }, Unready::new(&mut self.inner, request))
+                ResponseFuture::waiting(PendingAnswer::Bound { answer }, Unready::new(&mut self.inner, request))
             }
         }
     }

@@ -24,7 +24,7 @@ async fn status_and_seen(
     script: &Script,
     change: impl FnOnce(&mut Settings),
     request: Request<Full<Bytes>>,
-) -> (StatusCode, Option<Seen>) {
+) -> (StatusCode, Option<SeenRequest>) {
     let inner = Inner::new();
     let seen = inner.seen.clone();
     let response = send(gate(inner, script, change), request).await;
@@ -32,7 +32,7 @@ async fn status_and_seen(
     (response.status(), seen)
 }
 
-async fn seen(change: impl FnOnce(&mut Settings), lines: &[(&str, &str)]) -> Seen {
+async fn seen(change: impl FnOnce(&mut Settings), lines: &[(&str, &str)]) -> SeenRequest {
     status_and_seen(&Script::accepting(), change, request(lines)).await.1.unwrap()
 }
 

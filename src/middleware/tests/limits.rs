@@ -29,7 +29,7 @@ use crate::{
     middleware::{
         MembershipQuestion, RequireKeyLayer, RequireKeyService,
         credentials::Carried,
-        future::{Question, ResponseFuture},
+        future::{PendingAnswer, ResponseFuture},
         readiness::Unready,
     },
     owner::{KeyKind, OrganizationId, TeamId},
@@ -60,7 +60,7 @@ fn checked_by(
     check: impl Future<Output = Result<Accepted, AuthError>> + Send + 'static,
 ) -> Pin<Box<ResponseFuture<Limited, Full<Bytes>>>> {
     let carried = Carried { authorization: false, key_header: true };
-    let question = Question::Key { check: Box::pin(check), carried, settings: Arc::default() };
+    let question = PendingAnswer::Key { check: Box::pin(check), carried, settings: Arc::default() };
     Box::pin(ResponseFuture::waiting(question, Unready::new(inner, keyed())))
 }
 

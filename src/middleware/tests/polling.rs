@@ -20,7 +20,7 @@ use crate::{
     middleware::{
         RequireKeyLayer,
         credentials::Carried,
-        future::{Question, ResponseFuture},
+        future::{PendingAnswer, ResponseFuture},
         readiness::Unready,
     },
     owner::TeamId,
@@ -127,7 +127,7 @@ where
 fn a_dropped_wait_gives_everything_back() {
     let (check, held) = (Arc::new(()), Arc::new(()));
     let in_check = check.clone();
-    let question = Question::Key {
+    let question = PendingAnswer::Key {
         check: Box::pin(async move {
             let _in_check = in_check;
             pending().await

@@ -47,7 +47,7 @@ pub(super) fn proved_by(id: u32, user: &str) -> Principal {
 
 /// What the inner service saw of a request.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct SeenRequest {
     pub(super) headers: HeaderMap,
     pub(super) user: Option<String>,
 }
@@ -55,7 +55,7 @@ pub(super) struct Seen {
 /// Answers 200 with `response`; panics if it is called without having been polled ready since its last call.
 pub(super) struct Inner {
     ready: bool,
-    pub(super) seen: Arc<Mutex<Vec<Seen>>>,
+    pub(super) seen: Arc<Mutex<Vec<SeenRequest>>>,
     pub(super) alive: Arc<AtomicUsize>,
     pub(super) answer: Arc<dyn Fn() -> Response<Full<Bytes>> + Send + Sync>,
 }
@@ -102,7 +102,7 @@ impl<B> Service<Request<B>> for Inner {
         assert!(std::mem::take(&mut self.ready), "called without being ready");
         let user =
             request.extensions().get::<Principal>().and_then(|caller| caller.user()).map(|user| user.to_string());
-        self.seen.lock().unwrap().push(Seen { headers: request.headers().clone(), user });
+        self.seen.lock().unwrap().push(SeenRequest { headers: request.headers().clone(), user });
         ready(Ok((self.answer)()))
     }
 }

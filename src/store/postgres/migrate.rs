@@ -33,7 +33,7 @@ pub(super) const FACTS: &str = "\
     left join pg_catalog.pg_roles keeper on keeper.oid {=} tables.relowner \
     left join pg_catalog.pg_roles asks on asks.rolname {=} current_user";
 
-struct Facts {
+struct SchemaState {
     has_schema: bool,
     has_version: bool,
     may_make_schema: bool,
@@ -106,10 +106,10 @@ impl Migration<'_> {
         Ok(())
     }
 
-    async fn facts(&self) -> Result<Facts, tokio_postgres::Error> {
+    async fn facts(&self) -> Result<SchemaState, tokio_postgres::Error> {
         let asked = (&self.settings.schema as _, tokio_postgres::types::Type::TEXT);
         let rows = self.client.query_typed(&qualified(FACTS, ""), &[asked]).await?;
-        rows.first().map_or_else(|| Ok(Facts::none()), Facts::of)
+        rows.first().map_or_else(|| Ok(SchemaState::none()), SchemaState::of)
     }
 
     async fn watched<T>(
@@ -171,7 +171,7 @@ fn refused(error: tokio_postgres::Error) -> PostgresError {
     PostgresError::caused(PostgresErrorKind::Schema, "the server refused a migration: see what it says", error)
 }
 
-impl Facts {
+impl SchemaState {
     const fn none() -> Self {
         Self {
             has_schema: false,

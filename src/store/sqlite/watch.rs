@@ -24,7 +24,7 @@ use crate::log::log;
 pub(super) struct Watch {
     files: Files,
     opened: Opened,
-    known: Mutex<Known>,
+    known: Mutex<Remembered>,
     /// Once set, only opening the file once more helps: others may have begun another log meanwhile.
     lost: OnceLock<Loss>,
     is_fine: AtomicBool,
@@ -42,8 +42,8 @@ struct Opened {
 }
 
 #[derive(Debug)]
-struct Known {
-    seen: Seen,
+struct Remembered {
+    seen: FileState,
     mark: Vec<u8>,
     /// That of the mark: it only grows in the same file.
     number: i64,
@@ -55,7 +55,7 @@ struct Known {
 
 /// What a look sees of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seen {
+struct FileState {
     database: Written,
     log_length: u64,
 }
@@ -63,7 +63,7 @@ struct Seen {
 /// What is not as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
-    now: Seen,
+    now: FileState,
     /// The log is shorter than it was: somebody had SQLite empty it, or did it without.
     is_shorter: bool,
 }
@@ -98,13 +98,13 @@ impl Watch {
         let log = stat(&files.log).map_err(|error| Doubt::Unreadable(files.log.clone(), error))?;
         let index = stat(&files.index).map(|stat| stat.id).ok();
         let opened = Opened { database, log: log.id, index };
-        let seen = Seen { database: written, log_length: log.written.length };
+        let seen = FileState { database: written, log_length: log.written.length };
         let marks = read_marks_from_disk(connection)?;
         let (mark, number) = marks.map(|marks| (marks.mark().to_vec(), marks.number())).unwrap_or_default();
         let watch = Self {
             files,
             opened,
-            known: Mutex::new(Known { seen, mark, number, schema: schema(connection)?, begun: None }),
+            known: Mutex::new(Remembered { seen, mark, number, schema: schema(connection)?, begun: None }),
             lost: OnceLock::new(),
             is_fine: AtomicBool::new(true),
             is_linked: AtomicBool::new(false),
@@ -163,7 +163,7 @@ impl Watch {
         }
         let is_shorter = log_length < known.seen.log_length;
         if database != known.seen.database || is_shorter {
-            return Look::Written(Difference { now: Seen { database, log_length }, is_shorter });
+            return Look::Written(Difference { now: FileState { database, log_length }, is_shorter });
         }
         known.seen.log_length = log_length;
         Look::Same
@@ -254,7 +254,7 @@ impl Watch {
 
     /// A checkpoint leaves the mark as it is, unless it is this crate's, here or in another process. Of that one nothing is
     /// learned before it has ended: its last pages would seem to be written by another one.
-    fn learn(&self, seen: Seen, read: &Read) {
+    fn learn(&self, seen: FileState, read: &Read) {
         let mut known = self.known();
         let is_older = read.marks.number() < known.number;
         if known.seen == seen || is_older || !read.marks.is_whole {
@@ -307,7 +307,7 @@ impl Watch {
         self.is_unmarked.load(Ordering::Acquire)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Remembered> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -71,11 +71,11 @@ struct Queue {
 }
 
 enum Item {
-    Line(Line),
+    Entry(Entry),
     Gap(Gap),
 }
 
-struct Line {
+struct Entry {
     at: Timestamp,
     key: KeyId,
     owner: Arc<SharedOwner>,
@@ -93,7 +93,7 @@ impl AccessLog {
     #[inline(never)]
     pub(in crate::auth) fn accepted(&self, claims: &Claims, known: Option<&Source>, origin: Origin<'_>, at: Timestamp) {
         let source = known.cloned().unwrap_or_else(|| origin.to_source());
-        self.push(Line { at, key: claims.key, owner: Arc::clone(&claims.owner), refused: None, source });
+        self.push(Entry { at, key: claims.key, owner: Arc::clone(&claims.owner), refused: None, source });
     }
 
     /// A key that is in the store was refused with this code.
@@ -101,20 +101,20 @@ impl AccessLog {
         match tried.owner {
             Some(owner) => {
                 let (key, owner, source) = (tried.key, Arc::clone(owner), origin.to_source());
-                self.push(Line { at, key, owner, refused: Some(code), source });
+                self.push(Entry { at, key, owner, refused: Some(code), source });
             }
             // Whose trail would it be in?
             None => self.drop_line(|gaps| gaps.add_untold(1), &mut self.lock()),
         }
     }
 
-    fn push(&self, line: Line) {
+    fn push(&self, line: Entry) {
         let mut queue = self.lock();
         if queue.items.len() >= MOST_LINES {
             self.drop_line(|gaps| gaps.add(line.into_gap()), &mut queue);
             return;
         }
-        queue.items.push(Item::Line(line));
+        queue.items.push(Item::Entry(line));
         if queue.items.len() == LINES_PER_WRITE {
             self.is_due.notify_one();
         }
@@ -189,7 +189,7 @@ impl<S: Ledger> AccessLogWriter<S> {
             taken.in_flight = 0;
             match &written {
                 Ok(()) => {
-                    let lines = taken.items.drain(..count).filter(|item| matches!(item, Item::Line(_))).count();
+                    let lines = taken.items.drain(..count).filter(|item| matches!(item, Item::Entry(_))).count();
                     self.lines.meter.access_log_written(lines as u64);
                 }
                 Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => self.give_up(taken, count),
@@ -205,7 +205,7 @@ impl<S: Ledger> AccessLogWriter<S> {
         let (mut gaps, mut lines) = (Gaps::default(), 0);
         for item in taken.items.drain(..count) {
             gaps.add(match item {
-                Item::Line(line) => {
+                Item::Entry(line) => {
                     lines += 1;
                     line.into_gap()
                 }
@@ -245,13 +245,13 @@ impl<S: Ledger> AccessLogWriter<S> {
 impl Item {
     fn row(&self) -> Option<EventRow> {
         match self {
-            Self::Line(line) => Some(line.row()),
+            Self::Entry(line) => Some(line.row()),
             Self::Gap(gap) => gap.row(),
         }
     }
 }
 
-impl Line {
+impl Entry {
     fn row(&self) -> EventRow {
         let action = if self.refused.is_some() { Action::ATTEMPT_REFUSED } else { Action::ATTEMPT_ACCEPTED };
         let OwnerRef { organization, owner } = self.owner.of.clone();

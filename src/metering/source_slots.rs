@@ -23,7 +23,7 @@ const MOST_NEW: u32 = 256;
 
 /// What is counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SourceSlot {
     pub(super) key: Option<KeyId>,
     pub(super) end: Outcome,
     pub(super) source: Source,
@@ -54,7 +54,7 @@ impl Hasher for IdHasher {
 /// Counts by place.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    places: HashMap<Place, Count>,
+    slots: HashMap<SourceSlot, Count>,
     /// How many of them the store is not known to have.
     new: HashMap<Budget, u32, BuildHasherDefault<IdHasher>>,
     /// How many were counted under `other` for want of room.
@@ -72,35 +72,35 @@ impl Counts {
         stored: &StoredPairs,
     ) {
         let day = count.day();
-        let known = self.places.get_mut(&(key, end, origin.parts(), day) as &dyn PlaceInWords);
+        let known = self.slots.get_mut(&(key, end, origin.parts(), day) as &dyn SlotInWords);
         if let Some(sum) = known {
             sum.add(count);
         } else {
-            self.add_place(Place { key, end: end.clone(), source: origin.to_source(), day }, count, stored);
+            self.add_place(SourceSlot { key, end: end.clone(), source: origin.to_source(), day }, count, stored);
         }
     }
 
     /// The source under which this is counted, an equal one that is there already if there is.
     pub(super) fn source(&self, key: Option<KeyId>, end: &Outcome, origin: Origin<'_>, now: Timestamp) -> Source {
         let day = day_of(now.as_millis());
-        let known = self.places.get_key_value(&(key, end, origin.parts(), day) as &dyn PlaceInWords);
-        known.map_or_else(|| origin.to_source(), |(place, _)| place.source.clone())
+        let known = self.slots.get_key_value(&(key, end, origin.parts(), day) as &dyn SlotInWords);
+        known.map_or_else(|| origin.to_source(), |(slot, _)| slot.source.clone())
     }
 
-    fn add_place(&mut self, mut place: Place, count: Count, stored: &StoredPairs) {
-        let is_full = self.places.len() >= MOST_COUNTS;
-        if is_full || !(place.source.is_other() || self.is_room(&place, stored)) {
+    fn add_place(&mut self, mut slot: SourceSlot, count: Count, stored: &StoredPairs) {
+        let is_full = self.slots.len() >= MOST_COUNTS;
+        if is_full || !(slot.source.is_other() || self.is_room(&slot, stored)) {
             self.folded += count.count.unsigned_abs();
-            place.source = place.source.folded();
+            slot.source = slot.source.folded();
         }
-        if is_full && !self.places.contains_key(&place) {
-            place = Place { key: None, source: Source::other_of(&Label::default()), ..place };
+        if is_full && !self.slots.contains_key(&slot) {
+            slot = SourceSlot { key: None, source: Source::other_of(&Label::default()), ..slot };
         }
-        merge(&mut self.places, place, count);
+        merge(&mut self.slots, slot, count);
     }
 
     /// Whether there is room for one more, which is then taken unless the store is known to have this one.
-    fn is_room(&mut self, Place { key, end, source, .. }: &Place, stored: &StoredPairs) -> bool {
+    fn is_room(&mut self, SourceSlot { key, end, source, .. }: &SourceSlot, stored: &StoredPairs) -> bool {
         if stored.has(*key, end.proves(), source) {
             return true;
         }
@@ -110,8 +110,8 @@ impl Counts {
         is_room
     }
 
-    pub(super) fn into_places(self) -> HashMap<Place, Count> {
-        self.places
+    pub(super) fn into_slots(self) -> HashMap<SourceSlot, Count> {
+        self.slots
     }
 
     /// How many it takes room for, beside the counts.
@@ -121,39 +121,39 @@ impl Counts {
     }
 
     #[cfg(test)]
-    pub(super) fn places(&self) -> &HashMap<Place, Count> {
-        &self.places
+    pub(super) fn slots(&self) -> &HashMap<SourceSlot, Count> {
+        &self.slots
     }
 }
 
-pub(super) fn merge(counts: &mut HashMap<Place, Count>, place: Place, more: Count) {
-    counts.entry(place).and_modify(|count| count.add(more)).or_insert(more);
+pub(super) fn merge(counts: &mut HashMap<SourceSlot, Count>, slot: SourceSlot, more: Count) {
+    counts.entry(slot).and_modify(|count| count.add(more)).or_insert(more);
 }
 
-impl Hash for Place {
+impl Hash for SourceSlot {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self as &dyn PlaceInWords).hash(state);
+        (self as &dyn SlotInWords).hash(state);
     }
 }
 
 /// A place that is looked for by the words of its source, for which no memory was taken.
-trait PlaceInWords {
+trait SlotInWords {
     fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32);
 }
 
-impl PlaceInWords for Place {
+impl SlotInWords for SourceSlot {
     fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32) {
         (self.key, &self.end, self.source.parts(), self.day)
     }
 }
 
-impl PlaceInWords for (Option<KeyId>, &Outcome, Parts<'_>, i32) {
+impl SlotInWords for (Option<KeyId>, &Outcome, Parts<'_>, i32) {
     fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32) {
         *self
     }
 }
 
-impl Hash for dyn PlaceInWords + '_ {
+impl Hash for dyn SlotInWords + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Neither the end, nor the label, nor the day: a key and a client have few, and hashing is most of what a count costs.
         let (key, _, source, _) = self.words();
@@ -168,17 +168,17 @@ impl Hash for dyn PlaceInWords + '_ {
     }
 }
 
-impl PartialEq for dyn PlaceInWords + '_ {
+impl PartialEq for dyn SlotInWords + '_ {
     fn eq(&self, other: &Self) -> bool {
         let ((key, end, source, day), (of_key, of_end, of_source, of_day)) = (self.words(), other.words());
         key == of_key && end == of_end && source.are(of_source) && day == of_day
     }
 }
 
-impl Eq for dyn PlaceInWords + '_ {}
+impl Eq for dyn SlotInWords + '_ {}
 
-impl<'a> Borrow<dyn PlaceInWords + 'a> for Place {
-    fn borrow(&self) -> &(dyn PlaceInWords + 'a) {
+impl<'a> Borrow<dyn SlotInWords + 'a> for SourceSlot {
+    fn borrow(&self) -> &(dyn SlotInWords + 'a) {
         self
     }
 }
