@@ -49,7 +49,7 @@ async fn main() {
     println!("records_per_second\t{:.0}", records as f64 / seconds);
     for page in PAGES {
         let target = self::target(&server, &format!("keys_by_{page}")).await;
-        let (records, seconds) = measure(transfer::copy(&file, &target).with_page_size(page)).await;
+        let (records, seconds) = measure(transfer::copy(&file, &target).page_size(page)).await;
         println!("records_per_second_{page}\t{:.0}", records as f64 / seconds);
     }
     let (records, seconds) = measure(transfer::copy(&file, &target)).await;

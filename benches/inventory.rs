@@ -112,8 +112,7 @@ async fn whole(name: &str, manager: &KeyManager, admin: &Actor) {
     println!("{name}_flagged_ms\t{:.1}", millis(begun));
     assert_eq!(page.entries.len(), 100);
     let begun = Instant::now();
-    let page =
-        manager.inventory(InventoryQuery::all().with_source(Source::new("nowhere").unwrap()), admin).await.unwrap();
+    let page = manager.inventory(InventoryQuery::all().source(Source::new("nowhere").unwrap()), admin).await.unwrap();
     println!("{name}_rare_ms\t{:.1}", millis(begun));
     assert!(page.entries.is_empty() && page.next.is_some());
     let begun = Instant::now();

@@ -73,7 +73,7 @@ async fn intake(caller: Principal, Path(name): Path<String>, body: Bytes) -> (St
 /// Issues a key to an owner who has none, and shows it.
 async fn hand_out(keys: &ApiKeys<SqliteStore>, owner: Owner, address: SocketAddr) -> Result<(), Box<dyn Error>> {
     let (manager, actor) = (keys.manager(), Actor::system("quickstart")?);
-    for key in manager.list(ListKeys::of(owner.clone()).with_liveness(Liveness::Live), &actor).await?.keys {
+    for key in manager.list(ListKeys::of(owner.clone()).liveness(Liveness::Live), &actor).await?.keys {
         if key.name.as_str() != NOT_SHOWN {
             say(&format!(
                 "The key of {owner} was issued and shown before; {FILE} has only its hash.\n\

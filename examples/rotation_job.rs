@@ -64,7 +64,7 @@ async fn run(keys: &Keys, quiet: Duration) -> Result<(), Box<dyn Error>> {
     let actor = Actor::key(&me, Rights::none().team_keys_included()); // as your billing says
     let job = Job { manager: keys.manager_for(me.organization().clone()), actor, quiet };
 
-    let mut page = ListKeys::of(me.owner().clone()).with_liveness(Liveness::Live);
+    let mut page = ListKeys::of(me.owner().clone()).liveness(Liveness::Live);
     loop {
         let found = job.manager.list(page.clone(), &job.actor).await?;
         for key in &found.keys {

@@ -38,7 +38,7 @@ enum Who {
 
 impl Actor {
     /// A person, with the rights they have at this moment, in the [single](OrganizationId::single) organization unless
-    /// [told otherwise](Self::in_organization).
+    /// [told otherwise](Self::with_organization).
     ///
     /// In a service of several organizations take [`KeyManager::actor`](super::KeyManager::actor), which cannot be forgotten
     /// to name one: to a manager of another organization everything is *not found* that this person asks for.
@@ -99,7 +99,7 @@ impl Actor {
     /// This person, in this organization. Keys have their organization and the system has the manager's: for them this
     /// changes nothing.
     #[must_use]
-    pub fn in_organization(mut self, to: OrganizationId) -> Self {
+    pub fn with_organization(mut self, to: OrganizationId) -> Self {
         if let Who::User { organization, .. } = &mut self.who {
             *organization = to;
         }
@@ -109,7 +109,7 @@ impl Actor {
     /// This actor, asking from here: `console`, `api`, an address. The audit trail says so of what it does. Default:
     /// nothing is said. A key in it is replaced by what shows which key it was.
     #[must_use]
-    pub fn from_source(mut self, source: Source) -> Self {
+    pub fn with_source(mut self, source: Source) -> Self {
         let parts = source.parts();
         // What is no word of a source without its keys is left out: it may have become too long.
         let word = |part| Some(redact(part)).filter(|word| UserId::new(word).is_ok()).unwrap_or_default();

@@ -119,7 +119,7 @@ impl fmt::Debug for IssueKey {
 /// ```
 /// use tower_api_keys::{TeamId, manage::ListKeys, store::Liveness};
 ///
-/// let live = ListKeys::of(TeamId::new("engineering")?).with_liveness(Liveness::Live).with_limit(20);
+/// let live = ListKeys::of(TeamId::new("engineering")?).liveness(Liveness::Live).limit(20);
 /// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -154,7 +154,7 @@ impl ListKeys {
     }
 
     /// Only those made by this user, key or part of the system.
-    pub fn with_creator(mut self, creator: ActorId) -> Self {
+    pub fn created_by(mut self, creator: ActorId) -> Self {
         self.creator = Some(creator);
         self
     }
@@ -166,7 +166,7 @@ impl ListKeys {
     }
 
     /// Only live ones, or only dead ones. A key is dead if it is revoked or expired.
-    pub const fn with_liveness(mut self, liveness: Liveness) -> Self {
+    pub const fn liveness(mut self, liveness: Liveness) -> Self {
         self.liveness = Some(liveness);
         self
     }
@@ -184,7 +184,7 @@ impl ListKeys {
     }
 
     /// At most so many keys, 1 to 1,000. Default: 100.
-    pub const fn with_limit(mut self, limit: u16) -> Self {
+    pub const fn limit(mut self, limit: u16) -> Self {
         self.limit = limit;
         self
     }

@@ -184,7 +184,7 @@ impl<R> ApiKeyLayer<R> {
     /// ```
     /// # use tower_api_keys::{ApiKeyLayer, middleware::RejectionBody};
     /// # fn example<R>(layer: ApiKeyLayer<R>) -> ApiKeyLayer<R> {
-    /// layer.with_rejection(|refusal| {
+    /// layer.rejection(|refusal| {
     ///     let kind = if refusal.code().status() == 403 { "permission_error" } else { "authentication_error" };
     ///     let message = refusal.detail();
     ///     RejectionBody::json(format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"{message}"}}}}"#))
@@ -192,7 +192,7 @@ impl<R> ApiKeyLayer<R> {
     /// # }
     /// ```
     #[must_use]
-    pub fn with_rejection<F>(mut self, body: F) -> Self
+    pub fn rejection<F>(mut self, body: F) -> Self
     where
         F: Fn(&Refusal) -> RejectionBody + Send + Sync + 'static,
     {

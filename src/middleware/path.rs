@@ -75,7 +75,7 @@ impl PathPattern {
     }
 
     /// A pattern with `{organization}` in it.
-    pub(crate) fn with_organization(pattern: &str) -> Result<Self, InvalidPathPattern> {
+    pub(crate) fn in_organization(pattern: &str) -> Result<Self, InvalidPathPattern> {
         let pattern = Self::parse(pattern)?;
         if pattern.count(&Segment::Organization) == 1 { Ok(pattern) } else { Err(Fault::Organization.into()) }
     }
@@ -339,6 +339,6 @@ mod tests {
         ] {
             assert_eq!(PathPattern::with_team(pattern).unwrap_err().0, fault, "{pattern}");
         }
-        assert_eq!(PathPattern::with_organization("/{team}").unwrap_err().0, Fault::Organization);
+        assert_eq!(PathPattern::in_organization("/{team}").unwrap_err().0, Fault::Organization);
     }
 }

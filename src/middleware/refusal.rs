@@ -30,7 +30,7 @@ const DEFAULT_RETRY_SECONDS: u64 = 1;
 /// ```
 ///
 /// An [`ApiKeyLayer`](super::ApiKeyLayer) outside of the handler gives the answer the shape of its own refusals: realm,
-/// and body as told by [`with_rejection`](super::ApiKeyLayer::with_rejection), or that of gRPC for a gRPC call. Whatever
+/// and body as told by [`rejection`](super::ApiKeyLayer::rejection), or that of gRPC for a gRPC call. Whatever
 /// else was done to its headers, no cache keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

@@ -41,7 +41,7 @@ impl MarkKeysSensitive {
     /// Marks this header in the place of `x-api-key`, for layers told to read it by
     /// [`key_headers`](super::ApiKeyLayer::key_headers).
     #[must_use]
-    pub fn with_key_header(self, name: HeaderName) -> Self {
+    pub fn key_header(self, name: HeaderName) -> Self {
         Self { key_header: name }
     }
 }
@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_header_is_marked_in_the_place_of_x_api_key() {
-        let layer = MarkKeysSensitive::new().with_key_header(HeaderName::from_static("x-acme-key"));
+        let layer = MarkKeysSensitive::new().key_header(HeaderName::from_static("x-acme-key"));
         let seen = seen(layer, &[("x-acme-key", "a"), ("x-api-key", "b")]).await;
         assert_eq!(seen, [("x-acme-key".to_owned(), true), ("x-api-key".to_owned(), false)]);
     }

@@ -238,7 +238,7 @@ async fn a_use_that_lies_in_the_future_is_no_evidence_and_a_flag() {
     assert_eq!(right.flags(&key).await, [KeyFlag::WrongClock]);
     right.clock.advance(DAY * 50);
     let month = tower_api_keys::manage::FlagSettings::new().with_unused_after(DAY * 30);
-    let query = InventoryQuery::all().with_settings(month);
+    let query = InventoryQuery::all().flag_settings(month);
     let entries = right.keys.manager().inventory(query, &system()).await.unwrap().entries;
     assert_eq!(entries[0].flags, [KeyFlag::Unused, KeyFlag::WrongClock]);
 }

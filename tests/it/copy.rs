@@ -48,7 +48,7 @@ async fn progress_tells_places_and_rows_until_the_end() {
     let (source, target) = (source().await, MemoryStore::new());
     let mut told = Vec::new();
     let tell = |progress: &transfer::Progress| told.push(progress.clone());
-    let copied = transfer::copy(&source, &target).with_page_size(3).with_progress(tell).await.unwrap();
+    let copied = transfer::copy(&source, &target).page_size(3).on_progress(tell).await.unwrap();
     assert!(told.is_sorted_by(|one, next| one.cursor <= next.cursor && one.copied.rows() <= next.copied.rows()));
     assert_eq!(told.last().unwrap().copied, copied);
     assert!(matches!(told.last().unwrap().cursor, Cursor::Events(Some(_))));
@@ -63,13 +63,13 @@ async fn a_copy_goes_on_after_a_failure_at_each_page() {
     loop {
         for from_the_place in [true, false] {
             let target = Faulty::new(MemoryStore::new(), Fault::ImportFails(imports));
-            let Err(error) = transfer::copy(&source, &target).with_page_size(3).await else {
+            let Err(error) = transfer::copy(&source, &target).page_size(3).await else {
                 assert!(imports > 10, "the copy had {imports} pages only");
                 return;
             };
             assert_eq!(error.kind(), CopyErrorKind::Target);
             assert_ne!(content(&target).await, whole);
-            let rest = transfer::copy(&source, &target).with_page_size(5);
+            let rest = transfer::copy(&source, &target).page_size(5);
             let rest = if from_the_place { rest.starting_at(error.cursor().clone()) } else { rest };
             rest.await.unwrap();
             assert_eq!(content(&target).await, whole, "{imports} {from_the_place}");
@@ -83,7 +83,7 @@ async fn a_place_that_progress_told_is_enough_to_go_on() {
     let (source, target) = (source().await, Faulty::new(MemoryStore::new(), Fault::ImportFails(6)));
     let mut saved = Cursor::START.to_string();
     let save = |progress: &transfer::Progress| saved = progress.cursor.to_string();
-    transfer::copy(&source, &target).with_page_size(2).with_progress(save).await.unwrap_err();
+    transfer::copy(&source, &target).page_size(2).on_progress(save).await.unwrap_err();
     let rest = transfer::copy(&source, &target).starting_at(saved.parse().unwrap()).await.unwrap();
     assert_eq!(content(&target).await, content(&source).await);
     assert_eq!(rest.meta, 0);
@@ -93,16 +93,16 @@ async fn a_place_that_progress_told_is_enough_to_go_on() {
 #[tokio::test]
 async fn a_page_that_was_written_without_a_word_is_no_conflict() {
     let (source, target) = (source().await, Faulty::new(MemoryStore::new(), Fault::ImportsWithoutAWord(4)));
-    let error = transfer::copy(&source, &target).with_page_size(3).await.unwrap_err();
+    let error = transfer::copy(&source, &target).page_size(3).await.unwrap_err();
     assert_eq!(error.kind(), CopyErrorKind::Target);
-    transfer::copy(&source, &target).starting_at(error.cursor().clone()).with_page_size(3).await.unwrap();
+    transfer::copy(&source, &target).starting_at(error.cursor().clone()).page_size(3).await.unwrap();
     assert_eq!(content(&target).await, content(&source).await);
 }
 
 #[tokio::test]
 async fn a_source_that_fails_is_named_and_what_was_read_before_is_copied() {
     let (source, target) = (Faulty::new(source().await, Fault::ExportFails(4)), MemoryStore::new());
-    let error = transfer::copy(&source, &target).with_page_size(3).await.unwrap_err();
+    let error = transfer::copy(&source, &target).page_size(3).await.unwrap_err();
     assert_eq!(error.kind(), CopyErrorKind::Source);
     transfer::copy(&source, &target).starting_at(error.cursor().clone()).await.unwrap();
     assert_eq!(content(&target).await, content(&source).await);
@@ -139,7 +139,7 @@ async fn a_target_with_other_data_is_refused_before_anything_is_written() {
         target.import(&stranger).await.unwrap();
         let before = content(&target).await;
         for page in [1, 2, 1_000] {
-            let error = transfer::copy(&source, &target).with_page_size(page).await.unwrap_err();
+            let error = transfer::copy(&source, &target).page_size(page).await.unwrap_err();
             assert_eq!(error.kind(), CopyErrorKind::Conflict);
             assert_eq!(error.cursor(), &Cursor::START);
             let row = std::error::Error::source(&error).and_then(std::error::Error::source).unwrap().to_string();
@@ -169,7 +169,7 @@ async fn names_of_the_target_s_own_may_stay() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_does_not_hang_the_copy() {
     let (source, target) = (source().await, Faulty::new(MemoryStore::new(), Fault::Hangs(2)));
-    let error = transfer::copy(&source, &target).with_page_size(3).await.unwrap_err();
+    let error = transfer::copy(&source, &target).page_size(3).await.unwrap_err();
     assert_eq!(error.kind(), CopyErrorKind::Target);
     let source: &StoreError = std::error::Error::source(&error).unwrap().downcast_ref().unwrap();
     assert_eq!(source.kind(), StoreErrorKind::OutcomeUnknown);

@@ -307,10 +307,12 @@ async fn sessions_live_beside_keys() {
 #[tokio::test]
 async fn every_setting_of_the_layer_reaches_the_answer() {
     let fixture = fixture().await;
-    let layer =
-        fixture.keys.layer().realm("Acme").unwrap().with_rejection(|refusal| {
-            RejectionBody::json(format!(r#"{{"error":{{"message":"{}"}}}}"#, refusal.detail()))
-        });
+    let layer = fixture
+        .keys
+        .layer()
+        .realm("Acme")
+        .unwrap()
+        .rejection(|refusal| RejectionBody::json(format!(r#"{{"error":{{"message":"{}"}}}}"#, refusal.detail())));
     let answer = send(layer.key_headers(KeyHeaders::only_bearer()), &[]).await;
     assert_eq!(answer.headers["www-authenticate"], "Bearer realm=\"Acme\"");
     assert_eq!(

@@ -111,8 +111,8 @@ fn queries() -> Vec<InventoryQuery> {
     let mut queries: Vec<_> = [
         list(),
         ListKeys::of(blue),
-        list().with_liveness(Liveness::Dead),
-        list().with_creator(ActorId::User(UserId::new("bob").unwrap())),
+        list().liveness(Liveness::Dead),
+        list().created_by(ActorId::User(UserId::new("bob").unwrap())),
         list().created_via_key(key_id(1)),
         list().unused_since(time(2)),
     ]
@@ -122,11 +122,11 @@ fn queries() -> Vec<InventoryQuery> {
     queries.extend(KeyFlag::ALL.map(|flag| all().flagged([flag])));
     queries.extend([
         all().created_since(time(150)).created_before(time(110)),
-        all().with_label("ticket"),
-        all().with_label_value("env", "prod"),
-        all().with_source(Source::new("intake").unwrap().with_client("curl").unwrap()),
+        all().label("ticket"),
+        all().label_value("env", "prod"),
+        all().source(Source::new("intake").unwrap().with_client("curl").unwrap()),
         all().name_contains("ÜNÏ"),
-        all().flagged([KeyFlag::Unnamed, KeyFlag::VagueName]).with_label("env").name_contains("key"),
+        all().flagged([KeyFlag::Unnamed, KeyFlag::VagueName]).label("env").name_contains("key"),
     ]);
     queries
 }
@@ -141,7 +141,7 @@ async fn told(manager: &KeyManager) -> Vec<String> {
     let mut told = Vec::new();
     for actor in &admins {
         for query in queries() {
-            let mut next = Some(query.clone().with_limit(7));
+            let mut next = Some(query.clone().limit(7));
             let mut pages = String::new();
             while let Some(query) = next {
                 let page = manager.inventory(query.clone(), actor).await.unwrap();
@@ -206,7 +206,7 @@ async fn age_grows_with_the_clock() {
     let manager = keys(store, &clock).await.manager();
     let actor = Actor::system("test").unwrap();
     let age = || async {
-        let page = manager.inventory(InventoryQuery::all().with_limit(1), &actor).await.unwrap();
+        let page = manager.inventory(InventoryQuery::all().limit(1), &actor).await.unwrap();
         page.entries[0].age()
     };
     let before = age().await;

@@ -50,7 +50,7 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
     let job = issue(&keys, IssueKey::team(team("blue")).named("rotation job").scopes(scopes), &setup).await;
     let principal = keys.authenticator().authenticate(job.expose_secret()).await.unwrap();
     let rights = Rights::none().team_keys_included_for(team("blue"));
-    let acting = Actor::key(&principal, rights).from_source(Source::new("job").unwrap());
+    let acting = Actor::key(&principal, rights).with_source(Source::new("job").unwrap());
     let narrow: Scopes = "agents:read".parse().unwrap();
     let mut made = Vec::new();
     for _ in 0..60 {
@@ -104,16 +104,16 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
     keys.shutdown().await.unwrap();
     let misuse = manager.leak_report(&job.id(), noon(), &org_admin).await.unwrap();
     assert_eq!(misuse.tried_since_death.iter().map(|count| count.count).sum::<i64>(), 1);
-    let of = async |query: AuditQuery| manager.events(query.with_limit(1_000), &org_admin).await.unwrap().entries;
-    let revoked = of(AuditQuery::all().with_action(Action::KEY_REVOKED)).await;
+    let of = async |query: AuditQuery| manager.events(query.limit(1_000), &org_admin).await.unwrap().entries;
+    let revoked = of(AuditQuery::all().action(Action::KEY_REVOKED)).await;
     assert_eq!(revoked.len(), 61);
     let reason = format!("pasted: {}", job.redacted());
     assert!(revoked.iter().all(|entry| entry.event.after.as_ref() == Some(&reason)));
-    let issued = of(AuditQuery::all().with_source(Source::new("job").unwrap())).await;
+    let issued = of(AuditQuery::all().source(Source::new("job").unwrap())).await;
     assert_eq!(issued.len(), 60);
     assert!(issued.iter().all(|entry| entry.acting_key == Some(job.id())));
     assert!(issued.iter().all(|entry| entry.on_behalf_of == Some(Owner::Team(team("blue")))));
-    let denied = of(AuditQuery::all().with_action(Action::MANAGE_DENIED).of_key(job.id())).await;
+    let denied = of(AuditQuery::all().action(Action::MANAGE_DENIED).of_key(job.id())).await;
     let said: Vec<_> = denied.iter().filter_map(|entry| entry.event.after.as_deref()).collect();
     assert_eq!(said, [r#"{"action":"revoke","reason":"hidden","count":1000}"#]);
     // Page by page it is the same, in both directions.
@@ -121,7 +121,7 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
         let query = if newest_first { AuditQuery::all() } else { AuditQuery::all().oldest_first() };
         let (mut all, mut next) = (Vec::new(), None);
         loop {
-            let query = query.clone().with_limit(50);
+            let query = query.clone().limit(50);
             let query = next.map_or(query.clone(), |next| query.after(next));
             let page = manager.events(query, &org_admin).await.unwrap();
             all.extend(page.entries);
@@ -198,7 +198,7 @@ impl TakenOver {
     }
 
     async fn live(&self) -> Vec<KeyId> {
-        let live = ListKeys::all().with_liveness(Liveness::Live);
+        let live = ListKeys::all().liveness(Liveness::Live);
         let mut ids: Vec<_> =
             self.keys.manager().list(live, &system()).await.unwrap().keys.iter().map(|key| key.id).collect();
         ids.sort();

@@ -293,7 +293,7 @@ impl<S: Ledger> Race<'_, S> {
 
     fn alice(&self) -> Actor {
         let rights = Rights::none().team(team("blue"), TeamRole::Owner).team_keys_included();
-        Actor::user(user("alice"), rights).in_organization(self.organization.clone())
+        Actor::user(user("alice"), rights).with_organization(self.organization.clone())
     }
 
     async fn rows(&self) -> Vec<KeyRow> {

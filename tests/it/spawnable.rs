@@ -190,9 +190,9 @@ macro_rules! copies_of {
             spawns!(free::check_portable; store: $store => check_portable(&store));
             spawns!(Copy::into_future; store: $store, target: MemoryStore => transfer::copy(&store, &target));
             spawns!(Copy::into_future; store: $store, target: MemoryStore, told: Vec<String>
-                => transfer::copy(&store, &target).with_progress(|progress| told.push(progress.cursor.to_string())));
+                => transfer::copy(&store, &target).on_progress(|progress| told.push(progress.cursor.to_string())));
             spawns!(Copy::into_future; source: MemoryStore, store: $store
-                => transfer::copy(&source, &store).with_progress(|_| {}));
+                => transfer::copy(&source, &store).on_progress(|_| {}));
         }
     };
 }

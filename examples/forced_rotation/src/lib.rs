@@ -51,7 +51,7 @@ impl Regime {
     /// Sees to it that no live key outlives its time. Running it twice does no harm, and neither does a day without.
     pub async fn enforce(&self, manager: &KeyManager, actor: &Actor, now: Timestamp) -> Result<Enforced, ManageError> {
         let mut enforced = Enforced::default();
-        let mut query = ListKeys::all().with_liveness(Liveness::Live).with_limit(1_000);
+        let mut query = ListKeys::all().liveness(Liveness::Live).limit(1_000);
         loop {
             let page = manager.list(query.clone(), actor).await?;
             for key in page.keys {

@@ -43,7 +43,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// use tower_api_keys::manage::{FlagSettings, InventoryQuery};
 ///
 /// let month = Duration::from_secs(30 * 24 * 60 * 60);
-/// let query = InventoryQuery::all().with_settings(FlagSettings::new().with_unused_after(month));
+/// let query = InventoryQuery::all().flag_settings(FlagSettings::new().with_unused_after(month));
 /// # let _ = query;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

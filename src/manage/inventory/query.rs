@@ -12,7 +12,7 @@ use crate::{
 /// ```
 /// use tower_api_keys::{TeamId, manage::{InventoryQuery, KeyFlag, ListKeys}, store::Liveness};
 ///
-/// let live = ListKeys::of(TeamId::new("engineering")?).with_liveness(Liveness::Live);
+/// let live = ListKeys::of(TeamId::new("engineering")?).liveness(Liveness::Live);
 /// let query = InventoryQuery::matching(live)
 ///     .flagged([KeyFlag::NeverUsed, KeyFlag::Unused])
 ///     .created_before("2026-01-01T00:00:00Z".parse()?);
@@ -60,7 +60,7 @@ impl InventoryQuery {
     }
 
     /// From when on keys get flags. Default: [`FlagSettings::new`].
-    pub const fn with_settings(mut self, settings: FlagSettings) -> Self {
+    pub const fn flag_settings(mut self, settings: FlagSettings) -> Self {
         self.settings = settings;
         self
     }
@@ -84,20 +84,20 @@ impl InventoryQuery {
     }
 
     /// Only those with this label, whatever its value.
-    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+    pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some((label.into(), None));
         self
     }
 
     /// Only those with this value of this label.
-    pub fn with_label_value(mut self, label: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn label_value(mut self, label: impl Into<String>, value: impl Into<String>) -> Self {
         self.label = Some((label.into(), Some(value.into())));
         self
     }
 
     /// Only those with which somebody called from exactly this source, accepted or refused: a label alone is not that label
     /// with a client.
-    pub fn with_source(mut self, source: Source) -> Self {
+    pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
         self
     }
@@ -115,8 +115,8 @@ impl InventoryQuery {
     }
 
     /// At most so many keys, 1 to 1,000. Default: 100.
-    pub fn with_limit(mut self, limit: u16) -> Self {
-        self.list = self.list.with_limit(limit);
+    pub fn limit(mut self, limit: u16) -> Self {
+        self.list = self.list.limit(limit);
         self
     }
 

@@ -104,6 +104,6 @@ impl KeyManager {
     /// ```
     #[must_use]
     pub fn actor(&self, user: UserId, rights: Rights) -> Actor {
-        Actor::user(user, rights).in_organization(self.0.organization.clone())
+        Actor::user(user, rights).with_organization(self.0.organization.clone())
     }
 }

@@ -17,9 +17,9 @@ use crate::{
 ///
 /// let who_revoked = AuditQuery::all()
 ///     .of(TeamId::new("blue")?)
-///     .with_action(Action::KEY_REVOKED)
+///     .action(Action::KEY_REVOKED)
 ///     .from("2026-03-01T00:00:00Z".parse()?)
-///     .with_limit(20);
+///     .limit(20);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -104,13 +104,13 @@ impl AuditQuery {
     }
 
     /// Only this action.
-    pub fn with_action(mut self, action: Action) -> Self {
+    pub fn action(mut self, action: Action) -> Self {
         self.action = Some(action);
         self
     }
 
     /// Only what was asked for from this source.
-    pub fn with_source(mut self, source: Source) -> Self {
+    pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
         self
     }
@@ -140,7 +140,7 @@ impl AuditQuery {
     }
 
     /// At most so many events, 1 to 1,000. Default: 100.
-    pub const fn with_limit(mut self, limit: u16) -> Self {
+    pub const fn limit(mut self, limit: u16) -> Self {
         self.limit = limit;
         self
     }

@@ -153,7 +153,7 @@ impl RequireKeyLayer {
     /// # Errors
     /// [`InvalidPathPattern`] if `{organization}` is not in the pattern once, or the pattern is none.
     pub fn organization_at(mut self, pattern: &str) -> Result<Self, InvalidPathPattern> {
-        let pattern = PathPattern::with_organization(pattern)?;
+        let pattern = PathPattern::in_organization(pattern)?;
         self.rules().organization = Some(Find::told(move |request| pattern.find(original_path(request))?.organization));
         Ok(self)
     }

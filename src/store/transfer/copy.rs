@@ -77,7 +77,7 @@ pub fn copy<'a, S: PortableStore, T: PortableStore>(source: &'a S, target: &'a T
 /// # let (saved, mut save) = (Cursor::START.to_string(), |_: String| {});
 /// let copied = transfer::copy(&sqlite, &postgres)
 ///     .starting_at(saved.parse()?)
-///     .with_progress(|progress| save(progress.cursor.to_string()))
+///     .on_progress(|progress| save(progress.cursor.to_string()))
 ///     .await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -172,13 +172,13 @@ impl<'a, S: PortableStore, T: PortableStore> Copy<'a, S, T> {
     }
 
     /// Is told of each page that was written, between two pages.
-    pub fn with_progress(mut self, progress: impl FnMut(&Progress) + Send + 'a) -> Self {
+    pub fn on_progress(mut self, progress: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.progress = Box::new(progress);
         self
     }
 
     /// Rows in a page, 1 to 10,000; 1,000 by default. Each is a transaction of the target.
-    pub fn with_page_size(mut self, rows: u16) -> Self {
+    pub fn page_size(mut self, rows: u16) -> Self {
         self.ends.page = rows.clamp(1, 10_000);
         self
     }

@@ -88,9 +88,9 @@ async fn a_copy_there_and_back_holds_the_same() {
     let databases = Databases::start().await;
     let (file, back) = (databases.file("keys.db").await, databases.file("back.db").await);
     sample(&file).await;
-    transfer::copy(&file, &databases.postgres).with_page_size(7).await.unwrap();
+    transfer::copy(&file, &databases.postgres).page_size(7).await.unwrap();
     assert_eq!(content(&databases.postgres).await, content(&file).await);
-    transfer::copy(&databases.postgres, &back).with_page_size(5).await.unwrap();
+    transfer::copy(&databases.postgres, &back).page_size(5).await.unwrap();
     assert_eq!(content(&back).await, content(&file).await);
     assert_eq!(transfer::copy(&file, &databases.postgres).await.unwrap().written, 0);
 }
@@ -107,9 +107,9 @@ async fn a_copy_goes_on_after_a_failure_at_each_page() {
         let postgres = Databases::schema(&databases.server, &schema).await;
         let fault = if imports % 2 == 0 { Fault::ImportFails(imports) } else { Fault::ImportsWithoutAWord(imports) };
         let target = Faulty::new(postgres, fault);
-        let Err(error) = transfer::copy(&file, &target).with_page_size(6).await else { break };
+        let Err(error) = transfer::copy(&file, &target).page_size(6).await else { break };
         assert_eq!(error.kind(), CopyErrorKind::Target);
-        transfer::copy(&file, &target).starting_at(error.cursor().clone()).with_page_size(6).await.unwrap();
+        transfer::copy(&file, &target).starting_at(error.cursor().clone()).page_size(6).await.unwrap();
         assert_eq!(all_rows(&target).await, whole);
         imports += 1;
     }

@@ -120,11 +120,11 @@ async fn copy(tables: &[Batch], page: u16, failure: usize) {
         source.import(rows).await.unwrap();
     }
     let between = Faulty::new(SqliteStore::in_memory().await.unwrap(), Fault::ImportFails(failure));
-    if let Err(error) = transfer::copy(&source, &between).with_page_size(page).await {
-        transfer::copy(&source, &between).starting_at(error.cursor().clone()).with_page_size(page).await.unwrap();
+    if let Err(error) = transfer::copy(&source, &between).page_size(page).await {
+        transfer::copy(&source, &between).starting_at(error.cursor().clone()).page_size(page).await.unwrap();
     }
     let target = MemoryStore::new();
-    let copied = transfer::copy(&between, &target).with_page_size(page).await.unwrap();
+    let copied = transfer::copy(&between, &target).page_size(page).await.unwrap();
     assert_eq!(copied.rows(), tables.iter().map(|rows| rows.len() as u64).sum::<u64>());
     assert_eq!(all_rows(&target).await, all_rows(&source).await);
 }

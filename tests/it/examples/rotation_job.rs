@@ -41,7 +41,7 @@ async fn keys(folder: &TempDir) -> ApiKeys<SqliteStore> {
 }
 
 async fn live(folder: &TempDir) -> Vec<KeyInfo> {
-    let live = ListKeys::all().with_liveness(Liveness::Live);
+    let live = ListKeys::all().liveness(Liveness::Live);
     keys(folder).await.manager().list(live, &Actor::system("test").unwrap()).await.unwrap().keys
 }
 

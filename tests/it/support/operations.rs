@@ -170,7 +170,7 @@ impl Scene {
     /// Somebody who must be active at the moment of commit, and may do everything.
     fn alice(&self) -> Actor {
         let rights = Rights::none().org_admin().team(blue(), TeamRole::Owner).team_keys_included();
-        Actor::user(UserId::new("alice").unwrap(), rights).in_organization(self.organization.clone())
+        Actor::user(UserId::new("alice").unwrap(), rights).with_organization(self.organization.clone())
     }
 
     /// All that stands in the organization, and what the change log says since the head: the same for every organization

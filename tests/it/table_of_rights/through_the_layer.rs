@@ -57,7 +57,7 @@ async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, wa
         let actor = match (cell.actor, caller.user()) {
             ("system", _) => system(),
             (_, Some(user)) if !is_key => {
-                Actor::user(user.clone(), rights).in_organization(caller.organization().clone())
+                Actor::user(user.clone(), rights).with_organization(caller.organization().clone())
             }
             _ => Actor::key(caller, rights),
         };

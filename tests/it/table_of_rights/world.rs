@@ -138,7 +138,7 @@ impl<'a, S: Ledger> World<'a, S> {
             return system();
         }
         if !is_key {
-            return Actor::user(user(name), rights).in_organization(organization.clone());
+            return Actor::user(user(name), rights).with_organization(organization.clone());
         }
         let acting = self.id('a');
         self.plant(&acting, &owner, with).await;

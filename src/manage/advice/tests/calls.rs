@@ -30,7 +30,7 @@ fn actor(name: &str) -> Actor {
         "org" => of("olga", Rights::none().org_admin()),
         "system" => system(),
         // Everything, elsewhere.
-        "foreign" => of("alice", Rights::none().org_admin()).in_organization(OrganizationId::new("other").unwrap()),
+        "foreign" => of("alice", Rights::none().org_admin()).with_organization(OrganizationId::new("other").unwrap()),
         "k-alice" => Actor::key(&principal(&user("alice"), "* keys:manage"), Rights::none()),
         "k-blue" => {
             let plan = Rights::none().team_keys_included_for(team_id("blue"));

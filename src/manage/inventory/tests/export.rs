@@ -129,7 +129,7 @@ async fn an_export_is_all_pages_whatever_the_limit() {
         bench.plant_row(KeyRow { id: format!("{number:020}"), ..row('A') }).await;
     }
     bench.plant_row(KeyRow { id: "zz".repeat(10), hash: "broken".into(), ..row('A') }).await;
-    let query = InventoryQuery::all().with_limit(7).flagged([KeyFlag::NeverUsed]);
+    let query = InventoryQuery::all().limit(7).flagged([KeyFlag::NeverUsed]);
     for (format, more) in [(ExportFormat::Csv, 1), (ExportFormat::JsonLines, 0)] {
         let mut out = Vec::new();
         let told = bench.manager.export_inventory(query.clone(), format, &mut out, &system()).await.unwrap();

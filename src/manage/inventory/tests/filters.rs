@@ -33,7 +33,7 @@ async fn found(bench: &Bench, query: InventoryQuery) -> String {
     let found = letters(&entries(bench, query.clone()).await);
     // However small the pages.
     let mut one_by_one = String::new();
-    let mut next = Some(query.with_limit(1));
+    let mut next = Some(query.limit(1));
     while let Some(query) = next {
         let page = bench.manager.inventory(query.clone(), &crate::manage::fixture::system()).await.unwrap();
         one_by_one += &letters(&page.entries);
@@ -52,10 +52,10 @@ async fn what_lists_can_ask_for_can_be_asked_for() {
         (ListKeys::all(), "ABCDEF"),
         (ListKeys::of(team_id("red")), "D"),
         (ListKeys::of(user("bob")), "E"),
-        (ListKeys::all().with_creator(ActorId::User(user_id("bob"))), "E"),
+        (ListKeys::all().created_by(ActorId::User(user_id("bob"))), "E"),
         (ListKeys::all().created_via_key(id('D')), "F"),
-        (ListKeys::all().with_liveness(Liveness::Live), "ABCDE"),
-        (ListKeys::all().with_liveness(Liveness::Dead), "F"),
+        (ListKeys::all().liveness(Liveness::Live), "ABCDE"),
+        (ListKeys::all().liveness(Liveness::Dead), "F"),
         (ListKeys::all().unused_since(since.saturating_add(DAY / 2)), "ACDEF"),
     ] {
         assert_eq!(found(&bench, InventoryQuery::matching(list)).await, expected);
@@ -87,11 +87,11 @@ async fn any_of_the_flags_is_enough() {
 #[tokio::test]
 async fn labels_are_found_by_name_or_name_and_value() {
     let bench = six_keys().await;
-    assert_eq!(found(&bench, InventoryQuery::all().with_label("env")).await, "BC");
-    assert_eq!(found(&bench, InventoryQuery::all().with_label_value("env", "prod")).await, "B");
-    assert_eq!(found(&bench, InventoryQuery::all().with_label_value("env", "pro")).await, "");
-    assert_eq!(found(&bench, InventoryQuery::all().with_label_value("ticket", "prod")).await, "");
-    assert_eq!(found(&bench, InventoryQuery::all().with_label("prod")).await, "");
+    assert_eq!(found(&bench, InventoryQuery::all().label("env")).await, "BC");
+    assert_eq!(found(&bench, InventoryQuery::all().label_value("env", "prod")).await, "B");
+    assert_eq!(found(&bench, InventoryQuery::all().label_value("env", "pro")).await, "");
+    assert_eq!(found(&bench, InventoryQuery::all().label_value("ticket", "prod")).await, "");
+    assert_eq!(found(&bench, InventoryQuery::all().label("prod")).await, "");
 }
 
 fn source(line: &str) -> Source {
@@ -103,8 +103,8 @@ async fn sources_are_found_whole_whatever_the_outcome() {
     let bench = six_keys().await;
     call(&bench, &id('C'), "success", "intake/curl", 3).await;
     call(&bench, &id('F'), "key_revoked", "intake/curl", 3).await;
-    assert_eq!(found(&bench, InventoryQuery::all().with_source(source("intake/curl"))).await, "CF");
-    assert_eq!(found(&bench, InventoryQuery::all().with_source(source("intake/"))).await, "");
+    assert_eq!(found(&bench, InventoryQuery::all().source(source("intake/curl"))).await, "CF");
+    assert_eq!(found(&bench, InventoryQuery::all().source(source("intake/"))).await, "");
 }
 
 #[tokio::test]
@@ -119,8 +119,8 @@ async fn names_are_found_by_a_part_in_capitals_or_not() {
 #[tokio::test]
 async fn conditions_hold_together() {
     let bench = six_keys().await;
-    let query = InventoryQuery::matching(ListKeys::all().with_liveness(Liveness::Live));
-    let query = query.with_label("env").name_contains("pipeline").with_source(source("api/acme"));
+    let query = InventoryQuery::matching(ListKeys::all().liveness(Liveness::Live));
+    let query = query.label("env").name_contains("pipeline").source(source("api/acme"));
     assert_eq!(found(&bench, query.clone()).await, "B");
     assert_eq!(found(&bench, query.flagged([KeyFlag::VagueName])).await, "");
 }

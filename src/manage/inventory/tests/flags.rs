@@ -21,7 +21,7 @@ async fn flags_with(settings: FlagSettings, row: KeyRow, calls: &[(&str, &str, u
     for (outcome, source, days_ago) in calls {
         call(&bench, &id, outcome, source, *days_ago).await;
     }
-    entries(&bench, InventoryQuery::all().with_settings(settings)).await.remove(0).flags
+    entries(&bench, InventoryQuery::all().flag_settings(settings)).await.remove(0).flags
 }
 
 const USED: (&str, &str, u32) = ("success", "api/acme", 1);

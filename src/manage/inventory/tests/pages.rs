@@ -38,10 +38,10 @@ async fn an_entry_tells_age_creator_maker_use_and_labels() {
 async fn a_page_has_1_to_1000_keys() {
     let bench = bench();
     for limit in [0, 1_001] {
-        let error = bench.manager.inventory(InventoryQuery::all().with_limit(limit), &system()).await.unwrap_err();
+        let error = bench.manager.inventory(InventoryQuery::all().limit(limit), &system()).await.unwrap_err();
         assert_eq!(error.kind(), ManageErrorKind::Invalid(InvalidInput::PageSize));
     }
-    assert!(bench.manager.inventory(InventoryQuery::all().with_limit(1_000), &system()).await.is_ok());
+    assert!(bench.manager.inventory(InventoryQuery::all().limit(1_000), &system()).await.is_ok());
 }
 
 #[tokio::test]
@@ -50,12 +50,12 @@ async fn the_last_page_says_so() {
     for letter in ['A', 'B', 'C'] {
         bench.plant_row(row(letter)).await;
     }
-    let page = bench.manager.inventory(InventoryQuery::all().with_limit(2), &system()).await.unwrap();
+    let page = bench.manager.inventory(InventoryQuery::all().limit(2), &system()).await.unwrap();
     assert_eq!(letters(&page.entries), "AB");
-    let rest = InventoryQuery::all().with_limit(2).after(page.next.unwrap());
+    let rest = InventoryQuery::all().limit(2).after(page.next.unwrap());
     let page = bench.manager.inventory(rest, &system()).await.unwrap();
     assert_eq!((letters(&page.entries).as_str(), page.next), ("C", None));
-    let page = bench.manager.inventory(InventoryQuery::all().with_limit(3), &system()).await.unwrap();
+    let page = bench.manager.inventory(InventoryQuery::all().limit(3), &system()).await.unwrap();
     assert_eq!((page.entries.len(), page.next), (3, None));
 }
 
@@ -73,7 +73,7 @@ async fn records_that_cannot_be_read_are_named_once_whatever_is_asked_for() {
     }
     for limit in 1..=5 {
         let (mut seen, mut unreadable) = (String::new(), Vec::new());
-        let mut next = Some(InventoryQuery::all().with_limit(limit).name_contains("pipeline"));
+        let mut next = Some(InventoryQuery::all().limit(limit).name_contains("pipeline"));
         while let Some(query) = next {
             let page = bench.manager.inventory(query.clone(), &system()).await.unwrap();
             seen += &letters(&page.entries);
@@ -122,7 +122,7 @@ async fn a_summary_counts_by_owner() {
     call(&bench, &id('A'), "success", "api/acme", 5).await;
     call(&bench, &id('B'), "success", "api/acme", 3).await;
     bench.change_owner(&team("red"), OwnerChange::Suspend(Suspension::Plan)).await;
-    let summary = bench.manager.inventory_summary(InventoryQuery::all().with_limit(1), &system()).await.unwrap();
+    let summary = bench.manager.inventory_summary(InventoryQuery::all().limit(1), &system()).await.unwrap();
     let told: BTreeMap<String, _> =
         summary.owners.iter().map(|owner| (owner.owner.to_string(), (owner.live, owner.dead))).collect();
     let expected = [("team engineering", (2, 1)), ("team red", (0, 1)), ("user bob", (1, 0))];
@@ -133,7 +133,7 @@ async fn a_summary_counts_by_owner() {
     assert_eq!(engineering.last_success_at, Some(bench.clock.now().saturating_sub(DAY * 3)));
     assert_eq!(of(&user("bob")).flagged(KeyFlag::NeverUsed), 1);
     assert!(!of(&team("red")).status.is_active() && engineering.status.is_active());
-    let live = InventoryQuery::matching(ListKeys::all().with_liveness(Liveness::Live));
+    let live = InventoryQuery::matching(ListKeys::all().liveness(Liveness::Live));
     assert_eq!(bench.manager.inventory_summary(live, &system()).await.unwrap().owners.len(), 2);
 }
 
@@ -226,10 +226,10 @@ proptest! {
                 bench.plant_row(planted(number)).await;
             }
             let mut steps = steps.iter().enumerate();
-            let (mut seen, mut query) = (Vec::new(), InventoryQuery::all().with_limit(limit));
+            let (mut seen, mut query) = (Vec::new(), InventoryQuery::all().limit(limit));
             if filtered {
                 // Every key has it: only the way there is another.
-                query = query.with_label("ticket");
+                query = query.label("ticket");
             }
             loop {
                 let page = bench.manager.inventory(query.clone(), &system()).await.unwrap();

@@ -83,7 +83,7 @@ async fn a_member_who_asks_for_the_team_is_denied_and_a_stranger_finds_nothing()
 async fn another_organization_is_not_found() {
     let bench = keys().await;
     let admin = Actor::user(user_id("olga"), Rights::none().org_admin());
-    let elsewhere = admin.in_organization(OrganizationId::new("elsewhere").unwrap());
+    let elsewhere = admin.with_organization(OrganizationId::new("elsewhere").unwrap());
     assert_eq!(shown(&bench, InventoryQuery::all(), &elsewhere).await, Err(ManageErrorKind::NotFound));
     let there = bench.manager.for_organization(OrganizationId::new("elsewhere").unwrap());
     let page = there.inventory(InventoryQuery::all(), &elsewhere).await.unwrap();

@@ -82,7 +82,7 @@ async fn what_the_actor_may_not_see_is_as_if_it_were_not_there() {
         let nothing = bench.manager.identify(text, &person("stranger")).await.unwrap();
         assert_eq!(nothing, KeyMatches::default());
         assert!(nothing.to_string().starts_with("no key that this actor may see"));
-        let elsewhere = person("mo").in_organization("elsewhere".parse().unwrap());
+        let elsewhere = person("mo").with_organization("elsewhere".parse().unwrap());
         let kind = bench.manager.identify(text, &elsewhere).await.unwrap_err().kind();
         assert_eq!(kind, ManageErrorKind::NotFound);
     }

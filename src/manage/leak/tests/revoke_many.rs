@@ -188,7 +188,7 @@ async fn an_owner_that_is_not_the_actors_to_revoke_is_refused_at_once() {
         (system(), ManageErrorKind::NotFound),
     ] {
         let actor = if kind == ManageErrorKind::NotFound && actor.is_system() {
-            Actor::user(user_id("root"), Rights::none().org_admin()).in_organization("elsewhere".parse().unwrap())
+            Actor::user(user_id("root"), Rights::none().org_admin()).with_organization("elsewhere".parse().unwrap())
         } else {
             actor
         };

@@ -71,7 +71,7 @@ async fn a_key_may_not_give_more_than_it_has() {
 #[tokio::test]
 async fn another_organization_s_buttons_are_hidden() {
     let bench = Bench::new();
-    let abroad = admin_of("blue", true).in_organization(OrganizationId::new("globex").unwrap());
+    let abroad = admin_of("blue", true).with_organization(OrganizationId::new("globex").unwrap());
     let decision = bench.manager.can(&abroad, KeyAction::Issue, &Target::new_key(&team("blue"))).await.unwrap();
     assert_eq!(decision, Decision::Hide);
 }
@@ -271,7 +271,7 @@ fn told() -> (Bench, Arc<Mutex<Vec<Event>>>) {
 #[tokio::test]
 async fn the_sink_is_told_of_what_is_committed() {
     let (bench, told) = told();
-    let actor = system().from_source(Source::new("console").unwrap());
+    let actor = system().with_source(Source::new("console").unwrap());
     let issued = bench.manager.issue(IssueKey::of(user("alice")), &actor).await.unwrap();
     let event = told.lock().unwrap().pop().unwrap();
     assert_eq!((event.action, event.source.as_deref()), (Action::KEY_ISSUED, Some("console")));

@@ -182,7 +182,7 @@ async fn idempotency_key_means_nothing_to_others() {
     assert!(bench.manager.issue(request("bob"), &person("bob")).await.is_ok());
     let globex = OrganizationId::new("globex").unwrap();
     let abroad = bench.manager.for_organization(globex.clone());
-    assert!(abroad.issue(request("alice"), &person("alice").in_organization(globex)).await.is_ok());
+    assert!(abroad.issue(request("alice"), &person("alice").with_organization(globex)).await.is_ok());
 }
 
 #[tokio::test]

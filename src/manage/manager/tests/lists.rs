@@ -76,7 +76,7 @@ async fn pages_of_several_owners_follow_each_other_without_gap_or_repeat() {
     let bench = five_keys().await;
     for size in 1..=4 {
         for (actor, expected) in [(member_of_blue(), "A*CE*"), (system(), "A*B*C*D*E*")] {
-            let (mut all, mut query) = (String::new(), ListKeys::all().with_limit(size));
+            let (mut all, mut query) = (String::new(), ListKeys::all().limit(size));
             loop {
                 let page = bench.manager.list(query.clone(), &actor).await.unwrap();
                 assert!(page.keys.len() <= usize::from(size));
@@ -113,10 +113,10 @@ async fn conditions_reach_the_store() {
     let carol = crate::record::ActorId::User(user_id("carol"));
     let maker = crate::key::KeyId::new(&"A".repeat(20)).unwrap();
     for (query, expected) in [
-        (ListKeys::all().with_creator(carol), "F*"),
+        (ListKeys::all().created_by(carol), "F*"),
         (ListKeys::all().created_via_key(maker), "F*"),
-        (ListKeys::all().with_liveness(Liveness::Dead), "F*"),
-        (ListKeys::all().with_liveness(Liveness::Live), "A*B*C*D*E*"),
+        (ListKeys::all().liveness(Liveness::Dead), "F*"),
+        (ListKeys::all().liveness(Liveness::Live), "A*B*C*D*E*"),
     ] {
         assert_eq!(list(&bench, query, &system()).await.as_deref(), Ok(expected));
     }
@@ -126,10 +126,10 @@ async fn conditions_reach_the_store() {
 async fn page_has_1_to_1000_keys() {
     let bench = five_keys().await;
     for limit in [0, 1_001] {
-        let kind = list(&bench, ListKeys::all().with_limit(limit), &system()).await;
+        let kind = list(&bench, ListKeys::all().limit(limit), &system()).await;
         assert_eq!(kind, Err(ManageErrorKind::Invalid(InvalidInput::PageSize)));
     }
-    assert!(list(&bench, ListKeys::all().with_limit(1_000), &system()).await.is_ok());
+    assert!(list(&bench, ListKeys::all().limit(1_000), &system()).await.is_ok());
 }
 
 #[tokio::test]

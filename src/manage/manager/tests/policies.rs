@@ -68,7 +68,7 @@ async fn no_policy_opens_another_organization() {
     let bench = Bench::with_policy(AllButCarols);
     let id = bench.plant(TARGET, &user("alice"), "*").await;
     let globex = OrganizationId::new("globex").unwrap();
-    let stranger = Actor::user(user_id("alice"), Rights::none().org_admin()).in_organization(globex.clone());
+    let stranger = Actor::user(user_id("alice"), Rights::none().org_admin()).with_organization(globex.clone());
     let abroad = bench.manager.for_organization(globex);
     assert_eq!(bench.manager.find(&id, &stranger).await.unwrap_err().kind(), ManageErrorKind::NotFound);
     assert_eq!(abroad.revoke(&id, &stranger).await.unwrap_err().kind(), ManageErrorKind::NotFound);

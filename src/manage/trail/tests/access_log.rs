@@ -53,7 +53,7 @@ async fn lines_of_attempts_are_read_apart() {
 async fn lines_of_attempts_are_shown_to_whom_the_trail_is() {
     let bench = busy_key().await;
     let admin_of = |team| Actor::user(user_id("alice"), Rights::none().team(team_id(team), TeamRole::Admin));
-    let query = || AuditQuery::all().attempts().with_limit(2);
+    let query = || AuditQuery::all().attempts().limit(2);
     assert_eq!(read(&bench, query(), &admin_of("blue")).await.len(), 2);
     assert_eq!(read(&bench, query(), &admin_of("red")).await.len(), 0);
 }

@@ -226,7 +226,7 @@ async fn no_organization_takes_the_room_of_the_others() {
         bench.manager.revoke(&id, &person(&format!("eve {n}"))).await.unwrap_err();
     }
     let elsewhere: OrganizationId = "elsewhere".parse().unwrap();
-    bench.manager.revoke(&id, &person("eve").in_organization(elsewhere.clone())).await.unwrap_err();
+    bench.manager.revoke(&id, &person("eve").with_organization(elsewhere.clone())).await.unwrap_err();
     bench.manager.flush_denials().await.unwrap();
     let events = all_denied(&bench, elsewhere).await;
     assert_eq!(events.iter().map(|event| &*event.actor).collect::<Vec<_>>(), ["user:eve"]);
@@ -281,7 +281,7 @@ async fn a_key_that_would_get_the_text_of_a_mightier_one_leaves_a_line() {
 #[tokio::test]
 async fn an_attempt_from_another_organization_is_told_there() {
     let (bench, id) = bench().await;
-    let stranger = person("eve").in_organization("elsewhere".parse().unwrap());
+    let stranger = person("eve").with_organization("elsewhere".parse().unwrap());
     bench.manager.revoke(&id, &stranger).await.unwrap_err();
     assert!(denied(&bench).await.is_empty());
     let query = EventQuery::all("elsewhere".parse().unwrap());
@@ -292,7 +292,7 @@ async fn an_attempt_from_another_organization_is_told_there() {
 #[tokio::test]
 async fn the_source_is_kept_unless_there_are_several() {
     let (bench, id) = bench().await;
-    let from = |source: &str| member().from_source(Source::new(source).unwrap());
+    let from = |source: &str| member().with_source(Source::new(source).unwrap());
     bench.manager.revoke(&id, &from("console")).await.unwrap_err();
     bench.manager.rename(&id, "x", &from("console")).await.unwrap_err();
     bench.manager.rename(&id, "x", &from("api")).await.unwrap_err();
@@ -305,7 +305,7 @@ async fn a_key_in_a_source_is_not_kept() {
     let (bench, id) = bench().await;
     let pasted = crate::key::KeyFormat::unbranded().generate(crate::KeyKind::Team).unwrap();
     let source = Source::new(format!("curl {}", pasted.expose_secret())).unwrap();
-    bench.manager.revoke(&id, &member().from_source(source)).await.unwrap_err();
+    bench.manager.revoke(&id, &member().with_source(source)).await.unwrap_err();
     let sources: Vec<_> = denied(&bench).await.into_iter().map(|event| event.source).collect();
     assert_eq!(sources, [Some(format!("curl {}", pasted.redacted()))]);
 }

@@ -55,7 +55,7 @@ fn hidden(action: &str, after: &str) -> EventRow {
 #[tokio::test]
 async fn neither_the_trail_nor_misuse_tells_what_is_absent_from_what_is_hidden() {
     let (bench, id, key) = probed().await;
-    let denied = || AuditQuery::all().with_action(Action::MANAGE_DENIED);
+    let denied = || AuditQuery::all().action(Action::MANAGE_DENIED);
     for actor in [&key, &admin_of_blue()] {
         assert!(bench.manager.events(denied(), actor).await.unwrap().entries.is_empty(), "{actor:?}");
         let misuse = bench.manager.leak_report(&id, time(SINCE), actor).await.unwrap();
@@ -81,7 +81,7 @@ async fn pages_of_the_trail_look_as_if_there_was_nothing_hidden() {
         let all = || if newest { AuditQuery::all() } else { AuditQuery::all().oldest_first() };
         let (mut pages, mut next) = (Vec::new(), None);
         loop {
-            let query = next.into_iter().fold(all().with_limit(2), AuditQuery::after);
+            let query = next.into_iter().fold(all().limit(2), AuditQuery::after);
             let page = bench.manager.events(query, &admin_of_blue()).await.unwrap();
             pages.push(page.entries.into_iter().filter_map(|entry| entry.event.after).collect::<String>());
             next = page.next;
@@ -91,7 +91,7 @@ async fn pages_of_the_trail_look_as_if_there_was_nothing_hidden() {
         }
         assert_eq!(pages, if newest { ["cb", "a"] } else { ["ab", "c"] });
         // Not even that there is a second page which is empty.
-        let page = bench.manager.events(all().with_limit(3), &admin_of_blue()).await.unwrap();
+        let page = bench.manager.events(all().limit(3), &admin_of_blue()).await.unwrap();
         assert_eq!((page.entries.len(), page.next), (3, None));
     }
 }

@@ -98,9 +98,9 @@ async fn conditions_hold_together() {
     for (query, expected) in [
         (all().oldest_first(), "abcdefghijkl"),
         (all().by(ActorId::User(user_id("carol"))), "fedcba"),
-        (all().with_action(Action::KEY_REVOKED), "jgda"),
-        (all().with_action(Action::from("key.revoked")).of(team("blue")), "g"),
-        (all().with_source(Source::new("console").unwrap()), "lk"),
+        (all().action(Action::KEY_REVOKED), "jgda"),
+        (all().action(Action::from("key.revoked")).of(team("blue")), "g"),
+        (all().source(Source::new("console").unwrap()), "lk"),
         (all().from(time("2026-03-01T12:03:00Z")).until(time("2026-03-01T12:05:00Z")), "ed"),
     ] {
         assert_eq!(read(&bench, query.clone(), &system()).await.as_deref(), Ok(expected), "{query:?}");
@@ -115,12 +115,12 @@ async fn pages_of_several_owners_follow_each_other_in_log_order_without_gap_or_r
             [(in_blue(TeamRole::Admin), "kigeca", "acegik"), (system(), "lkjihgfedcba", "abcdefghijkl")]
         {
             for (query, expected) in [(AuditQuery::all(), newest), (AuditQuery::all().oldest_first(), oldest)] {
-                let (mut all, mut next) = (String::new(), query.clone().with_limit(size));
+                let (mut all, mut next) = (String::new(), query.clone().limit(size));
                 loop {
                     let page = bench.manager.events(next, &actor).await.unwrap();
                     all += &letters(&page);
                     let Some(cursor) = page.next else { break };
-                    next = query.clone().with_limit(size).after(cursor);
+                    next = query.clone().limit(size).after(cursor);
                 }
                 assert_eq!(all, expected, "{size}");
             }
@@ -144,7 +144,7 @@ async fn events_that_cannot_be_read_are_counted() {
     let bench = twelve_events().await;
     let broken = EventRow { actor: "?".into(), ..EventRow::example() };
     bench.store.inner.append_events(&[broken]).await.unwrap();
-    let page = bench.manager.events(AuditQuery::all().with_limit(2), &system()).await.unwrap();
+    let page = bench.manager.events(AuditQuery::all().limit(2), &system()).await.unwrap();
     assert_eq!((page.unreadable, page.entries.len()), (1, 1));
 }
 
@@ -169,7 +169,7 @@ async fn ones_own_trail_does_not_tell_what_is_absent_from_what_is_hidden() {
     }
     bench.manager.flush_denials().await.unwrap();
     assert_eq!(read(&bench, AuditQuery::all(), &person("eve")).await.as_deref(), Ok(""));
-    let denied = AuditQuery::all().with_action(Action::MANAGE_DENIED);
+    let denied = AuditQuery::all().action(Action::MANAGE_DENIED);
     let seen = |said: Result<String, _>| said.unwrap().matches("count").count();
     assert_eq!(seen(read(&bench, denied.clone(), &system()).await), 2);
     // Whoever looks after the key learns that somebody tried.
@@ -180,7 +180,7 @@ async fn ones_own_trail_does_not_tell_what_is_absent_from_what_is_hidden() {
 async fn a_page_has_1_to_1000_events() {
     let bench = twelve_events().await;
     for limit in [0, 1_001] {
-        let kind = read(&bench, AuditQuery::all().with_limit(limit), &system()).await.unwrap_err();
+        let kind = read(&bench, AuditQuery::all().limit(limit), &system()).await.unwrap_err();
         assert_eq!(kind, ManageErrorKind::Invalid(InvalidInput::PageSize));
     }
 }
