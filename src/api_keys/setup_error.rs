@@ -1,3 +1,5 @@
+//! An error of its own, as the two ways to make the keys share it.
+
 use crate::{auth::AuthSetupError, hash::PepperId, key::InvalidBrand, store::StoreError};
 
 /// The settings do not make [`ApiKeys`](super::ApiKeys), and why.

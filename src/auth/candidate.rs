@@ -1,3 +1,5 @@
+//! Alone, so that one place says when a text is the one that was proved.
+
 use std::sync::Arc;
 
 use super::{cache::Entry, digest::Digest};

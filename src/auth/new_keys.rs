@@ -1,3 +1,5 @@
+//! Apart from the checks: it is what the manager tells the authenticator.
+
 use std::sync::{Arc, Weak};
 
 use super::{Authenticator, authenticator::Inner, cache::Proof};

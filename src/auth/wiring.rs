@@ -1,3 +1,5 @@
+//! Apart from the settings: what parts share is no setting.
+
 use std::sync::Arc;
 
 use super::{

@@ -1,3 +1,5 @@
+//! Alone, since it has a lock of its own.
+
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},

@@ -1,3 +1,5 @@
+//! Marks in the extensions of a request or a refusal. Alone: several layers set and read them, none owns them.
+
 /// In the extensions of a request without a key that an optional layer let through. Tells it from a request that no
 /// layer has seen.
 #[derive(Clone, Copy, Debug)]

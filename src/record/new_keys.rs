@@ -1,3 +1,5 @@
+//! Here, and not where it is implemented: `manage` tells, `auth` learns, and neither imports the other.
+
 use super::KeyRecord;
 use crate::key::PlaintextKey;
 

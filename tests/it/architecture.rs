@@ -28,6 +28,9 @@ const LAYERS: &[&[&str]] = &[
 /// The front page and the re-exports, nothing else.
 const MOST_LINES_OF_LIB: usize = 180;
 
+/// A file of fewer lines says why it stands alone.
+const FEWEST_LINES: usize = 40;
+
 /// A file can be held in the head. Tests may be longer, in a `tests.rs` of their own.
 const MOST_LINES: usize = 400;
 
@@ -49,6 +52,11 @@ fn nothing_is_imported_with_a_star() {
 #[test]
 fn files_are_short_enough_to_hold_in_the_head() {
     assert_none(&long_files(&sources()));
+}
+
+#[test]
+fn folders_and_short_files_say_why_they_are_there() {
+    assert_none(&unexplained(&sources()));
 }
 
 #[test]
@@ -96,6 +104,19 @@ fn long_files(sources: &[Source]) -> Vec<String> {
         }
     }
     long
+}
+
+/// Folders, and files that are so short that they could be a part of another one, without a first line that says why.
+fn unexplained(sources: &[Source]) -> Vec<String> {
+    let mut unexplained = Vec::new();
+    for Source { path, text } in sources {
+        let is_folder = path.ends_with("/mod.rs");
+        let is_short = text.lines().count() < FEWEST_LINES && !imports::holds_tests(path);
+        if (is_folder || is_short) && path != "lib.rs" && !text.starts_with("//! ") {
+            unexplained.push(format!("{path} does not say what belongs in it, in a first line `//! …`"));
+        }
+    }
+    unexplained
 }
 
 /// Machine paths, host names of package registries, and names of papers that are not part of the project.
@@ -170,7 +191,7 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// The rules have to be able to fail: each is shown something bad.
 mod bad_samples {
-    use super::{Imports, Source, broken_layers, foreign_words, long_files};
+    use super::{Imports, Source, broken_layers, foreign_words, long_files, unexplained};
 
     fn read(files: &[(&str, &str)]) -> Imports {
         let sources: Vec<_> =
@@ -302,6 +323,15 @@ mod bad_samples {
         assert_eq!((long("time.rs", 400), long("time.rs", 401)), (0, 1));
         assert_eq!((long("lib.rs", 180), long("lib.rs", 181)), (0, 1));
         assert_eq!(long("key/tests.rs", 2_000), 0);
+    }
+
+    #[test]
+    fn a_folder_and_a_short_file_without_a_first_line_are_found() {
+        let found = |path: &str, text: String| unexplained(&[Source { path: path.into(), text }]).len();
+        let (bare, explained) = ("\n".repeat(39), |lines: usize| format!("//! Why.{}", "\n".repeat(lines)));
+        assert_eq!((found("time.rs", bare.clone()), found("time.rs", "\n".repeat(40))), (1, 0));
+        assert_eq!((found("time.rs", explained(39)), found("key/tests.rs", bare)), (0, 0));
+        assert_eq!((found("key/mod.rs", "\n".repeat(100)), found("key/mod.rs", explained(100))), (1, 0));
     }
 
     #[test]

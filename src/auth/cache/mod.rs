@@ -1,3 +1,5 @@
+//! What a node remembers of keys that it proved.
+
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{

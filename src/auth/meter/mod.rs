@@ -1,3 +1,5 @@
+//! The counters behind the metrics, on the path of each check.
+
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},

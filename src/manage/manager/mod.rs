@@ -1,3 +1,5 @@
+//! The calls of the manager that belong to no feature of their own: issue, change, read, owners, usage.
+
 mod change;
 mod hints;
 mod issue;

@@ -1,3 +1,5 @@
+//! Where uses are counted first: on the path of each check.
+
 use std::{
     collections::HashMap,
     fmt, mem,

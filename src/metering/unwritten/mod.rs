@@ -1,3 +1,5 @@
+//! What was counted, from the counters into the store: each count once, whatever fails.
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     future::Future,

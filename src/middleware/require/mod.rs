@@ -1,3 +1,5 @@
+//! The layer that asks more of a caller: a scope, a kind of key, an organization, a team.
+
 mod question;
 mod rules;
 

@@ -1,3 +1,5 @@
+//! The layers over services and authenticators that say what they are told to.
+
 mod answers;
 mod caches;
 pub(in crate::middleware) mod grpc_details;

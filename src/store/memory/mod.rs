@@ -1,3 +1,5 @@
+//! Keys in memory: the store that is read to learn what a store does.
+
 mod staged;
 mod tables;
 

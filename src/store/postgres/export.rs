@@ -49,7 +49,7 @@ pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Cursor, limit:
             Batch::Events(read(sessions, &sql.export_events, &params, event_row).await?)
         }
     };
-    Ok(Page::page(rows, limit))
+    Ok(Page::of(rows, limit))
 }
 
 /// Nothing comes before the empty text.

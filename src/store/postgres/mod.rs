@@ -1,3 +1,5 @@
+//! Keys in PostgreSQL, for many nodes.
+
 mod apply;
 mod blockers;
 mod connect;

@@ -1,3 +1,5 @@
+//! Statuses of owners, for look-ups and the manager alike.
+
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{

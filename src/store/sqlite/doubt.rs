@@ -1,3 +1,5 @@
+//! An error of its own, so that the watch and the errors of the store need not know each other.
+
 use std::{io, path::PathBuf};
 
 use crate::store::StoreError;

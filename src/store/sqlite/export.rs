@@ -104,7 +104,7 @@ pub(super) fn export(connection: &Connection, from: &Cursor, limit: u16) -> Resu
             Batch::Events(read(connection, EVENTS, cursor, event_row)?)
         }
     };
-    Ok(Page::page(rows, limit))
+    Ok(Page::of(rows, limit))
 }
 
 /// Nothing comes before the empty text.

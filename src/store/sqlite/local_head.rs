@@ -1,3 +1,5 @@
+//! The head where no other process writes: it has nothing of the reader of files.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;

@@ -1,3 +1,5 @@
+//! Keys in an SQLite file, of one process or of several.
+
 mod apply;
 mod backup;
 mod backup_error;

@@ -1,3 +1,5 @@
+//! Statuses of owners, for look-ups and the manager alike.
+
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{failure::Failure, key_rows::status};

@@ -1,3 +1,5 @@
+//! The trait alone; what it does is in `export` and `import`.
+
 use super::{export::export, import::import, store::SqliteStore};
 use crate::store::{
     StoreError,

@@ -1,3 +1,5 @@
+//! How all writers begin and end a transaction.
+
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::failure::Failure;

@@ -89,9 +89,9 @@ impl Batch {
 /// use tower_api_keys::{record::KeyRow, store::transfer::{Batch, Cursor, Page}};
 /// # let row = KeyRow::example();
 ///
-/// let short = Page::page(Batch::Keys(vec![row]), 100);
+/// let short = Page::of(Batch::Keys(vec![row]), 100);
 /// assert_eq!(short.next, Some(Cursor::Tombstones(None)));
-/// let last = Page::page(Batch::Events(vec![]), 100);
+/// let last = Page::of(Batch::Events(vec![]), 100);
 /// assert_eq!(last.next, None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub struct Page {
 impl Page {
     /// The page that consists of these rows, of which at most `limit` were asked for: fewer are the end of their table.
     #[must_use]
-    pub fn page(rows: Batch, limit: u16) -> Self {
+    pub fn of(rows: Batch, limit: u16) -> Self {
         let is_full = rows.len() >= usize::from(limit.max(1));
         let next = rows.end().filter(|_| is_full).or_else(|| rows.table().next_table());
         Self { rows, next }

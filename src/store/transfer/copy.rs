@@ -303,7 +303,7 @@ mod tests {
 
     /// The first of the names that stand which is not expected.
     fn strange(standing: &[&str], expected: &[&str], limit: u16) -> Option<Cursor> {
-        stranger(&Batch::Meta(names(standing)), &Page::page(Batch::Meta(names(expected)), limit))
+        stranger(&Batch::Meta(names(standing)), &Page::of(Batch::Meta(names(expected)), limit))
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_stands_with_another_content_is_a_stranger() {
-        let expected = Page::page(Batch::Meta(vec![MetaRow { name: "a".into(), value: vec![1] }]), 9);
+        let expected = Page::of(Batch::Meta(vec![MetaRow { name: "a".into(), value: vec![1] }]), 9);
         assert_eq!(stranger(&Batch::Meta(names(&["a"])), &expected), Some(Cursor::Meta(Some("a".into()))));
     }
 }

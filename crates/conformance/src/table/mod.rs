@@ -3,8 +3,12 @@
 use tower_api_keys::store::{KeyReader, KeyStore};
 
 use crate::{
-    candidate::Candidate, dropped, find, guard, list, list_links, log, meta, owner, prune, rehash, repeat,
-    report::Report, write,
+    candidate::Candidate,
+    dropped, find, guard,
+    list::{self, links},
+    log, meta, owner, prune, rehash, repeat,
+    report::Report,
+    write,
 };
 
 /// The table of clauses: number, function and text, which are said nowhere else. New clauses go to the end: a number never
@@ -178,16 +182,16 @@ clauses! {
     "S64" owner::an_owner_s_status_can_be_read
         "The status of an owner without keys can be read: it is told by itself, of the right owner, from the moment a \
          change of it returned.";
-    "S68" list_links::successors_are_found
+    "S68" links::successors_are_found
         "Keys are found by the key that they replace, live and dead ones, in the order of lists and in pages, together \
          with any other condition; another organization's are not.";
     "S69" list::keys_are_found_by_time_of_creation
         "Made before a time are keys whose time of creation is less, not those made in its very millisecond, together \
          with any other condition.";
-    "S70" list_links::a_listed_key_has_its_creator_s_status
+    "S70" links::a_listed_key_has_its_creator_s_status
         "A listed key comes with the status of the user who made it, in the key's organization: each suspension and \
          its time; the default if that user was never suspended, and if a key or the system made it.";
-    "S71" list_links::a_listed_key_tells_of_its_rotation
+    "S71" links::a_listed_key_tells_of_its_rotation
         "A listed key names the key of its organization that replaces it and is live at the time of the query, the least \
          id if there are several, and says whether the key that it replaces is such a one.";
     "S76" guard::live_keys_of_an_owner_are_counted

@@ -1,8 +1,8 @@
 //! The clauses of two handles.
 
 use crate::{
+    pair::race,
     pair::{self, Pair},
-    pair_race,
     report::Report,
 };
 
@@ -23,39 +23,39 @@ clauses! {
         "Both handles tell the same head, which a change through either moves before it returns; or both keep no log.";
     "C6" pair::changes_through_both_are_in_one_log
         "Changes through either handle are in one log, in commit order, whichever handle reads it.";
-    "C7" pair_race::one_of_many_revocations_is_written
+    "C7" race::one_of_many_revocations_is_written
         "Of many revocations of one key at once through both handles one is written, with one event, and the others \
          change nothing.";
-    "C8" pair_race::one_of_many_inserts_is_written
+    "C8" race::one_of_many_inserts_is_written
         "Of many keys inserted with one id at once through both handles one is written.";
-    "C9" pair_race::one_of_many_updates_is_written
+    "C9" race::one_of_many_updates_is_written
         "Of many updates on one version at once through both handles one is written.";
-    "C10" pair_race::one_of_many_successors_is_written
+    "C10" race::one_of_many_successors_is_written
         "Of many successors of one key at once through both handles one is written.";
-    "C11" pair_race::one_of_many_replays_is_written
+    "C11" race::one_of_many_replays_is_written
         "Of many changes with one idempotency key at once through both handles one is written.";
-    "C12" pair_race::one_of_two_keys_survives
+    "C12" race::one_of_two_keys_survives
         "Of the end of a rotation through one handle and its undoing through the other at once one is done: never \
          both keys are revoked.";
-    "C13" pair_race::a_change_at_once_is_done_once
+    "C13" race::a_change_at_once_is_done_once
         "One change applied many times at once through both handles is done once, and all get the same answer.";
-    "C14" pair_race::no_key_is_issued_after_a_suspension
+    "C14" race::no_key_is_issued_after_a_suspension
         "Once a suspension is written through one handle, no key is through either: a key issued for an active owner \
          while the owner is suspended has its event before the suspension's, or does not exist.";
-    "C15" pair_race::a_batch_at_once_counts_once
+    "C15" race::a_batch_at_once_counts_once
         "A batch of counts recorded many times at once through both handles counts once.";
-    "C16" pair_race::a_race_for_a_name_has_one_winner
+    "C16" race::a_race_for_a_name_has_one_winner
         "Of many that write a name at once through both handles one wins, and all are told the same.";
-    "C17" pair_race::a_revocation_is_neither_undone_nor_missed
+    "C17" race::a_revocation_is_neither_undone_nor_missed
         "A revocation that returned stands: re-hashes, updates and counts that go on through the other handle neither \
          undo nor miss it.";
-    "C18" pair_race::a_follower_misses_nothing
+    "C18" race::a_follower_misses_nothing
         "A reader that follows the log through one handle while many write through both misses nothing.";
-    "C19" pair_race::a_find_is_never_older_than_the_log
+    "C19" race::a_find_is_never_older_than_the_log
         "What the log read through one handle tells of is found through the other.";
-    "C20" pair_race::a_follower_of_events_misses_none
+    "C20" race::a_follower_of_events_misses_none
         "A reader that follows the events through one handle, page after page, while many write through both misses \
          none: they are numbered in commit order.";
-    "C21" pair_race::one_of_many_takes_the_last_place
+    "C21" race::one_of_many_takes_the_last_place
         "Of many keys inserted at once through both handles where there is room for one more, one is written.";
 }

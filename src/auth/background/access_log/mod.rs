@@ -1,3 +1,5 @@
+//! A line for each check, if that is wanted: queued, written behind the requests, and gaps told of.
+
 mod gaps;
 
 use std::{

@@ -1,3 +1,5 @@
+//! Forgetting what is old, once an hour, and how deletions by a clock are kept in bounds.
+
 mod ration;
 mod witness;
 

@@ -1,3 +1,5 @@
+//! The hasher under load, with peppers, and when it is dropped.
+
 use std::{
     future::Future,
     pin::Pin,

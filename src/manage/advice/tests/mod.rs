@@ -1,2 +1,4 @@
+//! Advice before and after something happens.
+
 mod calls;
 mod evidence;

@@ -1,3 +1,5 @@
+//! The inventory as a table or lines of JSON.
+
 mod column;
 mod format;
 mod sheet;

@@ -1,3 +1,5 @@
+//! What the manager decides, changes, lists and refuses.
+
 mod changes;
 mod decisions;
 mod directory;

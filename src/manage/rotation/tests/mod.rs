@@ -1,3 +1,5 @@
+//! Rotations from beginning to end, with all that may come between.
+
 mod begin;
 mod ends;
 mod grace;

@@ -1,3 +1,5 @@
+//! What the audit trail says, to whom, and what it hides.
+
 mod access_log;
 mod denials;
 mod hides;

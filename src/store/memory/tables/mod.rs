@@ -1,3 +1,5 @@
+//! The tables of the memory store.
+
 mod event_log;
 mod portable;
 mod read;

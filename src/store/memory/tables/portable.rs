@@ -29,7 +29,7 @@ impl Tables {
             Cursor::UsageDays(_) => Batch::UsageDays(first(self.days.iter().map(day_row), from, limit)),
             Cursor::Events(_) => Batch::Events(first(self.events.all().cloned(), from, limit)),
         };
-        Page::page(rows, limit)
+        Page::of(rows, limit)
     }
 
     /// Looks at all rows before the first is put in place.

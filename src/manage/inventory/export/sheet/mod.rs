@@ -1,3 +1,5 @@
+//! Keys as a table that no spreadsheet takes for a program.
+
 use std::{borrow::Cow, io};
 
 use super::{column::InventoryColumn, format::ExportFormat};

@@ -1,5 +1,7 @@
 //! Two handles onto one database: what was written through the one is there for the other.
 
+pub(crate) mod race;
+
 use std::fmt;
 
 use tower_api_keys::{

@@ -1,5 +1,7 @@
 //! Lists of keys.
 
+pub(crate) mod links;
+
 use tower_api_keys::{
     KeyKind, Timestamp,
     record::{KeyRow, OwnerStatusRow, Suspension},
