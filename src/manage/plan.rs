@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{
     access::{Access, Walk},
     actor::Actor,
-    error::ManageError,
+    error::{ManageError, ManageErrorKind},
     manager::KeyManager,
     policy::{KeyAction, Target},
     rules::OnDowngrade,
@@ -82,6 +82,9 @@ pub struct PlanChanged {
     /// Live keys of these teams that are refused from now on, or accepted again. Those of a team that an admin
     /// suspended as well, or of an organization that is suspended or closed, are not among them: for them nothing changes.
     pub live_keys: u64,
+    /// Teams whose stored status cannot be read, and which are as they were: their keys are refused until it is repaired.
+    /// Then tell of the plan again.
+    pub unreadable: u64,
     /// Whether it was only a look.
     pub dry_run: bool,
 }
@@ -89,7 +92,8 @@ pub struct PlanChanged {
 impl fmt::Display for PlanChanged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.dry_run { "would change" } else { "changed" };
-        write!(f, "{} teams {verb}, with {} live keys", self.teams, self.live_keys)
+        write!(f, "{} teams {verb}, with {} live keys", self.teams, self.live_keys)?;
+        if self.unreadable > 0 { write!(f, "; the status of {} teams cannot be read", self.unreadable) } else { Ok(()) }
     }
 }
 
@@ -97,7 +101,8 @@ impl KeyManager {
     /// Tells that a plan changed, of one team or of all. Telling twice does no harm, and after an error it is told again:
     /// teams that are as they should be get no event.
     ///
-    /// Of all teams means of all that have a key, a thousand keys at a time. A team that was suspended and whose keys were all
+    /// Of all teams means of all that have a key, a thousand keys at a time; one whose status cannot be read stops none of the
+    /// others. A team that was suspended and whose keys were all
     /// removed since is [named by itself](PlanChange::for_team).
     ///
     /// # Errors
@@ -119,7 +124,10 @@ impl Access<'_> {
         let mut changed = PlanChanged { dry_run: change.dry_run, ..PlanChanged::default() };
         let found = self.statuses_of(&owner).await?;
         let status = TeamStatus::of(&found).map_err(ManageError::corrupt)?;
-        // That a closed team cannot be suspended is for the store to say.
+        // Else for the store to say.
+        if change.dry_run && !self.leaves_as_is(change) && status.team.closed_at().is_some() {
+            return Err(ManageError::new(ManageErrorKind::OwnerClosed));
+        }
         let is_due = status.is_due(change);
         if !self.leaves_as_is(change) && self.suspend_for_plan(&owner, change).await?.unwrap_or(is_due) {
             changed.teams = 1;
@@ -155,12 +163,18 @@ impl Access<'_> {
                         self.require(action(change), &Target::Owner(&owner)).await?;
                         let ListedKey { owner: row, organization, .. } = row.peek();
                         let found = FoundOwner { owner: *row, organization: *organization };
-                        let status = TeamStatus::of(&found).map_err(ManageError::corrupt)?;
-                        let is_due =
-                            status.team.closed_at().is_none() && status.is_due(change) && !self.leaves_as_is(change);
-                        let is_changed = is_due && self.suspend_for_plan(&owner, change).await?.unwrap_or(true);
-                        changed.teams += u64::from(is_changed);
-                        let is_counted = is_changed && status.counts();
+                        let status = TeamStatus::of(&found).ok();
+                        changed.unreadable += u64::from(status.is_none());
+                        let due = status.filter(|status| {
+                            status.team.closed_at().is_none() && status.is_due(change) && !self.leaves_as_is(change)
+                        });
+                        let is_counted = match due {
+                            Some(status) if self.suspend_for_plan(&owner, change).await?.unwrap_or(true) => {
+                                changed.teams += 1;
+                                status.counts()
+                            }
+                            _ => false,
+                        };
                         teams.insert(team, is_counted);
                         is_counted
                     }

@@ -12,8 +12,11 @@ use crate::{
             ACTING, Bench, Fault, person, plain_change, principal, scopes, system, team, team_id, user, user_id,
         },
     },
-    record::Suspension,
-    store::KeyStore,
+    record::{OwnerStatusRow, Suspension},
+    store::{
+        KeyStore,
+        transfer::{Batch, OwnerRow, PortableStore},
+    },
     usage::Source,
 };
 
@@ -177,6 +180,42 @@ async fn a_plan_of_all_teams_reaches_each_team_with_keys_once() {
     assert_eq!((back.teams, back.live_keys), (3, 3));
     assert_eq!(bench.manager.plan_changed(up, &system()).await.unwrap().teams, 0);
     assert_eq!(bench.events().await.len(), before + 6);
+}
+
+#[tokio::test]
+async fn a_dry_run_for_a_closed_team_is_refused_as_the_change_is() {
+    let bench = Bench::with_rules(Rules { on_downgrade: OnDowngrade::Suspend, ..Rules::default() });
+    bench.plant(TARGET, &team("blue"), "*").await;
+    bench.manager.close(&team("blue"), &system()).await.unwrap();
+    for change in [PlanChange::team_keys_included(), PlanChange::team_keys_not_included()] {
+        let change = change.for_team(team_id("blue"));
+        for change in [change.clone().dry_run(), change] {
+            let error = bench.manager.plan_changed(change, &system()).await.unwrap_err();
+            assert_eq!(error.kind(), ManageErrorKind::OwnerClosed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_team_whose_status_cannot_be_read_keeps_no_other_from_the_plan() {
+    let bench = Bench::with_rules(Rules { on_downgrade: OnDowngrade::Suspend, ..Rules::default() });
+    for (id, of) in [("AAAAAAAAAAAAAAAAAAA1", "blue"), ("AAAAAAAAAAAAAAAAAAA2", "red"), ("AAAAAAAAAAAAAAAAAAA3", "red")]
+    {
+        bench.plant(id, &team(of), "*").await;
+    }
+    let damaged = OwnerRow {
+        organization: "default".into(),
+        kind: "team".into(),
+        id: "blue".into(),
+        status: OwnerStatusRow { suspended_at: Some(-1), ..OwnerStatusRow::default() },
+    };
+    bench.store.inner.import(&Batch::Owners(vec![damaged])).await.unwrap();
+    let change = PlanChange::team_keys_not_included();
+    for change in [change.clone().dry_run(), change] {
+        let changed = bench.manager.plan_changed(change, &system()).await.unwrap();
+        assert_eq!((changed.teams, changed.live_keys, changed.unreadable), (1, 2, 1));
+        assert!(changed.to_string().ends_with("; the status of 1 teams cannot be read"), "{changed}");
+    }
 }
 
 /// What holds for the whole organization is neither the team's nor ended with it.
