@@ -452,7 +452,7 @@ create table "api_keys".api_key_changes (
 
 create index api_key_changes_by_time on "api_keys".api_key_changes (at);
 
--- Lines of attempts are apart from all other events in each index: millions of them neither hide nor slow down the rest.
+-- Entries of the access log are apart from all other events in each index: millions of them neither hide nor slow down the rest.
 create table "api_keys".api_key_events (
     sequence bigint generated always as identity primary key,
     organization text collate "C" not null,

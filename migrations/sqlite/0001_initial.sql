@@ -191,7 +191,7 @@ create table api_key_changes (
 
 create index api_key_changes_by_time on api_key_changes (at);
 
--- `autoincrement`, so that a number is never used again, even if the last events are forgotten. Lines of attempts are
+-- `autoincrement`, so that a number is never used again, even if the last events are forgotten. Entries of the access log are
 -- apart from all other events in each index: millions of them neither hide nor slow down the rest.
 create table api_key_events (
     sequence integer primary key autoincrement,

@@ -17,7 +17,7 @@ use super::{
     digest::{Digest, DigestKey},
     error::judged,
     freshness::{LeaseKeeper, LogReader},
-    lookup::LookUps,
+    lookup::Lookups,
     meter::Meter,
     ticket::{Accepted, AnonymousUse, RefusalCounter, UsageTicket, register},
     trouble::Trouble,
@@ -67,7 +67,7 @@ pub(super) struct Inner<R> {
     pub(super) lease: Arc<Lease>,
     /// How long a check waits for the store in all.
     pub(super) patience: Duration,
-    pub(super) look_ups: Arc<LookUps<R>>,
+    pub(super) lookups: Arc<Lookups<R>>,
     pub(super) cache: Arc<ProofCache>,
     pub(super) log: Arc<LogReader<R>>,
     pub(super) lease_keeper: LeaseKeeper,
@@ -99,7 +99,7 @@ impl<R: KeyReader> Authenticator<R> {
 
     pub(crate) fn wired(store: Arc<R>, settings: AuthSettings, wiring: Wiring) -> Result<Self, AuthSetupError> {
         let trouble = Arc::default();
-        let look_ups = LookUps::new(Arc::clone(&store), &settings, &trouble);
+        let lookups = Lookups::new(Arc::clone(&store), &settings, &trouble);
         let patience = settings.patience();
         let log = LogReader::new(
             store,
@@ -118,7 +118,7 @@ impl<R: KeyReader> Authenticator<R> {
             freshness: settings.freshness,
             lease: wiring.lease,
             patience,
-            look_ups: Arc::new(look_ups),
+            lookups: Arc::new(lookups),
             cache: wiring.cache,
             log: Arc::new(log),
             lease_keeper: LeaseKeeper::default(),

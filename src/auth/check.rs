@@ -183,7 +183,7 @@ impl<R: KeyReader> Inner<R> {
     async fn find(&self, id: &KeyId, deadline: Deadline) -> Result<Option<FoundKey>, AuthError> {
         match self.log.failure() {
             Some(failure) => Err(AuthError::of_outage(failure)),
-            None => self.look_ups.find(id, deadline).await,
+            None => self.lookups.find(id, deadline).await,
         }
     }
 

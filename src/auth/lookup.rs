@@ -29,7 +29,7 @@ type Found = Result<Option<FoundKey>, Arc<StoreError>>;
 /// The place that a look-up takes belongs to the question that the store was asked, not to the request that waits for the
 /// answer. A client that hangs up costs nothing and frees no place: else the questions of dropped requests would pile up
 /// at a store that answers each of them.
-pub(super) struct LookUps<R> {
+pub(super) struct Lookups<R> {
     store: Calls<Arc<R>>,
     places: Arc<Semaphore>,
     /// How long a request waits for a place at most.
@@ -46,7 +46,7 @@ struct LookupSlot {
     turn: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
-impl<R: KeyReader> LookUps<R> {
+impl<R: KeyReader> Lookups<R> {
     pub(super) fn new(store: Arc<R>, settings: &AuthSettings, trouble: &Arc<Trouble>) -> Self {
         Self {
             store: Calls::new(store, settings.find_timeout()),
@@ -149,7 +149,7 @@ impl<R: KeyReader> LookUps<R> {
     }
 }
 
-impl<R: KeyReader> Probed for LookUps<R> {
+impl<R: KeyReader> Probed for Lookups<R> {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }

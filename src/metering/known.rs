@@ -5,7 +5,7 @@ use crate::usage::{InParts, Label, Origin, Source};
 /// The most sources that keys remember, of some 200 bytes each. Successes from more are counted with a lock.
 const MOST_KNOWN: usize = 65_536;
 
-/// How many sources are turned away before the table is searched again for some that no key remembers any more.
+/// How many sources are refused a place before the table is searched again for some that no key remembers any more.
 const PATIENCE: u32 = 10_000;
 
 /// The sources that keys remember, each once, with a number that names it for good.

@@ -76,7 +76,7 @@ where
         let (check, carried) = match credentials::read(&lines, self.authenticator.format(), settings.foreign_bearer) {
             Reading::Key { text, carried } => (self.authenticator.check(text, origin), carried),
             Reading::Nothing if self.is_proved_abroad(request.extensions()) => {
-                // The layer further out that proved it counts that it was turned away.
+                // The layer further out that proved it counts that it was denied downstream.
                 let response = settings.presenter.refuse(Refusal::new(RefusalCode::WrongTeam), Shape::of(&request));
                 return self.turn_away(response);
             }

@@ -143,7 +143,7 @@ pub(crate) struct Finish {
     caller: Caller,
 }
 
-/// Whose request it is, as far as it is to be counted if it is turned away.
+/// Whose request it is, as far as it is to be counted if it is refused.
 pub(crate) enum Caller {
     Key(UsageTicket),
     /// In a box: a request with a key costs no room for one without.

@@ -77,9 +77,9 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
     }
 
     // What was done with it?
-    let misuse = manager.leak_report(&job.id(), noon(), &org_admin).await.unwrap();
-    assert_eq!((misuse.sources.len(), misuse.sources[0].accepted, misuse.sources[0].is_new), (1, 1, true));
-    assert_eq!((misuse.changes.len(), misuse.made.len()), (60, 60));
+    let report = manager.leak_report(&job.id(), noon(), &org_admin).await.unwrap();
+    assert_eq!((report.sources.len(), report.sources[0].accepted, report.sources[0].is_new), (1, 1, true));
+    assert_eq!((report.changes.len(), report.made.len()), (60, 60));
 
     // Somebody without a right to it tries, often.
     let eve = Actor::user(user("eve"), Rights::none());
@@ -102,8 +102,8 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
 
     // It is still tried, and the trail tells all of it.
     keys.shutdown().await.unwrap();
-    let misuse = manager.leak_report(&job.id(), noon(), &org_admin).await.unwrap();
-    assert_eq!(misuse.tried_since_death.iter().map(|count| count.count).sum::<i64>(), 1);
+    let report = manager.leak_report(&job.id(), noon(), &org_admin).await.unwrap();
+    assert_eq!(report.tried_since_death.iter().map(|count| count.count).sum::<i64>(), 1);
     let of = async |query: AuditQuery| manager.events(query.limit(1_000), &org_admin).await.unwrap().entries;
     let revoked = of(AuditQuery::all().action(Action::KEY_REVOKED)).await;
     assert_eq!(revoked.len(), 61);

@@ -213,7 +213,7 @@ async fn a_layer_for_an_organization_admits_its_keys_only_and_tells_handlers() {
 
 /// The refusal is the same whatever the other organization is, and counted for the key.
 #[tokio::test]
-async fn a_key_at_another_organizations_door_is_counted_as_turned_away() {
+async fn a_key_at_another_organizations_door_is_counted_as_denied_downstream() {
     let keys = keys().await;
     let evil = key(&keys, "evil", user("alice"), &system()).await;
     let app = Router::new().route("/", get(async || "")).layer(keys.layer_for(organization("acme")));

@@ -13,7 +13,7 @@ const ANSWER_TIMEOUT: &str = "a setting is out of range: a check waits an hour a
 const BOUND: &str = "a setting is out of range: a bound of freshness is 100 ms to an hour";
 const USAGE_INTERVAL: &str = "usage is written every 100 ms to once a day";
 const COALESCING: &str = "a setting is out of range: a read of the change log waits 100 ms at most for others";
-const KEEP_ATTEMPTS: &str = "entries of the access log stay for at least an hour";
+const KEEP_ACCESS_LOG: &str = "entries of the access log stay for at least an hour";
 const KEEP_EVENTS: &str = "audit events stay for at least a day";
 const THREADS: &str = "there are 1 to 1024 hashing threads";
 const QUEUE: &str = "1 to 65536 checks may wait for a hashing thread";
@@ -49,8 +49,8 @@ async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
         Row(BOUND, |keys| bounded(keys, Duration::from_millis(99))),
         Row(BOUND, |keys| bounded(keys, Duration::MAX)),
         Row(COALESCING, |keys| keys.coalescing(Duration::from_millis(101))),
-        Row(KEEP_ATTEMPTS, |keys| keys.keep_access_log(Duration::ZERO)),
-        Row(KEEP_ATTEMPTS, |keys| keys.keep_access_log(Duration::from_secs(3_599))),
+        Row(KEEP_ACCESS_LOG, |keys| keys.keep_access_log(Duration::ZERO)),
+        Row(KEEP_ACCESS_LOG, |keys| keys.keep_access_log(Duration::from_secs(3_599))),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::ZERO)),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::from_secs(86_399))),
         Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::ZERO)),

@@ -346,7 +346,7 @@ fn clock_in(clock: &tower_api_keys::ManualClock, seconds: u64) -> tower_api_keys
 }
 
 #[tokio::test]
-async fn a_good_key_at_the_wrong_door_is_counted_as_good_and_as_turned_away() {
+async fn a_good_key_at_the_wrong_door_is_counted_as_good_and_as_denied_downstream() {
     let (keys, store, _) = service().await;
     let scopes: Scopes = [Scope::new("agents:read").unwrap()].into_iter().collect();
     let request = IssueKey::team(team("blue")).scopes(scopes);

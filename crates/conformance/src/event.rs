@@ -136,7 +136,7 @@ pub(crate) async fn the_newest_events_come_first<S: Ledger>(candidate: &Candidat
     Ok(())
 }
 
-pub(crate) async fn attempt_lines_are_apart<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn the_access_log_is_apart<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let (key, user) = (scene.id()?, scene.owner_named(KeyKind::User, "alice")?.owner);
     let alike = ["key.issued", "ATTEMPT.accepted", "attempt", "attempts.made", "attempt_accepted", " attempt.accepted"];

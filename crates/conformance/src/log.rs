@@ -193,7 +193,7 @@ pub(crate) async fn the_log_goes_on_for_a_thousand_changes<R: KeyReader>(
     same("how many of 1,000 revocations a reader is not told of", &missing, &0)
 }
 
-pub(crate) async fn head_now_is_current<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+pub(crate) async fn try_head_is_current<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     if candidate.subject().try_head().is_none() {
         return Err(Unmet::not_applicable("the store's head cannot be known without waiting"));

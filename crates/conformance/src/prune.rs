@@ -47,9 +47,7 @@ pub(crate) async fn old_events_are_forgotten<S: Ledger>(candidate: &Candidate<'_
     ensure(&format!("a number above {last:?} for the next event"), next > last, next)
 }
 
-pub(crate) async fn old_attempt_lines_are_forgotten_apart<S: Ledger>(
-    candidate: &Candidate<'_, S>,
-) -> Result<(), Unmet> {
+pub(crate) async fn old_access_log_is_forgotten_apart<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let line = |millis| EventRow { action: "attempt.refused".to_owned(), ..scene.event(ancient(millis)) };
     let (old, young) = (line(999), line(1_000));

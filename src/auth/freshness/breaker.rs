@@ -117,7 +117,7 @@ impl Breaker {
         true
     }
 
-    /// This prober ended, however that came: the next request that is refused has another one employed.
+    /// This prober ended, however that came: the next request that is refused starts another one.
     fn dismiss(&self, number: u64) {
         let mut state = self.state();
         if state.prober.as_ref().is_some_and(|prober| prober.number == number) {
@@ -137,18 +137,18 @@ pub(in crate::auth) fn start_probing<P: Probed>(of: &Arc<P>) {
     // Twice what it may take, since a busy machine is no runtime that stands still.
     let patience = of.limit().saturating_add(PAUSE).saturating_mul(2);
     if let Some(number) = of.breaker().register(patience) {
-        let employed = Employed { of: Arc::downgrade(of), number };
-        runtime.spawn(probe(employed));
+        let registered = Registered { of: Arc::downgrade(of), number };
+        runtime.spawn(probe(registered));
     }
 }
 
-/// A prober's employment, which ends with its task or its runtime.
-struct Employed<P: Probed> {
+/// A prober's registration, which ends with its task or its runtime.
+struct Registered<P: Probed> {
     of: Weak<P>,
     number: u64,
 }
 
-impl<P: Probed> Drop for Employed<P> {
+impl<P: Probed> Drop for Registered<P> {
     fn drop(&mut self) {
         if let Some(of) = self.of.upgrade() {
             of.breaker().dismiss(self.number);
@@ -156,14 +156,14 @@ impl<P: Probed> Drop for Employed<P> {
     }
 }
 
-async fn probe<P: Probed>(employed: Employed<P>) {
+async fn probe<P: Probed>(registered: Registered<P>) {
     loop {
-        let Some(of) = employed.of.upgrade() else { break };
-        if !of.breaker().goes_on(employed.number) {
+        let Some(of) = registered.of.upgrade() else { break };
+        if !of.breaker().goes_on(registered.number) {
             break;
         }
         of.probe().await;
-        if !of.breaker().goes_on(employed.number) {
+        if !of.breaker().goes_on(registered.number) {
             break;
         }
         // Not held meanwhile: the store is closed when everybody else lets go of it.

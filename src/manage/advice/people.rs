@@ -288,9 +288,9 @@ impl KeyManager {
                 |row| if row.key.replaces.is_some() { ExposureReason::Rotated } else { ExposureReason::Issued },
             );
         }
-        while let Some(maker) = found.next.pop_front() {
-            for row in access.all(KeyQuery { created_via_key: Some(maker), ..all.clone() }).await? {
-                found.add(row, |_| ExposureReason::MadeWith(maker));
+        while let Some(creator) = found.next.pop_front() {
+            for row in access.all(KeyQuery { created_via_key: Some(creator), ..all.clone() }).await? {
+                found.add(row, |_| ExposureReason::MadeWith(creator));
             }
         }
         let (mut keys, mut unreadable) = (Vec::new(), Vec::new());

@@ -31,13 +31,13 @@ use crate::{
 /// use tower_api_keys::Actor;
 ///
 /// let leaked_at = "2026-03-01T12:00:00Z".parse()?;
-/// let misuse = manager.leak_report(&id, leaked_at, &Actor::system("leak response")?).await?;
-/// for source in misuse.new_sources() {
+/// let report = manager.leak_report(&id, leaked_at, &Actor::system("leak response")?).await?;
+/// for source in report.new_sources() {
 ///     if let Some(at) = source.first_accepted_at {
 ///         println!("{} used it for the first time at {at}", source.source);
 ///     }
 /// }
-/// assert_eq!(misuse.to_string(), "nobody used it since, and it changed nothing that you may see");
+/// assert_eq!(report.to_string(), "nobody used it since, and it changed nothing that you may see");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -54,7 +54,7 @@ pub struct LeakReport {
     /// Requests with it that were refused because it was revoked or had expired, or its owner was suspended or closed:
     /// one count for each reason and source.
     pub tried_since_death: Vec<UsageCount>,
-    /// Requests with it that were accepted and then turned away: at another team's door, for want of a scope, a role or a
+    /// Requests with it that were accepted and then denied downstream: at another team's door, for want of a scope, a role or a
     /// plan. One count for each reason and source.
     pub denied_downstream: Vec<UsageCount>,
     /// What it did to keys and owners since then, the oldest first: of what the actor may see the audit trail of. At most
@@ -204,8 +204,8 @@ impl KeyManager {
     /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
     /// # let admin = tower_api_keys::Actor::system("first start")?;
     /// # let id = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
-    /// let misuse = manager.leak_report(&id, "2026-03-01T12:00:00Z".parse()?, &admin).await?;
-    /// assert!(misuse.sources.is_empty() && misuse.made.is_empty());
+    /// let report = manager.leak_report(&id, "2026-03-01T12:00:00Z".parse()?, &admin).await?;
+    /// assert!(report.sources.is_empty() && report.made.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -218,19 +218,19 @@ impl KeyManager {
         let access = self.acting(actor)?;
         let (record, status) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
-        let mut misuse = LeakReport::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);
-        access.add_changes(*id, &mut misuse).await?;
-        access.add_made(*id, &mut misuse).await?;
-        Ok(misuse)
+        let mut report = LeakReport::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);
+        access.add_changes(*id, &mut report).await?;
+        access.add_made(*id, &mut report).await?;
+        Ok(report)
     }
 }
 
 impl Access<'_> {
     /// What the key did and what it was denied within the window, as far as the actor may know.
-    async fn add_changes(&self, id: KeyId, misuse: &mut LeakReport) -> Result<(), ManageError> {
+    async fn add_changes(&self, id: KeyId, report: &mut LeakReport) -> Result<(), ManageError> {
         let mut query = EventQuery {
             actor: Some(ActorId::Key(id)),
-            from: Some(misuse.since),
+            from: Some(report.since),
             limit: MOST,
             ..EventQuery::all(self.parts.organization.clone())
         };
@@ -242,25 +242,25 @@ impl Access<'_> {
                     Ok(event) if !self.may_know_event(&event) => {}
                     Ok(event) => {
                         let denied = event.action == Action::MANAGE_DENIED;
-                        let events = if denied { &mut misuse.denied } else { &mut misuse.changes };
+                        let events = if denied { &mut report.denied } else { &mut report.changes };
                         match events.len() < usize::from(MOST) {
                             true => events.push(event),
-                            false => misuse.more = true,
+                            false => report.more = true,
                         }
                     }
-                    Err(_) => misuse.unreadable += 1,
+                    Err(_) => report.unreadable += 1,
                 }
             }
             query.after = rows.last().map(|row| row.sequence);
-            if misuse.more || !more || query.after.is_none() {
+            if report.more || !more || query.after.is_none() {
                 return Ok(());
             }
         }
-        misuse.more = true;
+        report.more = true;
         Ok(())
     }
 
-    async fn add_made(&self, id: KeyId, misuse: &mut LeakReport) -> Result<(), ManageError> {
+    async fn add_made(&self, id: KeyId, report: &mut LeakReport) -> Result<(), ManageError> {
         let query = KeyQuery { created_via_key: Some(id), ..KeyQuery::all(self.parts.organization.clone()) };
         let mut walk = Walk::new(query);
         let mut more = false;
@@ -268,16 +268,16 @@ impl Access<'_> {
             for row in rows {
                 match self.sight(&row) {
                     Sight::Hidden(_) => {}
-                    Sight::Seen(..) if misuse.made.len() >= usize::from(MOST) => more = true,
-                    Sight::Seen(record, status) => misuse.made.push(KeyInfo::new(*record, status, None)),
-                    Sight::Unreadable(_) => misuse.unreadable += 1,
+                    Sight::Seen(..) if report.made.len() >= usize::from(MOST) => more = true,
+                    Sight::Seen(record, status) => report.made.push(KeyInfo::new(*record, status, None)),
+                    Sight::Unreadable(_) => report.unreadable += 1,
                 }
             }
             if more {
                 break;
             }
         }
-        misuse.more |= more;
+        report.more |= more;
         Ok(())
     }
 

@@ -173,15 +173,16 @@ impl Access<'_> {
     async fn pass_down(&self, root: KeyId, run: &mut Run<'_>) -> Result<(), ManageError> {
         let Some(found) = self.row(&root).await? else { return Ok(()) };
         self.judge(&found, run);
-        let (mut makers, mut known) = (vec![root], HashSet::from([root]));
-        while !makers.is_empty() {
+        let (mut creators, mut known) = (vec![root], HashSet::from([root]));
+        while !creators.is_empty() {
             self.revoke_live(run, 1).await?;
-            for maker in std::mem::take(&mut makers) {
-                let query = KeyQuery { created_via_key: Some(maker), ..KeyQuery::all(self.parts.organization.clone()) };
+            for creator in std::mem::take(&mut creators) {
+                let query =
+                    KeyQuery { created_via_key: Some(creator), ..KeyQuery::all(self.parts.organization.clone()) };
                 let mut walk = Walk::new(query);
                 while let Some(rows) = walk.next_page(self).await? {
                     for row in rows {
-                        makers.extend(may_have_made_keys(&row.peek().key).filter(|id| known.insert(*id)));
+                        creators.extend(may_have_made_keys(&row.peek().key).filter(|id| known.insert(*id)));
                         self.judge(&row, run);
                         self.revoke_live(run, BATCH).await?;
                     }

@@ -156,7 +156,7 @@ fn full_counts_take_no_room_for_more_keys_and_fold_once() {
 }
 
 #[test]
-fn who_is_turned_away_from_a_source_that_was_forgotten_is_counted_under_its_label() {
+fn a_refusal_of_a_source_that_was_forgotten_is_counted_under_its_label() {
     let (recorder, key, intake) = recorder();
     let seen = recorder.success(&used_key(), Origin::Agent(intake.shared_label(), Some(b"curl/8")), at(5));
     assert_eq!(flushed(&recorder).len(), 1);

@@ -36,7 +36,7 @@ pub(super) async fn list(
         &query.owner.as_ref().map(|owner| owner.kind().as_str()),
         &query.owner.as_ref().map(|owner| owner.id()),
         &query.creator.as_ref().map(ToString::to_string),
-        &query.created_via_key.as_ref().map(|maker| maker.as_str()),
+        &query.created_via_key.as_ref().map(|creator| creator.as_str()),
         &query.liveness.map(|liveness| liveness == Liveness::Live),
         &query.unused_since.map(Timestamp::as_millis).written(),
         &after.written(),

@@ -72,7 +72,7 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
             ":kind": query.owner.as_ref().map(|owner| owner.kind().as_str()),
             ":owner": query.owner.as_ref().map(|owner| owner.id()),
             ":creator": query.creator.as_ref().map(ToString::to_string),
-            ":created_via_key": query.created_via_key.as_ref().map(|maker| maker.as_str()),
+            ":created_via_key": query.created_via_key.as_ref().map(|creator| creator.as_str()),
             ":predecessor": query.predecessor.as_ref().map(|predecessor| predecessor.as_str()),
             ":live": query.liveness.map(|liveness| liveness == Liveness::Live),
             ":unused_since": query.unused_since.map(Timestamp::as_millis),

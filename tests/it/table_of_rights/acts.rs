@@ -57,7 +57,7 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         }
         "advise" => answer(manager.advise(&id, actor).await, |_| "usage"),
         "explain" => answer(manager.explain(&id, actor).await, |_| "usage"),
-        "misuse" => answer(manager.leak_report(&id, Timestamp::MIN, actor).await, |_| "usage"),
+        "report" => answer(manager.leak_report(&id, Timestamp::MIN, actor).await, |_| "usage"),
         "audit" => answer(manager.events(AuditQuery::all().of_key(id), actor).await, told_of),
         "trail" => answer(manager.events(AuditQuery::all().of(owner), actor).await, told_of),
         "inventory" => {
@@ -108,7 +108,7 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "rotate" | "finish" | "abort" => (KeyAction::Rotate, of_key),
         "into" => return into_team(manager, actor, &of_key).await,
         "revokeall" => (KeyAction::Revoke, of_owner),
-        "rotation" | "advise" | "explain" | "misuse" => (KeyAction::SeeUsage, of_key),
+        "rotation" | "advise" | "explain" | "report" => (KeyAction::SeeUsage, of_key),
         "inventory" | "export" => (KeyAction::SeeUsage, of_owner),
         "audit" => (KeyAction::Audit, of_key),
         "trail" => (KeyAction::Audit, of_owner),

@@ -41,7 +41,7 @@ user export    | any  | usage -   -      -     -     -   | usage usage  usage  |
 user blast     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
 user exposure  | any  | role  -   -      -     -     -   | usage usage  usage  | role    -        -       usage -      -     | scope     scope
 user revokeall | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes   -      -     | scope     scope
-user misuse    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
+user report    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
 user audit     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
 user trail     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
 team issue     | high | -     -   role   yes   yes   -   | yes   plan   yes    | -       role     yes     yes   yes    -     | scope     scope
@@ -67,7 +67,7 @@ team explain   | any  | -     -   role   usage usage -   | usage usage  usage  |
 team inventory | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
 team export    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
 team revokeall | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team misuse    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+team report    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
 team audit     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
 team trail     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
 ";
@@ -89,7 +89,7 @@ const READS: [&str; 14] = [
     "find",
     "inventory",
     "list",
-    "misuse",
+    "report",
     "rotation",
     "trail",
     "unused",

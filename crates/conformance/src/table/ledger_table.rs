@@ -96,10 +96,10 @@ clauses! {
     "S72" event::the_newest_events_come_first
         "Newest first, events come in falling order of their sequence, in pages, each before the last one's end, with a \
          word on whether more follow; conditions find the same events.";
-    "S73" event::attempt_lines_are_apart
+    "S73" event::the_access_log_is_apart
         "Entries of the access log are apart: those events whose action begins with `attempt.`, by its bytes, come to those who \
          ask for attempts and to nobody else, in either order, in pages, and together with any other condition.";
-    "S74" prune::old_attempt_lines_are_forgotten_apart
+    "S74" prune::old_access_log_is_forgotten_apart
         "Entries of the access log are forgotten by a time of their own: those before it, and no other event with them, as none \
          of them goes with other events.";
     "S75" write::the_dead_among_many_are_told

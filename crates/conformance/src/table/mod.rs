@@ -86,7 +86,7 @@ clauses! {
          forward with each.";
     "R19" log::a_reader_far_behind_misses_nothing
         "A reader more than a thousand changes behind is told of all of them, or of a reset.";
-    "R20" log::head_now_is_current
+    "R20" log::try_head_is_current
         "`try_head`, if there is one, is the head of the log, and moves before a change returns.";
     "R21" log::a_find_is_never_older_than_the_log
         "What the log tells of is found: no `find` is older than a read of the log that returned before it began.";

@@ -111,10 +111,10 @@ async fn conditions_reach_the_store() {
     };
     bench.plant_row(made).await;
     let carol = crate::record::ActorId::User(user_id("carol"));
-    let maker = crate::key::KeyId::new(&"A".repeat(20)).unwrap();
+    let creator = crate::key::KeyId::new(&"A".repeat(20)).unwrap();
     for (query, expected) in [
         (ListKeys::all().created_by(carol), "F*"),
-        (ListKeys::all().created_via_key(maker), "F*"),
+        (ListKeys::all().created_via_key(creator), "F*"),
         (ListKeys::all().liveness(Liveness::Dead), "F*"),
         (ListKeys::all().liveness(Liveness::Live), "A*B*C*D*E*"),
     ] {

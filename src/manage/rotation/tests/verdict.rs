@@ -124,14 +124,14 @@ fn verdict_and_sources_left_follow_from_the_counts() {
             &[],
         ),
         (
-            "let in each time, and turned away each time behind the door",
+            "accepted each time, and denied each time downstream",
             &[("success", "ci", 9, NOW - DAY)],
             &[("success", "ci", 5, NOW), ("wrong_team", "ci", 5, NOW)],
             quiet_since(BEGUN),
             &["ci"],
         ),
         (
-            "turned away sometimes, as before",
+            "denied downstream sometimes, as before",
             &[("success", "ci", 9, NOW - DAY)],
             &[("success", "ci", 5, NOW), ("insufficient_scope", "ci", 4, NOW)],
             SafeToFinish,

@@ -58,8 +58,8 @@ async fn neither_the_trail_nor_misuse_tells_what_is_absent_from_what_is_hidden()
     let denied = || AuditQuery::all().action(Action::MANAGE_DENIED);
     for actor in [&key, &admin_of_blue()] {
         assert!(bench.manager.events(denied(), actor).await.unwrap().entries.is_empty(), "{actor:?}");
-        let misuse = bench.manager.leak_report(&id, time(SINCE), actor).await.unwrap();
-        assert_eq!((misuse.denied, misuse.changes), (vec![], vec![]), "{actor:?}");
+        let report = bench.manager.leak_report(&id, time(SINCE), actor).await.unwrap();
+        assert_eq!((report.denied, report.changes), (vec![], vec![]), "{actor:?}");
     }
     // Whoever sees the whole organization sees both.
     assert_eq!(bench.manager.events(denied(), &system()).await.unwrap().entries.len(), 2);
@@ -105,12 +105,12 @@ async fn misuse_finds_changes_behind_thousands_of_calls() {
     append(&bench, of_blue("attempt.refused", Some("key_revoked")), 1_500).await;
     let said = r#"{"action":"suspend","reason":"insufficient_role","count":4}"#;
     append(&bench, of_blue("manage.denied", Some(said)), 1).await;
-    let misuse = bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap();
+    let report = bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap();
     let words =
         |events: &[crate::audit::Event]| events.iter().map(|event| event.action.to_string()).collect::<Vec<_>>();
-    assert_eq!(words(&misuse.changes), ["owner.suspended"]);
-    assert_eq!(words(&misuse.denied), ["manage.denied"]);
-    assert!(!misuse.more);
+    assert_eq!(words(&report.changes), ["owner.suspended"]);
+    assert_eq!(words(&report.denied), ["manage.denied"]);
+    assert!(!report.more);
 }
 
 #[tokio::test]
@@ -122,8 +122,8 @@ async fn keys_made_are_all_shown_though_there_are_more_changes() {
         let (id, created_via_key) = (format!("{n:020}"), Some(ACTING.into()));
         bench.plant_row(crate::record::KeyRow { id, created_via_key, ..crate::record::KeyRow::example() }).await;
     }
-    let misuse = bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap();
-    assert_eq!((misuse.changes.len(), misuse.made.len(), misuse.more), (1_000, 1_000, true));
+    let report = bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap();
+    assert_eq!((report.changes.len(), report.made.len(), report.more), (1_000, 1_000, true));
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn sums_of_counts_that_are_too_large_stay_large() {
     };
     let rows = vec![row("key_revoked"), row("owner_suspended"), row("wrong_team")];
     let key = bench.manager.find(&id, &system()).await.unwrap();
-    let misuse = crate::manage::LeakReport::new(key, time(SINCE), &UsageDetail::of(&rows).unwrap());
-    assert_eq!(misuse.sources[0].refused, i64::MAX);
-    assert!(misuse.to_string().ends_with(&format!("tried {} times after its end", i64::MAX)), "{misuse}");
+    let report = crate::manage::LeakReport::new(key, time(SINCE), &UsageDetail::of(&rows).unwrap());
+    assert_eq!(report.sources[0].refused, i64::MAX);
+    assert!(report.to_string().ends_with(&format!("tried {} times after its end", i64::MAX)), "{report}");
 }

@@ -209,8 +209,8 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
         usage("wrong_team", "api/node", 2, 1, 2),
     ];
     bench.store.inner.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows }).await.unwrap();
-    let misuse = bench.manager.leak_report(&id, since, &system()).await.unwrap();
-    let sources: Vec<_> = misuse
+    let report = bench.manager.leak_report(&id, since, &system()).await.unwrap();
+    let sources: Vec<_> = report
         .sources
         .iter()
         .map(|source| (source.source.to_string(), source.accepted, source.refused, source.is_new, source.is_within))
@@ -223,17 +223,17 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
             ("api/node".to_owned(), 0, 2, false, false)
         ]
     );
-    let accepted: Vec<_> = misuse.sources.iter().map(|source| source.first_accepted_at).collect();
+    let accepted: Vec<_> = report.sources.iter().map(|source| source.first_accepted_at).collect();
     assert_eq!(accepted, [Some(since), Some(time("2026-03-01T12:00:00Z")), None]);
-    assert_eq!(misuse.tried_since_death.iter().map(|count| count.count).sum::<i64>(), 5);
-    let changed: String = misuse.changes.iter().filter_map(|event| event.after.clone()).collect();
+    assert_eq!(report.tried_since_death.iter().map(|count| count.count).sum::<i64>(), 5);
+    let changed: String = report.changes.iter().filter_map(|event| event.after.clone()).collect();
     assert_eq!(changed, "ijkl");
-    assert_eq!(misuse.made.len(), 1);
+    assert_eq!(report.made.len(), 1);
     let denied_downstream: Vec<_> =
-        misuse.denied_downstream.iter().map(|count| (count.source.to_string(), count.count)).collect();
+        report.denied_downstream.iter().map(|count| (count.source.to_string(), count.count)).collect();
     assert_eq!(denied_downstream, [("api/node".to_owned(), 2)]);
     assert_eq!(
-        misuse.to_string(),
+        report.to_string(),
         "used or tried since from 2 sources, 1 of them new; of what you may see it changed 4 things since and made 1 \
          keys; tried 5 times after its end"
     );

@@ -114,7 +114,7 @@ fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
     key.organization == query.organization.as_str()
         && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
         && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
-        && query.created_via_key.is_none_or(|maker| key.created_via_key.as_deref() == Some(maker.as_str()))
+        && query.created_via_key.is_none_or(|creator| key.created_via_key.as_deref() == Some(creator.as_str()))
         && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
         && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
         && query.liveness.is_none_or(|liveness| live == (liveness == Liveness::Live))
