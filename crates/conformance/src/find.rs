@@ -1,4 +1,4 @@
-//! Finding a key: R1 and after.
+//! Finding a key by its id.
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
@@ -13,6 +13,7 @@ use tower_api_keys::{
 
 use crate::{
     Candidate, Unmet,
+    columns::fill,
     scene::{Sample, Scene, at},
     unmet::{ensure, made, same},
 };
@@ -42,31 +43,8 @@ pub(crate) async fn ids_are_compared_byte_by_byte<R: KeyReader>(candidate: &Cand
 
 pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    let (maker, predecessor) = (scene.id()?, scene.id()?);
-    let labels: Vec<String> = (0..16).map(|n| format!(r#""label {n:02}":"{}""#, "w\u{f6}rter".repeat(10))).collect();
-    let full = scene.key()?.with(|row| {
-        row.name = "GitHub Actions \u{2013} Produktion \u{1f511}".into();
-        row.labels = format!("{{{}}}", labels.join(","));
-        row.tag = [0xff, 0, 0x80, 0x7f];
-        row.pepper_id = Some(i64::from(u32::MAX));
-        row.proof = Some(vec![0, 1, 0xff]);
-        row.scopes = "intake:write keys:manage".into();
-        row.allowed_networks = Some("10.0.0.0/8 2001:db8::/32".into());
-        row.limits = Some("{ \"per minute\": 60 }".into());
-        row.imported_from = Some("the old system".into());
-        row.responsible = Some("user:bob".into());
-        row.created_by = format!("key:{maker}");
-        row.created_via_key = Some(maker.as_str().to_owned());
-        row.expires_at = Some(Timestamp::MAX.as_millis());
-        row.revoked_at = Some(Timestamp::MIN.as_millis());
-        row.revoked_by = Some("system:nightly job".into());
-        row.paused_at = Some(Timestamp::MAX.as_millis());
-        row.paused_by = Some("user:bob".into());
-        row.lineage = maker.as_str().to_owned();
-        row.predecessor_expires_at = Some(Timestamp::MIN.as_millis());
-        row.grace_ends_at = Some(Timestamp::MAX.as_millis());
-        row.replaces = Some(predecessor.as_str().to_owned());
-    });
+    let (creator, predecessor) = (scene.id()?, scene.id()?);
+    let full = scene.key()?.with(|row| fill(row, &creator, &predecessor));
     let bare = scene.key()?.with(|row| {
         row.kind = "user".into();
         row.name = String::new();

@@ -41,6 +41,7 @@
 
 mod at_once;
 mod candidate;
+mod columns;
 mod dropped;
 mod event;
 mod find;

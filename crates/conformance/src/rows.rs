@@ -1,3 +1,5 @@
+//! Rows for exports and imports: those of a store that was used, new ones, and others that differ in one column.
+
 use tower_api_keys::{
     KeyKind,
     audit::EventRow,
@@ -12,6 +14,7 @@ use tower_api_keys::{
 
 use crate::{
     Candidate, Unmet,
+    columns::{KEY_COLUMNS, another, another_text},
     scene::{Sample, Scene, at},
     unmet::{ensure, made, same},
     usage::{from, row as usage_row},
@@ -335,7 +338,7 @@ pub(super) fn others(row: &Batch) -> Vec<Batch> {
             ];
             changed(rows, &columns).map(Batch::Owners).collect()
         }
-        Batch::Keys(rows) => changed(rows, &KEY_COLUMNS).map(Batch::Keys).collect(),
+        Batch::Keys(rows) => changed(rows, KEY_COLUMNS).map(Batch::Keys).collect(),
         Batch::Tombstones(rows) => {
             let columns: [fn(&mut Tombstone); 4] = [
                 |row| row.organization.push('x'),
@@ -367,44 +370,6 @@ fn changed<'a, R: Clone>(rows: &'a [R], columns: &'a [fn(&mut R)]) -> impl Itera
         rows
     })
 }
-
-fn another(time: Option<i64>) -> Option<i64> {
-    if time.is_some() { None } else { Some(1) }
-}
-
-fn another_text(text: &Option<String>) -> Option<String> {
-    if text.is_some() { None } else { Some("user:mallory".to_owned()) }
-}
-
-const KEY_COLUMNS: [fn(&mut KeyRow); 27] = [
-    |row| row.organization.push('x'),
-    |row| row.kind = if row.kind == "team" { "user".into() } else { "team".into() },
-    |row| row.owner.push('x'),
-    |row| row.name.push(' '),
-    |row| row.labels = r#"{"another":"1"}"#.into(),
-    |row| row.hash.push('A'),
-    |row| row.tag = [9, 9, 9, 9],
-    |row| row.pepper_id = another(row.pepper_id),
-    |row| row.scopes.push('x'),
-    |row| row.created_by = row.created_by.to_uppercase(),
-    |row| row.created_via_key = another_text(&row.created_via_key),
-    |row| row.created_at += 1,
-    |row| row.expires_at = another(row.expires_at),
-    |row| row.revoked_at = another(row.revoked_at),
-    |row| row.revoked_by = another_text(&row.revoked_by),
-    |row| row.replaces = another_text(&row.replaces),
-    |row| row.proof = if row.proof.is_some() { None } else { Some(vec![7]) },
-    |row| row.allowed_networks = another_text(&row.allowed_networks),
-    |row| row.limits = another_text(&row.limits),
-    |row| row.imported_from = another_text(&row.imported_from),
-    |row| row.responsible = another_text(&row.responsible),
-    |row| row.paused_at = another(row.paused_at),
-    |row| row.paused_by = another_text(&row.paused_by),
-    |row| row.lineage.push('x'),
-    |row| row.predecessor_expires_at = another(row.predecessor_expires_at),
-    |row| row.grace_ends_at = another(row.grace_ends_at),
-    |row| row.version -= 1,
-];
 
 const EVENT_COLUMNS: [fn(&mut EventRow); 11] = [
     |row| row.organization.push('x'),
