@@ -132,6 +132,14 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         self.inner.writer.write(job).await
     }
+
+    /// Looks at the files until a write would show, for tests that count what a change reads.
+    #[cfg(test)]
+    pub(super) async fn settle(&self) {
+        while self.inner.watch().is_some_and(|watch| !watch.is_settled()) {
+            let _ = self.on_writer(|_| Ok(())).await;
+        }
+    }
 }
 
 /// Opening waits for locks and the disk: not on a thread that serves others.

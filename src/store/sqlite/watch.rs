@@ -5,6 +5,7 @@ use std::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rusqlite::{Connection, ErrorCode, ffi::SQLITE_IOERR_SHORT_READ};
@@ -44,6 +45,9 @@ struct Opened {
 #[derive(Debug)]
 struct Remembered {
     seen: FileState,
+    /// Whether a write that came later than the last look would show: the system notes times by the tick of its clock, and two
+    /// writes within one tick look like one.
+    is_settled: bool,
     mark: Vec<u8>,
     /// That of the mark: it only grows in the same file.
     number: i64,
@@ -64,6 +68,8 @@ struct FileState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
     now: FileState,
+    /// Whether the last write was longer ago than a tick when this was seen.
+    is_settled: bool,
     /// The log is shorter than it was: somebody had SQLite empty it, or did it without.
     is_shorter: bool,
 }
@@ -104,7 +110,14 @@ impl Watch {
         let watch = Self {
             files,
             opened,
-            known: Mutex::new(Remembered { seen, mark, number, schema: schema(connection)?, begun: None }),
+            known: Mutex::new(Remembered {
+                seen,
+                is_settled: false,
+                mark,
+                number,
+                schema: schema(connection)?,
+                begun: None,
+            }),
             lost: OnceLock::new(),
             is_fine: AtomicBool::new(true),
             is_linked: AtomicBool::new(false),
@@ -139,6 +152,8 @@ impl Watch {
             return Err(Doubt::Lost(lost.clone()));
         }
         let Opened { database, log, index } = &self.opened;
+        // Before the files are looked at: what is written after that has this time or a later one.
+        let now = SystemTime::now();
         let named = self.still(&self.files.database, *database, self.files.stat_named())?;
         let log = self.still(&self.files.log, *log, stat(&self.files.log))?;
         if let Some(index) = index {
@@ -152,18 +167,19 @@ impl Watch {
                  again until the second name is removed"
             );
         }
-        Ok(self.compare(named.written, log.written.length))
+        Ok(self.compare(named.written, log.written.length, now))
     }
 
-    fn compare(&self, database: Written, mut log_length: u64) -> Look {
+    fn compare(&self, database: Written, mut log_length: u64, now: SystemTime) -> Look {
         let mut known = self.known();
         if log_length < known.seen.log_length {
             // It may have grown since this thread looked, and another one has seen that.
             log_length = self.length_of_log();
         }
         let is_shorter = log_length < known.seen.log_length;
-        if database != known.seen.database || is_shorter {
-            return Look::Written(Difference { now: FileState { database, log_length }, is_shorter });
+        if database != known.seen.database || is_shorter || !known.is_settled {
+            let is_settled = is_settled(&database, now);
+            return Look::Written(Difference { now: FileState { database, log_length }, is_settled, is_shorter });
         }
         known.seen.log_length = log_length;
         Look::Same
@@ -192,7 +208,7 @@ impl Watch {
         let Look::Written(difference) = self.look()? else { return Ok(()) };
         match self.verified(connection, difference) {
             Ok(Some(read)) => {
-                self.learn(difference.now, &read);
+                self.learn(difference, &read);
                 Ok(())
             }
             Ok(None) => Err(self.lose(self.overwritten(difference)).into()),
@@ -214,7 +230,7 @@ impl Watch {
             Ok(Look::Same) => true,
             Ok(Look::Written(difference)) => match self.read(connection, difference) {
                 Ok(Some(read)) if !read.is_suspect => {
-                    self.learn(difference.now, &read);
+                    self.learn(difference, &read);
                     true
                 }
                 _ => false,
@@ -254,13 +270,19 @@ impl Watch {
 
     /// A checkpoint leaves the mark as it is, unless it is this crate's, here or in another process. Of that one nothing is
     /// learned before it has ended: its last pages would seem to be written by another one.
-    fn learn(&self, seen: FileState, read: &Read) {
+    fn learn(&self, difference: Difference, read: &Read) {
+        let seen = difference.now;
         let mut known = self.known();
         let is_older = read.marks.number() < known.number;
-        if known.seen == seen || is_older || !read.marks.is_whole {
+        if is_older || !read.marks.is_whole {
             return;
         }
-        (known.seen, known.schema, known.number) = (seen, read.schema, read.marks.number());
+        let is_known = known.seen == seen;
+        (known.is_settled, known.schema) = (difference.is_settled, read.schema);
+        if is_known {
+            return;
+        }
+        (known.seen, known.number) = (seen, read.marks.number());
         let is_new = known.mark != read.marks.mark();
         known.mark = read.marks.mark().to_vec();
         self.is_unmarked.store(!is_new, Ordering::Release);
@@ -307,6 +329,11 @@ impl Watch {
         self.is_unmarked.load(Ordering::Acquire)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_settled(&self) -> bool {
+        self.known().is_settled
+    }
+
     fn known(&self) -> MutexGuard<'_, Remembered> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -321,9 +348,36 @@ fn is_of_contents(error: &rusqlite::Error, difference: Difference) -> bool {
     })
 }
 
+/// Twice the longest tick of Linux, by which file systems note when something was written.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Whether the last write was longer ago than a tick. A time in the future is another clock's, which says nothing of ticks.
+fn is_settled(database: &Written, now: SystemTime) -> bool {
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX));
+    now.abs_diff(database.at.max(database.changed_at)) > TICK.as_nanos()
+}
+
 const SCHEMA: &str = "pragma schema_version";
 const CHECK: &str = "pragma quick_check(1)";
 
 fn schema(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.query_row(SCHEMA, [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_less_than_a_tick_ago_may_hide_the_next_one() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000);
+        let nanos = |millis: i128| (1_000_000 + millis) * 1_000_000;
+        let settled =
+            |at, changed_at| is_settled(&Written { length: 1, at: nanos(at), changed_at: nanos(changed_at) }, now);
+        assert!(!settled(0, 0) && !settled(-20, -20) && settled(-21, -21));
+        // A copy can set the one time, and not the other.
+        assert!(!settled(-5_000, -3) && settled(-5_000, -5_000));
+        // Another clock's, which is ahead.
+        assert!(settled(5_000, 5_000));
+    }
 }

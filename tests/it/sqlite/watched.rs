@@ -75,7 +75,7 @@ impl Service {
     async fn is_out(&self) {
         for _ in 0..3 {
             let error = self.keys.authenticator().authenticate(self.key.expose_secret()).await.unwrap_err();
-            assert_eq!(error.kind(), AuthErrorKind::StoreUnavailable);
+            assert_eq!(error.kind(), AuthErrorKind::StoreUnavailable, "{error:?}");
         }
         let made = tower_api_keys::IssueKey::user(user("bob"));
         let error = self.keys.manager().issue(made, &system()).await.unwrap_err();

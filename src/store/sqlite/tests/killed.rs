@@ -65,6 +65,8 @@ async fn child_acts() {
     };
     let store = open(Path::new(&file)).await;
     let ready = Scene::new(Operation::named(&operation), &organization).ready(&store).await;
+    // Opening wrote to the file a moment ago: until that is over, each look at the files is one at the marks.
+    store.settle().await;
     MOMENTS.store(moment.parse().unwrap(), Ordering::SeqCst);
     let traced = store.on_writer(|connection| {
         let codes = TraceEventCodes::SQLITE_TRACE_STMT | TraceEventCodes::SQLITE_TRACE_PROFILE;
