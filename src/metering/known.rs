@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn known(table: &mut KnownSources, client: &str) -> Option<Source> {
-        table.get(Origin::Named(&Label::default(), client, ""))
+        table.get(Origin::Named(&Label::default(), &Named { client: client.into(), network: String::new() }))
     }
 
     #[test]

@@ -120,7 +120,19 @@ impl Tally {
     /// It happened once more.
     #[inline]
     pub(super) fn add(&self, now: Timestamp) -> Added {
-        let now = now.as_millis();
+        let word = self.word.load(Ordering::Relaxed);
+        if has_room_on(word, now.as_millis()) {
+            self.note_last(now.as_millis());
+            if self.word.compare_exchange_weak(word, word + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return Added::More;
+            }
+        }
+        self.add_slowly(now.as_millis())
+    }
+
+    /// The first of a day, or beside another thread.
+    #[cold]
+    fn add_slowly(&self, now: i64) -> Added {
         // Times are of days up to 2,932,896.
         let day = u64::from(day_of(now).unsigned_abs());
         let mut word = self.word.load(Ordering::Relaxed);
@@ -130,19 +142,24 @@ impl Tally {
                 // The last time before may have been that of a clock that was wrong, and later than this.
                 self.last_at.store(now, Ordering::Relaxed);
                 (day << COUNT_BITS | 1, Added::First)
-            } else if word >> COUNT_BITS == day && word & COUNT < COUNT {
+            } else if has_room_on(word, now) {
                 (word + 1, Added::More)
             } else {
                 return Added::Not;
             };
-            // Written only when the millisecond turns: it costs more than the rest.
-            if self.last_at.load(Ordering::Relaxed) < now {
-                self.last_at.fetch_max(now, Ordering::Relaxed);
-            }
+            self.note_last(now);
             match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return added,
                 Err(stands) => word = stands,
             }
+        }
+    }
+
+    /// Written only when the millisecond turns: it costs more than the rest.
+    #[inline]
+    fn note_last(&self, now: i64) {
+        if self.last_at.load(Ordering::Relaxed) < now {
+            self.last_at.fetch_max(now, Ordering::Relaxed);
         }
     }
 
@@ -169,6 +186,18 @@ impl Tally {
         (count > 0).then_some(Count { count, first_at, last_at })
     }
 }
+
+/// Whether there are counts already, of the day of this time, and one more fits. Asked on each check: by a product, since to
+/// find the day of a time takes a division.
+#[inline]
+const fn has_room_on(word: u64, now: i64) -> bool {
+    let (begins, _) = bounds_of((word >> COUNT_BITS) as i32);
+    let count = word & COUNT;
+    now.wrapping_sub(begins) as u64 <= LAST_OF_DAY && count != 0 && count != COUNT
+}
+
+/// The last millisecond of a day, from its first.
+const LAST_OF_DAY: u64 = bounds_of(0).1 as u64;
 
 impl Count {
     pub(super) const fn once(now: Timestamp) -> Self {

@@ -9,7 +9,7 @@ use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 use crate::{
     key::contains_key,
     record::misleads,
-    usage::{Label, Origin},
+    usage::{Label, Named, Origin},
 };
 
 /// The longest client that an embedder's function names, in characters.
@@ -54,13 +54,6 @@ pub struct Sources {
     client: Option<Arc<dyn Of<String>>>,
     address: Option<Arc<dyn Of<IpAddr>>>,
     whole_addresses: bool,
-}
-
-/// What an embedder's functions said of a request.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    client: String,
-    network: String,
 }
 
 /// A function of a request.
@@ -129,7 +122,7 @@ impl Sources {
 
     /// Asks them for client and network.
     #[inline(never)]
-    pub(crate) fn ask<B>(&self, request: &mut Request<B>) -> Asked {
+    pub(crate) fn ask<B>(&self, request: &mut Request<B>) -> Named {
         // Lent to the functions in the shape that they know, and put back: to take the request apart and together again
         // would move all of it, on the path of those who do not ask, too.
         let (mut parts, ()) = Request::new(()).into_parts();
@@ -141,9 +134,9 @@ impl Sources {
             mem::swap(request.extensions_mut(), &mut parts.extensions);
         };
         swap(request, &mut parts);
-        let asked = Asked { client: self.client_of(&parts), network: self.network_of(&parts) };
+        let named = Named { client: self.client_of(&parts), network: self.network_of(&parts) };
         swap(request, &mut parts);
-        asked
+        named
     }
 
     /// From where a request with this user agent comes that arrived at a layer with this label, if that is what the
@@ -151,11 +144,11 @@ impl Sources {
     pub(crate) fn origin<'a>(
         &self,
         label: &'a Label,
-        asked: Option<&'a Asked>,
+        named: Option<&'a Named>,
         agent: Option<&'a HeaderValue>,
     ) -> Origin<'a> {
-        match asked {
-            Some(Asked { client, network }) => Origin::Named(label, client, network),
+        match named {
+            Some(named) => Origin::Named(label, named),
             None => Origin::Agent(label, self.agent(agent)),
         }
     }

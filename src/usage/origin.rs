@@ -10,16 +10,33 @@ const LONGEST_PRODUCT: usize = 64;
 pub(crate) enum Origin<'a> {
     /// A layer's label, and the request's `User-Agent` as it came.
     Agent(&'a Label, Option<&'a [u8]>),
-    /// A layer's label, and client and network in words that were cleaned.
-    Named(&'a Label, &'a str, &'a str),
+    /// A layer's label, and client and network in words that were cleaned. By reference: an origin is copied on each check.
+    Named(&'a Label, &'a Named),
     /// Known as a whole.
     Source(&'a Source),
+}
+
+/// Client and network, as an embedder's functions said.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) client: String,
+    pub(crate) network: String,
 }
 
 impl<'a> Origin<'a> {
     /// The name of the product that a `User-Agent` begins with, if it names one that may be kept.
     pub(crate) fn product(agent: &[u8]) -> Option<&str> {
         product(agent)
+    }
+
+    /// Whether nothing is known of it, as far as that can be told at once.
+    #[inline]
+    pub(crate) const fn is_nowhere_at_once(&self) -> bool {
+        match self {
+            Self::Agent(label, agent) => label.is_none() && agent.is_none(),
+            Self::Named(..) => false,
+            Self::Source(source) => source.is_none(),
+        }
     }
 
     /// Whether it is this source, as far as that can be told at once.
@@ -39,6 +56,8 @@ impl<'a> Origin<'a> {
                 same_client && network.is_empty() && label.is(source.shared_label())
             }
             Self::Named(..) => false,
+            // A check outside of a layer says nothing.
+            Self::Source(known) if known.is_none() => source.says_nothing(),
             Self::Source(known) => known.is(source),
         }
     }
@@ -50,7 +69,7 @@ impl<'a> Origin<'a> {
             Self::Agent(label, agent) => {
                 Parts { label: label.as_str(), client: agent.and_then(product).unwrap_or_default(), network: "" }
             }
-            Self::Named(label, client, network) => Parts { label: label.as_str(), client, network },
+            Self::Named(label, Named { client, network }) => Parts { label: label.as_str(), client, network },
         }
     }
 
@@ -150,9 +169,10 @@ mod tests {
     #[test]
     fn a_source_with_a_network_is_not_one_without() {
         let of = label("intake");
-        let roams = Origin::Named(&of, "curl", "203.0.113.0/24").to_source();
+        let named = |client: &str| Named { client: client.into(), network: "203.0.113.0/24".into() };
+        let roams = Origin::Named(&of, &named("curl")).to_source();
         assert!(!Origin::Agent(&of, Some(b"curl/8")).is_at_once(&roams));
-        let nameless = Origin::Named(&of, "", "203.0.113.0/24").to_source();
+        let nameless = Origin::Named(&of, &named("")).to_source();
         assert!(!Origin::Agent(&of, None).is_at_once(&nameless));
     }
 }

@@ -139,15 +139,25 @@ impl Source {
         self.0.as_ref().map_or(0, |whole| whole.id)
     }
 
+    /// Whether nothing is known of it, whether it has a place in the table of known ones or not.
+    #[inline]
+    pub(super) fn says_nothing(&self) -> bool {
+        self.0.as_ref().is_none_or(|whole| whole.says_nothing())
+    }
+
+    /// Whether it is the one of which nothing is known; one that has only empty words is another one.
+    #[inline]
+    pub(super) const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Equal without a look at the words where that can be.
     #[inline]
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
             (Some(one), Some(two)) => Arc::ptr_eq(one, two) || self.parts().are(other.parts()),
-            (Some(whole), None) | (None, Some(whole)) => {
-                whole.label.0.is_none() && whole.client.is_empty() && whole.network.is_empty()
-            }
+            (Some(whole), None) | (None, Some(whole)) => whole.says_nothing(),
         }
     }
 
@@ -180,9 +190,21 @@ impl Source {
     }
 }
 
+impl Whole {
+    #[inline]
+    fn says_nothing(&self) -> bool {
+        self.label.0.is_none() && self.client.len() + self.network.len() == 0
+    }
+}
+
 impl Label {
     fn of(label: &str) -> Self {
         Self((!label.is_empty()).then(|| label.into()))
+    }
+
+    #[inline]
+    pub(super) const fn is_none(&self) -> bool {
+        self.0.is_none()
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -68,10 +68,10 @@ pub struct Rotation {
 /// That a key was accepted, and when.
 ///
 /// ```
-/// use tower_api_keys::manage::{Rotation, Seen};
+/// use tower_api_keys::manage::{Rotation, LastUse};
 ///
 /// fn first_use(status: &Rotation) -> Option<tower_api_keys::Timestamp> {
-///     status.new_key_seen.map(|seen: Seen| seen.first_at)
+///     status.new_key_seen.map(|seen: LastUse| seen.first_at)
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

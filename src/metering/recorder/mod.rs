@@ -169,7 +169,7 @@ impl UsageRecorder {
         now: Timestamp,
     ) {
         match reason.and_then(|reason| self.malformed.get(reason as usize)) {
-            Some(tally) if key.is_none() && origin.is_at_once(&Source::default()) => {
+            Some(tally) if key.is_none() && origin.is_nowhere_at_once() => {
                 let (end, nowhere) = (Outcome::refused(code, reason), Source::default());
                 while tally.add(now) == Added::Not {
                     self.put_aside(None, &end, &nowhere, tally);
