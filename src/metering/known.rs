@@ -76,9 +76,10 @@ impl KnownSources {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::NamedClient;
 
     fn known(table: &mut KnownSources, client: &str) -> Option<Source> {
-        table.get(Origin::Named(&Label::default(), &Named { client: client.into(), network: String::new() }))
+        table.get(Origin::Named(&Label::default(), &NamedClient { client: client.into(), network: String::new() }))
     }
 
     #[test]

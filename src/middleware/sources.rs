@@ -9,7 +9,7 @@ use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 use crate::{
     key::contains_key,
     record::misleads,
-    usage::{Label, Named, Origin},
+    usage::{Label, NamedClient, Origin},
 };
 
 /// The longest client that an embedder's function names, in characters.
@@ -122,7 +122,7 @@ impl Sources {
 
     /// Asks them for client and network.
     #[inline(never)]
-    pub(crate) fn ask<B>(&self, request: &mut Request<B>) -> Named {
+    pub(crate) fn ask<B>(&self, request: &mut Request<B>) -> NamedClient {
         // Lent to the functions in the shape that they know, and put back: to take the request apart and together again
         // would move all of it, on the path of those who do not ask, too.
         let (mut parts, ()) = Request::new(()).into_parts();
@@ -134,7 +134,7 @@ impl Sources {
             mem::swap(request.extensions_mut(), &mut parts.extensions);
         };
         swap(request, &mut parts);
-        let named = Named { client: self.client_of(&parts), network: self.network_of(&parts) };
+        let named = NamedClient { client: self.client_of(&parts), network: self.network_of(&parts) };
         swap(request, &mut parts);
         named
     }
@@ -144,7 +144,7 @@ impl Sources {
     pub(crate) fn origin<'a>(
         &self,
         label: &'a Label,
-        named: Option<&'a Named>,
+        named: Option<&'a NamedClient>,
         agent: Option<&'a HeaderValue>,
     ) -> Origin<'a> {
         match named {

@@ -11,14 +11,14 @@ pub(crate) enum Origin<'a> {
     /// A layer's label, and the request's `User-Agent` as it came.
     Agent(&'a Label, Option<&'a [u8]>),
     /// A layer's label, and client and network in words that were cleaned. By reference: an origin is copied on each check.
-    Named(&'a Label, &'a Named),
+    Named(&'a Label, &'a NamedClient),
     /// Known as a whole.
     Source(&'a Source),
 }
 
 /// Client and network, as an embedder's functions said.
 #[derive(Debug)]
-pub(crate) struct Named {
+pub(crate) struct NamedClient {
     pub(crate) client: String,
     pub(crate) network: String,
 }
@@ -69,7 +69,7 @@ impl<'a> Origin<'a> {
             Self::Agent(label, agent) => {
                 Parts { label: label.as_str(), client: agent.and_then(product).unwrap_or_default(), network: "" }
             }
-            Self::Named(label, Named { client, network }) => Parts { label: label.as_str(), client, network },
+            Self::Named(label, NamedClient { client, network }) => Parts { label: label.as_str(), client, network },
         }
     }
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_source_with_a_network_is_not_one_without() {
         let of = label("intake");
-        let named = |client: &str| Named { client: client.into(), network: "203.0.113.0/24".into() };
+        let named = |client: &str| NamedClient { client: client.into(), network: "203.0.113.0/24".into() };
         let roams = Origin::Named(&of, &named("curl")).to_source();
         assert!(!Origin::Agent(&of, Some(b"curl/8")).is_at_once(&roams));
         let nameless = Origin::Named(&of, &named("")).to_source();
