@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl<S: Ledger> ApiKeysBuilder<S> {
-    /// Who may do what. Default: [`DefaultPolicy`].
+    /// Who may do what. Default: [`DefaultPolicy`](crate::manage::DefaultPolicy).
     pub fn policy(mut self, policy: impl Policy) -> Self {
         self.managing.policy = Arc::new(policy);
         self

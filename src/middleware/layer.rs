@@ -66,7 +66,7 @@ pub struct ApiKeyLayer<R> {
 
 impl<R> ApiKeyLayer<R> {
     /// The layer of a node that checks keys and manages none: its store need only be a
-    /// [`KeyReader`]. Elsewhere, take [`ApiKeys::layer`](crate::ApiKeys::layer), which also counts usage, improves old
+    /// [`KeyReader`](crate::store::KeyReader). Elsewhere, take [`ApiKeys::layer`](crate::ApiKeys::layer), which also counts usage, improves old
     /// hashes and reports corrupt records in the audit trail.
     ///
     /// ```

@@ -6,9 +6,9 @@
 //! clauses are the fine print of this page, has a call that tries what is there: `check_reader`, `check_key_store`, and
 //! `check_store` for the whole; then `check_pair` tries two handles onto the same data, as two nodes have.
 //!
-//! [`copy`](copy()) moves all data from one store into another, without a key being reissued: from SQLite to PostgreSQL,
-//! say. It works between stores that implement [`PortableStore`] beside the two, as those of this crate do; for one's own
-//! store that is a choice.
+//! [`transfer::copy`](transfer::copy()) moves all data from one store into another, without a key being reissued: from SQLite
+//! to PostgreSQL, say. It works between stores that implement [`PortableStore`](transfer::PortableStore) beside the two, as
+//! those of this crate do; for one's own store that is a choice.
 //!
 //! # Contract
 //! - Ids and all other text are compared and kept **byte by byte**. No case folding, no trimming, no `LIKE`.
@@ -19,8 +19,8 @@
 //!   the status of an owner or an organization, in both directions, in commit order, whoever made it: databases write it
 //!   by trigger.
 //! - Nothing **un-revokes** a key. No write of this trait touches a revocation once it stands.
-//! - What moves between stores moves **as it is**: a [`PortableStore`] exports whole rows in the order of their primary
-//!   keys, and imports them where none stands, or an identical one. Nothing is overwritten.
+//! - What moves between stores moves **as it is**: a [`PortableStore`](transfer::PortableStore) exports whole rows in the order
+//!   of their primary keys, and imports them where none stands, or an identical one. Nothing is overwritten.
 //! - A future may be **dropped** at any await point; what it began is then done whole or not at all.
 
 mod any;

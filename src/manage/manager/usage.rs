@@ -35,7 +35,7 @@ impl KeyManager {
     /// forgotten. By reason and source: "the service called, and failed" shows here where its key does not.
     ///
     /// Such requests belong to no organization: this is for the [system](Actor::system), and for who may see the usage of
-    /// all keys of the [only](OrganizationId::single) organization.
+    /// all keys of the [only](crate::OrganizationId::single) organization.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (somebody of one organization of many), denied,

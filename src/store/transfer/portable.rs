@@ -38,7 +38,7 @@ use crate::store::{contract::Ledger, error::StoreError};
 /// ```
 pub trait PortableStore: Ledger {
     /// At most `limit` rows, 1 to 10,000, that come after this cursor in its table, in the order of the bytes of the
-    /// table's primary key, and where to go on. [`Page::page`] makes the answer out of the rows.
+    /// table's primary key, and where to go on. [`Page::of`] makes the answer out of the rows.
     ///
     /// A page is of one moment; two pages are of two. A row that is written meanwhile behind a place is missed by
     /// whoever is past it.
