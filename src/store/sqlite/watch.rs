@@ -70,6 +70,8 @@ pub(super) struct Difference {
     now: FileState,
     /// Whether the last write was longer ago than a tick when this was seen.
     is_settled: bool,
+    /// Nothing shows: a second write within the tick of the last one would not.
+    is_unseen: bool,
     /// The log is shorter than it was: somebody had SQLite empty it, or did it without.
     is_shorter: bool,
 }
@@ -178,8 +180,12 @@ impl Watch {
         }
         let is_shorter = log_length < known.seen.log_length;
         if database != known.seen.database || is_shorter || !known.is_settled {
-            let is_settled = is_settled(&database, now);
-            return Look::Written(Difference { now: FileState { database, log_length }, is_settled, is_shorter });
+            return Look::Written(Difference {
+                now: FileState { database, log_length },
+                is_settled: is_settled(&database, now),
+                is_unseen: database == known.seen.database && !is_shorter,
+                is_shorter,
+            });
         }
         known.seen.log_length = log_length;
         Look::Same
@@ -213,6 +219,8 @@ impl Watch {
             }
             Ok(None) => Err(self.lose(self.overwritten(difference)).into()),
             Err(error) if is_of_contents(&error, difference) => Err(self.lose(self.overwritten(difference)).into()),
+            // Somebody has a lock, as whoever closes the file: no reason to doubt what shows no change.
+            Err(_) if difference.is_unseen => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
