@@ -5,7 +5,7 @@ mod keys;
 #[cfg(any(test, feature = "manage"))]
 mod manager;
 #[cfg(any(test, feature = "manage"))]
-mod managing;
+mod manager_settings;
 mod setup_error;
 
 pub use builder::ApiKeysBuilder;

@@ -102,8 +102,7 @@ impl KeyManager {
     /// teams that are as they should be get no event.
     ///
     /// Of all teams means of all that have a key, a thousand keys at a time; one whose status cannot be read stops none of the
-    /// others. A team that was suspended and whose keys were all
-    /// removed since is [named by itself](PlanChange::for_team).
+    /// others. A team that was suspended and whose keys were all removed since is [named by itself](PlanChange::for_team).
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed (one team that is), corrupt
@@ -124,7 +123,7 @@ impl Access<'_> {
         let mut changed = PlanChanged { dry_run: change.dry_run, ..PlanChanged::default() };
         let found = self.statuses_of(&owner).await?;
         let status = TeamStatus::of(&found).map_err(ManageError::corrupt)?;
-        // Else for the store to say.
+        // The store refuses the change itself; a dry run does not get so far.
         if change.dry_run && !self.leaves_as_is(change) && status.team.closed_at().is_some() {
             return Err(ManageError::new(ManageErrorKind::OwnerClosed));
         }

@@ -126,7 +126,7 @@ impl FoundOwner {
     }
 }
 
-/// What changing keys needs of a store, beside reading. There are no default bodies: whoever implements this has
+/// What changing keys needs of a store, beside reading. There are no default bodies, so that an implementation has
 /// thought of everything in it. What it writes down of uses and events is read through [`Ledger`].
 ///
 /// ```
@@ -188,7 +188,7 @@ pub trait KeyStore: KeyReader {
     /// Unavailable.
     fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Puts `new` in the place of `old` among the notes that nodes leave each other, if `old` stands under this name; a note
+    /// Replaces `old` by `new` among the notes that nodes leave each other, if `old` stands under this name; a note
     /// that was never written is empty. What stands then. Notes are not exported: they are about this store.
     ///
     /// Of two nodes that replace the same note at once, one does. Where both are the same, this only reads.
@@ -202,9 +202,9 @@ pub trait KeyStore: KeyReader {
         new: &[u8],
     ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Forgets what is old: events, the access log, rows of the change log, results of changes, counts by day. At most 10,000 of
-    /// each kind, so that no call holds up others for long; whoever wants all of it gone calls again until nothing was
-    /// forgotten. A store in which more at once is no burden may forget more.
+    /// Forgets what is old: events, the access log, rows of the change log, results of changes, counts by day. At most
+    /// 10,000 of each kind, so that no call holds up others for long: call again until nothing was forgotten.
+    /// A store in which more at once is no burden may forget more.
     ///
     /// # Errors
     /// Unavailable.

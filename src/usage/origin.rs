@@ -31,11 +31,11 @@ impl<'a> Origin<'a> {
 
     /// Whether nothing is known of it, as far as that can be told at once.
     #[inline]
-    pub(crate) const fn is_nowhere_at_once(&self) -> bool {
+    pub(crate) fn is_nowhere_at_once(&self) -> bool {
         match self {
             Self::Agent(label, agent) => label.is_none() && agent.is_none(),
             Self::Named(..) => false,
-            Self::Source(source) => source.is_none(),
+            Self::Source(source) => source.is_empty(),
         }
     }
 
@@ -57,7 +57,7 @@ impl<'a> Origin<'a> {
             }
             Self::Named(..) => false,
             // A check outside of a layer says nothing.
-            Self::Source(known) if known.is_none() => source.says_nothing(),
+            Self::Source(known) if known.is_empty() => source.is_empty(),
             Self::Source(known) => known.is(source),
         }
     }

@@ -99,9 +99,10 @@ impl Source {
     }
 
     /// Whether nothing is known of it.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.parts() == Parts::default()
+        self.0.as_ref().is_none_or(|whole| whole.is_empty())
     }
 
     pub(crate) fn parts(&self) -> Parts<'_> {
@@ -139,25 +140,13 @@ impl Source {
         self.0.as_ref().map_or(0, |whole| whole.id)
     }
 
-    /// Whether nothing is known of it, whether it has a place in the table of known ones or not.
-    #[inline]
-    pub(super) fn says_nothing(&self) -> bool {
-        self.0.as_ref().is_none_or(|whole| whole.says_nothing())
-    }
-
-    /// Whether it is the one of which nothing is known; one that has only empty words is another one.
-    #[inline]
-    pub(super) const fn is_none(&self) -> bool {
-        self.0.is_none()
-    }
-
     /// Equal without a look at the words where that can be.
     #[inline]
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
             (Some(one), Some(two)) => Arc::ptr_eq(one, two) || self.parts().are(other.parts()),
-            (Some(whole), None) | (None, Some(whole)) => whole.says_nothing(),
+            (Some(whole), None) | (None, Some(whole)) => whole.is_empty(),
         }
     }
 
@@ -192,8 +181,8 @@ impl Source {
 
 impl Whole {
     #[inline]
-    fn says_nothing(&self) -> bool {
-        self.label.0.is_none() && self.client.len() + self.network.len() == 0
+    fn is_empty(&self) -> bool {
+        self.label.is_none() && self.client.len() + self.network.len() == 0
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
 const END_OF_TIME: i64 = 253_402_300_799_999;
 
 /// The day of [`END_OF_TIME`].
-const LAST_DAY: i32 = 2_932_896;
+pub(super) const LAST_DAY: i32 = 2_932_896;
 
 /// What a store holds after it was used for a while, in two organizations: runs of rows, in their order, that have
 /// nothing else between them.

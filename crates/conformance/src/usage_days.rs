@@ -8,6 +8,7 @@ use tower_api_keys::{
 
 use crate::{
     Candidate, Unmet,
+    rows::LAST_DAY,
     scene::{Sample, Scene},
     unmet::{ensure, same},
     usage,
@@ -61,7 +62,7 @@ pub(crate) async fn days_are_read_from_a_day_on<S: Ledger>(candidate: &Candidate
         on_day(&one, DAY + 400, 4),
         on_day(&other, DAY + 7, 5),
         on_day(&other, 0, 6),
-        on_day(&other, 2_932_896, 7),
+        on_day(&other, LAST_DAY, 7),
     ];
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
     let of_one = vec![day(&one, DAY, 2, 0), day(&one, DAY + 399, 3, 0)];
@@ -70,7 +71,7 @@ pub(crate) async fn days_are_read_from_a_day_on<S: Ledger>(candidate: &Candidate
     same("the days of three keys", &candidate.days(&[other.id, unused, one.id, other.id], DAY).await?, &both)?;
     same("the days of a key that nobody used", &candidate.days(&[unused], DAY).await?, &Vec::new())?;
     same("the first day", &candidate.days(&[other.id], 0).await?, &vec![day(&other, 0, 6, 0)])?;
-    same("the last day", &candidate.days(&[other.id], 2_932_896).await?, &vec![day(&other, 2_932_896, 7, 0)])?;
+    same("the last day", &candidate.days(&[other.id], LAST_DAY).await?, &vec![day(&other, LAST_DAY, 7, 0)])?;
     same("the days before all days", &candidate.days(&[other.id], i32::MIN).await?, &Vec::new())?;
     same("the days after all days", &candidate.days(&[other.id], i32::MAX).await?, &Vec::new())?;
     let mut many: Vec<KeyId> = (0..998).map(|_| scene.id()).collect::<Result<_, _>>()?;

@@ -11,7 +11,7 @@ use crate::{
 /// Writes what was counted to the store, at an interval and when asked.
 pub(crate) struct UsageFlusher<S> {
     store: Calls<Arc<S>>,
-    /// One flush at a time: whoever has its turn has what is to be written.
+    /// One flush at a time: the one whose turn it is has what is to be written.
     turn: tokio::sync::Mutex<Unwritten>,
     meter: Arc<Meter>,
     interval: Duration,

@@ -219,7 +219,7 @@ impl Watch {
             }
             Ok(None) => Err(self.lose(self.overwritten(difference)).into()),
             Err(error) if is_of_contents(&error, difference) => Err(self.lose(self.overwritten(difference)).into()),
-            // Somebody has a lock, as whoever closes the file: no reason to doubt what shows no change.
+            // Another connection has a lock, such as one that closes the file: no reason to doubt what shows no change.
             Err(_) if difference.is_unseen => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -1,4 +1,4 @@
-//! What `manage` adds to the front: settings of the manager, and the manager.
+//! What `manage` adds to the builder and the keys: settings of the manager, and the manager.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// [`issue`](KeyManager::issue) is refused as
     /// [`QuotaReached`](crate::manage::ManageErrorKind::QuotaReached). A rotation still works, since the old key ends with
     /// it: while rotations are under way there may be up to twice as many. Keys that are there already, above a lower
-    /// limit or from [`store::copy`](crate::store::transfer::copy), go on.
+    /// limit or from [`transfer::copy`](crate::store::transfer::copy), go on.
     pub fn max_live_keys_per_user(mut self, keys: u32) -> Self {
         self.managing.rules.quotas.live_keys_of_user = Some(keys);
         self
