@@ -253,7 +253,7 @@ impl fmt::Display for ManageError {
             ManageErrorKind::Overloaded => "too many keys are being made: ask again in a moment",
             ManageErrorKind::OwnerClosed => "the user or team is closed for good: it has no more keys",
             ManageErrorKind::OwnerPlanSuspended => {
-                "the plan does not include keys of this user or team: `plan_changed` tells when it does again"
+                "the plan does not include keys of this user or team: upgrade it, and tell the manager by `plan_changed`"
             }
             ManageErrorKind::OwnerSuspended => "the user or team is suspended: reinstate it first",
             ManageErrorKind::QuotaReached(quota) => return quota.fmt(f),

@@ -92,9 +92,18 @@ pub struct PlanChanged {
 impl fmt::Display for PlanChanged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.dry_run { "would change" } else { "changed" };
-        write!(f, "{} teams {verb}, with {} live keys", self.teams, self.live_keys)?;
-        if self.unreadable > 0 { write!(f, "; the status of {} teams cannot be read", self.unreadable) } else { Ok(()) }
+        let (teams, keys) = (counted(self.teams, "team"), counted(self.live_keys, "live key"));
+        write!(f, "{teams} {verb}, with {keys}")?;
+        match self.unreadable {
+            0 => Ok(()),
+            unreadable => write!(f, "; the status of {} cannot be read", counted(unreadable, "team")),
+        }
     }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 impl KeyManager {
@@ -154,34 +163,43 @@ impl Access<'_> {
         let mut walk = Walk::new(KeyQuery::all(self.parts.organization.clone()));
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
-                let Some(OwnerRef { owner: Owner::Team(team), .. }) = OwnerRef::of(&row.peek().key) else { continue };
+                let listed = row.peek();
+                let Some(OwnerRef { owner: Owner::Team(team), .. }) = OwnerRef::of(&listed.key) else { continue };
                 let is_counted = match teams.get(&team) {
                     Some(is_counted) => *is_counted,
                     None => {
-                        let owner = Owner::Team(team.clone());
-                        self.require(action(change), &Target::Owner(&owner)).await?;
-                        let ListedKey { owner: row, organization, .. } = row.peek();
-                        let found = FoundOwner { owner: *row, organization: *organization };
-                        let status = TeamStatus::of(&found).ok();
-                        changed.unreadable += u64::from(status.is_none());
-                        let due = status.filter(|status| {
-                            status.team.closed_at().is_none() && status.is_due(change) && !self.leaves_as_is(change)
-                        });
-                        let is_counted = match due {
-                            Some(status) if self.suspend_for_plan(&owner, change).await?.unwrap_or(true) => {
-                                changed.teams += 1;
-                                status.counts()
-                            }
-                            _ => false,
-                        };
+                        let is_counted = self.change_plan_of_first_met(&team, listed, change, &mut changed).await?;
                         teams.insert(team, is_counted);
                         is_counted
                     }
                 };
-                changed.live_keys += u64::from(is_counted && row.peek().key.is_live(now));
+                changed.live_keys += u64::from(is_counted && listed.key.is_live(now));
             }
         }
         Ok(changed)
+    }
+
+    /// Changes the team of a listed key, and says whether its live keys count.
+    async fn change_plan_of_first_met(
+        &self,
+        team: &TeamId,
+        listed: &ListedKey,
+        change: &PlanChange,
+        changed: &mut PlanChanged,
+    ) -> Result<bool, ManageError> {
+        let owner = Owner::Team(team.clone());
+        self.require(action(change), &Target::Owner(&owner)).await?;
+        let found = FoundOwner { owner: listed.owner, organization: listed.organization };
+        let Ok(status) = TeamStatus::of(&found) else {
+            changed.unreadable += 1;
+            return Ok(false);
+        };
+        let is_due = status.team.closed_at().is_none() && status.is_due(change) && !self.leaves_as_is(change);
+        if !is_due || !self.suspend_for_plan(&owner, change).await?.unwrap_or(true) {
+            return Ok(false);
+        }
+        changed.teams += 1;
+        Ok(status.counts())
     }
 
     /// Whether keys go on without the plan that includes them.

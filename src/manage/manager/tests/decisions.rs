@@ -214,7 +214,7 @@ async fn a_team_whose_status_cannot_be_read_keeps_no_other_from_the_plan() {
     for change in [change.clone().dry_run(), change] {
         let changed = bench.manager.plan_changed(change, &system()).await.unwrap();
         assert_eq!((changed.teams, changed.live_keys, changed.unreadable), (1, 2, 1));
-        assert!(changed.to_string().ends_with("; the status of 1 teams cannot be read"), "{changed}");
+        assert!(changed.to_string().ends_with("; the status of 1 team cannot be read"), "{changed}");
     }
 }
 
