@@ -126,7 +126,8 @@ impl KeyStore for TableStore {
         let mut tables = self.0.lock().await;
         let mut key = tables.keys.get_mut(id.as_str()).filter(|key| key.hash == old && key.revoked_at.is_none());
         if let Some(key) = &mut key {
-            (key.hash, key.tag, key.pepper_id) = (new.hash.clone(), new.tag, new.pepper_id);
+            let RehashedKey { hash, tag, pepper_id, proof } = new.clone();
+            (key.hash, key.tag, key.pepper_id, key.proof) = (hash, tag, pepper_id, proof);
         }
         Ok(key.is_some())
     }

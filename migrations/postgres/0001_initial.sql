@@ -89,7 +89,7 @@ comment on column "api_keys".api_keys.labels is 'An object of strings';
 comment on column "api_keys".api_keys.hash is 'Argon2id, as a PHC string. The text itself is stored nowhere';
 comment on column "api_keys".api_keys.tag is 'Four bytes that turn wrong texts away before the hash is computed';
 comment on column "api_keys".api_keys.pepper_id is 'The pepper that the hash was made with';
-comment on column "api_keys".api_keys.proof is 'Reserved, null';
+comment on column "api_keys".api_keys.proof is 'Proves the text to a node that knows the pepper, if proofs are stored';
 comment on column "api_keys".api_keys.scopes is 'What it may do; * is everything that its owner may';
 comment on column "api_keys".api_keys.allowed_networks is 'Reserved, null: a key that has some is refused';
 comment on column "api_keys".api_keys.limits is 'What the service said that it may consume; this library does not enforce it';

@@ -16,7 +16,7 @@ create table api_keys (
     hash text not null,
     tag blob not null,
     pepper_id integer,
-    proof blob, -- reserved
+    proof blob, -- of the text, for a node that knows the pepper
     scopes text not null, -- with blanks between them
     allowed_networks text, -- reserved: a key that has some is refused
     limits text, -- the service's own words, which this library does not enforce
@@ -266,7 +266,9 @@ create table api_key_log_mark (
     only_row integer primary key check (only_row = 1),
     mark blob not null,
     is_whole integer not null,
-    beside text
+    beside text,
+    -- Whether the marks are in the file, and not only in the log.
+    is_in_file integer not null default 0
 ) strict;
 
 insert into api_key_file_mark (only_row, mark, number) values (1, zeroblob(16), 0);

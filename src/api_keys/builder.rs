@@ -107,6 +107,14 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
+    /// Keeps a proof beside each hash, so that a restart costs no Argon2id. Needs a current pepper, or
+    /// [`build`](Self::build) fails. Default: off. What that means is said at
+    /// [`with_stored_proofs`](HasherConfig::with_stored_proofs).
+    pub fn stored_proofs(mut self) -> Self {
+        self.settings.hasher = self.settings.hasher.with_stored_proofs();
+        self
+    }
+
     /// What a hash costs. Default: [`Argon2Params::STANDARD`].
     pub fn params(mut self, params: Argon2Params) -> Self {
         self.settings.hasher = self.settings.hasher.with_params(params);

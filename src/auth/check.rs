@@ -114,12 +114,12 @@ impl<R: KeyReader> Inner<R> {
                 return Err(refuse(AuthError::new(AuthErrorKind::Invalid)));
             }
             let fingerprint = known.record.hash.fingerprint();
-            let is_proved = proved == Some(fingerprint);
             // Judged before Argon2id, and told only to who has the key as far as the tag can tell.
             let verdict = self.verdict(&known);
             if let Err(error) = verdict {
                 return Err(refuse(error));
             }
+            let is_proved = proved == Some(fingerprint) || self.is_proved_at_rest(key, &known);
             if !is_proved {
                 deadline.apart(self.prove(key, &known)).await.map_err(refuse)?;
                 proved = Some(fingerprint);
@@ -206,17 +206,33 @@ impl<R: KeyReader> Inner<R> {
         judged(standing(&known.record, &known.owner, self.clock.reading()))
     }
 
+    /// Whether a proof was stored beside the hash, and is of this text.
+    fn is_proved_at_rest(&self, key: &Arc<PlaintextKey>, known: &KnownRecord) -> bool {
+        let is_proved = self.hasher.is_proved(key.expose_secret(), &known.record.hash);
+        if is_proved {
+            self.meter.proved_at_rest();
+            self.improve(key, known, true);
+        }
+        is_proved
+    }
+
     /// Runs Argon2id, or joins a run of the same text.
     async fn prove(&self, key: &Arc<PlaintextKey>, known: &KnownRecord) -> Result<(), AuthError> {
         let stored = &known.record.hash;
         let verified = self.hasher.verify(*known.record.id.as_bytes(), key.expose_secret(), stored).await;
         verified.map_err(|error| self.unproved(known, error))?;
-        if let Some(upkeep) = &self.upkeep
-            && self.hasher.wants_rehash(stored)
-        {
-            upkeep.rehash(self.hasher.clone(), Arc::clone(key), stored.clone());
-        }
+        self.improve(key, known, false);
         Ok(())
+    }
+
+    /// A text that was proved is the time for a stronger hash, or for a proof beside the hash that there is.
+    fn improve(&self, key: &Arc<PlaintextKey>, known: &KnownRecord, is_proved_at_rest: bool) {
+        let (Some(upkeep), stored) = (&self.upkeep, &known.record.hash) else { return };
+        if self.hasher.wants_rehash(stored) {
+            upkeep.rehash(self.hasher.clone(), Arc::clone(key), stored.clone());
+        } else if !is_proved_at_rest && let Some(proved) = self.hasher.with_proof_of(key.expose_secret(), stored) {
+            upkeep.store_proof(known.record.id, proved);
+        }
     }
 
     fn unproved(&self, known: &KnownRecord, error: VerifyError) -> AuthError {

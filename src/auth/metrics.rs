@@ -57,6 +57,8 @@ pub struct AuthMetrics {
     /// Checks of well-formed keys that took a look-up, and a hash where no proof is remembered: first uses, first uses
     /// after a change, ids that are not in the store.
     pub proof_misses: u64,
+    /// Those of them that a [stored proof](crate::hash::HasherConfig::with_stored_proofs) spared the hash.
+    pub stored_proofs_used: u64,
     /// Keys that are remembered now.
     pub proofs_remembered: usize,
     /// The most that are: [`with_cache_capacity`](super::AuthSettings::with_cache_capacity).

@@ -23,6 +23,7 @@
 //! | `api_keys_hash_starvation_seconds` | gauge that only grows | seconds | [`hash_starvation`](AuthMetrics::hash_starvation) |
 //! | `api_keys_proof_hits_total` | counter | checks | [`proof_hits`](AuthMetrics::proof_hits) |
 //! | `api_keys_proof_misses_total` | counter | checks | [`proof_misses`](AuthMetrics::proof_misses) |
+//! | `api_keys_stored_proofs_used_total` | counter | checks | [`stored_proofs_used`](AuthMetrics::stored_proofs_used) |
 //! | `api_keys_proofs_remembered` | gauge | keys | [`proofs_remembered`](AuthMetrics::proofs_remembered) |
 //! | `api_keys_proof_capacity` | gauge | keys | [`proof_capacity`](AuthMetrics::proof_capacity) |
 //! | `api_keys_refusals_total` | counter | requests | [`refusals`](AuthMetrics::refusals), labels `code` and `reason` |

@@ -51,7 +51,7 @@ pub(super) fn publish(metrics: &AuthMetrics) {
     }
 }
 
-fn figures(metrics: &AuthMetrics) -> [Figure; 24] {
+fn figures(metrics: &AuthMetrics) -> [Figure; 25] {
     [
         count("api_keys_argon2_runs_total", "Argon2 runs begun", metrics.argon2_runs),
         number("api_keys_hashes_queued", "hashes that wait for a thread", metrics.hashes_queued),
@@ -72,6 +72,11 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 24] {
         ),
         count("api_keys_proof_hits_total", "checks without a look-up or a hash", metrics.proof_hits),
         count("api_keys_proof_misses_total", "checks that took a look-up, and maybe a hash", metrics.proof_misses),
+        count(
+            "api_keys_stored_proofs_used_total",
+            "those of them that a stored proof spared a hash",
+            metrics.stored_proofs_used,
+        ),
         number("api_keys_proofs_remembered", "keys that are remembered", metrics.proofs_remembered),
         number("api_keys_proof_capacity", "the most keys that are remembered", metrics.proof_capacity),
         count("api_keys_freshness_reads_total", "reads of the change log begun", metrics.freshness_reads),

@@ -2,7 +2,8 @@
 //!
 //! A record keeps a [`KeyHash`]: an Argon2id hash of the whole text of the key, four bytes of a second hash (the
 //! [`Tag`]), and the id of the pepper of both. The tag refuses a wrong guess before it costs anything; only Argon2id
-//! accepts. A [`Hasher`] does both, on threads of its own, so that neither requests nor memory suffer from a crowd.
+//! accepts. A [`Hasher`] does both, on threads of its own, so that neither requests nor memory suffer from a crowd. With
+//! [stored proofs](HasherConfig::with_stored_proofs) a text that Argon2id accepted once is recognized after a restart.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -32,6 +33,7 @@ mod pool;
 mod queue;
 mod runs;
 mod starvation;
+mod stored_proof;
 mod tag;
 mod turns;
 mod work;

@@ -5,30 +5,55 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use subtle::Choice;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::{
     argon2id::{self, Memory, OUTPUT_LENGTH, SALT_LENGTH},
     job::{Ending, Outcome},
+    key_hash::KeyHash,
     params::Argon2Params,
     pepper::Pepper,
+    stored_proof::{ProofKey, StoredProof},
     tag::{Tag, TagKey},
 };
 
-/// A pepper, or the lack of one, with the key of its tags.
+/// A pepper, or the lack of one, with the keys of its tags and proofs.
 pub(super) struct Secrets {
     pepper: Option<Arc<Pepper>>,
     tag_key: TagKey,
+    /// None without a pepper, or if no proofs are stored.
+    proof_key: Option<ProofKey>,
 }
 
 impl Secrets {
-    pub(super) fn new(pepper: Option<Arc<Pepper>>) -> Self {
-        Self { tag_key: TagKey::new(pepper.as_deref()), pepper }
+    pub(super) fn new(pepper: Option<Arc<Pepper>>, has_proofs: bool) -> Self {
+        let tag_key = TagKey::new(pepper.as_deref());
+        let proof_key = pepper.as_deref().filter(|_| has_proofs).and_then(ProofKey::new);
+        Self { pepper, tag_key, proof_key }
     }
 
     pub(super) fn tag(&self, text: &str) -> Tag {
         self.tag_key.tag(text)
+    }
+
+    /// The hash, made with this pepper, that this text was found to match: with the proof of that, if proofs are stored.
+    pub(super) fn proved(&self, text: &str, hash: KeyHash) -> KeyHash {
+        let proof = self.proof(text, &hash).map(StoredProof::to_bytes);
+        hash.with_proof(proof)
+    }
+
+    /// Whether the proof beside the hash, made with this pepper, is of this text.
+    pub(super) fn is_proved(&self, text: &str, hash: &KeyHash) -> Choice {
+        match (hash.stored_proof(), self.proof(text, hash)) {
+            (Some(stored), Some(made)) => stored.matches(&made),
+            _ => Choice::from(0),
+        }
+    }
+
+    fn proof(&self, text: &str, hash: &KeyHash) -> Option<StoredProof> {
+        self.proof_key.as_ref()?.proof(text, hash.phc())
     }
 }
 

@@ -108,7 +108,6 @@ pub(crate) struct Rotated {
 /// Columns that this version does not use, so that a record becomes the row again that it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reserved {
-    pub(super) proof: Option<Vec<u8>>,
     pub(super) imported_from: Option<String>,
     pub(super) responsible: Option<String>,
 }

@@ -42,7 +42,8 @@ pub struct KeyRow {
     pub tag: [u8; 4],
     /// [`PepperId`](crate::hash::PepperId), if the hash has a pepper.
     pub pepper_id: Option<i64>,
-    /// Reserved for a stored proof of the text; always none in this version, which ignores one.
+    /// 32 bytes that prove to a node with the pepper of the hash which text matched it, if
+    /// [proofs are stored](crate::hash::HasherConfig::with_stored_proofs).
     pub proof: Option<Vec<u8>>,
     /// [`Scopes`](crate::Scopes) in their text form, words with a blank between them; empty for none.
     pub scopes: String,
@@ -190,7 +191,7 @@ impl From<&KeyRecord> for KeyRow {
             hash: record.hash.phc().to_owned(),
             tag: record.hash.tag().to_bytes(),
             pepper_id: record.hash.pepper().map(|id| id.as_u32().into()),
-            proof: record.reserved.proof.clone(),
+            proof: record.hash.proof().map(Vec::from),
             scopes: record.scopes.to_string(),
             allowed_networks: None,
             limits: record.limits.as_deref().map(str::to_owned),
@@ -243,7 +244,10 @@ impl TryFrom<&KeyRow> for KeyRecord {
             owner: Owner::new(kind, &row.owner).map_err(|_| corrupt("owner"))?,
             name: KeyName::new(&row.name).map_err(|_| corrupt("name"))?,
             labels: serde_json::from_str::<Labels>(&row.labels).map_err(|_| corrupt("labels"))?,
-            hash: KeyHash::from_parts(&row.hash, row.tag, pepper).map_err(|_| corrupt("hash"))?,
+            // A proof of another length than any has says nothing, like one that does not fit.
+            hash: KeyHash::from_parts(&row.hash, row.tag, pepper)
+                .map_err(|_| corrupt("hash"))?
+                .with_proof(row.proof.as_deref().and_then(|proof| proof.try_into().ok())),
             scopes: row.scopes.parse().map_err(|_| corrupt("scopes"))?,
             created_by: actor("created_by", &row.created_by)?,
             created_via_key: row.created_via_key.as_deref().map(|text| key("created_via_key", text)).transpose()?,
@@ -258,11 +262,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
                 predecessor_expires_at: maybe_time("predecessor_expires_at", row.predecessor_expires_at)?,
                 grace_ends_at: maybe_time("grace_ends_at", row.grace_ends_at)?,
             },
-            reserved: Reserved {
-                proof: row.proof.clone(),
-                imported_from: row.imported_from.clone(),
-                responsible: row.responsible.clone(),
-            },
+            reserved: Reserved { imported_from: row.imported_from.clone(), responsible: row.responsible.clone() },
             version: if row.version >= 1 { row.version } else { return Err(corrupt("version")) },
         })
     }
@@ -316,7 +316,7 @@ mod tests {
             revoked_by: Some("system:job".into()),
             replaces: Some("BBBBBBBBBBBBBBBBBBBB".into()),
             created_via_key: Some("CCCCCCCCCCCCCCCCCCCC".into()),
-            proof: Some(vec![0, 255]),
+            proof: Some(vec![255; 32]),
             limits: Some("{\"per_minute\": 60}".into()),
             imported_from: Some("old".into()),
             responsible: Some("user:bob".into()),

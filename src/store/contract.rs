@@ -152,7 +152,7 @@ pub trait KeyStore: KeyReader {
     /// outcome unknown if it may have been: then repeat the same change.
     fn apply(&self, change: &Change) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 
-    /// Replaces hash, tag and pepper id of a key if the stored hash is still `old` and the key is not revoked. No
+    /// Replaces hash, tag, pepper id and proof of a key if the stored hash is still `old` and the key is not revoked. No
     /// version, no event, nothing in the change log: the key means the same as before. Whether it was replaced.
     ///
     /// # Errors

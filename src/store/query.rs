@@ -1,4 +1,5 @@
 use crate::{
+    hash::KeyHash,
     key::KeyId,
     owner::{OrganizationId, Owner},
     record::{ActorId, KeyRow, OwnerStatusRow},
@@ -223,12 +224,12 @@ pub struct Page<T> {
     pub more: bool,
 }
 
-/// The new hash of a key whose text did not change.
+/// The new hash of a key whose text did not change, or the same hash with a proof of that text.
 ///
 /// ```
 /// use tower_api_keys::store::RehashedKey;
 ///
-/// let new = RehashedKey { hash: "$argon2id$…".into(), tag: [1, 2, 3, 4], pepper_id: Some(2) };
+/// let new = RehashedKey { hash: "$argon2id$…".into(), tag: [1, 2, 3, 4], pepper_id: Some(2), proof: None };
 /// assert_eq!(new.pepper_id, Some(2));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,6 +240,19 @@ pub struct RehashedKey {
     pub tag: [u8; 4],
     /// As in [`KeyRow`].
     pub pepper_id: Option<i64>,
+    /// As in [`KeyRow`].
+    pub proof: Option<Vec<u8>>,
+}
+
+impl From<&KeyHash> for RehashedKey {
+    fn from(hash: &KeyHash) -> Self {
+        Self {
+            hash: hash.phc().to_owned(),
+            tag: hash.tag().to_bytes(),
+            pepper_id: hash.pepper().map(|id| id.as_u32().into()),
+            proof: hash.proof().map(Vec::from),
+        }
+    }
 }
 
 /// What to forget. The default forgets nothing.

@@ -142,7 +142,7 @@ async fn a_new_key_whose_stored_hash_was_replaced_is_proved_again() {
     let key = issue(&keys, team("blue")).await;
     let row = store.find(&key.id()).await.unwrap().unwrap().key;
     let forged = format!("$argon2id$v=19$m=64,t=1,p=1${}${}", "A".repeat(22), "A".repeat(43));
-    let new = RehashedKey { hash: forged, tag: row.tag, pepper_id: None };
+    let new = RehashedKey { hash: forged, tag: row.tag, pepper_id: None, proof: None };
     assert!(store.rehash(&key.id(), &row.hash, &new).await.unwrap());
     assert_eq!(check(&keys, key.expose_secret()).await, Err(AuthErrorKind::Invalid));
     assert_eq!(runs(&keys), 2);

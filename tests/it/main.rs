@@ -12,6 +12,7 @@
 
 mod advice;
 mod allocations;
+mod alone;
 mod architecture;
 mod bounded;
 mod checking;
@@ -49,6 +50,7 @@ mod settings;
 mod sources;
 mod spawnable;
 mod sqlite;
+mod stored_proofs;
 mod support;
 mod table_of_rights;
 mod two_processes;

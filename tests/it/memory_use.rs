@@ -72,7 +72,7 @@ async fn first_uses(clients: usize) -> Vec<AuthErrorKind> {
         let key = cheap.manager().issue(request, &system()).await.unwrap().into_plaintext();
         let row = store.find(&key.id()).await.unwrap().unwrap().key;
         let hash = format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", "A".repeat(22), "A".repeat(43));
-        let new = RehashedKey { hash, tag: row.tag, pepper_id: None };
+        let new = RehashedKey { hash, tag: row.tag, pepper_id: None, proof: None };
         assert!(store.rehash(&key.id(), &row.hash, &new).await.unwrap());
         texts.push(key);
     }

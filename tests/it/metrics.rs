@@ -402,6 +402,7 @@ async fn what_is_published_is_what_metrics_says() {
         ("api_keys_hashes_taken_over_total", metrics.hashes_taken_over, metrics.hashes_taken_over),
         ("api_keys_proof_hits_total", metrics.proof_hits, 2),
         ("api_keys_proof_misses_total", metrics.proof_misses, 3),
+        ("api_keys_stored_proofs_used_total", metrics.stored_proofs_used, 0),
         ("api_keys_refusals_total", metrics.refusals.iter().map(|refusal| refusal.count).sum(), 5),
         ("api_keys_freshness_reads_total", metrics.freshness_reads, service.hooks.count("changes_since") as u64),
         ("api_keys_freshness_reads_failed_total", metrics.freshness_reads_failed, 0),

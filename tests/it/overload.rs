@@ -72,7 +72,7 @@ impl Fixture {
     async fn make_costly(&self, key: &PlaintextKey, iterations: u32) {
         let row = self.store.find(&key.id()).await.unwrap().unwrap().key;
         let hash = format!("$argon2id$v=19$m=19456,t={iterations},p=1${}${}", "A".repeat(22), "A".repeat(43));
-        let new = RehashedKey { hash, tag: row.tag, pepper_id: None };
+        let new = RehashedKey { hash, tag: row.tag, pepper_id: None, proof: None };
         assert!(self.store.rehash(&key.id(), &row.hash, &new).await.unwrap());
     }
 }

@@ -13,25 +13,25 @@ use tower_api_keys::{
 
 use crate::support::{issue, user};
 
-fn pepper(byte: u8) -> Pepper {
+pub(crate) fn pepper(byte: u8) -> Pepper {
     Pepper::from_bytes([byte; 32])
 }
 
-fn number(id: u32) -> PepperId {
+pub(crate) fn number(id: u32) -> PepperId {
     PepperId::new(id)
 }
 
 /// Pepper 1 known and current.
-fn first() -> Peppers {
+pub(crate) fn first() -> Peppers {
     Peppers::new().with(number(1), pepper(1)).current(number(1)).unwrap()
 }
 
 /// Peppers 1 and 2 known, 2 current.
-fn second() -> Peppers {
+pub(crate) fn second() -> Peppers {
     Peppers::new().with(number(1), pepper(1)).with(number(2), pepper(2)).current(number(2)).unwrap()
 }
 
-type Keys = ApiKeys<Arc<MemoryStore>>;
+pub(crate) type Keys = ApiKeys<Arc<MemoryStore>>;
 
 async fn node(store: &Arc<MemoryStore>, peppers: Peppers, params: Argon2Params) -> Result<Keys, String> {
     let hasher = HasherConfig::new().with_params(params).with_peppers(peppers);
@@ -42,12 +42,12 @@ async fn cheap_node(store: &Arc<MemoryStore>, peppers: Peppers) -> Keys {
     node(store, peppers, Argon2Params::MACHINE_SECRET).await.unwrap()
 }
 
-async fn row(store: &MemoryStore, id: KeyId) -> KeyRow {
+pub(crate) async fn row(store: &MemoryStore, id: KeyId) -> KeyRow {
     store.find(&id).await.unwrap().unwrap().key
 }
 
 /// Waits until the record is as it should be: what happens in passing happens in the background.
-async fn until(store: &MemoryStore, id: KeyId, is_so: impl Fn(&KeyRow) -> bool) {
+pub(crate) async fn until(store: &MemoryStore, id: KeyId, is_so: impl Fn(&KeyRow) -> bool) {
     let wait = async {
         while !is_so(&row(store, id).await) {
             tokio::task::yield_now().await;

@@ -4,6 +4,8 @@
 //! | line | is one call of |
 //! |---|---|
 //! | `bare_ns` | the service alone: a request with six headers, an empty answer |
+//! | `floor_ns` | that service inside of the least that any layer with these promises must do: a measure, not a contender |
+//! | `floor_overhead_ns` | the same, less the bare service in the same round |
 //! | `tower_http_static_ns` | that service inside of tower-http's layers: one header text compared, an extension inserted |
 //! | `prefixed_api_key_ns` | `prefixed-api-key`: parse and check one SHA-256; no look-up, no middleware |
 //! | `api_keys_simplified_ns` | `api-keys-simplified`: verify one Argon2id hash; no look-up, no middleware |
@@ -11,9 +13,11 @@
 //! | `modo_ns` | that service inside of `modo-rs`'s `ApiKeyLayer`: SHA-256, 1,000 keys in a hash map |
 //! | `warm_ns` | that service inside of our `ApiKeyLayer`: 1,000 keys, usage and sources counted |
 //! | `warm_overhead_ns` | the same, less the bare service in the same round |
+//! | `warm_over_floor` | `warm_overhead_ns` over `floor_overhead_ns` of the same round; not nanoseconds |
 //! | `check_ns` | our `Authenticator` alone, 1,000 keys |
 //! | `warm_overhead_100k_ns` | as `warm_overhead_ns`, with 100,000 keys in random order |
 //! | `malformed_ns` | our `Authenticator` refusing a text with an unknown prefix |
+//! | `malformed_over_floor` | `malformed_ns` over `floor_overhead_ns` of the same round; not nanoseconds |
 //! | `wrong_secret_cached_ns` | the same refusing a wrong secret for an id that it remembers |
 //! | `wrong_secret_uncached_ns` | the same for an id that only the store knows |
 //! | `cold_ns` | the first use of a key, with the default hash |
@@ -27,12 +31,13 @@
 //! polled once, within a runtime that has nothing else to do; only a wrong secret for an unremembered id and a first use
 //! wait, and so run on that runtime. Every call is seen to do what is measured: one that was refused would look fast.
 
-use std::{convert::Infallible, fs, hint::black_box, num::NonZero, thread, time::Instant};
+use std::{convert::Infallible, fs, hint::black_box, num::NonZero, sync::Arc, thread, time::Instant};
 
 use axum::body::Body;
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use peers::{
+    floor::{Floor, Known},
     measure::{BATCH, Rounds, timed, timed_batches, timed_once},
     ours::{Ours, with_another_prefix, with_another_secret},
     peers::{Modo, Prefixed, Simplified, Tollgate, tower_http_static},
@@ -56,8 +61,10 @@ const ROUNDS: usize = 301;
 const SLOW_ROUNDS: usize = 25;
 const THREAD_ROUNDS: usize = 25;
 
-const LINES: [&str; 18] = [
+const LINES: [&str; 22] = [
     "bare_ns",
+    "floor_ns",
+    "floor_overhead_ns",
     "tower_http_static_ns",
     "prefixed_api_key_ns",
     "api_keys_simplified_ns",
@@ -65,9 +72,11 @@ const LINES: [&str; 18] = [
     "modo_ns",
     "warm_ns",
     "warm_overhead_ns",
+    "warm_over_floor",
     "check_ns",
     "warm_overhead_100k_ns",
     "malformed_ns",
+    "malformed_over_floor",
     "wrong_secret_cached_ns",
     "wrong_secret_uncached_ns",
     "cold_ns",
@@ -89,6 +98,12 @@ fn main() {
     for line in LINES {
         match line {
             "api_keys_simplified_ns" | "cold_ns" => println!("{line}\t{:.0}", slow.median(line)),
+            "floor_overhead_ns" => println!("{line}\t{:.0}", quick.median_over("floor_ns", "bare_ns")),
+            "warm_over_floor" => println!("{line}\t{:.2}", quick.median_of(["warm_ns", "floor_ns", "bare_ns"], over_floor)),
+            "malformed_over_floor" => {
+                let ratio = |[malformed, floor, bare]: [f64; 3]| malformed / (floor - bare);
+                println!("{line}\t{:.2}", quick.median_of(["malformed_ns", "floor_ns", "bare_ns"], ratio));
+            }
             "warm_overhead_ns" => println!("{line}\t{:.0}", quick.median_over("warm_ns", "bare_ns")),
             "warm_overhead_100k_ns" => println!("{line}\t{:.0}", quick.median_over("warm_100k_ns", "bare_ns")),
             "bare_2_threads_ratio" | "warm_2_threads_ratio" => println!("{line}\t{:.2}", threads.median(line)),
@@ -98,6 +113,11 @@ fn main() {
         }
     }
     eprintln!("# {ROUNDS}, {SLOW_ROUNDS} and {THREAD_ROUNDS} rounds in {:.1} s", begun.elapsed().as_secs_f64());
+}
+
+/// How much more than the floor a layer takes, both over the service alone.
+fn over_floor([layer, floor, bare]: [f64; 3]) -> f64 {
+    (layer - bare) / (floor - bare)
 }
 
 /// Has glibc keep what is freed between batches, as it does in a service that is never idle: once it saw a large piece
@@ -163,6 +183,7 @@ impl Contenders {
     fn add_services<'a>(&'a self, rounds: &mut Rounds<'a>) {
         let keys = &self.warm.texts;
         add_service(rounds, "bare_ns", bare(), bearer(keys));
+        add_service(rounds, "floor_ns", Floor::new(bare(), Arc::new(Known::of(keys))), bearer(keys));
 
         let only = format!("Bearer {}", keys[0]);
         let mut service = tower_http_static(HeaderValue::from_str(&only).expect("a key is printable")).layer(bare());

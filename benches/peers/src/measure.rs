@@ -46,9 +46,16 @@ impl<'a> Rounds<'a> {
         median(self.figures(name).to_vec())
     }
 
+    /// The median of what follows from the figures of several contenders in the same round.
+    pub fn median_of<const N: usize>(&self, names: [&str; N], figure: impl Fn([f64; N]) -> f64) -> f64 {
+        let of_each = names.map(|name| self.figures(name));
+        let rounds = of_each.first().map_or(0, |figures| figures.len());
+        median((0..rounds).map(|round| figure(of_each.map(|figures| figures[round]))).collect())
+    }
+
     /// The median of how much more a contender took than another in the same round.
     pub fn median_over(&self, name: &str, base: &str) -> f64 {
-        median(self.figures(name).iter().zip(self.figures(base)).map(|(more, less)| more - less).collect())
+        self.median_of([name, base], |[more, less]| more - less)
     }
 
     fn figures(&self, name: &str) -> &[f64] {

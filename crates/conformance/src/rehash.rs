@@ -12,15 +12,17 @@ use crate::{
     unmet::same,
 };
 
-pub(crate) async fn a_rehash_replaces_three_columns<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+pub(crate) async fn a_rehash_replaces_four_columns<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     let events = candidate.events(&scene).await?;
     let mut old = key.row.hash.clone();
-    for (number, pepper_id) in [(1, Some(7)), (2, None)] {
-        let new = RehashedKey { hash: format!("$argon2id$new{number}"), tag: [number; 4], pepper_id };
+    // The last time it is a proof alone that is new.
+    for (number, hash, proof) in [(1, 1, Some(vec![0, 255])), (2, 2, None), (3, 2, Some(vec![7; 32]))] {
+        let pepper_id = proof.is_some().then_some(7);
+        let new = RehashedKey { hash: format!("$argon2id$new{hash}"), tag: [number; 4], pepper_id, proof };
         same("whether the hash was replaced", &rehash(candidate, &key.id, &old, &new).await?, &true)?;
-        let RehashedKey { hash, tag, pepper_id } = new;
-        let expected = KeyRow { hash: hash.clone(), tag, pepper_id, ..key.row.clone() };
+        let RehashedKey { hash, tag, pepper_id, proof } = new;
+        let expected = KeyRow { hash: hash.clone(), tag, pepper_id, proof, ..key.row.clone() };
         same("a key just re-hashed", &candidate.found(&key.id).await?.key, &expected)?;
         old = hash;
     }
@@ -30,7 +32,7 @@ pub(crate) async fn a_rehash_replaces_three_columns<S: Ledger>(candidate: &Candi
 pub(crate) async fn a_rehash_needs_the_old_hash<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     let hash = &key.row.hash;
-    let new = RehashedKey { hash: "$argon2id$new".into(), tag: [9; 4], pepper_id: Some(9) };
+    let new = RehashedKey { hash: "$argon2id$new".into(), tag: [9; 4], pepper_id: Some(9), proof: Some(vec![9]) };
     for other in [hash.to_uppercase(), format!("{hash} "), hash.replace('A', "_"), String::new(), "%".into()] {
         let replaced = rehash(candidate, &key.id, &other, &new).await?;
         same(&format!("whether {hash:?} was replaced as {other:?}"), &replaced, &false)?;
@@ -43,7 +45,7 @@ pub(crate) async fn a_revoked_key_is_not_rehashed<S: KeyStore>(candidate: &Candi
     let (scene, key) = inserted(candidate).await?;
     candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
     let before = candidate.found(&key.id).await?;
-    let new = RehashedKey { hash: "$argon2id$new".into(), tag: [9; 4], pepper_id: None };
+    let new = RehashedKey { hash: "$argon2id$new".into(), tag: [9; 4], pepper_id: None, proof: Some(vec![9]) };
     same("whether it was re-hashed", &rehash(candidate, &key.id, &key.row.hash, &new).await?, &false)?;
     same("a revoked key after a re-hash", &candidate.found(&key.id).await?, &before)
 }

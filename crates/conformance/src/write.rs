@@ -145,7 +145,7 @@ pub(crate) async fn nothing_un_revokes<S: Ledger>(candidate: &Candidate<'_, S>) 
     // What these answer is for other clauses to say.
     let _ = candidate.apply(&scene.change(at(3), vec![key.rename(2, "alive")])).await;
     still("an update").await?;
-    let new = RehashedKey { hash: "$argon2id$new".into(), tag: [1; 4], pepper_id: None };
+    let new = RehashedKey { hash: "$argon2id$new".into(), tag: [1; 4], pepper_id: None, proof: None };
     let _ = candidate.subject().rehash(&key.id, &key.row.hash, &new).await;
     still("a re-hash").await?;
     let used = UsageRow {

@@ -148,9 +148,10 @@ impl KeyStore for SqlxStore {
     // Each of the rest is one statement at a time, which the server does whole or not at all, whoever waits for it.
 
     async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        const SQL: &str = "update keys.api_keys set hash = $3, tag = $4, pepper_id = $5 \
+        const SQL: &str = "update keys.api_keys set hash = $3, tag = $4, pepper_id = $5, proof = $6 \
             where id = $1 and hash = $2 and revoked_at is null";
-        let query = sqlx::query(SQL).bind(id.as_str()).bind(old).bind(&new.hash).bind(&new.tag[..]).bind(new.pepper_id);
+        let RehashedKey { hash, tag, pepper_id, proof } = new;
+        let query = sqlx::query(SQL).bind(id.as_str()).bind(old).bind(hash).bind(&tag[..]).bind(pepper_id).bind(proof);
         Ok(query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected() > 0)
     }
 

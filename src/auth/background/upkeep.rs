@@ -4,6 +4,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
+
 use crate::{
     audit::{Action, Event, EventRow, Notifier, Subject},
     auth::{AccessLog, AccessLogWriter, Pruner, UsageFlusher, meter::Meter},
@@ -30,9 +32,15 @@ pub(crate) trait Upkeep: Send + Sync {
     /// Replaces a stored hash, which the key was just found to match, by a stronger one.
     fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash);
 
+    /// Writes the proof of a stored hash beside it.
+    fn store_proof(&self, id: KeyId, proved: KeyHash);
+
     /// Writes an event that accompanies no change.
     fn report(&self, action: Action, id: KeyId, owner: OwnerRef, now: Timestamp);
 }
+
+/// The most proofs that are being written at once.
+const PROOF_PLACES: usize = 64;
 
 /// Upkeep by way of a store.
 pub(crate) struct StoreUpkeep<S> {
@@ -41,6 +49,7 @@ pub(crate) struct StoreUpkeep<S> {
     pruner: Arc<Pruner<S>>,
     attempts: Option<Arc<AccessLogWriter<S>>>,
     notifier: Notifier,
+    proof_places: Arc<Semaphore>,
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
     /// Reports that could not be written.
     unwritten: Arc<Repeated>,
@@ -54,7 +63,8 @@ impl<S: Ledger> StoreUpkeep<S> {
         notifier: Notifier,
     ) -> Self {
         let (reports, unwritten) = (Mutex::default(), Arc::default());
-        Self { store, flusher, pruner, attempts: None, notifier, reports, unwritten }
+        let proof_places = Arc::new(Semaphore::new(PROOF_PLACES));
+        Self { store, flusher, pruner, attempts: None, notifier, proof_places, reports, unwritten }
     }
 
     /// From now on, the lines that come in here are written to the store.
@@ -107,14 +117,20 @@ impl<S: Ledger> Upkeep for StoreUpkeep<S> {
         tokio::spawn(async move {
             // A failure costs nothing: the next node to check the key for the first time tries again.
             let Ok(new) = hasher.rehash(key.expose_secret(), &stored).await else { return };
-            let new = RehashedKey {
-                hash: new.phc().to_owned(),
-                tag: new.tag().to_bytes(),
-                pepper_id: new.pepper().map(|id| id.as_u32().into()),
-            };
-            let id = key.id();
-            if let Err(_error) = store.rehash(&id, stored.phc(), &new).await {
+            if let Err(_error) = store.rehash(&key.id(), stored.phc(), &RehashedKey::from(&new)).await {
                 log!(debug, error = &_error as &dyn std::error::Error, "a stronger hash could not be stored");
+            }
+        });
+    }
+
+    fn store_proof(&self, id: KeyId, proved: KeyHash) {
+        // Where there is no room, the next node to meet the key for the first time writes it.
+        let Ok(place) = Arc::clone(&self.proof_places).try_acquire_owned() else { return };
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            if let Err(_error) = store.rehash(&id, proved.phc(), &RehashedKey::from(&proved)).await {
+                log!(debug, error = &_error as &dyn std::error::Error, "a proof could not be stored");
             }
         });
     }

@@ -1,20 +1,15 @@
 use std::{
-    mem,
-    panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use futures_util::FutureExt;
-use tokio::time::Instant;
-
 use super::{
     breaker::{Breaker, Probed, start_probing},
     deadline::Deadline,
-    wait::Round,
+    joint::{JointReader, JointReads, Unread, join},
 };
 use crate::{
     auth::{cache::ProofCache, meter::Meter, trouble::Trouble},
@@ -27,8 +22,7 @@ use crate::{
 /// anything being wrong.
 const FAR_BEHIND: i64 = 1_000;
 
-/// Brings what the store's change log says into the cache. Reads are shared: whoever asks while one is under way waits
-/// for the next, which begins after they asked.
+/// Brings what the store's change log says into the cache. Reads are [shared](JointReads).
 pub(in crate::auth) struct LogReader<R> {
     store: Calls<Arc<R>>,
     cache: Arc<ProofCache>,
@@ -40,30 +34,11 @@ pub(in crate::auth) struct LogReader<R> {
     /// The head up to which changes are in the cache, once there is one.
     applied: HeadCell,
     is_applied: AtomicBool,
-    reads: Mutex<Reads>,
+    reads: JointReads<Currency>,
     /// The log cannot be read.
     breaker: Breaker,
     reset: Repeated,
     lost: Repeated,
-}
-
-#[derive(Default)]
-struct Reads {
-    is_running: bool,
-    /// Which task reads, by the number of those before it.
-    task: u64,
-    /// When that task was last seen at work.
-    seen_at: Option<Instant>,
-    /// The next read, if anybody waits for it.
-    next: Option<Arc<Round<Currency>>>,
-}
-
-/// Why the log was not read.
-pub(in crate::auth) enum Unread {
-    /// It takes too long, for this request.
-    Late(StoreError),
-    /// It cannot be read, which concerns every request.
-    Outage(Arc<StoreError>),
 }
 
 /// What a read of the change log proves of the cache.
@@ -94,7 +69,7 @@ impl<R: KeyReader> LogReader<R> {
             coalescing,
             applied: HeadCell::new(Head::EMPTY),
             is_applied: AtomicBool::new(false),
-            reads: Mutex::default(),
+            reads: JointReads::default(),
             breaker: Breaker::new(trouble),
             reset: Repeated::new(),
             lost: Repeated::new(),
@@ -112,13 +87,13 @@ impl<R: KeyReader> LogReader<R> {
         if let Some(failure) = self.failure() {
             return Err(Unread::Outage(failure));
         }
-        self.join(deadline).await
+        join(self, deadline).await
     }
 
     /// The same for a task that no request waits for.
     pub(in crate::auth) async fn refresh(self: &Arc<Self>) {
         if self.failure().is_none() {
-            drop(self.join(Deadline::after(self.patience() * 2)).await);
+            drop(join(self, Deadline::after(self.patience() * 2)).await);
         }
     }
 
@@ -127,56 +102,6 @@ impl<R: KeyReader> LogReader<R> {
         let failure = self.breaker.failure()?;
         start_probing(self);
         Some(failure)
-    }
-
-    async fn join(self: &Arc<Self>, deadline: Deadline) -> Result<Currency, Unread> {
-        let (round, task) = {
-            let mut reads = self.reads();
-            (Arc::clone(reads.next.get_or_insert_default()), reads.first_task())
-        };
-        if let Some(task) = task {
-            self.start(task);
-        }
-        // A runtime without time panics here.
-        match AssertUnwindSafe(round.wait(deadline.at())).catch_unwind().await {
-            Ok(Some(outcome)) => outcome.map_err(Unread::Outage),
-            Ok(None) => {
-                // The task may stand still: it is part of the runtime of a request that came before, which nobody may be
-                // driving any more. Then another one takes over.
-                let task = self.reads().task_after(self.patience());
-                if let Some(task) = task {
-                    self.start(task);
-                }
-                Err(Unread::Late(StoreError::unavailable("the read of the change log took too long")))
-            }
-            Err(_) => Err(Unread::Late(StoreError::unavailable("the runtime has no time"))),
-        }
-    }
-
-    fn start(self: &Arc<Self>, task: u64) {
-        // Not the request's own future: whoever drops that must not take the others' read away.
-        tokio::spawn(Running { reader: Arc::clone(self), task, is_done: false }.run());
-    }
-
-    /// Within this time a task that is driven is seen at work.
-    fn patience(&self) -> Duration {
-        self.store.limit().saturating_add(self.coalescing)
-    }
-
-    async fn read_once(&self) -> Result<Currency, StoreError> {
-        let start = Moment::now(&*self.clock);
-        let reads = &self.meter.freshness_reads;
-        reads.begin();
-        match self.read_from(start).await {
-            Ok(currency) => {
-                reads.succeed(start);
-                Ok(currency)
-            }
-            Err(error) => {
-                reads.fail();
-                Err(error)
-            }
-        }
     }
 
     async fn read_from(&self, start: Moment) -> Result<Currency, StoreError> {
@@ -243,31 +168,6 @@ impl<R: KeyReader> LogReader<R> {
     pub(in crate::auth) fn applied(&self) -> Option<Head> {
         self.is_applied.load(Ordering::Acquire).then(|| self.applied.head())
     }
-
-    fn reads(&self) -> MutexGuard<'_, Reads> {
-        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Reads {
-    /// The number of a new task, unless there is one.
-    fn first_task(&mut self) -> Option<u64> {
-        if mem::replace(&mut self.is_running, true) {
-            return None;
-        }
-        self.seen_at = Some(Instant::now());
-        Some(self.task)
-    }
-
-    /// The number of a new task, unless the one there is was seen at work within this time.
-    fn task_after(&mut self, patience: Duration) -> Option<u64> {
-        if !self.is_running || self.seen_at.is_some_and(|seen| seen.elapsed() < patience) {
-            return None;
-        }
-        self.task += 1;
-        self.seen_at = Some(Instant::now());
-        Some(self.task)
-    }
 }
 
 impl<R: KeyReader> Probed for LogReader<R> {
@@ -280,80 +180,43 @@ impl<R: KeyReader> Probed for LogReader<R> {
     }
 
     async fn probe(self: &Arc<Self>) {
-        // The task that reads tells the breaker.
-        drop(self.join(Deadline::after(self.patience() * 2)).await);
+        // The read tells the breaker.
+        drop(join(self, Deadline::after(self.patience() * 2)).await);
     }
 }
 
-/// The one task that reads. However it ends, by running out of work, by a panic or with its runtime, nobody waits for it
-/// in vain and the next to ask starts another.
-struct Running<R: KeyReader> {
-    reader: Arc<LogReader<R>>,
-    task: u64,
-    is_done: bool,
-}
+impl<R: KeyReader> JointReader for LogReader<R> {
+    type Read = Currency;
 
-impl<R: KeyReader> Running<R> {
-    async fn run(mut self) {
-        loop {
-            if !self.reader.coalescing.is_zero() {
-                tokio::time::sleep(self.reader.coalescing).await;
-            }
-            let Some(round) = self.next() else { break };
-            let read = Read(round);
-            let outcome = self.reader.read_once().await.map_err(Arc::new);
-            match &outcome {
-                Ok(_) => self.reader.breaker.is_free(),
-                Err(error) => {
-                    self.reader.breaker.is_blocked(error);
-                    start_probing(&self.reader);
-                    // Those who wait for the next read need not find out for themselves.
-                    if let Some(next) = self.next() {
-                        drop(next.end(|| Err(Arc::clone(error))));
-                    }
-                }
-            }
-            drop(read.0.end(|| outcome));
-            if self.is_done {
-                break;
-            }
-        }
+    fn reads(&self) -> &JointReads<Currency> {
+        &self.reads
     }
 
-    /// Who waits for the next read; nobody ends the task, in the same breath.
-    fn next(&mut self) -> Option<Arc<Round<Currency>>> {
-        let mut reads = self.reader.reads();
-        if reads.task != self.task {
-            self.is_done = true;
-            return None;
-        }
-        reads.seen_at = Some(Instant::now());
-        let next = reads.next.take();
-        if next.is_none() {
-            reads.is_running = false;
-            self.is_done = true;
-        }
-        next
+    fn patience(&self) -> Duration {
+        self.store.limit().saturating_add(self.coalescing)
     }
-}
 
-impl<R: KeyReader> Drop for Running<R> {
-    fn drop(&mut self) {
-        if !self.is_done {
-            let mut reads = self.reader.reads();
-            if reads.task == self.task {
-                reads.is_running = false;
-                drop(reads.next.take().map(Read));
+    fn coalescing(&self) -> Duration {
+        self.coalescing
+    }
+
+    async fn read_once(self: &Arc<Self>) -> Result<Currency, Arc<StoreError>> {
+        let start = Moment::now(&*self.clock);
+        let reads = &self.meter.freshness_reads;
+        reads.begin();
+        match self.read_from(start).await {
+            Ok(currency) => {
+                reads.succeed(start);
+                self.breaker.is_free();
+                Ok(currency)
+            }
+            Err(error) => {
+                reads.fail();
+                let error = Arc::new(error);
+                self.breaker.is_blocked(&error);
+                start_probing(self);
+                Err(error)
             }
         }
-    }
-}
-
-/// A read under way. However it ends, by a panic or with its runtime, nobody waits for it in vain.
-struct Read(Arc<Round<Currency>>);
-
-impl Drop for Read {
-    fn drop(&mut self) {
-        drop(self.0.end(|| Err(Arc::new(StoreError::unavailable("the read of the change log was lost")))));
     }
 }

@@ -36,6 +36,7 @@ thread_local! {
 pub(crate) struct Meter {
     hits: [CacheLine; LINES],
     misses: AtomicU64,
+    proofs_at_rest: AtomicU64,
     codes: [AtomicU64; RefusalCode::ALL.len()],
     reasons: [AtomicU64; MalformedReason::ALL.len()],
     pub(super) freshness_reads: Attempts,
@@ -64,6 +65,7 @@ impl Meter {
         Self {
             hits: Default::default(),
             misses: AtomicU64::new(0),
+            proofs_at_rest: AtomicU64::new(0),
             codes: Default::default(),
             reasons: Default::default(),
             freshness_reads: Attempts::default(),
@@ -92,6 +94,11 @@ impl Meter {
     /// A key had to be looked up.
     pub(super) fn miss(&self) {
         add(&self.misses);
+    }
+
+    /// A proof beside the stored hash spared a run.
+    pub(super) fn proved_at_rest(&self) {
+        add(&self.proofs_at_rest);
     }
 
     /// The change log began anew; `is_lost` if it is not the one it was.
@@ -148,6 +155,7 @@ impl Meter {
             hash_starvation: queue.starved,
             proof_hits: self.hits.iter().map(|line| value(&line.0)).fold(0, u64::wrapping_add),
             proof_misses: value(&self.misses),
+            stored_proofs_used: value(&self.proofs_at_rest),
             proofs_remembered: self.proofs.len(),
             proof_capacity: self.proof_capacity,
             refusals: self.refusals(),

@@ -48,7 +48,8 @@ impl Hasher {
             let starved = self.0.has_starved(starved_before, HASH_WAIT);
             not_done(if starved { HashErrorKind::Starved } else { HashErrorKind::Overloaded }, Some(HASH_WAIT))
         })??;
-        Ok(KeyHash::assemble(params, salt, *output, secrets.tag(text), pepper))
+        let made = KeyHash::assemble(params, salt, *output, secrets.tag(text), pepper);
+        Ok(secrets.proved(text, made))
     }
 
     fn queue(

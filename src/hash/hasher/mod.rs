@@ -80,8 +80,10 @@ impl Hasher {
     pub fn new(config: HasherConfig) -> Result<Self, HasherSetupError> {
         config.refuse_nonsense()?;
         let question_key = random_bytes().map_err(HasherSetupError::randomness)?;
-        let none = (None, Secrets::new(None));
-        let known = config.peppers.known().map(|(id, pepper)| (Some(id), Secrets::new(Some(Arc::clone(pepper)))));
+        let has_proofs = config.has_stored_proofs;
+        let none = (None, Secrets::new(None, has_proofs));
+        let secrets = |pepper| Secrets::new(Some(Arc::clone(pepper)), has_proofs);
+        let known = config.peppers.known().map(|(id, pepper)| (Some(id), secrets(pepper)));
         Ok(Self(Arc::new(Inner {
             secrets: std::iter::once(none).chain(known).collect(),
             accepted: AcceptedParams::spanning(config.params, &config.accepted),
@@ -155,6 +157,22 @@ impl Hasher {
                 Err(VerifyError::not_done(kind, Some(wait), self.0.retry_after()))
             }
         }
+    }
+
+    /// Whether the proof beside the hash says that this text matched it: then [`Hasher::verify`] would find the same. None
+    /// is asked unless [stored proofs](HasherConfig::with_stored_proofs) are switched on, nor of a hash that this node
+    /// would not run. False says nothing against the text.
+    #[must_use]
+    pub fn is_proved(&self, text: &str, stored: &KeyHash) -> bool {
+        self.check_tag(text, stored).is_ok()
+            && self.0.accept(stored).is_some_and(|secrets| secrets.is_proved(text, stored).into())
+    }
+
+    /// The hash with a proof that the text was found to match it by [`Hasher::verify`]. None if proofs are not stored, or
+    /// the hash has no pepper.
+    pub(crate) fn with_proof_of(&self, text: &str, verified: &KeyHash) -> Option<KeyHash> {
+        let proved = self.0.accept(verified)?.proved(text, verified.clone());
+        proved.proof().is_some().then_some(proved)
     }
 
     /// Whether this node knows the pepper of the stored hash: without it, no text can be checked.

@@ -9,13 +9,15 @@ use super::{
     argon2id::{OUTPUT_LENGTH, SALT_LENGTH},
     params::Argon2Params,
     pepper::PepperId,
+    stored_proof::StoredProof,
     tag::Tag,
 };
 
 /// The longest text [`KeyHash`] writes has 100 characters.
 const LONGEST_PHC: usize = 128;
 
-/// What a record stores instead of a key: a PHC string of Argon2id, the [`Tag`], and the id of the pepper of both.
+/// What a record stores instead of a key: a PHC string of Argon2id, the [`Tag`], the id of the pepper of both, and the
+/// [stored proof](super::HasherConfig::with_stored_proofs) if there is one.
 ///
 /// A value of this type has a PHC string in exactly the form this crate writes: `$argon2id$v=19$m=…,t=…,p=1$salt$hash`
 /// with 16 bytes of salt and 32 of hash, and costs within [`Argon2Params`].
@@ -47,13 +49,15 @@ pub struct KeyHash {
     phc: Arc<str>,
     tag: Tag,
     pepper: Option<PepperId>,
+    proof: Option<StoredProof>,
     params: Argon2Params,
     salt: [u8; SALT_LENGTH],
     output: [u8; OUTPUT_LENGTH],
 }
 
 impl KeyHash {
-    /// A hash as a store kept it: the PHC string, the tag, and the number of the pepper if there was one.
+    /// A hash as a store kept it: the PHC string, the tag, and the number of the pepper if there was one. Without a
+    /// [proof](Self::with_proof).
     ///
     /// No memory is taken for what the string asks for, whatever it asks.
     ///
@@ -62,7 +66,14 @@ impl KeyHash {
     pub fn from_parts(phc: &str, tag: [u8; 4], pepper: Option<u32>) -> Result<Self, CorruptHash> {
         let Some((params, salt, output)) = parts(phc) else { return Err(diagnosis(phc)) };
         let (tag, pepper) = (Tag::from_bytes(tag), pepper.map(PepperId::new));
-        Ok(Self { phc: phc.into(), tag, pepper, params, salt, output })
+        Ok(Self { phc: phc.into(), tag, pepper, proof: None, params, salt, output })
+    }
+
+    /// With the proof that a store keeps beside it, or without one. No promise is made by it: one that does not fit is as
+    /// good as none.
+    #[must_use]
+    pub fn with_proof(self, proof: Option<[u8; 32]>) -> Self {
+        Self { proof: proof.map(StoredProof::from_bytes), ..self }
     }
 
     /// The PHC string for a store to keep.
@@ -83,13 +94,20 @@ impl KeyHash {
         self.pepper
     }
 
+    /// The proof for a store to keep, if the hasher makes [stored proofs](super::HasherConfig::with_stored_proofs).
+    #[must_use]
+    pub fn proof(&self) -> Option<[u8; 32]> {
+        self.proof.map(StoredProof::to_bytes)
+    }
+
     /// The cost that the hash was made with.
     #[must_use]
     pub const fn params(&self) -> Argon2Params {
         self.params
     }
 
-    /// Answers "is it the hash it was before?" in 16 bytes of BLAKE3 over all parts. It proves nothing about any text.
+    /// Answers "is it the hash it was before?" in 16 bytes of BLAKE3 over all parts but the proof, which says the same of
+    /// it whenever it is made. It proves nothing about any text.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 16] {
         let mut hasher = blake3::Hasher::new_derive_key("tower-api-keys v1 hash fingerprint");
@@ -119,11 +137,15 @@ impl KeyHash {
             Base64Unpadded::encode(&salt, &mut salt_text).unwrap_or_default(),
             Base64Unpadded::encode(&output, &mut output_text).unwrap_or_default(),
         );
-        Self { phc: phc.into(), tag, pepper, params, salt, output }
+        Self { phc: phc.into(), tag, pepper, proof: None, params, salt, output }
     }
 
     pub(super) const fn salt(&self) -> &[u8; SALT_LENGTH] {
         &self.salt
+    }
+
+    pub(super) const fn stored_proof(&self) -> Option<&StoredProof> {
+        self.proof.as_ref()
     }
 
     pub(super) const fn output(&self) -> &[u8; OUTPUT_LENGTH] {

@@ -176,7 +176,7 @@ async fn a_request_refused_after_a_wait_is_dropped_unread() {
     let held = Arc::new(());
     let inner = Inner::new();
     let alive = inner.alive.clone();
-    let mut service = Polled(gate(inner, &Script::revoked(), |_| {}));
+    let mut service = Polled(gate(inner, &Script::revoked_late(), |_| {}));
     let mut future = Box::pin(service.ready_call(with_body(&held)));
     assert_eq!((Arc::strong_count(&held), poll(&mut future)), (2, false));
     while !poll(&mut future) {

@@ -204,6 +204,21 @@ impl Script {
         Self::finding(|good| Ok(Some(FoundKey { key: KeyRow { revoked_at: Some(1), ..good.key }, ..good })))
     }
 
+    /// A key that was revoked, of which its store tells after a wait.
+    pub(super) fn revoked_late() -> Self {
+        let find = |_: &KeyId| {
+            Box::pin(async {
+                // The first two polls are at once.
+                for _ in 0..3 {
+                    tokio::task::yield_now().await;
+                }
+                let good = good();
+                Ok(Some(FoundKey { key: KeyRow { revoked_at: Some(1), ..good.key }, ..good }))
+            }) as Answer<_>
+        };
+        Self::made_of(find, || at_once(Ok(Changes::Unchanged)), |settings| settings)
+    }
+
     pub(super) fn paused() -> Self {
         Self::finding(|good| Ok(Some(FoundKey { key: KeyRow { paused_at: Some(1), ..good.key }, ..good })))
     }

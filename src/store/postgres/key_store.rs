@@ -66,7 +66,8 @@ impl KeyStore for PostgresStore {
 
     async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
         let Inner { sql, sessions, .. } = &*self.0;
-        let row: [&(dyn ToSql + Sync); 5] = [&id.as_str(), &old, &new.hash, &new.tag.as_slice(), &new.pepper_id];
+        let RehashedKey { hash, tag, pepper_id, proof } = new;
+        let row: [&(dyn ToSql + Sync); 6] = [&id.as_str(), &old, hash, &tag.as_slice(), pepper_id, proof];
         Ok(sessions.execute(&sql.rehash, &row).await? > 0)
     }
 

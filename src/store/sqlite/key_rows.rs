@@ -92,10 +92,11 @@ pub(super) fn insert(connection: &Connection, row: &KeyRow) -> Result<bool, rusq
 }
 
 const REHASH: &str = "\
-    update api_keys set hash = ?3, tag = ?4, pepper_id = ?5 where id = ?1 and hash = ?2 and revoked_at is null";
+    update api_keys set hash = ?3, tag = ?4, pepper_id = ?5, proof = ?6 \
+    where id = ?1 and hash = ?2 and revoked_at is null";
 
 pub(super) fn rehash(connection: &Connection, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, Failure> {
-    let replaced =
-        connection.prepare_cached(REHASH)?.execute(params![id.as_str(), old, new.hash, new.tag, new.pepper_id])?;
-    Ok(replaced > 0)
+    let RehashedKey { hash, tag, pepper_id, proof } = new;
+    let row = params![id.as_str(), old, hash, tag, pepper_id, proof];
+    Ok(connection.prepare_cached(REHASH)?.execute(row)? > 0)
 }

@@ -24,6 +24,9 @@ pub(super) struct Marks {
     number: i64,
     in_log: Vec<u8>,
     pub(super) is_whole: bool,
+    /// Whether the file has these marks, and so is looked into for them. Where somebody read while they were made, they are
+    /// read from the log, whatever becomes of the file.
+    pub(super) is_in_file: bool,
     /// What lay beside each other when the log was said to be whole.
     beside: Option<String>,
 }
@@ -93,7 +96,8 @@ impl Beside {
 }
 
 const EXIST: &str = "select exists (select 1 from sqlite_master where type = 'table' and name = 'api_key_log_mark')";
-const READ: &str = "select f.mark, l.mark, l.is_whole, l.beside, f.number from api_key_file_mark f, api_key_log_mark l";
+const READ: &str =
+    "select f.mark, l.mark, l.is_whole, l.beside, f.number, l.is_in_file from api_key_file_mark f, api_key_log_mark l";
 
 /// The marks; none in a file that is no store yet.
 pub(super) fn read_marks(connection: &Connection) -> Result<Option<Marks>, rusqlite::Error> {
@@ -107,6 +111,7 @@ pub(super) fn read_marks(connection: &Connection) -> Result<Option<Marks>, rusql
             is_whole: row.get(2)?,
             beside: row.get(3)?,
             number: row.get(4)?,
+            is_in_file: row.get(5)?,
         })
     });
     marks.optional()
@@ -155,16 +160,19 @@ fn checkpoint_by(connection: &Connection, pragma: &str) -> Result<Checkpoint, ru
 pub(super) const PATIENCE_FOR_MARK: Duration = Duration::from_millis(100);
 
 const MARK_FILE: &str = "update api_key_file_mark set mark = randomblob(16), number = number + 1";
-const MARK_LOG: &str =
-    "update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 0, beside = null";
+const MARK_LOG: &str = "\
+    update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 0, beside = null, \
+    is_in_file = 0";
 
 const MARK: &str = "select mark from api_key_file_mark";
-const END: &str = "update api_key_log_mark set is_whole = 1, beside = ?1 where is_whole = 0 and mark = ?2";
+const END: &str =
+    "update api_key_log_mark set is_whole = 1, beside = ?1, is_in_file = ?3 where is_whole = 0 and mark = ?2";
 
 /// Brings the log into the file with a new mark. If this fails half-way, as while the disk is full, the log goes on to say
 /// that it is missing, which is still true of the file alone; the next mark ends it.
 ///
-/// Whether the new mark is in the file. If not, and others brought the end of an older one into it, the file seems to be whole.
+/// Whether the new mark is in the file. If not, and others brought the end of an older one into it, the file seems to be whole;
+/// and one that is written to by something else has to be looked at as a whole.
 pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<bool, Failure> {
     let transaction = begin(connection)?;
     transaction.execute(MARK_FILE, [])?;
@@ -177,15 +185,16 @@ pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<b
     let is_marked = checkpoint_by(connection, RESTART).is_ok_and(|checkpoint| checkpoint.is_whole());
     let beside = Beside::now(files).map(|beside| beside.write());
     // Not a mark that somebody else began meanwhile: its pages are not in the file yet.
-    connection.execute(END, params![beside, mark])?;
+    connection.execute(END, params![beside, mark, is_marked])?;
     Ok(is_marked)
 }
 
 /// It keeps its number, so that it is older than what the original has next.
 const MARK_COPY_OF_FILE: &str = "update api_key_file_mark set mark = randomblob(16)";
 
-const MARK_COPY_OF_LOG: &str =
-    "update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 1, beside = null";
+const MARK_COPY_OF_LOG: &str = "\
+    update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 1, beside = null, \
+    is_in_file = 0";
 
 /// Gives a copy a mark of its own, so that no log of the original fits it.
 pub(super) fn mark_copy(connection: &mut Connection) -> Result<(), Failure> {

@@ -50,6 +50,10 @@ fn words() -> impl Strategy<Value = Option<String>> {
     proptest::option::of(text())
 }
 
+fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
+    proptest::option::of(prop::collection::vec(any::<u8>(), 0..3))
+}
+
 fn moment() -> impl Strategy<Value = Option<i64>> {
     proptest::option::of(at())
 }
@@ -60,7 +64,7 @@ prop_compose! {
         (name, hash, created_by) in (text(), text(), text()),
         (created_via_key, replaces) in (proptest::option::of(number()), proptest::option::of(number())),
         (created_at, expires_at, revoked_at) in (at(), proptest::option::of(at()), proptest::option::weighted(0.1, at())),
-        pepper_id in proptest::option::of(0..3_i64),
+        (pepper_id, proof) in (proptest::option::of(0..3_i64), bytes()),
         (limits, allowed_networks, responsible) in (words(), words(), words()),
         (paused_at, predecessor_expires_at, grace_ends_at) in (moment(), moment(), moment()),
         lineage in number(),
@@ -86,6 +90,7 @@ prop_compose! {
             expires_at,
             revoked_at,
             pepper_id,
+            proof,
             ..KeyRow::example()
         }
     }
@@ -206,10 +211,11 @@ fn usage() -> impl Strategy<Value = UsageRow> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let rehashed = (text(), proptest::option::of(0..3_i64)).prop_map(|(hash, pepper_id)| RehashedKey {
+    let rehashed = (text(), proptest::option::of(0..3_i64), bytes()).prop_map(|(hash, pepper_id, proof)| RehashedKey {
         hash,
         tag: [9; 4],
         pepper_id,
+        proof,
     });
     let before = || proptest::option::of(at().prop_map(time));
     prop_oneof![

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{Arc, Weak},
     time::Duration,
@@ -216,6 +217,33 @@ async fn a_backup_copied_over_the_file_is_noticed() {
     service.is_out().await;
     let error = store.find(&id(1)).await.unwrap_err();
     assert!(cause(&error).contains("was written to by something else than SQLite"), "{}", cause(&error));
+}
+
+/// While somebody reads, a new mark stays in the log, and is read from there whatever becomes of the file.
+#[tokio::test]
+async fn a_file_written_to_beside_a_reader_is_noticed() {
+    for copies in [true, false] {
+        let service = Service::start().await;
+        let (path, backup) = (service.folder.file(), vacuumed(&service.folder));
+        let reader = sql(&path);
+        reader.execute_batch("begin; select * from api_keys").unwrap();
+        let store = SqliteStore::open(&path).await.unwrap();
+        for number in 1..=210 {
+            store.apply(&change(number, insert(number))).await.unwrap();
+        }
+        service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
+        if copies {
+            fs::copy(backup, &path).unwrap();
+        } else {
+            // A table that nobody asks for here, and that the log has nothing of.
+            let root = "select (rootpage - 1) * (select page_size from pragma_page_size) from sqlite_master \
+                where name = 'api_key_tombstones'";
+            let at: i64 = reader.query_row(root, [], |row| row.get(0)).unwrap();
+            fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[0; 512], at as u64).unwrap();
+        }
+        service.is_out().await;
+        assert!(cause(&store.find(&id(1)).await.unwrap_err()).contains("was written to by something else than SQLite"));
+    }
 }
 
 /// Nothing is read from such a log, so that the file is the backup and nothing else.

@@ -54,7 +54,7 @@ pub(crate) async fn a_write_is_found_through_the_other(pair: &Pair<'_>) -> Resul
         same("a key that the other handle wrote", &other.found(&key.id).await?.key, &key.row)?;
         one.written(&scene.change(at(1), vec![key.rename(1, "Monday cron")])).await?;
         same("its new name", &other.found(&key.id).await?.key.name, &"Monday cron".to_owned())?;
-        let new = RehashedKey { hash: "$argon2id$new".into(), tag: [1; 4], pepper_id: None };
+        let new = RehashedKey { hash: "$argon2id$new".into(), tag: [1; 4], pepper_id: None, proof: None };
         same("whether it was re-hashed", &rehash(one, &key.id, &key.row.hash, &new).await?, &true)?;
         same("its new hash", &other.found(&key.id).await?.key.hash, &new.hash)?;
         for (step, suspended) in

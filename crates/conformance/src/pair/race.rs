@@ -207,7 +207,7 @@ async fn rehash_until<S: ErasedStore + ?Sized>(
     let mut hash = key.row.hash.clone();
     for number in 0..MOST {
         let late = revoked.load(Ordering::Acquire);
-        let new = RehashedKey { hash: format!("$argon2id${number}"), tag: [number; 4], pepper_id: None };
+        let new = RehashedKey { hash: format!("$argon2id${number}"), tag: [number; 4], pepper_id: None, proof: None };
         let replaced = rehash(handle, &key.id, &hash, &new).await?;
         ensure("no re-hash of a revoked key", !(late && replaced), replaced)?;
         if late {

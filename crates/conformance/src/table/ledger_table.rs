@@ -28,7 +28,7 @@ clauses! {
          key the first one made, and whether its request was the same; the same change gets its first answer.";
     "S21" guard::the_guard_that_fails_is_named
         "The conflict says which guard does not hold, by its place, and nothing is written.";
-    "S26" rehash::a_rehash_replaces_three_columns
+    "S26" rehash::a_rehash_replaces_four_columns
         "A re-hash replaces hash, tag and pepper id, and nothing else: no version, no event.";
     "S29" usage::counts_add_up
         "Counts add up over batches, effects, sources and writers, and the last use is the latest of all, \

@@ -214,6 +214,7 @@ impl Tables {
                 key.hash.clone_from(&new.hash);
                 key.tag = new.tag;
                 key.pepper_id = new.pepper_id;
+                key.proof.clone_from(&new.proof);
                 true
             }
             _ => false,

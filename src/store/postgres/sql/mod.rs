@@ -247,8 +247,8 @@ statements! {
         from unnest({all}) with ordinality as e \
             (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience, place) \
         order by place";
-    rehash: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8], "\
-        update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5 \
+    rehash: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8, Type::BYTEA], "\
+        update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5, proof = $6 \
         where id {=} $1 and hash {=} $2 and revoked_at is null";
     list: LIST, list!("{s}.api_keys");
     list_of_owner: LIST, list!("{s}.api_keys", "k.kind {=} $2", "k.owner {=} $3");

@@ -1,0 +1,277 @@
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Context,
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::{runtime::Handle, time::Instant};
+
+use super::{deadline::Deadline, wait::Round};
+use crate::store::StoreError;
+
+/// Reads that are shared: whoever asks while one is under way waits for the next, which begins after they asked.
+///
+/// A request that is alone drives its read itself. Once others wait, or it is dropped, a task does: whoever drops a
+/// request, or does not poll it, must not take the others' read away.
+pub(super) struct JointReads<T> {
+    state: Mutex<State<T>>,
+    /// What reads, while the only request that waits drives it.
+    alone: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+struct State<T> {
+    is_running: bool,
+    /// Whether that is driven by a request, which nobody else waits with.
+    is_alone: bool,
+    /// Whether others came since it began to run.
+    is_shared: bool,
+    /// What reads, by the number of those before it.
+    task: u64,
+    /// When that was last seen at work.
+    seen_at: Option<Instant>,
+    /// The next read, if anybody waits for it.
+    next: Option<Arc<Round<T>>>,
+}
+
+/// Why the log was not read.
+pub(in crate::auth) enum Unread {
+    /// It takes too long, for this request.
+    Late(StoreError),
+    /// It cannot be read, which concerns every request.
+    Outage(Arc<StoreError>),
+}
+
+/// Who reads.
+pub(super) trait JointReader: Send + Sync + 'static {
+    /// What a read brings.
+    type Read: Clone + Send + Sync;
+
+    fn reads(&self) -> &JointReads<Self::Read>;
+
+    /// Within this time a read that is driven is seen at work.
+    fn patience(&self) -> Duration;
+
+    /// How long a read waits for others to join it.
+    fn coalescing(&self) -> Duration;
+
+    /// Reads, and notes how that ended.
+    fn read_once(self: &Arc<Self>) -> impl Future<Output = Result<Self::Read, Arc<StoreError>>> + Send;
+}
+
+/// Waits for a read that begins after this call.
+pub(super) async fn join<R: JointReader>(of: &Arc<R>, deadline: Deadline) -> Result<R::Read, Unread> {
+    let (round, task, is_alone) = {
+        let mut state = of.reads().state();
+        let round = Arc::clone(state.next.get_or_insert_default());
+        let task = state.first_task();
+        (round, task, mem::take(&mut state.is_alone))
+    };
+    if is_alone {
+        take_over(of);
+    }
+    let waiting = async {
+        match task {
+            None => round.wait(deadline.at()).await,
+            Some(task) => drive(of, task, round.wait(deadline.at())).await,
+        }
+    };
+    // A runtime without time panics here.
+    match AssertUnwindSafe(waiting).catch_unwind().await {
+        Ok(Some(outcome)) => outcome.map_err(Unread::Outage),
+        Ok(None) => {
+            // What reads may stand still: it is part of the runtime of a request that came before, which nobody may be
+            // driving any more. Then another task takes over.
+            let task = of.reads().state().task_after(of.patience());
+            if let Some(task) = task {
+                tokio::spawn(run(of, task));
+            }
+            Err(Unread::Late(StoreError::unavailable("the read of the change log took too long")))
+        }
+        Err(_) => Err(Unread::Late(StoreError::unavailable("the runtime has no time"))),
+    }
+}
+
+/// Reads while it waits, unless others wait too.
+async fn drive<R: JointReader, T>(of: &Arc<R>, task: u64, wait: impl Future<Output = T>) -> T {
+    let (reads, runtime) = (of.reads(), Handle::current());
+    *reads.alone() = Some(run(of, task));
+    if !reads.state().stays_alone() {
+        reads.spawn_alone(&runtime);
+        return wait.await;
+    }
+    let _driving = Driving { reads, runtime };
+    let mut wait = pin!(wait);
+    poll_fn(|context| {
+        reads.poll_alone(context);
+        wait.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Has a task go on with what a request drove alone; or begin anew, if nobody polled that request for too long: what the
+/// store said meanwhile would pass for late.
+fn take_over<R: JointReader>(of: &Arc<R>) {
+    let (reads, Ok(runtime)) = (of.reads(), Handle::try_current()) else { return };
+    let task = reads.state().task_after(of.patience());
+    match task {
+        None => reads.spawn_alone(&runtime),
+        Some(task) => {
+            drop(reads.alone().take());
+            runtime.spawn(run(of, task));
+        }
+    }
+}
+
+fn run<R: JointReader>(of: &Arc<R>, task: u64) -> BoxFuture<'static, ()> {
+    Running { of: Arc::clone(of), task, is_done: false }.run().boxed()
+}
+
+impl<T> JointReads<T> {
+    fn poll_alone(&self, context: &mut Context<'_>) {
+        let mut alone = self.alone();
+        // Not in its place while it is polled: one that panics is gone, and with it the rounds it was to end.
+        if let Some(mut running) = alone.take()
+            && running.as_mut().poll(context).is_pending()
+        {
+            *alone = Some(running);
+        }
+    }
+
+    /// Leaves what a request drove alone to a task.
+    fn spawn_alone(&self, runtime: &Handle) {
+        let running = self.alone().take();
+        if let Some(running) = running {
+            runtime.spawn(running);
+        }
+    }
+
+    fn alone(&self) -> MutexGuard<'_, Option<BoxFuture<'static, ()>>> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for JointReads<T> {
+    fn default() -> Self {
+        let state = State { is_running: false, is_alone: false, is_shared: false, task: 0, seen_at: None, next: None };
+        Self { state: Mutex::new(state), alone: Mutex::default() }
+    }
+}
+
+impl<T> State<T> {
+    /// The number of a new task, unless there is one.
+    fn first_task(&mut self) -> Option<u64> {
+        if mem::replace(&mut self.is_running, true) {
+            self.is_shared = true;
+            return None;
+        }
+        self.is_shared = false;
+        self.seen_at = Some(Instant::now());
+        Some(self.task)
+    }
+
+    /// Whether nobody came since this task was begun. Who comes later finds it alone.
+    const fn stays_alone(&mut self) -> bool {
+        self.is_alone = !self.is_shared;
+        self.is_alone
+    }
+
+    /// The number of a new task, unless the one there is was seen at work within this time.
+    fn task_after(&mut self, patience: Duration) -> Option<u64> {
+        if !self.is_running || self.seen_at.is_some_and(|seen| seen.elapsed() < patience) {
+            return None;
+        }
+        self.task += 1;
+        self.seen_at = Some(Instant::now());
+        Some(self.task)
+    }
+}
+
+/// A request that reads for itself. When it ends or is dropped, what it drove goes on without it.
+struct Driving<'a, T> {
+    reads: &'a JointReads<T>,
+    runtime: Handle,
+}
+
+impl<T> Drop for Driving<'_, T> {
+    fn drop(&mut self) {
+        self.reads.spawn_alone(&self.runtime);
+    }
+}
+
+/// The one that reads. However it ends, by running out of work, by a panic or with its runtime, nobody waits for it
+/// in vain and the next to ask starts another.
+struct Running<R: JointReader> {
+    of: Arc<R>,
+    task: u64,
+    is_done: bool,
+}
+
+impl<R: JointReader> Running<R> {
+    async fn run(mut self) {
+        loop {
+            let coalescing = self.of.coalescing();
+            if !coalescing.is_zero() {
+                tokio::time::sleep(coalescing).await;
+            }
+            let Some(round) = self.next() else { break };
+            let read = ReadUnderWay(round);
+            let outcome = self.of.read_once().await;
+            // Those who wait for the next read need not find out for themselves.
+            if let Err(error) = &outcome
+                && let Some(next) = self.next()
+            {
+                drop(next.end(|| Err(Arc::clone(error))));
+            }
+            drop(read.0.end(|| outcome));
+            if self.is_done {
+                break;
+            }
+        }
+    }
+
+    /// Who waits for the next read; nobody ends the task, in the same breath.
+    fn next(&mut self) -> Option<Arc<Round<R::Read>>> {
+        let mut state = self.of.reads().state();
+        if state.task != self.task {
+            self.is_done = true;
+            return None;
+        }
+        state.seen_at = Some(Instant::now());
+        let next = state.next.take();
+        if next.is_none() {
+            (state.is_running, state.is_alone) = (false, false);
+            self.is_done = true;
+        }
+        next
+    }
+}
+
+impl<R: JointReader> Drop for Running<R> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let mut state = self.of.reads().state();
+            if state.task == self.task {
+                (state.is_running, state.is_alone) = (false, false);
+                drop(state.next.take().map(ReadUnderWay));
+            }
+        }
+    }
+}
+
+/// A read under way. However it ends, by a panic or with its runtime, nobody waits for it in vain.
+struct ReadUnderWay<T: Clone>(Arc<Round<T>>);
+
+impl<T: Clone> Drop for ReadUnderWay<T> {
+    fn drop(&mut self) {
+        drop(self.0.end(|| Err(Arc::new(StoreError::unavailable("the read of the change log was lost")))));
+    }
+}
