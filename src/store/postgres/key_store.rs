@@ -126,7 +126,7 @@ impl Ledger for PostgresStore {
 }
 
 async fn find(link: &Link, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
-    let rows = link.ask(&[&id.as_str()]).await?;
+    let rows = link.ask(0, &[&id.as_str()]).await?;
     let row = rows.first().ok_or_else(|| Failure::Corrupt("a look-up without an answer".into()))?;
     if column::<Option<&str>>(row, 1)?.is_some() { found_key(row).map(Some) } else { Ok(None) }
 }

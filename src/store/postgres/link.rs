@@ -8,6 +8,7 @@ use std::{
 };
 
 use deadpool_postgres::{Object, Pool};
+use futures_util::future::try_join_all;
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
     time::{Instant, timeout},
@@ -36,7 +37,7 @@ pub(super) enum Source {
     Pool,
 }
 
-/// One connection, kept for a single query and made anew when it is lost. Questions of many tasks are pipelined on it:
+/// One connection, kept for a few queries and made anew when it is lost. Questions of many tasks are pipelined on it:
 /// none waits for the answer to another.
 pub(super) struct Link(Arc<Inner>);
 
@@ -44,12 +45,12 @@ struct Inner {
     source: Source,
     /// That of the store.
     pool: Pool,
-    query: Query,
-    /// The column of the answer that says whether a standby gave it.
+    queries: Vec<Query>,
+    /// The column of each answer that says whether a standby gave it.
     standby_column: usize,
     connect_timeout: Duration,
     answer_timeout: Duration,
-    /// Whether the query may be prepared once for all.
+    /// Whether the queries may be prepared once for all.
     prepares: bool,
     state: Arc<Mutex<State>>,
 }
@@ -65,7 +66,8 @@ struct State {
 #[derive(Clone)]
 struct Live {
     client: Arc<dyn Deref<Target = Client> + Send + Sync>,
-    statement: Option<Statement>,
+    /// Those of the queries; none where nothing is prepared.
+    statements: Arc<[Statement]>,
     pulse: Arc<Pulse>,
 }
 
@@ -82,14 +84,14 @@ impl Link {
     pub(super) fn new(
         source: Source,
         pool: Pool,
-        query: Query,
+        queries: Vec<Query>,
         standby_column: usize,
         settings: &PostgresSettings,
     ) -> Self {
         Self(Arc::new(Inner {
             source,
             pool,
-            query,
+            queries,
             standby_column,
             connect_timeout: settings.connect_timeout,
             answer_timeout: settings.answer_timeout,
@@ -98,15 +100,16 @@ impl Link {
         }))
     }
 
-    /// Asks the one query that this link is for.
-    pub(super) async fn ask(&self, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+    /// Asks one of the queries that this link is for, by its place among them.
+    pub(super) async fn ask(&self, query: usize, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+        let text = self.0.queries.get(query).ok_or_else(|| Failure::unavailable("the link has no such query"))?;
         let live = self.live().await?;
-        let Live { client, statement, pulse } = &live;
+        let Live { client, statements, pulse } = &live;
         pulse.asked();
         let answer = async {
-            match statement {
+            match statements.get(query) {
                 Some(statement) => client.query(statement, params).await,
-                None => ask(client, &self.0.query, params).await,
+                None => ask(client, text, params).await,
             }
         };
         let answer = timeout(self.0.answer_timeout, answer).await.inspect_err(|_| doubt_idle(&self.0.pool))?;
@@ -199,9 +202,9 @@ impl Inner {
             Source::Pool => Arc::new(Object::take(self.pool.get().await?)),
         };
         refuse_standby(is_standby(&client).await?)?;
-        let Query { text, types } = &self.query;
-        let statement = if self.prepares { Some(client.prepare_typed(text, types).await?) } else { None };
-        Ok(Live { client, statement, pulse: Arc::default() })
+        let prepared = self.queries.iter().filter(|_| self.prepares);
+        let statements = try_join_all(prepared.map(|query| client.prepare_typed(&query.text, query.types))).await?;
+        Ok(Live { client, statements: statements.into(), pulse: Arc::default() })
     }
 }
 

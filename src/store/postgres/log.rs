@@ -9,19 +9,28 @@ pub(super) const STANDBY_COLUMN: usize = 2;
 /// No log has this position: a reader that knows no head is told the present one.
 const NOWHERE: i64 = -1;
 
+/// The queries of the link: for the head alone, and for what changed.
+const HEAD: usize = 0;
+const CHANGES: usize = 1;
+
 pub(super) async fn changes_since(link: &Link, head: Option<Head>) -> Result<Changes, Failure> {
-    let (position, change) = head.map_or((NOWHERE, [0; 16]), |head| (head.position, head.change));
-    let rows = link.ask(&[&position, &change.as_slice()]).await?;
-    let first = rows.first().ok_or_else(|| Failure::Corrupt("the change log has no head".into()))?;
-    let bytes: &[u8] = column(first, 1)?;
-    let change = bytes.try_into().map_err(|_| Failure::Corrupt("a change has 16 bytes".into()))?;
-    let now = Head { position: column(first, 0)?, change };
-    if head == Some(now) {
+    if head.is_some() && head == Some(head_of(&link.ask(HEAD, &[]).await?)?.1) {
         return Ok(Changes::Unchanged);
     }
+    let (position, change) = head.map_or((NOWHERE, [0; 16]), |head| (head.position, head.change));
+    let rows = link.ask(CHANGES, &[&position, &change.as_slice()]).await?;
+    let (first, now) = head_of(&rows)?;
     let is_known = head == Some(Head::EMPTY) || column(first, 3)?;
     let changed = if is_known { changes(&rows, position, now)? } else { None };
     Ok(changed.unwrap_or(Changes::Reset { head: now }))
+}
+
+/// The head, and the row that has it.
+fn head_of(rows: &[Row]) -> Result<(&Row, Head), Failure> {
+    let first = rows.first().ok_or_else(|| Failure::Corrupt("the change log has no head".into()))?;
+    let bytes: &[u8] = column(first, 1)?;
+    let change = bytes.try_into().map_err(|_| Failure::Corrupt("a change has 16 bytes".into()))?;
+    Ok((first, Head { position: column(first, 0)?, change }))
 }
 
 /// What the rows say; none if some are missing or cannot be read.

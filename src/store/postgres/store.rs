@@ -159,12 +159,13 @@ impl PostgresStore {
             }
             None => listens_at.map(listener),
         };
-        let log = Link::new(source.clone(), pool.clone(), sql.changes_since.clone(), STANDBY_COLUMN, settings);
+        let of_log = vec![sql.head.clone(), sql.changes_since.clone()];
+        let log = Link::new(source.clone(), pool.clone(), of_log, STANDBY_COLUMN, settings);
         let aside = match &source {
             Source::Server(server) => Aside::server(Arc::clone(server)),
             Source::Pool => Aside::pool(pool.clone()),
         };
-        let finder = Link::new(source, pool.clone(), sql.find.clone(), FOUND_COLUMNS, settings);
+        let finder = Link::new(source, pool.clone(), vec![sql.find.clone()], FOUND_COLUMNS, settings);
         let sessions = Sessions::new(pool, aside, settings);
         Ok(Self(Arc::new(Inner { sql, log, finder, sessions, listener })))
     }

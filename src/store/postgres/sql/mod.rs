@@ -173,6 +173,8 @@ statements! {
         "select ", found_columns!(), ", pg_catalog.pg_is_in_recovery() from (values ($1)) asked (id) \
          left join {s}.api_keys k on k.id {=} asked.id ", owner_and_organization!()
     );
+    // Asked first: as a rule nothing changed, and then this takes the server two thirds of the time of the next.
+    head: &[], "select position, change, pg_catalog.pg_is_in_recovery() from {s}.api_key_head";
     // One statement, so one snapshot, for the head, the rows after the reader's place, and whether that place exists.
     changes_since: &[Type::INT8, Type::BYTEA], "\
         select h.position, h.change, pg_catalog.pg_is_in_recovery(), \
