@@ -81,7 +81,7 @@ async fn main() {
         let ratios = of("ours").iter().zip(of("select")).map(|(ours, select)| ours / select).collect();
         println!("ours_{concurrent}\t{:.0}", median(of("ours")));
         println!("select_{concurrent}\t{:.0}", median(of("select")));
-        println!("ratio_{concurrent}\t{:.1}", median(ratios));
+        println!("ratio_{concurrent}\t{:.2}", median(ratios));
         println!("reads_{concurrent}\t{:.0}", median(of("reads")));
         let mut latencies = latencies.remove(&concurrent).unwrap();
         latencies.sort_unstable();

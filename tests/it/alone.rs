@@ -199,6 +199,26 @@ fn a_request_that_is_dropped_outside_of_its_runtime_leaves_its_read_to_it() {
     assert_eq!(node.reads(), (4, 4));
 }
 
+/// A request that nobody polled while others took over and were done finds another one alone: it leaves that alone.
+#[tokio::test]
+async fn a_request_drives_its_own_read_and_no_other() {
+    let node = Arc::new(Node::new().await);
+    let mut first = pin!(node.check());
+    assert!(poll!(&mut first).is_pending());
+    node.let_through(2);
+    assert_eq!(node.check().await, Ok(()));
+    let own = Arc::clone(&node);
+    let alone = tokio::spawn(async move { own.check().await });
+    while node.reads() != (5, 4) {
+        yield_now().await;
+    }
+    assert_eq!(poll!(&mut first), Poll::Ready(Ok(())));
+    node.let_through(1);
+    tokio::time::pause();
+    let checked = tokio::time::timeout(Duration::from_millis(500), alone).await.expect("it waits in vain");
+    assert_eq!(checked.unwrap(), Ok(()));
+}
+
 /// Requests that come, are polled a few times and dropped or waited for, on several threads at once: none waits in vain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_that_come_and_go_wait_for_nothing_in_vain() {

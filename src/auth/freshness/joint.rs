@@ -4,12 +4,15 @@ use std::{
     panic::AssertUnwindSafe,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Context,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep_until},
+};
 
 use super::{deadline::Deadline, wait::Round};
 use crate::store::StoreError;
@@ -20,8 +23,16 @@ use crate::store::StoreError;
 /// request, or does not poll it, must not take the others' read away.
 pub(super) struct JointReads<T> {
     state: Mutex<State<T>>,
-    /// What reads, while the only request that waits drives it.
-    alone: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// While the only request that waits drives what reads.
+    alone: Mutex<Option<Alone<T>>>,
+}
+
+/// What reads, and the request that drives it.
+struct Alone<T> {
+    running: BoxFuture<'static, ()>,
+    driver: Waker,
+    /// What that request waits for. It may be polled when it drives no more, and another one does.
+    round: Arc<Round<T>>,
 }
 
 struct State<T> {
@@ -77,7 +88,7 @@ pub(super) async fn join<R: JointReader>(of: &Arc<R>, deadline: Deadline) -> Res
     let waiting = async {
         match task {
             None => round.wait(deadline.at()).await,
-            Some(task) => drive(of, task, round.wait(deadline.at())).await,
+            Some(task) => drive(of, task, &round, deadline).await,
         }
     };
     // A runtime without time panics here.
@@ -97,18 +108,28 @@ pub(super) async fn join<R: JointReader>(of: &Arc<R>, deadline: Deadline) -> Res
 }
 
 /// Reads while it waits, unless others wait too.
-async fn drive<R: JointReader, T>(of: &Arc<R>, task: u64, wait: impl Future<Output = T>) -> T {
+async fn drive<R: JointReader>(
+    of: &Arc<R>,
+    task: u64,
+    round: &Arc<Round<R::Read>>,
+    deadline: Deadline,
+) -> Option<Result<R::Read, Arc<StoreError>>> {
     let (reads, runtime) = (of.reads(), Handle::current());
-    *reads.alone() = Some(run(of, task));
+    *reads.alone() = Some(Alone { running: run(of, task), driver: Waker::noop().clone(), round: Arc::clone(round) });
     if !reads.state().stays_alone() {
-        reads.spawn_alone(&runtime);
-        return wait.await;
+        reads.spawn_alone(&runtime, |_| true);
+        return round.wait(deadline.at()).await;
     }
-    let _driving = Driving { reads, runtime };
-    let mut wait = pin!(wait);
+    let _driving = Driving { reads, round, runtime };
+    // A read ends in its own time, which is looked at as long as it is driven.
+    let mut late = pin!((deadline.left() < of.patience()).then(|| sleep_until(deadline.at())));
+    let mut wait = pin!(round.wait(deadline.at()));
     poll_fn(|context| {
-        reads.poll_alone(context);
-        wait.as_mut().poll(context)
+        if !reads.poll_alone(round, context) {
+            // It ended, or others wait too. Not before: whoever waits for the round is woken by its end.
+            return wait.as_mut().poll(context);
+        }
+        late.as_mut().as_pin_mut().map_or(Poll::Pending, |late| late.poll(context).map(|()| None))
     })
     .await
 }
@@ -119,10 +140,13 @@ fn take_over<R: JointReader>(of: &Arc<R>) {
     let (reads, Ok(runtime)) = (of.reads(), Handle::try_current()) else { return };
     let task = reads.state().task_after(of.patience());
     match task {
-        None => reads.spawn_alone(&runtime),
+        None => reads.spawn_alone(&runtime, |_| true),
         Some(task) => {
-            drop(reads.alone().take());
+            let alone = reads.alone().take();
             runtime.spawn(run(of, task));
+            if let Some(Alone { driver, .. }) = alone {
+                driver.wake();
+            }
         }
     }
 }
@@ -132,25 +156,30 @@ fn run<R: JointReader>(of: &Arc<R>, task: u64) -> BoxFuture<'static, ()> {
 }
 
 impl<T> JointReads<T> {
-    fn poll_alone(&self, context: &mut Context<'_>) {
+    /// Whether the one who waits for this round still has something to drive.
+    fn poll_alone(&self, round: &Arc<Round<T>>, context: &mut Context<'_>) -> bool {
         let mut alone = self.alone();
         // Not in its place while it is polled: one that panics is gone, and with it the rounds it was to end.
-        if let Some(mut running) = alone.take()
-            && running.as_mut().poll(context).is_pending()
-        {
-            *alone = Some(running);
+        let Some(mut driven) = alone.take_if(|alone| Arc::ptr_eq(&alone.round, round)) else { return false };
+        let is_pending = driven.running.as_mut().poll(context).is_pending();
+        if is_pending {
+            driven.driver.clone_from(context.waker());
+            *alone = Some(driven);
         }
+        is_pending
     }
 
-    /// Leaves what a request drove alone to a task.
-    fn spawn_alone(&self, runtime: &Handle) {
-        let running = self.alone().take();
-        if let Some(running) = running {
+    /// Leaves what a request drove alone to a task, if it is this one.
+    fn spawn_alone(&self, runtime: &Handle, is_it: impl FnOnce(&mut Alone<T>) -> bool) {
+        let alone = self.alone().take_if(is_it);
+        if let Some(Alone { running, driver, .. }) = alone {
             runtime.spawn(running);
+            // It waits with the others from now on.
+            driver.wake();
         }
     }
 
-    fn alone(&self) -> MutexGuard<'_, Option<BoxFuture<'static, ()>>> {
+    fn alone(&self) -> MutexGuard<'_, Option<Alone<T>>> {
         self.alone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -198,12 +227,13 @@ impl<T> State<T> {
 /// A request that reads for itself. When it ends or is dropped, what it drove goes on without it.
 struct Driving<'a, T> {
     reads: &'a JointReads<T>,
+    round: &'a Arc<Round<T>>,
     runtime: Handle,
 }
 
 impl<T> Drop for Driving<'_, T> {
     fn drop(&mut self) {
-        self.reads.spawn_alone(&self.runtime);
+        self.reads.spawn_alone(&self.runtime, |alone| Arc::ptr_eq(&alone.round, self.round));
     }
 }
 
