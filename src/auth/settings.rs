@@ -45,6 +45,11 @@ pub enum Freshness {
     /// As of a read of the store's change log that began at most so long ago: no request waits for the store, and a
     /// revoked key may be accepted until then. If the store cannot be read for longer, requests are refused with 503.
     /// 100 ms to an hour, of which 60 ms are kept back: the clock that each request reads may lag by so much.
+    ///
+    /// The time that has passed is the longer one of two clocks, the monotonic and the wall clock, so that a machine that was
+    /// suspended knows. No client can see it where both stand while the world goes on: in a virtual machine that its host
+    /// pauses, moves live or restores from a snapshot, and in a function that is frozen between calls. There the bound goes on
+    /// from where it was when the machine stopped: be [`Strict`](Self::Strict).
     Bounded(Duration),
     /// As of a read of the store's change log that began after the request arrived: no request that begins after a
     /// revocation returned is accepted, whichever node it reaches. The default.

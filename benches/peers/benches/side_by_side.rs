@@ -99,7 +99,9 @@ fn main() {
         match line {
             "api_keys_simplified_ns" | "cold_ns" => println!("{line}\t{:.0}", slow.median(line)),
             "floor_overhead_ns" => println!("{line}\t{:.0}", quick.median_over("floor_ns", "bare_ns")),
-            "warm_over_floor" => println!("{line}\t{:.2}", quick.median_of(["warm_ns", "floor_ns", "bare_ns"], over_floor)),
+            "warm_over_floor" => {
+                println!("{line}\t{:.2}", quick.median_of(["warm_ns", "floor_ns", "bare_ns"], over_floor))
+            }
             "malformed_over_floor" => {
                 let ratio = |[malformed, floor, bare]: [f64; 3]| malformed / (floor - bare);
                 println!("{line}\t{:.2}", quick.median_of(["malformed_ns", "floor_ns", "bare_ns"], ratio));
