@@ -5,7 +5,8 @@
 //!
 //! - **At rest a key is an Argon2id hash.** Its text is shown once, when it is issued.
 //! - **The hash is paid for once.** When a node first meets a key it runs Argon2id; from then on it remembers that this
-//!   text matched that hash. A wrong secret is refused without a run, but for one in 4.3 billion.
+//!   text matched that hash; with a pepper it can be told so after a restart, too
+//!   ([stored proofs](hash::HasherConfig::with_stored_proofs)). A wrong secret is refused without a run, but for one in 4.3 billion.
 //! - **Revoking works at once**, whichever node meets the key next. What is remembered is a proof and never a permission:
 //!   revocation, expiry, owner and scopes are judged on every request.
 //!

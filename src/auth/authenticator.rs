@@ -167,7 +167,8 @@ impl<R: KeyReader> Authenticator<R> {
         self.0.recheck(principal).await
     }
 
-    /// Forgets every proof: the next check of each key runs Argon2id again. To measure what that costs.
+    /// Forgets every proof: the next check of each key runs Argon2id again, unless a proof of it is
+    /// [stored](crate::hash::HasherConfig::with_stored_proofs). To measure what that costs.
     pub fn forget_proofs(&self) {
         self.0.cache.forget_proofs();
         self.0.hasher.forget_answers();

@@ -228,10 +228,12 @@ impl<R: KeyReader> Inner<R> {
     /// A text that was proved is the time for a stronger hash, or for a proof beside the hash that there is.
     fn improve(&self, key: &Arc<PlaintextKey>, known: &KnownRecord, is_proved_at_rest: bool) {
         let (Some(upkeep), stored) = (&self.upkeep, &known.record.hash) else { return };
+        // Of the old hash, too, which may have to wait for a better one until its next use.
+        if !is_proved_at_rest && let Some(proved) = self.hasher.with_proof_of(key.expose_secret(), stored) {
+            upkeep.store_proof(known.record.id, proved);
+        }
         if self.hasher.wants_rehash(stored) {
             upkeep.rehash(self.hasher.clone(), Arc::clone(key), stored.clone());
-        } else if !is_proved_at_rest && let Some(proved) = self.hasher.with_proof_of(key.expose_secret(), stored) {
-            upkeep.store_proof(known.record.id, proved);
         }
     }
 

@@ -47,6 +47,10 @@ pub trait KeyReader: Send + Sync + 'static {
     /// behind: one that was closer and is told of a reset takes the log for another one, which lost changes, and says so
     /// in its metrics and in the service's own log.
     ///
+    /// A request that is alone polls this future itself, and leaves it to a task when others wait too or it is dropped: it
+    /// may go from one task to another, and stand still for as long as nobody polls that request. What it holds meanwhile,
+    /// such as a connection of a pool, should be nothing that other calls have to wait for.
+    ///
     /// # Errors
     /// Unavailable.
     fn changes_since(&self, head: Option<Head>) -> impl Future<Output = Result<Changes, StoreError>> + Send;

@@ -2,13 +2,13 @@
 //! lost when the request is dropped or nobody polls it.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -62,13 +62,18 @@ struct Node {
 impl Node {
     /// A node with a key that it knows.
     async fn new() -> Self {
+        Self::patient(Duration::from_secs(1)).await
+    }
+
+    /// The same, which waits so long for its store.
+    async fn patient(patience: Duration) -> Self {
         secrets::capture_log();
         let store = Arc::new(MemoryStore::new());
         let key =
             issue(&ApiKeys::builder(Arc::clone(&store)).hasher(cheap()).build().await.unwrap(), user("alice")).await;
         let (begun, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let store = Arc::new(Gated { store, gate: Semaphore::new(0), begun, ended });
-        let settings = AuthSettings::new().with_hasher(cheap());
+        let settings = AuthSettings::new().with_hasher(cheap()).with_answer_timeout(patience);
         let authenticator = Authenticator::new(Arc::clone(&store), settings).unwrap();
         let node = Self { authenticator, store, key };
         // A read for the look-up, and one after the hash.
@@ -187,6 +192,19 @@ async fn a_store_that_hangs_is_noticed_though_the_request_was_dropped() {
 }
 
 #[test]
+fn a_request_outside_of_a_runtime_harms_no_other() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let node = runtime.block_on(Node::new());
+    {
+        let mut outside = pin!(node.check());
+        let polled = outside.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(polled, Poll::Ready(Err(AuthErrorKind::StoreUnavailable)));
+    }
+    node.let_through(1);
+    assert_eq!((runtime.block_on(node.check()), node.reads()), (Ok(()), (3, 3)));
+}
+
+#[test]
 fn a_request_that_is_dropped_outside_of_its_runtime_leaves_its_read_to_it() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let node = Arc::new(runtime.block_on(Node::new()));
@@ -222,7 +240,7 @@ async fn a_request_drives_its_own_read_and_no_other() {
 /// Requests that come, are polled a few times and dropped or waited for, on several threads at once: none waits in vain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_that_come_and_go_wait_for_nothing_in_vain() {
-    let node = Arc::new(Node::new().await);
+    let node = Arc::new(Node::patient(Duration::from_secs(60)).await);
     node.let_through(Semaphore::MAX_PERMITS / 2);
     let come_and_go = |task: usize| {
         let node = Arc::clone(&node);

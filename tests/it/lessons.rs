@@ -186,6 +186,8 @@ async fn a_store_that_panics_before_there_is_a_future_is_unavailable() {
 async fn requests_share_reads_of_the_log() {
     let (keys, hooks, key) = node().await;
     hooks.hides_head.store(true, Ordering::SeqCst);
+    // One that is answered at once is nothing to share.
+    hooks.delay("changes_since", Duration::from_millis(1));
     let authenticator = keys.authenticator();
     let answers = join_all((0..1_000).map(|_| check(&authenticator, &key))).await;
     assert!(answers.iter().all(Result::is_ok));
@@ -238,6 +240,10 @@ async fn coalescing(delay: Duration) -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<
 async fn left_in_the_lurch(delay: Duration) -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<Hooks>, PlaintextKey) {
     let (keys, hooks, key) = coalescing(delay).await;
     let authenticator = keys.authenticator();
+    if delay.is_zero() {
+        // Otherwise it waits for others to join.
+        hooks.fail("changes_since", Fault::Hang, 1);
+    }
     let mut dropped = Box::pin(check(&authenticator, &key));
     assert!(poll!(&mut dropped).is_pending());
     drop(dropped);
@@ -279,10 +285,7 @@ fn nobody_relies_on_a_timer_in_a_runtime_that_nobody_drives() {
     let idle = runtime();
     let (keys, key) = idle.block_on(async {
         let (keys, hooks, key) = left_in_the_lurch(Duration::ZERO).await;
-        hooks.fail("changes_since", Fault::Hang, 1);
-        while hooks.count("changes_since") == 0 {
-            tokio::task::yield_now().await;
-        }
+        assert_eq!(hooks.count("changes_since"), 1);
         // One waits for the next read, and stays where it is.
         let (authenticator, text) = (keys.authenticator(), key.expose_secret().to_owned());
         tokio::spawn(async move { authenticator.authenticate(&text).await });
@@ -301,9 +304,11 @@ fn nobody_relies_on_a_timer_in_a_runtime_that_nobody_drives() {
 #[test]
 fn a_runtime_without_time_is_refused_for_now() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let store = MemoryStore::new();
+    let store = Hooked::new(MemoryStore::new());
+    let hooks = store.hooks.clone();
     let authenticator = Authenticator::new(store, AuthSettings::new().with_hasher(cheap())).unwrap();
     let unknown = tower_api_keys::key::KeyFormat::unbranded().generate(tower_api_keys::KeyKind::User).unwrap();
+    hooks.fail("changes_since", Fault::Hang, 1);
     assert_eq!(runtime.block_on(check(&authenticator, &unknown)), Err(AuthErrorKind::StoreUnavailable));
 }
 

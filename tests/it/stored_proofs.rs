@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tower_api_keys::{
     ApiKeys, Authenticator,
     auth::{AuthErrorKind, AuthSettings},
-    hash::{Argon2Params, HasherConfig, HasherSetupErrorKind, Pepper, PepperId, Peppers},
+    hash::{Argon2Params, Hasher, HasherConfig, HasherSetupErrorKind, Pepper, PepperId, Peppers},
     key::PlaintextKey,
     manage::RotateKey,
     record::{KeyRow, Suspension},
@@ -131,6 +131,18 @@ async fn another_text_is_refused_without_a_run() {
 }
 
 #[tokio::test]
+async fn a_proof_accepts_no_text_but_its_own_whatever_the_tag_says() {
+    let (store, key) = proved().await;
+    let wrong = wrong_secret(&key);
+    let of_wrong = Hasher::new(config(first())).unwrap().hash(&wrong).await.unwrap();
+    rewrite(&store, &key, |new| new.tag = of_wrong.tag().to_bytes()).await;
+    let node = started(&store).await;
+    let error = node.authenticator().authenticate(&wrong).await.unwrap_err();
+    let metrics = node.authenticator().metrics();
+    assert_eq!((error.kind(), metrics.argon2_runs, metrics.stored_proofs_used), (AuthErrorKind::Invalid, 1, 0));
+}
+
+#[tokio::test]
 async fn a_dead_key_is_refused_as_ever() {
     for end in ["revoked", "expired", "suspended", "closed"] {
         let (store, clock) = (Arc::new(MemoryStore::new()), clock());
@@ -158,7 +170,8 @@ async fn a_dead_key_is_refused_as_ever() {
         };
         let started = builder().build().await.unwrap();
         let error = started.authenticator().authenticate(key.expose_secret()).await.unwrap_err();
-        assert_eq!((error.kind(), started.authenticator().argon2_runs()), (expected, 0), "{end}");
+        let metrics = started.authenticator().metrics();
+        assert_eq!((error.kind(), metrics.argon2_runs, metrics.stored_proofs_used), (expected, 0, 0), "{end}");
     }
 }
 
@@ -238,7 +251,7 @@ async fn they_need_a_current_pepper() {
         let error = Authenticator::new(MemoryStore::new(), AuthSettings::new().with_hasher(config(peppers.clone())));
         let told = "stored proofs need a current pepper: set one, or leave them out";
         assert_eq!(error.unwrap_err().to_string(), told);
-        let hasher = tower_api_keys::hash::Hasher::new(config(peppers.clone()));
+        let hasher = Hasher::new(config(peppers.clone()));
         assert_eq!(hasher.unwrap_err().kind(), HasherSetupErrorKind::StoredProofs);
         let error = ApiKeys::builder(MemoryStore::new()).peppers(peppers).stored_proofs().build().await.unwrap_err();
         assert!(format!("{error:?}").contains("StoredProofs"), "{error:?}");

@@ -39,8 +39,11 @@ pub(crate) trait Upkeep: Send + Sync {
     fn report(&self, action: Action, id: KeyId, owner: OwnerRef, now: Timestamp);
 }
 
-/// The most proofs that are being written at once.
-const PROOF_PLACES: usize = 64;
+/// The most proofs that wait to be written.
+const PROOF_PLACES: usize = 4_096;
+
+/// The most that are being written at once: changes that somebody waits for come between them.
+const PROOF_WRITERS: usize = 2;
 
 /// Upkeep by way of a store.
 pub(crate) struct StoreUpkeep<S> {
@@ -50,9 +53,12 @@ pub(crate) struct StoreUpkeep<S> {
     attempts: Option<Arc<AccessLogWriter<S>>>,
     notifier: Notifier,
     proof_places: Arc<Semaphore>,
+    proof_writers: Arc<Semaphore>,
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
     /// Reports that could not be written.
     unwritten: Arc<Repeated>,
+    /// Hashes and proofs that could not be.
+    unimproved: Arc<Repeated>,
 }
 
 impl<S: Ledger> StoreUpkeep<S> {
@@ -63,8 +69,21 @@ impl<S: Ledger> StoreUpkeep<S> {
         notifier: Notifier,
     ) -> Self {
         let (reports, unwritten) = (Mutex::default(), Arc::default());
-        let proof_places = Arc::new(Semaphore::new(PROOF_PLACES));
-        Self { store, flusher, pruner, attempts: None, notifier, proof_places, reports, unwritten }
+        let [proof_places, proof_writers] =
+            [PROOF_PLACES, PROOF_WRITERS].map(|places| Arc::new(Semaphore::new(places)));
+        let unimproved = Arc::default();
+        Self {
+            store,
+            flusher,
+            pruner,
+            attempts: None,
+            notifier,
+            proof_places,
+            proof_writers,
+            reports,
+            unwritten,
+            unimproved,
+        }
     }
 
     /// From now on, the lines that come in here are written to the store.
@@ -113,12 +132,12 @@ impl<S: Ledger> Upkeep for StoreUpkeep<S> {
     }
 
     fn rehash(&self, hasher: Hasher, key: Arc<PlaintextKey>, stored: KeyHash) {
-        let store = self.store.clone();
+        let (store, unimproved) = (self.store.clone(), Arc::clone(&self.unimproved));
         tokio::spawn(async move {
             // A failure costs nothing: the next node to check the key for the first time tries again.
             let Ok(new) = hasher.rehash(key.expose_secret(), &stored).await else { return };
-            if let Err(_error) = store.rehash(&key.id(), stored.phc(), &RehashedKey::from(&new)).await {
-                log!(debug, error = &_error as &dyn std::error::Error, "a stronger hash could not be stored");
+            if let Err(error) = store.rehash(&key.id(), stored.phc(), &RehashedKey::from(&new)).await {
+                warn_of(&unimproved, &error);
             }
         });
     }
@@ -126,11 +145,12 @@ impl<S: Ledger> Upkeep for StoreUpkeep<S> {
     fn store_proof(&self, id: KeyId, proved: KeyHash) {
         // Where there is no room, the next node to meet the key for the first time writes it.
         let Ok(place) = Arc::clone(&self.proof_places).try_acquire_owned() else { return };
-        let store = self.store.clone();
+        let (store, writers) = (self.store.clone(), Arc::clone(&self.proof_writers));
+        let unimproved = Arc::clone(&self.unimproved);
         tokio::spawn(async move {
-            let _place = place;
-            if let Err(_error) = store.rehash(&id, proved.phc(), &RehashedKey::from(&proved)).await {
-                log!(debug, error = &_error as &dyn std::error::Error, "a proof could not be stored");
+            let (_place, _writer) = (place, writers.acquire_owned().await);
+            if let Err(error) = store.rehash(&id, proved.phc(), &RehashedKey::from(&proved)).await {
+                warn_of(&unimproved, &error);
             }
         });
     }
@@ -156,5 +176,13 @@ impl<S: Ledger> Upkeep for StoreUpkeep<S> {
                 }
             }
         });
+    }
+}
+
+/// Old hashes and missing proofs cost runs, and a role that may not write them would never be noticed.
+fn warn_of(unimproved: &Repeated, _error: &StoreError) {
+    if let Some(_times) = unimproved.happened() {
+        let _error = _error as &dyn std::error::Error;
+        log!(warn, times = _times, error = _error, "a stronger hash or a proof could not be stored beside its key");
     }
 }

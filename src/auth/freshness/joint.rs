@@ -24,11 +24,21 @@ use crate::store::StoreError;
 pub(super) struct JointReads<T> {
     state: Mutex<State<T>>,
     /// While the only request that waits drives what reads.
-    alone: Mutex<Option<Alone<T>>>,
+    alone: Mutex<Alone<T>>,
+}
+
+/// What reads, while a request drives it.
+enum Alone<T> {
+    /// Nothing, or a task does.
+    Nothing,
+    /// Between two polls.
+    Resting(Driven<T>),
+    /// It is being polled, outside of the lock. Whoever wants to take over leaves a runtime for it.
+    Polled { round: Arc<Round<T>>, wanted: Option<Handle> },
 }
 
 /// What reads, and the request that drives it.
-struct Alone<T> {
+struct Driven<T> {
     running: BoxFuture<'static, ()>,
     driver: Waker,
     /// What that request waits for. It may be polled when it drives no more, and another one does.
@@ -76,6 +86,9 @@ pub(super) trait JointReader: Send + Sync + 'static {
 
 /// Waits for a read that begins after this call.
 pub(super) async fn join<R: JointReader>(of: &Arc<R>, deadline: Deadline) -> Result<R::Read, Unread> {
+    let Ok(runtime) = Handle::try_current() else {
+        return Err(Unread::Late(StoreError::unavailable("there is no tokio runtime")));
+    };
     let (round, task, is_alone) = {
         let mut state = of.reads().state();
         let round = Arc::clone(state.next.get_or_insert_default());
@@ -83,12 +96,12 @@ pub(super) async fn join<R: JointReader>(of: &Arc<R>, deadline: Deadline) -> Res
         (round, task, mem::take(&mut state.is_alone))
     };
     if is_alone {
-        take_over(of);
+        take_over(of, &runtime);
     }
     let waiting = async {
         match task {
             None => round.wait(deadline.at()).await,
-            Some(task) => drive(of, task, &round, deadline).await,
+            Some(task) => drive(of, task, &round, deadline, runtime).await,
         }
     };
     // A runtime without time panics here.
@@ -113,38 +126,46 @@ async fn drive<R: JointReader>(
     task: u64,
     round: &Arc<Round<R::Read>>,
     deadline: Deadline,
+    runtime: Handle,
 ) -> Option<Result<R::Read, Arc<StoreError>>> {
-    let (reads, runtime) = (of.reads(), Handle::current());
-    *reads.alone() = Some(Alone { running: run(of, task), driver: Waker::noop().clone(), round: Arc::clone(round) });
+    let reads = of.reads();
+    let driven = Driven { running: run(of, task), driver: Waker::noop().clone(), round: Arc::clone(round) };
+    *reads.alone() = Alone::Resting(driven);
     if !reads.state().stays_alone() {
-        reads.spawn_alone(&runtime, |_| true);
+        reads.leave_to_task(&runtime);
         return round.wait(deadline.at()).await;
     }
     let _driving = Driving { reads, round, runtime };
     // A read ends in its own time, which is looked at as long as it is driven.
     let mut late = pin!((deadline.left() < of.patience()).then(|| sleep_until(deadline.at())));
     let mut wait = pin!(round.wait(deadline.at()));
-    poll_fn(|context| {
-        if !reads.poll_alone(round, context) {
-            // It ended, or others wait too. Not before: whoever waits for the round is woken by its end.
+    let ended = poll_fn(|context| {
+        if !reads.poll_alone(round, context) || round.has_ended() {
+            // Not before: whoever waits for the round is woken by its end.
             return wait.as_mut().poll(context);
         }
         late.as_mut().as_pin_mut().map_or(Poll::Pending, |late| late.poll(context).map(|()| None))
     })
-    .await
+    .await;
+    if let Some(Err(_)) = &ended {
+        // The task that tries again has its turn: what failed once costs this request only.
+        tokio::task::yield_now().await;
+    }
+    ended
 }
 
 /// Has a task go on with what a request drove alone; or begin anew, if nobody polled that request for too long: what the
 /// store said meanwhile would pass for late.
-fn take_over<R: JointReader>(of: &Arc<R>) {
-    let (reads, Ok(runtime)) = (of.reads(), Handle::try_current()) else { return };
-    let task = reads.state().task_after(of.patience());
+fn take_over<R: JointReader>(of: &Arc<R>, runtime: &Handle) {
+    let reads = of.reads();
+    // Twice what it may take, since a busy machine is no request that nobody polls.
+    let task = reads.state().task_after(of.patience().saturating_mul(2));
     match task {
-        None => reads.spawn_alone(&runtime, |_| true),
+        None => reads.leave_to_task(runtime),
         Some(task) => {
-            let alone = reads.alone().take();
+            let late = mem::replace(&mut *reads.alone(), Alone::Nothing);
             runtime.spawn(run(of, task));
-            if let Some(Alone { driver, .. }) = alone {
+            if let Alone::Resting(Driven { driver, .. }) = late {
                 driver.wake();
             }
         }
@@ -158,28 +179,58 @@ fn run<R: JointReader>(of: &Arc<R>, task: u64) -> BoxFuture<'static, ()> {
 impl<T> JointReads<T> {
     /// Whether the one who waits for this round still has something to drive.
     fn poll_alone(&self, round: &Arc<Round<T>>, context: &mut Context<'_>) -> bool {
-        let mut alone = self.alone();
-        // Not in its place while it is polled: one that panics is gone, and with it the rounds it was to end.
-        let Some(mut driven) = alone.take_if(|alone| Arc::ptr_eq(&alone.round, round)) else { return false };
+        let Some(mut driven) = self.take(round, Alone::Polled { round: Arc::clone(round), wanted: None }) else {
+            return false;
+        };
         let is_pending = driven.running.as_mut().poll(context).is_pending();
-        if is_pending {
-            driven.driver.clone_from(context.waker());
-            *alone = Some(driven);
+        let mut alone = self.alone();
+        let wanted = match &mut *alone {
+            Alone::Polled { round: polled, wanted } if Arc::ptr_eq(polled, round) => wanted.take(),
+            // Given up meanwhile, for another one.
+            _ => return false,
+        };
+        *alone = Alone::Nothing;
+        match wanted {
+            None if is_pending => {
+                driven.driver.clone_from(context.waker());
+                *alone = Alone::Resting(driven);
+                true
+            }
+            Some(runtime) if is_pending => {
+                drop(alone);
+                runtime.spawn(driven.running);
+                false
+            }
+            _ => false,
         }
-        is_pending
     }
 
-    /// Leaves what a request drove alone to a task, if it is this one.
-    fn spawn_alone(&self, runtime: &Handle, is_it: impl FnOnce(&mut Alone<T>) -> bool) {
-        let alone = self.alone().take_if(is_it);
-        if let Some(Alone { running, driver, .. }) = alone {
-            runtime.spawn(running);
-            // It waits with the others from now on.
-            driver.wake();
+    /// What this request drives, if it does and is not polling it. `next` takes its place.
+    fn take(&self, round: &Arc<Round<T>>, next: Alone<T>) -> Option<Driven<T>> {
+        let mut alone = self.alone();
+        match mem::replace(&mut *alone, next) {
+            Alone::Resting(driven) if Arc::ptr_eq(&driven.round, round) => Some(driven),
+            another => {
+                *alone = another;
+                None
+            }
         }
     }
 
-    fn alone(&self) -> MutexGuard<'_, Option<Alone<T>>> {
+    /// Leaves what a request drives alone to a task.
+    fn leave_to_task(&self, runtime: &Handle) {
+        let mut alone = self.alone();
+        match mem::replace(&mut *alone, Alone::Nothing) {
+            Alone::Resting(driven) => {
+                drop(alone);
+                driven.go_on(runtime);
+            }
+            Alone::Polled { round, .. } => *alone = Alone::Polled { round, wanted: Some(runtime.clone()) },
+            Alone::Nothing => {}
+        }
+    }
+
+    fn alone(&self) -> MutexGuard<'_, Alone<T>> {
         self.alone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -191,7 +242,7 @@ impl<T> JointReads<T> {
 impl<T> Default for JointReads<T> {
     fn default() -> Self {
         let state = State { is_running: false, is_alone: false, is_shared: false, task: 0, seen_at: None, next: None };
-        Self { state: Mutex::new(state), alone: Mutex::default() }
+        Self { state: Mutex::new(state), alone: Mutex::new(Alone::Nothing) }
     }
 }
 
@@ -224,6 +275,14 @@ impl<T> State<T> {
     }
 }
 
+impl<T> Driven<T> {
+    /// In a task; the request waits with the others from now on.
+    fn go_on(self, runtime: &Handle) {
+        runtime.spawn(self.running);
+        self.driver.wake();
+    }
+}
+
 /// A request that reads for itself. When it ends or is dropped, what it drove goes on without it.
 struct Driving<'a, T> {
     reads: &'a JointReads<T>,
@@ -233,7 +292,9 @@ struct Driving<'a, T> {
 
 impl<T> Drop for Driving<'_, T> {
     fn drop(&mut self) {
-        self.reads.spawn_alone(&self.runtime, |alone| Arc::ptr_eq(&alone.round, self.round));
+        if let Some(driven) = self.reads.take(self.round, Alone::Nothing) {
+            driven.go_on(&self.runtime);
+        }
     }
 }
 

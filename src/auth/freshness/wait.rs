@@ -36,6 +36,11 @@ impl<T: Clone> Round<T> {
         outcome
     }
 
+    /// Whether it has ended.
+    pub(in crate::auth) fn has_ended(&self) -> bool {
+        self.outcome.get().is_some()
+    }
+
     /// Waits until it ends; none if that is not so by the deadline. Dropping it costs the others nothing.
     pub(in crate::auth) async fn wait(&self, deadline: Instant) -> Option<Result<T, Arc<StoreError>>> {
         let mut timed = None;

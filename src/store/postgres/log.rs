@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio_postgres::Row;
 
 use super::{failure::Failure, key_rows::column, link::Link};
@@ -13,13 +15,22 @@ const NOWHERE: i64 = -1;
 const HEAD: usize = 0;
 const CHANGES: usize = 1;
 
-pub(super) async fn changes_since(link: &Link, head: Option<Head>) -> Result<Changes, Failure> {
-    if head.is_some() && head == Some(head_of(&link.ask(HEAD, &[]).await?)?.1) {
-        return Ok(Changes::Unchanged);
+pub(super) async fn changes_since(link: &Link, has_moved: &AtomicBool, head: Option<Head>) -> Result<Changes, Failure> {
+    if head.is_some() && !has_moved.swap(false, Ordering::Relaxed) {
+        let (_, now) = head_of(&link.ask(HEAD, &[]).await?)?;
+        if head == Some(now) {
+            return Ok(Changes::Unchanged);
+        }
     }
+    // Where much changes, the next read asks at once; and so it does after this one took too long.
+    has_moved.store(true, Ordering::Relaxed);
     let (position, change) = head.map_or((NOWHERE, [0; 16]), |head| (head.position, head.change));
     let rows = link.ask(CHANGES, &[&position, &change.as_slice()]).await?;
     let (first, now) = head_of(&rows)?;
+    if head == Some(now) {
+        has_moved.store(false, Ordering::Relaxed);
+        return Ok(Changes::Unchanged);
+    }
     let is_known = head == Some(Head::EMPTY) || column(first, 3)?;
     let changed = if is_known { changes(&rows, position, now)? } else { None };
     Ok(changed.unwrap_or(Changes::Reset { head: now }))

@@ -1,4 +1,8 @@
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use deadpool_postgres::{Connect, Manager, Object, Pool};
 use futures_util::future::BoxFuture;
@@ -56,6 +60,8 @@ pub(super) struct Inner {
     pub(super) sql: Sql,
     /// Reads of the change log, and nothing else.
     pub(super) log: Link,
+    /// Whether the last read of the log found something new: then the next one does not ask for the head first.
+    pub(super) has_moved: AtomicBool,
     /// Look-ups of single keys.
     pub(super) finder: Link,
     pub(super) sessions: Sessions,
@@ -167,7 +173,7 @@ impl PostgresStore {
         };
         let finder = Link::new(source, pool.clone(), vec![sql.find.clone()], FOUND_COLUMNS, settings);
         let sessions = Sessions::new(pool, aside, settings);
-        Ok(Self(Arc::new(Inner { sql, log, finder, sessions, listener })))
+        Ok(Self(Arc::new(Inner { sql, log, has_moved: AtomicBool::new(false), finder, sessions, listener })))
     }
 
     /// Brings the tables in this schema up to date, and the schema into being. Nodes may do it at the same time.

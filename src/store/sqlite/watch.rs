@@ -273,8 +273,8 @@ impl Watch {
         let is_of_another_layout = is_same_mark && schema != known_schema;
         // SQLite empties a log as a rule. If it only ends sooner, pages may be missing that were not read here.
         let is_cut = difference.is_shorter && difference.now.log_length > 0;
-        // Marks that are read from the log say nothing of the file.
-        let is_unknown = !difference.is_unseen && !marks.is_in_file;
+        // Marks that are read from the log say nothing of the file. One that is being made will be in it in a moment.
+        let is_unknown = !difference.is_unseen && marks.is_whole && !marks.is_in_file;
         Ok(Some(Read { marks, schema, is_suspect: is_of_another_layout || is_cut || is_unknown }))
     }
 

@@ -23,7 +23,7 @@ fn mark(connection: &rusqlite::Connection) -> (bool, Vec<u8>) {
 
 /// Keeps the store from beginning a mark, and so from writing to the file, as long as this connection is there. A mark that
 /// was begun is ended first.
-fn between_marks(path: &Path) -> rusqlite::Connection {
+pub(super) fn between_marks(path: &Path) -> rusqlite::Connection {
     let begun = Instant::now();
     loop {
         let lock = sql(path);

@@ -16,7 +16,7 @@ use tower_api_keys::{
     store::{KeyReader, KeyStore, SqliteOpenErrorKind, SqliteStore, StoreError, StoreErrorKind},
 };
 
-use super::{Folder, beside, change, id, insert, revoke, sql};
+use super::{Folder, beside, change, copies::between_marks, id, insert, revoke, sql};
 use crate::support::{cheap, issue, system, user};
 
 async fn keys(path: &Path) -> ApiKeys<Arc<SqliteStore>> {
@@ -232,6 +232,8 @@ async fn a_file_written_to_beside_a_reader_is_noticed() {
             store.apply(&change(number, insert(number))).await.unwrap();
         }
         service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
+        // One that is being made is looked at when it is done.
+        let _lock = between_marks(&path);
         if copies {
             fs::copy(backup, &path).unwrap();
         } else {
@@ -244,6 +246,19 @@ async fn a_file_written_to_beside_a_reader_is_noticed() {
         service.is_out().await;
         assert!(cause(&store.find(&id(1)).await.unwrap_err()).contains("was written to by something else than SQLite"));
     }
+}
+
+/// A mark is in the log before it is in the file. Nobody looks at a whole file for that, least of all a request.
+#[tokio::test]
+async fn a_mark_that_is_being_made_holds_up_no_request() {
+    let service = Service::start().await;
+    let other = sql(&service.folder.file());
+    let begun = "begin; update api_key_file_mark set mark = zeroblob(16), number = number + 1; \
+        update api_key_log_mark set mark = zeroblob(16), is_whole = 0, beside = null, is_in_file = 0; commit";
+    other.execute_batch(begun).unwrap();
+    other.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(())).unwrap();
+    assert!(service.store.upgrade().unwrap().try_head().is_some());
+    service.is_in().await;
 }
 
 /// Nothing is read from such a log, so that the file is the backup and nothing else.

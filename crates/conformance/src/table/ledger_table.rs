@@ -29,7 +29,7 @@ clauses! {
     "S21" guard::the_guard_that_fails_is_named
         "The conflict says which guard does not hold, by its place, and nothing is written.";
     "S26" rehash::a_rehash_replaces_four_columns
-        "A re-hash replaces hash, tag and pepper id, and nothing else: no version, no event.";
+        "A re-hash replaces hash, tag, pepper id and proof, and nothing else: no version, no event.";
     "S29" usage::counts_add_up
         "Counts add up over batches, effects, sources and writers, and the last use is the latest of all, \
          whichever came last.";
