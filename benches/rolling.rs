@@ -78,13 +78,13 @@ fn main() -> ExitCode {
     let traffic = Traffic::begin(&texts, nodes.iter().map(|node| node.address).collect());
     thread::sleep(BEFORE);
     let mut runs = 0;
-    for place in 0..NODES {
-        traffic.addresses().retain(|address| *address != nodes[place].address);
-        nodes[place].end();
-        nodes[place] = Node::start(&server.url());
-        traffic.addresses().push(nodes[place].address);
+    for node in &mut nodes {
+        traffic.addresses().retain(|address| *address != node.address);
+        node.end();
+        *node = Node::start(&server.url());
+        traffic.addresses().push(node.address);
         thread::sleep(AFTER);
-        runs += nodes[place].argon2_runs();
+        runs += node.argon2_runs();
     }
     let (mut latencies, refusals) = traffic.end();
     latencies.sort_unstable();
