@@ -16,7 +16,7 @@ const HEAD: usize = 0;
 const CHANGES: usize = 1;
 
 pub(super) async fn changes_since(link: &Link, has_moved: &AtomicBool, head: Option<Head>) -> Result<Changes, Failure> {
-    if head.is_some() && !has_moved.swap(false, Ordering::Relaxed) {
+    if head.is_some() && !has_moved.load(Ordering::Relaxed) {
         let (_, now) = head_of(&link.ask(HEAD, &[]).await?)?;
         if head == Some(now) {
             return Ok(Changes::Unchanged);
