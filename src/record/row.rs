@@ -331,6 +331,14 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_of_another_length_is_none() {
+        for length in [0, 1, 31, 33, 64] {
+            let row = KeyRow { proof: Some(vec![255; length]), ..KeyRow::example() };
+            assert_eq!(KeyRow::from(&KeyRecord::try_from(&row).unwrap()), KeyRow::example(), "{length}");
+        }
+    }
+
+    #[test]
     fn every_column_can_be_corrupt() {
         let row = KeyRow::example;
         let cases = [
