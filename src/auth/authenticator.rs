@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     hash::Hasher,
-    key::{KeyFormat, KeyId, MalformedReason, ParsedKey},
+    key::{KeyFormat, KeyId, MalformedKey, MalformedReason},
     log::log,
     metering::UsageRecorder,
     outcome::RefusalCode,
@@ -148,11 +148,11 @@ impl<R: KeyReader> Authenticator<R> {
     /// # Errors
     /// [`AuthError`]; of its kinds, those that are [temporary](AuthErrorKind::is_temporary) say nothing against the key.
     pub async fn authenticate(&self, text: &str) -> Result<Principal, AuthError> {
-        let accepted = match self.check(text.as_bytes(), Origin::Source(&Source::default())) {
-            Check::Ready(result) => result,
-            Check::Pending(pending) => pending.await,
-        };
-        accepted.map(|accepted| accepted.principal)
+        match self.check(text.as_bytes(), Origin::Source(&Source::default())) {
+            Check::Ready(Ok(accepted)) => Ok(accepted.principal),
+            Check::Ready(Err(error)) => Err(error),
+            Check::Pending(pending) => pending.await.map(|accepted| accepted.principal),
+        }
     }
 
     /// Whether the key that proved this principal is still good, and what it may do now. For streams and sockets that
@@ -195,27 +195,31 @@ impl<R: KeyReader> Authenticator<R> {
     }
 
     /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
+    // Always, like all on the way of a known key: what is handed from call to call by way of memory costs more than the
+    // calls themselves.
+    #[inline(always)]
     pub(crate) fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check {
+        let Some(located) = self.0.format.locate(candidate) else {
+            return Check::Ready(Err(self.0.refuse_malformed(self.0.format.diagnosis(candidate), origin)));
+        };
         let (mut digest, mut source) = (None, None);
-        if let Some(located) = self.0.format.locate(candidate) {
-            // First whether the store has anything new, then the entry: it is then as current as the answer.
-            let now = self.0.clock.reading();
-            let is_current = self.0.is_current_now(now);
-            if let Some(entry) = self.0.cache.entry(located.id()) {
-                let of_text = self.0.digest(located.secret());
-                if !proves(&entry.rest, located.prefix(), &of_text) {
-                    return Check::Ready(Err(self.0.refuse_unproved(candidate, &entry, origin)));
-                }
-                if is_current && self.0.cache.is_current(&entry) {
-                    self.0.meter.hit();
-                    return Check::Ready(self.0.judge(entry, origin, now));
-                }
-                digest = Some(of_text);
-                source = entry.rest.usage.source(origin).cloned();
+        // First whether the store has anything new, then the entry: it is then as current as the answer.
+        let now = self.0.clock.reading();
+        let is_current = self.0.is_current_now(now);
+        if let Some(entry) = self.0.cache.entry(located.id()) {
+            let of_text = self.0.digest(located.secret());
+            if !proves(&entry.rest, located.prefix(), &of_text) {
+                return Check::Ready(Err(self.0.refuse_unproved(candidate, &entry, origin)));
             }
+            if is_current && self.0.cache.is_current(&entry) {
+                self.0.meter.hit();
+                return Check::Ready(self.0.judge(entry, origin, now));
+            }
+            digest = Some(of_text);
+            source = entry.rest.usage.source(origin).cloned();
         }
-        match self.0.parse(candidate) {
-            Err(error) => Check::Ready(Err(self.0.refuse(error, None, origin))),
+        match self.0.format.parse(candidate) {
+            Err(malformed) => Check::Ready(Err(self.0.refuse_malformed(malformed, origin))),
             Ok(key) => {
                 let source = source.unwrap_or_else(|| origin.to_source());
                 let digest = digest.unwrap_or_else(|| self.0.digest(key.secret()));
@@ -260,6 +264,7 @@ impl<R> fmt::Debug for Authenticator<R> {
 
 impl<R: KeyReader> Inner<R> {
     /// Whether what the cache says is current enough for a request that arrives now.
+    #[inline]
     pub(super) fn is_current_now(&self, now: ClockReading) -> bool {
         match self.freshness {
             Freshness::Strict => self.log.is_current_now(),
@@ -273,18 +278,14 @@ impl<R: KeyReader> Inner<R> {
 
     /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
     fn refuse_unproved(&self, candidate: &[u8], entry: &WithClaims<Entry>, origin: Origin<'_>) -> AuthError {
-        match self.parse(candidate) {
-            Err(malformed) => self.refuse(malformed, None, origin),
+        match self.format.parse(candidate) {
+            Err(malformed) => self.refuse_malformed(malformed, origin),
             Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(Tried::of(&entry.claims)), origin),
         }
     }
 
-    fn parse<'a>(&self, candidate: &'a [u8]) -> Result<ParsedKey<'a>, AuthError> {
-        self.format.parse(candidate).map_err(AuthError::malformed)
-    }
-
     /// The verdict on a proved key whose record is current.
-    #[inline]
+    #[inline(always)]
     pub(super) fn judge(
         &self,
         entry: Arc<WithClaims<Entry>>,
@@ -305,24 +306,26 @@ impl<R: KeyReader> Inner<R> {
         Ok(Accepted { principal: Principal::sharing(entry), seen })
     }
 
+    /// Counts the refusal of a text that is no key.
+    fn refuse_malformed(&self, malformed: MalformedKey, origin: Origin<'_>) -> AuthError {
+        let (code, reason) = (RefusalCode::MalformedKey, malformed.reason());
+        self.count_refusal(None, code, Some(reason), origin);
+        log!(debug, code = code.as_str(), reason = reason.as_str(), "a key was refused");
+        AuthError::malformed(malformed)
+    }
+
     /// Counts a refusal on its way out. `tried` only if a record of that key is in the store.
     pub(super) fn refuse(&self, error: AuthError, tried: Option<Tried<'_>>, origin: Origin<'_>) -> AuthError {
         let key = tried.as_ref().map(|tried| tried.key);
-        let reason = match error.kind() {
-            AuthErrorKind::Malformed(reason) => Some(reason),
-            _ => None,
-        };
         let code = error.kind().code();
-        self.count_refusal(key, code, reason, origin);
+        self.count_refusal(key, code, None, origin);
         if let (Some(attempts), Some(tried)) = (&self.attempts, tried) {
             attempts.refused(&tried, code, origin, self.clock.now());
         }
         if error.kind().is_temporary() {
             self.trouble.refused(&error, key);
         } else {
-            #[cfg(feature = "tracing")]
-            let key = key.as_ref().map(KeyId::as_str);
-            log!(debug, code = code.as_str(), key, reason = reason.map(MalformedReason::as_str), "a key was refused");
+            log!(debug, code = code.as_str(), key = key.as_ref().map(KeyId::as_str), "a key was refused");
         }
         error
     }

@@ -120,7 +120,13 @@ impl KeyFormat {
     /// # Errors
     /// [`MalformedKey`] with the first reason that fits.
     pub fn parse<'a>(&self, text: &'a [u8]) -> Result<ParsedKey<'a>, MalformedKey> {
-        self.well_formed(text).ok_or_else(|| diagnose(&self.prefixes, &self.foreign, text))
+        self.well_formed(text).ok_or_else(|| self.diagnosis(text))
+    }
+
+    /// Why a text that is no key is none.
+    #[cold]
+    pub(crate) fn diagnosis(&self, text: &[u8]) -> MalformedKey {
+        diagnose(&self.prefixes, &self.foreign, text)
     }
 
     /// Whether the text begins with an accepted prefix and a dot: meant as a key of this service, well-formed or not.

@@ -70,6 +70,12 @@ impl Brand {
         self.text.get(..self.length).unwrap_or(&self.text)
     }
 
+    /// Without a call where there is nothing to compare, as in a service without a brand.
+    #[inline]
+    fn is(&self, brand: &[u8]) -> bool {
+        self.length == brand.len() && (brand.is_empty() || self.as_bytes() == brand)
+    }
+
     fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
@@ -128,7 +134,7 @@ impl Prefixes {
             [brand @ .., b'_'] if !brand.is_empty() => brand,
             _ => return None,
         };
-        let index = self.brands.iter().position(|accepted| accepted.as_bytes() == brand)?;
+        let index = self.brands.iter().position(|accepted| accepted.is(brand))?;
         u8::try_from(index).ok().map(|index| PrefixIndex::new(index, kind))
     }
 
@@ -151,7 +157,7 @@ impl Prefixes {
     }
 
     fn has(&self, brand: &Brand) -> bool {
-        self.brands.iter().any(|accepted| accepted.as_bytes() == brand.as_bytes())
+        self.brands.iter().any(|accepted| accepted.is(brand.as_bytes()))
     }
 }
 

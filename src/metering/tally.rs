@@ -100,10 +100,12 @@ impl KeyUsage {
 }
 
 impl Slot {
+    #[inline]
     fn if_at_once(&self, origin: Origin<'_>) -> Option<(&Source, &Tally)> {
         self.if_source(|source| origin.is_at_once(source))
     }
 
+    #[inline]
     fn if_source(&self, is_it: impl FnOnce(&Source) -> bool) -> Option<(&Source, &Tally)> {
         let source = self.source.get()?;
         is_it(source).then_some((source, &self.tally))

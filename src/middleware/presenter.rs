@@ -75,12 +75,7 @@ impl Presenter {
 
     /// Gives a refusal that came from within, and that no layer has shaped yet, the shape of this layer's own. Headers
     /// that the inner service added stay, if they do not make caches keep it.
-    pub(crate) fn present<B>(
-        &self,
-        refusal: &Refusal,
-        shape: Shape,
-        mut response: Response<ResponseBody<B>>,
-    ) -> Response<ResponseBody<B>> {
+    pub(crate) fn present<B>(&self, refusal: &Refusal, shape: Shape, response: &mut Response<ResponseBody<B>>) {
         // As it was made is as it would be made here.
         let has_shape = self.is_default && shape == Shape::Http;
         if !has_shape && response.extensions().get::<Presented>().is_none() {
@@ -102,10 +97,9 @@ impl Presenter {
             // Keeps what is not named here, replaces what is.
             headers.extend(parts.headers);
             response.extensions_mut().insert(Presented);
-            response = response.map(|_| ResponseBody::refusal(body));
+            *response.body_mut() = ResponseBody::refusal(body);
         }
         self.seal(response.headers_mut());
-        response
     }
 
     /// Every refusal is made here.

@@ -151,12 +151,12 @@ pub(crate) enum Caller {
 }
 
 impl Finish {
+    #[inline]
     pub(crate) fn apply<B>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
         let mut response = response.map(ResponseBody::inner);
         if response.extensions().get::<Refusal>().is_some() {
-            return self.refused(response);
-        }
-        if let Some(settings) = &self.settings
+            self.refused(&mut response);
+        } else if let Some(settings) = &self.settings
             && self.protect
         {
             caching::protect(response.headers_mut(), settings.presenter.vary());
@@ -165,10 +165,8 @@ impl Finish {
     }
 
     #[cold]
-    fn refused<B>(&self, mut response: Response<ResponseBody<B>>) -> Response<ResponseBody<B>> {
-        let Some(refusal) = response.extensions().get::<Refusal>().cloned() else {
-            return response;
-        };
+    fn refused<B>(&self, response: &mut Response<ResponseBody<B>>) {
+        let Some(refusal) = response.extensions().get::<Refusal>().cloned() else { return };
         self.caller.denied_downstream(refusal.code(), response.extensions_mut());
         match &self.settings {
             Some(settings) => settings.presenter.present(&refusal, self.shape, response),

@@ -155,7 +155,7 @@ impl HeadCell {
             let low = self.low.load(Ordering::Relaxed);
             fence(Ordering::Acquire);
             if before.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == before {
-                return Head { position, change: (u128::from(high) << 64 | u128::from(low)).to_be_bytes() };
+                return Head { position, change: (u128::from(high) << 64 | u128::from(low)).to_ne_bytes() };
             }
             std::hint::spin_loop();
         }
@@ -163,7 +163,7 @@ impl HeadCell {
 }
 
 fn halves(change: [u8; 16]) -> (u64, u64) {
-    let whole = u128::from_be_bytes(change);
+    let whole = u128::from_ne_bytes(change);
     ((whole >> 64) as u64, whole as u64)
 }
 

@@ -43,18 +43,14 @@ impl<'a> Origin<'a> {
     #[inline]
     pub(crate) fn is_at_once(&self, source: &Source) -> bool {
         match self {
-            Self::Agent(label, agent) => {
-                let Parts { client, network, .. } = source.parts();
-                let same_client = match agent {
-                    None => client.is_empty(),
-                    // A name that is remembered has nothing in it that ends a name.
-                    Some(agent) => {
-                        !client.is_empty()
-                            && agent.strip_prefix(client.as_bytes()).is_some_and(|rest| ends_name(rest.first()))
-                    }
-                };
-                same_client && network.is_empty() && label.is(source.shared_label())
-            }
+            Self::Agent(label, agent) => source.is_of_layer(label, |client| match agent {
+                None => client.is_empty(),
+                // A name that is remembered has nothing in it that ends a name.
+                Some(agent) => {
+                    !client.is_empty()
+                        && agent.strip_prefix(client.as_bytes()).is_some_and(|rest| ends_name(rest.first()))
+                }
+            }),
             Self::Named(..) => false,
             // A check outside of a layer says nothing.
             Self::Source(known) if known.is_empty() => source.is_empty(),

@@ -113,6 +113,15 @@ impl Source {
         })
     }
 
+    /// Whether it is that of a layer with this label, of no network, and of a client that is meant.
+    #[inline]
+    pub(super) fn is_of_layer(&self, label: &Label, is_client: impl FnOnce(&str) -> bool) -> bool {
+        match &self.0 {
+            None => label.is_none() && is_client(""),
+            Some(whole) => whole.network.is_empty() && label.is(&whole.label) && is_client(&whole.client),
+        }
+    }
+
     /// That of these words, whatever they are.
     pub(crate) fn of_parts(parts: Parts<'_>) -> Self {
         Self::of_layer(&Label::of(parts.label), parts.client, parts.network)

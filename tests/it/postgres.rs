@@ -14,6 +14,7 @@ mod pooler;
 mod pools;
 #[path = "support/proxy.rs"]
 pub(crate) mod proxy;
+mod reading;
 mod roles;
 #[path = "support/postgres.rs"]
 pub(crate) mod server;

@@ -1,10 +1,4 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     breaker::{Breaker, Probed, start_probing},
@@ -22,6 +16,9 @@ use crate::{
 /// anything being wrong.
 const FAR_BEHIND: i64 = 1_000;
 
+/// No log has this head.
+const NOWHERE: Head = Head { position: i64::MIN, change: [0; 16] };
+
 /// Brings what the store's change log says into the cache. Reads are [shared](JointReads).
 pub(in crate::auth) struct LogReader<R> {
     store: Calls<Arc<R>>,
@@ -31,9 +28,8 @@ pub(in crate::auth) struct LogReader<R> {
     meter: Arc<Meter>,
     /// How long a read waits for others to join it.
     coalescing: Duration,
-    /// The head up to which changes are in the cache, once there is one.
+    /// The head up to which changes are in the cache; [`NOWHERE`] before there is one.
     applied: HeadCell,
-    is_applied: AtomicBool,
     reads: JointReads<Currency>,
     /// The log cannot be read.
     breaker: Breaker,
@@ -67,8 +63,7 @@ impl<R: KeyReader> LogReader<R> {
             lease,
             meter,
             coalescing,
-            applied: HeadCell::new(Head::EMPTY),
-            is_applied: AtomicBool::new(false),
+            applied: HeadCell::new(NOWHERE),
             reads: JointReads::default(),
             breaker: Breaker::new(trouble),
             reset: Repeated::new(),
@@ -78,7 +73,7 @@ impl<R: KeyReader> LogReader<R> {
 
     /// Whether the store can say at once that it has nothing new.
     pub(in crate::auth) fn is_current_now(&self) -> bool {
-        self.store.try_head().is_some_and(|head| self.applied() == Some(head))
+        self.store.try_head().is_some_and(|head| head == self.applied.head() && head != NOWHERE)
     }
 
     /// Waits, as long as a request may, for a read of the change log that begins after this call, and for the cache to
@@ -124,7 +119,6 @@ impl<R: KeyReader> LogReader<R> {
         if let Some(head) = head {
             // After the cache knows: who sees this head sees what it brought.
             self.applied.set(head);
-            self.is_applied.store(true, Ordering::Release);
         }
         self.lease.renew(start);
         Ok(Currency::Tracked)
@@ -166,7 +160,7 @@ impl<R: KeyReader> LogReader<R> {
 
     /// The head up to which changes are in the cache.
     pub(in crate::auth) fn applied(&self) -> Option<Head> {
-        self.is_applied.load(Ordering::Acquire).then(|| self.applied.head())
+        Some(self.applied.head()).filter(|head| *head != NOWHERE)
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
+
+use thread_local::ThreadLocal;
 
 use super::{
     cache::ProofCache,
@@ -21,24 +23,9 @@ use crate::{
 #[cfg(feature = "metrics")]
 use super::publish;
 
-/// Counters of hits, one each for up to so many threads.
-const LINES: usize = 16;
-
-thread_local! {
-    /// Which counter this thread has, given out by turns.
-    static LINE: usize = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed) % LINES
-    };
-}
-
-/// Counts what checks cost and how they end. To count a check takes no lock and no memory.
+/// Counts what checks cost and how they end. To count a check takes no lock, and memory only for the first of a thread.
 pub(crate) struct Meter {
-    hits: [CacheLine; LINES],
-    misses: AtomicU64,
-    proofs_at_rest: AtomicU64,
-    codes: [AtomicU64; RefusalCode::ALL.len()],
-    reasons: [AtomicU64; MalformedReason::ALL.len()],
+    checks: ThreadLocal<CheckCounts>,
     pub(super) freshness_reads: Attempts,
     log_resets: AtomicU64,
     log_losses: AtomicU64,
@@ -54,20 +41,33 @@ pub(crate) struct Meter {
     described: std::sync::Once,
 }
 
-/// A counter that shares no cache line with another: threads would wait for each other's writes. 128 bytes, since
-/// processors fetch lines of 64 in pairs.
+/// What the checks of one thread came to. In cache lines of its own, or threads would wait for each other's writes: 128
+/// bytes, since processors fetch lines of 64 in pairs.
 #[derive(Default)]
 #[repr(align(128))]
-struct CacheLine(AtomicU64);
+struct CheckCounts {
+    hits: OwnCounter,
+    misses: OwnCounter,
+    proofs_at_rest: OwnCounter,
+    codes: [OwnCounter; RefusalCode::ALL.len()],
+    reasons: [OwnCounter; MalformedReason::ALL.len()],
+}
+
+/// A counter that one thread at a time adds to, while others may look: a load and a store, for a third of what it costs
+/// to add as one of several.
+#[derive(Default)]
+struct OwnCounter(AtomicU64);
+
+impl OwnCounter {
+    fn add(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+}
 
 impl Meter {
     pub(super) fn new(hasher: Hasher, proofs: Arc<ProofCache>, proof_capacity: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
-            hits: Default::default(),
-            misses: AtomicU64::new(0),
-            proofs_at_rest: AtomicU64::new(0),
-            codes: Default::default(),
-            reasons: Default::default(),
+            checks: ThreadLocal::new(),
             freshness_reads: Attempts::default(),
             log_resets: AtomicU64::new(0),
             log_losses: AtomicU64::new(0),
@@ -86,19 +86,17 @@ impl Meter {
 
     /// What is remembered of this key was enough to judge it.
     pub(super) fn hit(&self) {
-        if let Some(line) = self.hits.get(LINE.with(|line| *line)) {
-            add(&line.0);
-        }
+        self.checks().hits.add();
     }
 
     /// A key had to be looked up.
     pub(super) fn miss(&self) {
-        add(&self.misses);
+        self.checks().misses.add();
     }
 
     /// A proof beside the stored hash spared a run.
     pub(super) fn proved_at_rest(&self) {
-        add(&self.proofs_at_rest);
+        self.checks().proofs_at_rest.add();
     }
 
     /// The change log began anew; `is_lost` if it is not the one it was.
@@ -111,11 +109,22 @@ impl Meter {
 
     /// A request was refused.
     pub(super) fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>) {
+        let checks = self.checks();
         let counter = match reason {
-            Some(reason) => self.reasons.get(reason as usize),
-            None => self.codes.get(code as usize),
+            Some(reason) => checks.reasons.get(reason as usize),
+            None => checks.codes.get(code as usize),
         };
-        counter.map(add);
+        counter.map(OwnCounter::add);
+    }
+
+    /// The counters of this thread. When it ends, the next one that begins goes on with them.
+    fn checks(&self) -> &CheckCounts {
+        self.checks.get_or_default()
+    }
+
+    /// What all threads counted there.
+    fn sum(&self, counter: impl Fn(&CheckCounts) -> Option<&OwnCounter>) -> u64 {
+        self.checks.iter().filter_map(counter).map(|counter| value(&counter.0)).fold(0, u64::wrapping_add)
     }
 
     pub(super) fn access_log_written(&self, lines: u64) {
@@ -153,9 +162,9 @@ impl Meter {
             hashes_refused: queue.refused,
             hashes_taken_over: queue.taken_over,
             hash_starvation: queue.starved,
-            proof_hits: self.hits.iter().map(|line| value(&line.0)).fold(0, u64::wrapping_add),
-            proof_misses: value(&self.misses),
-            stored_proofs_used: value(&self.proofs_at_rest),
+            proof_hits: self.sum(|checks| Some(&checks.hits)),
+            proof_misses: self.sum(|checks| Some(&checks.misses)),
+            stored_proofs_used: self.sum(|checks| Some(&checks.proofs_at_rest)),
             proofs_remembered: self.proofs.len(),
             proof_capacity: self.proof_capacity,
             refusals: self.refusals(),
@@ -182,12 +191,15 @@ impl Meter {
     }
 
     fn refusals(&self) -> Vec<RefusalCount> {
-        let codes = RefusalCode::ALL.map(|code| (code, None)).into_iter();
-        let reasons = MalformedReason::ALL.map(|reason| (RefusalCode::MalformedKey, Some(reason)));
-        let counts = self.codes.iter().chain(&self.reasons).map(value);
-        let refusals =
-            codes.chain(reasons).zip(counts).map(|((code, reason), count)| RefusalCount { code, reason, count });
-        let mut refusals: Vec<_> = refusals.filter(RefusalCount::is_of_a_check).collect();
+        let codes = RefusalCode::ALL.into_iter().map(|code| {
+            let count = self.sum(|checks| checks.codes.get(code as usize));
+            RefusalCount { code, reason: None, count }
+        });
+        let reasons = MalformedReason::ALL.into_iter().map(|reason| {
+            let count = self.sum(|checks| checks.reasons.get(reason as usize));
+            RefusalCount { code: RefusalCode::MalformedKey, reason: Some(reason), count }
+        });
+        let mut refusals: Vec<_> = codes.chain(reasons).filter(RefusalCount::is_of_a_check).collect();
         refusals.sort_unstable_by_key(|refusal| (refusal.code, refusal.reason));
         refusals
     }

@@ -73,6 +73,7 @@ const MANY: usize = 16;
 
 impl<'a> Lines<'a> {
     /// The lines that carry keys where these are the names of such, and that of the user agent.
+    #[inline(always)]
     pub(crate) fn find(headers: &'a HeaderMap, names: &KeyHeaders) -> Self {
         let key_header = names.key_header();
         if headers.len() > MANY {
@@ -86,20 +87,20 @@ impl<'a> Lines<'a> {
                 user_agent: headers.get(USER_AGENT).filter(|_| key_header != Some(&USER_AGENT)),
             };
         }
-        let mut lines = Self { authorization: HeaderLine::None, key_header: HeaderLine::None, user_agent: None };
+        let (mut authorization, mut key_line, mut user_agent) = (HeaderLine::None, HeaderLine::None, None);
         for (name, value) in headers {
             if *name == AUTHORIZATION {
-                lines.authorization.add(value);
-            } else if Some(name) == key_header {
-                lines.key_header.add(value);
+                authorization.add(value);
+            } else if key_header.is_some_and(|key_header| name == key_header) {
+                key_line.add(value);
             } else if *name == USER_AGENT {
-                lines.user_agent = lines.user_agent.or(Some(value));
+                user_agent = user_agent.or(Some(value));
             }
         }
         if !names.reads_bearer() {
-            lines.authorization = HeaderLine::None;
+            authorization = HeaderLine::None;
         }
-        lines
+        Self { authorization, key_header: key_line, user_agent }
     }
 }
 
@@ -127,7 +128,23 @@ impl<'a> HeaderLine<'a> {
 ///
 /// Values are bytes: nothing here asks for UTF-8. A header that comes twice is refused even if both lines are equal,
 /// since the services behind this one may disagree about which line counts.
+// Always: the lines and what is read in them need not go by way of memory then.
+#[inline(always)]
 pub(crate) fn read<'a>(lines: &Lines<'a>, format: &KeyFormat, foreign: ForeignBearer) -> Reading<'a> {
+    // As nearly everybody writes it.
+    if let (HeaderLine::One(value), HeaderLine::None) = (&lines.authorization, &lines.key_header)
+        && let Some(text @ [first, .., last]) = value.as_bytes().strip_prefix(b"Bearer ")
+        && !is_blank(*first)
+        && !is_blank(*last)
+        && foreign == ForeignBearer::Refuse
+    {
+        return Reading::Key { text, carried: Carried { authorization: true, key_header: false } };
+    }
+    read_all(lines, format, foreign)
+}
+
+/// The same, whatever the lines say.
+fn read_all<'a>(lines: &Lines<'a>, format: &KeyFormat, foreign: ForeignBearer) -> Reading<'a> {
     let (Ok(authorization), Ok(key_header)) = (lines.authorization.only(), lines.key_header.only()) else {
         return Reading::Refused(Fault::Ambiguous);
     };
@@ -163,13 +180,6 @@ enum Scheme<'a> {
 }
 
 fn scheme<'a>(value: &'a [u8], format: &KeyFormat, foreign: ForeignBearer) -> Scheme<'a> {
-    // As nearly everybody writes it.
-    if let Some(text @ [first, ..]) = value.strip_prefix(b"Bearer ")
-        && !is_blank(*first)
-        && foreign == ForeignBearer::Refuse
-    {
-        return Scheme::Bearer(text);
-    }
     if let Some(rest) = behind(b"bearer", value) {
         if foreign == ForeignBearer::Ignore && !format.begins_like_a_key(trim(rest)) && !format.is_in(rest) {
             return Scheme::Other;

@@ -13,7 +13,11 @@ use tokio::{
     sync::{Mutex, OwnedMutexGuard},
     time::{Instant, timeout},
 };
-use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
+use tokio_postgres::{
+    Client, Row, Statement,
+    error::{DbError, Severity, SqlState},
+    types::ToSql,
+};
 
 use super::{
     connect::Server,
@@ -117,11 +121,7 @@ impl Link {
         let rows = match answer {
             Ok(rows) => rows,
             Err(error) => {
-                // The statement is not what was prepared any more: another connection prepares it anew.
-                if matches!(
-                    error.code(),
-                    Some(&SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME)
-                ) {
+                if is_last(&error) {
                     pulse.stop();
                 }
                 return Err(error.into());
@@ -152,6 +152,16 @@ impl Link {
         // Not in the request's own future: clients who hang up sooner than a connection is made would never get one.
         tokio::spawn(Arc::clone(&self.0).renew(state)).await.map_err(Failure::unavailable)?
     }
+}
+
+/// Whether nothing more is to be had on the connection that said this: the statement is not what was prepared any more,
+/// which another one prepares anew; or the server closes it, which shows a moment later.
+fn is_last(error: &tokio_postgres::Error) -> bool {
+    let is_stale = [&SqlState::FEATURE_NOT_SUPPORTED, &SqlState::INVALID_SQL_STATEMENT_NAME];
+    let severity = error.as_db_error().and_then(DbError::parsed_severity);
+    error.is_closed()
+        || error.code().is_some_and(|code| is_stale.contains(&code))
+        || matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
 /// Doubts a connection when it is dropped: also if nobody waits any longer for what would have told.

@@ -20,14 +20,14 @@ use super::{
     settings,
 };
 
-struct Pooler {
+pub(super) struct Pooler {
     process: Child,
     url: String,
     _folder: TempDir,
 }
 
 impl Pooler {
-    async fn before(server: &Server) -> Self {
+    pub(super) async fn before(server: &Server) -> Self {
         // Somebody else may take the port before the pooler does.
         for _ in 0..10 {
             if let Some(pooler) = Self::started(server).await {
@@ -35,6 +35,10 @@ impl Pooler {
             }
         }
         panic!("the pooler does not start");
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// None if it ended at once.

@@ -1,0 +1,136 @@
+//! What a reader is told of the log while it changes: first it asks for the head alone, then for what changed.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio_postgres::Client;
+use tower_api_keys::{
+    key::KeyId,
+    store::{Changes, Head, KeyReader, PostgresSettings, PostgresStore, StoreErrorKind},
+};
+
+use super::{disconnect_nodes, issue, migrated, node, pooler::Pooler, server::Server, settings, until};
+
+/// As long as it takes the test to see that it waits.
+fn patient() -> PostgresSettings {
+    settings().with_answer_timeout(Duration::from_secs(30))
+}
+
+async fn stores(server: &Server, pooler: &Pooler) -> [PostgresStore; 2] {
+    let direct = PostgresStore::connect_with(&server.url(), patient()).await.unwrap();
+    let pooled = PostgresStore::connect_with(pooler.url(), patient().behind_pooler()).await.unwrap();
+    [direct, pooled]
+}
+
+/// Holds the rows of the log, and not the head: of the two questions, the second has to wait.
+const HOLD: &str = "begin; lock table keys.api_key_log in access exclusive mode";
+
+const SECOND_WAITS: &str =
+    "select count(*) > 0 from pg_locks where not granted and relation = 'keys.api_key_log'::regclass";
+
+async fn head(store: &PostgresStore) -> Head {
+    match store.changes_since(None).await.unwrap() {
+        Changes::Reset { head } | Changes::Changed { head, .. } => head,
+        other => panic!("a reader that knows nothing is told {other:?}"),
+    }
+}
+
+async fn revoke(sql: &Client, key: &KeyId) {
+    let revoke = format!("update keys.api_keys set revoked_at = now(), revoked_by = 'system:psql' where id = '{key}'");
+    sql.batch_execute(&revoke).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_changes_between_the_two_questions_is_told_with_the_head_that_it_made() {
+    let server = migrated().await;
+    let pooler = Pooler::before(&server).await;
+    let (keys, sql, watcher) = (node(&server).await, server.client().await, server.client().await);
+    for store in stores(&server, &pooler).await {
+        let (first, second) = (issue(&keys).await.id(), issue(&keys).await.id());
+        let before = head(&store).await;
+        assert_eq!(store.changes_since(Some(before)).await.unwrap(), Changes::Unchanged);
+        revoke(&sql, &first).await;
+        sql.batch_execute(HOLD).await.unwrap();
+        let reader = store.clone();
+        let asked = tokio::spawn(async move { reader.changes_since(Some(before)).await });
+        until(&watcher, SECOND_WAITS).await;
+        revoke(&sql, &second).await;
+        sql.batch_execute("commit").await.unwrap();
+        let Changes::Changed { head: told, keys: changed, .. } = asked.await.unwrap().unwrap() else {
+            panic!("the log goes on from there");
+        };
+        // Both, or the first alone with the head of that time: the second is told the next time then.
+        let mut all: BTreeSet<_> = changed.into_iter().collect();
+        assert!(all.contains(&first));
+        if let Changes::Changed { keys, .. } = store.changes_since(Some(told)).await.unwrap() {
+            assert!(!all.contains(&second), "told twice");
+            all.extend(keys);
+        }
+        assert_eq!(all, BTreeSet::from([first, second]));
+        let now = head(&store).await;
+        assert_eq!(store.changes_since(Some(now)).await.unwrap(), Changes::Unchanged);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_between_the_two_questions_costs_an_error_and_no_change() {
+    let server = migrated().await;
+    let (keys, sql, watcher) = (node(&server).await, server.client().await, server.client().await);
+    let store = PostgresStore::connect_with(&server.url(), patient()).await.unwrap();
+    let key = issue(&keys).await.id();
+    let before = head(&store).await;
+    assert_eq!(store.changes_since(Some(before)).await.unwrap(), Changes::Unchanged);
+    revoke(&sql, &key).await;
+    sql.batch_execute(HOLD).await.unwrap();
+    let reader = store.clone();
+    let asked = tokio::spawn(async move { reader.changes_since(Some(before)).await });
+    until(&watcher, SECOND_WAITS).await;
+    disconnect_nodes(&watcher).await;
+    assert_eq!(asked.await.unwrap().unwrap_err().kind(), StoreErrorKind::Unavailable);
+    sql.batch_execute("rollback").await.unwrap();
+    // What this reader was not told, it is told now: the head that it saw is none that it knows.
+    let Changes::Changed { keys: changed, .. } = store.changes_since(Some(before)).await.unwrap() else {
+        panic!("the log goes on from there");
+    };
+    assert_eq!(changed, [key]);
+}
+
+/// Asks again and again while others change many keys, and is told of each once.
+#[tokio::test]
+async fn a_reader_among_changes_is_told_each_once_and_in_order() {
+    const CHANGES: usize = 100;
+    let server = migrated().await;
+    let pooler = Pooler::before(&server).await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let mut issued = Vec::new();
+    for _ in 0..CHANGES {
+        issued.push(issue(&keys).await.id());
+    }
+    for store in stores(&server, &pooler).await {
+        let mut known = head(&store).await;
+        let end = known.position + CHANGES as i64;
+        let changes = async {
+            for key in &issued {
+                let prolong = "update keys.api_keys \
+                               set expires_at = coalesce(expires_at, '2100-01-01Z') + interval '1 day' where id = ";
+                sql.batch_execute(&format!("{prolong}'{key}'")).await.unwrap();
+            }
+        };
+        let read = async {
+            let mut told = Vec::new();
+            while known.position < end {
+                match store.changes_since(Some(known)).await.unwrap() {
+                    Changes::Changed { head, keys, .. } => {
+                        assert_eq!(head.position - known.position, keys.len() as i64);
+                        told.extend(keys);
+                        known = head;
+                    }
+                    Changes::Unchanged => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            told
+        };
+        let (told, ()) = tokio::join!(read, changes);
+        assert_eq!(told, issued);
+    }
+}
