@@ -171,19 +171,21 @@ impl CharacterKinds {
 /// instructions, and the last 16 once more: what is left over would be looked at one by one.
 fn is_plain(text: &[u8]) -> bool {
     let is_odd = |byte: u8| u8::from(!(is_base64url(byte) | (byte == b'.')));
-    let (chunks, rest) = text.as_chunks::<16>();
-    let Some(last) = text.last_chunk::<16>() else { return rest.iter().all(|&byte| is_odd(byte) == 0) };
-    let mut odd = [0; 16];
-    for chunk in chunks.iter().chain([last]) {
-        for (odd, &byte) in odd.iter_mut().zip(chunk) {
-            *odd |= is_odd(byte);
-        }
+    let look = |mut odd: [u8; 16], chunk: &[u8; 16]| {
+        odd.iter_mut().zip(chunk).for_each(|(odd, &byte)| *odd |= is_odd(byte));
+        odd
+    };
+    let (chunks, rest) = text.as_chunks();
+    match text.last_chunk() {
+        Some(last) => chunks.iter().fold(look([0; 16], last), look) == [0; 16],
+        None => rest.iter().all(|&byte| is_odd(byte) == 0),
     }
-    odd == [0; 16]
 }
 
 /// The text without what people wrap keys in, and whether the word `Bearer` was part of that.
 fn bare<'a>(prefixes: &Prefixes, text: &'a [u8], seen: CharacterKinds) -> (&'a [u8], bool) {
+    let has_wraps = seen.has(CharacterKinds::SPACE | CharacterKinds::COLON | CharacterKinds::QUOTE);
+    let unwrapped = |text| if has_wraps { unwrapped(text) } else { text };
     let mut bare = unwrapped(text);
     let mut behind_bearer = false;
     // Each word found shortens the text; nobody means the ninth.
