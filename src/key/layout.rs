@@ -54,7 +54,7 @@ pub(super) fn split(text: &[u8]) -> Option<Parts<'_>> {
 #[inline]
 pub(super) const fn is_base64url(byte: u8) -> bool {
     // Letters differ by one bit from those of the other case, so that one comparison does for both.
-    matches!(byte | 0x20, b'a'..=b'z') | byte.is_ascii_digit() | (byte == b'-') | (byte == b'_')
+    (byte | 0x20).is_ascii_lowercase() | byte.is_ascii_digit() | (byte == b'-') | (byte == b'_')
 }
 
 /// Whether all bytes are characters of base64url. Without an early exit, which lets the compiler use vectors.
