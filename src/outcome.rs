@@ -64,6 +64,8 @@ words! {
         OwnerSuspended = "owner_suspended": "An admin had suspended the owner: the caller had the right text.",
         /// 403: the plan does not include it.
         PlanRequired = "plan_required": "The key was accepted, and the plan does not include what it asked for.",
+        /// 429: the key made more requests than it may, as a limiter of the service says. This crate has none.
+        RateLimited = "rate_limited": "The key was accepted, and made more requests than it may for a while.",
         /// 503: the store, or the embedder's directory of members, could not say how things stand.
         StoreUnavailable = "store_unavailable":
             "The key store could not be asked: nothing is known to be wrong with the key.",
@@ -92,6 +94,7 @@ impl RefusalCode {
             Self::InsufficientRole
             | Self::InsufficientScope
             | Self::PlanRequired
+            | Self::RateLimited
             | Self::WrongKeyKind
             | Self::WrongTeam => Proved::Good,
             Self::KeyExpired
@@ -118,8 +121,8 @@ impl RefusalCode {
 /// `missing_credentials`.
 ///
 /// A good key at the wrong door is counted twice: as a `success`, for it was accepted, and as what the service behind the
-/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `insufficient_role` or `plan_required`. That is known
-/// from the [`Refusal`](crate::middleware::Refusal) in the extensions of the answer, where the layers and extractors of
+/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `insufficient_role`, `plan_required` or
+/// `rate_limited`. That is known from the [`Refusal`](crate::middleware::Refusal) in the extensions of the answer, where the layers and extractors of
 /// this crate leave one, and where a service answers with one. A 403 of a handler's own is no such outcome.
 ///
 /// ```

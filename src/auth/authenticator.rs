@@ -195,8 +195,7 @@ impl<R: KeyReader> Authenticator<R> {
     }
 
     /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
-    // Always, like all on the way of a known key: what is handed from call to call by way of memory costs more than the
-    // calls themselves.
+    // Always, like the verdict: what is handed from call to call by way of memory costs more than the calls themselves.
     #[inline(always)]
     pub(crate) fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check {
         let Some(located) = self.0.format.locate(candidate) else {
@@ -277,6 +276,7 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
+    #[cold]
     fn refuse_unproved(&self, candidate: &[u8], entry: &WithClaims<Entry>, origin: Origin<'_>) -> AuthError {
         match self.format.parse(candidate) {
             Err(malformed) => self.refuse_malformed(malformed, origin),
@@ -307,6 +307,7 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// Counts the refusal of a text that is no key.
+    #[cold]
     fn refuse_malformed(&self, malformed: MalformedKey, origin: Origin<'_>) -> AuthError {
         let (code, reason) = (RefusalCode::MalformedKey, malformed.reason());
         self.count_refusal(None, code, Some(reason), origin);
@@ -314,10 +315,12 @@ impl<R: KeyReader> Inner<R> {
         AuthError::malformed(malformed)
     }
 
-    /// Counts a refusal on its way out. `tried` only if a record of that key is in the store.
+    /// Counts a refusal on its way out, of anything but a text that is no key. `tried` only if a record of that key is in
+    /// the store.
     pub(super) fn refuse(&self, error: AuthError, tried: Option<Tried<'_>>, origin: Origin<'_>) -> AuthError {
         let key = tried.as_ref().map(|tried| tried.key);
         let code = error.kind().code();
+        debug_assert_ne!(code, RefusalCode::MalformedKey, "its reason would not be counted");
         self.count_refusal(key, code, None, origin);
         if let (Some(attempts), Some(tried)) = (&self.attempts, tried) {
             attempts.refused(&tried, code, origin, self.clock.now());

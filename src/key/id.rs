@@ -1,6 +1,6 @@
 //! The public part of a key.
 
-use std::{borrow::Borrow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,7 @@ impl KeyId {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The 20 characters as ASCII bytes, which hash and compare as the id does.
+    /// The 20 characters as ASCII bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; ID_LENGTH] {
         &self.0
@@ -75,13 +75,6 @@ impl fmt::Debug for KeyId {
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-/// For looking up by bytes that are not known to be an id.
-impl Borrow<[u8; ID_LENGTH]> for KeyId {
-    fn borrow(&self) -> &[u8; ID_LENGTH] {
-        &self.0
     }
 }
 
@@ -134,7 +127,6 @@ pub struct InvalidKeyId(());
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
 
     use super::*;
 
@@ -152,13 +144,6 @@ mod tests {
         ] {
             assert!(KeyId::new(text).is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn bytes_find_the_id_in_a_set() {
-        let ids = HashSet::from([KeyId::new(TEXT).unwrap()]);
-        let bytes: &[u8; 20] = TEXT.as_bytes().try_into().unwrap();
-        assert!(ids.contains(bytes));
     }
 
     #[test]

@@ -69,3 +69,16 @@ pub(super) fn encode<'a>(source: &[u8], destination: &'a mut [u8]) -> &'a str {
     // Fails only for a destination that is too short, and both lengths are constants at every call.
     Base64UrlUnpadded::encode(source, destination).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alphabet_is_that_of_the_rfc() {
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_base64url(byte), alphabet.contains(&byte), "{byte}");
+        }
+    }
+}

@@ -16,8 +16,8 @@ pub(crate) enum Challenge {
 #[derive(Clone, Copy)]
 struct Kind {
     status: StatusCode,
-    /// 16 unauthenticated, 7 permission denied, 3 invalid argument, 14 unavailable, and 13 internal where HTTP would say
-    /// 500.
+    /// 16 unauthenticated, 7 permission denied, 3 invalid argument, 8 resource exhausted, 14 unavailable, and 13 internal
+    /// where HTTP would say 500.
     grpc_status: u16,
     challenge: Challenge,
 }
@@ -33,6 +33,7 @@ impl Kind {
     const AMBIGUOUS: Self = Self::new(StatusCode::BAD_REQUEST, 3, Challenge::Error("invalid_request"));
     const DEFECT: Self = Self::new(StatusCode::INTERNAL_SERVER_ERROR, 13, Challenge::None);
     const FORBIDDEN: Self = Self::new(StatusCode::FORBIDDEN, 7, Challenge::Error("insufficient_scope"));
+    const LIMITED: Self = Self::new(StatusCode::TOO_MANY_REQUESTS, 8, Challenge::None);
     /// "If the request lacks any authentication information […] the resource server SHOULD NOT include an error code"
     /// (RFC 6750 §3.1).
     const MISSING: Self = Self::new(StatusCode::UNAUTHORIZED, 16, Challenge::RealmOnly);
@@ -118,6 +119,9 @@ impl RefusalCode {
             ),
             Self::PlanRequired => Kind::FORBIDDEN
                 .with("The plan does not include this; upgrade it, or ask an administrator of the organization."),
+            Self::RateLimited => Kind::LIMITED.with(
+                "This API key has made more requests than it may; keep the key, send fewer, and try again later.",
+            ),
             Self::StoreUnavailable => {
                 Kind::UNAVAILABLE.with("API keys cannot be checked at the moment; keep the key and try again.")
             }

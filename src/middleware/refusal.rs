@@ -61,7 +61,18 @@ impl Refusal {
         Self { code: RefusalCode::MalformedKey, reason: Some(reason), retry_after: None, detail }
     }
 
-    /// When to ask again. Sent in whole seconds, rounded up, with status 503 only, whose default is one second.
+    /// When to ask again. Sent in whole seconds, rounded up, with status 503 and 429 only; default: one second.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_api_keys::middleware::{Refusal, RefusalCode};
+    ///
+    /// // In a limiter inside of the layer, where the principal tells whose request it is.
+    /// let refusal = Refusal::new(RefusalCode::RateLimited).with_retry_after(Duration::from_millis(2_500));
+    /// let response = refusal.into_http::<String>();
+    /// assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"3".parse()?));
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
     #[must_use]
     pub const fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
@@ -96,7 +107,7 @@ impl Refusal {
     /// since a client that waits no less than it was told is not refused again for nothing.
     pub(crate) fn retry_seconds(&self) -> Option<u64> {
         let in_seconds = |after: Duration| after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1);
-        let helps = self.code.status() == StatusCode::SERVICE_UNAVAILABLE;
+        let helps = matches!(self.code.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         helps.then(|| self.retry_after.map_or(DEFAULT_RETRY_SECONDS, in_seconds))
     }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, header::AUTHORIZATION};
 
 use super::{
     anonymous::{Anonymous, Counted},
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     auth::{Accepted, AnonymousUse, UsageTicket},
-    outcome::RefusalCode,
+    outcome::{Proved, RefusalCode},
     owner::OrganizationId,
     principal::Principal,
     usage::Label,
@@ -181,7 +181,7 @@ impl Caller {
     #[cold]
     fn denied_downstream(&self, code: RefusalCode, answer: &mut Extensions) {
         match self {
-            Self::Key(pass) if code.status() == StatusCode::FORBIDDEN => pass.denied_downstream(code),
+            Self::Key(pass) if code.proves() == Proved::Good => pass.denied_downstream(code),
             Self::Nobody(Some(visit))
                 if code == RefusalCode::MissingCredentials && answer.get::<Counted>().is_none() =>
             {

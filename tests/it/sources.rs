@@ -372,6 +372,7 @@ async fn a_good_key_at_the_wrong_door_is_counted_as_good_and_as_denied_downstrea
         }
         for code in [
             RefusalCode::PlanRequired,
+            RefusalCode::RateLimited,
             RefusalCode::InsufficientRole,
             RefusalCode::StoreUnavailable,
             RefusalCode::Misconfigured,
@@ -384,7 +385,8 @@ async fn a_good_key_at_the_wrong_door_is_counted_as_good_and_as_denied_downstrea
         ("insufficient_role", "api/job", 2),
         ("insufficient_scope", "api/job", 2),
         ("plan_required", "api/job", 2),
-        ("success", "api/job", 18),
+        ("rate_limited", "api/job", 2),
+        ("success", "api/job", 20),
         ("wrong_key_kind", "api/job", 2),
         ("wrong_team", "api/job", 2),
     ];

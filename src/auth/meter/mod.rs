@@ -23,7 +23,8 @@ use crate::{
 #[cfg(feature = "metrics")]
 use super::publish;
 
-/// Counts what checks cost and how they end. To count a check takes no lock, and memory only for the first of a thread.
+/// Counts what checks cost and how they end. To count a check takes neither lock nor memory, but for
+/// the first one of a thread.
 pub(crate) struct Meter {
     checks: ThreadLocal<CheckCounts>,
     pub(super) freshness_reads: Attempts,
@@ -117,7 +118,7 @@ impl Meter {
         counter.map(OwnCounter::add);
     }
 
-    /// The counters of this thread. When it ends, the next one that begins goes on with them.
+    /// The counters of this thread. When it has ended, a later one goes on with them.
     fn checks(&self) -> &CheckCounts {
         self.checks.get_or_default()
     }

@@ -40,6 +40,7 @@ pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u
     } else if seen.has(CharacterKinds::SPACE) {
         MalformedReason::Whitespace
     } else {
+        // As long as the whole text: nothing was taken off.
         let first = if bare.len() == text.len() { first } else { first_word(text) };
         structural(prefixes, first.unwrap_or(text), text)
     })

@@ -16,6 +16,19 @@ fn assert_code(code: &str, texts: &[&str]) {
 }
 
 #[test]
+fn one_odd_character_is_seen_wherever_it_stands() {
+    for length in 0..=64 {
+        let mut text = vec![b'a'; length];
+        assert!(super::is_plain(&text));
+        for place in 0..length {
+            text[place] = b'"';
+            assert!(!super::is_plain(&text), "{place} of {length}");
+            text[place] = b'.';
+        }
+    }
+}
+
+#[test]
 fn nothing_is_empty() {
     assert_code("empty", &[""]);
 }

@@ -269,6 +269,22 @@ async fn what_is_not_allowed_is_forbidden() {
 }
 
 #[tokio::test]
+async fn too_many_requests_are_told_when_to_come_again() {
+    let refusal = || Refusal::new(RefusalCode::RateLimited);
+    for (refusal, seconds) in [(refusal(), 1), (refusal().with_retry_after(Duration::from_millis(59_001)), 60)] {
+        let expected = refused(
+            429,
+            "Too Many Requests",
+            None,
+            Some(seconds),
+            "\"detail\":\"This API key has made more requests than it may; keep the key, send fewer, and try again \
+             later.\",\"code\":\"rate_limited\"",
+        );
+        assert_eq!(text(refusal.into_http()).await, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_missing_layer_is_an_internal_error() {
     let expected = refused(
         500,
@@ -381,6 +397,7 @@ async fn grpc_statuses_are_those_of_the_protocol() {
         (RefusalCode::InsufficientScope, "7"),
         (RefusalCode::KeyPaused, "16"),
         (RefusalCode::PlanRequired, "7"),
+        (RefusalCode::RateLimited, "8"),
         (RefusalCode::WrongKeyKind, "7"),
         (RefusalCode::WrongTeam, "7"),
         (RefusalCode::Misconfigured, "13"),

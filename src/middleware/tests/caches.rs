@@ -80,8 +80,8 @@ fn check<B>(response: &Response<B>, code: RefusalCode, grpc: Option<&str>, what:
             let details = Details::read(headers["grpc-status-details-bin"].to_str().unwrap());
             assert_eq!(headers["grpc-status"], details.code.to_string().as_str(), "{what}");
             assert_eq!(details.reason, code.as_str().to_ascii_uppercase(), "{what}");
-            let is_unavailable = code.status() == StatusCode::SERVICE_UNAVAILABLE;
-            assert_eq!(details.retry_seconds, is_unavailable.then_some(1), "{what}");
+            let helps = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&code.status());
+            assert_eq!(details.retry_seconds, helps.then_some(1), "{what}");
             for http in ["www-authenticate", "retry-after"] {
                 assert!(!headers.contains_key(http), "{what}: {http}");
             }

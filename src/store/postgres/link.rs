@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_postgres::{
     Client, Row, Statement,
-    error::{DbError, Severity, SqlState},
+    error::{Severity, SqlState},
     types::ToSql,
 };
 
@@ -158,10 +158,17 @@ impl Link {
 /// which another one prepares anew; or the server closes it, which shows a moment later.
 fn is_last(error: &tokio_postgres::Error) -> bool {
     let is_stale = [&SqlState::FEATURE_NOT_SUPPORTED, &SqlState::INVALID_SQL_STATEMENT_NAME];
-    let severity = error.as_db_error().and_then(DbError::parsed_severity);
     error.is_closed()
         || error.code().is_some_and(|code| is_stale.contains(&code))
-        || matches!(severity, Some(Severity::Fatal | Severity::Panic))
+        || error.as_db_error().is_some_and(|said| is_fatal(said.parsed_severity(), said.severity()))
+}
+
+/// By the severity in the protocol's own words; a pooler gives the one for people alone, and that in English.
+fn is_fatal(severity: Option<Severity>, for_people: &str) -> bool {
+    match severity {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        None => matches!(for_people, "FATAL" | "PANIC"),
+    }
 }
 
 /// Doubts a connection when it is dropped: also if nobody waits any longer for what would have told.
@@ -237,5 +244,26 @@ impl Pulse {
 
     fn asked_at(&self) -> MutexGuard<'_, Option<Instant>> {
         self.asked_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_fatal_is_told_by_the_protocol_or_by_a_pooler() {
+        for (severity, for_people, expected) in [
+            (Some(Severity::Fatal), "FATAL", true),
+            (Some(Severity::Fatal), "SCHWERWIEGEND", true),
+            (Some(Severity::Panic), "PANIK", true),
+            (Some(Severity::Error), "FATAL", false),
+            (None, "FATAL", true),
+            (None, "PANIC", true),
+            (None, "ERROR", false),
+            (None, "", false),
+        ] {
+            assert_eq!(is_fatal(severity, for_people), expected, "{severity:?} {for_people}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::{disconnect_nodes, issue, migrated, node, pooler::Pooler, server::Ser
 
 /// As long as it takes the test to see that it waits.
 fn patient() -> PostgresSettings {
-    settings().with_answer_timeout(Duration::from_secs(30))
+    settings().with_answer_timeout(Duration::from_secs(30)).with_connect_timeout(Duration::from_secs(30))
 }
 
 async fn stores(server: &Server, pooler: &Pooler) -> [PostgresStore; 2] {
