@@ -307,7 +307,6 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// Counts the refusal of a text that is no key.
-    #[cold]
     fn refuse_malformed(&self, malformed: MalformedKey, origin: Origin<'_>) -> AuthError {
         let (code, reason) = (RefusalCode::MalformedKey, malformed.reason());
         self.count_refusal(None, code, Some(reason), origin);
