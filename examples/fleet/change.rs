@@ -38,7 +38,7 @@ impl Change {
         let actor = Actor::system("fleet")?;
         let (suspension, manager, actor) = (Suspension::Admin, manager, &actor);
         match self {
-            Self::Finish(new) => drop(insist(|| manager.finish_rotation(&new, actor)).await?),
+            Self::Finish(new) => drop(insist(|| manager.finish_rotation_anyway(&new, actor)).await?),
             Self::Suspend(of) => {
                 let of = owner(of);
                 insist(|| manager.suspend(&of, suspension, actor)).await?;

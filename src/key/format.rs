@@ -92,12 +92,19 @@ impl KeyFormat {
         Ok(Self { foreign: self.foreign.with(prefix, issuer)?, ..self })
     }
 
-    /// A new key of the brand to issue, from the operating system's randomness: 120 bits of id, 264 bits of secret.
+    /// A new key of the brand to issue, from the operating system's randomness: almost 120 bits of id, 264 bits of secret.
+    ///
+    /// The id begins with a letter or a digit. With a dash in front it would be an option to most command lines, and in
+    /// the cell of a table get a mark that keeps it from being a formula.
     ///
     /// # Errors
     /// [`RandomnessError`] if the operating system gives none. There is no other source to fall back to.
     pub fn generate(&self, kind: KeyKind) -> Result<PlaintextKey, RandomnessError> {
-        let id = random_bytes::<ID_BYTES>()?;
+        let mut id = random_bytes::<ID_BYTES>()?;
+        // One draw in 32, and each draw is by itself: what is left is drawn evenly.
+        while !begins_plainly(&id) {
+            id = random_bytes::<ID_BYTES>()?;
+        }
         let secret = random_bytes::<SECRET_BYTES>()?;
         Ok(self.assemble(kind, &id, &secret))
     }
@@ -233,6 +240,11 @@ impl KeyFormat {
         text.extend(checksum.map(char::from));
         PlaintextKey::from_text(text, id, kind)
     }
+}
+
+/// Whether the id of these bytes begins with a letter or a digit: the last two values of base64url are `-` and `_`.
+const fn begins_plainly([first, ..]: &[u8; ID_BYTES]) -> bool {
+    *first >> 2 < 62
 }
 
 impl Default for KeyFormat {

@@ -96,6 +96,16 @@ fn generated_keys_differ_in_id_and_secret() {
     assert_eq!((ids.len(), secrets.len()), (100, 100));
 }
 
+/// One in 32 would begin otherwise.
+#[test]
+fn generated_ids_begin_with_a_letter_or_a_digit() {
+    let format = KeyFormat::unbranded();
+    for _ in 0..2_000 {
+        let id = format.generate(KeyKind::User).unwrap().id();
+        assert!(id.as_str().starts_with(|first: char| first.is_ascii_alphanumeric()), "{id}");
+    }
+}
+
 #[test]
 fn default_has_no_brand() {
     assert!(KeyFormat::default().generate(KeyKind::User).unwrap().expose_secret().starts_with("user."));

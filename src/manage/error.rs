@@ -3,6 +3,7 @@ use std::{error::Error, fmt, time::Duration};
 use super::{
     policy::{Denial, DenialReason},
     quota::Quota,
+    verdict::RotationVerdict,
 };
 use crate::{
     hash::{HashError, HashErrorKind},
@@ -70,6 +71,9 @@ pub enum ManageErrorKind {
     NoRotation,
     /// There is nothing of this name that the actor may see.
     NotFound,
+    /// The counts say that to end the old key of the rotation would stop somebody. Whoever knows better says so:
+    /// [`finish_rotation_anyway`](super::KeyManager::finish_rotation_anyway).
+    NotSafeToFinish(RotationVerdict),
     /// Nobody knows whether it was done: the store never said, though it was asked several times.
     OutcomeUnknown,
     /// Too many keys are being made.
@@ -245,6 +249,9 @@ impl fmt::Display for ManageError {
             ManageErrorKind::KeyExpired => "the key has expired, which is final: issue a new one",
             ManageErrorKind::KeyRevoked => "the key is revoked, which is final: issue a new one",
             ManageErrorKind::NoRotation => "no rotation of this key is under way: begin one",
+            ManageErrorKind::NotSafeToFinish(verdict) => {
+                return write!(f, "{verdict}; nothing was changed, and whoever knows better finishes the rotation anyway");
+            }
             ManageErrorKind::NotFound => "there is no such key, user or team that this actor may see",
             ManageErrorKind::OutcomeUnknown => {
                 "the change may have been made or not: look at the key, and if it is a new one, revoke \

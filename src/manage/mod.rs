@@ -165,6 +165,7 @@ mod rotation;
 mod rules;
 mod table;
 mod trail;
+mod verdict;
 
 pub(crate) use access::{Guarded, ManagerParts};
 pub use actor::Actor;
@@ -192,11 +193,12 @@ pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
 pub use rights::{Rights, TeamRole};
-pub use rotation::{EndedRotation, LastUse, RotateKey, Rotation, RotationVerdict};
+pub use rotation::{EndedRotation, LastUse, RotateKey, Rotation};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::DefaultPolicy;
 pub(crate) use trail::DenialLog;
 pub use trail::{AuditEntry, AuditQuery, EventPage};
+pub use verdict::RotationVerdict;
 
 pub use crate::store::Effect;

@@ -222,7 +222,7 @@ async fn begin(manager: &KeyManager, request: RotateKey) -> Result<IssuedKey, Ma
 }
 
 async fn finish(manager: &KeyManager, id: KeyId) -> Result<EndedRotation, ManageError> {
-    manager.finish_rotation(&id, &system()).await
+    manager.finish_rotation_anyway(&id, &system()).await
 }
 
 async fn abort(manager: &KeyManager, id: KeyId) -> Result<EndedRotation, ManageError> {

@@ -133,6 +133,8 @@ macro_rules! calls_over {
             spawns!(KeyManager::find; keys: KeyManager, id: KeyId, actor: Actor => keys.find(&id, &actor));
             spawns!(KeyManager::finish_rotation; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.finish_rotation(&id, &actor));
+            spawns!(KeyManager::finish_rotation_anyway; keys: KeyManager, id: KeyId, actor: Actor
+                => keys.finish_rotation_anyway(&id, &actor));
             spawns!(KeyManager::suspend; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.suspend(&owner, Suspension::Admin, &actor));
             spawns!(KeyManager::identify; keys: KeyManager, text: String, actor: Actor

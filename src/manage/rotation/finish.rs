@@ -12,6 +12,7 @@ use crate::{
         info::KeyInfo,
         manager::KeyManager,
         policy::{KeyAction, Target},
+        verdict::{QUIET, RotationVerdict, verdict},
     },
     record::Revocation,
     store::{Effect, Guard},
@@ -25,7 +26,9 @@ const LONGER: &str = "expiry_later";
 struct Restored(Option<Timestamp>);
 
 impl KeyManager {
-    /// Ends the old key of a rotation for good, from the next request on, if the new one is live at that moment. A
+    /// Ends the old key of a rotation for good, from the next request on, if the new one is live at that moment, and
+    /// nothing that is counted speaks against it: as long as the new key was never used, or the old one was within the
+    /// last hour, it is refused with that [verdict](RotationVerdict). An old key that has expired is not asked about. A
     /// rotation that is finished stays as it is, and the answer says so.
     ///
     /// The new key's id names the rotation; the old one's does where it is not the new key of another. Whoever finishes
@@ -33,33 +36,20 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was aborted, or the
-    /// new key ended), owner suspended or closed (the team that the new key was made for), corrupt record, store
-    /// unavailable, outcome unknown. After the last two it may be asked again.
+    /// new key ended), not safe to finish, owner suspended or closed (the team that the new key was made for), corrupt
+    /// record, store unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        let access = self.acting(actor)?;
-        let mut pair = access.pair(id, KeyAction::Rotate).await?;
-        let at = pair.sure_of(access.parts.clock.reading())?;
-        match pair.stage(at) {
-            Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
-            Stage::Finished => return Ok(pair.ended(Effect::Unchanged)),
-            Stage::UnderWay => {}
-        }
-        let (old, new) = (&pair.old.record, &pair.new.record);
-        let text = Some(new.id.to_string());
-        let write = access.revocation(old.id, &old.owner, Action::KEY_ROTATION_FINISHED, text);
-        let mut guards = vec![(Guard::Live(new.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
-        if new.owner != old.owner {
-            // Else nobody would be left with a key that is accepted.
-            guards.push(access.owner_is_active(&new.owner));
-        }
-        match access.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Rotate, at, write) }).await? {
-            Effect::Changed => {
-                pair.old.revoke(at, actor);
-                Ok(pair.ended(Effect::Changed))
-            }
-            // Somebody else was quicker: say who.
-            Effect::Unchanged => Ok(access.again(pair).await?.ended(Effect::Unchanged)),
-        }
+        self.acting(actor)?.finish(id, Evidence::Asked).await
+    }
+
+    /// As [`finish_rotation`](Self::finish_rotation), whatever the counts say: whoever still has the old key alone is
+    /// refused from the next request on. For an old key that is in wrong hands, and for whoever knows more than the
+    /// counts do.
+    ///
+    /// # Errors
+    /// As for [`finish_rotation`](Self::finish_rotation), but never not safe to finish.
+    pub async fn finish_rotation_anyway(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
+        self.acting(actor)?.finish(id, Evidence::Waived).await
     }
 
     /// Gives a rotation up: ends the new key for good, from the next request on, if the old one is live at that moment,
@@ -88,7 +78,56 @@ impl KeyManager {
     }
 }
 
+/// Whether the counts have a say in the end of a rotation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    Asked,
+    Waived,
+}
+
 impl Access<'_> {
+    async fn finish(&self, id: &KeyId, evidence: Evidence) -> Result<EndedRotation, ManageError> {
+        let mut pair = self.pair(id, KeyAction::Rotate).await?;
+        let at = pair.sure_of(self.parts.clock.reading())?;
+        match pair.stage(at) {
+            Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
+            Stage::Finished => return Ok(pair.ended(Effect::Unchanged)),
+            Stage::UnderWay => {}
+        }
+        if evidence == Evidence::Asked && pair.old.record.is_live(at) {
+            self.stands_in_the_way(&pair, at).await?;
+        }
+        let (old, new) = (&pair.old.record, &pair.new.record);
+        let text = Some(new.id.to_string());
+        let write = self.revocation(old.id, &old.owner, Action::KEY_ROTATION_FINISHED, text);
+        let mut guards = vec![(Guard::Live(new.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
+        if new.owner != old.owner {
+            // Else nobody would be left with a key that is accepted.
+            guards.push(self.owner_is_active(&new.owner));
+        }
+        match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Rotate, at, write) }).await? {
+            Effect::Changed => {
+                pair.old.revoke(at, self.actor);
+                Ok(pair.ended(Effect::Changed))
+            }
+            // Somebody else was quicker: say who.
+            Effect::Unchanged => Ok(self.again(pair).await?.ended(Effect::Unchanged)),
+        }
+    }
+
+    /// Refuses to end an old key whose new one nobody has, or that is still in use.
+    async fn stands_in_the_way(&self, pair: &Pair, at: Timestamp) -> Result<(), ManageError> {
+        let (old, new) = (pair.old.record.id, &pair.new.record);
+        let mut usage = self.usage_of(&[old, new.id]).await?;
+        let [on_old, on_new] = [old, new.id].map(|id| usage.remove(&id).unwrap_or_default());
+        match verdict(&on_old, &on_new, new.created_at, at, QUIET) {
+            RotationVerdict::QuietSince(_) | RotationVerdict::SafeToFinish => Ok(()),
+            verdict @ (RotationVerdict::NotStarted | RotationVerdict::StillUsedBy(_)) => {
+                Err(ManageError::new(ManageErrorKind::NotSafeToFinish(verdict)))
+            }
+        }
+    }
+
     async fn abort_once(&self, id: &KeyId) -> Result<EndedRotation, ManageError> {
         let mut pair = self.pair(id, KeyAction::Rotate).await?;
         self.require(KeyAction::Revoke, &Target::key(&pair.new.record)).await?;

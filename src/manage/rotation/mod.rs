@@ -5,11 +5,9 @@ mod finish;
 mod pair;
 mod request;
 mod status;
-mod verdict;
 
 #[cfg(test)]
 mod tests;
 
 pub use request::RotateKey;
 pub use status::{EndedRotation, LastUse, Rotation};
-pub use verdict::RotationVerdict;

@@ -2,13 +2,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{
-    pair::PairedKey,
-    verdict::{QUIET, RotationVerdict, still_on_old, verdict},
-};
+use super::pair::PairedKey;
 use crate::{
     key::KeyId,
-    manage::{actor::Actor, error::ManageError, info::KeyInfo, manager::KeyManager, policy::KeyAction},
+    manage::{
+        actor::Actor,
+        error::ManageError,
+        info::KeyInfo,
+        manager::KeyManager,
+        policy::KeyAction,
+        verdict::{QUIET, RotationVerdict, still_on_old, verdict},
+    },
     record::{KeyRecord, OwnerStatus},
     store::Effect,
     time::Timestamp,
@@ -143,7 +147,7 @@ fn described((record, owner, usage): (KeyRecord, OwnerStatus, UsageDetail)) -> (
 /// use tower_api_keys::manage::{Effect, RotateKey};
 ///
 /// let new = manager.begin_rotation(RotateKey::of(old), &admin).await?;
-/// let finished = manager.finish_rotation(&new.info().id, &admin).await?;
+/// let finished = manager.finish_rotation_anyway(&new.info().id, &admin).await?;
 /// assert_eq!(finished.effect, Effect::Changed);
 /// assert!(finished.old.revoked_at.is_some() && finished.new.revoked_at.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -250,7 +250,7 @@ impl Ready {
                 Effect::Changed
             }
             Operation::Close => manager.close(&Owner::Team(blue()), alice).await?,
-            Operation::Finish => manager.finish_rotation(key(1), alice).await?.effect,
+            Operation::Finish => manager.finish_rotation_anyway(key(1), alice).await?.effect,
             Operation::Suspend => manager.suspend(&Owner::Team(blue()), Suspension::Admin, alice).await?,
             Operation::Issue => {
                 drop(manager.issue(IssueKey::team(blue()).named("new").idempotency_key("issue"), alice).await?);

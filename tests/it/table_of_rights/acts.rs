@@ -49,7 +49,7 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "rotate" => answer(manager.begin_rotation(RotateKey::of(id), actor).await, |_| "yes"),
         "into" => answer(manager.begin_rotation(RotateKey::of(id).into_team(team("blue")), actor).await, |_| "yes"),
         "rotation" => answer(manager.rotation(&id, actor).await, |_| "usage"),
-        "finish" => answer(manager.finish_rotation(&id, actor).await, |_| "yes"),
+        "finish" => answer(manager.finish_rotation_anyway(&id, actor).await, |_| "yes"),
         "abort" => answer(manager.abort_rotation(&id, actor).await, |_| "yes"),
         "revokeall" => {
             let revoked = manager.revoke_many(RevokeMany::of(owner), actor).await;

@@ -235,7 +235,7 @@ async fn key_has_one_live_successor_at_a_time() {
 
     manager.abort_rotation(&first, &alice).await.unwrap();
     let second = manager.begin_rotation(RotateKey::of(id), &alice).await.unwrap().info().id;
-    manager.finish_rotation(&second, &alice).await.unwrap();
+    manager.finish_rotation_anyway(&second, &alice).await.unwrap();
     assert!(manager.begin_rotation(RotateKey::of(second), &alice).await.is_ok());
 }
 
@@ -495,6 +495,7 @@ async fn begin_can_be_spawned() {
     let (actor, manager) = (system(), &bench.manager);
     sendable(&manager.begin_rotation(RotateKey::of(id), &actor));
     sendable(&manager.finish_rotation(&id, &actor));
+    sendable(&manager.finish_rotation_anyway(&id, &actor));
     sendable(&manager.abort_rotation(&id, &actor));
     sendable(&manager.rotation(&id, &actor));
     sendable(&manager.issue(IssueKey::user(user_id("alice")), &actor));

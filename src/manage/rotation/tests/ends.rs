@@ -46,7 +46,7 @@ impl Begun {
     }
 
     async fn finish(&self, id: &KeyId) -> Result<EndedRotation, ManageError> {
-        self.bench.manager.finish_rotation(id, &person("alice")).await
+        self.bench.manager.finish_rotation_anyway(id, &person("alice")).await
     }
 
     async fn abort(&self, id: &KeyId) -> Result<EndedRotation, ManageError> {
@@ -377,9 +377,12 @@ async fn team_that_is_suspended_does_not_lose_the_persons_key() {
     let of = OwnerRef { organization: OrganizationId::single(), owner: team("blue") };
     let quick = |change| plain_change(&format!("{change:?}"), Write::Owner(of.clone(), change));
     quicker(&bench, [quick(OwnerChange::Suspend(Suspension::Plan))]);
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Err(ManageErrorKind::OwnerPlanSuspended));
+    assert_eq!(
+        effect(bench.manager.finish_rotation_anyway(&new, &alice).await),
+        Err(ManageErrorKind::OwnerPlanSuspended)
+    );
     quicker(&bench, [quick(OwnerChange::Reinstate(Suspension::Plan))]);
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &alice).await), Ok(Effect::Changed));
+    assert_eq!(effect(bench.manager.finish_rotation_anyway(&new, &alice).await), Ok(Effect::Changed));
 }
 
 #[tokio::test]
@@ -414,7 +417,7 @@ async fn whoever_may_not_rotate_the_old_key_ends_nothing() {
     let role = Err(denied(DenialReason::InsufficientRole));
     assert_eq!(effect(bench.manager.abort_rotation(&new, &member).await), role);
     assert_eq!(bench.all().await, before);
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &member).await), Ok(Effect::Changed));
+    assert_eq!(effect(bench.manager.finish_rotation_anyway(&new, &member).await), Ok(Effect::Changed));
 }
 
 #[tokio::test]
@@ -423,7 +426,7 @@ async fn key_finishes_its_own_rotation() {
     let old = bench.plant(ACTING, &team("blue"), "* keys:manage").await;
     let actor = Actor::key(&principal(&team("blue"), "* keys:manage"), Rights::none());
     let new = bench.manager.begin_rotation(RotateKey::of(old), &actor).await.unwrap().info().id;
-    assert_eq!(effect(bench.manager.finish_rotation(&new, &actor).await), Ok(Effect::Changed));
+    assert_eq!(effect(bench.manager.finish_rotation_anyway(&new, &actor).await), Ok(Effect::Changed));
     let dead = Err(ManageErrorKind::Denied(DenialReason::ActorKeyDead.into()));
     assert_eq!(kind(bench.manager.rename(&new, "a dead key does nothing", &actor).await), dead);
 }

@@ -5,4 +5,3 @@ mod ends;
 mod grace;
 mod security;
 mod status;
-mod verdict;

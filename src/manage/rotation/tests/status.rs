@@ -11,7 +11,7 @@ use crate::{
         fixture::{Bench, person, system, team, team_id, time, user, user_id},
     },
     outcome::RefusalCode,
-    store::Ledger,
+    store::{Effect, Ledger},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -73,6 +73,75 @@ async fn status_follows_a_rotation_to_its_end() {
     for id in [&old, &new] {
         assert_eq!(bench.manager.rotation(id, &system()).await.unwrap_err().kind(), ManageErrorKind::NoRotation);
     }
+}
+
+/// What the status says, and what comes of an end at that moment.
+#[tokio::test]
+async fn rotation_is_finished_only_if_the_counts_do_not_speak_against_it() {
+    let bench = Bench::new();
+    let old = bench.plant(OLD, &team("blue"), "read").await;
+    bench.count(1, &[(&old, "success", "api/ci"), (&old, "success", "intake/cron")]).await;
+    bench.clock.advance(Duration::from_secs(60));
+    let new = bench.manager.begin_rotation(RotateKey::of(old), &system()).await.unwrap().info().id;
+    let before = (bench.row(&old).await, bench.events().await);
+    let finish = async |id| bench.manager.finish_rotation(id, &system()).await;
+    let refused = async |verdict: RotationVerdict, said: &str| {
+        for id in [&old, &new] {
+            let error = finish(id).await.unwrap_err();
+            assert_eq!(error.kind(), ManageErrorKind::NotSafeToFinish(verdict));
+            assert_eq!(
+                error.to_string(),
+                format!("{said}; nothing was changed, and whoever knows better finishes the rotation anyway")
+            );
+        }
+        assert_eq!((bench.row(&old).await, bench.events().await), before);
+    };
+    refused(RotationVerdict::NotStarted, "the new key was never used: put it where the old one is").await;
+    bench.count(2, &[(&new, "success", "api/ci")]).await;
+    refused(RotationVerdict::StillUsedBy(2), "the old key is still in use, by 2 sources").await;
+    bench.clock.advance(Duration::from_secs(3_540));
+    bench.count(3, &[(&old, "success", "intake/cron")]).await;
+    refused(RotationVerdict::StillUsedBy(1), "the old key is still in use, by 1 source").await;
+
+    // Quiet for an hour: that may be a job that runs once a day, and may be nobody. It is for people to know.
+    bench.clock.advance(Duration::from_secs(3_600));
+    let status = bench.manager.rotation(&new, &system()).await.unwrap();
+    assert!(matches!(status.verdict, RotationVerdict::QuietSince(_)));
+    assert_eq!(finish(&new).await.unwrap().effect, Effect::Changed);
+    // What is done is done, whatever the counts say.
+    bench.count(4, &[(&old, "success", "intake/cron")]).await;
+    assert_eq!(finish(&new).await.unwrap().effect, Effect::Unchanged);
+}
+
+#[tokio::test]
+async fn rotation_is_finished_anyway_whatever_the_counts_say() {
+    for counts in [&[][..], &[("old", "api/ci")], &[("old", "api/ci"), ("new", "api/ci")]] {
+        let bench = Bench::new();
+        let old = bench.plant(OLD, &team("blue"), "read").await;
+        let new = bench.manager.begin_rotation(RotateKey::of(old), &system()).await.unwrap().info().id;
+        let counts: Vec<_> =
+            counts.iter().map(|(key, source)| (if *key == "old" { &old } else { &new }, "success", *source)).collect();
+        bench.count(1, &counts).await;
+        assert!(bench.manager.finish_rotation(&new, &system()).await.is_err());
+        assert_eq!(
+            bench.manager.finish_rotation_anyway(&new, &system()).await.unwrap().effect,
+            Effect::Changed,
+            "{counts:?}"
+        );
+        assert!(bench.row(&old).await.revoked_at.is_some());
+    }
+}
+
+/// It ended by itself: nobody is stopped by its end.
+#[tokio::test]
+async fn rotation_whose_old_key_expired_is_finished_without_evidence() {
+    let bench = Bench::new();
+    let old = bench.plant(OLD, &team("blue"), "read").await;
+    let end = time("2026-03-01T13:00:00Z");
+    let new = bench.manager.begin_rotation(RotateKey::of(old).old_key_ends_at(end), &system()).await.unwrap();
+    bench.count(1, &[(&old, "success", "api/ci")]).await;
+    bench.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(bench.manager.finish_rotation(&new.info().id, &system()).await.unwrap().effect, Effect::Changed);
 }
 
 #[tokio::test]

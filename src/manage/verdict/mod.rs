@@ -1,3 +1,5 @@
+//! Whether a rotation can be finished, as far as the counts of both keys show.
+
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
@@ -111,3 +113,6 @@ fn has_moved(source: &UsageCount, new: &UsageDetail, now: Timestamp) -> bool {
     // That one of sources that were too many to tell apart moved says nothing of the others.
     !from.is_other() && let_in.into_iter().any(|count| is_since(count) && count.count > times)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,5 @@
-use std::time::Duration;
-
-use crate::{
-    manage::rotation::verdict::{RotationVerdict, still_on_old, verdict},
-    time::Timestamp,
-    usage::{UsageDetail, UsageRow},
-};
+use super::*;
+use crate::usage::UsageRow;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
