@@ -71,7 +71,7 @@ pub enum ManageErrorKind {
     NoRotation,
     /// There is nothing of this name that the actor may see.
     NotFound,
-    /// The counts say that to end the old key of the rotation would stop somebody. Whoever knows better says so:
+    /// The counts say that to end the old key of the rotation would stop somebody. People who know better say so:
     /// [`finish_rotation_anyway`](super::KeyManager::finish_rotation_anyway).
     NotSafeToFinish(RotationVerdict),
     /// Nobody knows whether it was done: the store never said, though it was asked several times.

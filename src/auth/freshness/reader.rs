@@ -73,7 +73,7 @@ impl<R: KeyReader> LogReader<R> {
 
     /// Whether the store can say at once that it has nothing new.
     pub(in crate::auth) fn is_current_now(&self) -> bool {
-        self.store.try_head().is_some_and(|head| head == self.applied.head() && head != NOWHERE)
+        self.store.try_head().is_some_and(|head| self.applied() == Some(head))
     }
 
     /// Waits, as long as a request may, for a read of the change log that begins after this call, and for the cache to

@@ -23,8 +23,8 @@ use crate::{
 #[cfg(feature = "metrics")]
 use super::publish;
 
-/// Counts what checks cost and how they end. To count a check takes neither lock nor memory, but for
-/// the first one of a thread.
+/// Counts what checks cost and how they end. Only the first check of a thread takes a lock or
+/// memory to be counted.
 pub(crate) struct Meter {
     checks: ThreadLocal<CheckCounts>,
     pub(super) freshness_reads: Attempts,

@@ -28,8 +28,9 @@ struct Restored(Option<Timestamp>);
 impl KeyManager {
     /// Ends the old key of a rotation for good, from the next request on, if the new one is live at that moment, and
     /// nothing that is counted speaks against it: as long as the new key was never used, or the old one was within the
-    /// last hour, it is refused with that [verdict](RotationVerdict). An old key that has expired is not asked about. A
-    /// rotation that is finished stays as it is, and the answer says so.
+    /// last hour, it is refused with that [verdict](RotationVerdict). Counts are written at an
+    /// [interval](crate::ApiKeysBuilder::usage_interval), so that the latest calls may be missing. An old key that has
+    /// expired is not asked about. A rotation that is finished stays as it is, and the answer says so.
     ///
     /// The new key's id names the rotation; the old one's does where it is not the new key of another. Whoever finishes
     /// may rotate the old key and see the new one.
@@ -39,17 +40,17 @@ impl KeyManager {
     /// new key ended), not safe to finish, owner suspended or closed (the team that the new key was made for), corrupt
     /// record, store unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        self.acting(actor)?.finish(id, Evidence::Asked).await
+        self.acting(actor)?.finish(id, UsageCheck::Wanted).await
     }
 
-    /// As [`finish_rotation`](Self::finish_rotation), whatever the counts say: whoever still has the old key alone is
-    /// refused from the next request on. For an old key that is in wrong hands, and for whoever knows more than the
+    /// As [`finish_rotation`](Self::finish_rotation), whatever the counts say: callers that have the old key alone are
+    /// refused from the next request on. For an old key that is in wrong hands, and for people who know more than the
     /// counts do.
     ///
     /// # Errors
     /// As for [`finish_rotation`](Self::finish_rotation), but never not safe to finish.
     pub async fn finish_rotation_anyway(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        self.acting(actor)?.finish(id, Evidence::Waived).await
+        self.acting(actor)?.finish(id, UsageCheck::Waived).await
     }
 
     /// Gives a rotation up: ends the new key for good, from the next request on, if the old one is live at that moment,
@@ -80,13 +81,13 @@ impl KeyManager {
 
 /// Whether the counts have a say in the end of a rotation.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Evidence {
-    Asked,
+enum UsageCheck {
+    Wanted,
     Waived,
 }
 
 impl Access<'_> {
-    async fn finish(&self, id: &KeyId, evidence: Evidence) -> Result<EndedRotation, ManageError> {
+    async fn finish(&self, id: &KeyId, check: UsageCheck) -> Result<EndedRotation, ManageError> {
         let mut pair = self.pair(id, KeyAction::Rotate).await?;
         let at = pair.sure_of(self.parts.clock.reading())?;
         match pair.stage(at) {
@@ -94,7 +95,7 @@ impl Access<'_> {
             Stage::Finished => return Ok(pair.ended(Effect::Unchanged)),
             Stage::UnderWay => {}
         }
-        if evidence == Evidence::Asked && pair.old.record.is_live(at) {
+        if check == UsageCheck::Wanted && pair.old.record.is_live(at) {
             self.stands_in_the_way(&pair, at).await?;
         }
         let (old, new) = (&pair.old.record, &pair.new.record);
@@ -117,10 +118,8 @@ impl Access<'_> {
 
     /// Refuses to end an old key whose new one nobody has, or that is still in use.
     async fn stands_in_the_way(&self, pair: &Pair, at: Timestamp) -> Result<(), ManageError> {
-        let (old, new) = (pair.old.record.id, &pair.new.record);
-        let mut usage = self.usage_of(&[old, new.id]).await?;
-        let [on_old, on_new] = [old, new.id].map(|id| usage.remove(&id).unwrap_or_default());
-        match verdict(&on_old, &on_new, new.created_at, at, QUIET) {
+        let [on_old, on_new] = self.usage_of_both(pair).await?;
+        match verdict(&on_old, &on_new, pair.new.record.created_at, at, QUIET) {
             RotationVerdict::QuietSince(_) | RotationVerdict::SafeToFinish => Ok(()),
             verdict @ (RotationVerdict::NotStarted | RotationVerdict::StillUsedBy(_)) => {
                 Err(ManageError::new(ManageErrorKind::NotSafeToFinish(verdict)))

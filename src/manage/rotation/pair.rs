@@ -10,6 +10,7 @@ use crate::{
     record::{KeyRecord, KeyRow, OwnerStatus},
     store::{KeyQuery, Liveness},
     time::{ClockReading, Timestamp},
+    usage::UsageDetail,
 };
 
 /// Rotations of one key that came to nothing, as far as they are looked at.
@@ -109,6 +110,13 @@ impl Access<'_> {
             return Ok(Pair { old: self.seen(&old, action).await?, new: key });
         }
         Err(ManageError::new(ManageErrorKind::NoRotation))
+    }
+
+    /// How the old key was used, and the new one.
+    pub(super) async fn usage_of_both(&self, Pair { old, new }: &Pair) -> Result<[UsageDetail; 2], ManageError> {
+        let ids = [old.record.id, new.record.id];
+        let mut usage = self.usage_of(&ids).await?;
+        Ok(ids.map(|id| usage.remove(&id).unwrap_or_default()))
     }
 
     /// The other key of a rotation, if the actor may do this to it.

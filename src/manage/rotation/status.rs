@@ -181,11 +181,8 @@ impl KeyManager {
     pub async fn rotation(&self, id: &KeyId, actor: &Actor) -> Result<Rotation, ManageError> {
         let access = self.acting(actor)?;
         let pair = access.pair_under_way(id, KeyAction::SeeUsage).await?;
-        let mut usage = access.usage_of(&[pair.old.record.id, pair.new.record.id]).await?;
-        let mut of = |PairedKey { record, owner }: PairedKey| {
-            let usage = usage.remove(&record.id).unwrap_or_default();
-            (record, owner, usage)
-        };
-        Ok(Rotation::new(of(pair.old), of(pair.new), access.parts.clock.now()))
+        let [on_old, on_new] = access.usage_of_both(&pair).await?;
+        let with = |PairedKey { record, owner }, usage| (record, owner, usage);
+        Ok(Rotation::new(with(pair.old, on_old), with(pair.new, on_new), access.parts.clock.now()))
     }
 }

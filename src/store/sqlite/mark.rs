@@ -172,8 +172,7 @@ const END: &str =
 /// that it is missing, which is still true of the file alone; the next mark ends it.
 ///
 /// Whether the new mark is in the file. If not, and others brought the end of an older one into it, the file seems to be whole;
-/// and of one that is
-/// written to by something else, no more can be told than whether its structure is sound.
+/// and of one that is written to by something else, no more can be told than whether its structure is sound.
 pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<bool, Failure> {
     let transaction = begin(connection)?;
     transaction.execute(MARK_FILE, [])?;

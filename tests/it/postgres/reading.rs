@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tower_api_keys::{
     key::KeyId,
-    store::{Changes, Head, KeyReader, PostgresSettings, PostgresStore, StoreErrorKind},
+    store::{Changes, Head, KeyReader, PostgresSettings, PostgresStore, StoreError, StoreErrorKind},
 };
 
 use super::{disconnect_nodes, issue, migrated, node, pooler::Pooler, server::Server, settings, until};
@@ -39,6 +40,20 @@ async fn revoke(sql: &Client, key: &KeyId) {
     sql.batch_execute(&revoke).await.unwrap();
 }
 
+/// A reader that asked its first question, and waits with the second until the transaction of `sql` ends.
+async fn held_between(
+    store: &PostgresStore,
+    head: Head,
+    sql: &Client,
+    watcher: &Client,
+) -> JoinHandle<Result<Changes, StoreError>> {
+    sql.batch_execute(HOLD).await.unwrap();
+    let reader = store.clone();
+    let asked = tokio::spawn(async move { reader.changes_since(Some(head)).await });
+    until(watcher, SECOND_WAITS).await;
+    asked
+}
+
 #[tokio::test]
 async fn what_changes_between_the_two_questions_is_told_with_the_head_that_it_made() {
     let server = migrated().await;
@@ -49,10 +64,7 @@ async fn what_changes_between_the_two_questions_is_told_with_the_head_that_it_ma
         let before = head(&store).await;
         assert_eq!(store.changes_since(Some(before)).await.unwrap(), Changes::Unchanged);
         revoke(&sql, &first).await;
-        sql.batch_execute(HOLD).await.unwrap();
-        let reader = store.clone();
-        let asked = tokio::spawn(async move { reader.changes_since(Some(before)).await });
-        until(&watcher, SECOND_WAITS).await;
+        let asked = held_between(&store, before, &sql, &watcher).await;
         revoke(&sql, &second).await;
         sql.batch_execute("commit").await.unwrap();
         let Changes::Changed { head: told, keys: changed, .. } = asked.await.unwrap().unwrap() else {
@@ -80,10 +92,7 @@ async fn a_connection_that_is_lost_between_the_two_questions_costs_an_error_and_
     let before = head(&store).await;
     assert_eq!(store.changes_since(Some(before)).await.unwrap(), Changes::Unchanged);
     revoke(&sql, &key).await;
-    sql.batch_execute(HOLD).await.unwrap();
-    let reader = store.clone();
-    let asked = tokio::spawn(async move { reader.changes_since(Some(before)).await });
-    until(&watcher, SECOND_WAITS).await;
+    let asked = held_between(&store, before, &sql, &watcher).await;
     disconnect_nodes(&watcher).await;
     assert_eq!(asked.await.unwrap().unwrap_err().kind(), StoreErrorKind::Unavailable);
     sql.batch_execute("rollback").await.unwrap();
