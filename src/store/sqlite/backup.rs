@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     backup_error::SqliteBackupError, closing::leave_doubtful_log, connect::connect_once, failure::Failure,
-    mark::mark_copy, store::SqliteStore, watch::Watch,
+    log::read_head, mark::mark_copy, store::SqliteStore, watch::Watch,
 };
 
 /// How long a backup waits for a lock: what it reads is hardly ever locked.
@@ -53,7 +53,7 @@ impl SqliteStore {
         let path = path.as_ref().to_owned();
         let target = std::path::absolute(&path).map_err(|error| SqliteBackupError::cannot_write(&path, error))?;
         match self.parts().shared_watch() {
-            Some(watch) => beside_the_service(target, watch).await,
+            Some(watch) => beside_the_service(target, watch, self.clone()).await,
             None => {
                 let watch = self.parts().watch();
                 let copied = move |connection: &mut Connection| Ok(copy(connection, &target, watch.as_deref()));
@@ -65,15 +65,14 @@ impl SqliteStore {
 }
 
 /// On a thread and a connection of its own: a copy of a large file takes long, and nobody is to wait for it.
-async fn beside_the_service(target: PathBuf, watch: Arc<Watch>) -> Result<u64, SqliteBackupError> {
+async fn beside_the_service(target: PathBuf, watch: Arc<Watch>, store: SqliteStore) -> Result<u64, SqliteBackupError> {
     let (answer, answered) = oneshot::channel();
     let path = target.clone();
     let work = move || {
-        // A file that lost its log would get another one from a new connection.
-        let connected = match watch.look() {
-            Ok(_) => connect_once(watch.files(), PATIENCE).map_err(Failure::from),
-            Err(doubt) => Err(doubt.into()),
-        };
+        let connected = connect(&watch);
+        // Not before this connection has the log open: the last one that closes the file removes the log, and the next
+        // one would begin another.
+        drop(store);
         let outcome = match connected {
             Ok(mut connection) => {
                 let outcome = copy(&mut connection, &target, Some(&watch));
@@ -91,6 +90,15 @@ async fn beside_the_service(target: PathBuf, watch: Arc<Watch>) -> Result<u64, S
         .spawn(work)
         .map_err(|error| SqliteBackupError::cannot_write(&path, error))?;
     answered.await.unwrap_or_else(|lost| Err(SqliteBackupError::cannot_write(&path, lost)))
+}
+
+fn connect(watch: &Watch) -> Result<Connection, Failure> {
+    // A file that lost its log would get another one from a new connection.
+    watch.look()?;
+    let connection = connect_once(watch.files(), PATIENCE)?;
+    // The first look opens the log.
+    read_head(&connection)?;
+    Ok(connection)
 }
 
 fn copy(connection: &mut Connection, target: &Path, watch: Option<&Watch>) -> Result<u64, SqliteBackupError> {
