@@ -5,8 +5,8 @@
 //! cargo run --example rotation_job --features sqlite
 //! ```
 //!
-//! The job acts with a team key on which a person named `keys:manage`, and can do no more than that key: it grants that
-//! scope to nobody, and other teams' keys do not exist for it. It holds no key in memory longer than it takes to write
+//! The job acts with a team key on which a person named `keys:read` and `keys:rotate`, and can do no more than that key: it
+//! makes no key but successors, ends none but their predecessors, and other teams' keys do not exist for it. It holds no key in memory longer than it takes to write
 //! it to the file that a service reads.
 //!
 //! Nor does it let a key live longer: the successor of a key that expires ends at the same time, and so does the
@@ -124,7 +124,7 @@ impl Job {
 
     /// What the job's key cannot do, however it is asked.
     async fn show_limits(&self) -> Result<(), Box<dyn Error>> {
-        let scopes = Scopes::all().with(Scope::KEYS_MANAGE);
+        let scopes = Scopes::all().with(Scope::KEYS_READ).with(Scope::KEYS_ROTATE);
         let request = IssueKey::team(TeamId::new("engineering")?).scopes(scopes);
         if let Err(error) = self.manager.issue(request, &self.actor).await {
             say(Path::new("another rotator"), &error.to_string())?;
@@ -146,7 +146,7 @@ async fn first_start(keys: &Keys) -> Result<(), Box<dyn Error>> {
         (engineering.clone(), "GitHub Actions - production", "deploy.key", Scopes::all()),
         (engineering.clone(), "Monday cron", "cron.key", Scopes::all()),
         // A person names this scope; no key can give it to another.
-        (engineering, "Rotation job", OWN, Scopes::all().with(Scope::KEYS_MANAGE)),
+        (engineering, "Rotation job", OWN, Scopes::all().with(Scope::KEYS_READ).with(Scope::KEYS_ROTATE)),
         (TeamId::new("sales")?.into(), "CRM sync", "sales.key", Scopes::all()),
     ];
     for (owner, name, file, scopes) in keys_to_make {

@@ -136,6 +136,7 @@ pub mod middleware;
 mod outcome;
 pub mod record;
 pub mod store;
+mod text;
 pub mod usage;
 mod words;
 
@@ -152,7 +153,7 @@ pub use principal::FakePrincipal;
 pub use principal::{Principal, TeamAccess, TeamRefused};
 pub use random::RandomnessError;
 pub use record::Suspension;
-pub use scope::{InvalidScope, Scope, Scopes};
+pub use scope::{InvalidScope, ManagingScope, Scope, Scopes};
 #[cfg(any(test, feature = "test-util"))]
 pub use time::ManualClock;
 pub use time::{Boot, Clock, ClockInDoubt, ClockReading, SystemClock, Timestamp, TimestampError};

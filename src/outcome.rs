@@ -30,6 +30,11 @@ words! {
         /// 503: the stored record of the key cannot be read.
         CorruptRecord = "corrupt_record":
             "The stored record of the key could not be read, so nobody could say whether it is good.",
+        /// 403: the service's own rules for managing keys do not allow it.
+        Denied = "denied": "The caller was known, and the service's rules do not allow what it asked for.",
+        /// 403: a key would give another one a later end than its own.
+        ExpiryTooLate = "expiry_too_late":
+            "The key was accepted, and asked for a key that would end later than itself.",
         /// 403: the caller's role does not allow it.
         InsufficientRole = "insufficient_role":
             "The key was accepted, and the caller's role does not allow what it asked for.",
@@ -52,6 +57,10 @@ words! {
         Misconfigured = "misconfigured": "The service is not set up to check keys there.",
         /// 401: no key.
         MissingCredentials = "missing_credentials": "The request had no key where one is looked for.",
+        /// 403: no key may do it, but people may.
+        NotForKeys = "not_for_keys": "The key was accepted, and asked for what no key may do.",
+        /// 403: only the person whose key it is may do it.
+        NotYourKey = "not_your_key": "The caller asked for something that only the person whose key it is may do.",
         /// 503: too many keys are being checked for the first time.
         Overloaded = "overloaded":
             "Too many keys were being checked at once: nothing is known to be wrong with this one.",
@@ -66,6 +75,8 @@ words! {
         PlanRequired = "plan_required": "The key was accepted, and the plan does not include what it asked for.",
         /// 429: the key made more requests than it may, as a limiter of the service says. This crate has none.
         RateLimited = "rate_limited": "The key was accepted, and made more requests than it may for a while.",
+        /// 403: a key would give another one scopes that it does not have, or such as manage keys.
+        ScopesTooWide = "scopes_too_wide": "The key was accepted, and asked for a key that may do more than itself.",
         /// 503: the store, or the embedder's directory of members, could not say how things stand.
         StoreUnavailable = "store_unavailable":
             "The key store could not be asked: nothing is known to be wrong with the key.",
@@ -91,10 +102,15 @@ pub(crate) enum Proved {
 impl RefusalCode {
     pub(crate) const fn proves(self) -> Proved {
         match self {
-            Self::InsufficientRole
+            Self::Denied
+            | Self::ExpiryTooLate
+            | Self::InsufficientRole
             | Self::InsufficientScope
+            | Self::NotForKeys
+            | Self::NotYourKey
             | Self::PlanRequired
             | Self::RateLimited
+            | Self::ScopesTooWide
             | Self::WrongKeyKind
             | Self::WrongTeam => Proved::Good,
             Self::KeyExpired
@@ -121,8 +137,8 @@ impl RefusalCode {
 /// `missing_credentials`.
 ///
 /// A good key at the wrong door is counted twice: as a `success`, for it was accepted, and as what the service behind the
-/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `insufficient_role`, `plan_required` or
-/// `rate_limited`. That is known from the [`Refusal`](crate::middleware::Refusal) in the extensions of the answer, where the layers and extractors of
+/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `plan_required`, `rate_limited`, or why
+/// somebody may not manage keys. That is known from the [`Refusal`](crate::middleware::Refusal) in the extensions of the answer, where the layers and extractors of
 /// this crate leave one, and where a service answers with one. A 403 of a handler's own is no such outcome.
 ///
 /// ```

@@ -10,6 +10,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::words;
+
 const LONGEST_SCOPE: usize = 64;
 const MOST_SCOPES: usize = 64;
 const ALL: &str = "*";
@@ -29,9 +31,58 @@ const ALL: &str = "*";
 #[serde(try_from = "String", into = "String")]
 pub struct Scope(Cow<'static, str>);
 
+words! {
+    /// A scope with which a key looks after keys, as far as its owner may. It has to be named on a key: no key has one
+    /// because it has [all](Scopes::all) scopes.
+    ///
+    /// ```
+    /// use tower_api_keys::{ManagingScope, Scope, Scopes};
+    ///
+    /// let job = Scopes::none().with(Scope::KEYS_ROTATE);
+    /// assert!(job.allows(&ManagingScope::Rotate.into()) && !job.allows(&Scope::KEYS_REVOKE));
+    /// assert!(Scopes::none().with(Scope::KEYS_MANAGE).allows(&Scope::KEYS_REVOKE));
+    /// ```
+    pub enum ManagingScope {
+        /// Making keys.
+        Issue = "keys:issue",
+        /// Everything that a key may do to keys and their owners: all the others, names and labels, and to suspend.
+        Manage = "keys:manage",
+        /// Seeing keys, how they are used and what was done to them.
+        Read = "keys:read",
+        /// Ending keys, at once or at an earlier time, and taking scopes from them.
+        Revoke = "keys:revoke",
+        /// Beginning, finishing and aborting rotations, and seeing how far they are.
+        Rotate = "keys:rotate",
+    }
+}
+
+impl From<ManagingScope> for Scope {
+    fn from(scope: ManagingScope) -> Self {
+        Self::managing(scope)
+    }
+}
+
 impl Scope {
-    /// Managing keys by key. It has to be named on a key: no key has it because it has [all](Scopes::all) scopes.
-    pub const KEYS_MANAGE: Self = Self(Cow::Borrowed("keys:manage"));
+    /// [`ManagingScope::Issue`].
+    pub const KEYS_ISSUE: Self = Self::managing(ManagingScope::Issue);
+    /// [`ManagingScope::Manage`].
+    pub const KEYS_MANAGE: Self = Self::managing(ManagingScope::Manage);
+    /// [`ManagingScope::Read`].
+    pub const KEYS_READ: Self = Self::managing(ManagingScope::Read);
+    /// [`ManagingScope::Revoke`].
+    pub const KEYS_REVOKE: Self = Self::managing(ManagingScope::Revoke);
+    /// [`ManagingScope::Rotate`].
+    pub const KEYS_ROTATE: Self = Self::managing(ManagingScope::Rotate);
+
+    const fn managing(scope: ManagingScope) -> Self {
+        Self(Cow::Borrowed(scope.as_str()))
+    }
+
+    /// Whether a key looks after keys with it.
+    #[must_use]
+    pub fn manages_keys(&self) -> bool {
+        ManagingScope::of_word(self.as_str()).is_some()
+    }
 
     /// A scope of the embedder's.
     ///
@@ -81,7 +132,8 @@ impl From<Scope> for String {
 
 /// What a key may do: everything its owner may, or a set of named scopes.
 ///
-/// *All* leaves out [`Scope::KEYS_MANAGE`], which must be named. An empty set allows nothing. The text form, also used
+/// *All* leaves out each [`ManagingScope`], which must be named; `keys:manage` includes the others. An empty set allows
+/// nothing. The text form, also used
 /// by serde, is the list RFC 6749 uses, separated by single spaces, with `*` for all.
 ///
 /// ```
@@ -140,7 +192,7 @@ impl Scopes {
         }
     }
 
-    /// Whether everything but [`Scope::KEYS_MANAGE`] is allowed without being named.
+    /// Whether everything but each [`ManagingScope`] is allowed without being named.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.0.as_ref().is_none_or(|named| named.all)
@@ -158,7 +210,20 @@ impl Scopes {
     /// Whether a key with these scopes may do what `scope` names.
     #[must_use]
     pub fn allows(&self, scope: &Scope) -> bool {
-        (self.is_all() && *scope != Scope::KEYS_MANAGE) || self.list().binary_search(scope).is_ok()
+        let is_named = |scope| self.list().binary_search(scope).is_ok();
+        is_named(scope) || if scope.manages_keys() { is_named(&Scope::KEYS_MANAGE) } else { self.is_all() }
+    }
+
+    /// Whether a key with these scopes looks after keys in any way.
+    #[must_use]
+    pub fn manage_keys(&self) -> bool {
+        self.named().any(Scope::manages_keys)
+    }
+
+    /// These without any [`ManagingScope`].
+    pub(crate) fn without_managing(&self) -> Self {
+        let kept = self.named().filter(|scope| !scope.manages_keys()).cloned();
+        Self::new(self.is_all(), kept.collect())
     }
 
     /// Whether `wider` allows all that these allow.

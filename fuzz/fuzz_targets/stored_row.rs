@@ -172,7 +172,7 @@ fn wrong_columns(row: &KeyRow) -> Vec<&'static str> {
 }
 
 fn is_id(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && !text.contains(char::is_control)
+    (1..=128).contains(&text.len()) && text.trim() == text && !text.contains(|c: char| hides(c) || (c.is_whitespace() && c != ' '))
 }
 
 fn is_key_id(text: &str) -> bool {

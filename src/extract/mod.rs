@@ -19,8 +19,8 @@ pub use in_organization::InOrganization;
 
 use self::in_organization::IsCaller;
 use crate::{
-    middleware::{Anonymous, Refusal, RefusalCode, without_principal},
-    owner::{TeamRef, UserRef},
+    middleware::{Anonymous, Refusal, without_principal},
+    owner::{KeyKind, TeamRef, UserRef},
     principal::Principal,
 };
 
@@ -85,7 +85,7 @@ impl<S: Sync> FromRequestParts<S> for UserPrincipal {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
         let principal = principal(parts, "the extractor UserPrincipal")?;
-        let user = principal.user_ref().ok_or_else(|| Refusal::new(RefusalCode::WrongKeyKind))?;
+        let user = principal.user_ref().ok_or_else(|| Refusal::wrong_key_kind(KeyKind::User))?;
         Ok(Self { principal, user })
     }
 }
@@ -132,7 +132,7 @@ impl<S: Sync> FromRequestParts<S> for TeamPrincipal {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
         let principal = principal(parts, "the extractor TeamPrincipal")?;
-        let team = principal.team_ref().ok_or_else(|| Refusal::new(RefusalCode::WrongKeyKind))?;
+        let team = principal.team_ref().ok_or_else(|| Refusal::wrong_key_kind(KeyKind::Team))?;
         Ok(Self { principal, team })
     }
 }

@@ -1,7 +1,7 @@
 use http::{Request, StatusCode};
 
 use super::*;
-use crate::{middleware::Bound, owner::OrganizationId};
+use crate::{middleware::Bound, outcome::RefusalCode, owner::OrganizationId};
 
 fn parts(principal: Option<Principal>, anonymous: bool) -> Parts {
     let mut request = Request::new(());

@@ -46,7 +46,7 @@ impl ForeignPrefixes {
 }
 
 /// Well-known services. The first byte picks the few to compare with; among those the longest comes first.
-fn known(text: &[u8]) -> Option<&'static &'static str> {
+pub(super) fn known(text: &[u8]) -> Option<&'static &'static str> {
     let candidates: &'static [(&'static [u8], &'static str)] = match text.first()? {
         // An id of an access key is 4 + 16 upper-case characters; a shorter text is none.
         b'A' => return is_aws_access_key(text).then_some(&"AWS"),

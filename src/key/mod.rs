@@ -25,6 +25,7 @@
 //! ```
 
 mod checksum;
+mod credential;
 mod diagnose;
 mod encoded;
 mod error;
@@ -41,6 +42,7 @@ mod redact;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use credential::{contains_credential, without_credentials};
 pub use error::{MalformedKey, MalformedReason};
 pub use find::KeyInText;
 pub use foreign::{InvalidForeignPrefix, InvalidForeignPrefixKind};

@@ -7,7 +7,7 @@ use super::{
     layout::{RANDOM_LENGTH, is_base64url},
 };
 
-const REDACTED: &str = "[REDACTED]";
+pub(super) const REDACTED: &str = "[REDACTED]";
 
 /// From so many characters on, part of a secret is worth hiding from people and refusing as a name.
 const SHORTEST_FRAGMENT: usize = 8;

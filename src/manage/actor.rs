@@ -66,9 +66,9 @@ impl Actor {
     /// ```
     ///
     /// # Security
-    /// The key does nothing at all unless [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it. Its scopes are those
-    /// that it had when it was checked: if they are narrowed while a request is under way, that counts from the next
-    /// request on. That it is revoked counts at the moment of commit.
+    /// The key does nothing unless a [`ManagingScope`](crate::ManagingScope) for it is named on the key. What the principal
+    /// says of scopes is not relied on: each call reads what the store has of the key, and a change is made only if that
+    /// is so at the moment of commit, too.
     #[must_use]
     pub fn key(principal: &Principal, owner_rights: Rights) -> Self {
         let rights = match principal.owner() {
@@ -91,7 +91,7 @@ impl Actor {
     /// manager it is given to; the label stands in the audit trail.
     ///
     /// # Errors
-    /// [`InvalidId`] if the label is empty, longer than 128 bytes or has a control character.
+    /// [`InvalidId`] if the label is empty, longer than 128 bytes or has something invisible in it.
     pub fn system(label: impl AsRef<str>) -> Result<Self, InvalidId> {
         Ok(Self::of(Who::System(SystemLabel::new(label)?), Rights::none()))
     }
@@ -116,6 +116,14 @@ impl Actor {
         let [label, client, network] = [parts.label, parts.client, parts.network].map(word);
         let redacted = Source::of_parts(Parts { label: &label, client: &client, network: &network });
         self.source = (!redacted.is_empty()).then_some(redacted);
+        self
+    }
+
+    /// This key with the scopes that it has by now.
+    pub(super) fn with_scopes(mut self, now: Scopes) -> Self {
+        if let Who::Key { scopes, .. } = &mut self.who {
+            *scopes = now;
+        }
         self
     }
 

@@ -357,9 +357,14 @@ pub(super) const ACTING: &str = "fakefakefakefakefake";
 
 /// A key that acts; it has to be planted as [`ACTING`].
 pub(super) fn principal(owner: &Owner, with: &str) -> Principal {
+    key_of(ACTING, owner, with)
+}
+
+/// A key of this id, which has to be planted.
+pub(super) fn key_of(id: &str, owner: &Owner, with: &str) -> Principal {
     let fake = match owner {
         Owner::User(user) => Principal::fake().user(user.as_str()),
         Owner::Team(team) => Principal::fake().team(team.as_str()),
     };
-    fake.unwrap().scopes(scopes(with)).build()
+    fake.unwrap().key(KeyId::new(id).unwrap()).scopes(scopes(with)).build()
 }

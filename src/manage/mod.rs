@@ -19,8 +19,21 @@
 //! | blast radius of a person | yes | - | - | yes |
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
-//! owner may at that moment, if [`keys:manage`](crate::Scope::KEYS_MANAGE) is named on it, and grants no scope it does
-//! not have itself. A key is made for teams of the organization only: which those are, a [`Directory`] says, or without
+//! owner may at that moment, as far as a scope for it is named on the key:
+//!
+//! | scope | acts |
+//! |---|---|
+//! | `keys:read` | see keys, their usage, advice, inventory, export, reports, the trail, blast radius, exposure |
+//! | `keys:issue` | issue |
+//! | `keys:rotate` | begin, finish and abort a rotation, and see how far it is |
+//! | `keys:revoke` | revoke, revoke many, narrow, expire |
+//! | `keys:manage` | all of these, and rename, relabel, suspend |
+//! | none | reinstate, close: people and the system only |
+//!
+//! It gives another key no scope that it does not have, none of these, and no end later than its own. Nobody who is
+//! suspended or closed acts, also not to read; only whom a plan suspends may still look.
+//!
+//! A key is made for teams of the organization only: which those are, a [`Directory`] says, or without
 //! one the [`Rights`] of the actor.
 //!
 //! # Rotation
@@ -187,7 +200,7 @@ pub use leak::{
     KeyMatch, KeyMatches, LeakReport, MatchConfidence, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
 };
 pub use lint::{NameAdvice, lint_name};
-pub use manager::KeyManager;
+pub use manager::{KeyManager, OwnerStopped};
 pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
 pub use quota::Quota;

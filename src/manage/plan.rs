@@ -13,7 +13,7 @@ use super::{
 use crate::{
     owner::{Owner, OwnerRef, TeamId},
     record::{CorruptRow, OwnerStatus, OwnerStatusRow, Suspension},
-    store::{Effect, FoundOwner, KeyQuery, ListedKey, Liveness, OwnerChange},
+    store::{Effect, FoundOwner, KeyQuery, ListedKey, OwnerChange},
 };
 
 /// What a change of plan means for team keys: that they are included from now on, or no longer.
@@ -117,7 +117,7 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed (one team that is), corrupt
     /// record, store unavailable, outcome unknown. What was done before stays done.
     pub async fn plan_changed(&self, change: PlanChange, actor: &Actor) -> Result<PlanChanged, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[action(&change)]).await?;
         match &change.team {
             Some(team) => access.change_plan_of(team, &change).await,
             None => access.change_plan_of_all(&change).await,
@@ -140,14 +140,7 @@ impl Access<'_> {
         if !self.leaves_as_is(change) && self.suspend_for_plan(&owner, change).await?.unwrap_or(is_due) {
             changed.teams = 1;
             if status.counts() {
-                let mut walk = Walk::new(KeyQuery {
-                    owner: Some(owner),
-                    liveness: Some(Liveness::Live),
-                    ..KeyQuery::all(self.parts.organization.clone())
-                });
-                while let Some(rows) = walk.next_page(self).await? {
-                    changed.live_keys += rows.len() as u64;
-                }
+                changed.live_keys += self.count_live_keys(&owner).await?;
             }
         }
         Ok(changed)

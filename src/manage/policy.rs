@@ -3,17 +3,17 @@ use std::{fmt, sync::LazyLock};
 use super::{actor::Actor, info::KeyInfo};
 use crate::{
     key::KeyId,
+    outcome::RefusalCode,
     owner::Owner,
     record::{ActorId, KeyRecord, Stopped, Suspension},
-    scope::Scopes,
+    scope::{ManagingScope, Scopes},
     words::words,
 };
 
 /// Who may do what. The default is the [table of rights](super::DefaultPolicy).
 ///
 /// Asked for every call, and for every key of a list. A policy decides about roles and plans; what it allows still does
-/// not let a key act without [`keys:manage`](crate::Scope::KEYS_MANAGE), let it grant scopes it does not have, let
-/// anybody reach another organization, make a key for a team that is none of the organization's
+/// not let a key act without the [scope](ManagingScope) for it, let it give more than it has, let anybody reach another organization, make a key for a team that is none of the organization's
 /// ([`Directory`](super::Directory)), or let somebody act who is suspended.
 ///
 /// ```
@@ -123,6 +123,22 @@ pub enum Target<'a> {
     Owner(&'a Owner),
 }
 
+impl KeyAction {
+    /// What a key needs to do it; none for what no key does.
+    pub(super) const fn scope(self) -> Option<ManagingScope> {
+        match self {
+            Self::Audit | Self::See | Self::SeeBlastRadius | Self::SeeExposure | Self::SeeUsage => {
+                Some(ManagingScope::Read)
+            }
+            Self::Issue => Some(ManagingScope::Issue),
+            Self::Rotate => Some(ManagingScope::Rotate),
+            Self::Expire | Self::Narrow | Self::Revoke => Some(ManagingScope::Revoke),
+            Self::Relabel | Self::Rename | Self::Suspend => Some(ManagingScope::Manage),
+            Self::Close | Self::Reinstate => None,
+        }
+    }
+}
+
 impl<'a> Target<'a> {
     /// The user or team it is or belongs to.
     #[must_use]
@@ -183,13 +199,15 @@ pub enum Decision {
 /// ```
 /// use tower_api_keys::manage::DenialReason;
 ///
-/// assert_eq!(DenialReason::PlanRequired.code(), "plan_required");
+/// assert_eq!(DenialReason::PlanRequired.code().as_str(), "plan_required");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DenialReason {
     /// The person, or the owner of the key that acts, is closed, which is final.
     ActorClosed,
+    /// The key that acts lost scopes or time between the question and the answer.
+    ActorKeyChanged,
     /// The key that acts is revoked or has expired.
     ActorKeyDead,
     /// The plan of the person, or of the owner of the key that acts, no longer includes their keys.
@@ -198,15 +216,19 @@ pub enum DenialReason {
     ActorSuspended,
     /// A reason of the embedder's own policy: a sentence for the person who asked.
     Custom(&'static str),
+    /// A key may give another one no later end than its own.
+    ExpiryTooLate,
     /// The role in the team or the organization is not enough.
     InsufficientRole,
-    /// The key that acts does not have the scope `keys:manage` named on it.
-    InsufficientScope,
+    /// The key that acts does not have this scope named on it.
+    InsufficientScope(ManagingScope),
+    /// No key may do this, whatever its scopes: it cannot be taken back, or undoes what somebody decided.
+    NotForKeys,
     /// Only the person whose key it is may do this.
     NotYourKey,
     /// The team's plan does not include keys of its own.
     PlanRequired,
-    /// A key may grant only scopes that it has itself, and never `keys:manage`.
+    /// A key may give only scopes that it has itself, and none with which a key manages keys.
     ScopesTooWide,
 }
 
@@ -220,20 +242,23 @@ impl DenialReason {
         }
     }
 
-    /// A word for programs; of an owner that is suspended or closed, that of [`RefusalCode`](crate::RefusalCode).
+    /// The code of an answer that says so. A button and an answer have the same one; a code may have several reasons.
     #[must_use]
-    pub const fn code(self) -> &'static str {
+    pub const fn code(self) -> RefusalCode {
         match self {
-            Self::ActorClosed => "owner_closed",
-            Self::ActorKeyDead => "actor_key_dead",
-            Self::ActorPlanSuspended => "owner_plan_suspended",
-            Self::ActorSuspended => "owner_suspended",
-            Self::Custom(_) => "denied",
-            Self::InsufficientRole => "insufficient_role",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::NotYourKey => "not_your_key",
-            Self::PlanRequired => "plan_required",
-            Self::ScopesTooWide => "scopes_too_wide",
+            Self::ActorClosed => RefusalCode::OwnerClosed,
+            // Or its time is over: either way it is of no use any more.
+            Self::ActorKeyDead => RefusalCode::KeyRevoked,
+            Self::ActorPlanSuspended => RefusalCode::OwnerPlanSuspended,
+            Self::ActorSuspended => RefusalCode::OwnerSuspended,
+            Self::Custom(_) => RefusalCode::Denied,
+            Self::ExpiryTooLate => RefusalCode::ExpiryTooLate,
+            Self::InsufficientRole => RefusalCode::InsufficientRole,
+            Self::ActorKeyChanged | Self::InsufficientScope(_) => RefusalCode::InsufficientScope,
+            Self::NotForKeys => RefusalCode::NotForKeys,
+            Self::NotYourKey => RefusalCode::NotYourKey,
+            Self::PlanRequired => RefusalCode::PlanRequired,
+            Self::ScopesTooWide => RefusalCode::ScopesTooWide,
         }
     }
 }
@@ -278,18 +303,27 @@ impl Denial {
     pub const fn sentence(self) -> &'static str {
         match self.reason {
             DenialReason::ActorClosed => "This account is closed.",
+            DenialReason::ActorKeyChanged => "The key that asks was changed while it asked.",
             DenialReason::ActorKeyDead => "The key that asks is revoked or has expired.",
             DenialReason::ActorPlanSuspended => {
                 "This account is suspended, because the plan does not include its keys."
             }
             DenialReason::ActorSuspended => "An admin suspended this account.",
             DenialReason::Custom(sentence) => sentence,
+            DenialReason::ExpiryTooLate => "A key can give another key no later end than its own.",
             DenialReason::InsufficientRole => "Your role does not allow this.",
-            DenialReason::InsufficientScope => "This key may not manage keys.",
+            DenialReason::InsufficientScope(scope) => match scope {
+                ManagingScope::Issue => "This key may not create keys: it does not have the scope `keys:issue`.",
+                ManagingScope::Manage => "This key may not do this to keys: it does not have the scope `keys:manage`.",
+                ManagingScope::Read => "This key may not read about keys: it does not have the scope `keys:read`.",
+                ManagingScope::Revoke => "This key may not end keys: it does not have the scope `keys:revoke`.",
+                ManagingScope::Rotate => "This key may not rotate keys: it does not have the scope `keys:rotate`.",
+            },
+            DenialReason::NotForKeys => "No API key may do this.",
             DenialReason::NotYourKey => "Only the person whose key it is may do this.",
             DenialReason::PlanRequired => self.upgrade,
             DenialReason::ScopesTooWide => {
-                "A key can give another key only scopes that it has, and never `keys:manage`."
+                "A key can give another key only scopes that it has, and none to manage keys."
             }
         }
     }
@@ -300,12 +334,15 @@ impl Denial {
     pub const fn remedy(self) -> &'static str {
         match self.reason {
             DenialReason::ActorClosed => "That is final. Use another account.",
+            DenialReason::ActorKeyChanged => "Ask again with the scopes and the end that it has now.",
             DenialReason::ActorKeyDead => "Use a live key.",
             DenialReason::ActorPlanSuspended => "Ask an admin of the organization about the plan.",
             DenialReason::ActorSuspended => "Ask an admin of the organization to reinstate it.",
             DenialReason::Custom(_) | DenialReason::PlanRequired => "",
+            DenialReason::ExpiryTooLate => "Ask for an earlier end, or let a person create the key.",
             DenialReason::InsufficientRole => "Ask an admin of the team or the organization.",
-            DenialReason::InsufficientScope => "Use a key on which a person has named the scope `keys:manage`.",
+            DenialReason::InsufficientScope(_) => "Use a key on which a person has named that scope.",
+            DenialReason::NotForKeys => "A person has to do it.",
             DenialReason::NotYourKey => "Ask that person, or revoke the key.",
             DenialReason::ScopesTooWide => "Ask for fewer scopes, or let a person make the key.",
         }

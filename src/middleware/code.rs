@@ -84,6 +84,12 @@ impl RefusalCode {
                 "The record of this API key cannot be read at the moment; keep the key, try again later, and tell the \
                  operator of the service if it goes on.",
             ),
+            Self::Denied => Kind::FORBIDDEN
+                .with("The service's rules do not allow this; ask an administrator of the organization."),
+            Self::ExpiryTooLate => Kind::FORBIDDEN.with(
+                "A key can give another key no later end than its own; ask for an earlier end, or let a person create \
+                 the key.",
+            ),
             Self::InsufficientRole => Kind::FORBIDDEN
                 .with("Your role does not allow this; ask an administrator of the team or the organization."),
             Self::InsufficientScope => Kind::FORBIDDEN
@@ -103,6 +109,9 @@ impl RefusalCode {
                 "The request has no API key; send one in the header Authorization, after the word Bearer and a space, \
                  or in the header x-api-key.",
             ),
+            Self::NotForKeys => Kind::FORBIDDEN.with("No API key may do this; a person has to do it."),
+            Self::NotYourKey => Kind::FORBIDDEN
+                .with("Only the person whose key it is may do this; ask that person, or revoke the key."),
             Self::Overloaded => {
                 Kind::UNAVAILABLE.with("The service is busy checking API keys; keep the key and try again in a moment.")
             }
@@ -122,12 +131,16 @@ impl RefusalCode {
             Self::RateLimited => Kind::LIMITED.with(
                 "This API key has made more requests than it may; keep the key, send fewer, and try again later.",
             ),
+            Self::ScopesTooWide => Kind::FORBIDDEN.with(
+                "A key can give another key only scopes that it has, and none to manage keys; ask for fewer scopes, or let \
+                 a person create the key.",
+            ),
             Self::StoreUnavailable => {
                 Kind::UNAVAILABLE.with("API keys cannot be checked at the moment; keep the key and try again.")
             }
             Self::WrongKeyKind => Kind::FORBIDDEN.with(
-                "This kind of API key is not accepted here; use a personal key in the place of a team key, or a team \
-                 key in the place of a personal one.",
+                "This kind of API key is not accepted here; use a team key instead of a personal one, or a personal key \
+                 instead of a team key.",
             ),
             Self::WrongTeam => Kind::FORBIDDEN.with(
                 "The API key does not reach this team; use one of the team's own keys, or ask to become a member.",

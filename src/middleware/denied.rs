@@ -1,13 +1,10 @@
 //! The one thing that the layer knows of managing keys: how a denial is answered.
 
 use super::Refusal;
-use crate::{
-    manage::{Denial, DenialReason},
-    outcome::RefusalCode,
-};
+use crate::manage::{Denial, DenialReason};
 
-/// What a client may be told when it asked for keys to be managed and may not: the denial's own sentences, with the code
-/// that fits best.
+/// What a client may be told when it asked for keys to be managed and may not: the denial's own sentences, with the reason's
+/// code.
 ///
 /// ```
 /// use tower_api_keys::{manage::{Denial, DenialReason}, middleware::{Refusal, RefusalCode}};
@@ -18,43 +15,47 @@ use crate::{
 /// ```
 impl From<&Denial> for Refusal {
     fn from(denial: &Denial) -> Self {
-        let code = match denial.reason() {
-            DenialReason::ActorClosed => RefusalCode::OwnerClosed,
-            DenialReason::ActorPlanSuspended => RefusalCode::OwnerPlanSuspended,
-            DenialReason::ActorSuspended => RefusalCode::OwnerSuspended,
-            // Or its time is over: either way it is of no use any more.
-            DenialReason::ActorKeyDead => RefusalCode::KeyRevoked,
-            DenialReason::Custom(_) | DenialReason::InsufficientRole | DenialReason::NotYourKey => {
-                RefusalCode::InsufficientRole
-            }
-            DenialReason::InsufficientScope | DenialReason::ScopesTooWide => RefusalCode::InsufficientScope,
-            DenialReason::PlanRequired => RefusalCode::PlanRequired,
+        let refusal = match denial.reason() {
+            DenialReason::InsufficientScope(scope) => Self::insufficient_scope([scope.into()]),
+            reason => Self::new(reason.code()),
         };
-        Self::new(code).with_detail(denial.to_string())
+        refusal.with_detail(denial.to_string())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::ManagingScope;
 
     #[test]
-    fn a_denial_keeps_its_sentences_and_gets_the_code_that_fits() {
-        for (reason, code) in [
-            (DenialReason::ActorClosed, RefusalCode::OwnerClosed),
-            (DenialReason::ActorPlanSuspended, RefusalCode::OwnerPlanSuspended),
-            (DenialReason::ActorSuspended, RefusalCode::OwnerSuspended),
-            (DenialReason::ActorKeyDead, RefusalCode::KeyRevoked),
-            (DenialReason::Custom("Not here."), RefusalCode::InsufficientRole),
-            (DenialReason::InsufficientRole, RefusalCode::InsufficientRole),
-            (DenialReason::InsufficientScope, RefusalCode::InsufficientScope),
-            (DenialReason::NotYourKey, RefusalCode::InsufficientRole),
-            (DenialReason::PlanRequired, RefusalCode::PlanRequired),
-            (DenialReason::ScopesTooWide, RefusalCode::InsufficientScope),
-        ] {
+    fn a_denial_keeps_its_sentences_and_its_code() {
+        let scopes = ManagingScope::ALL.map(DenialReason::InsufficientScope);
+        for reason in [
+            DenialReason::ActorClosed,
+            DenialReason::ActorKeyChanged,
+            DenialReason::ActorKeyDead,
+            DenialReason::ActorPlanSuspended,
+            DenialReason::ActorSuspended,
+            DenialReason::Custom("Not here."),
+            DenialReason::ExpiryTooLate,
+            DenialReason::InsufficientRole,
+            DenialReason::NotForKeys,
+            DenialReason::NotYourKey,
+            DenialReason::PlanRequired,
+            DenialReason::ScopesTooWide,
+        ]
+        .into_iter()
+        .chain(scopes)
+        {
             let denial = Denial::from(reason);
             let refusal = Refusal::from(&denial);
-            assert_eq!((refusal.code(), refusal.detail()), (code, denial.to_string().as_str()), "{reason:?}");
+            assert_eq!((refusal.code(), refusal.detail()), (reason.code(), denial.to_string().as_str()), "{reason:?}");
+            let needed = match reason {
+                DenialReason::InsufficientScope(scope) => Some(scope.as_str()),
+                _ => None,
+            };
+            assert_eq!(refusal.scope(), needed, "{reason:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     body::ResponseBody, caching, code::Challenge, grpc, headers::KeyHeaders, realm::Realm, refusal::Refusal,
     shape::Shape,
 };
-use crate::key::MalformedReason;
+use crate::{key::MalformedReason, owner::KeyKind};
 
 /// What a refusal depends on where nothing else is said: where keys are, and what a client of gRPC sends.
 const DEFAULT_VARY: &str = "authorization, x-api-key, content-type";
@@ -124,8 +124,10 @@ impl Presenter {
         let headers = response.headers_mut();
         match code.challenge() {
             Challenge::None => {}
-            Challenge::RealmOnly => drop(headers.insert(WWW_AUTHENTICATE, self.realm.challenge(None))),
-            Challenge::Error(error) => drop(headers.insert(WWW_AUTHENTICATE, self.realm.challenge(Some(error)))),
+            Challenge::RealmOnly => drop(headers.insert(WWW_AUTHENTICATE, self.realm.challenge(None, None))),
+            Challenge::Error(error) => {
+                drop(headers.insert(WWW_AUTHENTICATE, self.realm.challenge(Some(error), refusal.scope())))
+            }
         }
         if let Some(seconds) = refusal.retry_seconds() {
             headers.insert(RETRY_AFTER, seconds.into());
@@ -239,6 +241,12 @@ struct Problem<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// The scopes that are needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    /// The kind of key that is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
 }
 
 fn problem(refusal: &Refusal) -> RejectionBody {
@@ -250,6 +258,8 @@ fn problem(refusal: &Refusal) -> RejectionBody {
         detail: refusal.detail(),
         code: refusal.code().as_str(),
         reason: refusal.reason().map(MalformedReason::as_str),
+        scope: refusal.scope(),
+        kind: refusal.kind().map(KeyKind::as_str),
     };
     // Text and a number: this cannot fail.
     let text = serde_json::to_vec(&problem).unwrap_or_default();

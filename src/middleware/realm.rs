@@ -17,12 +17,16 @@ impl Realm {
         Ok(Self(realm.into()))
     }
 
-    pub(crate) fn challenge(&self, error: Option<&'static str>) -> HeaderValue {
+    /// With the scopes that are needed, if that is the matter (RFC 6750 §3).
+    pub(crate) fn challenge(&self, error: Option<&'static str>, scope: Option<&str>) -> HeaderValue {
         let realm = &self.0;
-        let challenge = match error {
-            None => format!("Bearer realm=\"{realm}\""),
-            Some(error) => format!("Bearer realm=\"{realm}\", error=\"{error}\""),
-        };
+        let mut challenge = format!("Bearer realm=\"{realm}\"");
+        for (name, value) in [("error", error), ("scope", scope)] {
+            if let Some(value) = value {
+                // Neither has a quote or a backslash in it.
+                challenge = format!("{challenge}, {name}=\"{value}\"");
+            }
+        }
         // Printable ASCII is always the value of a header.
         HeaderValue::try_from(challenge).unwrap_or_else(|_| HeaderValue::from_static("Bearer realm=\"api\""))
     }
@@ -59,7 +63,14 @@ mod tests {
     #[test]
     fn a_realm_is_quoted() {
         let realm = Realm::new("Acme API, v2").unwrap();
-        assert_eq!(realm.challenge(None), "Bearer realm=\"Acme API, v2\"");
-        assert_eq!(realm.challenge(Some("invalid_token")), "Bearer realm=\"Acme API, v2\", error=\"invalid_token\"");
+        assert_eq!(realm.challenge(None, None), "Bearer realm=\"Acme API, v2\"");
+        assert_eq!(
+            realm.challenge(Some("invalid_token"), None),
+            "Bearer realm=\"Acme API, v2\", error=\"invalid_token\""
+        );
+        assert_eq!(
+            realm.challenge(Some("insufficient_scope"), Some("a:read b")),
+            "Bearer realm=\"Acme API, v2\", error=\"insufficient_scope\", scope=\"a:read b\""
+        );
     }
 }

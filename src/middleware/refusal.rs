@@ -6,7 +6,9 @@ use crate::{
     auth::{AuthError, AuthErrorKind},
     key::MalformedReason,
     outcome::RefusalCode,
+    owner::KeyKind,
     principal::TeamRefused,
+    scope::{Scope, Scopes},
 };
 
 /// How long a client waits before it tries again, where nothing better is known.
@@ -37,14 +39,24 @@ pub struct Refusal {
     code: RefusalCode,
     reason: Option<MalformedReason>,
     retry_after: Option<Duration>,
+    needs: Needs,
     detail: Cow<'static, str>,
+}
+
+/// What a key would have to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Needs {
+    Kind(KeyKind),
+    Nothing,
+    /// As RFC 6749 §3.3 writes them.
+    Scopes(Box<str>),
 }
 
 impl Refusal {
     /// A refusal with this code and its sentence.
     #[must_use]
     pub const fn new(code: RefusalCode) -> Self {
-        Self { code, reason: None, retry_after: None, detail: Cow::Borrowed(code.detail()) }
+        Self { code, reason: None, retry_after: None, needs: Needs::Nothing, detail: Cow::Borrowed(code.detail()) }
     }
 
     /// A text that is no key, and why not.
@@ -57,8 +69,72 @@ impl Refusal {
     /// ```
     #[must_use]
     pub const fn malformed(reason: MalformedReason) -> Self {
-        let detail = Cow::Borrowed(reason.advice());
-        Self { code: RefusalCode::MalformedKey, reason: Some(reason), retry_after: None, detail }
+        Self {
+            code: RefusalCode::MalformedKey,
+            reason: Some(reason),
+            retry_after: None,
+            needs: Needs::Nothing,
+            detail: Cow::Borrowed(reason.advice()),
+        }
+    }
+
+    /// A request that needs these scopes, with a key that does not have them all. The sentence, the problem document and
+    /// the challenge (RFC 6750 §3) name them.
+    ///
+    /// ```
+    /// use tower_api_keys::{Principal, Refusal, Scope};
+    ///
+    /// fn may_write(caller: &Principal) -> Result<(), Refusal> {
+    ///     let write = Scope::new("agents:write").map_err(|_| Refusal::new(tower_api_keys::RefusalCode::Misconfigured))?;
+    ///     if caller.allows(&write) { Ok(()) } else { Err(Refusal::insufficient_scope([write])) }
+    /// }
+    /// # let write = Scope::new("agents:write")?;
+    /// # let refusal = Refusal::insufficient_scope([write]);
+    /// # assert_eq!(refusal.scope(), Some("agents:write"));
+    /// # Ok::<(), tower_api_keys::InvalidScope>(())
+    /// ```
+    #[must_use]
+    pub fn insufficient_scope(needed: impl IntoIterator<Item = Scope>) -> Self {
+        let needed: Scopes = needed.into_iter().collect();
+        let named: Vec<_> = needed.named().map(|scope| format!("`{scope}`")).collect();
+        let detail = match named.as_slice() {
+            [] => return Self::new(RefusalCode::InsufficientScope),
+            [one] => format!(
+                "This request needs the scope {one}, which the API key does not have; use a key that has it, or let \
+                 somebody create one."
+            ),
+            [most @ .., last] => format!(
+                "This request needs the scopes {} and {last}, and the API key does not have them all; use a key that has \
+                 them, or let somebody create one.",
+                most.join(", ")
+            ),
+        };
+        let needs = Needs::Scopes(needed.to_string().into());
+        Self { needs, ..Self::new(RefusalCode::InsufficientScope).with_detail(detail) }
+    }
+
+    /// A request that needs a key of this kind, with one of the other kind. The sentence and the problem document say which.
+    ///
+    /// ```
+    /// use tower_api_keys::{KeyKind, Refusal};
+    ///
+    /// let refusal = Refusal::wrong_key_kind(KeyKind::Team);
+    /// assert_eq!(refusal.kind(), Some(KeyKind::Team));
+    /// assert!(refusal.detail().starts_with("This request needs a team API key, and the key is a personal one"));
+    /// ```
+    #[must_use]
+    pub const fn wrong_key_kind(needed: KeyKind) -> Self {
+        let detail = match needed {
+            KeyKind::Team => "This request needs a team API key, and the key is a personal one; use a key of the team.",
+            KeyKind::User => "This request needs a personal API key, and the key is a team's; use a key of your own.",
+        };
+        Self {
+            code: RefusalCode::WrongKeyKind,
+            reason: None,
+            retry_after: None,
+            needs: Needs::Kind(needed),
+            detail: Cow::Borrowed(detail),
+        }
     }
 
     /// When to ask again. Sent in whole seconds, rounded up, with status 503 and 429 only; default: one second.
@@ -89,6 +165,24 @@ impl Refusal {
     #[must_use]
     pub const fn reason(&self) -> Option<MalformedReason> {
         self.reason
+    }
+
+    /// The scopes that the request needs, with spaces between them, if the key lacks one and it is known which.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        match &self.needs {
+            Needs::Scopes(scopes) => Some(scopes),
+            Needs::Kind(_) | Needs::Nothing => None,
+        }
+    }
+
+    /// The kind of key that the request needs, if the key is of the other one.
+    #[must_use]
+    pub const fn kind(&self) -> Option<KeyKind> {
+        match self.needs {
+            Needs::Kind(kind) => Some(kind),
+            Needs::Nothing | Needs::Scopes(_) => None,
+        }
     }
 
     /// One sentence for the caller: what happened and what to do. Repeats nothing of the request.

@@ -7,8 +7,8 @@ use std::{
 use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 
 use crate::{
-    key::contains_key,
-    record::misleads,
+    key::contains_credential,
+    text::is_invisible,
     usage::{Label, NamedClient, Origin},
 };
 
@@ -188,9 +188,9 @@ impl Sources {
 
 /// What an embedder says, without what would disturb a list of sources, and short. Nothing of a text that holds a key.
 fn clean(client: &str) -> String {
-    let printable: String = client.chars().filter(|character| !misleads(*character)).collect();
+    let printable: String = client.chars().filter(|character| !is_invisible(*character)).collect();
     let client = printable.trim();
-    if contains_key(client) {
+    if contains_credential(client) {
         return String::new();
     }
     client.chars().map(|character| if character == '/' { '_' } else { character }).take(LONGEST_CLIENT).collect()

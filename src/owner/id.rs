@@ -6,7 +6,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::words::words;
+use crate::{text::is_invisible, words::words};
 
 /// The longest id an embedder may use, in bytes.
 const LONGEST_ID: usize = 128;
@@ -15,7 +15,8 @@ macro_rules! embedder_id {
     ($(#[$docs:meta])* $name:ident, $what:literal) => {
         $(#[$docs])*
         ///
-        /// The id is the embedder's own: 1 to 128 bytes of UTF-8 without control characters, compared byte by byte.
+        /// The id is the embedder's own: 1 to 128 bytes of UTF-8, compared byte by byte. It holds nothing invisible: no
+        /// control or zero-width character, no mark of direction, no space but the common one, and that not at an end.
         /// Integers convert directly; anything that displays (a UUID, say) through
         #[doc = concat!("[`", stringify!($name), "::from_display`].")]
         ///
@@ -35,13 +36,9 @@ macro_rules! embedder_id {
             #[doc = concat!("The id of ", $what, ".")]
             ///
             /// # Errors
-            /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
+            /// [`InvalidId`] if it is empty, longer than 128 bytes or has something invisible in it.
             pub fn new(id: impl AsRef<str>) -> Result<Self, InvalidId> {
-                let id = id.as_ref();
-                if id.is_empty() || id.len() > LONGEST_ID || id.chars().any(char::is_control) {
-                    return Err(InvalidId(()));
-                }
-                Ok(Self(id.into()))
+                checked(id.as_ref()).map(|id| Self(id.into()))
             }
 
             /// The id of anything that displays as one: a UUID, a number, a type of the embedder's own.
@@ -118,6 +115,16 @@ macro_rules! embedder_id {
     )+};
 }
 
+/// Two ids that look alike are the same to whoever reads them, and two to a store.
+fn checked(id: &str) -> Result<&str, InvalidId> {
+    let hides = |c: char| is_invisible(c) || (c.is_whitespace() && c != ' ');
+    let is_padded = id.starts_with(' ') || id.ends_with(' ');
+    if id.is_empty() || id.len() > LONGEST_ID || is_padded || id.chars().any(hides) {
+        return Err(InvalidId(()));
+    }
+    Ok(id)
+}
+
 embedder_id! {
     /// A customer of the service. Every key belongs to exactly one, and nothing of one is visible from another.
     OrganizationId, "an organization"
@@ -169,10 +176,10 @@ impl Default for OrganizationId {
 /// use tower_api_keys::TeamId;
 ///
 /// let error = TeamId::new("a".repeat(129)).unwrap_err();
-/// assert_eq!(error.to_string(), "an id has 1 to 128 bytes and no control characters");
+/// assert_eq!(error.to_string(), "an id has 1 to 128 bytes, no space at either end, and no control, zero-width or other invisible character");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an id has 1 to 128 bytes and no control characters")]
+#[error("an id has 1 to 128 bytes, no space at either end, and no control, zero-width or other invisible character")]
 pub struct InvalidId(());
 
 words! {

@@ -95,7 +95,7 @@ impl SystemLabel {
     /// A label.
     ///
     /// # Errors
-    /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
+    /// [`InvalidId`] if it is empty, longer than 128 bytes or has something invisible in it.
     pub fn new(label: impl AsRef<str>) -> Result<Self, InvalidId> {
         // The same rule as for the embedder's ids.
         UserId::new(label).map(|id| Self(id.as_str().into()))

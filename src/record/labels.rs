@@ -2,8 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::name::misleads;
-use crate::key::contains_key;
+use crate::{key::contains_credential, text::is_legible};
 
 const MOST_LABELS: usize = 16;
 const LONGEST_LABEL: usize = 32;
@@ -12,8 +11,8 @@ const LONGEST_VALUE: usize = 128;
 /// Up to 16 short pairs that say what a name cannot: where a key is installed, when its rotation is due, which ticket
 /// asked for it.
 ///
-/// A label has 1 to 32 characters of `a-z`, `0-9`, `-`, `_` and `.`; a value has at most 128 characters, none of them a
-/// control or text direction character, and contains no key.
+/// A label has 1 to 32 characters of `a-z`, `0-9`, `-`, `_` and `.`; a value has at most 128 characters, obeys
+/// the rules of a [`KeyName`](super::KeyName) beside, and contains no credential either.
 ///
 /// ```
 /// use tower_api_keys::record::Labels;
@@ -41,9 +40,9 @@ impl Labels {
             if label.is_empty() || label.len() > LONGEST_LABEL || !label.bytes().all(plain) {
                 return Err(InvalidLabels("a label has 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`"));
             }
-            if value.chars().count() > LONGEST_VALUE || value.chars().any(misleads) || contains_key(&value) {
+            if value.chars().count() > LONGEST_VALUE || !is_legible(&value) || contains_credential(&value) {
                 return Err(InvalidLabels(
-                    "a label's value has at most 128 characters, no control or text direction characters, and no key",
+                    "a label's value has at most 128 characters, none of them invisible or for text direction, and no key or other credential",
                 ));
             }
             kept.insert(label, value);
@@ -105,7 +104,13 @@ mod tests {
 
     #[test]
     fn bad_labels_and_values_are_refused() {
-        for (label, value) in [("", "v"), ("Upper", "v"), ("l", "two\nlines"), ("l", "a\u{202e}b")] {
+        for (label, value) in [
+            ("", "v"),
+            ("Upper", "v"),
+            ("l", "two\nlines"),
+            ("l", "a\u{202e}b"),
+            ("l", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"),
+        ] {
             assert!(Labels::new([(label, value)]).is_err(), "{label:?} {value:?}");
         }
         assert!(Labels::new([("l", "v".repeat(129))]).is_err());

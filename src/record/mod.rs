@@ -13,7 +13,6 @@ pub use actor_id::{ActorId, InvalidActorId, SystemLabel};
 pub use key_record::{KeyRecord, Pause, Revocation};
 pub(crate) use key_record::{Reserved, Rotated};
 pub use labels::{InvalidLabels, Labels};
-pub(crate) use name::misleads;
 pub use name::{InvalidName, KeyName};
 pub(crate) use new_keys::NewKeys;
 pub(crate) use owner_status::Stopped;

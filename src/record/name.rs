@@ -2,14 +2,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::contains_key;
+use crate::{key::contains_credential, text::is_legible};
 
 const LONGEST_NAME: usize = 100;
 
 /// What people call a key: at most 100 characters, may be empty.
 ///
-/// Control characters and the characters that reorder or hide text (bidirectional controls, zero width) are refused,
-/// and so is a name that contains a key: names are shown, logged and exported.
+/// A name has no control character, none that reorders text and none that nobody sees: a joiner or a variation selector
+/// is right where it belongs to a word or an emoji. A name that contains a key or a credential of another service is
+/// refused: names are shown, logged and exported.
 ///
 /// ```
 /// use tower_api_keys::record::KeyName;
@@ -32,11 +33,11 @@ impl KeyName {
         if name.chars().count() > LONGEST_NAME {
             return Err(InvalidName("has at most 100 characters"));
         }
-        if name.chars().any(misleads) {
-            return Err(InvalidName("has no control or text direction characters"));
+        if !is_legible(name) {
+            return Err(InvalidName("has no control, text direction or invisible characters"));
         }
-        if contains_key(name) {
-            return Err(InvalidName("contains no key: names are shown to other people"));
+        if contains_credential(name) {
+            return Err(InvalidName("contains no key or other credential: names are shown to other people"));
         }
         Ok(Self(name.into()))
     }
@@ -80,13 +81,6 @@ impl From<KeyName> for String {
 #[error("a key's name {0}")]
 pub struct InvalidName(&'static str);
 
-/// Whether a character can make a text look like another one: controls, line and paragraph separators, bidirectional
-/// controls (Unicode TR 9) and zero-width characters.
-pub(crate) fn misleads(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +96,32 @@ mod tests {
     fn a_name_that_misleads_is_refused() {
         for name in ["a\0b", "a\u{202e}b", "a\u{2066}b", "a\u{200b}b", "a\u{7f}", "a\u{85}b", "\u{feff}a"] {
             assert!(KeyName::new(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_all_writing_systems_are_taken() {
+        for name in [
+            "laptop \u{1f469}\u{200d}\u{1f4bb}",
+            "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}",
+            "\u{d28}\u{d4d}\u{200d}\u{d2e}",
+        ] {
+            assert_eq!(KeyName::new(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn a_name_that_contains_a_credential_is_refused() {
+        for name in [
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "CI: AKIAIOSFODNN7EXAMPLE",
+            "(sk_live_4eC39HqLyjWDarjtT1zdp7dc)",
+        ] {
+            let error = KeyName::new(name).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "a key's name contains no key or other credential: names are shown to other people"
+            );
         }
     }
 

@@ -281,6 +281,15 @@ pub enum Guard {
     NoLiveSuccessor(KeyId),
     /// Neither the owner nor its organization is suspended or closed.
     OwnerActive(OwnerRef),
+    /// The key exists, and its scopes and its end are these: what it was when somebody decided by it.
+    SameRights {
+        /// Which key.
+        key: KeyId,
+        /// Its scopes, to the byte.
+        scopes: String,
+        /// Its end.
+        expires_at: Option<Timestamp>,
+    },
 }
 
 /// What `created_by` says of the keys that this user made; that of no key for a team, which makes none but with its keys.

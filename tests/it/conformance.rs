@@ -108,6 +108,7 @@ broken! {
     a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25";
     an_ignored_idempotency_key_is_noticed: IgnoresIdempotencyKeys breaks "S17 S52 S58";
     an_ignored_suspension_is_noticed: IgnoresSuspensions breaks "S16 S20 S61 S86";
+    ignored_rights_are_noticed: IgnoresRights breaks "S90";
     an_ignored_successor_is_noticed: IgnoresSuccessors breaks "S19 S57";
     an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56";
     events_of_a_millisecond_too_many_are_noticed: IncludesUntil breaks "S35";

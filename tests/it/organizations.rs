@@ -183,7 +183,7 @@ async fn ids_that_are_nearly_the_same_are_others() {
         ("a", Owner::Team(team("bc")), false),
         ("AB", Owner::Team(team("c")), false),
         ("ab", Owner::Team(team("C")), false),
-        ("ab", Owner::Team(team("c ")), false),
+        ("ab", Owner::Team(team("c.")), false),
         ("ab", Owner::User(user("c")), false),
         ("default", Owner::Team(team("c")), false),
         ("ab/teams", Owner::Team(team("c")), false),

@@ -381,11 +381,15 @@ async fn act(manager: &KeyManager, what: Act, key: KeyId, actor: &Actor) -> Told
 }
 
 async fn suspend(manager: &KeyManager, owner: &Owner) -> Told {
-    manager.suspend(owner, Suspension::Admin, &system()).await.map_err(|error| error.kind())
+    manager
+        .suspend(owner, Suspension::Admin, &system())
+        .await
+        .map(|stopped| stopped.effect)
+        .map_err(|error| error.kind())
 }
 
 async fn close(manager: &KeyManager, owner: &Owner) -> Told {
-    manager.close(owner, &system()).await.map_err(|error| error.kind())
+    manager.close(owner, &system()).await.map(|stopped| stopped.effect).map_err(|error| error.kind())
 }
 
 fn one_won(told: &[Told; 2]) -> bool {

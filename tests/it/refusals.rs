@@ -244,36 +244,43 @@ async fn what_a_good_key_may_not_do() {
     let key = fixture.keys.manager().issue(request, &system()).await.unwrap().into_plaintext();
     secrets::remember(key.expose_secret());
     let rules = RequireKeyLayer::new;
-    for (rules, path, code, detail) in [
+    const SCOPE: Option<&str> =
+        Some("Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"agents:run agents:write\"");
+    let [run, write] = ["agents:run", "agents:write"].map(|scope| Scope::new(scope).unwrap());
+    for (rules, path, challenge, code, detail) in [
         (
-            rules().scope(Scope::new("agents:write").unwrap()),
+            rules().scope(write).scope(run),
             "/",
-            "insufficient_scope",
-            "The API key lacks a scope that this request needs; use a key that has it, or have one made.",
+            SCOPE,
+            "insufficient_scope\",\"scope\":\"agents:run agents:write",
+            "This request needs the scopes `agents:run` and `agents:write`, and the API key does not have them all; use a \
+             key that has them, or let somebody create one.",
         ),
         (
             rules().kind(KeyKind::User),
             "/",
-            "wrong_key_kind",
-            "This kind of API key is not accepted here; use a personal key in the place of a team key, or a team key in \
-             the place of a personal one.",
+            INSUFFICIENT_SCOPE,
+            "wrong_key_kind\",\"kind\":\"user",
+            "This request needs a personal API key, and the key is a team's; use a key of your own.",
         ),
         (
             rules().team(|_| TeamId::new("red").ok()),
             "/",
+            INSUFFICIENT_SCOPE,
             "wrong_team",
             "The API key does not reach this team; use one of the team's own keys, or ask to become a member.",
         ),
-        (rules(), "/plan", "plan_required", "Team API keys are not included in this plan."),
+        (rules(), "/plan", INSUFFICIENT_SCOPE, "plan_required", "Team API keys are not included in this plan."),
         (
             rules(),
             "/role",
+            INSUFFICIENT_SCOPE,
             "insufficient_role",
             "Your role does not allow this. Ask an admin of the team or the organization.",
         ),
     ] {
         let answer = send(fixture.keys.layer(), rules, path, &[("authorization", &bearer(&key))]).await;
-        assert_eq!(answer, refusal(403, INSUFFICIENT_SCOPE, code, detail));
+        assert_eq!(answer, refusal(403, challenge, code, detail));
     }
 }
 

@@ -35,6 +35,40 @@ pub(crate) async fn live_means_neither_absent_nor_revoked_nor_expired<S: KeyStor
     Ok(())
 }
 
+pub(crate) async fn same_rights_means_these_scopes_and_this_end<S: KeyStore>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let end = Some(at(1_000));
+    let mortal = scene.key()?.with(|row| {
+        row.scopes = "a:read b".into();
+        row.expires_at = end.map(Timestamp::as_millis);
+    });
+    let (endless, absent) = (scene.key()?.with(|row| row.scopes = String::new()), scene.key()?);
+    candidate.written(&scene.insert([&mortal, &endless])).await?;
+    let cases = [
+        ("a key as it is", &mortal, "a:read b", end, true),
+        ("a key with more scopes", &mortal, "a:read", end, false),
+        ("a key with fewer scopes", &mortal, "a:read b c", end, false),
+        ("scopes in another case", &mortal, "A:read b", end, false),
+        ("scopes in another order", &mortal, "b a:read", end, false),
+        ("scopes and a space", &mortal, "a:read b ", end, false),
+        ("a key that ends a millisecond earlier", &mortal, "a:read b", Some(at(1_001)), false),
+        ("a key that ends a millisecond later", &mortal, "a:read b", Some(at(999)), false),
+        ("a key that ends", &mortal, "a:read b", None, false),
+        ("a key without end and scopes", &endless, "", None, true),
+        ("a key without end", &endless, "", end, false),
+        ("an absent key", &absent, &absent.row.scopes, None, false),
+    ];
+    for (what, key, scopes, expires_at, holds) in cases {
+        let guard = Guard::SameRights { key: key.id, scopes: scopes.into(), expires_at };
+        guarded(candidate, &scene, at(1), guard, what, (!holds).then_some(Conflict::Guard(0))).await?;
+    }
+    // What the writes of the change itself do to the key comes after the guard.
+    let guards = vec![Guard::SameRights { key: mortal.id, scopes: "a:read b".into(), expires_at: end }];
+    candidate.written(&Change { guards, ..scene.change(at(2), vec![mortal.revoke()]) }).await
+}
+
 pub(crate) async fn one_live_successor_is_enough<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let old = scene.key()?;
@@ -104,9 +138,9 @@ pub(crate) async fn live_keys_of_an_owner_are_counted<S: KeyStore>(candidate: &C
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
     let (first, second) = (scene.key()?, scene.key()?);
     let mortal = scene.key()?.with(|row| row.expires_at = Some(at(1_000).as_millis()));
-    let near = scene.owner_named(KeyKind::Team, "engineering ")?;
+    let near = scene.key()?.with(|row| row.owner.push(' '));
     let namesake = scene.owner_named(KeyKind::User, scene.owner().owner.id())?;
-    candidate.written(&scene.insert([&first, &second, &mortal, &scene.key_of(&near)?])).await?;
+    candidate.written(&scene.insert([&first, &second, &mortal, &near])).await?;
     candidate.written(&scene.insert([&scene.key_of(&namesake)?, &scene.key_of(&namesake)?])).await?;
     candidate.written(&elsewhere.insert([&elsewhere.key()?, &elsewhere.key()?])).await?;
     let below = |limit| Guard::LiveKeysBelow { owner: scene.owner(), limit };

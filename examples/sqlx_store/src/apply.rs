@@ -50,6 +50,9 @@ pub(crate) async fn apply(transaction: &mut PgTransaction<'_>, change: &Change) 
 async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
     const IS_LIVE: &str = "select exists (select 1 from keys.api_keys \
         where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
+    // Plain SQL may write microseconds, which nothing here reads.
+    const HAS_RIGHTS: &str = "select exists (select 1 from keys.api_keys where id = $1 and array_to_string(scopes, ' ') = $2 \
+        and date_trunc('milliseconds', expires_at) is not distinct from $3)";
     const HAS_NO_SUCCESSOR: &str = "select not exists (select 1 from keys.api_keys \
         where replaces = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
     const ISSUED_BELOW: &str = "select count(*) < $7 from (\
@@ -84,6 +87,11 @@ async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard,
         Guard::NoLiveSuccessor(id) => {
             let query = sqlx::query_scalar(HAS_NO_SUCCESSOR).bind(id.as_str()).bind(Time(at.as_millis()));
             (query.fetch_one(&mut **transaction).await?, Conflict::Successor)
+        }
+        Guard::SameRights { key, scopes, expires_at } => {
+            let end = expires_at.map(|end| Time(end.as_millis()));
+            let query = sqlx::query_scalar(HAS_RIGHTS).bind(key.as_str()).bind(scopes).bind(end);
+            (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
         }
         Guard::OwnerActive(owner) => {
             (owner_status(&mut **transaction, owner).await?.is_active(), Conflict::Guard(place))

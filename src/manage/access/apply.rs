@@ -48,6 +48,8 @@ pub(in crate::manage) struct WantedWrite {
 pub(in crate::manage) enum GuardRefusal {
     /// The key that acts is dead.
     ActorKey,
+    /// The key that acts has other scopes or another end than when the call began.
+    ActorKeyRights,
     /// The person who acts, or the owner of the key that acts, is suspended or closed.
     ActorOwner(Owner),
     /// Things are not as they were when the change was decided on.
@@ -108,7 +110,7 @@ impl Access<'_> {
                 (Subject::Key(_, owner), Write::Insert(_)) => Subject::Owner(owner.clone()),
                 (subject, _) => subject.clone(),
             });
-        self.note(Some(action), denial.reason().code(), subject, None);
+        self.note(Some(action), denial.reason().code().as_str(), subject, None);
     }
 
     /// The same for a change of one write.
@@ -129,11 +131,15 @@ impl Access<'_> {
     /// The actor must be neither suspended nor closed, and if it is a key, live.
     fn actor_is_active(&self) -> impl Iterator<Item = (Guard, GuardRefusal)> {
         let key = self.actor.key_id().copied().map(|id| (Guard::Live(id), GuardRefusal::ActorKey));
+        let rights = self.own.as_ref().map(|own| {
+            let guard = Guard::SameRights { key: own.id, scopes: own.scopes.clone(), expires_at: own.expires_at };
+            (guard, GuardRefusal::ActorKeyRights)
+        });
         let owner = self
             .actor
             .standing_on()
             .map(|owner| (Guard::OwnerActive(self.owner_ref(&owner)), GuardRefusal::ActorOwner(owner)));
-        key.into_iter().chain(owner)
+        key.into_iter().chain(rights).chain(owner)
     }
 
     /// What the error of a store means to whoever wanted the change.
@@ -144,6 +150,7 @@ impl Access<'_> {
         };
         Ok(match unmet {
             Some(GuardRefusal::ActorKey) => ManageError::denied(DenialReason::ActorKeyDead).with_source(error),
+            Some(GuardRefusal::ActorKeyRights) => ManageError::denied(DenialReason::ActorKeyChanged).with_source(error),
             Some(GuardRefusal::ActorOwner(owner)) => {
                 ManageError::denied(DenialReason::stopped(self.stopped(owner).await?)).with_source(error)
             }

@@ -1,54 +1,17 @@
-use super::{Access, ManagerParts};
+use super::{Access, OwnKey};
 use crate::{
     audit::Subject,
     key::KeyId,
-    log::log,
     manage::{
         actor::Actor,
         error::{ManageError, ManageErrorKind},
         policy::{Decision, DenialReason, KeyAction, Target},
-        trail::{Attempt, NOT_FOUND},
+        trail::{Attempt, HIDDEN, NOT_FOUND},
     },
     owner::{OrganizationId, Owner, TeamId, TeamRef},
-    scope::Scope,
+    scope::Scopes,
+    time::Timestamp,
 };
-
-/// What the trail says of an attempt at what the actor may not know of.
-const HIDDEN: &str = "hidden";
-
-impl<'a> Access<'a> {
-    /// What an actor of this organization may do that may manage keys at all. One that may not leaves a trace in the
-    /// audit trail.
-    pub(in crate::manage) fn of(parts: &'a ManagerParts, actor: &'a Actor) -> Result<Self, ManageError> {
-        Self::hints(parts, actor).inspect_err(|error| {
-            let reason = match error.kind() {
-                ManageErrorKind::Denied(denial) => denial.reason().code(),
-                _ => HIDDEN,
-            };
-            Self { parts, actor }.note(None, reason, None, None);
-        })
-    }
-
-    /// The same for whoever only asks what would be allowed, without a trace. No policy can allow this: to reach another
-    /// organization, or to manage with a key that is not meant for it.
-    pub(in crate::manage) fn hints(parts: &'a ManagerParts, actor: &'a Actor) -> Result<Self, ManageError> {
-        if let Some(_actors) = actor.organization().filter(|organization| **organization != parts.organization) {
-            // The actor is told nothing. The log helps a developer who forgot to name the actor's organization.
-            log!(
-                debug,
-                actor = %actor.id(),
-                actor_organization = %_actors,
-                manager_organization = %parts.organization,
-                "an actor of another organization than the manager's: everything it asks for is not found"
-            );
-            return Err(ManageError::not_found());
-        }
-        if actor.scopes().is_some_and(|scopes| !scopes.allows(&Scope::KEYS_MANAGE)) {
-            return Err(ManageError::denied(DenialReason::InsufficientScope));
-        }
-        Ok(Self { parts, actor })
-    }
-}
 
 impl Access<'_> {
     /// Whether the actor may do this to that: a hint, which leaves no trace. About a new key for a team,
@@ -85,7 +48,7 @@ impl Access<'_> {
 
     /// What the actor knows of and may not do.
     pub(in crate::manage) fn deny(&self, action: KeyAction, reason: DenialReason, target: &Target<'_>) -> ManageError {
-        self.note(Some(action), reason.code(), subject(target), None);
+        self.note(Some(action), reason.code().as_str(), subject(target), None);
         ManageError::new(ManageErrorKind::Denied(self.parts.rules.denial(reason)))
     }
 
@@ -110,7 +73,7 @@ impl Access<'_> {
         aimed_at: Option<Subject>,
         asked: Option<KeyId>,
     ) {
-        let (parts, actor) = (self.parts, self.actor);
+        let (parts, actor) = (self.parts, &self.actor);
         let Some(subject) = aimed_at.or_else(|| actor.standing_on().map(Subject::Owner)) else { return };
         parts.guarded.denials.note(Attempt {
             // An attempt from elsewhere is told where the actor belongs: nothing of one organization is seen in another.
@@ -125,10 +88,31 @@ impl Access<'_> {
     }
 
     fn decide(&self, action: KeyAction, target: &Target<'_>) -> Decision {
-        match self.parts.guarded.policy.decide(self.actor, action, target) {
-            Decision::Allow if is_widening(self.actor, target) => Decision::Deny(DenialReason::ScopesTooWide),
+        match self.parts.guarded.policy.decide(&self.actor, action, target) {
+            Decision::Allow if is_widening(&self.actor, target) => Decision::Deny(DenialReason::ScopesTooWide),
             decision => decision,
         }
+    }
+
+    /// A key gives another one no scopes and no time beyond its own, whether it makes it or gets its text by a rotation.
+    pub(in crate::manage) fn require_gift(
+        &self,
+        action: KeyAction,
+        target: &Target<'_>,
+        scopes: &Scopes,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), ManageError> {
+        self.excess(scopes, expires_at).map_or(Ok(()), |reason| Err(self.deny(action, reason, target)))
+    }
+
+    /// What such a key would have beyond the key that acts, if one does.
+    pub(in crate::manage) fn excess(&self, scopes: &Scopes, expires_at: Option<Timestamp>) -> Option<DenialReason> {
+        let OwnKey { expires_at: own_end, .. } = self.own.as_ref()?;
+        if exceed(scopes, self.actor.scopes()?) {
+            return Some(DenialReason::ScopesTooWide);
+        }
+        let is_later = own_end.is_some_and(|own_end| expires_at.is_none_or(|end| end > own_end));
+        is_later.then_some(DenialReason::ExpiryTooLate)
     }
 
     async fn is_team_of_ours(&self, team: &TeamId) -> Result<bool, ManageError> {
@@ -151,10 +135,15 @@ fn subject(target: &Target<'_>) -> Option<Subject> {
     }
 }
 
-/// What no policy can allow a key: to give more than it has, or to make another key that manages keys.
+/// What no policy can allow a key: to give more than it has.
 fn is_widening(actor: &Actor, target: &Target<'_>) -> bool {
     match (actor.scopes(), target) {
-        (Some(own), Target::NewKey { scopes, .. }) => scopes.allows(&Scope::KEYS_MANAGE) || !scopes.is_within(own),
+        (Some(own), Target::NewKey { scopes, .. }) => exceed(scopes, own),
         _ => false,
     }
+}
+
+/// Whether these are more than a key with its own scopes may give: it makes no key that manages keys.
+fn exceed(given: &Scopes, own: &Scopes) -> bool {
+    given.manage_keys() || !given.is_within(own)
 }

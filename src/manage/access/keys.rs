@@ -20,6 +20,11 @@ impl<R> Unseen<R> {
     pub(in crate::manage) const fn peek(&self) -> &R {
         &self.0
     }
+
+    /// The row of the actor itself, which it knows.
+    pub(super) fn into_inner(self) -> R {
+        self.0
+    }
 }
 
 /// What rows have in common.

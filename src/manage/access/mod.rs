@@ -2,11 +2,13 @@
 
 mod apply;
 mod decide;
+mod entry;
 mod keys;
 mod pages;
 mod reads;
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, Weak},
 };
@@ -14,11 +16,11 @@ use std::{
 use super::{actor::Actor, policy::Policy, rules::Rules, trail::DenialLog};
 use crate::{
     hash::Hasher,
-    key::KeyFormat,
+    key::{KeyFormat, KeyId},
     owner::{OrganizationId, Owner},
     record::NewKeys,
     store::{AnyStore, Calls, Lease, OwnerRef, StoreError},
-    time::Clock,
+    time::{Clock, Timestamp},
 };
 
 pub(in crate::manage) use apply::{GuardRefusal, Wanted, WantedWrite};
@@ -73,12 +75,25 @@ impl fmt::Debug for Guarded {
     }
 }
 
-/// One actor at work: the only way to a key, an owner or the organization. What a call does to them, it says by a
+/// One actor at work, who may act at this moment and for this purpose ([`of`](Self::of)): the only way to a key, an owner
+/// or the organization. What a call does to them, it says by a
 /// [`KeyAction`](super::KeyAction): [`may`](Self::may) for a hint, [`require`](Self::require) for an attempt,
 /// [`key`](Self::key) for the key of an id, [`apply`](Self::apply) for a change.
 pub(in crate::manage) struct Access<'a> {
     pub(in crate::manage) parts: &'a ManagerParts,
-    pub(in crate::manage) actor: &'a Actor,
+    /// With the scopes that it has now, if it is a key.
+    pub(in crate::manage) actor: Cow<'a, Actor>,
+    /// The key that acts, as it was when the call began.
+    own: Option<OwnKey>,
+}
+
+/// What the store has of the key that acts. What it gives is measured by this, and the store holds it to that at the
+/// moment of commit.
+struct OwnKey {
+    id: KeyId,
+    /// As they are written.
+    scopes: String,
+    expires_at: Option<Timestamp>,
 }
 
 impl Access<'_> {

@@ -9,7 +9,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    store::{KeyCursor, KeyQuery, KeyStore, ListedKey},
+    store::{KeyCursor, KeyQuery, KeyStore, ListedKey, Liveness},
     time::Timestamp,
 };
 
@@ -90,6 +90,20 @@ impl Access<'_> {
     fn of_ours(&self, rows: Vec<ListedKey>) -> Vec<Unseen> {
         let organization = self.parts.organization.as_str();
         rows.into_iter().filter(|row| row.key.organization == organization).map(Unseen).collect()
+    }
+
+    /// How many live keys an owner has, whoever asks.
+    pub(in crate::manage) async fn count_live_keys(&self, owner: &Owner) -> Result<u64, ManageError> {
+        let mut walk = Walk::new(KeyQuery {
+            owner: Some(owner.clone()),
+            liveness: Some(Liveness::Live),
+            ..KeyQuery::all(self.parts.organization.clone())
+        });
+        let mut count = 0;
+        while let Some(rows) = walk.next_page(self).await? {
+            count += rows.len() as u64;
+        }
+        Ok(count)
     }
 
     /// The owners to whom the actor may do all this; none of them in particular where it may to the whole organization.

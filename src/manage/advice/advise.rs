@@ -14,7 +14,6 @@ use crate::{
         policy::{Decision, DenialReason, KeyAction, Target},
         request::IssueKey,
     },
-    owner::Owner,
     record::{KeyName, Labels, OwnerStatus},
     time::Timestamp,
 };
@@ -27,7 +26,7 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`]: not found, denied (whoever may not see the usage), corrupt record, store unavailable.
     pub async fn advise(&self, id: &KeyId, actor: &Actor) -> Result<Advice, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
         Ok(signals::advise(&record, &usage, access.parts.clock.now()))
@@ -52,11 +51,11 @@ impl KeyManager {
         let now = self.parts().clock.now();
         let (mut owner, mut unfit) = (OwnerStatus::default(), None);
         if may_know {
-            let access = self.acting(actor)?;
+            let access = Access::hints(self.parts(), actor, &[KeyAction::Issue, KeyAction::See])?;
             owner = access.status_of(&request.owner).await?;
             // Why it may not is told already.
             if decision == Decision::Allow {
-                unfit = access.unfit(&request.owner, now).await?;
+                unfit = access.unfit(request).await?;
             }
         }
         let denial = match decision {
@@ -70,19 +69,15 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// Why an actor who is allowed to give the owner a key would be denied at the moment of commit.
-    async fn unfit(&self, owner: &Owner, now: Timestamp) -> Result<Option<DenialReason>, ManageError> {
-        if let Some(id) = self.actor.key_id()
-            && !self.row(id).await?.is_some_and(|found| found.peek().key.is_live(now))
-        {
-            return Ok(Some(DenialReason::ActorKeyDead));
+    /// Why an actor whom the policy allows to give such a key would be denied.
+    async fn unfit(self, request: &IssueKey) -> Result<Option<DenialReason>, ManageError> {
+        match self.as_of_now(&[KeyAction::Issue]).await {
+            Ok(access) => Ok(access.excess(&request.scopes, request.expires_at)),
+            Err(error) => match error.kind() {
+                ManageErrorKind::Denied(denial) => Ok(Some(denial.reason())),
+                _ => Err(error),
+            },
         }
-        // That the owner itself is suspended or closed is told of the owner, as by `issue`.
-        let Some(standing_on) = self.actor.standing_on().filter(|standing_on| standing_on != owner) else {
-            return Ok(None);
-        };
-        let stopped = self.status_of(&standing_on).await?.stopped();
-        Ok(stopped.map(|(stopped, _)| DenialReason::stopped(stopped)))
     }
 }
 

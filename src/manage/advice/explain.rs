@@ -217,7 +217,7 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (whoever may not see the usage), corrupt
     /// record (a count of use, or a row that the store itself cannot read), store unavailable.
     pub async fn explain(&self, id: &KeyId, actor: &Actor) -> Result<Explanation, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let found = access.even_unreadable(id, KeyAction::SeeUsage).await?;
         let record = KeyRecord::try_from(&found.key);
         let known = match record.and_then(|record| Ok((record, found.status()?))) {

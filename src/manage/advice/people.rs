@@ -235,7 +235,7 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied, corrupt record (of the person), store
     /// unavailable.
     pub async fn blast_radius(&self, user: &UserId, actor: &Actor) -> Result<BlastRadius, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeBlastRadius]).await?;
         let owner = Owner::User(user.clone());
         access.require(KeyAction::SeeBlastRadius, &Target::Owner(&owner)).await?;
         let at = access.parts.clock.now();
@@ -272,7 +272,7 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied, store unavailable.
     pub async fn exposure(&self, user: &UserId, actor: &Actor) -> Result<Exposure, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeExposure]).await?;
         let owner = Owner::User(user.clone());
         access.require(KeyAction::SeeExposure, &Target::Owner(&owner)).await?;
         let now = access.parts.clock.now();

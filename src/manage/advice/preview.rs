@@ -213,12 +213,13 @@ impl Notes {
                 format!("It has only the scopes {}. Scopes can be taken away later, not added.", named.join(", "));
             self.add(NoteKind::ScopesLimited, Severity::Info, sentence);
         }
-        if request.scopes.allows(&Scope::KEYS_MANAGE) {
-            let sentence =
-                "It may manage keys with `keys:manage`: make them, rotate them and revoke them, as its owner may.";
+        if request.scopes.manage_keys() {
+            let named: Vec<_> =
+                request.scopes.named().filter(|scope| scope.manages_keys()).map(|scope| format!("`{scope}`")).collect();
+            let sentence = format!("It looks after keys, as far as its owner may: it has {}.", named.join(", "));
             self.add(NoteKind::ManagesKeys, Severity::Warning, sentence);
         } else {
-            let sentence = "It cannot make, rotate or revoke keys: it does not have `keys:manage`.";
+            let sentence = "It cannot see, create, rotate or revoke keys: it has none of the scopes for that.";
             self.add(NoteKind::ManagesNoKeys, Severity::Info, sentence);
         }
     }

@@ -23,7 +23,7 @@ words! {
         /// It is a personal key, and used as if it were not one person's.
         LooksShared = "looks_shared":
             "It is one person's key, and used like a service's: it stops when they leave. Move it to a team.",
-        /// It has the scope [`keys:manage`](crate::Scope::KEYS_MANAGE).
+        /// It has a [`ManagingScope`](crate::ManagingScope).
         ManagesKeys = "manages_keys":
             "It can manage keys. Make sure that it still has to, and that only its job has it.",
         /// No request with it was ever accepted.

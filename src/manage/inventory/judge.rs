@@ -9,7 +9,6 @@ use crate::{
     outcome::{Outcome, Proved, RefusalCode},
     owner::{KeyKind, Owner},
     record::{ActorId, KeyRecord, OwnerStatus},
-    scope::Scope,
     time::Timestamp,
     usage::{UsageCount, UsageDetail, is_of_a_wrong_clock},
 };
@@ -124,7 +123,7 @@ impl FlagFacts<'_> {
         }
         raise(KeyFlag::CreatorInactive, !self.creator.is_active() && !self.is_made_by_owner());
         raise(KeyFlag::LooksShared, self.record.kind() == KeyKind::User && self.looks_shared(recent));
-        raise(KeyFlag::ManagesKeys, self.record.scopes.allows(&Scope::KEYS_MANAGE));
+        raise(KeyFlag::ManagesKeys, self.record.scopes.manage_keys());
         raise(KeyFlag::OldHash, self.has_old_hash);
         raise(KeyFlag::OwnerInactive, !self.owner.is_active());
         raise(KeyFlag::RotationUnfinished, self.is_half_rotated);

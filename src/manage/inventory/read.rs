@@ -68,10 +68,10 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see), denied
-    /// (an owner whose keys it may see, and not their usage; a key without `keys:manage`), invalid, corrupt record, store
+    /// (an owner whose keys it may see, and not their usage; a key without `keys:read`, an actor that is suspended or closed), invalid, corrupt record, store
     /// unavailable.
     pub async fn inventory(&self, query: InventoryQuery, actor: &Actor) -> Result<InventoryPage, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let question = access.question(&query).await?;
         let asked = access.inventory_query(&query)?;
         access.look(&question, asked).await
@@ -86,7 +86,7 @@ impl KeyManager {
         query: InventoryQuery,
         actor: &Actor,
     ) -> Result<InventorySummary, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let question = access.question(&query).await?;
         let mut asked = KeyQuery { limit: LARGEST_PAGE, ..access.inventory_query(&query)? };
         let mut count = SummaryCount::default();
@@ -116,7 +116,7 @@ impl KeyManager {
         writer: &mut W,
         actor: &Actor,
     ) -> Result<InventoryExport, ExportError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let question = access.question(&query).await?;
         let mut asked = KeyQuery { limit: KEYS_PER_PIECE, ..access.inventory_query(&query)? };
         let mut exported = InventoryExport::default();

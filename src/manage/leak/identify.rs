@@ -67,13 +67,13 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied (a key without `keys:manage`), not found (another
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied (a key without `keys:read`, an actor that is suspended or closed), not found (another
     /// organization's actor), invalid (a longer text), corrupt record, store unavailable.
     ///
     /// # Security
     /// The text is a secret: nothing of it is copied but ids, and nothing of it is logged, kept or said in an error.
     pub async fn identify(&self, text: &str, actor: &Actor) -> Result<KeyMatches, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::See]).await?;
         if text.len() > LONGEST_TEXT {
             return Err(ManageError::invalid(InvalidInput::Fragment));
         }

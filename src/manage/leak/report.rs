@@ -215,7 +215,7 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who may not see how the key is
     /// used), corrupt record, store unavailable.
     pub async fn leak_report(&self, id: &KeyId, since: Timestamp, actor: &Actor) -> Result<LeakReport, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let (record, status) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
         let mut report = LeakReport::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);

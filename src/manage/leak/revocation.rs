@@ -3,10 +3,11 @@ use std::{error::Error, fmt};
 use serde::Serialize;
 
 use crate::{
-    key::{KeyId, redact},
+    key::{KeyId, without_credentials},
     manage::error::{ManageError, ManageErrorKind},
     owner::Owner,
-    record::{ActorId, KeyRow, misleads},
+    record::{ActorId, KeyRow},
+    text::is_invisible,
     time::Timestamp,
 };
 
@@ -53,8 +54,8 @@ impl RevokeMany {
         Self::keys([id])
     }
 
-    /// A key and all it made, and what that made in turn: for a key with [`keys:manage`](crate::Scope::KEYS_MANAGE) that
-    /// leaked. It is revoked before what it made is looked for, so that it makes nothing more meanwhile.
+    /// A key and all it made, and what that made in turn: for a key with a [`ManagingScope`](crate::ManagingScope) that
+    /// leaked. What a key may do now says nothing of what it made, so each is asked about. It is revoked before what it made is looked for, so that it makes nothing more meanwhile.
     pub const fn key_and_made(id: KeyId) -> Self {
         Self::begin(Which::KeyAndMade(id))
     }
@@ -105,8 +106,9 @@ impl RevokeMany {
         self
     }
 
-    /// Why: the audit trail says it of each key, as what stands since. Control and text direction characters are taken
-    /// out, keys in it are [redacted](redact), and what is longer than 200 characters is cut off. Default: nothing.
+    /// Why: the audit trail says it of each key, as what stands since. Control, text direction and other
+    /// invisible characters are taken out, keys in it are [redacted](crate::key::redact) and so are credentials of other
+    /// services, and what is longer than 200 characters is cut off. Default: nothing.
     pub fn because(mut self, reason: impl AsRef<str>) -> Self {
         self.because = cleaned(reason.as_ref());
         self
@@ -131,10 +133,12 @@ impl RevokeMany {
 fn cleaned(reason: &str) -> Option<String> {
     let visible: String = reason
         .chars()
-        .filter(|c| c.is_whitespace() || !misleads(*c))
+        .filter(|c| c.is_whitespace() || !is_invisible(*c))
         .map(|c| if c.is_whitespace() { ' ' } else { c })
+        // Looked through no further than can be kept: a credential is shorter than the rest.
+        .take(5 * LONGEST_REASON)
         .collect();
-    let cut: String = redact(visible.trim()).chars().take(LONGEST_REASON).collect();
+    let cut: String = without_credentials(visible.trim()).chars().take(LONGEST_REASON).collect();
     Some(cut).filter(|reason| !reason.is_empty())
 }
 

@@ -12,8 +12,6 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    record::KeyRow,
-    scope::{Scope, Scopes},
     store::{Effect, KeyQuery, Liveness},
 };
 
@@ -74,7 +72,7 @@ impl KeyManager {
             acting: None,
             only_looks: false,
         };
-        let revoked = match self.acting(actor) {
+        let revoked = match self.acting(actor, &[KeyAction::Revoke]).await {
             Ok(access) => access.revoke_all(&mut run).await,
             Err(error) => Err(error),
         };
@@ -182,7 +180,7 @@ impl Access<'_> {
                 let mut walk = Walk::new(query);
                 while let Some(rows) = walk.next_page(self).await? {
                     for row in rows {
-                        creators.extend(may_have_made_keys(&row.peek().key).filter(|id| known.insert(*id)));
+                        creators.extend(KeyId::new(&row.peek().key.id).ok().filter(|id| known.insert(*id)));
                         self.judge(&row, run);
                         self.revoke_live(run, BATCH).await?;
                     }
@@ -263,11 +261,4 @@ impl Access<'_> {
 /// Whether one key of a batch stands in the way of all.
 fn is_of_one_key(error: &ManageError) -> bool {
     matches!(error.kind(), ManageErrorKind::Conflict | ManageErrorKind::NotFound)
-}
-
-/// The key, if it can have made others: it may manage keys, or it was changed since it was made. A key that a key made
-/// gets no `keys:manage`, so most of them are not asked about.
-fn may_have_made_keys(row: &KeyRow) -> impl Iterator<Item = KeyId> {
-    let manages = row.scopes.parse::<Scopes>().map_or(true, |scopes| scopes.allows(&Scope::KEYS_MANAGE));
-    (manages || row.version > 1).then(|| KeyId::new(&row.id).ok()).flatten().into_iter()
 }

@@ -30,7 +30,7 @@ impl KeyManager {
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, conflict, corrupt record, store unavailable,
     /// outcome unknown.
     pub async fn rename(&self, id: &KeyId, name: &str, actor: &Actor) -> Result<KeyInfo, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::Rename]).await?;
         let name = KeyName::new(name).map_err(|error| ManageError::invalid(InvalidInput::Name).with_source(error))?;
         access
             .update(id, KeyAction::Rename, |record, _| {
@@ -49,7 +49,7 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`]: as for [`rename`](Self::rename).
     pub async fn relabel(&self, id: &KeyId, labels: Labels, actor: &Actor) -> Result<KeyInfo, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::Relabel]).await?;
         access
             .update(id, KeyAction::Relabel, |record, _| {
                 let before = std::mem::replace(&mut record.labels, labels.clone());
@@ -67,7 +67,7 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`]: as for [`rename`](Self::rename); invalid unless the scopes are within those it has.
     pub async fn narrow_scopes(&self, id: &KeyId, scopes: Scopes, actor: &Actor) -> Result<KeyInfo, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::Narrow]).await?;
         let scopes = access.parts.known_scopes(&scopes)?;
         access
             .update(id, KeyAction::Narrow, |record, _| {
@@ -92,7 +92,7 @@ impl KeyManager {
     /// [`ManageErrorKind`]: as for [`rename`](Self::rename); invalid if the time is now, past, or later than what it
     /// has; clock unsure.
     pub async fn expire_at(&self, id: &KeyId, at: Timestamp, actor: &Actor) -> Result<KeyInfo, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::Expire]).await?;
         access
             .update(id, KeyAction::Expire, |record, now| {
                 if now.has_passed(at)? {
@@ -117,7 +117,7 @@ impl KeyManager {
     /// [`ManageErrorKind`]: denied, not found, corrupt record, store unavailable, outcome unknown. After the last two it
     /// may be asked again: revoking twice does no harm.
     pub async fn revoke(&self, id: &KeyId, actor: &Actor) -> Result<Revoked, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::Revoke]).await?;
         let (mut record, status) = access.key(id, KeyAction::Revoke).await?;
         if record.revoked.is_some() {
             return Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Unchanged));

@@ -41,7 +41,7 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind::DirectoryUnavailable`].
     pub async fn can(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<Decision, ManageError> {
-        match Access::hints(&self.0, actor) {
+        match Access::hints(&self.0, actor, &[action]) {
             Ok(access) => access.decision(action, target).await,
             Err(error) => Ok(match error.kind() {
                 ManageErrorKind::Denied(denial) => Decision::Deny(denial.reason()),

@@ -1,7 +1,7 @@
 use super::KeyManager;
 use crate::{
     audit::{Action, Subject},
-    key::{PlaintextKey, contains_key},
+    key::{PlaintextKey, contains_credential},
     manage::{
         access::{Access, Wanted, WantedWrite},
         actor::Actor,
@@ -22,15 +22,15 @@ const LONGEST_IDEMPOTENCY_KEY: usize = 256;
 impl KeyManager {
     /// Makes a key. Its text leaves in the answer, once; the store gets a hash of it.
     ///
-    /// A key that acts gives only scopes it has itself, and never [`keys:manage`](crate::Scope::KEYS_MANAGE), which people and
-    /// the system name.
+    /// A key that acts gives only scopes it has itself, no [`ManagingScope`](crate::ManagingScope), which people and the system
+    /// name, and no end later than its own.
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
     /// directory unavailable, invalid, clock unsure, owner suspended or closed, idempotency key used, quota reached, actor busy,
     /// overloaded, starved, hash failed, randomness, store unavailable, outcome unknown.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::Issue]).await?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
         access.require(KeyAction::Issue, &target).await?;
 
@@ -45,6 +45,7 @@ impl KeyManager {
             return Err(invalid(InvalidInput::ExpiryPast));
         }
         let limits = request.limits.map(checked_limits).transpose()?;
+        access.require_gift(KeyAction::Issue, &target, &scopes, request.expires_at)?;
         let idempotency = request.idempotency_key.map(|key| {
             let asked =
                 (Action::KEY_ISSUED.as_str(), &request.owner, &name, &labels, &scopes, request.expires_at, &limits);
@@ -96,7 +97,7 @@ impl Access<'_> {
         let guards = vec![self.owner_is_active(&record.owner)];
         let (owner, quotas) = (self.owner_ref(&record.owner), self.parts.rules.quotas);
         let at = record.created_at;
-        let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(self.actor, &owner, at)).collect();
+        let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(&self.actor, &owner, at)).collect();
         let wanted = Wanted { guards, quotas, idempotency, ..Wanted::one(KeyAction::Issue, at, write) };
         self.apply(wanted).await?;
         self.made(&plaintext, &record);
@@ -136,7 +137,7 @@ impl Access<'_> {
 const LONGEST_LIMITS: usize = 1_024;
 
 fn checked_limits(limits: String) -> Result<Box<str>, ManageError> {
-    let fits = limits.len() <= LONGEST_LIMITS && !limits.contains('\0') && !contains_key(&limits);
+    let fits = limits.len() <= LONGEST_LIMITS && !limits.contains('\0') && !contains_credential(&limits);
     if fits { Ok(limits.into()) } else { Err(invalid(InvalidInput::Limits)) }
 }
 

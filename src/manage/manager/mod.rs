@@ -19,22 +19,25 @@ use super::{
     access::{Access, ManagerParts},
     actor::Actor,
     error::{InvalidInput, ManageError},
+    policy::KeyAction,
 };
 use crate::{
     hash::{KeyHash, Requester},
     key::PlaintextKey,
     owner::OrganizationId,
     record::KeyRecord,
-    scope::{Scope, Scopes},
+    scope::Scopes,
     store::StoreError,
 };
 
 pub(super) use issue::{is_idempotency_key, summary};
+pub use owner::OwnerStopped;
 
 /// Looks after the keys of one organization. Cheap to clone.
 ///
 /// Every call names its [`Actor`], and first of all looks at who that is: in another organization than the manager's,
-/// everything is not found; a key without [`keys:manage`](Scope::KEYS_MANAGE) is denied everything. Then the
+/// everything is not found; a key without the [scope](crate::ManagingScope) for it is denied, whatever it asks about. So is
+/// an actor that is suspended or closed, or whose key is dead, also to read: each call asks the store for that. Then the
 /// [`Policy`](super::Policy) decides.
 ///
 /// A change and its line of the audit trail are committed together, under the condition that whoever makes it is still
@@ -85,9 +88,14 @@ impl KeyManager {
         &self.0.organization
     }
 
-    /// Who acts says so before anything else: all that a call does goes through what this gives.
-    pub(in crate::manage) fn acting<'a>(&'a self, actor: &'a Actor) -> Result<Access<'a>, ManageError> {
-        Access::of(&self.0, actor)
+    /// Who acts says so before anything else, and what for, which is one of these: all that a call does goes through what
+    /// this gives.
+    pub(in crate::manage) async fn acting<'a>(
+        &'a self,
+        actor: &'a Actor,
+        wants: &[KeyAction],
+    ) -> Result<Access<'a>, ManageError> {
+        Access::of(&self.0, actor, wants).await
     }
 
     /// What there is behind a manager, its store apart.
@@ -113,7 +121,7 @@ impl ManagerParts {
         let Some(known) = &self.rules.scopes else {
             return Ok(scopes);
         };
-        let unknown = scopes.named().find(|scope| **scope != Scope::KEYS_MANAGE && !known.contains(*scope));
+        let unknown = scopes.named().find(|scope| !scope.manages_keys() && !known.contains(*scope));
         if let Some(unknown) = unknown {
             let unknown = format!("there is no scope `{}`", unknown.as_str());
             return Err(ManageError::invalid(InvalidInput::UnknownScope).with_source(unknown));

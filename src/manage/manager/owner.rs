@@ -1,3 +1,5 @@
+use serde::Serialize;
+
 use super::KeyManager;
 use crate::{
     audit::{Action, Subject},
@@ -8,43 +10,116 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    record::Suspension,
-    store::{Effect, OwnerChange, Write},
+    record::{ActorId, OwnerStatusRow, Suspension},
+    store::{Effect, KeyQuery, OwnerChange, Write},
 };
+
+/// What it meant to a user or a team that somebody suspended or closed it.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, Owner, UserId};
+///
+/// let misspelt = Owner::User(UserId::new("Alice")?);
+/// let closed = manager.close(&misspelt, &Actor::system("offboarding")?).await?;
+/// if closed.is_unknown {
+///     println!("nobody has ever had a key under this id: is it the right one?");
+/// }
+/// # assert!(closed.is_unknown && closed.live_keys == 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OwnerStopped {
+    /// Whether the owner was not so before.
+    pub effect: Effect,
+    /// How many live keys the owner has, right before the change: from then on they are refused.
+    pub live_keys: u64,
+    /// The owner never had a key nor made one, and was never suspended: the id may be a wrong one. What was asked for is
+    /// done all the same.
+    pub is_unknown: bool,
+}
 
 impl KeyManager {
     /// Suspends a user or a team: at the next request its keys are refused, and it gets no new ones. Suspending a user
     /// concerns their personal keys only, never the team keys they made.
     ///
     /// An owner can be under both suspensions. The store knows no directory: any id may be suspended, also one that has
-    /// no keys yet.
+    /// no keys yet. The answer says so, and counts the keys that are refused.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, corrupt record, store
+    /// unavailable, outcome unknown.
+    pub async fn suspend(
+        &self,
+        owner: &Owner,
+        suspension: Suspension,
+        actor: &Actor,
+    ) -> Result<OwnerStopped, ManageError> {
+        let access = self.acting(actor, &[KeyAction::Suspend]).await?;
+        access.stop_owner(owner, KeyAction::Suspend, OwnerChange::Suspend(suspension)).await
+    }
+
+    /// Ends a suspension of a user or a team, and no other: their keys are accepted again when none is left. No key does
+    /// this.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, store unavailable, outcome
     /// unknown.
-    pub async fn suspend(&self, owner: &Owner, suspension: Suspension, actor: &Actor) -> Result<Effect, ManageError> {
-        self.acting(actor)?.change_owner(owner, KeyAction::Suspend, OwnerChange::Suspend(suspension)).await
-    }
-
-    /// Ends a suspension of a user or a team, and no other: their keys are accepted again when none is left.
-    ///
-    /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`suspend`](Self::suspend).
     pub async fn reinstate(&self, owner: &Owner, suspension: Suspension, actor: &Actor) -> Result<Effect, ManageError> {
-        self.acting(actor)?.change_owner(owner, KeyAction::Reinstate, OwnerChange::Reinstate(suspension)).await
+        let access = self.acting(actor, &[KeyAction::Reinstate]).await?;
+        access.change_owner(owner, KeyAction::Reinstate, OwnerChange::Reinstate(suspension)).await
     }
 
     /// Closes a user or a team for good: from the next request on, none of its keys is accepted, and none ever again.
-    /// The team keys that a closed user made live on.
+    /// The team keys that a closed user made live on. The answer counts the keys that end, and says whether anybody has
+    /// heard of the owner. No key does this.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, store unavailable, outcome unknown.
-    pub async fn close(&self, owner: &Owner, actor: &Actor) -> Result<Effect, ManageError> {
-        self.acting(actor)?.change_owner(owner, KeyAction::Close, OwnerChange::Close).await
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, corrupt record, store unavailable, outcome
+    /// unknown.
+    pub async fn close(&self, owner: &Owner, actor: &Actor) -> Result<OwnerStopped, ManageError> {
+        let access = self.acting(actor, &[KeyAction::Close]).await?;
+        access.stop_owner(owner, KeyAction::Close, OwnerChange::Close).await
     }
 }
 
 impl Access<'_> {
+    async fn stop_owner(
+        &self,
+        owner: &Owner,
+        action: KeyAction,
+        change: OwnerChange,
+    ) -> Result<OwnerStopped, ManageError> {
+        self.require(action, &Target::Owner(owner)).await?;
+        // Before the change: an error after it would hide that it was made.
+        let live_keys = self.count_live_keys(owner).await?;
+        let is_unknown = live_keys == 0 && self.is_unknown(owner).await?;
+        let effect = self.change_owner(owner, action, change).await?;
+        Ok(OwnerStopped { effect, live_keys, is_unknown })
+    }
+
+    async fn is_unknown(&self, owner: &Owner) -> Result<bool, ManageError> {
+        let creator = match owner {
+            Owner::User(user) => Some(ActorId::User(user.clone())),
+            Owner::Team(_) => None,
+        };
+        let all = KeyQuery { limit: 1, ..KeyQuery::all(self.parts.organization.clone()) };
+        let owned = KeyQuery { owner: Some(owner.clone()), ..all.clone() };
+        let made = creator.map(|creator| KeyQuery { creator: Some(creator), ..all });
+        let now = self.parts.clock.now();
+        for query in [Some(owned), made].into_iter().flatten() {
+            let (rows, _) = self.page(&query, now).await?;
+            if !rows.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(self.statuses_of(owner).await?.owner == OwnerStatusRow::default())
+    }
+
     pub(in crate::manage) async fn change_owner(
         &self,
         owner: &Owner,

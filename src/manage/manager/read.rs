@@ -16,10 +16,10 @@ impl KeyManager {
     /// The key of this id, dead or alive, with its usage if the actor may see it.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:manage`), corrupt
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:read`, an actor that is suspended or closed), corrupt
     /// record, store unavailable.
     pub async fn find(&self, id: &KeyId, actor: &Actor) -> Result<KeyInfo, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::See]).await?;
         let (record, status) = access.key(id, KeyAction::See).await?;
         let usage = if access.may(KeyAction::SeeUsage, &Target::key(&record)) {
             Some(access.usage_of_one(id).await?.totals())
@@ -33,10 +33,10 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see),
-    /// denied (a key without `keys:manage`; [`unused_since`](ListKeys::unused_since) by somebody who may not see the
+    /// denied (a key without `keys:read`, an actor that is suspended or closed; [`unused_since`](ListKeys::unused_since) by somebody who may not see the
     /// usage of this owner's keys), invalid, corrupt record, store unavailable.
     pub async fn list(&self, query: ListKeys, actor: &Actor) -> Result<KeyPage, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::See]).await?;
         let owners = access.owners_to_list(query.owner.as_ref(), query.unused_since.is_some()).await?;
         let query = access.key_query(&query)?;
         let (rows, more) = access.rows(query, &owners, access.parts.clock.now()).await?;

@@ -24,9 +24,9 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who sees the key and not how it
-    /// is used; a key without `keys:manage`), corrupt record, store unavailable.
+    /// is used; a key without `keys:read`, an actor that is suspended or closed), corrupt record, store unavailable.
     pub async fn usage(&self, id: &KeyId, actor: &Actor) -> Result<UsageDetail, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         access.key(id, KeyAction::SeeUsage).await?;
         access.usage_of_one(id).await
     }
@@ -41,6 +41,6 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (somebody of one organization of many), denied,
     /// corrupt record, store unavailable.
     pub async fn refusals_without_key(&self, actor: &Actor) -> Result<UsageDetail, ManageError> {
-        self.acting(actor)?.usage_without_key().await
+        self.acting(actor, &[KeyAction::SeeUsage]).await?.usage_without_key().await
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     },
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated},
-    scope::{Scope, Scopes},
+    scope::{ManagingScope, Scopes},
     store::{FoundKey, Guard, OwnerRef, Write},
     time::Timestamp,
 };
@@ -36,8 +36,8 @@ impl KeyManager {
     /// one does.
     ///
     /// # Security
-    /// A key that acts gets the text of no key that may do more than itself, and of none with
-    /// [`keys:manage`](crate::Scope::KEYS_MANAGE), except that it may rotate itself; no key lets another one, or itself,
+    /// A key that acts gets the text of no key that may do more than itself, that lives longer, or that has a
+    /// [`ManagingScope`](crate::ManagingScope), except that it may rotate itself; no key lets another one, or itself,
     /// live longer by a rotation. The successor is made from the old key as it is at the moment of commit: scopes that
     /// were taken from it meanwhile do not come back.
     ///
@@ -49,7 +49,7 @@ impl KeyManager {
     /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
     /// id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::Rotate]).await?;
         let old = access.old_key(&request.id).await?;
         let successor = access.successor(&request, &old).await?;
         // Before a hash is paid for. A request that may be a repeat is told so by the store.
@@ -107,7 +107,7 @@ impl Access<'_> {
         let (quotas, given_to) = (self.parts.rules.quotas, self.owner_ref(&new.owner));
         // A successor takes the place of a key of the same owner: a rotation works where there is no room for a new key.
         let room = quotas.live_keys(&given_to).filter(|_| new.owner != old.owner);
-        let quotas = room.into_iter().chain(quotas.issues(self.actor, &given_to, at)).collect();
+        let quotas = room.into_iter().chain(quotas.issues(&self.actor, &given_to, at)).collect();
         let writes = vec![insert(&new, &old), self.mark(old, &new)];
         self.apply(Wanted { action: KeyAction::Rotate, at, writes, guards, quotas, idempotency }).await?;
         Ok(new)
@@ -153,13 +153,18 @@ impl Access<'_> {
         let scopes = match &request.scopes {
             Some(scopes) => self.parts.known_scopes(scopes)?,
             None if owner == old.owner => old.scopes.clone(),
-            None => without_managing(&old.scopes),
+            None => old.scopes.without_managing(),
         };
         if !scopes.is_within(&old.scopes) {
             return Err(ManageError::invalid(InvalidInput::ScopesWider));
         }
         if owner != old.owner {
-            self.require(KeyAction::Issue, &Target::NewKey { owner: &owner, scopes: &scopes }).await?;
+            let target = Target::NewKey { owner: &owner, scopes: &scopes };
+            if self.actor.scopes().is_some_and(|own| !own.allows(&ManagingScope::Issue.into())) {
+                let reason = DenialReason::InsufficientScope(ManagingScope::Issue);
+                return Err(self.deny(KeyAction::Issue, reason, &target));
+            }
+            self.require(KeyAction::Issue, &target).await?;
         }
         let expires_at = match request.expiry {
             SuccessorExpiry::AsBefore => self.own_expiry(old).await?,
@@ -170,14 +175,13 @@ impl Access<'_> {
                 return Err(ManageError::invalid(InvalidInput::ExpiryPast));
             }
         }
-        if let Some(own) = self.actor.scopes() {
-            // It has its own text already.
-            let is_itself = self.actor.key_id() == Some(&old.id);
-            if !is_itself && (old.scopes.allows(&Scope::KEYS_MANAGE) || !old.scopes.is_within(own)) {
-                return Err(self.deny(KeyAction::Rotate, DenialReason::ScopesTooWide, &Target::key(old)));
-            }
+        if let Some(own) = self.actor.key_id() {
             if old.expires_at.is_some_and(|end| expires_at.is_none_or(|new| new > end)) {
                 return Err(ManageError::invalid(InvalidInput::ExpiryLater));
+            }
+            // It has its own text already. Of another key it gets that of a successor, which may do what that one may.
+            if *own != old.id {
+                self.require_gift(KeyAction::Rotate, &Target::key(old), &old.scopes, expires_at)?;
             }
         }
         let name = name.unwrap_or_else(|| old.name.clone());
@@ -222,10 +226,4 @@ fn insert(new: &KeyRecord, old: &KeyRecord) -> WantedWrite {
         before: Some(old.id.to_string()),
         after: Some(summary(new)),
     }
-}
-
-/// These scopes, but for `keys:manage`.
-fn without_managing(scopes: &Scopes) -> Scopes {
-    let named = scopes.named().filter(|scope| **scope != Scope::KEYS_MANAGE).cloned();
-    named.fold(if scopes.is_all() { Scopes::all() } else { Scopes::none() }, Scopes::with)
 }

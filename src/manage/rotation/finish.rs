@@ -40,7 +40,7 @@ impl KeyManager {
     /// new key ended), not safe to finish, owner suspended or closed (the team that the new key was made for), corrupt
     /// record, store unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        self.acting(actor)?.finish(id, UsageCheck::Wanted).await
+        self.acting(actor, &[KeyAction::Rotate]).await?.finish(id, UsageCheck::Wanted).await
     }
 
     /// As [`finish_rotation`](Self::finish_rotation), whatever the counts say: callers that have the old key alone are
@@ -50,7 +50,7 @@ impl KeyManager {
     /// # Errors
     /// As for [`finish_rotation`](Self::finish_rotation), but never not safe to finish.
     pub async fn finish_rotation_anyway(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        self.acting(actor)?.finish(id, UsageCheck::Waived).await
+        self.acting(actor, &[KeyAction::Rotate]).await?.finish(id, UsageCheck::Waived).await
     }
 
     /// Gives a rotation up: ends the new key for good, from the next request on, if the old one is live at that moment,
@@ -70,7 +70,7 @@ impl KeyManager {
     /// back), no rotation, rotation over (it was finished, or one of the keys expired), conflict, corrupt record,
     /// store unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::Rotate]).await?;
         match access.abort_once(id).await {
             // The old key was renamed between the reading and the writing.
             Err(error) if error.kind() == ManageErrorKind::Conflict => access.abort_once(id).await,
@@ -108,7 +108,7 @@ impl Access<'_> {
         }
         match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Rotate, at, write) }).await? {
             Effect::Changed => {
-                pair.old.revoke(at, self.actor);
+                pair.old.revoke(at, &self.actor);
                 Ok(pair.ended(Effect::Changed))
             }
             // Somebody else was quicker: say who.
@@ -155,7 +155,7 @@ impl Access<'_> {
         let guards = vec![(Guard::Live(pair.old.record.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
         let effects = self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
         if effects.first() == Some(&Effect::Changed) {
-            pair.new.revoke(at, self.actor);
+            pair.new.revoke(at, &self.actor);
             return Ok(pair.ended(Effect::Changed));
         }
         Ok(self.again(pair).await?.ended(Effect::Unchanged))

@@ -71,7 +71,7 @@ impl RotateKey {
     }
 
     /// The new key belongs to this team: it reaches the team and outlives whoever had the old one. It does not get
-    /// [`keys:manage`](crate::Scope::KEYS_MANAGE) from the old key unless [`scopes`](Self::scopes) names it. Default: the
+    /// [`ManagingScope`](crate::ManagingScope)s from the old key unless [`scopes`](Self::scopes) names them. Default: the
     /// owner stays.
     pub fn into_team(mut self, team: TeamId) -> Self {
         self.into_team = Some(team);

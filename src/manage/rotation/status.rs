@@ -179,7 +179,7 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, no rotation (it was finished or aborted,
     /// or the new key expired, or there was none), corrupt record, store unavailable.
     pub async fn rotation(&self, id: &KeyId, actor: &Actor) -> Result<Rotation, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::SeeUsage, KeyAction::Rotate]).await?;
         let pair = access.pair_under_way(id, KeyAction::SeeUsage).await?;
         let [on_old, on_new] = access.usage_of_both(&pair).await?;
         let with = |PairedKey { record, owner }, usage| (record, owner, usage);

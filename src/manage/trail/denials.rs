@@ -32,6 +32,9 @@ const WINDOW: Duration = Duration::from_secs(3_600);
 /// Events of one call of the store.
 const BATCH: usize = 500;
 
+/// What is said of an attempt at what the actor may not know of.
+pub(in crate::manage) const HIDDEN: &str = "hidden";
+
 /// What is said of a key that does not exist. Its event is about whoever asked, who must not find it in their own trail:
 /// what is hidden leaves no event there.
 pub(in crate::manage) const NOT_FOUND: &str = "not_found";

@@ -8,5 +8,5 @@ mod read;
 mod tests;
 
 pub(crate) use denials::DenialLog;
-pub(super) use denials::{Attempt, NOT_FOUND};
+pub(super) use denials::{Attempt, HIDDEN, NOT_FOUND};
 pub use query::{AuditEntry, AuditQuery, EventPage};

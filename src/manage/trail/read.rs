@@ -72,7 +72,7 @@ impl KeyManager {
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (a key or an owner that the actor may not see),
     /// denied (one whose trail it may not see), invalid (a page of no events or of more than 1,000), store unavailable.
     pub async fn events(&self, query: AuditQuery, actor: &Actor) -> Result<EventPage, ManageError> {
-        let access = self.acting(actor)?;
+        let access = self.acting(actor, &[KeyAction::Audit]).await?;
         if query.limit == 0 || query.limit > LARGEST_PAGE {
             return Err(ManageError::invalid(InvalidInput::PageSize));
         }

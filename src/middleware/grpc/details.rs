@@ -4,6 +4,7 @@
 use base64ct::{Base64Unpadded, Encoding};
 
 use super::super::refusal::Refusal;
+use crate::{key::MalformedReason, owner::KeyKind};
 
 /// Whose codes these are: other services have codes of the same names.
 const DOMAIN: &str = "tower-api-keys";
@@ -25,13 +26,16 @@ pub(super) fn encoded(refusal: &Refusal) -> String {
     Base64Unpadded::encode_string(&status.0)
 }
 
-/// The code in capitals, as the rules for `reason` want it, and the reason of a malformed key.
+/// The code in capitals, as the rules for `reason` want it, and what the problem document has beside.
 fn error_info(refusal: &Refusal) -> Message {
     let info = Message::default().text(1, &refusal.code().as_str().to_ascii_uppercase()).text(2, DOMAIN);
-    match refusal.reason() {
-        Some(reason) => info.message(3, Message::default().text(1, "reason").text(2, reason.as_str())),
-        None => info,
-    }
+    let metadata = [
+        ("reason", refusal.reason().map(MalformedReason::as_str)),
+        ("scope", refusal.scope()),
+        ("kind", refusal.kind().map(KeyKind::as_str)),
+    ];
+    let known = metadata.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    known.fold(info, |info, (name, value)| info.message(3, Message::default().text(1, name).text(2, value)))
 }
 
 fn retry_info(seconds: u64) -> Message {

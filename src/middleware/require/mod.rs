@@ -28,7 +28,6 @@ use super::{
     future::{PendingAnswer, ResponseFuture},
     path::{InvalidPathPattern, PathPattern, original_path},
     readiness::{Unready, give_back},
-    refusal::Refusal,
     settings::Finish,
 };
 use crate::{
@@ -316,9 +315,9 @@ where
                 }
                 ResponseFuture::inner(self.inner.call(Request::from_parts(parts, body)), Finish::default())
             }
-            Verdict::Refused(code) => {
+            Verdict::Refused(refusal) => {
                 give_back(&mut self.inner);
-                ResponseFuture::refused(Refusal::new(code).into_response_to(&Request::from_parts(parts, body)))
+                ResponseFuture::refused(refusal.into_response_to(&Request::from_parts(parts, body)))
             }
             Verdict::Ask(answer) => {
                 let request = Request::from_parts(parts, body);

@@ -3,7 +3,7 @@ use http::request::Parts;
 
 use super::question::{AskedTeam, Find, Membership, Question};
 use crate::{
-    middleware::{anonymous::Anonymous, bound::Bound, report},
+    middleware::{anonymous::Anonymous, bound::Bound, refusal::Refusal, report},
     outcome::RefusalCode,
     owner::{KeyKind, OrganizationId},
     principal::Principal,
@@ -25,19 +25,19 @@ pub(super) enum Verdict {
     /// With what it is about, if that was asked for.
     Allowed(Option<Bound>),
     Ask(BoxFuture<'static, Result<Bound, RefusalCode>>),
-    Refused(RefusalCode),
+    Refused(Refusal),
 }
 
 impl Rules {
     pub(super) fn judge(&self, request: &Parts) -> Verdict {
         let Some(principal) = request.extensions.get::<Principal>() else {
-            return Verdict::Refused(without_principal(request, "RequireKeyLayer"));
+            return Verdict::Refused(Refusal::new(without_principal(request, "RequireKeyLayer")));
         };
-        if self.kind.is_some_and(|kind| kind != principal.kind()) {
-            return Verdict::Refused(RefusalCode::WrongKeyKind);
+        if let Some(kind) = self.kind.filter(|kind| *kind != principal.kind()) {
+            return Verdict::Refused(Refusal::wrong_key_kind(kind));
         }
         if !self.scopes.iter().all(|scope| principal.allows(scope)) {
-            return Verdict::Refused(RefusalCode::InsufficientScope);
+            return Verdict::Refused(Refusal::insufficient_scope(self.scopes.iter().cloned()));
         }
         if self.organization.is_none() && self.team.is_none() {
             return Verdict::Allowed(None);
@@ -53,9 +53,9 @@ impl Rules {
         }
         match question.settle().now_or_never() {
             Some(Ok(bound)) => Verdict::Allowed(Some(bound)),
-            Some(Err(code)) => Verdict::Refused(code),
+            Some(Err(code)) => Verdict::Refused(Refusal::new(code)),
             // A question that waits after all is not answered with yes.
-            None => Verdict::Refused(RefusalCode::StoreUnavailable),
+            None => Verdict::Refused(Refusal::new(RefusalCode::StoreUnavailable)),
         }
     }
 }

@@ -245,8 +245,8 @@ async fn what_is_not_allowed_is_forbidden() {
         ),
         (
             RefusalCode::WrongKeyKind,
-            "This kind of API key is not accepted here; use a personal key in the place of a team key, or a team key \
-             in the place of a personal one.",
+            "This kind of API key is not accepted here; use a team key instead of a personal one, or a personal key \
+             instead of a team key.",
         ),
         (
             RefusalCode::WrongTeam,

@@ -73,6 +73,11 @@ impl<'a> Staged<'a> {
                     let succeeds = |key: &KeyRow| key.replaces.as_deref() == Some(id.as_str());
                     (!self.tables.keys().any(|key| succeeds(key) && key.is_live(self.at)), Conflict::Successor)
                 }
+                Guard::SameRights { key, scopes, expires_at } => {
+                    let end = expires_at.map(Timestamp::as_millis);
+                    let is_same = |row: &KeyRow| row.scopes == *scopes && row.expires_at == end;
+                    (self.key(key).is_some_and(is_same), Conflict::Guard(place))
+                }
                 Guard::OwnerActive(owner) => (self.tables.found_owner(owner).is_active(), Conflict::Guard(place)),
             };
             if !holds {

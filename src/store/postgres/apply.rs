@@ -94,6 +94,11 @@ async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at
             let has_one = is_true(session, &sql.has_live_successor, &[&id.as_str(), &at]).await?;
             (!has_one, Conflict::Successor)
         }
+        Guard::SameRights { key, scopes, expires_at } => {
+            let end = expires_at.map(Timestamp::as_millis).written();
+            let rights: [&(dyn ToSql + Sync); 3] = [&key.as_str(), scopes, &end];
+            (is_true(session, &sql.has_rights, &rights).await?, Conflict::Guard(place))
+        }
         Guard::OwnerActive(of) => (
             found_owner(&session.rows(&sql.statuses, &StatusOf::owner(of).parameters()).await?)?.is_active(),
             Conflict::Guard(place),

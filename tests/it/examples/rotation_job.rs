@@ -89,7 +89,7 @@ async fn the_job_rotates_its_own_key_and_keeps_what_it_may() {
     let after = text(&folder, OWN);
     assert_ne!(before, after, "a third run begins the next rotation");
     let manages: Vec<_> =
-        live(&folder).await.into_iter().filter(|key| key.scopes.allows(&Scope::KEYS_MANAGE)).collect();
+        live(&folder).await.into_iter().filter(|key| key.scopes.allows(&Scope::KEYS_ROTATE)).collect();
     assert!(!manages.is_empty() && manages.iter().all(|key| key.name.as_str() == "Rotation job"), "{manages:?}");
 }
 

@@ -145,6 +145,12 @@ fn guard() -> impl Strategy<Value = Guard> {
             Guard::IssuedBelow { by, since, until, limit }
         }),
         (owner_ref(), limit()).prop_map(|(owner, limit)| Guard::LiveKeysBelow { owner, limit }),
+        (number(), prop::option::of(at()), prop::sample::select(vec!["*", "", "read", "READ"])).prop_map(
+            |(number, end, scopes)| {
+                let expires_at = end.map(|end| Timestamp::from_millis(end).unwrap());
+                Guard::SameRights { key: id(number), scopes: scopes.into(), expires_at }
+            }
+        ),
     ]
 }
 

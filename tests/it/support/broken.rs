@@ -58,6 +58,8 @@ pub(crate) enum Fault {
     IgnoresPredecessors,
     /// How many keys there are is not looked at.
     IgnoresLimits,
+    /// What a key may do is not looked at.
+    IgnoresRights,
     /// Whether a key has a live successor is not looked at.
     IgnoresSuccessors,
     /// The version of an update is ignored.
@@ -248,12 +250,13 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::IgnoresSuspensions | Fault::IgnoresLimits | Fault::IgnoresSuccessors => {
+            Fault::IgnoresSuspensions | Fault::IgnoresLimits | Fault::IgnoresRights | Fault::IgnoresSuccessors => {
                 for guard in &mut change.guards {
                     let is_ignored = match guard {
                         Guard::OwnerActive(_) => self.is(Fault::IgnoresSuspensions),
                         Guard::IssuedBelow { .. } | Guard::LiveKeysBelow { .. } => self.is(Fault::IgnoresLimits),
                         Guard::NoLiveSuccessor(_) => self.is(Fault::IgnoresSuccessors),
+                        Guard::SameRights { .. } => self.is(Fault::IgnoresRights),
                         _ => false,
                     };
                     if is_ignored {

@@ -99,6 +99,12 @@ impl Handle {
             let conflict = match guard {
                 Guard::Live(id) if self.store.find(id).await?.is_some_and(|found| is_live(&found)) => None,
                 Guard::OwnerActive(owner) if self.store.owner_status(owner).await?.is_active() => None,
+                Guard::SameRights { key, scopes, expires_at } => {
+                    let end = expires_at.map(Timestamp::as_millis);
+                    let found = self.store.find(key).await?;
+                    let is_same = found.is_some_and(|found| found.key.scopes == *scopes && found.key.expires_at == end);
+                    (!is_same).then_some(Conflict::Guard(place))
+                }
                 Guard::NoLiveSuccessor(id) => {
                     let Some(old) = self.store.find(id).await? else { continue };
                     let query = KeyQuery { limit: 1_000, ..KeyQuery::all(old.key.organization.parse().unwrap()) };

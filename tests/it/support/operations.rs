@@ -249,9 +249,9 @@ impl Ready {
                 drop(manager.begin_rotation(request.idempotency_key("rotate"), alice).await?);
                 Effect::Changed
             }
-            Operation::Close => manager.close(&Owner::Team(blue()), alice).await?,
+            Operation::Close => manager.close(&Owner::Team(blue()), alice).await?.effect,
             Operation::Finish => manager.finish_rotation_anyway(key(1), alice).await?.effect,
-            Operation::Suspend => manager.suspend(&Owner::Team(blue()), Suspension::Admin, alice).await?,
+            Operation::Suspend => manager.suspend(&Owner::Team(blue()), Suspension::Admin, alice).await?.effect,
             Operation::Issue => {
                 drop(manager.issue(IssueKey::team(blue()).named("new").idempotency_key("issue"), alice).await?);
                 Effect::Changed

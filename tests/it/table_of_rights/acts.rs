@@ -108,6 +108,8 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "rotate" | "finish" | "abort" => (KeyAction::Rotate, of_key),
         "into" => return into_team(manager, actor, &of_key).await,
         "revokeall" => (KeyAction::Revoke, of_owner),
+        // Whoever may rotate a key may see how far it is.
+        "rotation" if cell.actor == "rotate-blue" => (KeyAction::Rotate, of_key),
         "rotation" | "advise" | "explain" | "report" => (KeyAction::SeeUsage, of_key),
         "inventory" | "export" => (KeyAction::SeeUsage, of_owner),
         "audit" => (KeyAction::Audit, of_key),
@@ -154,8 +156,10 @@ fn answer<T>(result: Result<T, ManageError>, good: impl FnOnce(T) -> &'static st
 
 fn word(reason: DenialReason) -> String {
     match reason {
+        DenialReason::ActorSuspended => "held".into(),
         DenialReason::InsufficientRole => "role".into(),
-        DenialReason::InsufficientScope => "scope".into(),
+        DenialReason::InsufficientScope(_) => "scope".into(),
+        DenialReason::NotForKeys => "people".into(),
         DenialReason::NotYourKey => "yours".into(),
         DenialReason::PlanRequired => "plan".into(),
         DenialReason::ScopesTooWide => "wide".into(),

@@ -10,66 +10,67 @@ use crate::support::{team, user};
 /// - `org`, an admin of the organization who says the plan of `blue`, and `unsaid`, one who does not;
 /// - `system`;
 /// - a key with `keys:manage` of alice, the member, the admin, `org` (`k-…`), of team `blue` and of team `red`;
-/// - keys with all scopes, but without that one named, of alice (`all-alice`) and of team `blue` (`all-blue`).
+/// - keys with all scopes, but none to manage keys, of alice (`all-alice`) and of team `blue` (`all-blue`);
+/// - keys of team `blue` with one act each: `keys:read`, `keys:issue`, `keys:rotate`, `keys:revoke`.
 ///
 /// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `-` for not found; `role`,
-/// `plan`, `yours`, `scope` and `wide` for the reason of a denial.
+/// `plan`, `yours`, `scope`, `wide`, `people` (no key) and `held` (suspended) for the reason of a denial.
 const TABLE: &str = "
-               | plan | alice bob member admin owner red | org   unsaid system | k-alice k-member k-admin k-org k-blue k-red | all-alice all-blue
-user issue     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user rename    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user relabel   | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user narrow    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user expire    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user revoke    | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes   -      -     | scope     scope
-user find      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user usage     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user list      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user unused    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user suspend   | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
-user reinstate | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
-user close     | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes   -      -     | scope     scope
-user rotate    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user finish    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user abort     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours -      -     | scope     scope
-user into      | any  | -     -   -      -     -     -   | yours yours  yes    | -       -        -       yours -      -     | scope     scope
-user rotation  | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user advise    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user explain   | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user inventory | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user export    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user blast     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user exposure  | any  | role  -   -      -     -     -   | usage usage  usage  | role    -        -       usage -      -     | scope     scope
-user revokeall | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes   -      -     | scope     scope
-user report    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user audit     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-user trail     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage -      -     | scope     scope
-team issue     | high | -     -   role   yes   yes   -   | yes   plan   yes    | -       role     yes     yes   yes    -     | scope     scope
-team issue     | low  | -     -   role   plan  plan  -   | plan  plan   yes    | -       role     plan    plan  plan   -     | scope     scope
-team rename    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team relabel   | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team narrow    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team expire    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team revoke    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team find      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage usage  -     | scope     scope
-team usage     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team list      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage usage  -     | scope     scope
-team unused    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team suspend   | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
-team reinstate | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
-team close     | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes   role   -     | scope     scope
-team rotate    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team finish    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team abort     | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team rotation  | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team advise    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team explain   | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team inventory | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team export    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team revokeall | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes   yes    -     | scope     scope
-team report    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team audit     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
-team trail     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage usage  -     | scope     scope
+               | plan | alice bob member admin owner red | org   unsaid system | k-alice k-member k-admin k-org  k-blue k-red  | all-alice all-blue | read-blue issue-blue rotate-blue revoke-blue
+user issue     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     -          scope       scope
+user rename    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       scope
+user relabel   | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       scope
+user narrow    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       -
+user expire    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       -
+user revoke    | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | scope     scope      scope       -
+user find      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user usage     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user list      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user unused    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user suspend   | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes    -      -      | scope     scope    | scope     scope      scope       scope
+user reinstate | any  | held  -   -      -     -     -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
+user close     | any  | role  -   -      -     -     -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
+user rotate    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
+user finish    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
+user abort     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
+user into      | any  | -     -   -      -     -     -   | yours yours  yes    | -       -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
+user rotation  | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      -           scope
+user advise    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user explain   | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user inventory | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user export    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user blast     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user exposure  | any  | role  -   -      -     -     -   | usage usage  usage  | role    -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user revokeall | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | scope     scope      scope       -
+user report    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user audit     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user trail     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+team issue     | high | -     -   role   yes   yes   -   | yes   plan   yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     yes        scope       scope
+team issue     | low  | -     -   role   plan  plan  -   | plan  plan   yes    | -       role     plan    plan   plan   -      | scope     scope    | scope     plan       scope       scope
+team rename    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
+team relabel   | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
+team narrow    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
+team expire    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
+team revoke    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
+team find      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team usage     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team list      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team unused    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team suspend   | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes    role   -      | scope     scope    | scope     scope      scope       scope
+team reinstate | any  | -     -   role   role  role  -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
+team close     | any  | -     -   role   role  role  -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
+team rotate    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      yes         scope
+team finish    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      yes         scope
+team abort     | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      yes         scope
+team rotation  | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      usage       scope
+team advise    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team explain   | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team inventory | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team export    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team revokeall | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
+team report    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team audit     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team trail     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 ";
 
 /// What can be done to a personal key or a person.
@@ -144,7 +145,8 @@ impl Cell {
             _ if !self.is_change() => 0,
             "into" | "rotate" => 2,
             // The key that acts is one of its owner's.
-            "revokeall" if self.actor == if self.whose == "user" { "k-alice" } else { "k-blue" } => 2,
+            "revokeall" if self.whose == "user" && self.actor == "k-alice" => 2,
+            "revokeall" if self.whose == "team" && ["k-blue", "revoke-blue"].contains(&self.actor) => 2,
             _ => 1,
         }
     }

@@ -68,8 +68,12 @@ impl<'a, S: Ledger> World<'a, S> {
 
     /// A key at home that is there without having been issued; nobody holds its text.
     async fn plant(&self, id: &KeyId, owner: &Owner, scopes: &str) {
+        self.plant_in(&self.home, id, owner, scopes).await;
+    }
+
+    async fn plant_in(&self, organization: &OrganizationId, id: &KeyId, owner: &Owner, scopes: &str) {
         let row = KeyRow {
-            organization: self.home.as_str().into(),
+            organization: organization.as_str().into(),
             id: id.as_str().into(),
             kind: owner.kind().as_str().into(),
             owner: owner.id().into(),
@@ -131,7 +135,7 @@ impl<'a, S: Ledger> World<'a, S> {
         Standing { keys, events: events.into_iter().filter(is_change).collect() }
     }
 
-    /// Who acts. A key that acts is planted at home, whichever organization it says it is of.
+    /// Who acts. A key that acts is planted in its organization.
     pub async fn actor(&self, name: &str, included: bool, organization: &OrganizationId) -> Actor {
         let Role { is_key, owner, with, rights } = role(name, included);
         if name == "system" {
@@ -141,7 +145,7 @@ impl<'a, S: Ledger> World<'a, S> {
             return Actor::user(user(name), rights).with_organization(organization.clone());
         }
         let acting = self.id('a');
-        self.plant(&acting, &owner, with).await;
+        self.plant_in(organization, &acting, &owner, with).await;
         let principal = match &owner {
             Owner::User(user) => Principal::fake().user(user.as_str()),
             Owner::Team(team) => Principal::fake().team(team.as_str()),
@@ -170,6 +174,10 @@ pub fn role(name: &str, included: bool) -> Role {
             let rights = of_plan(Rights::none().org_admin(), "blue", included);
             (team("blue").into(), "* keys:manage", of_plan(rights.team(team("red"), TeamRole::Owner), "red", included))
         }
+        "read-blue" => (team("blue").into(), "* keys:read", Rights::none()),
+        "issue-blue" => (team("blue").into(), "* keys:issue", of_plan(Rights::none(), "blue", included)),
+        "rotate-blue" => (team("blue").into(), "* keys:rotate", of_plan(Rights::none(), "blue", included)),
+        "revoke-blue" => (team("blue").into(), "* keys:revoke", Rights::none()),
         "k-red" => {
             let rights = of_plan(Rights::none().org_admin().team(team("blue"), TeamRole::Owner), "blue", included);
             (team("red").into(), "* keys:manage", rights)

@@ -56,7 +56,7 @@ pub(crate) async fn keys_are_found_by_each_condition<S: KeyStore>(candidate: &Ca
         key(0, KeyKind::Team, "ops", "user:alice", false)?,
         key(1, KeyKind::User, "ops", "user:alice", false)?,
         key(2, KeyKind::Team, "Ops", "user:Alice", false)?,
-        key(3, KeyKind::Team, "ops ", "system:alice", true)?,
+        key(3, KeyKind::Team, "ops", "system:alice", true)?.with(|row| row.owner.push(' ')),
         key(4, KeyKind::Team, "o_s", &format!("key:{maker}"), true)?,
         key(5, KeyKind::Team, "ops", "user:alice ", true)?,
     ];

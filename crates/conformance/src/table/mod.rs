@@ -139,6 +139,8 @@ clauses! {
     "S20" guard::active_means_neither_suspended_nor_closed
         "`OwnerActive` holds for an owner nobody ever suspended and for one that was reinstated, not under either \
          suspension, nor after closing; other owners do not matter.";
+    "S90" guard::same_rights_means_these_scopes_and_this_end
+        "`SameRights` holds for a key whose scopes and end are these, to the byte and the millisecond.";
     "S22" guard::guards_come_before_the_writes
         "Guards look at what stands before the writes, and all of them must hold.";
     "S23" owner::a_suspension_ends_by_itself_only

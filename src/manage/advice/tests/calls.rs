@@ -6,7 +6,7 @@ use crate::{
     manage::{
         CallVerdict, CheckKind, CheckResult, Decision, Denial, DenialReason, ExposedKey, Exposure, ExposureReason,
         KeyAction, ManageErrorKind, NoteKind, Recommendation, Rights, Severity, Target, TeamRole,
-        fixture::{ACTING, Bench, person, principal, scopes, system, team, team_id, time, user, user_id},
+        fixture::{ACTING, Bench, key_of, person, principal, scopes, system, team, team_id, time, user, user_id},
     },
     outcome::{Outcome, RefusalCode},
     record::{KeyRow, Suspension},
@@ -31,14 +31,25 @@ fn actor(name: &str) -> Actor {
         "system" => system(),
         // Everything, elsewhere.
         "foreign" => of("alice", Rights::none().org_admin()).with_organization(OrganizationId::new("other").unwrap()),
-        "k-alice" => Actor::key(&principal(&user("alice"), "* keys:manage"), Rights::none()),
+        "k-alice" => Actor::key(&key_of(ALICES_ACTING, &user("alice"), "* keys:manage"), Rights::none()),
         "k-blue" => {
             let plan = Rights::none().team_keys_included_for(team_id("blue"));
-            Actor::key(&principal(&team("blue"), "* keys:manage"), plan)
+            Actor::key(&key_of(BLUES_ACTING, &team("blue"), "* keys:manage"), plan)
         }
         "all-alice" => Actor::key(&principal(&user("alice"), "*"), Rights::none()),
         name => person(name),
     }
+}
+
+const ALICES_ACTING: &str = "alicesalicesalicesal";
+const BLUES_ACTING: &str = "bluesbluesbluesblues";
+
+/// With the keys that act.
+async fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.plant(ALICES_ACTING, &user("alice"), "* keys:manage").await;
+    bench.plant(BLUES_ACTING, &team("blue"), "* keys:manage").await;
+    bench
 }
 
 fn word<T>(result: Result<T, crate::manage::ManageError>) -> &'static str {
@@ -47,7 +58,7 @@ fn word<T>(result: Result<T, crate::manage::ManageError>) -> &'static str {
         Err(ManageErrorKind::NotFound) => "-",
         Err(ManageErrorKind::Denied(denial)) => match denial.reason() {
             DenialReason::InsufficientRole => "role",
-            DenialReason::InsufficientScope => "scope",
+            DenialReason::InsufficientScope(_) => "scope",
             _ => "other",
         },
         Err(_) => "failed",
@@ -56,7 +67,7 @@ fn word<T>(result: Result<T, crate::manage::ManageError>) -> &'static str {
 
 #[tokio::test]
 async fn advice_and_explanations_are_for_who_may_see_the_usage() {
-    let bench = Bench::new();
+    let bench = bench().await;
     let alices = bench.plant(ALICES, &user("alice"), "*").await;
     let blues = bench.plant(BLUES, &team("blue"), "*").await;
     let absent = KeyId::new("CCCCCCCCCCCCCCCCCCCC").unwrap();
@@ -75,7 +86,7 @@ async fn advice_and_explanations_are_for_who_may_see_the_usage() {
 
 #[tokio::test]
 async fn blast_radius_is_for_oneself_and_exposure_for_org_admins() {
-    let bench = Bench::new();
+    let bench = bench().await;
     let alice = user_id("alice");
     let radius = ["yes", "-", "-", "-", "-", "yes", "yes", "-", "yes", "-", "scope"];
     let exposure = ["role", "-", "-", "-", "-", "yes", "yes", "-", "role", "-", "scope"];
@@ -88,8 +99,7 @@ async fn blast_radius_is_for_oneself_and_exposure_for_org_admins() {
 
 #[tokio::test]
 async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
-    let bench = Bench::new();
-    bench.plant(ACTING, &user("alice"), "* keys:manage").await;
+    let bench = bench().await;
     for owner in [user("alice"), team("blue")] {
         bench.change_owner(&owner, OwnerChange::Suspend(Suspension::Admin)).await;
         for name in ACTORS {
@@ -103,7 +113,9 @@ async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
             }
             let preview = preview.unwrap();
             assert_eq!(preview.decision, can, "{name} {owner}");
-            assert_eq!(preview.has(NoteKind::Denied), can != Decision::Allow);
+            // Alice is suspended from the first round on.
+            let is_held = ["alice", "k-alice"].contains(&name) || actor.standing_on().as_ref() == Some(&owner);
+            assert_eq!(preview.has(NoteKind::Denied), can != Decision::Allow || is_held, "{name} {owner}");
             // A key without `keys:manage` is told nothing of anybody.
             assert_eq!(preview.has(NoteKind::OwnerSuspended), name != "all-alice", "{name} {owner}");
             assert!(!preview.can_be_issued());
@@ -172,7 +184,8 @@ async fn preview_blocks_whom_issuing_refuses_and_nobody_else() {
         ("alice's key", Some((None, None)), None, None),
         ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), None, dead),
         ("alice's key", Some((None, Some("2026-03-01T12:00:00Z"))), None, dead),
-        ("alice's key", Some((None, Some("2026-03-01T12:00:00.001Z"))), None, None),
+        // It lives, and may give no key that outlives it.
+        ("alice's key", Some((None, Some("2026-03-01T12:00:00.001Z"))), None, Some(DenialReason::ExpiryTooLate)),
         ("alice's key", Some((None, None)), Some((user("alice"), suspended)), suspended_actor),
         ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), Some((user("alice"), suspended)), dead),
         ("blue's key", Some((None, None)), None, None),
@@ -210,7 +223,7 @@ async fn preview_blocks_whom_issuing_refuses_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn preview_tells_of_an_owner_who_asks_as_of_any_owner() {
+async fn preview_tells_an_owner_who_is_suspended_what_issuing_would_say_and_why() {
     for (actor, owner) in [("alice", user("alice")), ("alice's key", user("alice")), ("blue's key", team("blue"))] {
         let bench = Bench::new();
         bench.plant(ACTING, &owner, "* keys:manage").await;
@@ -218,9 +231,9 @@ async fn preview_tells_of_an_owner_who_asks_as_of_any_owner() {
         let (request, actor) = (IssueKey::of(owner), issuer(actor));
         let preview = bench.manager.preview(&request, &actor).await.unwrap();
         let errors = preview.notes.iter().filter(|note| note.severity == Severity::Error).map(|note| note.kind);
-        assert_eq!(errors.collect::<Vec<_>>(), [NoteKind::OwnerSuspended]);
+        assert_eq!(errors.collect::<Vec<_>>(), [NoteKind::Denied, NoteKind::OwnerSuspended]);
         let refused = bench.manager.issue(request, &actor).await.unwrap_err();
-        assert_eq!(refused.kind(), ManageErrorKind::OwnerSuspended);
+        assert_eq!(refused.kind(), ManageErrorKind::Denied(DenialReason::ActorSuspended.into()));
     }
 }
 
@@ -490,7 +503,7 @@ async fn explain_blames_nobody_for_a_suspension_that_has_no_event() {
 
 #[tokio::test]
 async fn a_record_that_cannot_be_read_is_explained_to_who_may_know_of_it() {
-    let bench = Bench::new();
+    let bench = bench().await;
     let broken = |id: &str, change: fn(&mut KeyRow)| {
         let mut row = KeyRow { id: id.repeat(20), owner: "blue".into(), ..KeyRow::example() };
         change(&mut row);

@@ -1,6 +1,6 @@
 use super::{bench, call, id, letters, row};
 use crate::{
-    Actor, OrganizationId,
+    Actor, ManagingScope, OrganizationId,
     manage::{
         DenialReason, ExportError, ExportFormat, InventoryQuery, ManageErrorKind, Rights, TeamRole,
         fixture::{ACTING, Bench, person, principal, system, team, team_id, user, user_id},
@@ -91,11 +91,11 @@ async fn another_organization_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_key_needs_keys_manage() {
+async fn a_key_needs_a_scope_to_read() {
     let bench = keys().await;
     bench.plant(ACTING, &team("blue"), "keys:manage").await;
     let key = |with| Actor::key(&principal(&team("blue"), with), Rights::none());
     assert_eq!(shown(&bench, InventoryQuery::all(), &key("keys:manage")).await.as_deref(), Ok("Cf"));
-    let denied = ManageErrorKind::Denied(DenialReason::InsufficientScope.into());
+    let denied = ManageErrorKind::Denied(DenialReason::InsufficientScope(ManagingScope::Read).into());
     assert_eq!(shown(&bench, InventoryQuery::all(), &key("*")).await, Err(denied));
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::{
-    Actor, IssueKey, OrganizationId, Scope,
+    Actor, IssueKey, ManagingScope, OrganizationId, Scope,
     audit::{Action, Event, Notifier, Subject},
     manage::{
         Decision, DenialReason, Effect, InvalidInput, KeyAction, ManageErrorKind, OnDowngrade, PlanChange, Rights,
@@ -52,7 +52,7 @@ async fn a_key_that_may_not_manage_may_do_nothing() {
     let bench = Bench::new();
     let key = Actor::key(&principal(&team("blue"), "*"), Rights::none());
     let decision = bench.manager.can(&key, KeyAction::See, &Target::Owner(&team("blue"))).await.unwrap();
-    assert_eq!(decision, Decision::Deny(DenialReason::InsufficientScope));
+    assert_eq!(decision, Decision::Deny(DenialReason::InsufficientScope(ManagingScope::Read)));
 }
 
 #[tokio::test]

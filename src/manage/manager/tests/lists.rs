@@ -2,7 +2,7 @@ use crate::{
     Actor, Owner,
     manage::{
         DenialReason, InvalidInput, KeyPage, ListKeys, ManageErrorKind, Rights, TeamRole,
-        fixture::{ACTING, Bench, person, principal, system, team, team_id, time, user, user_id},
+        fixture::{ACTING, Bench, key_of, person, principal, system, team, team_id, time, user, user_id},
     },
     record::KeyRow,
     store::Liveness,
@@ -14,7 +14,7 @@ async fn five_keys() -> Bench {
     for (id, owner) in
         [("A", user("alice")), ("B", user("bob")), ("C", team("blue")), ("D", team("red")), ("E", user("alice"))]
     {
-        bench.plant(&id.repeat(20), &owner, "*").await;
+        bench.plant(&id.repeat(20), &owner, "* keys:read").await;
     }
     bench
 }
@@ -43,7 +43,8 @@ fn admin_of_red() -> Actor {
 async fn list_of_all_shows_what_the_actor_may_see() {
     let bench = five_keys().await;
     let org_admin = Actor::user(user_id("olga"), Rights::none().org_admin());
-    let blue = Actor::key(&principal(&team("blue"), "keys:manage"), Rights::none().org_admin());
+    let blue = key_of(&"C".repeat(20), &team("blue"), "keys:read");
+    let blue = Actor::key(&blue, Rights::none().org_admin());
     for (actor, expected) in [
         (person("alice"), "A*E*"),
         (person("nobody"), ""),

@@ -1,5 +1,6 @@
 //! What the manager decides, changes, lists and refuses.
 
+mod actors;
 mod changes;
 mod decisions;
 mod directory;

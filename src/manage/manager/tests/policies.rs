@@ -1,8 +1,8 @@
 use crate::{
-    Actor, IssueKey, OrganizationId,
+    Actor, IssueKey, ManagingScope, OrganizationId,
     manage::{
         Decision, DenialReason, KeyAction, ListKeys, ManageErrorKind, Policy, Rights, Target,
-        fixture::{ACTING, Bench, principal, scopes, system, user, user_id},
+        fixture::{ACTING, Bench, key_of, scopes, system, user, user_id},
     },
 };
 
@@ -77,14 +77,20 @@ async fn no_policy_opens_another_organization() {
 #[tokio::test]
 async fn no_policy_lets_a_key_manage_without_the_scope_or_grant_what_it_lacks() {
     let bench = Bench::with_policy(AllButCarols);
-    bench.plant(ACTING, &user("alice"), "*").await;
-    let issue = |own: &str| {
-        let (manager, actor) = (bench.manager.clone(), Actor::key(&principal(&user("alice"), own), Rights::none()));
+    let (all, reads) = (bench.plant(ACTING, &user("alice"), "*").await, "A".repeat(20));
+    bench.plant(&reads, &user("alice"), "keys:issue read").await;
+    let issue = |id: &str| {
+        // The store's word counts, not the principal's.
+        let principal = key_of(id, &user("alice"), "* keys:manage");
+        let (manager, actor) = (bench.manager.clone(), Actor::key(&principal, Rights::none()));
         async move {
             let request = IssueKey::user(user_id("alice")).scopes(scopes("read write"));
             manager.issue(request, &actor).await.unwrap_err().kind()
         }
     };
-    assert_eq!(issue("*").await, ManageErrorKind::Denied(DenialReason::InsufficientScope.into()));
-    assert_eq!(issue("keys:manage read").await, ManageErrorKind::Denied(DenialReason::ScopesTooWide.into()));
+    assert_eq!(
+        issue(all.as_str()).await,
+        ManageErrorKind::Denied(DenialReason::InsufficientScope(ManagingScope::Issue).into())
+    );
+    assert_eq!(issue(&reads).await, ManageErrorKind::Denied(DenialReason::ScopesTooWide.into()));
 }

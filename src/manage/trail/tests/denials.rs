@@ -9,10 +9,10 @@ use crate::{
     key::KeyId,
     manage::{
         KeyAction, ListKeys, Rights, RotateKey, Rules, Target, TeamRole,
-        fixture::{ACTING, Bench, Fault, person, principal, system, team, team_id, user, user_id},
+        fixture::{ACTING, Bench, Fault, person, plain_change, principal, system, team, team_id, user, user_id},
     },
     record::Suspension,
-    store::{EventQuery, Ledger, OwnerChange},
+    store::{EventQuery, Ledger, OwnerChange, OwnerRef, Write},
     usage::Source,
 };
 
@@ -70,7 +70,7 @@ async fn denied_attempts_say_who_tried_what_on_what_and_why_not() {
     assert_eq!(
         lines,
         [
-            format!(r#"key:{ACTING} /kim {{"reason":"insufficient_scope","count":1}}"#),
+            format!(r#"key:{ACTING} /kim {{"action":"see","reason":"insufficient_scope","count":1}}"#),
             r#"user:eve /eve {"action":"see","reason":"not_found","key":"zzzzzzzzzzzzzzzzzzzz","count":1}"#.into(),
             r#"user:eve /mo {"action":"suspend","reason":"hidden","count":1}"#.into(),
             r#"user:eve B/blue {"action":"rename","reason":"hidden","count":1}"#.into(),
@@ -81,16 +81,30 @@ async fn denied_attempts_say_who_tried_what_on_what_and_why_not() {
 }
 
 #[tokio::test]
-async fn an_actor_who_was_suspended_before_the_commit_was_denied_too() {
+async fn an_actor_who_is_suspended_is_denied_also_to_read() {
     let (bench, id) = bench().await;
     let admin = Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included());
     bench.change_owner(&user("ada"), OwnerChange::Suspend(Suspension::Admin)).await;
     bench.manager.revoke(&id, &admin).await.unwrap_err();
     bench.manager.issue(IssueKey::team(team_id("blue")), &admin).await.unwrap_err();
+    bench.manager.find(&id, &admin).await.unwrap_err();
     let mut lines: Vec<_> = denied(&bench).await.iter().map(line).collect();
     lines.sort();
-    let said = |action| format!(r#"{{"action":"{action}","reason":"owner_suspended","count":1}}"#);
-    assert_eq!(lines, [format!("user:ada /blue {}", said("issue")), format!("user:ada B/blue {}", said("revoke"))]);
+    let said = |action| format!(r#"user:ada /ada {{"action":"{action}","reason":"owner_suspended","count":1}}"#);
+    assert_eq!(lines, ["issue", "revoke", "see"].map(said));
+}
+
+/// A store that suspends the actor right before the change.
+#[tokio::test]
+async fn an_actor_who_was_suspended_before_the_commit_was_denied_too() {
+    let (bench, id) = bench().await;
+    let admin = Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included());
+    let of = OwnerRef { organization: OrganizationId::single(), owner: user("ada") };
+    let quicker = plain_change("quicker", Write::Owner(of, OwnerChange::Suspend(Suspension::Admin)));
+    bench.store.quicker.lock().unwrap().push_back(quicker);
+    bench.manager.revoke(&id, &admin).await.unwrap_err();
+    let lines: Vec<_> = denied(&bench).await.iter().map(line).collect();
+    assert_eq!(lines, [r#"user:ada B/blue {"action":"revoke","reason":"owner_suspended","count":1}"#]);
 }
 
 #[tokio::test]
@@ -286,7 +300,10 @@ async fn an_attempt_from_another_organization_is_told_there() {
     assert!(denied(&bench).await.is_empty());
     let query = EventQuery::all("elsewhere".parse().unwrap());
     let events = bench.store.inner.events(&query).await.unwrap().rows;
-    assert_eq!(events.iter().map(line).collect::<Vec<_>>(), [r#"user:eve /eve {"reason":"hidden","count":1}"#]);
+    assert_eq!(
+        events.iter().map(line).collect::<Vec<_>>(),
+        [r#"user:eve /eve {"action":"revoke","reason":"hidden","count":1}"#]
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,100 @@
+//! Credentials of any kind inside of what people write about a key: names, labels, reasons.
+
+use std::{borrow::Cow, ops::Range};
+
+use super::{
+    foreign::known,
+    layout::is_base64url,
+    redact::{REDACTED, contains_key, redact},
+};
+
+/// Random parts of the credentials that are known have so many letters and digits in a row, and words have fewer.
+const RANDOM: usize = 16;
+
+/// Whether a text contains a key, or what is left of one, or a credential of a well-known service.
+pub(crate) fn contains_credential(text: &str) -> bool {
+    contains_key(text) || foreign(text).next().is_some()
+}
+
+/// The text with `[REDACTED]` in place of what nobody but the holder of a credential may know.
+pub(crate) fn without_credentials(text: &str) -> Cow<'_, str> {
+    let mut cleaned = redact(text);
+    loop {
+        let Some(found) = foreign(&cleaned).next() else { return cleaned };
+        cleaned.to_mut().replace_range(found, REDACTED);
+    }
+}
+
+/// Where credentials of other services are. For texts of some hundred characters: it may look at each of them as often.
+fn foreign(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let ends_word = |byte: u8| !is_base64url(byte) && byte != b'.';
+    let begins_word = move |start: &usize| {
+        start.checked_sub(1).and_then(|before| bytes.get(before)).is_none_or(|before| !before.is_ascii_alphanumeric())
+    };
+    (0..bytes.len()).filter(begins_word).filter_map(move |start| {
+        let rest = bytes.get(start..)?;
+        let word = rest.get(..rest.iter().position(|byte| ends_word(*byte)).unwrap_or(rest.len()))?;
+        (known(word).is_some() && has_random_part(word)).then(|| start..start + word.len())
+    })
+}
+
+/// `sk-` and a name that somebody chose are no credential.
+fn has_random_part(word: &[u8]) -> bool {
+    let is_random = word.iter().any(u8::is_ascii_digit) || word.iter().all(u8::is_ascii_uppercase);
+    is_random && word.split(|byte| !byte.is_ascii_alphanumeric()).any(|part| part.len() >= RANDOM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KeyKind, key::KeyFormat};
+
+    /// As they are in the documentation of those who issue them.
+    const FOREIGN: [&str; 7] = [
+        "AKIAIOSFODNN7EXAMPLE",
+        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "github_pat_11AAAAAAA0abcdefghijkl_0123456789abcdefghijklmnop",
+        "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+        "sk-ant-api03-AbCdEfGh1JkLmNoPqRsTuVwXyZ-0123456789_abcdefghij",
+        "xoxb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+    ];
+
+    #[test]
+    fn credentials_of_others_are_found_wherever_they_stand() {
+        for credential in FOREIGN {
+            for text in [credential.to_owned(), format!("token={credential}"), format!("CI ({credential}), old")] {
+                assert!(contains_credential(&text), "{text}");
+                let cleaned = without_credentials(&text);
+                assert!(!cleaned.contains(credential) && cleaned.contains("[REDACTED]"), "{cleaned}");
+            }
+        }
+        let both = format!("{} {}", FOREIGN[0], FOREIGN[1]);
+        assert_eq!(without_credentials(&both), "[REDACTED] [REDACTED]");
+    }
+
+    #[test]
+    fn what_people_call_things_is_no_credential() {
+        for text in [
+            "GitHub Actions - production",
+            "sk-learn-pipeline-production-2024",
+            "ghp_token of the old runner",
+            "AKIA is the prefix of AWS",
+            "eyJ",
+            "pk_test_for_the_sandbox",
+            "laptop \u{1f469}\u{200d}\u{1f4bb}",
+        ] {
+            assert!(!contains_credential(text), "{text}");
+            assert_eq!(without_credentials(text), text);
+        }
+    }
+
+    #[test]
+    fn keys_are_found_too() {
+        let key = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
+        let text = format!("{} and {}", key.expose_secret(), FOREIGN[3]);
+        assert!(contains_credential(&text));
+        assert_eq!(without_credentials(&text), format!("{} and [REDACTED]", key.redacted()));
+    }
+}

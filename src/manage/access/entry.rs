@@ -1,0 +1,120 @@
+use std::borrow::Cow;
+
+use super::{Access, ManagerParts, OwnKey};
+use crate::{
+    key::KeyId,
+    log::log,
+    manage::{
+        actor::Actor,
+        error::{ManageError, ManageErrorKind},
+        policy::{DenialReason, KeyAction},
+        trail::HIDDEN,
+    },
+    record::{KeyRecord, Stopped, Suspension},
+    scope::ManagingScope,
+    store::{FoundKey, OwnerRef},
+};
+
+impl<'a> Access<'a> {
+    /// What an actor of this organization may do who wants one of these, if it may act at this moment: also to read, it
+    /// is neither suspended nor closed, and its key is live. One that may not leaves a trace in the audit trail.
+    pub(in crate::manage) async fn of(
+        parts: &'a ManagerParts,
+        actor: &'a Actor,
+        wants: &[KeyAction],
+    ) -> Result<Self, ManageError> {
+        let entered = match Self::hints(parts, actor, wants) {
+            Ok(access) => access.as_of_now(wants).await,
+            Err(error) => Err(error),
+        };
+        entered.inspect_err(|error| {
+            let reason = match error.kind() {
+                ManageErrorKind::Denied(denial) => denial.reason().code().as_str(),
+                ManageErrorKind::NotFound => HIDDEN,
+                _ => return,
+            };
+            Self::unchecked(parts, actor).note(wants.first().copied(), reason, None, None);
+        })
+    }
+
+    /// The same for whoever only asks what would be allowed, without a trace, and by what the actor says of itself. No
+    /// policy can allow this: to reach another organization, or to manage with a key that is not meant for it.
+    pub(in crate::manage) fn hints(
+        parts: &'a ManagerParts,
+        actor: &'a Actor,
+        wants: &[KeyAction],
+    ) -> Result<Self, ManageError> {
+        if let Some(_actors) = actor.organization().filter(|organization| **organization != parts.organization) {
+            // The actor is told nothing. The log helps a developer who forgot to name the actor's organization.
+            log!(
+                debug,
+                actor = %actor.id(),
+                actor_organization = %_actors,
+                manager_organization = %parts.organization,
+                "an actor of another organization than the manager's: everything it asks for is not found"
+            );
+            return Err(ManageError::not_found());
+        }
+        let access = Self::unchecked(parts, actor);
+        access.require_scope(wants)?;
+        Ok(access)
+    }
+
+    const fn unchecked(parts: &'a ManagerParts, actor: &'a Actor) -> Self {
+        Self { parts, actor: Cow::Borrowed(actor), own: None }
+    }
+
+    /// With what the store says of the actor now.
+    pub(in crate::manage) async fn as_of_now(mut self, wants: &[KeyAction]) -> Result<Self, ManageError> {
+        if let Some(id) = self.actor.key_id().copied() {
+            let (record, written) = self.own_key(&id).await?;
+            self.actor = Cow::Owned(self.actor.into_owned().with_scopes(record.scopes));
+            self.own = Some(OwnKey { id, scopes: written, expires_at: record.expires_at });
+            self.require_scope(wants)?;
+        } else if let Some(person) = self.actor.standing_on()
+            && let Some((stopped, _)) = self.status_of(&person).await?.stopped()
+            // Who may use no keys for the time being may see why.
+            && !(stopped == Stopped::Suspended(Suspension::Plan) && wants.iter().all(|action| is_reading(*action)))
+        {
+            return Err(ManageError::denied(DenialReason::stopped(stopped)));
+        }
+        Ok(self)
+    }
+
+    /// The key that acts, if it is live and its owner may use it.
+    async fn own_key(&self, id: &KeyId) -> Result<(KeyRecord, String), ManageError> {
+        let dead = || ManageError::denied(DenialReason::ActorKeyDead);
+        let found: FoundKey = self.row(id).await?.ok_or_else(dead)?.into_inner();
+        if OwnerRef::of(&found.key).map(|of| of.owner) != self.actor.standing_on() {
+            return Err(dead());
+        }
+        let record = KeyRecord::try_from(&found.key).map_err(ManageError::corrupt)?;
+        if record.revoked.is_some() || record.paused.is_some() {
+            return Err(dead());
+        }
+        if let Some(end) = record.expires_at
+            && self.parts.clock.reading().has_passed(end)?
+        {
+            return Err(dead());
+        }
+        if let Some((stopped, _)) = found.status().map_err(ManageError::corrupt)?.stopped() {
+            return Err(ManageError::denied(DenialReason::stopped(stopped)));
+        }
+        Ok((record, found.key.scopes))
+    }
+
+    /// A key needs the scope for one of these. Whether there is anything to do it to shows in nothing.
+    fn require_scope(&self, wants: &[KeyAction]) -> Result<(), ManageError> {
+        let Some(own) = self.actor.scopes() else { return Ok(()) };
+        let mut needed = wants.iter().filter_map(|action| action.scope()).peekable();
+        let reason = match needed.peek() {
+            None => DenialReason::NotForKeys,
+            Some(first) => DenialReason::InsufficientScope(*first),
+        };
+        if needed.any(|scope| own.allows(&scope.into())) { Ok(()) } else { Err(ManageError::denied(reason)) }
+    }
+}
+
+const fn is_reading(action: KeyAction) -> bool {
+    matches!(action.scope(), Some(ManagingScope::Read))
+}

@@ -1,0 +1,248 @@
+//! Who may act at this moment, and what a key may give.
+
+use crate::{
+    Actor, IssueKey, ManagingScope, Scopes, Timestamp,
+    key::KeyId,
+    manage::{
+        AuditQuery, DenialReason, InventoryQuery, KeyAction, ListKeys, ManageErrorKind, Rights, RotateKey, Target,
+        TeamRole,
+        fixture::{ACTING, Bench, key_of, person, plain_change, principal, scopes, system, team, team_id, time, user},
+    },
+    owner::OrganizationId,
+    record::{KeyRow, Suspension},
+    store::{KeyUpdate, OwnerChange, Write},
+};
+
+const OTHER: &str = "AAAAAAAAAAAAAAAAAAAA";
+
+fn denied(reason: DenialReason) -> ManageErrorKind {
+    ManageErrorKind::Denied(reason.into())
+}
+
+/// Blue's key that acts, in a team whose plan includes team keys.
+fn blue(with: &str) -> Actor {
+    Actor::key(&principal(&team("blue"), with), Rights::none().team_keys_included_for(team_id("blue")))
+}
+
+fn for_blue() -> IssueKey {
+    IssueKey::team(team_id("blue")).scopes(scopes("read"))
+}
+
+async fn plant_acting(bench: &Bench, with: &str, expires_at: Option<&str>) {
+    bench
+        .plant_row(KeyRow {
+            id: ACTING.into(),
+            lineage: ACTING.into(),
+            owner: "blue".into(),
+            scopes: with.into(),
+            expires_at: expires_at.map(|end| time(end).as_millis()),
+            ..KeyRow::example()
+        })
+        .await;
+}
+
+/// What somebody writes to the key that acts.
+fn change(scopes: &str, expires_at: Option<Timestamp>) -> Write {
+    Write::Update(KeyUpdate {
+        organization: OrganizationId::single(),
+        id: KeyId::new(ACTING).unwrap(),
+        expected_version: 1,
+        name: String::new(),
+        labels: "{}".into(),
+        scopes: scopes.into(),
+        expires_at: expires_at.map(Timestamp::as_millis),
+    })
+}
+
+#[tokio::test]
+async fn what_the_store_says_of_a_key_counts_and_not_what_its_principal_said() {
+    let bench = Bench::new();
+    plant_acting(&bench, "read keys:read", None).await;
+    let old = blue("* keys:manage");
+    assert!(bench.manager.list(ListKeys::all(), &old).await.is_ok());
+    let refused = bench.manager.issue(for_blue(), &old).await.unwrap_err().kind();
+    assert_eq!(refused, denied(DenialReason::InsufficientScope(ManagingScope::Issue)));
+}
+
+/// Between what a call reads and what it writes.
+#[tokio::test]
+async fn a_key_that_loses_scopes_or_time_gives_nothing_any_more() {
+    for quicker in [
+        change("read keys:read", None),
+        change("keys:issue", None),
+        change("read keys:issue", Some(time("2026-03-02T12:00:00Z"))),
+    ] {
+        let bench = Bench::new();
+        plant_acting(&bench, "read keys:issue", None).await;
+        bench.store.quicker.lock().unwrap().push_back(plain_change("quicker", quicker));
+        let refused = bench.manager.issue(for_blue(), &blue("read keys:issue")).await.unwrap_err().kind();
+        assert_eq!(refused, denied(DenialReason::ActorKeyChanged));
+        assert_eq!(bench.all().await.0.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_key_gives_no_later_end_than_its_own() {
+    const END: &str = "2026-06-01T00:00:00Z";
+    let bench = Bench::new();
+    plant_acting(&bench, "* keys:issue keys:rotate", Some(END)).await;
+    let (endless, actor) = (bench.plant(OTHER, &team("blue"), "read").await, blue("* keys:issue keys:rotate"));
+    let late = denied(DenialReason::ExpiryTooLate);
+    for end in [None, Some("2026-06-01T00:00:00.001Z")] {
+        let request = end.map_or_else(for_blue, |end| for_blue().expires_at(time(end)));
+        assert_eq!(bench.manager.issue(request, &actor).await.unwrap_err().kind(), late, "{end:?}");
+        let request = RotateKey::of(endless);
+        let request = end.map_or(request.clone(), |end| request.expires_at(time(end)));
+        assert_eq!(bench.manager.begin_rotation(request, &actor).await.unwrap_err().kind(), late, "{end:?}");
+    }
+    let issued = bench.manager.issue(for_blue().expires_at(time(END)), &actor).await.unwrap();
+    assert_eq!(issued.info().expires_at, Some(time(END)));
+    let rotated = bench.manager.begin_rotation(RotateKey::of(endless).expires_at(time(END)), &actor).await.unwrap();
+    assert_eq!(rotated.info().expires_at, Some(time(END)));
+    // Itself, as long as before.
+    let own = bench.manager.begin_rotation(RotateKey::of(KeyId::new(ACTING).unwrap()), &actor).await.unwrap();
+    assert_eq!(own.info().expires_at, Some(time(END)));
+}
+
+#[tokio::test]
+async fn a_key_gives_no_scope_to_manage_keys() {
+    let bench = Bench::new();
+    plant_acting(&bench, "* keys:manage", None).await;
+    for scope in ManagingScope::ALL {
+        let request = for_blue().scopes(Scopes::none().with(scope.into()));
+        let refused = bench.manager.issue(request, &blue("* keys:manage")).await.unwrap_err().kind();
+        assert_eq!(refused, denied(DenialReason::ScopesTooWide), "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn no_key_closes_or_reinstates() {
+    let bench = Bench::new();
+    bench.plant(ACTING, &user("olga"), "* keys:manage").await;
+    let key = Actor::key(&principal(&user("olga"), "* keys:manage"), Rights::none().org_admin());
+    let kind = denied(DenialReason::NotForKeys);
+    assert_eq!(bench.manager.close(&user("bob"), &key).await.unwrap_err().kind(), kind);
+    assert_eq!(bench.manager.reinstate(&user("bob"), Suspension::Admin, &key).await.unwrap_err().kind(), kind);
+    // What can be taken back, it may do.
+    assert!(bench.manager.suspend(&user("bob"), Suspension::Admin, &key).await.is_ok());
+    let button = bench.manager.can(&key, KeyAction::Close, &Target::Owner(&user("bob"))).await.unwrap();
+    assert_eq!(button, crate::manage::Decision::Deny(DenialReason::NotForKeys));
+}
+
+#[tokio::test]
+async fn the_dead_do_not_read() {
+    let admin =
+        |id| Actor::user(crate::UserId::new(id).unwrap(), Rights::none().team(team_id("blue"), TeamRole::Admin));
+    for (change, reason) in [
+        (OwnerChange::Close, DenialReason::ActorClosed),
+        (OwnerChange::Suspend(Suspension::Admin), DenialReason::ActorSuspended),
+    ] {
+        let bench = Bench::new();
+        let id = bench.plant(OTHER, &team("blue"), "*").await;
+        bench.change_owner(&user("alice"), change).await;
+        assert_reads(&bench, &id, &admin("alice"), Some(reason)).await;
+        // Others go on.
+        assert_reads(&bench, &id, &admin("bob"), None).await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_the_plan_suspends_may_see_why_and_change_nothing() {
+    let bench = Bench::new();
+    let id = bench.plant(OTHER, &user("alice"), "*").await;
+    bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Plan)).await;
+    assert!(bench.manager.find(&id, &person("alice")).await.is_ok());
+    let refused = bench.manager.rename(&id, "other", &person("alice")).await.unwrap_err().kind();
+    assert_eq!(refused, denied(DenialReason::ActorPlanSuspended));
+}
+
+#[tokio::test]
+async fn dead_keys_do_not_read() {
+    let rows: [(&str, fn(&mut KeyRow)); 4] = [
+        ("revoked", |row| row.revoked_at = Some(row.created_at)),
+        ("expired", |row| row.expires_at = Some(time("2026-03-01T12:00:00Z").as_millis())),
+        ("of another team", |row| row.owner = "red".into()),
+        ("deleted", |row| row.id = "CCCCCCCCCCCCCCCCCCCC".into()),
+    ];
+    for (what, kill) in rows {
+        let bench = Bench::new();
+        let id = bench.plant(OTHER, &team("blue"), "*").await;
+        let mut row =
+            KeyRow { id: ACTING.into(), owner: "blue".into(), scopes: "keys:manage".into(), ..KeyRow::example() };
+        kill(&mut row);
+        bench.plant_row(row).await;
+        println!("{what}");
+        assert_reads(&bench, &id, &blue("keys:manage"), Some(DenialReason::ActorKeyDead)).await;
+    }
+    let bench = Bench::new();
+    let id = bench.plant(OTHER, &team("blue"), "*").await;
+    plant_acting(&bench, "keys:manage", None).await;
+    bench.change_owner(&team("blue"), OwnerChange::Suspend(Suspension::Plan)).await;
+    assert_reads(&bench, &id, &blue("keys:manage"), Some(DenialReason::ActorPlanSuspended)).await;
+}
+
+async fn assert_reads(bench: &Bench, id: &KeyId, actor: &Actor, refused: Option<DenialReason>) {
+    let manager = &bench.manager;
+    let told = [
+        manager.find(id, actor).await.err(),
+        manager.list(ListKeys::all(), actor).await.err(),
+        manager.usage(id, actor).await.err(),
+        manager.events(AuditQuery::all().of_key(*id), actor).await.err(),
+        manager.inventory(InventoryQuery::all(), actor).await.err(),
+        manager.explain(id, actor).await.err(),
+        manager.advise(id, actor).await.err(),
+        manager.leak_report(id, Timestamp::MIN, actor).await.err(),
+        manager.identify(id.as_str(), actor).await.err(),
+    ];
+    let told: Vec<_> = told.into_iter().map(|error| error.map(|error| error.kind())).collect();
+    assert_eq!(told, vec![refused.map(denied); 9], "{actor:?}");
+}
+
+#[tokio::test]
+async fn stopping_an_owner_says_how_many_keys_end_and_whether_anybody_knows_it() {
+    let bench = Bench::new();
+    for (id, revoked) in [("A", false), ("B", false), ("C", true)] {
+        let (owner, scopes, id) = ("alice".into(), "*".into(), id.repeat(20));
+        let revoked_at = revoked.then_some(0);
+        bench.plant_row(KeyRow { id, kind: "user".into(), owner, scopes, revoked_at, ..KeyRow::example() }).await;
+    }
+    // Made a team's key and has none of her own.
+    let row = KeyRow { id: "D".repeat(20), owner: "blue".into(), created_by: "user:mia".into(), ..KeyRow::example() };
+    bench.plant_row(row).await;
+    bench.change_owner(&user("sam"), OwnerChange::Suspend(Suspension::Admin)).await;
+    for (owner, live_keys, is_unknown) in [
+        (user("alice"), 2, false),
+        (user("Alice"), 0, true),
+        (user("mia"), 0, false),
+        (user("sam"), 0, false),
+        (team("blue"), 1, false),
+        (team("blu"), 0, true),
+    ] {
+        let suspended = bench.manager.suspend(&owner, Suspension::Plan, &system()).await.unwrap();
+        assert_eq!((suspended.live_keys, suspended.is_unknown), (live_keys, is_unknown), "{owner}");
+        let closed = bench.manager.close(&owner, &system()).await.unwrap();
+        // By now it is known, and its keys are what they were.
+        assert_eq!((closed.live_keys, closed.is_unknown), (live_keys, false), "{owner}");
+    }
+}
+
+#[tokio::test]
+async fn another_keys_act_needs_another_scope() {
+    let bench = Bench::new();
+    let id = bench.plant(OTHER, &team("blue"), "read").await;
+    let actor = |id: &str| Actor::key(&key_of(id, &team("blue"), "* keys:manage"), Rights::none());
+    for (letter, scope) in
+        ["r", "i", "t", "v"].into_iter().zip(["keys:read", "keys:issue", "keys:rotate", "keys:revoke"])
+    {
+        bench.plant(&letter.repeat(20), &team("blue"), scope).await;
+    }
+    let (reads, revokes) = (actor(&"r".repeat(20)), actor(&"v".repeat(20)));
+    let refused = bench.manager.revoke(&id, &reads).await.unwrap_err();
+    assert_eq!(refused.kind(), denied(DenialReason::InsufficientScope(ManagingScope::Revoke)));
+    let absent = KeyId::new("zzzzzzzzzzzzzzzzzzzz").unwrap();
+    // Whether there is such a key shows in nothing.
+    assert_eq!(bench.manager.revoke(&absent, &reads).await.unwrap_err().kind(), refused.kind());
+    bench.manager.revoke(&id, &revokes).await.unwrap();
+    let refused = bench.manager.rename(&id, "x", &revokes).await.unwrap_err().kind();
+    assert_eq!(refused, denied(DenialReason::InsufficientScope(ManagingScope::Manage)));
+}
