@@ -71,8 +71,8 @@ impl KeyFormat {
         Self { prefixes: self.prefixes.accepting_unbranded(), ..self }
     }
 
-    /// Names the issuer of texts that begin so, for the reason people are given when they send one. 16 at most;
-    /// GitHub, GitLab, Stripe, OpenAI, Anthropic, Slack, AWS and JSON web tokens are known already.
+    /// Names the issuer of texts that begin so, for the sentence that people are given when they send one: "This is a
+    /// credential of the previous key system; …". The name is told to callers. 16 at most; GitHub, GitLab, Stripe, OpenAI, Anthropic, Slack, AWS and JSON web tokens are known already.
     ///
     /// Changes no decision: what begins with an accepted prefix and a dot is never taken for a foreign credential, and
     /// whatever is not a key is refused in any case.
@@ -87,7 +87,7 @@ impl KeyFormat {
     ///
     /// # Errors
     /// [`InvalidForeignPrefix`] unless the prefix has 3 to 32 printable ASCII characters and the issuer 1 to 64 bytes
-    /// without control characters, or if it is one too many.
+    /// without control characters, quotation marks and backslashes, or if it is one too many.
     pub fn with_foreign_prefix(self, prefix: &str, issuer: &str) -> Result<Self, InvalidForeignPrefix> {
         Ok(Self { foreign: self.foreign.with(prefix, issuer)?, ..self })
     }
@@ -111,7 +111,8 @@ impl KeyFormat {
 
     /// Reads a key: all of the text, without trimming, without allocating.
     ///
-    /// Takes bytes because the value of a header is bytes. A text too long to be a key is looked at for 256 bytes only.
+    /// Takes bytes because the value of a header is bytes. A text too long to be a key is looked at for 256 bytes only, and
+    /// is copied only if these have escapes or lines of something encoded; the copy is wiped.
     ///
     /// ```
     /// use tower_api_keys::key::{KeyFormat, MalformedReason};

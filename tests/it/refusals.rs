@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 use futures_util::poll;
 use http::{Request, Response};
@@ -127,12 +128,15 @@ async fn every_reason_of_a_malformed_key_is_told_without_a_store_call_or_a_hash(
         ("xoxb-123456789012-abcdef".into(), MalformedReason::ForeignCredential),
         ("AKIAIOSFODNN7EXAMPLE".into(), MalformedReason::ForeignCredential),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln".into(), MalformedReason::ForeignCredential),
-        ("old_3f9a".into(), MalformedReason::ForeignCredential),
         ("$API_KEY".into(), MalformedReason::Placeholder),
         ("YOUR_API_KEY".into(), MalformedReason::Placeholder),
         (format!("Bearer {KEY}"), MalformedReason::BearerInside),
         (format!("\"{KEY}\""), MalformedReason::Quotes),
-        (format!("{cut} {KEY}"), MalformedReason::Whitespace),
+        (format!("{cut} {KEY}"), MalformedReason::TwoKeys),
+        (format!("{KEY}, {KEY}"), MalformedReason::TwoKeys),
+        (format!("{KEY} "), MalformedReason::Whitespace),
+        (format!("API_KEY={KEY}"), MalformedReason::TextAround),
+        (Base64::encode_string(KEY.as_bytes()), MalformedReason::Encoded),
         (format!("admin.{rest}"), MalformedReason::UnknownPrefix),
         (cut.into(), MalformedReason::Truncated),
         (format!("{KEY}A"), MalformedReason::TooLong),
@@ -151,6 +155,16 @@ async fn every_reason_of_a_malformed_key_is_told_without_a_store_call_or_a_hash(
     }
     assert!(fixture.hooks.calls().is_empty());
     assert_eq!(fixture.keys.authenticator().argon2_runs(), 0);
+}
+
+#[tokio::test]
+async fn a_foreign_credential_that_the_service_knows_is_told_by_its_name() {
+    let fixture = fixture().await;
+    let detail = "This is a credential of the old system; send an API key of this service instead.";
+    let expected = refusal(401, INVALID_TOKEN, "malformed_key\",\"reason\":\"foreign_credential", detail);
+    for lines in [("authorization", "Bearer old_3f9a"), ("x-api-key", "\"old_3f9a\"")] {
+        assert_eq!(fixture.answer(&[lines]).await, expected);
+    }
 }
 
 #[tokio::test]
