@@ -123,9 +123,10 @@ impl Eq for Issuer {}
 words! {
     /// Why a text is no key: the first of these that fits.
     ///
-    /// Where a key of this service is in the text, the order is two keys, `Bearer`, text around it, quotes, whitespace,
-    /// alphabet, length. Where none is, it is foreign credential, encoded, placeholder, `Bearer`, quotes, whitespace,
-    /// characters beyond ASCII, prefix, length, alphabet, checksum.
+    /// Where a key of this service and something else are in the text, the order is two keys, `Bearer`, words before the key,
+    /// quotes, signs before it, words behind it, whitespace, characters beyond ASCII, signs behind it. Where no such key is, it
+    /// is foreign credential, encoded, placeholder, `Bearer`, quotes, whitespace, characters beyond ASCII, prefix, length,
+    /// alphabet, checksum.
     ///
     /// Depends on the text and the [`KeyFormat`](super::KeyFormat) alone, never on what is stored.
     ///
@@ -155,7 +156,7 @@ words! {
         /// No text at all.
         Empty = "empty":
             "The API key is empty; check that the variable or secret that holds it is set.",
-        /// A key in base64, in hexadecimal digits, or with escapes, such as `%2E` for a dot.
+        /// A key in base64, in hexadecimal digits, with escapes, such as `%2E` for a dot, or in UTF-16.
         Encoded = "encoded":
             "The API key is encoded, in base64 for example; decode it once and send the key itself.",
         /// A credential of another service, or a JSON web token.

@@ -10,7 +10,7 @@ use super::{
     find::{KeyInText, find},
     foreign::{ForeignPrefixes, InvalidForeignPrefix},
     id::KeyId,
-    layout::{ID_BYTES, ID_LENGTH, RANDOM_LENGTH, SECRET_BYTES, all_base64url, encode, split},
+    layout::{ID_BYTES, ID_LENGTH, RANDOM_LENGTH, SECRET_BYTES, SHORTEST_KEY, all_base64url, encode, split},
     parsed::{LocatedKey, ParsedKey},
     plaintext::{PlaintextKey, empty_text},
     prefix::{InvalidBrand, Prefixes, first_word},
@@ -174,7 +174,7 @@ impl KeyFormat {
     }
 
     /// Whether a key stands in the text, as it is or in what decoding the text once reveals: base64, of UTF-16 too,
-    /// hexadecimal digits, escapes such as `%2E`.
+    /// hexadecimal digits, escapes such as `%2E`, UTF-16 read as bytes.
     // Not inlined, nor is the next one: the way of a known key, which asks neither, has to stay short.
     #[inline(never)]
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
@@ -190,6 +190,15 @@ impl KeyFormat {
         }
     }
 
+    /// Shows each part of the text that may be a key once it is decoded, as in [`is_in`](Self::is_in): one that lost its end,
+    /// too. What is shown is wiped afterwards.
+    pub(crate) fn for_each_decoded(text: &[u8], mut visit: impl FnMut(&[u8])) {
+        any_decoded(text, |decoded| {
+            visit(decoded);
+            false
+        });
+    }
+
     /// Whether the text begins with an accepted prefix, a dot and a whole id, which has ended: with a key of this service,
     /// or with what is left of one.
     pub(crate) fn begins_with_an_id(&self, text: &[u8]) -> bool {
@@ -200,7 +209,8 @@ impl KeyFormat {
     }
 
     fn is_encoded_in(&self, text: &[u8]) -> bool {
-        any_decoded(text, |decoded| self.find_in(decoded).next().is_some())
+        // Encoded, a key is no shorter.
+        text.len() >= SHORTEST_KEY && any_decoded(text, |decoded| self.find_in(decoded).next().is_some())
     }
 
     /// Finds the parts of what may be a key: length, accepted prefix, both dots. Characters and checksum go unchecked.

@@ -63,7 +63,7 @@ pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u
         MalformedReason::Quotes
     } else if seen.has(CharacterKinds::SPACE) {
         MalformedReason::Whitespace
-    } else if !seen.is_plain() && has_look_alikes(head, seen, prefix.is_some()) {
+    } else if has_look_alikes(head, seen, prefix.is_some()) {
         MalformedReason::Alphabet
     } else {
         // As long as the whole text: nothing was taken off.
@@ -92,18 +92,16 @@ fn structural(prefixes: &Prefixes, prefix: &[u8], text: &[u8]) -> MalformedReaso
 }
 
 /// Whether it is meant as a key of ours, by its beginning or by its length in characters, and some of these are none of a
-/// key's: an en dash, a full stop of another script, letters of one, UTF-16.
+/// key's: an en dash, a full stop of another script, letters of one.
 fn has_look_alikes(head: &[u8], seen: CharacterKinds, has_prefix: bool) -> bool {
     let is_as_long = || {
         let count = count(head);
         count <= LONGEST_KEY && (count >= SHORTEST_KEY || head.len() == LOOKED_AT)
     };
-    // UTF-16 has as many zeros as characters.
-    let is_wide = || head.iter().filter(|byte| **byte == 0).count() > head.len() / 3;
-    is_wide() || (seen.has(CharacterKinds::STRANGE) && (has_prefix || is_as_long()))
+    seen.has(CharacterKinds::STRANGE) && (has_prefix || is_as_long())
 }
 
-/// What has the shape of a key of ours within a longer text.
+/// What has the shape of a key of ours within a longer text: the first that is whole, if one is.
 struct Inside<'a> {
     before: &'a [u8],
     key: &'a [u8],
@@ -116,10 +114,16 @@ struct Inside<'a> {
 impl<'a> Inside<'a> {
     fn of(prefixes: &Prefixes, head: &'a [u8]) -> Option<Self> {
         let mut all = find(head, prefixes);
-        let found = all.next()?;
+        let (mut found, mut has_next) = (all.next()?, false);
+        for next in all {
+            has_next = true;
+            if !found.is_whole {
+                found = next;
+            }
+        }
         let (before, key, after) =
             (head.get(..found.at.start)?, head.get(found.at.clone())?, head.get(found.at.end..)?);
-        Some(Self { before, key, after, is_whole: found.is_whole, has_next: all.next().is_some() })
+        Some(Self { before, key, after, is_whole: found.is_whole, has_next })
     }
 
     /// Whether it is a key and something else. What has not the right checksum and is glued to a word may have another

@@ -10,7 +10,7 @@ use super::{grpc_details::Details, support::*};
 use crate::{
     auth::{AuthError, AuthErrorKind},
     key::MalformedReason,
-    middleware::{KeyHeaders, Refusal, RefusalCode, RejectionBody, realm::Realm, settings::Settings},
+    middleware::{KeyHeaders, Refusal, RefusalCode, RejectionBody, headers::Instead, realm::Realm, settings::Settings},
     store::StoreError,
 };
 
@@ -72,7 +72,7 @@ async fn a_request_without_a_key_is_told_no_error_code() {
         "\"detail\":\"The request has no API key; send one in the header Authorization, after the word Bearer and a \
          space, or in the header x-api-key.\",\"code\":\"missing_credentials\"",
     );
-    for lines in [&[][..], &[("authorization", "Basic dXNlcg==")], &[("cookie", KEY)]] {
+    for lines in [&[][..], &[("authorization", "Negotiate dXNlcg==")], &[("cookie", KEY)]] {
         let script = Script::accepting();
         assert_eq!(answer_to(&script, lines).await, expected, "{lines:?}");
         assert_eq!(script.refused(), [(RefusalCode::MissingCredentials, None, 1)]);
@@ -449,7 +449,7 @@ async fn realm_and_names_of_headers_are_those_of_the_layer() {
         let headers = KeyHeaders::only(HeaderName::from_static("x-acme-key")).unwrap();
         settings.presenter.set_realm(Realm::new("Acme").unwrap());
         settings.presenter.set_headers(&headers);
-        settings.missing = Refusal::missing(headers.advice());
+        settings.missing = Refusal::missing(headers.advice(Instead::Nothing));
         settings.headers = headers;
     };
     let response = send(gate(Inner::new(), &Script::accepting(), change), request(&[BEARER])).await;
