@@ -89,7 +89,7 @@ fn read_counts(planted: &Planted, rows: &[UsageRow]) {
         assert_eq!(planted.put(&Batch::Usage(vec![row.clone()])).is_ok(), is_new || kept.contains(&row));
         kept.extend(is_new.then_some(row));
     }
-    let id = KeyId::new(KeyRow::example().id).expect("an id");
+    let id = KeyId::new(&KeyRow::example().id).expect("an id");
     let (manager, system) = (&planted.manager, &planted.system);
     let of_key = planted.runtime.block_on(manager.usage(&id, system));
     let of_none = planted.runtime.block_on(manager.refusals_without_key(system));
@@ -151,7 +151,7 @@ fn agree(detail: &UsageDetail, rows: &[&UsageRow]) {
 /// Each event is among those that are read, or is counted as unreadable.
 fn read_events(planted: &Planted, rows: &[EventRow]) {
     planted.put(&Batch::Events(rows.to_vec())).expect("rows of different sequences");
-    let query = AuditQuery::all().attempts().limit(100);
+    let query = AuditQuery::all().attempts().oldest_first().limit(100);
     let page = planted.runtime.block_on(planted.manager.events(query, &planted.system)).expect("a page");
     let sound: Vec<_> = rows.iter().filter(|row| Event::try_from(*row).is_ok()).collect();
     assert_eq!(page.entries.len(), sound.len(), "{rows:?}");

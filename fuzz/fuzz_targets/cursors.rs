@@ -105,20 +105,22 @@ impl Scene {
         assert_eq!(found.iter().map(KeyId::as_str).collect::<Vec<_>>(), expected);
     }
 
+    /// What follows are the events before it, the newest first, or those after it.
     fn events(&self, sequence: i64) {
-        let expected: Vec<_> = (1..=ROWS).filter(|number| *number > sequence).collect();
-        let mut found = Vec::new();
-        let mut next = Some(sequence);
+        let before: Vec<_> = (1..=ROWS).rev().filter(|number| *number < sequence).collect();
+        let after: Vec<_> = (1..=ROWS).filter(|number| *number > sequence).collect();
+        assert_eq!(self.pages(AuditQuery::all, sequence), before);
+        assert_eq!(self.pages(|| AuditQuery::all().oldest_first(), sequence), after);
+    }
+
+    fn pages(&self, query: impl Fn() -> AuditQuery, sequence: i64) -> Vec<i64> {
+        let Planted { runtime, manager, system, .. } = &self.planted;
+        let (mut found, mut next) = (Vec::new(), Some(sequence));
         while let Some(sequence) = next {
-            let query = AuditQuery::all().after(sequence).limit(2);
-            let page = self
-                .planted
-                .runtime
-                .block_on(self.planted.manager.events(query, &self.planted.system))
-                .expect("events");
+            let page = runtime.block_on(manager.events(query().after(sequence).limit(2), system)).expect("events");
             found.extend(page.entries.into_iter().map(|entry| entry.event.sequence));
             next = page.next;
         }
-        assert_eq!(found, expected);
+        found
     }
 }
