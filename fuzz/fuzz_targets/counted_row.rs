@@ -79,7 +79,8 @@ fn set(count: &mut UsageRow, event: &mut EventRow, column: u8, value: &[u8]) {
     }
 }
 
-/// What is read are the counts that were written, and their sums. A time out of range is all that can be wrong with one.
+/// What is read are the counts that were written, and their sums. A time out of range is all that can be wrong with
+/// one.
 fn read_counts(planted: &Planted, rows: &[UsageRow]) {
     planted.put(&Batch::Keys(vec![KeyRow::example()])).expect("a good row");
     // A store has one row for each key, outcome and source: of two, it refuses the second.

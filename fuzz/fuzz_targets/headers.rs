@@ -33,8 +33,12 @@ use self::{
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 const MISSING: &str = "The request has no API key; send one in the header Authorization, after the word Bearer and a space, or in the header x-api-key.";
 
-const BASIC: &str = "The request has a user name and a password (Basic) in the header Authorization, which a .netrc file or the URL may have put there, and no API key; send one in the header Authorization, after the word Bearer and a space, or in the header x-api-key.";
-const IN_QUERY: &str = "The request has an API key in the query of the URL, where logs keep it and no key is read; replace the key, and send the new one in the header Authorization, after the word Bearer and a space, or in the header x-api-key.";
+const BASIC: &str = "The request has a user name and a password (Basic) in the header Authorization, which a .netrc \
+                     file or the URL may have put there, and no API key; send one in the header Authorization, after \
+                     the word Bearer and a space, or in the header x-api-key.";
+const IN_QUERY: &str = "The request has an API key in the query of the URL, where logs keep it and no key is read; \
+                        replace the key, and send the new one in the header Authorization, after the word Bearer and a \
+                        space, or in the header x-api-key.";
 
 static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 

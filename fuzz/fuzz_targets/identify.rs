@@ -1,4 +1,5 @@
-//! A leaked key is found and proved as it is and encoded once, what is redacted holds none, and nobody else learns of it.
+//! A leaked key is found and proved as it is and encoded once, what is redacted holds none, and nobody else learns of
+//! it.
 #![no_main]
 
 mod misplaced;

@@ -63,8 +63,8 @@ fn read(text: &[u8]) {
     }
 }
 
-/// A text with a whole key in the part that is looked at is never said to be a placeholder or somebody else's, and of the
-/// reasons that name something, it is there.
+/// A text with a whole key in the part that is looked at is never said to be a placeholder or somebody else's, and of
+/// the reasons that name something, it is there.
 fn blame(text: &[u8], reason: MalformedReason) {
     let head = &text[..text.len().min(256)];
     let keys = FORMAT.find_in(head).filter(|found| found.is_whole).count();

@@ -44,8 +44,9 @@ impl MalformedKey {
         }
     }
 
-    /// One sentence for the caller: what happened and what to do. That of the reason, unless the text is a credential whose
-    /// issuer was given to [`KeyFormat::with_foreign_prefix`](super::KeyFormat::with_foreign_prefix): then it names that.
+    /// One sentence for the caller: what happened and what to do. That of the reason, unless the text is a credential
+    /// whose issuer was given to [`KeyFormat::with_foreign_prefix`](super::KeyFormat::with_foreign_prefix): then it
+    /// names that.
     ///
     /// ```
     /// use tower_api_keys::key::KeyFormat;
@@ -123,10 +124,10 @@ impl Eq for Issuer {}
 words! {
     /// Why a text is no key: the first of these that fits.
     ///
-    /// Where a key of this service and something else are in the text, the order is two keys, `Bearer`, words before the key,
-    /// quotes, signs before it, words behind it, whitespace, characters beyond ASCII, signs behind it. Where no such key is, it
-    /// is foreign credential, encoded, placeholder, `Bearer`, quotes, whitespace, characters beyond ASCII, prefix, length,
-    /// alphabet, checksum.
+    /// Where a key of this service and something else are in the text, the order is two keys, `Bearer`, words before
+    /// the key, quotes, signs before it, words behind it, whitespace, characters beyond ASCII, signs behind it. Where
+    /// no such key is, it is foreign credential, encoded, placeholder, `Bearer`, quotes, whitespace, characters beyond
+    /// ASCII, prefix, length, alphabet, checksum.
     ///
     /// Depends on the text and the [`KeyFormat`](super::KeyFormat) alone, never on what is stored.
     ///
@@ -144,8 +145,8 @@ words! {
     pub advice {
         /// A character that no key has, perhaps one that looks like one of a key's, or a dot where no key has one.
         Alphabet = "alphabet":
-            "The API key has a character that no key has, such as a long dash that looks like a hyphen, or a dot in the \
-             wrong place; copy the whole key again.",
+            "The API key has a character that no key has, such as a long dash that looks like a hyphen, or a dot in \
+             the wrong place; copy the whole key again.",
         /// The word `Bearer` is part of the key.
         BearerInside = "bearer_inside":
             "The word Bearer is part of the API key; write it once, before the key in the Authorization header, and \
@@ -166,11 +167,11 @@ words! {
         /// A key in an `Authorization` header without the `Bearer` scheme.
         MissingScheme = "missing_scheme":
             "The Authorization header has an API key without its scheme; write Bearer and a space before the key.",
-        /// The name of a variable, a sample from documentation, a reference to a secret that was not resolved, or a masked
-        /// copy, instead of the key.
+        /// The name of a variable, a sample from documentation, a reference to a secret that was not resolved, or a
+        /// masked copy, instead of the key.
         Placeholder = "placeholder":
-            "This is a placeholder, a reference to a secret or a masked copy, not an API key; check that the environment \
-             variable or the secret is set and is replaced by its value.",
+            "This is a placeholder, a reference to a secret or a masked copy, not an API key; check that the \
+             environment variable or the secret is set and is replaced by its value.",
         /// Quotation marks are part of the key.
         Quotes = "quotes":
             "The API key has quotation marks around or in it; remove them where the key is configured.",

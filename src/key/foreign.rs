@@ -112,7 +112,9 @@ fn is_json_web_token(text: &[u8]) -> bool {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", match .0 {
-    InvalidForeignPrefixKind::Issuer => "the issuer of a foreign prefix has 1 to 64 bytes, no control characters, quotation marks or backslashes",
+    InvalidForeignPrefixKind::Issuer => {
+        "the issuer of a foreign prefix has 1 to 64 bytes and no control character, quotation mark or backslash"
+    }
     InvalidForeignPrefixKind::Prefix => "a foreign prefix has 3 to 32 printable ASCII characters without space",
     InvalidForeignPrefixKind::TooMany => "a format knows at most 16 registered foreign prefixes",
 })]

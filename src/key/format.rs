@@ -72,7 +72,8 @@ impl KeyFormat {
     }
 
     /// Names the issuer of texts that begin so, for the sentence that people are given when they send one: "This is a
-    /// credential of the previous key system; …". The name is told to callers. 16 at most; GitHub, GitLab, Stripe, OpenAI, Anthropic, Slack, AWS and JSON web tokens are known already.
+    /// credential of the previous key system; …". The name is told to callers. 16 at most; GitHub, GitLab, Stripe,
+    /// OpenAI, Anthropic, Slack, AWS and JSON web tokens are known already.
     ///
     /// Changes no decision: what begins with an accepted prefix and a dot is never taken for a foreign credential, and
     /// whatever is not a key is refused in any case.
@@ -111,8 +112,8 @@ impl KeyFormat {
 
     /// Reads a key: all of the text, without trimming, without allocating.
     ///
-    /// Takes bytes because the value of a header is bytes. A text too long to be a key is looked at for 256 bytes only, and
-    /// is copied only if these have escapes or lines of something encoded; the copy is wiped.
+    /// Takes bytes because the value of a header is bytes. A text too long to be a key is looked at for 256 bytes only,
+    /// and is copied only if these have escapes or lines of something encoded; the copy is wiped.
     ///
     /// ```
     /// use tower_api_keys::key::{KeyFormat, MalformedReason};
@@ -190,8 +191,8 @@ impl KeyFormat {
         }
     }
 
-    /// Shows each part of the text that may be a key once it is decoded, as in [`is_in`](Self::is_in): one that lost its end,
-    /// too. What is shown is wiped afterwards.
+    /// Shows each part of the text that may be a key once it is decoded, as in [`is_in`](Self::is_in): one that lost
+    /// its end, too. What is shown is wiped afterwards.
     pub(crate) fn for_each_decoded(text: &[u8], mut visit: impl FnMut(&[u8])) {
         any_decoded(text, |decoded| {
             visit(decoded);

@@ -105,12 +105,12 @@ impl KeyHeaders {
         let happened = match instead {
             Instead::Nothing => "The request has no API key; send one",
             Instead::Basic => {
-                "The request has a user name and a password (Basic) in the header Authorization, which a .netrc file or \
-                 the URL may have put there, and no API key; send one"
+                "The request has a user name and a password (Basic) in the header Authorization, which a .netrc file \
+                 or the URL may have put there, and no API key; send one"
             }
             Instead::KeyInQuery => {
-                "The request has an API key in the query of the URL, where logs keep it and no key is read; replace the \
-                 key, and send the new one"
+                "The request has an API key in the query of the URL, where logs keep it and no key is read; replace \
+                 the key, and send the new one"
             }
         };
         match (self.bearer, &self.key_header) {

@@ -57,8 +57,8 @@ use crate::{auth::Authenticator, owner::OrganizationId, usage::Source};
 /// layer proved. A principal that another `ApiKeys` proved never passes: it is replaced, removed, or refused.
 ///
 /// # Security
-/// Query strings, cookies and bodies carry no keys. Only once a request without a key is refused, its query is searched for
-/// one, so that the caller is told where keys belong. What the inner service sees no longer holds the key, unless
+/// Query strings, cookies and bodies carry no keys. Only once a request without a key is refused, its query is searched
+/// for one, so that the caller is told where keys belong. What the inner service sees no longer holds the key, unless
 /// [`keep_credentials`](Self::keep_credentials) says so. A request that is refused is dropped with its body unread.
 pub struct ApiKeyLayer<R> {
     authenticator: Authenticator<R>,

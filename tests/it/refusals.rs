@@ -207,12 +207,12 @@ async fn missing_credentials_with_a_hint_where_the_key_may_have_been_lost() {
         refusal(401, Some("Bearer realm=\"api\""), "missing_credentials", &detail)
     };
     let basic = missing(
-        "The request has a user name and a password (Basic) in the header Authorization, which a .netrc file or the URL \
-         may have put there, and no API key; send one",
+        "The request has a user name and a password (Basic) in the header Authorization, which a .netrc file or the \
+         URL may have put there, and no API key; send one",
     );
     let query = missing(
-        "The request has an API key in the query of the URL, where logs keep it and no key is read; replace the key, and \
-         send the new one",
+        "The request has an API key in the query of the URL, where logs keep it and no key is read; replace the key, \
+         and send the new one",
     );
     let nothing = missing("The request has no API key; send one");
     let k = key.expose_secret();

@@ -1,5 +1,5 @@
-//! What kinds of characters a text has: those of keys, those that people and programs put around them, and those that look
-//! like them.
+//! What kinds of characters a text has: those of keys, those that people and programs put around them, and those that
+//! look like them.
 
 use std::str::{self, Utf8Chunk};
 
@@ -154,7 +154,8 @@ impl CharacterKinds {
         }
     }
 
-    /// A byte that belongs to no UTF-8, as Latin-1 and Windows-1252 read it: clients send those, a byte for a character.
+    /// A byte that belongs to no UTF-8, as Latin-1 and Windows-1252 read it: clients send those, a byte for a
+    /// character.
     const fn of_lone_byte(byte: u8) -> u16 {
         match byte {
             0x82 | 0x84 | 0x8b | 0x91..=0x94 | 0x9b | 0xab | 0xb4 | 0xbb => Self::QUOTE,
@@ -200,8 +201,8 @@ pub(super) fn count(text: &[u8]) -> usize {
     text.utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len()).sum()
 }
 
-/// Whether a text has nothing but the characters of keys in it, as most have. By 16 at a time, for which there are vector
-/// instructions, and the last 16 once more: what is left over would be looked at one by one.
+/// Whether a text has nothing but the characters of keys in it, as most have. By 16 at a time, for which there are
+/// vector instructions, and the last 16 once more: what is left over would be looked at one by one.
 fn is_plain(text: &[u8]) -> bool {
     let is_odd = |byte: u8| u8::from(!(is_base64url(byte) | (byte == b'.')));
     let look = |mut odd: [u8; 16], chunk: &[u8; 16]| {

@@ -91,8 +91,8 @@ fn structural(prefixes: &Prefixes, prefix: &[u8], text: &[u8]) -> MalformedReaso
     MalformedReason::Checksum
 }
 
-/// Whether it is meant as a key of ours, by its beginning or by its length in characters, and some of these are none of a
-/// key's: an en dash, a full stop of another script, letters of one.
+/// Whether it is meant as a key of ours, by its beginning or by its length in characters, and some of these are none of
+/// a key's: an en dash, a full stop of another script, letters of one.
 fn has_look_alikes(head: &[u8], seen: CharacterKinds, has_prefix: bool) -> bool {
     let is_as_long = || {
         let count = count(head);
@@ -174,8 +174,8 @@ fn has_id(prefixes: &Prefixes, text: &[u8]) -> bool {
     id.is_some_and(|id| all_base64url(id))
 }
 
-/// The reason for a key that stands in a credential of another kind, by what is before it. Where the scheme is missing or
-/// is a wrong one, that comes first: whoever writes `Bearer` has the rest told next.
+/// The reason for a key that stands in a credential of another kind, by what is before it. Where the scheme is missing
+/// or is a wrong one, that comes first: whoever writes `Bearer` has the rest told next.
 pub(super) fn misplaced(before: &[u8]) -> MalformedReason {
     if !before.windows(WORD.len()).any(|word| word.eq_ignore_ascii_case(WORD)) {
         return MalformedReason::MissingScheme;

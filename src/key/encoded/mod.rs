@@ -1,5 +1,5 @@
-//! Keys that something encoded on their way: in base64, also of UTF-16, in hexadecimal digits, with escapes, or in UTF-16
-//! that was read as bytes.
+//! Keys that something encoded on their way: in base64, also of UTF-16, in hexadecimal digits, with escapes, or in
+//! UTF-16 that was read as bytes.
 
 use zeroize::Zeroizing;
 

@@ -45,11 +45,11 @@ impl KeyManager {
     /// are the keys that they say; whole ids, behind a prefix or not; the first 4 characters or more of an id behind a
     /// prefix (`team.AbCd`); and, if the text has no whole id of a key, any 6 characters or more of an id.
     ///
-    /// It looks into what is encoded once, for keys whose whole id and the dot behind it are there: base64, such as `data:` of a
-    /// Kubernetes Secret, `Authorization: Basic` or a file, in lines or not, also of UTF-16; hexadecimal digits; escapes, such
-    /// as `%2E`; UTF-16 that was read as bytes. What is encoded twice, compressed or encrypted is not found, nor is an id
-    /// without its prefix in base64. A key in which something changed the case of all letters is found by its id, if the
-    /// text has no other whole id of a key.
+    /// It looks into what is encoded once, for keys whose whole id and the dot behind it are there: base64, such as
+    /// `data:` of a Kubernetes Secret, `Authorization: Basic` or a file, in lines or not, also of UTF-16; hexadecimal
+    /// digits; escapes, such as `%2E`; UTF-16 that was read as bytes. What is encoded twice, compressed or encrypted is
+    /// not found, nor is an id without its prefix in base64. A key in which something changed the case of all letters
+    /// is found by its id, if the text has no other whole id of a key.
     ///
     /// Each whole id costs one look-up. Parts cost a walk through all keys that the actor may see, in pages of 1,000, which
     /// is a hundred reads of the store for 100,000 keys.
@@ -77,8 +77,8 @@ impl KeyManager {
     /// organization's actor), invalid (a longer text), corrupt record, store unavailable.
     ///
     /// # Security
-    /// The text is a secret: nothing of it is copied but ids and what has to be decoded, which is wiped, and nothing of it is
-    /// logged, kept or said in an error.
+    /// The text is a secret: nothing of it is copied but ids and what has to be decoded, which is wiped, and nothing of
+    /// it is logged, kept or said in an error.
     pub async fn identify(&self, text: &str, actor: &Actor) -> Result<KeyMatches, ManageError> {
         let access = self.acting(actor)?;
         if text.len() > LONGEST_TEXT {

@@ -21,8 +21,8 @@ const SHORTEST_BEGINNING: usize = 4;
 /// part of so many characters.
 const SHORTEST_PART: usize = 6;
 
-/// What may be keys, ids, or parts of ids in a text. Borrows the text, and copies nothing of it but whole ids, and keys that
-/// it has to decode: what looks like part of an id may be part of a secret.
+/// What may be keys, ids, or parts of ids in a text. Borrows the text, and copies nothing of it but whole ids, and keys
+/// that it has to decode: what looks like part of an id may be part of a secret.
 #[derive(Default)]
 pub(in crate::manage) struct Scan<'a> {
     /// Well-formed keys.

@@ -106,8 +106,8 @@ impl<'a> Lines<'a> {
         Self { authorization, key_header: key_line, user_agent }
     }
 
-    /// What a request has instead of a key. Only for one that is refused because it has none: nothing of this is taken for
-    /// a key, copied, or looked at for others.
+    /// What a request has instead of a key. Only for one that is refused because it has none: nothing of this is taken
+    /// for a key, copied, or looked at for others.
     #[cold]
     pub(crate) fn instead(&self, query: Option<&str>, format: &KeyFormat) -> Instead {
         let query = query.map(str::as_bytes).unwrap_or_default();
