@@ -162,7 +162,7 @@ oldest_rust() {
   fi
 }
 
-fuzz() { ./scripts/fuzz.sh 10; }
+fuzz() { ./scripts/fuzz.sh 4; }
 
 report=()
 running=

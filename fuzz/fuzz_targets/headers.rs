@@ -33,12 +33,19 @@ use self::{
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 const MISSING: &str = "The request has no API key; send one in the header Authorization, after the word Bearer and a space, or in the header x-api-key.";
 
+const BASIC: &str = "The request has a user name and a password (Basic) in the header Authorization, which a .netrc \
+                     file or the URL may have put there, and no API key; send one in the header Authorization, after \
+                     the word Bearer and a space, or in the header x-api-key.";
+const IN_QUERY: &str = "The request has an API key in the query of the URL, where logs keep it and no key is read; \
+                        replace the key, and send the new one in the header Authorization, after the word Bearer and a \
+                        space, or in the header x-api-key.";
+
 static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 
 /// What the inner service was handed, each time it ran.
 static SEEN: Mutex<Vec<(HeaderMap, Option<Principal>)>> = Mutex::new(Vec::new());
 
-// The first byte is read as four switches. The rest is lines, `authorization: value` and so on, of which the first
+// The first byte is read as five switches. The rest is lines, `authorization: value` and so on, of which the first
 // letter of the name counts; bytes 1 to 8, 11 and 12 of a value stand for keys, since their text is a new one in each
 // process.
 fuzz_target!(|data: &[u8]| {
@@ -47,6 +54,8 @@ fuzz_target!(|data: &[u8]| {
     let (forget, optional, ignore) = (switches & 1 > 0, switches & 2 > 0, switches & 4 > 0);
     // Whether method and version are those of a gRPC call.
     let call = switches & 8 > 0;
+    // Whether the good key is in the query, too.
+    let query = switches & 128 > 0;
     let headers = scene.headers(lines);
     let verdict = scene.judge(&headers, optional, ignore);
     if forget {
@@ -54,7 +63,7 @@ fuzz_target!(|data: &[u8]| {
     }
     // A busy machine may not have hashed in time: the answer is then to come back, as clients would.
     for _ in 0..20 {
-        let response = scene.ask(&headers, optional, ignore, call);
+        let response = scene.ask(&headers, optional, ignore, call, query);
         let seen = std::mem::take(&mut *SEEN.lock().expect("nobody panics with it"));
         let refusal = response.extensions().get::<Refusal>();
         if refusal.is_some_and(|refusal| refusal.code() == RefusalCode::Overloaded) {
@@ -69,7 +78,7 @@ fuzz_target!(|data: &[u8]| {
             }
             Verdict::Refused(code) => {
                 assert!(seen.is_empty(), "ran for {headers:?}, which is {code}");
-                scene.refused(&headers, &response, code, call);
+                scene.refused(&headers, &response, code, call, query);
             }
         }
         return;
@@ -205,7 +214,7 @@ impl Scene {
         })
     }
 
-    fn ask(&self, headers: &HeaderMap, optional: bool, ignore: bool, call: bool) -> Response<Vec<u8>> {
+    fn ask(&self, headers: &HeaderMap, optional: bool, ignore: bool, call: bool, query: bool) -> Response<Vec<u8>> {
         let inner = service_fn(async |request: Request<()>| {
             let (parts, ()) = request.into_parts();
             let principal = parts.extensions.get::<Principal>().cloned();
@@ -221,6 +230,9 @@ impl Scene {
         }
         let mut request = Request::new(());
         *request.headers_mut() = headers.clone();
+        if query {
+            *request.uri_mut() = format!("/?api_key={}", self.good).parse().expect("a path");
+        }
         if call {
             *request.method_mut() = Method::POST;
             *request.version_mut() = Version::HTTP_2;
@@ -252,11 +264,11 @@ impl Scene {
         assert_eq!(response.headers().contains_key(CACHE_CONTROL), by_key_header);
     }
 
-    fn refused(&self, sent: &HeaderMap, response: &Response<Vec<u8>>, code: &str, call: bool) {
+    fn refused(&self, sent: &HeaderMap, response: &Response<Vec<u8>>, code: &str, call: bool, query: bool) {
         let refusal = response.extensions().get::<Refusal>().expect("a refusal");
         assert_eq!(refusal.code().as_str(), code, "{sent:?}");
         let detail = match (code, refusal.reason()) {
-            ("missing_credentials", None) => MISSING,
+            ("missing_credentials", None) => missing(sent, query),
             ("malformed_key", Some(reason)) => reason.advice(),
             (_, reason) => {
                 assert_eq!(reason, None);
@@ -288,6 +300,17 @@ impl Scene {
         for part in texts.flat_map(|text| text.windows(8)) {
             assert!(!self.parts.contains(part), "{response:?}");
         }
+    }
+}
+
+/// What a caller without a key is told.
+fn missing(sent: &HeaderMap, query: bool) -> &'static str {
+    let scheme = sent.get(AUTHORIZATION).map(|value| value.as_bytes().trim_ascii());
+    let scheme = scheme.and_then(|value| value.split(|byte| b" \t".contains(byte)).next());
+    match scheme {
+        _ if query => IN_QUERY,
+        Some(scheme) if scheme.eq_ignore_ascii_case(b"basic") => BASIC,
+        _ => MISSING,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use tower_api_keys::{
     KeyKind,
-    key::{KeyFormat, contains_key, redact},
+    key::{KeyFormat, MalformedReason, contains_key, redact},
 };
 
 use self::shared::{checksum, encode, is_key};
@@ -57,9 +57,26 @@ fn read(text: &[u8]) {
         }
         Err(error) => {
             assert_eq!(FORMAT.parse(text).err().map(|again| again.reason()), Some(error.reason()));
-            let _ = (error.to_string(), error.reason().as_str(), error.reason().advice(), error.issuer());
+            let _ = (error.to_string(), error.reason().as_str(), error.advice(), error.issuer());
+            blame(text, error.reason());
         }
     }
+}
+
+/// A text with a whole key in the part that is looked at is never said to be a placeholder or somebody else's, and of
+/// the reasons that name something, it is there.
+fn blame(text: &[u8], reason: MalformedReason) {
+    let head = &text[..text.len().min(256)];
+    let keys = FORMAT.find_in(head).filter(|found| found.is_whole).count();
+    let is_wrong = match reason {
+        MalformedReason::Placeholder | MalformedReason::ForeignCredential | MalformedReason::Encoded => keys > 0,
+        MalformedReason::Truncated | MalformedReason::UnknownPrefix => keys > 0,
+        MalformedReason::Empty => !text.is_empty(),
+        MalformedReason::BearerInside => !head.to_ascii_lowercase().windows(6).any(|word| word == b"bearer"),
+        _ => false,
+    };
+    assert!(!is_wrong, "{reason} of {}", text.escape_ascii());
+    assert!(keys < 2 || reason == MalformedReason::TwoKeys, "{reason} of {}", text.escape_ascii());
 }
 
 /// A key with one byte replaced, inserted or removed, or two neighbours swapped, is no key.

@@ -158,9 +158,17 @@ impl AuthError {
 
     fn fmt_malformed(&self, reason: MalformedReason, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the text is not a key: {reason}")?;
+        match self.as_malformed().and_then(MalformedKey::issuer) {
+            Some(issuer) => write!(f, " ({issuer})"),
+            None => Ok(()),
+        }
+    }
+
+    /// Why the text is no key, if it is none.
+    pub(crate) const fn as_malformed(&self) -> Option<&MalformedKey> {
         match &self.detail {
-            Detail::Malformed(key) => key.issuer().map_or(Ok(()), |issuer| write!(f, " ({issuer})")),
-            _ => Ok(()),
+            Detail::Malformed(key) => Some(key),
+            Detail::None | Detail::Caused(_) => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Why a text is no key.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::words::words;
 
@@ -41,6 +41,30 @@ impl MalformedKey {
         match self.0 {
             Cause::Foreign(_) => MalformedReason::ForeignCredential,
             Cause::Reason(reason) => reason,
+        }
+    }
+
+    /// One sentence for the caller: what happened and what to do. That of the reason, unless the text is a credential
+    /// whose issuer was given to [`KeyFormat::with_foreign_prefix`](super::KeyFormat::with_foreign_prefix): then it
+    /// names that.
+    ///
+    /// ```
+    /// use tower_api_keys::key::KeyFormat;
+    ///
+    /// let format = KeyFormat::unbranded().with_foreign_prefix("acmetest_", "the sandbox of Acme")?;
+    /// assert_eq!(
+    ///     format.parse(b"acmetest_3f9a").unwrap_err().advice(),
+    ///     "This is a credential of the sandbox of Acme; send an API key of this service instead."
+    /// );
+    /// # Ok::<(), tower_api_keys::key::InvalidForeignPrefix>(())
+    /// ```
+    #[must_use]
+    pub fn advice(&self) -> Cow<'static, str> {
+        match &self.0 {
+            Cause::Foreign(Issuer::Registered(name)) => {
+                format!("This is a credential of {name}; send an API key of this service instead.").into()
+            }
+            Cause::Foreign(Issuer::Known(_)) | Cause::Reason(_) => self.reason().advice().into(),
         }
     }
 
@@ -98,8 +122,12 @@ impl PartialEq for Issuer {
 impl Eq for Issuer {}
 
 words! {
-    /// Why a text is no key: the first of these that fits, in the order foreign credential, placeholder, `Bearer`, quotes,
-    /// whitespace, prefix, length, alphabet, checksum.
+    /// Why a text is no key: the first of these that fits.
+    ///
+    /// Where a key of this service and something else are in the text, the order is two keys, `Bearer`, words before
+    /// the key, quotes, signs before it, words behind it, whitespace, characters beyond ASCII, signs behind it. Where
+    /// no such key is, it is foreign credential, encoded, placeholder, `Bearer`, quotes, whitespace, characters beyond
+    /// ASCII, prefix, length, alphabet, checksum.
     ///
     /// Depends on the text and the [`KeyFormat`](super::KeyFormat) alone, never on what is stored.
     ///
@@ -115,9 +143,10 @@ words! {
     pub enum MalformedReason,
     /// One sentence for the caller: what happened and what to do. Fixed text that repeats nothing of the key.
     pub advice {
-        /// A character that no key has, or a dot where no key has one.
+        /// A character that no key has, perhaps one that looks like one of a key's, or a dot where no key has one.
         Alphabet = "alphabet":
-            "The API key has a character that no key has, or a dot in the wrong place; copy the whole key again.",
+            "The API key has a character that no key has, such as a long dash that looks like a hyphen, or a dot in \
+             the wrong place; copy the whole key again.",
         /// The word `Bearer` is part of the key.
         BearerInside = "bearer_inside":
             "The word Bearer is part of the API key; write it once, before the key in the Authorization header, and \
@@ -128,6 +157,9 @@ words! {
         /// No text at all.
         Empty = "empty":
             "The API key is empty; check that the variable or secret that holds it is set.",
+        /// A key in base64, in hexadecimal digits, with escapes, such as `%2E` for a dot, or in UTF-16.
+        Encoded = "encoded":
+            "The API key is encoded, in base64 for example; decode it once and send the key itself.",
         /// A credential of another service, or a JSON web token.
         ForeignCredential = "foreign_credential":
             "This is a credential of another service; send an API key of this service, and consider replacing the \
@@ -135,19 +167,26 @@ words! {
         /// A key in an `Authorization` header without the `Bearer` scheme.
         MissingScheme = "missing_scheme":
             "The Authorization header has an API key without its scheme; write Bearer and a space before the key.",
-        /// The name of a variable, a sample from documentation, or a masked copy, instead of the key.
+        /// The name of a variable, a sample from documentation, a reference to a secret that was not resolved, or a
+        /// masked copy, instead of the key.
         Placeholder = "placeholder":
-            "This is a placeholder or a masked copy, not an API key; check that the environment variable is set and \
-             expanded.",
+            "This is a placeholder, a reference to a secret or a masked copy, not an API key; check that the \
+             environment variable or the secret is set and is replaced by its value.",
         /// Quotation marks are part of the key.
         Quotes = "quotes":
             "The API key has quotation marks around or in it; remove them where the key is configured.",
+        /// A key, and before it or around it something that is no key, such as `API_KEY=` or brackets.
+        TextAround = "text_around":
+            "There is text before or around the API key, such as a name or brackets; send the key alone.",
         /// Longer than a key with this prefix.
         TooLong = "too_long":
             "The API key is too long; something was added to it, so copy the key alone again.",
         /// Shorter than a key with this prefix.
         Truncated = "truncated":
             "The API key is too short; its end is missing, so copy the whole key again.",
+        /// More than one key, whole or not, be it the same one.
+        TwoKeys = "two_keys":
+            "There are two API keys in one place; send one key, once.",
         /// Does not begin with a prefix that this service accepts. Prefixes are lower case.
         UnknownPrefix = "unknown_prefix":
             "The API key does not begin with a prefix this service knows; check that it belongs to this service and \
@@ -167,12 +206,15 @@ impl MalformedReason {
             Self::BearerInside => "the word bearer is part of it",
             Self::Checksum => "the checksum does not fit",
             Self::Empty => "it is empty",
+            Self::Encoded => "a key that is encoded",
             Self::ForeignCredential => "a credential of another service",
             Self::MissingScheme => "no scheme before it",
             Self::Placeholder => "a placeholder",
             Self::Quotes => "quotation marks are part of it",
+            Self::TextAround => "text before or around a key",
             Self::TooLong => "it is too long",
             Self::Truncated => "it is too short",
+            Self::TwoKeys => "two keys",
             Self::UnknownPrefix => "the prefix is not known",
             Self::Whitespace => "whitespace is part of it",
         }

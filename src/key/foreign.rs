@@ -23,7 +23,9 @@ impl ForeignPrefixes {
         if !lengths.contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(InvalidForeignPrefix(InvalidForeignPrefixKind::Prefix));
         }
-        if issuer.is_empty() || issuer.len() > LONGEST_ISSUER || issuer.chars().any(char::is_control) {
+        // It is told to callers, in JSON that embedders may write by hand.
+        let is_told = |c: char| !c.is_control() && !matches!(c, '"' | '\\');
+        if issuer.is_empty() || issuer.len() > LONGEST_ISSUER || !issuer.chars().all(is_told) {
             return Err(InvalidForeignPrefix(InvalidForeignPrefixKind::Issuer));
         }
         self.registered.retain(|(registered, _)| **registered != *prefix);
@@ -110,7 +112,9 @@ fn is_json_web_token(text: &[u8]) -> bool {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", match .0 {
-    InvalidForeignPrefixKind::Issuer => "the issuer of a foreign prefix has 1 to 64 bytes and no control characters",
+    InvalidForeignPrefixKind::Issuer => {
+        "the issuer of a foreign prefix has 1 to 64 bytes and no control character, quotation mark or backslash"
+    }
     InvalidForeignPrefixKind::Prefix => "a foreign prefix has 3 to 32 printable ASCII characters without space",
     InvalidForeignPrefixKind::TooMany => "a format knows at most 16 registered foreign prefixes",
 })]
@@ -135,7 +139,7 @@ impl InvalidForeignPrefix {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidForeignPrefixKind {
-    /// The issuer is not 1 to 64 bytes, or has a control character.
+    /// The issuer is not 1 to 64 bytes, or has a control character, a quotation mark or a backslash.
     Issuer,
     /// The prefix is not 3 to 32 printable ASCII characters.
     Prefix,
@@ -163,7 +167,7 @@ mod tests {
         for prefix in ["", "ab", "a b", "abé", &"a".repeat(33)] {
             assert_eq!(kind(prefix, "x"), InvalidForeignPrefixKind::Prefix, "{prefix:?}");
         }
-        for issuer in ["", "a\nb", &"a".repeat(65)] {
+        for issuer in ["", "a\nb", "the \"old\" system", "a\\b", &"a".repeat(65)] {
             assert_eq!(kind("old_", issuer), InvalidForeignPrefixKind::Issuer, "{issuer:?}");
         }
     }

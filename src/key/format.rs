@@ -10,7 +10,7 @@ use super::{
     find::{KeyInText, find},
     foreign::{ForeignPrefixes, InvalidForeignPrefix},
     id::KeyId,
-    layout::{ID_BYTES, ID_LENGTH, RANDOM_LENGTH, SECRET_BYTES, all_base64url, encode, split},
+    layout::{ID_BYTES, ID_LENGTH, RANDOM_LENGTH, SECRET_BYTES, SHORTEST_KEY, all_base64url, encode, split},
     parsed::{LocatedKey, ParsedKey},
     plaintext::{PlaintextKey, empty_text},
     prefix::{InvalidBrand, Prefixes, first_word},
@@ -71,8 +71,9 @@ impl KeyFormat {
         Self { prefixes: self.prefixes.accepting_unbranded(), ..self }
     }
 
-    /// Names the issuer of texts that begin so, for the reason people are given when they send one. 16 at most;
-    /// GitHub, GitLab, Stripe, OpenAI, Anthropic, Slack, AWS and JSON web tokens are known already.
+    /// Names the issuer of texts that begin so, for the sentence that people are given when they send one: "This is a
+    /// credential of the previous key system; …". The name is told to callers. 16 at most; GitHub, GitLab, Stripe,
+    /// OpenAI, Anthropic, Slack, AWS and JSON web tokens are known already.
     ///
     /// Changes no decision: what begins with an accepted prefix and a dot is never taken for a foreign credential, and
     /// whatever is not a key is refused in any case.
@@ -87,7 +88,7 @@ impl KeyFormat {
     ///
     /// # Errors
     /// [`InvalidForeignPrefix`] unless the prefix has 3 to 32 printable ASCII characters and the issuer 1 to 64 bytes
-    /// without control characters, or if it is one too many.
+    /// without control characters, quotation marks and backslashes, or if it is one too many.
     pub fn with_foreign_prefix(self, prefix: &str, issuer: &str) -> Result<Self, InvalidForeignPrefix> {
         Ok(Self { foreign: self.foreign.with(prefix, issuer)?, ..self })
     }
@@ -111,7 +112,8 @@ impl KeyFormat {
 
     /// Reads a key: all of the text, without trimming, without allocating.
     ///
-    /// Takes bytes because the value of a header is bytes. A text too long to be a key is looked at for 256 bytes only.
+    /// Takes bytes because the value of a header is bytes. A text too long to be a key is looked at for 256 bytes only,
+    /// and is copied only if these have escapes or lines of something encoded; the copy is wiped.
     ///
     /// ```
     /// use tower_api_keys::key::{KeyFormat, MalformedReason};
@@ -173,7 +175,7 @@ impl KeyFormat {
     }
 
     /// Whether a key stands in the text, as it is or in what decoding the text once reveals: base64, of UTF-16 too,
-    /// hexadecimal digits, escapes such as `%2E`.
+    /// hexadecimal digits, escapes such as `%2E`, UTF-16 read as bytes.
     // Not inlined, nor is the next one: the way of a known key, which asks neither, has to stay short.
     #[inline(never)]
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
@@ -189,6 +191,15 @@ impl KeyFormat {
         }
     }
 
+    /// Shows each part of the text that may be a key once it is decoded, as in [`is_in`](Self::is_in): one that lost
+    /// its end, too. What is shown is wiped afterwards.
+    pub(crate) fn for_each_decoded(text: &[u8], mut visit: impl FnMut(&[u8])) {
+        any_decoded(text, |decoded| {
+            visit(decoded);
+            false
+        });
+    }
+
     /// Whether the text begins with an accepted prefix, a dot and a whole id, which has ended: with a key of this service,
     /// or with what is left of one.
     pub(crate) fn begins_with_an_id(&self, text: &[u8]) -> bool {
@@ -199,7 +210,8 @@ impl KeyFormat {
     }
 
     fn is_encoded_in(&self, text: &[u8]) -> bool {
-        any_decoded(text, |decoded| self.find_in(decoded).next().is_some())
+        // Encoded, a key is no shorter.
+        text.len() >= SHORTEST_KEY && any_decoded(text, |decoded| self.find_in(decoded).next().is_some())
     }
 
     /// Finds the parts of what may be a key: length, accepted prefix, both dots. Characters and checksum go unchecked.

@@ -22,6 +22,15 @@ const RESERVED: [HeaderName; 10] = [
     UPGRADE,
 ];
 
+/// What a request without a key has instead of one, as far as it helps the caller to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Instead {
+    Nothing,
+    /// A user name and a password, which some clients take from a file and send instead of the header they were given.
+    Basic,
+    KeyInQuery,
+}
+
 /// Which headers of a request carry keys. The default is both `Authorization: Bearer` and `x-api-key`.
 ///
 /// A header that is not read is not searched for keys either: it reaches the inner service as it came.
@@ -91,12 +100,23 @@ impl KeyHeaders {
     }
 
     /// What a request without a key is told: what happened, and which headers are read here.
-    pub(crate) fn advice(&self) -> String {
+    pub(crate) fn advice(&self, instead: Instead) -> String {
         const BEARER: &str = "in the header Authorization, after the word Bearer and a space";
+        let happened = match instead {
+            Instead::Nothing => "The request has no API key; send one",
+            Instead::Basic => {
+                "The request has a user name and a password (Basic) in the header Authorization, which a .netrc file \
+                 or the URL may have put there, and no API key; send one"
+            }
+            Instead::KeyInQuery => {
+                "The request has an API key in the query of the URL, where logs keep it and no key is read; replace \
+                 the key, and send the new one"
+            }
+        };
         match (self.bearer, &self.key_header) {
-            (true, Some(name)) => format!("The request has no API key; send one {BEARER}, or in the header {name}."),
-            (_, None) => format!("The request has no API key; send one {BEARER}."),
-            (false, Some(name)) => format!("The request has no API key; send one in the header {name}."),
+            (true, Some(name)) => format!("{happened} {BEARER}, or in the header {name}."),
+            (_, None) => format!("{happened} {BEARER}."),
+            (false, Some(name)) => format!("{happened} in the header {name}."),
         }
     }
 }

@@ -4,7 +4,7 @@ use tower_layer::Layer;
 
 use super::{
     credentials::ForeignBearer,
-    headers::KeyHeaders,
+    headers::{Instead, KeyHeaders},
     presenter::RejectionBody,
     realm::{InvalidRealm, Realm},
     refusal::Refusal,
@@ -57,7 +57,8 @@ use crate::{auth::Authenticator, owner::OrganizationId, usage::Source};
 /// layer proved. A principal that another `ApiKeys` proved never passes: it is replaced, removed, or refused.
 ///
 /// # Security
-/// Query strings, cookies and bodies are never read. What the inner service sees no longer holds the key, unless
+/// Query strings, cookies and bodies carry no keys. Only once a request without a key is refused, its query is searched
+/// for one, so that the caller is told where keys belong. What the inner service sees no longer holds the key, unless
 /// [`keep_credentials`](Self::keep_credentials) says so. A request that is refused is dropped with its body unread.
 pub struct ApiKeyLayer<R> {
     authenticator: Authenticator<R>,
@@ -132,7 +133,7 @@ impl<R> ApiKeyLayer<R> {
     pub fn key_headers(mut self, headers: KeyHeaders) -> Self {
         let settings = self.settings();
         settings.presenter.set_headers(&headers);
-        settings.missing = Refusal::missing(headers.advice());
+        settings.missing = Refusal::missing(headers.advice(Instead::Nothing));
         settings.headers = headers;
         self
     }

@@ -221,7 +221,13 @@ impl Refusal {
 impl From<&AuthError> for Refusal {
     fn from(error: &AuthError) -> Self {
         let refusal = match error.kind() {
-            AuthErrorKind::Malformed(reason) => Self::malformed(reason),
+            AuthErrorKind::Malformed(reason) => {
+                let refusal = Self::malformed(reason);
+                match error.as_malformed() {
+                    Some(key) => refusal.with_detail(key.advice()),
+                    None => refusal,
+                }
+            }
             kind => Self::new(kind.code()),
         };
         Self { retry_after: error.retry_after(), ..refusal }

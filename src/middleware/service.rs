@@ -13,6 +13,7 @@ use super::{
     body::ResponseBody,
     credentials::{self, Fault, Lines, Reading},
     future::{PendingAnswer, ResponseFuture},
+    headers::Instead,
     readiness::{Unready, give_back},
     refusal::Refusal,
     settings::{Caller, Settings},
@@ -85,7 +86,9 @@ where
                 return self.call_without_key(request, caller);
             }
             Reading::Nothing => {
-                let response = self.refuse(settings.missing.clone(), &request, origin);
+                let refusal =
+                    self.refusal_without_key(lines.instead(request.uri().query(), self.authenticator.format()));
+                let response = self.refuse(refusal, &request, origin);
                 return self.turn_away(response);
             }
             Reading::Refused(fault) => {
@@ -144,6 +147,14 @@ impl<S, R: KeyReader> ApiKeyService<S, R> {
             Some(caller) => self.settings.admit_anonymous(&mut request, caller),
         };
         ResponseFuture::inner(self.inner.call(request), finish)
+    }
+
+    #[cold]
+    fn refusal_without_key(&self, instead: Instead) -> Refusal {
+        match instead {
+            Instead::Nothing => self.settings.missing.clone(),
+            _ => Refusal::missing(self.settings.headers.advice(instead)),
+        }
     }
 
     /// Refuses what the headers alone condemn. What the authenticator refuses, it counts itself.

@@ -9,7 +9,7 @@ use super::{
     bound::Bound,
     caching,
     credentials::{Carried, ForeignBearer},
-    headers::KeyHeaders,
+    headers::{Instead, KeyHeaders},
     presenter::Presenter,
     refusal::Refusal,
     shape::Shape,
@@ -52,7 +52,7 @@ impl Default for Settings {
             label: Label::default(),
             sources: Sources::default(),
             presenter: Presenter::default(),
-            missing: Refusal::missing(headers.advice()),
+            missing: Refusal::missing(headers.advice(Instead::Nothing)),
             headers,
         }
     }

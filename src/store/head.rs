@@ -169,6 +169,9 @@ fn halves(change: [u8; 16]) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    use proptest::{option, prelude::*};
+
     use super::*;
 
     #[test]
@@ -185,5 +188,45 @@ mod tests {
                 last = seen.position;
             }
         });
+    }
+
+    /// Columns of a row of a change log: words that mean something, and any others.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    fn column() -> impl Strategy<Value = Option<String>> {
+        option::of(prop_oneof![
+            Just("user".to_owned()),
+            Just("team".to_owned()),
+            Just("organization".to_owned()),
+            "[A-Za-z0-9_-]{20}",
+            ".{0,130}",
+        ])
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    proptest! {
+        #[test]
+        fn a_row_of_a_change_log_names_one_thing_as_it_stands_or_cannot_be_read(
+            key in column(),
+            organization in column(),
+            kind in column(),
+            id in column(),
+        ) {
+            let mut changed = Changed::default();
+            let read = changed.add_row(key.as_deref(), [&organization, &kind, &id].map(|column| column.as_deref()));
+            let keys = changed.keys.iter().map(|key| (Some(key.as_str()), None, None, None));
+            let owners = changed.owners.iter().map(|OwnerRef { organization, owner }| {
+                (None, Some(organization.as_str()), Some(owner.kind().as_str()), Some(owner.id()))
+            });
+            let organizations =
+                changed.organizations.iter().map(|of| (None, Some(of.as_str()), Some(ORGANIZATION), None));
+            let all: Vec<_> = keys.chain(owners).chain(organizations).collect();
+            prop_assert_eq!(all.len(), usize::from(read.is_some()));
+            for (of_key, of_organization, of_kind, of_id) in all {
+                prop_assert_eq!(of_key, key.as_deref());
+                prop_assert!(of_organization.is_none() || of_organization == organization.as_deref());
+                prop_assert!(of_kind.is_none() || of_kind == kind.as_deref());
+                prop_assert!(of_id.is_none() || of_id == id.as_deref());
+            }
+        }
     }
 }

@@ -161,6 +161,52 @@ async fn a_live_key_further_on_behind_bearer_is_not_taken_for_a_session() {
 }
 
 #[tokio::test]
+async fn a_live_key_with_something_around_it_is_told_what_that_is() {
+    use MalformedReason::{Alphabet, Encoded, Quotes, TextAround, TooLong, TwoKeys, Whitespace};
+
+    let keys = keys(Arc::new(MemoryStore::new()), &clock()).await;
+    let (key, other) = (issue(&keys, team("blue")).await, issue(&keys, team("blue")).await);
+    let (k, start, end) = (key.expose_secret(), &key.expose_secret()[..40], &key.expose_secret()[41..]);
+    let around = |before: &[u8], after: &[u8]| [before, k.as_bytes(), after].concat();
+    let inside = |between: &[u8]| [start.as_bytes(), between, end.as_bytes()].concat();
+    let rows = [
+        // One byte for each character, as clients send those up to U+00FF.
+        (inside(b"\xad"), Whitespace),
+        (around(b"\xa0", b""), Whitespace),
+        (inside(b"\xa0"), Whitespace),
+        (around(b"\xab", b"\xbb"), Quotes),
+        (around(b"\x93", b"\x94"), Quotes),
+        (around(b"\xb4", b"\xb4"), Quotes),
+        (around(b"\xff\xfe", b""), Alphabet),
+        (inside(b"\x96"), Alphabet),
+        (around("\u{ef}\u{bb}\u{bf}".as_bytes(), b""), Whitespace),
+        (inside("\u{2013}".as_bytes()), Alphabet),
+        (around(b"", "\u{1f511}".as_bytes()), Alphabet),
+        (around("\u{201e}".as_bytes(), "\u{201c}".as_bytes()), Quotes),
+        (around(b"API_KEY=", b""), TextAround),
+        (around(b"export API_KEY=", b""), TextAround),
+        (around(b"{", b"}"), TextAround),
+        (around(b"<code>", b"</code>"), TextAround),
+        (around(b"", b","), TooLong),
+        (around(b"", format!(",{k}").as_bytes()), TwoKeys),
+        (around(b"", format!(", {}", other.expose_secret()).as_bytes()), TwoKeys),
+        (around(b"", format!(", Bearer {k}").as_bytes()), TwoKeys),
+        (Base64::encode_string(k.as_bytes()).into_bytes(), Encoded),
+        (Base64UrlUnpadded::encode_string(format!("{k}\n").as_bytes()).into_bytes(), Encoded),
+    ];
+    for (text, expected) in rows {
+        let bearer = [b"Bearer ", text.as_slice()].concat();
+        for line in [("authorization", bearer.as_slice()), ("x-api-key", &text)] {
+            for layer in layers(&keys) {
+                let (answer, _, seen) = send(layer, &[line]).await;
+                assert_eq!(seen, None, "{}", text.escape_ascii());
+                assert_eq!(answer, malformed(expected), "{}", text.escape_ascii());
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn credentials_of_others_reach_the_service_as_they_came() {
     let keys = keys(Arc::new(MemoryStore::new()), &clock()).await;
     let k = issue(&keys, team("blue")).await;

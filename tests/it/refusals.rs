@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
+use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 use futures_util::poll;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_keys::{
-    ApiKeyLayer, ApiKeys, Authenticator, IssueKey, KeyKind, ManualClock, Owner, Scope, Scopes, TeamId,
+    ApiKeyLayer, ApiKeys, Authenticator, IssueKey, KeyKind, ManualClock, Owner, Principal, Scope, Scopes, TeamId,
     auth::AuthSettings,
     key::{KeyFormat, KeyId, MalformedReason, PlaintextKey},
     manage::{Denial, DenialReason},
-    middleware::{Refusal, RequireKeyLayer},
+    middleware::{KeyHeaders, Refusal, RequireKeyLayer},
     record::Suspension,
     store::{Changes, FoundKey, Head, KeyReader, MemoryStore, StoreError},
 };
@@ -127,12 +128,15 @@ async fn every_reason_of_a_malformed_key_is_told_without_a_store_call_or_a_hash(
         ("xoxb-123456789012-abcdef".into(), MalformedReason::ForeignCredential),
         ("AKIAIOSFODNN7EXAMPLE".into(), MalformedReason::ForeignCredential),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln".into(), MalformedReason::ForeignCredential),
-        ("old_3f9a".into(), MalformedReason::ForeignCredential),
         ("$API_KEY".into(), MalformedReason::Placeholder),
         ("YOUR_API_KEY".into(), MalformedReason::Placeholder),
         (format!("Bearer {KEY}"), MalformedReason::BearerInside),
         (format!("\"{KEY}\""), MalformedReason::Quotes),
-        (format!("{cut} {KEY}"), MalformedReason::Whitespace),
+        (format!("{cut} {KEY}"), MalformedReason::TwoKeys),
+        (format!("{KEY}, {KEY}"), MalformedReason::TwoKeys),
+        (KEY.replacen('.', ". ", 1), MalformedReason::Whitespace),
+        (format!("API_KEY={KEY}"), MalformedReason::TextAround),
+        (Base64::encode_string(KEY.as_bytes()), MalformedReason::Encoded),
         (format!("admin.{rest}"), MalformedReason::UnknownPrefix),
         (cut.into(), MalformedReason::Truncated),
         (format!("{KEY}A"), MalformedReason::TooLong),
@@ -151,6 +155,16 @@ async fn every_reason_of_a_malformed_key_is_told_without_a_store_call_or_a_hash(
     }
     assert!(fixture.hooks.calls().is_empty());
     assert_eq!(fixture.keys.authenticator().argon2_runs(), 0);
+}
+
+#[tokio::test]
+async fn a_foreign_credential_that_the_service_knows_is_told_by_its_name() {
+    let fixture = fixture().await;
+    let detail = "This is a credential of the old system; send an API key of this service instead.";
+    let expected = refusal(401, INVALID_TOKEN, "malformed_key\",\"reason\":\"foreign_credential", detail);
+    for lines in [("authorization", "Bearer old_3f9a"), ("x-api-key", "\"old_3f9a\"")] {
+        assert_eq!(fixture.answer(&[lines]).await, expected);
+    }
 }
 
 #[tokio::test]
@@ -176,6 +190,67 @@ async fn missing_credentials() {
                   or in the header x-api-key.";
     let expected = refusal(401, Some("Bearer realm=\"api\""), "missing_credentials", detail);
     assert_eq!(fixture().await.answer(&[]).await, expected);
+}
+
+#[tokio::test]
+async fn missing_credentials_with_a_hint_where_the_key_may_have_been_lost() {
+    let fixture = fixture().await;
+    let key = issue(&fixture.keys, team("blue")).await;
+    fixture.hooks.reset();
+    let answer = async |layer, path: String, lines: &[(&'static str, &str)]| {
+        send(layer, RequireKeyLayer::new(), path.leak(), lines).await
+    };
+    let missing = |detail: &str| {
+        let detail = format!(
+            "{detail} in the header Authorization, after the word Bearer and a space, or in the header x-api-key."
+        );
+        refusal(401, Some("Bearer realm=\"api\""), "missing_credentials", &detail)
+    };
+    let basic = missing(
+        "The request has a user name and a password (Basic) in the header Authorization, which a .netrc file or the \
+         URL may have put there, and no API key; send one",
+    );
+    let query = missing(
+        "The request has an API key in the query of the URL, where logs keep it and no key is read; replace the key, \
+         and send the new one",
+    );
+    let nothing = missing("The request has no API key; send one");
+    let k = key.expose_secret();
+    for (path, line, expected) in [
+        ("/".to_owned(), Some("Basic YW5uOmh1bnRlcjI="), &basic),
+        ("/?page=2".into(), Some("basic YW5uOmh1bnRlcjI="), &basic),
+        (format!("/?api_key={k}"), None, &query),
+        (format!("/?page=2&token={k}&x=1"), None, &query),
+        (format!("/?{k}"), Some("Basic YW5uOmh1bnRlcjI="), &query),
+        // Of another service, or less than a key.
+        ("/?api_key=abc".into(), None, &nothing),
+        (format!("/?api_key={}", &k[..60]), None, &nothing),
+        (format!("/{k}"), None, &nothing),
+        ("/".into(), Some("Negotiate abc"), &nothing),
+        ("/".into(), Some("Basically abc"), &nothing),
+    ] {
+        let lines: Vec<_> = line.map(|value| ("authorization", value)).into_iter().collect();
+        assert_eq!(answer(fixture.keys.layer(), path.clone(), &lines).await, *expected, "{path} {line:?}");
+    }
+    // What is not read is not spoken of.
+    let only_x_api_key = fixture.keys.layer().key_headers(KeyHeaders::only_x_api_key());
+    let told = answer(only_x_api_key, "/".into(), &[("authorization", "Basic YW5uOmh1bnRlcjI=")]).await;
+    assert!(told.contains("has no API key; send one in the header x-api-key."), "{told}");
+    assert!(fixture.hooks.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_in_the_query_is_nobodys_where_keys_are_optional() {
+    let fixture = fixture().await;
+    let key = issue(&fixture.keys, team("blue")).await;
+    let path: &'static str = format!("/?api_key={}", key.expose_secret()).leak();
+    let inner = service_fn(async |request: Request<Full<Bytes>>| {
+        assert!(request.extensions().get::<Principal>().is_none());
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("fine")))
+    });
+    let request = Request::get(path).body(Full::<Bytes>::default()).unwrap();
+    let response = fixture.keys.layer().optional().layer(inner).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
 }
 
 #[tokio::test]

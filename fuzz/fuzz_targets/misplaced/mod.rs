@@ -16,11 +16,21 @@ pub fn holds_key(text: &[u8]) -> bool {
     in_any_case(text) || in_digits(text) || in_digits(&joined) || in_any_case(&unescape(text))
 }
 
-/// Without blanks, if 32 characters or more stand before one.
+/// Without blanks, if 32 characters or more stand before one. A backslash with `n`, `r` or `t` is a blank, too.
 fn join(text: &[u8]) -> Vec<u8> {
-    let mut lines: Vec<&[u8]> = text.trim_ascii().split(u8::is_ascii_whitespace).collect();
+    let text = text.trim_ascii();
+    let (mut lines, mut place) = (vec![Vec::new()], 0);
+    while place < text.len() {
+        let is_escape = text[place] == b'\\' && text.get(place + 1).is_some_and(|byte| b"nrt".contains(byte));
+        if is_escape || text[place].is_ascii_whitespace() {
+            lines.push(Vec::new());
+        } else if let Some(line) = lines.last_mut() {
+            line.push(text[place]);
+        }
+        place += if is_escape { 2 } else { 1 };
+    }
     let last = lines.pop().unwrap_or_default();
-    if lines.iter().any(|line| line.len() >= 32) { [lines.concat().as_slice(), last].concat() } else { Vec::new() }
+    if lines.iter().any(|line| line.len() >= 32) { [lines.concat(), last].concat() } else { Vec::new() }
 }
 
 fn is_prefix(word: &[u8]) -> bool {

@@ -1,13 +1,22 @@
 //! Says why a text is no key.
 //!
 //! Runs only for texts that are refused already, so a mistake here costs a worse sentence and never a wrong admission.
-//! It allocates nothing and looks at the first 256 bytes at most.
+//! It looks at the first 256 bytes at most. It allocates nothing, but for a text longer than a key that has escapes or
+//! lines in it.
 
+mod characters;
+mod placeholder;
+
+use self::{
+    characters::{CharacterKinds, count},
+    placeholder::{is_crossed_out, is_masked, is_placeholder},
+};
 use super::{
+    encoded::any_decoded,
     error::{MalformedKey, MalformedReason},
     find::find,
     foreign::ForeignPrefixes,
-    layout::{LOOKED_AT, TAIL_LENGTH, all_base64url, is_base64url, split},
+    layout::{ID_LENGTH, LONGEST_KEY, LOOKED_AT, SHORTEST_KEY, TAIL_LENGTH, all_base64url, is_base64url, split},
     prefix::{Prefixes, first_word},
 };
 
@@ -22,15 +31,30 @@ pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u
     let (bare, behind_bearer) = bare(prefixes, head, seen);
     // What begins like one of ours is ours, whatever a foreign prefix or a word in it looks like.
     let first = first_word(bare);
-    let ours = first.is_some_and(|word| prefixes.index(word).is_some());
-    if !ours && let Some(issuer) = foreign.issuer(bare) {
+    let prefix = first.filter(|word| prefixes.index(word).is_some());
+    // Nothing shorter has a key in it and something else.
+    let is_longer = head.len() > prefix.map_or(SHORTEST_KEY, |prefix| prefix.len() + TAIL_LENGTH);
+    let inside = if is_longer { Inside::of(prefixes, head) } else { None };
+    if let Some(inside) = &inside
+        && inside.is_good()
+    {
+        return MalformedKey::new(inside.reason(prefixes, behind_bearer));
+    }
+    let is_encoded =
+        || is_longer && inside.is_none() && any_decoded(head, |decoded| find(decoded, prefixes).next().is_some());
+    if prefix.is_none() && let Some(issuer) = foreign.issuer(bare)
+        // JSON in base64 begins like a token, which has dots.
+        && (head.contains(&b'.') || !is_encoded())
+    {
         return MalformedKey::foreign(issuer);
     }
     MalformedKey::new(if text.is_empty() {
         MalformedReason::Empty
-    } else if (is_masked(prefixes, bare, seen) || (!ours && is_placeholder(bare, seen)))
-        // A key in brackets or braces is no placeholder. One that was masked at its full length has no right checksum.
-        && !find(head, prefixes).any(|found| found.is_whole)
+    } else if (prefix.is_none() || !seen.is_plain()) && is_encoded() {
+        MalformedReason::Encoded
+    } else if inside.as_ref().is_some_and(Inside::is_masked)
+        || is_masked(prefixes, bare, seen)
+        || (prefix.is_none() && is_placeholder(bare, seen))
     {
         MalformedReason::Placeholder
     } else if behind_bearer {
@@ -39,6 +63,8 @@ pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u
         MalformedReason::Quotes
     } else if seen.has(CharacterKinds::SPACE) {
         MalformedReason::Whitespace
+    } else if has_look_alikes(head, seen, prefix.is_some()) {
+        MalformedReason::Alphabet
     } else {
         // As long as the whole text: nothing was taken off.
         let first = if bare.len() == text.len() { first } else { first_word(text) };
@@ -65,121 +91,104 @@ fn structural(prefixes: &Prefixes, prefix: &[u8], text: &[u8]) -> MalformedReaso
     MalformedReason::Checksum
 }
 
-/// The reason for a key that stands in a credential of another kind, by what is before it. Where the scheme is missing or
-/// is a wrong one, that comes first: whoever writes `Bearer` has the rest told next.
+/// Whether it is meant as a key of ours, by its beginning or by its length in characters, and some of these are none of
+/// a key's: an en dash, a full stop of another script, letters of one.
+fn has_look_alikes(head: &[u8], seen: CharacterKinds, has_prefix: bool) -> bool {
+    let is_as_long = || {
+        let count = count(head);
+        count <= LONGEST_KEY && (count >= SHORTEST_KEY || head.len() == LOOKED_AT)
+    };
+    seen.has(CharacterKinds::STRANGE) && (has_prefix || is_as_long())
+}
+
+/// What has the shape of a key of ours within a longer text: the first that is whole, if one is.
+struct Inside<'a> {
+    before: &'a [u8],
+    key: &'a [u8],
+    after: &'a [u8],
+    is_whole: bool,
+    /// Whether there is another one.
+    has_next: bool,
+}
+
+impl<'a> Inside<'a> {
+    fn of(prefixes: &Prefixes, head: &'a [u8]) -> Option<Self> {
+        let mut all = find(head, prefixes);
+        let (mut found, mut has_next) = (all.next()?, false);
+        for next in all {
+            has_next = true;
+            if !found.is_whole {
+                found = next;
+            }
+        }
+        let (before, key, after) =
+            (head.get(..found.at.start)?, head.get(found.at.clone())?, head.get(found.at.end..)?);
+        Some(Self { before, key, after, is_whole: found.is_whole, has_next })
+    }
+
+    /// Whether it is a key and something else. What has not the right checksum and is glued to a word may have another
+    /// prefix.
+    fn is_good(&self) -> bool {
+        let is_glued = || self.before.last().is_some_and(|byte| is_base64url(*byte));
+        let is_ours = self.is_whole || !(self.is_masked() || is_glued());
+        is_ours && !(self.before.is_empty() && self.after.is_empty())
+    }
+
+    /// Whether it was masked at its full length.
+    fn is_masked(&self) -> bool {
+        !self.is_whole && is_crossed_out(self.key)
+    }
+
+    /// What is wrong with what is around it.
+    fn reason(&self, prefixes: &Prefixes, behind_bearer: bool) -> MalformedReason {
+        let behind = trim_start(self.after, |byte| !is_base64url(byte));
+        if self.has_next || has_id(prefixes, unwrapped(self.before)) || has_id(prefixes, behind) {
+            return MalformedReason::TwoKeys;
+        }
+        let (before, after) = (CharacterKinds::in_text(self.before), CharacterKinds::in_text(self.after));
+        let around = before.and(after);
+        if behind_bearer {
+            MalformedReason::BearerInside
+        } else if before.has(CharacterKinds::WORD) {
+            MalformedReason::TextAround
+        } else if around.has(CharacterKinds::QUOTE) {
+            MalformedReason::Quotes
+        } else if before.has_text() {
+            MalformedReason::TextAround
+        } else if after.has(CharacterKinds::WORD) {
+            MalformedReason::TooLong
+        } else if around.has(CharacterKinds::SPACE) {
+            MalformedReason::Whitespace
+        } else if around.has(CharacterKinds::STRANGE | CharacterKinds::MASK) {
+            MalformedReason::Alphabet
+        } else {
+            MalformedReason::TooLong
+        }
+    }
+}
+
+/// Whether the text begins with an accepted prefix and an id, as what is left of a key does.
+fn has_id(prefixes: &Prefixes, text: &[u8]) -> bool {
+    let Some(word) = first_word(text).filter(|word| prefixes.index(word).is_some()) else { return false };
+    let id = text.get(word.len() + 1..).and_then(<[u8]>::first_chunk::<ID_LENGTH>);
+    id.is_some_and(|id| all_base64url(id))
+}
+
+/// The reason for a key that stands in a credential of another kind, by what is before it. Where the scheme is missing
+/// or is a wrong one, that comes first: whoever writes `Bearer` has the rest told next.
 pub(super) fn misplaced(before: &[u8]) -> MalformedReason {
     if !before.windows(WORD.len()).any(|word| word.eq_ignore_ascii_case(WORD)) {
         return MalformedReason::MissingScheme;
     }
-    let end = |length: usize| before.get(before.len().saturating_sub(length)..).unwrap_or_default();
-    let edges = [before, end(3), end(2), end(1)];
-    let is_quote = |text: &[u8]| {
-        text.first().is_some_and(|byte| CharacterKinds::class(*byte) == CharacterKinds::QUOTE)
-            || CharacterKinds::class_beyond_ascii(text) == CharacterKinds::QUOTE
-    };
-    if edges.into_iter().any(is_quote) {
+    let edges = CharacterKinds::at_edges(before);
+    if edges.has(CharacterKinds::QUOTE) {
         MalformedReason::Quotes
-    } else if edges.into_iter().any(|text| CharacterKinds::class_beyond_ascii(text) == CharacterKinds::SPACE)
-        || before.ends_with(b"\xa0")
-    {
-        // The last is the no-break space of Latin-1.
+    } else if edges.has(CharacterKinds::SPACE) {
         MalformedReason::Whitespace
     } else if before.get(..HEADER.len()).is_some_and(|header| header.eq_ignore_ascii_case(HEADER)) {
         MalformedReason::BearerInside
     } else {
         MalformedReason::MissingScheme
-    }
-}
-
-/// What kinds of characters a text has.
-#[derive(Clone, Copy)]
-struct CharacterKinds(u8);
-
-impl CharacterKinds {
-    const BRACKET: u8 = 1;
-    const COLON: u8 = 2;
-    const MASK: u8 = 4;
-    const NOT_ASCII: u8 = 8;
-    const QUOTE: u8 = 16;
-    const SPACE: u8 = 32;
-    const STAR: u8 = 64;
-
-    /// The class of each byte: whoever is refused is told in tens of nanoseconds.
-    #[expect(clippy::indexing_slicing, reason = "the loop ends where the table does, and runs in the compiler")]
-    const CLASSES: [u8; 256] = {
-        let mut classes = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            classes[byte] = Self::class(byte as u8);
-            byte += 1;
-        }
-        classes
-    };
-
-    fn in_text(text: &[u8]) -> Self {
-        if is_plain(text) {
-            return Self(0);
-        }
-        #[expect(clippy::indexing_slicing, reason = "there is a class for each of 256 bytes")]
-        let mut seen = text.iter().fold(0, |seen, &byte| seen | Self::CLASSES[usize::from(byte)]);
-        if seen & Self::NOT_ASCII != 0 {
-            let mut rest = text;
-            while let [_, behind @ ..] = rest {
-                seen |= Self::class_beyond_ascii(rest);
-                rest = behind;
-            }
-        }
-        Self(seen)
-    }
-
-    const fn class(byte: u8) -> u8 {
-        match byte {
-            b'<' | b'[' => Self::BRACKET,
-            b':' => Self::COLON,
-            0x80.. => Self::NOT_ASCII,
-            b'"' | b'\'' | b'`' => Self::QUOTE,
-            b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r' => Self::SPACE,
-            b'*' => Self::STAR,
-            _ => 0,
-        }
-    }
-
-    /// The kind of the UTF-8 character the text begins with: what word processors, web pages and chats make of
-    /// quotation marks and spaces, and what a masked copy has in place of the secret.
-    const fn class_beyond_ascii(text: &[u8]) -> u8 {
-        match text {
-            // « » and curly quotation marks.
-            [0xc2, 0xab | 0xbb, ..] | [0xe2, 0x80, 0x98..=0x9f, ..] => Self::QUOTE,
-            // The no-break space, the soft hyphen; spaces of all widths including none, marks of direction; separators
-            // of lines; the word joiner; the ideographic space; the byte order mark.
-            [0xc2, 0xa0 | 0xad, ..]
-            | [0xe2, 0x80, 0x80..=0x8f | 0xa8..=0xaf, ..]
-            | [0xe2, 0x81, 0x9f | 0xa0, ..]
-            | [0xe3, 0x80, 0x80, ..]
-            | [0xef, 0xbb, 0xbf, ..] => Self::SPACE,
-            // Bullets and the ellipsis.
-            [0xe2, 0x80, 0xa2 | 0xa6, ..] | [0xe2, 0x97, 0x8f, ..] => Self::MASK,
-            _ => 0,
-        }
-    }
-
-    const fn has(self, class: u8) -> bool {
-        self.0 & class != 0
-    }
-}
-
-/// Whether a text has nothing but the characters of keys in it, as most have. By 16 at a time, for which there are vector
-/// instructions, and the last 16 once more: what is left over would be looked at one by one.
-fn is_plain(text: &[u8]) -> bool {
-    let is_odd = |byte: u8| u8::from(!(is_base64url(byte) | (byte == b'.')));
-    let look = |mut odd: [u8; 16], chunk: &[u8; 16]| {
-        odd.iter_mut().zip(chunk).for_each(|(odd, &byte)| *odd |= is_odd(byte));
-        odd
-    };
-    let (chunks, rest) = text.as_chunks();
-    match text.last_chunk() {
-        Some(last) => chunks.iter().fold(look([0; 16], last), look) == [0; 16],
-        None => rest.iter().all(|&byte| is_odd(byte) == 0),
     }
 }
 
@@ -226,15 +235,11 @@ fn behind_word<'a>(prefixes: &Prefixes, text: &'a [u8], seen: CharacterKinds) ->
 }
 
 /// Without spaces, quotation marks and separators around it.
-fn unwrapped(mut text: &[u8]) -> &[u8] {
+fn unwrapped(text: &[u8]) -> &[u8] {
     let wraps = |byte: u8| {
         matches!(CharacterKinds::class(byte), CharacterKinds::SPACE | CharacterKinds::COLON | CharacterKinds::QUOTE)
     };
-    while let [first, rest @ ..] = text
-        && wraps(*first)
-    {
-        text = rest;
-    }
+    let mut text = trim_start(text, wraps);
     while let [rest @ .., last] = text
         && wraps(*last)
     {
@@ -243,96 +248,13 @@ fn unwrapped(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Whether somebody took the secret out: `user.….[REDACTED]`, `user.****`, `user.<id>.<secret>`, `user.xxxxxxxx`.
-fn is_masked(prefixes: &Prefixes, text: &[u8], seen: CharacterKinds) -> bool {
-    let bracketed = || {
-        let open = text.iter().position(|byte| matches!(byte, b'<' | b'['))?;
-        let inside = text.get(open + 1..)?;
-        // Something described, not a list of strings, nor a key that somebody put in brackets.
-        Some(
-            inside.first()?.is_ascii_alphabetic()
-                && inside.iter().any(|byte| matches!(byte, b'>' | b']'))
-                && !prefixes.begin(inside),
-        )
-    };
-    let crossed_out = || {
-        text.last_chunk::<8>().is_some_and(|end| {
-            let [first, ..] = end;
-            matches!(first, b'x' | b'X') && end.iter().all(|byte| byte == first)
-        })
-    };
-    (seen.has(CharacterKinds::BRACKET) && bracketed() == Some(true))
-        || (seen.has(CharacterKinds::STAR) && text.windows(3).any(|window| window == b"***"))
-        || seen.has(CharacterKinds::MASK)
-        || text.ends_with(b"...")
-        || crossed_out()
-}
-
-/// Whether this stands where a key should have been put.
-fn is_placeholder(text: &[u8], seen: CharacterKinds) -> bool {
-    match text {
-        // A variable of a shell or a template. `$argon2id$…` is a hash, not a variable.
-        [b'$', b'{' | b'(' | b'_' | b'A'..=b'Z' | b'a'..=b'z', ..] => !text.starts_with(b"$argon2"),
-        // With quotation marks it is JSON.
-        [b'{', .., b'}'] => !seen.has(CharacterKinds::QUOTE),
-        [b'%', .., b'%'] => true,
-        _ => is_placeholder_word(text),
-    }
-}
-
-fn is_placeholder_word(text: &[u8]) -> bool {
-    let (begins, is): (&[&[u8]], &[&[u8]]) = match text.first().map(u8::to_ascii_lowercase) {
-        Some(b'a') => (&[b"apikeyhere"], &[b"apikey", b"accesstoken", b"authtoken"]),
-        Some(b'c') => (&[b"changeme", b"changethis"], &[]),
-        Some(b'd') => (&[], &[b"dummy"]),
-        Some(b'e') => (&[b"enteryour"], &[b"example"]),
-        Some(b'f') => (&[], &[b"fixme", b"foo", b"foobar"]),
-        Some(b'i') => (&[b"insertyour", b"insertapikey", b"insertkey"], &[]),
-        Some(b'k') => (&[], &[b"key"]),
-        Some(b'm') => (&[b"myapikey"], &[b"mykey", b"mytoken", b"mysecret"]),
-        Some(b'n') => (&[], &[b"nil", b"none", b"null"]),
-        Some(b'p') => (&[b"pasteyour", b"placeholder", b"processenv", b"putyour"], &[]),
-        Some(b'r') => (&[b"replaceme", b"replacethis", b"replacewith"], &[]),
-        Some(b's') => (&[], &[b"secret", b"secretkey"]),
-        Some(b't') => (&[], &[b"tbd", b"test", b"todo", b"token"]),
-        Some(b'u') => (&[], &[b"undefined"]),
-        Some(b'x') => (&[], &[b"xxx", b"xxxx", b"xxxxx"]),
-        Some(b'y') => (
-            &[
-                b"yourapi",
-                b"yourkey",
-                b"yourtoken",
-                b"yoursecret",
-                b"youraccess",
-                b"yourauth",
-                b"yourbearer",
-                b"yourpersonal",
-                b"yourteam",
-            ],
-            &[],
-        ),
-        _ => return false,
-    };
-    begins.iter().any(|word| behind_letters(text, word).is_some())
-        || is.iter().any(|word| behind_letters(text, word).is_some_and(<[u8]>::is_empty))
-}
-
-/// What stands behind the word, in any case and however its parts are joined: `YOUR_API_KEY`, `your-api-key`.
-fn behind_letters<'a>(mut text: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
-    let mut word = word.iter();
-    let mut expected = word.next()?;
-    while let [byte, rest @ ..] = text {
+fn trim_start(mut text: &[u8], is_trimmed: impl Fn(u8) -> bool) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_trimmed(*first)
+    {
         text = rest;
-        if byte.to_ascii_lowercase() == *expected {
-            match word.next() {
-                Some(next) => expected = next,
-                None => return Some(text),
-            }
-        } else if !matches!(byte, b'_' | b'-' | b' ' | b'.') {
-            return None;
-        }
     }
-    None
+    text
 }
 
 #[cfg(test)]

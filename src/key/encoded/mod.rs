@@ -1,4 +1,5 @@
-//! Keys that something encoded on their way: in base64, also of UTF-16, in hexadecimal digits, or with escapes.
+//! Keys that something encoded on their way: in base64, also of UTF-16, in hexadecimal digits, with escapes, or in
+//! UTF-16 that was read as bytes.
 
 use zeroize::Zeroizing;
 
@@ -74,15 +75,13 @@ const MARKED: [[u16; 256]; 3] = {
 /// key, with enough of what stands before it for the longest prefix.
 ///
 /// Takes time by the length of the text, and memory only if the text has blanks or escapes. What is decoded is wiped.
-pub(super) fn any_decoded(text: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
-    // Encoded, a key is no shorter.
-    text.len() >= SHORTEST_KEY
-        && (any_marked(text, &is_it)
-            || joined(text).is_some_and(|text| any_marked(&text, &is_it))
-            || unescaped(text).is_some_and(|text| is_it(&text)))
+pub(super) fn any_decoded(text: &[u8], mut is_it: impl FnMut(&[u8]) -> bool) -> bool {
+    any_marked(text, &mut is_it)
+        || joined(text).is_some_and(|text| any_marked(&text, &mut is_it))
+        || unescaped(text).is_some_and(|text| is_it(&text))
 }
 
-fn any_marked(text: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
+fn any_marked(text: &[u8], mut is_it: impl FnMut(&[u8]) -> bool) -> bool {
     let [first, second, third] = &MARKED;
     #[expect(clippy::indexing_slicing, reason = "the tables have an entry for each of 256 bytes")]
     let marks = |window: &[u8]| match window {
@@ -90,16 +89,16 @@ fn any_marked(text: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
         _ => 0,
     };
     let mut windows = text.windows(MARK).enumerate();
-    windows.any(|(place, window)| marks(window) != 0 && is_marked(text, place, window, &is_it))
+    windows.any(|(place, window)| marks(window) != 0 && is_marked(text, place, window, &mut is_it))
 }
 
 #[cold]
-fn is_marked(text: &[u8], place: usize, window: &[u8], is_it: impl Fn(&[u8]) -> bool) -> bool {
+fn is_marked(text: &[u8], place: usize, window: &[u8], mut is_it: impl FnMut(&[u8]) -> bool) -> bool {
     MARKS.iter().filter(|mark| mark.text == *window).any(|mark| match mark.code {
         Code::Base64 { before, width } => {
-            Coded::<6>::at(text, place, before, width).is_some_and(|coded| coded.holds(&is_it))
+            Coded::<6>::at(text, place, before, width).is_some_and(|coded| coded.holds(&mut is_it))
         }
-        Code::Hex => Coded::<4>::at(text, place, 0, 1).is_some_and(|coded| coded.holds(&is_it)),
+        Code::Hex => Coded::<4>::at(text, place, 0, 1).is_some_and(|coded| coded.holds(&mut is_it)),
     })
 }
 
@@ -128,7 +127,7 @@ impl<'a, const BITS: usize> Coded<'a, BITS> {
 
     /// Whether something here, decoded, is what the function looks for. Two dots in their places come first: to decode
     /// at each word `user` would cost more than all the rest.
-    fn holds(&self, is_it: impl Fn(&[u8]) -> bool) -> bool {
+    fn holds(&self, is_it: impl FnOnce(&[u8]) -> bool) -> bool {
         if !DOTS.iter().all(|dot| self.byte(self.kind + dot * self.width) == Some(b'.')) {
             return false;
         }
@@ -160,23 +159,38 @@ impl<'a, const BITS: usize> Coded<'a, BITS> {
 }
 
 /// The text without blanks, if something long stands before one: tools break base64 into lines, and a line break turns
-/// into a blank on its way into a header.
+/// into a blank on its way into a header, and into `\n` on its way into JSON.
 fn joined(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let text = text.trim_ascii();
-    let has_blanks = text.iter().fold(false, |any, &byte| any | matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
-    let mut lines = text.split(u8::is_ascii_whitespace).rev().skip(1);
-    if !has_blanks || !lines.any(|line| line.len() >= SHORTEST_LINE) {
+    let mut rest = text.trim_ascii();
+    let has_breaks = rest.iter().fold(false, |any, &byte| any | matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\\'));
+    if !has_breaks {
         return None;
     }
-    let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
-    joined.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
-    Some(joined)
+    // Its full size at once: to grow would leave copies behind.
+    let mut joined = Zeroizing::new(Vec::with_capacity(rest.len()));
+    let (mut line, mut is_broken) = (0, false);
+    while let [byte, behind @ ..] = rest {
+        let behind_break = match rest {
+            [b'\\', b'n' | b'r' | b't', behind @ ..] => Some(behind),
+            _ if byte.is_ascii_whitespace() => Some(behind),
+            _ => None,
+        };
+        if behind_break.is_some() {
+            is_broken |= line >= SHORTEST_LINE;
+            line = 0;
+        } else {
+            joined.push(*byte);
+            line += 1;
+        }
+        rest = behind_break.unwrap_or(behind);
+    }
+    is_broken.then_some(joined)
 }
 
 /// The text without the escapes of addresses, of programming languages, of HTML, of mails (RFC 2047) and of quoted strings
-/// (RFC 9110 §5.6.4), if it has any.
+/// (RFC 9110 §5.6.4), and without the zeros that UTF-16 has beside each character, if it has any.
 fn unescaped(mut text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let has_escapes = text.iter().fold(false, |any, &byte| any | matches!(byte, b'%' | b'\\' | b'&'));
+    let has_escapes = text.iter().fold(false, |any, &byte| any | matches!(byte, 0 | b'%' | b'\\' | b'&'));
     // A `=` is in many credentials.
     if !has_escapes && !text.windows(2).any(|pair| matches!(pair, [b'=', b'2' | b'5'])) {
         return None;
@@ -185,7 +199,9 @@ fn unescaped(mut text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut unescaped = Zeroizing::new(Vec::with_capacity(text.len()));
     while let [byte, rest @ ..] = text {
         let (byte, rest) = escape(text).unwrap_or((*byte, rest));
-        unescaped.push(byte);
+        if byte != 0 {
+            unescaped.push(byte);
+        }
         text = rest;
     }
     Some(unescaped)

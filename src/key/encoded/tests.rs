@@ -79,6 +79,8 @@ fn key_in_base64_is_found_in_lines_that_were_joined_by_blanks() {
                     encoded.as_bytes().chunks(length).map(|line| str::from_utf8(line).unwrap()).collect();
                 assert!(finds(&format!("Basic {}", lines.join(" "))), "{lines:?}");
                 assert!(finds(&lines.join("\r\n")), "{lines:?}");
+                assert!(finds(&format!("{{\"data\": \"{}\"}}", lines.join("\\n"))), "{lines:?}");
+                assert!(finds(&format!("data: |\n    {}", lines.join("\n    "))), "{lines:?}");
             }
         }
     }
@@ -120,6 +122,15 @@ fn key_with_escapes_is_found() {
             format!("100% of &{}", key.replace('.', "%2e")),
         ] {
             assert!(finds(&text), "{text}");
+        }
+    }
+}
+
+#[test]
+fn key_in_utf_16_is_found() {
+    for key in [KEY, BRANDED] {
+        for bytes in utf_16(&format!("\u{feff}API_KEY={key}\r\n")) {
+            assert!(KeyFormat::branded("acme").unwrap().accepting_unbranded().is_in(&bytes));
         }
     }
 }

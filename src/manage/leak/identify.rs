@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     hash::{KeyHash, TagErrorKind, VerifyErrorKind},
-    key::{KeyId, ParsedKey},
+    key::KeyId,
     manage::{
         access::{Access, Row, Sight, Unseen, Walk},
         actor::Actor,
@@ -45,6 +45,12 @@ impl KeyManager {
     /// are the keys that they say; whole ids, behind a prefix or not; the first 4 characters or more of an id behind a
     /// prefix (`team.AbCd`); and, if the text has no whole id of a key, any 6 characters or more of an id.
     ///
+    /// It looks into what is encoded once, for keys whose whole id and the dot behind it are there: base64, such as
+    /// `data:` of a Kubernetes Secret, `Authorization: Basic` or a file, in lines or not, also of UTF-16; hexadecimal
+    /// digits; escapes, such as `%2E`; UTF-16 that was read as bytes. What is encoded twice, compressed or encrypted is
+    /// not found, nor is an id without its prefix in base64. A key in which something changed the case of all letters
+    /// is found by its id, if the text has no other whole id of a key.
+    ///
     /// Each whole id costs one look-up. Parts cost a walk through all keys that the actor may see, in pages of 1,000, which
     /// is a hundred reads of the store for 100,000 keys.
     ///
@@ -71,7 +77,8 @@ impl KeyManager {
     /// organization's actor), invalid (a longer text), corrupt record, store unavailable.
     ///
     /// # Security
-    /// The text is a secret: nothing of it is copied but ids, and nothing of it is logged, kept or said in an error.
+    /// The text is a secret: nothing of it is copied but ids and what has to be decoded, which is wiped, and nothing of
+    /// it is logged, kept or said in an error.
     pub async fn identify(&self, text: &str, actor: &Actor) -> Result<KeyMatches, ManageError> {
         let access = self.acting(actor, &[KeyAction::See]).await?;
         if text.len() > LONGEST_TEXT {
@@ -80,14 +87,14 @@ impl KeyManager {
         let scan = Scan::of(text, &access.parts.format);
         let mut found = Found::default();
         let mut proved = HashSet::new();
-        for key in &scan.keys {
+        for (id, key) in scan.keys() {
             // A log may have one key on each of its lines: a hash for each would be paid for nothing.
-            if !proved.insert(key.expose_secret()) {
+            if !proved.insert(key) {
                 continue;
             }
-            if let Some((row, hash)) = access.look_up(&key.id(), &mut found).await? {
-                let evidence = access.prove(key, &hash).await;
-                found.add(row, Finding { evidence, characters: key.id().as_str().len() });
+            if let Some((row, hash)) = access.look_up(&id, &mut found).await? {
+                let evidence = access.prove(&id, key, &hash).await;
+                found.add(row, Finding { evidence, characters: id.as_str().len() });
             }
         }
         for (id, evidence) in &scan.ids {
@@ -125,14 +132,13 @@ impl Access<'_> {
     }
 
     /// Whether the text is that of the key. What cannot be checked now is not said to be another one.
-    async fn prove(&self, key: &ParsedKey<'_>, stored: &KeyHash) -> MatchConfidence {
-        let text = key.expose_secret();
+    async fn prove(&self, id: &KeyId, text: &str, stored: &KeyHash) -> MatchConfidence {
         match self.parts.hasher.check_tag(text, stored) {
             Ok(()) => {}
             Err(error) if error.kind() == TagErrorKind::Mismatch => return MatchConfidence::OtherSecret,
             Err(_) => return MatchConfidence::IdAndSecret,
         }
-        match self.parts.hasher.verify(*key.id().as_bytes(), text, stored).await {
+        match self.parts.hasher.verify(*id.as_bytes(), text, stored).await {
             Ok(()) => MatchConfidence::WholeKey,
             Err(error) if error.kind() == VerifyErrorKind::Mismatch => MatchConfidence::OtherSecret,
             Err(_) => MatchConfidence::IdAndSecret,

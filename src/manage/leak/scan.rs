@@ -5,7 +5,7 @@ use std::{
 
 use super::matches::MatchConfidence;
 use crate::{
-    key::{KeyFormat, KeyId, ParsedKey},
+    key::{KeyFormat, KeyId, ParsedKey, PlaintextKey},
     owner::KeyKind,
 };
 
@@ -21,12 +21,14 @@ const SHORTEST_BEGINNING: usize = 4;
 /// part of so many characters.
 const SHORTEST_PART: usize = 6;
 
-/// What may be keys, ids, or parts of ids in a text. Borrows the text, and copies nothing of it but whole ids: what looks
-/// like part of an id may be part of a secret.
+/// What may be keys, ids, or parts of ids in a text. Borrows the text, and copies nothing of it but whole ids, and keys
+/// that it has to decode: what looks like part of an id may be part of a secret.
 #[derive(Default)]
 pub(in crate::manage) struct Scan<'a> {
     /// Well-formed keys.
-    pub(in crate::manage) keys: Vec<ParsedKey<'a>>,
+    keys: Vec<ParsedKey<'a>>,
+    /// Well-formed keys that were encoded.
+    decoded: Vec<PlaintextKey>,
     /// Whole ids, and whether something like a secret stood behind one of them.
     pub(in crate::manage) ids: BTreeMap<KeyId, MatchConfidence>,
     /// Behind a prefix, for each kind.
@@ -35,6 +37,8 @@ pub(in crate::manage) struct Scan<'a> {
     parts: Fragments<'a>,
     /// Every run of 20 characters within a longer one.
     within: HashSet<&'a [u8]>,
+    /// In small letters, the ids of what has the shape of a key: something may have changed the case of all letters.
+    in_small_letters: HashSet<[u8; ID]>,
 }
 
 /// How an id was found in a text, and by how many of its characters.
@@ -53,13 +57,28 @@ struct Fragments<'a> {
 
 impl<'a> Scan<'a> {
     pub(in crate::manage) fn of(text: &'a str, format: &KeyFormat) -> Self {
-        let (mut scan, bytes) = (Self::default(), text.as_bytes());
+        let mut scan = Self::of_bytes(text.as_bytes(), format);
+        KeyFormat::for_each_decoded(text.as_bytes(), |decoded| {
+            let inside = Scan::of_bytes(decoded, format);
+            scan.decoded.extend(inside.keys.iter().map(ParsedKey::to_plaintext));
+            inside.ids.into_iter().for_each(|(id, evidence)| scan.note(id, evidence));
+            scan.in_small_letters.extend(inside.in_small_letters);
+        });
+        scan
+    }
+
+    /// The same, of nothing that is encoded.
+    fn of_bytes(bytes: &'a [u8], format: &KeyFormat) -> Self {
+        let mut scan = Self::default();
         let mut place = 0;
         for found in format.find_in(bytes) {
             let key = bytes.get(found.at.clone()).and_then(|key| format.parse(key).ok());
             match key {
                 Some(key) => scan.keys.push(key),
-                None => scan.note_id(found.id, SECRET),
+                None => {
+                    scan.note_id(found.id, SECRET);
+                    scan.in_small_letters.insert(found.id.as_bytes().map(|byte| byte.to_ascii_lowercase()));
+                }
             }
             // Of keys that overlap, each is noted. What is between them is looked through once.
             if found.at.start >= place {
@@ -105,6 +124,12 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// All well-formed keys.
+    pub(in crate::manage) fn keys(&self) -> impl Iterator<Item = (KeyId, &str)> {
+        let plain = self.keys.iter().map(|key| (key.id(), key.expose_secret()));
+        plain.chain(self.decoded.iter().map(|key| (key.id(), key.expose_secret())))
+    }
+
     /// Whether there is anything that only going through all keys can find, beside whole ids.
     pub(in crate::manage) fn has_beginnings(&self) -> bool {
         !self.user_beginnings.texts.is_empty() || !self.team_beginnings.texts.is_empty()
@@ -112,12 +137,15 @@ impl<'a> Scan<'a> {
 
     /// The same without prefixes.
     pub(in crate::manage) fn has_parts(&self) -> bool {
-        !self.parts.texts.is_empty() || !self.within.is_empty()
+        !self.parts.texts.is_empty() || !self.within.is_empty() || !self.in_small_letters.is_empty()
     }
 
     /// How this id stands in the text, as far as a part of it goes; unprefixed parts only if they are asked for.
     pub(in crate::manage) fn find_part(&self, id: &KeyId, kind: KeyKind, unprefixed: bool) -> Option<Finding> {
         let id = id.as_bytes();
+        if unprefixed && self.in_small_letters.contains(&id.map(|byte| byte.to_ascii_lowercase())) {
+            return Some(Finding { evidence: MatchConfidence::IdAndSecret, characters: ID });
+        }
         if unprefixed && self.within.contains(id.as_slice()) {
             return Some(Finding { evidence: MatchConfidence::Id, characters: ID });
         }
@@ -163,7 +191,10 @@ impl<'a> Scan<'a> {
 
     /// An id, behind which so many characters of a secret stand.
     fn note_id(&mut self, id: KeyId, secret: usize) {
-        let evidence = if secret < SHORTEST_SECRET { MatchConfidence::Id } else { MatchConfidence::IdAndSecret };
+        self.note(id, if secret < SHORTEST_SECRET { MatchConfidence::Id } else { MatchConfidence::IdAndSecret });
+    }
+
+    fn note(&mut self, id: KeyId, evidence: MatchConfidence) {
         self.ids.entry(id).and_modify(|best| *best = evidence.min(*best)).or_insert(evidence);
     }
 }

@@ -6,7 +6,7 @@ use http::{
 };
 use subtle::ConstantTimeEq;
 
-use super::headers::KeyHeaders;
+use super::headers::{Instead, KeyHeaders};
 use crate::key::{KeyFormat, MalformedReason};
 
 /// What to do with `Authorization: Bearer` when the text does not begin with an accepted prefix, as session tokens and
@@ -68,6 +68,9 @@ enum HeaderLine<'a> {
     Twice,
 }
 
+/// How far the query of a refused request is looked at.
+const LONGEST_QUERY: usize = 4 * 1_024;
+
 /// From so many lines on, each is looked up; up to here it is quicker to go through them all once.
 const MANY: usize = 16;
 
@@ -101,6 +104,20 @@ impl<'a> Lines<'a> {
             authorization = HeaderLine::None;
         }
         Self { authorization, key_header: key_line, user_agent }
+    }
+
+    /// What a request has instead of a key. Only for one that is refused because it has none: nothing of this is taken
+    /// for a key, copied, or looked at for others.
+    #[cold]
+    pub(crate) fn instead(&self, query: Option<&str>, format: &KeyFormat) -> Instead {
+        let query = query.map(str::as_bytes).unwrap_or_default();
+        if format.find_in(query.get(..LONGEST_QUERY).unwrap_or(query)).next().is_some() {
+            return Instead::KeyInQuery;
+        }
+        match self.authorization {
+            HeaderLine::One(value) if behind(b"basic", trim(value.as_bytes())).is_some() => Instead::Basic,
+            _ => Instead::Nothing,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{grpc_details::Details, support::*};
 use crate::{
     auth::{AuthError, AuthErrorKind},
     key::MalformedReason,
-    middleware::{KeyHeaders, Refusal, RefusalCode, RejectionBody, realm::Realm, settings::Settings},
+    middleware::{KeyHeaders, Refusal, RefusalCode, RejectionBody, headers::Instead, realm::Realm, settings::Settings},
     store::StoreError,
 };
 
@@ -72,7 +72,7 @@ async fn a_request_without_a_key_is_told_no_error_code() {
         "\"detail\":\"The request has no API key; send one in the header Authorization, after the word Bearer and a \
          space, or in the header x-api-key.\",\"code\":\"missing_credentials\"",
     );
-    for lines in [&[][..], &[("authorization", "Basic dXNlcg==")], &[("cookie", KEY)]] {
+    for lines in [&[][..], &[("authorization", "Negotiate dXNlcg==")], &[("cookie", KEY)]] {
         let script = Script::accepting();
         assert_eq!(answer_to(&script, lines).await, expected, "{lines:?}");
         assert_eq!(script.refused(), [(RefusalCode::MissingCredentials, None, 1)]);
@@ -103,11 +103,14 @@ async fn a_malformed_key_is_told_why() {
         (MalformedReason::Alphabet, changed("Dw8P", "D+8P")),
         (MalformedReason::BearerInside, format!("Bearer {KEY}")),
         (MalformedReason::Checksum, changed("Dw8P", "Dw8Q")),
+        (MalformedReason::Encoded, KEY.replace('.', "%2E")),
         (MalformedReason::ForeignCredential, "ghp_16C7e42F292c6912E7710c838347Ae178B4a".into()),
         (MalformedReason::Placeholder, "$API_KEY".into()),
         (MalformedReason::Quotes, format!("\"{KEY}\"")),
-        (MalformedReason::TooLong, format!("{KEY}{KEY}")),
+        (MalformedReason::TextAround, format!("key={KEY}")),
+        (MalformedReason::TooLong, format!("{KEY}=")),
         (MalformedReason::Truncated, KEY[..60].into()),
+        (MalformedReason::TwoKeys, format!("{KEY}, {KEY}")),
         (MalformedReason::UnknownPrefix, changed("user", "robot")),
         (MalformedReason::Whitespace, changed("Dw8P", "D 8P")),
     ] {
@@ -446,7 +449,7 @@ async fn realm_and_names_of_headers_are_those_of_the_layer() {
         let headers = KeyHeaders::only(HeaderName::from_static("x-acme-key")).unwrap();
         settings.presenter.set_realm(Realm::new("Acme").unwrap());
         settings.presenter.set_headers(&headers);
-        settings.missing = Refusal::missing(headers.advice());
+        settings.missing = Refusal::missing(headers.advice(Instead::Nothing));
         settings.headers = headers;
     };
     let response = send(gate(Inner::new(), &Script::accepting(), change), request(&[BEARER])).await;

@@ -1,3 +1,5 @@
+use base64ct::{Base64, Encoding};
+
 use crate::{
     Actor, IssueKey,
     key::{KeyFormat, PlaintextKey},
@@ -44,6 +46,23 @@ async fn a_whole_key_is_told_from_an_id_like_it() {
     // The surest finding of one key counts.
     let both = format!("{} {forged} {}", key.redacted(), key.expose_secret());
     assert_eq!(evidence(&bench, &both).await, [MatchConfidence::WholeKey]);
+}
+
+#[tokio::test]
+async fn a_whole_key_is_proved_in_base64_and_found_in_another_case() {
+    let bench = Bench::new();
+    let key = issued(&bench).await;
+    let k = key.expose_secret();
+    let encoded = Base64::encode_string(format!("API_KEY={k}\n").as_bytes());
+    assert_eq!(evidence(&bench, &format!("data:\n  .env: {encoded}\n")).await, [MatchConfidence::WholeKey]);
+    // Once proved, once hashed, however often it is there.
+    let runs = bench.manager.identify(&format!("{k} {encoded} {encoded}"), &system()).await.unwrap();
+    assert_eq!(shown(&runs).len(), 1);
+    for text in [k.to_uppercase(), k.to_lowercase()] {
+        assert_eq!(evidence(&bench, &text).await, [MatchConfidence::IdAndSecret], "{text}");
+    }
+    let member = person("stranger");
+    assert_eq!(bench.manager.identify(&encoded, &member).await.unwrap(), KeyMatches::default());
 }
 
 #[tokio::test]

@@ -1,3 +1,4 @@
+use base64ct::{Base64, Encoding};
 use proptest::prelude::*;
 
 use crate::{
@@ -21,7 +22,7 @@ fn id() -> KeyId {
 fn found(text: &str) -> Option<MatchConfidence> {
     let format = format();
     let scan = Scan::of(text, &format);
-    if scan.keys.iter().any(|key| key.id() == id()) {
+    if scan.keys().any(|(key, _)| key == id()) {
         return Some(MatchConfidence::WholeKey);
     }
     let part = || scan.find_part(&id(), KeyKind::Team, true).map(|finding| finding.evidence);
@@ -53,7 +54,7 @@ fn whole_key_is_found_wherever_it_stands() {
 fn two_keys_of_one_text_are_both_found() {
     let other = format().generate(KeyKind::User).unwrap();
     let text = format!("{KEY},{}", other.expose_secret());
-    assert_eq!(Scan::of(&text, &format()).keys.len(), 2);
+    assert_eq!(Scan::of(&text, &format()).keys().count(), 2);
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn what_a_key_is_glued_to_is_no_part_of_an_id() {
     let format = format();
     let text = format!("API_KEY_OF_{KEY}");
     let scan = Scan::of(&text, &format);
-    assert_eq!((scan.keys.len(), scan.ids.len(), scan.has_parts(), scan.has_beginnings()), (1, 0, false, false));
+    assert_eq!((scan.keys().count(), scan.ids.len(), scan.has_parts(), scan.has_beginnings()), (1, 0, false, false));
 }
 
 #[test]
@@ -88,11 +89,47 @@ fn less_than_a_key_is_found_for_what_it_is() {
         ("…Pv6-fj…", Some(MatchConfidence::Part)),
         ("…Pv6-f…", None),
         ("X08_Lx.AAECAwQFBg", Some(MatchConfidence::Part)),
+        (&*KEY.to_uppercase(), Some(MatchConfidence::IdAndSecret)),
+        (&*KEY.to_lowercase(), Some(MatchConfidence::IdAndSecret)),
         ("", None),
         ("acme_team.", None),
         ("no key in here, and nothing that looks like one", None),
     ] {
         assert_eq!(found(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn key_is_found_in_what_is_encoded() {
+    let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let encode = |text: &[u8]| Base64::encode_string(text);
+    let env = encode(format!("HOST=example.com\nPASSWORD=hunter2\nAPI_KEY={KEY}\nPORT=80\n").as_bytes());
+    let lines: Vec<_> = env.as_bytes().chunks(60).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    for text in [
+        format!("apiVersion: v1\nkind: Secret\ndata:\n  other: aGVsbG8=\n  api-key: {}\n", encode(KEY.as_bytes())),
+        format!("data:\n  api-key: {}\n  other: aGVsbG8=\n", encode(format!("{KEY}\n").as_bytes())),
+        format!("data:\n  .env: {env}\n"),
+        format!("data:\n  .env: |\n    {}\n", lines.join("\n    ")),
+        format!("{{\"content\": \"{}\"}}", lines.join("\\n")),
+        format!("> Authorization: Basic {}\r\n", encode(format!("api:{KEY}").as_bytes())),
+        format!("Authorization: Basic {}", encode(format!("{KEY}:").as_bytes())),
+        encode(&utf_16(&format!("\u{feff}{KEY}"))),
+        String::from_utf8(utf_16(&format!("API_KEY={KEY}\r\n"))).unwrap(),
+        KEY.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        format!("https://example.com/?key={}", KEY.replace('.', "%2E").replace('_', "%5F")),
+        format!("{{\"key\":\"{}\"}}", KEY.replace('.', "\\u002e")),
+    ] {
+        assert_eq!(found(&text), Some(MatchConfidence::WholeKey), "{text}");
+    }
+    for less in
+        [&KEY[..60], &KEY[..34], &KEY.replace("AAEC", "AAED"), &KEY.to_uppercase().replace("ACME_TEAM", "acme_team")]
+    {
+        let text = encode(format!("API_KEY={less}").as_bytes());
+        assert!(found(&text).is_some_and(|found| found <= MatchConfidence::Id), "{less}");
+    }
+    for nothing in [encode(env.as_bytes()), encode(&KEY.as_bytes()[10..]), encode(b"team.blue.and.others.of.that.kind")]
+    {
+        assert_eq!(found(&nothing), None);
     }
 }
 
