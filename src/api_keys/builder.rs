@@ -194,8 +194,8 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     }
 
     /// How long [the access log](Self::access_log) stays before it is deleted, looked at once an hour: at least an
-    /// hour. Default: as long as all other events, which is what [`keep_events`](Self::keep_events) says, else for good.
-    /// On a fleet the shortest setting wins.
+    /// hour. Default: 30 days, or as long as all other events if [`keep_events`](Self::keep_events) says less; strangers add
+    /// to it, too. On a fleet the shortest setting wins. Where no node keeps one, what there is stays as long as all other events.
     ///
     /// An event of a change is worth keeping for years. Entries of the access log come by the thousands and are worth
     /// keeping as long as somebody may ask about a single request.
@@ -210,7 +210,12 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// No request waits for its line. Up to 65,536 wait to be written, 1,000 at a time; what does not fit is dropped,
     /// counted in [`access_log_dropped`](crate::auth::AuthMetrics::access_log_dropped), and told of in the trail
     /// by an [event](crate::audit::Action::ATTEMPT_DROPPED) for each organization, in their place. A crash loses what
-    /// was queued, which is less than a second's unless the store is slow.
+    /// was queued, which is less than a second's unless the store is slow, and what is added up of one minute.
+    ///
+    /// Strangers fill neither the queue nor the disk. Of the attempts with one key that are refused, ten a minute have a line,
+    /// and the rest of that minute is [added up](crate::audit::Action::ATTEMPT_REPEATED) by code and source; so it is once for
+    /// those with the right text, and once for those that know no more than the id. Each of the two has 8,192 places in the
+    /// queue, beside those of keys that are accepted. Who knows one id makes some 3 MB a day of it at most.
     ///
     /// A line takes some 200 bytes in the store; [`keep_access_log`](Self::keep_access_log) says for how long. Lines are read
     /// apart from all other events, by [`AuditQuery::attempts`](crate::manage::AuditQuery::attempts).
@@ -265,6 +270,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         if self.keep.attempts.is_some_and(|keep| keep < HOUR) {
             return Err(Cause::KeepAccessLog.into());
         }
+        let keep = if self.access_log { self.keep.with_access_log() } else { self.keep };
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
         let (hasher, usage) = (wiring.hasher.clone(), Arc::new(UsageRecorder::default()));
@@ -275,7 +281,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         let unwritten = Unwritten::new(Arc::clone(&usage), *writer);
         let flusher = Arc::new(UsageFlusher::new(store.clone(), unwritten, meter, self.usage_interval));
         let clock = Arc::clone(&settings.clock);
-        let pruner = Arc::new(Pruner::new(store.clone(), clock, self.keep));
+        let pruner = Arc::new(Pruner::new(store.clone(), clock, keep));
         let mut upkeep = StoreUpkeep::new(store, Arc::clone(&flusher), pruner, self.notifier.clone());
         wiring.attempts = self.access_log.then(|| upkeep.make_access_log(&wiring.meter));
         let upkeep = Arc::new(upkeep);

@@ -7,14 +7,11 @@ use crate::{
         actor::Actor,
         error::{ManageError, ManageErrorKind},
         policy::{Decision, DenialReason, KeyAction, Target},
-        trail::{Attempt, NOT_FOUND},
+        trail::{Attempt, HIDDEN, NOT_FOUND},
     },
     owner::{OrganizationId, Owner, TeamId, TeamRef},
     scope::Scope,
 };
-
-/// What the trail says of an attempt at what the actor may not know of.
-const HIDDEN: &str = "hidden";
 
 impl<'a> Access<'a> {
     /// What an actor of this organization may do that may manage keys at all. One that may not leaves a trace in the

@@ -45,12 +45,24 @@ const NOTE: &str = "pruning";
 /// The most machines whose clocks are remembered.
 const MOST_CLOCKS: usize = 64;
 
+/// How long the access log stays unless that is set: strangers add to it, too.
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
 /// How long events stay; none: for good.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Keep {
     pub(crate) events: Option<Duration>,
     /// Entries of the access log; none: like all other events.
     pub(crate) attempts: Option<Duration>,
+}
+
+impl Keep {
+    /// The same where an access log is kept. It stays for a month, or as long as all other events if that is shorter,
+    /// unless it was said for how long.
+    pub(crate) fn with_access_log(self) -> Self {
+        let attempts = self.attempts.or(Some(self.events.map_or(MONTH, |events| events.min(MONTH))));
+        Self { attempts, ..self }
+    }
 }
 
 /// Lets the store forget, once an hour, what nobody asks for any more.

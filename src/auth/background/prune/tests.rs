@@ -229,3 +229,16 @@ async fn it_ends_with_its_owner() {
     tokio::time::sleep(LATEST_START + INTERVAL).await;
     assert_eq!(Arc::strong_count(&store), 1);
 }
+
+#[test]
+fn an_access_log_stays_for_a_month_unless_something_shorter_or_else_is_set() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let kept = |events: Option<u32>, attempts: Option<u32>| {
+        let keep = Keep { events: events.map(|days| DAY * days), attempts: attempts.map(|days| DAY * days) };
+        keep.with_access_log().attempts
+    };
+    assert_eq!(kept(None, None), Some(DAY * 30));
+    assert_eq!(kept(Some(7), None), Some(DAY * 7));
+    assert_eq!(kept(Some(365), None), Some(DAY * 30));
+    assert_eq!(kept(Some(7), Some(90)), Some(DAY * 90));
+}
