@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::{
     hash::KeyHash,
     key::KeyId,
@@ -224,7 +226,8 @@ pub struct Page<T> {
     pub more: bool,
 }
 
-/// The new hash of a key whose text did not change, or the same hash with a proof of that text.
+/// The new hash of a key whose text did not change, or the same hash with a proof of that text. `Debug` prints the id of the
+/// pepper alone.
 ///
 /// ```
 /// use tower_api_keys::store::RehashedKey;
@@ -232,7 +235,7 @@ pub struct Page<T> {
 /// let new = RehashedKey { hash: "$argon2id$…".into(), tag: [1, 2, 3, 4], pepper_id: Some(2), proof: None };
 /// assert_eq!(new.pepper_id, Some(2));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RehashedKey {
     /// As in [`KeyRow`].
     pub hash: String,
@@ -242,6 +245,12 @@ pub struct RehashedKey {
     pub pepper_id: Option<i64>,
     /// As in [`KeyRow`].
     pub proof: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for RehashedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RehashedKey").field("pepper_id", &self.pepper_id).finish_non_exhaustive()
+    }
 }
 
 impl From<&KeyHash> for RehashedKey {
