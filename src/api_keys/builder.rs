@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::manager::{Managed, Managing};
 use super::{
     keys::{ApiKeys, Inner},
+    peppers,
     setup_error::{Cause, SetupError},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     key::KeyFormat,
     metering::{Unwritten, UsageRecorder},
     random::random_bytes,
-    store::{Calls, KeyStore, Ledger},
+    store::{Calls, Ledger},
     time::Clock,
 };
 
@@ -101,7 +102,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     }
 
     /// Peppers, of which each node must know the current one before any makes it current. Default: none. A node whose
-    /// pepper differs from what other nodes use under the same id does not start.
+    /// pepper differs from what other nodes use under the same id does not start, nor does one that lacks the newest pepper
+    /// that was ever current on a node of this store: it would make keys without it. To leave peppers again, know the newest
+    /// one and make none current.
     pub fn peppers(mut self, peppers: Peppers) -> Self {
         self.settings.hasher = self.settings.hasher.with_peppers(peppers);
         self
@@ -230,20 +233,15 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// The keys. Leaves a check value of each known pepper in the store, or compares it with the one that stands there.
+    /// The keys. Leaves a check value of each known pepper in the store, or compares it with the one that stands there, and
+    /// notes which pepper keys are made with from now on.
     ///
     /// # Errors
-    /// [`SetupError`] if a setting is out of range, a pepper is wrong, or the store cannot be asked.
+    /// [`SetupError`] if a setting is out of range, a pepper is wrong or missing, or the store cannot be asked.
     pub async fn build(self) -> Result<ApiKeys<S>, SetupError> {
         let store = Calls::new(Arc::clone(&self.store), self.store_timeout);
         let (keys, hasher) = self.assemble()?;
-        for (id, value) in hasher.key_check_values() {
-            let name = format!("pepper {}", id.as_u32());
-            let stands = store.put_meta_if_absent(&name, &value).await.map_err(Cause::Store)?;
-            if stands != value {
-                return Err(Cause::WrongPepper(id).into());
-            }
-        }
+        peppers::compare(&store, &hasher).await?;
         keys.0.upkeep.start();
         Ok(keys)
     }

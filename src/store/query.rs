@@ -289,6 +289,9 @@ pub struct Prune {
     pub changes_before: Option<Timestamp>,
     /// Counts of use by day, of days before this one: days since 1970-01-01 in UTC. Those over all time stay.
     pub days_before: Option<i32>,
+    /// Counts of use, and by day, of keys that the store does not have (any more), whose ids come after this one by their
+    /// bytes: [`KeyId::LEAST`], or where the call before [ended](Pruned::usage_next). Those of requests without a key stay.
+    pub usage_after: Option<KeyId>,
 }
 
 /// How long the audit trail is, and what of it is old: its entries of the access log, or all other events.
@@ -328,4 +331,38 @@ pub struct Pruned {
     pub changes: u64,
     /// Counts of use by day: one for each key and day.
     pub days: u64,
+    /// Counts of use of keys that the store does not have, and of those by day.
+    pub usage: u64,
+    /// After which id to go on; none if all were looked at.
+    pub usage_next: Option<KeyId>,
+}
+
+/// The most keys whose counts of use go in one turn. Each may have some hundred.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+const MOST_GONE: usize = 20;
+
+/// What to do about the next keys that were used.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) struct UsedKeys {
+    /// The keys that the store does not have.
+    pub(crate) gone: Vec<String>,
+    /// After which one to go on; none if there are no more.
+    pub(crate) next: Option<KeyId>,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl UsedKeys {
+    /// Of the next keys in the order of their ids, each with whether the store has it.
+    pub(crate) fn of(used: Vec<(String, bool)>) -> Self {
+        let (mut gone, mut next) = (Vec::new(), None);
+        for (key, is_there) in used {
+            if gone.len() == MOST_GONE {
+                break;
+            }
+            // No place is named by what plain SQL called a key and is none.
+            next = KeyId::new(&key).ok().or(next);
+            gone.extend((!is_there).then_some(key));
+        }
+        Self { gone, next }
+    }
 }
