@@ -366,3 +366,18 @@ impl UsedKeys {
         Self { gone, next }
     }
 }
+
+#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_goes_on_behind_the_last_key_that_it_looked_at() {
+        let key = |n: usize, is_there| (format!("{n:020}"), is_there);
+        let UsedKeys { gone, next } = UsedKeys::of((0..50).map(|n| key(n, n % 2 == 0)).collect());
+        assert_eq!((gone.len(), next), (MOST_GONE, KeyId::new(&key(39, false).0).ok()));
+        let UsedKeys { gone, next } = UsedKeys::of(vec![key(1, true), ("no id".into(), false)]);
+        assert_eq!((gone, next), (vec!["no id".to_owned()], KeyId::new(&key(1, true).0).ok()));
+        assert_eq!(UsedKeys::of(vec![]).next, None);
+    }
+}

@@ -326,7 +326,7 @@ async fn what_changes_the_meaning_of_a_key_is_in_the_log_and_nothing_else() {
         ("limits = '60 a minute'", 1),
         ("scopes = '{read}'", 1),
         ("labels = '{\"a\": \"b\"}'", 0),
-        ("proof = '\\x00', imported_from = 'old', responsible = 'user:bob', name = 'x'", 0),
+        ("imported_from = 'old', responsible = 'user:bob', name = 'x'", 0),
     ] {
         let before = position().await;
         sql.batch_execute(&format!("update keys.api_keys set {change} where id = '{}'", key.id())).await.unwrap();
