@@ -7,7 +7,7 @@ use super::{
 use crate::{
     key::KeyId,
     manage::{
-        access::{Access, ManagerParts},
+        access::{Access, LARGEST_PAGE, ManagerParts},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         manager::{KeyManager, is_idempotency_key},
@@ -16,6 +16,7 @@ use crate::{
     },
     owner::Owner,
     record::{KeyName, Labels, OwnerStatus},
+    store::{KeyQuery, Liveness},
     time::Timestamp,
 };
 
@@ -46,14 +47,17 @@ impl KeyManager {
         if decision == Decision::Hide {
             return Err(ManageError::not_found());
         }
+        let may_see = self.can(actor, KeyAction::See, &Target::Owner(&request.owner)).await? == Decision::Allow;
         // Whoever may make keys for the owner would be told by trying.
-        let may_know = decision == Decision::Allow
-            || self.can(actor, KeyAction::See, &Target::Owner(&request.owner)).await? == Decision::Allow;
+        let may_know = decision == Decision::Allow || may_see;
         let now = self.parts().clock.now();
-        let (mut owner, mut unfit) = (OwnerStatus::default(), None);
+        let (mut owner, mut unfit, mut same_name) = (OwnerStatus::default(), None, 0);
         if may_know {
             let access = self.acting(actor)?;
             owner = access.status_of(&request.owner).await?;
+            if may_see && !request.name.is_empty() {
+                same_name = access.live_keys_named(&request.name, &request.owner, now).await?;
+            }
             // Why it may not is told already.
             if decision == Decision::Allow {
                 unfit = access.unfit(&request.owner, now).await?;
@@ -65,11 +69,23 @@ impl KeyManager {
         };
         let unfit = unfit.map(|reason| self.denial(reason));
         let invalid = invalid(self.parts(), request, now);
-        Ok(preview(request, Findings { decision, denial, unfit, owner, invalid, now }))
+        Ok(preview(request, Findings { decision, denial, unfit, owner, same_name, invalid, now }))
     }
 }
 
 impl Access<'_> {
+    /// How many live keys of this owner have this name, among the thousand that were made first.
+    async fn live_keys_named(&self, name: &str, owner: &Owner, now: Timestamp) -> Result<usize, ManageError> {
+        let query = KeyQuery {
+            owner: Some(owner.clone()),
+            liveness: Some(Liveness::Live),
+            limit: LARGEST_PAGE,
+            ..KeyQuery::all(self.parts.organization.clone())
+        };
+        let (rows, _) = self.page(&query, now).await?;
+        Ok(rows.iter().filter(|row| row.peek().key.name == name).count())
+    }
+
     /// Why an actor who is allowed to give the owner a key would be denied at the moment of commit.
     async fn unfit(&self, owner: &Owner, now: Timestamp) -> Result<Option<DenialReason>, ManageError> {
         if let Some(id) = self.actor.key_id()

@@ -15,6 +15,8 @@ use crate::{
 pub(super) struct Rules {
     pub(super) kind: Option<KeyKind>,
     pub(super) scopes: Vec<Scope>,
+    /// Keys that have none, too.
+    pub(super) scopeless: bool,
     pub(super) organization: Option<Find<OrganizationId>>,
     pub(super) team: Option<Find<AskedTeam>>,
     pub(super) membership: Option<Membership>,
@@ -36,7 +38,8 @@ impl Rules {
         if self.kind.is_some_and(|kind| kind != principal.kind()) {
             return Verdict::Refused(RefusalCode::WrongKeyKind);
         }
-        if !self.scopes.iter().all(|scope| principal.allows(scope)) {
+        let has_scopes = self.scopeless || !principal.scopes().is_empty();
+        if !has_scopes || !self.scopes.iter().all(|scope| principal.allows(scope)) {
             return Verdict::Refused(RefusalCode::InsufficientScope);
         }
         if self.organization.is_none() && self.team.is_none() {
