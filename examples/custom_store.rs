@@ -199,7 +199,8 @@ impl KeyStore for TableStore {
         let (changes, days) = ((changes - tables.done.len()) as u64, tables.days.len());
         tables.days.retain(|(_, day), _| prune.days_before.is_none_or(|before| *day >= before));
         let days = (days - tables.days.len()) as u64;
-        Ok(Pruned { events, attempts, log_rows: surplus as u64, changes, days })
+        let usage = prune.usage_after.map_or(0, |after| tables.forget_usage_after(after.as_str()));
+        Ok(Pruned { events, attempts, log_rows: surplus as u64, changes, days, usage, usage_next: None })
     }
 }
 
@@ -291,6 +292,15 @@ impl Tables {
         old.truncate(most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX));
         self.events.retain(|event| old.binary_search(&(event.at, event.sequence)).is_err());
         old.len() as u64
+    }
+
+    /// Forgets how keys were used that are not there, of ids behind this one. How many counts there were.
+    fn forget_usage_after(&mut self, after: &str) -> u64 {
+        let is_gone = |key: &String| key.as_str() > after && !self.keys.contains_key(key);
+        let before = self.usage.len() + self.days.len();
+        self.usage.retain(|(key, _), _| !key.as_ref().is_some_and(is_gone));
+        self.days.retain(|(key, _), _| !is_gone(key));
+        (before - self.usage.len() - self.days.len()) as u64
     }
 
     fn apply(&mut self, change: &Change) -> Result<Applied, Conflict> {

@@ -12,12 +12,15 @@
 //! Nor does it let a key live longer: the successor of a key that expires ends at the same time, and so does the
 //! successor of the job's own. The job says so of each; a person, or the service itself, renews such keys.
 //!
+//! A label is what a Team Admin wrote. It says in which file of this folder a key is, and no more: the job replaces a
+//! key by its successor, and touches nothing that does not hold that key.
+//!
 //! A run that dies leaves nothing half-way: old keys live until the next run finds that nobody uses them.
 
 use std::{
     env,
     error::Error,
-    io::{Write, stdout},
+    io::{ErrorKind, Write, stdout},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -85,9 +88,9 @@ struct Job {
 impl Job {
     /// Takes the rotation of a key one step further. The key is one of two if a run before this one began.
     async fn rotate(&self, key: &KeyInfo) -> Result<(), Box<dyn Error>> {
-        let Some(file) = key.labels.iter().find(|(label, _)| *label == FILE).map(|(_, file)| PathBuf::from(file))
-        else {
-            return Ok(());
+        let Some((_, name)) = key.labels.iter().find(|(label, _)| *label == FILE) else { return Ok(()) };
+        let Some(file) = in_this_folder(name) else {
+            return say(Path::new(name), "no name of a file in this folder: not touched");
         };
         match self.manager.rotation(&key.id, &self.actor).await {
             Ok(status) if status.new.id != key.id => Ok(()), // its successor comes later in the list
@@ -113,6 +116,9 @@ impl Job {
 
     /// Begins, and puts the new key where the service looks for it.
     async fn begin(&self, old: &KeyId, file: &Path, word: &str) -> Result<(), Box<dyn Error>> {
+        if id_in(file).await != Some(*old) {
+            return say(file, &format!("it does not hold {old}: not touched"));
+        }
         let issued = self.manager.begin_rotation(RotateKey::of(*old), &self.actor).await?;
         write_key(file, issued.plaintext().expose_secret()).await?;
         say(file, &format!("{word}: {} is there beside {old}", issued.info().id))?;
@@ -166,11 +172,25 @@ async fn services_call(keys: &Keys) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The file of this name, if it is a name and no path.
+fn in_this_folder(name: &str) -> Option<PathBuf> {
+    let path = Path::new(name);
+    (path.file_name()?.to_str()? == name).then(|| path.to_owned())
+}
+
 /// All or nothing, and for nobody else's eyes: a reader sees the old key or the new one.
 async fn write_key(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
-    let beside = file.with_extension("new");
+    let mut beside = file.to_path_buf().into_os_string();
+    beside.push(".new");
+    // Left behind by a run that died, or a link that somebody put there. Whoever puts one there now makes this run
+    // fail.
+    if let Err(error) = fs::remove_file(&beside).await
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error.into());
+    }
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     options.mode(0o600);
     let mut written = options.open(&beside).await?;
@@ -180,8 +200,9 @@ async fn write_key(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The public part of the key in a file.
+/// The public part of the key in a file; none in a link, which is no file of this folder.
 async fn id_in(file: &Path) -> Option<KeyId> {
+    fs::symlink_metadata(file).await.ok().filter(|file| file.is_file())?;
     let text = fs::read_to_string(file).await.ok()?;
     KeyId::new(text.trim().split('.').nth(1)?).ok()
 }

@@ -152,6 +152,12 @@ dependencies() {
   fi
 }
 
+# Known weaknesses of what the project depends on. What cannot be asked is said, here and in the last lines.
+advisories() {
+  ./scripts/advisories.sh | tee "$logs/advisories"
+  remark=$(sed -n 's/^NOT ASKED: //p' "$logs/advisories")
+}
+
 oldest_rust() {
   local version
   version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -166,14 +172,16 @@ fuzz() { ./scripts/fuzz.sh 4; }
 
 report=()
 running=
+# What the summary adds to the name of a step.
+remark=
 begun=0
 
 run() {
-  running="$*"
+  running="$*" remark=
   begun=$SECONDS
   printf '\n=== %s\n' "${running//_/ }"
   "$@"
-  report+=("$(printf '  passed %5d s  %s' $((SECONDS - begun)) "${running//_/ }")")
+  report+=("$(printf '  passed %5d s  %s%s' $((SECONDS - begun)) "${running//_/ }" "${remark:+: NOT ASKED, $remark}")")
   running=
 }
 
@@ -220,5 +228,6 @@ run other_members
 run documentation
 run package
 run dependencies
+run advisories
 run oldest_rust
 run fuzz

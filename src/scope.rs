@@ -198,6 +198,12 @@ impl Scopes {
         self.0.as_ref().is_none_or(|named| named.all)
     }
 
+    /// Whether nothing is allowed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.is_all() && self.named().next().is_none()
+    }
+
     /// The scopes that are named, in order.
     pub fn named(&self) -> impl Iterator<Item = &Scope> {
         self.list().iter()
@@ -317,6 +323,8 @@ mod tests {
     #[test]
     fn none_is_none() {
         assert!(!Scopes::none().allows(&Scope::new("a").unwrap()));
+        assert!(Scopes::none().is_empty() && !Scopes::all().is_empty());
+        assert!(!Scopes::none().with(Scope::KEYS_MANAGE).is_empty());
         assert_eq!(Scopes::none().to_string(), "");
         assert_eq!("".parse::<Scopes>().unwrap(), Scopes::none());
     }

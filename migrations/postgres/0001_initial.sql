@@ -72,6 +72,7 @@ create table "api_keys".api_keys (
     predecessor_expires_at timestamptz(3),
     grace_ends_at timestamptz(3),
     version bigint not null default 1,
+    rehashes bigint not null default 0,
     constraint api_keys_times_are_between_1970_and_9999 check (
         least(created_at, expires_at, revoked_at, paused_at, predecessor_expires_at, grace_ends_at) >= '1970-01-01Z'
         and greatest(created_at, expires_at, revoked_at, paused_at, predecessor_expires_at, grace_ends_at)
@@ -107,6 +108,7 @@ comment on column "api_keys".api_keys.lineage is 'The first key of its chain of 
 comment on column "api_keys".api_keys.predecessor_expires_at is 'The expiry of the key that it succeeds before the rotation';
 comment on column "api_keys".api_keys.grace_ends_at is 'The expiry that the rotation gave the key that it succeeds';
 comment on column "api_keys".api_keys.version is 'One more with each update by this library';
+comment on column "api_keys".api_keys.rehashes is 'One more with each hash of the same text that this library puts in the place of another: one that is replaced otherwise is a change, which all nodes look at';
 
 -- What is left of keys that were purged, so that their ids are never used again.
 create table "api_keys".api_key_tombstones (
@@ -225,7 +227,8 @@ begin
 end
 $$;
 
--- Revocation is logged in both directions. A new name, label or hash is no change: the key means the same.
+-- Revocation is logged in both directions. A new name or label is no change: the key means the same. Nor is a hash of
+-- the same text, which this library counts in `rehashes`; a hash that anything else replaced is one.
 create function "api_keys".api_keys_updated() returns trigger
 language plpgsql
 security definer
@@ -250,6 +253,10 @@ begin
                 select id, organization, kind, owner, scopes, allowed_networks, limits, expires_at, revoked_at, revoked_by,
                     paused_at, paused_by from old_rows
             )
+            union all
+            select o.id, null, null, null, null, null, null, null, null, null, null, null
+            from old_rows o join new_rows n on n.id = o.id and n.rehashes = o.rehashes
+            where (n.hash, n.tag, n.pepper_id, n.proof) is distinct from (o.hash, o.tag, o.pepper_id, o.proof)
         ) changed
     ));
     return null;
@@ -387,11 +394,12 @@ create trigger api_key_head_moved
 after update on "api_keys".api_key_head for each row
 execute function "api_keys".api_key_head_moved();
 
--- Suspends and reinstates an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan'. Both
--- return whether that changed anything; neither touches an owner that is closed. There is no audit event: the service's
--- own transaction knows who did it.
+-- Suspend, reinstate and close an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan',
+-- and `actor` who does it, as in the events; else it is the role of the session. Each returns whether that changed
+-- anything, which has its event then; none but the last touches an owner that is closed, which is final. An
+-- organization has no trail of its own, and so no event.
 create function "api_keys".api_key_suspend_owner(organization text, kind text, id text, suspension text,
-    at timestamptz default now())
+    at timestamptz default now(), actor text default 'system:' || session_user::text)
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -401,6 +409,9 @@ declare
 begin
     if (kind in ('user', 'team', 'organization') and suspension in ('admin', 'plan') and at is not null) is not true then
         raise exception 'an owner is a user, a team or an organization, and a suspension is admin or plan';
+    end if;
+    if (actor ~ '^(key:[A-Za-z0-9_-]{20}|(user|system):[^[:cntrl:]]{1,128})$') is not true then
+        raise exception 'an actor is user:<id>, key:<id> or system:<name>';
     end if;
     perform 1 from "api_keys".api_key_head for update;
     insert into "api_keys".api_key_owners as o (organization, kind, id, suspended_at, plan_suspended_at)
@@ -412,11 +423,16 @@ begin
         and ((excluded.suspended_at is not null and o.suspended_at is null)
             or (excluded.plan_suspended_at is not null and o.plan_suspended_at is null));
     get diagnostics changed = row_count;
+    if changed > 0 and kind <> 'organization' then
+        insert into "api_keys".api_key_events (organization, at, actor, action, owner_kind, owner, after)
+        values ($1, $5, $6, 'owner.suspended', $2, $3, $4);
+    end if;
     return changed > 0;
 end
 $$;
 
-create function "api_keys".api_key_reinstate_owner(organization text, kind text, id text, suspension text)
+create function "api_keys".api_key_reinstate_owner(organization text, kind text, id text, suspension text,
+    at timestamptz default now(), actor text default 'system:' || session_user::text)
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -424,8 +440,11 @@ as $$
 declare
     changed integer;
 begin
-    if (kind in ('user', 'team', 'organization') and suspension in ('admin', 'plan')) is not true then
+    if (kind in ('user', 'team', 'organization') and suspension in ('admin', 'plan') and at is not null) is not true then
         raise exception 'an owner is a user, a team or an organization, and a suspension is admin or plan';
+    end if;
+    if (actor ~ '^(key:[A-Za-z0-9_-]{20}|(user|system):[^[:cntrl:]]{1,128})$') is not true then
+        raise exception 'an actor is user:<id>, key:<id> or system:<name>';
     end if;
     perform 1 from "api_keys".api_key_head for update;
     update "api_keys".api_key_owners o set
@@ -434,6 +453,37 @@ begin
     where o.organization = $1 and o.kind = $2 and o.id = $3 and o.closed_at is null
         and case when $4 = 'admin' then o.suspended_at else o.plan_suspended_at end is not null;
     get diagnostics changed = row_count;
+    if changed > 0 and kind <> 'organization' then
+        insert into "api_keys".api_key_events (organization, at, actor, action, owner_kind, owner, before)
+        values ($1, $5, $6, 'owner.reinstated', $2, $3, $4);
+    end if;
+    return changed > 0;
+end
+$$;
+
+create function "api_keys".api_key_close_owner(organization text, kind text, id text, at timestamptz default now(),
+    actor text default 'system:' || session_user::text)
+returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    changed integer;
+begin
+    if (kind in ('user', 'team', 'organization') and at is not null) is not true then
+        raise exception 'an owner is a user, a team or an organization';
+    end if;
+    if (actor ~ '^(key:[A-Za-z0-9_-]{20}|(user|system):[^[:cntrl:]]{1,128})$') is not true then
+        raise exception 'an actor is user:<id>, key:<id> or system:<name>';
+    end if;
+    perform 1 from "api_keys".api_key_head for update;
+    insert into "api_keys".api_key_owners as o (organization, kind, id, closed_at) values ($1, $2, $3, $4)
+    on conflict on constraint api_key_owners_pkey do update set closed_at = excluded.closed_at where o.closed_at is null;
+    get diagnostics changed = row_count;
+    if changed > 0 and kind <> 'organization' then
+        insert into "api_keys".api_key_events (organization, at, actor, action, owner_kind, owner)
+        values ($1, $4, $5, 'owner.closed', $2, $3);
+    end if;
     return changed > 0;
 end
 $$;
@@ -540,7 +590,7 @@ begin
         from pg_proc p cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) grants
         left join pg_roles role on role.oid = grants.grantee
         where p.pronamespace = this::regnamespace and p.proname like 'api\_key%'
-            and p.proname <> all (array['api_key_suspend_owner', 'api_key_reinstate_owner'])
+            and p.proname <> all (array['api_key_suspend_owner', 'api_key_reinstate_owner', 'api_key_close_owner'])
             and grants.grantee <> p.proowner
         union all
         select format('revoke trigger, references on %s from %s', c.oid::regclass,

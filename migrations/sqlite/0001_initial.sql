@@ -34,7 +34,8 @@ create table api_keys (
     lineage text not null, -- the first key of its chain of rotations
     predecessor_expires_at integer, -- the expiry of that key before the rotation
     grace_ends_at integer, -- the end of grace that the rotation gave that key
-    version integer not null default 1
+    version integer not null default 1,
+    rehashes integer not null default 0 -- how often this library replaced the hash by another one of the same text
 ) strict, without rowid;
 
 -- One index for each way to list keys. The id, which ends the order of lists, is part of each index by itself.
@@ -87,16 +88,19 @@ create table api_key_log (
 ) strict;
 
 -- The log is written here and nowhere else, so that plain SQL in anybody's transaction is noticed like the rest.
--- Revocation is logged in both directions. A new key is no change: nobody can know it from before. A new name, label or
--- hash is none either: the key means the same.
+-- Revocation is logged in both directions. A new key is no change: nobody can know it from before. A new name or label
+-- is none either: the key means the same. So is a hash of the same text, which this library counts in `rehashes`; a
+-- hash that anything else replaced is a change.
 create trigger api_keys_updated
 after update of id, organization, kind, owner, scopes, allowed_networks, limits, expires_at,
-    revoked_at, revoked_by, paused_at, paused_by on api_keys
+    revoked_at, revoked_by, paused_at, paused_by, hash, tag, pepper_id, proof on api_keys
 when old.id is not new.id or old.organization is not new.organization or old.kind is not new.kind
     or old.owner is not new.owner or old.scopes is not new.scopes or old.allowed_networks is not new.allowed_networks
     or old.limits is not new.limits or old.expires_at is not new.expires_at or old.revoked_at is not new.revoked_at
     or old.revoked_by is not new.revoked_by or old.paused_at is not new.paused_at
     or old.paused_by is not new.paused_by
+    or old.rehashes is new.rehashes and (old.hash is not new.hash or old.tag is not new.tag
+        or old.pepper_id is not new.pepper_id or old.proof is not new.proof)
 begin
     update api_key_head set position = position + 1, change = randomblob(16);
     insert into api_key_log (position, change, key_id) select position, change, old.id from api_key_head;

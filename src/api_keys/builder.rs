@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::manager::{Managed, Managing};
 use super::{
     keys::{ApiKeys, Inner},
+    peppers,
     setup_error::{Cause, SetupError},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     key::KeyFormat,
     metering::{Unwritten, UsageRecorder},
     random::random_bytes,
-    store::{Calls, KeyStore, Ledger},
+    store::{Calls, Ledger},
     time::Clock,
 };
 
@@ -101,7 +102,10 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     }
 
     /// Peppers, of which each node must know the current one before any makes it current. Default: none. A node whose
-    /// pepper differs from what other nodes use under the same id does not start.
+    /// pepper differs from what other nodes use under the same id does not start, nor does one that lacks the newest
+    /// pepper that was ever current on a node of this store: it would make keys without it. To leave peppers again,
+    /// know the newest one and make none current. Nodes tell each other by a note that no
+    /// [copy](crate::store::transfer::copy) of a store has: of a copy, start a node with the pepper first.
     pub fn peppers(mut self, peppers: Peppers) -> Self {
         self.settings.hasher = self.settings.hasher.with_peppers(peppers);
         self
@@ -194,8 +198,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     }
 
     /// How long [the access log](Self::access_log) stays before it is deleted, looked at once an hour: at least an
-    /// hour. Default: as long as all other events, which is what [`keep_events`](Self::keep_events) says, else for good.
-    /// On a fleet the shortest setting wins.
+    /// hour. Default: 30 days, or as long as all other events if [`keep_events`](Self::keep_events) says less;
+    /// strangers add to it, too. On a fleet the shortest setting wins. Where no node keeps one, what there is stays as
+    /// long as all other events.
     ///
     /// An event of a change is worth keeping for years. Entries of the access log come by the thousands and are worth
     /// keeping as long as somebody may ask about a single request.
@@ -210,7 +215,13 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// No request waits for its line. Up to 65,536 wait to be written, 1,000 at a time; what does not fit is dropped,
     /// counted in [`access_log_dropped`](crate::auth::AuthMetrics::access_log_dropped), and told of in the trail
     /// by an [event](crate::audit::Action::ATTEMPT_DROPPED) for each organization, in their place. A crash loses what
-    /// was queued, which is less than a second's unless the store is slow.
+    /// was queued, which is less than a second's unless the store is slow, and what is added up of one minute.
+    ///
+    /// Strangers fill neither the queue nor the disk. Of the attempts with one key that are refused, ten a minute have
+    /// a line, and the rest of that minute is [added up](crate::audit::Action::ATTEMPT_REPEATED) by code and source; so
+    /// it is once for those with the right text, and once for those that know no more than the id. Each of the two has
+    /// 8,192 places in the queue, beside those of keys that are accepted. Who knows one id makes some 8 MB a day of it
+    /// at most.
     ///
     /// A line takes some 200 bytes in the store; [`keep_access_log`](Self::keep_access_log) says for how long. Lines are read
     /// apart from all other events, by [`AuditQuery::attempts`](crate::manage::AuditQuery::attempts).
@@ -225,20 +236,15 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// The keys. Leaves a check value of each known pepper in the store, or compares it with the one that stands there.
+    /// The keys. Leaves a check value of each known pepper in the store, or compares it with the one that stands there,
+    /// and notes which pepper keys are made with from now on.
     ///
     /// # Errors
-    /// [`SetupError`] if a setting is out of range, a pepper is wrong, or the store cannot be asked.
+    /// [`SetupError`] if a setting is out of range, a pepper is wrong or missing, or the store cannot be asked.
     pub async fn build(self) -> Result<ApiKeys<S>, SetupError> {
         let store = Calls::new(Arc::clone(&self.store), self.store_timeout);
         let (keys, hasher) = self.assemble()?;
-        for (id, value) in hasher.key_check_values() {
-            let name = format!("pepper {}", id.as_u32());
-            let stands = store.put_meta_if_absent(&name, &value).await.map_err(Cause::Store)?;
-            if stands != value {
-                return Err(Cause::WrongPepper(id).into());
-            }
-        }
+        peppers::compare(&store, &hasher).await?;
         keys.0.upkeep.start();
         Ok(keys)
     }
@@ -265,6 +271,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         if self.keep.attempts.is_some_and(|keep| keep < HOUR) {
             return Err(Cause::KeepAccessLog.into());
         }
+        let keep = if self.access_log { self.keep.with_access_log() } else { self.keep };
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
         let (hasher, usage) = (wiring.hasher.clone(), Arc::new(UsageRecorder::default()));
@@ -275,7 +282,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         let unwritten = Unwritten::new(Arc::clone(&usage), *writer);
         let flusher = Arc::new(UsageFlusher::new(store.clone(), unwritten, meter, self.usage_interval));
         let clock = Arc::clone(&settings.clock);
-        let pruner = Arc::new(Pruner::new(store.clone(), clock, self.keep));
+        let pruner = Arc::new(Pruner::new(store.clone(), clock, keep));
         let mut upkeep = StoreUpkeep::new(store, Arc::clone(&flusher), pruner, self.notifier.clone());
         wiring.attempts = self.access_log.then(|| upkeep.make_access_log(&wiring.meter));
         let upkeep = Arc::new(upkeep);

@@ -6,6 +6,7 @@ mod keys;
 mod manager;
 #[cfg(any(test, feature = "manage"))]
 mod manager_settings;
+mod peppers;
 mod setup_error;
 
 pub use builder::ApiKeysBuilder;

@@ -27,6 +27,10 @@ pub(super) enum Cause {
     KeepAccessLog,
     #[error("audit events stay for at least a day")]
     KeepEvents,
+    #[error(
+        "keys of this store are made with pepper {0}, which this node does not know: give it the peppers of the others"
+    )]
+    MissingPepper(PepperId),
     #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]
     Store(#[source] StoreError),
     #[error("the store has more than nothing and at most an hour to answer")]

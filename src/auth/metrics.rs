@@ -57,7 +57,8 @@ pub struct AuthMetrics {
     /// Checks of well-formed keys that took a look-up, and a hash where no proof is remembered: first uses, first uses
     /// after a change, ids that are not in the store.
     pub proof_misses: u64,
-    /// Those of them that a [stored proof](crate::hash::HasherConfig::with_stored_proofs) spared the hash.
+    /// Checks of well-formed keys that a [stored proof](crate::hash::HasherConfig::with_stored_proofs) spared the hash.
+    /// They are among the [misses](Self::proof_misses).
     pub stored_proofs_used: u64,
     /// Keys that are remembered now.
     pub proofs_remembered: usize,
@@ -71,32 +72,33 @@ pub struct AuthMetrics {
     /// Reads of the store's change log that were begun. A store that knows its head at once is read only when there is
     /// something to read.
     pub freshness_reads: u64,
-    /// Those of them that failed or took too long.
+    /// Reads of the store's change log that failed or took too long.
     pub freshness_reads_failed: u64,
     /// How often the store said that its log does not go on from where this node had read it: every key is then looked up
     /// again at its next use, and no proof is lost. A node that fell far behind sees it, and so does one whose store was
     /// restored, or failed over to a server that had not received everything.
     pub log_resets: u64,
-    /// Those of them that a log which goes on does not explain: it ends before the place that this node had read, or has
-    /// another change there. Changes that the store had made are gone, and revocations among them have to be repeated.
+    /// [Resets](Self::log_resets) that a log which goes on does not explain: it ends before the place that this node
+    /// had read, or has another change there. Changes that the store had made are gone, and revocations among them have
+    /// to be repeated.
     pub log_losses: u64,
-    /// When the last one that succeeded began, by the wall clock. None yet: none did.
+    /// When the last successful read of the change log began, by the wall clock. None yet: none was successful.
     pub last_freshness_read: Option<Timestamp>,
-    /// How long ago that is, by the monotonic clock.
+    /// How long ago the last successful read of the change log began, by the monotonic clock.
     pub last_freshness_read_age: Option<Duration>,
     /// Attempts to write the counts of usage to the store. None without [`ApiKeys`](crate::ApiKeys), which counts.
     pub usage_flushes: u64,
-    /// Those of them that failed. The counts are kept, and written by the next that succeeds.
+    /// Attempts to write the counts of usage that failed. The counts are kept, and written by the next that succeeds.
     pub usage_flushes_failed: u64,
-    /// When the last one that succeeded began: everything that was counted before is in the store.
+    /// When the last successful write of the counts of usage began: everything that was counted before is in the store.
     pub last_usage_flush: Option<Timestamp>,
     /// Requests that were counted under the source `other`, since their key, or the requests that name none, have come
     /// from too many [sources](crate::middleware::Sources) to tell them all apart.
     pub usage_sources_folded: u64,
-    /// Entries of the access log that were written to the audit trail. 0 unless they are
-    /// [asked for](crate::ApiKeysBuilder::access_log).
+    /// Attempts with keys that were written to the access log, each in a line or added up with others. 0 unless they
+    /// are [asked for](crate::ApiKeysBuilder::access_log).
     pub access_log_written: u64,
-    /// Entries that are missing there, or may be: the queue was full, the store did not say whether it has
+    /// Attempts that are missing in the access log, or may be: the queue was full, the store did not say whether it has
     /// them, or nobody can tell whose the key is.
     pub access_log_dropped: u64,
 }

@@ -13,6 +13,7 @@ const REFUSALS_MEANING: &str = "requests that were refused, by code and, for mal
 struct Figure {
     name: &'static str,
     unit: Unit,
+    /// Read alone, and in another order than here.
     meaning: &'static str,
     value: Value,
 }
@@ -53,13 +54,29 @@ pub(super) fn publish(metrics: &AuthMetrics) {
 
 fn figures(metrics: &AuthMetrics) -> [Figure; 25] {
     [
-        count("api_keys_argon2_runs_total", "Argon2 runs begun", metrics.argon2_runs),
-        number("api_keys_hashes_queued", "hashes that wait for a thread", metrics.hashes_queued),
-        count("api_keys_hash_waits_total", "hashes that a thread took from the queue", metrics.hash_waits),
+        count(
+            "api_keys_argon2_runs_total",
+            "Argon2 runs begun to check, make or improve hashes of keys",
+            metrics.argon2_runs,
+        ),
+        number("api_keys_hashes_queued", "hashes that wait for a hashing thread now", metrics.hashes_queued),
+        count("api_keys_hash_waits_total", "hashes that a hashing thread took from the queue", metrics.hash_waits),
         // A gauge, for a counter of the facade has whole numbers only.
-        time("api_keys_hash_wait_seconds", "how long those had waited, added up", metrics.hash_wait_total),
-        time("api_keys_hash_wait_longest_seconds", "how long one had waited at most", metrics.hash_wait_longest),
-        count("api_keys_hashes_refused_total", "hashes that found the queue full", metrics.hashes_refused),
+        time(
+            "api_keys_hash_wait_seconds",
+            "how long hashes had waited when a hashing thread took them from the queue, added up",
+            metrics.hash_wait_total,
+        ),
+        time(
+            "api_keys_hash_wait_longest_seconds",
+            "the longest that a hash had waited when a hashing thread took it from the queue",
+            metrics.hash_wait_longest,
+        ),
+        count(
+            "api_keys_hashes_refused_total",
+            "hashes refused because the queue of the hashing threads was full",
+            metrics.hashes_refused,
+        ),
         count(
             "api_keys_hashes_taken_over_total",
             "hashes run at normal priority because the hashing threads got no core",
@@ -70,43 +87,79 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 25] {
             "how long hashing threads with work got no core, added up",
             metrics.hash_starvation,
         ),
-        count("api_keys_proof_hits_total", "checks without a look-up or a hash", metrics.proof_hits),
-        count("api_keys_proof_misses_total", "checks that took a look-up, and maybe a hash", metrics.proof_misses),
+        count(
+            "api_keys_proof_hits_total",
+            "checks of keys that took neither a look-up in the store nor a hash",
+            metrics.proof_hits,
+        ),
+        count(
+            "api_keys_proof_misses_total",
+            "checks of keys that took a look-up in the store, and maybe a hash",
+            metrics.proof_misses,
+        ),
         count(
             "api_keys_stored_proofs_used_total",
-            "those of them that a stored proof spared a hash",
+            "checks of keys that a stored proof spared a hash",
             metrics.stored_proofs_used,
         ),
-        number("api_keys_proofs_remembered", "keys that are remembered", metrics.proofs_remembered),
-        number("api_keys_proof_capacity", "the most keys that are remembered", metrics.proof_capacity),
-        count("api_keys_freshness_reads_total", "reads of the change log begun", metrics.freshness_reads),
-        count("api_keys_freshness_reads_failed_total", "those that failed", metrics.freshness_reads_failed),
-        count("api_keys_log_resets_total", "times the change log began anew", metrics.log_resets),
-        count("api_keys_log_losses_total", "those after which changes were gone", metrics.log_losses),
+        number("api_keys_proofs_remembered", "proved keys that are remembered now", metrics.proofs_remembered),
+        number("api_keys_proof_capacity", "the most proved keys that can be remembered", metrics.proof_capacity),
+        count(
+            "api_keys_freshness_reads_total",
+            "reads of the store's change log that were begun",
+            metrics.freshness_reads,
+        ),
+        count(
+            "api_keys_freshness_reads_failed_total",
+            "reads of the store's change log that failed or took too long",
+            metrics.freshness_reads_failed,
+        ),
+        count(
+            "api_keys_log_resets_total",
+            "times the store's change log did not go on from where this node had read it",
+            metrics.log_resets,
+        ),
+        count(
+            "api_keys_log_losses_total",
+            "times the store's change log had lost changes that this node had read",
+            metrics.log_losses,
+        ),
         date(
             "api_keys_last_freshness_read_timestamp_seconds",
-            "when the last one that succeeded began",
+            "when the last successful read of the store's change log began",
             metrics.last_freshness_read,
         ),
         time_or_none(
             "api_keys_last_freshness_read_age_seconds",
-            "how long ago that was",
+            "seconds since the last successful read of the store's change log began",
             metrics.last_freshness_read_age,
         ),
-        count("api_keys_usage_flushes_total", "attempts to write the counts of usage", metrics.usage_flushes),
-        count("api_keys_usage_flushes_failed_total", "those that failed", metrics.usage_flushes_failed),
+        count("api_keys_usage_flushes_total", "attempts to write counts of usage to the store", metrics.usage_flushes),
+        count(
+            "api_keys_usage_flushes_failed_total",
+            "attempts to write counts of usage to the store that failed",
+            metrics.usage_flushes_failed,
+        ),
         date(
             "api_keys_last_usage_flush_timestamp_seconds",
-            "when the last one that succeeded began",
+            "when the last successful write of counts of usage to the store began",
             metrics.last_usage_flush,
         ),
         count(
             "api_keys_usage_sources_folded_total",
-            "requests counted under the source other",
+            "requests counted under the source `other` because their key was used from too many sources",
             metrics.usage_sources_folded,
         ),
-        count("api_keys_access_log_written_total", "attempts written to the audit trail", metrics.access_log_written),
-        count("api_keys_access_log_dropped_total", "attempts missing there", metrics.access_log_dropped),
+        count(
+            "api_keys_access_log_written_total",
+            "attempts with keys that were written to the access log",
+            metrics.access_log_written,
+        ),
+        count(
+            "api_keys_access_log_dropped_total",
+            "attempts with keys that are missing in the access log, or may be",
+            metrics.access_log_dropped,
+        ),
     ]
 }
 

@@ -1,8 +1,10 @@
 //! Extractors for axum: who calls, as an argument of a handler.
 //!
-//! [`Principal`] itself is one. Behind an [optional](crate::ApiKeyLayer::optional) layer, `Option<Principal>` is none for
-//! requests without a key. [`InOrganization`] is a caller of the organization that the request is about. Without an
-//! [`ApiKeyLayer`](crate::ApiKeyLayer) outside of the handler they answer 500 and log why (feature `tracing`).
+//! [`Principal`] itself is one. Behind an [optional](crate::ApiKeyLayer::optional) layer, `Option<Principal>` is none
+//! for requests without a key. A key without any scope is refused (403 `insufficient_scope`), for an empty set allows
+//! nothing: a handler that wants it all the same takes `Extension<Principal>`. [`InOrganization`] is a caller of the
+//! organization that the request is about. Without an [`ApiKeyLayer`](crate::ApiKeyLayer) outside of the handler they
+//! answer 500 and log why (feature `tracing`).
 
 mod in_organization;
 
@@ -157,7 +159,11 @@ impl IntoResponse for Refusal {
 
 fn principal(parts: &Parts, extractor: &'static str) -> Result<Principal, Refusal> {
     let principal = parts.extensions.get::<Principal>().cloned();
-    principal.ok_or_else(|| Refusal::new(without_principal(parts, extractor)))
+    let principal = principal.ok_or_else(|| Refusal::new(without_principal(parts, extractor)))?;
+    if principal.scopes().is_empty() {
+        return Err(Refusal::insufficient_scope([]));
+    }
+    Ok(principal)
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 use http::{Request, StatusCode};
 
 use super::*;
-use crate::{middleware::Bound, outcome::RefusalCode, owner::OrganizationId};
+use crate::{
+    middleware::Bound,
+    outcome::RefusalCode,
+    owner::OrganizationId,
+    scope::{Scope, Scopes},
+};
 
 fn parts(principal: Option<Principal>, anonymous: bool) -> Parts {
     let mut request = Request::new(());
@@ -30,6 +35,20 @@ async fn optional(mut parts: Parts) -> Result<Option<Principal>, RefusalCode> {
     <Principal as OptionalFromRequestParts<()>>::from_request_parts(&mut parts, &())
         .await
         .map_err(|refusal| refusal.code())
+}
+
+#[tokio::test]
+async fn a_key_without_any_scope_is_no_caller() {
+    let none = |principal: crate::FakePrincipal| Some(principal.scopes(Scopes::none()).build());
+    let user = || none(Principal::fake().user("alice").unwrap());
+    let team = || none(Principal::fake().team("blue").unwrap());
+    let refused = RefusalCode::InsufficientScope;
+    assert_eq!(required::<Principal>(parts(user(), false)).await.unwrap_err(), refused);
+    assert_eq!(required::<UserPrincipal>(parts(user(), false)).await.unwrap_err(), refused);
+    assert_eq!(required::<TeamPrincipal>(parts(team(), false)).await.unwrap_err(), refused);
+    assert_eq!(optional(parts(team(), false)).await.unwrap_err(), refused);
+    let manages = Principal::fake().scopes(Scopes::none().with(Scope::KEYS_MANAGE)).build();
+    required::<Principal>(parts(Some(manages), false)).await.unwrap();
 }
 
 #[tokio::test]

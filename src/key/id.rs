@@ -31,6 +31,17 @@ impl KeyId {
     /// The id of no key: to be that of one, 120 random bits would have to be zero.
     pub(crate) const ABSENT: Self = Self([b'A'; ID_LENGTH]);
 
+    /// The first of all ids by their bytes, and that of no key. For
+    /// [`Prune::usage_after`](crate::store::Prune::usage_after).
+    ///
+    /// ```
+    /// use tower_api_keys::KeyId;
+    ///
+    /// assert!(KeyId::LEAST < KeyId::new("AAAAAAAAAAAAAAAAAAAA")?);
+    /// # Ok::<(), tower_api_keys::key::InvalidKeyId>(())
+    /// ```
+    pub const LEAST: Self = Self([b'-'; ID_LENGTH]);
+
     /// The id that is written so.
     ///
     /// # Errors

@@ -51,4 +51,5 @@ pub use id::{InvalidKeyId, KeyId};
 pub use parsed::ParsedKey;
 pub use plaintext::PlaintextKey;
 pub use prefix::{InvalidBrand, InvalidBrandKind, PrefixIndex};
+pub(crate) use redact::may_hold_secret;
 pub use redact::{contains_key, redact};

@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::Range};
 
 use super::{
     find::{Seam, seams},
-    layout::{RANDOM_LENGTH, is_base64url},
+    layout::{RANDOM_LENGTH, SECRET_LENGTH, is_base64url},
 };
 
 pub(super) const REDACTED: &str = "[REDACTED]";
@@ -64,6 +64,13 @@ pub fn contains_key(text: &str) -> bool {
     secrets(text, SHORTEST_FRAGMENT).next().is_some()
 }
 
+/// Whether a text may hold the secret of a key: [a key](contains_key) or a run of characters as long as a secret, which
+/// has no mark of its own. For what strangers say of themselves, where no word is so long.
+pub(crate) fn may_hold_secret(text: &str) -> bool {
+    let runs = text.as_bytes().chunk_by(|one, two| is_base64url(*one) && is_base64url(*two));
+    contains_key(text) || runs.map(<[u8]>::len).any(|length| length >= SECRET_LENGTH)
+}
+
 /// Where secrets of at least so many characters stand, in order and apart from each other.
 fn secrets(text: &str, shortest: usize) -> impl Iterator<Item = Range<usize>> {
     // Bounds are beside dots and between base64url characters, so they never cut a character in two.
@@ -93,6 +100,17 @@ mod tests {
         {
             let redacted = format!("{before}acme_team.__79_Pv6-fj39vX08_Lx.[REDACTED]{after}");
             assert_eq!(redact(&format!("{before}{KEY}{after}")), redacted);
+        }
+    }
+
+    #[test]
+    fn the_last_part_of_a_key_alone_may_be_a_secret() {
+        for text in [SECRET.to_owned(), format!("curl/{SECRET}"), format!("({SECRET})"), KEY.to_owned()] {
+            assert!(may_hold_secret(&text), "{text}");
+        }
+        for text in ["", "curl", "github-actions-deployment-controller", &SECRET[1..], "0123456789.".repeat(9).as_str()]
+        {
+            assert!(!may_hold_secret(text), "{text}");
         }
     }
 

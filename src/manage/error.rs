@@ -84,6 +84,8 @@ pub enum ManageErrorKind {
     OwnerPlanSuspended,
     /// An admin suspended the user or team the key is for.
     OwnerSuspended,
+    /// Keys of this store are made with a pepper, and this node does not know it.
+    PepperMissing,
     /// There is no room for one more key.
     QuotaReached(Quota),
     /// The operating system gave no randomness.
@@ -263,6 +265,9 @@ impl fmt::Display for ManageError {
                 "the plan does not include keys of this user or team: upgrade it, and tell the manager by `plan_changed`"
             }
             ManageErrorKind::OwnerSuspended => "the user or team is suspended: reinstate it first",
+            ManageErrorKind::PepperMissing => {
+                "this node lacks the pepper of the other nodes, so the key was not made: give it their peppers"
+            }
             ManageErrorKind::QuotaReached(quota) => return quota.fmt(f),
             ManageErrorKind::Randomness => "nothing can be made at random at the moment, and nothing was changed: ask again",
             ManageErrorKind::IdempotencyKeyUsed => {

@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use crate::usage::{InParts, Label, Origin, Source};
+use crate::usage::{InParts, Label, OriginWords, Source};
 
 /// The most sources that keys remember, of some 200 bytes each. Successes from more are counted with a lock.
 const MOST_KNOWN: usize = 65_536;
@@ -22,7 +22,7 @@ pub(super) struct KnownSources {
 
 impl KnownSources {
     /// The source of this origin; none if there is no room for more.
-    pub(super) fn get(&mut self, origin: Origin<'_>) -> Option<Source> {
+    pub(super) fn get(&mut self, origin: OriginWords<'_>) -> Option<Source> {
         if let Some(known) = self.by_parts.get(&origin.parts() as &dyn InParts) {
             return Some(known.clone());
         }
@@ -76,10 +76,11 @@ impl KnownSources {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::usage::NamedClient;
+    use crate::usage::{NamedClient, Origin};
 
     fn known(table: &mut KnownSources, client: &str) -> Option<Source> {
-        table.get(Origin::Named(&Label::default(), &NamedClient { client: client.into(), network: String::new() }))
+        let named = NamedClient { client: client.into(), network: String::new() };
+        table.get(Origin::Named(&Label::default(), &named).words())
     }
 
     #[test]

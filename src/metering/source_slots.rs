@@ -9,7 +9,7 @@ use crate::{
     key::KeyId,
     outcome::Outcome,
     time::Timestamp,
-    usage::{Label, Origin, Parts, Source, day_of},
+    usage::{Label, OriginWords, Parts, Source, day_of},
 };
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
@@ -67,7 +67,7 @@ impl Counts {
         &mut self,
         key: Option<KeyId>,
         end: &Outcome,
-        origin: Origin<'_>,
+        origin: OriginWords<'_>,
         count: Count,
         stored: &StoredPairs,
     ) {
@@ -81,7 +81,7 @@ impl Counts {
     }
 
     /// The source under which this is counted, an equal one that is there already if there is.
-    pub(super) fn source(&self, key: Option<KeyId>, end: &Outcome, origin: Origin<'_>, now: Timestamp) -> Source {
+    pub(super) fn source(&self, key: Option<KeyId>, end: &Outcome, origin: OriginWords<'_>, now: Timestamp) -> Source {
         let day = day_of(now.as_millis());
         let known = self.slots.get_key_value(&(key, end, origin.parts(), day) as &dyn SlotInWords);
         known.map_or_else(|| origin.to_source(), |(slot, _)| slot.source.clone())

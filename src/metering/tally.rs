@@ -5,7 +5,7 @@ use std::sync::{
 
 use crate::{
     time::Timestamp,
-    usage::{Origin, Source, bounds_of, day_of},
+    usage::{Origin, OriginWords, Source, bounds_of, day_of},
 };
 
 /// How many more sources a key counts without a lock, beside the first.
@@ -68,17 +68,21 @@ impl KeyUsage {
     }
 
     /// Where successes from this source are counted, and which it is; none if it has come too late.
-    pub(super) fn slot(&self, origin: Origin<'_>, make: impl FnOnce() -> Option<Source>) -> Option<(&Source, &Tally)> {
+    pub(super) fn slot(
+        &self,
+        origin: Origin<'_>,
+        make: impl FnOnce(OriginWords<'_>) -> Option<Source>,
+    ) -> Option<(&Source, &Tally)> {
         if let Some(found) = self.slots().find_map(|slot| slot.if_at_once(origin)) {
             return Some(found);
         }
-        let parts = origin.parts();
-        let is_same = |source: &Source| source.parts().are(parts);
+        let words = origin.words();
+        let is_same = |source: &Source| source.parts().are(words.parts());
         if let Some(found) = self.slots().find_map(|slot| slot.if_source(is_same)) {
             return Some(found);
         }
         let is_room = || self.more.get().is_none_or(|more| more.iter().any(|slot| slot.source.get().is_none()));
-        let made = if is_room() { make()? } else { return None };
+        let made = if is_room() { make(words)? } else { return None };
         if self.first.source.get().is_some() {
             self.more.get_or_init(Box::default);
         }

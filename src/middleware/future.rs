@@ -165,7 +165,7 @@ impl PendingAnswer {
                 Ok(accepted) if settings.is_foreign(&accepted.principal) => {
                     Err(settings.refuse_foreign(accepted, Shape::of(request)))
                 }
-                Ok(accepted) => Ok(settings.admit(request, accepted, *carried)),
+                Ok(accepted) => settings.admit(request, accepted, *carried).map_err(|response| *response),
                 Err(error) => Err(settings.presenter.refuse(Refusal::from(&error), Shape::of(request))),
             },
             Self::Bound { answer } => match ready!(answer.as_mut().poll(cx)) {

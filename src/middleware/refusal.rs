@@ -78,7 +78,8 @@ impl Refusal {
         }
     }
 
-    /// A request that needs these scopes, with a key that does not have them all. The sentence, the problem document and
+    /// A request that needs these scopes, with a key that does not have them all; or, where none is named, with a key that
+    /// has no scope. The sentence, the problem document and
     /// the challenge (RFC 6750 §3) name them.
     ///
     /// ```
@@ -98,7 +99,12 @@ impl Refusal {
         let needed: Scopes = needed.into_iter().collect();
         let named: Vec<_> = needed.named().map(|scope| format!("`{scope}`")).collect();
         let detail = match named.as_slice() {
-            [] => return Self::new(RefusalCode::InsufficientScope),
+            [] => {
+                return Self::new(RefusalCode::InsufficientScope).with_detail(
+                    "The API key has no scope at all, so it may do nothing here; use a key that has one, or let somebody \
+                     create one.",
+                );
+            }
             [one] => format!(
                 "This request needs the scope {one}, which the API key does not have; use a key that has it, or let \
                  somebody create one."

@@ -101,10 +101,10 @@ where
                 let response = settings.refuse_foreign(accepted, Shape::of(&request));
                 self.turn_away(response)
             }
-            Check::Ready(Ok(accepted)) => {
-                let finish = settings.admit(&mut request, accepted, carried);
-                ResponseFuture::inner(self.inner.call(request), finish)
-            }
+            Check::Ready(Ok(accepted)) => match settings.admit(&mut request, accepted, carried) {
+                Ok(finish) => ResponseFuture::inner(self.inner.call(request), finish),
+                Err(response) => self.turn_away(*response),
+            },
             Check::Ready(Err(error)) => {
                 let response = settings.presenter.refuse(Refusal::from(&error), Shape::of(&request));
                 self.turn_away(response)

@@ -59,17 +59,29 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Makes the request what the inner service is to see: no key, but whom it proved.
+    /// Makes the request what the inner service is to see: no key, but whom it proved. Refuses a second key, beside
+    /// that of a layer of the same keys further out: what is between the two layers judged the other one.
     // Always: in a call of its own, it has the compiler copy each request once more on its way to the inner service.
     #[inline(always)]
-    pub(crate) fn admit<B>(self: &Arc<Self>, request: &mut Request<B>, accepted: Accepted, carried: Carried) -> Finish {
+    pub(crate) fn admit<B>(
+        self: &Arc<Self>,
+        request: &mut Request<B>,
+        accepted: Accepted,
+        carried: Carried,
+    ) -> Result<Finish, Box<Response<Bytes>>> {
         self.take_key(request.headers_mut(), carried);
         let (principal, pass) = accepted.into_parts();
         if self.organization.is_some() {
             Bound::of(principal.clone()).put_into(request.extensions_mut());
         }
-        request.extensions_mut().insert(principal);
-        self.finish(carried.key_header && self.private_responses, Shape::of(request), pass.into())
+        let (key, authenticator) = (*principal.key_id(), principal.proved_by());
+        if let Some(before) = request.extensions_mut().insert(principal)
+            && before.proved_by() == authenticator
+            && *before.key_id() != key
+        {
+            return Err(Box::new(self.turn_down(RefusalCode::AmbiguousCredentials, pass, Shape::of(request))));
+        }
+        Ok(self.finish(carried.key_header && self.private_responses, Shape::of(request), pass.into()))
     }
 
     /// Whether this principal is of another organization than the one whose keys are let through.
@@ -79,13 +91,17 @@ impl Settings {
     }
 
     /// The answer to a good key of another organization. Its holder is told that it is not for here, and not what for.
-    #[cold]
     pub(crate) fn refuse_foreign(&self, accepted: Accepted, shape: Shape) -> Response<Bytes> {
-        let refusal = Refusal::new(RefusalCode::WrongTeam);
-        if let (_, Some(pass)) = accepted.into_parts() {
-            pass.denied_downstream(refusal.code());
+        self.turn_down(RefusalCode::WrongTeam, accepted.into_parts().1, shape)
+    }
+
+    /// The answer to a good key that is not let through.
+    #[cold]
+    fn turn_down(&self, code: RefusalCode, pass: Option<UsageTicket>, shape: Shape) -> Response<Bytes> {
+        if let Some(pass) = pass {
+            pass.denied_downstream(code);
         }
-        self.presenter.refuse(refusal, shape)
+        self.presenter.refuse(Refusal::new(code), shape)
     }
 
     /// As [`admit`](Self::admit), for a request whose key a layer of the same keys further out took and proved.

@@ -7,7 +7,7 @@ use std::{
 use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 
 use crate::{
-    key::contains_credential,
+    key::{contains_credential, may_hold_secret},
     text::is_invisible,
     usage::{Label, NamedClient, Origin},
 };
@@ -15,12 +15,16 @@ use crate::{
 /// The longest client that an embedder's function names, in characters.
 const LONGEST_CLIENT: usize = 64;
 
+/// The longest text of such a function that is looked at, in bytes. It may be a header that a stranger sent.
+const LOOKED_AT: usize = 1_024;
+
 /// How client and network of a request are found: what it is counted under beside key, outcome and the layer's
 /// [label](super::ApiKeyLayer::source).
 ///
 /// The client is the name of the product that the `User-Agent` begins with: `curl` of `curl/8.5.0`. The version is left
-/// out, or each upgrade of a client would be another source, and the one before seem to have gone. A name that is no token
-/// (RFC 9110 §10.1.5) or holds a key is no client; of a long one, the first 64 characters are kept.
+/// out, or each upgrade of a client would be another source, and the one before seem to have gone. A name that is no
+/// token (RFC 9110 §10.1.5), is longer than 256 bytes, holds a key, or has as many letters, digits, `-` and `_` in a
+/// row as the secret of one, is no client; of a long one, the first 64 characters are kept.
 ///
 /// For each key, 64 sources are told apart, in all processes together as far as they see each other's counts: 64 of
 /// requests that were accepted, and beside them 64 of those that showed the key when it was dead, and 64 of those that
@@ -77,8 +81,9 @@ impl Sources {
     /// A function that names the client, in the place of the `User-Agent`; none for no client. It runs for each request, on
     /// the thread that serves it: if it panics, that request fails as if a handler had.
     ///
-    /// Of what it returns, characters that show nothing or turn the text around are left out, `/` becomes `_`, since a line
-    /// for people has it between label and client, and 64 characters are kept. A text that holds a key is no client.
+    /// Of what it returns, characters that show nothing or turn the text around are left out, `/` becomes `_`, since a
+    /// line for people has it between label and client, and 64 characters are kept. A text that may hold the secret of
+    /// a key is no client, nor is one of more than 1,024 bytes.
     #[must_use]
     pub fn with_client(mut self, client: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.client = Some(Arc::new(client));
@@ -186,11 +191,15 @@ impl Sources {
     }
 }
 
-/// What an embedder says, without what would disturb a list of sources, and short. Nothing of a text that holds a key.
+/// What an embedder says, without what would disturb a list of sources, and short. Nothing of a text that may hold a
+/// secret, or that is endless.
 fn clean(client: &str) -> String {
+    if client.len() > LOOKED_AT {
+        return String::new();
+    }
     let printable: String = client.chars().filter(|character| !is_invisible(*character)).collect();
     let client = printable.trim();
-    if contains_credential(client) {
+    if may_hold_secret(client) || contains_credential(client) {
         return String::new();
     }
     client.chars().map(|character| if character == '/' { '_' } else { character }).take(LONGEST_CLIENT).collect()

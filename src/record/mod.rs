@@ -7,6 +7,7 @@ mod name;
 mod new_keys;
 mod owner_status;
 mod row;
+mod row_debug;
 mod standing;
 
 pub use actor_id::{ActorId, InvalidActorId, SystemLabel};

@@ -12,7 +12,7 @@ use crate::{
 /// A key as stores keep it: plain columns, times in milliseconds since 1970.
 ///
 /// A store writes what it is given and gives back what it wrote, byte for byte; it checks nothing. What it gives back is
-/// checked by [`KeyRecord::try_from`].
+/// checked by [`KeyRecord::try_from`]. `Debug` prints neither hash, tag nor proof.
 ///
 /// ```
 /// use tower_api_keys::record::{KeyRecord, KeyRow};
@@ -21,7 +21,7 @@ use crate::{
 /// assert!(KeyRecord::try_from(&row).is_ok());
 /// assert!(KeyRecord::try_from(&KeyRow { kind: "robot".into(), ..row }).is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyRow {
     /// [`OrganizationId`], 1 to 128 bytes.
     pub organization: String,

@@ -60,7 +60,8 @@ impl Change {
     }
 }
 
-/// A request that a client may repeat, by its idempotency key.
+/// A request that a client may repeat, by its idempotency key. `Debug` prints nothing of it: who knows the idempotency
+/// key can ask as the client did.
 ///
 /// ```
 /// use tower_api_keys::{KeyId, store::{Conflict, IdempotentRequest}};
@@ -72,7 +73,7 @@ impl Change {
 /// assert_eq!(request.used_for(Some(made.as_str()), &[2; 32]), used(false));
 /// # Ok::<(), tower_api_keys::key::InvalidKeyId>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct IdempotentRequest {
     /// The idempotency key, 1 to 256 bytes; unique in the store.
     pub key: String,
@@ -87,6 +88,12 @@ impl IdempotentRequest {
     pub fn used_for(&self, key: Option<&str>, digest: &[u8]) -> Conflict {
         let key = key.and_then(|id| KeyId::new(id).ok());
         Conflict::IdempotencyKeyUsed { key, same_request: self.digest.as_slice() == digest }
+    }
+}
+
+impl fmt::Debug for IdempotentRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdempotentRequest([REDACTED])")
     }
 }
 

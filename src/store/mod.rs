@@ -17,7 +17,7 @@
 //!   asks.
 //! - The **change log** carries every change of a key's revocation, pause, expiry, scopes, networks, limits or owner, and of
 //!   the status of an owner or an organization, in both directions, in commit order, whoever made it: databases write it
-//!   by trigger.
+//!   by trigger. It carries a hash that somebody replaced by hand, too, and none that [`rehash`](KeyStore::rehash) did.
 //! - Nothing **un-revokes** a key. No write of this trait touches a revocation once it stands.
 //! - What moves between stores moves **as it is**: a [`PortableStore`](transfer::PortableStore) exports whole rows in the order
 //!   of their primary keys, and imports them where none stands, or an identical one. Nothing is overwritten.
@@ -31,6 +31,7 @@ mod error;
 mod head;
 mod lease;
 mod memory;
+mod peppers;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
@@ -54,8 +55,11 @@ pub(crate) use head::Changed;
 pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::{Lease, Moment};
 pub use memory::MemoryStore;
+pub(crate) use peppers::PeppersInUse;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use query::UsedKeys;
 pub use query::{
     EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope,
 };

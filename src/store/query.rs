@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::{
     hash::KeyHash,
     key::KeyId,
@@ -224,7 +226,8 @@ pub struct Page<T> {
     pub more: bool,
 }
 
-/// The new hash of a key whose text did not change, or the same hash with a proof of that text.
+/// The new hash of a key whose text did not change, or the same hash with a proof of that text. `Debug` prints the id
+/// of the pepper alone.
 ///
 /// ```
 /// use tower_api_keys::store::RehashedKey;
@@ -232,7 +235,7 @@ pub struct Page<T> {
 /// let new = RehashedKey { hash: "$argon2id$…".into(), tag: [1, 2, 3, 4], pepper_id: Some(2), proof: None };
 /// assert_eq!(new.pepper_id, Some(2));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RehashedKey {
     /// As in [`KeyRow`].
     pub hash: String,
@@ -242,6 +245,12 @@ pub struct RehashedKey {
     pub pepper_id: Option<i64>,
     /// As in [`KeyRow`].
     pub proof: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for RehashedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RehashedKey").field("pepper_id", &self.pepper_id).finish_non_exhaustive()
+    }
 }
 
 impl From<&KeyHash> for RehashedKey {
@@ -280,6 +289,10 @@ pub struct Prune {
     pub changes_before: Option<Timestamp>,
     /// Counts of use by day, of days before this one: days since 1970-01-01 in UTC. Those over all time stay.
     pub days_before: Option<i32>,
+    /// Counts of use, and by day, of keys that the store does not have (any more), whose ids come after this one by
+    /// their bytes: [`KeyId::LEAST`], or where the call before [ended](Pruned::usage_next). Those of requests without a
+    /// key stay.
+    pub usage_after: Option<KeyId>,
 }
 
 /// How long the audit trail is, and what of it is old: its entries of the access log, or all other events.
@@ -319,4 +332,53 @@ pub struct Pruned {
     pub changes: u64,
     /// Counts of use by day: one for each key and day.
     pub days: u64,
+    /// Counts of use of keys that the store does not have, and of those by day.
+    pub usage: u64,
+    /// After which id to go on; none if all were looked at.
+    pub usage_next: Option<KeyId>,
+}
+
+/// The most keys whose counts of use go in one turn. Each may have some hundred.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+const MOST_GONE: usize = 20;
+
+/// What to do about the next keys that were used.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) struct UsedKeys {
+    /// The keys that the store does not have.
+    pub(crate) gone: Vec<String>,
+    /// After which one to go on; none if there are no more.
+    pub(crate) next: Option<KeyId>,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl UsedKeys {
+    /// Of the next keys in the order of their ids, each with whether the store has it.
+    pub(crate) fn of(used: Vec<(String, bool)>) -> Self {
+        let (mut gone, mut next) = (Vec::new(), None);
+        for (key, is_there) in used {
+            if gone.len() == MOST_GONE {
+                break;
+            }
+            // No place is named by what plain SQL called a key and is none.
+            next = KeyId::new(&key).ok().or(next);
+            gone.extend((!is_there).then_some(key));
+        }
+        Self { gone, next }
+    }
+}
+
+#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_goes_on_behind_the_last_key_that_it_looked_at() {
+        let key = |n: usize, is_there| (format!("{n:020}"), is_there);
+        let UsedKeys { gone, next } = UsedKeys::of((0..50).map(|n| key(n, n % 2 == 0)).collect());
+        assert_eq!((gone.len(), next), (MOST_GONE, KeyId::new(&key(39, false).0).ok()));
+        let UsedKeys { gone, next } = UsedKeys::of(vec![key(1, true), ("no id".into(), false)]);
+        assert_eq!((gone, next), (vec!["no id".to_owned()], KeyId::new(&key(1, true).0).ok()));
+        assert_eq!(UsedKeys::of(vec![]).next, None);
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) use day::{DAYS, bounds_of, day_of};
 pub use detail::{CallHistory, UsageCount, UsageDetail};
 pub(crate) use detail::{LARGEST_SKEW, is_of_a_wrong_clock};
 pub use meaning::OutcomeSummary;
-pub(crate) use origin::{NamedClient, Origin};
+pub(crate) use origin::{NamedClient, Origin, OriginWords};
 pub(crate) use parts::{InParts, Parts};
 pub use row::{UsageBatch, UsageRow, UsageTotals};
 pub(crate) use source::Label;

@@ -1,8 +1,11 @@
 use super::{Source, parts::Parts, source::Label};
-use crate::key::contains_key;
+use crate::key::may_hold_secret;
 
 /// The longest name of a product that is taken from a user agent, in characters.
 const LONGEST_PRODUCT: usize = 64;
+
+/// How many bytes of a user agent are looked at. A name that does not end there is none.
+const LOOKED_AT: usize = 256;
 
 /// From where a request comes, as it was found there: made into a [`Source`] only if nobody remembers one that says the
 /// same.
@@ -21,6 +24,21 @@ pub(crate) enum Origin<'a> {
 pub(crate) struct NamedClient {
     pub(crate) client: String,
     pub(crate) network: String,
+}
+
+/// An origin in words. What a stranger says of itself was cleaned for it, which is work to be done before a lock is
+/// taken: so what is behind a lock takes nothing else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OriginWords<'a> {
+    parts: Parts<'a>,
+    of: Of<'a>,
+}
+
+/// What a source of these words shares with others.
+#[derive(Clone, Copy, Debug)]
+enum Of<'a> {
+    Layer(&'a Label),
+    Known(&'a Source),
 }
 
 impl<'a> Origin<'a> {
@@ -59,36 +77,51 @@ impl<'a> Origin<'a> {
     }
 
     /// What it says in words.
-    pub(crate) fn parts(self) -> Parts<'a> {
+    pub(crate) fn words(self) -> OriginWords<'a> {
         match self {
-            Self::Source(source) => source.parts(),
+            Self::Source(source) => OriginWords { parts: source.parts(), of: Of::Known(source) },
             Self::Agent(label, agent) => {
-                Parts { label: label.as_str(), client: agent.and_then(product).unwrap_or_default(), network: "" }
+                let client = agent.and_then(product).unwrap_or_default();
+                OriginWords { parts: Parts { label: label.as_str(), client, network: "" }, of: Of::Layer(label) }
             }
-            Self::Named(label, NamedClient { client, network }) => Parts { label: label.as_str(), client, network },
+            Self::Named(label, NamedClient { client, network }) => {
+                OriginWords { parts: Parts { label: label.as_str(), client, network }, of: Of::Layer(label) }
+            }
         }
     }
 
     pub(crate) fn to_source(self) -> Source {
-        match self {
-            Self::Source(source) => source.clone(),
-            Self::Agent(label, _) | Self::Named(label, ..) => {
-                let Parts { client, network, .. } = self.parts();
-                Source::of_layer(label, client, network)
-            }
+        self.words().to_source()
+    }
+}
+
+impl<'a> OriginWords<'a> {
+    pub(crate) const fn parts(self) -> Parts<'a> {
+        self.parts
+    }
+
+    pub(crate) fn to_source(self) -> Source {
+        match self.of {
+            Of::Known(source) => source.clone(),
+            Of::Layer(label) => Source::of_layer(label, self.parts.client, self.parts.network),
         }
     }
 }
 
 /// The name of the product that a `User-Agent` begins with (RFC 9110 §10.1.5), which is a token: its first 64 characters.
-/// None if it is none, or holds a key.
+/// None if it is none, is endless, or may hold the secret of a key.
 fn product(agent: &[u8]) -> Option<&str> {
-    let end = agent.iter().position(|byte| ends_name(Some(byte))).unwrap_or(agent.len());
-    let name = agent.get(..end)?;
+    let (start, rest) = agent.split_at(agent.len().min(LOOKED_AT));
+    let end = match start.iter().position(|byte| ends_name(Some(byte))) {
+        Some(end) => end,
+        None if rest.is_empty() => start.len(),
+        None => return None,
+    };
+    let name = start.get(..end)?;
     let is_token = !name.is_empty() && name.iter().all(|byte| is_token_character(*byte));
     let name = std::str::from_utf8(name).ok().filter(|_| is_token)?;
     // All of it, or a part of the key might be left.
-    if contains_key(name) { None } else { name.get(..name.len().min(LONGEST_PRODUCT)) }
+    if may_hold_secret(name) { None } else { name.get(..name.len().min(LONGEST_PRODUCT)) }
 }
 
 /// Whether a name ends before this byte: a version follows, a comment, another product, or nothing.
@@ -129,19 +162,30 @@ mod tests {
     #[test]
     fn a_user_agent_that_names_no_product_is_no_client() {
         let key = "team.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8P";
-        let behind = format!("{}{key}/1", "x".repeat(60));
-        for agent in
-            ["", " curl", "/8", "(compatible)", "cür", "a\tb", "curl,wget/1", key, &format!("x-{key}/1"), &behind]
-        {
+        let behind = format!("{}{key}/1", "x.".repeat(30));
+        let secret = "Dw8P".repeat(12);
+        let (of_a_key, glued) = (format!("{secret}/1"), format!("curl.{secret}"));
+        let none =
+            ["", " curl", "/8", "(compatible)", "cür", "a\tb", "curl,wget/1", key, &format!("x-{key}/1"), &behind];
+        for agent in none.into_iter().chain([&*secret, &of_a_key, &glued]) {
             assert_eq!(text("api", Some(agent)), "api", "{agent}");
         }
     }
 
     #[test]
     fn of_a_long_product_the_first_64_characters_are_kept() {
-        for length in [64, 65, 1_000] {
-            assert_eq!(text("", Some(&"x".repeat(length))), "x".repeat(64));
+        for pairs in [32, 33, 128] {
+            assert_eq!(text("", Some(&"x.".repeat(pairs))), "x.".repeat(32));
         }
+    }
+
+    #[test]
+    fn no_more_than_the_start_of_a_user_agent_is_looked_at() {
+        let (longest, endless) = ("x.".repeat(128), "x.".repeat(150_000));
+        assert_eq!(text("", Some(&format!("{longest}/1"))), "");
+        assert_eq!(text("", Some(&format!("{}/1", &longest[..255]))), "x.".repeat(32));
+        assert_eq!(text("api", Some(&endless)), "api");
+        assert_eq!(text("", Some(&format!("curl/8 {endless}"))), "curl");
     }
 
     #[test]

@@ -67,6 +67,27 @@ async fn send<R: KeyReader>(layer: ApiKeyLayer<R>, lines: &[(&'static str, &str)
     read(layer.layer(service_fn(whoami)).oneshot(request(lines)).await.unwrap()).await
 }
 
+#[tokio::test]
+async fn two_layers_that_read_different_headers_take_one_key_between_them() {
+    let Fixture { keys, .. } = fixture().await;
+    let (one, other) = (issue(&keys, team("a")).await, issue(&keys, team("b")).await);
+    let outer = keys.layer().key_headers(KeyHeaders::only_bearer());
+    let inner = keys.layer().key_headers(KeyHeaders::only("x-api-key".parse().unwrap()).unwrap());
+    let answer = async |bearer: &PlaintextKey, header: &PlaintextKey| {
+        let bearer = format!("Bearer {}", bearer.expose_secret());
+        let request = request(&[("authorization", &bearer), ("x-api-key", header.expose_secret())]);
+        read(outer.layer(inner.layer(service_fn(whoami))).oneshot(request).await.unwrap()).await
+    };
+    // At their first use, and once they are remembered.
+    for _ in 0..2 {
+        let mixed = answer(&one, &other).await;
+        assert_eq!((mixed.status, mixed.code), (StatusCode::BAD_REQUEST, Some(RefusalCode::AmbiguousCredentials)));
+        assert_eq!(mixed.headers["cache-control"], "no-store");
+        let same = answer(&one, &one).await;
+        assert_eq!((same.status, same.body.as_str()), (StatusCode::OK, "team a []"));
+    }
+}
+
 async fn read<B>(response: Response<B>) -> Answer
 where
     B: http_body::Body<Data = Bytes, Error = Infallible>,

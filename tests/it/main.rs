@@ -19,6 +19,7 @@ mod checking;
 mod clock;
 mod conformance;
 mod copy;
+mod debug;
 mod dropped;
 mod error_chains;
 mod examples;

@@ -291,6 +291,7 @@ struct Exporter {
     /// By the kind, the name and the labels.
     series: Mutex<BTreeMap<Series, Arc<AtomicU64>>>,
     described: Mutex<Vec<(&'static str, String, Option<Unit>)>>,
+    meanings: Mutex<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -307,7 +308,8 @@ impl Exporter {
         self.series.lock().unwrap().entry(series).or_default().clone()
     }
 
-    fn describe(&self, kind: &'static str, name: &KeyName, unit: Option<Unit>) {
+    fn describe(&self, kind: &'static str, name: &KeyName, unit: Option<Unit>, meaning: &str) {
+        self.meanings.lock().unwrap().push(meaning.to_owned());
         self.described.lock().unwrap().push((kind, name.as_str().to_owned(), unit));
     }
 
@@ -335,16 +337,16 @@ impl Exporter {
 }
 
 impl Recorder for Exporter {
-    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
-        self.describe("counter", &name, unit);
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, meaning: SharedString) {
+        self.describe("counter", &name, unit, &meaning);
     }
 
-    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
-        self.describe("gauge", &name, unit);
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, meaning: SharedString) {
+        self.describe("gauge", &name, unit, &meaning);
     }
 
-    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
-        self.describe("histogram", &name, unit);
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, meaning: SharedString) {
+        self.describe("histogram", &name, unit, &meaning);
     }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
@@ -388,6 +390,21 @@ async fn what_is_published_is_what_the_documentation_lists() {
     let names: BTreeSet<_> = described.iter().map(|(kind, name, _)| (*kind, name.clone())).collect();
     assert_eq!((names, described.len()), (documented(), documented().len()));
     assert!(described.iter().all(|(_, name, unit)| name.ends_with("_seconds") == (*unit == Some(Unit::Seconds))));
+}
+
+#[tokio::test]
+async fn the_meaning_of_each_figure_is_said_without_another_one() {
+    let service = service().await;
+    let exporter = published(&service.keys.authenticator());
+    let meanings = exporter.meanings.lock().unwrap();
+    let leaning = ["those", "there", "they", "one", "ones", "ago", "such", "same", "former", "latter", "above"];
+    for meaning in &*meanings {
+        let mut words = meaning.split(|character: char| !character.is_alphanumeric());
+        assert!(!words.any(|word| leaning.contains(&word)), "{meaning}");
+        assert!(meaning.split(' ').count() >= 4, "{meaning}");
+    }
+    let different: BTreeSet<_> = meanings.iter().collect();
+    assert_eq!(different.len(), meanings.len(), "{meanings:#?}");
 }
 
 #[tokio::test]

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use tower_api_keys::{
-    ApiKeys,
+    ApiKeys, IssueKey,
     auth::AuthErrorKind,
     hash::{Argon2Params, HasherConfig, Pepper, PepperId, Peppers},
     key::KeyId,
+    manage::{ManageErrorKind, RotateKey},
     record::KeyRow,
-    store::{KeyReader, MemoryStore},
+    store::{KeyReader, KeyStore, MemoryStore},
 };
 
 use crate::support::{issue, user};
@@ -70,9 +71,90 @@ async fn a_node_with_another_pepper_does_not_start() {
 async fn a_node_that_does_not_know_the_pepper_says_nothing_against_the_key() {
     let store = Arc::new(MemoryStore::new());
     let key = issue(&cheap_node(&store, first()).await, user("alice")).await;
-    let stranger = cheap_node(&store, Peppers::none()).await;
+    // One that did not look at the store when it started.
+    let stranger = ApiKeys::new(store.clone()).unwrap();
     let error = stranger.authenticator().authenticate(key.expose_secret()).await.unwrap_err();
     assert_eq!(error.kind(), AuthErrorKind::CorruptRecord);
+}
+
+/// What keeps a node with these peppers from starting.
+async fn refused(store: &Arc<MemoryStore>, peppers: Peppers) -> String {
+    node(store, peppers, Argon2Params::MACHINE_SECRET).await.unwrap_err()
+}
+
+fn known(ids: &[u8], current: Option<u32>) -> Peppers {
+    let add = |peppers: Peppers, id: &u8| peppers.with(number((*id).into()), pepper(*id));
+    let peppers = ids.iter().fold(Peppers::new(), add);
+    match current {
+        Some(id) => peppers.current(number(id)).unwrap(),
+        None => peppers,
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_lacks_the_pepper_of_new_keys_does_not_start() {
+    let store = Arc::new(MemoryStore::new());
+    cheap_node(&store, second()).await;
+    let said = "made with pepper 2, which this node does not know";
+    for lacking in [Peppers::none(), first(), known(&[1], None), known(&[1, 3], Some(3))] {
+        let error = refused(&store, lacking).await;
+        assert!(error.contains(said), "{error}");
+    }
+    for knowing in [second(), known(&[1, 2], Some(1)), known(&[2], Some(2)), known(&[2], None), known(&[2, 3], Some(3))]
+    {
+        cheap_node(&store, knowing).await;
+    }
+    // The newest counts from now on.
+    assert!(refused(&store, second()).await.contains("pepper 3"));
+}
+
+#[tokio::test]
+async fn a_pepper_that_was_replaced_need_not_be_known_for_ever() {
+    let store = Arc::new(MemoryStore::new());
+    cheap_node(&store, first()).await;
+    cheap_node(&store, second()).await;
+    let retired = cheap_node(&store, known(&[2], Some(2))).await;
+    assert_eq!(row(&store, issue(&retired, user("alice")).await.id()).await.pepper_id, Some(2));
+}
+
+#[tokio::test]
+async fn nodes_without_any_pepper_start_and_so_does_the_first_that_has_one() {
+    let store = Arc::new(MemoryStore::new());
+    for peppers in [Peppers::none(), Peppers::none(), known(&[1], None), Peppers::none(), first()] {
+        issue(&cheap_node(&store, peppers).await, user("alice")).await;
+    }
+    refused(&store, Peppers::none()).await;
+}
+
+#[tokio::test]
+async fn a_node_that_started_without_the_pepper_of_others_makes_no_key() {
+    let store = Arc::new(MemoryStore::new());
+    let early = cheap_node(&store, Peppers::none()).await;
+    let old = issue(&early, user("alice")).await;
+    cheap_node(&store, first()).await;
+    for without in [early, ApiKeys::new(store.clone()).unwrap()] {
+        let (manager, system) = (without.manager(), crate::support::system());
+        let issued = manager.issue(IssueKey::user(user("alice")), &system).await;
+        assert_eq!(issued.unwrap_err().kind(), ManageErrorKind::PepperMissing);
+        let rotated = manager.begin_rotation(RotateKey::of(old.id()), &system).await;
+        assert_eq!(rotated.unwrap_err().kind(), ManageErrorKind::PepperMissing);
+    }
+    // Who knows it and deliberately makes keys without may.
+    issue(&cheap_node(&store, known(&[1], None)).await, user("alice")).await;
+}
+
+#[tokio::test]
+async fn nodes_that_start_at_once_note_both_peppers() {
+    let store = Arc::new(MemoryStore::new());
+    let nodes = [1, 2, 3, 4, 5].map(|id| {
+        let (store, peppers) = (store.clone(), known(&[1, 2, 3, 4, 5], Some(id)));
+        tokio::spawn(async move { cheap_node(&store, peppers).await })
+    });
+    for node in nodes {
+        node.await.unwrap();
+    }
+    assert!(refused(&store, known(&[1, 2, 3, 4], Some(4))).await.contains("pepper 5"));
+    assert_eq!(store.replace_note("peppers", b"", b"").await.unwrap(), b"[1,2,3,4,5]");
 }
 
 #[tokio::test]

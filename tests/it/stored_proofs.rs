@@ -216,7 +216,8 @@ async fn a_node_that_does_not_know_the_pepper_or_the_cost_accepts_nothing() {
     let other = Peppers::new().with(number(2), pepper(2)).current(number(2)).unwrap();
     let low = Argon2Params::LOW_MEMORY;
     for hasher in [config(other), config(first()).with_params(low).with_accepted([low])] {
-        let error = node(&store, hasher).await.authenticator().authenticate(key.expose_secret()).await.unwrap_err();
+        let reader = Authenticator::new(Arc::clone(&store), AuthSettings::new().with_hasher(hasher)).unwrap();
+        let error = reader.authenticate(key.expose_secret()).await.unwrap_err();
         assert_eq!(error.kind(), AuthErrorKind::CorruptRecord);
     }
 }

@@ -2,7 +2,7 @@
 
 use tower_api_keys::{
     key::KeyId,
-    store::{KeyStore, Ledger, UsageScope},
+    store::{KeyStore, Ledger, Prune, UsageScope},
     usage::{UsageBatch, UsageRow, UsageTotals},
 };
 
@@ -186,4 +186,37 @@ async fn inserted<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(Scene, S
     let key = scene.key()?;
     candidate.written(&scene.insert([&key])).await?;
     Ok((scene, key))
+}
+
+pub(crate) async fn counts_of_keys_that_are_gone_are_forgotten<S: Ledger>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let dead = scene.key()?;
+    candidate.written(&scene.insert([&dead])).await?;
+    candidate.written(&scene.change(at(1), vec![dead.revoke()])).await?;
+    // Enough for several calls, and more than one kind of count for each.
+    let gone = scene.keys(50)?;
+    let of = |key: &Sample| [row(key, "success", "intake", 1, 1, 2), row(key, "key_revoked", "", 2, 1, 2)];
+    let mut rows: Vec<UsageRow> = gone.iter().chain([&key, &dead]).flat_map(of).collect();
+    rows.push(UsageRow { key: None, ..row(&key, "missing_credentials", "intake", 9, 1, 2) });
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+    let [kept, nobody] = [UsageScope::Keys(vec![key.id, dead.id]), UsageScope::NoKey];
+    let days = async |keys: &[KeyId]| candidate.days(keys, 0).await;
+    let before = (candidate.counts(&kept).await?, candidate.counts(&nobody).await?, days(&[key.id, dead.id]).await?);
+
+    let mut after = Some(KeyId::LEAST);
+    let mut forgotten = 0;
+    while let Some(usage_after) = after {
+        let pruned = candidate.prune(&Prune { usage_after: Some(usage_after), ..Prune::default() }).await?;
+        forgotten += pruned.usage;
+        after = pruned.usage_next;
+        ensure("each call to go on behind the one before", after.is_none_or(|next| next > usage_after), pruned)?;
+    }
+    let ids: Vec<KeyId> = gone.iter().map(|key| key.id).collect();
+    ensure("all counts of 50 keys to be forgotten, and their days", forgotten >= 150, forgotten)?;
+    same("the counts of keys that are gone", &candidate.counts(&UsageScope::Keys(ids.clone())).await?, &vec![])?;
+    same("their days", &days(&ids).await?, &vec![])?;
+    let left = (candidate.counts(&kept).await?, candidate.counts(&nobody).await?, days(&[key.id, dead.id]).await?);
+    same("the counts of the keys that are there, of no key, and the days", &left, &before)
 }

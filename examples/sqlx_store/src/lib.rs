@@ -148,7 +148,8 @@ impl KeyStore for SqlxStore {
     // Each of the rest is one statement at a time, which the server does whole or not at all, whoever waits for it.
 
     async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        const SQL: &str = "update keys.api_keys set hash = $3, tag = $4, pepper_id = $5, proof = $6 \
+        const SQL: &str = "update keys.api_keys set hash = $3, tag = $4, pepper_id = $5, proof = $6, \
+            rehashes = rehashes + 1 \
             where id = $1 and hash = $2 and revoked_at is null";
         let RehashedKey { hash, tag, pepper_id, proof } = new;
         let query = sqlx::query(SQL).bind(id.as_str()).bind(old).bind(hash).bind(&tag[..]).bind(pepper_id).bind(proof);
@@ -193,6 +194,10 @@ impl KeyStore for SqlxStore {
             "delete from keys.api_key_log where position <= (select position from keys.api_key_head) - $1";
         const CHANGES: &str = "delete from keys.api_key_changes where at < $1";
         const DAYS: &str = "delete from keys.api_key_usage_days where day < date '1970-01-01' + $1";
+        const USAGE_OF_GONE: &str = "delete from keys.api_key_usage \
+            where key_id > $1 and not exists (select 1 from keys.api_keys where id = key_id)";
+        const DAYS_OF_GONE: &str = "delete from keys.api_key_usage_days \
+            where key_id > $1 and not exists (select 1 from keys.api_keys where id = key_id)";
         let mut pruned = Pruned::default();
         let events = [
             (false, prune.events_before, prune.most_events, &mut pruned.events),
@@ -215,6 +220,12 @@ impl KeyStore for SqlxStore {
         if let Some(before) = prune.days_before {
             let query = sqlx::query(DAYS).bind(before);
             pruned.days = query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
+        }
+        if let Some(after) = prune.usage_after {
+            for gone in [USAGE_OF_GONE, DAYS_OF_GONE] {
+                let query = sqlx::query(gone).bind(after.as_str());
+                pruned.usage += query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
+            }
         }
         Ok(pruned)
     }

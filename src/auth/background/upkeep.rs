@@ -93,13 +93,13 @@ impl<S: Ledger> StoreUpkeep<S> {
         lines
     }
 
-    /// Writes the lines that came in before this call.
+    /// Writes the attempts that came in before this call.
     ///
     /// # Errors
     /// Those of [`Ledger::append_events`].
     pub(crate) async fn write_access_log(&self) -> Result<(), StoreError> {
         match &self.attempts {
-            Some(attempts) => attempts.write().await,
+            Some(attempts) => attempts.write(true).await,
             None => Ok(()),
         }
     }

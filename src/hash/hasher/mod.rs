@@ -176,6 +176,10 @@ impl Hasher {
         proved.proof().is_some().then_some(proved)
     }
 
+    pub(crate) fn peppers(&self) -> &Peppers {
+        &self.0.peppers
+    }
+
     /// Whether this node knows the pepper of the stored hash: without it, no text can be checked.
     pub(crate) fn knows_pepper(&self, stored: &KeyHash) -> bool {
         self.0.secrets.contains_key(&stored.pepper())

@@ -5,12 +5,12 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     manage::{
-        error::ManageError,
+        error::{ManageError, ManageErrorKind},
         policy::{KeyAction, Target},
     },
     owner::{OrganizationId, Owner},
     record::OwnerStatus,
-    store::{EventQuery, FoundOwner, KeyStore, Ledger, UsageScope},
+    store::{EventQuery, FoundOwner, KeyStore, Ledger, PeppersInUse, UsageScope},
     usage::{UsageDetail, UsageRow},
 };
 
@@ -26,6 +26,19 @@ impl Access<'_> {
     /// The same of each of the two, as it is stored.
     pub(in crate::manage) async fn statuses_of(&self, owner: &Owner) -> Result<FoundOwner, ManageError> {
         Ok(self.parts.guarded.store.owner_status(&self.owner_ref(owner)).await?)
+    }
+
+    /// Without a pepper of its own, a node makes no key where others have one. It is asked for each key: such a node
+    /// may have started before they had one, or without a look.
+    pub(in crate::manage) async fn require_pepper(&self) -> Result<(), ManageError> {
+        let peppers = self.parts.hasher.peppers();
+        if peppers.current_id().is_some() {
+            return Ok(());
+        }
+        // Nothing was changed, whatever the error says.
+        let unavailable = |error| ManageError::new(ManageErrorKind::StoreUnavailable).with_source(error);
+        let in_use = PeppersInUse::of(&self.parts.guarded.store).await.map_err(unavailable)?;
+        in_use.missing(peppers).map_or(Ok(()), |_| Err(ManageError::new(ManageErrorKind::PepperMissing)))
     }
 
     /// A page of events, whoever asks, and whether more follow.

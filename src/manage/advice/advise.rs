@@ -7,14 +7,16 @@ use super::{
 use crate::{
     key::KeyId,
     manage::{
-        access::{Access, ManagerParts},
+        access::{Access, LARGEST_PAGE, ManagerParts},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         manager::{KeyManager, is_idempotency_key},
         policy::{Decision, DenialReason, KeyAction, Target},
         request::IssueKey,
     },
+    owner::Owner,
     record::{KeyName, Labels, OwnerStatus},
+    store::{KeyQuery, Liveness},
     time::Timestamp,
 };
 
@@ -45,14 +47,17 @@ impl KeyManager {
         if decision == Decision::Hide {
             return Err(ManageError::not_found());
         }
+        let may_see = self.can(actor, KeyAction::See, &Target::Owner(&request.owner)).await? == Decision::Allow;
         // Whoever may make keys for the owner would be told by trying.
-        let may_know = decision == Decision::Allow
-            || self.can(actor, KeyAction::See, &Target::Owner(&request.owner)).await? == Decision::Allow;
+        let may_know = decision == Decision::Allow || may_see;
         let now = self.parts().clock.now();
-        let (mut owner, mut unfit) = (OwnerStatus::default(), None);
+        let (mut owner, mut unfit, mut same_name) = (OwnerStatus::default(), None, 0);
         if may_know {
             let access = Access::hints(self.parts(), actor, &[KeyAction::Issue, KeyAction::See])?;
             owner = access.status_of(&request.owner).await?;
+            if may_see && !request.name.is_empty() {
+                same_name = access.live_keys_named(&request.name, &request.owner, now).await?;
+            }
             // Why it may not is told already.
             if decision == Decision::Allow {
                 unfit = access.unfit(request).await?;
@@ -64,11 +69,23 @@ impl KeyManager {
         };
         let unfit = unfit.map(|reason| self.denial(reason));
         let invalid = invalid(self.parts(), request, now);
-        Ok(preview(request, Findings { decision, denial, unfit, owner, invalid, now }))
+        Ok(preview(request, Findings { decision, denial, unfit, owner, same_name, invalid, now }))
     }
 }
 
 impl Access<'_> {
+    /// How many live keys of this owner have this name, among the thousand that were made first.
+    async fn live_keys_named(&self, name: &str, owner: &Owner, now: Timestamp) -> Result<usize, ManageError> {
+        let query = KeyQuery {
+            owner: Some(owner.clone()),
+            liveness: Some(Liveness::Live),
+            limit: LARGEST_PAGE,
+            ..KeyQuery::all(self.parts.organization.clone())
+        };
+        let (rows, _) = self.page(&query, now).await?;
+        Ok(rows.iter().filter(|row| row.peek().key.name == name).count())
+    }
+
     /// Why an actor whom the policy allows to give such a key would be denied.
     async fn unfit(self, request: &IssueKey) -> Result<Option<DenialReason>, ManageError> {
         match self.as_of_now(&[KeyAction::Issue]).await {

@@ -82,6 +82,8 @@ words! {
         OutlivesCreator = "outlives_creator",
         /// What it reaches, and what not.
         Reach = "reach",
+        /// Live keys of its owner have the same name.
+        SameName = "same_name",
         /// Only named scopes.
         ScopesLimited = "scopes_limited",
         /// It sounds like one person's.

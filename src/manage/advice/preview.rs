@@ -104,13 +104,15 @@ pub(in crate::manage) struct Findings {
     pub(in crate::manage) unfit: Option<Denial>,
     /// Of the owner, if the actor may know of it.
     pub(in crate::manage) owner: OwnerStatus,
+    /// How many live keys of the owner have the same name, if the actor may see them.
+    pub(in crate::manage) same_name: usize,
     /// What is wrong with the request itself: what issuing would refuse, in words.
     pub(in crate::manage) invalid: Vec<(NoteKind, String)>,
     pub(in crate::manage) now: Timestamp,
 }
 
 pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview {
-    let Findings { decision, denial, unfit, owner, invalid, now } = known;
+    let Findings { decision, denial, unfit, owner, same_name, invalid, now } = known;
     let mut notes = Notes(Vec::new());
     if let Some(denial) = denial.or(unfit) {
         notes.add(NoteKind::Denied, Severity::Error, denial.to_string());
@@ -119,6 +121,7 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview
         notes.add(kind, Severity::Error, sentence);
     }
     notes.of_owner(&request.owner, &owner);
+    notes.of_name(&request.owner, same_name);
     notes.of_words(request);
     notes.of_survival(&request.owner);
     notes.of_scopes(request);
@@ -150,6 +153,16 @@ impl Notes {
                 self.add(kind, Severity::Error, sentence);
             }
         }
+    }
+
+    fn of_name(&mut self, owner: &Owner, same_name: usize) {
+        let have = match same_name {
+            0 => return,
+            1 => format!("A live key of the {owner} has"),
+            many => format!("{many} live keys of the {owner} have"),
+        };
+        let sentence = format!("{have} this name already: in a list, nobody tells them apart.");
+        self.add(NoteKind::SameName, Severity::Warning, sentence);
     }
 
     /// Whether its words speak of the other kind of key, and of none of its own.
@@ -206,7 +219,7 @@ impl Notes {
         if request.scopes.is_all() {
             // Everything that its owner may, which is told already.
         } else if named.is_empty() {
-            let sentence = "It has no scope: it is accepted, and every request that needs one is refused.";
+            let sentence = "It has no scope: whatever asks for a scope refuses it, and so do the layers and extractors that ask for none.";
             self.add(NoteKind::NoScopes, Severity::Warning, sentence);
         } else {
             let sentence =

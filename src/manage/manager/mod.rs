@@ -137,6 +137,7 @@ impl Access<'_> {
     pub(in crate::manage) async fn hash(&self, key: &PlaintextKey) -> Result<KeyHash, ManageError> {
         let who = self.actor.standing_on().map_or_else(|| self.actor.id().to_string(), |owner| owner.to_string());
         let requester = Requester::new(&[self.parts.organization.as_str(), &who]);
+        self.require_pepper().await?;
         Ok(self.parts.hasher.hash_for(requester, key.expose_secret()).await?)
     }
 

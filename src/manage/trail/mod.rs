@@ -1,5 +1,6 @@
 //! What happened, and what was tried and denied: reading the audit trail, and what this crate adds to it by itself.
 
+mod denial_counts;
 mod denials;
 mod query;
 mod read;
@@ -7,6 +8,6 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub(super) use denial_counts::{Attempt, HIDDEN, NOT_FOUND};
 pub(crate) use denials::DenialLog;
-pub(super) use denials::{Attempt, HIDDEN, NOT_FOUND};
 pub use query::{AuditEntry, AuditQuery, EventPage};

@@ -20,7 +20,7 @@ use crate::{
     key::{KeyId, MalformedReason},
     outcome::{Outcome, RefusalCode},
     time::Timestamp,
-    usage::{Origin, Source},
+    usage::{Origin, OriginWords, Source},
 };
 
 /// As many as there are of [`MalformedReason`].
@@ -96,14 +96,15 @@ impl UsageRecorder {
         origin: Origin<'_>,
         now: Timestamp,
     ) -> SuccessSource {
-        let make = || lock(&self.known).get(origin);
+        let make = |words: OriginWords<'_>| lock(&self.known).get(words);
         if let Some((source, tally)) = key.usage().slot(origin, make) {
             self.begin(key, source, tally, tally.add(now), now);
             return SuccessSource::Known(source.id());
         }
-        let (key, mut counts) = (Some(key.key()), lock(&self.counts));
-        counts.add(key, &Outcome::Accepted, origin, Count::once(now), &self.stored);
-        SuccessSource::Other(counts.source(key, &Outcome::Accepted, origin, now))
+        let (key, words) = (Some(key.key()), origin.words());
+        let mut counts = lock(&self.counts);
+        counts.add(key, &Outcome::Accepted, words, Count::once(now), &self.stored);
+        SuccessSource::Other(counts.source(key, &Outcome::Accepted, words, now))
     }
 
     /// Counts what a tally did not, and notes the key where it is the first.
@@ -128,7 +129,7 @@ impl UsageRecorder {
     /// Takes what a tally has, of a day that is over, to be written with the rest.
     fn put_aside(&self, key: Option<KeyId>, end: &Outcome, source: &Source, tally: &Tally) {
         if let Some(count) = tally.take() {
-            lock(&self.counts).add(key, end, Origin::Source(source), count, &self.stored);
+            lock(&self.counts).add(key, end, Origin::Source(source).words(), count, &self.stored);
         }
     }
 
@@ -151,7 +152,8 @@ impl UsageRecorder {
             let is_alive = Arc::strong_count(key) > 1;
             if !is_alive {
                 for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
-                    counts.add(Some(key.key()), &Outcome::Accepted, Origin::Source(&source), count, &self.stored);
+                    let words = Origin::Source(&source).words();
+                    counts.add(Some(key.key()), &Outcome::Accepted, words, count, &self.stored);
                 }
             }
             is_alive
@@ -176,8 +178,8 @@ impl UsageRecorder {
                 }
             }
             _ => {
-                let end = Outcome::refused(code, reason);
-                lock(&self.counts).add(key, &end, origin, Count::once(now), &self.stored);
+                let (end, words) = (Outcome::refused(code, reason), origin.words());
+                lock(&self.counts).add(key, &end, words, Count::once(now), &self.stored);
             }
         }
     }

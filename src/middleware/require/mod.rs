@@ -93,7 +93,7 @@ pub struct RequireKeyLayer {
 }
 
 impl RequireKeyLayer {
-    /// Asks for a principal, of any kind.
+    /// Asks for a principal, of any kind, whose key has any scope at all: else 403 `insufficient_scope`.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -110,6 +110,16 @@ impl RequireKeyLayer {
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Self {
         self.rules().scopes.push(scope);
+        self
+    }
+
+    /// Keys without any scope, too. Default: they are refused, for an empty set of scopes allows nothing.
+    ///
+    /// # Security
+    /// A key that was narrowed to nothing passes then wherever no scope is asked for.
+    #[must_use]
+    pub fn allow_scopeless(mut self) -> Self {
+        self.rules().scopeless = true;
         self
     }
 

@@ -15,6 +15,8 @@ use crate::{
 pub(super) struct Rules {
     pub(super) kind: Option<KeyKind>,
     pub(super) scopes: Vec<Scope>,
+    /// Keys that have none, too.
+    pub(super) scopeless: bool,
     pub(super) organization: Option<Find<OrganizationId>>,
     pub(super) team: Option<Find<AskedTeam>>,
     pub(super) membership: Option<Membership>,
@@ -36,7 +38,8 @@ impl Rules {
         if let Some(kind) = self.kind.filter(|kind| *kind != principal.kind()) {
             return Verdict::Refused(Refusal::wrong_key_kind(kind));
         }
-        if !self.scopes.iter().all(|scope| principal.allows(scope)) {
+        let has_scopes = self.scopeless || !principal.scopes().is_empty();
+        if !has_scopes || !self.scopes.iter().all(|scope| principal.allows(scope)) {
             return Verdict::Refused(Refusal::insufficient_scope(self.scopes.iter().cloned()));
         }
         if self.organization.is_none() && self.team.is_none() {

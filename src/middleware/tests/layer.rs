@@ -10,7 +10,7 @@ use tower::{Layer, ServiceExt};
 use super::support::*;
 use crate::{
     ApiKeys,
-    middleware::{ForeignBearer, KeyHeaders, anonymous::Anonymous, settings::Settings},
+    middleware::{ForeignBearer, KeyHeaders, Refusal, anonymous::Anonymous, settings::Settings},
     outcome::RefusalCode,
     principal::Principal,
     store::{Ledger, MemoryStore, UsageScope},
@@ -214,6 +214,29 @@ async fn a_key_that_is_still_there_is_checked_even_if_an_outer_layer_proved_some
     let script = Script::revoked();
     let request = with_principal(request(&[BEARER]), proved_by(script.authenticator.id(), "alice"));
     assert_eq!(status_and_seen(&script, |_| {}, request).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_second_key_beside_that_of_an_outer_layer_of_the_same_keys_is_ambiguous() {
+    for script in [Script::accepting(), Script::accepting_late()] {
+        let another = proved_by_key(script.authenticator.id(), "mallory", "BAECAwQFBgcICQoLDA0O");
+        for optional in [false, true] {
+            let inner = Inner::new();
+            let service = gate(inner.clone(), &script, |settings| settings.optional = optional);
+            let response = service.oneshot(with_principal(request(&[BEARER]), another.clone())).await.unwrap();
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+            let refusal = response.extensions().get::<Refusal>().unwrap();
+            assert_eq!(refusal.code(), RefusalCode::AmbiguousCredentials);
+            assert!(inner.seen.lock().unwrap().is_empty(), "the service behind saw the request");
+        }
+        // The same key, and one that other keys proved, which stands for nothing here.
+        for before in
+            [proved_by(script.authenticator.id(), "alice"), proved_by_key(ABROAD, "mallory", "BAECAwQFBgcICQoLDA0O")]
+        {
+            let (status, _) = status_and_seen(&script, |_| {}, with_principal(request(&[BEARER]), before)).await;
+            assert_eq!(status, StatusCode::OK);
+        }
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,22 @@ fn blue() -> Principal {
     Principal::fake().team("blue").unwrap().build()
 }
 
+#[tokio::test]
+async fn a_key_without_any_scope_passes_only_if_that_is_said() {
+    let holder = |scopes| Principal::fake().team("blue").unwrap().scopes(scopes).build();
+    let layers = [RequireKeyLayer::new(), RequireKeyLayer::new().kind(KeyKind::Team), for_team()];
+    for layer in layers {
+        let layer = || layer.clone();
+        let none = || holder(Scopes::none());
+        assert_eq!(answer(layer(), none(), "/teams/blue").await, Err(RefusalCode::InsufficientScope));
+        assert_eq!(answer(layer().allow_scopeless(), none(), "/teams/blue").await, Ok(()));
+        let manages = holder(Scopes::none().with(Scope::KEYS_MANAGE));
+        assert_eq!(answer(layer(), manages, "/teams/blue").await, Ok(()));
+    }
+    let asks = RequireKeyLayer::new().scope(Scope::new("read").unwrap()).allow_scopeless();
+    assert_eq!(answer(asks, holder(Scopes::none()), "/").await, Err(RefusalCode::InsufficientScope));
+}
+
 fn team_of(request: &Parts) -> Option<TeamId> {
     TeamId::new(request.uri.path().strip_prefix("/teams/")?).ok()
 }

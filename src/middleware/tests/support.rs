@@ -32,12 +32,16 @@ pub(super) const ABROAD: u32 = u32::MAX;
 
 /// A principal that the authenticator of this id proved.
 pub(super) fn proved_by(id: u32, user: &str) -> Principal {
+    proved_by_key(id, user, "AAECAwQFBgcICQoLDA0O")
+}
+
+pub(super) fn proved_by_key(id: u32, user: &str, key: &str) -> Principal {
     Principal::new(Claims {
         owner: SharedOwner::new(OwnerRef {
             organization: OrganizationId::single(),
             owner: Owner::User(UserId::new(user).unwrap()),
         }),
-        key: KeyId::new("AAECAwQFBgcICQoLDA0O").unwrap(),
+        key: KeyId::new(key).unwrap(),
         texts: crate::principal::Texts::new("", None),
         scopes: Scopes::all(),
         expires_at: None,

@@ -32,8 +32,9 @@ use super::{
 ///
 /// Every change is noticed by every node, and so is plain SQL on the tables `api_keys` and `api_key_owners`, whoever
 /// runs it: triggers write the change log. To suspend an owner in a transaction of the service's own, call
-/// `api_keys.api_key_suspend_owner(organization, kind, id, 'admin' | 'plan')` in it, and
-/// `api_keys.api_key_reinstate_owner(organization, kind, id, 'admin' | 'plan')` to end that suspension.
+/// `api_keys.api_key_suspend_owner(organization, kind, id, 'admin' | 'plan')` in it,
+/// `api_keys.api_key_reinstate_owner(organization, kind, id, 'admin' | 'plan')` to end that suspension, and
+/// `api_keys.api_key_close_owner(organization, kind, id)` to close the owner for good. Each leaves its audit event.
 ///
 /// # Security
 /// Nothing here depends on a search path, of sessions or of the database. A schema in which other roles may create, and

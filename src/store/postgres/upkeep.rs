@@ -9,7 +9,8 @@ use super::{
     time::IsTime,
 };
 use crate::{
-    store::{Prune, Pruned, Trail},
+    key::KeyId,
+    store::{Prune, Pruned, Trail, UsedKeys},
     time::Timestamp,
 };
 
@@ -60,13 +61,30 @@ pub(super) async fn trail(sessions: &Sessions, sql: &Sql, attempts: bool, before
 pub(super) async fn prune(sessions: &Sessions, sql: &Sql, prune: &Prune) -> Result<Pruned, Failure> {
     let log_rows = prune.keep_log_rows.map(i64::from);
     let changes = prune.changes_before.map(|before| before.as_millis().written());
+    let (usage, usage_next) = match prune.usage_after {
+        Some(after) => forget_usage(sessions, sql, &after).await?,
+        None => (0, None),
+    };
     Ok(Pruned {
         events: delete_events(sessions, &sql.prune_events, prune.events_before, prune.most_events).await?,
         attempts: delete_events(sessions, &sql.prune_attempts, prune.attempts_before, prune.most_attempts).await?,
         log_rows: delete(sessions, &sql.prune_log, log_rows).await?,
         changes: delete(sessions, &sql.prune_changes, changes).await?,
         days: delete(sessions, &sql.prune_days, prune.days_before.map(Day)).await?,
+        usage,
+        usage_next,
     })
+}
+
+async fn forget_usage(sessions: &Sessions, sql: &Sql, after: &KeyId) -> Result<(u64, Option<KeyId>), Failure> {
+    let rows = sessions.rows(&sql.used_keys, &[&after.as_str()]).await?;
+    let used: Vec<_> = rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect::<Result<_, Failure>>()?;
+    let UsedKeys { gone, next } = UsedKeys::of(used);
+    if gone.is_empty() {
+        return Ok((0, next));
+    }
+    let counts = sessions.execute(&sql.forget_usage, &[&gone]).await?;
+    Ok((counts + sessions.execute(&sql.forget_usage_days, &[&gone]).await?, next))
 }
 
 async fn delete_events(

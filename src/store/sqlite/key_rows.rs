@@ -92,7 +92,7 @@ pub(super) fn insert(connection: &Connection, row: &KeyRow) -> Result<bool, rusq
 }
 
 const REHASH: &str = "\
-    update api_keys set hash = ?3, tag = ?4, pepper_id = ?5, proof = ?6 \
+    update api_keys set hash = ?3, tag = ?4, pepper_id = ?5, proof = ?6, rehashes = rehashes + 1 \
     where id = ?1 and hash = ?2 and revoked_at is null";
 
 pub(super) fn rehash(connection: &Connection, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, Failure> {

@@ -5,7 +5,8 @@ use super::{
     transaction::{begin, commit},
 };
 use crate::{
-    store::{Prune, Pruned, Trail},
+    key::KeyId,
+    store::{Prune, Pruned, Trail, UsedKeys},
     time::Timestamp,
 };
 
@@ -86,6 +87,29 @@ pub(super) const PRUNE_DAYS: &str = "\
     delete from api_key_usage_days where (key_id, day) in (\
         select key_id, day from api_key_usage_days where day < ?1 limit ?2)";
 
+/// So many keys that were used, and whether the store still has each. One step along the index for each of them.
+pub(super) const USED_KEYS: &str = "\
+    with recursive used (id) as (\
+        select min(key_id) from api_key_usage where key_id > ?1 \
+        union all \
+        select (select min(key_id) from api_key_usage where key_id > used.id) from used where used.id is not null \
+        limit 1000\
+    ) select id, exists (select 1 from api_keys where api_keys.id = used.id) from used where id is not null";
+const FORGET_USAGE: &str = "delete from api_key_usage where key_id = ?1";
+const FORGET_USAGE_DAYS: &str = "delete from api_key_usage_days where key_id = ?1";
+
+fn forget_usage(connection: &Connection, after: &KeyId) -> Result<(u64, Option<KeyId>), rusqlite::Error> {
+    let mut statement = connection.prepare_cached(USED_KEYS)?;
+    let used = statement.query_map([after.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let UsedKeys { gone, next } = UsedKeys::of(used.collect::<Result<_, _>>()?);
+    let mut rows = 0;
+    for key in gone {
+        rows += connection.prepare_cached(FORGET_USAGE)?.execute([&key])?;
+        rows += connection.prepare_cached(FORGET_USAGE_DAYS)?.execute([&key])?;
+    }
+    Ok((rows as u64, next))
+}
+
 pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned, Failure> {
     let transaction = begin(connection)?;
     let mut pruned = Pruned::default();
@@ -103,6 +127,9 @@ pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned
     }
     if let Some(before) = prune.days_before {
         pruned.days = delete(&transaction, PRUNE_DAYS, before.into(), None)?;
+    }
+    if let Some(after) = prune.usage_after {
+        (pruned.usage, pruned.usage_next) = forget_usage(&transaction, &after)?;
     }
     commit(transaction)?;
     Ok(pruned)

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::cursor::Cursor;
 use crate::{
     audit::EventRow,
@@ -162,7 +164,7 @@ pub struct Tombstone {
     pub revoked_at: Option<i64>,
 }
 
-/// Bytes under a name.
+/// Bytes under a name, such as the check value of a pepper. `Debug` prints the name alone.
 ///
 /// ```
 /// use tower_api_keys::store::transfer::MetaRow;
@@ -170,12 +172,18 @@ pub struct Tombstone {
 /// let row = MetaRow { name: "colour".into(), value: b"blue".to_vec() };
 /// assert_eq!(row.value.len(), 4);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MetaRow {
     /// The name.
     pub name: String,
     /// The bytes.
     pub value: Vec<u8>,
+}
+
+impl fmt::Debug for MetaRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetaRow").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl From<&MetaRow> for Cursor {

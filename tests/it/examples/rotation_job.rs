@@ -8,6 +8,7 @@ use tower_api_keys::{
     auth::AuthErrorKind,
     hash::HasherConfig,
     manage::{KeyInfo, ListKeys},
+    record::Labels,
     store::{Liveness, SqliteStore},
 };
 
@@ -121,6 +122,61 @@ async fn a_key_that_expires_is_told_of_for_its_successor_ends_with_it() {
     assert_eq!(told, [format!("cron.key: it ends at {end}, as before: somebody has to renew it, for a key cannot")]);
     let ends: Vec<_> = live(&folder).await.into_iter().filter(is_cron).map(|key| key.expires_at).collect();
     assert_eq!(ends, [Some(end), Some(end)]);
+}
+
+/// Runs the job after a Team Admin labelled the key of the Monday cron with this file.
+async fn run_labelled(folder: &TempDir, file: &str) -> String {
+    let is_cron = |key: &KeyInfo| key.name.as_str() == "Monday cron";
+    let keys = keys(folder).await;
+    for cron in live(folder).await.into_iter().filter(is_cron) {
+        let labels = Labels::new([("file", file)]).unwrap();
+        keys.manager().relabel(&cron.id, labels, &Actor::system("test").unwrap()).await.unwrap();
+    }
+    run(folder)
+}
+
+#[tokio::test]
+async fn a_label_reaches_no_file_but_that_of_its_key() {
+    let folder = tempdir().unwrap();
+    let elsewhere = tempdir().unwrap();
+    run(&folder);
+    run(&folder);
+    let (cron, deploy) = (text(&folder, SERVICES[1]), text(&folder, SERVICES[0]));
+    let (settings, outside) = (folder.path().join("settings.conf"), elsewhere.path().join("settings.conf"));
+    for file in [&settings, &outside] {
+        std::fs::write(file, "port = 80").unwrap();
+    }
+    let link = folder.path().join("link.key");
+    std::os::unix::fs::symlink(folder.path().join(SERVICES[1]), &link).unwrap();
+    let relative = format!("../{}/settings.conf", elsewhere.path().file_name().unwrap().to_str().unwrap());
+    let names = [&relative, outside.to_str().unwrap(), "./cron.key", "..", "settings.conf", "absent.key", "link.key"];
+    for name in names.into_iter().chain(["deploy.key"]) {
+        let said = run_labelled(&folder, name).await;
+        assert!(said.contains(&format!("{name}: ")) && said.contains(": not touched"), "{name}: {said}");
+        let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+        assert_eq!([read(&settings), read(&outside)], ["port = 80", "port = 80"], "{name}");
+        assert_eq!(text(&folder, SERVICES[1]), cron, "{name}");
+        assert!(link.is_symlink() && !folder.path().join("absent.key").exists());
+    }
+    // Its own rotations go on.
+    let id = |text: &str| text.split('.').nth(1).unwrap().to_owned();
+    assert_ne!(id(&text(&folder, SERVICES[0])), id(&cron));
+    assert_ne!(deploy, cron);
+}
+
+#[tokio::test]
+async fn a_link_beside_the_file_of_a_key_is_not_followed() {
+    let folder = tempdir().unwrap();
+    run(&folder);
+    let victim = folder.path().join("victim");
+    std::fs::write(&victim, "port = 80").unwrap();
+    run(&folder);
+    std::os::unix::fs::symlink(&victim, folder.path().join("deploy.key.new")).unwrap();
+    run(&folder);
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "port = 80");
+    let file = std::fs::symlink_metadata(folder.path().join(SERVICES[0])).unwrap();
+    assert!(file.is_file());
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777, 0o600);
 }
 
 #[tokio::test]

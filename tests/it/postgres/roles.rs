@@ -71,6 +71,40 @@ async fn a_node_can_neither_write_the_log_nor_change_an_event_nor_delete_a_key()
 }
 
 #[tokio::test]
+async fn the_rights_that_the_manual_gives_a_service_are_enough_for_the_functions_about_owners_and_needed() {
+    let server = migrated().await;
+    let manual = include_str!("../../../docs/postgres.md");
+    let grants = manual.split("```text\n").filter_map(|block| block.split_once("\n```").map(|(sql, _)| sql));
+    let grants: Vec<&str> = grants.filter(|sql| sql.contains(" to my_service")).flat_map(str::lines).collect();
+    assert_eq!(grants.len(), 4, "{grants:?}");
+    let admin = server.client().await;
+    admin.batch_execute("create role my_service login").await.unwrap();
+    let service = client_as(&server, "my_service").await;
+    let of = "'default', 'team', 'engineering'";
+    let calls = [
+        format!("select keys.api_key_suspend_owner({of}, 'admin')"),
+        format!("select keys.api_key_reinstate_owner({of}, 'admin')"),
+        format!("select keys.api_key_close_owner({of})"),
+    ];
+    for grant in grants {
+        // There is nothing to reinstate.
+        for call in [&calls[0], &calls[2]] {
+            is_refused(&service, call).await;
+        }
+        let grant = grant.replace("api_keys.", "keys.").replace("schema api_keys ", "schema keys ");
+        admin.batch_execute(&grant).await.unwrap();
+    }
+    for call in &calls {
+        assert!(service.query_one(call.as_str(), &[]).await.unwrap().get::<_, bool>(0), "{call}");
+    }
+    let actors = "select distinct actor from keys.api_key_events";
+    assert_eq!(admin.query_one(actors, &[]).await.unwrap().get::<_, String>(0), "system:my_service");
+    let statements =
+        ["select * from keys.api_keys", "delete from keys.api_key_owners", "delete from keys.api_key_events"];
+    refused(&server, "my_service", &statements).await;
+}
+
+#[tokio::test]
 async fn tables_of_a_node_s_own_do_not_divert_the_log() {
     let server = migrated().await;
     grant(&server).await;

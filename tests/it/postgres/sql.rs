@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use tower_api_keys::{
-    OrganizationId, Timestamp,
+    Actor, OrganizationId, Owner, TeamId, Timestamp,
     audit::EventRow,
     auth::AuthErrorKind,
     key::{KeyId, PlaintextKey},
-    store::{AuditedWrite, Change, ChangeId, KeyReader, KeyStore, Prune, Write},
+    manage::AuditQuery,
+    record::Suspension,
+    store::{AuditedWrite, Change, ChangeId, KeyReader, KeyStore, Prune, RehashedKey, Write},
     usage::{UsageBatch, UsageRow},
 };
 
@@ -95,6 +97,135 @@ async fn an_owner_is_suspended_and_reinstated_in_the_service_s_own_transaction()
     assert!(changes(reinstatement).await);
     assert!(!changes(reinstatement).await, "reinstated already");
     assert_eq!(check(&keys, &key).await, Ok(()));
+}
+
+/// Action, actor, owner, and what stood before and stands since, of all events of owners.
+async fn owner_events(sql: &tokio_postgres::Client) -> Vec<[String; 5]> {
+    let events = "select action, actor, organization || '/' || owner_kind || '/' || owner, coalesce(before, ''), \
+                  coalesce(after, '') from keys.api_key_events where action like 'owner.%' order by sequence";
+    let rows = sql.query(events, &[]).await.unwrap();
+    rows.iter().map(|row| std::array::from_fn(|column| row.get(column))).collect()
+}
+
+#[tokio::test]
+async fn what_the_functions_change_about_an_owner_has_the_event_that_the_manager_writes() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let key = known_key(&keys).await;
+    let call =
+        async |call: &str| sql.query_one(&format!("select keys.api_key_{call}"), &[]).await.unwrap().get::<_, bool>(0);
+    let of = "'default', 'team', 'engineering'";
+    for (statement, changes) in [
+        (format!("suspend_owner({of}, 'plan', actor => 'user:carol')"), true),
+        (format!("suspend_owner({of}, 'plan', actor => 'user:dave')"), false),
+        (format!("reinstate_owner({of}, 'plan', actor => 'user:carol')"), true),
+        (format!("reinstate_owner({of}, 'plan')"), false),
+        (format!("suspend_owner({of}, 'admin')"), true),
+        (format!("close_owner({of}, '2026-03-01 12:00Z', 'system:directory')"), true),
+        (format!("close_owner({of})"), false),
+        (format!("suspend_owner({of}, 'plan')"), false),
+        ("suspend_owner('default', 'organization', '', 'plan')".to_owned(), true),
+    ] {
+        assert_eq!(call(&statement).await, changes, "{statement}");
+    }
+    sql.batch_execute("begin; select keys.api_key_close_owner('default', 'user', 'eve'); rollback").await.unwrap();
+    let team = "default/team/engineering";
+    let expected = [
+        ["owner.suspended", "user:carol", team, "", "plan"],
+        ["owner.reinstated", "user:carol", team, "plan", ""],
+        ["owner.suspended", "system:admin", team, "", "admin"],
+        ["owner.closed", "system:directory", team, "", ""],
+    ];
+    assert_eq!(owner_events(&sql).await, expected);
+    assert_eq!(check(&keys, &key).await, CLOSED);
+
+    // The manager reads them, and writes the same.
+    let [team, other] = ["engineering", "sales"].map(|id| Owner::from(TeamId::new(id).unwrap()));
+    let (manager, carol) = (keys.manager(), Actor::system("carol").unwrap());
+    manager.suspend(&other, Suspension::Plan, &carol).await.unwrap();
+    manager.reinstate(&other, Suspension::Plan, &carol).await.unwrap();
+    manager.close(&other, &carol).await.unwrap();
+    let read = async |owner: &Owner| {
+        let page = manager.events(AuditQuery::all().of(owner.clone()).oldest_first(), &carol).await.unwrap();
+        assert_eq!(page.unreadable, 0);
+        let events =
+            page.entries.into_iter().map(|entry| entry.event).filter(|event| event.action.as_str() != "key.issued");
+        events.map(|event| (event.action, event.before, event.after, event.audience)).collect::<Vec<_>>()
+    };
+    let (mut of_functions, of_manager) = (read(&team).await, read(&other).await);
+    // The suspension by an admin, which the manager was not asked for.
+    of_functions.remove(2);
+    assert_eq!(of_functions, of_manager);
+}
+
+#[tokio::test]
+async fn an_actor_that_no_event_could_have_is_refused() {
+    let server = migrated().await;
+    let sql = server.client().await;
+    for actor in ["null", "''", "'carol'", "'user:'", "'key:short'", "E'user:a\nb'", "'system:' || repeat('x', 129)"] {
+        for call in [
+            "suspend_owner('default', 'user', 'eve', 'plan',",
+            "reinstate_owner('default', 'user', 'eve', 'plan',",
+            "close_owner('default', 'user', 'eve',",
+        ] {
+            let refused = sql.batch_execute(&format!("select keys.api_key_{call} actor => {actor})")).await;
+            let error = refused.expect_err(actor);
+            assert!(error.as_db_error().unwrap().message().starts_with("an actor is"), "{actor}: {error}");
+        }
+    }
+    assert!(owner_events(&sql).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_hash_that_plain_sql_replaces_is_noticed_at_once() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let (key, other) = (known_key(&keys).await, known_key(&keys).await);
+    let columns = "hash, tag, pepper_id, proof";
+    let keep = format!("create table kept as select id, {columns} from keys.api_keys");
+    sql.batch_execute(&keep).await.unwrap();
+    let take = |from: &KeyId| {
+        format!(
+            "update keys.api_keys k set (hash, tag) = (select hash, tag from kept where id = '{from}') \
+                 where k.id = '{}'",
+            key.id()
+        )
+    };
+    sql.batch_execute(&take(&other.id())).await.unwrap();
+    assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Invalid));
+    assert_eq!(check(&keys, &other).await, Ok(()));
+    sql.batch_execute(&take(&key.id())).await.unwrap();
+    assert_eq!(check(&keys, &key).await, Ok(()));
+}
+
+#[tokio::test]
+async fn what_stands_for_the_text_of_a_key_is_in_the_log_unless_the_store_replaced_it_itself() {
+    let server = migrated().await;
+    let (keys, sql) = (node(&server).await, server.client().await);
+    let (key, _other) = (known_key(&keys).await, known_key(&keys).await);
+    let store = super::connected(&server.url()).await;
+    let head = async || sql.query_one("select position from keys.api_key_head", &[]).await.unwrap().get::<_, i64>(0);
+    for (set, steps) in [
+        ("hash = 'x'", 1),
+        ("tag = '\\x01020304'", 1),
+        ("pepper_id = 7", 1),
+        ("proof = '\\x00'", 1),
+        ("hash = 'y', revoked_at = now()", 1),
+        ("hash = hash, tag = tag, pepper_id = pepper_id, proof = proof", 0),
+        ("hash = 'z', tag = '\\x00', rehashes = rehashes + 1", 0),
+        ("name = 'x', labels = '{}'", 0),
+        ("revoked_at = null", 1),
+    ] {
+        let before = head().await;
+        sql.batch_execute(&format!("update keys.api_keys set {set} where id = '{}'", key.id())).await.unwrap();
+        assert_eq!(head().await - before, steps, "{set}");
+    }
+    let before = head().await;
+    let new = RehashedKey { hash: "new".into(), tag: [1; 4], pepper_id: None, proof: Some(vec![1]) };
+    assert!(store.rehash(&key.id(), "z", &new).await.unwrap());
+    assert_eq!(head().await, before);
+    sql.batch_execute("update keys.api_keys set tag = '\\x05060708'").await.unwrap();
+    assert_eq!(head().await, before + 2);
 }
 
 #[tokio::test]
@@ -193,7 +324,7 @@ async fn what_changes_the_meaning_of_a_key_is_in_the_log_and_nothing_else() {
         ("limits = '60 a minute'", 1),
         ("scopes = '{read}'", 1),
         ("labels = '{\"a\": \"b\"}'", 0),
-        ("proof = '\\x00', imported_from = 'old', responsible = 'user:bob', name = 'x'", 0),
+        ("imported_from = 'old', responsible = 'user:bob', name = 'x'", 0),
     ] {
         let before = position().await;
         sql.batch_execute(&format!("update keys.api_keys set {change} where id = '{}'", key.id())).await.unwrap();

@@ -443,7 +443,7 @@ async fn every_function_looks_names_up_in_the_server_s_own_schema_and_every_trig
     let callable = "select p.proname::text from pg_proc p where p.pronamespace = 'keys'::regnamespace \
                     and has_function_privilege('developers', p.oid, 'execute') order by 1";
     let callable: Vec<String> = admin.query(callable, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
-    assert_eq!(callable, ["api_key_reinstate_owner", "api_key_suspend_owner"]);
+    assert_eq!(callable, ["api_key_close_owner", "api_key_reinstate_owner", "api_key_suspend_owner"]);
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! What people do to the tables by hand.
 
 use tower_api_keys::{
-    OrganizationId, TeamId,
+    ApiKeys, OrganizationId, TeamId,
+    auth::AuthErrorKind,
+    key::{KeyId, PlaintextKey},
     record::Suspension,
-    store::{Changes, Head, KeyReader, KeyStore, OwnerChange, OwnerRef, SqliteStore, Write},
+    store::{Changes, Head, KeyReader, KeyStore, OwnerChange, OwnerRef, RehashedKey, SqliteStore, Write},
 };
 
 use super::{Folder, change, id, insert, revoke, sql};
+use crate::support::{cheap, issue, user};
 
 fn team(name: &str) -> OwnerRef {
     OwnerRef { organization: OrganizationId::single(), owner: TeamId::new(name).unwrap().into() }
@@ -61,6 +64,11 @@ async fn a_key_that_changes_what_it_means_is_in_the_log() {
         ("update api_keys set paused_by = 'user:x' where id like '%1'", vec![1]),
         ("update api_keys set allowed_networks = '10.0.0.0/8' where id like '%1'", vec![1]),
         ("update api_keys set limits = '60 a minute' where id like '%1'", vec![1]),
+        ("update api_keys set hash = 'x' where id like '%1'", vec![1]),
+        ("update api_keys set tag = x'01020304' where id like '%1'", vec![1]),
+        ("update api_keys set pepper_id = 7 where id like '%2'", vec![2]),
+        ("update api_keys set proof = x'00'", vec![1, 2]),
+        ("update api_keys set hash = 'x', tag = x'01020304', revoked_at = 7 where id like '%1'", vec![1]),
     ] {
         let Changes::Changed { mut keys, owners, .. } = logged(statement).await else { panic!("{statement}") };
         keys.sort_unstable();
@@ -85,12 +93,13 @@ async fn a_revocation_that_is_taken_back_by_hand_is_in_the_log() {
 async fn a_key_that_means_the_same_is_not_in_the_log() {
     for statement in [
         "update api_keys set name = 'x', labels = '{\"a\":\"b\"}', version = version + 1",
-        "update api_keys set hash = 'x', tag = x'01020304', pepper_id = 7",
+        "update api_keys set hash = 'x', tag = x'01020304', pepper_id = 7, rehashes = rehashes + 1",
+        "update api_keys set hash = hash, tag = tag, pepper_id = pepper_id, proof = proof",
         "update api_keys set revoked_at = revoked_at, expires_at = expires_at, scopes = scopes, owner = owner",
         "insert into api_keys (id, organization, kind, owner, name, labels, hash, tag, scopes, created_by, created_at, lineage) \
             select '00000000000000000003', organization, kind, owner, name, labels, hash, tag, scopes, created_by, \
             created_at, lineage from api_keys where id like '%1'",
-        "update api_keys set proof = x'00', imported_from = 'old', responsible = 'user:bob', lineage = 'x', \
+        "update api_keys set imported_from = 'old', responsible = 'user:bob', lineage = 'x', \
             predecessor_expires_at = 7, grace_ends_at = 7",
         "insert into api_key_usage values ('00000000000000000001', 'success', '', '', '', 1, 1, 1)",
         "begin; update api_keys set revoked_at = 7; rollback",
@@ -100,6 +109,43 @@ async fn a_key_that_means_the_same_is_not_in_the_log() {
     ] {
         assert_eq!(logged(statement).await, Changes::Unchanged, "{statement}");
     }
+}
+
+#[tokio::test]
+async fn a_hash_that_the_store_replaced_itself_is_not_in_the_log() {
+    let folder = Folder::new();
+    let store = filled(&folder).await;
+    let before = store.try_head();
+    let old = store.find(&id(1)).await.unwrap().unwrap().key.hash;
+    let new = RehashedKey { hash: "new".into(), tag: [9; 4], pepper_id: Some(9), proof: Some(vec![9; 32]) };
+    assert!(store.rehash(&id(1), &old, &new).await.unwrap());
+    assert_eq!(store.try_head(), before);
+}
+
+#[tokio::test]
+async fn a_hash_that_is_replaced_by_hand_is_noticed_by_nodes_that_know_the_old_text() {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.file()).await.unwrap();
+    let keys = ApiKeys::builder(store).hasher(cheap()).build().await.unwrap();
+    let (key, other) = (issue(&keys, user("alice")).await, issue(&keys, user("alice")).await);
+    let check = async |key: &PlaintextKey| {
+        let checked = keys.authenticator().authenticate(key.expose_secret()).await;
+        checked.map(drop).map_err(|error| error.kind())
+    };
+    for key in [&key, &other] {
+        check(key).await.unwrap();
+    }
+    let file = sql(&folder.file());
+    file.execute_batch("create table kept as select id, hash, tag from api_keys").unwrap();
+    let take = |from: KeyId| {
+        let update = "update api_keys set (hash, tag) = (select hash, tag from kept where id = ?1) where id = ?2";
+        file.execute(update, [from.as_str(), key.id().as_str()]).unwrap();
+    };
+    take(other.id());
+    assert_eq!(check(&key).await, Err(AuthErrorKind::Invalid));
+    assert_eq!(check(&other).await, Ok(()));
+    take(key.id());
+    assert_eq!(check(&key).await, Ok(()));
 }
 
 #[tokio::test]

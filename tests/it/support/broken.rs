@@ -70,6 +70,8 @@ pub(crate) enum Fault {
     IncludesUntil,
     /// Old counts by day stay.
     KeepsOldDays,
+    /// Counts of keys that are gone stay.
+    KeepsUsageOfGoneKeys,
     /// Whatever replaces a key is its successor, dead or not.
     KeepsDeadSuccessors,
     /// A key lives for a millisecond too long.
@@ -608,6 +610,7 @@ impl KeyStore for BrokenStore {
             Fault::PrunesAttemptsToo => prune.attempts_before = prune.attempts_before.or(prune.events_before),
             Fault::PrunesWithoutLimit => (prune.most_events, prune.most_attempts) = (None, None),
             Fault::KeepsOldDays => prune.days_before = None,
+            Fault::KeepsUsageOfGoneKeys => prune.usage_after = None,
             Fault::PrunesEventsToo => prune.events_before = prune.events_before.or(prune.attempts_before),
             _ => {}
         }

@@ -131,4 +131,7 @@ clauses! {
     "S89" usage_days::old_days_are_forgotten
         "Counts of days before the given one are forgotten, those of it and of later ones stay, and so do all counts by \
          outcome and source.";
+    "S90" usage::counts_of_keys_that_are_gone_are_forgotten
+        "Counts of use of keys that the store does not have are forgotten from the given id on, in as many calls as it takes, \
+         and by day too; those of keys that it has, dead or alive, stay, as do those of refusals that name no key.";
 }

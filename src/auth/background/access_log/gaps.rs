@@ -31,9 +31,14 @@ pub(in crate::auth) struct Gaps {
 }
 
 impl Gap {
-    /// A line of this time is missing, about this key.
-    pub(in crate::auth) fn new(at: Timestamp, key: KeyId, owner: Arc<SharedOwner>) -> Self {
-        Self { count: 1, first_at: at, last_at: at, key, owner }
+    /// So many lines are missing that came between these two times, about this key.
+    pub(in crate::auth) const fn new(
+        count: u64,
+        [first_at, last_at]: [Timestamp; 2],
+        key: KeyId,
+        owner: Arc<SharedOwner>,
+    ) -> Self {
+        Self { count, first_at, last_at, key, owner }
     }
 
     fn add(&mut self, more: &Self) {
@@ -93,7 +98,7 @@ mod tests {
     fn gap(organization: &str, millis: i64) -> Gap {
         let organization = OrganizationId::new(organization).unwrap();
         let owner = OwnerRef { organization, owner: UserId::new("alice").unwrap().into() };
-        Gap::new(Timestamp::from_millis(millis).unwrap(), KeyId::FAKE, SharedOwner::new(owner))
+        Gap::new(1, [Timestamp::from_millis(millis).unwrap(); 2], KeyId::FAKE, SharedOwner::new(owner))
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A line for each check, if that is wanted: queued, written behind the requests, and gaps told of.
 
+mod entry;
 mod gaps;
+mod repeats;
 
 use std::{
     collections::VecDeque,
@@ -11,32 +13,35 @@ use std::{
 
 use tokio::sync::Notify;
 
-use self::gaps::{Gap, Gaps};
+use self::{
+    entry::Entry,
+    gaps::{Gap, Gaps},
+    repeats::{Noted, Repeats},
+};
 use crate::{
-    audit::{Action, Event, EventRow, Subject},
+    audit::EventRow,
     auth::meter::Meter,
     background::Background,
     key::KeyId,
     log::{Repeated, log},
     outcome::{Proved, RefusalCode},
-    owner::OwnerRef,
     principal::{Claims, SharedOwner},
-    record::ActorId,
     store::{Calls, Ledger, StoreError, StoreErrorKind},
     time::Timestamp,
     usage::{Origin, Source},
 };
 
-/// The most lines that wait to be written, of about 100 bytes each. At 50,000 attempts a second, more than a second's.
+/// The most lines of accepted keys that wait to be written, of about 100 bytes each. At 50,000 attempts a second, more
+/// than a second's.
 const MOST_LINES: usize = 65_536;
+
+/// The most lines of refused attempts that wait, of those with the right text and as many of those that proved nothing:
+/// who is refused takes no line from who is accepted, nor who guesses from who has a dead key.
+const MOST_REFUSED: usize = 8_192;
 
 /// The most lines that are handed to a store at a time: few enough for it to be done in some milliseconds, in which
 /// changes wait for it.
 const LINES_PER_WRITE: usize = 1_000;
-
-/// Who shows a text that nobody proved to be the key. An id is public: were the key the actor, anybody who has it could
-/// write deeds of the key into the trail.
-const UNPROVED_CALLER: &str = "system:unproved caller";
 
 /// How long a line waits for others at most.
 const WAIT: Duration = Duration::from_millis(200);
@@ -53,7 +58,8 @@ impl<'a> Tried<'a> {
     }
 }
 
-/// Attempts that are to be written to the audit trail, a line each.
+/// Attempts that are to be written to the audit trail, a line each; of refused ones with one key, ten a minute have a
+/// line, and the rest of that minute is added up.
 ///
 /// Nobody waits for them: what does not fit into the queue is dropped, counted, and told of in the trail itself, by an
 /// event for each customer in the place of their lines.
@@ -70,20 +76,23 @@ struct Queue {
     items: Vec<Item>,
     /// What came after them and found no room.
     gaps: Gaps,
+    good: Share,
+    dead: Share,
+    nothing: Share,
+}
+
+/// What those have of the queue who proved as much.
+#[derive(Default)]
+struct Share {
+    /// How many of the lines are theirs.
+    lines: usize,
+    /// Of those who are refused.
+    repeats: Repeats,
 }
 
 enum Item {
     Entry(Entry),
     Gap(Gap),
-}
-
-struct Entry {
-    at: Timestamp,
-    key: KeyId,
-    owner: Arc<SharedOwner>,
-    /// The code of a refusal.
-    refused: Option<RefusalCode>,
-    source: Source,
 }
 
 impl AccessLog {
@@ -95,7 +104,9 @@ impl AccessLog {
     #[inline(never)]
     pub(in crate::auth) fn accepted(&self, claims: &Claims, known: Option<&Source>, origin: Origin<'_>, at: Timestamp) {
         let source = known.cloned().unwrap_or_else(|| origin.to_source());
-        self.push(Entry { at, key: claims.key, owner: Arc::clone(&claims.owner), refused: None, source });
+        let (key, owner) = (claims.key, Arc::clone(&claims.owner));
+        let line = Entry { key, owner, refused: None, source, count: 1, first_at: at, last_at: at };
+        self.add(|queue| queue.push(line));
     }
 
     /// A key that is in the store was refused with this code.
@@ -103,32 +114,93 @@ impl AccessLog {
         match tried.owner {
             Some(owner) => {
                 let (key, owner, source) = (tried.key, Arc::clone(owner), origin.to_source());
-                self.push(Entry { at, key, owner, refused: Some(code), source });
+                let attempt = Entry { key, owner, refused: Some(code), source, count: 1, first_at: at, last_at: at };
+                self.add(|queue| queue.refused(code, attempt));
             }
             // Whose trail would it be in?
-            None => self.drop_line(|gaps| gaps.add_untold(1), &mut self.lock()),
+            None => self.add(|queue| {
+                queue.gaps.add_untold(1);
+                1
+            }),
         }
     }
 
-    fn push(&self, line: Entry) {
+    /// Adds to the queue, for which so many attempts found no room.
+    fn add(&self, add: impl FnOnce(&mut Queue) -> u64) {
         let mut queue = self.lock();
-        if queue.items.len() >= MOST_LINES {
-            self.drop_line(|gaps| gaps.add(line.into_gap()), &mut queue);
-            return;
-        }
-        queue.items.push(Item::Entry(line));
-        if queue.items.len() == LINES_PER_WRITE {
+        let before = queue.items.len();
+        let dropped = add(&mut queue);
+        self.meter.access_log_dropped(dropped);
+        if before < LINES_PER_WRITE && queue.items.len() >= LINES_PER_WRITE {
             self.is_due.notify_one();
         }
     }
 
-    fn drop_line(&self, tell: impl FnOnce(&mut Gaps), queue: &mut Queue) {
-        tell(&mut queue.gaps);
-        self.meter.access_log_dropped(1);
+    /// All that is to be written now, in its order, and the lines that nothing tells of.
+    fn take(&self, at_the_end: bool) -> (VecDeque<Item>, u64) {
+        let now = self.meter.time();
+        let mut queue = self.lock();
+        let dropped = queue.close_windows(now, at_the_end);
+        self.meter.access_log_dropped(dropped);
+        let Queue { items, gaps, good, dead, nothing } = &mut *queue;
+        for share in [good, dead, nothing] {
+            share.lines = 0;
+        }
+        let (mut items, (gaps, untold)) = (VecDeque::from(mem::take(items)), mem::take(gaps).into_parts());
+        items.extend(gaps.into_iter().map(Item::Gap));
+        (items, untold)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn share(&mut self, proved: Proved) -> (&mut Share, usize) {
+        match proved {
+            Proved::Good => (&mut self.good, MOST_LINES),
+            Proved::Dead => (&mut self.dead, MOST_REFUSED),
+            Proved::Nothing => (&mut self.nothing, MOST_REFUSED),
+        }
+    }
+
+    /// Puts a line behind the others. Returns how many attempts found no room.
+    fn push(&mut self, line: Entry) -> u64 {
+        let (share, most) = self.share(line.proves());
+        if share.lines >= most {
+            return self.leave_out(line);
+        }
+        share.lines += 1;
+        self.items.push(Item::Entry(line));
+        0
+    }
+
+    /// The same for an attempt that was refused, unless it is one of too many.
+    fn refused(&mut self, code: RefusalCode, attempt: Entry) -> u64 {
+        let (share, _) = self.share(code.proves());
+        let over = share.repeats.take_of(&attempt.key, attempt.last_at);
+        let noted = share.repeats.note(code, attempt);
+        let dropped: u64 = over.into_iter().map(|sum| self.push(sum)).sum();
+        dropped
+            + match noted {
+                Noted::Added => 0,
+                Noted::Line(line) => self.push(line),
+                Noted::NoRoom(attempt) => self.leave_out(attempt),
+            }
+    }
+
+    fn close_windows(&mut self, now: Timestamp, all: bool) -> u64 {
+        let mut sums = self.dead.repeats.take(now, all);
+        sums.extend(self.nothing.repeats.take(now, all));
+        sums.sort_unstable_by_key(|sum| (sum.last_at, sum.key));
+        sums.into_iter().map(|sum| self.push(sum)).sum()
+    }
+
+    fn leave_out(&mut self, line: Entry) -> u64 {
+        let count = line.count;
+        self.gaps.add(line.into_gap());
+        count
     }
 }
 
@@ -161,21 +233,20 @@ impl<S: Ledger> AccessLogWriter<S> {
         }
     }
 
-    /// Writes every line that was queued before this call.
+    /// Writes every line that was queued before this call, and what was added up, if its minute is over or this is
+    /// `at_the_end`.
     ///
     /// # Errors
     /// Those of [`Ledger::append_events`]. Lines that were not written are kept, unless nobody can say whether they
     /// were: to write them twice would be worse than to say that they may be missing.
-    pub(crate) async fn write(&self) -> Result<(), StoreError> {
+    pub(crate) async fn write(&self, at_the_end: bool) -> Result<(), StoreError> {
         let mut taken = self.taken.lock().await;
         self.write_taken(&mut taken).await?;
-        let Queue { items, gaps } = mem::take(&mut *self.lines.lock());
-        let (gaps, _untold) = gaps.into_parts();
+        let (items, _untold) = self.lines.take(at_the_end);
         if _untold > 0 {
             log!(warn, lines = _untold, "entries of the access log were dropped that no audit trail tells of");
         }
-        taken.items = items.into();
-        taken.items.extend(gaps.into_iter().map(Item::Gap));
+        taken.items = items;
         self.write_taken(&mut taken).await
     }
 
@@ -191,8 +262,8 @@ impl<S: Ledger> AccessLogWriter<S> {
             taken.in_flight = 0;
             match &written {
                 Ok(()) => {
-                    let lines = taken.items.drain(..count).filter(|item| matches!(item, Item::Entry(_))).count();
-                    self.lines.meter.access_log_written(lines as u64);
+                    let attempts = taken.items.drain(..count).map(|item| item.attempts()).sum();
+                    self.lines.meter.access_log_written(attempts);
                 }
                 Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => self.give_up(taken, count),
                 Err(_) => {}
@@ -204,17 +275,15 @@ impl<S: Ledger> AccessLogWriter<S> {
 
     /// Puts into the place of the first so many that nobody can say whether they were written.
     fn give_up(&self, taken: &mut Taken, count: usize) {
-        let (mut gaps, mut lines) = (Gaps::default(), 0);
+        let (mut gaps, mut attempts) = (Gaps::default(), 0);
         for item in taken.items.drain(..count) {
+            attempts += item.attempts();
             gaps.add(match item {
-                Item::Entry(line) => {
-                    lines += 1;
-                    line.into_gap()
-                }
+                Item::Entry(line) => line.into_gap(),
                 Item::Gap(gap) => gap,
             });
         }
-        self.lines.meter.access_log_dropped(lines);
+        self.lines.meter.access_log_dropped(attempts);
         // As many at most as there are lines in a write: none is left over.
         let (gaps, _) = gaps.into_parts();
         gaps.into_iter().rev().for_each(|gap| taken.items.push_front(Item::Gap(gap)));
@@ -229,7 +298,7 @@ impl<S: Ledger> AccessLogWriter<S> {
                 loop {
                     let _ = tokio::time::timeout(WAIT, lines.is_due.notified()).await;
                     let Some(writer) = writer.upgrade() else { break };
-                    if let Err(_error) = writer.write().await {
+                    if let Err(_error) = writer.write(false).await {
                         if let Some(_times) = writer.failed.happened() {
                             let _error = &_error as &dyn std::error::Error;
                             log!(warn, times = _times, error = _error, "attempts could not be written");
@@ -251,30 +320,15 @@ impl Item {
             Self::Gap(gap) => gap.row(),
         }
     }
-}
 
-impl Entry {
-    fn row(&self) -> EventRow {
-        let action = if self.refused.is_some() { Action::ATTEMPT_REFUSED } else { Action::ATTEMPT_ACCEPTED };
-        let OwnerRef { organization, owner } = self.owner.of.clone();
-        let subject = Subject::Key(self.key, owner);
-        let event = Event::new(organization, self.at, ActorId::Key(self.key), action, subject)
-            .with_change(None, self.refused.map(|code| code.as_str().to_owned()))
-            .with_source(Some(self.source.to_string()).filter(|source| !source.is_empty()));
-        let mut row = EventRow::from(&event);
-        if !self.is_proved() {
-            UNPROVED_CALLER.clone_into(&mut row.actor);
+    /// How many attempts it tells of that were not counted as dropped.
+    const fn attempts(&self) -> u64 {
+        match self {
+            Self::Entry(line) => line.count,
+            Self::Gap(_) => 0,
         }
-        row
-    }
-
-    /// Whether the caller has the key: told what is wrong with it are only those whose text has its tag.
-    fn is_proved(&self) -> bool {
-        self.refused.is_none_or(|code| code.proves() == Proved::Dead)
-    }
-
-    /// What is left of it if it is not written.
-    fn into_gap(self) -> Gap {
-        Gap::new(self.at, self.key, self.owner)
     }
 }
+
+#[cfg(test)]
+mod tests;

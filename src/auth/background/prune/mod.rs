@@ -18,6 +18,7 @@ use self::{
 };
 use crate::{
     background::{Background, take_turns},
+    key::KeyId,
     log::log,
     random::random_bytes,
     store::{Calls, KeyStore, Ledger, Prune, Pruned, StoreError},
@@ -45,6 +46,9 @@ const NOTE: &str = "pruning";
 /// The most machines whose clocks are remembered.
 const MOST_CLOCKS: usize = 64;
 
+/// How long the access log stays unless that is set: strangers add to it, too.
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
 /// How long events stay; none: for good.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Keep {
@@ -53,11 +57,20 @@ pub(crate) struct Keep {
     pub(crate) attempts: Option<Duration>,
 }
 
+impl Keep {
+    /// The same where an access log is kept. It stays for a month, or as long as all other events if that is shorter,
+    /// unless it was said for how long.
+    pub(crate) fn with_access_log(self) -> Self {
+        let attempts = self.attempts.or(Some(self.events.map_or(MONTH, |events| events.min(MONTH))));
+        Self { attempts, ..self }
+    }
+}
+
 /// Lets the store forget, once an hour, what nobody asks for any more.
 ///
 /// Audit events are evidence, and a deletion by a clock cannot be taken back: that takes two witnesses of the time, and
 /// has a limit for each day. Rows of the change log, results of changes and counts of use by day are none, and go by this
-/// node's clock alone.
+/// node's clock alone; and counts of use of keys that are gone go without a clock.
 pub(crate) struct Pruner<S> {
     store: Calls<Arc<S>>,
     clock: Arc<dyn Clock>,
@@ -76,6 +89,8 @@ struct State {
     told: Option<Contradiction>,
     /// Only rows that are no evidence were too many for one turn.
     only_rows: bool,
+    /// Up to which key it was looked at whether the store still has it; none: at the beginning.
+    used_until: Option<KeyId>,
 }
 
 /// What pruners of all nodes tell each other, by way of the store.
@@ -113,6 +128,7 @@ impl<S: Ledger> Pruner<S> {
             keep_log_rows: Some(LOG_ROWS),
             days_before: Some(today - DAYS),
             changes_before: Some(reading.earliest().saturating_sub(RESULTS)),
+            usage_after: Some(self.state().used_until.unwrap_or(KeyId::LEAST)),
             ..Prune::default()
         };
         let is_turn_of_evidence = !std::mem::take(&mut self.state().only_rows);
@@ -122,14 +138,15 @@ impl<S: Ledger> Pruner<S> {
         }
         match self.store.prune(&prune).await {
             Ok(pruned) => {
-                let Pruned { events, attempts, log_rows, changes, days } = pruned;
+                let Pruned { events, attempts, log_rows, changes, days, usage, usage_next } = pruned;
                 if events + attempts > 0 {
                     log!(info, events, attempts, "old audit events were deleted, as the settings want");
                 }
-                log!(debug, log_rows, changes, days, "the key store was pruned");
+                log!(debug, log_rows, changes, days, usage, "the key store was pruned");
                 let more_events = events.max(attempts) >= PER_TURN;
-                let more_rows = log_rows > 0 || changes > 0 || days > 0;
-                self.state().only_rows = more_rows && !more_events;
+                let more_rows = log_rows > 0 || changes > 0 || days > 0 || usage_next.is_some();
+                let mut state = self.state();
+                (state.only_rows, state.used_until) = (more_rows && !more_events, usage_next);
                 more_events || more_rows
             }
             Err(_error) => {

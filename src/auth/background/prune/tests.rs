@@ -2,8 +2,9 @@ use super::*;
 use crate::{
     audit::EventRow,
     owner::OrganizationId,
-    store::{EventQuery, MemoryStore},
+    store::{EventQuery, MemoryStore, UsageScope},
     time::{ManualClock, Timestamp},
+    usage::{UsageBatch, UsageRow},
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -228,4 +229,44 @@ async fn it_ends_with_its_owner() {
     drop(pruner);
     tokio::time::sleep(LATEST_START + INTERVAL).await;
     assert_eq!(Arc::strong_count(&store), 1);
+}
+
+#[test]
+fn an_access_log_stays_for_a_month_unless_something_shorter_or_else_is_set() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let kept = |events: Option<u32>, attempts: Option<u32>| {
+        let keep = Keep { events: events.map(|days| DAY * days), attempts: attempts.map(|days| DAY * days) };
+        keep.with_access_log().attempts
+    };
+    assert_eq!(kept(None, None), Some(DAY * 30));
+    assert_eq!(kept(Some(7), None), Some(DAY * 7));
+    assert_eq!(kept(Some(365), None), Some(DAY * 30));
+    assert_eq!(kept(Some(7), Some(90)), Some(DAY * 90));
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_of_keys_that_are_gone_are_forgotten_without_being_asked_for() {
+    let store = Arc::new(MemoryStore::new());
+    let row = |key: Option<&str>| UsageRow {
+        key: key.map(str::to_owned),
+        outcome: "success".into(),
+        label: String::new(),
+        client: "curl".into(),
+        network: String::new(),
+        count: 1,
+        first_at: 1,
+        last_at: 1,
+    };
+    let rows = vec![row(Some("BBBBBBBBBBBBBBBBBBBB")), row(None)];
+    store.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows }).await.unwrap();
+    let pruner = Arc::new(Pruner::new(
+        Calls::new(Arc::clone(&store), Duration::from_secs(5)),
+        Arc::new(ManualClock::at(Timestamp::MIN)),
+        Keep::default(),
+    ));
+    pruner.start();
+    tokio::time::sleep(LATEST_START + INTERVAL).await;
+    let gone = UsageScope::Keys(vec![KeyId::new("BBBBBBBBBBBBBBBBBBBB").unwrap()]);
+    assert!(store.usage(&gone).await.unwrap().is_empty());
+    assert_eq!(store.usage(&UsageScope::NoKey).await.unwrap().len(), 1);
 }

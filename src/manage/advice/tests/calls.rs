@@ -284,6 +284,33 @@ async fn preview_tells_what_would_surprise() {
 }
 
 #[tokio::test]
+async fn preview_tells_of_live_keys_of_the_same_name_to_those_who_may_see_them() {
+    let bench = Bench::new();
+    let ids = ["CCCCCCCCCCCCCCCCCCCC", "DDDDDDDDDDDDDDDDDDDD", "EEEEEEEEEEEEEEEEEEEE"];
+    for (id, owner) in ids.iter().map(|id| (*id, "blue")).chain([("FFFFFFFFFFFFFFFFFFFF", "red")]) {
+        let (owner, id): (String, String) = (owner.into(), id.into());
+        let row = KeyRow { name: "deploy".into(), owner, lineage: id.clone(), id, ..KeyRow::example() };
+        bench.plant_row(row).await;
+    }
+    let admin = Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included());
+    let notes = async |name: &str, actor: &Actor| {
+        let preview = bench.manager.preview(&IssueKey::team(team_id("blue")).named(name), actor).await.unwrap();
+        let same = preview.notes.into_iter().filter(|note| note.kind == NoteKind::SameName);
+        same.map(|note| note.sentence).collect::<Vec<_>>()
+    };
+    let many = "3 live keys of the team blue have this name already: in a list, nobody tells them apart.";
+    assert_eq!(notes("deploy", &admin).await, [many]);
+    for ended in &ids[1..] {
+        bench.manager.revoke(&ended.parse().unwrap(), &system()).await.unwrap();
+    }
+    let one = "A live key of the team blue has this name already: in a list, nobody tells them apart.";
+    assert_eq!(notes("deploy", &system()).await, [one]);
+    for other in ["Deploy", "deploy 2", ""] {
+        assert!(notes(other, &admin).await.is_empty(), "{other}");
+    }
+}
+
+#[tokio::test]
 async fn advice_reads_the_counts_of_its_own_key() {
     let bench = Bench::new();
     let (alices, other) =

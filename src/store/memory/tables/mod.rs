@@ -288,6 +288,20 @@ impl Tables {
             self.days.retain(|(_, day), _| *day >= before || !take(&mut left));
             pruned.days = (count - self.days.len()) as u64;
         }
+        if let Some(after) = prune.usage_after {
+            pruned.usage = self.forget_usage_after(after.as_str());
+        }
         pruned
+    }
+
+    /// All at once: it takes no longer than a list.
+    fn forget_usage_after(&mut self, after: &str) -> u64 {
+        let keys = &self.keys;
+        let is_gone = |key: &str| key > after && !keys.contains_key(key);
+        let usage = self.usage.extract_if(|key, _| key.as_deref().is_some_and(is_gone));
+        let counts: usize = usage.map(|(_, rows)| rows.len()).sum();
+        let days = self.days.len();
+        self.days.retain(|(key, _), _| !is_gone(key));
+        (counts + days - self.days.len()) as u64
     }
 }

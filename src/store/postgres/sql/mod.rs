@@ -254,7 +254,7 @@ statements! {
             (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience, place) \
         order by place";
     rehash: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8, Type::BYTEA], "\
-        update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5, proof = $6 \
+        update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5, proof = $6, rehashes = rehashes {+} 1 \
         where id {=} $1 and hash {=} $2 and revoked_at is null";
     list: LIST, list!("{s}.api_keys");
     list_of_owner: LIST, list!("{s}.api_keys", "k.kind {=} $2", "k.owner {=} $3");
@@ -333,6 +333,21 @@ statements! {
     prune_changes: &[Type::TIMESTAMPTZ], "\
         delete from {s}.api_key_changes where id {=} any \
             (select id from {s}.api_key_changes where at {<} $1 limit 10000)";
+    // So many keys that were used, and whether the store still has each. One step along the index for each of them.
+    used_keys: &[Type::TEXT], "\
+        with recursive used (id, place) as (\
+            (select key_id, 1 from {s}.api_key_usage where key_id {>} $1 order by key_id limit 1) \
+            union all \
+            (select n.key_id, used.place {+} 1 from used cross join lateral (\
+                select key_id from {s}.api_key_usage where key_id {>} used.id order by key_id limit 1\
+            ) n where used.place {<} 1000)\
+        ) select id, exists (select 1 from {s}.api_keys k where k.id {=} used.id) from used order by place";
+    forget_usage: &[Type::TEXT_ARRAY], "\
+        delete from {s}.api_key_usage where key_id {=} any($1) \
+            and not exists (select 1 from {s}.api_keys k where k.id {=} key_id)";
+    forget_usage_days: &[Type::TEXT_ARRAY], "\
+        delete from {s}.api_key_usage_days where key_id {=} any($1) \
+            and not exists (select 1 from {s}.api_keys k where k.id {=} key_id)";
     prune_days: &[Type::DATE], "\
         delete from {s}.api_key_usage_days where ctid {=} any \
             (select ctid from {s}.api_key_usage_days where day {<} $1 limit 10000)";

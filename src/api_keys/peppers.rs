@@ -1,0 +1,34 @@
+//! Whether a node has the peppers of the other nodes of its store: asked once, before it starts.
+
+use super::setup_error::{Cause, SetupError};
+use crate::{
+    hash::Hasher,
+    log::log,
+    store::{Calls, KeyStore, PeppersInUse},
+};
+
+/// Compares the peppers of this node with those of others, and tells others of the one that this node makes keys with.
+pub(super) async fn compare<S: KeyStore>(store: &Calls<S>, hasher: &Hasher) -> Result<(), SetupError> {
+    for (id, value) in hasher.key_check_values() {
+        let name = format!("pepper {}", id.as_u32());
+        let stands = store.put_meta_if_absent(&name, &value).await.map_err(Cause::Store)?;
+        if stands != value {
+            return Err(Cause::WrongPepper(id).into());
+        }
+    }
+    let (in_use, known) = (PeppersInUse::of(store).await.map_err(Cause::Store)?, hasher.peppers());
+    if let Some(missing) = in_use.missing(known) {
+        return Err(Cause::MissingPepper(missing).into());
+    }
+    for _id in in_use.unknown(known) {
+        log!(
+            warn,
+            pepper = _id.as_u32(),
+            "keys that were made with a pepper which this node does not know get 503 here, if any are left"
+        );
+    }
+    if let Some(id) = known.current_id() {
+        in_use.add(id, store).await.map_err(Cause::Store)?;
+    }
+    Ok(())
+}
