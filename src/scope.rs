@@ -10,8 +10,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-const LONGEST_SCOPE: usize = 64;
-const MOST_SCOPES: usize = 64;
+use crate::lengths::{MOST_SCOPES, SCOPE};
+
 const ALL: &str = "*";
 
 /// One permission of a key, in the embedder's own words: `agents:read`.
@@ -40,7 +40,7 @@ impl Scope {
     pub fn new(scope: impl Into<String>) -> Result<Self, InvalidScope> {
         let scope = scope.into();
         let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if scope.is_empty() || scope.len() > LONGEST_SCOPE || scope == ALL || !scope.bytes().all(printable) {
+        if scope.is_empty() || scope.len() > SCOPE.bytes() || scope == ALL || !scope.bytes().all(printable) {
             return Err(InvalidScope(()));
         }
         Ok(Self(Cow::Owned(scope)))

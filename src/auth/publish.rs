@@ -51,7 +51,7 @@ pub(super) fn publish(metrics: &AuthMetrics) {
     }
 }
 
-fn figures(metrics: &AuthMetrics) -> [Figure; 25] {
+fn figures(metrics: &AuthMetrics) -> [Figure; 26] {
     [
         count("api_keys_argon2_runs_total", "Argon2 runs begun", metrics.argon2_runs),
         number("api_keys_hashes_queued", "hashes that wait for a thread", metrics.hashes_queued),
@@ -100,6 +100,7 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 25] {
             "when the last one that succeeded began",
             metrics.last_usage_flush,
         ),
+        count("api_keys_usage_refused_total", "requests missing in the counts of usage", metrics.usage_refused),
         count(
             "api_keys_usage_sources_folded_total",
             "requests counted under the source other",

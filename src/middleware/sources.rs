@@ -8,12 +8,10 @@ use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 
 use crate::{
     key::contains_key,
+    lengths::CLIENT_CHARACTERS,
     record::misleads,
     usage::{Label, NamedClient, Origin},
 };
-
-/// The longest client that an embedder's function names, in characters.
-const LONGEST_CLIENT: usize = 64;
 
 /// How client and network of a request are found: what it is counted under beside key, outcome and the layer's
 /// [label](super::ApiKeyLayer::source).
@@ -193,7 +191,7 @@ fn clean(client: &str) -> String {
     if contains_key(client) {
         return String::new();
     }
-    client.chars().map(|character| if character == '/' { '_' } else { character }).take(LONGEST_CLIENT).collect()
+    client.chars().map(|character| if character == '/' { '_' } else { character }).take(CLIENT_CHARACTERS).collect()
 }
 
 impl fmt::Debug for Sources {

@@ -6,10 +6,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::words::words;
-
-/// The longest id an embedder may use, in bytes.
-const LONGEST_ID: usize = 128;
+use crate::{lengths::ID, words::words};
 
 macro_rules! embedder_id {
     ($(#[$docs:meta])* $name:ident, $what:literal) => {
@@ -38,7 +35,7 @@ macro_rules! embedder_id {
             /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
             pub fn new(id: impl AsRef<str>) -> Result<Self, InvalidId> {
                 let id = id.as_ref();
-                if id.is_empty() || id.len() > LONGEST_ID || id.chars().any(char::is_control) {
+                if id.is_empty() || id.len() > ID.bytes() || id.chars().any(char::is_control) {
                     return Err(InvalidId(()));
                 }
                 Ok(Self(id.into()))

@@ -1,8 +1,5 @@
 use super::{Source, parts::Parts, source::Label};
-use crate::key::contains_key;
-
-/// The longest name of a product that is taken from a user agent, in characters.
-const LONGEST_PRODUCT: usize = 64;
+use crate::{key::contains_key, lengths::CLIENT_CHARACTERS};
 
 /// From where a request comes, as it was found there: made into a [`Source`] only if nobody remembers one that says the
 /// same.
@@ -88,7 +85,7 @@ fn product(agent: &[u8]) -> Option<&str> {
     let is_token = !name.is_empty() && name.iter().all(|byte| is_token_character(*byte));
     let name = std::str::from_utf8(name).ok().filter(|_| is_token)?;
     // All of it, or a part of the key might be left.
-    if contains_key(name) { None } else { name.get(..name.len().min(LONGEST_PRODUCT)) }
+    if contains_key(name) { None } else { name.get(..name.len().min(CLIENT_CHARACTERS)) }
 }
 
 /// Whether a name ends before this byte: a version follows, a comment, another product, or nothing.

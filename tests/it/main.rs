@@ -45,6 +45,7 @@ mod postgres;
 mod project;
 mod races;
 mod refusals;
+mod refused;
 mod rotation;
 mod settings;
 mod sources;

@@ -49,6 +49,7 @@ mod follow;
 mod guard;
 mod list;
 mod log;
+mod longest;
 mod meta;
 mod owner;
 mod pair;
