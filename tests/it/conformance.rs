@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use tower_api_keys::store::{AnyStore, KeyStore, MemoryStore};
+use futures_util::FutureExt;
+use tower_api_keys::store::{AnyStore, Head, KeyReader, KeyStore, MemoryStore};
 use tower_api_keys_conformance::{
     Clause, Report, Verdict, check_key_store, check_pair, check_reader, check_store, clauses,
 };
@@ -19,7 +20,10 @@ mod custom_store;
 use broken::{BrokenStore, Fault};
 use broken_pair::{Rift, pair};
 
-use crate::support::narrow::{Manner, NarrowStore, Width};
+use crate::support::{
+    hooked::Hooked,
+    narrow::{Manner, NarrowStore, Width},
+};
 
 #[tokio::test]
 async fn the_memory_store_keeps_the_contract() {
@@ -78,6 +82,32 @@ async fn a_store_without_a_log_keeps_the_contract() {
     let applies = |clause: &&Clause| !matches!(clause.verdict(), Verdict::NotApplicable(_));
     assert!(report.clauses().filter(applies).count() > 70);
     report.into_result().unwrap();
+}
+
+/// Both have default bodies, which a wrapper would take without a word.
+#[tokio::test]
+async fn wrappers_pass_on_what_has_a_default_body() {
+    async fn ask(reader: impl KeyReader) {
+        assert_eq!(reader.try_head(), Some(Head::EMPTY));
+        assert!(reader.wait_for_change(Head::EMPTY).now_or_never().is_none());
+    }
+    let hooked = || {
+        let hooked = Hooked::new(MemoryStore::new());
+        (hooked.hooks.clone(), hooked)
+    };
+    let (hooks, store) = hooked();
+    ask(Arc::new(store)).await;
+    assert_eq!(hooks.hints(), [1, 1]);
+    let (hooks, store) = hooked();
+    ask(AnyStore::new(store)).await;
+    assert_eq!(hooks.hints(), [1, 1]);
+    let (hooks, store) = hooked();
+    ask(Arc::new(AnyStore::new(Arc::new(store)))).await;
+    assert_eq!(hooks.hints(), [1, 1]);
+    // And what a reader that writes neither says.
+    let narrow = NarrowStore::by_a_character("api_keys", "name", Manner::Refuses);
+    assert_eq!(narrow.try_head(), None);
+    assert!(narrow.wait_for_change(Head::EMPTY).now_or_never().is_none());
 }
 
 /// The numbers of the clauses that a store with this fault breaks.
@@ -245,7 +275,7 @@ async fn a_narrow_owner_is_noticed() {
     assert!(report.to_string().contains("`api_key_owners.id` with 128 characters, 128 bytes"), "{report}");
 }
 
-/// Wide enough for its characters, but for those of four bytes.
+/// Wide enough for its characters, unless they have four bytes.
 #[tokio::test]
 async fn a_column_that_counts_bytes_is_noticed() {
     for (table, column, bytes, clauses) in [

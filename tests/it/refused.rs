@@ -9,7 +9,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_api_keys::{
     Actor, ApiKeyLayer, ApiKeys, OrganizationId,
     key::PlaintextKey,
-    manage::{IssueKey, ManageErrorKind, Rights},
+    manage::{IssueKey, ManageErrorKind, Rights, TeamRole},
     store::{EventQuery, Ledger, UsageScope},
     usage::Source,
 };
@@ -102,7 +102,8 @@ async fn a_denied_attempt_that_is_refused_keeps_back_no_other() {
     let store = narrow("api_key_events", "source");
     let keys = keys(store.clone(), &clock()).await;
     for (name, source) in [("alice", "cli"), ("bob", "a long name"), ("carol", "job")] {
-        let actor = Actor::user(user(name), Rights::none()).with_source(Source::new(source).unwrap());
+        let actor = Actor::user(user(name), Rights::none().team(team("blue"), TeamRole::Member))
+            .with_source(Source::new(source).unwrap());
         let denied = keys.manager().issue(IssueKey::team(team("blue")), &actor).await.unwrap_err();
         assert!(matches!(denied.kind(), ManageErrorKind::Denied(_)), "{denied}");
     }

@@ -161,3 +161,49 @@ pub(crate) async fn polled<T>(call: impl Future<Output = T>, stop: Stop) -> Opti
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::FutureExt;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_dropped_while_it_waits_and_once_what_it_waits_for_has_come() {
+        let stop = |is_answered| Stop { waits: 1, is_answered };
+        assert_eq!(polled(pending::<()>(), stop(false)).now_or_never(), Some(None));
+        // Nothing comes.
+        assert_eq!(polled(pending::<()>(), stop(true)).now_or_never(), None);
+    }
+
+    #[tokio::test]
+    async fn each_wait_is_the_last_one_until_the_call_ends() {
+        let mut seen = Vec::new();
+        for stop in stops() {
+            let mut steps = 0;
+            let call = async {
+                for _ in 0..2 {
+                    steps += 1;
+                    yield_now().await;
+                }
+                steps += 1;
+            };
+            let is_done = polled(call, stop).await.is_some();
+            seen.push((stop.to_string(), steps, is_done));
+            if is_done {
+                break;
+            }
+        }
+        let expected = [
+            ("at wait 1, at once", 1, false),
+            ("at wait 1, once it was over", 1, false),
+            ("at wait 2, at once", 2, false),
+            ("at wait 2, once it was over", 2, false),
+            ("at wait 3, at once", 3, true),
+        ];
+        assert_eq!(seen, expected.map(|(stop, steps, is_done)| (stop.to_owned(), steps, is_done)));
+    }
+}

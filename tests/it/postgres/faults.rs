@@ -136,7 +136,7 @@ async fn a_value_that_the_server_refuses_is_told_as_such_and_keeps_back_no_other
     );
 
     // A check that holds for the row tells of the whole row, which has the hash of a key in it.
-    let old = KeyRow { created_at: -1, ..KeyRow::example() };
+    let old = KeyRow { name: "job".into(), created_at: -1, ..KeyRow::example() };
     let id = super::sql::revocation_of(&KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap());
     let write = AuditedWrite { write: Write::Insert(old), event: EventRow::example() };
     let error = store.apply(&Change { writes: vec![write], ..id }).await.unwrap_err();

@@ -253,7 +253,7 @@ fn owner_with(scene: &Scene, column: &str, value: &str) -> Result<OwnerRef, Unme
     }
 }
 
-/// Without the values, which nobody wants to read.
+/// Without the values, which are too long to read.
 fn kept<T: PartialEq>(seen: &T, expected: &T) -> Result<(), Unmet> {
     ensure("what was written to come back as it was", seen == expected, "something else")
 }

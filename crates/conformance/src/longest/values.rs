@@ -78,7 +78,7 @@ pub(super) fn of(table: &str) -> impl Iterator<Item = &'static Column> {
 
 /// The longest values of a column: of as many characters as fit, and of as many bytes.
 pub(super) fn values(column: &Column) -> Result<Vec<String>, Unmet> {
-    // Where a value names what nobody else may have.
+    // Where a value has to be unique.
     let is_name = ["idempotency_key", "organization"].contains(&column.name)
         || (column.name == "name" && column.table != "api_keys");
     let stem = if is_name { Scene::new()?.word() } else { String::new() };

@@ -41,7 +41,7 @@ clauses! {
     "S29" usage::counts_add_up
         "Counts add up over batches, effects, sources and writers, and the last use is the latest of all, \
          whichever came last."
-        "Is the count added to what stands, and are the times the least and the greatest?";
+        "Is the count added to the old one, and are the times the least and the greatest?";
     "S30" usage::a_batch_counts_once
         "A batch counts once: the same sequence of the same writer again, or an older one, adds nothing."
         "Is the writer's sequence kept and compared in the same transaction as the counts?";

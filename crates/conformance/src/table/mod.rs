@@ -232,7 +232,7 @@ clauses! {
         "Is the organization part of every query of keys?";
     "S46" meta::a_name_is_written_once
         "The first bytes under a name stay, and whoever comes later is told them."
-        "Is it an insert that does nothing where the name stands, and a read behind it?";
+        "Is it an insert that does nothing where the name exists, and a read after it?";
     "S47" meta::any_bytes_are_kept
         "Any bytes are kept, none and zeros among them, and names are compared byte by byte."
         "Is the value a column of bytes, and the name compared byte by byte, without padding?";

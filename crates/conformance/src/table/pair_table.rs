@@ -28,7 +28,7 @@ clauses! {
         "Is the head read from the database?";
     "C6" pair::changes_through_both_are_in_one_log
         "Changes through either handle are in one log, in commit order, whichever handle reads it."
-        "Is there one log, written by triggers or in each transaction, whoever writes?";
+        "Is there one log, written by triggers or in each transaction, for every writer?";
     "C7" race::one_of_many_revocations_is_written
         "Of many revocations of one key at once through both handles one is written, with one event, and the others \
          change nothing."
@@ -61,7 +61,7 @@ clauses! {
         "Is the writer's row locked or compared in the statement that sets it?";
     "C16" race::a_race_for_a_name_has_one_winner
         "Of many that write a name at once through both handles one wins, and all are told the same."
-        "Does the primary key decide, and is what stands read behind the insert?";
+        "Does the primary key decide, and is the value read after the insert?";
     "C17" race::a_revocation_is_neither_undone_nor_missed
         "A revocation that returned stands: re-hashes, updates and counts that go on through the other handle neither \
          undo nor miss it."
