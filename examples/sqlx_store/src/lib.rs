@@ -1,23 +1,22 @@
 //! A store over a service's own [`sqlx::PgPool`], with its own TLS, limits and log lines, for the service and for its keys.
 //!
-//! Three things keep a node that is cut off from stopping the others, and its own changes from stopping its checks: the
-//! server ends a transaction whose node says nothing for two seconds, and each node has one transaction at a time that
-//! waits for the lock ([`change`]); and checks have connections of their own ([`SqlxStore::new`]).
+//! A node that is cut off in the middle of a change does not stop the others: the server ends its transaction after two
+//! seconds, and each node has one transaction at a time in the queue for the lock (`transaction.rs`). Changes do not stop
+//! checks, which have connections of their own.
 //!
 //! The tables are those of [`PostgresStore`], in a schema `keys` beside the service's own: their triggers write the
 //! change log, so that plain SQL is noticed too, and both stores can be used on one database, one by each service. Other
 //! tables do as well; what they have to keep is what the conformance kit asks for, and `tests/store.rs` asks it.
 
 mod apply;
-mod change;
 mod failure;
 mod log;
 mod read;
 mod rows;
 mod time;
+mod transaction;
 mod usage;
 
-use change::Changes as Transactions;
 use failure::Failure;
 use sqlx::PgPool;
 use time::Time;
@@ -31,6 +30,7 @@ use tower_api_keys::{
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
+use transaction::Transactions;
 
 /// Keys in the schema `keys` of a database. Cheap to clone.
 ///

@@ -229,3 +229,12 @@ async fn it_ends_with_its_owner() {
     tokio::time::sleep(LATEST_START + INTERVAL).await;
     assert_eq!(Arc::strong_count(&store), 1);
 }
+
+/// A store may have room for no more.
+#[test]
+fn the_longest_note_fits_its_column() {
+    let clocks = (0..MOST_CLOCKS).map(|number| (format!("{number:0>32}"), Timestamp::MAX.as_millis())).collect();
+    let note = Note { clocks, ..Note::default() };
+    // The two rations are some numbers each.
+    assert!(serde_json::to_vec(&note).unwrap().len() + 1_000 < crate::lengths::NOTE.bytes());
+}

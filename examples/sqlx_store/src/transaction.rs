@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// The others wait here, without a connection. On the server a node stands in the queue for the lock once, however many
 /// callers it has: if its line is cut there, the others wait for one idle time-out, and not for one after the other.
 #[derive(Clone, Debug)]
-pub(crate) struct Changes {
+pub(crate) struct Transactions {
     pool: PgPool,
     turn: Arc<Mutex<()>>,
 }
@@ -23,12 +23,12 @@ pub(crate) struct Changes {
 /// closed then, which undoes the transaction: a pool would hand it on with the transaction open, and with the locks for
 /// which everybody waits. After a time that is over it may be a dead line besides.
 #[derive(Debug)]
-pub(crate) struct Change {
+pub(crate) struct Transaction {
     connection: Option<PoolConnection<Postgres>>,
     _turn: OwnedMutexGuard<()>,
 }
 
-impl Changes {
+impl Transactions {
     pub(crate) fn new(pool: PgPool) -> Self {
         Self { pool, turn: Arc::default() }
     }
@@ -45,7 +45,7 @@ impl Changes {
     ///
     /// What commits is on disk, and on a synchronous standby if there is one, whatever the database's default is: a
     /// revocation that a crash undid would let the key in again.
-    pub(crate) async fn begin(&self) -> Result<Change, Failure> {
+    pub(crate) async fn begin(&self) -> Result<Transaction, Failure> {
         // All sent at once; the server still does one statement after the other.
         const BEGIN: &str = "begin isolation level read committed; \
             set local idle_in_transaction_session_timeout to 2000; set local lock_timeout to 3000; \
@@ -54,13 +54,13 @@ impl Changes {
                     then set_config('synchronous_commit', 'on', true) end \
             from keys.api_key_head for update";
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let mut change = Change { connection: Some(self.pool.acquire().await?), _turn: turn };
-        sqlx::raw_sql(BEGIN).execute(change.connection()?).await?;
-        Ok(change)
+        let mut transaction = Transaction { connection: Some(self.pool.acquire().await?), _turn: turn };
+        sqlx::raw_sql(BEGIN).execute(transaction.connection()?).await?;
+        Ok(transaction)
     }
 }
 
-impl Change {
+impl Transaction {
     pub(crate) fn connection(&mut self) -> Result<&mut PgConnection, Failure> {
         let lost = || Failure::Unavailable(sqlx::Error::PoolClosed);
         self.connection.as_deref_mut().ok_or_else(lost)
@@ -83,7 +83,7 @@ impl Change {
     }
 }
 
-impl Drop for Change {
+impl Drop for Transaction {
     fn drop(&mut self) {
         // Only a connection whose transaction ended goes back.
         if let Some(connection) = self.connection.take() {
