@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{Executor, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::failure::Failure;
@@ -55,7 +55,7 @@ impl Transactions {
             from keys.api_key_head for update";
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let mut transaction = Transaction { connection: Some(self.pool.acquire().await?), _turn: turn };
-        sqlx::raw_sql(BEGIN).execute(transaction.connection()?).await?;
+        transaction.connection()?.execute(BEGIN).await?;
         Ok(transaction)
     }
 }
@@ -70,11 +70,11 @@ impl Transaction {
     pub(crate) async fn end<T>(mut self, done: Result<T, Failure>) -> Result<T, Failure> {
         let is_over = match &done {
             Ok(_) => {
-                sqlx::raw_sql("commit").execute(self.connection()?).await.map_err(Failure::Commit)?;
+                self.connection()?.execute("commit").await.map_err(Failure::Commit)?;
                 true
             }
             // A connection that cannot take it back is closed, and the server does.
-            Err(_) => sqlx::raw_sql("rollback").execute(self.connection()?).await.is_ok(),
+            Err(_) => self.connection()?.execute("rollback").await.is_ok(),
         };
         if is_over {
             drop(self.connection.take());

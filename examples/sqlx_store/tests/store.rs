@@ -177,10 +177,11 @@ async fn a_node_that_is_cut_off_in_a_change_does_not_stop_the_others() {
         change.await.unwrap().unwrap();
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "twenty changes took {:?}", begun.elapsed());
-    // The first gave up, and the next one in its queue got a connection that is not dead.
+    // The first gave up when its time was over, and the others while they waited for their turn behind it.
     let done: usize =
         futures_util::future::join_all(cut).await.into_iter().map(|done| usize::from(done.unwrap())).sum();
-    assert_eq!(done, 0, "none was told that it was done, for none was in time");
+    assert_eq!(done, 0);
+    // The next one gets another connection.
     lost.apply(&insert(27)).await.unwrap();
 }
 
@@ -189,7 +190,7 @@ async fn a_value_that_the_server_refuses_is_told_as_such_and_not_repeated() {
     let (_server, pool, _) = migrated().await;
     sqlx::query("alter table keys.api_keys alter column name type varchar(3)").execute(&pool).await.unwrap();
     let store = SqlxStore::new(pool);
-    for (name, source, why) in [("a long name", None, "character varying(3)"), ("job", Some("a\0long source"), "22021")]
+    for (name, source, why) in [("nightly job", None, "character varying(3)"), ("job", Some("a\0nightly job"), "22021")]
     {
         let mut change = insert(1);
         let event = EventRow { source: source.map(str::to_owned), ..EventRow::example() };
@@ -198,7 +199,7 @@ async fn a_value_that_the_server_refuses_is_told_as_such_and_not_repeated() {
         let error = store.apply(&change).await.unwrap_err();
         let told = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(error.kind(), StoreErrorKind::Refused, "{told}");
-        assert!(told.contains(why) && !told.contains("long"), "{told}");
+        assert!(told.contains(why) && !told.contains("nightly"), "{told}");
     }
 }
 
