@@ -142,6 +142,7 @@ impl FoundOwner {
 /// What changing keys needs of a store, beside reading. There are no default bodies, so that an implementation has
 /// thought of everything in it. A call with a value that the database does not take is [refused](StoreError::refused),
 /// whichever call it is. What it writes down of uses and events is read through [`Ledger`].
+/// [How to write one](crate::manual::stores).
 ///
 /// ```
 /// use tower_api_keys::store::{KeyStore, MemoryStore};
@@ -228,6 +229,7 @@ pub trait KeyStore: KeyReader {
 
 /// What counting uses and keeping an audit trail needs of a store, beside its keys: the last of the three traits, and the
 /// bound of a whole store. As in [`KeyStore`], there are no default bodies.
+/// [How to write one](crate::manual::stores).
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, store::{Ledger, MemoryStore, UsageScope}};
@@ -246,7 +248,7 @@ pub trait Ledger: KeyStore {
     ///
     /// # Errors
     /// Unavailable; outcome unknown: then repeat the same batch; refused if the database does not take a value of a row:
-    /// then its halves come instead, until the row stands alone, which is dropped.
+    /// then its halves come instead, until that row is alone, which is dropped.
     fn record_usage(&self, batch: &UsageBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The counts of use as they stand, by the bytes of key, outcome, label, client and network, with every batch that was recorded

@@ -120,7 +120,7 @@ fn what_happened(error: &rusqlite::Error, files: Option<&Files>) -> String {
     let name = |path: &Path| format!("`{}`", path.display());
     let database = files.map_or_else(|| "the database".to_owned(), |files| name(&files.database));
     match error.sqlite_error_code() {
-        _ if is_refused_value(error) => format!("{database} does not take a value"),
+        _ if is_refused_value(error) => format!("{database} refused a value"),
         None if is_conversion(error) => format!("a row of {database} holds what was never written there"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
             "somebody holds the write lock of {database}, and nothing was changed: end the transaction that holds it, as \

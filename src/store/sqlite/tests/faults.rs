@@ -124,7 +124,7 @@ async fn a_value_that_the_database_does_not_take_is_told_as_such() {
         (StoreErrorKind::Refused, "the key store does not take a value")
     );
     let why = std::error::Error::source(&error).unwrap();
-    assert_eq!(why.to_string(), format!("`{}` does not take a value", folder.file().display()));
+    assert_eq!(why.to_string(), format!("`{}` refused a value", folder.file().display()));
     assert!(!format!("{why} {}", why.source().unwrap()).contains("nightly"));
     still_reads(&store).await;
     named.writes[0].write = Write::Insert(crate::record::KeyRow { name: "job".into(), ..key(2) });
