@@ -222,7 +222,7 @@ pub(crate) async fn tombstones_are_kept_at_their_longest<S: PortableStore>(
             let row = Batch::Tombstones(vec![row]);
             let moved = async {
                 imported(candidate, &row, 1).await?;
-                stands(candidate, &row, &row, 10).await
+                stands(candidate, &row, &row, 1_000).await
             };
             about(column, &value, moved.await)?;
         }
