@@ -15,47 +15,44 @@ use crate::{Unmet, scene::Scene};
 const WIDE: char = '\u{1f511}';
 
 pub(super) fn set_key(row: &mut KeyRow, column: &str, value: &str) -> Result<(), Unmet> {
-    let optional = match column {
-        "organization" => return Ok(row.organization = value.into()),
-        "kind" => return Ok(row.kind = value.into()),
-        "owner" => return Ok(row.owner = value.into()),
-        "name" => return Ok(row.name = value.into()),
-        "labels" => return Ok(row.labels = value.into()),
-        "hash" => return Ok(row.hash = value.into()),
-        "scopes" => return Ok(row.scopes = value.into()),
-        "created_by" => return Ok(row.created_by = value.into()),
-        "lineage" => return Ok(row.lineage = value.into()),
-        "proof" => return Ok(row.proof = Some(value.into())),
-        "allowed_networks" => &mut row.allowed_networks,
-        "limits" => &mut row.limits,
-        "created_via_key" => &mut row.created_via_key,
-        "imported_from" => &mut row.imported_from,
-        "responsible" => &mut row.responsible,
-        "revoked_by" => &mut row.revoked_by,
-        "paused_by" => &mut row.paused_by,
-        "replaces" => &mut row.replaces,
+    match column {
+        "organization" => value.clone_into(&mut row.organization),
+        "kind" => value.clone_into(&mut row.kind),
+        "owner" => value.clone_into(&mut row.owner),
+        "name" => value.clone_into(&mut row.name),
+        "labels" => value.clone_into(&mut row.labels),
+        "hash" => value.clone_into(&mut row.hash),
+        "scopes" => value.clone_into(&mut row.scopes),
+        "created_by" => value.clone_into(&mut row.created_by),
+        "lineage" => value.clone_into(&mut row.lineage),
+        "proof" => row.proof = Some(value.into()),
+        "allowed_networks" => row.allowed_networks = Some(value.to_owned()),
+        "limits" => row.limits = Some(value.to_owned()),
+        "created_via_key" => row.created_via_key = Some(value.to_owned()),
+        "imported_from" => row.imported_from = Some(value.to_owned()),
+        "responsible" => row.responsible = Some(value.to_owned()),
+        "revoked_by" => (row.revoked_at, row.revoked_by) = (Some(row.created_at), Some(value.to_owned())),
+        "paused_by" => (row.paused_at, row.paused_by) = (Some(row.created_at), Some(value.to_owned())),
+        "replaces" => row.replaces = Some(value.to_owned()),
         other => return Err(unknown(other)),
-    };
-    *optional = Some(value.into());
-    (row.revoked_at, row.paused_at) = (Some(row.created_at), Some(row.created_at));
+    }
     Ok(())
 }
 
 pub(super) fn set_event(row: &mut EventRow, column: &str, value: &str) -> Result<(), Unmet> {
-    let optional = match column {
-        "organization" => return Ok(row.organization = value.into()),
-        "actor" => return Ok(row.actor = value.into()),
-        "action" => return Ok(row.action = value.into()),
-        "owner_kind" => return Ok(row.owner_kind = value.into()),
-        "owner" => return Ok(row.owner = value.into()),
-        "audience" => return Ok(row.audience = value.into()),
-        "key_id" => &mut row.key,
-        "before" => &mut row.before,
-        "after" => &mut row.after,
-        "source" => &mut row.source,
+    match column {
+        "organization" => value.clone_into(&mut row.organization),
+        "actor" => value.clone_into(&mut row.actor),
+        "action" => value.clone_into(&mut row.action),
+        "owner_kind" => value.clone_into(&mut row.owner_kind),
+        "owner" => value.clone_into(&mut row.owner),
+        "audience" => value.clone_into(&mut row.audience),
+        "key_id" => row.key = Some(value.to_owned()),
+        "before" => row.before = Some(value.to_owned()),
+        "after" => row.after = Some(value.to_owned()),
+        "source" => row.source = Some(value.to_owned()),
         other => return Err(unknown(other)),
-    };
-    *optional = Some(value.into());
+    }
     Ok(())
 }
 
