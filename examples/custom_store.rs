@@ -101,15 +101,8 @@ impl KeyReader for TableStore {
         Ok(Changes::Changed { head: now, keys, owners, organizations })
     }
 
-    fn try_head(&self) -> Option<Head> {
-        // It must not wait, and a lock may: each request reads the log instead.
-        None
-    }
-
-    async fn wait_for_change(&self, _head: Head) {
-        // A database that can tell its clients of changes would: it makes bounded freshness quicker.
-        std::future::pending().await
-    }
+    // `try_head` must not wait, and a lock may: each request reads the log instead. A database that can tell its clients of
+    // changes would write `wait_for_change`: it makes bounded freshness quicker.
 }
 
 impl KeyStore for TableStore {
@@ -119,7 +112,7 @@ impl KeyStore for TableStore {
             return Ok(done.applied.clone());
         }
         let mut next = tables.clone();
-        next.apply(change).map_err(StoreError::conflict).inspect(|_| *tables = next)
+        next.apply(change).inspect(|_| *tables = next)
     }
 
     async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
@@ -143,7 +136,7 @@ impl KeyStore for TableStore {
                 && query.created_via_key.is_none_or(|maker| key.created_via_key.as_deref() == Some(maker.as_str()))
                 && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
                 && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
-                && query.liveness.is_none_or(|liveness| is_live(key, now) == (liveness == Liveness::Live))
+                && query.liveness.is_none_or(|liveness| key.is_live(now) == (liveness == Liveness::Live))
                 && after.as_ref().is_none_or(|after| place(key) > *after)
         };
         let mut found: Vec<&KeyRow> = tables.keys.values().filter(wanted).collect();
@@ -151,7 +144,7 @@ impl KeyStore for TableStore {
         let listed = found.into_iter().map(|key| {
             // A database looks these up by an index: on `replaces`, and on the id.
             let others =
-                || tables.keys.values().filter(|other| other.organization == key.organization && is_live(other, now));
+                || tables.keys.values().filter(|other| other.organization == key.organization && other.is_live(now));
             let FoundOwner { owner, organization } = tables.status(OwnerRef::of(key).as_ref());
             ListedKey {
                 key: key.clone(),
@@ -303,11 +296,11 @@ impl Tables {
         (before - self.usage.len() - self.days.len()) as u64
     }
 
-    fn apply(&mut self, change: &Change) -> Result<Applied, Conflict> {
+    fn apply(&mut self, change: &Change) -> Result<Applied, StoreError> {
         if let Some(request) = &change.idempotency {
             let earlier = |done: &&Done| done.request.as_ref().is_some_and(|earlier| earlier.key == request.key);
             if let Some(Done { request: Some(earlier), key_made, .. }) = self.done.values().find(earlier) {
-                return Err(request.used_for(key_made.as_deref(), &earlier.digest));
+                return Err(request.used_for(key_made.as_deref(), &earlier.digest).into());
             }
         }
         for (place, guard) in change.guards.iter().enumerate() {
@@ -327,9 +320,9 @@ impl Tables {
     }
 
     fn check(&self, guard: &Guard, now: Timestamp, conflict: Conflict) -> Result<(), Conflict> {
-        let succeeds = |key: &KeyRow, id: &KeyId| key.replaces.as_deref() == Some(id.as_str()) && is_live(key, now);
+        let succeeds = |key: &KeyRow, id: &KeyId| key.replaces.as_deref() == Some(id.as_str()) && key.is_live(now);
         match guard {
-            Guard::Live(id) if self.keys.get(id.as_str()).is_some_and(|key| is_live(key, now)) => Ok(()),
+            Guard::Live(id) if self.keys.get(id.as_str()).is_some_and(|key| key.is_live(now)) => Ok(()),
             Guard::NoLiveSuccessor(id) if self.keys.values().any(|key| succeeds(key, id)) => Err(Conflict::Successor),
             Guard::NoLiveSuccessor(_) => Ok(()),
             Guard::IssuedBelow { by, since, until, limit } => {
@@ -347,7 +340,7 @@ impl Tables {
                 if self.count(made) < *limit as usize { Ok(()) } else { Err(conflict) }
             }
             Guard::LiveKeysBelow { owner, limit } => {
-                let live = |key: &&KeyRow| OwnerRef::of(key).as_ref() == Some(owner) && is_live(key, now);
+                let live = |key: &&KeyRow| OwnerRef::of(key).as_ref() == Some(owner) && key.is_live(now);
                 if self.count(live) < *limit as usize { Ok(()) } else { Err(conflict) }
             }
             Guard::OwnerActive(owner) if self.status(Some(owner)).is_active() => Ok(()),
@@ -365,17 +358,17 @@ impl Tables {
         self.keys.values().filter(counts).count()
     }
 
-    fn write(&mut self, write: &Write, change: &Change) -> Result<Effect, Conflict> {
+    fn write(&mut self, write: &Write, change: &Change) -> Result<Effect, StoreError> {
         match write {
-            Write::Insert(row) if self.keys.contains_key(&row.id) => return Err(Conflict::IdTaken),
+            Write::Insert(row) if self.keys.contains_key(&row.id) => return Err(Conflict::IdTaken.into()),
             Write::Insert(row) => drop(self.keys.insert(row.id.clone(), row.clone())),
             Write::Update(update) => {
                 let key = self.key(update.organization.as_str(), &update.id)?;
                 if key.revoked_at.is_some() {
-                    return Err(Conflict::Revoked);
+                    return Err(Conflict::Revoked.into());
                 }
                 if key.version != update.expected_version {
-                    return Err(Conflict::Version);
+                    return Err(Conflict::Version.into());
                 }
                 let matters = key.scopes != update.scopes || key.expires_at != update.expires_at;
                 (key.name, key.labels) = (update.name.clone(), update.labels.clone());
@@ -409,7 +402,8 @@ impl Tables {
                 }
                 self.log(change.id, Changed::Organization(organization.clone()));
             }
-            _ => return Err(Conflict::Missing),
+            // A database refuses values, too: what is too long for its column, or cannot be encoded. This one takes any.
+            _ => return Err(StoreError::refused("a write of a newer version of the crate")),
         }
         Ok(Effect::Changed)
     }
@@ -452,10 +446,6 @@ impl Tables {
         self.last_event += 1;
         self.events.push(EventRow { sequence: self.last_event, ..event.clone() });
     }
-}
-
-fn is_live(key: &KeyRow, now: Timestamp) -> bool {
-    key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now.as_millis() < end)
 }
 
 fn page<T>(mut found: impl Iterator<Item = T>, limit: u16) -> Page<T> {

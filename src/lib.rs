@@ -57,7 +57,7 @@
 //! | watch what checks cost and how they end | [metrics](auth#metrics) |
 //! | read or scan for the text of a key | [`key`] |
 //! | choose what a hash costs; peppers | [`hash`] |
-//! | choose a store, or write one | [`store`] |
+//! | choose a store, or write one | [`store`], [`manual::stores`] |
 //! | know what a restart with many keys costs, and what to do about it | [`manual::sizing`] |
 //! | run many nodes on one PostgreSQL | [`manual::postgres`] |
 //! | back up and restore an SQLite file | [`manual::sqlite`] |
@@ -109,6 +109,7 @@
 
 mod api_keys;
 mod background;
+mod lengths;
 mod log;
 mod owner;
 mod principal;

@@ -13,3 +13,6 @@ pub mod postgres {}
 
 #[doc = include_str!("../docs/sqlite.md")]
 pub mod sqlite {}
+
+#[doc = include_str!("../docs/stores.md")]
+pub mod stores {}

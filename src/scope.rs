@@ -10,10 +10,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::words::words;
+use crate::{
+    lengths::{MOST_SCOPES, SCOPE},
+    words::words,
+};
 
-const LONGEST_SCOPE: usize = 64;
-const MOST_SCOPES: usize = 64;
 const ALL: &str = "*";
 
 /// One permission of a key, in the embedder's own words: `agents:read`.
@@ -91,7 +92,7 @@ impl Scope {
     pub fn new(scope: impl Into<String>) -> Result<Self, InvalidScope> {
         let scope = scope.into();
         let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if scope.is_empty() || scope.len() > LONGEST_SCOPE || scope == ALL || !scope.bytes().all(printable) {
+        if scope.is_empty() || scope.len() > SCOPE.bytes() || scope == ALL || !scope.bytes().all(printable) {
             return Err(InvalidScope(()));
         }
         Ok(Self(Cow::Owned(scope)))

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     key::KeyId,
+    lengths::ACTION,
     owner::{KeyKind, OrganizationId, Owner},
     record::{ActorId, CorruptRow},
     time::Timestamp,
@@ -22,45 +23,45 @@ pub struct Action(Cow<'static, str>);
 
 impl Action {
     /// A key was shown and accepted. Written only where a line for each attempt is asked for.
-    pub const ATTEMPT_ACCEPTED: Self = Self(Cow::Borrowed("attempt.accepted"));
+    pub const ATTEMPT_ACCEPTED: Self = Self(Cow::Borrowed(fits("attempt.accepted")));
     /// Entries of the access log with keys of the organization are missing in this place, or may be. [`Event::after`] is a
     /// line of JSON: the `count`, and when the first and the last of them came, `first_at` and `last_at`. The subject is the
     /// key of the first; the others may have been of any key of the organization.
-    pub const ATTEMPT_DROPPED: Self = Self(Cow::Borrowed("attempt.dropped"));
+    pub const ATTEMPT_DROPPED: Self = Self(Cow::Borrowed(fits("attempt.dropped")));
     /// A key that is in the store was shown, or a text with its id, and refused; [`Event::after`] is the code of the
     /// refusal. The actor is the key if it was proved to be that key, which expired, was revoked, or whose owner is
     /// suspended; else `system:unproved caller`. Written only where a line for each attempt is asked for, and of one
     /// key for ten a minute of those with the right text and ten of the others.
-    pub const ATTEMPT_REFUSED: Self = Self(Cow::Borrowed("attempt.refused"));
+    pub const ATTEMPT_REFUSED: Self = Self(Cow::Borrowed(fits("attempt.refused")));
     /// More attempts of one minute like those of [`ATTEMPT_REFUSED`](Self::ATTEMPT_REFUSED), with one key, one code and
     /// from one source, or from several that are told as `other`. [`Event::after`] is a line of JSON: the `code`, the
     /// `count`, and when the first and the last of them came, `first_at` and `last_at`.
-    pub const ATTEMPT_REPEATED: Self = Self(Cow::Borrowed("attempt.repeated"));
+    pub const ATTEMPT_REPEATED: Self = Self(Cow::Borrowed(fits("attempt.repeated")));
     /// The expiry of a key was set or moved.
-    pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed("key.expiry_set"));
+    pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed(fits("key.expiry_set")));
     /// A text matched a key's tag and not its hash: a guess of one in 4.3 billion, or made by a reader of the database.
-    pub const KEY_FORGED: Self = Self(Cow::Borrowed("key.forged"));
+    pub const KEY_FORGED: Self = Self(Cow::Borrowed(fits("key.forged")));
     /// A key was made.
-    pub const KEY_ISSUED: Self = Self(Cow::Borrowed("key.issued"));
+    pub const KEY_ISSUED: Self = Self(Cow::Borrowed(fits("key.issued")));
     /// The scopes of a key were narrowed.
-    pub const KEY_NARROWED: Self = Self(Cow::Borrowed("key.narrowed"));
+    pub const KEY_NARROWED: Self = Self(Cow::Borrowed(fits("key.narrowed")));
     /// The labels of a key were changed.
-    pub const KEY_RELABELLED: Self = Self(Cow::Borrowed("key.relabelled"));
+    pub const KEY_RELABELLED: Self = Self(Cow::Borrowed(fits("key.relabelled")));
     /// A key was renamed.
-    pub const KEY_RENAMED: Self = Self(Cow::Borrowed("key.renamed"));
+    pub const KEY_RENAMED: Self = Self(Cow::Borrowed(fits("key.renamed")));
     /// A key was revoked.
-    pub const KEY_REVOKED: Self = Self(Cow::Borrowed("key.revoked"));
+    pub const KEY_REVOKED: Self = Self(Cow::Borrowed(fits("key.revoked")));
     /// A rotation was given up: the new key was revoked in favour of the old one, whose id stands after.
-    pub const KEY_ROTATION_ABORTED: Self = Self(Cow::Borrowed("key.rotation_aborted"));
+    pub const KEY_ROTATION_ABORTED: Self = Self(Cow::Borrowed(fits("key.rotation_aborted")));
     /// A key was made to replace another, whose id stands before.
-    pub const KEY_ROTATION_BEGUN: Self = Self(Cow::Borrowed("key.rotation_begun"));
+    pub const KEY_ROTATION_BEGUN: Self = Self(Cow::Borrowed(fits("key.rotation_begun")));
     /// A rotation was finished: the old key was revoked in favour of the new one, whose id stands after.
-    pub const KEY_ROTATION_FINISHED: Self = Self(Cow::Borrowed("key.rotation_finished"));
+    pub const KEY_ROTATION_FINISHED: Self = Self(Cow::Borrowed(fits("key.rotation_finished")));
     /// A key got a successor, whose id stands after, and kept its expiry. If the rotation gave it an earlier one,
     /// [`KEY_EXPIRY_SET`](Self::KEY_EXPIRY_SET) stands in the place of this.
-    pub const KEY_SUCCESSOR_MADE: Self = Self(Cow::Borrowed("key.successor_made"));
+    pub const KEY_SUCCESSOR_MADE: Self = Self(Cow::Borrowed(fits("key.successor_made")));
     /// The stored record of a key cannot be read; its calls get 503.
-    pub const KEY_UNREADABLE: Self = Self(Cow::Borrowed("key.unreadable"));
+    pub const KEY_UNREADABLE: Self = Self(Cow::Borrowed(fits("key.unreadable")));
     /// Attempts to manage keys that were denied: what stands since is a line of JSON with the `action` that was tried,
     /// the `reason`, and the `count`. The reason is [a code](crate::manage::DenialReason::code), `expiry_later` for a
     /// key that would take back an end that it did not give itself, `hidden` for what exists and may not be known of,
@@ -70,19 +71,25 @@ impl Action {
     /// case and 100 at most; the rest is `various`. Of an organization's actors, 1,000 are told apart; what more of
     /// them try has the room of one, in lines that name them, and the rest is `other_actors`. Lines of these three
     /// reasons are shown only to whoever may see the trail of the whole organization.
-    pub const MANAGE_DENIED: Self = Self(Cow::Borrowed("manage.denied"));
+    pub const MANAGE_DENIED: Self = Self(Cow::Borrowed(fits("manage.denied")));
     /// An owner was closed for good.
-    pub const OWNER_CLOSED: Self = Self(Cow::Borrowed("owner.closed"));
+    pub const OWNER_CLOSED: Self = Self(Cow::Borrowed(fits("owner.closed")));
     /// An owner was suspended; [`Event::after`] says why.
-    pub const OWNER_SUSPENDED: Self = Self(Cow::Borrowed("owner.suspended"));
+    pub const OWNER_SUSPENDED: Self = Self(Cow::Borrowed(fits("owner.suspended")));
     /// A suspension of an owner was ended; [`Event::before`] says which.
-    pub const OWNER_REINSTATED: Self = Self(Cow::Borrowed("owner.reinstated"));
+    pub const OWNER_REINSTATED: Self = Self(Cow::Borrowed(fits("owner.reinstated")));
 
     /// The words as they are stored.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Words that a store has room for; others do not compile.
+const fn fits(words: &'static str) -> &'static str {
+    assert!(words.len() <= ACTION.bytes());
+    words
 }
 
 /// Any words: those that another version of this crate wrote are found by them, and others nowhere.

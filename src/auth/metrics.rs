@@ -92,6 +92,9 @@ pub struct AuthMetrics {
     pub usage_flushes_failed: u64,
     /// When the last successful write of the counts of usage began: everything that was counted before is in the store.
     pub last_usage_flush: Option<Timestamp>,
+    /// Requests that are missing in the counts of usage, since the store does not take a value of their count: a column of
+    /// its tables is too narrow. The service's log tells why.
+    pub usage_refused: u64,
     /// Requests that were counted under the source `other`, since their key, or the requests that name none, have come
     /// from too many [sources](crate::middleware::Sources) to tell them all apart.
     pub usage_sources_folded: u64,

@@ -52,7 +52,7 @@ pub(super) fn publish(metrics: &AuthMetrics) {
     }
 }
 
-fn figures(metrics: &AuthMetrics) -> [Figure; 25] {
+fn figures(metrics: &AuthMetrics) -> [Figure; 26] {
     [
         count(
             "api_keys_argon2_runs_total",
@@ -145,6 +145,7 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 25] {
             "when the last successful write of counts of usage to the store began",
             metrics.last_usage_flush,
         ),
+        count("api_keys_usage_refused_total", "requests missing in the counts of usage", metrics.usage_refused),
         count(
             "api_keys_usage_sources_folded_total",
             "requests counted under the source `other` because their key was used from too many sources",

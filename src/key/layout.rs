@@ -2,10 +2,12 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
+use crate::lengths::KEY_ID;
+
 /// Random bytes of an id.
 pub(super) const ID_BYTES: usize = 15;
 /// Characters of an id.
-pub(super) const ID_LENGTH: usize = 20;
+pub(super) const ID_LENGTH: usize = KEY_ID.bytes();
 /// Random bytes of a secret: 264 bits.
 pub(super) const SECRET_BYTES: usize = 33;
 /// Characters of the random part of a secret.

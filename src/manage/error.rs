@@ -96,6 +96,9 @@ pub enum ManageErrorKind {
     RotationUnderWay,
     /// No core was free to hash the new key: other work keeps them all busy.
     Starved,
+    /// The store does not take a value of the change, such as a text that is too long for its column: its tables are not
+    /// what this crate asks for. To ask again is in vain; over HTTP it is a 500, and no 503.
+    StoreRefused,
     /// The store could not be asked.
     StoreUnavailable,
 }
@@ -210,6 +213,7 @@ impl From<StoreError> for ManageError {
             StoreErrorKind::Conflict(Conflict::Successor) => ManageErrorKind::RotationUnderWay,
             StoreErrorKind::Corrupt => ManageErrorKind::CorruptRecord,
             StoreErrorKind::OutcomeUnknown => ManageErrorKind::OutcomeUnknown,
+            StoreErrorKind::Refused => ManageErrorKind::StoreRefused,
             StoreErrorKind::Unavailable => ManageErrorKind::StoreUnavailable,
         };
         Self::new(kind).with_source(error)
@@ -281,6 +285,9 @@ impl fmt::Display for ManageError {
             }
             ManageErrorKind::Starved => {
                 "no core was free to hash the new key, so it was not made: ask again in a moment"
+            }
+            ManageErrorKind::StoreRefused => {
+                "the key store does not take what was asked for, and nothing was changed: tell who runs the service"
             }
             ManageErrorKind::StoreUnavailable => "keys cannot be managed at the moment, and nothing was changed: ask again",
         })

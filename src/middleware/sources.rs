@@ -8,12 +8,10 @@ use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 
 use crate::{
     key::{contains_credential, may_hold_secret},
+    lengths::CLIENT_CHARACTERS,
     text::is_invisible,
     usage::{Label, NamedClient, Origin},
 };
-
-/// The longest client that an embedder's function names, in characters.
-const LONGEST_CLIENT: usize = 64;
 
 /// The longest text of such a function that is looked at, in bytes. It may be a header that a stranger sent.
 const LOOKED_AT: usize = 1_024;
@@ -202,7 +200,7 @@ fn clean(client: &str) -> String {
     if may_hold_secret(client) || contains_credential(client) {
         return String::new();
     }
-    client.chars().map(|character| if character == '/' { '_' } else { character }).take(LONGEST_CLIENT).collect()
+    client.chars().map(|character| if character == '/' { '_' } else { character }).take(CLIENT_CHARACTERS).collect()
 }
 
 impl fmt::Debug for Sources {

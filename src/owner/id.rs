@@ -6,10 +6,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{text::is_invisible, words::words};
-
-/// The longest id an embedder may use, in bytes.
-const LONGEST_ID: usize = 128;
+use crate::{lengths::ID, text::is_invisible, words::words};
 
 macro_rules! embedder_id {
     ($(#[$docs:meta])* $name:ident, $what:literal) => {
@@ -119,7 +116,7 @@ macro_rules! embedder_id {
 fn checked(id: &str) -> Result<&str, InvalidId> {
     let hides = |c: char| is_invisible(c) || (c.is_whitespace() && c != ' ');
     let is_padded = id.starts_with(' ') || id.ends_with(' ');
-    if id.is_empty() || id.len() > LONGEST_ID || is_padded || id.chars().any(hides) {
+    if id.is_empty() || id.len() > ID.bytes() || is_padded || id.chars().any(hides) {
         return Err(InvalidId(()));
     }
     Ok(id)

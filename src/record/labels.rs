@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{key::contains_credential, text::is_legible};
-
-const MOST_LABELS: usize = 16;
-const LONGEST_LABEL: usize = 32;
-const LONGEST_VALUE: usize = 128;
+use crate::{
+    key::contains_credential,
+    lengths::{LABEL, LABEL_VALUE, MOST_LABELS},
+    text::is_legible,
+};
 
 /// Up to 16 short pairs that say what a name cannot: where a key is installed, when its rotation is due, which ticket
 /// asked for it.
@@ -37,10 +37,10 @@ impl Labels {
         for (label, value) in labels {
             let (label, value) = (label.into(), value.into());
             let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
-            if label.is_empty() || label.len() > LONGEST_LABEL || !label.bytes().all(plain) {
+            if label.is_empty() || label.len() > LABEL.bytes() || !label.bytes().all(plain) {
                 return Err(InvalidLabels("a label has 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`"));
             }
-            if value.chars().count() > LONGEST_VALUE || !is_legible(&value) || contains_credential(&value) {
+            if value.chars().count() > LABEL_VALUE.characters() || !is_legible(&value) || contains_credential(&value) {
                 return Err(InvalidLabels(
                     "a label's value has at most 128 characters, none of them invisible or for text direction, and no key or other credential",
                 ));

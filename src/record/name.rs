@@ -2,9 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{key::contains_credential, text::is_legible};
-
-const LONGEST_NAME: usize = 100;
+use crate::{key::contains_credential, lengths::NAME, text::is_legible};
 
 /// What people call a key: at most 100 characters, may be empty.
 ///
@@ -30,7 +28,7 @@ impl KeyName {
     /// [`InvalidName`] if it breaks a rule above.
     pub fn new(name: impl AsRef<str>) -> Result<Self, InvalidName> {
         let name = name.as_ref();
-        if name.chars().count() > LONGEST_NAME {
+        if name.chars().count() > NAME.characters() {
             return Err(InvalidName("has at most 100 characters"));
         }
         if !is_legible(name) {

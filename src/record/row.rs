@@ -131,8 +131,20 @@ impl OwnerRef {
 }
 
 impl KeyRow {
-    /// Whether it is neither revoked nor expired, also where the rest of it cannot be read.
-    pub(crate) fn is_live(&self, now: Timestamp) -> bool {
+    /// Whether it is neither revoked nor expired at this time, also where the rest of it cannot be read. What
+    /// `Guard::Live` asks, and the liveness of lists.
+    ///
+    /// ```
+    /// use tower_api_keys::{Timestamp, record::KeyRow};
+    /// # let row = KeyRow::example();
+    ///
+    /// let row = KeyRow { expires_at: Some(1_772_366_400_001), revoked_at: None, ..row };
+    /// assert!(row.is_live(Timestamp::from_millis(1_772_366_400_000)?));
+    /// assert!(!row.is_live(Timestamp::from_millis(1_772_366_400_001)?)); // the first moment at which it is refused
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now.as_millis() < end)
     }
 

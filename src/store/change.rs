@@ -114,7 +114,7 @@ pub struct AuditedWrite {
     pub event: EventRow,
 }
 
-/// One write.
+/// One write. A store [refuses](super::StoreError::refused) a change with one of a newer version, which it does not know.
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, key::KeyId, store::Write};

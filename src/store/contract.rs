@@ -1,4 +1,7 @@
-use std::{future::Future, sync::Arc};
+use std::{
+    future::{Future, pending},
+    sync::Arc,
+};
 
 use super::{
     change::{Applied, Change},
@@ -15,7 +18,9 @@ use crate::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// What checking keys needs of a store.
+/// What checking keys needs of a store. [How to write one](crate::manual::stores).
+///
+/// The futures are [`Send`]: an `async fn` that holds something else over an await point does not compile.
 ///
 /// ```
 /// use tower_api_keys::{key::KeyId, store::{KeyReader, MemoryStore}};
@@ -56,15 +61,19 @@ pub trait KeyReader: Send + Sync + 'static {
     fn changes_since(&self, head: Option<Head>) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 
     /// The head of the change log if it can be known at once, for every change committed before this call on any node;
-    /// else none. It is asked on each request, on the thread that serves it: it must not wait, and should take no more
-    /// than a few microseconds.
-    fn try_head(&self) -> Option<Head>;
+    /// else none, which is the default: a database behind a network has to be asked. This is called on each request, on
+    /// the thread that serves it: it must not wait, and should take no more than a few microseconds.
+    fn try_head(&self) -> Option<Head> {
+        None
+    }
 
     /// Waits until the store has word that its change log goes on beyond `head`.
     ///
     /// A hint, which makes [bounded](crate::auth::Freshness::Bounded) freshness notice changes sooner: it may come late
-    /// or for nothing, and proves nothing. A store that gets no such word waits forever: `std::future::pending().await`.
-    fn wait_for_change(&self, head: Head) -> impl Future<Output = ()> + Send;
+    /// or for nothing, and proves nothing. By default no such word comes, and this waits forever.
+    fn wait_for_change(&self, _head: Head) -> impl Future<Output = ()> + Send {
+        pending()
+    }
 }
 
 /// A key and the statuses of its owner and its organization, as of one moment.
@@ -131,7 +140,9 @@ impl FoundOwner {
 }
 
 /// What changing keys needs of a store, beside reading. There are no default bodies, so that an implementation has
-/// thought of everything in it. What it writes down of uses and events is read through [`Ledger`].
+/// thought of everything in it. A call with a value that the database does not take is [refused](StoreError::refused),
+/// whichever call it is. What it writes down of uses and events is read through [`Ledger`].
+/// [How to write one](crate::manual::stores).
 ///
 /// ```
 /// use tower_api_keys::store::{KeyStore, MemoryStore};
@@ -152,8 +163,9 @@ pub trait KeyStore: KeyReader {
     /// the guards are read.
     ///
     /// # Errors
-    /// [`Conflict`](super::Conflict) if a guard or a write does not fit what stands; unavailable if nothing was done;
-    /// outcome unknown if it may have been: then repeat the same change.
+    /// [`Conflict`](super::Conflict) if a guard or a write does not fit what stands; refused if the database does not take
+    /// a value, or the store does not know such a write; unavailable if nothing was done; outcome unknown if it may have
+    /// been: then repeat the same change.
     fn apply(&self, change: &Change) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 
     /// Replaces hash, tag, pepper id and proof of a key if the stored hash is still `old` and the key is not revoked. No
@@ -217,6 +229,7 @@ pub trait KeyStore: KeyReader {
 
 /// What counting uses and keeping an audit trail needs of a store, beside its keys: the last of the three traits, and the
 /// bound of a whole store. As in [`KeyStore`], there are no default bodies.
+/// [How to write one](crate::manual::stores).
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, store::{Ledger, MemoryStore, UsageScope}};
@@ -234,7 +247,8 @@ pub trait Ledger: KeyStore {
     /// writer's sequence was added before. Never touches a key's record.
     ///
     /// # Errors
-    /// Unavailable, or outcome unknown: then repeat the same batch.
+    /// Unavailable; outcome unknown: then repeat the same batch; refused if the database does not take a value of a row:
+    /// then its halves come instead, until that row is alone, which is dropped.
     fn record_usage(&self, batch: &UsageBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The counts of use as they stand, by the bytes of key, outcome, label, client and network, with every batch that was recorded
@@ -259,7 +273,7 @@ pub trait Ledger: KeyStore {
     /// Writes events that accompany no change, all or none.
     ///
     /// # Errors
-    /// Unavailable.
+    /// Unavailable, or refused, as a batch of counts is.
     fn append_events(&self, events: &[EventRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Events of one organization in log order, or the other way round if the newest are to come first: its lines of

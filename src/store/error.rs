@@ -34,6 +34,9 @@ pub enum StoreErrorKind {
     Corrupt,
     /// The change may have been done or not. Repeat it, with the same id, to know.
     OutcomeUnknown,
+    /// The database does not take a value that it was given: the value is too long for its column, or has a character
+    /// that the database cannot keep. Nothing was done, and the same call will be refused again.
+    Refused,
     /// The store could not be asked, or refused to write; nothing was done.
     Unavailable,
 }
@@ -96,6 +99,12 @@ impl StoreError {
         Self { kind: StoreErrorKind::OutcomeUnknown, source: Some(source.into()) }
     }
 
+    /// The database does not take a value; nothing was done. The source says which column or rule it is about, and never
+    /// what the value is: the service's log tells of it.
+    pub fn refused(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Refused, source: Some(source.into()) }
+    }
+
     /// The store could not be asked; nothing was done.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: StoreErrorKind::Unavailable, source: Some(source.into()) }
@@ -105,6 +114,12 @@ impl StoreError {
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
+    }
+}
+
+impl From<Conflict> for StoreError {
+    fn from(conflict: Conflict) -> Self {
+        Self::conflict(conflict)
     }
 }
 
@@ -119,6 +134,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Conflict(conflict) => conflict.fmt(f),
             StoreErrorKind::Corrupt => f.write_str("a stored record cannot be read"),
             StoreErrorKind::OutcomeUnknown => f.write_str("the key store did not say whether the change was made"),
+            StoreErrorKind::Refused => f.write_str("the key store does not take a value"),
             StoreErrorKind::Unavailable => f.write_str("the key store is unavailable"),
         }
     }

@@ -22,9 +22,9 @@ use crate::{key::KeyId, owner::OrganizationId};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// How many changes there were; 0 for an empty log.
+    /// Greater with each change; 0 for an empty log. A reader takes the difference for how many changes it is behind.
     pub position: i64,
-    /// Random, one for each change; zeros for an empty log.
+    /// Random, and another one at least for each change that is applied; zeros for an empty log.
     pub change: [u8; 16],
 }
 

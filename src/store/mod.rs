@@ -4,7 +4,8 @@
 //! tells what changed, [`KeyStore`] changes keys, and [`Ledger`] counts their uses and keeps the audit trail. A whole store
 //! is a `Ledger`. All have plain `async fn`s. After each trait, the conformance kit (`tower-api-keys-conformance`), whose
 //! clauses are the fine print of this page, has a call that tries what is there: `check_reader`, `check_key_store`, and
-//! `check_store` for the whole; then `check_pair` tries two handles onto the same data, as two nodes have.
+//! `check_store` for the whole; then `check_pair` tries two handles onto the same data, as two nodes have. Tables with the
+//! greatest lengths of their [columns](COLUMNS), locks, time-outs and errors have a [page](crate::manual::stores) of their own.
 //!
 //! [`transfer::copy`](transfer::copy()) moves all data from one store into another, without a key being reissued: from SQLite
 //! to PostgreSQL, say. It works between stores that implement [`PortableStore`](transfer::PortableStore) beside the two, as
@@ -66,4 +67,7 @@ pub use query::{
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 
-pub use crate::owner::OwnerRef;
+pub use crate::{
+    lengths::{Alphabet, COLUMNS, Column, Length},
+    owner::OwnerRef,
+};

@@ -1,8 +1,5 @@
 use super::{Source, parts::Parts, source::Label};
-use crate::key::may_hold_secret;
-
-/// The longest name of a product that is taken from a user agent, in characters.
-const LONGEST_PRODUCT: usize = 64;
+use crate::{key::may_hold_secret, lengths::CLIENT_CHARACTERS};
 
 /// How many bytes of a user agent are looked at. A name that does not end there is none.
 const LOOKED_AT: usize = 256;
@@ -121,7 +118,7 @@ fn product(agent: &[u8]) -> Option<&str> {
     let is_token = !name.is_empty() && name.iter().all(|byte| is_token_character(*byte));
     let name = std::str::from_utf8(name).ok().filter(|_| is_token)?;
     // All of it, or a part of the key might be left.
-    if may_hold_secret(name) { None } else { name.get(..name.len().min(LONGEST_PRODUCT)) }
+    if may_hold_secret(name) { None } else { name.get(..name.len().min(CLIENT_CHARACTERS)) }
 }
 
 /// Whether a name ends before this byte: a version follows, a comment, another product, or nothing.

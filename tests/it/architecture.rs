@@ -11,7 +11,7 @@ use imports::{Import, Imports, Source};
 
 /// A module imports only from the lines above its own. Modules on one line do not import each other.
 const LAYERS: &[&[&str]] = &[
-    &["background", "log", "text", "words"],
+    &["background", "lengths", "log", "text", "words"],
     &["owner", "random", "scope", "time"],
     &["key"],
     &["hash", "outcome"],

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use tower_api_keys::store::{AnyStore, KeyStore, MemoryStore};
+use futures_util::FutureExt;
+use tower_api_keys::store::{AnyStore, Head, KeyReader, KeyStore, MemoryStore};
 use tower_api_keys_conformance::{
     Clause, Report, Verdict, check_key_store, check_pair, check_reader, check_store, clauses,
 };
@@ -18,6 +19,11 @@ mod custom_store;
 
 use broken::{BrokenStore, Fault};
 use broken_pair::{Rift, pair};
+
+use crate::support::{
+    hooked::Hooked,
+    narrow::{Manner, NarrowStore, Width},
+};
 
 #[tokio::test]
 async fn the_memory_store_keeps_the_contract() {
@@ -78,6 +84,32 @@ async fn a_store_without_a_log_keeps_the_contract() {
     report.into_result().unwrap();
 }
 
+/// Both have default bodies, which a wrapper would take without a word.
+#[tokio::test]
+async fn wrappers_pass_on_what_has_a_default_body() {
+    async fn ask(reader: impl KeyReader) {
+        assert_eq!(reader.try_head(), Some(Head::EMPTY));
+        assert!(reader.wait_for_change(Head::EMPTY).now_or_never().is_none());
+    }
+    let hooked = || {
+        let hooked = Hooked::new(MemoryStore::new());
+        (hooked.hooks.clone(), hooked)
+    };
+    let (hooks, store) = hooked();
+    ask(Arc::new(store)).await;
+    assert_eq!(hooks.hints(), [1, 1]);
+    let (hooks, store) = hooked();
+    ask(AnyStore::new(store)).await;
+    assert_eq!(hooks.hints(), [1, 1]);
+    let (hooks, store) = hooked();
+    ask(Arc::new(AnyStore::new(Arc::new(store)))).await;
+    assert_eq!(hooks.hints(), [1, 1]);
+    // And what a reader that writes neither says.
+    let narrow = NarrowStore::by_a_character("api_keys", "name", Manner::Refuses);
+    assert_eq!(narrow.try_head(), None);
+    assert!(narrow.wait_for_change(Head::EMPTY).now_or_never().is_none());
+}
+
 /// The numbers of the clauses that a store with this fault breaks.
 async fn broken_by(fault: Fault) -> String {
     let report = check_store(&BrokenStore::new(fault)).await;
@@ -106,9 +138,9 @@ broken! {
     a_reinstatement_not_in_the_log_is_noticed: ForgetsReinstatements breaks "R17";
     scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
     a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25";
-    an_ignored_idempotency_key_is_noticed: IgnoresIdempotencyKeys breaks "S17 S52 S58";
+    an_ignored_idempotency_key_is_noticed: IgnoresIdempotencyKeys breaks "S17 S52 S58 S91";
     an_ignored_suspension_is_noticed: IgnoresSuspensions breaks "S16 S20 S61 S86";
-    ignored_rights_are_noticed: IgnoresRights breaks "S90";
+    ignored_rights_are_noticed: IgnoresRights breaks "S96";
     an_ignored_successor_is_noticed: IgnoresSuccessors breaks "S19 S57";
     an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56";
     events_of_a_millisecond_too_many_are_noticed: IncludesUntil breaks "S35";
@@ -117,9 +149,9 @@ broken! {
     keys_lost_between_pages_are_noticed: LosesTies breaks "S43";
     a_guard_a_millisecond_late_is_noticed: LivesLate breaks "S18";
     a_wrong_guard_named_is_noticed: NamesTheFirstGuard breaks "S21";
-    overwritten_bytes_are_noticed: OverwritesMeta breaks "S46 S47 S48 S53";
-    a_panic_is_noticed: Panics breaks "S46 S47 S48 S53";
-    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53 S74 S79 S89 S90";
+    overwritten_bytes_are_noticed: OverwritesMeta breaks "S46 S47 S48 S53 S92";
+    a_panic_is_noticed: Panics breaks "S46 S47 S48 S53 S92";
+    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53 S74 S79 S89 S95";
     a_remembered_failure_is_noticed: RemembersFailures breaks "S16";
     a_rehash_of_anything_is_noticed: RehashesAnything breaks "S27";
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
@@ -142,7 +174,7 @@ broken! {
     a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
     a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";
     a_predecessor_that_lives_on_is_noticed: PredecessorsLiveOn breaks "S71";
-    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83 S90";
+    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83 S94 S95";
     counts_on_another_day_are_noticed: CountsOnTheLastDay breaks "S42 S66 S87 S88 S89";
     a_day_before_those_asked_for_is_noticed: ReadsAnEarlierDay breaks "S88";
     old_days_that_stay_are_noticed: KeepsOldDays breaks "S89";
@@ -162,6 +194,101 @@ broken! {
     half_of_dropped_events_is_noticed: LosesDroppedEvents breaks "S84";
     news_lost_with_a_dropped_read_is_noticed: LosesDroppedNews breaks "R24";
     a_look_up_that_wedges_the_next_is_noticed: HangsAfterADrop breaks "R24";
+}
+
+#[tokio::test]
+async fn a_failure_says_what_usually_breaks_the_clause() {
+    let report = check_store(&BrokenStore::new(Fault::LeavesHalfOfWhatIsDropped)).await;
+    let told = report.to_string();
+    let mut failed = report.clauses().filter(|clause| matches!(clause.verdict(), Verdict::Failed(_)));
+    let clause = failed.next().unwrap();
+    assert!(clause.hint().ends_with(['?', '.']) && told.contains(clause.hint()), "{told}");
+    let hints: Vec<_> = report.clauses().filter(|clause| told.contains(clause.hint())).map(Clause::number).collect();
+    assert_eq!(hints, ["S82"], "only those that failed have one");
+}
+
+/// The only clauses that a store breaks which has this column too narrow, each of which names the column and has its hint.
+async fn broken_by_width(store: NarrowStore, column: &str) -> String {
+    let report = check_store(&store).await;
+    for clause in report.clauses() {
+        let Verdict::Failed(why) = clause.verdict() else { continue };
+        assert!(why.contains(column) || ["R3", "S17"].contains(&clause.number()), "{clause}");
+        assert!(clause.to_string().contains(clause.hint()), "{clause}");
+    }
+    report.failed().collect::<Vec<_>>().join(" ")
+}
+
+/// One character too narrow, in a database that refuses what does not fit.
+macro_rules! narrow {
+    ($($name:ident: $table:ident.$column:ident breaks $clauses:literal named $named:literal;)*) => {$(
+        #[tokio::test(start_paused = true)]
+        async fn $name() {
+            let store = NarrowStore::by_a_character(stringify!($table), stringify!($column), Manner::Refuses);
+            assert_eq!(broken_by_width(store, $named).await, $clauses);
+        }
+    )*};
+}
+
+narrow! {
+    a_narrow_organization_of_a_key_is_noticed: api_keys.organization breaks "R27" named "`api_keys.organization`";
+    a_narrow_owner_of_a_key_is_noticed: api_keys.owner breaks "R27" named "`api_keys.owner`";
+    narrow_labels_are_noticed: api_keys.labels breaks "R27" named "`api_keys.labels`";
+    narrow_hashes_are_noticed: api_keys.hash breaks "R27" named "`api_keys.hash`";
+    narrow_scopes_are_noticed: api_keys.scopes breaks "R27" named "`api_keys.scopes`";
+    narrow_limits_are_noticed: api_keys.limits breaks "R27" named "`api_keys.limits`";
+    a_narrow_creator_is_noticed: api_keys.created_by breaks "R27" named "`api_keys.created_by`";
+    a_narrow_author_of_a_revocation_is_noticed: api_keys.revoked_by breaks "R27" named "`api_keys.revoked_by`";
+    a_narrow_reserved_column_is_noticed: api_keys.responsible breaks "R27" named "`api_keys.responsible`";
+    a_narrow_owner_in_the_log_is_noticed: api_key_log.owner breaks "R28" named "`api_key_log.owner`";
+    narrow_idempotency_keys_are_noticed: api_key_changes.idempotency_key breaks "S17 S91"
+        named "`api_key_changes.idempotency_key`";
+    narrow_names_of_bytes_are_noticed: api_key_meta.name breaks "S92" named "`api_key_meta.name`";
+    narrow_names_of_notes_are_noticed: api_key_notes.name breaks "S92" named "`api_key_notes.name`";
+    a_narrow_actor_is_noticed: api_key_events.actor breaks "S93" named "`api_key_events.actor`";
+    a_narrow_action_is_noticed: api_key_events.action breaks "S93" named "`api_key_events.action`";
+    what_stood_before_too_narrow_is_noticed: api_key_events.before breaks "S93" named "`api_key_events.before`";
+    a_narrow_source_of_an_event_is_noticed: api_key_events.source breaks "S93" named "`api_key_events.source`";
+    a_narrow_outcome_is_noticed: api_key_usage.outcome breaks "S94" named "`api_key_usage.outcome`";
+    a_narrow_label_is_noticed: api_key_usage.label breaks "S94" named "`api_key_usage.label`";
+    a_narrow_client_is_noticed: api_key_usage.client breaks "S94" named "`api_key_usage.client`";
+    a_narrow_network_is_noticed: api_key_usage.network breaks "S94" named "`api_key_usage.network`";
+}
+
+#[tokio::test]
+async fn a_database_that_cuts_what_does_not_fit_is_noticed() {
+    for (table, column, clauses) in [
+        ("api_keys", "scopes", "R27"),
+        ("api_key_changes", "idempotency_key", "S91"),
+        ("api_key_meta", "name", "S92"),
+        ("api_key_events", "after", "S93"),
+        ("api_key_usage", "client", "S94"),
+    ] {
+        let store = NarrowStore::by_a_character(table, column, Manner::Cuts);
+        assert_eq!(broken_by_width(store, &format!("`{table}.{column}`")).await, clauses);
+    }
+}
+
+/// The status of an owner goes two ways: into the table of owners, and from there into the log.
+#[tokio::test]
+async fn a_narrow_owner_is_noticed() {
+    let store = NarrowStore::by_a_character("api_key_owners", "id", Manner::Refuses);
+    let report = check_store(&store).await;
+    assert_eq!(report.failed().collect::<Vec<_>>(), ["R28", "S90"]);
+    assert!(report.to_string().contains("`api_key_owners.id` with 128 characters, 128 bytes"), "{report}");
+}
+
+/// Wide enough for its characters, unless they have four bytes.
+#[tokio::test]
+async fn a_column_that_counts_bytes_is_noticed() {
+    for (table, column, bytes, clauses) in [
+        ("api_keys", "name", 399, "R3 R27"),
+        ("api_keys", "labels", 8_800, "R27"),
+        ("api_key_usage", "client", 255, "S94"),
+        ("api_key_events", "source", 513, "S93"),
+    ] {
+        let store = NarrowStore::new(table, column, Width::Bytes(bytes), Manner::Refuses);
+        assert_eq!(broken_by_width(store, &format!("`{table}.{column}`")).await, clauses);
+    }
 }
 
 #[tokio::test]

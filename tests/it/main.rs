@@ -46,6 +46,7 @@ mod postgres;
 mod project;
 mod races;
 mod refusals;
+mod refused;
 mod rotation;
 mod settings;
 mod sources;

@@ -427,6 +427,7 @@ async fn what_is_published_is_what_metrics_says() {
         ("api_keys_log_losses_total", metrics.log_losses, 0),
         ("api_keys_usage_flushes_total", metrics.usage_flushes, 2),
         ("api_keys_usage_flushes_failed_total", metrics.usage_flushes_failed, 1),
+        ("api_keys_usage_refused_total", metrics.usage_refused, 0),
         ("api_keys_usage_sources_folded_total", metrics.usage_sources_folded, 0),
         ("api_keys_access_log_written_total", metrics.access_log_written, 0),
         ("api_keys_access_log_dropped_total", metrics.access_log_dropped, 0),

@@ -14,6 +14,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tower_api_keys::store::{Alphabet, COLUMNS, Column};
 
 const OWN: &str = "tower-api-keys";
 
@@ -75,6 +76,29 @@ fn the_plot_of_the_manual_is_the_one_in_docs() {
         svg.push_str(&piece[2..]);
     }
     assert_eq!(svg, read("docs/scale.svg").trim_end());
+}
+
+/// The widths that authors of stores copy from there.
+#[test]
+fn the_page_for_authors_of_stores_has_the_length_of_every_column() {
+    let page = read("docs/stores.md");
+    let mut rows = page.lines().filter(|line| line.starts_with("| `api_key"));
+    for Column { table, name, longest } in COLUMNS {
+        let made_of = match longest.alphabet() {
+            Alphabet::Ascii => "ASCII",
+            Alphabet::Bytes => "bytes",
+            _ => "any",
+        };
+        let [characters, bytes] = [longest.characters(), longest.bytes()].map(with_commas);
+        let expected = format!("| `{table}` | `{name}` | {characters} | {bytes} | {made_of} | ");
+        let row = rows.next().unwrap_or_default();
+        assert!(row.starts_with(&expected), "expected {expected}, saw {row}");
+    }
+    assert_eq!(rows.next(), None);
+}
+
+fn with_commas(number: usize) -> String {
+    if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
 }
 
 /// Every package that what is published depends on, ourselves and what tests need included, for all platforms and all

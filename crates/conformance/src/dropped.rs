@@ -1,7 +1,9 @@
 //! Calls that are dropped at any of their waits: a client hangs up when it likes. A call is polled as often as it is woken,
-//! for each number of times until it ends, so that each wait of a store is the last one once.
+//! for each number of times until it ends, so that each wait of a store is the last one twice: it is dropped as soon as it
+//! waits, and once what it waits for has come.
 
 use std::{
+    fmt,
     future::{Future, poll_fn},
     pin::pin,
     task::Poll,
@@ -23,6 +25,26 @@ use crate::{
 /// The most waits of a call that are tried. No store needs half as many.
 const MOST_WAITS: u32 = 200;
 
+/// After which of its waits a call is dropped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop {
+    waits: u32,
+    /// Whether what it waits for has come.
+    is_answered: bool,
+}
+
+/// All of them, in turn.
+pub(crate) fn stops() -> impl Iterator<Item = Stop> {
+    (1..=MOST_WAITS).flat_map(|waits| [false, true].map(|is_answered| Stop { waits, is_answered }))
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let when = if self.is_answered { "once it was over" } else { "at once" };
+        write!(f, "at wait {}, {when}", self.waits)
+    }
+}
+
 /// So many rows are more than one statement of most databases takes.
 const ROWS: usize = 2_500;
 
@@ -32,9 +54,9 @@ pub(crate) async fn a_read_can_be_dropped_at_any_wait<R: KeyReader>(candidate: &
     let before = candidate.head_if_tracked().await?;
     candidate.written(&scene.insert([&key])).await?;
     candidate.written(&scene.change(at(1), vec![key.revoke()])).await?;
-    for waits in 1..=MOST_WAITS {
-        let found = polled(candidate.subject().find(&key.id), waits).await.is_some();
-        let read = polled(candidate.subject().changes_since(before), waits).await.is_some();
+    for stop in stops() {
+        let found = polled(candidate.subject().find(&key.id), stop).await.is_some();
+        let read = polled(candidate.subject().changes_since(before), stop).await.is_some();
         let revoked = candidate.found(&key.id).await?.key.revoked_at;
         ensure("a key to be found as it is after a dropped read", revoked.is_some(), revoked)?;
         match candidate.since(before).await? {
@@ -54,21 +76,21 @@ pub(crate) async fn a_read_can_be_dropped_at_any_wait<R: KeyReader>(candidate: &
 }
 
 pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
-    for waits in 1..=MOST_WAITS {
+    for stop in stops() {
         let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
         let (old, new, other) = (scene.key()?, scene.key()?, elsewhere.key()?);
         candidate.written(&scene.insert([&old])).await?;
         let change = scene.change(at(1), vec![new.insert(), old.revoke()]);
-        let is_done = polled(candidate.apply(&change), waits).await.is_some();
+        let is_done = polled(candidate.apply(&change), stop).await.is_some();
         // Through the connection that was left, if the store has left one half-way.
         candidate.written(&elsewhere.insert([&other])).await?;
         // Lists, unlike two finds, are of one moment.
         let listed = candidate.list(&scene.query(), at(1)).await?.rows;
         let revoked = listed.iter().filter(|listed| listed.key.revoked_at.is_some()).count();
-        let what = format!("both writes of a change dropped at wait {waits}, or neither");
+        let what = format!("both writes of a change dropped {stop}, or neither");
         ensure(&what, listed.len() == revoked + 1, (listed.len(), revoked))?;
         let expected = vec![Effect::Changed; 2];
-        let what = format!("a change dropped at wait {waits}, repeated");
+        let what = format!("a change dropped {stop}, repeated");
         same(&what, &candidate.effects(&change).await?, &expected)?;
         same("the number of events of a change that was dropped", &candidate.events(&scene).await?.len(), &3)?;
         let listed = candidate.list(&scene.query(), at(1)).await?.rows.len();
@@ -81,19 +103,19 @@ pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: Ledger>(candidate: &C
 }
 
 pub(crate) async fn a_batch_can_be_dropped_at_any_wait<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
-    for waits in 1..=MOST_WAITS {
+    for stop in stops() {
         let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
         let (key, other) = (scene.key()?, elsewhere.key()?);
         candidate.written(&scene.insert([&key])).await?;
         let row = |n: usize| usage::row(&key, "success", &format!("source {n:04}"), 3, 1, 2);
         let rows: Vec<UsageRow> = (0..ROWS).map(row).collect();
         let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
-        let is_done = polled(candidate.subject().record_usage(&batch), waits).await.is_some();
+        let is_done = polled(candidate.subject().record_usage(&batch), stop).await.is_some();
         candidate.written(&elsewhere.insert([&other])).await?;
         candidate.record(&batch).await?;
         let counts = candidate.counts(&UsageScope::Keys(vec![key.id])).await?;
         let right = counts.iter().filter(|row| row.count == 3).count();
-        let what = format!("how many of {ROWS} counts are right after a batch dropped at wait {waits} and repeated");
+        let what = format!("how many of {ROWS} counts are right after a batch dropped {stop} and repeated");
         same(&what, &(right, counts.len()), &(ROWS, ROWS))?;
         if is_done {
             break;
@@ -106,14 +128,14 @@ pub(crate) async fn appended_events_can_be_dropped_at_any_wait<S: Ledger>(
     candidate: &Candidate<'_, S>,
 ) -> Result<(), Unmet> {
     const EVENTS: usize = 900;
-    for waits in 1..=MOST_WAITS {
+    for stop in stops() {
         let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
         let events: Vec<EventRow> = (0..EVENTS).map(|_| scene.event(at(1))).collect();
-        let is_done = polled(candidate.subject().append_events(&events), waits).await.is_some();
+        let is_done = polled(candidate.subject().append_events(&events), stop).await.is_some();
         // Behind whatever became of those: events are written in order.
         candidate.append(&[elsewhere.event(at(1))]).await?;
         let written = candidate.events(&scene).await?.len();
-        let what = format!("all of {EVENTS} events whose appending was dropped at wait {waits}, or none");
+        let what = format!("all of {EVENTS} events whose appending was dropped {stop}, or none");
         ensure(&what, written == EVENTS || written == 0, written)?;
         if is_done {
             same("how many of them are there once they were appended", &written, &EVENTS)?;
@@ -123,15 +145,65 @@ pub(crate) async fn appended_events_can_be_dropped_at_any_wait<S: Ledger>(
     Ok(())
 }
 
-/// Polls so many times, each time that it is woken, and drops: none if it had not ended by then.
-async fn polled<T>(call: impl Future<Output = T>, times: u32) -> Option<T> {
-    let (mut call, mut left) = (pin!(call), times);
+/// Polls until it is to be dropped, each time that it is woken: none if it had not ended by then.
+pub(crate) async fn polled<T>(call: impl Future<Output = T>, stop: Stop) -> Option<T> {
+    let (mut call, mut left) = (pin!(call), stop.waits);
     poll_fn(|context| {
         if left == 0 {
             return Poll::Ready(None);
         }
         left -= 1;
-        call.as_mut().poll(context).map(Some)
+        match call.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if left == 0 && !stop.is_answered => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::FutureExt;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_dropped_while_it_waits_and_once_what_it_waits_for_has_come() {
+        let stop = |is_answered| Stop { waits: 1, is_answered };
+        assert_eq!(polled(pending::<()>(), stop(false)).now_or_never(), Some(None));
+        // Nothing comes.
+        assert_eq!(polled(pending::<()>(), stop(true)).now_or_never(), None);
+    }
+
+    #[tokio::test]
+    async fn each_wait_is_the_last_one_until_the_call_ends() {
+        let mut seen = Vec::new();
+        for stop in stops() {
+            let mut steps = 0;
+            let call = async {
+                for _ in 0..2 {
+                    steps += 1;
+                    yield_now().await;
+                }
+                steps += 1;
+            };
+            let is_done = polled(call, stop).await.is_some();
+            seen.push((stop.to_string(), steps, is_done));
+            if is_done {
+                break;
+            }
+        }
+        let expected = [
+            ("at wait 1, at once", 1, false),
+            ("at wait 1, once it was over", 1, false),
+            ("at wait 2, at once", 2, false),
+            ("at wait 2, once it was over", 2, false),
+            ("at wait 3, at once", 3, true),
+        ];
+        assert_eq!(seen, expected.map(|(stop, steps, is_done)| (stop.to_owned(), steps, is_done)));
+    }
 }

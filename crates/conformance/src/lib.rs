@@ -37,7 +37,9 @@
 //!   store of files, and look at what is left.
 //! - What is to happen at once is polled by one task: a store that waits for its database has it all under way together.
 //!
-//! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same.
+//! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same. One that failed
+//! says what was expected, what was seen, and what usually breaks it. How to write a store, with tables and time-outs, is in
+//! [the manual](tower_api_keys::manual::stores).
 
 mod at_once;
 mod candidate;
@@ -49,6 +51,7 @@ mod follow;
 mod guard;
 mod list;
 mod log;
+mod longest;
 mod meta;
 mod owner;
 mod pair;

@@ -37,6 +37,7 @@ pub struct Report {
 /// let first = report.clauses().next().ok_or("no clauses")?;
 /// assert_eq!(first.number(), "R1");
 /// assert_eq!(first.title(), "A key that nobody inserted is not found.");
+/// assert_eq!(first.hint(), "Is an absent row none, and no error of the query?");
 /// assert_eq!(first.verdict(), &Verdict::Passed);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -46,6 +47,7 @@ pub struct Report {
 pub struct Clause {
     number: &'static str,
     title: &'static str,
+    hint: &'static str,
     verdict: Verdict,
 }
 
@@ -95,7 +97,7 @@ impl Report {
     pub(super) async fn run(
         &mut self,
         number: &'static str,
-        title: &'static str,
+        [title, hint]: [&'static str; 2],
         clause: impl Future<Output = Result<(), Unmet>>,
     ) {
         // Each clause has keys of its own: what a panic left half-done is not looked at again.
@@ -113,7 +115,7 @@ impl Report {
             },
             Ok(Ok(Ok(()))) => Verdict::Passed,
         };
-        self.clauses.push(Clause { number, title, verdict });
+        self.clauses.push(Clause { number, title, hint, verdict });
     }
 }
 
@@ -128,6 +130,12 @@ impl Clause {
     #[must_use]
     pub const fn title(&self) -> &'static str {
         self.title
+    }
+
+    /// What usually breaks it: a question to ask of the store, printed where the clause failed.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        self.hint
     }
 
     /// How it ended.
@@ -150,9 +158,9 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Clause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, title, verdict } = self;
+        let Self { number, title, hint, verdict } = self;
         match verdict {
-            Verdict::Failed(why) => write!(f, "{number:>4} FAILED  {title}\n             {why}"),
+            Verdict::Failed(why) => write!(f, "{number:>4} FAILED  {title}\n             {why}\n             {hint}"),
             Verdict::NotApplicable(why) => write!(f, "{number:>4} n/a     {title}\n             {why}"),
             Verdict::Passed => write!(f, "{number:>4} passed  {title}"),
         }
@@ -176,7 +184,7 @@ mod tests {
 
     async fn verdict(clause: impl Future<Output = Result<(), Unmet>>) -> Verdict {
         let mut report = Report::default();
-        report.run("S1", "Title.", clause).await;
+        report.run("S1", ["Title.", "Why?"], clause).await;
         report.clauses.remove(0).verdict
     }
 
@@ -194,12 +202,12 @@ mod tests {
     #[tokio::test]
     async fn a_report_says_what_failed_and_why() {
         let mut report = Report::default();
-        report.run("S1", "First.", ready(Ok(()))).await;
-        report.run("S2", "Second.", ready(Err(Unmet::failed("expected 1, saw 2")))).await;
-        report.run("S3", "Third.", ready(Err(Unmet::not_applicable("no log")))).await;
+        report.run("S1", ["First.", "One?"], ready(Ok(()))).await;
+        report.run("S2", ["Second.", "Two?"], ready(Err(Unmet::failed("expected 1, saw 2")))).await;
+        report.run("S3", ["Third.", "Three?"], ready(Err(Unmet::not_applicable("no log")))).await;
         assert_eq!(report.failed().collect::<Vec<_>>(), ["S2"]);
         let expected = "3 clauses: 1 passed, 1 failed, 1 not applicable\n  S1 passed  First.\n  S2 FAILED  Second.\n             \
-                        expected 1, saw 2\n  S3 n/a     Third.\n             no log\n";
+                        expected 1, saw 2\n             Two?\n  S3 n/a     Third.\n             no log\n";
         assert_eq!(report.to_string(), expected);
         assert_eq!(format!("{:?}", report.into_result().unwrap_err()), expected);
     }

@@ -39,6 +39,11 @@ impl Unmet {
         Self::failed(text)
     }
 
+    /// The same, of this.
+    pub(super) fn about(self, what: &str) -> Self {
+        Self { text: format!("{what}: {}", self.text), ..self }
+    }
+
     /// Whether the store is wrong or the clause is.
     #[must_use]
     pub(crate) const fn kind(&self) -> UnmetKind {

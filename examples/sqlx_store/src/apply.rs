@@ -1,4 +1,4 @@
-use sqlx::{PgTransaction, Row};
+use sqlx::{PgConnection, Row};
 use tower_api_keys::{
     Owner, Timestamp,
     audit::EventRow,
@@ -14,40 +14,40 @@ use crate::{
 };
 
 /// Does a change in a transaction that holds the lock of the change log: whatever is read here was committed.
-pub(crate) async fn apply(transaction: &mut PgTransaction<'_>, change: &Change) -> Result<Applied, Failure> {
+pub(crate) async fn apply(connection: &mut PgConnection, change: &Change) -> Result<Applied, Failure> {
     const FIRST: &str = "select effects from keys.api_key_changes where id = $1";
     const DONE_UNDER: &str = "select key_id, request_digest from keys.api_key_changes where idempotency_key = $1";
     const REMEMBER: &str = "insert into keys.api_key_changes \
         (id, at, idempotency_key, request_digest, key_id, effects) values ($1, $2, $3, $4, $5, $6)";
     let id = change.id.to_bytes();
-    if let Some(row) = sqlx::query(FIRST).bind(&id[..]).fetch_optional(&mut **transaction).await? {
+    if let Some(row) = sqlx::query(FIRST).bind(&id[..]).fetch_optional(&mut *connection).await? {
         return effects(row.try_get(0)?);
     }
     if let Some(request) = &change.idempotency
-        && let Some(done) = sqlx::query(DONE_UNDER).bind(&request.key).fetch_optional(&mut **transaction).await?
+        && let Some(done) = sqlx::query(DONE_UNDER).bind(&request.key).fetch_optional(&mut *connection).await?
     {
         return Err(request.used_for(done.try_get(0)?, done.try_get(1)?).into());
     }
     for (place, guard) in change.guards.iter().enumerate() {
-        check(transaction, place, guard, change.at).await?;
+        check(connection, place, guard, change.at).await?;
     }
     let mut applied = Applied { effects: Vec::new() };
     let mut events = Vec::new();
     for audited in &change.writes {
-        let outcome = write(transaction, &audited.write, change.at).await?;
+        let outcome = write(connection, &audited.write, change.at).await?;
         if outcome == Effect::Changed {
             events.push(&audited.event);
         }
         applied.effects.push(outcome);
     }
-    insert_events(transaction, &events).await?;
+    insert_events(connection, &events).await?;
     let (key, digest) = change.idempotency.as_ref().map(|request| (&request.key, &request.digest[..])).unzip();
     let remember = sqlx::query(REMEMBER).bind(&id[..]).bind(Time(change.at.as_millis())).bind(key).bind(digest);
-    remember.bind(change.key_made()).bind(letters(&applied)).execute(&mut **transaction).await?;
+    remember.bind(change.key_made()).bind(letters(&applied)).execute(&mut *connection).await?;
     Ok(applied)
 }
 
-async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
+async fn check(connection: &mut PgConnection, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
     const IS_LIVE: &str = "select exists (select 1 from keys.api_keys \
         where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
     // Plain SQL may write microseconds, which nothing here reads.
@@ -72,30 +72,28 @@ async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard,
             let query = sqlx::query_scalar(ISSUED_BELOW).bind(by.organization.as_str());
             let query = query.bind(by.owner.kind().as_str()).bind(by.owner.id()).bind(person);
             let query = query.bind(Time(since.as_millis())).bind(Time(until.as_millis())).bind(i64::from(*limit));
-            (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
+            (query.fetch_one(&mut *connection).await?, Conflict::Guard(place))
         }
         Guard::LiveKeysBelow { owner: of, limit } => {
             let query = sqlx::query_scalar(LIVE_KEYS_BELOW).bind(of.organization.as_str());
             let query = query.bind(of.owner.kind().as_str()).bind(of.owner.id());
             let query = query.bind(Time(at.as_millis())).bind(i64::from(*limit));
-            (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
+            (query.fetch_one(&mut *connection).await?, Conflict::Guard(place))
         }
         Guard::Live(id) => {
             let query = sqlx::query_scalar(IS_LIVE).bind(id.as_str()).bind(Time(at.as_millis()));
-            (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
+            (query.fetch_one(&mut *connection).await?, Conflict::Guard(place))
         }
         Guard::NoLiveSuccessor(id) => {
             let query = sqlx::query_scalar(HAS_NO_SUCCESSOR).bind(id.as_str()).bind(Time(at.as_millis()));
-            (query.fetch_one(&mut **transaction).await?, Conflict::Successor)
+            (query.fetch_one(&mut *connection).await?, Conflict::Successor)
         }
         Guard::SameRights { key, scopes, expires_at } => {
             let end = expires_at.map(|end| Time(end.as_millis()));
             let query = sqlx::query_scalar(HAS_RIGHTS).bind(key.as_str()).bind(scopes).bind(end);
-            (query.fetch_one(&mut **transaction).await?, Conflict::Guard(place))
+            (query.fetch_one(&mut *connection).await?, Conflict::Guard(place))
         }
-        Guard::OwnerActive(owner) => {
-            (owner_status(&mut **transaction, owner).await?.is_active(), Conflict::Guard(place))
-        }
+        Guard::OwnerActive(owner) => (owner_status(&mut *connection, owner).await?.is_active(), Conflict::Guard(place)),
         // A guard of a newer version of the crate: what this store does not know, it does not promise.
         _ => (false, Conflict::Guard(place)),
     };
@@ -103,31 +101,31 @@ async fn check(transaction: &mut PgTransaction<'_>, place: usize, guard: &Guard,
 }
 
 /// One write. The change log is the triggers' business.
-async fn write(transaction: &mut PgTransaction<'_>, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
+async fn write(connection: &mut PgConnection, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
-        Write::Insert(row) => insert(transaction, row).await,
-        Write::Update(update) => self::update(transaction, update).await,
+        Write::Insert(row) => insert(connection, row).await,
+        Write::Update(update) => self::update(connection, update).await,
         Write::Revoke { organization, id, by } => {
             const SQL: &str = "update keys.api_keys set revoked_at = $3, revoked_by = $4 \
                 where organization = $1 and id = $2 and revoked_at is null";
             let query =
                 sqlx::query(SQL).bind(organization.as_str()).bind(id.as_str()).bind(Time(at.as_millis())).bind(by);
-            if query.execute(&mut **transaction).await?.rows_affected() > 0 {
+            if query.execute(&mut *connection).await?.rows_affected() > 0 {
                 return Ok(Effect::Changed);
             }
-            state(transaction, organization.as_str(), id.as_str()).await.map(|_| Effect::Unchanged)
+            state(connection, organization.as_str(), id.as_str()).await.map(|_| Effect::Unchanged)
         }
         // The kind and the id of an organization's own status.
-        Write::Organization(of, step) => change_status(transaction, (of.as_str(), "organization", ""), *step, at).await,
+        Write::Organization(of, step) => change_status(connection, (of.as_str(), "organization", ""), *step, at).await,
         Write::Owner(of, step) => {
             let whose = (of.organization.as_str(), of.owner.kind().as_str(), of.owner.id());
-            change_status(transaction, whose, *step, at).await
+            change_status(connection, whose, *step, at).await
         }
-        _ => Err(Failure::Corrupt("a write of a newer version of the crate".into())),
+        _ => Err(Failure::Refused("a write of a newer version of the crate".into())),
     }
 }
 
-async fn insert(transaction: &mut PgTransaction<'_>, row: &KeyRow) -> Result<Effect, Failure> {
+async fn insert(connection: &mut PgConnection, row: &KeyRow) -> Result<Effect, Failure> {
     // The primary key is what makes an id unique, not a look at it before. Ids of purged keys are not used again.
     const SQL: &str = "insert into keys.api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, \
             scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, proof, \
@@ -164,30 +162,30 @@ async fn insert(transaction: &mut PgTransaction<'_>, row: &KeyRow) -> Result<Eff
         .bind(&row.lineage)
         .bind(row.predecessor_expires_at.map(Time))
         .bind(row.grace_ends_at.map(Time))
-        .execute(&mut **transaction)
+        .execute(&mut *connection)
         .await?;
     if inserted.rows_affected() == 0 { Err(Conflict::IdTaken.into()) } else { Ok(Effect::Changed) }
 }
 
 /// Whether the key is revoked, and its version.
-async fn state(transaction: &mut PgTransaction<'_>, organization: &str, id: &str) -> Result<(bool, i64), Failure> {
+async fn state(connection: &mut PgConnection, organization: &str, id: &str) -> Result<(bool, i64), Failure> {
     const SQL: &str = "select revoked_at is not null, version from keys.api_keys where organization = $1 and id = $2";
-    let state = sqlx::query_as(SQL).bind(organization).bind(id).fetch_optional(&mut **transaction).await?;
+    let state = sqlx::query_as(SQL).bind(organization).bind(id).fetch_optional(&mut *connection).await?;
     Ok(state.ok_or(Conflict::Missing)?)
 }
 
-async fn update(transaction: &mut PgTransaction<'_>, update: &KeyUpdate) -> Result<Effect, Failure> {
+async fn update(connection: &mut PgConnection, update: &KeyUpdate) -> Result<Effect, Failure> {
     const SQL: &str = "update keys.api_keys \
         set name = $3, labels = $4::text::jsonb, scopes = $5, expires_at = $6, version = version + 1 \
         where organization = $1 and id = $2";
     let (organization, id) = (update.organization.as_str(), update.id.as_str());
-    match state(transaction, organization, id).await? {
+    match state(connection, organization, id).await? {
         (true, _) => return Err(Conflict::Revoked.into()),
         (false, version) if version != update.expected_version => return Err(Conflict::Version.into()),
         _ => {}
     }
     let query = sqlx::query(SQL).bind(organization).bind(id).bind(&update.name).bind(&update.labels);
-    query.bind(split(&update.scopes)).bind(update.expires_at.map(Time)).execute(&mut **transaction).await?;
+    query.bind(split(&update.scopes)).bind(update.expires_at.map(Time)).execute(&mut *connection).await?;
     Ok(Effect::Changed)
 }
 
@@ -195,7 +193,7 @@ async fn update(transaction: &mut PgTransaction<'_>, update: &KeyUpdate) -> Resu
 type Whose<'a> = (&'a str, &'a str, &'a str);
 
 async fn change_status(
-    transaction: &mut PgTransaction<'_>,
+    connection: &mut PgConnection,
     whose: Whose<'_>,
     step: OwnerChange,
     at: Timestamp,
@@ -206,7 +204,7 @@ async fn change_status(
         set suspended_at = excluded.suspended_at, plan_suspended_at = excluded.plan_suspended_at, \
             closed_at = excluded.closed_at";
     let (organization, kind, id) = whose;
-    let before = status(transaction, whose).await?;
+    let before = status(connection, whose).await?;
     let after = step.applied_to(before, at)?;
     if after == before {
         return Ok(Effect::Unchanged);
@@ -214,22 +212,19 @@ async fn change_status(
     let [suspended_at, plan_suspended_at, closed_at] =
         [after.suspended_at, after.plan_suspended_at, after.closed_at].map(|at| at.map(Time));
     let query = sqlx::query(SQL).bind(organization).bind(kind).bind(id);
-    query.bind(suspended_at).bind(plan_suspended_at).bind(closed_at).execute(&mut **transaction).await?;
+    query.bind(suspended_at).bind(plan_suspended_at).bind(closed_at).execute(&mut *connection).await?;
     Ok(Effect::Changed)
 }
 
-async fn status(
-    transaction: &mut PgTransaction<'_>,
-    (organization, kind, id): Whose<'_>,
-) -> Result<OwnerStatusRow, Failure> {
+async fn status(connection: &mut PgConnection, (organization, kind, id): Whose<'_>) -> Result<OwnerStatusRow, Failure> {
     const SQL: &str = "select suspended_at, plan_suspended_at, closed_at from keys.api_key_owners \
         where organization = $1 and kind = $2 and id = $3";
-    let row = sqlx::query(SQL).bind(organization).bind(kind).bind(id).fetch_optional(&mut **transaction).await?;
+    let row = sqlx::query(SQL).bind(organization).bind(kind).bind(id).fetch_optional(&mut *connection).await?;
     row.map_or(Ok(OwnerStatusRow::default()), |row| rows::status(&row, ""))
 }
 
 /// Writes events in this order.
-pub(crate) async fn insert_events(transaction: &mut PgTransaction<'_>, events: &[&EventRow]) -> Result<(), Failure> {
+pub(crate) async fn insert_events(connection: &mut PgConnection, events: &[&EventRow]) -> Result<(), Failure> {
     const SQL: &str = "insert into keys.api_key_events \
             (organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience) \
         select organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
@@ -252,7 +247,7 @@ pub(crate) async fn insert_events(transaction: &mut PgTransaction<'_>, events: &
         .bind(optional(|event| &event.after))
         .bind(optional(|event| &event.source))
         .bind(text(|event| &event.audience))
-        .execute(&mut **transaction)
+        .execute(&mut *connection)
         .await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 use std::error::Error;
 
+use sqlx::error::DatabaseError;
 use tower_api_keys::store::{Conflict, StoreError};
 
 /// Why the database did not do what it was asked.
@@ -9,6 +10,8 @@ pub(crate) enum Failure {
     Commit(sqlx::Error),
     Conflict(Conflict),
     Corrupt(Box<dyn Error + Send + Sync>),
+    /// The server does not take a value, whose text this does not repeat. Nothing was done.
+    Refused(String),
     /// Nothing was done.
     Unavailable(sqlx::Error),
 }
@@ -17,8 +20,24 @@ impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.into()),
+            sqlx::Error::Database(said) => match refused_value(&*said) {
+                Some(refused) => Self::Refused(refused),
+                None => Self::Unavailable(sqlx::Error::Database(said)),
+            },
             _ => Self::Unavailable(error),
         }
+    }
+}
+
+/// Data exceptions, columns without null, checks, and texts too long for an index: a repeat is another one.
+fn refused_value(said: &dyn DatabaseError) -> Option<String> {
+    let code = said.code()?;
+    match &*code {
+        // These two say the type of the column, and not what was to be in it.
+        "22001" | "22003" => Some(said.message().to_owned()),
+        "23502" | "23514" | "54000" => Some(format!("the server refused a value (SQLSTATE {code})")),
+        _ if code.starts_with("22") => Some(format!("the server refused a value (SQLSTATE {code})")),
+        _ => None,
     }
 }
 
@@ -33,6 +52,7 @@ impl From<Failure> for StoreError {
         match failure {
             Failure::Conflict(conflict) => Self::conflict(conflict),
             Failure::Corrupt(error) => Self::corrupt(error),
+            Failure::Refused(value) => Self::refused(value),
             Failure::Unavailable(error) => Self::unavailable(error),
             // What the server refuses to commit it has rolled back; a connection that broke tells nothing.
             Failure::Commit(error) if error.as_database_error().is_some() => Self::unavailable(error),

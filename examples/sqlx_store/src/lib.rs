@@ -1,5 +1,8 @@
-//! A store over a service's own [`sqlx::PgPool`]: one pool, with its own TLS, limits and log lines, for the service and
-//! for its keys.
+//! A store over a service's own [`sqlx::PgPool`], with its own TLS, limits and log lines, for the service and for its keys.
+//!
+//! A node that is cut off in the middle of a change does not stop the others: the server ends its transaction after two
+//! seconds, and each node has one transaction at a time in the queue for the lock (`transaction.rs`). Changes do not stop
+//! checks, which have connections of their own.
 //!
 //! The tables are those of [`PostgresStore`], in a schema `keys` beside the service's own: their triggers write the
 //! change log, so that plain SQL is noticed too, and both stores can be used on one database, one by each service. Other
@@ -11,10 +14,11 @@ mod log;
 mod read;
 mod rows;
 mod time;
+mod transaction;
 mod usage;
 
 use failure::Failure;
-use sqlx::{PgPool, PgTransaction};
+use sqlx::PgPool;
 use time::Time;
 use tower_api_keys::{
     Timestamp,
@@ -26,6 +30,7 @@ use tower_api_keys::{
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
+use transaction::Transactions;
 
 /// Keys in the schema `keys` of a database. Cheap to clone.
 ///
@@ -33,14 +38,24 @@ use tower_api_keys::{
 /// sessions. It should name no schema in which other roles may create.
 #[derive(Clone, Debug)]
 pub struct SqlxStore {
+    /// The service's own: for whatever is not part of a check.
     pool: PgPool,
+    /// For checks alone, which must not wait until a change gives a connection back.
+    checks: PgPool,
+    changes: Transactions,
 }
 
+/// Connections for checks: one reads the change log, the others look up keys that the node does not know yet.
+const CHECKS: u32 = 4;
+
 impl SqlxStore {
-    /// The keys behind this pool, whose tables [`migrate`](Self::migrate) made.
+    /// The keys behind this pool, whose tables [`migrate`](Self::migrate) made. Checks of keys get a small pool of their
+    /// own, with the settings of this one.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        let options = pool.options().clone().min_connections(0).max_connections(CHECKS);
+        let checks = options.connect_lazy_with(pool.connect_options().as_ref().clone());
+        Self { changes: Transactions::new(pool.clone()), pool, checks }
     }
 
     /// Brings the tables up to date. Nodes may do it at the same time. With sqlx's own migrations, copy the files of
@@ -67,82 +82,26 @@ impl SqlxStore {
         }
         transaction.commit().await
     }
-
-    /// Begins a transaction that holds the row which orders the change log.
-    ///
-    /// The lock is a statement of its own. Under READ COMMITTED, which is asked for whatever the database's default is,
-    /// the next statement then sees what was committed before the lock was had; in one statement with it, guards would
-    /// be read from a snapshot older than the wait for the lock, and a key issued for an owner just suspended.
-    ///
-    /// What commits is on disk, and on a synchronous standby if there is one, whatever the database's default is: a
-    /// revocation that a crash undid would let the key in again.
-    async fn begin(pool: &PgPool) -> Result<PgTransaction<'static>, Failure> {
-        const LOCK_HEAD: &str = "select position, \
-            case when current_setting('synchronous_commit') in ('off', 'local', 'remote_write') \
-                then set_config('synchronous_commit', 'on', true) end \
-            from keys.api_key_head for update";
-        let mut transaction = pool.begin_with("begin isolation level read committed").await?;
-        sqlx::query(LOCK_HEAD).execute(&mut *transaction).await?;
-        Ok(transaction)
-    }
-
-    /// Does the whole of a job, even if whoever waits for it stops waiting.
-    ///
-    /// A request's future is dropped when its client goes away, at any await point, and a change must be done whole or
-    /// not at all. sqlx rolls back a transaction that is dropped, but not one whose `begin` is: the connection goes back
-    /// to the pool with an open transaction, which may hold locks that everybody waits for, and becomes part of the next
-    /// one there (seen with sqlx 0.8.6, by `tests/store.rs` without this task; of 0.9.0, sqlx's issue 4385 tells the
-    /// same). In a task of its own nothing is dropped.
-    async fn whole<T: Send + 'static>(
-        job: impl Future<Output = Result<T, Failure>> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        match tokio::spawn(job).await {
-            Ok(done) => Ok(done?),
-            Err(error) => Err(StoreError::outcome_unknown(error)),
-        }
-    }
-
-    /// Commits what went well, and takes the rest back before somebody else waits for the lock.
-    async fn end<T>(transaction: PgTransaction<'static>, done: Result<T, Failure>) -> Result<T, Failure> {
-        match &done {
-            Ok(_) => transaction.commit().await.map_err(Failure::Commit)?,
-            // A connection that cannot take it back is lost, and the server does.
-            Err(_) => drop(transaction.rollback().await),
-        }
-        done
-    }
 }
 
 impl KeyReader for SqlxStore {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        Ok(read::find(&self.pool, id).await?)
+        Ok(read::find(&self.checks, id).await?)
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-        Ok(log::changes_since(&self.pool, head).await?)
+        Ok(log::changes_since(&self.checks, head).await?)
     }
 
-    fn try_head(&self) -> Option<Head> {
-        // Other nodes write too: the head can be known only by asking.
-        None
-    }
-
-    async fn wait_for_change(&self, _head: Head) {
-        // `sqlx::postgres::PgListener` on the channel `api_keys` could tell. Without it, bounded freshness notices changes
-        // at its interval; strict freshness asks for nothing of the kind.
-        std::future::pending().await
-    }
+    // Other nodes write too, so that `try_head` has nothing to tell. For `wait_for_change`, `sqlx::postgres::PgListener` on
+    // the channel `api_keys` could; without it, bounded freshness notices changes at its interval.
 }
 
 impl KeyStore for SqlxStore {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
-        let (pool, change) = (self.pool.clone(), change.clone());
-        Self::whole(async move {
-            let mut transaction = Self::begin(&pool).await?;
-            let done = apply::apply(&mut transaction, &change).await;
-            Self::end(transaction, done).await
-        })
-        .await
+        let mut transaction = self.changes.begin().await?;
+        let done = apply::apply(transaction.connection()?, change).await;
+        Ok(transaction.end(done).await?)
     }
 
     // Each of the rest is one statement at a time, which the server does whole or not at all, whoever waits for it.
@@ -233,14 +192,10 @@ impl KeyStore for SqlxStore {
 
 impl Ledger for SqlxStore {
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        let (pool, events) = (self.pool.clone(), events.to_vec());
-        Self::whole(async move {
-            // Under the lock too: numbers are given and seen in one order.
-            let mut transaction = Self::begin(&pool).await?;
-            let done = apply::insert_events(&mut transaction, &events.iter().collect::<Vec<_>>()).await;
-            Self::end(transaction, done).await
-        })
-        .await
+        // Under the lock too: numbers are given and seen in one order.
+        let mut transaction = self.changes.begin().await?;
+        let done = apply::insert_events(transaction.connection()?, &events.iter().collect::<Vec<_>>()).await;
+        Ok(transaction.end(done).await?)
     }
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {

@@ -11,9 +11,17 @@
 #[path = "../../../tests/it/support/postgres.rs"]
 mod server;
 
-use std::{pin::pin, time::Duration};
+#[allow(dead_code, reason = "the tests of the crate do more with a network")]
+#[path = "../../../tests/it/support/proxy.rs"]
+mod proxy;
+
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use futures_util::poll;
+use proxy::{Proxy, Weather};
 use server::Server;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use sqlx_store::SqlxStore;
@@ -23,14 +31,20 @@ use tower_api_keys::{
     audit::EventRow,
     auth::AuthErrorKind,
     hash::Argon2Params,
-    key::PlaintextKey,
+    key::{KeyId, PlaintextKey},
     record::KeyRow,
-    store::{AuditedWrite, Change, ChangeId, KeyStore, PostgresSettings, PostgresStore, Write},
+    store::{
+        AuditedWrite, Change, ChangeId, KeyReader, KeyStore, PostgresSettings, PostgresStore, StoreErrorKind, Write,
+    },
 };
 use tower_api_keys_conformance::{check_pair, check_store};
 
 async fn pool(server: &Server) -> PgPool {
-    PgPoolOptions::new().max_connections(8).connect(&server.url()).await.unwrap()
+    pool_at(&server.url()).await
+}
+
+async fn pool_at(url: &str) -> PgPool {
+    PgPoolOptions::new().max_connections(8).connect(url).await.unwrap()
 }
 
 /// A server with the tables, and two pools to it.
@@ -112,6 +126,83 @@ async fn an_owner_is_suspended_in_the_service_s_own_transaction_or_not_at_all() 
     }
 }
 
+/// An insert of a key of its own.
+fn insert(number: u32) -> Change {
+    let row = KeyRow { id: format!("{number:0>20}"), ..KeyRow::example() };
+    Change {
+        id: ChangeId::from_bytes(u128::from(number).to_be_bytes()),
+        at: Timestamp::from_millis(row.created_at).unwrap(),
+        writes: vec![AuditedWrite { write: Write::Insert(row), event: EventRow::example() }],
+        guards: vec![],
+        idempotency: None,
+    }
+}
+
+/// A node whose line goes silent while it holds the lock of the log stops the others' changes for as long as the server
+/// waits for it, and their checks not at all, however many of both there are.
+#[tokio::test]
+async fn a_node_that_is_cut_off_in_a_change_does_not_stop_the_others() {
+    let (server, healthy, _) = migrated().await;
+    let proxy = Proxy::to(server.port()).await;
+    let (lost, healthy) = (SqlxStore::new(pool_at(&server.url_through(proxy.port())).await), SqlxStore::new(healthy));
+    healthy.apply(&insert(0)).await.unwrap();
+    let known = KeyId::new(&format!("{:0>20}", 0)).unwrap();
+
+    proxy.set(Weather::SilentBehind(b"for update"));
+    let cut: Vec<_> = (1..=6)
+        .map(|number| {
+            let lost = lost.clone();
+            // The crate waits for five seconds, too.
+            tokio::spawn(async move { timeout(Duration::from_secs(5), lost.apply(&insert(number))).await.is_ok() })
+        })
+        .collect();
+    while !proxy.is_fair() {
+        yield_now().await;
+    }
+    // The other five stand in the queue of their node, and none on the server.
+    let begun = Instant::now();
+    let changes = (7..=26).map(|number| {
+        let healthy = healthy.clone();
+        tokio::spawn(async move { healthy.apply(&insert(number)).await })
+    });
+    let changes: Vec<_> = changes.collect();
+    while changes.iter().any(|change| !change.is_finished()) {
+        let asked = Instant::now();
+        assert!(healthy.find(&known).await.unwrap().is_some());
+        healthy.changes_since(None).await.unwrap();
+        assert!(asked.elapsed() < Duration::from_secs(1), "a check took {:?}", asked.elapsed());
+        yield_now().await;
+    }
+    for change in changes {
+        change.await.unwrap().unwrap();
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "twenty changes took {:?}", begun.elapsed());
+    // The first gave up when its time was over, and the others while they waited for their turn behind it.
+    let done: usize =
+        futures_util::future::join_all(cut).await.into_iter().map(|done| usize::from(done.unwrap())).sum();
+    assert_eq!(done, 0);
+    // The next one gets another connection.
+    lost.apply(&insert(27)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_value_that_the_server_refuses_is_told_as_such_and_not_repeated() {
+    let (_server, pool, _) = migrated().await;
+    sqlx::query("alter table keys.api_keys alter column name type varchar(3)").execute(&pool).await.unwrap();
+    let store = SqlxStore::new(pool);
+    for (name, source, why) in [("nightly job", None, "character varying(3)"), ("job", Some("a\0nightly job"), "22021")]
+    {
+        let mut change = insert(1);
+        let event = EventRow { source: source.map(str::to_owned), ..EventRow::example() };
+        let row = KeyRow { id: format!("{:0>20}", 1), name: name.to_owned(), ..KeyRow::example() };
+        change.writes = vec![AuditedWrite { write: Write::Insert(row), event }];
+        let error = store.apply(&change).await.unwrap_err();
+        let told = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{told}");
+        assert!(told.contains(why) && !told.contains("nightly"), "{told}");
+    }
+}
+
 /// Dropped at every await point there is: no connection goes back to the pool with a transaction open, and nobody waits
 /// for the lock it would hold.
 #[tokio::test]
@@ -120,14 +211,7 @@ async fn a_dropped_change_leaves_no_transaction_open() {
     let store = SqlxStore::new(one);
     let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
     for polls in 0..100_u32 {
-        let row = KeyRow { id: format!("{polls:0>20}"), ..KeyRow::example() };
-        let change = Change {
-            id: ChangeId::from_bytes(u128::from(polls).to_be_bytes()),
-            at: Timestamp::from_millis(row.created_at).unwrap(),
-            writes: vec![AuditedWrite { write: Write::Insert(row), event: EventRow::example() }],
-            guards: vec![],
-            idempotency: None,
-        };
+        let change = insert(polls);
         {
             let mut applied = pin!(store.apply(&change));
             for _ in 0..polls {

@@ -178,6 +178,7 @@ impl Meter {
             usage_flushes: value(&self.usage_flushes.begun),
             usage_flushes_failed: value(&self.usage_flushes.failed),
             last_usage_flush: flush.map(|flush| flush.wall),
+            usage_refused: self.usage.get().map_or(0, |usage| usage.refused()),
             usage_sources_folded: self.usage.get().map_or(0, |usage| usage.folded()),
             access_log_written: value(&self.access_log_written),
             access_log_dropped: value(&self.access_log_dropped),

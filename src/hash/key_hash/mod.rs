@@ -12,9 +12,7 @@ use super::{
     stored_proof::StoredProof,
     tag::Tag,
 };
-
-/// The longest text [`KeyHash`] writes has 100 characters.
-const LONGEST_PHC: usize = 128;
+use crate::lengths::HASH;
 
 /// What a record stores instead of a key: a PHC string of Argon2id, the [`Tag`], the id of the pepper of both, and the
 /// [stored proof](super::HasherConfig::with_stored_proofs) if there is one.
@@ -181,7 +179,7 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
 #[cold]
 fn diagnosis(phc: &str) -> CorruptHash {
     // Length and alphabet first: nothing behind this line sees more than a few bytes of unknown origin.
-    if phc.len() > LONGEST_PHC || !phc.is_ascii() {
+    if phc.len() > HASH.bytes() || !phc.is_ascii() {
         return CorruptHash::new(CorruptHashKind::Syntax);
     }
     let parsed = match PasswordHash::new(phc) {

@@ -174,7 +174,8 @@ impl Access<'_> {
             match error.kind() {
                 StoreErrorKind::OutcomeUnknown => {}
                 // A conflict settles it: a store that had made the change would have given the first answer.
-                StoreErrorKind::Conflict(_) => return Err(error),
+                // So does a refused value, which is the same each time.
+                StoreErrorKind::Conflict(_) | StoreErrorKind::Refused => return Err(error),
                 // Tells of this attempt only, so it settles nothing if there was one before.
                 StoreErrorKind::Corrupt | StoreErrorKind::Unavailable if unknown.is_none() => return Err(error),
                 StoreErrorKind::Corrupt | StoreErrorKind::Unavailable => {}

@@ -2,6 +2,7 @@ use super::KeyManager;
 use crate::{
     audit::{Action, Subject},
     key::{PlaintextKey, contains_credential},
+    lengths::{IDEMPOTENCY_KEY, LIMITS},
     manage::{
         access::{Access, Wanted, WantedWrite},
         actor::Actor,
@@ -16,8 +17,6 @@ use crate::{
     store::{IdempotentRequest, Write},
     time::Timestamp,
 };
-
-const LONGEST_IDEMPOTENCY_KEY: usize = 256;
 
 impl KeyManager {
     /// Makes a key. Its text leaves in the answer, once; the store gets a hash of it.
@@ -133,16 +132,13 @@ impl Access<'_> {
     }
 }
 
-/// The longest text of limits, in bytes.
-const LONGEST_LIMITS: usize = 1_024;
-
 fn checked_limits(limits: String) -> Result<Box<str>, ManageError> {
-    let fits = limits.len() <= LONGEST_LIMITS && !limits.contains('\0') && !contains_credential(&limits);
+    let fits = limits.len() <= LIMITS.bytes() && !limits.contains('\0') && !contains_credential(&limits);
     if fits { Ok(limits.into()) } else { Err(invalid(InvalidInput::Limits)) }
 }
 
 pub(in crate::manage) const fn is_idempotency_key(key: &str) -> bool {
-    !key.is_empty() && key.len() <= LONGEST_IDEMPOTENCY_KEY
+    !key.is_empty() && key.len() <= IDEMPOTENCY_KEY.bytes()
 }
 
 const fn invalid(what: InvalidInput) -> ManageError {

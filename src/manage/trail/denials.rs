@@ -10,7 +10,7 @@ use crate::{
     audit::{Event, EventRow, Notifier},
     background::{Background, take_turns},
     log::{Repeated, log},
-    store::{AnyStore, Calls, Ledger, StoreError},
+    store::{AnyStore, Calls, Ledger, StoreError, StoreErrorKind},
     time::Clock,
 };
 
@@ -67,26 +67,41 @@ impl DenialLog {
     }
 
     async fn write(&self) -> Result<(), StoreError> {
+        let mut most = BATCH;
         loop {
-            let events: Vec<Event> = self.lock().unwritten.iter().take(BATCH).cloned().collect();
+            let events: Vec<Event> = self.lock().unwritten.iter().take(most).cloned().collect();
             if events.is_empty() {
                 return Ok(());
             }
             let rows: Vec<EventRow> = events.iter().map(EventRow::from).collect();
-            self.store.append_events(&rows).await?;
+            match self.store.append_events(&rows).await {
+                Ok(()) => self.notifier.tell(&events),
+                // Halved, until the line that the store does not take stands alone. It keeps back no others.
+                Err(error) if error.kind() == StoreErrorKind::Refused && rows.len() > 1 => {
+                    most = rows.len() / 2;
+                    continue;
+                }
+                Err(error) if error.kind() == StoreErrorKind::Refused => self.tell_of(&error),
+                Err(error) => return Err(error),
+            }
             self.lock().unwritten.drain(..events.len());
-            self.notifier.tell(&events);
+            most = BATCH;
+        }
+    }
+
+    /// Some are missing in the trail, or come later.
+    fn tell_of(&self, _error: &StoreError) {
+        if let Some(_times) = self.failed.happened() {
+            let _error = _error as &dyn std::error::Error;
+            log!(warn, times = _times, error = _error, "denied attempts could not be added to the audit trail");
         }
     }
 
     fn start(self: &Arc<Self>) {
         self.background.start(|| {
             take_turns(Arc::downgrade(self), self.interval, |denials| async move {
-                if let Err(_error) = denials.flush(false).await
-                    && let Some(_times) = denials.failed.happened()
-                {
-                    let _error = &_error as &dyn std::error::Error;
-                    log!(warn, times = _times, error = _error, "denied attempts could not be added to the audit trail");
+                if let Err(error) = denials.flush(false).await {
+                    denials.tell_of(&error);
                 }
                 denials.interval
             })

@@ -39,6 +39,8 @@ pub(crate) struct UsageRecorder {
     stored: StoredPairs,
     /// How many were counted under `other` since the start, but for those that [`Counts`] knows.
     folded: AtomicU64,
+    /// How many were dropped since the start, because the store does not take a value of theirs.
+    refused: AtomicU64,
 }
 
 /// A key that counts its own successes.
@@ -213,6 +215,15 @@ impl UsageRecorder {
     }
 
     /// So many of what was taken are written under `other`.
+    /// How many requests are counted nowhere, because the store does not take a value of their count.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_refused(&self, requests: u64) {
+        self.refused.fetch_add(requests, Ordering::Relaxed);
+    }
+
     pub(super) fn add_folded(&self, folded: u64) {
         self.folded.fetch_add(folded, Ordering::Relaxed);
     }

@@ -22,22 +22,28 @@ const ROWS_PER_BATCH: usize = 10_000;
 /// The most keys that a store is asked about at a time.
 const KEYS_PER_READ: usize = 1_000;
 
+/// The most batches that a store may refuse in one flush. The rest waits for the next one: a table that takes nothing must
+/// not be asked without end.
+const MOST_REFUSALS: u32 = 1_000;
+
 /// The fewest, unless what it has of some cannot be read: with fewer, the first flush after an outage would take long.
 const FEWEST_PER_READ: usize = 16;
 
-/// What was counted, on its way into the store. Every count ends up in exactly one batch, and every batch keeps its
-/// sequence number until the store has it, so that a repeated flush counts once.
+/// What was counted, on its way into the store. Every count ends up in exactly one batch, and a batch keeps its sequence
+/// number until the store has it or refuses it, so that a repeated flush counts once.
 ///
 /// Who calls it has it alone: batches are written in order.
 #[derive(Debug)]
 pub(crate) struct Unwritten {
     recorder: Arc<UsageRecorder>,
     writer: [u8; 16],
+    /// Of the last batch that the store has.
     sequence: i64,
     stage: Stage,
     /// How many keys to ask about at a time: fewer after a read that failed, which may have asked for too much.
     keys_per_read: usize,
     unreadable: Repeated,
+    refused: Repeated,
 }
 
 /// How far what was taken from the counters has come.
@@ -73,8 +79,8 @@ impl<S: Ledger> UsageStore for Calls<S> {
 impl Unwritten {
     /// What this recorder counts, signed as `writer`, which no other may share in this store.
     pub(crate) fn new(recorder: Arc<UsageRecorder>, writer: [u8; 16]) -> Self {
-        let (stage, unreadable) = (Stage::Idle, Repeated::new());
-        Self { recorder, writer, sequence: 0, stage, keys_per_read: KEYS_PER_READ, unreadable }
+        let (stage, unreadable, refused) = (Stage::Idle, Repeated::new(), Repeated::new());
+        Self { recorder, writer, sequence: 0, stage, keys_per_read: KEYS_PER_READ, unreadable, refused }
     }
 
     /// Writes everything that was counted before this call. It may be dropped at any wait: the next one goes on. `now`
@@ -82,7 +88,8 @@ impl Unwritten {
     ///
     /// # Errors
     /// Those of [`Ledger::usage`], but for rows that cannot be read, and of [`Ledger::record_usage`]. The counts are
-    /// kept; the next flush repeats the batch that failed, and a store that has it already counts it once.
+    /// kept; the next flush repeats the batch that failed, and a store that has it already counts it once. A row with a
+    /// value that the store does not take is dropped, counted and told of, and no error, so that it keeps back no others.
     pub(crate) async fn flush(
         &mut self,
         store: &impl UsageStore,
@@ -106,24 +113,60 @@ impl Unwritten {
                 self.stage = Stage::Batches(self.batches(slots));
             }
         }
-        if let Stage::Batches(batches) = &mut self.stage {
-            while let Some(batch) = batches.front() {
-                store.record(batch).await?;
-                batches.pop_front();
+        let mut refusals = 0;
+        while let Stage::Batches(batches) = &mut self.stage {
+            let Some(batch) = batches.front_mut() else {
+                self.stage = Stage::Idle;
+                break;
+            };
+            // The same number as long as it is not in the store. One that was refused is not: its parts may have it.
+            batch.sequence = self.sequence + 1;
+            match store.record(batch).await {
+                Ok(()) => {
+                    self.sequence += 1;
+                    batches.pop_front();
+                }
+                Err(error) if error.kind() == StoreErrorKind::Refused && refusals < MOST_REFUSALS => {
+                    refusals += 1;
+                    self.halve_refused(&error);
+                }
+                Err(error) => return Err(error),
             }
-            self.stage = Stage::Idle;
         }
         Ok(())
     }
 
-    fn batches(&mut self, slots: HashMap<SourceSlot, Count>) -> VecDeque<UsageBatch> {
+    /// Puts the halves of the first batch in its place, so that the row which is refused stands alone at last; then drops
+    /// that row.
+    fn halve_refused(&mut self, _error: &StoreError) {
+        let Stage::Batches(batches) = &mut self.stage else { return };
+        let Some(mut batch) = batches.pop_front() else { return };
+        if batch.rows.len() > 1 {
+            let rows = batch.rows.split_off(batch.rows.len() / 2);
+            batches.push_front(UsageBatch { rows, writer: batch.writer, sequence: 0 });
+            batches.push_front(batch);
+            return;
+        }
+        self.recorder.add_refused(batch.rows.iter().map(|row| row.count.unsigned_abs()).sum());
+        if let Some(_times) = self.refused.happened() {
+            // Without the row: it holds what a caller says of itself.
+            let _error = _error as &dyn std::error::Error;
+            log!(
+                error,
+                times = _times,
+                error = _error,
+                "a count was dropped, since the store does not take a value of it"
+            );
+        }
+    }
+
+    fn batches(&self, slots: HashMap<SourceSlot, Count>) -> VecDeque<UsageBatch> {
         let mut batches = VecDeque::new();
         let mut rows: Vec<UsageRow> = slots.into_iter().map(row).collect();
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(ROWS_PER_BATCH));
-            self.sequence += 1;
-            let (writer, sequence) = (self.writer, self.sequence);
-            batches.push_back(UsageBatch { writer, sequence, rows: mem::replace(&mut rows, rest) });
+            // Their numbers follow when they are written.
+            batches.push_back(UsageBatch { writer: self.writer, sequence: 0, rows: mem::replace(&mut rows, rest) });
         }
         batches
     }

@@ -20,6 +20,8 @@ pub(in crate::metering) struct Table {
     reads: AtomicUsize,
     failing_reads: AtomicUsize,
     failing_writes: AtomicUsize,
+    /// It takes no batch with a key whose id ends so.
+    refuses: Option<&'static str>,
 }
 
 impl Table {
@@ -43,6 +45,11 @@ impl UsageStore for Table {
     async fn record(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.asked.lock().unwrap().push(batch.clone());
         Self::fails(&self.failing_writes)?;
+        let is_refused =
+            |row: &UsageRow| self.refuses.is_some_and(|end| row.key.as_ref().is_some_and(|key| key.ends_with(end)));
+        if batch.rows.iter().any(is_refused) {
+            return Err(StoreError::refused("the test says so"));
+        }
         self.written.lock().unwrap().push(batch.clone());
         Ok(())
     }
@@ -134,4 +141,61 @@ async fn a_flush_that_is_dropped_goes_on_where_it_was() {
     unwritten.flush(&slow, || Timestamp::MAX).await.unwrap();
     let counts: Vec<_> = slow.0.written().iter().map(|batch| (batch.sequence, batch.rows[0].count)).collect();
     assert_eq!(counts, [(1, 1), (2, 1)]);
+}
+
+/// The keys of what was written, of batches that have one number each, in order.
+fn written_keys(table: &Table) -> usize {
+    let written = table.written();
+    let numbers: Vec<_> = written.iter().map(|batch| batch.sequence).collect();
+    assert_eq!(numbers, (1..).take(written.len()).collect::<Vec<_>>());
+    written.iter().map(|batch| batch.rows.len()).sum()
+}
+
+#[test]
+fn a_row_that_is_refused_is_dropped_alone() {
+    let (recorder, mut unwritten, table) = fixture();
+    let table = Table { refuses: Some("007"), ..table };
+    // One of a thousand, in two batches and a part of one.
+    let rows = ROWS_PER_BATCH * 2 + 500;
+    (0..rows).for_each(|number| refuse(&recorder, number, 5));
+    flush(&mut unwritten, &table).unwrap();
+    assert_eq!((written_keys(&table), recorder.refused()), (rows - 21, 21));
+    let counts = table.written().into_iter().flat_map(|batch| batch.rows).filter(|row| row.count != 1).count();
+    assert_eq!(counts, 0);
+}
+
+#[test]
+fn a_refused_batch_is_halved_with_its_own_number() {
+    let (recorder, mut unwritten, table) = fixture();
+    let table = Table { refuses: Some("3"), ..table };
+    (0..4).for_each(|number| refuse(&recorder, number, 5));
+    flush(&mut unwritten, &table).unwrap();
+    // What is refused is in no store: its parts have the number that it had.
+    let asked = table.asked.lock().unwrap();
+    assert!(asked.iter().is_sorted_by_key(|batch| batch.sequence) && asked[0].sequence == 1, "{asked:?}");
+    drop(asked);
+    assert_eq!(written_keys(&table), 3);
+}
+
+#[test]
+fn a_store_that_takes_nothing_is_not_asked_without_end() {
+    let (recorder, mut unwritten, table) = fixture();
+    let table = Table { refuses: Some(""), ..table };
+    (0..2_000).for_each(|number| refuse(&recorder, number, 5));
+    assert_eq!(flush(&mut unwritten, &table).unwrap_err().kind(), StoreErrorKind::Refused);
+    assert_eq!(table.asked.lock().unwrap().len(), MOST_REFUSALS as usize + 1);
+    // The next ones go on from there.
+    let flushes = (1..).find(|_| flush(&mut unwritten, &table).is_ok());
+    assert_eq!((flushes, recorder.refused()), (Some(3), 2_000));
+}
+
+#[test]
+fn what_is_refused_behind_an_unknown_outcome_is_halved_too() {
+    let (recorder, mut unwritten, table) = fixture();
+    let table = Table { refuses: Some("1"), ..table };
+    table.failing_writes.store(1, Ordering::Relaxed);
+    (0..3).for_each(|number| refuse(&recorder, number, 5));
+    flush(&mut unwritten, &table).unwrap_err();
+    flush(&mut unwritten, &table).unwrap();
+    assert_eq!((written_keys(&table), recorder.refused()), (2, 1));
 }

@@ -5,7 +5,6 @@ mod tables;
 
 use std::{
     fmt,
-    future::pending,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -71,11 +70,6 @@ impl KeyReader for MemoryStore {
 
     fn try_head(&self) -> Option<Head> {
         Some(self.head.head())
-    }
-
-    async fn wait_for_change(&self, _head: Head) {
-        // Whoever wants to know looks at the head.
-        pending().await
     }
 }
 

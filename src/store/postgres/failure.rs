@@ -2,7 +2,7 @@ use std::error::Error;
 
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use tokio::time::error::Elapsed;
-use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::store::{Conflict, StoreError, transfer::Cursor};
 
@@ -22,6 +22,9 @@ pub(super) enum Failure {
     /// Another row than the imported one stands there.
     #[error("another row stands there")]
     Differs(Cursor),
+    /// A value does not fit its column. Nothing was done.
+    #[error("the server does not take a value")]
+    Refused(#[source] RefusedValue),
     /// Nothing was done.
     #[error("the server cannot be used")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
@@ -69,8 +72,41 @@ impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.code() {
             Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE) => Self::Aborted(error),
-            _ => Self::Unavailable(error.into()),
+            _ => match error.as_db_error().and_then(RefusedValue::of) {
+                Some(refused) => Self::Refused(refused),
+                None => Self::Unavailable(error.into()),
+            },
         }
+    }
+}
+
+/// A value that the server did not take, in words that do not repeat it: what the server says in detail may hold the row.
+#[derive(Debug, thiserror::Error)]
+#[error("the server refused a value ({}): {told}", .code.code())]
+pub(super) struct RefusedValue {
+    code: SqlState,
+    told: String,
+}
+
+impl RefusedValue {
+    /// If it is one: data exceptions, of which a repeat is another one, a value that a check or a column without null
+    /// keeps out, and a text too long for an index.
+    fn of(said: &DbError) -> Option<Self> {
+        let code = said.code();
+        // What these say names types, columns and constraints only.
+        let is_plain = [
+            SqlState::STRING_DATA_RIGHT_TRUNCATION,
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            SqlState::NOT_NULL_VIOLATION,
+            SqlState::CHECK_VIOLATION,
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+        ]
+        .contains(code);
+        if !is_plain && !code.code().starts_with("22") {
+            return None;
+        }
+        let told = if is_plain { said.message().to_owned() } else { "of a form that it cannot keep".to_owned() };
+        Some(Self { code: code.clone(), told })
     }
 }
 
@@ -110,6 +146,7 @@ impl From<Failure> for StoreError {
             Failure::Differs(cursor) => Self::differs(cursor),
             Failure::Corrupt(error) => Self::corrupt(error),
             Failure::OutcomeUnknown(error) => Self::outcome_unknown(error),
+            Failure::Refused(value) => Self::refused(value),
             Failure::Unavailable(error) => Self::unavailable(error),
         }
     }

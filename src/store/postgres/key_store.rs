@@ -41,10 +41,6 @@ impl KeyReader for PostgresStore {
         Ok(changes)
     }
 
-    fn try_head(&self) -> Option<Head> {
-        None
-    }
-
     async fn wait_for_change(&self, head: Head) {
         match &self.0.listener {
             Some(listener) => listener.wait_for_change(head.position).await,

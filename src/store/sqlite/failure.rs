@@ -58,7 +58,13 @@ impl Failure {
             }
             Self::Sqlite(error) => {
                 let fault = Fault::new(error, files);
-                if fault.is_corruption() { StoreError::corrupt(fault) } else { StoreError::unavailable(fault) }
+                if fault.is_corruption() {
+                    StoreError::corrupt(fault)
+                } else if is_refused_value(&fault.source.0) {
+                    StoreError::refused(fault)
+                } else {
+                    StoreError::unavailable(fault)
+                }
             }
         }
     }
@@ -114,6 +120,7 @@ fn what_happened(error: &rusqlite::Error, files: Option<&Files>) -> String {
     let name = |path: &Path| format!("`{}`", path.display());
     let database = files.map_or_else(|| "the database".to_owned(), |files| name(&files.database));
     match error.sqlite_error_code() {
+        _ if is_refused_value(error) => format!("{database} refused a value"),
         None if is_conversion(error) => format!("a row of {database} holds what was never written there"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
             "somebody holds the write lock of {database}, and nothing was changed: end the transaction that holds it, as \
@@ -128,6 +135,25 @@ fn what_happened(error: &rusqlite::Error, files: Option<&Files>) -> String {
         Some(ErrorCode::CannotOpen) => format!("{database}, or one of the two files beside it, cannot be opened"),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => format!("{database} is damaged"),
         _ => format!("{database} refused a statement"),
+    }
+}
+
+/// Whether a check, a column without null, a trigger of the embedder's or a limit of SQLite keeps a value out: so it will
+/// the next time. Another row in its place is something else.
+fn is_refused_value(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi;
+    match error {
+        rusqlite::Error::ToSqlConversionFailure(_) => true,
+        rusqlite::Error::SqliteFailure(error, _) => [
+            ffi::SQLITE_CONSTRAINT_CHECK,
+            ffi::SQLITE_CONSTRAINT_DATATYPE,
+            ffi::SQLITE_CONSTRAINT_NOTNULL,
+            ffi::SQLITE_CONSTRAINT_TRIGGER,
+            ffi::SQLITE_MISMATCH,
+            ffi::SQLITE_TOOBIG,
+        ]
+        .contains(&error.extended_code),
+        _ => false,
     }
 }
 

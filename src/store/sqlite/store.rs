@@ -1,6 +1,5 @@
 use std::{
     fmt,
-    future::pending,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -178,11 +177,6 @@ impl KeyReader for SqliteStore {
 
     fn try_head(&self) -> Option<Head> {
         self.inner.head()
-    }
-
-    async fn wait_for_change(&self, _head: Head) {
-        // Nobody tells, and nobody has to: reading the log takes microseconds.
-        pending().await
     }
 }
 

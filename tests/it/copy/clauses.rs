@@ -57,5 +57,6 @@ broken! {
     lost_suspensions_are_noticed: LosesSuspensions breaks "P4 P5 P6 P7 P10 P13";
     pages_with_a_row_too_many_are_noticed: OverfillsPages breaks "P2";
     events_with_new_numbers_are_noticed: RenumbersEvents breaks "P4 P6 P7 P9";
+    narrow_remains_of_purged_keys_are_noticed: NarrowsTombstones breaks "P15";
     versions_that_begin_again_are_noticed: ResetsVersions breaks "P4 P5 P6 P7 P11";
 }

@@ -8,10 +8,17 @@ use std::{
 
 use tokio_postgres::error::SqlState;
 use tower_api_keys::{
+    IssueKey, TeamId,
+    audit::EventRow,
     auth::{AuthErrorKind, Freshness},
     key::KeyId,
     manage::ManageErrorKind,
-    store::{KeyReader, KeyStore, Ledger, PostgresSettings, PostgresStore, StoreErrorKind},
+    record::KeyRow,
+    store::{
+        AuditedWrite, Change, KeyReader, KeyStore, Ledger, PostgresSettings, PostgresStore, StoreErrorKind, UsageScope,
+        Write,
+    },
+    usage::{UsageBatch, UsageRow},
 };
 
 use super::{
@@ -101,6 +108,57 @@ async fn a_change_whose_commit_was_not_answered_is_done_once() {
 #[tokio::test]
 async fn a_change_whose_commit_did_not_arrive_is_done_once() {
     is_done_once(Weather::CutBefore(b"commit\0")).await;
+}
+
+#[tokio::test]
+async fn a_value_that_the_server_refuses_is_told_as_such_and_keeps_back_no_other() {
+    let server = migrated().await;
+    let client = server.client().await;
+    for (table, column) in [("api_keys", "name"), ("api_key_usage", "client")] {
+        let sql = format!("alter table keys.{table} alter column {column} type varchar(3)");
+        client.batch_execute(&sql).await.unwrap();
+    }
+    let store = connected(&server.url()).await;
+    let keys = node_of(store.clone(), Freshness::Strict).await;
+    let named = IssueKey::team(TeamId::new("blue").unwrap()).named("nightly job");
+    let error = keys.manager().issue(named, &super::admin()).await.unwrap_err();
+    assert_eq!(error.kind(), ManageErrorKind::StoreRefused);
+    let refused = error.source().unwrap();
+    let told = refused.source().unwrap().to_string();
+    assert_eq!(told, "the server refused a value (22001): value too long for type character varying(3)");
+
+    let nul = EventRow { source: Some("a\0nightly job".to_owned()), ..EventRow::example() };
+    let error = store.append_events(&[EventRow::example(), nul]).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused);
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "the server refused a value (22021): of a form that it cannot keep"
+    );
+
+    // A check that holds for the row tells of the whole row, which has the hash of a key in it.
+    let old = KeyRow { name: "job".into(), created_at: -1, ..KeyRow::example() };
+    let id = super::sql::revocation_of(&KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap());
+    let write = AuditedWrite { write: Write::Insert(old), event: EventRow::example() };
+    let error = store.apply(&Change { writes: vec![write], ..id }).await.unwrap_err();
+    let told = error.source().unwrap().to_string();
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "{told}");
+    assert!(told.contains("(23514)") && !told.contains("argon2"), "{told}");
+
+    let row = |client: &str| UsageRow {
+        key: None,
+        outcome: "success".into(),
+        label: String::new(),
+        client: client.into(),
+        network: String::new(),
+        count: 1,
+        first_at: 0,
+        last_at: 0,
+    };
+    let batch = |rows| UsageBatch { writer: [1; 16], sequence: 1, rows };
+    let error = store.record_usage(&batch(vec![row("cli"), row("nightly job")])).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused);
+    store.record_usage(&batch(vec![row("cli")])).await.unwrap();
+    assert_eq!(store.usage(&UsageScope::NoKey).await.unwrap(), [row("cli")]);
 }
 
 #[tokio::test]

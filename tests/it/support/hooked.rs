@@ -47,6 +47,7 @@ pub struct Hooks {
     /// Whether the head is known at once.
     pub hides_head: std::sync::atomic::AtomicBool,
     heads: AtomicUsize,
+    waits: AtomicUsize,
     /// What usage was handed to the store.
     pub usage: Mutex<Vec<UsageBatch>>,
 }
@@ -132,6 +133,11 @@ impl Hooks {
         self.calls().iter().filter(|name| **name == call).count()
     }
 
+    /// How often the head was asked for, and how often a change was waited for.
+    pub fn hints(&self) -> [usize; 2] {
+        [&self.heads, &self.waits].map(|asked| asked.load(Ordering::SeqCst))
+    }
+
     /// Forgets the calls so far.
     pub fn reset(&self) {
         self.calls.lock().unwrap().clear();
@@ -214,6 +220,7 @@ impl<S: KeyReader> KeyReader for Hooked<S> {
     }
 
     async fn wait_for_change(&self, head: Head) {
+        self.hooks.waits.fetch_add(1, Ordering::SeqCst);
         self.inner.wait_for_change(head).await;
     }
 }

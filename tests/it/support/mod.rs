@@ -1,6 +1,7 @@
 //! What several tests need.
 
 pub mod hooked;
+pub mod narrow;
 pub mod secrets;
 
 use std::{convert::Infallible, sync::Arc};

@@ -47,6 +47,8 @@ pub enum Fault {
     LosesSuspensions,
     /// Pages have a row too many.
     OverfillsPages,
+    /// There is too little room for what is left of purged keys.
+    NarrowsTombstones,
     /// Events get new numbers.
     RenumbersEvents,
     /// Keys begin again with their first version.
@@ -121,6 +123,11 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
             (Fault::LosesSuspensions, Batch::Owners(rows)) => {
                 let active = |row: &OwnerRow| OwnerRow { status: OwnerStatusRow::default(), ..row.clone() };
                 self.store.import(&Batch::Owners(rows.iter().map(active).collect())).await
+            }
+            (Fault::NarrowsTombstones, Batch::Tombstones(rows))
+                if rows.iter().any(|row| row.organization.len() > 127) =>
+            {
+                Err(StoreError::refused("a column is too narrow"))
             }
             (Fault::RenumbersEvents, Batch::Events(rows)) => {
                 self.store.append_events(rows).await?;

@@ -4,134 +4,195 @@
 use tower_api_keys::store::Ledger;
 
 use crate::{
-    candidate::Candidate, dropped, event, guard, list, owner, prune, race, rehash, repeat, report::Report, usage,
-    usage_days, write,
+    candidate::Candidate, dropped, event, guard, list, longest, owner, prune, race, rehash, repeat, report::Report,
+    usage, usage_days, write,
 };
 
 clauses! {
     ledger_clauses, LEDGER, Ledger;
     "S9" write::nothing_un_revokes
         "Nothing un-revokes: no update, no re-hash, no use, no suspension or reinstatement of its owner, no repeated \
-         older change, no new key of the same id.";
+         older change, no new key of the same id."
+        "Does an upsert, or a write of the whole row, bring an old `revoked_at` back?";
     "S10" write::a_change_is_whole_or_nothing
         "A change is done whole or not at all: one write that conflicts leaves no key, no status, no event and no \
-         row in the log of those before and after it.";
+         row in the log of those before and after it."
+        "Are all writes, their events and their rows of the log one transaction that is rolled back on a conflict?";
     "S13" write::a_write_has_its_event
-        "Each write that changed something has its one event, as it was given, in the order of the writes.";
+        "Each write that changed something has its one event, as it was given, in the order of the writes."
+        "Is the event written in the change's transaction, once for each write, in order?";
     "S14" write::what_changes_nothing_has_no_event
         "What changed nothing has no event: a second revocation, suspension or closing, a reinstatement of nothing, a \
-         change that failed.";
+         change that failed."
+        "Is the event written only where the write changed a row?";
     "S15" repeat::a_repeated_change_is_done_once
-        "A change that is applied again, by its id, gets its first answer and does nothing, whatever happened since.";
+        "A change that is applied again, by its id, gets its first answer and does nothing, whatever happened since."
+        "Is the change's id kept with its effects, in the same transaction, and looked for under the lock?";
     "S17" repeat::an_idempotency_key_works_once
         "An idempotency key works once: another change with the same bytes is refused and does nothing, and is told which \
-         key the first one made, and whether its request was the same; the same change gets its first answer.";
+         key the first one made, and whether its request was the same; the same change gets its first answer."
+        "Is the idempotency key unique byte by byte, without padding, and looked for before the guards?";
     "S21" guard::the_guard_that_fails_is_named
-        "The conflict says which guard does not hold, by its place, and nothing is written.";
+        "The conflict says which guard does not hold, by its place, and nothing is written."
+        "Is the place of the guard in the list told, from zero on?";
     "S26" rehash::a_rehash_replaces_four_columns
-        "A re-hash replaces hash, tag, pepper id and proof, and nothing else: no version, no event.";
+        "A re-hash replaces hash, tag, pepper id and proof, and nothing else: no version, no event."
+        "Does the re-hash set hash, tag, pepper id and proof, and not the version?";
     "S29" usage::counts_add_up
         "Counts add up over batches, effects, sources and writers, and the last use is the latest of all, \
-         whichever came last.";
+         whichever came last."
+        "Is the count added to the old one, and are the times the least and the greatest?";
     "S30" usage::a_batch_counts_once
-        "A batch counts once: the same sequence of the same writer again, or an older one, adds nothing.";
+        "A batch counts once: the same sequence of the same writer again, or an older one, adds nothing."
+        "Is the writer's sequence kept and compared in the same transaction as the counts?";
     "S31" usage::counts_without_a_key_are_taken
-        "Counts of no key, or of a key the store does not have, are taken like others, with all that come with them.";
+        "Counts of no key, or of a key the store does not have, are taken like others, with all that come with them."
+        "Does a foreign key on the table of keys refuse counts without one, or does null make each row of the \
+         primary key another?";
     "S32" usage::use_leaves_the_record_alone
-        "Being used leaves a key's record and its events as they are.";
+        "Being used leaves a key's record and its events as they are."
+        "Does a count touch the row of the key, or fire the log's trigger?";
     "S33" event::events_are_numbered_in_order
         "Events are numbered in the order they were written, each above every one before, from changes and appended \
-         alike.";
+         alike."
+        "Are events numbered under the lock that orders the log, rather than by a sequence outside of it?";
     "S34" event::an_event_comes_back
-        "An event comes back as it was written, every column set or not, byte by byte.";
+        "An event comes back as it was written, every column set or not, byte by byte."
+        "Are null and empty texts told apart, and is text kept byte by byte?";
     "S35" event::events_are_found_by_each_condition
         "Each condition of a query finds its events and no other, and all hold together: a time from is included, a \
-         time until is not.";
+         time until is not."
+        "Are conditions compared byte by byte, without padding, is `from` included and `until` not?";
     "S36" event::events_come_in_pages
-        "Events come in pages of the asked size, each after the last one's end, with a word on whether more follow.";
+        "Events come in pages of the asked size, each after the last one's end, with a word on whether more follow."
+        "Is one row more than the limit asked for, to know whether more follow?";
     "S37" event::foreign_events_are_invisible
-        "Another organization's events are invisible, whatever the conditions.";
+        "Another organization's events are invisible, whatever the conditions."
+        "Is the organization part of every query of events?";
     "S42" list::unused_keys_are_found
         "Unused since a time are keys whose last success came before it, and those that never had one; refusals are \
-         no use.";
+         no use."
+        "Is the last use that of successes only, and is never used less than any time?";
     "S45" list::a_listed_key_is_whole
-        "A listed key is the whole row, with its owner's status and its own use.";
+        "A listed key is the whole row, with its owner's status and its own use."
+        "Does a join with counts or statuses lose rows, multiply them or change a column?";
     "S49" prune::the_default_forgets_nothing
-        "A prune that asks for nothing forgets nothing.";
+        "A prune that asks for nothing forgets nothing."
+        "Is a missing limit taken for zero?";
     "S50" prune::old_events_are_forgotten
         "Events before the time are forgotten, those at it and after stay, and new ones are numbered above all that \
-         ever were.";
+         ever were."
+        "Is the comparison less than the time, and does the number of events come from their greatest row?";
     "S53" prune::what_lives_is_not_forgotten
-        "Whatever is forgotten, keys, their owners' status, their use and what stands under names stay.";
+        "Whatever is forgotten, keys, their owners' status, their use and what stands under names stay."
+        "Does a deletion cascade to rows of other tables?";
     "S54" race::one_of_many_revocations_is_written
-        "Of many revocations of one key at once one is written, with one event, and the others change nothing.";
+        "Of many revocations of one key at once one is written, with one event, and the others change nothing."
+        "Does the revocation's own condition decide who changes the row? Is the lock taken before anything is read?";
     "S55" race::one_of_many_inserts_is_written
-        "Of many keys inserted with one id at once one is written.";
+        "Of many keys inserted with one id at once one is written."
+        "Does the primary key decide, and is its violation a conflict rather than an error?";
     "S56" race::one_of_many_updates_is_written
-        "Of many updates on one version at once one is written.";
+        "Of many updates on one version at once one is written."
+        "Is the version read under the lock, or part of the update's condition?";
     "S57" race::one_of_many_successors_is_written
-        "Of many successors of one key at once one is written.";
+        "Of many successors of one key at once one is written."
+        "Is the lock taken in a statement of its own, before anything is read? In one statement with the guard, an \
+         old snapshot is read.";
     "S58" race::one_of_many_replays_is_written
-        "Of many changes with one idempotency key at once one is written.";
+        "Of many changes with one idempotency key at once one is written."
+        "Is the idempotency key looked for under the lock, with a unique index behind it?";
     "S59" race::one_of_two_keys_survives
         "Of the end of a rotation (the old key is revoked while the new one lives) and its undoing (the other way \
-         round) at once one is done: never both keys are revoked.";
+         round) at once one is done: never both keys are revoked."
+        "Is the lock taken in a statement of its own, before the guards are read?";
     "S60" race::a_change_at_once_is_done_once
-        "One change applied many times at once is done once, and all get the same answer.";
+        "One change applied many times at once is done once, and all get the same answer."
+        "Is the change's id looked for under the lock?";
     "S61" race::no_key_is_issued_after_a_suspension
         "Once a suspension is written, no key is: a key issued for an active owner while the owner is suspended has \
-         its event before the suspension's, or does not exist.";
+         its event before the suspension's, or does not exist."
+        "Is the lock taken in a statement of its own, before anything is read, and are events numbered under it?";
     "S62" race::a_batch_at_once_counts_once
-        "A batch of counts recorded many times at once counts once.";
+        "A batch of counts recorded many times at once counts once."
+        "Is the writer's row locked or compared in the statement that sets it?";
     "S63" race::a_dropped_change_is_whole_or_nothing
-        "A change whose future is dropped is done whole or not at all, and repeating it settles which.";
+        "A change whose future is dropped is done whole or not at all, and repeating it settles which."
+        "Does a connection whose call was dropped go back to the pool with an open transaction?";
     "S65" usage::ten_thousand_counts_are_taken
-        "A batch of ten thousand counts is taken, and counts once.";
+        "A batch of ten thousand counts is taken, and counts once."
+        "Does the statement or the driver limit how many values there are? Then several, in one transaction.";
     "S66" usage::counts_are_read_as_they_stand
         "Counts are read as they stand, by the bytes of key, outcome, label, client and network: of the keys that are asked \
-         for and of no other, each once, and nothing of a key that has none.";
+         for and of no other, each once, and nothing of a key that has none."
+        "Are counts ordered and grouped by the bytes of their columns, each in one of its own?";
     "S67" usage::counts_without_a_key_are_read
         "Counts of refusals that name no key are read as they stand, by the bytes of outcome, label, client and network, \
-         and no key's with them.";
+         and no key's with them."
+        "Is the missing key a value of its own in the primary key, such as the empty text?";
     "S72" event::the_newest_events_come_first
         "Newest first, events come in falling order of their sequence, in pages, each before the last one's end, with a \
-         word on whether more follow; conditions find the same events.";
+         word on whether more follow; conditions find the same events."
+        "Do order and comparison both turn around where the newest come first?";
     "S73" event::the_access_log_is_apart
         "Entries of the access log are apart: those events whose action begins with `attempt.`, by its bytes, come to those who \
-         ask for attempts and to nobody else, in either order, in pages, and together with any other condition.";
+         ask for attempts and to nobody else, in either order, in pages, and together with any other condition."
+        "Is `attempt.` compared by its bytes at the beginning of the action? `like` takes `_` for any character.";
     "S74" prune::old_access_log_is_forgotten_apart
         "Entries of the access log are forgotten by a time of their own: those before it, and no other event with them, as none \
-         of them goes with other events.";
+         of them goes with other events."
+        "Has the deletion of events the same condition on attempts as their reading?";
     "S75" write::the_dead_among_many_are_told
         "A change that revokes several keys, some dead already, is done: its effects come in the order of its writes, \
-         unchanged for the dead, and the events are those of the others.";
+         unchanged for the dead, and the events are those of the others."
+        "Do the effects of a statement that revokes many come in the order of the writes?";
     "S78" race::one_of_many_takes_the_last_place
-        "Of many keys inserted at once where there is room for one more, one is written.";
+        "Of many keys inserted at once where there is room for one more, one is written."
+        "Is the count read after the lock was taken, in a statement of its own?";
     "S79" prune::the_earliest_events_go_first
         "Where a limit is given, so many events are forgotten and no more, those with the earliest times, whatever their \
-         numbers; and so are entries of the access log, by a limit of their own.";
+         numbers; and so are entries of the access log, by a limit of their own."
+        "Is the limit that of the rows with the earliest times, rather than of the least numbers?";
     "S80" prune::the_trail_is_counted
         "Entries of the access log are counted, and apart from them all other events, together with those of them before a time, \
-         and with the time of the latest.";
+         and with the time of the latest."
+        "Do the counts have the same condition on attempts as the reading?";
     "S82" dropped::a_change_can_be_dropped_at_any_wait
         "A change that is dropped at any of its waits is done whole or not at all, whatever is done through the same handle \
-         before it is repeated, and repeating it settles which.";
+         before it is repeated, and repeating it settles which."
+        "Is the connection of a dropped change closed, or its transaction undone, before somebody else gets it? Is \
+         there one commit?";
     "S83" dropped::a_batch_can_be_dropped_at_any_wait
-        "A batch of counts that is dropped at any of its waits and repeated counts once, every row of it.";
+        "A batch of counts that is dropped at any of its waits and repeated counts once, every row of it."
+        "Are the writer's sequence and all rows of the batch one transaction?";
     "S84" dropped::appended_events_can_be_dropped_at_any_wait
-        "Events whose appending is dropped at any of its waits are all written or none.";
+        "Events whose appending is dropped at any of its waits are all written or none."
+        "Are all events of a call one transaction?";
     "S85" owner::an_organization_is_suspended_like_an_owner
-        "An organization is suspended, reinstated and closed like an owner, by itself, and each change has its event.";
+        "An organization is suspended, reinstated and closed like an owner, by itself, and each change has its event."
+        "Has the organization a row of its own among the statuses?";
     "S87" usage_days::a_batch_counts_on_its_days
         "A batch counts on the days of its requests, once: by key and UTC day, accepted and refused apart, from the first \
-         millisecond of a day to its last; requests that name no key have no days.";
+         millisecond of a day to its last; requests that name no key have no days."
+        "Is the day that of the row's last use, in UTC, and are only successes accepted?";
     "S88" usage_days::days_are_read_from_a_day_on
         "Counts by day are read by the bytes of the key, then by day: 400 days from the given one on, of the keys that are \
-         asked for and of no other, each once.";
+         asked for and of no other, each once."
+        "Are days compared as numbers or dates, from the given one on, for 400 days?";
     "S89" usage_days::old_days_are_forgotten
         "Counts of days before the given one are forgotten, those of it and of later ones stay, and so do all counts by \
-         outcome and source.";
-    "S90" usage::counts_of_keys_that_are_gone_are_forgotten
+         outcome and source."
+        "Is the comparison less than the day, and does it leave the other table alone?";
+    "S95" usage::counts_of_keys_that_are_gone_are_forgotten
         "Counts of use of keys that the store does not have are forgotten from the given id on, in as many calls as it takes, \
-         and by day too; those of keys that it has, dead or alive, stay, as do those of refusals that name no key.";
+         and by day too; those of keys that it has, dead or alive, stay, as do those of refusals that name no key."
+        "Are keys that are dead still there, and is the missing key of a refusal no key that is gone?";
+    "S93" longest::events_are_kept_at_their_longest
+        "An event is kept with the longest value that each of its columns may have, in characters and in bytes."
+        "Is this column as wide as the table of columns says, in characters of four bytes? What stood before and \
+         after is the longest.";
+    "S94" longest::counts_are_kept_at_their_longest
+        "Counts are kept with the longest outcome and the longest words of a source, in characters and in bytes."
+        "Is this column as wide as the table of columns says? A client says of itself what it likes, and one row \
+         that is refused keeps back a batch.";
 }

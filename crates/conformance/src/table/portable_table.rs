@@ -2,42 +2,59 @@
 
 use tower_api_keys::store::transfer::PortableStore;
 
-use crate::{candidate::Candidate, portable, report::Report};
+use crate::{candidate::Candidate, longest, portable, report::Report};
 
 clauses! {
     portable_clauses, PORTABLE, PortableStore;
     "P1" portable::every_row_is_exported
         "Whatever was written is exported as it stands: keys, dead ones too, owners' statuses, counts, events and \
-         names, of every organization.";
+         names, of every organization."
+        "Does the export read the tables themselves, without a condition?";
     "P2" portable::pages_of_any_size_have_the_same_rows
         "Pages have at most the asked number of rows, in the order of the bytes of their primary keys, and together \
-         the same rows whatever their size: none is lost between two pages, and none comes twice.";
+         the same rows whatever their size: none is lost between two pages, and none comes twice."
+        "Are rows ordered by the bytes of the primary key, and does a page begin behind the whole of it?";
     "P3" portable::an_export_has_a_beginning_and_an_end
-        "An export begins with the first row of all and ends behind the last, table after table.";
+        "An export begins with the first row of all and ends behind the last, table after table."
+        "Does the export go on with the next table where a page is not full?";
     "P4" portable::an_imported_row_comes_out_as_it_went_in
         "An imported row comes out as it went in, every column set or not, at either end of its range, byte by \
-         byte.";
+         byte."
+        "Does the import write each column as it is, the version and the revocation among them?";
     "P5" portable::imported_rows_are_like_written_ones
-        "What was imported is found, listed, counted and read like what was written here.";
+        "What was imported is found, listed, counted and read like what was written here."
+        "Are imported rows in the same tables, with their indexes, as written ones?";
     "P6" portable::importing_again_changes_nothing
         "A row that stands already is no conflict: it stays, is not counted as written, and is not in the log \
-         again. So is a row that comes twice in one import.";
+         again. So is a row that comes twice in one import."
+        "Is an identical row no conflict, and does it fire no trigger?";
     "P7" portable::a_differing_row_is_a_conflict
         "A row that differs from the one in its place, in whichever column, is a conflict: what stands stays, and \
-         nothing that came with it is written.";
+         nothing that came with it is written."
+        "Is every column compared, safe for null, in the transaction that writes the others?";
     "P8" portable::no_import_un_revokes
-        "No import un-revokes a key, and none ends a suspension or opens an owner that is closed.";
+        "No import un-revokes a key, and none ends a suspension or opens an owner that is closed."
+        "Does the import overwrite? It inserts only.";
     "P9" portable::later_events_come_after_imported_ones
         "Imported events keep their numbers and stand in their order, and whatever is written later is numbered \
-         above them.";
+         above them."
+        "Is the number of the next event above the greatest imported one?";
     "P10" portable::an_imported_suspension_is_logged
-        "An imported suspension is in the log when it returns; an owner that is active is no change.";
+        "An imported suspension is in the log when it returns; an owner that is active is no change."
+        "Does the log's trigger fire for inserted statuses, but not for active ones?";
     "P11" portable::an_imported_key_goes_on
-        "An imported key changes like any other: by its version, by revocation, and its counts go on.";
+        "An imported key changes like any other: by its version, by revocation, and its counts go on."
+        "Do updates and counts expect a row that was written here?";
     "P12" portable::a_dropped_import_is_whole_or_nothing
-        "An import whose future is dropped is done whole or not at all, and repeating it completes it.";
+        "An import whose future is dropped is done whole or not at all, and repeating it completes it."
+        "Is an import one transaction, and is the connection of a dropped one closed?";
     "P13" portable::an_imported_organization_s_status_is_logged
-        "The imported status of an organization holds for all its owners, and is in the log when the import returns.";
+        "The imported status of an organization holds for all its owners, and is in the log when the import returns."
+        "Does the log's trigger fire for inserted statuses of organizations?";
     "P14" portable::no_key_has_the_id_of_a_purged_one
-        "No key is inserted or imported under the id of a key that was purged, whosever it was.";
+        "No key is inserted or imported under the id of a key that was purged, whosever it was."
+        "Are the ids of purged keys looked for by inserts and by imports?";
+    "P15" longest::tombstones_are_kept_at_their_longest
+        "What is left of purged keys is kept with the longest value that each of its columns may have."
+        "Are the columns of what is left of purged keys as wide as those of keys?";
 }

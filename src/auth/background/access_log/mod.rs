@@ -43,6 +43,10 @@ const MOST_REFUSED: usize = 8_192;
 /// changes wait for it.
 const LINES_PER_WRITE: usize = 1_000;
 
+/// The most that a store may refuse of one call's lines. The rest waits: a table that takes nothing must not be asked
+/// without end.
+const MOST_REFUSALS: usize = 1_000;
+
 /// How long a line waits for others at most.
 const WAIT: Duration = Duration::from_millis(200);
 
@@ -213,6 +217,7 @@ pub(crate) struct AccessLogWriter<S> {
     /// written yet.
     taken: tokio::sync::Mutex<Taken>,
     failed: Repeated,
+    refused: Repeated,
 }
 
 #[derive(Default)]
@@ -230,6 +235,7 @@ impl<S: Ledger> AccessLogWriter<S> {
             background: Background::default(),
             taken: tokio::sync::Mutex::default(),
             failed: Repeated::new(),
+            refused: Repeated::new(),
         }
     }
 
@@ -238,7 +244,8 @@ impl<S: Ledger> AccessLogWriter<S> {
     ///
     /// # Errors
     /// Those of [`Ledger::append_events`]. Lines that were not written are kept, unless nobody can say whether they
-    /// were: to write them twice would be worse than to say that they may be missing.
+    /// were: to write them twice would be worse than to say that they may be missing. A line with a value that the store
+    /// does not take is dropped, and no error, so that it keeps back no others.
     pub(crate) async fn write(&self, at_the_end: bool) -> Result<(), StoreError> {
         let mut taken = self.taken.lock().await;
         self.write_taken(&mut taken).await?;
@@ -254,8 +261,9 @@ impl<S: Ledger> AccessLogWriter<S> {
         // Whoever waited for the answer was dropped.
         let lost = mem::take(&mut taken.in_flight);
         self.give_up(taken, lost);
+        let (mut most, mut refusals) = (LINES_PER_WRITE, 0);
         while !taken.items.is_empty() {
-            let count = taken.items.len().min(LINES_PER_WRITE);
+            let count = taken.items.len().min(most);
             let events: Vec<EventRow> = taken.items.iter().take(count).filter_map(Item::row).collect();
             taken.in_flight = count;
             let written = self.store.append_events(&events).await;
@@ -264,6 +272,16 @@ impl<S: Ledger> AccessLogWriter<S> {
                 Ok(()) => {
                     let attempts = taken.items.drain(..count).map(|item| item.attempts()).sum();
                     self.lines.meter.access_log_written(attempts);
+                    most = (most * 2).min(LINES_PER_WRITE);
+                }
+                // Halved, until the line that is refused stands alone.
+                Err(error) if error.kind() == StoreErrorKind::Refused && refusals < MOST_REFUSALS => {
+                    refusals += 1;
+                    if count == 1 {
+                        self.drop_refused(taken, error);
+                    }
+                    most = (count / 2).max(1);
+                    continue;
                 }
                 Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => self.give_up(taken, count),
                 Err(_) => {}
@@ -271,6 +289,24 @@ impl<S: Ledger> AccessLogWriter<S> {
             written?;
         }
         Ok(())
+    }
+
+    /// Drops the first line, and puts a word of that into its place. If it was such a word, nothing is left to be said.
+    fn drop_refused(&self, taken: &mut Taken, _error: &StoreError) {
+        if let Some(_times) = self.refused.happened() {
+            // Without the line: it holds what a caller says of itself.
+            let _error = _error as &dyn std::error::Error;
+            log!(
+                error,
+                times = _times,
+                error = _error,
+                "an entry of the access log was dropped: the store does not take it"
+            );
+        }
+        match taken.items.front() {
+            Some(Item::Entry(_)) => self.give_up(taken, 1),
+            _ => drop(taken.items.pop_front()),
+        }
     }
 
     /// Puts into the place of the first so many that nobody can say whether they were written.

@@ -270,3 +270,12 @@ async fn counts_of_keys_that_are_gone_are_forgotten_without_being_asked_for() {
     assert!(store.usage(&gone).await.unwrap().is_empty());
     assert_eq!(store.usage(&UsageScope::NoKey).await.unwrap().len(), 1);
 }
+
+/// A store may have room for no more.
+#[test]
+fn the_longest_note_fits_its_column() {
+    let clocks = (0..MOST_CLOCKS).map(|number| (format!("{number:0>32}"), Timestamp::MAX.as_millis())).collect();
+    let note = Note { clocks, ..Note::default() };
+    // The two rations are some numbers each.
+    assert!(serde_json::to_vec(&note).unwrap().len() + 1_000 < crate::lengths::NOTE.bytes());
+}

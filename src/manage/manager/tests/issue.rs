@@ -79,6 +79,20 @@ async fn issue_writes_one_event_with_what_was_asked_for() {
     assert_eq!(events[0].after.as_deref(), Some(r#"{"name":"laptop","labels":{},"scopes":"*","expires_at":null}"#));
 }
 
+/// A store may have room for no more: the quotes of labels and names are escaped.
+#[tokio::test]
+async fn the_longest_key_has_an_event_that_fits_its_column() {
+    let bench = Bench::new();
+    for wide in ["\"", "\u{1f511}"] {
+        let scopes: Scopes = (0..64).map(|number| Scope::new(format!("{number:x>64}")).unwrap()).collect();
+        let request = alice_key().named(wide.repeat(100)).scopes(scopes).expires_at(time("9999-12-31T23:59:59.999Z"));
+        let label = |request: IssueKey, number| request.labelled(format!("{number:0>32}"), wide.repeat(128));
+        drop(bench.manager.issue((0..16).fold(request, label), &system()).await.unwrap());
+        let after = bench.events().await.pop().unwrap().after.unwrap();
+        assert!((8_000..=crate::lengths::EVENT_TEXT.bytes()).contains(&after.len()), "{}", after.len());
+    }
+}
+
 #[tokio::test]
 async fn name_and_labels_that_mislead_are_refused() {
     let bench = Bench::new();

@@ -104,6 +104,55 @@ async fn a_commit_that_is_refused_and_rolled_back_is_no_unknown_outcome() {
     store.apply(&change(2, revoke(1))).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_value_that_the_database_does_not_take_is_told_as_such() {
+    let folder = Folder::new();
+    let store = with_key(&folder).await;
+    // As an operator does it who wants short names, and as a table does that was made by hand.
+    let sql = "create trigger embedder_trigger before insert on api_keys when length(new.name) > 3 begin
+            select raise(abort, 'names have three characters');
+        end;
+        create table embedder_table (what text check (length(what) < 4));
+        create trigger embedder_copies after insert on api_key_usage begin
+            insert into embedder_table values (new.client);
+        end;";
+    pragma(&store, sql).await;
+    let mut named = change(2, Write::Insert(crate::record::KeyRow { name: "nightly job".into(), ..key(2) }));
+    let error = store.apply(&named).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (StoreErrorKind::Refused, "the key store does not take a value")
+    );
+    let why = std::error::Error::source(&error).unwrap();
+    assert_eq!(why.to_string(), format!("`{}` refused a value", folder.file().display()));
+    assert!(!format!("{why} {}", why.source().unwrap()).contains("nightly"));
+    still_reads(&store).await;
+    named.writes[0].write = Write::Insert(crate::record::KeyRow { name: "job".into(), ..key(2) });
+    store.apply(&named).await.unwrap();
+
+    let row = |client: &str| crate::usage::UsageRow::seen_from(client);
+    let batch = |rows| crate::usage::UsageBatch { writer: [1; 16], sequence: 1, rows };
+    let error = store.record_usage(&batch(vec![row("cli"), row("a-long-name")])).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused);
+    // Nothing of it was done: the number is free.
+    store.record_usage(&batch(vec![row("cli")])).await.unwrap();
+}
+
+#[test]
+fn another_row_in_the_place_is_no_refused_value() {
+    let kind = |code| {
+        let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        super::super::failure::Failure::Sqlite(error).into_store_error(None).kind()
+    };
+    use rusqlite::ffi;
+    for code in [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_CONSTRAINT_FOREIGNKEY, ffi::SQLITE_BUSY, ffi::SQLITE_FULL] {
+        assert_eq!(kind(code), StoreErrorKind::Unavailable);
+    }
+    for code in [ffi::SQLITE_CONSTRAINT_CHECK, ffi::SQLITE_CONSTRAINT_NOTNULL, ffi::SQLITE_TOOBIG] {
+        assert_eq!(kind(code), StoreErrorKind::Refused);
+    }
+}
+
 #[test]
 fn a_commit_that_the_disk_failed_is_an_unknown_outcome_unless_the_disk_was_full() {
     let failed = |code| {
