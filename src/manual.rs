@@ -11,6 +11,9 @@ pub mod managing {}
 #[doc = include_str!("../docs/postgres.md")]
 pub mod postgres {}
 
+#[doc = include_str!("../docs/refusals.md")]
+pub mod refusals {}
+
 #[doc = include_str!("../docs/sqlite.md")]
 pub mod sqlite {}
 

@@ -303,7 +303,7 @@ impl Denial {
     pub const fn sentence(self) -> &'static str {
         match self.reason {
             DenialReason::ActorClosed => "This account is closed.",
-            DenialReason::ActorKeyChanged => "The key that asks was changed while it asked.",
+            DenialReason::ActorKeyChanged => "The key that asks was changed meanwhile.",
             DenialReason::ActorKeyDead => "The key that asks is revoked or has expired.",
             DenialReason::ActorPlanSuspended => {
                 "This account is suspended, because the plan does not include its keys."
@@ -313,11 +313,11 @@ impl Denial {
             DenialReason::ExpiryTooLate => "A key can give another key no later end than its own.",
             DenialReason::InsufficientRole => "Your role does not allow this.",
             DenialReason::InsufficientScope(scope) => match scope {
-                ManagingScope::Issue => "This key may not create keys: it does not have the scope `keys:issue`.",
-                ManagingScope::Manage => "This key may not do this to keys: it does not have the scope `keys:manage`.",
-                ManagingScope::Read => "This key may not read about keys: it does not have the scope `keys:read`.",
-                ManagingScope::Revoke => "This key may not end keys: it does not have the scope `keys:revoke`.",
-                ManagingScope::Rotate => "This key may not rotate keys: it does not have the scope `keys:rotate`.",
+                ManagingScope::Issue => "This needs the scope `keys:issue`, which the key does not have.",
+                ManagingScope::Manage => "This needs the scope `keys:manage`, which the key does not have.",
+                ManagingScope::Read => "This needs the scope `keys:read`, which the key does not have.",
+                ManagingScope::Revoke => "This needs the scope `keys:revoke`, which the key does not have.",
+                ManagingScope::Rotate => "This needs the scope `keys:rotate`, which the key does not have.",
             },
             DenialReason::NotForKeys => "No API key may do this.",
             DenialReason::NotYourKey => "Only the person whose key it is may do this.",
@@ -334,7 +334,7 @@ impl Denial {
     pub const fn remedy(self) -> &'static str {
         match self.reason {
             DenialReason::ActorClosed => "That is final. Use another account.",
-            DenialReason::ActorKeyChanged => "Ask again with the scopes and the end that it has now.",
+            DenialReason::ActorKeyChanged => "Try again: it may do less now.",
             DenialReason::ActorKeyDead => "Use a live key.",
             DenialReason::ActorPlanSuspended => "Ask an admin of the organization about the plan.",
             DenialReason::ActorSuspended => "Ask an admin of the organization to reinstate it.",
@@ -344,7 +344,7 @@ impl Denial {
             DenialReason::InsufficientScope(_) => "Use a key on which a person has named that scope.",
             DenialReason::NotForKeys => "A person has to do it.",
             DenialReason::NotYourKey => "Ask that person, or revoke the key.",
-            DenialReason::ScopesTooWide => "Ask for fewer scopes, or let a person make the key.",
+            DenialReason::ScopesTooWide => "Ask for fewer scopes, or let a person create the key.",
         }
     }
 }

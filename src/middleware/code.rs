@@ -93,7 +93,8 @@ impl RefusalCode {
             Self::InsufficientRole => Kind::FORBIDDEN
                 .with("Your role does not allow this; ask an administrator of the team or the organization."),
             Self::InsufficientScope => Kind::FORBIDDEN
-                .with("The API key lacks a scope that this request needs; use a key that has it, or have one made."),
+                .with("The API key lacks a scope that this request needs; use a key that has it, or let \
+                 somebody create one."),
             Self::InvalidKey => Kind::UNPROVED
                 .with("The API key is not valid; check that the right key is configured, or create a new one."),
             Self::KeyExpired => Kind::UNPROVED.with("The API key has expired; use another one, or create a new one."),
@@ -124,7 +125,8 @@ impl RefusalCode {
                  administrator of the organization.",
             ),
             Self::OwnerSuspended => Kind::UNPROVED.with(
-                "The user or team that owns this API key is suspended; ask an administrator of the organization.",
+                "The user or team that owns this API key is suspended; keep the key, and ask an administrator of the \
+                 organization.",
             ),
             Self::PlanRequired => Kind::FORBIDDEN
                 .with("The plan does not include this; upgrade it, or ask an administrator of the organization."),

@@ -287,7 +287,8 @@ async fn owner_suspended() {
     let fixture = fixture().await;
     let key = issue(&fixture.keys, team("blue")).await;
     fixture.keys.manager().suspend(&Owner::Team(team("blue")), Suspension::Admin, &system()).await.unwrap();
-    let detail = "The user or team that owns this API key is suspended; ask an administrator of the organization.";
+    let detail = "The user or team that owns this API key is suspended; keep the key, and ask an \
+                  administrator of the organization.";
     assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_suspended", detail));
 }
 

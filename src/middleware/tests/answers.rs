@@ -146,7 +146,8 @@ async fn an_expired_key_is_unauthorized() {
 
 #[tokio::test]
 async fn a_key_of_a_suspended_owner_is_unauthorized() {
-    let detail = "The user or team that owns this API key is suspended; ask an administrator of the organization.";
+    let detail = "The user or team that owns this API key is suspended; keep the key, and ask an \
+                  administrator of the organization.";
     assert_eq!(answer_to(&Script::suspended(), &[BEARER]).await, unauthorized(detail, "owner_suspended"));
 }
 
@@ -244,7 +245,7 @@ async fn what_is_not_allowed_is_forbidden() {
     for (code, detail) in [
         (
             RefusalCode::InsufficientScope,
-            "The API key lacks a scope that this request needs; use a key that has it, or have one made.",
+            "The API key lacks a scope that this request needs; use a key that has it, or let somebody create one.",
         ),
         (
             RefusalCode::WrongKeyKind,

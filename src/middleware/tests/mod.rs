@@ -2,6 +2,8 @@
 
 mod answers;
 mod caches;
+#[cfg(feature = "manage")]
+mod customers_view;
 pub(in crate::middleware) mod grpc_details;
 mod layer;
 mod limits;

@@ -31,7 +31,7 @@ pub enum ExportFormat {
     /// carriage return within a cell, if it begins like that. Blanks and quotation marks before such a beginning
     /// change nothing, because spreadsheets may leave them out. Whoever reads the table with a program takes one
     /// apostrophe from the beginning of every cell, and one from behind every semicolon, tab, line feed and carriage
-    /// return in it, if there is one, and has what was there; of a cell that holds JSON, before it is read as such.
+    /// return in it, if there is one, and has what was there ([`unguarded`](Self::unguarded)); of a cell that holds JSON, before it is read as such.
     Csv,
     /// A line of JSON for each key: an [`InventoryEntry`](crate::manage::InventoryEntry) as it serializes. What was cut
     /// off after a line can be read as far as it goes.

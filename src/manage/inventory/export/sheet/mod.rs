@@ -66,6 +66,25 @@ fn is_risky(part: &str) -> bool {
     part.trim_start_matches(is_left_out).starts_with(BEGINNINGS)
 }
 
+impl ExportFormat {
+    /// A cell of a table as it was before it was made safe for spreadsheets: without the apostrophe in front, and those
+    /// behind separators. A program that reads an export takes this of every cell.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::ExportFormat;
+    ///
+    /// assert_eq!(ExportFormat::unguarded("'-MgYN0pVbP2cXk4sQ1aE"), "-MgYN0pVbP2cXk4sQ1aE");
+    /// assert_eq!(ExportFormat::unguarded("alice@example.com"), "alice@example.com");
+    /// ```
+    #[must_use]
+    pub fn unguarded(cell: &str) -> Cow<'_, str> {
+        if !cell.contains('\'') {
+            return cell.into();
+        }
+        parts(cell).map(|part| part.strip_prefix('\'').unwrap_or(part)).collect::<String>().into()
+    }
+}
+
 fn table<'a>(rows: impl IntoIterator<Item = [Cow<'a, str>; InventoryColumn::ALL.len()]>) -> io::Result<Vec<u8>> {
     // RFC 4180 §2.1.
     let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
