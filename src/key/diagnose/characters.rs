@@ -43,10 +43,14 @@ impl CharacterKinds {
         classes
     };
 
+    #[inline]
     pub(super) fn in_text(text: &[u8]) -> Self {
-        if is_plain(text) {
-            return Self(if text.is_empty() { 0 } else { Self::WORD });
-        }
+        if is_plain(text) { Self(if text.is_empty() { 0 } else { Self::WORD }) } else { Self::in_odd_text(text) }
+    }
+
+    // Not inlined, nor is what else few texts need: the way of texts that are nearly keys has to stay short.
+    #[inline(never)]
+    fn in_odd_text(text: &[u8]) -> Self {
         #[expect(clippy::indexing_slicing, reason = "there is a class for each of 256 bytes")]
         let seen = text.iter().fold(0, |seen, &byte| seen | Self::CLASSES[usize::from(byte)]);
         if seen & Self::NOT_ASCII == 0 {
