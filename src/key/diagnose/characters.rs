@@ -207,6 +207,7 @@ pub(super) fn count(text: &[u8]) -> usize {
 
 /// Whether a text has nothing but the characters of keys in it, as most have. By 16 at a time, for which there are
 /// vector instructions, and the last 16 once more: what is left over would be looked at one by one.
+#[inline]
 fn is_plain(text: &[u8]) -> bool {
     let is_odd = |byte: u8| u8::from(!(is_base64url(byte) | (byte == b'.')));
     let look = |mut odd: [u8; 16], chunk: &[u8; 16]| {

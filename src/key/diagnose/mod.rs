@@ -25,13 +25,13 @@ const HEADER: &[u8] = b"authorization";
 
 /// The first reason that fits.
 #[cold]
-pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u8]) -> MalformedKey {
+pub(super) fn diagnose<'a>(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &'a [u8]) -> MalformedKey {
     let head = text.get(..LOOKED_AT).unwrap_or(text);
     let seen = CharacterKinds::in_text(head);
     let (bare, behind_bearer) = bare(prefixes, head, seen);
     // What begins like one of ours is ours, whatever a foreign prefix or a word in it looks like.
-    let first = first_word(bare);
-    let prefix = first.filter(|word| prefixes.index(word).is_some());
+    let known = |word: Option<&'a [u8]>| word.filter(|word| prefixes.index(word).is_some());
+    let prefix = known(first_word(bare));
     // Nothing shorter has a key in it and something else.
     let is_longer = head.len() > prefix.map_or(SHORTEST_KEY, |prefix| prefix.len() + TAIL_LENGTH);
     if is_longer && let Some(reason) = of_longer(prefixes, foreign, head, bare, seen, behind_bearer) {
@@ -56,8 +56,12 @@ pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u
         MalformedReason::Alphabet
     } else {
         // As long as the whole text: nothing was taken off.
-        let first = if bare.len() == text.len() { first } else { first_word(text) };
-        structural(prefixes, first.unwrap_or(text), text)
+        let prefix = if bare.len() == text.len() { prefix } else { known(first_word(text)) };
+        // Without a dot, all of it may be a prefix.
+        match prefix.or_else(|| known(Some(text))) {
+            Some(prefix) => structural(prefix, text),
+            None => MalformedReason::UnknownPrefix,
+        }
     })
 }
 
@@ -81,11 +85,8 @@ fn of_longer(
     is_encoded.then_some(MalformedReason::Encoded)
 }
 
-/// The reason for a text that has nothing in it that could be said in words.
-fn structural(prefixes: &Prefixes, prefix: &[u8], text: &[u8]) -> MalformedReason {
-    if prefixes.index(prefix).is_none() {
-        return MalformedReason::UnknownPrefix;
-    }
+/// The reason for a text with an accepted prefix, and with nothing in it that could be said in words.
+fn structural(prefix: &[u8], text: &[u8]) -> MalformedReason {
     let length = prefix.len() + TAIL_LENGTH;
     if text.len() < length {
         return MalformedReason::Truncated;
