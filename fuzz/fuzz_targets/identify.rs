@@ -89,12 +89,7 @@ impl Scene {
         assert!(!is_found || holds_key(text.as_bytes()), "{text:?}");
         assert!(!format!("{found:?} {found}").contains(&self.key[26..]), "{found:?}");
         assert_eq!(self.identify(text, &self.stranger), KeyMatches::default());
-        // What is beside a part of an id does not make a whole one of it.
-        let ids = text.contains(&self.key[5..25]);
-        assert!(!ids || !found.keys.is_empty(), "{text:?}");
-
-        let redacted = redact(text);
-        let format = KeyFormat::unbranded();
+        let (redacted, format) = (redact(text), KeyFormat::unbranded());
         assert!(
             !format.find_in(redacted.as_bytes()).any(|found| is_key(&redacted.as_bytes()[found.at], &["user", "team"]))
         );

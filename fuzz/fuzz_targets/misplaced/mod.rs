@@ -64,7 +64,7 @@ fn any_run(text: &[u8], bits: usize, widest: usize, value: impl Fn(u8) -> Option
 }
 
 /// Without escapes: two digits behind `%`, `%u00`, `\x`, `\u00` and `\U000000`; `\u{2e}`, `\056`, `\.` and `=2E`; `&#46;`,
-/// `&#x2E;` and `&period;`.
+/// `&#x2E;` and `&period;`. Zeros are left out.
 fn unescape(mut text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     while let Some(&first) = text.first() {
@@ -106,7 +106,10 @@ fn unescape(mut text: &[u8]) -> Vec<u8> {
             _ => None,
         };
         let (byte, length) = escape.unwrap_or((first, 1));
-        plain.push(byte);
+        // UTF-16 has a zero beside each character.
+        if byte != 0 {
+            plain.push(byte);
+        }
         text = &text[length..];
     }
     plain

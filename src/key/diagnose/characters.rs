@@ -43,10 +43,14 @@ impl CharacterKinds {
         classes
     };
 
+    #[inline]
     pub(super) fn in_text(text: &[u8]) -> Self {
-        if is_plain(text) {
-            return Self(if text.is_empty() { 0 } else { Self::WORD });
-        }
+        if is_plain(text) { Self(if text.is_empty() { 0 } else { Self::WORD }) } else { Self::in_odd_text(text) }
+    }
+
+    // Not inlined, nor is what else few texts need: the way of texts that are nearly keys has to stay short.
+    #[inline(never)]
+    fn in_odd_text(text: &[u8]) -> Self {
         #[expect(clippy::indexing_slicing, reason = "there is a class for each of 256 bytes")]
         let seen = text.iter().fold(0, |seen, &byte| seen | Self::CLASSES[usize::from(byte)]);
         if seen & Self::NOT_ASCII == 0 {
@@ -203,6 +207,7 @@ pub(super) fn count(text: &[u8]) -> usize {
 
 /// Whether a text has nothing but the characters of keys in it, as most have. By 16 at a time, for which there are
 /// vector instructions, and the last 16 once more: what is left over would be looked at one by one.
+#[inline]
 fn is_plain(text: &[u8]) -> bool {
     let is_odd = |byte: u8| u8::from(!(is_base64url(byte) | (byte == b'.')));
     let look = |mut odd: [u8; 16], chunk: &[u8; 16]| {

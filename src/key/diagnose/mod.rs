@@ -25,37 +25,26 @@ const HEADER: &[u8] = b"authorization";
 
 /// The first reason that fits.
 #[cold]
-pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u8]) -> MalformedKey {
+pub(super) fn diagnose<'a>(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &'a [u8]) -> MalformedKey {
     let head = text.get(..LOOKED_AT).unwrap_or(text);
     let seen = CharacterKinds::in_text(head);
     let (bare, behind_bearer) = bare(prefixes, head, seen);
     // What begins like one of ours is ours, whatever a foreign prefix or a word in it looks like.
-    let first = first_word(bare);
-    let prefix = first.filter(|word| prefixes.index(word).is_some());
+    let known = |word: Option<&'a [u8]>| word.filter(|word| prefixes.index(word).is_some());
+    let prefix = known(first_word(bare));
     // Nothing shorter has a key in it and something else.
     let is_longer = head.len() > prefix.map_or(SHORTEST_KEY, |prefix| prefix.len() + TAIL_LENGTH);
-    let inside = if is_longer { Inside::of(prefixes, head) } else { None };
-    if let Some(inside) = &inside
-        && inside.is_good()
-    {
-        return MalformedKey::new(inside.reason(prefixes, behind_bearer));
+    if is_longer && let Some(reason) = of_longer(prefixes, foreign, head, bare, seen, behind_bearer) {
+        return MalformedKey::new(reason);
     }
-    let is_encoded =
-        || is_longer && inside.is_none() && any_decoded(head, |decoded| find(decoded, prefixes).next().is_some());
-    if prefix.is_none() && let Some(issuer) = foreign.issuer(bare)
-        // JSON in base64 begins like a token, which has dots.
-        && (head.contains(&b'.') || !is_encoded())
+    if prefix.is_none()
+        && let Some(issuer) = foreign.issuer(bare)
     {
         return MalformedKey::foreign(issuer);
     }
     MalformedKey::new(if text.is_empty() {
         MalformedReason::Empty
-    } else if (prefix.is_none() || !seen.is_plain()) && is_encoded() {
-        MalformedReason::Encoded
-    } else if inside.as_ref().is_some_and(Inside::is_masked)
-        || is_masked(prefixes, bare, seen)
-        || (prefix.is_none() && is_placeholder(bare, seen))
-    {
+    } else if is_masked(prefixes, bare, seen) || (prefix.is_none() && is_placeholder(bare, seen)) {
         MalformedReason::Placeholder
     } else if behind_bearer {
         MalformedReason::BearerInside
@@ -67,16 +56,37 @@ pub(super) fn diagnose(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &[u
         MalformedReason::Alphabet
     } else {
         // As long as the whole text: nothing was taken off.
-        let first = if bare.len() == text.len() { first } else { first_word(text) };
-        structural(prefixes, first.unwrap_or(text), text)
+        let prefix = if bare.len() == text.len() { prefix } else { known(first_word(text)) };
+        // Without a dot, all of it may be a prefix.
+        match prefix.or_else(|| known(Some(text))) {
+            Some(prefix) => structural(prefix, text),
+            None => MalformedReason::UnknownPrefix,
+        }
     })
 }
 
-/// The reason for a text that has nothing in it that could be said in words.
-fn structural(prefixes: &Prefixes, prefix: &[u8], text: &[u8]) -> MalformedReason {
-    if prefixes.index(prefix).is_none() {
-        return MalformedReason::UnknownPrefix;
+/// The reason for a text that is longer than a key, if a key is in it, or becomes visible by decoding.
+#[inline(never)]
+fn of_longer(
+    prefixes: &Prefixes,
+    foreign: &ForeignPrefixes,
+    head: &[u8],
+    bare: &[u8],
+    seen: CharacterKinds,
+    behind_bearer: bool,
+) -> Option<MalformedReason> {
+    if let Some(inside) = Inside::of(prefixes, head) {
+        return inside.reason(prefixes, behind_bearer);
     }
+    // Tokens have dots. JSON in base64 begins like one, and has none.
+    let is_foreign = || head.contains(&b'.') && foreign.issuer(bare).is_some();
+    let may_be_encoded = if prefixes.begin(bare) { !seen.is_plain() } else { !is_foreign() };
+    let is_encoded = may_be_encoded && any_decoded(head, |decoded| find(decoded, prefixes).next().is_some());
+    is_encoded.then_some(MalformedReason::Encoded)
+}
+
+/// The reason for a text with an accepted prefix, and with nothing in it that could be said in words.
+fn structural(prefix: &[u8], text: &[u8]) -> MalformedReason {
     let length = prefix.len() + TAIL_LENGTH;
     if text.len() < length {
         return MalformedReason::Truncated;
@@ -126,25 +136,29 @@ impl<'a> Inside<'a> {
         Some(Self { before, key, after, is_whole: found.is_whole, has_next })
     }
 
-    /// Whether it is a key and something else. What has not the right checksum and is glued to a word may have another
-    /// prefix.
-    fn is_good(&self) -> bool {
-        let is_glued = || self.before.last().is_some_and(|byte| is_base64url(*byte));
-        let is_ours = self.is_whole || !(self.is_masked() || is_glued());
-        is_ours && !(self.before.is_empty() && self.after.is_empty())
-    }
-
-    /// Whether it was masked at its full length.
-    fn is_masked(&self) -> bool {
-        !self.is_whole && is_crossed_out(self.key)
-    }
-
-    /// What is wrong with what is around it.
-    fn reason(&self, prefixes: &Prefixes, behind_bearer: bool) -> MalformedReason {
+    /// What is wrong with what is around it; none if it is no key of ours, as far as that can be told.
+    fn reason(&self, prefixes: &Prefixes, behind_bearer: bool) -> Option<MalformedReason> {
+        if !self.is_whole {
+            // It was masked at its full length.
+            if is_crossed_out(self.key) {
+                return Some(MalformedReason::Placeholder);
+            }
+            // What it is glued to may be part of another prefix.
+            if self.before.last().is_some_and(|byte| is_base64url(*byte)) {
+                return None;
+            }
+        }
+        if self.before.is_empty() && self.after.is_empty() {
+            return None;
+        }
         let behind = trim_start(self.after, |byte| !is_base64url(byte));
         if self.has_next || has_id(prefixes, unwrapped(self.before)) || has_id(prefixes, behind) {
-            return MalformedReason::TwoKeys;
+            return Some(MalformedReason::TwoKeys);
         }
+        Some(self.reason_around(behind_bearer))
+    }
+
+    fn reason_around(&self, behind_bearer: bool) -> MalformedReason {
         let (before, after) = (CharacterKinds::in_text(self.before), CharacterKinds::in_text(self.after));
         let around = before.and(after);
         if behind_bearer {

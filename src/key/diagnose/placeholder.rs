@@ -54,7 +54,21 @@ const STORES: [&[u8]; 40] = [
 const CONTEXTS: [&[u8]; 7] = [b"config", b"env", b"local", b"secrets", b"settings", b"var", b"vars"];
 
 /// Whether somebody took the secret out: `user.….[REDACTED]`, `user.****`, `user.<id>.<secret>`, `user.xxxxxxxx`.
+#[inline]
 pub(super) fn is_masked(prefixes: &Prefixes, text: &[u8], seen: CharacterKinds) -> bool {
+    text.ends_with(b"...")
+        || is_crossed_out(text)
+        || (text.len() < SHORTEST_KEY && is_censored(text))
+        || (!seen.is_plain() && is_masked_by_signs(prefixes, text, seen))
+}
+
+#[inline(never)]
+fn is_censored(text: &[u8]) -> bool {
+    CENSORED.iter().any(|word| ends_with(text, word))
+}
+
+#[inline(never)]
+fn is_masked_by_signs(prefixes: &Prefixes, text: &[u8], seen: CharacterKinds) -> bool {
     let bracketed = || {
         // Something described, not a list of strings, nor a key that somebody put in brackets.
         let is_open = |pair: &[u8]| matches!(pair, [b'<' | b'[', letter] if letter.is_ascii_alphabetic());
@@ -64,9 +78,6 @@ pub(super) fn is_masked(prefixes: &Prefixes, text: &[u8], seen: CharacterKinds) 
     (seen.has(CharacterKinds::BRACKET) && bracketed() == Some(true))
         || (seen.has(CharacterKinds::STAR) && text.windows(3).any(|window| window == b"***"))
         || seen.has(CharacterKinds::MASK)
-        || text.ends_with(b"...")
-        || is_crossed_out(text)
-        || (text.len() < SHORTEST_KEY && CENSORED.iter().any(|word| ends_with(text, word)))
 }
 
 /// Whether it ends with a character again and again, as no secret does.
@@ -78,7 +89,15 @@ pub(super) fn is_crossed_out(text: &[u8]) -> bool {
 }
 
 /// Whether this stands where a key should have been put.
+#[inline]
 pub(super) fn is_placeholder(text: &[u8], seen: CharacterKinds) -> bool {
+    // No name has as many letters as a key, and nothing else in it.
+    let may_be_one = text.len() < SHORTEST_KEY || !seen.is_plain();
+    may_be_one && is_name_or_reference(text, seen)
+}
+
+#[inline(never)]
+fn is_name_or_reference(text: &[u8], seen: CharacterKinds) -> bool {
     is_word(text) || is_drawn(text) || is_plain_reference(text) || (!seen.is_plain() && is_reference(text, seen))
 }
 
