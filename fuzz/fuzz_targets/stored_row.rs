@@ -172,7 +172,9 @@ fn wrong_columns(row: &KeyRow) -> Vec<&'static str> {
 }
 
 fn is_id(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.trim() == text && !text.contains(|c: char| hides(c) || (c.is_whitespace() && c != ' '))
+    let is_padded = text.starts_with(' ') || text.ends_with(' ');
+    let hides = |c: char| is_unseen(c) || (c.is_whitespace() && c != ' ');
+    (1..=128).contains(&text.len()) && !is_padded && !text.contains(hides)
 }
 
 fn is_key_id(text: &str) -> bool {
@@ -189,14 +191,39 @@ fn is_time(millis: i64) -> bool {
     (0..253_402_300_800_000).contains(&millis)
 }
 
-/// A short text that people are shown: neither controls, nor what hides or reorders text, nor a key.
+/// What nobody sees: controls, and what Unicode lets programs leave out.
+fn is_unseen(c: char) -> bool {
+    let few = "\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{2800}\u{3164}\u{feff}\u{ffa0}";
+    let ranges = [
+        (0x180b, 0x180f),
+        (0x200b, 0x200f),
+        (0x2028, 0x202e),
+        (0x2060, 0x206f),
+        (0xfe00, 0xfe0f),
+        (0xfff0, 0xfffb),
+        (0x13430, 0x1343f),
+        (0x1bca0, 0x1bca3),
+        (0x1d173, 0x1d17a),
+        (0xe0000, 0xe0fff),
+    ];
+    c.is_control() || few.contains(c) || ranges.iter().any(|(from, to)| (*from..=*to).contains(&u32::from(c)))
+}
+
+/// How credentials of other services begin.
+const FOREIGN: [&str; 9] = ["AKIA", "ASIA", "eyJ", "gh", "gl", "k_", "sk-", "whsec_", "x"];
+
+/// A short text that people are shown: nothing unseen but what belongs to a word or an emoji, no key, and no credential of
+/// another service. Where a joiner is in order, and what such a credential is, this does not describe a second time.
 fn is_shown_text(text: &str, longest: usize) -> bool {
-    let hides = |c: char| {
-        let zero_width = ('\u{200b}'..='\u{200f}').contains(&c) || ('\u{2060}'..='\u{2064}').contains(&c);
-        let direction = ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
-        zero_width || direction || "\u{61c}\u{2028}\u{2029}\u{2065}\u{feff}".contains(c)
+    let joins = |c: char| {
+        let selects = matches!(u32::from(c), 0x180b..=0x180d | 0x180f | 0xfe00..=0xfe0f | 0xe0100..=0xe01ef);
+        selects || matches!(u32::from(c), 0x200c | 0x200d | 0xe0020..=0xe007f)
     };
-    text.chars().count() <= longest && !text.contains(|c: char| c.is_control() || hides(c)) && !contains_key(text)
+    let is_right = match text.contains(joins) || FOREIGN.iter().any(|begin| text.contains(begin)) {
+        true => Labels::new([("a", text)]).is_ok(),
+        false => !text.contains(is_unseen),
+    };
+    text.chars().count() <= longest && is_right && !contains_key(text)
 }
 
 fn labels(text: &str) -> Option<BTreeMap<String, String>> {

@@ -14,6 +14,8 @@ macro_rules! embedder_id {
         ///
         /// The id is the embedder's own: 1 to 128 bytes of UTF-8, compared byte by byte. It holds nothing invisible: no
         /// control or zero-width character, no mark of direction, no space but the common one, and that not at an end.
+        ///
+        /// Use one that never changes and never comes back, such as a UUID: no e-mail address, no slug.
         /// Integers convert directly; anything that displays (a UUID, say) through
         #[doc = concat!("[`", stringify!($name), "::from_display`].")]
         ///
