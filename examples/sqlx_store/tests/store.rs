@@ -171,12 +171,12 @@ async fn a_node_that_is_cut_off_in_a_change_does_not_stop_the_others() {
         assert!(healthy.find(&known).await.unwrap().is_some());
         healthy.changes_since(None).await.unwrap();
         assert!(asked.elapsed() < Duration::from_secs(1), "a check took {:?}", asked.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(5), "the lock is not free after {:?}", begun.elapsed());
         yield_now().await;
     }
     for change in changes {
         change.await.unwrap().unwrap();
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "twenty changes took {:?}", begun.elapsed());
     // The first gave up when its time was over, and the others while they waited for their turn behind it.
     let done: usize =
         futures_util::future::join_all(cut).await.into_iter().map(|done| usize::from(done.unwrap())).sum();
