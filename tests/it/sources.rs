@@ -706,6 +706,28 @@ async fn each_check_of_a_key_in_the_store_leaves_a_line_if_asked() {
 }
 
 #[tokio::test]
+async fn guesses_at_a_known_id_are_ten_lines_a_minute_and_one_with_the_rest() {
+    let (keys, store, _) = lined_service().await;
+    let key = issue(&keys, team("blue")).await;
+    let wrong = wrong_secret(&key);
+    for text in std::iter::repeat_n(wrong.as_str(), 50).chain([key.expose_secret()]) {
+        send(keys.layer(), &[("x-api-key", text), ("user-agent", "job/2")]).await;
+    }
+    keys.shutdown().await.unwrap();
+    let events = events(&store).await;
+    let actions: Vec<_> = events.iter().map(|event| event.action.as_str()).collect();
+    let mut expected = vec!["attempt.refused"; 10];
+    expected.extend(["attempt.accepted", "attempt.repeated"]);
+    assert_eq!(actions, expected);
+    let repeated = &events[11];
+    assert_eq!(repeated.actor.to_string(), "system:unproved caller");
+    assert_eq!((dropped(&EventRow::from(repeated)), repeated.source.as_deref()), (40, Some("job")));
+    assert!(repeated.after.as_ref().unwrap().contains(r#""code":"invalid_key""#), "{repeated:?}");
+    let metrics = keys.authenticator().metrics();
+    assert_eq!((metrics.access_log_written, metrics.access_log_dropped), (51, 0));
+}
+
+#[tokio::test]
 async fn attempts_leave_no_line_unless_asked() {
     let (keys, store, hooks) = service().await;
     let key = issue(&keys, user("alice")).await;
@@ -741,7 +763,7 @@ async fn lines_that_find_no_room_are_counted_and_told_of() {
     assert_eq!(dropped(&last[1]), metrics.access_log_dropped);
 }
 
-/// How many lines the event says are missing.
+/// How many attempts the event says it tells of, or are missing.
 fn dropped(row: &EventRow) -> u64 {
     let said: serde_json::Value = serde_json::from_str(row.after.as_deref().unwrap()).unwrap();
     said["count"].as_u64().unwrap()

@@ -4,7 +4,7 @@ use super::super::{
     export,
     list::{LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_OWNER, LIST_OF_PREDECESSOR},
     schema::{MIGRATIONS, migrate},
-    upkeep::{PRUNE_ATTEMPTS, PRUNE_DAYS, PRUNE_EVENTS},
+    upkeep::{PRUNE_ATTEMPTS, PRUNE_DAYS, PRUNE_EVENTS, USED_KEYS},
     usage_rows,
 };
 
@@ -167,6 +167,17 @@ fn days_are_read_by_key_and_day_and_old_ones_found_by_their_day() {
         let by_day = "SEARCH api_key_usage_days USING COVERING INDEX api_key_usage_days_by_day (day<?)";
         assert!(pruned.contains(by_day), "{statistics}\n{pruned}");
         assert!(!pruned.contains("SCAN api_key_usage_days"), "{statistics}\n{pruned}");
+    }
+}
+
+#[test]
+fn keys_that_were_used_are_found_one_step_along_the_index_each() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        let plan = plan(&connection, USED_KEYS);
+        assert!(plan.contains("SEARCH api_key_usage USING PRIMARY KEY (key_id>?)"), "{statistics}\n{plan}");
+        assert!(!plan.contains("SCAN api_key"), "{statistics}\n{plan}");
     }
 }
 
