@@ -12,8 +12,8 @@
 //! Nor does it let a key live longer: the successor of a key that expires ends at the same time, and so does the
 //! successor of the job's own. The job says so of each; a person, or the service itself, renews such keys.
 //!
-//! A label is what a Team Admin wrote. It says in which file of this folder a key is, and no more: the job replaces a key by
-//! its successor, and touches nothing that does not hold that key.
+//! A label is what a Team Admin wrote. It says in which file of this folder a key is, and no more: the job replaces a
+//! key by its successor, and touches nothing that does not hold that key.
 //!
 //! A run that dies leaves nothing half-way: old keys live until the next run finds that nobody uses them.
 
@@ -182,7 +182,8 @@ fn in_this_folder(name: &str) -> Option<PathBuf> {
 async fn write_key(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
     let mut beside = file.to_path_buf().into_os_string();
     beside.push(".new");
-    // Left behind by a run that died, or a link that somebody put there. Whoever puts one there now makes this run fail.
+    // Left behind by a run that died, or a link that somebody put there. Whoever puts one there now makes this run
+    // fail.
     if let Err(error) = fs::remove_file(&beside).await
         && error.kind() != ErrorKind::NotFound
     {

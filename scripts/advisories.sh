@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Asks whether anything that the project depends on has a known weakness. Exit status 1: something has. Where that cannot be
-# asked, it says `NOT ASKED: ` and why, and ends well: a run that fails for lack of a network would be switched off.
+# Asks whether anything that the project depends on has a known weakness. Exit status 1: something has. Where that
+# cannot be asked, it says `NOT ASKED: ` and why, and ends well: a run that fails for lack of a network would be
+# switched off.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -227,8 +227,8 @@ begin
 end
 $$;
 
--- Revocation is logged in both directions. A new name or label is no change: the key means the same. Nor is a hash of the
--- same text, which this library counts in `rehashes`; a hash that anything else replaced is one.
+-- Revocation is logged in both directions. A new name or label is no change: the key means the same. Nor is a hash of
+-- the same text, which this library counts in `rehashes`; a hash that anything else replaced is one.
 create function "api_keys".api_keys_updated() returns trigger
 language plpgsql
 security definer
@@ -394,10 +394,10 @@ create trigger api_key_head_moved
 after update on "api_keys".api_key_head for each row
 execute function "api_keys".api_key_head_moved();
 
--- Suspend, reinstate and close an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan', and
--- `actor` who does it, as in the events; else it is the role of the session. Each returns whether that changed anything,
--- which has its event then; none but the last touches an owner that is closed, which is final. An organization has no trail
--- of its own, and so no event.
+-- Suspend, reinstate and close an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan',
+-- and `actor` who does it, as in the events; else it is the role of the session. Each returns whether that changed
+-- anything, which has its event then; none but the last touches an owner that is closed, which is final. An
+-- organization has no trail of its own, and so no event.
 create function "api_keys".api_key_suspend_owner(organization text, kind text, id text, suspension text,
     at timestamptz default now(), actor text default 'system:' || session_user::text)
 returns boolean

@@ -88,9 +88,9 @@ create table api_key_log (
 ) strict;
 
 -- The log is written here and nowhere else, so that plain SQL in anybody's transaction is noticed like the rest.
--- Revocation is logged in both directions. A new key is no change: nobody can know it from before. A new name or label is
--- none either: the key means the same. So is a hash of the same text, which this library counts in `rehashes`; a hash that
--- anything else replaced is a change.
+-- Revocation is logged in both directions. A new key is no change: nobody can know it from before. A new name or label
+-- is none either: the key means the same. So is a hash of the same text, which this library counts in `rehashes`; a
+-- hash that anything else replaced is a change.
 create trigger api_keys_updated
 after update of id, organization, kind, owner, scopes, allowed_networks, limits, expires_at,
     revoked_at, revoked_by, paused_at, paused_by, hash, tag, pepper_id, proof on api_keys

@@ -102,9 +102,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     }
 
     /// Peppers, of which each node must know the current one before any makes it current. Default: none. A node whose
-    /// pepper differs from what other nodes use under the same id does not start, nor does one that lacks the newest pepper
-    /// that was ever current on a node of this store: it would make keys without it. To leave peppers again, know the newest
-    /// one and make none current.
+    /// pepper differs from what other nodes use under the same id does not start, nor does one that lacks the newest
+    /// pepper that was ever current on a node of this store: it would make keys without it. To leave peppers again,
+    /// know the newest one and make none current.
     pub fn peppers(mut self, peppers: Peppers) -> Self {
         self.settings.hasher = self.settings.hasher.with_peppers(peppers);
         self
@@ -197,8 +197,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     }
 
     /// How long [the access log](Self::access_log) stays before it is deleted, looked at once an hour: at least an
-    /// hour. Default: 30 days, or as long as all other events if [`keep_events`](Self::keep_events) says less; strangers add
-    /// to it, too. On a fleet the shortest setting wins. Where no node keeps one, what there is stays as long as all other events.
+    /// hour. Default: 30 days, or as long as all other events if [`keep_events`](Self::keep_events) says less;
+    /// strangers add to it, too. On a fleet the shortest setting wins. Where no node keeps one, what there is stays as
+    /// long as all other events.
     ///
     /// An event of a change is worth keeping for years. Entries of the access log come by the thousands and are worth
     /// keeping as long as somebody may ask about a single request.
@@ -215,10 +216,11 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// by an [event](crate::audit::Action::ATTEMPT_DROPPED) for each organization, in their place. A crash loses what
     /// was queued, which is less than a second's unless the store is slow, and what is added up of one minute.
     ///
-    /// Strangers fill neither the queue nor the disk. Of the attempts with one key that are refused, ten a minute have a line,
-    /// and the rest of that minute is [added up](crate::audit::Action::ATTEMPT_REPEATED) by code and source; so it is once for
-    /// those with the right text, and once for those that know no more than the id. Each of the two has 8,192 places in the
-    /// queue, beside those of keys that are accepted. Who knows one id makes some 3 MB a day of it at most.
+    /// Strangers fill neither the queue nor the disk. Of the attempts with one key that are refused, ten a minute have
+    /// a line, and the rest of that minute is [added up](crate::audit::Action::ATTEMPT_REPEATED) by code and source; so
+    /// it is once for those with the right text, and once for those that know no more than the id. Each of the two has
+    /// 8,192 places in the queue, beside those of keys that are accepted. Who knows one id makes some 8 MB a day of it
+    /// at most.
     ///
     /// A line takes some 200 bytes in the store; [`keep_access_log`](Self::keep_access_log) says for how long. Lines are read
     /// apart from all other events, by [`AuditQuery::attempts`](crate::manage::AuditQuery::attempts).
@@ -233,8 +235,8 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// The keys. Leaves a check value of each known pepper in the store, or compares it with the one that stands there, and
-    /// notes which pepper keys are made with from now on.
+    /// The keys. Leaves a check value of each known pepper in the store, or compares it with the one that stands there,
+    /// and notes which pepper keys are made with from now on.
     ///
     /// # Errors
     /// [`SetupError`] if a setting is out of range, a pepper is wrong or missing, or the store cannot be asked.

@@ -29,12 +29,12 @@ impl Action {
     pub const ATTEMPT_DROPPED: Self = Self(Cow::Borrowed("attempt.dropped"));
     /// A key that is in the store was shown, or a text with its id, and refused; [`Event::after`] is the code of the
     /// refusal. The actor is the key if it was proved to be that key, which expired, was revoked, or whose owner is
-    /// suspended; else `system:unproved caller`. Written only where a line for each attempt is asked for, and of one key for
-    /// ten a minute of those with the right text and ten of the others.
+    /// suspended; else `system:unproved caller`. Written only where a line for each attempt is asked for, and of one
+    /// key for ten a minute of those with the right text and ten of the others.
     pub const ATTEMPT_REFUSED: Self = Self(Cow::Borrowed("attempt.refused"));
-    /// More attempts of one minute like those of [`ATTEMPT_REFUSED`](Self::ATTEMPT_REFUSED), with one key, one code and from
-    /// one source, or from several that are told as `other`. [`Event::after`] is a line of JSON: the `code`, the `count`,
-    /// and when the first and the last of them came, `first_at` and `last_at`.
+    /// More attempts of one minute like those of [`ATTEMPT_REFUSED`](Self::ATTEMPT_REFUSED), with one key, one code and
+    /// from one source, or from several that are told as `other`. [`Event::after`] is a line of JSON: the `code`, the
+    /// `count`, and when the first and the last of them came, `first_at` and `last_at`.
     pub const ATTEMPT_REPEATED: Self = Self(Cow::Borrowed("attempt.repeated"));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed("key.expiry_set"));
@@ -61,15 +61,15 @@ impl Action {
     pub const KEY_SUCCESSOR_MADE: Self = Self(Cow::Borrowed("key.successor_made"));
     /// The stored record of a key cannot be read; its calls get 503.
     pub const KEY_UNREADABLE: Self = Self(Cow::Borrowed("key.unreadable"));
-    /// Attempts to manage keys that were denied: what stands since is a line of JSON with the `action` that was tried, the
-    /// `reason`, and the `count`. The reason is [a code](crate::manage::DenialReason::code), `expiry_later` for a key that
-    /// would take back an end that it did not give itself, `hidden` for what exists and may not be known of, or `not_found`
-    /// for a `key` that does not exist: that line is about whoever asked, and one for all such keys, which it names if they are
-    /// one. What an actor repeats within an hour is added up. Attempts on hidden keys, on hidden owners and those whose
-    /// reason the actor is told have room of their own, for 8 lines of an actor in any case and 100 at most; the rest is
-    /// `various`. Of an organization's actors, 1,000 are told apart; what more of them try has the room of one, in lines that
-    /// name them, and the rest is `other_actors`. Lines of these three reasons are shown only to whoever may see the trail of
-    /// the whole organization.
+    /// Attempts to manage keys that were denied: what stands since is a line of JSON with the `action` that was tried,
+    /// the `reason`, and the `count`. The reason is [a code](crate::manage::DenialReason::code), `expiry_later` for a
+    /// key that would take back an end that it did not give itself, `hidden` for what exists and may not be known of,
+    /// or `not_found` for a `key` that does not exist: that line is about whoever asked, and one for all such keys,
+    /// which it names if they are one. What an actor repeats within an hour is added up. Attempts on hidden keys, on
+    /// hidden owners and those whose reason the actor is told have room of their own, for 8 lines of an actor in any
+    /// case and 100 at most; the rest is `various`. Of an organization's actors, 1,000 are told apart; what more of
+    /// them try has the room of one, in lines that name them, and the rest is `other_actors`. Lines of these three
+    /// reasons are shown only to whoever may see the trail of the whole organization.
     pub const MANAGE_DENIED: Self = Self(Cow::Borrowed("manage.denied"));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed("owner.closed"));

@@ -57,8 +57,8 @@ pub struct AuthMetrics {
     /// Checks of well-formed keys that took a look-up, and a hash where no proof is remembered: first uses, first uses
     /// after a change, ids that are not in the store.
     pub proof_misses: u64,
-    /// Checks of well-formed keys that a [stored proof](crate::hash::HasherConfig::with_stored_proofs) spared the hash. They are among the
-    /// [misses](Self::proof_misses).
+    /// Checks of well-formed keys that a [stored proof](crate::hash::HasherConfig::with_stored_proofs) spared the hash.
+    /// They are among the [misses](Self::proof_misses).
     pub stored_proofs_used: u64,
     /// Keys that are remembered now.
     pub proofs_remembered: usize,
@@ -78,8 +78,9 @@ pub struct AuthMetrics {
     /// again at its next use, and no proof is lost. A node that fell far behind sees it, and so does one whose store was
     /// restored, or failed over to a server that had not received everything.
     pub log_resets: u64,
-    /// [Resets](Self::log_resets) that a log which goes on does not explain: it ends before the place that this node had read, or has
-    /// another change there. Changes that the store had made are gone, and revocations among them have to be repeated.
+    /// [Resets](Self::log_resets) that a log which goes on does not explain: it ends before the place that this node
+    /// had read, or has another change there. Changes that the store had made are gone, and revocations among them have
+    /// to be repeated.
     pub log_losses: u64,
     /// When the last successful read of the change log began, by the wall clock. None yet: none was successful.
     pub last_freshness_read: Option<Timestamp>,
@@ -94,8 +95,8 @@ pub struct AuthMetrics {
     /// Requests that were counted under the source `other`, since their key, or the requests that name none, have come
     /// from too many [sources](crate::middleware::Sources) to tell them all apart.
     pub usage_sources_folded: u64,
-    /// Attempts with keys that were written to the access log, each in a line or added up with others. 0 unless they are
-    /// [asked for](crate::ApiKeysBuilder::access_log).
+    /// Attempts with keys that were written to the access log, each in a line or added up with others. 0 unless they
+    /// are [asked for](crate::ApiKeysBuilder::access_log).
     pub access_log_written: u64,
     /// Attempts that are missing in the access log, or may be: the queue was full, the store did not say whether it has
     /// them, or nobody can tell whose the key is.

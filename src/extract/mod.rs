@@ -1,9 +1,10 @@
 //! Extractors for axum: who calls, as an argument of a handler.
 //!
-//! [`Principal`] itself is one. Behind an [optional](crate::ApiKeyLayer::optional) layer, `Option<Principal>` is none for
-//! requests without a key. A key without any scope is refused (403 `insufficient_scope`), for an empty set allows nothing: a
-//! handler that wants it all the same takes `Extension<Principal>`. [`InOrganization`] is a caller of the organization that the request is about. Without an
-//! [`ApiKeyLayer`](crate::ApiKeyLayer) outside of the handler they answer 500 and log why (feature `tracing`).
+//! [`Principal`] itself is one. Behind an [optional](crate::ApiKeyLayer::optional) layer, `Option<Principal>` is none
+//! for requests without a key. A key without any scope is refused (403 `insufficient_scope`), for an empty set allows
+//! nothing: a handler that wants it all the same takes `Extension<Principal>`. [`InOrganization`] is a caller of the
+//! organization that the request is about. Without an [`ApiKeyLayer`](crate::ApiKeyLayer) outside of the handler they
+//! answer 500 and log why (feature `tracing`).
 
 mod in_organization;
 

@@ -125,8 +125,9 @@ pub struct InvalidPepper(());
 /// The peppers a node knows, and the one it hashes with. Cheap to clone.
 ///
 /// To introduce a pepper, first make it *known* on every node, then make it *current*: a node that meets a hash with a
-/// pepper it does not know cannot check that key. Once one was current on a node of a store, no node starts that knows neither
-/// it nor a newer one which was, and none makes keys without. Old peppers stay known until no record names them.
+/// pepper it does not know cannot check that key. Once one was current on a node of a store, no node starts that knows
+/// neither it nor a newer one which was, and none makes keys without. Old peppers stay known until no record names
+/// them.
 ///
 /// ```
 /// use tower_api_keys::hash::{Pepper, PepperId, Peppers};

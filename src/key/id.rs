@@ -31,7 +31,8 @@ impl KeyId {
     /// The id of no key: to be that of one, 120 random bits would have to be zero.
     pub(crate) const ABSENT: Self = Self([b'A'; ID_LENGTH]);
 
-    /// The first of all ids by their bytes, and that of no key. For [`Prune::usage_after`](crate::store::Prune::usage_after).
+    /// The first of all ids by their bytes, and that of no key. For
+    /// [`Prune::usage_after`](crate::store::Prune::usage_after).
     ///
     /// ```
     /// use tower_api_keys::KeyId;

@@ -64,8 +64,8 @@ pub fn contains_key(text: &str) -> bool {
     secrets(text, SHORTEST_FRAGMENT).next().is_some()
 }
 
-/// Whether a text may hold the secret of a key: [a key](contains_key) or a run of characters as long as a secret, which has
-/// no mark of its own. For what strangers say of themselves, where no word is so long.
+/// Whether a text may hold the secret of a key: [a key](contains_key) or a run of characters as long as a secret, which
+/// has no mark of its own. For what strangers say of themselves, where no word is so long.
 pub(crate) fn may_hold_secret(text: &str) -> bool {
     let runs = text.as_bytes().chunk_by(|one, two| is_base64url(*one) && is_base64url(*two));
     contains_key(text) || runs.map(<[u8]>::len).any(|length| length >= SECRET_LENGTH)

@@ -64,8 +64,8 @@ impl KeyHeaders {
 
     /// `Authorization: Bearer`, and a header of this name in the place of `x-api-key`.
     ///
-    /// Use no name with an underscore, such as `api_key`: nginx and other proxies drop such headers unless they are told
-    /// otherwise, and every request seems to come without a key.
+    /// Use no name with an underscore, such as `api_key`: nginx and other proxies drop such headers unless they are
+    /// told otherwise, and every request seems to come without a key.
     ///
     /// # Errors
     /// [`InvalidKeyHeader`] as for [`only`](Self::only).

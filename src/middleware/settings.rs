@@ -59,8 +59,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Makes the request what the inner service is to see: no key, but whom it proved. Refuses a second key, beside that of
-    /// a layer of the same keys further out: what is between the two layers judged the other one.
+    /// Makes the request what the inner service is to see: no key, but whom it proved. Refuses a second key, beside
+    /// that of a layer of the same keys further out: what is between the two layers judged the other one.
     // Always: in a call of its own, it has the compiler copy each request once more on its way to the inner service.
     #[inline(always)]
     pub(crate) fn admit<B>(

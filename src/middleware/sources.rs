@@ -22,9 +22,9 @@ const LOOKED_AT: usize = 1_024;
 /// [label](super::ApiKeyLayer::source).
 ///
 /// The client is the name of the product that the `User-Agent` begins with: `curl` of `curl/8.5.0`. The version is left
-/// out, or each upgrade of a client would be another source, and the one before seem to have gone. A name that is no token
-/// (RFC 9110 §10.1.5), is longer than 256 bytes, holds a key, or has as many letters, digits, `-` and `_` in a row as the
-/// secret of one, is no client; of a long one, the first 64 characters are kept.
+/// out, or each upgrade of a client would be another source, and the one before seem to have gone. A name that is no
+/// token (RFC 9110 §10.1.5), is longer than 256 bytes, holds a key, or has as many letters, digits, `-` and `_` in a
+/// row as the secret of one, is no client; of a long one, the first 64 characters are kept.
 ///
 /// For each key, 64 sources are told apart, in all processes together as far as they see each other's counts: 64 of
 /// requests that were accepted, and beside them 64 of those that showed the key when it was dead, and 64 of those that
@@ -81,9 +81,9 @@ impl Sources {
     /// A function that names the client, in the place of the `User-Agent`; none for no client. It runs for each request, on
     /// the thread that serves it: if it panics, that request fails as if a handler had.
     ///
-    /// Of what it returns, characters that show nothing or turn the text around are left out, `/` becomes `_`, since a line
-    /// for people has it between label and client, and 64 characters are kept. A text that may hold the secret of a key is no
-    /// client, nor is one of more than 1,024 bytes.
+    /// Of what it returns, characters that show nothing or turn the text around are left out, `/` becomes `_`, since a
+    /// line for people has it between label and client, and 64 characters are kept. A text that may hold the secret of
+    /// a key is no client, nor is one of more than 1,024 bytes.
     #[must_use]
     pub fn with_client(mut self, client: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.client = Some(Arc::new(client));

@@ -1,4 +1,5 @@
-//! Alone, for its length: the derived one would print what a reader of a log could make texts from that fit a key's tag.
+//! Alone, for its length: the derived one would print what a reader of a log could make texts from that fit a key's
+//! tag.
 
 use std::fmt;
 

@@ -60,8 +60,8 @@ impl Change {
     }
 }
 
-/// A request that a client may repeat, by its idempotency key. `Debug` prints nothing of it: who knows the idempotency key can
-/// ask as the client did.
+/// A request that a client may repeat, by its idempotency key. `Debug` prints nothing of it: who knows the idempotency
+/// key can ask as the client did.
 ///
 /// ```
 /// use tower_api_keys::{KeyId, store::{Conflict, IdempotentRequest}};

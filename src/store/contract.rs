@@ -206,9 +206,9 @@ pub trait KeyStore: KeyReader {
         new: &[u8],
     ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Forgets what is old: events, the access log, rows of the change log, results of changes, counts by day,
-    /// counts of keys that are gone. At most 10,000 or so of each kind, so that no call holds up others for long: call again until nothing was forgotten.
-    /// A store in which more at once is no burden may forget more.
+    /// Forgets what is old: events, the access log, rows of the change log, results of changes, counts by day, counts
+    /// of keys that are gone. At most 10,000 or so of each kind, so that no call holds up others for long: call again
+    /// until nothing was forgotten. A store in which more at once is no burden may forget more.
     ///
     /// # Errors
     /// Unavailable.

@@ -1,5 +1,5 @@
-//! Which peppers the keys of a store were made with, as its nodes tell each other in a note: no node makes keys that lack the
-//! pepper of the others.
+//! Which peppers the keys of a store were made with, as its nodes tell each other in a note: no node makes keys that
+//! lack the pepper of the others.
 
 use std::collections::BTreeSet;
 

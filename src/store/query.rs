@@ -226,8 +226,8 @@ pub struct Page<T> {
     pub more: bool,
 }
 
-/// The new hash of a key whose text did not change, or the same hash with a proof of that text. `Debug` prints the id of the
-/// pepper alone.
+/// The new hash of a key whose text did not change, or the same hash with a proof of that text. `Debug` prints the id
+/// of the pepper alone.
 ///
 /// ```
 /// use tower_api_keys::store::RehashedKey;
@@ -289,8 +289,9 @@ pub struct Prune {
     pub changes_before: Option<Timestamp>,
     /// Counts of use by day, of days before this one: days since 1970-01-01 in UTC. Those over all time stay.
     pub days_before: Option<i32>,
-    /// Counts of use, and by day, of keys that the store does not have (any more), whose ids come after this one by their
-    /// bytes: [`KeyId::LEAST`], or where the call before [ended](Pruned::usage_next). Those of requests without a key stay.
+    /// Counts of use, and by day, of keys that the store does not have (any more), whose ids come after this one by
+    /// their bytes: [`KeyId::LEAST`], or where the call before [ended](Pruned::usage_next). Those of requests without a
+    /// key stay.
     pub usage_after: Option<KeyId>,
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct NamedClient {
     pub(crate) network: String,
 }
 
-/// An origin in words. What a stranger says of itself was cleaned for it, which is work to be done before a lock is taken:
-/// so what is behind a lock takes nothing else.
+/// An origin in words. What a stranger says of itself was cleaned for it, which is work to be done before a lock is
+/// taken: so what is behind a lock takes nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OriginWords<'a> {
     parts: Parts<'a>,

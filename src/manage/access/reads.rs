@@ -28,8 +28,8 @@ impl Access<'_> {
         Ok(self.parts.guarded.store.owner_status(&self.owner_ref(owner)).await?)
     }
 
-    /// Without a pepper of its own, a node makes no key where others have one. It is asked for each key: such a node may have
-    /// started before they had one, or without a look.
+    /// Without a pepper of its own, a node makes no key where others have one. It is asked for each key: such a node
+    /// may have started before they had one, or without a look.
     pub(in crate::manage) async fn require_pepper(&self) -> Result<(), ManageError> {
         let peppers = self.parts.hasher.peppers();
         if peppers.current_id().is_some() {

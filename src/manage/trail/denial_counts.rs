@@ -20,8 +20,8 @@ const MOST_ACTORS: usize = 10_000;
 /// Actors of one organization that are told apart: none uses up the room of the others by itself.
 const MOST_ACTORS_OF_ONE: usize = 1_000;
 
-/// Lines of one group that an actor has room for in any case, in one window. With the longest ids and sources that there can
-/// be, those of all groups are about 16 kilobytes.
+/// Lines of one group that an actor has room for in any case, in one window. With the longest ids and sources that
+/// there can be, those of all groups are about 16 kilobytes.
 const SURE_LINES: usize = 8;
 
 /// Lines of one group that an actor has at most, as far as there is room for all who have more than is sure.
@@ -34,8 +34,8 @@ const MOST_EXTRA: usize = 20_000;
 /// What is repeated within so long is added up.
 const WINDOW: Duration = Duration::from_secs(3_600);
 
-/// What is said of a key that does not exist. Its event is about whoever asked, who must not find it in their own trail:
-/// what is hidden leaves no event there.
+/// What is said of a key that does not exist. Its event is about whoever asked, who must not find it in their own
+/// trail: what is hidden leaves no event there.
 pub(in crate::manage) const NOT_FOUND: &str = "not_found";
 
 /// What is said of what exists, or may, and may not be known of.

@@ -17,8 +17,8 @@ use crate::{
 /// Events of one call of the store.
 const BATCH: usize = 500;
 
-/// Denied attempts until they are in the audit trail, [added up](DenialCounts) so that nobody can flood it: an actor costs at
-/// most some hundred events an hour, however often it tries.
+/// Denied attempts until they are in the audit trail, [added up](DenialCounts) so that nobody can flood it: an actor
+/// costs at most some hundred events an hour, however often it tries.
 pub(crate) struct DenialLog {
     store: Calls<AnyStore>,
     clock: Arc<dyn Clock>,

@@ -58,8 +58,8 @@ impl<'a> Tried<'a> {
     }
 }
 
-/// Attempts that are to be written to the audit trail, a line each; of refused ones with one key, ten a minute have a line,
-/// and the rest of that minute is added up.
+/// Attempts that are to be written to the audit trail, a line each; of refused ones with one key, ten a minute have a
+/// line, and the rest of that minute is added up.
 ///
 /// Nobody waits for them: what does not fit into the queue is dropped, counted, and told of in the trail itself, by an
 /// event for each customer in the place of their lines.
