@@ -104,7 +104,8 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// Peppers, of which each node must know the current one before any makes it current. Default: none. A node whose
     /// pepper differs from what other nodes use under the same id does not start, nor does one that lacks the newest
     /// pepper that was ever current on a node of this store: it would make keys without it. To leave peppers again,
-    /// know the newest one and make none current.
+    /// know the newest one and make none current. Nodes tell each other by a note that no
+    /// [copy](crate::store::transfer::copy) of a store has: of a copy, start a node with the pepper first.
     pub fn peppers(mut self, peppers: Peppers) -> Self {
         self.settings.hasher = self.settings.hasher.with_peppers(peppers);
         self

@@ -59,6 +59,9 @@ use crate::{auth::Authenticator, owner::OrganizationId, usage::Source};
 /// # Security
 /// Query strings, cookies and bodies are never read. What the inner service sees no longer holds the key, unless
 /// [`keep_credentials`](Self::keep_credentials) says so. A request that is refused is dropped with its body unread.
+///
+/// A layer of the same [`ApiKeys`](crate::ApiKeys) further in lets through whom this one proved. If it finds another key, in
+/// a header that this one does not read, it refuses the request: 400 `ambiguous_credentials`.
 pub struct ApiKeyLayer<R> {
     authenticator: Authenticator<R>,
     settings: Arc<Settings>,
