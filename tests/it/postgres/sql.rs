@@ -128,9 +128,7 @@ async fn what_the_functions_change_about_an_owner_has_the_event_that_the_manager
     ] {
         assert_eq!(call(&statement).await, changes, "{statement}");
     }
-    sql.batch_execute(&format!("begin; select keys.api_key_close_owner('default', 'user', 'eve'); rollback"))
-        .await
-        .unwrap();
+    sql.batch_execute("begin; select keys.api_key_close_owner('default', 'user', 'eve'); rollback").await.unwrap();
     let team = "default/team/engineering";
     let expected = [
         ["owner.suspended", "user:carol", team, "", "plan"],
