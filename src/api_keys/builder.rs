@@ -240,7 +240,8 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// and notes which pepper keys are made with from now on.
     ///
     /// # Errors
-    /// [`SetupError`] if a setting is out of range, a pepper is wrong or missing, or the store cannot be asked.
+    /// [`SetupError`] if a setting is out of range, a pepper is wrong or missing, or the store cannot be asked. A node
+    /// without peppers starts in the last case, and asks before it makes a key.
     pub async fn build(self) -> Result<ApiKeys<S>, SetupError> {
         let store = Calls::new(Arc::clone(&self.store), self.store_timeout);
         let (keys, hasher) = self.assemble()?;

@@ -16,7 +16,21 @@ pub(super) async fn compare<S: KeyStore>(store: &Calls<S>, hasher: &Hasher) -> R
             return Err(Cause::WrongPepper(id).into());
         }
     }
-    let (in_use, known) = (PeppersInUse::of(store).await.map_err(Cause::Store)?, hasher.peppers());
+    let known = hasher.peppers();
+    let in_use = match PeppersInUse::of(store).await {
+        Ok(in_use) => in_use,
+        // It starts while the store is down, and asks again before it makes a key.
+        Err(_error) if !known.any() => {
+            let _error = &_error as &dyn std::error::Error;
+            log!(
+                warn,
+                error = _error,
+                "the store could not be asked whether its keys have a pepper, which this node lacks"
+            );
+            return Ok(());
+        }
+        Err(error) => return Err(Cause::Store(error).into()),
+    };
     if let Some(missing) = in_use.missing(known) {
         return Err(Cause::MissingPepper(missing).into());
     }

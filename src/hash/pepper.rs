@@ -191,6 +191,10 @@ impl Peppers {
         self.known.contains_key(&id)
     }
 
+    pub(crate) fn any(&self) -> bool {
+        !self.known.is_empty()
+    }
+
     pub(super) fn known(&self) -> impl Iterator<Item = (PepperId, &Arc<Pepper>)> {
         self.known.iter().map(|(id, pepper)| (*id, pepper))
     }

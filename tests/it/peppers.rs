@@ -12,7 +12,11 @@ use tower_api_keys::{
     store::{KeyReader, KeyStore, MemoryStore},
 };
 
-use crate::support::{issue, user};
+use crate::support::{
+    cheap,
+    hooked::{Fault, Hooked},
+    issue, user,
+};
 
 pub(crate) fn pepper(byte: u8) -> Pepper {
     Pepper::from_bytes([byte; 32])
@@ -141,6 +145,22 @@ async fn a_node_that_started_without_the_pepper_of_others_makes_no_key() {
     }
     // Who knows it and deliberately makes keys without may.
     issue(&cheap_node(&store, known(&[1], None)).await, user("alice")).await;
+}
+
+#[tokio::test]
+async fn a_node_without_peppers_starts_while_the_store_is_down_and_asks_before_it_makes_a_key() {
+    let store = Hooked::new(Arc::new(MemoryStore::new()));
+    let hooks = store.hooks.clone();
+    let store = Arc::new(store);
+    hooks.fail("replace_note", Fault::Error, usize::MAX);
+    let build = |peppers| ApiKeys::builder(store.clone()).hasher(cheap().with_peppers(peppers)).build();
+    let keys = build(Peppers::none()).await.unwrap();
+    assert!(build(known(&[1], None)).await.is_err());
+    let (manager, system) = (keys.manager(), crate::support::system());
+    let request = IssueKey::user(user("alice"));
+    assert_eq!(manager.issue(request, &system).await.unwrap_err().kind(), ManageErrorKind::StoreUnavailable);
+    hooks.heal();
+    issue(&keys, user("alice")).await;
 }
 
 #[tokio::test]

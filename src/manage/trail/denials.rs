@@ -18,7 +18,7 @@ use crate::{
 const BATCH: usize = 500;
 
 /// Denied attempts until they are in the audit trail, [added up](DenialCounts) so that nobody can flood it: an actor
-/// costs at most some hundred events an hour, however often it tries.
+/// costs at most some 600 events an hour, however often it tries.
 pub(crate) struct DenialLog {
     store: Calls<AnyStore>,
     clock: Arc<dyn Clock>,

@@ -41,13 +41,20 @@ pub(super) fn replace_note(
     old: &[u8],
     new: &[u8],
 ) -> Result<Vec<u8>, Failure> {
-    let transaction = begin(connection)?;
-    if old != new {
-        let sql = if old.is_empty() { PUT_NOTE } else { REPLACE_NOTE };
-        transaction.prepare_cached(sql)?.execute(params![name, old, new])?;
+    // Only a look, as of a service that starts on a disk that became read-only.
+    if old == new {
+        return Ok(note(connection, name)?);
     }
-    let standing = transaction.prepare_cached(NOTE)?.query_row([name], |row| row.get(0)).optional()?;
+    let transaction = begin(connection)?;
+    let sql = if old.is_empty() { PUT_NOTE } else { REPLACE_NOTE };
+    transaction.prepare_cached(sql)?.execute(params![name, old, new])?;
+    let standing = note(&transaction, name)?;
     commit(transaction)?;
+    Ok(standing)
+}
+
+fn note(connection: &Connection, name: &str) -> Result<Vec<u8>, rusqlite::Error> {
+    let standing = connection.prepare_cached(NOTE)?.query_row([name], |row| row.get(0)).optional()?;
     Ok(standing.unwrap_or_default())
 }
 

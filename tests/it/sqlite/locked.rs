@@ -53,6 +53,7 @@ async fn a_service_starts_while_somebody_holds_the_write_lock() {
     shell.execute_batch("begin immediate").unwrap();
     let store = SqliteStore::open(folder.file()).await.unwrap();
     assert!(store.try_head().is_some());
+    assert_eq!(store.replace_note("peppers", b"", b"").await.unwrap(), b"", "a look");
     let error = store.apply(&change(1, insert(1))).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     let exclusive = SqliteStore::open_exclusive(folder.file()).await.unwrap_err();

@@ -195,8 +195,8 @@ impl Queue {
     }
 
     fn close_windows(&mut self, now: Timestamp, all: bool) -> u64 {
-        let mut sums = self.dead.repeats.take(now, all);
-        sums.extend(self.nothing.repeats.take(now, all));
+        let shares = [&mut self.good, &mut self.dead, &mut self.nothing];
+        let mut sums: Vec<Entry> = shares.into_iter().flat_map(|share| share.repeats.take(now, all)).collect();
         sums.sort_unstable_by_key(|sum| (sum.last_at, sum.key));
         sums.into_iter().map(|sum| self.push(sum)).sum()
     }
