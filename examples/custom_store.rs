@@ -346,7 +346,7 @@ impl Tables {
             Guard::OwnerActive(owner) if self.status(Some(owner)).is_active() => Ok(()),
             Guard::SameRights { key, scopes, expires_at } => {
                 let end = expires_at.map(Timestamp::as_millis);
-                let is_same = |row: &KeyRow| row.scopes == *scopes && row.expires_at == end;
+                let is_same = |row: &KeyRow| row.scopes == *scopes && row.expires_at == end && row.paused_at.is_none();
                 if self.keys.get(key.as_str()).is_some_and(is_same) { Ok(()) } else { Err(conflict) }
             }
             // Also for a guard of a newer version of the crate: what this store does not know, it does not promise.

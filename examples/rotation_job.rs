@@ -94,10 +94,13 @@ impl Job {
         };
         match self.manager.rotation(&key.id, &self.actor).await {
             Ok(status) if status.new.id != key.id => Ok(()), // its successor comes later in the list
-            Ok(status) if id_in(&file).await != Some(status.new.id) => {
+            Ok(status) if id_in(&file).await == Some(status.old.id) => {
                 // The run that began it died before it wrote the new key down: nobody has it.
                 self.manager.abort_rotation(&status.new.id, &self.actor).await?;
                 self.begin(&status.old.id, &file, "begun again").await
+            }
+            Ok(status) if id_in(&file).await != Some(status.new.id) => {
+                say(&file, &format!("it holds neither {} nor {}: not touched", status.old.id, status.new.id))
             }
             Ok(status) => {
                 let verdict = status.verdict_with(self.quiet);

@@ -50,6 +50,9 @@ words! {
         KeyPaused = "key_paused": "The key was paused: the caller had the right text.",
         /// 401: the key was revoked. Only a caller who has the key is told.
         KeyRevoked = "key_revoked": "The key was revoked: whoever called had the right text.",
+        /// 403: a key with limits would give another one other limits.
+        LimitsTooWide = "limits_too_wide":
+            "The key was accepted, and asked for a key with other limits than its own.",
         /// 401: the text is no key. The reason says why not.
         MalformedKey = "malformed_key": "What was sent is not a key.",
         /// 500: an extractor or [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) without an
@@ -106,6 +109,7 @@ impl RefusalCode {
             | Self::ExpiryTooLate
             | Self::InsufficientRole
             | Self::InsufficientScope
+            | Self::LimitsTooWide
             | Self::NotForKeys
             | Self::NotYourKey
             | Self::PlanRequired

@@ -65,8 +65,8 @@ impl Action {
     /// Attempts to manage keys that were denied: what stands since is a line of JSON with the `action` that was tried,
     /// the `reason`, and the `count`. The reason is [a code](crate::manage::DenialReason::code), `expiry_later` for a
     /// key that would take back an end that it did not give itself, `hidden` for what exists and may not be known of,
-    /// or `not_found` for a `key` that does not exist: that line is about whoever asked, and one for all such keys,
-    /// which it names if they are one. What an actor repeats within an hour is added up. Attempts on hidden keys, on
+    /// or `not_found` for a `key`, a user or a team that does not exist: that line is about the actor itself, and one for
+    /// all of them; it names the key if that is the only one. What an actor repeats within an hour is added up. Attempts on hidden keys, on
     /// hidden owners and those whose reason the actor is told have room of their own, for 8 lines of an actor in any
     /// case and 100 at most; the rest is `various`. Of an organization's actors, 1,000 are told apart; what more of
     /// them try has the room of one, in lines that name them, and the rest is `other_actors`. Lines of these three

@@ -8,8 +8,11 @@ use super::{
     redact::{REDACTED, contains_key, redact},
 };
 
-/// Random parts of the credentials that are known have so many letters and digits in a row, and words have fewer.
+/// Random parts of the credentials that are known have at least this number of characters, and most words have fewer.
 const RANDOM: usize = 16;
+
+/// That of the shortest prefix of a credential whose random part may have hyphens and underscores.
+const SHORTEST_PREFIX: usize = 4;
 
 /// Whether a text contains a key, or what is left of one, or a credential of a well-known service.
 pub(crate) fn contains_credential(text: &str) -> bool {
@@ -39,10 +42,14 @@ fn foreign(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// `sk-` and a name that somebody chose are no credential.
+/// `sk-` and a name that somebody chose are no credential: words are shorter, or all in one case.
 fn has_random_part(word: &[u8]) -> bool {
-    let is_random = word.iter().any(u8::is_ascii_digit) || word.iter().all(u8::is_ascii_uppercase);
-    is_random && word.split(|byte| !byte.is_ascii_alphanumeric()).any(|part| part.len() >= RANDOM)
+    let has_digit = word.iter().any(u8::is_ascii_digit);
+    let is_upper = word.iter().all(u8::is_ascii_uppercase);
+    let is_mixed = word.iter().any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
+    let mut parts = word.split(|byte| !byte.is_ascii_alphanumeric());
+    let has_long_part = parts.any(|part| part.len() >= RANDOM);
+    (has_long_part && (has_digit || is_upper)) || (has_digit && is_mixed && word.len() >= RANDOM + SHORTEST_PREFIX)
 }
 
 #[cfg(test)]
@@ -51,9 +58,10 @@ mod tests {
     use crate::{KeyKind, key::KeyFormat};
 
     /// As they are in the documentation of those who issue them.
-    const FOREIGN: [&str; 7] = [
+    const FOREIGN: [&str; 8] = [
         "AKIAIOSFODNN7EXAMPLE",
         "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "glpat-AbCdEfGh1J-kLmNo_qRs",
         "github_pat_11AAAAAAA0abcdefghijkl_0123456789abcdefghijklmnop",
         "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
         "sk-ant-api03-AbCdEfGh1JkLmNoPqRsTuVwXyZ-0123456789_abcdefghij",

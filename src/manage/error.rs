@@ -97,7 +97,7 @@ pub enum ManageErrorKind {
     /// No core was free to hash the new key: other work keeps them all busy.
     Starved,
     /// The store does not take a value of the change, such as a text that is too long for its column: its tables are not
-    /// what this crate asks for. To ask again is in vain; over HTTP it is a 500, and no 503.
+    /// what this crate asks for. Asking again does not help: over HTTP it is a 500, not a 503.
     StoreRefused,
     /// The store could not be asked.
     StoreUnavailable,
@@ -287,7 +287,7 @@ impl fmt::Display for ManageError {
                 "no core was free to hash the new key, so it was not made: ask again in a moment"
             }
             ManageErrorKind::StoreRefused => {
-                "the key store does not take what was asked for, and nothing was changed: tell who runs the service"
+                "the key store does not take what was asked for, and nothing was changed: tell the operator of the service"
             }
             ManageErrorKind::StoreUnavailable => "keys cannot be managed at the moment, and nothing was changed: ask again",
         })

@@ -5,7 +5,7 @@ use std::{
     future::pending,
     sync::{
         Arc, LazyLock, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -47,6 +47,8 @@ pub(super) struct Faulty {
     pub(super) applies: AtomicUsize,
     /// Lists, and counts of use.
     reads: AtomicUsize,
+    /// Whether lists fail.
+    has_no_lists: AtomicBool,
     pub(super) apply_faults: Mutex<VecDeque<Fault>>,
     pub(super) find_faults: Mutex<VecDeque<Fault>>,
     pub(super) append_faults: Mutex<VecDeque<Fault>>,
@@ -57,6 +59,10 @@ pub(super) struct Faulty {
 impl Faulty {
     pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.apply_faults.lock().unwrap().extend(faults);
+    }
+
+    pub(super) fn fail_lists(&self) {
+        self.has_no_lists.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn reads(&self) -> usize {
@@ -121,6 +127,9 @@ impl KeyStore for Faulty {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.has_no_lists.load(Ordering::SeqCst) {
+            return Err(StoreError::corrupt("injected"));
+        }
         self.inner.list(query, now).await
     }
 

@@ -25,13 +25,14 @@
 //! |---|---|
 //! | `keys:read` | see keys, their usage, advice, inventory, export, reports, the trail, blast radius, exposure |
 //! | `keys:issue` | issue |
-//! | `keys:rotate` | begin, finish and abort a rotation, and see how far it is |
+//! | `keys:rotate` | begin, finish and abort a rotation, which ends the old key or the new one, and see how far it is; into a team with `keys:issue` |
 //! | `keys:revoke` | revoke, revoke many, narrow, expire |
 //! | `keys:manage` | all of these, and rename, relabel, suspend |
 //! | none | reinstate, close: people and the system only |
 //!
-//! It gives another key no scope that it does not have, none of these, and no end later than its own. Nobody who is
-//! suspended or closed acts, also not to read; only whom a plan suspends may still look.
+//! It gives another key no scope that it does not have, none of these, no end later than its own, and no other limits if it
+//! has some. An actor that is suspended or closed does nothing, and reads nothing either; a person suspended by the plan
+//! may read.
 //!
 //! A key is made for teams of the organization only: which those are, a [`Directory`] says, or without
 //! one the [`Rights`] of the actor.

@@ -208,8 +208,12 @@ pub enum DenialReason {
     ActorClosed,
     /// The key that acts lost scopes or time between the question and the answer.
     ActorKeyChanged,
-    /// The key that acts is revoked or has expired.
+    /// The key that acts is revoked, or it ended during the call.
     ActorKeyDead,
+    /// The key that acts has expired.
+    ActorKeyExpired,
+    /// The key that acts is paused.
+    ActorKeyPaused,
     /// The plan of the person, or of the owner of the key that acts, no longer includes their keys.
     ActorPlanSuspended,
     /// An admin suspended the person, or the owner of the key that acts.
@@ -222,6 +226,8 @@ pub enum DenialReason {
     InsufficientRole,
     /// The key that acts does not have this scope named on it.
     InsufficientScope(ManagingScope),
+    /// The key that acts has limits, and may give another key only the same.
+    LimitsTooWide,
     /// No key may do this, whatever its scopes: it cannot be taken back, or undoes what somebody decided.
     NotForKeys,
     /// Only the person whose key it is may do this.
@@ -247,14 +253,16 @@ impl DenialReason {
     pub const fn code(self) -> RefusalCode {
         match self {
             Self::ActorClosed => RefusalCode::OwnerClosed,
-            // Or its time is over: either way it is of no use any more.
             Self::ActorKeyDead => RefusalCode::KeyRevoked,
+            Self::ActorKeyExpired => RefusalCode::KeyExpired,
+            Self::ActorKeyPaused => RefusalCode::KeyPaused,
             Self::ActorPlanSuspended => RefusalCode::OwnerPlanSuspended,
             Self::ActorSuspended => RefusalCode::OwnerSuspended,
             Self::Custom(_) => RefusalCode::Denied,
             Self::ExpiryTooLate => RefusalCode::ExpiryTooLate,
             Self::InsufficientRole => RefusalCode::InsufficientRole,
             Self::ActorKeyChanged | Self::InsufficientScope(_) => RefusalCode::InsufficientScope,
+            Self::LimitsTooWide => RefusalCode::LimitsTooWide,
             Self::NotForKeys => RefusalCode::NotForKeys,
             Self::NotYourKey => RefusalCode::NotYourKey,
             Self::PlanRequired => RefusalCode::PlanRequired,
@@ -304,7 +312,9 @@ impl Denial {
         match self.reason {
             DenialReason::ActorClosed => "This account is closed.",
             DenialReason::ActorKeyChanged => "The key that asks was changed meanwhile.",
-            DenialReason::ActorKeyDead => "The key that asks is revoked or has expired.",
+            DenialReason::ActorKeyDead => "The key that asks is revoked or has just ended.",
+            DenialReason::ActorKeyExpired => "The key that asks has expired.",
+            DenialReason::ActorKeyPaused => "The key that asks is paused.",
             DenialReason::ActorPlanSuspended => {
                 "This account is suspended, because the plan does not include its keys."
             }
@@ -319,6 +329,7 @@ impl Denial {
                 ManagingScope::Revoke => "This needs the scope `keys:revoke`, which the key does not have.",
                 ManagingScope::Rotate => "This needs the scope `keys:rotate`, which the key does not have.",
             },
+            DenialReason::LimitsTooWide => "A key with limits can give another key only the same limits.",
             DenialReason::NotForKeys => "No API key may do this.",
             DenialReason::NotYourKey => "Only the person whose key it is may do this.",
             DenialReason::PlanRequired => self.upgrade,
@@ -335,13 +346,15 @@ impl Denial {
         match self.reason {
             DenialReason::ActorClosed => "That is final. Use another account.",
             DenialReason::ActorKeyChanged => "Try again: it may do less now.",
-            DenialReason::ActorKeyDead => "Use a live key.",
+            DenialReason::ActorKeyDead | DenialReason::ActorKeyExpired => "Use a live key.",
+            DenialReason::ActorKeyPaused => "Keep it, and ask an admin of the organization to resume it.",
             DenialReason::ActorPlanSuspended => "Ask an admin of the organization about the plan.",
             DenialReason::ActorSuspended => "Ask an admin of the organization to reinstate it.",
             DenialReason::Custom(_) | DenialReason::PlanRequired => "",
             DenialReason::ExpiryTooLate => "Ask for an earlier end, or let a person create the key.",
             DenialReason::InsufficientRole => "Ask an admin of the team or the organization.",
             DenialReason::InsufficientScope(_) => "Use a key on which a person has named that scope.",
+            DenialReason::LimitsTooWide => "Ask for the same limits, or let a person create the key.",
             DenialReason::NotForKeys => "A person has to do it.",
             DenialReason::NotYourKey => "Ask that person, or revoke the key.",
             DenialReason::ScopesTooWide => "Ask for fewer scopes, or let a person create the key.",
@@ -359,5 +372,37 @@ impl fmt::Display for Denial {
 impl From<DenialReason> for Denial {
     fn from(reason: DenialReason) -> Self {
         Self { reason, upgrade: UPGRADE }
+    }
+}
+
+#[cfg(test)]
+impl DenialReason {
+    /// One of each: a reason that is missing here does not compile in [`follows`](Self::follows).
+    pub(crate) fn examples() -> Vec<Self> {
+        std::iter::successors(Some(Self::ActorClosed), |reason| reason.follows()).collect()
+    }
+
+    fn follows(self) -> Option<Self> {
+        let scopes = ManagingScope::ALL;
+        Some(match self {
+            Self::ActorClosed => Self::ActorKeyChanged,
+            Self::ActorKeyChanged => Self::ActorKeyDead,
+            Self::ActorKeyDead => Self::ActorKeyExpired,
+            Self::ActorKeyExpired => Self::ActorKeyPaused,
+            Self::ActorKeyPaused => Self::ActorPlanSuspended,
+            Self::ActorPlanSuspended => Self::ActorSuspended,
+            Self::ActorSuspended => Self::Custom("Personal keys are not offered here."),
+            Self::Custom(_) => Self::ExpiryTooLate,
+            Self::ExpiryTooLate => Self::InsufficientRole,
+            Self::InsufficientRole => Self::LimitsTooWide,
+            Self::LimitsTooWide => Self::NotForKeys,
+            Self::NotForKeys => Self::NotYourKey,
+            Self::NotYourKey => Self::PlanRequired,
+            Self::PlanRequired => Self::ScopesTooWide,
+            Self::ScopesTooWide => Self::InsufficientScope(scopes.into_iter().next()?),
+            Self::InsufficientScope(scope) => {
+                Self::InsufficientScope(scopes.into_iter().skip_while(|one| *one != scope).nth(1)?)
+            }
+        })
     }
 }

@@ -101,6 +101,10 @@ impl RefusalCode {
             Self::KeyPaused => Kind::UNPROVED
                 .with("The API key is paused; keep it, and ask an administrator of the organization to resume it."),
             Self::KeyRevoked => Kind::UNPROVED.with("The API key was revoked; use another one, or create a new one."),
+            Self::LimitsTooWide => Kind::FORBIDDEN.with(
+                "A key with limits can give another key only the same limits; ask for the same limits, or let a person create \
+                 the key.",
+            ),
             Self::MalformedKey => Kind::UNPROVED.with("What was sent is not an API key; copy the whole key again."),
             Self::Misconfigured => Kind::DEFECT.with(
                 "The service is not set up to check API keys here; this is no fault of the key, so tell the operator \

@@ -26,28 +26,10 @@ impl From<&Denial> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::ManagingScope;
 
     #[test]
     fn a_denial_keeps_its_sentences_and_its_code() {
-        let scopes = ManagingScope::ALL.map(DenialReason::InsufficientScope);
-        for reason in [
-            DenialReason::ActorClosed,
-            DenialReason::ActorKeyChanged,
-            DenialReason::ActorKeyDead,
-            DenialReason::ActorPlanSuspended,
-            DenialReason::ActorSuspended,
-            DenialReason::Custom("Not here."),
-            DenialReason::ExpiryTooLate,
-            DenialReason::InsufficientRole,
-            DenialReason::NotForKeys,
-            DenialReason::NotYourKey,
-            DenialReason::PlanRequired,
-            DenialReason::ScopesTooWide,
-        ]
-        .into_iter()
-        .chain(scopes)
-        {
+        for reason in DenialReason::examples() {
             let denial = Denial::from(reason);
             let refusal = Refusal::from(&denial);
             assert_eq!((refusal.code(), refusal.detail()), (reason.code(), denial.to_string().as_str()), "{reason:?}");

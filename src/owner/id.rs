@@ -114,7 +114,7 @@ macro_rules! embedder_id {
     )+};
 }
 
-/// Two ids that look alike are the same to whoever reads them, and two to a store.
+/// Two ids that look alike are one id to a person, and two to a store.
 fn checked(id: &str) -> Result<&str, InvalidId> {
     let hides = |c: char| is_invisible(c) || (c.is_whitespace() && c != ' ');
     let is_padded = id.starts_with(' ') || id.ends_with(' ');

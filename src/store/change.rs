@@ -60,8 +60,8 @@ impl Change {
     }
 }
 
-/// A request that a client may repeat, by its idempotency key. `Debug` prints nothing of it: who knows the idempotency
-/// key can ask as the client did.
+/// A request that a client may repeat, by its idempotency key. `Debug` prints nothing of it: with the idempotency key,
+/// another client can ask as this one did.
 ///
 /// ```
 /// use tower_api_keys::{KeyId, store::{Conflict, IdempotentRequest}};
@@ -288,7 +288,7 @@ pub enum Guard {
     NoLiveSuccessor(KeyId),
     /// Neither the owner nor its organization is suspended or closed.
     OwnerActive(OwnerRef),
-    /// The key exists, and its scopes and its end are these: what it was when somebody decided by it.
+    /// The key exists, is not paused, and its scopes and its end are these: what it was when somebody decided by it.
     SameRights {
         /// Which key.
         key: KeyId,

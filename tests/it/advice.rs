@@ -219,8 +219,9 @@ async fn a_hash_that_this_node_cannot_check_is_explained_before_the_key_is_judge
     let node = |hasher: HasherConfig| ApiKeys::builder(store.clone()).hasher(hasher).build();
     let cheap = || HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET);
     let peppers = Peppers::new().with(PepperId::new(1), Pepper::from_bytes([1; 32])).current(PepperId::new(1)).unwrap();
-    let peppered = node(cheap().with_peppers(peppers)).await.unwrap();
+    // It starts before the store knows of a pepper: later it would not.
     let stranger = node(cheap()).await.unwrap();
+    let peppered = node(cheap().with_peppers(peppers)).await.unwrap();
     let key = remembered(peppered.manager().issue(IssueKey::user(user("alice")), &system()).await.unwrap());
     is_as_explained(&stranger, &key, Some("corrupt_record"), "pepper").await;
     peppered.manager().revoke(&key.id(), &system()).await.unwrap();
@@ -228,6 +229,9 @@ async fn a_hash_that_this_node_cannot_check_is_explained_before_the_key_is_judge
     is_as_explained(&peppered, &key, Some("key_revoked"), "pepper known, revoked").await;
 
     // A cost that is not accepted is met behind the verdict.
+    let store = Arc::new(MemoryStore::new());
+    let node = |hasher: HasherConfig| ApiKeys::builder(store.clone()).hasher(hasher).build();
+    let stranger = node(cheap()).await.unwrap();
     let dear = node(HasherConfig::new().with_params(Argon2Params::new(20_480, 1).unwrap())).await.unwrap();
     let key = remembered(dear.manager().issue(IssueKey::user(user("bob")), &system()).await.unwrap());
     is_as_explained(&stranger, &key, Some("corrupt_record"), "cost").await;

@@ -10,13 +10,16 @@ use std::{
 
 use futures_util::future::join_all;
 use tower_api_keys::{
-    Actor, ApiKeys, IssueKey, ManualClock, OrganizationId, Principal,
+    Actor, ApiKeys, IssueKey, ManualClock, OrganizationId, Principal, Timestamp,
+    audit::EventRow,
     auth::{AuthErrorKind, Freshness},
     hash::Argon2Params,
     key::{KeyId, PlaintextKey},
     manage::{ManageErrorKind, Rights, RotateKey},
-    record::Suspension,
-    store::{KeyReader, KeyStore, Ledger, MemoryStore, RehashedKey, SqliteStore},
+    record::{KeyRow, Suspension},
+    store::{
+        AuditedWrite, Change, ChangeId, KeyReader, KeyStore, Ledger, MemoryStore, RehashedKey, SqliteStore, Write,
+    },
 };
 
 use crate::support::{
@@ -229,7 +232,8 @@ async fn first_uses_keep_half_of_the_hashes_beside_64_who_make_keys() {
 #[tokio::test]
 async fn an_actor_who_makes_too_many_keys_at_once_is_told_so_and_no_other_is() {
     let hasher = cheap().with_threads(1).with_params(Argon2Params::STANDARD);
-    let keys = ApiKeys::builder(MemoryStore::new()).hasher(hasher).build().await.unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let keys = ApiKeys::builder(Arc::clone(&store)).hasher(hasher).build().await.unwrap();
     let (manager, mallory) = (keys.manager(), Actor::system("mallory").unwrap());
     let request = || IssueKey::user(user("mallory"));
     let issuing = || manager.issue(request(), &mallory);
@@ -248,11 +252,23 @@ async fn an_actor_who_makes_too_many_keys_at_once_is_told_so_and_no_other_is() {
     }
     assert!((1..=4).contains(&refused), "{refused} of 20 were refused");
     // Nor are they more who act with keys of their own.
-    let with_key = |id: &str| {
-        let key = Principal::fake().user("bob").unwrap().key(KeyId::new(id).unwrap());
-        Actor::key(&key.scopes("* keys:manage".parse().unwrap()).build(), Rights::none())
+    let with_key = async |id: String| {
+        let scopes = "* keys:manage";
+        let (kind, owner) = ("user".into(), "bob".into());
+        let row = KeyRow { id: id.clone(), kind, owner, scopes: scopes.into(), ..KeyRow::example() };
+        let writes = vec![AuditedWrite { write: Write::Insert(row), event: EventRow::example() }];
+        let mut change = [0; 16];
+        change.copy_from_slice(&id.as_bytes()[4..]);
+        let (change, at) = (ChangeId::from_bytes(change), Timestamp::MIN);
+        let change = Change { id: change, at, writes, guards: Vec::new(), idempotency: None };
+        store.apply(&change).await.unwrap();
+        let key = Principal::fake().user("bob").unwrap().key(KeyId::new(&id).unwrap());
+        Actor::key(&key.scopes(scopes.parse().unwrap()).build(), Rights::none())
     };
-    let keys_of_bob: Vec<_> = (0..40).map(|number| with_key(&format!("{number:0>20}"))).collect();
+    let mut keys_of_bob = Vec::new();
+    for number in 0..40 {
+        keys_of_bob.push(with_key(format!("{number:0>20}")).await);
+    }
     let mut asked: Vec<_> =
         keys_of_bob.iter().map(|key| Box::pin(manager.issue(IssueKey::user(user("bob")), key))).collect();
     let answers = asked.iter_mut().filter_map(futures_util::FutureExt::now_or_never);

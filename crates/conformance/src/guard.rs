@@ -45,7 +45,8 @@ pub(crate) async fn same_rights_means_these_scopes_and_this_end<S: KeyStore>(
         row.expires_at = end.map(Timestamp::as_millis);
     });
     let (endless, absent) = (scene.key()?.with(|row| row.scopes = String::new()), scene.key()?);
-    candidate.written(&scene.insert([&mortal, &endless])).await?;
+    let paused = scene.key()?.with(|row| (row.scopes, row.paused_at) = (String::new(), Some(at(0).as_millis())));
+    candidate.written(&scene.insert([&mortal, &endless, &paused])).await?;
     let cases = [
         ("a key as it is", &mortal, "a:read b", end, true),
         ("a key with more scopes", &mortal, "a:read", end, false),
@@ -58,6 +59,7 @@ pub(crate) async fn same_rights_means_these_scopes_and_this_end<S: KeyStore>(
         ("a key that ends", &mortal, "a:read b", None, false),
         ("a key without end and scopes", &endless, "", None, true),
         ("a key without end", &endless, "", end, false),
+        ("a paused key", &paused, "", None, false),
         ("an absent key", &absent, &absent.row.scopes, None, false),
     ];
     for (what, key, scopes, expires_at, holds) in cases {

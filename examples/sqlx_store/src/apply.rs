@@ -52,6 +52,7 @@ async fn check(connection: &mut PgConnection, place: usize, guard: &Guard, at: T
         where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
     // Plain SQL may write microseconds, which nothing here reads.
     const HAS_RIGHTS: &str = "select exists (select 1 from keys.api_keys where id = $1 and array_to_string(scopes, ' ') = $2 \
+        and paused_at is null \
         and date_trunc('milliseconds', expires_at) is not distinct from $3)";
     const HAS_NO_SUCCESSOR: &str = "select not exists (select 1 from keys.api_keys \
         where replaces = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";

@@ -1,4 +1,4 @@
-use super::{Access, OwnKey};
+use super::{Access, Gift, OwnKey};
 use crate::{
     audit::Subject,
     key::KeyId,
@@ -9,8 +9,9 @@ use crate::{
         trail::{Attempt, HIDDEN, NOT_FOUND},
     },
     owner::{OrganizationId, Owner, TeamId, TeamRef},
+    record::OwnerStatusRow,
     scope::Scopes,
-    time::Timestamp,
+    store::KeyQuery,
 };
 
 impl Access<'_> {
@@ -42,7 +43,10 @@ impl Access<'_> {
         match self.decision(action, target).await? {
             Decision::Allow => Ok(()),
             Decision::Deny(reason) => Err(self.deny(action, reason, target)),
-            Decision::Hide => Err(self.hide(action, subject(target))),
+            Decision::Hide => Err(match target {
+                Target::NewKey { owner, .. } | Target::Owner(owner) => self.hide_owner(action, owner).await,
+                Target::Key { .. } | Target::Organization => self.hide(action, subject(target)),
+            }),
         }
     }
 
@@ -56,6 +60,25 @@ impl Access<'_> {
     pub(super) fn hide(&self, action: KeyAction, aimed_at: Option<Subject>) -> ManageError {
         self.note(Some(action), HIDDEN, aimed_at, None);
         ManageError::not_found()
+    }
+
+    /// The same of an owner. One that nobody knows is a guess, which takes no room in the trail from what is aimed at those
+    /// that are there. What the store says is waited for in any case: the time of the answer tells nothing.
+    pub(super) async fn hide_owner(&self, action: KeyAction, owner: &Owner) -> ManageError {
+        if self.is_known(owner).await {
+            return self.hide(action, Some(Subject::Owner(owner.clone())));
+        }
+        self.note(Some(action), NOT_FOUND, None, None);
+        ManageError::not_found()
+    }
+
+    /// Whether the owner has a key, dead or alive, or a status; in doubt, it is.
+    async fn is_known(&self, owner: &Owner) -> bool {
+        let query = KeyQuery { owner: Some(owner.clone()), limit: 1, ..KeyQuery::all(self.parts.organization.clone()) };
+        let (listed, found) = tokio::join!(self.page(&query, self.parts.clock.now()), self.statuses_of(owner));
+        let has_no_key = listed.is_ok_and(|(rows, _)| rows.is_empty());
+        let has_no_status = found.is_ok_and(|found| found.owner == OwnerStatusRow::default());
+        !(has_no_key && has_no_status)
     }
 
     /// There is no key of this id here, nor the owner of one.
@@ -94,25 +117,28 @@ impl Access<'_> {
         }
     }
 
-    /// A key gives another one no scopes and no time beyond its own, whether it makes it or gets its text by a rotation.
+    /// A key gives another one nothing beyond its own, whether it makes it or gets its text by a rotation.
     pub(in crate::manage) fn require_gift(
         &self,
         action: KeyAction,
         target: &Target<'_>,
-        scopes: &Scopes,
-        expires_at: Option<Timestamp>,
+        gift: Gift<'_>,
     ) -> Result<(), ManageError> {
-        self.excess(scopes, expires_at).map_or(Ok(()), |reason| Err(self.deny(action, reason, target)))
+        self.excess(gift).map_or(Ok(()), |reason| Err(self.deny(action, reason, target)))
     }
 
     /// What such a key would have beyond the key that acts, if one does.
-    pub(in crate::manage) fn excess(&self, scopes: &Scopes, expires_at: Option<Timestamp>) -> Option<DenialReason> {
-        let OwnKey { expires_at: own_end, .. } = self.own.as_ref()?;
-        if exceed(scopes, self.actor.scopes()?) {
+    pub(in crate::manage) fn excess(&self, gift: Gift<'_>) -> Option<DenialReason> {
+        let OwnKey { expires_at: own_end, limits, .. } = self.own.as_ref()?;
+        if exceed(gift.scopes, self.actor.scopes()?) {
             return Some(DenialReason::ScopesTooWide);
         }
-        let is_later = own_end.is_some_and(|own_end| expires_at.is_none_or(|end| end > own_end));
-        is_later.then_some(DenialReason::ExpiryTooLate)
+        if own_end.is_some_and(|own_end| gift.expires_at.is_none_or(|end| end > own_end)) {
+            return Some(DenialReason::ExpiryTooLate);
+        }
+        // What limits mean, the service alone knows: others might be wider.
+        let is_limited_alike = limits.is_none() || limits.as_deref() == gift.limits;
+        (!is_limited_alike).then_some(DenialReason::LimitsTooWide)
     }
 
     async fn is_team_of_ours(&self, team: &TeamId) -> Result<bool, ManageError> {

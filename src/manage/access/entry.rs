@@ -68,13 +68,14 @@ impl<'a> Access<'a> {
     pub(in crate::manage) async fn as_of_now(mut self, wants: &[KeyAction]) -> Result<Self, ManageError> {
         if let Some(id) = self.actor.key_id().copied() {
             let (record, written) = self.own_key(&id).await?;
+            self.own =
+                Some(OwnKey { id, scopes: written, expires_at: record.expires_at, limits: record.limits.clone() });
             self.actor = Cow::Owned(self.actor.into_owned().with_scopes(record.scopes));
-            self.own = Some(OwnKey { id, scopes: written, expires_at: record.expires_at });
             self.require_scope(wants)?;
         } else if let Some(person) = self.actor.standing_on()
             && let Some((stopped, _)) = self.status_of(&person).await?.stopped()
             // Who may use no keys for the time being may see why.
-            && !(stopped == Stopped::Suspended(Suspension::Plan) && wants.iter().all(|action| is_reading(*action)))
+            && !(stopped == Stopped::Suspended(Suspension::Plan) && wants.iter().any(|action| is_reading(*action)))
         {
             return Err(ManageError::denied(DenialReason::stopped(stopped)));
         }
@@ -89,13 +90,16 @@ impl<'a> Access<'a> {
             return Err(dead());
         }
         let record = KeyRecord::try_from(&found.key).map_err(ManageError::corrupt)?;
-        if record.revoked.is_some() || record.paused.is_some() {
+        if record.revoked.is_some() {
             return Err(dead());
         }
         if let Some(end) = record.expires_at
             && self.parts.clock.reading().has_passed(end)?
         {
-            return Err(dead());
+            return Err(ManageError::denied(DenialReason::ActorKeyExpired));
+        }
+        if record.paused.is_some() {
+            return Err(ManageError::denied(DenialReason::ActorKeyPaused));
         }
         if let Some((stopped, _)) = found.status().map_err(ManageError::corrupt)?.stopped() {
             return Err(ManageError::denied(DenialReason::stopped(stopped)));
@@ -105,13 +109,18 @@ impl<'a> Access<'a> {
 
     /// A key needs the scope for one of these. Whether there is anything to do it to shows in nothing.
     fn require_scope(&self, wants: &[KeyAction]) -> Result<(), ManageError> {
-        let Some(own) = self.actor.scopes() else { return Ok(()) };
+        self.lacks_scope(wants).map_or(Ok(()), |reason| Err(ManageError::denied(reason)))
+    }
+
+    /// Why the key that acts may do none of these, if its scopes do not let it.
+    pub(in crate::manage) fn lacks_scope(&self, wants: &[KeyAction]) -> Option<DenialReason> {
+        let own = self.actor.scopes()?;
         let mut needed = wants.iter().filter_map(|action| action.scope()).peekable();
         let reason = match needed.peek() {
             None => DenialReason::NotForKeys,
             Some(first) => DenialReason::InsufficientScope(*first),
         };
-        if needed.any(|scope| own.allows(&scope.into())) { Ok(()) } else { Err(ManageError::denied(reason)) }
+        if needed.any(|scope| own.allows(&scope.into())) { None } else { Some(reason) }
     }
 }
 

@@ -13,12 +13,13 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{actor::Actor, policy::Policy, rules::Rules, trail::DenialLog};
+use super::{actor::Actor, policy::Policy, request::IssueKey, rules::Rules, trail::DenialLog};
 use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId},
     owner::{OrganizationId, Owner},
     record::NewKeys,
+    scope::Scopes,
     store::{AnyStore, Calls, Lease, OwnerRef, StoreError},
     time::{Clock, Timestamp},
 };
@@ -94,6 +95,21 @@ struct OwnKey {
     /// As they are written.
     scopes: String,
     expires_at: Option<Timestamp>,
+    limits: Option<Box<str>>,
+}
+
+/// What a key would get.
+#[derive(Clone, Copy)]
+pub(in crate::manage) struct Gift<'a> {
+    pub(in crate::manage) scopes: &'a Scopes,
+    pub(in crate::manage) expires_at: Option<Timestamp>,
+    pub(in crate::manage) limits: Option<&'a str>,
+}
+
+impl<'a> Gift<'a> {
+    pub(in crate::manage) fn of(request: &'a IssueKey) -> Self {
+        Self { scopes: &request.scopes, expires_at: request.expires_at, limits: request.limits.as_deref() }
+    }
 }
 
 impl Access<'_> {

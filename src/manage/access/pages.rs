@@ -2,7 +2,6 @@ use std::collections::VecDeque;
 
 use super::{Access, Unseen};
 use crate::{
-    audit::Subject,
     key::KeyId,
     manage::{
         error::{ManageError, ManageErrorKind},
@@ -127,7 +126,7 @@ impl Access<'_> {
             return Ok(self.reach(actions));
         };
         if !self.may(KeyAction::See, &Target::Owner(owner)) {
-            return Err(self.hide(KeyAction::See, Some(Subject::Owner(owner.clone()))));
+            return Err(self.hide_owner(KeyAction::See, owner).await);
         }
         if with_usage {
             self.require(KeyAction::SeeUsage, &Target::Owner(owner)).await?;

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     key::KeyId,
     manage::{
-        access::{Access, LARGEST_PAGE, ManagerParts},
+        access::{Access, Gift, LARGEST_PAGE, ManagerParts, Sight, Unseen},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         manager::{KeyManager, is_idempotency_key},
@@ -53,15 +53,24 @@ impl KeyManager {
         let now = self.parts().clock.now();
         let (mut owner, mut unfit, mut same_name) = (OwnerStatus::default(), None, 0);
         if may_know {
-            let access = Access::hints(self.parts(), actor, &[KeyAction::Issue, KeyAction::See])?;
-            owner = access.status_of(&request.owner).await?;
-            if may_see && !request.name.is_empty() {
-                same_name = access.live_keys_named(&request.name, &request.owner, now).await?;
+            let wants = [if decision == Decision::Allow { KeyAction::Issue } else { KeyAction::See }];
+            match Access::hints(self.parts(), actor, &wants)?.as_of_now(&wants).await {
+                Ok(access) => {
+                    owner = access.status_of(&request.owner).await?;
+                    let may_see = may_see && access.lacks_scope(&[KeyAction::See]).is_none();
+                    if may_see && !request.name.is_empty() {
+                        same_name = access.live_keys_named(&request.name, &request.owner, now).await?;
+                    }
+                    unfit = access.unfit(request);
+                }
+                // An actor that may not act is told that, and nothing of the owner.
+                Err(error) => match error.kind() {
+                    ManageErrorKind::Denied(denial) => unfit = Some(denial.reason()),
+                    _ => return Err(error),
+                },
             }
             // Why it may not is told already.
-            if decision == Decision::Allow {
-                unfit = access.unfit(request).await?;
-            }
+            unfit = unfit.filter(|_| decision == Decision::Allow);
         }
         let denial = match decision {
             Decision::Deny(reason) => Some(self.denial(reason)),
@@ -83,18 +92,13 @@ impl Access<'_> {
             ..KeyQuery::all(self.parts.organization.clone())
         };
         let (rows, _) = self.page(&query, now).await?;
-        Ok(rows.iter().filter(|row| row.peek().key.name == name).count())
+        let is_seen = |row: &&Unseen| matches!(self.sight(*row), Sight::Seen(..));
+        Ok(rows.iter().filter(|row| row.peek().key.name == name).filter(is_seen).count())
     }
 
     /// Why an actor whom the policy allows to give such a key would be denied.
-    async fn unfit(self, request: &IssueKey) -> Result<Option<DenialReason>, ManageError> {
-        match self.as_of_now(&[KeyAction::Issue]).await {
-            Ok(access) => Ok(access.excess(&request.scopes, request.expires_at)),
-            Err(error) => match error.kind() {
-                ManageErrorKind::Denied(denial) => Ok(Some(denial.reason())),
-                _ => Err(error),
-            },
-        }
+    fn unfit(&self, request: &IssueKey) -> Option<DenialReason> {
+        self.lacks_scope(&[KeyAction::Issue]).or_else(|| self.excess(Gift::of(request)))
     }
 }
 

@@ -161,7 +161,7 @@ impl Notes {
             1 => format!("A live key of the {owner} has"),
             many => format!("{many} live keys of the {owner} have"),
         };
-        let sentence = format!("{have} this name already: in a list, nobody tells them apart.");
+        let sentence = format!("{have} this name already: nobody can tell them apart in a list.");
         self.add(NoteKind::SameName, Severity::Warning, sentence);
     }
 

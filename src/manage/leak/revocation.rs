@@ -14,6 +14,9 @@ use crate::{
 /// The longest reason that is kept, in characters.
 const LONGEST_REASON: usize = 200;
 
+/// How much of a reason is looked through, in characters. Redacted it is shorter.
+const MOST_LOOKED_AT: usize = 1_000;
+
 /// Which keys to revoke at once. Each way to begin names a filter, so that there is none for everything; what is added
 /// narrows it, and all conditions hold together.
 ///
@@ -106,7 +109,7 @@ impl RevokeMany {
         self
     }
 
-    /// Why: the audit trail says it of each key, as what stands since. Control, text direction and other
+    /// Why: the audit trail says it of each key, as the value after the change. Control, text direction and other
     /// invisible characters are taken out, keys in it are [redacted](crate::key::redact) and so are credentials of other
     /// services, and what is longer than 200 characters is cut off. Default: nothing.
     pub fn because(mut self, reason: impl AsRef<str>) -> Self {
@@ -135,9 +138,14 @@ fn cleaned(reason: &str) -> Option<String> {
         .chars()
         .filter(|c| c.is_whitespace() || !is_invisible(*c))
         .map(|c| if c.is_whitespace() { ' ' } else { c })
-        // Looked through no further than can be kept: a credential is shorter than the rest.
-        .take(5 * LONGEST_REASON)
+        .take(MOST_LOOKED_AT)
         .collect();
+    // A word that was cut may be what is left of a credential.
+    let visible = match visible.rsplit_once(' ') {
+        Some((whole, _)) if visible.chars().count() == MOST_LOOKED_AT => whole,
+        None if visible.chars().count() == MOST_LOOKED_AT => "",
+        _ => visible.as_str(),
+    };
     let cut: String = without_credentials(visible.trim()).chars().take(LONGEST_REASON).collect();
     Some(cut).filter(|reason| !reason.is_empty())
 }

@@ -4,7 +4,7 @@ use crate::{
     key::{PlaintextKey, contains_credential},
     lengths::{IDEMPOTENCY_KEY, LIMITS},
     manage::{
-        access::{Access, Wanted, WantedWrite},
+        access::{Access, Gift, Wanted, WantedWrite},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
@@ -32,6 +32,7 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::Issue]).await?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
         access.require(KeyAction::Issue, &target).await?;
+        access.require_gift(KeyAction::Issue, &target, Gift::of(&request))?;
 
         let now = access.parts.clock.reading();
         let at = now.now();
@@ -44,7 +45,6 @@ impl KeyManager {
             return Err(invalid(InvalidInput::ExpiryPast));
         }
         let limits = request.limits.map(checked_limits).transpose()?;
-        access.require_gift(KeyAction::Issue, &target, &scopes, request.expires_at)?;
         let idempotency = request.idempotency_key.map(|key| {
             let asked =
                 (Action::KEY_ISSUED.as_str(), &request.owner, &name, &labels, &scopes, request.expires_at, &limits);

@@ -24,9 +24,9 @@ use crate::{
 /// let misspelt = Owner::User(UserId::new("Alice")?);
 /// let closed = manager.close(&misspelt, &Actor::system("offboarding")?).await?;
 /// if closed.is_unknown {
-///     println!("nobody has ever had a key under this id: is it the right one?");
+///     println!("no key belongs to this id: is it the right one?");
 /// }
-/// # assert!(closed.is_unknown && closed.live_keys == 0);
+/// # assert!(closed.is_unknown && closed.live_keys == Some(0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -36,10 +36,11 @@ use crate::{
 pub struct OwnerStopped {
     /// Whether the owner was not so before.
     pub effect: Effect,
-    /// How many live keys the owner has, right before the change: from then on they are refused.
-    pub live_keys: u64,
-    /// The owner never had a key nor made one, and was never suspended: the id may be a wrong one. What was asked for is
-    /// done all the same.
+    /// How many live keys the owner has, which are refused from now on. None if they could not be counted: the owner is
+    /// stopped all the same.
+    pub live_keys: Option<u64>,
+    /// The owner has no key, live or dead, made none that is there, and was not suspended: the id may be a wrong one.
+    /// What was asked for is done all the same.
     pub is_unknown: bool,
 }
 
@@ -51,8 +52,8 @@ impl KeyManager {
     /// no keys yet. The answer says so, and counts the keys that are refused.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, corrupt record, store
-    /// unavailable, outcome unknown.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, store unavailable, outcome
+    /// unknown.
     pub async fn suspend(
         &self,
         owner: &Owner,
@@ -79,8 +80,7 @@ impl KeyManager {
     /// heard of the owner. No key does this.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, corrupt record, store unavailable, outcome
-    /// unknown.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, store unavailable, outcome unknown.
     pub async fn close(&self, owner: &Owner, actor: &Actor) -> Result<OwnerStopped, ManageError> {
         let access = self.acting(actor, &[KeyAction::Close]).await?;
         access.stop_owner(owner, KeyAction::Close, OwnerChange::Close).await
@@ -95,14 +95,17 @@ impl Access<'_> {
         change: OwnerChange,
     ) -> Result<OwnerStopped, ManageError> {
         self.require(action, &Target::Owner(owner)).await?;
-        // Before the change: an error after it would hide that it was made.
-        let live_keys = self.count_live_keys(owner).await?;
-        let is_unknown = live_keys == 0 && self.is_unknown(owner).await?;
+        let was_known = self.statuses_of(owner).await.is_ok_and(|found| found.owner != OwnerStatusRow::default());
         let effect = self.change_owner(owner, action, change).await?;
+        // After the change, and whatever comes of it: what is to stop does not wait for a count, nor for a key that
+        // nobody can read.
+        let live_keys = self.count_live_keys(owner).await.ok();
+        let is_unknown = live_keys == Some(0) && !was_known && self.has_no_keys(owner).await.unwrap_or(false);
         Ok(OwnerStopped { effect, live_keys, is_unknown })
     }
 
-    async fn is_unknown(&self, owner: &Owner) -> Result<bool, ManageError> {
+    /// Whether no key belongs to the owner, dead ones included, and none is there that the owner made.
+    async fn has_no_keys(&self, owner: &Owner) -> Result<bool, ManageError> {
         let creator = match owner {
             Owner::User(user) => Some(ActorId::User(user.clone())),
             Owner::Team(_) => None,
@@ -117,7 +120,7 @@ impl Access<'_> {
                 return Ok(false);
             }
         }
-        Ok(self.statuses_of(owner).await?.owner == OwnerStatusRow::default())
+        Ok(true)
     }
 
     pub(in crate::manage) async fn change_owner(

@@ -4,7 +4,7 @@ use crate::{
     hash::KeyHash,
     key::KeyId,
     manage::{
-        access::{Access, GuardRefusal, Wanted, WantedWrite},
+        access::{Access, Gift, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
@@ -181,7 +181,8 @@ impl Access<'_> {
             }
             // It has its own text already. Of another key it gets that of a successor, which may do what that one may.
             if *own != old.id {
-                self.require_gift(KeyAction::Rotate, &Target::key(old), &old.scopes, expires_at)?;
+                let gift = Gift { scopes: &old.scopes, expires_at, limits: old.limits.as_deref() };
+                self.require_gift(KeyAction::Rotate, &Target::key(old), gift)?;
             }
         }
         let name = name.unwrap_or_else(|| old.name.clone());

@@ -113,10 +113,11 @@ impl RequireKeyLayer {
         self
     }
 
-    /// Keys without any scope, too. Default: they are refused, for an empty set of scopes allows nothing.
+    /// Keys without any scope, too. Default: they are refused, since an empty set of scopes allows nothing.
     ///
     /// # Security
-    /// A key that was narrowed to nothing passes then wherever no scope is asked for.
+    /// A key that was narrowed to nothing passes then wherever no scope is asked for. A key that has only scopes to manage
+    /// keys passes there in any case: ask for a [`scope`](Self::scope) where that matters.
     #[must_use]
     pub fn allow_scopeless(mut self) -> Self {
         self.rules().scopeless = true;

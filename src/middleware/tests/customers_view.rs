@@ -10,7 +10,7 @@ use http::{
 use http_body_util::Full;
 
 use crate::{
-    KeyKind, ManagingScope, Scope,
+    KeyKind, Scope,
     auth::AuthError,
     key::{KeyFormat, MalformedReason},
     manage::{Denial, DenialReason},
@@ -54,7 +54,9 @@ fn all() -> Vec<(&'static str, Refusal)> {
             code => all.push(("", Refusal::new(code))),
         }
     }
-    all.extend(denials().into_iter().map(|reason| ("managing keys", Refusal::from(&Denial::from(reason)))));
+    all.extend(
+        DenialReason::examples().into_iter().map(|reason| ("managing keys", Refusal::from(&Denial::from(reason)))),
+    );
     all
 }
 
@@ -87,43 +89,6 @@ fn without_a_scope() -> Vec<(&'static str, Refusal)> {
         ("a key without scopes", Refusal::insufficient_scope([])),
         ("by a handler", Refusal::new(RefusalCode::InsufficientScope)),
     ]
-}
-
-fn denials() -> Vec<DenialReason> {
-    let mut all = vec![
-        DenialReason::ActorClosed,
-        DenialReason::ActorKeyChanged,
-        DenialReason::ActorKeyDead,
-        DenialReason::ActorPlanSuspended,
-        DenialReason::ActorSuspended,
-        DenialReason::Custom("Personal keys are not offered here."),
-        DenialReason::ExpiryTooLate,
-        DenialReason::InsufficientRole,
-        DenialReason::NotForKeys,
-        DenialReason::NotYourKey,
-        DenialReason::PlanRequired,
-        DenialReason::ScopesTooWide,
-    ];
-    all.extend(ManagingScope::ALL.map(DenialReason::InsufficientScope));
-    for reason in &all {
-        // Whoever adds a reason is sent here by the compiler.
-        match reason {
-            DenialReason::ActorClosed
-            | DenialReason::ActorKeyChanged
-            | DenialReason::ActorKeyDead
-            | DenialReason::ActorPlanSuspended
-            | DenialReason::ActorSuspended
-            | DenialReason::Custom(_)
-            | DenialReason::ExpiryTooLate
-            | DenialReason::InsufficientRole
-            | DenialReason::InsufficientScope(_)
-            | DenialReason::NotForKeys
-            | DenialReason::NotYourKey
-            | DenialReason::PlanRequired
-            | DenialReason::ScopesTooWide => {}
-        }
-    }
-    all
 }
 
 fn page() -> String {

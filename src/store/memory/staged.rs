@@ -75,7 +75,8 @@ impl<'a> Staged<'a> {
                 }
                 Guard::SameRights { key, scopes, expires_at } => {
                     let end = expires_at.map(Timestamp::as_millis);
-                    let is_same = |row: &KeyRow| row.scopes == *scopes && row.expires_at == end;
+                    let is_same =
+                        |row: &KeyRow| row.scopes == *scopes && row.expires_at == end && row.paused_at.is_none();
                     (self.key(key).is_some_and(is_same), Conflict::Guard(place))
                 }
                 Guard::OwnerActive(owner) => (self.tables.found_owner(owner).is_active(), Conflict::Guard(place)),

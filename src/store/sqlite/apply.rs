@@ -89,7 +89,7 @@ const IS_LIVE: &str = "\
         select 1 from api_keys where id = ?1 and revoked_at is null and (expires_at is null or ?2 < expires_at)\
     )";
 const HAS_RIGHTS: &str = "\
-    select exists (select 1 from api_keys where id = ?1 and scopes = ?2 and expires_at is ?3)";
+    select exists (select 1 from api_keys where id = ?1 and scopes = ?2 and expires_at is ?3 and paused_at is null)";
 const HAS_LIVE_SUCCESSOR: &str = "\
     select exists (\
         select 1 from api_keys where replaces = ?1 and revoked_at is null and (expires_at is null or ?2 < expires_at)\

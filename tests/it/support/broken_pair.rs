@@ -102,7 +102,9 @@ impl Handle {
                 Guard::SameRights { key, scopes, expires_at } => {
                     let end = expires_at.map(Timestamp::as_millis);
                     let found = self.store.find(key).await?;
-                    let is_same = found.is_some_and(|found| found.key.scopes == *scopes && found.key.expires_at == end);
+                    let is_same = found.is_some_and(|found| {
+                        found.key.scopes == *scopes && found.key.expires_at == end && found.key.paused_at.is_none()
+                    });
                     (!is_same).then_some(Conflict::Guard(place))
                 }
                 Guard::NoLiveSuccessor(id) => {

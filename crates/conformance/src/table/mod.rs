@@ -189,7 +189,7 @@ clauses! {
          suspension, nor after closing; other owners do not matter."
         "Are both suspensions and the closing looked at, of this owner only?";
     "S96" guard::same_rights_means_these_scopes_and_this_end
-        "`SameRights` holds for a key whose scopes and end are these, to the byte and the millisecond."
+        "`SameRights` holds for a key that is not paused and whose scopes and end are these, to the byte and the millisecond."
         "Are scopes compared byte by byte, without padding, and the end so that two missing ones are the same?";
     "S22" guard::guards_come_before_the_writes
         "Guards look at what stands before the writes, and all of them must hold."

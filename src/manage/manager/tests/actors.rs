@@ -4,13 +4,13 @@ use crate::{
     Actor, IssueKey, ManagingScope, Scopes, Timestamp,
     key::KeyId,
     manage::{
-        AuditQuery, DenialReason, InventoryQuery, KeyAction, ListKeys, ManageErrorKind, Rights, RotateKey, Target,
-        TeamRole,
+        AuditQuery, DenialReason, InventoryQuery, KeyAction, ListKeys, ManageErrorKind, RevokeMany, RevokeManyError,
+        Rights, RotateKey, Target, TeamRole,
         fixture::{ACTING, Bench, key_of, person, plain_change, principal, scopes, system, team, team_id, time, user},
     },
     owner::OrganizationId,
     record::{KeyRow, Suspension},
-    store::{KeyUpdate, OwnerChange, Write},
+    store::{Effect, KeyUpdate, OwnerChange, Write},
 };
 
 const OTHER: &str = "AAAAAAAAAAAAAAAAAAAA";
@@ -105,6 +105,40 @@ async fn a_key_gives_no_later_end_than_its_own() {
 }
 
 #[tokio::test]
+async fn a_key_with_limits_gives_no_others() {
+    let bench = Bench::new();
+    let limits = |limits: Option<&str>| limits.map(str::to_owned);
+    let row = |id: &str, scopes: &str, with: Option<&str>| KeyRow {
+        id: id.into(),
+        lineage: id.into(),
+        owner: "blue".into(),
+        scopes: scopes.into(),
+        limits: limits(with),
+        ..KeyRow::example()
+    };
+    bench.plant_row(row(ACTING, "* keys:issue keys:rotate", Some("rpm=10"))).await;
+    let free = bench.plant_row(row(OTHER, "read", None)).await;
+    let actor = blue("* keys:issue keys:rotate");
+    let wide = denied(DenialReason::LimitsTooWide);
+    assert_eq!(bench.manager.issue(for_blue(), &actor).await.unwrap_err().kind(), wide);
+    assert_eq!(bench.manager.issue(for_blue().limits("rpm=99"), &actor).await.unwrap_err().kind(), wide);
+    assert_eq!(bench.manager.begin_rotation(RotateKey::of(free), &actor).await.unwrap_err().kind(), wide);
+    let preview = bench.manager.preview(&for_blue(), &actor).await.unwrap();
+    assert!(!preview.can_be_issued());
+    assert!(bench.manager.issue(for_blue().limits("rpm=10"), &actor).await.is_ok());
+}
+
+/// A key that nobody can read keeps nothing from being stopped.
+#[tokio::test]
+async fn an_owner_is_stopped_whatever_the_count_says() {
+    let bench = Bench::new();
+    bench.plant(OTHER, &team("blue"), "*").await;
+    bench.store.fail_lists();
+    let closed = bench.manager.close(&team("blue"), &system()).await.unwrap();
+    assert_eq!((closed.effect, closed.live_keys, closed.is_unknown), (Effect::Changed, None, false));
+}
+
+#[tokio::test]
 async fn a_key_gives_no_scope_to_manage_keys() {
     let bench = Bench::new();
     plant_acting(&bench, "* keys:manage", None).await;
@@ -152,15 +186,16 @@ async fn whoever_the_plan_suspends_may_see_why_and_change_nothing() {
     let id = bench.plant(OTHER, &user("alice"), "*").await;
     bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Plan)).await;
     assert!(bench.manager.find(&id, &person("alice")).await.is_ok());
+    let no_rotation = bench.manager.rotation(&id, &person("alice")).await.unwrap_err().kind();
+    assert_eq!(no_rotation, ManageErrorKind::NoRotation);
     let refused = bench.manager.rename(&id, "other", &person("alice")).await.unwrap_err().kind();
     assert_eq!(refused, denied(DenialReason::ActorPlanSuspended));
 }
 
 #[tokio::test]
 async fn dead_keys_do_not_read() {
-    let rows: [(&str, fn(&mut KeyRow)); 4] = [
+    let rows: [(&str, fn(&mut KeyRow)); 3] = [
         ("revoked", |row| row.revoked_at = Some(row.created_at)),
-        ("expired", |row| row.expires_at = Some(time("2026-03-01T12:00:00Z").as_millis())),
         ("of another team", |row| row.owner = "red".into()),
         ("deleted", |row| row.id = "CCCCCCCCCCCCCCCCCCCC".into()),
     ];
@@ -173,6 +208,19 @@ async fn dead_keys_do_not_read() {
         bench.plant_row(row).await;
         println!("{what}");
         assert_reads(&bench, &id, &blue("keys:manage"), Some(DenialReason::ActorKeyDead)).await;
+    }
+    let ended: [(fn(&mut KeyRow), DenialReason); 2] = [
+        (|row| row.expires_at = Some(time("2026-03-01T12:00:00Z").as_millis()), DenialReason::ActorKeyExpired),
+        (|row| row.paused_at = Some(row.created_at), DenialReason::ActorKeyPaused),
+    ];
+    for (end, reason) in ended {
+        let bench = Bench::new();
+        let id = bench.plant(OTHER, &team("blue"), "*").await;
+        let mut row =
+            KeyRow { id: ACTING.into(), owner: "blue".into(), scopes: "keys:manage".into(), ..KeyRow::example() };
+        end(&mut row);
+        bench.plant_row(row).await;
+        assert_reads(&bench, &id, &blue("keys:manage"), Some(reason)).await;
     }
     let bench = Bench::new();
     let id = bench.plant(OTHER, &team("blue"), "*").await;
@@ -193,9 +241,11 @@ async fn assert_reads(bench: &Bench, id: &KeyId, actor: &Actor, refused: Option<
         manager.advise(id, actor).await.err(),
         manager.leak_report(id, Timestamp::MIN, actor).await.err(),
         manager.identify(id.as_str(), actor).await.err(),
+        manager.inventory_summary(InventoryQuery::all(), actor).await.err(),
+        manager.revoke_many(RevokeMany::key(*id).dry_run(), actor).await.err().map(RevokeManyError::into_error),
     ];
     let told: Vec<_> = told.into_iter().map(|error| error.map(|error| error.kind())).collect();
-    assert_eq!(told, vec![refused.map(denied); 9], "{actor:?}");
+    assert_eq!(told, vec![refused.map(denied); 11], "{actor:?}");
 }
 
 #[tokio::test]
@@ -211,12 +261,12 @@ async fn stopping_an_owner_says_how_many_keys_end_and_whether_anybody_knows_it()
     bench.plant_row(row).await;
     bench.change_owner(&user("sam"), OwnerChange::Suspend(Suspension::Admin)).await;
     for (owner, live_keys, is_unknown) in [
-        (user("alice"), 2, false),
-        (user("Alice"), 0, true),
-        (user("mia"), 0, false),
-        (user("sam"), 0, false),
-        (team("blue"), 1, false),
-        (team("blu"), 0, true),
+        (user("alice"), Some(2), false),
+        (user("Alice"), Some(0), true),
+        (user("mia"), Some(0), false),
+        (user("sam"), Some(0), false),
+        (team("blue"), Some(1), false),
+        (team("blu"), Some(0), true),
     ] {
         let suspended = bench.manager.suspend(&owner, Suspension::Plan, &system()).await.unwrap();
         assert_eq!((suspended.live_keys, suspended.is_unknown), (live_keys, is_unknown), "{owner}");

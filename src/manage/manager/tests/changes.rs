@@ -263,7 +263,7 @@ async fn key_that_died_or_whose_owner_was_suspended_since_it_was_checked_changes
         let expired = KeyRow { expires_at: Some(now), ..row(&owner) };
         assert_eq!(revoke_by_key(row(&owner), &owner, None).await, Ok(()));
         assert_eq!(revoke_by_key(revoked, &owner, None).await, denied(DenialReason::ActorKeyDead));
-        assert_eq!(revoke_by_key(expired, &owner, None).await, denied(DenialReason::ActorKeyDead));
+        assert_eq!(revoke_by_key(expired, &owner, None).await, denied(DenialReason::ActorKeyExpired));
         assert_eq!(revoke_by_key(row(&owner), &owner, suspended).await, denied(DenialReason::ActorPlanSuspended));
     }
 }

@@ -198,7 +198,8 @@ statements! {
             where id {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
     // Plain SQL may write microseconds, which nothing here reads.
     has_rights: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ], "\
-        select exists (select 1 from {s}.api_keys where id {=} $1 and pg_catalog.array_to_string(scopes, ' ') {=} $2 \
+        select exists (select 1 from {s}.api_keys where id {=} $1 and paused_at is null \
+            and pg_catalog.array_to_string(scopes, ' ') {=} $2 \
             and (pg_catalog.date_trunc('milliseconds', expires_at) {=} $3 or expires_at is null and $3 is null))";
     has_live_successor: &[Type::TEXT, Type::TIMESTAMPTZ], "\
         select exists (select 1 from {s}.api_keys \
