@@ -1,7 +1,7 @@
 use std::{error::Error, fmt, time::Duration};
 
 use super::{
-    policy::{Denial, DenialReason},
+    denial::{Denial, DenialReason},
     quota::Quota,
     verdict::RotationVerdict,
 };

@@ -160,6 +160,7 @@
 mod access;
 mod actor;
 mod advice;
+mod denial;
 mod directory;
 mod error;
 #[cfg(test)]
@@ -188,6 +189,7 @@ pub use advice::{
     ExposedKey, Exposure, ExposureReason, KeyUse, NameNote, NextStep, NoteKind, Preview, PreviewNote, Recommendation,
     Severity, StoppingKey, Weight,
 };
+pub use denial::{Denial, DenialReason};
 pub(crate) use directory::AnyDirectory;
 pub use directory::Directory;
 pub use error::{InvalidInput, ManageError, ManageErrorKind};
@@ -203,7 +205,7 @@ pub use leak::{
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{KeyManager, OwnerStopped};
 pub use plan::{PlanChange, PlanChanged};
-pub use policy::{Decision, Denial, DenialReason, KeyAction, Policy, Target};
+pub use policy::{Decision, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
 pub use rights::{Rights, TeamRole};

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use super::{
+    denial::{Denial, DenialReason},
     directory::AnyDirectory,
-    policy::{Denial, DenialReason},
     quota::Quotas,
 };
 use crate::{audit::Notifier, scope::Scope};

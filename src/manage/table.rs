@@ -1,6 +1,7 @@
 use super::{
     actor::Actor,
-    policy::{Decision, DenialReason, KeyAction, Policy, Target},
+    denial::DenialReason,
+    policy::{Decision, KeyAction, Policy, Target},
 };
 use crate::owner::{Owner, TeamId, UserId};
 

@@ -4,8 +4,9 @@ use super::Access;
 use crate::{
     audit::{Action, Event, EventRow, Subject},
     manage::{
+        denial::DenialReason,
         error::{ManageError, ManageErrorKind},
-        policy::{DenialReason, KeyAction},
+        policy::KeyAction,
         quota::Quota,
     },
     owner::Owner,

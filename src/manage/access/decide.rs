@@ -4,8 +4,9 @@ use crate::{
     key::KeyId,
     manage::{
         actor::Actor,
+        denial::DenialReason,
         error::{ManageError, ManageErrorKind},
-        policy::{Decision, DenialReason, KeyAction, Target},
+        policy::{Decision, KeyAction, Target},
         trail::{Attempt, HIDDEN, NOT_FOUND},
     },
     owner::{OrganizationId, Owner, TeamId, TeamRef},

@@ -6,8 +6,9 @@ use crate::{
     log::log,
     manage::{
         actor::Actor,
+        denial::DenialReason,
         error::{ManageError, ManageErrorKind},
-        policy::{DenialReason, KeyAction},
+        policy::KeyAction,
         trail::HIDDEN,
     },
     record::{KeyRecord, Stopped, Suspension},

@@ -9,9 +9,10 @@ use crate::{
     manage::{
         access::{Access, Gift, LARGEST_PAGE, ManagerParts, Sight, Unseen},
         actor::Actor,
+        denial::DenialReason,
         error::{InvalidInput, ManageError, ManageErrorKind},
         manager::{KeyManager, is_idempotency_key},
-        policy::{Decision, DenialReason, KeyAction, Target},
+        policy::{Decision, KeyAction, Target},
         request::IssueKey,
     },
     owner::Owner,

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     manage::{
+        denial::Denial,
         lint::{NameAdvice, lint_name},
-        policy::{Decision, Denial},
+        policy::Decision,
         request::IssueKey,
     },
     owner::{KeyKind, Owner},

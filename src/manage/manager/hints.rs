@@ -5,8 +5,9 @@ use crate::{
     manage::{
         access::Access,
         actor::Actor,
+        denial::{Denial, DenialReason},
         error::{ManageError, ManageErrorKind},
-        policy::{Decision, Denial, DenialReason, KeyAction, Target},
+        policy::{Decision, KeyAction, Target},
         rights::Rights,
     },
     owner::{Owner, TeamId, UserId},

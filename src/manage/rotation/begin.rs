@@ -6,11 +6,12 @@ use crate::{
     manage::{
         access::{Access, Gift, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
+        denial::DenialReason,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
         issued::IssuedKey,
         manager::{KeyManager, summary},
-        policy::{DenialReason, KeyAction, Target},
+        policy::{KeyAction, Target},
     },
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated},

@@ -370,6 +370,10 @@ impl Judge {
             Operation::RevokeMany => {
                 assert!(count(Stands::Part) > 6 && count(Stands::All) >= behind_commit, "{stood:?}");
             }
+            // They count what was stopped.
+            Operation::Close | Operation::Suspend => {
+                assert!(count(Stands::Part) == 0 && count(Stands::All) >= behind_commit, "{stood:?}");
+            }
             _ => assert_eq!((count(Stands::Part), count(Stands::All)), (0, behind_commit), "{stood:?}"),
         }
     }
