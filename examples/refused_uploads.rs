@@ -1,5 +1,5 @@
 //! A client that sends a large body with a bad key, and reads no answer before it has sent all of it, sees a broken
-//! connection in the place of the refusal: nobody reads the body of a request that is refused. This layer, outside of
+//! connection instead of the refusal: nobody reads the body of a request that is refused. This layer, outside of
 //! the layer of keys, reads some of it before the refusal goes out, and no more than that:
 //!
 //! ```text
@@ -7,7 +7,7 @@
 //! cargo test --example refused_uploads
 //! ```
 //!
-//! What strangers send costs you so much of your line: choose the limits by what your clients upload.
+//! What strangers send costs you part of your line: choose the limits by what your clients upload.
 
 use std::{
     error::Error,
@@ -32,15 +32,15 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 use tower_api_keys::{ApiKeys, Principal, middleware::Refusal, store::MemoryStore};
 
-/// So much of a refused body is read.
+/// The most bytes of a refused body that are read.
 const MOST: u64 = 1024 * 1024;
 
-/// And for so long: a stranger who sends it slowly holds nothing longer.
+/// The longest time to read them: a stranger who sends it slowly holds nothing longer.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Reads some of the body before a refusal goes out. To be added after the layer of keys, and so outside of it.
 async fn read_refused_uploads(request: Request, next: Next) -> Response {
-    // Whoever asks first sends nothing before they have the answer.
+    // A client that asks first sends nothing before it has the answer.
     if request.headers().contains_key(EXPECT) {
         return next.run(request).await;
     }
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of so many pieces of 64 KiB, which counts those that are read.
+    /// A body of pieces of 64 KiB, which counts those that are read.
     fn body(pieces: u64) -> (Body, Arc<AtomicU64>) {
         let read = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&read);

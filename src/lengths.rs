@@ -37,13 +37,13 @@ pub enum Alphabet {
 }
 
 impl Length {
-    /// At most so many bytes, in UTF-8 if it is a text.
+    /// The most bytes, in UTF-8 if it is a text.
     #[must_use]
     pub const fn bytes(self) -> usize {
         self.bytes
     }
 
-    /// At most so many characters (Unicode scalar values), which is what most databases count; of bytes, as many as bytes.
+    /// The most characters (Unicode scalar values), which is what most databases count; of bytes, as many as bytes.
     #[must_use]
     pub const fn characters(self) -> usize {
         self.characters

@@ -108,7 +108,7 @@ comment on column "api_keys".api_keys.lineage is 'The first key of its chain of 
 comment on column "api_keys".api_keys.predecessor_expires_at is 'The expiry of the key that it succeeds before the rotation';
 comment on column "api_keys".api_keys.grace_ends_at is 'The expiry that the rotation gave the key that it succeeds';
 comment on column "api_keys".api_keys.version is 'One more with each update by this library';
-comment on column "api_keys".api_keys.rehashes is 'One more with each hash of the same text that this library puts in the place of another: one that is replaced otherwise is a change, which all nodes look at';
+comment on column "api_keys".api_keys.rehashes is 'One more with each new hash that this library writes of the same text: a hash that is replaced otherwise is a change, which all nodes look at';
 
 -- What is left of keys that were purged, so that their ids are never used again.
 create table "api_keys".api_key_tombstones (
@@ -395,9 +395,10 @@ after update on "api_keys".api_key_head for each row
 execute function "api_keys".api_key_head_moved();
 
 -- Suspend, reinstate and close an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan',
--- and `actor` who does it, as in the events; else it is the role of the session. Each returns whether that changed
--- anything, which has its event then; none but the last touches an owner that is closed, which is final. An
--- organization has no trail of its own, and so no event.
+-- and `actor` who does it, as in the events; else it is the role of the session. An id of more than 128 bytes, or with
+-- a blank at an end, is refused, since no node could read it. Each returns whether that changed anything, which has its
+-- event then; none but the last touches an owner that is closed, which is final. An organization has no trail of its own,
+-- and so no event.
 create function "api_keys".api_key_suspend_owner(organization text, kind text, id text, suspension text,
     at timestamptz default now(), actor text default 'system:' || session_user::text)
 returns boolean
@@ -410,7 +411,12 @@ begin
     if (kind in ('user', 'team', 'organization') and suspension in ('admin', 'plan') and at is not null) is not true then
         raise exception 'an owner is a user, a team or an organization, and a suspension is admin or plan';
     end if;
-    if (actor ~ '^(key:[A-Za-z0-9_-]{20}|(user|system):[^[:cntrl:]]{1,128})$') is not true then
+    if (octet_length(organization) between 1 and 128 and octet_length(id) <= 128 and (id = '') = (kind = 'organization')
+        and organization !~ '^ | $|[[:cntrl:]]' and id !~ '^ | $|[[:cntrl:]]') is not true then
+        raise exception 'an id has 1 to 128 bytes and no blank at either end; of an organization as a whole it is empty';
+    end if;
+    if (actor ~ '^(key:[A-Za-z0-9_-]{20}|(user|system):(?! )[^[:cntrl:]]+(?<! ))$'
+        and octet_length(actor) <= position(':' in actor) + 128) is not true then
         raise exception 'an actor is user:<id>, key:<id> or system:<name>';
     end if;
     perform 1 from "api_keys".api_key_head for update;
@@ -443,7 +449,12 @@ begin
     if (kind in ('user', 'team', 'organization') and suspension in ('admin', 'plan') and at is not null) is not true then
         raise exception 'an owner is a user, a team or an organization, and a suspension is admin or plan';
     end if;
-    if (actor ~ '^(key:[A-Za-z0-9_-]{20}|(user|system):[^[:cntrl:]]{1,128})$') is not true then
+    if (octet_length(organization) between 1 and 128 and octet_length(id) <= 128 and (id = '') = (kind = 'organization')
+        and organization !~ '^ | $|[[:cntrl:]]' and id !~ '^ | $|[[:cntrl:]]') is not true then
+        raise exception 'an id has 1 to 128 bytes and no blank at either end; of an organization as a whole it is empty';
+    end if;
+    if (actor ~ '^(key:[A-Za-z0-9_-]{20}|(user|system):(?! )[^[:cntrl:]]+(?<! ))$'
+        and octet_length(actor) <= position(':' in actor) + 128) is not true then
         raise exception 'an actor is user:<id>, key:<id> or system:<name>';
     end if;
     perform 1 from "api_keys".api_key_head for update;
@@ -473,7 +484,12 @@ begin
     if (kind in ('user', 'team', 'organization') and at is not null) is not true then
         raise exception 'an owner is a user, a team or an organization';
     end if;
-    if (actor ~ '^(key:[A-Za-z0-9_-]{20}|(user|system):[^[:cntrl:]]{1,128})$') is not true then
+    if (octet_length(organization) between 1 and 128 and octet_length(id) <= 128 and (id = '') = (kind = 'organization')
+        and organization !~ '^ | $|[[:cntrl:]]' and id !~ '^ | $|[[:cntrl:]]') is not true then
+        raise exception 'an id has 1 to 128 bytes and no blank at either end; of an organization as a whole it is empty';
+    end if;
+    if (actor ~ '^(key:[A-Za-z0-9_-]{20}|(user|system):(?! )[^[:cntrl:]]+(?<! ))$'
+        and octet_length(actor) <= position(':' in actor) + 128) is not true then
         raise exception 'an actor is user:<id>, key:<id> or system:<name>';
     end if;
     perform 1 from "api_keys".api_key_head for update;

@@ -4,7 +4,7 @@ use super::setup_error::{Cause, SetupError};
 use crate::{
     hash::Hasher,
     log::log,
-    store::{Calls, KeyStore, PeppersInUse},
+    store::{Calls, KeyStore, PeppersInUse, StoreErrorKind},
 };
 
 /// Compares the peppers of this node with those of others, and tells others of the one that this node makes keys with.
@@ -20,8 +20,8 @@ pub(super) async fn compare<S: KeyStore>(store: &Calls<S>, hasher: &Hasher) -> R
     let in_use = match PeppersInUse::of(store).await {
         Ok(in_use) => in_use,
         // It starts while the store is down, and asks again before it makes a key.
-        Err(_error) if !known.any() => {
-            let _error = &_error as &dyn std::error::Error;
+        Err(error) if !known.any() && is_down(error.kind()) => {
+            let _error = &error as &dyn std::error::Error;
             log!(
                 warn,
                 error = _error,
@@ -45,4 +45,9 @@ pub(super) async fn compare<S: KeyStore>(store: &Calls<S>, hasher: &Hasher) -> R
         in_use.add(id, store).await.map_err(Cause::Store)?;
     }
     Ok(())
+}
+
+/// Whether a look at the note was not answered. It changes nothing, so an outcome that is unknown is no more than that.
+const fn is_down(kind: StoreErrorKind) -> bool {
+    matches!(kind, StoreErrorKind::OutcomeUnknown | StoreErrorKind::Unavailable)
 }

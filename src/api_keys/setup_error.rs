@@ -28,7 +28,8 @@ pub(super) enum Cause {
     #[error("audit events stay for at least a day")]
     KeepEvents,
     #[error(
-        "keys of this store are made with pepper {0}, which this node does not know: give it the peppers of the others"
+        "keys of this store are made with pepper {0}, which this node does not know: give it the peppers of the others, or \
+         make a newer one current if that one is lost"
     )]
     MissingPepper(PepperId),
     #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]

@@ -126,8 +126,8 @@ words! {
     ///
     /// Where a key of this service and something else are in the text, the order is two keys, `Bearer`, words before
     /// the key, quotes, signs before it, words behind it, whitespace, characters beyond ASCII, signs behind it. Where
-    /// no such key is, it is foreign credential, encoded, placeholder, `Bearer`, quotes, whitespace, characters beyond
-    /// ASCII, prefix, length, alphabet, checksum.
+    /// no such key is, it is encoded, foreign credential, empty, placeholder, `Bearer`, quotes, whitespace, characters
+    /// beyond ASCII, prefix, length, alphabet, checksum. A foreign credential with a dot in it is never encoded.
     ///
     /// Depends on the text and the [`KeyFormat`](super::KeyFormat) alone, never on what is stored.
     ///

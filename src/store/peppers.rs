@@ -22,21 +22,24 @@ pub(crate) struct PeppersInUse {
 
 impl PeppersInUse {
     /// # Errors
-    /// Those of [`KeyStore::replace_note`], which changes nothing here.
+    /// Those of [`KeyStore::replace_note`], which changes nothing here; and that the note cannot be read.
     pub(crate) async fn of<S: KeyStore>(store: &Calls<S>) -> Result<Self, StoreError> {
-        Ok(Self::read(store.replace_note(NOTE, &[], &[]).await?))
+        Self::read(store.replace_note(NOTE, &[], &[]).await?)
     }
 
-    fn read(note: Vec<u8>) -> Self {
-        // One that cannot be read says nothing.
-        let ids = serde_json::from_slice(&note).unwrap_or_default();
-        Self { ids, note }
+    /// A note that cannot be read may name any pepper: to take it for none would let keys be made without.
+    fn read(note: Vec<u8>) -> Result<Self, StoreError> {
+        let ids = if note.is_empty() { BTreeSet::new() } else { serde_json::from_slice(&note).map_err(unreadable)? };
+        Ok(Self { ids, note })
     }
 
-    /// The newest one, unless it is known. New keys have to have it, or one that is newer.
+    /// The newest one, if it is not known and no newer one is current. New keys have to have it, or a newer one: a pepper
+    /// that was lost, or made current by mistake, is replaced by a newer one.
     pub(crate) fn missing(&self, known: &Peppers) -> Option<PepperId> {
-        let newest = PepperId::new(*self.ids.last()?);
-        (!known.knows(newest)).then_some(newest)
+        let newest = *self.ids.last()?;
+        let is_newer = known.current_id().is_some_and(|current| current.as_u32() > newest);
+        let newest = PepperId::new(newest);
+        (!is_newer && !known.knows(newest)).then_some(newest)
     }
 
     /// All that are not known. Keys may be left that have one.
@@ -47,7 +50,7 @@ impl PeppersInUse {
     /// Adds one for all nodes to see.
     ///
     /// # Errors
-    /// Those of [`KeyStore::replace_note`].
+    /// Those of [`of`](Self::of). A note that cannot be read stays as it is.
     pub(crate) async fn add<S: KeyStore>(mut self, id: PepperId, store: &Calls<S>) -> Result<(), StoreError> {
         for _ in 0..MOST_TRIES {
             if !self.ids.insert(id.as_u32()) {
@@ -56,8 +59,16 @@ impl PeppersInUse {
             // Fails only on maps whose keys are no strings; there is none.
             let new = serde_json::to_vec(&self.ids).unwrap_or_default();
             // Another node may have added one meanwhile.
-            self = Self::read(store.replace_note(NOTE, &self.note, &new).await?);
+            self = Self::read(store.replace_note(NOTE, &self.note, &new).await?)?;
         }
         Err(StoreError::unavailable("the note of the peppers in use changes all the time"))
     }
 }
+
+fn unreadable(error: serde_json::Error) -> StoreError {
+    StoreError::corrupt(UnreadableNote(error))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the note \"peppers\", which names the peppers of the keys, cannot be read")]
+struct UnreadableNote(#[source] serde_json::Error);

@@ -1,6 +1,6 @@
 //! Peppers: introduced, made current, told apart from wrong ones; and better hashes in passing.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, iter::successors, sync::Arc, time::Duration};
 
 use tower_api_keys::{
     ApiKeys, IssueKey,
@@ -100,7 +100,7 @@ async fn a_node_that_lacks_the_pepper_of_new_keys_does_not_start() {
     let store = Arc::new(MemoryStore::new());
     cheap_node(&store, second()).await;
     let said = "made with pepper 2, which this node does not know";
-    for lacking in [Peppers::none(), first(), known(&[1], None), known(&[1, 3], Some(3))] {
+    for lacking in [Peppers::none(), first(), known(&[1], None), known(&[1, 3], Some(1)), known(&[3], None)] {
         let error = refused(&store, lacking).await;
         assert!(error.contains(said), "{error}");
     }
@@ -110,6 +110,40 @@ async fn a_node_that_lacks_the_pepper_of_new_keys_does_not_start() {
     }
     // The newest counts from now on.
     assert!(refused(&store, second()).await.contains("pepper 3"));
+}
+
+#[tokio::test]
+async fn a_newer_pepper_replaces_one_that_was_lost() {
+    let store = Arc::new(MemoryStore::new());
+    let old = issue(&cheap_node(&store, first()).await, user("alice")).await;
+    let lost = issue(&cheap_node(&store, second()).await, user("alice")).await;
+    let next = cheap_node(&store, known(&[1, 3], Some(3))).await;
+    assert_eq!(row(&store, issue(&next, user("alice")).await.id()).await.pepper_id, Some(3));
+    next.authenticator().authenticate(old.expose_secret()).await.unwrap();
+    let error = next.authenticator().authenticate(lost.expose_secret()).await.unwrap_err();
+    assert_eq!(error.kind(), AuthErrorKind::CorruptRecord);
+    // From now on the new one counts.
+    assert!(refused(&store, second()).await.contains("pepper 3"));
+    cheap_node(&store, known(&[1, 3], Some(3))).await;
+}
+
+#[tokio::test]
+async fn a_note_of_peppers_that_cannot_be_read_keeps_nodes_from_starting_and_stays_as_it_is() {
+    for note in [&b"no list"[..], b"[1,", b"[-1]", b"[4294967296]", b"{}", b"null", b" ", b"\xff"] {
+        let store = Arc::new(MemoryStore::new());
+        let early = cheap_node(&store, Peppers::none()).await;
+        store.replace_note("peppers", b"", note).await.unwrap();
+        for peppers in [Peppers::none(), known(&[1], None), first()] {
+            let hasher = cheap().with_peppers(peppers);
+            let error = ApiKeys::builder(store.clone()).hasher(hasher).build().await.err().unwrap();
+            let chain = successors(error.source(), |error| (*error).source());
+            let said = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+            assert!(said.contains(r#"the note "peppers", which names"#), "{said}");
+        }
+        let issued = early.manager().issue(IssueKey::user(user("alice")), &crate::support::system()).await;
+        assert_eq!(issued.unwrap_err().kind(), ManageErrorKind::StoreUnavailable);
+        assert_eq!(store.replace_note("peppers", b"", b"").await.unwrap(), note);
+    }
 }
 
 #[tokio::test]
@@ -161,6 +195,18 @@ async fn a_node_without_peppers_starts_while_the_store_is_down_and_asks_before_i
     assert_eq!(manager.issue(request, &system).await.unwrap_err().kind(), ManageErrorKind::StoreUnavailable);
     hooks.heal();
     issue(&keys, user("alice")).await;
+}
+
+#[tokio::test]
+async fn a_node_without_peppers_starts_only_on_a_store_that_did_not_answer() {
+    let store = Hooked::new(Arc::new(MemoryStore::new()));
+    let hooks = store.hooks.clone();
+    let store = Arc::new(store);
+    for (fault, starts) in [(Fault::Corrupt, false), (Fault::Error, true), (Fault::DoneUnsaid, true)] {
+        hooks.fail("replace_note", fault, 1);
+        assert_eq!(ApiKeys::builder(store.clone()).hasher(cheap()).build().await.is_ok(), starts);
+        hooks.heal();
+    }
 }
 
 #[tokio::test]

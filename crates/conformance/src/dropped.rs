@@ -45,7 +45,12 @@ impl fmt::Display for Stop {
     }
 }
 
-/// So many rows are more than one statement of most databases takes.
+/// No stop let the call end: it was not seen whole, and nothing is known of its last waits.
+pub(crate) fn endless() -> Unmet {
+    Unmet::failed(format!("expected a call to end within {MOST_WAITS} waits, saw it wait longer"))
+}
+
+/// Rows in a batch: more than one statement of most databases takes.
 const ROWS: usize = 2_500;
 
 pub(crate) async fn a_read_can_be_dropped_at_any_wait<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
@@ -69,10 +74,10 @@ pub(crate) async fn a_read_can_be_dropped_at_any_wait<R: KeyReader>(candidate: &
             }
         }
         if found && read {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
+    Err(endless())
 }
 
 pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
@@ -96,10 +101,10 @@ pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: Ledger>(candidate: &C
         let listed = candidate.list(&scene.query(), at(1)).await?.rows.len();
         same("the number of keys after a change that was dropped", &listed, &2)?;
         if is_done {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
+    Err(endless())
 }
 
 pub(crate) async fn a_batch_can_be_dropped_at_any_wait<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
@@ -118,10 +123,10 @@ pub(crate) async fn a_batch_can_be_dropped_at_any_wait<S: Ledger>(candidate: &Ca
         let what = format!("how many of {ROWS} counts are right after a batch dropped {stop} and repeated");
         same(&what, &(right, counts.len()), &(ROWS, ROWS))?;
         if is_done {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
+    Err(endless())
 }
 
 pub(crate) async fn appended_events_can_be_dropped_at_any_wait<S: Ledger>(
@@ -138,11 +143,10 @@ pub(crate) async fn appended_events_can_be_dropped_at_any_wait<S: Ledger>(
         let what = format!("all of {EVENTS} events whose appending was dropped {stop}, or none");
         ensure(&what, written == EVENTS || written == 0, written)?;
         if is_done {
-            same("how many of them are there once they were appended", &written, &EVENTS)?;
-            break;
+            return same("how many of them are there once they were appended", &written, &EVENTS);
         }
     }
-    Ok(())
+    Err(endless())
 }
 
 /// Polls until it is to be dropped, each time that it is woken: none if it had not ended by then.
@@ -168,8 +172,47 @@ mod tests {
 
     use futures_util::FutureExt;
     use tokio::task::yield_now;
+    use tower_api_keys::{
+        key::KeyId,
+        store::{FoundKey, Head, KeyStore, MemoryStore, StoreError},
+    };
 
     use super::*;
+
+    /// A reader whose every look takes so many waits.
+    struct Slow {
+        store: MemoryStore,
+        waits: u32,
+    }
+
+    impl KeyReader for Slow {
+        async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+            for _ in 0..self.waits {
+                yield_now().await;
+            }
+            self.store.find(id).await
+        }
+
+        async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
+            self.store.changes_since(head).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_never_seen_to_end_fails_the_clause() {
+        for (waits, expected) in [
+            (MOST_WAITS - 1, None),
+            (MOST_WAITS, Some("expected a call to end within 200 waits, saw it wait longer".to_owned())),
+        ] {
+            let reader = Slow { store: MemoryStore::new(), waits };
+            let candidate = Candidate::reader(&reader, |change| {
+                let store = &reader.store;
+                async move { store.apply(&change).await }
+            });
+            let unmet = a_read_can_be_dropped_at_any_wait(&candidate).await.err();
+            assert_eq!(unmet.map(|unmet| unmet.to_string()), expected, "{waits} waits");
+        }
+    }
 
     #[test]
     fn a_call_is_dropped_while_it_waits_and_once_what_it_waits_for_has_come() {

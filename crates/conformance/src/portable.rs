@@ -13,7 +13,7 @@ use tower_api_keys::{
 
 use crate::{
     Candidate, Unmet,
-    dropped::{polled, stops},
+    dropped::{endless, polled, stops},
     follow::News,
     rows::{import, imported, joined, lived_in, new_rows, next_sequence, others, owner_row, refused, singles, stands},
     scene::{Scene, at},
@@ -280,8 +280,8 @@ pub(crate) async fn a_dropped_import_is_whole_or_nothing<S: PortableStore>(
         ensure(&what, [0, 20].contains(&written), written)?;
         imported(candidate, &rows, 0).await?;
         if is_done {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
+    Err(endless())
 }

@@ -29,13 +29,14 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Data exceptions, columns without null, checks, and texts too long for an index: a repeat is another one.
+/// Data exceptions, columns without null, checks, triggers of the embedder's, and texts too long for an index: a repeat is
+/// another one.
 fn refused_value(said: &dyn DatabaseError) -> Option<String> {
     let code = said.code()?;
     match &*code {
         // These two say the type of the column, and not what was to be in it.
         "22001" | "22003" => Some(said.message().to_owned()),
-        "23502" | "23514" | "54000" => Some(format!("the server refused a value (SQLSTATE {code})")),
+        "23502" | "23514" | "54000" | "P0001" => Some(format!("the server refused a value (SQLSTATE {code})")),
         _ if code.starts_with("22") => Some(format!("the server refused a value (SQLSTATE {code})")),
         _ => None,
     }

@@ -31,7 +31,7 @@ impl CharacterKinds {
     /// Letters and digits of ASCII, and of scripts that no encoding of one byte mistakes for something else.
     pub(super) const WORD: u16 = 1024;
 
-    /// The class of each byte: whoever is refused is told in tens of nanoseconds.
+    /// The class of each byte: a table gives the reason in tens of nanoseconds.
     #[expect(clippy::indexing_slicing, reason = "the loop ends where the table does, and runs in the compiler")]
     const CLASSES: [u16; 256] = {
         let mut classes = [0; 256];
@@ -73,7 +73,7 @@ impl CharacterKinds {
         }
     }
 
-    /// The kinds of the first character and of the last, but for blanks of ASCII: these are where a scheme has one.
+    /// The kinds of the first character and of the last, except blanks of ASCII: these are where a scheme has one.
     pub(super) fn at_edges(text: &[u8]) -> Self {
         let kinds = |character: &[u8]| match character {
             &[byte @ ..0x80] => Self::class(byte) & Self::QUOTE,

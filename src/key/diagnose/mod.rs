@@ -1,8 +1,8 @@
 //! Says why a text is no key.
 //!
 //! Runs only for texts that are refused already, so a mistake here costs a worse sentence and never a wrong admission.
-//! It looks at the first 256 bytes at most. It allocates nothing, but for a text longer than a key that has escapes or
-//! lines in it.
+//! It looks at the first 256 bytes at most. It allocates nothing, except for a text longer than a key that has escapes
+//! or lines in it.
 
 mod characters;
 mod placeholder;
@@ -189,7 +189,7 @@ fn has_id(prefixes: &Prefixes, text: &[u8]) -> bool {
 }
 
 /// The reason for a key that stands in a credential of another kind, by what is before it. Where the scheme is missing
-/// or is a wrong one, that comes first: whoever writes `Bearer` has the rest told next.
+/// or is a wrong one, that comes first: the caller that then writes `Bearer` is told the rest.
 pub(super) fn misplaced(before: &[u8]) -> MalformedReason {
     if !before.windows(WORD.len()).any(|word| word.eq_ignore_ascii_case(WORD)) {
         return MalformedReason::MissingScheme;

@@ -34,7 +34,7 @@ const MOST_EXTRA: usize = 20_000;
 /// What is repeated within so long is added up.
 const WINDOW: Duration = Duration::from_secs(3_600);
 
-/// What is said of a key that does not exist. Its event is about whoever asked, who must not find it in their own
+/// What is said of a key that does not exist. Its event is about the actor, who must not find it in their own
 /// trail: what is hidden leaves no event there.
 pub(in crate::manage) const NOT_FOUND: &str = "not_found";
 

@@ -214,7 +214,6 @@ impl UsageRecorder {
         &self.stored
     }
 
-    /// So many of what was taken are written under `other`.
     /// How many requests are counted nowhere, because the store does not take a value of their count.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -224,6 +223,7 @@ impl UsageRecorder {
         self.refused.fetch_add(requests, Ordering::Relaxed);
     }
 
+    /// Counts requests that were taken and are written under `other`.
     pub(super) fn add_folded(&self, folded: u64) {
         self.folded.fetch_add(folded, Ordering::Relaxed);
     }

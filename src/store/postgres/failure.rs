@@ -89,8 +89,8 @@ pub(super) struct RefusedValue {
 }
 
 impl RefusedValue {
-    /// If it is one: data exceptions, of which a repeat is another one, a value that a check or a column without null
-    /// keeps out, and a text too long for an index.
+    /// If it is one: data exceptions, of which a repeat is another one, a value that a check, a column without null or a
+    /// trigger of the embedder's keeps out, and a text too long for an index.
     fn of(said: &DbError) -> Option<Self> {
         let code = said.code();
         // What these say names types, columns and constraints only.
@@ -102,11 +102,14 @@ impl RefusedValue {
             SqlState::PROGRAM_LIMIT_EXCEEDED,
         ]
         .contains(code);
-        if !is_plain && !code.code().starts_with("22") {
-            return None;
-        }
-        let told = if is_plain { said.message().to_owned() } else { "of a form that it cannot keep".to_owned() };
-        Some(Self { code: code.clone(), told })
+        let told = match code {
+            _ if is_plain => said.message(),
+            // What it says is the trigger's own, and may repeat the row.
+            &SqlState::RAISE_EXCEPTION => "a function raised an exception",
+            _ if code.code().starts_with("22") => "of a form that it cannot keep",
+            _ => return None,
+        };
+        Some(Self { code: code.clone(), told: told.to_owned() })
     }
 }
 

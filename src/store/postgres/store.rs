@@ -27,14 +27,14 @@ use super::{
 /// Keys in PostgreSQL, for any number of nodes.
 ///
 /// Cheap to clone. Requests use two connections: reads of the change log have one, look-ups are pipelined on another.
-/// A small pool serves changes, lists, usage and events. Lost connections are made anew. A server that is a standby, or
+/// A small pool serves changes, lists, usage and events. Lost connections are made again. A server that is a standby, or
 /// becomes one, is refused.
 ///
 /// Every change is noticed by every node, and so is plain SQL on the tables `api_keys` and `api_key_owners`, whoever
 /// runs it: triggers write the change log. To suspend an owner in a transaction of the service's own, call
 /// `api_keys.api_key_suspend_owner(organization, kind, id, 'admin' | 'plan')` in it,
 /// `api_keys.api_key_reinstate_owner(organization, kind, id, 'admin' | 'plan')` to end that suspension, and
-/// `api_keys.api_key_close_owner(organization, kind, id)` to close the owner for good. Each leaves its audit event.
+/// `api_keys.api_key_close_owner(organization, kind, id)` to close the owner, which is final. Each leaves its audit event.
 ///
 /// # Security
 /// Nothing here depends on a search path, of sessions or of the database. A schema in which other roles may create, and

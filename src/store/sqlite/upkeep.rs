@@ -94,7 +94,7 @@ pub(super) const PRUNE_DAYS: &str = "\
     delete from api_key_usage_days where (key_id, day) in (\
         select key_id, day from api_key_usage_days where day < ?1 limit ?2)";
 
-/// So many keys that were used, and whether the store still has each. One step along the index for each of them.
+/// The next keys that were used, and whether the store still has each. One step along the index for each of them.
 pub(super) const USED_KEYS: &str = "\
     with recursive used (id) as (\
         select min(key_id) from api_key_usage where key_id > ?1 \

@@ -162,6 +162,32 @@ async fn a_value_that_the_server_refuses_is_told_as_such_and_keeps_back_no_other
 }
 
 #[tokio::test]
+async fn a_value_that_a_trigger_of_the_service_keeps_out_is_told_as_refused_without_its_text() {
+    let server = migrated().await;
+    for (table, value) in [("api_keys", "new.hash"), ("api_key_events", "new.actor"), ("api_key_usage", "new.key_id")] {
+        let trigger = format!(
+            "create function public.keep_out_{table}() returns trigger language plpgsql as $$ begin \
+                 raise exception 'not this one: %', {value}; end $$; \
+             create trigger keep_out before insert on keys.{table} for each row \
+                 execute function public.keep_out_{table}()"
+        );
+        server.client().await.batch_execute(&trigger).await.unwrap();
+    }
+    let store = connected(&server.url()).await;
+    let revocation = super::sql::revocation_of(&KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap());
+    let write = AuditedWrite { write: Write::Insert(KeyRow::example()), event: EventRow::example() };
+    for error in [
+        store.apply(&Change { writes: vec![write], ..revocation }).await.unwrap_err(),
+        store.append_events(&[EventRow::example()]).await.unwrap_err(),
+        store.record_usage(&super::sql::usage_batch(1, 1, &[])).await.unwrap_err(),
+    ] {
+        let told = error.source().unwrap().to_string();
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{told}");
+        assert_eq!(told, "the server refused a value (P0001): a function raised an exception");
+    }
+}
+
+#[tokio::test]
 async fn a_store_says_that_it_does_not_know_what_came_of_a_commit() {
     let server = migrated().await;
     let proxy = Proxy::to(server.port()).await;

@@ -162,7 +162,19 @@ async fn what_the_functions_change_about_an_owner_has_the_event_that_the_manager
 async fn an_actor_that_no_event_could_have_is_refused() {
     let server = migrated().await;
     let sql = server.client().await;
-    for actor in ["null", "''", "'carol'", "'user:'", "'key:short'", "E'user:a\nb'", "'system:' || repeat('x', 129)"] {
+    for actor in [
+        "null",
+        "''",
+        "'carol'",
+        "'user:'",
+        "'key:short'",
+        "E'user:a\nb'",
+        "'system:' || repeat('x', 129)",
+        "'user:' || repeat('é', 65)",
+        "'user: carol'",
+        "'user:carol '",
+        "'system: '",
+    ] {
         for call in [
             "suspend_owner('default', 'user', 'eve', 'plan',",
             "reinstate_owner('default', 'user', 'eve', 'plan',",
@@ -174,6 +186,45 @@ async fn an_actor_that_no_event_could_have_is_refused() {
         }
     }
     assert!(owner_events(&sql).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_id_that_no_node_could_read_is_refused_and_the_longest_are_taken() {
+    let server = migrated().await;
+    let sql = server.client().await;
+    let call = async |organization: &str, id: &str, call: &str| {
+        let (name, rest) = call.split_once('(').unwrap();
+        let of = format!("{organization}, 'user', {id}");
+        sql.batch_execute(&format!("select keys.api_key_{name}({of}{rest}")).await
+    };
+    let calls = ["suspend_owner(, 'plan')", "reinstate_owner(, 'plan')", "close_owner()"];
+    for id in
+        ["null", "''", "' eve'", "'eve '", "' '", "E'e\nve'", "repeat('x', 129)", "repeat('é', 65)", "repeat('中', 43)"]
+    {
+        for of in calls {
+            for (organization, user) in [("'default'", id), (id, "'eve'")] {
+                let error = call(organization, user, of).await.expect_err(id);
+                assert!(error.as_db_error().unwrap().message().starts_with("an id has"), "{of} {id}: {error}");
+            }
+        }
+    }
+    let owner_rows = async || sql.query("select from keys.api_key_owners", &[]).await.unwrap().len();
+    assert_eq!(owner_rows().await, 0);
+    assert!(owner_events(&sql).await.is_empty());
+    for id in ["repeat('é', 64)", "'e ve'", "'中'"] {
+        for of in calls {
+            call("'default'", id, of).await.unwrap();
+        }
+    }
+    let longest = "select keys.api_key_close_owner('default', 'user', 'eve', actor => 'user:' || repeat('é', 64))";
+    sql.batch_execute(longest).await.unwrap();
+    let organization = "select keys.api_key_suspend_owner('default', 'organization', 'eve', 'admin')";
+    sql.batch_execute(organization).await.unwrap_err();
+    assert_eq!(owner_rows().await, 4);
+    // Nodes read all of it.
+    let (manager, admin) = (node(&server).await.manager().clone(), Actor::system("test").unwrap());
+    let page = manager.events(AuditQuery::all(), &admin).await.unwrap();
+    assert_eq!((page.entries.len(), page.unreadable), (10, 0));
 }
 
 #[tokio::test]

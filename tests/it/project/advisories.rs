@@ -8,15 +8,25 @@ use std::{
     process::{Command, Output},
 };
 
-/// Runs the script with a `cargo` that does this, for which it waits so many seconds.
+/// Runs the script with a `cargo` that does this, and waits for it as many seconds as are named.
 fn run(cargo: &str, wait: &str) -> Output {
+    run_with(cargo, wait, "")
+}
+
+/// The same with a value of `ADVISORIES_REQUIRED`.
+fn run_with(cargo: &str, wait: &str, required: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("cargo");
     fs::write(&program, format!("#!/bin/sh\n{cargo}\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/advisories.sh");
-    Command::new(script).env("PATH", path).env("ADVISORIES_WAIT", wait).output().unwrap()
+    Command::new(script)
+        .env("PATH", path)
+        .env("ADVISORIES_WAIT", wait)
+        .env("ADVISORIES_REQUIRED", required)
+        .output()
+        .unwrap()
 }
 
 fn said(output: &Output) -> String {
@@ -24,7 +34,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn without_the_tool_or_the_network_it_says_so_and_fails_nothing() {
+fn without_the_tool_or_the_network_it_says_so_and_fails_only_where_it_has_to_ask() {
     let no_network = r#"case "$*" in *fetch*) exit 1;; *check*) exit 1;; esac"#;
     let hangs = r#"case "$*" in *fetch*) exec sleep 600;; *check*) exit 1;; esac"#;
     for (cargo, wait, why) in [
@@ -35,6 +45,10 @@ fn without_the_tool_or_the_network_it_says_so_and_fails_nothing() {
         let output = run(cargo, wait);
         assert!(output.status.success(), "{cargo}");
         assert!(said(&output).lines().any(|line| line.starts_with(why)), "{cargo}: {}", said(&output));
+        // The weekly run has to ask.
+        let required = run_with(cargo, wait, "1");
+        assert_eq!(required.status.code(), Some(2), "{cargo}");
+        assert!(said(&required).lines().any(|line| line.starts_with(why)), "{cargo}: {}", said(&required));
     }
 }
 

@@ -117,7 +117,7 @@ clauses! {
         "A reader that follows the log while many write at once misses nothing."
         "Is the lock that orders the log taken before its position is read, and held until the commit?";
     "R23" log::the_log_goes_on_for_a_thousand_changes
-        "A reader up to a thousand changes behind is told of all of them, and not to begin anew."
+        "A reader up to a thousand changes behind is told of all of them, and not to start over."
         "Are a thousand rows of the log kept, and is the reader's own row among them?";
     "R24" dropped::a_read_can_be_dropped_at_any_wait
         "A read of a key or of the log that is dropped at any of its waits harms nothing: the next one through the same \
@@ -234,7 +234,7 @@ clauses! {
         "Another organization's keys are invisible, whatever the conditions."
         "Is the organization part of every query of keys?";
     "S46" meta::a_name_is_written_once
-        "The first bytes under a name stay, and whoever comes later is told them."
+        "The first bytes under a name stay, and each later call is told them."
         "Is it an insert that does nothing where the name exists, and a read after it?";
     "S47" meta::any_bytes_are_kept
         "Any bytes are kept, none and zeros among them, and names are compared byte by byte."

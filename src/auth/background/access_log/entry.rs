@@ -14,7 +14,7 @@ use crate::{
     usage::Source,
 };
 
-/// Who shows a text that nobody proved to be the key. An id is public: were the key the actor, anybody who has it could
+/// A caller with a text that nothing proved to be the key. An id is public: were the key the actor, anybody who has it could
 /// write deeds of the key into the trail.
 const UNPROVED_CALLER: &str = "system:unproved caller";
 

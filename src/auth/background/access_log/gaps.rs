@@ -31,7 +31,7 @@ pub(in crate::auth) struct Gaps {
 }
 
 impl Gap {
-    /// So many lines are missing that came between these two times, about this key.
+    /// As many missing lines as `count`, which came between these two times, about this key.
     pub(in crate::auth) const fn new(
         count: u64,
         [first_at, last_at]: [Timestamp; 2],
@@ -77,7 +77,7 @@ impl Gaps {
         }
     }
 
-    /// So many lines of which nobody knows whose they are.
+    /// Lines of which nobody knows whose they are.
     pub(in crate::auth) const fn add_untold(&mut self, lines: u64) {
         self.untold += lines;
     }

@@ -36,7 +36,7 @@ use crate::{
 const MOST_LINES: usize = 65_536;
 
 /// The most lines of refused attempts that wait, of those with the right text and as many of those that proved nothing:
-/// who is refused takes no line from who is accepted, nor who guesses from who has a dead key.
+/// refused callers take no lines from accepted ones, and callers that guess take none from those with a dead key.
 const MOST_REFUSED: usize = 8_192;
 
 /// The most lines that are handed to a store at a time: few enough for it to be done in some milliseconds, in which
@@ -66,7 +66,7 @@ impl<'a> Tried<'a> {
 /// line, and the rest of that minute is added up.
 ///
 /// Nobody waits for them: what does not fit into the queue is dropped, counted, and told of in the trail itself, by an
-/// event for each customer in the place of their lines.
+/// event for each customer that replaces their lines.
 pub(crate) struct AccessLog {
     queue: Mutex<Queue>,
     /// A write is due at once.
@@ -85,12 +85,12 @@ struct Queue {
     nothing: Share,
 }
 
-/// What those have of the queue who proved as much.
+/// The part of the queue for callers that proved equally much.
 #[derive(Default)]
 struct Share {
     /// How many of the lines are theirs.
     lines: usize,
-    /// Of those who are refused.
+    /// Of refused callers.
     repeats: Repeats,
 }
 
@@ -129,7 +129,7 @@ impl AccessLog {
         }
     }
 
-    /// Adds to the queue, for which so many attempts found no room.
+    /// Adds to the queue. What `add` returns is how many attempts found no room in it.
     fn add(&self, add: impl FnOnce(&mut Queue) -> u64) {
         let mut queue = self.lock();
         let before = queue.items.len();
@@ -223,7 +223,7 @@ pub(crate) struct AccessLogWriter<S> {
 #[derive(Default)]
 struct Taken {
     items: VecDeque<Item>,
-    /// The first so many were handed to the store, which has not answered.
+    /// How many of the first were handed to the store, which has not answered.
     in_flight: usize,
 }
 
@@ -258,7 +258,7 @@ impl<S: Ledger> AccessLogWriter<S> {
     }
 
     async fn write_taken(&self, taken: &mut Taken) -> Result<(), StoreError> {
-        // Whoever waited for the answer was dropped.
+        // The call that waited for the answer was dropped.
         let lost = mem::take(&mut taken.in_flight);
         self.give_up(taken, lost);
         let (mut most, mut refusals) = (LINES_PER_WRITE, 0);
@@ -309,7 +309,7 @@ impl<S: Ledger> AccessLogWriter<S> {
         }
     }
 
-    /// Puts into the place of the first so many that nobody can say whether they were written.
+    /// Replaces the first `count` by a word that nobody can say whether they were written.
     fn give_up(&self, taken: &mut Taken, count: usize) {
         let (mut gaps, mut attempts) = (Gaps::default(), 0);
         for item in taken.items.drain(..count) {

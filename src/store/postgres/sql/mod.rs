@@ -334,7 +334,7 @@ statements! {
     prune_changes: &[Type::TIMESTAMPTZ], "\
         delete from {s}.api_key_changes where id {=} any \
             (select id from {s}.api_key_changes where at {<} $1 limit 10000)";
-    // So many keys that were used, and whether the store still has each. One step along the index for each of them.
+    // The next keys that were used, and whether the store still has each. One step along the index for each of them.
     used_keys: &[Type::TEXT], "\
         with recursive used (id, place) as (\
             (select key_id, 1 from {s}.api_key_usage where key_id {>} $1 order by key_id limit 1) \
