@@ -3,7 +3,12 @@
 /// Whether a character shows nothing, or changes how others are shown: controls, separators of lines, marks of direction,
 /// and what programs may leave out (`Default_Ignorable_Code_Point` in Unicode 16, DerivedCoreProperties.txt). Beside
 /// these the format controls that are drawn as nothing, and the blank of Braille.
+#[inline]
 pub(crate) fn is_invisible(c: char) -> bool {
+    // Each stored id is looked at, and nearly all are ASCII.
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

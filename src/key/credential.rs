@@ -30,7 +30,8 @@ pub(crate) fn without_credentials(text: &str) -> Cow<'_, str> {
 
 /// Where credentials of other services are. For texts of some hundred characters: it may look at each of them as often.
 fn foreign(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let bytes = text.as_bytes();
+    // Most names are shorter than any credential.
+    let bytes = if text.len() < RANDOM + SHORTEST_PREFIX { &[] } else { text.as_bytes() };
     let ends_word = |byte: u8| !is_base64url(byte) && byte != b'.';
     let begins_word = move |start: &usize| {
         start.checked_sub(1).and_then(|before| bytes.get(before)).is_none_or(|before| !before.is_ascii_alphanumeric())

@@ -138,11 +138,11 @@ impl<S: Ledger> Pruner<S> {
         }
         match self.store.prune(&prune).await {
             Ok(pruned) => {
-                let Pruned { events, attempts, log_rows, changes, days, usage, usage_next } = pruned;
+                let Pruned { events, attempts, log_rows, changes, days, usage: _usage, usage_next } = pruned;
                 if events + attempts > 0 {
                     log!(info, events, attempts, "old audit events were deleted, as the settings want");
                 }
-                log!(debug, log_rows, changes, days, usage, "the key store was pruned");
+                log!(debug, log_rows, changes, days, usage = _usage, "the key store was pruned");
                 let more_events = events.max(attempts) >= PER_TURN;
                 let more_rows = log_rows > 0 || changes > 0 || days > 0 || usage_next.is_some();
                 let mut state = self.state();
