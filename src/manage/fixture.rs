@@ -36,6 +36,7 @@ pub(super) enum Fault {
     Hangs,
     LosesTheAnswer,
     Panics,
+    Refused,
     Unavailable,
     Works,
 }
@@ -114,6 +115,7 @@ impl KeyStore for Faulty {
         }
         match fault {
             Fault::Works => self.inner.apply(change).await,
+            Fault::Refused => Err(StoreError::refused("injected")),
             Fault::Unavailable => Err(StoreError::unavailable("injected")),
             Fault::DoesAndLosesTheAnswer | Fault::LosesTheAnswer => Err(StoreError::outcome_unknown("injected")),
             Fault::DoesAndHangs | Fault::Hangs => pending().await,
@@ -167,6 +169,7 @@ impl Ledger for Faulty {
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
         match next(&self.append_faults) {
             Fault::Works => self.inner.append_events(events).await,
+            Fault::Refused => Err(StoreError::refused("injected")),
             _ => Err(StoreError::unavailable("injected")),
         }
     }

@@ -33,6 +33,7 @@ mod head;
 mod lease;
 mod memory;
 mod peppers;
+mod portion;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
@@ -57,6 +58,7 @@ pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::{Lease, Moment};
 pub use memory::MemoryStore;
 pub(crate) use peppers::PeppersInUse;
+pub(crate) use portion::Portion;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -60,6 +60,12 @@ pub(in crate::manage) struct Attempt {
     pub(in crate::manage) source: Option<String>,
 }
 
+/// An event about attempts, and how many they are.
+pub(super) struct DenialLine {
+    pub(super) event: Event,
+    pub(super) attempts: u64,
+}
+
 #[derive(Default)]
 pub(super) struct DenialCounts {
     of: HashMap<OrganizationId, OfOne>,
@@ -153,7 +159,7 @@ impl DenialCounts {
     }
 
     /// Moves what is to be written from here: the first of its kind, and repeats whose hour is over; all `at_the_end`.
-    pub(super) fn collect(&mut self, unwritten: &mut VecDeque<Event>, now: Timestamp, at_the_end: bool) {
+    pub(super) fn collect(&mut self, unwritten: &mut VecDeque<DenialLine>, now: Timestamp, at_the_end: bool) {
         let Self { of, actors, extra, lost } = self;
         (*actors, *extra) = (0, Extra::default());
         let others = SystemLabel::new("denied attempts").map(ActorId::System);
@@ -255,7 +261,13 @@ impl Window {
     }
 
     /// What is to be written of it.
-    fn take(&mut self, organization: &OrganizationId, actor: &ActorId, now: Timestamp, at_the_end: bool) -> Vec<Event> {
+    fn take(
+        &mut self,
+        organization: &OrganizationId,
+        actor: &ActorId,
+        now: Timestamp,
+        at_the_end: bool,
+    ) -> Vec<DenialLine> {
         let repeats_are_due = at_the_end || self.is_over(now);
         let due = self.lines.iter_mut().filter(|line| line.count > 0 && (!line.is_known || repeats_are_due));
         due.map(|line| line.take(organization.clone(), actor, now)).collect()
@@ -290,7 +302,7 @@ impl DenialCount {
         self.last_at = now;
     }
 
-    fn take(&mut self, organization: OrganizationId, of_window: &ActorId, now: Timestamp) -> Event {
+    fn take(&mut self, organization: OrganizationId, of_window: &ActorId, now: Timestamp) -> DenialLine {
         #[derive(serde::Serialize)]
         struct Said<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -309,10 +321,11 @@ impl DenialCount {
         // Fails only on maps whose keys are no strings; there is none.
         let said = serde_json::to_string(&said).unwrap_or_default();
         let actor = self.actor.as_ref().unwrap_or(of_window).clone();
-        Event::new(organization, self.last_at.min(now), actor, Action::MANAGE_DENIED, self.subject.clone())
+        let event = Event::new(organization, self.last_at.min(now), actor, Action::MANAGE_DENIED, self.subject.clone())
             .with_change(None, Some(said))
             .with_source(self.source.clone())
-            .with_audience(audience)
+            .with_audience(audience);
+        DenialLine { event, attempts: count }
     }
 }
 

@@ -1,16 +1,16 @@
 use std::{
     collections::VecDeque,
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use super::denial_counts::{Attempt, DenialCounts};
+use super::denial_counts::{Attempt, DenialCounts, DenialLine};
 use crate::{
     audit::{Event, EventRow, Notifier},
     background::{Background, take_turns},
     log::{Repeated, log},
-    store::{AnyStore, Calls, Ledger, StoreError, StoreErrorKind},
+    store::{AnyStore, Calls, Ledger, Portion, StoreError},
     time::Clock,
 };
 
@@ -29,18 +29,22 @@ pub(crate) struct DenialLog {
     /// One flush at a time: what is not written yet is written in order.
     turn: tokio::sync::Mutex<()>,
     failed: Repeated,
+    refused: Repeated,
 }
 
 #[derive(Default)]
 struct State {
     counts: DenialCounts,
-    unwritten: VecDeque<Event>,
+    unwritten: VecDeque<DenialLine>,
+    /// Attempts whose lines were dropped, since the log last told how many are missing.
+    missing: u64,
 }
 
 impl DenialLog {
     pub(crate) fn new(store: Calls<AnyStore>, clock: Arc<dyn Clock>, interval: Duration, notifier: Notifier) -> Self {
         let (background, state, turn) = (Background::default(), Mutex::default(), tokio::sync::Mutex::default());
-        Self { store, clock, interval, notifier, background, state, turn, failed: Repeated::new() }
+        let (failed, refused) = (Repeated::new(), Repeated::new());
+        Self { store, clock, interval, notifier, background, state, turn, failed, refused }
     }
 
     /// Counts an attempt. Nobody waits for it to be written.
@@ -53,47 +57,82 @@ impl DenialLog {
     ///
     /// # Errors
     /// Those of [`Ledger::append_events`]. What is not written is kept. If the store did not say whether it wrote a batch,
-    /// the batch is written again: attempts may then be there twice.
+    /// the batch is written again: attempts may then be there twice. A line that the store does not take is dropped, and
+    /// no error: the log tells how many attempts are missing.
     pub(crate) async fn flush(&self, at_the_end: bool) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         self.write().await?;
         // Only now: as long as nothing can be written, lines go on counting instead of becoming more.
         let now = self.clock.now();
         {
-            let State { counts, unwritten } = &mut *self.lock();
+            let State { counts, unwritten, .. } = &mut *self.lock();
             counts.collect(unwritten, now, at_the_end);
         }
-        self.write().await
+        let written = self.write().await;
+        if at_the_end {
+            self.tell_of_missing();
+        }
+        written
     }
 
     async fn write(&self) -> Result<(), StoreError> {
-        let mut most = BATCH;
+        let mut portion = Portion::new(BATCH);
         loop {
-            let events: Vec<Event> = self.lock().unwritten.iter().take(most).cloned().collect();
+            let events: Vec<Event> =
+                self.lock().unwritten.iter().take(portion.rows()).map(|line| line.event.clone()).collect();
             if events.is_empty() {
                 return Ok(());
             }
             let rows: Vec<EventRow> = events.iter().map(EventRow::from).collect();
             match self.store.append_events(&rows).await {
-                Ok(()) => self.notifier.tell(&events),
-                // Halved, until the line that the store does not take stands alone. It keeps back no others.
-                Err(error) if error.kind() == StoreErrorKind::Refused && rows.len() > 1 => {
-                    most = rows.len() / 2;
-                    continue;
+                Ok(()) => {
+                    self.notifier.tell(&events);
+                    self.lock().unwritten.drain(..events.len());
+                    portion.written();
                 }
-                Err(error) if error.kind() == StoreErrorKind::Refused => self.tell_of(&error),
+                Err(error) if portion.is_refused(&error, rows.len()) => {
+                    if rows.len() == 1 {
+                        self.drop_refused(&error);
+                    }
+                }
                 Err(error) => return Err(error),
             }
-            self.lock().unwritten.drain(..events.len());
-            most = BATCH;
         }
     }
 
-    /// Some are missing in the trail, or come later.
+    /// Drops the first line, which the store does not take.
+    fn drop_refused(&self, _error: &StoreError) {
+        {
+            let mut state = self.lock();
+            let attempts = state.unwritten.pop_front().map_or(0, |line| line.attempts);
+            state.missing += attempts;
+        }
+        if let Some(_times) = self.refused.happened() {
+            // Without the line: it holds what a caller says of itself.
+            let _error = _error as &dyn std::error::Error;
+            log!(
+                error,
+                times = _times,
+                error = _error,
+                "a line of denied attempts was dropped: the store does not take it"
+            );
+            self.tell_of_missing();
+        }
+    }
+
+    /// Tells how many attempts are missing in the trail, if any are since it last did.
+    fn tell_of_missing(&self) {
+        let _missing = mem::take(&mut self.lock().missing);
+        if _missing > 0 {
+            log!(error, attempts = _missing, "denied attempts are missing in the audit trail");
+        }
+    }
+
+    /// They come later.
     fn tell_of(&self, _error: &StoreError) {
         if let Some(_times) = self.failed.happened() {
             let _error = _error as &dyn std::error::Error;
-            log!(warn, times = _times, error = _error, "denied attempts could not be added to the audit trail");
+            log!(warn, times = _times, error = _error, "denied attempts could not be added to the audit trail yet");
         }
     }
 

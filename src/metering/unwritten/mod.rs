@@ -11,7 +11,7 @@ use super::{budget::StoredSources, draft::Draft, recorder::UsageRecorder, source
 use crate::{
     key::KeyId,
     log::{Repeated, log},
-    store::{Calls, Ledger, StoreError, StoreErrorKind, UsageScope},
+    store::{Calls, Ledger, Portion, StoreError, StoreErrorKind, UsageScope},
     time::Timestamp,
     usage::{UsageBatch, UsageRow},
 };
@@ -21,10 +21,6 @@ const ROWS_PER_BATCH: usize = 10_000;
 
 /// The most keys that a store is asked about at a time.
 const KEYS_PER_READ: usize = 1_000;
-
-/// The most batches that a store may refuse in one flush. The rest waits for the next one: a table that takes nothing must
-/// not be asked without end.
-const MOST_REFUSALS: u32 = 1_000;
 
 /// The fewest, unless what it has of some cannot be read: with fewer, the first flush after an outage would take long.
 const FEWEST_PER_READ: usize = 16;
@@ -113,8 +109,10 @@ impl Unwritten {
                 self.stage = Stage::Batches(self.batches(slots));
             }
         }
-        let mut refusals = 0;
+        let mut portion = Portion::new(ROWS_PER_BATCH);
         while let Stage::Batches(batches) = &mut self.stage {
+            // Shorter only behind a refusal: what may be in the store comes again whole.
+            shorten_first(batches, portion.rows());
             let Some(batch) = batches.front_mut() else {
                 self.stage = Stage::Idle;
                 break;
@@ -125,10 +123,14 @@ impl Unwritten {
                 Ok(()) => {
                     self.sequence += 1;
                     batches.pop_front();
+                    portion.written();
                 }
-                Err(error) if error.kind() == StoreErrorKind::Refused && refusals < MOST_REFUSALS => {
-                    refusals += 1;
-                    self.halve_refused(&error);
+                Err(error) if portion.is_refused(&error, batch.rows.len()) => {
+                    if batch.rows.len() == 1
+                        && let Some(batch) = batches.pop_front()
+                    {
+                        self.drop_refused(&batch, &error);
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -136,17 +138,8 @@ impl Unwritten {
         Ok(())
     }
 
-    /// Puts the halves of the first batch in its place, so that the row which is refused stands alone at last; then drops
-    /// that row.
-    fn halve_refused(&mut self, _error: &StoreError) {
-        let Stage::Batches(batches) = &mut self.stage else { return };
-        let Some(mut batch) = batches.pop_front() else { return };
-        if batch.rows.len() > 1 {
-            let rows = batch.rows.split_off(batch.rows.len() / 2);
-            batches.push_front(UsageBatch { rows, writer: batch.writer, sequence: 0 });
-            batches.push_front(batch);
-            return;
-        }
+    /// A row that stands alone, and that the store does not take.
+    fn drop_refused(&self, batch: &UsageBatch, _error: &StoreError) {
         self.recorder.add_refused(batch.rows.iter().map(|row| row.count.unsigned_abs()).sum());
         if let Some(_times) = self.refused.happened() {
             // Without the row: it holds what a caller says of itself.
@@ -207,6 +200,16 @@ impl Unwritten {
         }
         self.keys_per_read = (most * 2).min(KEYS_PER_READ);
         Ok(stored)
+    }
+}
+
+/// Leaves the first batch `most` rows, and puts the rest behind it. Before the store is asked, which may be dropped.
+fn shorten_first(batches: &mut VecDeque<UsageBatch>, most: usize) {
+    if let Some(first) = batches.front_mut()
+        && first.rows.len() > most
+    {
+        let (rows, writer) = (first.rows.split_off(most), first.writer);
+        batches.insert(1, UsageBatch { rows, writer, sequence: 0 });
     }
 }
 

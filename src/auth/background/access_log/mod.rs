@@ -26,7 +26,7 @@ use crate::{
     log::{Repeated, log},
     outcome::{Proved, RefusalCode},
     principal::{Claims, SharedOwner},
-    store::{Calls, Ledger, StoreError, StoreErrorKind},
+    store::{Calls, Ledger, Portion, StoreError, StoreErrorKind},
     time::Timestamp,
     usage::{Origin, Source},
 };
@@ -42,10 +42,6 @@ const MOST_REFUSED: usize = 8_192;
 /// The most lines that are handed to a store at a time: few enough for it to be done in some milliseconds, in which
 /// changes wait for it.
 const LINES_PER_WRITE: usize = 1_000;
-
-/// The most that a store may refuse of one call's lines. The rest waits: a table that takes nothing must not be asked
-/// without end.
-const MOST_REFUSALS: usize = 1_000;
 
 /// How long a line waits for others at most.
 const WAIT: Duration = Duration::from_millis(200);
@@ -261,9 +257,9 @@ impl<S: Ledger> AccessLogWriter<S> {
         // The call that waited for the answer was dropped.
         let lost = mem::take(&mut taken.in_flight);
         self.give_up(taken, lost);
-        let (mut most, mut refusals) = (LINES_PER_WRITE, 0);
+        let mut portion = Portion::new(LINES_PER_WRITE);
         while !taken.items.is_empty() {
-            let count = taken.items.len().min(most);
+            let count = taken.items.len().min(portion.rows());
             let events: Vec<EventRow> = taken.items.iter().take(count).filter_map(Item::row).collect();
             taken.in_flight = count;
             let written = self.store.append_events(&events).await;
@@ -272,15 +268,12 @@ impl<S: Ledger> AccessLogWriter<S> {
                 Ok(()) => {
                     let attempts = taken.items.drain(..count).map(|item| item.attempts()).sum();
                     self.lines.meter.access_log_written(attempts);
-                    most = (most * 2).min(LINES_PER_WRITE);
+                    portion.written();
                 }
-                // Halved, until the line that is refused stands alone.
-                Err(error) if error.kind() == StoreErrorKind::Refused && refusals < MOST_REFUSALS => {
-                    refusals += 1;
+                Err(error) if portion.is_refused(error, count) => {
                     if count == 1 {
                         self.drop_refused(taken, error);
                     }
-                    most = (count / 2).max(1);
                     continue;
                 }
                 Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => self.give_up(taken, count),

@@ -12,7 +12,7 @@ use crate::{
         fixture::{ACTING, Bench, Fault, person, plain_change, principal, system, team, team_id, user, user_id},
     },
     record::Suspension,
-    store::{EventQuery, Ledger, OwnerChange, OwnerRef, Write},
+    store::{EventQuery, Ledger, OwnerChange, OwnerRef, StoreErrorKind, Write},
     usage::Source,
 };
 
@@ -209,6 +209,26 @@ async fn what_cannot_be_written_is_kept_and_counted_on() {
     }
     let events = denied(&bench).await;
     assert_eq!((events.len(), counted(&events)), (2, 3));
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_is_not_asked_without_end() {
+    let (bench, id) = bench().await;
+    for n in 0..3_000 {
+        let eve = person(&format!("eve {}", n % 1_000)).with_source(Source::new(&format!("tool {n}")).unwrap());
+        let owner = team(&format!("team {n}"));
+        bench.manager.suspend(&owner, Suspension::Plan, &eve).await.unwrap_err();
+    }
+    bench.manager.revoke(&id, &member()).await.unwrap_err();
+    bench.store.append_faults.lock().unwrap().extend([Fault::Refused; 10_000]);
+    let error = bench.manager.flush_denials().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused);
+    assert_eq!(bench.store.append_faults.lock().unwrap().len(), 10_000 - 1_001);
+    // The rest is kept.
+    bench.store.append_faults.lock().unwrap().clear();
+    bench.manager.flush_denials().await.unwrap();
+    let events = all_denied(&bench, OrganizationId::single()).await;
+    assert!((2_001..2_100).contains(&counted(&events)), "{}", counted(&events));
 }
 
 /// All that was denied in an organization.
