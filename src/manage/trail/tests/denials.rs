@@ -215,7 +215,7 @@ async fn what_cannot_be_written_is_kept_and_counted_on() {
 async fn a_store_that_takes_nothing_is_not_asked_without_end() {
     let (bench, id) = bench().await;
     for n in 0..3_000 {
-        let eve = person(&format!("eve {}", n % 1_000)).with_source(Source::new(&format!("tool {n}")).unwrap());
+        let eve = person(&format!("eve {}", n % 1_000)).with_source(Source::new(format!("tool {n}")).unwrap());
         let owner = team(&format!("team {n}"));
         bench.manager.suspend(&owner, Suspension::Plan, &eve).await.unwrap_err();
     }
