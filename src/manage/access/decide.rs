@@ -1,3 +1,5 @@
+use futures_util::future::join;
+
 use super::{Access, Gift, OwnKey};
 use crate::{
     audit::Subject,
@@ -76,7 +78,7 @@ impl Access<'_> {
     /// Whether the owner has a key, dead or alive, or a status; in doubt, it is.
     async fn is_known(&self, owner: &Owner) -> bool {
         let query = KeyQuery { owner: Some(owner.clone()), limit: 1, ..KeyQuery::all(self.parts.organization.clone()) };
-        let (listed, found) = tokio::join!(self.page(&query, self.parts.clock.now()), self.statuses_of(owner));
+        let (listed, found) = join(self.page(&query, self.parts.clock.now()), self.statuses_of(owner)).await;
         let has_no_key = listed.is_ok_and(|(rows, _)| rows.is_empty());
         let has_no_status = found.is_ok_and(|found| found.owner == OwnerStatusRow::default());
         !(has_no_key && has_no_status)

@@ -24,11 +24,11 @@ impl<'a> Access<'a> {
         actor: &'a Actor,
         wants: &[KeyAction],
     ) -> Result<Self, ManageError> {
-        let entered = match Self::hints(parts, actor, wants) {
-            Ok(access) => access.as_of_now(wants).await,
+        let outcome = match Self::hints(parts, actor, wants) {
+            Ok(access) => access.entered(wants).await,
             Err(error) => Err(error),
         };
-        entered.inspect_err(|error| {
+        outcome.inspect_err(|error| {
             let reason = match error.kind() {
                 ManageErrorKind::Denied(denial) => denial.reason().code().as_str(),
                 ManageErrorKind::NotFound => HIDDEN,
@@ -66,7 +66,7 @@ impl<'a> Access<'a> {
     }
 
     /// With what the store says of the actor now.
-    pub(in crate::manage) async fn as_of_now(mut self, wants: &[KeyAction]) -> Result<Self, ManageError> {
+    pub(in crate::manage) async fn entered(mut self, wants: &[KeyAction]) -> Result<Self, ManageError> {
         if let Some(id) = self.actor.key_id().copied() {
             let (record, written) = self.own_key(&id).await?;
             self.own =

@@ -55,7 +55,7 @@ impl KeyManager {
         let (mut owner, mut unfit, mut same_name) = (OwnerStatus::default(), None, 0);
         if may_know {
             let wants = [if decision == Decision::Allow { KeyAction::Issue } else { KeyAction::See }];
-            match Access::hints(self.parts(), actor, &wants)?.as_of_now(&wants).await {
+            match Access::hints(self.parts(), actor, &wants)?.entered(&wants).await {
                 Ok(access) => {
                     owner = access.status_of(&request.owner).await?;
                     let may_see = may_see && access.lacks_scope(&[KeyAction::See]).is_none();

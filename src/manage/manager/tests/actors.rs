@@ -15,6 +15,8 @@ use crate::{
 
 const OTHER: &str = "AAAAAAAAAAAAAAAAAAAA";
 
+type Change = fn(&mut KeyRow);
+
 fn denied(reason: DenialReason) -> ManageErrorKind {
     ManageErrorKind::Denied(reason.into())
 }
@@ -194,7 +196,7 @@ async fn whoever_the_plan_suspends_may_see_why_and_change_nothing() {
 
 #[tokio::test]
 async fn dead_keys_do_not_read() {
-    let rows: [(&str, fn(&mut KeyRow)); 3] = [
+    let rows: [(&str, Change); 3] = [
         ("revoked", |row| row.revoked_at = Some(row.created_at)),
         ("of another team", |row| row.owner = "red".into()),
         ("deleted", |row| row.id = "CCCCCCCCCCCCCCCCCCCC".into()),
@@ -209,7 +211,7 @@ async fn dead_keys_do_not_read() {
         println!("{what}");
         assert_reads(&bench, &id, &blue("keys:manage"), Some(DenialReason::ActorKeyDead)).await;
     }
-    let ended: [(fn(&mut KeyRow), DenialReason); 2] = [
+    let ended: [(Change, DenialReason); 2] = [
         (|row| row.expires_at = Some(time("2026-03-01T12:00:00Z").as_millis()), DenialReason::ActorKeyExpired),
         (|row| row.paused_at = Some(row.created_at), DenialReason::ActorKeyPaused),
     ];
