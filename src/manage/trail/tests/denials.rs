@@ -214,6 +214,7 @@ async fn what_cannot_be_written_is_kept_and_counted_on() {
 #[tokio::test]
 async fn a_store_that_takes_nothing_is_not_asked_without_end() {
     let (bench, id) = bench().await;
+    plant_teams(&bench, 3_000).await;
     for n in 0..3_000 {
         let eve = person(&format!("eve {}", n % 1_000)).with_source(Source::new(format!("tool {n}")).unwrap());
         let owner = team(&format!("team {n}"));
