@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The job acts with a team key on which a person named `keys:read` and `keys:rotate`, and can do no more than that key: it
-//! makes no key but successors, ends none but their predecessors, and other teams' keys do not exist for it. It holds no key in memory longer than it takes to write
-//! it to the file that a service reads.
+//! makes no key but successors, ends none but their predecessors, and other teams' keys do not exist for it. It holds no
+//! key in memory longer than it takes to write it to the file that a service reads.
 //!
 //! Nor does it let a key live longer: the successor of a key that expires ends at the same time, and so does the
 //! successor of the job's own. The job says so of each; a person, or the service itself, renews such keys.

@@ -24,7 +24,8 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// The scopes that there are, beside each [`ManagingScope`](crate::ManagingScope). Default: whatever is asked for. A key with another one is not
+    /// The scopes that there are, beside each [`ManagingScope`](crate::ManagingScope). Default: whatever is asked for. A
+    /// key with another one is not
     /// issued, so that a misspelt scope does not go unnoticed until it is missed; none at all are none.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = Scope>) -> Self {
         self.managing.rules.scopes = Some(scopes.into_iter().collect());

@@ -66,9 +66,9 @@ impl Action {
     /// the `reason`, and the `count`. The reason is [a code](crate::manage::DenialReason::code), `expiry_later` for a
     /// key that would take back an end that it did not give itself, `hidden` for what exists and may not be known of,
     /// or `not_found` for a `key`, a user or a team that does not exist: that line is about the actor itself, and one for
-    /// all of them; it names the key if that is the only one. What an actor repeats within an hour is added up. Attempts on hidden keys, on
-    /// hidden owners and those whose reason the actor is told have room of their own, for 8 lines of an actor in any
-    /// case and 100 at most; the rest is `various`. Of an organization's actors, 1,000 are told apart; what more of
+    /// all of them; it names the key if that is the only one. What an actor repeats within an hour is added up. Attempts
+    /// on hidden keys, on hidden owners and those whose reason the actor is told have room of their own, for 8 lines of an
+    /// actor in any case and 100 at most; the rest is `various`. Of an organization's actors, 1,000 are told apart; what more of
     /// them try has the room of one, in lines that name them, and the rest is `other_actors`. Lines of these three
     /// reasons are shown only to whoever may see the trail of the whole organization.
     pub const MANAGE_DENIED: Self = Self(Cow::Borrowed(fits("manage.denied")));
