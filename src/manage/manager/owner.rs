@@ -95,12 +95,13 @@ impl Access<'_> {
         change: OwnerChange,
     ) -> Result<OwnerStopped, ManageError> {
         self.require(action, &Target::Owner(owner)).await?;
-        let was_known = self.statuses_of(owner).await.is_ok_and(|found| found.owner != OwnerStatusRow::default());
+        // In doubt, it was.
+        let had_no_status = self.statuses_of(owner).await.is_ok_and(|found| found.owner == OwnerStatusRow::default());
         let effect = self.change_owner(owner, action, change).await?;
         // After the change, and whatever comes of it: what is to stop does not wait for a count, nor for a key that
         // nobody can read.
         let live_keys = self.count_live_keys(owner).await.ok();
-        let is_unknown = live_keys == Some(0) && !was_known && self.has_no_keys(owner).await.unwrap_or(false);
+        let is_unknown = live_keys == Some(0) && had_no_status && self.has_no_keys(owner).await.unwrap_or(false);
         Ok(OwnerStopped { effect, live_keys, is_unknown })
     }
 
