@@ -39,7 +39,7 @@
 //!
 //! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same. One that failed
 //! says what was expected, what was seen, and what usually breaks it. How to write a store, with tables and time-outs, is in
-//! [the manual](tower_api_keys::manual::stores).
+//! the page `manual::stores` of the library.
 
 mod at_once;
 mod candidate;
