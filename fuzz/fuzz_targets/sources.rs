@@ -115,12 +115,18 @@ impl Scene {
     }
 }
 
-/// The name of the first product of a user agent (RFC 9110 §10.1.5), described a second time.
+/// The name of the first product of a user agent (RFC 9110 §10.1.5), described a second time: nothing of one that does
+/// not end soon, or that may hold the secret of a key.
 fn product(agent: &[u8]) -> &str {
     let name = agent.split(|byte| b"/ ".contains(byte)).next().unwrap_or_default();
+    let is_endless = name.len() >= 256 && agent.len() > 256;
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let mut words = name.split(|byte| !byte.is_ascii_alphanumeric() && !b"-_".contains(byte));
+    let is_secret = words.any(|word| word.len() >= 48);
     match std::str::from_utf8(name) {
-        Ok(name) if name.bytes().all(|byte| is_token(&byte)) && !contains_key(name) => &name[..name.len().min(64)],
+        Ok(name) if !is_endless && !is_secret && name.bytes().all(|byte| is_token(&byte)) && !contains_key(name) => {
+            &name[..name.len().min(64)]
+        }
         _ => "",
     }
 }

@@ -195,12 +195,14 @@ fn clean(client: &str) -> String {
     if client.len() > LOOKED_AT {
         return String::new();
     }
-    let printable: String = client.chars().filter(|character| !is_invisible(*character)).collect();
-    let client = printable.trim();
+    // As it is kept: a slash that becomes a letter of keys may join what is left of one.
+    let shown = client.chars().filter(|character| !is_invisible(*character));
+    let shown: String = shown.map(|character| if character == '/' { '_' } else { character }).collect();
+    let client = shown.trim();
     if may_hold_secret(client) || contains_credential(client) {
         return String::new();
     }
-    client.chars().map(|character| if character == '/' { '_' } else { character }).take(CLIENT_CHARACTERS).collect()
+    client.chars().take(CLIENT_CHARACTERS).collect()
 }
 
 impl fmt::Debug for Sources {
