@@ -210,7 +210,7 @@ fn is_unseen(c: char) -> bool {
 }
 
 /// How credentials of other services begin.
-const FOREIGN: [&str; 9] = ["AKIA", "ASIA", "eyJ", "gh", "gl", "k_", "sk-", "whsec_", "x"];
+const FOREIGN: [&str; 10] = ["AKIA", "ASIA", "eyJ", "gh", "github", "gl", "k_", "sk-", "whsec_", "x"];
 
 /// A short text that people are shown: nothing unseen but what belongs to a word or an emoji, no key, and no credential of
 /// another service. Where a joiner is in order, and what such a credential is, this does not describe a second time.
