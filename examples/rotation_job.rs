@@ -185,7 +185,7 @@ fn in_this_folder(name: &str) -> Option<PathBuf> {
 async fn write_key(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
     let mut beside = file.to_path_buf().into_os_string();
     beside.push(".new");
-    // Left behind by a run that died, or a link that somebody put there. Whoever puts one there now makes this run
+    // Left behind by a run that died, or a link that somebody put there. Somebody who puts one there now makes this run
     // fail.
     if let Err(error) = fs::remove_file(&beside).await
         && error.kind() != ErrorKind::NotFound

@@ -1,21 +1,25 @@
 //! What people do not see in a text, and what makes it look like another one.
 
-/// Whether a character shows nothing, or changes how others are shown: controls, separators of lines, marks of direction,
-/// and what programs may leave out (`Default_Ignorable_Code_Point` in Unicode 16, DerivedCoreProperties.txt). Beside
-/// these the format controls that are drawn as nothing, and the blank of Braille.
+/// Whether a character shows nothing, or changes how others are shown: controls, separators of lines, what programs may
+/// [leave out](is_ignorable), and the format controls that are drawn as nothing.
 #[inline]
 pub(crate) fn is_invisible(c: char) -> bool {
     // Each stored id is looked at, and nearly all are ASCII.
     if c.is_ascii() {
         return c.is_ascii_control();
     }
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}')
+    let is_format = matches!(c, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}');
+    is_format || c.is_control() || is_ignorable(c)
+}
+
+/// Whether programs may leave a character out: `Default_Ignorable_Code_Point` in Unicode 16 (DerivedCoreProperties.txt),
+/// marks of direction and what has no width among them; and the blank of Braille.
+pub(crate) fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Whether somebody who reads the text sees all of it, and in its order. Invisible characters are right only where they

@@ -70,7 +70,7 @@ impl Action {
     /// on hidden keys, on hidden owners and those whose reason the actor is told have room of their own, for 8 lines of an
     /// actor in any case and 100 at most; the rest is `various`. Of an organization's actors, 1,000 are told apart; what more of
     /// them try has the room of one, in lines that name them, and the rest is `other_actors`. Lines of these three
-    /// reasons are shown only to whoever may see the trail of the whole organization.
+    /// reasons are shown only to actors that may see the trail of the whole organization.
     pub const MANAGE_DENIED: Self = Self(Cow::Borrowed(fits("manage.denied")));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed(fits("owner.closed")));

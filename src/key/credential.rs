@@ -16,7 +16,12 @@ const SHORTEST_PREFIX: usize = 4;
 
 /// Whether a text contains a key, or what is left of one, or a credential of a well-known service.
 pub(crate) fn contains_credential(text: &str) -> bool {
-    contains_key(text) || foreign(text).next().is_some()
+    contains_key(text) || contains_foreign_credential(text)
+}
+
+/// The second of these alone.
+pub(crate) fn contains_foreign_credential(text: &str) -> bool {
+    foreign(text).next().is_some()
 }
 
 /// The text with `[REDACTED]` in place of what nobody but the holder of a credential may know.

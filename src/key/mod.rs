@@ -42,7 +42,7 @@ mod redact;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use credential::{contains_credential, without_credentials};
+pub(crate) use credential::{contains_credential, contains_foreign_credential, without_credentials};
 pub use error::{MalformedKey, MalformedReason};
 pub use find::KeyInText;
 pub use foreign::{InvalidForeignPrefix, InvalidForeignPrefixKind};

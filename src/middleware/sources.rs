@@ -7,7 +7,7 @@ use std::{
 use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 
 use crate::{
-    key::{contains_credential, may_hold_secret},
+    key::{contains_foreign_credential, may_hold_secret},
     lengths::CLIENT_CHARACTERS,
     text::is_invisible,
     usage::{Label, NamedClient, Origin},
@@ -199,7 +199,7 @@ fn clean(client: &str) -> String {
     let shown = client.chars().filter(|character| !is_invisible(*character));
     let shown: String = shown.map(|character| if character == '/' { '_' } else { character }).collect();
     let client = shown.trim();
-    if may_hold_secret(client) || contains_credential(client) {
+    if may_hold_secret(client) || contains_foreign_credential(client) {
         return String::new();
     }
     client.chars().take(CLIENT_CHARACTERS).collect()

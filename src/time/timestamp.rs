@@ -64,6 +64,12 @@ impl Timestamp {
         Self::clamped(self.as_millis().saturating_sub(millis))
     }
 
+    /// Whether `now` lies less than this long behind this time. It does not if this time is yet to come: then a clock
+    /// that was wrong noted it.
+    pub(crate) fn is_recent(self, length: Duration, now: Self) -> bool {
+        (self..self.saturating_add(length)).contains(&now)
+    }
+
     pub(super) const fn clamped(millis: i64) -> Self {
         // `clamp` and `max` of the standard library do not run in the compiler.
         let millis = if millis < 0 {
@@ -151,5 +157,13 @@ mod tests {
     fn arithmetic_stops_at_the_ends() {
         assert_eq!(Timestamp::MAX.saturating_add(Duration::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MIN.saturating_sub(Duration::MAX), Timestamp::MIN);
+    }
+
+    #[test]
+    fn a_time_to_come_is_not_recent() {
+        let (then, second) = (Timestamp::from_millis(5_000).unwrap(), Duration::from_secs(1));
+        for (now, is_recent) in [(4_999, false), (5_000, true), (5_999, true), (6_000, false)] {
+            assert_eq!(then.is_recent(second, Timestamp::from_millis(now).unwrap()), is_recent, "{now}");
+        }
     }
 }

@@ -106,8 +106,7 @@ impl<S: Ledger> StoreUpkeep<S> {
 
     fn is_due(&self, id: KeyId, action: &Action, now: Timestamp) -> bool {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that lies ahead was made by a clock that was wrong.
-        let is_recent = |last: &Timestamp| (*last..last.saturating_add(REPORT_AGAIN)).contains(&now);
+        let is_recent = |last: &Timestamp| last.is_recent(REPORT_AGAIN, now);
         if reports.len() >= MOST_REPORTS {
             reports.retain(|_, last| is_recent(last));
         }

@@ -3,7 +3,7 @@
 
 use std::str::{self, Utf8Chunk};
 
-use crate::key::layout::is_base64url;
+use crate::{key::layout::is_base64url, text::is_ignorable};
 
 /// A byte order mark that somebody took for three characters of Latin-1.
 const MISREAD_MARK: &[u8] = "\u{ef}\u{bb}\u{bf}".as_bytes();
@@ -96,8 +96,8 @@ impl CharacterKinds {
         seen
     }
 
-    /// By the properties `Quotation_Mark`, `White_Space` and `Default_Ignorable_Code_Point` of the Unicode Character
-    /// Database, and by what else people type and paste for these.
+    /// By the properties `Quotation_Mark` and `White_Space` of the Unicode Character Database, by what programs may leave
+    /// out, and by what else people type and paste for these.
     fn of_character(character: char) -> u16 {
         match character {
             // Primes, accents and angle brackets among them.
@@ -131,28 +131,7 @@ impl CharacterKinds {
             // Bullets, ellipses, stars, and blocks.
             '\u{2022}' | '\u{2025}' | '\u{2026}' | '\u{2217}' | '\u{22ef}' | '\u{2588}' | '\u{25a0}' | '\u{25aa}'
             | '\u{25cb}' | '\u{25cf}' | '\u{25e6}' | '\u{26ab}' | '\u{2b1b}' | '\u{2b24}' | '\u{ff0a}' => Self::MASK,
-            // The last but one is the blank of Braille.
-            '\u{ad}'
-            | '\u{34f}'
-            | '\u{61c}'
-            | '\u{115f}'
-            | '\u{1160}'
-            | '\u{17b4}'
-            | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fff8}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{2800}'
-            | '\u{e0000}'..='\u{e0fff}' => Self::SPACE,
-            _ if character.is_whitespace() => Self::SPACE,
+            _ if character.is_whitespace() || is_ignorable(character) => Self::SPACE,
             _ if character > '\u{ff}' && character.is_alphanumeric() => Self::STRANGE | Self::WORD,
             _ => Self::STRANGE,
         }

@@ -12,7 +12,6 @@ use crate::{
         trail::{Attempt, HIDDEN, NOT_FOUND},
     },
     owner::{OrganizationId, Owner, TeamId, TeamRef},
-    record::OwnerStatusRow,
     scope::Scopes,
     store::KeyQuery,
 };
@@ -77,11 +76,9 @@ impl Access<'_> {
 
     /// Whether the owner has a key, dead or alive, or a status; in doubt, it is.
     async fn is_known(&self, owner: &Owner) -> bool {
-        let query = KeyQuery { owner: Some(owner.clone()), limit: 1, ..KeyQuery::all(self.parts.organization.clone()) };
-        let (listed, found) = join(self.page(&query, self.parts.clock.now()), self.statuses_of(owner)).await;
-        let has_no_key = listed.is_ok_and(|(rows, _)| rows.is_empty());
-        let has_no_status = found.is_ok_and(|found| found.owner == OwnerStatusRow::default());
-        !(has_no_key && has_no_status)
+        let query = KeyQuery { owner: Some(owner.clone()), ..KeyQuery::all(self.parts.organization.clone()) };
+        let (has_keys, has_no_status) = join(self.finds_any(query), self.has_no_status(owner)).await;
+        has_keys.unwrap_or(true) || !has_no_status.unwrap_or(false)
     }
 
     /// There is no key of this id here, nor the owner of one.

@@ -38,7 +38,7 @@ impl<'a> Access<'a> {
         })
     }
 
-    /// The same for whoever only asks what would be allowed, without a trace, and by what the actor says of itself. No
+    /// The same for a question about what would be allowed, without a trace, and by what the actor says of itself. No
     /// policy can allow this: to reach another organization, or to manage with a key that is not meant for it.
     pub(in crate::manage) fn hints(
         parts: &'a ManagerParts,
@@ -75,7 +75,7 @@ impl<'a> Access<'a> {
             self.require_scope(wants)?;
         } else if let Some(person) = self.actor.standing_on()
             && let Some((stopped, _)) = self.status_of(&person).await?.stopped()
-            // Who may use no keys for the time being may see why.
+            // A person whose keys the plan suspends may see why.
             && !(stopped == Stopped::Suspended(Suspension::Plan) && wants.iter().any(|action| is_reading(*action)))
         {
             return Err(ManageError::denied(DenialReason::stopped(stopped)));

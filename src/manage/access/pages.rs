@@ -91,7 +91,13 @@ impl Access<'_> {
         rows.into_iter().filter(|row| row.key.organization == organization).map(Unseen).collect()
     }
 
-    /// How many live keys an owner has, whoever asks.
+    /// Whether a query finds any key, by itself and unseen.
+    pub(in crate::manage) async fn finds_any(&self, query: KeyQuery) -> Result<bool, ManageError> {
+        let (rows, _) = self.page(&KeyQuery { limit: 1, ..query }, self.parts.clock.now()).await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// How many live keys an owner has, for any actor.
     pub(in crate::manage) async fn count_live_keys(&self, owner: &Owner) -> Result<u64, ManageError> {
         let mut walk = Walk::new(KeyQuery {
             owner: Some(owner.clone()),

@@ -9,7 +9,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::{OrganizationId, Owner},
-    record::OwnerStatus,
+    record::{OwnerStatus, OwnerStatusRow},
     store::{EventQuery, FoundOwner, KeyStore, Ledger, PeppersInUse, UsageScope},
     usage::{UsageDetail, UsageRow},
 };
@@ -26,6 +26,11 @@ impl Access<'_> {
     /// The same of each of the two, as it is stored.
     pub(in crate::manage) async fn statuses_of(&self, owner: &Owner) -> Result<FoundOwner, ManageError> {
         Ok(self.parts.guarded.store.owner_status(&self.owner_ref(owner)).await?)
+    }
+
+    /// Whether the owner itself was never suspended nor closed, or was reinstated.
+    pub(in crate::manage) async fn has_no_status(&self, owner: &Owner) -> Result<bool, ManageError> {
+        Ok(self.statuses_of(owner).await?.owner == OwnerStatusRow::default())
     }
 
     /// Without a pepper of its own, a node makes no key where others have one. It is asked for each key: such a node

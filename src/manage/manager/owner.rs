@@ -10,7 +10,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    record::{ActorId, OwnerStatusRow, Suspension},
+    record::{ActorId, Suspension},
     store::{Effect, KeyQuery, OwnerChange, Write},
 };
 
@@ -96,7 +96,7 @@ impl Access<'_> {
     ) -> Result<OwnerStopped, ManageError> {
         self.require(action, &Target::Owner(owner)).await?;
         // In doubt, it was.
-        let had_no_status = self.statuses_of(owner).await.is_ok_and(|found| found.owner == OwnerStatusRow::default());
+        let had_no_status = self.has_no_status(owner).await.unwrap_or(false);
         let effect = self.change_owner(owner, action, change).await?;
         // After the change, and whatever comes of it: what is to stop does not wait for a count, nor for a key that
         // nobody can read.
@@ -111,13 +111,11 @@ impl Access<'_> {
             Owner::User(user) => Some(ActorId::User(user.clone())),
             Owner::Team(_) => None,
         };
-        let all = KeyQuery { limit: 1, ..KeyQuery::all(self.parts.organization.clone()) };
+        let all = KeyQuery::all(self.parts.organization.clone());
         let owned = KeyQuery { owner: Some(owner.clone()), ..all.clone() };
         let made = creator.map(|creator| KeyQuery { creator: Some(creator), ..all });
-        let now = self.parts.clock.now();
         for query in [Some(owned), made].into_iter().flatten() {
-            let (rows, _) = self.page(&query, now).await?;
-            if !rows.is_empty() {
+            if self.finds_any(query).await? {
                 return Ok(false);
             }
         }

@@ -6,7 +6,6 @@ use crate::{
     manage::{
         access::{Access, Gift, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
-        denial::DenialReason,
         error::{InvalidInput, ManageError, ManageErrorKind},
         info::KeyInfo,
         issued::IssuedKey,
@@ -15,7 +14,7 @@ use crate::{
     },
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated},
-    scope::{ManagingScope, Scopes},
+    scope::Scopes,
     store::{FoundKey, Guard, OwnerRef, Write},
     time::Timestamp,
 };
@@ -161,8 +160,7 @@ impl Access<'_> {
         }
         if owner != old.owner {
             let target = Target::NewKey { owner: &owner, scopes: &scopes };
-            if self.actor.scopes().is_some_and(|own| !own.allows(&ManagingScope::Issue.into())) {
-                let reason = DenialReason::InsufficientScope(ManagingScope::Issue);
+            if let Some(reason) = self.lacks_scope(&[KeyAction::Issue]) {
                 return Err(self.deny(KeyAction::Issue, reason, &target));
             }
             self.require(KeyAction::Issue, &target).await?;

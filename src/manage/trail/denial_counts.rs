@@ -217,8 +217,7 @@ impl Window {
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        // One that begins later began by a clock that was wrong.
-        now < self.since || now >= self.since.saturating_add(WINDOW)
+        !self.since.is_recent(WINDOW, now)
     }
 
     fn add(

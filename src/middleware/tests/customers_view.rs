@@ -1,4 +1,4 @@
-//! Every refusal that the crate can make, as whoever is refused reads it: `docs/refusals.md`.
+//! Every refusal that the crate can make, as the refused caller reads it: `docs/refusals.md`.
 
 use std::{collections::BTreeSet, env, fmt::Write, fs, time::Duration};
 

@@ -108,7 +108,7 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "rotate" | "finish" | "abort" => (KeyAction::Rotate, of_key),
         "into" => return into_team(manager, actor, &of_key).await,
         "revokeall" => (KeyAction::Revoke, of_owner),
-        // Whoever may rotate a key may see how far it is.
+        // An actor that may rotate a key may see how far it is.
         "rotation" if cell.actor == "rotate-blue" => (KeyAction::Rotate, of_key),
         "rotation" | "advise" | "explain" | "report" => (KeyAction::SeeUsage, of_key),
         "inventory" | "export" => (KeyAction::SeeUsage, of_owner),
