@@ -1,7 +1,7 @@
 //! More first uses than the hashing threads can do: refusals at once, a queue that ends, workers that go on, and clients
 //! that are gone before their answer.
 
-use std::{convert::Infallible, process::Command, sync::Arc, time::Duration};
+use std::{convert::Infallible, process::Command, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures_util::poll;
@@ -116,8 +116,8 @@ async fn a_full_queue_refuses_at_once_and_grows_no_further() {
     for key in &fixture.fresh {
         let mut answer = Box::pin(unconstrained(answer(fixture.keys.layer(), key)));
         match poll!(&mut answer) {
-            std::task::Poll::Pending => waiting.push(answer),
-            std::task::Poll::Ready(answer) => {
+            Poll::Pending => waiting.push(answer),
+            Poll::Ready(answer) => {
                 assert_eq!(answer, OVERLOADED);
                 refused += 1;
             }
@@ -242,13 +242,20 @@ async fn ten_thousand_hang_up() {
         for key in first {
             fixture.make_costly(key, 64).await;
         }
+        let mut known = 0;
         for key in first.iter().chain(clients) {
             let mut lost = Box::pin(unconstrained(answer(fixture.keys.layer(), key)));
-            assert!(poll!(&mut lost).is_pending(), "not hashed, or no place in the queue");
+            if let Poll::Ready(answer) = poll!(&mut lost) {
+                assert!(answer.starts_with("200\n"), "no place in the queue: {answer}");
+                known += 1;
+            }
         }
+        // The other hashing thread, see below, may be the one without a core: then it ends its run when the wave is over
+        // and what was known is forgotten.
+        assert!(known <= 1, "{known} clients were not hashed");
         // The queue keeps their order: once this one is answered, nothing of them waits.
         assert!(answer_in_turn(&fixture.keys.layer(), last).await.starts_with("200\n"));
-        assert_eq!(fixture.runs() - runs, CLIENTS as u64 + 3, "nobody's run is lost and none is repeated");
+        assert_eq!(fixture.runs() - runs, CLIENTS as u64 + 3 - known, "nobody's run is lost and none is repeated");
         fixture.authenticator().forget_proofs();
 
         // Where other work leaves the hashing thread no core, another one is there beside it, with a buffer of its own.
