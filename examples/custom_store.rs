@@ -204,7 +204,7 @@ impl Ledger for TableStore {
             return Ok(());
         }
         tables.writers.insert(batch.writer, batch.sequence);
-        for row in batch.days() {
+        for row in &batch.days {
             let day = (row.key.clone(), row.day);
             let sum = tables.days.entry(day).or_insert_with(|| UsageDayRow { accepted: 0, refused: 0, ..row.clone() });
             (sum.accepted, sum.refused) = (sum.accepted + row.accepted, sum.refused + row.refused);

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 use crate::manage::KeyManager;
 use crate::{
     auth::{Authenticator, StoreUpkeep, UsageFlusher},
+    metering::Days,
     middleware::ApiKeyLayer,
     owner::OrganizationId,
     store::{Ledger, StoreError},
@@ -69,7 +70,7 @@ impl<S: Ledger> ApiKeys<S> {
     /// # Errors
     /// Those of the store; the counts are kept for the next time, and counted once.
     pub async fn flush_usage(&self) -> Result<(), StoreError> {
-        self.0.flusher.flush().await
+        self.0.flusher.flush(Days::All).await
     }
 
     /// Writes what is counted or queued, and not written yet: usage, the access log, and denied attempts to manage keys.

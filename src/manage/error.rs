@@ -113,6 +113,8 @@ pub enum ManageErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidInput {
+    /// More than 400 days of usage.
+    Days,
     /// The new expiry is later than the present one.
     ExpiryLater,
     /// The expiry is now or in the past.
@@ -303,6 +305,7 @@ impl Error for ManageError {
 impl fmt::Display for InvalidInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Days => "usage is told by day of 400 days at most",
             Self::ExpiryLater => "the expiry of a key can only be moved to an earlier time",
             Self::ExpiryPast => "an expiry lies in the future: to end a key now, revoke it",
             Self::Fragment => "a text to look for keys in has at most 64 KiB",

@@ -234,6 +234,7 @@ impl Bench {
             hasher,
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            counted: Arc::default(),
             organization: OrganizationId::single(),
             rules: Arc::new(rules),
             new_keys: None,
@@ -282,7 +283,11 @@ impl Bench {
             ..UsageRow::seen_from("")
         };
         let writer = id.as_bytes()[..16].try_into().unwrap();
-        self.store.inner.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row] }).await.unwrap();
+        self.store
+            .inner
+            .record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() })
+            .await
+            .unwrap();
     }
 
     pub(super) async fn row(&self, id: &KeyId) -> KeyRow {

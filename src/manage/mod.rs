@@ -203,7 +203,7 @@ pub use leak::{
     KeyMatch, KeyMatches, LeakReport, MatchConfidence, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
 };
 pub use lint::{NameAdvice, lint_name};
-pub use manager::{KeyManager, OwnerStopped};
+pub use manager::{CountedUntil, KeyManager, KeyUsage, OwnerStopped, UsageDay};
 pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, KeyAction, Policy, Target};
 pub use quota::Quota;

@@ -243,8 +243,8 @@ pub trait KeyStore: KeyReader {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Ledger: KeyStore {
-    /// Adds counts, at most 10,000 rows of them, and what [they add to days](UsageBatch::days), all or none; nothing if this
-    /// writer's sequence was added before. Never touches a key's record.
+    /// Adds counts and counts by day, at most 10,000 rows of each, all or none; nothing if this writer's sequence was added
+    /// before. The two come apart: a batch has either of them as a rule. Never touches a key's record.
     ///
     /// # Errors
     /// Unavailable; outcome unknown: then repeat the same batch; refused if the database does not take a value of a row:

@@ -223,7 +223,7 @@ async fn a_key_at_another_organizations_door_is_counted_as_denied_downstream() {
     keys.flush_usage().await.unwrap();
     let manager = keys.manager_for(organization("evil"));
     let id = manager.list(tower_api_keys::manage::ListKeys::all(), &system()).await.unwrap().keys[0].id;
-    let usage = manager.usage(&id, &system()).await.unwrap();
+    let usage = manager.usage(&id, 0, &system()).await.unwrap().detail;
     assert_eq!(usage.with_outcome(RefusalCode::WrongTeam), 3);
 }
 

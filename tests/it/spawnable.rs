@@ -169,7 +169,7 @@ macro_rules! calls_over {
                 => keys.rotation(&id, &actor));
             spawns!(KeyManager::teams_to_issue_for; keys: KeyManager, actor: Actor
                 => keys.teams_to_issue_for(&actor));
-            spawns!(KeyManager::usage; keys: KeyManager, id: KeyId, actor: Actor => keys.usage(&id, &actor));
+            spawns!(KeyManager::usage; keys: KeyManager, id: KeyId, actor: Actor => keys.usage(&id, 30, &actor));
 
             spawns!(ResponseFuture::poll; layer: ApiKeyLayer<$store>
                 => layer.layer(made::<Inner>()).oneshot(made::<Request<Full<Bytes>>>()));

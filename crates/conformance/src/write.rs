@@ -158,8 +158,10 @@ pub(crate) async fn nothing_un_revokes<S: Ledger>(candidate: &Candidate<'_, S>) 
         first_at: at(3).as_millis(),
         last_at: at(3).as_millis(),
     };
-    let _ =
-        candidate.subject().record_usage(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![used] }).await;
+    let _ = candidate
+        .subject()
+        .record_usage(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![used], days: Vec::new() })
+        .await;
     still("being used").await?;
     for step in [OwnerChange::Suspend(Suspension::Admin), OwnerChange::Reinstate(Suspension::Admin)] {
         let _ = candidate.apply(&scene.change(at(3), vec![Write::Owner(scene.owner(), step)])).await;

@@ -17,6 +17,7 @@ use super::{actor::Actor, policy::Policy, request::IssueKey, rules::Rules, trail
 use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId},
+    metering::UsageRecorder,
     owner::{OrganizationId, Owner},
     record::NewKeys,
     scope::Scopes,
@@ -34,6 +35,8 @@ pub(crate) struct ManagerParts {
     pub(crate) hasher: Hasher,
     pub(crate) format: KeyFormat,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What this process counts.
+    pub(crate) counted: Arc<UsageRecorder>,
     pub(crate) organization: OrganizationId,
     pub(crate) rules: Arc<Rules>,
     /// Told of each key once the store has it. None where keys are not checked.

@@ -32,6 +32,7 @@ use crate::{
 
 pub(super) use issue::{is_idempotency_key, summary};
 pub use owner::OwnerStopped;
+pub use usage::{CountedUntil, KeyUsage, UsageDay};
 
 /// Looks after the keys of one organization. Cheap to clone.
 ///
@@ -76,6 +77,7 @@ impl KeyManager {
             hasher: self.0.hasher.clone(),
             format: self.0.format.clone(),
             clock: Arc::clone(&self.0.clock),
+            counted: Arc::clone(&self.0.counted),
             organization,
             rules: Arc::clone(&self.0.rules),
             new_keys: self.0.new_keys.clone(),

@@ -10,7 +10,7 @@ use tower_api_keys::{
         KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey,
         SqliteStore, UsageScope, Write,
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 use super::id;
@@ -227,8 +227,12 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => change().prop_map(Step::Apply),
         2 => (number(), text(), rehashed).prop_map(|(number, old, new)| Step::Rehash(number, old, new)),
-        2 => (0..2_u8, 0..4_i64, prop::collection::vec(usage(), 0..4))
-            .prop_map(|(writer, sequence, rows)| Step::Usage(UsageBatch { writer: [writer; 16], sequence, rows })),
+        2 => (0..2_u8, 0..4_i64, prop::collection::vec(usage(), 0..4), prop::collection::vec(usage(), 0..4)).prop_map(
+            |(writer, sequence, rows, of_days)| {
+                let days = UsageDayRow::sums(&of_days);
+                Step::Usage(UsageBatch { writer: [writer; 16], sequence, rows, days })
+            }
+        ),
         1 => prop::collection::vec(event(), 0..3).prop_map(Step::Append),
         1 => (text(), prop::collection::vec(any::<u8>(), 0..3)).prop_map(|(name, value)| Step::Meta(name, value)),
         1 => (before(), before(), proptest::option::of(0..4_u32), before()).prop_map(

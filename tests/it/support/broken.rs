@@ -1,6 +1,9 @@
 //! Stores with one fault each, around a sound one.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use futures_util::FutureExt;
 use tokio::task::yield_now;
@@ -30,7 +33,7 @@ pub(crate) enum Fault {
     CountsAttemptsAsEvents,
     /// A batch of counts that is repeated counts again.
     CountsRepeats,
-    /// All that came with a batch is counted on the day of its last request.
+    /// All that came with a batch is counted on its last day.
     CountsOnTheLastDay,
     /// Another organization's keys can be revoked.
     CrossesOrganizations,
@@ -635,10 +638,15 @@ impl Ledger for BrokenStore {
             batch.writer = self.fresh();
         }
         if self.is(Fault::CountsOnTheLastDay) {
-            let last = batch.rows.iter().map(|row| row.last_at).max();
-            for row in &mut batch.rows {
-                row.last_at = last.unwrap_or(row.last_at);
+            let last = batch.days.iter().map(|row| row.day).max();
+            let mut days: BTreeMap<String, UsageDayRow> = BTreeMap::new();
+            for row in std::mem::take(&mut batch.days) {
+                let day = last.unwrap_or(row.day);
+                let sum = UsageDayRow { day, accepted: 0, refused: 0, ..row.clone() };
+                let sum = days.entry(row.key).or_insert(sum);
+                (sum.accepted, sum.refused) = (sum.accepted + row.accepted, sum.refused + row.refused);
             }
+            batch.days = days.into_values().collect();
         }
         self.sound.record_usage(&batch).await
     }

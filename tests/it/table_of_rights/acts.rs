@@ -40,7 +40,7 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "expire" => answer(manager.expire_at(&id, time("2027-01-01T00:00:00Z"), actor).await, |_| "yes"),
         "revoke" => answer(manager.revoke(&id, actor).await, |_| "yes"),
         "find" => answer(manager.find(&id, actor).await, |key| seen(key.usage)),
-        "usage" => answer(manager.usage(&id, actor).await, |_| "usage"),
+        "usage" => answer(manager.usage(&id, 30, actor).await, |_| "usage"),
         "list" => answer(manager.list(ListKeys::of(owner), actor).await, listed),
         "unused" => {
             let query = ListKeys::of(owner).unused_since(time("2027-01-01T00:00:00Z"));

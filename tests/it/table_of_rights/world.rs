@@ -119,7 +119,7 @@ impl<'a, S: Ledger> World<'a, S> {
             last_at: at,
         };
         let writer = id.as_bytes()[4..].try_into().unwrap();
-        self.store.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row] }).await.unwrap();
+        self.store.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() }).await.unwrap();
     }
 
     /// All that stands at home and abroad.

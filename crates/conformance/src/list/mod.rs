@@ -139,7 +139,9 @@ pub(crate) async fn unused_keys_are_found<S: Ledger>(candidate: &Candidate<'_, S
     let rows = used
         .iter()
         .filter_map(|(n, outcome, first, last)| Some(usage::row(keys.get(*n)?, outcome, "intake", 1, *first, *last)));
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: rows.collect() }).await?;
+    candidate
+        .record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: rows.collect(), days: Vec::new() })
+        .await?;
     for (since, places) in [(1_000, vec![0, 1, 4]), (1_001, vec![0, 1, 2, 4]), (0, vec![0])] {
         let query = KeyQuery { unused_since: Some(at(since)), ..scene.query() };
         let listed = candidate.listed(&query, at(9_000)).await?;
@@ -232,7 +234,7 @@ pub(crate) async fn a_listed_key_is_whole<S: Ledger>(candidate: &Candidate<'_, S
     let suspension = Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan));
     candidate.written(&scene.change(at(1), vec![suspension])).await?;
     let rows = vec![usage::row(&free, "success", "", 2, 1, 9)];
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows, days: Vec::new() }).await?;
     let status = OwnerStatusRow { plan_suspended_at: Some(at(1).as_millis()), ..OwnerStatusRow::default() };
     let used = UsageTotals { successes: 2, last_success_at: Some(at(9)), ..UsageTotals::default() };
     let expected =

@@ -171,10 +171,10 @@ clauses! {
     "S85" owner::an_organization_is_suspended_like_an_owner
         "An organization is suspended, reinstated and closed like an owner, by itself, and each change has its event."
         "Has the organization a row of its own among the statuses?";
-    "S87" usage_days::a_batch_counts_on_its_days
-        "A batch counts on the days of its requests, once: by key and UTC day, accepted and refused apart, from the first \
-         millisecond of a day to its last; requests that name no key have no days."
-        "Is the day that of the row's last use, in UTC, and are only successes accepted?";
+    "S87" usage_days::a_batch_adds_to_days
+        "A batch adds its counts by day to those of the days, once, and nothing else: they come apart from the counts that \
+         they sum up, and may come alone."
+        "Are `rows` and `days` of a batch written in one transaction, each by itself?";
     "S88" usage_days::days_are_read_from_a_day_on
         "Counts by day are read by the bytes of the key, then by day: 400 days from the given one on, of the keys that are \
          asked for and of no other, each once."

@@ -53,7 +53,12 @@ async fn call(bench: &Bench, id: &KeyId, outcome: &str, source: &str, days_ago: 
     // Each call by a writer of its own.
     let name = format!("{id} {outcome} {source} {days_ago}");
     let writer = blake3::hash(name.as_bytes()).as_bytes()[..16].try_into().unwrap();
-    bench.store.inner.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row] }).await.unwrap();
+    bench
+        .store
+        .inner
+        .record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() })
+        .await
+        .unwrap();
 }
 
 /// A change that this manager did not make.

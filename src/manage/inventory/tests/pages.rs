@@ -100,7 +100,7 @@ async fn counts_of_use_that_cannot_be_read_spoil_one_key_only() {
         last_at: i64::MAX,
         ..UsageRow::seen_from("")
     };
-    let batch = UsageBatch { writer: [9; 16], sequence: 1, rows: vec![bad] };
+    let batch = UsageBatch { writer: [9; 16], sequence: 1, rows: vec![bad], days: Vec::new() };
     bench.store.inner.record_usage(&batch).await.unwrap();
     let page = bench.manager.inventory(InventoryQuery::all(), &system()).await.unwrap();
     assert_eq!((letters(&page.entries).as_str(), page.unreadable), ("B", vec![id('A')]));

@@ -227,7 +227,7 @@ async fn assert_reads(bench: &Bench, id: &KeyId, actor: &Actor, refused: Option<
     let told = [
         manager.find(id, actor).await.err(),
         manager.list(ListKeys::all(), actor).await.err(),
-        manager.usage(id, actor).await.err(),
+        manager.usage(id, 1, actor).await.err(),
         manager.events(AuditQuery::all().of_key(*id), actor).await.err(),
         manager.inventory(InventoryQuery::all(), actor).await.err(),
         manager.explain(id, actor).await.err(),

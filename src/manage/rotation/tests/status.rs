@@ -26,7 +26,7 @@ impl Bench {
             last_at: at,
             ..UsageRow::seen_from(source)
         };
-        let batch = UsageBatch { writer: [9; 16], sequence, rows: counts.iter().map(row).collect() };
+        let batch = UsageBatch { writer: [9; 16], sequence, rows: counts.iter().map(row).collect(), days: Vec::new() };
         self.store.inner.record_usage(&batch).await.unwrap();
     }
 }
