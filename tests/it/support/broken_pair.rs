@@ -107,6 +107,10 @@ impl Handle {
                     });
                     (!is_same).then_some(Conflict::Guard(place))
                 }
+                Guard::SameVersion { key, version } => {
+                    let found = self.store.find(key).await?;
+                    (!found.is_some_and(|found| found.key.version == *version)).then_some(Conflict::Guard(place))
+                }
                 Guard::NoLiveSuccessor(id) => {
                     let Some(old) = self.store.find(id).await? else { continue };
                     let query = KeyQuery { limit: 1_000, ..KeyQuery::all(old.key.organization.parse().unwrap()) };
