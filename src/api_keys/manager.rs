@@ -61,6 +61,7 @@ impl Managing {
             format,
             clock,
             organization: OrganizationId::single(),
+            names_organization: false,
             rules: Arc::new(Rules { notifier, ..self.rules }),
             new_keys: Some(authenticator.new_keys()),
         })

@@ -235,6 +235,7 @@ impl Bench {
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             organization: OrganizationId::single(),
+            names_organization: false,
             rules: Arc::new(rules),
             new_keys: None,
         });

@@ -109,7 +109,8 @@ impl Handle {
                 }
                 Guard::SameVersion { key, version } => {
                     let found = self.store.find(key).await?;
-                    (!found.is_some_and(|found| found.key.version == *version)).then_some(Conflict::Guard(place))
+                    let differs = found.is_none_or(|found| found.key.version != *version);
+                    differs.then_some(Conflict::Guard(place))
                 }
                 Guard::NoLiveSuccessor(id) => {
                     let Some(old) = self.store.find(id).await? else { continue };
