@@ -349,6 +349,10 @@ impl Tables {
                 let is_same = |row: &KeyRow| row.scopes == *scopes && row.expires_at == end && row.paused_at.is_none();
                 if self.keys.get(key.as_str()).is_some_and(is_same) { Ok(()) } else { Err(conflict) }
             }
+            Guard::SameVersion { key, version } => {
+                let is_same = |row: &KeyRow| row.version == *version;
+                if self.keys.get(key.as_str()).is_some_and(is_same) { Ok(()) } else { Err(conflict) }
+            }
             // Also for a guard of a newer version of the crate: what this store does not know, it does not promise.
             _ => Err(conflict),
         }

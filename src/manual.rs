@@ -14,6 +14,9 @@ pub mod postgres {}
 #[doc = include_str!("../docs/refusals.md")]
 pub mod refusals {}
 
+#[doc = include_str!("../docs/several_customers.md")]
+pub mod several_customers {}
+
 #[doc = include_str!("../docs/sqlite.md")]
 pub mod sqlite {}
 

@@ -66,6 +66,7 @@ impl Managing {
             clock,
             counted,
             organization: OrganizationId::single(),
+            names_organization: false,
             rules: Arc::new(Rules { notifier, ..self.rules }),
             new_keys: Some(authenticator.new_keys()),
         })

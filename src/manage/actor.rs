@@ -33,18 +33,19 @@ pub struct Actor {
 enum Who {
     Key { id: KeyId, organization: OrganizationId, owner: Owner, scopes: Scopes },
     System(SystemLabel),
-    User { user: UserId, organization: OrganizationId },
+    User { user: UserId, organization: Option<OrganizationId> },
 }
 
 impl Actor {
-    /// A person, with the rights they have at this moment, in the [single](OrganizationId::single) organization unless
-    /// [told otherwise](Self::with_organization).
+    /// A person, with the rights they have at this moment, of a service's only organization.
     ///
-    /// In a service of several organizations take [`KeyManager::actor`](super::KeyManager::actor), which cannot be forgotten
-    /// to name one: to a manager of another organization everything is *not found* that this person asks for.
+    /// In a service of several organizations make them with [`KeyManager::actor`](super::KeyManager::actor), or
+    /// [say](Self::with_organization) of which one they are: rights are those in one organization. The manager of one of
+    /// several refuses a person of none as [`Misconfigured`](super::ManageErrorKind::Misconfigured), rather than take them for
+    /// one of its own; and to a manager of another organization than theirs everything they ask for is *not found*.
     #[must_use]
     pub fn user(user: UserId, rights: Rights) -> Self {
-        Self::of(Who::User { user, organization: OrganizationId::single() }, rights)
+        Self::of(Who::User { user, organization: None }, rights)
     }
 
     /// A key, with the rights its owner has at this moment, in the key's own organization.
@@ -101,7 +102,7 @@ impl Actor {
     #[must_use]
     pub fn with_organization(mut self, to: OrganizationId) -> Self {
         if let Who::User { organization, .. } = &mut self.who {
-            *organization = to;
+            *organization = Some(to);
         }
         self
     }
@@ -147,11 +148,12 @@ impl Actor {
         }
     }
 
-    /// The customer it belongs to; none for the system.
+    /// The customer it belongs to; none for the system, and for a person of whom it was not said.
     #[must_use]
     pub const fn organization(&self) -> Option<&OrganizationId> {
         match &self.who {
-            Who::Key { organization, .. } | Who::User { organization, .. } => Some(organization),
+            Who::Key { organization, .. } => Some(organization),
+            Who::User { organization, .. } => organization.as_ref(),
             Who::System(_) => None,
         }
     }

@@ -236,6 +236,7 @@ impl Bench {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             counted: Arc::default(),
             organization: OrganizationId::single(),
+            names_organization: false,
             rules: Arc::new(rules),
             new_keys: None,
         });

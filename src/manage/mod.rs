@@ -13,7 +13,7 @@
 //! | personal key: see with usage, audit, revoke, revoke many | yes | - | - | yes |
 //! | team key: see | - | yes | yes | yes |
 //! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
-//! | team key: issue (if the plan includes team keys) | - | no | yes | yes |
+//! | team key: issue, rotate to more scopes (if the plan includes team keys) | - | no | yes | yes |
 //! | team key: rename, relabel, narrow, expire, rotate, revoke, revoke many (any plan) | - | no | yes | yes |
 //! | owner: suspend, reinstate, close; exposure of a person | no | no | no | yes |
 //! | blast radius of a person | yes | - | - | yes |
@@ -25,7 +25,7 @@
 //! |---|---|
 //! | `keys:read` | see keys, their usage, advice, inventory, export, reports, the trail, blast radius, exposure |
 //! | `keys:issue` | issue |
-//! | `keys:rotate` | begin, finish and abort a rotation, which ends the old key or the new one, and see how far it is; into a team with `keys:issue` |
+//! | `keys:rotate` | begin, finish and abort a rotation, which ends the old key or the new one, and see how far it is; into a team, or to more scopes, with `keys:issue` |
 //! | `keys:revoke` | revoke, revoke many, narrow, expire |
 //! | `keys:manage` | all of these, and rename, relabel, suspend |
 //! | none | reinstate, close: people and the system only |
@@ -70,6 +70,8 @@
 //! - [`RotateKey::old_key_ends_at`] sets an end of grace. Nothing else ends the old key by itself: there is no forced
 //!   rotation.
 //! - [`RotateKey::into_team`] makes a personal key a team's in the same steps.
+//! - A key that exists gets neither more scopes nor a later end: its successor does, by [`RotateKey::scopes`] and
+//!   [`RotateKey::expires_at`]. More scopes are given by whoever may [issue](KeyAction::Issue) such a key.
 //!
 //! # Inventory
 //!
@@ -157,6 +159,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod abilities;
 mod access;
 mod actor;
 mod advice;
@@ -171,9 +174,11 @@ mod issued;
 mod leak;
 mod lint;
 mod manager;
+mod misconfigured;
 mod plan;
 mod policy;
 mod quota;
+mod reason;
 mod request;
 mod rights;
 mod rotation;
@@ -182,6 +187,7 @@ mod table;
 mod trail;
 mod verdict;
 
+pub use abilities::{Abilities, Ability};
 pub(crate) use access::{Guarded, ManagerParts};
 pub use actor::Actor;
 pub use advice::{
@@ -203,13 +209,16 @@ pub use leak::{
     KeyMatch, KeyMatches, LeakReport, MatchConfidence, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
 };
 pub use lint::{NameAdvice, lint_name};
-pub use manager::{CountedUntil, KeyManager, KeyUsage, OwnerStopped, UsageDay};
+pub use manager::{
+    ChangeOwner, CountedUntil, EditKey, KeyManager, KeyUsage, OwnerReinstated, OwnerStopped, RevokeKey, UsageDay,
+};
+pub use misconfigured::Misconfiguration;
 pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
 pub use rights::{Rights, TeamRole};
-pub use rotation::{EndedRotation, LastUse, RotateKey, Rotation};
+pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::DefaultPolicy;

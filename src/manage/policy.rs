@@ -123,6 +123,24 @@ pub enum Target<'a> {
 }
 
 impl KeyAction {
+    /// Whether it can be done to a key that exists.
+    pub(super) const fn is_of_a_key(self) -> bool {
+        match self {
+            Self::Audit
+            | Self::Expire
+            | Self::Narrow
+            | Self::Relabel
+            | Self::Rename
+            | Self::Revoke
+            | Self::Rotate
+            | Self::See
+            | Self::SeeUsage => true,
+            Self::Close | Self::Issue | Self::Reinstate | Self::SeeBlastRadius | Self::SeeExposure | Self::Suspend => {
+                false
+            }
+        }
+    }
+
     /// What a key needs to do it; none for what no key does.
     pub(super) const fn scope(self) -> Option<ManagingScope> {
         match self {

@@ -94,8 +94,10 @@ impl IssueKey {
         self
     }
 
-    /// Makes a repeat of this request harmless: a second key under the same 1 to 256 bytes, by the same actor in the
-    /// same organization, is refused as [`IdempotencyKeyUsed`](super::ManageErrorKind::IdempotencyKeyUsed). Default: none.
+    /// Makes a repeat of this request harmless: the same request under the same 1 to 256 bytes, by the same actor in the
+    /// same organization, is refused as [`IdempotencyKeyUsed`](super::ManageErrorKind::IdempotencyKeyUsed), with
+    /// [the key that was made](super::ManageError::replayed), for as long as results of changes are kept: a week. Another
+    /// request is refused as [`IdempotencyKeyReused`](super::ManageErrorKind::IdempotencyKeyReused). Default: none.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self

@@ -142,7 +142,9 @@ broken! {
     an_ignored_suspension_is_noticed: IgnoresSuspensions breaks "S16 S20 S61 S86";
     ignored_rights_are_noticed: IgnoresRights breaks "S96";
     an_ignored_successor_is_noticed: IgnoresSuccessors breaks "S19 S57";
-    an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56";
+    an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56 S106";
+    a_version_that_is_no_condition_is_noticed: IgnoresVersionGuards breaks "S105";
+    merged_updates_are_noticed: MergesUpdates breaks "S106";
     events_of_a_millisecond_too_many_are_noticed: IncludesUntil breaks "S35";
     a_list_a_millisecond_late_is_noticed: ListsLate breaks "S41 S71";
     a_log_without_ids_is_noticed: LooksAtPositionsOnly breaks "R12";
@@ -157,10 +159,10 @@ broken! {
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
     a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54 S75";
     a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22 R23";
-    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82";
+    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82 S106";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
-    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85";
+    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85 S106";
     an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54 S75 S85";
     a_reinstatement_of_everything_is_noticed: ReinstatesBoth breaks "R6 R17 S14 S23 S24";
     a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";

@@ -22,8 +22,8 @@ use tower_api_keys::{
     hash::{Hasher, KeyHash},
     key::KeyId,
     manage::{
-        AuditQuery, Directory, ExportFormat, InventoryQuery, KeyAction, ListKeys, PlanChange, RevokeMany, Rights,
-        RotateKey, Target,
+        AuditQuery, Directory, EditKey, ExportFormat, InventoryQuery, KeyAction, ListKeys, PlanChange, RevokeMany,
+        Rights, RotateKey, Target,
     },
     middleware::{Refusal, RequireKeyLayer},
     record::{Labels, Suspension},
@@ -117,6 +117,8 @@ macro_rules! calls_over {
                 => keys.can(&actor, KeyAction::Close, &Target::Owner(&owner)));
             spawns!(KeyManager::close; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.close(&owner, &actor));
+            spawns!(KeyManager::edit; keys: KeyManager, id: KeyId, actor: Actor
+                => keys.edit(EditKey::of(id), &actor));
             spawns!(KeyManager::events; keys: KeyManager, actor: Actor => keys.events(made::<AuditQuery>(), &actor));
             spawns!(KeyManager::expire_at; keys: KeyManager, id: KeyId, at: Timestamp, actor: Actor
                 => keys.expire_at(&id, at, &actor));

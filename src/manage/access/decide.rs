@@ -110,7 +110,8 @@ impl Access<'_> {
         });
     }
 
-    fn decide(&self, action: KeyAction, target: &Target<'_>) -> Decision {
+    /// The same where no directory has a say.
+    pub(in crate::manage) fn decide(&self, action: KeyAction, target: &Target<'_>) -> Decision {
         match self.parts.guarded.policy.decide(&self.actor, action, target) {
             Decision::Allow if is_widening(&self.actor, target) => Decision::Deny(DenialReason::ScopesTooWide),
             decision => decision,

@@ -6,6 +6,7 @@ mod entry;
 mod keys;
 mod pages;
 mod reads;
+mod replay;
 
 use std::{
     borrow::Cow,
@@ -38,9 +39,18 @@ pub(crate) struct ManagerParts {
     /// What this process counts.
     pub(crate) counted: Arc<UsageRecorder>,
     pub(crate) organization: OrganizationId,
+    /// Whether somebody said which organization that is.
+    pub(crate) names_organization: bool,
     pub(crate) rules: Arc<Rules>,
     /// Told of each key once the store has it. None where keys are not checked.
     pub(crate) new_keys: Option<Weak<dyn NewKeys>>,
+}
+
+impl ManagerParts {
+    /// Whether nobody said whose keys are meant, in a service of several organizations.
+    pub(in crate::manage) fn is_nobodys(&self) -> bool {
+        self.rules.several_organizations && !self.names_organization
+    }
 }
 
 /// What nothing but an [`Access`] touches: the store, and what decides and notes who may.

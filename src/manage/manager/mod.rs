@@ -1,10 +1,11 @@
-//! The calls of the manager that belong to no feature of their own: issue, change, read, owners, usage.
+//! The calls of the manager that belong to no feature of their own: issue, edit, revoke, read, owners, usage.
 
-mod change;
+mod edit;
 mod hints;
 mod issue;
 mod owner;
 mod read;
+mod revoke;
 mod usage;
 
 #[cfg(test)]
@@ -30,8 +31,10 @@ use crate::{
     store::StoreError,
 };
 
+pub use edit::EditKey;
 pub(super) use issue::{is_idempotency_key, summary};
-pub use owner::OwnerStopped;
+pub use owner::{ChangeOwner, OwnerReinstated, OwnerStopped};
+pub use revoke::RevokeKey;
 pub use usage::{CountedUntil, KeyUsage, UsageDay};
 
 /// Looks after the keys of one organization. Cheap to clone.
@@ -79,6 +82,7 @@ impl KeyManager {
             clock: Arc::clone(&self.0.clock),
             counted: Arc::clone(&self.0.counted),
             organization,
+            names_organization: true,
             rules: Arc::clone(&self.0.rules),
             new_keys: self.0.new_keys.clone(),
         })

@@ -9,5 +9,5 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use request::RotateKey;
+pub use request::{EndRotation, RotateKey};
 pub use status::{EndedRotation, LastUse, Rotation};

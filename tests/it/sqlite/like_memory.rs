@@ -144,6 +144,7 @@ fn guard() -> impl Strategy<Value = Guard> {
             let [since, until] = window.map(|at| Timestamp::from_millis(at).unwrap());
             Guard::IssuedBelow { by, since, until, limit }
         }),
+        (number(), 0..4_i64).prop_map(|(number, version)| Guard::SameVersion { key: id(number), version }),
         (owner_ref(), limit()).prop_map(|(owner, limit)| Guard::LiveKeysBelow { owner, limit }),
         (number(), prop::option::of(at()), prop::sample::select(vec!["*", "", "read", "READ"])).prop_map(
             |(number, end, scopes)| {

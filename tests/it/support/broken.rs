@@ -65,6 +65,8 @@ pub(crate) enum Fault {
     IgnoresRights,
     /// Whether a key has a live successor is not looked at.
     IgnoresSuccessors,
+    /// Which version a key has is no condition of a change.
+    IgnoresVersionGuards,
     /// The version of an update is ignored.
     IgnoresVersions,
     /// Keys made in the very millisecond are made before it.
@@ -87,6 +89,8 @@ pub(crate) enum Fault {
     LivesLate,
     /// The status of a user who made keys is that of the team of the same name.
     MistakesCreators,
+    /// Of several updates of one key in a change, the last is written alone.
+    MergesUpdates,
     /// The event of a dead key that is revoked once more stands for that of another.
     MistakesTheDead,
     /// Entries of the access log are among all events, and all events among them.
@@ -255,13 +259,18 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::IgnoresSuspensions | Fault::IgnoresLimits | Fault::IgnoresRights | Fault::IgnoresSuccessors => {
+            Fault::IgnoresSuspensions
+            | Fault::IgnoresLimits
+            | Fault::IgnoresRights
+            | Fault::IgnoresSuccessors
+            | Fault::IgnoresVersionGuards => {
                 for guard in &mut change.guards {
                     let is_ignored = match guard {
                         Guard::OwnerActive(_) => self.is(Fault::IgnoresSuspensions),
                         Guard::IssuedBelow { .. } | Guard::LiveKeysBelow { .. } => self.is(Fault::IgnoresLimits),
                         Guard::NoLiveSuccessor(_) => self.is(Fault::IgnoresSuccessors),
                         Guard::SameRights { .. } => self.is(Fault::IgnoresRights),
+                        Guard::SameVersion { .. } => self.is(Fault::IgnoresVersionGuards),
                         _ => false,
                     };
                     if is_ignored {
@@ -314,6 +323,28 @@ impl BrokenStore {
             _ => {}
         }
         change
+    }
+
+    /// Of several updates of one key, and of nothing else, writes the last under the version of the first, if those between
+    /// fit.
+    async fn merged(&self, change: &Change) -> Result<Applied, StoreError> {
+        let mut merged = change.clone();
+        let updates: Vec<_> = change
+            .writes
+            .iter()
+            .filter_map(|audited| if let Write::Update(update) = &audited.write { Some(update) } else { None })
+            .collect();
+        let fit =
+            |pair: &[&KeyUpdate]| pair[0].id == pair[1].id && pair[0].expected_version + 1 == pair[1].expected_version;
+        if updates.len() == change.writes.len() && updates.len() > 1 && updates.windows(2).all(fit) {
+            merged.writes = change.writes.last().cloned().into_iter().collect();
+            if let Some(Write::Update(last)) = merged.writes.first_mut().map(|audited| &mut audited.write) {
+                last.expected_version = updates[0].expected_version;
+            }
+            self.sound.apply(&merged).await?;
+            return Ok(Applied { effects: vec![Effect::Changed; updates.len()] });
+        }
+        self.sound.apply(change).await
     }
 
     /// Waits twice, and does this if it is dropped at the second wait. One that is polled once is dropped at the first.
@@ -543,6 +574,9 @@ impl KeyStore for BrokenStore {
                 ..change.clone()
             };
             self.wait_or(|| drop(self.sound.apply(&half).now_or_never())).await;
+        }
+        if self.is(Fault::MergesUpdates) {
+            return self.merged(change).await;
         }
         let head = self.sound.try_head();
         let result = self.sound.apply(&self.altered(change).await).await;

@@ -107,6 +107,11 @@ impl Handle {
                     });
                     (!is_same).then_some(Conflict::Guard(place))
                 }
+                Guard::SameVersion { key, version } => {
+                    let found = self.store.find(key).await?;
+                    let differs = found.is_none_or(|found| found.key.version != *version);
+                    differs.then_some(Conflict::Guard(place))
+                }
                 Guard::NoLiveSuccessor(id) => {
                     let Some(old) = self.store.find(id).await? else { continue };
                     let query = KeyQuery { limit: 1_000, ..KeyQuery::all(old.key.organization.parse().unwrap()) };

@@ -54,7 +54,7 @@ impl<'a, S: Ledger> World<'a, S> {
 
     /// Puts the target into the store, with what the action needs.
     pub async fn prepare(&self, cell: &Cell) {
-        self.plant(&self.target(), &cell.owner(), "*").await;
+        self.plant(&self.target(), &cell.owner(), if cell.action == "widen" { "read" } else { "*" }).await;
         self.use_once(&self.target()).await;
         match cell.action {
             "reinstate" => self.suspend(&cell.owner()).await,

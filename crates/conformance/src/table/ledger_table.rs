@@ -195,4 +195,8 @@ clauses! {
         "Counts are kept with the longest outcome and the longest words of a source, in characters and in bytes."
         "Is this column as wide as the table of columns says? A client says of itself what it likes, and one row \
          that is refused keeps back a batch.";
+    "S106" write::one_key_is_updated_several_times
+        "A change that updates one key several times, each time under the version that the update before left, is done or \
+         not as a whole: the version goes up by one with each, and each has its event, in the order of the writes."
+        "Is the version read in the change's own transaction, and are several updates of one key kept apart?";
 }

@@ -15,8 +15,8 @@ async fn second_suspension_and_close_say_already_and_write_no_event() {
     let manager = &bench.manager;
     assert_eq!(manager.suspend(&alice, Suspension::Admin, &system).await.unwrap().effect, Effect::Changed);
     assert_eq!(manager.suspend(&alice, Suspension::Admin, &system).await.unwrap().effect, Effect::Unchanged);
-    assert_eq!(manager.reinstate(&alice, Suspension::Plan, &system).await.unwrap(), Effect::Unchanged);
-    assert_eq!(manager.reinstate(&alice, Suspension::Admin, &system).await.unwrap(), Effect::Changed);
+    assert_eq!(manager.reinstate(&alice, Suspension::Plan, &system).await.unwrap().effect, Effect::Unchanged);
+    assert_eq!(manager.reinstate(&alice, Suspension::Admin, &system).await.unwrap().effect, Effect::Changed);
     assert_eq!(manager.close(&alice, &system).await.unwrap().effect, Effect::Changed);
     assert_eq!(manager.close(&alice, &system).await.unwrap().effect, Effect::Unchanged);
     let events = bench.events().await;

@@ -201,6 +201,8 @@ statements! {
         select exists (select 1 from {s}.api_keys where id {=} $1 and paused_at is null \
             and pg_catalog.array_to_string(scopes, ' ') {=} $2 \
             and (pg_catalog.date_trunc('milliseconds', expires_at) {=} $3 or expires_at is null and $3 is null))";
+    has_version: &[Type::TEXT, Type::INT8], "\
+        select exists (select 1 from {s}.api_keys where id {=} $1 and version {=} $2)";
     has_live_successor: &[Type::TEXT, Type::TIMESTAMPTZ], "\
         select exists (select 1 from {s}.api_keys \
             where replaces {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";

@@ -1,15 +1,17 @@
+//! Why keys were not managed as asked.
+
+mod causes;
+#[cfg(test)]
+mod tests;
+
 use std::{error::Error, fmt, time::Duration};
 
 use super::{
     denial::{Denial, DenialReason},
+    info::KeyInfo,
+    misconfigured::Misconfiguration,
     quota::Quota,
     verdict::RotationVerdict,
-};
-use crate::{
-    hash::{HashError, HashErrorKind},
-    record::{Stopped, Suspension},
-    store::{Conflict, StoreError, StoreErrorKind},
-    time::{ClockInDoubt, LONGEST_DOUBT},
 };
 
 /// Why keys were not managed as asked. Nothing was changed, unless the kind is
@@ -31,6 +33,7 @@ use crate::{
 pub struct ManageError {
     kind: ManageErrorKind,
     retry_after: Option<Duration>,
+    replayed: Option<Box<KeyInfo>>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -59,7 +62,10 @@ pub enum ManageErrorKind {
     DirectoryUnavailable,
     /// The new key could not be hashed.
     HashFailed,
-    /// A key was issued under this idempotency key before.
+    /// Another request was made under this idempotency key before: a new request takes a new one.
+    IdempotencyKeyReused,
+    /// The same request was made under this idempotency key before, and made a key:
+    /// [`ManageError::replayed`] says which.
     IdempotencyKeyUsed,
     /// What was asked for makes no sense.
     Invalid(InvalidInput),
@@ -67,6 +73,8 @@ pub enum ManageErrorKind {
     KeyExpired,
     /// The key is revoked, which is final.
     KeyRevoked,
+    /// The service is not set up to manage keys like that: a defect of its code. Over HTTP it is a 500.
+    Misconfigured(Misconfiguration),
     /// No rotation of the key is under way.
     NoRotation,
     /// There is nothing of this name that the actor may see.
@@ -101,6 +109,12 @@ pub enum ManageErrorKind {
     StoreRefused,
     /// The store could not be asked.
     StoreUnavailable,
+    /// The key does not have the version that was expected: somebody changed it since it was looked at. Nothing was
+    /// changed, and nothing is tried again by itself. Over HTTP it is a 412.
+    VersionDiffers {
+        /// The version that the key has.
+        current: i64,
+    },
 }
 
 /// What makes no sense. The source of the error says more, where there is more to say.
@@ -115,8 +129,10 @@ pub enum ManageErrorKind {
 pub enum InvalidInput {
     /// More than 400 days of usage.
     Days,
-    /// The new expiry is later than the present one.
+    /// The new expiry is later than the present one. A rotation gives a later one.
     ExpiryLater,
+    /// A key that acts would let a key live longer by a rotation, which people and the system can.
+    ExpiryLaterByKey,
     /// The expiry is now or in the past.
     ExpiryPast,
     /// The text to look for keys in is too long.
@@ -133,7 +149,7 @@ pub enum InvalidInput {
     PageSize,
     /// There are more than 64 scopes.
     Scopes,
-    /// The new scopes are not within the old ones.
+    /// The new scopes are not within the old ones. A rotation gives wider ones.
     ScopesWider,
     /// The time ends before it begins.
     TimeWindow,
@@ -145,7 +161,7 @@ pub enum InvalidInput {
 
 impl ManageError {
     pub(super) const fn new(kind: ManageErrorKind) -> Self {
-        Self { kind, retry_after: None, source: None }
+        Self { kind, retry_after: None, replayed: None, source: None }
     }
 
     pub(super) fn denied(reason: DenialReason) -> Self {
@@ -170,10 +186,44 @@ impl ManageError {
         self
     }
 
+    pub(super) fn with_replayed(mut self, key: Option<KeyInfo>) -> Self {
+        self.replayed = key.map(Box::new);
+        self
+    }
+
     /// What went wrong.
     #[must_use]
     pub const fn kind(&self) -> ManageErrorKind {
         self.kind
+    }
+
+    /// The key that the same request made when it was made before, as it is now, if the kind is
+    /// [`IdempotencyKeyUsed`](ManageErrorKind::IdempotencyKeyUsed). None where the actor may not see the key any more,
+    /// where its record cannot be read, and where it was removed from the store. Its text was shown once, in the first
+    /// answer: if that is lost, revoke the key or rotate it.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// use tower_api_keys::{Actor, IssueKey, TeamId, manage::ManageErrorKind};
+    ///
+    /// let (admin, blue) = (Actor::system("setup")?, TeamId::new("blue")?);
+    /// let request = || IssueKey::team(blue.clone()).named("Monday cron").idempotency_key("3f1c5a4e");
+    /// let made = manager.issue(request(), &admin).await?;
+    ///
+    /// let error = manager.issue(request(), &admin).await.unwrap_err();
+    /// assert_eq!(error.kind(), ManageErrorKind::IdempotencyKeyUsed);
+    /// assert_eq!(error.replayed().map(|key| key.id), Some(made.info().id));
+    ///
+    /// let error = manager.issue(request().named("another"), &admin).await.unwrap_err();
+    /// assert_eq!(error.kind(), ManageErrorKind::IdempotencyKeyReused);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn replayed(&self) -> Option<&KeyInfo> {
+        self.replayed.as_deref()
     }
 
     /// When to ask again, if the actor is [busy](ManageErrorKind::ActorBusy), the
@@ -182,56 +232,6 @@ impl ManageError {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
-    }
-}
-
-impl From<ClockInDoubt> for ManageError {
-    fn from(doubt: ClockInDoubt) -> Self {
-        Self { retry_after: Some(LONGEST_DOUBT), ..Self::new(ManageErrorKind::ClockUnsure).with_source(doubt) }
-    }
-}
-
-impl From<Stopped> for ManageErrorKind {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Closed => Self::OwnerClosed,
-            Stopped::Suspended(Suspension::Admin) => Self::OwnerSuspended,
-            Stopped::Suspended(Suspension::Plan) => Self::OwnerPlanSuspended,
-        }
-    }
-}
-
-impl From<StoreError> for ManageError {
-    fn from(error: StoreError) -> Self {
-        let kind = match error.kind() {
-            // Without a source: what is absent and what is hidden look the same.
-            StoreErrorKind::Conflict(Conflict::Missing) => return Self::not_found(),
-            StoreErrorKind::Conflict(Conflict::OwnerClosed) => ManageErrorKind::OwnerClosed,
-            StoreErrorKind::Conflict(Conflict::IdempotencyKeyUsed { .. }) => ManageErrorKind::IdempotencyKeyUsed,
-            StoreErrorKind::Conflict(Conflict::Revoked) => ManageErrorKind::KeyRevoked,
-            StoreErrorKind::Conflict(
-                Conflict::Differs | Conflict::Guard(_) | Conflict::IdTaken | Conflict::Version,
-            ) => ManageErrorKind::Conflict,
-            StoreErrorKind::Conflict(Conflict::Successor) => ManageErrorKind::RotationUnderWay,
-            StoreErrorKind::Corrupt => ManageErrorKind::CorruptRecord,
-            StoreErrorKind::OutcomeUnknown => ManageErrorKind::OutcomeUnknown,
-            StoreErrorKind::Refused => ManageErrorKind::StoreRefused,
-            StoreErrorKind::Unavailable => ManageErrorKind::StoreUnavailable,
-        };
-        Self::new(kind).with_source(error)
-    }
-}
-
-impl From<HashError> for ManageError {
-    fn from(error: HashError) -> Self {
-        let kind = match error.kind() {
-            HashErrorKind::Crowded => ManageErrorKind::ActorBusy,
-            HashErrorKind::Overloaded => ManageErrorKind::Overloaded,
-            HashErrorKind::Starved => ManageErrorKind::Starved,
-            HashErrorKind::Randomness => ManageErrorKind::Randomness,
-            HashErrorKind::Corrupt | HashErrorKind::Failed => ManageErrorKind::HashFailed,
-        };
-        Self { retry_after: error.retry_after(), ..Self::new(kind).with_source(error) }
     }
 }
 
@@ -276,10 +276,14 @@ impl fmt::Display for ManageError {
             }
             ManageErrorKind::QuotaReached(quota) => return quota.fmt(f),
             ManageErrorKind::Randomness => "nothing can be made at random at the moment, and nothing was changed: ask again",
-            ManageErrorKind::IdempotencyKeyUsed => {
-                "a key was issued under this idempotency key before: if its text is lost, revoke it and issue another \
-                 one under a new idempotency key"
+            ManageErrorKind::IdempotencyKeyReused => {
+                "another request was made under this idempotency key before: make this one under a new idempotency key"
             }
+            ManageErrorKind::IdempotencyKeyUsed => {
+                "this request made a key before: if the text of that key is lost, revoke it and ask for another one under \
+                 a new idempotency key"
+            }
+            ManageErrorKind::Misconfigured(what) => return what.fmt(f),
             ManageErrorKind::RotationOver => "the rotation was finished or aborted meanwhile: look at both keys",
             ManageErrorKind::RotationUnderWay => {
                 "a rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask \
@@ -292,6 +296,9 @@ impl fmt::Display for ManageError {
                 "the key store does not take what was asked for, and nothing was changed: tell the operator of the service"
             }
             ManageErrorKind::StoreUnavailable => "keys cannot be managed at the moment, and nothing was changed: ask again",
+            ManageErrorKind::VersionDiffers { current } => {
+                return write!(f, "the key was changed meanwhile and has version {current} now: look at it and ask again");
+            }
         })
     }
 }
@@ -306,7 +313,13 @@ impl fmt::Display for InvalidInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Days => "usage is told by day of 400 days at most",
-            Self::ExpiryLater => "the expiry of a key can only be moved to an earlier time",
+            Self::ExpiryLater => {
+                "the expiry of a key can only be moved to an earlier time: for a later one, rotate the key \
+                 (`begin_rotation` with `RotateKey::expires_at`)"
+            }
+            Self::ExpiryLaterByKey => {
+                "an API key lets no key live longer by a rotation: ask a person who may rotate the key"
+            }
             Self::ExpiryPast => "an expiry lies in the future: to end a key now, revoke it",
             Self::Fragment => "a text to look for keys in has at most 64 KiB",
             Self::IdempotencyKey => "an idempotency key has 1 to 256 bytes",
@@ -320,62 +333,15 @@ impl fmt::Display for InvalidInput {
             }
             Self::PageSize => "a page has 1 to 1000 keys or events",
             Self::Scopes => "a key has at most 64 scopes",
-            Self::ScopesWider => "the scopes of a key can only become fewer: issue a new key for more",
+            Self::ScopesWider => {
+                "the scopes of a key can only become fewer: for more, rotate the key (`begin_rotation` with \
+                 `RotateKey::scopes`)"
+            }
             Self::TimeWindow => "a time window ends before it begins",
             Self::TwoRotations => {
                 "the key is the new one of a rotation and the old one of another: name the other by its new key"
             }
             Self::UnknownScope => "this service has no such scope: a misspelt one would allow nothing",
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        auth::AuthError,
-        hash::{VerifyError, VerifyErrorKind},
-        random::RandomnessError,
-        time::{ClockReading, Timestamp},
-    };
-
-    /// Parts of sentences that say something alone, of an error and all its causes.
-    fn told(error: &dyn Error) -> Vec<String> {
-        let (mut texts, mut cause) = (error.to_string(), error.source());
-        while let Some(error) = cause {
-            texts = format!("{texts};{error}");
-            cause = error.source();
-        }
-        texts.split([':', ';', ',']).map(|part| part.trim().to_owned()).collect()
-    }
-
-    fn assert_told_once(error: &dyn Error) {
-        let told = told(error);
-        for (place, part) in told.iter().enumerate() {
-            let others = told.iter().enumerate().filter(|(other, _)| *other != place);
-            assert!(!others.map(|(_, other)| other).any(|other| other.contains(part.as_str())), "{part:?} of {told:?}");
-        }
-    }
-
-    #[test]
-    fn what_a_cause_says_is_not_said_again_by_what_came_of_it() {
-        use HashErrorKind::{Corrupt, Crowded, Failed, Overloaded, Randomness, Starved};
-        let second = Duration::from_secs(1);
-        for waited in [None, Some(second)] {
-            for kind in [Corrupt, Crowded, Failed, Overloaded, Starved] {
-                assert_told_once(&ManageError::from(HashError::not_done(kind, waited, second)));
-            }
-            for (kind, because) in [
-                (VerifyErrorKind::Overloaded, AuthError::overloaded as fn(_, VerifyError) -> _),
-                (VerifyErrorKind::Starved, AuthError::starved),
-            ] {
-                assert_told_once(&because(None, VerifyError::not_done(kind, waited, second)));
-            }
-        }
-        assert_told_once(&ManageError::from(HashError::caused(Randomness, RandomnessError::injected())));
-        assert_told_once(&ManageError::new(ManageErrorKind::Randomness).with_source(RandomnessError::injected()));
-        let doubted = ClockReading::doubted(Timestamp::MIN, Timestamp::MAX).has_passed(Timestamp::MAX);
-        assert_told_once(&ManageError::from(doubted.unwrap_err()));
     }
 }
