@@ -102,6 +102,8 @@ macro_rules! calls_over {
 
             spawns!(Authenticator::authenticate; keys: Authenticator<$store>, text: String => keys.authenticate(&text));
             spawns!(Authenticator::recheck; keys: Authenticator<$store>, caller: Principal => keys.recheck(&caller));
+            spawns!(Authenticator::until_refused; keys: Authenticator<$store>, caller: Principal
+                => keys.until_refused(&caller));
             spawns!(ApiKeys::flush_usage; keys: ApiKeys<$store> => keys.flush_usage());
             spawns!(ApiKeys::shutdown; keys: ApiKeys<$store> => keys.shutdown());
             spawns_once!(ApiKeysBuilder::build; builder: ApiKeysBuilder<$store> => builder.build());
