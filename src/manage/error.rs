@@ -67,7 +67,7 @@ pub enum ManageErrorKind {
     KeyExpired,
     /// The key is revoked, which is final.
     KeyRevoked,
-    /// No rotation of the key is under way.
+    /// The key takes part in no rotation, and never did.
     NoRotation,
     /// There is nothing of this name that the actor may see.
     NotFound,
@@ -254,7 +254,7 @@ impl fmt::Display for ManageError {
             ManageErrorKind::Invalid(what) => return what.fmt(f),
             ManageErrorKind::KeyExpired => "the key has expired, which is final: issue a new one",
             ManageErrorKind::KeyRevoked => "the key is revoked, which is final: issue a new one",
-            ManageErrorKind::NoRotation => "no rotation of this key is under way: begin one",
+            ManageErrorKind::NoRotation => "this key was never rotated: begin a rotation",
             ManageErrorKind::NotSafeToFinish(verdict) => {
                 return write!(f, "{verdict}; nothing was changed, and whoever knows better finishes the rotation anyway");
             }

@@ -209,7 +209,7 @@ pub use policy::{Decision, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
 pub use rights::{Rights, TeamRole};
-pub use rotation::{EndedRotation, LastUse, RotateKey, Rotation};
+pub use rotation::{EndedRotation, LastUse, RotateKey, Rotation, RotationStage};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::DefaultPolicy;

@@ -1,6 +1,6 @@
 use super::{
     EndedRotation,
-    pair::{MOST_SUCCESSORS, Pair, PairedKey, Stage},
+    pair::{MOST_SUCCESSORS, Pair, PairedKey, RotationStage},
 };
 use crate::{
     audit::{Action, Subject},
@@ -91,9 +91,11 @@ impl Access<'_> {
         let mut pair = self.pair(id, KeyAction::Rotate).await?;
         let at = pair.sure_of(self.parts.clock.reading())?;
         match pair.stage(at) {
-            Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
-            Stage::Finished => return Ok(pair.ended(Effect::Unchanged)),
-            Stage::UnderWay => {}
+            RotationStage::Aborted | RotationStage::Over => {
+                return Err(ManageError::new(ManageErrorKind::RotationOver));
+            }
+            RotationStage::Finished => return Ok(pair.ended(Effect::Unchanged)),
+            RotationStage::UnderWay => {}
         }
         if check == UsageCheck::Wanted && pair.old.record.is_live(at) {
             self.stands_in_the_way(&pair, at).await?;
@@ -132,7 +134,7 @@ impl Access<'_> {
         self.require(KeyAction::Revoke, &Target::key(&pair.new.record)).await?;
         let at = pair.sure_of(self.parts.clock.reading())?;
         match pair.stage(at) {
-            Stage::Aborted => {
+            RotationStage::Aborted => {
                 let Some(Restored(end)) = self.left_behind(&pair, at).await? else {
                     return Ok(pair.ended(Effect::Unchanged));
                 };
@@ -142,8 +144,10 @@ impl Access<'_> {
                 self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
                 return Ok(pair.ended(Effect::Changed));
             }
-            Stage::Finished | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
-            Stage::UnderWay => {}
+            RotationStage::Finished | RotationStage::Over => {
+                return Err(ManageError::new(ManageErrorKind::RotationOver));
+            }
+            RotationStage::UnderWay => {}
         }
         let (old, new) = (&pair.old.record, &pair.new.record);
         let text = Some(old.id.to_string());
