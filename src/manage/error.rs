@@ -133,6 +133,8 @@ pub enum InvalidInput {
     Scopes,
     /// The new scopes are not within the old ones.
     ScopesWider,
+    /// There are more than 1,000 texts.
+    Texts,
     /// The time ends before it begins.
     TimeWindow,
     /// The key is the new one of a rotation, and the old one of another.
@@ -318,6 +320,7 @@ impl fmt::Display for InvalidInput {
             Self::PageSize => "a page has 1 to 1000 keys or events",
             Self::Scopes => "a key has at most 64 scopes",
             Self::ScopesWider => "the scopes of a key can only become fewer: issue a new key for more",
+            Self::Texts => "at most 1,000 texts of keys are taken at a time",
             Self::TimeWindow => "a time window ends before it begins",
             Self::TwoRotations => {
                 "the key is the new one of a rotation and the old one of another: name the other by its new key"

@@ -200,7 +200,8 @@ pub use inventory::{
 };
 pub use issued::IssuedKey;
 pub use leak::{
-    KeyMatch, KeyMatches, LeakReport, MatchConfidence, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
+    KeyMatch, KeyMatches, LeakReport, MatchConfidence, PresentedKey, PresentedOutcome, RevokeMany, RevokeManyError,
+    RevokedMany, SourceUse, Traced,
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{KeyManager, OwnerStopped};
