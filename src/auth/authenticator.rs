@@ -106,12 +106,11 @@ impl<R: KeyReader> Authenticator<R> {
         let patience = settings.patience();
         let log = LogReader::new(
             store,
-            Arc::clone(&wiring.cache),
+            (Arc::clone(&wiring.cache), Arc::clone(&streams)),
             Arc::clone(&settings.clock),
             Arc::clone(&wiring.lease),
             Arc::clone(&wiring.meter),
             Arc::clone(&trouble),
-            Arc::clone(&streams),
             [settings.read_timeout(), settings.coalescing],
         );
         let inner = Arc::new(Inner {

@@ -105,8 +105,8 @@ macro_rules! calls_over {
             spawns!(Authenticator::recheck; keys: Authenticator<$store>, caller: Principal => keys.recheck(&caller));
             spawns!(Authenticator::until_refused; keys: Authenticator<$store>, caller: Principal
                 => keys.until_refused(&caller));
-            spawns!(ApiKeys::revoke_presented; keys: ApiKeys<$store>, texts: Vec<String>, from: Source
-                => keys.revoke_presented(&texts, from));
+            spawns!(ApiKeys::revoke_presented; keys: ApiKeys<$store>, texts: Vec<String>
+                => keys.revoke_presented(&texts, made::<Source>()));
             spawns!(ApiKeys::trace; keys: ApiKeys<$store>, text: String, actor: Actor => keys.trace(&text, &actor));
             spawns!(ApiKeys::flush_usage; keys: ApiKeys<$store> => keys.flush_usage());
             spawns!(ApiKeys::shutdown; keys: ApiKeys<$store> => keys.shutdown());

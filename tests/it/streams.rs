@@ -17,7 +17,7 @@ use tower_api_keys::{
     record::Suspension,
     store::{
         AuditedWrite, Change, ChangeId, Changes, FoundKey, Head, KeyReader, KeyStore, MemoryStore, OwnerChange,
-        StoreError, Write,
+        SqliteStore, StoreError, Write,
     },
 };
 
@@ -540,4 +540,22 @@ async fn follow(steps: Vec<Step>, hides_head: bool) {
         open = left;
         tokio::time::sleep(MILLIS).await;
     }
+}
+
+/// Two nodes that share a file, in real time.
+#[tokio::test]
+async fn a_stream_over_a_file_ends_when_another_process_would_change_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.db");
+    let open = async || keys(SqliteStore::open(&path).await.unwrap(), &clock()).await;
+    let (ours, other) = (open().await, open().await);
+    let key = issue(&ours, user("alice")).await;
+    let caller = ours.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    let before = ours.authenticator().metrics().freshness_reads;
+    let streams = streams(&ours.authenticator(), &caller, 1_000);
+    tokio::time::sleep(SECOND / 5).await;
+    assert_eq!(ours.authenticator().metrics().freshness_reads, before, "the head is known without a read");
+    other.manager().revoke(&key.id(), &system()).await.unwrap();
+    let ends = tokio::time::timeout(SECOND * 60, ended(streams)).await.unwrap();
+    assert!(ends.iter().all(|(end, _)| refused(end) == Some(AuthErrorKind::Revoked)));
 }

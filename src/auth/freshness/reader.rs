@@ -51,12 +51,11 @@ pub(in crate::auth) enum Currency {
 impl<R: KeyReader> LogReader<R> {
     pub(in crate::auth) fn new(
         store: Arc<R>,
-        cache: Arc<ProofCache>,
+        (cache, streams): (Arc<ProofCache>, Arc<Streams>),
         clock: Arc<dyn Clock>,
         lease: Arc<Lease>,
         meter: Arc<Meter>,
         trouble: Arc<Trouble>,
-        streams: Arc<Streams>,
         [timeout, coalescing]: [Duration; 2],
     ) -> Self {
         Self {

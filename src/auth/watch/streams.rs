@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -34,14 +34,14 @@ pub(in crate::auth) struct Streams {
 struct State {
     /// By key, then in the order in which they came.
     streams: BTreeMap<(KeyId, u64), Stream>,
-    /// The number of the next one.
+    /// Tells streams apart, and turns.
     next: u64,
     /// The keys of those.
     keys: HashMap<KeyId, WatchedKey>,
     /// When keys expire.
     ends: BTreeSet<(Timestamp, KeyId)>,
-    /// Keys to be looked at, those that were named by the change log first. Some may be gone, or be in it twice.
-    due: VecDeque<KeyId>,
+    /// Keys to be looked at, in this order, each once.
+    due: BTreeMap<Turn, KeyId>,
     /// The start of the last look that was as current as requests want it.
     heard_at: Option<Instant>,
     task: Option<Task>,
@@ -56,11 +56,21 @@ struct Stream {
     answer: oneshot::Sender<StreamEnd>,
 }
 
+/// A place in the order of looks: first the keys that the change log named, then the others, each in the order in which
+/// they became due.
+type Turn = (Urgency, u64);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    Named,
+    Other,
+}
+
 struct WatchedKey {
     owner: OwnerRef,
     streams: usize,
-    /// Whether it may have changed since it was looked at.
-    is_due: bool,
+    /// When it is to be looked at, if it may have changed since it was.
+    due: Option<Turn>,
     expires_at: Option<Timestamp>,
     /// Since when nobody can say how things stand.
     unsure_since: Option<Instant>,
@@ -114,7 +124,7 @@ impl Streams {
             let watched = state.keys.entry(key).or_insert_with(|| WatchedKey {
                 owner,
                 streams: 0,
-                is_due: false,
+                due: None,
                 expires_at,
                 unsure_since: None,
             });
@@ -134,7 +144,7 @@ impl Streams {
         }
         let mut is_due = false;
         for key in keys {
-            is_due |= state.is_due(key, true);
+            is_due |= state.is_due(key, Urgency::Named);
         }
         if !owners.is_empty() || !organizations.is_empty() {
             is_due |=
@@ -155,7 +165,7 @@ impl Streams {
 
     /// This key has to be looked at: what its stream knows of it may be old.
     pub(super) fn is_due(&self, key: &KeyId) {
-        if self.state().is_due(key, true) {
+        if self.state().is_due(key, Urgency::Named) {
             self.stirred.notify_one();
         }
     }
@@ -166,20 +176,16 @@ impl Streams {
         let ended: Vec<KeyId> =
             state.ends.iter().take_while(|(end, _)| *end <= now.latest()).map(|(_, key)| *key).collect();
         for key in ended {
-            state.is_due(&key, false);
+            state.is_due(&key, Urgency::Other);
         }
     }
 
     /// The next key to look at, which is not due any more.
     pub(super) fn next_due(&self) -> Option<KeyId> {
         let mut state = self.state();
-        while let Some(key) = state.due.pop_front() {
-            if let Some(watched) = state.keys.get_mut(&key).filter(|watched| watched.is_due) {
-                watched.is_due = false;
-                return Some(key);
-            }
-        }
-        None
+        let (_, key) = state.due.pop_first()?;
+        state.keys.get_mut(&key)?.due = None;
+        Some(key)
     }
 
     /// What a look at a key brought, for all its streams. They bear with what is temporary for a while.
@@ -248,6 +254,7 @@ impl Streams {
     #[cfg(test)]
     pub(super) fn count(&self) -> (usize, usize, bool) {
         let state = self.state();
+        assert!(state.due.len() <= state.keys.len() && state.ends.len() <= state.keys.len());
         (state.streams.len(), state.keys.len(), state.task.is_some())
     }
 
@@ -258,20 +265,25 @@ impl Streams {
 
 impl State {
     /// Whether this key is watched, and so is due now.
-    fn is_due(&mut self, key: &KeyId, is_first: bool) -> bool {
+    fn is_due(&mut self, key: &KeyId, urgency: Urgency) -> bool {
         let Some(watched) = self.keys.get_mut(key) else { return false };
-        let was_due = mem::replace(&mut watched.is_due, true);
-        if is_first {
-            self.due.push_front(*key);
-        } else if !was_due {
-            self.due.push_back(*key);
+        if watched.due.is_none_or(|(before, _)| urgency < before) {
+            self.next += 1;
+            let turn = (urgency, self.next);
+            if let Some(before) = watched.due.replace(turn) {
+                self.due.remove(&before);
+            }
+            self.due.insert(turn, *key);
         }
         true
     }
 
     fn are_due(&mut self, which: impl Fn(&WatchedKey) -> bool) -> bool {
         let keys: Vec<KeyId> = self.keys.iter().filter(|(_, key)| which(key)).map(|(id, _)| *id).collect();
-        keys.iter().fold(false, |is_due, key| self.is_due(key, false) || is_due)
+        for key in &keys {
+            self.is_due(key, Urgency::Other);
+        }
+        !keys.is_empty()
     }
 
     fn looked(&mut self, key: &KeyId, found: Result<Principal, AuthError>, patience: Duration) -> Answers {
@@ -281,7 +293,7 @@ impl State {
             Err(error) if error.kind().is_temporary() => {
                 let since = *watched.unsure_since.get_or_insert_with(Instant::now);
                 if since.elapsed() < patience {
-                    self.is_due(key, false);
+                    self.is_due(key, Urgency::Other);
                     return Vec::new();
                 }
                 let all = self.streams.range(of_key).map(|(place, _)| *place).collect();
@@ -322,14 +334,15 @@ impl State {
         if let Some(watched) = self.keys.get_mut(&key) {
             watched.streams -= 1;
             if watched.streams == 0 {
-                let end = watched.expires_at;
+                let (end, due) = (watched.expires_at, watched.due);
                 self.keys.remove(&key);
                 end.map(|end| self.ends.remove(&(end, key)));
+                due.map(|due| self.due.remove(&due));
             }
         }
         if self.keys.is_empty() {
             // Room for thousands is not kept for nobody.
-            (self.keys, self.due) = Default::default();
+            self.keys = HashMap::new();
         }
         Some(stream)
     }

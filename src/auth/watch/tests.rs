@@ -141,3 +141,25 @@ fn a_stream_outlives_the_runtime_in_which_the_task_began() {
         });
     }
 }
+
+/// While the store is silent clients come back again and again, each with a key that has to be looked at.
+#[tokio::test]
+async fn what_came_and_went_leaves_nothing_behind() {
+    let keys = keys().await;
+    let (one, two) = (caller(&keys).await, caller(&keys).await);
+    tokio::time::pause();
+    let authenticator = keys.authenticator();
+    authenticator.forget_proofs();
+    let mut lasting = Box::pin(authenticator.until_refused(&one));
+    assert!(futures_util::poll!(&mut lasting).is_pending());
+    for _ in 0..1_000 {
+        for caller in [&one, &two] {
+            let mut stream = Box::pin(authenticator.until_refused(caller));
+            assert!(futures_util::poll!(&mut stream).is_pending());
+        }
+        // Here it is asserted that no key is to be looked at twice.
+        assert_eq!(count(&authenticator), (1, 1, true));
+    }
+    drop(lasting);
+    assert_eq!(count(&authenticator).0, 0);
+}
