@@ -97,6 +97,11 @@ impl Actor {
         Ok(Self::of(Who::System(SystemLabel::new(label)?), Rights::none()))
     }
 
+    /// Whoever presents the whole text of a key.
+    pub(super) fn presented() -> Self {
+        Self::of(Who::System(SystemLabel::presented()), Rights::none())
+    }
+
     /// This person, in this organization. Keys have their organization and the system has the manager's: for them this
     /// changes nothing.
     #[must_use]

@@ -206,7 +206,8 @@ pub use inventory::{
 };
 pub use issued::IssuedKey;
 pub use leak::{
-    KeyMatch, KeyMatches, LeakReport, MatchConfidence, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
+    KeyMatch, KeyMatches, LeakReport, MatchConfidence, PresentedKey, PresentedOutcome, RevokeMany, RevokeManyError,
+    RevokedMany, SourceUse, Traced,
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
@@ -218,7 +219,7 @@ pub use policy::{Decision, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
 pub use rights::{Rights, TeamRole};
-pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation};
+pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation, RotationStage};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::DefaultPolicy;

@@ -9,6 +9,7 @@ use std::{convert::Infallible, fs::File, io, path::PathBuf};
 
 use axum::{extract::State, handler::Handler};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
@@ -32,7 +33,7 @@ use tower_api_keys::{
         Prune, RehashedKey, SqliteStore, StoreError, UsageScope,
         transfer::{self, Batch, Cursor, PortableStore},
     },
-    usage::UsageBatch,
+    usage::{Source, UsageBatch},
 };
 use tower_api_keys_conformance::{check_key_store, check_pair, check_portable, check_reader, check_store};
 
@@ -102,6 +103,11 @@ macro_rules! calls_over {
 
             spawns!(Authenticator::authenticate; keys: Authenticator<$store>, text: String => keys.authenticate(&text));
             spawns!(Authenticator::recheck; keys: Authenticator<$store>, caller: Principal => keys.recheck(&caller));
+            spawns!(Authenticator::until_refused; keys: Authenticator<$store>, caller: Principal
+                => keys.until_refused(&caller));
+            spawns!(ApiKeys::revoke_presented; keys: ApiKeys<$store>, texts: Vec<String>
+                => keys.revoke_presented(&texts, made::<Source>()));
+            spawns!(ApiKeys::trace; keys: ApiKeys<$store>, text: String, actor: Actor => keys.trace(&text, &actor));
             spawns!(ApiKeys::flush_usage; keys: ApiKeys<$store> => keys.flush_usage());
             spawns!(ApiKeys::shutdown; keys: ApiKeys<$store> => keys.shutdown());
             spawns_once!(ApiKeysBuilder::build; builder: ApiKeysBuilder<$store> => builder.build());
@@ -141,6 +147,8 @@ macro_rules! calls_over {
                 => keys.suspend(&owner, Suspension::Admin, &actor));
             spawns!(KeyManager::identify; keys: KeyManager, text: String, actor: Actor
                 => keys.identify(&text, &actor));
+            spawns!(KeyManager::inventory_pieces; keys: KeyManager, actor: Actor
+                => Box::pin(keys.inventory_pieces(InventoryQuery::all(), ExportFormat::Csv, &actor)).next());
             spawns!(KeyManager::inventory; keys: KeyManager, actor: Actor
                 => keys.inventory(InventoryQuery::all(), &actor));
             spawns!(KeyManager::inventory_summary; keys: KeyManager, actor: Actor

@@ -1,4 +1,4 @@
-use super::Access;
+use super::{Access, ManagerParts};
 use crate::{
     audit::Subject,
     key::KeyId,
@@ -7,6 +7,7 @@ use crate::{
         info::KeyInfo,
         policy::{KeyAction, Target},
     },
+    owner::OrganizationId,
     record::{CorruptRow, KeyRecord, KeyRow, OwnerStatus},
     store::{FoundKey, FoundOwner, KeyReader, ListedKey, OwnerRef},
     usage::UsageTotals,
@@ -75,6 +76,19 @@ pub(in crate::manage) struct Shown {
 impl Shown {
     pub(in crate::manage) fn into_info(self) -> KeyInfo {
         KeyInfo::new(self.record, self.status, self.usage)
+    }
+}
+
+impl ManagerParts {
+    /// The key of this id in whatever organization: for the service itself, and for whoever proves that the text of the
+    /// key is theirs.
+    pub(in crate::manage) async fn find_anywhere(
+        &self,
+        id: &KeyId,
+    ) -> Result<Option<(OrganizationId, Unseen<FoundKey>)>, ManageError> {
+        let Some(found) = self.guarded.store.find(id).await? else { return Ok(None) };
+        let organization = OrganizationId::new(&found.key.organization).map_err(ManageError::corrupt)?;
+        Ok(Some((organization, Unseen(found))))
     }
 }
 

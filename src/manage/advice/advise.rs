@@ -32,7 +32,8 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
-        Ok(signals::advise(&record, &usage, access.parts.clock.now()))
+        let now = access.parts.clock.now();
+        Ok(signals::advise(&signals::AdvisedKey::new(&record, now), &usage, now))
     }
 
     /// What a key would be, before it is made: whether the actor may make it, what stands in the way, and what would

@@ -27,4 +27,4 @@ pub use pattern::KeyUse;
 pub use people::{BlastRadius, ExposedKey, Exposure, ExposureReason, StoppingKey};
 pub use preview::{NameNote, Preview};
 pub use recommendation::{Advice, NextStep, Recommendation};
-pub(super) use signals::{InstalledAt, installed_at, shared_because};
+pub(super) use signals::{AdvisedKey, InstalledAt, advise, installed_at, shared_because};

@@ -75,7 +75,7 @@ pub enum ManageErrorKind {
     KeyRevoked,
     /// The service is not set up to manage keys like that: a defect of its code. Over HTTP it is a 500.
     Misconfigured(Misconfiguration),
-    /// No rotation of the key is under way.
+    /// The key takes part in no rotation, and never did.
     NoRotation,
     /// There is nothing of this name that the actor may see.
     NotFound,
@@ -151,6 +151,8 @@ pub enum InvalidInput {
     Scopes,
     /// The new scopes are not within the old ones. A rotation gives wider ones.
     ScopesWider,
+    /// There are more than 1,000 texts.
+    Texts,
     /// The time ends before it begins.
     TimeWindow,
     /// The key is the new one of a rotation, and the old one of another.
@@ -256,7 +258,7 @@ impl fmt::Display for ManageError {
             ManageErrorKind::Invalid(what) => return what.fmt(f),
             ManageErrorKind::KeyExpired => "the key has expired, which is final: issue a new one",
             ManageErrorKind::KeyRevoked => "the key is revoked, which is final: issue a new one",
-            ManageErrorKind::NoRotation => "no rotation of this key is under way: begin one",
+            ManageErrorKind::NoRotation => "this key was never rotated: begin a rotation",
             ManageErrorKind::NotSafeToFinish(verdict) => {
                 return write!(f, "{verdict}; nothing was changed, and whoever knows better finishes the rotation anyway");
             }
@@ -337,6 +339,7 @@ impl fmt::Display for InvalidInput {
                 "the scopes of a key can only become fewer: for more, rotate the key (`begin_rotation` with \
                  `RotateKey::scopes`)"
             }
+            Self::Texts => "at most 1,000 texts of keys are taken at a time",
             Self::TimeWindow => "a time window ends before it begins",
             Self::TwoRotations => {
                 "the key is the new one of a rotation and the old one of another: name the other by its new key"

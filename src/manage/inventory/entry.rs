@@ -5,7 +5,10 @@ use serde::Serialize;
 use super::flag::KeyFlag;
 use crate::{
     key::KeyId,
-    manage::info::KeyInfo,
+    manage::{
+        advice::{Advice, AdvisedKey, advise},
+        info::KeyInfo,
+    },
     outcome::Proved,
     record::OwnerStatus,
     store::KeyCursor,
@@ -65,6 +68,21 @@ impl InventoryEntry {
     #[must_use]
     pub fn last_success_at(&self) -> Option<Timestamp> {
         self.key.usage.and_then(|usage| usage.last_success_at)
+    }
+
+    /// Whether it should be a personal key or a team key, and why: what [`KeyManager::advise`](crate::KeyManager::advise)
+    /// says of it at the time of the inventory, without a read of the store.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        let key = AdvisedKey {
+            id: self.key.id,
+            kind: self.key.kind,
+            name: &self.key.name,
+            labels: &self.key.labels,
+            created_via_key: self.key.created_via_key.as_ref(),
+            is_live: self.is_live,
+        };
+        advise(&key, &self.usage, self.asked_at)
     }
 
     /// From where it was accepted, as far as that is known.

@@ -1,10 +1,9 @@
-use std::{collections::HashSet, io};
+use std::collections::HashSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
     entry::{Attempts, InventoryEntry, InventoryPage},
-    export::{ExportError, ExportFormat, InventoryExport, Sheet},
     judge::FlagFacts,
     query::InventoryQuery,
     summary::{InventorySummary, SummaryCount},
@@ -32,9 +31,6 @@ const MOST_LOOKED_AT: usize = 5_000;
 /// Keys that are asked for at the same time, by themselves: a connection of PostgreSQL answers many in a row.
 const LOOKS_AT_A_TIME: usize = 16;
 
-/// Keys that an export holds in memory at a time.
-const KEYS_PER_PIECE: u16 = 500;
-
 /// A key of which it is not known yet how it is used.
 struct UnjudgedKey {
     record: KeyRecord,
@@ -52,10 +48,10 @@ enum FoundRow {
 }
 
 /// What was asked for.
-struct Selection<'a> {
+pub(super) struct Selection<'a> {
     query: &'a InventoryQuery,
     owners: Vec<Option<Owner>>,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl KeyManager {
@@ -100,48 +96,15 @@ impl KeyManager {
             asked.after = page.next;
         }
     }
-
-    /// Writes the inventory, in pieces: all pages, from where the query begins, whatever its limit. Nothing in it is
-    /// secret: no hash, no tag and no text of a key.
-    ///
-    /// The writer is written to between reads of the store, in the task that called: one that waits, such as a file on a
-    /// network, holds up that thread meanwhile. It is flushed at the end.
-    ///
-    /// # Errors
-    /// [`ExportError`]: as for [`inventory`](Self::inventory), or what the writer says.
-    pub async fn export_inventory<W: io::Write + Send + ?Sized>(
-        &self,
-        query: InventoryQuery,
-        format: ExportFormat,
-        writer: &mut W,
-        actor: &Actor,
-    ) -> Result<InventoryExport, ExportError> {
-        let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
-        let question = access.question(&query).await?;
-        let mut asked = KeyQuery { limit: KEYS_PER_PIECE, ..access.inventory_query(&query)? };
-        let mut exported = InventoryExport::default();
-        let mut sheet = Sheet::begin(format, writer)?;
-        loop {
-            let page = access.look(&question, asked.clone()).await?;
-            sheet.add(&page.entries)?;
-            exported.keys += page.entries.len() as u64;
-            exported.unreadable += page.unreadable.len() as u64;
-            if page.next.is_none() {
-                sheet.end()?;
-                return Ok(exported);
-            }
-            asked.after = page.next;
-        }
-    }
 }
 
 impl Access<'_> {
-    async fn question<'q>(&self, query: &'q InventoryQuery) -> Result<Selection<'q>, ManageError> {
+    pub(super) async fn question<'q>(&self, query: &'q InventoryQuery) -> Result<Selection<'q>, ManageError> {
         let owners = self.owners_to_list(query.list.owner.as_ref(), true).await?;
         Ok(Selection { query, owners, now: self.parts.clock.now() })
     }
 
-    fn inventory_query(&self, query: &InventoryQuery) -> Result<KeyQuery, ManageError> {
+    pub(super) fn inventory_query(&self, query: &InventoryQuery) -> Result<KeyQuery, ManageError> {
         let asked = self.key_query(&query.list)?;
         let place = |cursor: &KeyCursor| (cursor.created_at, cursor.id.as_str().to_owned());
         let since = query.created_since.and_then(before);
@@ -150,7 +113,11 @@ impl Access<'_> {
     }
 
     /// The next page, as large as `asked` says.
-    async fn look(&self, question: &Selection<'_>, mut asked: KeyQuery) -> Result<InventoryPage, ManageError> {
+    pub(super) async fn look(
+        &self,
+        question: &Selection<'_>,
+        mut asked: KeyQuery,
+    ) -> Result<InventoryPage, ManageError> {
         let limit = usize::from(asked.limit);
         let mut page =
             InventoryPage { asked_at: question.now, entries: Vec::new(), unreadable: Vec::new(), next: None };

@@ -1,6 +1,6 @@
 use super::{
     EndRotation, EndedRotation,
-    pair::{MOST_SUCCESSORS, Pair, PairedKey, Stage},
+    pair::{MOST_SUCCESSORS, Pair, PairedKey, RotationStage},
 };
 use crate::{
     audit::{Action, Subject},
@@ -106,9 +106,11 @@ impl Access<'_> {
         let mut pair = self.pair(&rotation.id, KeyAction::Rotate).await?;
         let at = pair.sure_of(self.parts.clock.reading())?;
         match pair.stage(at) {
-            Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
-            Stage::Finished => return Ok(pair.ended(Effect::Unchanged)),
-            Stage::UnderWay => {}
+            RotationStage::Aborted | RotationStage::Over => {
+                return Err(ManageError::new(ManageErrorKind::RotationOver));
+            }
+            RotationStage::Finished => return Ok(pair.ended(Effect::Unchanged)),
+            RotationStage::UnderWay => {}
         }
         let version = self.same_version(pair.named(&rotation.id), rotation.expected_version)?;
         if check == UsageCheck::Wanted && pair.old.record.is_live(at) {
@@ -149,7 +151,7 @@ impl Access<'_> {
         self.require(KeyAction::Revoke, &Target::key(&pair.new.record)).await?;
         let at = pair.sure_of(self.parts.clock.reading())?;
         match pair.stage(at) {
-            Stage::Aborted => {
+            RotationStage::Aborted => {
                 let Some(Restored(end)) = self.left_behind(&pair, at).await? else {
                     return Ok(pair.ended(Effect::Unchanged));
                 };
@@ -160,8 +162,10 @@ impl Access<'_> {
                 self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
                 return Ok(pair.ended(Effect::Changed));
             }
-            Stage::Finished | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
-            Stage::UnderWay => {}
+            RotationStage::Finished | RotationStage::Over => {
+                return Err(ManageError::new(ManageErrorKind::RotationOver));
+            }
+            RotationStage::UnderWay => {}
         }
         let mut guards = self.same_version(pair.named(&rotation.id), rotation.expected_version)?;
         let (old, new) = (&pair.old.record, &pair.new.record);

@@ -7,10 +7,11 @@ use crate::{
         error::{InvalidInput, ManageError, ManageErrorKind},
         policy::{KeyAction, Target},
     },
-    record::{KeyRecord, KeyRow, OwnerStatus},
+    record::{ActorId, KeyRecord, KeyRow, OwnerStatus, Revocation},
     store::{KeyQuery, Liveness},
     time::{ClockReading, Timestamp},
     usage::UsageDetail,
+    words::words,
 };
 
 /// Rotations of one key that came to nothing, as far as they are looked at.
@@ -29,17 +30,33 @@ pub(in crate::manage) struct Pair {
     pub(in crate::manage) new: PairedKey,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::manage) enum Stage {
-    /// The new key was revoked while the old one was not.
-    Aborted,
-    /// The old key was revoked while the new one was not.
-    Finished,
-    /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at once,
-    /// as all keys of an owner are.
-    Over,
-    /// Neither is revoked. The old key may have expired.
-    UnderWay,
+words! {
+    /// How far a rotation is, whichever call or event brought it there.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::RotationStage;
+    ///
+    /// assert_eq!(RotationStage::UnderWay.as_str(), "under_way");
+    /// ```
+    #[non_exhaustive]
+    pub enum RotationStage {
+        /// The new key was revoked while the old one was not.
+        Aborted = "aborted",
+        /// The old key was revoked while the new one was not.
+        Finished = "finished",
+        /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at
+        /// once, as all keys of an owner are.
+        Over = "over",
+        /// Neither is revoked. The old key may have expired.
+        UnderWay = "under_way",
+    }
+}
+
+/// How a rotation came to its end.
+#[derive(Default)]
+pub(super) struct Ending {
+    pub(super) at: Option<Timestamp>,
+    pub(super) by: Option<ActorId>,
 }
 
 impl PairedKey {
@@ -57,14 +74,28 @@ impl Pair {
         Ok(now.now())
     }
 
-    pub(in crate::manage) fn stage(&self, now: Timestamp) -> Stage {
+    pub(in crate::manage) fn stage(&self, now: Timestamp) -> RotationStage {
         match (&self.old.record.revoked, &self.new.record.revoked) {
-            (None, None) if self.new.record.is_expired(now) => Stage::Over,
-            (None, None) => Stage::UnderWay,
-            (Some(old), Some(new)) if old.at > new.at => Stage::Aborted,
-            (Some(old), Some(new)) if old.at == new.at => Stage::Over,
-            (None, Some(_)) => Stage::Aborted,
-            (Some(_), _) => Stage::Finished,
+            (None, None) if self.new.record.is_expired(now) => RotationStage::Over,
+            (None, None) => RotationStage::UnderWay,
+            (Some(old), Some(new)) if old.at > new.at => RotationStage::Aborted,
+            (Some(old), Some(new)) if old.at == new.at => RotationStage::Over,
+            (None, Some(_)) => RotationStage::Aborted,
+            (Some(_), _) => RotationStage::Finished,
+        }
+    }
+
+    /// When it ended, and who ended it, as far as that is known.
+    pub(super) fn ending(&self, now: Timestamp) -> Ending {
+        let revoked = |Revocation { at, by }: &Revocation| Ending { at: Some(*at), by: by.clone() };
+        let (old, new) = (&self.old.record, &self.new.record);
+        match self.stage(now) {
+            RotationStage::UnderWay => Ending::default(),
+            RotationStage::Finished => old.revoked.as_ref().map(revoked).unwrap_or_default(),
+            RotationStage::Aborted | RotationStage::Over => match &new.revoked {
+                Some(revocation) => revoked(revocation),
+                None => Ending { at: new.expires_at, by: None },
+            },
         }
     }
 }
@@ -93,8 +124,9 @@ impl Access<'_> {
         Ok(Pair { old: key, new })
     }
 
-    /// The rotation under way that a key takes part in, if the actor may do this to both keys.
-    pub(in crate::manage) async fn pair_under_way(&self, id: &KeyId, action: KeyAction) -> Result<Pair, ManageError> {
+    /// The rotation under way that a key takes part in; if there is none, the last that was begun of those that it took
+    /// part in. The actor may do this to both keys.
+    pub(in crate::manage) async fn pair_to_tell_of(&self, id: &KeyId, action: KeyAction) -> Result<Pair, ManageError> {
         let key = PairedKey::new(self.key(id, action).await?);
         // First, because it was made when the key's own predecessor had ended.
         if key.record.revoked.is_none()
@@ -102,14 +134,17 @@ impl Access<'_> {
         {
             return Ok(Pair { new: self.seen(&new, action).await?, old: key });
         }
-        if let Some(predecessor) = key.record.replaces
-            && key.record.is_live(self.parts.clock.now())
-            && let Some(old) = self.row(&predecessor).await?
-            && old.peek().key.revoked_at.is_none()
-        {
-            return Ok(Pair { old: self.seen(&old, action).await?, new: key });
+        let old = match key.record.replaces {
+            Some(predecessor) => self.row(&predecessor).await?,
+            None => None,
+        };
+        let is_live = key.record.is_live(self.parts.clock.now());
+        let is_under_way = old.as_ref().is_some_and(|old| is_live && old.peek().key.revoked_at.is_none());
+        if !is_under_way && let Some(new) = self.last_successor(id).await? {
+            return Ok(Pair { new: self.seen(&new, action).await?, old: key });
         }
-        Err(ManageError::new(ManageErrorKind::NoRotation))
+        let old = old.ok_or_else(|| ManageError::new(ManageErrorKind::NoRotation))?;
+        Ok(Pair { old: self.seen(&old, action).await?, new: key })
     }
 
     /// How the old key was used, and the new one.

@@ -1,5 +1,6 @@
 //! The inventory: flags, filters, rights, pages, sums and exports.
 
+mod advice;
 mod export;
 mod filters;
 mod flags;

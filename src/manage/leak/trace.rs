@@ -1,0 +1,78 @@
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{
+    identify::{Found, LONGEST_TEXT, Reach, identify},
+    matches::{KeyMatch, MatchConfidence},
+    scan::Scan,
+};
+use crate::{
+    manage::{
+        actor::Actor,
+        denial::DenialReason,
+        error::{InvalidInput, ManageError, ManageErrorKind},
+        info::KeyInfo,
+        manager::KeyManager,
+        policy::{KeyAction, Target},
+    },
+    owner::OrganizationId,
+};
+
+/// The key that a text is about, and whose it is: the answer of [`ApiKeys::trace`](crate::ApiKeys::trace). It serializes.
+///
+/// ```
+/// use tower_api_keys::manage::{MatchConfidence, Traced};
+///
+/// fn has_to_be_revoked(found: &Traced) -> bool {
+///     found.evidence == MatchConfidence::WholeKey && found.key.revoked_at.is_none()
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Traced {
+    /// The customer whose key it is: what [`ApiKeys::manager_for`](crate::ApiKeys::manager_for) takes.
+    pub organization: OrganizationId,
+    /// The key, dead or alive, without its usage.
+    pub key: KeyInfo,
+    /// How sure that is.
+    pub evidence: MatchConfidence,
+}
+
+impl fmt::Display for Traced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key.redacted, self.evidence.sentence())
+    }
+}
+
+impl From<KeyMatch> for Traced {
+    fn from(KeyMatch { key, evidence, .. }: KeyMatch) -> Self {
+        Self { organization: key.organization.clone(), key, evidence }
+    }
+}
+
+impl KeyManager {
+    /// The key of any organization that a text is about most surely.
+    pub(crate) async fn trace(&self, text: &str, actor: &Actor) -> Result<Option<Traced>, ManageError> {
+        if let Some(organization) = actor.organization() {
+            let own = self.for_organization(organization.clone());
+            let access = own.acting(actor, &[KeyAction::See]).await?;
+            let reason =
+                if actor.key_id().is_some() { DenialReason::NotForKeys } else { DenialReason::InsufficientRole };
+            return Err(access.deny(KeyAction::See, reason, &Target::Organization));
+        }
+        let access = self.acting(actor, &[KeyAction::See]).await?;
+        if text.len() > LONGEST_TEXT {
+            return Err(ManageError::invalid(InvalidInput::Fragment));
+        }
+        let scan = Scan::of(text, &access.parts.format);
+        let mut found = Found::default();
+        identify(&Reach::Everywhere(self, actor), &access, &scan, &mut found).await?;
+        let found = found.finish(access.parts.clock.now());
+        match found.keys.into_iter().next() {
+            Some(surest) => Ok(Some(surest.into())),
+            None if found.unreadable > 0 => Err(ManageError::new(ManageErrorKind::CorruptRecord)),
+            None => Ok(None),
+        }
+    }
+}
