@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     auth::{
-        Freshness,
+        Authenticator, Freshness,
         authenticator::Inner,
         freshness::{Currency, Deadline},
     },
@@ -47,6 +47,50 @@ const LONGEST_LOOKS: Duration = Duration::from_millis(50);
 
 /// How long after its time a stream looks itself whether there is a task: a busy machine is no runtime that stands still.
 const GRACE: Duration = Duration::from_millis(250);
+
+impl<R: KeyReader> Authenticator<R> {
+    /// Waits until requests with the key that proved this principal would be refused, or could do less. For streams and
+    /// sockets: beside what they send, they wait for this, and close when it comes.
+    ///
+    /// It comes at once if that is so already, so nothing is missed between the request and this call. A key that ends
+    /// or is narrowed on any node is noticed within 25 ms and a read of the change log
+    /// [under strict freshness](Freshness::Strict), and as soon as requests would notice it
+    /// [under a bound](Freshness::Bounded); its expiry within 25 ms. A store without a change log is asked for each key
+    /// once a second. If nobody can say how things stand for longer than a request waits for the store
+    /// ([`answer_timeout`](crate::auth::AuthSettings::with_answer_timeout)), that is the answer, too: [`StreamEnd::Unsure`].
+    ///
+    /// However many wait, one task reads the change log for all of them, once in 25 ms and not at all where the store
+    /// knows its head at once or freshness is bounded; and looks up each key that may have changed once. Nothing runs
+    /// when nobody waits. Some 700 bytes for each that waits.
+    ///
+    /// Counts nothing, as [`recheck`](Self::recheck). Dropping the future is harmless and frees what it holds. It needs a
+    /// tokio runtime with time, or it answers [`StreamEnd::Unsure`]; and so it does once the authenticator, and all that
+    /// it was cloned into, is dropped: this future keeps neither it nor the store.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_api_keys::{Authenticator, Principal, auth::StreamEnd, store::KeyReader};
+    ///
+    /// async fn ticks<R: KeyReader>(keys: Authenticator<R>, mut principal: Principal) {
+    ///     let mut ends = Box::pin(keys.until_refused(&principal));
+    ///     loop {
+    ///         tokio::select! {
+    ///             () = tokio::time::sleep(Duration::from_secs(1)) => println!("a tick for {}", principal.owner()),
+    ///             end = &mut ends => match end {
+    ///                 StreamEnd::Narrowed(now) if now.allows(&"ticks:read".parse().unwrap()) => {
+    ///                     ends = Box::pin(keys.until_refused(&now));
+    ///                     principal = now;
+    ///                 }
+    ///                 end => return println!("{}, try again: {}", end.code(), end.is_temporary()),
+    ///             },
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn until_refused(&self, principal: &Principal) -> impl Future<Output = StreamEnd> + Send + use<R> {
+        wait(Arc::downgrade(&self.0), principal.clone())
+    }
+}
 
 /// Waits until the key of this caller is refused, or may do less.
 ///
@@ -90,13 +134,6 @@ async fn in_place<R: KeyReader>(of: Weak<Inner<R>>, principal: Principal) -> Str
 }
 
 impl<R: KeyReader> Inner<R> {
-    pub(in crate::auth) fn until_refused(
-        self: &Arc<Self>,
-        principal: &Principal,
-    ) -> impl Future<Output = StreamEnd> + Send + use<R> {
-        wait(Arc::downgrade(self), principal.clone())
-    }
-
     fn enter(self: Arc<Self>, principal: Principal) -> (Place, oneshot::Receiver<StreamEnd>, Duration) {
         self.start_background_work();
         let streams = self.watching.streams();
