@@ -153,7 +153,7 @@ async fn nothing_is_counted_as_use() {
     let one = keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
     let used = async || {
         keys.flush_usage().await.unwrap();
-        keys.manager().usage(one.key_id(), &system()).await.unwrap().totals()
+        keys.manager().usage(one.key_id(), 0, &system()).await.unwrap().totals
     };
     let before = used().await;
     let streams = streams(&keys.authenticator(), &one, 10);
