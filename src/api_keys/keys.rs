@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 use crate::manage::KeyManager;
 use crate::{
     auth::{Authenticator, StoreUpkeep, UsageFlusher},
+    key::KeyFormat,
     metering::Days,
     middleware::ApiKeyLayer,
     owner::OrganizationId,
@@ -63,6 +64,23 @@ impl<S: Ledger> ApiKeys<S> {
     #[must_use]
     pub fn authenticator(&self) -> Authenticator<S> {
         self.0.authenticator.clone()
+    }
+
+    /// How keys look: the brand of those that are made, and what others are accepted.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use tower_api_keys::{ApiKeys, KeyKind, store::MemoryStore};
+    ///
+    /// let keys = ApiKeys::new(MemoryStore::new())?;
+    /// assert_eq!(keys.format().prefix(KeyKind::User), "user.");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn format(&self) -> &KeyFormat {
+        self.0.authenticator.format()
     }
 
     /// Writes the usage that was counted so far to the store. It is written by itself at an interval, too.

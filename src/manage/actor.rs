@@ -1,4 +1,4 @@
-use super::rights::{Rights, TeamRole};
+use super::rights::{ActorTeam, Rights, TeamRole};
 use crate::{
     key::{KeyId, redact},
     owner::{InvalidId, OrganizationId, Owner, TeamId, UserId},
@@ -212,6 +212,16 @@ impl Actor {
     #[must_use]
     pub fn includes_team_keys(&self, team: &TeamId) -> bool {
         self.rights.includes_team_keys(team)
+    }
+
+    /// The teams of which its rights say something by name: a role, or that the plan includes team keys, in the order of their
+    /// ids. For a team's key, its own team. None for the system, which has no rights and needs none.
+    pub fn teams(&self) -> impl Iterator<Item = ActorTeam<'_>> {
+        self.known_teams().map(|id| ActorTeam {
+            id,
+            role: self.role_in(id),
+            includes_team_keys: self.includes_team_keys(id),
+        })
     }
 
     /// Whether its rights say something of the team: a role, or that its plan includes team keys.

@@ -10,8 +10,8 @@
 //! | | self | member of the team | Team Admin, Team Owner | org admin |
 //! |---|---|---|---|---|
 //! | personal key: issue, rename, relabel, narrow, expire, rotate | yes | - | - | no |
-//! | personal key: see with usage, audit, revoke, revoke many | yes | - | - | yes |
-//! | team key: see | - | yes | yes | yes |
+//! | personal key: see with usage, audit, revoke, revoke many; the person's status | yes | - | - | yes |
+//! | team key: see; the team's status | - | yes | yes | yes |
 //! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
 //! | team key: issue, rotate to more scopes (if the plan includes team keys) | - | no | yes | yes |
 //! | team key: rename, relabel, narrow, expire, rotate, revoke, revoke many (any plan) | - | no | yes | yes |
@@ -23,7 +23,7 @@
 //!
 //! | scope | acts |
 //! |---|---|
-//! | `keys:read` | see keys, their usage, advice, inventory, export, reports, the trail, blast radius, exposure |
+//! | `keys:read` | see keys, their owners' status, their usage, advice, inventory, export, reports, the trail, blast radius, exposure |
 //! | `keys:issue` | issue |
 //! | `keys:rotate` | begin, finish and abort a rotation, which ends the old key or the new one, and see how far it is; into a team, or to more scopes, with `keys:issue` |
 //! | `keys:revoke` | revoke, revoke many, narrow, expire |
@@ -211,14 +211,15 @@ pub use leak::{
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
-    ChangeOwner, CountedUntil, EditKey, KeyManager, KeyUsage, OwnerReinstated, OwnerStopped, RevokeKey, UsageDay,
+    ChangeOwner, CountedUntil, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped,
+    RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
 pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, KeyAction, Policy, Target};
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
-pub use rights::{Rights, TeamRole};
+pub use rights::{ActorTeam, Rights, TeamRole};
 pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation, RotationStage};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;

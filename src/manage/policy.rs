@@ -70,7 +70,8 @@ words! {
         Revoke = "revoke",
         /// Begin, finish or abort the rotation of a key.
         Rotate = "rotate",
-        /// See that a key exists, and all about it except how it is used. Of an owner or the organization: list its keys.
+        /// See that a key exists, and all about it except how it is used. Of an owner: see its status and list its keys. Of the
+        /// organization: list its keys.
         See = "see",
         /// See what stops if a person leaves.
         SeeBlastRadius = "see_blast_radius",

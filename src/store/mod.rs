@@ -30,7 +30,9 @@ mod change;
 mod contract;
 mod error;
 mod head;
+mod key_range;
 mod lease;
+mod listed;
 mod memory;
 mod peppers;
 mod portion;
@@ -56,6 +58,7 @@ pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use head::Changed;
 pub use head::{Changes, Head, HeadCell};
 pub(crate) use lease::{Lease, Moment};
+pub use listed::{ListedKey, SuccessorRow};
 pub use memory::MemoryStore;
 pub(crate) use peppers::PeppersInUse;
 pub(crate) use portion::Portion;
@@ -63,9 +66,7 @@ pub(crate) use portion::Portion;
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use query::UsedKeys;
-pub use query::{
-    EventQuery, KeyCursor, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope,
-};
+pub use query::{EventQuery, KeyCursor, KeyQuery, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 

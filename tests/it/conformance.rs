@@ -148,7 +148,7 @@ broken! {
     events_of_a_millisecond_too_many_are_noticed: IncludesUntil breaks "S35";
     a_list_a_millisecond_late_is_noticed: ListsLate breaks "S41 S71";
     a_log_without_ids_is_noticed: LooksAtPositionsOnly breaks "R12";
-    keys_lost_between_pages_are_noticed: LosesTies breaks "S43";
+    keys_lost_between_pages_are_noticed: LosesTies breaks "S43 S97 S98 S99 S101 S102";
     a_guard_a_millisecond_late_is_noticed: LivesLate breaks "S18";
     a_wrong_guard_named_is_noticed: NamesTheFirstGuard breaks "S21";
     overwritten_bytes_are_noticed: OverwritesMeta breaks "S46 S47 S48 S53 S92";
@@ -171,8 +171,8 @@ broken! {
     a_successor_of_another_organization_is_noticed: FollowsStrangers breaks "S71";
     counts_without_a_key_that_are_kept_back_are_noticed: ForgetsKeylessCounts breaks "S67";
     the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72 S73";
-    an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68";
-    a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69";
+    an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68 S99";
+    a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69 S99 S102";
     a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
     a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";
     a_predecessor_that_lives_on_is_noticed: PredecessorsLiveOn breaks "S71";
@@ -195,6 +195,16 @@ broken! {
     a_dropped_batch_that_is_lost_is_noticed: LosesDroppedCounts breaks "S83";
     half_of_dropped_events_is_noticed: LosesDroppedEvents breaks "S84";
     news_lost_with_a_dropped_read_is_noticed: LosesDroppedNews breaks "R24";
+    keys_of_owners_one_after_the_other_are_noticed: ListsOwnersApart breaks "S97 S98 S99 S102";
+    an_owner_named_twice_and_listed_twice_is_noticed: ListsOwnersTwice breaks "S97";
+    an_ignored_kind_of_owner_is_noticed: IgnoresKindsOfOwners breaks "S98";
+    lists_turned_the_wrong_way_are_noticed: TurnsListsTheWrongWay breaks "S99";
+    names_in_their_own_case_are_noticed: LooksAtCase breaks "S100";
+    a_wildcard_in_a_name_is_noticed: TakesWildcards breaks "S100";
+    ignored_keys_are_noticed: IgnoresKeysAskedFor breaks "S101 S103 S104";
+    a_key_of_the_very_millisecond_left_out_is_noticed: LeavesOutTheFirst breaks "S102";
+    an_owner_of_a_successor_mistaken_is_noticed: MistakesOwnersOfSuccessors breaks "S103";
+    owners_that_are_left_out_are_noticed: TakesAHundredOwners breaks "S104";
     a_look_up_that_wedges_the_next_is_noticed: HangsAfterADrop breaks "R24";
 }
 

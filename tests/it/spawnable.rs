@@ -155,6 +155,8 @@ macro_rules! calls_over {
                 => keys.inventory_summary(InventoryQuery::all(), &actor));
             spawns!(KeyManager::issue; keys: KeyManager, actor: Actor
                 => keys.issue(made::<IssueKey>(), &actor));
+            spawns!(KeyManager::owner; keys: KeyManager, owner: Owner, actor: Actor
+                => keys.owner(&owner, &actor));
             spawns!(KeyManager::reinstate; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.reinstate(&owner, Suspension::Admin, &actor));
             spawns!(KeyManager::list; keys: KeyManager, actor: Actor => keys.list(made::<ListKeys>(), &actor));

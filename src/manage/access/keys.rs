@@ -7,9 +7,9 @@ use crate::{
         info::KeyInfo,
         policy::{KeyAction, Target},
     },
-    owner::OrganizationId,
-    record::{CorruptRow, KeyRecord, KeyRow, OwnerStatus},
-    store::{FoundKey, FoundOwner, KeyReader, ListedKey, OwnerRef},
+    owner::{OrganizationId, Owner},
+    record::{ActorId, CorruptRow, KeyRecord, KeyRow, OwnerStatus},
+    store::{FoundKey, FoundOwner, KeyReader, ListedKey, OwnerRef, SuccessorRow},
     usage::UsageTotals,
 };
 
@@ -71,11 +71,18 @@ pub(in crate::manage) struct Shown {
     pub(in crate::manage) status: OwnerStatus,
     /// None if that is not for its eyes.
     pub(in crate::manage) usage: Option<UsageTotals>,
+    /// None if that one is not for its eyes.
+    successor: Option<KeyId>,
+    predecessor_is_live: bool,
 }
 
 impl Shown {
     pub(in crate::manage) fn into_info(self) -> KeyInfo {
-        KeyInfo::new(self.record, self.status, self.usage)
+        KeyInfo {
+            successor: self.successor,
+            predecessor_is_live: Some(self.predecessor_is_live),
+            ..KeyInfo::new(self.record, self.status, self.usage)
+        }
     }
 }
 
@@ -166,16 +173,43 @@ impl Access<'_> {
     /// A key as the actor sees it; if nobody can read the record, its id goes to the unreadable ones.
     pub(in crate::manage) fn shown(&self, row: &Unseen, unreadable: &mut Vec<KeyId>) -> Option<Shown> {
         match self.sight(row) {
-            Sight::Seen(record, status) => {
-                let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
-                Some(Shown { record: *record, status, usage: sees_usage.then_some(row.0.usage) })
-            }
+            Sight::Seen(record, status) => Some(self.show(row, *record, status)),
             Sight::Unreadable(_) => {
                 unreadable.extend(KeyId::new(&row.0.key.id));
                 None
             }
             Sight::Hidden(_) => None,
         }
+    }
+
+    /// A key that the actor may see, as it sees it.
+    pub(in crate::manage) fn show(&self, row: &Unseen, record: KeyRecord, status: OwnerStatus) -> Shown {
+        let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
+        Shown {
+            usage: sees_usage.then_some(row.0.usage),
+            successor: self.known_successor(row),
+            predecessor_is_live: row.0.predecessor_is_live,
+            record,
+            status,
+        }
+    }
+
+    /// The live successor of a key, if the actor may know of that one, too: it can be another owner's.
+    fn known_successor(&self, row: &Unseen) -> Option<KeyId> {
+        let SuccessorRow { id, kind, owner, created_by, created_via_key } = row.0.successor.as_ref()?;
+        let id = KeyId::new(id).ok()?;
+        let owner = kind.parse().ok().and_then(|kind| Owner::new(kind, owner).ok());
+        let created_by = created_by.parse::<ActorId>().ok();
+        let created_via_key = created_via_key.as_deref().map(KeyId::new).transpose().ok();
+        // As for a row of its own that cannot be read.
+        let target = match (&owner, &created_by, &created_via_key) {
+            (Some(owner), Some(created_by), Some(created_via_key)) => {
+                Target::Key { id: &id, owner, created_by, created_via_key: created_via_key.as_ref() }
+            }
+            (Some(owner), ..) => Target::Owner(owner),
+            (None, ..) => Target::Organization,
+        };
+        self.may(KeyAction::See, &target).then_some(id)
     }
 
     /// The actor may not know of this row. One that does not say whose it is looks as if it were not there.

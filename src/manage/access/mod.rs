@@ -28,7 +28,7 @@ use crate::{
 
 pub(in crate::manage) use apply::{GuardRefusal, Wanted, WantedWrite};
 pub(in crate::manage) use keys::{Row, Shown, Sight, Unseen};
-pub(in crate::manage) use pages::{LARGEST_PAGE, Walk, before, cursor};
+pub(in crate::manage) use pages::{LARGEST_PAGE, Reach, Walk, cursor};
 
 /// What a [`KeyManager`](super::KeyManager) is made of.
 pub(crate) struct ManagerParts {

@@ -88,7 +88,7 @@ impl Access<'_> {
     /// How many live keys of this owner have this name, among the thousand that were made first.
     async fn live_keys_named(&self, name: &str, owner: &Owner, now: Timestamp) -> Result<usize, ManageError> {
         let query = KeyQuery {
-            owner: Some(owner.clone()),
+            owners: vec![owner.clone()],
             liveness: Some(Liveness::Live),
             limit: LARGEST_PAGE,
             ..KeyQuery::all(self.parts.organization.clone())

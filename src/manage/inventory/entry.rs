@@ -36,7 +36,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InventoryEntry {
-    /// The key: its creator, the key that made it, when it was made, its labels, and the sums of its counts.
+    /// The key: its creator, the key that made it, when it was made, its labels, the keys before and after it in a rotation,
+    /// and the sums of its counts.
     pub key: KeyInfo,
     /// When the inventory was taken.
     pub asked_at: Timestamp,
@@ -48,10 +49,6 @@ pub struct InventoryEntry {
     pub usage: UsageDetail,
     /// Who called with it when it was dead.
     pub attempts_since_death: Attempts,
-    /// A live key that replaces it, if the actor may see that one.
-    pub successor: Option<KeyId>,
-    /// Whether it replaces a key that is still live.
-    pub predecessor_is_live: bool,
     /// What somebody should look at, by name.
     pub flags: Vec<KeyFlag>,
 }
@@ -143,9 +140,10 @@ impl Attempts {
 pub struct InventoryPage {
     /// When it was taken.
     pub asked_at: Timestamp,
-    /// The keys, by time of creation, then id.
+    /// The keys, by time of creation, then id, or the other way round if the newest were to come first.
     pub entries: Vec<InventoryEntry>,
-    /// Keys among them whose stored records cannot be read, whatever was asked for; requests with them get 503.
+    /// Keys among them whose stored records cannot be read, whatever flags, labels and sources were asked for; requests with
+    /// them get 503.
     pub unreadable: Vec<KeyId>,
     /// Where the next page begins, if there may be one. There may be though this one is short, or has nothing in it: one
     /// call looks at 5,000 keys at most.

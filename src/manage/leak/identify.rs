@@ -180,8 +180,8 @@ impl Access<'_> {
 
     /// Goes through all keys that the actor may see.
     async fn find_parts(&self, scan: &Scan<'_>, without_prefix: bool, found: &mut Found) -> Result<(), ManageError> {
-        let owners = self.reach(&[KeyAction::See]);
-        let mut walk = Walk::of_owners(KeyQuery::all(self.parts.organization.clone()), owners);
+        let reach = self.reach(&[KeyAction::See]);
+        let mut walk = Walk::within(&reach, KeyQuery::all(self.parts.organization.clone()));
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 let key = &row.peek().key;

@@ -269,7 +269,10 @@ impl Access<'_> {
                 match self.sight(&row) {
                     Sight::Hidden(_) => {}
                     Sight::Seen(..) if report.made.len() >= usize::from(MOST) => more = true,
-                    Sight::Seen(record, status) => report.made.push(KeyInfo::new(*record, status, None)),
+                    Sight::Seen(record, status) => {
+                        let made = self.show(&row, *record, status).into_info();
+                        report.made.push(KeyInfo { usage: None, ..made });
+                    }
                     Sight::Unreadable(_) => report.unreadable += 1,
                 }
             }

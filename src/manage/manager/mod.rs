@@ -12,6 +12,7 @@ mod usage;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, Weak},
 };
@@ -24,16 +25,16 @@ use super::{
 };
 use crate::{
     hash::{KeyHash, Requester},
-    key::PlaintextKey,
+    key::{KeyFormat, PlaintextKey},
     owner::OrganizationId,
     record::KeyRecord,
-    scope::Scopes,
+    scope::{Scope, Scopes},
     store::StoreError,
 };
 
 pub use edit::EditKey;
 pub(super) use issue::{is_idempotency_key, summary};
-pub use owner::{ChangeOwner, OwnerReinstated, OwnerStopped};
+pub use owner::{ChangeOwner, OwnerInfo, OwnerReinstated, OwnerStopped};
 pub use revoke::RevokeKey;
 pub use usage::{CountedUntil, KeyUsage, UsageDay};
 
@@ -92,6 +93,31 @@ impl KeyManager {
     #[must_use]
     pub fn organization(&self) -> &OrganizationId {
         &self.0.organization
+    }
+
+    /// The scopes that a key may be given, as [the builder was told](crate::ApiKeysBuilder::scopes); none if it was told
+    /// none: then any go. Those for [managing keys](crate::ManagingScope) go in any case and are not among them.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&BTreeSet<Scope>> {
+        self.0.rules.scopes.as_ref()
+    }
+
+    /// How keys look: the brand of those that are made, and what others are accepted.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// use tower_api_keys::KeyKind;
+    ///
+    /// assert_eq!(manager.format().prefix(KeyKind::Team), "team.");
+    /// assert_eq!(manager.scopes(), None); // any go
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn format(&self) -> &KeyFormat {
+        &self.0.format
     }
 
     /// Who acts says so before anything else, and what for, which is one of these: all that a call does goes through what

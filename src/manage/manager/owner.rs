@@ -10,7 +10,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    record::{ActorId, Suspension},
+    record::{ActorId, OwnerStatus, Suspension},
     store::{Effect, FoundOwner, KeyQuery, OwnerChange, StoreError, Write},
 };
 
@@ -122,7 +122,55 @@ pub struct OwnerReinstated {
     pub dry_run: bool,
 }
 
+/// Whether a user or a team is suspended or closed, by itself and with all of its organization. It serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, Owner, Suspension, UserId};
+///
+/// let (alice, admin) = (Owner::User(UserId::new("alice")?), Actor::system("support")?);
+/// manager.suspend(&alice, Suspension::Admin, &admin).await?;
+/// let info = manager.owner(&alice, &admin).await?;
+/// assert!(info.status.has(Suspension::Admin) && info.organization_status.is_active());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OwnerInfo {
+    /// Who it is about.
+    pub owner: Owner,
+    /// What holds for their keys, as each key says it, too: the own status and the organization's, each suspension since the
+    /// earlier of the two.
+    pub status: OwnerStatus,
+    /// Their status by itself.
+    pub own_status: OwnerStatus,
+    /// The status of their organization.
+    pub organization_status: OwnerStatus,
+}
+
 impl KeyManager {
+    /// The status of a user or a team, whether they have keys or not: for those who may see their keys, which say the same.
+    /// Of an id that the store knows nothing of it says that it is active: the store knows no directory.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:read`, an actor that is
+    /// suspended or closed), corrupt record, store unavailable.
+    pub async fn owner(&self, owner: &Owner, actor: &Actor) -> Result<OwnerInfo, ManageError> {
+        let access = self.acting(actor, &[KeyAction::See]).await?;
+        access.require(KeyAction::See, &Target::Owner(owner)).await?;
+        let found = access.statuses_of(owner).await?;
+        let read = |row| OwnerStatus::try_from(row).map_err(ManageError::corrupt);
+        Ok(OwnerInfo {
+            owner: owner.clone(),
+            status: found.status().map_err(ManageError::corrupt)?,
+            own_status: read(&found.owner)?,
+            organization_status: read(&found.organization)?,
+        })
+    }
+
     /// Suspends a user or a team: at the next request its keys are refused, and it gets no new ones. Suspending a user
     /// concerns their personal keys only, never the team keys they made.
     ///
@@ -232,7 +280,7 @@ impl Access<'_> {
             Owner::Team(_) => None,
         };
         let all = KeyQuery::all(self.parts.organization.clone());
-        let owned = KeyQuery { owner: Some(owner.clone()), ..all.clone() };
+        let owned = KeyQuery { owners: vec![owner.clone()], ..all.clone() };
         let made = creator.map(|creator| KeyQuery { creator: Some(creator), ..all });
         for query in [Some(owned), made].into_iter().flatten() {
             if self.finds_any(query).await? {

@@ -1,9 +1,7 @@
-use std::collections::VecDeque;
-
 use crate::{
     key::KeyId,
     manage::{
-        access::{Access, LARGEST_PAGE, Row, Unseen, cursor},
+        access::{Access, Row, Unseen},
         error::{InvalidInput, ManageError, ManageErrorKind},
         policy::{KeyAction, Target},
     },
@@ -15,7 +13,7 @@ use crate::{
 };
 
 /// Rotations of one key that came to nothing, as far as they are looked at.
-pub(super) const MOST_SUCCESSORS: usize = 20;
+pub(super) const MOST_SUCCESSORS: u16 = 20;
 
 /// A key and whether its owner may use it.
 #[derive(Clone)]
@@ -179,20 +177,9 @@ impl Access<'_> {
     }
 
     /// The keys that were made to replace this one, the last first: so many at most.
-    pub(in crate::manage) async fn last_successors(&self, id: &KeyId, most: usize) -> Result<Vec<Unseen>, ManageError> {
-        let mut query = self.successors_of(id);
-        let mut last = VecDeque::new();
-        loop {
-            let (rows, more) = self.page(&query, self.parts.clock.now()).await?;
-            query.after = rows.last().filter(|_| more).map(|row| cursor(row.peek())).transpose()?;
-            for row in rows {
-                last.push_front(row);
-                last.truncate(most);
-            }
-            if query.after.is_none() {
-                return Ok(last.into());
-            }
-        }
+    pub(in crate::manage) async fn last_successors(&self, id: &KeyId, most: u16) -> Result<Vec<Unseen>, ManageError> {
+        let query = KeyQuery { newest_first: true, limit: most, ..self.successors_of(id) };
+        Ok(self.page(&query, self.parts.clock.now()).await?.0)
     }
 
     /// The expiry that a key has without the ends of grace that were left behind by rotations whose new key was only
@@ -216,6 +203,6 @@ impl Access<'_> {
     }
 
     fn successors_of(&self, id: &KeyId) -> KeyQuery {
-        KeyQuery { predecessor: Some(*id), limit: LARGEST_PAGE, ..KeyQuery::all(self.parts.organization.clone()) }
+        KeyQuery { predecessor: Some(*id), ..KeyQuery::all(self.parts.organization.clone()) }
     }
 }

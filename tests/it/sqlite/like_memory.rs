@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tower_api_keys::{
     KeyKind, OrganizationId, Owner, TeamId, Timestamp,
     audit::EventRow,
-    record::{ActorId, KeyRow, Suspension},
+    record::{ActorId, KeyRow, NamePart, Suspension},
     store::{
         AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, IdempotentRequest, KeyCursor, KeyQuery,
         KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey,
@@ -250,23 +250,31 @@ fn time(millis: i64) -> Timestamp {
 
 prop_compose! {
     fn key_query()(
-        (organization, owner) in (organization(), proptest::option::of(owner())),
+        (organization, owners) in (organization(), proptest::collection::vec(owner(), 0..4)),
+        (keys, kind) in (proptest::collection::vec(number(), 0..3), proptest::option::weighted(0.2, proptest::sample::select(KeyKind::ALL.to_vec()))),
+        (part, newest_first) in (proptest::option::weighted(0.2, proptest::sample::select(vec!["", "R:a", "É", "%", "team"])), any::<bool>()),
         creator in proptest::option::of(prop_oneof![Just("user:a"), Just("user:A")]),
         (maker, predecessor) in (proptest::option::of(number()), proptest::option::of(number())),
         liveness in proptest::option::of(prop_oneof![Just(Liveness::Dead), Just(Liveness::Live)]),
-        (unused_since, created_before) in (proptest::option::of(at()), proptest::option::of(at())),
+        (unused_since, created_since, created_before) in
+            (proptest::option::of(at()), proptest::option::of(at()), proptest::option::of(at())),
         after in proptest::option::of((at(), number())),
         limit in 1..4_u16,
     ) -> KeyQuery {
         KeyQuery {
             organization,
-            owner,
+            keys: keys.into_iter().map(id).collect(),
+            owners,
+            kind,
+            named_like: part.map(|part| NamePart::new(part).unwrap()),
             creator: creator.map(|text| text.parse::<ActorId>().unwrap()),
             created_via_key: maker.map(id),
             predecessor: predecessor.map(id),
             liveness,
             unused_since: unused_since.map(time),
+            created_since: created_since.map(time),
             created_before: created_before.map(time),
+            newest_first,
             after: after.map(|(at, number)| KeyCursor { created_at: time(at), id: id(number) }),
             limit,
         }

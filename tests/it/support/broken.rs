@@ -11,11 +11,11 @@ use tower_api_keys::{
     OrganizationId, TeamId, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::{OwnerStatusRow, Suspension},
+    record::{NamePart, OwnerStatusRow, Suspension},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard, Head, KeyCursor,
         KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune,
-        Pruned, RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope, Write,
+        Pruned, RehashedKey, StoreError, StoreErrorKind, SuccessorRow, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -53,6 +53,26 @@ pub(crate) enum Fault {
     ForgetsStatus,
     /// Idempotency keys are ignored.
     IgnoresIdempotencyKeys,
+    /// Which keys are asked for is not looked at.
+    IgnoresKeysAskedFor,
+    /// An owner of another kind than is asked for has all keys.
+    IgnoresKindsOfOwners,
+    /// Keys of several owners come owner by owner.
+    ListsOwnersApart,
+    /// An owner who is named twice has twice the keys.
+    ListsOwnersTwice,
+    /// Keys that were made in the very millisecond were made before it.
+    LeavesOutTheFirst,
+    /// Names are looked at in their own case.
+    LooksAtCase,
+    /// A percent sign stands for any characters.
+    TakesWildcards,
+    /// Of many owners, the last are not looked at.
+    TakesAHundredOwners,
+    /// The page after a key has what comes before it in the order that is asked for.
+    TurnsListsTheWrongWay,
+    /// A successor is taken to be of the owner of the key that it replaces.
+    MistakesOwnersOfSuccessors,
     /// Whether an owner is active is not looked at.
     IgnoresSuspensions,
     /// Events come in log order, whatever is asked for.
@@ -446,6 +466,43 @@ impl BrokenStore {
 }
 
 impl BrokenStore {
+    /// A list, but for what is wrong with it as a whole.
+    async fn list_soundly(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        let part = query.named_like.as_ref().map_or("", NamePart::as_str);
+        match self.fault {
+            Fault::ListsOwnersApart | Fault::ListsOwnersTwice if query.owners.len() > 1 => {
+                let mut rows = Vec::new();
+                for owner in &query.owners {
+                    let of_one = KeyQuery { owners: vec![owner.clone()], limit: 1_000, ..query.clone() };
+                    rows.extend(self.sound.list(&of_one, now).await?.rows);
+                }
+                if self.is(Fault::ListsOwnersTwice) {
+                    rows.sort_by(|one, other| {
+                        (one.key.created_at, &one.key.id).cmp(&(other.key.created_at, &other.key.id))
+                    });
+                    if query.newest_first {
+                        rows.reverse();
+                    }
+                } else {
+                    rows.dedup_by(|one, other| one.key.id == other.key.id);
+                }
+                let more = rows.len() > usize::from(query.limit);
+                rows.truncate(query.limit.into());
+                Ok(Page { rows, more })
+            }
+            Fault::LooksAtCase if !part.is_empty() => {
+                let mut page = self.sound.list(&KeyQuery { named_like: None, ..query.clone() }, now).await?;
+                page.rows.retain(|row| row.key.name.contains(part));
+                Ok(page)
+            }
+            Fault::TakesWildcards if part.contains('%') => {
+                let before = NamePart::new(part.split('%').next().unwrap_or_default()).unwrap();
+                self.sound.list(&KeyQuery { named_like: Some(before), ..query.clone() }, now).await
+            }
+            _ => self.sound.list(query, now).await,
+        }
+    }
+
     /// Tells something wrong of those around a key.
     async fn mistake(&self, listed: &mut ListedKey) -> Result<(), StoreError> {
         let organization = OrganizationId::new(&listed.key.organization).unwrap();
@@ -453,19 +510,26 @@ impl BrokenStore {
         match self.fault {
             Fault::FollowsStrangers => {
                 let strangers = self.memory(|memory| memory.successors.clone());
-                let stranger = strangers.into_iter().find(|(old, _)| *old == listed.key.id).map(|(_, new)| new);
+                let stranger = strangers.into_iter().find(|(old, _)| *old == listed.key.id);
+                let stranger = stranger.map(|(_, id)| SuccessorRow { id, ..SuccessorRow::from(&listed.key) });
                 listed.successor = listed.successor.take().or(stranger);
             }
             Fault::KeepsDeadSuccessors => {
                 let query = KeyQuery { predecessor: Some(id), ..KeyQuery::all(organization) };
-                let ids = self.sound.list(&query, Timestamp::MIN).await?.rows.into_iter().map(|row| row.key.id);
-                listed.successor = ids.min();
+                let heirs = self.sound.list(&query, Timestamp::MIN).await?.rows;
+                let first = heirs.iter().map(|row| &row.key).min_by(|one, other| one.id.cmp(&other.id));
+                listed.successor = first.map(SuccessorRow::from);
             }
             Fault::MistakesCreators => {
                 let team = listed.key.created_by.strip_prefix("user:").and_then(|name| TeamId::new(name).ok());
                 if let Some(team) = team {
                     listed.creator =
                         self.sound.owner_status(&OwnerRef { organization, owner: team.into() }).await?.owner;
+                }
+            }
+            Fault::MistakesOwnersOfSuccessors => {
+                if let Some(successor) = &mut listed.successor {
+                    (successor.kind, successor.owner) = (listed.key.kind.clone(), listed.key.owner.clone());
                 }
             }
             Fault::PredecessorsLiveOn => listed.predecessor_is_live = listed.key.replaces.is_some(),
@@ -605,12 +669,23 @@ impl KeyStore for BrokenStore {
         let now = if self.is(Fault::ListsLate) { now.saturating_sub(late) } else { now };
         match self.fault {
             Fault::IgnoresPredecessors => query.predecessor = None,
+            Fault::IgnoresKeysAskedFor => query.keys.clear(),
+            Fault::IgnoresKindsOfOwners
+                if query.owners.iter().all(|of| query.kind.is_some_and(|kind| of.kind() != kind)) =>
+            {
+                query.owners.clear();
+            }
+            Fault::LeavesOutTheFirst => {
+                query.created_since = query.created_since.map(|time| time.saturating_add(late));
+            }
+            Fault::TakesAHundredOwners => query.owners.truncate(100),
+            Fault::TurnsListsTheWrongWay if query.after.is_some() => query.newest_first = false,
             Fault::IncludesCreation => {
                 query.created_before = query.created_before.map(|time| time.saturating_add(late))
             }
             _ => {}
         }
-        let mut page = self.sound.list(&query, now).await?;
+        let mut page = self.list_soundly(&query, now).await?;
         for listed in &mut page.rows {
             self.mistake(listed).await?;
         }

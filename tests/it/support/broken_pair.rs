@@ -138,7 +138,7 @@ impl Handle {
                 }
                 Guard::LiveKeysBelow { owner, limit } => {
                     let query = KeyQuery {
-                        owner: Some(owner.owner.clone()),
+                        owners: vec![owner.owner.clone()],
                         liveness: Some(Liveness::Live),
                         limit: 1_000,
                         ..KeyQuery::all(owner.organization.clone())

@@ -92,6 +92,7 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
             let exposure = manager.exposure(&user("alice"), actor).await;
             answer(exposure, |seen| if seen.keys.iter().any(|seen| seen.key.id == id) { "usage" } else { "nothing" })
         }
+        "status" => answer(manager.owner(&owner, actor).await, |_| "yes"),
         "suspend" => answer(manager.suspend(&owner, Suspension::Plan, actor).await, |_| "yes"),
         "reinstate" => answer(manager.reinstate(&owner, Suspension::Admin, actor).await, |_| "yes"),
         "close" => answer(manager.close(&owner, actor).await, |_| "yes"),
@@ -113,7 +114,7 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "expire" => (KeyAction::Expire, of_key),
         "revoke" => (KeyAction::Revoke, of_key),
         "find" => (KeyAction::See, of_key),
-        "list" => (KeyAction::See, of_owner),
+        "list" | "status" => (KeyAction::See, of_owner),
         "usage" => (KeyAction::SeeUsage, of_key),
         "unused" => (KeyAction::SeeUsage, of_owner),
         "rotate" | "finish" | "abort" => (KeyAction::Rotate, of_key),

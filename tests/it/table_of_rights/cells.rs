@@ -27,6 +27,7 @@ user revoke    | any  | yes   -   -      -     -     -   | yes   yes    yes    |
 user find      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
 user usage     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
 user list      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user status    | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | -         scope      scope       scope
 user unused    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
 user suspend   | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes    -      -      | scope     scope    | scope     scope      scope       scope
 user reinstate | any  | held  -   -      -     -     -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
@@ -58,6 +59,7 @@ team revoke    | any  | -     -   role   yes   yes   -   | yes   yes    yes    |
 team find      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team usage     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team list      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team status    | any  | -     -   yes    yes   yes   -   | yes   yes    yes    | -       yes      yes     yes    yes    -      | scope     scope    | yes       scope      scope       scope
 team unused    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team suspend   | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes    role   -      | scope     scope    | scope     scope      scope       scope
 team reinstate | any  | -     -   role   role  role  -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
@@ -79,13 +81,13 @@ team trail     | any  | -     -   role   usage usage -   | usage usage  usage  |
 ";
 
 /// What can be done to a personal key or a person.
-pub const USER_ACTIONS: usize = 30;
+pub const USER_ACTIONS: usize = 31;
 
 /// What can be done to a team key or a team.
-pub const TEAM_ACTIONS: usize = 27;
+pub const TEAM_ACTIONS: usize = 28;
 
 /// Actions that change nothing.
-const READS: [&str; 14] = [
+const READS: [&str; 15] = [
     "advise",
     "audit",
     "blast",
@@ -97,13 +99,14 @@ const READS: [&str; 14] = [
     "list",
     "report",
     "rotation",
+    "status",
     "trail",
     "unused",
     "usage",
 ];
 
 /// Actions that name the owner, not the key.
-const OF_OWNER: [&str; 12] = [
+const OF_OWNER: [&str; 13] = [
     "blast",
     "close",
     "export",
@@ -113,6 +116,7 @@ const OF_OWNER: [&str; 12] = [
     "list",
     "reinstate",
     "revokeall",
+    "status",
     "suspend",
     "trail",
     "unused",

@@ -36,6 +36,10 @@ fn row(letter: char) -> KeyRow {
     KeyRow { id: letter.to_string().repeat(20), name: "CI pipeline".into(), ..KeyRow::example() }
 }
 
+fn part(of_name: &str) -> crate::record::NamePart {
+    crate::record::NamePart::new(of_name).unwrap()
+}
+
 fn id(letter: char) -> KeyId {
     KeyId::new(&letter.to_string().repeat(20)).unwrap()
 }
@@ -96,7 +100,7 @@ async fn successor_that_the_actor_may_not_see_is_not_named() {
     let new = bench.manager.begin_rotation(request, &system()).await.unwrap().info().id;
     let successor = async |actor| {
         let page = bench.manager.inventory(InventoryQuery::all(), &actor).await.unwrap();
-        page.entries.into_iter().find(|entry| entry.key.id == old).unwrap().successor
+        page.entries.into_iter().find(|entry| entry.key.id == old).unwrap().key.successor
     };
     assert_eq!(successor(system()).await, Some(new));
     assert_eq!(successor(person("alice")).await, None);

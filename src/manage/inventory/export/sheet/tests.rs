@@ -19,8 +19,6 @@ fn entry(row: &KeyRow, sources: &[&str]) -> InventoryEntry {
         creator_status: OwnerStatus::default(),
         usage: UsageDetail::of(&rows).unwrap(),
         attempts_since_death: Default::default(),
-        successor: None,
-        predecessor_is_live: false,
         flags: Vec::new(),
     }
 }
