@@ -90,9 +90,9 @@ async fn read_that_fails_hangs_or_panics_is_unavailable_and_the_next_one_is_fine
         assert_eq!(kind, ManageErrorKind::StoreUnavailable, "{fault:?}");
         assert!(bench.manager.find(&id, &person("alice")).await.is_ok());
         bench.store.find_faults.lock().unwrap().push_back(fault);
-        let kind = bench.manager.usage(&id, &person("alice")).await.unwrap_err().kind();
+        let kind = bench.manager.usage(&id, 0, &person("alice")).await.unwrap_err().kind();
         assert_eq!(kind, ManageErrorKind::StoreUnavailable, "{fault:?}");
-        assert!(bench.manager.usage(&id, &person("alice")).await.is_ok());
+        assert!(bench.manager.usage(&id, 0, &person("alice")).await.is_ok());
     }
 }
 
