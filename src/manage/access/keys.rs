@@ -9,6 +9,7 @@ use crate::{
     },
     record::{CorruptRow, KeyRecord, KeyRow, OwnerStatus},
     store::{FoundKey, FoundOwner, KeyReader, ListedKey, OwnerRef},
+    time::ClockReading,
     usage::UsageTotals,
 };
 
@@ -70,11 +71,12 @@ pub(in crate::manage) struct Shown {
     pub(in crate::manage) status: OwnerStatus,
     /// None if that is not for its eyes.
     pub(in crate::manage) usage: Option<UsageTotals>,
+    now: ClockReading,
 }
 
 impl Shown {
     pub(in crate::manage) fn into_info(self) -> KeyInfo {
-        KeyInfo::new(self.record, self.status, self.usage)
+        KeyInfo::new(self.record, self.status, self.usage, self.now)
     }
 }
 
@@ -154,7 +156,8 @@ impl Access<'_> {
         match self.sight(row) {
             Sight::Seen(record, status) => {
                 let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
-                Some(Shown { record: *record, status, usage: sees_usage.then_some(row.0.usage) })
+                let now = self.parts.clock.reading();
+                Some(Shown { record: *record, status, usage: sees_usage.then_some(row.0.usage), now })
             }
             Sight::Unreadable(_) => {
                 unreadable.extend(KeyId::new(&row.0.key.id));

@@ -23,7 +23,16 @@ pub(in crate::manage) fn advise(record: &KeyRecord, usage: &UsageDetail, now: Ti
         (Recommendation::AlreadyDead, NextStep::Nothing)
     };
     let cadence = Cadence::of(usage.successes(), now);
-    Advice { key: record.id, kind: record.kind(), recommendation, next, evidence, cadence }
+    Advice {
+        key: record.id,
+        kind: record.kind(),
+        recommendation,
+        recommendation_sentence: recommendation.sentence(),
+        next,
+        next_sentence: next.sentence(),
+        evidence,
+        cadence,
+    }
 }
 
 /// Why others than one person seem to depend on a key: what was recorded, moderate or strong.

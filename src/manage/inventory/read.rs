@@ -22,7 +22,7 @@ use crate::{
     owner::Owner,
     record::{KeyRecord, OwnerStatus},
     store::{KeyCursor, KeyQuery, ListedKey},
-    time::Timestamp,
+    time::{ClockReading, Timestamp},
     usage::UsageDetail,
 };
 
@@ -276,7 +276,7 @@ impl Access<'_> {
             creator_status: creator,
             successor,
             predecessor_is_live,
-            key: KeyInfo::new(record, owner, Some(usage.totals())),
+            key: KeyInfo::new(record, owner, Some(usage.totals()), ClockReading::certain(question.now)),
             usage,
         }
     }

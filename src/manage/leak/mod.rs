@@ -5,6 +5,7 @@ mod matches;
 mod report;
 mod revocation;
 mod revoke_many;
+mod said;
 mod scan;
 
 #[cfg(test)]
@@ -13,3 +14,8 @@ mod tests;
 pub use matches::{KeyMatch, KeyMatches, MatchConfidence};
 pub use report::{LeakReport, SourceUse};
 pub use revocation::{RevokeMany, RevokeManyError, RevokedMany};
+
+/// An example of every sentence in here.
+pub(super) fn sentences() -> Vec<crate::sentence::Sentence> {
+    [MatchConfidence::ALL.map(MatchConfidence::sentence).to_vec(), said::all()].concat()
+}

@@ -5,8 +5,9 @@ use crate::{
     manage::{
         access::{Access, Wanted, WantedWrite},
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
         info::{KeyInfo, Revoked},
+        invalid::InvalidInput,
         policy::KeyAction,
     },
     owner::Owner,
@@ -119,20 +120,21 @@ impl KeyManager {
     pub async fn revoke(&self, id: &KeyId, actor: &Actor) -> Result<Revoked, ManageError> {
         let access = self.acting(actor, &[KeyAction::Revoke]).await?;
         let (mut record, status) = access.key(id, KeyAction::Revoke).await?;
+        let now = access.parts.clock.reading();
         if record.revoked.is_some() {
-            return Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Unchanged));
+            return Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Unchanged));
         }
-        let at = access.parts.clock.now();
+        let at = now.now();
         let write = access.revocation(*id, &record.owner, Action::KEY_REVOKED, None);
         match access.apply_one(Wanted::one(KeyAction::Revoke, at, write)).await? {
             Effect::Changed => {
                 record.revoked = Some(Revocation { at, by: Some(actor.id()) });
-                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Changed))
+                Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Changed))
             }
             Effect::Unchanged => {
                 // Somebody else was quicker: say who.
                 let (record, status) = access.key(id, KeyAction::Revoke).await?;
-                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Unchanged))
+                Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Unchanged))
             }
         }
     }
@@ -165,7 +167,7 @@ impl Access<'_> {
         }
         let now = self.parts.clock.reading();
         let Some(Edited { event, before, after }) = edit(&mut record, now)? else {
-            return Ok(KeyInfo::new(record, status, None));
+            return Ok(KeyInfo::new(record, status, None, now));
         };
         let write = WantedWrite {
             write: self.update_to(&record),
@@ -176,7 +178,7 @@ impl Access<'_> {
         };
         self.apply_one(Wanted::one(action, now.now(), write)).await?;
         record.version += 1;
-        Ok(KeyInfo::new(record, status, None))
+        Ok(KeyInfo::new(record, status, None, now))
     }
 
     /// Writes what may change about a key as it is in this record, under the record's version.

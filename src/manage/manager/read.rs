@@ -4,8 +4,9 @@ use crate::{
     manage::{
         access::{Access, LARGEST_PAGE, Shown, cursor},
         actor::Actor,
-        error::{InvalidInput, ManageError},
+        error::ManageError,
         info::{KeyInfo, KeyPage},
+        invalid::InvalidInput,
         policy::{KeyAction, Target},
         request::ListKeys,
     },
@@ -26,7 +27,7 @@ impl KeyManager {
         } else {
             None
         };
-        Ok(KeyInfo::new(record, status, usage))
+        Ok(KeyInfo::new(record, status, usage, access.parts.clock.reading()))
     }
 
     /// A page of the keys that the actor may see, in the order of their making.

@@ -8,15 +8,16 @@ use crate::{
     manage::{
         access::{Access, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
         info::KeyInfo,
+        invalid::InvalidInput,
         manager::KeyManager,
         policy::{KeyAction, Target},
         verdict::{QUIET, RotationVerdict, verdict},
     },
     record::Revocation,
     store::{Effect, Guard},
-    time::Timestamp,
+    time::{ClockReading, Timestamp},
 };
 
 /// What the trail says of a key that would let one live longer.
@@ -92,7 +93,7 @@ impl Access<'_> {
         let at = pair.sure_of(self.parts.clock.reading())?;
         match pair.stage(at) {
             Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
-            Stage::Finished => return Ok(pair.ended(Effect::Unchanged)),
+            Stage::Finished => return Ok(pair.ended(Effect::Unchanged, at)),
             Stage::UnderWay => {}
         }
         if check == UsageCheck::Wanted && pair.old.record.is_live(at) {
@@ -109,10 +110,10 @@ impl Access<'_> {
         match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Rotate, at, write) }).await? {
             Effect::Changed => {
                 pair.old.revoke(at, &self.actor);
-                Ok(pair.ended(Effect::Changed))
+                Ok(pair.ended(Effect::Changed, at))
             }
             // Somebody else was quicker: say who.
-            Effect::Unchanged => Ok(self.again(pair).await?.ended(Effect::Unchanged)),
+            Effect::Unchanged => Ok(self.again(pair).await?.ended(Effect::Unchanged, at)),
         }
     }
 
@@ -134,13 +135,13 @@ impl Access<'_> {
         match pair.stage(at) {
             Stage::Aborted => {
                 let Some(Restored(end)) = self.left_behind(&pair, at).await? else {
-                    return Ok(pair.ended(Effect::Unchanged));
+                    return Ok(pair.ended(Effect::Unchanged, at));
                 };
                 self.permit_longer(&pair)?;
                 let writes = vec![self.restoration(&mut pair.old, end)];
                 let guards = vec![(Guard::Live(pair.old.record.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
                 self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
-                return Ok(pair.ended(Effect::Changed));
+                return Ok(pair.ended(Effect::Changed, at));
             }
             Stage::Finished | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
             Stage::UnderWay => {}
@@ -156,9 +157,9 @@ impl Access<'_> {
         let effects = self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
         if effects.first() == Some(&Effect::Changed) {
             pair.new.revoke(at, &self.actor);
-            return Ok(pair.ended(Effect::Changed));
+            return Ok(pair.ended(Effect::Changed, at));
         }
-        Ok(self.again(pair).await?.ended(Effect::Unchanged))
+        Ok(self.again(pair).await?.ended(Effect::Unchanged, at))
     }
 
     /// A key takes back an end of grace that it gave itself, and no other: what somebody put an end to could undo that.
@@ -212,8 +213,8 @@ impl PairedKey {
         self.record.revoked = Some(Revocation { at, by: Some(by.id()) });
     }
 
-    fn into_info(self) -> KeyInfo {
-        KeyInfo::new(self.record, self.owner, None)
+    fn into_info(self, now: ClockReading) -> KeyInfo {
+        KeyInfo::new(self.record, self.owner, None, now)
     }
 }
 
@@ -224,7 +225,8 @@ impl Pair {
         (end.is_some() && end == rotated.grace_ends_at).then_some(Restored(rotated.predecessor_expires_at))
     }
 
-    fn ended(self, effect: Effect) -> EndedRotation {
-        EndedRotation::new(self.old.into_info(), self.new.into_info(), effect)
+    fn ended(self, effect: Effect, at: Timestamp) -> EndedRotation {
+        let now = ClockReading::certain(at);
+        EndedRotation::new(self.old.into_info(now), self.new.into_info(now), effect)
     }
 }

@@ -4,7 +4,8 @@ use crate::{
     key::KeyId,
     manage::{
         access::{Access, LARGEST_PAGE, Row, Unseen, cursor},
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
+        invalid::InvalidInput,
         policy::{KeyAction, Target},
     },
     record::{KeyRecord, KeyRow, OwnerStatus},

@@ -15,7 +15,7 @@ use crate::{
     },
     record::{KeyRecord, OwnerStatus},
     store::Effect,
-    time::Timestamp,
+    time::{ClockReading, Timestamp},
     usage::{UsageCount, UsageDetail},
 };
 
@@ -42,6 +42,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Rotation {
     /// The key that is replaced.
@@ -79,6 +80,7 @@ pub struct Rotation {
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LastUse {
     /// How often, at least once.
@@ -93,11 +95,12 @@ impl Rotation {
     pub(in crate::manage) fn new(
         old: (KeyRecord, OwnerStatus, UsageDetail),
         new: (KeyRecord, OwnerStatus, UsageDetail),
-        now: Timestamp,
+        reading: ClockReading,
     ) -> Self {
+        let now = reading.now();
         let (begun_at, ends_at) = (new.0.created_at, old.0.expires_at);
-        let (old, on_old) = described(old);
-        let (new, on_new) = described(new);
+        let (old, on_old) = described(old, reading);
+        let (new, on_new) = described(new, reading);
         Self {
             new_key_seen: LastUse::of(&on_new),
             still_on_old: still_on_old(&on_old, &on_new, now, QUIET),
@@ -133,8 +136,11 @@ impl LastUse {
     }
 }
 
-fn described((record, owner, usage): (KeyRecord, OwnerStatus, UsageDetail)) -> (KeyInfo, UsageDetail) {
-    (KeyInfo::new(record, owner, Some(usage.totals())), usage)
+fn described(
+    (record, owner, usage): (KeyRecord, OwnerStatus, UsageDetail),
+    now: ClockReading,
+) -> (KeyInfo, UsageDetail) {
+    (KeyInfo::new(record, owner, Some(usage.totals()), now), usage)
 }
 
 /// A rotation that is finished or aborted, by this call or before it. It serializes.
@@ -155,6 +161,7 @@ fn described((record, owner, usage): (KeyRecord, OwnerStatus, UsageDetail)) -> (
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EndedRotation {
     /// The key that was replaced, or was to be.
@@ -183,6 +190,6 @@ impl KeyManager {
         let pair = access.pair_under_way(id, KeyAction::SeeUsage).await?;
         let [on_old, on_new] = access.usage_of_both(&pair).await?;
         let with = |PairedKey { record, owner }, usage| (record, owner, usage);
-        Ok(Rotation::new(with(pair.old, on_old), with(pair.new, on_new), access.parts.clock.now()))
+        Ok(Rotation::new(with(pair.old, on_old), with(pair.new, on_new), access.parts.clock.reading()))
     }
 }

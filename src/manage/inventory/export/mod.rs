@@ -12,7 +12,7 @@ pub use column::InventoryColumn;
 pub use format::ExportFormat;
 pub(in crate::manage) use sheet::Sheet;
 
-/// What was exported.
+/// What was exported. It serializes.
 ///
 /// ```
 /// use tower_api_keys::manage::InventoryExport;
@@ -21,7 +21,8 @@ pub(in crate::manage) use sheet::Sheet;
 ///     exported.unreadable == 0
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct InventoryExport {
     /// How many keys.

@@ -1,0 +1,5 @@
+//! The JSON of every answer, frozen: what it is, that its schema says so, and that another language can say it.
+
+mod answers;
+mod language;
+mod world;
