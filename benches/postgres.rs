@@ -1,11 +1,10 @@
-//! What PostgreSQL takes for look-ups, usage and changes: `cargo bench --features postgres --bench postgres`.
+//! What PostgreSQL takes for look-ups and changes: `cargo bench --features postgres --bench postgres`.
 //!
 //! Starts a server of its own on loopback. Prints a line each: name, tab, figure.
 //! - `find_p50_us_1000`, `find_p99_us_1000`, `find_p50_us_1000000`, `find_p99_us_1000000`: a look-up by id, one after
 //!   another, among so many keys; rounds alternate. `find_p99_ratio` is that of the two p99.
 //! - `log_reads_per_second_1`, `log_reads_per_second_16`: reads of the change log that find nothing new, by so many nodes,
 //!   each one after another, on the machine of the server.
-//! - `usage_10000_ms`: the use of 10,000 keys, one statement; the median of batches for keys that are counted already.
 //! - `issue_per_second`, `revoke_per_second`: changes by one node, one after another.
 //! - `changes_per_second_16`: revocations by 16 tasks, which all want the one lock.
 #![allow(
@@ -33,8 +32,7 @@ use tower_api_keys::{
     Actor, ApiKeys, IssueKey, TeamId,
     hash::Argon2Params,
     key::KeyId,
-    store::{Changes, KeyReader, Ledger, PostgresSettings, PostgresStore},
-    usage::{UsageBatch, UsageRow},
+    store::{Changes, KeyReader, PostgresSettings, PostgresStore},
 };
 
 const SIZES: [usize; 2] = [1_000, 1_000_000];
@@ -50,7 +48,6 @@ async fn main() {
     for nodes in [1, 16] {
         log_reads(&server, nodes).await;
     }
-    usage(&store).await;
     changes(store).await;
 }
 
@@ -125,30 +122,6 @@ async fn log_reads(server: &Server, nodes: usize) {
         reads += task.await.unwrap();
     }
     println!("log_reads_per_second_{nodes}\t{:.0}", f64::from(reads) / TIME.as_secs_f64());
-}
-
-async fn usage(store: &PostgresStore) {
-    let mut times = Vec::new();
-    for sequence in 1..=11 {
-        let row = |key: usize| UsageRow {
-            key: Some(format!("{key:020}")),
-            outcome: "success".to_owned(),
-            label: "ci".to_owned(),
-            client: String::new(),
-            network: String::new(),
-            count: 7,
-            first_at: sequence,
-            last_at: sequence,
-        };
-        let batch = UsageBatch { writer: [1; 16], sequence, rows: (0..10_000).map(row).collect() };
-        let begun = Instant::now();
-        store.record_usage(&batch).await.unwrap();
-        times.push(micros(begun) / 1e3);
-    }
-    // The first one makes the rows.
-    println!("usage_10000_first_ms\t{:.1}", times.remove(0));
-    times.sort_by(f64::total_cmp);
-    println!("usage_10000_ms\t{:.1}", times[times.len() / 2]);
 }
 
 async fn changes(store: PostgresStore) {

@@ -14,7 +14,7 @@ use tower_api_keys::{
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard,
         Head, IdempotentRequest, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, OwnerRef, Page, Prune,
-        Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
+        Pruned, RehashedKey, StoreError, SuccessorRow, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow, UsageTotals},
 };
@@ -128,19 +128,29 @@ impl KeyStore for TableStore {
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         let tables = self.0.lock().await;
         let place = |key: &KeyRow| (key.created_at, key.id.clone());
+        let is_of = |key: &KeyRow, owner: &Owner| key.kind == owner.kind().as_str() && key.owner == owner.id();
         let after = query.after.map(|cursor| (cursor.created_at.as_millis(), cursor.id.as_str().to_owned()));
         let wanted = |key: &&KeyRow| {
             key.organization == query.organization.as_str()
-                && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
+                && (query.keys.is_empty() || query.keys.iter().any(|id| key.id == id.as_str()))
+                && (query.owners.is_empty() || query.owners.iter().any(|owner| is_of(key, owner)))
+                && query.kind.is_none_or(|kind| key.kind == kind.as_str())
+                && query.named_like.as_ref().is_none_or(|part| part.is_in(&key.name))
                 && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
                 && query.created_via_key.is_none_or(|maker| key.created_via_key.as_deref() == Some(maker.as_str()))
                 && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
+                && query.created_since.is_none_or(|since| key.created_at >= since.as_millis())
                 && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
                 && query.liveness.is_none_or(|liveness| key.is_live(now) == (liveness == Liveness::Live))
-                && after.as_ref().is_none_or(|after| place(key) > *after)
+                && after
+                    .as_ref()
+                    .is_none_or(|after| if query.newest_first { place(key) < *after } else { place(key) > *after })
         };
         let mut found: Vec<&KeyRow> = tables.keys.values().filter(wanted).collect();
         found.sort_unstable_by_key(|key| place(key));
+        if query.newest_first {
+            found.reverse();
+        }
         let listed = found.into_iter().map(|key| {
             // A database looks these up by an index: on `replaces`, and on the id.
             let others =
@@ -152,9 +162,7 @@ impl KeyStore for TableStore {
                 organization,
                 creator: tables.status(OwnerRef::creator_of(key).as_ref()).owner,
                 usage: tables.totals(&key.id),
-                successor: others()
-                    .find(|other| other.replaces.as_ref() == Some(&key.id))
-                    .map(|other| other.id.clone()),
+                successor: others().find(|other| other.replaces.as_ref() == Some(&key.id)).map(SuccessorRow::from),
                 predecessor_is_live: others().any(|other| key.replaces.as_ref() == Some(&other.id)),
             }
         });
@@ -204,7 +212,7 @@ impl Ledger for TableStore {
             return Ok(());
         }
         tables.writers.insert(batch.writer, batch.sequence);
-        for row in batch.days() {
+        for row in &batch.days {
             let day = (row.key.clone(), row.day);
             let sum = tables.days.entry(day).or_insert_with(|| UsageDayRow { accepted: 0, refused: 0, ..row.clone() });
             (sum.accepted, sum.refused) = (sum.accepted + row.accepted, sum.refused + row.refused);
@@ -347,6 +355,10 @@ impl Tables {
             Guard::SameRights { key, scopes, expires_at } => {
                 let end = expires_at.map(Timestamp::as_millis);
                 let is_same = |row: &KeyRow| row.scopes == *scopes && row.expires_at == end && row.paused_at.is_none();
+                if self.keys.get(key.as_str()).is_some_and(is_same) { Ok(()) } else { Err(conflict) }
+            }
+            Guard::SameVersion { key, version } => {
+                let is_same = |row: &KeyRow| row.version == *version;
                 if self.keys.get(key.as_str()).is_some_and(is_same) { Ok(()) } else { Err(conflict) }
             }
             // Also for a guard of a newer version of the crate: what this store does not know, it does not promise.

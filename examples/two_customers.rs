@@ -1,8 +1,10 @@
 //! Two customers in one service: both have a team `engineering`, and neither reaches what belongs to the other.
 //!
-//! - Keys are made by the customer's manager: `keys.manager_for(organization)`.
+//! - Keys are made by the customer's manager: `keys.manager_for(organization)`. With `several_organizations()` the manager
+//!   of no customer is refused, and so is a person of none.
 //! - A [`Directory`] says which teams a customer has, so that its admins make keys for no others.
-//! - A [`RequireKeyLayer`] compares the customer and the team in the path with those of the key.
+//! - A [`RequireKeyLayer`] compares the customer and the team that a request is about with those of the key: both in the
+//!   path, or the customer in the host.
 //!
 //! ```text
 //! cargo run --example two_customers
@@ -13,7 +15,12 @@ use std::{
     io::{self, Write, stdout},
 };
 
-use axum::{Router, body::Body, http::Request, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, request::Parts},
+    routing::get,
+};
 use tower::ServiceExt;
 use tower_api_keys::{
     ApiKeys, IssueKey, OrganizationId, TeamId, TeamRef, UserId,
@@ -41,6 +48,12 @@ async fn is_member(asked: MembershipQuestion) -> io::Result<bool> {
     Ok(members.contains(&(asked.team.organization.as_str(), asked.team.team.as_str(), asked.user.as_str())))
 }
 
+/// The customer of `acme.example.com`. It is compared with the key's: to write another one opens nothing.
+fn customer_of(request: &Parts) -> Option<OrganizationId> {
+    let host = request.headers.get("host")?.to_str().ok()?;
+    OrganizationId::new(host.strip_suffix(".example.com")?).ok()
+}
+
 async fn agents(caller: InOrganization) -> String {
     format!("agents of {}, for {}\n", caller.organization(), caller.owner())
 }
@@ -49,10 +62,14 @@ async fn agents(caller: InOrganization) -> String {
 async fn main() -> Result<(), Box<dyn Error>> {
     let upgrade =
         "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.";
-    let keys = ApiKeys::builder(MemoryStore::new()).directory(Teams).upgrade_sentence(upgrade).build().await?;
-    let guard = RequireKeyLayer::new().team_at("/orgs/{organization}/teams/{team}/…")?.membership(is_member);
-    let app =
-        Router::new().route("/orgs/{organization}/teams/{team}/agents", get(agents)).layer(guard).layer(keys.layer());
+    let keys = ApiKeys::builder(MemoryStore::new()).several_organizations().directory(Teams).upgrade_sentence(upgrade);
+    let keys = keys.build().await?;
+    let by_path = RequireKeyLayer::new().team_at("/orgs/{organization}/teams/{team}/…")?.membership(is_member);
+    let by_host = RequireKeyLayer::new().organization(customer_of).team_at("/teams/{team}/…")?.membership(is_member);
+    let app = Router::new()
+        .merge(Router::new().route("/orgs/{organization}/teams/{team}/agents", get(agents)).layer(by_path))
+        .merge(Router::new().route("/teams/{team}/agents", get(agents)).layer(by_host))
+        .layer(keys.layer());
 
     for customer in ["acme", "globex"] {
         let manager = keys.manager_for(OrganizationId::new(customer)?);
@@ -61,10 +78,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let engineering = TeamId::new("engineering")?;
         let admin = manager.actor(UserId::new("ada")?, rights(&engineering));
         let issued = manager.issue(IssueKey::team(engineering).named("CI, staging"), &admin).await?;
-        for path in ["/orgs/acme/teams/engineering/agents", "/orgs/globex/teams/engineering/agents"] {
-            let request = Request::get(path).header("x-api-key", issued.plaintext().expose_secret());
+        for (host, path) in [
+            ("example.com", "/orgs/acme/teams/engineering/agents"),
+            ("example.com", "/orgs/globex/teams/engineering/agents"),
+            ("acme.example.com", "/teams/engineering/agents"),
+            ("globex.example.com", "/teams/engineering/agents"),
+        ] {
+            let key = issued.plaintext().expose_secret();
+            let request = Request::get(path).header("host", host).header("x-api-key", key);
             let status = app.clone().oneshot(request.body(Body::empty())?).await?.status();
-            writeln!(stdout(), "engineering of {customer} at {path}: {status}")?;
+            writeln!(stdout(), "engineering of {customer} at {host}{path}: {status}")?;
         }
 
         let payments = TeamId::new("payments")?;

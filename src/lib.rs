@@ -53,6 +53,7 @@
 //! | issue, list, narrow and revoke keys; the table of rights | [`manage`], [`KeyManager`] |
 //! | rotate, answer a leak, see who uses what, know what stops if somebody leaves | [`manual::managing`] |
 //! | write a client: the JSON of answers, sentences in other languages | [`manual::answers`], [`sentence`] |
+//! | serve several customers, each with its own users, teams and keys | [`manual::several_customers`] |
 //! | tell from where keys are used | [`usage`], [`Sources`](middleware::Sources) |
 //! | check keys outside of HTTP, or again during a stream | [`Authenticator`] |
 //! | watch what checks cost and how they end | [metrics](auth#metrics) |

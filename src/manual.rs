@@ -17,6 +17,9 @@ pub mod postgres {}
 #[doc = include_str!("../docs/refusals.md")]
 pub mod refusals {}
 
+#[doc = include_str!("../docs/several_customers.md")]
+pub mod several_customers {}
+
 #[doc = include_str!("../docs/sqlite.md")]
 pub mod sqlite {}
 

@@ -12,7 +12,7 @@ use crate::{
     record::{ActorId, KeyName, Labels},
     scope::{Scope, Scopes},
     store::KeyCursor,
-    time::Timestamp,
+    time::{Day, Timestamp},
     usage::Source,
 };
 
@@ -38,6 +38,7 @@ schemas! {
     Action: "What was done, in two words. An open set.", { "type": "string", "examples": ["key.issued"] };
     ActorId: "Who did something: a person, a key or a part of the service.",
         { "type": "string", "pattern": "^(user|key|system):", "examples": ["user:alice"] };
+    Day: "A day in UTC.", { "type": "string", "format": "date" };
     KeyCursor: "Where the next page of a list begins. Give it back as it is.", { "type": "string" };
     KeyId: "The public middle part of a key's text.", { "type": "string", "pattern": "^[A-Za-z0-9_-]{20}$" };
     KeyName: "What people call a key; may be empty.", { "type": "string", "maxLength": 100 };

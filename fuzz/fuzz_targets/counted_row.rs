@@ -10,7 +10,7 @@ use tower_api_keys::{
     manage::{AuditQuery, ManageErrorKind},
     record::KeyRow,
     store::transfer::Batch,
-    usage::{UsageBatch, UsageCount, UsageDetail, UsageRow},
+    usage::{UsageCount, UsageDayRow, UsageDetail, UsageRow},
 };
 
 use self::planted::Planted;
@@ -92,7 +92,7 @@ fn read_counts(planted: &Planted, rows: &[UsageRow]) {
     }
     let id = KeyId::new(&KeyRow::example().id).expect("an id");
     let (manager, system) = (&planted.manager, &planted.system);
-    let of_key = planted.runtime.block_on(manager.usage(&id, system));
+    let of_key = planted.runtime.block_on(manager.usage(&id, 30, system)).map(|usage| usage.detail);
     let of_none = planted.runtime.block_on(manager.refusals_without_key(system));
     for (read, is_named) in [(of_key, true), (of_none, false)] {
         let rows: Vec<&UsageRow> = kept.iter().copied().filter(|row| row.key.is_some() == is_named).collect();
@@ -105,8 +105,7 @@ fn read_counts(planted: &Planted, rows: &[UsageRow]) {
         }
     }
 
-    let batch = UsageBatch { writer: [0; 16], sequence: 1, rows: rows.to_vec() };
-    for day in batch.days() {
+    for day in UsageDayRow::sums(rows) {
         let of_day = |row: &&UsageRow| row.key.as_ref() == Some(&day.key) && row.day() == day.day;
         let sum = |is_accepted: bool| {
             let rows = rows.iter().filter(of_day).filter(|row| (row.outcome == "success") == is_accepted);

@@ -40,6 +40,7 @@ create table api_keys (
 
 -- One index for each way to list keys. The id, which ends the order of lists, is part of each index by itself.
 create index api_keys_by_organization on api_keys (organization, created_at);
+create index api_keys_by_kind on api_keys (organization, kind, created_at);
 create index api_keys_by_owner on api_keys (organization, kind, owner, created_at);
 create index api_keys_by_creator on api_keys (organization, created_by, created_at);
 create index api_keys_by_created_via_key on api_keys (organization, created_via_key, created_at) where created_via_key is not null;

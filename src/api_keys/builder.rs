@@ -18,6 +18,7 @@ use crate::{
     random::random_bytes,
     store::{Calls, Ledger},
     time::Clock,
+    usage::DAYS,
 };
 
 /// The longest between two flushes, and the least that audit events stay: a slip of the unit must not delete a trail.
@@ -176,7 +177,8 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// How often usage is written: 100 ms to a day. Default: every 10 seconds. A crash loses what was counted since.
+    /// How often usage is written: 100 ms to a day. Default: every 10 seconds. A crash loses what was counted since, and
+    /// what was counted by day since those counts were written, which is every ten minutes.
     pub fn usage_interval(mut self, interval: Duration) -> Self {
         self.usage_interval = interval;
         self
@@ -206,6 +208,13 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// keeping as long as somebody may ask about a single request.
     pub fn keep_access_log(mut self, keep: Duration) -> Self {
         self.keep.attempts = Some(keep);
+        self
+    }
+
+    /// How many days counts of use by day are kept, looked at once an hour: 1 to 400. Default: 90. Counts over all time
+    /// stay as long as their key.
+    pub fn keep_usage_days(mut self, days: u16) -> Self {
+        self.keep.usage_days = days.into();
         self
     }
 
@@ -272,12 +281,15 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         if self.keep.attempts.is_some_and(|keep| keep < HOUR) {
             return Err(Cause::KeepAccessLog.into());
         }
+        if !(1..=DAYS).contains(&self.keep.usage_days) {
+            return Err(Cause::KeepUsageDays.into());
+        }
         let keep = if self.access_log { self.keep.with_access_log() } else { self.keep };
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
         let (hasher, usage) = (wiring.hasher.clone(), Arc::new(UsageRecorder::default()));
         #[cfg(any(test, feature = "manage"))]
-        let managed = Managed::new(&self.store, &settings, &wiring, self.store_timeout);
+        let managed = Managed::new(&self.store, &settings, &wiring, &usage, self.store_timeout);
         let store = Calls::new(Arc::clone(&self.store), self.store_timeout);
         let meter = Arc::clone(&wiring.meter);
         let unwritten = Unwritten::new(Arc::clone(&usage), *writer);

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 use crate::manage::KeyManager;
 use crate::{
     auth::{Authenticator, StoreUpkeep, UsageFlusher},
+    key::KeyFormat,
+    metering::Days,
     middleware::ApiKeyLayer,
     owner::OrganizationId,
     store::{Ledger, StoreError},
@@ -64,12 +66,29 @@ impl<S: Ledger> ApiKeys<S> {
         self.0.authenticator.clone()
     }
 
+    /// How keys look: the brand of those that are made, and what others are accepted.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use tower_api_keys::{ApiKeys, KeyKind, store::MemoryStore};
+    ///
+    /// let keys = ApiKeys::new(MemoryStore::new())?;
+    /// assert_eq!(keys.format().prefix(KeyKind::User), "user.");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn format(&self) -> &KeyFormat {
+        self.0.authenticator.format()
+    }
+
     /// Writes the usage that was counted so far to the store. It is written by itself at an interval, too.
     ///
     /// # Errors
     /// Those of the store; the counts are kept for the next time, and counted once.
     pub async fn flush_usage(&self) -> Result<(), StoreError> {
-        self.0.flusher.flush().await
+        self.0.flusher.flush(Days::All).await
     }
 
     /// Writes what is counted or queued, and not written yet: usage, the access log, and denied attempts to manage keys.

@@ -8,6 +8,7 @@ use crate::{
     hash::Hasher,
     key::KeyFormat,
     manage::{DefaultPolicy, DenialLog, Guarded, KeyManager, ManagerParts, Policy, Rules},
+    metering::UsageRecorder,
     owner::OrganizationId,
     store::{AnyStore, Calls, Lease, Ledger},
     time::Clock,
@@ -25,6 +26,7 @@ pub(super) struct Managed {
     hasher: Hasher,
     format: KeyFormat,
     clock: Arc<dyn Clock>,
+    counted: Arc<UsageRecorder>,
     lease: Arc<Lease>,
 }
 
@@ -33,6 +35,7 @@ impl Managed {
         store: &Arc<S>,
         settings: &AuthSettings,
         wiring: &Wiring,
+        counted: &Arc<UsageRecorder>,
         store_timeout: Duration,
     ) -> Self {
         Self {
@@ -40,6 +43,7 @@ impl Managed {
             hasher: wiring.hasher.clone(),
             format: settings.format.clone(),
             clock: Arc::clone(&settings.clock),
+            counted: Arc::clone(counted),
             lease: Arc::clone(&wiring.lease),
         }
     }
@@ -53,14 +57,16 @@ impl Managing {
         notifier: Notifier,
         flush_interval: Duration,
     ) -> KeyManager {
-        let Managed { store, hasher, format, clock, lease } = managed;
+        let Managed { store, hasher, format, clock, counted, lease } = managed;
         let denials = DenialLog::new(store.clone(), Arc::clone(&clock), flush_interval, notifier.clone());
         KeyManager::new(ManagerParts {
             guarded: Guarded::new(store, self.policy, lease, Arc::new(denials)),
             hasher,
             format,
             clock,
+            counted,
             organization: OrganizationId::single(),
+            names_organization: false,
             rules: Arc::new(Rules { notifier, ..self.rules }),
             new_keys: Some(authenticator.new_keys()),
         })

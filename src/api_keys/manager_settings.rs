@@ -17,6 +17,31 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
+    /// The service has several customers, each an organization of its own: then nothing is done without saying for which.
+    /// [`ApiKeys::manager`] is refused, call by call, and so is an [`Actor::user`](crate::Actor::user) of no organization,
+    /// each as [`Misconfigured`](crate::manage::ManageErrorKind::Misconfigured), with what to call instead. Take
+    /// [`ApiKeys::manager_for`] and [`KeyManager::actor`]. Default: the service has one organization.
+    ///
+    /// [Several customers in one service](crate::manual::several_customers) says how the rest is set up.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use tower_api_keys::{ApiKeys, OrganizationId, UserId, manage::{ListKeys, Rights}, store::MemoryStore};
+    ///
+    /// let keys = ApiKeys::builder(MemoryStore::new()).several_organizations().build().await?;
+    /// let manager = keys.manager_for(OrganizationId::new("acme")?);
+    /// let alice = manager.actor(UserId::new("alice")?, Rights::none());
+    /// assert!(manager.list(ListKeys::all(), &alice).await.is_ok());
+    /// assert!(keys.manager().list(ListKeys::all(), &alice).await.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn several_organizations(mut self) -> Self {
+        self.managing.rules.several_organizations = true;
+        self
+    }
+
     /// Which teams organizations have: asked before a key is made for one. Default: nothing is asked, and an actor's rights
     /// vouch for the teams they name; see [`Directory`].
     pub fn directory(mut self, directory: impl Directory) -> Self {
@@ -82,7 +107,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
 }
 
 impl<S: Ledger> ApiKeys<S> {
-    /// The manager of a service's only organization.
+    /// The manager of a service's only organization. Where the service said that it has
+    /// [several](ApiKeysBuilder::several_organizations), every call of it is refused as
+    /// [`Misconfigured`](crate::manage::ManageErrorKind::Misconfigured): take [`manager_for`](Self::manager_for).
     #[must_use]
     pub fn manager(&self) -> KeyManager {
         self.0.manager.clone()

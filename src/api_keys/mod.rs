@@ -3,6 +3,8 @@
 mod builder;
 mod keys;
 #[cfg(any(test, feature = "manage"))]
+mod leaked;
+#[cfg(any(test, feature = "manage"))]
 mod manager;
 #[cfg(any(test, feature = "manage"))]
 mod manager_settings;

@@ -27,6 +27,8 @@ pub(super) enum Cause {
     KeepAccessLog,
     #[error("audit events stay for at least a day")]
     KeepEvents,
+    #[error("counts of use by day are kept for 1 to 400 days")]
+    KeepUsageDays,
     #[error(
         "keys of this store are made with pepper {0}, which this node does not know: give it the peppers of the others, or \
          make a newer one current if that one is lost"

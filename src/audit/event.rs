@@ -49,7 +49,7 @@ impl Action {
     pub const KEY_RELABELLED: Self = Self(Cow::Borrowed(fits("key.relabelled")));
     /// A key was renamed.
     pub const KEY_RENAMED: Self = Self(Cow::Borrowed(fits("key.renamed")));
-    /// A key was revoked.
+    /// A key was revoked. [`Event::after`] says why, if that was said.
     pub const KEY_REVOKED: Self = Self(Cow::Borrowed(fits("key.revoked")));
     /// A rotation was given up: the new key was revoked in favour of the old one, whose id stands after.
     pub const KEY_ROTATION_ABORTED: Self = Self(Cow::Borrowed(fits("key.rotation_aborted")));

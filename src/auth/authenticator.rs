@@ -21,6 +21,7 @@ use super::{
     meter::Meter,
     ticket::{Accepted, AnonymousUse, RefusalCounter, UsageTicket, register},
     trouble::Trouble,
+    watch::{Streams, Watching},
     wiring::Wiring,
 };
 use crate::{
@@ -76,6 +77,7 @@ pub(super) struct Inner<R> {
     pub(super) attempts: Option<Arc<AccessLog>>,
     pub(super) meter: Arc<Meter>,
     pub(super) trouble: Arc<Trouble>,
+    pub(super) watching: Watching,
     digest_key: DigestKey,
 }
 
@@ -98,12 +100,12 @@ impl<R: KeyReader> Authenticator<R> {
     }
 
     pub(crate) fn wired(store: Arc<R>, settings: AuthSettings, wiring: Wiring) -> Result<Self, AuthSetupError> {
-        let trouble = Arc::default();
+        let (trouble, streams) = (Arc::default(), Arc::<Streams>::default());
         let lookups = Lookups::new(Arc::clone(&store), &settings, &trouble);
         let patience = settings.patience();
         let log = LogReader::new(
             store,
-            Arc::clone(&wiring.cache),
+            (Arc::clone(&wiring.cache), Arc::clone(&streams)),
             Arc::clone(&settings.clock),
             Arc::clone(&wiring.lease),
             Arc::clone(&wiring.meter),
@@ -127,6 +129,7 @@ impl<R: KeyReader> Authenticator<R> {
             attempts: wiring.attempts,
             meter: wiring.meter,
             trouble,
+            watching: Watching::new(streams),
             digest_key: DigestKey::new()?,
         });
         if let Some(usage) = &inner.usage {

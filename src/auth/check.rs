@@ -138,28 +138,39 @@ impl<R: KeyReader> Inner<R> {
     }
 
     pub(super) async fn recheck(self: &Arc<Self>, principal: &Principal) -> Result<Principal, AuthError> {
-        let id = *principal.key_id();
         let deadline = Deadline::after(self.patience);
         let currency = self.current(deadline).await?;
-        if let Some(entry) = self.cache.entry(id.as_bytes())
-            && currency == Currency::Tracked
-            && self.cache.is_current(&entry)
-        {
-            let end = entry.claims.expires_at;
-            let now = Principal::sharing(entry);
-            if now.is_same_caller(principal) {
-                return end.map_or(Ok(()), |end| judged(before_its_end(end, self.clock.reading()))).map(|()| now);
-            }
-        }
-        let found = self.find(&id, deadline).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
-        let known = self.known(&id, &found)?;
-        self.verdict(&known)?;
-        let now = Principal::new(self.claims(&known));
+        let now = self.look_again(principal.key_id(), currency, deadline).await?;
         if now.is_same_caller(principal) { Ok(now) } else { Err(AuthError::new(AuthErrorKind::Invalid)) }
     }
 
+    /// Whose key this is now, and what it may do, for who proved it before.
+    pub(super) async fn look_again(
+        &self,
+        id: &KeyId,
+        currency: Currency,
+        deadline: Deadline,
+    ) -> Result<Principal, AuthError> {
+        if currency == Currency::Tracked
+            && let Some(now) = self.remembered(id)
+        {
+            return now;
+        }
+        let found = self.find(id, deadline).await?.ok_or(AuthError::new(AuthErrorKind::Invalid))?;
+        let known = self.known(id, &found)?;
+        self.verdict(&known)?;
+        Ok(Principal::new(self.claims(&known)))
+    }
+
+    /// The same by what is remembered of the key, if that is current as far as the changes that were applied tell.
+    pub(super) fn remembered(&self, id: &KeyId) -> Option<Result<Principal, AuthError>> {
+        let entry = self.cache.entry(id.as_bytes()).filter(|entry| self.cache.is_current(entry))?;
+        let in_time = entry.claims.expires_at.map_or(Ok(()), |end| judged(before_its_end(end, self.clock.reading())));
+        Some(in_time.map(|()| Principal::sharing(entry)))
+    }
+
     /// Every key is checked slowly once, inside of a runtime: the place to start what runs beside the checks.
-    fn start_background_work(&self) {
+    pub(super) fn start_background_work(&self) {
         if let Some(upkeep) = &self.upkeep {
             upkeep.start();
         }
@@ -169,7 +180,7 @@ impl<R: KeyReader> Inner<R> {
     }
 
     /// Waits until what the cache says is current enough for a request that arrived before this call.
-    async fn current(&self, deadline: Deadline) -> Result<Currency, AuthError> {
+    pub(super) async fn current(&self, deadline: Deadline) -> Result<Currency, AuthError> {
         if self.is_current_now(self.clock.reading()) {
             return Ok(Currency::Tracked);
         }

@@ -24,7 +24,7 @@ pub struct AuthError {
     detail: Detail,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Detail {
     None,
     /// In place: whoever sends no key at all costs no allocation.
@@ -32,9 +32,9 @@ enum Detail {
     Caused(Box<Caused>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Caused {
-    by: Box<dyn Error + Send + Sync>,
+    by: Arc<dyn Error + Send + Sync>,
     retry_after: Option<Duration>,
     /// Whether every request is refused for this, and the operator was told.
     is_of_outage: bool,
@@ -124,6 +124,11 @@ impl AuthError {
         Self { kind, detail: Detail::None }
     }
 
+    /// The same for another one who waited for it.
+    pub(super) fn again(&self) -> Self {
+        Self { kind: self.kind, detail: self.detail.clone() }
+    }
+
     pub(crate) fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.caused(source.into(), None, false)
     }
@@ -139,7 +144,7 @@ impl AuthError {
     }
 
     fn caused(self, by: Box<dyn Error + Send + Sync>, retry_after: Option<Duration>, is_of_outage: bool) -> Self {
-        Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by, retry_after, is_of_outage })) }
+        Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by: by.into(), retry_after, is_of_outage })) }
     }
 
     /// One reading of the clock says that the key has expired, and another one that it has not.

@@ -63,6 +63,7 @@ mod publish;
 mod settings;
 mod ticket;
 mod trouble;
+mod watch;
 mod wiring;
 
 pub use authenticator::Authenticator;
@@ -72,4 +73,5 @@ pub use error::{AuthError, AuthErrorKind};
 pub use metrics::{AuthMetrics, RefusalCount};
 pub use settings::{AuthSettings, AuthSetupError, Freshness};
 pub(crate) use ticket::{Accepted, AnonymousUse, UsageTicket};
+pub use watch::StreamEnd;
 pub(crate) use wiring::Wiring;

@@ -71,6 +71,39 @@ impl KeyFormat {
         Self { prefixes: self.prefixes.accepting_unbranded(), ..self }
     }
 
+    /// What new keys of this kind begin with, the dot included.
+    ///
+    /// ```
+    /// use tower_api_keys::{KeyKind, key::KeyFormat};
+    ///
+    /// let format = KeyFormat::branded("globex")?.accepting("acme")?.accepting_unbranded();
+    /// assert_eq!(format.prefix(KeyKind::Team), "globex_team.");
+    /// let accepted: Vec<String> = format.accepted_prefixes(KeyKind::Team).collect();
+    /// assert_eq!(accepted, ["globex_team.", "acme_team.", "team."]);
+    /// # Ok::<(), tower_api_keys::key::InvalidBrand>(())
+    /// ```
+    #[must_use]
+    pub fn prefix(&self, kind: KeyKind) -> String {
+        prefix(self.prefixes.issued(), kind)
+    }
+
+    /// What accepted keys of this kind begin with, the dot included: new ones first, then others in the order in which the
+    /// format was told of them.
+    pub fn accepted_prefixes(&self, kind: KeyKind) -> impl Iterator<Item = String> {
+        self.prefixes.brands().map(move |brand| prefix(brand, kind))
+    }
+
+    /// The brand of new keys; none for keys without one.
+    #[must_use]
+    pub fn brand(&self) -> Option<&str> {
+        Some(self.prefixes.issued()).filter(|brand| !brand.is_empty())
+    }
+
+    /// The brands of accepted keys, that of new ones first; none stands for keys without a brand.
+    pub fn accepted_brands(&self) -> impl Iterator<Item = Option<&str>> {
+        self.prefixes.brands().map(|brand| Some(brand).filter(|brand| !brand.is_empty()))
+    }
+
     /// Names the issuer of texts that begin so, for the sentence that people are given when they send one: "This is a
     /// credential of the previous key system; …". The name is told to callers. 16 at most; GitHub, GitLab, Stripe,
     /// OpenAI, Anthropic, Slack, AWS and JSON web tokens are known already.
@@ -238,13 +271,7 @@ impl KeyFormat {
         let id = KeyId::encode(id);
         let mut secret_text = Zeroizing::new([0; RANDOM_LENGTH]);
         let mut text = empty_text();
-        let brand = self.prefixes.issued();
-        if !brand.is_empty() {
-            text.push_str(brand);
-            text.push('_');
-        }
-        text.push_str(kind.as_str());
-        text.push('.');
+        text.push_str(&self.prefix(kind));
         text.push_str(id.as_str());
         text.push('.');
         text.push_str(encode(secret, secret_text.as_mut_slice()));
@@ -252,6 +279,11 @@ impl KeyFormat {
         text.extend(checksum.map(char::from));
         PlaintextKey::from_text(text, id, kind)
     }
+}
+
+/// What keys of this brand begin with, which is empty for none.
+fn prefix(brand: &str, kind: KeyKind) -> String {
+    if brand.is_empty() { format!("{kind}.") } else { format!("{brand}_{kind}.") }
 }
 
 /// Whether the id of these bytes begins with a letter or a digit: the last two values of base64url are `-` and `_`.

@@ -119,6 +119,11 @@ impl Prefixes {
         self.brands.first().map_or("", Brand::as_str)
     }
 
+    /// All of them, the one to issue first.
+    pub(super) fn brands(&self) -> impl Iterator<Item = &str> {
+        self.brands.iter().map(Brand::as_str)
+    }
+
     /// Which accepted prefix this is, if one.
     #[inline]
     pub(super) fn index(&self, prefix: &[u8]) -> Option<PrefixIndex> {

@@ -70,6 +70,37 @@ fn assert_invariants(format: &KeyFormat, text: &[u8]) {
 }
 
 #[test]
+fn prefixes_are_what_keys_begin_with() {
+    let told = |format: &KeyFormat| format.accepted_prefixes(KeyKind::User).collect::<Vec<_>>();
+    let formats = [
+        (KeyFormat::unbranded(), None, vec!["user."], vec![None]),
+        (KeyFormat::branded("acme").unwrap(), Some("acme"), vec!["acme_user."], vec![Some("acme")]),
+        (
+            KeyFormat::unbranded().accepting("acme").unwrap().accepting("acme").unwrap(),
+            None,
+            vec!["user.", "acme_user."],
+            vec![None, Some("acme")],
+        ),
+        (
+            KeyFormat::branded("acme").unwrap().accepting_unbranded().accepting("globex").unwrap(),
+            Some("acme"),
+            vec!["acme_user.", "user.", "globex_user."],
+            vec![Some("acme"), None, Some("globex")],
+        ),
+    ];
+    for (format, brand, prefixes, brands) in formats {
+        assert_eq!((format.brand(), told(&format)), (brand, prefixes.into_iter().map(String::from).collect()));
+        assert_eq!(format.accepted_brands().collect::<Vec<_>>(), brands);
+        for kind in KeyKind::ALL {
+            let key = format.generate(kind).unwrap();
+            assert!(key.expose_secret().starts_with(&format.prefix(kind)));
+            assert_eq!(format.accepted_prefixes(kind).next(), Some(format.prefix(kind)));
+            assert!(format.accepted_prefixes(kind).all(|prefix| format.begins_like_a_key(prefix.as_bytes())));
+        }
+    }
+}
+
+#[test]
 fn known_answers() {
     let key = KeyFormat::unbranded().assemble(KeyKind::User, &std::array::from_fn(|i| i as u8), &[15; 33]);
     assert_eq!(key.expose_secret(), KEY);

@@ -1,4 +1,4 @@
-use super::rights::{Rights, TeamRole};
+use super::rights::{ActorTeam, Rights, TeamRole};
 use crate::{
     key::{KeyId, redact},
     owner::{InvalidId, OrganizationId, Owner, TeamId, UserId},
@@ -33,18 +33,19 @@ pub struct Actor {
 enum Who {
     Key { id: KeyId, organization: OrganizationId, owner: Owner, scopes: Scopes },
     System(SystemLabel),
-    User { user: UserId, organization: OrganizationId },
+    User { user: UserId, organization: Option<OrganizationId> },
 }
 
 impl Actor {
-    /// A person, with the rights they have at this moment, in the [single](OrganizationId::single) organization unless
-    /// [told otherwise](Self::with_organization).
+    /// A person, with the rights they have at this moment, of a service's only organization.
     ///
-    /// In a service of several organizations take [`KeyManager::actor`](super::KeyManager::actor), which cannot be forgotten
-    /// to name one: to a manager of another organization everything is *not found* that this person asks for.
+    /// In a service of several organizations make them with [`KeyManager::actor`](super::KeyManager::actor), or
+    /// [say](Self::with_organization) of which one they are: rights are those in one organization. The manager of one of
+    /// several refuses a person of none as [`Misconfigured`](super::ManageErrorKind::Misconfigured), rather than take them for
+    /// one of its own; and to a manager of another organization than theirs everything they ask for is *not found*.
     #[must_use]
     pub fn user(user: UserId, rights: Rights) -> Self {
-        Self::of(Who::User { user, organization: OrganizationId::single() }, rights)
+        Self::of(Who::User { user, organization: None }, rights)
     }
 
     /// A key, with the rights its owner has at this moment, in the key's own organization.
@@ -96,12 +97,17 @@ impl Actor {
         Ok(Self::of(Who::System(SystemLabel::new(label)?), Rights::none()))
     }
 
+    /// Whoever presents the whole text of a key.
+    pub(super) fn presented() -> Self {
+        Self::of(Who::System(SystemLabel::presented()), Rights::none())
+    }
+
     /// This person, in this organization. Keys have their organization and the system has the manager's: for them this
     /// changes nothing.
     #[must_use]
     pub fn with_organization(mut self, to: OrganizationId) -> Self {
         if let Who::User { organization, .. } = &mut self.who {
-            *organization = to;
+            *organization = Some(to);
         }
         self
     }
@@ -147,11 +153,12 @@ impl Actor {
         }
     }
 
-    /// The customer it belongs to; none for the system.
+    /// The customer it belongs to; none for the system, and for a person of whom it was not said.
     #[must_use]
     pub const fn organization(&self) -> Option<&OrganizationId> {
         match &self.who {
-            Who::Key { organization, .. } | Who::User { organization, .. } => Some(organization),
+            Who::Key { organization, .. } => Some(organization),
+            Who::User { organization, .. } => organization.as_ref(),
             Who::System(_) => None,
         }
     }
@@ -205,6 +212,16 @@ impl Actor {
     #[must_use]
     pub fn includes_team_keys(&self, team: &TeamId) -> bool {
         self.rights.includes_team_keys(team)
+    }
+
+    /// The teams of which its rights say something by name: a role, or that the plan includes team keys, in the order of their
+    /// ids. For a team's key, its own team. None for the system, which has no rights and needs none.
+    pub fn teams(&self) -> impl Iterator<Item = ActorTeam<'_>> {
+        self.known_teams().map(|id| ActorTeam {
+            id,
+            role: self.role_in(id),
+            includes_team_keys: self.includes_team_keys(id),
+        })
     }
 
     /// Whether its rights say something of the team: a role, or that its plan includes team keys.

@@ -1,9 +1,9 @@
 //! The list of all sentences, for who translates them.
 
-use super::{advice, denial, invalid, inventory, leak, lint, plan, problem, quota, verdict};
+use super::{advice, denial, invalid, inventory, leak, lint, misconfigured, plan, problem, quota, rotation, verdict};
 use crate::{
     outcome::Outcome,
-    record::{InvalidLabels, InvalidName},
+    record::{InvalidLabels, InvalidName, InvalidNamePart},
     sentence::Sentence,
     usage::CallHistory,
 };
@@ -26,12 +26,15 @@ pub fn sentences() -> Vec<Sentence> {
         invalid::InvalidInput::ALL.map(invalid::InvalidInput::sentence).to_vec(),
         InvalidLabels::sentences(),
         InvalidName::sentences(),
+        InvalidNamePart::sentences(),
         leak::sentences(),
         lint::NameAdvice::ALL.map(lint::NameAdvice::sentence).to_vec(),
+        misconfigured::Misconfiguration::ALL.map(misconfigured::Misconfiguration::sentence).to_vec(),
         Outcome::sentences(),
         plan::all(),
         problem::all(),
         quota::all(),
+        rotation::RotationStage::ALL.map(rotation::RotationStage::sentence).to_vec(),
         verdict::all(),
     ]
     .concat();

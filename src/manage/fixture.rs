@@ -41,7 +41,7 @@ pub(super) enum Fault {
     Works,
 }
 
-/// A store whose next calls of `apply` and `find` fail as told.
+/// A store whose next calls of `apply`, `find` and `list` fail as told.
 #[derive(Default)]
 pub(super) struct Faulty {
     pub(super) inner: MemoryStore,
@@ -52,6 +52,7 @@ pub(super) struct Faulty {
     has_no_lists: AtomicBool,
     pub(super) apply_faults: Mutex<VecDeque<Fault>>,
     pub(super) find_faults: Mutex<VecDeque<Fault>>,
+    pub(super) list_faults: Mutex<VecDeque<Fault>>,
     pub(super) append_faults: Mutex<VecDeque<Fault>>,
     /// Applied right before the next `apply`, as by somebody who was quicker.
     pub(super) quicker: Mutex<VecDeque<Change>>,
@@ -79,14 +80,19 @@ fn next(faults: &Mutex<VecDeque<Fault>>) -> Fault {
     faults.lock().unwrap().pop_front().unwrap_or(Fault::Works)
 }
 
+async fn fail_to_read(faults: &Mutex<VecDeque<Fault>>) -> Result<(), StoreError> {
+    match next(faults) {
+        Fault::Works => Ok(()),
+        Fault::Hangs => pending().await,
+        Fault::Panics => panic!("the store's own"),
+        _ => Err(StoreError::unavailable("injected")),
+    }
+}
+
 impl KeyReader for Faulty {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        match next(&self.find_faults) {
-            Fault::Works => self.inner.find(id).await,
-            Fault::Hangs => pending().await,
-            Fault::Panics => panic!("the store's own"),
-            _ => Err(StoreError::unavailable("injected")),
-        }
+        fail_to_read(&self.find_faults).await?;
+        self.inner.find(id).await
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
@@ -132,6 +138,7 @@ impl KeyStore for Faulty {
         if self.has_no_lists.load(Ordering::SeqCst) {
             return Err(StoreError::corrupt("injected"));
         }
+        fail_to_read(&self.list_faults).await?;
         self.inner.list(query, now).await
     }
 
@@ -234,7 +241,9 @@ impl Bench {
             hasher,
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            counted: Arc::default(),
             organization: OrganizationId::single(),
+            names_organization: false,
             rules: Arc::new(rules),
             new_keys: None,
         });
@@ -282,7 +291,11 @@ impl Bench {
             ..UsageRow::seen_from("")
         };
         let writer = id.as_bytes()[..16].try_into().unwrap();
-        self.store.inner.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row] }).await.unwrap();
+        self.store
+            .inner
+            .record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() })
+            .await
+            .unwrap();
     }
 
     pub(super) async fn row(&self, id: &KeyId) -> KeyRow {

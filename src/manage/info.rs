@@ -61,6 +61,11 @@ pub struct KeyInfo {
     pub revoked_by: Option<ActorId>,
     /// The key it succeeds.
     pub replaces: Option<KeyId>,
+    /// A live key that replaces it, if the actor may see that one. None, too, in the answer of a call that looks at nothing but
+    /// this key: lists, the inventory and [`find`](super::KeyManager::find) look.
+    pub successor: Option<KeyId>,
+    /// Whether it replaces a key that is still live. None where nobody looked.
+    pub predecessor_is_live: Option<bool>,
     /// 1 when it was made, one more with each change of name, labels, scopes or expiry.
     pub version: i64,
     /// Whether its owner is suspended or closed.
@@ -96,6 +101,8 @@ impl KeyInfo {
             revoked_at,
             revoked_by: revoked_by.flatten(),
             replaces: record.replaces,
+            successor: None,
+            predecessor_is_live: None,
             version: record.version,
             owner_status,
             usage,
@@ -181,7 +188,7 @@ impl From<Standing> for KeyState {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct KeyPage {
-    /// The keys, by time of creation, then id.
+    /// The keys, by time of creation, then id, or the other way round if the newest were to come first.
     pub keys: Vec<KeyInfo>,
     /// Keys whose stored records cannot be read; requests with them get 503.
     pub unreadable: Vec<KeyId>,

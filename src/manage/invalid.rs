@@ -13,8 +13,15 @@ told_words! {
     pub enum InvalidInput as "invalid",
     /// What the rule is, in a sentence.
     pub sentence {
-        /// The new expiry is later than the present one.
-        ExpiryLater = "expiry_later": "The expiry of a key can only be moved to an earlier time.",
+        /// More than 400 days of usage.
+        Days = "days": "Usage is told by day of 400 days at most.",
+        /// The new expiry is later than the present one. A rotation gives a later one.
+        ExpiryLater = "expiry_later":
+            "The expiry of a key can only be moved to an earlier time: for a later one, rotate the key (`begin_rotation` with \
+             `RotateKey::expires_at`).",
+        /// A key that acts would let a key live longer by a rotation, which people and the system can.
+        ExpiryLaterByKey = "expiry_later_by_key":
+            "An API key lets no key live longer by a rotation: ask a person who may rotate the key.",
         /// The expiry is now or in the past.
         ExpiryPast = "expiry_past": "An expiry lies in the future: to end a key now, revoke it.",
         /// The text to look for keys in is too long.
@@ -34,8 +41,11 @@ told_words! {
         PageSize = "page_size": "A page has 1 to 1000 keys or events.",
         /// There are more than 64 scopes.
         Scopes = "scopes": "A key has at most 64 scopes.",
-        /// The new scopes are not within the old ones.
-        ScopesWider = "scopes_wider": "The scopes of a key can only become fewer: issue a new key for more.",
+        /// The new scopes are not within the old ones. A rotation gives wider ones.
+        ScopesWider = "scopes_wider":
+            "The scopes of a key can only become fewer: for more, rotate the key (`begin_rotation` with `RotateKey::scopes`).",
+        /// There are more than 1,000 texts.
+        Texts = "texts": "At most 1,000 texts of keys are taken at a time.",
         /// The time ends before it begins.
         TimeWindow = "time_window": "A time window ends before it begins.",
         /// The key is the new one of a rotation, and the old one of another.
@@ -58,7 +68,8 @@ impl InvalidInput {
     #[must_use]
     pub const fn field(self) -> Option<&'static str> {
         Some(match self {
-            Self::ExpiryLater | Self::ExpiryPast => "expires_at",
+            Self::Days => "days",
+            Self::ExpiryLater | Self::ExpiryLaterByKey | Self::ExpiryPast => "expires_at",
             Self::Fragment => "text",
             Self::IdempotencyKey => "idempotency_key",
             Self::Labels => "labels",
@@ -66,6 +77,7 @@ impl InvalidInput {
             Self::Name => "name",
             Self::PageSize => "limit",
             Self::Scopes | Self::ScopesWider | Self::UnknownScope => "scopes",
+            Self::Texts => "texts",
             Self::TimeWindow => "until",
             Self::TwoRotations => return None,
         })

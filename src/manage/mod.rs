@@ -10,10 +10,10 @@
 //! | | self | member of the team | Team Admin, Team Owner | org admin |
 //! |---|---|---|---|---|
 //! | personal key: issue, rename, relabel, narrow, expire, rotate | yes | - | - | no |
-//! | personal key: see with usage, audit, revoke, revoke many | yes | - | - | yes |
-//! | team key: see | - | yes | yes | yes |
+//! | personal key: see with usage, audit, revoke, revoke many; the person's status | yes | - | - | yes |
+//! | team key: see; the team's status | - | yes | yes | yes |
 //! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
-//! | team key: issue (if the plan includes team keys) | - | no | yes | yes |
+//! | team key: issue, rotate to more scopes (if the plan includes team keys) | - | no | yes | yes |
 //! | team key: rename, relabel, narrow, expire, rotate, revoke, revoke many (any plan) | - | no | yes | yes |
 //! | owner: suspend, reinstate, close; exposure of a person | no | no | no | yes |
 //! | blast radius of a person | yes | - | - | yes |
@@ -23,9 +23,9 @@
 //!
 //! | scope | acts |
 //! |---|---|
-//! | `keys:read` | see keys, their usage, advice, inventory, export, reports, the trail, blast radius, exposure |
+//! | `keys:read` | see keys, their owners' status, their usage, advice, inventory, export, reports, the trail, blast radius, exposure |
 //! | `keys:issue` | issue |
-//! | `keys:rotate` | begin, finish and abort a rotation, which ends the old key or the new one, and see how far it is; into a team with `keys:issue` |
+//! | `keys:rotate` | begin, finish and abort a rotation, which ends the old key or the new one, and see how far it is; into a team, or to more scopes, with `keys:issue` |
 //! | `keys:revoke` | revoke, revoke many, narrow, expire |
 //! | `keys:manage` | all of these, and rename, relabel, suspend |
 //! | none | reinstate, close: people and the system only |
@@ -72,6 +72,8 @@
 //! - [`RotateKey::old_key_ends_at`] sets an end of grace. Nothing else ends the old key by itself: there is no forced
 //!   rotation.
 //! - [`RotateKey::into_team`] makes a personal key a team's in the same steps.
+//! - A key that exists gets neither more scopes nor a later end: its successor does, by [`RotateKey::scopes`] and
+//!   [`RotateKey::expires_at`]. More scopes are given by whoever may [issue](KeyAction::Issue) such a key.
 //!
 //! # Inventory
 //!
@@ -159,6 +161,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod abilities;
 mod access;
 mod actor;
 mod advice;
@@ -175,10 +178,12 @@ mod issued;
 mod leak;
 mod lint;
 mod manager;
+mod misconfigured;
 mod plan;
 mod policy;
 mod problem;
 mod quota;
+mod reason;
 mod request;
 mod rights;
 mod rotation;
@@ -189,6 +194,7 @@ mod tests;
 mod trail;
 mod verdict;
 
+pub use abilities::{Abilities, Ability};
 pub(crate) use access::{Guarded, ManagerParts};
 pub use actor::Actor;
 pub use advice::{
@@ -209,17 +215,22 @@ pub use inventory::{
 };
 pub use issued::IssuedKey;
 pub use leak::{
-    KeyMatch, KeyMatches, LeakReport, MatchConfidence, RevokeMany, RevokeManyError, RevokedMany, SourceUse,
+    KeyMatch, KeyMatches, LeakReport, MatchConfidence, PresentedKey, PresentedOutcome, RevokeMany, RevokeManyError,
+    RevokedMany, SourceUse, Traced,
 };
 pub use lint::{NameAdvice, lint_name};
-pub use manager::{KeyManager, OwnerStopped};
+pub use manager::{
+    ChangeOwner, CountedUntil, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, RevokeKey,
+    UsageDay,
+};
+pub use misconfigured::Misconfiguration;
 pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, KeyAction, Policy, Target};
 pub use problem::Problem;
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
-pub use rights::{Rights, TeamRole};
-pub use rotation::{EndedRotation, LastUse, RotateKey, Rotation};
+pub use rights::{ActorTeam, Rights, TeamRole};
+pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation, RotationStage};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
 pub use table::DefaultPolicy;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     json::json_form,
-    owner::{Owner, OwnerRef, TeamId},
+    owner::{KeyKind, Owner, OwnerRef, TeamId},
     record::{CorruptRow, OwnerStatus, OwnerStatusRow, Suspension},
     sentence::{Sentence, joined, sentences},
     store::{Effect, FoundOwner, KeyQuery, ListedKey, OwnerChange},
@@ -173,7 +173,8 @@ impl Access<'_> {
         let now = self.parts.clock.now();
         // Whether the keys of a team count.
         let mut teams: HashMap<TeamId, bool> = HashMap::new();
-        let mut walk = Walk::new(KeyQuery::all(self.parts.organization.clone()));
+        let mut walk =
+            Walk::new(KeyQuery { kind: Some(KeyKind::Team), ..KeyQuery::all(self.parts.organization.clone()) });
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 let listed = row.peek();

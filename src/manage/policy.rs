@@ -74,7 +74,8 @@ words! {
         Revoke = "revoke",
         /// Begin, finish or abort the rotation of a key.
         Rotate = "rotate",
-        /// See that a key exists, and all about it except how it is used. Of an owner or the organization: list its keys.
+        /// See that a key exists, and all about it except how it is used. Of an owner: see its status and list its keys. Of the
+        /// organization: list its keys.
         See = "see",
         /// See what stops if a person leaves.
         SeeBlastRadius = "see_blast_radius",
@@ -127,6 +128,24 @@ pub enum Target<'a> {
 }
 
 impl KeyAction {
+    /// Whether it can be done to a key that exists.
+    pub(super) const fn is_of_a_key(self) -> bool {
+        match self {
+            Self::Audit
+            | Self::Expire
+            | Self::Narrow
+            | Self::Relabel
+            | Self::Rename
+            | Self::Revoke
+            | Self::Rotate
+            | Self::See
+            | Self::SeeUsage => true,
+            Self::Close | Self::Issue | Self::Reinstate | Self::SeeBlastRadius | Self::SeeExposure | Self::Suspend => {
+                false
+            }
+        }
+    }
+
     /// What a key needs to do it; none for what no key does.
     pub(super) const fn scope(self) -> Option<ManagingScope> {
         match self {

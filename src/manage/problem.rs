@@ -3,7 +3,10 @@ use std::{fmt, time::Duration};
 use http::StatusCode;
 use serde::Serialize;
 
-use super::error::{ManageError, ManageErrorKind};
+use super::{
+    error::{ManageError, ManageErrorKind},
+    info::KeyInfo,
+};
 use crate::{
     outcome::RefusalCode,
     sentence::{Sentence, joined, sentences},
@@ -33,11 +36,13 @@ impl ManageErrorKind {
         }
     }
 
-    /// What is the matter more closely, in a word: which rule is broken, which quota is used up, what the counts say.
+    /// What is the matter more closely, in a word: which rule is broken, which quota is used up, what the counts say, what
+    /// the service left out.
     #[must_use]
     pub const fn reason(self) -> Option<&'static str> {
         match self {
             Self::Invalid(what) => Some(what.code()),
+            Self::Misconfigured(what) => Some(what.as_str()),
             Self::NotSafeToFinish(verdict) => Some(verdict.as_str()),
             Self::QuotaReached(quota) => Some(quota.as_str()),
             _ => None,
@@ -55,11 +60,13 @@ impl ManageErrorKind {
             Self::Denied(denial) => (StatusCode::FORBIDDEN, denial.reason().code().as_str()),
             Self::DirectoryUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "directory_unavailable"),
             Self::HashFailed => (StatusCode::SERVICE_UNAVAILABLE, "hash_failed"),
+            Self::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
             Self::IdempotencyKeyUsed => (StatusCode::CONFLICT, "idempotency_key_used"),
             Self::Invalid(InvalidInput::TwoRotations) => (StatusCode::CONFLICT, InvalidInput::TwoRotations.code()),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::KeyExpired => (StatusCode::CONFLICT, RefusalCode::KeyExpired.as_str()),
             Self::KeyRevoked => (StatusCode::CONFLICT, RefusalCode::KeyRevoked.as_str()),
+            Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
             Self::NoRotation => (StatusCode::CONFLICT, "no_rotation"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::NotSafeToFinish(_) => (StatusCode::CONFLICT, "not_safe_to_finish"),
@@ -77,6 +84,7 @@ impl ManageErrorKind {
             Self::Starved => (StatusCode::SERVICE_UNAVAILABLE, "starved"),
             Self::StoreRefused => (StatusCode::INTERNAL_SERVER_ERROR, "store_refused"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::StoreUnavailable.as_str()),
+            Self::VersionDiffers { .. } => (StatusCode::PRECONDITION_FAILED, "precondition_failed"),
         }
     }
 
@@ -105,10 +113,12 @@ impl ManageErrorKind {
             Self::Denied(denial) => denial.sentence(),
             Self::DirectoryUnavailable => directory_unavailable(),
             Self::HashFailed => hash_failed(),
+            Self::IdempotencyKeyReused => idempotency_key_reused(),
             Self::IdempotencyKeyUsed => idempotency_key_used(),
             Self::Invalid(what) => what.sentence(),
             Self::KeyExpired => key_expired(),
             Self::KeyRevoked => key_revoked(),
+            Self::Misconfigured(what) => what.sentence(),
             Self::NoRotation => no_rotation(),
             Self::NotFound => not_found(),
             Self::NotSafeToFinish(verdict) => verdict.sentence(),
@@ -125,6 +135,7 @@ impl ManageErrorKind {
             Self::Starved => starved(),
             Self::StoreRefused => store_refused(),
             Self::StoreUnavailable => store_unavailable(),
+            Self::VersionDiffers { current } => version_differs(current),
         }
     }
 
@@ -155,13 +166,15 @@ sentences! {
     fn finish_it_anyway() = "remedy.finish_it_anyway":
         "Nothing was changed, and whoever knows better finishes the rotation anyway.";
     fn hash_failed() = "error.hash_failed": "The new key could not be hashed and was not made: ask again.";
+    fn idempotency_key_reused() = "error.idempotency_key_reused":
+        "Another request was made under this idempotency key before: make this one under a new idempotency key.";
     fn idempotency_key_used() = "error.idempotency_key_used":
-        "A key was issued under this idempotency key before: if its text is lost, revoke it and issue another one under a \
-         new idempotency key.";
+        "This request made a key before: if the text of that key is lost, revoke it and ask for another one under a new \
+         idempotency key.";
     fn key_expired() = "error.key_expired": "The key has expired, which is final: issue a new one.";
     fn key_revoked() = "error.key_revoked": "The key is revoked, which is final: issue a new one.";
-    fn no_rotation() = "error.no_rotation": "No rotation of this key is under way: begin one.";
-    fn not_found() = "error.not_found": "There is no such key, user or team that this actor may see.";
+    fn no_rotation() = "error.no_rotation": "This key was never rotated: begin a rotation.";
+    fn not_found() = "error.not_found": "Not found, or you do not have access to it.";
     fn outcome_unknown() = "error.outcome_unknown":
         "The change may have been made or not: look at the key, and if it is a new one, revoke it, before asking again.";
     fn overloaded() = "error.overloaded": "Too many keys are being made: ask again in a moment.";
@@ -183,6 +196,8 @@ sentences! {
         "The key store does not take what was asked for, and nothing was changed: tell the operator of the service.";
     fn store_unavailable() = "error.store_unavailable":
         "Keys cannot be managed at the moment, and nothing was changed: ask again.";
+    fn version_differs(current: i64) = "error.version_differs":
+        "The key was changed meanwhile and has version {current} now: look at it and ask again.";
 }
 
 impl ManageError {
@@ -251,7 +266,8 @@ pub struct Problem {
     pub status: u16,
     /// What went wrong, in a word.
     pub code: &'static str,
-    /// The same more closely: which rule is broken, which quota is used up, what the counts of a rotation say.
+    /// The same more closely: which rule is broken, which quota is used up, what the counts of a rotation say, what the
+    /// service left out.
     pub reason: Option<&'static str>,
     /// Sentence and remedy in English, one after the other.
     pub detail: String,
@@ -261,6 +277,11 @@ pub struct Problem {
     pub remedy: Option<Sentence>,
     /// The field of the request that is meant, if it is one.
     pub field: Option<&'static str>,
+    /// The key that the same request made before, if this [says so](ManageErrorKind::IdempotencyKeyUsed) and the actor may
+    /// see it: [`ManageError::replayed`].
+    pub key: Option<KeyInfo>,
+    /// The version that the key has, if it is [not the one that was expected](ManageErrorKind::VersionDiffers).
+    pub current: Option<i64>,
     #[serde(skip)]
     retry_after: Option<Duration>,
 }
@@ -281,7 +302,7 @@ impl From<&ManageError> for Problem {
     fn from(error: &ManageError) -> Self {
         let kind = error.kind();
         let problem = Self::from(kind);
-        Self { retry_after: error.retry_after().or(problem.retry_after), ..problem }
+        Self { key: error.replayed().cloned(), retry_after: error.retry_after().or(problem.retry_after), ..problem }
     }
 }
 
@@ -298,6 +319,11 @@ impl From<ManageErrorKind> for Problem {
             sentence,
             remedy,
             field: kind.field(),
+            key: None,
+            current: match kind {
+                ManageErrorKind::VersionDiffers { current } => Some(current),
+                _ => None,
+            },
             retry_after: kind.passes_by_itself().then_some(Duration::from_secs(1)),
         }
     }

@@ -2,8 +2,8 @@ use std::fmt;
 
 use crate::{
     key::{KeyId, redact},
-    owner::{Owner, TeamId, UserId},
-    record::ActorId,
+    owner::{KeyKind, Owner, TeamId, UserId},
+    record::{ActorId, NamePart},
     scope::Scopes,
     store::{KeyCursor, Liveness},
     time::Timestamp,
@@ -94,8 +94,10 @@ impl IssueKey {
         self
     }
 
-    /// Makes a repeat of this request harmless: a second key under the same 1 to 256 bytes, by the same actor in the
-    /// same organization, is refused as [`IdempotencyKeyUsed`](super::ManageErrorKind::IdempotencyKeyUsed). Default: none.
+    /// Makes a repeat of this request harmless: the same request under the same 1 to 256 bytes, by the same actor in the
+    /// same organization, is refused as [`IdempotencyKeyUsed`](super::ManageErrorKind::IdempotencyKeyUsed), with
+    /// [the key that was made](super::ManageError::replayed), for as long as results of changes are kept: a week. Another
+    /// request is refused as [`IdempotencyKeyReused`](super::ManageErrorKind::IdempotencyKeyReused). Default: none.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
@@ -114,22 +116,27 @@ impl fmt::Debug for IssueKey {
     }
 }
 
-/// Which keys to list: of all that the actor may see, or of one owner. All conditions hold together.
+/// Which keys to list: of all that the actor may see, or of some owners. All conditions hold together.
 ///
 /// ```
-/// use tower_api_keys::{TeamId, manage::ListKeys, store::Liveness};
+/// use tower_api_keys::{KeyKind, TeamId, manage::ListKeys, record::NamePart, store::Liveness};
 ///
 /// let live = ListKeys::of(TeamId::new("engineering")?).liveness(Liveness::Live).limit(20);
-/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// let search = ListKeys::all().kind(KeyKind::Team).named_like(NamePart::new("github")?).newest_first();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is read before `KeyManager::list`"]
 pub struct ListKeys {
-    pub(super) owner: Option<Owner>,
+    /// None for all that the actor may see.
+    pub(super) owners: Option<Vec<Owner>>,
+    pub(super) kind: Option<KeyKind>,
+    pub(super) named_like: Option<NamePart>,
     pub(super) creator: Option<ActorId>,
     pub(super) created_via_key: Option<KeyId>,
     pub(super) liveness: Option<Liveness>,
     pub(super) unused_since: Option<Timestamp>,
+    pub(super) newest_first: bool,
     pub(super) after: Option<KeyCursor>,
     pub(super) limit: u16,
 }
@@ -138,11 +145,14 @@ impl ListKeys {
     /// Every key of the organization that the actor may see.
     pub const fn all() -> Self {
         Self {
-            owner: None,
+            owners: None,
+            kind: None,
+            named_like: None,
             creator: None,
             created_via_key: None,
             liveness: None,
             unused_since: None,
+            newest_first: false,
             after: None,
             limit: 100,
         }
@@ -150,7 +160,25 @@ impl ListKeys {
 
     /// The keys of this user or team. If the actor may not see them, the answer is *not found*.
     pub fn of(owner: impl Into<Owner>) -> Self {
-        Self { owner: Some(owner.into()), ..Self::all() }
+        Self::of_any([owner])
+    }
+
+    /// The keys of these users and teams together, in one order; of none, if there are none here. If there is one among them
+    /// whose keys the actor may not see, the answer is *not found*.
+    pub fn of_any<O: Into<Owner>>(owners: impl IntoIterator<Item = O>) -> Self {
+        Self { owners: Some(owners.into_iter().map(Into::into).collect()), ..Self::all() }
+    }
+
+    /// Only personal keys, or only team keys.
+    pub const fn kind(mut self, kind: KeyKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Only those with this in their names. Whoever may see a key may see its name.
+    pub fn named_like(mut self, part: NamePart) -> Self {
+        self.named_like = Some(part);
+        self
     }
 
     /// Only those made by this user, key or part of the system.
@@ -177,7 +205,13 @@ impl ListKeys {
         self
     }
 
-    /// The page that follows one that ended here.
+    /// Those made last first. Default: those made first.
+    pub const fn newest_first(mut self) -> Self {
+        self.newest_first = true;
+        self
+    }
+
+    /// The page that follows one that ended here, of the same query.
     pub const fn after(mut self, cursor: KeyCursor) -> Self {
         self.after = Some(cursor);
         self

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::owner::TeamId;
+use serde::Serialize;
+
+use crate::{owner::TeamId, words::words};
 
 /// What a person may do in an organization at the moment of one call: resolved by the embedder, from its own directory,
 /// for each call.
@@ -103,22 +105,47 @@ impl Rights {
     }
 }
 
-/// What a person is in a team.
+words! {
+    /// What a person is in a team.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::TeamRole;
+    ///
+    /// assert!(TeamRole::Owner.manages_keys() && !TeamRole::Member.manages_keys());
+    /// ```
+    #[non_exhaustive]
+    pub enum TeamRole {
+        /// Manages the team's keys.
+        Admin = "admin",
+        /// Sees the team's keys.
+        Member = "member",
+        /// Manages the team's keys.
+        Owner = "owner",
+    }
+}
+
+/// A team of an actor: its role there, and whether the plan includes team keys. It serializes.
 ///
 /// ```
-/// use tower_api_keys::manage::TeamRole;
+/// use tower_api_keys::{Actor, TeamId, UserId, manage::{Rights, TeamRole}};
 ///
-/// assert!(TeamRole::Owner.manages_keys() && !TeamRole::Member.manages_keys());
+/// let rights = Rights::none().team(TeamId::new("blue")?, TeamRole::Member).team_keys_included();
+/// let alice = Actor::user(UserId::new("alice")?, rights);
+/// for team in alice.teams() {
+///     assert_eq!((team.id.as_str(), team.role, team.includes_team_keys), ("blue", Some(TeamRole::Member), true));
+/// }
+/// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub enum TeamRole {
-    /// Manages the team's keys.
-    Admin,
-    /// Sees the team's keys.
-    Member,
-    /// Manages the team's keys.
-    Owner,
+pub struct ActorTeam<'a> {
+    /// The team.
+    pub id: &'a TeamId,
+    /// Its role there; none where nothing but the plan was said of the team.
+    pub role: Option<TeamRole>,
+    /// Whether the plan includes keys of this team, as far as was said.
+    pub includes_team_keys: bool,
 }
 
 impl TeamRole {

@@ -37,14 +37,9 @@ impl Policy for DefaultPolicy {
 
 /// Whether the action can be done to such a target at all.
 const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
-    use KeyAction::{
-        Audit, Close, Expire, Issue, Narrow, Reinstate, Relabel, Rename, Revoke, Rotate, See, SeeBlastRadius,
-        SeeExposure, SeeUsage, Suspend,
-    };
+    use KeyAction::{Audit, Close, Issue, Reinstate, Revoke, See, SeeBlastRadius, SeeExposure, SeeUsage, Suspend};
     match target {
-        Target::Key { .. } => {
-            matches!(action, Audit | Expire | Narrow | Relabel | Rename | Revoke | Rotate | See | SeeUsage)
-        }
+        Target::Key { .. } => action.is_of_a_key(),
         Target::NewKey { .. } => matches!(action, Issue),
         Target::Organization => matches!(action, Audit | Revoke | See | SeeUsage),
         Target::Owner(Owner::Team(_)) => {

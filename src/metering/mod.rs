@@ -11,4 +11,4 @@ mod unwritten;
 
 pub(crate) use recorder::{Counted, SuccessSource, UsageRecorder};
 pub(crate) use tally::KeyUsage;
-pub(crate) use unwritten::Unwritten;
+pub(crate) use unwritten::{Days, Unwritten};

@@ -8,8 +8,8 @@ use super::{budget::Budget, pairs::StoredPairs, tally::Count};
 use crate::{
     key::KeyId,
     outcome::Outcome,
-    time::Timestamp,
-    usage::{Label, OriginWords, Parts, Source, day_of},
+    time::{Timestamp, day_of},
+    usage::{Label, OriginWords, Parts, Source},
 };
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What

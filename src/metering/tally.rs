@@ -4,8 +4,8 @@ use std::sync::{
 };
 
 use crate::{
-    time::Timestamp,
-    usage::{Origin, OriginWords, Source, bounds_of, day_of},
+    time::{Timestamp, bounds_of, day_of},
+    usage::{Origin, OriginWords, Source},
 };
 
 /// How many more sources a key counts without a lock, beside the first.

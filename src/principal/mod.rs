@@ -18,7 +18,7 @@ use crate::{
 /// The caller of a request: a user or a team, proved by a key that was good when the request arrived.
 ///
 /// Cheap to clone. [`ApiKeyLayer`](crate::ApiKeyLayer) puts it into the request's extensions. For streams and sockets
-/// that outlive their request, ask [`Authenticator::recheck`](crate::Authenticator::recheck) now and then.
+/// that outlive their request, wait for [`Authenticator::until_refused`](crate::Authenticator::until_refused) beside them.
 ///
 /// ```
 /// use tower_api_keys::{Owner, Principal};

@@ -118,6 +118,12 @@ impl SystemLabel {
         UserId::new(label).map(|id| Self(id.as_str().into()))
     }
 
+    /// Whoever has the whole text of a key, and does something about it.
+    #[cfg(any(test, feature = "manage"))]
+    pub(crate) fn presented() -> Self {
+        Self("presented".into())
+    }
+
     /// The label as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -4,6 +4,7 @@ mod actor_id;
 mod key_record;
 mod labels;
 mod name;
+mod name_part;
 mod new_keys;
 mod owner_status;
 mod row;
@@ -15,6 +16,9 @@ pub use key_record::{KeyRecord, Pause, Revocation};
 pub(crate) use key_record::{Reserved, Rotated};
 pub use labels::{InvalidLabels, Labels};
 pub use name::{InvalidName, KeyName};
+#[cfg(feature = "sqlite")]
+pub(crate) use name_part::has_part;
+pub use name_part::{InvalidNamePart, NamePart};
 pub(crate) use new_keys::NewKeys;
 pub(crate) use owner_status::Stopped;
 pub use owner_status::{OwnerStatus, OwnerStatusRow, Suspension};

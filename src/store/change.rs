@@ -297,6 +297,13 @@ pub enum Guard {
         /// Its end.
         expires_at: Option<Timestamp>,
     },
+    /// The key exists and has this version: nobody changed its name, labels, scopes or end since somebody looked at it.
+    SameVersion {
+        /// Which key.
+        key: KeyId,
+        /// Its version.
+        version: i64,
+    },
 }
 
 /// What `created_by` says of the keys that this user made; that of no key for a team, which makes none but with its keys.

@@ -7,7 +7,8 @@ use super::{
     change::{Applied, Change},
     error::StoreError,
     head::{Changes, Head},
-    query::{EventQuery, KeyQuery, ListedKey, Page, Prune, Pruned, RehashedKey, Trail, UsageScope},
+    listed::ListedKey,
+    query::{EventQuery, KeyQuery, Page, Prune, Pruned, RehashedKey, Trail, UsageScope},
 };
 use crate::{
     audit::EventRow,
@@ -176,12 +177,16 @@ pub trait KeyStore: KeyReader {
     fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey)
     -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Keys of one organization by time of creation, then id, each with the status of its owner and of the user who made
-    /// it, its usage, its live successor and whether its predecessor is live, as of one snapshot; strong by owner, creator
-    /// and predecessor: a key whose `apply` returned is found.
+    /// Keys of one organization by time of creation, then id, or the other way round if the newest are to come first, each
+    /// with the status of its owner and of the user who made it, its usage, its live successor and whether its predecessor
+    /// is live, as of one snapshot; strong by key, owner, creator and predecessor: a key whose `apply` returned is found.
+    ///
+    /// The keys of several owners come in one order, as if there were one owner. What a name
+    /// [has in it](crate::record::NamePart) is decided letter by letter, and no character of the part is a wildcard.
     ///
     /// What comes with a key is looked up by primary key, or by the key it replaces: a page should take no longer far
-    /// down the list than at its beginning.
+    /// down the list than at its beginning. Of several owners, no more keys should be looked at than fill a page, and one
+    /// of each owner, or a page of each.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
@@ -243,8 +248,8 @@ pub trait KeyStore: KeyReader {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Ledger: KeyStore {
-    /// Adds counts, at most 10,000 rows of them, and what [they add to days](UsageBatch::days), all or none; nothing if this
-    /// writer's sequence was added before. Never touches a key's record.
+    /// Adds counts and counts by day, at most 10,000 rows of each, all or none; nothing if this writer's sequence was added
+    /// before. The two come apart: a batch has either of them as a rule. Never touches a key's record.
     ///
     /// # Errors
     /// Unavailable; outcome unknown: then repeat the same batch; refused if the database does not take a value of a row:

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{key::KeyId, time::Timestamp};
 
-/// A place in a list of keys: after the key with this time of creation and id.
+/// A place in a list of keys, in either order: after the key with this time of creation and id.
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, key::KeyId, store::KeyCursor};

@@ -31,7 +31,9 @@ mod contract;
 mod error;
 mod head;
 mod key_cursor;
+mod key_range;
 mod lease;
+mod listed;
 mod memory;
 mod peppers;
 mod portion;
@@ -58,6 +60,7 @@ pub(crate) use head::Changed;
 pub use head::{Changes, Head, HeadCell};
 pub use key_cursor::{InvalidCursor, KeyCursor};
 pub(crate) use lease::{Lease, Moment};
+pub use listed::{ListedKey, SuccessorRow};
 pub use memory::MemoryStore;
 pub(crate) use peppers::PeppersInUse;
 pub(crate) use portion::Portion;
@@ -65,7 +68,7 @@ pub(crate) use portion::Portion;
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use query::UsedKeys;
-pub use query::{EventQuery, KeyQuery, ListedKey, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
+pub use query::{EventQuery, KeyQuery, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 

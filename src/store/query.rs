@@ -4,10 +4,9 @@ use super::key_cursor::KeyCursor;
 use crate::{
     hash::KeyHash,
     key::KeyId,
-    owner::{OrganizationId, Owner},
-    record::{ActorId, KeyRow, OwnerStatusRow},
+    owner::{KeyKind, OrganizationId, Owner},
+    record::{ActorId, NamePart},
     time::Timestamp,
-    usage::UsageTotals,
 };
 
 /// Which keys to list. All conditions hold together.
@@ -16,7 +15,8 @@ use crate::{
 /// use tower_api_keys::{OrganizationId, TeamId, store::KeyQuery};
 ///
 /// let query = KeyQuery {
-///     owner: Some(TeamId::new("engineering")?.into()),
+///     owners: vec![TeamId::new("engineering")?.into(), TeamId::new("research")?.into()],
+///     newest_first: true,
 ///     limit: 20,
 ///     ..KeyQuery::all(OrganizationId::single())
 /// };
@@ -27,8 +27,14 @@ use crate::{
 pub struct KeyQuery {
     /// Of this organization.
     pub organization: OrganizationId,
-    /// Of this user or team.
-    pub owner: Option<Owner>,
+    /// These keys, at most 1,000; empty for all.
+    pub keys: Vec<KeyId>,
+    /// Of one of these users and teams, at most 1,000; empty for all. One that is named twice counts once.
+    pub owners: Vec<Owner>,
+    /// Personal keys, or team keys.
+    pub kind: Option<KeyKind>,
+    /// With this in their names.
+    pub named_like: Option<NamePart>,
     /// Made by this user, key or part of the system.
     pub creator: Option<ActorId>,
     /// Made with this key.
@@ -39,27 +45,37 @@ pub struct KeyQuery {
     pub liveness: Option<Liveness>,
     /// Not used successfully at or after this time, or never.
     pub unused_since: Option<Timestamp>,
+    /// Made at or after this time.
+    pub created_since: Option<Timestamp>,
     /// Made before this time.
     pub created_before: Option<Timestamp>,
-    /// After this key in the order of the list.
+    /// By falling time of creation, then falling id, instead of rising.
+    pub newest_first: bool,
+    /// After the key with this time of creation and id, in the order that is asked for: those made later, or those made
+    /// earlier if the newest come first.
     pub after: Option<KeyCursor>,
     /// At most so many, 1 to 1,000.
     pub limit: u16,
 }
 
 impl KeyQuery {
-    /// All keys of an organization, 100 a page.
+    /// All keys of an organization, the oldest first, 100 a page.
     #[must_use]
     pub fn all(organization: OrganizationId) -> Self {
         Self {
             organization,
-            owner: None,
+            keys: Vec::new(),
+            owners: Vec::new(),
+            kind: None,
+            named_like: None,
             creator: None,
             created_via_key: None,
             predecessor: None,
             liveness: None,
             unused_since: None,
+            created_since: None,
             created_before: None,
+            newest_first: false,
             after: None,
             limit: 100,
         }
@@ -79,43 +95,6 @@ pub enum Liveness {
     Dead,
     /// Neither.
     Live,
-}
-
-/// A key as a list shows it.
-///
-/// ```
-/// use tower_api_keys::{record::{KeyRow, OwnerStatusRow}, store::ListedKey, usage::UsageTotals};
-/// # let row = KeyRow::example();
-///
-/// let listed = ListedKey {
-///     key: row,
-///     owner: OwnerStatusRow::default(),
-///     organization: OwnerStatusRow::default(),
-///     creator: OwnerStatusRow::default(),
-///     usage: UsageTotals::default(),
-///     successor: None,
-///     predecessor_is_live: false,
-/// };
-/// assert_eq!(listed.usage.successes, 0);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedKey {
-    /// The key.
-    pub key: KeyRow,
-    /// Its owner's status.
-    pub owner: OwnerStatusRow,
-    /// Its organization's status.
-    pub organization: OwnerStatusRow,
-    /// The status of the user who made it, in the key's organization; the default if there is no row of it, and for keys
-    /// that a key or the system made.
-    pub creator: OwnerStatusRow,
-    /// How it was used, over all outcomes and sources.
-    pub usage: UsageTotals,
-    /// The id of a key of the same organization that replaces it and is live at the `now` of the query. A guard sees to it
-    /// that there is one at most; the least id if plain SQL made several.
-    pub successor: Option<String>,
-    /// Whether the key that it replaces is one of the same organization, and live at the `now` of the query.
-    pub predecessor_is_live: bool,
 }
 
 /// Whose counts of use to read.

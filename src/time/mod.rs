@@ -1,6 +1,7 @@
 //! Points in time, and the only place that reads the clock.
 
 mod clock;
+mod day;
 mod doubt;
 #[cfg(any(test, feature = "test-util"))]
 mod manual_clock;
@@ -9,6 +10,8 @@ mod ticks;
 mod timestamp;
 
 pub use clock::{Boot, Clock, ClockInDoubt, ClockReading};
+pub use day::Day;
+pub(crate) use day::{bounds_of, day_of};
 pub(crate) use doubt::LONGEST_DOUBT;
 #[cfg(any(test, feature = "test-util"))]
 pub use manual_clock::ManualClock;

@@ -8,7 +8,6 @@
 //! set up by [`Sources`](crate::middleware::Sources); a line in the audit trail for each attempt by
 //! [`access_log`](crate::ApiKeysBuilder::access_log).
 
-mod day;
 mod detail;
 mod meaning;
 mod origin;
@@ -16,15 +15,14 @@ mod parts;
 mod row;
 mod source;
 
-pub use day::UsageDayRow;
-pub(crate) use day::{DAYS, bounds_of, day_of};
 pub use detail::{CallHistory, UsageCount, UsageDetail};
 pub(crate) use detail::{LARGEST_SKEW, is_of_a_wrong_clock};
 pub use meaning::OutcomeSummary;
 pub(crate) use origin::{NamedClient, Origin, OriginWords};
 pub(crate) use parts::{InParts, Parts};
-pub use row::{UsageBatch, UsageRow, UsageTotals};
+pub(crate) use row::DAYS;
+pub use row::{UsageBatch, UsageDayRow, UsageRow, UsageTotals};
 pub(crate) use source::Label;
 pub use source::Source;
 
-pub use crate::outcome::Outcome;
+pub use crate::{outcome::Outcome, time::Day};

@@ -1,6 +1,11 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::time::Timestamp;
+use crate::time::{Timestamp, day_of};
+
+/// The most days that one call reads, and the fewest that are kept: a year, and a month beside it.
+pub(crate) const DAYS: i32 = 400;
 
 /// A count of requests with the same key, outcome, label, client and network, as stores keep it.
 ///
@@ -74,12 +79,91 @@ impl UsageRow {
     }
 }
 
-/// What one writer counted since its last batch. A store that sees the same `(writer, sequence)` again does nothing.
+/// How often a key was used on one day, as stores keep it: sums over outcomes and sources.
+///
+/// Requests that name no key have no days.
+///
+/// ```
+/// use tower_api_keys::usage::UsageDayRow;
+///
+/// // 2026-03-01
+/// let row = UsageDayRow { key: "AAAAAAAAAAAAAAAAAAAA".into(), day: 20_513, accepted: 3, refused: 1 };
+/// assert_eq!(row.day % 7, 3); // a Sunday: 1970 began on a Thursday
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsageDayRow {
+    /// [`KeyId`](crate::key::KeyId).
+    pub key: String,
+    /// The day in UTC: days since 1970-01-01, 0 to 2,932,896, which is the last one of the year 9999.
+    pub day: i32,
+    /// Requests that were accepted.
+    pub accepted: i64,
+    /// Requests that were refused, or let in and then refused by what is behind the door, which are among the accepted
+    /// ones too.
+    pub refused: i64,
+}
+
+impl UsageRow {
+    /// The day in UTC of the last of them: days since 1970-01-01. What a node counts is all of one day.
+    ///
+    /// ```
+    /// use tower_api_keys::{Timestamp, usage::UsageRow};
+    /// # let row = |last_at| UsageRow {
+    /// #     key: None, outcome: "success".into(), label: "".into(), client: "".into(), network: "".into(),
+    /// #     count: 1, first_at: last_at, last_at,
+    /// # };
+    ///
+    /// let noon: Timestamp = "2026-03-01T12:00:00Z".parse()?;
+    /// assert_eq!(row(noon.as_millis()).day(), 20_513);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn day(&self) -> i32 {
+        day_of(self.last_at)
+    }
+}
+
+impl UsageDayRow {
+    /// All requests of the day.
+    pub(crate) const fn requests(&self) -> i64 {
+        self.accepted.saturating_add(self.refused)
+    }
+
+    /// What these counts come to on the days of their keys, in the order of key and day.
+    ///
+    /// ```
+    /// use tower_api_keys::usage::{UsageDayRow, UsageRow};
+    /// # let key = || Some("AAAAAAAAAAAAAAAAAAAA".into());
+    /// # let row = |outcome: &str, count| UsageRow {
+    /// #     key: key(), outcome: outcome.into(), label: "".into(), client: "".into(), network: "".into(),
+    /// #     count, first_at: 0, last_at: 9,
+    /// # };
+    ///
+    /// let rows = [row("success", 3), row("key_revoked", 2), UsageRow { key: None, ..row("invalid_key", 9) }];
+    /// let day = UsageDayRow { key: "AAAAAAAAAAAAAAAAAAAA".into(), day: 0, accepted: 3, refused: 2 };
+    /// assert_eq!(UsageDayRow::sums(&rows), [day]);
+    /// ```
+    #[must_use]
+    pub fn sums(rows: &[UsageRow]) -> Vec<Self> {
+        let mut days: BTreeMap<(&str, i32), (i64, i64)> = BTreeMap::new();
+        for row in rows {
+            let Some(key) = row.key.as_deref() else { continue };
+            let (accepted, refused) = days.entry((key, row.day())).or_default();
+            let sum = if row.outcome == "success" { accepted } else { refused };
+            *sum = sum.saturating_add(row.count);
+        }
+        let row =
+            |((key, day), (accepted, refused)): ((&str, _), _)| Self { key: key.to_owned(), day, accepted, refused };
+        days.into_iter().map(row).collect()
+    }
+}
+
+/// What one writer counted since an earlier batch. A store that sees the same `(writer, sequence)` again does nothing.
 ///
 /// ```
 /// use tower_api_keys::usage::UsageBatch;
 ///
-/// let batch = UsageBatch { writer: [7; 16], sequence: 1, rows: Vec::new() };
+/// let batch = UsageBatch { writer: [7; 16], sequence: 1, rows: Vec::new(), days: Vec::new() };
 /// assert_eq!(batch.sequence, 1);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,9 +172,18 @@ pub struct UsageBatch {
     pub writer: [u8; 16],
     /// 1 for a writer's first batch, one more for each that follows.
     pub sequence: i64,
-    /// The counts: at most 10,000. All requests of a count came on one day in UTC, which is that of its `last_at`: those of
-    /// two days are two rows.
+    /// The counts: at most 10,000.
     pub rows: Vec<UsageRow>,
+    /// Counts by day, each key and day once: at most 10,000. They sum up the counts of this and of earlier batches: a
+    /// writer holds them back, and sends those of ten minutes at once.
+    pub days: Vec<UsageDayRow>,
+}
+
+impl UsageBatch {
+    /// How many rows it has, of counts and of days.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len() + self.days.len()
+    }
 }
 
 /// How a key has been used so far: sums over outcomes and sources.

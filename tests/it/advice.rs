@@ -162,7 +162,7 @@ async fn people<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &S) {
         row(ci, ("api", "GitHub-Actions"), 12),
         row(blue, ("intake", "curl"), 40),
     ];
-    store.record_usage(&UsageBatch { writer: [5; 16], sequence: 1, rows }).await.unwrap();
+    store.record_usage(&UsageBatch { writer: [5; 16], sequence: 1, rows, days: Vec::new() }).await.unwrap();
 
     for (id, expected) in
         [(laptop, Recommendation::KeepPersonal), (ci, Recommendation::MakeTeamKey), (blue, Recommendation::KeepTeam)]

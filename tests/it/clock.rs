@@ -142,7 +142,7 @@ async fn a_jump_that_lasts_is_believed_and_one_that_was_believed_can_be_taken_ba
     // Written after the clock was right again, though it was counted before.
     node.check(&used_ahead).await.unwrap();
     node.keys.flush_usage().await.unwrap();
-    let usage = node.keys.manager().usage(&used_ahead.id(), &system()).await.unwrap();
+    let usage = node.keys.manager().usage(&used_ahead.id(), 0, &system()).await.unwrap().detail;
     assert_eq!(usage.totals().last_success_at, Some(node.clock.now()));
 }
 

@@ -142,11 +142,13 @@ broken! {
     an_ignored_suspension_is_noticed: IgnoresSuspensions breaks "S16 S20 S61 S86";
     ignored_rights_are_noticed: IgnoresRights breaks "S96";
     an_ignored_successor_is_noticed: IgnoresSuccessors breaks "S19 S57";
-    an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56";
+    an_ignored_version_is_noticed: IgnoresVersions breaks "S3 S56 S106";
+    a_version_that_is_no_condition_is_noticed: IgnoresVersionGuards breaks "S105";
+    merged_updates_are_noticed: MergesUpdates breaks "S106";
     events_of_a_millisecond_too_many_are_noticed: IncludesUntil breaks "S35";
     a_list_a_millisecond_late_is_noticed: ListsLate breaks "S41 S71";
     a_log_without_ids_is_noticed: LooksAtPositionsOnly breaks "R12";
-    keys_lost_between_pages_are_noticed: LosesTies breaks "S43";
+    keys_lost_between_pages_are_noticed: LosesTies breaks "S43 S97 S98 S99 S101 S102";
     a_guard_a_millisecond_late_is_noticed: LivesLate breaks "S18";
     a_wrong_guard_named_is_noticed: NamesTheFirstGuard breaks "S21";
     overwritten_bytes_are_noticed: OverwritesMeta breaks "S46 S47 S48 S53 S92";
@@ -157,10 +159,10 @@ broken! {
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
     a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54 S75";
     a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22 R23";
-    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82";
+    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82 S106";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
-    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85";
+    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85 S106";
     an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54 S75 S85";
     a_reinstatement_of_everything_is_noticed: ReinstatesBoth breaks "R6 R17 S14 S23 S24";
     a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";
@@ -169,13 +171,13 @@ broken! {
     a_successor_of_another_organization_is_noticed: FollowsStrangers breaks "S71";
     counts_without_a_key_that_are_kept_back_are_noticed: ForgetsKeylessCounts breaks "S67";
     the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72 S73";
-    an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68";
-    a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69";
+    an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68 S99";
+    a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69 S99 S102";
     a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
     a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";
     a_predecessor_that_lives_on_is_noticed: PredecessorsLiveOn breaks "S71";
     counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83 S94 S95";
-    counts_on_another_day_are_noticed: CountsOnTheLastDay breaks "S42 S66 S87 S88 S89";
+    counts_on_another_day_are_noticed: CountsOnTheLastDay breaks "S87 S88 S89";
     a_day_before_those_asked_for_is_noticed: ReadsAnEarlierDay breaks "S88";
     old_days_that_stay_are_noticed: KeepsOldDays breaks "S89";
     counts_of_gone_keys_that_stay_are_noticed: KeepsUsageOfGoneKeys breaks "S95";
@@ -193,6 +195,16 @@ broken! {
     a_dropped_batch_that_is_lost_is_noticed: LosesDroppedCounts breaks "S83";
     half_of_dropped_events_is_noticed: LosesDroppedEvents breaks "S84";
     news_lost_with_a_dropped_read_is_noticed: LosesDroppedNews breaks "R24";
+    keys_of_owners_one_after_the_other_are_noticed: ListsOwnersApart breaks "S97 S98 S99 S102";
+    an_owner_named_twice_and_listed_twice_is_noticed: ListsOwnersTwice breaks "S97";
+    an_ignored_kind_of_owner_is_noticed: IgnoresKindsOfOwners breaks "S98";
+    lists_turned_the_wrong_way_are_noticed: TurnsListsTheWrongWay breaks "S99";
+    names_in_their_own_case_are_noticed: LooksAtCase breaks "S100";
+    a_wildcard_in_a_name_is_noticed: TakesWildcards breaks "S100";
+    ignored_keys_are_noticed: IgnoresKeysAskedFor breaks "S101 S103 S104";
+    a_key_of_the_very_millisecond_left_out_is_noticed: LeavesOutTheFirst breaks "S102";
+    an_owner_of_a_successor_mistaken_is_noticed: MistakesOwnersOfSuccessors breaks "S103";
+    owners_that_are_left_out_are_noticed: TakesAHundredOwners breaks "S104";
     a_look_up_that_wedges_the_next_is_noticed: HangsAfterADrop breaks "R24";
 }
 

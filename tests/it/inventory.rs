@@ -6,7 +6,7 @@ use tower_api_keys::{
     Actor, KeyManager, TeamId, Timestamp, UserId,
     key::KeyId,
     manage::{ExportFormat, InventoryQuery, KeyFlag, ListKeys, Rights, TeamRole},
-    record::{ActorId, KeyRow, OwnerStatusRow},
+    record::{ActorId, KeyRow, NamePart, OwnerStatusRow},
     store::{
         Liveness, MemoryStore, SqliteStore,
         transfer::{Batch, OwnerRow, PortableStore},
@@ -125,8 +125,8 @@ fn queries() -> Vec<InventoryQuery> {
         all().label("ticket"),
         all().label_value("env", "prod"),
         all().source(Source::new("intake").unwrap().with_client("curl").unwrap()),
-        all().name_contains("ÜNÏ"),
-        all().flagged([KeyFlag::Unnamed, KeyFlag::VagueName]).label("env").name_contains("key"),
+        all().named_like(NamePart::new("ÜNÏ").unwrap()),
+        all().flagged([KeyFlag::Unnamed, KeyFlag::VagueName]).label("env").named_like(NamePart::new("key").unwrap()),
     ]);
     queries
 }

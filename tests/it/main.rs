@@ -53,6 +53,7 @@ mod sources;
 mod spawnable;
 mod sqlite;
 mod stored_proofs;
+mod streams;
 mod support;
 mod table_of_rights;
 mod two_processes;

@@ -9,11 +9,15 @@ use axum::{
 };
 use tower::ServiceExt;
 use tower_api_keys::{
-    Actor, ApiKeys, IssueKey, OrganizationId, Owner, Principal, TeamAccess, TeamRef,
+    Actor, ApiKeys, IssueKey, OrganizationId, Owner, Principal, TeamAccess, TeamRef, UserId,
+    auth::AuthErrorKind,
     extract::{InOrganization, TeamPrincipal},
-    manage::Rights,
+    manage::{
+        DenialReason, ManageError, ManageErrorKind, MatchConfidence, Misconfiguration, PresentedOutcome, Rights,
+    },
     middleware::{MembershipQuestion, Refusal, RefusalCode, RequireKeyLayer},
     store::MemoryStore,
+    usage::Source,
 };
 
 use crate::{
@@ -223,7 +227,7 @@ async fn a_key_at_another_organizations_door_is_counted_as_denied_downstream() {
     keys.flush_usage().await.unwrap();
     let manager = keys.manager_for(organization("evil"));
     let id = manager.list(tower_api_keys::manage::ListKeys::all(), &system()).await.unwrap().keys[0].id;
-    let usage = manager.usage(&id, &system()).await.unwrap();
+    let usage = manager.usage(&id, 0, &system()).await.unwrap().detail;
     assert_eq!(usage.with_outcome(RefusalCode::WrongTeam), 3);
 }
 
@@ -245,4 +249,27 @@ async fn a_handler_in_an_organization_that_nothing_guards_answers_500_and_says_w
         .layer(RequireKeyLayer::new().kind(tower_api_keys::KeyKind::User))
         .layer(keys.layer());
     assert_eq!(get_with(&guarded, "/", &acme).await, Err(RefusalCode::Misconfigured));
+}
+
+#[tokio::test]
+async fn a_leaked_text_is_traced_and_ended_where_the_manager_of_none_is_refused() {
+    let builder = ApiKeys::builder(MemoryStore::new()).hasher(cheap()).clock(clock()).several_organizations();
+    let keys = builder.build().await.unwrap();
+    let text = key(&keys, "acme", team("engineering"), &system()).await;
+    let person = Actor::user(UserId::new("alice").unwrap(), Rights::none().org_admin());
+    let kind = |error: ManageError| error.kind();
+    let nobodys = ManageErrorKind::Misconfigured(Misconfiguration::ManagerWithoutOrganization);
+    assert_eq!(keys.manager().identify(&text, &system()).await.map_err(kind).unwrap_err(), nobodys);
+    // Somebody of no organization is not the service.
+    assert_eq!(keys.trace(&text, &person).await.map_err(kind).unwrap_err(), nobodys);
+    let admin = person.with_organization(organization("acme"));
+    let denied = ManageErrorKind::Denied(DenialReason::InsufficientRole.into());
+    assert_eq!(keys.trace(&text, &admin).await.map_err(kind).unwrap_err(), denied);
+
+    let traced = keys.trace(&text, &system()).await.unwrap().unwrap();
+    assert_eq!((traced.organization, traced.evidence), (organization("acme"), MatchConfidence::WholeKey));
+    let ended = keys.revoke_presented(&[&text], Source::new("scanner").unwrap()).await.unwrap();
+    assert_eq!(ended[0].outcome, PresentedOutcome::Revoked);
+    let refused = keys.authenticator().authenticate(&text).await.unwrap_err();
+    assert_eq!(refused.kind(), AuthErrorKind::Revoked);
 }

@@ -20,6 +20,7 @@ mod roles;
 pub(crate) mod server;
 mod sql;
 mod strangers;
+mod streams;
 #[cfg(feature = "postgres-tls")]
 mod tls;
 mod waiting;

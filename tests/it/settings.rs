@@ -15,6 +15,7 @@ const USAGE_INTERVAL: &str = "usage is written every 100 ms to once a day";
 const COALESCING: &str = "a setting is out of range: a read of the change log waits 100 ms at most for others";
 const KEEP_ACCESS_LOG: &str = "entries of the access log stay for at least an hour";
 const KEEP_EVENTS: &str = "audit events stay for at least a day";
+const KEEP_USAGE_DAYS: &str = "counts of use by day are kept for 1 to 400 days";
 const THREADS: &str = "there are 1 to 1024 hashing threads";
 const QUEUE: &str = "1 to 65536 checks may wait for a hashing thread";
 const CHECK_WAIT: &str = "a check waits 1 millisecond to 60 seconds for its hash";
@@ -32,7 +33,7 @@ fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuil
 
 #[tokio::test]
 async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
-    let table: [Row; 31] = [
+    let table: [Row; 34] = [
         Row(PROOFS, |keys| keys.cache_capacity(0)),
         Row(PROOFS, |keys| keys.cache_capacity(100_000_001)),
         Row(PROOFS, |keys| keys.cache_capacity(usize::MAX)),
@@ -53,6 +54,9 @@ async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
         Row(KEEP_ACCESS_LOG, |keys| keys.keep_access_log(Duration::from_secs(3_599))),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::ZERO)),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::from_secs(86_399))),
+        Row(KEEP_USAGE_DAYS, |keys| keys.keep_usage_days(0)),
+        Row(KEEP_USAGE_DAYS, |keys| keys.keep_usage_days(401)),
+        Row(KEEP_USAGE_DAYS, |keys| keys.keep_usage_days(u16::MAX)),
         Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::ZERO)),
         Row(USAGE_INTERVAL, |keys| keys.usage_interval(Duration::MAX)),
         Row(THREADS, |keys| hasher(keys, |config| config.with_threads(0))),
@@ -76,14 +80,23 @@ async fn the_ends_of_the_ranges_are_accepted() {
     let hour = Duration::from_secs(3_600);
     let least = HasherConfig::new().with_threads(1).with_queue(1).with_check_wait(Duration::from_millis(1));
     let most = HasherConfig::new().with_threads(1_024).with_queue(65_536).with_check_wait(Duration::from_secs(60));
-    for (proofs, look_ups, wait, timeout, bound, interval, hasher) in [
-        (1, 1, Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(100), Duration::from_millis(100), least),
-        (100_000, 100_000, hour, hour, hour, 24 * hour, most),
+    for (proofs, look_ups, wait, timeout, bound, interval, hasher, days) in [
+        (
+            1,
+            1,
+            Duration::ZERO,
+            Duration::from_nanos(1),
+            Duration::from_millis(100),
+            Duration::from_millis(100),
+            least,
+            1,
+        ),
+        (100_000, 100_000, hour, hour, hour, 24 * hour, most, 400),
     ] {
         let builder =
             ApiKeys::builder(MemoryStore::new()).cache_capacity(proofs).max_concurrent_lookups(look_ups, wait);
         let builder = bounded(builder.answer_timeout(timeout).store_timeout(timeout).usage_interval(interval), bound);
         let builder = builder.keep_events(24 * hour).keep_access_log(hour).coalescing(Duration::from_millis(100));
-        builder.hasher(hasher).build().await.unwrap();
+        builder.hasher(hasher).keep_usage_days(days).build().await.unwrap();
     }
 }

@@ -9,6 +9,7 @@ use std::{convert::Infallible, fs::File, io, path::PathBuf};
 
 use axum::{extract::State, handler::Handler};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
@@ -22,8 +23,8 @@ use tower_api_keys::{
     hash::{Hasher, KeyHash},
     key::KeyId,
     manage::{
-        AuditQuery, Directory, ExportFormat, InventoryQuery, KeyAction, ListKeys, PlanChange, RevokeMany, Rights,
-        RotateKey, Target,
+        AuditQuery, Directory, EditKey, ExportFormat, InventoryQuery, KeyAction, ListKeys, PlanChange, RevokeMany,
+        Rights, RotateKey, Target,
     },
     middleware::{Refusal, RequireKeyLayer},
     record::{Labels, Suspension},
@@ -32,7 +33,7 @@ use tower_api_keys::{
         Prune, RehashedKey, SqliteStore, StoreError, UsageScope,
         transfer::{self, Batch, Cursor, PortableStore},
     },
-    usage::UsageBatch,
+    usage::{Source, UsageBatch},
 };
 use tower_api_keys_conformance::{check_key_store, check_pair, check_portable, check_reader, check_store};
 
@@ -102,6 +103,11 @@ macro_rules! calls_over {
 
             spawns!(Authenticator::authenticate; keys: Authenticator<$store>, text: String => keys.authenticate(&text));
             spawns!(Authenticator::recheck; keys: Authenticator<$store>, caller: Principal => keys.recheck(&caller));
+            spawns!(Authenticator::until_refused; keys: Authenticator<$store>, caller: Principal
+                => keys.until_refused(&caller));
+            spawns!(ApiKeys::revoke_presented; keys: ApiKeys<$store>, texts: Vec<String>
+                => keys.revoke_presented(&texts, made::<Source>()));
+            spawns!(ApiKeys::trace; keys: ApiKeys<$store>, text: String, actor: Actor => keys.trace(&text, &actor));
             spawns!(ApiKeys::flush_usage; keys: ApiKeys<$store> => keys.flush_usage());
             spawns!(ApiKeys::shutdown; keys: ApiKeys<$store> => keys.shutdown());
             spawns_once!(ApiKeysBuilder::build; builder: ApiKeysBuilder<$store> => builder.build());
@@ -117,6 +123,8 @@ macro_rules! calls_over {
                 => keys.can(&actor, KeyAction::Close, &Target::Owner(&owner)));
             spawns!(KeyManager::close; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.close(&owner, &actor));
+            spawns!(KeyManager::edit; keys: KeyManager, id: KeyId, actor: Actor
+                => keys.edit(EditKey::of(id), &actor));
             spawns!(KeyManager::events; keys: KeyManager, actor: Actor => keys.events(made::<AuditQuery>(), &actor));
             spawns!(KeyManager::expire_at; keys: KeyManager, id: KeyId, at: Timestamp, actor: Actor
                 => keys.expire_at(&id, at, &actor));
@@ -139,12 +147,16 @@ macro_rules! calls_over {
                 => keys.suspend(&owner, Suspension::Admin, &actor));
             spawns!(KeyManager::identify; keys: KeyManager, text: String, actor: Actor
                 => keys.identify(&text, &actor));
+            spawns!(KeyManager::inventory_pieces; keys: KeyManager, actor: Actor
+                => Box::pin(keys.inventory_pieces(InventoryQuery::all(), ExportFormat::Csv, &actor)).next());
             spawns!(KeyManager::inventory; keys: KeyManager, actor: Actor
                 => keys.inventory(InventoryQuery::all(), &actor));
             spawns!(KeyManager::inventory_summary; keys: KeyManager, actor: Actor
                 => keys.inventory_summary(InventoryQuery::all(), &actor));
             spawns!(KeyManager::issue; keys: KeyManager, actor: Actor
                 => keys.issue(made::<IssueKey>(), &actor));
+            spawns!(KeyManager::owner; keys: KeyManager, owner: Owner, actor: Actor
+                => keys.owner(&owner, &actor));
             spawns!(KeyManager::reinstate; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.reinstate(&owner, Suspension::Admin, &actor));
             spawns!(KeyManager::list; keys: KeyManager, actor: Actor => keys.list(made::<ListKeys>(), &actor));
@@ -169,7 +181,7 @@ macro_rules! calls_over {
                 => keys.rotation(&id, &actor));
             spawns!(KeyManager::teams_to_issue_for; keys: KeyManager, actor: Actor
                 => keys.teams_to_issue_for(&actor));
-            spawns!(KeyManager::usage; keys: KeyManager, id: KeyId, actor: Actor => keys.usage(&id, &actor));
+            spawns!(KeyManager::usage; keys: KeyManager, id: KeyId, actor: Actor => keys.usage(&id, 30, &actor));
 
             spawns!(ResponseFuture::poll; layer: ApiKeyLayer<$store>
                 => layer.layer(made::<Inner>()).oneshot(made::<Request<Full<Bytes>>>()));

@@ -1,9 +1,10 @@
 //! What is counted, and that it is counted once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tower_api_keys::{
     OrganizationId,
+    manage::{InvalidInput, ManageErrorKind},
     store::{KeyQuery, Ledger, ListedKey, MemoryStore},
 };
 
@@ -122,4 +123,79 @@ async fn many_tasks_are_counted_exactly() {
     }
     keys.shutdown().await.unwrap();
     assert_eq!(listed(&store).await.usage.successes, 4_000);
+}
+
+/// What the manager says of each day on which something happened.
+fn busy_days(usage: &tower_api_keys::manage::KeyUsage) -> Vec<(String, i64, i64)> {
+    let busy = usage.days.iter().filter(|day| day.successes + day.failures > 0);
+    busy.map(|day| (day.day.to_string(), day.successes, day.failures)).collect()
+}
+
+/// From noon of 2026-03-01.
+#[tokio::test]
+async fn usage_is_told_by_day_and_how_far_it_was_counted() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let (store, clock) = (Arc::new(MemoryStore::new()), clock());
+    let keys = keys(store.clone(), &clock).await;
+    let (manager, key) = (keys.manager(), issue(&keys, user("alice")).await);
+    let other = issue(&keys, user("bob")).await;
+    let before = manager.usage(&key.id(), 30, &system()).await.unwrap();
+    assert_eq!((before.counted.until, before.counted.days_until, before.counted.dropped), (None, None, 0));
+    for day in 0..4 {
+        for _ in 0..=day {
+            keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+            keys.authenticator().authenticate(other.expose_secret()).await.unwrap();
+        }
+        let wrong = key.expose_secret().replace(&key.expose_secret()[30..34], "AAAA");
+        if day == 2 {
+            keys.authenticator().authenticate(&wrong).await.unwrap_err();
+        }
+        clock.advance(DAY);
+    }
+    keys.shutdown().await.unwrap();
+    let usage = manager.usage(&key.id(), 30, &system()).await.unwrap();
+    let now = noon().saturating_add(4 * DAY);
+    assert_eq!((usage.counted.until, usage.counted.days_until), (Some(now), Some(now)));
+    assert_eq!((usage.totals.successes, usage.totals), (10, usage.detail.totals()));
+    assert_eq!((usage.days.len(), usage.days[29].day.to_string().as_str()), (30, "2026-03-05"));
+    assert!(usage.days.is_sorted_by_key(|day| day.day));
+    let expected = [("2026-03-01", 1), ("2026-03-02", 2), ("2026-03-03", 3), ("2026-03-04", 4)];
+    assert_eq!(busy_days(&usage), expected.map(|(day, successes)| (day.to_owned(), successes, 0)));
+    // Those that were asked for, and no more.
+    for (days, busy) in [(0, 0), (1, 0), (2, 1), (3, 2), (400, 4)] {
+        let usage = manager.usage(&key.id(), days, &system()).await.unwrap();
+        assert_eq!((usage.days.len(), busy_days(&usage).len()), (usize::from(days), busy));
+    }
+    for days in [401, u16::MAX] {
+        let error = manager.usage(&key.id(), days, &system()).await.unwrap_err();
+        assert_eq!(error.kind(), ManageErrorKind::Invalid(InvalidInput::Days));
+    }
+}
+
+#[tokio::test]
+async fn days_wait_for_ten_minutes_and_a_shutdown_writes_them() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), clock());
+    let keys = keys(store.clone(), &clock).await;
+    let (manager, key) = (keys.manager(), issue(&keys, user("alice")).await);
+    let days = async || busy_days(&manager.usage(&key.id(), 2, &system()).await.unwrap());
+    let today = |count| vec![("2026-03-01".to_owned(), count, 0)];
+    // Flushes go by the time of the runtime, and what they write by the clock. From here on no key is hashed, which takes
+    // time of its own.
+    tokio::time::pause();
+    let turn = async |minutes: u64| {
+        clock.advance(Duration::from_secs(60 * minutes));
+        tokio::time::sleep(Duration::from_secs(11)).await;
+    };
+    keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    turn(1).await;
+    assert_eq!((listed(&store).await.usage.successes, days().await), (1, vec![]));
+    turn(9).await;
+    assert_eq!(days().await, []);
+    turn(1).await;
+    assert_eq!(days().await, today(1));
+    keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    turn(1).await;
+    assert_eq!((listed(&store).await.usage.successes, days().await), (2, today(1)));
+    keys.shutdown().await.unwrap();
+    assert_eq!(days().await, today(2));
 }

@@ -176,7 +176,12 @@ pub(super) async fn one_batch<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_,
     let scene = Scene::new()?;
     let key = scene.key()?;
     prepare(handles, &scene.insert([&key])).await?;
-    let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![usage::row(&key, "success", "", 3, 1, 1)] };
+    let batch = UsageBatch {
+        writer: scene.bytes(),
+        sequence: 1,
+        rows: vec![usage::row(&key, "success", "", 3, 1, 1)],
+        days: Vec::new(),
+    };
     try_join_all(handles.iter().cycle().take(MANY).map(|handle| handle.record(&batch))).await?;
     for handle in handles {
         same("the count", &handle.usage(&scene).await?.successes, &3)?;

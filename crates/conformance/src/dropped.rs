@@ -114,7 +114,7 @@ pub(crate) async fn a_batch_can_be_dropped_at_any_wait<S: Ledger>(candidate: &Ca
         candidate.written(&scene.insert([&key])).await?;
         let row = |n: usize| usage::row(&key, "success", &format!("source {n:04}"), 3, 1, 2);
         let rows: Vec<UsageRow> = (0..ROWS).map(row).collect();
-        let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
+        let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows, days: Vec::new() };
         let is_done = polled(candidate.subject().record_usage(&batch), stop).await.is_some();
         candidate.written(&elsewhere.insert([&other])).await?;
         candidate.record(&batch).await?;

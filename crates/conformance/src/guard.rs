@@ -71,6 +71,29 @@ pub(crate) async fn same_rights_means_these_scopes_and_this_end<S: KeyStore>(
     candidate.written(&Change { guards, ..scene.change(at(2), vec![mortal.revoke()]) }).await
 }
 
+pub(crate) async fn same_version_means_this_one<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let (renamed, revoked, absent) = (scene.key()?, scene.key()?, scene.key()?);
+    candidate.written(&scene.insert([&renamed, &revoked])).await?;
+    candidate.written(&scene.change(at(1), vec![renamed.rename(1, "a"), revoked.revoke()])).await?;
+    let cases = [
+        ("a key as it is", &renamed, 2, true),
+        ("a key that was updated since", &renamed, 1, false),
+        ("a key that is yet to be updated", &renamed, 3, false),
+        ("a key that was revoked since, which is no update", &revoked, 1, true),
+        ("an absent key", &absent, 1, false),
+        ("an absent key of no version", &absent, 0, false),
+    ];
+    for (what, key, version, holds) in cases {
+        let guard = Guard::SameVersion { key: key.id, version };
+        guarded(candidate, &scene, at(2), guard, what, (!holds).then_some(Conflict::Guard(0))).await?;
+    }
+    // What the writes of the change itself do to the key comes after the guard.
+    let guards = vec![Guard::SameVersion { key: renamed.id, version: 2 }];
+    let writes = vec![renamed.rename(2, "b"), renamed.revoke()];
+    candidate.written(&Change { guards, ..scene.change(at(3), writes) }).await
+}
+
 pub(crate) async fn one_live_successor_is_enough<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let old = scene.key()?;

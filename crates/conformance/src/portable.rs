@@ -260,7 +260,8 @@ pub(crate) async fn an_imported_key_goes_on<S: PortableStore>(candidate: &Candid
     same("its version after an update", &seen.version, &8)?;
     same("its revocation", &seen.revoked_at, &Some(at(2).as_millis()))?;
     let rows = vec![usage_row(&key, "success", "", 4, 15, 30)];
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+    let days = UsageDayRow::sums(&rows);
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows, days }).await?;
     let totals = UsageTotals { successes: 7, last_success_at: Some(at(30)), ..UsageTotals::default() };
     same("its totals", &candidate.usage(&scene).await?, &totals)?;
     same("its days", &candidate.days(&[key.id], day.day).await?, &vec![UsageDayRow { accepted: 7, ..day }])

@@ -187,7 +187,7 @@ pub(crate) async fn what_lives_is_not_forgotten<S: Ledger>(candidate: &Candidate
     let revoked = scene.key()?;
     candidate.written(&scene.change(ancient(2), vec![revoked.insert(), revoked.revoke()])).await?;
     let used = super::usage::row(&key, "success", "", 1, 1, 1);
-    let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![used] };
+    let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![used], days: Vec::new() };
     candidate.record(&batch).await?;
     let name = scene.word();
     candidate.put_meta(&name, b"first").await?;

@@ -53,9 +53,9 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
     let nameless = vec![UsageRow { key: None, ..usage_row(revoked, &one.word(), "intake", 5, 1, 2) }];
     let mut days = Vec::new();
     for (sequence, rows) in [(1, &used), (2, &nameless)] {
-        let batch = UsageBatch { writer: one.bytes(), sequence, rows: rows.clone() };
+        let batch = UsageBatch { writer: one.bytes(), sequence, rows: rows.clone(), days: UsageDayRow::sums(rows) };
         candidate.record(&batch).await?;
-        days.extend(batch.days());
+        days.extend(batch.days);
     }
     let stem = one.word();
     let names: Vec<_> = (0..4).map(|n| MetaRow { name: format!("{stem}{n}"), value: vec![n; 3] }).collect();

@@ -3,7 +3,7 @@
 use tower_api_keys::{
     key::KeyId,
     store::{KeyStore, Ledger, Prune, UsageScope},
-    usage::{UsageBatch, UsageRow, UsageTotals},
+    usage::{UsageBatch, UsageDayRow, UsageRow, UsageTotals},
 };
 
 use crate::{
@@ -22,13 +22,13 @@ pub(crate) async fn counts_add_up<S: Ledger>(candidate: &Candidate<'_, S>) -> Re
         row(&key, "invalid_key", "intake", 2, 11, 12),
         row(&key, "key_expired", "intake", 1, 9, 9),
     ];
-    candidate.record(&UsageBatch { writer: one, sequence: 1, rows }).await?;
+    candidate.record(&UsageBatch { writer: one, sequence: 1, rows, days: Vec::new() }).await?;
     let rows = vec![row(&key, "success", "intake", 10, 1, 2), row(&key, "invalid_key", "", 5, 30, 50)];
-    candidate.record(&UsageBatch { writer: other, sequence: 1, rows }).await?;
+    candidate.record(&UsageBatch { writer: other, sequence: 1, rows, days: Vec::new() }).await?;
     let rows = vec![row(&key, "success", "intake", 100, 60, 70)];
-    candidate.record(&UsageBatch { writer: one, sequence: 2, rows }).await?;
+    candidate.record(&UsageBatch { writer: one, sequence: 2, rows, days: Vec::new() }).await?;
     let rows = vec![row(&key, "success", "intake", 1_000, 15, 16), row(&key, "success", "api", 1, 3, 3)];
-    candidate.record(&UsageBatch { writer: one, sequence: 3, rows }).await?;
+    candidate.record(&UsageBatch { writer: one, sequence: 3, rows, days: Vec::new() }).await?;
     let expected =
         UsageTotals { successes: 1_115, last_success_at: Some(at(70)), failures: 8, last_failure_at: Some(at(50)) };
     same("the totals", &candidate.usage(&scene).await?, &expected)
@@ -37,7 +37,8 @@ pub(crate) async fn counts_add_up<S: Ledger>(candidate: &Candidate<'_, S>) -> Re
 pub(crate) async fn a_batch_counts_once<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     let writer = scene.bytes();
-    let batch = |sequence| UsageBatch { writer, sequence, rows: vec![row(&key, "success", "", 1, 1, 1)] };
+    let batch =
+        |sequence| UsageBatch { writer, sequence, rows: vec![row(&key, "success", "", 1, 1, 1)], days: Vec::new() };
     for (sequence, expected) in [(1, 1), (1, 1), (2, 2), (3, 3), (2, 3), (1, 3), (3, 3), (4, 4)] {
         candidate.record(&batch(sequence)).await?;
         let seen = candidate.usage(&scene).await?.successes;
@@ -56,9 +57,9 @@ pub(crate) async fn counts_without_a_key_are_taken<S: Ledger>(candidate: &Candid
             row(&scene.key()?, "invalid_key", "intake", 9, 1, 2),
             row(&key, "success", "intake", 1, 1, 2),
         ];
-        candidate.record(&UsageBatch { writer, sequence, rows }).await?;
+        candidate.record(&UsageBatch { writer, sequence, rows, days: Vec::new() }).await?;
     }
-    candidate.record(&UsageBatch { writer, sequence: 3, rows: Vec::new() }).await?;
+    candidate.record(&UsageBatch { writer, sequence: 3, rows: Vec::new(), days: Vec::new() }).await?;
     let expected = UsageTotals { successes: 2, last_success_at: Some(at(2)), ..UsageTotals::default() };
     same("the totals of the key among them", &candidate.usage(&scene).await?, &expected)
 }
@@ -67,7 +68,7 @@ pub(crate) async fn use_leaves_the_record_alone<S: Ledger>(candidate: &Candidate
     let (scene, key) = inserted(candidate).await?;
     let (before, events) = (candidate.found(&key.id).await?, candidate.events(&scene).await?);
     let rows = vec![row(&key, "success", "", 1, 1, 1)];
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows, days: Vec::new() }).await?;
     same("a key after it was used", &candidate.found(&key.id).await?, &before)?;
     same("the events after a key was used", &candidate.events(&scene).await?, &events)
 }
@@ -75,7 +76,7 @@ pub(crate) async fn use_leaves_the_record_alone<S: Ledger>(candidate: &Candidate
 pub(crate) async fn ten_thousand_counts_are_taken<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
     let rows = (1..=10_000).map(|place| row(&key, "success", &format!("intake {place}"), place, 1, 2)).collect();
-    let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
+    let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows, days: Vec::new() };
     for _ in 0..2 {
         candidate.record(&batch).await?;
     }
@@ -110,8 +111,8 @@ pub(crate) async fn counts_are_read_as_they_stand<S: Ledger>(candidate: &Candida
         row(one, "success", "intake", 1, 1, 3),
         from("intake", "a", "203.0.113.0/24", row(one, "success", "", 100, 2, 2)),
     ];
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first }).await?;
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second }).await?;
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first, days: Vec::new() }).await?;
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second, days: Vec::new() }).await?;
     let expected = vec![
         row(one, "key_revoked", "b", 1, 9, 9),
         row(one, "success", "", 1, 1, 2),
@@ -147,9 +148,9 @@ pub(crate) async fn counts_without_a_key_are_read<S: Ledger>(candidate: &Candida
         row(&key, &outcome, "intake", 500, 1, 2),
         keyless(&outcome, "Intake", 2),
     ];
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first }).await?;
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first, days: Vec::new() }).await?;
     let second = vec![UsageRow { last_at: at(7).as_millis(), ..keyless(&outcome, "intake", 1) }];
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second }).await?;
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second, days: Vec::new() }).await?;
     let seen = candidate.counts(&UsageScope::NoKey).await?;
     ensure("no key among refusals that name none", seen.iter().all(|row| row.key.is_none()), &seen)?;
     ensure(
@@ -200,7 +201,8 @@ pub(crate) async fn counts_of_keys_that_are_gone_are_forgotten<S: Ledger>(
     let of = |key: &Sample| [row(key, "success", "intake", 1, 1, 2), row(key, "key_revoked", "", 2, 1, 2)];
     let mut rows: Vec<UsageRow> = gone.iter().chain([&key, &dead]).flat_map(of).collect();
     rows.push(UsageRow { key: None, ..row(&key, "missing_credentials", "intake", 9, 1, 2) });
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+    let batch = UsageBatch { writer: scene.bytes(), sequence: 1, days: UsageDayRow::sums(&rows), rows };
+    candidate.record(&batch).await?;
     let [kept, nobody] = [UsageScope::Keys(vec![key.id, dead.id]), UsageScope::NoKey];
     let days = async |keys: &[KeyId]| candidate.days(keys, 0).await;
     let before = (candidate.counts(&kept).await?, candidate.counts(&nobody).await?, days(&[key.id, dead.id]).await?);

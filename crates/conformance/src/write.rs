@@ -158,8 +158,10 @@ pub(crate) async fn nothing_un_revokes<S: Ledger>(candidate: &Candidate<'_, S>) 
         first_at: at(3).as_millis(),
         last_at: at(3).as_millis(),
     };
-    let _ =
-        candidate.subject().record_usage(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![used] }).await;
+    let _ = candidate
+        .subject()
+        .record_usage(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![used], days: Vec::new() })
+        .await;
     still("being used").await?;
     for step in [OwnerChange::Suspend(Suspension::Admin), OwnerChange::Reinstate(Suspension::Admin)] {
         let _ = candidate.apply(&scene.change(at(3), vec![Write::Owner(scene.owner(), step)])).await;
@@ -242,6 +244,32 @@ pub(crate) async fn the_dead_among_many_are_told<S: Ledger>(candidate: &Candidat
     seen.iter_mut().for_each(|event| event.sequence = 0);
     let expected: Vec<_> = change.writes.iter().skip(1).map(|audited| audited.event.clone()).collect();
     same("the events, their sequence aside", &seen, &expected)
+}
+
+pub(crate) async fn one_key_is_updated_several_times<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    let before = candidate.events(&scene).await?.len();
+    let renamed = KeyUpdate { name: "renamed".into(), ..key.update(1) };
+    let narrowed = KeyUpdate { scopes: "intake:write".into(), expected_version: 2, ..renamed.clone() };
+    let ending = KeyUpdate { expires_at: Some(at(500).as_millis()), expected_version: 3, ..narrowed.clone() };
+    let steps =
+        |last: KeyUpdate| vec![renamed.clone(), narrowed.clone(), last].into_iter().map(Write::Update).collect();
+    let late = scene.change(at(1), steps(KeyUpdate { expected_version: 1, ..ending.clone() }));
+    conflicts("a third update under the first one's version", candidate.apply(&late).await, Conflict::Version)?;
+    same("a key of which one of three updates conflicts", &candidate.found(&key.id).await?.key, &key.row)?;
+    same("its events", &candidate.events(&scene).await?.len(), &before)?;
+
+    let change = scene.change(at(1), steps(ending.clone()));
+    candidate.written(&change).await?;
+    let KeyUpdate { name, scopes, expires_at, .. } = ending;
+    let expected = KeyRow { name, scopes, expires_at, version: 4, ..key.row.clone() };
+    same("a key updated three times in one change", &candidate.found(&key.id).await?.key, &expected)?;
+    let mut seen: Vec<_> = candidate.events(&scene).await?.into_iter().skip(before).collect();
+    seen.iter_mut().for_each(|event| event.sequence = 0);
+    let expected: Vec<_> = change.writes.iter().map(|audited| audited.event.clone()).collect();
+    same("the events of three updates, their sequence aside", &seen, &expected)
 }
 
 pub(crate) async fn fifty_writes_are_done<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {

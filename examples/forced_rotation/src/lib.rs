@@ -99,7 +99,7 @@ impl Regime {
     ///
     /// Not for a job that acts with a key ([`Actor::key`]): no key lets another one, or itself, live longer than it did.
     /// Once [`enforce`](Self::enforce) gave the old key an expiry, such a job is told
-    /// [`ExpiryLater`](tower_api_keys::manage::InvalidInput::ExpiryLater).
+    /// [`ExpiryLaterByKey`](tower_api_keys::manage::InvalidInput::ExpiryLaterByKey).
     pub fn renewal(&self, id: KeyId, now: Timestamp) -> RotateKey {
         RotateKey::of(id).expires_at(now.saturating_add(self.life)).old_key_ends_at(now.saturating_add(self.grace))
     }

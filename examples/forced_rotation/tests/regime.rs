@@ -107,7 +107,7 @@ async fn a_job_that_acts_with_a_key_renews_none() {
     for id in [own.info().id, other.info().id] {
         let renewal = year.regime.renewal(id, year.clock.now());
         let refused = year.keys.manager().begin_rotation(renewal, &job).await.unwrap_err();
-        assert_eq!(refused.kind(), ManageErrorKind::Invalid(InvalidInput::ExpiryLater));
+        assert_eq!(refused.kind(), ManageErrorKind::Invalid(InvalidInput::ExpiryLaterByKey));
     }
 }
 

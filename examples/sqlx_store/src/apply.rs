@@ -94,6 +94,11 @@ async fn check(connection: &mut PgConnection, place: usize, guard: &Guard, at: T
             let query = sqlx::query_scalar(HAS_RIGHTS).bind(key.as_str()).bind(scopes).bind(end);
             (query.fetch_one(&mut *connection).await?, Conflict::Guard(place))
         }
+        Guard::SameVersion { key, version } => {
+            const SQL: &str = "select exists (select 1 from keys.api_keys where id = $1 and version = $2)";
+            let query = sqlx::query_scalar(SQL).bind(key.as_str()).bind(version);
+            (query.fetch_one(&mut *connection).await?, Conflict::Guard(place))
+        }
         Guard::OwnerActive(owner) => (owner_status(&mut *connection, owner).await?.is_active(), Conflict::Guard(place)),
         // A guard of a newer version of the crate: what this store does not know, it does not promise.
         _ => (false, Conflict::Guard(place)),

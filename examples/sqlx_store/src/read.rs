@@ -1,8 +1,9 @@
 use sqlx::{PgExecutor, PgPool, Row, postgres::PgRow};
 use tower_api_keys::{
-    Timestamp,
+    KeyKind, Timestamp,
     audit::EventRow,
     key::KeyId,
+    record::NamePart,
     store::{EventQuery, FoundKey, FoundOwner, KeyQuery, ListedKey, Liveness, OwnerRef, Page},
 };
 
@@ -41,17 +42,18 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
             g.plan_suspended_at as organization_plan_suspended_at, g.closed_at as organization_closed_at, \
             c.suspended_at as creator_suspended_at, c.plan_suspended_at as creator_plan_suspended_at, \
             c.closed_at as creator_closed_at, u.successes, u.last_success, u.failures, u.last_failure, \
-            h.id as successor, coalesce(p.is_live, false) as predecessor_is_live \
+            h.id as successor_id, h.kind as successor_kind, h.owner as successor_owner, \
+            h.created_by as successor_created_by, h.created_via_key as successor_created_via_key, \
+            coalesce(p.is_live, false) as predecessor_is_live \
         from keys.api_keys k \
         left join keys.api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
         left join keys.api_key_owners g on g.organization = k.organization and g.kind = 'organization' and g.id = '' \
         left join keys.api_key_owners c on c.organization = k.organization and c.kind = 'user' \
             and left(k.created_by, 5) = 'user:' and c.id = substr(k.created_by, 6) \
         left join lateral (\
-            select min(id) as id from (\
-                select id, organization, revoked_at, expires_at from keys.api_keys where replaces = k.id offset 0\
-            ) s where organization = k.organization and revoked_at is null \
-                and (expires_at is null or $10 < expires_at)\
+            select * from (select * from keys.api_keys where replaces = k.id offset 0) s \
+            where organization = k.organization and revoked_at is null \
+                and (expires_at is null or $10 < expires_at) order by id limit 1\
         ) h on true \
         left join lateral (\
             select organization = k.organization and revoked_at is null \
@@ -65,22 +67,30 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
                 max(last_at) filter (where outcome <> 'success') as last_failure \
             from keys.api_key_usage where key_id = k.id\
         ) u on true \
-        where k.organization = $1 and (k.created_at, k.id) > ($8, $9) and k.created_at < $13 \
+        where k.organization = $1 and ($3::text[] is null or k.id = any($3)) \
+            and case when $14 then (k.created_at, k.id) < ($8, $9) else (k.created_at, k.id) > ($8, $9) end \
+            and ($13::timestamptz is null or k.created_at < $13) and ($15::timestamptz is null or k.created_at >= $15) \
             and ($12::text is null or k.replaces = $12) \
-            and ($2::text is null or k.kind = $2) and ($3::text is null or k.owner = $3) \
+            and ($2::text is null or k.kind = $2) and ($16::text[] is null or (k.kind, k.owner) in \
+                (select * from unnest($16::text[], $17::text[]))) \
+            and ($18::text is null or strpos(translate(k.name, $19, $20), $18) > 0) \
             and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_via_key = $5) \
             and ($6::boolean is null \
                 or $6 = (k.revoked_at is null and (k.expires_at is null or $10 < k.expires_at))) \
             and ($7::timestamptz is null or u.last_success is null or u.last_success < $7) \
-        order by k.created_at, k.id limit $11";
+        order by case when $14 then k.created_at end desc, case when $14 then k.id end desc, k.created_at, k.id limit $11";
     let (after, after_id) = match &query.after {
         Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
+        None if query.newest_first => (i64::MAX, ""),
         None => (i64::MIN, ""),
     };
+    let (kinds, owners): (Vec<_>, Vec<_>) = query.owners.iter().map(|of| (of.kind().as_str(), of.id())).unzip();
+    let (kinds, owners) = if owners.is_empty() { (None, None) } else { (Some(kinds), Some(owners)) };
+    let (capitals, letters) = query.named_like.as_ref().map(NamePart::capitals).unzip();
     let rows = sqlx::query(SQL)
         .bind(query.organization.as_str())
-        .bind(query.owner.as_ref().map(|owner| owner.kind().as_str()))
-        .bind(query.owner.as_ref().map(|owner| owner.id()))
+        .bind(query.kind.map(KeyKind::as_str))
+        .bind((!query.keys.is_empty()).then(|| query.keys.iter().map(KeyId::as_str).collect::<Vec<_>>()))
         .bind(query.creator.as_ref().map(ToString::to_string))
         .bind(query.created_via_key.as_ref().map(|maker| maker.as_str()))
         .bind(query.liveness.map(|liveness| liveness == Liveness::Live))
@@ -90,7 +100,14 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         .bind(Time(now.as_millis()))
         .bind(i64::from(query.limit) + 1)
         .bind(query.predecessor.as_ref().map(|predecessor| predecessor.as_str()))
-        .bind(Time(query.created_before.map_or(i64::MAX, Timestamp::as_millis)))
+        .bind(query.created_before.map(Timestamp::as_millis).map(Time))
+        .bind(query.newest_first)
+        .bind(query.created_since.map(Timestamp::as_millis).map(Time))
+        .bind(kinds)
+        .bind(owners)
+        .bind(query.named_like.as_ref().map(NamePart::as_str))
+        .bind(capitals)
+        .bind(letters)
         .fetch_all(pool)
         .await?;
     page(&rows, query.limit, rows::listed_key)

@@ -5,7 +5,7 @@ use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
-    store::{FoundKey, ListedKey},
+    store::{FoundKey, ListedKey, SuccessorRow},
     usage::{UsageDayRow, UsageRow, UsageTotals},
 };
 
@@ -93,9 +93,20 @@ pub(crate) fn listed_key(row: &PgRow) -> Result<ListedKey, Failure> {
         organization,
         creator: status(row, "creator_")?,
         usage,
-        successor: row.try_get("successor")?,
+        successor: successor(row)?,
         predecessor_is_live: row.try_get("predecessor_is_live")?,
     })
+}
+
+fn successor(row: &PgRow) -> Result<Option<SuccessorRow>, Failure> {
+    let Some(id) = row.try_get("successor_id")? else { return Ok(None) };
+    Ok(Some(SuccessorRow {
+        id,
+        kind: row.try_get("successor_kind")?,
+        owner: row.try_get("successor_owner")?,
+        created_by: row.try_get("successor_created_by")?,
+        created_via_key: row.try_get("successor_created_via_key")?,
+    }))
 }
 
 pub(crate) fn usage_day(row: &PgRow) -> Result<UsageDayRow, Failure> {

@@ -4,7 +4,7 @@ use crate::{
     auth::meter::Meter,
     background::{Background, take_turns},
     log::{Repeated, log},
-    metering::Unwritten,
+    metering::{Days, Unwritten},
     store::{Calls, Ledger, StoreError},
 };
 
@@ -33,15 +33,15 @@ impl<S: Ledger> UsageFlusher<S> {
         }
     }
 
-    /// Writes everything that was counted before this call.
+    /// Writes everything that was counted before this call, and these `days` of it.
     ///
     /// # Errors
     /// Those of [`Unwritten::flush`], which keeps the counts.
-    pub(crate) async fn flush(&self) -> Result<(), StoreError> {
+    pub(crate) async fn flush(&self, days: Days) -> Result<(), StoreError> {
         let mut unwritten = self.turn.lock().await;
         let (flushes, start) = (&self.meter.usage_flushes, self.meter.now());
         flushes.begin();
-        let flushed = unwritten.flush(&self.store, || self.meter.time()).await;
+        let flushed = unwritten.flush(&self.store, days, || self.meter.time()).await;
         if flushed.is_err() {
             // Whoever flushes tells of it.
             flushes.fail();
@@ -56,7 +56,7 @@ impl<S: Ledger> UsageFlusher<S> {
     pub(crate) fn start(self: &Arc<Self>) {
         self.background.start(|| {
             take_turns(Arc::downgrade(self), self.interval, |flusher| async move {
-                if let Err(_error) = flusher.flush().await {
+                if let Err(_error) = flusher.flush(Days::IfDue).await {
                     // Repeated at the next turn; the counts wait, bounded.
                     if let Some(_times) = flusher.failed.happened() {
                         let _error = &_error as &dyn std::error::Error;

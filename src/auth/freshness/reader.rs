@@ -6,7 +6,7 @@ use super::{
     joint::{JointReader, JointReads, Unread, join},
 };
 use crate::{
-    auth::{cache::ProofCache, meter::Meter, trouble::Trouble},
+    auth::{cache::ProofCache, meter::Meter, trouble::Trouble, watch::Streams},
     log::{Repeated, log},
     store::{Calls, Changes, Head, HeadCell, KeyReader, Lease, Moment, StoreError},
     time::Clock,
@@ -26,6 +26,8 @@ pub(in crate::auth) struct LogReader<R> {
     clock: Arc<dyn Clock>,
     lease: Arc<Lease>,
     meter: Arc<Meter>,
+    /// Those that wait for a change of their key.
+    streams: Arc<Streams>,
     /// How long a read waits for others to join it.
     coalescing: Duration,
     /// The head up to which changes are in the cache; [`NOWHERE`] before there is one.
@@ -49,7 +51,7 @@ pub(in crate::auth) enum Currency {
 impl<R: KeyReader> LogReader<R> {
     pub(in crate::auth) fn new(
         store: Arc<R>,
-        cache: Arc<ProofCache>,
+        (cache, streams): (Arc<ProofCache>, Arc<Streams>),
         clock: Arc<dyn Clock>,
         lease: Arc<Lease>,
         meter: Arc<Meter>,
@@ -62,6 +64,7 @@ impl<R: KeyReader> LogReader<R> {
             clock,
             lease,
             meter,
+            streams,
             coalescing,
             applied: HeadCell::new(NOWHERE),
             reads: JointReads::default(),
@@ -108,10 +111,13 @@ impl<R: KeyReader> LogReader<R> {
                 keys.iter().for_each(|key| self.cache.key_changed(key));
                 owners.iter().for_each(|owner| self.cache.owner_changed(owner));
                 organizations.iter().for_each(|organization| self.cache.organization_changed(organization));
+                // After the cache: a stream that began to wait meanwhile looks there.
+                self.streams.changed(&keys, &owners, &organizations);
                 Some(head)
             }
             Changes::Reset { head } => {
                 self.cache.all_changed();
+                self.streams.all_changed();
                 self.report_reset(head);
                 Some(head)
             }

@@ -159,6 +159,19 @@ impl Hasher {
         }
     }
 
+    /// The same for somebody who has one such run in the queue at a time, as [`hash_for`](Self::hash_for) does.
+    pub(crate) async fn verify_for(
+        &self,
+        requester: Requester,
+        id: [u8; 20],
+        text: &str,
+        stored: &KeyHash,
+    ) -> Result<(), VerifyError> {
+        let crowded = |_| VerifyError::not_done(VerifyErrorKind::Overloaded, None, self.0.retry_after());
+        let _turn = self.0.turns.take(requester).await.map_err(crowded)?;
+        self.verify(id, text, stored).await
+    }
+
     /// Whether the proof beside the hash says that this text matched it: then [`Hasher::verify`] would find the same. None
     /// is asked unless [stored proofs](HasherConfig::with_stored_proofs) are switched on, nor of a hash that this node
     /// would not run. False says nothing against the text.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::Access;
 use crate::{
     audit::{Action, Event, EventRow, Subject},
+    key::KeyId,
     manage::{
         denial::DenialReason,
         error::{ManageError, ManageErrorKind},
@@ -11,7 +12,7 @@ use crate::{
     },
     owner::Owner,
     random::random_bytes,
-    record::{Stopped, Suspension},
+    record::{KeyRecord, Stopped, Suspension},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, IdempotentRequest, KeyStore, Lease,
         StoreError, StoreErrorKind, Write,
@@ -57,6 +58,8 @@ pub(in crate::manage) enum GuardRefusal {
     Kind(ManageErrorKind),
     /// The user or team that is given a key is suspended or closed.
     NewOwner(Owner),
+    /// The key has another version than expected.
+    Version(KeyId),
 }
 
 impl Wanted {
@@ -159,8 +162,31 @@ impl Access<'_> {
             Some(GuardRefusal::NewOwner(owner)) => {
                 ManageError::new(self.stopped(owner).await?.into()).with_source(error)
             }
-            None => error.into(),
+            Some(GuardRefusal::Version(key)) => match self.row(key).await? {
+                Some(row) => version_differs(row.peek().key.version).with_source(error),
+                None => ManageError::not_found(),
+            },
+            None => match error.kind() {
+                StoreErrorKind::Conflict(Conflict::IdempotencyKeyUsed { key, same_request: true }) => {
+                    let made = self.made_before(key).await?;
+                    ManageError::from(error).with_replayed(made)
+                }
+                _ => error.into(),
+            },
         })
+    }
+
+    /// The condition that this key has the version that is expected, if one is; refused at once if it has another.
+    pub(in crate::manage) fn same_version(
+        &self,
+        record: &KeyRecord,
+        expected: Option<i64>,
+    ) -> Result<Vec<(Guard, GuardRefusal)>, ManageError> {
+        let Some(version) = expected else { return Ok(Vec::new()) };
+        if record.version != version {
+            return Err(version_differs(record.version));
+        }
+        Ok(vec![(Guard::SameVersion { key: record.id, version }, GuardRefusal::Version(record.id))])
     }
 
     /// Applies a change; where nobody knows whether it was done, applies the same change again.
@@ -198,6 +224,10 @@ impl Access<'_> {
     pub(in crate::manage) fn owner_is_active(&self, owner: &Owner) -> (Guard, GuardRefusal) {
         (Guard::OwnerActive(self.owner_ref(owner)), GuardRefusal::NewOwner(owner.clone()))
     }
+}
+
+const fn version_differs(current: i64) -> ManageError {
+    ManageError::new(ManageErrorKind::VersionDiffers { current })
 }
 
 fn new_change_id() -> Result<ChangeId, ManageError> {

@@ -76,13 +76,13 @@ impl Access<'_> {
 
     /// Whether the owner has a key, dead or alive, or a status; in doubt, it is.
     async fn is_known(&self, owner: &Owner) -> bool {
-        let query = KeyQuery { owner: Some(owner.clone()), ..KeyQuery::all(self.parts.organization.clone()) };
+        let query = KeyQuery { owners: vec![owner.clone()], ..KeyQuery::all(self.parts.organization.clone()) };
         let (has_keys, has_no_status) = join(self.finds_any(query), self.has_no_status(owner)).await;
         has_keys.unwrap_or(true) || !has_no_status.unwrap_or(false)
     }
 
     /// There is no key of this id here, nor the owner of one.
-    pub(super) fn absent(&self, action: KeyAction, id: &KeyId) -> ManageError {
+    pub(in crate::manage) fn absent(&self, action: KeyAction, id: &KeyId) -> ManageError {
         self.note(Some(action), NOT_FOUND, None, Some(*id));
         ManageError::not_found()
     }
@@ -110,7 +110,8 @@ impl Access<'_> {
         });
     }
 
-    fn decide(&self, action: KeyAction, target: &Target<'_>) -> Decision {
+    /// The same where no directory has a say.
+    pub(in crate::manage) fn decide(&self, action: KeyAction, target: &Target<'_>) -> Decision {
         match self.parts.guarded.policy.decide(&self.actor, action, target) {
             Decision::Allow if is_widening(&self.actor, target) => Decision::Deny(DenialReason::ScopesTooWide),
             decision => decision,

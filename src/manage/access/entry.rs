@@ -8,9 +8,11 @@ use crate::{
         actor::Actor,
         denial::DenialReason,
         error::{ManageError, ManageErrorKind},
+        misconfigured::Misconfiguration,
         policy::KeyAction,
         trail::HIDDEN,
     },
+    owner::OrganizationId,
     record::{KeyRecord, Stopped, Suspension},
     scope::ManagingScope,
     store::{FoundKey, OwnerRef},
@@ -45,8 +47,16 @@ impl<'a> Access<'a> {
         actor: &'a Actor,
         wants: &[KeyAction],
     ) -> Result<Self, ManageError> {
+        if parts.is_nobodys() {
+            return Err(misconfigured(Misconfiguration::ManagerWithoutOrganization));
+        }
+        let is_of_one = !parts.rules.several_organizations && parts.organization == OrganizationId::single();
+        if actor.organization().is_none() && !actor.is_system() && !is_of_one {
+            // Said aloud: to take them for somebody of this organization would be a guess, and *not found* a riddle.
+            return Err(misconfigured(Misconfiguration::ActorWithoutOrganization));
+        }
         if let Some(_actors) = actor.organization().filter(|organization| **organization != parts.organization) {
-            // The actor is told nothing. The log helps a developer who forgot to name the actor's organization.
+            // The actor is told nothing. The log helps a developer who took the manager of another organization.
             log!(
                 debug,
                 actor = %actor.id(),
@@ -113,6 +123,17 @@ impl<'a> Access<'a> {
         self.lacks_scope(wants).map_or(Ok(()), |reason| Err(ManageError::denied(reason)))
     }
 
+    /// A key needs the scope for each of these: those of an act that does them all.
+    pub(in crate::manage) fn require_each_scope(&self, wants: &[KeyAction]) -> Result<(), ManageError> {
+        for action in wants {
+            if let Some(reason) = self.lacks_scope(&[*action]) {
+                self.note(Some(*action), reason.code().as_str(), None, None);
+                return Err(ManageError::denied(reason));
+            }
+        }
+        Ok(())
+    }
+
     /// Why the key that acts may do none of these, if its scopes do not let it.
     pub(in crate::manage) fn lacks_scope(&self, wants: &[KeyAction]) -> Option<DenialReason> {
         let own = self.actor.scopes()?;
@@ -123,6 +144,10 @@ impl<'a> Access<'a> {
         };
         if needed.any(|scope| own.allows(&scope.into())) { None } else { Some(reason) }
     }
+}
+
+const fn misconfigured(what: Misconfiguration) -> ManageError {
+    ManageError::new(ManageErrorKind::Misconfigured(what))
 }
 
 const fn is_reading(action: KeyAction) -> bool {

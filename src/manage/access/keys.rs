@@ -1,4 +1,4 @@
-use super::Access;
+use super::{Access, ManagerParts};
 use crate::{
     audit::Subject,
     key::KeyId,
@@ -7,9 +7,10 @@ use crate::{
         info::KeyInfo,
         policy::{KeyAction, Target},
     },
-    record::{CorruptRow, KeyRecord, KeyRow, OwnerStatus},
-    store::{FoundKey, FoundOwner, KeyReader, ListedKey, OwnerRef},
-    time::ClockReading,
+    owner::{OrganizationId, Owner},
+    record::{ActorId, CorruptRow, KeyRecord, KeyRow, OwnerStatus},
+    store::{FoundKey, FoundOwner, KeyReader, ListedKey, OwnerRef, SuccessorRow},
+    time::{ClockReading, Timestamp},
     usage::UsageTotals,
 };
 
@@ -71,12 +72,38 @@ pub(in crate::manage) struct Shown {
     pub(in crate::manage) status: OwnerStatus,
     /// None if that is not for its eyes.
     pub(in crate::manage) usage: Option<UsageTotals>,
+    /// None if that one is not for its eyes.
+    successor: Option<KeyId>,
+    predecessor_is_live: bool,
+    /// When it was looked at.
     now: ClockReading,
 }
 
 impl Shown {
     pub(in crate::manage) fn into_info(self) -> KeyInfo {
-        KeyInfo::new(self.record, self.status, self.usage, self.now)
+        KeyInfo {
+            successor: self.successor,
+            predecessor_is_live: Some(self.predecessor_is_live),
+            ..KeyInfo::new(self.record, self.status, self.usage, self.now)
+        }
+    }
+
+    /// The key as it is at this moment.
+    pub(in crate::manage) fn at(self, now: Timestamp) -> Self {
+        Self { now: ClockReading::certain(now), ..self }
+    }
+}
+
+impl ManagerParts {
+    /// The key of this id in whatever organization: for the service itself, and for whoever proves that the text of the
+    /// key is theirs.
+    pub(in crate::manage) async fn find_anywhere(
+        &self,
+        id: &KeyId,
+    ) -> Result<Option<(OrganizationId, Unseen<FoundKey>)>, ManageError> {
+        let Some(found) = self.guarded.store.find(id).await? else { return Ok(None) };
+        let organization = OrganizationId::new(&found.key.organization).map_err(ManageError::corrupt)?;
+        Ok(Some((organization, Unseen(found))))
     }
 }
 
@@ -154,17 +181,44 @@ impl Access<'_> {
     /// A key as the actor sees it; if nobody can read the record, its id goes to the unreadable ones.
     pub(in crate::manage) fn shown(&self, row: &Unseen, unreadable: &mut Vec<KeyId>) -> Option<Shown> {
         match self.sight(row) {
-            Sight::Seen(record, status) => {
-                let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
-                let now = self.parts.clock.reading();
-                Some(Shown { record: *record, status, usage: sees_usage.then_some(row.0.usage), now })
-            }
+            Sight::Seen(record, status) => Some(self.show(row, *record, status)),
             Sight::Unreadable(_) => {
                 unreadable.extend(KeyId::new(&row.0.key.id));
                 None
             }
             Sight::Hidden(_) => None,
         }
+    }
+
+    /// A key that the actor may see, as it sees it.
+    pub(in crate::manage) fn show(&self, row: &Unseen, record: KeyRecord, status: OwnerStatus) -> Shown {
+        let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
+        Shown {
+            usage: sees_usage.then_some(row.0.usage),
+            successor: self.known_successor(row),
+            predecessor_is_live: row.0.predecessor_is_live,
+            now: self.parts.clock.reading(),
+            record,
+            status,
+        }
+    }
+
+    /// The live successor of a key, if the actor may know of that one, too: it can be another owner's.
+    fn known_successor(&self, row: &Unseen) -> Option<KeyId> {
+        let SuccessorRow { id, kind, owner, created_by, created_via_key } = row.0.successor.as_ref()?;
+        let id = KeyId::new(id).ok()?;
+        let owner = kind.parse().ok().and_then(|kind| Owner::new(kind, owner).ok());
+        let created_by = created_by.parse::<ActorId>().ok();
+        let created_via_key = created_via_key.as_deref().map(KeyId::new).transpose().ok();
+        // As for a row of its own that cannot be read.
+        let target = match (&owner, &created_by, &created_via_key) {
+            (Some(owner), Some(created_by), Some(created_via_key)) => {
+                Target::Key { id: &id, owner, created_by, created_via_key: created_via_key.as_ref() }
+            }
+            (Some(owner), ..) => Target::Owner(owner),
+            (None, ..) => Target::Organization,
+        };
+        self.may(KeyAction::See, &target).then_some(id)
     }
 
     /// The actor may not know of this row. One that does not say whose it is looks as if it were not there.

@@ -6,6 +6,7 @@ mod entry;
 mod keys;
 mod pages;
 mod reads;
+mod replay;
 
 use std::{
     borrow::Cow,
@@ -17,6 +18,7 @@ use super::{actor::Actor, policy::Policy, request::IssueKey, rules::Rules, trail
 use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId},
+    metering::UsageRecorder,
     owner::{OrganizationId, Owner},
     record::NewKeys,
     scope::Scopes,
@@ -26,7 +28,7 @@ use crate::{
 
 pub(in crate::manage) use apply::{GuardRefusal, Wanted, WantedWrite};
 pub(in crate::manage) use keys::{Row, Shown, Sight, Unseen};
-pub(in crate::manage) use pages::{LARGEST_PAGE, Walk, before, cursor};
+pub(in crate::manage) use pages::{LARGEST_PAGE, Reach, Walk, cursor};
 
 /// What a [`KeyManager`](super::KeyManager) is made of.
 pub(crate) struct ManagerParts {
@@ -34,10 +36,21 @@ pub(crate) struct ManagerParts {
     pub(crate) hasher: Hasher,
     pub(crate) format: KeyFormat,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What this process counts.
+    pub(crate) counted: Arc<UsageRecorder>,
     pub(crate) organization: OrganizationId,
+    /// Whether somebody said which organization that is.
+    pub(crate) names_organization: bool,
     pub(crate) rules: Arc<Rules>,
     /// Told of each key once the store has it. None where keys are not checked.
     pub(crate) new_keys: Option<Weak<dyn NewKeys>>,
+}
+
+impl ManagerParts {
+    /// Whether nobody said whose keys are meant, in a service of several organizations.
+    pub(in crate::manage) fn is_nobodys(&self) -> bool {
+        self.rules.several_organizations && !self.names_organization
+    }
 }
 
 /// What nothing but an [`Access`] touches: the store, and what decides and notes who may.

@@ -15,23 +15,54 @@ use crate::{
 /// The most keys or events of one page, as the store's contract says.
 pub(in crate::manage) const LARGEST_PAGE: u16 = 1_000;
 
-/// Goes through the keys of a query page by page: those of one owner after another, each in the order of their making.
+/// The most owners that a store is asked about at once, as its contract says.
+const MOST_OWNERS: usize = 1_000;
+
+/// Whose keys to ask the store for.
+pub(in crate::manage) enum Reach {
+    /// All keys of the organization.
+    All,
+    /// The keys of these.
+    Of(Vec<Owner>),
+}
+
+impl Reach {
+    /// One after the other; none of them in particular stands for all.
+    pub(in crate::manage) fn each(self) -> Vec<Option<Owner>> {
+        match self {
+            Self::All => vec![None],
+            Self::Of(owners) => owners.into_iter().map(Some).collect(),
+        }
+    }
+
+    /// What to ask the store for, each time that it is asked: once, unless there are more owners than it is told of at
+    /// once. No owners stand for all, where they are asked about.
+    fn asked(&self) -> Vec<&[Owner]> {
+        match self {
+            Self::All => vec![&[]],
+            Self::Of(owners) => owners.chunks(MOST_OWNERS).collect(),
+        }
+    }
+}
+
+/// Goes through the keys of a query page by page, in its order as a rule: of more than 1,000 owners, those of one thousand
+/// after the other.
 pub(in crate::manage) struct Walk {
     query: KeyQuery,
     begin: Option<KeyCursor>,
-    owners: VecDeque<Option<Owner>>,
+    owners: VecDeque<Vec<Owner>>,
 }
 
 impl Walk {
     /// The keys of a query.
     pub(in crate::manage) fn new(query: KeyQuery) -> Self {
-        let owner = query.owner.clone();
-        Self::of_owners(query, vec![owner])
+        let owners = VecDeque::from([query.owners.clone()]);
+        Self { begin: query.after, query: KeyQuery { limit: LARGEST_PAGE, ..query }, owners }
     }
 
-    /// The same for these owners; none of them in particular stands for all keys of the organization.
-    pub(in crate::manage) fn of_owners(query: KeyQuery, owners: Vec<Option<Owner>>) -> Self {
-        Self { begin: query.after, query: KeyQuery { limit: LARGEST_PAGE, ..query }, owners: owners.into() }
+    /// The same of those within reach.
+    pub(in crate::manage) fn within(reach: &Reach, query: KeyQuery) -> Self {
+        Self { owners: reach.asked().into_iter().map(<[_]>::to_vec).collect(), ..Self::new(query) }
     }
 
     /// The next page, which may be empty; none once all were shown.
@@ -39,8 +70,8 @@ impl Walk {
         &mut self,
         access: &Access<'_>,
     ) -> Result<Option<Vec<Unseen>>, ManageError> {
-        let Some(owner) = self.owners.front() else { return Ok(None) };
-        self.query.owner.clone_from(owner);
+        let Some(owners) = self.owners.front() else { return Ok(None) };
+        self.query.owners.clone_from(owners);
         let page = access.parts.guarded.store.list(&self.query, access.parts.clock.now()).await?;
         if page.more {
             // A row whose own place cannot be read is read again after the last one whose place can.
@@ -65,25 +96,38 @@ impl Access<'_> {
         Ok((self.of_ours(page.rows), page.more))
     }
 
-    /// The next rows of all these owners together, and whether more follow.
-    pub(in crate::manage) async fn rows(
+    /// The same of those within reach.
+    pub(in crate::manage) async fn page_within(
         &self,
-        mut query: KeyQuery,
-        owners: &[Option<Owner>],
+        reach: &Reach,
+        query: &KeyQuery,
         now: Timestamp,
     ) -> Result<(Vec<Unseen>, bool), ManageError> {
         let (mut rows, mut more) = (Vec::new(), false);
-        for owner in owners {
-            query.owner.clone_from(owner);
-            let (page, more_of_owner) = self.page(&query, now).await?;
+        let asked = reach.asked();
+        for owners in &asked {
+            let (page, more_of_these) = self.page(&KeyQuery { owners: owners.to_vec(), ..query.clone() }, now).await?;
             rows.extend(page);
-            more |= more_of_owner;
+            more |= more_of_these;
         }
-        rows.sort_by(|Unseen(a), Unseen(b)| (a.key.created_at, &a.key.id).cmp(&(b.key.created_at, &b.key.id)));
-        let limit = usize::from(query.limit);
-        more |= rows.len() > limit;
-        rows.truncate(limit);
+        if asked.len() > 1 {
+            rows.sort_by(|Unseen(a), Unseen(b)| {
+                let rising = (a.key.created_at, &a.key.id).cmp(&(b.key.created_at, &b.key.id));
+                if query.newest_first { rising.reverse() } else { rising }
+            });
+            let limit = usize::from(query.limit);
+            more |= rows.len() > limit;
+            rows.truncate(limit);
+        }
         Ok((rows, more))
+    }
+
+    /// The key of this id in this organization, whoever asks, with what a list tells of it.
+    pub(in crate::manage) async fn listed(&self, id: &KeyId) -> Result<Option<Unseen>, ManageError> {
+        let query = KeyQuery { keys: vec![*id], limit: 1, ..KeyQuery::all(self.parts.organization.clone()) };
+        let (mut rows, _) = self.page(&query, self.parts.clock.now()).await?;
+        // What was not asked for is nobody's.
+        Ok(rows.pop().filter(|row| row.0.key.id == id.as_str()))
     }
 
     fn of_ours(&self, rows: Vec<ListedKey>) -> Vec<Unseen> {
@@ -100,7 +144,7 @@ impl Access<'_> {
     /// How many live keys an owner has, for any actor.
     pub(in crate::manage) async fn count_live_keys(&self, owner: &Owner) -> Result<u64, ManageError> {
         let mut walk = Walk::new(KeyQuery {
-            owner: Some(owner.clone()),
+            owners: vec![owner.clone()],
             liveness: Some(Liveness::Live),
             ..KeyQuery::all(self.parts.organization.clone())
         });
@@ -111,41 +155,39 @@ impl Access<'_> {
         Ok(count)
     }
 
-    /// The owners to whom the actor may do all this; none of them in particular where it may to the whole organization.
-    pub(in crate::manage) fn reach(&self, actions: &[KeyAction]) -> Vec<Option<Owner>> {
+    /// The owners to whom the actor may do all this; all there are, where it may to the whole organization.
+    pub(in crate::manage) fn reach(&self, actions: &[KeyAction]) -> Reach {
         let may = |target: &Target<'_>| actions.iter().all(|action| self.may(*action, target));
         if may(&Target::Organization) {
-            return vec![None];
+            return Reach::All;
         }
-        self.actor.owners().filter(|owner| may(&Target::Owner(owner))).map(Some).collect()
+        Reach::Of(self.actor.owners().filter(|owner| may(&Target::Owner(owner))).collect())
     }
 
-    /// The owners whose keys to ask the store for, of one or of all that there are; none of them in particular where the
-    /// actor may see them all. `with_usage` where the answer tells how they are used, as which of them are unused does.
-    pub(in crate::manage) async fn owners_to_list(
+    /// Whose keys to ask the store for, where these owners are asked for, or all that the actor may see. `with_usage` where the
+    /// answer tells how they are used, as which of them are unused does.
+    pub(in crate::manage) async fn reach_of(
         &self,
-        owner: Option<&Owner>,
+        owners: Option<&[Owner]>,
         with_usage: bool,
-    ) -> Result<Vec<Option<Owner>>, ManageError> {
-        let Some(owner) = owner else {
+    ) -> Result<Reach, ManageError> {
+        let Some(owners) = owners else {
             let actions: &[_] = if with_usage { &[KeyAction::See, KeyAction::SeeUsage] } else { &[KeyAction::See] };
             return Ok(self.reach(actions));
         };
-        if !self.may(KeyAction::See, &Target::Owner(owner)) {
-            return Err(self.hide_owner(KeyAction::See, owner).await);
+        // First whether all are there for the actor: what it may do to one tells nothing of another that is hidden.
+        for owner in owners {
+            if !self.may(KeyAction::See, &Target::Owner(owner)) {
+                return Err(self.hide_owner(KeyAction::See, owner).await);
+            }
         }
         if with_usage {
-            self.require(KeyAction::SeeUsage, &Target::Owner(owner)).await?;
+            for owner in owners {
+                self.require(KeyAction::SeeUsage, &Target::Owner(owner)).await?;
+            }
         }
-        Ok(vec![Some(owner.clone())])
+        Ok(Reach::Of(owners.to_vec()))
     }
-}
-
-/// The place in the order of lists right before the first key made at this time.
-pub(in crate::manage) fn before(time: Timestamp) -> Option<KeyCursor> {
-    let created_at = Timestamp::from_millis(time.as_millis().checked_sub(1)?).ok()?;
-    // The greatest id there can be.
-    KeyId::new(&"z".repeat(20)).ok().map(|id| KeyCursor { created_at, id })
 }
 
 /// The place right after this key.

@@ -1,4 +1,7 @@
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::RangeInclusive,
+};
 
 use super::Access;
 use crate::{
@@ -6,6 +9,7 @@ use crate::{
     key::KeyId,
     manage::{
         error::{ManageError, ManageErrorKind},
+        manager::UsageDay,
         policy::{KeyAction, Target},
     },
     owner::{OrganizationId, Owner},
@@ -65,6 +69,20 @@ impl Access<'_> {
     /// How a key is used, whoever asks.
     pub(in crate::manage) async fn usage_of_one(&self, id: &KeyId) -> Result<UsageDetail, ManageError> {
         Ok(self.usage_of(&[*id]).await?.remove(id).unwrap_or_default())
+    }
+
+    /// How often a key was used on each of these days, whoever asks.
+    pub(in crate::manage) async fn days_of(
+        &self,
+        id: &KeyId,
+        days: RangeInclusive<i32>,
+    ) -> Result<Vec<UsageDay>, ManageError> {
+        if days.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.parts.guarded.store.usage_days(&[*id], *days.start()).await?;
+        let of_day = |day| rows.iter().find(|row| row.key == id.as_str() && row.day == day);
+        Ok(days.map(|day| UsageDay::of(day, of_day(day))).collect())
     }
 
     /// How these keys were used; those that never were are left out.

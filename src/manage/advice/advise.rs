@@ -34,7 +34,8 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
-        Ok(signals::advise(&record, &usage, access.parts.clock.now()))
+        let now = access.parts.clock.now();
+        Ok(signals::advise(&signals::AdvisedKey::new(&record, now), &usage, now))
     }
 
     /// What a key would be, before it is made: whether the actor may make it, what stands in the way, and what would
@@ -89,7 +90,7 @@ impl Access<'_> {
     /// How many live keys of this owner have this name, among the thousand that were made first.
     async fn live_keys_named(&self, name: &str, owner: &Owner, now: Timestamp) -> Result<usize, ManageError> {
         let query = KeyQuery {
-            owner: Some(owner.clone()),
+            owners: vec![owner.clone()],
             liveness: Some(Liveness::Live),
             limit: LARGEST_PAGE,
             ..KeyQuery::all(self.parts.organization.clone())

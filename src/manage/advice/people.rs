@@ -298,7 +298,7 @@ impl KeyManager {
         let user_status = access.status_of(&owner).await?;
 
         let live = KeyQuery { liveness: Some(Liveness::Live), ..KeyQuery::all(access.parts.organization.clone()) };
-        let own = access.all(KeyQuery { owner: Some(owner.clone()), ..live.clone() }).await?;
+        let own = access.all(KeyQuery { owners: vec![owner.clone()], ..live.clone() }).await?;
         let made = access.all(KeyQuery { creator: Some(ActorId::User(user.clone())), ..live }).await?;
         let made =
             made.into_iter().filter(|row| row.peek().key.kind != "user" || row.peek().key.owner != user.as_str());
@@ -334,7 +334,7 @@ impl KeyManager {
         let now = access.parts.clock.now();
         let all = KeyQuery::all(access.parts.organization.clone());
         let mut found = Found::default();
-        for row in access.all(KeyQuery { owner: Some(owner), ..all.clone() }).await? {
+        for row in access.all(KeyQuery { owners: vec![owner], ..all.clone() }).await? {
             found.add(row, |_| ExposureReason::Holds);
         }
         let made = KeyQuery { creator: Some(ActorId::User(user.clone())), ..all.clone() };

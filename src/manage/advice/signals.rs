@@ -8,24 +8,48 @@ use super::{
     recommendation::{Advice, NextStep, Recommendation},
 };
 use crate::{
+    key::KeyId,
     owner::KeyKind,
-    record::KeyRecord,
+    record::{KeyName, KeyRecord, Labels},
     time::Timestamp,
     usage::{Source, UsageDetail},
 };
 
+/// What advice looks at of a key, beside its usage.
+pub(in crate::manage) struct AdvisedKey<'a> {
+    pub(in crate::manage) id: KeyId,
+    pub(in crate::manage) kind: KeyKind,
+    pub(in crate::manage) name: &'a KeyName,
+    pub(in crate::manage) labels: &'a Labels,
+    pub(in crate::manage) created_via_key: Option<&'a KeyId>,
+    pub(in crate::manage) is_live: bool,
+}
+
+impl<'a> AdvisedKey<'a> {
+    pub(in crate::manage) fn new(record: &'a KeyRecord, now: Timestamp) -> Self {
+        Self {
+            id: record.id,
+            kind: record.kind(),
+            name: &record.name,
+            labels: &record.labels,
+            created_via_key: record.created_via_key.as_ref(),
+            is_live: record.is_live(now),
+        }
+    }
+}
+
 /// What this key should be, as far as its record and its usage tell.
-pub(in crate::manage) fn advise(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Advice {
-    let evidence = evidence_of(record, usage, now);
-    let (recommendation, next) = if record.is_live(now) {
-        judge(record.kind(), &evidence, usage.totals().successes)
+pub(in crate::manage) fn advise(key: &AdvisedKey<'_>, usage: &UsageDetail, now: Timestamp) -> Advice {
+    let evidence = evidence_of(key, usage, now);
+    let (recommendation, next) = if key.is_live {
+        judge(key.kind, &evidence, usage.totals().successes)
     } else {
         (Recommendation::AlreadyDead, NextStep::Nothing)
     };
     let cadence = Cadence::of(usage.successes(), now);
     Advice {
-        key: record.id,
-        kind: record.kind(),
+        key: key.id,
+        kind: key.kind,
         recommendation,
         recommendation_sentence: recommendation.sentence(),
         next,
@@ -37,7 +61,7 @@ pub(in crate::manage) fn advise(record: &KeyRecord, usage: &UsageDetail, now: Ti
 
 /// Why others than one person seem to depend on a key: what was recorded, moderate or strong.
 pub(in crate::manage) fn shared_because(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
-    let mut evidence = evidence_of(record, usage, now);
+    let mut evidence = evidence_of(&AdvisedKey::new(record, now), usage, now);
     evidence.retain(|one| one.is(KeyKind::Team, true) && one.weight >= Weight::Moderate);
     evidence
 }
@@ -64,12 +88,7 @@ pub(in crate::manage) fn installed_at(source: &Source) -> Option<InstalledAt<'_>
     }
 }
 
-fn evidence_of(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
-    gather::evidence(&gather::KeyFacts {
-        name: &record.name,
-        labels: &record.labels,
-        created_via_key: record.created_via_key.as_ref(),
-        usage,
-        now,
-    })
+fn evidence_of(key: &AdvisedKey<'_>, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
+    let AdvisedKey { name, labels, created_via_key, .. } = *key;
+    gather::evidence(&gather::KeyFacts { name, labels, created_via_key, usage, now })
 }

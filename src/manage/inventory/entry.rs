@@ -6,7 +6,10 @@ use super::flag::KeyFlag;
 use crate::{
     json::json_form,
     key::KeyId,
-    manage::info::KeyInfo,
+    manage::{
+        advice::{Advice, AdvisedKey, advise},
+        info::KeyInfo,
+    },
     outcome::Proved,
     record::OwnerStatus,
     sentence::Sentence,
@@ -36,7 +39,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InventoryEntry {
-    /// The key: its creator, the key that made it, when it was made, its labels, and the sums of its counts.
+    /// The key: its creator, the key that made it, when it was made, its labels, the keys before and after it in a rotation,
+    /// and the sums of its counts.
     pub key: KeyInfo,
     /// When the inventory was taken.
     pub asked_at: Timestamp,
@@ -48,10 +52,6 @@ pub struct InventoryEntry {
     pub usage: UsageDetail,
     /// Who called with it when it was dead.
     pub attempts_since_death: Attempts,
-    /// A live key that replaces it, if the actor may see that one.
-    pub successor: Option<KeyId>,
-    /// Whether it replaces a key that is still live.
-    pub predecessor_is_live: bool,
     /// What somebody should look at, by name.
     pub flags: Vec<KeyFlag>,
 }
@@ -68,6 +68,21 @@ impl InventoryEntry {
     #[must_use]
     pub fn last_success_at(&self) -> Option<Timestamp> {
         self.key.usage.and_then(|usage| usage.last_success_at)
+    }
+
+    /// Whether it should be a personal key or a team key, and why: what [`KeyManager::advise`](crate::KeyManager::advise)
+    /// says of it at the time of the inventory, without a read of the store.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        let key = AdvisedKey {
+            id: self.key.id,
+            kind: self.key.kind,
+            name: &self.key.name,
+            labels: &self.key.labels,
+            created_via_key: self.key.created_via_key.as_ref(),
+            is_live: self.is_live,
+        };
+        advise(&key, &self.usage, self.asked_at)
     }
 
     /// From where it was accepted, as far as that is known.
@@ -90,7 +105,7 @@ struct RaisedFlag {
 
 json_form! {
     InventoryEntry<'a>, |_entry| InventoryEntry {
-        key, asked_at, is_live, creator_status, usage, attempts_since_death, successor, predecessor_is_live, flags
+        key, asked_at, is_live, creator_status, usage, attempts_since_death, flags
     } => {
         key: &'a KeyInfo = key,
         asked_at: Timestamp = *asked_at,
@@ -98,8 +113,6 @@ json_form! {
         creator_status: OwnerStatus = *creator_status,
         usage: &'a UsageDetail = usage,
         attempts_since_death: Attempts = *attempts_since_death,
-        successor: Option<KeyId> = *successor,
-        predecessor_is_live: bool = *predecessor_is_live,
         flags: Vec<RaisedFlag> =
             flags.iter().map(|flag| RaisedFlag { flag: *flag, sentence: flag.sentence() }).collect(),
     }
@@ -155,9 +168,10 @@ impl Attempts {
 pub struct InventoryPage {
     /// When it was taken.
     pub asked_at: Timestamp,
-    /// The keys, by time of creation, then id.
+    /// The keys, by time of creation, then id, or the other way round if the newest were to come first.
     pub entries: Vec<InventoryEntry>,
-    /// Keys among them whose stored records cannot be read, whatever was asked for; requests with them get 503.
+    /// Keys among them whose stored records cannot be read, whatever flags, labels and sources were asked for; requests with
+    /// them get 503.
     pub unreadable: Vec<KeyId>,
     /// Where the next page begins, if there may be one. There may be though this one is short, or has nothing in it: one
     /// call looks at 5,000 keys at most.

@@ -4,6 +4,7 @@ mod entry;
 mod export;
 mod flag;
 mod judge;
+mod pieces;
 mod query;
 mod read;
 mod summary;

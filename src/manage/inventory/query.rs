@@ -1,12 +1,17 @@
 use super::{entry::InventoryEntry, flag::KeyFlag, judge::FlagSettings};
 use crate::{
-    manage::request::ListKeys, owner::Owner, record::KeyRecord, store::KeyCursor, time::Timestamp, usage::Source,
+    manage::request::ListKeys,
+    owner::Owner,
+    record::{KeyRecord, NamePart},
+    store::KeyCursor,
+    time::Timestamp,
+    usage::Source,
 };
 
 /// Which keys an inventory is about. All conditions hold together.
 ///
-/// What [`ListKeys`] can ask for comes with [`matching`](Self::matching). Conditions on flags, labels, sources and names
-/// are looked at key by key: one call looks at 5,000 keys at most and then returns what it found, with a place to go on
+/// What [`ListKeys`] can ask for comes with [`matching`](Self::matching). Conditions on flags, labels and sources are looked
+/// at key by key: one call looks at 5,000 keys at most and then returns what it found, with a place to go on
 /// from.
 ///
 /// ```
@@ -29,8 +34,6 @@ pub struct InventoryQuery {
     flags: Vec<KeyFlag>,
     label: Option<(String, Option<String>)>,
     source: Option<Source>,
-    /// In lower case.
-    name: Option<String>,
 }
 
 impl InventoryQuery {
@@ -55,7 +58,6 @@ impl InventoryQuery {
             flags: Vec::new(),
             label: None,
             source: None,
-            name: None,
         }
     }
 
@@ -102,13 +104,19 @@ impl InventoryQuery {
         self
     }
 
-    /// Only those with this somewhere in their name, in capitals or not.
-    pub fn name_contains(mut self, part: impl AsRef<str>) -> Self {
-        self.name = Some(part.as_ref().to_lowercase());
+    /// Only those with this in their names.
+    pub fn named_like(mut self, part: NamePart) -> Self {
+        self.list = self.list.named_like(part);
         self
     }
 
-    /// The page that follows one that ended here.
+    /// Those made last first. Default: those made first.
+    pub fn newest_first(mut self) -> Self {
+        self.list = self.list.newest_first();
+        self
+    }
+
+    /// The page that follows one that ended here, of the same query.
     pub fn after(mut self, cursor: KeyCursor) -> Self {
         self.list = self.list.after(cursor);
         self
@@ -122,17 +130,16 @@ impl InventoryQuery {
 
     /// Whether every key that a store finds is one that was asked for.
     pub(in crate::manage) fn is_plain(&self) -> bool {
-        self.flags.is_empty() && self.label.is_none() && self.source.is_none() && self.name.is_none()
+        self.flags.is_empty() && self.label.is_none() && self.source.is_none()
     }
 
     /// Whether a key may be one that was asked for, before anybody looked how it is used.
     pub(in crate::manage) fn may_match(&self, key: &KeyRecord) -> bool {
-        let label = self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
+        self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(has), Some(value)) => has == value,
-        });
-        label && self.name.as_ref().is_none_or(|part| key.name.as_str().to_lowercase().contains(part))
+        })
     }
 
     /// Whether a key that [may match](Self::may_match) is one that was asked for.

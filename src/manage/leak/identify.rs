@@ -25,14 +25,14 @@ use crate::{
 };
 
 /// The longest text that is looked through, in bytes.
-const LONGEST_TEXT: usize = 64 * 1_024;
+pub(super) const LONGEST_TEXT: usize = 64 * 1_024;
 
 /// Keys of one answer.
 const MOST_KEYS: usize = 100;
 
 /// What was found so far, the surest first once it is [sorted](Self::trim).
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     keys: BTreeMap<KeyId, KeyMatch>,
     more: bool,
     unreadable: u64,
@@ -87,37 +87,70 @@ impl KeyManager {
         }
         let scan = Scan::of(text, &access.parts.format);
         let mut found = Found::default();
-        let mut proved = HashSet::new();
-        for (id, key) in scan.keys() {
-            // A log may have one key on each of its lines: a hash for each would be paid for nothing.
-            if !proved.insert(key) {
-                continue;
-            }
-            if let Some((row, hash)) = access.look_up(&id, &mut found).await? {
-                let evidence = access.prove(&id, key, &hash).await;
-                found.add(row, Finding { evidence, characters: id.as_str().len() });
-            }
-        }
-        for (id, evidence) in &scan.ids {
-            if let Some((row, _)) = access.look_up(id, &mut found).await? {
-                found.add(row, Finding { evidence: *evidence, characters: id.as_str().len() });
-            }
-        }
-        let without_prefix = found.keys.is_empty() && scan.has_parts();
-        if without_prefix || scan.has_beginnings() {
-            access.find_parts(&scan, without_prefix, &mut found).await?;
-        }
+        identify(&Reach::Here, &access, &scan, &mut found).await?;
         Ok(found.finish(access.parts.clock.now()))
     }
 }
 
-impl Access<'_> {
-    /// A key that the actor may see, and its hash.
-    async fn look_up(&self, id: &KeyId, into: &mut Found) -> Result<Option<(KeyInfo, KeyHash)>, ManageError> {
-        let row = self.row(id).await?;
-        Ok(row.and_then(|row| self.show_found(&row, into)))
-    }
+/// Where keys are looked up.
+pub(super) enum Reach<'a> {
+    /// In all organizations, for the service itself.
+    Everywhere(&'a KeyManager, &'a Actor),
+    /// In the organization of the access.
+    Here,
+}
 
+/// Looks for keys in a text: whole ids as far as this reaches, and parts of ids among all keys that the actor may see
+/// here.
+pub(super) async fn identify(
+    reach: &Reach<'_>,
+    access: &Access<'_>,
+    scan: &Scan<'_>,
+    found: &mut Found,
+) -> Result<(), ManageError> {
+    let mut proved = HashSet::new();
+    for (id, key) in scan.keys() {
+        // A log may have one key on each of its lines: a hash for each would be paid for nothing.
+        if !proved.insert(key) {
+            continue;
+        }
+        if let Some((row, hash)) = reach.look_up(access, &id, found).await? {
+            let evidence = access.prove(&id, key, &hash).await;
+            found.add(row, Finding { evidence, characters: id.as_str().len() });
+        }
+    }
+    for (id, evidence) in &scan.ids {
+        if let Some((row, _)) = reach.look_up(access, id, found).await? {
+            found.add(row, Finding { evidence: *evidence, characters: id.as_str().len() });
+        }
+    }
+    let without_prefix = found.keys.is_empty() && scan.has_parts();
+    if without_prefix || scan.has_beginnings() {
+        access.find_parts(scan, without_prefix, found).await?;
+    }
+    Ok(())
+}
+
+impl Reach<'_> {
+    /// A key that the actor may see, and its hash.
+    async fn look_up(
+        &self,
+        access: &Access<'_>,
+        id: &KeyId,
+        into: &mut Found,
+    ) -> Result<Option<(KeyInfo, KeyHash)>, ManageError> {
+        match self {
+            Self::Here => Ok(access.row(id).await?.and_then(|row| access.show_found(&row, into))),
+            Self::Everywhere(manager, actor) => {
+                let Some((organization, row)) = access.parts.find_anywhere(id).await? else { return Ok(None) };
+                let manager = manager.for_organization(organization);
+                Ok(manager.acting(actor, &[KeyAction::See]).await?.show_found(&row, into))
+            }
+        }
+    }
+}
+
+impl Access<'_> {
     fn show_found(&self, row: &Unseen<impl Row>, into: &mut Found) -> Option<(KeyInfo, KeyHash)> {
         match self.sight(row) {
             Sight::Seen(record, status) => {
@@ -148,8 +181,8 @@ impl Access<'_> {
 
     /// Goes through all keys that the actor may see.
     async fn find_parts(&self, scan: &Scan<'_>, without_prefix: bool, found: &mut Found) -> Result<(), ManageError> {
-        let owners = self.reach(&[KeyAction::See]);
-        let mut walk = Walk::of_owners(KeyQuery::all(self.parts.organization.clone()), owners);
+        let reach = self.reach(&[KeyAction::See]);
+        let mut walk = Walk::within(&reach, KeyQuery::all(self.parts.organization.clone()));
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 let key = &row.peek().key;
@@ -198,7 +231,7 @@ impl Found {
         keys
     }
 
-    fn finish(mut self, now: Timestamp) -> KeyMatches {
+    pub(super) fn finish(mut self, now: Timestamp) -> KeyMatches {
         KeyMatches { keys: self.surest(now), more: self.more, unreadable: self.unreadable }
     }
 }

@@ -293,7 +293,8 @@ impl Access<'_> {
                     Sight::Hidden(_) => {}
                     Sight::Seen(..) if report.made.len() >= usize::from(MOST) => more = true,
                     Sight::Seen(record, status) => {
-                        report.made.push(KeyInfo::new(*record, status, None, self.parts.clock.reading()));
+                        let made = self.show(&row, *record, status).into_info();
+                        report.made.push(KeyInfo { usage: None, ..made });
                     }
                     Sight::Unreadable(_) => report.unreadable += 1,
                 }

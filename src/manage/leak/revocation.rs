@@ -3,23 +3,17 @@ use std::{error::Error, fmt};
 use super::said;
 use crate::{
     json::json_form,
-    key::{KeyId, without_credentials},
+    key::KeyId,
     manage::{
         error::{ManageError, ManageErrorKind},
         problem::Problem,
+        reason::cleaned,
     },
     owner::Owner,
     record::{ActorId, KeyRow},
     sentence::{Sentence, joined},
-    text::is_invisible,
     time::Timestamp,
 };
-
-/// The longest reason that is kept, in characters.
-const LONGEST_REASON: usize = 200;
-
-/// How much of a reason is looked through, in characters. Redacted it is shorter.
-const MOST_LOOKED_AT: usize = 1_000;
 
 /// Which keys to revoke at once. Each way to begin names a filter, so that there is none for everything; what is added
 /// narrows it, and all conditions hold together.
@@ -136,24 +130,6 @@ impl RevokeMany {
     }
 }
 
-/// What people write, without what hides or misleads.
-fn cleaned(reason: &str) -> Option<String> {
-    let visible: String = reason
-        .chars()
-        .filter(|c| c.is_whitespace() || !is_invisible(*c))
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .take(MOST_LOOKED_AT)
-        .collect();
-    // A word that was cut may be what is left of a credential.
-    let visible = match visible.rsplit_once(' ') {
-        Some((whole, _)) if visible.chars().count() == MOST_LOOKED_AT => whole,
-        None if visible.chars().count() == MOST_LOOKED_AT => "",
-        _ => visible.as_str(),
-    };
-    let cut: String = without_credentials(visible.trim()).chars().take(LONGEST_REASON).collect();
-    Some(cut).filter(|reason| !reason.is_empty())
-}
-
 /// What became of the keys that matched: of those that the actor may see. It serializes.
 ///
 /// ```
@@ -241,19 +217,6 @@ json_form! {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reason_is_cleaned_redacted_and_cut() {
-        let key = crate::key::KeyFormat::unbranded().generate(crate::KeyKind::Team).unwrap();
-        let said = |reason: &str| RevokeMany::key(key.id()).because(reason).because;
-        assert_eq!(said(" in a public\nrepository\u{202e} ").as_deref(), Some("in a public repository"));
-        assert_eq!(said(" \u{200b} "), None);
-        assert_eq!(said(&"é".repeat(300)).map(|reason| reason.chars().count()), Some(200));
-        assert_eq!(said(&format!("leaked: {}", key.expose_secret())), Some(format!("leaked: {}", key.redacted())));
-        // A character that does not show would hide the key from the net.
-        let hidden = key.expose_secret().replacen('.', ".\u{200b}", 1);
-        assert_eq!(said(&hidden), Some(key.redacted()));
-    }
 
     #[test]
     fn report_is_a_sentence() {

@@ -5,7 +5,7 @@ use crate::{
     audit::Action,
     key::KeyId,
     manage::{
-        access::{Access, Row, Sight, Unseen, Walk, Wanted, before},
+        access::{Access, Reach, Row, Sight, Unseen, Walk, Wanted},
         actor::Actor,
         error::{ManageError, ManageErrorKind},
         invalid::InvalidInput,
@@ -144,19 +144,19 @@ impl Access<'_> {
 
     async fn pass_along(&self, run: &mut Run<'_>) -> Result<(), ManageError> {
         let request = run.request;
-        let owners = match &request.owner {
-            Some(owner) => vec![Some(owner.clone())],
+        let reach = match &request.owner {
+            Some(owner) => Reach::Of(vec![owner.clone()]),
             None => self.reach(&[KeyAction::See]),
         };
         let query = KeyQuery {
             creator: request.creator.clone(),
             // Dead ones are counted once.
             liveness: (run.report.passes > 1).then_some(Liveness::Live),
+            created_since: request.from,
             created_before: request.until,
-            after: request.from.and_then(before),
             ..KeyQuery::all(self.parts.organization.clone())
         };
-        let mut walk = Walk::of_owners(query, owners);
+        let mut walk = Walk::within(&reach, query);
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 // A batch as soon as there is one: to judge a whole page first would keep a thread busy for milliseconds.

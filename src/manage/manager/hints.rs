@@ -3,10 +3,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::KeyManager;
 use crate::{
     manage::{
+        abilities::refused_hint,
         access::Access,
         actor::Actor,
         denial::{Denial, DenialReason},
-        error::{ManageError, ManageErrorKind},
+        error::ManageError,
         policy::{Decision, KeyAction, Target},
         rights::Rights,
     },
@@ -40,14 +41,11 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind::DirectoryUnavailable`].
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): directory unavailable, misconfigured.
     pub async fn can(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<Decision, ManageError> {
         match Access::hints(&self.0, actor, &[action]) {
             Ok(access) => access.decision(action, target).await,
-            Err(error) => Ok(match error.kind() {
-                ManageErrorKind::Denied(denial) => Decision::Deny(denial.reason()),
-                _ => Decision::Hide,
-            }),
+            Err(error) => refused_hint(error),
         }
     }
 
@@ -75,8 +73,11 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind::DirectoryUnavailable`].
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): directory unavailable, misconfigured.
     pub async fn teams_to_issue_for(&self, actor: &Actor) -> Result<Vec<TeamId>, ManageError> {
+        if let Err(error) = Access::hints(&self.0, actor, &[KeyAction::Issue]) {
+            return refused_hint(error).map(|_| Vec::new());
+        }
         let asked: Vec<_> = actor.known_teams().map(|team| self.issues_for(actor, team)).collect();
         let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
         Ok(answers.into_iter().flatten().collect())
@@ -89,7 +90,8 @@ impl KeyManager {
         Ok((decision == Decision::Allow).then(|| team.clone()))
     }
 
-    /// A person of this manager's organization, with the rights they have at this moment.
+    /// A person of this manager's organization, with the rights they have at this moment. No other manager takes them for
+    /// one of its own.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -105,6 +107,8 @@ impl KeyManager {
     /// ```
     #[must_use]
     pub fn actor(&self, user: UserId, rights: Rights) -> Actor {
-        Actor::user(user, rights).with_organization(self.0.organization.clone())
+        let person = Actor::user(user, rights);
+        // Of no organization, where none was named: whoever is given this actor says so.
+        if self.0.is_nobodys() { person } else { person.with_organization(self.0.organization.clone()) }
     }
 }

@@ -26,8 +26,10 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
-    /// directory unavailable, invalid, clock unsure, owner suspended or closed, idempotency key used, quota reached, actor busy,
-    /// overloaded, starved, hash failed, randomness, store unavailable, outcome unknown.
+    /// directory unavailable, invalid, clock unsure, owner suspended or closed, idempotency key used
+    /// ([by the same request](ManageError::replayed)) or reused (by another), quota reached, actor busy, overloaded, starved,
+    /// hash failed, randomness, store unavailable, outcome unknown. After the last, make the same request again under its
+    /// [idempotency key](IssueKey::idempotency_key): either the key is made, or the error names the one that was.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         let access = self.acting(actor, &[KeyAction::Issue]).await?;
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
@@ -39,11 +41,7 @@ impl KeyManager {
         let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
         let labels = Labels::new(request.labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
         let scopes = access.parts.known_scopes(&request.scopes)?;
-        if let Some(end) = request.expires_at
-            && now.has_passed(end)?
-        {
-            return Err(invalid(InvalidInput::ExpiryPast));
-        }
+        let has_ended = request.expires_at.map(|end| now.has_passed(end)).transpose()?;
         let limits = request.limits.map(checked_limits).transpose()?;
         let idempotency = request.idempotency_key.map(|key| {
             let asked =
@@ -51,6 +49,10 @@ impl KeyManager {
             access.idempotent(&key, &asked)
         });
         let idempotency = idempotency.transpose()?;
+        if has_ended == Some(true) {
+            let what = (KeyAction::Issue, &request.owner);
+            return Err(access.or_replayed(invalid(InvalidInput::ExpiryPast), idempotency, what).await);
+        }
 
         let generated = access.parts.format.generate(request.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;

@@ -1,16 +1,18 @@
-//! The calls of the manager that belong to no feature of their own: issue, change, read, owners, usage.
+//! The calls of the manager that belong to no feature of their own: issue, edit, revoke, read, owners, usage.
 
-mod change;
+mod edit;
 mod hints;
 mod issue;
 mod owner;
 mod read;
+mod revoke;
 mod usage;
 
 #[cfg(test)]
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, Weak},
 };
@@ -24,15 +26,18 @@ use super::{
 };
 use crate::{
     hash::{KeyHash, Requester},
-    key::PlaintextKey,
+    key::{KeyFormat, PlaintextKey},
     owner::OrganizationId,
     record::KeyRecord,
     scope::{Scope, Scopes},
     store::StoreError,
 };
 
+pub use edit::EditKey;
 pub(super) use issue::{is_idempotency_key, summary};
-pub use owner::OwnerStopped;
+pub use owner::{ChangeOwner, OwnerInfo, OwnerReinstated, OwnerStopped};
+pub use revoke::RevokeKey;
+pub use usage::{CountedUntil, KeyUsage, UsageDay};
 
 /// Looks after the keys of one organization. Cheap to clone.
 ///
@@ -77,7 +82,9 @@ impl KeyManager {
             hasher: self.0.hasher.clone(),
             format: self.0.format.clone(),
             clock: Arc::clone(&self.0.clock),
+            counted: Arc::clone(&self.0.counted),
             organization,
+            names_organization: true,
             rules: Arc::clone(&self.0.rules),
             new_keys: self.0.new_keys.clone(),
         })
@@ -87,6 +94,31 @@ impl KeyManager {
     #[must_use]
     pub fn organization(&self) -> &OrganizationId {
         &self.0.organization
+    }
+
+    /// The scopes that a key may be given, as [the builder was told](crate::ApiKeysBuilder::scopes); none if it was told
+    /// none: then any go. Those for [managing keys](crate::ManagingScope) go in any case and are not among them.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&BTreeSet<Scope>> {
+        self.0.rules.scopes.as_ref()
+    }
+
+    /// How keys look: the brand of those that are made, and what others are accepted.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// use tower_api_keys::KeyKind;
+    ///
+    /// assert_eq!(manager.format().prefix(KeyKind::Team), "team.");
+    /// assert_eq!(manager.scopes(), None); // any go
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn format(&self) -> &KeyFormat {
+        &self.0.format
     }
 
     /// Who acts says so before anything else, and what for, which is one of these: all that a call does goes through what

@@ -10,11 +10,61 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    record::{ActorId, Suspension},
-    store::{Effect, KeyQuery, OwnerChange, Write},
+    record::{ActorId, OwnerStatus, Suspension},
+    store::{Effect, FoundOwner, KeyQuery, OwnerChange, StoreError, Write},
 };
 
-/// What it meant to a user or a team that somebody suspended or closed it.
+/// The user or the team to be suspended, reinstated or closed, or to be looked at without that. An owner is one, too, with
+/// nothing more to say.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, Owner, UserId, manage::ChangeOwner};
+///
+/// let (bob, admin) = (Owner::User(UserId::new("bob")?), Actor::system("offboarding")?);
+/// let would_end = manager.close(ChangeOwner::of(bob.clone()).dry_run(), &admin).await?;
+/// println!("{:?} live keys would be refused from then on", would_end.live_keys);
+/// manager.close(&bob, &admin).await?;
+/// # assert!(would_end.dry_run && would_end.live_keys == Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "nothing is changed before `KeyManager::suspend`, `reinstate` or `close`"]
+pub struct ChangeOwner {
+    owner: Owner,
+    dry_run: bool,
+}
+
+impl ChangeOwner {
+    /// This user or team.
+    pub fn of(owner: impl Into<Owner>) -> Self {
+        Self { owner: owner.into(), dry_run: false }
+    }
+
+    /// Only looks: the answer says what would have changed. It needs the same rights.
+    pub const fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+}
+
+impl From<Owner> for ChangeOwner {
+    fn from(owner: Owner) -> Self {
+        Self::of(owner)
+    }
+}
+
+impl From<&Owner> for ChangeOwner {
+    fn from(owner: &Owner) -> Self {
+        Self::of(owner.clone())
+    }
+}
+
+/// What it meant to a user or a team that somebody suspended or closed it, or of a dry run, what it would mean. It
+/// serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -43,67 +93,187 @@ pub struct OwnerStopped {
     /// The owner has no key, live or dead, made none that is there, and was not suspended: the id may be a wrong one.
     /// What was asked for is done all the same.
     pub is_unknown: bool,
+    /// Whether it was only a look.
+    pub dry_run: bool,
+}
+
+/// What it meant to a user or a team that a suspension was ended, or of a dry run, what it would mean. It serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, Owner, Suspension, UserId, manage::Effect};
+///
+/// let bob = Owner::User(UserId::new("bob")?);
+/// let reinstated = manager.reinstate(&bob, Suspension::Admin, &Actor::system("support")?).await?;
+/// assert_eq!(reinstated.effect, Effect::Unchanged); // there was no such suspension
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct OwnerReinstated {
+    /// Whether there was such a suspension.
+    pub effect: Effect,
+    /// How many live keys are accepted again from now on: none if nothing was changed, or if something else still keeps
+    /// them, such as the other suspension or one of the organization. None if they could not be counted.
+    pub live_keys: Option<u64>,
+    /// Whether it was only a look.
+    pub dry_run: bool,
+}
+
+/// Whether a user or a team is suspended or closed, by itself and with all of its organization. It serializes.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// use tower_api_keys::{Actor, Owner, Suspension, UserId};
+///
+/// let (alice, admin) = (Owner::User(UserId::new("alice")?), Actor::system("support")?);
+/// manager.suspend(&alice, Suspension::Admin, &admin).await?;
+/// let info = manager.owner(&alice, &admin).await?;
+/// assert!(info.status.has(Suspension::Admin) && info.organization_status.is_active());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct OwnerInfo {
+    /// Who it is about.
+    pub owner: Owner,
+    /// What holds for their keys, as each key says it, too: the own status and the organization's, each suspension since the
+    /// earlier of the two.
+    pub status: OwnerStatus,
+    /// Their status by itself.
+    pub own_status: OwnerStatus,
+    /// The status of their organization.
+    pub organization_status: OwnerStatus,
 }
 
 impl KeyManager {
+    /// The status of a user or a team, whether they have keys or not: for those who may see their keys, which say the same.
+    /// Of an id that the store knows nothing of it says that it is active: the store knows no directory.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:read`, an actor that is
+    /// suspended or closed), corrupt record, store unavailable.
+    pub async fn owner(&self, owner: &Owner, actor: &Actor) -> Result<OwnerInfo, ManageError> {
+        let access = self.acting(actor, &[KeyAction::See]).await?;
+        access.require(KeyAction::See, &Target::Owner(owner)).await?;
+        let found = access.statuses_of(owner).await?;
+        let read = |row| OwnerStatus::try_from(row).map_err(ManageError::corrupt);
+        Ok(OwnerInfo {
+            owner: owner.clone(),
+            status: found.status().map_err(ManageError::corrupt)?,
+            own_status: read(&found.owner)?,
+            organization_status: read(&found.organization)?,
+        })
+    }
+
     /// Suspends a user or a team: at the next request its keys are refused, and it gets no new ones. Suspending a user
     /// concerns their personal keys only, never the team keys they made.
     ///
     /// An owner can be under both suspensions. The store knows no directory: any id may be suspended, also one that has
-    /// no keys yet. The answer says so, and counts the keys that are refused.
+    /// no keys yet. The answer says so, and counts the keys that are refused; [a dry run](ChangeOwner::dry_run) says the
+    /// same and changes nothing.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, store unavailable, outcome
     /// unknown.
     pub async fn suspend(
         &self,
-        owner: &Owner,
+        owner: impl Into<ChangeOwner>,
         suspension: Suspension,
         actor: &Actor,
     ) -> Result<OwnerStopped, ManageError> {
+        let owner = owner.into();
         let access = self.acting(actor, &[KeyAction::Suspend]).await?;
-        access.stop_owner(owner, KeyAction::Suspend, OwnerChange::Suspend(suspension)).await
+        access.stop_owner(&owner, KeyAction::Suspend, OwnerChange::Suspend(suspension)).await
     }
 
     /// Ends a suspension of a user or a team, and no other: their keys are accepted again when none is left. No key does
-    /// this.
+    /// this. The answer counts those keys; [a dry run](ChangeOwner::dry_run) says the same and changes nothing.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, store unavailable, outcome
     /// unknown.
-    pub async fn reinstate(&self, owner: &Owner, suspension: Suspension, actor: &Actor) -> Result<Effect, ManageError> {
+    pub async fn reinstate(
+        &self,
+        owner: impl Into<ChangeOwner>,
+        suspension: Suspension,
+        actor: &Actor,
+    ) -> Result<OwnerReinstated, ManageError> {
+        let owner = owner.into();
         let access = self.acting(actor, &[KeyAction::Reinstate]).await?;
-        access.change_owner(owner, KeyAction::Reinstate, OwnerChange::Reinstate(suspension)).await
+        access.reinstate_owner(&owner, OwnerChange::Reinstate(suspension)).await
     }
 
     /// Closes a user or a team for good: from the next request on, none of its keys is accepted, and none ever again.
     /// The team keys that a closed user made live on. The answer counts the keys that end, and says whether anybody has
-    /// heard of the owner. No key does this.
+    /// heard of the owner; [a dry run](ChangeOwner::dry_run) says the same and changes nothing. No key does this.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, store unavailable, outcome unknown.
-    pub async fn close(&self, owner: &Owner, actor: &Actor) -> Result<OwnerStopped, ManageError> {
+    pub async fn close(&self, owner: impl Into<ChangeOwner>, actor: &Actor) -> Result<OwnerStopped, ManageError> {
+        let owner = owner.into();
         let access = self.acting(actor, &[KeyAction::Close]).await?;
-        access.stop_owner(owner, KeyAction::Close, OwnerChange::Close).await
+        access.stop_owner(&owner, KeyAction::Close, OwnerChange::Close).await
     }
 }
 
 impl Access<'_> {
     async fn stop_owner(
         &self,
-        owner: &Owner,
+        ChangeOwner { owner, dry_run }: &ChangeOwner,
         action: KeyAction,
         change: OwnerChange,
     ) -> Result<OwnerStopped, ManageError> {
         self.require(action, &Target::Owner(owner)).await?;
         // In doubt, it was.
         let had_no_status = self.has_no_status(owner).await.unwrap_or(false);
-        let effect = self.change_owner(owner, action, change).await?;
+        let effect = match dry_run {
+            true => self.would_change(owner, change).await?.0,
+            false => self.change_owner(owner, action, change).await?,
+        };
         // After the change, and whatever comes of it: what is to stop does not wait for a count, nor for a key that
         // nobody can read.
         let live_keys = self.count_live_keys(owner).await.ok();
         let is_unknown = live_keys == Some(0) && had_no_status && self.has_no_keys(owner).await.unwrap_or(false);
-        Ok(OwnerStopped { effect, live_keys, is_unknown })
+        Ok(OwnerStopped { effect, live_keys, is_unknown, dry_run: *dry_run })
+    }
+
+    async fn reinstate_owner(
+        &self,
+        ChangeOwner { owner, dry_run }: &ChangeOwner,
+        change: OwnerChange,
+    ) -> Result<OwnerReinstated, ManageError> {
+        self.require(KeyAction::Reinstate, &Target::Owner(owner)).await?;
+        let (effect, since) = if *dry_run {
+            let (effect, since) = self.would_change(owner, change).await?;
+            (effect, Some(since))
+        } else {
+            let effect = self.change_owner(owner, KeyAction::Reinstate, change).await?;
+            (effect, self.statuses_of(owner).await.ok())
+        };
+        let live_keys = match since {
+            _ if effect == Effect::Unchanged => Some(0),
+            Some(since) if since.is_active() => self.count_live_keys(owner).await.ok(),
+            Some(_) => Some(0),
+            None => None,
+        };
+        Ok(OwnerReinstated { effect, live_keys, dry_run: *dry_run })
+    }
+
+    /// What this change would do to an owner, and the statuses after it. The same rules as a store's.
+    async fn would_change(&self, owner: &Owner, change: OwnerChange) -> Result<(Effect, FoundOwner), ManageError> {
+        let before = self.statuses_of(owner).await?;
+        let after = change.applied_to(before.owner, self.parts.clock.now()).map_err(StoreError::conflict)?;
+        let effect = if after == before.owner { Effect::Unchanged } else { Effect::Changed };
+        Ok((effect, FoundOwner { owner: after, ..before }))
     }
 
     /// Whether no key belongs to the owner, dead ones included, and none is there that the owner made.
@@ -113,7 +283,7 @@ impl Access<'_> {
             Owner::Team(_) => None,
         };
         let all = KeyQuery::all(self.parts.organization.clone());
-        let owned = KeyQuery { owner: Some(owner.clone()), ..all.clone() };
+        let owned = KeyQuery { owners: vec![owner.clone()], ..all.clone() };
         let made = creator.map(|creator| KeyQuery { creator: Some(creator), ..all });
         for query in [Some(owned), made].into_iter().flatten() {
             if self.finds_any(query).await? {

@@ -7,7 +7,7 @@ use crate::{
         error::ManageError,
         info::{KeyInfo, KeyPage},
         invalid::InvalidInput,
-        policy::{KeyAction, Target},
+        policy::KeyAction,
         request::ListKeys,
     },
     store::KeyQuery,
@@ -21,16 +21,16 @@ impl KeyManager {
     /// record, store unavailable.
     pub async fn find(&self, id: &KeyId, actor: &Actor) -> Result<KeyInfo, ManageError> {
         let access = self.acting(actor, &[KeyAction::See]).await?;
-        let (record, status) = access.key(id, KeyAction::See).await?;
-        let usage = if access.may(KeyAction::SeeUsage, &Target::key(&record)) {
-            Some(access.usage_of_one(id).await?.totals())
-        } else {
-            None
-        };
-        Ok(KeyInfo::new(record, status, usage, access.parts.clock.reading()))
+        let row = access.listed(id).await?.ok_or_else(|| access.absent(KeyAction::See, id))?;
+        let (record, status) = access.open(&row, KeyAction::See).await?;
+        Ok(access.show(&row, record, status).into_info())
     }
 
-    /// A page of the keys that the actor may see, in the order of their making.
+    /// A page of the keys that the actor may see, in the order of their making or the other way round. One read of the store,
+    /// however many teams the actor has; of more than 1,000 users and teams, one for each thousand.
+    ///
+    /// A page may be shorter than its limit and have a next one all the same: a policy can hide single keys of an owner whose
+    /// keys it shows.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see),
@@ -38,9 +38,9 @@ impl KeyManager {
     /// usage of this owner's keys), invalid, corrupt record, store unavailable.
     pub async fn list(&self, query: ListKeys, actor: &Actor) -> Result<KeyPage, ManageError> {
         let access = self.acting(actor, &[KeyAction::See]).await?;
-        let owners = access.owners_to_list(query.owner.as_ref(), query.unused_since.is_some()).await?;
+        let reach = access.reach_of(query.owners.as_deref(), query.unused_since.is_some()).await?;
         let query = access.key_query(&query)?;
-        let (rows, more) = access.rows(query, &owners, access.parts.clock.now()).await?;
+        let (rows, more) = access.page_within(&reach, &query, access.parts.clock.now()).await?;
         let next = match rows.last() {
             Some(last) if more => Some(cursor(last.peek())?),
             _ => None,
@@ -55,16 +55,19 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// What the store is asked for, but for the owner.
+    /// What the store is asked for, but for the owners.
     pub(in crate::manage) fn key_query(&self, query: &ListKeys) -> Result<KeyQuery, ManageError> {
         if query.limit == 0 || query.limit > LARGEST_PAGE {
             return Err(ManageError::invalid(InvalidInput::PageSize));
         }
         Ok(KeyQuery {
+            kind: query.kind,
+            named_like: query.named_like.clone(),
             creator: query.creator.clone(),
             created_via_key: query.created_via_key,
             liveness: query.liveness,
             unused_since: query.unused_since,
+            newest_first: query.newest_first,
             after: query.after,
             limit: query.limit,
             ..KeyQuery::all(self.parts.organization.clone())

@@ -1,12 +1,98 @@
+use serde::Serialize;
+
 use super::KeyManager;
 use crate::{
     key::KeyId,
-    manage::{actor::Actor, error::ManageError, policy::KeyAction},
-    usage::UsageDetail,
+    manage::{access::Access, actor::Actor, error::ManageError, invalid::InvalidInput, policy::KeyAction},
+    time::{Day, Timestamp},
+    usage::{DAYS, UsageDayRow, UsageDetail, UsageTotals},
 };
 
+/// How a key was used: in sums, by outcome and source, and by day.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let id = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+/// let usage = manager.usage(&id, 30, &admin).await?;
+/// for day in &usage.days {
+///     println!("{}: {} accepted, {} refused", day.day, day.successes, day.failures);
+/// }
+/// assert_eq!((usage.days.len(), usage.totals.successes), (30, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct KeyUsage {
+    /// The sums, of all its time.
+    pub totals: UsageTotals,
+    /// By outcome and source, of all its time.
+    pub detail: UsageDetail,
+    /// The days that were asked for, each once, the first one first; today is the last. Counts by day wait longer than
+    /// the others until they are written: see [`days_until`](CountedUntil::days_until).
+    pub days: Vec<UsageDay>,
+    /// How far these counts go.
+    pub counted: CountedUntil,
+}
+
+/// How often a key was used on one day in UTC.
+///
+/// ```
+/// use tower_api_keys::manage::UsageDay;
+///
+/// let requests = |day: &UsageDay| day.successes + day.failures;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct UsageDay {
+    /// Which day.
+    pub day: Day,
+    /// Requests that were accepted.
+    pub successes: i64,
+    /// Requests that were refused, or let in and then refused by what is behind the door, which are among the successes
+    /// too.
+    pub failures: i64,
+}
+
+/// How far counts go that were read from the store: until when this process has written what it counted. Its other
+/// nodes write at the same intervals, each by itself.
+///
+/// A command line or a job that serves no requests counts nothing, and says nothing here.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let id = keys.manager().issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+/// let counted = keys.manager().usage(&id, 1, &admin).await?.counted;
+/// assert_eq!((counted.until, counted.dropped), (None, 0)); // nothing was written so far
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct CountedUntil {
+    /// Requests to this process until then are in the counts: every 10 seconds, unless the
+    /// [interval](crate::ApiKeysBuilder::usage_interval) is another. None before the first time.
+    pub until: Option<Timestamp>,
+    /// Those until then are in the counts by day: every 10 minutes, and at a shutdown.
+    pub days_until: Option<Timestamp>,
+    /// So many requests to this process are in no count, since it began: the store did not take what it was told of them.
+    pub dropped: u64,
+}
+
 impl KeyManager {
-    /// How a key is used, by outcome and source: each node writes what it counted at an interval, by default 10 seconds.
+    /// How a key was used, by outcome and source, and on each of the last `days` days in UTC, today among them: 0 to 400,
+    /// of which those are known that [are kept](crate::ApiKeysBuilder::keep_usage_days).
+    ///
+    /// Each node writes what it counted at an interval, by default 10 seconds, and its counts by day every ten minutes.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -15,8 +101,9 @@ impl KeyManager {
     /// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
     /// use tower_api_keys::{Actor, usage::CallHistory};
     ///
-    /// let usage = manager.usage(&issued.info().id, &Actor::system("report")?).await?;
-    /// assert_eq!(usage.call_history(), CallHistory::Never); // the service did not call, so nothing was refused either
+    /// let usage = manager.usage(&issued.info().id, 0, &Actor::system("report")?).await?;
+    /// // The service did not call, so nothing was refused either.
+    /// assert_eq!(usage.detail.call_history(), CallHistory::Never);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -24,11 +111,21 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who sees the key and not how it
-    /// is used; a key without `keys:read`, an actor that is suspended or closed), corrupt record, store unavailable.
-    pub async fn usage(&self, id: &KeyId, actor: &Actor) -> Result<UsageDetail, ManageError> {
+    /// is used; a key without `keys:read`, an actor that is suspended or closed), invalid (more than 400 days), corrupt
+    /// record, store unavailable.
+    pub async fn usage(&self, id: &KeyId, days: u16, actor: &Actor) -> Result<KeyUsage, ManageError> {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
+        let days = i32::from(days);
+        if days > DAYS {
+            return Err(ManageError::invalid(InvalidInput::Days));
+        }
         access.key(id, KeyAction::SeeUsage).await?;
-        access.usage_of_one(id).await
+        let detail = access.usage_of_one(id).await?;
+        let today = Day::of(access.parts.clock.now()).number();
+        // There are none before the first one of 1970.
+        let asked = (today - days + 1).max(0)..=today;
+        let days = access.days_of(id, asked).await?;
+        Ok(KeyUsage { totals: detail.totals(), detail, days, counted: access.counted_until() })
     }
 
     /// What was refused without naming a key that exists: the pasted blank, the truncated key, the header that was
@@ -42,5 +139,25 @@ impl KeyManager {
     /// corrupt record, store unavailable.
     pub async fn refusals_without_key(&self, actor: &Actor) -> Result<UsageDetail, ManageError> {
         self.acting(actor, &[KeyAction::SeeUsage]).await?.usage_without_key().await
+    }
+}
+
+impl Access<'_> {
+    /// How far the counts go that this process wrote.
+    pub(in crate::manage) fn counted_until(&self) -> CountedUntil {
+        let counted = &self.parts.counted;
+        CountedUntil {
+            until: counted.written_until(),
+            days_until: counted.days_written_until(),
+            dropped: counted.refused(),
+        }
+    }
+}
+
+impl UsageDay {
+    /// What the store has of one day, or nothing.
+    pub(in crate::manage) fn of(day: i32, row: Option<&UsageDayRow>) -> Self {
+        let (successes, failures) = row.map_or((0, 0), |row| (row.accepted, row.refused));
+        Self { day: Day::numbered(day), successes, failures }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated},
     scope::Scopes,
-    store::{FoundKey, Guard, OwnerRef, Write},
+    store::{FoundKey, Guard, IdempotentRequest, OwnerRef, Write},
     time::Timestamp,
 };
 
@@ -25,6 +25,7 @@ use crate::{
 struct Made {
     id: KeyId,
     hash: KeyHash,
+    idempotency: Option<IdempotentRequest>,
 }
 
 impl KeyManager {
@@ -39,32 +40,43 @@ impl KeyManager {
     /// # Security
     /// A key that acts gets the text of no key that may do more than itself, that lives longer, or that has a
     /// [`ManagingScope`](crate::ManagingScope), except that it may rotate itself; no key lets another one, or itself,
-    /// live longer by a rotation. The successor is made from the old key as it is at the moment of commit: scopes that
-    /// were taken from it meanwhile do not come back.
+    /// live longer by a rotation. More scopes than the old key has are given only where the request names them and the
+    /// actor may [issue](KeyAction::Issue) such a key. The successor is made from the old key as it is at the moment of
+    /// commit: scopes that were taken from it meanwhile do not come back by themselves.
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, clock unsure, rotation under way,
-    /// directory unavailable, owner suspended or closed, idempotency key used, quota reached, conflict,
-    /// corrupt record, actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After
-    /// the last, ask for the [rotation](Self::rotation) by the
-    /// old key's id: if there is one, its new key's text is lost, so [abort](Self::abort_rotation) it by the new key's
-    /// id, and begin again.
+    /// version differs, directory unavailable, owner suspended or closed, idempotency key used
+    /// ([by the same request](ManageError::replayed)) or reused (by another), quota reached, conflict, corrupt record,
+    /// actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After the last, make
+    /// the same request again under its [idempotency key](RotateKey::idempotency_key), or ask for the
+    /// [rotation](Self::rotation) by the old key's id: the text of a key that was made is lost, so
+    /// [abort](Self::abort_rotation) the rotation by that key's id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         let access = self.acting(actor, &[KeyAction::Rotate]).await?;
-        let old = access.old_key(&request.id).await?;
-        let successor = access.successor(&request, &old).await?;
+        let idempotency = request.idempotency_key.as_deref().map(|key| access.idempotent(key, &request.asked()));
+        let idempotency = idempotency.transpose()?;
+        let (old, _) = access.key(&request.id, KeyAction::Rotate).await?;
+        let owner = match access.may_begin(&request, &old).await {
+            Ok(successor) => successor.owner,
+            Err(error) => return Err(access.or_replayed(error, idempotency, (KeyAction::Rotate, &old.owner)).await),
+        };
         // Before a hash is paid for. A request that may be a repeat is told so by the store.
-        if request.idempotency_key.is_none() && access.live_successor(&old.id).await?.is_some() {
+        if idempotency.is_none() && access.live_successor(&old.id).await?.is_some() {
             return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
         }
 
-        let generated = access.parts.format.generate(successor.owner.kind());
+        let generated = access.parts.format.generate(owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
-        let made = Made { id: plaintext.id(), hash: access.hash(&plaintext).await? };
-        let record = match access.begin_once(&request, made.clone()).await {
+        let made = Made { id: plaintext.id(), hash: access.hash(&plaintext).await?, idempotency: idempotency.clone() };
+        let begun = match access.begin_once(&request, made.clone()).await {
             // The old key was renamed meanwhile, or ended: what still makes sense and is still allowed is done.
-            Err(error) if error.kind() == ManageErrorKind::Conflict => access.begin_once(&request, made).await?,
-            begun => begun?,
+            Err(error) if error.kind() == ManageErrorKind::Conflict => access.begin_once(&request, made).await,
+            begun => begun,
+        };
+        let record = match begun {
+            Ok(record) => record,
+            Err(error) => return Err(access.or_replayed(error, idempotency, (KeyAction::Rotate, &old.owner)).await),
         };
         access.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
@@ -75,10 +87,8 @@ impl KeyManager {
 
 impl Access<'_> {
     async fn begin_once(&self, request: &RotateKey, made: Made) -> Result<KeyRecord, ManageError> {
-        let old = self.old_key(&request.id).await?;
-        let Successor { owner, name, scopes, expires_at, at } = self.successor(request, &old).await?;
-        let idempotency = request.idempotency_key.as_deref().map(|key| self.idempotent(key, &request.asked()));
-        let idempotency = idempotency.transpose()?;
+        let (old, _) = self.key(&request.id, KeyAction::Rotate).await?;
+        let Successor { owner, name, scopes, expires_at, at } = self.may_begin(request, &old).await?;
         let grace_ends_at = request.old_key_ends_at.filter(|grace| old.expires_at.is_none_or(|end| *grace < end));
         let new = KeyRecord {
             organization: old.organization.clone(),
@@ -101,23 +111,30 @@ impl Access<'_> {
             reserved: Reserved::default(),
             version: 1,
         };
-        let guards = vec![
+        let mut guards = vec![
             (Guard::Live(old.id), GuardRefusal::Kind(ManageErrorKind::Conflict)),
             (Guard::NoLiveSuccessor(old.id), GuardRefusal::Kind(ManageErrorKind::RotationUnderWay)),
             self.owner_is_active(&new.owner),
         ];
+        guards.extend(self.same_version(&old, request.expected_version)?);
         let (quotas, given_to) = (self.parts.rules.quotas, self.owner_ref(&new.owner));
         // A successor takes the place of a key of the same owner: a rotation works where there is no room for a new key.
         let room = quotas.live_keys(&given_to).filter(|_| new.owner != old.owner);
         let quotas = room.into_iter().chain(quotas.issues(&self.actor, &given_to, at)).collect();
         let writes = vec![insert(&new, &old), self.mark(old, &new)];
+        let idempotency = made.idempotency;
         self.apply(Wanted { action: KeyAction::Rotate, at, writes, guards, quotas, idempotency }).await?;
         Ok(new)
     }
 
-    /// The key to be replaced, if the actor may and it can be.
-    async fn old_key(&self, id: &KeyId) -> Result<KeyRecord, ManageError> {
-        let (old, _) = self.key(id, KeyAction::Rotate).await?;
+    /// What the new key is to be, if this one can be replaced and the actor may make such a one.
+    async fn may_begin(&self, request: &RotateKey, old: &KeyRecord) -> Result<Successor, ManageError> {
+        self.require_replaceable(old).await?;
+        self.same_version(old, request.expected_version)?;
+        self.successor(request, old).await
+    }
+
+    async fn require_replaceable(&self, old: &KeyRecord) -> Result<(), ManageError> {
         let now = self.parts.clock.reading();
         if old.revoked.is_some() {
             return Err(ManageError::new(ManageErrorKind::KeyRevoked));
@@ -137,12 +154,12 @@ impl Access<'_> {
         }
         // One that has expired by one reading of the clock would live beside the next one by the other.
         if !now.is_certain()
-            && let Some(new) = self.successor_that_lived(id, now.earliest()).await?
+            && let Some(new) = self.successor_that_lived(&old.id, now.earliest()).await?
             && let Some(end) = new.peek().key.expires_at.and_then(|end| Timestamp::from_millis(end).ok())
         {
             now.has_passed(end)?;
         }
-        Ok(old)
+        Ok(())
     }
 
     /// What the new key is to be, if the actor may make such a one.
@@ -157,10 +174,8 @@ impl Access<'_> {
             None if owner == old.owner => old.scopes.clone(),
             None => old.scopes.without_managing(),
         };
-        if !scopes.is_within(&old.scopes) {
-            return Err(ManageError::invalid(InvalidInput::ScopesWider));
-        }
-        if owner != old.owner {
+        // What is more than a key in the place of the old one is given only by whoever may make it without that.
+        if owner != old.owner || !scopes.is_within(&old.scopes) {
             let target = Target::NewKey { owner: &owner, scopes: &scopes };
             if let Some(reason) = self.lacks_scope(&[KeyAction::Issue]) {
                 return Err(self.deny(KeyAction::Issue, reason, &target));
@@ -178,7 +193,7 @@ impl Access<'_> {
         }
         if let Some(own) = self.actor.key_id() {
             if old.expires_at.is_some_and(|end| expires_at.is_none_or(|new| new > end)) {
-                return Err(ManageError::invalid(InvalidInput::ExpiryLater));
+                return Err(ManageError::invalid(InvalidInput::ExpiryLaterByKey));
             }
             // It has its own text already. Of another key it gets that of a successor, which may do what that one may.
             if *own != old.id {

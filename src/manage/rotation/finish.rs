@@ -1,6 +1,6 @@
 use super::{
-    EndedRotation,
-    pair::{MOST_SUCCESSORS, Pair, PairedKey, Stage},
+    EndRotation, EndedRotation,
+    pair::{MOST_SUCCESSORS, Pair, PairedKey, RotationStage},
 };
 use crate::{
     audit::{Action, Subject},
@@ -15,7 +15,7 @@ use crate::{
         policy::{KeyAction, Target},
         verdict::{QUIET, RotationVerdict, verdict},
     },
-    record::Revocation,
+    record::{KeyRecord, Revocation},
     store::{Effect, Guard},
     time::{ClockReading, Timestamp},
 };
@@ -38,10 +38,15 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was aborted, or the
-    /// new key ended), not safe to finish, owner suspended or closed (the team that the new key was made for), corrupt
+    /// new key ended), version differs, not safe to finish, owner suspended or closed (the team that the new key was made for), corrupt
     /// record, store unavailable, outcome unknown. After the last two it may be asked again.
-    pub async fn finish_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        self.acting(actor, &[KeyAction::Rotate]).await?.finish(id, UsageCheck::Wanted).await
+    pub async fn finish_rotation(
+        &self,
+        rotation: impl Into<EndRotation>,
+        actor: &Actor,
+    ) -> Result<EndedRotation, ManageError> {
+        let rotation = rotation.into();
+        self.acting(actor, &[KeyAction::Rotate]).await?.finish(rotation, UsageCheck::Wanted).await
     }
 
     /// As [`finish_rotation`](Self::finish_rotation), whatever the counts say: callers that have the old key alone are
@@ -50,8 +55,13 @@ impl KeyManager {
     ///
     /// # Errors
     /// As for [`finish_rotation`](Self::finish_rotation), but never not safe to finish.
-    pub async fn finish_rotation_anyway(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
-        self.acting(actor, &[KeyAction::Rotate]).await?.finish(id, UsageCheck::Waived).await
+    pub async fn finish_rotation_anyway(
+        &self,
+        rotation: impl Into<EndRotation>,
+        actor: &Actor,
+    ) -> Result<EndedRotation, ManageError> {
+        let rotation = rotation.into();
+        self.acting(actor, &[KeyAction::Rotate]).await?.finish(rotation, UsageCheck::Waived).await
     }
 
     /// Gives a rotation up: ends the new key for good, from the next request on, if the old one is live at that moment,
@@ -68,13 +78,18 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid (two rotations; an end of grace that is not this key's to take
-    /// back), no rotation, rotation over (it was finished, or one of the keys expired), conflict, corrupt record,
+    /// back), no rotation, rotation over (it was finished, or one of the keys expired), version differs, conflict, corrupt record,
     /// store unavailable, outcome unknown. After the last two it may be asked again.
-    pub async fn abort_rotation(&self, id: &KeyId, actor: &Actor) -> Result<EndedRotation, ManageError> {
+    pub async fn abort_rotation(
+        &self,
+        rotation: impl Into<EndRotation>,
+        actor: &Actor,
+    ) -> Result<EndedRotation, ManageError> {
+        let rotation = rotation.into();
         let access = self.acting(actor, &[KeyAction::Rotate]).await?;
-        match access.abort_once(id).await {
+        match access.abort_once(rotation).await {
             // The old key was renamed between the reading and the writing.
-            Err(error) if error.kind() == ManageErrorKind::Conflict => access.abort_once(id).await,
+            Err(error) if error.kind() == ManageErrorKind::Conflict => access.abort_once(rotation).await,
             aborted => aborted,
         }
     }
@@ -88,14 +103,17 @@ enum UsageCheck {
 }
 
 impl Access<'_> {
-    async fn finish(&self, id: &KeyId, check: UsageCheck) -> Result<EndedRotation, ManageError> {
-        let mut pair = self.pair(id, KeyAction::Rotate).await?;
+    async fn finish(&self, rotation: EndRotation, check: UsageCheck) -> Result<EndedRotation, ManageError> {
+        let mut pair = self.pair(&rotation.id, KeyAction::Rotate).await?;
         let at = pair.sure_of(self.parts.clock.reading())?;
         match pair.stage(at) {
-            Stage::Aborted | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
-            Stage::Finished => return Ok(pair.ended(Effect::Unchanged, at)),
-            Stage::UnderWay => {}
+            RotationStage::Aborted | RotationStage::Over => {
+                return Err(ManageError::new(ManageErrorKind::RotationOver));
+            }
+            RotationStage::Finished => return Ok(pair.ended(Effect::Unchanged, at)),
+            RotationStage::UnderWay => {}
         }
+        let version = self.same_version(pair.named(&rotation.id), rotation.expected_version)?;
         if check == UsageCheck::Wanted && pair.old.record.is_live(at) {
             self.stands_in_the_way(&pair, at).await?;
         }
@@ -107,6 +125,7 @@ impl Access<'_> {
             // Else nobody would be left with a key that is accepted.
             guards.push(self.owner_is_active(&new.owner));
         }
+        guards.extend(version);
         match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Rotate, at, write) }).await? {
             Effect::Changed => {
                 pair.old.revoke(at, &self.actor);
@@ -128,24 +147,28 @@ impl Access<'_> {
         }
     }
 
-    async fn abort_once(&self, id: &KeyId) -> Result<EndedRotation, ManageError> {
-        let mut pair = self.pair(id, KeyAction::Rotate).await?;
+    async fn abort_once(&self, rotation: EndRotation) -> Result<EndedRotation, ManageError> {
+        let mut pair = self.pair(&rotation.id, KeyAction::Rotate).await?;
         self.require(KeyAction::Revoke, &Target::key(&pair.new.record)).await?;
         let at = pair.sure_of(self.parts.clock.reading())?;
         match pair.stage(at) {
-            Stage::Aborted => {
+            RotationStage::Aborted => {
                 let Some(Restored(end)) = self.left_behind(&pair, at).await? else {
                     return Ok(pair.ended(Effect::Unchanged, at));
                 };
                 self.permit_longer(&pair)?;
+                let mut guards = self.same_version(pair.named(&rotation.id), rotation.expected_version)?;
                 let writes = vec![self.restoration(&mut pair.old, end)];
-                let guards = vec![(Guard::Live(pair.old.record.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
+                guards.push((Guard::Live(pair.old.record.id), GuardRefusal::Kind(ManageErrorKind::RotationOver)));
                 self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
                 return Ok(pair.ended(Effect::Changed, at));
             }
-            Stage::Finished | Stage::Over => return Err(ManageError::new(ManageErrorKind::RotationOver)),
-            Stage::UnderWay => {}
+            RotationStage::Finished | RotationStage::Over => {
+                return Err(ManageError::new(ManageErrorKind::RotationOver));
+            }
+            RotationStage::UnderWay => {}
         }
+        let mut guards = self.same_version(pair.named(&rotation.id), rotation.expected_version)?;
         let (old, new) = (&pair.old.record, &pair.new.record);
         let text = Some(old.id.to_string());
         let mut writes = vec![self.revocation(new.id, &new.owner, Action::KEY_ROTATION_ABORTED, text)];
@@ -153,7 +176,7 @@ impl Access<'_> {
             self.permit_longer(&pair)?;
             writes.push(self.restoration(&mut pair.old, end));
         }
-        let guards = vec![(Guard::Live(pair.old.record.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
+        guards.push((Guard::Live(pair.old.record.id), GuardRefusal::Kind(ManageErrorKind::RotationOver)));
         let effects = self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
         if effects.first() == Some(&Effect::Changed) {
             pair.new.revoke(at, &self.actor);
@@ -169,7 +192,7 @@ impl Access<'_> {
         }
         let subject = Subject::Key(old.record.id, old.record.owner.clone());
         self.note(Some(KeyAction::Rotate), LONGER, Some(subject), None);
-        Err(ManageError::invalid(InvalidInput::ExpiryLater))
+        Err(ManageError::invalid(InvalidInput::ExpiryLaterByKey))
     }
 
     /// The same of a rotation whose new key was revoked and no more: its end of grace was left behind.
@@ -219,6 +242,11 @@ impl PairedKey {
 }
 
 impl Pair {
+    /// The key of the two by which a rotation was named.
+    fn named(&self, id: &KeyId) -> &KeyRecord {
+        if self.old.record.id == *id { &self.old.record } else { &self.new.record }
+    }
+
     /// The expiry that the old key had before the rotation gave it an end of grace, if it still has that.
     fn expiry_before(&self) -> Option<Restored> {
         let (end, rotated) = (self.old.record.expires_at, self.new.record.rotated);

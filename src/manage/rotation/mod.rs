@@ -9,5 +9,6 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use request::RotateKey;
+pub use pair::RotationStage;
+pub use request::{EndRotation, RotateKey};
 pub use status::{EndedRotation, LastUse, Rotation};

@@ -1,21 +1,20 @@
-use std::collections::VecDeque;
-
 use crate::{
     key::KeyId,
     manage::{
-        access::{Access, LARGEST_PAGE, Row, Unseen, cursor},
+        access::{Access, Row, Unseen},
         error::{ManageError, ManageErrorKind},
         invalid::InvalidInput,
         policy::{KeyAction, Target},
     },
-    record::{KeyRecord, KeyRow, OwnerStatus},
+    record::{ActorId, KeyRecord, KeyRow, OwnerStatus, Revocation},
+    sentence::told_words,
     store::{KeyQuery, Liveness},
     time::{ClockReading, Timestamp},
     usage::UsageDetail,
 };
 
 /// Rotations of one key that came to nothing, as far as they are looked at.
-pub(super) const MOST_SUCCESSORS: usize = 20;
+pub(super) const MOST_SUCCESSORS: u16 = 20;
 
 /// A key and whether its owner may use it.
 #[derive(Clone)]
@@ -30,17 +29,36 @@ pub(in crate::manage) struct Pair {
     pub(in crate::manage) new: PairedKey,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::manage) enum Stage {
-    /// The new key was revoked while the old one was not.
-    Aborted,
-    /// The old key was revoked while the new one was not.
-    Finished,
-    /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at once,
-    /// as all keys of an owner are.
-    Over,
-    /// Neither is revoked. The old key may have expired.
-    UnderWay,
+told_words! {
+    /// How far a rotation is, whichever call or event brought it there.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::RotationStage;
+    ///
+    /// assert_eq!(RotationStage::UnderWay.as_str(), "under_way");
+    /// ```
+    #[non_exhaustive]
+    pub enum RotationStage as "rotation_stage",
+    /// The same in a sentence.
+    pub sentence {
+        /// The new key was revoked while the old one was not.
+        Aborted = "aborted": "The rotation was aborted: the new key was revoked, and the old one was not.",
+        /// The old key was revoked while the new one was not.
+        Finished = "finished": "The rotation is finished: the old key was revoked, and the new one was not.",
+        /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at
+        /// once, as all keys of an owner are.
+        Over = "over":
+            "The rotation is over: the new key expired, or both keys were revoked at once.",
+        /// Neither is revoked. The old key may have expired.
+        UnderWay = "under_way": "The rotation is under way: the old key is not revoked yet.",
+    }
+}
+
+/// How a rotation came to its end.
+#[derive(Default)]
+pub(super) struct Ending {
+    pub(super) at: Option<Timestamp>,
+    pub(super) by: Option<ActorId>,
 }
 
 impl PairedKey {
@@ -58,14 +76,28 @@ impl Pair {
         Ok(now.now())
     }
 
-    pub(in crate::manage) fn stage(&self, now: Timestamp) -> Stage {
+    pub(in crate::manage) fn stage(&self, now: Timestamp) -> RotationStage {
         match (&self.old.record.revoked, &self.new.record.revoked) {
-            (None, None) if self.new.record.is_expired(now) => Stage::Over,
-            (None, None) => Stage::UnderWay,
-            (Some(old), Some(new)) if old.at > new.at => Stage::Aborted,
-            (Some(old), Some(new)) if old.at == new.at => Stage::Over,
-            (None, Some(_)) => Stage::Aborted,
-            (Some(_), _) => Stage::Finished,
+            (None, None) if self.new.record.is_expired(now) => RotationStage::Over,
+            (None, None) => RotationStage::UnderWay,
+            (Some(old), Some(new)) if old.at > new.at => RotationStage::Aborted,
+            (Some(old), Some(new)) if old.at == new.at => RotationStage::Over,
+            (None, Some(_)) => RotationStage::Aborted,
+            (Some(_), _) => RotationStage::Finished,
+        }
+    }
+
+    /// When it ended, and who ended it, as far as that is known.
+    pub(super) fn ending(&self, now: Timestamp) -> Ending {
+        let revoked = |Revocation { at, by }: &Revocation| Ending { at: Some(*at), by: by.clone() };
+        let (old, new) = (&self.old.record, &self.new.record);
+        match self.stage(now) {
+            RotationStage::UnderWay => Ending::default(),
+            RotationStage::Finished => old.revoked.as_ref().map(revoked).unwrap_or_default(),
+            RotationStage::Aborted | RotationStage::Over => match &new.revoked {
+                Some(revocation) => revoked(revocation),
+                None => Ending { at: new.expires_at, by: None },
+            },
         }
     }
 }
@@ -94,8 +126,9 @@ impl Access<'_> {
         Ok(Pair { old: key, new })
     }
 
-    /// The rotation under way that a key takes part in, if the actor may do this to both keys.
-    pub(in crate::manage) async fn pair_under_way(&self, id: &KeyId, action: KeyAction) -> Result<Pair, ManageError> {
+    /// The rotation under way that a key takes part in; if there is none, the last that was begun of those that it took
+    /// part in. The actor may do this to both keys.
+    pub(in crate::manage) async fn pair_to_tell_of(&self, id: &KeyId, action: KeyAction) -> Result<Pair, ManageError> {
         let key = PairedKey::new(self.key(id, action).await?);
         // First, because it was made when the key's own predecessor had ended.
         if key.record.revoked.is_none()
@@ -103,14 +136,17 @@ impl Access<'_> {
         {
             return Ok(Pair { new: self.seen(&new, action).await?, old: key });
         }
-        if let Some(predecessor) = key.record.replaces
-            && key.record.is_live(self.parts.clock.now())
-            && let Some(old) = self.row(&predecessor).await?
-            && old.peek().key.revoked_at.is_none()
-        {
-            return Ok(Pair { old: self.seen(&old, action).await?, new: key });
+        let old = match key.record.replaces {
+            Some(predecessor) => self.row(&predecessor).await?,
+            None => None,
+        };
+        let is_live = key.record.is_live(self.parts.clock.now());
+        let is_under_way = old.as_ref().is_some_and(|old| is_live && old.peek().key.revoked_at.is_none());
+        if !is_under_way && let Some(new) = self.last_successor(id).await? {
+            return Ok(Pair { new: self.seen(&new, action).await?, old: key });
         }
-        Err(ManageError::new(ManageErrorKind::NoRotation))
+        let old = old.ok_or_else(|| ManageError::new(ManageErrorKind::NoRotation))?;
+        Ok(Pair { old: self.seen(&old, action).await?, new: key })
     }
 
     /// How the old key was used, and the new one.
@@ -145,20 +181,9 @@ impl Access<'_> {
     }
 
     /// The keys that were made to replace this one, the last first: so many at most.
-    pub(in crate::manage) async fn last_successors(&self, id: &KeyId, most: usize) -> Result<Vec<Unseen>, ManageError> {
-        let mut query = self.successors_of(id);
-        let mut last = VecDeque::new();
-        loop {
-            let (rows, more) = self.page(&query, self.parts.clock.now()).await?;
-            query.after = rows.last().filter(|_| more).map(|row| cursor(row.peek())).transpose()?;
-            for row in rows {
-                last.push_front(row);
-                last.truncate(most);
-            }
-            if query.after.is_none() {
-                return Ok(last.into());
-            }
-        }
+    pub(in crate::manage) async fn last_successors(&self, id: &KeyId, most: u16) -> Result<Vec<Unseen>, ManageError> {
+        let query = KeyQuery { newest_first: true, limit: most, ..self.successors_of(id) };
+        Ok(self.page(&query, self.parts.clock.now()).await?.0)
     }
 
     /// The expiry that a key has without the ends of grace that were left behind by rotations whose new key was only
@@ -182,6 +207,6 @@ impl Access<'_> {
     }
 
     fn successors_of(&self, id: &KeyId) -> KeyQuery {
-        KeyQuery { predecessor: Some(*id), limit: LARGEST_PAGE, ..KeyQuery::all(self.parts.organization.clone()) }
+        KeyQuery { predecessor: Some(*id), ..KeyQuery::all(self.parts.organization.clone()) }
     }
 }

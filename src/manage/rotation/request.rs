@@ -33,6 +33,7 @@ pub struct RotateKey {
     pub(in crate::manage) scopes: Option<Scopes>,
     pub(in crate::manage) expiry: SuccessorExpiry,
     pub(in crate::manage) old_key_ends_at: Option<Timestamp>,
+    pub(in crate::manage) expected_version: Option<i64>,
     pub(in crate::manage) idempotency_key: Option<String>,
 }
 
@@ -48,12 +49,13 @@ pub(in crate::manage) enum SuccessorExpiry {
 impl RotateKey {
     /// All that it asks for, to tell a repeat from another request.
     pub(in crate::manage) fn asked(&self) -> impl Serialize {
-        let Self { id, into_team, name, labels, scopes, expiry, old_key_ends_at, idempotency_key: _ } = self;
+        let Self { id, into_team, name, labels, scopes, expiry, old_key_ends_at, expected_version, idempotency_key: _ } =
+            self;
         let expiry = match *expiry {
             SuccessorExpiry::AsBefore => (false, None),
             SuccessorExpiry::At(end) => (true, end),
         };
-        (Action::KEY_ROTATION_BEGUN, id, into_team, name, labels, scopes, expiry, old_key_ends_at)
+        (Action::KEY_ROTATION_BEGUN, id, into_team, name, labels, scopes, expiry, old_key_ends_at, expected_version)
     }
 
     /// A new key in the place of this one: of the same owner, with its name, labels, scopes and expiry.
@@ -66,6 +68,7 @@ impl RotateKey {
             scopes: None,
             expiry: SuccessorExpiry::AsBefore,
             old_key_ends_at: None,
+            expected_version: None,
             idempotency_key: None,
         }
     }
@@ -90,7 +93,8 @@ impl RotateKey {
         self
     }
 
-    /// What the new key may do: nothing that the old one may not. Default: the same.
+    /// What the new key may do. Default: the same. More than the old key may is given by whoever may make such a key for the
+    /// owner: needs the right to [issue](super::super::KeyAction::Issue) it, too.
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = Some(scopes);
         self
@@ -113,6 +117,13 @@ impl RotateKey {
         self
     }
 
+    /// Only if this is the [version](super::super::KeyInfo::version) of the old key: what an `If-Match` asks for. Default:
+    /// whichever it has.
+    pub const fn expecting(mut self, version: i64) -> Self {
+        self.expected_version = Some(version);
+        self
+    }
+
     /// Makes a repeat of this request harmless, as
     /// [`IssueKey::idempotency_key`](super::super::IssueKey::idempotency_key) does. Default: none.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
@@ -131,6 +142,50 @@ impl fmt::Debug for RotateKey {
             .field("scopes", &self.scopes)
             .field("expiry", &self.expiry)
             .field("old_key_ends_at", &self.old_key_ends_at)
+            .field("expected_version", &self.expected_version)
             .finish_non_exhaustive()
+    }
+}
+
+/// A rotation to be finished or aborted, named by one of its keys, and the version of that key. An id is one, too.
+///
+/// ```
+/// use tower_api_keys::{key::KeyId, manage::EndRotation};
+///
+/// let new = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+/// let end = EndRotation::of(new).expecting(1);
+/// # let _ = end;
+/// # Ok::<(), tower_api_keys::key::InvalidKeyId>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "nothing is ended before `KeyManager::finish_rotation` or `KeyManager::abort_rotation`"]
+pub struct EndRotation {
+    pub(in crate::manage) id: KeyId,
+    pub(in crate::manage) expected_version: Option<i64>,
+}
+
+impl EndRotation {
+    /// The rotation of which this is the new key; of one that is the new key of none, the last of which it is the old one.
+    pub const fn of(id: KeyId) -> Self {
+        Self { id, expected_version: None }
+    }
+
+    /// Only if this is the [version](super::super::KeyInfo::version) of the key that is named here: what an `If-Match` asks
+    /// for. A rotation that is ended already stays as it is, whatever is expected. Default: whichever it has.
+    pub const fn expecting(mut self, version: i64) -> Self {
+        self.expected_version = Some(version);
+        self
+    }
+}
+
+impl From<KeyId> for EndRotation {
+    fn from(id: KeyId) -> Self {
+        Self::of(id)
+    }
+}
+
+impl From<&KeyId> for EndRotation {
+    fn from(id: &KeyId) -> Self {
+        Self::of(*id)
     }
 }

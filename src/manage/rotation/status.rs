@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::pair::PairedKey;
+use super::pair::{Ending, Pair, PairedKey, RotationStage};
 use crate::{
     key::KeyId,
     manage::{
@@ -13,13 +13,14 @@ use crate::{
         policy::KeyAction,
         verdict::{QUIET, RotationVerdict, still_on_old, verdict},
     },
-    record::{KeyRecord, OwnerStatus},
+    record::ActorId,
+    sentence::Sentence,
     store::Effect,
     time::{ClockReading, Timestamp},
     usage::{UsageCount, UsageDetail},
 };
 
-/// How far a rotation is, with the evidence. It serializes.
+/// How far a rotation is, with the evidence; also of one that has ended. It serializes.
 ///
 /// Usage is counted where it happens and written at an [interval](crate::ApiKeysBuilder::usage_interval): what came
 /// within the last one may be missing here.
@@ -29,11 +30,11 @@ use crate::{
 /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
 /// # let admin = tower_api_keys::Actor::system("first start")?;
 /// # let old = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
-/// use tower_api_keys::manage::{RotateKey, RotationVerdict};
+/// use tower_api_keys::manage::{RotateKey, RotationStage, RotationVerdict};
 ///
 /// let new = manager.begin_rotation(RotateKey::of(old), &admin).await?;
 /// let status = manager.rotation(&new.info().id, &admin).await?;
-/// assert_eq!(status.verdict, RotationVerdict::NotStarted);
+/// assert_eq!((status.stage, status.verdict), (RotationStage::UnderWay, RotationVerdict::NotStarted));
 /// for source in &status.still_on_old {
 ///     println!("{}: {} times, last at {}", source.source, source.count, source.last_at);
 /// }
@@ -53,6 +54,15 @@ pub struct Rotation {
     pub begun_at: Timestamp,
     /// The time of this status.
     pub asked_at: Timestamp,
+    /// Whether it is under way, and if not, how it ended.
+    pub stage: RotationStage,
+    /// The same in a sentence.
+    pub stage_sentence: Sentence,
+    /// When it ended. None while it is under way.
+    pub ended_at: Option<Timestamp>,
+    /// Who ended it: by finishing or aborting it, or by revoking one of the keys or both. None while it is under way, if
+    /// the new key expired, and if somebody's plain SQL did it.
+    pub ended_by: Option<ActorId>,
     /// The first moment at which the old key is refused if nobody finishes the rotation before.
     pub ends_at: Option<Timestamp>,
     /// Whether the new key was accepted.
@@ -66,7 +76,8 @@ pub struct Rotation {
     /// All calls with the new key. Its refusals deserve a look: `wrong_team` of a key that was made a team's is
     /// something that only the person could reach.
     pub on_new: UsageDetail,
-    /// What follows from that, if whoever was silent for an hour is taken to be gone or to have moved.
+    /// What follows from that, if whoever was silent for an hour is taken to be gone or to have moved. Of a rotation
+    /// that has ended, what would follow if it had not.
     pub verdict: RotationVerdict,
 }
 
@@ -92,23 +103,24 @@ pub struct LastUse {
 }
 
 impl Rotation {
-    pub(in crate::manage) fn new(
-        old: (KeyRecord, OwnerStatus, UsageDetail),
-        new: (KeyRecord, OwnerStatus, UsageDetail),
-        reading: ClockReading,
-    ) -> Self {
+    fn new(pair: Pair, [on_old, on_new]: [UsageDetail; 2], reading: ClockReading) -> Self {
         let now = reading.now();
-        let (begun_at, ends_at) = (new.0.created_at, old.0.expires_at);
-        let (old, on_old) = described(old, reading);
-        let (new, on_new) = described(new, reading);
+        let stage = pair.stage(now);
+        let Ending { at: ended_at, by: ended_by } = pair.ending(now);
+        let Pair { old, new } = pair;
+        let (begun_at, ends_at) = (new.record.created_at, old.record.expires_at);
         Self {
             new_key_seen: LastUse::of(&on_new),
             still_on_old: still_on_old(&on_old, &on_new, now, QUIET),
             verdict: verdict(&on_old, &on_new, begun_at, now, QUIET),
-            old,
-            new,
+            old: described(old, &on_old, reading),
+            new: described(new, &on_new, reading),
             begun_at,
             asked_at: now,
+            stage,
+            stage_sentence: stage.sentence(),
+            ended_at,
+            ended_by,
             ends_at,
             on_old,
             on_new,
@@ -136,11 +148,8 @@ impl LastUse {
     }
 }
 
-fn described(
-    (record, owner, usage): (KeyRecord, OwnerStatus, UsageDetail),
-    now: ClockReading,
-) -> (KeyInfo, UsageDetail) {
-    (KeyInfo::new(record, owner, Some(usage.totals()), now), usage)
+fn described(PairedKey { record, owner }: PairedKey, usage: &UsageDetail, now: ClockReading) -> KeyInfo {
+    KeyInfo::new(record, owner, Some(usage.totals()), now)
 }
 
 /// A rotation that is finished or aborted, by this call or before it. It serializes.
@@ -179,17 +188,17 @@ impl EndedRotation {
 }
 
 impl KeyManager {
-    /// How far the rotation under way is, of which this is the new or the old key: who still calls with the old one,
-    /// whether the new one was seen, and what follows from it. Whoever asks may see the usage of both.
+    /// How far a rotation is, by either of its keys: who still calls with the old one, whether the new one was seen, and
+    /// what follows from it. Of a key that takes part in several, that which is under way, or else the last that was
+    /// begun, which has ended; [`stage`](Rotation::stage) says how. Whoever asks may see the usage of both keys.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, no rotation (it was finished or aborted,
-    /// or the new key expired, or there was none), corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, no rotation (there never was one),
+    /// corrupt record, store unavailable.
     pub async fn rotation(&self, id: &KeyId, actor: &Actor) -> Result<Rotation, ManageError> {
         let access = self.acting(actor, &[KeyAction::SeeUsage, KeyAction::Rotate]).await?;
-        let pair = access.pair_under_way(id, KeyAction::SeeUsage).await?;
-        let [on_old, on_new] = access.usage_of_both(&pair).await?;
-        let with = |PairedKey { record, owner }, usage| (record, owner, usage);
-        Ok(Rotation::new(with(pair.old, on_old), with(pair.new, on_new), access.parts.clock.reading()))
+        let pair = access.pair_to_tell_of(id, KeyAction::SeeUsage).await?;
+        let usage = access.usage_of_both(&pair).await?;
+        Ok(Rotation::new(pair, usage, access.parts.clock.reading()))
     }
 }

@@ -2,16 +2,22 @@ use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
 use serde_json::Value;
 
-use super::world::{Examples, every_kind, examples};
+use super::{
+    kinds::every_kind,
+    world::{Examples, examples},
+};
 use crate::manage::{ManageErrorKind, Problem};
 
 /// What `manage` says in public that is no answer: requests, traits, what acts, and errors, which are told as a problem.
 const NO_ANSWERS: &[&str] = &[
     "Actor",
     "AuditQuery",
+    "ChangeOwner",
     "DefaultPolicy",
     "DenialReason",
     "Directory",
+    "EditKey",
+    "EndRotation",
     "ExportError",
     "ExportFormat",
     "FlagSettings",
@@ -26,18 +32,18 @@ const NO_ANSWERS: &[&str] = &[
     "OnDowngrade",
     "PlanChange",
     "Policy",
+    "RevokeKey",
     "RevokeMany",
     "Rights",
     "RotateKey",
     "Target",
-    "TeamRole",
     "lint_name",
     "sentences",
 ];
 
 /// Answers of other rooms, which those of this one are made of.
 const OF_OTHERS: &[&str] =
-    &["Event", "KeyCursor", "Outcome", "OutcomeSummary", "Sentence", "UsageCount", "UsageDetail", "UsageTotals"];
+    &["Day", "Event", "KeyCursor", "Outcome", "OutcomeSummary", "Sentence", "UsageCount", "UsageDetail", "UsageTotals"];
 
 /// Where they are written down.
 pub(super) fn folder() -> PathBuf {

@@ -5,20 +5,23 @@ use std::{any, collections::BTreeMap, io};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::kinds::every_kind;
 use crate::{
     Actor, IssueKey, UserId,
     key::KeyId,
     manage::{
-        Advice, Attempts, AuditQuery, BlastRadius, CallVerdict, Decision, Denial, DenialReason, Effect, ExportFormat,
-        ExposureReason, InvalidInput, InventoryQuery, KeyAction, KeyFlag, KeyMatches, KeyState, KeyUse, ListKeys,
-        ManageError, ManageErrorKind, MatchConfidence, NameAdvice, NextStep, NoteKind, PlanChange, Problem, Quota,
-        Recommendation, RevokeMany, RevokeManyError, RevokedMany, Rights, RotationVerdict, Severity, TeamRole, Weight,
+        Advice, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOwner, CountedUntil, Decision, Denial,
+        DenialReason, EditKey, Effect, ExportFormat, ExposureReason, InvalidInput, InventoryQuery, KeyAction, KeyFlag,
+        KeyMatches, KeyState, KeyUse, ListKeys, ManageError, ManageErrorKind, MatchConfidence, Misconfiguration,
+        NameAdvice, NextStep, NoteKind, PlanChange, PresentedKey, PresentedOutcome, Problem, Quota, Recommendation,
+        RevokeKey, RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage, RotationVerdict, Severity,
+        TeamRole, Weight,
         fixture::{Bench, team_id, time, user, user_id},
     },
-    record::{KeyRow, Suspension},
+    record::{KeyRow, Labels, Suspension},
     sentence::Sentence,
     store::{Ledger, OwnerChange},
-    usage::{Outcome, UsageBatch, UsageDetail, UsageRow},
+    usage::{Outcome, UsageBatch, UsageDayRow, UsageDetail, UsageRow},
 };
 
 /// What every answer is: JSON, and a schema of it.
@@ -40,7 +43,7 @@ pub(super) struct Examples {
 
 impl Examples {
     fn add<T: Answer>(&mut self, answer: &T) {
-        let name = any::type_name::<T>().rsplit("::").next().unwrap();
+        let name = any::type_name::<T>().split('<').next().unwrap().rsplit("::").next().unwrap();
         self.of.entry(name).or_default().push(serde_json::to_value(answer).unwrap());
         #[cfg(feature = "schemars")]
         self.schemas.entry(name).or_insert_with(|| {
@@ -112,7 +115,8 @@ async fn world() -> Bench {
         seen(LAPTOP, "key_revoked", "api/curl", 2, 31),
         seen(LAPTOP, "malformed_key.truncated", "api/curl", 1, 31),
     ];
-    bench.store.inner.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows }).await.unwrap();
+    let days = UsageDayRow::sums(&rows);
+    bench.store.inner.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows, days }).await.unwrap();
     bench.clock.advance(std::time::Duration::from_secs(31 * 24 * 3_600));
     bench
 }
@@ -153,11 +157,22 @@ async fn reads(all: &mut Examples) {
     all.add(&page);
     all.add(&page.next.unwrap());
     all.add(&manager.list(ListKeys::all(), olga).await.unwrap());
-    let usage = manager.usage(&id(LAPTOP), olga).await.unwrap();
-    all.add(&usage.totals());
-    all.add(&usage.counts[0]);
-    all.add(&usage.by_outcome()[0]);
+    let usage = manager.usage(&id(LAPTOP), 2, olga).await.unwrap();
+    all.add(&usage.totals);
+    all.add(&usage.detail.counts[0]);
+    all.add(&usage.detail.by_outcome()[0]);
+    all.add(&usage.detail);
+    assert!(usage.days.iter().any(|day| day.failures > 0));
+    all.add_all(usage.days.clone());
+    all.add(&usage.days[0].day);
+    all.add(&usage.counted);
     all.add(&usage);
+    let until = |text| Some(time(text));
+    all.add(&CountedUntil {
+        until: until("2026-03-02T00:00:10Z"),
+        days_until: until("2026-03-02T00:00:00Z"),
+        dropped: 3,
+    });
     all.add(&UsageDetail::default());
 
     let page = manager.inventory(InventoryQuery::all(), olga).await.unwrap();
@@ -171,6 +186,19 @@ async fn reads(all: &mut Examples) {
     all.add(&manager.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut io::sink(), olga).await.unwrap());
     all.add(&Attempts::default());
 
+    for actor in [olga, alice] {
+        let abilities = manager.abilities(&manager.find(&id(OLD), actor).await.unwrap(), actor).unwrap();
+        all.add_all(abilities.iter());
+        all.add(&abilities);
+    }
+    let hidden = manager.find(&id(LAPTOP), olga).await.unwrap();
+    let stranger = Actor::user(user_id("mallory"), Rights::none());
+    all.add_all(manager.abilities(&hidden, &stranger).unwrap().of(KeyAction::See));
+    all.add_all(alice.teams());
+    let plan_only = Rights::none().team_keys_included_for(team_id("engineering"));
+    all.add_all(Actor::user(user_id("mallory"), plan_only).teams());
+    all.add(&manager.owner(&user("alice"), olga).await.unwrap());
+
     let rotation = manager.rotation(&id(NEW), olga).await.unwrap();
     all.add(&rotation.new_key_seen.unwrap());
     all.add(&rotation);
@@ -179,6 +207,8 @@ async fn reads(all: &mut Examples) {
     all.add(&found.keys[0]);
     all.add(&found);
     all.add(&KeyMatches::default());
+    let traced = manager.trace(&format!("team.{OLD}."), &Actor::system("test").unwrap()).await.unwrap();
+    all.add(&traced.unwrap());
     let report = manager.leak_report(&id(OLD), time("2026-03-02T00:00:00Z"), olga).await.unwrap();
     all.add(&report.sources[0]);
     all.add(&report);
@@ -229,9 +259,23 @@ async fn changes(all: &mut Examples) {
     let (manager, system) = (&bench.manager, &Actor::system("test").unwrap());
     manager.rename(&id(LAPTOP), "Laptop of Alice", system).await.unwrap();
     manager.narrow_scopes(&id(LAPTOP), "agents:read".parse().unwrap(), system).await.unwrap();
+    let edit = EditKey::of(id(LAPTOP))
+        .labels(Labels::new([("ticket", "OPS-1234")]).unwrap())
+        .expires_at(time("2026-04-15T00:00:00Z"));
+    all.add(&manager.edit(edit, system).await.unwrap());
     all.add(&manager.finish_rotation_anyway(&id(NEW), system).await.unwrap());
-    all.add(&manager.revoke(&id(PAUSED), system).await.unwrap());
+    all.add(&manager.rotation(&id(NEW), system).await.unwrap());
+    let revoked = manager.revoke(RevokeKey::of(id(PAUSED)).because("laptop stolen"), system).await.unwrap();
+    all.add(&revoked);
+    all.add_all(PresentedOutcome::ALL.map(PresentedKey::from));
+    all.add(&PresentedKey { key: Some(revoked.into_info()), ..PresentedOutcome::Revoked.into() });
     all.add(&manager.suspend(&user("alice"), Suspension::Admin, system).await.unwrap());
+    all.add(&manager.owner(&user("alice"), system).await.unwrap());
+    let look = ChangeOwner::of(user("alice")).dry_run();
+    all.add(&manager.close(look.clone(), system).await.unwrap());
+    all.add(&manager.reinstate(look, Suspension::Admin, system).await.unwrap());
+    manager.suspend(&user("carol"), Suspension::Plan, system).await.unwrap();
+    all.add(&manager.reinstate(&user("carol"), Suspension::Plan, system).await.unwrap());
     all.add(&manager.close(&user("bob"), system).await.unwrap());
     all.add(&manager.plan_changed(PlanChange::team_keys_not_included().dry_run(), system).await.unwrap());
     let many = RevokeMany::of(user_id("alice")).because("laptop stolen");
@@ -250,6 +294,11 @@ async fn changes(all: &mut Examples) {
     for entry in &mut entries {
         entry.event.sequence = 1;
     }
+    for entry in &entries {
+        let told = serde_json::to_value(&entry.event).unwrap();
+        let is_named = |side: &str| told[side].is_null() || told[side].get("text").is_none();
+        assert!(is_named("before") && is_named("after"), "`name_of` says nothing of this action: {told:#}");
+    }
     all.add_all(entries.iter().map(|entry| entry.event.clone()));
 }
 
@@ -258,6 +307,9 @@ async fn refusals(all: &mut Examples) {
     let (manager, alice) = (&bench.manager, &alice());
     let error = manager.revoke(&id(OLD), alice).await.unwrap_err();
     all.add(&Problem::from(&error));
+    let made = manager.find(&id(OLD), alice).await.unwrap();
+    let again = ManageError::new(ManageErrorKind::IdempotencyKeyUsed).with_replayed(Some(made));
+    all.add(&Problem::from(&again));
     for kind in every_kind() {
         all.add(&Problem::from(kind));
     }
@@ -268,46 +320,6 @@ async fn refusals(all: &mut Examples) {
     all.add(&manager.revoke_many(RevokeMany::of(team_id("engineering")), alice).await.unwrap_err());
     let so_far = RevokedMany { matched: 60, revoked: 50, ..RevokedMany::default() };
     all.add(&RevokeManyError::new(ManageError::new(ManageErrorKind::OutcomeUnknown), so_far));
-}
-
-/// One of each kind: what is missing here does not compile in [`follows`].
-pub(super) fn every_kind() -> Vec<ManageErrorKind> {
-    std::iter::successors(Some(ManageErrorKind::ActorBusy), |kind| follows(*kind)).collect()
-}
-
-fn follows(kind: ManageErrorKind) -> Option<ManageErrorKind> {
-    use ManageErrorKind as Kind;
-    let follows = |what: InvalidInput| InvalidInput::ALL.into_iter().skip_while(move |one| *one != what).nth(1);
-    Some(match kind {
-        Kind::ActorBusy => Kind::ClockUnsure,
-        Kind::ClockUnsure => Kind::Conflict,
-        Kind::Conflict => Kind::CorruptRecord,
-        Kind::CorruptRecord => Kind::Denied(DenialReason::InsufficientRole.into()),
-        Kind::Denied(_) => Kind::DirectoryUnavailable,
-        Kind::DirectoryUnavailable => Kind::HashFailed,
-        Kind::HashFailed => Kind::IdempotencyKeyUsed,
-        Kind::IdempotencyKeyUsed => Kind::Invalid(InvalidInput::ExpiryLater),
-        Kind::Invalid(what) => follows(what).map_or(Kind::KeyExpired, Kind::Invalid),
-        Kind::KeyExpired => Kind::KeyRevoked,
-        Kind::KeyRevoked => Kind::NoRotation,
-        Kind::NoRotation => Kind::NotFound,
-        Kind::NotFound => Kind::NotSafeToFinish(RotationVerdict::NotStarted),
-        Kind::NotSafeToFinish(_) => Kind::OutcomeUnknown,
-        Kind::OutcomeUnknown => Kind::Overloaded,
-        Kind::Overloaded => Kind::OwnerClosed,
-        Kind::OwnerClosed => Kind::OwnerPlanSuspended,
-        Kind::OwnerPlanSuspended => Kind::OwnerSuspended,
-        Kind::OwnerSuspended => Kind::PepperMissing,
-        Kind::PepperMissing => Kind::QuotaReached(Quota::IssuesPerHour(1)),
-        Kind::QuotaReached(Quota::IssuesPerHour(_)) => Kind::QuotaReached(Quota::LiveKeys(20)),
-        Kind::QuotaReached(_) => Kind::Randomness,
-        Kind::Randomness => Kind::RotationOver,
-        Kind::RotationOver => Kind::RotationUnderWay,
-        Kind::RotationUnderWay => Kind::Starved,
-        Kind::Starved => Kind::StoreRefused,
-        Kind::StoreRefused => Kind::StoreUnavailable,
-        Kind::StoreUnavailable => return None,
-    })
 }
 
 fn words(all: &mut Examples) {
@@ -327,11 +339,15 @@ fn words(all: &mut Examples) {
     all.add_all(KeyState::ALL);
     all.add_all(KeyUse::ALL);
     all.add_all(MatchConfidence::ALL);
+    all.add_all(Misconfiguration::ALL);
     all.add_all(NameAdvice::ALL);
     all.add_all(NextStep::ALL);
     all.add_all(NoteKind::ALL);
+    all.add_all(PresentedOutcome::ALL);
     all.add_all(Recommendation::ALL);
+    all.add_all(RotationStage::ALL);
     all.add_all(Severity::ALL);
+    all.add_all(TeamRole::ALL);
     all.add_all(Weight::ALL);
     all.add_all(crate::manage::CheckKind::ALL);
     all.add_all(crate::manage::CheckResult::ALL);

@@ -134,7 +134,7 @@ impl Access<'_> {
         let Some(key) = &query.key else {
             return Ok(match &query.owner {
                 Some(owner) => vec![Some(owner.clone())],
-                None => self.reach(&[KeyAction::Audit]),
+                None => self.reach(&[KeyAction::Audit]).each(),
             });
         };
         // Whoever may know of it may read what happened to it, the more so if that cannot be read from its record.

@@ -5,7 +5,7 @@ use std::{
     fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -41,6 +41,28 @@ pub(crate) struct UsageRecorder {
     folded: AtomicU64,
     /// How many were dropped since the start, because the store does not take a value of theirs.
     refused: AtomicU64,
+    written_until: Until,
+    days_written_until: Until,
+}
+
+/// A time in milliseconds since 1970, or none yet.
+#[derive(Debug)]
+struct Until(AtomicI64);
+
+impl Default for Until {
+    fn default() -> Self {
+        Self(AtomicI64::new(-1))
+    }
+}
+
+impl Until {
+    fn set(&self, time: Timestamp) {
+        self.0.store(time.as_millis(), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<Timestamp> {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed)).ok()
+    }
 }
 
 /// A key that counts its own successes.
@@ -226,6 +248,26 @@ impl UsageRecorder {
     /// Counts requests that were taken and are written under `other`.
     pub(super) fn add_folded(&self, folded: u64) {
         self.folded.fetch_add(folded, Ordering::Relaxed);
+    }
+
+    /// The store has what was counted until then.
+    pub(super) fn has_written(&self, until: Timestamp) {
+        self.written_until.set(until);
+    }
+
+    /// The same of the days.
+    pub(super) fn has_written_days(&self, until: Timestamp) {
+        self.days_written_until.set(until);
+    }
+
+    /// Until when the store has what this process counted; none before the first time.
+    pub(crate) fn written_until(&self) -> Option<Timestamp> {
+        self.written_until.get()
+    }
+
+    /// The same of the days.
+    pub(crate) fn days_written_until(&self) -> Option<Timestamp> {
+        self.days_written_until.get()
     }
 
     /// Takes what was counted until `now`.

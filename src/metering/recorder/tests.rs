@@ -2,7 +2,7 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::{
-    metering::{Unwritten, source_slots::MOST_COUNTS, unwritten::tests::Table},
+    metering::{Days, Unwritten, source_slots::MOST_COUNTS, unwritten::tests::Table},
     usage::{Label, UsageRow},
 };
 
@@ -35,7 +35,7 @@ fn recorder() -> (Arc<UsageRecorder>, Arc<UsedKey>, Source) {
 fn flushed(recorder: &Arc<UsageRecorder>) -> Vec<UsageRow> {
     let table = Table::default();
     Unwritten::new(Arc::clone(recorder), [1; 16])
-        .flush(&table, || Timestamp::MAX)
+        .flush(&table, Days::All, || Timestamp::MAX)
         .now_or_never()
         .expect("the table answers at once")
         .unwrap();
@@ -206,7 +206,7 @@ fn days_are_exact_when_threads_count_on_both_sides_of_midnight_while_another_flu
         let threads: Vec<_> = (0..3).map(|thread| scope.spawn(count(thread))).collect();
         let mut flush = || {
             for row in flushed(&recorder) {
-                assert_eq!(crate::usage::day_of(row.first_at), row.day());
+                assert_eq!(crate::time::day_of(row.first_at), row.day());
                 *written.entry(row.day()).or_default() += row.count;
             }
         };

@@ -1,22 +1,27 @@
 //! What was counted, from the counters into the store: each count once, whatever fails.
 
+mod days;
+
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     future::Future,
     mem,
     sync::Arc,
 };
 
+use self::days::HeldDays;
 use super::{budget::StoredSources, draft::Draft, recorder::UsageRecorder, source_slots::SourceSlot, tally::Count};
 use crate::{
     key::KeyId,
     log::{Repeated, log},
     store::{Calls, Ledger, Portion, StoreError, StoreErrorKind, UsageScope},
     time::Timestamp,
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// The most rows in one batch: a store writes one in less than a tenth of a second.
+pub(crate) use self::days::Days;
+
+/// The most rows in one batch, be they counts or days: a store writes one in less than a tenth of a second.
 const ROWS_PER_BATCH: usize = 10_000;
 
 /// The most keys that a store is asked about at a time.
@@ -36,6 +41,9 @@ pub(crate) struct Unwritten {
     /// Of the last batch that the store has.
     sequence: i64,
     stage: Stage,
+    /// When the counts were taken that are under way, or were written last.
+    taken_at: Timestamp,
+    held: HeldDays,
     /// How many keys to ask about at a time: fewer after a read that failed, which may have asked for too much.
     keys_per_read: usize,
     unreadable: Repeated,
@@ -76,11 +84,23 @@ impl Unwritten {
     /// What this recorder counts, signed as `writer`, which no other may share in this store.
     pub(crate) fn new(recorder: Arc<UsageRecorder>, writer: [u8; 16]) -> Self {
         let (stage, unreadable, refused) = (Stage::Idle, Repeated::new(), Repeated::new());
-        Self { recorder, writer, sequence: 0, stage, keys_per_read: KEYS_PER_READ, unreadable, refused }
+        Self {
+            recorder,
+            writer,
+            sequence: 0,
+            stage,
+            taken_at: Timestamp::MIN,
+            held: HeldDays::default(),
+            keys_per_read: KEYS_PER_READ,
+            unreadable,
+            refused,
+        }
     }
 
-    /// Writes everything that was counted before this call. It may be dropped at any wait: the next one goes on. `now`
-    /// tells the time at which the counts are taken, none of which came later.
+    /// Writes everything that was counted before this call, and these `days` of it. It may be dropped at any wait: the
+    /// next one goes on. `now` tells the time at which the counts are taken, none of which came later.
+    ///
+    /// A process that ends without a flush of all days loses those that wait, though the store has the counts.
     ///
     /// # Errors
     /// Those of [`Ledger::usage`], but for rows that cannot be read, and of [`Ledger::record_usage`]. The counts are
@@ -89,13 +109,23 @@ impl Unwritten {
     pub(crate) async fn flush(
         &mut self,
         store: &impl UsageStore,
+        days: Days,
         now: impl FnOnce() -> Timestamp,
     ) -> Result<(), StoreError> {
         // What is left from before comes first.
         self.write(store).await?;
         // Once: with what is counted meanwhile it would never end on a busy service.
-        self.stage = Stage::Draft(Draft::new(self.recorder.take(now())));
-        self.write(store).await
+        self.taken_at = now();
+        self.stage = Stage::Draft(Draft::new(self.recorder.take(self.taken_at)));
+        self.write(store).await?;
+        self.recorder.has_written(self.taken_at);
+        let days = self.held.take(days, self.taken_at);
+        self.stage = Stage::Batches(self.batches(days, |days| (Vec::new(), days)));
+        self.write(store).await?;
+        if self.held.is_empty() {
+            self.recorder.has_written_days(self.taken_at);
+        }
+        Ok(())
     }
 
     /// Writes what was taken. It is at its stage whatever fails.
@@ -106,7 +136,8 @@ impl Unwritten {
             if let Stage::Draft(draft) = mem::replace(&mut self.stage, Stage::Idle) {
                 let (slots, folded) = draft.finish(&stored, self.recorder.stored());
                 self.recorder.add_folded(folded);
-                self.stage = Stage::Batches(self.batches(slots));
+                let rows = slots.into_iter().map(row).collect();
+                self.stage = Stage::Batches(self.batches(rows, |rows| (rows, Vec::new())));
             }
         }
         let mut portion = Portion::new(ROWS_PER_BATCH);
@@ -122,11 +153,13 @@ impl Unwritten {
             match store.record(batch).await {
                 Ok(()) => {
                     self.sequence += 1;
+                    // Now, and not before: days are as exact as the counts that they sum up.
+                    self.held.add(&batch.rows, self.taken_at);
                     batches.pop_front();
                     portion.written();
                 }
-                Err(error) if portion.is_refused(&error, batch.rows.len()) => {
-                    if batch.rows.len() == 1
+                Err(error) if portion.is_refused(&error, batch.len()) => {
+                    if batch.len() == 1
                         && let Some(batch) = batches.pop_front()
                     {
                         self.drop_refused(&batch, &error);
@@ -140,7 +173,8 @@ impl Unwritten {
 
     /// A row that stands alone, and that the store does not take.
     fn drop_refused(&self, batch: &UsageBatch, _error: &StoreError) {
-        self.recorder.add_refused(batch.rows.iter().map(|row| row.count.unsigned_abs()).sum());
+        let (rows, days) = (batch.rows.iter().map(|row| row.count), batch.days.iter().map(UsageDayRow::requests));
+        self.recorder.add_refused(rows.chain(days).map(i64::unsigned_abs).sum());
         if let Some(_times) = self.refused.happened() {
             // Without the row: it holds what a caller says of itself.
             let _error = _error as &dyn std::error::Error;
@@ -153,13 +187,18 @@ impl Unwritten {
         }
     }
 
-    fn batches(&self, slots: HashMap<SourceSlot, Count>) -> VecDeque<UsageBatch> {
+    /// These rows in batches, which are made of them by `of`.
+    fn batches<T>(
+        &self,
+        mut rows: Vec<T>,
+        of: impl Fn(Vec<T>) -> (Vec<UsageRow>, Vec<UsageDayRow>),
+    ) -> VecDeque<UsageBatch> {
         let mut batches = VecDeque::new();
-        let mut rows: Vec<UsageRow> = slots.into_iter().map(row).collect();
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(ROWS_PER_BATCH));
+            let (rows, days) = of(mem::replace(&mut rows, rest));
             // Their numbers follow when they are written.
-            batches.push_back(UsageBatch { writer: self.writer, sequence: 0, rows: mem::replace(&mut rows, rest) });
+            batches.push_back(UsageBatch { writer: self.writer, sequence: 0, rows, days });
         }
         batches
     }
@@ -206,11 +245,17 @@ impl Unwritten {
 /// Leaves the first batch `most` rows, and puts the rest behind it. Before the store is asked, which may be dropped.
 fn shorten_first(batches: &mut VecDeque<UsageBatch>, most: usize) {
     if let Some(first) = batches.front_mut()
-        && first.rows.len() > most
+        && first.len() > most
     {
-        let (rows, writer) = (first.rows.split_off(most), first.writer);
-        batches.insert(1, UsageBatch { rows, writer, sequence: 0 });
+        // One of the two is empty.
+        let (rows, days) = (split_off(&mut first.rows, most), split_off(&mut first.days, most));
+        let rest = UsageBatch { writer: first.writer, sequence: 0, rows, days };
+        batches.insert(1, rest);
     }
+}
+
+fn split_off<T>(rows: &mut Vec<T>, most: usize) -> Vec<T> {
+    rows.split_off(rows.len().min(most))
 }
 
 fn row((SourceSlot { key, end, source, .. }, count): (SourceSlot, Count)) -> UsageRow {

@@ -60,8 +60,13 @@ fn refuse(recorder: &UsageRecorder, number: usize, millis: i64) {
     recorder.refusal(Some(key), RefusalCode::InvalidKey, None, Origin::Source(&Source::default()), at);
 }
 
+/// Of all flushes that say nothing else: no time passes.
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_000).unwrap()
+}
+
 fn flush(unwritten: &mut Unwritten, table: &Table) -> Result<(), StoreError> {
-    unwritten.flush(table, || Timestamp::MAX).now_or_never().expect("the table answers at once")
+    unwritten.flush(table, Days::IfDue, now).now_or_never().expect("the table answers at once")
 }
 
 fn fixture() -> (Arc<UsageRecorder>, Unwritten, Table) {
@@ -136,9 +141,9 @@ async fn a_flush_that_is_dropped_goes_on_where_it_was() {
     let slow = Slow(table);
     refuse(&recorder, 1, 5);
     // At its first wait, which is for what the store has.
-    assert!(unwritten.flush(&slow, || Timestamp::MAX).now_or_never().is_none());
+    assert!(unwritten.flush(&slow, Days::IfDue, now).now_or_never().is_none());
     refuse(&recorder, 1, 6);
-    unwritten.flush(&slow, || Timestamp::MAX).await.unwrap();
+    unwritten.flush(&slow, Days::IfDue, now).await.unwrap();
     let counts: Vec<_> = slow.0.written().iter().map(|batch| (batch.sequence, batch.rows[0].count)).collect();
     assert_eq!(counts, [(1, 1), (2, 1)]);
 }
@@ -198,4 +203,119 @@ fn what_is_refused_behind_an_unknown_outcome_is_halved_too() {
     flush(&mut unwritten, &table).unwrap_err();
     flush(&mut unwritten, &table).unwrap();
     assert_eq!((written_keys(&table), recorder.refused()), (2, 1));
+}
+
+/// Of all that was written, as [`Table`] counts it.
+fn days(table: &Table) -> Vec<(String, i32, i64, i64)> {
+    let written = table.written();
+    let days = written.into_iter().flat_map(|batch| batch.days);
+    days.map(|row| (row.key.trim_start_matches('0').to_owned(), row.day, row.accepted, row.refused)).collect()
+}
+
+fn flush_at(unwritten: &mut Unwritten, table: &Table, days: Days, millis: i64) -> Result<(), StoreError> {
+    let now = || Timestamp::from_millis(millis).unwrap();
+    unwritten.flush(table, days, now).now_or_never().expect("the table answers at once")
+}
+
+const MINUTE: i64 = 60_000;
+const MIDNIGHT: i64 = 86_400_000;
+
+#[test]
+fn days_wait_for_ten_minutes_and_are_written_once() {
+    let (recorder, mut unwritten, table) = fixture();
+    let begun = MIDNIGHT - 5 * MINUTE;
+    refuse(&recorder, 1, begun - 1);
+    flush_at(&mut unwritten, &table, Days::IfDue, begun).unwrap();
+    refuse(&recorder, 1, begun + 1);
+    refuse(&recorder, 2, MIDNIGHT);
+    refuse(&recorder, 1, MIDNIGHT + 1);
+    flush_at(&mut unwritten, &table, Days::IfDue, begun + 10 * MINUTE - 1).unwrap();
+    assert_eq!(days(&table), []);
+    assert_eq!(recorder.written_until().unwrap().as_millis(), begun + 10 * MINUTE - 1);
+    assert_eq!(recorder.days_written_until(), None);
+    // Nothing was counted since: the days are written all the same.
+    flush_at(&mut unwritten, &table, Days::IfDue, begun + 10 * MINUTE).unwrap();
+    let expected = [("1".to_owned(), 0, 0, 2), ("1".to_owned(), 1, 0, 1), ("2".to_owned(), 1, 0, 1)];
+    assert_eq!(days(&table), expected);
+    assert_eq!(recorder.days_written_until().unwrap().as_millis(), begun + 10 * MINUTE);
+    for minutes in 11..30 {
+        flush_at(&mut unwritten, &table, Days::All, begun + minutes * MINUTE).unwrap();
+    }
+    assert_eq!(days(&table), expected);
+}
+
+#[test]
+fn days_that_somebody_wants_do_not_wait() {
+    let (recorder, mut unwritten, table) = fixture();
+    refuse(&recorder, 1, 5);
+    flush_at(&mut unwritten, &table, Days::All, 6).unwrap();
+    assert_eq!(days(&table), [("1".to_owned(), 0, 0, 1)]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_day_wait() {
+    let (recorder, mut unwritten, table) = fixture();
+    refuse(&recorder, 1, 5);
+    flush_at(&mut unwritten, &table, Days::IfDue, 100 * MINUTE).unwrap();
+    assert_eq!(days(&table), []);
+    flush_at(&mut unwritten, &table, Days::IfDue, 99 * MINUTE).unwrap();
+    assert_eq!(days(&table), [("1".to_owned(), 0, 0, 1)]);
+}
+
+#[test]
+fn too_many_days_do_not_wait() {
+    let (recorder, mut unwritten, table) = fixture();
+    for number in 0..days::MOST_HELD {
+        refuse(&recorder, number, 5);
+        if number % 50_000 == 49_999 {
+            assert_eq!(days(&table), []);
+            flush_at(&mut unwritten, &table, Days::IfDue, 6).unwrap();
+        }
+    }
+    let written = table.written();
+    let sizes = written.iter().filter(|batch| !batch.days.is_empty()).map(|batch| (batch.rows.len(), batch.days.len()));
+    assert_eq!(sizes.collect::<Vec<_>>(), [(0, ROWS_PER_BATCH); 10]);
+    // Their numbers go on behind those of the counts.
+    assert!(written.iter().map(|batch| batch.sequence).eq(1..=20));
+}
+
+#[test]
+fn days_are_as_exact_as_their_counts() {
+    let (recorder, mut unwritten, table) = fixture();
+    // A count that the store does not take is on no day either; what fails is written later, once.
+    let table = Table { refuses: Some("7"), ..table };
+    (0..20).for_each(|number| refuse(&recorder, number, 5));
+    table.failing_writes.store(3, Ordering::Relaxed);
+    for _ in 0..3 {
+        flush_at(&mut unwritten, &table, Days::All, 6).unwrap_err();
+        assert_eq!(days(&table), []);
+    }
+    flush_at(&mut unwritten, &table, Days::All, 7).unwrap();
+    let written = table.written();
+    let rows: Vec<_> = written.iter().flat_map(|batch| batch.rows.clone()).collect();
+    let mut sums: Vec<_> = written.into_iter().flat_map(|batch| batch.days).collect();
+    sums.sort_unstable();
+    assert_eq!((sums.len(), &sums), (18, &UsageDayRow::sums(&rows)));
+}
+
+#[test]
+fn a_day_that_is_refused_is_dropped_alone() {
+    /// It takes all counts, and no day of a key whose id ends so.
+    struct Daily(Table);
+    impl UsageStore for Daily {
+        async fn stored(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
+            self.0.stored(of).await
+        }
+        async fn record(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+            if batch.days.iter().any(|day| day.key.ends_with('7')) {
+                return Err(StoreError::refused("the test says so"));
+            }
+            self.0.record(batch).await
+        }
+    }
+    let (recorder, mut unwritten, table) = fixture();
+    let daily = Daily(table);
+    (0..100).for_each(|number| refuse(&recorder, number, 5));
+    unwritten.flush(&daily, Days::All, now).now_or_never().expect("the table answers at once").unwrap();
+    assert_eq!((days(&daily.0).len(), recorder.refused()), (90, 10));
 }

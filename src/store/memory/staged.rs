@@ -79,6 +79,9 @@ impl<'a> Staged<'a> {
                         |row: &KeyRow| row.scopes == *scopes && row.expires_at == end && row.paused_at.is_none();
                     (self.key(key).is_some_and(is_same), Conflict::Guard(place))
                 }
+                Guard::SameVersion { key, version } => {
+                    (self.key(key).is_some_and(|row| row.version == *version), Conflict::Guard(place))
+                }
                 Guard::OwnerActive(owner) => (self.tables.found_owner(owner).is_active(), Conflict::Guard(place)),
             };
             if !holds {

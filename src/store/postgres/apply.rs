@@ -99,6 +99,10 @@ async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at
             let rights: [&(dyn ToSql + Sync); 3] = [&key.as_str(), scopes, &end];
             (is_true(session, &sql.has_rights, &rights).await?, Conflict::Guard(place))
         }
+        Guard::SameVersion { key, version } => {
+            let is_same = is_true(session, &sql.has_version, &[&key.as_str(), version]).await?;
+            (is_same, Conflict::Guard(place))
+        }
         Guard::OwnerActive(of) => (
             found_owner(&session.rows(&sql.statuses, &StatusOf::owner(of).parameters()).await?)?.is_active(),
             Conflict::Guard(place),

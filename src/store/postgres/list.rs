@@ -1,50 +1,74 @@
+use std::collections::BTreeSet;
+
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     failure::Failure,
     key_rows::{FOUND_COLUMNS, column, found_key, status, time},
     session::Sessions,
-    sql::Sql,
+    sql::{Query, Sql},
     time::IsTime,
 };
 use crate::{
-    store::{KeyQuery, ListedKey, Liveness},
+    key::KeyId,
+    owner::KeyKind,
+    record::NamePart,
+    store::{KeyQuery, ListedKey, Liveness, SuccessorRow},
     time::Timestamp,
     usage::UsageTotals,
 };
 
-/// By the condition that leaves fewest keys; one more than the limit, to know whether more follows.
+/// By the condition that leaves fewest keys: a statement by rising time of creation, and the other way round.
+fn statement<'a>(sql: &'a Sql, query: &KeyQuery, owners: usize) -> &'a Query {
+    let (oldest_first, newest_first) = match query {
+        KeyQuery { keys, .. } if !keys.is_empty() => (&sql.list_of_keys, &sql.latest_of_keys),
+        KeyQuery { predecessor: Some(_), .. } => (&sql.list_of_predecessor, &sql.latest_of_predecessor),
+        KeyQuery { created_via_key: Some(_), .. } => (&sql.list_of_created_via_key, &sql.latest_of_created_via_key),
+        _ if owners == 1 => (&sql.list_of_owner, &sql.latest_of_owner),
+        _ if owners > 1 => (&sql.list_of_owners, &sql.latest_of_owners),
+        KeyQuery { creator: Some(_), .. } => (&sql.list_of_creator, &sql.latest_of_creator),
+        KeyQuery { kind: Some(_), .. } => (&sql.list_of_kind, &sql.latest_of_kind),
+        _ => (&sql.list, &sql.latest),
+    };
+    if query.newest_first { newest_first } else { oldest_first }
+}
+
+/// One more than the limit, to know whether more follows.
 pub(super) async fn list(
     sessions: &Sessions,
     sql: &Sql,
     query: &KeyQuery,
     now: Timestamp,
 ) -> Result<Vec<ListedKey>, Failure> {
-    let statement = match query {
-        KeyQuery { predecessor: Some(_), .. } => &sql.list_of_predecessor,
-        KeyQuery { created_via_key: Some(_), .. } => &sql.list_of_created_via_key,
-        KeyQuery { owner: Some(_), .. } => &sql.list_of_owner,
-        KeyQuery { creator: Some(_), .. } => &sql.list_of_creator,
-        _ => &sql.list,
-    };
-    let (after, after_id) = match &query.after {
-        Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
-        None => (i64::MIN, ""),
-    };
-    let params: [&(dyn ToSql + Sync); 13] = [
+    let owners = query.wanted_owners();
+    if owners.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Ok(Vec::new());
+    }
+    let statement = statement(sql, query, owners.as_ref().map_or(0, BTreeSet::len));
+    let (kinds, owners): (Option<Vec<_>>, Option<Vec<_>>) =
+        owners.map(|owners| owners.iter().map(|of| (of.kind().as_str(), of.id())).unzip()).unzip();
+    let (capitals, letters) = query.named_like.as_ref().map(NamePart::capitals).unzip();
+    let (from, until) = (query.from(), query.until());
+    let params: [&(dyn ToSql + Sync); 19] = [
         &query.organization.as_str(),
-        &query.owner.as_ref().map(|owner| owner.kind().as_str()),
-        &query.owner.as_ref().map(|owner| owner.id()),
+        &query.kind.map(KeyKind::as_str),
+        &query.keys.iter().map(KeyId::as_str).collect::<Vec<_>>(),
         &query.creator.as_ref().map(ToString::to_string),
-        &query.created_via_key.as_ref().map(|creator| creator.as_str()),
+        &query.created_via_key.as_ref().map(KeyId::as_str),
         &query.liveness.map(|liveness| liveness == Liveness::Live),
         &query.unused_since.map(Timestamp::as_millis).written(),
-        &after.written(),
-        &after_id,
+        &from.0.written(),
+        &from.1,
         &now.as_millis().written(),
         &(i64::from(query.limit) + 1),
-        &query.predecessor.as_ref().map(|predecessor| predecessor.as_str()),
-        &query.created_before.map_or(i64::MAX, Timestamp::as_millis).written(),
+        &query.predecessor.as_ref().map(KeyId::as_str),
+        &until.0.written(),
+        &until.1,
+        &kinds,
+        &owners,
+        &query.named_like.as_ref().map(NamePart::as_str),
+        &capitals,
+        &letters,
     ];
     sessions.rows(statement, &params).await?.iter().map(listed_key).collect()
 }
@@ -68,7 +92,19 @@ fn listed_key(row: &Row) -> Result<ListedKey, Failure> {
         organization: found.organization,
         creator: status(row, FOUND_COLUMNS)?,
         usage,
-        successor: column(row, FOUND_COLUMNS + 7)?,
-        predecessor_is_live: column(row, FOUND_COLUMNS + 8)?,
+        successor: successor(row, FOUND_COLUMNS + 7)?,
+        predecessor_is_live: column(row, FOUND_COLUMNS + 12)?,
     })
+}
+
+/// The five columns of a successor, from this place on; none if they are null.
+fn successor(row: &Row, place: usize) -> Result<Option<SuccessorRow>, Failure> {
+    let Some(id) = column(row, place)? else { return Ok(None) };
+    Ok(Some(SuccessorRow {
+        id,
+        kind: column(row, place + 1)?,
+        owner: column(row, place + 2)?,
+        created_by: column(row, place + 3)?,
+        created_via_key: column(row, place + 4)?,
+    }))
 }

@@ -19,7 +19,7 @@ pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBa
     }
     let text = |of: fn(&UsageRow) -> &str| batch.rows.iter().map(of).collect::<Vec<_>>();
     let number = |of: fn(&UsageRow) -> i64| batch.rows.iter().map(of).collect::<Vec<_>>();
-    let days = batch.days();
+    let days = &batch.days;
     sessions
         .execute(
             &sql.record_usage,

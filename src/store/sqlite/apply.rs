@@ -90,6 +90,7 @@ const IS_LIVE: &str = "\
     )";
 const HAS_RIGHTS: &str = "\
     select exists (select 1 from api_keys where id = ?1 and scopes = ?2 and expires_at is ?3 and paused_at is null)";
+const HAS_VERSION: &str = "select exists (select 1 from api_keys where id = ?1 and version = ?2)";
 const HAS_LIVE_SUCCESSOR: &str = "\
     select exists (\
         select 1 from api_keys where replaces = ?1 and revoked_at is null and (expires_at is null or ?2 < expires_at)\
@@ -136,6 +137,11 @@ fn check(connection: &Connection, place: usize, guard: &Guard, at: Timestamp) ->
         Guard::SameRights { key, scopes, expires_at } => {
             let rights = params![key.as_str(), scopes, expires_at.map(Timestamp::as_millis)];
             let is_same = connection.prepare_cached(HAS_RIGHTS)?.query_row(rights, |row| row.get(0))?;
+            (is_same, Conflict::Guard(place))
+        }
+        Guard::SameVersion { key, version } => {
+            let mut statement = connection.prepare_cached(HAS_VERSION)?;
+            let is_same = statement.query_row(params![key.as_str(), version], |row| row.get(0))?;
             (is_same, Conflict::Guard(place))
         }
         Guard::OwnerActive(of) => (find_owner(connection, of)?.is_active(), Conflict::Guard(place)),

@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{
     files::Files,
+    list::add_functions,
     log::read_head,
     probe::{Misfit, Unproved, fit_together},
 };
@@ -123,11 +124,12 @@ fn open(files: &Files, patience: Duration) -> Result<Connection, rusqlite::Error
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&files.database, flags)?;
     connection.busy_timeout(patience)?;
+    add_functions(&connection)?;
+    keep_statements(&connection);
     Ok(connection)
 }
 
 fn prepare_to_write(connection: &Connection) -> Result<(), rusqlite::Error> {
-    keep_statements(connection);
     // A commit is on the disk before it is answered. Counts of usage share the connection and its fsync: one a flush.
     // The log is brought into the file with a new mark only.
     connection.execute_batch("pragma synchronous = full; pragma wal_autocheckpoint = 0")
@@ -136,6 +138,7 @@ fn prepare_to_write(connection: &Connection) -> Result<(), rusqlite::Error> {
 /// A database in the memory of the process.
 pub(super) fn connect_to_memory() -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open_in_memory()?;
+    add_functions(&connection)?;
     keep_statements(&connection);
     Ok(connection)
 }

@@ -26,15 +26,19 @@ macro_rules! found_columns {
 /// Keys `k`, read by way of this index if one is named, with their owners `o`.
 macro_rules! keys_and_owners {
     ($($indexed_by:literal)?) => {
-        concat!(
-            " from api_keys k ", $("indexed by ", $indexed_by,)?
-            " left join api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
-             left join api_key_owners g on g.organization = k.organization and g.kind = 'organization' and g.id = '' "
-        )
+        concat!(" from api_keys k ", $("indexed by ", $indexed_by,)? owner_and_organization!())
     };
 }
 
-pub(super) use {found_columns, keys_and_owners};
+/// The owner `o` and the organization `g` of a key `k`.
+macro_rules! owner_and_organization {
+    () => {
+        " left join api_key_owners o on o.organization = k.organization and o.kind = k.kind and o.id = k.owner \
+         left join api_key_owners g on g.organization = k.organization and g.kind = 'organization' and g.id = '' "
+    };
+}
+
+pub(super) use {found_columns, keys_and_owners, owner_and_organization};
 
 const FIND: &str = concat!("select ", found_columns!(), keys_and_owners!(), "where k.id = ?1");
 

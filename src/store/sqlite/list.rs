@@ -1,90 +1,84 @@
-use rusqlite::{Connection, Row, named_params};
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, Row, ToSql, functions::FunctionFlags};
+use serde_json::json;
 
 use super::{
     failure::Failure,
-    key_rows::{FOUND_COLUMNS, found_columns, found_key, keys_and_owners, status},
+    key_rows::{FOUND_COLUMNS, found_key, status},
+    list_sql::{
+        LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_KEYS, LIST_OF_KIND, LIST_OF_OWNER, LIST_OF_OWNERS,
+        LIST_OF_PREDECESSOR,
+    },
 };
 use crate::{
-    store::{KeyQuery, ListedKey, Liveness, Page},
+    owner::KeyKind,
+    record::{NamePart, has_part},
+    store::{KeyQuery, ListedKey, Liveness, Page, SuccessorRow},
     time::Timestamp,
     usage::UsageTotals,
 };
 
-/// A list that an index answers: the conditions given to the macro are what the index begins with. All others are checked
-/// on the rows it yields. SQLite is told which: one that tells less has seemed better to it, without statistics, once
-/// more than the beginning of the list was bounded.
-macro_rules! list {
-    ($index:literal $(, $indexed:literal)*) => {
-        concat!(
-            "select ", found_columns!(), ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
-             (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
-             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
-             (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
-             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
-             (select min(s.id) from api_keys s where s.replaces = k.id and +s.organization = k.organization \
-                and s.revoked_at is null and (s.expires_at is null or :now < s.expires_at)), \
-             exists (select 1 from api_keys p where p.id = k.replaces and +p.organization = k.organization \
-                and p.revoked_at is null and (p.expires_at is null or :now < p.expires_at))",
-            keys_and_owners!($index),
-            "left join api_key_owners c on c.organization = k.organization and c.kind = 'user' \
-                and substr(k.created_by, 1, 5) = 'user:' and c.id = substr(k.created_by, 6) \
-             where k.organization = :organization",
-            $(" and ", $indexed,)*
-            " and (k.created_at, k.id) > (:after, :after_id) and k.created_at < :created_before \
-             and (:kind is null or k.kind = :kind) and (:owner is null or k.owner = :owner) \
-             and (:creator is null or k.created_by = :creator) \
-             and (:created_via_key is null or k.created_via_key = :created_via_key) \
-             and (:predecessor is null or k.replaces = :predecessor) \
-             and (:live is null or :live = (k.revoked_at is null and (k.expires_at is null or :now < k.expires_at))) \
-             and (:unused_since is null or not exists (\
-                select 1 from api_key_usage u \
-                where u.key_id = k.id and u.outcome = 'success' and u.last_at >= :unused_since)) \
-             order by k.created_at, k.id limit :limit"
-        )
-    };
+/// Gives the statements that list keys what they call: whether a name has a part, which is in small letters.
+pub(super) fn add_functions(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    connection.create_scalar_function("api_key_name_has", 2, flags, |arguments| {
+        Ok(has_part(&arguments.get::<Box<str>>(0)?, &arguments.get::<Box<str>>(1)?))
+    })
 }
 
-pub(super) const LIST_ALL: &str = list!("api_keys_by_organization");
-pub(super) const LIST_OF_OWNER: &str = list!("api_keys_by_owner", "k.kind = :kind", "k.owner = :owner");
-pub(super) const LIST_OF_CREATOR: &str = list!("api_keys_by_creator", "k.created_by = :creator");
-pub(super) const LIST_OF_CREATED_VIA_KEY: &str =
-    list!("api_keys_by_created_via_key", "k.created_via_key = :created_via_key");
-/// The only ones that are sorted: a key has few successors.
-pub(super) const LIST_OF_PREDECESSOR: &str = list!("api_keys_by_predecessor", "k.replaces = :predecessor");
-
-pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Failure> {
-    // By the condition that leaves fewest keys.
-    let sql = match query {
+/// By the condition that leaves fewest keys: a statement by rising time of creation, and the other way round.
+fn statement(query: &KeyQuery, owners: usize) -> &'static str {
+    let [oldest_first, newest_first] = match query {
+        KeyQuery { keys, .. } if !keys.is_empty() => LIST_OF_KEYS,
         KeyQuery { predecessor: Some(_), .. } => LIST_OF_PREDECESSOR,
         KeyQuery { created_via_key: Some(_), .. } => LIST_OF_CREATED_VIA_KEY,
-        KeyQuery { owner: Some(_), .. } => LIST_OF_OWNER,
+        _ if owners == 1 => LIST_OF_OWNER,
+        _ if owners > 1 => LIST_OF_OWNERS,
         KeyQuery { creator: Some(_), .. } => LIST_OF_CREATOR,
+        KeyQuery { kind: Some(_), .. } => LIST_OF_KIND,
         _ => LIST_ALL,
     };
-    let (after, after_id) = match &query.after {
-        Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
-        None => (i64::MIN, ""),
-    };
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(
-        named_params! {
-            ":organization": query.organization.as_str(),
-            ":kind": query.owner.as_ref().map(|owner| owner.kind().as_str()),
-            ":owner": query.owner.as_ref().map(|owner| owner.id()),
-            ":creator": query.creator.as_ref().map(ToString::to_string),
-            ":created_via_key": query.created_via_key.as_ref().map(|creator| creator.as_str()),
-            ":predecessor": query.predecessor.as_ref().map(|predecessor| predecessor.as_str()),
-            ":live": query.liveness.map(|liveness| liveness == Liveness::Live),
-            ":unused_since": query.unused_since.map(Timestamp::as_millis),
-            ":created_before": query.created_before.map_or(i64::MAX, Timestamp::as_millis),
-            ":now": now.as_millis(),
-            ":after": after,
-            ":after_id": after_id,
-            ":limit": one_more(query.limit),
-        },
-        listed_key,
-    )?;
-    Ok(page(rows.collect::<Result<_, _>>()?, query.limit))
+    if query.newest_first { newest_first } else { oldest_first }
+}
+
+pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Failure> {
+    let owners = query.wanted_owners();
+    if owners.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Ok(page(Vec::new(), query.limit));
+    }
+    let named: Option<Vec<_>> = owners.map(|owners| owners.iter().map(|of| (of.kind().as_str(), of.id())).collect());
+    let first = named.as_ref().and_then(|owners| owners.first());
+    let (from, until) = (query.from(), query.until());
+    let parameters: [(&str, &dyn ToSql); 18] = [
+        (":organization", &query.organization.as_str()),
+        (":keys", &(!query.keys.is_empty()).then(|| json!(query.keys).to_string())),
+        (":kind", &query.kind.map(KeyKind::as_str)),
+        (":owner_kind", &first.map(|(kind, _)| *kind)),
+        (":owner", &first.map(|(_, owner)| *owner)),
+        (":owners", &named.as_ref().map(|owners| json!(owners).to_string())),
+        (":named_like", &query.named_like.as_ref().map(NamePart::as_str)),
+        (":creator", &query.creator.as_ref().map(ToString::to_string)),
+        (":created_via_key", &query.created_via_key.as_ref().map(|creator| creator.as_str())),
+        (":predecessor", &query.predecessor.as_ref().map(|predecessor| predecessor.as_str())),
+        (":live", &query.liveness.map(|liveness| liveness == Liveness::Live)),
+        (":unused_since", &query.unused_since.map(Timestamp::as_millis)),
+        (":now", &now.as_millis()),
+        (":from", &from.0),
+        (":from_id", &from.1),
+        (":until", &until.0),
+        (":until_id", &until.1),
+        (":limit", &one_more(query.limit)),
+    ];
+    let mut statement = connection.prepare_cached(statement(query, named.as_ref().map_or(0, Vec::len)))?;
+    for (name, value) in parameters {
+        // Each statement has some of them.
+        if let Some(place) = statement.parameter_index(name)? {
+            statement.raw_bind_parameter(place, value)?;
+        }
+    }
+    let rows = statement.raw_query().mapped(listed_key).collect::<Result<_, _>>()?;
+    Ok(page(rows, query.limit))
 }
 
 fn listed_key(row: &Row<'_>) -> Result<ListedKey, rusqlite::Error> {
@@ -103,9 +97,21 @@ fn listed_key(row: &Row<'_>) -> Result<ListedKey, rusqlite::Error> {
         organization: found.organization,
         creator: status(row, FOUND_COLUMNS)?,
         usage,
-        successor: row.get(FOUND_COLUMNS + 7)?,
-        predecessor_is_live: row.get(FOUND_COLUMNS + 8)?,
+        successor: successor(row, FOUND_COLUMNS + 7)?,
+        predecessor_is_live: row.get(FOUND_COLUMNS + 12)?,
     })
+}
+
+/// The five columns of a successor, from this place on; none if they are null.
+fn successor(row: &Row<'_>, place: usize) -> Result<Option<SuccessorRow>, rusqlite::Error> {
+    let Some(id) = row.get(place)? else { return Ok(None) };
+    Ok(Some(SuccessorRow {
+        id,
+        kind: row.get(place + 1)?,
+        owner: row.get(place + 2)?,
+        created_by: row.get(place + 3)?,
+        created_via_key: row.get(place + 4)?,
+    }))
 }
 
 /// How many rows to ask for in order to know whether there are more.

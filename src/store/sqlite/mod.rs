@@ -16,6 +16,7 @@ mod fresh;
 mod import;
 mod key_rows;
 mod list;
+mod list_sql;
 mod local_head;
 mod log;
 mod mark;

@@ -40,7 +40,7 @@ pub(super) fn record_usage(connection: &mut Connection, batch: &UsageBatch) -> R
         let row = params![key, row.outcome, source.0, source.1, source.2, row.count, row.first_at, row.last_at];
         transaction.prepare_cached(ADD)?.execute(row)?;
     }
-    for row in batch.days() {
+    for row in &batch.days {
         transaction.prepare_cached(ADD_DAY)?.execute(params![row.key, row.day, row.accepted, row.refused])?;
     }
     commit(transaction)

@@ -10,7 +10,7 @@ use tower_api_keys::{
         Write,
         transfer::{Batch, Cursor, PortableStore},
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 use crate::support::noon;
@@ -89,8 +89,9 @@ pub async fn sample(store: &impl Ledger) {
         first_at: 5,
         last_at: 5 + number as i64,
     };
-    let batch = UsageBatch { writer: [7; 16], sequence: 1, rows: (0..9).map(used).collect() };
-    store.record_usage(&batch).await.unwrap();
+    let rows: Vec<_> = (0..9).map(used).collect();
+    let days = UsageDayRow::sums(&rows);
+    store.record_usage(&UsageBatch { writer: [7; 16], sequence: 1, rows, days }).await.unwrap();
     for name in META {
         store.put_meta_if_absent(name, name.as_bytes()).await.unwrap();
     }
@@ -111,7 +112,9 @@ pub async fn stranger(store: &impl Ledger) {
         first_at: 1,
         last_at: 1,
     };
-    store.record_usage(&UsageBatch { writer: [8; 16], sequence: 1, rows: vec![usage] }).await.unwrap();
+    let rows = vec![usage];
+    let days = UsageDayRow::sums(&rows);
+    store.record_usage(&UsageBatch { writer: [8; 16], sequence: 1, rows, days }).await.unwrap();
     let writes = vec![Write::Insert(row), suspension];
     store.apply(&change(7, writes)).await.unwrap();
 }

@@ -154,7 +154,7 @@ async fn a_value_that_the_server_refuses_is_told_as_such_and_keeps_back_no_other
         first_at: 0,
         last_at: 0,
     };
-    let batch = |rows| UsageBatch { writer: [1; 16], sequence: 1, rows };
+    let batch = |rows| UsageBatch { writer: [1; 16], sequence: 1, rows, days: Vec::new() };
     let error = store.record_usage(&batch(vec![row("cli"), row("nightly job")])).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused);
     store.record_usage(&batch(vec![row("cli")])).await.unwrap();

@@ -2,9 +2,9 @@
 
 use tokio_postgres::Client;
 use tower_api_keys::{
-    OrganizationId, TeamId, Timestamp, UserId,
+    KeyKind, OrganizationId, TeamId, Timestamp, UserId,
     key::KeyId,
-    record::ActorId,
+    record::{ActorId, NamePart},
     store::{EventQuery, KeyCursor, KeyQuery, KeyStore, Ledger, Liveness, PostgresStore, UsageScope},
 };
 
@@ -15,7 +15,7 @@ use super::{NO_NODE, Server, connected, until};
 const FILL: &str = "\
     insert into keys.api_keys (id, organization, kind, owner, name, labels, hash, tag, scopes, created_by, created_at, \
         revoked_at, replaces, lineage) \
-    select lpad(n::text, 20, '0'), 'default', 'team', 'team' || n % 100, '', '{}', 'hash', '\\x00000000', '{*}', \
+    select lpad(n::text, 20, '0'), 'default', 'team', 'team' || n % 100, 'deploy ' || n % 10, '{}', 'hash', '\\x00000000', '{*}', \
         'user:' || n % 10, to_timestamp(n / 1000.0), case when n % 7 = 0 then now() end, \
         case when n % 9 = 0 then lpad((n - 2)::text, 20, '0') end, lpad(n::text, 20, '0') \
     from generate_series(1, 20000) n; \
@@ -78,14 +78,27 @@ async fn a_page_reads_its_own_rows_however_deep_with_statistics_and_without() {
     let (server, sql) = filled().await;
     let all = || KeyQuery::all(OrganizationId::single());
     let (team, user) = (TeamId::new("team7").unwrap(), ActorId::User(UserId::new("3").unwrap()));
+    let teams = |count: usize| (0..count).map(|n| TeamId::new(format!("team{n}")).unwrap().into()).collect::<Vec<_>>();
+    let part = |text| Some(NamePart::new(text).unwrap());
     let lists = [
         ("the first page", all(), 100),
         ("a page far down", deep(), 100),
         ("live keys far down", KeyQuery { liveness: Some(Liveness::Live), ..deep() }, 100),
         ("keys before a time", KeyQuery { created_before: Timestamp::from_millis(15_011).ok(), ..deep() }, 10),
-        ("a team's keys far down", KeyQuery { owner: Some(team.into()), ..deep() }, 50),
-        ("a user's keys far down", KeyQuery { creator: Some(user), ..deep() }, 100),
+        ("a team's keys far down", KeyQuery { owners: vec![team.into()], ..deep() }, 50),
+        ("a user's keys far down", KeyQuery { creator: Some(user.clone()), ..deep() }, 100),
         ("a key's successor", KeyQuery { predecessor: Some(id(15_001)), ..all() }, 1),
+        ("named keys", KeyQuery { keys: (1..=100).map(|number| id(number * 150)).collect(), ..all() }, 100),
+        ("keys of a kind far down", KeyQuery { kind: Some(KeyKind::Team), ..deep() }, 100),
+        ("keys since a time", KeyQuery { created_since: Timestamp::from_millis(15_011).ok(), ..all() }, 100),
+        ("the newest", KeyQuery { newest_first: true, ..all() }, 100),
+        ("the newest before a place", KeyQuery { newest_first: true, ..deep() }, 100),
+        ("the newest of a kind", KeyQuery { newest_first: true, kind: Some(KeyKind::Team), ..deep() }, 100),
+        ("the newest of a user", KeyQuery { newest_first: true, creator: Some(user.clone()), ..deep() }, 100),
+        ("the newest of a team", KeyQuery { newest_first: true, owners: teams(1), ..deep() }, 100),
+        ("keys of twenty teams far down", KeyQuery { owners: teams(20), ..deep() }, 100),
+        ("the newest of twenty teams", KeyQuery { newest_first: true, owners: teams(20), ..deep() }, 100),
+        ("named keys of twenty teams", KeyQuery { owners: teams(20), named_like: part("Deploy 7"), ..deep() }, 100),
     ];
     for statistics in ["", "analyze"] {
         run(&server, statistics).await;

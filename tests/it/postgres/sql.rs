@@ -46,7 +46,7 @@ pub(super) fn usage_batch(keys: usize, sequence: i64, some: &[PlaintextKey]) -> 
         first_at: sequence,
         last_at: sequence,
     };
-    UsageBatch { writer: [1; 16], sequence, rows: ids.map(row).collect() }
+    UsageBatch { writer: [1; 16], sequence, rows: ids.map(row).collect(), days: Vec::new() }
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ async fn ids_are_compared_byte_by_byte() {
     let found = store.find(&lower.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((found.key.id.as_str(), found.key.owner.as_str()), (lower, "a"));
     let owner = tower_api_keys::TeamId::new("A").unwrap();
-    let query = KeyQuery { owner: Some(owner.into()), ..KeyQuery::all(OrganizationId::single()) };
+    let query = KeyQuery { owners: vec![owner.into()], ..KeyQuery::all(OrganizationId::single()) };
     let listed = store.list(&query, now()).await.unwrap().rows;
     assert_eq!(listed.iter().map(|listed| listed.key.id.as_str()).collect::<Vec<_>>(), [upper]);
 }

@@ -83,7 +83,7 @@ async fn child_issues_and_revokes() {
         first_at: 1,
         last_at: 2,
     };
-    store.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows: vec![row] }).await.unwrap();
+    store.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows: vec![row], days: Vec::new() }).await.unwrap();
     store.apply(&change(3, revoke(2))).await.unwrap();
     store.apply(&change(1, insert(1))).await.unwrap();
     assert!(store.find(&id(2)).await.unwrap().unwrap().key.revoked_at.is_some());

@@ -4,13 +4,13 @@ use proptest::prelude::*;
 use tower_api_keys::{
     KeyKind, OrganizationId, Owner, TeamId, Timestamp,
     audit::EventRow,
-    record::{ActorId, KeyRow, Suspension},
+    record::{ActorId, KeyRow, NamePart, Suspension},
     store::{
         AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, IdempotentRequest, KeyCursor, KeyQuery,
         KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey,
         SqliteStore, UsageScope, Write,
     },
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 use super::id;
@@ -144,6 +144,7 @@ fn guard() -> impl Strategy<Value = Guard> {
             let [since, until] = window.map(|at| Timestamp::from_millis(at).unwrap());
             Guard::IssuedBelow { by, since, until, limit }
         }),
+        (number(), 0..4_i64).prop_map(|(number, version)| Guard::SameVersion { key: id(number), version }),
         (owner_ref(), limit()).prop_map(|(owner, limit)| Guard::LiveKeysBelow { owner, limit }),
         (number(), prop::option::of(at()), prop::sample::select(vec!["*", "", "read", "READ"])).prop_map(
             |(number, end, scopes)| {
@@ -227,8 +228,12 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => change().prop_map(Step::Apply),
         2 => (number(), text(), rehashed).prop_map(|(number, old, new)| Step::Rehash(number, old, new)),
-        2 => (0..2_u8, 0..4_i64, prop::collection::vec(usage(), 0..4))
-            .prop_map(|(writer, sequence, rows)| Step::Usage(UsageBatch { writer: [writer; 16], sequence, rows })),
+        2 => (0..2_u8, 0..4_i64, prop::collection::vec(usage(), 0..4), prop::collection::vec(usage(), 0..4)).prop_map(
+            |(writer, sequence, rows, of_days)| {
+                let days = UsageDayRow::sums(&of_days);
+                Step::Usage(UsageBatch { writer: [writer; 16], sequence, rows, days })
+            }
+        ),
         1 => prop::collection::vec(event(), 0..3).prop_map(Step::Append),
         1 => (text(), prop::collection::vec(any::<u8>(), 0..3)).prop_map(|(name, value)| Step::Meta(name, value)),
         1 => (before(), before(), proptest::option::of(0..4_u32), before()).prop_map(
@@ -245,23 +250,31 @@ fn time(millis: i64) -> Timestamp {
 
 prop_compose! {
     fn key_query()(
-        (organization, owner) in (organization(), proptest::option::of(owner())),
+        (organization, owners) in (organization(), proptest::collection::vec(owner(), 0..4)),
+        (keys, kind) in (proptest::collection::vec(number(), 0..3), proptest::option::weighted(0.2, proptest::sample::select(KeyKind::ALL.to_vec()))),
+        (part, newest_first) in (proptest::option::weighted(0.2, proptest::sample::select(vec!["", "R:a", "É", "%", "team"])), any::<bool>()),
         creator in proptest::option::of(prop_oneof![Just("user:a"), Just("user:A")]),
         (maker, predecessor) in (proptest::option::of(number()), proptest::option::of(number())),
         liveness in proptest::option::of(prop_oneof![Just(Liveness::Dead), Just(Liveness::Live)]),
-        (unused_since, created_before) in (proptest::option::of(at()), proptest::option::of(at())),
+        (unused_since, created_since, created_before) in
+            (proptest::option::of(at()), proptest::option::of(at()), proptest::option::of(at())),
         after in proptest::option::of((at(), number())),
         limit in 1..4_u16,
     ) -> KeyQuery {
         KeyQuery {
             organization,
-            owner,
+            keys: keys.into_iter().map(id).collect(),
+            owners,
+            kind,
+            named_like: part.map(|part| NamePart::new(part).unwrap()),
             creator: creator.map(|text| text.parse::<ActorId>().unwrap()),
             created_via_key: maker.map(id),
             predecessor: predecessor.map(id),
             liveness,
             unused_since: unused_since.map(time),
+            created_since: created_since.map(time),
             created_before: created_before.map(time),
+            newest_first,
             after: after.map(|(at, number)| KeyCursor { created_at: time(at), id: id(number) }),
             limit,
         }

@@ -1,6 +1,9 @@
 //! Stores with one fault each, around a sound one.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use futures_util::FutureExt;
 use tokio::task::yield_now;
@@ -8,11 +11,11 @@ use tower_api_keys::{
     OrganizationId, TeamId, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::{OwnerStatusRow, Suspension},
+    record::{NamePart, OwnerStatusRow, Suspension},
     store::{
         Applied, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard, Head, KeyCursor,
         KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune,
-        Pruned, RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope, Write,
+        Pruned, RehashedKey, StoreError, StoreErrorKind, SuccessorRow, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -30,7 +33,7 @@ pub(crate) enum Fault {
     CountsAttemptsAsEvents,
     /// A batch of counts that is repeated counts again.
     CountsRepeats,
-    /// All that came with a batch is counted on the day of its last request.
+    /// All that came with a batch is counted on its last day.
     CountsOnTheLastDay,
     /// Another organization's keys can be revoked.
     CrossesOrganizations,
@@ -50,6 +53,26 @@ pub(crate) enum Fault {
     ForgetsStatus,
     /// Idempotency keys are ignored.
     IgnoresIdempotencyKeys,
+    /// Which keys are asked for is not looked at.
+    IgnoresKeysAskedFor,
+    /// An owner of another kind than is asked for has all keys.
+    IgnoresKindsOfOwners,
+    /// Keys of several owners come owner by owner.
+    ListsOwnersApart,
+    /// An owner who is named twice has twice the keys.
+    ListsOwnersTwice,
+    /// Keys that were made in the very millisecond were made before it.
+    LeavesOutTheFirst,
+    /// Names are looked at in their own case.
+    LooksAtCase,
+    /// A percent sign stands for any characters.
+    TakesWildcards,
+    /// Of many owners, the last are not looked at.
+    TakesAHundredOwners,
+    /// The page after a key has what comes before it in the order that is asked for.
+    TurnsListsTheWrongWay,
+    /// A successor is taken to be of the owner of the key that it replaces.
+    MistakesOwnersOfSuccessors,
     /// Whether an owner is active is not looked at.
     IgnoresSuspensions,
     /// Events come in log order, whatever is asked for.
@@ -62,6 +85,8 @@ pub(crate) enum Fault {
     IgnoresRights,
     /// Whether a key has a live successor is not looked at.
     IgnoresSuccessors,
+    /// Which version a key has is no condition of a change.
+    IgnoresVersionGuards,
     /// The version of an update is ignored.
     IgnoresVersions,
     /// Keys made in the very millisecond are made before it.
@@ -84,6 +109,8 @@ pub(crate) enum Fault {
     LivesLate,
     /// The status of a user who made keys is that of the team of the same name.
     MistakesCreators,
+    /// Of several updates of one key in a change, the last is written alone.
+    MergesUpdates,
     /// The event of a dead key that is revoked once more stands for that of another.
     MistakesTheDead,
     /// Entries of the access log are among all events, and all events among them.
@@ -252,13 +279,18 @@ impl BrokenStore {
                     }
                 }
             }
-            Fault::IgnoresSuspensions | Fault::IgnoresLimits | Fault::IgnoresRights | Fault::IgnoresSuccessors => {
+            Fault::IgnoresSuspensions
+            | Fault::IgnoresLimits
+            | Fault::IgnoresRights
+            | Fault::IgnoresSuccessors
+            | Fault::IgnoresVersionGuards => {
                 for guard in &mut change.guards {
                     let is_ignored = match guard {
                         Guard::OwnerActive(_) => self.is(Fault::IgnoresSuspensions),
                         Guard::IssuedBelow { .. } | Guard::LiveKeysBelow { .. } => self.is(Fault::IgnoresLimits),
                         Guard::NoLiveSuccessor(_) => self.is(Fault::IgnoresSuccessors),
                         Guard::SameRights { .. } => self.is(Fault::IgnoresRights),
+                        Guard::SameVersion { .. } => self.is(Fault::IgnoresVersionGuards),
                         _ => false,
                     };
                     if is_ignored {
@@ -311,6 +343,28 @@ impl BrokenStore {
             _ => {}
         }
         change
+    }
+
+    /// Of several updates of one key, and of nothing else, writes the last under the version of the first, if those between
+    /// fit.
+    async fn merged(&self, change: &Change) -> Result<Applied, StoreError> {
+        let mut merged = change.clone();
+        let updates: Vec<_> = change
+            .writes
+            .iter()
+            .filter_map(|audited| if let Write::Update(update) = &audited.write { Some(update) } else { None })
+            .collect();
+        let fit =
+            |pair: &[&KeyUpdate]| pair[0].id == pair[1].id && pair[0].expected_version + 1 == pair[1].expected_version;
+        if updates.len() == change.writes.len() && updates.len() > 1 && updates.windows(2).all(fit) {
+            merged.writes = change.writes.last().cloned().into_iter().collect();
+            if let Some(Write::Update(last)) = merged.writes.first_mut().map(|audited| &mut audited.write) {
+                last.expected_version = updates[0].expected_version;
+            }
+            self.sound.apply(&merged).await?;
+            return Ok(Applied { effects: vec![Effect::Changed; updates.len()] });
+        }
+        self.sound.apply(change).await
     }
 
     /// Waits twice, and does this if it is dropped at the second wait. One that is polled once is dropped at the first.
@@ -412,6 +466,43 @@ impl BrokenStore {
 }
 
 impl BrokenStore {
+    /// A list, but for what is wrong with it as a whole.
+    async fn list_soundly(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
+        let part = query.named_like.as_ref().map_or("", NamePart::as_str);
+        match self.fault {
+            Fault::ListsOwnersApart | Fault::ListsOwnersTwice if query.owners.len() > 1 => {
+                let mut rows = Vec::new();
+                for owner in &query.owners {
+                    let of_one = KeyQuery { owners: vec![owner.clone()], limit: 1_000, ..query.clone() };
+                    rows.extend(self.sound.list(&of_one, now).await?.rows);
+                }
+                if self.is(Fault::ListsOwnersTwice) {
+                    rows.sort_by(|one, other| {
+                        (one.key.created_at, &one.key.id).cmp(&(other.key.created_at, &other.key.id))
+                    });
+                    if query.newest_first {
+                        rows.reverse();
+                    }
+                } else {
+                    rows.dedup_by(|one, other| one.key.id == other.key.id);
+                }
+                let more = rows.len() > usize::from(query.limit);
+                rows.truncate(query.limit.into());
+                Ok(Page { rows, more })
+            }
+            Fault::LooksAtCase if !part.is_empty() => {
+                let mut page = self.sound.list(&KeyQuery { named_like: None, ..query.clone() }, now).await?;
+                page.rows.retain(|row| row.key.name.contains(part));
+                Ok(page)
+            }
+            Fault::TakesWildcards if part.contains('%') => {
+                let before = NamePart::new(part.split('%').next().unwrap_or_default()).unwrap();
+                self.sound.list(&KeyQuery { named_like: Some(before), ..query.clone() }, now).await
+            }
+            _ => self.sound.list(query, now).await,
+        }
+    }
+
     /// Tells something wrong of those around a key.
     async fn mistake(&self, listed: &mut ListedKey) -> Result<(), StoreError> {
         let organization = OrganizationId::new(&listed.key.organization).unwrap();
@@ -419,19 +510,26 @@ impl BrokenStore {
         match self.fault {
             Fault::FollowsStrangers => {
                 let strangers = self.memory(|memory| memory.successors.clone());
-                let stranger = strangers.into_iter().find(|(old, _)| *old == listed.key.id).map(|(_, new)| new);
+                let stranger = strangers.into_iter().find(|(old, _)| *old == listed.key.id);
+                let stranger = stranger.map(|(_, id)| SuccessorRow { id, ..SuccessorRow::from(&listed.key) });
                 listed.successor = listed.successor.take().or(stranger);
             }
             Fault::KeepsDeadSuccessors => {
                 let query = KeyQuery { predecessor: Some(id), ..KeyQuery::all(organization) };
-                let ids = self.sound.list(&query, Timestamp::MIN).await?.rows.into_iter().map(|row| row.key.id);
-                listed.successor = ids.min();
+                let heirs = self.sound.list(&query, Timestamp::MIN).await?.rows;
+                let first = heirs.iter().map(|row| &row.key).min_by(|one, other| one.id.cmp(&other.id));
+                listed.successor = first.map(SuccessorRow::from);
             }
             Fault::MistakesCreators => {
                 let team = listed.key.created_by.strip_prefix("user:").and_then(|name| TeamId::new(name).ok());
                 if let Some(team) = team {
                     listed.creator =
                         self.sound.owner_status(&OwnerRef { organization, owner: team.into() }).await?.owner;
+                }
+            }
+            Fault::MistakesOwnersOfSuccessors => {
+                if let Some(successor) = &mut listed.successor {
+                    (successor.kind, successor.owner) = (listed.key.kind.clone(), listed.key.owner.clone());
                 }
             }
             Fault::PredecessorsLiveOn => listed.predecessor_is_live = listed.key.replaces.is_some(),
@@ -541,6 +639,9 @@ impl KeyStore for BrokenStore {
             };
             self.wait_or(|| drop(self.sound.apply(&half).now_or_never())).await;
         }
+        if self.is(Fault::MergesUpdates) {
+            return self.merged(change).await;
+        }
         let head = self.sound.try_head();
         let result = self.sound.apply(&self.altered(change).await).await;
         if result.is_ok() {
@@ -568,12 +669,23 @@ impl KeyStore for BrokenStore {
         let now = if self.is(Fault::ListsLate) { now.saturating_sub(late) } else { now };
         match self.fault {
             Fault::IgnoresPredecessors => query.predecessor = None,
+            Fault::IgnoresKeysAskedFor => query.keys.clear(),
+            Fault::IgnoresKindsOfOwners
+                if query.owners.iter().all(|of| query.kind.is_some_and(|kind| of.kind() != kind)) =>
+            {
+                query.owners.clear();
+            }
+            Fault::LeavesOutTheFirst => {
+                query.created_since = query.created_since.map(|time| time.saturating_add(late));
+            }
+            Fault::TakesAHundredOwners => query.owners.truncate(100),
+            Fault::TurnsListsTheWrongWay if query.after.is_some() => query.newest_first = false,
             Fault::IncludesCreation => {
                 query.created_before = query.created_before.map(|time| time.saturating_add(late))
             }
             _ => {}
         }
-        let mut page = self.sound.list(&query, now).await?;
+        let mut page = self.list_soundly(&query, now).await?;
         for listed in &mut page.rows {
             self.mistake(listed).await?;
         }
@@ -635,10 +747,15 @@ impl Ledger for BrokenStore {
             batch.writer = self.fresh();
         }
         if self.is(Fault::CountsOnTheLastDay) {
-            let last = batch.rows.iter().map(|row| row.last_at).max();
-            for row in &mut batch.rows {
-                row.last_at = last.unwrap_or(row.last_at);
+            let last = batch.days.iter().map(|row| row.day).max();
+            let mut days: BTreeMap<String, UsageDayRow> = BTreeMap::new();
+            for row in std::mem::take(&mut batch.days) {
+                let day = last.unwrap_or(row.day);
+                let sum = UsageDayRow { day, accepted: 0, refused: 0, ..row.clone() };
+                let sum = days.entry(row.key).or_insert(sum);
+                (sum.accepted, sum.refused) = (sum.accepted + row.accepted, sum.refused + row.refused);
             }
+            batch.days = days.into_values().collect();
         }
         self.sound.record_usage(&batch).await
     }

@@ -107,6 +107,11 @@ impl Handle {
                     });
                     (!is_same).then_some(Conflict::Guard(place))
                 }
+                Guard::SameVersion { key, version } => {
+                    let found = self.store.find(key).await?;
+                    let differs = found.is_none_or(|found| found.key.version != *version);
+                    differs.then_some(Conflict::Guard(place))
+                }
                 Guard::NoLiveSuccessor(id) => {
                     let Some(old) = self.store.find(id).await? else { continue };
                     let query = KeyQuery { limit: 1_000, ..KeyQuery::all(old.key.organization.parse().unwrap()) };
@@ -133,7 +138,7 @@ impl Handle {
                 }
                 Guard::LiveKeysBelow { owner, limit } => {
                     let query = KeyQuery {
-                        owner: Some(owner.owner.clone()),
+                        owners: vec![owner.owner.clone()],
                         liveness: Some(Liveness::Live),
                         limit: 1_000,
                         ..KeyQuery::all(owner.organization.clone())

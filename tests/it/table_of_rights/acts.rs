@@ -1,9 +1,9 @@
 use tower_api_keys::{
-    Actor, IssueKey, KeyManager, Timestamp,
+    Actor, IssueKey, KeyManager, Owner, Timestamp,
     audit::Subject,
     key::KeyId,
     manage::{
-        AuditEntry, AuditQuery, Decision, DenialReason, EventPage, ExportError, ExportFormat, InventoryQuery,
+        AuditEntry, AuditQuery, Decision, DenialReason, EditKey, EventPage, ExportError, ExportFormat, InventoryQuery,
         KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind, RevokeMany, RevokeManyError, RotateKey,
         Target,
     },
@@ -38,9 +38,14 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         }
         "narrow" => answer(manager.narrow_scopes(&id, "read".parse().unwrap(), actor).await, |_| "yes"),
         "expire" => answer(manager.expire_at(&id, time("2027-01-01T00:00:00Z"), actor).await, |_| "yes"),
+        "edit" => {
+            let edit = EditKey::of(id).named("Monday cron").labels(Labels::new([("ticket", "OPS-1")]).unwrap());
+            let edit = edit.scopes("read".parse().unwrap()).expires_at(time("2027-01-01T00:00:00Z"));
+            answer(manager.edit(edit, actor).await, |_| "yes")
+        }
         "revoke" => answer(manager.revoke(&id, actor).await, |_| "yes"),
         "find" => answer(manager.find(&id, actor).await, |key| seen(key.usage)),
-        "usage" => answer(manager.usage(&id, actor).await, |_| "usage"),
+        "usage" => answer(manager.usage(&id, 30, actor).await, |_| "usage"),
         "list" => answer(manager.list(ListKeys::of(owner), actor).await, listed),
         "unused" => {
             let query = ListKeys::of(owner).unused_since(time("2027-01-01T00:00:00Z"));
@@ -48,6 +53,10 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         }
         "rotate" => answer(manager.begin_rotation(RotateKey::of(id), actor).await, |_| "yes"),
         "into" => answer(manager.begin_rotation(RotateKey::of(id).into_team(team("blue")), actor).await, |_| "yes"),
+        "widen" => {
+            let wider = RotateKey::of(id).scopes("read write".parse().unwrap());
+            answer(manager.begin_rotation(wider, actor).await, |_| "yes")
+        }
         "rotation" => answer(manager.rotation(&id, actor).await, |_| "usage"),
         "finish" => answer(manager.finish_rotation_anyway(&id, actor).await, |_| "yes"),
         "abort" => answer(manager.abort_rotation(&id, actor).await, |_| "yes"),
@@ -83,6 +92,7 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
             let exposure = manager.exposure(&user("alice"), actor).await;
             answer(exposure, |seen| if seen.keys.iter().any(|seen| seen.key.id == id) { "usage" } else { "nothing" })
         }
+        "status" => answer(manager.owner(&owner, actor).await, |_| "yes"),
         "suspend" => answer(manager.suspend(&owner, Suspension::Plan, actor).await, |_| "yes"),
         "reinstate" => answer(manager.reinstate(&owner, Suspension::Admin, actor).await, |_| "yes"),
         "close" => answer(manager.close(&owner, actor).await, |_| "yes"),
@@ -94,19 +104,22 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
 pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
     let (owner, key) = (cell.owner(), found(world, &world.target()).await);
     let (of_key, of_owner, of_new) = (Target::listed(&key), Target::Owner(&owner), Target::new_key(&owner));
+    agrees_with_can(manager, actor, &key).await;
     let (action, target) = match cell.action {
         "issue" => (KeyAction::Issue, of_new),
-        "rename" => (KeyAction::Rename, of_key),
+        // All that it needs.
+        "edit" | "rename" => (KeyAction::Rename, of_key),
         "relabel" => (KeyAction::Relabel, of_key),
         "narrow" => (KeyAction::Narrow, of_key),
         "expire" => (KeyAction::Expire, of_key),
         "revoke" => (KeyAction::Revoke, of_key),
         "find" => (KeyAction::See, of_key),
-        "list" => (KeyAction::See, of_owner),
+        "list" | "status" => (KeyAction::See, of_owner),
         "usage" => (KeyAction::SeeUsage, of_key),
         "unused" => (KeyAction::SeeUsage, of_owner),
         "rotate" | "finish" | "abort" => (KeyAction::Rotate, of_key),
-        "into" => return into_team(manager, actor, &of_key).await,
+        "into" => return rotated_and_issued(manager, actor, &of_key, &team("blue").into()).await,
+        "widen" => return rotated_and_issued(manager, actor, &of_key, &owner).await,
         "revokeall" => (KeyAction::Revoke, of_owner),
         // An actor that may rotate a key may see how far it is.
         "rotation" if cell.actor == "rotate-blue" => (KeyAction::Rotate, of_key),
@@ -124,12 +137,44 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
     said(manager.can(actor, action, &target).await.unwrap())
 }
 
-/// A key of a person becomes a team's if both the key may be rotated and the team be given one.
-async fn into_team(manager: &KeyManager, actor: &Actor, of_key: &Target<'_>) -> String {
-    let blue = team("blue").into();
+/// A key of a person becomes a team's, or a key gets more scopes, if both the key may be rotated and the owner be given one.
+async fn rotated_and_issued(manager: &KeyManager, actor: &Actor, of_key: &Target<'_>, owner: &Owner) -> String {
     match manager.can(actor, KeyAction::Rotate, of_key).await.unwrap() {
-        Decision::Allow => said(manager.can(actor, KeyAction::Issue, &Target::new_key(&blue)).await.unwrap()),
+        Decision::Allow => said(manager.can(actor, KeyAction::Issue, &Target::new_key(owner)).await.unwrap()),
         other => said(other),
+    }
+}
+
+/// What is said of all actions at once is what is said of each.
+async fn agrees_with_can(manager: &KeyManager, actor: &Actor, key: &KeyInfo) {
+    let is_ours = key.organization == *manager.organization();
+    let abilities = manager.abilities(key, actor).unwrap();
+    for action in KeyAction::ALL {
+        let one = manager.can(actor, action, &Target::listed(key)).await.unwrap();
+        let expected = if is_ours { one } else { Decision::Hide };
+        let Some(ability) = abilities.of(action) else {
+            // What can be done to no key.
+            assert!(one != Decision::Allow && !abilities.allows(action), "{action}");
+            continue;
+        };
+        assert_eq!((ability.decision(), abilities.allows(action)), (expected, expected == Decision::Allow), "{action}");
+        let told = serde_json::to_value(ability).unwrap();
+        assert_eq!((&told["action"], &told["allowed"]), (&action.as_str().into(), &ability.is_allowed().into()));
+        match expected {
+            Decision::Allow => {
+                assert!(told["code"].is_null() && told["sentence"].is_null() && told["remedy"].is_null())
+            }
+            Decision::Deny(reason) => {
+                let denial = manager.denial(reason);
+                assert_eq!(told["code"], reason.code().as_str());
+                assert_eq!(told["sentence"], serde_json::json!(denial.sentence()));
+                assert_eq!(told["remedy"], serde_json::json!(denial.remedy()));
+            }
+            Decision::Hide => {
+                assert_eq!((&told["code"], &told["remedy"]), (&"not_found".into(), &serde_json::Value::Null));
+                assert_eq!(told["sentence"], serde_json::json!(ManageErrorKind::NotFound.sentence()));
+            }
+        }
     }
 }
 

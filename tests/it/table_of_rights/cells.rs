@@ -22,10 +22,12 @@ user rename    | any  | yes   -   -      -     -     -   | yours yours  yes    |
 user relabel   | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       scope
 user narrow    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       -
 user expire    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       -
+user edit      | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       scope
 user revoke    | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | scope     scope      scope       -
 user find      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
 user usage     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
 user list      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
+user status    | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | -         scope      scope       scope
 user unused    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
 user suspend   | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes    -      -      | scope     scope    | scope     scope      scope       scope
 user reinstate | any  | held  -   -      -     -     -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
@@ -33,6 +35,7 @@ user close     | any  | role  -   -      -     -     -   | yes   yes    yes    |
 user rotate    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
 user finish    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
 user abort     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
+user widen     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
 user into      | any  | -     -   -      -     -     -   | yours yours  yes    | -       -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
 user rotation  | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      -           scope
 user advise    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
@@ -51,10 +54,12 @@ team rename    | any  | -     -   role   yes   yes   -   | yes   yes    yes    |
 team relabel   | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
 team narrow    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
 team expire    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
+team edit      | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
 team revoke    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
 team find      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team usage     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team list      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team status    | any  | -     -   yes    yes   yes   -   | yes   yes    yes    | -       yes      yes     yes    yes    -      | scope     scope    | yes       scope      scope       scope
 team unused    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team suspend   | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes    role   -      | scope     scope    | scope     scope      scope       scope
 team reinstate | any  | -     -   role   role  role  -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
@@ -62,6 +67,8 @@ team close     | any  | -     -   role   role  role  -   | yes   yes    yes    |
 team rotate    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      yes         scope
 team finish    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      yes         scope
 team abort     | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      yes         scope
+team widen     | high | -     -   role   yes   yes   -   | yes   plan   yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
+team widen     | low  | -     -   role   plan  plan  -   | plan  plan   yes    | -       role     plan    plan   plan   -      | scope     scope    | scope     scope      scope       scope
 team rotation  | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      usage       scope
 team advise    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team explain   | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
@@ -74,13 +81,13 @@ team trail     | any  | -     -   role   usage usage -   | usage usage  usage  |
 ";
 
 /// What can be done to a personal key or a person.
-pub const USER_ACTIONS: usize = 28;
+pub const USER_ACTIONS: usize = 31;
 
 /// What can be done to a team key or a team.
-pub const TEAM_ACTIONS: usize = 25;
+pub const TEAM_ACTIONS: usize = 28;
 
 /// Actions that change nothing.
-const READS: [&str; 14] = [
+const READS: [&str; 15] = [
     "advise",
     "audit",
     "blast",
@@ -92,13 +99,14 @@ const READS: [&str; 14] = [
     "list",
     "report",
     "rotation",
+    "status",
     "trail",
     "unused",
     "usage",
 ];
 
 /// Actions that name the owner, not the key.
-const OF_OWNER: [&str; 12] = [
+const OF_OWNER: [&str; 13] = [
     "blast",
     "close",
     "export",
@@ -108,6 +116,7 @@ const OF_OWNER: [&str; 12] = [
     "list",
     "reinstate",
     "revokeall",
+    "status",
     "suspend",
     "trail",
     "unused",
@@ -143,7 +152,8 @@ impl Cell {
     pub fn events(&self) -> usize {
         match self.action {
             _ if !self.is_change() => 0,
-            "into" | "rotate" => 2,
+            "edit" => 4,
+            "into" | "rotate" | "widen" => 2,
             // The key that acts is one of its owner's.
             "revokeall" if self.whose == "user" && self.actor == "k-alice" => 2,
             "revokeall" if self.whose == "team" && ["k-blue", "revoke-blue"].contains(&self.actor) => 2,

@@ -54,7 +54,7 @@ impl<'a, S: Ledger> World<'a, S> {
 
     /// Puts the target into the store, with what the action needs.
     pub async fn prepare(&self, cell: &Cell) {
-        self.plant(&self.target(), &cell.owner(), "*").await;
+        self.plant(&self.target(), &cell.owner(), if cell.action == "widen" { "read" } else { "*" }).await;
         self.use_once(&self.target()).await;
         match cell.action {
             "reinstate" => self.suspend(&cell.owner()).await,
@@ -119,7 +119,7 @@ impl<'a, S: Ledger> World<'a, S> {
             last_at: at,
         };
         let writer = id.as_bytes()[4..].try_into().unwrap();
-        self.store.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row] }).await.unwrap();
+        self.store.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() }).await.unwrap();
     }
 
     /// All that stands at home and abroad.

@@ -120,7 +120,7 @@ pub(crate) async fn a_listed_key_tells_of_its_rotation<S: KeyStore>(candidate: &
         let seen: Vec<_> = rows
             .into_iter()
             .filter(|row| row.key.id == key.row.id)
-            .map(|row| (row.successor, row.predecessor_is_live))
+            .map(|row| (row.successor.map(|successor| successor.id), row.predecessor_is_live))
             .collect();
         let expected = vec![(successor.map(|key| key.row.id.clone()), predecessor_is_live)];
         same(&format!("successor, and whether the predecessor lives, of {} at {millis}", key.row.id), &seen, &expected)
@@ -153,6 +153,6 @@ pub(crate) async fn a_listed_key_tells_of_its_rotation<S: KeyStore>(candidate: &
 }
 
 /// A key that replaces this one.
-fn heir(scene: &Scene, old: &Sample) -> Result<Sample, Unmet> {
+pub(crate) fn heir(scene: &Scene, old: &Sample) -> Result<Sample, Unmet> {
     Ok(scene.key()?.with(|row| row.replaces = Some(old.row.id.clone())))
 }

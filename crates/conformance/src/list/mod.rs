@@ -1,6 +1,7 @@
 //! Lists of keys.
 
 pub(crate) mod links;
+pub(crate) mod wanted;
 
 use tower_api_keys::{
     KeyKind, Timestamp,
@@ -28,7 +29,7 @@ pub(crate) async fn keys_are_listed_by_creation_then_id<S: KeyStore>(
 pub(crate) async fn a_returned_insert_is_listed<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let query = KeyQuery {
-        owner: Some(scene.owner().owner),
+        owners: vec![scene.owner().owner],
         creator: Some(made("user:alice".parse())?),
         liveness: Some(Liveness::Live),
         ..scene.query()
@@ -61,14 +62,14 @@ pub(crate) async fn keys_are_found_by_each_condition<S: KeyStore>(candidate: &Ca
         key(5, KeyKind::Team, "ops", "user:alice ", true)?,
     ];
     candidate.written(&scene.insert(&keys)).await?;
-    let owner = |kind, id| Ok::<_, Unmet>(Some(scene.owner_named(kind, id)?.owner));
+    let owner = |kind, id| Ok::<_, Unmet>(vec![scene.owner_named(kind, id)?.owner]);
     let creator = |text: &str| Ok::<_, Unmet>(Some(made(text.parse())?));
     let all = || scene.query();
     let cases: [(&str, KeyQuery, &[usize]); 11] = [
         ("no condition", all(), &[0, 1, 2, 3, 4, 5]),
-        ("a team", KeyQuery { owner: owner(KeyKind::Team, "ops")?, ..all() }, &[0, 5]),
-        ("a user", KeyQuery { owner: owner(KeyKind::User, "ops")?, ..all() }, &[1]),
-        ("a wildcard as owner", KeyQuery { owner: owner(KeyKind::Team, "o_s")?, ..all() }, &[4]),
+        ("a team", KeyQuery { owners: owner(KeyKind::Team, "ops")?, ..all() }, &[0, 5]),
+        ("a user", KeyQuery { owners: owner(KeyKind::User, "ops")?, ..all() }, &[1]),
+        ("a wildcard as owner", KeyQuery { owners: owner(KeyKind::Team, "o_s")?, ..all() }, &[4]),
         ("a creator", KeyQuery { creator: creator("user:alice")?, ..all() }, &[0, 1]),
         ("the system as creator", KeyQuery { creator: creator("system:alice")?, ..all() }, &[3]),
         ("a key as creator", KeyQuery { creator: creator(&format!("key:{maker}"))?, ..all() }, &[4]),
@@ -76,12 +77,12 @@ pub(crate) async fn keys_are_found_by_each_condition<S: KeyStore>(candidate: &Ca
         ("a maker of nothing", KeyQuery { created_via_key: Some(scene.id()?), ..all() }, &[]),
         (
             "owner and creator",
-            KeyQuery { owner: owner(KeyKind::Team, "ops")?, creator: creator("user:alice")?, ..all() },
+            KeyQuery { owners: owner(KeyKind::Team, "ops")?, creator: creator("user:alice")?, ..all() },
             &[0],
         ),
         (
             "owner and maker",
-            KeyQuery { owner: owner(KeyKind::Team, "ops")?, created_via_key: Some(maker), ..all() },
+            KeyQuery { owners: owner(KeyKind::Team, "ops")?, created_via_key: Some(maker), ..all() },
             &[5],
         ),
     ];
@@ -139,7 +140,9 @@ pub(crate) async fn unused_keys_are_found<S: Ledger>(candidate: &Candidate<'_, S
     let rows = used
         .iter()
         .filter_map(|(n, outcome, first, last)| Some(usage::row(keys.get(*n)?, outcome, "intake", 1, *first, *last)));
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: rows.collect() }).await?;
+    candidate
+        .record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: rows.collect(), days: Vec::new() })
+        .await?;
     for (since, places) in [(1_000, vec![0, 1, 4]), (1_001, vec![0, 1, 2, 4]), (0, vec![0])] {
         let query = KeyQuery { unused_since: Some(at(since)), ..scene.query() };
         let listed = candidate.listed(&query, at(9_000)).await?;
@@ -184,7 +187,7 @@ pub(crate) async fn foreign_keys_are_invisible<S: KeyStore>(candidate: &Candidat
     let all = || elsewhere.query();
     let queries = [
         all(),
-        KeyQuery { owner: Some(scene.owner().owner), ..all() },
+        KeyQuery { owners: vec![scene.owner().owner], ..all() },
         KeyQuery { creator: Some(made("user:alice".parse())?), ..all() },
         KeyQuery { created_via_key: Some(maker), ..all() },
         KeyQuery { unused_since: Some(at(1)), ..all() },
@@ -205,14 +208,14 @@ pub(crate) async fn keys_are_found_by_time_of_creation<S: KeyStore>(candidate: &
     };
     let keys = [key(0, "ops")?, key(1, "ops")?, key(1, "research")?, key(2, "research")?];
     candidate.written(&scene.insert(&keys)).await?;
-    let owner = Some(scene.owner_named(KeyKind::Team, "research")?.owner);
+    let owners = vec![scene.owner_named(KeyKind::Team, "research")?.owner];
     let before = |millis| KeyQuery { created_before: Some(at(millis)), ..scene.query() };
     let cases: [(&str, KeyQuery, &[usize]); 6] = [
         ("the first's millisecond", before(0), &[]),
         ("the next ones'", before(1), &[0]),
         ("the last's", before(2), &[0, 1, 2]),
         ("all of them", before(3), &[0, 1, 2, 3]),
-        ("the last's, of an owner", KeyQuery { owner, ..before(2) }, &[2]),
+        ("the last's, of an owner", KeyQuery { owners, ..before(2) }, &[2]),
         ("the last's, live", KeyQuery { liveness: Some(Liveness::Live), ..before(2) }, &[0, 1, 2]),
     ];
     for (what, query, places) in cases {
@@ -232,7 +235,7 @@ pub(crate) async fn a_listed_key_is_whole<S: Ledger>(candidate: &Candidate<'_, S
     let suspension = Write::Owner(scene.owner(), OwnerChange::Suspend(Suspension::Plan));
     candidate.written(&scene.change(at(1), vec![suspension])).await?;
     let rows = vec![usage::row(&free, "success", "", 2, 1, 9)];
-    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows }).await?;
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows, days: Vec::new() }).await?;
     let status = OwnerStatusRow { plan_suspended_at: Some(at(1).as_millis()), ..OwnerStatusRow::default() };
     let used = UsageTotals { successes: 2, last_success_at: Some(at(9)), ..UsageTotals::default() };
     let expected =
@@ -266,7 +269,7 @@ fn sorted(keys: &[Sample]) -> Vec<String> {
 }
 
 /// Which of the keys these are; one too many for a key of somebody else.
-fn places_of(keys: &[Sample], ids: &[String]) -> Vec<usize> {
+pub(crate) fn places_of(keys: &[Sample], ids: &[String]) -> Vec<usize> {
     let place = |id: &String| keys.iter().position(|key| key.row.id == *id).unwrap_or(keys.len());
     ids.iter().map(place).collect()
 }

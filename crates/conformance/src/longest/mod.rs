@@ -14,7 +14,7 @@ use tower_api_keys::{
         OwnerRef, UsageScope, Write,
         transfer::{Batch, PortableStore, Tombstone},
     },
-    usage::UsageBatch,
+    usage::{UsageBatch, UsageDayRow},
 };
 
 use self::values::{almost, of, set_event, set_key, set_usage, unknown, values};
@@ -187,9 +187,10 @@ pub(crate) async fn counts_are_kept_at_their_longest<S: Ledger>(candidate: &Cand
             let mut row = usage::row(&key, "success", "", 3, 1, 2);
             set_usage(&mut row, column.name, &value)?;
             let recorded = async {
-                let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows: vec![row.clone()] };
+                let (rows, days) = (vec![row.clone()], UsageDayRow::sums(std::slice::from_ref(&row)));
+                let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows, days };
                 candidate.record(&batch).await?;
-                kept(&candidate.days(&[key.id], row.day()).await?, &batch.days())?;
+                kept(&candidate.days(&[key.id], row.day()).await?, &batch.days)?;
                 kept(&candidate.counts(&UsageScope::Keys(vec![key.id])).await?, &vec![row])
             };
             about(column, &value, recorded.await)?;

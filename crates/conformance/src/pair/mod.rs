@@ -78,7 +78,7 @@ pub(crate) async fn a_write_is_listed_through_the_other(pair: &Pair<'_>) -> Resu
         same("the keys of nobody", &other.listed(&scene.query(), at(1)).await?, &Vec::new())?;
         one.written(&scene.insert([&key])).await?;
         let rows = vec![usage::row(&key, "success", "", 2, 1, 1)];
-        one.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: rows.clone() }).await?;
+        one.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: rows.clone(), days: Vec::new() }).await?;
         same("the list of the other handle", &other.listed(&scene.query(), at(1)).await?, &vec![key.row.id.clone()])?;
         same("the count of the other handle", &other.usage(&scene).await?.successes, &2)?;
         let counts = other.counts(&UsageScope::Keys(vec![key.id])).await?;
@@ -146,7 +146,7 @@ pub(crate) async fn what_was_done_is_known_to_both(pair: &Pair<'_>) -> Result<()
         other.written(&change).await?;
         same("the number of events", &other.events(&scene).await?.len(), &2)?;
         let rows = vec![usage::row(&key, "success", "", 3, 1, 1)];
-        let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows };
+        let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows, days: Vec::new() };
         one.record(&batch).await?;
         other.record(&batch).await?;
         same("the count of a batch recorded through both", &other.usage(&scene).await?.successes, &3)?;

@@ -250,7 +250,7 @@ async fn count_until<S: ErasedLedger + ?Sized>(
     for sequence in 1..=i64::from(MOST) {
         let late = revoked.load(Ordering::Acquire);
         let rows = vec![usage::row(key, "success", "", 1, 1, 1)];
-        handle.record(&UsageBatch { writer, sequence, rows }).await?;
+        handle.record(&UsageBatch { writer, sequence, rows, days: Vec::new() }).await?;
         let seen = handle.found(&key.id).await?.key.revoked_at.is_some();
         ensure("a revocation that stands once it was seen or returned", seen || !(late || was_seen), seen)?;
         if late {

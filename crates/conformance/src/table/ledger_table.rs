@@ -171,10 +171,10 @@ clauses! {
     "S85" owner::an_organization_is_suspended_like_an_owner
         "An organization is suspended, reinstated and closed like an owner, by itself, and each change has its event."
         "Has the organization a row of its own among the statuses?";
-    "S87" usage_days::a_batch_counts_on_its_days
-        "A batch counts on the days of its requests, once: by key and UTC day, accepted and refused apart, from the first \
-         millisecond of a day to its last; requests that name no key have no days."
-        "Is the day that of the row's last use, in UTC, and are only successes accepted?";
+    "S87" usage_days::a_batch_adds_to_days
+        "A batch adds its counts by day to those of the days, once, and nothing else: they come apart from the counts that \
+         they sum up, and may come alone."
+        "Are `rows` and `days` of a batch written in one transaction, each by itself?";
     "S88" usage_days::days_are_read_from_a_day_on
         "Counts by day are read by the bytes of the key, then by day: 400 days from the given one on, of the keys that are \
          asked for and of no other, each once."
@@ -195,4 +195,8 @@ clauses! {
         "Counts are kept with the longest outcome and the longest words of a source, in characters and in bytes."
         "Is this column as wide as the table of columns says? A client says of itself what it likes, and one row \
          that is refused keeps back a batch.";
+    "S106" write::one_key_is_updated_several_times
+        "A change that updates one key several times, each time under the version that the update before left, is done or \
+         not as a whole: the version goes up by one with each, and each has its event, in the order of the writes."
+        "Is the version read in the change's own transaction, and are several updates of one key kept apart?";
 }

@@ -5,7 +5,7 @@ use tower_api_keys::store::{KeyReader, KeyStore};
 use crate::{
     candidate::Candidate,
     dropped, find, guard,
-    list::{self, links},
+    list::{self, links, wanted},
     log, longest, meta, owner, prune, rehash, repeat,
     report::Report,
     write,
@@ -295,6 +295,38 @@ clauses! {
     "S92" longest::names_and_notes_are_kept_at_their_longest
         "The longest names and the longest values under them are kept, and so are notes."
         "Are names kept whole, and are values as long as the table of columns says?";
+    "S97" wanted::keys_of_several_owners_come_in_one_order
+        "Keys of several owners come in one order, in pages and whole, each once, also where an owner is named twice; those \
+         of others do not come."
+        "Is the order over the keys of all owners together, and does a join with the owners repeat what is named twice?";
+    "S98" wanted::keys_are_found_by_kind
+        "Personal keys are found, or team keys, together with any other condition; an owner of the other kind has none."
+        "Is the kind one more condition, also where it leaves none of the owners that are asked for?";
+    "S99" wanted::the_newest_keys_can_come_first
+        "Lists come by falling time of creation, then falling id, too, with any other condition and in pages: each has what is \
+         before the last one's end."
+        "Are time and id both turned, in the order and in the comparison with the last page's end?";
+    "S100" wanted::keys_are_found_by_a_part_of_their_names
+        "A key is found by a part of its name as `NamePart` says: capitals are their small letters, of any writing, and no \
+         character of the part is a wildcard."
+        "Is the name looked at by `NamePart::is_in`, or translated by `NamePart::capitals`? `LIKE` and `lower` do less or more.";
+    "S101" wanted::keys_are_found_by_their_ids
+        "Keys are found by their ids, dead or alive, each once, together with any other condition; an absent key and another \
+         organization's are not."
+        "Is the organization compared too, and an id that is named twice listed once?";
+    "S102" wanted::keys_are_found_by_how_late_they_were_made
+        "Made at or after a time are keys whose time of creation is not less, those made in its very millisecond too, in \
+         either order."
+        "Is the comparison not less than the time, and beside the one with the last page's end?";
+    "S103" wanted::a_successor_comes_with_its_owner_and_maker
+        "The successor that a listed key names comes with its own owner and maker, which may be others than the key's."
+        "Are owner and maker read from the row of the successor?";
+    "S104" wanted::a_thousand_owners_and_keys_are_asked_for_at_once
+        "A query may name a thousand owners, and a thousand keys."
+        "Is there a limit of the database on parameters or terms, below a thousand?";
+    "S105" guard::same_version_means_this_one
+        "`SameVersion` holds for a key that has this very version, dead or alive."
+        "Is the version read under the lock, and is a revocation no update?";
 }
 
 /// The number and the text of each, by letter and number.
@@ -318,7 +350,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_a_gap() {
-        for (letter, count) in [('R', 28), ('S', 96), ('C', 21), ('P', 15)] {
+        for (letter, count) in [('R', 28), ('S', 106), ('C', 21), ('P', 15)] {
             let numbers: Vec<_> = all().filter_map(|(number, _)| number.strip_prefix(letter)).collect();
             assert_eq!(numbers, (1..=count).map(|number| number.to_string()).collect::<Vec<_>>());
         }

@@ -22,8 +22,7 @@ use crate::{
     log::log,
     random::random_bytes,
     store::{Calls, KeyStore, Ledger, Prune, Pruned, StoreError},
-    time::{Clock, ClockReading, Timestamp},
-    usage::{DAYS, day_of},
+    time::{Clock, ClockReading, Timestamp, day_of},
 };
 
 /// Rows of the change log that stay: readers that are further behind begin anew after a thousand already.
@@ -49,12 +48,20 @@ const MOST_CLOCKS: usize = 64;
 /// How long the access log stays unless that is set: strangers add to it, too.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
-/// How long events stay; none: for good.
-#[derive(Clone, Copy, Debug, Default)]
+/// How long events and counts stay; none: for good.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Keep {
     pub(crate) events: Option<Duration>,
     /// Entries of the access log; none: like all other events.
     pub(crate) attempts: Option<Duration>,
+    /// Counts of use by day: so many days, today among them.
+    pub(crate) usage_days: i32,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { events: None, attempts: None, usage_days: 90 }
+    }
 }
 
 impl Keep {
@@ -126,7 +133,7 @@ impl<S: Ledger> Pruner<S> {
         let today = day_of(reading.earliest().as_millis());
         let mut prune = Prune {
             keep_log_rows: Some(LOG_ROWS),
-            days_before: Some(today - DAYS),
+            days_before: Some(today - self.keep.usage_days + 1),
             changes_before: Some(reading.earliest().saturating_sub(RESULTS)),
             usage_after: Some(self.state().used_until.unwrap_or(KeyId::LEAST)),
             ..Prune::default()

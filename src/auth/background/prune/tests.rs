@@ -2,9 +2,13 @@ use super::*;
 use crate::{
     audit::EventRow,
     owner::OrganizationId,
-    store::{EventQuery, MemoryStore, UsageScope},
+    record::KeyRow,
+    store::{
+        EventQuery, MemoryStore, UsageScope,
+        transfer::{Batch, PortableStore},
+    },
     time::{ManualClock, Timestamp},
-    usage::{UsageBatch, UsageRow},
+    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -26,7 +30,7 @@ async fn left(keep: Keep) -> [usize; 2] {
 
 #[tokio::test(start_paused = true)]
 async fn events_older_than_asked_for_are_forgotten_and_lines_of_attempts_with_them() {
-    assert_eq!(left(Keep { events: Some(HOUR), attempts: None }).await, [0, 0]);
+    assert_eq!(left(Keep { events: Some(HOUR), attempts: None, ..Keep::default() }).await, [0, 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,12 +40,12 @@ async fn events_stay_for_good_unless_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn lines_of_attempts_go_sooner_than_other_events_if_asked() {
-    assert_eq!(left(Keep { events: None, attempts: Some(HOUR) }).await, [1, 0]);
+    assert_eq!(left(Keep { events: None, attempts: Some(HOUR), ..Keep::default() }).await, [1, 0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn lines_of_attempts_stay_longer_than_other_events_if_asked() {
-    assert_eq!(left(Keep { events: Some(HOUR), attempts: Some(HOUR * 24) }).await, [0, 1]);
+    assert_eq!(left(Keep { events: Some(HOUR), attempts: Some(HOUR * 24), ..Keep::default() }).await, [0, 1]);
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -63,7 +67,7 @@ impl Node {
     }
 
     fn pruner(store: &Arc<MemoryStore>, clock: &Arc<ManualClock>, keep: Duration) -> Pruner<MemoryStore> {
-        let keep = Keep { events: Some(keep), attempts: None };
+        let keep = Keep { events: Some(keep), attempts: None, ..Keep::default() };
         Pruner::new(Calls::new(Arc::clone(store), Duration::from_secs(5)), Arc::clone(clock) as _, keep)
     }
 
@@ -235,7 +239,11 @@ async fn it_ends_with_its_owner() {
 fn an_access_log_stays_for_a_month_unless_something_shorter_or_else_is_set() {
     const DAY: Duration = Duration::from_secs(86_400);
     let kept = |events: Option<u32>, attempts: Option<u32>| {
-        let keep = Keep { events: events.map(|days| DAY * days), attempts: attempts.map(|days| DAY * days) };
+        let keep = Keep {
+            events: events.map(|days| DAY * days),
+            attempts: attempts.map(|days| DAY * days),
+            ..Keep::default()
+        };
         keep.with_access_log().attempts
     };
     assert_eq!(kept(None, None), Some(DAY * 30));
@@ -258,7 +266,7 @@ async fn counts_of_keys_that_are_gone_are_forgotten_without_being_asked_for() {
         last_at: 1,
     };
     let rows = vec![row(Some("BBBBBBBBBBBBBBBBBBBB")), row(None)];
-    store.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows }).await.unwrap();
+    store.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows, days: Vec::new() }).await.unwrap();
     let pruner = Arc::new(Pruner::new(
         Calls::new(Arc::clone(&store), Duration::from_secs(5)),
         Arc::new(ManualClock::at(Timestamp::MIN)),
@@ -269,6 +277,28 @@ async fn counts_of_keys_that_are_gone_are_forgotten_without_being_asked_for() {
     let gone = UsageScope::Keys(vec![KeyId::new("BBBBBBBBBBBBBBBBBBBB").unwrap()]);
     assert!(store.usage(&gone).await.unwrap().is_empty());
     assert_eq!(store.usage(&UsageScope::NoKey).await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_by_day_stay_for_as_many_days_as_was_said() {
+    let key = KeyId::new("BBBBBBBBBBBBBBBBBBBB").unwrap();
+    for (usage_days, left) in [(1, 100..=100), (30, 71..=100), (90, 11..=100), (400, 1..=100)] {
+        let store = Arc::new(MemoryStore::new());
+        // The key is there, or all would go.
+        let row = KeyRow { id: key.as_str().into(), ..KeyRow::example() };
+        store.import(&Batch::Keys(vec![row])).await.unwrap();
+        let day = |day| UsageDayRow { key: key.as_str().into(), day, accepted: 1, refused: 0 };
+        let days = (1..=100).map(day).collect();
+        store.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows: Vec::new(), days }).await.unwrap();
+        // In the last millisecond of day 100.
+        let clock = ManualClock::at(Timestamp::from_millis(101 * 86_400_000 - 1).unwrap());
+        let keep = Keep { usage_days, ..Keep::default() };
+        let pruner = Pruner::new(Calls::new(Arc::clone(&store), Duration::from_secs(5)), Arc::new(clock), keep);
+        pruner.prune().await;
+        let kept = store.usage_days(&[key], 0).await.unwrap();
+        assert!(kept.iter().map(|row| row.day).eq(left), "{usage_days}: {kept:?}");
+    }
+    assert_eq!(Keep::default().usage_days, 90);
 }
 
 /// A store may have room for no more.

@@ -334,7 +334,7 @@ async fn used(bench: &Bench, counts: &[(KeyId, &str, &str, i64)]) {
         last_at: at,
         ..UsageRow::seen_from(source)
     });
-    let batch = UsageBatch { writer: [9; 16], sequence: 1, rows: rows.collect() };
+    let batch = UsageBatch { writer: [9; 16], sequence: 1, rows: rows.collect(), days: Vec::new() };
     bench.store.inner.record_usage(&batch).await.unwrap();
 }
 

@@ -1,5 +1,8 @@
 use crate::{
-    manage::advice::{Advice, EvidenceKind, NextStep, Recommendation, Weight, signals::advise},
+    manage::advice::{
+        Advice, EvidenceKind, NextStep, Recommendation, Weight,
+        signals::{AdvisedKey, advise},
+    },
     record::{KeyRecord, KeyRow},
     time::Timestamp,
     usage::{UsageDetail, UsageRow},
@@ -27,7 +30,8 @@ fn advice_of(kind: &str, name: &str, labels: &str, seen: &[Seen], change: impl F
     change(&mut row);
     let rows = seen.iter().map(|&(source, count, first, last)| usage_row("success", source, count, first, last));
     let usage = UsageDetail::of(&rows.collect::<Vec<_>>()).unwrap();
-    advise(&KeyRecord::try_from(&row).unwrap(), &usage, Timestamp::from_millis(NOW).unwrap())
+    let (record, now) = (KeyRecord::try_from(&row).unwrap(), Timestamp::from_millis(NOW).unwrap());
+    advise(&AdvisedKey::new(&record, now), &usage, now)
 }
 
 fn usage_row(outcome: &str, source: &str, count: i64, first: i64, last: i64) -> UsageRow {
@@ -335,7 +339,8 @@ fn what_was_recorded_is_told_before_what_was_written_and_the_weightiest_first() 
 fn refused_requests_are_no_evidence() {
     let row = KeyRow { kind: "user".into(), name: String::new(), labels: "{}".into(), ..KeyRow::example() };
     let usage = UsageDetail::of(&[usage_row("key_revoked", "api/GitHub-Actions", 500, 900, 1)]).unwrap();
-    let advice = advise(&KeyRecord::try_from(&row).unwrap(), &usage, Timestamp::from_millis(NOW).unwrap());
+    let (record, now) = (KeyRecord::try_from(&row).unwrap(), Timestamp::from_millis(NOW).unwrap());
+    let advice = advise(&AdvisedKey::new(&record, now), &usage, now);
     assert_eq!(advice.recommendation, Recommendation::NotEnoughEvidence);
     assert!(advice.evidence[0].to_string().starts_with("No request with it was accepted yet"));
     assert_eq!(advice.cadence, None);

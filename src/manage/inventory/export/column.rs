@@ -109,7 +109,7 @@ impl InventoryColumn {
             Self::RevokedAt => text(key.revoked_at),
             Self::RevokedBy => text(key.revoked_by.as_ref()),
             Self::Replaces => text(key.replaces),
-            Self::Successor => text(entry.successor),
+            Self::Successor => text(key.successor),
             Self::Version => key.version.to_string().into(),
             Self::Organization => key.organization.as_str().into(),
             Self::AskedAt => entry.asked_at.to_string().into(),

@@ -10,7 +10,6 @@ use crate::manage::error::ManageError;
 
 pub use column::InventoryColumn;
 pub use format::ExportFormat;
-pub(in crate::manage) use sheet::Sheet;
 
 /// What was exported. It serializes.
 ///

@@ -1,13 +1,16 @@
 use std::io;
 
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::{bench, call, id, row};
 use crate::{
-    Clock, IssueKey,
+    Actor, Clock, IssueKey,
     manage::{
-        ExportError, ExportFormat, InventoryColumn, InventoryQuery, KeyFlag,
-        fixture::{Bench, system, team_id, user},
+        DenialReason, ExportError, ExportFormat, InventoryColumn, InventoryQuery, KeyFlag, ManageError,
+        ManageErrorKind, Rights,
+        fixture::{Bench, person, system, team_id, user, user_id},
     },
     record::{KeyRow, Suspension},
     store::OwnerChange,
@@ -198,4 +201,101 @@ async fn any_writer_will_do() {
     let writer: &mut (dyn io::Write + Send) = &mut out;
     bench.manager.export_inventory(InventoryQuery::all(), ExportFormat::Csv, writer, &system()).await.unwrap();
     assert!(!out.is_empty());
+}
+
+const FORMATS: [ExportFormat; 2] = [ExportFormat::Csv, ExportFormat::JsonLines];
+
+/// What comes of a stream: its pieces, and the error that ended it.
+async fn pieces(bench: &Bench, format: ExportFormat, actor: &Actor) -> (Vec<Bytes>, Option<ManageErrorKind>) {
+    let all: Vec<_> = bench.manager.inventory_pieces(InventoryQuery::all(), format, actor).collect().await;
+    let errors: Vec<_> = all.iter().filter_map(|piece| piece.as_ref().err().map(ManageError::kind)).collect();
+    assert!(errors.len() <= 1 && all.iter().rev().skip(1).all(Result::is_ok), "an error is the last item");
+    (all.into_iter().filter_map(Result::ok).collect(), errors.first().copied())
+}
+
+#[tokio::test]
+async fn pieces_are_the_text_that_a_writer_gets_500_keys_each() {
+    let bench = bench();
+    for number in 0..1_203 {
+        for format in FORMATS.into_iter().filter(|_| [0, 1, 499, 500, 501, 1_000, 1_001].contains(&number)) {
+            let (pieces, error) = pieces(&bench, format, &system()).await;
+            assert_eq!(
+                (pieces.len(), error),
+                ((number / 500_usize) + usize::from(number % 500 > 0 || number == 0), None)
+            );
+            assert_eq!(pieces.concat(), exported(&bench, format).await.into_bytes(), "{number} {format:?}");
+        }
+        bench.plant_row(KeyRow { id: format!("{number:020}"), ..row('A') }).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_read_before_it_is_asked_for() {
+    let bench = bench();
+    for number in 0..1_203 {
+        bench.plant_row(KeyRow { id: format!("{number:020}"), ..row('A') }).await;
+    }
+    // The keys, and how they are used.
+    let reads = || bench.store.reads() / 2;
+    let before = reads();
+    let mut pieces = Box::pin(bench.manager.inventory_pieces(InventoryQuery::all(), ExportFormat::Csv, &system()));
+    assert_eq!(reads(), before);
+    for asked in 1..=3 {
+        pieces.try_next().await.unwrap().unwrap();
+        assert_eq!(reads(), before + asked);
+    }
+    assert!(pieces.next().await.is_none() && reads() == before + 3);
+}
+
+#[tokio::test]
+async fn an_export_that_breaks_off_ends_with_an_error_and_without_the_end_of_a_line() {
+    for format in FORMATS {
+        for whole in 0..3 {
+            let bench = bench();
+            for number in 0..1_203 {
+                bench.plant_row(KeyRow { id: format!("{number:020}"), ..row('A') }).await;
+            }
+            let mut pieces = Box::pin(bench.manager.inventory_pieces(InventoryQuery::all(), format, &system()));
+            let mut text = Vec::new();
+            for _ in 0..whole {
+                text.extend(pieces.try_next().await.unwrap().unwrap());
+            }
+            bench.store.fail_lists();
+            assert_eq!(pieces.next().await.unwrap().unwrap_err().kind(), ManageErrorKind::CorruptRecord);
+            assert!(pieces.next().await.is_none(), "nothing comes behind an error");
+            assert!(!text.ends_with(b"\n") && !text.ends_with(b"\r"), "{format:?} {whole}");
+            // Each line that is there is whole.
+            let lines = String::from_utf8(text).unwrap().lines().count();
+            assert_eq!(lines, whole * 500 + usize::from(format == ExportFormat::Csv && whole > 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_not_act_any_more_gets_no_more_pieces() {
+    let bench = bench();
+    for number in 0..501 {
+        bench.plant_row(KeyRow { id: format!("{number:020}"), ..row('A') }).await;
+    }
+    let root = Actor::user(user_id("root"), Rights::none().org_admin());
+    let mut pieces = Box::pin(bench.manager.inventory_pieces(InventoryQuery::all(), ExportFormat::Csv, &root));
+    assert!(pieces.next().await.unwrap().is_ok());
+    bench.change_owner(&user("root"), OwnerChange::Suspend(Suspension::Admin)).await;
+    let denied = ManageErrorKind::Denied(DenialReason::ActorSuspended.into());
+    assert_eq!(pieces.next().await.unwrap().unwrap_err().kind(), denied);
+    // A stranger's first item is the answer, without a read of keys.
+    let eve = InventoryQuery::of(user("alice"));
+    let first = bench.manager.inventory_pieces(eve, ExportFormat::Csv, &person("eve"));
+    assert_eq!(Box::pin(first).next().await.unwrap().unwrap_err().kind(), ManageErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn an_export_that_is_dropped_half_way_reads_no_more() {
+    let bench = bench();
+    bench.plant_row(row('A')).await;
+    let pieces = bench.manager.inventory_pieces(InventoryQuery::all(), ExportFormat::JsonLines, &system());
+    let mut pieces = Box::pin(pieces);
+    drop(pieces.next().now_or_never());
+    drop(pieces);
+    assert_eq!(exported(&bench, ExportFormat::JsonLines).await.lines().count(), 1);
 }

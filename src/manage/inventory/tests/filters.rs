@@ -1,4 +1,4 @@
-use super::{DAY, apply, bench, call, entries, id, letters, row};
+use super::{DAY, apply, bench, call, entries, id, letters, part, row};
 use crate::{
     Clock,
     manage::{
@@ -110,17 +110,17 @@ async fn sources_are_found_whole_whatever_the_outcome() {
 #[tokio::test]
 async fn names_are_found_by_a_part_in_capitals_or_not() {
     let bench = six_keys().await;
-    assert_eq!(found(&bench, InventoryQuery::all().name_contains("github")).await, "C");
-    assert_eq!(found(&bench, InventoryQuery::all().name_contains("übung")).await, "C");
-    assert_eq!(found(&bench, InventoryQuery::all().name_contains("PIPE")).await, "BDEF");
-    assert_eq!(found(&bench, InventoryQuery::all().name_contains("%")).await, "");
+    assert_eq!(found(&bench, InventoryQuery::all().named_like(part("github"))).await, "C");
+    assert_eq!(found(&bench, InventoryQuery::all().named_like(part("übung"))).await, "C");
+    assert_eq!(found(&bench, InventoryQuery::all().named_like(part("PIPE"))).await, "BDEF");
+    assert_eq!(found(&bench, InventoryQuery::all().named_like(part("%"))).await, "");
 }
 
 #[tokio::test]
 async fn conditions_hold_together() {
     let bench = six_keys().await;
     let query = InventoryQuery::matching(ListKeys::all().liveness(Liveness::Live));
-    let query = query.label("env").name_contains("pipeline").source(source("api/acme"));
+    let query = query.label("env").named_like(part("pipeline")).source(source("api/acme"));
     assert_eq!(found(&bench, query.clone()).await, "B");
     assert_eq!(found(&bench, query.flagged([KeyFlag::VagueName])).await, "");
 }
@@ -132,7 +132,7 @@ async fn one_call_looks_at_a_bounded_number_of_keys() {
         let row = KeyRow { id: format!("{number:020}"), ..row('A') };
         apply(&bench, &number.to_string(), Write::Insert(row)).await;
     }
-    let rare = || InventoryQuery::all().name_contains("nothing like that");
+    let rare = || InventoryQuery::all().label("nothing like that");
     let actor = crate::manage::fixture::system();
     let first = bench.manager.inventory(rare(), &actor).await.unwrap();
     assert!(first.entries.is_empty());

@@ -189,8 +189,8 @@ async fn a_rotation_is_unfinished_while_both_keys_are_live() {
             call(&bench, &id, "success", "api/acme", 1).await;
         }
         let entries = entries(&bench, InventoryQuery::all()).await;
-        assert_eq!(entries[0].successor, revoked_new.is_none().then(|| id('B')));
-        assert_eq!(entries[1].predecessor_is_live, revoked_old.is_none());
+        assert_eq!(entries[0].key.successor, revoked_new.is_none().then(|| id('B')));
+        assert_eq!(entries[1].key.predecessor_is_live, Some(revoked_old.is_none()));
         (entries[0].flags.clone(), entries[1].flags.clone())
     };
     let unfinished = vec![KeyFlag::RotationUnfinished];

@@ -1,5 +1,6 @@
 //! The inventory: flags, filters, rights, pages, sums and exports.
 
+mod advice;
 mod export;
 mod filters;
 mod flags;
@@ -35,6 +36,10 @@ fn row(letter: char) -> KeyRow {
     KeyRow { id: letter.to_string().repeat(20), name: "CI pipeline".into(), ..KeyRow::example() }
 }
 
+fn part(of_name: &str) -> crate::record::NamePart {
+    crate::record::NamePart::new(of_name).unwrap()
+}
+
 fn id(letter: char) -> KeyId {
     KeyId::new(&letter.to_string().repeat(20)).unwrap()
 }
@@ -53,7 +58,12 @@ async fn call(bench: &Bench, id: &KeyId, outcome: &str, source: &str, days_ago: 
     // Each call by a writer of its own.
     let name = format!("{id} {outcome} {source} {days_ago}");
     let writer = blake3::hash(name.as_bytes()).as_bytes()[..16].try_into().unwrap();
-    bench.store.inner.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row] }).await.unwrap();
+    bench
+        .store
+        .inner
+        .record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() })
+        .await
+        .unwrap();
 }
 
 /// A change that this manager did not make.
@@ -90,7 +100,7 @@ async fn successor_that_the_actor_may_not_see_is_not_named() {
     let new = bench.manager.begin_rotation(request, &system()).await.unwrap().info().id;
     let successor = async |actor| {
         let page = bench.manager.inventory(InventoryQuery::all(), &actor).await.unwrap();
-        page.entries.into_iter().find(|entry| entry.key.id == old).unwrap().successor
+        page.entries.into_iter().find(|entry| entry.key.id == old).unwrap().key.successor
     };
     assert_eq!(successor(system()).await, Some(new));
     assert_eq!(successor(person("alice")).await, None);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{DAY, apply, bench, call, entries, entry, id, letters, row};
+use super::{DAY, apply, bench, call, entries, entry, id, letters, part, row};
 use crate::{
     Clock, Owner,
     key::KeyId,
@@ -73,7 +73,7 @@ async fn records_that_cannot_be_read_are_named_once_whatever_is_asked_for() {
     }
     for limit in 1..=5 {
         let (mut seen, mut unreadable) = (String::new(), Vec::new());
-        let mut next = Some(InventoryQuery::all().limit(limit).name_contains("pipeline"));
+        let mut next = Some(InventoryQuery::all().limit(limit).named_like(part("pipeline")));
         while let Some(query) = next {
             let page = bench.manager.inventory(query.clone(), &system()).await.unwrap();
             seen += &letters(&page.entries);
@@ -100,7 +100,7 @@ async fn counts_of_use_that_cannot_be_read_spoil_one_key_only() {
         last_at: i64::MAX,
         ..UsageRow::seen_from("")
     };
-    let batch = UsageBatch { writer: [9; 16], sequence: 1, rows: vec![bad] };
+    let batch = UsageBatch { writer: [9; 16], sequence: 1, rows: vec![bad], days: Vec::new() };
     bench.store.inner.record_usage(&batch).await.unwrap();
     let page = bench.manager.inventory(InventoryQuery::all(), &system()).await.unwrap();
     assert_eq!((letters(&page.entries).as_str(), page.unreadable), ("B", vec![id('A')]));
@@ -156,7 +156,7 @@ async fn each_successor_stays_with_its_key() {
         bench.plant_row(KeyRow { replaces: Some(id(old).to_string()), ..row(new) }).await;
     }
     let found = entries(&bench, InventoryQuery::all()).await;
-    let successors: Vec<_> = found.iter().map(|entry| entry.successor).collect();
+    let successors: Vec<_> = found.iter().map(|entry| entry.key.successor).collect();
     assert_eq!(successors, [Some(id('D')), Some(id('E')), Some(id('F')), None, None, None]);
 }
 

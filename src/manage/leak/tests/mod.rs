@@ -1,5 +1,7 @@
 //! Finding, reporting and ending leaked keys.
 
 mod identify;
+mod presented;
 mod revoke_many;
 mod scan;
+mod trace;

@@ -227,7 +227,7 @@ async fn assert_reads(bench: &Bench, id: &KeyId, actor: &Actor, refused: Option<
     let told = [
         manager.find(id, actor).await.err(),
         manager.list(ListKeys::all(), actor).await.err(),
-        manager.usage(id, actor).await.err(),
+        manager.usage(id, 1, actor).await.err(),
         manager.events(AuditQuery::all().of_key(*id), actor).await.err(),
         manager.inventory(InventoryQuery::all(), actor).await.err(),
         manager.explain(id, actor).await.err(),
@@ -288,4 +288,27 @@ async fn another_keys_act_needs_another_scope() {
     bench.manager.revoke(&id, &revokes).await.unwrap();
     let refused = bench.manager.rename(&id, "x", &revokes).await.unwrap_err().kind();
     assert_eq!(refused, denied(DenialReason::InsufficientScope(ManagingScope::Manage)));
+}
+
+#[test]
+fn teams_of_an_actor_come_with_role_and_plan() {
+    let told = |actor: &Actor| {
+        actor
+            .teams()
+            .map(|team| format!("{} {:?} {}", team.id, team.role.map(TeamRole::as_str), team.includes_team_keys))
+            .collect::<Vec<_>>()
+    };
+    let rights = Rights::none()
+        .team(team_id("red"), TeamRole::Member)
+        .team(team_id("blue"), TeamRole::Admin)
+        .team_keys_included_for(team_id("blue"))
+        .team_keys_included_for(team_id("green"));
+    let alice = Actor::user(crate::manage::fixture::user_id("alice"), rights.clone());
+    assert_eq!(told(&alice), [r#"blue Some("admin") true"#, "green None true", r#"red Some("member") false"#]);
+    // Of the rights of a team's key, only what the plan of its own team says counts.
+    let key = Actor::key(&principal(&team("blue"), "keys:read"), rights);
+    assert_eq!(told(&key), [r#"blue Some("admin") true"#]);
+    assert_eq!(told(&system()), Vec::<String>::new());
+    let json = serde_json::to_string(&alice.teams().last()).unwrap();
+    assert_eq!(json, r#"{"id":"red","role":"member","includes_team_keys":false}"#);
 }

@@ -13,8 +13,8 @@ use std::{
 use crate::{
     Actor, IssueKey, KeyManager, OrganizationId, TeamRef,
     manage::{
-        AnyDirectory, Decision, DefaultPolicy, Directory, KeyAction, ManageErrorKind, Policy, Rights, RotateKey, Rules,
-        Target, TeamRole, fixture::*,
+        AnyDirectory, Decision, DefaultPolicy, Directory, KeyAction, ManageErrorKind, Misconfiguration, Policy, Rights,
+        RotateKey, Rules, Target, TeamRole, fixture::*,
     },
 };
 
@@ -194,5 +194,9 @@ async fn a_manager_makes_actors_of_its_own_organization() {
     let _ = manager.issue(IssueKey::user(user_id("alice")), &alice).await.unwrap();
     let forgotten = Actor::user(user_id("alice"), Rights::none());
     let error = manager.issue(IssueKey::user(user_id("alice")), &forgotten).await.unwrap_err();
+    let nowhere = Misconfiguration::ActorWithoutOrganization;
+    assert_eq!(error.kind(), ManageErrorKind::Misconfigured(nowhere));
+    let elsewhere = forgotten.with_organization("globex".parse().unwrap());
+    let error = manager.issue(IssueKey::user(user_id("alice")), &elsewhere).await.unwrap_err();
     assert_eq!(error.kind(), ManageErrorKind::NotFound);
 }

@@ -85,10 +85,14 @@ async fn store_that_is_unavailable_is_asked_once_and_nothing_is_written() {
 async fn read_that_fails_hangs_or_panics_is_unavailable_and_the_next_one_is_fine() {
     for fault in [Fault::Unavailable, Fault::Hangs, Fault::Panics] {
         let (bench, id) = bench().await;
-        bench.store.find_faults.lock().unwrap().push_back(fault);
+        bench.store.list_faults.lock().unwrap().push_back(fault);
         let kind = bench.manager.find(&id, &person("alice")).await.unwrap_err().kind();
         assert_eq!(kind, ManageErrorKind::StoreUnavailable, "{fault:?}");
         assert!(bench.manager.find(&id, &person("alice")).await.is_ok());
+        bench.store.find_faults.lock().unwrap().push_back(fault);
+        let kind = bench.manager.usage(&id, 0, &person("alice")).await.unwrap_err().kind();
+        assert_eq!(kind, ManageErrorKind::StoreUnavailable, "{fault:?}");
+        assert!(bench.manager.usage(&id, 0, &person("alice")).await.is_ok());
     }
 }
 

@@ -1,8 +1,8 @@
 use crate::{
     Actor,
     manage::{
-        DenialReason, Effect, ManageErrorKind, Rights,
-        fixture::{Bench, system, team, user, user_id},
+        DenialReason, Effect, ManageErrorKind, Rights, TeamRole,
+        fixture::{Bench, system, team, team_id, user, user_id},
     },
     record::Suspension,
     store::OwnerChange,
@@ -15,8 +15,8 @@ async fn second_suspension_and_close_say_already_and_write_no_event() {
     let manager = &bench.manager;
     assert_eq!(manager.suspend(&alice, Suspension::Admin, &system).await.unwrap().effect, Effect::Changed);
     assert_eq!(manager.suspend(&alice, Suspension::Admin, &system).await.unwrap().effect, Effect::Unchanged);
-    assert_eq!(manager.reinstate(&alice, Suspension::Plan, &system).await.unwrap(), Effect::Unchanged);
-    assert_eq!(manager.reinstate(&alice, Suspension::Admin, &system).await.unwrap(), Effect::Changed);
+    assert_eq!(manager.reinstate(&alice, Suspension::Plan, &system).await.unwrap().effect, Effect::Unchanged);
+    assert_eq!(manager.reinstate(&alice, Suspension::Admin, &system).await.unwrap().effect, Effect::Changed);
     assert_eq!(manager.close(&alice, &system).await.unwrap().effect, Effect::Changed);
     assert_eq!(manager.close(&alice, &system).await.unwrap().effect, Effect::Unchanged);
     let events = bench.events().await;
@@ -68,4 +68,35 @@ async fn admin_may_suspend_themselves() {
     let bench = Bench::new();
     let olga = Actor::user(user_id("olga"), Rights::none().org_admin());
     assert_eq!(bench.manager.suspend(&user("olga"), Suspension::Admin, &olga).await.unwrap().effect, Effect::Changed);
+}
+
+#[tokio::test]
+async fn status_of_an_owner_tells_what_holds_and_why() {
+    let bench = Bench::new();
+    let (alice, system) = (user("alice"), system());
+    let nobody = bench.manager.owner(&user("nobody"), &system).await.unwrap();
+    assert!(nobody.status.is_active() && nobody.own_status.is_active() && nobody.organization_status.is_active());
+    bench.manager.suspend(&alice, Suspension::Admin, &system).await.unwrap();
+    let told = bench.manager.owner(&alice, &system).await.unwrap();
+    assert_eq!(told.owner, alice);
+    assert!(told.status.has(Suspension::Admin) && told.own_status == told.status);
+    assert!(told.organization_status.is_active());
+    let json = serde_json::to_value(&told).unwrap();
+    assert_eq!(json["owner"], serde_json::json!({"kind": "user", "id": "alice"}));
+    assert!(json["own_status"]["suspended_at"].is_string() && json["organization_status"]["closed_at"].is_null());
+}
+
+#[tokio::test]
+async fn status_of_an_owner_is_for_those_who_see_their_keys() {
+    let bench = Bench::new();
+    let member = Actor::user(user_id("alice"), Rights::none().team(team_id("blue"), TeamRole::Member));
+    let kind = async |owner, actor: &Actor| bench.manager.owner(&owner, actor).await.map(drop).map_err(|it| it.kind());
+    assert_eq!(kind(user("alice"), &member).await, Ok(()));
+    assert_eq!(kind(team("blue"), &member).await, Ok(()));
+    // There or not, suspended or not: the same.
+    bench.plant("AAAAAAAAAAAAAAAAAAAA", &team("red"), "read").await;
+    bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Plan)).await;
+    for owner in [team("red"), user("bob"), team("nowhere"), user("nobody")] {
+        assert_eq!(kind(owner, &member).await, Err(ManageErrorKind::NotFound));
+    }
 }

@@ -176,9 +176,6 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_written() {
     let of = || RotateKey::of(id);
     for (request, expected) in [
         (of().named("two\nlines"), invalid(InvalidInput::Name)),
-        (of().scopes(scopes("write")), invalid(InvalidInput::ScopesWider)),
-        (of().scopes(scopes("*")), invalid(InvalidInput::ScopesWider)),
-        (of().scopes(scopes("read keys:manage")), invalid(InvalidInput::ScopesWider)),
         (of().expires_at(time(START)), invalid(InvalidInput::ExpiryPast)),
         (of().old_key_ends_at(time(START)), invalid(InvalidInput::ExpiryPast)),
         (of().idempotency_key(""), invalid(InvalidInput::IdempotencyKey)),
@@ -188,6 +185,64 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_written() {
         assert_eq!(kind(bench.manager.begin_rotation(request, &person("alice")).await), expected, "{text}");
     }
     assert_eq!(bench.all().await, before);
+}
+
+#[tokio::test]
+async fn more_scopes_and_a_later_end_come_with_a_rotation_for_who_may_make_such_a_key() {
+    let plan = denied(DenialReason::PlanRequired);
+    for (owner, actor, wider) in [
+        (user("alice"), person("alice"), Ok(())),
+        (user("alice"), system(), Ok(())),
+        (team("blue"), admin("blue", true), Ok(())),
+        (team("blue"), admin("blue", false), plan),
+    ] {
+        for asked in ["write", "read write", "*", "read keys:manage"] {
+            let bench = Bench::new();
+            let id = bench.plant(OLD, &owner, "read").await;
+            bench.manager.expire_at(&id, time(END), &system()).await.unwrap();
+            let before = bench.all().await;
+            let later = RotateKey::of(id).expires_at(time("2028-01-01T00:00:00Z"));
+            let begun = bench.manager.begin_rotation(later.clone().scopes(scopes(asked)), &actor).await;
+            match wider {
+                Ok(()) => assert_eq!(begun.unwrap().info().scopes, scopes(asked)),
+                refused => {
+                    assert_eq!(kind(begun), refused);
+                    assert_eq!(bench.all().await, before);
+                    // What is no wider needs no plan.
+                    let begun = bench.manager.begin_rotation(later.scopes(scopes("")), &actor).await.unwrap();
+                    assert_eq!(begun.info().expires_at, Some(time("2028-01-01T00:00:00Z")));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn key_gives_more_scopes_by_a_rotation_only_within_its_own_and_if_it_may_issue() {
+    let issue = denied(DenialReason::InsufficientScope(crate::ManagingScope::Issue));
+    let wide = denied(DenialReason::ScopesTooWide);
+    for (own, asked, expected) in [
+        ("* keys:rotate", "read write", issue),
+        ("read keys:rotate", "read write", issue),
+        ("read keys:rotate keys:issue", "read write", wide),
+        ("read write keys:rotate keys:issue", "read write", Ok(())),
+        ("* keys:manage", "*", Ok(())),
+        ("* keys:manage", "read keys:rotate", wide),
+        ("* keys:rotate", "read", Ok(())),
+    ] {
+        let bench = Bench::new();
+        let (_, actor) = acting(&bench, &team("blue"), own).await;
+        let id = bench.plant(OLD, &team("blue"), "read").await;
+        let begun = bench.manager.begin_rotation(RotateKey::of(id).scopes(scopes(asked)), &actor).await;
+        assert_eq!(kind(begun), expected, "{own}: {asked}");
+    }
+    // Nor does a key make itself a wider one.
+    let bench = Bench::new();
+    let (id, actor) = acting(&bench, &team("blue"), "read keys:manage").await;
+    for asked in ["read write keys:manage", "*", "* keys:manage"] {
+        let begun = bench.manager.begin_rotation(RotateKey::of(id).scopes(scopes(asked)), &actor).await;
+        assert_eq!(kind(begun), wide, "{asked}");
+    }
 }
 
 #[tokio::test]
@@ -420,7 +475,7 @@ async fn key_rotates_itself_with_all_its_scopes_and_no_longer_life() {
     let (id, actor) = acting(&bench, &team("blue"), "read keys:manage").await;
     bench.manager.expire_at(&id, time(END), &system()).await.unwrap();
     let of = || RotateKey::of(id);
-    let later = Err(ManageErrorKind::Invalid(InvalidInput::ExpiryLater));
+    let later = Err(ManageErrorKind::Invalid(InvalidInput::ExpiryLaterByKey));
     let begin = |request| bench.manager.begin_rotation(request, &actor);
     assert_eq!(kind(begin(of().expires_at(time("2027-01-01T00:00:00.001Z"))).await), later);
     assert_eq!(kind(begin(of().expires_at(None)).await), later);

@@ -34,7 +34,7 @@ async fn key_does_not_take_back_the_end_that_somebody_gave_it() {
     let before = bench.all().await;
     for named in [&id, &new] {
         let refused = kind(bench.manager.abort_rotation(named, &key).await);
-        assert_eq!(refused, Err(ManageErrorKind::Invalid(InvalidInput::ExpiryLater)));
+        assert_eq!(refused, Err(ManageErrorKind::Invalid(InvalidInput::ExpiryLaterByKey)));
     }
     assert_eq!(bench.all().await, before);
     // Somebody is told.
@@ -46,7 +46,7 @@ async fn key_does_not_take_back_the_end_that_somebody_gave_it() {
     bench.manager.revoke(&new, &key).await.unwrap();
     let again = RotateKey::of(id).expires_at(None);
     let refused = kind(bench.manager.begin_rotation(again, &key).await);
-    assert_eq!(refused, Err(ManageErrorKind::Invalid(InvalidInput::ExpiryLater)));
+    assert_eq!(refused, Err(ManageErrorKind::Invalid(InvalidInput::ExpiryLaterByKey)));
     assert_eq!(bench.row(&id).await.expires_at, Some(time(GRACE).as_millis()));
 }
 

@@ -7,7 +7,7 @@ use crate::{
     Actor, Clock,
     key::KeyId,
     manage::{
-        DenialReason, ManageErrorKind, Rights, RotateKey, RotationVerdict, TeamRole,
+        DenialReason, ManageErrorKind, RevokeMany, Rights, RotateKey, RotationStage, RotationVerdict, TeamRole,
         fixture::{Bench, person, system, team, team_id, time, user, user_id},
     },
     outcome::RefusalCode,
@@ -26,7 +26,7 @@ impl Bench {
             last_at: at,
             ..UsageRow::seen_from(source)
         };
-        let batch = UsageBatch { writer: [9; 16], sequence, rows: counts.iter().map(row).collect() };
+        let batch = UsageBatch { writer: [9; 16], sequence, rows: counts.iter().map(row).collect(), days: Vec::new() };
         self.store.inner.record_usage(&batch).await.unwrap();
     }
 }
@@ -70,8 +70,17 @@ async fn status_follows_a_rotation_to_its_end() {
     assert_eq!((moved.verdict, moved.still_on_old.len()), (RotationVerdict::SafeToFinish, 0));
 
     bench.manager.finish_rotation(&new, &system()).await.unwrap();
+    let ended_at = bench.now();
+    bench.clock.advance(Duration::from_secs(86_400));
     for id in [&old, &new] {
-        assert_eq!(bench.manager.rotation(id, &system()).await.unwrap_err().kind(), ManageErrorKind::NoRotation);
+        let ended = status(id).await;
+        assert_eq!(
+            (ended.stage, ended.ended_at, ended.ended_by),
+            (RotationStage::Finished, Some(ended_at), Some(system().id()))
+        );
+        // The evidence stays as it is.
+        assert_eq!((ended.begun_at, ended.verdict), (moved.begun_at, moved.verdict));
+        assert_eq!((ended.on_old, ended.on_new), (moved.on_old.clone(), moved.on_new.clone()));
     }
 }
 
@@ -159,14 +168,103 @@ async fn status_tells_of_an_old_key_whose_grace_is_over() {
 }
 
 #[tokio::test]
-async fn status_of_an_aborted_rotation_is_none() {
+async fn status_of_an_aborted_rotation_says_who_aborted_it() {
     let bench = Bench::new();
     let old = bench.plant(OLD, &team("blue"), "read").await;
     let new = bench.manager.begin_rotation(RotateKey::of(old), &system()).await.unwrap().info().id;
-    bench.manager.abort_rotation(&new, &system()).await.unwrap();
+    bench.clock.advance(Duration::from_secs(60));
+    let at = bench.now();
+    let root = Actor::user(user_id("root"), Rights::none().org_admin());
+    bench.manager.abort_rotation(&new, &root).await.unwrap();
+    bench.clock.advance(Duration::from_secs(60));
     for id in [&old, &new] {
-        assert_eq!(bench.manager.rotation(id, &system()).await.unwrap_err().kind(), ManageErrorKind::NoRotation);
+        let status = bench.manager.rotation(id, &system()).await.unwrap();
+        let ended = (status.stage, status.ended_at, status.ended_by.map(|by| by.to_string()));
+        assert_eq!(ended, (RotationStage::Aborted, Some(at), Some("user:root".to_owned())));
     }
+}
+
+/// Every way in which a rotation can end, and what is told of it by either key.
+#[tokio::test]
+async fn status_tells_how_any_rotation_ended() {
+    let (hour, later) = (Duration::from_secs(3_600), time("2026-03-01T14:00:00Z"));
+    for (ends, stage) in [
+        ("nothing", RotationStage::UnderWay),
+        ("old key expires", RotationStage::UnderWay),
+        ("new key expires", RotationStage::Over),
+        ("old key is revoked", RotationStage::Finished),
+        ("new key is revoked", RotationStage::Aborted),
+        ("both are revoked", RotationStage::Over),
+        ("old key is revoked, then the new one", RotationStage::Finished),
+        ("new key is revoked, then the old one", RotationStage::Aborted),
+    ] {
+        let bench = Bench::new();
+        let old = bench.plant(OLD, &user("alice"), "read").await;
+        let mut request = RotateKey::of(old);
+        if ends == "old key expires" {
+            request = request.old_key_ends_at(later);
+        } else if ends == "new key expires" {
+            request = request.expires_at(later);
+        }
+        let new = bench.manager.begin_rotation(request, &system()).await.unwrap().info().id;
+        bench.clock.advance(hour);
+        let revoked_at = bench.now();
+        let ids = match ends {
+            "old key is revoked" => vec![old],
+            "new key is revoked" => vec![new],
+            "both are revoked" => {
+                let all = RevokeMany::of(user_id("alice")).because("left");
+                bench.manager.revoke_many(all, &system()).await.unwrap();
+                vec![]
+            }
+            "old key is revoked, then the new one" => vec![old, new],
+            "new key is revoked, then the old one" => vec![new, old],
+            _ => vec![],
+        };
+        for id in ids {
+            bench.manager.revoke(&id, &system()).await.unwrap();
+            bench.clock.advance(hour);
+        }
+        bench.clock.advance(hour * 24);
+        let (at, by) = match (stage, ends) {
+            (RotationStage::UnderWay, _) => (None, None),
+            (_, "new key expires") => (Some(later), None),
+            _ => (Some(revoked_at), Some(system().id())),
+        };
+        for id in [&old, &new] {
+            let status = bench.manager.rotation(id, &system()).await.unwrap();
+            assert_eq!((status.stage, status.ended_at, status.ended_by), (stage, at, by.clone()), "{ends} {id}");
+            assert_eq!((status.old.id, status.new.id), (old, new), "{ends}");
+        }
+    }
+}
+
+/// Before, while and after the second rotation: an id that showed one goes on showing it when it has ended.
+#[tokio::test]
+async fn key_in_two_rotations_tells_of_the_last_that_was_begun() {
+    let bench = Bench::new();
+    let manager = &bench.manager;
+    let first = bench.plant(OLD, &team("blue"), "read").await;
+    let second = manager.begin_rotation(RotateKey::of(first), &system()).await.unwrap().info().id;
+    let told = async |id| {
+        let status = manager.rotation(id, &system()).await.unwrap();
+        (status.old.id, status.new.id, status.stage)
+    };
+    manager.finish_rotation_anyway(&second, &system()).await.unwrap();
+    assert_eq!(told(&second).await, (first, second, RotationStage::Finished));
+    bench.clock.advance(Duration::from_secs(1));
+    let third = manager.begin_rotation(RotateKey::of(second), &system()).await.unwrap().info().id;
+    assert_eq!(told(&second).await, (second, third, RotationStage::UnderWay));
+    manager.abort_rotation(&third, &system()).await.unwrap();
+    assert_eq!(told(&second).await, (second, third, RotationStage::Aborted));
+    bench.clock.advance(Duration::from_secs(1));
+    let fourth = manager.begin_rotation(RotateKey::of(second), &system()).await.unwrap().info().id;
+    manager.finish_rotation_anyway(&fourth, &system()).await.unwrap();
+    for id in [&second, &fourth] {
+        assert_eq!(told(id).await, (second, fourth, RotationStage::Finished));
+    }
+    assert_eq!(told(&first).await, (first, second, RotationStage::Finished));
+    assert_eq!(told(&third).await, (second, third, RotationStage::Aborted));
 }
 
 #[tokio::test]
@@ -212,5 +310,7 @@ async fn status_serializes() {
     let new = bench.manager.begin_rotation(RotateKey::of(old), &system()).await.unwrap().info().id;
     let json = serde_json::to_value(bench.manager.rotation(&new, &system()).await.unwrap()).unwrap();
     assert_eq!((&json["verdict"]["verdict"], &json["ends_at"]), (&"not_started".into(), &serde_json::Value::Null));
+    assert_eq!(json["stage"], "under_way");
+    assert!(json["ended_at"].is_null() && json["ended_by"].is_null());
     assert_eq!(json["still_on_old"][0]["source"]["client"], "ci");
 }

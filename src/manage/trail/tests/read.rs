@@ -210,7 +210,7 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
         usage("invalid_key", "api/python", 1, 1, 1),
         usage("wrong_team", "api/node", 2, 1, 2),
     ];
-    bench.store.inner.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows }).await.unwrap();
+    bench.store.inner.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows, days: Vec::new() }).await.unwrap();
     let report = bench.manager.leak_report(&id, since, &system()).await.unwrap();
     let sources: Vec<_> = report
         .sources

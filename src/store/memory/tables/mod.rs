@@ -227,9 +227,9 @@ impl Tables {
             return;
         }
         *last = batch.sequence;
-        for UsageDayRow { key, day, accepted, refused } in batch.days() {
-            let sum = self.days.entry((key, day)).or_default();
-            (sum.0, sum.1) = (sum.0.saturating_add(accepted), sum.1.saturating_add(refused));
+        for UsageDayRow { key, day, accepted, refused } in &batch.days {
+            let sum = self.days.entry((key.clone(), *day)).or_default();
+            (sum.0, sum.1) = (sum.0.saturating_add(*accepted), sum.1.saturating_add(*refused));
         }
         for row in &batch.rows {
             let rows = self.usage.entry(row.key.clone()).or_default();

@@ -1,26 +1,39 @@
-use std::ops::Bound;
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Bound,
+};
 
 use super::{Tables, portable::day_row};
 use crate::{
     audit::EventRow,
     key::KeyId,
-    owner::OwnerRef,
+    owner::{Owner, OwnerRef},
     record::{KeyRow, OwnerStatusRow},
-    store::{EventQuery, FoundOwner, KeyQuery, ListedKey, Liveness, Page, UsageScope},
+    store::{EventQuery, FoundOwner, KeyQuery, ListedKey, Liveness, Page, SuccessorRow, UsageScope},
     time::Timestamp,
     usage::{DAYS, UsageDayRow, UsageRow, UsageTotals},
 };
 
 impl Tables {
     pub(in crate::store::memory) fn list(&self, query: &KeyQuery, now: Timestamp) -> Page<ListedKey> {
-        let start = match &query.after {
-            Some(cursor) => Bound::Excluded((cursor.created_at.as_millis(), cursor.id.as_str().to_owned())),
-            None => Bound::Unbounded,
+        let (from, until) = (query.from(), query.until());
+        let owners = query.wanted_owners().map(|owners| owners.into_iter().map(names).collect::<HashSet<_>>());
+        if from >= until {
+            return Page { rows: Vec::new(), more: false };
+        }
+        let bound = |(at, id): (i64, &str)| Bound::Excluded((at, id.to_owned()));
+        let range = (bound(from), bound(until));
+        let few: BTreeSet<(i64, String)>;
+        let order = if query.keys.is_empty() {
+            self.order.range(range)
+        } else {
+            let asked = query.keys.iter().filter_map(|id| self.keys.get(id.as_str()));
+            few = asked.map(|key| (key.created_at, key.id.clone())).collect();
+            few.range(range)
         };
-        let listed = self
-            .order
-            .range((start, Bound::Unbounded))
+        let listed = in_order(order, query.newest_first)
             .filter_map(|(_, id)| self.keys.get(id))
+            .filter(|key| owners.as_ref().is_none_or(|owners| owners.contains(&(&*key.kind, &*key.owner))))
             .filter(|key| matches(query, key, now))
             .map(|key| self.listed(key, now))
             .filter(|listed| query.unused_since.is_none_or(|since| listed.usage.last_success_at < Some(since)));
@@ -52,7 +65,7 @@ impl Tables {
             organization,
             creator: OwnerRef::creator_of(key).map_or(OwnerStatusRow::default(), |creator| self.owner(&creator)),
             usage: self.totals(&key.id),
-            successor: self.successors_of(&key.id).find(serves).map(|successor| successor.id.clone()),
+            successor: self.successors_of(&key.id).find(serves).map(SuccessorRow::from),
             predecessor_is_live: predecessor.as_ref().is_some_and(serves),
         }
     }
@@ -102,22 +115,31 @@ impl Tables {
                 && query.until.is_none_or(|until| event.at < until.as_millis())
         };
         let events = self.events.half(query.attempts);
-        match query.newest_first {
-            false => page(events.iter().filter(wanted).cloned(), query.limit),
-            true => page(events.iter().rev().filter(wanted).cloned(), query.limit),
-        }
+        page(in_order(events.iter(), query.newest_first).filter(wanted).cloned(), query.limit)
     }
 }
 
+/// The words of an owner in the row of a key.
+fn names(owner: &Owner) -> (&str, &str) {
+    (owner.kind().as_str(), owner.id())
+}
+
+/// But for which keys they are, whose, when they were made and how they are used.
 fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
     let live = key.is_live(now);
     key.organization == query.organization.as_str()
-        && query.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
+        && query.kind.is_none_or(|kind| key.kind == kind.as_str())
+        && query.named_like.as_ref().is_none_or(|part| part.is_in(&key.name))
         && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
         && query.created_via_key.is_none_or(|creator| key.created_via_key.as_deref() == Some(creator.as_str()))
         && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
-        && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
         && query.liveness.is_none_or(|liveness| live == (liveness == Liveness::Live))
+}
+
+/// As it is, or the other way round.
+fn in_order<T>(rising: impl DoubleEndedIterator<Item = T>, newest_first: bool) -> impl Iterator<Item = T> {
+    let mut rising = rising;
+    std::iter::from_fn(move || if newest_first { rising.next_back() } else { rising.next() })
 }
 
 fn page<T>(mut found: impl Iterator<Item = T>, limit: u16) -> Page<T> {

@@ -4,6 +4,9 @@
 //! bare function or operator in all schemas of the path and takes the one that fits best: a stranger's overload in a
 //! schema that comes first there would run as the node.
 
+mod list;
+
+use list::{LIST, around, columns, conditions, list, list_of_owners, owners};
 use tokio_postgres::types::Type;
 
 use super::{
@@ -38,62 +41,6 @@ macro_rules! owner_and_organization {
             on g.organization {=} k.organization and g.kind {=} 'organization' and g.id {=} '' "
     };
 }
-
-/// Keys in the order of an index: the conditions given to the macro are what the index begins with. All others are
-/// checked on the rows it yields. `offset 0` keeps the planner from turning a look-up by an index into anything else.
-macro_rules! list {
-    ($keys:literal $(, $indexed:literal)*) => {
-        concat!(
-            "select ", found_columns!(), ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
-             u.successes, u.last_success, u.failures, u.last_failure, h.id, coalesce(p.is_live, false)",
-            " from ", $keys, " k ", owner_and_organization!(), "left join lateral (\
-                select suspended_at, plan_suspended_at, closed_at from {s}.api_key_owners \
-                where organization {=} k.organization and kind {=} 'user' \
-                    and pg_catalog.left(k.created_by, 5) {=} 'user:' and id {=} pg_catalog.substr(k.created_by, 6) offset 0\
-             ) c on true left join lateral (\
-                select pg_catalog.min(id) as id from (\
-                    select id, organization, revoked_at, expires_at from {s}.api_keys where replaces {=} k.id offset 0\
-                ) s where organization {=} k.organization and revoked_at is null \
-                    and (expires_at is null or $10 {<} expires_at)\
-             ) h on true left join lateral (\
-                select organization {=} k.organization and revoked_at is null \
-                    and (expires_at is null or $10 {<} expires_at) as is_live \
-                from {s}.api_keys where id {=} k.replaces offset 0\
-             ) p on true left join lateral (\
-                select pg_catalog.sum(count) filter (where outcome {=} 'success')::bigint as successes, \
-                    pg_catalog.max(last_at) filter (where outcome {=} 'success') as last_success, \
-                    pg_catalog.sum(count) filter (where outcome {<>} 'success')::bigint as failures, \
-                    pg_catalog.max(last_at) filter (where outcome {<>} 'success') as last_failure \
-                from {s}.api_key_usage where key_id {=} k.id\
-             ) u on true \
-             where k.organization {=} $1 and (k.created_at, k.id) {>} ($8, $9) and k.created_at {<} $13",
-            $(" and ", $indexed,)*
-            " and ($2 is null or k.kind {=} $2) and ($3 is null or k.owner {=} $3) \
-             and ($4 is null or k.created_by {=} $4) and ($5 is null or k.created_via_key {=} $5) \
-             and ($12 is null or k.replaces {=} $12) \
-             and ($6 is null \
-                or $6 {=} (k.revoked_at is null and (k.expires_at is null or $10 {<} k.expires_at))) \
-             and ($7 is null or u.last_success is null or u.last_success {<} $7) \
-             order by k.created_at, k.id limit $11"
-        )
-    };
-}
-
-const LIST: &[Type] = &[
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT,
-    Type::BOOL,
-    Type::TIMESTAMPTZ,
-    Type::TIMESTAMPTZ,
-    Type::TEXT,
-    Type::TIMESTAMPTZ,
-    Type::INT8,
-    Type::TEXT,
-    Type::TIMESTAMPTZ,
-];
 
 /// Events in the order of an index, as for keys. Each index has the number in a way of its own, so that no other has this
 /// order.
@@ -130,7 +77,7 @@ const EVENTS: &[Type] = &[
 
 /// The statement with its schema and its operators put in.
 pub(super) fn qualified(text: &str, schema: &str) -> String {
-    const OPERATORS: [&str; 9] = ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*"];
+    const OPERATORS: [&str; 10] = ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "||"];
     OPERATORS.iter().fold(text.replace("{s}", schema), |text, operator| {
         text.replace(&format!("{{{operator}}}"), &format!("operator(pg_catalog.{operator})"))
     })
@@ -201,6 +148,8 @@ statements! {
         select exists (select 1 from {s}.api_keys where id {=} $1 and paused_at is null \
             and pg_catalog.array_to_string(scopes, ' ') {=} $2 \
             and (pg_catalog.date_trunc('milliseconds', expires_at) {=} $3 or expires_at is null and $3 is null))";
+    has_version: &[Type::TEXT, Type::INT8], "\
+        select exists (select 1 from {s}.api_keys where id {=} $1 and version {=} $2)";
     has_live_successor: &[Type::TEXT, Type::TIMESTAMPTZ], "\
         select exists (select 1 from {s}.api_keys \
             where replaces {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
@@ -257,12 +206,23 @@ statements! {
     rehash: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8, Type::BYTEA], "\
         update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5, proof = $6, rehashes = rehashes {+} 1 \
         where id {=} $1 and hash {=} $2 and revoked_at is null";
-    list: LIST, list!("{s}.api_keys");
-    list_of_owner: LIST, list!("{s}.api_keys", "k.kind {=} $2", "k.owner {=} $3");
-    list_of_creator: LIST, list!("{s}.api_keys", "k.created_by {=} $4");
-    list_of_created_via_key: LIST, list!("{s}.api_keys", "k.created_via_key {=} $5");
-    // The only ones that are sorted: a key has few successors.
-    list_of_predecessor: LIST, list!("(select * from {s}.api_keys where replaces {=} $12 offset 0)");
+    list: LIST, list!("asc", "{s}.api_keys");
+    list_of_kind: LIST, list!("asc", "{s}.api_keys", "(k.kind {||} '') {=} $2");
+    list_of_owner: LIST, list!("asc", "{s}.api_keys", "k.kind {=} ($15)[1]", "k.owner {=} ($16)[1]");
+    list_of_creator: LIST, list!("asc", "{s}.api_keys", "k.created_by {=} $4");
+    list_of_created_via_key: LIST, list!("asc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
+    list_of_owners: LIST, list_of_owners!("asc");
+    // The only ones that are sorted: a key has few successors, and few keys are asked for by name.
+    list_of_predecessor: LIST, list!("asc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
+    list_of_keys: LIST, list!("asc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
+    latest: LIST, list!("desc", "{s}.api_keys");
+    latest_of_kind: LIST, list!("desc", "{s}.api_keys", "(k.kind {||} '') {=} $2");
+    latest_of_owner: LIST, list!("desc", "{s}.api_keys", "k.kind {=} ($15)[1]", "k.owner {=} ($16)[1]");
+    latest_of_creator: LIST, list!("desc", "{s}.api_keys", "k.created_by {=} $4");
+    latest_of_created_via_key: LIST, list!("desc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
+    latest_of_owners: LIST, list_of_owners!("desc");
+    latest_of_predecessor: LIST, list!("desc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
+    latest_of_keys: LIST, list!("desc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
     events: EVENTS, events!("sequence {+} 0", "{>}", "asc");
     events_of_key: EVENTS, events!("sequence {-} 0", "{>}", "asc", "key_id {=} $3");
     events_of_owner: EVENTS, events!("0 {+} sequence", "{>}", "asc", "owner_kind {=} $4", "owner {=} $5");

@@ -131,7 +131,7 @@ async fn a_value_that_the_database_does_not_take_is_told_as_such() {
     store.apply(&named).await.unwrap();
 
     let row = |client: &str| crate::usage::UsageRow::seen_from(client);
-    let batch = |rows| crate::usage::UsageBatch { writer: [1; 16], sequence: 1, rows };
+    let batch = |rows| crate::usage::UsageBatch { writer: [1; 16], sequence: 1, rows, days: Vec::new() };
     let error = store.record_usage(&batch(vec![row("cli"), row("a-long-name")])).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused);
     // Nothing of it was done: the number is free.

@@ -2,7 +2,11 @@ use super::super::{
     apply::{ISSUED, LIVE_KEYS},
     event_rows::{EVENTS, EVENTS_OF_ACTOR, EVENTS_OF_KEY, EVENTS_OF_OWNER},
     export,
-    list::{LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_OWNER, LIST_OF_PREDECESSOR},
+    list::add_functions,
+    list_sql::{
+        LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_KEYS, LIST_OF_KIND, LIST_OF_OWNER, LIST_OF_OWNERS,
+        LIST_OF_PREDECESSOR,
+    },
     schema::{MIGRATIONS, migrate},
     upkeep::{PRUNE_ATTEMPTS, PRUNE_DAYS, PRUNE_EVENTS, USED_KEYS},
     usage_rows,
@@ -29,6 +33,7 @@ const FILL: &str = "\
 fn filled() -> rusqlite::Connection {
     let mut connection = rusqlite::Connection::open_in_memory().unwrap();
     migrate(&mut connection, MIGRATIONS).unwrap();
+    add_functions(&connection).unwrap();
     connection.execute_batch(FILL).unwrap();
     connection
 }
@@ -48,27 +53,39 @@ fn lists_are_read_from_an_index_in_their_order() {
     let connection = filled();
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();
-        for (sql, index) in [
-            (
-                LIST_ALL,
-                "k USING INDEX api_keys_by_organization (organization=? AND (created_at,id)>(?,?) AND created_at<?)",
-            ),
-            (
-                LIST_OF_OWNER,
-                "k USING INDEX api_keys_by_owner (organization=? AND kind=? AND owner=? AND (created_at,id)>(?,?) AND created_at<?)",
-            ),
-            (
-                LIST_OF_CREATOR,
-                "k USING INDEX api_keys_by_creator (organization=? AND created_by=? AND (created_at,id)>(?,?) AND created_at<?)",
-            ),
-            (
-                LIST_OF_CREATED_VIA_KEY,
-                "k USING INDEX api_keys_by_created_via_key (organization=? AND created_via_key=? AND (created_at,id)>(?,?) AND created_at<?)",
-            ),
+        for (both_ways, index) in [
+            (LIST_ALL, "api_keys_by_organization (organization=?"),
+            (LIST_OF_KIND, "api_keys_by_kind (organization=? AND kind=?"),
+            (LIST_OF_OWNER, "api_keys_by_owner (organization=? AND kind=? AND owner=?"),
+            (LIST_OF_CREATOR, "api_keys_by_creator (organization=? AND created_by=?"),
+            (LIST_OF_CREATED_VIA_KEY, "api_keys_by_created_via_key (organization=? AND created_via_key=?"),
         ] {
+            for sql in both_ways {
+                let plan = plan(&connection, sql);
+                let search =
+                    format!("SEARCH k USING INDEX {index} AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))");
+                assert!(plan.contains(&search), "{statistics}\n{plan}\n{search}");
+                assert!(!plan.contains("SCAN k") && !plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
+            }
+        }
+    }
+}
+
+/// Each step along the index of an owner finds one key, and what is sorted is a page.
+#[test]
+fn lists_of_several_owners_look_at_the_next_key_of_each() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        for sql in LIST_OF_OWNERS {
             let plan = plan(&connection, sql);
-            assert!(plan.contains(index), "{statistics}\n{plan}");
-            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
+            let next = "SEARCH k USING INDEX api_keys_by_owner \
+                        (organization=? AND kind=? AND owner=? AND (created_at,id)>(?,?) AND (created_at,id)<(?,?))";
+            assert_eq!(plan.matches(next).count(), 2, "{statistics}\n{plan}");
+            assert_eq!(plan.matches("SEARCH f USING PRIMARY KEY (id=?)").count(), 2, "{statistics}\n{plan}");
+            assert!(plan.contains("SEARCH k USING PRIMARY KEY (id=?)"), "{statistics}\n{plan}");
+            assert!(plan.ends_with("USE TEMP B-TREE FOR ORDER BY"), "{statistics}\n{plan}");
+            assert_eq!(plan.matches("TEMP B-TREE").count(), 1, "{statistics}\n{plan}");
         }
     }
 }
@@ -117,29 +134,50 @@ fn what_comes_with_a_listed_key_is_looked_up_by_primary_key_or_predecessor() {
     let connection = filled();
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();
-        for sql in [LIST_ALL, LIST_OF_OWNER, LIST_OF_CREATOR, LIST_OF_CREATED_VIA_KEY, LIST_OF_PREDECESSOR] {
+        let lists = [
+            LIST_ALL,
+            LIST_OF_KIND,
+            LIST_OF_OWNER,
+            LIST_OF_OWNERS,
+            LIST_OF_CREATOR,
+            LIST_OF_CREATED_VIA_KEY,
+            LIST_OF_PREDECESSOR,
+            LIST_OF_KEYS,
+        ];
+        for sql in lists.into_iter().flatten() {
             let plan = plan(&connection, sql);
             for search in [
                 "SEARCH o USING PRIMARY KEY (organization=? AND kind=? AND id=?)",
                 "SEARCH c USING PRIMARY KEY (organization=? AND kind=? AND id=?)",
                 "SEARCH u USING PRIMARY KEY (key_id=?",
-                "SEARCH s USING INDEX api_keys_by_predecessor (replaces=?)",
+                "SEARCH h USING INDEX api_keys_by_predecessor (replaces=?)",
+                "SEARCH s USING PRIMARY KEY (id=?)",
                 "SEARCH p USING PRIMARY KEY (id=?)",
             ] {
                 assert!(plan.contains(search), "{statistics}\n{plan}");
             }
-            assert!(!plan.contains("SCAN"), "{statistics}\n{plan}");
+            // Nothing but what the query names, and what was found.
+            let scanned = plan.lines().filter(|line| line.starts_with("SCAN"));
+            let of_query = ["SCAN json_each VIRTUAL TABLE INDEX 1:", "SCAN w VIRTUAL TABLE INDEX 1:", "SCAN m"];
+            assert!(scanned.clone().all(|line| of_query.contains(&line)), "{statistics}\n{plan}");
         }
     }
 }
 
 #[test]
-fn successors_are_found_by_their_predecessor_and_sorted() {
+fn successors_and_named_keys_are_found_by_an_index_and_sorted() {
     let connection = filled();
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();
-        let plan = plan(&connection, LIST_OF_PREDECESSOR);
-        assert!(plan.contains("SEARCH k USING INDEX api_keys_by_predecessor (replaces=?)"), "{statistics}\n{plan}");
+        for (both_ways, search) in [
+            (LIST_OF_PREDECESSOR, "SEARCH k USING INDEX api_keys_by_predecessor (replaces=?)"),
+            (LIST_OF_KEYS, "SEARCH k USING PRIMARY KEY (id=?)"),
+        ] {
+            for sql in both_ways {
+                let plan = plan(&connection, sql);
+                assert!(plan.contains(search), "{statistics}\n{plan}");
+            }
+        }
     }
 }
 

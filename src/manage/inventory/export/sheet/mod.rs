@@ -12,35 +12,6 @@ const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
 /// What spreadsheets take for the beginning of a formula (OWASP, CSV injection), and the apostrophe that says it is none.
 const BEGINNINGS: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\n', '\r', '\''];
 
-/// Writes keys page by page, each page in one piece.
-pub(in crate::manage) struct Sheet<'a, W: ?Sized> {
-    format: ExportFormat,
-    writer: &'a mut W,
-}
-
-impl<'a, W: io::Write + ?Sized> Sheet<'a, W> {
-    /// With the line of names, if the format has one.
-    pub(in crate::manage) fn begin(format: ExportFormat, writer: &'a mut W) -> io::Result<Self> {
-        if format == ExportFormat::Csv {
-            let names = InventoryColumn::ALL.map(|column| Cow::Borrowed(column.as_str()));
-            writer.write_all(&table([names])?)?;
-        }
-        Ok(Self { format, writer })
-    }
-
-    pub(in crate::manage) fn add(&mut self, entries: &[InventoryEntry]) -> io::Result<()> {
-        let lines = match self.format {
-            ExportFormat::Csv => table(entries.iter().map(row))?,
-            ExportFormat::JsonLines => json_lines(entries)?,
-        };
-        self.writer.write_all(&lines)
-    }
-
-    pub(in crate::manage) fn end(self) -> io::Result<()> {
-        self.writer.flush()
-    }
-}
-
 fn row(entry: &InventoryEntry) -> [Cow<'_, str>; InventoryColumn::ALL.len()] {
     InventoryColumn::ALL.map(|column| safe(column.cell(entry)))
 }
@@ -67,6 +38,29 @@ fn is_risky(part: &str) -> bool {
 }
 
 impl ExportFormat {
+    /// What comes before all keys: the line of names, if the format has one.
+    pub(in crate::manage) fn head(self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Csv => table([InventoryColumn::ALL.map(|column| Cow::Borrowed(column.as_str()))]),
+            Self::JsonLines => Ok(Vec::new()),
+        }
+    }
+
+    /// A line for each key.
+    pub(in crate::manage) fn lines(self, entries: &[InventoryEntry]) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Csv => table(entries.iter().map(row)),
+            Self::JsonLines => json_lines(entries),
+        }
+    }
+
+    pub(in crate::manage) const fn end_of_line(self) -> &'static [u8] {
+        match self {
+            Self::Csv => b"\r\n",
+            Self::JsonLines => b"\n",
+        }
+    }
+
     /// A cell of a table as it was before it was made safe for spreadsheets: without the apostrophe in front, and those
     /// behind separators. A program that reads an export takes this of every cell.
     ///

@@ -1,16 +1,18 @@
+//! Why keys were not managed as asked.
+
+mod causes;
+#[cfg(test)]
+mod tests;
+
 use std::{error::Error, time::Duration};
 
 use super::{
     denial::{Denial, DenialReason},
+    info::KeyInfo,
     invalid::InvalidInput,
+    misconfigured::Misconfiguration,
     quota::Quota,
     verdict::RotationVerdict,
-};
-use crate::{
-    hash::{HashError, HashErrorKind},
-    record::{Stopped, Suspension},
-    store::{Conflict, StoreError, StoreErrorKind},
-    time::{ClockInDoubt, LONGEST_DOUBT},
 };
 
 /// Why keys were not managed as asked. Nothing was changed, unless the kind is
@@ -32,6 +34,7 @@ use crate::{
 pub struct ManageError {
     kind: ManageErrorKind,
     retry_after: Option<Duration>,
+    replayed: Option<Box<KeyInfo>>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -60,7 +63,10 @@ pub enum ManageErrorKind {
     DirectoryUnavailable,
     /// The new key could not be hashed.
     HashFailed,
-    /// A key was issued under this idempotency key before.
+    /// Another request was made under this idempotency key before: a new request takes a new one.
+    IdempotencyKeyReused,
+    /// The same request was made under this idempotency key before, and made a key:
+    /// [`ManageError::replayed`] says which.
     IdempotencyKeyUsed,
     /// What was asked for makes no sense.
     Invalid(InvalidInput),
@@ -68,7 +74,9 @@ pub enum ManageErrorKind {
     KeyExpired,
     /// The key is revoked, which is final.
     KeyRevoked,
-    /// No rotation of the key is under way.
+    /// The service is not set up to manage keys like that: a defect of its code. Over HTTP it is a 500.
+    Misconfigured(Misconfiguration),
+    /// The key takes part in no rotation, and never did.
     NoRotation,
     /// There is nothing of this name that the actor may see.
     NotFound,
@@ -102,11 +110,17 @@ pub enum ManageErrorKind {
     StoreRefused,
     /// The store could not be asked.
     StoreUnavailable,
+    /// The key does not have the version that was expected: somebody changed it since it was looked at. Nothing was
+    /// changed, and nothing is tried again by itself. Over HTTP it is a 412.
+    VersionDiffers {
+        /// The version that the key has.
+        current: i64,
+    },
 }
 
 impl ManageError {
     pub(super) const fn new(kind: ManageErrorKind) -> Self {
-        Self { kind, retry_after: None, source: None }
+        Self { kind, retry_after: None, replayed: None, source: None }
     }
 
     pub(super) fn denied(reason: DenialReason) -> Self {
@@ -131,10 +145,44 @@ impl ManageError {
         self
     }
 
+    pub(super) fn with_replayed(mut self, key: Option<KeyInfo>) -> Self {
+        self.replayed = key.map(Box::new);
+        self
+    }
+
     /// What went wrong.
     #[must_use]
     pub const fn kind(&self) -> ManageErrorKind {
         self.kind
+    }
+
+    /// The key that the same request made when it was made before, as it is now, if the kind is
+    /// [`IdempotencyKeyUsed`](ManageErrorKind::IdempotencyKeyUsed). None where the actor may not see the key any more,
+    /// where its record cannot be read, and where it was removed from the store. Its text was shown once, in the first
+    /// answer: if that is lost, revoke the key or rotate it.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// use tower_api_keys::{Actor, IssueKey, TeamId, manage::ManageErrorKind};
+    ///
+    /// let (admin, blue) = (Actor::system("setup")?, TeamId::new("blue")?);
+    /// let request = || IssueKey::team(blue.clone()).named("Monday cron").idempotency_key("3f1c5a4e");
+    /// let made = manager.issue(request(), &admin).await?;
+    ///
+    /// let error = manager.issue(request(), &admin).await.unwrap_err();
+    /// assert_eq!(error.kind(), ManageErrorKind::IdempotencyKeyUsed);
+    /// assert_eq!(error.replayed().map(|key| key.id), Some(made.info().id));
+    ///
+    /// let error = manager.issue(request().named("another"), &admin).await.unwrap_err();
+    /// assert_eq!(error.kind(), ManageErrorKind::IdempotencyKeyReused);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn replayed(&self) -> Option<&KeyInfo> {
+        self.replayed.as_deref()
     }
 
     /// When to ask again, if the actor is [busy](ManageErrorKind::ActorBusy), the
@@ -146,108 +194,8 @@ impl ManageError {
     }
 }
 
-impl From<ClockInDoubt> for ManageError {
-    fn from(doubt: ClockInDoubt) -> Self {
-        Self { retry_after: Some(LONGEST_DOUBT), ..Self::new(ManageErrorKind::ClockUnsure).with_source(doubt) }
-    }
-}
-
-impl From<Stopped> for ManageErrorKind {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Closed => Self::OwnerClosed,
-            Stopped::Suspended(Suspension::Admin) => Self::OwnerSuspended,
-            Stopped::Suspended(Suspension::Plan) => Self::OwnerPlanSuspended,
-        }
-    }
-}
-
-impl From<StoreError> for ManageError {
-    fn from(error: StoreError) -> Self {
-        let kind = match error.kind() {
-            // Without a source: what is absent and what is hidden look the same.
-            StoreErrorKind::Conflict(Conflict::Missing) => return Self::not_found(),
-            StoreErrorKind::Conflict(Conflict::OwnerClosed) => ManageErrorKind::OwnerClosed,
-            StoreErrorKind::Conflict(Conflict::IdempotencyKeyUsed { .. }) => ManageErrorKind::IdempotencyKeyUsed,
-            StoreErrorKind::Conflict(Conflict::Revoked) => ManageErrorKind::KeyRevoked,
-            StoreErrorKind::Conflict(
-                Conflict::Differs | Conflict::Guard(_) | Conflict::IdTaken | Conflict::Version,
-            ) => ManageErrorKind::Conflict,
-            StoreErrorKind::Conflict(Conflict::Successor) => ManageErrorKind::RotationUnderWay,
-            StoreErrorKind::Corrupt => ManageErrorKind::CorruptRecord,
-            StoreErrorKind::OutcomeUnknown => ManageErrorKind::OutcomeUnknown,
-            StoreErrorKind::Refused => ManageErrorKind::StoreRefused,
-            StoreErrorKind::Unavailable => ManageErrorKind::StoreUnavailable,
-        };
-        Self::new(kind).with_source(error)
-    }
-}
-
-impl From<HashError> for ManageError {
-    fn from(error: HashError) -> Self {
-        let kind = match error.kind() {
-            HashErrorKind::Crowded => ManageErrorKind::ActorBusy,
-            HashErrorKind::Overloaded => ManageErrorKind::Overloaded,
-            HashErrorKind::Starved => ManageErrorKind::Starved,
-            HashErrorKind::Randomness => ManageErrorKind::Randomness,
-            HashErrorKind::Corrupt | HashErrorKind::Failed => ManageErrorKind::HashFailed,
-        };
-        Self { retry_after: error.retry_after(), ..Self::new(kind).with_source(error) }
-    }
-}
-
 impl Error for ManageError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        auth::AuthError,
-        hash::{VerifyError, VerifyErrorKind},
-        random::RandomnessError,
-        time::{ClockReading, Timestamp},
-    };
-
-    /// Parts of sentences that say something alone, of an error and all its causes.
-    fn told(error: &dyn Error) -> Vec<String> {
-        let (mut texts, mut cause) = (error.to_string(), error.source());
-        while let Some(error) = cause {
-            texts = format!("{texts};{error}");
-            cause = error.source();
-        }
-        texts.split([':', ';', ',']).map(|part| part.trim().to_owned()).collect()
-    }
-
-    fn assert_told_once(error: &dyn Error) {
-        let told = told(error);
-        for (place, part) in told.iter().enumerate() {
-            let others = told.iter().enumerate().filter(|(other, _)| *other != place);
-            assert!(!others.map(|(_, other)| other).any(|other| other.contains(part.as_str())), "{part:?} of {told:?}");
-        }
-    }
-
-    #[test]
-    fn what_a_cause_says_is_not_said_again_by_what_came_of_it() {
-        use HashErrorKind::{Corrupt, Crowded, Failed, Overloaded, Randomness, Starved};
-        let second = Duration::from_secs(1);
-        for waited in [None, Some(second)] {
-            for kind in [Corrupt, Crowded, Failed, Overloaded, Starved] {
-                assert_told_once(&ManageError::from(HashError::not_done(kind, waited, second)));
-            }
-            for (kind, because) in [
-                (VerifyErrorKind::Overloaded, AuthError::overloaded as fn(_, VerifyError) -> _),
-                (VerifyErrorKind::Starved, AuthError::starved),
-            ] {
-                assert_told_once(&because(None, VerifyError::not_done(kind, waited, second)));
-            }
-        }
-        assert_told_once(&ManageError::from(HashError::caused(Randomness, RandomnessError::injected())));
-        assert_told_once(&ManageError::new(ManageErrorKind::Randomness).with_source(RandomnessError::injected()));
-        let doubted = ClockReading::doubted(Timestamp::MIN, Timestamp::MAX).has_passed(Timestamp::MAX);
-        assert_told_once(&ManageError::from(doubted.unwrap_err()));
     }
 }

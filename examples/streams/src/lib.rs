@@ -1,0 +1,104 @@
+//! Server-sent events and a WebSocket. Each outlives the request that opened it, so each waits, beside what it does,
+//! for the end of the key it was opened with.
+
+use std::{convert::Infallible, future::Future, time::Duration};
+
+use axum::{
+    Router,
+    extract::{
+        State,
+        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code},
+    },
+    response::{
+        Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+    routing::get,
+};
+use futures_util::{Stream, stream};
+use tokio::{
+    select,
+    time::{sleep, timeout},
+};
+use tower_api_keys::{
+    ApiKeys, Authenticator, Principal, Scope,
+    auth::StreamEnd,
+    store::{KeyReader, Ledger},
+};
+
+/// Between two events.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How long a client that reads nothing holds up the end of its socket.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The scope that both streams ask for.
+const SCOPE: &str = "ticks:read";
+
+/// `GET /ticks` sends events, `GET /echo` is a WebSocket.
+pub fn router<S: Ledger>(keys: &ApiKeys<S>) -> Router {
+    let streams = Router::new().route("/ticks", get(ticks::<S>)).route("/echo", get(echo::<S>));
+    streams.with_state(keys.authenticator()).layer(keys.layer())
+}
+
+/// Waits until the caller may not have the stream any more. Fewer scopes do not end it as long as the one it needs is
+/// among them.
+async fn end<R: KeyReader>(keys: Authenticator<R>, mut principal: Principal) -> StreamEnd {
+    loop {
+        match keys.until_refused(&principal).await {
+            StreamEnd::Narrowed(now) if may_listen(&now) => principal = now,
+            end => return end,
+        }
+    }
+}
+
+fn may_listen(principal: &Principal) -> bool {
+    Scope::new(SCOPE).is_ok_and(|scope| principal.allows(&scope))
+}
+
+/// Events until the key ends. The last one says why; a client that comes back with a revoked key gets 401, and one
+/// whose stream ended because nobody could say comes back on its own, as browsers do.
+async fn ticks<R: KeyReader>(
+    State(keys): State<Authenticator<R>>,
+    principal: Principal,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let begin = Some((0_u64, Box::pin(end(keys, principal))));
+    let events = stream::unfold(begin, |state| async move {
+        let (number, mut end) = state?;
+        select! {
+            biased;
+            end = &mut end => Some((Ok(Event::default().event("end").data(end.code().as_str())), None)),
+            () = sleep(TICK) => Some((Ok(Event::default().data(number.to_string())), Some((number + 1, end)))),
+        }
+    });
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+async fn echo<R: KeyReader>(
+    State(keys): State<Authenticator<R>>,
+    principal: Principal,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    upgrade.on_upgrade(move |socket| converse(socket, end(keys, principal)))
+}
+
+/// Sends back what comes, until the client leaves or the key ends.
+async fn converse(mut socket: WebSocket, end: impl Future<Output = StreamEnd>) {
+    // In one future with the sending: a client that reads nothing does not keep its socket open.
+    let conversation = async {
+        while let Some(Ok(message)) = socket.recv().await {
+            if matches!(message, Message::Text(_) | Message::Binary(_)) && socket.send(message).await.is_err() {
+                break;
+            }
+        }
+    };
+    let end = select! {
+        biased;
+        end = end => end,
+        () = conversation => return,
+    };
+    let code = if end.is_temporary() { close_code::AGAIN } else { close_code::POLICY };
+    let close = CloseFrame { code, reason: end.code().as_str().into() };
+    // One that does not hear it is closed all the same.
+    let _ = timeout(PATIENCE, socket.send(Message::Close(Some(close)))).await;
+}

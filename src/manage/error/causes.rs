@@ -1,0 +1,62 @@
+use super::{ManageError, ManageErrorKind};
+use crate::{
+    hash::{HashError, HashErrorKind},
+    record::{Stopped, Suspension},
+    store::{Conflict, StoreError, StoreErrorKind},
+    time::{ClockInDoubt, LONGEST_DOUBT},
+};
+
+impl From<ClockInDoubt> for ManageError {
+    fn from(doubt: ClockInDoubt) -> Self {
+        Self { retry_after: Some(LONGEST_DOUBT), ..Self::new(ManageErrorKind::ClockUnsure).with_source(doubt) }
+    }
+}
+
+impl From<Stopped> for ManageErrorKind {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Closed => Self::OwnerClosed,
+            Stopped::Suspended(Suspension::Admin) => Self::OwnerSuspended,
+            Stopped::Suspended(Suspension::Plan) => Self::OwnerPlanSuspended,
+        }
+    }
+}
+
+impl From<StoreError> for ManageError {
+    fn from(error: StoreError) -> Self {
+        let kind = match error.kind() {
+            // Without a source: what is absent and what is hidden look the same.
+            StoreErrorKind::Conflict(Conflict::Missing) => return Self::not_found(),
+            StoreErrorKind::Conflict(Conflict::OwnerClosed) => ManageErrorKind::OwnerClosed,
+            StoreErrorKind::Conflict(Conflict::IdempotencyKeyUsed { same_request: true, .. }) => {
+                ManageErrorKind::IdempotencyKeyUsed
+            }
+            StoreErrorKind::Conflict(Conflict::IdempotencyKeyUsed { same_request: false, .. }) => {
+                ManageErrorKind::IdempotencyKeyReused
+            }
+            StoreErrorKind::Conflict(Conflict::Revoked) => ManageErrorKind::KeyRevoked,
+            StoreErrorKind::Conflict(
+                Conflict::Differs | Conflict::Guard(_) | Conflict::IdTaken | Conflict::Version,
+            ) => ManageErrorKind::Conflict,
+            StoreErrorKind::Conflict(Conflict::Successor) => ManageErrorKind::RotationUnderWay,
+            StoreErrorKind::Corrupt => ManageErrorKind::CorruptRecord,
+            StoreErrorKind::OutcomeUnknown => ManageErrorKind::OutcomeUnknown,
+            StoreErrorKind::Refused => ManageErrorKind::StoreRefused,
+            StoreErrorKind::Unavailable => ManageErrorKind::StoreUnavailable,
+        };
+        Self::new(kind).with_source(error)
+    }
+}
+
+impl From<HashError> for ManageError {
+    fn from(error: HashError) -> Self {
+        let kind = match error.kind() {
+            HashErrorKind::Crowded => ManageErrorKind::ActorBusy,
+            HashErrorKind::Overloaded => ManageErrorKind::Overloaded,
+            HashErrorKind::Starved => ManageErrorKind::Starved,
+            HashErrorKind::Randomness => ManageErrorKind::Randomness,
+            HashErrorKind::Corrupt | HashErrorKind::Failed => ManageErrorKind::HashFailed,
+        };
+        Self { retry_after: error.retry_after(), ..Self::new(kind).with_source(error) }
+    }
+}

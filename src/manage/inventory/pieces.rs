@@ -1,0 +1,153 @@
+use std::io;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+
+use super::{
+    export::{ExportError, ExportFormat, InventoryExport},
+    query::InventoryQuery,
+};
+use crate::{
+    manage::{actor::Actor, error::ManageError, manager::KeyManager, policy::KeyAction},
+    store::{KeyCursor, KeyQuery},
+    time::Timestamp,
+};
+
+/// Keys that an export holds in memory at a time.
+const KEYS_PER_PIECE: u16 = 500;
+
+impl KeyManager {
+    /// Writes the inventory, in pieces of 500 keys: all pages, from where the query begins, whatever its limit. Nothing
+    /// in it is secret: no hash, no tag and no text of a key.
+    ///
+    /// The writer is written to between reads of the store, in the task that called: one that waits, such as a file on a
+    /// network, holds up that thread meanwhile; [`inventory_pieces`](Self::inventory_pieces) leaves that to the caller.
+    /// It is flushed at the end. What ended before is told by the end of the text as it is there.
+    ///
+    /// # Errors
+    /// [`ExportError`]: as for [`inventory`](Self::inventory), or what the writer says.
+    pub async fn export_inventory<W: io::Write + Send + ?Sized>(
+        &self,
+        query: InventoryQuery,
+        format: ExportFormat,
+        writer: &mut W,
+        actor: &Actor,
+    ) -> Result<InventoryExport, ExportError> {
+        let mut pieces = Pieces::new(self.clone(), query, format, actor.clone());
+        while let Some(piece) = pieces.next().await? {
+            writer.write_all(&piece)?;
+        }
+        writer.flush()?;
+        Ok(pieces.exported)
+    }
+
+    /// The same text as a stream, for the body of a response: a piece for each 500 keys, read when it is asked for and
+    /// not before, so that a slow client holds up nobody and costs no memory. It borrows nothing. An empty piece comes
+    /// where 5,000 keys were looked at and none was asked for.
+    ///
+    /// Whether the actor may have it is asked before each piece; its first answer is the first item. To answer with 403
+    /// instead of breaking off a 200, take the first item before the status is sent.
+    ///
+    /// An export that breaks off must not be taken for all keys. The last item is then an error, which makes an HTTP
+    /// server break off the body, so that the client sees a transfer that failed. The text says it, too: only the last
+    /// piece ends with the end of a line. A table or lines of JSON without it at their end are not all keys; an export
+    /// of lines of JSON without any key is empty. Keys whose stored records cannot be read are missing;
+    /// [`inventory_summary`](Self::inventory_summary) counts them.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let actor = tower_api_keys::Actor::system("first start")?;
+    /// # manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &actor).await?;
+    /// use futures_util::{StreamExt, TryStreamExt, stream};
+    /// use tower_api_keys::manage::{ExportFormat, InventoryQuery};
+    ///
+    /// let mut pieces = Box::pin(manager.inventory_pieces(InventoryQuery::all(), ExportFormat::Csv, &actor));
+    /// let Some(first) = pieces.next().await.transpose()? else { unreachable!("a table has a line of names") };
+    /// // The status is 200 from here on. With axum: `Body::from_stream(body)`.
+    /// let body = stream::iter([Ok(first)]).chain(pieces);
+    /// let table: Vec<_> = body.try_collect().await?;
+    /// assert!(table.concat().starts_with(b"id,kind,owner,") && table.concat().ends_with(b"\r\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`inventory`](Self::inventory), as the last item.
+    pub fn inventory_pieces(
+        &self,
+        query: InventoryQuery,
+        format: ExportFormat,
+        actor: &Actor,
+    ) -> impl Stream<Item = Result<Bytes, ManageError>> + Send + use<> {
+        let pieces = Pieces::new(self.clone(), query, format, actor.clone());
+        stream::try_unfold(pieces, |mut pieces| async move { Ok(pieces.next().await?.map(|piece| (piece, pieces))) })
+    }
+}
+
+/// An export on its way.
+struct Pieces {
+    manager: KeyManager,
+    actor: Actor,
+    query: InventoryQuery,
+    format: ExportFormat,
+    place: Place,
+    /// The time of the whole export, once it has begun.
+    asked_at: Option<Timestamp>,
+    /// The end of the last line, which is not said before it is known that something follows or nothing is left.
+    held_back: &'static [u8],
+    exported: InventoryExport,
+}
+
+enum Place {
+    Beginning,
+    After(KeyCursor),
+    End,
+}
+
+impl Pieces {
+    fn new(manager: KeyManager, query: InventoryQuery, format: ExportFormat, actor: Actor) -> Self {
+        let (place, exported) = (Place::Beginning, InventoryExport::default());
+        Self { manager, actor, query, format, place, asked_at: None, held_back: b"", exported }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ManageError> {
+        // Each time: who may not act any more gets no more of it.
+        let access = match self.place {
+            Place::End => return Ok(None),
+            Place::Beginning | Place::After(_) => self.manager.acting(&self.actor, &[KeyAction::SeeUsage]).await?,
+        };
+        let mut question = access.question(&self.query).await?;
+        question.now = *self.asked_at.get_or_insert(question.now);
+        let mut asked = KeyQuery { limit: KEYS_PER_PIECE, ..access.inventory_query(&self.query)? };
+        if let Place::After(cursor) = self.place {
+            asked.after = Some(cursor);
+        }
+        let page = access.look(&question, asked).await?;
+        let head = if matches!(self.place, Place::Beginning) { self.format.head() } else { Ok(Vec::new()) };
+        let mut text = head.map_err(ManageError::corrupt)?;
+        text.extend(self.format.lines(&page.entries).map_err(ManageError::corrupt)?);
+        let piece = self.with_end_of_line(text, page.next.is_none());
+        self.exported.keys += page.entries.len() as u64;
+        self.exported.unreadable += page.unreadable.len() as u64;
+        self.place = page.next.map_or(Place::End, Place::After);
+        Ok(Some(piece))
+    }
+
+    /// The end of the line before, and these lines, without the end of the last one unless nothing follows.
+    fn with_end_of_line(&mut self, mut lines: Vec<u8>, is_last: bool) -> Bytes {
+        let end = self.format.end_of_line();
+        let is_empty = lines.is_empty();
+        let mut piece = Vec::new();
+        if !is_empty || is_last {
+            piece.extend(std::mem::take(&mut self.held_back));
+        }
+        if !is_empty && !is_last {
+            lines.truncate(lines.len().saturating_sub(end.len()));
+            self.held_back = end;
+        }
+        piece.extend(lines);
+        piece.into()
+    }
+}

@@ -1,0 +1,200 @@
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::{
+    audit::Action,
+    hash::{Requester, TagErrorKind, VerifyErrorKind},
+    key::{ParsedKey, PlaintextKey},
+    manage::{
+        access::{Access, Row, Unseen, Wanted},
+        actor::Actor,
+        error::{ManageError, ManageErrorKind},
+        info::KeyInfo,
+        invalid::InvalidInput,
+        manager::KeyManager,
+        policy::KeyAction,
+    },
+    record::{KeyRecord, Revocation},
+    sentence::{Sentence, told_words},
+    store::{Effect, FoundKey},
+    usage::Source,
+};
+
+/// Texts of one call: as many as GitHub's own API for ending leaked credentials takes.
+const MOST_TEXTS: usize = 1_000;
+
+told_words! {
+    /// What became of a text that was presented to end its key.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::PresentedOutcome;
+    ///
+    /// assert_eq!(PresentedOutcome::AlreadyRevoked.as_str(), "already_revoked");
+    /// ```
+    #[non_exhaustive]
+    pub enum PresentedOutcome as "presented",
+    /// The same in a sentence.
+    pub sentence {
+        /// It is the text of a key that was revoked before, or by somebody who was quicker.
+        AlreadyRevoked = "already_revoked": "The key was revoked before.",
+        /// It is not the whole text of a key: cut off, damaged, of another service, or something else.
+        NotAKey = "not_a_key": "This is not the whole text of a key of this service.",
+        /// It has the id of a key, and another secret. Nothing was done.
+        OtherSecret = "other_secret":
+            "The text has the id of a key and another secret: it is not the text of that key, and nothing was done.",
+        /// It is the text of a key, which this call revoked.
+        Revoked = "revoked": "The key is revoked now.",
+        /// It could not be checked, or its key not be revoked, for now. Present it again.
+        TryAgain = "try_again":
+            "The text could not be checked, or its key not be revoked, for now: present it again.",
+        /// There is no key of its id.
+        Unknown = "unknown": "There is no key of this id.",
+        /// The stored record of its key cannot be read. Requests with the key get 503.
+        Unreadable = "unreadable":
+            "The stored record of the key cannot be read: requests with the key are answered with 503.",
+    }
+}
+
+/// A text that was presented to end its key, and what became of that. Nothing of the text is in it. It serializes.
+///
+/// ```
+/// use tower_api_keys::manage::{PresentedKey, PresentedOutcome};
+///
+/// fn whom_to_tell(presented: &PresentedKey) -> Option<&tower_api_keys::Owner> {
+///     let is_new = presented.outcome == PresentedOutcome::Revoked;
+///     presented.key.as_ref().filter(|_| is_new).map(|key| &key.owner)
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct PresentedKey {
+    /// What became of it.
+    pub outcome: PresentedOutcome,
+    /// The same in a sentence.
+    pub outcome_sentence: Sentence,
+    /// The key, if the text is its own: revoked, by this call or before. For the service and the owner, and not for
+    /// the stranger who presented it.
+    pub key: Option<KeyInfo>,
+}
+
+impl From<PresentedOutcome> for PresentedKey {
+    fn from(outcome: PresentedOutcome) -> Self {
+        Self { outcome, outcome_sentence: outcome.sentence(), key: None }
+    }
+}
+
+impl KeyManager {
+    /// Revokes the keys whose whole texts these are, in whatever organization.
+    pub(crate) async fn revoke_presented<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        source: Source,
+    ) -> Result<Vec<PresentedKey>, ManageError> {
+        if texts.len() > MOST_TEXTS {
+            return Err(ManageError::invalid(InvalidInput::Texts));
+        }
+        let actor = Actor::presented().with_source(source);
+        let mut known: HashMap<&str, PresentedKey> = HashMap::new();
+        let (mut answers, mut is_down) = (Vec::with_capacity(texts.len()), false);
+        for text in texts {
+            let text = text.as_ref().trim();
+            let answer = match known.get(text) {
+                Some(known) => known.clone(),
+                // A thousand calls to a store that does not answer would each take their time.
+                None if is_down => PresentedOutcome::TryAgain.into(),
+                None => {
+                    let ended = self.end_presented(text, &actor).await;
+                    let answer = ended.unwrap_or_else(|error| {
+                        is_down = error.kind() == ManageErrorKind::StoreUnavailable;
+                        let is_corrupt = error.kind() == ManageErrorKind::CorruptRecord;
+                        let outcome =
+                            if is_corrupt { PresentedOutcome::Unreadable } else { PresentedOutcome::TryAgain };
+                        outcome.into()
+                    });
+                    known.insert(text, answer.clone());
+                    answer
+                }
+            };
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    async fn end_presented(&self, text: &str, actor: &Actor) -> Result<PresentedKey, ManageError> {
+        let Ok(key) = self.parts().format.parse(text.as_bytes()).as_ref().map(ParsedKey::to_plaintext) else {
+            return Ok(PresentedOutcome::NotAKey.into());
+        };
+        let Some((organization, row)) = self.parts().find_anywhere(&key.id()).await? else {
+            return Ok(PresentedOutcome::Unknown.into());
+        };
+        let manager = self.for_organization(organization);
+        manager.acting(actor, &[KeyAction::Revoke]).await?.end_presented(&key, &row).await
+    }
+}
+
+impl Access<'_> {
+    /// Whoever has the whole text of a key could use it, and so may end it: no policy is asked.
+    async fn end_presented(&self, key: &PlaintextKey, row: &Unseen<FoundKey>) -> Result<PresentedKey, ManageError> {
+        let mut record = KeyRecord::try_from(row.peek().key()).map_err(ManageError::corrupt)?;
+        let status = row.peek().status().map_err(ManageError::corrupt)?;
+        if let Some(no) = self.disproved_by_tag(key, &record) {
+            return Ok(no.into());
+        }
+        let told = |outcome: PresentedOutcome, record| {
+            let key = KeyInfo::new(record, status, None, self.parts.clock.reading());
+            PresentedKey { key: Some(key), ..outcome.into() }
+        };
+        // Judged before Argon2id, as a request is.
+        if record.revoked.is_some() {
+            return Ok(told(PresentedOutcome::AlreadyRevoked, record));
+        }
+        if let Some(no) = self.disproved_by_hash(key, &record).await {
+            return Ok(no.into());
+        }
+        let at = self.parts.clock.now();
+        let write = self.revocation(record.id, &record.owner, Action::KEY_REVOKED, None);
+        match self.apply_one(Wanted::one(KeyAction::Revoke, at, write)).await? {
+            Effect::Changed => {
+                record.revoked = Some(Revocation { at, by: Some(self.actor.id()) });
+                Ok(told(PresentedOutcome::Revoked, record))
+            }
+            Effect::Unchanged => {
+                // Somebody else was quicker: say who.
+                if let Some(now) = self.row(&record.id).await? {
+                    record = KeyRecord::try_from(now.peek().key()).map_err(ManageError::corrupt)?;
+                }
+                Ok(told(PresentedOutcome::AlreadyRevoked, record))
+            }
+        }
+    }
+
+    fn disproved_by_tag(&self, key: &PlaintextKey, record: &KeyRecord) -> Option<PresentedOutcome> {
+        match self.parts.hasher.check_tag(key.expose_secret(), &record.hash) {
+            // Its text has the tag, so the row said something else when the key was made.
+            Ok(()) => (record.kind() != key.kind()).then_some(PresentedOutcome::OtherSecret),
+            Err(error) if error.kind() == TagErrorKind::Mismatch => Some(PresentedOutcome::OtherSecret),
+            Err(_) => Some(PresentedOutcome::Unreadable),
+        }
+    }
+
+    /// One run after the other for all that present keys, in a turn of their own: nobody else waits for more than one.
+    async fn disproved_by_hash(&self, key: &PlaintextKey, record: &KeyRecord) -> Option<PresentedOutcome> {
+        let (hasher, text) = (&self.parts.hasher, key.expose_secret());
+        if hasher.is_proved(text, &record.hash) {
+            return None;
+        }
+        let turn = Requester::new(&["presented"]);
+        match hasher.verify_for(turn, *record.id.as_bytes(), text, &record.hash).await {
+            Ok(()) => None,
+            Err(error) => Some(match error.kind() {
+                VerifyErrorKind::Mismatch => PresentedOutcome::OtherSecret,
+                VerifyErrorKind::Corrupt => PresentedOutcome::Unreadable,
+                VerifyErrorKind::Failed | VerifyErrorKind::Overloaded | VerifyErrorKind::Starved => {
+                    PresentedOutcome::TryAgain
+                }
+            }),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+use super::KeyManager;
+use crate::{
+    audit::{Action, Subject},
+    key::KeyId,
+    manage::{
+        access::{Access, Wanted, WantedWrite},
+        actor::Actor,
+        error::ManageError,
+        info::{KeyInfo, Revoked},
+        policy::KeyAction,
+        reason::cleaned,
+    },
+    owner::Owner,
+    record::Revocation,
+    store::{Effect, Write},
+};
+
+/// A key to be revoked, why, and in which version. An id is one, too, with nothing more to say.
+///
+/// ```
+/// use tower_api_keys::{key::KeyId, manage::RevokeKey};
+///
+/// let id = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+/// let revoke = RevokeKey::of(id).because("leaked in a public repository").expecting(3);
+/// # let _ = revoke;
+/// # Ok::<(), tower_api_keys::key::InvalidKeyId>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is revoked before `KeyManager::revoke`"]
+pub struct RevokeKey {
+    id: KeyId,
+    because: Option<String>,
+    expected_version: Option<i64>,
+}
+
+impl RevokeKey {
+    /// This key.
+    pub const fn of(id: KeyId) -> Self {
+        Self { id, because: None, expected_version: None }
+    }
+
+    /// Why: the audit trail says it, as the value after the change, and so is the [sink](crate::audit::EventSink) told.
+    /// Control, text direction and other invisible characters are taken out, keys in it are
+    /// [redacted](crate::key::redact) and so are credentials of other services, and what is longer than 200 characters is
+    /// cut off. Default: nothing.
+    pub fn because(mut self, reason: impl AsRef<str>) -> Self {
+        self.because = cleaned(reason.as_ref());
+        self
+    }
+
+    /// Only if this is the [version](KeyInfo::version) of the key: what an `If-Match` asks for. Default: whichever it has.
+    pub const fn expecting(mut self, version: i64) -> Self {
+        self.expected_version = Some(version);
+        self
+    }
+}
+
+impl From<KeyId> for RevokeKey {
+    fn from(id: KeyId) -> Self {
+        Self::of(id)
+    }
+}
+
+impl From<&KeyId> for RevokeKey {
+    fn from(id: &KeyId) -> Self {
+        Self::of(*id)
+    }
+}
+
+impl KeyManager {
+    /// Ends a key for good, from the next request on. A key that is revoked stays as it is, whatever the request says, and
+    /// the answer says so.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let issue = || tower_api_keys::IssueKey::team("blue".parse().unwrap());
+    /// # let (one, other) = (manager.issue(issue(), &admin).await?, manager.issue(issue(), &admin).await?);
+    /// # let (id, leaked) = (one.info().id, other.info().id);
+    /// use tower_api_keys::manage::{AuditQuery, RevokeKey};
+    ///
+    /// manager.revoke(&id, &admin).await?;
+    /// manager.revoke(RevokeKey::of(leaked).because("in a public repository"), &admin).await?;
+    ///
+    /// let trail = manager.events(AuditQuery::all().of_key(leaked), &admin).await?;
+    /// assert_eq!(trail.entries[0].event.after.as_deref(), Some("in a public repository"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, version differs, corrupt record, store
+    /// unavailable, outcome unknown. After the last two it may be asked again: revoking twice does no harm.
+    pub async fn revoke(&self, request: impl Into<RevokeKey>, actor: &Actor) -> Result<Revoked, ManageError> {
+        let request = request.into();
+        let access = self.acting(actor, &[KeyAction::Revoke]).await?;
+        access.revoke(request).await
+    }
+}
+
+impl Access<'_> {
+    async fn revoke(&self, request: RevokeKey) -> Result<Revoked, ManageError> {
+        let RevokeKey { id, because, expected_version } = request;
+        let (mut record, status) = self.key(&id, KeyAction::Revoke).await?;
+        let now = self.parts.clock.reading();
+        if record.revoked.is_some() {
+            return Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Unchanged));
+        }
+        let guards = self.same_version(&record, expected_version)?;
+        let at = now.now();
+        let write = self.revocation(id, &record.owner, Action::KEY_REVOKED, because);
+        match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Revoke, at, write) }).await? {
+            Effect::Changed => {
+                record.revoked = Some(Revocation { at, by: Some(self.actor.id()) });
+                Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Changed))
+            }
+            Effect::Unchanged => {
+                // Somebody else was quicker: say who.
+                let (record, status) = self.key(&id, KeyAction::Revoke).await?;
+                Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Unchanged))
+            }
+        }
+    }
+
+    /// Revokes a key; the audit trail calls it `action`.
+    pub(in crate::manage) fn revocation(
+        &self,
+        id: KeyId,
+        owner: &Owner,
+        action: Action,
+        after: Option<String>,
+    ) -> WantedWrite {
+        WantedWrite {
+            write: Write::Revoke { organization: self.parts.organization.clone(), id, by: self.actor.id().to_string() },
+            action,
+            subject: Subject::Key(id, owner.clone()),
+            before: None,
+            after,
+        }
+    }
+}

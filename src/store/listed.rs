@@ -1,0 +1,76 @@
+use crate::{
+    record::{KeyRow, OwnerStatusRow},
+    usage::UsageTotals,
+};
+
+/// A key as a list shows it.
+///
+/// ```
+/// use tower_api_keys::{record::{KeyRow, OwnerStatusRow}, store::ListedKey, usage::UsageTotals};
+/// # let row = KeyRow::example();
+///
+/// let listed = ListedKey {
+///     key: row,
+///     owner: OwnerStatusRow::default(),
+///     organization: OwnerStatusRow::default(),
+///     creator: OwnerStatusRow::default(),
+///     usage: UsageTotals::default(),
+///     successor: None,
+///     predecessor_is_live: false,
+/// };
+/// assert_eq!(listed.usage.successes, 0);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedKey {
+    /// The key.
+    pub key: KeyRow,
+    /// Its owner's status.
+    pub owner: OwnerStatusRow,
+    /// Its organization's status.
+    pub organization: OwnerStatusRow,
+    /// The status of the user who made it, in the key's organization; the default if there is no row of it, and for keys
+    /// that a key or the system made.
+    pub creator: OwnerStatusRow,
+    /// How it was used, over all outcomes and sources.
+    pub usage: UsageTotals,
+    /// A key of the same organization that replaces it and is live at the `now` of the query. A guard sees to it that there
+    /// is one at most; the one with the least id if plain SQL made several.
+    pub successor: Option<SuccessorRow>,
+    /// Whether the key that it replaces is one of the same organization, and live at the `now` of the query.
+    pub predecessor_is_live: bool,
+}
+
+/// What a list tells of the key that replaces one: enough to decide who may know of it, for it can be another owner's.
+///
+/// ```
+/// use tower_api_keys::{record::KeyRow, store::SuccessorRow};
+/// # let row = KeyRow::example();
+///
+/// let successor = SuccessorRow::from(&row);
+/// assert_eq!((successor.id, successor.owner), (row.id, row.owner));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuccessorRow {
+    /// As in [`KeyRow`].
+    pub id: String,
+    /// As in [`KeyRow`].
+    pub kind: String,
+    /// As in [`KeyRow`].
+    pub owner: String,
+    /// As in [`KeyRow`].
+    pub created_by: String,
+    /// As in [`KeyRow`].
+    pub created_via_key: Option<String>,
+}
+
+impl From<&KeyRow> for SuccessorRow {
+    fn from(row: &KeyRow) -> Self {
+        Self {
+            id: row.id.clone(),
+            kind: row.kind.clone(),
+            owner: row.owner.clone(),
+            created_by: row.created_by.clone(),
+            created_via_key: row.created_via_key.clone(),
+        }
+    }
+}

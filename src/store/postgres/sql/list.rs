@@ -1,0 +1,137 @@
+//! The statements that list keys, which one text makes for all indexes and both orders.
+
+use tokio_postgres::types::Type;
+
+/// What every statement of this kind is given: organization, kind, keys, creator, maker, liveness, since when unused, the
+/// place before the first key, now, the limit, predecessor, the place behind the last key, kinds and ids of owners, the part
+/// of a name, its capitals, and their small letters.
+pub(super) const LIST: &[Type] = &[
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT_ARRAY,
+    Type::TEXT,
+    Type::TEXT,
+    Type::BOOL,
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMPTZ,
+    Type::TEXT,
+    Type::TIMESTAMPTZ,
+    Type::INT8,
+    Type::TEXT,
+    Type::TIMESTAMPTZ,
+    Type::TEXT,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+];
+
+/// What is read of a key `k` and of those around it.
+macro_rules! columns {
+    () => {
+        concat!(
+            "select ",
+            found_columns!(),
+            ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
+             u.successes, u.last_success, u.failures, u.last_failure, \
+             h.id, h.kind, h.owner, h.created_by, h.created_via_key, coalesce(p.is_live, false)"
+        )
+    };
+}
+
+/// Those around a key `k`: its owner `o` and organization `g`, who made it `c`, its live successor `h`, its predecessor `p`,
+/// its usage `u`. `offset 0` keeps the planner from turning a look-up by an index into anything else.
+macro_rules! around {
+    () => {
+        concat!(
+            owner_and_organization!(),
+            "left join lateral (\
+                select suspended_at, plan_suspended_at, closed_at from {s}.api_key_owners \
+                where organization {=} k.organization and kind {=} 'user' \
+                    and pg_catalog.left(k.created_by, 5) {=} 'user:' and id {=} pg_catalog.substr(k.created_by, 6) offset 0\
+             ) c on true left join lateral (\
+                select id, kind, owner, created_by, created_via_key from (\
+                    select * from {s}.api_keys where replaces {=} k.id offset 0\
+                ) s where organization {=} k.organization and revoked_at is null \
+                    and (expires_at is null or $10 {<} expires_at) order by id limit 1\
+             ) h on true left join lateral (\
+                select organization {=} k.organization and revoked_at is null \
+                    and (expires_at is null or $10 {<} expires_at) as is_live \
+                from {s}.api_keys where id {=} k.replaces offset 0\
+             ) p on true left join lateral (\
+                select pg_catalog.sum(count) filter (where outcome {=} 'success')::bigint as successes, \
+                    pg_catalog.max(last_at) filter (where outcome {=} 'success') as last_success, \
+                    pg_catalog.sum(count) filter (where outcome {<>} 'success')::bigint as failures, \
+                    pg_catalog.max(last_at) filter (where outcome {<>} 'success') as last_failure \
+                from {s}.api_key_usage where key_id {=} k.id\
+             ) u on true "
+        )
+    };
+}
+
+/// What is checked on each key `k` that an index yields. The kind as the index of kinds has it, and no other.
+macro_rules! conditions {
+    () => {
+        "k.organization {=} $1 and (k.created_at, k.id) {>} ($8, $9) and (k.created_at, k.id) {<} ($13, $14) \
+         and ($2 is null or (k.kind {||} '') {=} $2) \
+         and ($4 is null or k.created_by {=} $4) and ($5 is null or k.created_via_key {=} $5) \
+         and ($12 is null or k.replaces {=} $12) \
+         and ($6 is null \
+            or $6 {=} (k.revoked_at is null and (k.expires_at is null or $10 {<} k.expires_at))) \
+         and ($17 is null or pg_catalog.strpos(pg_catalog.translate(k.name, $18, $19), $17) {>} 0) \
+         and ($7 is null or coalesce((select pg_catalog.max(last_at) from {s}.api_key_usage \
+            where key_id {=} k.id and outcome {=} 'success') {<} $7, true))"
+    };
+}
+
+/// The same of its owner, where an index does not begin with that.
+macro_rules! owners {
+    () => {
+        "($15 is null or exists (select 1 from unnest($15, $16) w (kind, owner) \
+            where w.kind {=} k.kind and w.owner {=} k.owner))"
+    };
+}
+
+/// Keys in the order of an index: the conditions given to the macro are what the index begins with. All others are
+/// checked on the rows it yields.
+macro_rules! list {
+    ($order:literal, $keys:literal $(, $condition:expr)*) => {
+        concat!(
+            columns!(), " from ", $keys, " k ", around!(), "where ", $($condition, " and ",)* conditions!(),
+            " order by k.created_at ", $order, ", k.id ", $order, " limit $11"
+        )
+    };
+}
+
+/// Keys of several owners: the page that each of them would have, without what is around the keys, and of these the first.
+macro_rules! list_of_owners {
+    ($order:literal) => {
+        concat!(
+            columns!(),
+            " from (select k.* from (\
+                select n.id, n.created_at from unnest($15, $16) w (kind, owner) cross join lateral (\
+                    select k.id, k.created_at from {s}.api_keys k \
+                    where k.kind {=} w.kind and k.owner {=} w.owner and ",
+            conditions!(),
+            " order by k.created_at ",
+            $order,
+            ", k.id ",
+            $order,
+            " limit $11\
+                ) n order by n.created_at ",
+            $order,
+            ", n.id ",
+            $order,
+            " limit $11\
+             ) m cross join lateral (select * from {s}.api_keys where id {=} m.id offset 0) k offset 0) k ",
+            around!(),
+            "order by k.created_at ",
+            $order,
+            ", k.id ",
+            $order
+        )
+    };
+}
+
+pub(super) use {around, columns, conditions, list, list_of_owners, owners};

@@ -1,0 +1,150 @@
+//! The statements that list keys, one for each index and order.
+
+use super::key_rows::{found_columns, keys_and_owners, owner_and_organization};
+
+/// What is read of a key `k`, of who made it `c`, and of its live successor `s`.
+macro_rules! columns {
+    () => {
+        concat!(
+            "select ",
+            found_columns!(),
+            ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
+             (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
+             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
+             (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
+             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
+             s.id, s.kind, s.owner, s.created_by, s.created_via_key, \
+             exists (select 1 from api_keys p where p.id = k.replaces and +p.organization = k.organization \
+                and p.revoked_at is null and (p.expires_at is null or :now < p.expires_at))"
+        )
+    };
+}
+
+/// What stands beside a key `k`: who made it, and what replaces it.
+macro_rules! creator_and_successor {
+    () => {
+        "left join api_key_owners c on c.organization = k.organization and c.kind = 'user' \
+            and substr(k.created_by, 1, 5) = 'user:' and c.id = substr(k.created_by, 6) \
+         left join api_keys s on s.id = (select min(h.id) from api_keys h \
+            where h.replaces = k.id and +h.organization = k.organization \
+                and h.revoked_at is null and (h.expires_at is null or :now < h.expires_at)) "
+    };
+}
+
+/// What is checked on each key `k` that an index yields. A unary plus keeps the planner from another index.
+macro_rules! conditions {
+    () => {
+        " and (:kind is null or +k.kind = :kind) \
+         and (:named_like is null or api_key_name_has(k.name, :named_like)) \
+         and (:creator is null or +k.created_by = :creator) \
+         and (:created_via_key is null or +k.created_via_key = :created_via_key) \
+         and (:predecessor is null or +k.replaces = :predecessor) \
+         and (:live is null or :live = (k.revoked_at is null and (k.expires_at is null or :now < k.expires_at))) \
+         and (:unused_since is null or not exists (\
+            select 1 from api_key_usage u \
+            where u.key_id = k.id and u.outcome = 'success' and u.last_at >= :unused_since))"
+    };
+}
+
+/// The same of its owner, where an index does not begin with that.
+macro_rules! owners {
+    () => {
+        "(:owners is null or exists (select 1 from json_each(:owners) w \
+            where json_extract(w.value, '$[0]') = k.kind and json_extract(w.value, '$[1]') = k.owner))"
+    };
+}
+
+/// The organization of a key `k`: for an index that begins with it, and for the primary key.
+macro_rules! organization {
+    () => {
+        "+k.organization"
+    };
+    ($index:literal) => {
+        "k.organization"
+    };
+}
+
+/// A list that an index answers: the conditions given to the macro are what the index begins with. All others are checked
+/// on the rows it yields. SQLite is told which: one that tells less has seemed better to it, without statistics, once
+/// more than the beginning of the list was bounded.
+macro_rules! list {
+    ($order:literal, [$($index:literal)?] $(, $condition:expr)*) => {
+        concat!(
+            columns!(), keys_and_owners!($($index)?), creator_and_successor!(),
+            "where ", organization!($($index)?), " = :organization",
+            $(" and ", $condition,)*
+            " and (k.created_at, k.id) > (:from, :from_id) and (k.created_at, k.id) < (:until, :until_id)",
+            conditions!(),
+            " order by k.created_at ", $order, ", k.id ", $order, " limit :limit"
+        )
+    };
+}
+
+/// The place of the first key of an owner `$of` after a place, in an order.
+macro_rules! next_place {
+    ($order:literal, $of:literal, $from:literal, $until:literal) => {
+        concat!(
+            "(select k.id from api_keys k indexed by api_keys_by_owner \
+              where k.organization = :organization and k.kind = ",
+            $of,
+            ".kind and k.owner = ",
+            $of,
+            ".owner \
+                and (k.created_at, k.id) > (",
+            $from,
+            ") and (k.created_at, k.id) < (",
+            $until,
+            ")",
+            conditions!(),
+            " order by k.created_at ",
+            $order,
+            ", k.id ",
+            $order,
+            " limit 1)"
+        )
+    };
+}
+
+/// A list of several owners. The rows of `merged` wait in order for their turn: the first key of each owner, and behind each
+/// that had its turn the next one of the same owner. So a page looks at no more keys than it has, and one of each owner. A
+/// unary plus takes its affinity from an id, without which the index would be asked for no more than the time.
+macro_rules! list_of_owners {
+    ($order:literal, [$($of_first:literal),*], [$($of_next:literal),*]) => {
+        concat!(
+            "with recursive merged (kind, owner, created_at, id) as (\
+                select w.kind, w.owner, f.created_at, f.id \
+                from (select json_extract(value, '$[0]') as kind, json_extract(value, '$[1]') as owner \
+                    from json_each(:owners)) w \
+                cross join api_keys f on f.id = ", next_place!($order, "w", $($of_first),*), "\
+                union all \
+                select m.kind, m.owner, f.created_at, f.id from merged m \
+                cross join api_keys f on f.id = ", next_place!($order, "m", $($of_next),*), "\
+                order by 3 ", $order, ", 4 ", $order, " limit :limit\
+             ) ",
+            columns!(),
+            " from merged m cross join api_keys k on k.id = m.id ", owner_and_organization!(), creator_and_successor!(),
+            "order by k.created_at ", $order, ", k.id ", $order
+        )
+    };
+}
+
+/// A statement by rising time of creation, and the other way round.
+macro_rules! both_ways {
+    ($($list:tt)*) => { [list!("asc", $($list)*), list!("desc", $($list)*)] };
+}
+
+pub(super) const LIST_ALL: [&str; 2] = both_ways!(["api_keys_by_organization"]);
+pub(super) const LIST_OF_KIND: [&str; 2] = both_ways!(["api_keys_by_kind"], "k.kind = :kind");
+pub(super) const LIST_OF_OWNER: [&str; 2] =
+    both_ways!(["api_keys_by_owner"], "k.kind = :owner_kind", "k.owner = :owner");
+pub(super) const LIST_OF_OWNERS: [&str; 2] = [
+    list_of_owners!("asc", [":from, :from_id", ":until, :until_id"], ["m.created_at, +m.id", ":until, :until_id"]),
+    list_of_owners!("desc", [":from, :from_id", ":until, :until_id"], [":from, :from_id", "m.created_at, +m.id"]),
+];
+pub(super) const LIST_OF_CREATOR: [&str; 2] = both_ways!(["api_keys_by_creator"], "k.created_by = :creator");
+pub(super) const LIST_OF_CREATED_VIA_KEY: [&str; 2] =
+    both_ways!(["api_keys_by_created_via_key"], "k.created_via_key = :created_via_key", owners!());
+/// The only ones that are sorted: a key has few successors, and few keys are asked for by name.
+pub(super) const LIST_OF_PREDECESSOR: [&str; 2] =
+    both_ways!(["api_keys_by_predecessor"], "k.replaces = :predecessor", owners!());
+pub(super) const LIST_OF_KEYS: [&str; 2] = both_ways!([], "k.id in (select value from json_each(:keys))", owners!());
