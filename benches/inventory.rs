@@ -8,6 +8,14 @@
 //! - `<store>_flagged_ms`: a page of 100 keys that have a flag which one in five has.
 //! - `<store>_rare_ms`: a call that looks for what no key has: 5,000 keys.
 //! - `<store>_summary_s`, `<store>_csv_s`, `<store>_csv_mib`: the whole of it in numbers, and as a table so large.
+//!
+//! Then, or at once with `-- teams`, 10,000 keys in a store of their own: 100 users have 5,000 of them; the team `large` has 2,000, twenty small teams have
+//! 100 each, and the rest belongs to twenty others. So an admin of the large one sees as many keys as one of the twenty small
+//! ones, apart from how many teams they are. Calls take turns; medians.
+//! - `<store>_<call>_ms_<actor>`, where an actor is `one_team`, `twenty_teams` or `org_admin`, and a call is `list`,
+//!   `list_deep` (behind the middle), `list_newest`, `inventory`, `summary` (2,000 keys, 10,000 for the organization),
+//!   `search` (the keys with a part of a name that one in twenty has) or `search_rare` (one that no key has).
+//! - `<store>_<call>_twenty_over_one`: how much longer the twenty take.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -30,8 +38,8 @@ use server::Server;
 use tower_api_keys::{
     Actor, ApiKeys, KeyManager, TeamId, Timestamp, UserId,
     key::KeyId,
-    manage::{ExportFormat, InventoryQuery, KeyFlag, Rights, TeamRole},
-    record::{KeyRow, OwnerStatusRow},
+    manage::{ExportFormat, InventoryQuery, KeyFlag, ListKeys, Rights, TeamRole},
+    record::{KeyRow, NamePart, OwnerStatusRow},
     store::{
         KeyCursor, Ledger, PostgresSettings, PostgresStore, SqliteStore,
         transfer::{Batch, OwnerRow, PortableStore},
@@ -56,23 +64,38 @@ const SOURCES: [(&str, &str, &str); 4] = [
 #[tokio::main]
 async fn main() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("keys.db")).await.unwrap();
-    fill(&store).await;
-    measure("sqlite", store).await;
+    let has_large = std::env::args().all(|argument| argument != "teams");
+    if has_large {
+        let store = SqliteStore::open(folder.path().join("keys.db")).await.unwrap();
+        fill(&store).await;
+        measure("sqlite", store).await;
+    }
+    let store = SqliteStore::open(folder.path().join("teams.db")).await.unwrap();
+    fill_teams(&store).await;
+    compare("sqlite", store).await;
     // With the buffers of a small database server.
     let server = Server::start_with(&["shared_buffers=512MB"]);
-    PostgresStore::migrate(&server.url(), "keys").await.unwrap();
-    let settings = PostgresSettings::new().with_schema("keys");
+    if has_large {
+        PostgresStore::migrate(&server.url(), "keys").await.unwrap();
+        let settings = PostgresSettings::new().with_schema("keys");
+        let store = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
+        fill(&store).await;
+        // As autovacuum does within a minute.
+        server
+            .client()
+            .await
+            .batch_execute("vacuum analyze keys.api_keys, keys.api_key_usage, keys.api_key_owners")
+            .await
+            .unwrap();
+        measure("postgres", store).await;
+    }
+    PostgresStore::migrate(&server.url(), "teams").await.unwrap();
+    let settings = PostgresSettings::new().with_schema("teams");
     let store = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
-    fill(&store).await;
-    // As autovacuum does within a minute.
-    server
-        .client()
-        .await
-        .batch_execute("vacuum analyze keys.api_keys, keys.api_key_usage, keys.api_key_owners")
-        .await
-        .unwrap();
-    measure("postgres", store).await;
+    fill_teams(&store).await;
+    let analyze = "vacuum analyze teams.api_keys, teams.api_key_usage, teams.api_key_owners";
+    server.client().await.batch_execute(analyze).await.unwrap();
+    compare("postgres", store).await;
 }
 
 async fn measure<S: Ledger>(name: &str, store: S) {
@@ -104,6 +127,85 @@ async fn measure<S: Ledger>(name: &str, store: S) {
         }
     }
     whole(name, &manager, &admin).await;
+}
+
+const TEAM_KEYS: usize = 10_000;
+const TURNS: usize = 100;
+
+/// Whose key this is, of ten in turn: five times a user's, twice the large team's, twice a small team's, once another's.
+fn of_teams(number: usize) -> KeyRow {
+    let turn = number / 10;
+    let (kind, owner) = match number % 10 {
+        0..5 => ("user", format!("user-{:03}", turn % 100)),
+        5 | 7 => ("team", "large".to_owned()),
+        6 | 8 => ("team", format!("small-{:02}", (2 * turn + usize::from(number % 10 == 8)) % 20)),
+        _ => ("team", format!("other-{:02}", turn % 20)),
+    };
+    let name = if turn.is_multiple_of(20) { format!("GitHub Actions {number}") } else { format!("CI deploy {number}") };
+    KeyRow { kind: kind.into(), owner, name, ..key(number) }
+}
+
+async fn fill_teams<S: PortableStore>(store: &S) {
+    let numbers: Vec<usize> = (0..TEAM_KEYS).collect();
+    for chunk in numbers.chunks(2_500) {
+        store.import(&Batch::Keys(chunk.iter().copied().map(of_teams).collect())).await.unwrap();
+        store.import(&Batch::Usage(chunk.iter().copied().flat_map(usage).collect())).await.unwrap();
+    }
+}
+
+async fn compare<S: Ledger>(name: &str, store: S) {
+    let manager = ApiKeys::new(store).unwrap().manager();
+    let admin_of = |teams: Vec<String>| {
+        let roles = teams.iter().map(|team| (TeamId::new(team).unwrap(), TeamRole::Admin));
+        let rights = roles.fold(Rights::none(), |rights, (team, role)| rights.team(team, role));
+        Actor::user(UserId::new("alice").unwrap(), rights)
+    };
+    let actors = [
+        ("one_team", admin_of(vec!["large".to_owned()])),
+        ("twenty_teams", admin_of((0..20).map(|number| format!("small-{number:02}")).collect())),
+        ("org_admin", Actor::user(UserId::new("olga").unwrap(), Rights::none().org_admin())),
+    ];
+    let mut times: BTreeMap<(&str, &str), Latencies> = BTreeMap::new();
+    for turn in 0..TURNS {
+        for (who, actor) in &actors {
+            for call in ["list", "list_deep", "list_newest", "inventory", "search", "search_rare"] {
+                let begun = Instant::now();
+                let count = asked(&manager, call, actor).await;
+                times.entry((call, who)).or_default().push(begun.elapsed());
+                assert_eq!(count, if call == "search_rare" { 0 } else { 100 }, "{call} {who}");
+            }
+            if turn.is_multiple_of(5) {
+                let begun = Instant::now();
+                let summary = manager.inventory_summary(InventoryQuery::all(), actor).await.unwrap();
+                times.entry(("summary", who)).or_default().push(begun.elapsed());
+                let keys: u64 = summary.owners.iter().map(|owner| owner.live + owner.dead).sum();
+                assert_eq!(keys as usize, if *who == "org_admin" { TEAM_KEYS } else { TEAM_KEYS / 5 });
+            }
+        }
+    }
+    for ((call, who), times) in &times {
+        println!("{name}_{call}_ms_{who}\t{:.2}", times.quantile(0.5) / 1e3);
+    }
+    for ((call, who), of_twenty) in &times {
+        if *who == "twenty_teams" {
+            let ratio = of_twenty.quantile(0.5) / times[&(*call, "one_team")].quantile(0.5);
+            println!("{name}_{call}_twenty_over_one\t{ratio:.2}");
+        }
+    }
+}
+
+/// How many keys the answer has.
+async fn asked(manager: &KeyManager, call: &str, actor: &Actor) -> usize {
+    let part = |text| NamePart::new(text).unwrap();
+    let query = match call {
+        "inventory" => return manager.inventory(InventoryQuery::all(), actor).await.unwrap().entries.len(),
+        "list" => ListKeys::all(),
+        "list_deep" => ListKeys::all().after(cursor(TEAM_KEYS / 2)),
+        "list_newest" => ListKeys::all().newest_first(),
+        "search" => ListKeys::all().named_like(part("github")),
+        _ => ListKeys::all().named_like(part("nothing like that")),
+    };
+    manager.list(query, actor).await.unwrap().keys.len()
 }
 
 async fn whole(name: &str, manager: &KeyManager, admin: &Actor) {
