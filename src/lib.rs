@@ -52,6 +52,7 @@
 //! | know who calls, and whether a team is within reach | [`Principal`] |
 //! | issue, list, narrow and revoke keys; the table of rights | [`manage`], [`KeyManager`] |
 //! | rotate, answer a leak, see who uses what, know what stops if somebody leaves | [`manual::managing`] |
+//! | write a client: the JSON of answers, sentences in other languages | [`manual::answers`], [`sentence`] |
 //! | serve several customers, each with its own users, teams and keys | [`manual::several_customers`] |
 //! | tell from where keys are used | [`usage`], [`Sources`](middleware::Sources) |
 //! | check keys outside of HTTP, or again during a stream | [`Authenticator`] |
@@ -101,6 +102,7 @@
 //! | `postgres` | `PostgresStore`, for many nodes, over `tokio-postgres` |
 //! | `postgres-tls` | TLS between the two, with rustls and ring: a C compiler is needed |
 //! | `metrics` | `Authenticator::publish_metrics`: what checks cost, for the recorder of the crate `metrics` |
+//! | `schemars` | JSON Schemas of all answers of the manager |
 //! | `tracing` | log lines for what an operator should know, never with a key |
 //! | `test-util` | `Principal::fake`, `acting_as`, `ManualClock`: for tests |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -110,6 +112,7 @@
 
 mod api_keys;
 mod background;
+mod json;
 mod lengths;
 mod log;
 mod owner;
@@ -137,6 +140,9 @@ mod metering;
 pub mod middleware;
 mod outcome;
 pub mod record;
+#[cfg(feature = "schemars")]
+mod schema;
+pub mod sentence;
 pub mod store;
 mod text;
 pub mod usage;

@@ -5,6 +5,9 @@
 #[doc = include_str!("../docs/sizing.md")]
 pub mod sizing {}
 
+#[doc = include_str!("../docs/answers.md")]
+pub mod answers {}
+
 #[doc = include_str!("../docs/managing.md")]
 pub mod managing {}
 

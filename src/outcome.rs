@@ -4,7 +4,11 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Serialize, Serializer};
 
-use crate::{key::MalformedReason, words::words};
+use crate::{
+    key::MalformedReason,
+    sentence::{Argument, Example, Sentence},
+    words::words,
+};
 
 words! {
     /// What a refusal says, in one word of the protocol. The words, statuses and sentences are fixed.
@@ -221,6 +225,26 @@ impl Outcome {
         }
     }
 
+    /// The same as a sentence that another language can say: its id is `outcome.` and the word.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        let id = match self {
+            Self::Accepted => Cow::Borrowed("outcome.success"),
+            // The word of somebody else has no sentence of its own.
+            Self::Unknown(_) => Cow::Borrowed("outcome.unknown"),
+            Self::Malformed(_) | Self::Refused(_) => Cow::Owned(format!("outcome.{}", self.word())),
+        };
+        Sentence::new(id, self.meaning(), Vec::new())
+    }
+
+    /// The sentence of each there is.
+    pub(crate) fn sentences() -> Vec<Sentence> {
+        let refused = RefusalCode::ALL.into_iter().map(Self::Refused);
+        let malformed = MalformedReason::ALL.into_iter().map(Self::Malformed);
+        let all = [Self::Accepted, Self::Unknown(Box::default())].into_iter().chain(refused).chain(malformed);
+        all.map(|outcome| outcome.sentence()).collect()
+    }
+
     pub(crate) const fn proves(&self) -> Proved {
         match self {
             Self::Accepted => Proved::Good,
@@ -232,6 +256,18 @@ impl Outcome {
     /// Whether the key was good, and what it asked for was denied behind the layer.
     pub(crate) fn is_denied_downstream(&self) -> bool {
         matches!(self, Self::Refused(code) if code.proves() == Proved::Good)
+    }
+}
+
+impl From<RefusalCode> for Argument {
+    fn from(code: RefusalCode) -> Self {
+        Self::Word(code.as_str().to_owned())
+    }
+}
+
+impl Example for RefusalCode {
+    fn example() -> Argument {
+        Self::KeyRevoked.into()
     }
 }
 

@@ -134,8 +134,8 @@ impl From<Scope> for String {
 /// What a key may do: everything its owner may, or a set of named scopes.
 ///
 /// *All* leaves out each [`ManagingScope`], which must be named; `keys:manage` includes the others. An empty set allows
-/// nothing. The text form, also used
-/// by serde, is the list RFC 6749 uses, separated by single spaces, with `*` for all.
+/// nothing. The text form is the list RFC 6749 uses, separated by single spaces, with `*` for all; serde has the same as a
+/// list of texts: `["*"]`.
 ///
 /// ```
 /// use tower_api_keys::{Scope, Scopes};
@@ -151,7 +151,7 @@ impl From<Scope> for String {
 /// # Ok::<(), tower_api_keys::InvalidScope>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Scopes(
     /// None for all and nothing else: what most keys have, and every remembered key keeps, takes no room beyond this.
     Option<Arc<Named>>,
@@ -269,8 +269,17 @@ impl FromStr for Scopes {
     type Err = InvalidScope;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words = text.split(' ').filter(|_| !text.is_empty()).map(str::to_owned);
+        words.collect::<Vec<_>>().try_into()
+    }
+}
+
+impl TryFrom<Vec<String>> for Scopes {
+    type Error = InvalidScope;
+
+    fn try_from(words: Vec<String>) -> Result<Self, Self::Error> {
         let (mut all, mut named) = (false, BTreeSet::new());
-        for word in text.split(' ').filter(|_| !text.is_empty()) {
+        for word in words {
             if word == ALL {
                 all = true;
             } else {
@@ -281,17 +290,10 @@ impl FromStr for Scopes {
     }
 }
 
-impl TryFrom<String> for Scopes {
-    type Error = InvalidScope;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Scopes> for String {
+impl From<Scopes> for Vec<String> {
     fn from(scopes: Scopes) -> Self {
-        scopes.to_string()
+        let all = scopes.is_all().then_some(ALL);
+        all.into_iter().chain(scopes.named().map(Scope::as_str)).map(str::to_owned).collect()
     }
 }
 

@@ -105,7 +105,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// What an event is about.
+/// What an event is about. It serializes as `{"kind": …, "key": …, "owner": …}`; the key is `null` where it is about an owner.
 ///
 /// ```
 /// use tower_api_keys::{Owner, TeamId, audit::Subject};
@@ -114,8 +114,7 @@ impl fmt::Display for Action {
 /// assert!(matches!(subject, Subject::Owner(_)));
 /// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A key, and whose it is.
     Key(KeyId, Owner),
@@ -140,7 +139,8 @@ words! {
     }
 }
 
-/// One line of the audit trail.
+/// One line of the audit trail. It serializes with what stood before and what stands since as objects: `{"name": …}`,
+/// `{"scopes": […]}`, `{"key": …}`; a text of which this version does not know what it is, as `{"text": …}`.
 ///
 /// ```
 /// use tower_api_keys::audit::{Action, Event, EventRow};
@@ -151,7 +151,7 @@ words! {
 /// assert_eq!(event.actor.to_string(), "user:alice");
 /// # Ok::<(), tower_api_keys::record::CorruptRow>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
     /// Its place in the log of its store; 0 before it is written.

@@ -6,6 +6,7 @@
 
 mod event;
 mod sink;
+mod told;
 
 pub use event::{Action, Audience, Event, EventRow, Subject};
 pub use sink::EventSink;

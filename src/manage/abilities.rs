@@ -1,4 +1,4 @@
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::Serialize;
 
 use super::{
     access::Access,
@@ -9,9 +9,7 @@ use super::{
     manager::KeyManager,
     policy::{Decision, KeyAction, Target},
 };
-
-/// The code and the sentence of what the actor may not know of.
-const NOT_FOUND: (&str, &str) = ("not_found", "Not found, or you do not have access to it.");
+use crate::{json::json_form, sentence::Sentence};
 
 /// All that an actor may do to one key, and why not the rest: one [`Ability`] for each action that can be done to a key,
 /// in the order of their words. It serializes, as a list.
@@ -27,13 +25,15 @@ const NOT_FOUND: (&str, &str) = ("not_found", "Not found, or you do not have acc
 /// let abilities = manager.abilities(&key, &Actor::user(UserId::new("mo")?, rights))?;
 /// assert!(abilities.allows(KeyAction::See) && !abilities.allows(KeyAction::Revoke));
 /// for ability in abilities.iter().filter(|ability| !ability.is_allowed()) {
-///     println!("{}: {}", ability.action(), ability.sentence().unwrap_or_default()); // Your role does not allow this.
+///     let Some(sentence) = ability.sentence() else { unreachable!("it is not allowed") };
+///     println!("{}: {sentence}", ability.action()); // Your role does not allow this.
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Abilities(Vec<Ability>);
 
@@ -51,7 +51,7 @@ pub struct Abilities(Vec<Ability>);
 /// let abilities = manager.abilities(&key, &Actor::user(UserId::new("mo")?, rights))?;
 /// let rename = abilities.of(KeyAction::Rename).ok_or("no act on a key")?;
 /// assert_eq!(rename.code(), Some("insufficient_role"));
-/// assert_eq!(rename.remedy(), Some("Ask an admin of the team or the organization."));
+/// assert_eq!(rename.remedy().ok_or("no remedy")?, "Ask an admin of the team or the organization.");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -104,40 +104,39 @@ impl Ability {
 
     /// The code of the answer to an attempt, if it is not allowed.
     #[must_use]
-    pub const fn code(self) -> Option<&'static str> {
-        match (self.decision, self.denial) {
-            (Decision::Allow, _) => None,
-            (_, Some(denial)) => Some(denial.reason().code().as_str()),
-            (_, None) => Some(NOT_FOUND.0),
-        }
+    pub fn code(self) -> Option<&'static str> {
+        self.refusal().map(ManageErrorKind::code)
     }
 
     /// Why it is not allowed, in a sentence.
     #[must_use]
-    pub const fn sentence(self) -> Option<&'static str> {
-        match (self.decision, self.denial) {
-            (Decision::Allow, _) => None,
-            (_, Some(denial)) => Some(denial.sentence()),
-            (_, None) => Some(NOT_FOUND.1),
-        }
+    pub fn sentence(self) -> Option<Sentence> {
+        self.refusal().map(ManageErrorKind::sentence)
     }
 
     /// What would change that, if something would.
     #[must_use]
-    pub fn remedy(self) -> Option<&'static str> {
-        self.denial.map(Denial::remedy).filter(|remedy| !remedy.is_empty())
+    pub fn remedy(self) -> Option<Sentence> {
+        self.refusal().and_then(ManageErrorKind::remedy)
+    }
+
+    /// What an attempt is answered with.
+    const fn refusal(self) -> Option<ManageErrorKind> {
+        match (self.decision, self.denial) {
+            (Decision::Allow, _) => None,
+            (_, Some(denial)) => Some(ManageErrorKind::Denied(denial)),
+            (_, None) => Some(ManageErrorKind::NotFound),
+        }
     }
 }
 
-impl Serialize for Ability {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut ability = serializer.serialize_struct("Ability", 5)?;
-        ability.serialize_field("action", &self.action)?;
-        ability.serialize_field("allowed", &self.is_allowed())?;
-        ability.serialize_field("code", &self.code())?;
-        ability.serialize_field("sentence", &self.sentence())?;
-        ability.serialize_field("remedy", &self.remedy())?;
-        ability.end()
+json_form! {
+    Ability, |ability| _ => {
+        action: KeyAction = ability.action,
+        allowed: bool = ability.is_allowed(),
+        code: Option<&'static str> = ability.code(),
+        sentence: Option<Sentence> = ability.sentence(),
+        remedy: Option<Sentence> = ability.remedy(),
     }
 }
 

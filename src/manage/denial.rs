@@ -1,9 +1,11 @@
 use std::fmt;
 
 use crate::{
+    json::json_form,
     outcome::RefusalCode,
     record::{Stopped, Suspension},
     scope::ManagingScope,
+    sentence::{Sentence, joined, sentences},
 };
 
 /// Why an actor may not do what it asked for.
@@ -90,8 +92,10 @@ impl DenialReason {
 ///
 /// let denial = Denial::from(DenialReason::InsufficientRole);
 /// assert_eq!(denial.sentence(), "Your role does not allow this.");
-/// assert_eq!(denial.remedy(), "Ask an admin of the team or the organization.");
+/// assert_eq!(denial.remedy().unwrap(), "Ask an admin of the team or the organization.");
 /// ```
+///
+/// It serializes as `{"code": …, "scope": …, "sentence": …, "remedy": …}`; the scope is the one that a key lacks.
 ///
 /// What is said of a plan is the service's own
 /// ([`ApiKeysBuilder::upgrade_sentence`](crate::ApiKeysBuilder::upgrade_sentence)): errors and previews have it, and for an
@@ -99,16 +103,13 @@ impl DenialReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial {
     reason: DenialReason,
-    /// What is said where the plan does not include team keys.
-    upgrade: &'static str,
+    /// What the service says where the plan does not include team keys.
+    upgrade: Option<&'static str>,
 }
-
-/// What is said of a plan, unless the service says something else.
-const UPGRADE: &str = "Team API keys are not included in this plan.";
 
 impl Denial {
     pub(super) const fn with_upgrade(mut self, sentence: &'static str) -> Self {
-        self.upgrade = sentence;
+        self.upgrade = Some(sentence);
         self
     }
 
@@ -120,70 +121,114 @@ impl Denial {
 
     /// What is the matter, in a sentence.
     #[must_use]
-    pub const fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> Sentence {
         match self.reason {
-            DenialReason::ActorClosed => "This account is closed.",
-            DenialReason::ActorKeyChanged => "The key that asks was changed meanwhile.",
-            DenialReason::ActorKeyDead => "The key that asks is revoked or has just ended.",
-            DenialReason::ActorKeyExpired => "The key that asks has expired.",
-            DenialReason::ActorKeyPaused => "The key that asks is paused.",
-            DenialReason::ActorPlanSuspended => {
-                "This account is suspended, because the plan does not include its keys."
-            }
-            DenialReason::ActorSuspended => "An admin suspended this account.",
-            DenialReason::Custom(sentence) => sentence,
-            DenialReason::ExpiryTooLate => "A key can give another key no later end than its own.",
-            DenialReason::InsufficientRole => "Your role does not allow this.",
-            DenialReason::InsufficientScope(scope) => match scope {
-                ManagingScope::Issue => "This needs the scope `keys:issue`, which the key does not have.",
-                ManagingScope::Manage => "This needs the scope `keys:manage`, which the key does not have.",
-                ManagingScope::Read => "This needs the scope `keys:read`, which the key does not have.",
-                ManagingScope::Revoke => "This needs the scope `keys:revoke`, which the key does not have.",
-                ManagingScope::Rotate => "This needs the scope `keys:rotate`, which the key does not have.",
-            },
-            DenialReason::LimitsTooWide => "A key with limits can give another key only the same limits.",
-            DenialReason::NotForKeys => "No API key may do this.",
-            DenialReason::NotYourKey => "Only the person whose key it is may do this.",
-            DenialReason::PlanRequired => self.upgrade,
-            DenialReason::ScopesTooWide => {
-                "A key can give another key only scopes that it has, and none to manage keys."
-            }
+            DenialReason::ActorClosed => actor_closed(),
+            DenialReason::ActorKeyChanged => actor_key_changed(),
+            DenialReason::ActorKeyDead => actor_key_dead(),
+            DenialReason::ActorKeyExpired => actor_key_expired(),
+            DenialReason::ActorKeyPaused => actor_key_paused(),
+            DenialReason::ActorPlanSuspended => actor_plan_suspended(),
+            DenialReason::ActorSuspended => actor_suspended(),
+            DenialReason::Custom(sentence) => own_words(sentence),
+            DenialReason::ExpiryTooLate => expiry_too_late(),
+            DenialReason::InsufficientRole => insufficient_role(),
+            DenialReason::InsufficientScope(scope) => insufficient_scope(scope),
+            DenialReason::LimitsTooWide => limits_too_wide(),
+            DenialReason::NotForKeys => not_for_keys(),
+            DenialReason::NotYourKey => not_your_key(),
+            DenialReason::PlanRequired => self.upgrade.map_or_else(plan_required, own_words),
+            DenialReason::ScopesTooWide => scopes_too_wide(),
         }
     }
 
-    /// What would change it, in a sentence. Empty for a [custom](DenialReason::Custom) reason, and for a plan, whose sentence
+    /// What would change it, in a sentence. None for a [custom](DenialReason::Custom) reason, and for a plan, whose sentence
     /// says it all.
     #[must_use]
-    pub const fn remedy(self) -> &'static str {
-        match self.reason {
-            DenialReason::ActorClosed => "That is final. Use another account.",
-            DenialReason::ActorKeyChanged => "Try again: it may do less now.",
-            DenialReason::ActorKeyDead | DenialReason::ActorKeyExpired => "Use a live key.",
-            DenialReason::ActorKeyPaused => "Keep it, and ask an admin of the organization to resume it.",
-            DenialReason::ActorPlanSuspended => "Ask an admin of the organization about the plan.",
-            DenialReason::ActorSuspended => "Ask an admin of the organization to reinstate it.",
-            DenialReason::Custom(_) | DenialReason::PlanRequired => "",
-            DenialReason::ExpiryTooLate => "Ask for an earlier end, or let a person create the key.",
-            DenialReason::InsufficientRole => "Ask an admin of the team or the organization.",
-            DenialReason::InsufficientScope(_) => "Use a key on which a person has named that scope.",
-            DenialReason::LimitsTooWide => "Ask for the same limits, or let a person create the key.",
-            DenialReason::NotForKeys => "A person has to do it.",
-            DenialReason::NotYourKey => "Ask that person, or revoke the key.",
-            DenialReason::ScopesTooWide => "Ask for fewer scopes, or let a person create the key.",
-        }
+    pub fn remedy(self) -> Option<Sentence> {
+        Some(match self.reason {
+            DenialReason::ActorClosed => use_another_account(),
+            DenialReason::ActorKeyChanged => try_again(),
+            DenialReason::ActorKeyDead | DenialReason::ActorKeyExpired => use_a_live_key(),
+            DenialReason::ActorKeyPaused => let_it_be_resumed(),
+            DenialReason::ActorPlanSuspended => ask_about_the_plan(),
+            DenialReason::ActorSuspended => let_it_be_reinstated(),
+            DenialReason::Custom(_) | DenialReason::PlanRequired => return None,
+            DenialReason::ExpiryTooLate => ask_for_an_earlier_end(),
+            DenialReason::InsufficientRole => ask_an_admin(),
+            DenialReason::InsufficientScope(_) => use_a_key_with_that_scope(),
+            DenialReason::LimitsTooWide => ask_for_the_same_limits(),
+            DenialReason::NotForKeys => a_person_has_to(),
+            DenialReason::NotYourKey => ask_that_person(),
+            DenialReason::ScopesTooWide => ask_for_fewer_scopes(),
+        })
     }
+}
+
+sentences! {
+    pub(super) fn all;
+
+    fn actor_closed() = "denial.actor_closed": "This account is closed.";
+    fn actor_key_changed() = "denial.actor_key_changed": "The key that asks was changed meanwhile.";
+    fn actor_key_dead() = "denial.actor_key_dead": "The key that asks is revoked or has just ended.";
+    fn actor_key_expired() = "denial.actor_key_expired": "The key that asks has expired.";
+    fn actor_key_paused() = "denial.actor_key_paused": "The key that asks is paused.";
+    fn actor_plan_suspended() = "denial.actor_plan_suspended":
+        "This account is suspended, because the plan does not include its keys.";
+    fn actor_suspended() = "denial.actor_suspended": "An admin suspended this account.";
+    fn expiry_too_late() = "denial.expiry_too_late": "A key can give another key no later end than its own.";
+    fn insufficient_role() = "denial.insufficient_role": "Your role does not allow this.";
+    fn insufficient_scope(scope: ManagingScope) = "denial.insufficient_scope":
+        "This needs the scope `{scope}`, which the key does not have.";
+    fn limits_too_wide() = "denial.limits_too_wide": "A key with limits can give another key only the same limits.";
+    fn not_for_keys() = "denial.not_for_keys": "No API key may do this.";
+    fn not_your_key() = "denial.not_your_key": "Only the person whose key it is may do this.";
+    fn own_words(sentence: &str) = "denial.own_words": "{sentence}";
+    fn plan_required() = "denial.plan_required": "Team API keys are not included in this plan.";
+    fn scopes_too_wide() = "denial.scopes_too_wide":
+        "A key can give another key only scopes that it has, and none to manage keys.";
+
+    fn a_person_has_to() = "remedy.a_person_has_to": "A person has to do it.";
+    fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Ask an admin of the organization about the plan.";
+    fn ask_an_admin() = "remedy.ask_an_admin": "Ask an admin of the team or the organization.";
+    fn ask_for_an_earlier_end() = "remedy.ask_for_an_earlier_end":
+        "Ask for an earlier end, or let a person create the key.";
+    fn ask_for_fewer_scopes() = "remedy.ask_for_fewer_scopes": "Ask for fewer scopes, or let a person create the key.";
+    fn ask_for_the_same_limits() = "remedy.ask_for_the_same_limits":
+        "Ask for the same limits, or let a person create the key.";
+    fn ask_that_person() = "remedy.ask_that_person": "Ask that person, or revoke the key.";
+    fn let_it_be_reinstated() = "remedy.let_it_be_reinstated": "Ask an admin of the organization to reinstate it.";
+    fn let_it_be_resumed() = "remedy.let_it_be_resumed":
+        "Keep it, and ask an admin of the organization to resume it.";
+    fn try_again() = "remedy.try_again": "Try again: it may do less now.";
+    fn use_a_key_with_that_scope() = "remedy.use_a_key_with_that_scope":
+        "Use a key on which a person has named that scope.";
+    fn use_a_live_key() = "remedy.use_a_live_key": "Use a live key.";
+    fn use_another_account() = "remedy.use_another_account": "That is final. Use another account.";
 }
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.sentence())?;
-        if self.remedy().is_empty() { Ok(()) } else { write!(f, " {}", self.remedy()) }
+        f.write_str(&joined([Some(self.sentence()), self.remedy()].iter().flatten()))
+    }
+}
+
+json_form! {
+    Denial, |denial| Denial { reason, upgrade: _ } => {
+        code: RefusalCode = reason.code(),
+        /// The scope that a key lacks.
+        scope: Option<ManagingScope> = match reason {
+            DenialReason::InsufficientScope(scope) => Some(*scope),
+            _ => None,
+        },
+        sentence: Sentence = denial.sentence(),
+        remedy: Option<Sentence> = denial.remedy(),
     }
 }
 
 impl From<DenialReason> for Denial {
     fn from(reason: DenialReason) -> Self {
-        Self { reason, upgrade: UPGRADE }
+        Self { reason, upgrade: None }
     }
 }
 

@@ -3,14 +3,15 @@ use serde::Serialize;
 use crate::{
     key::KeyId,
     owner::{KeyKind, OrganizationId, Owner},
-    record::{ActorId, KeyName, KeyRecord, Labels, OwnerStatus},
+    record::{ActorId, KeyName, KeyRecord, Labels, OwnerStatus, Standing, standing},
     scope::Scopes,
     store::{Effect, KeyCursor},
-    time::Timestamp,
+    time::{ClockReading, Timestamp},
     usage::UsageTotals,
+    words::words,
 };
 
-/// What people may see of a key: all of its record but the hash. It serializes.
+/// What people may see of a key: all of its record but the hash. It serializes, with all that is not known as `null`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -25,16 +26,17 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct KeyInfo {
-    /// The customer it belongs to.
-    pub organization: OrganizationId,
     /// The public middle part of its text.
     pub id: KeyId,
     /// Personal, or a team's.
     pub kind: KeyKind,
     /// The user or the team whose permissions it carries.
     pub owner: Owner,
+    /// The customer it belongs to.
+    pub organization: OrganizationId,
     /// Its text with `[REDACTED]` in place of the secret, and without the brand, which is not stored.
     pub redacted: String,
     /// What people call it; may be empty.
@@ -43,6 +45,8 @@ pub struct KeyInfo {
     pub labels: Labels,
     /// What it may do.
     pub scopes: Scopes,
+    /// What a request with it would have met when this was asked for.
+    pub state: KeyState,
     /// Who made it.
     pub created_by: ActorId,
     /// The key that made it, if one did.
@@ -71,7 +75,13 @@ pub struct KeyInfo {
 }
 
 impl KeyInfo {
-    pub(super) fn new(record: KeyRecord, owner_status: OwnerStatus, usage: Option<UsageTotals>) -> Self {
+    pub(super) fn new(
+        record: KeyRecord,
+        owner_status: OwnerStatus,
+        usage: Option<UsageTotals>,
+        now: ClockReading,
+    ) -> Self {
+        let state = KeyState::from(standing(&record, &owner_status, now));
         let kind = record.kind();
         let (revoked_at, revoked_by) = record.revoked.map(|revoked| (revoked.at, revoked.by)).unzip();
         Self {
@@ -83,6 +93,7 @@ impl KeyInfo {
             name: record.name,
             labels: record.labels,
             scopes: record.scopes,
+            state,
             created_by: record.created_by,
             created_via_key: record.created_via_key,
             created_at: record.created_at,
@@ -113,7 +124,51 @@ impl KeyInfo {
     }
 }
 
-/// Some of the keys a list asks for.
+words! {
+    /// What a request with a key would meet: the first of these that holds, in the order of the check itself.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::KeyState;
+    ///
+    /// assert_eq!(KeyState::OwnerSuspended.as_str(), "owner_suspended");
+    /// ```
+    #[non_exhaustive]
+    pub enum KeyState {
+        /// The clock of this node jumped, and whether the key has expired depends on which time is right.
+        ClockUnsure = "clock_unsure",
+        /// Its time is over.
+        Expired = "expired",
+        /// It is paused.
+        KeyPaused = "key_paused",
+        /// It is accepted.
+        Live = "live",
+        /// Its owner, or the organization, is closed.
+        OwnerClosed = "owner_closed",
+        /// The plan does not include the keys of its owner.
+        OwnerPlanSuspended = "owner_plan_suspended",
+        /// An admin suspended its owner, or the organization.
+        OwnerSuspended = "owner_suspended",
+        /// It is revoked.
+        Revoked = "revoked",
+    }
+}
+
+impl From<Standing> for KeyState {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::ClockUnsure(_) => Self::ClockUnsure,
+            Standing::Expired => Self::Expired,
+            Standing::Good => Self::Live,
+            Standing::OwnerClosed => Self::OwnerClosed,
+            Standing::OwnerPlanSuspended => Self::OwnerPlanSuspended,
+            Standing::OwnerSuspended => Self::OwnerSuspended,
+            Standing::Paused => Self::KeyPaused,
+            Standing::Revoked => Self::Revoked,
+        }
+    }
+}
+
+/// Some of the keys a list asks for. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -129,7 +184,8 @@ impl KeyInfo {
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct KeyPage {
     /// The keys, by time of creation, then id, or the other way round if the newest were to come first.
@@ -140,7 +196,7 @@ pub struct KeyPage {
     pub next: Option<KeyCursor>,
 }
 
-/// A key that is revoked, by this call or before it.
+/// A key that is revoked, by this call or before it. It serializes as `{"key": …, "effect": …}`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -158,8 +214,10 @@ pub struct KeyPage {
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Revoked {
+    #[serde(rename = "key")]
     info: KeyInfo,
     effect: Effect,
 }

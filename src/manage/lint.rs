@@ -1,4 +1,4 @@
-use std::fmt;
+use crate::sentence::told_words;
 
 /// Words that say nothing about where a key is used.
 const VAGUE: &str = "a abc an another api apikey asd asdf asdfg asdfgh bar baz blah copy default demo dummy example final first \
@@ -6,29 +6,23 @@ const VAGUE: &str = "a abc an another api apikey asd asdf asdfg asdfgh bar baz b
     qwert qwerty sample secret some stuff team temp temporary test testing tests the thing this tmp todo token \
     tokens two unknown unnamed untitled user v whatever zxcv";
 
-/// What could be better about a name.
-///
-/// ```
-/// use tower_api_keys::manage::{NameAdvice, lint_name};
-///
-/// assert_eq!(lint_name("").unwrap().to_string(), "give the key a name: who uses it, and where");
-/// assert_eq!(lint_name("key1"), Some(NameAdvice::Vague));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NameAdvice {
-    /// There is no name.
-    Empty,
-    /// Nobody will know in a year which key this is.
-    Vague,
-}
-
-impl fmt::Display for NameAdvice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "give the key a name: who uses it, and where",
-            Self::Vague => "say in the name who uses the key, and where: `GitHub Actions - production`",
-        })
+told_words! {
+    /// What could be better about a name.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::{NameAdvice, lint_name};
+    ///
+    /// assert_eq!(lint_name("").unwrap().sentence(), "Give the key a name: who uses it, and where.");
+    /// assert_eq!(lint_name("key1"), Some(NameAdvice::Vague));
+    /// ```
+    #[non_exhaustive]
+    pub enum NameAdvice as "name_advice",
+    /// What to do about it, in a sentence.
+    pub sentence {
+        /// There is no name.
+        Empty = "empty": "Give the key a name: who uses it, and where.",
+        /// Nobody will know in a year which key this is.
+        Vague = "vague": "Say in the name who uses the key, and where: `GitHub Actions - production`.",
     }
 }
 

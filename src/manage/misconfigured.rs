@@ -1,53 +1,43 @@
-use std::{error::Error, fmt};
+use crate::sentence::told_words;
 
-/// What a service of several organizations left out: which of them is meant. Every call says so, and does nothing.
-///
-/// See the page [Several customers in one service](crate::manual::several_customers).
-///
-/// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// use tower_api_keys::{Actor, ApiKeys, OrganizationId, UserId, store::MemoryStore};
-/// use tower_api_keys::manage::{ListKeys, ManageErrorKind, Misconfiguration, Rights};
-///
-/// let keys = ApiKeys::builder(MemoryStore::new()).several_organizations().build().await?;
-/// let acme = keys.manager_for(OrganizationId::new("acme")?);
-///
-/// let alice = acme.actor(UserId::new("alice")?, Rights::none());
-/// assert!(acme.list(ListKeys::all(), &alice).await.is_ok());
-///
-/// let error = keys.manager().list(ListKeys::all(), &alice).await.unwrap_err();
-/// assert_eq!(error.kind(), ManageErrorKind::Misconfigured(Misconfiguration::ManagerWithoutOrganization));
-///
-/// let of_none = Actor::user(UserId::new("alice")?, Rights::none());
-/// let error = acme.list(ListKeys::all(), &of_none).await.unwrap_err();
-/// assert_eq!(error.kind(), ManageErrorKind::Misconfigured(Misconfiguration::ActorWithoutOrganization));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Misconfiguration {
-    /// The actor is a person of no organization, and the manager is one organization's of several.
-    ActorWithoutOrganization,
-    /// The manager is that of a service's only organization, and the service said that it has
-    /// [several](crate::ApiKeysBuilder::several_organizations).
-    ManagerWithoutOrganization,
-}
-
-impl fmt::Display for Misconfiguration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ActorWithoutOrganization => {
-                "the service does not say of which organization the person is who asks: make the actor with \
-                 `KeyManager::actor`, or say it with `Actor::with_organization`"
-            }
-            Self::ManagerWithoutOrganization => {
-                "the service has several organizations and does not say whose keys are meant: take \
-                 `ApiKeys::manager_for` and not `ApiKeys::manager`"
-            }
-        })
+told_words! {
+    /// What a service of several organizations left out: which of them is meant. Every call says so, and does nothing.
+    ///
+    /// See the page [Several customers in one service](crate::manual::several_customers).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use tower_api_keys::{Actor, ApiKeys, OrganizationId, UserId, store::MemoryStore};
+    /// use tower_api_keys::manage::{ListKeys, ManageErrorKind, Misconfiguration, Rights};
+    ///
+    /// let keys = ApiKeys::builder(MemoryStore::new()).several_organizations().build().await?;
+    /// let acme = keys.manager_for(OrganizationId::new("acme")?);
+    ///
+    /// let alice = acme.actor(UserId::new("alice")?, Rights::none());
+    /// assert!(acme.list(ListKeys::all(), &alice).await.is_ok());
+    ///
+    /// let error = keys.manager().list(ListKeys::all(), &alice).await.unwrap_err();
+    /// assert_eq!(error.kind(), ManageErrorKind::Misconfigured(Misconfiguration::ManagerWithoutOrganization));
+    ///
+    /// let of_none = Actor::user(UserId::new("alice")?, Rights::none());
+    /// let error = acme.list(ListKeys::all(), &of_none).await.unwrap_err();
+    /// assert_eq!(error.kind(), ManageErrorKind::Misconfigured(Misconfiguration::ActorWithoutOrganization));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[non_exhaustive]
+    pub enum Misconfiguration as "misconfigured",
+    /// What to do about it, in a sentence for those who write the service.
+    pub sentence {
+        /// The actor is a person of no organization, and the manager is one organization's of several.
+        ActorWithoutOrganization = "actor_without_organization":
+            "The service does not say of which organization the person is who asks: make the actor with \
+             `KeyManager::actor`, or say it with `Actor::with_organization`.",
+        /// The manager is that of a service's only organization, and the service said that it has
+        /// [several](crate::ApiKeysBuilder::several_organizations).
+        ManagerWithoutOrganization = "manager_without_organization":
+            "The service has several organizations and does not say whose keys are meant: take `ApiKeys::manager_for` and \
+             not `ApiKeys::manager`.",
     }
 }
-
-impl Error for Misconfiguration {}

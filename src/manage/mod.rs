@@ -34,6 +34,8 @@
 //! has some. An actor that is suspended or closed does nothing, and reads nothing either; a person suspended by the plan
 //! may read.
 //!
+//! Every answer serializes: [what they look like](crate::manual::answers) is one form for routes, command lines and tools.
+//!
 //! A key is made for teams of the organization only: which those are, a [`Directory`] says, or without
 //! one the [`Rights`] of the actor.
 //!
@@ -54,7 +56,7 @@
 //! println!("{}", new.plaintext().expose_secret()); // the only time
 //!
 //! let status = manager.rotation(&new.info().id, &admin).await?;
-//! println!("{}", status.verdict); // the new key was never used: put it where the old one is
+//! println!("{}", status.verdict); // The new key was never used: put it where the old one is.
 //! if status.verdict == RotationVerdict::SafeToFinish {
 //!     manager.finish_rotation(&new.info().id, &admin).await?;
 //! }
@@ -116,7 +118,7 @@
 //! | Which keys did she see, and should we rotate? | [`exposure`](KeyManager::exposure) |
 //! | Why is this key refused, and did the service call at all? | [`explain`](KeyManager::explain) |
 //!
-//! Answers carry words for programs and sentences for people. [`KeyUse`] is the table by which advice is given, and
+//! Answers carry words for programs and [sentences](crate::sentence) for people. [`KeyUse`] is the table by which advice is given, and
 //! [`Advice`] tells the rules and their thresholds.
 //!
 //! # When a key leaks
@@ -163,12 +165,14 @@ mod abilities;
 mod access;
 mod actor;
 mod advice;
+mod catalogue;
 mod denial;
 mod directory;
 mod error;
 #[cfg(test)]
 mod fixture;
 mod info;
+mod invalid;
 mod inventory;
 mod issued;
 mod leak;
@@ -177,6 +181,7 @@ mod manager;
 mod misconfigured;
 mod plan;
 mod policy;
+mod problem;
 mod quota;
 mod reason;
 mod request;
@@ -184,6 +189,8 @@ mod rights;
 mod rotation;
 mod rules;
 mod table;
+#[cfg(test)]
+mod tests;
 mod trail;
 mod verdict;
 
@@ -192,14 +199,16 @@ pub(crate) use access::{Guarded, ManagerParts};
 pub use actor::Actor;
 pub use advice::{
     Advice, BlastRadius, Cadence, CallCheck, CallVerdict, CheckKind, CheckResult, Evidence, EvidenceKind, Explanation,
-    ExposedKey, Exposure, ExposureReason, KeyUse, NameNote, NextStep, NoteKind, Preview, PreviewNote, Recommendation,
-    Severity, StoppingKey, Weight,
+    ExposedKey, Exposure, ExposureReason, KeyUse, NextStep, NoteKind, Preview, PreviewNote, Recommendation, Severity,
+    StoppingKey, Weight,
 };
+pub use catalogue::sentences;
 pub use denial::{Denial, DenialReason};
 pub(crate) use directory::AnyDirectory;
 pub use directory::Directory;
-pub use error::{InvalidInput, ManageError, ManageErrorKind};
-pub use info::{KeyInfo, KeyPage, Revoked};
+pub use error::{ManageError, ManageErrorKind};
+pub use info::{KeyInfo, KeyPage, KeyState, Revoked};
+pub use invalid::InvalidInput;
 pub use inventory::{
     Attempts, ExportError, ExportFormat, FlagSettings, InventoryColumn, InventoryEntry, InventoryExport, InventoryPage,
     InventoryQuery, InventorySummary, KeyFlag, OwnerSummary,
@@ -211,12 +220,13 @@ pub use leak::{
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
-    ChangeOwner, CountedUntil, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped,
-    RevokeKey, UsageDay,
+    ChangeOwner, CountedUntil, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, RevokeKey,
+    UsageDay,
 };
 pub use misconfigured::Misconfiguration;
 pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, KeyAction, Policy, Target};
+pub use problem::Problem;
 pub use quota::Quota;
 pub use request::{IssueKey, ListKeys};
 pub use rights::{ActorTeam, Rights, TeamRole};

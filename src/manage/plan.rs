@@ -1,7 +1,5 @@
 use std::{collections::HashMap, fmt};
 
-use serde::Serialize;
-
 use super::{
     access::{Access, Walk},
     actor::Actor,
@@ -11,8 +9,10 @@ use super::{
     rules::OnDowngrade,
 };
 use crate::{
+    json::json_form,
     owner::{KeyKind, Owner, OwnerRef, TeamId},
     record::{CorruptRow, OwnerStatus, OwnerStatusRow, Suspension},
+    sentence::{Sentence, joined, sentences},
     store::{Effect, FoundOwner, KeyQuery, ListedKey, OwnerChange},
 };
 
@@ -74,7 +74,7 @@ impl PlanChange {
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlanChanged {
     /// Teams that were suspended or reinstated, each with an event. Others were as they should be.
@@ -89,21 +89,41 @@ pub struct PlanChanged {
     pub dry_run: bool,
 }
 
-impl fmt::Display for PlanChanged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.dry_run { "would change" } else { "changed" };
-        let (teams, keys) = (counted(self.teams, "team"), counted(self.live_keys, "live key"));
-        write!(f, "{teams} {verb}, with {keys}")?;
-        match self.unreadable {
-            0 => Ok(()),
-            unreadable => write!(f, "; the status of {} cannot be read", counted(unreadable, "team")),
-        }
+sentences! {
+    pub(super) fn all;
+
+    fn changed(teams: u64, keys: u64) = "plan.changed":
+        "{teams} {teams:team|teams} changed, with {keys} live {keys:key|keys}.";
+    fn would_change(teams: u64, keys: u64) = "plan.would_change":
+        "{teams} {teams:team|teams} would change, with {keys} live {keys:key|keys}.";
+    fn teams_unreadable(teams: u64) = "plan.teams_unreadable":
+        "The status of {teams} {teams:team|teams} cannot be read.";
+}
+
+impl PlanChanged {
+    /// The same in sentences.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<Sentence> {
+        let say = if self.dry_run { would_change } else { changed };
+        let unreadable = (self.unreadable > 0).then(|| teams_unreadable(self.unreadable));
+        [say(self.teams, self.live_keys)].into_iter().chain(unreadable).collect()
     }
 }
 
-fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
+impl fmt::Display for PlanChanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&joined(&self.sentences()))
+    }
+}
+
+json_form! {
+    PlanChanged, |plan| PlanChanged { teams, live_keys, unreadable, dry_run } => {
+        teams: u64 = *teams,
+        live_keys: u64 = *live_keys,
+        unreadable: u64 = *unreadable,
+        dry_run: bool = *dry_run,
+        sentences: Vec<Sentence> = plan.sentences(),
+    }
 }
 
 impl KeyManager {

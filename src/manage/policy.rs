@@ -1,6 +1,10 @@
 use std::{fmt, sync::LazyLock};
 
-use super::{actor::Actor, denial::DenialReason, info::KeyInfo};
+use super::{
+    actor::Actor,
+    denial::{Denial, DenialReason},
+    info::KeyInfo,
+};
 use crate::{
     key::KeyId,
     owner::Owner,
@@ -195,7 +199,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What a [`Policy`] says.
+/// What a [`Policy`] says. It serializes as `{"decision": …, "denial": …}`; the denial is `null` unless it denies.
 ///
 /// ```
 /// use tower_api_keys::manage::{Decision, DenialReason};
@@ -210,4 +214,40 @@ pub enum Decision {
     Deny(DenialReason),
     /// No, and the actor is not told that the target exists.
     Hide,
+}
+
+/// A decision with what is said of a no, in the words of the service where it has some.
+#[derive(serde::Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema), schemars(rename = "Decision"))]
+pub(super) struct SaidDecision {
+    #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["allow", "deny", "hide"])))]
+    decision: &'static str,
+    denial: Option<Denial>,
+}
+
+impl SaidDecision {
+    pub(super) fn new(decision: Decision, denial: Option<Denial>) -> Self {
+        match decision {
+            Decision::Allow => Self { decision: "allow", denial: None },
+            Decision::Deny(reason) => Self { decision: "deny", denial: Some(denial.unwrap_or_else(|| reason.into())) },
+            Decision::Hide => Self { decision: "hide", denial: None },
+        }
+    }
+}
+
+impl serde::Serialize for Decision {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SaidDecision::new(*self, None).serialize(serializer)
+    }
+}
+
+#[cfg(feature = "schemars")]
+impl schemars::JsonSchema for Decision {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Decision".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        SaidDecision::json_schema(generator)
+    }
 }

@@ -2,7 +2,9 @@ use std::{fmt, time::Duration};
 
 use super::actor::Actor;
 use crate::{
+    json::json_form,
     owner::{Owner, OwnerRef},
+    sentence::{Sentence, sentences},
     store::Guard,
     time::Timestamp,
     usage::LARGEST_SKEW,
@@ -19,7 +21,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// ```
 /// use tower_api_keys::manage::Quota;
 ///
-/// assert!(Quota::LiveKeys(20).to_string().starts_with("the user or team has 20 live keys"));
+/// assert!(Quota::LiveKeys(20).sentence().to_string().starts_with("The user or team has 20 live keys"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,19 +32,56 @@ pub enum Quota {
     LiveKeys(u32),
 }
 
+sentences! {
+    pub(super) fn all;
+
+    fn issues_per_hour(limit: u32) = "quota.issues_per_hour":
+        "You made as many keys within the last hour as this service allows ({limit}): try again in an hour.";
+    fn live_keys(limit: u32) = "quota.live_keys":
+        "The user or team has {limit} live {limit:key|keys}, as many as this service allows: revoke one that is no longer \
+         needed.";
+}
+
+impl Quota {
+    /// The word, in snake case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IssuesPerHour(_) => "issues_per_hour",
+            Self::LiveKeys(_) => "live_keys",
+        }
+    }
+
+    /// The number that it allows.
+    #[must_use]
+    pub const fn limit(self) -> u32 {
+        match self {
+            Self::IssuesPerHour(limit) | Self::LiveKeys(limit) => limit,
+        }
+    }
+
+    /// The same for people, with what to do.
+    #[must_use]
+    pub fn sentence(self) -> Sentence {
+        match self {
+            Self::IssuesPerHour(limit) => issues_per_hour(limit),
+            Self::LiveKeys(limit) => live_keys(limit),
+        }
+    }
+}
+
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::IssuesPerHour(limit) => write!(
-                f,
-                "you made as many keys within the last hour as this service allows ({limit}): try again in an hour"
-            ),
-            Self::LiveKeys(limit) => write!(
-                f,
-                "the user or team has {limit} live keys, as many as this service allows: revoke one that is no longer \
-                 needed"
-            ),
-        }
+        self.sentence().fmt(f)
+    }
+}
+
+json_form! {
+    Quota, |quota| _ => {
+        #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["issues_per_hour", "live_keys"])))]
+        quota: &'static str = quota.as_str(),
+        limit: u32 = quota.limit(),
+        sentence: Sentence = quota.sentence(),
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     key::KeyId,
     owner::{InvalidId, UserId},
+    sentence::{Argument, Example},
 };
 
 /// Who did something, as records and events keep it: `user:alice`, `key:<id>` or `system:<label>`.
@@ -63,6 +64,22 @@ impl TryFrom<String> for ActorId {
 impl From<ActorId> for String {
     fn from(actor: ActorId) -> Self {
         actor.to_string()
+    }
+}
+
+impl From<&ActorId> for Argument {
+    fn from(actor: &ActorId) -> Self {
+        match actor {
+            ActorId::Key(id) => Self::Key(*id),
+            ActorId::System(label) => Self::System(label.as_str().to_owned()),
+            ActorId::User(user) => Self::User(user.clone()),
+        }
+    }
+}
+
+impl Example for &ActorId {
+    fn example() -> Argument {
+        <&UserId>::example()
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     key::contains_credential,
     lengths::{LABEL, LABEL_VALUE, MOST_LABELS},
+    sentence::{Sentence, told_words},
     text::is_legible,
 };
 
@@ -38,16 +39,14 @@ impl Labels {
             let (label, value) = (label.into(), value.into());
             let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
             if label.is_empty() || label.len() > LABEL.bytes() || !label.bytes().all(plain) {
-                return Err(InvalidLabels("a label has 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`"));
+                return Err(InvalidLabels(LabelRule::Label));
             }
             if value.chars().count() > LABEL_VALUE.characters() || !is_legible(&value) || contains_credential(&value) {
-                return Err(InvalidLabels(
-                    "a label's value has at most 128 characters, none of them invisible or for text direction, and no key or other credential",
-                ));
+                return Err(InvalidLabels(LabelRule::Value));
             }
             kept.insert(label, value);
             if kept.len() > MOST_LABELS {
-                return Err(InvalidLabels("a key has at most 16 labels"));
+                return Err(InvalidLabels(LabelRule::TooMany));
             }
         }
         Ok(Self(kept))
@@ -88,8 +87,32 @@ impl From<Labels> for BTreeMap<String, String> {
 /// assert_eq!(error.to_string(), "a label has 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidLabels(&'static str);
+#[error("{}", .0.sentence().as_error())]
+pub struct InvalidLabels(LabelRule);
+
+impl InvalidLabels {
+    /// The rule that they break, in a sentence.
+    #[must_use]
+    pub fn sentence(self) -> Sentence {
+        self.0.sentence()
+    }
+
+    /// The sentence of each rule.
+    pub(crate) fn sentences() -> Vec<Sentence> {
+        LabelRule::ALL.map(LabelRule::sentence).to_vec()
+    }
+}
+
+told_words! {
+    enum LabelRule as "invalid_labels",
+    sentence {
+        Label = "label": "A label has 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`.",
+        TooMany = "too_many": "A key has at most 16 labels.",
+        Value = "value":
+            "A label's value has at most 128 characters, none of them invisible or for text direction, and no key or other \
+             credential.",
+    }
+}
 
 #[cfg(test)]
 mod tests {

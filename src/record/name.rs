@@ -2,7 +2,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{key::contains_credential, lengths::NAME, text::is_legible};
+use crate::{
+    key::contains_credential,
+    lengths::NAME,
+    sentence::{Sentence, told_words},
+    text::is_legible,
+};
 
 /// What people call a key: at most 100 characters, may be empty.
 ///
@@ -29,13 +34,13 @@ impl KeyName {
     pub fn new(name: impl AsRef<str>) -> Result<Self, InvalidName> {
         let name = name.as_ref();
         if name.chars().count() > NAME.characters() {
-            return Err(InvalidName("has at most 100 characters"));
+            return Err(InvalidName(NameRule::TooLong));
         }
         if !is_legible(name) {
-            return Err(InvalidName("has no control, text direction or invisible characters"));
+            return Err(InvalidName(NameRule::Illegible));
         }
         if contains_credential(name) {
-            return Err(InvalidName("contains no key or other credential: names are shown to other people"));
+            return Err(InvalidName(NameRule::Credential));
         }
         Ok(Self(name.into()))
     }
@@ -76,8 +81,31 @@ impl From<KeyName> for String {
 /// assert_eq!(error.to_string(), "a key's name has at most 100 characters");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a key's name {0}")]
-pub struct InvalidName(&'static str);
+#[error("{}", .0.sentence().as_error())]
+pub struct InvalidName(NameRule);
+
+impl InvalidName {
+    /// The rule that it breaks, in a sentence.
+    #[must_use]
+    pub fn sentence(self) -> Sentence {
+        self.0.sentence()
+    }
+
+    /// The sentence of each rule.
+    pub(crate) fn sentences() -> Vec<Sentence> {
+        NameRule::ALL.map(NameRule::sentence).to_vec()
+    }
+}
+
+told_words! {
+    enum NameRule as "invalid_name",
+    sentence {
+        Credential = "credential":
+            "A key's name contains no key or other credential: names are shown to other people.",
+        Illegible = "illegible": "A key's name has no control, text direction or invisible characters.",
+        TooLong = "too_long": "A key's name has at most 100 characters.",
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@ use std::fmt;
 use crate::{
     key::{contains_credential, redact},
     lengths::NAME,
+    sentence::{Sentence, told_words},
 };
 
 /// A part of a [name](super::KeyName) to look for: at most 100 characters; the empty one is in every name.
@@ -36,13 +37,13 @@ impl NamePart {
     pub fn new(part: impl AsRef<str>) -> Result<Self, InvalidNamePart> {
         let part = part.as_ref();
         if part.chars().count() > NAME.characters() {
-            return Err(InvalidNamePart("has at most 100 characters"));
+            return Err(InvalidNamePart(PartRule::TooLong));
         }
         if part.chars().any(char::is_control) {
-            return Err(InvalidNamePart("has no control characters"));
+            return Err(InvalidNamePart(PartRule::Illegible));
         }
         if contains_credential(part) {
-            return Err(InvalidNamePart("contains no key or other credential: no name does"));
+            return Err(InvalidNamePart(PartRule::Credential));
         }
         Ok(Self { small: in_small_letters(part).into() })
     }
@@ -98,8 +99,30 @@ impl fmt::Debug for NamePart {
 /// assert_eq!(error.to_string(), "a part of a key's name has at most 100 characters");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a part of a key's name {0}")]
-pub struct InvalidNamePart(&'static str);
+#[error("{}", .0.sentence().as_error())]
+pub struct InvalidNamePart(PartRule);
+
+impl InvalidNamePart {
+    /// The rule that it breaks, in a sentence.
+    #[must_use]
+    pub fn sentence(self) -> Sentence {
+        self.0.sentence()
+    }
+
+    /// The sentence of each rule.
+    pub(crate) fn sentences() -> Vec<Sentence> {
+        PartRule::ALL.map(PartRule::sentence).to_vec()
+    }
+}
+
+told_words! {
+    enum PartRule as "invalid_name_part",
+    sentence {
+        Credential = "credential": "A part of a key's name contains no key or other credential: no name does.",
+        Illegible = "illegible": "A part of a key's name has no control characters.",
+        TooLong = "too_long": "A part of a key's name has at most 100 characters.",
+    }
+}
 
 /// Whether the name has this part, which is in small letters.
 pub(crate) fn has_part(name: &str, small: &str) -> bool {

@@ -32,6 +32,7 @@ words! {
 /// # Ok::<(), tower_api_keys::record::CorruptRow>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct OwnerStatus {
     suspended_at: Option<Timestamp>,
     plan_suspended_at: Option<Timestamp>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::query::{KeyCursor, KeyQuery};
+use super::{key_cursor::KeyCursor, query::KeyQuery};
 use crate::{owner::Owner, time::Timestamp};
 
 /// A time of creation and an id: before and after these lie keys, in the order of lists.

@@ -30,6 +30,7 @@ mod change;
 mod contract;
 mod error;
 mod head;
+mod key_cursor;
 mod key_range;
 mod lease;
 mod listed;
@@ -57,6 +58,7 @@ pub use contract::{FoundKey, FoundOwner, KeyReader, KeyStore, Ledger};
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use head::Changed;
 pub use head::{Changes, Head, HeadCell};
+pub use key_cursor::{InvalidCursor, KeyCursor};
 pub(crate) use lease::{Lease, Moment};
 pub use listed::{ListedKey, SuccessorRow};
 pub use memory::MemoryStore;
@@ -66,7 +68,7 @@ pub(crate) use portion::Portion;
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use query::UsedKeys;
-pub use query::{EventQuery, KeyCursor, KeyQuery, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
+pub use query::{EventQuery, KeyQuery, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::key_cursor::KeyCursor;
 use crate::{
     hash::KeyHash,
     key::KeyId,
@@ -94,23 +95,6 @@ pub enum Liveness {
     Dead,
     /// Neither.
     Live,
-}
-
-/// A place in a list of keys, in either order: after the key with this time of creation and id.
-///
-/// ```
-/// use tower_api_keys::{Timestamp, key::KeyId, store::KeyCursor};
-///
-/// let cursor = KeyCursor { created_at: Timestamp::MIN, id: KeyId::new("AAAAAAAAAAAAAAAAAAAA")? };
-/// assert_eq!(cursor.created_at.as_millis(), 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyCursor {
-    /// The key's time of creation.
-    pub created_at: Timestamp,
-    /// The key.
-    pub id: KeyId,
 }
 
 /// Whose counts of use to read.

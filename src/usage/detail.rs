@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Source, UsageRow, UsageTotals};
-use crate::{outcome::Outcome, record::CorruptRow, time::Timestamp};
+use crate::{outcome::Outcome, record::CorruptRow, sentence::told_words, time::Timestamp};
 
 /// How often a key was used with one outcome from one source, in all its time.
 ///
@@ -17,6 +17,7 @@ use crate::{outcome::Outcome, record::CorruptRow, time::Timestamp};
 /// # Ok::<(), tower_api_keys::record::CorruptRow>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UsageCount {
     /// How the requests ended.
@@ -70,29 +71,36 @@ impl TryFrom<&UsageRow> for UsageCount {
 /// assert_eq!(UsageDetail::default().call_history(), CallHistory::Never);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UsageDetail {
     /// The counts, by outcome, then source.
     pub counts: Vec<UsageCount>,
 }
 
-/// Whether whoever has a key ever called with it: "the service never called" is another fault than "it called, and
-/// failed".
-///
-/// ```
-/// use tower_api_keys::usage::CallHistory;
-///
-/// assert_ne!(CallHistory::Never, CallHistory::OnlyRefused);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallHistory {
-    /// It was accepted at least once.
-    Accepted,
-    /// No request ever named it.
-    Never,
-    /// Requests named it, and every one was refused.
-    OnlyRefused,
+told_words! {
+    /// Whether whoever has a key ever called with it: "the service never called" is another fault than "it called, and
+    /// failed".
+    ///
+    /// ```
+    /// use tower_api_keys::usage::CallHistory;
+    ///
+    /// assert!(CallHistory::Never.sentence().to_string().starts_with("No request with this key has arrived"));
+    /// ```
+    pub enum CallHistory as "call_history",
+    /// What it means, in a sentence for whoever looks after the key.
+    pub sentence {
+        /// It was accepted at least once.
+        Accepted = "accepted": "Requests with this key arrived, and at least one was accepted.",
+        /// No request ever named it.
+        Never = "never":
+            "No request with this key has arrived, neither good nor bad: look at the program that should call, its address \
+             of the service, and whether it sends the key at all.",
+        /// Requests named it, and every one was refused.
+        OnlyRefused = "only_refused":
+            "Requests with this key arrived, and every one was refused: the program calls, and the outcomes say what is \
+             wrong.",
+    }
 }
 
 impl UsageDetail {

@@ -1,31 +1,11 @@
 use serde::Serialize;
 
-use super::{CallHistory, Source, UsageDetail};
-use crate::{outcome::Outcome, time::Timestamp};
-
-impl CallHistory {
-    /// What it means, in a sentence for whoever looks after the key.
-    ///
-    /// ```
-    /// use tower_api_keys::usage::CallHistory;
-    ///
-    /// assert!(CallHistory::Never.meaning().starts_with("No request with this key has arrived"));
-    /// ```
-    #[must_use]
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Accepted => "Requests with this key arrived, and at least one was accepted.",
-            Self::Never => {
-                "No request with this key has arrived, neither good nor bad: look at the program that should call, its \
-                 address of the service, and whether it sends the key at all."
-            }
-            Self::OnlyRefused => {
-                "Requests with this key arrived, and every one was refused: the program calls, and the outcomes say \
-                 what is wrong."
-            }
-        }
-    }
-}
+use super::{Parts, Source, UsageDetail};
+use crate::{
+    outcome::Outcome,
+    sentence::{Argument, Example, Place, Sentence},
+    time::Timestamp,
+};
 
 /// The requests that ended in one way, over all sources.
 ///
@@ -37,12 +17,13 @@ impl CallHistory {
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OutcomeSummary {
     /// How the requests ended.
     pub outcome: Outcome,
     /// What that means, in a sentence.
-    pub meaning: &'static str,
+    pub meaning: Sentence,
     /// How many there were, at least 1.
     pub count: i64,
     /// When the first of them came.
@@ -69,7 +50,7 @@ impl UsageDetail {
                 }
                 None => seen.push(OutcomeSummary {
                     outcome: count.outcome.clone(),
-                    meaning: count.outcome.meaning(),
+                    meaning: count.outcome.sentence(),
                     count: count.count,
                     first_at: count.first_at,
                     last_at: count.last_at,
@@ -78,6 +59,19 @@ impl UsageDetail {
             }
         }
         seen
+    }
+}
+
+impl From<&Source> for Argument {
+    fn from(source: &Source) -> Self {
+        let Parts { label, client, network } = source.parts();
+        Self::Source(Place::new([label, client, network], source.to_string()))
+    }
+}
+
+impl Example for &Source {
+    fn example() -> Argument {
+        Argument::from(&Source::of_parts(Parts { label: "api", client: "curl", network: "203.0.113.0/24" }))
     }
 }
 

@@ -194,6 +194,7 @@ impl UsageBatch {
 /// assert_eq!(UsageTotals::default().last_success_at, None); // never used
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct UsageTotals {
     /// Requests that were accepted.
     pub successes: i64,

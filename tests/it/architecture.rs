@@ -11,14 +11,15 @@ use imports::{Import, Imports, Source};
 
 /// A module imports only from the lines above its own. Modules on one line do not import each other.
 const LAYERS: &[&[&str]] = &[
-    &["background", "lengths", "log", "text", "words"],
+    &["background", "json", "lengths", "log", "text", "words"],
     &["owner", "random", "scope", "time"],
     &["key"],
+    &["sentence"],
     &["hash", "outcome"],
     &["principal", "record"],
     &["audit", "usage"],
     &["store"],
-    &["metering"],
+    &["metering", "schema"],
     &["auth", "manage"],
     &["middleware"],
     &["api_keys"],

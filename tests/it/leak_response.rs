@@ -91,7 +91,7 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
     // The end of it.
     let request = RevokeMany::key_and_made(job.id()).because(format!("pasted: {}", job.expose_secret()));
     let report = manager.revoke_many(request.clone().dry_run(), &org_admin).await.unwrap();
-    assert_eq!(report.to_string(), "61 of 61 keys would be revoked");
+    assert_eq!(report.to_string(), "61 of 61 keys would be revoked.");
     assert!(!is_refused(&keys, &job).await);
     let report = manager.revoke_many(request.clone(), &org_admin).await.unwrap();
     assert_eq!((report.matched, report.revoked, report.left), (61, 61, 0));

@@ -10,6 +10,7 @@ use crate::{
     owner::{OrganizationId, Owner},
     record::{ActorId, CorruptRow, KeyRecord, KeyRow, OwnerStatus},
     store::{FoundKey, FoundOwner, KeyReader, ListedKey, OwnerRef, SuccessorRow},
+    time::{ClockReading, Timestamp},
     usage::UsageTotals,
 };
 
@@ -74,6 +75,8 @@ pub(in crate::manage) struct Shown {
     /// None if that one is not for its eyes.
     successor: Option<KeyId>,
     predecessor_is_live: bool,
+    /// When it was looked at.
+    now: ClockReading,
 }
 
 impl Shown {
@@ -81,8 +84,13 @@ impl Shown {
         KeyInfo {
             successor: self.successor,
             predecessor_is_live: Some(self.predecessor_is_live),
-            ..KeyInfo::new(self.record, self.status, self.usage)
+            ..KeyInfo::new(self.record, self.status, self.usage, self.now)
         }
+    }
+
+    /// The key as it is at this moment.
+    pub(in crate::manage) fn at(self, now: Timestamp) -> Self {
+        Self { now: ClockReading::certain(now), ..self }
     }
 }
 
@@ -189,6 +197,7 @@ impl Access<'_> {
             usage: sees_usage.then_some(row.0.usage),
             successor: self.known_successor(row),
             predecessor_is_live: row.0.predecessor_is_live,
+            now: self.parts.clock.reading(),
             record,
             status,
         }

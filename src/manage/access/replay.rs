@@ -3,8 +3,9 @@ use crate::{
     audit::{Action, Subject},
     key::KeyId,
     manage::{
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
         info::KeyInfo,
+        invalid::InvalidInput,
         policy::KeyAction,
     },
     owner::Owner,
@@ -18,7 +19,7 @@ impl Access<'_> {
     pub(super) async fn made_before(&self, key: Option<KeyId>) -> Result<Option<KeyInfo>, ManageError> {
         let Some(id) = key else { return Ok(None) };
         Ok(self.row(&id).await?.and_then(|row| match self.sight(&row) {
-            Sight::Seen(record, status) => Some(KeyInfo::new(*record, status, None)),
+            Sight::Seen(record, status) => Some(KeyInfo::new(*record, status, None, self.parts.clock.reading())),
             Sight::Hidden(_) | Sight::Unreadable(_) => None,
         }))
     }

@@ -2,7 +2,7 @@ use super::{
     note::NoteKind,
     preview::{Findings, Preview, preview},
     recommendation::Advice,
-    signals,
+    said, signals,
 };
 use crate::{
     key::KeyId,
@@ -10,13 +10,15 @@ use crate::{
         access::{Access, Gift, LARGEST_PAGE, ManagerParts, Sight, Unseen},
         actor::Actor,
         denial::DenialReason,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
+        invalid::InvalidInput,
         manager::{KeyManager, is_idempotency_key},
         policy::{Decision, KeyAction, Target},
         request::IssueKey,
     },
     owner::Owner,
     record::{KeyName, Labels, OwnerStatus},
+    sentence::Sentence,
     store::{KeyQuery, Liveness},
     time::Timestamp,
 };
@@ -105,30 +107,25 @@ impl Access<'_> {
 }
 
 /// What is wrong with the request itself, all of it.
-fn invalid(parts: &ManagerParts, request: &IssueKey, now: Timestamp) -> Vec<(NoteKind, String)> {
+fn invalid(parts: &ManagerParts, request: &IssueKey, now: Timestamp) -> Vec<(NoteKind, Sentence)> {
     let mut found = Vec::new();
-    let mut add = |kind, error: String| {
-        let mut letters = error.chars();
-        let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-        found.push((kind, format!("{first}{}.", letters.as_str())));
-    };
     if let Err(error) = KeyName::new(&request.name) {
-        add(NoteKind::InvalidName, error.to_string());
+        found.push((NoteKind::InvalidName, error.sentence()));
     }
     if let Err(error) = Labels::new(request.labels.iter().cloned()) {
-        add(NoteKind::InvalidLabels, error.to_string());
+        found.push((NoteKind::InvalidLabels, error.sentence()));
     }
     if let Err(error) = parts.known_scopes(&request.scopes) {
-        let is_unknown = error.kind() == ManageErrorKind::Invalid(InvalidInput::UnknownScope);
-        let kind = if is_unknown { NoteKind::UnknownScope } else { NoteKind::InvalidScopes };
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        add(kind, source.unwrap_or_else(|| error.to_string()));
+        found.push(match parts.unknown_scope(&request.scopes) {
+            Some(unknown) => (NoteKind::UnknownScope, said::unknown_scope(unknown.as_str())),
+            None => (NoteKind::InvalidScopes, error.sentence()),
+        });
     }
     if request.expires_at.is_some_and(|end| end <= now) {
-        add(NoteKind::ExpiryPast, InvalidInput::ExpiryPast.to_string());
+        found.push((NoteKind::ExpiryPast, InvalidInput::ExpiryPast.sentence()));
     }
     if request.idempotency_key.as_ref().is_some_and(|key| !is_idempotency_key(key)) {
-        add(NoteKind::InvalidIdempotencyKey, InvalidInput::IdempotencyKey.to_string());
+        found.push((NoteKind::InvalidIdempotencyKey, InvalidInput::IdempotencyKey.sentence()));
     }
     found
 }

@@ -1,25 +1,18 @@
 use std::{fmt, time::Duration};
 
-use serde::Serialize;
-
-use crate::{time::Timestamp, usage::UsageCount};
+use crate::{
+    json::json_form,
+    sentence::{Sentence, sentences},
+    time::Timestamp,
+    usage::UsageCount,
+};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// Times between runs that people give to schedulers.
-const SCHEDULES: &[(i64, &str)] = &[
-    (5 * MINUTE, "five minutes"),
-    (10 * MINUTE, "ten minutes"),
-    (15 * MINUTE, "fifteen minutes"),
-    (30 * MINUTE, "thirty minutes"),
-    (HOUR, "hour"),
-    (6 * HOUR, "six hours"),
-    (12 * HOUR, "twelve hours"),
-    (DAY, "day"),
-    (7 * DAY, "week"),
-];
+const SCHEDULES: &[i64] = &[5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY];
 
 /// The fewest requests whose average says something of a schedule: seven intervals.
 const FEWEST_OF_A_SCHEDULE: i64 = 8;
@@ -36,12 +29,12 @@ const SHORTEST_SPAN: Duration = Duration::from_millis(3 * DAY as u64);
 /// ```
 /// # fn example(advice: tower_api_keys::manage::Advice) {
 /// if let Some(cadence) = advice.cadence {
-///     println!("{cadence}"); // 31 requests in 30 days, 24 hours apart on average, the last at …
+///     println!("{cadence}"); // 31 requests in 30 days, 24 hours apart on average, the last at ….
 ///     assert!(cadence.count >= 1);
 /// }
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cadence {
     /// How many requests were accepted, at least 1.
@@ -82,15 +75,16 @@ impl Cadence {
         Duration::from_millis((self.last_at.as_millis() - self.first_at.as_millis()).unsigned_abs())
     }
 
-    /// Every what, if the average is that of a schedule, to half a percent: at least eight requests over at least three
+    /// Every how long, if the average is that of a schedule, to half a percent: at least eight requests over at least three
     /// days. By chance, one average in eighty is. A job that was late or missed once is not noticed: better that than to take
     /// people for clocks.
-    pub(super) fn schedule(&self) -> Option<&'static str> {
+    pub(super) fn schedule(&self) -> Option<Duration> {
         if self.count < FEWEST_OF_A_SCHEDULE || self.span() < SHORTEST_SPAN {
             return None;
         }
         let average = self.average_interval_ms?;
-        SCHEDULES.iter().find(|(every, _)| (average - every).abs() <= every / 200).map(|(_, name)| *name)
+        let every = SCHEDULES.iter().find(|every| (average - **every).abs() <= **every / 200)?;
+        Some(Duration::from_millis(every.unsigned_abs()))
     }
 
     /// At least 100 requests a day, every day for a week or more, on average: more than a person does by hand.
@@ -105,32 +99,41 @@ impl Cadence {
     }
 }
 
-impl fmt::Display for Cadence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+sentences! {
+    pub(in crate::manage) fn all;
+
+    fn once(at: Timestamp) = "cadence.once": "1 request, at {at}.";
+    fn repeated(count: i64, span: Duration, apart: Duration, last: Timestamp) = "cadence.repeated":
+        "{count} requests in {span}, {apart} apart on average, the last at {last}.";
+}
+
+impl Cadence {
+    /// The same in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
         match self.average_interval_ms {
-            None => write!(f, "1 request, at {}", self.first_at),
+            None => once(self.first_at),
             Some(average) => {
-                let (count, span) = (self.count, self.span().as_millis());
-                write!(f, "{count} requests in {}, ", Length(i64::try_from(span).unwrap_or(i64::MAX)))?;
-                write!(f, "{} apart on average, the last at {}", Length(average), self.last_at)
+                repeated(self.count, self.span(), Duration::from_millis(average.unsigned_abs()), self.last_at)
             }
         }
     }
 }
 
-/// A length of time in one unit, in whole numbers.
-struct Length(i64);
-
-impl fmt::Display for Length {
+impl fmt::Display for Cadence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (count, unit) = match self.0 {
-            millis if millis >= 2 * DAY => (millis / DAY, "days"),
-            millis if millis >= 2 * HOUR => (millis / HOUR, "hours"),
-            millis if millis >= 2 * MINUTE => (millis / MINUTE, "minutes"),
-            millis if millis >= 2_000 => (millis / 1_000, "seconds"),
-            _ => return f.write_str("a second or less"),
-        };
-        write!(f, "{count} {unit}")
+        self.sentence().fmt(f)
+    }
+}
+
+json_form! {
+    Cadence, |cadence| Cadence { count, first_at, last_at, average_interval_ms, is_active } => {
+        count: i64 = *count,
+        first_at: Timestamp = *first_at,
+        last_at: Timestamp = *last_at,
+        average_interval_ms: Option<i64> = *average_interval_ms,
+        is_active: bool = *is_active,
+        sentence: Sentence = cadence.sentence(),
     }
 }
 
@@ -155,19 +158,24 @@ mod tests {
     #[test]
     fn an_average_is_that_of_a_schedule_or_not() {
         for (count, span, expected) in [
-            (31, 30 * DAY, Some("day")),
-            (31, 30 * DAY + 3 * HOUR, Some("day")),
+            (31, 30 * DAY, Some(DAY)),
+            (31, 30 * DAY + 3 * HOUR, Some(DAY)),
             (31, 30 * DAY + 12 * HOUR, None),
             (31, 31 * DAY, None),
-            (8, 7 * DAY, Some("day")),
+            (8, 7 * DAY, Some(DAY)),
             (7, 6 * DAY, None),
-            (73, 3 * DAY, Some("hour")),
+            (73, 3 * DAY, Some(HOUR)),
             (49, 2 * DAY, None),
-            (9, 8 * 7 * DAY, Some("week")),
+            (9, 8 * 7 * DAY, Some(7 * DAY)),
             (40, 13 * DAY, None),
             (1, 0, None),
         ] {
-            assert_eq!(cadence(count, span, 0).schedule(), expected, "{count} in {span}");
+            let every = cadence(count, span, 0).schedule();
+            assert_eq!(
+                every,
+                expected.map(|millis: i64| Duration::from_millis(millis.unsigned_abs())),
+                "{count} in {span}"
+            );
         }
     }
 

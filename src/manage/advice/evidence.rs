@@ -3,7 +3,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::pattern::KeyUse;
-use crate::{owner::KeyKind, words::words};
+use crate::{owner::KeyKind, sentence::Sentence, words::words};
 
 /// One thing that speaks for a personal key or for a team key, or for neither.
 ///
@@ -15,6 +15,7 @@ use crate::{owner::KeyKind, words::words};
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Evidence {
     /// What kind of thing it is.
@@ -24,7 +25,7 @@ pub struct Evidence {
     /// How much it counts.
     pub weight: Weight,
     /// What was seen, in a sentence.
-    pub sentence: String,
+    pub sentence: Sentence,
 }
 
 words! {
@@ -110,12 +111,12 @@ impl Weight {
 }
 
 impl Evidence {
-    pub(super) const fn new(kind: EvidenceKind, points_to: KeyUse, weight: Weight, sentence: String) -> Self {
+    pub(super) const fn new(kind: EvidenceKind, points_to: KeyUse, weight: Weight, sentence: Sentence) -> Self {
         Self { kind, points_to: Some(points_to), weight, sentence }
     }
 
     /// Told, and counted for nothing.
-    pub(super) const fn told(kind: EvidenceKind, sentence: String) -> Self {
+    pub(super) const fn told(kind: EvidenceKind, sentence: Sentence) -> Self {
         Self { kind, points_to: None, weight: Weight::None, sentence }
     }
 
@@ -132,6 +133,6 @@ impl Evidence {
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence)
+        self.sentence.fmt(f)
     }
 }

@@ -2,7 +2,18 @@
 
 use std::time::Duration;
 
-use super::explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanation};
+use super::{
+    checks::{
+        accept_the_profile, does_not_expire, exists, expired, expires, expiry_in_doubt, expiry_is_never_later,
+        hash_accepted, hash_not_looked_at, hash_refused, issue_a_new_key, issue_for_another_owner,
+        keep_it_until_resumed, look_at_the_clock, make_the_pepper_known, not_looked_at, not_paused, not_revoked,
+        owner_active, owner_closed, owner_closed_by, owner_plan_suspended, owner_plan_suspended_by, owner_suspended,
+        owner_suspended_by, owner_suspended_twice, owner_suspended_twice_by, paused_by, paused_since, pepper_known,
+        pepper_unknown, readable, reinstate, restore_the_record, revoked_by, revoked_by_nobody, text_assumed,
+        unreadable, upgrade_the_plan,
+    },
+    explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanation},
+};
 use crate::{
     audit::Action,
     key::KeyId,
@@ -15,6 +26,7 @@ use crate::{
     },
     owner::Owner,
     record::{ActorId, CorruptRow, KeyRecord, OwnerStatus, Standing, Stopped, Suspension, standing},
+    sentence::Sentence,
     store::EventQuery,
     time::ClockReading,
     usage::UsageDetail,
@@ -41,7 +53,7 @@ pub(in crate::manage) struct Readable {
 pub(in crate::manage) fn explain(state: State) -> Explanation {
     let State { id, known, usage, now } = state;
     let verdict = known.as_ref().map_or(CallVerdict::CorruptRecord, |readable| verdict(readable, now));
-    let mut checks = vec![passed(CheckKind::Exists, "There is a key of this id.")];
+    let mut checks = vec![passed(CheckKind::Exists, exists())];
     match &known {
         Ok(readable) => checks.extend(of_readable(readable, now)),
         Err(corrupt) => checks.extend(of_corrupt(*corrupt)),
@@ -51,9 +63,10 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         key: id,
         asked_at: now.now(),
         verdict,
+        verdict_sentence: verdict.sentence(),
         checks,
         call_history,
-        call_history_sentence: call_history.meaning(),
+        call_history_sentence: call_history.sentence(),
         seen: usage.by_outcome(),
     }
 }
@@ -77,108 +90,92 @@ fn verdict(known: &Readable, now: ClockReading) -> CallVerdict {
 fn of_readable(known: &Readable, now: ClockReading) -> Vec<CallCheck> {
     let record = &known.record;
     vec![
-        passed(CheckKind::Readable, "Its record can be read."),
+        passed(CheckKind::Readable, readable()),
         if known.knows_pepper {
-            passed(CheckKind::PepperKnown, "This node can check its hash as far as peppers go.")
+            passed(CheckKind::PepperKnown, pepper_known())
         } else {
-            let sentence = "Its hash was made with a pepper that this node does not know.";
-            let remedy = "Make the pepper known to every node.";
-            failed(CheckKind::PepperKnown, sentence, remedy)
+            failed(CheckKind::PepperKnown, pepper_unknown(), make_the_pepper_known())
         },
-        CallCheck {
-            result: CheckResult::Assumed,
-            ..passed(
-                CheckKind::TextMatches,
-                "Whoever shows another text with this id gets `invalid_key`: that the text is the right one is assumed.",
-            )
-        },
-        not_revoked(record),
-        not_expired(record, now),
-        not_paused(record),
-        owner_active(known),
+        CallCheck { result: CheckResult::Assumed, ..passed(CheckKind::TextMatches, text_assumed()) },
+        check_revoked(record),
+        check_end(record, now),
+        check_pause(record),
+        check_owner(known),
         if known.accepts_hash {
-            passed(CheckKind::HashAccepted, "This node accepts what its hash costs.")
+            passed(CheckKind::HashAccepted, hash_accepted())
         } else if known.knows_pepper {
-            let sentence = "Its hash was made at a cost that this node does not accept.";
-            let remedy = "Let every node accept the hash profiles that were ever used.";
-            failed(CheckKind::HashAccepted, sentence, remedy)
+            failed(CheckKind::HashAccepted, hash_refused(), accept_the_profile())
         } else {
-            unknown(CheckKind::HashAccepted, "Without the pepper its hash is not looked at.")
+            unknown(CheckKind::HashAccepted, hash_not_looked_at())
         },
     ]
 }
 
-fn not_revoked(record: &KeyRecord) -> CallCheck {
-    let Some(revoked) = &record.revoked else { return passed(CheckKind::NotRevoked, "It is not revoked.") };
-    let by = revoked.by.as_ref().map_or_else(|| ", nobody knows by whom".to_owned(), |by| format!(" by {by}"));
-    let remedy = "That is final: issue a new key.";
+fn check_revoked(record: &KeyRecord) -> CallCheck {
+    let Some(revoked) = &record.revoked else { return passed(CheckKind::NotRevoked, not_revoked()) };
+    let sentence = match &revoked.by {
+        Some(by) => revoked_by(revoked.at, by),
+        None => revoked_by_nobody(revoked.at),
+    };
     CallCheck {
         since: Some(revoked.at),
         by: revoked.by.clone(),
-        ..failed(CheckKind::NotRevoked, format!("It was revoked at {}{by}.", revoked.at), remedy)
+        ..failed(CheckKind::NotRevoked, sentence, issue_a_new_key())
     }
 }
 
-fn not_expired(record: &KeyRecord, now: ClockReading) -> CallCheck {
-    let Some(end) = record.expires_at else { return passed(CheckKind::NotExpired, "It does not expire.") };
+fn check_end(record: &KeyRecord, now: ClockReading) -> CallCheck {
+    let Some(end) = record.expires_at else { return passed(CheckKind::NotExpired, does_not_expire()) };
     match now.has_passed(end) {
-        Ok(false) => passed(CheckKind::NotExpired, format!("It expires at {end}.")),
-        Err(_) => CallCheck {
-            remedy: Some("Look at the clock of this node; which time is right shows within half a minute."),
-            ..unknown(
-                CheckKind::NotExpired,
-                format!("It expires at {end}, and nobody can say whether that is past: the clock of this node jumped."),
-            )
-        },
+        Ok(false) => passed(CheckKind::NotExpired, expires(end)),
+        Err(_) => {
+            CallCheck { remedy: Some(look_at_the_clock()), ..unknown(CheckKind::NotExpired, expiry_in_doubt(end)) }
+        }
         Ok(true) => {
-            let remedy = "An expiry is never moved later: issue a new key.";
-            let sentence = format!("It expired at {end}.");
-            CallCheck { since: Some(end), ..failed(CheckKind::NotExpired, sentence, remedy) }
+            CallCheck { since: Some(end), ..failed(CheckKind::NotExpired, expired(end), expiry_is_never_later()) }
         }
     }
 }
 
-fn not_paused(record: &KeyRecord) -> CallCheck {
-    let Some(paused) = &record.paused else { return passed(CheckKind::NotPaused, "It is not paused.") };
-    let by = paused.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    let remedy = "Keep it: it works again once an admin of the organization has resumed it.";
+fn check_pause(record: &KeyRecord) -> CallCheck {
+    let Some(paused) = &record.paused else { return passed(CheckKind::NotPaused, not_paused()) };
+    let sentence = match &paused.by {
+        Some(by) => paused_by(paused.at, by),
+        None => paused_since(paused.at),
+    };
     CallCheck {
         since: Some(paused.at),
         by: paused.by.clone(),
-        ..failed(CheckKind::NotPaused, format!("It is paused since {}{by}.", paused.at), remedy)
+        ..failed(CheckKind::NotPaused, sentence, keep_it_until_resumed())
     }
 }
 
-fn owner_active(known: &Readable) -> CallCheck {
+fn check_owner(known: &Readable) -> CallCheck {
     let owner = &known.record.owner;
     let Some((stopped, since)) = known.owner.stopped() else {
-        return passed(CheckKind::OwnerActive, format!("The {owner} is neither suspended nor closed."));
+        return passed(CheckKind::OwnerActive, owner_active(owner));
     };
-    let (how, remedy) = match stopped {
-        Stopped::Closed => ("closed for good", "That is final: issue a key of another owner."),
-        Stopped::Suspended(Suspension::Admin) => ("suspended", "Ask an admin of the organization to reinstate it."),
-        Stopped::Suspended(Suspension::Plan) => {
-            ("suspended, because its plan does not include these keys,", "Upgrade the plan.")
-        }
-    };
+    let by = &known.owner_changed_by;
     let is_both = Suspension::ALL.into_iter().all(|suspension| known.owner.has(suspension));
-    let more = if stopped == Stopped::Suspended(Suspension::Admin) && is_both {
-        " Its plan does not include these keys either."
-    } else {
-        ""
+    let (sentence, remedy) = match (stopped, by) {
+        (Stopped::Closed, None) => (owner_closed(owner, since), issue_for_another_owner()),
+        (Stopped::Closed, Some(by)) => (owner_closed_by(owner, since, by), issue_for_another_owner()),
+        (Stopped::Suspended(Suspension::Plan), None) => (owner_plan_suspended(owner, since), upgrade_the_plan()),
+        (Stopped::Suspended(Suspension::Plan), Some(by)) => {
+            (owner_plan_suspended_by(owner, since, by), upgrade_the_plan())
+        }
+        (Stopped::Suspended(Suspension::Admin), None) if is_both => (owner_suspended_twice(owner, since), reinstate()),
+        (Stopped::Suspended(Suspension::Admin), None) => (owner_suspended(owner, since), reinstate()),
+        (Stopped::Suspended(Suspension::Admin), Some(by)) if is_both => {
+            (owner_suspended_twice_by(owner, since, by), reinstate())
+        }
+        (Stopped::Suspended(Suspension::Admin), Some(by)) => (owner_suspended_by(owner, since, by), reinstate()),
     };
-    let by = known.owner_changed_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    CallCheck {
-        since: Some(since),
-        by: known.owner_changed_by.clone(),
-        ..failed(CheckKind::OwnerActive, format!("The {owner} is {how} since {since}{by}.{more}"), remedy)
-    }
+    CallCheck { since: Some(since), by: by.clone(), ..failed(CheckKind::OwnerActive, sentence, remedy) }
 }
 
 fn of_corrupt(corrupt: CorruptRow) -> Vec<CallCheck> {
-    let sentence = format!("Its record cannot be read: {corrupt}.");
-    let mut checks =
-        vec![failed(CheckKind::Readable, sentence, "Restore the record from a backup, or issue a new key.")];
+    let mut checks = vec![failed(CheckKind::Readable, unreadable(corrupt.column()), restore_the_record())];
     for kind in [
         CheckKind::PepperKnown,
         CheckKind::TextMatches,
@@ -188,20 +185,20 @@ fn of_corrupt(corrupt: CorruptRow) -> Vec<CallCheck> {
         CheckKind::OwnerActive,
         CheckKind::HashAccepted,
     ] {
-        checks.push(unknown(kind, "This cannot be looked at before the record can be read."));
+        checks.push(unknown(kind, not_looked_at()));
     }
     checks
 }
 
-fn passed(kind: CheckKind, sentence: impl Into<String>) -> CallCheck {
-    CallCheck { kind, result: CheckResult::Passed, sentence: sentence.into(), since: None, by: None, remedy: None }
+const fn passed(kind: CheckKind, sentence: Sentence) -> CallCheck {
+    CallCheck { kind, result: CheckResult::Passed, sentence, since: None, by: None, remedy: None }
 }
 
-fn failed(kind: CheckKind, sentence: impl Into<String>, remedy: &'static str) -> CallCheck {
+fn failed(kind: CheckKind, sentence: Sentence, remedy: Sentence) -> CallCheck {
     CallCheck { result: CheckResult::Failed, remedy: Some(remedy), ..passed(kind, sentence) }
 }
 
-fn unknown(kind: CheckKind, sentence: impl Into<String>) -> CallCheck {
+fn unknown(kind: CheckKind, sentence: Sentence) -> CallCheck {
     CallCheck { result: CheckResult::Unknown, ..passed(kind, sentence) }
 }
 

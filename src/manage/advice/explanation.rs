@@ -6,6 +6,7 @@ use crate::{
     key::KeyId,
     outcome::RefusalCode,
     record::ActorId,
+    sentence::{Sentence, joined, sentences},
     time::Timestamp,
     usage::{CallHistory, OutcomeSummary},
     words::words,
@@ -37,6 +38,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Explanation {
     /// The key.
@@ -45,47 +47,49 @@ pub struct Explanation {
     pub asked_at: Timestamp,
     /// What a request would get.
     pub verdict: CallVerdict,
+    /// The same in a sentence.
+    pub verdict_sentence: Sentence,
     /// Every check, in the order in which a request meets them. The first that failed gives the verdict; the others that
     /// failed would be next.
     pub checks: Vec<CallCheck>,
     /// Whether anybody ever called with it.
     pub call_history: CallHistory,
     /// The same in a sentence.
-    pub call_history_sentence: &'static str,
+    pub call_history_sentence: Sentence,
     /// How requests with it ended, the last first.
     pub seen: Vec<OutcomeSummary>,
 }
 
-/// What a request with a key would get.
-///
-/// ```
-/// use tower_api_keys::{RefusalCode, manage::CallVerdict};
-///
-/// assert_eq!(CallVerdict::KeyRevoked.code(), Some(RefusalCode::KeyRevoked));
-/// assert_eq!(CallVerdict::Accepted.code(), None);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CallVerdict {
-    /// It would be accepted.
-    Accepted,
-    /// 503: the clock of this node jumped, and whether the key has expired depends on which time is right.
-    ClockUnsure,
-    /// 503: its stored record cannot be read, or its hash not be checked, on this node.
-    CorruptRecord,
-    /// 401: its time is over.
-    KeyExpired,
-    /// 401: it is paused.
-    KeyPaused,
-    /// 401: it is revoked.
-    KeyRevoked,
-    /// 401: its owner is closed.
-    OwnerClosed,
-    /// 401: the plan does not include the keys of its owner.
-    OwnerPlanSuspended,
-    /// 401: an admin suspended its owner.
-    OwnerSuspended,
+words! {
+    /// What a request with a key would get.
+    ///
+    /// ```
+    /// use tower_api_keys::{RefusalCode, manage::CallVerdict};
+    ///
+    /// assert_eq!(CallVerdict::KeyRevoked.code(), Some(RefusalCode::KeyRevoked));
+    /// assert_eq!(CallVerdict::Accepted.code(), None);
+    /// ```
+    #[non_exhaustive]
+    pub enum CallVerdict {
+        /// It would be accepted.
+        Accepted = "accepted",
+        /// 503: the clock of this node jumped, and whether the key has expired depends on which time is right.
+        ClockUnsure = "clock_unsure",
+        /// 503: its stored record cannot be read, or its hash not be checked, on this node.
+        CorruptRecord = "corrupt_record",
+        /// 401: its time is over.
+        KeyExpired = "key_expired",
+        /// 401: it is paused.
+        KeyPaused = "key_paused",
+        /// 401: it is revoked.
+        KeyRevoked = "key_revoked",
+        /// 401: its owner is closed.
+        OwnerClosed = "owner_closed",
+        /// 401: the plan does not include the keys of its owner.
+        OwnerPlanSuspended = "owner_plan_suspended",
+        /// 401: an admin suspended its owner.
+        OwnerSuspended = "owner_suspended",
+    }
 }
 
 impl CallVerdict {
@@ -104,15 +108,19 @@ impl CallVerdict {
             Self::OwnerSuspended => Some(RefusalCode::OwnerSuspended),
         }
     }
+
+    /// The same for people.
+    #[must_use]
+    pub fn sentence(self) -> Sentence {
+        self.code().map_or_else(accepted, refused)
+    }
 }
 
-impl fmt::Display for CallVerdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.code() {
-            None => f.write_str("A request with this key would be accepted."),
-            Some(code) => write!(f, "A request with this key would be refused with `{code}`."),
-        }
-    }
+sentences! {
+    pub(in crate::manage) fn all;
+
+    fn accepted() = "call_verdict.accepted": "A request with this key would be accepted.";
+    fn refused(code: RefusalCode) = "call_verdict.refused": "A request with this key would be refused with `{code}`.";
 }
 
 /// One check of a key.
@@ -120,11 +128,15 @@ impl fmt::Display for CallVerdict {
 /// ```
 /// # fn example(explanation: tower_api_keys::manage::Explanation) {
 /// for check in &explanation.checks {
-///     println!("{:?}: {} {}", check.result, check.sentence, check.remedy.unwrap_or_default());
+///     println!("{:?}: {}", check.result, check.sentence);
+///     if let Some(remedy) = &check.remedy {
+///         println!("{remedy}");
+///     }
 /// }
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CallCheck {
     /// What is checked.
@@ -132,13 +144,13 @@ pub struct CallCheck {
     /// How it ended.
     pub result: CheckResult,
     /// The same in a sentence.
-    pub sentence: String,
+    pub sentence: Sentence,
     /// Since when it fails, if that is known.
     pub since: Option<Timestamp>,
     /// Who brought it about, if that is known and the actor may know.
     pub by: Option<ActorId>,
     /// What would change it, in a sentence, if it failed.
-    pub remedy: Option<&'static str>,
+    pub remedy: Option<Sentence>,
 }
 
 words! {
@@ -202,13 +214,9 @@ impl Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.verdict.fmt(f)?;
-        for check in self.checks.iter().filter(|check| check.result == CheckResult::Failed) {
-            write!(f, " {}", check.sentence)?;
-            if let Some(remedy) = check.remedy {
-                write!(f, " {remedy}")?;
-            }
-        }
-        write!(f, " {}", self.call_history_sentence)
+        let failed = self.checks.iter().filter(|check| check.result == CheckResult::Failed);
+        let failed = failed.flat_map(|check| [&check.sentence].into_iter().chain(&check.remedy));
+        let all = [&self.verdict_sentence].into_iter().chain(failed).chain([&self.call_history_sentence]);
+        f.write_str(&joined(all))
     }
 }

@@ -1,6 +1,6 @@
 //! What speaks for a personal key and what for a team key, from what is known of one key.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     cadence::Cadence,
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     key::KeyId,
     record::{KeyName, Labels},
+    sentence::{Sentence, sentences},
     time::Timestamp,
     usage::{Source, UsageCount, UsageDetail},
 };
@@ -58,6 +59,7 @@ fn of_caller(caller: &Source, counts: &[&UsageCount], now: Timestamp) -> Vec<Evi
         Client::Program(name) => Some((name, program(name))),
         Client::None | Client::Other => None,
     };
+    let calls = || cadence.sentence();
     let mut found = Vec::new();
     let mut add = |kind, points_to, weight: Weight, sentence| {
         // Somebody tried something, or did long ago.
@@ -67,26 +69,30 @@ fn of_caller(caller: &Source, counts: &[&UsageCount], now: Timestamp) -> Vec<Evi
     };
     match of_program {
         Some((name, Program::Known(of))) => {
-            add(EvidenceKind::Client, of, Weight::Strong, format!("`{name}` is {}: {cadence}.", of.phrase()));
+            add(EvidenceKind::Client, of, Weight::Strong, known_client(name, of.phrase(), calls()));
         }
         Some((_, Program::Browser)) => {
-            let sentence = format!("A browser, or a program that says it is one: {cadence}.");
-            add(EvidenceKind::Client, KeyUse::EditorSession, Weight::Moderate, sentence);
+            add(EvidenceKind::Client, KeyUse::EditorSession, Weight::Moderate, browser(calls()));
         }
         _ => {}
     }
     if words::is_webhook_door(caller.label()) {
-        let sentence = format!("Requests arrive where `{}` receives webhooks: {cadence}.", caller.label());
+        let sentence = webhook_door(caller.label(), calls());
         add(EvidenceKind::SourceLabel, KeyUse::WebhookHandler, Weight::Moderate, sentence);
     }
     // People work with their tools all day; of anything else the time tells something.
     if !matches!(of_program, Some((_, Program::Known(_) | Program::Browser))) {
-        let from = from(caller);
         if let Some(every) = cadence.schedule() {
-            let sentence = format!("{from}, one request every {every} on average: {cadence}.");
+            let sentence = match caller.is_empty() {
+                true => schedule_of_nobody(every, calls()),
+                false => schedule(caller, every, calls()),
+            };
             add(EvidenceKind::Cadence, KeyUse::ScheduledJob, Weight::Moderate, sentence);
         } else if cadence.is_more_than_by_hand() {
-            let sentence = format!("{from}, more requests than a person makes by hand: {cadence}.");
+            let sentence = match caller.is_empty() {
+                true => volume_of_nobody(calls()),
+                false => volume(caller, calls()),
+            };
             add(EvidenceKind::Volume, KeyUse::SharedHost, Weight::Moderate, sentence);
         }
     }
@@ -114,15 +120,15 @@ fn of_all_sources(usage: &UsageDetail) -> Vec<Evidence> {
     let (networks, programs) = (not_few(networks), not_few(programs));
     let mut found = Vec::new();
     if networks >= MANY_NETWORKS {
-        let sentence = format!("It is used from {networks} networks.");
+        let sentence = many_networks(networks);
         found.push(Evidence::new(EvidenceKind::Networks, KeyUse::SharedHost, Weight::Moderate, sentence));
     }
     if programs >= MANY_PROGRAMS {
-        let sentence = format!("It is used by {programs} different programs.");
+        let sentence = many_programs(programs);
         found.push(Evidence::new(EvidenceKind::Programs, KeyUse::SharedHost, Weight::Moderate, sentence));
     }
     if folded >= FEW {
-        let sentence = "It is used by more programs or from more networks than are told apart.".to_owned();
+        let sentence = too_many_to_tell_apart();
         found.push(Evidence::new(EvidenceKind::Programs, KeyUse::SharedHost, Weight::Strong, sentence));
     }
     found
@@ -133,31 +139,54 @@ fn written(facts: &KeyFacts<'_>) -> Vec<Evidence> {
     let weak = |kind, points_to, sentence| Evidence::new(kind, points_to, Weight::Weak, sentence);
     let name = words::uses_of_name(facts.name.as_str())
         .into_iter()
-        .map(|(of, word)| weak(EvidenceKind::Name, of, format!("Its name says `{word}`: {}.", of.phrase())));
+        .map(|(of, word)| weak(EvidenceKind::Name, of, name_says(word, of.phrase())));
     let labels = facts.labels.iter().flat_map(|(label, value)| {
-        words::uses(value).into_iter().map(move |(of, word)| {
-            weak(EvidenceKind::Label, of, format!("Its label `{label}` says `{word}`: {}.", of.phrase()))
-        })
+        words::uses(value)
+            .into_iter()
+            .map(move |(of, word)| weak(EvidenceKind::Label, of, label_says(label, word, of.phrase())))
     });
-    let maker = facts.created_via_key.map(|_| {
-        weak(EvidenceKind::Creator, KeyUse::SharedHost, "Another key made it: a program manages it.".to_owned())
-    });
+    let maker = facts.created_via_key.map(|_| weak(EvidenceKind::Creator, KeyUse::SharedHost, made_by_key()));
     name.chain(labels).chain(maker).collect()
 }
 
 /// What to say where requests say nothing.
-fn unclear(facts: &KeyFacts<'_>) -> String {
+fn unclear(facts: &KeyFacts<'_>) -> Sentence {
     match Cadence::of(facts.usage.successes(), facts.now) {
-        None if facts.usage.refusals().next().is_some() => {
-            "No request with it was accepted yet; refused ones say nothing of how it is meant to be used.".to_owned()
-        }
-        None => "No request with it has arrived yet.".to_owned(),
-        Some(cadence) if cadence.count < FEW => format!("Too few requests to tell: {cadence}."),
-        Some(cadence) => format!("Nothing in where and how often it is used says who does: {cadence}."),
+        None if facts.usage.refusals().next().is_some() => only_refused(),
+        None => never_used(),
+        Some(cadence) if cadence.count < FEW => too_few(cadence.sentence()),
+        Some(cadence) => says_nothing(cadence.sentence()),
     }
 }
 
-/// The beginning of a sentence about a source.
-fn from(source: &Source) -> String {
-    if source.is_empty() { "From a source without a name".to_owned() } else { format!("From `{source}`") }
+sentences! {
+    pub(in crate::manage) fn all;
+
+    fn browser(calls: Sentence) = "evidence.browser": "A browser, or a program that says it is one: {calls}";
+    fn known_client(client: &str, what: Sentence, calls: Sentence) = "evidence.known_client":
+        "`{client}` is {what}: {calls}";
+    fn label_says(label: &str, word: &str, what: Sentence) = "evidence.label_says":
+        "Its label `{label}` says `{word}`: {what}.";
+    fn made_by_key() = "evidence.made_by_key": "Another key made it: a program manages it.";
+    fn many_networks(networks: usize) = "evidence.many_networks": "It is used from {networks} networks.";
+    fn many_programs(programs: usize) = "evidence.many_programs": "It is used by {programs} different programs.";
+    fn name_says(word: &str, what: Sentence) = "evidence.name_says": "Its name says `{word}`: {what}.";
+    fn never_used() = "evidence.never_used": "No request with it has arrived yet.";
+    fn only_refused() = "evidence.only_refused":
+        "No request with it was accepted yet; refused ones say nothing of how it is meant to be used.";
+    fn says_nothing(calls: Sentence) = "evidence.says_nothing":
+        "Nothing in where and how often it is used says who does: {calls}";
+    fn schedule(source: &Source, every: Duration, calls: Sentence) = "evidence.schedule":
+        "From `{source}`, one request every {every} on average: {calls}";
+    fn schedule_of_nobody(every: Duration, calls: Sentence) = "evidence.schedule_of_nobody":
+        "From a source without a name, one request every {every} on average: {calls}";
+    fn too_few(calls: Sentence) = "evidence.too_few": "Too few requests to tell: {calls}";
+    fn too_many_to_tell_apart() = "evidence.too_many_to_tell_apart":
+        "It is used by more programs or from more networks than are told apart.";
+    fn volume(source: &Source, calls: Sentence) = "evidence.volume":
+        "From `{source}`, more requests than a person makes by hand: {calls}";
+    fn volume_of_nobody(calls: Sentence) = "evidence.volume_of_nobody":
+        "From a source without a name, more requests than a person makes by hand: {calls}";
+    fn webhook_door(label: &str, calls: Sentence) = "evidence.webhook_door":
+        "Requests arrive where `{label}` receives webhooks: {calls}";
 }

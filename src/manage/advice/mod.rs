@@ -3,6 +3,7 @@
 mod advise;
 mod cadence;
 mod caller;
+mod checks;
 mod evidence;
 mod explain;
 mod explanation;
@@ -13,6 +14,7 @@ mod pattern;
 mod people;
 mod preview;
 mod recommendation;
+mod said;
 mod signals;
 mod words;
 
@@ -25,6 +27,21 @@ pub use explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanatio
 pub use note::{NoteKind, PreviewNote, Severity};
 pub use pattern::KeyUse;
 pub use people::{BlastRadius, ExposedKey, Exposure, ExposureReason, StoppingKey};
-pub use preview::{NameNote, Preview};
+pub use preview::Preview;
 pub use recommendation::{Advice, NextStep, Recommendation};
 pub(super) use signals::{AdvisedKey, InstalledAt, advise, installed_at, shared_because};
+
+/// An example of every sentence in here.
+pub(super) fn sentences() -> Vec<crate::sentence::Sentence> {
+    [
+        cadence::all(),
+        checks::all(),
+        explanation::all(),
+        gather::all(),
+        KeyUse::ALL.map(KeyUse::phrase).to_vec(),
+        NextStep::ALL.map(NextStep::sentence).to_vec(),
+        Recommendation::ALL.map(Recommendation::sentence).to_vec(),
+        said::all(),
+    ]
+    .concat()
+}

@@ -1,17 +1,23 @@
+use std::fmt;
+
 use serde::Serialize;
 
-use crate::words::words;
+use crate::{
+    sentence::{Sentence, joined},
+    words::words,
+};
 
 /// One thing to know about a key before it is made.
 ///
 /// ```
 /// # fn example(preview: tower_api_keys::manage::Preview) {
 /// for note in &preview.notes {
-///     println!("{:?}: {}", note.severity, note.sentence);
+///     println!("{}: {note}", note.severity);
 /// }
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PreviewNote {
     /// What it is about.
@@ -19,7 +25,16 @@ pub struct PreviewNote {
     /// How much it matters.
     pub severity: Severity,
     /// A sentence for people.
-    pub sentence: String,
+    pub sentence: Sentence,
+    /// What would change it, in a sentence, where something would.
+    pub remedy: Option<Sentence>,
+}
+
+/// The sentence, and what would change it.
+impl fmt::Display for PreviewNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&joined([&self.sentence].into_iter().chain(&self.remedy)))
+    }
 }
 
 words! {

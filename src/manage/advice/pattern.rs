@@ -1,6 +1,6 @@
-use crate::{owner::KeyKind, words::words};
+use crate::{owner::KeyKind, sentence::told_words};
 
-words! {
+told_words! {
     /// How a key is used: the rows of the table by which people choose between a personal key and a team key.
     ///
     /// | use | key |
@@ -16,7 +16,7 @@ words! {
     /// assert_eq!(KeyUse::ScheduledJob.phrase(), "a scheduled job");
     /// ```
     #[non_exhaustive]
-    pub enum KeyUse,
+    pub enum KeyUse as "key_use",
     /// What it is, in a few words: `a scheduled job`.
     pub phrase {
         /// A pipeline builds, tests or deploys.

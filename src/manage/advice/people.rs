@@ -6,8 +6,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{evidence::Evidence, signals::shared_because};
+use super::{evidence::Evidence, said, signals::shared_because};
 use crate::{
+    json::json_form,
     key::KeyId,
     manage::{
         access::{Access, Shown, Unseen, Walk},
@@ -19,6 +20,7 @@ use crate::{
     },
     owner::{Owner, UserId},
     record::{ActorId, OwnerStatus},
+    sentence::{Sentence, joined},
     store::{KeyQuery, ListedKey, Liveness},
     time::Timestamp,
     usage::{UsageCount, UsageDetail},
@@ -46,7 +48,7 @@ const IN_USE_MS: i64 = 30 * 24 * 3_600_000;
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlastRadius {
     /// The person.
@@ -73,6 +75,7 @@ pub struct BlastRadius {
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StoppingKey {
     /// The key, with its usage.
@@ -97,38 +100,43 @@ impl StoppingKey {
     }
 }
 
-impl fmt::Display for BlastRadius {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl BlastRadius {
+    /// The same in sentences.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<Sentence> {
         let user = &self.user;
         let in_use = self.stops.iter().filter(|stops| stops.is_in_use(self.asked_at)).count();
         let shared = self.stops.iter().filter(|stops| stops.looks_shared()).count();
-        match self.stops.len() {
-            0 => write!(f, "If {user} leaves, no key stops.")?,
-            stops => {
-                let keys = Keys(stops);
-                write!(
-                    f,
-                    "If {user} leaves, {keys}: {in_use} in use in the last 30 days, {shared} on which others seem to \
-                           depend."
-                )?;
-            }
-        }
+        let mut said = vec![match self.stops.len() {
+            0 => said::no_key_stops(user),
+            stops => said::keys_stop(user, stops, in_use, shared),
+        }];
         if !self.user_status.is_active() {
-            write!(f, " {user} is suspended or closed: personal keys are refused already.")?;
+            said.push(said::refused_already(user));
         }
-        match self.goes_on.len() {
-            0 => write!(f, " No key that {user} made for others goes on."),
-            1 => write!(f, " 1 key that {user} made for others goes on."),
-            goes_on => write!(f, " {goes_on} keys that {user} made for others go on."),
-        }
+        said.push(match self.goes_on.len() {
+            0 => said::no_key_goes_on(user),
+            goes_on => said::keys_go_on(goes_on, user),
+        });
+        said
     }
 }
 
-struct Keys(usize);
-
-impl fmt::Display for Keys {
+impl fmt::Display for BlastRadius {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 1 { f.write_str("1 personal key stops") } else { write!(f, "{} personal keys stop", self.0) }
+        f.write_str(&joined(&self.sentences()))
+    }
+}
+
+json_form! {
+    BlastRadius<'a>, |radius| BlastRadius { user, user_status, asked_at, stops, goes_on, unreadable } => {
+        user: &'a UserId = user,
+        user_status: OwnerStatus = *user_status,
+        asked_at: Timestamp = *asked_at,
+        stops: &'a [StoppingKey] = stops,
+        goes_on: &'a [KeyInfo] = goes_on,
+        unreadable: &'a [KeyId] = unreadable,
+        sentences: Vec<Sentence> = radius.sentences(),
     }
 }
 
@@ -154,7 +162,7 @@ impl fmt::Display for Keys {
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exposure {
     /// The person.
@@ -173,6 +181,7 @@ pub struct Exposure {
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ExposedKey {
     /// The key.
@@ -181,15 +190,15 @@ pub struct ExposedKey {
     pub reason: ExposureReason,
 }
 
-/// How a person came to see the text of a key.
+/// How a person came to see the text of a key. It serializes as `{"reason": …, "key": …, "sentence": …}`; the key is the
+/// one that it was made with.
 ///
 /// ```
 /// use tower_api_keys::manage::ExposureReason;
 ///
-/// assert_eq!(ExposureReason::Issued.to_string(), "they made it");
+/// assert_eq!(ExposureReason::Issued.sentence(), "They made it.");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExposureReason {
     /// It is their personal key.
@@ -202,25 +211,72 @@ pub enum ExposureReason {
     Rotated,
 }
 
+impl ExposureReason {
+    /// The word, in snake case.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Issued => "issued",
+            Self::MadeWith(_) => "made_with",
+            Self::Rotated => "rotated",
+        }
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        match self {
+            Self::Holds => said::holds(),
+            Self::Issued => said::issued(),
+            Self::MadeWith(key) => said::made_with(*key),
+            Self::Rotated => said::rotated(),
+        }
+    }
+}
+
 impl fmt::Display for ExposureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Holds => f.write_str("it is their personal key"),
-            Self::Issued => f.write_str("they made it"),
-            Self::MadeWith(key) => write!(f, "it was made with {key}, whose text they saw"),
-            Self::Rotated => f.write_str("they made it in place of another key"),
+        self.sentence().fmt(f)
+    }
+}
+
+json_form! {
+    ExposureReason, |reason| _ => {
+        #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["holds", "issued", "made_with", "rotated"])))]
+        reason: &'static str = reason.as_str(),
+        /// The key that it was made with.
+        key: Option<KeyId> = match reason {
+            ExposureReason::MadeWith(key) => Some(*key),
+            _ => None,
+        },
+        sentence: Sentence = reason.sentence(),
+    }
+}
+
+impl Exposure {
+    /// The same in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        match self.keys.len() + self.unreadable.len() {
+            0 => said::saw_nothing(&self.user),
+            keys => said::saw(&self.user, keys),
         }
     }
 }
 
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = &self.user;
-        match self.keys.len() + self.unreadable.len() {
-            0 => write!(f, "{user} saw the text of no live key."),
-            1 => write!(f, "{user} saw the text of 1 live key: rotate or revoke it when {user} leaves."),
-            keys => write!(f, "{user} saw the texts of {keys} live keys: rotate or revoke them when {user} leaves."),
-        }
+        self.sentence().fmt(f)
+    }
+}
+
+json_form! {
+    Exposure<'a>, |exposure| Exposure { user, keys, unreadable } => {
+        user: &'a UserId = user,
+        keys: &'a [ExposedKey] = keys,
+        unreadable: &'a [KeyId] = unreadable,
+        sentence: Sentence = exposure.sentence(),
     }
 }
 

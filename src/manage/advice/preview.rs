@@ -1,21 +1,20 @@
 use std::fmt;
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
-
 use super::{
     note::{NoteKind, PreviewNote, Severity},
-    words,
+    said, words,
 };
 use crate::{
+    json::json_form,
     manage::{
         denial::Denial,
         lint::{NameAdvice, lint_name},
-        policy::Decision,
+        policy::{Decision, SaidDecision},
         request::IssueKey,
     },
     owner::{KeyKind, Owner},
     record::{OwnerStatus, Suspension},
-    scope::Scope,
+    sentence::Sentence,
     time::Timestamp,
 };
 
@@ -49,29 +48,10 @@ pub struct Preview {
     pub denial: Option<Denial>,
     /// Personal, or a team's.
     pub kind: KeyKind,
-    /// Advice about the name.
-    pub name: Option<NameNote>,
+    /// What could be better about the name.
+    pub name: Option<NameAdvice>,
     /// What there is to know, what stands in the way first, then what may surprise.
     pub notes: Vec<PreviewNote>,
-}
-
-/// Advice about a name, for programs and for people.
-///
-/// ```
-/// # fn example(preview: tower_api_keys::manage::Preview) {
-/// if let Some(name) = preview.name {
-///     println!("{}", name.sentence);
-/// }
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct NameNote {
-    /// What [`lint_name`] says.
-    #[serde(serialize_with = "name_advice")]
-    pub advice: NameAdvice,
-    /// The same in words.
-    pub sentence: String,
 }
 
 impl Preview {
@@ -91,7 +71,7 @@ impl Preview {
 
 impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<_> = self.notes.iter().map(|note| note.sentence.as_str()).collect();
+        let lines: Vec<_> = self.notes.iter().map(ToString::to_string).collect();
         f.write_str(&lines.join("\n"))
     }
 }
@@ -108,7 +88,7 @@ pub(in crate::manage) struct Findings {
     /// How many live keys of the owner have the same name, if the actor may see them.
     pub(in crate::manage) same_name: usize,
     /// What is wrong with the request itself: what issuing would refuse, in words.
-    pub(in crate::manage) invalid: Vec<(NoteKind, String)>,
+    pub(in crate::manage) invalid: Vec<(NoteKind, Sentence)>,
     pub(in crate::manage) now: Timestamp,
 }
 
@@ -116,7 +96,8 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview
     let Findings { decision, denial, unfit, owner, same_name, invalid, now } = known;
     let mut notes = Notes(Vec::new());
     if let Some(denial) = denial.or(unfit) {
-        notes.add(NoteKind::Denied, Severity::Error, denial.to_string());
+        let (kind, severity) = (NoteKind::Denied, Severity::Error);
+        notes.0.push(PreviewNote { kind, severity, sentence: denial.sentence(), remedy: denial.remedy() });
     }
     for (kind, sentence) in invalid {
         notes.add(kind, Severity::Error, sentence);
@@ -127,43 +108,34 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview
     notes.of_survival(&request.owner);
     notes.of_scopes(request);
     notes.of_time(request.expires_at, now);
-    let sentence = "Its text is shown once, when it is made, and nobody can show it again.";
-    notes.add(NoteKind::ShownOnce, Severity::Info, sentence);
+    notes.add(NoteKind::ShownOnce, Severity::Info, said::shown_once());
     notes.0.sort_by_key(|note| note.severity);
-    let name = lint_name(&request.name).map(|advice| NameNote { advice, sentence: advice.to_string() });
-    Preview { decision, denial, kind: request.owner.kind(), name, notes: notes.0 }
+    Preview { decision, denial, kind: request.owner.kind(), name: lint_name(&request.name), notes: notes.0 }
 }
 
 struct Notes(Vec<PreviewNote>);
 
 impl Notes {
-    fn add(&mut self, kind: NoteKind, severity: Severity, sentence: impl Into<String>) {
-        self.0.push(PreviewNote { kind, severity, sentence: sentence.into() });
+    fn add(&mut self, kind: NoteKind, severity: Severity, sentence: Sentence) {
+        self.0.push(PreviewNote { kind, severity, sentence, remedy: None });
     }
 
     fn of_owner(&mut self, owner: &Owner, status: &OwnerStatus) {
         if status.closed_at().is_some() {
-            let sentence = format!("The {owner} is closed for good, and gets no keys any more.");
-            return self.add(NoteKind::OwnerClosed, Severity::Error, sentence);
+            return self.add(NoteKind::OwnerClosed, Severity::Error, said::owner_closed(owner));
         }
-        let by_admin = (Suspension::Admin, NoteKind::OwnerSuspended, "suspended");
-        let by_plan = (Suspension::Plan, NoteKind::OwnerPlanSuspended, "suspended by the plan");
-        for (suspension, kind, how) in [by_admin, by_plan] {
-            if status.has(suspension) {
-                let sentence = format!("The {owner} is {how}: it gets no keys before it is reinstated.");
-                self.add(kind, Severity::Error, sentence);
-            }
+        if status.has(Suspension::Admin) {
+            self.add(NoteKind::OwnerSuspended, Severity::Error, said::owner_suspended(owner));
+        }
+        if status.has(Suspension::Plan) {
+            self.add(NoteKind::OwnerPlanSuspended, Severity::Error, said::owner_plan_suspended(owner));
         }
     }
 
     fn of_name(&mut self, owner: &Owner, same_name: usize) {
-        let have = match same_name {
-            0 => return,
-            1 => format!("A live key of the {owner} has"),
-            many => format!("{many} live keys of the {owner} have"),
-        };
-        let sentence = format!("{have} this name already: nobody can tell them apart in a list.");
-        self.add(NoteKind::SameName, Severity::Warning, sentence);
+        if same_name > 0 {
+            self.add(NoteKind::SameName, Severity::Warning, said::same_name(same_name, owner));
+        }
     }
 
     /// Whether its words speak of the other kind of key, and of none of its own.
@@ -177,64 +149,50 @@ impl Notes {
         }
         let what = of.phrase();
         match kind {
-            KeyKind::User => self.add(
-                NoteKind::ShouldBeTeamKey,
-                Severity::Warning,
-                format!("It says `{word}`, which sounds like {what}: with a personal key, that stops when the person leaves. A team key goes on."),
-            ),
-            KeyKind::Team => self.add(
-                NoteKind::ShouldBePersonalKey,
-                Severity::Warning,
-                format!("It says `{word}`, which sounds like {what}: a team key goes on after the person leaves. A personal key stops."),
-            ),
+            KeyKind::User => {
+                self.add(NoteKind::ShouldBeTeamKey, Severity::Warning, said::should_be_team_key(word, what));
+            }
+            KeyKind::Team => {
+                self.add(NoteKind::ShouldBePersonalKey, Severity::Warning, said::should_be_personal_key(word, what));
+            }
         }
     }
 
     fn of_survival(&mut self, owner: &Owner) {
-        match owner {
-            Owner::User(user) => {
-                let sentence = format!("Whoever has its text acts as {user}, with what {user} may do at that moment.");
-                self.add(NoteKind::WhoCanUse, Severity::Info, sentence);
-                let sentence =
-                    format!("It is refused while {user} is suspended, and stops for good when {user} leaves.");
-                self.add(NoteKind::DiesWithPerson, Severity::Info, sentence);
-                let sentence = format!("It reaches what {user} reaches: of teams, those that {user} is a member of.");
-                self.add(NoteKind::Reach, Severity::Info, sentence);
-            }
-            Owner::Team(team) => {
-                let sentence = format!("Whoever has its text acts for the team {team}, member or not.");
-                self.add(NoteKind::WhoCanUse, Severity::Info, sentence);
-                let sentence = "It goes on when whoever makes it leaves or is suspended.";
-                self.add(NoteKind::OutlivesCreator, Severity::Info, sentence);
-                let sentence = format!("It is refused while the team {team} is suspended.");
-                self.add(NoteKind::SuspendedWithTeam, Severity::Info, sentence);
-                let sentence =
-                    format!("It reaches the team {team} only: no other team, and nothing that is a person's.");
-                self.add(NoteKind::Reach, Severity::Info, sentence);
-            }
+        let said = match owner {
+            Owner::User(user) => [
+                (NoteKind::WhoCanUse, said::used_as_user(user)),
+                (NoteKind::DiesWithPerson, said::dies_with_person(user)),
+                (NoteKind::Reach, said::reach_of_user(user)),
+            ]
+            .to_vec(),
+            Owner::Team(team) => [
+                (NoteKind::WhoCanUse, said::used_as_team(team)),
+                (NoteKind::OutlivesCreator, said::outlives_creator()),
+                (NoteKind::SuspendedWithTeam, said::suspended_with_team(team)),
+                (NoteKind::Reach, said::reach_of_team(team)),
+            ]
+            .to_vec(),
+        };
+        for (kind, sentence) in said {
+            self.add(kind, Severity::Info, sentence);
         }
     }
 
     fn of_scopes(&mut self, request: &IssueKey) {
-        let named: Vec<_> = request.scopes.named().map(Scope::as_str).collect();
+        let named: Vec<_> = request.scopes.named().collect();
         if request.scopes.is_all() {
             // Everything that its owner may, which is told already.
         } else if named.is_empty() {
-            let sentence = "It has no scope: whatever asks for a scope refuses it, and so do the layers and extractors that ask for none.";
-            self.add(NoteKind::NoScopes, Severity::Warning, sentence);
+            self.add(NoteKind::NoScopes, Severity::Warning, said::no_scopes());
         } else {
-            let sentence =
-                format!("It has only the scopes {}. Scopes can be taken away later, not added.", named.join(", "));
-            self.add(NoteKind::ScopesLimited, Severity::Info, sentence);
+            self.add(NoteKind::ScopesLimited, Severity::Info, said::scopes_limited(named));
         }
         if request.scopes.manage_keys() {
-            let named: Vec<_> =
-                request.scopes.named().filter(|scope| scope.manages_keys()).map(|scope| format!("`{scope}`")).collect();
-            let sentence = format!("It looks after keys, as far as its owner may: it has {}.", named.join(", "));
-            self.add(NoteKind::ManagesKeys, Severity::Warning, sentence);
+            let named = request.scopes.named().filter(|scope| scope.manages_keys()).collect();
+            self.add(NoteKind::ManagesKeys, Severity::Warning, said::manages_keys(named));
         } else {
-            let sentence = "It cannot see, create, rotate or revoke keys: it has none of the scopes for that.";
-            self.add(NoteKind::ManagesNoKeys, Severity::Info, sentence);
+            self.add(NoteKind::ManagesNoKeys, Severity::Info, said::manages_no_keys());
         }
     }
 
@@ -243,44 +201,17 @@ impl Notes {
         let Some(end) = expires_at.filter(|end| *end > now) else { return };
         let is_soon = end.as_millis() - now.as_millis() < SOON_MS;
         let severity = if is_soon { Severity::Warning } else { Severity::Info };
-        let sentence = format!("It is refused from {end} on. An expiry can be set earlier later, never later.");
-        self.add(NoteKind::Expires, severity, sentence);
+        self.add(NoteKind::Expires, severity, said::expires(end));
     }
 }
 
-impl Serialize for Preview {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { decision, denial, kind, name, notes } = self;
-        let mut out = serializer.serialize_struct("Preview", 4)?;
-        out.serialize_field("decision", &Said { is_allowed: *decision == Decision::Allow, denial: *denial })?;
-        out.serialize_field("kind", kind)?;
-        out.serialize_field("name", name)?;
-        out.serialize_field("notes", notes)?;
-        out.end()
+json_form! {
+    Preview<'a>, |preview| Preview { decision, denial, kind, name, notes } => {
+        can_be_issued: bool = preview.can_be_issued(),
+        decision: SaidDecision = SaidDecision::new(*decision, *denial),
+        kind: KeyKind = *kind,
+        name_advice: Option<NameAdvice> = *name,
+        name_sentence: Option<Sentence> = name.map(NameAdvice::sentence),
+        notes: &'a [PreviewNote] = notes,
     }
-}
-
-/// A decision in words.
-struct Said {
-    is_allowed: bool,
-    denial: Option<Denial>,
-}
-
-impl Serialize for Said {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let denial = self.denial;
-        let mut out = serializer.serialize_struct("Decision", 4)?;
-        out.serialize_field("allowed", &self.is_allowed)?;
-        out.serialize_field("code", &denial.map(|denial| denial.reason().code()))?;
-        out.serialize_field("sentence", &denial.map(Denial::sentence))?;
-        out.serialize_field("remedy", &denial.map(Denial::remedy))?;
-        out.end()
-    }
-}
-
-fn name_advice<S: Serializer>(advice: &NameAdvice, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(match advice {
-        NameAdvice::Empty => "empty",
-        NameAdvice::Vague => "vague",
-    })
 }

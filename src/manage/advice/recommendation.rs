@@ -3,7 +3,11 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{cadence::Cadence, evidence::Evidence};
-use crate::{key::KeyId, owner::KeyKind, words::words};
+use crate::{
+    key::KeyId,
+    owner::KeyKind,
+    sentence::{Sentence, told_words},
+};
 
 /// Whether a key should be personal or a team's, why, and what to do about it.
 ///
@@ -50,12 +54,13 @@ use crate::{key::KeyId, owner::KeyKind, words::words};
 /// for evidence in &advice.evidence {
 ///     println!("{evidence}"); // No request with it has arrived yet. Its name says `ci`: a CI or deploy pipeline.
 /// }
-/// println!("{advice} {}", advice.next.sentence());
+/// println!("{advice} {}", advice.next_sentence);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Advice {
     /// The key.
@@ -64,15 +69,19 @@ pub struct Advice {
     pub kind: KeyKind,
     /// What it should be.
     pub recommendation: Recommendation,
+    /// The same in a sentence.
+    pub recommendation_sentence: Sentence,
     /// What to do about it.
     pub next: NextStep,
+    /// The same in a sentence or two.
+    pub next_sentence: Sentence,
     /// Why: what was recorded first, then what was written, each in falling weight. Never empty.
     pub evidence: Vec<Evidence>,
     /// How often it is used, over all sources; none if it never was.
     pub cadence: Option<Cadence>,
 }
 
-words! {
+told_words! {
     /// What a key should be.
     ///
     /// ```
@@ -81,7 +90,7 @@ words! {
     /// assert_eq!(Recommendation::MakeTeamKey.sentence(), "This personal key should be a team key.");
     /// ```
     #[non_exhaustive]
-    pub enum Recommendation,
+    pub enum Recommendation as "recommendation",
     /// What it means, in a sentence.
     pub sentence {
         /// It is revoked or has expired.
@@ -99,16 +108,16 @@ words! {
     }
 }
 
-words! {
+told_words! {
     /// What to do about an [`Advice`].
     ///
     /// ```
     /// use tower_api_keys::manage::NextStep;
     ///
-    /// assert!(NextStep::RotateIntoTeam.sentence().starts_with("Rotate it into a team"));
+    /// assert!(NextStep::RotateIntoTeam.sentence().to_string().starts_with("Rotate it into a team"));
     /// ```
     #[non_exhaustive]
-    pub enum NextStep,
+    pub enum NextStep as "next_step",
     /// What to do, in a sentence or two.
     pub sentence {
         /// Ask those who use it: what is written about it contradicts itself.
@@ -136,6 +145,6 @@ words! {
 
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.recommendation.sentence())
+        self.recommendation_sentence.fmt(f)
     }
 }

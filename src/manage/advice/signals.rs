@@ -47,7 +47,16 @@ pub(in crate::manage) fn advise(key: &AdvisedKey<'_>, usage: &UsageDetail, now: 
         (Recommendation::AlreadyDead, NextStep::Nothing)
     };
     let cadence = Cadence::of(usage.successes(), now);
-    Advice { key: key.id, kind: key.kind, recommendation, next, evidence, cadence }
+    Advice {
+        key: key.id,
+        kind: key.kind,
+        recommendation,
+        recommendation_sentence: recommendation.sentence(),
+        next,
+        next_sentence: next.sentence(),
+        evidence,
+        cadence,
+    }
 }
 
 /// Why others than one person seem to depend on a key: what was recorded, moderate or strong.

@@ -4,11 +4,12 @@ mod causes;
 #[cfg(test)]
 mod tests;
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, time::Duration};
 
 use super::{
     denial::{Denial, DenialReason},
     info::KeyInfo,
+    invalid::InvalidInput,
     misconfigured::Misconfiguration,
     quota::Quota,
     verdict::RotationVerdict,
@@ -117,50 +118,6 @@ pub enum ManageErrorKind {
     },
 }
 
-/// What makes no sense. The source of the error says more, where there is more to say.
-///
-/// ```
-/// use tower_api_keys::manage::InvalidInput;
-///
-/// assert_eq!(InvalidInput::ExpiryPast.to_string(), "an expiry lies in the future: to end a key now, revoke it");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvalidInput {
-    /// More than 400 days of usage.
-    Days,
-    /// The new expiry is later than the present one. A rotation gives a later one.
-    ExpiryLater,
-    /// A key that acts would let a key live longer by a rotation, which people and the system can.
-    ExpiryLaterByKey,
-    /// The expiry is now or in the past.
-    ExpiryPast,
-    /// The text to look for keys in is too long.
-    Fragment,
-    /// The idempotency key is empty or longer than 256 bytes.
-    IdempotencyKey,
-    /// The labels break a rule of [`Labels`](crate::record::Labels).
-    Labels,
-    /// The limits have more than 1,024 bytes or contain a key.
-    Limits,
-    /// The name breaks a rule of [`KeyName`](crate::record::KeyName).
-    Name,
-    /// A page has 1 to 1,000 keys or events.
-    PageSize,
-    /// There are more than 64 scopes.
-    Scopes,
-    /// The new scopes are not within the old ones. A rotation gives wider ones.
-    ScopesWider,
-    /// There are more than 1,000 texts.
-    Texts,
-    /// The time ends before it begins.
-    TimeWindow,
-    /// The key is the new one of a rotation, and the old one of another.
-    TwoRotations,
-    /// The service knows no such scope.
-    UnknownScope,
-}
-
 impl ManageError {
     pub(super) const fn new(kind: ManageErrorKind) -> Self {
         Self { kind, retry_after: None, replayed: None, source: None }
@@ -237,114 +194,8 @@ impl ManageError {
     }
 }
 
-impl fmt::Display for ManageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            ManageErrorKind::ActorBusy => {
-                "too many keys are being made for this actor at once: wait for the answers, then ask again"
-            }
-            ManageErrorKind::ClockUnsure => {
-                "whether an expiry has passed depends on a jump of this node's clock that is not explained yet, so nothing \
-                 was changed: ask again in half a minute"
-            }
-            ManageErrorKind::Conflict => "somebody else changed the same thing meanwhile: look at it and ask again",
-            ManageErrorKind::CorruptRecord => "the key cannot be managed: restore or replace its stored record",
-            ManageErrorKind::Denied(denial) => return write!(f, "denied: {denial}"),
-            ManageErrorKind::DirectoryUnavailable => {
-                "the directory could not be asked whether the team is one of the organization's, nothing was changed: \
-                 ask again"
-            }
-            ManageErrorKind::HashFailed => "the new key could not be hashed and was not made: ask again",
-            ManageErrorKind::Invalid(what) => return what.fmt(f),
-            ManageErrorKind::KeyExpired => "the key has expired, which is final: issue a new one",
-            ManageErrorKind::KeyRevoked => "the key is revoked, which is final: issue a new one",
-            ManageErrorKind::NoRotation => "this key was never rotated: begin a rotation",
-            ManageErrorKind::NotSafeToFinish(verdict) => {
-                return write!(f, "{verdict}; nothing was changed, and whoever knows better finishes the rotation anyway");
-            }
-            ManageErrorKind::NotFound => "there is no such key, user or team that this actor may see",
-            ManageErrorKind::OutcomeUnknown => {
-                "the change may have been made or not: look at the key, and if it is a new one, revoke \
-                 it, before asking again"
-            }
-            ManageErrorKind::Overloaded => "too many keys are being made: ask again in a moment",
-            ManageErrorKind::OwnerClosed => "the user or team is closed for good: it has no more keys",
-            ManageErrorKind::OwnerPlanSuspended => {
-                "the plan does not include keys of this user or team: upgrade it, and tell the manager by `plan_changed`"
-            }
-            ManageErrorKind::OwnerSuspended => "the user or team is suspended: reinstate it first",
-            ManageErrorKind::PepperMissing => {
-                "this node lacks the pepper of the other nodes, so the key was not made: give it their peppers"
-            }
-            ManageErrorKind::QuotaReached(quota) => return quota.fmt(f),
-            ManageErrorKind::Randomness => "nothing can be made at random at the moment, and nothing was changed: ask again",
-            ManageErrorKind::IdempotencyKeyReused => {
-                "another request was made under this idempotency key before: make this one under a new idempotency key"
-            }
-            ManageErrorKind::IdempotencyKeyUsed => {
-                "this request made a key before: if the text of that key is lost, revoke it and ask for another one under \
-                 a new idempotency key"
-            }
-            ManageErrorKind::Misconfigured(what) => return what.fmt(f),
-            ManageErrorKind::RotationOver => "the rotation was finished or aborted meanwhile: look at both keys",
-            ManageErrorKind::RotationUnderWay => {
-                "a rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask \
-                 them, or an admin of the organization, to revoke that one"
-            }
-            ManageErrorKind::Starved => {
-                "no core was free to hash the new key, so it was not made: ask again in a moment"
-            }
-            ManageErrorKind::StoreRefused => {
-                "the key store does not take what was asked for, and nothing was changed: tell the operator of the service"
-            }
-            ManageErrorKind::StoreUnavailable => "keys cannot be managed at the moment, and nothing was changed: ask again",
-            ManageErrorKind::VersionDiffers { current } => {
-                return write!(f, "the key was changed meanwhile and has version {current} now: look at it and ask again");
-            }
-        })
-    }
-}
-
 impl Error for ManageError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
-    }
-}
-
-impl fmt::Display for InvalidInput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Days => "usage is told by day of 400 days at most",
-            Self::ExpiryLater => {
-                "the expiry of a key can only be moved to an earlier time: for a later one, rotate the key \
-                 (`begin_rotation` with `RotateKey::expires_at`)"
-            }
-            Self::ExpiryLaterByKey => {
-                "an API key lets no key live longer by a rotation: ask a person who may rotate the key"
-            }
-            Self::ExpiryPast => "an expiry lies in the future: to end a key now, revoke it",
-            Self::Fragment => "a text to look for keys in has at most 64 KiB",
-            Self::IdempotencyKey => "an idempotency key has 1 to 256 bytes",
-            Self::Limits => "limits have at most 1,024 bytes and contain no key",
-            Self::Labels => {
-                "a key has at most 16 labels of `a-z`, `0-9`, `-`, `_` and `.`, with values of at most 128 characters, \
-                 none of them a control or text direction character, and no key in them"
-            }
-            Self::Name => {
-                "a name has at most 100 characters, none of them a control or text direction character, and no key in it"
-            }
-            Self::PageSize => "a page has 1 to 1000 keys or events",
-            Self::Scopes => "a key has at most 64 scopes",
-            Self::ScopesWider => {
-                "the scopes of a key can only become fewer: for more, rotate the key (`begin_rotation` with \
-                 `RotateKey::scopes`)"
-            }
-            Self::Texts => "at most 1,000 texts of keys are taken at a time",
-            Self::TimeWindow => "a time window ends before it begins",
-            Self::TwoRotations => {
-                "the key is the new one of a rotation and the old one of another: name the other by its new key"
-            }
-            Self::UnknownScope => "this service has no such scope: a misspelt one would allow nothing",
-        })
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::flag::KeyFlag;
 use crate::{
+    json::json_form,
     key::KeyId,
     manage::{
         advice::{Advice, AdvisedKey, advise},
@@ -11,12 +12,14 @@ use crate::{
     },
     outcome::Proved,
     record::OwnerStatus,
+    sentence::Sentence,
     store::KeyCursor,
     time::Timestamp,
     usage::{Source, UsageDetail},
 };
 
-/// A key as an inventory shows it: the key, how it is used, and what somebody should look at.
+/// A key as an inventory shows it: the key, how it is used, and what somebody should look at. It serializes, with its flags
+/// as `[{"flag": …, "sentence": …}]`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -33,7 +36,7 @@ use crate::{
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InventoryEntry {
     /// The key: its creator, the key that made it, when it was made, its labels, the keys before and after it in a rotation,
@@ -92,6 +95,29 @@ impl InventoryEntry {
     }
 }
 
+/// A flag with its sentence.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+struct RaisedFlag {
+    flag: KeyFlag,
+    sentence: Sentence,
+}
+
+json_form! {
+    InventoryEntry<'a>, |_entry| InventoryEntry {
+        key, asked_at, is_live, creator_status, usage, attempts_since_death, flags
+    } => {
+        key: &'a KeyInfo = key,
+        asked_at: Timestamp = *asked_at,
+        is_live: bool = *is_live,
+        creator_status: OwnerStatus = *creator_status,
+        usage: &'a UsageDetail = usage,
+        attempts_since_death: Attempts = *attempts_since_death,
+        flags: Vec<RaisedFlag> =
+            flags.iter().map(|flag| RaisedFlag { flag: *flag, sentence: flag.sentence() }).collect(),
+    }
+}
+
 /// Requests with a key that were refused because it was revoked or had expired, or because its owner was suspended or
 /// closed.
 ///
@@ -101,6 +127,7 @@ impl InventoryEntry {
 /// assert_eq!(Attempts::default().last_at, None);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Attempts {
     /// How many.
@@ -119,7 +146,7 @@ impl Attempts {
     }
 }
 
-/// Some of the keys an inventory asks for.
+/// Some of the keys an inventory asks for. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -135,7 +162,8 @@ impl Attempts {
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct InventoryPage {
     /// When it was taken.

@@ -1,6 +1,6 @@
-use crate::words::words;
+use crate::sentence::told_words;
 
-words! {
+told_words! {
     /// What somebody should look at about a key, and do something about. Its sentence says what.
     ///
     /// When each is raised, and what can be set about it, is with [`FlagSettings`](super::FlagSettings). A dead key, revoked
@@ -14,7 +14,7 @@ words! {
     /// assert_eq!("unnamed".parse(), Ok(KeyFlag::Unnamed));
     /// ```
     #[non_exhaustive]
-    pub enum KeyFlag,
+    pub enum KeyFlag as "flag",
     /// What to do about it, in a sentence or two.
     pub sentence {
         /// Whoever made it, not for themselves, is suspended or closed.
@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn each_says_what_to_do_in_a_sentence_of_its_own() {
-        let sentences: std::collections::BTreeSet<_> = KeyFlag::ALL.iter().map(|flag| flag.sentence()).collect();
+        let sentences: std::collections::BTreeSet<_> =
+            KeyFlag::ALL.iter().map(|flag| flag.sentence().to_string()).collect();
         assert_eq!(sentences.len(), KeyFlag::ALL.len());
         assert!(sentences.iter().all(|text| text.ends_with('.') && text.matches(". ").count() >= 1), "{sentences:#?}");
     }

@@ -1,4 +1,3 @@
-
 use super::{
     entry::{Attempts, InventoryEntry, InventoryPage},
     judge::FlagFacts,
@@ -22,7 +21,6 @@ use crate::{
 
 /// So many keys are looked at by one call, or a few more.
 const MOST_LOOKED_AT: usize = 5_000;
-
 
 /// A key of which it is not known yet how it is used.
 struct UnjudgedKey {
@@ -205,7 +203,7 @@ impl Access<'_> {
             asked_at: question.now,
             is_live: shown.record.is_live(question.now),
             creator_status: creator,
-            key: shown.into_info(),
+            key: shown.at(question.now).into_info(),
             usage,
         }
     }

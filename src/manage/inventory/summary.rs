@@ -22,6 +22,7 @@ use crate::{owner::Owner, record::OwnerStatus, time::Timestamp};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct InventorySummary {
     /// When it was taken. Keys that were made since may be among those counted.
@@ -42,6 +43,7 @@ pub struct InventorySummary {
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OwnerSummary {
     /// Whose.

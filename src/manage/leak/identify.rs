@@ -13,8 +13,9 @@ use crate::{
     manage::{
         access::{Access, Row, Sight, Unseen, Walk},
         actor::Actor,
-        error::{InvalidInput, ManageError},
+        error::ManageError,
         info::KeyInfo,
+        invalid::InvalidInput,
         manager::KeyManager,
         policy::KeyAction,
     },
@@ -154,7 +155,7 @@ impl Access<'_> {
         match self.sight(row) {
             Sight::Seen(record, status) => {
                 let hash = record.hash.clone();
-                Some((KeyInfo::new(*record, status, None), hash))
+                Some((KeyInfo::new(*record, status, None, self.parts.clock.reading()), hash))
             }
             Sight::Unreadable(_) => {
                 into.unreadable += 1;
@@ -204,7 +205,7 @@ impl Access<'_> {
 impl Found {
     /// The surest of all findings counts.
     fn add(&mut self, key: KeyInfo, Finding { evidence, characters }: Finding) {
-        let new = KeyMatch { evidence, characters, key };
+        let new = KeyMatch { evidence, evidence_sentence: evidence.sentence(), characters, key };
         match self.keys.get(&new.key.id) {
             Some(known) if known.evidence <= evidence => {}
             _ => drop(self.keys.insert(new.key.id, new)),
@@ -221,7 +222,7 @@ impl Found {
     fn surest(&mut self, now: Timestamp) -> Vec<KeyMatch> {
         let mut keys: Vec<KeyMatch> = std::mem::take(&mut self.keys).into_values().collect();
         let order = |found: &KeyMatch| {
-            let KeyMatch { key, evidence, characters } = found;
+            let KeyMatch { key, evidence, characters, .. } = found;
             (*evidence, Reverse(*characters), Reverse(key.is_live(now)), key.created_at, key.id)
         };
         keys.sort_by_key(order);

@@ -2,34 +2,39 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::{manage::info::KeyInfo, words::words};
+use super::said;
+use crate::{
+    json::json_form,
+    manage::info::KeyInfo,
+    sentence::{Sentence, joined, told_words},
+};
 
-words! {
+told_words! {
     /// How sure it is that a text is about a key, the surest first.
     ///
     /// ```
     /// use tower_api_keys::manage::MatchConfidence;
     ///
     /// assert!(MatchConfidence::WholeKey < MatchConfidence::Id);
-    /// assert_eq!(MatchConfidence::WholeKey.sentence(), "the whole key is in the text: whoever has the text can use it");
+    /// assert_eq!(MatchConfidence::WholeKey.sentence(), "The whole key is in the text: whoever has the text can use it.");
     /// ```
     #[non_exhaustive]
-    pub enum MatchConfidence,
+    pub enum MatchConfidence as "match",
     /// What it means, in a sentence.
     pub sentence {
         /// The whole key is in the text. It was proved: tag and hash match.
-        WholeKey = "whole_key": "the whole key is in the text: whoever has the text can use it",
+        WholeKey = "whole_key": "The whole key is in the text: whoever has the text can use it.",
         /// The id is there, and behind it what looks like its secret, whole or in part: cut off, damaged, without its prefix,
         /// or it could not be checked now.
-        IdAndSecret = "id_and_secret": "its id is in the text, and what looks like its secret, whole or in part",
+        IdAndSecret = "id_and_secret": "Its id is in the text, and what looks like its secret, whole or in part.",
         /// A well-formed key of this id is there, with another secret: not this key.
-        OtherSecret = "other_secret": "a key of its id is in the text, with another secret: not this key",
+        OtherSecret = "other_secret": "A key of its id is in the text, with another secret: not this key.",
         /// The id is there, and no secret was recognised behind it.
-        Id = "id": "its id is in the text, and no secret was recognised behind it",
+        Id = "id": "Its id is in the text, and no secret was recognised behind it.",
         /// The first characters of the id are there, behind a prefix of its kind.
-        Beginning = "beginning": "its id begins like one in the text",
+        Beginning = "beginning": "Its id begins like one in the text.",
         /// Some characters of the id are there. It may be chance.
-        Part = "part": "a part of its id is in the text, which may be chance",
+        Part = "part": "A part of its id is in the text, which may be chance.",
     }
 }
 
@@ -43,19 +48,22 @@ words! {
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct KeyMatch {
     /// The key, without its usage.
     pub key: KeyInfo,
     /// How it was found.
     pub evidence: MatchConfidence,
+    /// The same in a sentence.
+    pub evidence_sentence: Sentence,
     /// How many characters of its id are in the text, 4 to 20.
     pub characters: usize,
 }
 
 impl fmt::Display for KeyMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key.redacted, self.evidence.sentence())
+        write!(f, "{}: {}", self.key.redacted, self.evidence_sentence)
     }
 }
 
@@ -68,12 +76,12 @@ impl fmt::Display for KeyMatch {
 ///
 /// let found = manager.identify("GET /agents 200 key=team.AbCdEf…", &Actor::system("leak response")?).await?;
 /// assert!(found.keys.is_empty());
-/// assert_eq!(found.to_string(), "no key that this actor may see is in this text, nor a part of its id");
+/// assert_eq!(found.to_string(), "No key that this actor may see is in this text, nor a part of its id.");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyMatches {
     /// The keys, the surest first: by evidence, then by the length of the part, then live ones before dead ones, then by
@@ -85,19 +93,34 @@ pub struct KeyMatches {
     pub unreadable: u64,
 }
 
+impl KeyMatches {
+    /// The same in sentences.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<Sentence> {
+        let (surest, others) = match &*self.keys {
+            [] => (said::no_match(), None),
+            [only] => (said::surest_match(only.key.id, only.evidence.sentence()), None),
+            [surest, rest @ ..] => {
+                let others = if self.more { said::more_matches(rest.len()) } else { said::other_matches(rest.len()) };
+                (said::surest_match(surest.key.id, surest.evidence.sentence()), Some(others))
+            }
+        };
+        let unreadable = (self.unreadable > 0).then(|| said::keys_unreadable(self.unreadable));
+        [Some(surest), others, unreadable].into_iter().flatten().collect()
+    }
+}
+
 impl fmt::Display for KeyMatches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.keys {
-            [] => f.write_str("no key that this actor may see is in this text, nor a part of its id")?,
-            [only] => fmt::Display::fmt(only, f)?,
-            [surest, rest @ ..] => {
-                let more = if self.more { "more than " } else { "" };
-                write!(f, "{surest}; {more}{} other keys may be meant", rest.len())?;
-            }
-        }
-        if self.unreadable > 0 {
-            write!(f, "; {} keys cannot be read", self.unreadable)?;
-        }
-        Ok(())
+        f.write_str(&joined(&self.sentences()))
+    }
+}
+
+json_form! {
+    KeyMatches<'a>, |matches| KeyMatches { keys, more, unreadable } => {
+        keys: &'a [KeyMatch] = keys,
+        more: bool = *more,
+        unreadable: u64 = *unreadable,
+        sentences: Vec<Sentence> = matches.sentences(),
     }
 }

@@ -6,6 +6,7 @@ mod presented;
 mod report;
 mod revocation;
 mod revoke_many;
+mod said;
 mod scan;
 mod trace;
 
@@ -17,3 +18,13 @@ pub use presented::{PresentedKey, PresentedOutcome};
 pub use report::{LeakReport, SourceUse};
 pub use revocation::{RevokeMany, RevokeManyError, RevokedMany};
 pub use trace::Traced;
+
+/// An example of every sentence in here.
+pub(super) fn sentences() -> Vec<crate::sentence::Sentence> {
+    [
+        MatchConfidence::ALL.map(MatchConfidence::sentence).to_vec(),
+        PresentedOutcome::ALL.map(PresentedOutcome::sentence).to_vec(),
+        said::all(),
+    ]
+    .concat()
+}

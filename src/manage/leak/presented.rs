@@ -9,21 +9,22 @@ use crate::{
     manage::{
         access::{Access, Row, Unseen, Wanted},
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
         info::KeyInfo,
+        invalid::InvalidInput,
         manager::KeyManager,
         policy::KeyAction,
     },
     record::{KeyRecord, Revocation},
+    sentence::{Sentence, told_words},
     store::{Effect, FoundKey},
     usage::Source,
-    words::words,
 };
 
 /// Texts of one call: as many as GitHub's own API for ending leaked credentials takes.
 const MOST_TEXTS: usize = 1_000;
 
-words! {
+told_words! {
     /// What became of a text that was presented to end its key.
     ///
     /// ```
@@ -32,21 +33,26 @@ words! {
     /// assert_eq!(PresentedOutcome::AlreadyRevoked.as_str(), "already_revoked");
     /// ```
     #[non_exhaustive]
-    pub enum PresentedOutcome {
+    pub enum PresentedOutcome as "presented",
+    /// The same in a sentence.
+    pub sentence {
         /// It is the text of a key that was revoked before, or by somebody who was quicker.
-        AlreadyRevoked = "already_revoked",
+        AlreadyRevoked = "already_revoked": "The key was revoked before.",
         /// It is not the whole text of a key: cut off, damaged, of another service, or something else.
-        NotAKey = "not_a_key",
+        NotAKey = "not_a_key": "This is not the whole text of a key of this service.",
         /// It has the id of a key, and another secret. Nothing was done.
-        OtherSecret = "other_secret",
+        OtherSecret = "other_secret":
+            "The text has the id of a key and another secret: it is not the text of that key, and nothing was done.",
         /// It is the text of a key, which this call revoked.
-        Revoked = "revoked",
+        Revoked = "revoked": "The key is revoked now.",
         /// It could not be checked, or its key not be revoked, for now. Present it again.
-        TryAgain = "try_again",
+        TryAgain = "try_again":
+            "The text could not be checked, or its key not be revoked, for now: present it again.",
         /// There is no key of its id.
-        Unknown = "unknown",
+        Unknown = "unknown": "There is no key of this id.",
         /// The stored record of its key cannot be read. Requests with the key get 503.
-        Unreadable = "unreadable",
+        Unreadable = "unreadable":
+            "The stored record of the key cannot be read: requests with the key are answered with 503.",
     }
 }
 
@@ -61,10 +67,13 @@ words! {
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PresentedKey {
     /// What became of it.
     pub outcome: PresentedOutcome,
+    /// The same in a sentence.
+    pub outcome_sentence: Sentence,
     /// The key, if the text is its own: revoked, by this call or before. For the service and the owner, and not for
     /// the stranger who presented it.
     pub key: Option<KeyInfo>,
@@ -72,7 +81,7 @@ pub struct PresentedKey {
 
 impl From<PresentedOutcome> for PresentedKey {
     fn from(outcome: PresentedOutcome) -> Self {
-        Self { outcome, key: None }
+        Self { outcome, outcome_sentence: outcome.sentence(), key: None }
     }
 }
 
@@ -133,7 +142,10 @@ impl Access<'_> {
         if let Some(no) = self.disproved_by_tag(key, &record) {
             return Ok(no.into());
         }
-        let told = |outcome, record| PresentedKey { outcome, key: Some(KeyInfo::new(record, status, None)) };
+        let told = |outcome: PresentedOutcome, record| {
+            let key = KeyInfo::new(record, status, None, self.parts.clock.reading());
+            PresentedKey { key: Some(key), ..outcome.into() }
+        };
         // Judged before Argon2id, as a request is.
         if record.revoked.is_some() {
             return Ok(told(PresentedOutcome::AlreadyRevoked, record));

@@ -2,8 +2,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
+use super::said;
 use crate::{
     audit::{Action, Event, Subject},
+    json::json_form,
     key::KeyId,
     manage::{
         access::{Access, Sight, Walk},
@@ -15,6 +17,7 @@ use crate::{
     },
     outcome::{Outcome, Proved},
     record::ActorId,
+    sentence::{Sentence, joined},
     store::{EventQuery, KeyQuery},
     time::Timestamp,
     usage::{Source, UsageCount, UsageDetail},
@@ -37,12 +40,12 @@ use crate::{
 ///         println!("{} used it for the first time at {at}", source.source);
 ///     }
 /// }
-/// assert_eq!(report.to_string(), "nobody used it since, and it changed nothing that you may see");
+/// assert_eq!(report.to_string(), "Nobody used it since. It changed nothing that you may see.");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeakReport {
     /// The key.
@@ -80,6 +83,7 @@ pub struct LeakReport {
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SourceUse {
     /// From where.
@@ -162,30 +166,48 @@ impl SourceUse {
     }
 }
 
+impl LeakReport {
+    /// The same in sentences.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<Sentence> {
+        let within = self.sources.iter().filter(|source| source.is_within).count();
+        let tries = self.tried_since_death.iter().map(|count| count.count).fold(0, i64::saturating_add);
+        let used = match within {
+            0 => said::not_used(),
+            within => said::used(within, self.new_sources().count()),
+        };
+        let changed = match (self.changes.len(), self.made.len()) {
+            (0, 0) => said::changed_nothing(),
+            (changes, keys) => said::changed(changes, keys),
+        };
+        let more = self.more.then(said::may_be_more);
+        let unreadable = (self.unreadable > 0).then(|| said::entries_unreadable(self.unreadable));
+        let tried = (tries > 0).then(|| said::tried_since_death(tries));
+        [Some(used), Some(changed), more, unreadable, tried].into_iter().flatten().collect()
+    }
+}
+
 impl fmt::Display for LeakReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let within = self.sources.iter().filter(|source| source.is_within).count();
-        match (within, self.new_sources().count()) {
-            (0, _) => f.write_str("nobody used it since")?,
-            (within, new) => write!(f, "used or tried since from {within} sources, {new} of them new")?,
-        }
-        if self.changes.is_empty() && self.made.is_empty() {
-            f.write_str(", and it changed nothing that you may see")?;
-        } else {
-            let (changes, made) = (self.changes.len(), self.made.len());
-            write!(f, "; of what you may see it changed {changes} things since and made {made} keys")?;
-        }
-        if self.more {
-            f.write_str(", and there may be more")?;
-        }
-        if self.unreadable > 0 {
-            write!(f, "; {} entries cannot be read", self.unreadable)?;
-        }
-        let tries = self.tried_since_death.iter().map(|count| count.count).fold(0, i64::saturating_add);
-        if tries > 0 {
-            write!(f, "; tried {tries} times after its end")?;
-        }
-        Ok(())
+        f.write_str(&joined(&self.sentences()))
+    }
+}
+
+json_form! {
+    LeakReport<'a>, |report| LeakReport {
+        key, since, sources, tried_since_death, denied_downstream, changes, denied, made, more, unreadable
+    } => {
+        key: &'a KeyInfo = key,
+        since: Timestamp = *since,
+        sources: &'a [SourceUse] = sources,
+        tried_since_death: &'a [UsageCount] = tried_since_death,
+        denied_downstream: &'a [UsageCount] = denied_downstream,
+        changes: &'a [Event] = changes,
+        denied: &'a [Event] = denied,
+        made: &'a [KeyInfo] = made,
+        more: bool = *more,
+        unreadable: u64 = *unreadable,
+        sentences: Vec<Sentence> = report.sentences(),
     }
 }
 
@@ -218,7 +240,8 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let (record, status) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
-        let mut report = LeakReport::new(KeyInfo::new(record, status, Some(usage.totals())), since, &usage);
+        let key = KeyInfo::new(record, status, Some(usage.totals()), access.parts.clock.reading());
+        let mut report = LeakReport::new(key, since, &usage);
         access.add_changes(*id, &mut report).await?;
         access.add_made(*id, &mut report).await?;
         Ok(report)

@@ -1,15 +1,17 @@
 use std::{error::Error, fmt};
 
-use serde::Serialize;
-
+use super::said;
 use crate::{
+    json::json_form,
     key::KeyId,
     manage::{
         error::{ManageError, ManageErrorKind},
+        problem::Problem,
         reason::cleaned,
     },
     owner::Owner,
     record::{ActorId, KeyRow},
+    sentence::{Sentence, joined},
     time::Timestamp,
 };
 
@@ -138,12 +140,12 @@ impl RevokeMany {
 /// let nobody = RevokeMany::of(UserId::new("nobody")?);
 /// let revoked = manager.revoke_many(nobody, &Actor::system("leak response")?).await?;
 /// assert_eq!(revoked.matched, 0);
-/// assert_eq!(revoked.to_string(), "no key that this actor may see matches: nothing was revoked");
+/// assert_eq!(revoked.to_string(), "No key that this actor may see matches: nothing was revoked.");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RevokedMany {
     /// Keys that match: the sum of the four counts that follow, unless it was [stopped](crate::manage::RevokeManyError).
@@ -173,24 +175,42 @@ impl RevokedMany {
     }
 }
 
+impl RevokedMany {
+    /// The same in sentences.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<Sentence> {
+        if self.matched == 0 && self.unreadable == 0 {
+            return vec![said::nothing_revoked()];
+        }
+        let revoked = if self.dry_run { said::would_be_revoked } else { said::revoked };
+        let mut all = vec![revoked(self.revoked, self.matched)];
+        let of = |count: u64, say: fn(u64) -> Sentence| (count > 0).then(|| say(count));
+        all.extend(of(self.already_dead, said::dead_already));
+        all.extend(of(self.denied, said::not_to_be_revoked));
+        all.extend(of(self.left, said::still_live));
+        all.extend(of(self.unreadable, said::keys_unreadable));
+        all
+    }
+}
+
 impl fmt::Display for RevokedMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.matched == 0 && self.unreadable == 0 {
-            return f.write_str("no key that this actor may see matches: nothing was revoked");
-        }
-        let verb = if self.dry_run { "would be revoked" } else { "revoked" };
-        write!(f, "{} of {} keys {verb}", self.revoked, self.matched)?;
-        for (count, what) in [
-            (self.already_dead, "dead already"),
-            (self.denied, "not this actor's to revoke"),
-            (self.left, "still live: ask again"),
-            (self.unreadable, "unreadable"),
-        ] {
-            if count > 0 {
-                write!(f, ", {count} {what}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&joined(&self.sentences()))
+    }
+}
+
+json_form! {
+    RevokedMany, |many| RevokedMany { matched, revoked, already_dead, denied, left, unreadable, passes, dry_run } => {
+        matched: u64 = *matched,
+        revoked: u64 = *revoked,
+        already_dead: u64 = *already_dead,
+        denied: u64 = *denied,
+        left: u64 = *left,
+        unreadable: u64 = *unreadable,
+        passes: u32 = *passes,
+        dry_run: bool = *dry_run,
+        is_complete: bool = many.is_complete(),
+        sentences: Vec<Sentence> = many.sentences(),
     }
 }
 
@@ -201,15 +221,17 @@ mod tests {
     #[test]
     fn report_is_a_sentence() {
         let report = RevokedMany { matched: 5, revoked: 2, already_dead: 1, denied: 1, left: 1, ..Default::default() };
-        let expected = "2 of 5 keys revoked, 1 dead already, 1 not this actor's to revoke, 1 still live: ask again";
+        let expected =
+            "2 of 5 keys revoked. 1 was dead already. 1 is not this actor's to revoke. 1 is still live: ask again.";
         assert_eq!(report.to_string(), expected);
         assert!(!report.is_complete());
         let look = RevokedMany { matched: 2, revoked: 2, dry_run: true, ..Default::default() };
-        assert_eq!(look.to_string(), "2 of 2 keys would be revoked");
+        assert_eq!(look.to_string(), "2 of 2 keys would be revoked.");
     }
 }
 
-/// Why not all keys were revoked that match, and how far it got. Asked again, it goes on: what is revoked stays so.
+/// Why not all keys were revoked that match, and how far it got. Asked again, it goes on: what is revoked stays so. It
+/// serializes as `{"problem": …, "so_far": …, "sentence": …}`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -259,7 +281,7 @@ impl fmt::Display for RevokeManyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.so_far.revoked {
             0 => fmt::Display::fmt(&self.error, f),
-            revoked => write!(f, "stopped after {revoked} keys were revoked: {}", self.error),
+            revoked => write!(f, "{}: {}", said::stopped_after(revoked).as_error(), self.error),
         }
     }
 }
@@ -267,5 +289,17 @@ impl fmt::Display for RevokeManyError {
 impl Error for RevokeManyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
+    }
+}
+
+json_form! {
+    RevokeManyError<'a>, |stopped| RevokeManyError { error, so_far } => {
+        problem: Problem = Problem::from(error),
+        so_far: &'a RevokedMany = so_far,
+        /// That some were revoked before, if any were.
+        sentence: Option<Sentence> = match stopped.so_far.revoked {
+            0 => None,
+            revoked => Some(said::stopped_after(revoked)),
+        },
     }
 }

@@ -7,7 +7,8 @@ use crate::{
     manage::{
         access::{Access, Reach, Row, Sight, Unseen, Walk, Wanted},
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
+        invalid::InvalidInput,
         manager::KeyManager,
         policy::{KeyAction, Target},
     },
@@ -52,7 +53,7 @@ impl KeyManager {
     ///
     /// let request = RevokeMany::of(blue).because("leaked in a public repository");
     /// assert_eq!(manager.revoke_many(request.clone().dry_run(), &actor).await?.revoked, 1);
-    /// assert_eq!(manager.revoke_many(request, &actor).await?.to_string(), "1 of 1 keys revoked");
+    /// assert_eq!(manager.revoke_many(request, &actor).await?.to_string(), "1 of 1 key revoked.");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -11,12 +11,14 @@ use crate::{
     manage::{
         actor::Actor,
         denial::DenialReason,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
         info::KeyInfo,
+        invalid::InvalidInput,
         manager::KeyManager,
         policy::{KeyAction, Target},
     },
     owner::OrganizationId,
+    sentence::Sentence,
 };
 
 /// The key that a text is about, and whose it is: the answer of [`ApiKeys::trace`](crate::ApiKeys::trace). It serializes.
@@ -29,6 +31,7 @@ use crate::{
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Traced {
     /// The customer whose key it is: what [`ApiKeys::manager_for`](crate::ApiKeys::manager_for) takes.
@@ -37,17 +40,19 @@ pub struct Traced {
     pub key: KeyInfo,
     /// How sure that is.
     pub evidence: MatchConfidence,
+    /// The same in a sentence.
+    pub evidence_sentence: Sentence,
 }
 
 impl fmt::Display for Traced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key.redacted, self.evidence.sentence())
+        write!(f, "{}: {}", self.key.redacted, self.evidence_sentence)
     }
 }
 
 impl From<KeyMatch> for Traced {
-    fn from(KeyMatch { key, evidence, .. }: KeyMatch) -> Self {
-        Self { organization: key.organization.clone(), key, evidence }
+    fn from(KeyMatch { key, evidence, evidence_sentence, .. }: KeyMatch) -> Self {
+        Self { organization: key.organization.clone(), key, evidence, evidence_sentence }
     }
 }
 

@@ -7,8 +7,9 @@ use crate::{
     manage::{
         access::{Access, Wanted, WantedWrite},
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
         info::KeyInfo,
+        invalid::InvalidInput,
         policy::{KeyAction, Target},
     },
     record::{KeyName, KeyRecord, KeyRow, Labels, labels_text},
@@ -215,7 +216,7 @@ impl Access<'_> {
         if !writes.is_empty() {
             self.apply(Wanted { guards, ..Wanted::all(first, now.now(), writes) }).await?;
         }
-        Ok(KeyInfo::new(record, status, None))
+        Ok(KeyInfo::new(record, status, None, now))
     }
 
     /// Brings a record up to an edit. One write for each field that changes, each under the version that the one before

@@ -6,14 +6,14 @@ use crate::{
     manage::{
         access::{Access, Gift, Wanted, WantedWrite},
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
         info::KeyInfo,
+        invalid::InvalidInput,
         issued::IssuedKey,
         policy::{KeyAction, Target},
         request::IssueKey,
     },
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Rotated},
-    scope::Scopes,
     store::{IdempotentRequest, Write},
     time::Timestamp,
 };
@@ -103,7 +103,8 @@ impl Access<'_> {
         self.apply(wanted).await?;
         self.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
-        Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
+        let now = self.parts.clock.reading();
+        Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None, now)))
     }
 
     /// What the store keeps of a request that may be repeated: its idempotency key is met by no other actor's and in no
@@ -153,10 +154,12 @@ pub(in crate::manage) fn summary(record: &KeyRecord) -> String {
     struct Summary<'a> {
         name: &'a KeyName,
         labels: &'a Labels,
-        scopes: &'a Scopes,
+        /// One text, as rows have it.
+        scopes: String,
         expires_at: Option<Timestamp>,
     }
     let KeyRecord { name, labels, scopes, expires_at, .. } = record;
+    let scopes = scopes.to_string();
     // Fails only on maps whose keys are no strings; these are strings.
     serde_json::to_string(&Summary { name, labels, scopes, expires_at: *expires_at }).unwrap_or_default()
 }

@@ -20,7 +20,8 @@ use std::{
 use super::{
     access::{Access, ManagerParts},
     actor::Actor,
-    error::{InvalidInput, ManageError},
+    error::ManageError,
+    invalid::InvalidInput,
     policy::KeyAction,
 };
 use crate::{
@@ -150,15 +151,17 @@ impl ManagerParts {
         // A set built step by step can be too large.
         let scopes = scopes.to_string().parse::<Scopes>();
         let scopes = scopes.map_err(|error| ManageError::invalid(InvalidInput::Scopes).with_source(error))?;
-        let Some(known) = &self.rules.scopes else {
-            return Ok(scopes);
-        };
-        let unknown = scopes.named().find(|scope| !scope.manages_keys() && !known.contains(*scope));
-        if let Some(unknown) = unknown {
+        if let Some(unknown) = self.unknown_scope(&scopes) {
             let unknown = format!("there is no scope `{}`", unknown.as_str());
             return Err(ManageError::invalid(InvalidInput::UnknownScope).with_source(unknown));
         }
         Ok(scopes)
+    }
+
+    /// The first of these scopes that the service does not have.
+    pub(in crate::manage) fn unknown_scope<'a>(&self, scopes: &'a Scopes) -> Option<&'a Scope> {
+        let known = self.rules.scopes.as_ref()?;
+        scopes.named().find(|scope| !scope.manages_keys() && !known.contains(*scope))
     }
 }
 

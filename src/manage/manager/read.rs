@@ -4,8 +4,9 @@ use crate::{
     manage::{
         access::{Access, LARGEST_PAGE, Shown, cursor},
         actor::Actor,
-        error::{InvalidInput, ManageError},
+        error::ManageError,
         info::{KeyInfo, KeyPage},
+        invalid::InvalidInput,
         policy::KeyAction,
         request::ListKeys,
     },

@@ -104,21 +104,22 @@ impl Access<'_> {
     async fn revoke(&self, request: RevokeKey) -> Result<Revoked, ManageError> {
         let RevokeKey { id, because, expected_version } = request;
         let (mut record, status) = self.key(&id, KeyAction::Revoke).await?;
+        let now = self.parts.clock.reading();
         if record.revoked.is_some() {
-            return Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Unchanged));
+            return Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Unchanged));
         }
         let guards = self.same_version(&record, expected_version)?;
-        let at = self.parts.clock.now();
+        let at = now.now();
         let write = self.revocation(id, &record.owner, Action::KEY_REVOKED, because);
         match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Revoke, at, write) }).await? {
             Effect::Changed => {
                 record.revoked = Some(Revocation { at, by: Some(self.actor.id()) });
-                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Changed))
+                Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Changed))
             }
             Effect::Unchanged => {
                 // Somebody else was quicker: say who.
                 let (record, status) = self.key(&id, KeyAction::Revoke).await?;
-                Ok(Revoked::new(KeyInfo::new(record, status, None), Effect::Unchanged))
+                Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Unchanged))
             }
         }
     }

@@ -3,12 +3,7 @@ use serde::Serialize;
 use super::KeyManager;
 use crate::{
     key::KeyId,
-    manage::{
-        access::Access,
-        actor::Actor,
-        error::{InvalidInput, ManageError},
-        policy::KeyAction,
-    },
+    manage::{access::Access, actor::Actor, error::ManageError, invalid::InvalidInput, policy::KeyAction},
     time::{Day, Timestamp},
     usage::{DAYS, UsageDayRow, UsageDetail, UsageTotals},
 };
@@ -30,6 +25,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct KeyUsage {
     /// The sums, of all its time.
@@ -51,6 +47,7 @@ pub struct KeyUsage {
 /// let requests = |day: &UsageDay| day.successes + day.failures;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UsageDay {
     /// Which day.
@@ -79,6 +76,7 @@ pub struct UsageDay {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CountedUntil {
     /// Requests to this process until then are in the counts: every 10 seconds, unless the

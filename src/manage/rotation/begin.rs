@@ -6,8 +6,9 @@ use crate::{
     manage::{
         access::{Access, Gift, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
         info::KeyInfo,
+        invalid::InvalidInput,
         issued::IssuedKey,
         manager::{KeyManager, summary},
         policy::{KeyAction, Target},
@@ -79,7 +80,8 @@ impl KeyManager {
         };
         access.made(&plaintext, &record);
         // Its owner was active at the moment of commit.
-        Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None)))
+        let now = access.parts.clock.reading();
+        Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None, now)))
     }
 }
 

@@ -8,15 +8,16 @@ use crate::{
     manage::{
         access::{Access, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
         info::KeyInfo,
+        invalid::InvalidInput,
         manager::KeyManager,
         policy::{KeyAction, Target},
         verdict::{QUIET, RotationVerdict, verdict},
     },
     record::{KeyRecord, Revocation},
     store::{Effect, Guard},
-    time::Timestamp,
+    time::{ClockReading, Timestamp},
 };
 
 /// What the trail says of a key that would let one live longer.
@@ -109,7 +110,7 @@ impl Access<'_> {
             RotationStage::Aborted | RotationStage::Over => {
                 return Err(ManageError::new(ManageErrorKind::RotationOver));
             }
-            RotationStage::Finished => return Ok(pair.ended(Effect::Unchanged)),
+            RotationStage::Finished => return Ok(pair.ended(Effect::Unchanged, at)),
             RotationStage::UnderWay => {}
         }
         let version = self.same_version(pair.named(&rotation.id), rotation.expected_version)?;
@@ -128,10 +129,10 @@ impl Access<'_> {
         match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Rotate, at, write) }).await? {
             Effect::Changed => {
                 pair.old.revoke(at, &self.actor);
-                Ok(pair.ended(Effect::Changed))
+                Ok(pair.ended(Effect::Changed, at))
             }
             // Somebody else was quicker: say who.
-            Effect::Unchanged => Ok(self.again(pair).await?.ended(Effect::Unchanged)),
+            Effect::Unchanged => Ok(self.again(pair).await?.ended(Effect::Unchanged, at)),
         }
     }
 
@@ -153,14 +154,14 @@ impl Access<'_> {
         match pair.stage(at) {
             RotationStage::Aborted => {
                 let Some(Restored(end)) = self.left_behind(&pair, at).await? else {
-                    return Ok(pair.ended(Effect::Unchanged));
+                    return Ok(pair.ended(Effect::Unchanged, at));
                 };
                 self.permit_longer(&pair)?;
                 let mut guards = self.same_version(pair.named(&rotation.id), rotation.expected_version)?;
                 let writes = vec![self.restoration(&mut pair.old, end)];
                 guards.push((Guard::Live(pair.old.record.id), GuardRefusal::Kind(ManageErrorKind::RotationOver)));
                 self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
-                return Ok(pair.ended(Effect::Changed));
+                return Ok(pair.ended(Effect::Changed, at));
             }
             RotationStage::Finished | RotationStage::Over => {
                 return Err(ManageError::new(ManageErrorKind::RotationOver));
@@ -179,9 +180,9 @@ impl Access<'_> {
         let effects = self.apply(Wanted { guards, ..Wanted::all(KeyAction::Rotate, at, writes) }).await?;
         if effects.first() == Some(&Effect::Changed) {
             pair.new.revoke(at, &self.actor);
-            return Ok(pair.ended(Effect::Changed));
+            return Ok(pair.ended(Effect::Changed, at));
         }
-        Ok(self.again(pair).await?.ended(Effect::Unchanged))
+        Ok(self.again(pair).await?.ended(Effect::Unchanged, at))
     }
 
     /// A key takes back an end of grace that it gave itself, and no other: what somebody put an end to could undo that.
@@ -235,8 +236,8 @@ impl PairedKey {
         self.record.revoked = Some(Revocation { at, by: Some(by.id()) });
     }
 
-    fn into_info(self) -> KeyInfo {
-        KeyInfo::new(self.record, self.owner, None)
+    fn into_info(self, now: ClockReading) -> KeyInfo {
+        KeyInfo::new(self.record, self.owner, None, now)
     }
 }
 
@@ -252,7 +253,8 @@ impl Pair {
         (end.is_some() && end == rotated.grace_ends_at).then_some(Restored(rotated.predecessor_expires_at))
     }
 
-    fn ended(self, effect: Effect) -> EndedRotation {
-        EndedRotation::new(self.old.into_info(), self.new.into_info(), effect)
+    fn ended(self, effect: Effect, at: Timestamp) -> EndedRotation {
+        let now = ClockReading::certain(at);
+        EndedRotation::new(self.old.into_info(now), self.new.into_info(now), effect)
     }
 }

@@ -2,14 +2,15 @@ use crate::{
     key::KeyId,
     manage::{
         access::{Access, Row, Unseen},
-        error::{InvalidInput, ManageError, ManageErrorKind},
+        error::{ManageError, ManageErrorKind},
+        invalid::InvalidInput,
         policy::{KeyAction, Target},
     },
     record::{ActorId, KeyRecord, KeyRow, OwnerStatus, Revocation},
+    sentence::told_words,
     store::{KeyQuery, Liveness},
     time::{ClockReading, Timestamp},
     usage::UsageDetail,
-    words::words,
 };
 
 /// Rotations of one key that came to nothing, as far as they are looked at.
@@ -28,7 +29,7 @@ pub(in crate::manage) struct Pair {
     pub(in crate::manage) new: PairedKey,
 }
 
-words! {
+told_words! {
     /// How far a rotation is, whichever call or event brought it there.
     ///
     /// ```
@@ -37,16 +38,19 @@ words! {
     /// assert_eq!(RotationStage::UnderWay.as_str(), "under_way");
     /// ```
     #[non_exhaustive]
-    pub enum RotationStage {
+    pub enum RotationStage as "rotation_stage",
+    /// The same in a sentence.
+    pub sentence {
         /// The new key was revoked while the old one was not.
-        Aborted = "aborted",
+        Aborted = "aborted": "The rotation was aborted: the new key was revoked, and the old one was not.",
         /// The old key was revoked while the new one was not.
-        Finished = "finished",
+        Finished = "finished": "The rotation is finished: the old key was revoked, and the new one was not.",
         /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at
         /// once, as all keys of an owner are.
-        Over = "over",
+        Over = "over":
+            "The rotation is over: the new key expired, or both keys were revoked at once.",
         /// Neither is revoked. The old key may have expired.
-        UnderWay = "under_way",
+        UnderWay = "under_way": "The rotation is under way: the old key is not revoked yet.",
     }
 }
 

@@ -14,8 +14,9 @@ use crate::{
         verdict::{QUIET, RotationVerdict, still_on_old, verdict},
     },
     record::ActorId,
+    sentence::Sentence,
     store::Effect,
-    time::Timestamp,
+    time::{ClockReading, Timestamp},
     usage::{UsageCount, UsageDetail},
 };
 
@@ -42,6 +43,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Rotation {
     /// The key that is replaced.
@@ -54,6 +56,8 @@ pub struct Rotation {
     pub asked_at: Timestamp,
     /// Whether it is under way, and if not, how it ended.
     pub stage: RotationStage,
+    /// The same in a sentence.
+    pub stage_sentence: Sentence,
     /// When it ended. None while it is under way.
     pub ended_at: Option<Timestamp>,
     /// Who ended it: by finishing or aborting it, or by revoking one of the keys or both. None while it is under way, if
@@ -87,6 +91,7 @@ pub struct Rotation {
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LastUse {
     /// How often, at least once.
@@ -98,7 +103,8 @@ pub struct LastUse {
 }
 
 impl Rotation {
-    fn new(pair: Pair, [on_old, on_new]: [UsageDetail; 2], now: Timestamp) -> Self {
+    fn new(pair: Pair, [on_old, on_new]: [UsageDetail; 2], reading: ClockReading) -> Self {
+        let now = reading.now();
         let stage = pair.stage(now);
         let Ending { at: ended_at, by: ended_by } = pair.ending(now);
         let Pair { old, new } = pair;
@@ -107,11 +113,12 @@ impl Rotation {
             new_key_seen: LastUse::of(&on_new),
             still_on_old: still_on_old(&on_old, &on_new, now, QUIET),
             verdict: verdict(&on_old, &on_new, begun_at, now, QUIET),
-            old: described(old, &on_old),
-            new: described(new, &on_new),
+            old: described(old, &on_old, reading),
+            new: described(new, &on_new, reading),
             begun_at,
             asked_at: now,
             stage,
+            stage_sentence: stage.sentence(),
             ended_at,
             ended_by,
             ends_at,
@@ -141,8 +148,8 @@ impl LastUse {
     }
 }
 
-fn described(PairedKey { record, owner }: PairedKey, usage: &UsageDetail) -> KeyInfo {
-    KeyInfo::new(record, owner, Some(usage.totals()))
+fn described(PairedKey { record, owner }: PairedKey, usage: &UsageDetail, now: ClockReading) -> KeyInfo {
+    KeyInfo::new(record, owner, Some(usage.totals()), now)
 }
 
 /// A rotation that is finished or aborted, by this call or before it. It serializes.
@@ -163,6 +170,7 @@ fn described(PairedKey { record, owner }: PairedKey, usage: &UsageDetail) -> Key
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EndedRotation {
     /// The key that was replaced, or was to be.
@@ -191,6 +199,6 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage, KeyAction::Rotate]).await?;
         let pair = access.pair_to_tell_of(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_both(&pair).await?;
-        Ok(Rotation::new(pair, usage, access.parts.clock.now()))
+        Ok(Rotation::new(pair, usage, access.parts.clock.reading()))
     }
 }

@@ -303,6 +303,7 @@ impl DenialCount {
 
     fn take(&mut self, organization: OrganizationId, of_window: &ActorId, now: Timestamp) -> DenialLine {
         #[derive(serde::Serialize)]
+        #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
         struct Said<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             action: Option<&'static str>,

@@ -1,4 +1,4 @@
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     audit::{Action, Event},
@@ -163,6 +163,7 @@ impl AuditQuery {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EventPage {
     /// The events, in the order that was asked for. Where the actor may not see many thousands in a row, there may be fewer
@@ -171,7 +172,14 @@ pub struct EventPage {
     /// Events of this page that cannot be read: somebody's plain SQL, or a newer version of this crate.
     pub unreadable: u64,
     /// Where the next page begins, if there is one.
+    #[serde(serialize_with = "as_text")]
+    #[cfg_attr(feature = "schemars", schemars(with = "Option<String>"))]
     pub next: Option<i64>,
+}
+
+/// A place in a list is a text, as everywhere.
+fn as_text<S: Serializer>(place: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+    place.map(|place| place.to_string()).serialize(serializer)
 }
 
 /// An event, and who is behind it.
@@ -185,6 +193,7 @@ pub struct EventPage {
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AuditEntry {
     /// The event.

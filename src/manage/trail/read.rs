@@ -10,7 +10,8 @@ use crate::{
     manage::{
         access::{Access, LARGEST_PAGE},
         actor::Actor,
-        error::{InvalidInput, ManageError},
+        error::ManageError,
+        invalid::InvalidInput,
         manager::KeyManager,
         policy::{KeyAction, Target},
     },

@@ -2,9 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use serde::Serialize;
-
 use crate::{
+    json::json_form,
+    sentence::{Sentence, sentences},
     time::Timestamp,
     usage::{UsageCount, UsageDetail},
 };
@@ -13,15 +13,15 @@ use crate::{
 /// a call is known of long before.
 pub(in crate::manage) const QUIET: Duration = Duration::from_secs(3_600);
 
-/// Whether a rotation can be finished, as far as it shows.
+/// Whether a rotation can be finished, as far as it shows. It serializes as `{"verdict": …, "since": …, "sources": …,
+/// "sentence": …}`.
 ///
 /// ```
 /// use tower_api_keys::manage::RotationVerdict;
 ///
-/// assert_eq!(RotationVerdict::StillUsedBy(2).to_string(), "the old key is still in use, by 2 sources");
+/// assert_eq!(RotationVerdict::StillUsedBy(2).sentence(), "The old key is still in use, by 2 sources.");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RotationVerdict {
     /// The new key was never accepted: nobody has it yet.
@@ -39,19 +39,66 @@ pub enum RotationVerdict {
     StillUsedBy(usize),
 }
 
+sentences! {
+    pub(in crate::manage) fn all;
+
+    fn not_started() = "rotation.not_started": "The new key was never used: put it where the old one is.";
+    fn quiet_since(since: Timestamp) = "rotation.quiet_since":
+        "The old key was not used since {since}, but not all that used it were seen with the new one.";
+    fn safe_to_finish() = "rotation.safe_to_finish":
+        "All that used the old key use the new one, as far as their names tell them apart: finish the rotation.";
+    fn still_used_by(sources: usize) = "rotation.still_used_by":
+        "The old key is still in use, by {sources} {sources:source|sources}.";
+}
+
+impl RotationVerdict {
+    /// The word, in snake case.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::QuietSince(_) => "quiet_since",
+            Self::SafeToFinish => "safe_to_finish",
+            Self::StillUsedBy(_) => "still_used_by",
+        }
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        match self {
+            Self::NotStarted => not_started(),
+            Self::QuietSince(time) => quiet_since(*time),
+            Self::SafeToFinish => safe_to_finish(),
+            Self::StillUsedBy(sources) => still_used_by(*sources),
+        }
+    }
+}
+
 impl fmt::Display for RotationVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotStarted => f.write_str("the new key was never used: put it where the old one is"),
-            Self::QuietSince(time) => {
-                write!(f, "the old key was not used since {time}, but not all that used it were seen with the new one")
-            }
-            Self::SafeToFinish => f.write_str(
-                "all that used the old key use the new one, as far as their names tell them apart: finish the rotation",
-            ),
-            Self::StillUsedBy(1) => f.write_str("the old key is still in use, by 1 source"),
-            Self::StillUsedBy(sources) => write!(f, "the old key is still in use, by {sources} sources"),
-        }
+        self.sentence().fmt(f)
+    }
+}
+
+json_form! {
+    RotationVerdict, |verdict| _ => {
+        #[cfg_attr(
+            feature = "schemars",
+            schemars(extend("enum" = ["not_started", "quiet_since", "safe_to_finish", "still_used_by"]))
+        )]
+        verdict: &'static str = verdict.as_str(),
+        /// Since when the old key is quiet.
+        since: Option<Timestamp> = match verdict {
+            RotationVerdict::QuietSince(time) => Some(*time),
+            _ => None,
+        },
+        /// How many sources still use it.
+        sources: Option<usize> = match verdict {
+            RotationVerdict::StillUsedBy(sources) => Some(*sources),
+            _ => None,
+        },
+        sentence: Sentence = verdict.sentence(),
     }
 }
 

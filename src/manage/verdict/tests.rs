@@ -169,31 +169,33 @@ fn verdicts_are_sentences_and_words() {
     for (verdict, sentence, words) in [
         (
             RotationVerdict::NotStarted,
-            "the new key was never used: put it where the old one is",
-            serde_json::json!("not_started"),
+            "The new key was never used: put it where the old one is.",
+            serde_json::json!({"verdict": "not_started", "since": null, "sources": null}),
         ),
         (
             RotationVerdict::QuietSince(time(0)),
-            "the old key was not used since 1970-01-01T00:00:00Z, but not all that used it were seen with the new one",
-            serde_json::json!({"quiet_since": "1970-01-01T00:00:00Z"}),
+            "The old key was not used since 1970-01-01T00:00:00Z, but not all that used it were seen with the new one.",
+            serde_json::json!({"verdict": "quiet_since", "since": "1970-01-01T00:00:00Z", "sources": null}),
         ),
         (
             RotationVerdict::SafeToFinish,
-            "all that used the old key use the new one, as far as their names tell them apart: finish the rotation",
-            serde_json::json!("safe_to_finish"),
+            "All that used the old key use the new one, as far as their names tell them apart: finish the rotation.",
+            serde_json::json!({"verdict": "safe_to_finish", "since": null, "sources": null}),
         ),
         (
             RotationVerdict::StillUsedBy(1),
-            "the old key is still in use, by 1 source",
-            serde_json::json!({"still_used_by": 1}),
+            "The old key is still in use, by 1 source.",
+            serde_json::json!({"verdict": "still_used_by", "since": null, "sources": 1}),
         ),
         (
             RotationVerdict::StillUsedBy(3),
-            "the old key is still in use, by 3 sources",
-            serde_json::json!({"still_used_by": 3}),
+            "The old key is still in use, by 3 sources.",
+            serde_json::json!({"verdict": "still_used_by", "since": null, "sources": 3}),
         ),
     ] {
         assert_eq!(verdict.to_string(), sentence);
-        assert_eq!(serde_json::to_value(verdict).unwrap(), words);
+        let mut json = serde_json::to_value(verdict).unwrap();
+        assert_eq!(json.as_object_mut().unwrap().remove("sentence").unwrap()["text"], sentence);
+        assert_eq!(json, words);
     }
 }

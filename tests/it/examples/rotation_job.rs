@@ -67,7 +67,7 @@ async fn a_second_run_ends_the_old_keys_once_the_new_ones_are_used() {
     run(&folder);
     let old: Vec<_> = live(&folder).await.into_iter().filter(|key| key.replaces.is_none()).collect();
     let said = run(&folder);
-    assert_eq!(said.matches("all that used the old key use the new one").count(), 3, "{said}");
+    assert_eq!(said.matches("All that used the old key use the new one").count(), 3, "{said}");
     assert_eq!(said.matches(": finished").count(), 3, "{said}");
     let live = live(&folder).await;
     assert_eq!(live.len(), 4);
@@ -184,7 +184,7 @@ async fn the_job_reaches_no_other_team_and_makes_no_other_manager() {
     let folder = tempdir().unwrap();
     let said = run(&folder);
     assert!(said.contains("another rotator: denied: This needs the scope `keys:issue`"), "{said}");
-    assert!(said.contains("sales.key: there is no such key, user or team"), "{said}");
+    assert!(said.contains("sales.key: not found, or you do not have access to it"), "{said}");
     let sales = live(&folder).await.into_iter().filter(|key| key.owner.to_string() == "team sales");
     assert_eq!(sales.count(), 1);
 }

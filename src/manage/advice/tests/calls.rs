@@ -215,7 +215,7 @@ async fn preview_blocks_whom_issuing_refuses_and_nobody_else() {
         let preview = bench.manager.preview(&request, &actor).await.unwrap();
         assert_eq!(preview.decision, Decision::Allow, "{told}");
         let errors = preview.notes.iter().filter(|note| note.severity == Severity::Error);
-        let errors: Vec<_> = errors.map(|note| (note.kind, note.sentence.clone())).collect();
+        let errors: Vec<_> = errors.map(|note| (note.kind, note.to_string())).collect();
         let expected = for_team.map(|reason| (NoteKind::Denied, Denial::from(reason).to_string()));
         assert_eq!(errors, expected.into_iter().collect::<Vec<_>>(), "{told}");
         let issued = bench.manager.issue(request, &actor).await.map_err(|error| error.kind());
@@ -304,7 +304,7 @@ async fn preview_tells_of_live_keys_of_the_same_name_to_those_who_may_see_them()
     for ended in &ids[1..] {
         bench.manager.revoke(&ended.parse().unwrap(), &system()).await.unwrap();
     }
-    let one = "A live key of the team blue has this name already: nobody can tell them apart in a list.";
+    let one = "1 live key of the team blue has this name already: nobody can tell them apart in a list.";
     assert_eq!(notes("deploy", &system()).await, [one]);
     for other in ["Deploy", "deploy 2", ""] {
         assert!(notes(other, &admin).await.is_empty(), "{other}");
@@ -509,7 +509,7 @@ async fn explain_tells_of_the_suspension_that_callers_are_told_of() {
         let reason = explanation.reason().unwrap();
         assert_eq!((explanation.verdict, reason.kind), (verdict, CheckKind::OwnerActive));
         assert_eq!((reason.since, reason.by.as_ref().unwrap().to_string()), (Some(time(at)), "user:olga".to_owned()));
-        assert!(reason.sentence.contains("plan does not include these keys"), "{reason:?}");
+        assert!(reason.sentence.to_string().contains("plan does not include these keys"), "{reason:?}");
         bench.clock.advance(std::time::Duration::from_secs(60));
     }
     bench.manager.close(&team("blue"), &actor("org")).await.unwrap();

@@ -332,7 +332,7 @@ fn what_was_recorded_is_told_before_what_was_written_and_the_weightiest_first() 
             (EvidenceKind::Label, Weight::Weak),
         ]
     );
-    assert!(advice.evidence[0].sentence.starts_with("`Jenkins` is a CI or deploy pipeline: 12 requests in 3 days"));
+    assert!(advice.evidence[0].to_string().starts_with("`Jenkins` is a CI or deploy pipeline: 12 requests in 3 days"));
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn refused_requests_are_no_evidence() {
     let (record, now) = (KeyRecord::try_from(&row).unwrap(), Timestamp::from_millis(NOW).unwrap());
     let advice = advise(&AdvisedKey::new(&record, now), &usage, now);
     assert_eq!(advice.recommendation, Recommendation::NotEnoughEvidence);
-    assert!(advice.evidence[0].sentence.starts_with("No request with it was accepted yet"));
+    assert!(advice.evidence[0].to_string().starts_with("No request with it was accepted yet"));
     assert_eq!(advice.cadence, None);
 }
 

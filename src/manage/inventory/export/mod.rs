@@ -11,7 +11,7 @@ use crate::manage::error::ManageError;
 pub use column::InventoryColumn;
 pub use format::ExportFormat;
 
-/// What was exported.
+/// What was exported. It serializes.
 ///
 /// ```
 /// use tower_api_keys::manage::InventoryExport;
@@ -20,7 +20,8 @@ pub use format::ExportFormat;
 ///     exported.unreadable == 0
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct InventoryExport {
     /// How many keys.

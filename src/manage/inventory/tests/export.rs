@@ -94,7 +94,7 @@ async fn a_line_of_json_is_an_entry() {
     let page = bench.manager.inventory(InventoryQuery::all(), &system()).await.unwrap();
     assert_eq!(lines, serde_json::to_string(&page.entries[0]).unwrap() + "\n");
     let entry: Value = serde_json::from_str(&lines).unwrap();
-    assert_eq!((&entry["flags"][0], &entry["key"]["name"]), (&"never_used".into(), &"CI pipeline".into()));
+    assert_eq!((&entry["flags"][0]["flag"], &entry["key"]["name"]), (&"never_used".into(), &"CI pipeline".into()));
     assert_eq!(entry["asked_at"], bench.clock.now().to_string());
 }
 

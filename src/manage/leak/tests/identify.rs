@@ -100,7 +100,7 @@ async fn what_the_actor_may_not_see_is_as_if_it_were_not_there() {
         assert_eq!(bench.manager.identify(text, &member).await.unwrap().keys.len(), 1);
         let nothing = bench.manager.identify(text, &person("stranger")).await.unwrap();
         assert_eq!(nothing, KeyMatches::default());
-        assert!(nothing.to_string().starts_with("no key that this actor may see"));
+        assert!(nothing.to_string().starts_with("No key that this actor may see"));
         let elsewhere = person("mo").with_organization("elsewhere".parse().unwrap());
         let kind = bench.manager.identify(text, &elsewhere).await.unwrap_err().kind();
         assert_eq!(kind, ManageErrorKind::NotFound);
@@ -129,7 +129,7 @@ async fn a_record_that_cannot_be_read_is_counted() {
     for text in [ID, "team.AbCdEf"] {
         let found = bench.manager.identify(text, &system()).await.unwrap();
         assert!(found.keys.is_empty() && found.unreadable > 0, "{found:?}");
-        assert!(found.to_string().ends_with("cannot be read"), "{found}");
+        assert!(found.to_string().ends_with("cannot be read."), "{found}");
     }
 }
 

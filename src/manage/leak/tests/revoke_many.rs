@@ -92,7 +92,7 @@ async fn what_matches_nothing_says_so() {
     ] {
         let report = bench.manager.revoke_many(request.clone(), &system()).await.unwrap();
         assert_eq!(counts(&report), (0, 0, 0, 0), "{request:?}");
-        assert!(report.to_string().starts_with("no key that this actor may see matches"), "{report}");
+        assert!(report.to_string().starts_with("No key that this actor may see matches"), "{report}");
     }
     assert_eq!(live(&bench).await.len(), 1);
 }
@@ -314,7 +314,7 @@ async fn records_that_cannot_be_read_are_counted() {
     bench.plant_row(KeyRow { hash: "!".into(), ..row(7, &team("blue")) }).await;
     let report = bench.manager.revoke_many(RevokeMany::of(team_id("blue")), &system()).await.unwrap();
     assert_eq!((counts(&report), report.unreadable), ((2, 2, 0, 0), 1));
-    assert!(report.to_string().ends_with("1 unreadable"), "{report}");
+    assert!(report.to_string().ends_with("1 key cannot be read."), "{report}");
 }
 
 #[tokio::test]

@@ -214,7 +214,7 @@ async fn a_team_whose_status_cannot_be_read_keeps_no_other_from_the_plan() {
     for change in [change.clone().dry_run(), change] {
         let changed = bench.manager.plan_changed(change, &system()).await.unwrap();
         assert_eq!((changed.teams, changed.live_keys, changed.unreadable), (1, 2, 1));
-        assert!(changed.to_string().ends_with("; the status of 1 team cannot be read"), "{changed}");
+        assert!(changed.to_string().ends_with(" The status of 1 team cannot be read."), "{changed}");
     }
 }
 
@@ -404,6 +404,6 @@ async fn what_is_said_of_a_plan_is_the_services_own() {
             assert_eq!((denial.reason(), denial.to_string().as_str()), (DenialReason::PlanRequired, said));
         }
         assert!(preview.to_string().contains(said));
-        assert_eq!(serde_json::to_value(&preview).unwrap()["decision"]["sentence"], said);
+        assert_eq!(serde_json::to_value(&preview).unwrap()["decision"]["denial"]["sentence"]["text"], said);
     }
 }

@@ -123,7 +123,7 @@ async fn actor_of_the_manager_of_no_organization_is_of_none() {
 
 #[test]
 fn sentences_say_what_to_call() {
-    let of = |what: Misconfiguration| what.to_string();
+    let of = |what: Misconfiguration| what.sentence().to_string();
     assert!(of(Misconfiguration::ManagerWithoutOrganization).contains("`ApiKeys::manager_for`"));
     assert!(of(Misconfiguration::ActorWithoutOrganization).contains("`KeyManager::actor`"));
 }

@@ -236,13 +236,13 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
     assert_eq!(denied_downstream, [("api/node".to_owned(), 2)]);
     assert_eq!(
         report.to_string(),
-        "used or tried since from 2 sources, 1 of them new; of what you may see it changed 4 things since and made 1 \
-         keys; tried 5 times after its end"
+        "It was used or tried since from 2 sources, 1 of them new. Of what you may see, it changed 4 things since and made \
+         1 key. It was tried 5 times after its end."
     );
     // The owner sees its own key, and not what it did to others.
     let own = bench.manager.leak_report(&id, since, &person("kim")).await.unwrap();
     assert_eq!((own.changes.len(), own.made.len(), own.sources.len()), (0, 0, 3));
-    assert!(own.to_string().contains("it changed nothing that you may see"), "{own}");
+    assert!(own.to_string().contains("It changed nothing that you may see"), "{own}");
     assert_eq!(
         bench.manager.leak_report(&id, since, &person("eve")).await.unwrap_err().kind(),
         ManageErrorKind::NotFound

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     manage::info::KeyInfo,
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, labels_text},
+    time::ClockReading,
     usage::{UsageDetail, UsageRow},
 };
 
@@ -13,7 +14,7 @@ fn entry(row: &KeyRow, sources: &[&str]) -> InventoryEntry {
     let rows: Vec<_> =
         sources.iter().map(|label| UsageRow { label: (*label).into(), ..UsageRow::seen_from("") }).collect();
     InventoryEntry {
-        key: KeyInfo::new(record, OwnerStatus::default(), None),
+        key: KeyInfo::new(record, OwnerStatus::default(), None, ClockReading::certain(asked_at)),
         asked_at,
         is_live: true,
         creator_status: OwnerStatus::default(),

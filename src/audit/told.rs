@@ -1,0 +1,179 @@
+//! Events in JSON: what changed is an object, whatever text a row has for it.
+
+use serde_json::{Map, Value};
+
+use super::event::{Action, Audience, Event, Subject};
+use crate::{
+    json::json_form,
+    key::KeyId,
+    owner::{OrganizationId, Owner},
+    record::ActorId,
+    scope::Scopes,
+    time::Timestamp,
+};
+
+json_form! {
+    Subject<'a>, |subject| _ => {
+        #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["key", "owner"])))]
+        kind: &'static str = match subject {
+            Subject::Key(..) => "key",
+            Subject::Owner(_) => "owner",
+        },
+        key: Option<KeyId> = match subject {
+            Subject::Key(id, _) => Some(*id),
+            Subject::Owner(_) => None,
+        },
+        /// Whose key it is, or the owner itself.
+        owner: &'a Owner = match subject {
+            Subject::Key(_, owner) | Subject::Owner(owner) => owner,
+        },
+    }
+}
+
+json_form! {
+    Event<'a>, |event| Event {
+        sequence, organization, at, actor, action, subject, before, after, source, audience
+    } => {
+        sequence: i64 = *sequence,
+        organization: &'a OrganizationId = organization,
+        at: Timestamp = *at,
+        actor: &'a ActorId = actor,
+        action: &'a Action = action,
+        subject: &'a Subject = subject,
+        before: Option<Map<String, Value>> = before.as_deref().map(|text| event.told(text)),
+        after: Option<Map<String, Value>> = after.as_deref().map(|text| event.told(text)),
+        source: Option<&'a str> = source.as_deref(),
+        audience: Audience = *audience,
+    }
+}
+
+impl Event {
+    /// What changed, by name.
+    fn told(&self, text: &str) -> Map<String, Value> {
+        let named = |name: &str, value: Value| Map::from_iter([(name.to_owned(), value)]);
+        let plain = |name| named(name, text.into());
+        match name_of(&self.action) {
+            Told::Object => match serde_json::from_str::<Value>(text) {
+                Ok(Value::Object(mut told)) => {
+                    // A row has scopes as one text.
+                    if let Some(Value::String(scopes)) = told.get("scopes") {
+                        let scopes = list(scopes);
+                        told.insert("scopes".to_owned(), scopes);
+                    }
+                    told
+                }
+                // An id of a key, where others have an object.
+                _ if KeyId::new(text).is_ok() => plain("key"),
+                _ => plain("text"),
+            },
+            Told::Code => match serde_json::from_str::<Value>(text) {
+                Ok(Value::Object(told)) => told,
+                _ => plain("code"),
+            },
+            Told::Labels => match serde_json::from_str::<Value>(text) {
+                Ok(labels @ Value::Object(_)) => named("labels", labels),
+                _ => plain("text"),
+            },
+            Told::Scopes => named("scopes", list(text)),
+            Told::Text(name) => plain(name),
+        }
+    }
+}
+
+/// What the texts of an action hold.
+enum Told {
+    /// A code, or an object that has one.
+    Code,
+    Labels,
+    /// An object, or the id of a key.
+    Object,
+    Scopes,
+    /// A text of this name.
+    Text(&'static str),
+}
+
+fn name_of(action: &Action) -> Told {
+    let known = [
+        (Action::ATTEMPT_DROPPED, Told::Object),
+        (Action::ATTEMPT_REFUSED, Told::Code),
+        (Action::ATTEMPT_REPEATED, Told::Object),
+        (Action::KEY_EXPIRY_SET, Told::Text("expires_at")),
+        (Action::KEY_ISSUED, Told::Object),
+        (Action::KEY_NARROWED, Told::Scopes),
+        (Action::KEY_RELABELLED, Told::Labels),
+        (Action::KEY_RENAMED, Told::Text("name")),
+        (Action::KEY_REVOKED, Told::Text("reason")),
+        (Action::KEY_ROTATION_ABORTED, Told::Text("key")),
+        (Action::KEY_ROTATION_BEGUN, Told::Object),
+        (Action::KEY_ROTATION_FINISHED, Told::Text("key")),
+        (Action::KEY_SUCCESSOR_MADE, Told::Text("key")),
+        (Action::MANAGE_DENIED, Told::Object),
+        (Action::OWNER_REINSTATED, Told::Text("suspension")),
+        (Action::OWNER_SUSPENDED, Told::Text("suspension")),
+    ];
+    known.into_iter().find(|(known, _)| known == action).map_or(Told::Text("text"), |(_, told)| told)
+}
+
+/// Scopes as everywhere in JSON; what cannot be read stays one text.
+fn list(scopes: &str) -> Value {
+    match scopes.parse::<Scopes>() {
+        Ok(scopes) => Vec::<String>::from(scopes).into(),
+        Err(_) => vec![scopes].into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::audit::EventRow;
+
+    fn told(action: &Action, text: &str) -> Value {
+        let row = EventRow { action: action.as_str().into(), after: Some(text.into()), ..EventRow::example() };
+        serde_json::to_value(Event::try_from(&row).unwrap()).unwrap()["after"].clone()
+    }
+
+    #[test]
+    fn what_changed_is_an_object() {
+        for (action, text, expected) in [
+            (Action::ATTEMPT_REFUSED, "key_revoked", json!({"code": "key_revoked"})),
+            (
+                Action::ATTEMPT_REPEATED,
+                r#"{"code":"key_revoked","count":2}"#,
+                json!({"code": "key_revoked", "count": 2}),
+            ),
+            (Action::KEY_EXPIRY_SET, "2027-01-01T00:00:00Z", json!({"expires_at": "2027-01-01T00:00:00Z"})),
+            (
+                Action::KEY_ISSUED,
+                r#"{"name":"ci","scopes":"* keys:read"}"#,
+                json!({"name": "ci", "scopes": ["*", "keys:read"]}),
+            ),
+            (Action::KEY_NARROWED, "a b", json!({"scopes": ["a", "b"]})),
+            (Action::KEY_NARROWED, "", json!({"scopes": []})),
+            (Action::KEY_RELABELLED, r#"{"ticket":"OPS-1"}"#, json!({"labels": {"ticket": "OPS-1"}})),
+            (Action::KEY_RENAMED, "ci", json!({"name": "ci"})),
+            (Action::KEY_RENAMED, r#"{"a":1}"#, json!({"name": r#"{"a":1}"#})),
+            (Action::KEY_REVOKED, "leaked", json!({"reason": "leaked"})),
+            (Action::KEY_ROTATION_BEGUN, "AAAAAAAAAAAAAAAAAAAA", json!({"key": "AAAAAAAAAAAAAAAAAAAA"})),
+            (Action::KEY_ROTATION_FINISHED, "AAAAAAAAAAAAAAAAAAAA", json!({"key": "AAAAAAAAAAAAAAAAAAAA"})),
+            (Action::OWNER_SUSPENDED, "admin", json!({"suspension": "admin"})),
+            (Action::from("key.of_tomorrow"), "anything", json!({"text": "anything"})),
+            // Written by somebody's plain SQL.
+            (Action::KEY_ISSUED, "not JSON", json!({"text": "not JSON"})),
+            (Action::KEY_RELABELLED, "[1]", json!({"text": "[1]"})),
+            (Action::KEY_NARROWED, "a\"b", json!({"scopes": ["a\"b"]})),
+        ] {
+            assert_eq!(told(&action, text), expected, "{action} {text}");
+        }
+    }
+
+    #[test]
+    fn a_subject_has_one_shape() {
+        let row = EventRow::example();
+        let subject = |row: &EventRow| serde_json::to_value(Event::try_from(row).unwrap()).unwrap()["subject"].clone();
+        let owner = json!({"kind": "team", "id": "engineering"});
+        assert_eq!(subject(&row), json!({"kind": "key", "key": row.key, "owner": owner}));
+        assert_eq!(subject(&EventRow { key: None, ..row }), json!({"kind": "owner", "key": null, "owner": owner}));
+    }
+}

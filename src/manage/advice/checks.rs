@@ -1,0 +1,70 @@
+//! What the checks of a key say, and what would change it.
+
+use crate::{owner::Owner, record::ActorId, sentence::sentences, time::Timestamp};
+
+sentences! {
+    pub(in crate::manage) fn all;
+
+    pub(super) fn does_not_expire() = "check.does_not_expire": "It does not expire.";
+    pub(super) fn exists() = "check.exists": "There is a key of this id.";
+    pub(super) fn expired(at: Timestamp) = "check.expired": "It expired at {at}.";
+    pub(super) fn expires(at: Timestamp) = "check.expires": "It expires at {at}.";
+    pub(super) fn expiry_in_doubt(at: Timestamp) = "check.expiry_in_doubt":
+        "It expires at {at}, and nobody can say whether that is past: the clock of this node jumped.";
+    pub(super) fn hash_accepted() = "check.hash_accepted": "This node accepts what its hash costs.";
+    pub(super) fn hash_not_looked_at() = "check.hash_not_looked_at": "Without the pepper its hash is not looked at.";
+    pub(super) fn hash_refused() = "check.hash_refused": "Its hash was made at a cost that this node does not accept.";
+    pub(super) fn not_looked_at() = "check.not_looked_at": "This cannot be looked at before the record can be read.";
+    pub(super) fn not_paused() = "check.not_paused": "It is not paused.";
+    pub(super) fn not_revoked() = "check.not_revoked": "It is not revoked.";
+    pub(super) fn owner_active(owner: &Owner) = "check.owner_active":
+        "The {owner:user|team} {owner} is neither suspended nor closed.";
+    pub(super) fn owner_closed(owner: &Owner, since: Timestamp) = "check.owner_closed":
+        "The {owner:user|team} {owner} is closed for good since {since}.";
+    pub(super) fn owner_closed_by(owner: &Owner, since: Timestamp, by: &ActorId) = "check.owner_closed_by":
+        "The {owner:user|team} {owner} is closed for good since {since} by {by}.";
+    pub(super) fn owner_plan_suspended(owner: &Owner, since: Timestamp) = "check.owner_plan_suspended":
+        "The {owner:user|team} {owner} is suspended since {since}, because its plan does not include these keys.";
+    pub(super) fn owner_plan_suspended_by(owner: &Owner, since: Timestamp, by: &ActorId) =
+        "check.owner_plan_suspended_by":
+        "The {owner:user|team} {owner} is suspended since {since} by {by}, because its plan does not include these keys.";
+    pub(super) fn owner_suspended(owner: &Owner, since: Timestamp) = "check.owner_suspended":
+        "The {owner:user|team} {owner} is suspended since {since}.";
+    pub(super) fn owner_suspended_by(owner: &Owner, since: Timestamp, by: &ActorId) = "check.owner_suspended_by":
+        "The {owner:user|team} {owner} is suspended since {since} by {by}.";
+    pub(super) fn owner_suspended_twice(owner: &Owner, since: Timestamp) = "check.owner_suspended_twice":
+        "The {owner:user|team} {owner} is suspended since {since}. Its plan does not include these keys either.";
+    pub(super) fn owner_suspended_twice_by(owner: &Owner, since: Timestamp, by: &ActorId) =
+        "check.owner_suspended_twice_by":
+        "The {owner:user|team} {owner} is suspended since {since} by {by}. Its plan does not include these keys either.";
+    pub(super) fn paused_by(since: Timestamp, by: &ActorId) = "check.paused_by": "It is paused since {since} by {by}.";
+    pub(super) fn paused_since(since: Timestamp) = "check.paused_since": "It is paused since {since}.";
+    pub(super) fn pepper_known() = "check.pepper_known": "This node can check its hash as far as peppers go.";
+    pub(super) fn pepper_unknown() = "check.pepper_unknown":
+        "Its hash was made with a pepper that this node does not know.";
+    pub(super) fn readable() = "check.readable": "Its record can be read.";
+    pub(super) fn revoked_by(at: Timestamp, by: &ActorId) = "check.revoked_by": "It was revoked at {at} by {by}.";
+    pub(super) fn revoked_by_nobody(at: Timestamp) = "check.revoked_by_nobody":
+        "It was revoked at {at}, nobody knows by whom.";
+    pub(super) fn text_assumed() = "check.text_assumed":
+        "Whoever shows another text with this id gets `invalid_key`: that the text is the right one is assumed.";
+    pub(super) fn unreadable(column: &str) = "check.unreadable":
+        "Its record cannot be read: the column `{column}` holds what this crate never writes.";
+
+    pub(super) fn accept_the_profile() = "remedy.accept_the_profile":
+        "Let every node accept the hash profiles that were ever used.";
+    pub(super) fn expiry_is_never_later() = "remedy.expiry_is_never_later":
+        "An expiry is never moved later: issue a new key.";
+    pub(super) fn issue_a_new_key() = "remedy.issue_a_new_key": "That is final: issue a new key.";
+    pub(super) fn issue_for_another_owner() = "remedy.issue_for_another_owner":
+        "That is final: issue a key of another owner.";
+    pub(super) fn keep_it_until_resumed() = "remedy.keep_it_until_resumed":
+        "Keep it: it works again once an admin of the organization has resumed it.";
+    pub(super) fn look_at_the_clock() = "remedy.look_at_the_clock":
+        "Look at the clock of this node; which time is right shows within half a minute.";
+    pub(super) fn make_the_pepper_known() = "remedy.make_the_pepper_known": "Make the pepper known to every node.";
+    pub(super) fn reinstate() = "remedy.reinstate": "Ask an admin of the organization to reinstate it.";
+    pub(super) fn restore_the_record() = "remedy.restore_the_record":
+        "Restore the record from a backup, or issue a new key.";
+    pub(super) fn upgrade_the_plan() = "remedy.upgrade_the_plan": "Upgrade the plan.";
+}

@@ -1,0 +1,43 @@
+//! The list of all sentences, for who translates them.
+
+use super::{advice, denial, invalid, inventory, leak, lint, misconfigured, plan, problem, quota, rotation, verdict};
+use crate::{
+    outcome::Outcome,
+    record::{InvalidLabels, InvalidName, InvalidNamePart},
+    sentence::Sentence,
+    usage::CallHistory,
+};
+
+/// An example of every sentence there is, in the order of their ids: what somebody translates who says them in another
+/// language. Ids and the names and types of arguments are stable; new sentences come with new versions.
+///
+/// ```
+/// for sentence in tower_api_keys::manage::sentences() {
+///     println!("{} {}", sentence.id(), sentence.template());
+/// }
+/// ```
+#[must_use]
+pub fn sentences() -> Vec<Sentence> {
+    let mut all = [
+        advice::sentences(),
+        CallHistory::ALL.map(CallHistory::sentence).to_vec(),
+        denial::all(),
+        inventory::KeyFlag::ALL.map(inventory::KeyFlag::sentence).to_vec(),
+        invalid::InvalidInput::ALL.map(invalid::InvalidInput::sentence).to_vec(),
+        InvalidLabels::sentences(),
+        InvalidName::sentences(),
+        InvalidNamePart::sentences(),
+        leak::sentences(),
+        lint::NameAdvice::ALL.map(lint::NameAdvice::sentence).to_vec(),
+        misconfigured::Misconfiguration::ALL.map(misconfigured::Misconfiguration::sentence).to_vec(),
+        Outcome::sentences(),
+        plan::all(),
+        problem::all(),
+        quota::all(),
+        rotation::RotationStage::ALL.map(rotation::RotationStage::sentence).to_vec(),
+        verdict::all(),
+    ]
+    .concat();
+    all.sort_by(|one, other| one.id().cmp(other.id()));
+    all
+}

@@ -1,0 +1,330 @@
+use std::{fmt, time::Duration};
+
+use http::StatusCode;
+use serde::Serialize;
+
+use super::{
+    error::{ManageError, ManageErrorKind},
+    info::KeyInfo,
+};
+use crate::{
+    outcome::RefusalCode,
+    sentence::{Sentence, joined, sentences},
+};
+
+impl ManageErrorKind {
+    /// The status of an answer that says so.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        self.answer().0
+    }
+
+    /// The code of an answer that says so, in snake case: that of a [`RefusalCode`] where there is one. A code may come
+    /// with two statuses: `key_revoked` is 409 of the key that was to be changed, 403 of the key that acts, and 401 where a
+    /// request is refused.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.answer().1
+    }
+
+    /// The field of the request that is meant, if it is one.
+    #[must_use]
+    pub const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Invalid(what) => what.field(),
+            _ => None,
+        }
+    }
+
+    /// What is the matter more closely, in a word: which rule is broken, which quota is used up, what the counts say, what
+    /// the service left out.
+    #[must_use]
+    pub const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Invalid(what) => Some(what.code()),
+            Self::Misconfigured(what) => Some(what.as_str()),
+            Self::NotSafeToFinish(verdict) => Some(verdict.as_str()),
+            Self::QuotaReached(quota) => Some(quota.as_str()),
+            _ => None,
+        }
+    }
+
+    /// Status and code: every kind has its line, so that none is forgotten.
+    fn answer(self) -> (StatusCode, &'static str) {
+        use super::{invalid::InvalidInput, quota::Quota};
+        match self {
+            Self::ActorBusy => (StatusCode::TOO_MANY_REQUESTS, "actor_busy"),
+            Self::ClockUnsure => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::ClockUnsure.as_str()),
+            Self::Conflict => (StatusCode::CONFLICT, "conflict"),
+            Self::CorruptRecord => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::CorruptRecord.as_str()),
+            Self::Denied(denial) => (StatusCode::FORBIDDEN, denial.reason().code().as_str()),
+            Self::DirectoryUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "directory_unavailable"),
+            Self::HashFailed => (StatusCode::SERVICE_UNAVAILABLE, "hash_failed"),
+            Self::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
+            Self::IdempotencyKeyUsed => (StatusCode::CONFLICT, "idempotency_key_used"),
+            Self::Invalid(InvalidInput::TwoRotations) => (StatusCode::CONFLICT, InvalidInput::TwoRotations.code()),
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Self::KeyExpired => (StatusCode::CONFLICT, RefusalCode::KeyExpired.as_str()),
+            Self::KeyRevoked => (StatusCode::CONFLICT, RefusalCode::KeyRevoked.as_str()),
+            Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
+            Self::NoRotation => (StatusCode::CONFLICT, "no_rotation"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::NotSafeToFinish(_) => (StatusCode::CONFLICT, "not_safe_to_finish"),
+            Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::Overloaded.as_str()),
+            Self::OwnerClosed => (StatusCode::CONFLICT, RefusalCode::OwnerClosed.as_str()),
+            Self::OwnerPlanSuspended => (StatusCode::CONFLICT, RefusalCode::OwnerPlanSuspended.as_str()),
+            Self::OwnerSuspended => (StatusCode::CONFLICT, RefusalCode::OwnerSuspended.as_str()),
+            Self::PepperMissing => (StatusCode::SERVICE_UNAVAILABLE, "pepper_missing"),
+            Self::QuotaReached(Quota::IssuesPerHour(_)) => (StatusCode::TOO_MANY_REQUESTS, "quota_reached"),
+            Self::QuotaReached(Quota::LiveKeys(_)) => (StatusCode::CONFLICT, "quota_reached"),
+            Self::Randomness => (StatusCode::SERVICE_UNAVAILABLE, "randomness"),
+            Self::RotationOver => (StatusCode::CONFLICT, "rotation_over"),
+            Self::RotationUnderWay => (StatusCode::CONFLICT, "rotation_under_way"),
+            Self::Starved => (StatusCode::SERVICE_UNAVAILABLE, "starved"),
+            Self::StoreRefused => (StatusCode::INTERNAL_SERVER_ERROR, "store_refused"),
+            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::StoreUnavailable.as_str()),
+            Self::VersionDiffers { .. } => (StatusCode::PRECONDITION_FAILED, "precondition_failed"),
+        }
+    }
+
+    /// Whether asking again in a moment can help, without anybody's doing.
+    const fn passes_by_itself(self) -> bool {
+        matches!(
+            self,
+            Self::ActorBusy
+                | Self::DirectoryUnavailable
+                | Self::HashFailed
+                | Self::Overloaded
+                | Self::Randomness
+                | Self::Starved
+                | Self::StoreUnavailable
+        )
+    }
+
+    /// What is the matter, and what to do where that is always the same.
+    #[must_use]
+    pub fn sentence(self) -> Sentence {
+        match self {
+            Self::ActorBusy => actor_busy(),
+            Self::ClockUnsure => clock_unsure(),
+            Self::Conflict => conflict(),
+            Self::CorruptRecord => corrupt_record(),
+            Self::Denied(denial) => denial.sentence(),
+            Self::DirectoryUnavailable => directory_unavailable(),
+            Self::HashFailed => hash_failed(),
+            Self::IdempotencyKeyReused => idempotency_key_reused(),
+            Self::IdempotencyKeyUsed => idempotency_key_used(),
+            Self::Invalid(what) => what.sentence(),
+            Self::KeyExpired => key_expired(),
+            Self::KeyRevoked => key_revoked(),
+            Self::Misconfigured(what) => what.sentence(),
+            Self::NoRotation => no_rotation(),
+            Self::NotFound => not_found(),
+            Self::NotSafeToFinish(verdict) => verdict.sentence(),
+            Self::OutcomeUnknown => outcome_unknown(),
+            Self::Overloaded => overloaded(),
+            Self::OwnerClosed => owner_closed(),
+            Self::OwnerPlanSuspended => owner_plan_suspended(),
+            Self::OwnerSuspended => owner_suspended(),
+            Self::PepperMissing => pepper_missing(),
+            Self::QuotaReached(quota) => quota.sentence(),
+            Self::Randomness => randomness(),
+            Self::RotationOver => rotation_over(),
+            Self::RotationUnderWay => rotation_under_way(),
+            Self::Starved => starved(),
+            Self::StoreRefused => store_refused(),
+            Self::StoreUnavailable => store_unavailable(),
+            Self::VersionDiffers { current } => version_differs(current),
+        }
+    }
+
+    /// What would change it, where that is a sentence of its own.
+    #[must_use]
+    pub fn remedy(self) -> Option<Sentence> {
+        match self {
+            Self::Denied(denial) => denial.remedy(),
+            Self::NotSafeToFinish(_) => Some(finish_it_anyway()),
+            _ => None,
+        }
+    }
+}
+
+sentences! {
+    pub(super) fn all;
+
+    fn actor_busy() = "error.actor_busy":
+        "Too many keys are being made for this actor at once: wait for the answers, then ask again.";
+    fn clock_unsure() = "error.clock_unsure":
+        "Whether an expiry has passed depends on a jump of this node's clock that is not explained yet, so nothing was \
+         changed: ask again in half a minute.";
+    fn conflict() = "error.conflict": "Somebody else changed the same thing meanwhile: look at it and ask again.";
+    fn corrupt_record() = "error.corrupt_record":
+        "The key cannot be managed: restore or replace its stored record.";
+    fn directory_unavailable() = "error.directory_unavailable":
+        "The directory could not be asked whether the team is one of the organization's, nothing was changed: ask again.";
+    fn finish_it_anyway() = "remedy.finish_it_anyway":
+        "Nothing was changed, and whoever knows better finishes the rotation anyway.";
+    fn hash_failed() = "error.hash_failed": "The new key could not be hashed and was not made: ask again.";
+    fn idempotency_key_reused() = "error.idempotency_key_reused":
+        "Another request was made under this idempotency key before: make this one under a new idempotency key.";
+    fn idempotency_key_used() = "error.idempotency_key_used":
+        "This request made a key before: if the text of that key is lost, revoke it and ask for another one under a new \
+         idempotency key.";
+    fn key_expired() = "error.key_expired": "The key has expired, which is final: issue a new one.";
+    fn key_revoked() = "error.key_revoked": "The key is revoked, which is final: issue a new one.";
+    fn no_rotation() = "error.no_rotation": "This key was never rotated: begin a rotation.";
+    fn not_found() = "error.not_found": "Not found, or you do not have access to it.";
+    fn outcome_unknown() = "error.outcome_unknown":
+        "The change may have been made or not: look at the key, and if it is a new one, revoke it, before asking again.";
+    fn overloaded() = "error.overloaded": "Too many keys are being made: ask again in a moment.";
+    fn owner_closed() = "error.owner_closed": "The user or team is closed for good: it has no more keys.";
+    fn owner_plan_suspended() = "error.owner_plan_suspended":
+        "The plan does not include keys of this user or team: upgrade it, and tell the manager by `plan_changed`.";
+    fn owner_suspended() = "error.owner_suspended": "The user or team is suspended: reinstate it first.";
+    fn pepper_missing() = "error.pepper_missing":
+        "This node lacks the pepper of the other nodes, so the key was not made: give it their peppers.";
+    fn randomness() = "error.randomness":
+        "Nothing can be made at random at the moment, and nothing was changed: ask again.";
+    fn rotation_over() = "error.rotation_over":
+        "The rotation was finished or aborted meanwhile: look at both keys.";
+    fn rotation_under_way() = "error.rotation_under_way":
+        "A rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask them, or \
+         an admin of the organization, to revoke that one.";
+    fn starved() = "error.starved": "No core was free to hash the new key, so it was not made: ask again in a moment.";
+    fn store_refused() = "error.store_refused":
+        "The key store does not take what was asked for, and nothing was changed: tell the operator of the service.";
+    fn store_unavailable() = "error.store_unavailable":
+        "Keys cannot be managed at the moment, and nothing was changed: ask again.";
+    fn version_differs(current: i64) = "error.version_differs":
+        "The key was changed meanwhile and has version {current} now: look at it and ask again.";
+}
+
+impl ManageError {
+    /// The status of an answer that says so: [`ManageErrorKind::status`].
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.kind().status()
+    }
+
+    /// The code of an answer that says so: [`ManageErrorKind::code`].
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.kind().code()
+    }
+
+    /// The field of the request that is meant, if it is one: [`ManageErrorKind::field`].
+    #[must_use]
+    pub const fn field(&self) -> Option<&'static str> {
+        self.kind().field()
+    }
+
+    /// What is the matter, for people: [`ManageErrorKind::sentence`].
+    #[must_use]
+    pub fn sentence(&self) -> Sentence {
+        self.kind().sentence()
+    }
+}
+
+impl fmt::Display for ManageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let ManageErrorKind::Denied(denial) = self.kind() {
+            return write!(f, "denied: {denial}");
+        }
+        self.sentence().as_error().fmt(f)?;
+        match self.kind().remedy() {
+            Some(remedy) => write!(f, "; {}", remedy.as_error()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A [`ManageError`] as a client is told of it: a problem document (RFC 9457), of the media type
+/// `application/problem+json`. What is not known is `null`.
+///
+/// ```
+/// use tower_api_keys::manage::{ManageError, Problem};
+///
+/// fn answer(error: &ManageError) -> http::Response<Vec<u8>> {
+///     let problem = Problem::from(error);
+///     let mut answer = http::Response::builder().status(problem.status).header("content-type", Problem::MEDIA_TYPE);
+///     if let Some(seconds) = problem.retry_after_seconds() {
+///         answer = answer.header("retry-after", seconds);
+///     }
+///     answer.body(serde_json::to_vec(&problem).unwrap_or_default()).unwrap_or_default()
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Problem {
+    /// `about:blank`: the title is the status in words.
+    pub r#type: &'static str,
+    /// The status in words.
+    pub title: &'static str,
+    /// The status of the answer.
+    pub status: u16,
+    /// What went wrong, in a word.
+    pub code: &'static str,
+    /// The same more closely: which rule is broken, which quota is used up, what the counts of a rotation say, what the
+    /// service left out.
+    pub reason: Option<&'static str>,
+    /// Sentence and remedy in English, one after the other.
+    pub detail: String,
+    /// What is the matter.
+    pub sentence: Sentence,
+    /// What would change it, where that is a sentence of its own.
+    pub remedy: Option<Sentence>,
+    /// The field of the request that is meant, if it is one.
+    pub field: Option<&'static str>,
+    /// The key that the same request made before, if this [says so](ManageErrorKind::IdempotencyKeyUsed) and the actor may
+    /// see it: [`ManageError::replayed`].
+    pub key: Option<KeyInfo>,
+    /// The version that the key has, if it is [not the one that was expected](ManageErrorKind::VersionDiffers).
+    pub current: Option<i64>,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// For the header `Content-Type`.
+    pub const MEDIA_TYPE: &'static str = "application/problem+json";
+
+    /// For the header `Retry-After`: whole seconds, rounded up. None where nobody knows, or where asking again is not
+    /// what helps.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|after| after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1))
+    }
+}
+
+impl From<&ManageError> for Problem {
+    fn from(error: &ManageError) -> Self {
+        let kind = error.kind();
+        let problem = Self::from(kind);
+        Self { key: error.replayed().cloned(), retry_after: error.retry_after().or(problem.retry_after), ..problem }
+    }
+}
+
+impl From<ManageErrorKind> for Problem {
+    fn from(kind: ManageErrorKind) -> Self {
+        let (status, sentence, remedy) = (kind.status(), kind.sentence(), kind.remedy());
+        Self {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code: kind.code(),
+            reason: kind.reason(),
+            detail: joined([Some(&sentence), remedy.as_ref()].into_iter().flatten()),
+            sentence,
+            remedy,
+            field: kind.field(),
+            key: None,
+            current: match kind {
+                ManageErrorKind::VersionDiffers { current } => Some(current),
+                _ => None,
+            },
+            retry_after: kind.passes_by_itself().then_some(Duration::from_secs(1)),
+        }
+    }
+}

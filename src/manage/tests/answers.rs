@@ -1,0 +1,175 @@
+use std::{collections::BTreeSet, env, fs, path::PathBuf};
+
+use serde_json::Value;
+
+use super::{
+    kinds::every_kind,
+    world::{Examples, examples},
+};
+use crate::manage::{ManageErrorKind, Problem};
+
+/// What `manage` says in public that is no answer: requests, traits, what acts, and errors, which are told as a problem.
+const NO_ANSWERS: &[&str] = &[
+    "Actor",
+    "AuditQuery",
+    "ChangeOwner",
+    "DefaultPolicy",
+    "DenialReason",
+    "Directory",
+    "EditKey",
+    "EndRotation",
+    "ExportError",
+    "ExportFormat",
+    "FlagSettings",
+    "InventoryColumn",
+    "InventoryQuery",
+    "IssueKey",
+    "IssuedKey",
+    "KeyManager",
+    "ListKeys",
+    "ManageError",
+    "ManageErrorKind",
+    "OnDowngrade",
+    "PlanChange",
+    "Policy",
+    "RevokeKey",
+    "RevokeMany",
+    "Rights",
+    "RotateKey",
+    "Target",
+    "lint_name",
+    "sentences",
+];
+
+/// Answers of other rooms, which those of this one are made of.
+const OF_OTHERS: &[&str] =
+    &["Day", "Event", "KeyCursor", "Outcome", "OutcomeSummary", "Sentence", "UsageCount", "UsageDetail", "UsageTotals"];
+
+/// Where they are written down.
+pub(super) fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/manage/tests/answers")
+}
+
+/// What is written down, which is `now` where the environment has `UPDATE_ANSWERS`.
+pub(super) fn as_it_was(file: &str, now: &str) -> String {
+    let path = folder().join(file);
+    if env::var_os("UPDATE_ANSWERS").is_some() {
+        fs::write(&path, now).unwrap();
+    }
+    fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n")
+}
+
+#[tokio::test]
+async fn every_answer_is_as_it_was() {
+    for (name, answers) in examples().await.of {
+        let was = as_it_was(&format!("{name}.json"), &(serde_json::to_string_pretty(&answers).unwrap() + "\n"));
+        // Without a file, no answer is as it was. In which order members come is not part of the form.
+        let was: Vec<Value> = serde_json::from_str(&was).unwrap_or_default();
+        assert!(
+            was == answers,
+            "{name} is not as it was; if that is meant, run the tests with UPDATE_ANSWERS=1.\n{:#}",
+            Value::from(answers)
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_file_is_left_of_an_answer_that_is_gone() {
+    let known = examples().await.of;
+    for file in fs::read_dir(folder()).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let Some(name) = name.strip_suffix(".json") else { continue };
+        assert!(known.contains_key(name), "{name}");
+    }
+}
+
+/// The names that a module says in public.
+fn public_names(text: &str) -> BTreeSet<String> {
+    let uses = text.split("\npub use ").skip(1).map(|rest| rest.split(';').next().unwrap());
+    let names = uses.flat_map(|text| {
+        let list = text.split_once('{').map_or(text, |(_, list)| list).trim_end_matches(['}', '\n', ' ']);
+        list.split(',').map(|name| name.rsplit("::").next().unwrap().trim().to_owned()).collect::<Vec<_>>()
+    });
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn no_answer_is_forgotten() {
+    let text = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/manage/mod.rs")).unwrap();
+    let (names, known) = (public_names(&text), examples().await.of);
+    assert!(names.contains("KeyInfo") && names.contains("Effect"), "{names:?}");
+    for name in &names {
+        let is_answer = known.contains_key(name.as_str());
+        assert!(is_answer != NO_ANSWERS.contains(&name.as_str()), "{name} has no example in `world`, or two fates");
+    }
+    for name in known.keys() {
+        assert!(names.contains(*name) || OF_OTHERS.contains(name), "{name} is no answer");
+    }
+    for name in NO_ANSWERS {
+        assert!(names.contains(*name), "{name} is gone");
+    }
+}
+
+/// No object has a member in one example and lacks it in another: unknown is `null`.
+#[cfg(feature = "schemars")]
+#[tokio::test]
+async fn every_answer_is_as_its_schema_says() {
+    let Examples { of, schemas } = examples().await;
+    for (name, answers) in of {
+        let mut schema = schemas[name].clone();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        close(&mut schema);
+        let strict = jsonschema::validator_for(&schema).unwrap();
+        for answer in &answers {
+            for validator in [&validator, &strict] {
+                let errors: Vec<_> = validator.iter_errors(answer).map(|error| error.to_string()).collect();
+                assert!(errors.is_empty(), "{name}: {errors:?}\n{answer:#}\n{schema:#}");
+            }
+            assert!(!strict.is_valid(&Value::Array(vec![Value::Null])), "{name} says nothing");
+            let Value::Object(members) = answer else { continue };
+            for member in members.keys() {
+                let mut less = members.clone();
+                less.remove(member);
+                assert!(!validator.is_valid(&Value::Object(less)), "{name}: {member} may be absent");
+            }
+        }
+    }
+}
+
+/// Lets objects have no other members than those that are described.
+#[cfg(feature = "schemars")]
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if members.contains_key("properties") && !members.contains_key("additionalProperties") {
+                members.insert("additionalProperties".to_owned(), false.into());
+            }
+            members.values_mut().for_each(close);
+        }
+        Value::Array(schemas) => schemas.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_kind_of_error_has_a_code_of_its_own() {
+    let mut codes: Vec<_> = every_kind().into_iter().map(|kind| (kind.status(), kind.code(), kind.reason())).collect();
+    let count = codes.len();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), count);
+    for kind in every_kind() {
+        assert!(kind.status().is_client_error() || kind.status().is_server_error(), "{kind:?}");
+        assert!(kind.code().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{kind:?}");
+        assert!(!kind.sentence().to_string().is_empty() && !kind.sentence().to_string().contains('{'), "{kind:?}");
+    }
+}
+
+#[test]
+fn asking_again_is_not_suggested_where_it_may_do_harm() {
+    let seconds = |kind: ManageErrorKind| Problem::from(kind).retry_after_seconds();
+    assert_eq!(seconds(ManageErrorKind::StoreUnavailable), Some(1));
+    for kind in [ManageErrorKind::OutcomeUnknown, ManageErrorKind::CorruptRecord, ManageErrorKind::NotFound] {
+        assert_eq!(seconds(kind), None, "{kind:?}");
+    }
+}

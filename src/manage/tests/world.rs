@@ -1,0 +1,358 @@
+//! An example of every answer.
+
+use std::{any, collections::BTreeMap, io};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::kinds::every_kind;
+use crate::{
+    Actor, IssueKey, UserId,
+    key::KeyId,
+    manage::{
+        Advice, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOwner, CountedUntil, Decision, Denial,
+        DenialReason, EditKey, Effect, ExportFormat, ExposureReason, InvalidInput, InventoryQuery, KeyAction, KeyFlag,
+        KeyMatches, KeyState, KeyUse, ListKeys, ManageError, ManageErrorKind, MatchConfidence, Misconfiguration,
+        NameAdvice, NextStep, NoteKind, PlanChange, PresentedKey, PresentedOutcome, Problem, Quota, Recommendation,
+        RevokeKey, RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage, RotationVerdict, Severity,
+        TeamRole, Weight,
+        fixture::{Bench, team_id, time, user, user_id},
+    },
+    record::{KeyRow, Labels, Suspension},
+    sentence::Sentence,
+    store::{Ledger, OwnerChange},
+    usage::{Outcome, UsageBatch, UsageDayRow, UsageDetail, UsageRow},
+};
+
+/// What every answer is: JSON, and a schema of it.
+#[cfg(feature = "schemars")]
+pub(super) trait Answer: Serialize + schemars::JsonSchema {}
+#[cfg(feature = "schemars")]
+impl<T: Serialize + schemars::JsonSchema> Answer for T {}
+#[cfg(not(feature = "schemars"))]
+pub(super) trait Answer: Serialize {}
+#[cfg(not(feature = "schemars"))]
+impl<T: Serialize> Answer for T {}
+
+/// Examples by the name of their type.
+#[derive(Default)]
+pub(super) struct Examples {
+    pub(super) of: BTreeMap<&'static str, Vec<Value>>,
+    pub(super) schemas: BTreeMap<&'static str, Value>,
+}
+
+impl Examples {
+    fn add<T: Answer>(&mut self, answer: &T) {
+        let name = any::type_name::<T>().split('<').next().unwrap().rsplit("::").next().unwrap();
+        self.of.entry(name).or_default().push(serde_json::to_value(answer).unwrap());
+        #[cfg(feature = "schemars")]
+        self.schemas.entry(name).or_insert_with(|| {
+            let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+            settings.into_generator().into_root_schema_for::<T>().to_value()
+        });
+    }
+
+    fn add_all<T: Answer>(&mut self, answers: impl IntoIterator<Item = T>) {
+        for answer in answers {
+            self.add(&answer);
+        }
+    }
+}
+
+const OLD: &str = "OldOldOldOldOldOldOl";
+const NEW: &str = "NewNewNewNewNewNewNe";
+const LAPTOP: &str = "LaptopLaptopLaptopLa";
+const PAUSED: &str = "PausedPausedPausedPa";
+const BROKEN: &str = "BrokenBrokenBrokenBr";
+
+fn row(id: &str) -> KeyRow {
+    KeyRow { id: id.into(), lineage: id.into(), ..KeyRow::example() }
+}
+
+/// Keys in every state, used and leaked.
+async fn world() -> Bench {
+    let bench = Bench::new();
+    let minute = 60_000;
+    let made = KeyRow::example().created_at;
+    bench.plant_row(row(OLD)).await;
+    let new = KeyRow { replaces: Some(OLD.into()), lineage: OLD.into(), created_at: made + minute, ..row(NEW) };
+    bench.plant_row(new).await;
+    let laptop = KeyRow {
+        kind: "user".into(),
+        owner: "alice".into(),
+        name: "key1".into(),
+        labels: "{}".into(),
+        scopes: "agents:read keys:rotate".into(),
+        expires_at: Some(made + 400 * 24 * 3_600_000),
+        created_via_key: Some(OLD.into()),
+        created_by: format!("key:{OLD}"),
+        ..row(LAPTOP)
+    };
+    bench.plant_row(laptop).await;
+    let paused = KeyRow {
+        kind: "user".into(),
+        owner: "alice".into(),
+        name: String::new(),
+        paused_at: Some(made),
+        paused_by: Some("user:olga".into()),
+        ..row(PAUSED)
+    };
+    bench.plant_row(paused).await;
+    bench.plant_row(KeyRow { scopes: "\u{7f}".into(), ..row(BROKEN) }).await;
+    let seen = |key: &str, outcome: &str, source: &str, count, days: i64| UsageRow {
+        key: Some(key.into()),
+        outcome: outcome.into(),
+        count,
+        first_at: made,
+        last_at: made + days * 24 * 3_600_000,
+        ..UsageRow::seen_from(source)
+    };
+    let rows = vec![
+        seen(OLD, "success", "api/GitHub-Actions@203.0.113.0/24", 31, 30),
+        seen(OLD, "wrong_team", "api/GitHub-Actions@203.0.113.0/24", 1, 30),
+        seen(NEW, "success", "api/curl", 2, 1),
+        seen(LAPTOP, "success", "api/curl", 31, 30),
+        seen(LAPTOP, "key_revoked", "api/curl", 2, 31),
+        seen(LAPTOP, "malformed_key.truncated", "api/curl", 1, 31),
+    ];
+    let days = UsageDayRow::sums(&rows);
+    bench.store.inner.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows, days }).await.unwrap();
+    bench.clock.advance(std::time::Duration::from_secs(31 * 24 * 3_600));
+    bench
+}
+
+fn id(text: &str) -> KeyId {
+    KeyId::new(text).unwrap()
+}
+
+fn olga() -> Actor {
+    Actor::user(user_id("olga"), Rights::none().org_admin())
+}
+
+fn alice() -> Actor {
+    Actor::user(user_id("alice"), Rights::none().team(team_id("engineering"), TeamRole::Member))
+}
+
+/// Each answer of a manager, and whatever else serializes.
+pub(super) async fn examples() -> Examples {
+    let mut all = Examples::default();
+    let all = &mut all;
+    reads(all).await;
+    advice(all).await;
+    changes(all).await;
+    refusals(all).await;
+    words(all);
+    std::mem::take(all)
+}
+
+async fn reads(all: &mut Examples) {
+    let bench = world().await;
+    let (manager, olga, alice) = (&bench.manager, &olga(), &alice());
+    for key in [OLD, LAPTOP, PAUSED] {
+        all.add(&manager.find(&id(key), olga).await.unwrap());
+    }
+    // Whose usage is not for everybody.
+    all.add(&manager.find(&id(OLD), alice).await.unwrap());
+    let page = manager.list(ListKeys::all().limit(1), olga).await.unwrap();
+    all.add(&page);
+    all.add(&page.next.unwrap());
+    all.add(&manager.list(ListKeys::all(), olga).await.unwrap());
+    let usage = manager.usage(&id(LAPTOP), 2, olga).await.unwrap();
+    all.add(&usage.totals);
+    all.add(&usage.detail.counts[0]);
+    all.add(&usage.detail.by_outcome()[0]);
+    all.add(&usage.detail);
+    assert!(usage.days.iter().any(|day| day.failures > 0));
+    all.add_all(usage.days.clone());
+    all.add(&usage.days[0].day);
+    all.add(&usage.counted);
+    all.add(&usage);
+    let until = |text| Some(time(text));
+    all.add(&CountedUntil {
+        until: until("2026-03-02T00:00:10Z"),
+        days_until: until("2026-03-02T00:00:00Z"),
+        dropped: 3,
+    });
+    all.add(&UsageDetail::default());
+
+    let page = manager.inventory(InventoryQuery::all(), olga).await.unwrap();
+    all.add(&page.entries[0].attempts_since_death);
+    all.add_all(page.entries.clone());
+    all.add(&page);
+    all.add(&manager.inventory(InventoryQuery::all().limit(1), olga).await.unwrap());
+    let summary = manager.inventory_summary(InventoryQuery::all(), olga).await.unwrap();
+    all.add(&summary.owners[0]);
+    all.add(&summary);
+    all.add(&manager.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut io::sink(), olga).await.unwrap());
+    all.add(&Attempts::default());
+
+    for actor in [olga, alice] {
+        let abilities = manager.abilities(&manager.find(&id(OLD), actor).await.unwrap(), actor).unwrap();
+        all.add_all(abilities.iter());
+        all.add(&abilities);
+    }
+    let hidden = manager.find(&id(LAPTOP), olga).await.unwrap();
+    let stranger = Actor::user(user_id("mallory"), Rights::none());
+    all.add_all(manager.abilities(&hidden, &stranger).unwrap().of(KeyAction::See));
+    all.add_all(alice.teams());
+    let plan_only = Rights::none().team_keys_included_for(team_id("engineering"));
+    all.add_all(Actor::user(user_id("mallory"), plan_only).teams());
+    all.add(&manager.owner(&user("alice"), olga).await.unwrap());
+
+    let rotation = manager.rotation(&id(NEW), olga).await.unwrap();
+    all.add(&rotation.new_key_seen.unwrap());
+    all.add(&rotation);
+
+    let found = manager.identify(&format!("team.{OLD}."), olga).await.unwrap();
+    all.add(&found.keys[0]);
+    all.add(&found);
+    all.add(&KeyMatches::default());
+    let traced = manager.trace(&format!("team.{OLD}."), &Actor::system("test").unwrap()).await.unwrap();
+    all.add(&traced.unwrap());
+    let report = manager.leak_report(&id(OLD), time("2026-03-02T00:00:00Z"), olga).await.unwrap();
+    all.add(&report.sources[0]);
+    all.add(&report);
+    all.add(&manager.leak_report(&id(LAPTOP), time("2026-03-02T00:00:00Z"), olga).await.unwrap());
+}
+
+async fn advice(all: &mut Examples) {
+    let bench = world().await;
+    let (manager, olga, alice) = (&bench.manager, &olga(), &alice());
+    for key in [OLD, NEW, LAPTOP, PAUSED] {
+        let advice: Advice = manager.advise(&id(key), olga).await.unwrap();
+        all.add_all(advice.cadence);
+        all.add_all(advice.evidence.clone());
+        all.add(&advice);
+    }
+    let radius: BlastRadius = manager.blast_radius(&UserId::new("alice").unwrap(), olga).await.unwrap();
+    all.add(&radius.stops[0]);
+    all.add(&radius);
+    all.add(&manager.blast_radius(&UserId::new("nobody").unwrap(), olga).await.unwrap());
+    let exposure = manager.exposure(&UserId::new("alice").unwrap(), olga).await.unwrap();
+    all.add(&exposure.keys[0]);
+    all.add(&exposure);
+    all.add(&manager.exposure(&UserId::new("nobody").unwrap(), olga).await.unwrap());
+    let made_with = ExposureReason::MadeWith(id(OLD));
+    all.add_all([ExposureReason::Holds, ExposureReason::Issued, made_with, ExposureReason::Rotated]);
+
+    let request = IssueKey::user(user_id("alice"))
+        .named("deploy")
+        .labelled("installed", "ci.example.com")
+        .scopes("agents:read".parse().unwrap())
+        .expires_at(time("2026-04-02T00:00:00Z"));
+    let preview = manager.preview(&request, alice).await.unwrap();
+    all.add(&preview.notes[0]);
+    all.add(&preview);
+    let denied = IssueKey::team(team_id("engineering")).labelled("No", "no").idempotency_key("");
+    all.add(&manager.preview(&denied, alice).await.unwrap());
+
+    bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
+    for key in [OLD, LAPTOP, PAUSED, BROKEN] {
+        let explanation = manager.explain(&id(key), olga).await.unwrap();
+        all.add(&explanation.checks[0]);
+        all.add(&explanation);
+    }
+}
+
+async fn changes(all: &mut Examples) {
+    let bench = world().await;
+    let (manager, system) = (&bench.manager, &Actor::system("test").unwrap());
+    manager.rename(&id(LAPTOP), "Laptop of Alice", system).await.unwrap();
+    manager.narrow_scopes(&id(LAPTOP), "agents:read".parse().unwrap(), system).await.unwrap();
+    let edit = EditKey::of(id(LAPTOP))
+        .labels(Labels::new([("ticket", "OPS-1234")]).unwrap())
+        .expires_at(time("2026-04-15T00:00:00Z"));
+    all.add(&manager.edit(edit, system).await.unwrap());
+    all.add(&manager.finish_rotation_anyway(&id(NEW), system).await.unwrap());
+    all.add(&manager.rotation(&id(NEW), system).await.unwrap());
+    let revoked = manager.revoke(RevokeKey::of(id(PAUSED)).because("laptop stolen"), system).await.unwrap();
+    all.add(&revoked);
+    all.add_all(PresentedOutcome::ALL.map(PresentedKey::from));
+    all.add(&PresentedKey { key: Some(revoked.into_info()), ..PresentedOutcome::Revoked.into() });
+    all.add(&manager.suspend(&user("alice"), Suspension::Admin, system).await.unwrap());
+    all.add(&manager.owner(&user("alice"), system).await.unwrap());
+    let look = ChangeOwner::of(user("alice")).dry_run();
+    all.add(&manager.close(look.clone(), system).await.unwrap());
+    all.add(&manager.reinstate(look, Suspension::Admin, system).await.unwrap());
+    manager.suspend(&user("carol"), Suspension::Plan, system).await.unwrap();
+    all.add(&manager.reinstate(&user("carol"), Suspension::Plan, system).await.unwrap());
+    all.add(&manager.close(&user("bob"), system).await.unwrap());
+    all.add(&manager.plan_changed(PlanChange::team_keys_not_included().dry_run(), system).await.unwrap());
+    let many = RevokeMany::of(user_id("alice")).because("laptop stolen");
+    all.add(&manager.revoke_many(many.clone().dry_run(), system).await.unwrap());
+    all.add(&manager.revoke_many(many, system).await.unwrap());
+    all.add(&RevokedMany::default());
+
+    let page = manager.events(AuditQuery::all().limit(1), system).await.unwrap();
+    assert!(page.next.is_some());
+    all.add(&page);
+    let page = manager.events(AuditQuery::all().of(user("alice")), system).await.unwrap();
+    all.add(&page.entries[0]);
+    let page = manager.events(AuditQuery::all(), system).await.unwrap();
+    let mut entries: Vec<_> =
+        page.entries.into_iter().filter(|entry| entry.event.action.as_str() != "planted").collect();
+    for entry in &mut entries {
+        entry.event.sequence = 1;
+    }
+    for entry in &entries {
+        let told = serde_json::to_value(&entry.event).unwrap();
+        let is_named = |side: &str| told[side].is_null() || told[side].get("text").is_none();
+        assert!(is_named("before") && is_named("after"), "`name_of` says nothing of this action: {told:#}");
+    }
+    all.add_all(entries.iter().map(|entry| entry.event.clone()));
+}
+
+async fn refusals(all: &mut Examples) {
+    let bench = world().await;
+    let (manager, alice) = (&bench.manager, &alice());
+    let error = manager.revoke(&id(OLD), alice).await.unwrap_err();
+    all.add(&Problem::from(&error));
+    let made = manager.find(&id(OLD), alice).await.unwrap();
+    let again = ManageError::new(ManageErrorKind::IdempotencyKeyUsed).with_replayed(Some(made));
+    all.add(&Problem::from(&again));
+    for kind in every_kind() {
+        all.add(&Problem::from(kind));
+    }
+    all.add_all(DenialReason::examples().into_iter().map(Denial::from));
+    let reason = DenialReason::InsufficientScope(crate::ManagingScope::Rotate);
+    all.add_all([Decision::Allow, Decision::Deny(reason), Decision::Hide]);
+    all.add_all([Quota::IssuesPerHour(1), Quota::LiveKeys(20)]);
+    all.add(&manager.revoke_many(RevokeMany::of(team_id("engineering")), alice).await.unwrap_err());
+    let so_far = RevokedMany { matched: 60, revoked: 50, ..RevokedMany::default() };
+    all.add(&RevokeManyError::new(ManageError::new(ManageErrorKind::OutcomeUnknown), so_far));
+}
+
+fn words(all: &mut Examples) {
+    let since = time("2026-03-01T12:00:00Z");
+    let verdicts = [
+        RotationVerdict::NotStarted,
+        RotationVerdict::QuietSince(since),
+        RotationVerdict::SafeToFinish,
+        RotationVerdict::StillUsedBy(1),
+    ];
+    all.add_all(verdicts);
+    all.add_all(CallVerdict::ALL);
+    all.add_all([Effect::Changed, Effect::Unchanged]);
+    all.add_all(InvalidInput::ALL);
+    all.add_all(KeyAction::ALL);
+    all.add_all(KeyFlag::ALL);
+    all.add_all(KeyState::ALL);
+    all.add_all(KeyUse::ALL);
+    all.add_all(MatchConfidence::ALL);
+    all.add_all(Misconfiguration::ALL);
+    all.add_all(NameAdvice::ALL);
+    all.add_all(NextStep::ALL);
+    all.add_all(NoteKind::ALL);
+    all.add_all(PresentedOutcome::ALL);
+    all.add_all(Recommendation::ALL);
+    all.add_all(RotationStage::ALL);
+    all.add_all(Severity::ALL);
+    all.add_all(TeamRole::ALL);
+    all.add_all(Weight::ALL);
+    all.add_all(crate::manage::CheckKind::ALL);
+    all.add_all(crate::manage::CheckResult::ALL);
+    all.add_all(crate::manage::EvidenceKind::ALL);
+    all.add_all([Outcome::Accepted, Outcome::Refused(crate::RefusalCode::KeyRevoked)]);
+    let sentence: Sentence = RotationVerdict::StillUsedBy(1).sentence();
+    all.add(&sentence);
+}

@@ -1,0 +1,328 @@
+use std::{borrow::Cow, fmt};
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use crate::{
+    key::KeyId,
+    owner::{TeamId, UserId},
+    time::Timestamp,
+};
+
+/// A sentence for people: which one, what it speaks of, and how it reads in English.
+///
+/// It serializes as `{"id": …, "arguments": {name: {"type": …, "value": …}}, "text": …}`.
+///
+/// ```
+/// use tower_api_keys::{manage::RotationVerdict, sentence::Argument};
+///
+/// let sentence = RotationVerdict::StillUsedBy(2).sentence();
+/// assert_eq!(sentence.id(), "rotation.still_used_by");
+/// assert_eq!(sentence.argument("sources"), Some(&Argument::Number(2)));
+/// assert_eq!(sentence.to_string(), "The old key is still in use, by 2 sources.");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence {
+    id: Cow<'static, str>,
+    /// The English, with a place `{name}` for each argument. `{name:one|other}` chooses by a number, or by whether an owner
+    /// is a user or a team.
+    template: Cow<'static, str>,
+    arguments: Vec<(&'static str, Argument)>,
+}
+
+impl Sentence {
+    /// With all that the template names.
+    pub(crate) fn new(
+        id: impl Into<Cow<'static, str>>,
+        template: impl Into<Cow<'static, str>>,
+        arguments: Vec<(&'static str, Argument)>,
+    ) -> Self {
+        Self { id: id.into(), template: template.into(), arguments }
+    }
+
+    /// What is said, in words of snake case with dots between: `flag.vague_name`. Stable.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The English, with `{name}` where an argument belongs, and `{name:one|other}` where a word goes by it: by a number,
+    /// the first for 1; by an owner, the first for a user and the second for a team. For who translates it.
+    #[must_use]
+    pub fn template(&self) -> &str {
+        &self.template
+    }
+
+    /// What it speaks of, by name.
+    pub fn arguments(&self) -> impl ExactSizeIterator<Item = (&'static str, &Argument)> {
+        self.arguments.iter().map(|(name, argument)| (*name, argument))
+    }
+
+    /// The argument of this name.
+    #[must_use]
+    pub fn argument(&self, name: &str) -> Option<&Argument> {
+        self.arguments.iter().find(|(known, _)| *known == name).map(|(_, argument)| argument)
+    }
+
+    /// The English text, with another text for those arguments that `say` has one for: the name of a person in place of
+    /// an id, a time as people read it.
+    ///
+    /// ```
+    /// use tower_api_keys::{UserId, record::ActorId, sentence::Argument};
+    /// # fn example(explanation: tower_api_keys::manage::Explanation) {
+    ///
+    /// for check in &explanation.checks {
+    ///     let text = check.sentence.text_with(|argument| match argument {
+    ///         Argument::User(user) if user.as_str() == "u-4711" => Some("Alice Jones".to_owned()),
+    ///         _ => None,
+    ///     });
+    ///     println!("{text}");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn text_with(&self, say: impl Fn(&Argument) -> Option<String>) -> String {
+        fill(self, &say)
+    }
+
+    /// The text as the text of an error: without a capital and without the last full stop.
+    pub(crate) fn as_error(&self) -> impl fmt::Display {
+        let text = self.to_string();
+        let text = text.strip_suffix('.').unwrap_or(&text);
+        let mut letters = text.chars();
+        let first = letters.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
+        format!("{first}{}", letters.as_str())
+    }
+}
+
+/// The English text.
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&fill(self, &|_| None))
+    }
+}
+
+/// Whether this is its English text.
+impl PartialEq<str> for Sentence {
+    fn eq(&self, text: &str) -> bool {
+        self.text_with(|_| None) == text
+    }
+}
+
+/// Whether this is its English text.
+impl PartialEq<&str> for Sentence {
+    fn eq(&self, text: &&str) -> bool {
+        self == *text
+    }
+}
+
+impl Serialize for Sentence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Sentence", 3)?;
+        out.serialize_field("id", &self.id)?;
+        out.serialize_field("arguments", &Arguments(&self.arguments))?;
+        out.serialize_field("text", &self.to_string())?;
+        out.end()
+    }
+}
+
+struct Arguments<'a>(&'a [(&'static str, Argument)]);
+
+impl Serialize for Arguments<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, argument)| (name, argument)))
+    }
+}
+
+#[cfg(feature = "schemars")]
+impl schemars::JsonSchema for Sentence {
+    fn schema_name() -> Cow<'static, str> {
+        "Sentence".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let argument = generator.subschema_for::<Argument>();
+        schemars::json_schema!({
+            "description": "A sentence for people: which one, what it speaks of, and how it reads in English.",
+            "type": "object",
+            "properties": {
+                "id": {
+                    "description": "What is said: stable words in snake case, with dots between.",
+                    "type": "string",
+                    "pattern": "^[a-z0-9_]+(\\.[a-z0-9_]+)+$",
+                },
+                "arguments": {
+                    "description": "What it speaks of, by name.",
+                    "type": "object",
+                    "additionalProperties": argument,
+                },
+                "text": { "description": "The English text.", "type": "string" },
+            },
+            "required": ["id", "arguments", "text"],
+        })
+    }
+}
+
+/// Sentences one after the other, with a space between.
+pub(crate) fn joined<'a>(sentences: impl IntoIterator<Item = &'a Sentence>) -> String {
+    sentences.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// What a [`Sentence`] speaks of.
+///
+/// It serializes as `{"type": "number", "value": 2}`, with the type in snake case.
+///
+/// ```
+/// use tower_api_keys::sentence::Argument;
+///
+/// assert_eq!(serde_json::to_string(&Argument::Number(2))?, r#"{"type":"number","value":2}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", content = "value", rename_all = "snake_case")]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub enum Argument {
+    /// A length of time, in whole milliseconds.
+    DurationMs(u64),
+    /// A key.
+    Key(KeyId),
+    /// Several words: scopes.
+    List(Vec<String>),
+    /// A number.
+    Number(u64),
+    /// A part of the sentence that is a sentence or a few words of its own.
+    Sentence(Box<Sentence>),
+    /// From where requests come.
+    Source(Place),
+    /// A part of the service that acts by itself.
+    System(String),
+    /// A team.
+    Team(TeamId),
+    /// What somebody wrote or named: a label, a program, a sentence of the service.
+    Text(String),
+    /// A moment.
+    Time(Timestamp),
+    /// A person.
+    User(UserId),
+    /// A word in snake case, such as a code.
+    Word(String),
+}
+
+/// A [`Source`](crate::usage::Source) in a sentence: its parts, empty where nothing is known.
+///
+/// ```
+/// use tower_api_keys::sentence::Argument;
+/// # use tower_api_keys::usage::Source;
+/// # fn example(argument: &Argument) {
+///
+/// if let Argument::Source(place) = argument {
+///     println!("{} {} {}", place.label, place.client, place.network);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Place {
+    /// What the layer is called that was asked.
+    pub label: String,
+    /// The program that called.
+    pub client: String,
+    /// The address that it called from, or its network.
+    pub network: String,
+    /// All three in one line.
+    #[serde(skip)]
+    line: String,
+}
+
+impl Place {
+    pub(crate) fn new([label, client, network]: [&str; 3], line: String) -> Self {
+        Self { label: label.to_owned(), client: client.to_owned(), network: network.to_owned(), line }
+    }
+}
+
+/// How it reads in English.
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DurationMs(millis) => Length(*millis).fmt(f),
+            Self::Key(key) => key.fmt(f),
+            Self::List(words) => f.write_str(&words.join(", ")),
+            Self::Number(number) => number.fmt(f),
+            Self::Sentence(sentence) => sentence.fmt(f),
+            Self::Source(place) => f.write_str(&place.line),
+            Self::System(label) => write!(f, "the system ({label})"),
+            Self::Text(text) | Self::Word(text) => f.write_str(text),
+            Self::Team(team) => team.fmt(f),
+            Self::Time(time) => time.fmt(f),
+            Self::User(user) => user.fmt(f),
+        }
+    }
+}
+
+/// A length of time in one unit, in whole numbers.
+struct Length(u64);
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SECOND: u64 = 1_000;
+        const MINUTE: u64 = 60 * SECOND;
+        const HOUR: u64 = 60 * MINUTE;
+        const DAY: u64 = 24 * HOUR;
+        let (count, unit) = match self.0 {
+            millis if millis >= 2 * DAY => (millis / DAY, "days"),
+            millis if millis >= 2 * HOUR => (millis / HOUR, "hours"),
+            millis if millis >= 2 * MINUTE => (millis / MINUTE, "minutes"),
+            millis if millis >= 2 * SECOND => (millis / SECOND, "seconds"),
+            _ => return f.write_str("a second or less"),
+        };
+        write!(f, "{count} {unit}")
+    }
+}
+
+/// The text of a sentence, where `say` has the text of some arguments.
+///
+/// What the template names and the sentence does not have stays as it is written: tests find it.
+fn fill(sentence: &Sentence, say: &dyn Fn(&Argument) -> Option<String>) -> String {
+    let mut text = String::with_capacity(sentence.template().len());
+    let mut rest = sentence.template();
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let Some((place, behind)) = after.split_once('}') else {
+            rest = &rest[before.len()..];
+            break;
+        };
+        let (name, words) = place.split_once(':').map_or((place, None), |(name, words)| (name, Some(words)));
+        match (sentence.argument(name), words) {
+            (Some(argument), Some(words)) => text.push_str(choose(argument, words)),
+            (Some(argument), None) => text.push_str(&said(argument, say)),
+            (None, _) => {
+                text.push('{');
+                text.push_str(place);
+                text.push('}');
+            }
+        }
+        rest = behind;
+    }
+    text.push_str(rest);
+    text
+}
+
+fn said(argument: &Argument, say: &dyn Fn(&Argument) -> Option<String>) -> String {
+    say(argument).unwrap_or_else(|| match argument {
+        Argument::Sentence(part) => fill(part, say),
+        argument => argument.to_string(),
+    })
+}
+
+/// One of two words: the first for 1 and for a user.
+fn choose<'a>(argument: &Argument, words: &'a str) -> &'a str {
+    let (first, second) = words.split_once('|').unwrap_or((words, words));
+    let is_first = match argument {
+        Argument::List(list) => list.len() == 1,
+        Argument::Number(number) => *number == 1,
+        Argument::User(_) => true,
+        _ => false,
+    };
+    if is_first { first } else { second }
+}

@@ -1,0 +1,108 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{key::KeyId, time::Timestamp};
+
+/// A place in a list of keys, in either order: after the key with this time of creation and id.
+///
+/// ```
+/// use tower_api_keys::{Timestamp, key::KeyId, store::KeyCursor};
+///
+/// let cursor = KeyCursor { created_at: Timestamp::MIN, id: KeyId::new("AAAAAAAAAAAAAAAAAAAA")? };
+/// assert_eq!(cursor.to_string().parse(), Ok(cursor));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Its text, which is also how it serializes, is for clients to give back: what is in it is no one's business but this
+/// crate's, and may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyCursor {
+    /// The key's time of creation.
+    pub created_at: Timestamp,
+    /// The key.
+    pub id: KeyId,
+}
+
+impl fmt::Display for KeyCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.created_at.as_millis(), self.id)
+    }
+}
+
+impl FromStr for KeyCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (millis, id) = text.split_once('.').ok_or(InvalidCursor(()))?;
+        // No sign and no zeros in front: each place has one text.
+        let millis: i64 =
+            millis.parse().ok().filter(|known: &i64| known.to_string() == millis).ok_or(InvalidCursor(()))?;
+        let created_at = Timestamp::from_millis(millis).map_err(|_| InvalidCursor(()))?;
+        Ok(Self { created_at, id: KeyId::new(id).map_err(|_| InvalidCursor(()))? })
+    }
+}
+
+impl TryFrom<String> for KeyCursor {
+    type Error = InvalidCursor;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<KeyCursor> for String {
+    fn from(cursor: KeyCursor) -> Self {
+        cursor.to_string()
+    }
+}
+
+/// The text is no [`KeyCursor`]: a list begins again without one.
+///
+/// ```
+/// use tower_api_keys::store::{InvalidCursor, KeyCursor};
+///
+/// let error: InvalidCursor = "next".parse::<KeyCursor>().unwrap_err();
+/// assert_eq!(error.to_string(), "no place in a list of keys: begin the list again");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no place in a list of keys: begin the list again")]
+pub struct InvalidCursor(());
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_back_from_its_text(millis in 0..=Timestamp::MAX.as_millis(), id in "[A-Za-z0-9_-]{20}") {
+            let cursor = KeyCursor { created_at: Timestamp::from_millis(millis).unwrap(), id: KeyId::new(&id).unwrap() };
+            prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+            let json = serde_json::to_string(&cursor).unwrap();
+            prop_assert_eq!(&json, &format!("\"{cursor}\""));
+            prop_assert_eq!(serde_json::from_str::<KeyCursor>(&json).unwrap(), cursor);
+        }
+
+        #[test]
+        fn any_text_is_a_cursor_or_refused(text in any::<String>()) {
+            if let Ok(cursor) = text.parse::<KeyCursor>() {
+                prop_assert_eq!(cursor.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        let id = KeyId::LEAST;
+        for text in ["", ".", "5", "5.", "5.short", "-1.", "next"] {
+            assert!(text.parse::<KeyCursor>().is_err(), "{text}");
+        }
+        for millis in ["", "-1", "+5", "05", "5 ", "9999999999999999"] {
+            assert!(format!("{millis}.{id}").parse::<KeyCursor>().is_err(), "{millis}");
+        }
+        assert!(format!("5.{id}").parse::<KeyCursor>().is_ok());
+    }
+}
