@@ -200,13 +200,13 @@ pub struct Page<T> {
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RehashedKey {
-    /// As in [`KeyRow`].
+    /// As in [`KeyRow`](crate::record::KeyRow).
     pub hash: String,
-    /// As in [`KeyRow`].
+    /// As in [`KeyRow`](crate::record::KeyRow).
     pub tag: [u8; 4],
-    /// As in [`KeyRow`].
+    /// As in [`KeyRow`](crate::record::KeyRow).
     pub pepper_id: Option<i64>,
-    /// As in [`KeyRow`].
+    /// As in [`KeyRow`](crate::record::KeyRow).
     pub proof: Option<Vec<u8>>,
 }
 
