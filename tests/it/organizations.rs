@@ -12,9 +12,7 @@ use tower_api_keys::{
     Actor, ApiKeys, IssueKey, OrganizationId, Owner, Principal, TeamAccess, TeamRef, UserId,
     auth::AuthErrorKind,
     extract::{InOrganization, TeamPrincipal},
-    manage::{
-        DenialReason, ManageError, ManageErrorKind, MatchConfidence, Misconfiguration, PresentedOutcome, Rights,
-    },
+    manage::{DenialReason, ManageError, ManageErrorKind, MatchConfidence, Misconfiguration, PresentedOutcome, Rights},
     middleware::{MembershipQuestion, Refusal, RefusalCode, RequireKeyLayer},
     store::MemoryStore,
     usage::Source,
