@@ -30,7 +30,7 @@ use tower_api_keys::{
     Actor, ApiKeys, IssueKey, KeyManager, Owner, Scope, Scopes, TeamId,
     hash::HasherConfig,
     key::KeyId,
-    manage::{KeyInfo, ListKeys, ManageErrorKind, Rights, RotateKey, RotationVerdict},
+    manage::{KeyInfo, ListKeys, ManageErrorKind, Rights, RotateKey, RotationStage, RotationVerdict},
     store::{Liveness, SqliteStore},
 };
 
@@ -93,6 +93,8 @@ impl Job {
             return say(Path::new(name), "no name of a file in this folder: not touched");
         };
         match self.manager.rotation(&key.id, &self.actor).await {
+            // It is told of after its end, too.
+            Ok(status) if status.stage != RotationStage::UnderWay => self.begin(&key.id, &file, "begun").await,
             Ok(status) if status.new.id != key.id => Ok(()), // its successor comes later in the list
             Ok(status) if id_in(&file).await == Some(status.old.id) => {
                 // The run that began it died before it wrote the new key down: nobody has it.
