@@ -2,10 +2,9 @@ use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
 use serde_json::Value;
 
-use super::{
-    kinds::every_kind,
-    world::{Examples, examples},
-};
+#[cfg(feature = "schemars")]
+use super::world::Examples;
+use super::{kinds::every_kind, world::examples};
 use crate::manage::{ManageErrorKind, Problem};
 
 /// What `manage` says in public that is no answer: requests, traits, what acts, and errors, which are told as a problem.

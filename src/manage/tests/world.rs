@@ -38,6 +38,7 @@ impl<T: Serialize> Answer for T {}
 #[derive(Default)]
 pub(super) struct Examples {
     pub(super) of: BTreeMap<&'static str, Vec<Value>>,
+    #[cfg(feature = "schemars")]
     pub(super) schemas: BTreeMap<&'static str, Value>,
 }
 
