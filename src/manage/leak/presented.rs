@@ -3,11 +3,10 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::{
-    audit::Action,
     hash::{Requester, TagErrorKind, VerifyErrorKind},
     key::{ParsedKey, PlaintextKey},
     manage::{
-        access::{Access, Row, Unseen, Wanted},
+        access::{Access, Row, Unseen},
         actor::Actor,
         error::{ManageError, ManageErrorKind},
         info::KeyInfo,
@@ -15,7 +14,7 @@ use crate::{
         manager::KeyManager,
         policy::KeyAction,
     },
-    record::{KeyRecord, Revocation},
+    record::KeyRecord,
     sentence::{Sentence, told_words},
     store::{Effect, FoundKey},
     usage::Source,
@@ -153,21 +152,14 @@ impl Access<'_> {
         if let Some(no) = self.disproved_by_hash(key, &record).await {
             return Ok(no.into());
         }
-        let at = self.parts.clock.now();
-        let write = self.revocation(record.id, &record.owner, Action::KEY_REVOKED, None);
-        match self.apply_one(Wanted::one(KeyAction::Revoke, at, write)).await? {
-            Effect::Changed => {
-                record.revoked = Some(Revocation { at, by: Some(self.actor.id()) });
-                Ok(told(PresentedOutcome::Revoked, record))
-            }
-            Effect::Unchanged => {
-                // Somebody else was quicker: say who.
-                if let Some(now) = self.row(&record.id).await? {
-                    record = KeyRecord::try_from(now.peek().key()).map_err(ManageError::corrupt)?;
-                }
-                Ok(told(PresentedOutcome::AlreadyRevoked, record))
-            }
+        if self.revoke_record(&mut record, None, Vec::new(), self.parts.clock.now()).await? == Effect::Changed {
+            return Ok(told(PresentedOutcome::Revoked, record));
         }
+        // Somebody else was quicker: say who.
+        if let Some(now) = self.row(&record.id).await? {
+            record = KeyRecord::try_from(now.peek().key()).map_err(ManageError::corrupt)?;
+        }
+        Ok(told(PresentedOutcome::AlreadyRevoked, record))
     }
 
     fn disproved_by_tag(&self, key: &PlaintextKey, record: &KeyRecord) -> Option<PresentedOutcome> {

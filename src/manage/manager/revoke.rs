@@ -3,7 +3,7 @@ use crate::{
     audit::{Action, Subject},
     key::KeyId,
     manage::{
-        access::{Access, Wanted, WantedWrite},
+        access::{Access, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
         error::ManageError,
         info::{KeyInfo, Revoked},
@@ -11,8 +11,9 @@ use crate::{
         reason::cleaned,
     },
     owner::Owner,
-    record::Revocation,
-    store::{Effect, Write},
+    record::{KeyRecord, Revocation},
+    store::{Effect, Guard, Write},
+    time::Timestamp,
 };
 
 /// A key to be revoked, why, and in which version. An id is one, too, with nothing more to say.
@@ -109,19 +110,29 @@ impl Access<'_> {
             return Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Unchanged));
         }
         let guards = self.same_version(&record, expected_version)?;
-        let at = now.now();
-        let write = self.revocation(id, &record.owner, Action::KEY_REVOKED, because);
-        match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Revoke, at, write) }).await? {
-            Effect::Changed => {
-                record.revoked = Some(Revocation { at, by: Some(self.actor.id()) });
-                Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Changed))
-            }
-            Effect::Unchanged => {
-                // Somebody else was quicker: say who.
-                let (record, status) = self.key(&id, KeyAction::Revoke).await?;
-                Ok(Revoked::new(KeyInfo::new(record, status, None, now), Effect::Unchanged))
-            }
+        let effect = self.revoke_record(&mut record, because, guards, now.now()).await?;
+        if effect == Effect::Changed {
+            return Ok(Revoked::new(KeyInfo::new(record, status, None, now), effect));
         }
+        // Somebody else was quicker: say who.
+        let (record, status) = self.key(&id, KeyAction::Revoke).await?;
+        Ok(Revoked::new(KeyInfo::new(record, status, None, now), effect))
+    }
+
+    /// Revokes the key of a record, which says so then unless somebody else was quicker.
+    pub(in crate::manage) async fn revoke_record(
+        &self,
+        record: &mut KeyRecord,
+        because: Option<String>,
+        guards: Vec<(Guard, GuardRefusal)>,
+        at: Timestamp,
+    ) -> Result<Effect, ManageError> {
+        let write = self.revocation(record.id, &record.owner, Action::KEY_REVOKED, because);
+        let effect = self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Revoke, at, write) }).await?;
+        if effect == Effect::Changed {
+            record.revoked = Some(Revocation { at, by: Some(self.actor.id()) });
+        }
+        Ok(effect)
     }
 
     /// Revokes a key; the audit trail calls it `action`.
