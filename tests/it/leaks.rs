@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeSet, HashSet},
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use crate::support::secrets;
@@ -37,9 +37,7 @@ fn no_secret_is_in_output_log_or_database_of_the_whole_test_run() {
         .unwrap();
     fs::write(folder.path().join("stdout"), &output.stdout).unwrap();
     fs::write(folder.path().join("stderr"), &output.stderr).unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let failed: Vec<&str> = said.lines().filter(|line| line.ends_with("... FAILED")).collect();
-    assert!(output.status.success(), "the repeated run failed: {failed:#?}");
+    assert!(output.status.success(), "the repeated run failed:\n{}", why_it_failed(&output));
 
     let texts = fs::read_to_string(folder.path().join("secrets")).unwrap();
     let secrets: HashSet<&str> = texts.lines().map(|text| &text[text.len() - 48..]).collect();
@@ -56,6 +54,15 @@ fn no_secret_is_in_output_log_or_database_of_the_whole_test_run() {
     // short, leaks one of every secret that comes its way.
     let found: BTreeSet<String> = files.iter().flat_map(|file| search.hits(file)).collect();
     assert!(found.len() < 2, "parts of secrets were found: {found:#?}");
+}
+
+/// The tests that failed, and what was said where they did. No more of it: a log at TRACE is long.
+fn why_it_failed(output: &Output) -> String {
+    let (tests, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let failed = tests.lines().filter(|line| line.ends_with("... FAILED"));
+    let lines: Vec<&str> = said.lines().collect();
+    let panics = lines.iter().enumerate().filter(|(_, line)| line.contains("panicked at"));
+    failed.chain(panics.flat_map(|(at, _)| lines.iter().skip(at).take(4).copied())).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
