@@ -93,7 +93,7 @@ fn read_counts(planted: &Planted, rows: &[UsageRow]) {
     let id = KeyId::new(&KeyRow::example().id).expect("an id");
     let (manager, system) = (&planted.manager, &planted.system);
     let of_key = planted.runtime.block_on(manager.usage(&id, 30, system)).map(|usage| usage.detail);
-    let of_none = planted.runtime.block_on(manager.refusals_without_key(system));
+    let of_none = planted.runtime.block_on(manager.refusals_without_key(system)).map(|refusals| refusals.detail);
     for (read, is_named) in [(of_key, true), (of_none, false)] {
         let rows: Vec<&UsageRow> = kept.iter().copied().filter(|row| row.key.is_some() == is_named).collect();
         match read {

@@ -105,11 +105,11 @@ impl Scene {
     }
 
     fn count(&self, label: &str) -> UsageCount {
-        let detail = self.runtime.block_on(async {
+        let refusals = self.runtime.block_on(async {
             self.keys.flush_usage().await.expect("a store in the process");
             self.keys.manager().refusals_without_key(&self.system).await.expect("counts")
         });
-        let mut counts = detail.counts.into_iter().filter(|count| count.source.label() == label);
+        let mut counts = refusals.detail.counts.into_iter().filter(|count| count.source.label() == label);
         let (Some(count), None) = (counts.next(), counts.next()) else { panic!("not one count of {label}") };
         count
     }

@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use super::counted::CountedUntil;
 use crate::{
     key::KeyId,
     owner::{KeyKind, OrganizationId, Owner},
@@ -72,6 +73,9 @@ pub struct KeyInfo {
     pub owner_status: OwnerStatus,
     /// How it was used. None if the actor may not see that, and in the answer of a change, which does not look.
     pub usage: Option<UsageTotals>,
+    /// How far `usage` goes, in the answer of [`find`](super::KeyManager::find). None without usage, and within another
+    /// answer, which says it once for all that it tells.
+    pub counted: Option<CountedUntil>,
 }
 
 impl KeyInfo {
@@ -106,6 +110,7 @@ impl KeyInfo {
             version: record.version,
             owner_status,
             usage,
+            counted: None,
         }
     }
 
@@ -194,6 +199,8 @@ pub struct KeyPage {
     pub unreadable: Vec<KeyId>,
     /// Where the next page begins, if there may be one.
     pub next: Option<KeyCursor>,
+    /// How far the counts go that this page tells.
+    pub counted: CountedUntil,
 }
 
 /// A key that is revoked, by this call or before it. It serializes as `{"key": …, "effect": …}`.

@@ -166,6 +166,7 @@ mod access;
 mod actor;
 mod advice;
 mod catalogue;
+mod counted;
 mod denial;
 mod directory;
 mod error;
@@ -203,6 +204,7 @@ pub use advice::{
     StoppingKey, Weight,
 };
 pub use catalogue::sentences;
+pub use counted::CountedUntil;
 pub use denial::{Denial, DenialReason};
 pub(crate) use directory::AnyDirectory;
 pub use directory::Directory;
@@ -220,8 +222,8 @@ pub use leak::{
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
-    ChangeOwner, CountedUntil, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, RevokeKey,
-    UsageDay,
+    ChangeOwner, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, RefusalsWithoutKey,
+    RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
 pub use plan::{PlanChange, PlanChanged};

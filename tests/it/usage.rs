@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use tower_api_keys::{
-    OrganizationId,
-    manage::{InvalidInput, ManageErrorKind},
+    Clock, KeyManager, OrganizationId, UserId,
+    key::KeyId,
+    manage::{CountedUntil, ExportFormat, InvalidInput, InventoryQuery, ListKeys, ManageErrorKind, RotateKey},
     store::{KeyQuery, Ledger, ListedKey, MemoryStore},
 };
 
@@ -198,4 +200,104 @@ async fn days_wait_for_ten_minutes_and_a_shutdown_writes_them() {
     assert_eq!((listed(&store).await.usage.successes, days().await), (2, today(1)));
     keys.shutdown().await.unwrap();
     assert_eq!(days().await, today(2));
+}
+
+/// Every answer that tells counts, as far as they go.
+async fn all_counted(manager: &KeyManager, [old, new]: [&KeyId; 2]) -> Vec<CountedUntil> {
+    let (system, alice, all) = (system(), UserId::new("alice").unwrap(), InventoryQuery::all());
+    let mut table = Vec::new();
+    let exported = manager.export_inventory(all.clone(), ExportFormat::Csv, &mut table, &system).await.unwrap();
+    vec![
+        manager.advise(old, &system).await.unwrap().counted.unwrap(),
+        manager.blast_radius(&alice, &system).await.unwrap().counted,
+        manager.explain(old, &system).await.unwrap().counted,
+        exported.counted,
+        manager.exposure(&alice, &system).await.unwrap().counted,
+        manager.find(old, &system).await.unwrap().counted.unwrap(),
+        manager.inventory(all.clone(), &system).await.unwrap().counted,
+        manager.inventory_summary(all, &system).await.unwrap().counted,
+        manager.leak_report(old, noon(), &system).await.unwrap().counted,
+        manager.list(ListKeys::all(), &system).await.unwrap().counted,
+        manager.refusals_without_key(&system).await.unwrap().counted,
+        manager.rotation(new, &system).await.unwrap().counted,
+        manager.usage(old, 2, &system).await.unwrap().counted,
+    ]
+}
+
+#[tokio::test]
+async fn every_answer_says_until_when_its_process_has_written_what_it_counted() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), clock());
+    let hooked = Hooked::new(store.clone());
+    let hooks = hooked.hooks.clone();
+    let (here, there) = (keys(hooked, &clock).await, keys(store.clone(), &clock).await);
+    let key = issue(&here, user("alice")).await;
+    let new = here.manager().begin_rotation(RotateKey::of(key.id()), &system()).await.unwrap();
+    let ids = [&key.id(), &new.info().id];
+    let second = Duration::from_secs(1);
+    let told = async |manager: &KeyManager| {
+        let all = all_counted(manager, ids).await;
+        assert!(all.iter().all(|one| *one == all[0]), "{all:#?}");
+        (all[0].until, all[0].days_until, all[0].dropped)
+    };
+    let successes = async || there.manager().find(&key.id(), &system()).await.unwrap().usage.unwrap().successes;
+    let (of_here, of_there) = (here.manager(), there.manager());
+    assert_eq!((told(&of_here).await, told(&of_there).await), ((None, None, 0), (None, None, 0)));
+
+    here.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    clock.advance(second);
+    let first = Some(clock.now());
+    here.flush_usage().await.unwrap();
+    let known = told(&of_here).await;
+    assert_eq!((known, successes().await), ((first, first, 0), 1));
+
+    // A flush that fails moves no time, whether or not the store has what it was told.
+    here.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    clock.advance(second);
+    hooks.fail("record_usage", Fault::Error, 1);
+    here.flush_usage().await.unwrap_err();
+    assert_eq!((told(&of_here).await, successes().await), (known, 1));
+    hooks.fail("record_usage", Fault::DoneUnsaid, 1);
+    here.flush_usage().await.unwrap_err();
+    assert_eq!((told(&of_here).await, successes().await), (known, 2));
+
+    // Another process tells of itself: what this one has not written yet is in no time of that one.
+    here.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    clock.advance(second);
+    there.flush_usage().await.unwrap();
+    let later = Some(clock.now());
+    assert_eq!((told(&of_there).await, successes().await), ((later, later, 0), 2));
+    assert_eq!(told(&of_here).await, known);
+    here.flush_usage().await.unwrap();
+    assert_eq!((told(&of_here).await, successes().await), ((later, later, 0), 3));
+}
+
+#[tokio::test]
+async fn a_flush_between_the_time_and_the_counts_makes_no_answer_promise_more_than_it_has() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), clock());
+    let hooked = Hooked::new(store.clone());
+    let hooks = hooked.hooks.clone();
+    let keys = keys(hooked, &clock).await;
+    let key = issue(&keys, user("alice")).await;
+    let manager = keys.manager();
+    keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    keys.flush_usage().await.unwrap();
+    let until = Some(clock.now());
+    // While the store is asked for the counts, this process counts and writes: the answer may have that, and says nothing
+    // of it.
+    for call in ["list", "usage"] {
+        clock.advance(Duration::from_secs(1));
+        let (again, text) = (keys.clone(), key.expose_secret().to_owned());
+        hooks.before(call, 0, move || {
+            again.authenticator().authenticate(&text).now_or_never().unwrap().unwrap();
+            again.flush_usage().now_or_never().unwrap().unwrap();
+        });
+        let before = hooks.count("record_usage");
+        let counted = match call {
+            "list" => manager.list(ListKeys::all(), &system()).await.unwrap().counted,
+            _ => manager.usage(&key.id(), 1, &system()).await.unwrap().counted,
+        };
+        assert_eq!(hooks.count("record_usage") - before, 2, "{call}");
+        assert!(counted.until < Some(clock.now()), "{call}: {counted:?}");
+    }
+    assert!(manager.find(&key.id(), &system()).await.unwrap().counted.unwrap().until > until);
 }

@@ -6,6 +6,7 @@ use crate::{
     log::log,
     manage::{
         actor::Actor,
+        counted::CountedUntil,
         denial::DenialReason,
         error::{ManageError, ManageErrorKind},
         misconfigured::Misconfiguration,
@@ -71,8 +72,8 @@ impl<'a> Access<'a> {
         Ok(access)
     }
 
-    const fn unchecked(parts: &'a ManagerParts, actor: &'a Actor) -> Self {
-        Self { parts, actor: Cow::Borrowed(actor), own: None }
+    fn unchecked(parts: &'a ManagerParts, actor: &'a Actor) -> Self {
+        Self { parts, actor: Cow::Borrowed(actor), own: None, counted: CountedUntil::now(&parts.counted) }
     }
 
     /// With what the store says of the actor now.

@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{actor::Actor, policy::Policy, request::IssueKey, rules::Rules, trail::DenialLog};
+use super::{actor::Actor, counted::CountedUntil, policy::Policy, request::IssueKey, rules::Rules, trail::DenialLog};
 use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId},
@@ -99,6 +99,8 @@ pub(in crate::manage) struct Access<'a> {
     pub(in crate::manage) actor: Cow<'a, Actor>,
     /// The key that acts, as it was when the call began.
     own: Option<OwnKey>,
+    /// How far counts go that are read from here on. Taken before anything is read, so that no count is older than it says.
+    pub(in crate::manage) counted: CountedUntil,
 }
 
 /// What the store has of the key that acts. What it gives is measured by this, and the store holds it to that at the

@@ -122,6 +122,15 @@ impl Access<'_> {
         Ok((rows, more))
     }
 
+    /// Everything that a query finds. Nothing of it was decided on.
+    pub(in crate::manage) async fn all(&self, query: KeyQuery) -> Result<Vec<Unseen>, ManageError> {
+        let (mut walk, mut rows) = (Walk::new(query), Vec::new());
+        while let Some(page) = walk.next_page(self).await? {
+            rows.extend(page);
+        }
+        Ok(rows)
+    }
+
     /// The key of this id in this organization, whoever asks, with what a list tells of it.
     pub(in crate::manage) async fn listed(&self, id: &KeyId) -> Result<Option<Unseen>, ManageError> {
         let query = KeyQuery { keys: vec![*id], limit: 1, ..KeyQuery::all(self.parts.organization.clone()) };

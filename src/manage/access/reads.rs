@@ -9,7 +9,7 @@ use crate::{
     key::KeyId,
     manage::{
         error::{ManageError, ManageErrorKind},
-        manager::UsageDay,
+        manager::{RefusalsWithoutKey, UsageDay},
         policy::{KeyAction, Target},
     },
     owner::{OrganizationId, Owner},
@@ -58,12 +58,13 @@ impl Access<'_> {
     }
 
     /// What was refused without naming a key that exists, if the actor may see that. It belongs to no organization.
-    pub(in crate::manage) async fn usage_without_key(&self) -> Result<UsageDetail, ManageError> {
+    pub(in crate::manage) async fn usage_without_key(&self) -> Result<RefusalsWithoutKey, ManageError> {
         if !self.actor.is_system() && self.parts.organization != OrganizationId::single() {
             return Err(self.hide(KeyAction::SeeUsage, None));
         }
         self.require(KeyAction::SeeUsage, &Target::Organization).await?;
-        detail(&self.parts.guarded.store.usage(&UsageScope::NoKey).await?)
+        let detail = detail(&self.parts.guarded.store.usage(&UsageScope::NoKey).await?)?;
+        Ok(RefusalsWithoutKey { detail, counted: self.counted })
     }
 
     /// How a key is used, whoever asks.

@@ -25,8 +25,7 @@ use crate::{
 
 impl KeyManager {
     /// Whether a personal key should be a team key, or a team key a personal one, and why: from where and how often it is
-    /// used, then from its name and labels. The rules are told with [`Advice`]. Usage of the last seconds may not be
-    /// counted yet.
+    /// used, then from its name and labels. The rules are told with [`Advice`].
     ///
     /// # Errors
     /// [`ManageErrorKind`]: not found, denied (whoever may not see the usage), corrupt record, store unavailable.
@@ -35,7 +34,8 @@ impl KeyManager {
         let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
         let now = access.parts.clock.now();
-        Ok(signals::advise(&signals::AdvisedKey::new(&record, now), &usage, now))
+        let advice = signals::advise(&signals::AdvisedKey::new(&record, now), &usage, now);
+        Ok(Advice { counted: Some(access.counted), ..advice })
     }
 
     /// What a key would be, before it is made: whether the actor may make it, what stands in the way, and what would

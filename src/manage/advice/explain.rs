@@ -20,6 +20,7 @@ use crate::{
     manage::{
         access::Access,
         actor::Actor,
+        counted::CountedUntil,
         error::ManageError,
         manager::KeyManager,
         policy::{KeyAction, Target},
@@ -38,6 +39,7 @@ pub(in crate::manage) struct State {
     pub(in crate::manage) known: Result<Readable, CorruptRow>,
     pub(in crate::manage) usage: UsageDetail,
     pub(in crate::manage) now: ClockReading,
+    pub(in crate::manage) counted: CountedUntil,
 }
 
 /// A record and a status that can be read, and what this node makes of the hash.
@@ -51,7 +53,7 @@ pub(in crate::manage) struct Readable {
 }
 
 pub(in crate::manage) fn explain(state: State) -> Explanation {
-    let State { id, known, usage, now } = state;
+    let State { id, known, usage, now, counted } = state;
     let verdict = known.as_ref().map_or(CallVerdict::CorruptRecord, |readable| verdict(readable, now));
     let mut checks = vec![passed(CheckKind::Exists, exists())];
     match &known {
@@ -68,6 +70,7 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         call_history,
         call_history_sentence: call_history.sentence(),
         seen: usage.by_outcome(),
+        counted,
     }
 }
 
@@ -228,7 +231,7 @@ impl KeyManager {
             Err(corrupt) => Err(corrupt),
         };
         let usage = access.usage_of_one(id).await?;
-        Ok(explain(State { id: *id, known, usage, now: access.parts.clock.reading() }))
+        Ok(explain(State { id: *id, known, usage, now: access.parts.clock.reading(), counted: access.counted }))
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     key::KeyId,
+    manage::counted::CountedUntil,
     outcome::RefusalCode,
     record::ActorId,
     sentence::{Sentence, joined, sentences},
@@ -15,7 +16,7 @@ use crate::{
 /// What would happen if a key called now, and why; and what its callers have seen so far.
 ///
 /// It is a look at the records and the clock of this node, taken as a request would take it, with the one difference that
-/// nobody shows a text: that it is the right one is assumed. Counts of the last seconds may not be written yet.
+/// nobody shows a text: that it is the right one is assumed.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -58,6 +59,8 @@ pub struct Explanation {
     pub call_history_sentence: Sentence,
     /// How requests with it ended, the last first.
     pub seen: Vec<OutcomeSummary>,
+    /// How far the counts go.
+    pub counted: CountedUntil,
 }
 
 words! {

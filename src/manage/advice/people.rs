@@ -11,8 +11,9 @@ use crate::{
     json::json_form,
     key::KeyId,
     manage::{
-        access::{Access, Shown, Unseen, Walk},
+        access::{Shown, Unseen},
         actor::Actor,
+        counted::CountedUntil,
         error::ManageError,
         info::KeyInfo,
         manager::KeyManager,
@@ -63,6 +64,8 @@ pub struct BlastRadius {
     pub goes_on: Vec<KeyInfo>,
     /// Keys among them whose stored records cannot be read; requests with them get 503.
     pub unreadable: Vec<KeyId>,
+    /// How far the counts go.
+    pub counted: CountedUntil,
 }
 
 /// A personal key that stops with its person.
@@ -129,13 +132,14 @@ impl fmt::Display for BlastRadius {
 }
 
 json_form! {
-    BlastRadius<'a>, |radius| BlastRadius { user, user_status, asked_at, stops, goes_on, unreadable } => {
+    BlastRadius<'a>, |radius| BlastRadius { user, user_status, asked_at, stops, goes_on, unreadable, counted } => {
         user: &'a UserId = user,
         user_status: OwnerStatus = *user_status,
         asked_at: Timestamp = *asked_at,
         stops: &'a [StoppingKey] = stops,
         goes_on: &'a [KeyInfo] = goes_on,
         unreadable: &'a [KeyId] = unreadable,
+        counted: CountedUntil = *counted,
         sentences: Vec<Sentence> = radius.sentences(),
     }
 }
@@ -171,6 +175,8 @@ pub struct Exposure {
     pub keys: Vec<ExposedKey>,
     /// Live keys among them whose stored records cannot be read; requests with them get 503.
     pub unreadable: Vec<KeyId>,
+    /// How far the counts go.
+    pub counted: CountedUntil,
 }
 
 /// A live key whose text a person saw, and how.
@@ -272,10 +278,11 @@ impl fmt::Display for Exposure {
 }
 
 json_form! {
-    Exposure<'a>, |exposure| Exposure { user, keys, unreadable } => {
+    Exposure<'a>, |exposure| Exposure { user, keys, unreadable, counted } => {
         user: &'a UserId = user,
         keys: &'a [ExposedKey] = keys,
         unreadable: &'a [KeyId] = unreadable,
+        counted: CountedUntil = *counted,
         sentence: Sentence = exposure.sentence(),
     }
 }
@@ -316,7 +323,8 @@ impl KeyManager {
             })
             .collect();
         stops.sort_by_key(|stops| Reverse(stops.key.usage.and_then(|usage| usage.last_success_at)));
-        Ok(BlastRadius { user: user.clone(), user_status, asked_at: at, stops, goes_on, unreadable })
+        let counted = access.counted;
+        Ok(BlastRadius { user: user.clone(), user_status, asked_at: at, stops, goes_on, unreadable, counted })
     }
 
     /// The live keys whose text this person saw: their personal keys, keys they made or rotated, and keys that were made
@@ -354,18 +362,7 @@ impl KeyManager {
             let shown = access.shown(&row, &mut unreadable);
             keys.extend(shown.map(|shown| ExposedKey { key: shown.into_info(), reason }));
         }
-        Ok(Exposure { user: user.clone(), keys, unreadable })
-    }
-}
-
-impl Access<'_> {
-    /// Everything that a query finds.
-    async fn all(&self, query: KeyQuery) -> Result<Vec<Unseen>, ManageError> {
-        let (mut walk, mut rows) = (Walk::new(query), Vec::new());
-        while let Some(page) = walk.next_page(self).await? {
-            rows.extend(page);
-        }
-        Ok(rows)
+        Ok(Exposure { user: user.clone(), keys, unreadable, counted: access.counted })
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{cadence::Cadence, evidence::Evidence};
 use crate::{
     key::KeyId,
+    manage::counted::CountedUntil,
     owner::KeyKind,
     sentence::{Sentence, told_words},
 };
@@ -79,6 +80,9 @@ pub struct Advice {
     pub evidence: Vec<Evidence>,
     /// How often it is used, over all sources; none if it never was.
     pub cadence: Option<Cadence>,
+    /// How far the counts go. None in the advice of an [entry](crate::manage::InventoryEntry::advice) of the inventory, whose
+    /// page says it.
+    pub counted: Option<CountedUntil>,
 }
 
 told_words! {

@@ -8,6 +8,7 @@ use crate::{
     key::KeyId,
     manage::{
         advice::{Advice, AdvisedKey, advise},
+        counted::CountedUntil,
         info::KeyInfo,
     },
     outcome::Proved,
@@ -71,7 +72,7 @@ impl InventoryEntry {
     }
 
     /// Whether it should be a personal key or a team key, and why: what [`KeyManager::advise`](crate::KeyManager::advise)
-    /// says of it at the time of the inventory, without a read of the store.
+    /// says of it at the time of the inventory, without a read of the store. The page says how far the counts go.
     #[must_use]
     pub fn advice(&self) -> Advice {
         let key = AdvisedKey {
@@ -176,4 +177,6 @@ pub struct InventoryPage {
     /// Where the next page begins, if there may be one. There may be though this one is short, or has nothing in it: one
     /// call looks at 5,000 keys at most.
     pub next: Option<KeyCursor>,
+    /// How far the counts go that this page tells.
+    pub counted: CountedUntil,
 }

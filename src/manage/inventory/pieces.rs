@@ -22,7 +22,8 @@ impl KeyManager {
     ///
     /// The writer is written to between reads of the store, in the task that called: one that waits, such as a file on a
     /// network, holds up that thread meanwhile; [`inventory_pieces`](Self::inventory_pieces) leaves that to the caller.
-    /// It is flushed at the end. What ended before is told by the end of the text as it is there.
+    /// It is flushed at the end. What ended before is told by the end of the text as it is there. How far its counts go is not
+    /// in the text, where each line is a key, but in the answer.
     ///
     /// # Errors
     /// [`ExportError`]: as for [`inventory`](Self::inventory), or what the writer says.
@@ -52,7 +53,7 @@ impl KeyManager {
     /// server break off the body, so that the client sees a transfer that failed. The text says it, too: only the last
     /// piece ends with the end of a line. A table or lines of JSON without it at their end are not all keys; an export
     /// of lines of JSON without any key is empty. Keys whose stored records cannot be read are missing;
-    /// [`inventory_summary`](Self::inventory_summary) counts them.
+    /// [`inventory_summary`](Self::inventory_summary) counts them, and says how far counts of use go.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -119,6 +120,10 @@ impl Pieces {
             Place::Beginning | Place::After(_) => self.manager.acting(&self.actor, &[KeyAction::SeeUsage]).await?,
         };
         let mut question = access.question(&self.query).await?;
+        if self.asked_at.is_none() {
+            // Those of the first piece are the oldest.
+            self.exported.counted = access.counted;
+        }
         question.now = *self.asked_at.get_or_insert(question.now);
         let mut asked = KeyQuery { limit: KEYS_PER_PIECE, ..access.inventory_query(&self.query)? };
         if let Place::After(cursor) = self.place {

@@ -81,7 +81,7 @@ impl KeyManager {
             page.entries.iter().for_each(|entry| count.add(entry));
             count.add_unreadable(page.unreadable.len());
             if page.next.is_none() {
-                return Ok(count.summary(question.now));
+                return Ok(count.summary(question.now, access.counted));
             }
             asked.after = page.next;
         }
@@ -106,8 +106,13 @@ impl Access<'_> {
         mut asked: KeyQuery,
     ) -> Result<InventoryPage, ManageError> {
         let limit = usize::from(asked.limit);
-        let mut page =
-            InventoryPage { asked_at: question.now, entries: Vec::new(), unreadable: Vec::new(), next: None };
+        let mut page = InventoryPage {
+            asked_at: question.now,
+            entries: Vec::new(),
+            unreadable: Vec::new(),
+            next: None,
+            counted: self.counted,
+        };
         let mut looked_at = 0;
         loop {
             let (rows, more) = self.page_within(&question.reach, &asked, question.now).await?;

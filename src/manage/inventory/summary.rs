@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{entry::InventoryEntry, flag::KeyFlag};
-use crate::{owner::Owner, record::OwnerStatus, time::Timestamp};
+use crate::{manage::counted::CountedUntil, owner::Owner, record::OwnerStatus, time::Timestamp};
 
 /// An inventory in numbers, for each user and team with keys in it.
 ///
@@ -31,6 +31,8 @@ pub struct InventorySummary {
     pub owners: Vec<OwnerSummary>,
     /// How many stored records cannot be read, and so are counted with nobody.
     pub unreadable: u64,
+    /// How far the counts go that it was taken from.
+    pub counted: CountedUntil,
 }
 
 /// The keys of one user or team in numbers.
@@ -105,7 +107,7 @@ impl SummaryCount {
         self.unreadable += keys as u64;
     }
 
-    pub(in crate::manage) fn summary(self, asked_at: Timestamp) -> InventorySummary {
-        InventorySummary { asked_at, owners: self.owners.into_values().collect(), unreadable: self.unreadable }
+    pub(in crate::manage) fn summary(self, asked_at: Timestamp, counted: CountedUntil) -> InventorySummary {
+        InventorySummary { asked_at, owners: self.owners.into_values().collect(), unreadable: self.unreadable, counted }
     }
 }

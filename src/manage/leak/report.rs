@@ -10,6 +10,7 @@ use crate::{
     manage::{
         access::{Access, Sight, Walk},
         actor::Actor,
+        counted::CountedUntil,
         error::ManageError,
         info::KeyInfo,
         manager::KeyManager,
@@ -71,6 +72,8 @@ pub struct LeakReport {
     pub more: bool,
     /// Events and keys that cannot be read, among those that would be here.
     pub unreadable: u64,
+    /// How far the counts go: what was done with the key after that may be missing.
+    pub counted: CountedUntil,
 }
 
 /// How a key was used from one source, over all time.
@@ -106,7 +109,7 @@ pub struct SourceUse {
 }
 
 impl LeakReport {
-    pub(in crate::manage) fn new(key: KeyInfo, since: Timestamp, usage: &UsageDetail) -> Self {
+    pub(in crate::manage) fn new(key: KeyInfo, since: Timestamp, usage: &UsageDetail, counted: CountedUntil) -> Self {
         let with = |is_meant: fn(&Outcome) -> bool| {
             usage.counts.iter().filter(|count| is_meant(&count.outcome)).cloned().collect()
         };
@@ -121,6 +124,7 @@ impl LeakReport {
             made: Vec::new(),
             more: false,
             unreadable: 0,
+            counted,
         }
     }
 
@@ -195,7 +199,7 @@ impl fmt::Display for LeakReport {
 
 json_form! {
     LeakReport<'a>, |report| LeakReport {
-        key, since, sources, tried_since_death, denied_downstream, changes, denied, made, more, unreadable
+        key, since, sources, tried_since_death, denied_downstream, changes, denied, made, more, unreadable, counted
     } => {
         key: &'a KeyInfo = key,
         since: Timestamp = *since,
@@ -207,6 +211,7 @@ json_form! {
         made: &'a [KeyInfo] = made,
         more: bool = *more,
         unreadable: u64 = *unreadable,
+        counted: CountedUntil = *counted,
         sentences: Vec<Sentence> = report.sentences(),
     }
 }
@@ -241,7 +246,7 @@ impl KeyManager {
         let (record, status) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
         let key = KeyInfo::new(record, status, Some(usage.totals()), access.parts.clock.reading());
-        let mut report = LeakReport::new(key, since, &usage);
+        let mut report = LeakReport::new(key, since, &usage, access.counted);
         access.add_changes(*id, &mut report).await?;
         access.add_made(*id, &mut report).await?;
         Ok(report)

@@ -37,7 +37,7 @@ pub use edit::EditKey;
 pub(super) use issue::{is_idempotency_key, summary};
 pub use owner::{ChangeOwner, OwnerInfo, OwnerReinstated, OwnerStopped};
 pub use revoke::RevokeKey;
-pub use usage::{CountedUntil, KeyUsage, UsageDay};
+pub use usage::{KeyUsage, RefusalsWithoutKey, UsageDay};
 
 /// Looks after the keys of one organization. Cheap to clone.
 ///

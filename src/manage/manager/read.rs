@@ -23,7 +23,8 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::See]).await?;
         let row = access.listed(id).await?.ok_or_else(|| access.absent(KeyAction::See, id))?;
         let (record, status) = access.open(&row, KeyAction::See).await?;
-        Ok(access.show(&row, record, status).into_info())
+        let info = access.show(&row, record, status).into_info();
+        Ok(KeyInfo { counted: info.usage.map(|_| access.counted), ..info })
     }
 
     /// A page of the keys that the actor may see, in the order of their making or the other way round. One read of the store,
@@ -45,7 +46,7 @@ impl KeyManager {
             Some(last) if more => Some(cursor(last.peek())?),
             _ => None,
         };
-        let mut page = KeyPage { keys: Vec::new(), unreadable: Vec::new(), next };
+        let mut page = KeyPage { keys: Vec::new(), unreadable: Vec::new(), next, counted: access.counted };
         for row in rows {
             let shown = access.shown(&row, &mut page.unreadable);
             page.keys.extend(shown.map(Shown::into_info));

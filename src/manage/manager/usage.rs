@@ -3,8 +3,8 @@ use serde::Serialize;
 use super::KeyManager;
 use crate::{
     key::KeyId,
-    manage::{access::Access, actor::Actor, error::ManageError, invalid::InvalidInput, policy::KeyAction},
-    time::{Day, Timestamp},
+    manage::{actor::Actor, counted::CountedUntil, error::ManageError, invalid::InvalidInput, policy::KeyAction},
+    time::Day,
     usage::{DAYS, UsageDayRow, UsageDetail, UsageTotals},
 };
 
@@ -59,33 +59,28 @@ pub struct UsageDay {
     pub failures: i64,
 }
 
-/// How far counts go that were read from the store: until when this process has written what it counted. Its other
-/// nodes write at the same intervals, each by itself.
-///
-/// A command line or a job that serves no requests counts nothing, and says nothing here.
+/// What was refused without naming a key that exists: by reason and source.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// # let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
-/// # let admin = tower_api_keys::Actor::system("first start")?;
-/// # let id = keys.manager().issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
-/// let counted = keys.manager().usage(&id, 1, &admin).await?.counted;
-/// assert_eq!((counted.until, counted.dropped), (None, 0)); // nothing was written so far
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// let refusals = manager.refusals_without_key(&tower_api_keys::Actor::system("report")?).await?;
+/// for refused in &refusals.detail.counts {
+///     println!("{} from {}: {} times", refused.outcome, refused.source, refused.count);
+/// }
+/// assert!(refusals.detail.counts.is_empty() && refusals.counted.until.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct CountedUntil {
-    /// Requests to this process until then are in the counts: every 10 seconds, unless the
-    /// [interval](crate::ApiKeysBuilder::usage_interval) is another. None before the first time.
-    pub until: Option<Timestamp>,
-    /// Those until then are in the counts by day: every 10 minutes, and at a shutdown.
-    pub days_until: Option<Timestamp>,
-    /// So many requests to this process are in no count, since it began: the store did not take what it was told of them.
-    pub dropped: u64,
+pub struct RefusalsWithoutKey {
+    /// By outcome and source, of all time.
+    pub detail: UsageDetail,
+    /// How far these counts go.
+    pub counted: CountedUntil,
 }
 
 impl KeyManager {
@@ -125,7 +120,7 @@ impl KeyManager {
         // There are none before the first one of 1970.
         let asked = (today - days + 1).max(0)..=today;
         let days = access.days_of(id, asked).await?;
-        Ok(KeyUsage { totals: detail.totals(), detail, days, counted: access.counted_until() })
+        Ok(KeyUsage { totals: detail.totals(), detail, days, counted: access.counted })
     }
 
     /// What was refused without naming a key that exists: the pasted blank, the truncated key, the header that was
@@ -137,20 +132,8 @@ impl KeyManager {
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (somebody of one organization of many), denied,
     /// corrupt record, store unavailable.
-    pub async fn refusals_without_key(&self, actor: &Actor) -> Result<UsageDetail, ManageError> {
+    pub async fn refusals_without_key(&self, actor: &Actor) -> Result<RefusalsWithoutKey, ManageError> {
         self.acting(actor, &[KeyAction::SeeUsage]).await?.usage_without_key().await
-    }
-}
-
-impl Access<'_> {
-    /// How far the counts go that this process wrote.
-    pub(in crate::manage) fn counted_until(&self) -> CountedUntil {
-        let counted = &self.parts.counted;
-        CountedUntil {
-            until: counted.written_until(),
-            days_until: counted.days_written_until(),
-            dropped: counted.refused(),
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     key::KeyId,
     manage::{
         actor::Actor,
+        counted::CountedUntil,
         error::ManageError,
         info::KeyInfo,
         manager::KeyManager,
@@ -23,7 +24,7 @@ use crate::{
 /// How far a rotation is, with the evidence; also of one that has ended. It serializes.
 ///
 /// Usage is counted where it happens and written at an [interval](crate::ApiKeysBuilder::usage_interval): what came
-/// within the last one may be missing here.
+/// after [`counted`](Self::counted) may be missing here.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -79,6 +80,8 @@ pub struct Rotation {
     /// What follows from that, if whoever was silent for an hour is taken to be gone or to have moved. Of a rotation
     /// that has ended, what would follow if it had not.
     pub verdict: RotationVerdict,
+    /// How far the counts go.
+    pub counted: CountedUntil,
 }
 
 /// That a key was accepted, and when.
@@ -103,7 +106,7 @@ pub struct LastUse {
 }
 
 impl Rotation {
-    fn new(pair: Pair, [on_old, on_new]: [UsageDetail; 2], reading: ClockReading) -> Self {
+    fn new(pair: Pair, [on_old, on_new]: [UsageDetail; 2], reading: ClockReading, counted: CountedUntil) -> Self {
         let now = reading.now();
         let stage = pair.stage(now);
         let Ending { at: ended_at, by: ended_by } = pair.ending(now);
@@ -124,6 +127,7 @@ impl Rotation {
             ends_at,
             on_old,
             on_new,
+            counted,
         }
     }
 
@@ -199,6 +203,6 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage, KeyAction::Rotate]).await?;
         let pair = access.pair_to_tell_of(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_both(&pair).await?;
-        Ok(Rotation::new(pair, usage, access.parts.clock.reading()))
+        Ok(Rotation::new(pair, usage, access.parts.clock.reading(), access.counted))
     }
 }

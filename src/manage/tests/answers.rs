@@ -72,6 +72,74 @@ async fn every_answer_is_as_it_was() {
     }
 }
 
+/// Answers of calls, and on their own, that tell how keys are used.
+const TELL_COUNTS: &[&str] = &[
+    "Advice",
+    "BlastRadius",
+    "Explanation",
+    "Exposure",
+    "InventoryExport",
+    "InventoryPage",
+    "InventorySummary",
+    "KeyInfo",
+    "KeyPage",
+    "KeyUsage",
+    "LeakReport",
+    "RefusalsWithoutKey",
+    "Rotation",
+];
+
+/// What these are made of.
+const PARTS: &[&str] = &[
+    "Attempts",
+    "Cadence",
+    "ExposedKey",
+    "InventoryEntry",
+    "LastUse",
+    "OutcomeSummary",
+    "OwnerSummary",
+    "SourceUse",
+    "StoppingKey",
+    "UsageCount",
+    "UsageDay",
+    "UsageDetail",
+    "UsageTotals",
+];
+
+/// All objects in an answer, itself among them.
+fn objects(answer: &Value) -> Vec<&serde_json::Map<String, Value>> {
+    match answer {
+        Value::Object(members) => [members].into_iter().chain(members.values().flat_map(objects)).collect(),
+        Value::Array(items) => items.iter().flat_map(objects).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_tells_counts_says_once_how_far_they_go() {
+    let told = ["successes", "failures", "accepted", "refused", "last_at", "last_success_at", "last_failure_at"];
+    let mut silent = BTreeSet::from_iter(TELL_COUNTS.iter().chain(PARTS).copied());
+    for (name, answers) in examples().await.of {
+        for answer in &answers {
+            let tells = objects(answer).iter().any(|object| told.iter().any(|member| object.contains_key(*member)));
+            let says =
+                objects(answer).iter().filter(|object| object.get("counted").is_some_and(Value::is_object)).count();
+            let says_itself = answer.get("counted").is_some_and(Value::is_object);
+            match (TELL_COUNTS.contains(&name), PARTS.contains(&name)) {
+                // Of a key, those who may not see how it is used are told neither.
+                (true, _) if name == "KeyInfo" && !tells => assert_eq!(says, 0, "{name}: {answer:#}"),
+                (true, _) => assert!(says_itself && says == 1, "{name}: {answer:#}"),
+                (_, true) => assert_eq!(says, 0, "{name}: {answer:#}"),
+                _ => assert!(!tells && says == 0, "{name} tells counts, and not how far they go: {answer:#}"),
+            }
+            if tells || says_itself {
+                silent.remove(name);
+            }
+        }
+    }
+    assert_eq!(silent, BTreeSet::new(), "these tell no counts");
+}
+
 #[tokio::test]
 async fn no_file_is_left_of_an_answer_that_is_gone() {
     let known = examples().await.of;

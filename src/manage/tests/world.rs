@@ -175,6 +175,7 @@ async fn reads(all: &mut Examples) {
         dropped: 3,
     });
     all.add(&UsageDetail::default());
+    all.add(&manager.refusals_without_key(&Actor::system("test").unwrap()).await.unwrap());
 
     let page = manager.inventory(InventoryQuery::all(), olga).await.unwrap();
     all.add(&page.entries[0].attempts_since_death);

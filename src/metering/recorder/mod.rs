@@ -57,11 +57,12 @@ impl Default for Until {
 
 impl Until {
     fn set(&self, time: Timestamp) {
-        self.0.store(time.as_millis(), Ordering::Relaxed);
+        // Whoever reads this time reads all that was dropped until then.
+        self.0.store(time.as_millis(), Ordering::Release);
     }
 
     fn get(&self) -> Option<Timestamp> {
-        Timestamp::from_millis(self.0.load(Ordering::Relaxed)).ok()
+        Timestamp::from_millis(self.0.load(Ordering::Acquire)).ok()
     }
 }
 

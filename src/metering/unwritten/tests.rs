@@ -4,6 +4,7 @@ use std::sync::{
 };
 
 use futures_util::FutureExt;
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -242,6 +243,72 @@ fn days_wait_for_ten_minutes_and_are_written_once() {
         flush_at(&mut unwritten, &table, Days::All, begun + minutes * MINUTE).unwrap();
     }
     assert_eq!(days(&table), expected);
+}
+
+/// How many uses came before a time, of these.
+fn before(uses: &[i64], until: Option<Timestamp>) -> i64 {
+    uses.iter().filter(|use_| until.is_some_and(|until| **use_ < until.as_millis())).count() as i64
+}
+
+/// What happens between two looks.
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    /// A key is used, and time passes.
+    Use(usize),
+    Flush(Days),
+    /// The store fails so many of its next reads and writes.
+    Fails(usize, usize),
+}
+
+proptest! {
+    #[test]
+    fn whatever_came_before_the_time_that_is_told_is_written_or_told_of_as_dropped(
+        steps in proptest::collection::vec(
+            prop_oneof![
+                4 => (0..20_usize).prop_map(Happens::Use),
+                2 => Just(Happens::Flush(Days::IfDue)),
+                1 => Just(Happens::Flush(Days::All)),
+                1 => (0..2_usize, 0..4_usize).prop_map(|(reads, writes)| Happens::Fails(reads, writes)),
+            ],
+            1..60,
+        )
+    ) {
+        let (recorder, mut unwritten, table) = fixture();
+        let table = Table { refuses: Some("7"), ..table };
+        let (mut millis, mut uses, mut last) = (0, Vec::new(), None);
+        for step in steps {
+            match step {
+                Happens::Use(number) => {
+                    refuse(&recorder, number, millis);
+                    uses.push(millis);
+                    millis += 1 + number as i64 * MINUTE / 10;
+                }
+                Happens::Flush(days) => {
+                    let flushed = flush_at(&mut unwritten, &table, days, millis);
+                    let until = recorder.written_until();
+                    // A flush that failed before it wrote all of what it took moves nothing.
+                    if flushed.is_ok() {
+                        prop_assert_eq!(until.map(Timestamp::as_millis), Some(millis));
+                    } else {
+                        prop_assert!(until >= last);
+                    }
+                    last = until;
+                }
+                Happens::Fails(reads, writes) => {
+                    table.failing_reads.store(reads, Ordering::Relaxed);
+                    table.failing_writes.store(writes, Ordering::Relaxed);
+                }
+            }
+            // In the order in which an answer takes them: the times, what was dropped, the counts.
+            let (until, days_until) = (recorder.written_until(), recorder.days_written_until());
+            let dropped = recorder.refused() as i64;
+            let written: i64 = table.written().iter().flat_map(|batch| &batch.rows).map(|row| row.count).sum();
+            let by_day: i64 = days(&table).into_iter().map(|(_, _, accepted, refused)| accepted + refused).sum();
+            prop_assert!(before(&uses, until) <= written + dropped, "{until:?} of {uses:?}: {written} and {dropped}");
+            prop_assert!(before(&uses, days_until) <= by_day + dropped, "{days_until:?}: {by_day} and {dropped}");
+            prop_assert!(written + dropped <= uses.len() as i64 && by_day <= written && days_until <= until);
+        }
+    }
 }
 
 #[test]

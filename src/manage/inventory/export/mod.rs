@@ -6,7 +6,7 @@ mod sheet;
 
 use std::{error::Error, fmt, io};
 
-use crate::manage::error::ManageError;
+use crate::manage::{counted::CountedUntil, error::ManageError};
 
 pub use column::InventoryColumn;
 pub use format::ExportFormat;
@@ -28,6 +28,8 @@ pub struct InventoryExport {
     pub keys: u64,
     /// How many keys are missing because their stored records cannot be read.
     pub unreadable: u64,
+    /// How far the counts go in what was written.
+    pub counted: CountedUntil,
 }
 
 /// Why an export ended before its end. What was written until then stays: whole lines, if the writer took them.

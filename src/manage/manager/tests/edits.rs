@@ -95,7 +95,7 @@ async fn fields_are_changed_together_with_one_event_each() {
 
 /// The key as the answer of a change has it, which looks at no other rows.
 fn without_usage(key: crate::manage::KeyInfo) -> crate::manage::KeyInfo {
-    crate::manage::KeyInfo { usage: None, predecessor_is_live: None, ..key }
+    crate::manage::KeyInfo { usage: None, counted: None, predecessor_is_live: None, ..key }
 }
 
 #[tokio::test]

@@ -50,6 +50,7 @@ async fn answer_of_issue_is_what_find_says_later() {
     let issued = bench.manager.issue(alice_key().named("laptop"), &person("alice")).await.unwrap();
     let mut found = bench.manager.find(&issued.info().id, &person("alice")).await.unwrap();
     assert_eq!(found.usage.take(), Some(crate::usage::UsageTotals::default()));
+    assert_eq!(found.counted.take(), Some(crate::manage::CountedUntil::default()));
     assert_eq!((found.successor, found.predecessor_is_live.take()), (None, Some(false)));
     assert_eq!(&found, issued.info());
 }

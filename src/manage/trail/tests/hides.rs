@@ -141,7 +141,7 @@ async fn sums_of_counts_that_are_too_large_stay_large() {
     };
     let rows = vec![row("key_revoked"), row("owner_suspended"), row("wrong_team")];
     let key = bench.manager.find(&id, &system()).await.unwrap();
-    let report = crate::manage::LeakReport::new(key, time(SINCE), &UsageDetail::of(&rows).unwrap());
+    let report = crate::manage::LeakReport::new(key, time(SINCE), &UsageDetail::of(&rows).unwrap(), Default::default());
     assert_eq!(report.sources[0].refused, i64::MAX);
     assert!(report.to_string().ends_with(&format!("tried {} times after its end.", i64::MAX)), "{report}");
 }
