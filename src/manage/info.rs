@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use super::names::Names;
 use crate::{
     key::KeyId,
     owner::{KeyKind, OrganizationId, Owner},
@@ -192,6 +193,8 @@ pub struct KeyPage {
     pub keys: Vec<KeyInfo>,
     /// Keys whose stored records cannot be read; requests with them get 503.
     pub unreadable: Vec<KeyId>,
+    /// What the people and teams of these keys are called, and who has left.
+    pub names: Names,
     /// Where the next page begins, if there may be one.
     pub next: Option<KeyCursor>,
 }

@@ -22,6 +22,7 @@ use crate::{
         actor::Actor,
         error::ManageError,
         manager::KeyManager,
+        names::Names,
         policy::{KeyAction, Target},
     },
     owner::Owner,
@@ -68,6 +69,7 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         call_history,
         call_history_sentence: call_history.sentence(),
         seen: usage.by_outcome(),
+        names: Names::none(),
     }
 }
 
@@ -228,7 +230,9 @@ impl KeyManager {
             Err(corrupt) => Err(corrupt),
         };
         let usage = access.usage_of_one(id).await?;
-        Ok(explain(State { id: *id, known, usage, now: access.parts.clock.reading() }))
+        let explanation = explain(State { id: *id, known, usage, now: access.parts.clock.reading() });
+        let names = access.parts.names(|mentions| explanation.mention(mentions)).await;
+        Ok(explanation.naming(names))
     }
 }
 

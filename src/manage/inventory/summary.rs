@@ -3,7 +3,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{entry::InventoryEntry, flag::KeyFlag};
-use crate::{owner::Owner, record::OwnerStatus, time::Timestamp};
+use crate::{
+    manage::names::{Mentions, Names},
+    owner::Owner,
+    record::OwnerStatus,
+    time::Timestamp,
+};
 
 /// An inventory in numbers, for each user and team with keys in it.
 ///
@@ -31,6 +36,8 @@ pub struct InventorySummary {
     pub owners: Vec<OwnerSummary>,
     /// How many stored records cannot be read, and so are counted with nobody.
     pub unreadable: u64,
+    /// What these users and teams are called, and which of the users have left.
+    pub names: Names,
 }
 
 /// The keys of one user or team in numbers.
@@ -105,7 +112,11 @@ impl SummaryCount {
         self.unreadable += keys as u64;
     }
 
-    pub(in crate::manage) fn summary(self, asked_at: Timestamp) -> InventorySummary {
-        InventorySummary { asked_at, owners: self.owners.into_values().collect(), unreadable: self.unreadable }
+    /// The sums, with what is known of their users and teams.
+    pub(in crate::manage) fn summary(self, asked_at: Timestamp, known: &Names) -> InventorySummary {
+        let mut mentions = Mentions::default();
+        self.owners.keys().for_each(|owner| mentions.owner(owner));
+        let names = mentions.known_by(known);
+        InventorySummary { asked_at, owners: self.owners.into_values().collect(), unreadable: self.unreadable, names }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         error::ManageError,
         info::KeyInfo,
         manager::KeyManager,
+        names::Names,
         policy::{KeyAction, Target},
     },
     outcome::{Outcome, Proved},
@@ -71,6 +72,8 @@ pub struct LeakReport {
     pub more: bool,
     /// Events and keys that cannot be read, among those that would be here.
     pub unreadable: u64,
+    /// What the people and teams of these keys and events are called, and who has left.
+    pub names: Names,
 }
 
 /// How a key was used from one source, over all time.
@@ -121,6 +124,7 @@ impl LeakReport {
             made: Vec::new(),
             more: false,
             unreadable: 0,
+            names: Names::none(),
         }
     }
 
@@ -195,7 +199,7 @@ impl fmt::Display for LeakReport {
 
 json_form! {
     LeakReport<'a>, |report| LeakReport {
-        key, since, sources, tried_since_death, denied_downstream, changes, denied, made, more, unreadable
+        key, since, sources, tried_since_death, denied_downstream, changes, denied, made, more, unreadable, names
     } => {
         key: &'a KeyInfo = key,
         since: Timestamp = *since,
@@ -207,6 +211,7 @@ json_form! {
         made: &'a [KeyInfo] = made,
         more: bool = *more,
         unreadable: u64 = *unreadable,
+        names: &'a Names = names,
         sentences: Vec<Sentence> = report.sentences(),
     }
 }
@@ -244,6 +249,13 @@ impl KeyManager {
         let mut report = LeakReport::new(key, since, &usage);
         access.add_changes(*id, &mut report).await?;
         access.add_made(*id, &mut report).await?;
+        report.names = access
+            .parts
+            .names(|mentions| {
+                [&report.key].into_iter().chain(&report.made).for_each(|key| mentions.key(key));
+                report.changes.iter().chain(&report.denied).for_each(|event| mentions.event(event));
+            })
+            .await;
         Ok(report)
     }
 }

@@ -7,6 +7,7 @@ use crate::{
         error::ManageError,
         info::{KeyInfo, KeyPage},
         invalid::InvalidInput,
+        names::Names,
         policy::KeyAction,
         request::ListKeys,
     },
@@ -45,11 +46,12 @@ impl KeyManager {
             Some(last) if more => Some(cursor(last.peek())?),
             _ => None,
         };
-        let mut page = KeyPage { keys: Vec::new(), unreadable: Vec::new(), next };
+        let mut page = KeyPage { keys: Vec::new(), unreadable: Vec::new(), names: Names::none(), next };
         for row in rows {
             let shown = access.shown(&row, &mut page.unreadable);
             page.keys.extend(shown.map(Shown::into_info));
         }
+        page.names = access.parts.names(|mentions| page.keys.iter().for_each(|key| mentions.key(key))).await;
         Ok(page)
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         error::ManageError,
         info::KeyInfo,
         manager::KeyManager,
+        names::Names,
         policy::KeyAction,
         verdict::{QUIET, RotationVerdict, still_on_old, verdict},
     },
@@ -79,6 +80,8 @@ pub struct Rotation {
     /// What follows from that, if whoever was silent for an hour is taken to be gone or to have moved. Of a rotation
     /// that has ended, what would follow if it had not.
     pub verdict: RotationVerdict,
+    /// What the people and teams of both keys are called, and who has left.
+    pub names: Names,
 }
 
 /// That a key was accepted, and when.
@@ -124,6 +127,7 @@ impl Rotation {
             ends_at,
             on_old,
             on_new,
+            names: Names::none(),
         }
     }
 
@@ -199,6 +203,15 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage, KeyAction::Rotate]).await?;
         let pair = access.pair_to_tell_of(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_both(&pair).await?;
-        Ok(Rotation::new(pair, usage, access.parts.clock.reading()))
+        let mut status = Rotation::new(pair, usage, access.parts.clock.reading());
+        status.names = access
+            .parts
+            .names(|mentions| {
+                mentions.key(&status.old);
+                mentions.key(&status.new);
+                status.ended_by.iter().for_each(|by| mentions.actor(by));
+            })
+            .await;
+        Ok(status)
     }
 }
