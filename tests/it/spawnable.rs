@@ -164,6 +164,7 @@ macro_rules! calls_over {
             spawns!(KeyManager::list; keys: KeyManager, actor: Actor => keys.list(made::<ListKeys>(), &actor));
             spawns!(KeyManager::leak_report; keys: KeyManager, id: KeyId, since: Timestamp, actor: Actor
                 => keys.leak_report(&id, since, &actor));
+            spawns!(KeyManager::names_for; keys: KeyManager, actor: Actor => keys.names_for(&actor));
             spawns!(KeyManager::names_of; keys: KeyManager, page: KeyPage => keys.names_of(&page.keys));
             spawns!(KeyManager::names_of; keys: KeyManager, page: KeyPage
                 => keys.names_of(page.keys.iter().filter(|key| key.revoked_at.is_none())));

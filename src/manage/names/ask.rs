@@ -1,5 +1,11 @@
 use super::{known::Names, mentions::Mentions};
-use crate::manage::{access::ManagerParts, info::KeyInfo, manager::KeyManager};
+use crate::manage::{
+    access::{Access, ManagerParts},
+    actor::Actor,
+    info::KeyInfo,
+    manager::KeyManager,
+    policy::KeyAction,
+};
 
 /// What was learned while an answer is put together: each id is asked about once.
 #[derive(Debug, Default)]
@@ -17,7 +23,7 @@ impl Naming {
 impl ManagerParts {
     /// What the directory says of those that an answer speaks of; nothing if there is none to ask, or if it does not say.
     pub(in crate::manage) async fn names(&self, mention: impl FnOnce(&mut Mentions)) -> Names {
-        if self.rules.directory.is_none() {
+        if self.rules.directory.is_none() || self.is_nobodys() {
             return Names::none();
         }
         let mut mentions = Mentions::default();
@@ -64,6 +70,35 @@ impl KeyManager {
                 for key in keys.into_iter().filter(|key| key.organization == parts.organization) {
                     mentions.key(key);
                 }
+            })
+            .await
+    }
+    /// What the actor and the teams are called that its rights name: for the head of a page. Of a key, its owner. Nothing is
+    /// known of the system, of an actor of another organization than this manager's, and of a key that manages no keys.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// use tower_api_keys::{Actor, UserId, manage::Rights};
+    ///
+    /// let alice = Actor::user(UserId::new("u-1")?, Rights::none());
+    /// let names = manager.names_for(&alice).await;
+    /// for team in alice.teams() {
+    ///     println!("{}", names.of_team(team.id).unwrap_or(team.id.as_str()));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn names_for(&self, actor: &Actor) -> Names {
+        // As for what it asks for: one of another organization, or of none where there are several, is told nothing.
+        if Access::hints(self.parts(), actor, &KeyAction::ALL).is_err() {
+            return Names::none();
+        }
+        self.parts()
+            .names(|mentions| {
+                actor.standing_on().iter().for_each(|owner| mentions.owner(owner));
+                actor.known_teams().for_each(|team| mentions.team(team));
             })
             .await
     }

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::fake::{Fake, How, called};
 use crate::{
-    Actor, IssueKey, Owner, TeamId, UserId,
+    Actor, IssueKey, OrganizationId, Owner, TeamId, UserId,
     manage::{
-        AuditQuery, InventoryQuery, ListKeys, Names, Rights, Rules,
-        fixture::{person, principal, system, team_id, user, user_id},
+        AuditQuery, InventoryQuery, ListKeys, Names, Rights, Rules, TeamRole,
+        fixture::{Bench, person, principal, system, team_id, user, user_id},
         names::Mentions,
         sentences as sentences_of_manage,
         tests::world::{examples_by, world},
@@ -337,4 +337,41 @@ async fn a_preview_names_nobody_to_an_actor_that_may_not_know_of_them() {
     bench.manager.exposure(&user_id("alice"), &person("mallory")).await.unwrap_err();
     assert!(bench.manager.list(ListKeys::all(), &person("mallory")).await.unwrap().names.is_empty());
     assert_eq!(fake.questions(), []);
+}
+
+#[tokio::test]
+async fn the_head_of_a_page_names_who_asks_and_their_teams() {
+    let fake = Fake::default();
+    let bench = fake.bench();
+    let rights = Rights::none().team(team_id("blue"), TeamRole::Admin);
+    let alice = Actor::user(user_id("alice"), rights.clone());
+    let names = bench.manager.names_for(&alice).await;
+    assert_eq!(names.of_user(&user_id("alice")).map(str::to_owned), Some(called("alice")));
+    assert_eq!(names.of_team(&team_id("blue")).map(str::to_owned), Some(called("blue")));
+    let key = Actor::key(&principal(&Owner::Team(team_id("red")), "agents:read"), rights.clone());
+    assert!(bench.manager.names_for(&key).await.is_empty(), "a key that manages no keys is shown no page");
+    let key = Actor::key(&principal(&Owner::Team(team_id("red")), "keys:read"), rights.clone());
+    let names = bench.manager.names_for(&key).await;
+    assert_eq!((names.of_team(&team_id("red")).is_some(), names.of_team(&team_id("blue"))), (true, None));
+    fake.questions();
+    let acme = bench.manager.for_organization("acme".parse().unwrap());
+    let elsewhere = bench.manager.actor(user_id("alice"), rights);
+    assert_eq!(elsewhere.organization().map(OrganizationId::as_str), Some("default"));
+    for actor in [&elsewhere, &alice, &system()] {
+        assert!(acme.names_for(actor).await.is_empty(), "{actor:?}");
+    }
+    assert!(bench.manager.names_for(&system()).await.is_empty());
+    assert_eq!(fake.questions(), []);
+}
+
+#[tokio::test]
+async fn manager_of_no_organization_names_nobody() {
+    let fake = Fake::default();
+    let bench = Bench::with_rules(Rules { several_organizations: true, ..fake.rules() });
+    let default = bench.manager.for_organization(OrganizationId::single());
+    let key = default.issue(IssueKey::user(user_id("alice")), &system()).await.unwrap().info().clone();
+    assert!(bench.manager.names_of([&key]).await.is_empty());
+    assert!(bench.manager.names_for(&person("alice")).await.is_empty());
+    assert_eq!(fake.questions(), []);
+    assert!(!default.names_of([&key]).await.is_empty());
 }

@@ -147,3 +147,43 @@ async fn who_was_not_asked_about_is_not_named_and_has_not_left() {
     assert_eq!(page.names.of_team(&team_id("rivals")), None);
     assert!(!page.entries[0].flags.contains(&KeyFlag::CreatorInactive));
 }
+
+/// What is logged in this thread.
+#[cfg(feature = "tracing")]
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(feature = "tracing")]
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test(start_paused = true)]
+async fn the_log_tells_of_a_failing_directory_once_a_minute() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let said = |what: &str| String::from_utf8(log.0.lock().unwrap().clone()).unwrap().matches(what).count();
+    let fake = Fake::that(How::Fails);
+    let bench = fake.bench();
+    let read = async || bench.manager.owner(&user("alice"), &system()).await.unwrap();
+    for _ in 0..50 {
+        read().await;
+    }
+    assert_eq!((said("the directory does not say names"), said("directory down")), (1, 1));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    read().await;
+    assert_eq!((said("the directory does not say names"), said("times=50")), (2, 1));
+    fake.be(How::Answers);
+    read().await;
+    read().await;
+    assert_eq!(said("the directory says names again"), 1);
+}
