@@ -2,7 +2,8 @@
 //!
 //! - Keys are made by the customer's manager: `keys.manager_for(organization)`. With `several_organizations()` the manager
 //!   of no customer is refused, and so is a person of none.
-//! - A [`Directory`] says which teams a customer has, so that its admins make keys for no others.
+//! - A [`Directory`] says which teams a customer has, so that its admins make keys for no others, and what people and teams
+//!   are called.
 //! - A [`RequireKeyLayer`] compares the customer and the team that a request is about with those of the key: both in the
 //!   path, or the customer in the host.
 //!
@@ -25,7 +26,7 @@ use tower::ServiceExt;
 use tower_api_keys::{
     ApiKeys, IssueKey, OrganizationId, TeamId, TeamRef, UserId,
     extract::InOrganization,
-    manage::{Directory, ManageErrorKind, Rights},
+    manage::{Directory, ListKeys, ManageErrorKind, Names, Rights},
     middleware::{MembershipQuestion, RequireKeyLayer},
     store::MemoryStore,
 };
@@ -39,6 +40,27 @@ impl Directory for Teams {
     async fn has_team(&self, team: &TeamRef) -> io::Result<bool> {
         let teams = [("acme", "engineering"), ("acme", "payments"), ("globex", "engineering")];
         Ok(teams.contains(&(team.organization.as_str(), team.team.as_str())))
+    }
+
+    async fn names(&self, of: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> io::Result<Names> {
+        // In your service: select id, name, left_at is not null from people where organization = $1 and id = any($2)
+        let people = [("acme", "ada", "Ada Acker"), ("globex", "ada", "Adam Glover")];
+        let all_teams = [("acme", "engineering", "Engineering"), ("globex", "engineering", "Research")];
+        let called = |table: &[(&str, &str, &'static str)], id: &str| {
+            table.iter().find(|row| (row.0, row.1) == (of.as_str(), id)).map(|row| row.2)
+        };
+        let mut names = Names::none();
+        for user in users {
+            if let Some(name) = called(&people, user.as_str()) {
+                names = names.with_user(user.clone(), name);
+            }
+        }
+        for team in teams {
+            if let Some(name) = called(&all_teams, team.as_str()) {
+                names = names.with_team(team.clone(), name);
+            }
+        }
+        Ok(names)
     }
 }
 
@@ -98,6 +120,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Err(error) => return Err(error.into()),
         };
         writeln!(stdout(), "a key for payments of {customer}: {made}")?;
+
+        let page = manager.list(ListKeys::all(), &admin).await?;
+        for key in &page.keys {
+            let owner = page.names.of_owner(&key.owner).unwrap_or(key.owner.id());
+            let creator = page.names.of_actor(&key.created_by).unwrap_or("somebody");
+            writeln!(stdout(), "{customer}: {} of {owner}, made by {creator}", key.name)?;
+        }
     }
     keys.shutdown().await?;
     Ok(())

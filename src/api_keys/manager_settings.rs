@@ -42,8 +42,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// Which teams organizations have: asked before a key is made for one. Default: nothing is asked, and an actor's rights
-    /// vouch for the teams they name; see [`Directory`].
+    /// Which teams organizations have, asked before a key is made for one; and what people and teams are called and who has
+    /// left, asked once for an answer. Default: nothing is asked, an actor's rights vouch for the teams they name, and
+    /// answers have ids; see [`Directory`].
     pub fn directory(mut self, directory: impl Directory) -> Self {
         self.managing.rules.directory = AnyDirectory::new(directory);
         self

@@ -1,44 +1,130 @@
-use std::{error::Error, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{error::Error, future::Future, sync::Arc};
 
-use futures_util::{FutureExt, future::BoxFuture};
+use super::names::{NamedTeam, Names};
+use crate::{
+    owner::{OrganizationId, TeamId, TeamRef, UserId},
+    record::NamePart,
+};
 
-use super::error::{ManageError, ManageErrorKind};
-use crate::owner::TeamRef;
-
-/// What the service knows of its organizations, and the crate does not: which teams they have.
+/// What the service knows of its organizations, and the crate does not: which teams they have, what people and teams are
+/// called, and who has left.
 ///
-/// Given to [`ApiKeysBuilder::directory`](crate::ApiKeysBuilder::directory). With it, people and keys make keys for teams
-/// of the manager's organization only. The [system](crate::Actor::system) may name any team, so that a first start does
-/// not depend on the directory. Without it, an actor's [`Rights`](super::Rights) vouch for the teams they name; in
-/// the [single](crate::OrganizationId::single) organization every team is its own.
+/// Given to [`ApiKeysBuilder::directory`](crate::ApiKeysBuilder::directory). Only the first method has to be written; each
+/// other one makes answers easier to read:
 ///
-/// Asked by [`issue`](super::KeyManager::issue), [`begin_rotation`](super::KeyManager::begin_rotation) into a team,
-/// [`preview`](super::KeyManager::preview), [`can`](super::KeyManager::can) and
-/// [`teams_to_issue_for`](super::KeyManager::teams_to_issue_for), once the [`Policy`](super::Policy) has allowed it.
+/// | method | what for | if it fails |
+/// |---|---|---|
+/// | [`has_team`](Self::has_team) | guards: people and keys make keys for teams of the manager's organization only | nothing is done: [`DirectoryUnavailable`](super::ManageErrorKind::DirectoryUnavailable) |
+/// | [`names`](Self::names) | answers carry [`Names`], sentences say them, flags know who has left | ids are shown, and nobody has left |
+/// | [`teams`](Self::teams) | select lists of admins | lists have the teams that [`Rights`](super::Rights) name |
 ///
 /// ```
-/// use tower_api_keys::{ApiKeys, TeamRef, manage::Directory, store::MemoryStore};
+/// use std::{collections::BTreeMap, io};
+/// use tower_api_keys::{
+///     ApiKeys, OrganizationId, TeamId, TeamRef, UserId,
+///     manage::{Directory, NamedTeam, Names},
+///     record::NamePart,
+///     store::MemoryStore,
+/// };
 ///
-/// struct Teams; // in your service: a pool of connections
+/// struct Person {
+///     name: String,
+///     has_left: bool,
+/// }
 ///
-/// impl Directory for Teams {
-///     type Error = std::io::Error;
+/// /// In your service: a pool of connections.
+/// struct Tables {
+///     people: BTreeMap<(OrganizationId, UserId), Person>,
+///     teams: BTreeMap<TeamRef, String>,
+/// }
 ///
-///     async fn has_team(&self, team: &TeamRef) -> Result<bool, Self::Error> {
-///         // In your service: select exists (select 1 from teams where organization = $1 and id = $2)
-///         Ok(team.organization.as_str() == "acme" && team.team.as_str() == "engineering")
+/// impl Directory for Tables {
+///     type Error = io::Error;
+///
+///     async fn has_team(&self, team: &TeamRef) -> io::Result<bool> {
+///         // select exists (select 1 from teams where organization = $1 and id = $2)
+///         Ok(self.teams.contains_key(team))
+///     }
+///
+///     async fn names(&self, of: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> io::Result<Names> {
+///         let mut names = Names::none();
+///         // select id, name, left_at is not null from people where organization = $1 and id = any($2)
+///         for user in users {
+///             let Some(person) = self.people.get(&(of.clone(), user.clone())) else { continue };
+///             names = names.with_user(user.clone(), &person.name);
+///             if person.has_left {
+///                 names = names.with_left(user.clone());
+///             }
+///         }
+///         // select id, name from teams where organization = $1 and id = any($2)
+///         for team in teams {
+///             if let Some(name) = self.teams.get(&TeamRef::new(of.clone(), team.clone())) {
+///                 names = names.with_team(team.clone(), name);
+///             }
+///         }
+///         Ok(names)
+///     }
+///
+///     async fn teams(
+///         &self,
+///         of: &OrganizationId,
+///         named_like: Option<&NamePart>,
+///         limit: usize,
+///     ) -> io::Result<Option<Vec<NamedTeam>>> {
+///         // select id, name from teams where organization = $1 and name ilike $2 order by name limit $3
+///         let ours = self.teams.iter().filter(|(team, _)| team.organization == *of);
+///         let asked = ours.filter(|(_, name)| named_like.is_none_or(|part| part.is_in(name)));
+///         Ok(Some(asked.take(limit).map(|(team, name)| NamedTeam::new(team.team.clone()).with_name(name)).collect()))
 ///     }
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// let keys = ApiKeys::builder(MemoryStore::new()).directory(Teams).build().await?;
-/// # let _ = keys;
+/// use tower_api_keys::{Actor, IssueKey, manage::{InventoryQuery, KeyFlag, ListKeys, Rights}};
+///
+/// let (organization, blue) = (OrganizationId::single(), TeamId::new("t-1")?);
+/// let bob = Person { name: "Bob Brown".into(), has_left: true };
+/// let tables = Tables {
+///     people: BTreeMap::from([((organization.clone(), UserId::new("u-2")?), bob)]),
+///     teams: BTreeMap::from([(TeamRef::new(organization, blue.clone()), "Blue".into())]),
+/// };
+/// let keys = ApiKeys::builder(MemoryStore::new()).directory(tables).build().await?;
+/// let bob = Actor::user(UserId::new("u-2")?, Rights::none().org_admin().team_keys_included());
+/// let _ = keys.manager().issue(IssueKey::team(blue).named("CI pipeline"), &bob).await?;
+///
+/// let page = keys.manager().inventory(InventoryQuery::all(), &Actor::system("report")?).await?;
+/// let entry = &page.entries[0];
+/// assert_eq!(page.names.of_owner(&entry.key.owner), Some("Blue"));
+/// assert_eq!(page.names.of_actor(&entry.key.created_by), Some("Bob Brown"));
+/// assert_eq!(entry.flags, [KeyFlag::CreatorInactive]); // he has left, and nobody closed him
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Teams
+///
+/// The [system](crate::Actor::system) may name any team, so that a first start does not depend on the directory. Without a
+/// directory, an actor's [`Rights`](super::Rights) vouch for the teams they name; in the
+/// [single](crate::OrganizationId::single) organization every team is its own. `has_team` is asked by
+/// [`issue`](super::KeyManager::issue), [`begin_rotation`](super::KeyManager::begin_rotation) into a team,
+/// [`preview`](super::KeyManager::preview), [`can`](super::KeyManager::can) and
+/// [`teams_to_issue_for`](super::KeyManager::teams_to_issue_for), once the [`Policy`](super::Policy) has allowed it.
+///
+/// # Names
+///
+/// What reads answer carries the [`Names`] of everybody in it, of nobody else, and is asked for once for a page. A key by
+/// itself and the answer of a change carry none: [`names_of`](super::KeyManager::names_of) asks for them.
+///
+/// `names` and `teams` may take half a second. What is not said by then is not known, and for the next five seconds nobody
+/// asks: a page does not wait for a directory that hangs, and one page after another still less. An error is logged once a
+/// minute at most, and is never part of an answer.
+///
+/// # Security
+/// A name is told to whoever may read the answer that the id is in. What the directory says of ids that it was not asked
+/// about is left out.
 pub trait Directory: Send + Sync + 'static {
-    /// Why it could not be asked. Goes to the log and into [`ManageErrorKind::DirectoryUnavailable`], never to a client.
+    /// Why it could not be asked. Goes to the log and into
+    /// [`ManageErrorKind::DirectoryUnavailable`](super::ManageErrorKind::DirectoryUnavailable), never to a client.
     type Error: Into<Box<dyn Error + Send + Sync>>;
 
     /// Whether the organization has this team, now.
@@ -47,6 +133,43 @@ pub trait Directory: Send + Sync + 'static {
     /// If that cannot be said: then nothing is done. An answer may take as long as one of the store
     /// ([`store_timeout`](crate::ApiKeysBuilder::store_timeout)).
     fn has_team(&self, team: &TeamRef) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// What these people and teams of the organization are called, and which of the people have left. Each id comes once, in
+    /// the order of the ids, and at most 1,000 at a time, people and teams together; of an answer with more, the rest is asked
+    /// about after that. What is not known is left out. Default: nothing is known.
+    ///
+    /// Left are those who are no longer of the organization, whatever your tables call that. Keep their names as long as you
+    /// may: trails and keys that they made still show them.
+    ///
+    /// # Errors
+    /// If it cannot be said: then ids are shown, and nobody has left.
+    fn names(
+        &self,
+        organization: &OrganizationId,
+        users: &[UserId],
+        teams: &[TeamId],
+    ) -> impl Future<Output = Result<Names, Self::Error>> + Send {
+        let _ = (organization, users, teams);
+        async { Ok(Names::none()) }
+    }
+
+    /// All teams of the organization, or those with this part in their names, by name; at most `limit`, which is 1,000.
+    /// `None` if the directory does not say. Default: it does not.
+    ///
+    /// An organization may have more teams than a select list: then people type a part of the name, and
+    /// [`find_teams_to_issue_for`](super::KeyManager::find_teams_to_issue_for) asks with it.
+    ///
+    /// # Errors
+    /// If it cannot be said, which is then as if it did not say.
+    fn teams(
+        &self,
+        organization: &OrganizationId,
+        named_like: Option<&NamePart>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Option<Vec<NamedTeam>>, Self::Error>> + Send {
+        let _ = (organization, named_like, limit);
+        async { Ok(None) }
+    }
 }
 
 impl<D: Directory> Directory for Arc<D> {
@@ -55,45 +178,22 @@ impl<D: Directory> Directory for Arc<D> {
     fn has_team(&self, team: &TeamRef) -> impl Future<Output = Result<bool, Self::Error>> + Send {
         (**self).has_team(team)
     }
-}
 
-/// A directory of any type, or none.
-#[derive(Clone, Default)]
-pub(crate) struct AnyDirectory(Option<Arc<dyn Boxed>>);
-
-trait Boxed: Send + Sync {
-    fn has_team<'a>(&'a self, team: &'a TeamRef) -> BoxFuture<'a, Result<bool, Box<dyn Error + Send + Sync>>>;
-}
-
-impl<D: Directory> Boxed for D {
-    fn has_team<'a>(&'a self, team: &'a TeamRef) -> BoxFuture<'a, Result<bool, Box<dyn Error + Send + Sync>>> {
-        Box::pin(async move { Directory::has_team(self, team).await.map_err(Into::into) })
-    }
-}
-
-impl AnyDirectory {
-    pub(crate) fn new(directory: impl Directory) -> Self {
-        Self(Some(Arc::new(directory)))
+    fn names(
+        &self,
+        organization: &OrganizationId,
+        users: &[UserId],
+        teams: &[TeamId],
+    ) -> impl Future<Output = Result<Names, Self::Error>> + Send {
+        (**self).names(organization, users, teams)
     }
 
-    /// Whether the organization has this team; none if there is no directory to ask.
-    pub(super) async fn has_team(&self, team: &TeamRef, timeout: Duration) -> Result<Option<bool>, ManageError> {
-        let Some(directory) = &self.0 else { return Ok(None) };
-        // The call is made inside, for it may panic before there is a future; so is the limit, which panics in a runtime
-        // without time.
-        let asked = async { tokio::time::timeout(timeout, directory.has_team(team)).await };
-        let unavailable = ManageError::new(ManageErrorKind::DirectoryUnavailable);
-        match AssertUnwindSafe(asked).catch_unwind().await {
-            Ok(Ok(Ok(has))) => Ok(Some(has)),
-            Ok(Ok(Err(error))) => Err(unavailable.with_source(error)),
-            Ok(Err(_)) => Err(unavailable.with_source("the directory did not answer in time")),
-            Err(_) => Err(unavailable.with_source("the directory panicked")),
-        }
-    }
-}
-
-impl fmt::Debug for AnyDirectory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AnyDirectory").field(&self.0.is_some()).finish()
+    fn teams(
+        &self,
+        organization: &OrganizationId,
+        named_like: Option<&NamePart>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Option<Vec<NamedTeam>>, Self::Error>> + Send {
+        (**self).teams(organization, named_like, limit)
     }
 }

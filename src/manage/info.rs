@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::counted::CountedUntil;
+use super::{counted::CountedUntil, names::Names};
 use crate::{
     key::KeyId,
     owner::{KeyKind, OrganizationId, Owner},
@@ -197,6 +197,8 @@ pub struct KeyPage {
     pub keys: Vec<KeyInfo>,
     /// Keys whose stored records cannot be read; requests with them get 503.
     pub unreadable: Vec<KeyId>,
+    /// What the people and teams of these keys are called, and who has left.
+    pub names: Names,
     /// Where the next page begins, if there may be one.
     pub next: Option<KeyCursor>,
     /// How far the counts go that this page tells.

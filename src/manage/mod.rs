@@ -37,7 +37,8 @@
 //! Every answer serializes: [what they look like](crate::manual::answers) is one form for routes, command lines and tools.
 //!
 //! A key is made for teams of the organization only: which those are, a [`Directory`] says, or without
-//! one the [`Rights`] of the actor.
+//! one the [`Rights`] of the actor. It can also say what people and teams are called and who has left: then answers carry
+//! [`Names`], and their sentences say *Alice* where they have an id without it.
 //!
 //! # Rotation
 //!
@@ -165,6 +166,7 @@ mod abilities;
 mod access;
 mod actor;
 mod advice;
+mod any_directory;
 mod catalogue;
 mod counted;
 mod denial;
@@ -180,6 +182,7 @@ mod leak;
 mod lint;
 mod manager;
 mod misconfigured;
+mod names;
 mod plan;
 mod policy;
 mod problem;
@@ -203,10 +206,10 @@ pub use advice::{
     ExposedKey, Exposure, ExposureReason, KeyUse, NextStep, NoteKind, Preview, PreviewNote, Recommendation, Severity,
     StoppingKey, Weight,
 };
+pub(crate) use any_directory::AnyDirectory;
 pub use catalogue::sentences;
 pub use counted::CountedUntil;
 pub use denial::{Denial, DenialReason};
-pub(crate) use directory::AnyDirectory;
 pub use directory::Directory;
 pub use error::{ManageError, ManageErrorKind};
 pub use info::{KeyInfo, KeyPage, KeyState, Revoked};
@@ -226,6 +229,7 @@ pub use manager::{
     RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
+pub use names::{NamedTeam, Names};
 pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, KeyAction, Policy, Target};
 pub use problem::Problem;

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use super::{
+    any_directory::AnyDirectory,
     denial::{Denial, DenialReason},
-    directory::AnyDirectory,
     quota::Quotas,
 };
 use crate::{audit::Notifier, scope::Scope};
@@ -19,7 +19,7 @@ pub(crate) struct Rules {
     pub(crate) upgrade_sentence: Option<&'static str>,
     pub(crate) quotas: Quotas,
     pub(crate) notifier: Notifier,
-    /// Which teams organizations have.
+    /// Which teams organizations have, and what people and teams are called.
     pub(crate) directory: AnyDirectory,
 }
 

@@ -26,7 +26,16 @@ pub struct Sentence {
     /// The English, with a place `{name}` for each argument. `{name:one|other}` chooses by a number, or by whether an owner
     /// is a user or a team.
     template: Cow<'static, str>,
-    arguments: Vec<(&'static str, Argument)>,
+    arguments: Vec<Given>,
+}
+
+/// An argument by its name in the template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Given {
+    name: &'static str,
+    argument: Argument,
+    /// What the text says in place of the argument.
+    said: Option<Box<str>>,
 }
 
 impl Sentence {
@@ -36,7 +45,8 @@ impl Sentence {
         template: impl Into<Cow<'static, str>>,
         arguments: Vec<(&'static str, Argument)>,
     ) -> Self {
-        Self { id: id.into(), template: template.into(), arguments }
+        let given = |(name, argument)| Given { name, argument, said: None };
+        Self { id: id.into(), template: template.into(), arguments: arguments.into_iter().map(given).collect() }
     }
 
     /// What is said, in words of snake case with dots between: `flag.vague_name`. Stable.
@@ -54,13 +64,17 @@ impl Sentence {
 
     /// What it speaks of, by name.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = (&'static str, &Argument)> {
-        self.arguments.iter().map(|(name, argument)| (*name, argument))
+        self.arguments.iter().map(|given| (given.name, &given.argument))
     }
 
     /// The argument of this name.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<&Argument> {
-        self.arguments.iter().find(|(known, _)| *known == name).map(|(_, argument)| argument)
+        self.given(name).map(|given| &given.argument)
+    }
+
+    fn given(&self, name: &str) -> Option<&Given> {
+        self.arguments.iter().find(|given| given.name == name)
     }
 
     /// The English text, with another text for those arguments that `say` has one for: the name of a person in place of
@@ -82,6 +96,20 @@ impl Sentence {
     #[must_use]
     pub fn text_with(&self, say: impl Fn(&Argument) -> Option<String>) -> String {
         fill(self, &say)
+    }
+
+    /// The same sentence, whose text says what `say` has for an argument, in its parts too.
+    pub(crate) fn saying<'s>(&self, say: &dyn Fn(&Argument) -> Option<&'s str>) -> Self {
+        let mut saying = self.clone();
+        for Given { argument, said, .. } in &mut saying.arguments {
+            if let Some(text) = say(argument) {
+                *said = Some(text.into());
+            }
+            if let Argument::Sentence(part) = argument {
+                **part = part.saying(say);
+            }
+        }
+        saying
     }
 
     /// The text as the text of an error: without a capital and without the last full stop.
@@ -125,11 +153,11 @@ impl Serialize for Sentence {
     }
 }
 
-struct Arguments<'a>(&'a [(&'static str, Argument)]);
+struct Arguments<'a>(&'a [Given]);
 
 impl Serialize for Arguments<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, argument)| (name, argument)))
+        serializer.collect_map(self.0.iter().map(|given| (given.name, &given.argument)))
     }
 }
 
@@ -293,9 +321,9 @@ fn fill(sentence: &Sentence, say: &dyn Fn(&Argument) -> Option<String>) -> Strin
             break;
         };
         let (name, words) = place.split_once(':').map_or((place, None), |(name, words)| (name, Some(words)));
-        match (sentence.argument(name), words) {
-            (Some(argument), Some(words)) => text.push_str(choose(argument, words)),
-            (Some(argument), None) => text.push_str(&said(argument, say)),
+        match (sentence.given(name), words) {
+            (Some(given), Some(words)) => text.push_str(choose(&given.argument, words)),
+            (Some(given), None) => text.push_str(&said(given, say)),
             (None, _) => {
                 text.push('{');
                 text.push_str(place);
@@ -308,10 +336,11 @@ fn fill(sentence: &Sentence, say: &dyn Fn(&Argument) -> Option<String>) -> Strin
     text
 }
 
-fn said(argument: &Argument, say: &dyn Fn(&Argument) -> Option<String>) -> String {
-    say(argument).unwrap_or_else(|| match argument {
-        Argument::Sentence(part) => fill(part, say),
-        argument => argument.to_string(),
+fn said(given: &Given, say: &dyn Fn(&Argument) -> Option<String>) -> String {
+    say(&given.argument).unwrap_or_else(|| match (&given.said, &given.argument) {
+        (Some(text), _) => text.to_string(),
+        (None, Argument::Sentence(part)) => fill(part, say),
+        (None, argument) => argument.to_string(),
     })
 }
 

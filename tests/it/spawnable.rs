@@ -23,11 +23,11 @@ use tower_api_keys::{
     hash::{Hasher, KeyHash},
     key::KeyId,
     manage::{
-        AuditQuery, Directory, EditKey, ExportFormat, InventoryQuery, KeyAction, ListKeys, PlanChange, RevokeMany,
-        Rights, RotateKey, Target,
+        AuditQuery, Directory, EditKey, ExportFormat, InventoryQuery, KeyAction, KeyPage, ListKeys, PlanChange,
+        RevokeMany, Rights, RotateKey, Target,
     },
     middleware::{Refusal, RequireKeyLayer},
-    record::{Labels, Suspension},
+    record::{Labels, NamePart, Suspension},
     store::{
         AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore, OwnerRef,
         Prune, RehashedKey, SqliteStore, StoreError, UsageScope,
@@ -138,6 +138,8 @@ macro_rules! calls_over {
                 => keys.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut *any, &actor));
             spawns!(KeyManager::exposure; keys: KeyManager, user: UserId, actor: Actor
                 => keys.exposure(&user, &actor));
+            spawns!(KeyManager::find_teams_to_issue_for; keys: KeyManager, part: NamePart, actor: Actor
+                => keys.find_teams_to_issue_for(&part, &actor));
             spawns!(KeyManager::find; keys: KeyManager, id: KeyId, actor: Actor => keys.find(&id, &actor));
             spawns!(KeyManager::finish_rotation; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.finish_rotation(&id, &actor));
@@ -162,6 +164,10 @@ macro_rules! calls_over {
             spawns!(KeyManager::list; keys: KeyManager, actor: Actor => keys.list(made::<ListKeys>(), &actor));
             spawns!(KeyManager::leak_report; keys: KeyManager, id: KeyId, since: Timestamp, actor: Actor
                 => keys.leak_report(&id, since, &actor));
+            spawns!(KeyManager::names_for; keys: KeyManager, actor: Actor => keys.names_for(&actor));
+            spawns!(KeyManager::names_of; keys: KeyManager, page: KeyPage => keys.names_of(&page.keys));
+            spawns!(KeyManager::names_of; keys: KeyManager, page: KeyPage
+                => keys.names_of(page.keys.iter().filter(|key| key.revoked_at.is_none())));
             spawns!(KeyManager::narrow_scopes; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.narrow_scopes(&id, made(), &actor));
             spawns!(KeyManager::plan_changed; keys: KeyManager, change: PlanChange, actor: Actor
@@ -251,6 +257,10 @@ impl Directory for NoDirectory {
 
 fn of_any_directory_at_all<D: Directory<Error: Send>>() {
     spawns!(Directory::has_team; directory: D, team: TeamRef => directory.has_team(&team));
+    spawns!(Directory::names; directory: D, team: TeamRef, users: Vec<UserId>
+        => directory.names(&team.organization, &users, &[]));
+    spawns!(Directory::teams; directory: D, team: TeamRef, part: NamePart
+        => directory.teams(&team.organization, Some(&part), 1_000));
 }
 
 fn over_no_store() {

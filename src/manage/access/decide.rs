@@ -146,7 +146,7 @@ impl Access<'_> {
         if self.actor.is_system() {
             return Ok(true);
         }
-        let (organization, limit) = (&self.parts.organization, self.parts.guarded.store.limit());
+        let (organization, limit) = (&self.parts.organization, self.parts.guarded.limit());
         let team = TeamRef::new(organization.clone(), team.clone());
         let said = self.parts.rules.directory.has_team(&team, limit).await?;
         Ok(said.unwrap_or_else(|| *organization == OrganizationId::single() || self.actor.names_team(&team.team)))

@@ -12,6 +12,7 @@ use std::{
     borrow::Cow,
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use super::{actor::Actor, counted::CountedUntil, policy::Policy, request::IssueKey, rules::Rules, trail::DenialLog};
@@ -72,6 +73,11 @@ impl Guarded {
         denials: Arc<DenialLog>,
     ) -> Self {
         Self { store, policy, lease, denials }
+    }
+
+    /// How long one answer of the store may take.
+    pub(in crate::manage) const fn limit(&self) -> Duration {
+        self.store.limit()
     }
 
     /// Writes what was denied, and not written yet, to the audit trail.

@@ -13,6 +13,7 @@ use crate::{
         error::{ManageError, ManageErrorKind},
         invalid::InvalidInput,
         manager::{KeyManager, is_idempotency_key},
+        names::Names,
         policy::{Decision, KeyAction, Target},
         request::IssueKey,
     },
@@ -55,7 +56,7 @@ impl KeyManager {
         // Whoever may make keys for the owner would be told by trying.
         let may_know = decision == Decision::Allow || may_see;
         let now = self.parts().clock.now();
-        let (mut owner, mut unfit, mut same_name) = (OwnerStatus::default(), None, 0);
+        let (mut owner, mut unfit, mut same_name, mut names) = (OwnerStatus::default(), None, 0, Names::none());
         if may_know {
             let wants = [if decision == Decision::Allow { KeyAction::Issue } else { KeyAction::See }];
             match Access::hints(self.parts(), actor, &wants)?.entered(&wants).await {
@@ -66,6 +67,7 @@ impl KeyManager {
                         same_name = access.live_keys_named(&request.name, &request.owner, now).await?;
                     }
                     unfit = access.unfit(request);
+                    names = access.parts.names(|mentions| mentions.owner(&request.owner)).await;
                 }
                 // An actor that may not act is told that, and nothing of the owner.
                 Err(error) => match error.kind() {
@@ -82,7 +84,7 @@ impl KeyManager {
         };
         let unfit = unfit.map(|reason| self.denial(reason));
         let invalid = invalid(self.parts(), request, now);
-        Ok(preview(request, Findings { decision, denial, unfit, owner, same_name, invalid, now }))
+        Ok(preview(request, Findings { decision, denial, unfit, owner, same_name, invalid, names, now }))
     }
 }
 

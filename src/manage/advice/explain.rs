@@ -23,6 +23,7 @@ use crate::{
         counted::CountedUntil,
         error::ManageError,
         manager::KeyManager,
+        names::Names,
         policy::{KeyAction, Target},
     },
     owner::Owner,
@@ -71,6 +72,7 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         call_history_sentence: call_history.sentence(),
         seen: usage.by_outcome(),
         counted,
+        names: Names::none(),
     }
 }
 
@@ -231,7 +233,10 @@ impl KeyManager {
             Err(corrupt) => Err(corrupt),
         };
         let usage = access.usage_of_one(id).await?;
-        Ok(explain(State { id: *id, known, usage, now: access.parts.clock.reading(), counted: access.counted }))
+        let state = State { id: *id, known, usage, now: access.parts.clock.reading(), counted: access.counted };
+        let explanation = explain(state);
+        let names = access.parts.names(|mentions| explanation.mention(mentions)).await;
+        Ok(explanation.naming(names))
     }
 }
 

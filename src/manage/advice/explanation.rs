@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use crate::{
     key::KeyId,
-    manage::counted::CountedUntil,
+    manage::{
+        counted::CountedUntil,
+        names::{Mentions, Names},
+    },
     outcome::RefusalCode,
     record::ActorId,
     sentence::{Sentence, joined, sentences},
@@ -61,6 +64,8 @@ pub struct Explanation {
     pub seen: Vec<OutcomeSummary>,
     /// How far the counts go.
     pub counted: CountedUntil,
+    /// What the people and teams of the checks are called, and who has left. The sentences say it.
+    pub names: Names,
 }
 
 words! {
@@ -208,6 +213,20 @@ words! {
 }
 
 impl Explanation {
+    /// The people and teams that it speaks of.
+    pub(in crate::manage) fn mention(&self, mentions: &mut Mentions) {
+        for check in &self.checks {
+            mentions.sentence(&check.sentence);
+            check.by.iter().for_each(|by| mentions.actor(by));
+        }
+    }
+
+    /// The same with names.
+    pub(in crate::manage) fn naming(mut self, names: Names) -> Self {
+        self.checks.iter_mut().for_each(|check| check.sentence = check.sentence.naming(&names));
+        Self { names, ..self }
+    }
+
     /// The check that gives the verdict, if the key would be refused.
     #[must_use]
     pub fn reason(&self) -> Option<&CallCheck> {

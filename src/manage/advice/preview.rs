@@ -9,6 +9,7 @@ use crate::{
     manage::{
         denial::Denial,
         lint::{NameAdvice, lint_name},
+        names::Names,
         policy::{Decision, SaidDecision},
         request::IssueKey,
     },
@@ -52,6 +53,8 @@ pub struct Preview {
     pub name: Option<NameAdvice>,
     /// What there is to know, what stands in the way first, then what may surprise.
     pub notes: Vec<PreviewNote>,
+    /// What the owner is called and whether they have left, if the actor may know of them. The notes say it.
+    pub names: Names,
 }
 
 impl Preview {
@@ -89,11 +92,13 @@ pub(in crate::manage) struct Findings {
     pub(in crate::manage) same_name: usize,
     /// What is wrong with the request itself: what issuing would refuse, in words.
     pub(in crate::manage) invalid: Vec<(NoteKind, Sentence)>,
+    /// What is known of the owner, if the actor may know of it.
+    pub(in crate::manage) names: Names,
     pub(in crate::manage) now: Timestamp,
 }
 
 pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview {
-    let Findings { decision, denial, unfit, owner, same_name, invalid, now } = known;
+    let Findings { decision, denial, unfit, owner, same_name, invalid, names, now } = known;
     let mut notes = Notes(Vec::new());
     if let Some(denial) = denial.or(unfit) {
         let (kind, severity) = (NoteKind::Denied, Severity::Error);
@@ -110,7 +115,9 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview
     notes.of_time(request.expires_at, now);
     notes.add(NoteKind::ShownOnce, Severity::Info, said::shown_once());
     notes.0.sort_by_key(|note| note.severity);
-    Preview { decision, denial, kind: request.owner.kind(), name: lint_name(&request.name), notes: notes.0 }
+    let mut notes = notes.0;
+    notes.iter_mut().for_each(|note| note.sentence = note.sentence.naming(&names));
+    Preview { decision, denial, kind: request.owner.kind(), name: lint_name(&request.name), notes, names }
 }
 
 struct Notes(Vec<PreviewNote>);
@@ -206,12 +213,13 @@ impl Notes {
 }
 
 json_form! {
-    Preview<'a>, |preview| Preview { decision, denial, kind, name, notes } => {
+    Preview<'a>, |preview| Preview { decision, denial, kind, name, notes, names } => {
         can_be_issued: bool = preview.can_be_issued(),
         decision: SaidDecision = SaidDecision::new(*decision, *denial),
         kind: KeyKind = *kind,
         name_advice: Option<NameAdvice> = *name,
         name_sentence: Option<Sentence> = name.map(NameAdvice::sentence),
         notes: &'a [PreviewNote] = notes,
+        names: &'a Names = names,
     }
 }

@@ -58,6 +58,8 @@ sentences! {
     pub(super) fn keys_stop(user: &UserId, keys: usize, in_use: usize, shared: usize) = "blast_radius.keys_stop":
         "If {user} leaves, {keys} personal {keys:key stops|keys stop}: {in_use} in use in the last 30 days, {shared} on \
          which others seem to depend.";
+    pub(super) fn left_and_not_closed(user: &UserId) = "blast_radius.left_and_not_closed":
+        "{user} has left and is not closed: personal keys are still accepted.";
     pub(super) fn no_key_goes_on(user: &UserId) = "blast_radius.no_key_goes_on":
         "No key that {user} made for others goes on.";
     pub(super) fn no_key_stops(user: &UserId) = "blast_radius.no_key_stops": "If {user} leaves, no key stops.";

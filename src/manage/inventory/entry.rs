@@ -10,6 +10,7 @@ use crate::{
         advice::{Advice, AdvisedKey, advise},
         counted::CountedUntil,
         info::KeyInfo,
+        names::Names,
     },
     outcome::Proved,
     record::OwnerStatus,
@@ -47,7 +48,8 @@ pub struct InventoryEntry {
     pub asked_at: Timestamp,
     /// Whether it was neither revoked nor expired then. Its owner may be suspended all the same.
     pub is_live: bool,
-    /// Whether the user who made it is suspended or closed. Active for those that a key or the system made.
+    /// Whether the user who made it is suspended or closed. Active for those that a key or the system made. Whether they have
+    /// left, the names of the [page](InventoryPage::names) say.
     pub creator_status: OwnerStatus,
     /// How often it was used, by outcome and source.
     pub usage: UsageDetail,
@@ -174,6 +176,8 @@ pub struct InventoryPage {
     /// Keys among them whose stored records cannot be read, whatever flags, labels and sources were asked for; requests with
     /// them get 503.
     pub unreadable: Vec<KeyId>,
+    /// What the people and teams of these keys are called, and who has left.
+    pub names: Names,
     /// Where the next page begins, if there may be one. There may be though this one is short, or has nothing in it: one
     /// call looks at 5,000 keys at most.
     pub next: Option<KeyCursor>,

@@ -17,9 +17,9 @@ told_words! {
     pub enum KeyFlag as "flag",
     /// What to do about it, in a sentence or two.
     pub sentence {
-        /// Whoever made it, not for themselves, is suspended or closed.
+        /// Whoever made it, not for themselves, is suspended or closed, or has left.
         CreatorInactive = "creator_inactive":
-            "Whoever made it, and saw its text, is suspended or closed. Rotate it if they may still have it.",
+            "Whoever made it, and saw its text, has left or is suspended or closed. Rotate it if they may still have it.",
         /// It is a personal key, and used as if it were not one person's.
         LooksShared = "looks_shared":
             "It is one person's key, and used like a service's: it stops when they leave. Move it to a team.",
@@ -35,6 +35,9 @@ told_words! {
         /// Its owner is suspended or closed.
         OwnerInactive = "owner_inactive":
             "Its user or team is suspended or closed, so it is refused. Reinstate the owner or revoke the key.",
+        /// It is a personal key whose person has left and was not closed.
+        OwnerLeft = "owner_left":
+            "Its user has left, and it is still accepted. Close the user, or revoke the key.",
         /// It was rotated, and both keys are live.
         RotationUnfinished = "rotation_unfinished":
             "It was rotated, and both keys work. Finish the rotation when nobody uses the old key any more.",

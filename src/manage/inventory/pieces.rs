@@ -8,7 +8,7 @@ use super::{
     query::InventoryQuery,
 };
 use crate::{
-    manage::{actor::Actor, error::ManageError, manager::KeyManager, policy::KeyAction},
+    manage::{actor::Actor, error::ManageError, manager::KeyManager, names::Naming, policy::KeyAction},
     store::{KeyCursor, KeyQuery},
     time::Timestamp,
 };
@@ -129,10 +129,10 @@ impl Pieces {
         if let Place::After(cursor) = self.place {
             asked.after = Some(cursor);
         }
-        let page = access.look(&question, asked).await?;
+        let page = access.look(&question, asked, &mut Naming::default()).await?;
         let head = if matches!(self.place, Place::Beginning) { self.format.head() } else { Ok(Vec::new()) };
         let mut text = head.map_err(ManageError::corrupt)?;
-        text.extend(self.format.lines(&page.entries).map_err(ManageError::corrupt)?);
+        text.extend(self.format.lines(&page.entries, &page.names).map_err(ManageError::corrupt)?);
         let piece = self.with_end_of_line(text, page.next.is_none());
         self.exported.keys += page.entries.len() as u64;
         self.exported.unreadable += page.unreadable.len() as u64;

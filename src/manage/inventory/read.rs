@@ -11,6 +11,7 @@ use crate::{
         actor::Actor,
         error::ManageError,
         manager::KeyManager,
+        names::{Mentions, Names, Naming},
         policy::KeyAction,
     },
     record::OwnerStatus,
@@ -60,7 +61,7 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let question = access.question(&query).await?;
         let asked = access.inventory_query(&query)?;
-        access.look(&question, asked).await
+        access.look(&question, asked, &mut Naming::default()).await
     }
 
     /// The inventory in numbers, for each user and team: all pages, from where the query begins, whatever its limit.
@@ -75,13 +76,13 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let question = access.question(&query).await?;
         let mut asked = KeyQuery { limit: LARGEST_PAGE, ..access.inventory_query(&query)? };
-        let mut count = SummaryCount::default();
+        let (mut count, mut naming) = (SummaryCount::default(), Naming::default());
         loop {
-            let page = access.look(&question, asked.clone()).await?;
+            let page = access.look(&question, asked.clone(), &mut naming).await?;
             page.entries.iter().for_each(|entry| count.add(entry));
             count.add_unreadable(page.unreadable.len());
             if page.next.is_none() {
-                return Ok(count.summary(question.now, access.counted));
+                return Ok(count.summary(question.now, access.counted, naming.names()));
             }
             asked.after = page.next;
         }
@@ -99,11 +100,25 @@ impl Access<'_> {
         Ok(KeyQuery { created_since: query.created_since, created_before: query.created_before, ..asked })
     }
 
-    /// The next page, as large as `asked` says.
+    /// The next page, as large as `asked` says, with the names of its people and teams.
     pub(super) async fn look(
         &self,
         question: &Selection<'_>,
+        asked: KeyQuery,
+        naming: &mut Naming,
+    ) -> Result<InventoryPage, ManageError> {
+        let mut page = self.page_of_entries(question, asked, naming).await?;
+        let mut mentions = Mentions::default();
+        page.entries.iter().for_each(|entry| mentions.key(&entry.key));
+        page.names = mentions.known_by(naming.names());
+        Ok(page)
+    }
+
+    async fn page_of_entries(
+        &self,
+        question: &Selection<'_>,
         mut asked: KeyQuery,
+        naming: &mut Naming,
     ) -> Result<InventoryPage, ManageError> {
         let limit = usize::from(asked.limit);
         let mut page = InventoryPage {
@@ -112,13 +127,14 @@ impl Access<'_> {
             unreadable: Vec::new(),
             next: None,
             counted: self.counted,
+            names: Names::none(),
         };
         let mut looked_at = 0;
         loop {
             let (rows, more) = self.page_within(&question.reach, &asked, question.now).await?;
             let places = rows.iter().map(|row| cursor(row.peek())).collect::<Result<Vec<_>, _>>()?;
             looked_at += rows.len();
-            let used = self.fill(question, rows, limit, &mut page).await?;
+            let used = self.fill(question, rows, limit, naming, &mut page).await?;
             let last = used.checked_sub(1).and_then(|last| places.get(last)).copied();
             let is_at_end = used == places.len() && !more;
             if is_at_end || last.is_none() {
@@ -139,6 +155,7 @@ impl Access<'_> {
         question: &Selection<'_>,
         rows: Vec<Unseen>,
         limit: usize,
+        naming: &mut Naming,
         page: &mut InventoryPage,
     ) -> Result<usize, ManageError> {
         let seen: Vec<_> = rows.iter().map(|row| self.see(question, row)).collect();
@@ -148,6 +165,12 @@ impl Access<'_> {
         };
         let ids: Vec<KeyId> = seen.iter().filter_map(candidate).collect();
         let mut usage = self.usage_rows_of(&ids).await?;
+        // Before the flags, which know who has left.
+        let keys = seen.iter().filter_map(|seen| match seen {
+            FoundRow::Key(candidate) => Some(&candidate.shown.record),
+            FoundRow::Nothing | FoundRow::Unreadable(_) => None,
+        });
+        self.parts.learn(naming, |mentions| keys.for_each(|record| mentions.record(record))).await;
         let mut used = 0;
         for seen in seen {
             if page.entries.len() >= limit {
@@ -161,7 +184,7 @@ impl Access<'_> {
                     let rows = usage.remove(&candidate.shown.record.id).unwrap_or_default();
                     match UsageDetail::of(&rows) {
                         Ok(usage) => {
-                            let entry = self.entry(question, *candidate, usage);
+                            let entry = self.entry(question, *candidate, usage, naming.names());
                             page.entries.extend(question.query.matches(&entry).then_some(entry));
                         }
                         Err(_) => page.unreadable.push(candidate.shown.record.id),
@@ -190,7 +213,13 @@ impl Access<'_> {
         FoundRow::Key(Box::new(UnjudgedKey { shown, creator, is_half_rotated }))
     }
 
-    fn entry(&self, question: &Selection<'_>, candidate: UnjudgedKey, usage: UsageDetail) -> InventoryEntry {
+    fn entry(
+        &self,
+        question: &Selection<'_>,
+        candidate: UnjudgedKey,
+        usage: UsageDetail,
+        names: &Names,
+    ) -> InventoryEntry {
         let UnjudgedKey { mut shown, creator, is_half_rotated } = candidate;
         shown.usage = Some(usage.totals());
         let facts = FlagFacts {
@@ -198,6 +227,7 @@ impl Access<'_> {
             record: &shown.record,
             owner: shown.status,
             creator,
+            names,
             usage: &usage,
             is_half_rotated,
             has_old_hash: self.parts.hasher.wants_rehash(&shown.record.hash),

@@ -3,7 +3,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{entry::InventoryEntry, flag::KeyFlag};
-use crate::{manage::counted::CountedUntil, owner::Owner, record::OwnerStatus, time::Timestamp};
+use crate::{
+    manage::{
+        counted::CountedUntil,
+        names::{Mentions, Names},
+    },
+    owner::Owner,
+    record::OwnerStatus,
+    time::Timestamp,
+};
 
 /// An inventory in numbers, for each user and team with keys in it.
 ///
@@ -33,6 +41,8 @@ pub struct InventorySummary {
     pub unreadable: u64,
     /// How far the counts go that it was taken from.
     pub counted: CountedUntil,
+    /// What these users and teams are called, and which of the users have left.
+    pub names: Names,
 }
 
 /// The keys of one user or team in numbers.
@@ -107,7 +117,12 @@ impl SummaryCount {
         self.unreadable += keys as u64;
     }
 
-    pub(in crate::manage) fn summary(self, asked_at: Timestamp, counted: CountedUntil) -> InventorySummary {
-        InventorySummary { asked_at, owners: self.owners.into_values().collect(), unreadable: self.unreadable, counted }
+    /// The sums, with what is known of their users and teams.
+    pub(in crate::manage) fn summary(self, asked_at: Timestamp, counted: CountedUntil, known: &Names) -> InventorySummary {
+        let mut mentions = Mentions::default();
+        self.owners.keys().for_each(|owner| mentions.owner(owner));
+        let names = mentions.known_by(known);
+        let owners = self.owners.into_values().collect();
+        InventorySummary { asked_at, owners, unreadable: self.unreadable, counted, names }
     }
 }

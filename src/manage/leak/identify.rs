@@ -17,6 +17,7 @@ use crate::{
         info::KeyInfo,
         invalid::InvalidInput,
         manager::KeyManager,
+        names::Names,
         policy::KeyAction,
     },
     owner::KeyKind,
@@ -88,7 +89,9 @@ impl KeyManager {
         let scan = Scan::of(text, &access.parts.format);
         let mut found = Found::default();
         identify(&Reach::Here, &access, &scan, &mut found).await?;
-        Ok(found.finish(access.parts.clock.now()))
+        let mut found = found.finish(access.parts.clock.now());
+        found.names = access.parts.names(|mentions| found.keys.iter().for_each(|it| mentions.key(&it.key))).await;
+        Ok(found)
     }
 }
 
@@ -232,6 +235,6 @@ impl Found {
     }
 
     pub(super) fn finish(mut self, now: Timestamp) -> KeyMatches {
-        KeyMatches { keys: self.surest(now), more: self.more, unreadable: self.unreadable }
+        KeyMatches { keys: self.surest(now), more: self.more, unreadable: self.unreadable, names: Names::none() }
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::said;
 use crate::{
     json::json_form,
-    manage::info::KeyInfo,
+    manage::{info::KeyInfo, names::Names},
     sentence::{Sentence, joined, told_words},
 };
 
@@ -91,6 +91,8 @@ pub struct KeyMatches {
     pub more: bool,
     /// Keys whose stored records cannot be read, among those that would be here.
     pub unreadable: u64,
+    /// What the people and teams of these keys are called, and who has left.
+    pub names: Names,
 }
 
 impl KeyMatches {
@@ -117,10 +119,11 @@ impl fmt::Display for KeyMatches {
 }
 
 json_form! {
-    KeyMatches<'a>, |matches| KeyMatches { keys, more, unreadable } => {
+    KeyMatches<'a>, |matches| KeyMatches { keys, more, unreadable, names } => {
         keys: &'a [KeyMatch] = keys,
         more: bool = *more,
         unreadable: u64 = *unreadable,
+        names: &'a Names = names,
         sentences: Vec<Sentence> = matches.sentences(),
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         error::ManageError,
         info::KeyInfo,
         manager::KeyManager,
+        names::Names,
         policy::{KeyAction, Target},
     },
     outcome::{Outcome, Proved},
@@ -74,6 +75,8 @@ pub struct LeakReport {
     pub unreadable: u64,
     /// How far the counts go: what was done with the key after that may be missing.
     pub counted: CountedUntil,
+    /// What the people and teams of these keys and events are called, and who has left.
+    pub names: Names,
 }
 
 /// How a key was used from one source, over all time.
@@ -125,6 +128,7 @@ impl LeakReport {
             more: false,
             unreadable: 0,
             counted,
+            names: Names::none(),
         }
     }
 
@@ -199,7 +203,7 @@ impl fmt::Display for LeakReport {
 
 json_form! {
     LeakReport<'a>, |report| LeakReport {
-        key, since, sources, tried_since_death, denied_downstream, changes, denied, made, more, unreadable, counted
+        key, since, sources, tried_since_death, denied_downstream, changes, denied, made, more, unreadable, counted, names
     } => {
         key: &'a KeyInfo = key,
         since: Timestamp = *since,
@@ -212,6 +216,7 @@ json_form! {
         more: bool = *more,
         unreadable: u64 = *unreadable,
         counted: CountedUntil = *counted,
+        names: &'a Names = names,
         sentences: Vec<Sentence> = report.sentences(),
     }
 }
@@ -249,6 +254,13 @@ impl KeyManager {
         let mut report = LeakReport::new(key, since, &usage, access.counted);
         access.add_changes(*id, &mut report).await?;
         access.add_made(*id, &mut report).await?;
+        report.names = access
+            .parts
+            .names(|mentions| {
+                [&report.key].into_iter().chain(&report.made).for_each(|key| mentions.key(key));
+                report.changes.iter().chain(&report.denied).for_each(|event| mentions.event(event));
+            })
+            .await;
         Ok(report)
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::KeyManager;
@@ -8,13 +10,15 @@ use crate::{
         actor::Actor,
         denial::{Denial, DenialReason},
         error::ManageError,
+        names::NamedTeam,
         policy::{Decision, KeyAction, Target},
         rights::Rights,
     },
     owner::{Owner, TeamId, UserId},
+    record::NamePart,
 };
 
-/// Teams that a directory is asked about at a time.
+/// Teams that a directory is asked about at a time, each by itself.
 const AT_ONCE: usize = 8;
 
 impl KeyManager {
@@ -56,8 +60,14 @@ impl KeyManager {
         self.0.rules.denial(reason)
     }
 
-    /// The teams for which the actor may make keys, of those that its rights name: one of them needs no choice. Each
-    /// is asked about as by [`can`](Self::can).
+    /// The teams for which the actor may make keys, with their names, in the order of what a select list shows: one of
+    /// them needs no choice.
+    ///
+    /// Of the teams that its rights name, each is asked about as by [`can`](Self::can). An admin of the organization and the
+    /// system get all teams that the [`Directory`](crate::manage::Directory) lists, as far as the policy lets them make keys for
+    /// them: at most 1,000 of those, with one question. Where there may be more,
+    /// [`find_teams_to_issue_for`](Self::find_teams_to_issue_for) looks for a part of the name. A directory that does not list
+    /// teams, or fails to, adds none; names that it does not say are not known.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -73,14 +83,60 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): directory unavailable, misconfigured.
-    pub async fn teams_to_issue_for(&self, actor: &Actor) -> Result<Vec<TeamId>, ManageError> {
-        if let Err(error) = Access::hints(&self.0, actor, &[KeyAction::Issue]) {
-            return refused_hint(error).map(|_| Vec::new());
-        }
-        let asked: Vec<_> = actor.known_teams().map(|team| self.issues_for(actor, team)).collect();
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): directory unavailable (it cannot say whether a team that the
+    /// rights name is one of the organization's), misconfigured.
+    pub async fn teams_to_issue_for(&self, actor: &Actor) -> Result<Vec<NamedTeam>, ManageError> {
+        self.choices(None, actor).await
+    }
+
+    /// The same of the teams with this part in their names, or in their ids where they have no name: what people type into
+    /// a select list that is too long.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// use tower_api_keys::{Actor, TeamId, UserId, manage::{Rights, TeamRole}, record::NamePart};
+    ///
+    /// let (blue, red) = (TeamId::new("blue")?, TeamId::new("red")?);
+    /// let rights = Rights::none().team(blue.clone(), TeamRole::Admin).team(red, TeamRole::Admin).team_keys_included();
+    /// let alice = Actor::user(UserId::new("alice")?, rights);
+    /// assert_eq!(manager.find_teams_to_issue_for(&NamePart::new("BLU")?, &alice).await?, [blue]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`teams_to_issue_for`](Self::teams_to_issue_for).
+    pub async fn find_teams_to_issue_for(&self, part: &NamePart, actor: &Actor) -> Result<Vec<NamedTeam>, ManageError> {
+        self.choices(Some(part), actor).await
+    }
+
+    async fn choices(&self, part: Option<&NamePart>, actor: &Actor) -> Result<Vec<NamedTeam>, ManageError> {
+        let access = match Access::hints(&self.0, actor, &[KeyAction::Issue]) {
+            Ok(access) => access,
+            Err(error) => return refused_hint(error).map(|_| Vec::new()),
+        };
+        let mut teams = access.listed_teams(part).await;
+        // Those that the directory did not list, it is asked about one by one: they may be beyond the end of the list.
+        let listed: BTreeSet<_> = teams.keys().cloned().collect();
+        let unlisted = actor.known_teams().filter(|team| !listed.contains(*team));
+        let asked: Vec<_> = unlisted.map(|team| self.issues_for(actor, team)).collect();
         let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-        Ok(answers.into_iter().flatten().collect())
+        teams.extend(answers.into_iter().flatten().map(|team| (team.clone(), NamedTeam::new(team))));
+
+        let is_unnamed = |team: &&NamedTeam| team.name().is_none();
+        let names = self.0.names(|of| teams.values().filter(is_unnamed).for_each(|team| of.team(team.id()))).await;
+        let named = teams.into_values().map(|team| match names.of_team(team.id()) {
+            Some(name) => team.with_name(name),
+            None => team,
+        });
+        // How a directory looks for a part is its own affair: it may pass over accents.
+        let is_listed = |team: &NamedTeam| listed.contains(team.id());
+        let is_asked = |team: &NamedTeam| part.is_none_or(|part| is_listed(team) || part.is_in(team.label()));
+        let mut choices: Vec<_> = named.filter(is_asked).collect();
+        choices.sort_by_cached_key(|team| (team.label().to_lowercase(), team.id().clone()));
+        Ok(choices)
     }
 
     /// This team, if the actor may make keys for it.
@@ -110,5 +166,22 @@ impl KeyManager {
         let person = Actor::user(user, rights);
         // Of no organization, where none was named: whoever is given this actor says so.
         if self.0.is_nobodys() { person } else { person.with_organization(self.0.organization.clone()) }
+    }
+}
+
+impl Access<'_> {
+    /// The teams that the directory lists for whoever may make keys for teams that its rights do not name, without those
+    /// for which the policy says no.
+    async fn listed_teams(&self, part: Option<&NamePart>) -> BTreeMap<TeamId, NamedTeam> {
+        if !self.actor.is_org_admin() && !self.actor.is_system() {
+            return BTreeMap::new();
+        }
+        let (parts, limit) = (self.parts, self.parts.guarded.limit());
+        let listed = parts.rules.directory.teams(&parts.organization, part, limit).await.unwrap_or_default();
+        let may_get_a_key = |team: &NamedTeam| {
+            let owner = Owner::Team(team.id().clone());
+            self.decide(KeyAction::Issue, &Target::new_key(&owner)) == Decision::Allow
+        };
+        listed.into_iter().filter(may_get_a_key).map(|team| (team.id().clone(), team)).collect()
     }
 }

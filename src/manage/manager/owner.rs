@@ -7,6 +7,7 @@ use crate::{
         access::{Access, Wanted, WantedWrite},
         actor::Actor,
         error::ManageError,
+        names::Names,
         policy::{KeyAction, Target},
     },
     owner::Owner,
@@ -152,6 +153,8 @@ pub struct OwnerInfo {
     pub own_status: OwnerStatus,
     /// The status of their organization.
     pub organization_status: OwnerStatus,
+    /// What they are called, and whether they have left.
+    pub names: Names,
 }
 
 impl KeyManager {
@@ -171,6 +174,7 @@ impl KeyManager {
             status: found.status().map_err(ManageError::corrupt)?,
             own_status: read(&found.owner)?,
             organization_status: read(&found.organization)?,
+            names: access.parts.names(|mentions| mentions.owner(owner)).await,
         })
     }
 

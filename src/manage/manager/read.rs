@@ -7,6 +7,7 @@ use crate::{
         error::ManageError,
         info::{KeyInfo, KeyPage},
         invalid::InvalidInput,
+        names::Names,
         policy::KeyAction,
         request::ListKeys,
     },
@@ -46,11 +47,13 @@ impl KeyManager {
             Some(last) if more => Some(cursor(last.peek())?),
             _ => None,
         };
-        let mut page = KeyPage { keys: Vec::new(), unreadable: Vec::new(), next, counted: access.counted };
+        let (counted, names) = (access.counted, Names::none());
+        let mut page = KeyPage { keys: Vec::new(), unreadable: Vec::new(), names, next, counted };
         for row in rows {
             let shown = access.shown(&row, &mut page.unreadable);
             page.keys.extend(shown.map(Shown::into_info));
         }
+        page.names = access.parts.names(|mentions| page.keys.iter().for_each(|key| mentions.key(key))).await;
         Ok(page)
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         error::ManageError,
         info::KeyInfo,
         manager::KeyManager,
+        names::Names,
         policy::KeyAction,
         verdict::{QUIET, RotationVerdict, still_on_old, verdict},
     },
@@ -82,6 +83,8 @@ pub struct Rotation {
     pub verdict: RotationVerdict,
     /// How far the counts go.
     pub counted: CountedUntil,
+    /// What the people and teams of both keys are called, and who has left.
+    pub names: Names,
 }
 
 /// That a key was accepted, and when.
@@ -128,6 +131,7 @@ impl Rotation {
             on_old,
             on_new,
             counted,
+            names: Names::none(),
         }
     }
 
@@ -203,6 +207,15 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage, KeyAction::Rotate]).await?;
         let pair = access.pair_to_tell_of(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_both(&pair).await?;
-        Ok(Rotation::new(pair, usage, access.parts.clock.reading(), access.counted))
+        let mut status = Rotation::new(pair, usage, access.parts.clock.reading(), access.counted);
+        status.names = access
+            .parts
+            .names(|mentions| {
+                mentions.key(&status.old);
+                mentions.key(&status.new);
+                status.ended_by.iter().for_each(|by| mentions.actor(by));
+            })
+            .await;
+        Ok(status)
     }
 }

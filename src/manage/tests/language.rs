@@ -107,10 +107,14 @@ fn sources(folder: &Path) -> Vec<String> {
 
 /// What the examples name: no words of this crate.
 const NAMES: &[&str] = &[
+    "Alice Jones",
+    "Blue",
+    "Engineering",
     "GitHub Actions - production",
     "GitHub-Actions",
     "Laptop of Alice",
     "OPS-1234",
+    "Olga Mann",
     "203.0.113.0/24",
     "Personal keys are not offered here.",
     "laptop stolen",

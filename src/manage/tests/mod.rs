@@ -3,4 +3,4 @@
 mod answers;
 mod kinds;
 mod language;
-mod world;
+pub(super) mod world;

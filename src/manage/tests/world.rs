@@ -1,21 +1,21 @@
 //! An example of every answer.
 
-use std::{any, collections::BTreeMap, io};
+use std::{any, collections::BTreeMap, convert::Infallible, io};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::kinds::every_kind;
 use crate::{
-    Actor, IssueKey, UserId,
+    Actor, IssueKey, OrganizationId, TeamId, TeamRef, UserId,
     key::KeyId,
     manage::{
-        Advice, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOwner, CountedUntil, Decision, Denial,
-        DenialReason, EditKey, Effect, ExportFormat, ExposureReason, InvalidInput, InventoryQuery, KeyAction, KeyFlag,
-        KeyMatches, KeyState, KeyUse, ListKeys, ManageError, ManageErrorKind, MatchConfidence, Misconfiguration,
-        NameAdvice, NextStep, NoteKind, PlanChange, PresentedKey, PresentedOutcome, Problem, Quota, Recommendation,
-        RevokeKey, RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage, RotationVerdict, Severity,
-        TeamRole, Weight,
+        Advice, AnyDirectory, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOwner, CountedUntil, Decision,
+        Denial, DenialReason, Directory, EditKey, Effect, ExportFormat, ExposureReason, InvalidInput, InventoryQuery,
+        KeyAction, KeyFlag, KeyMatches, KeyState, KeyUse, ListKeys, ManageError, ManageErrorKind, MatchConfidence,
+        Misconfiguration, NameAdvice, NamedTeam, Names, NextStep, NoteKind, PlanChange, PresentedKey, PresentedOutcome,
+        Problem, Quota, Recommendation, RevokeKey, RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage,
+        RotationVerdict, Rules, Severity, TeamRole, Weight,
         fixture::{Bench, team_id, time, user, user_id},
     },
     record::{KeyRow, Labels, Suspension},
@@ -36,8 +36,8 @@ impl<T: Serialize> Answer for T {}
 
 /// Examples by the name of their type.
 #[derive(Default)]
-pub(super) struct Examples {
-    pub(super) of: BTreeMap<&'static str, Vec<Value>>,
+pub(in crate::manage) struct Examples {
+    pub(in crate::manage) of: BTreeMap<&'static str, Vec<Value>>,
     #[cfg(feature = "schemars")]
     pub(super) schemas: BTreeMap<&'static str, Value>,
 }
@@ -71,8 +71,8 @@ fn row(id: &str) -> KeyRow {
 }
 
 /// Keys in every state, used and leaked.
-async fn world() -> Bench {
-    let bench = Bench::new();
+pub(in crate::manage) async fn world(rules: &Rules) -> Bench {
+    let bench = Bench::with_rules(rules.clone());
     let minute = 60_000;
     let made = KeyRow::example().created_at;
     bench.plant_row(row(OLD)).await;
@@ -134,20 +134,56 @@ fn alice() -> Actor {
     Actor::user(user_id("alice"), Rights::none().team(team_id("engineering"), TeamRole::Member))
 }
 
-/// Each answer of a manager, and whatever else serializes.
+/// Each answer of a manager, and whatever else serializes; of those that carry names, also with some.
 pub(super) async fn examples() -> Examples {
-    let mut all = Examples::default();
-    let all = &mut all;
-    reads(all).await;
-    advice(all).await;
-    changes(all).await;
-    refusals(all).await;
-    words(all);
-    std::mem::take(all)
+    let mut all = examples_by(&Rules::default()).await;
+    let mut named = Examples::default();
+    let people = Names::none().with_user(user_id("alice"), "Alice Jones").with_left(user_id("alice"));
+    let people = people.with_user(user_id("olga"), "Olga Mann").with_left(user_id("bob"));
+    let names = people.with_team(team_id("engineering"), "Engineering");
+    all.add(&names);
+    let blue = NamedTeam::new(team_id("blue"));
+    all.add_all([blue.clone().with_name("Blue"), blue]);
+    let rules = Rules { directory: AnyDirectory::new(Telling(names)), ..Rules::default() };
+    reads(&mut named, &rules).await;
+    advice(&mut named, &rules).await;
+    for (name, answers) in named.of {
+        let is_named = |answer: &Value| answer["names"]["users"].as_object().is_some_and(|users| !users.is_empty());
+        // One of each is enough.
+        let answer = answers.into_iter().find(is_named);
+        all.of.entry(name).or_default().extend(answer);
+    }
+    all
 }
 
-async fn reads(all: &mut Examples) {
-    let bench = world().await;
+/// The same without what is about names alone.
+pub(in crate::manage) async fn examples_by(rules: &Rules) -> Examples {
+    let mut all = Examples::default();
+    reads(&mut all, rules).await;
+    advice(&mut all, rules).await;
+    changes(&mut all, rules).await;
+    refusals(&mut all, rules).await;
+    words(&mut all);
+    all
+}
+
+/// Always says the same.
+struct Telling(Names);
+
+impl Directory for Telling {
+    type Error = Infallible;
+
+    async fn has_team(&self, _: &TeamRef) -> Result<bool, Infallible> {
+        Ok(true)
+    }
+
+    async fn names(&self, _: &OrganizationId, _: &[UserId], _: &[TeamId]) -> Result<Names, Infallible> {
+        Ok(self.0.clone())
+    }
+}
+
+pub(in crate::manage) async fn reads(all: &mut Examples, rules: &Rules) {
+    let bench = world(rules).await;
     let (manager, olga, alice) = (&bench.manager, &olga(), &alice());
     for key in [OLD, LAPTOP, PAUSED] {
         all.add(&manager.find(&id(key), olga).await.unwrap());
@@ -217,8 +253,8 @@ async fn reads(all: &mut Examples) {
     all.add(&manager.leak_report(&id(LAPTOP), time("2026-03-02T00:00:00Z"), olga).await.unwrap());
 }
 
-async fn advice(all: &mut Examples) {
-    let bench = world().await;
+pub(in crate::manage) async fn advice(all: &mut Examples, rules: &Rules) {
+    let bench = world(rules).await;
     let (manager, olga, alice) = (&bench.manager, &olga(), &alice());
     for key in [OLD, NEW, LAPTOP, PAUSED] {
         let advice: Advice = manager.advise(&id(key), olga).await.unwrap();
@@ -256,8 +292,8 @@ async fn advice(all: &mut Examples) {
     }
 }
 
-async fn changes(all: &mut Examples) {
-    let bench = world().await;
+async fn changes(all: &mut Examples, rules: &Rules) {
+    let bench = world(rules).await;
     let (manager, system) = (&bench.manager, &Actor::system("test").unwrap());
     manager.rename(&id(LAPTOP), "Laptop of Alice", system).await.unwrap();
     manager.narrow_scopes(&id(LAPTOP), "agents:read".parse().unwrap(), system).await.unwrap();
@@ -304,8 +340,8 @@ async fn changes(all: &mut Examples) {
     all.add_all(entries.iter().map(|entry| entry.event.clone()));
 }
 
-async fn refusals(all: &mut Examples) {
-    let bench = world().await;
+async fn refusals(all: &mut Examples, rules: &Rules) {
+    let bench = world(rules).await;
     let (manager, alice) = (&bench.manager, &alice());
     let error = manager.revoke(&id(OLD), alice).await.unwrap_err();
     all.add(&Problem::from(&error));

@@ -3,6 +3,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     audit::{Action, Event},
     key::KeyId,
+    manage::names::Names,
     owner::Owner,
     record::ActorId,
     time::Timestamp,
@@ -171,6 +172,8 @@ pub struct EventPage {
     pub entries: Vec<AuditEntry>,
     /// Events of this page that cannot be read: somebody's plain SQL, or a newer version of this crate.
     pub unreadable: u64,
+    /// What the people and teams of these events are called, and who has left.
+    pub names: Names,
     /// Where the next page begins, if there is one.
     #[serde(serialize_with = "as_text")]
     #[cfg_attr(feature = "schemars", schemars(with = "Option<String>"))]

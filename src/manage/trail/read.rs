@@ -13,6 +13,7 @@ use crate::{
         error::ManageError,
         invalid::InvalidInput,
         manager::KeyManager,
+        names::Names,
         policy::{KeyAction, Target},
     },
     owner::Owner,
@@ -79,7 +80,7 @@ impl KeyManager {
         }
         let owners = access.owners_to_audit(&query).await?;
         let (shown, next) = access.visible(&query, &owners).await?;
-        let mut page = EventPage { entries: Vec::new(), unreadable: 0, next };
+        let mut page = EventPage { entries: Vec::new(), unreadable: 0, names: Names::none(), next };
         for shown in shown {
             match shown.event {
                 Some(event) => page.entries.push(AuditEntry::from(event)),
@@ -87,6 +88,16 @@ impl KeyManager {
             }
         }
         access.add_owners_of_keys(&mut page).await?;
+        let entries = &page.entries;
+        page.names = access
+            .parts
+            .names(|mentions| {
+                for entry in entries {
+                    mentions.event(&entry.event);
+                    entry.on_behalf_of.iter().for_each(|owner| mentions.owner(owner));
+                }
+            })
+            .await;
         Ok(page)
     }
 }

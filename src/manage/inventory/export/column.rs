@@ -1,8 +1,8 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
-    manage::inventory::entry::InventoryEntry,
-    record::{OwnerStatus, Suspension},
+    manage::{inventory::entry::InventoryEntry, names::Names},
+    record::{ActorId, OwnerStatus, Suspension},
     time::Timestamp,
     words::words,
 };
@@ -75,12 +75,20 @@ words! {
         Organization = "organization",
         /// When the inventory was taken.
         AskedAt = "asked_at",
+        /// What the owner is called. Empty where a [`Directory`](crate::manage::Directory) does not say, like the other names.
+        OwnerName = "owner_name",
+        /// What the person is called who made it.
+        CreatedByName = "created_by_name",
+        /// `true` if the person who made it has left.
+        CreatorLeft = "creator_left",
+        /// What the person is called who revoked it.
+        RevokedByName = "revoked_by_name",
     }
 }
 
 impl InventoryColumn {
     /// What it says of a key, before it is made safe.
-    pub(super) fn cell(self, entry: &InventoryEntry) -> Cow<'_, str> {
+    pub(super) fn cell<'a>(self, entry: &'a InventoryEntry, names: &'a Names) -> Cow<'a, str> {
         let key = &entry.key;
         let usage = key.usage.unwrap_or_default();
         match self {
@@ -113,6 +121,13 @@ impl InventoryColumn {
             Self::Version => key.version.to_string().into(),
             Self::Organization => key.organization.as_str().into(),
             Self::AskedAt => entry.asked_at.to_string().into(),
+            Self::OwnerName => names.of_owner(&key.owner).unwrap_or_default().into(),
+            Self::CreatedByName => names.of_actor(&key.created_by).unwrap_or_default().into(),
+            Self::CreatorLeft => match &key.created_by {
+                ActorId::User(creator) if names.has_left(creator) => "true".into(),
+                _ => "".into(),
+            },
+            Self::RevokedByName => key.revoked_by.as_ref().and_then(|by| names.of_actor(by)).unwrap_or_default().into(),
         }
     }
 }

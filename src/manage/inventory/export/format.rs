@@ -33,8 +33,8 @@ pub enum ExportFormat {
     /// apostrophe from the beginning of every cell, and one from behind every semicolon, tab, line feed and carriage
     /// return in it, if there is one, and has what was there ([`unguarded`](Self::unguarded)); of a cell that holds JSON, before it is read as such.
     Csv,
-    /// A line of JSON for each key: an [`InventoryEntry`](crate::manage::InventoryEntry) as it serializes. What was cut
-    /// off after a line can be read as far as it goes.
+    /// A line of JSON for each key: an [`InventoryEntry`](crate::manage::InventoryEntry) as it serializes, and in `names` the
+    /// [`Names`](crate::manage::Names) of its people and teams. What was cut off after a line can be read as far as it goes.
     JsonLines,
 }
 

@@ -87,12 +87,14 @@ async fn a_table_says_all_of_a_key() {
 }
 
 #[tokio::test]
-async fn a_line_of_json_is_an_entry() {
+async fn a_line_of_json_is_an_entry_with_names() {
     let bench = bench();
     bench.plant_row(row('A')).await;
     let lines = exported(&bench, ExportFormat::JsonLines).await;
     let page = bench.manager.inventory(InventoryQuery::all(), &system()).await.unwrap();
-    assert_eq!(lines, serde_json::to_string(&page.entries[0]).unwrap() + "\n");
+    let entry = serde_json::to_string(&page.entries[0]).unwrap();
+    let names = serde_json::to_string(&page.names).unwrap();
+    assert_eq!(lines, format!("{},\"names\":{names}}}\n", entry.strip_suffix('}').unwrap()));
     let entry: Value = serde_json::from_str(&lines).unwrap();
     assert_eq!((&entry["flags"][0]["flag"], &entry["key"]["name"]), (&"never_used".into(), &"CI pipeline".into()));
     assert_eq!(entry["asked_at"], bench.clock.now().to_string());

@@ -3,7 +3,10 @@
 use std::{borrow::Cow, io};
 
 use super::{column::InventoryColumn, format::ExportFormat};
-use crate::manage::inventory::entry::InventoryEntry;
+use crate::manage::{
+    inventory::entry::InventoryEntry,
+    names::{Mentions, Names},
+};
 
 /// Behind one of these a spreadsheet may begin a cell: the separators of lists, where that is no comma, and the ends
 /// of lines, where quotation marks in the middle of such a cell do not hide them.
@@ -12,8 +15,8 @@ const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
 /// What spreadsheets take for the beginning of a formula (OWASP, CSV injection), and the apostrophe that says it is none.
 const BEGINNINGS: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\n', '\r', '\''];
 
-fn row(entry: &InventoryEntry) -> [Cow<'_, str>; InventoryColumn::ALL.len()] {
-    InventoryColumn::ALL.map(|column| safe(column.cell(entry)))
+fn row<'a>(entry: &'a InventoryEntry, names: &'a Names) -> [Cow<'a, str>; InventoryColumn::ALL.len()] {
+    InventoryColumn::ALL.map(|column| safe(column.cell(entry, names)))
 }
 
 /// A cell that no spreadsheet runs, whole or split.
@@ -47,10 +50,10 @@ impl ExportFormat {
     }
 
     /// A line for each key.
-    pub(in crate::manage) fn lines(self, entries: &[InventoryEntry]) -> io::Result<Vec<u8>> {
+    pub(in crate::manage) fn lines(self, entries: &[InventoryEntry], names: &Names) -> io::Result<Vec<u8>> {
         match self {
-            Self::Csv => table(entries.iter().map(row)),
-            Self::JsonLines => json_lines(entries),
+            Self::Csv => table(entries.iter().map(|entry| row(entry, names))),
+            Self::JsonLines => json_lines(entries, names),
         }
     }
 
@@ -88,10 +91,20 @@ fn table<'a>(rows: impl IntoIterator<Item = [Cow<'a, str>; InventoryColumn::ALL.
     table.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
-fn json_lines(entries: &[InventoryEntry]) -> io::Result<Vec<u8>> {
+/// An entry with the names of its own people and teams: each line can be read by itself.
+#[derive(serde::Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    entry: &'a InventoryEntry,
+    names: Names,
+}
+
+fn json_lines(entries: &[InventoryEntry], names: &Names) -> io::Result<Vec<u8>> {
     let mut lines = Vec::new();
     for entry in entries {
-        serde_json::to_writer(&mut lines, entry)?;
+        let mut mentions = Mentions::default();
+        mentions.key(&entry.key);
+        serde_json::to_writer(&mut lines, &Line { entry, names: mentions.known_by(names) })?;
         lines.push(b'\n');
     }
     Ok(lines)

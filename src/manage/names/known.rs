@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    owner::{Owner, TeamId, UserId},
+    record::{ActorId, KeyName},
+};
+
+/// What people and teams are called, and who has left: what a [`Directory`](super::super::Directory) says, and what
+/// answers carry. What is not in it is not known: then the id is shown.
+///
+/// A name is one line that people can read: at most 100 characters, none of them invisible, and no credential, as for the
+/// [name of a key](KeyName). Spaces around it are taken away. Another one, or an empty one, is not known either, so that one
+/// bad row of a directory spoils no page.
+///
+/// It serializes as `{"users": {"alice": {"name": "Alice Jones", "left": false}}, "teams": {"blue": {"name": "Blue"}}}`;
+/// the name of a person of whom only is known that they have left is `null`.
+///
+/// ```
+/// use tower_api_keys::{Owner, TeamId, UserId, manage::Names};
+///
+/// let (alice, bob, blue) = (UserId::new("u-1")?, UserId::new("u-2")?, TeamId::new("t-1")?);
+/// let names = Names::none().with_user(alice.clone(), "Alice Jones").with_team(blue.clone(), "Blue");
+/// let names = names.with_user(bob.clone(), "Bob Brown").with_left(bob.clone());
+///
+/// assert_eq!(names.of_user(&alice), Some("Alice Jones"));
+/// assert_eq!(names.of_owner(&Owner::Team(blue)), Some("Blue"));
+/// assert!(names.has_left(&bob) && !names.has_left(&alice));
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+///
+/// # Security
+/// People choose what they are called. A page escapes names as any other text, and decides nothing by them: two people may
+/// have the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub struct Names {
+    /// People by their ids.
+    users: BTreeMap<UserId, KnownUser>,
+    /// Teams by their ids.
+    teams: BTreeMap<TeamId, KnownTeam>,
+}
+
+/// What is known of a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+struct KnownUser {
+    /// What they are called.
+    name: Option<Box<str>>,
+    /// Whether they have left the organization.
+    left: bool,
+}
+
+/// What is known of a team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+struct KnownTeam {
+    /// What it is called.
+    name: Box<str>,
+}
+
+impl Names {
+    /// Nothing is known.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { users: BTreeMap::new(), teams: BTreeMap::new() }
+    }
+
+    /// And what this person is called.
+    #[must_use]
+    pub fn with_user(mut self, id: UserId, name: impl AsRef<str>) -> Self {
+        if let Some(name) = legible(name.as_ref()) {
+            self.users.entry(id).or_default().name = Some(name);
+        }
+        self
+    }
+
+    /// And what this team is called.
+    #[must_use]
+    pub fn with_team(mut self, id: TeamId, name: impl AsRef<str>) -> Self {
+        if let Some(name) = legible(name.as_ref()) {
+            self.teams.insert(id, KnownTeam { name });
+        }
+        self
+    }
+
+    /// And that this person has left the organization. Keep saying what they were called: trails and keys that they made
+    /// still show it.
+    #[must_use]
+    pub fn with_left(mut self, id: UserId) -> Self {
+        self.users.entry(id).or_default().left = true;
+        self
+    }
+
+    /// What the person is called.
+    #[must_use]
+    pub fn of_user(&self, id: &UserId) -> Option<&str> {
+        self.users.get(id)?.name.as_deref()
+    }
+
+    /// What the team is called.
+    #[must_use]
+    pub fn of_team(&self, id: &TeamId) -> Option<&str> {
+        self.teams.get(id).map(|team| &*team.name)
+    }
+
+    /// What the user or the team is called.
+    #[must_use]
+    pub fn of_owner(&self, owner: &Owner) -> Option<&str> {
+        match owner {
+            Owner::User(user) => self.of_user(user),
+            Owner::Team(team) => self.of_team(team),
+        }
+    }
+
+    /// What the person is called who acted. A key and a part of the service have no such name.
+    #[must_use]
+    pub fn of_actor(&self, actor: &ActorId) -> Option<&str> {
+        match actor {
+            ActorId::User(user) => self.of_user(user),
+            ActorId::Key(_) | ActorId::System(_) => None,
+        }
+    }
+
+    /// Whether it is known that the person has left.
+    #[must_use]
+    pub fn has_left(&self, id: &UserId) -> bool {
+        self.users.get(id).is_some_and(|user| user.left)
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.teams.is_empty()
+    }
+
+    /// What is known of these, and of nobody else.
+    pub(in crate::manage) fn only<'i>(
+        &self,
+        users: impl IntoIterator<Item = &'i UserId>,
+        teams: impl IntoIterator<Item = &'i TeamId>,
+    ) -> Self {
+        Self {
+            users: users.into_iter().filter_map(|id| Some((id.clone(), self.users.get(id)?.clone()))).collect(),
+            teams: teams.into_iter().filter_map(|id| Some((id.clone(), self.teams.get(id)?.clone()))).collect(),
+        }
+    }
+
+    pub(in crate::manage) fn extend(&mut self, more: Self) {
+        self.users.extend(more.users);
+        self.teams.extend(more.teams);
+    }
+}
+
+/// A name that can be shown, without the spaces around it.
+pub(super) fn legible(name: &str) -> Option<Box<str>> {
+    let name = name.trim();
+    // The name of a key is shown beside it, in the same lists, to the same people.
+    (!name.is_empty() && KeyName::new(name).is_ok()).then(|| name.into())
+}

@@ -1,0 +1,101 @@
+use std::collections::BTreeSet;
+
+use super::known::Names;
+use crate::{
+    audit::{Event, Subject},
+    manage::info::KeyInfo,
+    owner::{Owner, TeamId, UserId},
+    record::{ActorId, KeyRecord},
+    sentence::{Argument, Sentence},
+};
+
+/// The people and teams that an answer speaks of, each once and in the order of their ids.
+#[derive(Debug, Default)]
+pub(in crate::manage) struct Mentions {
+    pub(in crate::manage) users: BTreeSet<UserId>,
+    pub(in crate::manage) teams: BTreeSet<TeamId>,
+}
+
+impl Mentions {
+    pub(in crate::manage) fn user(&mut self, user: &UserId) {
+        if !self.users.contains(user) {
+            self.users.insert(user.clone());
+        }
+    }
+
+    pub(in crate::manage) fn team(&mut self, team: &TeamId) {
+        if !self.teams.contains(team) {
+            self.teams.insert(team.clone());
+        }
+    }
+
+    pub(in crate::manage) fn owner(&mut self, owner: &Owner) {
+        match owner {
+            Owner::User(user) => self.user(user),
+            Owner::Team(team) => self.team(team),
+        }
+    }
+
+    pub(in crate::manage) fn actor(&mut self, actor: &ActorId) {
+        if let ActorId::User(user) = actor {
+            self.user(user);
+        }
+    }
+
+    /// All that [`KeyInfo`] tells.
+    pub(in crate::manage) fn key(&mut self, key: &KeyInfo) {
+        self.owner(&key.owner);
+        self.actor(&key.created_by);
+        key.revoked_by.iter().for_each(|by| self.actor(by));
+    }
+
+    /// The same before it is told.
+    pub(in crate::manage) fn record(&mut self, record: &KeyRecord) {
+        self.owner(&record.owner);
+        self.actor(&record.created_by);
+        record.revoked.iter().flat_map(|revoked| &revoked.by).for_each(|by| self.actor(by));
+    }
+
+    pub(in crate::manage) fn event(&mut self, event: &Event) {
+        self.actor(&event.actor);
+        let (Subject::Key(_, owner) | Subject::Owner(owner)) = &event.subject;
+        self.owner(owner);
+    }
+
+    pub(in crate::manage) fn sentence(&mut self, sentence: &Sentence) {
+        for (_, argument) in sentence.arguments() {
+            match argument {
+                Argument::Sentence(part) => self.sentence(part),
+                Argument::Team(team) => self.team(team),
+                Argument::User(user) => self.user(user),
+                _ => {}
+            }
+        }
+    }
+
+    /// What is known of them.
+    pub(in crate::manage) fn known_by(&self, names: &Names) -> Names {
+        names.only(&self.users, &self.teams)
+    }
+
+    /// Those that are not among the others, which they are from now on.
+    pub(super) fn new_to(mut self, others: &mut Self) -> Self {
+        self.users.retain(|user| !others.users.contains(user));
+        self.teams.retain(|team| !others.teams.contains(team));
+        others.users.extend(self.users.iter().cloned());
+        others.teams.extend(self.teams.iter().cloned());
+        self
+    }
+
+    /// In parts of so many at most.
+    pub(in crate::manage) fn parts(self, most: usize) -> Vec<(Vec<UserId>, Vec<TeamId>)> {
+        let (mut users, mut teams) = (self.users.into_iter().peekable(), self.teams.into_iter().peekable());
+        let mut parts = Vec::new();
+        while users.peek().is_some() || teams.peek().is_some() {
+            let some_users: Vec<_> = users.by_ref().take(most).collect();
+            let room = most - some_users.len();
+            parts.push((some_users, teams.by_ref().take(room).collect()));
+        }
+        parts
+    }
+}

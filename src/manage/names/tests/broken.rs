@@ -1,0 +1,189 @@
+//! Directories that do not answer, or not what they were asked.
+
+use std::{convert::Infallible, time::Duration};
+
+use serde_json::Value;
+
+use super::fake::{Fake, How, called};
+use crate::{
+    TeamId, TeamRef, UserId,
+    manage::{
+        AnyDirectory, Directory, InventoryQuery, KeyFlag, ListKeys, Names, Rules,
+        fixture::{Bench, system, team_id, user, user_id},
+        tests::world::examples_by,
+    },
+    owner::OrganizationId,
+    record::KeyRow,
+};
+
+const BROKEN: [How; 5] =
+    [How::Fails, How::Hangs, How::Panics, How::PanicsAtOnce, How::Takes(Duration::from_millis(501))];
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_does_not_answer_means_ids_and_never_an_error() {
+    let expected = examples_by(&Rules::default()).await.of;
+    for how in BROKEN {
+        let fake = Fake::that(how).without("alice");
+        let answers = examples_by(&fake.rules()).await.of;
+        assert!(!fake.questions().is_empty(), "{how:?}");
+        for (name, answers) in &answers {
+            assert_eq!(Value::from(answers.clone()), Value::from(expected[name].clone()), "{how:?}: {name}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_within_half_a_second_is_waited_for() {
+    let fake = Fake::that(How::Takes(Duration::from_millis(499)));
+    let bench = fake.bench();
+    let owner = bench.manager.owner(&user("alice"), &system()).await.unwrap();
+    assert_eq!(owner.names.of_user(&user_id("alice")).map(str::to_owned), Some(called("alice")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_hangs_is_not_waited_for_by_each_page() {
+    let fake = Fake::that(How::Hangs);
+    let bench = fake.bench();
+    let read = async || {
+        let begun = tokio::time::Instant::now();
+        let owner = bench.manager.owner(&user("alice"), &system()).await.unwrap();
+        // A timer may be a millisecond late.
+        (begun.elapsed().as_millis() / 10, fake.questions().len(), owner.names.is_empty())
+    };
+    assert_eq!(read().await, (50, 1, true));
+    assert_eq!(read().await, (0, 0, true));
+    fake.be(How::Answers);
+    tokio::time::advance(Duration::from_millis(4_990)).await;
+    assert_eq!(read().await, (0, 0, true));
+    tokio::time::advance(Duration::from_millis(10)).await;
+    assert_eq!(read().await, (0, 1, false));
+    // An error comes at once, and the next answer may be a good one.
+    fake.be(How::Fails);
+    assert_eq!(read().await, (0, 1, true));
+    fake.be(How::Answers);
+    assert_eq!(read().await, (0, 1, false));
+}
+
+/// The rest of a large page is not asked about once an answer failed; what was said is kept.
+#[tokio::test]
+async fn a_page_gives_up_at_the_first_failure() {
+    let fake = Fake::that(How::Fails);
+    let bench = fake.bench();
+    for number in 0..600 {
+        let id = format!("{number:020}");
+        let (owner, created_by) = (format!("t{number}"), format!("user:u{number}"));
+        bench.plant_row(KeyRow { lineage: id.clone(), id, owner, created_by, ..KeyRow::example() }).await;
+    }
+    assert_eq!(bench.manager.list(ListKeys::all().limit(1_000), &system()).await.unwrap().keys.len(), 600);
+    assert_eq!(fake.questions().len(), 1);
+}
+
+/// The time of a store is the most that an answer may take, also where it is less than half a second.
+#[tokio::test(start_paused = true)]
+async fn names_take_no_longer_than_a_store_may() {
+    let fake = Fake::that(How::Hangs);
+    let begun = tokio::time::Instant::now();
+    let mut mentions = crate::manage::names::Mentions::default();
+    mentions.user(&user_id("alice"));
+    let rules = fake.rules();
+    rules.directory.names(&OrganizationId::single(), mentions, Duration::from_millis(20)).await;
+    assert!((20..=21).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+}
+
+/// Rows of a directory that nobody has looked after.
+struct Spoilt;
+
+impl Directory for Spoilt {
+    type Error = Infallible;
+
+    async fn has_team(&self, _: &TeamRef) -> Result<bool, Infallible> {
+        Ok(true)
+    }
+
+    async fn names(&self, _: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> Result<Names, Infallible> {
+        let names = users.iter().cloned().fold(Names::none(), |names, user| names.with_user(user, "a\u{202e}b\n"));
+        Ok(teams.iter().cloned().fold(names, |names, team| names.with_team(team, "  ")))
+    }
+}
+
+#[tokio::test]
+async fn a_bad_row_spoils_no_page() {
+    let bench = Bench::with_rules(Rules { directory: AnyDirectory::new(Spoilt), ..Rules::default() });
+    bench.plant_row(KeyRow::example()).await;
+    assert!(bench.manager.list(ListKeys::all(), &system()).await.unwrap().names.is_empty());
+    let exposure = bench.manager.exposure(&user_id("alice"), &system()).await.unwrap();
+    assert_eq!(exposure.to_string(), "alice saw the text of 1 live key: rotate or revoke it when alice leaves.");
+}
+
+/// A directory that knows teams only stays short, and nothing of an answer changes.
+struct TeamsOnly;
+
+impl Directory for TeamsOnly {
+    type Error = Infallible;
+
+    async fn has_team(&self, team: &TeamRef) -> Result<bool, Infallible> {
+        Ok(team.team == team_id("blue"))
+    }
+}
+
+#[tokio::test]
+async fn a_directory_of_teams_only_says_no_names() {
+    let rules = Rules { directory: AnyDirectory::new(std::sync::Arc::new(TeamsOnly)), ..Rules::default() };
+    let expected = examples_by(&Rules::default()).await.of;
+    for name in ["EventPage", "InventoryPage", "KeyPage"] {
+        assert_eq!(examples_by(&rules).await.of[name], expected[name]);
+    }
+}
+
+#[tokio::test]
+async fn who_was_not_asked_about_is_not_named_and_has_not_left() {
+    let fake = Fake::that(How::Lies).without("mallory");
+    let bench = fake.bench();
+    bench.plant_row(KeyRow::example()).await;
+    let page = bench.manager.inventory(InventoryQuery::all(), &system()).await.unwrap();
+    for stranger in ["mallory", "zoe"] {
+        assert_eq!((page.names.of_user(&user_id(stranger)), page.names.has_left(&user_id(stranger))), (None, false));
+    }
+    assert_eq!(page.names.of_team(&team_id("rivals")), None);
+    assert!(!page.entries[0].flags.contains(&KeyFlag::CreatorInactive));
+}
+
+/// What is logged in this thread.
+#[cfg(feature = "tracing")]
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(feature = "tracing")]
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test(start_paused = true)]
+async fn the_log_tells_of_a_failing_directory_once_a_minute() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let said = |what: &str| String::from_utf8(log.0.lock().unwrap().clone()).unwrap().matches(what).count();
+    let fake = Fake::that(How::Fails);
+    let bench = fake.bench();
+    let read = async || bench.manager.owner(&user("alice"), &system()).await.unwrap();
+    for _ in 0..50 {
+        read().await;
+    }
+    assert_eq!((said("the directory does not say names"), said("directory down")), (1, 1));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    read().await;
+    assert_eq!((said("the directory does not say names"), said("times=50")), (2, 1));
+    fake.be(How::Answers);
+    read().await;
+    read().await;
+    assert_eq!(said("the directory says names again"), 1);
+}

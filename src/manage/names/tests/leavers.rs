@@ -1,0 +1,185 @@
+//! People who have left, of whom nobody told the store.
+
+use super::fake::{Fake, How, called};
+use crate::{
+    Suspension,
+    manage::{
+        ExportFormat, InventoryQuery, KeyFlag,
+        fixture::{Bench, system, team, user, user_id},
+    },
+    record::KeyRow,
+    store::OwnerChange,
+};
+
+fn row(letter: char) -> KeyRow {
+    let id = letter.to_string().repeat(20);
+    KeyRow { lineage: id.clone(), id, name: "CI pipeline".into(), ..KeyRow::example() }
+}
+
+/// Keys that alice made: for a team, for herself, for bob; a dead one; one by bob, one by a key, one by the system.
+async fn planted(fake: &Fake) -> Bench {
+    let bench = fake.bench();
+    let personal = |letter, owner: &str| KeyRow { kind: "user".into(), owner: owner.into(), ..row(letter) };
+    let by = |letter, created_by: &str| KeyRow { created_by: created_by.into(), ..row(letter) };
+    for row in [
+        row('A'),
+        personal('B', "alice"),
+        personal('C', "bob"),
+        KeyRow { revoked_at: Some(1_772_366_400_000), revoked_by: Some("user:alice".into()), ..row('D') },
+        by('E', "user:bob"),
+        by('F', "key:AAAAAAAAAAAAAAAAAAAA"),
+        by('G', "system:alice"),
+    ] {
+        bench.plant_row(row).await;
+    }
+    bench
+}
+
+/// Which keys have which flags, in one line.
+async fn flagged(bench: &Bench, query: InventoryQuery) -> String {
+    let page = bench.manager.inventory(query, &system()).await.unwrap();
+    let about = [KeyFlag::CreatorInactive, KeyFlag::OwnerInactive, KeyFlag::OwnerLeft];
+    let lines = page.entries.iter().map(|entry| {
+        let flags: Vec<_> = entry.flags.iter().filter(|flag| about.contains(flag)).map(|flag| flag.as_str()).collect();
+        format!("{}:{}", &entry.key.id.as_str()[..1], flags.join("+"))
+    });
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn keys_of_a_leaver_are_flagged_though_nobody_closed_them() {
+    let fake = Fake::default().without("alice");
+    let bench = planted(&fake).await;
+    let expected = "A:creator_inactive B:owner_left C:creator_inactive D: E: F: G:";
+    assert_eq!(flagged(&bench, InventoryQuery::all()).await, expected);
+    let without = planted(&Fake::default()).await;
+    assert_eq!(flagged(&without, InventoryQuery::all()).await, "A: B: C: D: E: F: G:");
+}
+
+#[tokio::test]
+async fn a_leaver_who_was_suspended_or_closed_is_told_of_once() {
+    for (change, of_own) in [
+        (OwnerChange::Suspend(Suspension::Admin), "owner_inactive"),
+        (OwnerChange::Suspend(Suspension::Plan), "owner_inactive"),
+        (OwnerChange::Close, "owner_inactive"),
+    ] {
+        for fake in [Fake::default().without("alice"), Fake::default()] {
+            let bench = planted(&fake).await;
+            bench.change_owner(&user("alice"), change).await;
+            let expected = format!("A:creator_inactive B:{of_own} C:creator_inactive D: E: F: G:");
+            assert_eq!(flagged(&bench, InventoryQuery::all()).await, expected, "{change:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_team_of_the_same_id_has_not_left() {
+    let fake = Fake::default().without("engineering");
+    let bench = planted(&fake).await;
+    assert_eq!(flagged(&bench, InventoryQuery::of(team("engineering"))).await, "A: D: E: F: G:");
+}
+
+#[tokio::test]
+async fn filter_summary_and_pages_agree() {
+    let fake = Fake::default().without("alice").without("bob");
+    let bench = planted(&fake).await;
+    fake.questions();
+    let by = |flag| InventoryQuery::all().flagged([flag]);
+    assert_eq!(
+        flagged(&bench, by(KeyFlag::CreatorInactive)).await,
+        "A:creator_inactive C:creator_inactive+owner_left E:creator_inactive"
+    );
+    assert_eq!(fake.questions().len(), 1, "one question, whatever the filter");
+    assert_eq!(flagged(&bench, by(KeyFlag::OwnerLeft)).await, "B:owner_left C:creator_inactive+owner_left");
+    // Page by page, the same.
+    let mut paged = Vec::new();
+    let mut query = by(KeyFlag::CreatorInactive).limit(1);
+    loop {
+        let page = bench.manager.inventory(query, &system()).await.unwrap();
+        paged.extend(page.entries.iter().map(|entry| entry.key.id.as_str()[..1].to_owned()));
+        let Some(next) = page.next else { break };
+        query = by(KeyFlag::CreatorInactive).limit(1).after(next);
+    }
+    assert_eq!(paged.concat(), "ACE");
+    for query in [InventoryQuery::all(), by(KeyFlag::CreatorInactive), by(KeyFlag::OwnerLeft)] {
+        let entries = bench.manager.inventory(query.clone(), &system()).await.unwrap().entries;
+        let summary = bench.manager.inventory_summary(query, &system()).await.unwrap();
+        for flag in KeyFlag::ALL {
+            for owner in &summary.owners {
+                let of_owner = entries.iter().filter(|entry| entry.key.owner == owner.owner);
+                let expected = of_owner.filter(|entry| entry.flags.contains(&flag)).count() as u64;
+                assert_eq!(owner.flagged(flag), expected, "{flag} of {}", owner.owner);
+            }
+        }
+        let named: Vec<_> = summary.owners.iter().map(|of| summary.names.of_owner(&of.owner).is_some()).collect();
+        assert!(!named.is_empty() && named.iter().all(|named| *named), "{summary:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_reads_often_asks_about_each_person_once() {
+    let fake = Fake::default().without("zoe");
+    let bench = fake.bench();
+    for number in 0..300 {
+        let id = format!("{number:020}");
+        bench.plant_row(KeyRow { lineage: id.clone(), id, ..KeyRow::example() }).await;
+    }
+    let last = KeyRow { created_by: "user:zoe".into(), created_at: 1_772_366_500_000, ..row('Z') };
+    bench.plant_row(last).await;
+    let query = InventoryQuery::all().flagged([KeyFlag::CreatorInactive]).limit(10);
+    let page = bench.manager.inventory(query, &system()).await.unwrap();
+    assert_eq!(page.entries.len(), 1);
+    let asked: Vec<_> = fake.questions().into_iter().map(|asked| (asked.users, asked.teams.len())).collect();
+    assert_eq!(asked, [(vec![user_id("alice")], 1), (vec![user_id("zoe")], 0)]);
+    // Those of keys that were passed over are not told.
+    assert!(page.names.of_user(&user_id("alice")).is_none() && page.names.has_left(&user_id("zoe")));
+}
+
+#[tokio::test]
+async fn an_export_says_names_and_who_has_left() {
+    let fake = Fake::default().without("alice");
+    let bench = planted(&fake).await;
+    let exported = async |format| {
+        let mut text = Vec::new();
+        bench.manager.export_inventory(InventoryQuery::all(), format, &mut text, &system()).await.unwrap();
+        text
+    };
+    let table = exported(ExportFormat::Csv).await;
+    let mut reader = csv::Reader::from_reader(&*table);
+    let head = reader.headers().unwrap().clone();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    let cell = |row: usize, name: &str| rows[row][head.iter().position(|column| column == name).unwrap()].to_owned();
+    assert_eq!(cell(0, "owner_name"), called("engineering"));
+    assert_eq!((cell(0, "created_by_name"), cell(0, "creator_left")), (called("alice"), "true".into()));
+    assert_eq!(cell(0, "flags"), "creator_inactive");
+    assert_eq!((cell(3, "revoked_by_name"), cell(0, "revoked_by_name")), (called("alice"), String::new()));
+    assert_eq!((cell(4, "created_by_name"), cell(4, "creator_left")), (called("bob"), String::new()));
+    assert_eq!((cell(6, "created_by_name"), cell(6, "creator_left")), (String::new(), String::new()));
+
+    let lines = String::from_utf8(exported(ExportFormat::JsonLines).await).unwrap();
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        lines[0]["names"],
+        serde_json::json!({
+            "users": {"alice": {"name": called("alice"), "left": true}},
+            "teams": {"engineering": {"name": called("engineering")}},
+        })
+    );
+    assert_eq!(lines[2]["names"]["users"].as_object().unwrap().len(), 2);
+
+    fake.be(How::Fails);
+    let table = String::from_utf8(exported(ExportFormat::Csv).await).unwrap();
+    assert!(!table.contains('~') && !table.contains("creator_inactive") && !table.contains("true"), "{table}");
+}
+
+#[tokio::test]
+async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
+    let fake = Fake::default().without("alice");
+    let bench = planted(&fake).await;
+    let radius = async || bench.manager.blast_radius(&user_id("alice"), &system()).await.unwrap();
+    let said = format!("{} has left and is not closed: personal keys are still accepted.", called("alice"));
+    assert!(radius().await.to_string().contains(&said), "{}", radius().await);
+    bench.change_owner(&user("alice"), OwnerChange::Close).await;
+    assert!(!radius().await.to_string().contains(&said), "{}", radius().await);
+    assert!(radius().await.names.has_left(&user_id("alice")));
+}

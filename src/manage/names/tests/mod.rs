@@ -1,0 +1,8 @@
+//! Names in answers and sentences, leavers in flags, teams in lists; and directories that fail, panic, hang and lie.
+
+mod answers;
+mod broken;
+mod fake;
+mod leavers;
+mod measures;
+mod teams;
