@@ -38,6 +38,7 @@ fuzz_target!(|data: &[u8]| {
 fn count() -> UsageRow {
     UsageRow {
         key: Some(KeyRow::example().id),
+        organization: None,
         outcome: "success".into(),
         label: "intake".into(),
         client: "curl".into(),

@@ -10,5 +10,6 @@ mod tally;
 mod unwritten;
 
 pub(crate) use recorder::{Counted, SuccessSource, UsageRecorder};
+pub(crate) use source_slots::CountedFor;
 pub(crate) use tally::KeyUsage;
 pub(crate) use unwritten::{Days, Unwritten};

@@ -8,8 +8,9 @@ use super::{budget::Budget, pairs::StoredPairs, tally::Count};
 use crate::{
     key::KeyId,
     outcome::Outcome,
+    owner::OrganizationId,
     time::{Timestamp, day_of},
-    usage::{Label, OriginWords, Parts, Source},
+    usage::{Label, OriginWords, Parts, Source, UsageRow},
 };
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
@@ -21,18 +22,51 @@ pub(super) const MOST_COUNTS: usize = 100_000;
 /// for a flood of names to leave room for other keys.
 const MOST_NEW: u32 = 256;
 
+/// For whom a request is counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CountedFor {
+    /// The key that it named, which the store has.
+    Key(KeyId),
+    /// It named none, and concerns this organization, or none of them. A service that has only one says of no refusal that
+    /// it concerns that: so [`without_key`](Self::without_key) makes these.
+    NoKey(Option<OrganizationId>),
+}
+
+impl CountedFor {
+    /// A request that names no key in the store, and concerns this organization. The single one is not named.
+    pub(crate) fn without_key(organization: Option<&OrganizationId>) -> Self {
+        Self::NoKey(organization.filter(|organization| !organization.is_single()).cloned())
+    }
+
+    /// For whom a row of a store was counted; none if that cannot be read.
+    pub(super) fn of(row: &UsageRow) -> Option<Self> {
+        match (&row.key, &row.organization) {
+            (Some(key), _) => KeyId::new(key).ok().map(Self::Key),
+            (None, Some(organization)) => OrganizationId::new(organization).ok().map(|of| Self::NoKey(Some(of))),
+            (None, None) => Some(Self::NoKey(None)),
+        }
+    }
+
+    pub(super) const fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::Key(key) => Some(*key),
+            Self::NoKey(_) => None,
+        }
+    }
+}
+
 /// What is counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SourceSlot {
-    pub(super) key: Option<KeyId>,
+    pub(super) counted_for: CountedFor,
     pub(super) end: Outcome,
     pub(super) source: Source,
     /// In UTC.
     pub(super) day: i32,
 }
 
-/// Hashes ids of keys in the store and labels. They are random or the embedder's and nobody else can choose them, so any
-/// mixture of their bits will do.
+/// Hashes ids of keys in the store, organizations and labels. They are random or the embedder's and nobody else can choose
+/// them, so any mixture of their bits will do.
 #[derive(Debug, Default)]
 struct IdHasher(u64);
 
@@ -65,25 +99,32 @@ impl Counts {
     /// Counts what came from there, under `other` if there are too many sources or counts.
     pub(super) fn add(
         &mut self,
-        key: Option<KeyId>,
+        counted_for: &CountedFor,
         end: &Outcome,
         origin: OriginWords<'_>,
         count: Count,
         stored: &StoredPairs,
     ) {
         let day = count.day();
-        let known = self.slots.get_mut(&(key, end, origin.parts(), day) as &dyn SlotInWords);
+        let known = self.slots.get_mut(&(counted_for, end, origin.parts(), day) as &dyn SlotInWords);
         if let Some(sum) = known {
             sum.add(count);
         } else {
-            self.add_place(SourceSlot { key, end: end.clone(), source: origin.to_source(), day }, count, stored);
+            let (counted_for, end, source) = (counted_for.clone(), end.clone(), origin.to_source());
+            self.add_place(SourceSlot { counted_for, end, source, day }, count, stored);
         }
     }
 
     /// The source under which this is counted, an equal one that is there already if there is.
-    pub(super) fn source(&self, key: Option<KeyId>, end: &Outcome, origin: OriginWords<'_>, now: Timestamp) -> Source {
+    pub(super) fn source(
+        &self,
+        counted_for: &CountedFor,
+        end: &Outcome,
+        origin: OriginWords<'_>,
+        now: Timestamp,
+    ) -> Source {
         let day = day_of(now.as_millis());
-        let known = self.slots.get_key_value(&(key, end, origin.parts(), day) as &dyn SlotInWords);
+        let known = self.slots.get_key_value(&(counted_for, end, origin.parts(), day) as &dyn SlotInWords);
         known.map_or_else(|| origin.to_source(), |(slot, _)| slot.source.clone())
     }
 
@@ -94,17 +135,18 @@ impl Counts {
             slot.source = slot.source.folded();
         }
         if is_full && !self.slots.contains_key(&slot) {
-            slot = SourceSlot { key: None, source: Source::other_of(&Label::default()), ..slot };
+            let (counted_for, source) = (CountedFor::NoKey(None), Source::other_of(&Label::default()));
+            slot = SourceSlot { counted_for, source, ..slot };
         }
         merge(&mut self.slots, slot, count);
     }
 
     /// Whether there is room for one more, which is then taken unless the store is known to have this one.
-    fn is_room(&mut self, SourceSlot { key, end, source, .. }: &SourceSlot, stored: &StoredPairs) -> bool {
-        if stored.has(*key, end.proves(), source) {
+    fn is_room(&mut self, SourceSlot { counted_for, end, source, .. }: &SourceSlot, stored: &StoredPairs) -> bool {
+        if stored.has(counted_for, end.proves(), source) {
             return true;
         }
-        let new = self.new.entry(Budget::new(*key, end.proves(), source)).or_default();
+        let new = self.new.entry(Budget::new(counted_for, end.proves(), source)).or_default();
         let is_room = *new < MOST_NEW;
         *new += u32::from(is_room);
         is_room
@@ -138,17 +180,17 @@ impl Hash for SourceSlot {
 
 /// A place that is looked for by the words of its source, for which no memory was taken.
 trait SlotInWords {
-    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32);
+    fn words(&self) -> (&CountedFor, &Outcome, Parts<'_>, i32);
 }
 
 impl SlotInWords for SourceSlot {
-    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32) {
-        (self.key, &self.end, self.source.parts(), self.day)
+    fn words(&self) -> (&CountedFor, &Outcome, Parts<'_>, i32) {
+        (&self.counted_for, &self.end, self.source.parts(), self.day)
     }
 }
 
-impl SlotInWords for (Option<KeyId>, &Outcome, Parts<'_>, i32) {
-    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32) {
+impl SlotInWords for (&CountedFor, &Outcome, Parts<'_>, i32) {
+    fn words(&self) -> (&CountedFor, &Outcome, Parts<'_>, i32) {
         *self
     }
 }
@@ -156,9 +198,11 @@ impl SlotInWords for (Option<KeyId>, &Outcome, Parts<'_>, i32) {
 impl Hash for dyn SlotInWords + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Neither the end, nor the label, nor the day: a key and a client have few, and hashing is most of what a count costs.
-        let (key, _, source, _) = self.words();
-        if let Some(key) = key {
-            state.write(key.as_bytes());
+        let (counted_for, _, source, _) = self.words();
+        match counted_for {
+            CountedFor::Key(key) => state.write(key.as_bytes()),
+            CountedFor::NoKey(Some(organization)) => state.write(organization.as_str().as_bytes()),
+            CountedFor::NoKey(None) => {}
         }
         for part in [source.client, source.network] {
             if !part.is_empty() {
@@ -170,8 +214,8 @@ impl Hash for dyn SlotInWords + '_ {
 
 impl PartialEq for dyn SlotInWords + '_ {
     fn eq(&self, other: &Self) -> bool {
-        let ((key, end, source, day), (of_key, of_end, of_source, of_day)) = (self.words(), other.words());
-        key == of_key && end == of_end && source.are(of_source) && day == of_day
+        let ((whom, end, source, day), (of_whom, of_end, of_source, of_day)) = (self.words(), other.words());
+        whom == of_whom && end == of_end && source.are(of_source) && day == of_day
     }
 }
 

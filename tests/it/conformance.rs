@@ -170,6 +170,9 @@ broken! {
     unused_keys_left_out_are_noticed: WantsUse breaks "S42";
     a_successor_of_another_organization_is_noticed: FollowsStrangers breaks "S71";
     counts_without_a_key_that_are_kept_back_are_noticed: ForgetsKeylessCounts breaks "S67";
+    counts_of_whatever_organization_are_noticed: MixesOrganizations breaks "S107";
+    an_organization_beside_a_key_is_noticed: NamesOrganizationsOfKeys breaks "S108";
+    counts_of_the_first_organization_alone_are_noticed: ReadsOneOrganization breaks "S107";
     the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72 S73";
     an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68 S99";
     a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69 S99 S102";
@@ -260,6 +263,8 @@ narrow! {
     a_narrow_action_is_noticed: api_key_events.action breaks "S93" named "`api_key_events.action`";
     what_stood_before_too_narrow_is_noticed: api_key_events.before breaks "S93" named "`api_key_events.before`";
     a_narrow_source_of_an_event_is_noticed: api_key_events.source breaks "S93" named "`api_key_events.source`";
+    a_narrow_organization_of_a_count_is_noticed: api_key_usage.organization breaks "S94"
+        named "`api_key_usage.organization`";
     a_narrow_outcome_is_noticed: api_key_usage.outcome breaks "S94" named "`api_key_usage.outcome`";
     a_narrow_label_is_noticed: api_key_usage.label breaks "S94" named "`api_key_usage.label`";
     a_narrow_client_is_noticed: api_key_usage.client breaks "S94" named "`api_key_usage.client`";
