@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use super::source_slots::CountedFor;
+use super::counted_for::CountedFor;
 use crate::{
     outcome::{Outcome, Proved},
     usage::{Label, Source, UsageRow},

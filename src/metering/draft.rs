@@ -2,8 +2,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     budget::{Budget, StoredSources},
+    counted_for::CountedFor,
     pairs::StoredPairs,
-    source_slots::{CountedFor, SourceSlot, merge},
+    source_slots::{SourceSlot, merge},
     tally::Count,
 };
 use crate::{outcome::Proved, usage::Source};

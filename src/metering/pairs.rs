@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::source_slots::CountedFor;
+use super::counted_for::CountedFor;
 use crate::{outcome::Proved, usage::Source};
 
 /// The most pairs of key or organization and source that are known to be in the store, of some 18 bytes each.

@@ -4,56 +4,21 @@ use std::{
     hash::{BuildHasherDefault, Hash, Hasher},
 };
 
-use super::{budget::Budget, pairs::StoredPairs, tally::Count};
+use super::{budget::Budget, counted_for::CountedFor, pairs::StoredPairs, tally::Count};
 use crate::{
-    key::KeyId,
     outcome::Outcome,
-    owner::OrganizationId,
     time::{Timestamp, day_of},
-    usage::{Label, OriginWords, Parts, Source, UsageRow},
+    usage::{Label, OriginWords, Parts, Source},
 };
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
-/// comes on top is counted under no key and the source `other`, of which there are only as many as outcomes.
+/// comes on top is counted under no key, no organization and the source `other`, of which there are only as many as outcomes.
 pub(super) const MOST_COUNTS: usize = 100_000;
 
 /// The most counts of one budget between two flushes that the store is not known to have. More than it will have room
 /// for, since some of them may be there: those are known when they are written, and so is which come often. Few enough
 /// for a flood of names to leave room for other keys.
 const MOST_NEW: u32 = 256;
-
-/// For whom a request is counted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum CountedFor {
-    /// The key that it named, which the store has.
-    Key(KeyId),
-    /// It named none, and concerns this organization, or none of them. A service that has only one says of no refusal that
-    /// it concerns that: so [`without_key`](Self::without_key) makes these.
-    NoKey(Option<OrganizationId>),
-}
-
-impl CountedFor {
-    /// A request that names no key in the store, and concerns this organization. The single one is not named.
-    pub(crate) fn without_key(organization: Option<&OrganizationId>) -> Self {
-        Self::NoKey(organization.filter(|organization| !organization.is_single()).cloned())
-    }
-
-    /// For whom a row of a store was counted; none if that cannot be read.
-    pub(super) fn of(row: &UsageRow) -> Option<Self> {
-        match (&row.key, &row.organization) {
-            (Some(key), _) => KeyId::new(key).ok().map(Self::Key),
-            (None, Some(organization)) => OrganizationId::new(organization).ok().map(|of| Self::NoKey(Some(of))),
-            (None, None) => Some(Self::NoKey(None)),
-        }
-    }
-
-    pub(super) const fn key(&self) -> Option<KeyId> {
-        match self {
-            Self::Key(key) => Some(*key),
-            Self::NoKey(_) => None,
-        }
-    }
-}
 
 /// What is counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]

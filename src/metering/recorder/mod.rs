@@ -11,9 +11,10 @@ use std::{
 
 use super::{
     KeyUsage,
+    counted_for::CountedFor,
     known::KnownSources,
     pairs::StoredPairs,
-    source_slots::{CountedFor, Counts, SourceSlot, merge},
+    source_slots::{Counts, SourceSlot, merge},
     tally::{Added, Count, Tally},
 };
 use crate::{

@@ -11,10 +11,7 @@ use std::{
 
 use self::days::HeldDays;
 use super::{
-    budget::StoredSources,
-    draft::Draft,
-    recorder::UsageRecorder,
-    source_slots::{CountedFor, SourceSlot},
+    budget::StoredSources, counted_for::CountedFor, draft::Draft, recorder::UsageRecorder, source_slots::SourceSlot,
     tally::Count,
 };
 use crate::{
