@@ -108,6 +108,7 @@ fn key(number: usize) -> KeyRow {
 fn usage(number: usize) -> UsageRow {
     UsageRow {
         key: Some(id(number)),
+        organization: None,
         outcome: "success".into(),
         label: "intake".into(),
         client: String::new(),

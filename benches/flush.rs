@@ -45,6 +45,7 @@ async fn main() {
 async fn measure(name: &str, store: &impl Ledger) {
     let row = |key: usize| UsageRow {
         key: Some(format!("{key:020}")),
+        organization: None,
         outcome: "success".to_owned(),
         label: "ci".to_owned(),
         client: "acme-sync".to_owned(),

@@ -281,6 +281,7 @@ fn key(number: usize) -> KeyRow {
 fn usage(number: usize) -> impl Iterator<Item = UsageRow> {
     SOURCES.into_iter().map(move |(outcome, label, client)| UsageRow {
         key: Some(id(number)),
+        organization: None,
         outcome: outcome.into(),
         label: label.into(),
         client: client.into(),

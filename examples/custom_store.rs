@@ -49,7 +49,8 @@ struct Tables {
     events: Vec<EventRow>,
     last_event: i64,
     /// By key, outcome, label, client and network.
-    usage: BTreeMap<(Option<String>, [String; 4]), UsageRow>,
+    /// By key and organization, of which a row has one at most, then by outcome and source.
+    usage: BTreeMap<([Option<String>; 2], [String; 4]), UsageRow>,
     /// By key and day.
     days: BTreeMap<(String, i32), UsageDayRow>,
     writers: BTreeMap<[u8; 16], i64>,
@@ -219,7 +220,7 @@ impl Ledger for TableStore {
         }
         for row in &batch.rows {
             let source = [&row.outcome, &row.label, &row.client, &row.network].map(String::clone);
-            let place = (row.key.clone(), source);
+            let place = ([row.key.clone(), row.organization.clone()], source);
             let sum = tables.usage.entry(place).or_insert_with(|| UsageRow { count: 0, ..row.clone() });
             sum.count += row.count;
             (sum.first_at, sum.last_at) = (sum.first_at.min(row.first_at), sum.last_at.max(row.last_at));
@@ -230,7 +231,10 @@ impl Ledger for TableStore {
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         let wanted = |row: &&UsageRow| match of {
             UsageScope::Keys(ids) => ids.iter().any(|id| row.key.as_deref() == Some(id.as_str())),
-            UsageScope::NoKey => row.key.is_none(),
+            UsageScope::NoKey(organizations) => {
+                let mut organizations = organizations.iter().map(|of| of.as_ref().map(OrganizationId::as_str));
+                row.key.is_none() && organizations.any(|of| of == row.organization.as_deref())
+            }
         };
         Ok(self.0.lock().await.usage.values().filter(wanted).cloned().collect())
     }
@@ -299,7 +303,7 @@ impl Tables {
     fn forget_usage_after(&mut self, after: &str) -> u64 {
         let is_gone = |key: &String| key.as_str() > after && !self.keys.contains_key(key);
         let before = self.usage.len() + self.days.len();
-        self.usage.retain(|(key, _), _| !key.as_ref().is_some_and(is_gone));
+        self.usage.retain(|([key, _], _), _| !key.as_ref().is_some_and(is_gone));
         self.days.retain(|(key, _), _| !is_gone(key));
         (before - self.usage.len() - self.days.len()) as u64
     }
@@ -434,7 +438,7 @@ impl Tables {
     /// A database adds them up in the statement that lists.
     fn totals(&self, key: &str) -> UsageTotals {
         let mut totals = UsageTotals::default();
-        let first = (Some(key.to_owned()), [const { String::new() }; 4]);
+        let first = ([Some(key.to_owned()), None], [const { String::new() }; 4]);
         for (_, row) in self.usage.range(first..).take_while(|(_, row)| row.key.as_deref() == Some(key)) {
             let (count, last_at) = match row.outcome.as_str() {
                 "success" => (&mut totals.successes, &mut totals.last_success_at),

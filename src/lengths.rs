@@ -226,6 +226,7 @@ pub const COLUMNS: &[Column] = &[
     column("api_key_events", "source", SOURCE),
     column("api_key_events", "audience", WIDE_KIND),
     column("api_key_usage", "key_id", KEY_ID),
+    column("api_key_usage", "organization", ID),
     column("api_key_usage", "outcome", OUTCOME),
     column("api_key_usage", "label", ID),
     column("api_key_usage", "client", CLIENT),

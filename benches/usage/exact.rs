@@ -200,7 +200,7 @@ async fn work<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, known: &[Key], attempts
 }
 
 async fn stored<S: Ledger>(store: &S, known: &[Key]) -> Counts {
-    let mut rows = store.usage(&UsageScope::NoKey).await.unwrap();
+    let mut rows = store.usage(&UsageScope::NoKey(vec![None])).await.unwrap();
     rows.extend(store.usage(&UsageScope::Keys(known.iter().map(|key| key.id).collect())).await.unwrap());
     rows.into_iter()
         .map(|row| ((row.key.clone(), row.outcome.clone(), Source::from(&row).to_string()), row.count))

@@ -38,6 +38,7 @@ fuzz_target!(|data: &[u8]| {
 fn count() -> UsageRow {
     UsageRow {
         key: Some(KeyRow::example().id),
+        organization: None,
         outcome: "success".into(),
         label: "intake".into(),
         client: "curl".into(),
@@ -60,6 +61,8 @@ fn set(count: &mut UsageRow, event: &mut EventRow, column: u8, value: &[u8]) {
     };
     match column {
         b'k' => count.key = None,
+        // Which no count of a key has.
+        b'g' => (count.key, count.organization) = (None, Some(text()).filter(|text| !text.is_empty())),
         b'o' => count.outcome = text(),
         b'l' => count.label = text(),
         b'c' => count.client = text(),
@@ -94,8 +97,10 @@ fn read_counts(planted: &Planted, rows: &[UsageRow]) {
     let (manager, system) = (&planted.manager, &planted.system);
     let of_key = planted.runtime.block_on(manager.usage(&id, 30, system)).map(|usage| usage.detail);
     let of_none = planted.runtime.block_on(manager.refusals_without_key(system)).map(|refusals| refusals.detail);
-    for (read, is_named) in [(of_key, true), (of_none, false)] {
-        let rows: Vec<&UsageRow> = kept.iter().copied().filter(|row| row.key.is_some() == is_named).collect();
+    let of_acme = planted.runtime.block_on(planted.acme.refusals_without_key(system)).map(|refusals| refusals.detail);
+    for (read, is_named, organization) in [(of_key, true, None), (of_none, false, None), (of_acme, false, Some("acme"))] {
+        let is_read = |row: &&UsageRow| (row.key.is_some(), row.organization.as_deref()) == (is_named, organization);
+        let rows: Vec<&UsageRow> = kept.iter().copied().filter(is_read).collect();
         match read {
             Ok(detail) => agree(&detail, &rows),
             Err(error) => {
@@ -115,8 +120,9 @@ fn read_counts(planted: &Planted, rows: &[UsageRow]) {
     }
 }
 
-fn place(row: &UsageRow) -> [&str; 5] {
-    [row.key.as_deref().unwrap_or_default(), &row.outcome, &row.label, &row.client, &row.network]
+fn place(row: &UsageRow) -> [&str; 6] {
+    let [key, organization] = [&row.key, &row.organization].map(|word| word.as_deref().unwrap_or_default());
+    [key, organization, &row.outcome, &row.label, &row.client, &row.network]
 }
 
 fn is_sound(row: &UsageRow) -> bool {

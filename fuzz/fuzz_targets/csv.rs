@@ -47,6 +47,7 @@ fn export(stored: &KeyRow, row: &KeyRow, source: &str) {
     planted.put(&Batch::Keys(vec![stored.clone()])).expect("a good row");
     let used = UsageRow {
         key: Some(row.id.clone()),
+        organization: None,
         outcome: "success".into(),
         label: source.to_owned(),
         client: String::new(),

@@ -55,6 +55,7 @@ impl Scene {
         let key = |number| KeyRow { id: id(number), lineage: id(number), created_at: number / 2, ..KeyRow::example() };
         let count = |number| UsageRow {
             key: Some(id(number)),
+            organization: None,
             outcome: "success".into(),
             label: "intake".into(),
             client: "curl".into(),

@@ -555,9 +555,11 @@ create index api_key_events_by_owner on "api_keys".api_key_events
 create index api_key_events_by_actor on "api_keys".api_key_events (organization, actor, is_attempt, (sequence * 1));
 create index api_key_events_by_time on "api_keys".api_key_events (is_attempt, at);
 
--- The empty `key_id` is that of refusals which name no key. What is not known of a source is empty.
+-- The empty `key_id` is that of refusals which name no key: they have the organization that they concern, if there is
+-- one. What is not known of a source is empty.
 create table "api_keys".api_key_usage (
     key_id text collate "C" not null,
+    organization text collate "C" not null check (key_id = '' or organization = ''),
     outcome text collate "C" not null,
     label text collate "C" not null,
     client text collate "C" not null,
@@ -565,7 +567,7 @@ create table "api_keys".api_key_usage (
     count bigint not null,
     first_at timestamptz(3) not null,
     last_at timestamptz(3) not null,
-    primary key (key_id, outcome, label, client, network)
+    primary key (key_id, organization, outcome, label, client, network)
 ) with (fillfactor = 70);
 
 -- In UTC. Refusals that name no key have no days.

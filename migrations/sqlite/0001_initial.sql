@@ -220,9 +220,11 @@ create index api_key_events_by_owner on api_key_events (organization, owner_kind
 create index api_key_events_by_actor on api_key_events (organization, actor, is_attempt);
 create index api_key_events_by_time on api_key_events (is_attempt, at);
 
--- The empty `key_id` is that of refusals which name no key. What is not known of a source is empty.
+-- The empty `key_id` is that of refusals which name no key: they have the organization that they concern, if there is
+-- one. What is not known of a source is empty.
 create table api_key_usage (
     key_id text not null,
+    organization text not null check (key_id = '' or organization = ''),
     outcome text not null,
     label text not null,
     client text not null,
@@ -230,7 +232,7 @@ create table api_key_usage (
     count integer not null,
     first_at integer not null,
     last_at integer not null,
-    primary key (key_id, outcome, label, client, network)
+    primary key (key_id, organization, outcome, label, client, network)
 ) strict, without rowid;
 
 -- A day is in days since 1970-01-01, in UTC. Refusals that name no key have none.

@@ -9,6 +9,8 @@ mod manager;
 #[cfg(any(test, feature = "manage"))]
 mod manager_settings;
 mod peppers;
+#[cfg(any(test, feature = "manage"))]
+mod refusals;
 mod setup_error;
 
 pub use builder::ApiKeysBuilder;

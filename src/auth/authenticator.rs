@@ -10,7 +10,7 @@ use std::{
 use futures_util::future::BoxFuture;
 
 use super::{
-    AuthError, AuthErrorKind, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
+    AuthError, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
     background::{AccessLog, Tried, Upkeep},
     cache::{Entry, ProofCache},
     candidate::{Candidate, proves},
@@ -19,17 +19,19 @@ use super::{
     freshness::{LeaseKeeper, LogReader},
     lookup::Lookups,
     meter::Meter,
-    ticket::{Accepted, AnonymousUse, RefusalCounter, UsageTicket, register},
+    ticket::{Accepted, AnonymousUse, register},
     trouble::Trouble,
     watch::{Streams, Watching},
+    whose::Whose,
     wiring::Wiring,
 };
 use crate::{
     hash::Hasher,
-    key::{KeyFormat, KeyId, MalformedKey, MalformedReason},
+    key::{KeyFormat, MalformedReason},
     log::log,
     metering::UsageRecorder,
     outcome::RefusalCode,
+    owner::OrganizationId,
     principal::{Principal, WithClaims},
     record::before_its_end,
     store::{KeyReader, Lease},
@@ -151,7 +153,7 @@ impl<R: KeyReader> Authenticator<R> {
     /// # Errors
     /// [`AuthError`]; of its kinds, those that are [temporary](AuthErrorKind::is_temporary) say nothing against the key.
     pub async fn authenticate(&self, text: &str) -> Result<Principal, AuthError> {
-        match self.check(text.as_bytes(), Origin::Source(&Source::default())) {
+        match self.check(text.as_bytes(), Origin::Source(&Source::default()), None) {
             Check::Ready(Ok(accepted)) => Ok(accepted.principal),
             Check::Ready(Err(error)) => Err(error),
             Check::Pending(pending) => pending.await.map(|accepted| accepted.principal),
@@ -197,12 +199,13 @@ impl<R: KeyReader> Authenticator<R> {
         self.0.meter.publish();
     }
 
-    /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it.
+    /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it, where
+    /// it comes to a layer of this organization.
     // Always, like the verdict: what is handed from call to call by way of memory costs more than the calls themselves.
     #[inline(always)]
-    pub(crate) fn check(&self, candidate: &[u8], origin: Origin<'_>) -> Check {
+    pub(crate) fn check(&self, candidate: &[u8], origin: Origin<'_>, organization: Option<&OrganizationId>) -> Check {
         let Some(located) = self.0.format.locate(candidate) else {
-            return Check::Ready(Err(self.0.refuse_malformed(self.0.format.diagnosis(candidate), origin)));
+            return Check::Ready(Err(self.0.refuse_shapeless(candidate, origin, organization)));
         };
         let (mut digest, mut source) = (None, None);
         // First whether the store has anything new, then the entry: it is then as current as the answer.
@@ -211,7 +214,7 @@ impl<R: KeyReader> Authenticator<R> {
         if let Some(entry) = self.0.cache.entry(located.id()) {
             let of_text = self.0.digest(located.secret());
             if !proves(&entry.rest, located.prefix(), &of_text) {
-                return Check::Ready(Err(self.0.refuse_unproved(candidate, &entry, origin)));
+                return Check::Ready(Err(self.0.refuse_unproved(candidate, &entry, origin, organization)));
             }
             if is_current && self.0.cache.is_current(&entry) {
                 self.0.meter.hit();
@@ -221,25 +224,38 @@ impl<R: KeyReader> Authenticator<R> {
             source = entry.rest.usage.source(origin).cloned();
         }
         match self.0.format.parse(candidate) {
-            Err(malformed) => Check::Ready(Err(self.0.refuse_malformed(malformed, origin))),
+            // Nothing is remembered under this id, or else just this text, which would parse.
+            Err(malformed) => Check::Ready(Err(self.0.refuse_malformed(malformed, origin, organization, None))),
             Ok(key) => {
                 let source = source.unwrap_or_else(|| origin.to_source());
                 let digest = digest.unwrap_or_else(|| self.0.digest(key.secret()));
-                let candidate = Candidate { key: Arc::new(key.to_plaintext()), prefix: key.prefix(), digest };
+                let organization = organization.cloned();
+                let candidate =
+                    Candidate { key: Arc::new(key.to_plaintext()), prefix: key.prefix(), digest, organization };
                 Check::Pending(Box::pin(Arc::clone(&self.0).check_after_read(candidate, source)))
             }
         }
     }
 
-    /// Counts a request that was refused before any key was found in it.
-    pub(crate) fn refused(&self, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>) {
-        self.0.count_refusal(None, code, reason, origin);
+    /// Counts a request that a layer of this organization refused before any key was found in it. `text` is what stood
+    /// in the place of a key, if anything did.
+    pub(crate) fn refused(
+        &self,
+        code: RefusalCode,
+        reason: Option<MalformedReason>,
+        origin: Origin<'_>,
+        organization: Option<&OrganizationId>,
+        text: &[u8],
+    ) {
+        self.0.count_unchecked(code, reason, origin, organization, text);
     }
 
-    /// What to keep of a request without a key that is let through; none if nothing is counted.
-    pub(crate) fn visit(&self, origin: Origin<'_>) -> Option<Box<AnonymousUse>> {
+    /// What to keep of a request without a key that a layer of this organization lets through; none if nothing is
+    /// counted.
+    pub(crate) fn visit(&self, origin: Origin<'_>, organization: Option<&OrganizationId>) -> Option<Box<AnonymousUse>> {
         self.0.usage.as_ref()?;
-        Some(Box::new(AnonymousUse { authenticator: self.0.id, source: origin.to_source() }))
+        let (authenticator, source) = (self.0.id, origin.to_source());
+        Some(Box::new(AnonymousUse { authenticator, source, organization: organization.cloned() }))
     }
 
     pub(crate) fn format(&self) -> &KeyFormat {
@@ -278,15 +294,6 @@ impl<R: KeyReader> Inner<R> {
         self.digest_key.digest(secret)
     }
 
-    /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
-    #[cold]
-    fn refuse_unproved(&self, candidate: &[u8], entry: &WithClaims<Entry>, origin: Origin<'_>) -> AuthError {
-        match self.format.parse(candidate) {
-            Err(malformed) => self.refuse_malformed(malformed, origin),
-            Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Some(Tried::of(&entry.claims)), origin),
-        }
-    }
-
     /// The verdict on a proved key whose record is current.
     #[inline(always)]
     pub(super) fn judge(
@@ -298,7 +305,7 @@ impl<R: KeyReader> Inner<R> {
         if let Some(end) = entry.claims.expires_at
             && let Err(error) = judged(before_its_end(end, now))
         {
-            return Err(self.refuse(error, Some(Tried::of(&entry.claims)), origin));
+            return Err(self.refuse(error, Whose::Key(Tried::of(&entry.claims)), origin));
         }
         let now = now.now();
         let seen = self.usage.as_ref().map(|usage| usage.success(&entry, origin, now));
@@ -307,56 +314,5 @@ impl<R: KeyReader> Inner<R> {
         }
         log!(trace, key = entry.claims.key.as_str(), "a key was accepted");
         Ok(Accepted { principal: Principal::sharing(entry), seen })
-    }
-
-    /// Counts the refusal of a text that is no key.
-    fn refuse_malformed(&self, malformed: MalformedKey, origin: Origin<'_>) -> AuthError {
-        let (code, reason) = (RefusalCode::MalformedKey, malformed.reason());
-        self.count_refusal(None, code, Some(reason), origin);
-        log!(debug, code = code.as_str(), reason = reason.as_str(), "a key was refused");
-        AuthError::malformed(malformed)
-    }
-
-    /// Counts a refusal on its way out, of anything but a text that is no key. `tried` only if a record of that key is in
-    /// the store.
-    pub(super) fn refuse(&self, error: AuthError, tried: Option<Tried<'_>>, origin: Origin<'_>) -> AuthError {
-        let key = tried.as_ref().map(|tried| tried.key);
-        let code = error.kind().code();
-        debug_assert_ne!(code, RefusalCode::MalformedKey, "its reason would not be counted");
-        self.count_refusal(key, code, None, origin);
-        if let (Some(attempts), Some(tried)) = (&self.attempts, tried) {
-            attempts.refused(&tried, code, origin, self.clock.now());
-        }
-        if error.kind().is_temporary() {
-            self.trouble.refused(&error, key);
-        } else {
-            log!(debug, code = code.as_str(), key = key.as_ref().map(KeyId::as_str), "a key was refused");
-        }
-        error
-    }
-
-    fn count_refusal(
-        &self,
-        key: Option<KeyId>,
-        code: RefusalCode,
-        reason: Option<MalformedReason>,
-        origin: Origin<'_>,
-    ) {
-        self.meter.refused(code, reason);
-        if let Some(usage) = &self.usage {
-            usage.refusal(key, code, reason, origin, self.clock.now());
-        }
-    }
-}
-
-impl<R: KeyReader> RefusalCounter for Inner<R> {
-    fn denied_downstream(&self, pass: &UsageTicket, code: RefusalCode) {
-        if let Some(usage) = &self.usage {
-            usage.denied_downstream(pass.key, code, &pass.seen, self.clock.now());
-        }
-    }
-
-    fn anonymous_denied_downstream(&self, visit: &AnonymousUse, code: RefusalCode) {
-        self.count_refusal(None, code, None, Origin::Source(&visit.source));
     }
 }

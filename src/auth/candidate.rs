@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use super::{cache::Entry, digest::Digest};
-use crate::key::{PlaintextKey, PrefixIndex};
+use crate::{
+    key::{PlaintextKey, PrefixIndex},
+    owner::OrganizationId,
+};
 
 /// A well-formed key that is to be checked.
 pub(super) struct Candidate {
     pub(super) key: Arc<PlaintextKey>,
     pub(super) prefix: PrefixIndex,
     pub(super) digest: Digest,
+    /// Of the layer it came to, if that is one's.
+    pub(super) organization: Option<OrganizationId>,
 }
 
 impl Candidate {

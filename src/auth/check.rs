@@ -12,6 +12,7 @@ use super::{
     error::judged,
     freshness::{Currency, Deadline, Unread},
     ticket::Accepted,
+    whose::Whose,
 };
 use crate::{
     audit::Action,
@@ -46,7 +47,8 @@ impl<R: KeyReader> Inner<R> {
         self.start_background_work();
         let origin = Origin::Source(&source);
         let deadline = Deadline::after(self.patience);
-        let currency = self.current(deadline).await.map_err(|error| self.refuse(error, None, origin))?;
+        let nobodys = |error| self.refuse(error, Whose::NoKey(candidate.organization.as_ref()), origin);
+        let currency = self.current(deadline).await.map_err(nobodys)?;
         if currency == Currency::Tracked
             && let Some(entry) = self.cache.entry(candidate.key.id().as_bytes())
             && self.cache.is_current(&entry)
@@ -68,17 +70,18 @@ impl<R: KeyReader> Inner<R> {
     ) -> Result<Accepted, AuthError> {
         let origin = Origin::Source(&source);
         let (id, mut read) = (candidate.key.id(), Some(currency));
+        let nobodys = |error| self.refuse(error, Whose::NoKey(candidate.organization.as_ref()), origin);
         // The hash that the text was found to match: a proof, by this check or by an earlier one.
         let mut proved = None;
         let mut is_missed = false;
         for _ in 0..MOST_ROUNDS {
             let currency = match read.take() {
                 Some(currency) => currency,
-                None => self.current(deadline).await.map_err(|error| self.refuse(error, None, origin))?,
+                None => self.current(deadline).await.map_err(nobodys)?,
             };
             if let Some(entry) = self.cache.entry(id.as_bytes()) {
                 if !candidate.is_proved_by(&entry.rest) {
-                    let tried = Some(Tried::of(&entry.claims));
+                    let tried = Whose::Key(Tried::of(&entry.claims));
                     return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), tried, origin));
                 }
                 if currency == Currency::Tracked && self.cache.is_current(&entry) {
@@ -93,20 +96,20 @@ impl<R: KeyReader> Inner<R> {
             if !mem::replace(&mut is_missed, true) {
                 self.meter.miss();
             }
-            let Candidate { key, prefix, digest } = &candidate;
+            let Candidate { key, prefix, digest, .. } = &candidate;
             let ticket = self.cache.ticket(&id);
             let found = match self.find(&id, deadline).await {
                 Ok(Some(found)) => found,
-                Ok(None) => return Err(self.refuse(AuthError::new(AuthErrorKind::Invalid), None, origin)),
-                Err(error) => return Err(self.refuse(error, None, origin)),
+                Ok(None) => return Err(nobodys(AuthError::new(AuthErrorKind::Invalid))),
+                Err(error) => return Err(nobodys(error)),
             };
             let known = self.known(&id, &found).map_err(|error| {
                 let owner = OwnerRef::of(&found.key).map(SharedOwner::new);
-                self.refuse(error, Some(Tried { key: id, owner: owner.as_ref() }), origin)
+                self.refuse(error, Whose::Key(Tried { key: id, owner: owner.as_ref() }), origin)
             })?;
             let refuse = |error| {
                 let owner = self.attempts.as_ref().map(|_| known.shared_owner());
-                self.refuse(error, Some(Tried { key: id, owner }), origin)
+                self.refuse(error, Whose::Key(Tried { key: id, owner }), origin)
             };
             self.check_tag(key, &known).map_err(refuse)?;
             // Its text has the tag, so the row said something else when the key was made.
@@ -133,7 +136,7 @@ impl<R: KeyReader> Inner<R> {
             // The run took its time: what was read before it may have changed.
         }
         let error = StoreError::unavailable("the key's record changed each time it was read");
-        let tried = Some(Tried { key: id, owner: None });
+        let tried = Whose::Key(Tried { key: id, owner: None });
         Err(self.refuse(AuthError::new(AuthErrorKind::StoreUnavailable).with_source(error), tried, origin))
     }
 

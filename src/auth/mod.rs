@@ -60,10 +60,12 @@ mod new_keys;
 mod owners;
 #[cfg(feature = "metrics")]
 mod publish;
+mod refusals;
 mod settings;
 mod ticket;
 mod trouble;
 mod watch;
+mod whose;
 mod wiring;
 
 pub use authenticator::Authenticator;

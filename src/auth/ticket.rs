@@ -3,7 +3,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use crate::{key::KeyId, metering::SuccessSource, outcome::RefusalCode, principal::Principal, usage::Source};
+use crate::{
+    key::KeyId, metering::SuccessSource, outcome::RefusalCode, owner::OrganizationId, principal::Principal,
+    usage::Source,
+};
 
 /// A key that was accepted.
 pub(crate) struct Accepted {
@@ -47,6 +50,8 @@ impl UsageTicket {
 pub(crate) struct AnonymousUse {
     pub(super) authenticator: u32,
     pub(super) source: Source,
+    /// Of the layer, if it is one's.
+    pub(super) organization: Option<OrganizationId>,
 }
 
 impl AnonymousUse {

@@ -10,7 +10,7 @@ use super::{
     find::{KeyInText, find},
     foreign::{ForeignPrefixes, InvalidForeignPrefix},
     id::KeyId,
-    layout::{ID_BYTES, ID_LENGTH, RANDOM_LENGTH, SECRET_BYTES, SHORTEST_KEY, all_base64url, encode, split},
+    layout::{ID_BYTES, ID_LENGTH, LOOKED_AT, RANDOM_LENGTH, SECRET_BYTES, SHORTEST_KEY, all_base64url, encode, split},
     parsed::{LocatedKey, ParsedKey},
     plaintext::{PlaintextKey, empty_text},
     prefix::{InvalidBrand, Prefixes, first_word},
@@ -240,6 +240,27 @@ impl KeyFormat {
         let id = behind.and_then(<[u8]>::split_first_chunk::<ID_LENGTH>);
         self.begins_like_a_key(text)
             && id.is_some_and(|(id, rest)| all_base64url(id) && matches!(rest, [] | [b'.', ..]))
+    }
+
+    /// The id in a text that is refused as no key for this reason, as far as one can be told: that of what is left of a key
+    /// at its beginning, else of the first key in it.
+    #[cold]
+    pub(crate) fn id_in(&self, text: &[u8], reason: MalformedReason) -> Option<KeyId> {
+        let has_none = matches!(
+            reason,
+            MalformedReason::Empty
+                | MalformedReason::Encoded
+                | MalformedReason::ForeignCredential
+                | MalformedReason::TwoKeys
+                | MalformedReason::UnknownPrefix
+        );
+        if has_none {
+            return None;
+        }
+        let text = text.get(..LOOKED_AT).unwrap_or(text);
+        let behind = first_word(text).filter(|_| self.begins_like_a_key(text));
+        let id = behind.and_then(|prefix| text.get(prefix.len() + 1..)?.first_chunk());
+        id.and_then(KeyId::from_bytes).or_else(|| self.find_in(text).next().map(|found| found.id))
     }
 
     fn is_encoded_in(&self, text: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use base64ct::{Base64, Encoding};
 use proptest::prelude::*;
 
 use super::{
@@ -67,6 +68,58 @@ fn assert_invariants(format: &KeyFormat, text: &[u8]) {
             }
         }
     }
+}
+
+/// What a text is refused for, and the id that it names all the same.
+fn named_in(format: &KeyFormat, text: &str) -> (MalformedReason, Option<String>) {
+    let reason = format.diagnosis(text.as_bytes()).reason();
+    (reason, format.id_in(text.as_bytes(), reason).map(|id| id.to_string()))
+}
+
+#[test]
+fn what_is_left_of_a_key_names_its_id() {
+    let (unbranded, acme) = (KeyFormat::unbranded(), KeyFormat::branded("acme").unwrap());
+    let (id, of_acme) = ("AAECAwQFBgcICQoLDA0O", "__79_Pv6-fj39vX08_Lx");
+    let end = KEY.len() - 1;
+    for (text, reason) in [
+        (KEY[..end].to_owned(), MalformedReason::Truncated),
+        (KEY[..25].to_owned(), MalformedReason::Truncated),
+        (format!("{KEY}x"), MalformedReason::TooLong),
+        (format!("{}A", &KEY[..end]), MalformedReason::Checksum),
+        (KEY.replacen(".Dw8P", ".Dw8\u{2013}", 1), MalformedReason::Alphabet),
+        (format!("\"{KEY}\""), MalformedReason::Quotes),
+        (format!("{} {}", &KEY[..40], &KEY[40..]), MalformedReason::Whitespace),
+        (format!("Bearer {KEY}"), MalformedReason::BearerInside),
+        (format!("API_KEY={KEY}"), MalformedReason::TextAround),
+        (format!("{}.{}", &KEY[..25], "*".repeat(48)), MalformedReason::Placeholder),
+    ] {
+        assert_eq!(named_in(&unbranded, &text), (reason, Some(id.into())), "{text}");
+    }
+    let cut = &BRANDED[..60];
+    assert_eq!(named_in(&acme, cut), (MalformedReason::Truncated, Some(of_acme.into())));
+    // Of another brand, which is none of ours.
+    assert_eq!(named_in(&unbranded, cut), (MalformedReason::UnknownPrefix, None));
+}
+
+#[test]
+fn what_names_no_id_or_more_than_one_names_none() {
+    let format = KeyFormat::unbranded();
+    for text in [
+        "",
+        "hello",
+        "$API_KEY",
+        "user.",
+        "user.AAECAwQFBgcICQoLDA0",
+        "user.AAECAwQFBgcICQ*LDA0O.Dw8P",
+        "usre.AAECAwQFBgcICQoLDA0O.Dw8P",
+        &format!("{KEY} {}", KEY.replacen("user", "team", 1)),
+        &Base64::encode_string(KEY.as_bytes()),
+    ] {
+        assert_eq!(named_in(&format, text).1, None, "{text}");
+    }
+    // No further than a refusal looks at a text.
+    let behind = format!("{}{KEY}", " ".repeat(300));
+    assert_eq!(format.id_in(behind.as_bytes(), MalformedReason::Whitespace), None);
 }
 
 #[test]

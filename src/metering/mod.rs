@@ -1,6 +1,7 @@
 //! Counting uses where they happen, in memory, until they are written: bounded, and exact however often a write fails.
 
 mod budget;
+mod counted_for;
 mod draft;
 mod known;
 mod pairs;
@@ -9,6 +10,7 @@ mod source_slots;
 mod tally;
 mod unwritten;
 
+pub(crate) use counted_for::CountedFor;
 pub(crate) use recorder::{Counted, SuccessSource, UsageRecorder};
 pub(crate) use tally::KeyUsage;
 pub(crate) use unwritten::{Days, Unwritten};

@@ -6,12 +6,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::{key::KeyId, outcome::Proved, usage::Source};
+use super::counted_for::CountedFor;
+use crate::{outcome::Proved, usage::Source};
 
-/// The most pairs of key and source that are known to be in the store, of some 18 bytes each.
+/// The most pairs of key or organization and source that are known to be in the store, of some 18 bytes each.
 const MOST_PAIRS: usize = 1_000_000;
 
-/// Which pairs of key and source this process has written, or found in the store: hashes of them. Two that share one are
+/// Which pairs of key or organization and source this process has written, or found in the store: hashes of them. Two that share one are
 /// as likely as any two random numbers of 64 bits, and cost a list one source more than it should have.
 #[derive(Debug, Default)]
 pub(super) struct StoredPairs {
@@ -21,13 +22,13 @@ pub(super) struct StoredPairs {
 }
 
 impl StoredPairs {
-    pub(super) fn has(&self, key: Option<KeyId>, proof: Proved, source: &Source) -> bool {
-        let hash = self.hash(key, proof, source);
+    pub(super) fn has(&self, counted_for: &CountedFor, proof: Proved, source: &Source) -> bool {
+        let hash = self.hash(counted_for, proof, source);
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash)
     }
 
-    pub(super) fn add(&self, key: Option<KeyId>, proof: Proved, source: &Source) {
-        let hash = self.hash(key, proof, source);
+    pub(super) fn add(&self, counted_for: &CountedFor, proof: Proved, source: &Source) {
+        let hash = self.hash(counted_for, proof, source);
         let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         if hashes.len() >= MOST_PAIRS {
             hashes.clear();
@@ -35,7 +36,7 @@ impl StoredPairs {
         hashes.insert(hash);
     }
 
-    fn hash(&self, key: Option<KeyId>, proof: Proved, source: &Source) -> u64 {
-        self.hasher.hash_one((key, proof, source))
+    fn hash(&self, counted_for: &CountedFor, proof: Proved, source: &Source) -> u64 {
+        self.hasher.hash_one((counted_for, proof, source))
     }
 }

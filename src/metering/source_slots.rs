@@ -4,16 +4,15 @@ use std::{
     hash::{BuildHasherDefault, Hash, Hasher},
 };
 
-use super::{budget::Budget, pairs::StoredPairs, tally::Count};
+use super::{budget::Budget, counted_for::CountedFor, pairs::StoredPairs, tally::Count};
 use crate::{
-    key::KeyId,
     outcome::Outcome,
     time::{Timestamp, day_of},
     usage::{Label, OriginWords, Parts, Source},
 };
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
-/// comes on top is counted under no key and the source `other`, of which there are only as many as outcomes.
+/// comes on top is counted under no key, no organization and the source `other`, of which there are only as many as outcomes.
 pub(super) const MOST_COUNTS: usize = 100_000;
 
 /// The most counts of one budget between two flushes that the store is not known to have. More than it will have room
@@ -24,15 +23,15 @@ const MOST_NEW: u32 = 256;
 /// What is counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SourceSlot {
-    pub(super) key: Option<KeyId>,
+    pub(super) counted_for: CountedFor,
     pub(super) end: Outcome,
     pub(super) source: Source,
     /// In UTC.
     pub(super) day: i32,
 }
 
-/// Hashes ids of keys in the store and labels. They are random or the embedder's and nobody else can choose them, so any
-/// mixture of their bits will do.
+/// Hashes ids of keys in the store, organizations and labels. They are random or the embedder's and nobody else can choose
+/// them, so any mixture of their bits will do.
 #[derive(Debug, Default)]
 struct IdHasher(u64);
 
@@ -65,25 +64,32 @@ impl Counts {
     /// Counts what came from there, under `other` if there are too many sources or counts.
     pub(super) fn add(
         &mut self,
-        key: Option<KeyId>,
+        counted_for: &CountedFor,
         end: &Outcome,
         origin: OriginWords<'_>,
         count: Count,
         stored: &StoredPairs,
     ) {
         let day = count.day();
-        let known = self.slots.get_mut(&(key, end, origin.parts(), day) as &dyn SlotInWords);
+        let known = self.slots.get_mut(&(counted_for, end, origin.parts(), day) as &dyn SlotInWords);
         if let Some(sum) = known {
             sum.add(count);
         } else {
-            self.add_place(SourceSlot { key, end: end.clone(), source: origin.to_source(), day }, count, stored);
+            let (counted_for, end, source) = (counted_for.clone(), end.clone(), origin.to_source());
+            self.add_place(SourceSlot { counted_for, end, source, day }, count, stored);
         }
     }
 
     /// The source under which this is counted, an equal one that is there already if there is.
-    pub(super) fn source(&self, key: Option<KeyId>, end: &Outcome, origin: OriginWords<'_>, now: Timestamp) -> Source {
+    pub(super) fn source(
+        &self,
+        counted_for: &CountedFor,
+        end: &Outcome,
+        origin: OriginWords<'_>,
+        now: Timestamp,
+    ) -> Source {
         let day = day_of(now.as_millis());
-        let known = self.slots.get_key_value(&(key, end, origin.parts(), day) as &dyn SlotInWords);
+        let known = self.slots.get_key_value(&(counted_for, end, origin.parts(), day) as &dyn SlotInWords);
         known.map_or_else(|| origin.to_source(), |(slot, _)| slot.source.clone())
     }
 
@@ -94,17 +100,18 @@ impl Counts {
             slot.source = slot.source.folded();
         }
         if is_full && !self.slots.contains_key(&slot) {
-            slot = SourceSlot { key: None, source: Source::other_of(&Label::default()), ..slot };
+            let (counted_for, source) = (CountedFor::NoKey(None), Source::other_of(&Label::default()));
+            slot = SourceSlot { counted_for, source, ..slot };
         }
         merge(&mut self.slots, slot, count);
     }
 
     /// Whether there is room for one more, which is then taken unless the store is known to have this one.
-    fn is_room(&mut self, SourceSlot { key, end, source, .. }: &SourceSlot, stored: &StoredPairs) -> bool {
-        if stored.has(*key, end.proves(), source) {
+    fn is_room(&mut self, SourceSlot { counted_for, end, source, .. }: &SourceSlot, stored: &StoredPairs) -> bool {
+        if stored.has(counted_for, end.proves(), source) {
             return true;
         }
-        let new = self.new.entry(Budget::new(*key, end.proves(), source)).or_default();
+        let new = self.new.entry(Budget::new(counted_for, end.proves(), source)).or_default();
         let is_room = *new < MOST_NEW;
         *new += u32::from(is_room);
         is_room
@@ -138,17 +145,17 @@ impl Hash for SourceSlot {
 
 /// A place that is looked for by the words of its source, for which no memory was taken.
 trait SlotInWords {
-    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32);
+    fn words(&self) -> (&CountedFor, &Outcome, Parts<'_>, i32);
 }
 
 impl SlotInWords for SourceSlot {
-    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32) {
-        (self.key, &self.end, self.source.parts(), self.day)
+    fn words(&self) -> (&CountedFor, &Outcome, Parts<'_>, i32) {
+        (&self.counted_for, &self.end, self.source.parts(), self.day)
     }
 }
 
-impl SlotInWords for (Option<KeyId>, &Outcome, Parts<'_>, i32) {
-    fn words(&self) -> (Option<KeyId>, &Outcome, Parts<'_>, i32) {
+impl SlotInWords for (&CountedFor, &Outcome, Parts<'_>, i32) {
+    fn words(&self) -> (&CountedFor, &Outcome, Parts<'_>, i32) {
         *self
     }
 }
@@ -156,9 +163,11 @@ impl SlotInWords for (Option<KeyId>, &Outcome, Parts<'_>, i32) {
 impl Hash for dyn SlotInWords + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Neither the end, nor the label, nor the day: a key and a client have few, and hashing is most of what a count costs.
-        let (key, _, source, _) = self.words();
-        if let Some(key) = key {
-            state.write(key.as_bytes());
+        let (counted_for, _, source, _) = self.words();
+        match counted_for {
+            CountedFor::Key(key) => state.write(key.as_bytes()),
+            CountedFor::NoKey(Some(organization)) => state.write(organization.as_str().as_bytes()),
+            CountedFor::NoKey(None) => {}
         }
         for part in [source.client, source.network] {
             if !part.is_empty() {
@@ -170,8 +179,8 @@ impl Hash for dyn SlotInWords + '_ {
 
 impl PartialEq for dyn SlotInWords + '_ {
     fn eq(&self, other: &Self) -> bool {
-        let ((key, end, source, day), (of_key, of_end, of_source, of_day)) = (self.words(), other.words());
-        key == of_key && end == of_end && source.are(of_source) && day == of_day
+        let ((whom, end, source, day), (of_whom, of_end, of_source, of_day)) = (self.words(), other.words());
+        whom == of_whom && end == of_end && source.are(of_source) && day == of_day
     }
 }
 

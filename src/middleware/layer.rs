@@ -114,6 +114,9 @@ impl<R> ApiKeyLayer<R> {
     /// }
     /// ```
     ///
+    /// What this layer refuses without a key is counted for the organization:
+    /// [`KeyManager::refusals_without_key`](crate::KeyManager::refusals_without_key).
+    ///
     /// # Security
     /// Also refused is a key that a layer of the same `ApiKeys` further out accepted, if it is of another organization.
     #[must_use]

@@ -75,7 +75,9 @@ where
         let lines = Lines::find(request.headers(), &settings.headers);
         let origin = settings.sources.origin(&settings.label, asked.as_ref(), lines.user_agent);
         let (check, carried) = match credentials::read(&lines, self.authenticator.format(), settings.foreign_bearer) {
-            Reading::Key { text, carried } => (self.authenticator.check(text, origin), carried),
+            Reading::Key { text, carried } => {
+                (self.authenticator.check(text, origin, settings.organization.as_ref()), carried)
+            }
             Reading::Nothing if self.is_proved_abroad(request.extensions()) => {
                 // The layer further out that proved it counts that it was denied downstream.
                 let response = settings.presenter.refuse(Refusal::new(RefusalCode::WrongTeam), Shape::of(&request));
@@ -88,11 +90,15 @@ where
             Reading::Nothing => {
                 let refusal =
                     self.refusal_without_key(lines.instead(request.uri().query(), self.authenticator.format()));
-                let response = self.refuse(refusal, &request, origin);
+                let response = self.refuse(refusal, &request, origin, &[]);
+                return self.turn_away(response);
+            }
+            Reading::Misplaced { reason, text } => {
+                let response = self.refuse(Refusal::malformed(reason), &request, origin, text);
                 return self.turn_away(response);
             }
             Reading::Refused(fault) => {
-                let response = self.refuse(fault.into(), &request, origin);
+                let response = self.refuse(fault.into(), &request, origin, &[]);
                 return self.turn_away(response);
             }
         };
@@ -135,7 +141,8 @@ impl<S, R: KeyReader> ApiKeyService<S, R> {
 
     /// Whose request without a key that is let through is; none if a layer of the same keys further out knows.
     fn caller_without_key(&self, extensions: &Extensions, origin: Origin<'_>) -> Option<Caller> {
-        if self.is_proved(extensions) { None } else { Some(Caller::Nobody(self.authenticator.visit(origin))) }
+        let visit = || self.authenticator.visit(origin, self.settings.organization.as_ref());
+        if self.is_proved(extensions) { None } else { Some(Caller::Nobody(visit())) }
     }
 
     fn call_without_key<B>(&mut self, mut request: Request<B>, caller: Option<Caller>) -> ResponseFuture<S, B>
@@ -157,9 +164,11 @@ impl<S, R: KeyReader> ApiKeyService<S, R> {
         }
     }
 
-    /// Refuses what the headers alone condemn. What the authenticator refuses, it counts itself.
-    fn refuse<B>(&self, refusal: Refusal, request: &Request<B>, origin: Origin<'_>) -> Response<Bytes> {
-        self.authenticator.refused(refusal.code(), refusal.reason(), origin);
+    /// Refuses what the headers alone condemn, and what stands in them in the place of a key. What the authenticator
+    /// refuses, it counts itself.
+    fn refuse<B>(&self, refusal: Refusal, request: &Request<B>, origin: Origin<'_>, text: &[u8]) -> Response<Bytes> {
+        let organization = self.settings.organization.as_ref();
+        self.authenticator.refused(refusal.code(), refusal.reason(), origin, organization, text);
         let mut response = self.settings.presenter.refuse(refusal, Shape::of(request));
         response.extensions_mut().insert(Counted);
         response

@@ -158,6 +158,11 @@ impl OrganizationId {
         Self::single_ref().clone()
     }
 
+    /// Whether it is that of a service that has only one.
+    pub(crate) fn is_single(&self) -> bool {
+        *self == *Self::single_ref()
+    }
+
     /// The same, for a comparison that must not allocate.
     pub(super) fn single_ref() -> &'static Self {
         static SINGLE: LazyLock<OrganizationId> = LazyLock::new(|| OrganizationId("default".into()));

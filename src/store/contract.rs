@@ -241,7 +241,7 @@ pub trait KeyStore: KeyReader {
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let store = MemoryStore::new();
-/// assert!(store.usage(&UsageScope::NoKey).await?.is_empty());
+/// assert!(store.usage(&UsageScope::NoKey(vec![None])).await?.is_empty());
 /// assert_eq!(store.trail(false, Timestamp::MAX).await?.events, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -251,13 +251,17 @@ pub trait Ledger: KeyStore {
     /// Adds counts and counts by day, at most 10,000 rows of each, all or none; nothing if this writer's sequence was added
     /// before. The two come apart: a batch has either of them as a rule. Never touches a key's record.
     ///
+    /// Counts are the same count if key, organization, outcome, label, client and network are the same. The organization
+    /// stands on refusals without a key only, which nothing but itself keeps apart.
+    ///
     /// # Errors
     /// Unavailable; outcome unknown: then repeat the same batch; refused if the database does not take a value of a row:
     /// then its halves come instead, until that row is alone, which is dropped.
     fn record_usage(&self, batch: &UsageBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The counts of use as they stand, by the bytes of key, outcome, label, client and network, with every batch that was recorded
-    /// before this call began. A key that is named twice is answered once, one without counts not at all.
+    /// The counts of use as they stand, by the bytes of key, organization, outcome, label, client and network, with every
+    /// batch that was recorded before this call began. A key or an organization that is named twice is answered once, one
+    /// without counts not at all. Refusals of one organization are found without a look at those of the others.
     ///
     /// # Errors
     /// Unavailable, or corrupt.

@@ -100,18 +100,19 @@ pub enum Liveness {
 /// Whose counts of use to read.
 ///
 /// ```
-/// use tower_api_keys::{key::KeyId, store::UsageScope};
+/// use tower_api_keys::{OrganizationId, key::KeyId, store::UsageScope};
 ///
 /// let of = UsageScope::Keys(vec![KeyId::new("AAAAAAAAAAAAAAAAAAAA")?]);
-/// assert_ne!(of, UsageScope::NoKey);
+/// assert_ne!(of, UsageScope::NoKey(vec![Some(OrganizationId::new("acme")?), None]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageScope {
     /// Of these keys, 1 to 1,000 of them, whether the store has them or not.
     Keys(Vec<KeyId>),
-    /// Of refusals that name no key.
-    NoKey,
+    /// Of refusals that name no key and concern these organizations, 1 to 1,000 of them; none stands for those that
+    /// concern no organization.
+    NoKey(Vec<Option<OrganizationId>>),
 }
 
 /// Which events to read: the trail of changes, or the entries of the access log. All conditions hold together.

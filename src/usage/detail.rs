@@ -9,7 +9,7 @@ use crate::{outcome::Outcome, record::CorruptRow, sentence::told_words, time::Ti
 ///
 /// ```
 /// use tower_api_keys::usage::{Outcome, UsageCount, UsageRow};
-/// # let row = UsageRow { key: None, outcome: "success".into(), label: "intake".into(), client: "curl".into(), network: "".into(), count: 3, first_at: 5, last_at: 9 };
+/// # let row = UsageRow { key: None, organization: None, outcome: "success".into(), label: "intake".into(), client: "curl".into(), network: "".into(), count: 3, first_at: 5, last_at: 9 };
 ///
 /// let count = UsageCount::try_from(&row)?;
 /// assert_eq!(count.outcome, Outcome::Accepted);
@@ -165,6 +165,7 @@ mod tests {
     fn sums_beyond_the_greatest_number_stay_there() {
         let row = |outcome: &str, source: &str, count| UsageRow {
             key: None,
+            organization: None,
             outcome: outcome.into(),
             label: source.into(),
             client: String::new(),

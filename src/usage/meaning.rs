@@ -84,6 +84,7 @@ mod tests {
     fn outcomes_are_summed_over_sources_and_the_last_comes_first() {
         let row = |outcome: &str, (label, client): (&str, &str), count, first_at, last_at| UsageRow {
             key: None,
+            organization: None,
             outcome: outcome.into(),
             label: label.into(),
             client: client.into(),

@@ -7,7 +7,8 @@ use crate::time::{Timestamp, day_of};
 /// The most days that one call reads, and the fewest that are kept: a year, and a month beside it.
 pub(crate) const DAYS: i32 = 400;
 
-/// A count of requests with the same key, outcome, label, client and network, as stores keep it.
+/// A count of requests with the same key, or with none and concerning the same organization, and with the same outcome,
+/// label, client and network, as stores keep it.
 ///
 /// In a batch, `count` is what came since the batch before. In a store it is the sum, `first_at` the least and `last_at`
 /// the greatest of all batches.
@@ -17,6 +18,7 @@ pub(crate) const DAYS: i32 = 400;
 ///
 /// let row = UsageRow {
 ///     key: Some("AAAAAAAAAAAAAAAAAAAA".into()),
+///     organization: None,
 ///     outcome: "success".into(),
 ///     label: "intake".into(),
 ///     client: "curl".into(),
@@ -31,6 +33,9 @@ pub(crate) const DAYS: i32 = 400;
 pub struct UsageRow {
     /// [`KeyId`](crate::key::KeyId); none for a refusal that names no key in the store.
     pub key: Option<String>,
+    /// [`OrganizationId`](crate::OrganizationId): which one a refusal without a key concerns, in a service of several.
+    /// None if it concerns none of them. Always none beside a key, since the key's record says whose it is.
+    pub organization: Option<String>,
     /// The word of an [`Outcome`](super::Outcome).
     pub outcome: String,
     /// What the layer is called that was asked; at most 128 bytes, empty if it has no name.
@@ -49,9 +54,10 @@ pub struct UsageRow {
 }
 
 impl UsageRow {
-    /// Whether the other is of the same key, outcome and source.
+    /// Whether the other is of the same key or organization, outcome and source.
     pub(crate) fn is_same_count(&self, other: &Self) -> bool {
         self.key == other.key
+            && self.organization == other.organization
             && self.outcome == other.outcome
             && self.label == other.label
             && self.client == other.client
@@ -68,6 +74,7 @@ impl UsageRow {
         let (label, client) = named.split_once('/').unwrap_or(("", named));
         Self {
             key: None,
+            organization: None,
             outcome: "success".into(),
             label: label.into(),
             client: client.into(),
@@ -109,7 +116,7 @@ impl UsageRow {
     /// ```
     /// use tower_api_keys::{Timestamp, usage::UsageRow};
     /// # let row = |last_at| UsageRow {
-    /// #     key: None, outcome: "success".into(), label: "".into(), client: "".into(), network: "".into(),
+    /// #     key: None, organization: None, outcome: "success".into(), label: "".into(), client: "".into(), network: "".into(),
     /// #     count: 1, first_at: last_at, last_at,
     /// # };
     ///
@@ -135,7 +142,7 @@ impl UsageDayRow {
     /// use tower_api_keys::usage::{UsageDayRow, UsageRow};
     /// # let key = || Some("AAAAAAAAAAAAAAAAAAAA".into());
     /// # let row = |outcome: &str, count| UsageRow {
-    /// #     key: key(), outcome: outcome.into(), label: "".into(), client: "".into(), network: "".into(),
+    /// #     key: key(), organization: None, outcome: outcome.into(), label: "".into(), client: "".into(), network: "".into(),
     /// #     count, first_at: 0, last_at: 9,
     /// # };
     ///

@@ -149,6 +149,7 @@ async fn people<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &S) {
     let day = 24 * 3_600_000;
     let row = |key: KeyId, (label, client): (&str, &str), count| UsageRow {
         key: Some(key.as_str().into()),
+        organization: None,
         outcome: "success".into(),
         label: label.into(),
         client: client.into(),

@@ -169,19 +169,22 @@ broken! {
     a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9";
     unused_keys_left_out_are_noticed: WantsUse breaks "S42";
     a_successor_of_another_organization_is_noticed: FollowsStrangers breaks "S71";
-    counts_without_a_key_that_are_kept_back_are_noticed: ForgetsKeylessCounts breaks "S67";
+    counts_without_a_key_that_are_kept_back_are_noticed: ForgetsKeylessCounts breaks "S67 S94 S107 S108";
+    counts_of_whatever_organization_are_noticed: MixesOrganizations breaks "S94 S107 S108";
+    an_organization_beside_a_key_is_noticed: NamesOrganizationsOfKeys breaks "S108";
+    counts_of_the_first_organization_alone_are_noticed: ReadsOneOrganization breaks "S107";
     the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72 S73";
     an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68 S99";
     a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69 S99 S102";
     a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
     a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";
     a_predecessor_that_lives_on_is_noticed: PredecessorsLiveOn breaks "S71";
-    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83 S94 S95";
+    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83 S94 S95 S108";
     counts_on_another_day_are_noticed: CountsOnTheLastDay breaks "S87 S88 S89";
     a_day_before_those_asked_for_is_noticed: ReadsAnEarlierDay breaks "S88";
     old_days_that_stay_are_noticed: KeepsOldDays breaks "S89";
     counts_of_gone_keys_that_stay_are_noticed: KeepsUsageOfGoneKeys breaks "S95";
-    counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67";
+    counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67 S107";
     pages_turned_the_wrong_way_are_noticed: TurnsPagesTheWrongWay breaks "S72";
     a_dead_key_s_event_for_another_s_is_noticed: MistakesTheDead breaks "S75";
     attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74 S79";
@@ -260,6 +263,8 @@ narrow! {
     a_narrow_action_is_noticed: api_key_events.action breaks "S93" named "`api_key_events.action`";
     what_stood_before_too_narrow_is_noticed: api_key_events.before breaks "S93" named "`api_key_events.before`";
     a_narrow_source_of_an_event_is_noticed: api_key_events.source breaks "S93" named "`api_key_events.source`";
+    a_narrow_organization_of_a_count_is_noticed: api_key_usage.organization breaks "S94"
+        named "`api_key_usage.organization`";
     a_narrow_outcome_is_noticed: api_key_usage.outcome breaks "S94" named "`api_key_usage.outcome`";
     a_narrow_label_is_noticed: api_key_usage.label breaks "S94" named "`api_key_usage.label`";
     a_narrow_client_is_noticed: api_key_usage.client breaks "S94" named "`api_key_usage.client`";

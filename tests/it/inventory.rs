@@ -79,6 +79,7 @@ fn usage(number: usize) -> impl Iterator<Item = UsageRow> {
         let (label, client) = source.split_once('/').unwrap_or((source, ""));
         UsageRow {
             key: Some(id(number)),
+            organization: None,
             outcome: outcome.into(),
             label: label.into(),
             client: client.into(),

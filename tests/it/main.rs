@@ -46,6 +46,7 @@ mod postgres;
 mod project;
 mod races;
 mod refusals;
+mod refusals_by_customer;
 mod refused;
 mod rotation;
 mod settings;

@@ -57,7 +57,7 @@ async fn send(layer: ApiKeyLayer<Store>, lines: &[(&'static str, &str)]) -> Opti
 /// Outcome, source and count of what is counted for the key, or for none.
 async fn counted(keys: &ApiKeys<Store>, store: &MemoryStore, key: Option<&PlaintextKey>) -> Vec<(String, String, i64)> {
     keys.flush_usage().await.unwrap();
-    let of = key.map_or(UsageScope::NoKey, |key| UsageScope::Keys(vec![key.id()]));
+    let of = key.map_or(UsageScope::NoKey(vec![None]), |key| UsageScope::Keys(vec![key.id()]));
     let rows = store.usage(&of).await.unwrap();
     rows.iter().map(|row| (row.outcome.clone(), Source::from(row).to_string(), row.count)).collect()
 }

@@ -107,6 +107,8 @@ macro_rules! calls_over {
                 => keys.until_refused(&caller));
             spawns!(ApiKeys::revoke_presented; keys: ApiKeys<$store>, texts: Vec<String>
                 => keys.revoke_presented(&texts, made::<Source>()));
+            spawns!(ApiKeys::refusals_without_organization; keys: ApiKeys<$store>, actor: Actor
+                => keys.refusals_without_organization(&actor));
             spawns!(ApiKeys::trace; keys: ApiKeys<$store>, text: String, actor: Actor => keys.trace(&text, &actor));
             spawns!(ApiKeys::flush_usage; keys: ApiKeys<$store> => keys.flush_usage());
             spawns!(ApiKeys::shutdown; keys: ApiKeys<$store> => keys.shutdown());

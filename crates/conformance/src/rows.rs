@@ -17,7 +17,7 @@ use crate::{
     columns::{KEY_COLUMNS, another, another_text},
     scene::{Sample, Scene, at},
     unmet::{ensure, made, same},
-    usage::{from, row as usage_row},
+    usage::{concerning, from, row as usage_row},
 };
 
 /// The latest time there is, 9999-12-31T23:59:59.999Z.
@@ -50,9 +50,10 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
         .await?;
 
     let used: Vec<_> = keys.iter().flat_map(usage_of).collect();
-    let nameless = vec![UsageRow { key: None, ..usage_row(revoked, &one.word(), "intake", 5, 1, 2) }];
+    let nameless = vec![concerning(None, usage_row(revoked, &one.word(), "intake", 5, 1, 2))];
+    let concerned = without_key(&one, revoked).to_vec();
     let mut days = Vec::new();
-    for (sequence, rows) in [(1, &used), (2, &nameless)] {
+    for (sequence, rows) in [(1, &used), (2, &nameless), (3, &concerned)] {
         let batch = UsageBatch { writer: one.bytes(), sequence, rows: rows.clone(), days: UsageDayRow::sums(rows) };
         candidate.record(&batch).await?;
         days.extend(batch.days);
@@ -80,6 +81,7 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
         Batch::Keys(rows),
         Batch::Usage(used),
         Batch::Usage(nameless),
+        Batch::Usage(concerned),
         Batch::UsageDays(days),
         Batch::Events(events),
     ];
@@ -150,7 +152,7 @@ pub(super) async fn new_rows<S: PortableStore>(
     };
     let purged = [("A", None, None), ("a", Some("~".into()), Some(0)), ("\u{e9}", None, Some(END_OF_TIME))].map(purged);
     let used = keys.iter().flat_map(usage_of).collect();
-    let nameless = UsageRow { key: None, count: i64::MAX, ..usage_row(&keys[0], &scene.word(), "", 1, 0, 0) };
+    let nameless = concerning(None, usage_row(&keys[0], &scene.word(), "", i64::MAX, 0, 0));
     let day = |key: &Sample, day, accepted, refused| UsageDayRow { key: key.row.id.clone(), day, accepted, refused };
     let days = vec![
         day(&keys[0], 0, 1, 0),
@@ -173,6 +175,7 @@ pub(super) async fn new_rows<S: PortableStore>(
         Batch::Tombstones(purged.to_vec()),
         Batch::Usage(used),
         Batch::Usage(vec![nameless]),
+        Batch::Usage(without_key(scene, &keys[0]).to_vec()),
         Batch::UsageDays(days),
         Batch::Events(events),
     ];
@@ -196,6 +199,12 @@ fn usage_of(key: &Sample) -> [UsageRow; 6] {
         usage_row(key, "success", "intake", i64::from(i32::MAX), 1, 30),
         from("intake", "c\u{fc}rl", "2001:db8::/48", usage_row(key, "success", "", 6, 10, 20)),
     ]
+}
+
+/// Refusals that name no key and concern the scene's organization, with the same outcomes and sources as a key's own.
+fn without_key(scene: &Scene, key: &Sample) -> [UsageRow; 2] {
+    let rows = [usage_row(key, "key_revoked", "", 7, 5, 5), usage_row(key, "success", "intake", 9, 1, 30)];
+    rows.map(|row| concerning(Some(&scene.organization()), row))
 }
 
 pub(super) fn owner_row(owner: &OwnerRef, status: OwnerStatusRow) -> OwnerRow {
@@ -273,9 +282,9 @@ fn before(rows: &Batch) -> Result<Cursor, Unmet> {
         }
         Cursor::Keys(id) => Cursor::Keys(id.as_deref().map(shorter)),
         Cursor::Tombstones(id) => Cursor::Tombstones(id.as_deref().map(shorter)),
-        Cursor::Usage(usage) => Cursor::Usage(
-            usage.map(|[key, outcome, ..]| [key, shorter(&outcome), String::new(), String::new(), String::new()]),
-        ),
+        Cursor::Usage(usage) => Cursor::Usage(usage.map(|[key, organization, outcome, ..]| {
+            [key, organization, shorter(&outcome), String::new(), String::new(), String::new()]
+        })),
         Cursor::UsageDays(day) => Cursor::UsageDays(day.map(|(key, day)| (key, day - 1))),
         Cursor::Events(sequence) => Cursor::Events(sequence.map(|sequence| sequence - 1)),
         other => return Err(Unmet::failed(format!("the kit has no rows at {other}"))),

@@ -1,6 +1,7 @@
 //! Counts of use.
 
 use tower_api_keys::{
+    OrganizationId,
     key::KeyId,
     store::{KeyStore, Ledger, Prune, UsageScope},
     usage::{UsageBatch, UsageDayRow, UsageRow, UsageTotals},
@@ -9,7 +10,7 @@ use tower_api_keys::{
 use crate::{
     Candidate, Unmet,
     scene::{Sample, Scene, at},
-    unmet::{ensure, same},
+    unmet::{ensure, made, same},
 };
 
 pub(crate) async fn counts_add_up<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
@@ -151,7 +152,7 @@ pub(crate) async fn counts_without_a_key_are_read<S: Ledger>(candidate: &Candida
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first, days: Vec::new() }).await?;
     let second = vec![UsageRow { last_at: at(7).as_millis(), ..keyless(&outcome, "intake", 1) }];
     candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second, days: Vec::new() }).await?;
-    let seen = candidate.counts(&UsageScope::NoKey).await?;
+    let seen = candidate.counts(&UsageScope::NoKey(vec![None])).await?;
     ensure("no key among refusals that name none", seen.iter().all(|row| row.key.is_none()), &seen)?;
     ensure(
         "an order by outcome and source",
@@ -164,6 +165,73 @@ pub(crate) async fn counts_without_a_key_are_read<S: Ledger>(candidate: &Candida
     same("the counts of the refusals that name no key", &seen, &expected)
 }
 
+pub(crate) async fn refusals_without_a_key_are_apart_by_organization<S: Ledger>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    // Nobody else's, in a database that others used before. The last one differs in nothing but case.
+    let (outcome, word) = (scene.word(), scene.word());
+    let mut organizations = Vec::new();
+    for id in [format!("A{word}"), format!("A{word}x"), format!("B{word}"), format!("a{word}")] {
+        organizations.push(made(OrganizationId::new(id))?);
+    }
+    let counted = |of: Option<&OrganizationId>, label: &str, count, last| {
+        concerning(of, row(&key, &outcome, label, count, 1, last))
+    };
+    let mut first = vec![counted(None, "intake", 7, 2), row(&key, &outcome, "intake", 500, 1, 2)];
+    for (of, count) in organizations.iter().zip([3, 10, 20, 40]) {
+        first.extend([counted(Some(of), "intake", count, 2), counted(Some(of), "", 1, 2)]);
+    }
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: first, days: Vec::new() }).await?;
+    let second = vec![counted(organizations.first(), "intake", 4, 7), counted(None, "intake", 1, 7)];
+    candidate.record(&UsageBatch { writer: scene.bytes(), sequence: 1, rows: second, days: Vec::new() }).await?;
+
+    let mut expected = Vec::new();
+    for (of, (count, last)) in organizations.iter().zip([(7, 7), (10, 2), (20, 2), (40, 2)]) {
+        let own = [counted(Some(of), "", 1, 2), counted(Some(of), "intake", count, last)];
+        let seen = candidate.counts(&UsageScope::NoKey(vec![Some(of.clone())])).await?;
+        same("the refusals that concern one organization", &seen, &own.to_vec())?;
+        expected.extend(own);
+    }
+    let mut seen = candidate.counts(&UsageScope::NoKey(vec![None])).await?;
+    seen.retain(|row| row.outcome == outcome);
+    same("those that concern none", &seen, &vec![counted(None, "intake", 8, 7)])?;
+    // In any order, one of them twice, among others that have none.
+    let mut many = vec![organizations.first().cloned()];
+    for number in 0..995 {
+        many.push(Some(made(OrganizationId::new(format!("C{word}{number}")))?));
+    }
+    many.extend(organizations.iter().rev().cloned().map(Some));
+    same("those of a thousand organizations", &candidate.counts(&UsageScope::NoKey(many)).await?, &expected)
+}
+
+pub(crate) async fn an_organization_stands_on_no_count_of_a_key<S: Ledger>(
+    candidate: &Candidate<'_, S>,
+) -> Result<(), Unmet> {
+    let (scene, key) = inserted(candidate).await?;
+    let organization = scene.organization();
+    let own = |count| row(&key, "invalid_key", "intake", count, 1, 2);
+    let without_key = |count| concerning(Some(&organization), own(count));
+    for (sequence, rows) in [(1, vec![without_key(500), own(3)]), (2, vec![own(4), without_key(500)])] {
+        let days = UsageDayRow::sums(&rows);
+        candidate.record(&UsageBatch { writer: scene.bytes(), sequence, rows, days }).await?;
+    }
+    let of_key = UsageScope::Keys(vec![key.id]);
+    same("the counts of the key", &candidate.counts(&of_key).await?, &vec![own(7)])?;
+    let without = UsageScope::NoKey(vec![Some(organization.clone())]);
+    same("those without one", &candidate.counts(&without).await?, &vec![without_key(1_000)])?;
+    let totals = UsageTotals { failures: 7, last_failure_at: Some(at(2)), ..UsageTotals::default() };
+    same("the totals of the key", &candidate.usage(&scene).await?, &totals)?;
+    let day = own(7).day();
+    let days = vec![UsageDayRow { key: key.row.id.clone(), day, accepted: 0, refused: 7 }];
+    same("its days", &candidate.days(&[key.id], day).await?, &days)
+}
+
+/// The same count of refusals that name no key, and concern this organization.
+pub(super) fn concerning(organization: Option<&OrganizationId>, row: UsageRow) -> UsageRow {
+    UsageRow { key: None, organization: organization.map(ToString::to_string), ..row }
+}
+
 /// The same count of another source.
 pub(super) fn from(label: &str, client: &str, network: &str, row: UsageRow) -> UsageRow {
     UsageRow { label: label.to_owned(), client: client.to_owned(), network: network.to_owned(), ..row }
@@ -172,6 +240,7 @@ pub(super) fn from(label: &str, client: &str, network: &str, row: UsageRow) -> U
 pub(super) fn row(key: &Sample, outcome: &str, label: &str, count: i64, first: u64, last: u64) -> UsageRow {
     UsageRow {
         key: Some(key.row.id.clone()),
+        organization: None,
         outcome: outcome.to_owned(),
         label: label.to_owned(),
         client: String::new(),
@@ -200,10 +269,14 @@ pub(crate) async fn counts_of_keys_that_are_gone_are_forgotten<S: Ledger>(
     let gone = scene.keys(50)?;
     let of = |key: &Sample| [row(key, "success", "intake", 1, 1, 2), row(key, "key_revoked", "", 2, 1, 2)];
     let mut rows: Vec<UsageRow> = gone.iter().chain([&key, &dead]).flat_map(of).collect();
-    rows.push(UsageRow { key: None, ..row(&key, "missing_credentials", "intake", 9, 1, 2) });
+    let organization = scene.organization();
+    for of in [None, Some(&organization)] {
+        rows.push(concerning(of, row(&key, "missing_credentials", "intake", 9, 1, 2)));
+    }
     let batch = UsageBatch { writer: scene.bytes(), sequence: 1, days: UsageDayRow::sums(&rows), rows };
     candidate.record(&batch).await?;
-    let [kept, nobody] = [UsageScope::Keys(vec![key.id, dead.id]), UsageScope::NoKey];
+    let kept = UsageScope::Keys(vec![key.id, dead.id]);
+    let nobody = UsageScope::NoKey(vec![None, Some(organization)]);
     let days = async |keys: &[KeyId]| candidate.days(keys, 0).await;
     let before = (candidate.counts(&kept).await?, candidate.counts(&nobody).await?, days(&[key.id, dead.id]).await?);
 

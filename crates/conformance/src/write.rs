@@ -150,6 +150,7 @@ pub(crate) async fn nothing_un_revokes<S: Ledger>(candidate: &Candidate<'_, S>) 
     still("a re-hash").await?;
     let used = UsageRow {
         key: Some(key.row.id.clone()),
+        organization: None,
         outcome: "success".into(),
         label: String::new(),
         client: String::new(),

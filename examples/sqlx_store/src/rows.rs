@@ -119,9 +119,11 @@ pub(crate) fn usage_day(row: &PgRow) -> Result<UsageDayRow, Failure> {
 }
 
 pub(crate) fn usage(row: &PgRow) -> Result<UsageRow, Failure> {
-    let key: String = row.try_get("key_id")?;
+    let [key, organization] =
+        [row.try_get("key_id")?, row.try_get("organization")?].map(|word: String| (!word.is_empty()).then_some(word));
     Ok(UsageRow {
-        key: (!key.is_empty()).then_some(key),
+        key,
+        organization,
         outcome: row.try_get("outcome")?,
         label: row.try_get("label")?,
         client: row.try_get("client")?,

@@ -17,20 +17,22 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
         ), days as (\
             insert into keys.api_key_usage_days as d (key_id, day, accepted, refused) \
             select key_id, date '1970-01-01' + day, accepted, refused \
-            from unnest($11::text[], $12::int[], $13::bigint[], $14::bigint[]) as b (key_id, day, accepted, refused) \
+            from unnest($12::text[], $13::int[], $14::bigint[], $15::bigint[]) as b (key_id, day, accepted, refused) \
             where exists (select 1 from next) order by key_id, day \
             on conflict (key_id, day) do update set accepted = d.accepted + excluded.accepted, \
                 refused = d.refused + excluded.refused\
         ) \
-        insert into keys.api_key_usage as u (key_id, outcome, label, client, network, count, first_at, last_at) \
-        select key_id, outcome, label, client, network, sum(count)::bigint, min(first_at), max(last_at) \
-        from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::timestamptz[], \
-            $10::timestamptz[]) \
-            as b (key_id, outcome, label, client, network, count, first_at, last_at) \
+        insert into keys.api_key_usage as u \
+            (key_id, organization, outcome, label, client, network, count, first_at, last_at) \
+        select key_id, organization, outcome, label, client, network, sum(count)::bigint, min(first_at), max(last_at) \
+        from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], \
+            $10::timestamptz[], $11::timestamptz[]) \
+            as b (key_id, organization, outcome, label, client, network, count, first_at, last_at) \
         where exists (select 1 from next) \
-        group by key_id, outcome, label, client, network order by key_id, outcome, label, client, network \
-        on conflict (key_id, outcome, label, client, network) do update set count = u.count + excluded.count, \
-            first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
+        group by key_id, organization, outcome, label, client, network \
+        order by key_id, organization, outcome, label, client, network \
+        on conflict (key_id, organization, outcome, label, client, network) do update \
+        set count = u.count + excluded.count, first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
     let text = |of: fn(&UsageRow) -> &str| batch.rows.iter().map(of).collect::<Vec<_>>();
     let number = |of: fn(&UsageRow) -> i64| batch.rows.iter().map(of).collect::<Vec<_>>();
     let days = &batch.days;
@@ -38,6 +40,7 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
         .bind(&batch.writer[..])
         .bind(batch.sequence)
         .bind(text(|row| row.key.as_deref().unwrap_or_default()))
+        .bind(text(|row| row.organization.as_deref().unwrap_or_default()))
         .bind(text(|row| &row.outcome))
         .bind(text(|row| &row.label))
         .bind(text(|row| &row.client))
@@ -55,13 +58,13 @@ pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Fail
 }
 
 pub(crate) async fn read(pool: &PgPool, of: &UsageScope) -> Result<Vec<UsageRow>, Failure> {
-    const SQL: &str =
-        "select * from keys.api_key_usage where key_id = any($1) order by key_id, outcome, label, client, network";
-    let keys = match of {
-        UsageScope::Keys(ids) => ids.iter().map(|id| id.as_str()).collect(),
-        UsageScope::NoKey => vec![""],
+    const SQL: &str = "select * from keys.api_key_usage where key_id = any($1) and organization = any($2) \
+        order by key_id, organization, outcome, label, client, network";
+    let (keys, organizations) = match of {
+        UsageScope::Keys(ids) => (ids.iter().map(|id| id.as_str()).collect(), vec![""]),
+        UsageScope::NoKey(of) => (vec![""], of.iter().map(|of| of.as_ref().map_or("", |of| of.as_str())).collect()),
     };
-    sqlx::query(SQL).bind(keys).fetch_all(pool).await?.iter().map(rows::usage).collect()
+    sqlx::query(SQL).bind(keys).bind(organizations).fetch_all(pool).await?.iter().map(rows::usage).collect()
 }
 
 pub(crate) async fn days(pool: &PgPool, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, Failure> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tower_api_keys::{
-    Actor, ApiKeys, KeyManager,
+    Actor, ApiKeys, KeyManager, OrganizationId,
     hash::{Argon2Params, HasherConfig},
     store::{
         MemoryStore, StoreError,
@@ -16,6 +16,8 @@ pub struct Planted {
     pub runtime: Runtime,
     pub store: Arc<MemoryStore>,
     pub manager: KeyManager,
+    /// That of another organization.
+    pub acme: KeyManager,
     pub system: Actor,
 }
 
@@ -25,7 +27,8 @@ impl Planted {
         let store = Arc::new(MemoryStore::new());
         let cheap = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET);
         let keys = runtime.block_on(ApiKeys::builder(store.clone()).hasher(cheap).build()).expect("keys");
-        Self { manager: keys.manager(), store, runtime, system: Actor::system("fuzz").expect("an actor") }
+        let (manager, acme) = (keys.manager(), keys.manager_for(OrganizationId::new("acme").expect("an id")));
+        Self { manager, acme, store, runtime, system: Actor::system("fuzz").expect("an actor") }
     }
 
     pub fn put(&self, rows: &Batch) -> Result<u64, StoreError> {

@@ -102,6 +102,11 @@ impl ProofCache {
         self.entries.get(&ById(*id))
     }
 
+    /// The same, without taking it for used: what a stranger says of a key keeps it no longer.
+    pub(super) fn peek(&self, id: &[u8; 20]) -> Option<Arc<WithClaims<Entry>>> {
+        self.entries.peek(&ById(*id))
+    }
+
     /// Whether nothing changed about the entry's key and owner since its record was read, as far as the changes that
     /// were applied tell.
     pub(super) fn is_current(&self, entry: &WithClaims<Entry>) -> bool {

@@ -13,7 +13,6 @@ use crate::{
         policy::KeyAction,
         trail::HIDDEN,
     },
-    owner::OrganizationId,
     record::{KeyRecord, Stopped, Suspension},
     scope::ManagingScope,
     store::{FoundKey, OwnerRef},
@@ -51,8 +50,7 @@ impl<'a> Access<'a> {
         if parts.is_nobodys() {
             return Err(misconfigured(Misconfiguration::ManagerWithoutOrganization));
         }
-        let is_of_one = !parts.rules.several_organizations && parts.organization == OrganizationId::single();
-        if actor.organization().is_none() && !actor.is_system() && !is_of_one {
+        if actor.organization().is_none() && !actor.is_system() && !parts.is_of_one() {
             // Said aloud: to take them for somebody of this organization would be a guess, and *not found* a riddle.
             return Err(misconfigured(Misconfiguration::ActorWithoutOrganization));
         }

@@ -52,6 +52,11 @@ impl ManagerParts {
     pub(in crate::manage) fn is_nobodys(&self) -> bool {
         self.rules.several_organizations && !self.names_organization
     }
+
+    /// Whether the organization is the only one of the service, which is not named.
+    pub(in crate::manage) fn is_of_one(&self) -> bool {
+        !self.rules.several_organizations && self.organization.is_single()
+    }
 }
 
 /// What nothing but an [`Access`] touches: the store, and what decides and notes who may.

@@ -57,14 +57,24 @@ impl Access<'_> {
         Ok((page.rows, page.more))
     }
 
-    /// What was refused without naming a key that exists, if the actor may see that. It belongs to no organization.
+    /// What was refused without naming a key that exists, and concerns this organization, if the actor may see that.
     pub(in crate::manage) async fn usage_without_key(&self) -> Result<RefusalsWithoutKey, ManageError> {
-        if !self.actor.is_system() && self.parts.organization != OrganizationId::single() {
-            return Err(self.hide(KeyAction::SeeUsage, None));
-        }
         self.require(KeyAction::SeeUsage, &Target::Organization).await?;
-        let detail = detail(&self.parts.guarded.store.usage(&UsageScope::NoKey).await?)?;
-        Ok(RefusalsWithoutKey { detail, counted: self.counted })
+        // The only organization of a service is not named: all that is refused there concerns it.
+        let named = if self.parts.is_of_one() { None } else { Some(self.parts.organization.clone()) };
+        self.usage_concerning(named).await
+    }
+
+    /// The same of what concerns no organization, whoever asks.
+    pub(in crate::manage) async fn usage_without_organization(&self) -> Result<RefusalsWithoutKey, ManageError> {
+        self.usage_concerning(None).await
+    }
+
+    async fn usage_concerning(&self, organization: Option<OrganizationId>) -> Result<RefusalsWithoutKey, ManageError> {
+        let rows = self.parts.guarded.store.usage(&UsageScope::NoKey(vec![organization.clone()])).await?;
+        // What was not asked for is somebody else's.
+        let asked = |row: &&UsageRow| row.organization.as_deref() == organization.as_ref().map(OrganizationId::as_str);
+        Ok(RefusalsWithoutKey { detail: detail(rows.iter().filter(asked))?, counted: self.counted })
     }
 
     /// How a key is used, whoever asks.
@@ -113,6 +123,6 @@ impl Access<'_> {
     }
 }
 
-fn detail(rows: &[UsageRow]) -> Result<UsageDetail, ManageError> {
+fn detail<'a>(rows: impl IntoIterator<Item = &'a UsageRow>) -> Result<UsageDetail, ManageError> {
     UsageDetail::of(rows).map_err(ManageError::corrupt)
 }

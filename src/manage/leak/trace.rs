@@ -10,12 +10,11 @@ use super::{
 use crate::{
     manage::{
         actor::Actor,
-        denial::DenialReason,
         error::{ManageError, ManageErrorKind},
         info::KeyInfo,
         invalid::InvalidInput,
         manager::KeyManager,
-        policy::{KeyAction, Target},
+        policy::KeyAction,
     },
     owner::OrganizationId,
     sentence::Sentence,
@@ -59,16 +58,7 @@ impl From<KeyMatch> for Traced {
 impl KeyManager {
     /// The key of any organization that a text is about most surely.
     pub(crate) async fn trace(&self, text: &str, actor: &Actor) -> Result<Option<Traced>, ManageError> {
-        if !actor.is_system() {
-            // Denied where they belong, so that it is in that organization's trail.
-            let own = actor.organization().map_or_else(|| self.clone(), |own| self.for_organization(own.clone()));
-            let access = own.acting(actor, &[KeyAction::See]).await?;
-            let reason =
-                if actor.key_id().is_some() { DenialReason::NotForKeys } else { DenialReason::InsufficientRole };
-            return Err(access.deny(KeyAction::See, reason, &Target::Organization));
-        }
-        // Of none in particular: also where the service has several, and nobody asks the manager of none.
-        let home = self.for_organization(self.organization().clone());
+        let home = self.across(actor, KeyAction::See).await?;
         let access = home.acting(actor, &[KeyAction::See]).await?;
         if text.len() > LONGEST_TEXT {
             return Err(ManageError::invalid(InvalidInput::Fragment));

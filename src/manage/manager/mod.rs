@@ -20,9 +20,10 @@ use std::{
 use super::{
     access::{Access, ManagerParts},
     actor::Actor,
+    denial::DenialReason,
     error::ManageError,
     invalid::InvalidInput,
-    policy::KeyAction,
+    policy::{KeyAction, Target},
 };
 use crate::{
     hash::{KeyHash, Requester},
@@ -129,6 +130,19 @@ impl KeyManager {
         wants: &[KeyAction],
     ) -> Result<Access<'a>, ManageError> {
         Access::of(&self.0, actor, wants).await
+    }
+
+    /// Of no organization in particular, for the system alone: also where the service has several, and nobody asks the
+    /// manager of none.
+    pub(in crate::manage) async fn across(&self, actor: &Actor, wants: KeyAction) -> Result<Self, ManageError> {
+        if actor.is_system() {
+            return Ok(self.for_organization(self.organization().clone()));
+        }
+        // Denied where they belong, so that it is in that organization's trail.
+        let own = actor.organization().map_or_else(|| self.clone(), |own| self.for_organization(own.clone()));
+        let access = own.acting(actor, &[wants]).await?;
+        let reason = if actor.key_id().is_some() { DenialReason::NotForKeys } else { DenialReason::InsufficientRole };
+        Err(access.deny(wants, reason, &Target::Organization))
     }
 
     /// What there is behind a manager, its store apart.

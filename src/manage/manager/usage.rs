@@ -126,14 +126,48 @@ impl KeyManager {
     /// What was refused without naming a key that exists: the pasted blank, the truncated key, the header that was
     /// forgotten. By reason and source: "the service called, and failed" shows here where its key does not.
     ///
-    /// Such requests belong to no organization: this is for the [system](Actor::system), and for who may see the usage of
-    /// all keys of the [only](crate::OrganizationId::single) organization.
+    /// For those who may see the usage of all keys of the organization. In a service that has only one, these are all such
+    /// refusals. In one of [several](crate::ApiKeysBuilder::several_organizations), they are those that concern this one:
+    ///
+    /// - what came to a layer [for it](crate::ApiKeyLayer::for_organization), whatever was wrong;
+    /// - what came to any layer, and is no key but has the id of a key of this organization in it: one whose end was cut
+    ///   off, say, or that is in quotes. Only if that node has accepted the key before, and remembers it: no store is asked
+    ///   for the sake of a refusal. Such a text is never counted under the key, since whoever knows an id can write it.
+    ///
+    /// What concerns two organizations is counted for both. What concerns none is in
+    /// [`refusals_without_organization`](crate::ApiKeys::refusals_without_organization).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use tower::{Layer, ServiceExt, service_fn};
+    /// use tower_api_keys::{Actor, ApiKeys, OrganizationId, RefusalCode, store::MemoryStore};
+    ///
+    /// let keys = ApiKeys::builder(MemoryStore::new()).several_organizations().build().await?;
+    /// let acme = OrganizationId::new("acme")?;
+    /// let inner = service_fn(async |_| Ok::<_, std::convert::Infallible>(http::Response::new(String::new())));
+    /// keys.layer_for(acme.clone()).layer(inner).oneshot(http::Request::new(())).await?;
+    /// keys.flush_usage().await?;
+    ///
+    /// let report = Actor::system("report")?;
+    /// let refused = keys.manager_for(acme).refusals_without_key(&report).await?;
+    /// assert_eq!(refused.detail.with_outcome(RefusalCode::MissingCredentials), 1);
+    /// assert!(keys.refusals_without_organization(&report).await?.detail.counts.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (somebody of one organization of many), denied,
-    /// corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (somebody of another organization), denied, corrupt
+    /// record, store unavailable.
     pub async fn refusals_without_key(&self, actor: &Actor) -> Result<RefusalsWithoutKey, ManageError> {
         self.acting(actor, &[KeyAction::SeeUsage]).await?.usage_without_key().await
+    }
+
+    /// The same of what concerns no organization.
+    pub(crate) async fn refusals_without_organization(&self, actor: &Actor) -> Result<RefusalsWithoutKey, ManageError> {
+        let home = self.across(actor, KeyAction::SeeUsage).await?;
+        home.acting(actor, &[KeyAction::SeeUsage]).await?.usage_without_organization().await
     }
 }
 

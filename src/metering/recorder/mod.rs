@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     KeyUsage,
+    counted_for::CountedFor,
     known::KnownSources,
     pairs::StoredPairs,
     source_slots::{Counts, SourceSlot, merge},
@@ -31,8 +32,8 @@ const REASONS: usize = MalformedReason::ALL.len();
 pub(crate) struct UsageRecorder {
     used: Mutex<Used>,
     known: Mutex<KnownSources>,
-    /// Texts that are no keys, from no source in particular, by reason: refused before anything is looked up, and
-    /// counted without a lock.
+    /// Texts that are no keys, from no source in particular and of no organization's concern, by reason: refused before
+    /// anything is looked up, and counted without a lock.
     malformed: [Tally; REASONS],
     counts: Mutex<Counts>,
     /// What the store has.
@@ -126,10 +127,10 @@ impl UsageRecorder {
             self.begin(key, source, tally, tally.add(now), now);
             return SuccessSource::Known(source.id());
         }
-        let (key, words) = (Some(key.key()), origin.words());
+        let (key, words) = (CountedFor::Key(key.key()), origin.words());
         let mut counts = lock(&self.counts);
-        counts.add(key, &Outcome::Accepted, words, Count::once(now), &self.stored);
-        SuccessSource::Other(counts.source(key, &Outcome::Accepted, words, now))
+        counts.add(&key, &Outcome::Accepted, words, Count::once(now), &self.stored);
+        SuccessSource::Other(counts.source(&key, &Outcome::Accepted, words, now))
     }
 
     /// Counts what a tally did not, and notes the key where it is the first.
@@ -143,7 +144,7 @@ impl UsageRecorder {
         now: Timestamp,
     ) {
         while added == Added::Not {
-            self.put_aside(Some(key.key()), &Outcome::Accepted, source, tally);
+            self.put_aside(&CountedFor::Key(key.key()), &Outcome::Accepted, source, tally);
             added = tally.add(now);
         }
         if added == Added::First {
@@ -152,9 +153,9 @@ impl UsageRecorder {
     }
 
     /// Takes what a tally has, of a day that is over, to be written with the rest.
-    fn put_aside(&self, key: Option<KeyId>, end: &Outcome, source: &Source, tally: &Tally) {
+    fn put_aside(&self, counted_for: &CountedFor, end: &Outcome, source: &Source, tally: &Tally) {
         if let Some(count) = tally.take() {
-            lock(&self.counts).add(key, end, Origin::Source(source).words(), count, &self.stored);
+            lock(&self.counts).add(counted_for, end, Origin::Source(source).words(), count, &self.stored);
         }
     }
 
@@ -178,7 +179,7 @@ impl UsageRecorder {
             if !is_alive {
                 for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
                     let words = Origin::Source(&source).words();
-                    counts.add(Some(key.key()), &Outcome::Accepted, words, count, &self.stored);
+                    counts.add(&CountedFor::Key(key.key()), &Outcome::Accepted, words, count, &self.stored);
                 }
             }
             is_alive
@@ -186,25 +187,25 @@ impl UsageRecorder {
         used.sweep_at = (used.keys.len() * 2).max(1_024);
     }
 
-    /// The request was refused; `key` only if a record of that id is in the store.
+    /// The request was refused.
     pub(crate) fn refusal(
         &self,
-        key: Option<KeyId>,
+        counted_for: &CountedFor,
         code: RefusalCode,
         reason: Option<MalformedReason>,
         origin: Origin<'_>,
         now: Timestamp,
     ) {
         match reason.and_then(|reason| self.malformed.get(reason as usize)) {
-            Some(tally) if key.is_none() && origin.is_nowhere_at_once() => {
+            Some(tally) if *counted_for == CountedFor::NoKey(None) && origin.is_nowhere_at_once() => {
                 let (end, nowhere) = (Outcome::refused(code, reason), Source::default());
                 while tally.add(now) == Added::Not {
-                    self.put_aside(None, &end, &nowhere, tally);
+                    self.put_aside(counted_for, &end, &nowhere, tally);
                 }
             }
             _ => {
                 let (end, words) = (Outcome::refused(code, reason), origin.words());
-                lock(&self.counts).add(key, &end, words, Count::once(now), &self.stored);
+                lock(&self.counts).add(counted_for, &end, words, Count::once(now), &self.stored);
             }
         }
     }
@@ -222,7 +223,7 @@ impl UsageRecorder {
                 })
             }
         };
-        self.refusal(Some(key), code, None, Origin::Source(&source), now);
+        self.refusal(&CountedFor::Key(key), code, None, Origin::Source(&source), now);
     }
 
     /// Requests that were counted under `other` since the start, for there were too many sources to tell apart.
@@ -294,15 +295,15 @@ impl UsageRecorder {
         // A key whose proof was pushed out and found again is there twice: a batch names each count once.
         for key in &used.keys {
             for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
-                let (key, end) = (Some(key.key()), Outcome::Accepted);
-                merge(&mut slots, SourceSlot { key, end, source, day: count.day() }, count);
+                let (counted_for, end) = (CountedFor::Key(key.key()), Outcome::Accepted);
+                merge(&mut slots, SourceSlot { counted_for, end, source, day: count.day() }, count);
             }
         }
         for (reason, tally) in MalformedReason::ALL.into_iter().zip(&self.malformed) {
             if let Some(count) = tally.take() {
-                let end = Outcome::Malformed(reason);
+                let (counted_for, end) = (CountedFor::NoKey(None), Outcome::Malformed(reason));
                 let source = Source::default();
-                merge(&mut slots, SourceSlot { key: None, end, source, day: count.day() }, count);
+                merge(&mut slots, SourceSlot { counted_for, end, source, day: count.day() }, count);
             }
         }
         slots

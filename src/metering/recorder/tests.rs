@@ -3,8 +3,12 @@ use futures_util::FutureExt;
 use super::*;
 use crate::{
     metering::{Days, Unwritten, source_slots::MOST_COUNTS, unwritten::tests::Table},
+    owner::OrganizationId,
     usage::{Label, UsageRow},
 };
+
+/// A refusal that names no key and concerns no organization.
+const NOBODY: CountedFor = CountedFor::NoKey(None);
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
@@ -105,11 +109,98 @@ fn a_flood_of_distinct_refusals_stays_bounded() {
     let format = crate::key::KeyFormat::unbranded();
     for _ in 0..MOST_COUNTS + 50 {
         let key = format.generate(crate::KeyKind::User).unwrap();
-        recorder.refusal(Some(key.id()), RefusalCode::InvalidKey, None, Origin::Source(&source), at(1));
+        recorder.refusal(&CountedFor::Key(key.id()), RefusalCode::InvalidKey, None, Origin::Source(&source), at(1));
     }
     assert_eq!(lock(&recorder.counts).slots().len(), MOST_COUNTS + 1);
     let other = SourceSlot {
-        key: None,
+        counted_for: NOBODY,
+        end: Outcome::Refused(RefusalCode::InvalidKey),
+        source: Source::other_of(&Label::default()),
+        day: 0,
+    };
+    assert_eq!(lock(&recorder.counts).slots()[&other].count, 50);
+}
+
+fn organization(id: &str) -> OrganizationId {
+    OrganizationId::new(id).unwrap()
+}
+
+/// A text that is no key, from a client.
+fn malformed(recorder: &UsageRecorder, concerned: Option<&str>, client: &str) {
+    let concerned = concerned.map(organization);
+    let source = Source::new("intake").unwrap().with_client(client).unwrap();
+    let (code, reason) = (RefusalCode::MalformedKey, Some(MalformedReason::Truncated));
+    recorder.refusal(&CountedFor::without_key(concerned.as_ref()), code, reason, Origin::Source(&source), at(5));
+}
+
+#[test]
+fn refusals_without_a_key_are_counted_apart_by_organization() {
+    let (recorder, ..) = recorder();
+    for concerned in [Some("acme"), None, Some("globex"), Some("acme"), Some("default"), None] {
+        malformed(&recorder, concerned, "curl");
+    }
+    let mut rows: Vec<_> = flushed(&recorder);
+    rows.sort();
+    assert!(rows.iter().all(|row| row.key.is_none()));
+    let counts: Vec<_> = rows.iter().map(|row| (row.organization.as_deref(), row.count)).collect();
+    // The only one of a service is not named.
+    assert_eq!(counts, [(None, 3), (Some("acme"), 2), (Some("globex"), 1)]);
+}
+
+#[test]
+fn a_text_of_no_source_is_counted_without_a_lock_where_it_concerns_nobody() {
+    let (recorder, ..) = recorder();
+    let refuse = |concerned: Option<&OrganizationId>| {
+        let (code, reason) = (RefusalCode::MalformedKey, Some(MalformedReason::Truncated));
+        let origin = Origin::Source(&Source::default());
+        recorder.refusal(&CountedFor::without_key(concerned), code, reason, origin, at(5));
+    };
+    let slots = || lock(&recorder.counts).slots().len();
+    refuse(None);
+    refuse(Some(&OrganizationId::single()));
+    assert_eq!(slots(), 0);
+    refuse(Some(&organization("acme")));
+    assert_eq!(slots(), 1);
+    let mut counts: Vec<_> = flushed(&recorder).into_iter().map(|row| (row.organization, row.count)).collect();
+    counts.sort();
+    assert_eq!(counts, [(None, 2), (Some("acme".into()), 1)]);
+}
+
+#[test]
+fn the_noise_of_one_organization_takes_no_room_from_another() {
+    let (recorder, ..) = recorder();
+    for number in 0..1_000 {
+        malformed(&recorder, Some("acme"), &format!("noise-{number}"));
+    }
+    for concerned in [Some("acme"), Some("globex"), None] {
+        for number in 0..10 {
+            malformed(&recorder, concerned, &format!("quiet-{number}"));
+        }
+    }
+    let rows = flushed(&recorder);
+    let of = |concerned: Option<&str>| -> Vec<_> {
+        rows.iter().filter(|row| row.organization.as_deref() == concerned).collect()
+    };
+    for concerned in [Some("globex"), None] {
+        assert!(of(concerned).len() == 10 && of(concerned).iter().all(|row| row.client.starts_with("quiet-")));
+    }
+    // 64 of them are told apart, and all are counted.
+    let noisy = of(Some("acme"));
+    assert_eq!((noisy.len(), noisy.iter().map(|row| row.count).sum::<i64>()), (65, 1_010));
+    assert_eq!(recorder.folded(), 1_010 - 64);
+}
+
+#[test]
+fn organizations_share_the_bound_of_all_counts() {
+    let (recorder, _, source) = recorder();
+    for number in 0..MOST_COUNTS + 50 {
+        let concerned = organization(&format!("org-{number}"));
+        let (counted_for, origin) = (CountedFor::without_key(Some(&concerned)), Origin::Source(&source));
+        recorder.refusal(&counted_for, RefusalCode::InvalidKey, None, origin, at(1));
+    }
+    assert_eq!(lock(&recorder.counts).slots().len(), MOST_COUNTS + 1);
+    let other = SourceSlot {
+        counted_for: NOBODY,
         end: Outcome::Refused(RefusalCode::InvalidKey),
         source: Source::other_of(&Label::default()),
         day: 0,
@@ -121,7 +212,7 @@ fn a_flood_of_distinct_refusals_stays_bounded() {
 fn texts_that_are_no_keys_are_counted_by_reason_and_source() {
     let (recorder, _, intake) = recorder();
     let malformed = |reason, source: &Source, millis| {
-        recorder.refusal(None, RefusalCode::MalformedKey, Some(reason), Origin::Source(source), at(millis));
+        recorder.refusal(&NOBODY, RefusalCode::MalformedKey, Some(reason), Origin::Source(source), at(millis));
     };
     malformed(MalformedReason::Truncated, &Source::default(), 3);
     malformed(MalformedReason::Truncated, &Source::default(), 9);
@@ -146,7 +237,7 @@ fn full_counts_take_no_room_for_more_keys_and_fold_once() {
     let (recorder, _, source) = recorder();
     let refuse = |number: usize, of: &Source| {
         let key = KeyId::new(&format!("{number:020}")).unwrap();
-        recorder.refusal(Some(key), RefusalCode::InvalidKey, None, Origin::Source(of), at(1));
+        recorder.refusal(&CountedFor::Key(key), RefusalCode::InvalidKey, None, Origin::Source(of), at(1));
     };
     (0..MOST_COUNTS).for_each(|number| refuse(number, &source));
     for number in 0..300 {
@@ -175,9 +266,15 @@ fn what_came_on_two_days_is_two_counts() {
     let (recorder, key, intake) = recorder();
     for millis in [MIDNIGHT - 2, MIDNIGHT - 1, MIDNIGHT, MIDNIGHT * 3, MIDNIGHT * 3 + 1, MIDNIGHT * 3 + 2] {
         recorder.success(&key, Origin::Source(&intake), at(millis));
-        recorder.refusal(Some(key.key()), RefusalCode::KeyRevoked, None, Origin::Source(&intake), at(millis));
+        recorder.refusal(
+            &CountedFor::Key(key.key()),
+            RefusalCode::KeyRevoked,
+            None,
+            Origin::Source(&intake),
+            at(millis),
+        );
         let reason = Some(MalformedReason::Truncated);
-        recorder.refusal(None, RefusalCode::MalformedKey, reason, Origin::Source(&Source::default()), at(millis));
+        recorder.refusal(&NOBODY, RefusalCode::MalformedKey, reason, Origin::Source(&Source::default()), at(millis));
     }
     let mut rows: Vec<_> =
         flushed(&recorder).into_iter().map(|row| (row.outcome, row.first_at, row.last_at, row.count)).collect();

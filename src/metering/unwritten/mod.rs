@@ -10,9 +10,11 @@ use std::{
 };
 
 use self::days::HeldDays;
-use super::{budget::StoredSources, draft::Draft, recorder::UsageRecorder, source_slots::SourceSlot, tally::Count};
+use super::{
+    budget::StoredSources, counted_for::CountedFor, draft::Draft, recorder::UsageRecorder, source_slots::SourceSlot,
+    tally::Count,
+};
 use crate::{
-    key::KeyId,
     log::{Repeated, log},
     store::{Calls, Ledger, Portion, StoreError, StoreErrorKind, UsageScope},
     time::Timestamp,
@@ -24,7 +26,7 @@ pub(crate) use self::days::Days;
 /// The most rows in one batch, be they counts or days: a store writes one in less than a tenth of a second.
 const ROWS_PER_BATCH: usize = 10_000;
 
-/// The most keys that a store is asked about at a time.
+/// The most keys, or organizations, that a store is asked about at a time.
 const KEYS_PER_READ: usize = 1_000;
 
 /// The fewest, unless what it has of some cannot be read: with fewer, the first flush after an outage would take long.
@@ -44,7 +46,7 @@ pub(crate) struct Unwritten {
     /// When the counts were taken that are under way, or were written last.
     taken_at: Timestamp,
     held: HeldDays,
-    /// How many keys to ask about at a time: fewer after a read that failed, which may have asked for too much.
+    /// How many keys or organizations to ask about at a time: fewer after a read that failed, which may have asked for too much.
     keys_per_read: usize,
     unreadable: Repeated,
     refused: Repeated,
@@ -204,17 +206,23 @@ impl Unwritten {
     }
 
     /// Of the keys that were used from where this process has not seen them written before, the sources in the store:
-    /// other processes write too, and earlier ones did. None of a key whose rows cannot be read: its counts are written
-    /// all the same, and those of the others.
+    /// other processes write too, and earlier ones did. The same of the organizations that refusals without a key concern.
+    /// None of a key whose rows cannot be read: its counts are written all the same, and those of the others.
     async fn stored_sources(
         &mut self,
         store: &impl UsageStore,
-        unsure: HashSet<Option<KeyId>>,
+        unsure: HashSet<CountedFor>,
     ) -> Result<StoredSources, StoreError> {
-        let keys: Vec<KeyId> = unsure.iter().copied().flatten().collect();
+        let (mut keys, mut organizations) = (Vec::new(), Vec::new());
+        for counted_for in &unsure {
+            match counted_for {
+                CountedFor::Key(key) => keys.push(*key),
+                CountedFor::NoKey(organization) => organizations.push(organization.clone()),
+            }
+        }
         let most = self.keys_per_read;
         let mut reads: Vec<UsageScope> = keys.chunks(most).map(|keys| UsageScope::Keys(keys.to_vec())).collect();
-        reads.extend(unsure.contains(&None).then_some(UsageScope::NoKey));
+        reads.extend(organizations.chunks(most).map(|of| UsageScope::NoKey(of.to_vec())));
         let mut stored = StoredSources::of(unsure);
         while let Some(of) = reads.pop() {
             match store.stored(&of).await {
@@ -223,6 +231,10 @@ impl Unwritten {
                     UsageScope::Keys(keys) if keys.len() > 1 => {
                         let (one, two) = keys.split_at(keys.len() / 2);
                         reads.extend([one, two].map(|keys| UsageScope::Keys(keys.to_vec())));
+                    }
+                    UsageScope::NoKey(organizations) if organizations.len() > 1 => {
+                        let (one, two) = organizations.split_at(organizations.len() / 2);
+                        reads.extend([one, two].map(|of| UsageScope::NoKey(of.to_vec())));
                     }
                     _ => {
                         if let Some(_times) = self.unreadable.happened() {
@@ -258,9 +270,14 @@ fn split_off<T>(rows: &mut Vec<T>, most: usize) -> Vec<T> {
     rows.split_off(rows.len().min(most))
 }
 
-fn row((SourceSlot { key, end, source, .. }, count): (SourceSlot, Count)) -> UsageRow {
+fn row((SourceSlot { counted_for, end, source, .. }, count): (SourceSlot, Count)) -> UsageRow {
+    let (key, organization) = match counted_for {
+        CountedFor::Key(key) => (Some(key.as_str().to_owned()), None),
+        CountedFor::NoKey(organization) => (None, organization.map(String::from)),
+    };
     UsageRow {
-        key: key.map(|key| key.as_str().to_owned()),
+        key,
+        organization,
         outcome: end.word().into_owned(),
         label: source.label().to_owned(),
         client: source.client().to_owned(),

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    key::KeyId,
     outcome::RefusalCode,
+    owner::OrganizationId,
     usage::{Origin, Source},
 };
 
@@ -58,7 +60,7 @@ impl UsageStore for Table {
 
 fn refuse(recorder: &UsageRecorder, number: usize, millis: i64) {
     let (key, at) = (KeyId::new(&format!("{number:020}")).unwrap(), Timestamp::from_millis(millis).unwrap());
-    recorder.refusal(Some(key), RefusalCode::InvalidKey, None, Origin::Source(&Source::default()), at);
+    recorder.refusal(&CountedFor::Key(key), RefusalCode::InvalidKey, None, Origin::Source(&Source::default()), at);
 }
 
 /// Of all flushes that say nothing else: no time passes.
@@ -155,6 +157,72 @@ fn written_keys(table: &Table) -> usize {
     let numbers: Vec<_> = written.iter().map(|batch| batch.sequence).collect();
     assert_eq!(numbers, (1..).take(written.len()).collect::<Vec<_>>());
     written.iter().map(|batch| batch.rows.len()).sum()
+}
+
+/// A refusal that names no key, from a client.
+fn refuse_without_key(recorder: &UsageRecorder, concerned: Option<&str>, client: &str) {
+    let concerned = concerned.map(|id| OrganizationId::new(id).unwrap());
+    let source = Source::default().with_client(client).unwrap();
+    let (counted_for, code) = (CountedFor::without_key(concerned.as_ref()), RefusalCode::MissingCredentials);
+    recorder.refusal(&counted_for, code, None, Origin::Source(&source), now());
+}
+
+/// What another process wrote takes the room of just the organization that it concerns.
+#[test]
+fn the_room_that_is_left_is_that_of_each_organization() {
+    for (stored, folded) in [(63, 1), (64, 2), (300, 2)] {
+        let (_, mut unwritten, table) = fixture();
+        let other = unwritten.recorder.clone();
+        (0..stored).for_each(|number| refuse_without_key(&other, Some("acme"), &format!("there-{number}")));
+        let rows = unwritten.recorder.take(now()).into_iter().map(row).collect();
+        table.written.lock().unwrap().push(UsageBatch { writer: [2; 16], sequence: 1, rows, days: Vec::new() });
+        let before = unwritten.recorder.folded();
+        for concerned in [Some("acme"), Some("globex"), None] {
+            ["new", "newer"].map(|client| refuse_without_key(&other, concerned, client));
+        }
+        flush(&mut unwritten, &table).unwrap();
+        assert_eq!(unwritten.recorder.folded() - before, folded, "{stored}");
+        let batches = table.written();
+        let others = batches[1].rows.iter().filter(|row| row.client == "other");
+        let others: Vec<_> = others.map(|row| (row.organization.as_deref(), row.count)).collect();
+        assert_eq!(others, [(Some("acme"), folded as i64)], "{stored}");
+    }
+}
+
+/// Rows that cannot be read are those of one organization, which keeps back no others.
+#[test]
+fn an_organization_that_cannot_be_read_is_counted_like_the_others() {
+    /// Has 64 sources of each organization, of which one is unreadable.
+    struct Damaged(Table, Mutex<Vec<usize>>);
+    impl UsageStore for Damaged {
+        async fn stored(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
+            let UsageScope::NoKey(organizations) = of else { panic!("{of:?}") };
+            self.1.lock().unwrap().push(organizations.len());
+            let names: Vec<_> = organizations.iter().map(|of| of.as_ref().map(ToString::to_string)).collect();
+            if names.contains(&Some("3".into())) {
+                return Err(StoreError::corrupt("the test says so"));
+            }
+            let row = |organization: &Option<String>, number| UsageRow {
+                organization: organization.clone(),
+                outcome: "missing_credentials".into(),
+                ..UsageRow::seen_from(&format!("there-{number}"))
+            };
+            Ok(names.iter().flat_map(|name| (0..64).map(move |number| row(name, number))).collect())
+        }
+        async fn record(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+            self.0.record(batch).await
+        }
+    }
+    let (recorder, mut unwritten, table) = fixture();
+    let damaged = Damaged(table, Mutex::default());
+    (0..8).for_each(|number| refuse_without_key(&recorder, Some(&number.to_string()), "curl"));
+    unwritten.flush(&damaged, Days::IfDue, now).now_or_never().expect("the table answers at once").unwrap();
+    let mut asked = damaged.1.lock().unwrap().clone();
+    asked.sort_unstable();
+    assert_eq!(asked, [1, 1, 2, 2, 4, 4, 8]);
+    let rows = &damaged.0.written()[0].rows;
+    let apart: Vec<_> = rows.iter().filter(|row| row.client == "curl").map(|row| row.organization.as_deref()).collect();
+    assert_eq!((rows.len(), apart), (8, vec![Some("3")]));
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(crate) enum Reading<'a> {
     Key { text: &'a [u8], carried: Carried },
     /// No key at all.
     Nothing,
+    /// A key that stands where none belongs, or what is left of one: refused without asking anybody.
+    Misplaced { reason: MalformedReason, text: &'a [u8] },
     /// Refused without asking anybody.
     Refused(Fault),
 }
@@ -167,7 +169,7 @@ fn read_all<'a>(lines: &Lines<'a>, format: &KeyFormat, foreign: ForeignBearer) -
     };
     let bearer = match authorization.map(|value| scheme(trim(value.as_bytes()), format, foreign)) {
         Some(Scheme::Bearer(text)) => Some(text),
-        Some(Scheme::Misplaced(reason)) => return Reading::Refused(Fault::Malformed(reason)),
+        Some(Scheme::Misplaced { reason, text }) => return Reading::Misplaced { reason, text },
         Some(Scheme::Other) | None => None,
     };
     let key_header = key_header.map(|value| trim(value.as_bytes()));
@@ -191,7 +193,7 @@ enum Scheme<'a> {
     /// What follows `Bearer`; may be empty.
     Bearer(&'a [u8]),
     /// A key of ours, and not where a key belongs: without a scheme, behind another one, glued to something, encoded.
-    Misplaced(MalformedReason),
+    Misplaced { reason: MalformedReason, text: &'a [u8] },
     /// A credential of somebody else's, with no key in it.
     Other,
 }
@@ -206,10 +208,11 @@ fn scheme<'a>(value: &'a [u8], format: &KeyFormat, foreign: ForeignBearer) -> Sc
     }
     let wrong_scheme = || behind(b"token", value).or_else(|| behind(b"apikey", value));
     // A key that lost its end is one still where nothing else is to be expected.
-    if format.begins_with_an_id(value) || wrong_scheme().is_some_and(|rest| format.begins_with_an_id(trim(rest))) {
-        return Scheme::Misplaced(MalformedReason::MissingScheme);
+    let bare = [Some(value), wrong_scheme().map(trim)].into_iter().flatten();
+    if let Some(text) = bare.into_iter().find(|text| format.begins_with_an_id(text)) {
+        return Scheme::Misplaced { reason: MalformedReason::MissingScheme, text };
     }
-    format.misplaced_in(value).map_or(Scheme::Other, Scheme::Misplaced)
+    format.misplaced_in(value).map_or(Scheme::Other, |reason| Scheme::Misplaced { reason, text: value })
 }
 
 /// What follows the scheme, blanks included, if the value has this scheme in any case.

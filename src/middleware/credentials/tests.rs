@@ -38,6 +38,7 @@ fn read_with(names: &KeyHeaders, foreign: ForeignBearer, lines: &[(&str, &[u8])]
 fn read_headers(headers: &HeaderMap, names: &KeyHeaders, foreign: ForeignBearer) -> Read {
     match read(&Lines::find(headers, names), &KeyFormat::unbranded(), foreign) {
         Reading::Nothing => Nothing,
+        Reading::Misplaced { reason, .. } => Refused(Fault::Malformed(reason)),
         Reading::Refused(fault) => Refused(fault),
         Reading::Key { text, carried } => {
             let text = String::from_utf8_lossy(text).into_owned();
@@ -438,6 +439,10 @@ proptest! {
                 prop_assert!(authorization.len() < 2 && x_api_key.is_empty());
                 let holds_key = |value: &[u8]| value.windows(KEY.len()).any(|window| window == KEY.as_bytes());
                 prop_assert!(!authorization.iter().any(|value| holds_key(value)));
+            }
+            Reading::Misplaced { text, .. } => {
+                let [value] = &authorization[..] else { panic!("one line is looked at") };
+                prop_assert!(!text.is_empty() && value.windows(text.len()).any(|window| window == text));
             }
             Reading::Refused(_) => prop_assert!(!authorization.is_empty() || !x_api_key.is_empty()),
         }

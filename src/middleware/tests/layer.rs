@@ -153,7 +153,7 @@ async fn counted(label: Option<&str>, lines: &[&[(&str, &str)]]) -> Vec<(String,
         send(layer.layer(Inner::new()), request(lines)).await;
     }
     keys.flush_usage().await.unwrap();
-    let detail = UsageDetail::of(&store.usage(&UsageScope::NoKey).await.unwrap()).unwrap();
+    let detail = UsageDetail::of(&store.usage(&UsageScope::NoKey(vec![None])).await.unwrap()).unwrap();
     let counts = detail.counts.into_iter();
     counts.map(|count| (count.outcome.to_string(), count.source.to_string(), count.count)).collect()
 }

@@ -34,9 +34,10 @@ pub(super) async fn export(sessions: &Sessions, sql: &Sql, from: &Cursor, limit:
             Batch::Tombstones(read(sessions, &sql.export_tombstones, &[&cursor, &first, &most], tombstone).await?)
         }
         Cursor::Usage(after) => {
-            let [key, outcome, label, client, network] =
-                after.as_ref().map_or([""; 5], |after| after.each_ref().map(|word| &**word));
-            let params: [&(dyn ToSql + Sync); 7] = [&key, &outcome, &label, &client, &network, &after.is_none(), &most];
+            let words = after.as_ref().map_or([""; 6], |after| after.each_ref().map(|word| &**word));
+            let [key, organization, outcome, label, client, network] = &words;
+            let params: [&(dyn ToSql + Sync); 8] =
+                [key, organization, outcome, label, client, network, &after.is_none(), &most];
             Batch::Usage(read(sessions, &sql.export_usage, &params, usage_row).await?)
         }
         Cursor::UsageDays(after) => {
@@ -91,16 +92,17 @@ fn tombstone(row: &Row) -> Result<Tombstone, Failure> {
 }
 
 pub(super) fn usage_row(row: &Row) -> Result<UsageRow, Failure> {
-    let key: String = column(row, 0)?;
+    let [key, organization] = [column(row, 0)?, column(row, 1)?].map(|word: String| (!word.is_empty()).then_some(word));
     Ok(UsageRow {
-        key: (!key.is_empty()).then_some(key),
-        outcome: column(row, 1)?,
-        label: column(row, 2)?,
-        client: column(row, 3)?,
-        network: column(row, 4)?,
-        count: column(row, 5)?,
-        first_at: time(row, 6)?,
-        last_at: time(row, 7)?,
+        key,
+        organization,
+        outcome: column(row, 2)?,
+        label: column(row, 3)?,
+        client: column(row, 4)?,
+        network: column(row, 5)?,
+        count: column(row, 6)?,
+        first_at: time(row, 7)?,
+        last_at: time(row, 8)?,
     })
 }
 

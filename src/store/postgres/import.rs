@@ -92,8 +92,9 @@ async fn import_tombstones(session: &Session<'_>, sql: &Sql, rows: &[Tombstone])
 }
 
 async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Result<u64, Failure> {
-    let columns: [&(dyn ToSql + Sync); 8] = [
+    let columns: [&(dyn ToSql + Sync); 9] = [
         &all(rows, |row| row.key.as_deref().unwrap_or_default()),
+        &all(rows, |row| row.organization.as_deref().unwrap_or_default()),
         &all(rows, |row| &row.outcome),
         &all(rows, |row| &row.label),
         &all(rows, |row| &row.client),
@@ -103,7 +104,8 @@ async fn import_usage(session: &Session<'_>, sql: &Sql, rows: &[UsageRow]) -> Re
         &all(rows, |row| row.last_at.written()),
     ];
     let cursor = |row: &Row| {
-        let cursor = [column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?, column(row, 4)?];
+        let [key, organization] = [column(row, 0)?, column(row, 1)?];
+        let cursor = [key, organization, column(row, 2)?, column(row, 3)?, column(row, 4)?, column(row, 5)?];
         Ok(Cursor::Usage(Some(cursor)))
     };
     insert(session, &sql.import_usage, &sql.differing_usage, &columns, rows.len(), cursor).await

@@ -88,7 +88,7 @@ macro_rules! tombstone_columns {
 
 macro_rules! usage_columns {
     () => {
-        "key_id, outcome, label, client, network, count, first_at, last_at"
+        "key_id, organization, outcome, label, client, network, count, first_at, last_at"
     };
 }
 
@@ -107,7 +107,7 @@ macro_rules! event_columns {
 pub(super) const PLACE_BY_TEXT: &[Type] = &[Type::TEXT, Type::BOOL, Type::INT8];
 pub(super) const PLACE_BY_WORDS: &[Type] = &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BOOL, Type::INT8];
 pub(super) const PLACE_OF_USAGE: &[Type] =
-    &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::BOOL, Type::INT8];
+    &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::BOOL, Type::INT8];
 pub(super) const PLACE_BY_DAY: &[Type] = &[Type::TEXT, Type::DATE, Type::BOOL, Type::INT8];
 pub(super) const PLACE_BY_NUMBER: &[Type] = &[Type::INT8, Type::BOOL, Type::INT8];
 pub(super) const META: &[Type] = &[Type::TEXT_ARRAY, Type::BYTEA_ARRAY];
@@ -122,6 +122,7 @@ pub(super) const OWNERS: &[Type] = &[
 pub(super) const TOMBSTONES: &[Type] =
     &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TIMESTAMPTZ_ARRAY];
 pub(super) const USAGE: &[Type] = &[
+    Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
@@ -153,8 +154,10 @@ pub(super) const EXPORT_OWNERS: &str =
 pub(super) const EXPORT_KEYS: &str = rows_after!(api_keys (read_key_columns!()) by "id": "$1", "$2", "$3");
 pub(super) const EXPORT_TOMBSTONES: &str =
     rows_after!(api_key_tombstones (tombstone_columns!()) by "id": "$1", "$2", "$3");
-pub(super) const EXPORT_USAGE: &str = rows_after!(api_key_usage (usage_columns!()) by "key_id, outcome, label, client, network":
-    "$1, $2, $3, $4, $5", "$6", "$7");
+pub(super) const EXPORT_USAGE: &str = rows_after!(
+    api_key_usage (usage_columns!()) by "key_id, organization, outcome, label, client, network":
+    "$1, $2, $3, $4, $5, $6", "$7", "$8"
+);
 pub(super) const EXPORT_USAGE_DAYS: &str =
     rows_after!(api_key_usage_days (usage_day_columns!()) by "key_id, day": "$1, $2", "$3", "$4");
 pub(super) const EXPORT_EVENTS: &str = rows_after!(api_key_events (event_columns!()) by "sequence": "$1", "$2", "$3");
@@ -169,8 +172,8 @@ pub(super) const DIFFERING_TOMBSTONES: &str =
     differing!(api_key_tombstones (tombstone_columns!()) by "id": "pg_catalog.unnest($1)");
 pub(super) const IMPORT_USAGE: &str = import!(api_key_usage(usage_columns!()));
 pub(super) const DIFFERING_USAGE: &str = differing!(
-    api_key_usage (usage_columns!()) by "key_id, outcome, label, client, network":
-    "unnest($1, $2, $3, $4, $5)"
+    api_key_usage (usage_columns!()) by "key_id, organization, outcome, label, client, network":
+    "unnest($1, $2, $3, $4, $5, $6)"
 );
 pub(super) const IMPORT_USAGE_DAYS: &str = import!(api_key_usage_days(usage_day_columns!()));
 pub(super) const DIFFERING_USAGE_DAYS: &str = differing!(

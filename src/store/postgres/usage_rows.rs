@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     key::KeyId,
+    owner::OrganizationId,
     store::UsageScope,
     usage::{DAYS, UsageBatch, UsageDayRow, UsageRow},
 };
@@ -27,6 +28,7 @@ pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBa
                 &batch.writer.as_slice(),
                 &batch.sequence,
                 &text(|row| row.key.as_deref().unwrap_or_default()),
+                &text(|row| row.organization.as_deref().unwrap_or_default()),
                 &text(|row| &row.outcome),
                 &text(|row| &row.label),
                 &text(|row| &row.client),
@@ -45,11 +47,14 @@ pub(super) async fn record_usage(sessions: &Sessions, sql: &Sql, batch: &UsageBa
 }
 
 pub(super) async fn usage(sessions: &Sessions, sql: &Sql, of: &UsageScope) -> Result<Vec<UsageRow>, Failure> {
-    let keys = match of {
-        UsageScope::Keys(ids) => ids.iter().map(KeyId::as_str).collect(),
-        UsageScope::NoKey => vec![""],
+    let (sql, asked): (_, Vec<&str>) = match of {
+        UsageScope::Keys(ids) => (&sql.usage, ids.iter().map(KeyId::as_str).collect()),
+        UsageScope::NoKey(of) => {
+            let word = |of| Option::as_ref(of).map_or("", OrganizationId::as_str);
+            (&sql.usage_without_key, of.iter().map(word).collect())
+        }
     };
-    sessions.rows(&sql.usage, &[&keys]).await?.iter().map(usage_row).collect()
+    sessions.rows(sql, &[&asked]).await?.iter().map(usage_row).collect()
 }
 
 pub(super) async fn usage_days(

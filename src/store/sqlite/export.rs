@@ -52,12 +52,12 @@ pub(super) const KEYS: &str = rows_after!(key_columns!(), "api_keys", "id", "?1"
 pub(super) const TOMBSTONES: &str =
     rows_after!("id, organization, lineage, created_via_key, revoked_at", "api_key_tombstones", "id", "?1", "?2", "?3");
 pub(super) const USAGE: &str = rows_after!(
-    "key_id, outcome, label, client, network, count, first_at, last_at",
+    "key_id, organization, outcome, label, client, network, count, first_at, last_at",
     "api_key_usage",
-    "key_id, outcome, label, client, network",
-    "?1, ?2, ?3, ?4, ?5",
-    "?6",
-    "?7"
+    "key_id, organization, outcome, label, client, network",
+    "?1, ?2, ?3, ?4, ?5, ?6",
+    "?7",
+    "?8"
 );
 pub(super) const USAGE_DAYS: &str =
     rows_after!("key_id, day, accepted, refused", "api_key_usage_days", "key_id, day", "?1, ?2", "?3", "?4");
@@ -90,9 +90,9 @@ pub(super) fn export(connection: &Connection, from: &Cursor, limit: u16) -> Resu
             Batch::Tombstones(read(connection, TOMBSTONES, params![cursor, first, most], tombstone)?)
         }
         Cursor::Usage(after) => {
-            let [key, outcome, label, client, network] =
-                after.as_ref().map_or([""; 5], |after| after.each_ref().map(|word| &**word));
-            let cursor = params![key, outcome, label, client, network, after.is_none(), most];
+            let [key, organization, outcome, label, client, network] =
+                after.as_ref().map_or([""; 6], |after| after.each_ref().map(|word| &**word));
+            let cursor = params![key, organization, outcome, label, client, network, after.is_none(), most];
             Batch::Usage(read(connection, USAGE, cursor, usage_row)?)
         }
         Cursor::UsageDays(after) => {
@@ -145,16 +145,17 @@ pub(super) fn tombstone(row: &Row<'_>) -> Result<Tombstone, rusqlite::Error> {
 }
 
 pub(super) fn usage_row(row: &Row<'_>) -> Result<UsageRow, rusqlite::Error> {
-    let key: String = row.get(0)?;
+    let [key, organization] = [row.get(0)?, row.get(1)?].map(|word: String| (!word.is_empty()).then_some(word));
     Ok(UsageRow {
-        key: (!key.is_empty()).then_some(key),
-        outcome: row.get(1)?,
-        label: row.get(2)?,
-        client: row.get(3)?,
-        network: row.get(4)?,
-        count: row.get(5)?,
-        first_at: row.get(6)?,
-        last_at: row.get(7)?,
+        key,
+        organization,
+        outcome: row.get(2)?,
+        label: row.get(3)?,
+        client: row.get(4)?,
+        network: row.get(5)?,
+        count: row.get(6)?,
+        first_at: row.get(7)?,
+        last_at: row.get(8)?,
     })
 }
 

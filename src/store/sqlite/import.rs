@@ -26,11 +26,11 @@ const TOMBSTONE: &str =
 const INSERT_TOMBSTONE: &str = "\
     insert into api_key_tombstones (id, organization, lineage, created_via_key, revoked_at) values (?1, ?2, ?3, ?4, ?5)";
 const USAGE: &str = "\
-    select key_id, outcome, label, client, network, count, first_at, last_at from api_key_usage \
-    where key_id = ?1 and outcome = ?2 and label = ?3 and client = ?4 and network = ?5";
+    select key_id, organization, outcome, label, client, network, count, first_at, last_at from api_key_usage \
+    where key_id = ?1 and organization = ?2 and outcome = ?3 and label = ?4 and client = ?5 and network = ?6";
 const INSERT_USAGE: &str = "\
-    insert into api_key_usage (key_id, outcome, label, client, network, count, first_at, last_at) \
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    insert into api_key_usage (key_id, organization, outcome, label, client, network, count, first_at, last_at) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 const USAGE_DAY: &str = "\
     select key_id, day, accepted, refused from api_key_usage_days where key_id = ?1 and day = ?2";
 const INSERT_USAGE_DAY: &str = "\
@@ -94,11 +94,12 @@ pub(super) fn import(connection: &mut Connection, rows: &Batch) -> Result<u64, F
         }
         Batch::Usage(rows) => {
             for row in rows {
-                let key = row.key.as_deref().unwrap_or_default();
-                let cursor = params![key, row.outcome, row.label, row.client, row.network];
+                let [key, organization] = [&row.key, &row.organization].map(|word| word.as_deref().unwrap_or_default());
+                let cursor = params![key, organization, row.outcome, row.label, row.client, row.network];
                 if is_absent(&transaction, USAGE, cursor, usage_row, row)? {
                     let columns = params![
                         key,
+                        organization,
                         row.outcome,
                         row.label,
                         row.client,

@@ -9,8 +9,8 @@ macro_rules! columns {
             "select ",
             found_columns!(),
             ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
-             (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
-             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome = 'success'), \
+             (select sum(count) from api_key_usage u where u.key_id = k.id and u.organization = '' and u.outcome = 'success'), \
+             (select max(last_at) from api_key_usage u where u.key_id = k.id and u.organization = '' and u.outcome = 'success'), \
              (select sum(count) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
              (select max(last_at) from api_key_usage u where u.key_id = k.id and u.outcome <> 'success'), \
              s.id, s.kind, s.owner, s.created_by, s.created_via_key, \
@@ -42,7 +42,7 @@ macro_rules! conditions {
          and (:live is null or :live = (k.revoked_at is null and (k.expires_at is null or :now < k.expires_at))) \
          and (:unused_since is null or not exists (\
             select 1 from api_key_usage u \
-            where u.key_id = k.id and u.outcome = 'success' and u.last_at >= :unused_since))"
+            where u.key_id = k.id and u.organization = '' and u.outcome = 'success' and u.last_at >= :unused_since))"
     };
 }
 

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     key::KeyId,
+    owner::OrganizationId,
     store::UsageScope,
     usage::{DAYS, UsageBatch, UsageDayRow, UsageRow},
 };
@@ -15,9 +16,9 @@ const NEXT: &str = "\
     insert into api_key_usage_writers (writer, sequence) values (?1, ?2) \
     on conflict (writer) do update set sequence = excluded.sequence where excluded.sequence > sequence";
 const ADD: &str = "\
-    insert into api_key_usage (key_id, outcome, label, client, network, count, first_at, last_at) \
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-    on conflict (key_id, outcome, label, client, network) do update set count = count + excluded.count, \
+    insert into api_key_usage (key_id, organization, outcome, label, client, network, count, first_at, last_at) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+    on conflict (key_id, organization, outcome, label, client, network) do update set count = count + excluded.count, \
         first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)";
 
 const ADD_DAY: &str = "\
@@ -35,9 +36,10 @@ pub(super) fn record_usage(connection: &mut Connection, batch: &UsageBatch) -> R
         return Ok(());
     }
     for row in &batch.rows {
-        let key = row.key.as_deref().unwrap_or_default();
-        let source = (&row.label, &row.client, &row.network);
-        let row = params![key, row.outcome, source.0, source.1, source.2, row.count, row.first_at, row.last_at];
+        let [key, organization] = [&row.key, &row.organization].map(|word| word.as_deref().unwrap_or_default());
+        let (outcome, source) = (&row.outcome, (&row.label, &row.client, &row.network));
+        let of = (row.count, row.first_at, row.last_at);
+        let row = params![key, organization, outcome, source.0, source.1, source.2, of.0, of.1, of.2];
         transaction.prepare_cached(ADD)?.execute(row)?;
     }
     for row in &batch.days {
@@ -48,16 +50,26 @@ pub(super) fn record_usage(connection: &mut Connection, batch: &UsageBatch) -> R
 
 /// One statement, and so of one moment, however many keys.
 pub(super) const READ: &str = "\
-    select key_id, outcome, label, client, network, count, first_at, last_at from api_key_usage \
-    where key_id in (select value from json_each(?1)) order by key_id, outcome, label, client, network";
+    select key_id, organization, outcome, label, client, network, count, first_at, last_at from api_key_usage \
+    where key_id in (select value from json_each(?1)) \
+    order by key_id, organization, outcome, label, client, network";
+
+/// The same of refusals that name no key, however many organizations.
+pub(super) const READ_WITHOUT_KEY: &str = "\
+    select key_id, organization, outcome, label, client, network, count, first_at, last_at from api_key_usage \
+    where key_id = '' and organization in (select value from json_each(?1)) \
+    order by organization, outcome, label, client, network";
 
 pub(super) fn usage(connection: &Connection, of: &UsageScope) -> Result<Vec<UsageRow>, Failure> {
-    let keys = match of {
-        UsageScope::Keys(ids) => serde_json::json!(ids),
-        UsageScope::NoKey => serde_json::json!([""]),
+    let (sql, asked) = match of {
+        UsageScope::Keys(ids) => (READ, serde_json::json!(ids)),
+        UsageScope::NoKey(of) => {
+            let word = |of: &Option<OrganizationId>| of.as_ref().map_or_else(String::new, ToString::to_string);
+            (READ_WITHOUT_KEY, of.iter().map(word).collect())
+        }
     };
-    let mut statement = connection.prepare_cached(READ)?;
-    Ok(statement.query_map([keys.to_string()], usage_row)?.collect::<Result<_, _>>()?)
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_map([asked.to_string()], usage_row)?.collect::<Result<_, _>>()?)
 }
 
 pub(super) const READ_DAYS: &str = "\

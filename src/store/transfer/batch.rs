@@ -28,7 +28,7 @@ pub enum Batch {
     Keys(Vec<KeyRow>),
     /// What is left of keys that were purged.
     Tombstones(Vec<Tombstone>),
-    /// Counts of use, by key, outcome and source.
+    /// Counts of use, by key or organization, outcome and source.
     Usage(Vec<UsageRow>),
     /// Counts of use, by key and day.
     UsageDays(Vec<UsageDayRow>),
@@ -212,8 +212,9 @@ impl From<&Tombstone> for Cursor {
 
 impl From<&UsageRow> for Cursor {
     fn from(row: &UsageRow) -> Self {
-        let key = row.key.clone().unwrap_or_default();
-        Self::Usage(Some([key, row.outcome.clone(), row.label.clone(), row.client.clone(), row.network.clone()]))
+        let [key, organization] = [&row.key, &row.organization].map(|word| word.as_deref().unwrap_or_default());
+        let words = [key, organization, &row.outcome, &row.label, &row.client, &row.network];
+        Self::Usage(Some(words.map(str::to_owned)))
     }
 }
 

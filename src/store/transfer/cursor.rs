@@ -27,8 +27,8 @@ pub enum Cursor {
     Keys(Option<String>),
     /// What is left of purged keys, after this id.
     Tombstones(Option<String>),
-    /// Counts of use, after this key, empty if none is named, outcome, label, client and network.
-    Usage(Option<[String; 5]>),
+    /// Counts of use, after this key and organization, empty if none is named, outcome, label, client and network.
+    Usage(Option<[String; 6]>),
     /// Counts of use by day, after this key and day.
     UsageDays(Option<(String, i32)>),
     /// Events, after this sequence.
@@ -95,7 +95,7 @@ mod tests {
             Cursor::Owners(Some(words())),
             Cursor::Keys(Some("A".into())),
             Cursor::Tombstones(Some("A".into())),
-            Cursor::Usage(Some(["A", "success", "in/take", "", "\n"].map(str::to_owned))),
+            Cursor::Usage(Some(["A", "", "success", "in/take", "", "\n"].map(str::to_owned))),
             Cursor::UsageDays(Some(("A".into(), i32::MIN))),
             Cursor::Events(Some(i64::MIN)),
             Cursor::Events(Some(i64::MAX)),

@@ -80,7 +80,8 @@ pub async fn sample(store: &impl Ledger) {
         store.apply(&change(10 * number + 1, vec![later])).await.unwrap();
     }
     let used = |number: usize| UsageRow {
-        key: (number > 0).then(|| id(number).as_str().into()),
+        key: (number > 1).then(|| id(number).as_str().into()),
+        organization: (number == 1).then(|| "acme".into()),
         outcome: if number.is_multiple_of(3) { "key_revoked".into() } else { "success".into() },
         label: "intake".into(),
         client: "curl".into(),
@@ -104,6 +105,7 @@ pub async fn stranger(store: &impl Ledger) {
     let suspension = Write::Owner(owner, OwnerChange::Suspend(Suspension::Plan));
     let usage = UsageRow {
         key: Some(row.id.clone()),
+        organization: None,
         outcome: "success".into(),
         label: String::new(),
         client: String::new(),

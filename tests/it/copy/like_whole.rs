@@ -68,11 +68,14 @@ prop_compose! {
 
 prop_compose! {
     fn usage()(
-        key in proptest::option::of((0..9_u32).prop_map(|number| format!("{number:0>20}"))),
+        (key, organization) in prop_oneof![
+            (0..9_u32).prop_map(|number| (Some(format!("{number:0>20}")), None)),
+            proptest::option::of(id()).prop_map(|organization| (None, organization)),
+        ],
         (outcome, label, client, network) in (text(), text(), text(), text()),
         (count, first_at, last_at) in (1..9_i64, 0..9_i64, 9..18_i64),
     ) -> UsageRow {
-        UsageRow { key, outcome, label, client, network, count, first_at, last_at }
+        UsageRow { key, organization, outcome, label, client, network, count, first_at, last_at }
     }
 }
 

@@ -146,6 +146,7 @@ async fn a_value_that_the_server_refuses_is_told_as_such_and_keeps_back_no_other
 
     let row = |client: &str| UsageRow {
         key: None,
+        organization: None,
         outcome: "success".into(),
         label: String::new(),
         client: client.into(),
@@ -158,7 +159,7 @@ async fn a_value_that_the_server_refuses_is_told_as_such_and_keeps_back_no_other
     let error = store.record_usage(&batch(vec![row("cli"), row("nightly job")])).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused);
     store.record_usage(&batch(vec![row("cli")])).await.unwrap();
-    assert_eq!(store.usage(&UsageScope::NoKey).await.unwrap(), [row("cli")]);
+    assert_eq!(store.usage(&UsageScope::NoKey(vec![None])).await.unwrap(), [row("cli")]);
 }
 
 #[tokio::test]

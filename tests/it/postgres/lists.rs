@@ -22,7 +22,7 @@ const FILL: &str = "\
     insert into keys.api_key_owners select 'default', 'team', 'team' || n, now(), null, null from generate_series(0, 99) n; \
     insert into keys.api_key_owners select 'default', 'user', n, now(), null, null from generate_series(0, 9) n; \
     insert into keys.api_key_usage \
-        select id, outcome, '', '', '', 1, now(), now() from keys.api_keys, (values ('success'), ('key_revoked')) of (outcome); \
+        select id, '', outcome, '', '', '', 1, now(), now() from keys.api_keys, (values ('success'), ('key_revoked')) of (outcome); \
     insert into keys.api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
         select organization, created_at, created_by, 'key.issued', id, kind, owner from keys.api_keys order by id";
 

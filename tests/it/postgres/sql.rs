@@ -38,6 +38,7 @@ pub(super) fn usage_batch(keys: usize, sequence: i64, some: &[PlaintextKey]) -> 
     let ids = some.iter().map(|key| key.id().to_string()).chain((some.len()..keys).map(|key| format!("{key:020}")));
     let row = |id| UsageRow {
         key: Some(id),
+        organization: None,
         outcome: "success".to_owned(),
         label: String::new(),
         client: String::new(),

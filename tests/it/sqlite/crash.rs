@@ -75,6 +75,7 @@ async fn child_issues_and_revokes() {
     store.apply(&change(2, insert(2))).await.unwrap();
     let row = UsageRow {
         key: Some(id(1).as_str().into()),
+        organization: None,
         outcome: "success".into(),
         label: String::new(),
         client: String::new(),

@@ -200,12 +200,22 @@ prop_compose! {
     }
 }
 
+/// A key, or an organization that a refusal without one concerns, or neither.
+fn counted_for() -> impl Strategy<Value = (Option<String>, Option<String>)> {
+    let organization = prop_oneof![Just("default"), Just("other"), Just("Other")];
+    prop_oneof![
+        2 => number().prop_map(|number| (Some(id(number).as_str().into()), None)),
+        1 => proptest::option::of(organization).prop_map(|of| (None, of.map(str::to_owned))),
+    ]
+}
+
 fn usage() -> impl Strategy<Value = UsageRow> {
     let outcome = prop_oneof![Just("success"), Just("key_revoked"), Just("invalid_key")];
     let source = (text(), text(), text());
-    (proptest::option::of(number()), outcome, source, 1..9_i64, at(), at()).prop_map(
-        |(key, outcome, (label, client, network), count, one, other)| UsageRow {
-            key: key.map(|number| id(number).as_str().into()),
+    (counted_for(), outcome, source, 1..9_i64, at(), at()).prop_map(
+        |((key, organization), outcome, (label, client, network), count, one, other)| UsageRow {
+            key,
+            organization,
             outcome: outcome.into(),
             label,
             client,
@@ -350,10 +360,16 @@ async fn compare(steps: &[Step], keys: &[KeyQuery], events: &[EventQuery]) {
         assert_eq!(sqlite.find(&id(number)).await.unwrap(), memory.find(&id(number)).await.unwrap());
     }
     assert_eq!(log(&sqlite, &sqlite_heads).await, log(&memory, &memory_heads).await);
-    for of in [UsageScope::Keys(vec![id(2), id(0), id(2)]), UsageScope::NoKey] {
+    let all = |name: &str| OrganizationId::new(name).unwrap();
+    let [none, one, other] = [None, Some(all("other")), Some(all("Other"))];
+    for of in [
+        UsageScope::Keys(vec![id(2), id(0), id(2)]),
+        UsageScope::NoKey(vec![none.clone()]),
+        UsageScope::NoKey(vec![other.clone()]),
+        UsageScope::NoKey(vec![one.clone(), none, other, one]),
+    ] {
         assert_eq!(sqlite.usage(&of).await.unwrap(), memory.usage(&of).await.unwrap(), "{of:?}");
     }
-    let all = |name: &str| OrganizationId::new(name).unwrap();
     for query in keys.iter().cloned().chain([KeyQuery::all(all("default")), KeyQuery::all(all("other"))]) {
         for now in [0, 3, 6] {
             let [one, other] = [sqlite.list(&query, time(now)).await, memory.list(&query, time(now)).await];

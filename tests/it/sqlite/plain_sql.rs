@@ -101,7 +101,7 @@ async fn a_key_that_means_the_same_is_not_in_the_log() {
             created_at, lineage from api_keys where id like '%1'",
         "update api_keys set imported_from = 'old', responsible = 'user:bob', lineage = 'x', \
             predecessor_expires_at = 7, grace_ends_at = 7",
-        "insert into api_key_usage values ('00000000000000000001', 'success', '', '', '', 1, 1, 1)",
+        "insert into api_key_usage values ('00000000000000000001', '', 'success', '', '', '', 1, 1, 1)",
         "begin; update api_keys set revoked_at = 7; rollback",
         "insert into api_key_owners values ('default', 'team', 'new', null, null, null)",
         "update api_key_owners set plan_suspended_at = plan_suspended_at",

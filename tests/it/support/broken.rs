@@ -125,6 +125,10 @@ pub(crate) enum Fault {
     LosesDroppedEvents,
     /// After a look-up that was dropped the next one is never answered.
     HangsAfterADrop,
+    /// Refusals without a key are those of all organizations.
+    MixesOrganizations,
+    /// An organization in a batch is that of the keys in it, too.
+    NamesOrganizationsOfKeys,
     /// Names the first guard, whichever fails.
     NamesTheFirstGuard,
     /// Whoever writes a name last is told that it stands.
@@ -145,6 +149,8 @@ pub(crate) enum Fault {
     ReadsAnEarlierDay,
     /// Counts of a key are those of everybody.
     ReadsAllCounts,
+    /// Of several organizations, the counts of the first are all there are.
+    ReadsOneOrganization,
     /// A failed change stays failed.
     RemembersFailures,
     /// A re-hash ignores which hash stands.
@@ -208,6 +214,23 @@ struct Memory {
     was_dropped: bool,
     /// Keys with those that replace them.
     successors: Vec<(String, String)>,
+    /// What refusals without a key concern.
+    organizations: Vec<Option<OrganizationId>>,
+    /// Keys whose counts came in one batch with such a refusal, and what that concerned.
+    named: BTreeMap<String, String>,
+}
+
+impl Memory {
+    /// These counts came in one batch.
+    fn saw(&mut self, rows: &[UsageRow]) {
+        let keys = || rows.iter().filter_map(|row| row.key.clone());
+        self.used.extend(keys());
+        let organization = |row: &UsageRow| row.organization.as_ref().map(|of| OrganizationId::new(of).unwrap());
+        self.organizations.extend(rows.iter().filter(|row| row.key.is_none()).map(organization));
+        if let Some(named) = rows.iter().find_map(|row| row.organization.clone()) {
+            self.named.extend(keys().map(|key| (key, named.clone())));
+        }
+    }
 }
 
 impl BrokenStore {
@@ -737,7 +760,7 @@ impl KeyStore for BrokenStore {
 impl Ledger for BrokenStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let mut batch = batch.clone();
-        self.memory(|memory| memory.used.extend(batch.rows.iter().filter_map(|row| row.key.clone())));
+        self.memory(|memory| memory.saw(&batch.rows));
         if self.is(Fault::LosesDroppedCounts) {
             let mut half = batch.clone();
             half.rows.truncate(batch.rows.len() / 2);
@@ -764,10 +787,21 @@ impl Ledger for BrokenStore {
         let mut of = of.clone();
         match &mut of {
             UsageScope::Keys(ids) if self.is(Fault::ReadsAllCounts) => *ids = self.memory(|memory| memory.ids.clone()),
-            UsageScope::NoKey if self.is(Fault::ForgetsKeylessCounts) => of = UsageScope::Keys(Vec::new()),
+            UsageScope::NoKey(of) if self.is(Fault::ForgetsKeylessCounts) => of.clear(),
+            UsageScope::NoKey(of) if self.is(Fault::MixesOrganizations) => {
+                *of = self.memory(|memory| memory.organizations.clone());
+            }
+            UsageScope::NoKey(of) if self.is(Fault::ReadsOneOrganization) => of.truncate(1),
             _ => {}
         }
         let mut rows = self.sound.usage(&of).await?;
+        if self.is(Fault::NamesOrganizationsOfKeys) {
+            let named = self.memory(|memory| memory.named.clone());
+            for row in &mut rows {
+                let of_key = row.key.as_ref().and_then(|key| named.get(key).cloned());
+                row.organization = row.organization.take().or(of_key);
+            }
+        }
         if self.is(Fault::ShufflesCounts) {
             rows.reverse();
         }

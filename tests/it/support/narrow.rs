@@ -113,6 +113,7 @@ impl NarrowStore {
         self.fit_all(
             "api_key_usage",
             [
+                ("organization", row.organization.as_mut()),
                 ("outcome", Some(&mut row.outcome)),
                 ("label", Some(&mut row.label)),
                 ("client", Some(&mut row.client)),

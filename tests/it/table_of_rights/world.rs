@@ -110,6 +110,7 @@ impl<'a, S: Ledger> World<'a, S> {
         let at = noon().as_millis();
         let row = UsageRow {
             key: Some(id.as_str().into()),
+            organization: None,
             outcome: "success".into(),
             label: String::new(),
             client: String::new(),

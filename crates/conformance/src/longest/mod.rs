@@ -186,12 +186,16 @@ pub(crate) async fn counts_are_kept_at_their_longest<S: Ledger>(candidate: &Cand
             let key = scene.key()?;
             let mut row = usage::row(&key, "success", "", 3, 1, 2);
             set_usage(&mut row, column.name, &value)?;
+            let of = match &row.organization {
+                Some(organization) => UsageScope::NoKey(vec![Some(made(OrganizationId::new(organization))?)]),
+                None => UsageScope::Keys(vec![key.id]),
+            };
             let recorded = async {
                 let (rows, days) = (vec![row.clone()], UsageDayRow::sums(std::slice::from_ref(&row)));
                 let batch = UsageBatch { writer: scene.bytes(), sequence: 1, rows, days };
                 candidate.record(&batch).await?;
                 kept(&candidate.days(&[key.id], row.day()).await?, &batch.days)?;
-                kept(&candidate.counts(&UsageScope::Keys(vec![key.id])).await?, &vec![row])
+                kept(&candidate.counts(&of).await?, &vec![row])
             };
             about(column, &value, recorded.await)?;
         }

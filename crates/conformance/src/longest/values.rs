@@ -60,6 +60,8 @@ pub(super) fn set_usage(row: &mut UsageRow, column: &str, value: &str) -> Result
     match column {
         // Which has a length of its own.
         "key_id" => {}
+        // Which no count of a key has.
+        "organization" => (row.key, row.organization) = (None, Some(value.into())),
         "outcome" => row.outcome = value.into(),
         "label" => row.label = value.into(),
         "client" => row.client = value.into(),

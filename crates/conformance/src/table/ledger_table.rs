@@ -185,18 +185,26 @@ clauses! {
         "Is the comparison less than the day, and does it leave the other table alone?";
     "S95" usage::counts_of_keys_that_are_gone_are_forgotten
         "Counts of use of keys that the store does not have are forgotten from the given id on, in as many calls as it takes, \
-         and by day too; those of keys that it has, dead or alive, stay, as do those of refusals that name no key."
+         and by day too; those of keys that it has, dead or alive, stay, as do those of refusals that name no key, whatever \
+         organization they concern."
         "Are keys that are dead still there, and is the missing key of a refusal no key that is gone?";
     "S93" longest::events_are_kept_at_their_longest
         "An event is kept with the longest value that each of its columns may have, in characters and in bytes."
         "Is this column as wide as the table of columns says, in characters of four bytes? What stood before and \
          after is the longest.";
     "S94" longest::counts_are_kept_at_their_longest
-        "Counts are kept with the longest outcome and the longest words of a source, in characters and in bytes."
+        "Counts are kept with the longest organization, outcome and words of a source, in characters and in bytes."
         "Is this column as wide as the table of columns says? A client says of itself what it likes, and one row \
          that is refused keeps back a batch.";
     "S106" write::one_key_is_updated_several_times
         "A change that updates one key several times, each time under the version that the update before left, is done or \
          not as a whole: the version goes up by one with each, and each has its event, in the order of the writes."
         "Is the version read in the change's own transaction, and are several updates of one key kept apart?";
+    "S107" usage::refusals_without_a_key_are_apart_by_organization
+        "Refusals without a key are counted apart by the organization that they concern, byte by byte, and apart from those \
+         that concern none; they are read by organization, each once."
+        "Is the organization part of the primary key, and of the condition?";
+    "S108" usage::an_organization_stands_on_no_count_of_a_key
+        "An organization stands on no count of a key, and on no day: what a batch has of both is kept apart."
+        "Is the organization of a row that row's own, and none for a row with a key?";
 }

@@ -255,8 +255,9 @@ fn an_access_log_stays_for_a_month_unless_something_shorter_or_else_is_set() {
 #[tokio::test(start_paused = true)]
 async fn counts_of_keys_that_are_gone_are_forgotten_without_being_asked_for() {
     let store = Arc::new(MemoryStore::new());
-    let row = |key: Option<&str>| UsageRow {
+    let row = |key: Option<&str>, organization: Option<&str>| UsageRow {
         key: key.map(str::to_owned),
+        organization: organization.map(str::to_owned),
         outcome: "success".into(),
         label: String::new(),
         client: "curl".into(),
@@ -265,7 +266,7 @@ async fn counts_of_keys_that_are_gone_are_forgotten_without_being_asked_for() {
         first_at: 1,
         last_at: 1,
     };
-    let rows = vec![row(Some("BBBBBBBBBBBBBBBBBBBB")), row(None)];
+    let rows = vec![row(Some("BBBBBBBBBBBBBBBBBBBB"), None), row(None, None), row(None, Some("acme"))];
     store.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows, days: Vec::new() }).await.unwrap();
     let pruner = Arc::new(Pruner::new(
         Calls::new(Arc::clone(&store), Duration::from_secs(5)),
@@ -276,7 +277,8 @@ async fn counts_of_keys_that_are_gone_are_forgotten_without_being_asked_for() {
     tokio::time::sleep(LATEST_START + INTERVAL).await;
     let gone = UsageScope::Keys(vec![KeyId::new("BBBBBBBBBBBBBBBBBBBB").unwrap()]);
     assert!(store.usage(&gone).await.unwrap().is_empty());
-    assert_eq!(store.usage(&UsageScope::NoKey).await.unwrap().len(), 1);
+    let without_key = UsageScope::NoKey(vec![None, Some(OrganizationId::new("acme").unwrap())]);
+    assert_eq!(store.usage(&without_key).await.unwrap().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,7 +70,7 @@ async fn dead_keys_are_found_too_and_nothing_is_counted() {
     let found = trace(&bench, key.expose_secret()).await.unwrap();
     assert_eq!((found.key.revoked_at, found.evidence), (Some(bench.now()), MatchConfidence::WholeKey));
     assert_eq!(bench.all().await, before);
-    assert!(bench.store.inner.usage(&UsageScope::NoKey).await.unwrap().is_empty());
+    assert!(bench.store.inner.usage(&UsageScope::NoKey(vec![None])).await.unwrap().is_empty());
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!((&json["organization"], &json["evidence"]), (&"acme".into(), &"whole_key".into()));
     assert!(!json.to_string().contains(&key.expose_secret()[30..40]));

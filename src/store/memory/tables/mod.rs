@@ -49,7 +49,8 @@ pub(super) struct Tables {
     /// The changes with an idempotency key, by that.
     requests: HashMap<String, ChangeId>,
     events: EventLog,
-    usage: HashMap<Option<String>, Vec<UsageRow>>,
+    /// By key and organization, of which a row has one at most.
+    usage: HashMap<(Option<String>, Option<String>), Vec<UsageRow>>,
     /// Accepted and refused, by key and day.
     days: BTreeMap<(String, i32), (i64, i64)>,
     writers: HashMap<[u8; 16], i64>,
@@ -232,7 +233,7 @@ impl Tables {
             (sum.0, sum.1) = (sum.0.saturating_add(*accepted), sum.1.saturating_add(*refused));
         }
         for row in &batch.rows {
-            let rows = self.usage.entry(row.key.clone()).or_default();
+            let rows = self.usage.entry((row.key.clone(), row.organization.clone())).or_default();
             match rows.iter_mut().find(|sum| sum.is_same_count(row)) {
                 None => rows.push(row.clone()),
                 Some(sum) => {
@@ -298,7 +299,7 @@ impl Tables {
     fn forget_usage_after(&mut self, after: &str) -> u64 {
         let keys = &self.keys;
         let is_gone = |key: &str| key > after && !keys.contains_key(key);
-        let usage = self.usage.extract_if(|key, _| key.as_deref().is_some_and(is_gone));
+        let usage = self.usage.extract_if(|(key, _), _| key.as_deref().is_some_and(is_gone));
         let counts: usize = usage.map(|(_, rows)| rows.len()).sum();
         let days = self.days.len();
         self.days.retain(|(key, _), _| !is_gone(key));

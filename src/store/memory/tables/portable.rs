@@ -66,7 +66,8 @@ impl Tables {
             Batch::Usage(rows) => {
                 let absent = absent(rows, Cursor::from, |row| self.usage_row(row).map(|standing| standing == row))?;
                 for row in &absent {
-                    self.usage.entry(row.key.clone()).or_default().push(UsageRow::clone(row));
+                    let place = (row.key.clone(), row.organization.clone());
+                    self.usage.entry(place).or_default().push(UsageRow::clone(row));
                 }
                 absent.len()
             }
@@ -109,7 +110,7 @@ impl Tables {
     }
 
     fn usage_row(&self, like: &UsageRow) -> Option<&UsageRow> {
-        let rows = self.usage.get(&like.key)?;
+        let rows = self.usage.get(&(like.key.clone(), like.organization.clone()))?;
         rows.iter().find(|row| row.is_same_count(like))
     }
 }

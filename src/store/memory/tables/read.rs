@@ -42,7 +42,7 @@ impl Tables {
 
     fn totals(&self, id: &str) -> UsageTotals {
         let mut totals = UsageTotals::default();
-        for row in self.usage.get(&Some(id.to_owned())).into_iter().flatten() {
+        for row in self.usage.get(&(Some(id.to_owned()), None)).into_iter().flatten() {
             let last_at = Timestamp::from_millis(row.last_at).ok();
             if row.outcome == "success" {
                 totals.successes += row.count;
@@ -77,14 +77,15 @@ impl Tables {
     }
 
     pub(in crate::store::memory) fn usage(&self, of: &UsageScope) -> Vec<UsageRow> {
-        let mut keys: Vec<Option<String>> = match of {
-            UsageScope::Keys(ids) => ids.iter().map(|id| Some(id.as_str().to_owned())).collect(),
-            UsageScope::NoKey => vec![None],
+        let mut places: Vec<(Option<String>, Option<String>)> = match of {
+            UsageScope::Keys(ids) => ids.iter().map(|id| (Some(id.as_str().to_owned()), None)).collect(),
+            UsageScope::NoKey(of) => of.iter().map(|of| (None, of.clone().map(String::from))).collect(),
         };
-        keys.sort_unstable();
-        keys.dedup();
-        // Rows are ordered by key, outcome, label, client and network before anything else.
-        let mut rows: Vec<UsageRow> = keys.iter().filter_map(|key| self.usage.get(key)).flatten().cloned().collect();
+        places.sort_unstable();
+        places.dedup();
+        // Rows are ordered by key, organization, outcome, label, client and network before anything else.
+        let rows = places.iter().filter_map(|place| self.usage.get(place)).flatten();
+        let mut rows: Vec<UsageRow> = rows.cloned().collect();
         rows.sort_unstable();
         rows
     }

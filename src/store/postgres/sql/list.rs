@@ -81,7 +81,7 @@ macro_rules! conditions {
             or $6 {=} (k.revoked_at is null and (k.expires_at is null or $10 {<} k.expires_at))) \
          and ($17 is null or pg_catalog.strpos(pg_catalog.translate(k.name, $18, $19), $17) {>} 0) \
          and ($7 is null or coalesce((select pg_catalog.max(last_at) from {s}.api_key_usage \
-            where key_id {=} k.id and outcome {=} 'success') {<} $7, true))"
+            where key_id {=} k.id and organization {=} '' and outcome {=} 'success') {<} $7, true))"
     };
 }
 

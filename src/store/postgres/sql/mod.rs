@@ -235,7 +235,7 @@ statements! {
     // rows in one order.
     record_usage: &[
         Type::BYTEA, Type::INT8, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
-        Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ_ARRAY,
+        Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ_ARRAY,
         Type::TEXT_ARRAY, Type::DATE_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY,
     ], "\
         with next as (\
@@ -244,25 +244,33 @@ statements! {
             returning 1\
         ), days as (\
             insert into {s}.api_key_usage_days as d (key_id, day, accepted, refused) \
-            select key_id, day, accepted, refused from unnest($11, $12, $13, $14) as b (key_id, day, accepted, refused) \
+            select key_id, day, accepted, refused from unnest($12, $13, $14, $15) as b (key_id, day, accepted, refused) \
             where exists (select 1 from next) order by key_id, day \
             on conflict (key_id, day) do update set accepted = d.accepted {+} excluded.accepted, \
                 refused = d.refused {+} excluded.refused\
         ) \
-        insert into {s}.api_key_usage as u (key_id, outcome, label, client, network, count, first_at, last_at) \
-        select key_id, outcome, label, client, network, pg_catalog.sum(count)::bigint, pg_catalog.min(first_at), \
-            pg_catalog.max(last_at) \
-        from unnest($3, $4, $5, $6, $7, $8, $9, $10) \
-            as b (key_id, outcome, label, client, network, count, first_at, last_at) \
+        insert into {s}.api_key_usage as u \
+            (key_id, organization, outcome, label, client, network, count, first_at, last_at) \
+        select key_id, organization, outcome, label, client, network, pg_catalog.sum(count)::bigint, \
+            pg_catalog.min(first_at), pg_catalog.max(last_at) \
+        from unnest($3, $4, $5, $6, $7, $8, $9, $10, $11) \
+            as b (key_id, organization, outcome, label, client, network, count, first_at, last_at) \
         where exists (select 1 from next) \
-        group by key_id, outcome, label, client, network order by key_id, outcome, label, client, network \
-        on conflict (key_id, outcome, label, client, network) do update set count = u.count {+} excluded.count, \
+        group by key_id, organization, outcome, label, client, network \
+        order by key_id, organization, outcome, label, client, network \
+        on conflict (key_id, organization, outcome, label, client, network) do update \
+        set count = u.count {+} excluded.count, \
             first_at = least(u.first_at, excluded.first_at), last_at = greatest(u.last_at, excluded.last_at)";
     usage: &[Type::TEXT_ARRAY], "\
-        select u.key_id, u.outcome, u.label, u.client, u.network, u.count, u.first_at, u.last_at \
+        select u.key_id, u.organization, u.outcome, u.label, u.client, u.network, u.count, u.first_at, u.last_at \
         from (select distinct pg_catalog.unnest($1)) k (id) \
         cross join lateral (select * from {s}.api_key_usage where key_id {=} k.id offset 0) u \
-        order by u.key_id, u.outcome, u.label, u.client, u.network";
+        order by u.key_id, u.organization, u.outcome, u.label, u.client, u.network";
+    usage_without_key: &[Type::TEXT_ARRAY], "\
+        select u.key_id, u.organization, u.outcome, u.label, u.client, u.network, u.count, u.first_at, u.last_at \
+        from (select distinct pg_catalog.unnest($1)) o (id) cross join lateral (\
+            select * from {s}.api_key_usage where key_id {=} '' and organization {=} o.id offset 0\
+        ) u order by u.organization, u.outcome, u.label, u.client, u.network";
     usage_days: &[Type::TEXT_ARRAY, Type::DATE, Type::DATE], "\
         select d.key_id, d.day, d.accepted, d.refused from (select distinct pg_catalog.unnest($1)) k (id) \
         cross join lateral (\

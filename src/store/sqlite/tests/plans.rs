@@ -22,7 +22,7 @@ const FILL: &str = "\
         iif(n % 7 = 0, 1, null), iif(n % 9 = 0, printf('%020d', n - 2), null), printf('%020d', n) from n;
     insert into api_key_owners select organization, kind, owner, 1, null, null from api_keys \
         group by organization, kind, owner;
-    insert into api_key_usage select id, 'success', '', '', '', 1, 1, 1 from api_keys;
+    insert into api_key_usage select id, '', 'success', '', '', '', 1, 1, 1 from api_keys;
     insert into api_key_usage_days select id, day, 1, 0 from api_keys, \
         (select 1 day union all select 2 union all select 3);
     insert into api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
@@ -186,9 +186,14 @@ fn counts_are_read_by_their_key_and_not_sorted() {
     let connection = filled();
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();
-        let plan = plan(&connection, usage_rows::READ);
-        assert!(plan.contains("SEARCH api_key_usage USING PRIMARY KEY (key_id=?)"), "{statistics}\n{plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
+        for (sql, place) in
+            [(usage_rows::READ, "(key_id=?)"), (usage_rows::READ_WITHOUT_KEY, "(key_id=? AND organization=?)")]
+        {
+            let plan = plan(&connection, sql);
+            let search = format!("SEARCH api_key_usage USING PRIMARY KEY {place}");
+            assert!(plan.contains(&search), "{statistics}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
+        }
     }
 }
 
@@ -230,7 +235,8 @@ fn exports_begin_at_their_place_and_come_in_the_order_of_keys() {
             (export::KEYS, "SEARCH api_keys USING PRIMARY KEY (id>?)"),
             (
                 export::USAGE,
-                "SEARCH api_key_usage USING PRIMARY KEY ((key_id,outcome,label,client,network)>(?,?,?,?,?))",
+                "SEARCH api_key_usage USING PRIMARY KEY \
+                 ((key_id,organization,outcome,label,client,network)>(?,?,?,?,?,?))",
             ),
             (export::USAGE_DAYS, "SEARCH api_key_usage_days USING PRIMARY KEY ((key_id,day)>(?,?))"),
             (export::EVENTS, "SEARCH api_key_events USING INTEGER PRIMARY KEY (rowid>?)"),

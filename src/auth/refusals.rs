@@ -1,0 +1,159 @@
+use std::sync::Arc;
+
+use super::{
+    AuthError, AuthErrorKind,
+    authenticator::Inner,
+    background::Tried,
+    cache::Entry,
+    ticket::RefusalCounter,
+    ticket::{AnonymousUse, UsageTicket},
+    whose::Whose,
+};
+use crate::{
+    key::{KeyId, MalformedKey, MalformedReason},
+    log::log,
+    metering::CountedFor,
+    outcome::RefusalCode,
+    owner::OrganizationId,
+    principal::WithClaims,
+    store::KeyReader,
+    usage::Origin,
+};
+
+impl<R: KeyReader> Inner<R> {
+    /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
+    #[cold]
+    pub(super) fn refuse_unproved(
+        &self,
+        candidate: &[u8],
+        entry: &WithClaims<Entry>,
+        origin: Origin<'_>,
+        organization: Option<&OrganizationId>,
+    ) -> AuthError {
+        match self.format.parse(candidate) {
+            Err(malformed) => {
+                let named = Some(&entry.claims.owner.of.organization);
+                self.refuse_malformed(malformed, origin, organization, named)
+            }
+            Ok(_) => self.refuse(AuthError::new(AuthErrorKind::Invalid), Whose::Key(Tried::of(&entry.claims)), origin),
+        }
+    }
+
+    /// A text that does not have the parts of a key.
+    #[cold]
+    pub(super) fn refuse_shapeless(
+        &self,
+        candidate: &[u8],
+        origin: Origin<'_>,
+        organization: Option<&OrganizationId>,
+    ) -> AuthError {
+        let malformed = self.format.diagnosis(candidate);
+        let entry = self.entry_named_in(candidate, malformed.reason());
+        let named = entry.as_ref().map(|entry| &entry.claims.owner.of.organization);
+        self.refuse_malformed(malformed, origin, organization, named)
+    }
+
+    /// Counts the refusal of a text that is no key. `named` is the organization of the key whose id the text has in it, if
+    /// that key is remembered.
+    pub(super) fn refuse_malformed(
+        &self,
+        malformed: MalformedKey,
+        origin: Origin<'_>,
+        organization: Option<&OrganizationId>,
+        named: Option<&OrganizationId>,
+    ) -> AuthError {
+        let (code, reason) = (RefusalCode::MalformedKey, malformed.reason());
+        self.count_malformed(code, Some(reason), origin, organization, named);
+        log!(debug, code = code.as_str(), reason = reason.as_str(), "a key was refused");
+        AuthError::malformed(malformed)
+    }
+
+    /// Counts a refusal on its way out, of anything but a text that is no key.
+    pub(super) fn refuse(&self, error: AuthError, whose: Whose<'_>, origin: Origin<'_>) -> AuthError {
+        let code = error.kind().code();
+        debug_assert_ne!(code, RefusalCode::MalformedKey, "its reason would not be counted");
+        let key = match &whose {
+            Whose::Key(tried) => Some(tried.key),
+            Whose::NoKey(_) => None,
+        };
+        self.meter.refused(code, None);
+        match whose {
+            Whose::NoKey(organization) => self.count(&CountedFor::without_key(organization), code, None, origin),
+            Whose::Key(tried) => {
+                self.count(&CountedFor::Key(tried.key), code, None, origin);
+                if let Some(attempts) = &self.attempts {
+                    attempts.refused(&tried, code, origin, self.clock.now());
+                }
+            }
+        }
+        if error.kind().is_temporary() {
+            self.trouble.refused(&error, key);
+        } else {
+            log!(debug, code = code.as_str(), key = key.as_ref().map(KeyId::as_str), "a key was refused");
+        }
+        error
+    }
+
+    /// Counts a refusal of what the headers alone condemn. `text` is what stood in the place of a key.
+    pub(super) fn count_unchecked(
+        &self,
+        code: RefusalCode,
+        reason: Option<MalformedReason>,
+        origin: Origin<'_>,
+        organization: Option<&OrganizationId>,
+        text: &[u8],
+    ) {
+        let entry = reason.and_then(|reason| self.entry_named_in(text, reason));
+        let named = entry.as_ref().map(|entry| &entry.claims.owner.of.organization);
+        self.count_malformed(code, reason, origin, organization, named);
+    }
+
+    /// What is remembered of the key whose id is in this text. No store is asked for the sake of a refusal, and to be named
+    /// by a stranger keeps no key in memory.
+    fn entry_named_in(&self, text: &[u8], reason: MalformedReason) -> Option<Arc<WithClaims<Entry>>> {
+        self.usage.as_ref()?;
+        self.cache.peek(self.format.id_in(text, reason)?.as_bytes())
+    }
+
+    /// Counts a refusal without a key for each organization that it concerns: the one whose layer it came to, and the one
+    /// whose key the text is what is left of. Never for that key: whoever knows a public id could mark it. For both, since
+    /// what the first sees must not depend on whether the second has such a key.
+    fn count_malformed(
+        &self,
+        code: RefusalCode,
+        reason: Option<MalformedReason>,
+        origin: Origin<'_>,
+        organization: Option<&OrganizationId>,
+        named: Option<&OrganizationId>,
+    ) {
+        self.meter.refused(code, reason);
+        let met = CountedFor::without_key(organization);
+        let named = named.map(|named| CountedFor::without_key(Some(named))).filter(|named| *named != met);
+        if named.is_none() || met != CountedFor::NoKey(None) {
+            self.count(&met, code, reason, origin);
+        }
+        if let Some(named) = named {
+            self.count(&named, code, reason, origin);
+        }
+    }
+
+    fn count(&self, counted_for: &CountedFor, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>) {
+        if let Some(usage) = &self.usage {
+            usage.refusal(counted_for, code, reason, origin, self.clock.now());
+        }
+    }
+}
+
+impl<R: KeyReader> RefusalCounter for Inner<R> {
+    fn denied_downstream(&self, pass: &UsageTicket, code: RefusalCode) {
+        if let Some(usage) = &self.usage {
+            usage.denied_downstream(pass.key, code, &pass.seen, self.clock.now());
+        }
+    }
+
+    fn anonymous_denied_downstream(&self, visit: &AnonymousUse, code: RefusalCode) {
+        self.meter.refused(code, None);
+        let counted_for = CountedFor::without_key(visit.organization.as_ref());
+        self.count(&counted_for, code, None, Origin::Source(&visit.source));
+    }
+}
