@@ -473,7 +473,7 @@ async fn only_those_who_look_after_a_customer_see_what_concerns_it() {
     let text = service.text("acme");
     let principal = service.keys.authenticator().authenticate(text).await.unwrap();
     assert!(matches!(ask(&Actor::key(&principal, Rights::none().org_admin())).await, Err(ManageErrorKind::Denied(_))));
-    assert_eq!(ask(&system()).await.map(|seen| seen.counts.len()), Ok(1));
+    assert_eq!(ask(&system()).await.map(|seen| seen.detail.counts.len()), Ok(1));
 }
 
 /// Where a request arrives, and what it shows.
