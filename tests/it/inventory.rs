@@ -178,7 +178,7 @@ async fn inventory_of_the_memory_store_has_every_flag_and_every_readable_key() {
         assert_eq!(told[0].matches(&format!("\"id\":\"{}\"", id(*number))).count(), usize::from(number % 17 != 0));
     }
     let unreadable = ours.iter().filter(|number| number.is_multiple_of(17)).count();
-    assert!(told[1].ends_with(&format!("\"unreadable\":{unreadable}}}")), "{}", told[1]);
+    assert!(told[1].contains(&format!("\"unreadable\":{unreadable},")), "{}", told[1]);
 }
 
 #[tokio::test]
