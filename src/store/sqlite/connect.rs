@@ -112,6 +112,7 @@ fn connect_alone(files: &Files) -> Result<Connection, ConnectError> {
     fit_together(&connection, files)?;
     use_wal(&connection)?;
     prepare_to_write(&connection)?;
+    keep_pages(&connection)?;
     Ok(connection)
 }
 
@@ -141,6 +142,12 @@ pub(super) fn connect_to_memory() -> Result<Connection, rusqlite::Error> {
     add_functions(&connection)?;
     keep_statements(&connection);
     Ok(connection)
+}
+
+/// The keys of a list, and what is told beside each, lie all over the file. What does not fit into the two megabytes that a
+/// connection keeps by itself is read from the system again for each list.
+pub(super) fn keep_pages(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.execute_batch("pragma cache_size = -16384")
 }
 
 /// Room for every statement the store has.

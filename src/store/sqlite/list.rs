@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, ToSql, functions::FunctionFlags};
+use rusqlite::{Connection, Row, ToSql, functions::FunctionFlags, types::Type};
 use serde_json::json;
 
 use super::{
@@ -83,22 +83,29 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
 
 fn listed_key(row: &Row<'_>) -> Result<ListedKey, rusqlite::Error> {
     let found = found_key(row)?;
-    let number = |place: usize| row.get::<_, Option<i64>>(FOUND_COLUMNS + place);
-    let count = |place: usize| Ok::<_, rusqlite::Error>(number(place)?.unwrap_or(0));
-    let time = |place: usize| {
-        let millis = number(place)?;
-        Ok::<_, rusqlite::Error>(millis.and_then(|millis| Timestamp::from_millis(millis).ok()))
-    };
-    let usage =
-        UsageTotals { successes: count(3)?, last_success_at: time(4)?, failures: count(5)?, last_failure_at: time(6)? };
     Ok(ListedKey {
         key: found.key,
         owner: found.owner,
         organization: found.organization,
         creator: status(row, FOUND_COLUMNS)?,
-        usage,
-        successor: successor(row, FOUND_COLUMNS + 7)?,
-        predecessor_is_live: row.get(FOUND_COLUMNS + 12)?,
+        usage: totals(row, FOUND_COLUMNS + 3)?,
+        successor: successor(row, FOUND_COLUMNS + 4)?,
+        predecessor_is_live: row.get(FOUND_COLUMNS + 9)?,
+    })
+}
+
+/// The sums in this column: four numbers in a list, some of which may be null.
+fn totals(row: &Row<'_>, place: usize) -> Result<UsageTotals, rusqlite::Error> {
+    let numbers = serde_json::from_str::<[Option<i64>; 4]>(row.get_ref(place)?.as_str()?);
+    let numbers =
+        numbers.map_err(|error| rusqlite::Error::FromSqlConversionFailure(place, Type::Text, error.into()))?;
+    let [successes, last_success_at, failures, last_failure_at] = numbers;
+    let time = |millis: Option<i64>| millis.and_then(|millis| Timestamp::from_millis(millis).ok());
+    Ok(UsageTotals {
+        successes: successes.unwrap_or(0),
+        last_success_at: time(last_success_at),
+        failures: failures.unwrap_or(0),
+        last_failure_at: time(last_failure_at),
     })
 }
 

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::{
     closing::LastLook,
-    connect::{Role, connect, connect_to_memory, create_private},
+    connect::{Role, connect, connect_to_memory, create_private, keep_pages},
     desk::Desk,
     files::Files,
     fitness::check,
@@ -88,6 +88,7 @@ impl Parts {
         let reader = |patience| connect(files, Role::Reader, patience).map_err(refused);
         let of_requests = patience.min(PATIENCE_OF_REQUESTS);
         let (finder, log, lister) = (reader(of_requests)?, reader(of_requests)?, reader(patience)?);
+        keep_pages(&lister).map_err(|error| refused(error.into()))?;
         let fresh = open_fresh(files, patience).map_err(refused)?;
         let watch = Watch::begin(files.clone(), before.id, &writer, is_marked)
             .map_err(|failure| SqliteOpenError::cannot_open(path, failure.into_store_error(Some(files))))?;

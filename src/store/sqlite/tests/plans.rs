@@ -156,6 +156,11 @@ fn what_comes_with_a_listed_key_is_looked_up_by_primary_key_or_predecessor() {
             ] {
                 assert!(plan.contains(search), "{statistics}\n{plan}");
             }
+            // Once for what is told of its use, and once where keys are left out by their last one: of several owners, behind
+            // the first place and behind each other.
+            let conditions = plan.matches("SEARCH k USING INDEX").count().max(1);
+            let looks = plan.matches("SEARCH u USING PRIMARY KEY (key_id=?").count();
+            assert_eq!(looks, 1 + conditions, "{statistics}\n{plan}");
             // Nothing but what the query names, and what was found.
             let scanned = plan.lines().filter(|line| line.starts_with("SCAN"));
             let of_query = ["SCAN json_each VIRTUAL TABLE INDEX 1:", "SCAN w VIRTUAL TABLE INDEX 1:", "SCAN m"];
