@@ -53,25 +53,22 @@ impl<'a> Staged<'a> {
                     let is_theirs = |key: &KeyRow| OwnerRef::of(key).as_ref() == Some(by);
                     let makes = |maker: &String| self.tables.key(maker).is_some_and(is_theirs);
                     let counts = |key: &&KeyRow| {
-                        key.organization == by.organization.as_str()
-                            && window.contains(&key.created_at)
+                        window.contains(&key.created_at)
                             && (key.created_by == person || key.created_via_key.as_ref().is_some_and(makes))
                     };
-                    (is_below(*limit, self.tables.keys().filter(counts)), Conflict::Guard(place))
+                    (
+                        is_below(*limit, self.tables.keys_of(&by.organization, None).filter(counts)),
+                        Conflict::Guard(place),
+                    )
                 }
                 Guard::LiveKeysBelow { owner, limit } => {
-                    let counts = |key: &&KeyRow| {
-                        key.organization == owner.organization.as_str()
-                            && key.kind == owner.owner.kind().as_str()
-                            && key.owner == owner.owner.id()
-                            && key.is_live(self.at)
-                    };
-                    (is_below(*limit, self.tables.keys().filter(counts)), Conflict::Guard(place))
+                    let keys = self.tables.keys_of(&owner.organization, Some(&owner.owner));
+                    (is_below(*limit, keys.filter(|key| key.is_live(self.at))), Conflict::Guard(place))
                 }
                 Guard::Live(id) => (self.key(id).is_some_and(|key| key.is_live(self.at)), Conflict::Guard(place)),
                 Guard::NoLiveSuccessor(id) => {
-                    let succeeds = |key: &KeyRow| key.replaces.as_deref() == Some(id.as_str());
-                    (!self.tables.keys().any(|key| succeeds(key) && key.is_live(self.at)), Conflict::Successor)
+                    let mut successors = self.tables.successors_of(id.as_str());
+                    (!successors.any(|key| key.is_live(self.at)), Conflict::Successor)
                 }
                 Guard::SameRights { key, scopes, expires_at } => {
                     let end = expires_at.map(Timestamp::as_millis);

@@ -1,17 +1,19 @@
 //! The tables of the memory store.
 
 mod event_log;
+mod places;
 mod portable;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use event_log::{EventLog, take};
+use places::Places;
 
 use crate::{
     audit::EventRow,
     key::KeyId,
-    owner::OrganizationId,
+    owner::{OrganizationId, Owner},
     record::{KeyRow, OwnerStatusRow},
     store::{
         Applied, Change, ChangeId, Changed, Changes, FoundKey, FoundOwner, Head, IdempotentRequest, OwnerRef, Prune,
@@ -36,8 +38,7 @@ fn at_most(most: Option<u64>) -> usize {
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     keys: HashMap<String, KeyRow>,
-    /// Time of creation and id: the order of lists.
-    order: BTreeSet<(i64, String)>,
+    places: Places,
     /// The ids of a key and of one that replaces it.
     successors: BTreeSet<(String, String)>,
     owners: HashMap<OwnerRef, OwnerStatusRow>,
@@ -99,8 +100,14 @@ impl Tables {
         self.keys.get(id)
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &KeyRow> {
-        self.keys.values()
+    /// The keys of an organization, or of an owner if one is named, the oldest first.
+    pub(super) fn keys_of(
+        &self,
+        organization: &OrganizationId,
+        owner: Option<&Owner>,
+    ) -> impl Iterator<Item = &KeyRow> {
+        let ids = self.places.between(organization, owner, (i64::MIN, ""), (i64::MAX, ""));
+        ids.filter_map(|id| self.keys.get(id))
     }
 
     pub(super) fn owner(&self, owner: &OwnerRef) -> OwnerStatusRow {
@@ -193,10 +200,12 @@ impl Tables {
         self.changes.insert(change.id, Done { at: change.at, applied, request, key_made });
     }
 
-    /// Neither the time of creation nor the key replaced ever changes.
+    /// Neither whose it is, nor when it was made, nor which key it replaces ever changes.
     fn put(&mut self, row: KeyRow) {
-        self.order.insert((row.created_at, row.id.clone()));
-        self.successors.extend(row.replaces.clone().map(|replaced| (replaced, row.id.clone())));
+        if !self.keys.contains_key(&row.id) {
+            self.places.add(&row);
+            self.successors.extend(row.replaces.clone().map(|replaced| (replaced, row.id.clone())));
+        }
         self.keys.insert(row.id.clone(), row);
     }
 

@@ -1,7 +1,4 @@
-use std::{
-    collections::{BTreeSet, HashSet},
-    ops::Bound,
-};
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Tables, portable::day_row};
 use crate::{
@@ -17,23 +14,22 @@ use crate::{
 impl Tables {
     pub(in crate::store::memory) fn list(&self, query: &KeyQuery, now: Timestamp) -> Page<ListedKey> {
         let (from, until) = (query.from(), query.until());
-        let owners = query.wanted_owners().map(|owners| owners.into_iter().map(names).collect::<HashSet<_>>());
-        if from >= until {
-            return Page { rows: Vec::new(), more: false };
-        }
-        let bound = |(at, id): (i64, &str)| Bound::Excluded((at, id.to_owned()));
-        let range = (bound(from), bound(until));
-        let few: BTreeSet<(i64, String)>;
-        let order = if query.keys.is_empty() {
-            self.order.range(range)
+        let owners = query.wanted_owners();
+        // Of several owners, each key of the organization is looked at until the page is full.
+        let only = owners.as_ref().filter(|owners| owners.len() == 1).and_then(|owners| owners.first().copied());
+        let names = owners.as_ref().map(|owners| owners.iter().map(|owner| names(owner)).collect::<HashSet<_>>());
+        let few: BTreeSet<(i64, &str)>;
+        let ids: Box<dyn DoubleEndedIterator<Item = &str>> = if query.keys.is_empty() {
+            Box::new(self.places.between(&query.organization, only, from, until))
         } else {
             let asked = query.keys.iter().filter_map(|id| self.keys.get(id.as_str()));
-            few = asked.map(|key| (key.created_at, key.id.clone())).collect();
-            few.range(range)
+            let places = asked.map(|key| (key.created_at, &*key.id));
+            few = places.filter(|place| from < *place && *place < until).collect();
+            Box::new(few.iter().map(|(_, id)| *id))
         };
-        let listed = in_order(order, query.newest_first)
-            .filter_map(|(_, id)| self.keys.get(id))
-            .filter(|key| owners.as_ref().is_none_or(|owners| owners.contains(&(&*key.kind, &*key.owner))))
+        let listed = in_order(ids, query.newest_first)
+            .filter_map(|id| self.keys.get(id))
+            .filter(|key| names.as_ref().is_none_or(|names| names.contains(&(&*key.kind, &*key.owner))))
             .filter(|key| matches(query, key, now))
             .map(|key| self.listed(key, now))
             .filter(|listed| query.unused_since.is_none_or(|since| listed.usage.last_success_at < Some(since)));
@@ -71,7 +67,7 @@ impl Tables {
     }
 
     /// Live or not, by their ids.
-    fn successors_of(&self, id: &str) -> impl Iterator<Item = &KeyRow> {
+    pub(in crate::store::memory) fn successors_of(&self, id: &str) -> impl Iterator<Item = &KeyRow> {
         let pairs = self.successors.range((id.to_owned(), String::new())..).take_while(move |(of, _)| of == id);
         pairs.filter_map(|(_, id)| self.keys.get(id))
     }
