@@ -48,7 +48,10 @@ impl<R: KeyReader> Inner<R> {
         organization: Option<&OrganizationId>,
     ) -> AuthError {
         let malformed = self.format.diagnosis(candidate);
-        let entry = self.entry_named_in(candidate, malformed.reason());
+        if !malformed.reason().leaves_an_id() {
+            return self.refuse_malformed(malformed, origin, organization, None);
+        }
+        let entry = self.entry_named_in(candidate);
         let named = entry.as_ref().map(|entry| &entry.claims.owner.of.organization);
         self.refuse_malformed(malformed, origin, organization, named)
     }
@@ -103,16 +106,17 @@ impl<R: KeyReader> Inner<R> {
         organization: Option<&OrganizationId>,
         text: &[u8],
     ) {
-        let entry = reason.and_then(|reason| self.entry_named_in(text, reason));
+        let entry = reason.filter(|reason| reason.leaves_an_id()).and_then(|_| self.entry_named_in(text));
         let named = entry.as_ref().map(|entry| &entry.claims.owner.of.organization);
         self.count_malformed(code, reason, origin, organization, named);
     }
 
     /// What is remembered of the key whose id is in this text. No store is asked for the sake of a refusal, and to be named
     /// by a stranger keeps no key in memory.
-    fn entry_named_in(&self, text: &[u8], reason: MalformedReason) -> Option<Arc<WithClaims<Entry>>> {
+    #[inline(never)]
+    fn entry_named_in(&self, text: &[u8]) -> Option<Arc<WithClaims<Entry>>> {
         self.usage.as_ref()?;
-        self.cache.peek(self.format.id_in(text, reason)?.as_bytes())
+        self.cache.peek(self.format.id_in(text)?.as_bytes())
     }
 
     /// Counts a refusal without a key for each organization that it concerns: the one whose layer it came to, and the one
@@ -127,13 +131,13 @@ impl<R: KeyReader> Inner<R> {
         named: Option<&OrganizationId>,
     ) {
         self.meter.refused(code, reason);
-        let met = CountedFor::without_key(organization);
-        let named = named.map(|named| CountedFor::without_key(Some(named))).filter(|named| *named != met);
-        if named.is_none() || met != CountedFor::NoKey(None) {
-            self.count(&met, code, reason, origin);
+        let organization = organization.filter(|organization| !organization.is_single());
+        let named = named.filter(|named| !named.is_single() && organization != Some(*named));
+        if organization.is_some() || named.is_none() {
+            self.count(&CountedFor::without_key(organization), code, reason, origin);
         }
-        if let Some(named) = named {
-            self.count(&named, code, reason, origin);
+        if named.is_some() {
+            self.count(&CountedFor::without_key(named), code, reason, origin);
         }
     }
 

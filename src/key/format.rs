@@ -242,21 +242,10 @@ impl KeyFormat {
             && id.is_some_and(|(id, rest)| all_base64url(id) && matches!(rest, [] | [b'.', ..]))
     }
 
-    /// The id in a text that is refused as no key for this reason, as far as one can be told: that of what is left of a key
-    /// at its beginning, else of the first key in it.
+    /// The id in a text that is no key, as far as one can be told: that of what is left of a key at its beginning, else of
+    /// the first key in it.
     #[cold]
-    pub(crate) fn id_in(&self, text: &[u8], reason: MalformedReason) -> Option<KeyId> {
-        let has_none = matches!(
-            reason,
-            MalformedReason::Empty
-                | MalformedReason::Encoded
-                | MalformedReason::ForeignCredential
-                | MalformedReason::TwoKeys
-                | MalformedReason::UnknownPrefix
-        );
-        if has_none {
-            return None;
-        }
+    pub(crate) fn id_in(&self, text: &[u8]) -> Option<KeyId> {
         let text = text.get(..LOOKED_AT).unwrap_or(text);
         let behind = first_word(text).filter(|_| self.begins_like_a_key(text));
         let id = behind.and_then(|prefix| text.get(prefix.len() + 1..)?.first_chunk());

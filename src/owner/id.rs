@@ -141,6 +141,9 @@ embedder_id! {
     TeamId, "a team"
 }
 
+/// The id of the organization of a service that has only one.
+const DEFAULT: &str = "default";
+
 impl OrganizationId {
     /// The organization of a service that has only one.
     ///
@@ -160,12 +163,12 @@ impl OrganizationId {
 
     /// Whether it is that of a service that has only one.
     pub(crate) fn is_single(&self) -> bool {
-        *self == *Self::single_ref()
+        &*self.0 == DEFAULT
     }
 
     /// The same, for a comparison that must not allocate.
     pub(super) fn single_ref() -> &'static Self {
-        static SINGLE: LazyLock<OrganizationId> = LazyLock::new(|| OrganizationId("default".into()));
+        static SINGLE: LazyLock<OrganizationId> = LazyLock::new(|| OrganizationId(DEFAULT.into()));
         &SINGLE
     }
 }

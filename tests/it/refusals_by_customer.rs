@@ -336,6 +336,7 @@ async fn a_handler_that_asks_for_a_key_refuses_at_the_door_of_its_customer() {
     let inner = service_fn(|request: Request<Full<Bytes>>| async move {
         assert!(request.extensions().get::<Principal>().is_none());
         let mut response = Response::new(Full::<Bytes>::default());
+        *response.status_mut() = http::StatusCode::UNAUTHORIZED;
         response.extensions_mut().insert(Refusal::new(RefusalCode::MissingCredentials));
         Ok::<_, Infallible>(response)
     });

@@ -197,7 +197,7 @@ impl UsageRecorder {
         now: Timestamp,
     ) {
         match reason.and_then(|reason| self.malformed.get(reason as usize)) {
-            Some(tally) if *counted_for == CountedFor::NoKey(None) && origin.is_nowhere_at_once() => {
+            Some(tally) if matches!(counted_for, CountedFor::NoKey(None)) && origin.is_nowhere_at_once() => {
                 let (end, nowhere) = (Outcome::refused(code, reason), Source::default());
                 while tally.add(now) == Added::Not {
                     self.put_aside(counted_for, &end, &nowhere, tally);

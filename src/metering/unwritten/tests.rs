@@ -178,7 +178,7 @@ fn the_room_that_is_left_is_that_of_each_organization() {
         table.written.lock().unwrap().push(UsageBatch { writer: [2; 16], sequence: 1, rows, days: Vec::new() });
         let before = unwritten.recorder.folded();
         for concerned in [Some("acme"), Some("globex"), None] {
-            ["new", "newer"].map(|client| refuse_without_key(&other, concerned, client));
+            ["new", "newer"].iter().for_each(|client| refuse_without_key(&other, concerned, client));
         }
         flush(&mut unwritten, &table).unwrap();
         assert_eq!(unwritten.recorder.folded() - before, folded, "{stored}");

@@ -21,7 +21,7 @@ pub(super) enum Failure {
     OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
     /// Another row than the imported one stands there.
     #[error("another row stands there")]
-    Differs(Cursor),
+    Differs(Box<Cursor>),
     /// A value does not fit its column. Nothing was done.
     #[error("the server does not take a value")]
     Refused(#[source] RefusedValue),
@@ -146,7 +146,7 @@ impl From<Failure> for StoreError {
         match failure {
             Failure::Aborted(error) => Self::unavailable(error),
             Failure::Conflict(conflict) => Self::conflict(conflict),
-            Failure::Differs(cursor) => Self::differs(cursor),
+            Failure::Differs(cursor) => Self::differs(*cursor),
             Failure::Corrupt(error) => Self::corrupt(error),
             Failure::OutcomeUnknown(error) => Self::outcome_unknown(error),
             Failure::Refused(value) => Self::refused(value),

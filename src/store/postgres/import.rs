@@ -42,7 +42,7 @@ async fn insert(
     if written < rows as u64
         && let Some(row) = session.row(differing, columns).await?
     {
-        return Err(Failure::Differs(cursor(&row)?));
+        return Err(Failure::Differs(cursor(&row)?.into()));
     }
     Ok(written)
 }

@@ -12,7 +12,7 @@ pub(super) enum Failure {
     Commit(rusqlite::Error),
     Conflict(Conflict),
     /// Another row than the imported one stands there.
-    Differs(Cursor),
+    Differs(Box<Cursor>),
     /// The files may not be those that others open by their names. Nothing was changed in them.
     Doubt(Doubt),
     /// The same, of files that something was changed in.
@@ -44,7 +44,7 @@ impl Failure {
     pub(super) fn into_store_error(self, files: Option<&Files>) -> StoreError {
         match self {
             Self::Conflict(conflict) => StoreError::conflict(conflict),
-            Self::Differs(cursor) => StoreError::differs(cursor),
+            Self::Differs(cursor) => StoreError::differs(*cursor),
             Self::Doubt(doubt) => StoreError::unavailable(doubt),
             Self::DoubtfulChange(doubt) => StoreError::outcome_unknown(doubt),
             Self::Commit(error) => {

@@ -78,7 +78,7 @@ pub(super) fn import(connection: &mut Connection, rows: &Batch) -> Result<u64, F
             for row in rows {
                 if is_absent(&transaction, KEY, params![row.id], key_row, row)? {
                     if !key_rows::insert(&transaction, row)? {
-                        return Err(Failure::Differs(Cursor::from(row)));
+                        return Err(Failure::Differs(Box::new(Cursor::from(row))));
                     }
                     written += 1;
                 }
@@ -160,7 +160,7 @@ where
     match transaction.prepare_cached(sql)?.query_row(key, read).optional()? {
         None => Ok(true),
         Some(standing) if standing == *row => Ok(false),
-        Some(_) => Err(Failure::Differs(Cursor::from(row))),
+        Some(_) => Err(Failure::Differs(Box::new(Cursor::from(row)))),
     }
 }
 
