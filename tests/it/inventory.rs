@@ -1,11 +1,11 @@
 //! The inventory says the same of the same keys, whichever store has them.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use tower_api_keys::{
-    Actor, KeyManager, TeamId, Timestamp, UserId,
+    Actor, ApiKeys, KeyManager, OrganizationId, TeamId, TeamRef, Timestamp, UserId,
     key::KeyId,
-    manage::{ExportFormat, InventoryQuery, KeyFlag, ListKeys, Rights, TeamRole},
+    manage::{Directory, ExportFormat, InventoryQuery, KeyFlag, ListKeys, Names, Rights, TeamRole},
     record::{ActorId, KeyRow, NamePart, OwnerStatusRow},
     store::{
         Liveness, MemoryStore, SqliteStore,
@@ -14,7 +14,7 @@ use tower_api_keys::{
     usage::{Source, UsageRow},
 };
 
-use crate::support::{clock, keys, noon};
+use crate::support::{cheap, clock, keys, noon};
 
 const KEYS: usize = 120;
 const DAY: i64 = 86_400_000;
@@ -147,6 +147,7 @@ async fn told(manager: &KeyManager) -> Vec<String> {
             while let Some(query) = next {
                 let page = manager.inventory(query.clone(), actor).await.unwrap();
                 pages += &format!("{}\n{:?}\n", serde_json::to_string(&page.entries).unwrap(), page.unreadable);
+                pages += &serde_json::to_string(&page.names).unwrap();
                 next = page.next.map(|cursor| query.after(cursor));
             }
             told.push(pages);
@@ -160,9 +161,28 @@ async fn told(manager: &KeyManager) -> Vec<String> {
     told
 }
 
+/// Alice has left, and nobody told the store.
+struct Leavers;
+
+impl Directory for Leavers {
+    type Error = Infallible;
+
+    async fn has_team(&self, _: &TeamRef) -> Result<bool, Infallible> {
+        Ok(true)
+    }
+
+    async fn names(&self, _: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> Result<Names, Infallible> {
+        let names =
+            teams.iter().fold(Names::none(), |names, team| names.with_team(team.clone(), format!("Team {team}")));
+        let left = users.iter().filter(|user| user.as_str() == "alice");
+        Ok(left.fold(names, |names, user| names.with_user(user.clone(), "Alice Jones").with_left(user.clone())))
+    }
+}
+
 async fn told_of<S: PortableStore>(store: S) -> Vec<String> {
     fill(&store).await;
-    told(&keys(store, &clock()).await.manager()).await
+    let keys = ApiKeys::builder(store).hasher(cheap()).clock(clock()).directory(Leavers).build().await.unwrap();
+    told(&keys.manager()).await
 }
 
 #[tokio::test]
@@ -179,6 +199,10 @@ async fn inventory_of_the_memory_store_has_every_flag_and_every_readable_key() {
     }
     let unreadable = ours.iter().filter(|number| number.is_multiple_of(17)).count();
     assert!(told[1].contains(&format!("\"unreadable\":{unreadable},")), "{}", told[1]);
+    let named =
+        r#""names":{"users":{"alice":{"name":"Alice Jones","left":true}},"teams":{"blue":{"name":"Team blue"},"red":"#;
+    assert!(told[1].contains(named), "{}", told[1]);
+    assert!(told[2].contains(",Alice Jones,true,"), "{}", told[2]);
 }
 
 #[tokio::test]

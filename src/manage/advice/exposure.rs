@@ -149,6 +149,7 @@ impl Exposure {
     pub fn sentence(&self) -> Sentence {
         let said = match self.keys.len() + self.unreadable.len() {
             0 => said::saw_nothing(&self.user),
+            keys if self.names.has_left(&self.user) => said::left_and_saw(&self.user, keys),
             keys => said::saw(&self.user, keys),
         };
         said.naming(&self.names)

@@ -115,7 +115,7 @@ impl BlastRadius {
         }];
         if !self.user_status.is_active() {
             said.push(said::refused_already(user));
-        } else if self.names.has_left(user) {
+        } else if self.names.has_left(user) && !self.stops.is_empty() {
             said.push(said::left_and_not_closed(user));
         }
         said.push(match self.goes_on.len() {

@@ -68,6 +68,8 @@ sentences! {
 
     pub(super) fn holds() = "exposure.holds": "It is their personal key.";
     pub(super) fn issued() = "exposure.issued": "They made it.";
+    pub(super) fn left_and_saw(user: &UserId, keys: usize) = "exposure.left_and_saw":
+        "{user} has left, and saw the {keys:text|texts} of {keys} live {keys:key|keys}: rotate or revoke {keys:it|them}.";
     pub(super) fn made_with(key: KeyId) = "exposure.made_with":
         "It was made with the key {key}, whose text they saw.";
     pub(super) fn rotated() = "exposure.rotated": "They made it in place of another key.";

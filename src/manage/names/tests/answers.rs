@@ -285,6 +285,11 @@ async fn a_large_page_asks_for_a_thousand_ids_at_a_time() {
     for key in &page.keys {
         assert!(page.names.of_owner(&key.owner).is_some() && page.names.of_actor(&key.created_by).is_some());
     }
+    // An export, for each piece of 500 keys.
+    let format = crate::manage::ExportFormat::Csv;
+    bench.manager.export_inventory(InventoryQuery::all(), format, &mut std::io::sink(), &system()).await.unwrap();
+    let sizes: Vec<_> = fake.questions().iter().map(|asked| asked.users.len() + asked.teams.len()).collect();
+    assert_eq!(sizes, [1_000, 400]);
     // A summary goes through pages of a thousand, and asks about nobody twice.
     bench.manager.inventory_summary(InventoryQuery::all(), &system()).await.unwrap();
     let mut asked: Vec<_> = fake.questions().into_iter().flat_map(|asked| asked.users).collect();

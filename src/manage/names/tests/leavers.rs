@@ -174,12 +174,30 @@ async fn an_export_says_names_and_who_has_left() {
 
 #[tokio::test]
 async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
-    let fake = Fake::default().without("alice");
+    let fake = Fake::default().without("alice").without("zoe");
     let bench = planted(&fake).await;
     let radius = async || bench.manager.blast_radius(&user_id("alice"), &system()).await.unwrap();
     let said = format!("{} has left and is not closed: personal keys are still accepted.", called("alice"));
     assert!(radius().await.to_string().contains(&said), "{}", radius().await);
+    assert!(!bench.manager.blast_radius(&user_id("zoe"), &system()).await.unwrap().to_string().contains("has left"));
     bench.change_owner(&user("alice"), OwnerChange::Close).await;
     assert!(!radius().await.to_string().contains(&said), "{}", radius().await);
     assert!(radius().await.names.has_left(&user_id("alice")));
+}
+
+#[tokio::test]
+async fn an_exposure_of_a_leaver_does_not_wait_for_the_day() {
+    let said = async |fake: &Fake| {
+        let bench = planted(fake).await;
+        bench.manager.exposure(&user_id("alice"), &system()).await.unwrap().to_string()
+    };
+    let alice = called("alice");
+    assert_eq!(
+        said(&Fake::default().without("alice")).await,
+        format!("{alice} has left, and saw the texts of 3 live keys: rotate or revoke them.")
+    );
+    assert_eq!(
+        said(&Fake::default()).await,
+        format!("{alice} saw the texts of 3 live keys: rotate or revoke them when {alice} leaves.")
+    );
 }
