@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
     files::Files,
@@ -126,7 +126,7 @@ fn open(files: &Files, patience: Duration) -> Result<Connection, rusqlite::Error
     let connection = Connection::open_with_flags(&files.database, flags)?;
     connection.busy_timeout(patience)?;
     add_functions(&connection)?;
-    keep_statements(&connection);
+    keep_statements(&connection)?;
     Ok(connection)
 }
 
@@ -140,7 +140,7 @@ fn prepare_to_write(connection: &Connection) -> Result<(), rusqlite::Error> {
 pub(super) fn connect_to_memory() -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open_in_memory()?;
     add_functions(&connection)?;
-    keep_statements(&connection);
+    keep_statements(&connection)?;
     Ok(connection)
 }
 
@@ -150,9 +150,12 @@ pub(super) fn keep_pages(connection: &Connection) -> Result<(), rusqlite::Error>
     connection.execute_batch("pragma cache_size = -16384")
 }
 
-/// Room for every statement the store has.
-fn keep_statements(connection: &Connection) {
+/// Room for every statement the store has. Each is planned once: SQLite would plan a list again for each other organization or
+/// time that it is asked for, though the index is named.
+fn keep_statements(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(64);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Write-ahead logging: readers never wait for the writer. A property of the file, set once.
