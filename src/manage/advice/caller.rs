@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use super::pattern::KeyUse;
 use crate::usage::{Parts, Source};
 
@@ -32,6 +34,11 @@ const PROGRAMS: &[(KeyUse, &str)] = &[
          stripe svix twilio zapier",
     ),
 ];
+
+/// The same, one by one.
+static NAMES: LazyLock<Vec<(KeyUse, &str)>> = LazyLock::new(|| {
+    PROGRAMS.iter().flat_map(|(of, names)| names.split_ascii_whitespace().map(|name| (*of, name))).collect()
+});
 
 /// Browsers: a person, or a program that says so. Nearly every browser begins with the first of these words.
 const BROWSERS: &[&str] = &["mozilla", "chrome", "firefox", "safari", "opera"];
@@ -85,7 +92,7 @@ pub(super) fn caller(source: &Source) -> Source {
 pub(super) fn program(name: &str) -> Program {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     let is = |known: &str| name == known || (known.len() >= 5 && name.starts_with(known));
-    if let Some((of, _)) = PROGRAMS.iter().find(|(_, names)| names.split(' ').any(is)) {
+    if let Some((of, _)) = NAMES.iter().find(|(_, name)| is(name)) {
         return Program::Known(*of);
     }
     if BROWSERS.iter().any(|known| is(known)) {

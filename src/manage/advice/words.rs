@@ -1,3 +1,5 @@
+use std::{collections::HashMap, sync::LazyLock};
+
 use super::pattern::KeyUse;
 use crate::manage::lint::{NameAdvice, lint_name};
 
@@ -32,15 +34,20 @@ const WORDS: &[(KeyUse, &str)] = &[
     (KeyUse::WebhookHandler, "callback callbacks hook hooks ingest intake listener webhook webhooks"),
 ];
 
+/// The same by word, each with its place.
+static PLACES: LazyLock<HashMap<&str, (usize, KeyUse)>> = LazyLock::new(|| {
+    let words = WORDS.iter().flat_map(|(of, words)| words.split(' ').map(|word| (word, *of)));
+    words.enumerate().map(|(place, (word, of))| (word, (place, of))).collect()
+});
+
 /// The uses that the words of a text speak of, each once with the first word that does, in the order of [`WORDS`].
 pub(super) fn uses(text: &str) -> Vec<(KeyUse, &'static str)> {
     let text = text.to_lowercase();
-    let words: Vec<_> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let found = WORDS.iter().filter_map(|(of, known)| {
-        let word = known.split(' ').find(|known| words.contains(known))?;
-        Some((*of, word))
-    });
-    found.collect()
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    let mut found: Vec<_> = words.filter_map(|word| PLACES.get_key_value(word)).collect();
+    found.sort_unstable_by_key(|(_, (place, _))| *place);
+    found.dedup_by_key(|(_, (_, of))| *of);
+    found.into_iter().map(|(word, (_, of))| (*of, *word)).collect()
 }
 
 /// The same for a name. One that says nothing says nothing of this either: `test key`.
