@@ -5,7 +5,7 @@ mod planted;
 
 use libfuzzer_sys::fuzz_target;
 use tower_api_keys::{
-    KeyId, Timestamp,
+    ApiKeys, KeyId, OrganizationId, Timestamp,
     audit::{Event, EventRow},
     manage::{AuditQuery, ManageErrorKind},
     record::KeyRow,
@@ -97,8 +97,13 @@ fn read_counts(planted: &Planted, rows: &[UsageRow]) {
     let (manager, system) = (&planted.manager, &planted.system);
     let of_key = planted.runtime.block_on(manager.usage(&id, 30, system)).map(|usage| usage.detail);
     let of_none = planted.runtime.block_on(manager.refusals_without_key(system)).map(|refusals| refusals.detail);
-    let of_acme = planted.runtime.block_on(planted.acme.refusals_without_key(system)).map(|refusals| refusals.detail);
-    for (read, is_named, organization) in [(of_key, true, None), (of_none, false, None), (of_acme, false, Some("acme"))] {
+    let of_acme = planted.runtime.block_on(async {
+        let keys = ApiKeys::builder(planted.store.clone()).build().await.expect("keys");
+        let acme = keys.manager_for(OrganizationId::new("acme").expect("an id"));
+        acme.refusals_without_key(system).await.map(|refusals| refusals.detail)
+    });
+    for (read, is_named, organization) in [(of_key, true, None), (of_none, false, None), (of_acme, false, Some("acme"))]
+    {
         let is_read = |row: &&UsageRow| (row.key.is_some(), row.organization.as_deref()) == (is_named, organization);
         let rows: Vec<&UsageRow> = kept.iter().copied().filter(is_read).collect();
         match read {

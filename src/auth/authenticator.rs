@@ -151,7 +151,7 @@ impl<R: KeyReader> Authenticator<R> {
     /// the future is harmless.
     ///
     /// # Errors
-    /// [`AuthError`]; of its kinds, those that are [temporary](AuthErrorKind::is_temporary) say nothing against the key.
+    /// [`AuthError`]; of its kinds, those that are [temporary](super::AuthErrorKind::is_temporary) say nothing against the key.
     pub async fn authenticate(&self, text: &str) -> Result<Principal, AuthError> {
         match self.check(text.as_bytes(), Origin::Source(&Source::default()), None) {
             Check::Ready(Ok(accepted)) => Ok(accepted.principal),
@@ -167,7 +167,7 @@ impl<R: KeyReader> Authenticator<R> {
     /// began with, however long it lives.
     ///
     /// # Errors
-    /// [`AuthError`] as for a request with the key; [`AuthErrorKind::Invalid`] if the key is gone or changed hands.
+    /// [`AuthError`] as for a request with the key; [`AuthErrorKind::Invalid`](super::AuthErrorKind::Invalid) if the key is gone or changed hands.
     pub async fn recheck(&self, principal: &Principal) -> Result<Principal, AuthError> {
         self.0.recheck(principal).await
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tower_api_keys::{
-    Actor, ApiKeys, KeyManager, OrganizationId,
+    Actor, ApiKeys, KeyManager,
     hash::{Argon2Params, HasherConfig},
     store::{
         MemoryStore, StoreError,
@@ -16,8 +16,6 @@ pub struct Planted {
     pub runtime: Runtime,
     pub store: Arc<MemoryStore>,
     pub manager: KeyManager,
-    /// That of another organization.
-    pub acme: KeyManager,
     pub system: Actor,
 }
 
@@ -27,8 +25,7 @@ impl Planted {
         let store = Arc::new(MemoryStore::new());
         let cheap = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET);
         let keys = runtime.block_on(ApiKeys::builder(store.clone()).hasher(cheap).build()).expect("keys");
-        let (manager, acme) = (keys.manager(), keys.manager_for(OrganizationId::new("acme").expect("an id")));
-        Self { manager, acme, store, runtime, system: Actor::system("fuzz").expect("an actor") }
+        Self { manager: keys.manager(), store, runtime, system: Actor::system("fuzz").expect("an actor") }
     }
 
     pub fn put(&self, rows: &Batch) -> Result<u64, StoreError> {
