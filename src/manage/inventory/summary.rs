@@ -118,7 +118,12 @@ impl SummaryCount {
     }
 
     /// The sums, with what is known of their users and teams.
-    pub(in crate::manage) fn summary(self, asked_at: Timestamp, counted: CountedUntil, known: &Names) -> InventorySummary {
+    pub(in crate::manage) fn summary(
+        self,
+        asked_at: Timestamp,
+        counted: CountedUntil,
+        known: &Names,
+    ) -> InventorySummary {
         let mut mentions = Mentions::default();
         self.owners.keys().for_each(|owner| mentions.owner(owner));
         let names = mentions.known_by(known);
