@@ -75,7 +75,7 @@ impl<R: KeyReader> Inner<R> {
     pub(super) fn refuse(&self, error: AuthError, whose: Whose<'_>, origin: Origin<'_>) -> AuthError {
         let code = error.kind().code();
         debug_assert_ne!(code, RefusalCode::MalformedKey, "its reason would not be counted");
-        let key = match &whose {
+        let key: Option<KeyId> = match &whose {
             Whose::Key(tried) => Some(tried.key),
             Whose::NoKey(_) => None,
         };
