@@ -299,6 +299,10 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         let mut upkeep = StoreUpkeep::new(store, Arc::clone(&flusher), pruner, self.notifier.clone());
         wiring.attempts = self.access_log.then(|| upkeep.make_access_log(&wiring.meter));
         let upkeep = Arc::new(upkeep);
+        #[cfg(any(test, feature = "manage"))]
+        {
+            wiring.has_several_organizations = self.managing.rules.several_organizations;
+        }
         (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
         #[cfg(any(test, feature = "manage"))]

@@ -80,6 +80,7 @@ pub(super) struct Inner<R> {
     pub(super) meter: Arc<Meter>,
     pub(super) trouble: Arc<Trouble>,
     pub(super) watching: Watching,
+    pub(super) has_several_organizations: bool,
     digest_key: DigestKey,
 }
 
@@ -132,6 +133,7 @@ impl<R: KeyReader> Authenticator<R> {
             meter: wiring.meter,
             trouble,
             watching: Watching::new(streams),
+            has_several_organizations: wiring.has_several_organizations,
             digest_key: DigestKey::new()?,
         });
         if let Some(usage) = &inner.usage {

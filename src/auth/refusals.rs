@@ -66,7 +66,7 @@ impl<R: KeyReader> Inner<R> {
         named: Option<&OrganizationId>,
     ) -> AuthError {
         let (code, reason) = (RefusalCode::MalformedKey, malformed.reason());
-        self.count_malformed(code, Some(reason), origin, organization, named);
+        self.count_without_key(code, Some(reason), origin, organization, named);
         log!(debug, code = code.as_str(), reason = reason.as_str(), "a key was refused");
         AuthError::malformed(malformed)
     }
@@ -81,7 +81,7 @@ impl<R: KeyReader> Inner<R> {
         };
         self.meter.refused(code, None);
         match whose {
-            Whose::NoKey(organization) => self.count(&CountedFor::without_key(organization), code, None, origin),
+            Whose::NoKey(organization) => self.count(&self.without_key(organization), code, None, origin),
             Whose::Key(tried) => {
                 self.count(&CountedFor::Key(tried.key), code, None, origin);
                 if let Some(attempts) = &self.attempts {
@@ -108,21 +108,23 @@ impl<R: KeyReader> Inner<R> {
     ) {
         let entry = reason.filter(|reason| reason.leaves_an_id()).and_then(|_| self.entry_named_in(text));
         let named = entry.as_ref().map(|entry| &entry.claims.owner.of.organization);
-        self.count_malformed(code, reason, origin, organization, named);
+        self.count_without_key(code, reason, origin, organization, named);
     }
 
     /// What is remembered of the key whose id is in this text. No store is asked for the sake of a refusal, and to be named
     /// by a stranger keeps no key in memory.
     #[inline(never)]
     fn entry_named_in(&self, text: &[u8]) -> Option<Arc<WithClaims<Entry>>> {
-        self.usage.as_ref()?;
+        if !self.has_several_organizations || self.usage.is_none() {
+            return None;
+        }
         self.cache.peek(self.format.id_in(text)?.as_bytes())
     }
 
     /// Counts a refusal without a key for each organization that it concerns: the one whose layer it came to, and the one
     /// whose key the text is what is left of. Never for that key: whoever knows a public id could mark it. For both, since
     /// what the first sees must not depend on whether the second has such a key.
-    fn count_malformed(
+    fn count_without_key(
         &self,
         code: RefusalCode,
         reason: Option<MalformedReason>,
@@ -131,14 +133,19 @@ impl<R: KeyReader> Inner<R> {
         named: Option<&OrganizationId>,
     ) {
         self.meter.refused(code, reason);
-        let organization = organization.filter(|organization| !organization.is_single());
-        let named = named.filter(|named| !named.is_single() && organization != Some(*named));
+        let named = named.filter(|named| organization != Some(*named));
         if organization.is_some() || named.is_none() {
-            self.count(&CountedFor::without_key(organization), code, reason, origin);
+            self.count(&self.without_key(organization), code, reason, origin);
         }
         if named.is_some() {
-            self.count(&CountedFor::without_key(named), code, reason, origin);
+            self.count(&self.without_key(named), code, reason, origin);
         }
+    }
+
+    /// For whom a refusal without a key is counted. The only organization of a service is not named: all concerns it.
+    fn without_key(&self, organization: Option<&OrganizationId>) -> CountedFor {
+        let is_named = |organization: &&OrganizationId| self.has_several_organizations || !organization.is_single();
+        CountedFor::without_key(organization.filter(is_named))
     }
 
     fn count(&self, counted_for: &CountedFor, code: RefusalCode, reason: Option<MalformedReason>, origin: Origin<'_>) {
@@ -157,7 +164,7 @@ impl<R: KeyReader> RefusalCounter for Inner<R> {
 
     fn anonymous_denied_downstream(&self, visit: &AnonymousUse, code: RefusalCode) {
         self.meter.refused(code, None);
-        let counted_for = CountedFor::without_key(visit.organization.as_ref());
+        let counted_for = self.without_key(visit.organization.as_ref());
         self.count(&counted_for, code, None, Origin::Source(&visit.source));
     }
 }

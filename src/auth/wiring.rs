@@ -18,6 +18,8 @@ pub(crate) struct Wiring {
     pub(crate) upkeep: Option<Arc<dyn Upkeep>>,
     pub(crate) attempts: Option<Arc<AccessLog>>,
     pub(crate) meter: Arc<Meter>,
+    /// Whether the service said so: then the [single](crate::OrganizationId::single) one is one of them.
+    pub(crate) has_several_organizations: bool,
     pub(super) cache: Arc<ProofCache>,
 }
 
@@ -35,6 +37,7 @@ impl Wiring {
             upkeep: None,
             attempts: None,
             meter: Arc::new(meter),
+            has_several_organizations: false,
             cache,
         })
     }

@@ -199,7 +199,7 @@ words! {
 }
 
 impl MalformedReason {
-    /// Whether a text that is refused for this may still have the id of one key in it, and of no other, to be read as it is.
+    /// Whether a text that is refused for this may still have the id of a key in it, to be read as it is.
     pub(crate) const fn leaves_an_id(self) -> bool {
         !matches!(self, Self::Empty | Self::Encoded | Self::ForeignCredential | Self::TwoKeys | Self::UnknownPrefix)
     }

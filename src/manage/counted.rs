@@ -6,7 +6,9 @@ use crate::{metering::UsageRecorder, time::Timestamp};
 /// use or in what follows from them, has one of these, which was taken before the first count was read.
 ///
 /// Requests that this process had answered before [`until`](Self::until) are in the counts, or among those that were
-/// [`dropped`](Self::dropped). Later ones may be missing. A flush that fails moves no time: the times stay where they are
+/// [`dropped`](Self::dropped). Later ones may be missing. So may some of a flood: where more than 100,000 counts differ in
+/// key, outcome and source between two flushes, the rest is counted among [refusals without a
+/// key](super::KeyManager::refusals_without_key), from other sources. A flush that fails moves no time: the times stay where they are
 /// until everything before them is written.
 ///
 /// # Other nodes
@@ -44,7 +46,7 @@ pub struct CountedUntil {
     /// The same of the counts by day: every 10 minutes, and at a shutdown.
     pub days_until: Option<Timestamp>,
     /// How many requests to this process are missing from a count for good, since it began, because the store did not take
-    /// a value of theirs.
+    /// a value of theirs. Of all keys of the process together, whoever asks.
     pub dropped: u64,
 }
 

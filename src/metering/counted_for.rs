@@ -7,15 +7,14 @@ use crate::{key::KeyId, owner::OrganizationId, usage::UsageRow};
 pub(crate) enum CountedFor {
     /// The key that it named, which the store has.
     Key(KeyId),
-    /// It named none, and concerns this organization, or none of them. A service that has only one says of no refusal that
-    /// it concerns that: so [`without_key`](Self::without_key) makes these.
+    /// It named none, and concerns this organization, or none of them.
     NoKey(Option<OrganizationId>),
 }
 
 impl CountedFor {
-    /// A request that names no key in the store, and concerns this organization. The single one is not named.
+    /// A request that names no key in the store, and concerns this organization.
     pub(crate) fn without_key(organization: Option<&OrganizationId>) -> Self {
-        Self::NoKey(organization.filter(|organization| !organization.is_single()).cloned())
+        Self::NoKey(organization.cloned())
     }
 
     /// For whom a row of a store was counted; none if that cannot be read.
@@ -24,6 +23,14 @@ impl CountedFor {
             (Some(key), _) => KeyId::new(key).ok().map(Self::Key),
             (None, Some(organization)) => OrganizationId::new(organization).ok().map(|of| Self::NoKey(Some(of))),
             (None, None) => Some(Self::NoKey(None)),
+        }
+    }
+
+    /// The organization that a request without a key concerns.
+    pub(super) fn into_organization(self) -> Option<OrganizationId> {
+        match self {
+            Self::Key(_) => None,
+            Self::NoKey(organization) => organization,
         }
     }
 

@@ -12,8 +12,12 @@ use crate::{
 };
 
 /// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
-/// comes on top is counted under no key, no organization and the source `other`, of which there are only as many as outcomes.
+/// comes on top is counted under no key, its organization if it has one, and the source `other`.
 pub(super) const MOST_COUNTS: usize = 100_000;
+
+/// The most of those counts on top. Where organizations are even more, the rest is counted under none, of which there are
+/// only as many as outcomes.
+pub(super) const MOST_BEYOND: usize = 10_000;
 
 /// The most counts of one budget between two flushes that the store is not known to have. More than it will have room
 /// for, since some of them may be there: those are known when they are written, and so is which come often. Few enough
@@ -30,8 +34,8 @@ pub(super) struct SourceSlot {
     pub(super) day: i32,
 }
 
-/// Hashes ids of keys in the store, organizations and labels. They are random or the embedder's and nobody else can choose
-/// them, so any mixture of their bits will do.
+/// Hashes ids of keys in the store, organizations and labels. They are random, or those of the embedder and its customers,
+/// and nobody can make many of them as they like, so any mixture of their bits will do.
 #[derive(Debug, Default)]
 struct IdHasher(u64);
 
@@ -100,8 +104,12 @@ impl Counts {
             slot.source = slot.source.folded();
         }
         if is_full && !self.slots.contains_key(&slot) {
-            let (counted_for, source) = (CountedFor::NoKey(None), Source::other_of(&Label::default()));
-            slot = SourceSlot { counted_for, source, ..slot };
+            // Under no key, but still under the organization, so that the noise of one takes no place from another.
+            let (organization, source) = (slot.counted_for.into_organization(), Source::other_of(&Label::default()));
+            slot = SourceSlot { counted_for: CountedFor::NoKey(organization), source, ..slot };
+            if self.slots.len() >= MOST_COUNTS + MOST_BEYOND && !self.slots.contains_key(&slot) {
+                slot.counted_for = CountedFor::NoKey(None);
+            }
         }
         merge(&mut self.slots, slot, count);
     }

@@ -448,6 +448,24 @@ async fn the_only_organization_of_a_service_sees_all_and_leaves_it_to_the_servic
         assert_eq!(manager.refusals_without_key(&admin).await.unwrap().detail, UsageDetail::default(), "{customer}");
     }
     assert_eq!(counts(&keys.refusals_without_organization(&system()).await.unwrap().detail), all);
+
+    // From then on, the one whose keys were there is a customer like any other.
+    let manager = keys.manager_for(OrganizationId::single());
+    let key = manager.issue(IssueKey::user(user("bob")), &system()).await.unwrap().into_plaintext();
+    secrets::remember(key.expose_secret());
+    keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
+    send(&keys.layer_for(OrganizationId::single()), &[]).await;
+    send(&keys.layer_for(organization("acme")), &[("x-api-key", cut(key.expose_secret()))]).await;
+    keys.flush_usage().await.unwrap();
+    let seen_by = async |customer: &str| {
+        let manager = keys.manager_for(organization(customer));
+        let admin = manager.actor(user("ada"), Rights::none().org_admin());
+        counts(&manager.refusals_without_key(&admin).await.unwrap().detail)
+    };
+    let (missing, truncated) = (RefusalCode::MissingCredentials.into(), malformed(MalformedReason::Truncated));
+    assert_eq!(seen_by("default").await, expected(&[(missing, 1), (truncated.clone(), 1)]));
+    assert_eq!(seen_by("acme").await, expected(&[(truncated, 1)]));
+    assert_eq!(counts(&keys.refusals_without_organization(&system()).await.unwrap().detail), all);
 }
 
 #[tokio::test]

@@ -2,7 +2,11 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::{
-    metering::{Days, Unwritten, source_slots::MOST_COUNTS, unwritten::tests::Table},
+    metering::{
+        Days, Unwritten,
+        source_slots::{MOST_BEYOND, MOST_COUNTS},
+        unwritten::tests::Table,
+    },
     owner::OrganizationId,
     usage::{Label, UsageRow},
 };
@@ -193,19 +197,41 @@ fn the_noise_of_one_organization_takes_no_room_from_another() {
 #[test]
 fn organizations_share_the_bound_of_all_counts() {
     let (recorder, _, source) = recorder();
-    for number in 0..MOST_COUNTS + 50 {
+    let most = MOST_COUNTS + MOST_BEYOND;
+    let refuse = |number: usize| {
         let concerned = organization(&format!("org-{number}"));
         let (counted_for, origin) = (CountedFor::without_key(Some(&concerned)), Origin::Source(&source));
         recorder.refusal(&counted_for, RefusalCode::InvalidKey, None, origin, at(1));
-    }
-    assert_eq!(lock(&recorder.counts).slots().len(), MOST_COUNTS + 1);
-    let other = SourceSlot {
-        counted_for: NOBODY,
+    };
+    (0..most + 50).for_each(refuse);
+    assert_eq!(lock(&recorder.counts).slots().len(), most + 1);
+    let other = |counted_for| SourceSlot {
+        counted_for,
         end: Outcome::Refused(RefusalCode::InvalidKey),
         source: Source::other_of(&Label::default()),
         day: 0,
     };
-    assert_eq!(lock(&recorder.counts).slots()[&other].count, 50);
+    assert_eq!(lock(&recorder.counts).slots()[&other(NOBODY)].count, 50);
+    // Who has a place on top keeps it.
+    let last = most - 1;
+    refuse(last);
+    let concerned = organization(&format!("org-{last}"));
+    assert_eq!(lock(&recorder.counts).slots()[&other(CountedFor::NoKey(Some(concerned)))].count, 2);
+}
+
+#[test]
+fn the_noise_of_one_organization_leaves_another_its_refusals() {
+    let (recorder, _, source) = recorder();
+    let format = crate::key::KeyFormat::unbranded();
+    for _ in 0..MOST_COUNTS {
+        let key = format.generate(crate::KeyKind::User).unwrap();
+        recorder.refusal(&CountedFor::Key(key.id()), RefusalCode::InvalidKey, None, Origin::Source(&source), at(1));
+    }
+    let quiet = CountedFor::NoKey(Some(organization("globex")));
+    recorder.refusal(&quiet, RefusalCode::MissingCredentials, None, Origin::Source(&source), at(1));
+    let rows = flushed(&recorder);
+    let seen: Vec<_> = rows.iter().filter(|row| row.organization.as_deref() == Some("globex")).collect();
+    assert_eq!((seen.len(), seen[0].count, seen[0].outcome.as_str()), (1, 1, "missing_credentials"));
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Failure {
             }
             Self::Sqlite(error) => {
                 let fault = Fault::new(error, files);
-                if fault.is_corruption() {
+                if is_corruption(&fault.source.0) {
                     StoreError::corrupt(fault)
                 } else if is_refused_value(&fault.source.0) {
                     StoreError::refused(fault)
@@ -107,12 +107,14 @@ impl Fault {
     pub(super) fn code(&self) -> Option<ErrorCode> {
         self.source.0.sqlite_error_code()
     }
+}
 
-    fn is_corruption(&self) -> bool {
-        match self.code() {
-            Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase),
-            None => is_conversion(&self.source.0),
-        }
+/// Whether it is neither the disk nor another process that failed, but what is in the files: their structure, or a value that
+/// was never written there.
+pub(super) fn is_corruption(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase),
+        None => is_conversion(error),
     }
 }
 

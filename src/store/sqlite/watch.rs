@@ -8,11 +8,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{Connection, ErrorCode, ffi::SQLITE_IOERR_SHORT_READ};
+use rusqlite::{Connection, ffi::SQLITE_IOERR_SHORT_READ};
 
 use super::{
     doubt::{Doubt, Loss},
-    failure::Failure,
+    failure::{Failure, is_corruption},
     files::{FileId, Files, Stat, Written, stat},
     mark::{Marks, checkpoint, read_marks, read_marks_from_disk},
 };
@@ -351,11 +351,9 @@ impl Watch {
 
 /// Whether it was not the disk that failed, but what is in the files.
 fn is_of_contents(error: &rusqlite::Error, difference: Difference) -> bool {
-    error.sqlite_error().is_some_and(|error| match error.code {
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => true,
-        // What is wanted lies beyond the new end of the log.
-        _ => difference.is_shorter && error.extended_code == SQLITE_IOERR_SHORT_READ,
-    })
+    // What is wanted lies beyond the new end of the log.
+    let is_cut_off = || error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHORT_READ);
+    is_corruption(error) || difference.is_shorter && is_cut_off()
 }
 
 /// Twice the longest tick of Linux, by which file systems note when something was written.

@@ -16,7 +16,7 @@ use super::{Folder, beside, change, crash, id, insert, names, revoke, sql};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether a mark was begun and not ended yet; and the mark.
-fn mark(connection: &rusqlite::Connection) -> (bool, Vec<u8>) {
+pub(super) fn mark(connection: &rusqlite::Connection) -> (bool, Vec<u8>) {
     let read = "select is_whole = 0, mark from api_key_log_mark";
     connection.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }

@@ -16,7 +16,11 @@ use tower_api_keys::{
     store::{KeyReader, KeyStore, SqliteOpenErrorKind, SqliteStore, StoreError, StoreErrorKind},
 };
 
-use super::{Folder, beside, change, copies::between_marks, id, insert, revoke, sql};
+use super::{
+    Folder, beside, change,
+    copies::{between_marks, mark},
+    id, insert, revoke, sql,
+};
 use crate::support::{cheap, issue, system, user};
 
 async fn keys(path: &Path) -> ApiKeys<Arc<SqliteStore>> {
@@ -213,8 +217,11 @@ async fn a_backup_copied_over_the_file_is_noticed() {
         store.apply(&change(number, insert(number))).await.unwrap();
     }
     service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
+    // A mark that is being made meanwhile would bring the log into the copy, as it is in the log.
+    let lock = between_marks(&path);
     fs::copy(backup, &path).unwrap();
     service.is_out().await;
+    drop(lock);
     let error = store.find(&id(1)).await.unwrap_err();
     assert!(cause(&error).contains("was written to by something else than SQLite"), "{}", cause(&error));
 }
@@ -280,7 +287,15 @@ async fn a_backup_copied_over_the_file_below_an_empty_log_is_noticed() {
             store.apply(&change(number, insert(number))).await.unwrap();
         }
         service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
-        sql(&path).query_row("pragma wal_checkpoint(restart)", [], |_| Ok(())).unwrap();
+        // A mark that is being made meanwhile would be in the log.
+        let _lock = loop {
+            let before = mark(&between_marks(&path));
+            sql(&path).query_row("pragma wal_checkpoint(restart)", [], |_| Ok(())).unwrap();
+            let lock = between_marks(&path);
+            if mark(&lock) == before {
+                break lock;
+            }
+        };
         fs::copy(backup, &path).unwrap();
         service.is_out().await;
     }
