@@ -113,8 +113,8 @@ impl KeyManager {
     ///
     /// For a key that comes by itself, from [`find`](Self::find), [`trace`](crate::ApiKeys::trace) or a change. What other
     /// reads answer has such names with it. One question to the [`Directory`](crate::manage::Directory) for all the keys;
-    /// without one, and if it does not answer ([`Names::is_complete`]), nothing is known. Keys of another organization than this manager's are
-    /// passed over.
+    /// without one, nothing is known. If it does not answer, they are not [complete](Names::is_complete). Keys of another
+    /// organization than this manager's are passed over.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

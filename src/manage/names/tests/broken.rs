@@ -214,3 +214,27 @@ async fn the_log_tells_of_a_failing_directory_once_a_minute() {
     read().await;
     assert_eq!(said("the directory says names again"), 1);
 }
+
+/// The log does not say that all is well because another customer's names are.
+#[cfg(feature = "tracing")]
+#[tokio::test(start_paused = true)]
+async fn the_log_tells_of_the_end_once_all_are_answered() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let said = |what: &str| String::from_utf8(log.0.lock().unwrap().clone()).unwrap().matches(what).count();
+    let fake = Fake::that(How::HangsFor("acme"));
+    let bench = Bench::with_rules(Rules { several_organizations: true, ..fake.rules() });
+    let [acme, bolt] = ["acme", "bolt"].map(|id| bench.manager.for_organization(id.parse().unwrap()));
+    for manager in [&acme, &bolt] {
+        manager.owner(&user("alice"), &system()).await.unwrap();
+    }
+    assert_eq!((said("organization=\"acme\""), said("the directory says names again")), (1, 0));
+    fake.be(How::Answers);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    for manager in [&acme, &bolt] {
+        manager.owner(&user("alice"), &system()).await.unwrap();
+    }
+    assert_eq!((said("does not say names"), said("the directory says names again")), (1, 1));
+}

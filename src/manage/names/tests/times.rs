@@ -139,3 +139,25 @@ async fn a_page_that_asks_for_nobody_who_left_is_one_question() {
     // Nobody else has to be asked about.
     assert_eq!((&questions[0].users, &questions[0].teams), (&vec![user_id("zoe")], &vec![team_id("engineering")]));
 }
+
+/// Each row says it of its own people, where a piece is more than one question.
+#[tokio::test(start_paused = true)]
+async fn rows_of_an_export_tell_whom_nobody_answered_about() {
+    let fake = Fake::that(How::Takes(Duration::from_millis(300)));
+    let bench = fake.bench();
+    for number in 0..400 {
+        let id = format!("{number:020}");
+        let row = KeyRow { lineage: id.clone(), id, owner: format!("t{number}"), ..KeyRow::example() };
+        let [created_by, revoked_by] = ["a", "b"].map(|of| format!("user:{of}{number}"));
+        let (revoked_at, revoked_by) = (Some(row.created_at + 1), Some(revoked_by));
+        bench.plant_row(KeyRow { created_by, revoked_at, revoked_by, ..row }).await;
+    }
+    let mut text = Vec::new();
+    let (query, format) = (InventoryQuery::all(), ExportFormat::Csv);
+    let export = bench.manager.export_inventory(query, format, &mut text, &system()).await.unwrap();
+    // All 800 people and half of the teams were in the first question.
+    let text = String::from_utf8(text).unwrap();
+    let rows = |end: &str| text.matches(&format!("{end}\r\n")).count();
+    assert_eq!((export.keys, export.names_complete, rows(",true"), rows(",false")), (400, false, 200, 200));
+    assert_eq!(text.matches(",false,~").count(), 400, "all who made a key were answered about");
+}
